@@ -1,0 +1,1 @@
+"""Shared vocabulary of the accelerator: configuration, formats, shapes, record layouts, counters."""

@@ -1,0 +1,205 @@
+"""The accelerator's configuration: one immutable object from which everything else is derived."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+from gscn.errors import InputError, raise_problems
+from gscn.formats import OPERAND_FORMATS, IntFormat
+
+CHUNK_WIDTH = 64
+"""Bits of one chunk, the unit in which clusters consume every memory stream."""
+ALIGNMENT_BYTES = 64
+"""Every address in a descriptor is a multiple of this, whatever the port width."""
+PARTIAL_WIDTH = 64
+"""Bits of one raw partial sum in memory."""
+
+
+def _is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AcceleratorConfig:
+    """Sizes and widths of one accelerator.
+
+    Raises:
+        InputError: naming every field that is out of range, all at once.
+    """
+
+    clusters: int = 8
+    """Number of clusters, each taking jobs on its own; 1 to 256."""
+    pes_per_cluster: int = 2
+    """PEs (multipliers) that share one broadcast stream; power of two, 1 to 8."""
+    a_depth: int = 1024
+    """Stationary entries per PE and bank; power of two, 8 to 32768."""
+    directory_depth: int = 1024
+    """Keys per PE and bank; power of two, 8 to 32768."""
+    taps_depth: int = 64
+    """Taps per PE and bank; power of two, 1 to 256."""
+    b_fifo_depth: int = 16
+    """Streamed words queued per PE; 2 to 1024."""
+    match_fifo_depth: int = 4
+    """Fibers found ahead of the multiplier, per PE; 2 to 64."""
+    acc_depth: int = 4096
+    """Accumulators per PE and bank; power of two, 16 to 32768."""
+    acc_width: int = 48
+    """Bits of an accumulator; 24 to 48 (a raw partial sum must fit the streamed word)."""
+    operand_format: str = "int16"
+    """Number format of both operands; one of `gscn.formats.OPERAND_FORMATS`."""
+    mem_width: int = 512
+    """Bits of the memory port; 64, 128, 256 or 512, at least 64 per PE of a cluster."""
+    burst_beats: int = 4
+    """Longest burst in beats; power of two, 1 to 16."""
+    read_fifo_beats: int = 16
+    """Beats buffered per read channel of a cluster; power of two, at least 2 x `burst_beats`, at most 256."""
+    addr_width: int = 32
+    """Bits of a byte address; 20 to 40."""
+
+    def __post_init__(self) -> None:
+        """Collect every problem and raise them together."""
+        problems = []
+
+        def need(field: str, holds: bool, requirement: str) -> None:
+            if not holds:
+                problems.append(f"{field} must be {requirement}, not {getattr(self, field)!r}")
+
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
+                problems.append(f"{field.name} must be a whole number, not {value!r}")
+        raise_problems("configuration", problems)
+
+        need("clusters", 1 <= self.clusters <= 256, "1 to 256")
+        need(
+            "pes_per_cluster",
+            _is_power_of_two(self.pes_per_cluster) and self.pes_per_cluster <= 8,
+            "a power of two from 1 to 8",
+        )
+        for field, low, high in (
+            ("a_depth", 8, 32768),
+            ("directory_depth", 8, 32768),
+            ("taps_depth", 1, 256),
+            ("acc_depth", 16, 32768),
+            ("burst_beats", 1, 16),
+        ):
+            value = getattr(self, field)
+            need(
+                field,
+                _is_power_of_two(value) and low <= value <= high,
+                f"a power of two from {low} to {high}",
+            )
+        need("b_fifo_depth", 2 <= self.b_fifo_depth <= 1024, "2 to 1024")
+        need("match_fifo_depth", 2 <= self.match_fifo_depth <= 64, "2 to 64")
+        need("acc_width", 24 <= self.acc_width <= 48, "24 to 48")
+        need(
+            "operand_format",
+            self.operand_format in OPERAND_FORMATS,
+            f"one of {', '.join(sorted(OPERAND_FORMATS))}",
+        )
+        need(
+            "mem_width",
+            self.mem_width in (64, 128, 256, 512)
+            and self.mem_width >= PARTIAL_WIDTH * self.pes_per_cluster,
+            "64, 128, 256 or 512 and at least 64 x pes_per_cluster",
+        )
+        need(
+            "read_fifo_beats",
+            _is_power_of_two(self.read_fifo_beats)
+            and 2 * self.burst_beats <= self.read_fifo_beats <= 256,
+            "a power of two from 2 x burst_beats to 256",
+        )
+        need("addr_width", 20 <= self.addr_width <= 40, "20 to 40")
+        raise_problems("configuration", problems)
+
+    @property
+    def format(self) -> IntFormat:
+        """Operand format."""
+        return OPERAND_FORMATS[self.operand_format]
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers in all, one per PE."""
+        return self.clusters * self.pes_per_cluster
+
+    @property
+    def mem_bytes(self) -> int:
+        """Bytes of one beat of the memory port."""
+        return self.mem_width // 8
+
+    @property
+    def chunks_per_beat(self) -> int:
+        """64-bit chunks in one beat of the memory port."""
+        return self.mem_width // CHUNK_WIDTH
+
+    def to_dict(self) -> dict[str, int | str]:
+        """Every field by name, in order of declaration."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def digest(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the configuration's canonical JSON."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, int | str]) -> AcceleratorConfig:
+        """Build from a mapping; raise `InputError` naming unknown fields."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        raise_problems(
+            "configuration",
+            [
+                f"unknown field {name!r} (known: {', '.join(sorted(known))})"
+                for name in fields
+                if name not in known
+            ],
+        )
+        return cls(**fields)
+
+    def with_overrides(self, assignments: list[str]) -> AcceleratorConfig:
+        """Return a copy with `field=value` strings applied; raise `InputError` for bad ones."""
+        fields = self.to_dict()
+        problems = []
+        for assignment in assignments:
+            name, separator, text = assignment.partition("=")
+            if not separator:
+                problems.append(f"override must read field=value, not {assignment!r}")
+            elif name not in fields:
+                problems.append(f"unknown field {name!r} (known: {', '.join(sorted(fields))})")
+            elif isinstance(fields[name], int):
+                try:
+                    fields[name] = int(text, 0)
+                except ValueError:
+                    problems.append(f"{name} must be a whole number, not {text!r}")
+            else:
+                fields[name] = text
+        raise_problems("configuration", problems)
+        return AcceleratorConfig.from_dict(fields)
+
+
+PRESETS = {
+    "tiny": AcceleratorConfig(
+        clusters=2,
+        pes_per_cluster=2,
+        a_depth=64,
+        directory_depth=64,
+        taps_depth=16,
+        b_fifo_depth=4,
+        acc_depth=256,
+        mem_width=128,
+        burst_beats=2,
+        read_fifo_beats=8,
+    ),
+    "small": AcceleratorConfig(clusters=8, pes_per_cluster=2),
+    "large": AcceleratorConfig(clusters=32, pes_per_cluster=2),
+}
+"""`tiny` forces every kind of splitting on small tensors; `small` has 16 multipliers, `large` 64."""
+
+
+def preset(name: str) -> AcceleratorConfig:
+    """Return the preset called `name`; raise `InputError` for an unknown one."""
+    if name not in PRESETS:
+        raise InputError(f"configuration must be one of {', '.join(PRESETS)}, not {name!r}")
+    return PRESETS[name]

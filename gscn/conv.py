@@ -1,0 +1,119 @@
+"""Convolution shapes and the three passes of training."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from gscn.errors import raise_problems
+
+
+class Pass(enum.StrEnum):
+    """The three convolutions of a training step."""
+
+    FORWARD = "forward"
+    """Y = conv(X, W)."""
+    INPUT_GRAD = "input-grad"
+    """dX from W and dY."""
+    WEIGHT_GRAD = "weight-grad"
+    """dW from X and dY."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvShape:
+    """A two-dimensional convolution: `Y[N,K,P,Q] = conv(X[N,C,H,W], W[K,C,R,S])`.
+
+    N batch, C input channels, H and W input height and width, K output channels, R and S kernel
+    height and width, P and Q output height and width. Pairs are (vertical, horizontal).
+
+    Raises:
+        InputError: naming every field out of range; groups other than 1 are refused by name.
+    """
+
+    n: int
+    c: int
+    h: int
+    w: int
+    k: int
+    r: int
+    s: int
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        """Collect every problem and raise them together."""
+        problems = [
+            f"{name} must be at least 1, not {getattr(self, name)}"
+            for name in ("n", "c", "h", "w", "k", "r", "s")
+            if getattr(self, name) < 1
+        ]
+        for name, low in (("stride", 1), ("padding", 0), ("dilation", 1)):
+            pair = getattr(self, name)
+            if len(pair) != 2 or min(pair) < low:
+                problems.append(f"{name} must be two numbers of at least {low}, not {pair}")
+        if self.groups != 1:
+            problems.append(
+                f"groups must be 1, not {self.groups}: grouped convolutions are not supported; "
+                "run each group as a convolution of its own"
+            )
+        raise_problems("convolution", problems)
+        if self.p < 1 or self.q < 1:
+            problems.append(
+                f"kernel {self.r}x{self.s} with dilation {self.dilation} must fit the padded input "
+                f"{self.h + 2 * self.padding[0]}x{self.w + 2 * self.padding[1]}"
+            )
+        raise_problems("convolution", problems)
+
+    @property
+    def p(self) -> int:
+        """Output height."""
+        span = self.dilation[0] * (self.r - 1) + 1
+        return (self.h + 2 * self.padding[0] - span) // self.stride[0] + 1
+
+    @property
+    def q(self) -> int:
+        """Output width."""
+        span = self.dilation[1] * (self.s - 1) + 1
+        return (self.w + 2 * self.padding[1] - span) // self.stride[1] + 1
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the input (and of its gradient): (N, C, H, W)."""
+        return (self.n, self.c, self.h, self.w)
+
+    @property
+    def w_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the weights (and of their gradient): (K, C, R, S)."""
+        return (self.k, self.c, self.r, self.s)
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the output (and of its gradient): (N, K, P, Q)."""
+        return (self.n, self.k, self.p, self.q)
+
+    @property
+    def dense_macs(self) -> int:
+        """Multiplications of a dense pass, padding counted: N*K*P*Q*C*R*S, equal in all passes."""
+        return self.n * self.k * self.p * self.q * self.c * self.r * self.s
+
+    def operand_shapes(self, which: Pass) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shapes of the operands (first, second) of a pass.
+
+        Forward: (weights, inputs). Input gradient: (weights, output gradients).
+        Weight gradient: (output gradients, inputs).
+        """
+        return {
+            Pass.FORWARD: (self.w_shape, self.x_shape),
+            Pass.INPUT_GRAD: (self.w_shape, self.y_shape),
+            Pass.WEIGHT_GRAD: (self.y_shape, self.x_shape),
+        }[which]
+
+    def result_shape(self, which: Pass) -> tuple[int, ...]:
+        """Shape of the result of a pass."""
+        return {
+            Pass.FORWARD: self.y_shape,
+            Pass.INPUT_GRAD: self.x_shape,
+            Pass.WEIGHT_GRAD: self.w_shape,
+        }[which]

@@ -1,0 +1,201 @@
+"""Layouts of every record that crosses memory: one definition for RTL, drivers and models.
+
+All records are little-endian and made of byte-aligned fields. Clusters consume memory in chunks of
+64 bits; a 32-bit record fills half a chunk, the first in the low half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record."""
+
+    name: str
+    width: int
+    """Bits: 8, 16, 32 or 64."""
+    signed: bool
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A named sequence of fields, the first in the lowest bits."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    @property
+    def width(self) -> int:
+        """Bits in all."""
+        return sum(field.width for field in self.fields)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The record as a packed little-endian numpy structure."""
+        return np.dtype(
+            [(f.name, f"<{'i' if f.signed else 'u'}{f.width // 8}") for f in self.fields]
+        )
+
+    def pack(self, count: int | None = None, /, **values: np.ndarray | int) -> np.ndarray:
+        """Return a structured array of `count` records; fields not named are zero.
+
+        Args:
+            count: number of records; by default the length of the array values, or 1.
+            **values: array or number per field, checked against the field's range.
+
+        Raises:
+            InputError: a value does not fit its field, or the field is unknown.
+        """
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        if count is None:
+            count = (
+                max((a.size for a in arrays.values()), default=1)
+                if any(a.ndim for a in arrays.values())
+                else 1
+            )
+        packed = np.zeros(count, dtype=self.dtype)
+        known = {field.name: field for field in self.fields}
+        for name, array in arrays.items():
+            if name not in known:
+                raise InputError(f"record {self.name} has no field {name!r}")
+            info = np.iinfo(self.dtype[name])
+            if array.size and (array.min() < info.min or array.max() > info.max):
+                raise InputError(
+                    f"{self.name}.{name} must lie in [{info.min}, {info.max}], "
+                    f"not [{array.min()}, {array.max()}]"
+                )
+            packed[name] = array
+        return packed
+
+    def unpack(self, data: np.ndarray) -> np.ndarray:
+        """View bytes (uint8, any length that is a multiple of the record) as records."""
+        return np.ascontiguousarray(data).view(self.dtype)
+
+
+def _signed(name: str, width: int, meaning: str) -> Field:
+    return Field(name, width, True, meaning)
+
+
+def _unsigned(name: str, width: int, meaning: str) -> Field:
+    return Field(name, width, False, meaning)
+
+
+A_ENTRY = Record(
+    "a_entry",
+    (
+        _signed("value", 16, "operand value"),
+        _signed("offset", 16, "part of the accumulator's index"),
+    ),
+)
+"""One nonzero of the stationary operand; its key is implied by the directory."""
+
+DIRECTORY_ENTRY = Record(
+    "directory_entry",
+    (
+        _unsigned("start", 16, "index of the fiber's first stationary entry"),
+        _unsigned("length", 16, "entries in the fiber; 0 if the key holds none"),
+    ),
+)
+"""Fiber of one key; ranges may overlap."""
+
+B_WORD = Record(
+    "b_word",
+    (
+        _signed("value", 16, "operand value"),
+        _signed("offset", 16, "part of the accumulator's index"),
+        _signed("key", 16, "key, to which each tap adds its delta"),
+        _unsigned("tap_start", 8, "index of the first tap of this word's list"),
+        _unsigned("reserved", 8, "zero"),
+    ),
+)
+"""One nonzero of the streamed operand."""
+
+TAP = Record(
+    "tap",
+    (
+        _signed("key_delta", 16, "added to the streamed key"),
+        _signed("offset_delta", 16, "added to the accumulator's index"),
+        _unsigned("last", 8, "1 on the last tap of a list, else 0"),
+        _unsigned("reserved0", 8, "zero"),
+        _unsigned("reserved1", 16, "zero"),
+    ),
+)
+"""One tap; lists are contiguous and end at the tap with `last` set."""
+
+TILE_HEADER = Record(
+    "tile_header",
+    (
+        _unsigned("directory_count", 16, "directory entries that follow"),
+        _unsigned("a_count", 16, "stationary entries that follow the directory"),
+        _unsigned("reserved", 32, "zero"),
+    ),
+)
+"""Opens the tile of one PE in a load block."""
+
+PARTIAL = Record("partial", (_signed("value", 64, "accumulator, sign-extended"),))
+"""A raw partial sum."""
+
+SEGMENT_DESCRIPTOR = Record(
+    "segment_descriptor",
+    (
+        _unsigned("load_addr", 64, "byte address of the load block"),
+        _unsigned("stream_addr", 64, "byte address of the stream"),
+        _unsigned("load_chunks", 32, "64-bit chunks in the load block"),
+        _unsigned("tap_count", 16, "taps at the head of the load block"),
+        _unsigned("kind", 16, "0 multiply-accumulate, 1 add partial sums"),
+        _unsigned("stream_count", 32, "64-bit records in the stream"),
+        _unsigned("reserved0", 32, "zero"),
+        _unsigned("reserved1", 64, "zero"),
+        _unsigned("reserved2", 64, "zero"),
+        _unsigned("reserved3", 64, "zero"),
+        _unsigned("reserved4", 64, "zero"),
+    ),
+)
+"""One segment of a job: a stationary tile per PE and a stream, added into the accumulators."""
+
+JOB_DESCRIPTOR = Record(
+    "job_descriptor",
+    (
+        _unsigned("segment_addr", 64, "byte address of the job's segment descriptors"),
+        _unsigned("out_addr", 64, "byte address of the job's results"),
+        _unsigned("segment_count", 32, "segments, at least 1"),
+        _unsigned("out_format", 16, "0: 16-bit, 1: 32-bit, 2: raw 64-bit partial sums"),
+        _unsigned("shift", 16, "right shift before rounding; 0 for raw results"),
+        _unsigned("pitch", 16, "accumulators per row, guard cells included"),
+        _unsigned("guard_cols", 16, "guard cells at the head of each row"),
+        _unsigned("plane_rows", 16, "rows per plane, guard rows included"),
+        _unsigned("guard_rows", 16, "guard rows at the head of each plane"),
+        _unsigned("planes", 32, "planes to write out"),
+        _unsigned("walk_count", 32, "accumulators to read and clear, from 0"),
+        _unsigned("reserved0", 64, "zero"),
+        _unsigned("reserved1", 64, "zero"),
+        _unsigned("reserved2", 64, "zero"),
+    ),
+)
+"""One job: its segments, and how the accumulators are drained."""
+
+KIND_MAC = 0
+KIND_ADD = 1
+OUT_INT16 = 0
+OUT_INT32 = 1
+OUT_RAW = 2
+OUT_WIDTHS = {OUT_INT16: 16, OUT_INT32: 32, OUT_RAW: 64}
+"""Bits of a result per output format."""
+
+RECORDS = (
+    A_ENTRY,
+    DIRECTORY_ENTRY,
+    B_WORD,
+    TAP,
+    TILE_HEADER,
+    PARTIAL,
+    SEGMENT_DESCRIPTOR,
+    JOB_DESCRIPTOR,
+)
