@@ -1,0 +1,131 @@
+"""Modules emitted once in Verilog and instantiated many times.
+
+Amaranth emits a separate copy of a submodule for each of its instances. `Shared` marks a submodule
+whose copies are all alike: with a `ModuleLibrary` as the platform it becomes an instance of one
+module that is emitted once; with any other platform it just contains the component.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+
+def flat_ports(component: wiring.Component) -> dict[str, tuple[Value, str]]:
+    """Return the ports of a component under the names that they have in Verilog.
+
+    Parameters
+    ----------
+    component
+        Any component.
+
+    Returns
+    -------
+    dict
+        Flattened name (members joined by two underscores) to (value, `"i"` or `"o"`).
+    """
+    return {
+        "__".join(map(str, path)): (Value.cast(value), "i" if member.flow == In else "o")
+        for path, member, value in component.signature.flatten(component)
+    }
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, int | str | float | tuple | frozenset) or hasattr(
+        type(value), "__dataclass_fields__"
+    )
+
+
+def _parameters(component: wiring.Component) -> dict[str, object]:
+    """Plain attributes: what distinguishes two components of one class and signature."""
+    return {
+        name: value
+        for name, value in vars(component).items()
+        if not name.startswith("_MustUse") and _is_plain(value)
+    }
+
+
+class ModuleLibrary:
+    """Collect the components that `Shared` submodules stand for.
+
+    To be passed as the platform of an elaboration whose result is converted to Verilog.
+    """
+
+    def __init__(self) -> None:
+        self._components: dict[str, wiring.Component] = {}
+
+    @property
+    def components(self) -> dict[str, wiring.Component]:
+        """The first component registered under each name, in order of registration."""
+        return dict(self._components)
+
+    def register(self, name: str, component: wiring.Component) -> None:
+        """Record a component under the name of its module.
+
+        Parameters
+        ----------
+        name
+            Name of the Verilog module.
+        component
+            The component. All components of one name must be of one class and have the same
+            signature and the same plain attributes (numbers, strings, tuples, configurations).
+
+        Raises
+        ------
+        ValueError
+            A different component is registered under this name.
+        """
+        known = self._components.setdefault(name, component)
+        if known is component:
+            return
+        differences = [
+            what
+            for what, of_known, of_new in (
+                ("class", type(known), type(component)),
+                ("signature", known.signature, component.signature),
+                ("attributes", _parameters(known), _parameters(component)),
+            )
+            if of_known != of_new
+        ]
+        if differences:
+            raise ValueError(
+                f"shared module {name!r} must stand for components that are all alike, not for "
+                f"{known!r} and {component!r}, whose {' and '.join(differences)} differ"
+            )
+
+
+class Shared(wiring.Component):
+    """Stand for a component whose Verilog module is emitted once per name.
+
+    Behaves exactly as the component; adds no logic and no latency. The component may use only the
+    `sync` clock domain.
+
+    Parameters
+    ----------
+    component
+        The component; its signature becomes that of the wrapper.
+    name
+        Name of the Verilog module; must tell apart all parameters of the component.
+    """
+
+    def __init__(self, component: wiring.Component, name: str) -> None:
+        super().__init__(component.signature)
+        self._component = component
+        self._name = name
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if isinstance(platform, ModuleLibrary):
+            platform.register(self._name, self._component)
+            ports = {
+                f"{direction}_{name}": value
+                for name, (value, direction) in flat_ports(self).items()
+            }
+            m.submodules.shared = Instance(
+                self._name, i_clk=ClockSignal(), i_rst=ResetSignal(), **ports
+            )
+        else:
+            m.submodules.shared = self._component
+            wiring.connect(m, wiring.flipped(self), self._component)
+        return m
