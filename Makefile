@@ -1,0 +1,49 @@
+# `make venv` once (also done on demand), then `make test`, `make demo`, or `.venv/bin/gscn --help`.
+
+VENV ?= .venv
+PYTHON ?= python3
+PIP_FLAGS ?=
+PYTEST_FLAGS ?= -n 2 --dist loadgroup
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help venv check-tools lint format test test-slow bench demo clean
+
+help:
+	@echo "targets: venv lint format test test-slow bench demo clean"
+
+venv: $(STAMP)
+
+check-tools:
+	@PYTHON="$(PYTHON)" sh .ci/check-tools
+
+# The stamp is younger than pyproject.toml exactly if the environment has what that file asks for.
+$(STAMP): pyproject.toml | check-tools
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[dev]"
+	@touch $@
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: venv
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+test-slow: venv
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m slow
+
+bench: venv
+	$(BIN)/python -m benchmarks
+
+demo: venv
+	$(BIN)/gscn demo
+
+clean:
+	rm -rf build .pytest_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

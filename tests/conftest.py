@@ -1,0 +1,32 @@
+"""Fixtures and settings that every test shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# One thread per test process: pytest-xdist already fills the cores, and sums in a fixed order stay
+# the same on every machine. Set before anything imports torch or numpy.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# The same examples in every run, printed so that they can be replayed; no deadline, because the
+# first example of a compiled model pays for its compilation.
+settings.register_profile("default", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("default")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Generator with a fixed seed."""
+    return np.random.default_rng(2024)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the repository."""
+    return Path(__file__).resolve().parents[1]
