@@ -1,0 +1,1 @@
+"""The `gscn` command: one module per subcommand, each importing what it needs when it runs."""
