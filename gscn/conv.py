@@ -26,8 +26,10 @@ class ConvShape:
     N batch, C input channels, H and W input height and width, K output channels, R and S kernel
     height and width, P and Q output height and width. Pairs are (vertical, horizontal).
 
-    Raises:
-        InputError: naming every field out of range; groups other than 1 are refused by name.
+    Raises
+    ------
+    InputError
+        Naming every field out of range; groups other than 1 are refused by name.
     """
 
     n: int

@@ -46,12 +46,17 @@ class Record:
     def pack(self, count: int | None = None, /, **values: np.ndarray | int) -> np.ndarray:
         """Return a structured array of `count` records; fields not named are zero.
 
-        Args:
-            count: number of records; by default the length of the array values, or 1.
-            **values: array or number per field, checked against the field's range.
+        Parameters
+        ----------
+        count
+            Number of records; by default the length of the array values, or 1.
+        **values
+            Array (count,) or number per field, checked against the field's range.
 
-        Raises:
-            InputError: a value does not fit its field, or the field is unknown.
+        Raises
+        ------
+        InputError
+            A value does not fit its field, or the field is unknown.
         """
         arrays = {name: np.asarray(value) for name, value in values.items()}
         if count is None:
