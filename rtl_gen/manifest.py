@@ -1,0 +1,124 @@
+"""Description of a generated Verilog module, for tools that do not read Python."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gscn.config import AcceleratorConfig
+from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
+from gscn.errors import InputError
+from gscn.records import RECORDS, Record
+
+MANIFEST_FILE = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Port:
+    """One port of the Verilog module."""
+
+    name: str
+    direction: str
+    """`input` or `output`."""
+    width: int
+    """Bits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What was generated: file, ports, configuration and versions."""
+
+    module: str
+    """Name of the top module."""
+    verilog: Path
+    """Path of the Verilog file."""
+    verilog_digest: str
+    """SHA-256 of the Verilog file."""
+    source_digest: str
+    """SHA-256 of everything that the Verilog text depends on; empty if that is not known."""
+    config: AcceleratorConfig
+    ports: tuple[Port, ...]
+    versions: dict[str, str]
+    """Versions of the tools that wrote the file."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the manifest as plain JSON values, record layouts and counters included."""
+        names = len(CLUSTER_COUNTERS)
+        return {
+            "module": self.module,
+            "verilog": self.verilog.name,
+            "verilog_digest": self.verilog_digest,
+            "source_digest": self.source_digest,
+            "config": self.config.to_dict(),
+            "config_digest": self.config.digest(),
+            "ports": [asdict(port) for port in self.ports],
+            "versions": self.versions,
+            "records": {record.name: _layout(record) for record in RECORDS},
+            "counters": {
+                "width": COUNTER_WIDTH,
+                "cluster": [
+                    {
+                        "name": counter.name,
+                        "meaning": counter.meaning,
+                        "indices": [
+                            cluster * names + index for cluster in range(self.config.clusters)
+                        ],
+                    }
+                    for index, counter in enumerate(CLUSTER_COUNTERS)
+                ],
+                "total_cycles": {
+                    "meaning": "cycles in which the core is busy",
+                    "index": self.config.clusters * names,
+                },
+            },
+        }
+
+
+def _layout(record: Record) -> dict[str, object]:
+    fields = []
+    low = 0
+    for field in record.fields:
+        fields.append(
+            {
+                "name": field.name,
+                "low_bit": low,
+                "width": field.width,
+                "signed": field.signed,
+                "meaning": field.meaning,
+            }
+        )
+        low += field.width
+    return {"width": record.width, "fields": fields}
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read a manifest back.
+
+    Parameters
+    ----------
+    path
+        The `manifest.json` file, or its directory.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or does not describe a generated module.
+    """
+    if path.is_dir():
+        path = path / MANIFEST_FILE
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return Manifest(
+            module=fields["module"],
+            verilog=path.parent / fields["verilog"],
+            verilog_digest=fields["verilog_digest"],
+            source_digest=fields["source_digest"],
+            config=AcceleratorConfig.from_dict(fields["config"]),
+            ports=tuple(Port(**port) for port in fields["ports"]),
+            versions=fields["versions"],
+        )
+    except OSError as error:
+        raise InputError(f"manifest must be a readable file, not {path}: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"manifest {path} must describe a generated module: {error!r}") from error

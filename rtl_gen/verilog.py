@@ -1,0 +1,104 @@
+"""Conversion of a component and of its shared submodules to one Verilog text."""
+
+from __future__ import annotations
+
+import gc
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amaranth.back import verilog
+from amaranth.hdl import ClockDomain, Fragment, UnusedElaboratable
+from amaranth.hdl._ir import PortDirection  # has no public name in this version
+from amaranth.lib import wiring
+
+from hw.shared import ModuleLibrary, flat_ports
+
+_INITIAL_BLOCK = re.compile(r"^  initial begin\n(?P<body>(?:    .*\n)*)  end\n", re.MULTILINE)
+_ZERO_ROW = re.compile(r"^    \S+\[\d+\] = \d+'h0+;$")
+
+
+def strip_zero_memories(text: str) -> str:
+    """Remove the `initial` blocks that only set rows of memories to zero.
+
+    The converter writes one line per row of every memory; on large memories they dominate the text
+    and the simulator's build time. Blocks with any other content are kept whole.
+
+    Parameters
+    ----------
+    text
+        Verilog as Amaranth writes it.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        rows = match["body"].splitlines()
+        return "" if rows and all(map(_ZERO_ROW.match, rows)) else match[0]
+
+    return _INITIAL_BLOCK.sub(replace, text)
+
+
+_DIRECTIONS = {"i": PortDirection.Input, "o": PortDirection.Output}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerilogModule:
+    """Verilog text of a module and of all that it contains."""
+
+    text: str
+    ports: dict[str, tuple[str, int]]
+    """Name of each port of the top module to its direction, `input` or `output`, and its bits."""
+
+
+def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> VerilogModule:
+    fragment = Fragment.get(component, library)
+    # The domain is declared here, not left to be inferred, so that every module has both ports
+    # even if it is purely combinational: instances of shared modules connect them always.
+    sync = ClockDomain("sync")
+    fragment.add_domains(sync)
+    ports = {
+        port: (value, _DIRECTIONS[way])
+        for port, (value, way) in {
+            "clk": (sync.clk, "i"),
+            "rst": (sync.rst, "i"),
+            **flat_ports(component),
+        }.items()
+    }
+    text, _ = verilog.convert_fragment(
+        fragment, ports, name, emit_src=False, strip_internal_attrs=True
+    )
+    return VerilogModule(
+        text=strip_zero_memories(text),
+        ports={port: (way.value, len(value)) for port, (value, way) in ports.items()},
+    )
+
+
+def to_verilog(create: Callable[[], wiring.Component], name: str) -> VerilogModule:
+    """Return the Verilog of a component, each shared submodule emitted once.
+
+    Parameters
+    ----------
+    create
+        Makes the component. The ports of its module are those of its signature, flattened with
+        double underscores, and `clk` and `rst` (synchronous, active high).
+    name
+        Name of its module.
+
+    Returns
+    -------
+    VerilogModule
+        Verilog without source locations, the same on every machine. The top module comes first.
+    """
+    with warnings.catch_warnings():
+        # Of the components that share a module only the first is elaborated.
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        library = ModuleLibrary()
+        top = _convert(create(), name, library)
+        texts = {name: top.text}
+        # Converting a shared module may register further ones.
+        while missing := [found for found in library.components if found not in texts]:
+            for shared in missing:
+                texts[shared] = _convert(library.components[shared], shared, library).text
+        del library
+        gc.collect()
+    return VerilogModule(text="\n".join(texts.values()), ports=top.ports)
