@@ -1,0 +1,1 @@
+"""Performance: cycle model, baselines, FLOP accounting and extrapolation to full networks."""

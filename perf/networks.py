@@ -1,0 +1,247 @@
+"""The networks of the papers as lists of named convolutions, and networks read from a file.
+
+Implements: ResNet-18, 34 and 50 (He et al., CVPR 2016, Table 1; the stride of a bottleneck is in
+its 3x3 convolution, as in torchvision) and VGG-16 (Simonyan and Zisserman, ICLR 2015,
+configuration D).
+Differs: a fully connected layer is a 1x1 convolution on a 1x1 map, which is the same arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gscn.conv import ConvShape
+from gscn.errors import InputError, raise_problems
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """One layer with weights."""
+
+    name: str
+    """Name of the module in torchvision's state dictionary."""
+    shape: ConvShape
+    linear: bool = False
+    """Whether it is a fully connected layer."""
+    first: bool = False
+    """Whether its input is the image, so that no input gradient is needed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network:
+    """A network for one image size and batch."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def dense_macs(self) -> int:
+        """Multiplications of a dense forward pass over the batch, padding counted."""
+        return sum(layer.shape.dense_macs for layer in self.layers)
+
+
+class _Builder:
+    """Appends layers while it follows the height and width of the map."""
+
+    def __init__(self, *, image_size: int, batch: int) -> None:
+        self.layers: list[Layer] = []
+        self.batch = batch
+        self.channels = 3
+        self.size = image_size
+
+    def conv(
+        self,
+        name: str,
+        filters: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        channels: int | None = None,
+        size: int | None = None,
+    ) -> None:
+        """Append a square convolution with padding `kernel // 2` and continue on its output."""
+        padding = kernel // 2
+        shape = ConvShape(
+            n=self.batch,
+            c=channels or self.channels,
+            h=size or self.size,
+            w=size or self.size,
+            k=filters,
+            r=kernel,
+            s=kernel,
+            stride=(stride, stride),
+            padding=(padding, padding),
+        )
+        self.layers.append(Layer(name=name, shape=shape, first=not self.layers))
+        self.channels, self.size = filters, shape.p
+
+    def pool(self, kernel: int, stride: int, padding: int) -> None:
+        """Continue on the output of a pooling layer."""
+        self.size = (self.size + 2 * padding - kernel) // stride + 1
+
+    def linear(self, name: str, inputs: int, outputs: int) -> None:
+        """Append a fully connected layer."""
+        shape = ConvShape(n=self.batch, c=inputs, h=1, w=1, k=outputs, r=1, s=1)
+        self.layers.append(Layer(name=name, shape=shape, linear=True, first=not self.layers))
+
+
+def _resnet(build: _Builder, blocks: tuple[int, ...], *, bottleneck: bool) -> None:
+    build.conv("conv1", 64, 7, stride=2)
+    build.pool(3, 2, 1)
+    expansion = 4 if bottleneck else 1
+    for stage, count in enumerate(blocks):
+        width = 64 << stage
+        for block in range(count):
+            stride = 2 if stage and not block else 1
+            name = f"layer{stage + 1}.{block}"
+            channels, size = build.channels, build.size
+            if bottleneck:
+                build.conv(f"{name}.conv1", width, 1)
+                build.conv(f"{name}.conv2", width, 3, stride=stride)
+                build.conv(f"{name}.conv3", width * expansion, 1)
+            else:
+                build.conv(f"{name}.conv1", width, 3, stride=stride)
+                build.conv(f"{name}.conv2", width, 3)
+            if stride != 1 or channels != width * expansion:
+                build.conv(
+                    f"{name}.downsample.0",
+                    width * expansion,
+                    1,
+                    stride=stride,
+                    channels=channels,
+                    size=size,
+                )
+    build.linear("fc", build.channels, 1000)
+
+
+def _vgg16(build: _Builder) -> None:
+    index = 0
+    for group in ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)):
+        for filters in group:
+            build.conv(f"features.{index}", filters, 3)
+            index += 2  # its ReLU
+        build.pool(2, 2, 0)
+        index += 1
+    # The map is pooled to 7x7 whatever its size is (torchvision's adaptive average pooling).
+    build.linear("classifier.0", 512 * 7 * 7, 4096)
+    build.linear("classifier.3", 4096, 4096)
+    build.linear("classifier.6", 4096, 1000)
+
+
+_BUILDERS: dict[str, Callable[[_Builder], None]] = {
+    "resnet18": lambda build: _resnet(build, (2, 2, 2, 2), bottleneck=False),
+    "resnet34": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=False),
+    "resnet50": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=True),
+    "vgg16": _vgg16,
+}
+
+NETWORKS = tuple(_BUILDERS)
+"""Names that `network` knows."""
+
+
+def network(name: str, *, image_size: int, batch: int) -> Network:
+    """Return the layers of a network.
+
+    Parameters
+    ----------
+    name
+        One of `NETWORKS`.
+    image_size
+        Height and width of the images, pixels; at least 32.
+    batch
+        Images per batch.
+
+    Raises
+    ------
+    InputError
+        Unknown name, or a size or batch out of range.
+    """
+    problems = []
+    if name not in _BUILDERS:
+        problems.append(f"name must be one of {', '.join(NETWORKS)}, not {name!r}")
+    if image_size < 32:
+        problems.append(f"image size must be at least 32 pixels, not {image_size}")
+    if batch < 1:
+        problems.append(f"batch must be at least 1 image, not {batch}")
+    raise_problems("network", problems)
+    build = _Builder(image_size=image_size, batch=batch)
+    _BUILDERS[name](build)
+    return Network(name=name, layers=tuple(build.layers))
+
+
+_REQUIRED = frozenset({"name", "c", "h", "w", "k", "r", "s"})
+_OPTIONAL = frozenset({"stride", "padding", "dilation", "linear"})
+
+
+def read_network(path: Path, *, batch: int) -> Network:
+    """Read a network from a JSON file: a list of layers in order, the first one fed by the image.
+
+    Each layer is an object with `name`, `c`, `h`, `w`, `k`, `r`, `s` and, if they are not 1, 0 and
+    1, the pairs `stride`, `padding` and `dilation`; `"linear": true` marks a fully connected layer
+    (with `h`, `w`, `r` and `s` all 1). Letters as in `gscn.conv.ConvShape`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    batch
+        Images per batch.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is not JSON, or describes a layer that is none.
+    """
+    try:
+        items = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"network file {path} must be readable JSON: {error}") from error
+    if not isinstance(items, list) or not items:
+        raise InputError(f"network file {path} must hold a list of at least one layer")
+    return Network(
+        name=path.stem,
+        layers=tuple(
+            _read_layer(item, where=f"network file {path}, layer {index}", index=index, batch=batch)
+            for index, item in enumerate(items)
+        ),
+    )
+
+
+def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
+    if not isinstance(item, dict):
+        raise InputError(f"{where}: must be an object, not {item!r}")
+    problems = [f"{name} is missing" for name in sorted(_REQUIRED - item.keys())]
+    problems += [f"unknown field {name!r}" for name in sorted(item.keys() - _REQUIRED - _OPTIONAL)]
+    if not isinstance(item.get("name", ""), str):
+        problems.append(f"name must be text, not {item['name']!r}")
+    if not isinstance(item.get("linear", False), bool):
+        problems.append(f"linear must be true or false, not {item['linear']!r}")
+    problems += [
+        f"{name} must be a whole number, not {item[name]!r}"
+        for name in sorted(_REQUIRED - {"name"})
+        if name in item and type(item[name]) is not int
+    ]
+    problems += [
+        f"{name} must be a pair of whole numbers, not {item[name]!r}"
+        for name in ("stride", "padding", "dilation")
+        if name in item
+        and not (
+            isinstance(item[name], list)
+            and len(item[name]) == 2
+            and all(type(value) is int for value in item[name])
+        )
+    ]
+    raise_problems(where, problems)
+    sizes = {name: item[name] for name in _REQUIRED - {"name"}}
+    pairs = {name: tuple(item[name]) for name in ("stride", "padding", "dilation") if name in item}
+    try:
+        shape = ConvShape(n=batch, **sizes, **pairs)
+    except InputError as error:
+        raise InputError(f"{where} ({item['name']}): {error}") from error
+    linear = item.get("linear", False)
+    if linear and (shape.h, shape.w, shape.r, shape.s) != (1, 1, 1, 1):
+        raise InputError(f"{where} ({item['name']}): a linear layer has h, w, r and s of 1")
+    return Layer(name=item["name"], shape=shape, linear=linear, first=index == 0)
