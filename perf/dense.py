@@ -1,0 +1,107 @@
+"""A dense array with as many multipliers, the baseline of every speed-up.
+
+Each pass is a matrix product of three dimensions: forward K x (C R S) x (N P Q), input gradient
+C x (K R S) x (N P Q), weight gradient K x (N P Q) x (C R S). The multipliers are arranged as any
+factorisation of their number over the three, chosen anew for each layer and pass, and every
+dimension is cut into whole tiles (the rest of an edge tile is idle). The array starts a new tile in
+every cycle: no time to fill, to drain or to load weights. Operands are read once and results
+written once, at the operands' width, over the same memory port, reads and writes at the same time,
+and overlap perfectly with computing.
+
+This favours the baseline: a real array cannot change its shape, holds no whole layer on chip, and
+spends extra products on the zeros that a strided input gradient inserts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape, Pass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DenseCost:
+    """Cycles of one pass of one layer on the dense array."""
+
+    arrangement: tuple[int, int, int]
+    """Multipliers along (rows, contraction, columns) of the matrix product."""
+    compute_cycles: int
+    read_cycles: int
+    """Cycles of the port's read channel."""
+    write_cycles: int
+    """Cycles of the port's write channel."""
+
+    @property
+    def cycles(self) -> int:
+        """The longest of the three, which overlap."""
+        return max(self.compute_cycles, self.read_cycles, self.write_cycles)
+
+    @property
+    def bound(self) -> str:
+        """What limits the pass: "multipliers", "read port" or "write port"."""
+        limits = {
+            "multipliers": self.compute_cycles,
+            "read port": self.read_cycles,
+            "write port": self.write_cycles,
+        }
+        return max(limits, key=limits.__getitem__)
+
+
+def matrix_dimensions(shape: ConvShape, which: Pass) -> tuple[int, int, int]:
+    """Return (rows, contraction, columns) of the matrix product that a pass is.
+
+    Their product is `shape.dense_macs` in every pass.
+    """
+    pixels = shape.n * shape.p * shape.q
+    window = shape.r * shape.s
+    return {
+        Pass.FORWARD: (shape.k, shape.c * window, pixels),
+        Pass.INPUT_GRAD: (shape.c, shape.k * window, pixels),
+        Pass.WEIGHT_GRAD: (shape.k, pixels, shape.c * window),
+    }[which]
+
+
+def arrangements(multipliers: int) -> Iterator[tuple[int, int, int]]:
+    """Yield every ordered factorisation of the number of multipliers into three."""
+    for rows in range(1, multipliers + 1):
+        if multipliers % rows:
+            continue
+        rest = multipliers // rows
+        for contraction in range(1, rest + 1):
+            if rest % contraction == 0:
+                yield rows, contraction, rest // contraction
+
+
+def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> DenseCost:
+    """Return the cost of a pass on the dense array.
+
+    Parameters
+    ----------
+    config
+        Gives the number of multipliers, the operands' width and the memory port.
+    shape
+        The convolution.
+    which
+        The pass.
+    """
+    dimensions = matrix_dimensions(shape, which)
+
+    def compute_cycles(arrangement: tuple[int, int, int]) -> int:
+        return math.prod(
+            math.ceil(size / lanes) for size, lanes in zip(dimensions, arrangement, strict=True)
+        )
+
+    best = min(arrangements(config.multipliers), key=compute_cycles)
+    value_bytes = config.format.width // 8
+    first, second = shape.operand_shapes(which)
+    read_bytes = (math.prod(first) + math.prod(second)) * value_bytes
+    write_bytes = math.prod(shape.result_shape(which)) * value_bytes
+    return DenseCost(
+        arrangement=best,
+        compute_cycles=compute_cycles(best),
+        read_cycles=math.ceil(read_bytes / config.mem_bytes),
+        write_cycles=math.ceil(write_bytes / config.mem_bytes),
+    )
