@@ -126,6 +126,12 @@ class Shared(wiring.Component):
                 self._name, i_clk=ClockSignal(), i_rst=ResetSignal(), **ports
             )
         else:
+            # port by port: `flipped` of an interface with arrays of streams fails in amaranth 0.5
             m.submodules.shared = self._component
-            wiring.connect(m, wiring.flipped(self), self._component)
+            inner = flat_ports(self._component)
+            for name, (outer, direction) in flat_ports(self).items():
+                if direction == "i":
+                    m.d.comb += inner[name][0].eq(outer)
+                else:
+                    m.d.comb += outer.eq(inner[name][0])
         return m

@@ -1,0 +1,1 @@
+"""Amaranth components of the accelerator, from the PE to the whole core."""

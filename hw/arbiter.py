@@ -1,0 +1,182 @@
+"""Arbiters that share the memory port among the clusters' channels."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import AcceleratorConfig
+from hw.fifo import StreamFIFO
+from hw.layouts import burst_layout, write_beat_layout
+
+
+class RoundRobin(wiring.Component):
+    """Choose one of several requests; the one granted last has the lowest priority next time.
+
+    Timing: `grant` depends combinationally on `requests`.
+
+    Parameters
+    ----------
+        count: requesters.
+
+    Members:
+        requests: one bit per requester.
+        grant: number of the requester chosen; meaningful if any requests.
+        en: the grant is used; moves the priority.
+    """
+
+    def __init__(self, *, count: int):
+        self._count = count
+        super().__init__({"requests": In(count), "grant": Out(range(count)), "en": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        below = Signal(self._count)  # requesters that must wait for a full turn
+        waiting = Signal(self._count)
+        m.d.comb += waiting.eq(self.requests & ~below)
+        for candidates in (self.requests, waiting):
+            with m.If(candidates.any()):
+                for number in reversed(range(self._count)):
+                    with m.If(candidates[number]):
+                        m.d.comb += self.grant.eq(number)
+        with m.If(self.en):
+            m.d.sync += below.eq((2 << self.grant) - 1)
+        return m
+
+
+class ReadArbiter(wiring.Component):
+    """Merge the burst commands of several read channels and deal the returning beats out.
+
+    Timing: one command per cycle with one cycle of latency; beats pass in the cycle they arrive.
+
+    Parameters
+    ----------
+        config: port.
+        count: read channels.
+
+    Members:
+        channels: burst commands of each channel.
+        channel_valid: the beat in this cycle is for this channel.
+        command: to memory.
+        data_valid: a beat arrives from memory.
+    """
+
+    COMMAND_DEPTH = 2
+
+    def __init__(self, *, config: AcceleratorConfig, count: int):
+        self.config = config
+        self._count = count
+        command = stream.Signature(burst_layout(config))
+        super().__init__(
+            {
+                "channels": In(command).array(count),
+                "channel_valid": Out(count),
+                "command": Out(command),
+                "data_valid": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.choice = choice = RoundRobin(count=self._count)
+        owner = data.StructLayout({"channel": range(self._count), "beats": 8})
+        m.submodules.owners = owners = StreamFIFO(shape=owner, depth=config.outstanding_bursts)
+        m.submodules.commands = commands = StreamFIFO(
+            shape=burst_layout(config), depth=self.COMMAND_DEPTH
+        )
+        wiring.connect(m, commands.o, wiring.flipped(self.command))
+
+        requests = Cat(channel.valid for channel in self.channels)
+        chosen = Array(channel.p for channel in self.channels)[choice.grant]
+        takes = Signal()
+        m.d.comb += [
+            choice.requests.eq(requests),
+            takes.eq(requests.any() & owners.i.ready & commands.i.ready),
+            choice.en.eq(takes),
+            owners.i.valid.eq(takes),
+            owners.i.p.channel.eq(choice.grant),
+            owners.i.p.beats.eq(chosen.beats),
+            commands.i.valid.eq(takes),
+            commands.i.p.eq(chosen),
+        ]
+        for number, channel in enumerate(self.channels):
+            m.d.comb += channel.ready.eq(takes & (choice.grant == number))
+
+        beat = Signal(8)
+        last = beat + 1 == owners.o.p.beats
+        with m.If(self.data_valid):
+            m.d.comb += self.channel_valid.eq(1 << owners.o.p.channel)
+            m.d.comb += owners.o.ready.eq(last)
+            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
+        return m
+
+
+class WriteArbiter(wiring.Component):
+    """Merge the bursts of several write channels; the beats of a burst stay together.
+
+    Timing: one beat per cycle, bursts back to back.
+
+    Parameters
+    ----------
+        config: port.
+        count: write channels.
+
+    Members:
+        commands, beats: each channel's bursts; a channel offers a command when all its beats are ready.
+        command, data: to memory.
+        issued: a burst has been taken from a channel (pulse).
+    """
+
+    COMMAND_DEPTH = 4
+
+    def __init__(self, *, config: AcceleratorConfig, count: int):
+        self.config = config
+        self._count = count
+        command = stream.Signature(burst_layout(config))
+        beat = stream.Signature(write_beat_layout(config))
+        super().__init__(
+            {
+                "commands": In(command).array(count),
+                "beats": In(beat).array(count),
+                "command": Out(command),
+                "data": Out(beat),
+                "issued": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.choice = choice = RoundRobin(count=self._count)
+        m.submodules.queue = queue = StreamFIFO(
+            shape=burst_layout(self.config), depth=self.COMMAND_DEPTH
+        )
+        wiring.connect(m, queue.o, wiring.flipped(self.command))
+
+        requests = Cat(command.valid for command in self.commands)
+        chosen = Array(command.p for command in self.commands)[choice.grant]
+        sender = Signal(range(self._count))
+        beats_left = Signal(8)
+        leaves = self.data.valid & self.data.ready
+        m.d.comb += [
+            choice.requests.eq(requests),
+            choice.en.eq(self.issued),
+            self.issued.eq(
+                requests.any() & queue.i.ready & ((beats_left == 0) | ((beats_left == 1) & leaves))
+            ),
+            queue.i.valid.eq(self.issued),
+            queue.i.p.eq(chosen),
+            self.data.p.eq(Array(beat.p for beat in self.beats)[sender]),
+            self.data.valid.eq((beats_left != 0) & Array(b.valid for b in self.beats)[sender]),
+        ]
+        for number, (command, beat) in enumerate(zip(self.commands, self.beats, strict=True)):
+            m.d.comb += [
+                command.ready.eq(self.issued & (choice.grant == number)),
+                beat.ready.eq(self.data.ready & (beats_left != 0) & (sender == number)),
+            ]
+        with m.If(self.issued):
+            m.d.sync += [sender.eq(choice.grant), beats_left.eq(chosen.beats)]
+        with m.Elif(leaves):
+            m.d.sync += beats_left.eq(beats_left - 1)
+        return m

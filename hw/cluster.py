@@ -1,0 +1,182 @@
+"""Cluster: a few PEs that share one stream, with their control and memory channels."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import AcceleratorConfig
+from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
+from hw.broadcast import Broadcaster, FeedState
+from hw.drain import Drainer
+from hw.layouts import burst_layout, write_beat_layout
+from hw.loader import Loader
+from hw.pe import PE
+from hw.reader import ChunkReader
+from hw.shared import Shared
+from hw.writer import BurstWriter
+
+
+class Cluster(wiring.Component):
+    """Execute jobs: fetch, load, stream, multiply, drain, all overlapped.
+
+    Golden: `lowering.functional` (results), `perf.cycles` (time).
+
+    Timing: see the parts. A job is taken when the loader is idle and at most `prefetch_words` words of the job before are left.
+
+    Parameters
+    ----------
+        config: sizes.
+
+    Members:
+        job: byte address of a job descriptor.
+        done: a job's results have all been handed on (pulse).
+        commands: burst commands of the two read channels (0 load, 1 stream).
+        data, data_valid: beats read; one valid per channel.
+        write_command, write_data: bursts written.
+        count: advance the counters.
+        counter: number of a counter in `gscn.counters.CLUSTER_COUNTERS`.
+        counter_value: its value, one cycle later.
+        initialized: ready for the first job after reset.
+        saturated, overflow, address_error: pulses.
+    """
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        command = stream.Signature(burst_layout(config))
+        super().__init__(
+            {
+                "job": In(stream.Signature(config.addr_width)),
+                "done": Out(1),
+                "commands": Out(command).array(2),
+                "data": In(config.mem_width),
+                "data_valid": In(2),
+                "write_command": Out(command),
+                "write_data": Out(stream.Signature(write_beat_layout(config))),
+                "count": In(1),
+                "counter": In(range(len(CLUSTER_COUNTER_NAMES))),
+                "counter_value": Out(COUNTER_WIDTH),
+                "initialized": Out(1),
+                "saturated": Out(1),
+                "overflow": Out(1),
+                "address_error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.load_reader = load_reader = Shared(
+            ChunkReader(config=config), "gscn_chunk_reader"
+        )
+        m.submodules.stream_reader = stream_reader = Shared(
+            ChunkReader(config=config), "gscn_chunk_reader"
+        )
+        m.submodules.loader = loader = Loader(config=config)
+        m.submodules.broadcaster = broadcaster = Broadcaster(config=config)
+        m.submodules.drainer = drainer = Drainer(config=config)
+        m.submodules.writer = writer = BurstWriter(config=config)
+        pes = []
+        for number in range(config.pes_per_cluster):
+            pe = Shared(PE(config=config), "gscn_pe")
+            m.submodules[f"pe{number}"] = pe
+            pes.append(pe)
+
+        for number, reader in enumerate((load_reader, stream_reader)):
+            wiring.connect(m, reader.command, wiring.flipped(self.commands[number]))
+            m.d.comb += [reader.data.eq(self.data), reader.data_valid.eq(self.data_valid[number])]
+        wiring.connect(m, loader.request, load_reader.request)
+        wiring.connect(m, load_reader.o, loader.chunks)
+        wiring.connect(m, loader.stream_request, stream_reader.request)
+        wiring.connect(m, stream_reader.o, broadcaster.chunks)
+        wiring.connect(m, loader.segment, broadcaster.segment)
+        wiring.connect(m, loader.drain, drainer.context)
+        wiring.connect(m, drainer.beats, writer.i)
+        wiring.connect(m, writer.command, wiring.flipped(self.write_command))
+        wiring.connect(m, writer.o, wiring.flipped(self.write_data))
+
+        # a stationary bank is free when every PE has ended its segment; PEs may be a segment apart
+        segment_ends = [Signal(range(3), name=f"segment_ends{n}") for n in range(len(pes))]
+        bank_free = Signal()
+        m.d.comb += bank_free.eq(Cat(count != 0 for count in segment_ends).all())
+        for count, pe in zip(segment_ends, pes, strict=True):
+            m.d.sync += count.eq(count + pe.segment_end - bank_free)
+
+        m.d.comb += [
+            loader.job.p.eq(self.job.p),
+            loader.job.valid.eq(self.job.valid & broadcaster.near_end),
+            self.job.ready.eq(loader.job.ready & broadcaster.near_end),
+            loader.bank_free.eq(bank_free),
+            broadcaster.loaded.eq(loader.loaded),
+            broadcaster.bank_cleared.eq(drainer.cleared),
+            writer.start.eq(drainer.writer_start),
+            writer.start_addr.eq(drainer.writer_addr),
+            writer.flush.eq(drainer.writer_flush),
+            drainer.writer_empty.eq(writer.empty),
+            self.done.eq(drainer.done),
+            self.initialized.eq(drainer.initialized),
+            self.saturated.eq(drainer.any_saturated),
+            self.overflow.eq(Cat(pe.overflow for pe in pes).any()),
+            self.address_error.eq(Cat(pe.address_error for pe in pes).any()),
+        ]
+        for number, pe in enumerate(pes):
+            wiring.connect(m, broadcaster.o[number], pe.i)
+            m.d.comb += [
+                pe.load.eq(loader.load),
+                pe.load_en.eq(loader.load_en[number]),
+                pe.drain_en.eq(drainer.en),
+                pe.drain_addr.eq(drainer.addr),
+                pe.drain_bank.eq(drainer.bank),
+                pe.drain_advance.eq(drainer.advance),
+                pe.shift.eq(drainer.shift),
+                pe.out_format.eq(drainer.out_format),
+                drainer.job_end[number].eq(pe.job_end),
+                drainer.result[number].eq(pe.result),
+                drainer.saturated[number].eq(pe.saturated),
+            ]
+        self._count(m, pes, loader, broadcaster, drainer)
+        return m
+
+    def _count(self, m, pes, loader, broadcaster, drainer):
+        """Advance exactly one counter per PE and cycle while `count` is high."""
+        names = CLUSTER_COUNTER_NAMES
+        fed = Signal(range(len(names)))  # the cause for a PE with nothing queued
+        with m.Switch(broadcaster.state):
+            with m.Case(FeedState.LOAD):
+                m.d.comb += fed.eq(names.index("load"))
+            with m.Case(FeedState.DRAIN):
+                m.d.comb += fed.eq(names.index("drain"))
+            with m.Case(FeedState.STREAM, FeedState.MOVING):
+                m.d.comb += fed.eq(names.index("stream"))
+            with m.Case(FeedState.SIBLING):
+                m.d.comb += fed.eq(names.index("sibling"))
+            with m.Default():
+                others = Cat(pe.pending for pe in pes).any() | (drainer.busy & drainer.initialized)
+                m.d.comb += fed.eq(
+                    Mux(
+                        loader.busy,
+                        names.index("load"),
+                        Mux(others, names.index("tail"), names.index("idle")),
+                    )
+                )
+        causes = []
+        for number, pe in enumerate(pes):
+            cause = Signal(range(len(names)), name=f"cause{number}")
+            with m.If(pe.busy):
+                m.d.comb += cause.eq(names.index("busy"))
+            with m.Elif(pe.adds):
+                m.d.comb += cause.eq(names.index("add"))
+            with m.Elif(pe.pending):
+                m.d.comb += cause.eq(names.index("lookup"))
+            with m.Else():
+                m.d.comb += cause.eq(fed)
+            causes.append(cause)
+
+        counters = [Signal(COUNTER_WIDTH, name=name) for name in names]
+        for number, counter in enumerate(counters):
+            with m.If(self.count):
+                m.d.sync += counter.eq(
+                    counter + sum((cause == number for cause in causes), Const(0))
+                )
+        m.d.sync += self.counter_value.eq(Array(counters)[self.counter])

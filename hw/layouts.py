@@ -1,0 +1,124 @@
+"""Shapes of what travels between components, made from the records of `gscn.records`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data, enum
+
+from gscn import records
+from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+
+INDEX_WIDTH = 18
+"""Bits of the signed sum of three 16-bit offsets."""
+
+
+def record_layout(record: records.Record) -> data.StructLayout:
+    """Return the hardware shape of a memory record: same fields, same bits."""
+    return data.StructLayout(
+        {f.name: (signed if f.signed else unsigned)(f.width) for f in record.fields}
+    )
+
+
+A_ENTRY = record_layout(records.A_ENTRY)
+DIRECTORY_ENTRY = record_layout(records.DIRECTORY_ENTRY)
+B_WORD = record_layout(records.B_WORD)
+TAP = record_layout(records.TAP)
+TILE_HEADER = record_layout(records.TILE_HEADER)
+SEGMENT_DESCRIPTOR = record_layout(records.SEGMENT_DESCRIPTOR)
+JOB_DESCRIPTOR = record_layout(records.JOB_DESCRIPTOR)
+
+
+class WordKind(enum.Enum, shape=2):
+    """What a PE does with a word."""
+
+    MAC = 0
+    """Look the key up and multiply by the fiber."""
+    ADD = 1
+    """Add a partial sum to the next accumulator."""
+    END = 2
+    """Close the segment: the next word uses the other stationary bank."""
+
+
+PE_WORD = data.StructLayout({"kind": WordKind, "job_end": 1, "chunk": CHUNK_WIDTH})
+"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a job."""
+
+
+def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return what a look-up finds: a range of stationary entries, and what to do with it."""
+    return data.StructLayout(
+        {
+            "kind": WordKind,
+            "job_end": 1,
+            "start": unsigned((config.a_depth - 1).bit_length()),
+            "length": unsigned(config.a_depth.bit_length()),
+            "operand": signed(config.acc_width),
+            "offset": signed(INDEX_WIDTH),
+        }
+    )
+
+
+def addend_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return what enters the accumulators: an index and a product or partial sum, or an END."""
+    return data.StructLayout(
+        {
+            "end": 1,
+            "job_end": 1,
+            "index": signed(INDEX_WIDTH),
+            "value": signed(config.acc_width),
+        }
+    )
+
+
+class LoadTarget(enum.Enum, shape=2):
+    """Where a chunk of a load block goes."""
+
+    TAP = 0
+    HEADER = 1
+    DIRECTORY = 2
+    A = 3
+
+
+LOAD_WORD = data.StructLayout({"target": LoadTarget, "bank": 1, "row": 16, "chunk": CHUNK_WIDTH})
+"""A chunk of a load block on its way to a PE; `row` counts chunks from 0 within its target."""
+
+
+def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return a memory command: byte address of the first beat, and beats."""
+    return data.StructLayout({"addr": config.addr_width, "beats": 8})
+
+
+def read_request_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return a request to a `ChunkReader`: byte address, and chunks."""
+    return data.StructLayout({"addr": config.addr_width, "chunks": 32})
+
+
+def write_beat_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return a beat to write: data, and one strobe per byte."""
+    return data.StructLayout({"data": config.mem_width, "strobe": config.mem_bytes})
+
+
+class OutFormat(enum.Enum, shape=2):
+    """Format of results; values as in `gscn.records`."""
+
+    INT16 = records.OUT_INT16
+    INT32 = records.OUT_INT32
+    RAW = records.OUT_RAW
+
+
+SEGMENT_CONTEXT = data.StructLayout({"stream_count": 32, "add": 1, "first": 1, "last": 1})
+"""What the broadcaster must know of a segment: words, kind, first and last of its job."""
+
+DRAIN_CONTEXT = data.StructLayout(
+    {
+        "out_addr": 64,
+        "out_format": OutFormat,
+        "shift": 6,
+        "pitch": 16,
+        "guard_cols": 16,
+        "plane_rows": 16,
+        "guard_rows": 16,
+        "planes": 32,
+        "walk_count": 17,
+    }
+)
+"""How the accumulators of a job are drained; see `docs/execution.md`."""

@@ -1,0 +1,118 @@
+"""Processing element: one multiplier with its stationary tile and its accumulators."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from gscn.config import AcceleratorConfig
+from hw.accumulator import Accumulator
+from hw.fifo import StreamFIFO
+from hw.layouts import LOAD_WORD, PE_WORD, OutFormat, fiber_layout
+from hw.lookup import Lookup
+from hw.rounding import Rounder
+from hw.walker import Walker
+
+
+class PE(wiring.Component):
+    """Queue words, look their keys up, walk the fibers, multiply, accumulate; drain on request.
+
+    Golden: `lowering.functional`.
+
+    Timing: one product per cycle; `WORD_TO_SUM_CYCLES` cycles from a word at `i` to its first sum in the accumulators, if nothing is
+    queued before it. `DRAIN_CYCLES` cycles of `drain_advance` from a drain address to its result. `i.ready` depends on registers only.
+
+    Parameters
+    ----------
+        config: sizes.
+
+    Members:
+        i: words, broadcast by the cluster.
+        load, load_en: chunk of a load block, taken in the same cycle when `load_en` is high.
+        drain_en: read and clear `drain_addr` of `drain_bank`; only meaningful with `drain_advance`.
+        drain_advance: let the drain pipeline move.
+        shift, out_format: how results are made.
+        result: result of the address given `DRAIN_CYCLES` cycles of `drain_advance` ago.
+        segment_end, job_end: the PE has finished a segment (the last one of a job); pulses.
+        busy, adds, pending: for the counters: a product is issued, a partial sum is added, anything is queued or under way.
+        saturated, overflow, address_error: pulses. `saturated` belongs to `result`.
+    """
+
+    WORD_TO_SUM_CYCLES = (
+        StreamFIFO.LATENCY
+        + Lookup.LATENCY
+        + StreamFIFO.LATENCY
+        + Walker.LATENCY
+        + Accumulator.LATENCY
+    )
+    DRAIN_CYCLES = 1 + Rounder.LATENCY
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(PE_WORD)),
+                "load": In(LOAD_WORD),
+                "load_en": In(1),
+                "drain_en": In(1),
+                "drain_addr": In((config.acc_depth - 1).bit_length()),
+                "drain_bank": In(1),
+                "drain_advance": In(1),
+                "shift": In(range(64)),
+                "out_format": In(OutFormat),
+                "result": Out(64),
+                "segment_end": Out(1),
+                "job_end": Out(1),
+                "busy": Out(1),
+                "adds": Out(1),
+                "pending": Out(1),
+                "saturated": Out(1),
+                "overflow": Out(1),
+                "address_error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.words = words = StreamFIFO(shape=PE_WORD, depth=config.b_fifo_depth)
+        m.submodules.lookup = lookup = Lookup(config=config)
+        m.submodules.fibers = fibers = StreamFIFO(
+            shape=fiber_layout(config), depth=config.match_fifo_depth
+        )
+        m.submodules.walker = walker = Walker(config=config)
+        m.submodules.accumulator = accumulator = Accumulator(config=config)
+        m.submodules.rounder = rounder = Rounder(width=config.acc_width)
+
+        connect(m, wiring.flipped(self.i), words.i)
+        connect(m, words.o, lookup.i)
+        connect(m, lookup.o, fibers.i)
+        connect(m, fibers.o, walker.i)
+        m.d.comb += [
+            lookup.load.eq(self.load),
+            lookup.load_en.eq(self.load_en),
+            walker.load.eq(self.load),
+            walker.load_en.eq(self.load_en),
+            accumulator.i.eq(walker.o),
+            accumulator.i_valid.eq(walker.o_valid),
+            accumulator.drain_en.eq(self.drain_en & self.drain_advance),
+            accumulator.drain_addr.eq(self.drain_addr),
+            accumulator.drain_bank.eq(self.drain_bank),
+            rounder.i.eq(accumulator.drained),
+            rounder.shift.eq(self.shift),
+            rounder.out_format.eq(self.out_format),
+            rounder.en.eq(self.drain_advance),
+            self.result.eq(rounder.o),
+            self.saturated.eq(rounder.saturated),
+            self.segment_end.eq(accumulator.segment_end),
+            self.job_end.eq(accumulator.job_end),
+            self.overflow.eq(accumulator.overflow),
+            self.address_error.eq(accumulator.address_error),
+            self.busy.eq(walker.issues),
+            self.adds.eq(walker.adds),
+            self.pending.eq(
+                words.o.valid | lookup.active | fibers.o.valid | walker.active | accumulator.active
+            ),
+        ]
+        return m

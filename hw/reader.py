@@ -1,0 +1,111 @@
+"""Read channel of a cluster: from requests to a stream of 64-bit chunks."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from hw.fifo import StreamFIFO
+from hw.layouts import burst_layout, read_request_layout
+
+
+class ChunkReader(wiring.Component):
+    """Read ranges of memory in order and hand them on chunk by chunk.
+
+    Requests are taken ahead of their data; a request of 0 chunks yields nothing. Bursts never cross a multiple of
+    `burst_beats` beats, and are asked for only when all their beats have room, so `data` needs no ready.
+
+    Timing: one burst command per cycle, one chunk per cycle; a beat's first chunk is offered from the cycle after the beat arrived.
+
+    Parameters
+    ----------
+        config: port width, burst length, buffer depth.
+
+    Members:
+        request: byte address (a multiple of the beat) and chunks.
+        command: bursts to read.
+        data, data_valid: beats, in the order of the commands.
+        o: chunks.
+    """
+
+    REQUEST_DEPTH = 4
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "request": In(stream.Signature(read_request_layout(config))),
+                "command": Out(stream.Signature(burst_layout(config))),
+                "data": In(config.mem_width),
+                "data_valid": In(1),
+                "o": Out(stream.Signature(CHUNK_WIDTH)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        chunks_per_beat, burst = config.chunks_per_beat, config.burst_beats
+        chunk_bits = chunks_per_beat.bit_length() - 1
+        beat_bits = (config.mem_bytes - 1).bit_length()
+        burst_bits = burst.bit_length() - 1
+
+        m.submodules.lengths = lengths = StreamFIFO(shape=32, depth=self.REQUEST_DEPTH)
+        m.submodules.beats = beats = StreamFIFO(
+            shape=config.mem_width, depth=config.read_fifo_beats
+        )
+
+        # -- bursts
+        addr = Signal(config.addr_width)
+        beats_left = Signal(32)
+        room = Signal(range(config.read_fifo_beats + 1), init=config.read_fifo_beats)
+        beat_in_burst = addr[beat_bits : beat_bits + burst_bits]
+        to_boundary = Signal(range(burst + 1))
+        length = Signal(range(burst + 1))
+        m.d.comb += [
+            to_boundary.eq(burst - beat_in_burst),
+            length.eq(Mux(beats_left < to_boundary, beats_left, to_boundary)),
+            self.command.p.addr.eq(addr),
+            self.command.p.beats.eq(length),
+            self.command.valid.eq((beats_left != 0) & (room >= length)),
+            self.request.ready.eq((beats_left == 0) & lengths.i.ready),
+            lengths.i.p.eq(self.request.p.chunks),
+            lengths.i.valid.eq(
+                self.request.valid & self.request.ready & (self.request.p.chunks != 0)
+            ),
+        ]
+        issued = self.command.valid & self.command.ready
+        with m.If(issued):
+            m.d.sync += [
+                addr.eq(addr + (length << beat_bits)),
+                beats_left.eq(beats_left - length),
+            ]
+        with m.If(self.request.valid & self.request.ready):
+            m.d.sync += [
+                addr.eq(self.request.p.addr),
+                beats_left.eq((self.request.p.chunks + (chunks_per_beat - 1)) >> chunk_bits),
+            ]
+
+        # -- chunks
+        taken = Signal(32)
+        position = taken[:chunk_bits]
+        last = taken + 1 == lengths.o.p
+        moves = self.o.valid & self.o.ready
+        leaves = Signal()
+        m.d.comb += [
+            beats.i.p.eq(self.data),
+            beats.i.valid.eq(self.data_valid),
+            self.o.p.eq(
+                data.View(data.ArrayLayout(CHUNK_WIDTH, chunks_per_beat), beats.o.p)[position]
+            ),
+            self.o.valid.eq(beats.o.valid & lengths.o.valid),
+            leaves.eq(moves & (last | (position == chunks_per_beat - 1))),
+            beats.o.ready.eq(leaves),
+            lengths.o.ready.eq(moves & last),
+        ]
+        with m.If(moves):
+            m.d.sync += taken.eq(Mux(last, 0, taken + 1))
+        m.d.sync += room.eq(room - Mux(issued, length, 0) + leaves)
+        return m

@@ -1,0 +1,118 @@
+"""Fiber walk and multiplier: from fibers to products."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import AcceleratorConfig
+from hw.layouts import A_ENTRY, LOAD_WORD, LoadTarget, WordKind, addend_layout, fiber_layout
+
+
+class Walker(wiring.Component):
+    """Walk each fiber of the stationary operand and multiply its entries by the streamed value.
+
+    One addend leaves per entry, in index order, at index `entry.offset + fiber.offset`; ADD and END fibers leave as one addend each.
+    The consumer must take an addend in every cycle.
+
+    Implements: the multiplication of the law in `docs/execution.md`.
+
+    Timing: one entry per cycle, fibers back to back; an addend is offered `LATENCY` cycles after its entry was issued. `i.ready` depends
+    combinationally on `i`. The bank being filled through `load` must not be the one in use.
+
+    Parameters
+    ----------
+        config: depth of the stationary memory, operand format.
+
+    Members:
+        i: fibers.
+        load: stationary rows for either bank.
+        load_en: `load` holds a chunk for this PE; taken in the same cycle.
+        o: addends.
+        o_valid: `o` holds an addend.
+        issues: an entry is issued to the multiplier in this cycle.
+        adds: a partial sum is passed on in this cycle.
+        active: something is in the multiplier's pipeline.
+    """
+
+    LATENCY = 2
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(fiber_layout(config))),
+                "load": In(LOAD_WORD),
+                "load_en": In(1),
+                "o": Out(addend_layout(config)),
+                "o_valid": Out(1),
+                "issues": Out(1),
+                "adds": Out(1),
+                "active": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        value_shape = signed(config.format.width)
+        addr_width = (config.a_depth - 1).bit_length()
+
+        entry = data.StructLayout({"value": value_shape, "offset": signed(16)})
+        m.submodules.entries = entries = Memory(
+            shape=data.ArrayLayout(entry, 2), depth=config.a_depth, init=[]
+        )
+        write, read = entries.write_port(), entries.read_port()
+        load_row = data.View(data.ArrayLayout(A_ENTRY, 2), self.load.chunk)
+        m.d.comb += [
+            write.addr.eq(Cat(self.load.row[: addr_width - 1], self.load.bank)),
+            write.en.eq(self.load_en & (self.load.target == LoadTarget.A)),
+        ]
+        for lane in range(2):
+            m.d.comb += [
+                write.data[lane].value.eq(load_row[lane].value),
+                write.data[lane].offset.eq(load_row[lane].offset),
+            ]
+
+        # -- issue: address of the stationary memory
+        bank = Signal()
+        position = Signal.like(self.i.p.length)
+        is_mac = self.i.p.kind == WordKind.MAC
+        last = ~is_mac | (position + 1 == self.i.p.length)
+        addr = Signal(addr_width)
+        m.d.comb += [
+            addr.eq(self.i.p.start + position),
+            read.addr.eq(Cat(addr[1:], bank)),
+            self.i.ready.eq(last),
+            self.issues.eq(self.i.valid & is_mac),
+            self.adds.eq(self.i.valid & (self.i.p.kind == WordKind.ADD)),
+        ]
+        with m.If(self.i.valid):
+            m.d.sync += position.eq(Mux(last, 0, position + 1))
+            with m.If(self.i.p.kind == WordKind.END):
+                m.d.sync += bank.eq(~bank)
+
+        # -- multiply
+        issued = Signal.like(self.i.p)
+        issued_valid = Signal()
+        lane = Signal()
+        m.d.sync += [
+            issued_valid.eq(self.i.valid),
+            issued.eq(self.i.p),
+            lane.eq(addr[0]),
+        ]
+        found = read.data[lane]
+        factor = Signal(value_shape)
+        m.d.comb += factor.eq(issued.operand)
+        issued_mac = issued.kind == WordKind.MAC
+        m.d.sync += [
+            self.o_valid.eq(issued_valid),
+            self.o.end.eq(issued.kind == WordKind.END),
+            self.o.job_end.eq(issued.job_end),
+            self.o.index.eq(Mux(issued_mac, issued.offset + found.offset, issued.offset)),
+            self.o.value.eq(Mux(issued_mac, found.value * factor, issued.operand)),
+        ]
+        m.d.comb += self.active.eq(issued_valid | self.o_valid)
+        return m
