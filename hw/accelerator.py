@@ -20,9 +20,9 @@ class Accelerator(wiring.Component):
 
     Golden: `lowering.functional` (results), `perf.cycles` (time).
 
-    Timing: `start` is taken when the core is idle (after reset, once the accumulators are cleared); `busy` rises in the next cycle
-    and falls when all results of the phase are acknowledged by the memory. `counter_data` follows `counter_addr` by `COUNTER_LATENCY`
-    cycles.
+    Timing: `start` is taken when the core is idle (after reset, once the accumulators are cleared);
+    `busy` rises in the next cycle and falls when all results of the phase are acknowledged by the
+    memory. `counter_data` follows `counter_addr` by `COUNTER_LATENCY` cycles.
 
     Parameters
     ----------
@@ -32,10 +32,12 @@ class Accelerator(wiring.Component):
         start: phases.
         busy: a phase is under way.
         saturated, accumulator_overflow, address_error: sticky until reset.
-        counter_addr: cluster x counters + counter (`gscn.counters.CLUSTER_COUNTERS`); clusters x counters for the busy cycles.
+        counter_addr: cluster x counters + counter (`gscn.counters.CLUSTER_COUNTERS`); clusters x
+            counters for the busy cycles.
         counter_data: the counter's value.
         mem_read_cmd: bursts to read.
-        mem_read_data: beats read, in the order of the commands, taken at once (no ready: what is asked for has room).
+        mem_read_data: beats read, in the order of the commands, taken at once (no ready: what is
+            asked for has room).
         mem_write_cmd: bursts to write.
         mem_write_data: their beats, in order; may come before or after the command.
         mem_write_done: a write burst is complete (pulse, one per burst).

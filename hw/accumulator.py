@@ -14,15 +14,17 @@ from hw.layouts import addend_layout
 class Accumulator(wiring.Component):
     """Add addends into a bank of accumulators; read and clear the other bank.
 
-    An addend is added to `acc[index]` of the bank in use, whatever the sequence of indices: a sum still on its way to the memory is
-    forwarded. An addend whose index lies outside the memory is dropped. A job's END makes the other bank the one in use. The drain
-    side reads and clears one accumulator per cycle; it must not address the bank in use.
+    An addend is added to `acc[index]` of the bank in use, whatever the sequence of indices: a sum
+    still on its way to the memory is forwarded. An addend whose index lies outside the memory is
+    dropped. A job's END makes the other bank the one in use. The drain side reads and clears one
+    accumulator per cycle; it must not address the bank in use.
 
     Implements: the accumulation of the law in `docs/execution.md`.
 
-    Timing: one addend per cycle; an END is reported `LATENCY` cycles after it was offered, when all sums before it are stored.
-    Drained data appear in the cycle after an enabled read and stay until the next one. The contents after power-up are undefined:
-    the drain side must walk both banks once.
+    Timing: one addend per cycle; an END is reported `LATENCY` cycles after it was offered, when all
+    sums before it are stored. Drained data appear in the cycle after an enabled read and stay until
+    the next one. The contents after power-up are undefined: the drain side must walk both banks
+    once.
 
     Parameters
     ----------

@@ -124,7 +124,8 @@ class WriteArbiter(wiring.Component):
         count: write channels.
 
     Members:
-        commands, beats: each channel's bursts; a channel offers a command when all its beats are ready.
+        commands, beats: each channel's bursts; a channel offers a command when all its beats are
+            ready.
         command, data: to memory.
         issued: a burst has been taken from a channel (pulse).
     """

@@ -31,10 +31,11 @@ class FeedState(enum.Enum, shape=3):
 class Broadcaster(wiring.Component):
     """Hand the words of each segment to all PEs at once, then an END word.
 
-    A MAC word goes to every PE; ADD record number i goes to PE `i % pes_per_cluster`. A segment starts when its tile is loaded and, if
-    it is the first of its job, an accumulator bank is free.
+    A MAC word goes to every PE; ADD record number i goes to PE `i % pes_per_cluster`. A segment
+    starts when its tile is loaded and, if it is the first of its job, an accumulator bank is free.
 
-    Timing: one word per cycle, when every PE addressed has room; two cycles from one segment's last word to the next one's first.
+    Timing: one word per cycle, when every PE addressed has room; two cycles from one segment's last
+    word to the next one's first.
 
     Parameters
     ----------

@@ -23,7 +23,8 @@ class Cluster(wiring.Component):
 
     Golden: `lowering.functional` (results), `perf.cycles` (time).
 
-    Timing: see the parts. A job is taken when the loader is idle and at most `prefetch_words` words of the job before are left.
+    Timing: see the parts. A job is taken when the loader is idle and at most `prefetch_words` words
+    of the job before are left.
 
     Parameters
     ----------

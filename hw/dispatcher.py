@@ -18,8 +18,8 @@ def start_layout(config: AcceleratorConfig) -> data.StructLayout:
 class Dispatcher(wiring.Component):
     """Give each job of a phase to exactly one cluster.
 
-    The next job goes to the ready cluster with the lowest number. The next phase is taken when every job of this one is done and every
-    burst is acknowledged.
+    The next job goes to the ready cluster with the lowest number. The next phase is taken when
+    every job of this one is done and every burst is acknowledged.
 
     Timing: one job per cycle; `jobs[n].valid` depends combinationally on the clusters' readies.
 

@@ -15,7 +15,8 @@ from hw.pe import PE
 class Packer(wiring.Component):
     """Pack one result per PE, PE 0 lowest, into beats.
 
-    Timing: one set of results per cycle; a beat leaves in the cycle in which its last result arrives, or with `flush`.
+    Timing: one set of results per cycle; a beat leaves in the cycle in which its last result
+    arrives, or with `flush`.
 
     Parameters
     ----------
@@ -96,14 +97,16 @@ class Packer(wiring.Component):
 
 
 class Drainer(wiring.Component):
-    """Drain jobs in order: when every PE has finished one, walk its accumulators and write the results.
+    """Drain jobs in order: when every PE has finished one, walk its accumulators and write the
+    results.
 
     After reset both accumulator banks are walked once to clear them.
 
     Implements: the drain in `docs/execution.md`.
 
-    Timing: one accumulator of each PE per cycle; results follow `PE.DRAIN_CYCLES` cycles behind. A walk begins two cycles after the
-    last PE's job end and the writer is empty; the bank is free again `PE.DRAIN_CYCLES` + 1 cycles after its last accumulator was read.
+    Timing: one accumulator of each PE per cycle; results follow `PE.DRAIN_CYCLES` cycles behind. A
+    walk begins two cycles after the last PE's job end and the writer is empty; the bank is free
+    again `PE.DRAIN_CYCLES` + 1 cycles after its last accumulator was read.
 
     Parameters
     ----------

@@ -10,8 +10,9 @@ from amaranth.lib.wiring import In, Out
 class StreamFIFO(wiring.Component):
     """Queue stream words in order.
 
-    Timing: a word accepted in cycle t is offered from cycle t + `LATENCY`; one word per cycle in and out. `i.ready`
-    depends on registers only (a full queue accepts nothing, even when read in the same cycle).
+    Timing: a word accepted in cycle t is offered from cycle t + `LATENCY`; one word per cycle in
+    and out. `i.ready` depends on registers only (a full queue accepts nothing, even when read in
+    the same cycle).
 
     Parameters
     ----------

@@ -40,7 +40,8 @@ class WordKind(enum.Enum, shape=2):
 
 
 PE_WORD = data.StructLayout({"kind": WordKind, "job_end": 1, "chunk": CHUNK_WIDTH})
-"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a job."""
+"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a
+job."""
 
 
 def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:

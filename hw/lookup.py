@@ -24,14 +24,16 @@ from hw.layouts import (
 class Lookup(wiring.Component):
     """Find the fiber that each (word, tap) pair meets.
 
-    For a MAC word, the taps from `tap_start` to the first one marked last are visited in order; each look-up whose key lies in the
-    directory and whose fiber is not empty is handed on, with the word's value and the sum of the word's and the tap's offsets. ADD
-    words pass with their running number in the segment as offset; END words pass and switch to the other bank.
+    For a MAC word, the taps from `tap_start` to the first one marked last are visited in order;
+    each look-up whose key lies in the directory and whose fiber is not empty is handed on, with the
+    word's value and the sum of the word's and the tap's offsets. ADD words pass with their running
+    number in the segment as offset; END words pass and switch to the other bank.
 
     Implements: the index matching of the law in `docs/execution.md`.
 
-    Timing: one look-up per cycle, empty ones included; `LATENCY` cycles from a word at `i` to its first fiber at `o`. `i.ready`
-    depends combinationally on `o.ready`. The bank being filled through `load` must not be the one in use.
+    Timing: one look-up per cycle, empty ones included; `LATENCY` cycles from a word at `i` to its
+    first fiber at `o`. `i.ready` depends combinationally on `o.ready`. The bank being filled
+    through `load` must not be the one in use.
 
     Parameters
     ----------

@@ -20,8 +20,9 @@ class PE(wiring.Component):
 
     Golden: `lowering.functional`.
 
-    Timing: one product per cycle; `WORD_TO_SUM_CYCLES` cycles from a word at `i` to its first sum in the accumulators, if nothing is
-    queued before it. `DRAIN_CYCLES` cycles of `drain_advance` from a drain address to its result. `i.ready` depends on registers only.
+    Timing: one product per cycle; `WORD_TO_SUM_CYCLES` cycles from a word at `i` to its first sum
+    in the accumulators, if nothing is queued before it. `DRAIN_CYCLES` cycles of `drain_advance`
+    from a drain address to its result. `i.ready` depends on registers only.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ class PE(wiring.Component):
         shift, out_format: how results are made.
         result: result of the address given `DRAIN_CYCLES` cycles of `drain_advance` ago.
         segment_end, job_end: the PE has finished a segment (the last one of a job); pulses.
-        busy, adds, pending: for the counters: a product is issued, a partial sum is added, anything is queued or under way.
+        busy, adds, pending: for the counters: a product is issued, a partial sum is added, anything
+            is queued or under way.
         saturated, overflow, address_error: pulses. `saturated` belongs to `result`.
     """
 

@@ -14,10 +14,12 @@ from hw.layouts import burst_layout, read_request_layout
 class ChunkReader(wiring.Component):
     """Read ranges of memory in order and hand them on chunk by chunk.
 
-    Requests are taken ahead of their data; a request of 0 chunks yields nothing. Bursts never cross a multiple of
-    `burst_beats` beats, and are asked for only when all their beats have room, so `data` needs no ready.
+    Requests are taken ahead of their data; a request of 0 chunks yields nothing. Bursts never cross
+    a multiple of `burst_beats` beats, and are asked for only when all their beats have room, so
+    `data` needs no ready.
 
-    Timing: one burst command per cycle, one chunk per cycle; a beat's first chunk is offered from the cycle after the beat arrived.
+    Timing: one burst command per cycle, one chunk per cycle; a beat's first chunk is offered from
+    the cycle after the beat arrived.
 
     Parameters
     ----------

@@ -12,11 +12,13 @@ from hw.layouts import OutFormat
 class Rounder(wiring.Component):
     """Scale an accumulator down and fit it into the result's format.
 
-    Formats INT16 and INT32: `i / 2**shift`, rounded to nearest, ties to even, saturated. Format RAW: `i`, sign-extended.
+    Formats INT16 and INT32: `i / 2**shift`, rounded to nearest, ties to even, saturated. Format
+    RAW: `i`, sign-extended.
 
     Golden: `golden.quantize.requantize`.
 
-    Timing: `LATENCY` cycles in which `en` is high, throughput one per such cycle; everything holds while `en` is low.
+    Timing: `LATENCY` cycles in which `en` is high, throughput one per such cycle; everything holds
+    while `en` is low.
 
     Parameters
     ----------
@@ -50,7 +52,8 @@ class Rounder(wiring.Component):
         m = Module()
         width = self._width
 
-        # one bit more below: after the shift, bit 0 is the half and `rest` tells whether anything lies under it
+        # one bit more below: after the shift, bit 0 is the half and `rest` tells whether anything
+        # lies under it
         doubled = Signal(signed(width + 1))
         shifted = Signal(signed(width + 1))
         kept = Signal(width + 1)

@@ -14,13 +14,14 @@ from hw.layouts import A_ENTRY, LOAD_WORD, LoadTarget, WordKind, addend_layout, 
 class Walker(wiring.Component):
     """Walk each fiber of the stationary operand and multiply its entries by the streamed value.
 
-    One addend leaves per entry, in index order, at index `entry.offset + fiber.offset`; ADD and END fibers leave as one addend each.
-    The consumer must take an addend in every cycle.
+    One addend leaves per entry, in index order, at index `entry.offset + fiber.offset`; ADD and END
+    fibers leave as one addend each. The consumer must take an addend in every cycle.
 
     Implements: the multiplication of the law in `docs/execution.md`.
 
-    Timing: one entry per cycle, fibers back to back; an addend is offered `LATENCY` cycles after its entry was issued. `i.ready` depends
-    combinationally on `i`. The bank being filled through `load` must not be the one in use.
+    Timing: one entry per cycle, fibers back to back; an addend is offered `LATENCY` cycles after
+    its entry was issued. `i.ready` depends combinationally on `i`. The bank being filled through
+    `load` must not be the one in use.
 
     Parameters
     ----------

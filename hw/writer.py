@@ -14,8 +14,8 @@ from hw.layouts import burst_layout, write_beat_layout
 class BurstWriter(wiring.Component):
     """Write beats to consecutive addresses in bursts.
 
-    A burst ends at a multiple of `burst_beats` beats, or with what is there when `flush` is high. All beats of a burst are queued before
-    its command is offered.
+    A burst ends at a multiple of `burst_beats` beats, or with what is there when `flush` is high.
+    All beats of a burst are queued before its command is offered.
 
     Timing: one beat per cycle.
 
