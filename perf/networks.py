@@ -201,13 +201,17 @@ def read_network(path: Path, *, batch: int) -> Network:
         raise InputError(f"network file {path} must be readable JSON: {error}") from error
     if not isinstance(items, list) or not items:
         raise InputError(f"network file {path} must hold a list of at least one layer")
-    return Network(
-        name=path.stem,
-        layers=tuple(
-            _read_layer(item, where=f"network file {path}, layer {index}", index=index, batch=batch)
-            for index, item in enumerate(items)
-        ),
+    layers = tuple(
+        _read_layer(item, where=f"network file {path}, layer {index}", index=index, batch=batch)
+        for index, item in enumerate(items)
     )
+    names = [layer.name for layer in layers]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(
+            f"network file {path}: names of layers must differ, not repeat {', '.join(repeated)}"
+        )
+    return Network(name=path.stem, layers=layers)
 
 
 def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:

@@ -194,6 +194,7 @@ LAYER = {"name": "a", "c": 3, "h": 8, "w": 8, "k": 4, "r": 3, "s": 3}
         (json.dumps([LAYER | {"stride": [0, 1]}]), "stride must be two numbers of at least 1"),
         (json.dumps([LAYER | {"r": 9}]), "must fit the padded input"),
         (json.dumps([LAYER | {"linear": True}]), "h, w, r and s of 1"),
+        (json.dumps([LAYER, LAYER]), "names of layers must differ, not repeat a"),
     ],
 )
 def test_a_bad_network_file_is_refused_by_name(tmp_path, content, message):
