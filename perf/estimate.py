@@ -152,29 +152,30 @@ def assumptions(result: NetworkEstimate) -> list[str]:
     method = sparsification.method
     lines = [
         (
-            "Cycles of a layer: its expected useful products, divided by the multipliers times the "
-            f"utilisation of a sample of the layer on the cycle model of {result.config.multipliers} "
-            "multipliers."
+            "Cycles of a layer: its expected useful products, divided by the multipliers times "
+            "the utilisation of a sample of the layer on the cycle model of "
+            f"{result.config.multipliers} multipliers."
         ),
         (
-            f"Samples hold at most {result.sample_products} expected useful products: the batch, rows "
-            "and columns, and channels are halved until they fit."
+            f"Samples hold at most {result.sample_products} expected useful products: the batch, "
+            "rows and columns, and channels are halved until they fit."
         ),
         "Operands of samples are uniform random; nonzeros of real tensors are spread less evenly.",
         (
-            "Layers run one after the other. Pooling, normalisation, ReLU, the selection of nonzeros "
-            "and the weight update are not counted, neither here nor in the dense baseline."
+            "Layers run one after the other. Pooling, normalisation, ReLU, the selection of "
+            "nonzeros and the weight update are not counted, neither here nor in the dense "
+            "baseline."
         ),
         (
             "Inputs of layers after the first have a density of "
-            f"{sparsification.activation_density:g} before any selection by the method; the image is "
-            "dense."
+            f"{sparsification.activation_density:g} before any selection by the method; the image "
+            "is dense."
         ),
         "The first layer needs no input gradient.",
         (
-            "The dense baseline has as many multipliers at the same clock, arranged anew for each pass "
-            "to waste least. It starts a tile in every cycle, reads operands once and writes results "
-            "once over the same port, and overlaps that with computing."
+            "The dense baseline has as many multipliers at the same clock, arranged anew for "
+            "each pass to waste least. It starts a tile in every cycle, reads operands once and "
+            "writes results once over the same port, and overlaps that with computing."
         ),
         "FLOP reductions count padding and do not credit zeros that ReLU leaves.",
     ]
@@ -182,12 +183,12 @@ def assumptions(result: NetworkEstimate) -> list[str]:
     if method.prunes:
         lines += [
             (
-                f"SWAT: weights {kept} dense in forward and input gradient; inputs {kept} dense (or "
-                "as ReLU leaves them, if fewer) in the weight gradient."
+                f"SWAT: weights {kept} dense in forward and input gradient; inputs {kept} dense "
+                "(or as ReLU leaves them, if fewer) in the weight gradient."
             ),
             (
-                "SWAT: weights and saved inputs of the first layer are dense; fully connected layers "
-                "are sparse."
+                "SWAT: weights and saved inputs of the first layer are dense; fully connected "
+                "layers are sparse."
             ),
         ]
     if method.reuses:
@@ -195,12 +196,13 @@ def assumptions(result: NetworkEstimate) -> list[str]:
         differences = kept if density is None else f"{density:g}"
         lines += [
             (
-                f"ReSprop: differences of output gradients {differences} dense in every convolution; "
-                "the output gradients of fully connected layers are dense."
+                f"ReSprop: differences of output gradients {differences} dense in every "
+                "convolution; the output gradients of fully connected layers are dense."
             ),
             (
-                "ReSprop: the backward passes of a convolution also convolve with one stored, dense "
-                "output gradient, 1/N of the batch; the inputs summed over the batch are dense."
+                "ReSprop: the backward passes of a convolution also convolve with one stored, "
+                "dense output gradient, 1/N of the batch; the inputs summed over the batch are "
+                "dense."
             ),
         ]
     elif method.prunes:
