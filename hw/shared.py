@@ -7,7 +7,7 @@ module that is emitted once; with any other platform it just contains the compon
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Const, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -23,11 +23,13 @@ def flat_ports(component: wiring.Component) -> dict[str, tuple[Value, str]]:
     Returns
     -------
     dict
-        Flattened name (members joined by two underscores) to (value, `"i"` or `"o"`).
+        Flattened name (members joined by two underscores) to (value, `"i"` or `"o"`). The constant
+        half of a stream that is always valid or always ready is no port.
     """
     return {
         "__".join(map(str, path)): (Value.cast(value), "i" if member.flow == In else "o")
         for path, member, value in component.signature.flatten(component)
+        if not isinstance(value, Const)
     }
 
 

@@ -20,6 +20,9 @@ from rtl_gen.verilog import to_verilog
 TOP_MODULE = "gscn_top"
 """Name of the accelerator's Verilog module."""
 
+CreateComponent = Callable[[AcceleratorConfig], wiring.Component]
+"""Makes a component from a configuration."""
+
 _ROOT = Path(__file__).resolve().parent.parent
 _SOURCES = ("gscn/*.py", "hw/**/*.py", "rtl_gen/*.py")
 """Files that the Verilog text may depend on."""
@@ -76,7 +79,7 @@ def generate(
     config: AcceleratorConfig,
     out_dir: Path,
     *,
-    create: Callable[[AcceleratorConfig], wiring.Component] | None = None,
+    create: CreateComponent | None = None,
 ) -> Manifest:
     """Write `gscn_top.v` and `manifest.json` for a configuration.
 

@@ -79,6 +79,14 @@ def test_flat_ports_have_their_verilog_names_and_directions():
     }
 
 
+class Sink(wiring.Component):
+    i: In(stream.Signature(4, always_ready=True))
+
+
+def test_constant_members_are_no_ports():
+    assert set(flat_ports(Sink())) == {"i__payload", "i__valid"}
+
+
 def test_library_keeps_the_first_component_of_each_name():
     library = ModuleLibrary()
     first, second = AddRegister(addend=1), AddRegister(addend=1)

