@@ -1,0 +1,1 @@
+"""PyTorch golden models: sparse-training layers, networks, training, traces, the integer oracle."""
