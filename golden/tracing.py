@@ -1,0 +1,144 @@
+"""Records the passes that a network computes, and traces a training step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from golden.layer import PassRecord, TrainingConv2d
+from golden.network import conv_layers
+from golden.trace import LayerTrace, PassTrace, Trace, refuse_existing, write_trace
+from golden.training import Trainer
+from gscn.conv import Pass
+from gscn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def recording(
+    network: nn.Module, layers: Sequence[str] | None = None
+) -> Iterator[dict[str, list[PassTrace]]]:
+    """Collect copies of the passes that the chosen layers compute inside the context.
+
+    Parameters
+    ----------
+    network
+        A converted network.
+    layers
+        Names as in `golden.network.conv_layers`; by default all.
+
+    Yields
+    ------
+    dict
+        Passes by layer, in the network's order; those of a layer as they were computed.
+
+    Raises
+    ------
+    InputError
+        A name is not that of a convolution of the network.
+    """
+    known = conv_layers(network)
+    for name in layers or ():
+        if name not in known:
+            raise InputError(f"layer must be one of {', '.join(known)}, not {name!r}")
+    traced: dict[str, list[PassTrace]] = {
+        name: [] for name in known if layers is None or name in layers
+    }
+    try:
+        for name, passes in traced.items():
+            known[name].observer = lambda record, passes=passes: passes.append(_copy(record))
+        yield traced
+    finally:
+        for name in traced:
+            known[name].observer = None
+
+
+def _copy(record: PassRecord) -> PassTrace:
+    def array(tensor: Tensor) -> np.ndarray:
+        return tensor.detach().cpu().float().contiguous().clone().numpy()
+
+    return PassTrace(
+        which=record.which,
+        first=array(record.first),
+        second=array(record.second),
+        result=array(record.result),
+        precomputed=None if record.precomputed is None else array(record.precomputed),
+    )
+
+
+def layer_trace(name: str, conv: TrainingConv2d, passes: Sequence[PassTrace]) -> LayerTrace:
+    """Return the passes of one step of a layer together.
+
+    Parameters
+    ----------
+    name
+        The layer's.
+    conv
+        The layer, for its geometry.
+    passes
+        What `recording` collected in one step.
+
+    Raises
+    ------
+    InputError
+        No forward pass, or one pass more than once.
+    """
+    by_pass = {one.which: one for one in passes}
+    if Pass.FORWARD not in by_pass or len(by_pass) != len(passes):
+        raise InputError(
+            f"layer {name} must compute each pass once in a traced step, not "
+            f"{', '.join(one.which for one in passes) or 'none'}"
+        )
+    shape = conv.conv_shape(by_pass[Pass.FORWARD].second.shape)
+    return LayerTrace(name=name, shape=shape, passes=by_pass)
+
+
+def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None) -> Trace:
+    """Train for one iteration and write its trace.
+
+    Parameters
+    ----------
+    trainer
+        Advanced by one iteration.
+    out
+        Directory to make; it appears whole or not at all.
+    layers
+        Convolutions to trace; by default all.
+
+    Returns
+    -------
+    Trace
+        The trace as written.
+
+    Raises
+    ------
+    InputError
+        `out` exists, a layer is unknown, or the iteration fails.
+    """
+    out = Path(out)
+    refuse_existing(out)
+    recipe = trainer.recipe
+    step = trainer.iteration
+    with recording(trainer.network, layers) as traced:
+        progress = trainer.step()
+    if progress.dense_iteration and "resprop" in recipe.method:
+        logger.warning(
+            "iteration %d is the first or last of its epoch: its output gradients are dense", step
+        )
+    convs = conv_layers(trainer.network)
+    return write_trace(
+        out,
+        [layer_trace(name, convs[name], passes) for name, passes in traced.items()],
+        network="digits",
+        method=recipe.method,
+        sparsity=recipe.sparsity,
+        step=step,
+        seed=recipe.seed,
+        dense_iteration=progress.dense_iteration,
+    )
