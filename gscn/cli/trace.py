@@ -1,0 +1,101 @@
+"""`gscn trace`: record the operands and results of a training step's convolutions."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gscn.cli.result import Result, table
+from gscn.cli.train import add_recipe_arguments, given_recipe_fields, recipe_from, run_with_progress
+from gscn.errors import InputError
+
+SUMMARY = "record operands and results of all convolutions in one training step"
+EXAMPLE = "gscn trace --method swat+resprop --sparsity 0.9 --iterations 100 --out build/trace"
+
+DEFAULT_ITERATIONS = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    add_recipe_arguments(parser)
+    parser.add_argument(
+        "--iterations",
+        type=int,
+        metavar="N",
+        help=f"train for N iterations first (default: {DEFAULT_ITERATIONS})",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="go on from a checkpoint of `gscn train` instead of training first",
+    )
+    parser.add_argument(
+        "--layer",
+        action="append",
+        metavar="NAME",
+        help="trace this convolution only; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", required=True, help="directory to make for the trace"
+    )
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Train or load, trace one step, and report densities."""
+    from golden.network import conv_layers
+    from golden.trace import refuse_existing
+    from golden.tracing import trace_step
+    from golden.training import Trainer
+
+    refuse_existing(args.out)
+    if args.checkpoint is not None:
+        given = [*given_recipe_fields(args)] + ["iterations"] * (args.iterations is not None)
+        if given:
+            raise InputError(
+                "--checkpoint decides the training, so it must stand without: " + ", ".join(given)
+            )
+        trainer = Trainer.load(args.checkpoint)
+    else:
+        trainer = Trainer(recipe_from(args))
+    known = conv_layers(trainer.network)
+    for name in args.layer or ():
+        # Found before minutes of training rather than after.
+        if name not in known:
+            raise InputError(f"--layer must be one of {', '.join(known)}, not {name!r}")
+    if args.checkpoint is None:
+        iterations = DEFAULT_ITERATIONS if args.iterations is None else args.iterations
+        if not 0 <= iterations < trainer.iterations:
+            raise InputError(
+                f"--iterations must leave one of the {trainer.iterations} iterations of "
+                f"{trainer.recipe.epochs} epochs to trace, not be {iterations}"
+            )
+        run_with_progress(trainer, iterations)
+    trace = trace_step(trainer, args.out, args.layer)
+    rows = []
+    layers = []
+    for entry in trace.entries.values():
+        layers.append(
+            {
+                "name": entry.name,
+                "file": entry.file,
+                "size_bytes": entry.size_bytes,
+                "densities": {str(which): list(pair) for which, pair in entry.densities.items()},
+            }
+        )
+        rows += [
+            (entry.name, str(which), 100 * first, 100 * second)
+            for which, (first, second) in entry.densities.items()
+        ]
+    data: dict[str, object] = {
+        "trace": str(args.out),
+        "method": trace.method,
+        "sparsity": trace.sparsity,
+        "step": trace.step,
+        "seed": trace.seed,
+        "dense_iteration": trace.dense_iteration,
+        "layers": layers,
+    }
+    title = f"{trace.method}, step {trace.step}: {args.out}"
+    header = ("layer", "pass", "first operand nonzero %", "second operand nonzero %")
+    return Result(data=data, text=table(header, rows, title=title))

@@ -1,0 +1,139 @@
+"""`gscn train`: train the digits network by a sparse-training method."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from golden.recipe import FIRST_CONV_RULES, METHODS, Recipe
+from gscn.cli.result import Result
+from gscn.errors import InputError
+
+if TYPE_CHECKING:
+    from golden.training import Trainer
+
+SUMMARY = "train a small residual network on handwritten digits, dense or sparse"
+EXAMPLE = "gscn train --method swat+resprop --sparsity 0.9 --epochs 12 --out build/digits.pt"
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments that decide a training run; defaults are those of `Recipe`."""
+    default = Recipe()
+
+    def add(option: str, meaning: str, value: object, **how: object) -> None:
+        # The default is None: a checkpoint's recipe must be told from what the user gave.
+        parser.add_argument(option, help=f"{meaning} (default: {value})", **how)
+
+    add("--method", "training method", default.method, choices=METHODS)
+    add("--sparsity", "share of zeros aimed at", default.sparsity, type=float, metavar="S")
+    add("--epochs", "epochs", default.epochs, type=int, metavar="N")
+    add("--batch", "images per mini-batch", default.batch_size, type=int, metavar="N")
+    add("--seed", "seed of everything", default.seed, type=int, metavar="N")
+    add(
+        "--refresh-period",
+        "SWAT: iterations between exact thresholds",
+        default.refresh_period,
+        type=int,
+        metavar="P",
+    )
+    add(
+        "--first-conv",
+        "first convolution: as in the method's paper, dense, or sparse",
+        default.first_conv,
+        choices=FIRST_CONV_RULES,
+    )
+    parser.add_argument(
+        "--warm-up",
+        action="store_true",
+        default=None,
+        help="ReSprop: approach the sparsity over the first nine epochs",
+    )
+
+
+def given_recipe_fields(args: argparse.Namespace) -> dict[str, object]:
+    """Return the fields of `Recipe` that the user gave."""
+    names = {
+        "method": "method",
+        "sparsity": "sparsity",
+        "epochs": "epochs",
+        "batch": "batch_size",
+        "seed": "seed",
+        "refresh_period": "refresh_period",
+        "warm_up": "warm_up",
+        "first_conv": "first_conv",
+    }
+    return {
+        field: getattr(args, argument)
+        for argument, field in names.items()
+        if getattr(args, argument) is not None
+    }
+
+
+def recipe_from(args: argparse.Namespace) -> Recipe:
+    """Return the recipe of the arguments; raise `InputError` for bad ones."""
+    return Recipe(**given_recipe_fields(args))
+
+
+def run_with_progress(trainer: Trainer, iterations: int) -> list[float]:
+    """Train until `iterations` are done in all; return their losses, in nats.
+
+    A bar is shown on stderr if that is a terminal.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    losses = []
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("training", total=iterations, completed=trainer.iteration)
+        for done in trainer.run(iterations):
+            losses.append(done.loss)
+            bar.update(task, completed=done.iteration)
+    return losses
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    add_recipe_arguments(parser)
+    parser.add_argument(
+        "--iterations", type=int, metavar="N", help="stop after N iterations (default: all epochs)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write a checkpoint")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Train and report the accuracy."""
+    from golden.training import Trainer
+
+    trainer = Trainer(recipe_from(args))
+    iterations = trainer.iterations if args.iterations is None else args.iterations
+    if not 1 <= iterations <= trainer.iterations:
+        raise InputError(
+            f"--iterations must be 1 to the {trainer.iterations} iterations of "
+            f"{trainer.recipe.epochs} epochs, not {iterations}"
+        )
+    losses = run_with_progress(trainer, iterations)
+    recent = losses[-trainer.iterations_per_epoch :]
+    data: dict[str, object] = {
+        "method": trainer.recipe.method,
+        "sparsity": trainer.recipe.sparsity,
+        "batch": trainer.recipe.batch_size,
+        "seed": trainer.recipe.seed,
+        "iterations": trainer.iteration,
+        "iterations_per_epoch": trainer.iterations_per_epoch,
+        "loss_nats": sum(recent) / len(recent),
+        "test_accuracy": trainer.evaluate(),
+        "checkpoint": None if args.out is None else str(args.out),
+    }
+    if args.out is not None:
+        trainer.save(args.out)
+    target = "" if trainer.recipe.method == "dense" else f", sparsity {trainer.recipe.sparsity}"
+    text = (
+        f"{trainer.recipe.method}{target}: {trainer.iteration} iterations of "
+        f"{trainer.recipe.batch_size} images, loss {data['loss_nats']:.4f} nats, "
+        f"test accuracy {100 * data['test_accuracy']:.2f} %"
+    )
+    if args.out is not None:
+        text += f"\ncheckpoint: {args.out}"
+    return Result(data=data, text=text)
