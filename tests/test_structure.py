@@ -25,7 +25,7 @@ AT_IMPORT, LAZILY = "at import", "inside a function"
 HEAVY = {
     "torch": {"golden": AT_IMPORT, "gscn.cli": LAZILY, "cosim": LAZILY},
     "cocotb": {"cosim": AT_IMPORT},
-    "amaranth": {"hw": AT_IMPORT, "rtl_gen": AT_IMPORT},
+    "amaranth": {"hw": AT_IMPORT, "rtl_gen": AT_IMPORT, "cosim": AT_IMPORT},
     "sklearn": {"golden": AT_IMPORT},
     "numba": {"perf": AT_IMPORT, "lowering": AT_IMPORT},
     "matplotlib": {"perf": LAZILY, "gscn.cli": LAZILY},

@@ -17,7 +17,11 @@ from types import ModuleType
 from gscn.cli.result import Result
 from gscn.errors import InputError, MismatchError
 
-SUBCOMMANDS = ("train", "trace", "generate", "cosim", "compare", "estimate", "demo")
+SUBCOMMANDS = tuple(
+    name
+    for name in ("train", "trace", "generate", "cosim", "compare", "estimate", "demo")
+    if importlib.util.find_spec(f"gscn.cli.{name}")
+)
 """Modules of `gscn.cli`.
 
 Each has SUMMARY, EXAMPLE, `add_arguments(parser)` and `run(args) -> Result`.
@@ -42,8 +46,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for name in SUBCOMMANDS:
-        if importlib.util.find_spec(f"gscn.cli.{name}") is None:
-            continue
         module = importlib.import_module(f"gscn.cli.{name}")
         sub = subparsers.add_parser(
             name,

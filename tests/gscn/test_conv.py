@@ -1,0 +1,61 @@
+"""Shapes of a convolution against torch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@given(
+    sizes=st.tuples(*[st.integers(1, 4)] * 3, *[st.integers(1, 12)] * 2, *[st.integers(1, 5)] * 2),
+    stride=pairs,
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    dilation=pairs,
+)
+def test_output_size_is_that_of_torch(sizes, stride, padding, dilation):
+    n, c, k, h, w, r, s = sizes
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
+    x = torch.empty((n, c, h, w), device="meta")
+    weights = torch.empty((k, c, r, s), device="meta")
+    try:
+        expected = functional.conv2d(x, weights, **geometry).shape
+    except RuntimeError:
+        with pytest.raises(InputError, match="must fit the padded input"):
+            ConvShape(n=n, c=c, h=h, w=w, k=k, r=r, s=s, **geometry)
+        return
+    shape = ConvShape(n=n, c=c, h=h, w=w, k=k, r=r, s=s, **geometry)
+    assert shape.y_shape == tuple(expected)
+    assert (shape.x_shape, shape.w_shape) == (tuple(x.shape), tuple(weights.shape))
+    # Each output is a sum over one window of weights.
+    assert shape.dense_macs == expected.numel() * weights[0].numel()
+
+
+def test_operands_and_results_of_the_passes():
+    shape = ConvShape(n=2, c=3, h=8, w=9, k=5, r=3, s=2, stride=(2, 1))
+    x, w, y = (2, 3, 8, 9), (5, 3, 3, 2), (2, 5, 3, 8)
+    assert [(shape.operand_shapes(p), shape.result_shape(p)) for p in Pass] == [
+        ((w, x), y),
+        ((w, y), x),
+        ((y, x), w),
+    ]
+
+
+def test_every_problem_is_named_at_once():
+    with pytest.raises(InputError) as caught:
+        ConvShape(n=0, c=3, h=8, w=8, k=-1, r=3, s=3, stride=(0, 1), padding=(-1, 0), groups=3)
+    for problem in (
+        "n must be at least 1, not 0",
+        "k must be at least 1, not -1",
+        "stride must be two numbers of at least 1, not (0, 1)",
+        "padding must be two numbers of at least 0, not (-1, 0)",
+        "groups must be 1, not 3",
+    ):
+        assert problem in str(caught.value)
