@@ -13,15 +13,15 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from golden.synthetic import random_operands
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.formats import INT8
 from perf.flops import Work, inner_macs
 
 SAMPLE_PRODUCTS = 1_500_000
 """Useful products of a sample, at most (expected)."""
-LARGEST_MAGNITUDE = 7
-"""Operands are drawn from -7..-1 and 1..7: far from overflow; cycles do not depend on values."""
 
 # Sizes under which a dimension is cut only when the others have reached theirs: enough channels for
 # every multiplier of the presets to hold some, enough pixels to reuse what is stationary.
@@ -115,29 +115,6 @@ def _with_fewer_pixels(shape: ConvShape) -> ConvShape | None:
     return None
 
 
-def random_operand(shape: Sequence[int], density: float, rng: np.random.Generator) -> np.ndarray:
-    """Return an int64 tensor with `density` of its elements nonzero, uniformly spread.
-
-    Parameters
-    ----------
-    shape
-        Shape of the tensor.
-    density
-        Share of nonzeros; their number is rounded, and at least 1.
-    rng
-        Source of positions and values.
-    """
-    size = math.prod(shape)
-    count = min(size, max(1, round(density * size)))
-    values = rng.integers(1, LARGEST_MAGNITUDE + 1, count) * rng.choice((-1, 1), count)
-    tensor = np.zeros(size, dtype=np.int64)
-    if count == size:
-        tensor[:] = values
-    else:
-        tensor[rng.choice(size, count, replace=False, shuffle=False)] = values
-    return tensor.reshape(tuple(shape))
-
-
 def measure_sample(config: AcceleratorConfig, sample: Sample, *, seed: int) -> Measurement:
     """Lower one sample with random operands and run the cycle model on it.
 
@@ -158,10 +135,11 @@ def measure_sample(config: AcceleratorConfig, sample: Sample, *, seed: int) -> M
     import lowering
     from perf import cycles
 
-    first_shape, second_shape = sample.shape.operand_shapes(sample.which)
-    rng = np.random.default_rng(seed)
-    first = random_operand(first_shape, sample.first_density, rng)
-    second = random_operand(second_shape, sample.second_density, rng)
+    # Cycles do not depend on values: 8 bits keep sums far from the accumulators' limits.
+    operands = random_operands(
+        sample.shape, sample.which, sample.first_density, sample.second_density, INT8, seed
+    )
+    first, second = (operand.astype(np.int64) for operand in operands)
     out = lowering.OutputFormat(width=16, shift=0)
     program = lowering.lower(config, sample.shape, sample.which, first, second, out)
     if not program.useful_products:

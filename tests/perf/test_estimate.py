@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from perf.dense import dense_cost
 from perf.estimate import BACKWARD, assumptions, estimate, to_json
 from perf.flops import Method, Sparsification, Work, inner_macs
 from perf.networks import network
-from perf.sampling import Measurement, choose_sample, random_operand
+from perf.sampling import Measurement, choose_sample
 
 LARGE = preset("large")
 
@@ -191,18 +190,3 @@ def test_a_sample_of_a_large_layer_fills_the_array():
         sample = choose_sample(work)
         products = inner_macs(sample.shape) * 0.1
         assert products > 1_500_000 / 4 or sample.shape == layer.shape
-
-
-def test_random_operands_have_the_asked_number_of_nonzeros(rng):
-    tensor = random_operand((4, 5, 6, 7), 0.25, rng)
-    assert np.count_nonzero(tensor) == 4 * 5 * 6 * 7 // 4
-    assert tensor.dtype == np.int64
-    assert np.abs(tensor).max() <= 7
-    assert np.count_nonzero(random_operand((3, 3), 1.0, rng)) == 9
-    assert np.count_nonzero(random_operand((3, 3), 0.001, rng)) == 1
-
-
-def test_random_operands_are_spread_evenly(rng):
-    counts = np.count_nonzero(random_operand((16, 1000), 0.1, rng), axis=1)
-    # Hypergeometric: mean 100, standard deviation 9.2; six of them is a fault, not chance.
-    assert np.all(np.abs(counts - 100) < 56)
