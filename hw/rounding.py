@@ -26,8 +26,8 @@ class Rounder(wiring.Component):
 
     Members:
         i: accumulator.
-        shift: right shift, 0 to `width` - 1.
-        out_format: format of the result.
+        shift: right shift, 0 to `width` - 1; without effect on RAW. Held while results are under way.
+        out_format: format of the result. Held likewise.
         en: advance.
         o: result, sign-extended to 64 bits.
         saturated: the result was saturated.
@@ -57,10 +57,15 @@ class Rounder(wiring.Component):
         doubled = Signal(signed(width + 1))
         shifted = Signal(signed(width + 1))
         kept = Signal(width + 1)
-        m.d.comb += [doubled.eq(self.i << 1), kept.eq((1 << self.shift) - 1)]
+        shift = Signal.like(self.shift)
+        m.d.comb += [
+            shift.eq(Mux(self.out_format == OutFormat.RAW, 0, self.shift)),
+            doubled.eq(self.i << 1),
+            kept.eq((1 << shift) - 1),
+        ]
         rest = Signal()
         with m.If(self.en):
-            m.d.sync += [shifted.eq(doubled >> self.shift), rest.eq((doubled & kept).any())]
+            m.d.sync += [shifted.eq(doubled >> shift), rest.eq((doubled & kept).any())]
 
         floor = shifted >> 1
         rounded = Signal(signed(width + 1))
