@@ -1,0 +1,45 @@
+"""`python -m benchmarks`: compute everything, print tables, write `build/bench/report.json`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from benchmarks import headline, layers
+from gscn.cli.main import write_json
+from gscn.cli.result import table
+from gscn.conv import Pass
+from perf.sampling import measure
+
+
+def main() -> None:
+    """Run the benchmarks that the options ask for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/bench/report.json"), metavar="FILE")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the headline table here")
+    parser.add_argument("--processes", type=int, default=2, metavar="COUNT")
+    args = parser.parse_args()
+
+    # The first run compiles the model, which is no part of its speed.
+    name = next(iter(layers.LAYERS))
+    layers.compute(name, Pass.FORWARD)
+    single = [layers.compute(name, which) for name in layers.LAYERS for which in Pass]
+    sys.stdout.write(
+        table(list(single[0]), [list(row.values()) for row in single], title="Single layers")
+        + "\n\n"
+    )
+    rows = [
+        headline.compute(case, partial(measure, processes=args.processes))
+        for case in headline.CASES
+    ]
+    text = headline.render(rows)
+    sys.stdout.write(text + "\n")
+    write_json(args.out, {"layers": single, "networks": rows})
+    if args.readme is not None:
+        headline.replace_headline(args.readme, text)
+
+
+if __name__ == "__main__":
+    main()

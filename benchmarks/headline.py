@@ -1,0 +1,84 @@
+"""The README's headline table, computed by the estimate."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gscn.config import preset
+from gscn.errors import InputError
+from perf.estimate import estimate, to_json
+from perf.flops import Method, Sparsification
+from perf.networks import network
+from perf.sampling import Measure
+
+BEGIN = "<!-- headline:begin -->"
+END = "<!-- headline:end -->"
+IMAGE_SIZE = 224
+BATCH = 32
+CONFIG = "large"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row."""
+
+    network: str
+    method: Method
+    sparsity: float
+
+
+CASES = (
+    Case("resnet50", Method.SWAT, 0.8),
+    Case("resnet50", Method.SWAT, 0.9),
+    Case("resnet34", Method.RESPROP, 0.9),
+    Case("vgg16", Method.RESPROP, 0.9),
+    Case("resnet18", Method.SWAT_RESPROP, 0.9),
+)
+
+
+def compute(case: Case, measure: Measure) -> dict[str, object]:
+    """Return the estimate of one row as plain JSON values."""
+    sparsification = Sparsification(method=case.method, sparsity=case.sparsity)
+    net = network(case.network, image_size=IMAGE_SIZE, batch=BATCH)
+    return to_json(estimate(net, preset(CONFIG), sparsification, measure=measure))
+
+
+def render(rows: list[dict[str, object]]) -> str:
+    """Return the estimates as a Markdown table with its conditions."""
+    config = preset(CONFIG)
+    lines = [
+        (
+            f"Times faster than a dense array with the same {config.multipliers} multipliers, clock and "
+            f"memory port, estimated for batches of {BATCH} images of {IMAGE_SIZE}x{IMAGE_SIZE} from "
+            "uniformly random samples of the layers (`make bench`; assumptions: `gscn estimate`):"
+        ),
+        "",
+        "| network | method | sparsity | forward | backward | training | training FLOPs removed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        factors = " | ".join(
+            f"{row[f'{name}_speedup_vs_dense']:.2f}" for name in ("forward", "backward", "training")
+        )
+        lines.append(
+            f"| {row['network']} | {row['method']} | {row['sparsity']:g} | {factors} | "
+            f"{100 * row['training_flop_reduction']:.1f} % |"
+        )
+    return "\n".join(lines)
+
+
+def replace_headline(path: Path, text: str) -> None:
+    """Put `text` between the markers of a Markdown file.
+
+    Raises
+    ------
+    InputError
+        The file does not have each marker once, in order.
+    """
+    old = path.read_text(encoding="utf-8")
+    pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
+    if (old.count(BEGIN), old.count(END), len(pattern.findall(old))) != (1, 1, 1):
+        raise InputError(f"{path} must have {BEGIN} and then {END}, each once")
+    path.write_text(pattern.sub(lambda _: f"{BEGIN}\n{text}\n{END}", old), encoding="utf-8")

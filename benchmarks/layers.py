@@ -1,0 +1,47 @@
+"""Utilisation and speed of the cycle model on single layers, uniformly random operands.
+
+The first layer is the one on which public simulators have been compared: ResNet-18 conv2_x, 3x3, 64
+to 64 channels, 56x56, batch 1.
+"""
+
+from __future__ import annotations
+
+import time
+
+from gscn.config import preset
+from gscn.conv import ConvShape, Pass
+from perf.sampling import Sample, measure_sample
+
+LAYERS = {
+    "conv2_x 3x3 64-64 56x56": ConvShape(n=1, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1)),
+    "conv4_x 3x3 256-256 14x14": ConvShape(n=1, c=256, h=14, w=14, k=256, r=3, s=3, padding=(1, 1)),
+    "1x1 256-64 28x28": ConvShape(n=1, c=256, h=28, w=28, k=64, r=1, s=1),
+    "3x3 stride 2 128-128 28x28": ConvShape(
+        n=1, c=128, h=28, w=28, k=128, r=3, s=3, stride=(2, 2), padding=(1, 1)
+    ),
+}
+DENSITY = 0.1
+"""Of both operands."""
+CONFIG = "large"
+
+
+def compute(name: str, which: Pass) -> dict[str, object]:
+    """Measure one pass of one layer; return plain JSON values.
+
+    `seconds` is the time to draw the operands, lower them and run the cycle model.
+    """
+    sample = Sample(shape=LAYERS[name], which=which, first_density=DENSITY, second_density=DENSITY)
+    start = time.perf_counter()
+    measured = measure_sample(preset(CONFIG), sample, seed=0)
+    seconds = time.perf_counter() - start
+    return {
+        "layer": name,
+        "pass": str(which),
+        "useful_products": measured.useful_products,
+        "cycles": measured.cycles,
+        "utilization": measured.utilization,
+        "speedup_vs_one_product_per_multiplier": (
+            sample.shape.dense_macs / measured.multipliers / measured.cycles
+        ),
+        "seconds": seconds,
+    }
