@@ -50,9 +50,10 @@ def render(rows: list[dict[str, object]]) -> str:
     config = preset(CONFIG)
     lines = [
         (
-            f"Times faster than a dense array with the same {config.multipliers} multipliers, clock and "
-            f"memory port, estimated for batches of {BATCH} images of {IMAGE_SIZE}x{IMAGE_SIZE} from "
-            "uniformly random samples of the layers (`make bench`; assumptions: `gscn estimate`):"
+            f"Times faster than a dense array with the same {config.multipliers} multipliers, "
+            f"clock and memory port, estimated for batches of {BATCH} images of "
+            f"{IMAGE_SIZE}x{IMAGE_SIZE} from uniformly random samples of the layers (`make "
+            "bench`; assumptions: `gscn estimate`):"
         ),
         "",
         "| network | method | sparsity | forward | backward | training | training FLOPs removed |",
