@@ -1,0 +1,39 @@
+"""`gscn generate`: write the accelerator's Verilog and its manifest."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gscn.cli.cosim import add_config_arguments, config_from
+from gscn.cli.result import Result
+
+SUMMARY = "write the Verilog of a configuration, with a manifest of ports, records and counters"
+EXAMPLE = "gscn generate --config small --set clusters=4 --out build/verilog"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="directory of the files (default: build/<configuration digest>/rtl)",
+    )
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Generate, or find that nothing has changed."""
+    config = config_from(args)
+    from rtl_gen import generate
+
+    out = args.out or Path("build") / config.digest() / "rtl"
+    manifest = generate(config, out)
+    data = manifest.to_dict()
+    data["verilog_path"] = str(manifest.verilog)
+    text = (
+        f"{manifest.verilog}: module {manifest.module}, {len(manifest.ports)} ports, "
+        f"{config.multipliers} multipliers, configuration {config.digest()}"
+    )
+    return Result(data=data, text=text)
