@@ -1,0 +1,105 @@
+"""`gscn compare`: check saved results of the simulated accelerator against torch again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gscn.cli.cosim import config_from
+from gscn.cli.result import Result, table
+from gscn.config import PRESETS
+from gscn.errors import InputError
+from gscn.formats import OPERAND_FORMATS
+
+SUMMARY = "check results saved by `gscn cosim --out` against torch"
+EXAMPLE = "gscn compare build/results/synthetic.forward.npz --config small"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="saved result, or a directory of them",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="NAME",
+        help=f"configuration that must have computed them: {', '.join(PRESETS)} (default: any)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change one field of that configuration; may be repeated",
+    )
+    parser.add_argument(
+        "--format", choices=sorted(OPERAND_FORMATS), help="its operand format (default: int16)"
+    )
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    files = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(path.glob("*.npz"))
+            if not found:
+                raise InputError(f"directory must hold saved results (*.npz): {path}")
+            files += found
+        else:
+            files.append(path)
+    return files
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Compute every result again with torch and compare."""
+    required = None
+    if args.config is not None:
+        required = config_from(args)
+    elif args.set or args.format:
+        raise InputError("--set and --format change a configuration: --config must name it")
+    from cosim.layer import oracle
+    from cosim.saved import load_result
+    from cosim.scoreboard import compare_arrays
+
+    rows = []
+    results = []
+    details = []
+    for path in _files(args.files):
+        saved = load_result(path)
+        if required is not None and saved.config != required:
+            raise InputError(
+                f"{path} must be of configuration {required.digest()}, not {saved.config.digest()}"
+            )
+        source = saved.source
+        expected = oracle(
+            source.shape,
+            source.which,
+            source.first,
+            source.second,
+            output_width=saved.output_width,
+            shift=saved.shift,
+        )
+        comparison = compare_arrays(saved.result, expected)
+        rows.append((str(path), str(source.which), comparison.outputs, comparison.mismatches))
+        details += [f"{path}: {detail}" for detail in comparison.details]
+        results.append(
+            {
+                "file": str(path),
+                "layer": source.layer,
+                "pass": str(source.which),
+                "config_digest": saved.config.digest(),
+                "outputs": comparison.outputs,
+                "mismatches": comparison.mismatches,
+                "details": list(comparison.details),
+            }
+        )
+    header = ("file", "pass", "outputs", "mismatches")
+    return Result(
+        data={"results": results},
+        text="\n".join([table(header, rows), *details]),
+        mismatch=bool(details),
+    )

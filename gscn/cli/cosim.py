@@ -1,0 +1,283 @@
+"""`gscn cosim`: run passes on the simulated accelerator and compare them with torch."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gscn.cli.result import Result, table
+from gscn.config import PRESETS, AcceleratorConfig, preset
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError, MismatchError
+from gscn.formats import OPERAND_FORMATS
+
+if TYPE_CHECKING:
+    from cosim.build import BuiltSimulator
+    from cosim.layer import PassInput, PassOutcome
+
+SUMMARY = "run convolutions on the simulated accelerator and compare every result with torch"
+EXAMPLE = (
+    "gscn cosim --conv 1,16,14,14,16,3,3 --padding 1 --density-a 0.1 --density-b 0.1 --pass all"
+)
+
+ALL = "all"
+DENSITY = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments that choose a configuration."""
+    parser.add_argument(
+        "--config", default="small", metavar="NAME", help=f"{', '.join(PRESETS)} (default: small)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change one field of the configuration; may be repeated",
+    )
+    parser.add_argument(
+        "--format", choices=sorted(OPERAND_FORMATS), help="operand format (default: int16)"
+    )
+
+
+def config_from(args: argparse.Namespace) -> AcceleratorConfig:
+    """Return the configuration that the arguments choose."""
+    assignments = list(args.set)
+    if args.format is not None:
+        assignments.append(f"operand_format={args.format}")
+    return preset(args.config).with_overrides(assignments)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--trace", type=Path, metavar="DIR", help="trace of `gscn trace`")
+    source.add_argument("--conv", metavar="N,C,H,W,K,R,S", help="shape of a synthetic layer")
+    parser.add_argument("--layer", metavar="NAME", help="layer of the trace (default: all)")
+    for name, default in (("stride", "1"), ("padding", "0"), ("dilation", "1")):
+        parser.add_argument(
+            f"--{name}", metavar="A[,B]", help=f"vertical[,horizontal] (default: {default})"
+        )
+    for name, which in (("a", "first"), ("b", "second")):
+        parser.add_argument(
+            f"--density-{name}",
+            type=float,
+            metavar="X",
+            help=f"share of nonzeros of the {which} operand: weights first, then inputs; in the "
+            f"weight gradient output gradients first (default: {DENSITY})",
+        )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of operands and stalls (default: 0)"
+    )
+    parser.add_argument(
+        "--pass", dest="which", default=ALL, choices=[*map(str, Pass), ALL], help="default: all"
+    )
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--latency",
+        type=int,
+        default=20,
+        metavar="N",
+        help="cycles from a memory read to its first data (default: 20)",
+    )
+    parser.add_argument(
+        "--stalls",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="probability that a memory channel pauses in a cycle (default: 0)",
+    )
+    parser.add_argument(
+        "--output-width", type=int, choices=(16, 32), default=32, help="bits (default: 32)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="save operands and results, for `gscn compare`"
+    )
+
+
+def _numbers(name: str, text: str, counts: tuple[int, ...], form: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in counts:
+        raise InputError(f"--{name} must be {form} in whole numbers, not {text!r}")
+    return numbers
+
+
+def _pair(args: argparse.Namespace, name: str, default: str) -> tuple[int, int]:
+    given = getattr(args, name)
+    numbers = _numbers(name, default if given is None else given, (1, 2), "A or A,B")
+    return (numbers[0], numbers[-1])
+
+
+def _shape(args: argparse.Namespace) -> ConvShape:
+    n, c, h, w, k, r, s = _numbers("conv", args.conv, (7,), "N,C,H,W,K,R,S")
+    return ConvShape(
+        n=n,
+        c=c,
+        h=h,
+        w=w,
+        k=k,
+        r=r,
+        s=s,
+        stride=_pair(args, "stride", "1"),
+        padding=_pair(args, "padding", "0"),
+        dilation=_pair(args, "dilation", "1"),
+    )
+
+
+def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
+    from cosim.layer import PassInput
+    from golden.synthetic import random_operands
+
+    if args.layer is not None:
+        raise InputError("--layer names a layer of a trace, so it must not stand with --conv")
+    shape = _shape(args)
+    densities = [DENSITY if d is None else d for d in (args.density_a, args.density_b)]
+    inputs = []
+    for which in Pass if args.which == ALL else [Pass(args.which)]:
+        first, second = random_operands(shape, which, *densities, config.format, args.seed)
+        inputs.append(
+            PassInput(layer="synthetic", shape=shape, which=which, first=first, second=second)
+        )
+    return inputs
+
+
+def _traced_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
+    from cosim.layer import PassInput
+    from golden.quantize import quantize
+    from golden.trace import load_trace
+
+    for name in ("stride", "padding", "dilation", "density_a", "density_b"):
+        if getattr(args, name) is not None:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} belongs to --conv, so it must not stand with --trace")
+    trace = load_trace(args.trace)
+    inputs = []
+    for name in trace.layers if args.layer is None else [args.layer]:
+        layer = trace.load(name)
+        # Training does not compute every pass of every layer; one that is asked for must be there.
+        chosen = layer.passes.values() if args.which == ALL else [layer.get(Pass(args.which))]
+        for one in chosen:
+            label = f"{name} {one.which}"
+            first = quantize(one.first, config.format, name=f"first operand of {label}")
+            second = quantize(one.second, config.format, name=f"second operand of {label}")
+            inputs.append(
+                PassInput(
+                    layer=name,
+                    shape=layer.shape,
+                    which=one.which,
+                    first=first.values,
+                    second=second.values,
+                )
+            )
+    return inputs
+
+
+def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
+    run = outcome.run
+    return {
+        "layer": outcome.source.layer,
+        "pass": str(outcome.source.which),
+        "outputs": outcome.comparison.outputs,
+        "mismatches": outcome.comparison.mismatches,
+        "stray_bytes": outcome.comparison.stray_bytes,
+        "details": list(outcome.comparison.details),
+        "output_width": outcome.output_width,
+        "shift": outcome.shift,
+        "cycles": run.cycles,
+        "useful_products": outcome.useful_products,
+        "utilization": outcome.utilization(config),
+        "read_beats": run.read_beats,
+        "write_beats": run.write_beats,
+        "counters": run.counters,
+        "flags": run.flags,
+        "simulated_cycles": run.simulated_cycles,
+        "simulated_cycles_per_second": run.simulated_cycles / run.wall_seconds,
+    }
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Build the simulator if need be, run the passes, compare, and report."""
+    config = config_from(args)
+    from cosim.build import build
+    from cosim.errors import SimulationError
+    from cosim.layer import check_passes
+    from cosim.saved import save_result
+
+    inputs = (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
+    try:
+        simulator: BuiltSimulator = build(config)
+        outcomes = check_passes(
+            config,
+            inputs,
+            output_width=args.output_width,
+            latency=args.latency,
+            stall_probability=args.stalls,
+            seed=args.seed,
+            simulator=simulator,
+        )
+    except SimulationError as error:
+        raise MismatchError(str(error)) from error
+    passes = [_describe(outcome, config) for outcome in outcomes]
+    if args.out is not None:
+        for outcome, description in zip(outcomes, passes, strict=True):
+            description["saved"] = str(save_result(args.out, outcome, config))
+    data: dict[str, object] = {
+        "config": config.to_dict(),
+        "config_digest": config.digest(),
+        "simulator_digest": simulator.digest,
+        "mem_width": config.mem_width,
+        "multipliers": config.multipliers,
+        "latency": args.latency,
+        "stalls": args.stalls,
+        "seed": args.seed,
+        "passes": passes,
+    }
+    header = (
+        "layer",
+        "pass",
+        "outputs",
+        "mismatches",
+        "cycles",
+        "useful products",
+        "utilization %",
+        "read port %",
+        "write port %",
+        "simulated kcycles/s",
+    )
+    rows = [
+        (
+            outcome.source.layer,
+            str(outcome.source.which),
+            outcome.comparison.outputs,
+            outcome.comparison.mismatches,
+            outcome.run.cycles,
+            outcome.useful_products,
+            100 * outcome.utilization(config),
+            100 * outcome.run.read_beats / max(outcome.run.cycles, 1),
+            100 * outcome.run.write_beats / max(outcome.run.cycles, 1),
+            outcome.run.simulated_cycles / outcome.run.wall_seconds / 1000,
+        )
+        for outcome in outcomes
+    ]
+    title = (
+        f"configuration {config.digest()}: {config.multipliers} multipliers, "
+        f"{config.mem_width}-bit memory port, {config.operand_format}"
+    )
+    bad = [
+        f"{outcome.source.layer} {outcome.source.which}: {detail}"
+        for outcome in outcomes
+        for detail in outcome.comparison.details
+    ]
+    return Result(
+        data=data,
+        text="\n".join([table(header, rows, title=title), *bad]),
+        mismatch=not all(outcome.comparison.good for outcome in outcomes),
+    )
