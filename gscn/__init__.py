@@ -1,1 +1,1 @@
-"""Shared vocabulary of the accelerator: configuration, formats, shapes, record layouts, counters."""
+"""Shared vocabulary of the accelerator: configuration, formats, shapes, records, counters."""

@@ -26,8 +26,10 @@ def _is_power_of_two(value: int) -> bool:
 class AcceleratorConfig:
     """Sizes and widths of one accelerator.
 
-    Raises:
-        InputError: naming every field that is out of range, all at once.
+    Raises
+    ------
+    InputError
+        Naming every field that is out of range, all at once.
     """
 
     clusters: int = 8
@@ -55,7 +57,11 @@ class AcceleratorConfig:
     burst_beats: int = 4
     """Longest burst in beats; power of two, 1 to 16."""
     read_fifo_beats: int = 16
-    """Beats buffered per read channel of a cluster; power of two, at least 2 x `burst_beats`, at most 256."""
+    """Beats buffered per read channel; power of two, 2 x `burst_beats` to 256."""
+    outstanding_bursts: int = 32
+    """Read bursts under way at once, all clusters together; power of two, 1 to 256."""
+    prefetch_words: int = 256
+    """A cluster asks for its next job when so many words of its job are left; 0 to 65535."""
     addr_width: int = 32
     """Bits of a byte address; 20 to 40."""
 
@@ -85,6 +91,7 @@ class AcceleratorConfig:
             ("taps_depth", 1, 256),
             ("acc_depth", 16, 32768),
             ("burst_beats", 1, 16),
+            ("outstanding_bursts", 1, 256),
         ):
             value = getattr(self, field)
             need(
@@ -112,6 +119,7 @@ class AcceleratorConfig:
             and 2 * self.burst_beats <= self.read_fifo_beats <= 256,
             "a power of two from 2 x burst_beats to 256",
         )
+        need("prefetch_words", 0 <= self.prefetch_words <= 65535, "0 to 65535")
         need("addr_width", 20 <= self.addr_width <= 40, "20 to 40")
         raise_problems("configuration", problems)
 
@@ -195,7 +203,7 @@ PRESETS = {
     "small": AcceleratorConfig(clusters=8, pes_per_cluster=2),
     "large": AcceleratorConfig(clusters=32, pes_per_cluster=2),
 }
-"""`tiny` forces every kind of splitting on small tensors; `small` has 16 multipliers, `large` 64."""
+"""`tiny` forces every kind of splitting; `small` has 16 multipliers, `large` 64."""
 
 
 def preset(name: str) -> AcceleratorConfig:

@@ -25,9 +25,9 @@ DESCRIPTOR_CHUNKS = records.JOB_DESCRIPTOR.width // CHUNK_WIDTH
 class Loader(wiring.Component):
     """Execute the control part of jobs, ahead of the PEs.
 
-    For each job: fetch its descriptor and announce how it drains; for each of its segments: fetch the descriptor, request the stream,
-    announce the segment, wait for a free stationary bank, fill it, and report it loaded. An ADD
-    segment takes a bank but loads nothing.
+    For each job: fetch its descriptor and announce how it drains. For each of its segments: fetch
+    the descriptor, request the stream, announce the segment, wait for a free stationary bank, fill
+    it, and report it loaded. An ADD segment takes a bank but loads nothing.
 
     Timing: descriptors cost one memory latency each, load blocks one chunk per cycle.
 

@@ -1,0 +1,381 @@
+"""Cycle model: the time that a program takes on the accelerator, without running the RTL.
+
+Trace driven: the same descriptors, directories and streams that the RTL reads from memory; the same
+queues, arbiters and counters. It mirrors the RTL cycle by cycle (`perf.machine`) in front of a
+memory that answers each burst after a fixed latency and then delivers one beat per cycle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from gscn import records
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.errors import InputError
+from gscn.port import READ_LATENCY, WRITE_LATENCY
+from perf.decode import JobTables, ProgramLike, decode
+from perf.machine import (
+    BUSY,
+    D_JOBS,
+    D_QUEUE,
+    F_BANKS,
+    F_LEVEL,
+    F_QUEUE,
+    F_TILES,
+    IDLE,
+    L_IDLE,
+    L_STATE,
+    LOAD,
+    P_ENDS,
+    P_SEGMENT_ENDS,
+    R_ARRIVED,
+    R_BEAT,
+    R_ISSUED,
+    R_LEFT,
+    R_ROOM,
+    TAIL,
+    burst_length,
+    choose,
+    drainer_is_busy,
+    near_end,
+    reader_can_request,
+    state_arrays,
+    step_broadcaster,
+    step_drainer,
+    step_loader,
+    step_pe,
+    step_reader,
+    writer_offer,
+)
+
+DRAIN_CYCLES = 3
+"""As `hw.pe.PE.DRAIN_CYCLES`, which a test holds it to; perf must not need Amaranth."""
+SEGMENT_QUEUE = 4
+"""As `hw.broadcast.Broadcaster.SEGMENTS`."""
+DRAIN_QUEUE = 4
+"""As `hw.drain.Drainer.JOBS`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CycleResult:
+    """What a launch costs."""
+
+    cycles: int
+    """Clock cycles in which the core is busy, all phases together."""
+    phase_cycles: tuple[int, ...]
+    """The same per phase."""
+    counters: np.ndarray
+    """PE-cycles by cluster and cause (`gscn.counters.CLUSTER_COUNTERS`)."""
+    job_spans: np.ndarray
+    """Per job: cluster, cycle in which it was given, cycle in which its last result was handed
+    on."""
+    read_beats: int
+    write_beats: int
+
+    def by_cause(self) -> dict[str, int]:
+        """Return PE-cycles per cause, all clusters together; they sum to cycles x multipliers."""
+        totals = self.counters.sum(axis=0)
+        return {name: int(n) for name, n in zip(CLUSTER_COUNTER_NAMES, totals, strict=True)}
+
+    def utilization(self, useful_products: int) -> float:
+        """Return useful products per multiplier and cycle."""
+        return useful_products / float(self.counters.sum())
+
+
+@njit(cache=True)
+def _run(
+    phase_jobs, jobs, segments, tiles, word_keys, word_taps, tap_keys, tap_last, fiber_lengths,
+    addresses, state, sizes, counters, spans, phase_cycles,
+):  # fmt: skip
+    readers, events, loaders, feeds, pes, words, fibers, drains = state
+    (
+        burst, chunks_per_beat, outstanding, prefetch_words, lanes16, latency, write_latency,
+        drain_cycles, segment_queue, drain_queue, limit,
+    ) = sizes  # fmt: skip
+    clusters, pe_count = pes.shape[0], pes.shape[1]
+    fifo_depth = words.shape[2]
+
+    # bursts under way: channel, beats, cycle of the first beat
+    reads = np.zeros((outstanding, 3), np.int64)
+    read_head = read_level = read_beat = 0
+    read_below = write_below = -1
+    # bursts written: cycle in which their completion is reported at the earliest
+    ring = 4096
+    dones = np.zeros(ring, np.int64)
+    done_head = done_level = 0
+    sender = beats_left = 0
+    offers = np.zeros(clusters, np.int64)
+    read_offers = np.zeros(2 * clusters, np.int64)
+    announce = np.zeros(5, np.int64)
+    push = np.zeros(5, np.int64)
+    report = np.zeros(2, np.int64)
+    read_beats = write_beats = 0
+
+    now = 0
+    next_job = 0
+    for phase in range(phase_jobs.shape[0]):
+        start = now
+        jobs_left = phase_jobs[phase]
+        jobs_active = bursts = 0
+        while jobs_left > 0 or jobs_active > 0 or bursts > 0:
+            if now - start > limit:
+                return -1, read_beats, write_beats
+            finished = 0
+            gave = False
+
+            # read arbiter; a command reaches memory one cycle later
+            any_offer = False
+            for channel in range(2 * clusters):
+                left = readers[channel, R_LEFT]
+                offer = 0
+                if left > 0:
+                    offer = burst_length(readers[channel, R_BEAT], left, burst)
+                    if readers[channel, R_ROOM] < offer:
+                        offer = 0
+                read_offers[channel] = offer
+                any_offer = any_offer or offer > 0
+            read_full = read_level == outstanding
+            arrived = read_level > 0 and reads[read_head, 2] <= now
+            if any_offer and not read_full:
+                channel = choose(read_offers, read_below)
+                read_below = channel
+                tail = (read_head + read_level) % outstanding
+                reads[tail, 0] = channel
+                reads[tail, 1] = read_offers[channel]
+                reads[tail, 2] = now + 1 + latency
+                read_level += 1
+                events[channel, R_ISSUED] = read_offers[channel]
+            if arrived:
+                events[reads[read_head, 0], R_ARRIVED] = 1
+                read_beats += 1
+                read_beat += 1
+                if read_beat == reads[read_head, 1]:
+                    read_beat = 0
+                    read_head = (read_head + 1) % outstanding
+                    read_level -= 1
+
+            # write arbiter
+            any_offer = False
+            for c in range(clusters):
+                offers[c] = writer_offer(drains[c], burst)
+                any_offer = any_offer or offers[c] > 0
+            leaving = sender if beats_left > 0 else -1
+            granted = -1
+            if beats_left > 0:
+                beats_left -= 1
+                write_beats += 1
+                if beats_left == 0:
+                    dones[(done_head + done_level) % ring] = now + max(write_latency, 1)
+                    done_level += 1
+            if beats_left == 0 and any_offer:
+                granted = choose(offers, write_below)
+                write_below = granted
+                sender = granted
+                beats_left = offers[granted]
+                bursts += 1
+
+            for c in range(clusters):
+                load_reader, load_event = readers[2 * c], events[2 * c]
+                stream_reader, stream_event = readers[2 * c + 1], events[2 * c + 1]
+                loader, feed, drain = loaders[c], feeds[c], drains[c]
+
+                given = -1
+                wants_job = near_end(feed, prefetch_words)
+                if (
+                    jobs_left > 0
+                    and not gave
+                    and loader[L_STATE] == L_IDLE
+                    and wants_job
+                    and reader_can_request(load_reader)
+                ):
+                    given = next_job
+                    spans[given, 0] = c
+                    spans[given, 1] = now
+
+                bank_free = 1
+                for p in range(pe_count):
+                    if pes[c, p, P_SEGMENT_ENDS] == 0:
+                        bank_free = 0
+                for p in range(pe_count):
+                    pes[c, p, P_SEGMENT_ENDS] += (pes[c, p, P_ENDS] >> 3 & 1) - bank_free
+
+                queue_room = feed[F_LEVEL] < segment_queue
+                drain_room = drain[D_JOBS] < drain_queue
+                drain_busy = drainer_is_busy(drain, pes[c])
+                idle_loader = loader[L_STATE] == L_IDLE and given < 0
+                cause = step_broadcaster(
+                    feed, stream_reader, stream_event, pes[c], segments, push, fifo_depth
+                )
+                step_loader(
+                    loader, given, load_reader, load_event, stream_reader, stream_event,
+                    queue_room, drain_room, bank_free, jobs, segments, tiles, addresses, announce,
+                )  # fmt: skip
+                report[0] = offers[c] if granted == c else 0
+                finished_job = drain[D_QUEUE]
+                step_drainer(
+                    drain, pes[c], jobs, 1 if leaving == c else 0, lanes16, burst, drain_cycles,
+                    report,
+                )  # fmt: skip
+                feed[F_BANKS] += report[0]
+                feed[F_TILES] += announce[4]
+                if announce[0] >= 0:
+                    slot = F_QUEUE + 3 * feed[F_LEVEL]
+                    feed[slot], feed[slot + 1], feed[slot + 2] = (
+                        announce[0],
+                        announce[1],
+                        announce[2],
+                    )
+                    feed[F_LEVEL] += 1
+                if announce[3] >= 0:
+                    drain[D_QUEUE + drain[D_JOBS]] = announce[3]
+                    drain[D_JOBS] += 1
+                if report[1]:
+                    finished += 1
+                    spans[finished_job, 2] = now
+
+                unfed = 0
+                any_pending = False
+                for p in range(pe_count):
+                    pe_cause = step_pe(
+                        pes[c, p], p, words[c, p], fibers[c, p], push, segments, tiles, word_keys,
+                        word_taps, tap_keys, tap_last, fiber_lengths,
+                    )  # fmt: skip
+                    if pe_cause < 0:
+                        unfed += 1
+                    else:
+                        any_pending = True
+                        counters[c, pe_cause] += 1
+                if unfed:
+                    if cause < 0:
+                        if not idle_loader:
+                            cause = LOAD
+                        else:
+                            cause = TAIL if any_pending or drain_busy else IDLE
+                    counters[c, cause] += unfed
+                step_reader(load_reader, load_event, chunks_per_beat)
+                step_reader(stream_reader, stream_event, chunks_per_beat)
+                if given >= 0:
+                    next_job += 1
+                    gave = True
+            if gave:
+                jobs_left -= 1
+                jobs_active += 1
+            jobs_active -= finished
+            if done_level > 0 and dones[done_head] <= now:
+                done_head = (done_head + 1) % ring
+                done_level -= 1
+                bursts -= 1
+            now += 1
+        phase_cycles[phase] = now - start
+    return now, read_beats, write_beats
+
+
+def _addresses(program: ProgramLike, tables: JobTables) -> np.ndarray:
+    """Beat addresses of descriptors: row 0 of jobs, row 1 of segments."""
+    beat = program.config.mem_bytes
+    job_addrs, segment_addrs = [], []
+    for phase in program.phases:
+        size = records.JOB_DESCRIPTOR.width // 8
+        job_addrs += [phase.queue_addr + size * index for index in range(phase.job_count)]
+    for addr in job_addrs:
+        job = records.JOB_DESCRIPTOR.unpack(program.image[addr : addr + 64])[0]
+        size = records.SEGMENT_DESCRIPTOR.width // 8
+        segment_addrs += [
+            int(job["segment_addr"]) + size * index for index in range(int(job["segment_count"]))
+        ]
+    table = np.zeros((2, max(len(job_addrs), len(segment_addrs), 1)), np.int64)
+    table[0, : len(job_addrs)] = np.array(job_addrs, np.int64) // beat
+    table[1, : len(segment_addrs)] = np.array(segment_addrs, np.int64) // beat
+    assert len(segment_addrs) == len(tables.segments)
+    return table
+
+
+def simulate(
+    program: ProgramLike,
+    *,
+    latency: int = READ_LATENCY,
+    write_latency: int = WRITE_LATENCY,
+    max_cycles: int = 1 << 34,
+) -> CycleResult:
+    """Return the time that a program takes.
+
+    Parameters
+    ----------
+    program
+        As `lowering.lower` returns it.
+    latency
+        Cycles from a read command at the port to its first beat; at least 2.
+    write_latency
+        Cycles from a burst's last beat to its acknowledgement; at least 2.
+    max_cycles
+        Bound on the cycles of a phase.
+
+    Raises
+    ------
+    InputError
+        A latency is below 2, or a phase takes more than `max_cycles`.
+    """
+    for name, value in (("latency", latency), ("write_latency", write_latency)):
+        if value < 2:
+            raise InputError(f"{name} must be at least 2 cycles, not {value}")
+    config = program.config
+    tables = decode(program)
+    state = state_arrays(
+        config.clusters,
+        config.pes_per_cluster,
+        config.b_fifo_depth,
+        config.match_fifo_depth,
+        config.read_fifo_beats,
+    )
+    sizes = (
+        config.burst_beats,
+        config.chunks_per_beat,
+        config.outstanding_bursts,
+        config.prefetch_words,
+        config.mem_width // 16 // config.pes_per_cluster,
+        latency,
+        write_latency,
+        DRAIN_CYCLES,
+        SEGMENT_QUEUE,
+        DRAIN_QUEUE,
+        max_cycles,
+    )
+    counters = np.zeros((config.clusters, len(CLUSTER_COUNTER_NAMES)), np.int64)
+    spans = np.zeros((max(len(tables.jobs), 1), 3), np.int64)
+    phase_cycles = np.zeros(len(tables.phase_jobs), np.int64)
+    cycles, read_beats, write_beats = _run(
+        tables.phase_jobs,
+        tables.jobs,
+        tables.segments,
+        tables.tiles,
+        tables.word_keys,
+        tables.word_taps,
+        tables.tap_keys,
+        tables.tap_last,
+        tables.fiber_lengths,
+        _addresses(program, tables),
+        state,
+        sizes,
+        counters,
+        spans,
+        phase_cycles,
+    )
+    if cycles < 0:
+        raise InputError(f"a phase must end within max_cycles, {max_cycles}")
+    assert int(counters.sum()) == cycles * config.multipliers
+    return CycleResult(
+        cycles=int(cycles),
+        phase_cycles=tuple(int(n) for n in phase_cycles),
+        counters=counters,
+        job_spans=spans,
+        read_beats=int(read_beats),
+        write_beats=int(write_beats),
+    )
+
+
+def products(result: CycleResult) -> int:
+    """Return the products that the multipliers took, those that fall off the border included."""
+    return int(result.counters[:, BUSY].sum())

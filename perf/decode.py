@@ -1,0 +1,150 @@
+"""Tables of jobs, segments and streams for the cycle model, decoded from a memory image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from gscn import records
+from gscn.config import AcceleratorConfig
+
+
+class PhaseLike(Protocol):
+    """A phase: byte address of its queue, and jobs."""
+
+    queue_addr: int
+    job_count: int
+
+
+class ProgramLike(Protocol):
+    """What the cycle model needs of a program; see `lowering.Program`."""
+
+    config: AcceleratorConfig
+    image: np.ndarray
+    phases: tuple[PhaseLike, ...]
+    useful_products: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobTables:
+    """A launch without its values: what decides the time that it takes. All arrays are int64.
+
+    `jobs[j]` holds: index of the first segment, segments, format, pitch, guard columns, plane rows,
+    guard rows, planes, walk count, beat address of the results. `segments[s]` holds: kind, beat
+    address of the load block, load chunks, taps, beat address of the stream, words, first word,
+    first tap. `tiles[s, pe]` holds: directory rows (two entries each), stationary rows, first
+    directory entry, directory entries.
+    """
+
+    phase_jobs: np.ndarray
+    """Jobs of each phase."""
+    jobs: np.ndarray
+    segments: np.ndarray
+    tiles: np.ndarray
+    word_keys: np.ndarray
+    word_taps: np.ndarray
+    """Per word, index of its first tap in its segment's list."""
+    tap_keys: np.ndarray
+    tap_last: np.ndarray
+    fiber_lengths: np.ndarray
+    """Lengths of all directory entries, tile after tile."""
+
+
+def decode(program: ProgramLike) -> JobTables:
+    """Read the descriptors, directories and stream keys of a program from its image.
+
+    Streams and load blocks at one address are decoded once.
+    """
+    config, image = program.config, program.image
+    beat = config.mem_bytes
+
+    jobs, segments, tiles = [], [], []
+    keys, word_taps, tap_keys, tap_last, lengths = [], [], [], [], []
+    word_count = tap_count = entry_count = 0
+    streams: dict[tuple[int, int], int] = {}
+    blocks: dict[int, tuple[int, list[tuple[int, int, int, int]]]] = {}
+
+    def read(record: records.Record, addr: int, count: int) -> np.ndarray:
+        return record.unpack(image[addr : addr + count * (record.width // 8)])
+
+    for phase in program.phases:
+        for job in read(records.JOB_DESCRIPTOR, phase.queue_addr, phase.job_count):
+            jobs.append(
+                (
+                    len(segments),
+                    int(job["segment_count"]),
+                    int(job["out_format"]),
+                    int(job["pitch"]),
+                    int(job["guard_cols"]),
+                    int(job["plane_rows"]),
+                    int(job["guard_rows"]),
+                    int(job["planes"]),
+                    int(job["walk_count"]),
+                    int(job["out_addr"]) // beat,
+                )
+            )
+            for segment in read(
+                records.SEGMENT_DESCRIPTOR, int(job["segment_addr"]), int(job["segment_count"])
+            ):
+                is_mac = segment["kind"] == records.KIND_MAC
+                stream, count = int(segment["stream_addr"]), int(segment["stream_count"])
+                first_word = 0
+                if is_mac:
+                    if (stream, count) not in streams:
+                        words = read(records.B_WORD, stream, count)
+                        keys.append(words["key"].astype(np.int64))
+                        word_taps.append(words["tap_start"].astype(np.int64))
+                        streams[stream, count] = word_count
+                        word_count += count
+                    first_word = streams[stream, count]
+                block = int(segment["load_addr"])
+                if is_mac and block not in blocks:
+                    taps = read(records.TAP, block, int(segment["tap_count"]))
+                    tap_keys.append(taps["key_delta"].astype(np.int64))
+                    tap_last.append(taps["last"].astype(np.int64))
+                    first_tap, tap_count = tap_count, tap_count + len(taps)
+                    addr = block + 8 * len(taps)
+                    rows = []
+                    for _ in range(config.pes_per_cluster):
+                        header = read(records.TILE_HEADER, addr, 1)[0]
+                        entries = int(header["directory_count"])
+                        directory_rows = (entries + 1) // 2
+                        a_rows = (int(header["a_count"]) + 1) // 2
+                        directory = read(records.DIRECTORY_ENTRY, addr + 8, entries)
+                        lengths.append(directory["length"].astype(np.int64))
+                        rows.append((directory_rows, a_rows, entry_count, entries))
+                        entry_count += entries
+                        addr += 8 * (1 + directory_rows + a_rows)
+                    blocks[block] = (first_tap, rows)
+                no_tile = (0, [(0, 0, 0, 0)] * config.pes_per_cluster)
+                first_tap, rows = blocks[block] if is_mac else no_tile
+                segments.append(
+                    (
+                        int(segment["kind"]),
+                        block // beat,
+                        int(segment["load_chunks"]),
+                        int(segment["tap_count"]),
+                        stream // beat,
+                        count,
+                        first_word,
+                        first_tap,
+                    )
+                )
+                tiles.append(rows)
+
+    def joined(arrays: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([*arrays, np.zeros(1, np.int64)])
+
+    return JobTables(
+        phase_jobs=np.array([phase.job_count for phase in program.phases], dtype=np.int64),
+        jobs=np.array(jobs, dtype=np.int64).reshape(-1, 10),
+        segments=np.array(segments, dtype=np.int64).reshape(-1, 8),
+        tiles=np.array(tiles, dtype=np.int64).reshape(-1, config.pes_per_cluster, 4),
+        word_keys=joined(keys),
+        word_taps=joined(word_taps),
+        tap_keys=joined(tap_keys),
+        tap_last=joined(tap_last),
+        fiber_lengths=joined(lengths),
+    )

@@ -1,0 +1,515 @@
+"""The accelerator's state machines, one step per clock cycle, compiled.
+
+Each function mirrors one component of `hw/` register by register: it sees the values that registers
+had at the start of the cycle and leaves those they have at its end. Operand values are absent: time
+depends on keys only. State lives in int64 arrays, one row per instance; the constants below name
+columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from gscn.counters import CLUSTER_COUNTER_NAMES
+
+# -- columns of tables (perf.decode)
+JOB_FIRST, JOB_SEGMENTS, JOB_FORMAT, JOB_PITCH, JOB_GUARD_COLS = range(5)
+JOB_ROWS, JOB_GUARD_ROWS, JOB_PLANES, JOB_WALK, JOB_OUT = range(5, 10)
+SEG_KIND, SEG_LOAD, SEG_CHUNKS, SEG_TAPS, SEG_STREAM, SEG_WORDS, SEG_WORD0, SEG_TAP0 = range(8)
+TILE_DIRECTORY_ROWS, TILE_A_ROWS, TILE_ENTRY0, TILE_ENTRIES = range(4)
+
+MAC, ADD, END = range(3)
+(BUSY, ADDS, LOOKUP, SIBLING, STREAM, LOAD, DRAIN, TAIL, IDLE) = range(len(CLUSTER_COUNTER_NAMES))
+
+# -- hw.reader.ChunkReader
+READER_COLUMNS = 12
+R_BEAT, R_LEFT, R_ROOM, R_LEVEL, R_TAKEN, R_LENGTHS, R_LENGTH0 = range(7)
+"""R_LENGTH0 and the three columns after it queue the chunks of requests."""
+R_REQUEST_DEPTH = 4
+# what happens to it in this cycle
+R_REQUESTED, R_MOVED, R_ISSUED, R_ARRIVED = 0, 1, 2, 3
+R_REQUEST_BEAT, R_REQUEST_CHUNKS = 4, 5
+
+# -- hw.loader.Loader
+LOADER_COLUMNS = 10
+L_STATE, L_JOB, L_SEGMENT, L_SEGMENTS_LEFT, L_TAKEN, L_PE, L_ROWS, L_BANKS, L_FIRST = range(9)
+(
+    L_IDLE, L_READ_JOB, L_ANNOUNCE_DRAIN, L_NEXT, L_READ_SEGMENT, L_REQUEST_STREAM,
+    L_ANNOUNCE, L_REQUEST_LOAD, L_BANK, L_TAPS, L_HEADER, L_DIRECTORY, L_A,
+) = range(13)  # fmt: skip
+DESCRIPTOR_CHUNKS = 8
+
+# -- hw.broadcast.Broadcaster
+FEED_COLUMNS = 24
+F_STATE, F_TILES, F_BANKS, F_WORDS_LEFT, F_TARGET, F_LEVEL, F_WORD, F_QUEUE = range(8)
+"""F_QUEUE and the columns after it queue (segment, first, last) triples, 4 at most."""
+F_WAIT, F_STREAM, F_END = range(3)
+F_DEPTH = 4
+
+# -- hw.pe.PE
+PE_COLUMNS = 24
+(
+    P_WORDS, P_WORD_HEAD, P_FOUND, P_FOUND_KIND, P_FOUND_LENGTH, P_FOUND_JOB_END, P_RESUMED, P_TAP,
+    P_FIBERS, P_FIBER_HEAD, P_POSITION, P_PIPE, P_ENDS, P_JOB_ENDS, P_SEGMENT_ENDS, P_DRAIN_ENDS,
+) = range(16)  # fmt: skip
+"""P_PIPE, P_ENDS, P_JOB_ENDS: bits 0 to 3 follow an addend from the walker to its stored sum."""
+Q_KIND, Q_WORD, Q_SEGMENT, Q_JOB_END = range(4)
+
+# -- hw.drain.Drainer, Packer, hw.writer.BurstWriter
+DRAIN_COLUMNS = 24
+(
+    D_STATE, D_LEFT, D_COL, D_ROW, D_PLANE, D_FLIGHT, D_SETTLING, D_SLOT, D_JOBS, D_QUEUE,
+) = range(10)  # fmt: skip
+"""D_QUEUE and the three columns after it queue jobs."""
+D_WRITER_LEVEL, D_WRITER_COMMITTED, D_WRITER_BEAT = 14, 15, 16
+D_WAIT, D_WALK, D_SETTLE, D_FLUSH = range(4)
+
+
+@njit(cache=True, inline="always")
+def reader_can_request(reader):
+    """Whether a request is taken in this cycle."""
+    return reader[R_LEFT] == 0 and reader[R_LENGTHS] < R_REQUEST_DEPTH
+
+
+@njit(cache=True, inline="always")
+def reader_has_chunk(reader):
+    """Whether a chunk is offered in this cycle."""
+    return reader[R_LEVEL] > 0 and reader[R_LENGTHS] > 0
+
+
+@njit(cache=True, inline="always")
+def burst_length(beat, left, burst):
+    """Beats up to the next multiple of the burst, or what is left."""
+    return min(left, burst - beat % burst)
+
+
+@njit(cache=True)
+def step_reader(reader, event, chunks_per_beat):
+    """Advance a ChunkReader; `event` says what happened to its ports and is cleared."""
+    leaves = 0
+    pops = 0
+    if event[R_MOVED]:
+        last = reader[R_TAKEN] + 1 == reader[R_LENGTH0]
+        if last or reader[R_TAKEN] % chunks_per_beat == chunks_per_beat - 1:
+            leaves = 1
+        if last:
+            reader[R_TAKEN] = 0
+            pops = 1
+        else:
+            reader[R_TAKEN] += 1
+    if pops:
+        for index in range(R_LENGTH0, R_LENGTH0 + R_REQUEST_DEPTH - 1):
+            reader[index] = reader[index + 1]
+        reader[R_LENGTHS] -= 1
+    issued = event[R_ISSUED]
+    reader[R_BEAT] += issued
+    reader[R_LEFT] -= issued
+    reader[R_ROOM] += leaves - issued
+    reader[R_LEVEL] += event[R_ARRIVED] - leaves
+    if event[R_REQUESTED]:
+        chunks = event[R_REQUEST_CHUNKS]
+        reader[R_BEAT] = event[R_REQUEST_BEAT]
+        reader[R_LEFT] = (chunks + chunks_per_beat - 1) // chunks_per_beat
+        if chunks > 0:
+            reader[R_LENGTH0 + reader[R_LENGTHS]] = chunks
+            reader[R_LENGTHS] += 1
+    event[R_REQUESTED] = event[R_MOVED] = event[R_ISSUED] = event[R_ARRIVED] = 0
+
+
+@njit(cache=True)
+def request(event, beat, chunks):
+    """Hand a request to a reader that can take it."""
+    event[R_REQUESTED] = 1
+    event[R_REQUEST_BEAT] = beat
+    event[R_REQUEST_CHUNKS] = chunks
+
+
+@njit(cache=True)
+def step_loader(
+    loader, given, load_reader, load_event, stream_reader, stream_event, queue_room, drain_room,
+    bank_free, jobs, segments, tiles, addresses, announce,
+):  # fmt: skip
+    """Advance a Loader.
+
+    `given` is the job handed over in this cycle, or -1; `addresses` holds beat addresses of job and
+    segment descriptors. `announce` returns (segment or -1, first, last, drained job or -1, tile
+    loaded).
+    """
+    state = loader[L_STATE]
+    takes_bank = 0
+    finishes = False
+    announce[0] = announce[3] = -1
+    announce[4] = 0
+    segment = loader[L_SEGMENT]
+    has_chunk = reader_has_chunk(load_reader)
+    if state == L_IDLE:
+        if given >= 0:
+            request(load_event, addresses[0, given], DESCRIPTOR_CHUNKS)
+            loader[L_JOB] = given
+            loader[L_STATE] = L_READ_JOB
+    elif state in (L_READ_JOB, L_READ_SEGMENT):
+        if has_chunk:
+            load_event[R_MOVED] = 1
+            loader[L_TAKEN] += 1
+            if loader[L_TAKEN] == DESCRIPTOR_CHUNKS:
+                loader[L_TAKEN] = 0
+                loader[L_STATE] = L_ANNOUNCE_DRAIN if state == L_READ_JOB else L_REQUEST_STREAM
+    elif state == L_ANNOUNCE_DRAIN:
+        if drain_room:
+            job = loader[L_JOB]
+            announce[3] = job
+            loader[L_SEGMENT] = jobs[job, JOB_FIRST]
+            loader[L_SEGMENTS_LEFT] = jobs[job, JOB_SEGMENTS]
+            loader[L_FIRST] = 1
+            loader[L_STATE] = L_NEXT
+    elif state == L_NEXT:
+        if reader_can_request(load_reader):
+            request(load_event, addresses[1, segment], DESCRIPTOR_CHUNKS)
+            loader[L_STATE] = L_READ_SEGMENT
+    elif state == L_REQUEST_STREAM:
+        if reader_can_request(stream_reader):
+            request(stream_event, segments[segment, SEG_STREAM], segments[segment, SEG_WORDS])
+            loader[L_STATE] = L_ANNOUNCE
+    elif state == L_ANNOUNCE:
+        if queue_room:
+            announce[0] = segment
+            announce[1] = loader[L_FIRST]
+            announce[2] = 1 if loader[L_SEGMENTS_LEFT] == 1 else 0
+            loader[L_STATE] = L_REQUEST_LOAD
+    elif state == L_REQUEST_LOAD:
+        if reader_can_request(load_reader):
+            request(load_event, segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS])
+            loader[L_STATE] = L_BANK
+    elif state == L_BANK:
+        if loader[L_BANKS] != 0:
+            takes_bank = 1
+            loader[L_ROWS] = segments[segment, SEG_TAPS]
+            if segments[segment, SEG_KIND] == ADD:
+                finishes = True
+            else:
+                loader[L_STATE] = L_TAPS
+    elif state == L_HEADER:
+        if has_chunk:
+            load_event[R_MOVED] = 1
+            loader[L_ROWS] = tiles[segment, loader[L_PE], TILE_DIRECTORY_ROWS]
+            loader[L_STATE] = L_DIRECTORY
+    elif loader[L_ROWS] != 0:  # L_TAPS, L_DIRECTORY, L_A
+        if has_chunk:
+            load_event[R_MOVED] = 1
+            loader[L_ROWS] -= 1
+    elif state == L_TAPS:
+        loader[L_STATE] = L_HEADER
+    elif state == L_DIRECTORY:
+        loader[L_ROWS] = tiles[segment, loader[L_PE], TILE_A_ROWS]
+        loader[L_STATE] = L_A
+    elif loader[L_PE] == tiles.shape[1] - 1:
+        loader[L_PE] = 0
+        finishes = True
+    else:
+        loader[L_PE] += 1
+        loader[L_STATE] = L_HEADER
+    if finishes:
+        announce[4] = 1
+        loader[L_STATE] = L_IDLE if loader[L_SEGMENTS_LEFT] == 1 else L_NEXT
+        loader[L_SEGMENT] += 1
+        loader[L_SEGMENTS_LEFT] -= 1
+        loader[L_FIRST] = 0
+    loader[L_BANKS] += bank_free - takes_bank
+
+
+@njit(cache=True)
+def near_end(feed, prefetch_words):
+    """Whether a Broadcaster asks for the next job."""
+    if feed[F_LEVEL] == 0:
+        return True
+    return (
+        feed[F_LEVEL] == 1
+        and feed[F_QUEUE + 2] == 1
+        and feed[F_STATE] != F_WAIT
+        and feed[F_WORDS_LEFT] <= prefetch_words
+    )
+
+
+@njit(cache=True)
+def step_broadcaster(feed, stream_reader, stream_event, pes, segments, push, fifo_depth):
+    """Advance a Broadcaster; return the cause for PEs with nothing queued (-1: no segment).
+
+    `push` returns (kind or -1, word, segment, job end, target PE or -1 for all).
+    """
+    push[0] = -1
+    state = feed[F_STATE]
+    segment = feed[F_QUEUE]
+    if state == F_WAIT:
+        if feed[F_LEVEL] == 0:
+            return -1
+        if feed[F_TILES] == 0:
+            return LOAD
+        if feed[F_QUEUE + 1] and feed[F_BANKS] == 0:
+            return DRAIN
+        feed[F_TILES] -= 1
+        if feed[F_QUEUE + 1]:
+            feed[F_BANKS] -= 1
+        feed[F_WORDS_LEFT] = segments[segment, SEG_WORDS]
+        feed[F_WORD] = segments[segment, SEG_WORD0]
+        feed[F_TARGET] = 0
+        feed[F_STATE] = F_END if feed[F_WORDS_LEFT] == 0 else F_STREAM
+        return STREAM
+
+    adds = segments[segment, SEG_KIND] == ADD
+    ends = state == F_END
+    if not ends and not reader_has_chunk(stream_reader):
+        return STREAM
+    count = pes.shape[0]
+    to_one = adds and not ends
+    for pe in range(count):
+        if (not to_one or pe == feed[F_TARGET]) and pes[pe, P_WORDS] == fifo_depth:
+            return SIBLING
+    push[1] = feed[F_WORD]
+    push[2] = segment
+    push[3] = feed[F_QUEUE + 2]
+    push[4] = feed[F_TARGET] if to_one else -1
+    if ends:
+        push[0] = END
+        for index in range(F_QUEUE, F_QUEUE + 3 * (F_DEPTH - 1)):
+            feed[index] = feed[index + 3]
+        feed[F_LEVEL] -= 1
+        feed[F_STATE] = F_WAIT
+    else:
+        push[0] = ADD if adds else MAC
+        stream_event[R_MOVED] = 1
+        feed[F_WORD] += 1
+        feed[F_TARGET] = (feed[F_TARGET] + 1) % count
+        feed[F_WORDS_LEFT] -= 1
+        if feed[F_WORDS_LEFT] == 0:
+            feed[F_STATE] = F_END
+    return STREAM
+
+
+@njit(cache=True)
+def step_pe(
+    pe, number, words, fibers, push, segments, tiles, word_keys, word_taps, tap_keys, tap_last,
+    fiber_lengths,
+):  # fmt: skip
+    """Advance a PE; return its cause, or -1 if it has nothing queued."""
+    word_depth, fiber_depth = words.shape[0], fibers.shape[0]
+    pipe = pe[P_PIPE]
+    fiber_level = pe[P_FIBERS]
+    pending = pe[P_WORDS] or pe[P_FOUND] or fiber_level or pipe & 7
+    cause = LOOKUP if pending else -1
+
+    # walker: bits move one place per cycle; bit 3 is the report of the accumulator
+    pipe = pipe << 1 & 15
+    ends = pe[P_ENDS] << 1 & 15
+    job_ends = pe[P_JOB_ENDS] << 1 & 15
+    if fiber_level:
+        head = pe[P_FIBER_HEAD]
+        kind = fibers[head, 0]
+        pops = True
+        pipe |= 1
+        if kind == MAC:
+            cause = BUSY
+            pe[P_POSITION] += 1
+            if pe[P_POSITION] == fibers[head, 1]:
+                pe[P_POSITION] = 0
+            else:
+                pops = False
+        elif kind == ADD:
+            cause = ADDS
+        else:
+            ends |= 1
+            job_ends |= fibers[head, 2]
+        if pops:
+            pe[P_FIBER_HEAD] = (head + 1) % fiber_depth
+            pe[P_FIBERS] -= 1
+    pe[P_PIPE] = pipe
+    pe[P_ENDS] = ends
+    pe[P_JOB_ENDS] = job_ends
+
+    # look-up
+    found = pe[P_FOUND] and not (pe[P_FOUND_KIND] == MAC and pe[P_FOUND_LENGTH] == 0)
+    advances = not found or fiber_level < fiber_depth
+    if found and advances:
+        tail = (pe[P_FIBER_HEAD] + pe[P_FIBERS]) % fiber_depth
+        fibers[tail, 0] = pe[P_FOUND_KIND]
+        fibers[tail, 1] = pe[P_FOUND_LENGTH]
+        fibers[tail, 2] = pe[P_FOUND_JOB_END]
+        pe[P_FIBERS] += 1
+    if advances:
+        pe[P_FOUND] = 0
+        if pe[P_WORDS]:
+            head = pe[P_WORD_HEAD]
+            kind = words[head, Q_KIND]
+            pe[P_FOUND] = 1
+            pe[P_FOUND_KIND] = kind
+            pe[P_FOUND_JOB_END] = words[head, Q_JOB_END]
+            last = True
+            if kind == MAC:
+                word, segment = words[head, Q_WORD], words[head, Q_SEGMENT]
+                tap = pe[P_TAP] if pe[P_RESUMED] else word_taps[word]
+                index = segments[segment, SEG_TAP0] + tap
+                key = word_keys[word] + tap_keys[index]
+                last = tap_last[index] != 0
+                pe[P_TAP] = tap + 1
+                pe[P_RESUMED] = 0 if last else 1
+                pe[P_FOUND_LENGTH] = 0
+                if 0 <= key < tiles[segment, number, TILE_ENTRIES]:
+                    entry = tiles[segment, number, TILE_ENTRY0] + key
+                    pe[P_FOUND_LENGTH] = fiber_lengths[entry]
+            if last:
+                pe[P_WORD_HEAD] = (head + 1) % word_depth
+                pe[P_WORDS] -= 1
+
+    if push[0] >= 0 and (push[4] < 0 or push[4] == number):
+        tail = (pe[P_WORD_HEAD] + pe[P_WORDS]) % word_depth
+        words[tail, Q_KIND] = push[0]
+        words[tail, Q_WORD] = push[1]
+        words[tail, Q_SEGMENT] = push[2]
+        words[tail, Q_JOB_END] = push[3]
+        pe[P_WORDS] += 1
+    return cause
+
+
+@njit(cache=True)
+def drainer_is_busy(drain, pes):
+    """Whether a finished job's results have not all been handed on."""
+    if drain[D_STATE] != D_WAIT:
+        return True
+    for pe in range(pes.shape[0]):
+        if pes[pe, P_DRAIN_ENDS] != 0:
+            return True
+    return False
+
+
+@njit(cache=True)
+def step_drainer(drain, pes, jobs, beat_left, pes_per_beat16, burst, drain_cycles, report):
+    """Advance a Drainer with its Packer and BurstWriter.
+
+    `beat_left` is 1 if the write arbiter takes a beat in this cycle; `report` holds the beats of a
+    burst taken in this cycle and returns (bank cleared, job done).
+    """
+    issued = report[0]
+    report[0] = report[1] = 0
+    state = drain[D_STATE]
+    job = drain[D_QUEUE]
+    level = drain[D_WRITER_LEVEL]
+    room = level < 2 * burst
+    per_beat = pes_per_beat16 >> jobs[job, JOB_FORMAT]
+    top = 1 << (drain_cycles - 1)
+    packs = (drain[D_FLIGHT] & top) != 0
+    full = drain[D_SLOT] == per_beat - 1
+    advances = not packs or not full or room
+    pushes = 0
+    writes = 0
+    starts = False
+    takes = 0
+
+    flushes = state == D_FLUSH
+    if packs and advances:
+        if full:
+            drain[D_SLOT] = 0
+            pushes = 1
+        else:
+            drain[D_SLOT] += 1
+    elif flushes and drain[D_SLOT] != 0:
+        if room:
+            drain[D_SLOT] = 0
+            pushes = 1
+    elif flushes and level == 0:
+        report[1] = 1
+        for index in range(D_QUEUE, D_QUEUE + 3):
+            drain[index] = drain[index + 1]
+        drain[D_JOBS] -= 1
+        drain[D_STATE] = D_WAIT
+
+    if state == D_WAIT:
+        all_finished = True
+        for pe in range(pes.shape[0]):
+            if pes[pe, P_DRAIN_ENDS] == 0:
+                all_finished = False
+        if all_finished:
+            takes = 1
+            starts = True
+            drain[D_LEFT] = jobs[job, JOB_WALK]
+            drain[D_STATE] = D_WALK
+    elif state == D_WALK:
+        if advances:
+            if (
+                drain[D_COL] >= jobs[job, JOB_GUARD_COLS]
+                and drain[D_ROW] >= jobs[job, JOB_GUARD_ROWS]
+                and drain[D_PLANE] < jobs[job, JOB_PLANES]
+            ):
+                writes = 1
+            drain[D_COL] += 1
+            if drain[D_COL] == jobs[job, JOB_PITCH]:
+                drain[D_COL] = 0
+                drain[D_ROW] += 1
+                if drain[D_ROW] == jobs[job, JOB_ROWS]:
+                    drain[D_ROW] = 0
+                    drain[D_PLANE] += 1
+            drain[D_LEFT] -= 1
+            if drain[D_LEFT] == 0:
+                drain[D_SETTLING] = drain_cycles
+                drain[D_STATE] = D_SETTLE
+    elif state == D_SETTLE and advances:
+        drain[D_SETTLING] -= 1
+        if drain[D_SETTLING] == 0:
+            report[0] = 1
+            drain[D_COL] = drain[D_ROW] = drain[D_PLANE] = 0
+            drain[D_STATE] = D_FLUSH
+    if advances:
+        drain[D_FLIGHT] = (drain[D_FLIGHT] << 1 | writes) & (2 * top - 1)
+
+    if starts:
+        drain[D_WRITER_BEAT] = jobs[job, JOB_OUT]
+    else:
+        drain[D_WRITER_BEAT] += issued
+    drain[D_WRITER_LEVEL] += pushes - beat_left
+    drain[D_WRITER_COMMITTED] += issued - beat_left
+    for pe in range(pes.shape[0]):
+        pes[pe, P_DRAIN_ENDS] += (pes[pe, P_JOB_ENDS] >> 3 & 1) - takes
+
+
+@njit(cache=True)
+def writer_offer(drain, burst):
+    """Beats of the burst that a BurstWriter offers in this cycle, or 0."""
+    available = drain[D_WRITER_LEVEL] - drain[D_WRITER_COMMITTED]
+    to_boundary = burst - drain[D_WRITER_BEAT] % burst
+    if available >= to_boundary:
+        return to_boundary
+    if drain[D_STATE] == D_FLUSH and drain[D_SLOT] == 0:
+        return available
+    return 0
+
+
+@njit(cache=True)
+def choose(requests, below):
+    """Index of the request that a RoundRobin grants: the first above `below`, else the first."""
+    first = -1
+    for index in range(requests.shape[0]):
+        if requests[index] > 0:
+            if index > below:
+                return index
+            if first < 0:
+                first = index
+    return first
+
+
+def state_arrays(clusters: int, pes: int, fifo_depth: int, match_depth: int, read_beats: int):
+    """Return the state after reset: (readers, events, loaders, feeds, PEs, words, fibers, drains)."""
+    readers = np.zeros((2 * clusters, READER_COLUMNS), np.int64)
+    readers[:, R_ROOM] = read_beats
+    loaders = np.zeros((clusters, LOADER_COLUMNS), np.int64)
+    loaders[:, L_BANKS] = 2
+    feeds = np.zeros((clusters, FEED_COLUMNS), np.int64)
+    feeds[:, F_BANKS] = 2
+    return (
+        readers,
+        np.zeros((2 * clusters, 6), np.int64),
+        loaders,
+        feeds,
+        np.zeros((clusters, pes, PE_COLUMNS), np.int64),
+        np.zeros((clusters, pes, fifo_depth, 4), np.int64),
+        np.zeros((clusters, pes, match_depth, 3), np.int64),
+        np.zeros((clusters, DRAIN_COLUMNS), np.int64),
+    )

@@ -1,0 +1,77 @@
+"""The cycle model by itself; `tests/cosim/test_random_programs.py` holds it to the RTL."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.errors import InputError
+from perf import cycles
+from tests.programs import random_program
+
+TINY = PRESETS["tiny"]
+
+
+def test_constants_are_those_of_the_hardware():
+    from hw.broadcast import Broadcaster
+    from hw.drain import Drainer
+    from hw.loader import DESCRIPTOR_CHUNKS
+    from hw.pe import PE
+    from hw.reader import ChunkReader
+    from perf import machine
+
+    assert cycles.DRAIN_CYCLES == PE.DRAIN_CYCLES
+    assert cycles.SEGMENT_QUEUE == Broadcaster.SEGMENTS == machine.F_DEPTH
+    assert cycles.DRAIN_QUEUE == Drainer.JOBS
+    assert machine.DESCRIPTOR_CHUNKS == DESCRIPTOR_CHUNKS
+    assert machine.R_REQUEST_DEPTH == ChunkReader.REQUEST_DEPTH
+
+
+def test_causes_are_in_the_order_of_the_counters():
+    from perf import machine
+
+    names = ("busy", "add", "lookup", "sibling", "stream", "load", "drain", "tail", "idle")
+    assert names == CLUSTER_COUNTER_NAMES
+    values = (machine.BUSY, machine.ADDS, machine.LOOKUP, machine.SIBLING, machine.STREAM,
+              machine.LOAD, machine.DRAIN, machine.TAIL, machine.IDLE)  # fmt: skip
+    assert values == tuple(range(len(names)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_product_is_taken_once_and_counters_sum_to_the_total(seed):
+    program = random_program(TINY, seed)
+    result = cycles.simulate(program)
+    assert cycles.products(result) == program.useful_products
+    assert sum(result.by_cause().values()) == result.cycles * TINY.multipliers
+    assert sum(result.phase_cycles) == result.cycles
+
+
+def test_every_job_is_given_once_and_ends_after_it_was_given():
+    result = cycles.simulate(random_program(TINY, 7, jobs=12))
+    assert result.job_spans.shape == (12, 3)
+    assert (result.job_spans[:, 2] > result.job_spans[:, 1]).all()
+    assert (np.diff(result.job_spans[:, 1]) > 0).all()
+
+
+def test_a_slower_memory_never_makes_a_launch_faster():
+    program = random_program(TINY, 3)
+    taken = [cycles.simulate(program, latency=latency).cycles for latency in (2, 20, 100, 400)]
+    assert taken == sorted(taken)
+    assert taken[0] < taken[-1]
+
+
+def test_more_clusters_help_where_there_are_jobs_for_them():
+    one = random_program(replace(TINY, clusters=1), 5, jobs=8)
+    four = random_program(replace(TINY, clusters=4), 5, jobs=8)
+    assert one.useful_products == four.useful_products
+    assert cycles.simulate(four).cycles < cycles.simulate(one).cycles
+
+
+def test_bad_latency_and_endless_phases_are_refused():
+    program = random_program(TINY, 0)
+    with pytest.raises(InputError, match="latency must be at least 2 cycles, not 1"):
+        cycles.simulate(program, latency=1)
+    with pytest.raises(InputError, match="max_cycles, 10"):
+        cycles.simulate(program, max_cycles=10)
