@@ -375,10 +375,10 @@ def drainer_is_busy(drain, pes):
     """Whether a finished job's results have not all been handed on."""
     if drain[D_STATE] != D_WAIT:
         return True
+    ended = 0
     for pe in range(pes.shape[0]):
-        if pes[pe, P_DRAIN_ENDS] != 0:
-            return True
-    return False
+        ended += pes[pe, P_DRAIN_ENDS]
+    return ended != 0
 
 
 @njit(cache=True)
@@ -496,7 +496,7 @@ def choose(requests, below):
 
 
 def state_arrays(clusters: int, pes: int, fifo_depth: int, match_depth: int, read_beats: int):
-    """Return the state after reset: (readers, events, loaders, feeds, PEs, words, fibers, drains)."""
+    """Return the state after reset, as the tuple that `perf.cycles` unpacks."""
     readers = np.zeros((2 * clusters, READER_COLUMNS), np.int64)
     readers[:, R_ROOM] = read_beats
     loaders = np.zeros((clusters, LOADER_COLUMNS), np.int64)
