@@ -1,0 +1,57 @@
+# amaranth: UnusedElaboratable=no
+"""Load tiles into the two banks of a component, each as soon as its bank is free."""
+
+from __future__ import annotations
+
+from tests.hw.segments import Segment, load_words
+
+
+async def load(ctx, dut, segment: Segment, bank: int, pe: int) -> None:
+    """Load a segment's tile, with a gap after every third chunk."""
+    for number, (target, row, chunk) in enumerate(load_words(segment, pe)):
+        ctx.set(dut.load, {"target": target, "bank": bank, "row": row, "chunk": chunk})
+        ctx.set(dut.load_en, 1)
+        await ctx.tick()
+        ctx.set(dut.load_en, 0)
+        if number % 3 == 2:
+            await ctx.tick()
+
+
+class BankedLoad:
+    """Load the segments in turn; `ended()` tells how many the component has finished.
+
+    The gate `released` counts the segments whose words may enter.
+    """
+
+    def __init__(self, dut, segments: list[Segment], ended, *, pe: int = 0):
+        self.dut, self.segments, self.ended, self.pe = dut, segments, ended, pe
+        self.released = 0
+
+    async def testbench(self, ctx):
+        for number, segment in enumerate(self.segments):
+            while number - self.ended() >= 2:
+                await ctx.tick()
+            await load(ctx, self.dut, segment, number % 2, self.pe)
+            self.released = number + 1
+
+    def feed(self, port, words_of_segments: list[list], pauses, gate=lambda number: True):
+        """Return a testbench that offers each segment's words once its tile is loaded.
+
+        Words of segment `number` wait until `gate(number)` holds.
+        """
+
+        async def driver(ctx):
+            for number, words in enumerate(words_of_segments):
+                while self.released <= number or not gate(number):
+                    await ctx.tick()
+                for word in words:
+                    while next(pauses):
+                        await ctx.tick()
+                    ctx.set(port.p, word)
+                    ctx.set(port.valid, 1)
+                    taken = False
+                    while not taken:
+                        _, _, taken = await ctx.tick().sample(port.ready)
+                    ctx.set(port.valid, 0)
+
+        return driver

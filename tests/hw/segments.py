@@ -1,0 +1,178 @@
+# amaranth: UnusedElaboratable=no
+"""Segments in plain Python: the law by brute force, memory images by hand, random segments."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gscn.config import AcceleratorConfig
+from hw.layouts import LoadTarget, WordKind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tile:
+    """Stationary operand of one PE."""
+
+    directory: list[tuple[int, int]]
+    """(start, length) of each key's fiber."""
+    entries: list[tuple[int, int]]
+    """(value, offset)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """A MAC segment, or an ADD segment if `partials` is not None."""
+
+    taps: list[tuple[int, int, int]] = ()
+    """(key delta, offset delta, last)."""
+    tiles: list[Tile] = ()
+    words: list[tuple[int, int, int, int]] = ()
+    """(value, offset, key, first tap)."""
+    partials: list[int] | None = None
+
+    def fibers(self, pe: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (start, length, operand, offset) of each fiber met that is not empty."""
+        for value, offset, key, tap in self.words:
+            lasts = False
+            while not lasts:
+                key_delta, offset_delta, lasts = self.taps[tap]
+                for known, (start, length) in enumerate(self.tiles[pe].directory):
+                    if known == key + key_delta and length:
+                        yield start, length, value, offset + offset_delta
+                tap += 1
+
+    def addends(self, pe: int, pes: int) -> Iterator[tuple[int, int]]:
+        """Yield (index, addend) in the order of the contract, indices outside included."""
+        if self.partials is not None:
+            yield from enumerate(self.partials[pe::pes])
+            return
+        for start, length, operand, offset in self.fibers(pe):
+            for value, entry_offset in self.tiles[pe].entries[start : start + length]:
+                yield offset + entry_offset, operand * value
+
+
+def accumulators(segments: list[Segment], config: AcceleratorConfig, pe: int) -> list[int]:
+    """Return the accumulators of a PE after a job of these segments."""
+    sums = [0] * config.acc_depth
+    for segment in segments:
+        for index, addend in segment.addends(pe, config.pes_per_cluster):
+            if 0 <= index < config.acc_depth:
+                sums[index] += addend
+    return sums
+
+
+def bits(*fields: tuple[int, int]) -> int:
+    """Pack (value, width) pairs, the first lowest."""
+    packed = position = 0
+    for value, width in fields:
+        assert -(1 << (width - 1)) <= value < 1 << width
+        packed |= (value & ((1 << width) - 1)) << position
+        position += width
+    return packed
+
+
+def word_chunk(word: tuple[int, int, int, int]) -> int:
+    value, offset, key, tap = word
+    return bits((value, 16), (offset, 16), (key, 16), (tap, 8), (0, 8))
+
+
+def stream_chunks(segment: Segment) -> list[int]:
+    """Return the segment's stream."""
+    if segment.partials is not None:
+        return [bits((partial, 64)) for partial in segment.partials]
+    return [word_chunk(word) for word in segment.words]
+
+
+def _rows(records: list[tuple[int, int]]) -> list[int]:
+    padded = [*records, (0, 0)] if len(records) % 2 else records
+    pairs = zip(padded[::2], padded[1::2], strict=True)
+    return [bits((low[0], 16), (low[1], 16), (high[0], 16), (high[1], 16)) for low, high in pairs]
+
+
+def load_words(segment: Segment, pe: int) -> list[tuple[LoadTarget, int, int]]:
+    """Return (target, row, chunk) of everything that a PE loads for the segment."""
+    if segment.partials is not None:
+        return []
+    tile = segment.tiles[pe]
+    taps = [bits((key, 16), (offset, 16), (last, 8), (0, 24)) for key, offset, last in segment.taps]
+    header = bits((len(tile.directory), 16), (len(tile.entries), 16), (0, 32))
+    return [
+        (target, row, chunk)
+        for target, chunks in (
+            (LoadTarget.TAP, taps),
+            (LoadTarget.HEADER, [header]),
+            (LoadTarget.DIRECTORY, _rows(tile.directory)),
+            (LoadTarget.A, _rows(tile.entries)),
+        )
+        for row, chunk in enumerate(chunks)
+    ]
+
+
+def load_block(segment: Segment) -> list[int]:
+    """Return the load block: the taps once, then the tile of each PE."""
+    block = []
+    for pe in range(len(segment.tiles)):
+        block += [
+            chunk
+            for target, _, chunk in load_words(segment, pe)
+            if pe == 0 or target != LoadTarget.TAP
+        ]
+    return block
+
+
+def pe_words(segment: Segment, pe: int, pes: int, *, job_end: bool) -> list[dict]:
+    """Return the words that the broadcaster hands to a PE, END included."""
+    kind = WordKind.MAC if segment.partials is None else WordKind.ADD
+    chunks = stream_chunks(segment)
+    own = chunks if segment.partials is None else chunks[pe::pes]
+    words = [{"kind": kind, "job_end": 0, "chunk": chunk} for chunk in own]
+    return [*words, {"kind": WordKind.END, "job_end": int(job_end), "chunk": 0}]
+
+
+def random_segment(
+    rng: random.Random, config: AcceleratorConfig, *, words: int = 20, longest: int = 4
+) -> Segment:
+    """Return a MAC segment with empty and overlapping fibers, keys and indices outside."""
+
+    def operand() -> int:
+        return rng.randint(config.format.minimum, config.format.maximum)
+
+    taps = []
+    while len(taps) < config.taps_depth:
+        length = rng.randint(1, min(4, config.taps_depth - len(taps)))
+        taps += [
+            (rng.randint(-3, 3), rng.randint(-8, 8), int(n == length - 1)) for n in range(length)
+        ]
+    tiles = []
+    for _ in range(config.pes_per_cluster):
+        a_count = rng.randint(longest, config.a_depth)
+        entries = [(operand(), rng.randint(-4, config.acc_depth // 2)) for _ in range(a_count)]
+        directory = []
+        for _ in range(rng.randint(1, config.directory_depth)):
+            length = rng.randint(0, longest)
+            directory.append((rng.randint(0, a_count - length), length))
+        # an empty fiber may point anywhere, also just past the end
+        tiles.append(
+            Tile(directory=[(s % config.a_depth, n) for s, n in directory], entries=entries)
+        )
+    return Segment(
+        taps=taps,
+        tiles=tiles,
+        words=[
+            (
+                operand(),
+                rng.randint(0, config.acc_depth // 2 + 4),
+                rng.randint(-4, config.directory_depth + 4),
+                rng.randrange(len(taps)),
+            )
+            for _ in range(words)
+        ],
+    )
+
+
+def random_partials(rng: random.Random, config: AcceleratorConfig, count: int) -> Segment:
+    """Return an ADD segment; three such sums fit the accumulator."""
+    limit = 1 << (config.acc_width - 3)
+    return Segment(partials=[rng.randint(-limit, limit) for _ in range(count)])
