@@ -1,0 +1,189 @@
+# amaranth: UnusedElaboratable=no
+"""The cluster with a memory: whole jobs against the law, and counters that add up."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from hw.cluster import Cluster
+from tests.hw.memory import Job, Memory
+from tests.hw.segments import Segment, Tile, random_partials, random_segment
+from tests.hw.streams import in_runs, randomly, simulate
+
+TINY = dataclasses.replace(PRESETS["tiny"], acc_depth=64)
+
+
+class Bench:
+    """Give jobs to a cluster in turn and wait until all are done."""
+
+    def __init__(self, jobs, *, config=TINY, latency=5, pauses=None, seed=0, eager=True):
+        self.config, self.jobs, self.eager = config, jobs, eager
+        self.memory = Memory(config, latency=latency, pauses=pauses, seed=seed)
+        self.queue_addr, self.outs = self.memory.add_jobs(jobs)
+        self.dut = Cluster(config=config)
+        self.done = 0
+        self.flags = dict.fromkeys(("saturated", "overflow", "address_error"), 0)
+        self.counted_cycles = 0
+        self.counters = {}
+
+    def run(self):
+        dut, memory = self.dut, self.memory
+        words = sum(len(s.words) + len(s.partials or ()) for j in self.jobs for s in j.segments)
+        simulate(
+            dut,
+            self.dispatch,
+            background=[
+                memory.serve_reads(list(dut.commands), dut.data, dut.data_valid),
+                memory.serve_writes(dut.write_command, dut.write_data),
+                self.watch,
+            ],
+            cycles=4 * self.config.acc_depth + 3000 * len(self.jobs) + 100 * words,
+        )
+        for job, out in zip(self.jobs, self.outs, strict=True):
+            expected, _ = job.results(self.config)
+            assert memory.results(out, len(expected)) == expected
+        assert sum(high - low for low, high in memory.writable) == len(memory.written)
+        return self
+
+    async def watch(self, ctx):
+        dut = self.dut
+        while True:
+            _, _, done, *flags = await ctx.tick().sample(
+                dut.done, *(getattr(dut, name) for name in self.flags)
+            )
+            self.done += done
+            for name, flag in zip(self.flags, flags, strict=True):
+                self.flags[name] += flag
+
+    async def dispatch(self, ctx):
+        dut = self.dut
+        while not ctx.get(dut.initialized):
+            await ctx.tick()
+        ctx.set(dut.count, 1)
+        counting = [True]
+
+        async def tick(ports=()):
+            self.counted_cycles += counting[0]
+            return (await ctx.tick().sample(*ports))[2:]
+
+        for number in range(len(self.jobs)):
+            while not self.eager and self.done < number:
+                await tick()
+            ctx.set(dut.job.p, self.queue_addr + 64 * number)
+            ctx.set(dut.job.valid, 1)
+            taken = False
+            while not taken:
+                (taken,) = await tick([dut.job.ready])
+            ctx.set(dut.job.valid, 0)
+        while self.done < len(self.jobs):
+            await tick()
+        for _ in range(3):
+            await tick()
+        ctx.set(dut.count, 0)
+        counting[0] = False
+        for number, name in enumerate(CLUSTER_COUNTER_NAMES):
+            ctx.set(dut.counter, number)
+            await tick()
+            self.counters[name] = ctx.get(dut.counter_value)
+
+
+def check_counters(bench):
+    """Require what is exact: the sum, the products, the partial sums."""
+    config = bench.config
+    pes = config.pes_per_cluster
+    segments = [segment for job in bench.jobs for segment in job.segments]
+    products = additions = 0
+    for segment in segments:
+        for pe in range(pes):
+            count = len(list(segment.addends(pe, pes)))
+            if segment.partials is None:
+                products += count
+            else:
+                additions += count
+    assert sum(bench.counters.values()) == bench.counted_cycles * pes
+    assert bench.counters["busy"] == products
+    assert bench.counters["add"] == additions
+
+
+def whole(config, segments, **changes):
+    """Return a job that writes every accumulator."""
+    depth = config.acc_depth
+    fields = {"pitch": depth, "walk_count": depth, **changes}
+    return Job(segments=segments, **fields)
+
+
+def mixed_jobs(rng, config):
+    pes = config.pes_per_cluster
+    return [
+        whole(
+            config,
+            [
+                random_segment(rng, config, words=30),
+                random_partials(rng, config, pes * config.acc_depth - 1),
+                random_segment(rng, config, words=20),
+            ],
+        ),
+        whole(config, [random_segment(rng, config, words=50)], out_format=1, shift=3),
+        whole(config, [random_segment(rng, config, words=0)], out_format=0),
+        Job(
+            segments=[random_segment(rng, config, words=40), random_segment(rng, config)],
+            out_format=0,
+            shift=15,
+            pitch=7,
+            guard_cols=2,
+            plane_rows=5,
+            guard_rows=1,
+            planes=3,
+            walk_count=config.acc_depth,
+        ),
+        whole(config, [random_partials(rng, config, 9)]),
+        whole(config, [random_segment(rng, config, words=25) for _ in range(4)], out_format=1),
+    ]
+
+
+@pytest.mark.parametrize("pace", ["fast memory", "slow memory", "one job at a time"])
+@pytest.mark.parametrize("seed", range(2))
+def test_jobs_equal_the_law(seed, pace):
+    rng = random.Random(seed)
+    jobs = mixed_jobs(rng, TINY)
+    bench = Bench(
+        jobs,
+        latency=3 if pace == "fast memory" else 40,
+        pauses=in_runs(seed) if pace == "slow memory" else None,
+        seed=seed,
+        eager=pace != "one job at a time",
+    ).run()
+    check_counters(bench)
+    assert bench.flags["overflow"] == 0
+    assert (bench.flags["saturated"] > 0) == any(job.results(TINY)[1] for job in jobs)
+    outside = any(
+        not 0 <= index < TINY.acc_depth
+        for job in jobs
+        for segment in job.segments
+        for pe in range(TINY.pes_per_cluster)
+        for index, _ in segment.addends(pe, TINY.pes_per_cluster)
+    )
+    assert (bench.flags["address_error"] > 0) == outside
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pes_per_cluster": 1, "mem_width": 64, "burst_beats": 1, "read_fifo_beats": 2},
+        {"pes_per_cluster": 4, "mem_width": 512, "burst_beats": 4},
+        {"taps_depth": 1, "b_fifo_depth": 2, "match_fifo_depth": 2, "prefetch_words": 0},
+        {"operand_format": "int8", "acc_width": 24},
+    ],
+    ids=lambda changes: ",".join(changes),
+)
+def test_other_sizes_equal_the_law(changes):
+    config = dataclasses.replace(TINY, **changes)
+    rng = random.Random(1)
+    segments = [random_segment(rng, config, words=30), random_segment(rng, config, words=30)]
+    jobs = [whole(config, segments), whole(config, segments[:1], out_format=0, shift=4)]
+    check_counters(Bench(jobs, config=config, pauses=randomly(1, 0.3)).run())
