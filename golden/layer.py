@@ -229,6 +229,7 @@ class TrainingConv2d(nn.Conv2d):
             problems.append(f"padding mode must be 'zeros', not {conv.padding_mode!r}")
         if problems:
             raise InputError("convolution: " + "; ".join(problems))
+        # On the meta device no parameters are drawn: they would advance the global generator.
         layer = cls(
             conv.in_channels,
             conv.out_channels,
@@ -237,11 +238,11 @@ class TrainingConv2d(nn.Conv2d):
             conv.padding,
             conv.dilation,
             bias=conv.bias is not None,
-            device=conv.weight.device,
-            dtype=conv.weight.dtype,
+            device="meta",
             **method,
         )
         layer.weight = conv.weight
         layer.bias = conv.bias
+        layer.to(conv.weight.device)
         layer.train(conv.training)
         return layer

@@ -177,15 +177,16 @@ class SWATLinear(nn.Linear):
     @classmethod
     def from_linear(cls, linear: nn.Linear, *, sparsity: float) -> SWATLinear:
         """Return a layer that takes over the parameters of `linear`."""
+        # On the meta device no parameters are drawn: they would advance the global generator.
         layer = cls(
             linear.in_features,
             linear.out_features,
             sparsity=sparsity,
             bias=linear.bias is not None,
-            device=linear.weight.device,
-            dtype=linear.weight.dtype,
+            device="meta",
         )
         layer.weight = linear.weight
         layer.bias = linear.bias
+        layer.to(linear.weight.device)
         layer.train(linear.training)
         return layer
