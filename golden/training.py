@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
 import pickle
-import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,27 +168,33 @@ class Trainer:
         return torch.randperm(len(self.digits.train_labels), generator=generator)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            The file cannot be written.
+        """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(
-                    {
-                        "version": CHECKPOINT_VERSION,
-                        "recipe": dataclasses.asdict(self.recipe),
-                        "iteration": self.iteration,
-                        "network": self.network.state_dict(),
-                        "optimizer": self._optimizer.state_dict(),
-                    },
-                    file,
-                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(
+                {
+                    "version": CHECKPOINT_VERSION,
+                    "recipe": dataclasses.asdict(self.recipe),
+                    "iteration": self.iteration,
+                    "network": self.network.state_dict(),
+                    "optimizer": self._optimizer.state_dict(),
+                },
+                temporary,
+            )
             temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"checkpoint {path} cannot be written: {error}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     @classmethod
     def load(cls, path: Path, digits: Digits | None = None) -> Trainer:
@@ -201,10 +208,13 @@ class Trainer:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"checkpoint must be an existing file, not {path}")
+        # Other bytes would go to torch's reader of old files, which fails in many ways.
+        if not _is_whole_archive(path):
+            raise InputError(f"{path} must be a checkpoint of this program: cut short or damaged")
         try:
             state = torch.load(path, weights_only=True)
             version = state["version"]
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError, IndexError) as error:
             raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
         if version != CHECKPOINT_VERSION:
             raise InputError(
@@ -218,6 +228,15 @@ class Trainer:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
         return trainer
+
+
+def _is_whole_archive(path: Path) -> bool:
+    """Return whether a file is a zip archive with all its checksums right; torch checks fewer."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, EOFError):
+        return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

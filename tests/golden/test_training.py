@@ -1,0 +1,239 @@
+"""Networks and training: reproducible, resumable, and as accurate as dense training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from golden.digits import load_digits
+from golden.network import build_network, conv_layers, convert
+from golden.recipe import METHODS, Recipe
+from golden.resprop import GradientReuse, ReSpropConv2d
+from golden.swat import SWATConv2d, SWATLinear, TopK
+from golden.swat_resprop import SWATReSpropConv2d
+from golden.tracing import recording
+from golden.training import Trainer, train
+from gscn.conv import Pass
+from gscn.errors import InputError
+
+
+def state(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.network.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def advance(trainer: Trainer, iterations: int) -> list[float]:
+    return [progress.loss for progress in trainer.run(iterations)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_training_is_reproducible_and_leaves_global_random_state_alone(method):
+    recipe = Recipe(method=method, epochs=1, batch_size=8)
+    before = torch.random.get_rng_state()
+    first, second, other = (
+        Trainer(r) for r in (recipe, recipe, Recipe(method=method, epochs=1, batch_size=8, seed=1))
+    )
+    assert advance(first, 6) == advance(second, 6)
+    assert same(state(first), state(second))
+    advance(other, 6)
+    assert not same(state(first), state(other))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("method", ["swat+resprop", "dense"])
+def test_checkpoint_goes_on_exactly(method, tmp_path):
+    recipe = Recipe(method=method, epochs=1, batch_size=8, refresh_period=4)
+    whole, cut = Trainer(recipe), Trainer(recipe)
+    losses = advance(whole, 10)
+    advance(cut, 5)
+    cut.save(tmp_path / "deep" / "cut.pt")
+    resumed = Trainer.load(tmp_path / "deep" / "cut.pt")
+    assert resumed.recipe == recipe
+    assert advance(resumed, 10) == losses[5:]
+    assert same(state(resumed), state(whole))
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["cut.pt"]
+
+
+def test_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "model.pt"
+    with pytest.raises(InputError, match=r"must be an existing file, not .*model\.pt"):
+        Trainer.load(path)
+    trainer = Trainer(Recipe(epochs=1, batch_size=8))
+    trainer.save(path)
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 0xFF
+    for damaged in (content[: len(content) // 2], b"", b"text", bytes(flipped)):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"model\.pt must be a checkpoint of this program"):
+            Trainer.load(path)
+    for stored, complaint in (
+        ({"version": 99}, "must be a checkpoint of version 1, not 99"),
+        ({"version": 1, "recipe": {"method": "magic"}}, "method must be one of"),
+        ({"version": 1, "recipe": {"colour": 1}}, "colour"),
+        (torch.zeros(3), "must be a checkpoint"),
+    ):
+        torch.save(stored, path)
+        with pytest.raises(InputError, match=rf"model\.pt.*{complaint}"):
+            Trainer.load(path)
+
+
+def test_methods_start_from_equal_parameters():
+    networks = [build_network(method, seed=3) for method in METHODS]
+    for network in networks[1:]:
+        for one, other in zip(networks[0].parameters(), network.parameters(), strict=True):
+            assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("method", "first_conv", "first", "others"),
+    [
+        ("dense", "paper", "TrainingConv2d", "TrainingConv2d"),
+        ("swat", "paper", "TrainingConv2d", "SWATConv2d"),
+        ("swat", "sparse", "SWATConv2d", "SWATConv2d"),
+        ("resprop", "paper", "ReSpropConv2d", "ReSpropConv2d"),
+        ("resprop", "dense", "TrainingConv2d", "ReSpropConv2d"),
+        ("swat+resprop", "paper", "ReSpropConv2d", "SWATReSpropConv2d"),
+        ("swat+resprop", "sparse", "SWATReSpropConv2d", "SWATReSpropConv2d"),
+        ("swat+resprop", "dense", "TrainingConv2d", "SWATReSpropConv2d"),
+    ],
+)
+def test_conversion_follows_method_and_first_conv_rule(method, first_conv, first, others):
+    network = build_network(method, first_conv=first_conv)
+    kinds = [type(conv).__name__ for conv in conv_layers(network).values()]
+    assert len(kinds) == 10
+    assert kinds == [first] + [others] * 9
+    expected = SWATLinear if "swat" in method else nn.Linear
+    assert type(network.classifier) is expected
+
+
+def test_layers_of_a_network_draw_from_generators_of_their_own():
+    network = build_network("resprop", seed=1)
+    seeds = {m.generator.initial_seed() for m in network.modules() if isinstance(m, GradientReuse)}
+    assert len(seeds) == 10
+
+
+def test_conversion_names_the_layer_that_is_not_supported():
+    network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1, groups=2))
+    with pytest.raises(InputError, match="layer 1: convolution: groups must be 1, not 2"):
+        convert(network, "dense")
+    reflecting = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"))
+    with pytest.raises(InputError, match=r"layer 0: .* must be 'zeros', not 'reflect'"):
+        convert(reflecting, "swat")
+    with pytest.raises(InputError, match=r"method must be one of dense, .*, not 'magic'"):
+        convert(network, "magic")
+    with pytest.raises(InputError, match=r"first_conv must be one of paper, .*, not 'last'"):
+        convert(network, "dense", first_conv="last")
+    with pytest.raises(InputError, match="layer 0: sparsity must be"):
+        convert(nn.Sequential(nn.Conv2d(2, 2, 1)), "resprop", sparsity=1.0)
+
+
+def test_converted_layers_keep_parameters_and_options():
+    conv = nn.Conv2d(2, 4, 3, stride=2, padding=1, dilation=2)
+    generator = torch.Generator()
+    layers = [
+        SWATConv2d.from_conv(conv, sparsity=0.7, refresh_period=5),
+        ReSpropConv2d.from_conv(conv, sparsity=0.7, generator=generator),
+        SWATReSpropConv2d.from_conv(conv, sparsity=0.7, generator=generator, refresh_period=5),
+    ]
+    for layer in layers:
+        assert layer.weight is conv.weight
+        assert layer.bias is conv.bias
+        assert layer.geometry == ((2, 2), (1, 1), (2, 2))
+        for module in layer.modules():
+            if isinstance(module, TopK):
+                assert (module.sparsity, module.refresh_period) == (0.7, 5)
+
+
+def test_recipe_names_every_problem_at_once():
+    with pytest.raises(InputError, match=r"sparsity must be .*; epochs must be .*; seed must be"):
+        Recipe(sparsity=1.0, epochs=0, seed=-1)
+    with pytest.raises(InputError, match="batch_size must be at most the 1348 training images"):
+        Trainer(Recipe(batch_size=2000))
+
+
+def test_training_ends_with_the_recipe_and_stops_when_it_diverges():
+    trainer = Trainer(Recipe(epochs=1, batch_size=600))
+    progress = list(trainer.run())
+    assert [p.iteration for p in progress] == [1, 2]
+    assert [p.dense_iteration for p in progress] == [True, True]
+    with pytest.raises(InputError, match="the recipe ends after 2 iterations"):
+        trainer.step()
+    with pytest.raises(InputError, match="training diverged: the loss of iteration"):
+        advance(Trainer(Recipe(epochs=1, batch_size=8, learning_rate=1e38)), 20)
+
+
+def test_an_epoch_uses_every_image_at_most_once():
+    trainer = Trainer(Recipe(epochs=2))
+    orders = [trainer._epoch_order(epoch) for epoch in (0, 1)]
+    for order in orders:
+        assert torch.equal(order.sort().values, torch.arange(1348))
+    assert not torch.equal(*orders)
+
+
+def test_digits_are_split_without_overlap():
+    digits = load_digits()
+    assert digits.train_images.shape == (1348, 1, 8, 8)
+    assert digits.test_images.shape == (449, 1, 8, 8)
+    both = torch.cat([digits.train_images, digits.test_images])
+    assert (both.min().item(), both.max().item()) == (0.0, 1.0)
+    from sklearn.datasets import load_digits as load_bundled
+
+    original = np.sort(load_bundled().data.view("f8").sum(1))
+    assert np.array_equal(np.sort(both.double().sum((1, 2, 3)).numpy() * 16), original)
+    assert digits.test_labels.unique().tolist() == list(range(10))
+
+
+def test_evaluation_uses_the_sparsified_weights():
+    trainer = Trainer(Recipe(method="swat", sparsity=0.99, epochs=1))
+    before = trainer.evaluate()
+    advance(trainer, 5)
+    with recording(trainer.network, ["head"]) as traced:
+        assert 0 <= trainer.evaluate() <= 1
+    one = traced["head"][0]
+    assert np.count_nonzero(one.first) == 41  # ceil(0.01 * 64 * 64)
+    assert before < 0.5
+
+
+def accuracies(methods, sparsity: float, epochs: int, seed: int) -> dict[str, float]:
+    return {
+        method: train(
+            Recipe(method=method, sparsity=sparsity, epochs=epochs, seed=seed)
+        ).test_accuracy
+        for method in methods
+    }
+
+
+def test_sparse_training_is_within_two_points_of_dense():
+    found = accuracies(("dense", "swat", "resprop"), sparsity=0.8, epochs=5, seed=0)
+    assert found["dense"] > 0.97
+    assert min(found["swat"], found["resprop"]) >= found["dense"] - 0.02, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_all_methods_are_within_two_points_of_dense_after_longer_training(seed):
+    found = accuracies(METHODS, sparsity=0.8, epochs=12, seed=seed)
+    assert found["dense"] > 0.98
+    assert min(found.values()) >= found["dense"] - 0.02, found
+
+
+def test_gradients_reach_the_density_aimed_at():
+    trainer = Trainer(Recipe(method="resprop", sparsity=0.8, epochs=2))
+    advance(trainer, 50)
+    kept, size = 0, 0
+    for _ in range(25):
+        with recording(trainer.network) as traced:
+            assert not trainer.step().dense_iteration
+        for passes in traced.values():
+            for one in passes:
+                if one.which is Pass.WEIGHT_GRAD:
+                    kept += np.count_nonzero(one.first)
+                    size += one.first.size
+    # Halving and doubling makes the density swing around the target.
+    assert 0.15 < kept / size < 0.35
