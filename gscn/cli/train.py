@@ -113,6 +113,9 @@ def run(args: argparse.Namespace) -> Result:
             f"--iterations must be 1 to the {trainer.iterations} iterations of "
             f"{trainer.recipe.epochs} epochs, not {iterations}"
         )
+    if args.out is not None and (args.out.is_dir() or _nearest_parent(args.out).is_file()):
+        # Found before minutes of training rather than after.
+        raise InputError(f"--out must name a file in a directory, not {args.out}")
     losses = run_with_progress(trainer, iterations)
     recent = losses[-trainer.iterations_per_epoch :]
     data: dict[str, object] = {
@@ -137,3 +140,8 @@ def run(args: argparse.Namespace) -> Result:
     if args.out is not None:
         text += f"\ncheckpoint: {args.out}"
     return Result(data=data, text=text)
+
+
+def _nearest_parent(path: Path) -> Path:
+    """Return the closest parent that exists."""
+    return next(parent for parent in path.absolute().parents if parent.exists())

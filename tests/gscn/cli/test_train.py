@@ -1,0 +1,57 @@
+"""`gscn train`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from golden.training import Trainer
+from gscn.cli.main import main
+
+
+def test_trains_reports_and_writes_a_checkpoint(tmp_path, capsys):
+    checkpoint, report = tmp_path / "new" / "model.pt", tmp_path / "report.json"
+    words = ["train", "--method", "swat", "--sparsity", "0.7", "--epochs", "2", "--iterations", "3"]
+    words += ["--batch", "16", "--seed", "4", "--out", str(checkpoint), "--json", str(report)]
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    data = json.loads(report.read_text())
+    trainer = Trainer.load(checkpoint)
+    recipe = trainer.recipe
+    assert (recipe.method, recipe.sparsity, recipe.epochs) == ("swat", 0.7, 2)
+    assert (recipe.batch_size, recipe.seed, trainer.iteration) == (16, 4, 3)
+    assert (data["iterations"], data["iterations_per_epoch"]) == (3, 84)
+    assert data["test_accuracy"] == trainer.evaluate()
+    assert "swat, sparsity 0.7: 3 iterations of 16 images" in captured.out
+    assert captured.err == "", "no progress bar without a terminal"
+
+
+def test_further_options_reach_the_recipe(tmp_path):
+    checkpoint = tmp_path / "model.pt"
+    words = ["train", "--method", "swat+resprop", "--iterations", "1", "--refresh-period", "7"]
+    words += ["--warm-up", "--first-conv", "sparse", "--out", str(checkpoint)]
+    assert main(words) == 0
+    recipe = Trainer.load(checkpoint).recipe
+    assert (recipe.refresh_period, recipe.warm_up, recipe.first_conv) == (7, True, "sparse")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--sparsity", "1.0"], "sparsity must be at least 0 and less than 1, not 1.0"),
+        (["--epochs", "1", "--iterations", "43"], "--iterations must be 1 to the 42 iterations"),
+        (["--iterations", "0"], "--iterations must be 1 to the"),
+        (["--batch", "5000"], "batch_size must be at most the 1348 training images, not 5000"),
+    ],
+)
+def test_bad_arguments_end_with_status_2(words, complaint, capsys):
+    assert main(["train", *words]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path, tmp_path / "file" / "model.pt"):
+        assert main(["train", "--iterations", "1", "--out", str(out)]) == 2
+        assert f"--out must name a file in a directory, not {out}" in capsys.readouterr().err
