@@ -1,0 +1,98 @@
+"""`gscn cosim`, `gscn compare` and `gscn generate`, through the command's entry point."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gscn.cli.main import main
+from gscn.config import PRESETS
+
+pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("layers")]
+
+LAYER = ["--conv", "1,4,8,8,4,3,3", "--padding", "1", "--config", "tiny"]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Results of all passes of one layer, and the command's JSON."""
+    directory = tmp_path_factory.mktemp("results")
+    report = directory / "report.json"
+    status = main(["cosim", *LAYER, "--out", str(directory / "out"), "--json", str(report)])
+    return status, json.loads(report.read_text()), directory / "out"
+
+
+def test_cosim_reports_every_pass_without_mismatch(saved):
+    status, report, _ = saved
+    assert status == 0
+    assert report["config_digest"] == PRESETS["tiny"].digest()
+    assert report["mem_width"] == PRESETS["tiny"].mem_width
+    assert [one["pass"] for one in report["passes"]] == ["forward", "input-grad", "weight-grad"]
+    for one, outputs in zip(report["passes"], (256, 256, 144), strict=True):
+        assert (one["outputs"], one["mismatches"], one["stray_bytes"]) == (outputs, 0, 0)
+        assert one["utilization"] == one["useful_products"] / (one["cycles"] * 4)
+        assert one["simulated_cycles"] > one["cycles"]
+        assert one["simulated_cycles_per_second"] > 0
+        assert sum(map(sum, one["counters"].values())) == one["cycles"] * 4
+
+
+def test_compare_accepts_what_cosim_saved(saved, tmp_path):
+    _, _, directory = saved
+    report = tmp_path / "compare.json"
+    assert main(["compare", str(directory), "--config", "tiny", "--json", str(report)]) == 0
+    results = json.loads(report.read_text())["results"]
+    assert [one["mismatches"] for one in results] == [0, 0, 0]
+
+
+def test_compare_finds_one_wrong_word(saved, tmp_path, capsys):
+    _, _, directory = saved
+    with np.load(directory / "synthetic.forward.npz") as arrays:
+        contents = dict(arrays)
+    contents["result"][0, 1, 2, 3] += 1
+    changed = tmp_path / "changed.npz"
+    np.savez(changed, **contents)
+    assert main(["compare", str(changed)]) == 1
+    assert "at (0, 1, 2, 3)" in capsys.readouterr().out
+
+
+def test_compare_refuses_another_configuration(saved, capsys):
+    _, _, directory = saved
+    assert main(["compare", str(directory), "--config", "small"]) == 2
+    assert f"must be of configuration {PRESETS['small'].digest()}" in capsys.readouterr().err
+
+
+def test_compare_refuses_a_file_cut_short(saved, tmp_path, capsys):
+    _, _, directory = saved
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes((directory / "synthetic.forward.npz").read_bytes()[:-40])
+    assert main(["compare", str(cut)]) == 2
+    assert "whole and unchanged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--conv", "1,2,3"], "--conv must be N,C,H,W,K,R,S in whole numbers, not '1,2,3'"),
+        (["--conv", "1,1,4,4,1,3,3", "--stride", "1,2,3"], "--stride must be A or A,B"),
+        (["--conv", "1,1,2,2,1,3,3"], "kernel 3x3 with dilation (1, 1) must fit"),
+        (["--conv", "1,1,4,4,1,3,3", "--layer", "x"], "--layer names a layer of a trace"),
+        (["--conv", "1,1,4,4,1,3,3", "--config", "huge"], "configuration must be one of tiny"),
+        (["--conv", "1,1,4,4,1,3,3", "--density-a", "1.5"], "density must be from 0 to 1"),
+        (["--conv", "1,1,4,4,1,3,3", "--latency", "1"], "latency must be at least 2"),
+        (["--conv", "1,1,4,4,1,3,3", "--stalls", "1"], "must be at least 0 and below 1, not 1.0"),
+        (["--trace", "no/such", "--stride", "2"], "--stride belongs to --conv"),
+        (["--trace", "no/such"], "trace must be a directory"),
+    ],
+)
+def test_cosim_refuses_bad_arguments(arguments, message, capsys):
+    assert main(["cosim", "--config", "tiny", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_generate_writes_once(tmp_path, capsys):
+    assert main(["generate", "--config", "tiny", "--out", str(tmp_path)]) == 0
+    files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert set(files) == {"gscn_top.v", "manifest.json"}
+    assert PRESETS["tiny"].digest() in capsys.readouterr().out
+    assert main(["generate", "--config", "tiny", "--out", str(tmp_path)]) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files

@@ -1,0 +1,95 @@
+"""Verilog and manifest of the accelerator on disk."""
+
+import json
+import re
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.errors import InputError
+from rtl_gen import generate, load_manifest
+
+CONFIG = PRESETS["tiny"]
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("rtl")
+    return directory, generate(CONFIG, directory)
+
+
+def test_manifest_is_read_back(generated):
+    directory, manifest = generated
+    assert load_manifest(directory) == manifest
+    assert load_manifest(directory / "manifest.json") == manifest
+
+
+def test_ports_are_those_of_the_verilog(generated):
+    _, manifest = generated
+    text = manifest.verilog.read_text()
+    top = text[text.index("\nmodule gscn_top(") : text.index("endmodule")]
+    found = {
+        (name, direction, 1 + int(high or 0))
+        for direction, high, name in re.findall(
+            r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", top, re.MULTILINE
+        )
+    }
+    assert {(port.name, port.direction, port.width) for port in manifest.ports} == found
+
+
+def test_ports_include_the_memory_port(generated):
+    _, manifest = generated
+    widths = {port.name: port.width for port in manifest.ports}
+    assert widths["mem_read_data__payload"] == CONFIG.mem_width
+    assert widths["mem_write_data__payload"] == CONFIG.mem_width + CONFIG.mem_bytes
+    assert widths["mem_read_cmd__payload"] == CONFIG.addr_width + 8
+    assert widths["start__payload"] == CONFIG.addr_width + 32
+
+
+def test_the_cluster_is_emitted_once(generated):
+    _, manifest = generated
+    text = manifest.verilog.read_text()
+    assert len(re.findall(r"^module gscn_cluster\(", text, re.MULTILINE)) == 1
+    assert len(re.findall(r"^  gscn_cluster \S+ \(", text, re.MULTILINE)) == CONFIG.clusters
+
+
+def test_manifest_has_layouts_and_counters(generated):
+    directory, _ = generated
+    manifest = json.loads((directory / "manifest.json").read_text())
+    assert manifest["records"]["b_word"]["width"] == 64
+    assert manifest["records"]["b_word"]["fields"][2]["name"] == "key"
+    assert manifest["records"]["b_word"]["fields"][2]["low_bit"] == 32
+    counters = manifest["counters"]["cluster"]
+    assert [counter["name"] for counter in counters] == list(CLUSTER_COUNTER_NAMES)
+    assert counters[1]["indices"] == [1, 1 + len(CLUSTER_COUNTER_NAMES)]
+    assert manifest["counters"]["total_cycles"]["index"] == 2 * len(CLUSTER_COUNTER_NAMES)
+
+
+def test_a_damaged_file_is_written_again(tmp_path):
+    manifest = generate(CONFIG, tmp_path)
+    whole = manifest.verilog.read_bytes()
+    manifest.verilog.write_bytes(whole[:1000])
+    assert generate(CONFIG, tmp_path) == manifest
+    assert manifest.verilog.read_bytes() == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"gscn_top.v", "manifest.json"}
+
+
+def test_another_configuration_replaces_the_files(tmp_path):
+    first = generate(CONFIG, tmp_path)
+    second = generate(CONFIG.with_overrides(["clusters=1"]), tmp_path)
+    assert first.verilog_digest != second.verilog_digest
+    assert load_manifest(tmp_path) == second
+
+
+def test_a_file_in_the_place_of_the_directory_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="output directory must be one that can be written"):
+        generate(CONFIG, tmp_path / "file")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"module": 1}'])
+def test_a_damaged_manifest_is_refused(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match="must describe a generated module"):
+        load_manifest(tmp_path)
