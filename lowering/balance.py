@@ -1,0 +1,206 @@
+"""Load balance: packing channels, cutting strips, ordering streams, and the cost of a queue."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True)
+def _pack(order: np.ndarray, work: np.ndarray, bins: int, capacity: int) -> np.ndarray:
+    chosen = np.empty(work.size, dtype=np.int64)
+    load = np.zeros(bins)
+    held = np.zeros(bins, dtype=np.int64)
+    for item in order:
+        best = -1
+        for i in range(bins):
+            if held[i] < capacity and (best < 0 or load[i] < load[best]):
+                best = i
+        chosen[item] = best
+        load[best] += work[item]
+        held[best] += 1
+    return chosen
+
+
+def pack(work: np.ndarray, bins: int, capacity: int, *, balance: bool = True) -> list[np.ndarray]:
+    """Deal items into bins of equal work, longest processing time first.
+
+    Parameters
+    ----------
+    work
+        float64 work of each item.
+    bins
+        Number of bins; `bins * capacity` must be at least the number of items.
+    capacity
+        Most items in a bin.
+    balance
+        False deals by index instead.
+
+    Returns
+    -------
+    list[numpy.ndarray]
+        Item numbers of each bin, the bins in descending order of work.
+    """
+    work = np.ascontiguousarray(work, dtype=np.float64)
+    if not balance:
+        return [np.arange(i * capacity, min((i + 1) * capacity, work.size)) for i in range(bins)]
+    chosen = _pack(np.argsort(-work, kind="stable"), work, bins, capacity)
+    loads = np.bincount(chosen, weights=work, minlength=bins)
+    return [np.flatnonzero(chosen == i) for i in np.argsort(-loads, kind="stable")]
+
+
+@numba.njit(cache=True)
+def cut(work: np.ndarray, parts: int, longest: int) -> np.ndarray:
+    """Cut a sequence into runs of about equal work.
+
+    Parameters
+    ----------
+    work
+        float64 work of each element.
+    parts
+        Number of runs aimed at.
+    longest
+        Most elements in a run.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 boundaries, from 0 to `work.size`, of nonempty runs.
+    """
+    count = work.size
+    remaining = work.sum()
+    bounds = [0]
+    position = 0
+    left = max(parts, (count + longest - 1) // longest)
+    while position < count:
+        target = remaining / max(left, 1)
+        total = 0.0
+        end = position
+        while end < count and end - position < longest:
+            # Stop where the run is closest to its share; keep enough elements for later runs.
+            if end > position and (total + work[end] / 2 > target or count - end < left):
+                break
+            total += work[end]
+            end += 1
+        if left <= 1 and end < count and end - position < longest:
+            end = min(count, position + longest)
+            total = work[position:end].sum()
+        remaining -= total
+        left -= 1
+        position = end
+        bounds.append(end)
+    return np.array(bounds, dtype=np.int64)
+
+
+@numba.njit(cache=True)
+def interleave(lengths: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Order words so that every PE's share of its products advances at the same pace.
+
+    The PEs of a cluster share one broadcast and drift apart by no more than their word queues.
+    Each word belongs to the PE for which it is the largest share; the next word is taken from the
+    PE that is furthest behind.
+
+    Parameters
+    ----------
+    lengths
+        int64 (pes, keys) products that a word of each key makes in each PE.
+    key
+        int64 key of each word.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 permutation of the words.
+    """
+    pes = lengths.shape[0]
+    words = key.size
+    total = np.zeros(pes)
+    for i in range(words):
+        for pe in range(pes):
+            total[pe] += lengths[pe, key[i]]
+    scale = np.zeros(pes)
+    for pe in range(pes):
+        if total[pe] > 0:
+            scale[pe] = 1.0 / total[pe]
+    owner = np.empty(words, dtype=np.int64)
+    count = np.zeros(pes + 1, dtype=np.int64)
+    for i in range(words):
+        best = 0
+        for pe in range(1, pes):
+            if lengths[pe, key[i]] * scale[pe] > lengths[best, key[i]] * scale[best]:
+                best = pe
+        owner[i] = best
+        count[best + 1] += 1
+    start = np.cumsum(count)
+    slot = start[:pes].copy()
+    queue = np.empty(words, dtype=np.int64)
+    for i in range(words):
+        queue[slot[owner[i]]] = i
+        slot[owner[i]] += 1
+    taken = start[:pes].copy()
+    order = np.empty(words, dtype=np.int64)
+    share = np.zeros(pes)
+    for position in range(words):
+        best = -1
+        for pe in range(pes):
+            if taken[pe] < start[pe + 1] and (best < 0 or share[pe] < share[best]):
+                best = pe
+        word = queue[taken[best]]
+        taken[best] += 1
+        order[position] = word
+        for pe in range(pes):
+            share[pe] += lengths[pe, key[word]] * scale[pe]
+    return order
+
+
+@numba.njit(cache=True)
+def schedule(
+    job_start: np.ndarray,
+    load: np.ndarray,
+    compute: np.ndarray,
+    walk: np.ndarray,
+    clusters: int,
+) -> float:
+    """Estimate the cycles of one phase: jobs in queue order to the first free cluster.
+
+    Each cluster loads at one chunk per cycle into one of two banks while it computes from the
+    other, and drains one of two accumulator banks while it fills the other.
+
+    Parameters
+    ----------
+    job_start
+        int64 (jobs + 1) first segment of each job.
+    load
+        float64 load chunks of each segment.
+    compute
+        float64 cycles of each segment in its slowest PE.
+    walk
+        float64 accumulators drained by each job.
+    clusters
+        Number of clusters.
+
+    Returns
+    -------
+    float
+        Cycles until the last drain ends.
+    """
+    loaded = np.zeros(clusters)
+    computed = np.zeros(clusters)
+    computed_before = np.zeros(clusters)
+    drained = np.zeros(clusters)
+    drained_before = np.zeros(clusters)
+    for job in range(walk.size):
+        free = 0
+        for i in range(1, clusters):
+            if max(loaded[i], computed_before[i]) < max(loaded[free], computed_before[free]):
+                free = i
+        for segment in range(job_start[job], job_start[job + 1]):
+            loaded[free] = max(loaded[free], computed_before[free]) + load[segment]
+            begin = max(loaded[free], computed[free])
+            if segment == job_start[job]:
+                begin = max(begin, drained_before[free])
+            computed_before[free] = computed[free]
+            computed[free] = begin + compute[segment]
+        drained_before[free] = drained[free]
+        drained[free] = max(computed[free], drained[free]) + walk[job]
+    return drained.max()

@@ -1,0 +1,113 @@
+"""Jobs before they have addresses: packed load blocks and streams, and how they are drained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, TAP, TILE_HEADER
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SegmentDraft:
+    """One multiply-accumulate segment."""
+
+    load: np.ndarray
+    """uint8: the load block, a whole number of chunks."""
+    tap_count: int
+    stream: np.ndarray
+    """uint8: the streamed words."""
+    products: np.ndarray
+    """int64 (pes,): products per PE."""
+    lookups: int
+    """Taps looked up, the same for every PE."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Walk:
+    """How a job's accumulators are drained; guard rows are never needed."""
+
+    pitch: int
+    guard_cols: int
+    rows: int
+    planes: int
+
+    @property
+    def count(self) -> int:
+        """Accumulators to clear: all cells, and the last row's overflow to the right."""
+        return self.planes * self.rows * self.pitch + self.guard_cols
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TileDraft:
+    """One tile of the result and its jobs: several if the contraction is cut."""
+
+    plane_index: np.ndarray
+    row_index: np.ndarray
+    col_index: np.ndarray
+    """Tables of `lowering.program.OutputBlock`."""
+    walk: Walk
+    parts: list[list[SegmentDraft]]
+    """Segments of each job."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PeTile:
+    """What one PE holds in a segment (int64 vectors)."""
+
+    start: np.ndarray
+    length: np.ndarray
+    """First entry and length of each key's fiber."""
+    value: np.ndarray
+    offset: np.ndarray
+
+
+def _as_chunks(records: np.ndarray) -> np.ndarray:
+    """Bytes of records, padded with zeros to whole 64-bit chunks."""
+    data = records.view(np.uint8)
+    return np.pad(data, (0, -data.size % 8))
+
+
+def pack_taps(key_delta: np.ndarray, offset_delta: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Pack taps (uint8)."""
+    taps = TAP.pack(key_delta.size, key_delta=key_delta, offset_delta=offset_delta, last=last)
+    return taps.view(np.uint8)
+
+
+SINGLE_TAP = pack_taps(np.zeros(1, int), np.zeros(1, int), np.ones(1, int))
+"""The list of one tap that changes nothing."""
+
+
+def pack_load(taps: np.ndarray, tiles: list[PeTile]) -> np.ndarray:
+    """Pack a load block (uint8): taps, then every PE's tile."""
+    pieces = [taps]
+    for tile in tiles:
+        header = TILE_HEADER.pack(1, directory_count=tile.start.size, a_count=tile.value.size)
+        pieces.append(header.view(np.uint8))
+        directory = DIRECTORY_ENTRY.pack(tile.start.size, start=tile.start, length=tile.length)
+        pieces.append(_as_chunks(directory))
+        entries = A_ENTRY.pack(tile.value.size, value=tile.value, offset=tile.offset)
+        pieces.append(_as_chunks(entries))
+    return np.concatenate(pieces)
+
+
+def pack_stream(
+    value: np.ndarray, offset: np.ndarray, key: np.ndarray, tap_start: np.ndarray | int
+) -> np.ndarray:
+    """Pack streamed words (uint8)."""
+    words = B_WORD.pack(value.size, value=value, offset=offset, key=key, tap_start=tap_start)
+    return words.view(np.uint8)
+
+
+def empty_segment(pes: int) -> SegmentDraft:
+    """Return a segment that holds and streams nothing."""
+    none = np.zeros(0, dtype=np.int64)
+    tile = PeTile(start=none, length=none, value=none, offset=none)
+    return SegmentDraft(
+        load=pack_load(SINGLE_TAP, [tile] * pes),
+        tap_count=1,
+        stream=pack_stream(none, none, none, none),
+        products=np.zeros(pes, dtype=np.int64),
+        lookups=0,
+    )

@@ -1,0 +1,146 @@
+"""Index arithmetic of one axis: which coordinates of two operands meet, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.conv import ConvShape
+
+_PHASE_STEP = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Phase and shift of every coordinate of one operand along an axis (int64 vectors)."""
+
+    phase: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a convolution: kernel coordinate i and map coordinate j meet at a target.
+
+    They meet if their phases are equal and `kernel.shift[i] + map.shift[j]` lies in
+    `[0, extent)`. Kernel shifts are at most 0, so that the target is never beyond the map's shift.
+    """
+
+    kernel: Side
+    map: Side
+    extent: int
+
+    @property
+    def reach(self) -> int:
+        """Largest distance between the targets of one map coordinate."""
+        return int(self.kernel.shift.max() - self.kernel.shift.min())
+
+
+def gather_axis(shape: ConvShape, axis: int) -> Axis:
+    """Axis whose targets are output coordinates and whose map is the input.
+
+    A stride splits the input into phases; each kernel coordinate meets one of them.
+    """
+    stride, padding, dilation = shape.stride[axis], shape.padding[axis], shape.dilation[axis]
+    kernel = np.arange((shape.r, shape.s)[axis]) * dilation
+    rows = np.arange((shape.h, shape.w)[axis]) + padding
+    return Axis(
+        Side(kernel % stride, -(kernel // stride)),
+        Side(rows % stride, rows // stride),
+        (shape.p, shape.q)[axis],
+    )
+
+
+def scatter_axis(shape: ConvShape, axis: int) -> Axis:
+    """Axis whose targets are input coordinates and whose map is the output (or its gradient)."""
+    stride, padding, dilation = shape.stride[axis], shape.padding[axis], shape.dilation[axis]
+    kernel = np.arange((shape.r, shape.s)[axis]) * dilation
+    rows = np.arange((shape.p, shape.q)[axis]) * stride - padding
+    return Axis(
+        Side(np.zeros_like(kernel), kernel - kernel[-1]),
+        Side(np.zeros_like(rows), rows + kernel[-1]),
+        (shape.h, shape.w)[axis],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Coordinates of one side sorted by (phase, shift).
+
+    What meets a given coordinate of the other side inside a window is then a contiguous range.
+    """
+
+    order: np.ndarray
+    """Coordinate at each rank."""
+    rank: np.ndarray
+    """Rank of each coordinate."""
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, side: Side) -> Ranking:
+        """Rank the coordinates of `side`."""
+        codes = side.phase * _PHASE_STEP + side.shift
+        order = np.argsort(codes, kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(order.size)
+        return cls(order, rank, codes[order])
+
+    def window(self, other: Side, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ranges of ranks (first, last) that meet each coordinate of `other` in `[low, high)`."""
+        base = other.phase * _PHASE_STEP - other.shift
+        return np.searchsorted(self.codes, base + low), np.searchsorted(self.codes, base + high)
+
+    def phase_range(self, other: Side) -> tuple[np.ndarray, np.ndarray]:
+        """Ranges of ranks (first, last) whose phase equals that of each coordinate of `other`."""
+        base = other.phase * _PHASE_STEP
+        half = _PHASE_STEP // 2
+        return np.searchsorted(self.codes, base - half), np.searchsorted(self.codes, base + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Coordinates of the streamed side grouped by the ranks they meet, per PE.
+
+    `of[j]` is the class of coordinate j, or -1 if it meets nothing; class i meets the ranks
+    `first[pe, i]` to `last[pe, i] - 1`.
+    """
+
+    of: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of classes."""
+        return self.first.shape[1]
+
+
+def classify(
+    exact: list[tuple[np.ndarray, np.ndarray]],
+    loose: list[tuple[np.ndarray, np.ndarray]] | None = None,
+) -> Classes:
+    """Group coordinates whose ranges are equal in every PE.
+
+    Parameters
+    ----------
+    exact
+        (first, last) per PE, vectors over coordinates; who meets nothing is left out.
+    loose
+        Ranges to use instead (a whole phase, where guard cells catch the excess).
+    """
+    first = np.stack([pair[0] for pair in exact])
+    last = np.stack([pair[1] for pair in exact])
+    meets = (last > first).any(axis=0)
+    if loose is not None:
+        first = np.stack([pair[0] for pair in loose])
+        last = np.stack([pair[1] for pair in loose])
+    else:
+        last = np.maximum(first, last)
+        empty = last == first
+        first, last = np.where(empty, 0, first), np.where(empty, 0, last)
+    table, inverse = np.unique(np.concatenate([first, last])[:, meets], axis=1, return_inverse=True)
+    of = np.full(meets.size, -1, dtype=np.int64)
+    of[meets] = inverse.ravel()
+    pes = first.shape[0]
+    return Classes(of, table[:pes], table[pes:])

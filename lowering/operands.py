@@ -1,0 +1,164 @@
+"""Operands: range checks, nonzeros, exact product counts and the bound on accumulators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from lowering.geometry import gather_axis, scatter_axis
+
+OPERAND_NAMES = {
+    Pass.FORWARD: ("weights", "inputs"),
+    Pass.INPUT_GRAD: ("weights", "output gradients"),
+    Pass.WEIGHT_GRAD: ("output gradients", "inputs"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Nonzeros:
+    """Nonzeros of a four-dimensional tensor, sorted by (major, row, minor, col).
+
+    For a map, major is the sample and minor the channel; for a kernel, major is the output channel
+    of the pass and minor the channel summed over. All vectors int64 of equal length.
+    """
+
+    major: np.ndarray
+    minor: np.ndarray
+    row: np.ndarray
+    col: np.ndarray
+    value: np.ndarray
+
+    @classmethod
+    def of(cls, tensor: np.ndarray) -> Nonzeros:
+        """Collect from a tensor (major, minor, rows, cols)."""
+        ordered = tensor.transpose(0, 2, 1, 3)
+        major, row, minor, col = np.nonzero(ordered)
+        return cls(major, minor, row, col, ordered[major, row, minor, col].astype(np.int64))
+
+    def take(self, index: np.ndarray) -> Nonzeros:
+        """Return the nonzeros at `index` (indices or mask)."""
+        return Nonzeros(
+            self.major[index],
+            self.minor[index],
+            self.row[index],
+            self.col[index],
+            self.value[index],
+        )
+
+
+def check_operand(
+    name: str, tensor: np.ndarray, shape: tuple[int, ...], config: AcceleratorConfig
+) -> np.ndarray:
+    """Return the operand as an array after checking its type, shape and range.
+
+    Raises
+    ------
+    InputError
+        Naming the tensor, the requirement and the value received.
+    """
+    tensor = np.asarray(tensor)
+    if tensor.dtype.kind not in "iu":
+        raise InputError(f"{name} must hold integers, not {tensor.dtype}")
+    if tensor.shape != shape:
+        raise InputError(f"{name} must have shape {shape}, not {tensor.shape}")
+    low, high = int(tensor.min()), int(tensor.max())
+    fmt = config.format
+    if low < fmt.minimum or high > fmt.maximum:
+        extreme = low if low < fmt.minimum else high
+        raise InputError(
+            f"{name} must lie in [{fmt.minimum}, {fmt.maximum}] ({fmt.name}), not {extreme}"
+        )
+    return tensor
+
+
+def count_useful_products(
+    shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
+) -> int:
+    """Count the nonzero products that belong to an element of the result."""
+    if which is Pass.WEIGHT_GRAD:
+        grads = np.count_nonzero(first, axis=1).astype(np.float64)
+        inputs = _padded(np.count_nonzero(second, axis=1)[:, None].astype(np.float64), shape)
+        return sum(
+            int((grads * _tap_slice(inputs, shape, r, s)[:, 0]).sum())
+            for r in range(shape.r)
+            for s in range(shape.s)
+        )
+    make_axis = gather_axis if which is Pass.FORWARD else scatter_axis
+    meets = []
+    for axis in (make_axis(shape, 0), make_axis(shape, 1)):
+        target = axis.kernel.shift[:, None] + axis.map.shift[None, :]
+        same = axis.kernel.phase[:, None] == axis.map.phase[None, :]
+        meets.append((same & (target >= 0) & (target < axis.extent)).astype(np.float64))
+    owners = 0 if which is Pass.FORWARD else 1
+    kernels = np.count_nonzero(first, axis=owners).astype(np.float64)
+    maps = np.count_nonzero(second, axis=0).astype(np.float64)
+    reached = meets[0] @ maps @ meets[1].T
+    return int((kernels * reached).sum())
+
+
+def check_accumulators(
+    shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, config: AcceleratorConfig
+) -> None:
+    """Refuse operands whose sums of magnitudes do not fit an accumulator.
+
+    Raises
+    ------
+    InputError
+        Naming `acc_width` and the largest sum of magnitudes.
+    """
+    limit = (1 << (config.acc_width - 1)) - 1
+    a, b = np.abs(first.astype(np.float64)), np.abs(second.astype(np.float64))
+    axes = {Pass.FORWARD: (1, 2, 3), Pass.INPUT_GRAD: (0, 2, 3), Pass.WEIGHT_GRAD: (0, 2, 3)}
+    if a.sum(axis=axes[which]).max() * b.max() <= limit:
+        return
+    # Magnitudes are summed in float64: exact up to 2**53, and accumulators have at most 48 bits.
+    largest = int(_largest_sum(shape, which, a, b))
+    if largest > limit:
+        raise InputError(
+            f"acc_width must hold sums of magnitudes up to {largest}, not {config.acc_width} bits "
+            f"(at most {limit})"
+        )
+
+
+def _padded(maps: np.ndarray, shape: ConvShape) -> np.ndarray:
+    (rows, cols) = shape.padding
+    return np.pad(maps, ((0, 0), (0, 0), (rows, rows), (cols, cols)))
+
+
+def _tap_slice(padded: np.ndarray, shape: ConvShape, r: int, s: int) -> np.ndarray:
+    """View (n, c, p, q) of the padded inputs that kernel position (r, s) meets."""
+    y, x = r * shape.dilation[0], s * shape.dilation[1]
+    return padded[
+        :,
+        :,
+        y : y + (shape.p - 1) * shape.stride[0] + 1 : shape.stride[0],
+        x : x + (shape.q - 1) * shape.stride[1] + 1 : shape.stride[1],
+    ]
+
+
+def _largest_sum(shape: ConvShape, which: Pass, a: np.ndarray, b: np.ndarray) -> float:
+    """Largest element of the pass on nonnegative float64 operands."""
+    taps = [(r, s) for r in range(shape.r) for s in range(shape.s)]
+    if which is Pass.WEIGHT_GRAD:
+        inputs = _padded(b, shape)
+        return max(
+            float(np.tensordot(a, _tap_slice(inputs, shape, r, s), ((0, 2, 3),) * 2).max())
+            for r, s in taps
+        )
+    if which is Pass.FORWARD:
+        inputs = _padded(b, shape)
+        total = sum(
+            np.tensordot(_tap_slice(inputs, shape, r, s), a[:, :, r, s], ((1,), (1,)))
+            for r, s in taps
+        )
+        return float(np.max(total))
+    total = _padded(np.zeros(shape.x_shape), shape)
+    for r, s in taps:
+        view = _tap_slice(total, shape, r, s)
+        view += np.tensordot(b, a[:, :, r, s], ((1,), (0,))).transpose(0, 3, 1, 2)
+    rows, cols = shape.padding
+    return float(total[:, :, rows : rows + shape.h, cols : cols + shape.w].max())

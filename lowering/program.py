@@ -1,0 +1,214 @@
+"""What lowering returns: a memory image, its launch, and how to read the results back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError, raise_problems
+from gscn.records import OUT_INT16, OUT_INT32
+
+ABSENT = -(1 << 62)
+"""Index of a cell that pads a block and is no element of the result."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputFormat:
+    """How results are rounded.
+
+    Raises
+    ------
+    InputError
+        Naming every field out of range.
+    """
+
+    width: int = 32
+    """Bits of a result; 16 or 32."""
+    shift: int = 0
+    """Results are the exact sums divided by 2**shift; 0 to 47."""
+
+    def __post_init__(self) -> None:
+        """Collect every problem and raise them together."""
+        problems = []
+        if self.width not in (16, 32):
+            problems.append(f"width must be 16 or 32, not {self.width!r}")
+        if not 0 <= self.shift <= 47:
+            problems.append(f"shift must be 0 to 47, not {self.shift!r}")
+        raise_problems("output format", problems)
+
+    @property
+    def code(self) -> int:
+        """The format's number in a job descriptor."""
+        return OUT_INT16 if self.width == 16 else OUT_INT32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoweringOptions:
+    """Choices that are otherwise made by the cost model; none of them changes a result.
+
+    Raises
+    ------
+    InputError
+        Naming every field out of range.
+    """
+
+    stationary: str = "auto"
+    """Operand held by the PEs: `first`, `second` (as in `ConvShape.operand_shapes`) or `auto`."""
+    trim: bool | None = None
+    """True: store border columns separately, so that no product falls off the border; False: let
+    those products land in guard cells; None: whichever is estimated to be faster."""
+    contraction_parts: int | None = None
+    """Jobs among which the sum of one result is divided, at least 1; None: chosen."""
+    balance: bool = True
+    """Deal channels to PEs and cut strips by nonzeros; False: by index, as a baseline."""
+    reorder: bool = True
+    """Order the streams so that the PEs of a cluster advance together; False: in pixel order."""
+
+    def __post_init__(self) -> None:
+        """Collect every problem and raise them together."""
+        problems = []
+        if self.stationary not in ("auto", "first", "second"):
+            problems.append(f"stationary must be auto, first or second, not {self.stationary!r}")
+        if self.contraction_parts is not None and self.contraction_parts < 1:
+            problems.append(f"contraction_parts must be at least 1, not {self.contraction_parts!r}")
+        raise_problems("lowering options", problems)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phase:
+    """One phase of a launch: an array of job descriptors."""
+
+    queue_addr: int
+    """Byte address of the first descriptor."""
+    job_count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputBlock:
+    """Where in memory a tile of the result lies, and which elements it holds.
+
+    The block holds `planes x rows x cols x PEs` results. The flat index of a result is the sum of
+    the three tables' entries; it pads the block if any of them is `ABSENT`.
+    """
+
+    addr: int
+    plane_index: np.ndarray
+    """int64 (pes, planes)."""
+    row_index: np.ndarray
+    """int64 (pes, rows)."""
+    col_index: np.ndarray
+    """int64 (pes, cols)."""
+
+    @property
+    def count(self) -> int:
+        """Results in the block, padding included."""
+        pes, planes = self.plane_index.shape
+        return pes * planes * self.row_index.shape[1] * self.col_index.shape[1]
+
+    def indices(self) -> np.ndarray:
+        """Flat indices (planes, rows, cols, pes) into the result, negative for padding."""
+        plane = self.plane_index.T[:, None, None, :]
+        row = self.row_index.T[None, :, None, :]
+        col = self.col_index.T[None, None, :, :]
+        return np.where((plane < 0) | (row < 0) | (col < 0), -1, plane + row + col)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobSummary:
+    """Exact work of one job, for reports and the cost model."""
+
+    phase: int
+    products: tuple[int, ...]
+    """Products per PE, those in guard cells included."""
+    lookups: tuple[int, ...]
+    """Look-ups per segment, the same for every PE."""
+    segment_products: tuple[tuple[int, ...], ...]
+    """Products per segment and PE."""
+    load_chunks: tuple[int, ...]
+    """64-bit chunks in each segment's load block."""
+    stream_counts: tuple[int, ...]
+    """Streamed words (or partial sums) per segment."""
+    walk_count: int
+    """Accumulators drained."""
+    out_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """A lowered pass: initial memory, launch, and how to read the result."""
+
+    config: AcceleratorConfig
+    shape: ConvShape
+    which: Pass
+    out: OutputFormat
+    image: np.ndarray = field(repr=False)
+    """uint8: initial memory from address 0."""
+    memory_bytes: int
+    """Bytes of memory that the launch needs, outputs included."""
+    phases: tuple[Phase, ...]
+    output_ranges: tuple[tuple[int, int], ...] = field(repr=False)
+    """Byte ranges (start, end) that may be written, in all phases."""
+    blocks: tuple[OutputBlock, ...] = field(repr=False)
+    useful_products: int
+    """Nonzero products that belong to an element of the result."""
+    jobs: tuple[JobSummary, ...] = field(repr=False)
+    """All jobs in queue order, phase by phase."""
+    stationary: str
+    """`first` or `second`."""
+    plan: str
+    """The tiling in words, for reports."""
+    estimated_cycles: int
+    """Cycles by the cost model of `lowering.balance`, from the exact work of the jobs."""
+
+    @property
+    def estimated_utilisation(self) -> float:
+        """Useful products per multiplier and estimated cycle."""
+        return self.useful_products / (self.estimated_cycles * self.config.multipliers)
+
+    @property
+    def segment_count(self) -> int:
+        """Segments in all jobs."""
+        return sum(len(job.load_chunks) for job in self.jobs)
+
+    def initial_memory(self) -> np.ndarray:
+        """Return a fresh memory (uint8) of `memory_bytes` with the image at its start."""
+        memory = np.zeros(self.memory_bytes, dtype=np.uint8)
+        memory[: self.image.size] = self.image
+        return memory
+
+    def result(self, memory: np.ndarray) -> np.ndarray:
+        """Read the result out of memory.
+
+        Parameters
+        ----------
+        memory
+            Uint8, at least `memory_bytes` long, after the launch.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 array in `shape.result_shape(which)`.
+
+        Raises
+        ------
+        InputError
+            `memory` is not uint8 or too short.
+        """
+        if memory.dtype != np.uint8 or memory.ndim != 1 or memory.size < self.memory_bytes:
+            raise InputError(
+                f"memory must be a uint8 vector of at least {self.memory_bytes} bytes, not "
+                f"{memory.dtype} of shape {memory.shape}"
+            )
+        shape = self.shape.result_shape(self.which)
+        flat = np.zeros(int(np.prod(shape)), dtype=np.int64)
+        dtype = np.dtype(f"<i{self.out.width // 8}")
+        for block in self.blocks:
+            size = block.count * dtype.itemsize
+            values = np.ascontiguousarray(memory[block.addr : block.addr + size]).view(dtype)
+            indices = block.indices().ravel()
+            real = indices >= 0
+            flat[indices[real]] = values[real]
+        return flat.reshape(shape)
