@@ -1,0 +1,21 @@
+"""Lowering: convolution to tiles, jobs and a memory image; and the exact functional model."""
+
+from lowering.passes import lower
+from lowering.program import (
+    JobSummary,
+    LoweringOptions,
+    OutputBlock,
+    OutputFormat,
+    Phase,
+    Program,
+)
+
+__all__ = [
+    "JobSummary",
+    "LoweringOptions",
+    "OutputBlock",
+    "OutputFormat",
+    "Phase",
+    "Program",
+    "lower",
+]

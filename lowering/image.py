@@ -1,0 +1,296 @@
+"""Memory images: blocks, descriptors and queues at aligned addresses."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.errors import InputError
+from gscn.records import (
+    JOB_DESCRIPTOR,
+    KIND_ADD,
+    KIND_MAC,
+    OUT_RAW,
+    OUT_WIDTHS,
+    PARTIAL,
+    SEGMENT_DESCRIPTOR,
+)
+from lowering.balance import schedule
+from lowering.drafts import SegmentDraft, TileDraft, Walk, empty_segment
+from lowering.program import JobSummary, OutputBlock, OutputFormat, Phase
+
+
+def align(count: int) -> int:
+    """Round a byte count up to the alignment of addresses."""
+    return -(-count // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+
+
+class _Memory:
+    """Grows by aligned blocks; equal blocks are stored once."""
+
+    def __init__(self) -> None:
+        self.blocks: list[np.ndarray] = []
+        self.size = 0
+        self._known: dict[bytes, int] = {}
+
+    def store(self, data: np.ndarray) -> int:
+        """Store bytes (uint8) and return their address."""
+        if data.size == 0:
+            return 0
+        digest = hashlib.blake2b(data.tobytes(), digest_size=16).digest()
+        if digest not in self._known:
+            self._known[digest] = self.append(data)
+        return self._known[digest]
+
+    def append(self, data: np.ndarray) -> int:
+        """Store bytes at a new address."""
+        address = self.size
+        self.blocks.append(data)
+        self.blocks.append(np.zeros(align(data.size) - data.size, dtype=np.uint8))
+        self.size += align(data.size)
+        return address
+
+
+@dataclass(slots=True)
+class _Job:
+    descriptors: np.ndarray
+    """Segment descriptors."""
+    fields: dict[str, int]
+    summary: JobSummary
+
+    @property
+    def cycles(self) -> float:
+        return sum(_segment_cycles(self.summary))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """A memory image and what it contains."""
+
+    data: np.ndarray
+    memory_bytes: int
+    phases: tuple[Phase, ...]
+    output_ranges: tuple[tuple[int, int], ...]
+    blocks: tuple[OutputBlock, ...]
+    jobs: tuple[JobSummary, ...]
+    estimated_cycles: int
+
+
+def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorConfig) -> Image:
+    """Lay out the tiles' jobs in memory.
+
+    The jobs of a phase are queued in descending order of work. A tile made by several jobs is
+    drained raw by each of them; a second phase adds the partial sums.
+
+    Raises
+    ------
+    InputError
+        The memory needed exceeds `addr_width`.
+    """
+    memory = _Memory()
+    pes = config.pes_per_cluster
+    loads: dict[int, int] = {}
+    # A job without products still drains its zeros.
+    idle = empty_segment(pes)
+    tiles = [
+        dataclasses.replace(tile, parts=[part or [idle] for part in tile.parts]) for tile in tiles
+    ]
+    pending = [
+        [[_mac_fields(memory, segment, loads) for segment in part] for part in tile.parts]
+        for tile in tiles
+    ]
+    input_end = memory.size
+    jobs: list[list[_Job]] = [[], []]
+    ranges: list[tuple[int, int]] = []
+    blocks = []
+    cursor = align(input_end)
+
+    def reserve(size: int) -> int:
+        nonlocal cursor
+        address = cursor
+        cursor += align(size)
+        ranges.append((address, address + size))
+        return address
+
+    # Outputs follow the descriptors, whose total size is known beforehand.
+    pieces_of = [_pieces(tile, out, config, len(tiles)) for tile in tiles]
+    segment_total = sum(len(part) for tile in tiles for part in tile.parts)
+    job_total = sum(len(tile.parts) for tile in tiles)
+    for tile, pieces in zip(tiles, pieces_of, strict=True):
+        if len(tile.parts) > 1:
+            segment_total += len(pieces) * len(tile.parts)
+            job_total += len(pieces)
+    cursor += 64 * (segment_total + job_total)
+
+    for tile, parts, pieces in zip(tiles, pending, pieces_of, strict=True):
+        cells = tile.walk.planes * tile.walk.rows * (tile.walk.pitch - tile.walk.guard_cols)
+        addr = reserve(cells * pes * out.width // 8)
+        blocks.append(
+            OutputBlock(
+                addr=addr,
+                plane_index=tile.plane_index,
+                row_index=tile.row_index,
+                col_index=tile.col_index,
+            )
+        )
+        single = len(parts) == 1
+        partials = []
+        for part, segments in zip(parts, tile.parts, strict=True):
+            code = out.code if single else OUT_RAW
+            size = cells * pes * OUT_WIDTHS[code] // 8
+            target = addr if single else reserve(size)
+            partials.append(target)
+            fields = _drain_fields(target, code, out.shift if single else 0, tile.walk)
+            jobs[0].append(
+                _Job(_descriptors(part), fields, _mac_summary(segments, tile.walk, size, pes))
+            )
+        if not single:
+            for begin, end in pieces:
+                jobs[1].append(_add_job(addr, partials, begin, end, out, pes))
+    phases, summaries, estimate = [], [], 0.0
+    for number, queue in enumerate(jobs):
+        if not queue:
+            continue
+        queue.sort(key=lambda job: -job.cycles)
+        for job in queue:
+            job.fields["segment_addr"] = memory.append(job.descriptors.view(np.uint8))
+            job.fields["segment_count"] = job.descriptors.size
+        descriptors = np.concatenate([JOB_DESCRIPTOR.pack(1, **job.fields) for job in queue])
+        phases.append(
+            Phase(queue_addr=memory.append(descriptors.view(np.uint8)), job_count=len(queue))
+        )
+        summaries += [job.summary for job in queue]
+        estimate += estimate_phase([job.summary for job in queue], config)
+        assert number == 0 or len(jobs[0]) > 0
+    if cursor > 1 << config.addr_width:
+        raise InputError(
+            f"addr_width must cover {cursor} bytes of memory, not {config.addr_width} bits"
+        )
+    return Image(
+        data=np.concatenate(memory.blocks),
+        memory_bytes=cursor,
+        phases=tuple(phases),
+        output_ranges=tuple(ranges),
+        blocks=tuple(blocks),
+        jobs=tuple(summaries),
+        estimated_cycles=round(estimate),
+    )
+
+
+def _segment_cycles(summary: JobSummary) -> list[float]:
+    if summary.phase:
+        return [float(count) for count in summary.stream_counts]
+    return [
+        float(max(*products, lookups))
+        for products, lookups in zip(summary.segment_products, summary.lookups, strict=True)
+    ]
+
+
+def estimate_phase(jobs: list[JobSummary], config: AcceleratorConfig) -> float:
+    """Estimate the cycles of one phase from the exact work of its jobs, in queue order.
+
+    The larger of the clusters' schedule and the memory port's traffic.
+    """
+    compute = [_segment_cycles(job) for job in jobs]
+    load = [job.load_chunks for job in jobs]
+    traffic = sum(
+        8 * (sum(job.load_chunks) + sum(job.stream_counts)) + job.out_bytes for job in jobs
+    )
+    scheduled = schedule(
+        np.cumsum([0, *(len(segments) for segments in compute)]),
+        np.array([chunks for segments in load for chunks in segments], dtype=np.float64),
+        np.array([cycles for segments in compute for cycles in segments], dtype=np.float64),
+        np.array([job.walk_count for job in jobs], dtype=np.float64),
+        config.clusters,
+    )
+    return max(scheduled, traffic / config.mem_bytes)
+
+
+def _mac_fields(memory: _Memory, segment: SegmentDraft, loads: dict[int, int]) -> dict[str, int]:
+    # Load blocks shared by several tiles are one array, whose bytes need hashing only once.
+    if id(segment.load) not in loads:
+        loads[id(segment.load)] = memory.store(segment.load)
+    return {
+        "load_addr": loads[id(segment.load)],
+        "stream_addr": memory.store(segment.stream),
+        "load_chunks": segment.load.size // 8,
+        "tap_count": segment.tap_count,
+        "kind": KIND_MAC,
+        "stream_count": segment.stream.size // 8,
+    }
+
+
+def _descriptors(segments: list[dict[str, int]]) -> np.ndarray:
+    return np.concatenate([SEGMENT_DESCRIPTOR.pack(1, **fields) for fields in segments])
+
+
+def _drain_fields(addr: int, code: int, shift: int, walk: Walk) -> dict[str, int]:
+    return {
+        "out_addr": addr,
+        "out_format": code,
+        "shift": shift,
+        "pitch": walk.pitch,
+        "guard_cols": walk.guard_cols,
+        "plane_rows": walk.rows,
+        "guard_rows": 0,
+        "planes": walk.planes,
+        "walk_count": walk.count,
+    }
+
+
+def _mac_summary(segments: list[SegmentDraft], walk: Walk, out_bytes: int, pes: int) -> JobSummary:
+    products = sum((segment.products for segment in segments), np.zeros(pes, dtype=np.int64))
+    return JobSummary(
+        phase=0,
+        products=tuple(int(x) for x in products),
+        lookups=tuple(s.lookups for s in segments),
+        segment_products=tuple(tuple(int(x) for x in s.products) for s in segments),
+        load_chunks=tuple(s.load.size // 8 for s in segments),
+        stream_counts=tuple(s.stream.size // 8 for s in segments),
+        walk_count=walk.count,
+        out_bytes=out_bytes,
+    )
+
+
+def _pieces(
+    tile: TileDraft, out: OutputFormat, config: AcceleratorConfig, tile_count: int
+) -> list[tuple[int, int]]:
+    """Cut a tile, at aligned addresses, into runs of cells that jobs of the second phase add up."""
+    pes = config.pes_per_cluster
+    cells = tile.walk.planes * tile.walk.rows * (tile.walk.pitch - tile.walk.guard_cols)
+    step = max(1, ALIGNMENT_BYTES * 8 // (min(out.width, PARTIAL.width) * pes))
+    wanted = -(-2 * config.clusters // tile_count)
+    size = min(-(-cells // (wanted * step)) * step, config.acc_depth // step * step)
+    size = max(size, step) if config.acc_depth >= step else config.acc_depth
+    return [(begin, min(begin + size, cells)) for begin in range(0, cells, size)]
+
+
+def _add_job(
+    addr: int, partials: list[int], begin: int, end: int, out: OutputFormat, pes: int
+) -> _Job:
+    records = (end - begin) * pes
+    segments = [
+        {
+            "kind": KIND_ADD,
+            "stream_addr": partial + begin * pes * (PARTIAL.width // 8),
+            "stream_count": records,
+        }
+        for partial in partials
+    ]
+    walk = Walk(pitch=end - begin, guard_cols=0, rows=1, planes=1)
+    fields = _drain_fields(addr + begin * pes * out.width // 8, out.code, out.shift, walk)
+    summary = JobSummary(
+        phase=1,
+        products=(0,) * pes,
+        lookups=(0,) * len(partials),
+        segment_products=((0,) * pes,) * len(partials),
+        load_chunks=(0,) * len(partials),
+        stream_counts=(records,) * len(partials),
+        walk_count=end - begin,
+        out_bytes=records * out.width // 8,
+    )
+    return _Job(_descriptors(segments), fields, summary)
