@@ -1,0 +1,66 @@
+"""Layers and operands that the lowering's tests share."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from gscn.config import AcceleratorConfig, preset
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+
+TINY = preset("tiny")
+SMALL = preset("small")
+PADDED = ConvShape(n=2, c=5, h=9, w=8, k=6, r=3, s=3, padding=(1, 1))
+
+
+@st.composite
+def shapes(draw: st.DrawFn, largest: int = 9) -> ConvShape:
+    """Small convolutions of every kind."""
+    pair = lambda low, high: (draw(st.integers(low, high)), draw(st.integers(low, high)))  # noqa: E731
+    r, s = pair(1, 7)
+    fields = {
+        "n": draw(st.integers(1, 3)),
+        "c": draw(st.integers(1, 5)),
+        "k": draw(st.integers(1, 5)),
+        "r": r,
+        "s": s,
+        "stride": pair(1, 3),
+        "padding": pair(0, 3),
+        "dilation": pair(1, 2),
+    }
+    h, w = pair(1, largest)
+    try:
+        return ConvShape(h=h, w=w, **fields)
+    except InputError:
+        # The kernel is larger than the input: enlarge that to what the kernel needs.
+        spans = [
+            fields["dilation"][i] * (size - 1) + 1 - 2 * fields["padding"][i]
+            for i, size in enumerate((r, s))
+        ]
+        return ConvShape(h=max(h, spans[0]), w=max(w, spans[1]), **fields)
+
+
+def sparse(
+    rng: np.random.Generator, shape: tuple[int, ...], density: float, magnitude: int = 100
+) -> np.ndarray:
+    """Uniform random integers, a share of them nonzero."""
+    values = rng.integers(-magnitude, magnitude + 1, shape)
+    return values * (rng.random(shape) < density)
+
+
+def operands(
+    seed: int, shape: ConvShape, which: Pass, density: float = 0.3, magnitude: int = 100
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random operands of a pass."""
+    rng = np.random.default_rng(seed)
+    first, second = shape.operand_shapes(which)
+    return sparse(rng, first, density, magnitude), sparse(rng, second, density, magnitude)
+
+
+def with_pes(config: AcceleratorConfig, pes: int) -> AcceleratorConfig:
+    """Copy of a configuration with another number of PEs per cluster."""
+    width = max(config.mem_width, 64 * pes)
+    return AcceleratorConfig.from_dict(
+        {**config.to_dict(), "pes_per_cluster": pes, "mem_width": width}
+    )
