@@ -211,7 +211,7 @@ class Drainer(wiring.Component):
                     m.d.sync += walk_left.eq(config.acc_depth)
                     m.next = "WALK"
                 with m.Else():
-                    m.d.comb += self.busy.eq(finished.any())
+                    m.d.comb += self.busy.eq((finished | self.job_end).any())
                     with m.If(finished.all()):
                         m.d.comb += [takes.eq(1), self.writer_start.eq(1)]
                         m.d.sync += walk_left.eq(context.walk_count)

@@ -34,15 +34,15 @@ class BankedLoad:
             await load(ctx, self.dut, segment, number % 2, self.pe)
             self.released = number + 1
 
-    def feed(self, port, words_of_segments: list[list], pauses, gate=lambda number: True):
+    def feed(self, port, words_of_segments: list[list], pauses, gate=None):
         """Return a testbench that offers each segment's words once its tile is loaded.
 
-        Words of segment `number` wait until `gate(number)` holds.
+        With a gate, words of segment `number` also wait until `gate(number)` holds.
         """
 
         async def driver(ctx):
             for number, words in enumerate(words_of_segments):
-                while self.released <= number or not gate(number):
+                while self.released <= number or not (gate is None or gate(number)):
                     await ctx.tick()
                 for word in words:
                     while next(pauses):

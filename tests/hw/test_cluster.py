@@ -28,7 +28,7 @@ class Bench:
         self.dut = Cluster(config=config)
         self.done = 0
         self.flags = dict.fromkeys(("saturated", "overflow", "address_error"), 0)
-        self.counted_cycles = 0
+        self.counted_cycles = self.last_done = 0
         self.counters = {}
 
     def run(self):
@@ -53,10 +53,13 @@ class Bench:
     async def watch(self, ctx):
         dut = self.dut
         while True:
-            _, _, done, *flags = await ctx.tick().sample(
-                dut.done, *(getattr(dut, name) for name in self.flags)
+            _, _, counts, done, *flags = await ctx.tick().sample(
+                dut.count, dut.done, *(getattr(dut, name) for name in self.flags)
             )
+            self.counted_cycles += counts
             self.done += done
+            if done:
+                self.last_done = self.counted_cycles
             for name, flag in zip(self.flags, flags, strict=True):
                 self.flags[name] += flag
 
@@ -65,30 +68,22 @@ class Bench:
         while not ctx.get(dut.initialized):
             await ctx.tick()
         ctx.set(dut.count, 1)
-        counting = [True]
-
-        async def tick(ports=()):
-            self.counted_cycles += counting[0]
-            return (await ctx.tick().sample(*ports))[2:]
-
         for number in range(len(self.jobs)):
             while not self.eager and self.done < number:
-                await tick()
+                await ctx.tick()
             ctx.set(dut.job.p, self.queue_addr + 64 * number)
             ctx.set(dut.job.valid, 1)
             taken = False
             while not taken:
-                (taken,) = await tick([dut.job.ready])
+                _, _, taken = await ctx.tick().sample(dut.job.ready)
             ctx.set(dut.job.valid, 0)
         while self.done < len(self.jobs):
-            await tick()
-        for _ in range(3):
-            await tick()
+            await ctx.tick()
+        await ctx.tick().repeat(3)
         ctx.set(dut.count, 0)
-        counting[0] = False
         for number, name in enumerate(CLUSTER_COUNTER_NAMES):
             ctx.set(dut.counter, number)
-            await tick()
+            await ctx.tick()
             self.counters[name] = ctx.get(dut.counter_value)
 
 
@@ -108,6 +103,8 @@ def check_counters(bench):
     assert sum(bench.counters.values()) == bench.counted_cycles * pes
     assert bench.counters["busy"] == products
     assert bench.counters["add"] == additions
+    if bench.eager:  # a job is on offer, or under way, until the last one is done
+        assert bench.counters["idle"] == (bench.counted_cycles - bench.last_done) * pes
 
 
 def whole(config, segments, **changes):
@@ -187,3 +184,54 @@ def test_other_sizes_equal_the_law(changes):
     segments = [random_segment(rng, config, words=30), random_segment(rng, config, words=30)]
     jobs = [whole(config, segments), whole(config, segments[:1], out_format=0, shift=4)]
     check_counters(Bench(jobs, config=config, pauses=randomly(1, 0.3)).run())
+
+
+def one_word_job(config, *, words=1, tiles=None):
+    tile = Tile(directory=[(0, 1)], entries=[(3, 0)])
+    segment = Segment(
+        taps=[(0, 0, 1)],
+        tiles=tiles or [tile] * config.pes_per_cluster,
+        words=[(5, n % 16, 0, 0) for n in range(words)],
+    )
+    return Job(segments=[segment], pitch=16, walk_count=16)
+
+
+def test_causes_of_a_single_short_job():
+    bench = Bench([one_word_job(TINY)], latency=10).run()
+    check_counters(bench)
+    counters = bench.counters
+    # descriptors of job and segment and the load block: three round trips, most of it
+    assert counters["load"] >= 3 * 10 * TINY.pes_per_cluster
+    assert counters["tail"] >= 16 * TINY.pes_per_cluster  # the walk
+    assert counters["drain"] == counters["add"] == counters["sibling"] == 0
+
+
+def test_a_slow_sibling_is_the_cause_of_waiting():
+    slow = Tile(directory=[(0, 40)], entries=[(1, n) for n in range(40)])
+    empty = Tile(directory=[], entries=[])
+    job = one_word_job(TINY, words=30, tiles=[slow, empty])
+    bench = Bench([dataclasses.replace(job, pitch=64, walk_count=64)]).run()
+    check_counters(bench)
+    # PE 0 needs 40 cycles for each word; PE 1 waits for nearly all of them
+    assert bench.counters["busy"] == 30 * 40
+    assert bench.counters["sibling"] > 20 * 40
+
+
+def test_a_slow_stream_is_the_cause_of_waiting():
+    bench = Bench([one_word_job(TINY, words=100)], pauses=randomly(3, 0.9)).run()
+    check_counters(bench)
+    assert bench.counters["stream"] > bench.counters["busy"] == 200
+
+
+def test_a_slow_drain_is_the_cause_of_waiting():
+    jobs = [whole(TINY, one_word_job(TINY).segments)] * 4
+    bench = Bench(jobs, pauses=randomly(3, 0.6)).run()
+    check_counters(bench)
+    assert bench.counters["drain"] > 0
+
+
+def test_drain_and_load_overlap_with_products():
+    job = whole(TINY, one_word_job(TINY, words=100).segments, out_format=1)
+    eager = Bench([job] * 3).run()
+    one_by_one = Bench([job] * 3, eager=False).run()
+    assert eager.counted_cycles < one_by_one.counted_cycles - 2 * TINY.acc_depth
