@@ -1,0 +1,60 @@
+# amaranth: UnusedElaboratable=no
+"""The stream queue."""
+
+from __future__ import annotations
+
+import pytest
+from amaranth.hdl import signed
+from amaranth.lib import data
+
+from hw.fifo import StreamFIFO
+from tests.hw.streams import collect, drive, simulate, with_pauses
+
+PAIR = data.StructLayout({"a": signed(7), "b": 3})
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5, 16])
+@with_pauses
+def test_words_pass_in_order(depth, source_pauses, sink_pauses):
+    words = [{"a": n * 5 % 127 - 64, "b": n % 8} for n in range(40)]
+    dut, received = StreamFIFO(shape=PAIR, depth=depth), []
+    simulate(
+        dut,
+        drive(dut.i, words, source_pauses()),
+        collect(dut.o, received, len(words), sink_pauses()),
+        cycles=1000,
+    )
+    assert received == words
+
+
+def test_numbers_pass_as_well():
+    dut, received = StreamFIFO(shape=64, depth=2), []
+    words = [0, (1 << 64) - 1, 1 << 63]
+    simulate(dut, drive(dut.i, words), collect(dut.o, received, 3), cycles=100)
+    assert received == words
+
+
+@pytest.mark.parametrize("depth", [2, 5])
+def test_latency_and_one_word_per_cycle(depth):
+    dut, received, cycles = StreamFIFO(shape=8, depth=depth), [], []
+    # the first word is accepted in cycle 0
+    simulate(dut, drive(dut.i, range(10)), collect(dut.o, received, 10, cycles=cycles), cycles=100)
+    assert received == list(range(10))
+    assert cycles == [StreamFIFO.LATENCY + n for n in range(10)]
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_a_full_queue_accepts_nothing_even_when_read(depth):
+    dut = StreamFIFO(shape=8, depth=depth)
+    seen = []
+
+    async def testbench(ctx):
+        ctx.set(dut.i.valid, 1)
+        for cycle in range(depth + 3):
+            ctx.set(dut.o.ready, cycle == depth + 1)
+            _, _, *sample = await ctx.tick().sample(dut.i.ready, dut.level)
+            seen.append(sample)
+
+    simulate(dut, testbench, cycles=50)
+    filling = [[1, level] for level in range(depth)]
+    assert seen == [*filling, [0, depth], [0, depth], [1, depth - 1]]
