@@ -13,11 +13,13 @@ from multiprocessing import get_context
 
 import numpy as np
 
+import lowering
 from golden.synthetic import random_operands
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import INT8
+from perf import cycles
 from perf.flops import Work, inner_macs
 
 SAMPLE_PRODUCTS = 1_500_000
@@ -132,9 +134,6 @@ def measure_sample(config: AcceleratorConfig, sample: Sample, *, seed: int) -> M
     InputError
         The sample has no useful product, so that nothing can be concluded from it.
     """
-    import lowering
-    from perf import cycles
-
     # Cycles do not depend on values: 8 bits keep sums far from the accumulators' limits.
     operands = random_operands(
         sample.shape, sample.which, sample.first_density, sample.second_density, INT8, seed

@@ -11,7 +11,7 @@ from pathlib import Path
 from gscn.cli.result import Result, table
 from gscn.config import PRESETS, preset
 
-SUMMARY = "Estimate a training step of a full network against a dense array of the same size."
+SUMMARY = "estimate a training step of a full network against a dense array of the same size"
 EXAMPLE = "gscn estimate --network resnet50 --method swat --sparsity 0.9 --json build/resnet50.json"
 
 

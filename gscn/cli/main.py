@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
 import logging
 import os
@@ -17,11 +16,7 @@ from types import ModuleType
 from gscn.cli.result import Result
 from gscn.errors import InputError, MismatchError
 
-SUBCOMMANDS = tuple(
-    name
-    for name in ("train", "trace", "generate", "cosim", "compare", "estimate", "demo")
-    if importlib.util.find_spec(f"gscn.cli.{name}")
-)
+SUBCOMMANDS = ("train", "trace", "generate", "cosim", "compare", "estimate", "demo")
 """Modules of `gscn.cli`.
 
 Each has SUMMARY, EXAMPLE, `add_arguments(parser)` and `run(args) -> Result`.

@@ -1,0 +1,275 @@
+"""`gscn demo`: from training to an estimate, on a small network, with every step checked."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gscn.cli.result import Result, table
+from gscn.config import AcceleratorConfig, preset
+from gscn.errors import InputError, MismatchError
+
+if TYPE_CHECKING:
+    from cosim.build import BuiltSimulator
+    from cosim.layer import PassOutcome
+    from golden.trace import Trace
+
+SUMMARY = "train, trace, generate, co-simulate, compare and estimate, on a small example"
+EXAMPLE = "gscn demo --out build/demo"
+
+METHOD = "swat+resprop"
+SPARSITY = 0.9
+EPOCHS = 10
+LAYERS = ("block1.conv2", "block2.conv1", "block3.shortcut.0", "head")
+"""3x3; 3x3 of stride 2; 1x1 of stride 2; 1x1."""
+CONFIG = "small"
+NETWORK, IMAGE_SIZE, BATCH, ESTIMATE_CONFIG = "resnet18", 224, 32, "large"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/demo"),
+        metavar="DIR",
+        help="report.json, counters.png and the trace go here (default: %(default)s)",
+    )
+
+
+@contextmanager
+def _step(title: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Say on stderr what begins and how long it took, and note the time."""
+    sys.stderr.write(f"{title} ... ")
+    sys.stderr.flush()
+    start = time.perf_counter()
+    yield
+    seconds[title] = time.perf_counter() - start
+    sys.stderr.write(f"{seconds[title]:.1f} s\n")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Run every step and report."""
+    import torch
+
+    from cosim.build import build
+    from cosim.errors import SimulationError
+    from gscn.cli.main import write_json
+
+    # These layers are so small that a second thread costs more than it gains.
+    torch.set_num_threads(1)
+    config = preset(CONFIG)
+    trace_dir = args.out / "trace"
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        # A trace is never overwritten; this one is the demo's own.
+        shutil.rmtree(trace_dir, ignore_errors=True)
+    except OSError as error:
+        raise InputError(f"--out must be a directory, not {args.out}: {error}") from error
+    seconds: dict[str, float] = {}
+    with _step(f"train the digits network by {METHOD} at {SPARSITY:.0%}", seconds):
+        trace, training = _train(trace_dir)
+    with _step(f"generate and build the {CONFIG} accelerator", seconds):
+        simulator = build(config)
+    with _step(f"co-simulate {len(LAYERS)} layers and compare with torch", seconds):
+        try:
+            outcomes = _cosimulate(config, trace, simulator)
+        except SimulationError as error:
+            raise MismatchError(str(error)) from error
+    with _step("run the cycle model on the same passes", seconds):
+        passes = [_describe(outcome, config) for outcome in outcomes]
+    with _step(f"estimate {NETWORK}", seconds):
+        network = _estimate()
+    _plot(passes, args.out / "counters.png")
+    data: dict[str, object] = {
+        "training": training,
+        "config": config.to_dict(),
+        "config_digest": config.digest(),
+        "passes": passes,
+        "estimate": network,
+        "seconds": seconds,
+    }
+    write_json(args.out / "report.json", data)
+    return Result(
+        data=data,
+        text=_report(data, args.out),
+        mismatch=not all(outcome.comparison.good for outcome in outcomes),
+    )
+
+
+def _train(trace_dir: Path) -> tuple[Trace, dict[str, object]]:
+    """Train, tracing one iteration in the middle of the last epoch."""
+    from golden.recipe import Recipe
+    from golden.tracing import trace_step
+    from golden.training import Trainer
+
+    trainer = Trainer(Recipe(method=METHOD, sparsity=SPARSITY, epochs=EPOCHS, warm_up=True))
+    before = trainer.evaluate()
+    # ReSprop's first and last iterations of an epoch are dense, the ones between are not.
+    middle = trainer.iterations - trainer.iterations_per_epoch // 2
+    losses = [progress.loss for progress in trainer.run(middle)]
+    trace = trace_step(trainer, trace_dir, LAYERS)
+    losses += [progress.loss for progress in trainer.run()]
+    epoch = trainer.iterations_per_epoch
+    return (
+        trace,
+        {
+            "method": METHOD,
+            "sparsity": SPARSITY,
+            "iterations": trainer.iterations,
+            "traced_iteration": middle,
+            "test_accuracy_before": before,
+            "test_accuracy_after": trainer.evaluate(),
+            "loss_first_epoch_nats": sum(losses[:epoch]) / epoch,
+            "loss_last_epoch_nats": sum(losses[-epoch:]) / len(losses[-epoch:]),
+        },
+    )
+
+
+def _cosimulate(
+    config: AcceleratorConfig, trace: Trace, simulator: BuiltSimulator
+) -> list[PassOutcome]:
+    from cosim.layer import PassInput, check_passes
+    from golden.quantize import quantize
+
+    inputs = []
+    for name in LAYERS:
+        layer = trace.load(name)
+        for one in layer.passes.values():
+            operands = [
+                quantize(value, config.format, name=f"operand of {name} {one.which}").values
+                for value in (one.first, one.second)
+            ]
+            inputs.append(
+                PassInput(
+                    layer=name,
+                    shape=layer.shape,
+                    which=one.which,
+                    first=operands[0],
+                    second=operands[1],
+                )
+            )
+    return check_passes(config, inputs, simulator=simulator)
+
+
+def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
+    import numpy as np
+
+    import lowering
+    from perf import cycles
+
+    source, launch = outcome.source, outcome.run
+    out = lowering.OutputFormat(width=outcome.output_width, shift=outcome.shift)
+    program = lowering.lower(config, source.shape, source.which, source.first, source.second, out)
+    model = cycles.simulate(program)
+    totals = {name: sum(values) for name, values in launch.counters.items()}
+    dense = source.shape.dense_macs / config.multipliers
+    return {
+        "layer": source.layer,
+        "pass": str(source.which),
+        "first_operand_density": float(np.count_nonzero(source.first) / source.first.size),
+        "second_operand_density": float(np.count_nonzero(source.second) / source.second.size),
+        "results": outcome.comparison.outputs,
+        "mismatches": outcome.comparison.mismatches,
+        "useful_products": outcome.useful_products,
+        "rtl_cycles": launch.cycles,
+        "model_cycles": model.cycles,
+        "model_error": model.cycles / launch.cycles - 1,
+        "utilization": outcome.utilization(config),
+        "speedup_vs_ideal_dense": dense / launch.cycles,
+        "rtl_counters": totals,
+        "model_counters": model.by_cause(),
+    }
+
+
+def _estimate() -> dict[str, object]:
+    from functools import partial
+
+    from perf.estimate import estimate, to_json
+    from perf.flops import Method, Sparsification
+    from perf.networks import network
+    from perf.sampling import measure
+
+    return to_json(
+        estimate(
+            network(NETWORK, image_size=IMAGE_SIZE, batch=BATCH),
+            preset(ESTIMATE_CONFIG),
+            Sparsification(method=Method(METHOD), sparsity=SPARSITY),
+            measure=partial(measure, processes=2),
+        )
+    )
+
+
+def _plot(passes: list[dict], path: Path) -> None:
+    from perf.plots import plot_counters
+
+    rows = [
+        {
+            "label": f"{one['layer']} {one['pass']}",
+            "counters": one["rtl_counters"],
+            "model_busy_share": one["model_counters"]["busy"] / sum(one["model_counters"].values()),
+        }
+        for one in passes
+    ]
+    axes = plot_counters(rows)
+    axes.set_title(f"{CONFIG} accelerator, {METHOD} at {SPARSITY:.0%}: bars RTL, marks model")
+    axes.figure.savefig(path, dpi=150)
+
+
+def _report(data: dict, out: Path) -> str:
+    training, estimated = data["training"], data["estimate"]
+    rows = [
+        (
+            one["layer"],
+            one["pass"],
+            100 * one["first_operand_density"],
+            100 * one["second_operand_density"],
+            one["results"],
+            one["mismatches"],
+            one["rtl_cycles"],
+            one["model_cycles"],
+            100 * one["model_error"],
+            100 * one["utilization"],
+            one["speedup_vs_ideal_dense"],
+        )
+        for one in data["passes"]
+    ]
+    header = (
+        "layer",
+        "pass",
+        "first nonzero %",
+        "second nonzero %",
+        "results",
+        "mismatches",
+        "RTL cycles",
+        "model cycles",
+        "model error %",
+        "utilization %",
+        "times faster",
+    )
+    learned = (
+        f"Training by {training['method']} at {training['sparsity']:.0%}: test accuracy "
+        f"{training['test_accuracy_before']:.1%} before, "
+        f"{training['test_accuracy_after']:.1%} after {training['iterations']} iterations."
+    )
+    title = (
+        "Operands of one training step on the generated Verilog (times faster: than one dense "
+        "product per multiplier and cycle)"
+    )
+    speedups = ", ".join(
+        f"{name} {estimated[f'{name}_speedup_vs_dense']:.2f}x"
+        for name in ("forward", "backward", "training")
+    )
+    full = (
+        f"Estimate of {estimated['network']}, {estimated['method']} at "
+        f"{estimated['sparsity']:.0%}, against a dense array with the same "
+        f"{estimated['multipliers']} multipliers: {speedups}."
+    )
+    files = f"Report: {out / 'report.json'}; where the cycles went: {out / 'counters.png'}"
+    return "\n\n".join((learned, table(header, rows, title=title), full, files))

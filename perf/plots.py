@@ -1,0 +1,72 @@
+"""Plots of counters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette, which the colour-blind can tell apart, then greys.
+_COLOURS = (
+    "#009E73", "#56B4E9", "#E69F00", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999",
+    "#DDDDDD",
+)  # fmt: skip
+
+
+def plot_counters(table: Sequence[Mapping[str, object]], ax: Axes | None = None) -> Axes:
+    """Draw where the PE-cycles of several launches went, one bar each.
+
+    Parameters
+    ----------
+    table
+        Rows with `label`, `counters` (PE-cycles by counter name) and, optionally,
+        `model_busy_share` (busy share by the cycle model), drawn as a mark.
+    ax
+        Axes to draw on; by default new ones.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+
+    Raises
+    ------
+    InputError
+        No rows, or a row without PE-cycles.
+    """
+    if not table:
+        raise InputError("table must have at least one row to plot")
+    for row in table:
+        if not sum(row["counters"].values()):
+            raise InputError(f"counters of {row['label']} must not all be 0")
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        ax = Figure(figsize=(8, 0.4 * len(table) + 1.6), layout="constrained").add_subplot()
+    labels = [row["label"] for row in table]
+    left = [0.0] * len(table)
+    for name, colour in zip(CLUSTER_COUNTER_NAMES, _COLOURS, strict=True):
+        shares = [100 * row["counters"][name] / sum(row["counters"].values()) for row in table]
+        ax.barh(labels, shares, left=left, color=colour, label=name)
+        left = [start + share for start, share in zip(left, shares, strict=True)]
+    marked = [row for row in table if row.get("model_busy_share") is not None]
+    if marked:
+        ax.plot(
+            [100 * row["model_busy_share"] for row in marked],
+            [row["label"] for row in marked],
+            linestyle="none",
+            marker="|",
+            markersize=14,
+            color="black",
+            label="busy by the cycle model",
+        )
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("share of PE-cycles, %")
+    ax.invert_yaxis()
+    ax.figure.legend(loc="outside lower center", ncols=5, frameon=False)
+    return ax

@@ -1,0 +1,40 @@
+"""The plot of counters shows the shares that it is given."""
+
+from __future__ import annotations
+
+import pytest
+
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.errors import InputError
+from perf.plots import plot_counters
+
+
+def row(label, model=None, **counters):
+    return {
+        "label": label,
+        "counters": dict.fromkeys(CLUSTER_COUNTER_NAMES, 0) | counters,
+        "model_busy_share": model,
+    }
+
+
+def test_bars_are_the_shares_of_each_cause_end_to_end():
+    axes = plot_counters([row("one", busy=30, load=10), row("two", busy=1, idle=3, model=0.5)])
+    bars = {
+        container.get_label(): [(bar.get_x(), bar.get_width()) for bar in container]
+        for container in axes.containers
+    }
+    assert list(bars) == list(CLUSTER_COUNTER_NAMES)
+    assert bars["busy"] == [(0, 75), (0, 25)]
+    assert bars["load"] == [(75, 25), (25, 0)]
+    assert bars["idle"][1] == (25, 75)
+    (mark,) = axes.lines
+    assert list(mark.get_xdata()) == [50]
+    assert axes.get_xlabel() == "share of PE-cycles, %"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"), [([], "at least one row"), ([row("empty")], "counters of empty")]
+)
+def test_nothing_to_plot_is_refused(table, message):
+    with pytest.raises(InputError, match=message):
+        plot_counters(table)
