@@ -377,7 +377,7 @@ def drainer_is_busy(drain, pes):
         return True
     ended = 0
     for pe in range(pes.shape[0]):
-        ended += pes[pe, P_DRAIN_ENDS]
+        ended += pes[pe, P_DRAIN_ENDS] + (pes[pe, P_JOB_ENDS] >> 3 & 1)
     return ended != 0
 
 
