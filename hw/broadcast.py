@@ -34,8 +34,8 @@ class Broadcaster(wiring.Component):
     A MAC word goes to every PE; ADD record number i goes to PE `i % pes_per_cluster`. A segment
     starts when its tile is loaded and, if it is the first of its job, an accumulator bank is free.
 
-    Timing: one word per cycle, when every PE addressed has room; two cycles from one segment's last
-    word to the next one's first.
+    Timing: one word per cycle, when every PE addressed has room. Two cycles lie between one
+    segment's last word and the next one's first: the END word, and one that hands nothing over.
 
     Parameters
     ----------

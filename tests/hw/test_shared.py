@@ -19,7 +19,7 @@ class AddRegister(wiring.Component):
         self.addend = addend
         super().__init__({"i": In(stream.Signature(PAIR)), "o": Out(stream.Signature(PAIR))})
 
-    def elaborate(self, platform):
+    def elaborate(self, _platform):
         m = Module()
         m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
         with m.If(self.i.ready):
