@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from gscn.config import AcceleratorConfig
+
 
 @numba.njit(cache=True)
 def _pack(order: np.ndarray, work: np.ndarray, bins: int, capacity: int) -> np.ndarray:
@@ -158,13 +160,15 @@ def schedule(
     job_start: np.ndarray,
     load: np.ndarray,
     compute: np.ndarray,
+    ahead: np.ndarray,
     walk: np.ndarray,
     clusters: int,
 ) -> float:
     """Estimate the cycles of one phase: jobs in queue order to the first free cluster.
 
     Each cluster loads at one chunk per cycle into one of two banks while it computes from the
-    other, and drains one of two accumulator banks while it fills the other.
+    other, and drains one of two accumulator banks while it fills the other. A load begins when the
+    stream of the segment before has been requested to its end.
 
     Parameters
     ----------
@@ -174,6 +178,8 @@ def schedule(
         float64 load chunks of each segment.
     compute
         float64 cycles of each segment in its slowest PE.
+    ahead
+        float64 cycles before the end of each segment at which the next load may begin.
     walk
         float64 accumulators drained by each job.
     clusters
@@ -189,13 +195,16 @@ def schedule(
     computed_before = np.zeros(clusters)
     drained = np.zeros(clusters)
     drained_before = np.zeros(clusters)
+    lead = np.zeros(clusters)
     for job in range(walk.size):
         free = 0
         for i in range(1, clusters):
-            if max(loaded[i], computed_before[i]) < max(loaded[free], computed_before[free]):
+            if computed[i] - lead[i] < computed[free] - lead[free]:
                 free = i
         for segment in range(job_start[job], job_start[job + 1]):
-            loaded[free] = max(loaded[free], computed_before[free]) + load[segment]
+            begin = max(loaded[free], computed_before[free], computed[free] - lead[free])
+            loaded[free] = begin + load[segment]
+            lead[free] = ahead[segment]
             begin = max(loaded[free], computed[free])
             if segment == job_start[job]:
                 begin = max(begin, drained_before[free])
@@ -204,3 +213,26 @@ def schedule(
         drained_before[free] = drained[free]
         drained[free] = max(computed[free], drained[free]) + walk[job]
     return drained.max()
+
+
+JOB_LATENCY = 100.0
+"""Cycles to fetch a job's and a segment's descriptors and the first beat of a load block, about."""
+
+
+def compute_cycles(products: np.ndarray, lookups: np.ndarray) -> np.ndarray:
+    """Estimate the cycles of a PE from its products and look-ups.
+
+    At least the larger of the two. Look-ups run only a few fibers ahead of products, so that runs
+    of empty fibers cost something even where products prevail: a power mean, whose exponent was
+    fitted to the cycle model on 3x3 layers.
+    """
+    return (np.abs(products) ** 3.5 + np.abs(lookups) ** 3.5) ** (1 / 3.5)
+
+
+def load_lead(compute: np.ndarray, words: np.ndarray, config: AcceleratorConfig) -> np.ndarray:
+    """Estimate how many cycles before the end of a segment the next load may begin.
+
+    By then at most a read queue and the PEs' word queues of the stream are left.
+    """
+    left = config.read_fifo_beats * config.chunks_per_beat + config.b_fifo_depth
+    return compute * np.minimum(1.0, left / np.maximum(words, 1.0))

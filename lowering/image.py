@@ -19,7 +19,7 @@ from gscn.records import (
     PARTIAL,
     SEGMENT_DESCRIPTOR,
 )
-from lowering.balance import schedule
+from lowering.balance import JOB_LATENCY, compute_cycles, load_lead, schedule
 from lowering.drafts import SegmentDraft, TileDraft, Walk, empty_segment
 from lowering.program import JobSummary, OutputBlock, OutputFormat, Phase
 
@@ -184,10 +184,8 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
 def _segment_cycles(summary: JobSummary) -> list[float]:
     if summary.phase:
         return [float(count) for count in summary.stream_counts]
-    return [
-        float(max(*products, lookups))
-        for products, lookups in zip(summary.segment_products, summary.lookups, strict=True)
-    ]
+    products = np.array(summary.segment_products, dtype=np.float64).max(axis=1)
+    return compute_cycles(products, np.array(summary.lookups, dtype=np.float64)).tolist()
 
 
 def estimate_phase(jobs: list[JobSummary], config: AcceleratorConfig) -> float:
@@ -200,10 +198,16 @@ def estimate_phase(jobs: list[JobSummary], config: AcceleratorConfig) -> float:
     traffic = sum(
         8 * (sum(job.load_chunks) + sum(job.stream_counts)) + job.out_bytes for job in jobs
     )
+    cycles = np.array([value for segments in compute for value in segments], dtype=np.float64)
+    words = np.array([count for job in jobs for count in job.stream_counts], dtype=np.float64)
+    starts = np.cumsum([0, *(len(segments) for segments in compute)])
+    chunks = np.array([value for segments in load for value in segments], dtype=np.float64)
+    chunks[starts[:-1]] += JOB_LATENCY
     scheduled = schedule(
-        np.cumsum([0, *(len(segments) for segments in compute)]),
-        np.array([chunks for segments in load for chunks in segments], dtype=np.float64),
-        np.array([cycles for segments in compute for cycles in segments], dtype=np.float64),
+        starts,
+        chunks,
+        cycles,
+        load_lead(cycles, words, config),
         np.array([job.walk_count for job in jobs], dtype=np.float64),
         config.clusters,
     )

@@ -286,7 +286,8 @@ def _windows(
                 )
             )
         row = end
-        limit = min(4 * limit, config.a_depth)
+        # Computing on an entry takes only a few times as long as loading it.
+        limit = min(2 * limit, config.a_depth)
     return windows
 
 

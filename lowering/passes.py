@@ -6,11 +6,13 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from lowering.drafts import TileDraft
 from lowering.image import build_image
 from lowering.kernels import KernelProblem, KernelTiling, kernel_tiles
 from lowering.maps import (
     KernelStationary,
     MapProblem,
+    MapStationary,
     kernel_stationary_tiles,
     map_stationary_tiles,
 )
@@ -21,7 +23,6 @@ from lowering.operands import (
     count_useful_products,
 )
 from lowering.planning import (
-    Candidate,
     plan_kernel_stationary,
     plan_kernels,
     plan_map_stationary,
@@ -76,7 +77,7 @@ def lower(
     check_accumulators(shape, which, first, second, config)
     useful = count_useful_products(shape, which, first, second)
     choices = ("first", "second") if options.stationary == "auto" else (options.stationary,)
-    best: tuple[Candidate, str, MapProblem | KernelProblem] | None = None
+    candidates = []
     for choice in choices:
         if which is Pass.WEIGHT_GRAD:
             problem = KernelProblem.of(shape, first, second, grads_held=choice == "first")
@@ -84,18 +85,20 @@ def lower(
         else:
             problem = MapProblem.of(shape, which, first, second)
             planner = plan_kernel_stationary if choice == "first" else plan_map_stationary
-        for candidate in planner(problem, useful, out.width, config, options):
-            if best is None or candidate.cycles < best[0].cycles:
-                best = (candidate, choice, problem)
-    candidate, choice, problem = best
-    if isinstance(candidate.tiling, KernelTiling):
-        build = kernel_tiles
-    elif isinstance(candidate.tiling, KernelStationary):
-        build = kernel_stationary_tiles
-    else:
-        build = map_stationary_tiles
-    tiles = build(problem, candidate.tiling, config, reorder=options.reorder)
-    image = build_image(tiles, out, config)
+        candidates += [
+            (candidate, choice, problem)
+            for candidate in planner(problem, useful, out.width, config, options)
+        ]
+    # The plan's estimate ranks; the exact work of the jobs decides.
+    candidates.sort(key=lambda entry: entry[0].cycles)
+    nonzeros = np.count_nonzero(first) + np.count_nonzero(second)
+    built = candidates[: options.candidates or _candidates_to_build(nonzeros)]
+    images = [
+        build_image(_build(problem, candidate.tiling, config, options), out, config)
+        for candidate, _, problem in built
+    ]
+    best = min(range(len(images)), key=lambda i: images[i].estimated_cycles)
+    image, (candidate, choice, _) = images[best], built[best]
     return Program(
         config=config,
         shape=shape,
@@ -112,3 +115,23 @@ def lower(
         plan=candidate.text,
         estimated_cycles=image.estimated_cycles,
     )
+
+
+def _candidates_to_build(nonzeros: int) -> int:
+    """Return how many tilings to build: many for small layers, where it costs little."""
+    if nonzeros < 40_000:
+        return 6
+    return 3 if nonzeros < 120_000 else 1
+
+
+def _build(
+    problem: MapProblem | KernelProblem,
+    tiling: KernelStationary | MapStationary | KernelTiling,
+    config: AcceleratorConfig,
+    options: LoweringOptions,
+) -> list[TileDraft]:
+    if isinstance(tiling, KernelTiling):
+        return kernel_tiles(problem, tiling, config, reorder=options.reorder)
+    if isinstance(tiling, KernelStationary):
+        return kernel_stationary_tiles(problem, tiling, config, reorder=options.reorder)
+    return map_stationary_tiles(problem, tiling, config, reorder=options.reorder)

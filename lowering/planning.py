@@ -10,7 +10,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
-from lowering.balance import cut, pack, schedule
+from lowering.balance import JOB_LATENCY, compute_cycles, cut, load_lead, pack, schedule
 from lowering.geometry import Axis, Ranking, classify
 from lowering.kernels import KernelProblem, KernelTiling, tap_blocks
 from lowering.maps import KernelStationary, MapProblem, MapStationary, Strip
@@ -33,6 +33,7 @@ class Candidate:
 def _estimate(
     products: np.ndarray,
     lookups: np.ndarray,
+    words: np.ndarray,
     load: np.ndarray,
     walk: float,
     out_bytes: float,
@@ -43,19 +44,24 @@ def _estimate(
 
     A contraction in several parts is drained raw and added up by a second phase.
     """
-    compute = np.maximum(products, lookups)
+    compute = compute_cycles(products, lookups)
     order = np.argsort(-compute, kind="stable")
     # The first segment is small and its load exposed; the other loads run while others compute.
     head = np.minimum(load, 150.0)
     jobs = compute.size
     heads = np.empty(2 * jobs)
-    heads[::2], heads[1::2] = head[order], (load - head)[order]
+    heads[::2], heads[1::2] = head[order] + JOB_LATENCY, (load - head)[order]
     work = np.empty(2 * jobs)
     work[::2], work[1::2] = 0.25 * compute[order], 0.75 * compute[order]
     drained = out_bytes if parts == 1 else walk * jobs * config.pes_per_cluster * 8.0
-    traffic = 8.0 * (load.sum() + lookups.sum()) + drained
+    traffic = 8.0 * (load.sum() + words.sum()) + drained
     cycles = schedule(
-        np.arange(0, 2 * jobs + 1, 2), heads, work, np.full(jobs, float(walk)), config.clusters
+        np.arange(0, 2 * jobs + 1, 2),
+        heads,
+        work,
+        load_lead(work, np.repeat(words[order], 2) / 2, config),
+        np.full(jobs, float(walk)),
+        config.clusters,
     )
     total = max(cycles, traffic / config.mem_bytes)
     if parts > 1:
@@ -219,6 +225,7 @@ def plan_kernel_stationary(
                     cycles = _estimate(
                         np.tile(products.ravel(), repeat),
                         np.tile(lookups.ravel(), repeat),
+                        np.tile(lookups.ravel(), repeat),
                         np.tile(loaded.ravel(), repeat),
                         walk,
                         tiles * pes * planes * row_count * problem.cols.extent * out_width / 8.0,
@@ -313,6 +320,7 @@ def plan_map_stationary(
                     repeat = col_strips * parts
                     cycles = _estimate(
                         np.tile(products.ravel() / parts, repeat),
+                        np.tile(lookups.ravel() / parts, repeat),
                         np.tile(lookups.ravel() / parts, repeat),
                         np.tile(load.ravel() / parts, repeat),
                         float(planes * cells + guard),
@@ -410,6 +418,7 @@ def plan_kernels(
                 cycles = _estimate(
                     np.tile(products.ravel() / count, repeat),
                     np.tile(lookups.ravel() / count, repeat),
+                    np.tile(lookups.ravel() / count / lookups_per_word, repeat),
                     np.tile(load.ravel() / count, repeat),
                     float(planes * rows * taps),
                     jobs * pes * planes * rows * taps * out_width / 8.0,

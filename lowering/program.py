@@ -62,6 +62,8 @@ class LoweringOptions:
     those products land in guard cells; None: whichever is estimated to be faster."""
     contraction_parts: int | None = None
     """Jobs among which the sum of one result is divided, at least 1; None: chosen."""
+    candidates: int | None = None
+    """Tilings that are built in full before the best is taken, at least 1; None: by size."""
     balance: bool = True
     """Deal channels to PEs and cut strips by nonzeros; False: by index, as a baseline."""
     reorder: bool = True
@@ -72,8 +74,10 @@ class LoweringOptions:
         problems = []
         if self.stationary not in ("auto", "first", "second"):
             problems.append(f"stationary must be auto, first or second, not {self.stationary!r}")
-        if self.contraction_parts is not None and self.contraction_parts < 1:
-            problems.append(f"contraction_parts must be at least 1, not {self.contraction_parts!r}")
+        for name in ("contraction_parts", "candidates"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                problems.append(f"{name} must be at least 1, not {value!r}")
         raise_problems("lowering options", problems)
 
 
