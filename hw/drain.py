@@ -97,10 +97,10 @@ class Packer(wiring.Component):
 
 
 class Drainer(wiring.Component):
-    """Drain jobs in order: when every PE has finished one, walk its accumulators and write the
-    results.
+    """Drain jobs in order: walk the accumulators and write the results.
 
-    After reset both accumulator banks are walked once to clear them.
+    A job is drained when every PE has finished it. After reset both accumulator banks are walked
+    once to clear them.
 
     Implements: the drain in `docs/execution.md`.
 

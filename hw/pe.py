@@ -31,7 +31,8 @@ class PE(wiring.Component):
     Members:
         i: words, broadcast by the cluster.
         load, load_en: chunk of a load block, taken in the same cycle when `load_en` is high.
-        drain_en: read and clear `drain_addr` of `drain_bank`; only meaningful with `drain_advance`.
+        drain_en, drain_addr, drain_bank: read and clear this accumulator of this bank; only
+            meaningful with `drain_advance`.
         drain_advance: let the drain pipeline move.
         shift, out_format: how results are made.
         result: result of the address given `DRAIN_CYCLES` cycles of `drain_advance` ago.

@@ -26,7 +26,8 @@ class Rounder(wiring.Component):
 
     Members:
         i: accumulator.
-        shift: right shift, 0 to `width` - 1; without effect on RAW. Held while results are under way.
+        shift: right shift, 0 to `width` - 1; without effect on RAW. Held while values are under
+            way.
         out_format: format of the result. Held likewise.
         en: advance.
         o: result, sign-extended to 64 bits.
