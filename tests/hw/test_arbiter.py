@@ -1,0 +1,184 @@
+# amaranth: UnusedElaboratable=no
+"""The arbiters: fairness, order, and beats that stay together."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import deque
+
+import pytest
+
+from gscn.config import PRESETS
+from hw.arbiter import ReadArbiter, RoundRobin, WriteArbiter
+from tests.hw.streams import collect, drive, never, randomly, simulate, with_pauses
+
+TINY = PRESETS["tiny"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_round_robin_serves_the_next_requester(count):
+    rng = random.Random(count)
+    dut = RoundRobin(count=count)
+
+    async def testbench(ctx):
+        last = count - 1
+        for _ in range(300):
+            requests = rng.getrandbits(count)
+            used = bool(requests) and rng.random() < 0.7
+            ctx.set(dut.requests, requests)
+            ctx.set(dut.en, used)
+            turn = [(last + 1 + n) % count for n in range(count)]
+            expected = next((n for n in turn if requests >> n & 1), None)
+            _, _, grant = await ctx.tick().sample(dut.grant)
+            if requests:
+                assert grant == expected
+            if used:
+                last = expected
+
+    simulate(dut, testbench, cycles=400)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@with_pauses
+def test_read_beats_return_to_their_channel(count, source_pauses, sink_pauses):
+    config = dataclasses.replace(TINY, outstanding_bursts=4)
+    rng = random.Random(3)
+    bursts = [
+        [{"addr": 4096 * channel + 64 * n, "beats": rng.randint(1, 2)} for n in range(12)]
+        for channel in range(count)
+    ]
+    dut = ReadArbiter(config=config, count=count)
+    total = 12 * count
+    commands, beats, waiting = [], [], []
+
+    async def memory(ctx):
+        """Return the beats of the commands taken, and record whose they are."""
+        pending, served = deque(), 0
+        while True:
+            for burst in commands[served:]:
+                pending += [burst["addr"] // 4096] * burst["beats"]
+            served = len(commands)
+            answers = bool(pending) and rng.random() < 0.6
+            ctx.set(dut.data_valid, answers)
+            _, _, valid = await ctx.tick().sample(dut.channel_valid)
+            waiting.append(len(pending))
+            if answers:
+                beats.append((pending.popleft(), valid))
+            else:
+                assert valid == 0
+
+    async def drain(ctx):
+        while len(beats) < sum(burst["beats"] for own in bursts for burst in own):
+            await ctx.tick()
+
+    simulate(
+        dut,
+        *(
+            drive(dut.channels[channel], bursts[channel], source_pauses() if channel else never())
+            for channel in range(count)
+        ),
+        collect(dut.command, commands, total, sink_pauses()),
+        drain,
+        background=[memory],
+        cycles=200 + 20 * total,
+    )
+    for channel in range(count):
+        assert [b for b in commands if b["addr"] // 4096 == channel] == bursts[channel]
+    assert all(valid == 1 << channel for channel, valid in beats)
+    # at most `outstanding_bursts` bursts of at most 2 beats are under way
+    assert max(waiting) <= 2 * config.outstanding_bursts
+
+
+def test_one_read_command_per_cycle_in_turn():
+    dut, commands, cycles = ReadArbiter(config=TINY, count=3), [], []
+    bursts = [[{"addr": 64 * channel, "beats": 1}] * 4 for channel in range(3)]
+    simulate(
+        dut,
+        *(drive(dut.channels[channel], bursts[channel]) for channel in range(3)),
+        collect(dut.command, commands, 12, cycles=cycles),
+        cycles=100,
+    )
+    assert [burst["addr"] // 64 for burst in commands] == [0, 1, 2] * 4
+    assert cycles == list(range(1, 13))
+
+
+def write_traffic(count, *, per_channel=10, seed=4):
+    """Return each channel's bursts as (command, beats); beats tell their channel and number."""
+    rng = random.Random(seed)
+    return [
+        [
+            (
+                {"addr": 4096 * channel + 64 * n, "beats": beats},
+                [{"data": channel << 32 | n << 8 | b, "strobe": 1 + b} for b in range(beats)],
+            )
+            for n in range(per_channel)
+            for beats in [rng.randint(1, 2)]
+        ]
+        for channel in range(count)
+    ]
+
+
+def channel_source(dut, channel, bursts, pauses):
+    """Return testbenches that offer each command with its beats behind it."""
+    beats = [beat for _, own in bursts for beat in own]
+    return [
+        drive(dut.commands[channel], [command for command, _ in bursts], pauses),
+        drive(dut.beats[channel], beats),
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@with_pauses
+def test_write_bursts_stay_together(count, source_pauses, sink_pauses):
+    traffic = write_traffic(count)
+    dut = WriteArbiter(config=TINY, count=count)
+    commands, beats, issued = [], [], []
+
+    async def watch(ctx):
+        while True:
+            _, _, pulse = await ctx.tick().sample(dut.issued)
+            issued.append(pulse)
+
+    sources = [
+        testbench
+        for channel in range(count)
+        for testbench in channel_source(dut, channel, traffic[channel], source_pauses())
+    ]
+    total = sum(len(own) for channel in traffic for _, own in channel)
+    simulate(
+        dut,
+        *sources,
+        collect(dut.command, commands, 10 * count, sink_pauses()),
+        collect(dut.data, beats, total, randomly(5, 0.3)),
+        background=[watch],
+        cycles=200 + 20 * total,
+    )
+    known = {command["addr"]: own for channel in traffic for command, own in channel}
+    # the beats are those of the commands, in the order of the commands
+    assert beats == [beat for command in commands for beat in known[command["addr"]]]
+    for channel in range(count):
+        own = [command for command in commands if command["addr"] // 4096 == channel]
+        assert own == [command for command, _ in traffic[channel]]
+    assert sum(issued) == 10 * count
+
+
+def test_write_bursts_follow_back_to_back_in_turn():
+    count = 3
+    dut = WriteArbiter(config=TINY, count=count)
+    traffic = write_traffic(count)
+    commands, beats, cycles = [], [], []
+    total = sum(len(own) for channel in traffic for _, own in channel)
+    simulate(
+        dut,
+        *(
+            testbench
+            for channel in range(count)
+            for testbench in channel_source(dut, channel, traffic[channel], never())
+        ),
+        collect(dut.command, commands, 30),
+        collect(dut.data, beats, total, cycles=cycles),
+        cycles=300,
+    )
+    assert [command["addr"] // 4096 for command in commands] == [0, 1, 2] * 10
+    assert cycles == list(range(1, total + 1))
