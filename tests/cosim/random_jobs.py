@@ -62,6 +62,7 @@ class RandomProgram:
     """Bits of a result in each range."""
     products: int
     saturated: bool
+    overflowed: bool
 
     def result(self, memory):
         """Return the results of all jobs, one after the other."""
@@ -95,6 +96,7 @@ class Builder:
         self.memory = Memory()
         self.products = 0
         self.saturated = False
+        self.overflowed = False
 
     def below(self, limit):
         return int(self.rng.integers(limit))
@@ -102,6 +104,13 @@ class Builder:
     def values(self, count):
         fmt = self.config.format
         return self.rng.integers(fmt.minimum, fmt.maximum + 1, count)
+
+    def accumulate(self, accumulator, index, value):
+        """Add with the accumulator's width: a sum beyond it wraps and is flagged."""
+        limit = 1 << (self.config.acc_width - 1)
+        total = accumulator[index] + value
+        self.overflowed |= not -limit <= total < limit
+        accumulator[index] = (total + limit) % (2 * limit) - limit
 
     def mac_segment(self, accumulators, walk_count):
         """Place a random tile and stream, add their products, return the descriptor."""
@@ -169,7 +178,9 @@ class Builder:
                     for entry in entries[first : first + int(directory[key]["length"])]:
                         index = int(entry["offset"]) + int(word["offset"])
                         index += int(taps[tap]["offset_delta"])
-                        accumulator[index] += int(entry["value"]) * int(word["value"])
+                        self.accumulate(
+                            accumulator, index, int(entry["value"]) * int(word["value"])
+                        )
                         self.products += 1
                 if taps[tap]["last"]:
                     break
@@ -178,9 +189,12 @@ class Builder:
     def add_segment(self, accumulators, walk_count):
         """Place random partial sums, add them, return the descriptor."""
         count = self.below(walk_count * len(accumulators) + 1)
-        values = self.rng.integers(-(1 << 40), 1 << 40, count)
+        # Large enough that a second such segment may leave the accumulator's width.
+        limit = 1 << (self.config.acc_width - 2)
+        values = self.rng.integers(-limit, limit, count)
         for index, value in enumerate(values):
-            accumulators[index % len(accumulators)][index // len(accumulators)] += int(value)
+            accumulator = accumulators[index % len(accumulators)]
+            self.accumulate(accumulator, index // len(accumulators), int(value))
         return SEGMENT_DESCRIPTOR.pack(
             stream_addr=self.memory.place(PARTIAL.pack(count, value=values)),
             kind=KIND_ADD,
@@ -265,4 +279,5 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
         widths=widths,
         products=builder.products,
         saturated=builder.saturated,
+        overflowed=builder.overflowed,
     )

@@ -1,0 +1,136 @@
+"""The generated accelerator: every result equals its oracle, whatever memory does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cosim import compare, run
+from cosim.build import build
+from gscn.config import PRESETS, AcceleratorConfig
+from gscn.records import JOB_DESCRIPTOR, KIND_MAC, SEGMENT_DESCRIPTOR, TAP
+from tests.cosim.random_jobs import random_program
+
+pytestmark = pytest.mark.cosim
+
+CONFIGS = {
+    "tiny": PRESETS["tiny"],
+    "one_pe": AcceleratorConfig(
+        clusters=3,
+        pes_per_cluster=1,
+        a_depth=64,
+        directory_depth=32,
+        taps_depth=16,
+        b_fifo_depth=2,
+        match_fifo_depth=2,
+        acc_depth=256,
+        acc_width=42,
+        operand_format="int8",
+        mem_width=64,
+        burst_beats=8,
+        read_fifo_beats=16,
+        addr_width=40,
+    ),
+    "eight_pes": AcceleratorConfig(
+        clusters=1,
+        pes_per_cluster=8,
+        a_depth=64,
+        directory_depth=64,
+        taps_depth=16,
+        b_fifo_depth=3,
+        acc_depth=256,
+        mem_width=512,
+        burst_beats=1,
+        read_fifo_beats=2,
+        addr_width=20,
+    ),
+}
+MEMORIES = {
+    "plain": {},
+    "slow": {"latency": 150},
+    "pauses": {"latency": 2, "stall_probability": 0.5, "random_init": True},
+    "writes pause": {"stall_probability": {"write_cmd": 0.7, "write_data": 0.8, "write_done": 0.9}},
+}
+LAUNCHES = 16
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(f"config_{name}")) for name in CONFIGS
+    ],
+)
+def simulator(request):
+    return build(CONFIGS[request.param])
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_random_launches_equal_the_law(simulator, memory):
+    config = simulator.config
+    first_seed = 1000 * list(MEMORIES).index(memory)
+    programs = [random_program(config, first_seed + i) for i in range(LAUNCHES)]
+    results = run(config, programs, seed=first_seed, simulator=simulator, **MEMORIES[memory])
+    for number, (program, result) in enumerate(zip(programs, results, strict=True)):
+        comparison = compare(
+            program.result(result.memory),
+            program.oracle(),
+            written=result.written,
+            output_ranges=program.output_ranges,
+        )
+        where = f"seed {first_seed + number}, configuration {config.digest()}"
+        assert comparison.good, f"{where}: {comparison.details}"
+        assert result.flags == {
+            "saturated": program.saturated,
+            "accumulator_overflow": program.overflowed,
+            "address_error": False,
+        }, where
+        # Exactly one counter of each PE advances in every cycle, `busy` once per product.
+        assert sum(result.counters["busy"]) == program.products, where
+        for cluster in range(config.clusters):
+            total = sum(values[cluster] for values in result.counters.values())
+            assert total == result.cycles * config.pes_per_cluster, where
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return build(PRESETS["tiny"])
+
+
+@pytest.mark.xdist_group("config_tiny")
+def test_launches_do_not_depend_on_the_ones_before(tiny):
+    programs = [random_program(tiny.config, seed) for seed in (1, 2)]
+    forwards = run(tiny.config, programs, simulator=tiny)
+    backwards = run(tiny.config, programs[::-1], simulator=tiny)[::-1]
+    for one, other in zip(forwards, backwards, strict=True):
+        assert np.array_equal(one.memory, other.memory)
+        assert one.cycles == other.cycles
+        assert one.counters == other.counters
+
+
+@pytest.mark.xdist_group("config_tiny")
+def test_an_index_outside_the_accumulators_sets_its_flag_and_writes_nothing_else(tiny):
+    config = tiny.config
+    program = random_program(config, 7)
+    corrupted = replace(program, image=_with_far_taps(program, program.image.copy()))
+    good, bad = run(config, [program, corrupted], simulator=tiny)
+    assert not good.flags["address_error"]
+    assert bad.flags["address_error"]
+    stray = bad.written.copy()
+    for first, end in program.output_ranges:
+        stray[first:end] = False
+    assert not stray.any()
+
+
+def _with_far_taps(program, image):
+    for phase in program.phases:
+        size = phase.job_count * JOB_DESCRIPTOR.width // 8
+        jobs = image[phase.queue_addr : phase.queue_addr + size].view(JOB_DESCRIPTOR.dtype)
+        for job in jobs:
+            first = int(job["segment_addr"])
+            end = first + int(job["segment_count"]) * SEGMENT_DESCRIPTOR.width // 8
+            for segment in image[first:end].view(SEGMENT_DESCRIPTOR.dtype):
+                if segment["kind"] == KIND_MAC:
+                    load = int(segment["load_addr"])
+                    taps = image[load : load + int(segment["tap_count"]) * TAP.width // 8]
+                    taps.view(TAP.dtype)["offset_delta"] = 32000
+    return image
