@@ -408,6 +408,9 @@ def _segments(
             break
     drafts: list[list[SegmentDraft]] = [[] for _ in streams]
     for window, (rows, cols) in zip(windows, classes, strict=True):
+        if rows.count == 0 or cols.count == 0:
+            # No streamed pixel reaches the window.
+            continue
         taps = _tap_lists(problem, block, rows, cols, window.pitch)
         tiles = [_pe_tile(problem, pe, window, walk) for pe in held]
         load = pack_load(taps.packed, tiles)
