@@ -1,0 +1,140 @@
+# amaranth: UnusedElaboratable=no
+"""The whole core with a memory: phases of jobs, counters, sticky flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from hw.accelerator import Accelerator
+from tests.hw.memory import Job, Memory
+from tests.hw.segments import Segment, Tile, random_partials, random_segment
+from tests.hw.streams import randomly, simulate
+
+TINY = dataclasses.replace(PRESETS["tiny"], acc_depth=32, a_depth=16, directory_depth=16)
+PES = TINY.pes_per_cluster
+
+
+class Bench:
+    """Run phases on the core and read every counter."""
+
+    def __init__(self, phases, *, latency=8, pauses=None):
+        self.phases = phases
+        self.memory = Memory(TINY, latency=latency, pauses=pauses)
+        self.starts, self.outs = [], []
+        for jobs in phases:
+            queue_addr, outs = self.memory.add_jobs(jobs)
+            self.starts.append({"queue_addr": queue_addr, "job_count": len(jobs)})
+            self.outs += outs
+        self.dut = Accelerator(config=TINY)
+        self.counters = []
+        self.flags = {}
+        self.written_after = []
+        self.busy_cycles = 0
+
+    def run(self):
+        dut, memory = self.dut, self.memory
+        simulate(
+            dut,
+            self.control,
+            background=[
+                memory.serve_reads(
+                    [dut.mem_read_cmd], dut.mem_read_data.payload, dut.mem_read_data.valid
+                ),
+                memory.serve_writes(dut.mem_write_cmd, dut.mem_write_data, dut.mem_write_done),
+            ],
+            cycles=4000,
+        )
+        jobs = [job for jobs in self.phases for job in jobs]
+        for job, out in zip(jobs, self.outs, strict=True):
+            expected, _ = job.results(TINY)
+            assert memory.results(out, len(expected)) == expected
+        return self
+
+    async def control(self, ctx):
+        dut = self.dut
+        for start in self.starts:
+            ctx.set(dut.start.p, start)
+            ctx.set(dut.start.valid, 1)
+            taken = False
+            while not taken:
+                _, _, taken = await ctx.tick().sample(dut.start.ready)
+            ctx.set(dut.start.valid, 0)
+            while ctx.get(dut.busy):
+                self.busy_cycles += 1
+                await ctx.tick()
+            self.written_after.append(len(self.memory.written))
+        for addr in range(TINY.clusters * len(CLUSTER_COUNTER_NAMES) + 1):
+            ctx.set(dut.counter_addr, addr)
+            for _ in range(Accelerator.COUNTER_LATENCY):
+                await ctx.tick()
+            self.counters.append(ctx.get(dut.counter_data))
+        for name in ("saturated", "accumulator_overflow", "address_error"):
+            self.flags[name] = ctx.get(getattr(dut, name))
+
+
+def whole(segments, **changes):
+    return Job(segments=segments, pitch=TINY.acc_depth, walk_count=TINY.acc_depth, **changes)
+
+
+def single(value, *, offset=0):
+    tile = Tile(directory=[(0, 1)], entries=[(value, 0)])
+    return Segment(taps=[(0, 0, 1)], tiles=[tile] * PES, words=[(1, offset, 0, 0)])
+
+
+@pytest.mark.parametrize("pace", ["fast memory", "slow memory"])
+def test_phases_of_jobs_equal_the_law(pace):
+    rng = random.Random(8)
+
+    def job(**changes):
+        partials = random_partials(rng, TINY, 5)
+        return whole([random_segment(rng, TINY, words=12), partials], **changes)
+
+    phases = [[job(), job(out_format=1), job(out_format=0, shift=9), job(), job()], [], [job()]]
+    slow = pace == "slow memory"
+    bench = Bench(
+        phases, latency=30 if slow else 3, pauses=randomly(9, 0.5) if slow else None
+    ).run()
+    # a phase is over when its results, and no others, are in memory
+    lengths = [sum(len(job.results(TINY)[0]) for job in jobs) for jobs in phases]
+    assert bench.written_after == [sum(lengths[: n + 1]) for n in range(len(phases))]
+    cycles = bench.counters.pop()
+    assert cycles == bench.busy_cycles
+    names = len(CLUSTER_COUNTER_NAMES)
+    clusters = [bench.counters[n : n + names] for n in range(0, len(bench.counters), names)]
+    assert [sum(counters) for counters in clusters] == [cycles * PES] * TINY.clusters
+    busy = CLUSTER_COUNTER_NAMES.index("busy")
+    assert all(counters[busy] > 0 for counters in clusters)
+    assert sum(counters[busy] for counters in clusters) == sum(
+        len(list(segment.addends(pe, PES)))
+        for jobs in phases
+        for job in jobs
+        for segment in job.segments
+        for pe in range(PES)
+        if segment.partials is None
+    )
+
+
+HALF = 1 << (TINY.acc_width - 2)
+JOB_OF_FLAG = {
+    None: whole([single(3)]),
+    "saturated": whole([Segment(partials=[40000])], out_format=0),
+    # 0 + HALF + HALF leaves the accumulator: its largest value is 2 * HALF - 1
+    "accumulator_overflow": whole([Segment(partials=[HALF]), Segment(partials=[HALF])]),
+    "address_error": whole([single(3, offset=TINY.acc_depth)]),
+}
+
+
+@pytest.mark.parametrize("flag", JOB_OF_FLAG)
+def test_flags_are_sticky_and_exclusive(flag):
+    bench = Bench([[JOB_OF_FLAG[flag]], [JOB_OF_FLAG[None]]])
+    if flag == "accumulator_overflow":
+        # what must be found in memory: the sum wrapped
+        bench.phases[0] = [whole([Segment(partials=[-2 * HALF])])]
+    bench.run()
+    names = ("saturated", "accumulator_overflow", "address_error")
+    assert bench.flags == {name: int(name == flag) for name in names}
