@@ -58,12 +58,13 @@ def test_oracle_equals_loops(shape, which, extreme):
 
 
 @pytest.mark.parametrize("which", Pass)
-def test_sums_beyond_double_precision_are_exact(which):
+@pytest.mark.parametrize("bits", [(20, 32), (36, 20)])
+def test_sums_beyond_double_precision_are_exact(which, bits):
     shape = SHAPES[0]
     rng = np.random.default_rng(6)
     first, second = (
-        rng.integers(-(1 << bits), 1 << bits, size=size)
-        for bits, size in zip((20, 36), shape.operand_shapes(which), strict=True)
+        rng.integers(-(1 << width), 1 << width, size=size)
+        for width, size in zip(bits, shape.operand_shapes(which), strict=True)
     )
     expected, _ = looped(shape, which, first, second)
     assert np.array_equal(conv_integers(shape, which, first, second), expected)

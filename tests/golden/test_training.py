@@ -168,12 +168,16 @@ def test_training_ends_with_the_recipe_and_stops_when_it_diverges():
         advance(Trainer(Recipe(epochs=1, batch_size=8, learning_rate=1e38)), 20)
 
 
-def test_an_epoch_uses_every_image_at_most_once():
-    trainer = Trainer(Recipe(epochs=2))
-    orders = [trainer._epoch_order(epoch) for epoch in (0, 1)]
-    for order in orders:
-        assert torch.equal(order.sort().values, torch.arange(1348))
-    assert not torch.equal(*orders)
+def test_an_epoch_uses_every_image_at_most_once_and_the_next_another_order():
+    trainer = Trainer(Recipe(epochs=2, batch_size=300))
+    seen = []
+    trainer.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    advance(trainer, 8)
+    distinct = trainer.digits.train_images.unique(dim=0)
+    assert len(distinct) == 1348
+    for epoch in (seen[:4], seen[4:]):
+        assert len(torch.cat(epoch).unique(dim=0)) == 1200
+    assert not torch.equal(seen[0], seen[4])
 
 
 def test_digits_are_split_without_overlap():
