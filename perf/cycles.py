@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from gscn import records
+from gscn.compiled import compiled
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.port import READ_LATENCY, WRITE_LATENCY
@@ -85,7 +85,7 @@ class CycleResult:
         return useful_products / float(self.counters.sum())
 
 
-@njit(cache=True)
+@compiled
 def _run(
     phase_jobs, jobs, segments, tiles, word_keys, word_taps, tap_keys, tap_last, fiber_lengths,
     addresses, state, sizes, counters, spans, phase_cycles,

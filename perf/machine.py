@@ -9,8 +9,8 @@ columns.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gscn.compiled import compiled
 from gscn.counters import CLUSTER_COUNTER_NAMES
 
 # -- columns of tables (perf.decode)
@@ -66,25 +66,25 @@ D_WRITER_LEVEL, D_WRITER_COMMITTED, D_WRITER_BEAT = 14, 15, 16
 D_WAIT, D_WALK, D_SETTLE, D_FLUSH = range(4)
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def reader_can_request(reader):
     """Whether a request is taken in this cycle."""
     return reader[R_LEFT] == 0 and reader[R_LENGTHS] < R_REQUEST_DEPTH
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def reader_has_chunk(reader):
     """Whether a chunk is offered in this cycle."""
     return reader[R_LEVEL] > 0 and reader[R_LENGTHS] > 0
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def burst_length(beat, left, burst):
     """Beats up to the next multiple of the burst, or what is left."""
     return min(left, burst - beat % burst)
 
 
-@njit(cache=True)
+@compiled
 def step_reader(reader, event, chunks_per_beat):
     """Advance a ChunkReader; `event` says what happened to its ports and is cleared."""
     leaves = 0
@@ -117,7 +117,7 @@ def step_reader(reader, event, chunks_per_beat):
     event[R_REQUESTED] = event[R_MOVED] = event[R_ISSUED] = event[R_ARRIVED] = 0
 
 
-@njit(cache=True)
+@compiled
 def request(event, beat, chunks):
     """Hand a request to a reader that can take it."""
     event[R_REQUESTED] = 1
@@ -125,7 +125,7 @@ def request(event, beat, chunks):
     event[R_REQUEST_CHUNKS] = chunks
 
 
-@njit(cache=True)
+@compiled
 def step_loader(
     loader, given, load_reader, load_event, stream_reader, stream_event, queue_room, drain_room,
     bank_free, jobs, segments, tiles, addresses, announce,
@@ -218,7 +218,7 @@ def step_loader(
     loader[L_BANKS] += bank_free - takes_bank
 
 
-@njit(cache=True)
+@compiled
 def near_end(feed, prefetch_words):
     """Whether a Broadcaster asks for the next job."""
     if feed[F_LEVEL] == 0:
@@ -231,7 +231,7 @@ def near_end(feed, prefetch_words):
     )
 
 
-@njit(cache=True)
+@compiled
 def step_broadcaster(feed, stream_reader, stream_event, pes, segments, push, fifo_depth):
     """Advance a Broadcaster; return the cause for PEs with nothing queued (-1: no segment).
 
@@ -286,7 +286,7 @@ def step_broadcaster(feed, stream_reader, stream_event, pes, segments, push, fif
     return STREAM
 
 
-@njit(cache=True)
+@compiled
 def step_pe(
     pe, number, words, fibers, push, segments, tiles, word_keys, word_taps, tap_keys, tap_last,
     fiber_lengths,
@@ -370,7 +370,7 @@ def step_pe(
     return cause
 
 
-@njit(cache=True)
+@compiled
 def drainer_is_busy(drain, pes):
     """Whether a finished job's results have not all been handed on."""
     if drain[D_STATE] != D_WAIT:
@@ -381,7 +381,7 @@ def drainer_is_busy(drain, pes):
     return ended != 0
 
 
-@njit(cache=True)
+@compiled
 def step_drainer(drain, pes, jobs, beat_left, pes_per_beat16, burst, drain_cycles, report):
     """Advance a Drainer with its Packer and BurstWriter.
 
@@ -470,7 +470,7 @@ def step_drainer(drain, pes, jobs, beat_left, pes_per_beat16, burst, drain_cycle
         pes[pe, P_DRAIN_ENDS] += (pes[pe, P_JOB_ENDS] >> 3 & 1) - takes
 
 
-@njit(cache=True)
+@compiled
 def writer_offer(drain, burst):
     """Beats of the burst that a BurstWriter offers in this cycle, or 0."""
     available = drain[D_WRITER_LEVEL] - drain[D_WRITER_COMMITTED]
@@ -482,7 +482,7 @@ def writer_offer(drain, burst):
     return 0
 
 
-@njit(cache=True)
+@compiled
 def choose(requests, below):
     """Index of the request that a RoundRobin grants: the first above `below`, else the first."""
     first = -1

@@ -27,7 +27,7 @@ HEAVY = {
     "cocotb": {"cosim": AT_IMPORT},
     "amaranth": {"hw": AT_IMPORT, "rtl_gen": AT_IMPORT, "cosim": AT_IMPORT},
     "sklearn": {"golden": AT_IMPORT},
-    "numba": {"perf": AT_IMPORT, "lowering": AT_IMPORT},
+    "numba": {"gscn": AT_IMPORT, "perf": AT_IMPORT, "lowering": AT_IMPORT},
     "matplotlib": {"perf": LAZILY, "gscn.cli": LAZILY},
     "rich": {"gscn.cli": LAZILY},
 }

@@ -74,9 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample-products",
         type=int,
-        default=1_500_000,
+        default=4_000_000,
         metavar="COUNT",
-        help="useful products of a sample, at most (default: %(default)s)",
+        help="useful products of a sample, at most: more are slower and more exact "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of the samples' operands (default: %(default)s)"
