@@ -14,8 +14,6 @@ import numba
 import numpy as np
 
 from gscn.config import AcceleratorConfig
-from gscn.conv import ConvShape
-from gscn.errors import InputError
 from lowering.balance import interleave
 from lowering.drafts import (
     PeTile,
@@ -26,101 +24,12 @@ from lowering.drafts import (
     pack_stream,
     pack_taps,
 )
-from lowering.geometry import Axis, Classes, Ranking, classify, gather_axis, scatter_axis
+from lowering.geometry import Classes, Ranking, classify
 from lowering.operands import Nonzeros
 from lowering.program import ABSENT
 from lowering.regions import WordRegions
-
-_KEY_LIMIT = 32767
-
-
-@dataclass(frozen=True, slots=True)
-class KernelProblem:
-    """A weight gradient: result[held, streamed, r, s] or [streamed, held, r, s].
-
-    Both operands are maps: major is the sample, minor the channel.
-    """
-
-    rows: Axis
-    cols: Axis
-    held: Nonzeros
-    streamed: Nonzeros
-    samples: int
-    held_channels: int
-    streamed_channels: int
-    streamed_rows: int
-    held_stride: int
-    """Distance in the result between channels of the stationary operand."""
-    streamed_stride: int
-    kernel_cols: int
-
-    @classmethod
-    def of(
-        cls, shape: ConvShape, grads: np.ndarray, inputs: np.ndarray, *, grads_held: bool
-    ) -> KernelProblem:
-        """Reduce the weight gradient with the output gradients, or the inputs, stationary."""
-        make_axis = gather_axis if grads_held else scatter_axis
-        held, streamed = (grads, inputs) if grads_held else (inputs, grads)
-        taps = shape.r * shape.s
-        strides = (shape.c * taps, taps) if grads_held else (taps, shape.c * taps)
-        return cls(
-            make_axis(shape, 0),
-            make_axis(shape, 1),
-            Nonzeros.of(held),
-            Nonzeros.of(streamed),
-            shape.n,
-            held.shape[1],
-            streamed.shape[1],
-            streamed.shape[2],
-            *strides,
-            shape.s,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TapBlock:
-    """A rectangle of kernel positions, by rank: the columns of one tile of the result."""
-
-    row_low: int
-    row_high: int
-    col_low: int
-    col_high: int
-
-    @property
-    def count(self) -> int:
-        """Kernel positions in the block."""
-        return (self.row_high - self.row_low) * (self.col_high - self.col_low)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KernelTiling:
-    """Tiling of a weight gradient."""
-
-    held: list[list[np.ndarray]]
-    """Stationary channels of each tile and PE."""
-    planes: int
-    streamed: list[np.ndarray]
-    """Streamed channels of each tile."""
-    rows: int
-    """Most streamed channels in a tile."""
-    tap_blocks: list[TapBlock]
-    row_parts: np.ndarray
-    """Cuts of all rows of all samples of the stationary map: parts of the contraction."""
-    trim: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Window:
-    """Pixels of the stationary map that one segment holds."""
-
-    low: int
-    high: int
-    """Rows, counted through all samples."""
-    col_low: int
-    col_high: int
-    pitch: int
-    sample_gap: int
-    """Empty rows between samples."""
+from lowering.weight_grad import KernelProblem, KernelTiling, TapBlock
+from lowering.windows import HeldMap, Window, cut_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +43,6 @@ class _TapLists:
     count: np.ndarray
 
 
-def tap_blocks(problem: KernelProblem, config: AcceleratorConfig) -> list[TapBlock]:
-    """Cut the kernel into rectangles that fit the tap memory and the accumulators."""
-    rows, cols = problem.rows.kernel.shift.size, problem.cols.kernel.shift.size
-    limit = min(config.taps_depth, config.acc_depth)
-    width = min(cols, limit)
-    height = max(1, min(rows, limit // width))
-    width, height = -(-cols // -(-cols // width)), -(-rows // -(-rows // height))
-    return [
-        TapBlock(
-            row_low=row,
-            row_high=min(row + height, rows),
-            col_low=col,
-            col_high=min(col + width, cols),
-        )
-        for row in range(0, rows, height)
-        for col in range(0, cols, width)
-    ]
-
-
 def kernel_tiles(
     problem: KernelProblem, plan: KernelTiling, config: AcceleratorConfig, *, reorder: bool
 ) -> list[TileDraft]:
@@ -162,9 +52,11 @@ def kernel_tiles(
     streams = [_Streamed(problem, own) for own in plan.streamed]
     tiles = []
     for own in plan.held:
-        held = [_Held(problem, channels) for channels in own]
+        held = [HeldMap(problem, channels) for channels in own]
         for block in plan.tap_blocks:
-            walk = Walk(pitch=block.count, guard_cols=0, rows=plan.rows, planes=plan.planes)
+            walk = Walk(
+                pitch=block.count * problem.fold, guard_cols=0, rows=plan.rows, planes=plan.planes
+            )
             parts: list[list[list[SegmentDraft]]] = [[] for _ in streams]
             for low, high in zip(plan.row_parts[:-1], plan.row_parts[1:], strict=True):
                 segments = _segments(
@@ -205,30 +97,9 @@ def _pad(index: np.ndarray, count: int) -> np.ndarray:
 def _tap_index(problem: KernelProblem, block: TapBlock) -> np.ndarray:
     rows = Ranking.of(problem.rows.kernel).order[block.row_low : block.row_high]
     cols = Ranking.of(problem.cols.kernel).order[block.col_low : block.col_high]
+    if problem.fold > 1:
+        cols = np.arange(problem.kernel_cols)
     return (rows[:, None] * problem.kernel_cols + cols).ravel()
-
-
-class _Held:
-    """Stationary nonzeros of one PE's channels, found by row."""
-
-    def __init__(self, problem: KernelProblem, channels: np.ndarray) -> None:
-        plane_of = np.full(problem.held_channels, -1)
-        plane_of[channels] = np.arange(channels.size)
-        plane = plane_of[problem.held.minor]
-        mine = np.flatnonzero(plane >= 0)
-        taken = problem.held.take(mine)
-        row = taken.major * problem.rows.extent + taken.row
-        # Sorted by pixel: the fiber of a key is then contiguous.
-        order = np.lexsort((taken.col, row))
-        self.row, self.col, self.value = row[order], taken.col[order], taken.value[order]
-        self.plane = plane[mine][order]
-        self.start = np.searchsorted(self.row, np.arange(problem.samples * problem.rows.extent + 1))
-
-    def window(self, window: _Window) -> np.ndarray:
-        """Find the nonzeros inside a window."""
-        index = np.arange(self.start[window.low], self.start[window.high])
-        col = self.col[index]
-        return index[(col >= window.col_low) & (col < window.col_high)]
 
 
 class _Streamed:
@@ -241,91 +112,6 @@ class _Streamed:
         taken = problem.streamed.take(np.flatnonzero(position[problem.streamed.minor] >= 0))
         words = Nonzeros(taken.major, position[taken.minor], taken.row, taken.col, taken.value)
         self.regions = WordRegions(words, problem.samples, problem.streamed_rows, problem.rows)
-
-
-def _windows(
-    problem: KernelProblem,
-    held: list[_Held],
-    part: tuple[int, int],
-    config: AcceleratorConfig,
-    *,
-    trim_rows: bool,
-    trim_cols: bool,
-    ramp: bool,
-) -> list[_Window]:
-    """Cut the stationary map into windows that fit the stationary memory and the directory."""
-    reach = problem.rows.reach, problem.cols.reach
-    gap_cols = 0 if trim_cols else reach[1]
-    gap_rows = 0 if trim_rows else reach[0]
-    extent, cols = problem.rows.extent, problem.cols.extent
-    pitch = cols + gap_cols
-    rows_limit = min(
-        (config.directory_depth - cols) // pitch + 1, _KEY_LIMIT // pitch - 2 * reach[0] - 1
-    )
-    counts = np.stack([np.diff(pe.start[part[0] : part[1] + 1]) for pe in held])
-    limit = max(config.a_depth // 16, 1) if ramp else config.a_depth
-    windows: list[_Window] = []
-    row = part[0]
-    while row < part[1]:
-        end, total = row, np.zeros(len(held), dtype=np.int64)
-        while end < part[1]:
-            gaps = (end // extent - row // extent) * gap_rows
-            total = total + counts[:, end - part[0]]
-            if end + 1 - row + gaps > rows_limit or total.max() > config.a_depth:
-                break
-            if end > row and total.max() > limit:
-                break
-            end += 1
-        if end == row:
-            windows += _cut_row(problem, held, row, config, reach, gap_cols)
-            end = row + 1
-        else:
-            windows.append(
-                _Window(
-                    low=row, high=end, col_low=0, col_high=cols, pitch=pitch, sample_gap=gap_rows
-                )
-            )
-        row = end
-        # Computing on an entry takes only a few times as long as loading it.
-        limit = min(2 * limit, config.a_depth)
-    return windows
-
-
-def _cut_row(
-    problem: KernelProblem,
-    held: list[_Held],
-    row: int,
-    config: AcceleratorConfig,
-    reach: tuple[int, int],
-    gap_cols: int,
-) -> list[_Window]:
-    """Cut one row into windows of columns."""
-    cols = problem.cols.extent
-    counts = np.stack(
-        [np.bincount(pe.col[pe.start[row] : pe.start[row + 1]], minlength=cols) for pe in held]
-    )
-    widest = min(config.directory_depth, _KEY_LIMIT // (2 * reach[0] + 2) - gap_cols)
-    if widest < 1:
-        raise InputError(
-            f"kernel reach must be at most {_KEY_LIMIT // 4} rows and columns, not {reach}"
-        )
-    windows, low = [], 0
-    while low < cols:
-        sums = np.cumsum(counts[:, low : low + widest], axis=1).max(axis=0)
-        width = max(1, int(np.searchsorted(sums, config.a_depth, side="right")))
-        high = min(low + width, cols)
-        windows.append(
-            _Window(
-                low=row,
-                high=row + 1,
-                col_low=low,
-                col_high=high,
-                pitch=high - low + gap_cols,
-                sample_gap=0,
-            )
-        )
-        low = high
-    return windows
 
 
 def _clip(classes: Classes, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
@@ -356,7 +142,8 @@ def _tap_lists(
                 + problem.cols.kernel.shift[col_order[col]]
             )
             offsets.append(
-                (row - block.row_low) * (block.col_high - block.col_low) + col - block.col_low
+                ((row - block.row_low) * (block.col_high - block.col_low) + col - block.col_low)
+                * problem.fold
             )
             lasts.append(np.arange(row.size) == row.size - 1)
     key_delta, offset_delta = np.concatenate(deltas), np.concatenate(offsets)
@@ -372,7 +159,7 @@ def _tap_total(block: TapBlock, rows: Classes, cols: Classes) -> int:
 
 def _segments(
     problem: KernelProblem,
-    held: list[_Held],
+    held: list[HeldMap],
     streams: list[_Streamed],
     block: TapBlock,
     walk: Walk,
@@ -389,7 +176,7 @@ def _segments(
     """
     row_ranking, col_ranking = Ranking.of(problem.rows.kernel), Ranking.of(problem.cols.kernel)
     for trim_rows, trim_cols in ((trim, trim), (trim, False), (False, False)):
-        windows = _windows(
+        windows = cut_windows(
             problem, held, part, config, trim_rows=trim_rows, trim_cols=trim_cols, ramp=ramp
         )
         classes = [
@@ -439,7 +226,7 @@ def _window_classes(
     regions: WordRegions,
     row_ranking: Ranking,
     col_ranking: Ranking,
-    window: _Window,
+    window: Window,
     *,
     trim_rows: bool,
     trim_cols: bool,
@@ -456,13 +243,13 @@ def _window_classes(
     return rows, cols
 
 
-def _row_base(problem: KernelProblem, window: _Window, sample: np.ndarray) -> np.ndarray:
+def _row_base(problem: KernelProblem, window: Window, sample: np.ndarray) -> np.ndarray:
     """Row of the key space at which a sample's row 0 lies."""
     first = window.low // problem.rows.extent
     return sample * problem.rows.extent - window.low + (sample - first) * window.sample_gap
 
 
-def _pe_tile(problem: KernelProblem, pe: _Held, window: _Window, walk: Walk) -> PeTile:
+def _pe_tile(problem: KernelProblem, pe: HeldMap, window: Window, walk: Walk) -> PeTile:
     index = pe.window(window)
     sample, row = np.divmod(pe.row[index], problem.rows.extent)
     key = (_row_base(problem, window, sample) + row) * window.pitch + pe.col[index] - window.col_low
@@ -471,7 +258,7 @@ def _pe_tile(problem: KernelProblem, pe: _Held, window: _Window, walk: Walk) -> 
         start=np.where(length > 0, np.cumsum(length) - length, 0),
         length=length,
         value=pe.value[index],
-        offset=pe.plane[index] * (walk.rows * walk.pitch),
+        offset=pe.plane[index] * (walk.rows * walk.pitch) + pe.fold[index],
     )
 
 
@@ -497,7 +284,7 @@ def _count_products(
 def _stream_segment(
     problem: KernelProblem,
     stream: _Streamed,
-    window: _Window,
+    window: Window,
     rows: Classes,
     cols: Classes,
     taps: _TapLists,

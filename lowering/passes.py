@@ -8,7 +8,7 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from lowering.drafts import TileDraft
 from lowering.image import build_image
-from lowering.kernels import KernelProblem, KernelTiling, kernel_tiles
+from lowering.kernels import kernel_tiles
 from lowering.maps import (
     KernelStationary,
     MapProblem,
@@ -28,6 +28,7 @@ from lowering.planning import (
     plan_map_stationary,
 )
 from lowering.program import LoweringOptions, OutputFormat, Program
+from lowering.weight_grad import KernelProblem, KernelTiling
 
 
 def lower(
@@ -81,12 +82,17 @@ def lower(
     for choice in choices:
         if which is Pass.WEIGHT_GRAD:
             problem = KernelProblem.of(shape, first, second, grads_held=choice == "first")
+            problems = [] if options.fold else [problem]
+            if shape.s > 1 and options.fold is not False:
+                problems.append(problem.folded())
             planner = plan_kernels
+            problems = problems or [problem]
         else:
-            problem = MapProblem.of(shape, which, first, second)
+            problems = [MapProblem.of(shape, which, first, second)]
             planner = plan_kernel_stationary if choice == "first" else plan_map_stationary
         candidates += [
             (candidate, choice, problem)
+            for problem in problems
             for candidate in planner(problem, useful, out.width, config, options)
         ]
     # The plan's estimate ranks; the exact work of the jobs decides.

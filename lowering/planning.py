@@ -12,9 +12,9 @@ from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from lowering.balance import JOB_LATENCY, compute_cycles, cut, load_lead, pack, schedule
 from lowering.geometry import Axis, Ranking, classify
-from lowering.kernels import KernelProblem, KernelTiling, tap_blocks
 from lowering.maps import KernelStationary, MapProblem, MapStationary, Strip
 from lowering.program import LoweringOptions
+from lowering.weight_grad import KernelProblem, KernelTiling, tap_blocks
 
 _FIELD_LIMIT = 32767
 _JOBS_PER_CLUSTER = (1, 2, 3, 4, 6, 8, 12)
@@ -355,7 +355,8 @@ def plan_kernels(
     """Yield tilings of a weight gradient with a given stationary operand."""
     pes = config.pes_per_cluster
     blocks = tap_blocks(problem, config)
-    taps = max(block.count for block in blocks)
+    lists = max(block.count for block in blocks)
+    taps = lists * problem.fold
     extent = problem.rows.extent
     row_count = problem.samples * extent
     held, streamed = problem.held, problem.streamed
@@ -376,7 +377,7 @@ def plan_kernels(
     row_weight = row_weight + 1e-3 * (row_work.sum() + 1) / row_count
     # Taps per word: phases of a stride share the kernel out.
     phases = int(problem.rows.kernel.phase.max() + 1) * int(problem.cols.kernel.phase.max() + 1)
-    lookups_per_word = max(1.0, taps / phases)
+    lookups_per_word = max(1.0, lists / phases)
     words = streamed_rows.sum(axis=1).astype(np.float64)
     entries = held_rows.sum(axis=1).astype(np.float64)
     seen = set()
@@ -384,7 +385,7 @@ def plan_kernels(
         held_tiles = -(-problem.held_channels // (pes * planes))
         planes = -(-problem.held_channels // (pes * held_tiles))
         most = min(config.acc_depth // (planes * taps), problem.streamed_channels)
-        if most < 1 or planes > config.a_depth or planes in seen:
+        if most < 1 or planes * problem.fold > config.a_depth or planes in seen:
             continue
         seen.add(planes)
         held_bins = pack(work.sum(axis=1), held_tiles * pes, planes, balance=options.balance)
@@ -438,5 +439,5 @@ def plan_kernels(
                     ),
                     f"{held_tiles} tiles x {pes} PEs x {planes} held channels, {streamed_tiles} "
                     f"tiles x {rows} streamed channels, {len(blocks)} blocks of kernel positions, "
-                    f"{count} parts",
+                    f"{count} parts, {'folded' if problem.fold > 1 else 'separate'} kernel columns",
                 )

@@ -62,6 +62,9 @@ class LoweringOptions:
     those products land in guard cells; None: whichever is estimated to be faster."""
     contraction_parts: int | None = None
     """Jobs among which the sum of one result is divided, at least 1; None: chosen."""
+    fold: bool | None = None
+    """Weight gradient: True stores the stationary operand once for each kernel column, so that one
+    look-up serves a whole kernel row; None: whichever is estimated to be faster."""
     candidates: int | None = None
     """Tilings that are built in full before the best is taken, at least 1; None: by size."""
     balance: bool = True

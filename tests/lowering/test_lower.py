@@ -42,17 +42,20 @@ def check(program: Program, first: np.ndarray, second: np.ndarray) -> None:
     stationary=st.sampled_from(["first", "second", "auto"]),
     trim=st.sampled_from([True, False, None]),
     parts=st.sampled_from([None, 1, 3]),
+    fold=st.sampled_from([True, False, None]),
     config=st.sampled_from([TINY, SMALL]),
     pes=st.sampled_from([1, 2, 4]),
     density=st.sampled_from([0.0, 0.05, 0.3, 1.0]),
     seed=st.integers(0, 1 << 30),
 )
 def test_any_layer_equals_the_oracle(
-    shape, which, stationary, trim, parts, config, pes, density, seed
+    shape, which, stationary, trim, parts, fold, config, pes, density, seed
 ):
     config = with_pes(config, pes)
     first, second = operands(seed, shape, which, density)
-    options = LoweringOptions(stationary=stationary, trim=trim, contraction_parts=parts)
+    options = LoweringOptions(
+        stationary=stationary, trim=trim, contraction_parts=parts, fold=fold, candidates=2
+    )
     check(lower(config, shape, which, first, second, WIDE, options), first, second)
 
 
@@ -72,7 +75,7 @@ def test_any_layer_equals_the_oracle(
 )
 def test_layers_that_do_not_fit_at_once_are_split(shape, stationary, which):
     first, second = operands(5, shape, which, 0.7)
-    options = LoweringOptions(stationary=stationary)
+    options = LoweringOptions(stationary=stationary, candidates=1)
     check(lower(TINY, shape, which, first, second, WIDE, options), first, second)
 
 

@@ -1,0 +1,140 @@
+"""The weight gradient without its names: two maps, one stationary, and the kernel's positions."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape
+from lowering.geometry import Axis, Side, gather_axis, scatter_axis
+from lowering.operands import Nonzeros
+
+
+@dataclass(frozen=True, slots=True)
+class KernelProblem:
+    """A weight gradient: result[held, streamed, r, s] or [streamed, held, r, s].
+
+    Both operands are maps: major is the sample, minor the channel.
+    """
+
+    rows: Axis
+    cols: Axis
+    held: Nonzeros
+    streamed: Nonzeros
+    samples: int
+    held_channels: int
+    streamed_channels: int
+    streamed_rows: int
+    held_stride: int
+    """Distance in the result between channels of the stationary operand."""
+    streamed_stride: int
+    kernel_cols: int
+    fold: int = 1
+    """Kernel columns whose products one look-up makes; 1 or all."""
+    held_fold: np.ndarray | None = None
+    """Kernel column of each stationary nonzero, if folded."""
+
+    @classmethod
+    def of(
+        cls, shape: ConvShape, grads: np.ndarray, inputs: np.ndarray, *, grads_held: bool
+    ) -> KernelProblem:
+        """Reduce the weight gradient with the output gradients, or the inputs, stationary."""
+        make_axis = gather_axis if grads_held else scatter_axis
+        held, streamed = (grads, inputs) if grads_held else (inputs, grads)
+        taps = shape.r * shape.s
+        strides = (shape.c * taps, taps) if grads_held else (taps, shape.c * taps)
+        return cls(
+            make_axis(shape, 0),
+            make_axis(shape, 1),
+            Nonzeros.of(held),
+            Nonzeros.of(streamed),
+            shape.n,
+            held.shape[1],
+            streamed.shape[1],
+            streamed.shape[2],
+            *strides,
+            shape.s,
+        )
+
+    def folded(self) -> KernelProblem:
+        """Store each stationary nonzero once per kernel column, under the pixel that meets it.
+
+        A look-up then finds the products of all columns: fibers are longer and look-ups fewer, at
+        the price of stationary memory. Keys count the columns of the streamed map.
+        """
+        kernel, streamed = self.cols.kernel, self.cols.map
+        count = kernel.shift.size
+        meeting = np.full((count, self.cols.extent), -1, dtype=np.int64)
+        for position in range(count):
+            target = kernel.shift[position] + streamed.shift
+            valid = (streamed.phase == kernel.phase[position]) & (target >= 0)
+            valid = np.flatnonzero(valid & (target < self.cols.extent))
+            meeting[position, target[valid]] = valid
+        position, index = np.nonzero(meeting[:, self.held.col] >= 0)
+        held = self.held.take(index)
+        col = meeting[position, held.col]
+        cols = streamed.shift.size
+        none = np.zeros(1, dtype=np.int64)
+        return dataclasses.replace(
+            self,
+            cols=Axis(
+                Side(none, none), Side(np.zeros(cols, dtype=np.int64), np.arange(cols)), cols
+            ),
+            held=Nonzeros(held.major, held.minor, held.row, col, held.value),
+            fold=count,
+            held_fold=position,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TapBlock:
+    """A rectangle of kernel positions, by rank: the columns of one tile of the result."""
+
+    row_low: int
+    row_high: int
+    col_low: int
+    col_high: int
+
+    @property
+    def count(self) -> int:
+        """Kernel positions in the block."""
+        return (self.row_high - self.row_low) * (self.col_high - self.col_low)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KernelTiling:
+    """Tiling of a weight gradient."""
+
+    held: list[list[np.ndarray]]
+    """Stationary channels of each tile and PE."""
+    planes: int
+    streamed: list[np.ndarray]
+    """Streamed channels of each tile."""
+    rows: int
+    """Most streamed channels in a tile."""
+    tap_blocks: list[TapBlock]
+    row_parts: np.ndarray
+    """Cuts of all rows of all samples of the stationary map: parts of the contraction."""
+    trim: bool
+
+
+def tap_blocks(problem: KernelProblem, config: AcceleratorConfig) -> list[TapBlock]:
+    """Cut the kernel into rectangles that fit the tap memory and the accumulators."""
+    rows, cols = problem.rows.kernel.shift.size, problem.cols.kernel.shift.size
+    limit = min(config.taps_depth, config.acc_depth // problem.fold)
+    width = min(cols, limit)
+    height = max(1, min(rows, limit // width))
+    width, height = -(-cols // -(-cols // width)), -(-rows // -(-rows // height))
+    return [
+        TapBlock(
+            row_low=row,
+            row_high=min(row + height, rows),
+            col_low=col,
+            col_high=min(col + width, cols),
+        )
+        for row in range(0, rows, height)
+        for col in range(0, cols, width)
+    ]

@@ -1,0 +1,137 @@
+"""Windows of the stationary map that fit the stationary memory and the directory of every PE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.config import AcceleratorConfig
+from gscn.errors import InputError
+from lowering.weight_grad import KernelProblem
+
+_KEY_LIMIT = 32767
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """Pixels of the stationary map that one segment holds."""
+
+    low: int
+    high: int
+    """Rows, counted through all samples."""
+    col_low: int
+    col_high: int
+    pitch: int
+    sample_gap: int
+    """Empty rows between samples."""
+
+
+class HeldMap:
+    """Stationary nonzeros of one PE's channels, found by row."""
+
+    def __init__(self, problem: KernelProblem, channels: np.ndarray) -> None:
+        plane_of = np.full(problem.held_channels, -1)
+        plane_of[channels] = np.arange(channels.size)
+        plane = plane_of[problem.held.minor]
+        mine = np.flatnonzero(plane >= 0)
+        taken = problem.held.take(mine)
+        row = taken.major * problem.rows.extent + taken.row
+        # Sorted by pixel: the fiber of a key is then contiguous.
+        order = np.lexsort((taken.col, row))
+        self.row, self.col, self.value = row[order], taken.col[order], taken.value[order]
+        self.plane = plane[mine][order]
+        fold = np.zeros_like(plane) if problem.held_fold is None else problem.held_fold
+        self.fold = fold[mine][order]
+        self.start = np.searchsorted(self.row, np.arange(problem.samples * problem.rows.extent + 1))
+
+    def window(self, window: Window) -> np.ndarray:
+        """Find the nonzeros inside a window."""
+        index = np.arange(self.start[window.low], self.start[window.high])
+        col = self.col[index]
+        return index[(col >= window.col_low) & (col < window.col_high)]
+
+
+def cut_windows(
+    problem: KernelProblem,
+    held: list[HeldMap],
+    part: tuple[int, int],
+    config: AcceleratorConfig,
+    *,
+    trim_rows: bool,
+    trim_cols: bool,
+    ramp: bool,
+) -> list[Window]:
+    """Cut the stationary map into windows that fit the stationary memory and the directory."""
+    reach = problem.rows.reach, problem.cols.reach
+    gap_cols = 0 if trim_cols else reach[1]
+    gap_rows = 0 if trim_rows else reach[0]
+    extent, cols = problem.rows.extent, problem.cols.extent
+    pitch = cols + gap_cols
+    rows_limit = min(
+        (config.directory_depth - cols) // pitch + 1, _KEY_LIMIT // pitch - 2 * reach[0] - 1
+    )
+    counts = np.stack([np.diff(pe.start[part[0] : part[1] + 1]) for pe in held])
+    limit = max(config.a_depth // 16, 1) if ramp else config.a_depth
+    windows: list[Window] = []
+    row = part[0]
+    while row < part[1]:
+        end, total = row, np.zeros(len(held), dtype=np.int64)
+        while end < part[1]:
+            gaps = (end // extent - row // extent) * gap_rows
+            total = total + counts[:, end - part[0]]
+            if end + 1 - row + gaps > rows_limit or total.max() > config.a_depth:
+                break
+            if end > row and total.max() > limit:
+                break
+            end += 1
+        if end == row:
+            windows += _cut_row(problem, held, row, config, reach, gap_cols)
+            end = row + 1
+        else:
+            windows.append(
+                Window(
+                    low=row, high=end, col_low=0, col_high=cols, pitch=pitch, sample_gap=gap_rows
+                )
+            )
+        row = end
+        # Computing on an entry takes only a few times as long as loading it.
+        limit = min(2 * limit, config.a_depth)
+    return windows
+
+
+def _cut_row(
+    problem: KernelProblem,
+    held: list[HeldMap],
+    row: int,
+    config: AcceleratorConfig,
+    reach: tuple[int, int],
+    gap_cols: int,
+) -> list[Window]:
+    """Cut one row into windows of columns."""
+    cols = problem.cols.extent
+    counts = np.stack(
+        [np.bincount(pe.col[pe.start[row] : pe.start[row + 1]], minlength=cols) for pe in held]
+    )
+    widest = min(config.directory_depth, _KEY_LIMIT // (2 * reach[0] + 2) - gap_cols)
+    if widest < 1:
+        raise InputError(
+            f"kernel reach must be at most {_KEY_LIMIT // 4} rows and columns, not {reach}"
+        )
+    windows, low = [], 0
+    while low < cols:
+        sums = np.cumsum(counts[:, low : low + widest], axis=1).max(axis=0)
+        width = max(1, int(np.searchsorted(sums, config.a_depth, side="right")))
+        high = min(low + width, cols)
+        windows.append(
+            Window(
+                low=row,
+                high=row + 1,
+                col_low=low,
+                col_high=high,
+                pitch=high - low + gap_cols,
+                sample_gap=0,
+            )
+        )
+        low = high
+    return windows
