@@ -30,13 +30,18 @@ def main() -> None:
         table(list(single[0]), [list(row.values()) for row in single], title="Single layers")
         + "\n\n"
     )
+    sizes = [layers.sample_size(products) for products in layers.SAMPLE_SIZES]
+    sys.stdout.write(
+        table(list(sizes[0]), [list(row.values()) for row in sizes], title="Size of samples")
+        + "\n\n"
+    )
     rows = [
         headline.compute(case, partial(measure, processes=args.processes))
         for case in headline.CASES
     ]
     text = headline.render(rows)
     sys.stdout.write(text + "\n")
-    write_json(args.out, {"layers": single, "networks": rows})
+    write_json(args.out, {"layers": single, "sample_sizes": sizes, "networks": rows})
     if args.readme is not None:
         headline.replace_headline(args.readme, text)
 

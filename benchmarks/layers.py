@@ -10,7 +10,8 @@ import time
 
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
-from perf.sampling import Sample, measure_sample
+from perf.flops import Work
+from perf.sampling import Sample, choose_sample, measure_sample
 
 LAYERS = {
     "conv2_x 3x3 64-64 56x56": ConvShape(n=1, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1)),
@@ -23,6 +24,9 @@ LAYERS = {
 DENSITY = 0.1
 """Of both operands."""
 CONFIG = "large"
+
+
+SAMPLE_SIZES = (500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000)
 
 
 def compute(name: str, which: Pass) -> dict[str, object]:
@@ -44,4 +48,20 @@ def compute(name: str, which: Pass) -> dict[str, object]:
             sample.shape.dense_macs / measured.multipliers / measured.cycles
         ),
         "seconds": seconds,
+    }
+
+
+def sample_size(products: int) -> dict[str, object]:
+    """Measure a sample of ResNet-50's layer3.1.conv1 (1x1, 1024 to 256 channels, SWAT at 0.9).
+
+    Shows how far a sample of at most `products` useful products understates the utilisation.
+    """
+    shape = ConvShape(n=32, c=1024, h=14, w=14, k=256, r=1, s=1)
+    work = Work(shape=shape, which=Pass.FORWARD, first_density=0.1, second_density=1.0)
+    measured = measure_sample(preset(CONFIG), choose_sample(work, products=products), seed=0)
+    return {
+        "at_most": products,
+        "useful_products": measured.useful_products,
+        "cycles": measured.cycles,
+        "utilization": measured.utilization,
     }

@@ -158,7 +158,8 @@ def assumptions(result: NetworkEstimate) -> list[str]:
         ),
         (
             f"Samples hold at most {result.sample_products} expected useful products: the batch, "
-            "rows and columns, and channels are halved until they fit."
+            "rows and columns, and channels are halved until they fit. Start and end of a launch "
+            "weigh more in a sample than in its layer, which understates the utilisation."
         ),
         "Operands of samples are uniform random; nonzeros of real tensors are spread less evenly.",
         (

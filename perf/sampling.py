@@ -22,8 +22,13 @@ from gscn.formats import INT8
 from perf import cycles
 from perf.flops import Work, inner_macs
 
-SAMPLE_PRODUCTS = 1_500_000
-"""Useful products of a sample, at most (expected)."""
+SAMPLE_PRODUCTS = 4_000_000
+"""Useful products of a sample, at most (expected).
+
+A launch has a start, when tiles are first loaded, and an end, when clusters run out of jobs. Both
+weigh more in a sample than in the layer, so smaller samples understate utilisation
+(`benchmarks.layers` measures by how much).
+"""
 
 # Sizes under which a dimension is cut only when the others have reached theirs: enough channels for
 # every multiplier of the presets to hold some, enough pixels to reuse what is stationary.
