@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -119,7 +120,18 @@ def _call(command: list[str], environment: dict[str, str]) -> None:
         raise SimulationError(f"{' '.join(command[:4])} ... exited with {done.returncode}:\n{text}")
 
 
-def _compile(manifest: Manifest, flags: list[str], directory: Path) -> None:
+def _runtime_objects(build_root: Path, flags: list[str]) -> Path:
+    """Return where the objects of Verilator's runtime are kept; they are the same for all designs.
+
+    Compiling them takes about as long as compiling a small design.
+    """
+    common = [flag for flag in flags if not flag.startswith("-G")]
+    versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
+    key = hashlib.sha256(json.dumps([versions, common]).encode()).hexdigest()[:16]
+    return build_root / f"verilated-{key}"
+
+
+def _compile(manifest: Manifest, flags: list[str], directory: Path, runtime: Path) -> None:
     verilator, environment = _tool_environment()
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     sources = [_HERE / "testbench.vlt", manifest.verilog, _HERE / "testbench.sv"]
@@ -128,15 +140,34 @@ def _compile(manifest: Manifest, flags: list[str], directory: Path) -> None:
         + [str(source) for source in sources],
         environment,
     )
+    if runtime.is_dir():
+        for path in runtime.iterdir():
+            shutil.copyfile(path, directory / path.name)  # with the time of now: up to date
     jobs = str(min(os.cpu_count() or 1, 8))
     _call(["make", "-j", jobs, "-C", str(directory), "-f", "Vtop.mk"], environment)
+    if not runtime.is_dir():
+        _keep(sorted(directory.glob("verilated*.o")), runtime)
 
 
-def _build_into(target: Path, manifest: Manifest, flags: list[str]) -> None:
+def _keep(files: list[Path], target: Path) -> None:
+    """Copy files to a new directory in one step, unless another process was faster."""
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".verilated-"))
+    try:
+        for path in files:
+            shutil.copyfile(path, temporary / path.name)
+        temporary.chmod(0o755)
+        # A directory that is not empty cannot be replaced: then the other one stays.
+        with contextlib.suppress(OSError):
+            temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _build_into(target: Path, manifest: Manifest, flags: list[str], build_root: Path) -> None:
     """Make the directory of a simulator, complete or not at all."""
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".sim-"))
     try:
-        _compile(manifest, flags, temporary / "obj")
+        _compile(manifest, flags, temporary / "obj", _runtime_objects(build_root, flags))
         shutil.copy2(temporary / "obj" / TESTBENCH_MODULE, temporary / TESTBENCH_MODULE)
         shutil.copy2(manifest.verilog, temporary)
         shutil.rmtree(temporary / "obj")
@@ -190,7 +221,7 @@ def build(
         target = home / f"sim-{digest}"
         if not target.is_dir():
             logger.info("building the simulator %s", target)
-            _build_into(target, manifest, flags)
+            _build_into(target, manifest, flags, home.parent)
     return BuiltSimulator(
         config=config,
         executable=target / TESTBENCH_MODULE,
