@@ -335,7 +335,7 @@ class _Machine:
     def __init__(self, program: Program) -> None:
         self.config = program.config
         self.memory = program.initial_memory()
-        self.writable = sorted(program.output_ranges)
+        self.writable = sorted(r for r in program.output_ranges if r[1] > r[0])
         self.starts = [begin for begin, _ in self.writable]
         shape = (self.config.pes_per_cluster, self.config.acc_depth)
         self.accumulators = np.zeros(shape, dtype=np.int64)
@@ -422,6 +422,7 @@ class _Machine:
         position = np.searchsorted(self.starts, field["out_addr"], side="right") - 1
         begin, end = self.writable[position] if position >= 0 else (0, 0)
         inside = begin <= field["out_addr"] and field["out_addr"] + data.size <= end
+        inside = inside or data.size == 0
         _require("results", inside, "inside one output range", f"at {field['out_addr']}")
         target[:] = data
 

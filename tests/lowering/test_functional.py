@@ -1,0 +1,92 @@
+"""The functional model obeys the contract and refuses images that break it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gscn.conv import Pass
+from gscn.errors import InputError
+from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, JOB_DESCRIPTOR, TAP, TILE_HEADER
+from lowering import OutputFormat, lower
+from lowering.functional import execute, run_pe
+from tests.lowering.layers import PADDED, TINY, operands
+from tests.programs import random_program
+
+
+def load_block() -> np.ndarray:
+    """Two taps; PE 0 holds fibers of keys 0 (two entries) and 1 (the second of them); PE 1 none."""
+    parts = [
+        TAP.pack(2, key_delta=[0, 1], offset_delta=[0, 10], last=[0, 1]),
+        TILE_HEADER.pack(directory_count=2, a_count=2),
+        DIRECTORY_ENTRY.pack(2, start=[0, 1], length=[2, 1]),
+        A_ENTRY.pack(2, value=[3, -4], offset=[0, 5]),
+        TILE_HEADER.pack(directory_count=0, a_count=0),
+    ]
+    return np.concatenate([part.view(np.uint8) for part in parts])
+
+
+def test_products_come_in_the_order_of_words_taps_and_entries():
+    words = B_WORD.pack(3, value=[2, 7, 1], offset=[1, 2, 255], key=[0, -1, 1], tap_start=[0, 0, 1])
+    trace = run_pe(load_block(), 2, words.view(np.uint8), 0, TINY)
+    # Word 0 meets key 0 by tap 0, key 1 by tap 1; word 1 only key 0, by tap 1; word 2 nothing.
+    assert trace.tolist() == [[1, 6], [6, -8], [16, -8], [12, 21], [17, -28]]
+    assert run_pe(load_block(), 2, words.view(np.uint8), 1, TINY).shape == (0, 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_programs_equal_brute_force(seed):
+    program = random_program(TINY, seed)
+    program.initial_memory = lambda: np.pad(
+        program.image, (0, program.memory_bytes - program.image.size)
+    )
+    executed = execute(program)
+    for start, end in program.output_ranges:
+        np.testing.assert_array_equal(executed.memory[start:end], program.expected[start:end])
+
+
+def corrupted(field: str, value: int):
+    first, second = operands(1, PADDED, Pass.FORWARD)
+    program = lower(TINY, PADDED, Pass.FORWARD, first, second, OutputFormat())
+    image = program.image.copy()
+    start = program.phases[0].queue_addr
+    JOB_DESCRIPTOR.unpack(image[start : start + 64])
+    image[start : start + 64].view(JOB_DESCRIPTOR.dtype)[field] = value
+    return dataclasses.replace(program, image=image)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("segment_count", 0, "segment_count must be at least 1, not 0"),
+        ("segment_addr", 4, "segment_addr must be a multiple of 64, not 4"),
+        ("out_addr", 0, "results must be inside one output range, not at 0"),
+        ("out_format", 3, "out_format must be 0, 1 or 2, not 3"),
+        ("walk_count", 1, "walk_count must be"),
+        ("walk_count", 257, "walk_count must be"),
+        ("shift", 48, "shift must be"),
+        ("guard_cols", 300, "guard_cols must be below pitch"),
+    ],
+)
+def test_bad_descriptors_are_refused(field, value, message):
+    with pytest.raises(InputError, match=message):
+        execute(corrupted(field, value))
+
+
+@pytest.mark.parametrize(
+    ("offset", "record", "message"),
+    [
+        (16, TILE_HEADER.pack(directory_count=65, a_count=2), "directory_count must be at most 64"),
+        (16, TILE_HEADER.pack(directory_count=2, a_count=65), "a_count must be at most 64"),
+        (24, DIRECTORY_ENTRY.pack(start=1, length=2), "fiber's end must be at most a_count = 2"),
+        (8, TAP.pack(last=0), "last tap's flag must be 1, not 0"),
+    ],
+)
+def test_bad_load_blocks_are_refused(offset, record, message):
+    block = load_block()
+    data = record.view(np.uint8)
+    block[offset : offset + data.size] = data
+    with pytest.raises(InputError, match=message):
+        run_pe(block, 2, np.zeros(0, dtype=np.uint8), 0, TINY)
