@@ -34,7 +34,7 @@ class Bench:
         self.counters = []
         self.flags = {}
         self.written_after = []
-        self.busy_cycles = 0
+        self.busy_cycles = self.cycles_to_first_start = 0
 
     def run(self):
         dut, memory = self.dut, self.memory
@@ -63,6 +63,7 @@ class Bench:
             taken = False
             while not taken:
                 _, _, taken = await ctx.tick().sample(dut.start.ready)
+                self.cycles_to_first_start += not self.written_after
             ctx.set(dut.start.valid, 0)
             while ctx.get(dut.busy):
                 self.busy_cycles += 1
@@ -104,6 +105,8 @@ def test_phases_of_jobs_equal_the_law(pace):
     assert bench.written_after == [sum(lengths[: n + 1]) for n in range(len(phases))]
     cycles = bench.counters.pop()
     assert cycles == bench.busy_cycles
+    # both banks of accumulators are cleared first
+    assert bench.cycles_to_first_start > 2 * TINY.acc_depth
     names = len(CLUSTER_COUNTER_NAMES)
     clusters = [bench.counters[n : n + names] for n in range(0, len(bench.counters), names)]
     assert [sum(counters) for counters in clusters] == [cycles * PES] * TINY.clusters

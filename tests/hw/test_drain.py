@@ -176,8 +176,6 @@ class Bench:
 
     async def control(self, ctx):
         dut, pes = self.dut, self.config.pes_per_cluster
-        while not ctx.get(dut.initialized):
-            await ctx.tick()
         for number, job in enumerate(self.jobs):
             fields = {
                 name: getattr(job, name)
@@ -193,6 +191,9 @@ class Bench:
             ctx.set(dut.context.valid, 1)
             await ctx.tick()
             ctx.set(dut.context.valid, 0)
+            # the first drain is announced while the banks are being cleared
+            while not ctx.get(dut.initialized):
+                await ctx.tick()
             for pe in reversed(range(pes)):  # one after the other
                 ctx.set(dut.job_end, 1 << pe)
                 await ctx.tick()
@@ -217,7 +218,7 @@ class Bench:
 
 JOBS = [
     Job(segments=[], out_format=0, pitch=5, guard_cols=2, plane_rows=4, guard_rows=1, planes=2,
-        walk_count=47),
+        walk_count=60),
     Job(segments=[], out_format=1, shift=3, pitch=1, plane_rows=1, planes=1, walk_count=1),
     Job(segments=[], out_format=2, pitch=64, walk_count=64),
     Job(segments=[], out_format=1, pitch=3, guard_cols=1, plane_rows=3, planes=7, walk_count=63),
