@@ -10,7 +10,8 @@ from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
 from hw.broadcast import Broadcaster, FeedState
 from hw.drain import Drainer
-from hw.layouts import burst_layout, write_beat_layout
+from hw.fifo import StreamFIFO
+from hw.layouts import burst_layout, read_request_layout, write_beat_layout
 from hw.loader import Loader
 from hw.pe import PE
 from hw.reader import ChunkReader
@@ -42,6 +43,8 @@ class Cluster(wiring.Component):
         initialized: ready for the first job after reset.
         saturated, overflow, address_error: pulses.
     """
+
+    STREAM_REQUESTS = 2
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
@@ -89,7 +92,12 @@ class Cluster(wiring.Component):
             m.d.comb += [reader.data.eq(self.data), reader.data_valid.eq(self.data_valid[number])]
         wiring.connect(m, loader.request, load_reader.request)
         wiring.connect(m, load_reader.o, loader.chunks)
-        wiring.connect(m, loader.stream_request, stream_reader.request)
+        # streams are requested ahead, so that a long one does not keep the next tile from loading
+        m.submodules.stream_requests = stream_requests = StreamFIFO(
+            shape=read_request_layout(config), depth=self.STREAM_REQUESTS
+        )
+        wiring.connect(m, loader.stream_request, stream_requests.i)
+        wiring.connect(m, stream_requests.o, stream_reader.request)
         wiring.connect(m, stream_reader.o, broadcaster.chunks)
         wiring.connect(m, loader.segment, broadcaster.segment)
         wiring.connect(m, loader.drain, drainer.context)

@@ -27,6 +27,9 @@ from perf.machine import (
     F_TILES,
     IDLE,
     L_IDLE,
+    L_REQUEST,
+    L_REQUESTS,
+    L_SEGMENT,
     L_STATE,
     LOAD,
     P_ENDS,
@@ -36,12 +39,16 @@ from perf.machine import (
     R_ISSUED,
     R_LEFT,
     R_ROOM,
+    SEG_STREAM,
+    SEG_WORDS,
+    STREAM_REQUESTS,
     TAIL,
     burst_length,
     choose,
     drainer_is_busy,
     near_end,
     reader_can_request,
+    request,
     state_arrays,
     step_broadcaster,
     step_drainer,
@@ -109,7 +116,7 @@ def _run(
     sender = beats_left = 0
     offers = np.zeros(clusters, np.int64)
     read_offers = np.zeros(2 * clusters, np.int64)
-    announce = np.zeros(5, np.int64)
+    announce = np.zeros(6, np.int64)
     push = np.zeros(5, np.int64)
     report = np.zeros(2, np.int64)
     read_beats = write_beats = 0
@@ -202,6 +209,12 @@ def _run(
                 for p in range(pe_count):
                     pes[c, p, P_SEGMENT_ENDS] += (pes[c, p, P_ENDS] >> 3 & 1) - bank_free
 
+                stream_room = loader[L_REQUESTS] < STREAM_REQUESTS
+                if loader[L_REQUESTS] > 0 and reader_can_request(stream_reader):
+                    stream = segments[loader[L_REQUEST]]
+                    request(stream_event, stream[SEG_STREAM], stream[SEG_WORDS])
+                    loader[L_REQUEST] = loader[L_REQUEST + 1]
+                    loader[L_REQUESTS] -= 1
                 queue_room = feed[F_LEVEL] < segment_queue
                 drain_room = drain[D_JOBS] < drain_queue
                 drain_busy = drainer_is_busy(drain, pes[c])
@@ -210,8 +223,8 @@ def _run(
                     feed, stream_reader, stream_event, pes[c], segments, push, fifo_depth
                 )
                 step_loader(
-                    loader, given, load_reader, load_event, stream_reader, stream_event,
-                    queue_room, drain_room, bank_free, jobs, segments, tiles, addresses, announce,
+                    loader, given, load_reader, load_event, stream_room, queue_room, drain_room,
+                    bank_free, jobs, segments, tiles, addresses, announce,
                 )  # fmt: skip
                 report[0] = offers[c] if granted == c else 0
                 finished_job = drain[D_QUEUE]
@@ -221,6 +234,9 @@ def _run(
                 )  # fmt: skip
                 feed[F_BANKS] += report[0]
                 feed[F_TILES] += announce[4]
+                if announce[5]:
+                    loader[L_REQUEST + loader[L_REQUESTS]] = loader[L_SEGMENT]
+                    loader[L_REQUESTS] += 1
                 if announce[0] >= 0:
                     slot = F_QUEUE + 3 * feed[F_LEVEL]
                     feed[slot], feed[slot + 1], feed[slot + 2] = (

@@ -32,8 +32,13 @@ R_REQUESTED, R_MOVED, R_ISSUED, R_ARRIVED = 0, 1, 2, 3
 R_REQUEST_BEAT, R_REQUEST_CHUNKS = 4, 5
 
 # -- hw.loader.Loader
-LOADER_COLUMNS = 10
-L_STATE, L_JOB, L_SEGMENT, L_SEGMENTS_LEFT, L_TAKEN, L_PE, L_ROWS, L_BANKS, L_FIRST = range(9)
+LOADER_COLUMNS = 16
+(
+    L_STATE, L_JOB, L_SEGMENT, L_SEGMENTS_LEFT, L_TAKEN, L_PE, L_ROWS, L_BANKS, L_FIRST, L_REQUESTS,
+    L_REQUEST,
+) = range(11)  # fmt: skip
+"""L_REQUEST and the column after it queue segments whose streams are to be requested."""
+STREAM_REQUESTS = 2
 (
     L_IDLE, L_READ_JOB, L_ANNOUNCE_DRAIN, L_NEXT, L_READ_SEGMENT, L_REQUEST_STREAM,
     L_ANNOUNCE, L_REQUEST_LOAD, L_BANK, L_TAPS, L_HEADER, L_DIRECTORY, L_A,
@@ -127,20 +132,20 @@ def request(event, beat, chunks):
 
 @compiled
 def step_loader(
-    loader, given, load_reader, load_event, stream_reader, stream_event, queue_room, drain_room,
-    bank_free, jobs, segments, tiles, addresses, announce,
+    loader, given, load_reader, load_event, stream_room, queue_room, drain_room, bank_free, jobs,
+    segments, tiles, addresses, announce,
 ):  # fmt: skip
     """Advance a Loader.
 
     `given` is the job handed over in this cycle, or -1; `addresses` holds beat addresses of job and
     segment descriptors. `announce` returns (segment or -1, first, last, drained job or -1, tile
-    loaded).
+    loaded, stream requested).
     """
     state = loader[L_STATE]
     takes_bank = 0
     finishes = False
     announce[0] = announce[3] = -1
-    announce[4] = 0
+    announce[4] = announce[5] = 0
     segment = loader[L_SEGMENT]
     has_chunk = reader_has_chunk(load_reader)
     if state == L_IDLE:
@@ -168,8 +173,8 @@ def step_loader(
             request(load_event, addresses[1, segment], DESCRIPTOR_CHUNKS)
             loader[L_STATE] = L_READ_SEGMENT
     elif state == L_REQUEST_STREAM:
-        if reader_can_request(stream_reader):
-            request(stream_event, segments[segment, SEG_STREAM], segments[segment, SEG_WORDS])
+        if stream_room:
+            announce[5] = 1
             loader[L_STATE] = L_ANNOUNCE
     elif state == L_ANNOUNCE:
         if queue_room:

@@ -16,6 +16,7 @@ TINY = PRESETS["tiny"]
 
 def test_constants_are_those_of_the_hardware():
     from hw.broadcast import Broadcaster
+    from hw.cluster import Cluster
     from hw.drain import Drainer
     from hw.loader import DESCRIPTOR_CHUNKS
     from hw.pe import PE
@@ -26,6 +27,7 @@ def test_constants_are_those_of_the_hardware():
     assert cycles.SEGMENT_QUEUE == Broadcaster.SEGMENTS == machine.F_DEPTH
     assert cycles.DRAIN_QUEUE == Drainer.JOBS
     assert machine.DESCRIPTOR_CHUNKS == DESCRIPTOR_CHUNKS
+    assert machine.STREAM_REQUESTS == Cluster.STREAM_REQUESTS
     assert machine.R_REQUEST_DEPTH == ChunkReader.REQUEST_DEPTH
 
 
