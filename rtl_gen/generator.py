@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
+from hw.accelerator import Accelerator
 from rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
 from rtl_gen.verilog import to_verilog
 
@@ -34,15 +35,24 @@ def tool_versions() -> dict[str, str]:
     return {package: importlib.metadata.version(package) for package in _PACKAGES}
 
 
-def source_digest(config: AcceleratorConfig) -> str:
-    """Return the SHA-256 of everything that the Verilog of `config` depends on."""
+def _text_digest() -> str:
     digest = hashlib.sha256()
-    digest.update(json.dumps([config.to_dict(), tool_versions()]).encode())
     for pattern in _SOURCES:
         for path in sorted(_ROOT.glob(pattern)):
             digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+_LOADED_SOURCES = _text_digest()
+"""Taken when the sources are imported: a process must not stamp what it generates with the digest
+of files that were edited since."""
+
+
+def source_digest(config: AcceleratorConfig) -> str:
+    """Return the SHA-256 of everything that the Verilog of `config` depends on."""
+    text = json.dumps([config.to_dict(), tool_versions(), _LOADED_SOURCES])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _write_if_changed(path: Path, text: str) -> None:
@@ -103,8 +113,6 @@ def generate(
     """
     sources = source_digest(config)
     if create is None:
-        from hw.accelerator import Accelerator
-
         if (current := _current(config, out_dir, sources)) is not None:
             return current
 
