@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
 
 
-@numba.njit(cache=True)
+@compiled
 def _pack(order: np.ndarray, work: np.ndarray, bins: int, capacity: int) -> np.ndarray:
     chosen = np.empty(work.size, dtype=np.int64)
     load = np.zeros(bins)
@@ -51,7 +51,7 @@ def pack(work: np.ndarray, bins: int, capacity: int, *, balance: bool = True) ->
     return [np.flatnonzero(chosen == i) for i in np.argsort(-loads, kind="stable")]
 
 
-@numba.njit(cache=True)
+@compiled
 def cut(work: np.ndarray, parts: int, longest: int) -> np.ndarray:
     """Cut a sequence into runs of about equal work.
 
@@ -94,7 +94,7 @@ def cut(work: np.ndarray, parts: int, longest: int) -> np.ndarray:
     return np.array(bounds, dtype=np.int64)
 
 
-@numba.njit(cache=True)
+@compiled
 def interleave(lengths: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Order words so that every PE's share of its products advances at the same pace.
 
@@ -155,7 +155,7 @@ def interleave(lengths: np.ndarray, key: np.ndarray) -> np.ndarray:
     return order
 
 
-@numba.njit(cache=True)
+@compiled
 def schedule(
     job_start: np.ndarray,
     load: np.ndarray,
@@ -167,8 +167,8 @@ def schedule(
     """Estimate the cycles of one phase: jobs in queue order to the first free cluster.
 
     Each cluster loads at one chunk per cycle into one of two banks while it computes from the
-    other, and drains one of two accumulator banks while it fills the other. A load begins when the
-    stream of the segment before has been requested to its end.
+    other, and drains one of two accumulator banks while it fills the other. `load_lead`
+    says when a load may begin.
 
     Parameters
     ----------
@@ -224,15 +224,27 @@ def compute_cycles(products: np.ndarray, lookups: np.ndarray) -> np.ndarray:
 
     At least the larger of the two. Look-ups run only a few fibers ahead of products, so that runs
     of empty fibers cost something even where products prevail: a power mean, whose exponent was
-    fitted to the cycle model on 3x3 layers.
+    chosen by eye to follow the cycle model on a few 3x3 layers.
     """
     return (np.abs(products) ** 3.5 + np.abs(lookups) ** 3.5) ** (1 / 3.5)
 
 
-def load_lead(compute: np.ndarray, words: np.ndarray, config: AcceleratorConfig) -> np.ndarray:
+def load_lead(
+    compute: np.ndarray, words: np.ndarray, last: np.ndarray, config: AcceleratorConfig
+) -> np.ndarray:
     """Estimate how many cycles before the end of a segment the next load may begin.
 
-    By then at most a read queue and the PEs' word queues of the stream are left.
+    Within a job as soon as a bank is free; after the job's last segment when the cluster asks for
+    its next job, with at most `prefetch_words` words still to come.
+
+    Parameters
+    ----------
+    compute, words
+        float64 cycles and streamed words of each segment.
+    last
+        bool, whether the segment is the last one of its job.
+    config
+        Accelerator.
     """
-    left = config.read_fifo_beats * config.chunks_per_beat + config.b_fifo_depth
-    return compute * np.minimum(1.0, left / np.maximum(words, 1.0))
+    left = float(config.prefetch_words + config.b_fifo_depth)
+    return compute * np.where(last, np.minimum(1.0, left / np.maximum(words, 1.0)), 1.0)

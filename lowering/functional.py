@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from gscn.compiled import compiled
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.errors import InputError
 from gscn.records import (
@@ -67,7 +67,7 @@ class DecodedLoad:
     tiles: tuple[DecodedTile, ...]
 
 
-@numba.njit(cache=True)
+@compiled
 def _pe_products(
     key_delta: np.ndarray,
     offset_delta: np.ndarray,
@@ -118,7 +118,7 @@ def _pe_products(
     return products, lookups, hits, overflow, outside
 
 
-@numba.njit(cache=True)
+@compiled
 def _add_partials(accumulators: np.ndarray, partials: np.ndarray, acc_width: int) -> bool:
     """Add record i to accumulator i // pes of PE i % pes; return whether a sum overflowed."""
     pes = accumulators.shape[0]
@@ -132,7 +132,7 @@ def _add_partials(accumulators: np.ndarray, partials: np.ndarray, acc_width: int
     return overflow
 
 
-@numba.njit(cache=True)
+@compiled
 def _drain(
     accumulators: np.ndarray,
     pitch: int,

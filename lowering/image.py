@@ -207,7 +207,7 @@ def estimate_phase(jobs: list[JobSummary], config: AcceleratorConfig) -> float:
         starts,
         chunks,
         cycles,
-        load_lead(cycles, words, config),
+        load_lead(cycles, words, np.isin(np.arange(cycles.size) + 1, starts), config),
         np.array([job.walk_count for job in jobs], dtype=np.float64),
         config.clusters,
     )

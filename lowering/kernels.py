@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
 from lowering.balance import interleave
 from lowering.drafts import (
@@ -262,7 +262,7 @@ def _pe_tile(problem: KernelProblem, pe: HeldMap, window: Window, walk: Walk) ->
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def _count_products(
     lengths: np.ndarray,
     key: np.ndarray,

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numba
 import numpy as np
 
+from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
 from lowering.balance import interleave
 from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, pack_load, pack_stream
@@ -258,7 +258,7 @@ def _split(
     return groups
 
 
-@numba.njit(cache=True)
+@compiled
 def _pe_tile(
     start: np.ndarray,
     length: np.ndarray,

@@ -59,7 +59,7 @@ def _estimate(
         np.arange(0, 2 * jobs + 1, 2),
         heads,
         work,
-        load_lead(work, np.repeat(words[order], 2) / 2, config),
+        load_lead(work, np.repeat(words[order], 2) / 2, np.arange(2 * jobs) % 2 == 1, config),
         np.full(jobs, float(walk)),
         config.clusters,
     )

@@ -156,20 +156,20 @@ def test_operands_out_of_range_are_refused_by_name():
 
 @pytest.mark.parametrize("which", Pass)
 def test_accumulator_overflow_is_refused_exactly_at_the_bound(which):
-    config = dataclasses.replace(SMALL, acc_width=24)
+    config = dataclasses.replace(SMALL, acc_width=32)
     shape = ConvShape(n=2, c=2, h=2, w=2, k=2, r=1, s=1)
-    shapes_of_operands = shape.operand_shapes(which)
-    first = np.zeros(shapes_of_operands[0], dtype=np.int64)
-    second = np.zeros(shapes_of_operands[1], dtype=np.int64)
-    first[0, 0], second[0, 0] = 2896, 2896
-    terms = 4 if which is Pass.WEIGHT_GRAD else 1
-    if terms == 4:
-        first //= 4
-    # 8386816 of 8388607: fits, although 2896 * 2897 does not.
+    first, second = (np.zeros(s, dtype=np.int64) for s in shape.operand_shapes(which))
+    # two products meet in one result
+    terms = {
+        Pass.FORWARD: (np.s_[0, :, 0, 0], np.s_[0, :, 0, 0]),
+        Pass.INPUT_GRAD: (np.s_[:, 0, 0, 0], np.s_[0, :, 0, 0]),
+        Pass.WEIGHT_GRAD: (np.s_[:, 0, 0, 0], np.s_[:, 0, 0, 0]),
+    }[which]
+    first[terms[0]], second[terms[1]] = -32768, 32767
+    # 2 x 32768 x 32767 = 2147418112 fits 2147483647, 2 x 32768 x 32768 does not
     check(lower(config, shape, which, first, second, WIDE), first, second)
-    second[0, 0] = 2897
-    assert 2896 * 2897 > (1 << 23) - 1
-    with pytest.raises(InputError, match="acc_width must hold sums of magnitudes up to 8389712"):
+    second[terms[1]] = -32768
+    with pytest.raises(InputError, match="acc_width must hold sums of magnitudes up to 2147483648"):
         lower(config, shape, which, first, second, WIDE)
 
 
