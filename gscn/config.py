@@ -49,7 +49,7 @@ class AcceleratorConfig:
     acc_depth: int = 4096
     """Accumulators per PE and bank; power of two, 16 to 32768."""
     acc_width: int = 48
-    """Bits of an accumulator; 24 to 48 (a raw partial sum must fit the streamed word)."""
+    """Bits of an accumulator; at least a product (twice the operand), at most 48."""
     operand_format: str = "int16"
     """Number format of both operands; one of `gscn.formats.OPERAND_FORMATS`."""
     mem_width: int = 512
@@ -99,12 +99,18 @@ class AcceleratorConfig:
                 _is_power_of_two(value) and low <= value <= high,
                 f"a power of two from {low} to {high}",
             )
+        known_format = self.operand_format in OPERAND_FORMATS
         need("b_fifo_depth", 2 <= self.b_fifo_depth <= 1024, "2 to 1024")
         need("match_fifo_depth", 2 <= self.match_fifo_depth <= 64, "2 to 64")
-        need("acc_width", 24 <= self.acc_width <= 48, "24 to 48")
+        operand_width = OPERAND_FORMATS[self.operand_format].width if known_format else 8
+        need(
+            "acc_width",
+            max(24, 2 * operand_width) <= self.acc_width <= 48,
+            "24 to 48 and at least twice the operand's width",
+        )
         need(
             "operand_format",
-            self.operand_format in OPERAND_FORMATS,
+            known_format,
             f"one of {', '.join(sorted(OPERAND_FORMATS))}",
         )
         need(

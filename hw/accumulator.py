@@ -99,7 +99,8 @@ class Accumulator(wiring.Component):
         with m.If(self.drain_en):
             m.d.sync += [drained_addr.eq(self.drain_addr), drained_bank.eq(self.drain_bank)]
 
-        # -- add and write; the sum written in the cycle of a read is forwarded
+        # -- add and write; the sum written in the cycle of a read is forwarded (an END lies between
+        # addends for different banks, so the bank need not be compared)
         forwarded = Signal(width)
         forwards = Signal()
         held_addr = held.index[:addr_width]
@@ -109,7 +110,7 @@ class Accumulator(wiring.Component):
         m.d.comb += total.eq(before.as_signed() + held.value)
         m.d.sync += [
             forwarded.eq(total[:width]),
-            forwards.eq(adds & held_adds & (read_addr == held_addr) & (fill == held_fill)),
+            forwards.eq(adds & held_adds & (read_addr == held_addr)),
             self.overflow.eq(held_adds & (total[width] != total[width - 1])),
             self.segment_end.eq(held_valid & held.end),
             self.job_end.eq(held_valid & held.end & held.job_end),

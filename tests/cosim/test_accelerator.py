@@ -54,12 +54,7 @@ MEMORIES = {
 LAUNCHES = 16
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(f"config_{name}")) for name in CONFIGS
-    ],
-)
+@pytest.fixture(scope="module", params=list(CONFIGS))
 def simulator(request):
     return build(CONFIGS[request.param])
 
@@ -96,7 +91,6 @@ def tiny():
     return build(PRESETS["tiny"])
 
 
-@pytest.mark.xdist_group("config_tiny")
 def test_launches_do_not_depend_on_the_ones_before(tiny):
     programs = [random_program(tiny.config, seed) for seed in (1, 2)]
     forwards = run(tiny.config, programs, simulator=tiny)
@@ -107,7 +101,6 @@ def test_launches_do_not_depend_on_the_ones_before(tiny):
         assert one.counters == other.counters
 
 
-@pytest.mark.xdist_group("config_tiny")
 def test_an_index_outside_the_accumulators_sets_its_flag_and_writes_nothing_else(tiny):
     config = tiny.config
     program = random_program(config, 7)

@@ -13,7 +13,7 @@ from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 
-pytestmark = [pytest.mark.cosim]
+pytestmark = pytest.mark.cosim
 
 SHAPES = {
     "3x3": ConvShape(n=2, c=4, h=7, w=6, k=4, r=3, s=3, padding=(1, 1)),
@@ -58,7 +58,6 @@ def assert_all_good(outcomes):
         assert not any(outcome.run.flags.values()), label
 
 
-@pytest.mark.xdist_group("layers")
 @pytest.mark.parametrize(
     ("densities", "output_width", "stalls"), [((0.3, 0.4), 32, 0.0), ((0.1, 0.6), 16, 0.4)]
 )
@@ -79,13 +78,11 @@ def test_every_pass_equals_torch(simulator, densities, output_width, stalls):
             assert 0 < outcome.utilization(config) <= 1
 
 
-@pytest.mark.xdist_group("layers")
 def test_dense_and_extreme_operands_equal_torch(simulator):
     inputs = inputs_of(simulator.config, (1.0, 1.0), extreme=True)
     assert_all_good(check_passes(simulator.config, inputs, simulator=simulator))
 
 
-@pytest.mark.xdist_group("layers")
 def test_operands_without_nonzeros_give_zeros(simulator):
     outcomes = check_passes(
         simulator.config, inputs_of(simulator.config, (0.0, 0.5)), simulator=simulator
@@ -101,7 +98,6 @@ def outcome():
     return check_passes(config, inputs_of(config)[:1], simulator=build(config))[0]
 
 
-@pytest.mark.xdist_group("layers")
 def test_a_saved_result_is_read_back_whole(tmp_path, outcome):
     config = PRESETS["tiny"]
     path = save_result(tmp_path / "new", outcome, config)
@@ -131,7 +127,6 @@ def test_a_saved_result_is_read_back_whole(tmp_path, outcome):
     )
 
 
-@pytest.mark.xdist_group("layers")
 @pytest.mark.parametrize("keep", [0, 10, 0.3, 0.9, -1])
 def test_a_result_cut_short_is_refused(tmp_path, outcome, keep):
     path = save_result(tmp_path, outcome, PRESETS["tiny"])
@@ -141,7 +136,6 @@ def test_a_result_cut_short_is_refused(tmp_path, outcome, keep):
         load_result(path)
 
 
-@pytest.mark.xdist_group("layers")
 def test_a_changed_byte_is_found(tmp_path, outcome):
     path = save_result(tmp_path, outcome, PRESETS["tiny"])
     content = bytearray(path.read_bytes())
@@ -151,7 +145,6 @@ def test_a_changed_byte_is_found(tmp_path, outcome):
         load_result(path)
 
 
-@pytest.mark.xdist_group("layers")
 def test_operands_outside_the_format_are_refused():
     one = inputs_of(PRESETS["tiny"])[0]
     large = replace(one, first=one.first.astype(np.int64) * 100_000)

@@ -16,7 +16,7 @@ from gscn.errors import InputError
 from gscn.records import JOB_DESCRIPTOR
 from tests.cosim.copy_engine import FAULTS, CopyEngine
 
-pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("copy_engine")]
+pytestmark = pytest.mark.cosim
 
 CONFIG = PRESETS["tiny"]
 
@@ -80,12 +80,8 @@ def expected_cycles(program, latency):
 
 
 @pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    return build(
-        CONFIG,
-        build_root=tmp_path_factory.mktemp("build"),
-        create=lambda config: CopyEngine(config=config),
-    )
+def simulator():
+    return build(CONFIG, create=lambda config: CopyEngine(config=config))
 
 
 def assert_copied(program, result):

@@ -26,7 +26,7 @@ def test_every_problem_is_named_at_once():
     for problem in (
         "clusters must be 1 to 256, not 0",
         "pes_per_cluster must be a power of two from 1 to 8, not 3",
-        "acc_width must be 24 to 48, not 64",
+        "acc_width must be 24 to 48 and at least twice the operand's width, not 64",
         "operand_format must be one of int16, int8, not 'fp7'",
     ):
         assert problem in message
@@ -44,7 +44,7 @@ def test_every_problem_is_named_at_once():
         ("b_fifo_depth", 1),
         ("match_fifo_depth", 65),
         ("acc_depth", 8),
-        ("acc_width", 23),
+        ("acc_width", 31),
         ("operand_format", "int32"),
         ("mem_width", 96),
         ("mem_width", 64),

@@ -13,7 +13,7 @@ from gscn.config import PRESETS
 from hw.accumulator import Accumulator
 from tests.hw.streams import never, randomly, simulate
 
-CONFIG = dataclasses.replace(PRESETS["tiny"], acc_depth=16, acc_width=24)
+CONFIG = dataclasses.replace(PRESETS["tiny"], acc_depth=16, acc_width=24, operand_format="int8")
 DEPTH, WIDTH = CONFIG.acc_depth, CONFIG.acc_width
 LOW, HIGH = -(1 << (WIDTH - 1)), (1 << (WIDTH - 1)) - 1
 BUBBLE = None

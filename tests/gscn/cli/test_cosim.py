@@ -8,7 +8,7 @@ import pytest
 from gscn.cli.main import main
 from gscn.config import PRESETS
 
-pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("layers")]
+pytestmark = pytest.mark.cosim
 
 LAYER = ["--conv", "1,4,8,8,4,3,3", "--padding", "1", "--config", "tiny"]
 
