@@ -4,9 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from golden.oracle import convolve
+from golden.trace import LayerTrace, PassTrace, write_trace
 from gscn.cli.main import main
 from gscn.config import PRESETS
+from gscn.conv import ConvShape, Pass
 
 pytestmark = pytest.mark.cosim
 
@@ -34,6 +38,51 @@ def test_cosim_reports_every_pass_without_mismatch(saved):
         assert one["simulated_cycles"] > one["cycles"]
         assert one["simulated_cycles_per_second"] > 0
         assert sum(map(sum, one["counters"].values())) == one["cycles"] * 4
+
+
+@pytest.fixture
+def trace(tmp_path, rng):
+    """Trace of one layer, without its input gradient, as for the first layer of a network."""
+    shape = ConvShape(n=2, c=3, h=6, w=6, k=4, r=3, s=3, padding=(1, 1))
+    passes = {}
+    for which in (Pass.FORWARD, Pass.WEIGHT_GRAD):
+        first, second = (
+            rng.standard_normal(size, dtype=np.float32) * (rng.random(size) < 0.3)
+            for size in shape.operand_shapes(which)
+        )
+        result = convolve(shape, which, torch.from_numpy(first), torch.from_numpy(second)).numpy()
+        passes[which] = PassTrace(
+            which=which, first=first, second=second, result=result, precomputed=None
+        )
+    write_trace(
+        tmp_path / "trace",
+        [LayerTrace(name="stem", shape=shape, passes=passes)],
+        network="test",
+        method="dense",
+        sparsity=0.0,
+        step=0,
+        seed=0,
+        dense_iteration=False,
+    )
+    return tmp_path / "trace"
+
+
+def test_cosim_runs_the_passes_that_a_trace_has(trace, tmp_path):
+    report = tmp_path / "report.json"
+    arguments = ["--trace", str(trace), "--config", "tiny", "--output-width", "16"]
+    assert main(["cosim", *arguments, "--json", str(report)]) == 0
+    passes = json.loads(report.read_text())["passes"]
+    assert [(one["layer"], one["pass"]) for one in passes] == [
+        ("stem", "forward"),
+        ("stem", "weight-grad"),
+    ]
+    assert [(one["outputs"], one["mismatches"]) for one in passes] == [(288, 0), (108, 0)]
+
+
+def test_cosim_refuses_a_pass_that_the_trace_lacks(trace, capsys):
+    arguments = ["--trace", str(trace), "--config", "tiny", "--pass", "input-grad"]
+    assert main(["cosim", *arguments]) == 2
+    assert "must be one of forward, weight-grad, not input-grad" in capsys.readouterr().err
 
 
 def test_compare_accepts_what_cosim_saved(saved, tmp_path):
