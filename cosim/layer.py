@@ -17,6 +17,7 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.formats import IntFormat
 from lowering import OutputFormat, lower
+from perf.cycles import CycleResult, simulate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -45,11 +46,18 @@ class PassOutcome:
     useful_products: int
     run: RunResult
     comparison: Comparison
+    model: CycleResult | None
+    """What the cycle model says of the same program; None with random stalls, which it has not."""
 
     def utilization(self, config: AcceleratorConfig) -> float:
         """Return useful products per multiplier and cycle; 0 if there was nothing to do."""
         capacity = self.run.cycles * config.multipliers
         return self.useful_products / capacity if capacity else 0.0
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of PE-cycles per counter; they sum to 1."""
+        totals = {name: sum(values) for name, values in self.run.counters.items()}
+        return {name: total / max(sum(totals.values()), 1) for name, total in totals.items()}
 
 
 def oracle(
@@ -143,6 +151,12 @@ def check_passes(
         random_init=random_init,
         simulator=simulator,
     )
+    stalls = (
+        stall_probability.values()
+        if isinstance(stall_probability, Mapping)
+        else [stall_probability]
+    )
+    steady = not any(stalls)
     outcomes = []
     for one, program, right, shift, launch in zip(
         inputs, programs, expected, shifts, launches, strict=True
@@ -159,6 +173,7 @@ def check_passes(
                 comparison=compare(
                     result, right, written=launch.written, output_ranges=program.output_ranges
                 ),
+                model=simulate(program, latency=latency) if steady else None,
             )
         )
     return outcomes

@@ -1,206 +1,283 @@
-"""Random programs made straight from the contract, and their results by brute force."""
+"""Random launches that obey the contract of execution, with their results worked out in Python.
+
+Nothing here comes from the lowering: jobs have arbitrary keys, overlapping fibers, tap lists, guard
+cells and partial sums, so that the hardware is tested beyond what convolutions need.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from gscn import records
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.records import (
+    A_ENTRY,
+    B_WORD,
+    DIRECTORY_ENTRY,
+    JOB_DESCRIPTOR,
+    KIND_ADD,
+    KIND_MAC,
+    OUT_RAW,
+    OUT_WIDTHS,
+    PARTIAL,
+    SEGMENT_DESCRIPTOR,
+    TAP,
+    TILE_HEADER,
+)
 
 
-@dataclass(frozen=True)
+class Memory:
+    """A growing memory image with aligned blocks."""
+
+    def __init__(self):
+        self.bytes = bytearray()
+
+    def place(self, *records):
+        """Append records as one aligned block; return its address."""
+        self.bytes += bytes(-len(self.bytes) % ALIGNMENT_BYTES)
+        address = len(self.bytes)
+        for record in records:
+            self.bytes += record.tobytes()
+            self.bytes += bytes(-len(self.bytes) % 8)
+        return address
+
+
+@dataclass(frozen=True, kw_only=True)
 class Phase:
     queue_addr: int
     job_count: int
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class RandomProgram:
-    """A program of random jobs in one phase; any tile, any stream, any drain geometry."""
-
     config: AcceleratorConfig
     image: np.ndarray
     memory_bytes: int
-    phases: tuple[Phase, ...]
-    output_ranges: tuple[tuple[int, int], ...]
-    expected: np.ndarray
-    """Memory after the launch."""
-    useful_products: int
-    flags: dict[str, bool] = field(default_factory=dict)
+    phases: list[Phase]
+    output_ranges: list[tuple[int, int]]
+    expected: list[list[int]]
+    """Results of each output range."""
+    widths: list[int]
+    """Bits of a result in each range."""
+    products: int
+    saturated: bool
+    overflowed: bool
 
-    def result(self, memory: np.ndarray) -> np.ndarray:
-        parts = [memory[start:end] for start, end in self.output_ranges]
-        return np.concatenate(parts).astype(np.int64)
+    def result(self, memory):
+        """Return the results of all jobs, one after the other."""
+        return np.concatenate(
+            [
+                memory[first:end].view(f"<i{width // 8}").astype(np.int64)
+                for (first, end), width in zip(self.output_ranges, self.widths, strict=True)
+            ]
+        )
 
-
-class _Memory:
-    def __init__(self):
-        self.parts: list[tuple[int, bytes]] = []
-        self.size = 0
-
-    def reserve(self, count: int) -> int:
-        addr = self.size
-        self.size += -(-max(count, 1) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
-        return addr
-
-    def place(self, data: bytes) -> int:
-        addr = self.reserve(len(data))
-        self.parts.append((addr, data))
-        return addr
+    def oracle(self):
+        return np.array([value for job in self.expected for value in job], dtype=np.int64)
 
 
-def _pad8(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 8)
+def round_half_even(value, shift):
+    """Return value / 2**shift rounded to nearest, ties to even."""
+    return round(value / 2**shift) if abs(value) < 2**52 else _round_large(value, shift)
 
 
-def _round(value: int, shift: int, width: int) -> tuple[int, bool]:
-    quotient, rest = divmod(value, 1 << shift)
-    half = (1 << shift) / 2
-    if rest > half or (rest == half and shift and quotient & 1):
-        quotient += 1
-    low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
-    return min(max(quotient, low), high), not low <= quotient <= high
+def _round_large(value, shift):
+    quotient, remainder = divmod(value, 1 << shift)
+    return quotient + (2 * remainder > 1 << shift or (2 * remainder == 1 << shift and quotient & 1))
 
 
-def random_program(
-    config: AcceleratorConfig, seed: int, *, jobs: int = 6, words: int = 40, density: float = 0.5
-) -> RandomProgram:
-    """Return a program whose every field is drawn at random within the contract."""
-    rng = np.random.default_rng(seed)
-    memory = _Memory()
-    pes = config.pes_per_cluster
-    low, high = config.format.minimum, config.format.maximum
-    outputs, descriptors = [], []
-    products = 0
-    saturated = False
-    for _ in range(jobs):
-        accumulators = np.zeros((pes, config.acc_depth), object)
-        segments = []
-        for _ in range(rng.integers(1, 4)):
-            count = int(rng.integers(0, words))
-            if rng.random() < 0.2:
-                count = int(rng.integers(0, min(words, pes * config.acc_depth)))
-                partial = rng.integers(-(1 << 30), 1 << 30, count)
-                for i, value in enumerate(partial):
-                    accumulators[i % pes, i // pes] += int(value)
-                segments.append(
-                    {
-                        "kind": records.KIND_ADD,
-                        "stream_addr": memory.place(
-                            records.PARTIAL.pack(count, value=partial).tobytes()
-                        ),
-                        "stream_count": count,
-                    }
+class Builder:
+    """Makes one random launch."""
+
+    def __init__(self, config, rng):
+        self.config = config
+        self.rng = rng
+        self.memory = Memory()
+        self.products = 0
+        self.saturated = False
+        self.overflowed = False
+
+    def below(self, limit):
+        return int(self.rng.integers(limit))
+
+    def values(self, count):
+        fmt = self.config.format
+        return self.rng.integers(fmt.minimum, fmt.maximum + 1, count)
+
+    def accumulate(self, accumulator, index, value):
+        """Add with the accumulator's width: a sum beyond it wraps and is flagged."""
+        limit = 1 << (self.config.acc_width - 1)
+        total = accumulator[index] + value
+        self.overflowed |= not -limit <= total < limit
+        accumulator[index] = (total + limit) % (2 * limit) - limit
+
+    def mac_segment(self, accumulators, walk_count):
+        """Place a random tile and stream, add their products, return the descriptor."""
+        config = self.config
+        lists = [1 + self.below(3) for _ in range(1 + self.below(3))]
+        tap_count = min(sum(lists), config.taps_depth)
+        last = np.zeros(tap_count, dtype=int)
+        last[[end - 1 for end in np.cumsum(lists) if end <= tap_count]] = 1
+        last[-1] = 1
+        third = max(walk_count // 3, 1)
+        taps = TAP.pack(
+            key_delta=self.rng.integers(-3, 4, tap_count),
+            offset_delta=self.rng.integers(0, third, tap_count),
+            last=last,
+        )
+        starts = [0, *(np.flatnonzero(last[:-1]) + 1)]
+        # Offsets are signed: what is taken from one is given to the other.
+        bias = self.below(walk_count)
+        tiles = []
+        for _ in range(config.pes_per_cluster):
+            keys = self.below(min(config.directory_depth, 24) + 1)
+            entries = self.below(min(config.a_depth, 40) + 1)
+            first = self.rng.integers(0, entries + 1, keys)
+            length = np.minimum(self.rng.integers(0, 5, keys), entries - first)
+            tiles.append(
+                (
+                    TILE_HEADER.pack(directory_count=keys, a_count=entries),
+                    DIRECTORY_ENTRY.pack(keys, start=first, length=length),
+                    A_ENTRY.pack(
+                        entries,
+                        value=self.values(entries),
+                        offset=self.rng.integers(0, third, entries) - bias,
+                    ),
                 )
-                continue
-            tap_count = int(rng.integers(1, config.taps_depth + 1))
-            span = config.acc_depth // 4
-            taps = {
-                "key_delta": rng.integers(-2, 3, tap_count),
-                "offset_delta": rng.integers(0, span, tap_count),
-                "last": (rng.random(tap_count) < 0.4).astype(int),
-            }
-            taps["last"][-1] = 1
-            block = records.TAP.pack(tap_count, **taps).tobytes()
-            tiles = []
-            for _ in range(pes):
-                keys = int(rng.integers(0, config.directory_depth + 1))
-                entries = int(rng.integers(0, config.a_depth + 1))
-                length = rng.integers(0, 4, keys) * (rng.random(keys) < density)
-                length = np.minimum(length, entries)
-                start = (rng.random(keys) * (entries - length + 1)).astype(np.int64)
-                value = rng.integers(low, high + 1, entries)
-                offset = rng.integers(0, span, entries)
-                tiles.append((start, length, value, offset))
-                block += records.TILE_HEADER.pack(
-                    1, directory_count=keys, a_count=entries
-                ).tobytes()
-                block += _pad8(
-                    records.DIRECTORY_ENTRY.pack(keys, start=start, length=length).tobytes()
-                )
-                block += _pad8(records.A_ENTRY.pack(entries, value=value, offset=offset).tobytes())
-            stream = {
-                "value": rng.integers(low, high + 1, count),
-                "offset": rng.integers(0, span, count),
-                "key": rng.integers(-3, config.directory_depth + 3, count),
-                "tap_start": rng.integers(0, tap_count, count),
-            }
-            for w in range(count):
-                t = int(stream["tap_start"][w])
-                while True:
-                    key = int(stream["key"][w] + taps["key_delta"][t])
-                    for pe, (start, length, value, offset) in enumerate(tiles):
-                        if 0 <= key < len(start):
-                            for i in range(start[key], start[key] + length[key]):
-                                index = offset[i] + stream["offset"][w] + taps["offset_delta"][t]
-                                accumulators[pe, index] += int(value[i]) * int(stream["value"][w])
-                                products += 1
-                    if taps["last"][t]:
-                        break
-                    t += 1
-            segments.append(
-                {
-                    "kind": records.KIND_MAC,
-                    "load_addr": memory.place(block),
-                    "load_chunks": len(block) // 8,
-                    "tap_count": tap_count,
-                    "stream_addr": memory.place(records.B_WORD.pack(count, **stream).tobytes()),
-                    "stream_count": count,
-                }
             )
-        segment_addr = memory.place(
-            b"".join(records.SEGMENT_DESCRIPTOR.pack(1, **s).tobytes() for s in segments)
+        count = self.below(60)
+        stream = B_WORD.pack(
+            count,
+            value=self.values(count),
+            offset=self.rng.integers(0, third, count) + bias,
+            key=self.rng.integers(-4, 30, count),
+            tap_start=self.rng.choice(starts, count),
+        )
+        for accumulator, (_, directory, entries) in zip(accumulators, tiles, strict=True):
+            self.multiply(accumulator, taps, directory, entries, stream)
+        blocks = [block for tile in tiles for block in tile]
+        load_addr = self.memory.place(taps, *blocks)
+        load_chunks = (len(self.memory.bytes) - load_addr) // 8
+        return SEGMENT_DESCRIPTOR.pack(
+            load_addr=load_addr,
+            stream_addr=self.memory.place(stream),
+            load_chunks=load_chunks,
+            tap_count=tap_count,
+            kind=KIND_MAC,
+            stream_count=count,
         )
 
-        out_format = int(rng.integers(0, 3))
-        shift = 0 if out_format == records.OUT_RAW else int(rng.integers(0, 36))
-        width = records.OUT_WIDTHS[out_format]
-        pitch = int(rng.integers(1, 20))
-        rows = int(rng.integers(1, 6))
-        guard_cols, guard_rows = int(rng.integers(0, pitch)), int(rng.integers(0, rows))
-        planes = int(rng.integers(0, config.acc_depth // (pitch * rows) + 1))
-        written = b""
-        for cell in range(planes * rows * pitch):
-            if cell % pitch >= guard_cols and cell // pitch % rows >= guard_rows:
-                for pe in range(pes):
-                    value = int(accumulators[pe, cell])
-                    value, clipped = _round(value, shift, width)
-                    saturated |= clipped
-                    written += value.to_bytes(width // 8, "little", signed=True)
-        out_addr = memory.reserve(len(written))
-        outputs.append((out_addr, written))
-        descriptors.append(
-            records.JOB_DESCRIPTOR.pack(
-                1,
-                segment_addr=segment_addr,
-                out_addr=out_addr,
-                segment_count=len(segments),
-                out_format=out_format,
-                shift=shift,
-                pitch=pitch,
-                guard_cols=guard_cols,
-                plane_rows=rows,
-                guard_rows=guard_rows,
-                planes=planes,
-                walk_count=config.acc_depth,
-            ).tobytes()
+    def multiply(self, accumulator, taps, directory, entries, stream):
+        for word in stream:
+            tap = int(word["tap_start"])
+            while True:
+                key = int(word["key"]) + int(taps[tap]["key_delta"])
+                if 0 <= key < len(directory):
+                    first = int(directory[key]["start"])
+                    for entry in entries[first : first + int(directory[key]["length"])]:
+                        index = int(entry["offset"]) + int(word["offset"])
+                        index += int(taps[tap]["offset_delta"])
+                        self.accumulate(
+                            accumulator, index, int(entry["value"]) * int(word["value"])
+                        )
+                        self.products += 1
+                if taps[tap]["last"]:
+                    break
+                tap += 1
+
+    def add_segment(self, accumulators, walk_count):
+        """Place random partial sums, add them, return the descriptor."""
+        count = self.below(walk_count * len(accumulators) + 1)
+        # Large enough that a second such segment may leave the accumulator's width.
+        limit = 1 << (self.config.acc_width - 2)
+        values = self.rng.integers(-limit, limit, count)
+        for index, value in enumerate(values):
+            accumulator = accumulators[index % len(accumulators)]
+            self.accumulate(accumulator, index // len(accumulators), int(value))
+        return SEGMENT_DESCRIPTOR.pack(
+            stream_addr=self.memory.place(PARTIAL.pack(count, value=values)),
+            kind=KIND_ADD,
+            stream_count=count,
         )
-    queue_addr = memory.place(b"".join(descriptors))
-    image = np.zeros(memory.size, np.uint8)
-    for addr, data in memory.parts:
-        image[addr : addr + len(data)] = np.frombuffer(data, np.uint8)
-    expected = image.copy()
-    for addr, data in outputs:
-        expected[addr : addr + len(data)] = np.frombuffer(data, np.uint8)
+
+    def job(self):
+        """Return a job descriptor without output address, and its results."""
+        config = self.config
+        pitch, plane_rows, planes = 1 + self.below(7), 1 + self.below(5), 1 + self.below(4)
+        cells = pitch * plane_rows * planes
+        walk_count = min(cells + self.below(20), config.acc_depth)
+        guard_cols, guard_rows = self.below(pitch), self.below(plane_rows)
+        accumulators = [[0] * walk_count for _ in range(config.pes_per_cluster)]
+        segments = [
+            (self.add_segment if self.below(4) == 0 else self.mac_segment)(accumulators, walk_count)
+            for _ in range(1 + self.below(3))
+        ]
+        out_format = self.below(3)
+        shift = 0 if out_format == OUT_RAW else self.below(30)
+        results = []
+        for cell in range(cells):
+            row, column = divmod(cell, pitch)
+            if column >= guard_cols and row % plane_rows >= guard_rows:
+                results += [
+                    self.rounded(accumulator[cell], OUT_WIDTHS[out_format], shift)
+                    for accumulator in accumulators
+                ]
+        descriptor = JOB_DESCRIPTOR.pack(
+            segment_addr=self.memory.place(np.concatenate(segments)),
+            segment_count=len(segments),
+            out_format=out_format,
+            shift=shift,
+            pitch=pitch,
+            guard_cols=guard_cols,
+            plane_rows=plane_rows,
+            guard_rows=guard_rows,
+            planes=planes,
+            walk_count=walk_count,
+        )
+        return descriptor, results
+
+    def rounded(self, value, width, shift):
+        value = round_half_even(value, shift)
+        limit = 1 << (width - 1)
+        limited = min(max(value, -limit), limit - 1)
+        self.saturated |= limited != value
+        return limited
+
+
+def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, jobs: int = 8):
+    """Return a random launch; phases are independent of each other."""
+    builder = Builder(config, np.random.default_rng(seed))
+    queues = []
+    for _ in range(phases):
+        made = [builder.job() for _ in range(1 + builder.below(jobs))]
+        descriptors = np.concatenate([descriptor for descriptor, _ in made])
+        queues.append((builder.memory.place(descriptors), descriptors, [r for _, r in made]))
+    # Outputs come after everything else; a gap after each shows writes beyond its end.
+    end = len(builder.memory.bytes)
+    output_ranges, expected, widths = [], [], []
+    for _, descriptors, results in queues:
+        for descriptor, values in zip(descriptors, results, strict=True):
+            first = end + -end % ALIGNMENT_BYTES
+            width = OUT_WIDTHS[int(descriptor["out_format"])]
+            descriptor["out_addr"] = first
+            end = first + len(values) * width // 8
+            output_ranges.append((first, end))
+            expected.append(values)
+            widths.append(width)
+            end += ALIGNMENT_BYTES * builder.below(2)
+    image = np.frombuffer(bytes(builder.memory.bytes), dtype=np.uint8).copy()
+    for address, descriptors, _ in queues:
+        image[address : address + descriptors.nbytes] = descriptors.view(np.uint8)
     return RandomProgram(
         config=config,
         image=image,
-        memory_bytes=memory.size,
-        phases=(Phase(queue_addr, jobs),),
-        output_ranges=tuple((addr, addr + len(data)) for addr, data in outputs if data),
+        memory_bytes=end + ALIGNMENT_BYTES,
+        phases=[Phase(queue_addr=a, job_count=len(d)) for a, d, _ in queues],
+        output_ranges=output_ranges,
         expected=expected,
-        useful_products=products,
-        flags={"saturated": saturated},
+        widths=widths,
+        products=builder.products,
+        saturated=builder.saturated,
+        overflowed=builder.overflowed,
     )

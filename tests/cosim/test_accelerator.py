@@ -1,4 +1,4 @@
-"""The generated accelerator: every result equals its oracle, whatever memory does."""
+"""The generated accelerator equals the law and the cycle model, whatever memory does."""
 
 from dataclasses import replace
 
@@ -9,7 +9,8 @@ from cosim import compare, run
 from cosim.build import build
 from gscn.config import PRESETS, AcceleratorConfig
 from gscn.records import JOB_DESCRIPTOR, KIND_MAC, SEGMENT_DESCRIPTOR, TAP
-from tests.cosim.random_jobs import random_program
+from perf.cycles import simulate
+from tests.programs import random_program
 
 pytestmark = pytest.mark.cosim
 
@@ -47,6 +48,7 @@ CONFIGS = {
 }
 MEMORIES = {
     "plain": {},
+    "fast": {"latency": 2},
     "slow": {"latency": 150},
     "pauses": {"latency": 2, "stall_probability": 0.5, "random_init": True},
     "writes pause": {"stall_probability": {"write_cmd": 0.7, "write_data": 0.8, "write_done": 0.9}},
@@ -84,6 +86,17 @@ def test_random_launches_equal_the_law(simulator, memory):
         for cluster in range(config.clusters):
             total = sum(values[cluster] for values in result.counters.values())
             assert total == result.cycles * config.pes_per_cluster, where
+        if "stall_probability" not in MEMORIES[memory]:
+            check_cycle_model(program, result, MEMORIES[memory], where)
+
+
+def check_cycle_model(program, result, memory, where):
+    """The cycle model is the RTL without values: equal in every cycle and counter."""
+    model = simulate(program, **memory)
+    assert model.cycles == result.cycles, where
+    for index, (name, values) in enumerate(result.counters.items()):
+        assert model.counters[:, index].tolist() == values, f"{where}: {name}"
+    assert (model.read_beats, model.write_beats) == (result.read_beats, result.write_beats), where
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,11 @@ def assert_all_good(outcomes):
         assert outcome.comparison.good, f"{label}: {outcome.comparison.details}"
         assert outcome.comparison.outputs == outcome.result.size
         assert not any(outcome.run.flags.values()), label
+        assert sum(outcome.shares().values()) == pytest.approx(1)
+        if outcome.model is not None:
+            assert outcome.model.cycles == outcome.run.cycles, label
+            for index, (name, values) in enumerate(outcome.run.counters.items()):
+                assert outcome.model.counters[:, index].tolist() == values, f"{label}: {name}"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,7 @@ def test_every_pass_equals_torch(simulator, densities, output_width, stalls):
         simulator=simulator,
     )
     assert len(outcomes) == len(SHAPES) * len(Pass)
+    assert all((outcome.model is None) == (stalls > 0) for outcome in outcomes)
     assert_all_good(outcomes)
     for outcome in outcomes:
         if outcome.source.layer != "one output":  # whose only output gradient may be a zero

@@ -1,0 +1,105 @@
+"""Layers drawn at random: lowering, generated Verilog, torch and cycle model agree."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cosim.build import build
+from cosim.layer import PassInput, check_passes
+from golden.synthetic import random_operands
+from gscn.config import PRESETS
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+
+pytestmark = pytest.mark.cosim
+
+DENSITIES = (0.0, 0.02, 0.1, 0.3, 1.0)
+
+
+def int8(config):
+    return replace(config, operand_format="int8", acc_width=32)
+
+
+def random_shape(rng):
+    """Return a layer over all that a convolution can have, small enough to simulate in no time."""
+    while True:
+        pick = rng.integers
+        try:
+            return ConvShape(
+                n=int(pick(1, 4)),
+                c=int(rng.choice([1, 1, 2, 3, 5, 8])),
+                h=int(pick(1, 14)),
+                w=int(pick(1, 14)),
+                k=int(rng.choice([1, 2, 3, 4, 7])),
+                r=int(pick(1, 8)),
+                s=int(pick(1, 8)),
+                stride=(int(pick(1, 4)), int(pick(1, 4))),
+                padding=(int(pick(0, 4)), int(pick(0, 4))),
+                dilation=(int(pick(1, 3)), int(pick(1, 3))),
+            )
+        except InputError:
+            continue  # a kernel that does not fit its input
+
+
+def random_inputs(config, rng, layers):
+    inputs = []
+    for number in range(layers):
+        shape = random_shape(rng)
+        for which in Pass:
+            first, second = random_operands(
+                shape,
+                which,
+                float(rng.choice(DENSITIES)),
+                float(rng.choice(DENSITIES)),
+                config.format,
+                int(rng.integers(1 << 30)),
+                extreme=bool(rng.random() < 0.3),
+            )
+            inputs.append(
+                PassInput(layer=f"{number}: {shape}", shape=shape, which=which,
+                          first=first, second=second)
+            )  # fmt: skip
+    return inputs
+
+
+def check(config, seed, layers, output_width, stalls):
+    rng = np.random.default_rng(seed)
+    outcomes = check_passes(
+        config,
+        random_inputs(config, rng, layers),
+        output_width=output_width,
+        latency=int(rng.integers(2, 60)),
+        stall_probability=stalls,
+        seed=seed,
+        random_init=True,
+        simulator=build(config),
+    )
+    for outcome in outcomes:
+        where = f"seed {seed}, {config.digest()}, {outcome.source.which} {outcome.source.layer}"
+        assert outcome.comparison.good, f"{where}: {outcome.comparison.details}"
+        if outcome.model is not None:
+            assert outcome.model.cycles == outcome.run.cycles, where
+            assert outcome.model.by_cause() == {
+                name: sum(values) for name, values in outcome.run.counters.items()
+            }, where
+
+
+CASES = [
+    pytest.param(PRESETS["tiny"], id="tiny"),
+    pytest.param(PRESETS["small"], id="small"),
+    pytest.param(int8(PRESETS["tiny"]), id="tiny, int8"),
+]
+
+
+@pytest.mark.parametrize("config", CASES)
+@pytest.mark.parametrize(("output_width", "stalls"), [(32, 0.0), (16, 0.3)])
+def test_random_layers_equal_torch(config, output_width, stalls):
+    check(config, 2024, 12, output_width, stalls)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("config", [*CASES, pytest.param(int8(PRESETS["small"]), id="small, int8")])
+def test_many_random_layers_equal_torch(config, seed):
+    check(config, seed, 40, (16, 32)[seed % 2], (0.0, 0.0, 0.2, 0.6)[seed % 4])
