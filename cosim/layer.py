@@ -12,7 +12,8 @@ from cosim.build import BUILD_ROOT, BuiltSimulator, build
 from cosim.launch import RunResult, run
 from cosim.scoreboard import Comparison, compare
 from golden.oracle import conv_integers, useful_products
-from golden.quantize import check_range, choose_shift, requantize
+from golden.quantize import check_range, choose_shift, quantize, requantize
+from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.formats import IntFormat
@@ -30,6 +31,47 @@ class PassInput:
     first: np.ndarray
     second: np.ndarray
     """Operands as in `ConvShape.operand_shapes`, of an integer type."""
+
+
+def traced_inputs(
+    trace: Trace, config: AcceleratorConfig, layers: Sequence[str], which: Pass | None = None
+) -> list[PassInput]:
+    """Return passes of a trace, their operands quantised to the configuration's format.
+
+    Parameters
+    ----------
+    trace
+        Recorded training step.
+    config
+        Says the operand format.
+    layers
+        Names of layers.
+    which
+        The pass; by default every pass that training computed, which is not every one of each
+        layer.
+
+    Raises
+    ------
+    InputError
+        The trace has no such layer or pass, or an operand cannot be quantised.
+    """
+    inputs = []
+    for name in layers:
+        layer = trace.load(name)
+        for one in layer.passes.values() if which is None else [layer.get(which)]:
+            label = f"{name} {one.which}"
+            first = quantize(one.first, config.format, name=f"first operand of {label}")
+            second = quantize(one.second, config.format, name=f"second operand of {label}")
+            inputs.append(
+                PassInput(
+                    layer=name,
+                    shape=layer.shape,
+                    which=one.which,
+                    first=first.values,
+                    second=second.values,
+                )
+            )
+    return inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -16,8 +16,17 @@ from gscn.compiled import compiled
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.port import READ_LATENCY, WRITE_LATENCY
-from perf.decode import JobTables, ProgramLike, decode
-from perf.machine import (
+from perf.channels import (
+    burst_length,
+    choose,
+    drainer_is_busy,
+    reader_can_request,
+    request,
+    step_drainer,
+    step_reader,
+    writer_offer,
+)
+from perf.columns import (
     BUSY,
     D_JOBS,
     D_QUEUE,
@@ -43,19 +52,14 @@ from perf.machine import (
     SEG_WORDS,
     STREAM_REQUESTS,
     TAIL,
-    burst_length,
-    choose,
-    drainer_is_busy,
+)
+from perf.decode import JobTables, ProgramLike, decode
+from perf.machine import (
     near_end,
-    reader_can_request,
-    request,
     state_arrays,
     step_broadcaster,
-    step_drainer,
     step_loader,
     step_pe,
-    step_reader,
-    writer_offer,
 )
 
 DRAIN_CYCLES = 3

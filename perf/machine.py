@@ -1,9 +1,8 @@
-"""The accelerator's state machines, one step per clock cycle, compiled.
+"""State machines of loader, broadcaster and PE, one step per clock cycle, compiled.
 
 Each function mirrors one component of `hw/` register by register: it sees the values that registers
 had at the start of the cycle and leaves those they have at its end. Operand values are absent: time
-depends on keys only. State lives in int64 arrays, one row per instance; the constants below name
-columns.
+depends on keys only.
 """
 
 from __future__ import annotations
@@ -11,123 +10,96 @@ from __future__ import annotations
 import numpy as np
 
 from gscn.compiled import compiled
-from gscn.counters import CLUSTER_COUNTER_NAMES
-
-# -- columns of tables (perf.decode)
-JOB_FIRST, JOB_SEGMENTS, JOB_FORMAT, JOB_PITCH, JOB_GUARD_COLS = range(5)
-JOB_ROWS, JOB_GUARD_ROWS, JOB_PLANES, JOB_WALK, JOB_OUT = range(5, 10)
-SEG_KIND, SEG_LOAD, SEG_CHUNKS, SEG_TAPS, SEG_STREAM, SEG_WORDS, SEG_WORD0, SEG_TAP0 = range(8)
-TILE_DIRECTORY_ROWS, TILE_A_ROWS, TILE_ENTRY0, TILE_ENTRIES = range(4)
-
-MAC, ADD, END = range(3)
-(BUSY, ADDS, LOOKUP, SIBLING, STREAM, LOAD, DRAIN, TAIL, IDLE) = range(len(CLUSTER_COUNTER_NAMES))
-
-# -- hw.reader.ChunkReader
-READER_COLUMNS = 12
-R_BEAT, R_LEFT, R_ROOM, R_LEVEL, R_TAKEN, R_LENGTHS, R_LENGTH0 = range(7)
-"""R_LENGTH0 and the three columns after it queue the chunks of requests."""
-R_REQUEST_DEPTH = 4
-# what happens to it in this cycle
-R_REQUESTED, R_MOVED, R_ISSUED, R_ARRIVED = 0, 1, 2, 3
-R_REQUEST_BEAT, R_REQUEST_CHUNKS = 4, 5
-
-# -- hw.loader.Loader
-LOADER_COLUMNS = 16
-(
-    L_STATE, L_JOB, L_SEGMENT, L_SEGMENTS_LEFT, L_TAKEN, L_PE, L_ROWS, L_BANKS, L_FIRST, L_REQUESTS,
-    L_REQUEST,
-) = range(11)  # fmt: skip
-"""L_REQUEST and the column after it queue segments whose streams are to be requested."""
-STREAM_REQUESTS = 2
-(
-    L_IDLE, L_READ_JOB, L_ANNOUNCE_DRAIN, L_NEXT, L_READ_SEGMENT, L_REQUEST_STREAM,
-    L_ANNOUNCE, L_REQUEST_LOAD, L_BANK, L_TAPS, L_HEADER, L_DIRECTORY, L_A,
-) = range(13)  # fmt: skip
-DESCRIPTOR_CHUNKS = 8
-
-# -- hw.broadcast.Broadcaster
-FEED_COLUMNS = 24
-F_STATE, F_TILES, F_BANKS, F_WORDS_LEFT, F_TARGET, F_LEVEL, F_WORD, F_QUEUE = range(8)
-"""F_QUEUE and the columns after it queue (segment, first, last) triples, 4 at most."""
-F_WAIT, F_STREAM, F_END = range(3)
-F_DEPTH = 4
-
-# -- hw.pe.PE
-PE_COLUMNS = 24
-(
-    P_WORDS, P_WORD_HEAD, P_FOUND, P_FOUND_KIND, P_FOUND_LENGTH, P_FOUND_JOB_END, P_RESUMED, P_TAP,
-    P_FIBERS, P_FIBER_HEAD, P_POSITION, P_PIPE, P_ENDS, P_JOB_ENDS, P_SEGMENT_ENDS, P_DRAIN_ENDS,
-) = range(16)  # fmt: skip
-"""P_PIPE, P_ENDS, P_JOB_ENDS: bits 0 to 3 follow an addend from the walker to its stored sum."""
-Q_KIND, Q_WORD, Q_SEGMENT, Q_JOB_END = range(4)
-
-# -- hw.drain.Drainer, Packer, hw.writer.BurstWriter
-DRAIN_COLUMNS = 24
-(
-    D_STATE, D_LEFT, D_COL, D_ROW, D_PLANE, D_FLIGHT, D_SETTLING, D_SLOT, D_JOBS, D_QUEUE,
-) = range(10)  # fmt: skip
-"""D_QUEUE and the three columns after it queue jobs."""
-D_WRITER_LEVEL, D_WRITER_COMMITTED, D_WRITER_BEAT = 14, 15, 16
-D_WAIT, D_WALK, D_SETTLE, D_FLUSH = range(4)
-
-
-@compiled(inline="always")
-def reader_can_request(reader):
-    """Whether a request is taken in this cycle."""
-    return reader[R_LEFT] == 0 and reader[R_LENGTHS] < R_REQUEST_DEPTH
-
-
-@compiled(inline="always")
-def reader_has_chunk(reader):
-    """Whether a chunk is offered in this cycle."""
-    return reader[R_LEVEL] > 0 and reader[R_LENGTHS] > 0
-
-
-@compiled(inline="always")
-def burst_length(beat, left, burst):
-    """Beats up to the next multiple of the burst, or what is left."""
-    return min(left, burst - beat % burst)
-
-
-@compiled
-def step_reader(reader, event, chunks_per_beat):
-    """Advance a ChunkReader; `event` says what happened to its ports and is cleared."""
-    leaves = 0
-    pops = 0
-    if event[R_MOVED]:
-        last = reader[R_TAKEN] + 1 == reader[R_LENGTH0]
-        if last or reader[R_TAKEN] % chunks_per_beat == chunks_per_beat - 1:
-            leaves = 1
-        if last:
-            reader[R_TAKEN] = 0
-            pops = 1
-        else:
-            reader[R_TAKEN] += 1
-    if pops:
-        for index in range(R_LENGTH0, R_LENGTH0 + R_REQUEST_DEPTH - 1):
-            reader[index] = reader[index + 1]
-        reader[R_LENGTHS] -= 1
-    issued = event[R_ISSUED]
-    reader[R_BEAT] += issued
-    reader[R_LEFT] -= issued
-    reader[R_ROOM] += leaves - issued
-    reader[R_LEVEL] += event[R_ARRIVED] - leaves
-    if event[R_REQUESTED]:
-        chunks = event[R_REQUEST_CHUNKS]
-        reader[R_BEAT] = event[R_REQUEST_BEAT]
-        reader[R_LEFT] = (chunks + chunks_per_beat - 1) // chunks_per_beat
-        if chunks > 0:
-            reader[R_LENGTH0 + reader[R_LENGTHS]] = chunks
-            reader[R_LENGTHS] += 1
-    event[R_REQUESTED] = event[R_MOVED] = event[R_ISSUED] = event[R_ARRIVED] = 0
-
-
-@compiled
-def request(event, beat, chunks):
-    """Hand a request to a reader that can take it."""
-    event[R_REQUESTED] = 1
-    event[R_REQUEST_BEAT] = beat
-    event[R_REQUEST_CHUNKS] = chunks
+from perf.channels import (
+    reader_can_request,
+    reader_has_chunk,
+    request,
+)
+from perf.columns import (
+    ADD,
+    ADDS,
+    BUSY,
+    DESCRIPTOR_CHUNKS,
+    DRAIN,
+    DRAIN_COLUMNS,
+    END,
+    F_BANKS,
+    F_DEPTH,
+    F_END,
+    F_LEVEL,
+    F_QUEUE,
+    F_STATE,
+    F_STREAM,
+    F_TARGET,
+    F_TILES,
+    F_WAIT,
+    F_WORD,
+    F_WORDS_LEFT,
+    FEED_COLUMNS,
+    JOB_FIRST,
+    JOB_SEGMENTS,
+    L_A,
+    L_ANNOUNCE,
+    L_ANNOUNCE_DRAIN,
+    L_BANK,
+    L_BANKS,
+    L_DIRECTORY,
+    L_FIRST,
+    L_HEADER,
+    L_IDLE,
+    L_JOB,
+    L_NEXT,
+    L_PE,
+    L_READ_JOB,
+    L_READ_SEGMENT,
+    L_REQUEST_LOAD,
+    L_REQUEST_STREAM,
+    L_ROWS,
+    L_SEGMENT,
+    L_SEGMENTS_LEFT,
+    L_STATE,
+    L_TAKEN,
+    L_TAPS,
+    LOAD,
+    LOADER_COLUMNS,
+    LOOKUP,
+    MAC,
+    P_ENDS,
+    P_FIBER_HEAD,
+    P_FIBERS,
+    P_FOUND,
+    P_FOUND_JOB_END,
+    P_FOUND_KIND,
+    P_FOUND_LENGTH,
+    P_JOB_ENDS,
+    P_PIPE,
+    P_POSITION,
+    P_RESUMED,
+    P_TAP,
+    P_WORD_HEAD,
+    P_WORDS,
+    PE_COLUMNS,
+    Q_JOB_END,
+    Q_KIND,
+    Q_SEGMENT,
+    Q_WORD,
+    R_MOVED,
+    R_ROOM,
+    READER_COLUMNS,
+    SEG_CHUNKS,
+    SEG_KIND,
+    SEG_LOAD,
+    SEG_TAP0,
+    SEG_TAPS,
+    SEG_WORD0,
+    SEG_WORDS,
+    SIBLING,
+    STREAM,
+    TILE_A_ROWS,
+    TILE_DIRECTORY_ROWS,
+    TILE_ENTRIES,
+    TILE_ENTRY0,
+)
 
 
 @compiled
@@ -373,131 +345,6 @@ def step_pe(
         words[tail, Q_JOB_END] = push[3]
         pe[P_WORDS] += 1
     return cause
-
-
-@compiled
-def drainer_is_busy(drain, pes):
-    """Whether a finished job's results have not all been handed on."""
-    if drain[D_STATE] != D_WAIT:
-        return True
-    ended = 0
-    for pe in range(pes.shape[0]):
-        ended += pes[pe, P_DRAIN_ENDS] + (pes[pe, P_JOB_ENDS] >> 3 & 1)
-    return ended != 0
-
-
-@compiled
-def step_drainer(drain, pes, jobs, beat_left, pes_per_beat16, burst, drain_cycles, report):
-    """Advance a Drainer with its Packer and BurstWriter.
-
-    `beat_left` is 1 if the write arbiter takes a beat in this cycle; `report` holds the beats of a
-    burst taken in this cycle and returns (bank cleared, job done).
-    """
-    issued = report[0]
-    report[0] = report[1] = 0
-    state = drain[D_STATE]
-    job = drain[D_QUEUE]
-    level = drain[D_WRITER_LEVEL]
-    room = level < 2 * burst
-    per_beat = pes_per_beat16 >> jobs[job, JOB_FORMAT]
-    top = 1 << (drain_cycles - 1)
-    packs = (drain[D_FLIGHT] & top) != 0
-    full = drain[D_SLOT] == per_beat - 1
-    advances = not packs or not full or room
-    pushes = 0
-    writes = 0
-    starts = False
-    takes = 0
-
-    flushes = state == D_FLUSH
-    if packs and advances:
-        if full:
-            drain[D_SLOT] = 0
-            pushes = 1
-        else:
-            drain[D_SLOT] += 1
-    elif flushes and drain[D_SLOT] != 0:
-        if room:
-            drain[D_SLOT] = 0
-            pushes = 1
-    elif flushes and level == 0:
-        report[1] = 1
-        for index in range(D_QUEUE, D_QUEUE + 3):
-            drain[index] = drain[index + 1]
-        drain[D_JOBS] -= 1
-        drain[D_STATE] = D_WAIT
-
-    if state == D_WAIT:
-        all_finished = True
-        for pe in range(pes.shape[0]):
-            if pes[pe, P_DRAIN_ENDS] == 0:
-                all_finished = False
-        if all_finished:
-            takes = 1
-            starts = True
-            drain[D_LEFT] = jobs[job, JOB_WALK]
-            drain[D_STATE] = D_WALK
-    elif state == D_WALK:
-        if advances:
-            if (
-                drain[D_COL] >= jobs[job, JOB_GUARD_COLS]
-                and drain[D_ROW] >= jobs[job, JOB_GUARD_ROWS]
-                and drain[D_PLANE] < jobs[job, JOB_PLANES]
-            ):
-                writes = 1
-            drain[D_COL] += 1
-            if drain[D_COL] == jobs[job, JOB_PITCH]:
-                drain[D_COL] = 0
-                drain[D_ROW] += 1
-                if drain[D_ROW] == jobs[job, JOB_ROWS]:
-                    drain[D_ROW] = 0
-                    drain[D_PLANE] += 1
-            drain[D_LEFT] -= 1
-            if drain[D_LEFT] == 0:
-                drain[D_SETTLING] = drain_cycles
-                drain[D_STATE] = D_SETTLE
-    elif state == D_SETTLE and advances:
-        drain[D_SETTLING] -= 1
-        if drain[D_SETTLING] == 0:
-            report[0] = 1
-            drain[D_COL] = drain[D_ROW] = drain[D_PLANE] = 0
-            drain[D_STATE] = D_FLUSH
-    if advances:
-        drain[D_FLIGHT] = (drain[D_FLIGHT] << 1 | writes) & (2 * top - 1)
-
-    if starts:
-        drain[D_WRITER_BEAT] = jobs[job, JOB_OUT]
-    else:
-        drain[D_WRITER_BEAT] += issued
-    drain[D_WRITER_LEVEL] += pushes - beat_left
-    drain[D_WRITER_COMMITTED] += issued - beat_left
-    for pe in range(pes.shape[0]):
-        pes[pe, P_DRAIN_ENDS] += (pes[pe, P_JOB_ENDS] >> 3 & 1) - takes
-
-
-@compiled
-def writer_offer(drain, burst):
-    """Beats of the burst that a BurstWriter offers in this cycle, or 0."""
-    available = drain[D_WRITER_LEVEL] - drain[D_WRITER_COMMITTED]
-    to_boundary = burst - drain[D_WRITER_BEAT] % burst
-    if available >= to_boundary:
-        return to_boundary
-    if drain[D_STATE] == D_FLUSH and drain[D_SLOT] == 0:
-        return available
-    return 0
-
-
-@compiled
-def choose(requests, below):
-    """Index of the request that a RoundRobin grants: the first above `below`, else the first."""
-    first = -1
-    for index in range(requests.shape[0]):
-        if requests[index] > 0:
-            if index > below:
-                return index
-            if first < 0:
-                first = index
-    return first
 
 
 def state_arrays(clusters: int, pes: int, fifo_depth: int, match_depth: int, read_beats: int):

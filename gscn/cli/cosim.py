@@ -150,8 +150,7 @@ def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> li
 
 
 def _traced_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
-    from cosim.layer import PassInput
-    from golden.quantize import quantize
+    from cosim.layer import traced_inputs
     from golden.trace import load_trace
 
     for name in ("stride", "padding", "dilation", "density_a", "density_b"):
@@ -159,25 +158,8 @@ def _traced_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[
             option = name.replace("_", "-")
             raise InputError(f"--{option} belongs to --conv, so it must not stand with --trace")
     trace = load_trace(args.trace)
-    inputs = []
-    for name in trace.layers if args.layer is None else [args.layer]:
-        layer = trace.load(name)
-        # Training does not compute every pass of every layer; one that is asked for must be there.
-        chosen = layer.passes.values() if args.which == ALL else [layer.get(Pass(args.which))]
-        for one in chosen:
-            label = f"{name} {one.which}"
-            first = quantize(one.first, config.format, name=f"first operand of {label}")
-            second = quantize(one.second, config.format, name=f"second operand of {label}")
-            inputs.append(
-                PassInput(
-                    layer=name,
-                    shape=layer.shape,
-                    which=one.which,
-                    first=first.values,
-                    second=second.values,
-                )
-            )
-    return inputs
+    layers = trace.layers if args.layer is None else [args.layer]
+    return traced_inputs(trace, config, layers, None if args.which == ALL else Pass(args.which))
 
 
 def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:

@@ -16,7 +16,6 @@ from gscn.config import AcceleratorConfig, preset
 from gscn.errors import InputError, MismatchError
 
 if TYPE_CHECKING:
-    from cosim.build import BuiltSimulator
     from cosim.layer import PassOutcome
     from golden.trace import Trace
 
@@ -60,6 +59,7 @@ def run(args: argparse.Namespace) -> Result:
 
     from cosim.build import build
     from cosim.errors import SimulationError
+    from cosim.layer import check_passes, traced_inputs
     from gscn.cli.main import write_json
 
     # These layers are so small that a second thread costs more than it gains.
@@ -79,11 +79,11 @@ def run(args: argparse.Namespace) -> Result:
         simulator = build(config)
     with _step(f"co-simulate {len(LAYERS)} layers and compare with torch", seconds):
         try:
-            outcomes = _cosimulate(config, trace, simulator)
+            inputs = traced_inputs(trace, config, LAYERS)
+            outcomes = check_passes(config, inputs, simulator=simulator)
         except SimulationError as error:
             raise MismatchError(str(error)) from error
-    with _step("run the cycle model on the same passes", seconds):
-        passes = [_describe(outcome, config) for outcome in outcomes]
+    passes = [_describe(outcome, config) for outcome in outcomes]
     with _step(f"estimate {NETWORK}", seconds):
         network = _estimate()
     _plot(passes, args.out / "counters.png")
@@ -132,42 +132,11 @@ def _train(trace_dir: Path) -> tuple[Trace, dict[str, object]]:
     )
 
 
-def _cosimulate(
-    config: AcceleratorConfig, trace: Trace, simulator: BuiltSimulator
-) -> list[PassOutcome]:
-    from cosim.layer import PassInput, check_passes
-    from golden.quantize import quantize
-
-    inputs = []
-    for name in LAYERS:
-        layer = trace.load(name)
-        for one in layer.passes.values():
-            operands = [
-                quantize(value, config.format, name=f"operand of {name} {one.which}").values
-                for value in (one.first, one.second)
-            ]
-            inputs.append(
-                PassInput(
-                    layer=name,
-                    shape=layer.shape,
-                    which=one.which,
-                    first=operands[0],
-                    second=operands[1],
-                )
-            )
-    return check_passes(config, inputs, simulator=simulator)
-
-
 def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
     import numpy as np
 
-    import lowering
-    from perf import cycles
-
-    source, launch = outcome.source, outcome.run
-    out = lowering.OutputFormat(width=outcome.output_width, shift=outcome.shift)
-    program = lowering.lower(config, source.shape, source.which, source.first, source.second, out)
-    model = cycles.simulate(program)
+    source, launch, model = outcome.source, outcome.run, outcome.model
+    assert model is not None  # there are no random stalls here
     totals = {name: sum(values) for name, values in launch.counters.items()}
     dense = source.shape.dense_macs / config.multipliers
     return {

@@ -21,23 +21,23 @@ def test_constants_are_those_of_the_hardware():
     from hw.loader import DESCRIPTOR_CHUNKS
     from hw.pe import PE
     from hw.reader import ChunkReader
-    from perf import machine
+    from perf import columns
 
     assert cycles.DRAIN_CYCLES == PE.DRAIN_CYCLES
-    assert cycles.SEGMENT_QUEUE == Broadcaster.SEGMENTS == machine.F_DEPTH
+    assert cycles.SEGMENT_QUEUE == Broadcaster.SEGMENTS == columns.F_DEPTH
     assert cycles.DRAIN_QUEUE == Drainer.JOBS
-    assert machine.DESCRIPTOR_CHUNKS == DESCRIPTOR_CHUNKS
-    assert machine.STREAM_REQUESTS == Cluster.STREAM_REQUESTS
-    assert machine.R_REQUEST_DEPTH == ChunkReader.REQUEST_DEPTH
+    assert columns.DESCRIPTOR_CHUNKS == DESCRIPTOR_CHUNKS
+    assert columns.STREAM_REQUESTS == Cluster.STREAM_REQUESTS
+    assert columns.R_REQUEST_DEPTH == ChunkReader.REQUEST_DEPTH
 
 
 def test_causes_are_in_the_order_of_the_counters():
-    from perf import machine
+    from perf import columns
 
     names = ("busy", "add", "lookup", "sibling", "stream", "load", "drain", "tail", "idle")
     assert names == CLUSTER_COUNTER_NAMES
-    values = (machine.BUSY, machine.ADDS, machine.LOOKUP, machine.SIBLING, machine.STREAM,
-              machine.LOAD, machine.DRAIN, machine.TAIL, machine.IDLE)  # fmt: skip
+    values = (columns.BUSY, columns.ADDS, columns.LOOKUP, columns.SIBLING, columns.STREAM,
+              columns.LOAD, columns.DRAIN, columns.TAIL, columns.IDLE)  # fmt: skip
     assert values == tuple(range(len(names)))
 
 

@@ -1,0 +1,63 @@
+"""Names of the columns of the cycle model's tables and registers.
+
+State lives in int64 arrays, one row per instance of a component of `hw/`.
+"""
+
+from gscn.counters import CLUSTER_COUNTER_NAMES
+
+# -- columns of tables (perf.decode)
+JOB_FIRST, JOB_SEGMENTS, JOB_FORMAT, JOB_PITCH, JOB_GUARD_COLS = range(5)
+JOB_ROWS, JOB_GUARD_ROWS, JOB_PLANES, JOB_WALK, JOB_OUT = range(5, 10)
+SEG_KIND, SEG_LOAD, SEG_CHUNKS, SEG_TAPS, SEG_STREAM, SEG_WORDS, SEG_WORD0, SEG_TAP0 = range(8)
+TILE_DIRECTORY_ROWS, TILE_A_ROWS, TILE_ENTRY0, TILE_ENTRIES = range(4)
+
+MAC, ADD, END = range(3)
+(BUSY, ADDS, LOOKUP, SIBLING, STREAM, LOAD, DRAIN, TAIL, IDLE) = range(len(CLUSTER_COUNTER_NAMES))
+
+# -- hw.reader.ChunkReader
+READER_COLUMNS = 12
+R_BEAT, R_LEFT, R_ROOM, R_LEVEL, R_TAKEN, R_LENGTHS, R_LENGTH0 = range(7)
+"""R_LENGTH0 and the three columns after it queue the chunks of requests."""
+R_REQUEST_DEPTH = 4
+# what happens to it in this cycle
+R_REQUESTED, R_MOVED, R_ISSUED, R_ARRIVED = 0, 1, 2, 3
+R_REQUEST_BEAT, R_REQUEST_CHUNKS = 4, 5
+
+# -- hw.loader.Loader
+LOADER_COLUMNS = 16
+(
+    L_STATE, L_JOB, L_SEGMENT, L_SEGMENTS_LEFT, L_TAKEN, L_PE, L_ROWS, L_BANKS, L_FIRST, L_REQUESTS,
+    L_REQUEST,
+) = range(11)  # fmt: skip
+"""L_REQUEST and the column after it queue segments whose streams are to be requested."""
+STREAM_REQUESTS = 2
+(
+    L_IDLE, L_READ_JOB, L_ANNOUNCE_DRAIN, L_NEXT, L_READ_SEGMENT, L_REQUEST_STREAM,
+    L_ANNOUNCE, L_REQUEST_LOAD, L_BANK, L_TAPS, L_HEADER, L_DIRECTORY, L_A,
+) = range(13)  # fmt: skip
+DESCRIPTOR_CHUNKS = 8
+
+# -- hw.broadcast.Broadcaster
+FEED_COLUMNS = 24
+F_STATE, F_TILES, F_BANKS, F_WORDS_LEFT, F_TARGET, F_LEVEL, F_WORD, F_QUEUE = range(8)
+"""F_QUEUE and the columns after it queue (segment, first, last) triples, 4 at most."""
+F_WAIT, F_STREAM, F_END = range(3)
+F_DEPTH = 4
+
+# -- hw.pe.PE
+PE_COLUMNS = 24
+(
+    P_WORDS, P_WORD_HEAD, P_FOUND, P_FOUND_KIND, P_FOUND_LENGTH, P_FOUND_JOB_END, P_RESUMED, P_TAP,
+    P_FIBERS, P_FIBER_HEAD, P_POSITION, P_PIPE, P_ENDS, P_JOB_ENDS, P_SEGMENT_ENDS, P_DRAIN_ENDS,
+) = range(16)  # fmt: skip
+"""P_PIPE, P_ENDS, P_JOB_ENDS: bits 0 to 3 follow an addend from the walker to its stored sum."""
+Q_KIND, Q_WORD, Q_SEGMENT, Q_JOB_END = range(4)
+
+# -- hw.drain.Drainer, Packer, hw.writer.BurstWriter
+DRAIN_COLUMNS = 24
+(
+    D_STATE, D_LEFT, D_COL, D_ROW, D_PLANE, D_FLIGHT, D_SETTLING, D_SLOT, D_JOBS, D_QUEUE,
+) = range(10)  # fmt: skip
+"""D_QUEUE and the three columns after it queue jobs."""
+D_WRITER_LEVEL, D_WRITER_COMMITTED, D_WRITER_BEAT = 14, 15, 16
+D_WAIT, D_WALK, D_SETTLE, D_FLUSH = range(4)
