@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import headline, layers
+from benchmarks import headline, layers, rtl
 from gscn.cli.main import write_json
 from gscn.cli.result import table
 from gscn.conv import Pass
@@ -22,6 +22,12 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, metavar="COUNT")
     args = parser.parse_args()
 
+    measured = rtl.compute()
+    header = ("pass", "cycles", "utilization", "simulated cycles/s")
+    keys = ("pass", "cycles", "utilization", "simulated_cycles_per_second")
+    sys.stdout.write(
+        table(header, [[row[key] for key in keys] for row in measured], title="RTL") + "\n\n"
+    )
     # The first run compiles the model, which is no part of its speed.
     name = next(iter(layers.LAYERS))
     layers.compute(name, Pass.FORWARD)
@@ -39,9 +45,11 @@ def main() -> None:
         headline.compute(case, partial(measure, processes=args.processes))
         for case in headline.CASES
     ]
-    text = headline.render(rows)
+    text = "\n\n".join((rtl.render(measured), headline.render(rows)))
     sys.stdout.write(text + "\n")
-    write_json(args.out, {"layers": single, "sample_sizes": sizes, "networks": rows})
+    write_json(
+        args.out, {"rtl": measured, "layers": single, "sample_sizes": sizes, "networks": rows}
+    )
     if args.readme is not None:
         headline.replace_headline(args.readme, text)
 

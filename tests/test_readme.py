@@ -31,7 +31,7 @@ def test_every_subcommand_is_described(readme):
 def test_every_make_target_exists(readme, repository):
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"\bmake (\w+)", readme))
-    assert {"venv", "demo", "test"} <= targets
+    assert {"demo", "test"} <= targets
     assert targets <= set(re.findall(r"^(\w[\w-]*):", makefile, re.MULTILINE))
 
 
