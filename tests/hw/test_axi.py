@@ -38,6 +38,7 @@ class Subordinate:
         self.read_bursts, self.write_bursts = [], []
         self.strobes = []
         self.longest_backlog = 0
+        self.holds_beats = False
 
     def check_command(self, fields):
         beats, size, addr = fields["len"] + 1, 1 << fields["size"], fields["addr"]
@@ -105,7 +106,7 @@ class Subordinate:
         async def take(ctx):
             offered = None
             while True:
-                takes = not next(pauses)
+                takes = not next(pauses) and not self.holds_beats
                 ctx.set(axi.wready, takes)
                 _, _, has, *word = await ctx.tick().sample(
                     axi.wvalid, axi.wdata, axi.wstrb, axi.wlast

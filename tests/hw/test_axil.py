@@ -103,6 +103,45 @@ def test_a_read_is_announced_once():
     assert [pair for pair in seen if pair != (0, 0)] == [(1, 0)]
 
 
+def test_addresses_may_run_ahead_of_their_data():
+    async def body(ctx, dut, host):
+        axil = dut.axil
+        ctx.set(axil.bready, 1)
+        answers = []
+
+        async def step():
+            *_, addr_taken, answered = await ctx.tick().sample(axil.awready, axil.bvalid)
+            answers.append(answered)
+            return addr_taken
+
+        ctx.set(axil.awvalid, 1)
+        ctx.set(axil.awaddr, register("QUEUE_ADDR_LO").offset)
+        assert await step()
+        ctx.set(axil.awaddr, register("QUEUE_ADDR_HI").offset)
+        for _ in range(3):
+            assert not await step(), "there is room for one address"
+        ctx.set(axil.wvalid, 1)
+        ctx.set(axil.wstrb, 15)
+        ctx.set(axil.wdata, 11)
+        await step()
+        ctx.set(axil.wvalid, 0)
+        while not await step():
+            pass
+        ctx.set(axil.awvalid, 0)
+        ctx.set(axil.wvalid, 1)
+        ctx.set(axil.wdata, 22)
+        await step()
+        ctx.set(axil.wvalid, 0)
+        for _ in range(4):
+            await step()
+        assert sum(answers) == 2
+        ctx.set(axil.bready, 0)
+        assert await host.read(ctx, "QUEUE_ADDR_LO") == 11
+        assert await host.read(ctx, "QUEUE_ADDR_HI") == 22
+
+    run(body)
+
+
 def test_unknown_offsets_are_refused():
     async def body(ctx, dut, host):
         stored = register("JOB_COUNT")

@@ -50,7 +50,7 @@ def jobs():
 class Bench:
     """Run one phase, if asked after another that is cut off."""
 
-    def __init__(self, *, pauses, clear_after=None):
+    def __init__(self, *, pauses, clear_after=None, clear_in_write=False):
         self.dut = AcceleratorAxi(config=TINY)
         self.host = Host(Port(self.dut, "s_axil"))
         self.memory = Subordinate(TINY, pauses=pauses, latency=6)
@@ -59,6 +59,7 @@ class Bench:
         self.queue_addr, self.outs = self.layout.add_jobs(self.jobs)
         assert len(self.layout.data) <= len(self.memory.memory)
         self.clear_after = clear_after
+        self.clear_in_write = clear_in_write
         self.restore()
 
     def restore(self):
@@ -75,11 +76,18 @@ class Bench:
         dut, host = self.dut, self.host
         if self.clear_after is not None:
             await self.start(ctx)
-            while not self.memory.read_bursts:
+            # beats held back are still in the core when it is reset
+            self.memory.holds_beats = self.clear_in_write
+            bursts = self.memory.write_bursts if self.clear_in_write else self.memory.read_bursts
+            while not bursts:
                 await ctx.tick()
             await ctx.tick().repeat(self.clear_after)
             assert await host.read(ctx, "STATUS") & BUSY
             await host.write(ctx, "CONTROL", 2)
+            if self.clear_in_write:
+                await ctx.tick().repeat(20)
+                assert await host.read(ctx, "STATUS") & BUSY
+                self.memory.holds_beats = False
             while await host.read(ctx, "STATUS") & BUSY:
                 pass
             assert await host.read(ctx, "STATUS") == 0
@@ -123,6 +131,10 @@ def test_a_phase_by_registers(pauses):
 @pytest.mark.parametrize("clear_after", [1, 60, 200])
 def test_a_clear_cuts_a_phase_off_without_a_trace(clear_after):
     Bench(pauses=lambda: in_runs(9), clear_after=clear_after).run()
+
+
+def test_a_clear_completes_bursts_whose_beats_are_lost():
+    Bench(pauses=never, clear_after=20, clear_in_write=True).run()
 
 
 def test_every_port_is_a_bus_or_the_interrupt():
