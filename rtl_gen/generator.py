@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -15,11 +15,15 @@ from amaranth.lib import wiring
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from hw.accelerator import Accelerator
+from hw.top_axi import CORE_MODULE, AcceleratorAxi
 from rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
+from rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
 from rtl_gen.verilog import to_verilog
 
-TOP_MODULE = "gscn_top"
+TOP_MODULE = CORE_MODULE
 """Name of the accelerator's Verilog module."""
+AXI_TOP_MODULE = "gscn_axi_top"
+"""Name of the Verilog module of the accelerator behind AXI4 and AXI4-Lite."""
 
 CreateComponent = Callable[[AcceleratorConfig], wiring.Component]
 """Makes a component from a configuration."""
@@ -69,7 +73,9 @@ def _write_if_changed(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _current(config: AcceleratorConfig, out_dir: Path, sources: str) -> Manifest | None:
+def _current(
+    config: AcceleratorConfig, out_dir: Path, module: str, sources: str
+) -> Manifest | None:
     """Return the manifest in `out_dir` if it and its Verilog are what would be generated."""
     if not (out_dir / MANIFEST_FILE).is_file():
         return None
@@ -77,7 +83,9 @@ def _current(config: AcceleratorConfig, out_dir: Path, sources: str) -> Manifest
         manifest = load_manifest(out_dir)
     except InputError:
         return None
-    if manifest.source_digest != sources or manifest.config != config:
+    if manifest.module != module or manifest.source_digest != sources:
+        return None
+    if manifest.config != config:
         return None
     if not manifest.verilog.is_file():
         return None
@@ -111,33 +119,82 @@ def generate(
     InputError
         The directory cannot be written.
     """
-    sources = source_digest(config)
-    if create is None:
-        if (current := _current(config, out_dir, sources)) is not None:
-            return current
-
-        def create(config: AcceleratorConfig) -> wiring.Component:
-            return Accelerator(config=config)
-    else:
-        sources = ""
-
-    module = to_verilog(lambda: create(config), TOP_MODULE)
-    manifest = Manifest(
-        module=TOP_MODULE,
-        verilog=out_dir / f"{TOP_MODULE}.v",
-        verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
-        source_digest=sources,
-        config=config,
-        ports=tuple(
-            Port(name=name, direction=direction, width=width)
-            for name, (direction, width) in module.ports.items()
-        ),
-        versions=tool_versions(),
+    known = create is None
+    return _generate(
+        config,
+        out_dir,
+        TOP_MODULE,
+        create or (lambda config: Accelerator(config=config)),
+        sources=source_digest(config) if known else "",
     )
+
+
+def generate_axi(config: AcceleratorConfig, out_dir: Path) -> Manifest:
+    """Write `gscn_axi_top.v`, `manifest.json` and the register map for C and Python.
+
+    The Verilog holds the accelerator behind an AXI4 manager and an AXI4-Lite subordinate
+    (`hw.top_axi.AcceleratorAxi`); its core is the module that `generate` writes. Files are replaced
+    as by `generate`.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    out_dir
+        Directory for the files, made if missing; not that of `generate`, whose manifest has the
+        same name.
+
+    Raises
+    ------
+    InputError
+        The directory cannot be written.
+    """
+    return _generate(
+        config,
+        out_dir,
+        AXI_TOP_MODULE,
+        lambda config: AcceleratorAxi(config=config),
+        sources=source_digest(config),
+        extra={C_HEADER: c_header(), PYTHON_MODULE: python_module()},
+    )
+
+
+def _generate(
+    config: AcceleratorConfig,
+    out_dir: Path,
+    name: str,
+    create: CreateComponent,
+    *,
+    sources: str,
+    extra: Mapping[str, str] | None = None,
+) -> Manifest:
+    """Write the module `name`, its manifest and `extra` files (name to text).
+
+    Without `sources`, the digest of all that the Verilog depends on, it is always generated anew.
+    """
+    manifest = _current(config, out_dir, name, sources) if sources else None
+    texts = dict(extra or {})
+    if manifest is None:
+        module = to_verilog(lambda: create(config), name)
+        manifest = Manifest(
+            module=name,
+            verilog=out_dir / f"{name}.v",
+            verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
+            source_digest=sources,
+            config=config,
+            ports=tuple(
+                Port(name=port, direction=direction, width=width)
+                for port, (direction, width) in module.ports.items()
+            ),
+            versions=tool_versions(),
+        )
+        texts[manifest.verilog.name] = module.text
+        # last: it says what the other files are
+        texts[MANIFEST_FILE] = json.dumps(manifest.to_dict(), indent=2) + "\n"
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        _write_if_changed(manifest.verilog, module.text)
-        _write_if_changed(out_dir / MANIFEST_FILE, json.dumps(manifest.to_dict(), indent=2) + "\n")
+        for file, text in texts.items():
+            _write_if_changed(out_dir / file, text)
     except OSError as error:
         raise InputError(
             f"output directory must be one that can be written, not {out_dir}: {error}"
