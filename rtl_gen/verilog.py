@@ -14,6 +14,7 @@ from amaranth.hdl._ir import PortDirection  # has no public name in this version
 from amaranth.lib import wiring
 
 from hw.shared import ModuleLibrary, flat_ports
+from rtl_gen.unread import drop_unread_wires
 
 _INITIAL_BLOCK = re.compile(r"^  initial begin\n(?P<body>(?:    .*\n)*)  end\n", re.MULTILINE)
 _ZERO_ROW = re.compile(r"^    \S+\[\d+\] = \d+'h0+;$")
@@ -68,7 +69,7 @@ def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> 
         fragment, ports, name, emit_src=False, strip_internal_attrs=True
     )
     return VerilogModule(
-        text=strip_zero_memories(text),
+        text=drop_unread_wires(strip_zero_memories(text)),
         ports={port: (way.value, len(value)) for port, (value, way) in ports.items()},
     )
 
