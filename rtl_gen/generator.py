@@ -1,7 +1,8 @@
-"""Write the accelerator's Verilog and manifest, only if something changed."""
+"""Write the accelerator's Verilog, manifest and companion files, only if something changed."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -16,6 +17,7 @@ from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from hw.accelerator import Accelerator
 from rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
+from rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
 from rtl_gen.verilog import to_verilog
 
 TOP_MODULE = "gscn_top"
@@ -79,10 +81,12 @@ def _current(config: AcceleratorConfig, out_dir: Path, sources: str) -> Manifest
         return None
     if manifest.source_digest != sources or manifest.config != config:
         return None
-    if not manifest.verilog.is_file():
-        return None
-    text = manifest.verilog.read_bytes()
-    return manifest if hashlib.sha256(text).hexdigest() == manifest.verilog_digest else None
+    digests = {manifest.verilog.name: manifest.verilog_digest, **manifest.companions}
+    for name, digest in digests.items():
+        path = out_dir / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            return None
+    return manifest
 
 
 def generate(
@@ -91,7 +95,9 @@ def generate(
     *,
     create: CreateComponent | None = None,
 ) -> Manifest:
-    """Write `gscn_top.v` and `manifest.json` for a configuration.
+    """Write `gscn_top.v` and the files that go with it for a configuration.
+
+    These are `manifest.json`, a FuseSoC core file and an example of an instance.
 
     Files are replaced in one step and only if their content changes. If the directory already
     holds the output of the same sources and configuration, nothing is elaborated.
@@ -101,7 +107,7 @@ def generate(
     config
         Configuration of the accelerator.
     out_dir
-        Directory for both files, made if missing.
+        Directory for the files, made if missing.
     create
         Makes the component from the configuration; by default `hw.accelerator.Accelerator`. With
         another one the Verilog is always generated anew.
@@ -133,10 +139,20 @@ def generate(
             for name, (direction, width) in module.ports.items()
         ),
         versions=tool_versions(),
+        companions={},
+    )
+    companions = {CORE_FILE: core_text(manifest), EXAMPLE_FILE: example_text(manifest)}
+    manifest = dataclasses.replace(
+        manifest,
+        companions={
+            name: hashlib.sha256(text.encode()).hexdigest() for name, text in companions.items()
+        },
     )
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         _write_if_changed(manifest.verilog, module.text)
+        for name, text in companions.items():
+            _write_if_changed(out_dir / name, text)
         _write_if_changed(out_dir / MANIFEST_FILE, json.dumps(manifest.to_dict(), indent=2) + "\n")
     except OSError as error:
         raise InputError(
