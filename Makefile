@@ -8,10 +8,10 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv check-tools lint format test test-slow bench demo clean
+.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench demo clean
 
 help:
-	@echo "targets: venv lint format test test-slow bench demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench demo clean"
 
 venv: $(STAMP)
 
@@ -28,6 +28,10 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# Waivers and their reasons: rtl_gen/lint.vlt.
+lint-verilog: venv
+	$(BIN)/python -m pytest tests/rtl_gen/test_lint.py
+
 format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -37,6 +41,10 @@ test: venv
 
 test-slow: venv
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m slow
+
+# A second simulator, Icarus Verilog; without it the tests say that they are skipped.
+test-icarus: venv
+	$(BIN)/python -m pytest tests/rtl_gen/test_icarus.py
 
 bench: venv
 	$(BIN)/python -m benchmarks

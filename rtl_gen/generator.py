@@ -1,13 +1,14 @@
-"""Write the accelerator's Verilog and manifest, only if something changed."""
+"""Write the accelerator's Verilog, manifest and companion files, only if something changed."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -17,6 +18,7 @@ from gscn.errors import InputError
 from hw.accelerator import Accelerator
 from hw.top_axi import CORE_MODULE, AcceleratorAxi
 from rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
+from rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
 from rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
 from rtl_gen.verilog import to_verilog
 
@@ -87,10 +89,12 @@ def _current(
         return None
     if manifest.config != config:
         return None
-    if not manifest.verilog.is_file():
-        return None
-    text = manifest.verilog.read_bytes()
-    return manifest if hashlib.sha256(text).hexdigest() == manifest.verilog_digest else None
+    digests = {manifest.verilog.name: manifest.verilog_digest, **manifest.companions}
+    for name, digest in digests.items():
+        path = out_dir / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            return None
+    return manifest
 
 
 def generate(
@@ -99,7 +103,9 @@ def generate(
     *,
     create: CreateComponent | None = None,
 ) -> Manifest:
-    """Write `gscn_top.v` and `manifest.json` for a configuration.
+    """Write `gscn_top.v` and the files that go with it for a configuration.
+
+    These are `manifest.json`, a FuseSoC core file and an example of an instance.
 
     Files are replaced in one step and only if their content changes. If the directory already
     holds the output of the same sources and configuration, nothing is elaborated.
@@ -109,7 +115,7 @@ def generate(
     config
         Configuration of the accelerator.
     out_dir
-        Directory for both files, made if missing.
+        Directory for the files, made if missing.
     create
         Makes the component from the configuration; by default `hw.accelerator.Accelerator`. With
         another one the Verilog is always generated anew.
@@ -126,6 +132,10 @@ def generate(
         TOP_MODULE,
         create or (lambda config: Accelerator(config=config)),
         sources=source_digest(config) if known else "",
+        companions=lambda manifest: {
+            CORE_FILE: core_text(manifest),
+            EXAMPLE_FILE: example_text(manifest),
+        },
     )
 
 
@@ -155,7 +165,7 @@ def generate_axi(config: AcceleratorConfig, out_dir: Path) -> Manifest:
         AXI_TOP_MODULE,
         lambda config: AcceleratorAxi(config=config),
         sources=source_digest(config),
-        extra={C_HEADER: c_header(), PYTHON_MODULE: python_module()},
+        companions=lambda _: {C_HEADER: c_header(), PYTHON_MODULE: python_module()},
     )
 
 
@@ -166,14 +176,14 @@ def _generate(
     create: CreateComponent,
     *,
     sources: str,
-    extra: Mapping[str, str] | None = None,
+    companions: Callable[[Manifest], dict[str, str]],
 ) -> Manifest:
-    """Write the module `name`, its manifest and `extra` files (name to text).
+    """Write the module `name`, its manifest and companion files (name to text).
 
     Without `sources`, the digest of all that the Verilog depends on, it is always generated anew.
     """
     manifest = _current(config, out_dir, name, sources) if sources else None
-    texts = dict(extra or {})
+    texts: dict[str, str] = {}
     if manifest is None:
         module = to_verilog(lambda: create(config), name)
         manifest = Manifest(
@@ -187,7 +197,11 @@ def _generate(
                 for port, (direction, width) in module.ports.items()
             ),
             versions=tool_versions(),
+            companions={},
         )
+        texts = companions(manifest)
+        digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
+        manifest = dataclasses.replace(manifest, companions=digests)
         texts[manifest.verilog.name] = module.text
         # last: it says what the other files are
         texts[MANIFEST_FILE] = json.dumps(manifest.to_dict(), indent=2) + "\n"
