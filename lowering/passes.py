@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -25,6 +26,7 @@ from lowering.operands import (
     count_useful_products,
 )
 from lowering.planning import (
+    Candidate,
     plan_kernel_stationary,
     plan_kernels,
     plan_map_stationary,
@@ -103,12 +105,10 @@ def lower(
             for candidate in planner(problem, useful, out.width, config, options)
         ]
     # The plan's estimate ranks; what the jobs really hold decides.
-    candidates.sort(key=lambda entry: entry[0].cycles)
     nonzeros = np.count_nonzero(first) + np.count_nonzero(second)
+    count = options.candidates or _candidates_to_build(nonzeros)
     best: tuple[float, Program] | None = None
-    for candidate, choice, problem in candidates[
-        : options.candidates or _candidates_to_build(nonzeros)
-    ]:
+    for candidate, choice, problem in _most_promising(candidates, count):
         image = build_image(_build(problem, candidate.tiling, config, options), out, config)
         program = Program(
             config=config,
@@ -133,11 +133,25 @@ def lower(
     return best[1]
 
 
+_Entry = tuple[Candidate, str, MapProblem | KernelProblem]
+
+
+def _most_promising(candidates: list[_Entry], count: int) -> list[_Entry]:
+    """Return `count` candidates, the best by either estimate in turn."""
+    orders = [sorted(candidates, key=lambda entry: entry[0].cycles[i]) for i in range(2)]
+    chosen: dict[int, _Entry] = {}
+    for entry in itertools.chain.from_iterable(zip(*orders, strict=True)):
+        chosen.setdefault(id(entry), entry)
+        if len(chosen) == count:
+            break
+    return list(chosen.values())
+
+
 def _candidates_to_build(nonzeros: int) -> int:
     """Return how many tilings to build: many for small layers, where it costs little."""
     if nonzeros < 40_000:
         return 6
-    return 3 if nonzeros < 120_000 else 1
+    return 4 if nonzeros < 120_000 else 2
 
 
 def _build(
