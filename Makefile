@@ -8,10 +8,10 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv check-tools lint format test test-slow bench demo clean
+.PHONY: help venv check-tools lint format test test-slow bench prove prove-docs demo clean
 
 help:
-	@echo "targets: venv lint format test test-slow bench demo clean"
+	@echo "targets: venv lint format test test-slow bench prove prove-docs demo clean"
 
 venv: $(STAMP)
 
@@ -40,6 +40,12 @@ test-slow: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks
+
+prove: venv
+	$(BIN)/python -m formal.run
+
+prove-docs: venv
+	$(BIN)/python -m formal.run --docs docs/proofs.md
 
 demo: venv
 	$(BIN)/gscn demo
