@@ -10,8 +10,8 @@ from gscn import records
 from hw.dispatcher import Dispatcher
 
 JOBS_PER_CLUSTER = 4
-"""Jobs that a cluster is assumed to have accepted and not finished, at most: what the dispatcher's
-counter of active jobs is made for."""
+"""Jobs that a cluster is assumed to have accepted and not finished, at most: one writes its last
+results, two have the accumulator banks, one is being loaded."""
 
 
 class DispatcherChecker(Checker):

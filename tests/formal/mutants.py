@@ -74,7 +74,7 @@ MUTANTS = [
             "held",
             "wiring.connect(m, commands.o, wiring.flipped(self.command))",
             "m.d.comb += [commands.o.ready.eq(self.command.ready),"
-            " self.command.valid.eq(commands.o.valid & ~takes),"
+            " self.command.valid.eq(commands.o.valid & ~self.data_valid),"
             " self.command.p.eq(commands.o.p)]",
         ),
     ),
