@@ -8,10 +8,11 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv check-tools lint format test test-slow bench prove prove-docs demo clean
+.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench prove \
+	prove-docs demo clean
 
 help:
-	@echo "targets: venv lint format test test-slow bench prove prove-docs demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench prove prove-docs demo clean"
 
 venv: $(STAMP)
 
@@ -28,6 +29,10 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# Waivers and their reasons: rtl_gen/lint.vlt.
+lint-verilog: venv
+	$(BIN)/python -m pytest tests/rtl_gen/test_lint.py
+
 format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -37,6 +42,10 @@ test: venv
 
 test-slow: venv
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m slow
+
+# A second simulator, Icarus Verilog; without it the tests say that they are skipped.
+test-icarus: venv
+	$(BIN)/python -m pytest tests/rtl_gen/test_icarus.py
 
 bench: venv
 	$(BIN)/python -m benchmarks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gscn.config import AcceleratorConfig
@@ -39,6 +41,8 @@ def lower(
     second: np.ndarray,
     out: OutputFormat,
     options: LoweringOptions | None = None,
+    *,
+    cost: Callable[[Program], float] | None = None,
 ) -> Program:
     """Lower one pass of a convolution to jobs and a memory image.
 
@@ -58,6 +62,9 @@ def lower(
         Rounding of the results.
     options
         Choices otherwise left to the cost model.
+    cost
+        Decides between the best tilings by the cost model; by default their estimated cycles.
+        `perf.tuning.lower_tuned` passes the cycle model.
 
     Returns
     -------
@@ -95,32 +102,35 @@ def lower(
             for problem in problems
             for candidate in planner(problem, useful, out.width, config, options)
         ]
-    # The plan's estimate ranks; the exact work of the jobs decides.
+    # The plan's estimate ranks; what the jobs really hold decides.
     candidates.sort(key=lambda entry: entry[0].cycles)
     nonzeros = np.count_nonzero(first) + np.count_nonzero(second)
-    built = candidates[: options.candidates or _candidates_to_build(nonzeros)]
-    images = [
-        build_image(_build(problem, candidate.tiling, config, options), out, config)
-        for candidate, _, problem in built
-    ]
-    best = min(range(len(images)), key=lambda i: images[i].estimated_cycles)
-    image, (candidate, choice, _) = images[best], built[best]
-    return Program(
-        config=config,
-        shape=shape,
-        which=which,
-        out=out,
-        image=image.data,
-        memory_bytes=image.memory_bytes,
-        phases=image.phases,
-        output_ranges=image.output_ranges,
-        blocks=image.blocks,
-        useful_products=useful,
-        jobs=image.jobs,
-        stationary=choice,
-        plan=candidate.text,
-        estimated_cycles=image.estimated_cycles,
-    )
+    best: tuple[float, Program] | None = None
+    for candidate, choice, problem in candidates[
+        : options.candidates or _candidates_to_build(nonzeros)
+    ]:
+        image = build_image(_build(problem, candidate.tiling, config, options), out, config)
+        program = Program(
+            config=config,
+            shape=shape,
+            which=which,
+            out=out,
+            image=image.data,
+            memory_bytes=image.memory_bytes,
+            phases=image.phases,
+            output_ranges=image.output_ranges,
+            blocks=image.blocks,
+            useful_products=useful,
+            jobs=image.jobs,
+            stationary=choice,
+            plan=candidate.text,
+            estimated_cycles=image.estimated_cycles,
+        )
+        cycles = float(program.estimated_cycles) if cost is None else cost(program)
+        if best is None or cycles < best[0]:
+            best = cycles, program
+    assert best is not None  # a layer that fits has a candidate; one that does not was refused
+    return best[1]
 
 
 def _candidates_to_build(nonzeros: int) -> int:

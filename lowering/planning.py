@@ -38,11 +38,15 @@ def _estimate(
     walk: float,
     out_bytes: float,
     parts: int,
+    sharers: int,
     config: AcceleratorConfig,
 ) -> float:
     """Estimate cycles of jobs from the products of a PE, the look-ups and the load of each.
 
-    A contraction in several parts is drained raw and added up by a second phase.
+    A contraction in several parts is drained raw and added up by a second phase. `sharers` jobs
+    have
+    the same tiles: clusters that ask for them at the same time have them from one burst, about half
+    of the time.
     """
     compute = compute_cycles(products, lookups)
     order = np.argsort(-compute, kind="stable")
@@ -54,7 +58,8 @@ def _estimate(
     work = np.empty(2 * jobs)
     work[::2], work[1::2] = 0.25 * compute[order], 0.75 * compute[order]
     drained = out_bytes if parts == 1 else walk * jobs * config.pes_per_cluster * 8.0
-    traffic = 8.0 * (load.sum() + words.sum()) + drained
+    shared = max(1.0, min(sharers, config.clusters) / 2)
+    traffic = 8.0 * (load.sum() / shared + words.sum()) + drained
     cycles = schedule(
         np.arange(0, 2 * jobs + 1, 2),
         heads,
@@ -230,6 +235,7 @@ def plan_kernel_stationary(
                         walk,
                         tiles * pes * planes * row_count * problem.cols.extent * out_width / 8.0,
                         parts,
+                        rows.size * strips,
                         config,
                     )
                     yield Candidate(
@@ -326,6 +332,7 @@ def plan_map_stationary(
                         float(planes * cells + guard),
                         jobs * pes * planes * cells * out_width / 8.0,
                         parts,
+                        tiles,
                         config,
                     )
                     yield Candidate(
@@ -424,6 +431,7 @@ def plan_kernels(
                     float(planes * rows * taps),
                     jobs * pes * planes * rows * taps * out_width / 8.0,
                     count,
+                    streamed_tiles * len(blocks),
                     config,
                 )
                 yield Candidate(

@@ -64,12 +64,12 @@ MUTANTS = [
         "ReadArbiter",
         (
             "one",
-            "channel.ready.eq(takes & (choice.grant == number))",
+            "channel.ready.eq(takes & alike[number])",
             "channel.ready.eq(takes)",
         ),
         ("order", "commands.i.p.eq(chosen)", "commands.i.p.eq(self.channels[0].p)"),
         ("owner", "last = beat + 1 == owners.o.p.beats", "last = beat + 2 == owners.o.p.beats"),
-        ("amount", "owners.i.p.channel.eq(choice.grant)", "owners.i.p.channel.eq(0)"),
+        ("amount", "owners.i.p.channels.eq(alike)", "owners.i.p.channels.eq(~0)"),
         (
             "held",
             "wiring.connect(m, commands.o, wiring.flipped(self.command))",
