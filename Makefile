@@ -8,10 +8,11 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench demo clean
+.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench prove \
+	prove-docs demo clean
 
 help:
-	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench prove prove-docs demo clean"
 
 venv: $(STAMP)
 
@@ -48,6 +49,12 @@ test-icarus: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks
+
+prove: venv
+	$(BIN)/python -m formal.run
+
+prove-docs: venv
+	$(BIN)/python -m formal.run --docs docs/proofs.md
 
 demo: venv
 	$(BIN)/gscn demo
