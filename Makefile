@@ -8,10 +8,10 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv check-tools lint format test test-slow bench demo clean
+.PHONY: help venv check-tools lint format test test-slow bench synth demo clean
 
 help:
-	@echo "targets: venv lint format test test-slow bench demo clean"
+	@echo "targets: venv lint format test test-slow bench synth demo clean"
 
 venv: $(STAMP)
 
@@ -40,6 +40,11 @@ test-slow: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks
+
+# Needs Debian's qflow-tech-osu018 besides.
+synth: venv
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[synth]"
+	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out docs/area.md
 
 demo: venv
 	$(BIN)/gscn demo
