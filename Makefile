@@ -8,10 +8,11 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv check-tools lint format test test-slow bench synth demo clean
+.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench prove \
+	prove-docs synth demo clean
 
 help:
-	@echo "targets: venv lint format test test-slow bench synth demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench prove prove-docs synth demo clean"
 
 venv: $(STAMP)
 
@@ -28,6 +29,10 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# Waivers and their reasons: rtl_gen/lint.vlt.
+lint-verilog: venv
+	$(BIN)/python -m pytest tests/rtl_gen/test_lint.py
+
 format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -38,13 +43,23 @@ test: venv
 test-slow: venv
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m slow
 
+# A second simulator, Icarus Verilog; without it the tests say that they are skipped.
+test-icarus: venv
+	$(BIN)/python -m pytest tests/rtl_gen/test_icarus.py
+
 bench: venv
 	$(BIN)/python -m benchmarks
 
 # Needs Debian's qflow-tech-osu018 besides.
 synth: venv
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[synth]"
-	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out docs/area.md
+	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out build/area.md
+
+prove: venv
+	$(BIN)/python -m formal.run
+
+prove-docs: venv
+	$(BIN)/python -m formal.run --docs docs/proofs.md
 
 demo: venv
 	$(BIN)/gscn demo

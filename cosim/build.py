@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -144,7 +145,11 @@ def _compile(manifest: Manifest, flags: list[str], directory: Path, runtime: Pat
         for path in runtime.iterdir():
             shutil.copyfile(path, directory / path.name)  # with the time of now: up to date
     jobs = str(min(os.cpu_count() or 1, 8))
-    _call(["make", "-j", jobs, "-C", str(directory), "-f", "Vtop.mk"], environment)
+    # The wheel's makefile calls `python`, which a fresh system does not have.
+    _call(
+        ["make", "-j", jobs, "-C", str(directory), "-f", "Vtop.mk", f"PYTHON3={sys.executable}"],
+        environment,
+    )
     if not runtime.is_dir():
         _keep(sorted(directory.glob("verilated*.o")), runtime)
 

@@ -17,8 +17,9 @@ from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.formats import IntFormat
-from lowering import OutputFormat, lower
+from lowering import OutputFormat
 from perf.cycles import CycleResult, simulate
+from perf.tuning import lower_tuned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -179,7 +180,9 @@ def check_passes(
         sums = conv_integers(one.shape, one.which, first, second)
         shift = choose_shift(int(sums.min()), int(sums.max()), output_width)
         out = OutputFormat(width=output_width, shift=shift)
-        programs.append(lower(config, one.shape, one.which, first, second, out=out))
+        programs.append(
+            lower_tuned(config, one.shape, one.which, first, second, out, latency=latency)
+        )
         expected.append(_rounded(sums, output_width, shift))
         shifts.append(shift)
     if simulator is None:

@@ -9,7 +9,7 @@ class InputError(ValueError):
 
 
 class MismatchError(Exception):
-    """A result differs from its oracle. The command line exits with status 1."""
+    """A result differs from its oracle, or the simulation failed; the command exits with 1."""
 
 
 def raise_problems(subject: str, problems: list[str]) -> None:

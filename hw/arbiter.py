@@ -48,6 +48,9 @@ class RoundRobin(wiring.Component):
 class ReadArbiter(wiring.Component):
     """Merge the burst commands of several read channels and deal the returning beats out.
 
+    Channels that offer the same burst in one cycle share it: one command, whose beats go to all of
+    them. Clusters with the same tile that wait for the port fall into step in this way.
+
     Timing: one command per cycle with one cycle of latency; beats pass in the cycle they arrive.
 
     Parameters
@@ -81,7 +84,7 @@ class ReadArbiter(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.choice = choice = RoundRobin(count=self._count)
-        owner = data.StructLayout({"channel": range(self._count), "beats": 8})
+        owner = data.StructLayout({"channels": self._count, "beats": 8})
         m.submodules.owners = owners = StreamFIFO(shape=owner, depth=config.outstanding_bursts)
         m.submodules.commands = commands = StreamFIFO(
             shape=burst_layout(config), depth=self.COMMAND_DEPTH
@@ -89,25 +92,30 @@ class ReadArbiter(wiring.Component):
         wiring.connect(m, commands.o, wiring.flipped(self.command))
 
         requests = Cat(channel.valid for channel in self.channels)
-        chosen = Array(channel.p for channel in self.channels)[choice.grant]
+        chosen = Signal(burst_layout(config))
         takes = Signal()
+        alike = Signal(self._count)
         m.d.comb += [
+            chosen.eq(Array(channel.p for channel in self.channels)[choice.grant]),
             choice.requests.eq(requests),
             takes.eq(requests.any() & owners.i.ready & commands.i.ready),
             choice.en.eq(takes),
             owners.i.valid.eq(takes),
-            owners.i.p.channel.eq(choice.grant),
+            owners.i.p.channels.eq(alike),
             owners.i.p.beats.eq(chosen.beats),
             commands.i.valid.eq(takes),
             commands.i.p.eq(chosen),
         ]
         for number, channel in enumerate(self.channels):
-            m.d.comb += channel.ready.eq(takes & (choice.grant == number))
+            m.d.comb += [
+                alike[number].eq(channel.valid & (channel.p == chosen)),
+                channel.ready.eq(takes & alike[number]),
+            ]
 
         beat = Signal(8)
         last = beat + 1 == owners.o.p.beats
         with m.If(self.data_valid):
-            m.d.comb += self.channel_valid.eq(1 << owners.o.p.channel)
+            m.d.comb += self.channel_valid.eq(owners.o.p.channels)
             m.d.comb += owners.o.ready.eq(last)
             m.d.sync += beat.eq(Mux(last, 0, beat + 1))
         return m

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 
 from gscn.config import AcceleratorConfig
@@ -23,6 +26,7 @@ from lowering.operands import (
     count_useful_products,
 )
 from lowering.planning import (
+    Candidate,
     plan_kernel_stationary,
     plan_kernels,
     plan_map_stationary,
@@ -39,6 +43,8 @@ def lower(
     second: np.ndarray,
     out: OutputFormat,
     options: LoweringOptions | None = None,
+    *,
+    cost: Callable[[Program], float] | None = None,
 ) -> Program:
     """Lower one pass of a convolution to jobs and a memory image.
 
@@ -58,6 +64,9 @@ def lower(
         Rounding of the results.
     options
         Choices otherwise left to the cost model.
+    cost
+        Decides between the best tilings by the cost model; by default their estimated cycles.
+        `perf.tuning.lower_tuned` passes the cycle model.
 
     Returns
     -------
@@ -95,39 +104,54 @@ def lower(
             for problem in problems
             for candidate in planner(problem, useful, out.width, config, options)
         ]
-    # The plan's estimate ranks; the exact work of the jobs decides.
-    candidates.sort(key=lambda entry: entry[0].cycles)
+    # The plan's estimate ranks; what the jobs really hold decides.
     nonzeros = np.count_nonzero(first) + np.count_nonzero(second)
-    built = candidates[: options.candidates or _candidates_to_build(nonzeros)]
-    images = [
-        build_image(_build(problem, candidate.tiling, config, options), out, config)
-        for candidate, _, problem in built
-    ]
-    best = min(range(len(images)), key=lambda i: images[i].estimated_cycles)
-    image, (candidate, choice, _) = images[best], built[best]
-    return Program(
-        config=config,
-        shape=shape,
-        which=which,
-        out=out,
-        image=image.data,
-        memory_bytes=image.memory_bytes,
-        phases=image.phases,
-        output_ranges=image.output_ranges,
-        blocks=image.blocks,
-        useful_products=useful,
-        jobs=image.jobs,
-        stationary=choice,
-        plan=candidate.text,
-        estimated_cycles=image.estimated_cycles,
-    )
+    count = options.candidates or _candidates_to_build(nonzeros)
+    best: tuple[float, Program] | None = None
+    for candidate, choice, problem in _most_promising(candidates, count):
+        image = build_image(_build(problem, candidate.tiling, config, options), out, config)
+        program = Program(
+            config=config,
+            shape=shape,
+            which=which,
+            out=out,
+            image=image.data,
+            memory_bytes=image.memory_bytes,
+            phases=image.phases,
+            output_ranges=image.output_ranges,
+            blocks=image.blocks,
+            useful_products=useful,
+            jobs=image.jobs,
+            stationary=choice,
+            plan=candidate.text,
+            estimated_cycles=image.estimated_cycles,
+        )
+        cycles = float(program.estimated_cycles) if cost is None else cost(program)
+        if best is None or cycles < best[0]:
+            best = cycles, program
+    assert best is not None  # a layer that fits has a candidate; one that does not was refused
+    return best[1]
+
+
+_Entry = tuple[Candidate, str, MapProblem | KernelProblem]
+
+
+def _most_promising(candidates: list[_Entry], count: int) -> list[_Entry]:
+    """Return `count` candidates, the best by either estimate in turn."""
+    orders = [sorted(candidates, key=lambda entry: entry[0].cycles[i]) for i in range(2)]
+    chosen: dict[int, _Entry] = {}
+    for entry in itertools.chain.from_iterable(zip(*orders, strict=True)):
+        chosen.setdefault(id(entry), entry)
+        if len(chosen) == count:
+            break
+    return list(chosen.values())
 
 
 def _candidates_to_build(nonzeros: int) -> int:
     """Return how many tilings to build: many for small layers, where it costs little."""
     if nonzeros < 40_000:
         return 6
-    return 3 if nonzeros < 120_000 else 1
+    return 4 if nonzeros < 120_000 else 2
 
 
 def _build(

@@ -25,7 +25,8 @@ _PARTS = (1, 2, 4, 8, 16, 32, 64)
 class Candidate:
     """A tiling and its estimated cycles."""
 
-    cycles: float
+    cycles: tuple[float, float]
+    """If clusters with the same tiles load them at once about half of the time, and if never."""
     tiling: KernelStationary | MapStationary | KernelTiling
     text: str
 
@@ -38,11 +39,13 @@ def _estimate(
     walk: float,
     out_bytes: float,
     parts: int,
+    sharers: int,
     config: AcceleratorConfig,
-) -> float:
+) -> tuple[float, float]:
     """Estimate cycles of jobs from the products of a PE, the look-ups and the load of each.
 
-    A contraction in several parts is drained raw and added up by a second phase.
+    A contraction in several parts is drained raw and added up by a second phase. `sharers` jobs
+    have the same tiles: clusters that ask for them at once have them from one burst.
     """
     compute = compute_cycles(products, lookups)
     order = np.argsort(-compute, kind="stable")
@@ -54,7 +57,6 @@ def _estimate(
     work = np.empty(2 * jobs)
     work[::2], work[1::2] = 0.25 * compute[order], 0.75 * compute[order]
     drained = out_bytes if parts == 1 else walk * jobs * config.pes_per_cluster * 8.0
-    traffic = 8.0 * (load.sum() + words.sum()) + drained
     cycles = schedule(
         np.arange(0, 2 * jobs + 1, 2),
         heads,
@@ -63,11 +65,16 @@ def _estimate(
         np.full(jobs, float(walk)),
         config.clusters,
     )
-    total = max(cycles, traffic / config.mem_bytes)
+    adding = 0.0
     if parts > 1:
         records = walk * config.pes_per_cluster * jobs
-        total += max(records / config.clusters, records * 8.0 / config.mem_bytes) + 200.0
-    return total
+        adding = max(records / config.clusters, records * 8.0 / config.mem_bytes) + 200.0
+
+    def total(sharing: float) -> float:
+        traffic = 8.0 * (load.sum() / sharing + words.sum()) + drained
+        return max(cycles, traffic / config.mem_bytes) + adding
+
+    return total(max(1.0, min(sharers, config.clusters) / 2)), total(1.0)
 
 
 def _channel_parts(work: np.ndarray, parts: int, balance: bool) -> list[np.ndarray]:
@@ -230,6 +237,7 @@ def plan_kernel_stationary(
                         walk,
                         tiles * pes * planes * row_count * problem.cols.extent * out_width / 8.0,
                         parts,
+                        rows.size * strips,
                         config,
                     )
                     yield Candidate(
@@ -326,6 +334,7 @@ def plan_map_stationary(
                         float(planes * cells + guard),
                         jobs * pes * planes * cells * out_width / 8.0,
                         parts,
+                        tiles,
                         config,
                     )
                     yield Candidate(
@@ -424,6 +433,7 @@ def plan_kernels(
                     float(planes * rows * taps),
                     jobs * pes * planes * rows * taps * out_width / 8.0,
                     count,
+                    streamed_tiles * len(blocks),
                     config,
                 )
                 yield Candidate(

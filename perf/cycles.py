@@ -109,8 +109,9 @@ def _run(
     clusters, pe_count = pes.shape[0], pes.shape[1]
     fifo_depth = words.shape[2]
 
-    # bursts under way: channel, beats, cycle of the first beat
-    reads = np.zeros((outstanding, 3), np.int64)
+    # bursts under way: beats, cycle of the first beat; and the channels that each is for
+    reads = np.zeros((outstanding, 2), np.int64)
+    owners = np.zeros((outstanding, 2 * clusters), np.bool_)
     read_head = read_level = read_beat = 0
     read_below = write_below = -1
     # bursts written: cycle in which their completion is reported at the earliest
@@ -149,21 +150,28 @@ def _run(
                 read_offers[channel] = offer
                 any_offer = any_offer or offer > 0
             read_full = read_level == outstanding
-            arrived = read_level > 0 and reads[read_head, 2] <= now
+            arrived = read_level > 0 and reads[read_head, 1] <= now
             if any_offer and not read_full:
                 channel = choose(read_offers, read_below)
                 read_below = channel
                 tail = (read_head + read_level) % outstanding
-                reads[tail, 0] = channel
-                reads[tail, 1] = read_offers[channel]
-                reads[tail, 2] = now + 1 + latency
+                beat, beats = readers[channel, R_BEAT], read_offers[channel]
+                reads[tail, 0] = beats
+                reads[tail, 1] = now + 1 + latency
                 read_level += 1
-                events[channel, R_ISSUED] = read_offers[channel]
+                # every channel that asks for the same burst has it from this one
+                for other in range(2 * clusters):
+                    alike = read_offers[other] == beats and readers[other, R_BEAT] == beat
+                    owners[tail, other] = alike
+                    if alike:
+                        events[other, R_ISSUED] = beats
             if arrived:
-                events[reads[read_head, 0], R_ARRIVED] = 1
+                for channel in range(2 * clusters):
+                    if owners[read_head, channel]:
+                        events[channel, R_ARRIVED] = 1
                 read_beats += 1
                 read_beat += 1
-                if read_beat == reads[read_head, 1]:
+                if read_beat == reads[read_head, 0]:
                     read_beat = 0
                     read_head = (read_head + 1) % outstanding
                     read_level -= 1

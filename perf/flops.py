@@ -1,7 +1,7 @@
 """FLOP accounting of sparse training: which products each method leaves, layer by layer.
 
-Implements: SWAT (Raihan and Aamodt, NeurIPS 2020), Algorithm 1 and the accounting of its Table 2;
-ReSprop (Goli and Aamodt, CVPR 2020), Sec. 3.
+Implements: SWAT (Raihan and Aamodt, NeurIPS 2020), Algorithm 1 and the accounting of its ImageNet
+results; ReSprop (Goli and Aamodt, CVPR 2020), Sec. 3.
 
 One multiply-accumulate is counted per weight, input and output that meet, zeros of the padding
 included (`ConvShape.dense_macs`), as the papers' own totals do. A pass costs its dense

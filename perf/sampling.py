@@ -21,6 +21,7 @@ from gscn.errors import InputError
 from gscn.formats import INT8
 from perf import cycles
 from perf.flops import Work, inner_macs
+from perf.tuning import lower_tuned
 
 SAMPLE_PRODUCTS = 4_000_000
 """Useful products of a sample, at most (expected).
@@ -145,7 +146,7 @@ def measure_sample(config: AcceleratorConfig, sample: Sample, *, seed: int) -> M
     )
     first, second = (operand.astype(np.int64) for operand in operands)
     out = lowering.OutputFormat(width=16, shift=0)
-    program = lowering.lower(config, sample.shape, sample.which, first, second, out)
+    program = lower_tuned(config, sample.shape, sample.which, first, second, out)
     if not program.useful_products:
         raise InputError(
             f"sample of {sample.which} {sample.shape}: densities {sample.first_density} and "

@@ -1,6 +1,21 @@
 """Verilog of the accelerator, with a manifest that describes it to other tools."""
 
-from rtl_gen.generator import TOP_MODULE, CreateComponent, generate
+from rtl_gen.generator import (
+    AXI_TOP_MODULE,
+    TOP_MODULE,
+    CreateComponent,
+    generate,
+    generate_axi,
+)
 from rtl_gen.manifest import Manifest, Port, load_manifest
 
-__all__ = ["TOP_MODULE", "CreateComponent", "Manifest", "Port", "generate", "load_manifest"]
+__all__ = [
+    "AXI_TOP_MODULE",
+    "TOP_MODULE",
+    "CreateComponent",
+    "Manifest",
+    "Port",
+    "generate",
+    "generate_axi",
+    "load_manifest",
+]

@@ -1,7 +1,8 @@
-"""Write the accelerator's Verilog and manifest, only if something changed."""
+"""Write the accelerator's Verilog, manifest and companion files, only if something changed."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -15,11 +16,16 @@ from amaranth.lib import wiring
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from hw.accelerator import Accelerator
+from hw.top_axi import CORE_MODULE, AcceleratorAxi
 from rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
+from rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
+from rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
 from rtl_gen.verilog import to_verilog
 
-TOP_MODULE = "gscn_top"
+TOP_MODULE = CORE_MODULE
 """Name of the accelerator's Verilog module."""
+AXI_TOP_MODULE = "gscn_axi_top"
+"""Name of the Verilog module of the accelerator behind AXI4 and AXI4-Lite."""
 
 CreateComponent = Callable[[AcceleratorConfig], wiring.Component]
 """Makes a component from a configuration."""
@@ -69,7 +75,9 @@ def _write_if_changed(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _current(config: AcceleratorConfig, out_dir: Path, sources: str) -> Manifest | None:
+def _current(
+    config: AcceleratorConfig, out_dir: Path, module: str, sources: str
+) -> Manifest | None:
     """Return the manifest in `out_dir` if it and its Verilog are what would be generated."""
     if not (out_dir / MANIFEST_FILE).is_file():
         return None
@@ -77,12 +85,16 @@ def _current(config: AcceleratorConfig, out_dir: Path, sources: str) -> Manifest
         manifest = load_manifest(out_dir)
     except InputError:
         return None
-    if manifest.source_digest != sources or manifest.config != config:
+    if manifest.module != module or manifest.source_digest != sources:
         return None
-    if not manifest.verilog.is_file():
+    if manifest.config != config:
         return None
-    text = manifest.verilog.read_bytes()
-    return manifest if hashlib.sha256(text).hexdigest() == manifest.verilog_digest else None
+    digests = {manifest.verilog.name: manifest.verilog_digest, **manifest.companions}
+    for name, digest in digests.items():
+        path = out_dir / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            return None
+    return manifest
 
 
 def generate(
@@ -91,7 +103,9 @@ def generate(
     *,
     create: CreateComponent | None = None,
 ) -> Manifest:
-    """Write `gscn_top.v` and `manifest.json` for a configuration.
+    """Write `gscn_top.v` and the files that go with it for a configuration.
+
+    These are `manifest.json`, a FuseSoC core file and an example of an instance.
 
     Files are replaced in one step and only if their content changes. If the directory already
     holds the output of the same sources and configuration, nothing is elaborated.
@@ -101,7 +115,7 @@ def generate(
     config
         Configuration of the accelerator.
     out_dir
-        Directory for both files, made if missing.
+        Directory for the files, made if missing.
     create
         Makes the component from the configuration; by default `hw.accelerator.Accelerator`. With
         another one the Verilog is always generated anew.
@@ -111,33 +125,90 @@ def generate(
     InputError
         The directory cannot be written.
     """
-    sources = source_digest(config)
-    if create is None:
-        if (current := _current(config, out_dir, sources)) is not None:
-            return current
-
-        def create(config: AcceleratorConfig) -> wiring.Component:
-            return Accelerator(config=config)
-    else:
-        sources = ""
-
-    module = to_verilog(lambda: create(config), TOP_MODULE)
-    manifest = Manifest(
-        module=TOP_MODULE,
-        verilog=out_dir / f"{TOP_MODULE}.v",
-        verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
-        source_digest=sources,
-        config=config,
-        ports=tuple(
-            Port(name=name, direction=direction, width=width)
-            for name, (direction, width) in module.ports.items()
-        ),
-        versions=tool_versions(),
+    known = create is None
+    return _generate(
+        config,
+        out_dir,
+        TOP_MODULE,
+        create or (lambda config: Accelerator(config=config)),
+        sources=source_digest(config) if known else "",
+        companions=lambda manifest: {
+            CORE_FILE: core_text(manifest),
+            EXAMPLE_FILE: example_text(manifest),
+        },
     )
+
+
+def generate_axi(config: AcceleratorConfig, out_dir: Path) -> Manifest:
+    """Write `gscn_axi_top.v`, `manifest.json` and the register map for C and Python.
+
+    The Verilog holds the accelerator behind an AXI4 manager and an AXI4-Lite subordinate
+    (`hw.top_axi.AcceleratorAxi`); its core is the module that `generate` writes. Files are replaced
+    as by `generate`.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    out_dir
+        Directory for the files, made if missing; not that of `generate`, whose manifest has the
+        same name.
+
+    Raises
+    ------
+    InputError
+        The directory cannot be written.
+    """
+    return _generate(
+        config,
+        out_dir,
+        AXI_TOP_MODULE,
+        lambda config: AcceleratorAxi(config=config),
+        sources=source_digest(config),
+        companions=lambda _: {C_HEADER: c_header(), PYTHON_MODULE: python_module()},
+    )
+
+
+def _generate(
+    config: AcceleratorConfig,
+    out_dir: Path,
+    name: str,
+    create: CreateComponent,
+    *,
+    sources: str,
+    companions: Callable[[Manifest], dict[str, str]],
+) -> Manifest:
+    """Write the module `name`, its manifest and companion files (name to text).
+
+    Without `sources`, the digest of all that the Verilog depends on, it is always generated anew.
+    """
+    manifest = _current(config, out_dir, name, sources) if sources else None
+    texts: dict[str, str] = {}
+    if manifest is None:
+        module = to_verilog(lambda: create(config), name)
+        manifest = Manifest(
+            module=name,
+            verilog=out_dir / f"{name}.v",
+            verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
+            source_digest=sources,
+            config=config,
+            ports=tuple(
+                Port(name=port, direction=direction, width=width)
+                for port, (direction, width) in module.ports.items()
+            ),
+            versions=tool_versions(),
+            companions={},
+        )
+        texts = companions(manifest)
+        digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
+        manifest = dataclasses.replace(manifest, companions=digests)
+        texts[manifest.verilog.name] = module.text
+        # last: it says what the other files are
+        texts[MANIFEST_FILE] = json.dumps(manifest.to_dict(), indent=2) + "\n"
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        _write_if_changed(manifest.verilog, module.text)
-        _write_if_changed(out_dir / MANIFEST_FILE, json.dumps(manifest.to_dict(), indent=2) + "\n")
+        for file, text in texts.items():
+            _write_if_changed(out_dir / file, text)
     except OSError as error:
         raise InputError(
             f"output directory must be one that can be written, not {out_dir}: {error}"

@@ -41,6 +41,8 @@ class Manifest:
     ports: tuple[Port, ...]
     versions: dict[str, str]
     """Versions of the tools that wrote the file."""
+    companions: dict[str, str]
+    """SHA-256 of each other file, by its name in the directory of the Verilog."""
 
     def to_dict(self) -> dict[str, object]:
         """Return the manifest as plain JSON values, record layouts and counters included."""
@@ -54,6 +56,7 @@ class Manifest:
             "config_digest": self.config.digest(),
             "ports": [asdict(port) for port in self.ports],
             "versions": self.versions,
+            "companions": self.companions,
             "records": {record.name: _layout(record) for record in RECORDS},
             "counters": {
                 "width": COUNTER_WIDTH,
@@ -117,6 +120,7 @@ def load_manifest(path: Path) -> Manifest:
             config=AcceleratorConfig.from_dict(fields["config"]),
             ports=tuple(Port(**port) for port in fields["ports"]),
             versions=fields["versions"],
+            companions=fields["companions"],
         )
     except OSError as error:
         raise InputError(f"manifest must be a readable file, not {path}: {error}") from error

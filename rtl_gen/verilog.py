@@ -14,6 +14,7 @@ from amaranth.hdl._ir import PortDirection  # has no public name in this version
 from amaranth.lib import wiring
 
 from hw.shared import ModuleLibrary, flat_ports
+from rtl_gen.unread import drop_unread_wires
 
 _INITIAL_BLOCK = re.compile(r"^  initial begin\n(?P<body>(?:    .*\n)*)  end\n", re.MULTILINE)
 _ZERO_ROW = re.compile(r"^    \S+\[\d+\] = \d+'h0+;$")
@@ -36,6 +37,44 @@ def strip_zero_memories(text: str) -> str:
         return "" if rows and all(map(_ZERO_ROW.match, rows)) else match[0]
 
     return _INITIAL_BLOCK.sub(replace, text)
+
+
+_MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
+_WAKE = re.compile(r"^  reg (?P<name>\\\$auto\$verilog_backend\S+)  = 0;$", re.MULTILINE)
+_ONE_LINE_PROCESS = re.compile(r"^  always @\*\n    (?P<statement>\S.* = .*;)$", re.MULTILINE)
+
+
+def _wake_in_module(module: str) -> str:
+    found = _WAKE.search(module)
+    name = found["name"] if found else r"\$wake"
+    module, changed = _ONE_LINE_PROCESS.subn(
+        lambda process: (
+            f"  always @* begin\n    if ({name} ) begin end\n    {process['statement']}\n  end"
+        ),
+        module,
+    )
+    declaration = f"  reg {name} ;\n  initial {name}  <= 0;"
+    if found:
+        return module.replace(found[0], declaration)
+    if changed:
+        return module.replace(";\n", f";\n{declaration}\n", 1)
+    return module
+
+
+def wake_processes(text: str) -> str:
+    """Make every combinational process run once when a simulation starts.
+
+    `always @*` waits for a change, so that a process whose inputs are constant, or have their
+    initial values, never assigns its outputs. The converter therefore lets most processes, not all,
+    read a register that it sets in its declaration. That is no change if a simulator does it before
+    the processes begin to wait; a nonblocking assignment comes after.
+
+    Parameters
+    ----------
+    text
+        Verilog as Amaranth writes it.
+    """
+    return _MODULE.sub(lambda module: _wake_in_module(module[0]), text)
 
 
 _DIRECTIONS = {"i": PortDirection.Input, "o": PortDirection.Output}
@@ -68,7 +107,7 @@ def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> 
         fragment, ports, name, emit_src=False, strip_internal_attrs=True
     )
     return VerilogModule(
-        text=strip_zero_memories(text),
+        text=wake_processes(drop_unread_wires(strip_zero_memories(text))),
         ports={port: (way.value, len(value)) for port, (value, way) in ports.items()},
     )
 

@@ -64,6 +64,9 @@ class RandomProgram:
     saturated: bool
     overflowed: bool
 
+    def initial_memory(self):
+        return np.pad(self.image, (0, self.memory_bytes - self.image.size))
+
     def result(self, memory):
         """Return the results of all jobs, one after the other."""
         return np.concatenate(

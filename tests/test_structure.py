@@ -18,6 +18,7 @@ ALLOWED = {
     "perf": {"gscn", "lowering", "hw", "golden"},
     "cosim": {"gscn", "lowering", "hw", "golden", "rtl_gen", "perf"},
     "gscn.cli": {"gscn", "lowering", "hw", "golden", "rtl_gen", "perf", "cosim"},
+    "formal": {"gscn", "hw"},
 }
 """What each package may import besides itself."""
 
@@ -25,7 +26,7 @@ AT_IMPORT, LAZILY = "at import", "inside a function"
 HEAVY = {
     "torch": {"golden": AT_IMPORT, "gscn.cli": LAZILY, "cosim": LAZILY},
     "cocotb": {"cosim": AT_IMPORT},
-    "amaranth": {"hw": AT_IMPORT, "rtl_gen": AT_IMPORT, "cosim": AT_IMPORT},
+    "amaranth": {"hw": AT_IMPORT, "rtl_gen": AT_IMPORT, "cosim": AT_IMPORT, "formal": AT_IMPORT},
     "sklearn": {"golden": AT_IMPORT},
     "numba": {"gscn": AT_IMPORT, "perf": AT_IMPORT, "lowering": AT_IMPORT},
     "matplotlib": {"perf": LAZILY, "gscn.cli": LAZILY},
@@ -112,6 +113,8 @@ def test_imports_point_one_way(package, path):
         ("lowering", "from hw import pe", "lowering must not import hw"),
         ("lowering", "def f():\n    import torch", "lowering must not import torch"),
         ("gscn.cli", "import torch", "gscn.cli imports torch only inside a function"),
+        ("formal", "import rtl_gen", "formal must not import rtl_gen"),
+        ("hw", "from formal import probe", "hw must not import formal"),
         ("perf", "import cocotb", "perf must not import cocotb"),
     ],
 )

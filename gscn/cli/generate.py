@@ -16,20 +16,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""
     add_config_arguments(parser)
     parser.add_argument(
+        "--axi",
+        action="store_true",
+        help="wrap the core in an AXI4 manager and AXI4-Lite registers, and write the register "
+        "map for C and Python",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="directory of the files (default: build/<configuration digest>/rtl)",
+        help="directory of the files (default: build/<configuration digest>/rtl, with --axi /axi)",
     )
 
 
 def run(args: argparse.Namespace) -> Result:
     """Generate, or find that nothing has changed."""
     config = config_from(args)
-    from rtl_gen import generate
+    from rtl_gen import generate, generate_axi
 
-    out = args.out or Path("build") / config.digest() / "rtl"
-    manifest = generate(config, out)
+    out = args.out or Path("build") / config.digest() / ("axi" if args.axi else "rtl")
+    manifest = (generate_axi if args.axi else generate)(config, out)
     data = manifest.to_dict()
     data["verilog_path"] = str(manifest.verilog)
     text = (

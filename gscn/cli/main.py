@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"gscn {args.subcommand}: {error}\n")
         return EXIT_USAGE
     except MismatchError as error:
-        sys.stderr.write(f"gscn {args.subcommand}: mismatch: {error}\n")
+        sys.stderr.write(f"gscn {args.subcommand}: {error}\n")
         return EXIT_MISMATCH
     try:
         if result.text:

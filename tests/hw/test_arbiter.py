@@ -103,6 +103,49 @@ def test_one_read_command_per_cycle_in_turn():
     assert cycles == list(range(1, 13))
 
 
+def test_channels_that_ask_for_the_same_burst_at_once_share_it():
+    dut, commands, valids = ReadArbiter(config=TINY, count=3), [], []
+    shared = [{"addr": 64 * n, "beats": 2} for n in range(4)]
+    alone = [{"addr": 4096 + 64 * n, "beats": 2} for n in range(4)]
+
+    async def memory(ctx):
+        """Return the beats of all commands, once the last of them has been taken."""
+        while len(commands) < 8:
+            await ctx.tick()
+        ctx.set(dut.data_valid, 1)
+        for _ in range(16):
+            _, _, valid = await ctx.tick().sample(dut.channel_valid)
+            valids.append(valid)
+        ctx.set(dut.data_valid, 0)
+        await ctx.tick()
+
+    simulate(
+        dut,
+        drive(dut.channels[0], shared),
+        drive(dut.channels[1], alone),
+        drive(dut.channels[2], shared),
+        collect(dut.command, commands, 8),
+        memory,
+        cycles=100,
+    )
+    assert [c for c in commands if c["addr"] < 4096] == shared
+    assert [c for c in commands if c["addr"] >= 4096] == alone
+    expected = [0b010 if command["addr"] >= 4096 else 0b101 for command in commands]
+    assert valids == [valid for valid in expected for _ in range(2)]
+
+
+def test_bursts_of_unlike_length_or_address_are_not_shared():
+    dut, commands = ReadArbiter(config=TINY, count=3), []
+    bursts = [{"addr": 64, "beats": 1}, {"addr": 64, "beats": 2}, {"addr": 128, "beats": 1}]
+    simulate(
+        dut,
+        *(drive(dut.channels[n], [burst]) for n, burst in enumerate(bursts)),
+        collect(dut.command, commands, 3),
+        cycles=100,
+    )
+    assert commands == bursts
+
+
 def write_traffic(count, *, per_channel=10, seed=4):
     """Return each channel's bursts as (command, beats); beats tell their channel and number."""
     rng = random.Random(seed)

@@ -72,7 +72,20 @@ def test_a_damaged_file_is_written_again(tmp_path):
     manifest.verilog.write_bytes(whole[:1000])
     assert generate(CONFIG, tmp_path) == manifest
     assert manifest.verilog.read_bytes() == whole
-    assert {path.name for path in tmp_path.iterdir()} == {"gscn_top.v", "manifest.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "gscn_top.v",
+        "gscn_top.core",
+        "gscn_top_example.v",
+        "manifest.json",
+    }
+
+
+def test_a_missing_companion_is_written_again(tmp_path):
+    manifest = generate(CONFIG, tmp_path)
+    assert set(manifest.companions) == {"gscn_top.core", "gscn_top_example.v"}
+    (tmp_path / "gscn_top.core").unlink()
+    assert generate(CONFIG, tmp_path) == manifest
+    assert (tmp_path / "gscn_top.core").is_file()
 
 
 def test_another_configuration_replaces_the_files(tmp_path):

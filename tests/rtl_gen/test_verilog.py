@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.shared import Shared
-from rtl_gen.verilog import strip_zero_memories, to_verilog
+from rtl_gen.verilog import strip_zero_memories, to_verilog, wake_processes
 
 
 class Invert(wiring.Component):
@@ -103,3 +103,21 @@ def test_stripping_touches_only_all_zero_blocks():
     zero = "  initial begin\n    m[0] = 8'h00;\n    m[1] = 8'h00;\n  end\n"
     other = "  initial begin\n    m[0] = 8'h00;\n    m[1] = 8'h10;\n  end\n"
     assert strip_zero_memories(f"a\n{zero}b\n{other}c\n") == f"a\nb\n{other}c\n"
+
+
+WAKE = r"\$auto$verilog_backend.cc:1:dump_module$1"
+
+
+def test_every_combinational_process_is_woken_at_time_zero():
+    text = (
+        f"module a(x);\n  reg {WAKE}  = 0;\n  always @* begin\n    if ({WAKE} ) begin end\n"
+        "    y = 1'h0;\n  end\n  always @*\n    z[2] = bank;\nendmodule\n"
+        "module b(x);\n  always @*\n    z = bank;\nendmodule\n"
+    )
+    assert wake_processes(text) == (
+        f"module a(x);\n  reg {WAKE} ;\n  initial {WAKE}  <= 0;\n"
+        f"  always @* begin\n    if ({WAKE} ) begin end\n    y = 1'h0;\n  end\n"
+        f"  always @* begin\n    if ({WAKE} ) begin end\n    z[2] = bank;\n  end\nendmodule\n"
+        "module b(x);\n  reg \\$wake ;\n  initial \\$wake  <= 0;\n"
+        "  always @* begin\n    if (\\$wake ) begin end\n    z = bank;\n  end\nendmodule\n"
+    )

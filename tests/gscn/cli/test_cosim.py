@@ -141,7 +141,12 @@ def test_cosim_refuses_bad_arguments(arguments, message, capsys):
 def test_generate_writes_once(tmp_path, capsys):
     assert main(["generate", "--config", "tiny", "--out", str(tmp_path)]) == 0
     files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert set(files) == {"gscn_top.v", "manifest.json"}
+    assert set(files) == {
+        "gscn_top.v",
+        "gscn_top.core",
+        "gscn_top_example.v",
+        "manifest.json",
+    }
     assert PRESETS["tiny"].digest() in capsys.readouterr().out
     assert main(["generate", "--config", "tiny", "--out", str(tmp_path)]) == 0
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files

@@ -51,7 +51,7 @@ def test_a_mismatch_exits_with_1_and_still_reports(subcommand, capsys, tmp_path)
 def test_a_raised_mismatch_exits_with_1(subcommand, capsys):
     subcommand.outcome = MismatchError("word 7 is 3, not 4")
     assert main(["fake"]) == 1
-    assert capsys.readouterr() == ("", "gscn fake: mismatch: word 7 is 3, not 4\n")
+    assert capsys.readouterr() == ("", "gscn fake: word 7 is 3, not 4\n")
 
 
 def test_bad_input_exits_with_2_and_one_line(subcommand, capsys):

@@ -1,0 +1,244 @@
+"""What the checkers have in common: free inputs, claims, invariants, queues looked into."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from amaranth.asserts import AnyConst, AnySeq
+from amaranth.hdl import (
+    Assert,
+    Assume,
+    Cover,
+    Elaboratable,
+    Module,
+    Mux,
+    ResetSignal,
+    Signal,
+    Value,
+)
+from amaranth.lib import stream
+from amaranth.lib.wiring import Component, In
+
+from formal.probe import Probe
+from gscn.errors import InputError
+
+
+class Queue:
+    """A `StreamFIFO` inside a component, seen by a checker.
+
+    Parameters
+    ----------
+    checker
+        Receives the invariants of the queue's pointers.
+    path
+        Names of submodules, joined by dots, up to the `StreamFIFO`; empty for the component itself.
+    depth
+        Its depth in words.
+    width
+        Bits of a word.
+    """
+
+    def __init__(self, checker: Checker, path: str, *, depth: int, width: int) -> None:
+        self._checker, self._depth, self._width = checker, depth, width
+        self._prefix = f"{path}.queue" if path else "queue"
+        self._name = path.replace(".", "_") or "queue"
+        self._rows = 0
+        probe = checker.probe
+        self.level = probe.signal(f"{self._prefix}.level")
+        self._produce = probe.signal(f"{self._prefix}.produce")
+        self._consume = probe.signal(f"{self._prefix}.consume")
+        checker.invariant(
+            (self._produce < depth)
+            & (self._consume < depth)
+            & (self.level <= depth)
+            & (self._produce == self._wrapped(self._consume + self.level))
+        )
+
+    def _wrapped(self, position: Value) -> Value:
+        return Mux(position >= self._depth, position - self._depth, position)
+
+    def row(self, place: Value | int) -> Signal:
+        """Return the word that leaves after `place` others; meaningful if `place < level`."""
+        self._rows += 1
+        name = f"{self._name}_row{self._rows}"
+        addr = Signal((self._depth - 1).bit_length(), name=f"{name}_addr")
+        self._checker.m.d.comb += addr.eq(self._wrapped(self._consume + place))
+        return self._checker.probe.row(
+            f"{self._prefix}.storage", addr, self._width, name=f"{name}_word"
+        )
+
+    def follow(self, *, enters: Value, word: Value, leaves: Value) -> Follower:
+        """Return a follower of one word, of any value, that enters at any time.
+
+        Parameters
+        ----------
+        enters, word
+            A word enters, and which.
+        leaves
+            A word leaves.
+        """
+        follower = Follower(
+            self._checker,
+            name=self._name,
+            enters=enters,
+            word=word,
+            ahead=self.level,
+            leaves=leaves,
+        )
+        self._checker.invariant(
+            ~follower.inside
+            | ((follower.ahead < self.level) & (self.row(follower.ahead) == follower.word))
+        )
+        return follower
+
+
+class Follower:
+    """One word on its way through a queue: chosen freely, so it stands for all of them.
+
+    Parameters
+    ----------
+    checker
+        Receives the registers.
+    name
+        Prefix of their names.
+    enters, word
+        A word enters, and which.
+    ahead
+        Words that are to leave before it (this cycle's not deducted).
+    leaves
+        A word leaves.
+    """
+
+    def __init__(
+        self,
+        checker: Checker,
+        *,
+        name: str,
+        enters: Value,
+        word: Value,
+        ahead: Value,
+        leaves: Value,
+    ) -> None:
+        m = checker.m
+        word, ahead = Value.cast(word), Value.cast(ahead)
+        self.inside = Signal(name=f"{name}_inside")
+        self.word = Signal(len(word), name=f"{name}_followed")
+        self.ahead = Signal(len(ahead), name=f"{name}_ahead")
+        chosen = checker.any_value(1, name=f"{name}_chosen")
+        self.enters = Signal(name=f"{name}_enters")
+        """The word followed enters."""
+        self.is_next = Signal(name=f"{name}_is_next")
+        """The word followed is the next to leave."""
+        m.d.comb += [
+            self.enters.eq(enters & chosen & ~self.inside),
+            self.is_next.eq(self.inside & (self.ahead == 0)),
+        ]
+        with m.If(self.enters):
+            m.d.sync += [self.inside.eq(1), self.word.eq(word), self.ahead.eq(ahead - leaves)]
+        with m.Elif(leaves & self.inside):
+            m.d.sync += self.ahead.eq(self.ahead - 1)
+            with m.If(self.is_next):
+                m.d.sync += [self.inside.eq(0), self.ahead.eq(0)]
+
+
+class Checker(Elaboratable):
+    """A component with free inputs, assumptions on its surroundings, and claims about it.
+
+    Subclasses name their claims in `CLAIMS` and state them in `describe`.
+
+    Parameters
+    ----------
+    dut
+        The component to be proved.
+    claim
+        The one claim to be asserted.
+    with_invariants
+        Assert the invariants as well: needed by induction, left out when only the claim itself is
+        to be refuted.
+    """
+
+    CLAIMS: ClassVar[dict[str, str]] = {}
+    """Name of each claim, and what it says."""
+
+    BOUNDED: ClassVar[dict[str, int]] = {}
+    """Claims that induction does not reach, and the cycles from reset on for which they are
+    shown."""
+
+    def __init__(self, dut: Component, *, claim: str, with_invariants: bool = True) -> None:
+        if claim not in self.CLAIMS:
+            raise InputError(f"claim must be one of {', '.join(self.CLAIMS)}, not {claim!r}")
+        self.dut = dut
+        self._claim = claim
+        self._with_invariants = with_invariants
+        self._stated: list[str] = []
+
+    def elaborate(self, platform: object) -> Module:
+        self.m = m = Module()
+        self._stated.clear()
+        self.probe = Probe(self.dut)
+        m.submodules.dut = self.probe.fragment
+        m.d.comb += Assume(~ResetSignal("sync"))
+        for path, member, value in self.dut.signature.flatten(self.dut):
+            if member.flow == In and len(Value.cast(value)):
+                m.d.comb += Value.cast(value).eq(
+                    self.any_value(len(Value.cast(value)), name="__".join(map(str, path)))
+                )
+        self.describe()
+        if sorted(self._stated) != sorted(self.CLAIMS):
+            raise InputError(
+                f"{type(self).__name__} must state each of {sorted(self.CLAIMS)} once, "
+                f"not {sorted(self._stated)}"
+            )
+        return m
+
+    def describe(self) -> None:
+        """State assumptions, invariants and claims."""
+        raise NotImplementedError
+
+    def any_value(self, shape: int, *, name: str) -> Signal:
+        """Return a signal that may have another value in every cycle."""
+        signal = Signal(shape, name=f"any_{name}")
+        self.m.d.comb += signal.eq(AnySeq(shape))
+        return signal
+
+    def any_constant(self, shape: int, *, name: str) -> Signal:
+        """Return a signal that may have any value, the same in every cycle."""
+        signal = Signal(shape, name=f"constant_{name}")
+        self.m.d.comb += signal.eq(AnyConst(shape))
+        return signal
+
+    def assume(self, condition: Value, *, only: str | None = None) -> None:
+        """Consider only surroundings for which the condition holds; `only` for this claim."""
+        if only in (None, self._claim):
+            self.m.d.comb += Assume(condition)
+
+    def invariant(self, condition: Value, *, only: str | None = None) -> None:
+        """Assert what induction has to know of the component's registers; `only` for this claim."""
+        if self._with_invariants and only in (None, self._claim):
+            self.m.d.comb += Assert(condition)
+
+    def claim(self, name: str, condition: Value) -> None:
+        """State the claim called `name`: asserted if it is the one to be proved."""
+        self._stated.append(name)
+        if name == self._claim:
+            self.m.d.comb += Assert(condition)
+
+    def reach(self, condition: Value) -> None:
+        """Demand that the surroundings assumed can bring the condition about."""
+        self.m.d.comb += Cover(condition)
+
+    def held(self, o: stream.Interface, *, name: str) -> Value:
+        """Return whether a word that was offered and not taken is still offered, unchanged."""
+        waited = Signal(name=f"{name}_waited")
+        word = Value.cast(o.p)
+        before = Signal(len(word), name=f"{name}_before")
+        self.m.d.sync += [waited.eq(o.valid & ~o.ready), before.eq(word)]
+        return ~waited | (o.valid & (word == before))
+
+    def delayed(self, value: Value, cycles: int, *, name: str) -> Value:
+        """Return a value as it was `cycles` cycles ago; 0 before the first."""
+        for cycle in range(cycles):
+            register = Signal(len(value), name=f"{name}_delayed{cycle + 1}")
+            self.m.d.sync += register.eq(value)
+            value = register
+        return value

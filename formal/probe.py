@@ -1,0 +1,110 @@
+"""Look inside an elaborated component without changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from amaranth.hdl import Const, Elaboratable, Fragment, Signal, Value
+from amaranth.hdl._ast import Assign, Switch  # there is no public way to walk statements
+
+from gscn.errors import InputError
+
+
+class Probe:
+    """An elaborated component whose registers and memories a checker may read.
+
+    Induction starts from any state, so a checker must say how the registers of a component hang
+    together. They are local to `elaborate`; here they are found by name in its result, so that no
+    formal statement has to stand in the component itself.
+
+    Parameters
+    ----------
+    component
+        The component; elaborated here, once. Add `fragment` as the submodule in its stead.
+    """
+
+    def __init__(self, component: Elaboratable) -> None:
+        self.fragment = Fragment.get(component, None)
+
+    def _part(self, path: str) -> tuple[Fragment, str]:
+        *parts, name = path.split(".")
+        fragment = self.fragment
+        for part in parts:
+            fragment = fragment.find_subfragment(part)
+        return fragment, name
+
+    def signal(self, path: str) -> Signal:
+        """Return the signal that a submodule drives.
+
+        Parameters
+        ----------
+        path
+            Names of submodules and of the signal, joined by dots.
+
+        Raises
+        ------
+        InputError
+            The submodule drives no signal, or several signals, of that name.
+        """
+        fragment, name = self._part(path)
+        found = {
+            id(signal): signal
+            for statements in fragment.statements.values()
+            for statement in statements
+            for signal in statement._lhs_signals()  # there is no public way
+            if signal.name == name
+        }
+        if len(found) != 1:
+            raise InputError(f"probe {path!r} must name exactly one signal, not {len(found)}")
+        (signal,) = found.values()
+        return signal
+
+    def register_of(self, value: Signal) -> Signal:
+        """Return the register of the component itself that an input is stored in, unchanged.
+
+        For registers that have no name of their own.
+
+        Raises
+        ------
+        InputError
+            The input is stored in no register, or in several.
+        """
+
+        def assignments(statements: Iterable) -> Iterator:
+            for statement in statements:
+                if isinstance(statement, Assign):
+                    yield statement
+                elif isinstance(statement, Switch):
+                    for case in statement.cases:
+                        yield from assignments(case[1])
+
+        found = {
+            id(assignment.lhs): assignment.lhs
+            for assignment in assignments(self.fragment.statements.get("sync", ()))
+            if assignment.rhs is value and isinstance(assignment.lhs, Signal)
+        }
+        if len(found) != 1:
+            raise InputError(f"{value!r} must be stored in exactly one register, not {len(found)}")
+        (register,) = found.values()
+        return register
+
+    def row(self, path: str, addr: Value, width: int, *, name: str) -> Signal:
+        """Return the present contents of a memory's row, by an added asynchronous read port.
+
+        Parameters
+        ----------
+        path
+            Names of submodules and of the memory, joined by dots.
+        addr
+            Row; as wide as the memory's addresses.
+        width
+            Bits of a row.
+        name
+            Name of the returned signal.
+        """
+        fragment, memory = self._part(path)
+        contents = Signal(width, name=name)
+        fragment.find_subfragment(memory).read_port(
+            domain="comb", addr=addr, data=contents, en=Const(1), transparent_for=()
+        )
+        return contents

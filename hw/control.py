@@ -1,0 +1,170 @@
+"""What the registers mean: starting phases, errors, interrupts and counters."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.counters import COUNTER_WIDTH
+from gscn.registers import (
+    ID_VALUE,
+    REGISTER_WIDTH,
+    VERSION_VALUE,
+    ErrorCode,
+    register,
+)
+from hw.axi_ports import Response, axil_signature
+from hw.axil import RegisterFile
+from hw.dispatcher import start_layout
+
+STICKY_FLAGS = ("saturated", "accumulator_overflow", "address_error")
+"""Flags of the core, by the names of their fields in STATUS."""
+
+
+class Control(wiring.Component):
+    """Run the core from the host: the registers of `gscn.registers` and what they do.
+
+    A start is kept until the core takes it. A clear holds the core in reset and the manager in
+    flush until no burst is under way.
+
+    Timing: as `RegisterFile`; a start is offered to the core one cycle after CONTROL was written,
+    `STATUS.busy` and `clearing` rise in that cycle too, before the host can read them. The counter
+    selected is there when the host can read it, if the core needs at most 2 cycles to find it. The
+    interrupt follows its event by one cycle.
+
+    Parameters
+    ----------
+        config: digest, address width.
+
+    Members:
+        axil: the host's port.
+        interrupt: an enabled event is set.
+        start: phases, to the core.
+        busy, saturated, accumulator_overflow, address_error: of the core.
+        counter_addr, counter_data: of the core.
+        clearing: hold the core in reset and the manager in flush.
+        idle: no burst is under way.
+        error, error_write, error_resp, error_addr: of the manager.
+    """
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "axil": In(axil_signature()),
+                "interrupt": Out(1),
+                "start": Out(stream.Signature(start_layout(config))),
+                "busy": In(1),
+                **{flag: In(1) for flag in STICKY_FLAGS},
+                "counter_addr": Out(16),
+                "counter_data": In(COUNTER_WIDTH),
+                "clearing": Out(1),
+                "idle": In(1),
+                "error": In(1),
+                "error_write": In(1),
+                "error_resp": In(Response),
+                "error_addr": In(config.addr_width),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.registers = registers = RegisterFile()
+        wiring.connect(m, wiring.flipped(self.axil), registers.axil)
+        stored, written = registers.stored, registers.written
+
+        def bit_of(word, register_name, field_name):
+            field = register(register_name).field(field_name)
+            return word[field.low : field.low + field.width]
+
+        def drive(register_name, **fields):
+            """Drive a register from its fields; those not named are zero."""
+            value = getattr(registers.driven, register_name)
+            for name, source in fields.items():
+                m.d.comb += bit_of(value, register_name, name).eq(source)
+
+        # -- start and clear
+        queue_addr = Cat(stored.QUEUE_ADDR_LO, stored.QUEUE_ADDR_HI)
+        aligned = ALIGNMENT_BYTES.bit_length() - 1
+        clear, starts, running, active = Signal(), Signal(), Signal(), Signal()
+        start_error = Signal(ErrorCode)
+        m.d.comb += [
+            clear.eq(bit_of(written.CONTROL, "CONTROL", "clear")),
+            starts.eq(bit_of(written.CONTROL, "CONTROL", "start") & ~clear),
+            running.eq(self.start.valid | self.busy),
+            active.eq(running | self.clearing),
+        ]
+        with m.If(starts):
+            with m.If(active):
+                m.d.comb += start_error.eq(ErrorCode.START_BUSY)
+            with m.Elif(queue_addr[:aligned].any() | queue_addr[self.config.addr_width :].any()):
+                m.d.comb += start_error.eq(ErrorCode.START_ADDRESS)
+            with m.Else():
+                m.d.sync += [
+                    self.start.valid.eq(1),
+                    self.start.p.queue_addr.eq(queue_addr),
+                    self.start.p.job_count.eq(stored.JOB_COUNT),
+                ]
+        with m.If(self.start.valid & self.start.ready):
+            m.d.sync += self.start.valid.eq(0)
+        with m.If(self.clearing & self.idle):
+            m.d.sync += self.clearing.eq(0)
+        with m.If(clear):
+            m.d.sync += [self.start.valid.eq(0), self.clearing.eq(1)]
+
+        # -- end of a phase; what a clear cuts off has no end
+        was_running, done, ends = Signal(), Signal(), Signal()
+        m.d.sync += was_running.eq(running & ~clear & ~self.clearing)
+        m.d.comb += ends.eq(was_running & ~running & ~self.clearing)
+        with m.If(ends):
+            m.d.sync += done.eq(1)
+        with m.If(clear | (starts & ~active)):
+            m.d.sync += done.eq(0)
+
+        # -- errors
+        bus_error = Mux(self.error_write, ErrorCode.BUS_WRITE, ErrorCode.BUS_READ)
+        found = Mux(self.error, bus_error, start_error)
+        code = Signal(register("ERROR").field("code").width)
+        with m.If(clear | self.clearing):
+            m.d.sync += code.eq(ErrorCode.NONE)
+        with m.Elif(code == ErrorCode.NONE):
+            m.d.sync += code.eq(found)
+
+        # -- interrupts: an event is not lost if it is cleared in the cycle in which it happens
+        errors = Cat(self.error, self.accumulator_overflow, self.address_error)
+        errors_before = Signal.like(errors)
+        m.d.sync += errors_before.eq(errors)
+        fails = (errors & ~errors_before).any() | (start_error != ErrorCode.NONE)
+        events = Signal(2)
+        event_bits = {"done": ends, "error": fails}
+        happens = Signal.like(events)
+        for name, event in event_bits.items():
+            m.d.comb += bit_of(happens, "INTERRUPT_STATUS", name).eq(event)
+        m.d.sync += events.eq((events & ~written.INTERRUPT_STATUS) | happens)
+        with m.If(clear | self.clearing):
+            m.d.sync += events.eq(0)
+        m.d.comb += self.interrupt.eq((events & stored.INTERRUPT_ENABLE).any())
+
+        # -- counters: the upper half is that of the moment when the lower one was read
+        counter_hi = Signal(REGISTER_WIDTH)
+        m.d.comb += self.counter_addr.eq(stored.COUNTER_SELECT)
+        with m.If(registers.read.COUNTER_LO):
+            m.d.sync += counter_hi.eq(self.counter_data >> REGISTER_WIDTH)
+
+        digest = Const(int(self.config.digest(), 16), 2 * REGISTER_WIDTH)
+        drive("ID", value=ID_VALUE)
+        drive("VERSION", minor=VERSION_VALUE & 0xFFFF, major=VERSION_VALUE >> 16)
+        drive("CONFIG_DIGEST_LO", value=digest[:REGISTER_WIDTH])
+        drive("CONFIG_DIGEST_HI", value=digest[REGISTER_WIDTH:])
+        flags = {flag: getattr(self, flag) for flag in STICKY_FLAGS}
+        drive("STATUS", busy=active, done=done, bus_error=self.error, **flags)
+        drive("ERROR", code=code)
+        drive("BUS_ERROR", write=self.error_write, response=self.error_resp)
+        drive("BUS_ERROR_ADDR_LO", value=self.error_addr)
+        drive("BUS_ERROR_ADDR_HI", value=self.error_addr >> REGISTER_WIDTH)
+        drive("INTERRUPT_STATUS", done=events[0], error=events[1])
+        drive("COUNTER_LO", value=self.counter_data)
+        drive("COUNTER_HI", value=counter_hi)
+        return m

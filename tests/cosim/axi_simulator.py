@@ -1,0 +1,181 @@
+"""Build of the accelerator behind AXI for cocotb, and runs of scenarios on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cocotb_tools.config
+import numpy as np
+
+from cosim.build import (
+    BUILD_ROOT,
+    _call,
+    _keep,
+    _locked,
+    _runtime_objects,
+    _tool_environment,
+    _verilator_flags,
+)
+from cosim.launch import FILL, _environment
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from rtl_gen import AXI_TOP_MODULE, generate_axi
+
+ROOT = Path(__file__).resolve().parents[2]
+VISIBLE = """`verilator_config
+public_flat_rw -module "gscn_axi_top" -var "clk"
+public_flat_rw -module "gscn_axi_top" -var "rst"
+public_flat_rd -module "gscn_axi_top" -var "interrupt"
+public_flat_rw -module "gscn_axi_top" -var "m_axi_*"
+public_flat_rw -module "gscn_axi_top" -var "s_axil_*"
+"""
+"""The ports alone: a simulation in which all signals are public is several times slower."""
+GRACE_CYCLES = 5000
+"""How long a phase may go on after an error; those of the tests are shorter."""
+WALL_SECONDS = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A launch and how the buses behave meanwhile."""
+
+    program: object
+    pause_share: float = 0.0
+    seed: int = 0
+    broken: list = field(default_factory=list)
+    """(first, one past the last) addresses that are answered with an error."""
+
+
+def _compile(config, manifest, target, build_root):
+    """Compile the simulator in a directory of its own.
+
+    The objects of Verilator's runtime are those of the other simulators, with the same options:
+    they take longer than this design.
+    """
+    libraries = cocotb_tools.config.libs_dir
+    verilator, environment = _tool_environment()
+    (target / "visible.vlt").write_text(VISIBLE)
+    _call(
+        [
+            *("perl", verilator, "-Mdir", str(target), "--cc", "--exe"),
+            *("--top-module", AXI_TOP_MODULE, "--prefix", "Vtop", "-o", AXI_TOP_MODULE),
+            *("--vpi", "--no-public-flat-rw", "--timescale", "1ns/1ps"),
+            *("--timing", "-CFLAGS", "-std=c++20"),
+            *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+            *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
+            str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"),
+            *(str(target / "visible.vlt"), str(manifest.verilog)),
+        ],
+        environment,
+    )
+    runtime = _runtime_objects(build_root.resolve(), _verilator_flags(config, waves=False))
+    if runtime.is_dir():
+        for path in runtime.iterdir():
+            shutil.copyfile(path, target / path.name)
+    # Short runs: an optimizing compiler would take longer than it saves.
+    command = ["make", "-j", str(min(os.cpu_count() or 1, 8)), "-C", str(target), "-f", "Vtop.mk"]
+    _call([*command, "OPT_FAST=-O0"], environment)
+    if not runtime.is_dir():
+        _keep(sorted(target.glob("verilated*.o")), runtime)
+
+
+def build_axi(config, build_root=BUILD_ROOT):
+    """Return the simulator, built only if none of the same Verilog exists."""
+    home = (build_root / config.digest()).resolve()
+    with _locked(home / ".lock-axi"):
+        manifest = generate_axi(config, home / "axi")
+        key = hashlib.sha256(f"{manifest.verilog_digest} {Path(__file__).read_text()}".encode())
+        target = home / f"axi-sim-{key.hexdigest()[:16]}"
+        if not (target / AXI_TOP_MODULE).is_file():
+            target.mkdir(exist_ok=True)
+            _compile(config, manifest, target, build_root)
+        return target / AXI_TOP_MODULE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    memory: np.ndarray
+    written: np.ndarray
+    events: list
+    """Per phase, the events that each interrupt told of."""
+    interrupt_after: int
+    status: int
+    error: int
+    bus_error: int
+    bus_error_addr: int
+    counters: list
+
+
+def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
+    """Run scenarios one after the other; return the identity that the host read, and outcomes."""
+    with tempfile.TemporaryDirectory(prefix="gscn-axi-") as name:
+        directory = Path(name)
+        bundle = []
+        for index, scenario in enumerate(scenarios):
+            program = scenario.program
+            program.image.tofile(directory / f"{index}.image")
+            bundle.append(
+                {
+                    "image": f"{index}.image",
+                    "memory_bytes": program.memory_bytes,
+                    "fill": FILL,
+                    "phases": [[phase.queue_addr, phase.job_count] for phase in program.phases],
+                    "broken": scenario.broken,
+                    "pause_share": scenario.pause_share,
+                    "seed": scenario.seed,
+                    "timeout_cycles": timeout_cycles,
+                    "grace_cycles": GRACE_CYCLES,
+                    "counter_count": config.clusters * len(CLUSTER_COUNTER_NAMES) + 1,
+                }
+            )
+        (directory / "bundle.json").write_text(json.dumps(bundle))
+        log = _simulate(simulator, directory)
+        last = directory / f"{len(bundle) - 1}.json"
+        assert last.is_file(), f"the simulation failed:\n{log}"
+        identity = json.loads((directory / "identity.json").read_text())
+        return identity, [
+            Outcome(
+                memory=np.fromfile(directory / f"{index}.memory", dtype=np.uint8),
+                written=np.fromfile(directory / f"{index}.written", dtype=np.uint8).astype(bool),
+                **json.loads((directory / f"{index}.json").read_text()),
+            )
+            for index in range(len(bundle))
+        ]
+
+
+def _simulate(simulator, directory):
+    """Run cocotb on a bundle; return the end of its log."""
+    environment = {
+        **_environment(directory),
+        "COCOTB_TOPLEVEL": AXI_TOP_MODULE,
+        "COCOTB_TEST_MODULES": "tests.cosim.axi_bench",
+        "COCOTB_LOG_LEVEL": "WARNING",
+        # nothing that this process was told about warnings; cocotbext-axi uses deprecated names
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",
+    }
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(simulator), f"+bundle={directory}"],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            process.wait(timeout=WALL_SECONDS)
+        finally:
+            # Whatever happened, an interrupt included, no process is left behind.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    return log.read_text(errors="replace")[-4000:]

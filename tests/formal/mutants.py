@@ -1,0 +1,165 @@
+# ruff: noqa: ISC004 - parentheses around long replacements only clutter the table
+"""Components with one planted fault each, and the claims that must fail on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import types
+from dataclasses import dataclass
+
+from formal.catalog import SUBJECTS, Subject
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mutant:
+    """A change to the source of a component."""
+
+    component: str
+    claim: str
+    old: str
+    """Text that occurs exactly once in the component's module."""
+    new: str
+
+    def subject(self) -> Subject:
+        """Return the component's first subject, built from the changed source."""
+        subject = next(s for s in SUBJECTS if s.component.__name__ == self.component)
+        module = importlib.import_module(subject.component.__module__)
+        source = inspect.getsource(module)
+        found = source.count(self.old)
+        assert found == 1, f"{self.old!r} must occur once in {module.__name__}, not {found} times"
+        changed = types.ModuleType(f"{module.__name__}_with_a_fault")
+        exec(source.replace(self.old, self.new), vars(changed))
+        return dataclasses.replace(subject, component=getattr(changed, self.component))
+
+
+def _of(component: str, *faults: tuple[str, str, str]) -> list[Mutant]:
+    return [
+        Mutant(component=component, claim=claim, old=old, new=new) for claim, old, new in faults
+    ]
+
+
+MUTANTS = [
+    *_of(
+        "StreamFIFO",
+        ("order", "out.eq(queue.r_data)", "out.eq(queue.r_data ^ (queue.level == 2))"),
+        ("count", "self.level.eq(queue.level)", "self.level.eq(queue.level | ~self.o.valid)"),
+        ("flow", "self.i.ready.eq(queue.w_rdy)", "self.i.ready.eq(queue.w_rdy & ~queue.r_rdy)"),
+        ("held", "self.o.valid.eq(queue.r_rdy)", "self.o.valid.eq(queue.r_rdy & ~queue.w_en)"),
+    ),
+    *_of(
+        "Accumulator",
+        ("sum", "forwards.eq(adds & held_adds &", "forwards.eq(0 & adds & held_adds &"),
+        ("overflow", "(total[width] != total[width - 1])", "total[width]"),
+        ("ends", "self.job_end.eq(held_valid & held.end &", "self.job_end.eq(held_valid &"),
+        ("address_error", "in_range = (self.i.index >= 0) &", "in_range ="),
+    ),
+    *_of(
+        "RoundRobin",
+        ("grant", "self.grant.eq(number)", "self.grant.eq(number ^ 1)"),
+        ("wait", "below.eq((2 << self.grant) - 1)", "below.eq((1 << self.grant) - 1)"),
+    ),
+    *_of(
+        "ReadArbiter",
+        (
+            "one",
+            "channel.ready.eq(takes & alike[number])",
+            "channel.ready.eq(takes)",
+        ),
+        ("order", "commands.i.p.eq(chosen)", "commands.i.p.eq(self.channels[0].p)"),
+        ("owner", "last = beat + 1 == owners.o.p.beats", "last = beat + 2 == owners.o.p.beats"),
+        ("amount", "owners.i.p.channels.eq(alike)", "owners.i.p.channels.eq(~0)"),
+        (
+            "held",
+            "wiring.connect(m, commands.o, wiring.flipped(self.command))",
+            "m.d.comb += [commands.o.ready.eq(self.command.ready),"
+            " self.command.valid.eq(commands.o.valid & ~self.data_valid),"
+            " self.command.p.eq(commands.o.p)]",
+        ),
+    ),
+    *_of(
+        "WriteArbiter",
+        ("together", "(beats_left == 0) | ((beats_left == 1) & leaves)", "(beats_left < 2)"),
+        (
+            "owner",
+            "self.data.p.eq(Array(beat.p for beat in self.beats)[sender])",
+            "self.data.p.eq(Array(beat.p for beat in self.beats)[choice.grant])",
+        ),
+        ("order", "queue.i.p.eq(chosen)", "queue.i.p.eq(self.commands[0].p)"),
+        (
+            "issued",
+            "command.ready.eq(self.issued & (choice.grant == number))",
+            "command.ready.eq(self.issued)",
+        ),
+        (
+            "held_command",
+            "wiring.connect(m, queue.o, wiring.flipped(self.command))",
+            "m.d.comb += [queue.o.ready.eq(self.command.ready),"
+            " self.command.valid.eq(queue.o.valid & ~self.issued),"
+            " self.command.p.eq(queue.o.p)]",
+        ),
+        (
+            "held_data",
+            "self.data.valid.eq((beats_left != 0) &",
+            "self.data.valid.eq((beats_left != 0) & ~requests.all() &",
+        ),
+    ),
+    *_of(
+        "Dispatcher",
+        ("one", "job.ready & ~earlier", "job.ready"),
+        ("order", "records.JOB_DESCRIPTOR.width // 8)", "records.JOB_DESCRIPTOR.width // 16)"),
+        ("none_lost", "jobs_left.eq(jobs_left - 1)", "jobs_left.eq(jobs_left - ready.all() - 1)"),
+        (
+            "flow",
+            "job.valid.eq((jobs_left != 0) & job.ready &",
+            "job.valid.eq((jobs_left > 1) & job.ready &",
+        ),
+        ("busy", "gives - sum(self.done)", "gives - (sum(self.done) != 0)"),
+        ("start", "self.allowed & ~self.busy", "~self.busy"),
+    ),
+    *_of(
+        "ChunkReader",
+        ("held_command", "(room >= length))", "(room >= length) & ~self.data_valid)"),
+        (
+            "held_chunk",
+            "self.o.valid.eq(beats.o.valid & lengths.o.valid)",
+            "self.o.valid.eq(beats.o.valid & lengths.o.valid & ~self.data_valid)",
+        ),
+        ("burst", "to_boundary.eq(burst - beat_in_burst)", "to_boundary.eq(burst)"),
+        ("range", "addr.eq(addr + (length << beat_bits))", "addr.eq(addr + (1 << beat_bits))"),
+        ("room", "(room >= length)", "(room != 0)"),
+        ("content", "beats.o.p)[position]", "beats.o.p)[0]"),
+        ("amount", "leaves.eq(moves & (last | (", "leaves.eq(moves & (((taken == 0) & last) | ("),
+    ),
+    *_of(
+        "BurstWriter",
+        (
+            "held_command",
+            "(available >= to_boundary) |",
+            "((available >= to_boundary) & ~self.i.valid) |",
+        ),
+        (
+            "held_beat",
+            "wiring.connect(m, beats.o, wiring.flipped(self.o))",
+            "m.d.comb += [beats.o.ready.eq(self.o.ready),"
+            " self.o.valid.eq(beats.o.valid & ~self.i.valid), self.o.p.eq(beats.o.p)]",
+        ),
+        ("burst", "to_boundary.eq(burst -", "to_boundary.eq(burst + 0 *"),
+        ("queued", "available.eq(beats.level - committed)", "available.eq(beats.level)"),
+        (
+            "address",
+            "addr.eq(addr + (length << beat_bits))",
+            "addr.eq(addr + (burst << beat_bits))",
+        ),
+        (
+            "content",
+            "wiring.connect(m, beats.o, wiring.flipped(self.o))",
+            "m.d.comb += [beats.o.ready.eq(self.o.ready), self.o.valid.eq(beats.o.valid),"
+            " self.o.p.eq(self.i.p)]",
+        ),
+        ("empty", "self.empty.eq(beats.level == 0)", "self.empty.eq(available == 0)"),
+        ("flow", "(self.flush & (available != 0))", "(self.flush & (available > 1))"),
+    ),
+]
+"""One fault for each claim."""

@@ -1,0 +1,68 @@
+"""The register map: no overlaps, no gaps in what is described."""
+
+import itertools
+
+import pytest
+
+from gscn.errors import InputError
+from gscn.registers import (
+    ERROR_MEANINGS,
+    ID_VALUE,
+    OFFSET_WIDTH,
+    REGISTERS,
+    Access,
+    ErrorCode,
+    register,
+)
+
+
+def test_offsets_are_distinct_words_within_the_page():
+    offsets = [r.offset for r in REGISTERS]
+    assert offsets == sorted(set(offsets))
+    assert all(offset % 4 == 0 and 0 <= offset < 1 << OFFSET_WIDTH for offset in offsets)
+    assert len({r.name for r in REGISTERS}) == len(REGISTERS)
+
+
+@pytest.mark.parametrize("one", REGISTERS, ids=lambda r: r.name)
+def test_fields_do_not_overlap(one):
+    assert one.fields
+    assert all(f.low >= 0 and f.width > 0 and f.low + f.width <= 32 for f in one.fields)
+    for first, second in itertools.combinations(one.fields, 2):
+        assert first.mask & second.mask == 0
+    assert len({f.name for f in one.fields}) == len(one.fields)
+    if one.reset is not None:
+        assert one.reset & ~one.mask == 0
+
+
+def test_known_bits():
+    """Worked out by hand: drivers in the field depend on these."""
+    assert sum(ord(letter) << 8 * n for n, letter in enumerate("GSCN")) == ID_VALUE
+    assert register("STATUS").offset == 0x14
+    assert register("STATUS").mask == 0b1111_0000_0011
+    assert register("STATUS").field("bus_error").mask == 0x800
+    assert register("BUS_ERROR").field("response").mask == 0x30
+    assert register("COUNTER_HI").offset == 0x44
+
+
+def test_access_says_what_the_host_may_do():
+    can = {access: set() for access in Access}
+    for one in REGISTERS:
+        can[one.access].add((one.readable, one.writable))
+    assert can == {
+        Access.READ: {(True, False)},
+        Access.WRITE: {(False, True)},
+        Access.READ_WRITE: {(True, True)},
+        Access.CLEAR: {(True, True)},
+    }
+
+
+def test_every_error_code_fits_its_field_and_has_a_meaning():
+    assert set(ERROR_MEANINGS) == set(ErrorCode)
+    assert max(ErrorCode) < 1 << register("ERROR").field("code").width
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(InputError, match=r"register must be one of ID, .*, not 'X'"):
+        register("X")
+    with pytest.raises(InputError, match="field of ERROR must be one of code, not 'x'"):
+        register("ERROR").field("x")

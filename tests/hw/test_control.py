@@ -1,0 +1,279 @@
+# amaranth: UnusedElaboratable=no
+"""What the registers do, against a core and a manager played by the test."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.registers import ID_VALUE, VERSION_VALUE, ErrorCode, register
+from hw.accelerator import Accelerator
+from hw.axi_ports import Response
+from hw.axil import RegisterFile
+from hw.control import STICKY_FLAGS, Control
+from tests.hw.axil_host import Host
+from tests.hw.streams import plain, simulate
+
+WIDE = dataclasses.replace(PRESETS["tiny"], addr_width=40)
+DONE, ERROR = 1, 2
+START, CLEAR = 1, 2
+
+
+def bit(register_name, field_name):
+    return register(register_name).field(field_name).mask
+
+
+def run(body, *background, config=WIDE):
+    dut = Control(config=config)
+
+    async def testbench(ctx):
+        await body(ctx, dut, Host(dut.axil))
+
+    simulate(dut, testbench, background=[b(dut) for b in background], cycles=1500)
+
+
+async def begin(ctx, dut, host, queue_addr, job_count):
+    """Start a phase as a driver does."""
+    await host.write(ctx, "QUEUE_ADDR_LO", queue_addr & 0xFFFF_FFFF)
+    await host.write(ctx, "QUEUE_ADDR_HI", queue_addr >> 32)
+    await host.write(ctx, "JOB_COUNT", job_count)
+    await host.write(ctx, "CONTROL", START)
+
+
+async def take(ctx, dut):
+    """Take a start as the core does, and be busy from the next cycle."""
+    ctx.set(dut.start.ready, 1)
+    valid = False
+    while not valid:
+        _, _, valid, payload = await ctx.tick().sample(dut.start.valid, dut.start.p)
+    ctx.set(dut.start.ready, 0)
+    ctx.set(dut.busy, 1)
+    return plain(payload)
+
+
+def test_identity():
+    async def body(ctx, dut, host):
+        assert await host.read(ctx, "ID") == ID_VALUE == int.from_bytes(b"GSCN", "little")
+        assert await host.read(ctx, "VERSION") == VERSION_VALUE
+        low = await host.read(ctx, "CONFIG_DIGEST_LO")
+        high = await host.read(ctx, "CONFIG_DIGEST_HI")
+        assert f"{high:08x}{low:08x}" == WIDE.digest()
+
+    run(body)
+
+
+def test_a_phase_from_start_to_interrupt():
+    async def body(ctx, dut, host):
+        await host.write(ctx, "INTERRUPT_ENABLE", DONE)
+        await begin(ctx, dut, host, 0x12_3456_7840, 9)
+        # the start waits for the core; what is written meanwhile is for the next one
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
+        await host.write(ctx, "JOB_COUNT", 1)
+        await host.write(ctx, "QUEUE_ADDR_LO", 64)
+        assert await take(ctx, dut) == {"queue_addr": 0x12_3456_7840, "job_count": 9}
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
+        assert not ctx.get(dut.start.valid)
+        assert not ctx.get(dut.interrupt)
+        ctx.set(dut.busy, 0)
+        await ctx.tick()
+        assert ctx.get(dut.interrupt)
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "done")
+        assert await host.read(ctx, "INTERRUPT_STATUS") == DONE
+        await host.write(ctx, "INTERRUPT_STATUS", ERROR)
+        assert ctx.get(dut.interrupt)
+        await host.write(ctx, "INTERRUPT_STATUS", DONE)
+        await ctx.tick()
+        assert not ctx.get(dut.interrupt)
+        # done stays until the next start
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "done")
+        await host.write(ctx, "CONTROL", START)
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
+
+    run(body)
+
+
+def test_an_empty_phase_ends_too():
+    """The core is never busy with no jobs."""
+
+    async def body(ctx, dut, host):
+        await begin(ctx, dut, host, 0, 0)
+        ctx.set(dut.start.ready, 1)
+        await ctx.tick().repeat(3)
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "done")
+        assert await host.read(ctx, "INTERRUPT_STATUS") == DONE
+        assert not ctx.get(dut.interrupt)
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    ("queue_addr", "code"),
+    [
+        (0x40, ErrorCode.NONE),
+        (0x60, ErrorCode.START_ADDRESS),
+        (0x41, ErrorCode.START_ADDRESS),
+        ((1 << 40) - 64, ErrorCode.NONE),
+        (1 << 40, ErrorCode.START_ADDRESS),
+        (1 << 63, ErrorCode.START_ADDRESS),
+    ],
+)
+def test_a_wrong_queue_address_is_refused(queue_addr, code):
+    async def body(ctx, dut, host):
+        await host.write(ctx, "INTERRUPT_ENABLE", ERROR)
+        await begin(ctx, dut, host, queue_addr, 1)
+        assert ctx.get(dut.start.valid) == (code == ErrorCode.NONE)
+        assert await host.read(ctx, "ERROR") == code
+        assert ctx.get(dut.interrupt) == (code != ErrorCode.NONE)
+
+    run(body)
+
+
+def test_a_start_while_busy_is_refused():
+    async def body(ctx, dut, host):
+        await begin(ctx, dut, host, 64, 2)
+        await take(ctx, dut)
+        await begin(ctx, dut, host, 128, 3)
+        assert not ctx.get(dut.start.valid)
+        assert await host.read(ctx, "ERROR") == ErrorCode.START_BUSY
+        # the first error is kept
+        ctx.set(dut.error, 1)
+        await ctx.tick()
+        assert await host.read(ctx, "ERROR") == ErrorCode.START_BUSY
+
+    run(body)
+
+
+@pytest.mark.parametrize("write", [0, 1])
+def test_a_bus_error_is_reported(write):
+    async def body(ctx, dut, host):
+        await host.write(ctx, "INTERRUPT_ENABLE", ERROR)
+        ctx.set(dut.error_write, write)
+        ctx.set(dut.error_resp, Response.DECERR)
+        ctx.set(dut.error_addr, 0x9A_BCDE_F010)
+        ctx.set(dut.error, 1)
+        await ctx.tick()
+        assert ctx.get(dut.interrupt)
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "bus_error")
+        code = ErrorCode.BUS_WRITE if write else ErrorCode.BUS_READ
+        assert await host.read(ctx, "ERROR") == code
+        assert await host.read(ctx, "BUS_ERROR") == 3 << 4 | write
+        assert await host.read(ctx, "BUS_ERROR_ADDR_LO") == 0xBCDE_F010
+        assert await host.read(ctx, "BUS_ERROR_ADDR_HI") == 0x9A
+        # an event, not a state: once cleared it does not come back
+        await host.write(ctx, "INTERRUPT_STATUS", ERROR)
+        await ctx.tick()
+        assert not ctx.get(dut.interrupt)
+
+    run(body)
+
+
+@pytest.mark.parametrize("flag", STICKY_FLAGS)
+def test_flags_of_the_core_are_shown(flag):
+    async def body(ctx, dut, host):
+        ctx.set(getattr(dut, flag), 1)
+        await ctx.tick()
+        assert await host.read(ctx, "STATUS") == bit("STATUS", flag)
+        # saturation is a result, not an error
+        assert await host.read(ctx, "INTERRUPT_STATUS") == (0 if flag == "saturated" else ERROR)
+
+    run(body)
+
+
+@pytest.mark.parametrize("end", range(5))
+def test_an_event_in_the_cycle_of_its_clearing_is_kept(end):
+    async def body(ctx, dut, host):
+        await begin(ctx, dut, host, 64, 1)
+        await take(ctx, dut)
+        await ctx.tick()
+        ctx.set(dut.axil.awaddr, register("INTERRUPT_STATUS").offset)
+        ctx.set(dut.axil.wdata, DONE)
+        ctx.set(dut.axil.wstrb, 15)
+        ctx.set(dut.axil.bready, 1)
+        for cycle in range(8):
+            for valid in (dut.axil.awvalid, dut.axil.wvalid):
+                ctx.set(valid, cycle == 0)
+            ctx.set(dut.busy, cycle < end)
+            await ctx.tick()
+        ctx.set(dut.axil.bready, 0)
+        kept = end >= RegisterFile.WRITE_LATENCY
+        assert await host.read(ctx, "INTERRUPT_STATUS") == (DONE if kept else 0)
+
+    run(body)
+
+
+def test_a_clear_holds_until_no_burst_is_under_way():
+    async def body(ctx, dut, host):
+        await host.write(ctx, "INTERRUPT_ENABLE", DONE | ERROR)
+        await begin(ctx, dut, host, 64, 1)
+        await take(ctx, dut)
+        ctx.set(dut.error, 1)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.interrupt)
+        await host.write(ctx, "CONTROL", CLEAR | START)
+        await ctx.tick()
+        assert ctx.get(dut.clearing)
+        # the core is in reset, the manager forgets
+        ctx.set(dut.busy, 0)
+        ctx.set(dut.error, 0)
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
+        await host.write(ctx, "CONTROL", START)
+        assert not ctx.get(dut.start.valid)
+        assert not ctx.get(dut.interrupt)
+        ctx.set(dut.idle, 1)
+        await ctx.tick()
+        assert not ctx.get(dut.clearing)
+        # nothing of before is left, and what was cut off has no end
+        assert await host.read(ctx, "STATUS") == 0
+        assert await host.read(ctx, "ERROR") == ErrorCode.NONE
+        assert await host.read(ctx, "INTERRUPT_STATUS") == 0
+        assert await host.read(ctx, "INTERRUPT_ENABLE") == DONE | ERROR
+        await host.write(ctx, "CONTROL", START)
+        assert await take(ctx, dut) == {"queue_addr": 64, "job_count": 1}
+
+    run(body)
+
+
+def test_a_clear_withdraws_a_start():
+    async def body(ctx, dut, host):
+        ctx.set(dut.idle, 1)
+        await begin(ctx, dut, host, 64, 1)
+        await host.write(ctx, "CONTROL", CLEAR)
+        await ctx.tick()
+        assert not ctx.get(dut.start.valid)
+        await ctx.tick()
+        assert await host.read(ctx, "STATUS") == 0
+        assert await host.read(ctx, "INTERRUPT_STATUS") == 0
+
+    run(body)
+
+
+def counters(dut):
+    """Return a testbench that plays the core's counters, which advance in every cycle."""
+
+    async def testbench(ctx):
+        addresses = [0] * Accelerator.COUNTER_LATENCY
+        cycle = 0
+        async for *_, address in ctx.tick().sample(dut.counter_addr):
+            addresses = [*addresses[1:], address]
+            cycle += 1
+            # the upper half tells which lower half it belongs to
+            check = 3 * cycle % 256
+            ctx.set(dut.counter_data, addresses[0] << 40 | check << 32 | cycle)
+
+    return testbench
+
+
+def test_counters_are_read_whole_while_they_advance():
+    async def body(ctx, dut, host):
+        for number in range(1, 40):
+            await host.write(ctx, "COUNTER_SELECT", number)
+            low = await host.read(ctx, "COUNTER_LO")
+            await ctx.tick().repeat(1 + number % 5)
+            high = await host.read(ctx, "COUNTER_HI")
+            assert high >> 8 == number, "the counter selected was not there yet"
+            assert high % 256 == 3 * low % 256, "halves of two moments"
+            assert low > 0
+
+    run(body, counters)

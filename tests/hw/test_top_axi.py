@@ -1,0 +1,145 @@
+# amaranth: UnusedElaboratable=no
+"""The accelerator behind its buses: a phase by registers, and a clear in the middle of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.registers import register
+from hw.axi_ports import axi4_signature, axil_signature
+from hw.top_axi import AcceleratorAxi
+from tests.hw.axil_host import Host
+from tests.hw.memory import Job, Memory
+from tests.hw.segments import random_partials, random_segment
+from tests.hw.streams import in_runs, never, simulate
+from tests.hw.test_axi import Subordinate
+
+TINY = dataclasses.replace(PRESETS["tiny"], acc_depth=32, a_depth=16, directory_depth=16)
+BUSY, DONE, BUS_ERROR = (
+    register("STATUS").field(name).mask for name in ("busy", "done", "bus_error")
+)
+
+
+class Port:
+    """The members of a component with a prefix, under their names without it."""
+
+    def __init__(self, component, prefix):
+        self._component, self._prefix = component, prefix
+
+    def __getattr__(self, name):
+        return getattr(self._component, f"{self._prefix}_{name}")
+
+
+def jobs():
+    rng = random.Random(3)
+    return [
+        Job(
+            segments=[random_segment(rng, TINY, words=12), random_partials(rng, TINY, 9)],
+            pitch=TINY.acc_depth,
+            walk_count=TINY.acc_depth,
+        )
+        for _ in range(3)
+    ]
+
+
+class Bench:
+    """Run one phase, if asked after another that is cut off."""
+
+    def __init__(self, *, pauses, clear_after=None, clear_in_write=False):
+        self.dut = AcceleratorAxi(config=TINY)
+        self.host = Host(Port(self.dut, "s_axil"))
+        self.memory = Subordinate(TINY, pauses=pauses, latency=6)
+        self.jobs = jobs()
+        self.layout = Memory(TINY)
+        self.queue_addr, self.outs = self.layout.add_jobs(self.jobs)
+        assert len(self.layout.data) <= len(self.memory.memory)
+        self.clear_after = clear_after
+        self.clear_in_write = clear_in_write
+        self.restore()
+
+    def restore(self):
+        self.memory.memory[:] = bytes([0xA5]) * len(self.memory.memory)
+        self.memory.memory[: len(self.layout.data)] = self.layout.data
+
+    async def start(self, ctx):
+        await self.host.write(ctx, "QUEUE_ADDR_LO", self.queue_addr)
+        await self.host.write(ctx, "JOB_COUNT", len(self.jobs))
+        await self.host.write(ctx, "INTERRUPT_ENABLE", 1)
+        await self.host.write(ctx, "CONTROL", 1)
+
+    async def control(self, ctx):
+        dut, host = self.dut, self.host
+        if self.clear_after is not None:
+            await self.start(ctx)
+            # beats held back are still in the core when it is reset
+            self.memory.holds_beats = self.clear_in_write
+            bursts = self.memory.write_bursts if self.clear_in_write else self.memory.read_bursts
+            while not bursts:
+                await ctx.tick()
+            await ctx.tick().repeat(self.clear_after)
+            assert await host.read(ctx, "STATUS") & BUSY
+            await host.write(ctx, "CONTROL", 2)
+            if self.clear_in_write:
+                await ctx.tick().repeat(20)
+                assert await host.read(ctx, "STATUS") & BUSY
+                self.memory.holds_beats = False
+            while await host.read(ctx, "STATUS") & BUSY:
+                pass
+            assert await host.read(ctx, "STATUS") == 0
+            assert not ctx.get(dut.interrupt)
+            bursts = len(self.memory.read_bursts), len(self.memory.write_bursts)
+            await ctx.tick().repeat(40)
+            assert bursts == (len(self.memory.read_bursts), len(self.memory.write_bursts))
+            self.restore()
+        await self.start(ctx)
+        while not ctx.get(dut.interrupt):
+            await ctx.tick()
+        # random offsets may lie outside the accumulators, which is flagged too
+        assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == DONE
+        assert await host.read(ctx, "ERROR") == 0
+        await host.write(ctx, "COUNTER_SELECT", TINY.clusters * len(CLUSTER_COUNTER_NAMES))
+        total = await host.read(ctx, "COUNTER_LO")
+        await host.write(ctx, "COUNTER_SELECT", 0)
+        busy = await host.read(ctx, "COUNTER_LO")
+        assert 0 < busy < total < 2000
+
+    def run(self):
+        simulate(
+            self.dut,
+            self.control,
+            background=self.memory.serve(Port(self.dut, "m_axi")),
+            cycles=6000,
+        )
+        expected = bytearray(bytes([0xA5]) * len(self.memory.memory))
+        expected[: len(self.layout.data)] = self.layout.data
+        for job, out in zip(self.jobs, self.outs, strict=True):
+            result, _ = job.results(TINY)
+            expected[out : out + len(result)] = result
+        assert self.memory.memory == expected
+
+
+@pytest.mark.parametrize("pauses", [never, lambda: in_runs(8)], ids=["no pause", "pauses"])
+def test_a_phase_by_registers(pauses):
+    Bench(pauses=pauses).run()
+
+
+@pytest.mark.parametrize("clear_after", [1, 60, 200])
+def test_a_clear_cuts_a_phase_off_without_a_trace(clear_after):
+    Bench(pauses=lambda: in_runs(9), clear_after=clear_after).run()
+
+
+def test_a_clear_completes_bursts_whose_beats_are_lost():
+    Bench(pauses=never, clear_after=20, clear_in_write=True).run()
+
+
+def test_every_port_is_a_bus_or_the_interrupt():
+    members = set(AcceleratorAxi(config=TINY).signature.members)
+    memory = axi4_signature(addr_width=32, data_width=128, id_width=1)
+    buses = {f"m_axi_{name}" for name in memory.members}
+    buses |= {f"s_axil_{name}" for name in axil_signature().members}
+    assert members == buses | {"interrupt"}

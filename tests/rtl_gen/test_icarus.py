@@ -1,0 +1,149 @@
+"""A second simulator, Icarus Verilog, runs the same Verilog and starts from unknown bits."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTERS
+from rtl_gen import generate
+from tests.programs import random_program
+from tests.rtl_gen.clearing import generate_uncleared
+from tests.rtl_gen.tools import call
+
+pytestmark = [
+    pytest.mark.cosim,
+    pytest.mark.skipif(
+        shutil.which("iverilog") is None,
+        reason="iverilog (Icarus Verilog, optional) is not installed",
+    ),
+]
+
+CONFIG = PRESETS["tiny"]
+FILL = 0xA5
+
+
+def without_initial_values(text):
+    """Leave every register of the Verilog unknown until it is reset or assigned."""
+    changed, count = re.subn(
+        r"^(  reg (?:\[\d+:0\] )?(?:\\\S+ |\w[\w$]*)) = \d+'[hd][0-9a-f]+;$",
+        r"\1;",
+        text,
+        flags=re.MULTILINE,
+    )
+    assert count > 100
+    assert re.search(r"^  reg .* = \d+'", changed, re.MULTILINE) is None
+    return changed
+
+
+def compile_smoke(directory, repository, verilog, program):
+    """Compile testbench and accelerator; return the compiled file."""
+    beats = -(-program.memory_bytes // CONFIG.mem_bytes)
+    parameters = {
+        "ADDR_WIDTH": CONFIG.addr_width,
+        "MEM_WIDTH": CONFIG.mem_width,
+        "BEATS": beats,
+        "PHASES": len(program.phases),
+        "TOTAL_COUNTER": CONFIG.clusters * len(CLUSTER_COUNTERS),
+    }
+    status, text = call(
+        [
+            "iverilog",
+            *("-g2012", "-Wall", "-Wno-timescale", "-s", "gscn_smoke"),
+            *("-o", directory / "smoke"),
+            *(f"-Pgscn_smoke.{name}={value}" for name, value in parameters.items()),
+            repository / "tests" / "rtl_gen" / "smoke.v",
+            verilog,
+        ]
+    )
+    assert status == 0, text
+    write_memory(directory / "image.hex", program.image, beats)
+    write_memory(directory / "expected.hex", memory_after(program), beats)
+    (directory / "phases.hex").write_text(
+        "".join(f"{phase.job_count:08x}{phase.queue_addr:016x}\n" for phase in program.phases)
+    )
+    return directory / "smoke"
+
+
+def memory_after(program):
+    """Return memory as it must be after the launch."""
+    memory = np.full(program.memory_bytes, FILL, dtype=np.uint8)
+    memory[: program.image.size] = program.image
+    for (first, end), width, values in zip(
+        program.output_ranges, program.widths, program.expected, strict=True
+    ):
+        memory[first:end] = np.array(values, dtype=f"<i{width // 8}").view(np.uint8)
+    return memory
+
+
+def write_memory(path, data, beats):
+    """Write bytes as beats, most significant byte first, filled up."""
+    memory = np.full(beats * CONFIG.mem_bytes, FILL, dtype=np.uint8)
+    memory[: data.size] = data
+    rows = memory.reshape(beats, -1)[:, ::-1]
+    path.write_text("".join(f"{row.tobytes().hex()}\n" for row in rows))
+
+
+def run_smoke(directory, compiled):
+    """Run in a directory with the memories; return the exit status and the text."""
+    files = [f"+{name}={directory / name}.hex" for name in ("image", "expected", "phases")]
+    return call(["vvp", "-n", compiled, *files], timeout=120)
+
+
+@pytest.fixture(scope="module")
+def program():
+    return random_program(CONFIG, 5, phases=2, jobs=3)
+
+
+@pytest.fixture(scope="module")
+def verilog(tmp_path_factory):
+    return generate(CONFIG, tmp_path_factory.mktemp("rtl")).verilog
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory, repository, verilog, program):
+    directory = tmp_path_factory.mktemp("smoke")
+    return directory, compile_smoke(directory, repository, verilog, program)
+
+
+def check_passes(program, status, text):
+    assert status == 0, text
+    (flags,) = re.findall(r"^PASS: \d+ beats, busy for \d+ cycles, flags (\d+)$", text, re.M)
+    assert program.products > 0
+    assert int(flags, 2) == program.saturated | program.overflowed << 1
+
+
+def test_a_launch_is_right_with_unknown_memories(smoke, program):
+    directory, compiled = smoke
+    check_passes(program, *run_smoke(directory, compiled))
+
+
+def test_a_wrong_bit_of_the_result_is_found(smoke, program, tmp_path):
+    directory, compiled = smoke
+    for name in ("image", "phases"):
+        shutil.copy(directory / f"{name}.hex", tmp_path)
+    changed = memory_after(program)
+    changed[program.output_ranges[-1][1] - 1] ^= 1
+    beats = len((directory / "image.hex").read_text().splitlines())
+    write_memory(tmp_path / "expected.hex", changed, beats)
+    status, text = run_smoke(tmp_path, compiled)
+    assert status != 0
+    assert f"1 beats of {beats} differ" in text
+
+
+def test_the_reset_alone_brings_every_register_to_its_state(tmp_path, repository, verilog, program):
+    (tmp_path / "gscn_top.v").write_text(without_initial_values(verilog.read_text()))
+    compiled = compile_smoke(tmp_path, repository, tmp_path / "gscn_top.v", program)
+    check_passes(program, *run_smoke(tmp_path, compiled))
+
+
+def test_without_clearing_after_reset_unknown_bits_reach_the_results(tmp_path, repository, program):
+    uncleared = generate_uncleared(CONFIG, tmp_path).verilog
+    compiled = compile_smoke(tmp_path, repository, uncleared, program)
+    status, text = run_smoke(tmp_path, compiled)
+    assert status != 0
+    assert "is unknown" in text or "differ" in text

@@ -1,0 +1,31 @@
+"""The tables of `docs/integration.md` are those of the generator."""
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
+from hw.accelerator import Accelerator
+from rtl_gen import generate
+from rtl_gen.packaging import port_table
+
+
+@pytest.fixture
+def text(repository):
+    return (repository / "docs" / "integration.md").read_text()
+
+
+def between(text, name):
+    return text.split(f"<!-- {name}:begin -->\n")[1].split(f"\n<!-- {name}:end -->")[0]
+
+
+def test_ports_are_those_of_the_generated_module(text, tmp_path):
+    assert between(text, "ports") == port_table(generate(PRESETS["small"], tmp_path))
+
+
+def test_counters_are_those_of_the_list(text):
+    rows = [f"| {i} | `{c.name}` | {c.meaning} |" for i, c in enumerate(CLUSTER_COUNTERS)]
+    assert between(text, "counters").splitlines()[2:] == rows
+    count = len(CLUSTER_COUNTERS)
+    assert f"`counter_data` {Accelerator.COUNTER_LATENCY} cycles later" in text
+    assert f"cluster x {count} + position" in text
+    assert f"\n{COUNTER_WIDTH} bits" in text

@@ -1,0 +1,87 @@
+"""The generated Verilog has no warning but those that `rtl_gen/lint.vlt` waives with a reason."""
+
+import re
+from fnmatch import fnmatchcase
+
+import pytest
+
+from gscn.config import PRESETS
+from rtl_gen import generate
+from tests.rtl_gen.tools import WAIVERS, lint
+
+pytestmark = pytest.mark.cosim
+
+CONFIGS = {
+    "tiny": PRESETS["tiny"],
+    "small": PRESETS["small"],
+    # One of everything: signals of no bits, arbiters of one requester.
+    "single": PRESETS["tiny"].with_overrides(["clusters=1", "pes_per_cluster=1", "burst_beats=1"]),
+}
+
+
+@pytest.fixture(scope="module")
+def verilog(tmp_path_factory):
+    return {
+        name: generate(config, tmp_path_factory.mktemp(name)).verilog
+        for name, config in CONFIGS.items()
+    }
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_verilator_has_nothing_to_report(verilog, name):
+    assert lint(verilog[name]) == (0, "")
+
+
+def waivers():
+    """Return (rule, pattern of the message) of every waiver."""
+    found = []
+    for line in WAIVERS.read_text().splitlines():
+        if line.startswith("lint_off"):
+            match = re.fullmatch(
+                r'lint_off -rule (\w+) -file "\*gscn_top.v"(?: -match "(.*)")?', line
+            )
+            assert match, line
+            found.append((match[1], match[2] or "*"))
+    return found
+
+
+def test_every_waiver_is_needed(verilog):
+    messages = set()
+    for path in verilog.values():
+        status, text = lint(path, waivers=None)
+        assert status != 0
+        messages |= set(re.findall(r"^%Warning-(\w+): \S+gscn_top\.v:\d+:\d+: (.*)$", text, re.M))
+    rules = waivers()
+    assert rules
+    for rule, pattern in rules:
+        # Verilator's patterns have * and ? only; square brackets stand for themselves.
+        glob = pattern.replace("[", "[[]")
+        hits = [text for name, text in messages if name == rule and fnmatchcase(text, glob)]
+        assert hits, f"nothing needs the waiver of {rule} {pattern!r}"
+
+
+def test_each_waiver_follows_a_reason():
+    above = ""
+    for line in WAIVERS.read_text().splitlines():
+        if line.startswith("lint_off"):
+            assert above.startswith(("//", "lint_off")), line
+        above = line
+
+
+FAULTS = {
+    "LATCH": "always @* if (busy) latched = start__valid;\n  reg latched;\n  wire seen = latched;",
+    "UNDRIVEN": "wire [3:0] nothing;\n  wire [3:0] seen = nothing;",
+    "WIDTHTRUNC": "wire [3:0] seen = counter_addr;",
+    "WIDTHEXPAND": "wire [20:0] seen = counter_addr;",
+    "UNUSEDSIGNAL": "wire forgotten = busy;",
+}
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_a_fault_is_reported_in_spite_of_the_waivers(verilog, tmp_path, rule):
+    text = verilog["tiny"].read_text()
+    end = text.index("\nendmodule")
+    (tmp_path / "gscn_top.v").write_text(f"{text[:end]}\n  {FAULTS[rule]}{text[end:]}")
+    status, messages = lint(tmp_path / "gscn_top.v")
+    assert status != 0
+    assert f"%Warning-{rule}:" in messages

