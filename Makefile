@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench prove \
-	prove-docs demo clean
+	prove-docs synth demo clean
 
 help:
-	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench prove prove-docs demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench prove prove-docs synth demo clean"
 
 venv: $(STAMP)
 
@@ -49,6 +49,11 @@ test-icarus: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks
+
+# Needs Debian's qflow-tech-osu018 besides.
+synth: venv
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[synth]"
+	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out build/area.md
 
 prove: venv
 	$(BIN)/python -m formal.run

@@ -1,0 +1,200 @@
+"""Area and clock of configurations, component by component."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from gscn.config import AcceleratorConfig
+from hw.accelerator import Accelerator
+from hw.cluster import Cluster
+from hw.pe import PE
+from rtl_gen.generator import TOP_MODULE
+from rtl_gen.place import Placement, place
+from rtl_gen.synthesis import Counts, Netlist, cell_delay, synthesize
+from rtl_gen.verilog import to_verilog
+
+COMPONENTS = {
+    "PE": "gscn_pe",
+    "PE: Lookup": "gscn_pe.lookup",
+    "PE: Walker": "gscn_pe.walker",
+    "PE: Accumulator": "gscn_pe.accumulator",
+    "PE: Rounder": "gscn_pe.rounder",
+    "PE: StreamFIFO of words": "gscn_pe.words",
+    "PE: StreamFIFO of fibers": "gscn_pe.fibers",
+    "ChunkReader": "gscn_chunk_reader",
+    "Loader": "gscn_cluster.loader",
+    "Broadcaster": "gscn_cluster.broadcaster",
+    "Drainer": "gscn_cluster.drainer",
+    "BurstWriter": "gscn_cluster.writer",
+    "Cluster": "gscn_cluster",
+    "Dispatcher": f"{TOP_MODULE}.dispatcher",
+    "ReadArbiter": f"{TOP_MODULE}.reads",
+    "WriteArbiter": f"{TOP_MODULE}.writes",
+    "Accelerator": TOP_MODULE,
+}
+"""Rows of a report: name to module of the accelerator's Verilog."""
+
+CLUSTER_WITHOUT_PES = "Cluster without PEs"
+CLOCKED = {"PE": PE, "Cluster": Cluster}
+"""Components whose clock is measured, each flattened and on its own."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clock:
+    """Speed of one component, flattened."""
+
+    component: str
+    cell_delay_ns: float | None
+    """Longest delay between registers in standard cells; None without a liberty."""
+    placement: Placement | None
+    """On the ECP5; None if not asked for or too large."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AreaReport:
+    """Area and clock of one configuration."""
+
+    name: str
+    config: AcceleratorConfig
+    components: dict[str, Counts]
+    """Row name to counts of one instance, what it contains included."""
+    clocks: tuple[Clock, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the report as plain JSON values."""
+        return {
+            "name": self.name,
+            "config": self.config.to_dict(),
+            "config_digest": self.config.digest(),
+            "components": {
+                name: dataclasses.asdict(counts) for name, counts in self.components.items()
+            },
+            "clocks": [dataclasses.asdict(clock) for clock in self.clocks],
+        }
+
+
+def subtract(whole: Counts, part: Counts, times: int) -> Counts:
+    """Return what is left of a module without some of the modules in it.
+
+    Parameters
+    ----------
+    whole
+        Counts of the module.
+    part
+        Counts of one module in it.
+    times
+        How many of them.
+    """
+    left = {}
+    for field in dataclasses.fields(Counts):
+        of_whole, of_part = getattr(whole, field.name), getattr(part, field.name)
+        if of_whole is None or of_part is None:
+            left[field.name] = None
+        else:
+            left[field.name] = of_whole - times * of_part
+    return Counts(**left)
+
+
+def component_counts(config: AcceleratorConfig, netlist: Netlist) -> dict[str, Counts]:
+    """Return the rows of a report.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    netlist
+        The accelerator, synthesised.
+    """
+    rows = {}
+    for name, module in COMPONENTS.items():
+        rows[name] = netlist.modules[module]
+        if name == "Cluster":
+            rows[CLUSTER_WITHOUT_PES] = subtract(rows[name], rows["PE"], config.pes_per_cluster)
+    return rows
+
+
+def measure_clock(
+    component: wiring.Component, name: str, *, liberty: Path | None, place_and_route: bool
+) -> Clock:
+    """Return the speed of a component on its own.
+
+    Parameters
+    ----------
+    component
+        The component, not elaborated yet.
+    name
+        Its name in the report.
+    liberty
+        Standard cells; None to leave them out.
+    place_and_route
+        Place it on the ECP5.
+
+    Raises
+    ------
+    InputError
+        A tool or the liberty is missing.
+    """
+    text = to_verilog(lambda: component, TOP_MODULE).text
+    return Clock(
+        component=name,
+        cell_delay_ns=None if liberty is None else cell_delay(text, TOP_MODULE, liberty),
+        placement=place(text, TOP_MODULE) if place_and_route else None,
+    )
+
+
+def measure_area(
+    name: str,
+    config: AcceleratorConfig,
+    *,
+    liberty: Path | None = None,
+    ecp5: bool = False,
+    clocks: Collection[str] = (),
+) -> AreaReport:
+    """Synthesise the accelerator of a configuration and report its components.
+
+    Parameters
+    ----------
+    name
+        Name of the configuration in the report.
+    config
+        Configuration of the accelerator.
+    liberty
+        Standard cells; None to leave them out.
+    ecp5
+        Map to ECP5 resources, and place what `clocks` names.
+    clocks
+        Keys of `CLOCKED`: components whose clock is measured.
+
+    Raises
+    ------
+    InputError
+        A tool or the liberty is missing.
+    """
+    logger.info("%s: synthesis", name)
+    text = to_verilog(lambda: Accelerator(config=config), TOP_MODULE).text
+    netlist = synthesize(text, TOP_MODULE, liberty=liberty, ecp5=ecp5)
+    measured = []
+    for component in clocks:
+        logger.info("%s: clock of the %s", name, component)
+        measured.append(
+            measure_clock(
+                CLOCKED[component](config=config),
+                component,
+                liberty=liberty,
+                place_and_route=ecp5,
+            )
+        )
+    return AreaReport(
+        name=name,
+        config=config,
+        components=component_counts(config, netlist),
+        clocks=tuple(measured),
+    )

@@ -1,0 +1,214 @@
+"""Area reports as Markdown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from rtl_gen.area import AreaReport, Clock
+from rtl_gen.generator import tool_versions as verilog_versions
+from rtl_gen.place import DEVICE_NAME, MAX_LUTS, TARGET_MHZ, nextpnr_version
+from rtl_gen.place import PACKAGE as NEXTPNR
+from rtl_gen.synthesis import LOAD_PF, TARGET_PS, Counts
+from rtl_gen.yosys import PACKAGE as YOSYS
+from rtl_gen.yosys import yosys_version
+
+_INTRODUCTION = f"""\
+# Area and clock
+
+Written by `gscn synth` (`make synth` writes it anew); every figure is measured, none is edited;
+a dash stands for what was not measured.
+
+* Figures are of one instance of a component with all that it contains. The hierarchy is kept, so
+  they add up.
+* **Memories** are never mapped to flip-flops. Their bits are a column of their own, and gates,
+  flip-flops and cell area are without them, without their address decoders, and without the
+  register that a synchronous read has inside its memory.
+* **Gates** are generic: AND, OR, XOR and the like of two inputs, inverters, and multiplexers of two
+  inputs.
+* **Cell area** is after mapping for speed (`abc`, a target of {TARGET_PS} ps that nothing reaches,
+  outputs loaded with {LOAD_PF} pF). The library has no flip-flop with enable or synchronous
+  reset, so each of those costs gates. No wires: neither load nor area. Nothing is placed.
+* **Cell delay** is the longest path between registers, memories and ports of the component,
+  flattened, as `abc` reports it: without wires, without the flip-flops' clock-to-output and set-up
+  times, without the memories' access times. A clock period is longer.
+* **ECP5** LUTs have four inputs; a carry cell counts as two; LUTs used as memory are apart:
+  TRELLIS_DPR16X4 holds 16 words of 4 bits, DP16KD 18 Kbit. Frequencies are after place and route of
+  the component alone, flattened, ports not connected to pins, on an {DEVICE_NAME} of speed
+  grade 6, asked for {TARGET_MHZ} MHz, one seed. Components of more than {MAX_LUTS} LUTs are not
+  placed.
+"""
+
+_HEADER = (
+    "component",
+    "gates",
+    "flip-flops",
+    "multipliers",
+    "memory bits",
+    "cell area (um2)",
+    "of it flip-flops",
+    "ECP5 LUTs",
+    "FFs",
+    "MULT18",
+    "DP16KD",
+    "DPR16X4",
+)
+
+
+def tool_versions(liberty: Path | None, *, place: bool) -> dict[str, str]:
+    """Return the versions of what a report is made with; fail early if a tool is missing.
+
+    Parameters
+    ----------
+    liberty
+        Standard cells, or None.
+    place
+        Whether place and route will be run.
+
+    Raises
+    ------
+    InputError
+        A tool is missing.
+    """
+    versions = verilog_versions() | {YOSYS: yosys_version()}
+    if place:
+        versions[NEXTPNR] = nextpnr_version()
+    if liberty is not None:
+        digest = hashlib.sha256(liberty.read_bytes()).hexdigest()
+        versions["liberty"] = f"{liberty.name}, SHA-256 {digest[:16]}"
+    return versions
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
+    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _row(name: str, counts: Counts) -> tuple[object, ...]:
+    return (
+        name,
+        counts.gates,
+        counts.flip_flops,
+        counts.multipliers,
+        counts.memory_bits,
+        counts.area,
+        counts.sequential_area,
+        counts.luts,
+        counts.ecp5_flip_flops,
+        counts.ecp5_multipliers,
+        counts.block_rams,
+        counts.distributed_rams,
+    )
+
+
+def _outside(counts: Counts) -> float | None:
+    """Return the cell area of a component without its multipliers."""
+    if counts.area is None or counts.multiplier_area is None:
+        return None
+    return counts.area - counts.multiplier_area
+
+
+def _component_rows(report: AreaReport) -> list[tuple[object, ...]]:
+    rows = []
+    for name, counts in report.components.items():
+        rows.append(_row(name, counts))
+        if name == "PE":
+            empty = (None,) * (len(_HEADER) - 7)
+            rows += [
+                (
+                    "PE: multiplier",
+                    counts.multiplier_gates,
+                    0,
+                    counts.multipliers,
+                    0,
+                    counts.multiplier_area,
+                    None if counts.multiplier_area is None else 0.0,
+                    *empty,
+                ),
+                (
+                    "PE: logic outside the multiplier",
+                    counts.gates - counts.multiplier_gates,
+                    counts.flip_flops,
+                    0,
+                    counts.memory_bits,
+                    _outside(counts),
+                    counts.sequential_area,
+                    *empty,
+                ),
+            ]
+    return rows
+
+
+def _frequency(clock: Clock) -> str:
+    return "-" if clock.placement is None else f"{clock.placement.frequency_mhz:.1f}"
+
+
+def _critical_path(clock: Clock) -> str:
+    if clock.placement is None:
+        return "-"
+    return f"`{clock.placement.path_from}` to `{clock.placement.path_to}`"
+
+
+def _clock_row(report: AreaReport, clock: Clock) -> tuple[object, ...]:
+    return (
+        f"{report.name}: {clock.component}",
+        "-" if clock.cell_delay_ns is None else f"{clock.cell_delay_ns:.2f}",
+        _frequency(clock),
+        _critical_path(clock),
+    )
+
+
+def to_markdown(reports: Sequence[AreaReport], versions: dict[str, str]) -> str:
+    """Return reports as one Markdown text.
+
+    Parameters
+    ----------
+    reports
+        Area and clock of each configuration.
+    versions
+        Name and version of each tool.
+    """
+    tools = ", ".join(f"{name} {version}" for name, version in versions.items())
+    parts = [_INTRODUCTION + f"* **Tools**: {tools}.\n"]
+    summary = []
+    for report in reports:
+        pe = report.components["PE"]
+        outside = _outside(pe)
+        share = "-" if not outside or not pe.area else f"{100 * outside / pe.area:.1f} %"
+        summary.append(
+            (
+                report.name,
+                pe.area,
+                pe.multiplier_area,
+                outside,
+                share,
+                pe.memory_bits,
+                report.config.multipliers,
+                report.components["Accelerator"].area,
+            )
+        )
+    header = ("configuration", "PE (um2)", "multiplier", "outside", "share", "memory bits")
+    header += ("PEs", "accelerator (um2)")
+    parts.append("## PE: logic outside the multiplier\n\n" + _table(header, summary) + "\n")
+    clocks = [_clock_row(report, clock) for report in reports for clock in report.clocks]
+    if clocks:
+        header = ("component", "cell delay (ns)", "ECP5 (MHz)", "critical path on ECP5")
+        parts.append("## Clock\n\n" + _table(header, clocks) + "\n")
+    for report in reports:
+        parts.append(
+            f"## {report.name}\n\nConfiguration {report.config.digest()}, "
+            f"{report.config.clusters} clusters of {report.config.pes_per_cluster} PEs.\n\n"
+            + _table(_HEADER, _component_rows(report))
+            + "\n"
+        )
+    return "\n".join(parts)

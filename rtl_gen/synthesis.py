@@ -1,0 +1,288 @@
+"""Synthesise Verilog: cells, flip-flops, multipliers, memory bits, cell area, ECP5 resources.
+
+The hierarchy is kept, so that figures of modules add up exactly to those of what contains them.
+Memories are never mapped to flip-flops: their bits are counted apart, and no figure for cells or
+area contains them. Multipliers become modules of their own.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gscn.errors import InputError
+from rtl_gen.yosys import Statistics, parse_statistics, run_yosys
+
+DEFAULT_LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+"""Cells of the 0.18 um OSU library, where Debian's `qflow-tech-osu018` puts them."""
+
+DRIVING_CELL = "BUFX4"
+"""Drives every input of the logic between registers, if the library has it."""
+LOAD_PF = 0.05
+"""Load of every output of the logic between registers, picofarads."""
+TARGET_PS = 1000
+"""Delay asked of the technology mapper, picoseconds: unreachable, hence it maps for speed."""
+
+_FLIP_FLOP = re.compile(r"\$_(S|A|AL|ALD|SR)?DFF(SR)?E?_\w*_|\$_D?FF_\w*_?")
+_DELAY = re.compile(r"^ABC: .*\bDelay = *([\d.]+) ps", re.MULTILINE)
+
+_WORD_LEVEL = ("proc", "opt", "wreduce", "peepopt", "opt_clean")
+_GATE_LEVEL = (
+    "alumacc",
+    "share",
+    "opt",
+    "opt -fast -full",
+    "opt -undriven -fine",
+    "techmap",
+    "opt -fast",
+    "abc",
+    "opt_clean",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """Resources of one module with all that it contains; None where the flow was not run."""
+
+    gates: int
+    """Generic one- and two-input gates and multiplexers of two inputs, the multipliers' included.
+
+    Flip-flops not included."""
+    flip_flops: int
+    multipliers: int
+    """Products; those with a power of two are shifts and not counted."""
+    memory_bits: int
+    multiplier_gates: int
+    """The multipliers' part of `gates`."""
+    area: float | None = None
+    """Square micrometres of standard cells; memories not included."""
+    sequential_area: float | None = None
+    """The flip-flops' part of `area`."""
+    multiplier_area: float | None = None
+    """The multipliers' part of `area`."""
+    luts: int | None = None
+    """ECP5 four-input LUTs, carry chains included; LUTs used as memory not included."""
+    ecp5_flip_flops: int | None = None
+    ecp5_multipliers: int | None = None
+    """MULT18X18D."""
+    block_rams: int | None = None
+    """DP16KD: 18 Kbit each."""
+    distributed_rams: int | None = None
+    """TRELLIS_DPR16X4: 16 words of 4 bits each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Netlist:
+    """Counts of every module of a hierarchy."""
+
+    top: str
+    modules: dict[str, Counts]
+
+
+def check_liberty(liberty: Path) -> Path:
+    """Return the path if the file is there; raise `InputError` that says what to install."""
+    if not liberty.is_file():
+        raise InputError(
+            f"liberty must be a file, not {liberty}: install Debian's qflow-tech-osu018, or name "
+            "the liberty file of another standard-cell library"
+        )
+    return liberty.resolve()
+
+
+def _library_constraints(liberty: Path) -> str:
+    text = liberty.read_text(encoding="utf-8", errors="replace")
+    cell = re.search(rf'\bcell\s*\(\s*"?{DRIVING_CELL}"?\s*\)', text)
+    driving = f"set_driving_cell {DRIVING_CELL}\n" if cell else ""
+    return f"{driving}set_load {LOAD_PF}\n"
+
+
+def _map_commands(liberty: Path) -> tuple[str, ...]:
+    return (
+        f'dfflibmap -liberty "{liberty}"',
+        f'abc -liberty "{liberty}" -D {TARGET_PS} -constr abc.constr',
+        "opt_clean",
+        f'tee -q -o cells.json stat -json -liberty "{liberty}"',
+    )
+
+
+def _is_multiplier(module: str) -> bool:
+    return module.endswith("_multiplier")
+
+
+def _of_multipliers(
+    statistics: Statistics, module: str, figure: Callable[[str], float | int]
+) -> float | int:
+    """Sum a figure of a module over the multiplier modules at or below `module`."""
+    if module.endswith("_multiplier"):
+        return figure(module)
+    return sum(
+        count * _of_multipliers(statistics, kind, figure)
+        for kind, count in statistics.modules[module].cells.items()
+        if kind in statistics.modules
+    )
+
+
+def synthesize(
+    verilog: str, top: str, *, liberty: Path | None = None, ecp5: bool = False
+) -> Netlist:
+    """Synthesise all modules below a top module, the hierarchy kept.
+
+    Parameters
+    ----------
+    verilog
+        Verilog text.
+    top
+        Name of the top module.
+    liberty
+        Standard cells to map to; by default only generic gates are counted.
+    ecp5
+        Map to ECP5 resources too.
+
+    Returns
+    -------
+    Netlist
+        Counts of every module, what it contains included.
+
+    Raises
+    ------
+    InputError
+        A tool or the liberty is missing, or the Verilog is not synthesisable.
+    """
+    with tempfile.TemporaryDirectory(prefix="gscn-synth-") as name:
+        directory = Path(name)
+        (directory / "design.v").write_text(verilog, encoding="utf-8")
+        commands = [
+            "read_verilog design.v",
+            f"hierarchy -check -top {top}",
+            *_WORD_LEVEL,
+            "tee -q -o memories.json stat -json",
+            "memory -nomap",
+            "opt",
+            "tee -q -o words.json stat -json",
+            # Every multiplier in a module of its own, so that its gates can be told apart; whole
+            # wires become its ports, hence single bits first.
+            "splitnets",
+            'setattr -set submod "multiplier" t:$mul',
+            "submod",
+            *_GATE_LEVEL,
+            "tee -q -o gates.json stat -json",
+        ]
+        if liberty is not None:
+            liberty = check_liberty(liberty)
+            (directory / "abc.constr").write_text(_library_constraints(liberty), encoding="utf-8")
+            commands += _map_commands(liberty)
+        if ecp5:
+            commands += [
+                "design -reset",
+                "read_verilog design.v",
+                f"synth_ecp5 -noflatten -top {top}",
+                "tee -q -o ecp5.json stat -json",
+            ]
+        run_yosys(commands, directory)
+        reports = {
+            path.stem: parse_statistics(path.read_text(encoding="utf-8"))
+            for path in directory.glob("*.json")
+        }
+    return Netlist(
+        top=top,
+        modules={module: _counts(reports, module) for module in reports["words"].modules},
+    )
+
+
+def _counts(reports: dict[str, Statistics], module: str) -> Counts:
+    gates = reports["gates"].total_cells(module)
+    flip_flops = sum(count for kind, count in gates.items() if _FLIP_FLOP.fullmatch(kind))
+    memories = sum(count for kind, count in gates.items() if kind.startswith("$mem"))
+    optional: dict[str, float | int | None] = {}
+    if "cells" in reports:
+        own = reports["cells"].modules[module]
+        optional |= {
+            "area": own.area or 0.0,
+            "sequential_area": own.sequential_area or 0.0,
+            "multiplier_area": float(
+                _of_multipliers(
+                    reports["cells"], module, lambda name: reports["cells"].modules[name].area or 0
+                )
+            ),
+        }
+    # A module that the ECP5 flow found empty (all its logic constant) is not in its report.
+    if "ecp5" in reports and module in reports["ecp5"].modules:
+        cells = reports["ecp5"].total_cells(module)
+        optional |= {
+            "luts": cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0),
+            "ecp5_flip_flops": cells.get("TRELLIS_FF", 0),
+            "ecp5_multipliers": cells.get("MULT18X18D", 0),
+            "block_rams": cells.get("DP16KD", 0),
+            "distributed_rams": cells.get("TRELLIS_DPR16X4", 0),
+        }
+    return Counts(
+        gates=sum(gates.values()) - flip_flops - memories,
+        flip_flops=flip_flops,
+        multipliers=reports["words"].total_cells(module).get("$mul", 0),
+        memory_bits=reports["memories"].total_memory_bits(module),
+        multiplier_gates=_of_multipliers(
+            reports["gates"],
+            module,
+            lambda name: sum(reports["gates"].total_cells(name).values()),
+        ),
+        **optional,
+    )
+
+
+def parse_delay(log: str) -> float:
+    """Return the longest delay, nanoseconds, that the mapper reported in a log.
+
+    Raises
+    ------
+    InputError
+        The log reports no delay.
+    """
+    delays = [float(text) for text in _DELAY.findall(log)]
+    if not delays:
+        raise InputError("log must be one of `abc -liberty` with constraints: no delay in it")
+    return max(delays) / 1000
+
+
+def cell_delay(verilog: str, top: str, liberty: Path) -> float:
+    """Return the longest delay between registers, nanoseconds, of a flattened module.
+
+    Without wires; without the memories' access times, the flip-flops' own delay and their set-up
+    time: paths begin and end at memories, flip-flops and ports.
+
+    Parameters
+    ----------
+    verilog
+        Verilog text.
+    top
+        Name of the top module.
+    liberty
+        Standard cells.
+
+    Raises
+    ------
+    InputError
+        A tool or the liberty is missing, or the module has no logic.
+    """
+    liberty = check_liberty(liberty)
+    with tempfile.TemporaryDirectory(prefix="gscn-synth-") as name:
+        directory = Path(name)
+        (directory / "design.v").write_text(verilog, encoding="utf-8")
+        (directory / "abc.constr").write_text(_library_constraints(liberty), encoding="utf-8")
+        log = run_yosys(
+            [
+                "read_verilog design.v",
+                f"hierarchy -check -top {top}",
+                "proc",
+                "flatten",
+                *_WORD_LEVEL,
+                "memory -nomap",
+                "opt",
+                *_GATE_LEVEL,
+                *_map_commands(liberty),
+            ],
+            directory,
+        )
+    return parse_delay(log)
