@@ -23,13 +23,12 @@ from cosim.errors import SimulationError, SimulationTimeout
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError, raise_problems
+from gscn.port import READ_LATENCY, WRITE_LATENCY
 
 BUNDLE_FILE = "bundle.json"
 CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
 """Channels of the memory port that can stall, each with a probability of its own."""
 FLAGS = ("saturated", "accumulator_overflow", "address_error")
-WRITE_LATENCY = 4
-"""Cycles from a burst's last beat to its completion."""
 FILL = 0xA5
 """Byte that memory holds beyond the image, so that a result never written is seen."""
 
@@ -117,7 +116,7 @@ def run(
     config: AcceleratorConfig,
     programs: Sequence[Program],
     *,
-    latency: int = 20,
+    latency: int = READ_LATENCY,
     stall_probability: float | Mapping[str, float] = 0.0,
     seed: int = 0,
     timeout_cycles: int | None = None,

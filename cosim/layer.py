@@ -17,6 +17,7 @@ from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.formats import IntFormat
+from gscn.port import READ_LATENCY
 from lowering import OutputFormat
 from perf.cycles import CycleResult, simulate
 from perf.tuning import lower_tuned
@@ -140,7 +141,7 @@ def check_passes(
     inputs: Sequence[PassInput],
     *,
     output_width: int = 32,
-    latency: int = 20,
+    latency: int = READ_LATENCY,
     stall_probability: float | Mapping[str, float] = 0.0,
     seed: int = 0,
     random_init: bool = False,

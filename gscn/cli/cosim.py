@@ -12,6 +12,7 @@ from gscn.config import PRESETS, AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError, MismatchError
 from gscn.formats import OPERAND_FORMATS
+from gscn.port import READ_LATENCY
 
 if TYPE_CHECKING:
     from cosim.build import BuiltSimulator
@@ -81,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency",
         type=int,
-        default=20,
+        default=READ_LATENCY,
         metavar="N",
         help="cycles from a memory read to its first data (default: 20)",
     )

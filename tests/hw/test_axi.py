@@ -14,7 +14,7 @@ from gscn.config import PRESETS
 from gscn.errors import InputError
 from hw.axi import AxiManager
 from hw.axi_ports import Response, check_bursts
-from tests.hw.streams import in_runs, never, simulate, with_pauses
+from tests.hw.streams import drive, in_runs, never, simulate, with_pauses
 
 TINY = PRESETS["tiny"]
 LONG = dataclasses.replace(TINY, burst_beats=8, read_fifo_beats=16, outstanding_bursts=4)
@@ -159,23 +159,6 @@ def bursts(config, count, seed):
     return found
 
 
-def offer(port, payloads, pauses):
-    """Return a testbench that offers payloads with pauses between them."""
-
-    async def driver(ctx):
-        for payload in payloads:
-            while next(pauses):
-                await ctx.tick()
-            ctx.set(port.p, payload)
-            ctx.set(port.valid, 1)
-            taken = False
-            while not taken:
-                _, _, taken = await ctx.tick().sample(port.ready)
-            ctx.set(port.valid, 0)
-
-    return driver
-
-
 def collect_reads(dut, received, count):
     async def collector(ctx):
         while len(received) < count:
@@ -201,7 +184,7 @@ def test_reads_come_back_in_order(config, source_pauses, sink_pauses):
     received = []
     simulate(
         dut,
-        offer(dut.read_cmd, [{"addr": a, "beats": b} for a, b in commands], source_pauses()),
+        drive(dut.read_cmd, [{"addr": a, "beats": b} for a, b in commands], source_pauses()),
         collect_reads(dut, received, len(expected)),
         background=memory.serve(dut.axi),
         cycles=4000,
@@ -258,8 +241,8 @@ def test_writes_arrive_and_are_counted(config, source_pauses, sink_pauses):
     expected = apply(memory.memory, commands, beats)
     simulate(
         dut,
-        offer(dut.write_cmd, [{"addr": a, "beats": b} for a, b in commands], source_pauses()),
-        offer(dut.write_data, beats, source_pauses()),
+        drive(dut.write_cmd, [{"addr": a, "beats": b} for a, b in commands], source_pauses()),
+        drive(dut.write_data, beats, source_pauses()),
         count_done(dut, len(commands)),
         background=memory.serve(dut.axi),
         cycles=4000,
@@ -285,9 +268,9 @@ def test_a_beat_per_cycle_both_ways():
     beats = [{"data": n, "strobe": 1} for n in range(128)]
     simulate(
         dut,
-        offer(dut.read_cmd, payloads, never()),
-        offer(dut.write_cmd, payloads, never()),
-        offer(dut.write_data, beats, never()),
+        drive(dut.read_cmd, payloads, never()),
+        drive(dut.write_cmd, payloads, never()),
+        drive(dut.write_data, beats, never()),
         watch,
         background=memory.serve(dut.axi),
         cycles=500,
@@ -349,9 +332,9 @@ def test_the_first_error_is_kept_and_nothing_hangs(bad, expected):
 
     simulate(
         dut,
-        offer(dut.read_cmd, reads, never()),
-        offer(dut.write_cmd, writes, never()),
-        offer(dut.write_data, [{"data": n, "strobe": 1} for n in range(16)], never()),
+        drive(dut.read_cmd, reads, never()),
+        drive(dut.write_cmd, writes, never()),
+        drive(dut.write_data, [{"data": n, "strobe": 1} for n in range(16)], never()),
         check,
         background=[*memory.serve(dut.axi), count_reads],
         cycles=300,
@@ -367,9 +350,9 @@ def test_flush_completes_what_is_under_way_without_effect(beats_sent):
 
     async def testbench(ctx):
         beats = [{"data": (1 << 8 * BEAT) - 1, "strobe": 1 << n} for n in range(beats_sent)]
-        await offer(dut.read_cmd, [{"addr": 0, "beats": 8}], never())(ctx)
-        await offer(dut.write_cmd, [{"addr": 1024, "beats": 5}], never())(ctx)
-        await offer(dut.write_data, beats, never())(ctx)
+        await drive(dut.read_cmd, [{"addr": 0, "beats": 8}], never())(ctx)
+        await drive(dut.write_cmd, [{"addr": 1024, "beats": 5}], never())(ctx)
+        await drive(dut.write_data, beats, never())(ctx)
         ctx.set(dut.flush, 1)
         # the core's ports may hold anything
         for port in (dut.read_cmd, dut.write_cmd, dut.write_data):
