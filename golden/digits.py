@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
-from torch import Tensor
 
-CLASS_COUNT = 10
+from golden.dataset import ImageDataset
+
 IMAGE_SIZE = 8
 TEST_SHARE = 4
 """One image of this many is held out for the test."""
 _SPLIT_SEED = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Digits:
-    """Images (N, 1, 8, 8), float32 from 0 to 1, and their classes (N,), int64."""
-
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-
-
-def load_digits() -> Digits:
+def load_digits() -> ImageDataset:
     """Return the 1797 digits: 1348 to train on, 449 to test on, always the same."""
     # Imported here because it is slow to import and only training needs it.
     from sklearn.datasets import load_digits as load_bundled
@@ -36,7 +24,8 @@ def load_digits() -> Digits:
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
     test_count = len(labels) // TEST_SHARE
     test, train = order[:test_count], order[test_count:]
-    return Digits(
+    return ImageDataset(
+        name="digits",
         train_images=torch.from_numpy(images[train]),
         train_labels=torch.from_numpy(labels[train]),
         test_images=torch.from_numpy(images[test]),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from golden.digits import CLASS_COUNT
+from golden.dataset import CLASS_COUNT
 from golden.layer import TrainingConv2d
 from golden.recipe import FIRST_CONV_RULES, METHODS
 from golden.resprop import ReSpropConv2d

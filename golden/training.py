@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from golden.digits import Digits, load_digits
+from golden.dataset import ImageDataset
+from golden.digits import load_digits
 from golden.network import build_network
 from golden.recipe import Recipe
 from golden.resprop import set_schedule
@@ -47,7 +48,7 @@ class Trainer:
     ----------
     recipe
         What to train and how.
-    digits
+    dataset
         Images; by default those of `load_digits`.
 
     Attributes
@@ -63,10 +64,10 @@ class Trainer:
         The mini-batch is larger than the training set.
     """
 
-    def __init__(self, recipe: Recipe, digits: Digits | None = None) -> None:
+    def __init__(self, recipe: Recipe, dataset: ImageDataset | None = None) -> None:
         self.recipe = recipe
-        self.digits = load_digits() if digits is None else digits
-        image_count = len(self.digits.train_labels)
+        self.dataset = load_digits() if dataset is None else dataset
+        image_count = len(self.dataset.train_labels)
         if recipe.batch_size > image_count:
             raise InputError(
                 f"batch_size must be at most the {image_count} training images, "
@@ -90,7 +91,7 @@ class Trainer:
     @property
     def iterations_per_epoch(self) -> int:
         """Mini-batches in an epoch."""
-        return len(self.digits.train_labels) // self.recipe.batch_size
+        return len(self.dataset.train_labels) // self.recipe.batch_size
 
     @property
     def iterations(self) -> int:
@@ -124,8 +125,8 @@ class Trainer:
         chosen = self._epoch_order(epoch)[position * self.recipe.batch_size :]
         chosen = chosen[: self.recipe.batch_size]
         self.network.train()
-        scores = self.network(self.digits.train_images[chosen])
-        loss = functional.cross_entropy(scores, self.digits.train_labels[chosen])
+        scores = self.network(self.dataset.train_images[chosen])
+        loss = functional.cross_entropy(scores, self.dataset.train_labels[chosen])
         if not torch.isfinite(loss):
             raise InputError(
                 f"training diverged: the loss of iteration {self.iteration} is {loss.item()}; "
@@ -159,13 +160,13 @@ class Trainer:
         """Return the share of test images classified correctly, with the sparsified network."""
         self.network.eval()
         with torch.no_grad():
-            scores = self.network(self.digits.test_images)
-        return (scores.argmax(1) == self.digits.test_labels).double().mean().item()
+            scores = self.network(self.dataset.test_images)
+        return (scores.argmax(1) == self.dataset.test_labels).double().mean().item()
 
     def _epoch_order(self, epoch: int) -> torch.Tensor:
         # One generator per epoch, so that a run can be resumed anywhere.
         generator = torch.Generator().manual_seed((self.recipe.seed << 20) + epoch)
-        return torch.randperm(len(self.digits.train_labels), generator=generator)
+        return torch.randperm(len(self.dataset.train_labels), generator=generator)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all.
@@ -197,7 +198,7 @@ class Trainer:
                 temporary.unlink()
 
     @classmethod
-    def load(cls, path: Path, digits: Digits | None = None) -> Trainer:
+    def load(cls, path: Path, dataset: ImageDataset | None = None) -> Trainer:
         """Return a trainer that goes on exactly where a checkpoint was written.
 
         Raises
@@ -221,7 +222,7 @@ class Trainer:
                 f"{path} must be a checkpoint of version {CHECKPOINT_VERSION}, not {version!r}"
             )
         try:
-            trainer = cls(Recipe(**state["recipe"]), digits)
+            trainer = cls(Recipe(**state["recipe"]), dataset)
             trainer.network.load_state_dict(state["network"])
             trainer._optimizer.load_state_dict(state["optimizer"])
             trainer.iteration = int(state["iteration"])
@@ -252,9 +253,9 @@ class TrainingResult:
     """Mean loss of the last iterations, at most one epoch of them, in nats."""
 
 
-def train(recipe: Recipe, digits: Digits | None = None) -> TrainingResult:
+def train(recipe: Recipe, dataset: ImageDataset | None = None) -> TrainingResult:
     """Train by the whole recipe; use `Trainer` to watch or interrupt."""
-    trainer = Trainer(recipe, digits)
+    trainer = Trainer(recipe, dataset)
     losses = [progress.loss for progress in trainer.run()]
     recent = losses[-trainer.iterations_per_epoch :]
     return TrainingResult(

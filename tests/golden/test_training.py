@@ -173,7 +173,7 @@ def test_an_epoch_uses_every_image_at_most_once_and_the_next_another_order():
     seen = []
     trainer.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     advance(trainer, 8)
-    distinct = trainer.digits.train_images.unique(dim=0)
+    distinct = trainer.dataset.train_images.unique(dim=0)
     assert len(distinct) == 1348
     for epoch in (seen[:4], seen[4:]):
         assert len(torch.cat(epoch).unique(dim=0)) == 1200
