@@ -25,7 +25,7 @@ import numpy as np
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_NAME = "trace.json"
 
 
@@ -80,6 +80,8 @@ class Trace:
 
     directory: Path
     network: str
+    dataset: str
+    """Name of the images that the network was trained on."""
     method: str
     sparsity: float
     step: int
@@ -138,6 +140,7 @@ def write_trace(
     layers: Iterable[LayerTrace],
     *,
     network: str,
+    dataset: str,
     method: str,
     sparsity: float,
     step: int,
@@ -152,7 +155,7 @@ def write_trace(
         Directory to make.
     layers
         Layers in the network's order; taken one at a time.
-    network, method, sparsity, step, seed, dense_iteration
+    network, dataset, method, sparsity, step, seed, dense_iteration
         As in `Trace`.
 
     Returns
@@ -176,6 +179,7 @@ def write_trace(
         manifest = {
             "format_version": FORMAT_VERSION,
             "network": network,
+            "dataset": dataset,
             "method": method,
             "sparsity": sparsity,
             "step": step,
@@ -259,6 +263,7 @@ def load_trace(path: Path | str) -> Trace:
         trace = Trace(
             directory=manifest_path.parent,
             network=str(manifest["network"]),
+            dataset=str(manifest["dataset"]),
             method=str(manifest["method"]),
             sparsity=float(manifest["sparsity"]),
             step=int(manifest["step"]),

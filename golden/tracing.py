@@ -136,6 +136,7 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
         out,
         [layer_trace(name, convs[name], passes) for name, passes in traced.items()],
         network="digits",
+        dataset=trainer.dataset.name,
         method=recipe.method,
         sparsity=recipe.sparsity,
         step=step,

@@ -99,7 +99,8 @@ def test_traces_cover_the_kinds_of_convolution(directory):
 def test_manifest_round_trip(directory):
     trace = load_trace(directory / "trace.json")
     assert trace == load_trace(directory)
-    assert (trace.network, trace.method, trace.sparsity) == ("digits", "swat+resprop", 0.9)
+    assert (trace.network, trace.dataset) == ("digits", "digits")
+    assert (trace.method, trace.sparsity) == ("swat+resprop", 0.9)
     assert (trace.step, trace.seed, trace.dense_iteration) == (3, 0, False)
     assert sorted(p.name for p in directory.iterdir()) == sorted(
         ["trace.json", *(entry.file for entry in trace.entries.values())]
@@ -235,9 +236,10 @@ def change_manifest(copy, change) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda m: m.update(format_version=2), "must have format version 1, not 2"),
+        (lambda m: m.update(format_version=1), "must have format version 2, not 1"),
         (lambda m: m.pop("format_version"), "must be the manifest of a trace"),
         (lambda m: m.pop("step"), "must be the manifest of a trace: KeyError"),
+        (lambda m: m.pop("dataset"), "must be the manifest of a trace: KeyError"),
         (lambda m: m["layers"][0].pop("sha256"), "must be the manifest of a trace: KeyError"),
         (lambda m: m["layers"][0].update(file="../head.npz"), "must be a plain name"),
         (lambda m: m["layers"][0]["shape"].update(groups=2), "groups must be 1"),

@@ -58,6 +58,7 @@ def trace(tmp_path, rng):
         tmp_path / "trace",
         [LayerTrace(name="stem", shape=shape, passes=passes)],
         network="test",
+        dataset="noise",
         method="dense",
         sparsity=0.0,
         step=0,
