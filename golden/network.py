@@ -1,62 +1,17 @@
-"""A small residual network for 8x8 digits, and the conversion of networks to sparse training."""
+"""The networks that are trained, and the conversion of any network to sparse training."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from golden.dataset import CLASS_COUNT
 from golden.layer import TrainingConv2d
-from golden.recipe import FIRST_CONV_RULES, METHODS
+from golden.recipe import FIRST_CONV_RULES, METHODS, NETWORKS
+from golden.resnet import DigitsNetwork, ResNet18
 from golden.resprop import ReSpropConv2d
 from golden.swat import SWATConv2d, SWATLinear
 from golden.swat_resprop import SWATReSpropConv2d
 from gscn.errors import InputError
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation and a shortcut, 1x1 where shapes change."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(out_channels)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
-                nn.BatchNorm2d(out_channels),
-            )
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return (N, out_channels, H/stride, W/stride) for (N, in_channels, H, W)."""
-        hidden = functional.relu(self.norm1(self.conv1(inputs)))
-        return functional.relu(self.norm2(self.conv2(hidden)) + self.shortcut(inputs))
-
-
-class DigitsNetwork(nn.Module):
-    """Residual network of 16, 32 and 64 channels, with a 1x1 convolution before the classifier."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(1, 16, 3, 1, 1, bias=False)
-        self.stem_norm = nn.BatchNorm2d(16)
-        self.block1 = ResidualBlock(16, 16, 1)
-        self.block2 = ResidualBlock(16, 32, 2)
-        self.block3 = ResidualBlock(32, 64, 2)
-        self.head = nn.Conv2d(64, 64, 1, bias=False)
-        self.head_norm = nn.BatchNorm2d(64)
-        self.classifier = nn.Linear(64, CLASS_COUNT)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return scores (N, 10) for images (N, 1, 8, 8)."""
-        hidden = functional.relu(self.stem_norm(self.stem(images)))
-        hidden = self.block3(self.block2(self.block1(hidden)))
-        hidden = functional.relu(self.head_norm(self.head(hidden)))
-        return self.classifier(hidden.mean((2, 3)))
 
 
 def convert(
@@ -149,22 +104,39 @@ def _convert_conv(
 def build_network(
     method: str,
     *,
+    network: str = "digits",
+    width: int = 64,
     sparsity: float = 0.8,
     seed: int = 0,
     refresh_period: int = 10,
     first_conv: str = "paper",
 ) -> nn.Module:
-    """Return a `DigitsNetwork` converted to `method`, with parameters drawn from `seed`.
+    """Return a network converted to `method`, with parameters drawn from `seed`.
 
-    Parameters and errors are those of `convert`. Networks of equal seeds start with equal
-    parameters whatever the method.
+    Networks of equal seeds start with equal parameters whatever the method.
+
+    Parameters
+    ----------
+    method, sparsity, seed, refresh_period, first_conv
+        As of `convert`.
+    network
+        One of `golden.recipe.NETWORKS`: a `DigitsNetwork` or a `ResNet18`.
+    width
+        Channels of the first stage of a `ResNet18`, at least 1.
+
+    Raises
+    ------
+    InputError
+        As by `convert`, and for an unknown network or a width out of range.
     """
+    if network not in NETWORKS:
+        raise InputError(f"network must be one of {', '.join(NETWORKS)}, not {network!r}")
     # Layers draw their parameters from torch's global generator, which is put back afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = DigitsNetwork()
+        made = DigitsNetwork() if network == "digits" else ResNet18(width)
     return convert(
-        network,
+        made,
         method,
         sparsity=sparsity,
         seed=seed,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from gscn.errors import raise_problems
 
+NETWORKS = ("digits", "resnet18")
+"""`golden.resnet`'s; the first learns `golden.digits`, the second `golden.composites`."""
 METHODS = ("dense", "swat", "resprop", "swat+resprop")
 FIRST_CONV_RULES = ("paper", "dense", "sparse")
 """First convolution: as published (SWAT leaves it dense, ReSprop takes it), dense, or sparse."""
@@ -22,12 +24,18 @@ class Recipe:
         Naming every field out of range, all at once.
     """
 
+    network: str = "digits"
+    """One of `NETWORKS`; it decides the data set."""
+    width: int = 64
+    """resnet18: channels of the first stage; at least 1."""
     method: str = "dense"
     """One of `METHODS`."""
     sparsity: float = 0.8
     """Target sparsity of the method; at least 0 and less than 1."""
     epochs: int = 12
     """Passes over the training images; at least 1."""
+    iterations_per_epoch: int | None = None
+    """Mini-batches after which an epoch ends; at least 1. By default all that the images fill."""
     batch_size: int = 32
     """Images per mini-batch; at least 1. Images left over in an epoch are not used in it."""
     learning_rate: float = 0.05
@@ -50,9 +58,16 @@ class Recipe:
         problems = [
             f"{field} must be {requirement}, not {getattr(self, field)!r}"
             for field, holds, requirement in (
+                ("network", self.network in NETWORKS, f"one of {', '.join(NETWORKS)}"),
+                ("width", self.width >= 1, "at least 1"),
                 ("method", self.method in METHODS, f"one of {', '.join(METHODS)}"),
                 ("sparsity", 0 <= self.sparsity < 1, "at least 0 and less than 1"),
                 ("epochs", self.epochs >= 1, "at least 1"),
+                (
+                    "iterations_per_epoch",
+                    self.iterations_per_epoch is None or self.iterations_per_epoch >= 1,
+                    "at least 1",
+                ),
                 ("batch_size", self.batch_size >= 1, "at least 1"),
                 ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
                 ("momentum", 0 <= self.momentum < 1, "at least 0 and less than 1"),

@@ -135,7 +135,7 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
     return write_trace(
         out,
         [layer_trace(name, convs[name], passes) for name, passes in traced.items()],
-        network="digits",
+        network=recipe.network,
         dataset=trainer.dataset.name,
         method=recipe.method,
         sparsity=recipe.sparsity,

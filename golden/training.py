@@ -1,4 +1,4 @@
-"""Training of the digits network by stochastic gradient descent: seeded, resumable, silent."""
+"""Training of a network by stochastic gradient descent: seeded, resumable, silent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from golden.composites import load_composites
 from golden.dataset import ImageDataset
 from golden.digits import load_digits
 from golden.network import build_network
@@ -22,7 +23,9 @@ from golden.recipe import Recipe
 from golden.resprop import set_schedule
 from gscn.errors import InputError
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
+_LOADERS = {"digits": load_digits, "resnet18": load_composites}
+"""Data set by network."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,32 +52,45 @@ class Trainer:
     recipe
         What to train and how.
     dataset
-        Images; by default those of `load_digits`.
+        Images; by default those that belong to the recipe's network.
 
     Attributes
     ----------
     network : torch.nn.Module
         The network, converted to the recipe's method.
+    dataset : ImageDataset
+        The images.
+    iterations_per_epoch : int
+        Mini-batches in an epoch.
     iteration : int
         Iterations done.
 
     Raises
     ------
     InputError
-        The mini-batch is larger than the training set.
+        The mini-batch is larger than the training set, or the epoch has more of them than fit.
     """
 
     def __init__(self, recipe: Recipe, dataset: ImageDataset | None = None) -> None:
         self.recipe = recipe
-        self.dataset = load_digits() if dataset is None else dataset
+        self.dataset = _LOADERS[recipe.network]() if dataset is None else dataset
         image_count = len(self.dataset.train_labels)
         if recipe.batch_size > image_count:
             raise InputError(
                 f"batch_size must be at most the {image_count} training images, "
                 f"not {recipe.batch_size}"
             )
+        full_epoch = image_count // recipe.batch_size
+        if recipe.iterations_per_epoch is not None and recipe.iterations_per_epoch > full_epoch:
+            raise InputError(
+                f"iterations_per_epoch must be at most the {full_epoch} mini-batches that the "
+                f"training images fill, not {recipe.iterations_per_epoch}"
+            )
+        self.iterations_per_epoch = recipe.iterations_per_epoch or full_epoch
         self.network = build_network(
             recipe.method,
+            network=recipe.network,
+            width=recipe.width,
             sparsity=recipe.sparsity,
             seed=recipe.seed,
             refresh_period=recipe.refresh_period,
@@ -87,11 +103,6 @@ class Trainer:
             weight_decay=recipe.weight_decay,
         )
         self.iteration = 0
-
-    @property
-    def iterations_per_epoch(self) -> int:
-        """Mini-batches in an epoch."""
-        return len(self.dataset.train_labels) // self.recipe.batch_size
 
     @property
     def iterations(self) -> int:

@@ -73,9 +73,9 @@ def test_damaged_checkpoint_is_named(tmp_path):
         with pytest.raises(InputError, match=r"model\.pt must be a checkpoint of this program"):
             Trainer.load(path)
     for stored, complaint in (
-        ({"version": 99}, "must be a checkpoint of version 1, not 99"),
-        ({"version": 1, "recipe": {"method": "magic"}}, "method must be one of"),
-        ({"version": 1, "recipe": {"colour": 1}}, "colour"),
+        ({"version": 1}, "must be a checkpoint of version 2, not 1"),
+        ({"version": 2, "recipe": {"method": "magic"}}, "method must be one of"),
+        ({"version": 2, "recipe": {"colour": 1}}, "colour"),
         (torch.zeros(3), "must be a checkpoint"),
     ):
         torch.save(stored, path)
