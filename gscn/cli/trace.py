@@ -89,6 +89,8 @@ def run(args: argparse.Namespace) -> Result:
         ]
     data: dict[str, object] = {
         "trace": str(args.out),
+        "network": trace.network,
+        "dataset": trace.dataset,
         "method": trace.method,
         "sparsity": trace.sparsity,
         "step": trace.step,
@@ -96,6 +98,6 @@ def run(args: argparse.Namespace) -> Result:
         "dense_iteration": trace.dense_iteration,
         "layers": layers,
     }
-    title = f"{trace.method}, step {trace.step}: {args.out}"
+    title = f"{trace.network}, {trace.method}, step {trace.step}: {args.out}"
     header = ("layer", "pass", "first operand nonzero %", "second operand nonzero %")
     return Result(data=data, text=table(header, rows, title=title))

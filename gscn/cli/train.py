@@ -1,4 +1,4 @@
-"""`gscn train`: train the digits network by a sparse-training method."""
+"""`gscn train`: train a residual network by a sparse-training method."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from golden.recipe import FIRST_CONV_RULES, METHODS, Recipe
+from golden.recipe import FIRST_CONV_RULES, METHODS, NETWORKS, Recipe
 from gscn.cli.result import Result
 from gscn.errors import InputError
 
 if TYPE_CHECKING:
     from golden.training import Trainer
 
-SUMMARY = "train a small residual network on handwritten digits, dense or sparse"
+SUMMARY = "train a residual network on handwritten digits, dense or sparse"
 EXAMPLE = "gscn train --method swat+resprop --sparsity 0.9 --epochs 12 --out build/digits.pt"
 
 
@@ -26,10 +26,37 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         # The default is None: a checkpoint's recipe must be told from what the user gave.
         parser.add_argument(option, help=f"{meaning} (default: {value})", **how)
 
+    add(
+        "--network",
+        "a small network for digits of 8x8 pixels, or ResNet-18 for digits on photographs, 32x32",
+        default.network,
+        choices=NETWORKS,
+    )
+    add(
+        "--width",
+        "resnet18: channels of the first stage",
+        default.width,
+        type=int,
+        metavar="K",
+    )
     add("--method", "training method", default.method, choices=METHODS)
     add("--sparsity", "share of zeros aimed at", default.sparsity, type=float, metavar="S")
     add("--epochs", "epochs", default.epochs, type=int, metavar="N")
+    add(
+        "--iterations-per-epoch",
+        "mini-batches after which an epoch ends",
+        "all that the images fill",
+        type=int,
+        metavar="N",
+    )
     add("--batch", "images per mini-batch", default.batch_size, type=int, metavar="N")
+    add(
+        "--learning-rate",
+        "at the start; it falls to zero along a cosine",
+        default.learning_rate,
+        type=float,
+        metavar="RATE",
+    )
     add("--seed", "seed of everything", default.seed, type=int, metavar="N")
     add(
         "--refresh-period",
@@ -55,10 +82,14 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
 def given_recipe_fields(args: argparse.Namespace) -> dict[str, object]:
     """Return the fields of `Recipe` that the user gave."""
     names = {
+        "network": "network",
+        "width": "width",
         "method": "method",
         "sparsity": "sparsity",
         "epochs": "epochs",
+        "iterations_per_epoch": "iterations_per_epoch",
         "batch": "batch_size",
+        "learning_rate": "learning_rate",
         "seed": "seed",
         "refresh_period": "refresh_period",
         "warm_up": "warm_up",
@@ -119,6 +150,8 @@ def run(args: argparse.Namespace) -> Result:
     losses = run_with_progress(trainer, iterations)
     recent = losses[-trainer.iterations_per_epoch :]
     data: dict[str, object] = {
+        "network": trainer.recipe.network,
+        "dataset": trainer.dataset.name,
         "method": trainer.recipe.method,
         "sparsity": trainer.recipe.sparsity,
         "batch": trainer.recipe.batch_size,

@@ -26,6 +26,18 @@ def test_traces_after_training(tmp_path, capsys):
     assert sum(line.startswith("head ") for line in printed.splitlines()) == 3
 
 
+def test_traces_the_larger_network(tmp_path):
+    out, report = tmp_path / "trace", tmp_path / "report.json"
+    words = ["trace", "--network", "resnet18", "--width", "2", "--batch", "4", "--iterations", "2"]
+    words += ["--layer", "stage2.0.shortcut.0", "--out", str(out), "--json", str(report)]
+    assert main(words) == 0
+    trace = load_trace(out)
+    assert (trace.network, trace.dataset, trace.step) == ("resnet18", "composites", 2)
+    assert trace.entry("stage2.0.shortcut.0").shape.w_shape == (4, 2, 1, 1)
+    data = json.loads(report.read_text())
+    assert (data["network"], data["dataset"]) == ("resnet18", "composites")
+
+
 def test_checkpoint_and_training_give_the_same_trace(tmp_path):
     recipe = ["--method", "resprop", "--batch", "8", "--iterations", "3"]
     checkpoint = tmp_path / "model.pt"

@@ -36,12 +36,28 @@ def test_further_options_reach_the_recipe(tmp_path):
     assert (recipe.refresh_period, recipe.warm_up, recipe.first_conv) == (7, True, "sparse")
 
 
+def test_options_of_the_larger_network_reach_the_recipe(tmp_path):
+    checkpoint, report = tmp_path / "model.pt", tmp_path / "report.json"
+    words = ["train", "--network", "resnet18", "--width", "2", "--batch", "4", "--epochs", "3"]
+    words += ["--iterations-per-epoch", "2", "--learning-rate", "0.01", "--iterations", "3"]
+    assert main([*words, "--out", str(checkpoint), "--json", str(report)]) == 0
+    trainer = Trainer.load(checkpoint)
+    recipe = trainer.recipe
+    assert (recipe.network, recipe.width, recipe.learning_rate) == ("resnet18", 2, 0.01)
+    assert (recipe.epochs, recipe.iterations_per_epoch, trainer.iterations) == (3, 2, 6)
+    data = json.loads(report.read_text())
+    assert (data["network"], data["dataset"]) == ("resnet18", "composites")
+    assert (data["iterations"], data["iterations_per_epoch"]) == (3, 2)
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (["--sparsity", "1.0"], "sparsity must be at least 0 and less than 1, not 1.0"),
         (["--epochs", "1", "--iterations", "43"], "--iterations must be 1 to the 42 iterations"),
         (["--iterations", "0"], "--iterations must be 1 to the"),
+        (["--iterations-per-epoch", "43"], "iterations_per_epoch must be at most the 42 mini-"),
+        (["--network", "resnet18", "--width", "0"], "width must be at least 1, not 0"),
         (["--batch", "5000"], "batch_size must be at most the 1348 training images, not 5000"),
     ],
 )
