@@ -63,7 +63,7 @@ class DispatcherChecker(Checker):
         ready = Cat(job.ready for job in dut.jobs)
         first = ready & (~ready + 1)[: len(dut.jobs)]
         self.claim("one", (offers == 0) | (offers == first))
-        step = records.JOB_DESCRIPTOR.width // 8
+        step = records.QUEUE_ENTRY.itemsize
         addr = (base + given * step)[: len(base)]
         for_all = Signal(init=1)
         m.d.comb += for_all.eq(

@@ -168,7 +168,7 @@ SEGMENT_DESCRIPTOR = Record(
 JOB_DESCRIPTOR = Record(
     "job_descriptor",
     (
-        _unsigned("segment_addr", 64, "byte address of the job's segment descriptors"),
+        _unsigned("segment_addr", 64, "byte address of the descriptors of segments 2 to n"),
         _unsigned("out_addr", 64, "byte address of the job's results"),
         _unsigned("segment_count", 32, "segments, at least 1"),
         _unsigned("out_format", 16, "0: 16-bit, 1: 32-bit, 2: raw 64-bit partial sums"),
@@ -185,6 +185,69 @@ JOB_DESCRIPTOR = Record(
     ),
 )
 """One job: its segments, and how the accumulators are drained."""
+
+QUEUE_ENTRY = np.dtype([("job", JOB_DESCRIPTOR.dtype), ("segment", SEGMENT_DESCRIPTOR.dtype)])
+"""One place in a phase's queue: a job's descriptor, followed by that of its first segment."""
+
+
+def queue_entries(image: np.ndarray, queue_addr: int, job_count: int) -> np.ndarray:
+    """View the queue of a phase in a memory image.
+
+    Parameters
+    ----------
+    image
+        uint8.
+    queue_addr
+        Byte address of the queue.
+    job_count
+        Jobs.
+
+    Returns
+    -------
+    numpy.ndarray
+        `QUEUE_ENTRY` (job_count,).
+    """
+    return image[queue_addr : queue_addr + job_count * QUEUE_ENTRY.itemsize].view(QUEUE_ENTRY)
+
+
+def segment_addresses(entry_addr: int, job: np.void) -> list[int]:
+    """Return the byte address of each segment descriptor of a job, in order.
+
+    Parameters
+    ----------
+    entry_addr
+        Byte address of the job's entry in its queue.
+    job
+        Its `JOB_DESCRIPTOR`.
+    """
+    size = SEGMENT_DESCRIPTOR.width // 8
+    others = range(int(job["segment_count"]) - 1)
+    return [
+        entry_addr + JOB_DESCRIPTOR.width // 8,
+        *(int(job["segment_addr"]) + size * index for index in others),
+    ]
+
+
+def segment_descriptors(image: np.ndarray, entry: np.void) -> np.ndarray:
+    """Return copies of the segment descriptors of a queue entry's job, in order.
+
+    Parameters
+    ----------
+    image
+        uint8, the memory.
+    entry
+        One of `queue_entries`.
+
+    Returns
+    -------
+    numpy.ndarray
+        `SEGMENT_DESCRIPTOR` (segments,).
+    """
+    job = entry["job"]
+    first, others = int(job["segment_addr"]), int(job["segment_count"]) - 1
+    data = image[first : first + others * SEGMENT_DESCRIPTOR.width // 8]
+    return np.concatenate([entry["segment"].reshape(1), SEGMENT_DESCRIPTOR.unpack(data)])
+
 
 KIND_MAC = 0
 KIND_ADD = 1

@@ -11,7 +11,7 @@ from gscn.config import AcceleratorConfig
 
 
 def start_layout(config: AcceleratorConfig) -> data.StructLayout:
-    """Return a phase: byte address of its queue of job descriptors, and jobs."""
+    """Return a phase: byte address of its queue, and jobs."""
     return data.StructLayout({"queue_addr": config.addr_width, "job_count": 32})
 
 
@@ -74,7 +74,7 @@ class Dispatcher(wiring.Component):
             earlier = ready[: number + 1].any()
         with m.If(gives):
             m.d.sync += [
-                next_addr.eq(next_addr + records.JOB_DESCRIPTOR.width // 8),
+                next_addr.eq(next_addr + records.QUEUE_ENTRY.itemsize),
                 jobs_left.eq(jobs_left - 1),
             ]
         m.d.sync += [

@@ -83,6 +83,21 @@ LOAD_WORD = data.StructLayout({"target": LoadTarget, "bank": 1, "row": 16, "chun
 """A chunk of a load block on its way to a PE; `row` counts chunks from 0 within its target."""
 
 
+class StepKind(enum.Enum, shape=2):
+    """What the next chunks from the load channel are for."""
+
+    DESCRIPTOR = 0
+    """They are descriptors."""
+    FILL = 1
+    """They are a load block, for a stationary bank."""
+    SKIP = 2
+    """A segment takes a bank without a load block."""
+
+
+LOAD_STEP = data.StructLayout({"kind": StepKind, "bank": 1, "count": 16})
+"""What a `Fetcher` asks of a `Filler`; `count` is chunks of descriptors or taps of a block."""
+
+
 def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
     """Return a memory command: byte address of the first beat, and beats."""
     return data.StructLayout({"addr": config.addr_width, "beats": 8})

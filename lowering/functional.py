@@ -16,14 +16,15 @@ from gscn.records import (
     A_ENTRY,
     B_WORD,
     DIRECTORY_ENTRY,
-    JOB_DESCRIPTOR,
     KIND_ADD,
     KIND_MAC,
     OUT_RAW,
     OUT_WIDTHS,
+    QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     TAP,
     TILE_HEADER,
+    segment_descriptors,
 )
 from lowering.program import Program
 
@@ -349,14 +350,15 @@ class _Machine:
         _require(f"end of {name}", addr + size <= limit, f"at most {limit}", addr + size)
         return self.memory[addr : addr + size]
 
-    def run_job(self, job: np.void) -> np.ndarray:
-        """Execute one job descriptor; return products per PE."""
+    def run_job(self, entry: np.void) -> np.ndarray:
+        """Execute one queue entry; return products per PE."""
+        job = entry["job"]
         count = int(job["segment_count"])
         _require("segment_count", count >= 1, "at least 1", count)
         size = SEGMENT_DESCRIPTOR.width // 8
-        data = self.bytes_at("segment_addr", int(job["segment_addr"]), size * count)
+        self.bytes_at("segment_addr", int(job["segment_addr"]), size * (count - 1))
         products = np.zeros(self.config.pes_per_cluster, dtype=np.int64)
-        for segment in SEGMENT_DESCRIPTOR.unpack(data):
+        for segment in segment_descriptors(self.memory, entry):
             products += self.run_segment(segment)
         self.drain(job)
         return products
@@ -438,11 +440,11 @@ def execute(program: Program) -> FunctionalResult:
         The image breaks a limit of the contract.
     """
     machine = _Machine(program)
-    size = JOB_DESCRIPTOR.width // 8
+    size = QUEUE_ENTRY.itemsize
     products = []
     for phase in program.phases:
         queue = machine.bytes_at("queue_addr", phase.queue_addr, size * phase.job_count)
-        products += [machine.run_job(job) for job in JOB_DESCRIPTOR.unpack(queue)]
+        products += [machine.run_job(entry) for entry in queue.view(QUEUE_ENTRY)]
     return FunctionalResult(
         memory=machine.memory,
         saturated=bool(machine.saturated),

@@ -40,7 +40,9 @@ from perf.columns import (
     L_REQUESTS,
     L_SEGMENT,
     L_STATE,
+    L_STEPS,
     LOAD,
+    LOAD_STEPS,
     P_ENDS,
     P_SEGMENT_ENDS,
     R_ARRIVED,
@@ -209,6 +211,7 @@ def _run(
                     and loader[L_STATE] == L_IDLE
                     and wants_job
                     and reader_can_request(load_reader)
+                    and loader[L_STEPS] < LOAD_STEPS
                 ):
                     given = next_job
                     spans[given, 0] = c
@@ -302,18 +305,14 @@ def _run(
 
 
 def _addresses(program: ProgramLike, tables: JobTables) -> np.ndarray:
-    """Beat addresses of descriptors: row 0 of jobs, row 1 of segments."""
+    """Beat addresses: row 0 of queue entries, row 1 of segment descriptors."""
     beat = program.config.mem_bytes
     job_addrs, segment_addrs = [], []
     for phase in program.phases:
-        size = records.JOB_DESCRIPTOR.width // 8
-        job_addrs += [phase.queue_addr + size * index for index in range(phase.job_count)]
-    for addr in job_addrs:
-        job = records.JOB_DESCRIPTOR.unpack(program.image[addr : addr + 64])[0]
-        size = records.SEGMENT_DESCRIPTOR.width // 8
-        segment_addrs += [
-            int(job["segment_addr"]) + size * index for index in range(int(job["segment_count"]))
-        ]
+        entries = records.queue_entries(program.image, phase.queue_addr, phase.job_count)
+        for index, job in enumerate(entries["job"]):
+            job_addrs.append(phase.queue_addr + records.QUEUE_ENTRY.itemsize * index)
+            segment_addrs += records.segment_addresses(job_addrs[-1], job)
     table = np.zeros((2, max(len(job_addrs), len(segment_addrs), 1)), np.int64)
     table[0, : len(job_addrs)] = np.array(job_addrs, np.int64) // beat
     table[1, : len(segment_addrs)] = np.array(segment_addrs, np.int64) // beat

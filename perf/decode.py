@@ -70,7 +70,8 @@ def decode(program: ProgramLike) -> JobTables:
         return record.unpack(image[addr : addr + count * (record.width // 8)])
 
     for phase in program.phases:
-        for job in read(records.JOB_DESCRIPTOR, phase.queue_addr, phase.job_count):
+        for entry in records.queue_entries(image, phase.queue_addr, phase.job_count):
+            job = entry["job"]
             jobs.append(
                 (
                     len(segments),
@@ -85,9 +86,7 @@ def decode(program: ProgramLike) -> JobTables:
                     int(job["out_addr"]) // beat,
                 )
             )
-            for segment in read(
-                records.SEGMENT_DESCRIPTOR, int(job["segment_addr"]), int(job["segment_count"])
-            ):
+            for segment in records.segment_descriptors(image, entry):
                 is_mac = segment["kind"] == records.KIND_MAC
                 stream, count = int(segment["stream_addr"]), int(segment["stream_count"])
                 first_word = 0

@@ -23,6 +23,7 @@ from perf.columns import (
     DRAIN,
     DRAIN_COLUMNS,
     END,
+    ENTRY_CHUNKS,
     F_BANKS,
     F_DEPTH,
     F_END,
@@ -36,31 +37,34 @@ from perf.columns import (
     F_WORD,
     F_WORDS_LEFT,
     FEED_COLUMNS,
+    FILL_A,
+    FILL_DIRECTORY,
+    FILL_HEADER,
+    FILL_STEP,
+    FILL_TAPS,
     JOB_FIRST,
     JOB_SEGMENTS,
-    L_A,
     L_ANNOUNCE,
-    L_ANNOUNCE_DRAIN,
-    L_BANK,
     L_BANKS,
-    L_DIRECTORY,
+    L_COLLECTED,
+    L_FILL,
     L_FIRST,
-    L_HEADER,
     L_IDLE,
     L_JOB,
+    L_LOAD,
     L_NEXT,
     L_PE,
     L_READ_JOB,
-    L_READ_SEGMENT,
-    L_REQUEST_LOAD,
-    L_REQUEST_STREAM,
     L_ROWS,
     L_SEGMENT,
     L_SEGMENTS_LEFT,
     L_STATE,
+    L_STEP,
+    L_STEPS,
+    L_STREAM,
     L_TAKEN,
-    L_TAPS,
     LOAD,
+    LOAD_STEPS,
     LOADER_COLUMNS,
     LOOKUP,
     MAC,
@@ -94,6 +98,9 @@ from perf.columns import (
     SEG_WORD0,
     SEG_WORDS,
     SIBLING,
+    STEP_DESCRIPTOR,
+    STEP_FILL,
+    STEP_SKIP,
     STREAM,
     TILE_A_ROWS,
     TILE_DIRECTORY_ROWS,
@@ -103,96 +110,130 @@ from perf.columns import (
 
 
 @compiled
+def step_filler(loader, load_reader, load_event, bank_free, segments, tiles):
+    """Advance a Filler; return whether it takes the oldest step off, and reports a tile loaded."""
+    has_chunk = reader_has_chunk(load_reader)
+    state = loader[L_FILL]
+    segment = loader[L_STEP + 1]
+    takes_bank = 0
+    pops = False
+    loaded = False
+    if state == FILL_STEP:
+        if loader[L_STEPS] > 0:
+            if loader[L_STEP] == STEP_DESCRIPTOR:
+                if has_chunk and not loader[L_COLLECTED]:
+                    load_event[R_MOVED] = 1
+                    loader[L_ROWS] += 1
+                    if loader[L_ROWS] == loader[L_STEP + 1]:
+                        loader[L_ROWS] = 0
+                        pops = True
+                    loader[L_TAKEN] = (loader[L_TAKEN] + 1) % DESCRIPTOR_CHUNKS
+                    loader[L_COLLECTED] = 1 if loader[L_TAKEN] == 0 else 0
+            elif loader[L_BANKS] != 0:
+                takes_bank = 1
+                if loader[L_STEP] == STEP_SKIP:
+                    loaded = True
+                else:
+                    loader[L_ROWS] = segments[segment, SEG_TAPS]
+                    loader[L_FILL] = FILL_TAPS
+    elif state == FILL_HEADER:
+        if has_chunk:
+            load_event[R_MOVED] = 1
+            loader[L_ROWS] = tiles[segment, loader[L_PE], TILE_DIRECTORY_ROWS]
+            loader[L_FILL] = FILL_DIRECTORY
+    elif loader[L_ROWS] != 0:  # FILL_TAPS, FILL_DIRECTORY, FILL_A
+        if has_chunk:
+            load_event[R_MOVED] = 1
+            loader[L_ROWS] -= 1
+    elif state == FILL_TAPS:
+        loader[L_FILL] = FILL_HEADER
+    elif state == FILL_DIRECTORY:
+        loader[L_ROWS] = tiles[segment, loader[L_PE], TILE_A_ROWS]
+        loader[L_FILL] = FILL_A
+    elif loader[L_PE] == tiles.shape[1] - 1:
+        loader[L_PE] = 0
+        loader[L_FILL] = FILL_STEP
+        loaded = True
+    else:
+        loader[L_PE] += 1
+        loader[L_FILL] = FILL_HEADER
+    loader[L_BANKS] += bank_free - takes_bank
+    return pops or loaded, loaded
+
+
+@compiled
 def step_loader(
     loader, given, load_reader, load_event, stream_room, queue_room, drain_room, bank_free, jobs,
     segments, tiles, addresses, announce,
 ):  # fmt: skip
-    """Advance a Loader.
+    """Advance a Loader: Fetcher and Filler.
 
-    `given` is the job handed over in this cycle, or -1; `addresses` holds beat addresses of job and
-    segment descriptors. `announce` returns (segment or -1, first, last, drained job or -1, tile
-    loaded, stream requested).
+    `given` is the job handed over in this cycle, or -1; `addresses` holds beat addresses of queue
+    entries and of segment descriptors. `announce` returns (segment or -1, first, last, drained job
+    or -1, tile loaded, stream requested).
     """
     state = loader[L_STATE]
-    takes_bank = 0
-    finishes = False
+    collected = loader[L_COLLECTED]
+    steps_room = loader[L_STEPS] < LOAD_STEPS
+    asks = steps_room and reader_can_request(load_reader)
+    pops, loaded = step_filler(loader, load_reader, load_event, bank_free, segments, tiles)
+    kind, value = -1, 0  # of a step handed to the Filler
     announce[0] = announce[3] = -1
-    announce[4] = announce[5] = 0
+    announce[4] = 1 if loaded else 0
+    announce[5] = 0
     segment = loader[L_SEGMENT]
-    has_chunk = reader_has_chunk(load_reader)
     if state == L_IDLE:
         if given >= 0:
-            request(load_event, addresses[0, given], DESCRIPTOR_CHUNKS)
+            request(load_event, addresses[0, given], ENTRY_CHUNKS)
+            kind, value = STEP_DESCRIPTOR, ENTRY_CHUNKS
             loader[L_JOB] = given
             loader[L_STATE] = L_READ_JOB
-    elif state in (L_READ_JOB, L_READ_SEGMENT):
-        if has_chunk:
-            load_event[R_MOVED] = 1
-            loader[L_TAKEN] += 1
-            if loader[L_TAKEN] == DESCRIPTOR_CHUNKS:
-                loader[L_TAKEN] = 0
-                loader[L_STATE] = L_ANNOUNCE_DRAIN if state == L_READ_JOB else L_REQUEST_STREAM
-    elif state == L_ANNOUNCE_DRAIN:
-        if drain_room:
+    elif state == L_READ_JOB:
+        if collected and drain_room:
             job = loader[L_JOB]
             announce[3] = job
+            loader[L_COLLECTED] = 0
             loader[L_SEGMENT] = jobs[job, JOB_FIRST]
             loader[L_SEGMENTS_LEFT] = jobs[job, JOB_SEGMENTS]
             loader[L_FIRST] = 1
-            loader[L_STATE] = L_NEXT
-    elif state == L_NEXT:
-        if reader_can_request(load_reader):
-            request(load_event, addresses[1, segment], DESCRIPTOR_CHUNKS)
-            loader[L_STATE] = L_READ_SEGMENT
-    elif state == L_REQUEST_STREAM:
-        if stream_room:
+            loader[L_STATE] = L_STREAM
+    elif state == L_STREAM:
+        if collected and stream_room:
             announce[5] = 1
             loader[L_STATE] = L_ANNOUNCE
     elif state == L_ANNOUNCE:
-        if queue_room:
+        is_add = segments[segment, SEG_KIND] == ADD
+        if queue_room and (steps_room or not is_add):
             announce[0] = segment
             announce[1] = loader[L_FIRST]
             announce[2] = 1 if loader[L_SEGMENTS_LEFT] == 1 else 0
-            loader[L_STATE] = L_REQUEST_LOAD
-    elif state == L_REQUEST_LOAD:
-        if reader_can_request(load_reader):
-            request(load_event, segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS])
-            loader[L_STATE] = L_BANK
-    elif state == L_BANK:
-        if loader[L_BANKS] != 0:
-            takes_bank = 1
-            loader[L_ROWS] = segments[segment, SEG_TAPS]
-            if segments[segment, SEG_KIND] == ADD:
-                finishes = True
+            if is_add:
+                kind, value = STEP_SKIP, segment
+            loader[L_COLLECTED] = 0
+            loader[L_SEGMENT] += 1
+            loader[L_SEGMENTS_LEFT] -= 1
+            loader[L_FIRST] = 0
+            if loader[L_SEGMENTS_LEFT] != 0:
+                loader[L_STATE] = L_NEXT
             else:
-                loader[L_STATE] = L_TAPS
-    elif state == L_HEADER:
-        if has_chunk:
-            load_event[R_MOVED] = 1
-            loader[L_ROWS] = tiles[segment, loader[L_PE], TILE_DIRECTORY_ROWS]
-            loader[L_STATE] = L_DIRECTORY
-    elif loader[L_ROWS] != 0:  # L_TAPS, L_DIRECTORY, L_A
-        if has_chunk:
-            load_event[R_MOVED] = 1
-            loader[L_ROWS] -= 1
-    elif state == L_TAPS:
-        loader[L_STATE] = L_HEADER
-    elif state == L_DIRECTORY:
-        loader[L_ROWS] = tiles[segment, loader[L_PE], TILE_A_ROWS]
-        loader[L_STATE] = L_A
-    elif loader[L_PE] == tiles.shape[1] - 1:
-        loader[L_PE] = 0
-        finishes = True
-    else:
-        loader[L_PE] += 1
-        loader[L_STATE] = L_HEADER
-    if finishes:
-        announce[4] = 1
-        loader[L_STATE] = L_IDLE if loader[L_SEGMENTS_LEFT] == 1 else L_NEXT
-        loader[L_SEGMENT] += 1
-        loader[L_SEGMENTS_LEFT] -= 1
-        loader[L_FIRST] = 0
-    loader[L_BANKS] += bank_free - takes_bank
+                loader[L_STATE] = L_IDLE if is_add else L_LOAD
+    elif asks and state == L_NEXT:
+        request(load_event, addresses[1, segment], DESCRIPTOR_CHUNKS)
+        kind, value = STEP_DESCRIPTOR, DESCRIPTOR_CHUNKS
+        loader[L_STATE] = L_STREAM if segments[segment - 1, SEG_KIND] == ADD else L_LOAD
+    elif asks and state == L_LOAD:
+        segment -= 1
+        request(load_event, segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS])
+        kind, value = STEP_FILL, segment
+        loader[L_STATE] = L_IDLE if loader[L_SEGMENTS_LEFT] == 0 else L_STREAM
+    if pops:
+        for index in range(L_STEP, L_STEP + 2 * (LOAD_STEPS - 1)):
+            loader[index] = loader[index + 2]
+        loader[L_STEPS] -= 1
+    if kind >= 0:
+        slot = L_STEP + 2 * loader[L_STEPS]
+        loader[slot], loader[slot + 1] = kind, value
+        loader[L_STEPS] += 1
 
 
 @compiled

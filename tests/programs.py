@@ -21,6 +21,7 @@ from gscn.records import (
     OUT_RAW,
     OUT_WIDTHS,
     PARTIAL,
+    QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     TAP,
     TILE_HEADER,
@@ -205,7 +206,7 @@ class Builder:
         )
 
     def job(self):
-        """Return a job descriptor without output address, and its results."""
+        """Return a queue entry without output address, and its results."""
         config = self.config
         pitch, plane_rows, planes = 1 + self.below(7), 1 + self.below(5), 1 + self.below(4)
         cells = pitch * plane_rows * planes
@@ -226,8 +227,9 @@ class Builder:
                     self.rounded(accumulator[cell], OUT_WIDTHS[out_format], shift)
                     for accumulator in accumulators
                 ]
+        others = segments[1:]
         descriptor = JOB_DESCRIPTOR.pack(
-            segment_addr=self.memory.place(np.concatenate(segments)),
+            segment_addr=self.memory.place(np.concatenate(others)) if others else 0,
             segment_count=len(segments),
             out_format=out_format,
             shift=shift,
@@ -238,7 +240,9 @@ class Builder:
             planes=planes,
             walk_count=walk_count,
         )
-        return descriptor, results
+        entry = np.zeros(1, dtype=QUEUE_ENTRY)
+        entry["job"], entry["segment"] = descriptor, segments[0]
+        return entry, results
 
     def rounded(self, value, width, shift):
         value = round_half_even(value, shift)
@@ -254,24 +258,24 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
     queues = []
     for _ in range(phases):
         made = [builder.job() for _ in range(1 + builder.below(jobs))]
-        descriptors = np.concatenate([descriptor for descriptor, _ in made])
-        queues.append((builder.memory.place(descriptors), descriptors, [r for _, r in made]))
+        entries = np.concatenate([entry for entry, _ in made])
+        queues.append((builder.memory.place(entries), entries, [r for _, r in made]))
     # Outputs come after everything else; a gap after each shows writes beyond its end.
     end = len(builder.memory.bytes)
     output_ranges, expected, widths = [], [], []
-    for _, descriptors, results in queues:
-        for descriptor, values in zip(descriptors, results, strict=True):
+    for _, entries, results in queues:
+        for entry, values in zip(entries, results, strict=True):
             first = end + -end % ALIGNMENT_BYTES
-            width = OUT_WIDTHS[int(descriptor["out_format"])]
-            descriptor["out_addr"] = first
+            width = OUT_WIDTHS[int(entry["job"]["out_format"])]
+            entry["job"]["out_addr"] = first
             end = first + len(values) * width // 8
             output_ranges.append((first, end))
             expected.append(values)
             widths.append(width)
             end += ALIGNMENT_BYTES * builder.below(2)
     image = np.frombuffer(bytes(builder.memory.bytes), dtype=np.uint8).copy()
-    for address, descriptors, _ in queues:
-        image[address : address + descriptors.nbytes] = descriptors.view(np.uint8)
+    for address, entries, _ in queues:
+        image[address : address + entries.nbytes] = entries.view(np.uint8)
     return RandomProgram(
         config=config,
         image=image,

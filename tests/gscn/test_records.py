@@ -110,3 +110,25 @@ def test_one_bad_element_of_an_array_is_refused():
 def test_an_unknown_field_is_refused():
     with pytest.raises(InputError, match="record a_entry has no field 'weight'"):
         records.A_ENTRY.pack(weight=1)
+
+
+def test_a_queue_entry_is_a_job_and_its_first_segment():
+    image = np.zeros(512, dtype=np.uint8)
+    image[64:192] = np.frombuffer(
+        bytes.fromhex("4001000000000000" + "00" * 8 + "03000000" + "00" * 44)  # 3 segments, at 320
+        + bytes.fromhex("c000" + "00" * 62),
+        dtype=np.uint8,
+    )
+    image[[320, 384]] = 1, 2
+    (entry,) = records.queue_entries(image, 64, 1)
+    assert (entry["job"]["segment_addr"], entry["job"]["segment_count"]) == (320, 3)
+    assert records.segment_descriptors(image, entry)["load_addr"].tolist() == [192, 1, 2]
+    assert records.segment_addresses(64, entry["job"]) == [128, 320, 384]
+
+
+def test_a_job_of_one_segment_needs_no_other_address():
+    entry = np.zeros(1, dtype=records.QUEUE_ENTRY)[0]
+    entry["job"]["segment_count"], entry["segment"]["load_addr"] = 1, 7
+    found = records.segment_descriptors(np.zeros(0, dtype=np.uint8), entry)
+    assert found["load_addr"].tolist() == [7]
+    assert records.segment_addresses(0, entry["job"]) == [64]

@@ -89,7 +89,7 @@ def test_every_job_goes_once_to_the_first_ready_cluster(clusters, seed):
 
     simulate(dut, testbench, background=[workers.testbench], cycles=6000)
     assert [addr for addr, *_ in workers.given] == [
-        queue_addr + 64 * n for queue_addr, count in phases for n in range(count)
+        queue_addr + 128 * n for queue_addr, count in phases for n in range(count)
     ]
     assert given_at_start == [0, 17, 17, 18]
     for _, cluster, readies, _ in workers.given:

@@ -61,7 +61,7 @@ class Bench:
         self.dut = Loader(config=config)
         self.free_delay = free_delay
         self.pauses = pauses
-        self.descriptors = []
+        self.entries = []
         self.blocks, self.streams = [], []
         for number, job in enumerate(self.jobs):
             records = []
@@ -77,18 +77,21 @@ class Bench:
                     len(words),
                     *[0] * 4,
                 ]
-            chunks = job.descriptor(self.memory.store(records), 4096 * number)
-            self.descriptors.append(self.memory.store(chunks))
+            chunks = job.descriptor(self.memory.store(records[8:]), 4096 * number)
+            self.entries.append(self.memory.store(chunks + records[:8]))
         self.loads = []
         """(segment, mask of PEs, target, bank, row, chunk)."""
         self.loaded_cycles, self.freed_cycles, self.load_cycles = [], [], []
         self.announced = []
+        self.requests = []
+        """(cycle, address, chunks)."""
 
     async def serve(self, ctx):
         """Answer requests in order, chunk by chunk."""
         dut, memory = self.dut, self.memory
         pauses = self.pauses()
         pending = []
+        cycle = 0
         while True:
             offers = bool(pending) and not next(pauses)
             ctx.set(dut.chunks.valid, offers)
@@ -103,9 +106,11 @@ class Bench:
                 pending.pop(0)
             if valid and accepts:
                 request = plain(request)
+                self.requests.append((cycle, request["addr"], request["chunks"]))
                 for n in range(request["chunks"]):
                     at = request["addr"] + 8 * n
                     pending.append(int.from_bytes(memory.data[at : at + 8], "little"))
+            cycle += 1
 
     async def watch(self, ctx):
         """Record loads; free each bank some cycles after it was loaded."""
@@ -140,7 +145,7 @@ class Bench:
 
         simulate(
             dut,
-            drive(dut.job, self.descriptors),
+            drive(dut.job, self.entries),
             collect(dut.segment, self.announced, len(self.segments), self.pauses()),
             collect(dut.drain, drains, len(self.jobs), self.pauses()),
             collect(dut.stream_request, streams, len(self.segments), self.pauses()),
@@ -230,3 +235,19 @@ def test_a_tile_costs_one_cycle_per_chunk():
         # between taps, header, directory and entries one cycle is spent on moving on
         moves = 1 + 2 * TINY.pes_per_cluster
         assert bench.loaded_cycles[number] - own[0] <= chunks - 1 + moves
+
+
+def test_the_next_descriptor_and_block_are_requested_before_a_block_is_loaded():
+    bench = Bench(TINY, free_delay=200).run()
+    requested = {addr: cycle for cycle, addr, _ in bench.requests}
+    first = bench.segments.index(bench.jobs[2].segments[0])
+    blocks = [addr for addr, _ in bench.blocks[first : first + 4]]
+    assert [requested[addr] for addr in blocks] == sorted(requested[addr] for addr in blocks)
+    for number in range(1, 4):
+        # the block before waits for its bank; this one does not wait for it
+        assert requested[blocks[number]] < bench.loaded_cycles[first + number - 1]
+    chunks = [chunks for _, _, chunks in bench.requests]
+    segments = len(bench.segments)
+    macs = [segment for segment in bench.segments if segment.partials is None]
+    assert chunks.count(16) >= len(bench.jobs)
+    assert len(chunks) == segments + len(macs)

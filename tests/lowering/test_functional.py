@@ -9,7 +9,7 @@ import pytest
 
 from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, JOB_DESCRIPTOR, TAP, TILE_HEADER
+from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, TAP, TILE_HEADER, queue_entries
 from lowering import OutputFormat, lower
 from lowering.functional import execute, run_pe
 from tests.lowering.layers import PADDED, TINY, operands
@@ -52,8 +52,7 @@ def corrupted(field: str, value: int):
     program = lower(TINY, PADDED, Pass.FORWARD, first, second, OutputFormat())
     image = program.image.copy()
     start = program.phases[0].queue_addr
-    JOB_DESCRIPTOR.unpack(image[start : start + 64])
-    image[start : start + 64].view(JOB_DESCRIPTOR.dtype)[field] = value
+    queue_entries(image, start, 1)["job"][field] = value
     return dataclasses.replace(program, image=image)
 
 
