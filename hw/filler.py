@@ -59,9 +59,11 @@ class Filler(wiring.Component):
 
         pe = Signal(range(pes))
         row, rows_left, a_rows = Signal(16), Signal(16), Signal(16)
+        narrow = Signal()
         m.d.comb += [
             self.load.bank.eq(step.bank),
             self.load.row.eq(row),
+            self.load.narrow.eq(narrow),
             self.load.chunk.eq(self.chunks.p),
             self.descriptors.p.eq(self.chunks.p),
         ]
@@ -105,7 +107,14 @@ class Filler(wiring.Component):
                     m.d.comb += self.load_en.eq(1 << pe)
                     m.d.sync += [
                         row.eq(0),
-                        rows_left.eq((header.directory_count + 1) >> 1),
+                        narrow.eq(header.directory_format[0]),
+                        rows_left.eq(
+                            Mux(
+                                header.directory_format[0],
+                                (header.directory_count + 3) >> 2,
+                                (header.directory_count + 1) >> 1,
+                            )
+                        ),
                         a_rows.eq((header.a_count + 1) >> 1),
                     ]
                     m.next = "DIRECTORY"

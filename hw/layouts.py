@@ -21,6 +21,10 @@ def record_layout(record: records.Record) -> data.StructLayout:
 
 A_ENTRY = record_layout(records.A_ENTRY)
 DIRECTORY_ENTRY = record_layout(records.DIRECTORY_ENTRY)
+NARROW_DIRECTORY_ENTRY = data.StructLayout(
+    {"start": records.NARROW_START_WIDTH, "length": records.NARROW_LENGTH_WIDTH}
+)
+"""Entry of a directory in format 1."""
 B_WORD = record_layout(records.B_WORD)
 TAP = record_layout(records.TAP)
 TILE_HEADER = record_layout(records.TILE_HEADER)
@@ -79,8 +83,11 @@ class LoadTarget(enum.Enum, shape=2):
     A = 3
 
 
-LOAD_WORD = data.StructLayout({"target": LoadTarget, "bank": 1, "row": 16, "chunk": CHUNK_WIDTH})
-"""A chunk of a load block on its way to a PE; `row` counts chunks from 0 within its target."""
+LOAD_WORD = data.StructLayout(
+    {"target": LoadTarget, "bank": 1, "row": 16, "narrow": 1, "chunk": CHUNK_WIDTH}
+)
+"""A chunk of a load block on its way to a PE; `row` counts chunks from 0 within its target.
+`narrow` tells that directory entries have 16 bits."""
 
 
 class StepKind(enum.Enum, shape=2):

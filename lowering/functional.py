@@ -15,7 +15,7 @@ from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
     B_WORD,
-    DIRECTORY_ENTRY,
+    DIRECTORY_WIDTHS,
     KIND_ADD,
     KIND_MAC,
     OUT_RAW,
@@ -24,7 +24,9 @@ from gscn.records import (
     SEGMENT_DESCRIPTOR,
     TAP,
     TILE_HEADER,
+    directory_chunks,
     segment_descriptors,
+    unpack_directory,
 )
 from lowering.program import Program
 
@@ -214,12 +216,13 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
         _require("directory_count", keys <= limit, f"at most {limit}", keys)
         _require("a_count", entries <= config.a_depth, f"at most {config.a_depth}", entries)
         cursor += CHUNK_BYTES
-        middle = cursor + CHUNK_BYTES * -(-keys // 2)
+        form = int(header["directory_format"])
+        _require("directory_format", form in DIRECTORY_WIDTHS, "0 or 1", form)
+        middle = cursor + CHUNK_BYTES * directory_chunks(keys, form)
         end = middle + CHUNK_BYTES * -(-entries // 2)
         _require("load block size", end <= block.size, "at least its tiles", block.size)
-        directory = DIRECTORY_ENTRY.unpack(block[cursor:middle])[:keys]
+        start, length = unpack_directory(block[cursor:middle], header)
         held = A_ENTRY.unpack(block[middle:end])[:entries]
-        start, length = directory["start"].astype(np.int64), directory["length"].astype(np.int64)
         longest = int((start + length).max(initial=0))
         _require("fiber's end", longest <= entries, f"at most a_count = {entries}", longest)
         tiles.append(

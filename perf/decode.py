@@ -34,7 +34,7 @@ class JobTables:
     `jobs[j]` holds: index of the first segment, segments, format, pitch, guard columns, plane rows,
     guard rows, planes, walk count, beat address of the results. `segments[s]` holds: kind, beat
     address of the load block, load chunks, taps, beat address of the stream, words, first word,
-    first tap. `tiles[s, pe]` holds: directory rows (two entries each), stationary rows, first
+    first tap. `tiles[s, pe]` holds: directory chunks, stationary rows, first
     directory entry, directory entries.
     """
 
@@ -109,10 +109,11 @@ def decode(program: ProgramLike) -> JobTables:
                     for _ in range(config.pes_per_cluster):
                         header = read(records.TILE_HEADER, addr, 1)[0]
                         entries = int(header["directory_count"])
-                        directory_rows = (entries + 1) // 2
+                        directory_rows = records.directory_chunks(
+                            entries, int(header["directory_format"])
+                        )
                         a_rows = (int(header["a_count"]) + 1) // 2
-                        directory = read(records.DIRECTORY_ENTRY, addr + 8, entries)
-                        lengths.append(directory["length"].astype(np.int64))
+                        lengths.append(records.unpack_directory(image[addr + 8 :], header)[1])
                         rows.append((directory_rows, a_rows, entry_count, entries))
                         entry_count += entries
                         addr += 8 * (1 + directory_rows + a_rows)

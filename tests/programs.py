@@ -81,6 +81,13 @@ class RandomProgram:
         return np.array([value for job in self.expected for value in job], dtype=np.int64)
 
 
+def pack_fibers(first, length, narrow):
+    """Return directory entries: of 32 bits, or of 16, the start in the lowest 10."""
+    if narrow:
+        return (first + 1024 * length).astype("<u2")
+    return DIRECTORY_ENTRY.pack(len(first), start=first, length=length)
+
+
 def round_half_even(value, shift):
     """Return value / 2**shift rounded to nearest, ties to even."""
     return round(value / 2**shift) if abs(value) < 2**52 else _round_large(value, shift)
@@ -139,15 +146,19 @@ class Builder:
             entries = self.below(min(config.a_depth, 40) + 1)
             first = self.rng.integers(0, entries + 1, keys)
             length = np.minimum(self.rng.integers(0, 5, keys), entries - first)
+            narrow = self.below(2)
             tiles.append(
                 (
-                    TILE_HEADER.pack(directory_count=keys, a_count=entries),
-                    DIRECTORY_ENTRY.pack(keys, start=first, length=length),
+                    TILE_HEADER.pack(
+                        directory_count=keys, a_count=entries, directory_format=narrow
+                    ),
+                    pack_fibers(first, length, narrow),
                     A_ENTRY.pack(
                         entries,
                         value=self.values(entries),
                         offset=self.rng.integers(0, third, entries) - bias,
                     ),
+                    list(zip(first.tolist(), length.tolist(), strict=True)),
                 )
             )
         count = self.below(60)
@@ -158,9 +169,9 @@ class Builder:
             key=self.rng.integers(-4, 30, count),
             tap_start=self.rng.choice(starts, count),
         )
-        for accumulator, (_, directory, entries) in zip(accumulators, tiles, strict=True):
-            self.multiply(accumulator, taps, directory, entries, stream)
-        blocks = [block for tile in tiles for block in tile]
+        for accumulator, (_, _, entries, fibers) in zip(accumulators, tiles, strict=True):
+            self.multiply(accumulator, taps, fibers, entries, stream)
+        blocks = [block for tile in tiles for block in tile[:3]]
         load_addr = self.memory.place(taps, *blocks)
         load_chunks = (len(self.memory.bytes) - load_addr) // 8
         return SEGMENT_DESCRIPTOR.pack(
@@ -172,14 +183,14 @@ class Builder:
             stream_count=count,
         )
 
-    def multiply(self, accumulator, taps, directory, entries, stream):
+    def multiply(self, accumulator, taps, fibers, entries, stream):
         for word in stream:
             tap = int(word["tap_start"])
             while True:
                 key = int(word["key"]) + int(taps[tap]["key_delta"])
-                if 0 <= key < len(directory):
-                    first = int(directory[key]["start"])
-                    for entry in entries[first : first + int(directory[key]["length"])]:
+                if 0 <= key < len(fibers):
+                    first, length = fibers[key]
+                    for entry in entries[first : first + length]:
                         index = int(entry["offset"]) + int(word["offset"])
                         index += int(taps[tap]["offset_delta"])
                         self.accumulate(

@@ -27,7 +27,7 @@ TINY = PRESETS["tiny"]
 CONFIGS = {pes: dataclasses.replace(TINY, pes_per_cluster=pes, mem_width=512) for pes in (1, 2, 4)}
 USED = {  # bits of a chunk that a target keeps
     LoadTarget.TAP: (1 << 33) - 1,
-    LoadTarget.HEADER: (1 << 32) - 1,
+    LoadTarget.HEADER: (1 << 33) - 1,
     LoadTarget.DIRECTORY: (1 << 64) - 1,
     LoadTarget.A: (1 << 64) - 1,
 }
@@ -191,6 +191,9 @@ def test_everything_is_announced_and_loaded(config, source_pauses, sink_pauses):
     for number, segment in enumerate(bench.segments):
         own = [(mask, load) for at, mask, load in bench.loads if at == number]
         assert all(load["bank"] == number % 2 for _, load in own)
+        for mask, load in own:
+            if load["target"] == LoadTarget.DIRECTORY:
+                assert load["narrow"] == segment.tiles[mask.bit_length() - 1].narrow
         for pe in range(config.pes_per_cluster):
             kept = [
                 (

@@ -132,6 +132,19 @@ def test_directory_of_the_other_bank_is_not_seen():
     found(segments)
 
 
+@pytest.mark.parametrize("keys", [1, 3, 4, 5, CONFIG.directory_depth])
+def test_wide_and_narrow_directories_say_the_same(keys):
+    fibers = [(n % 60, n % 5) for n in range(keys)]
+    words = [(n + 1, n, n, 0) for n in range(-1, keys + 1)]
+    tiles = [Tile(directory=fibers, entries=[(1, 0)] * 64, narrow=n) for n in (True, False)]
+    wide = [fibers[::-1], [(1, 1)] * CONFIG.directory_depth]
+    segments = [
+        Segment(taps=[(0, 0, 1)], tiles=[tile] * PES, words=words)
+        for tile in (*tiles, *(Tile(directory=d, entries=[(1, 0)] * 64) for d in wide), *tiles)
+    ]
+    found(segments)
+
+
 def test_empty_directory_and_empty_stream():
     empty = Tile(directory=[], entries=[])
     found([one_key_segment(tiles=[empty] * PES), one_key_segment(words=[]), one_key_segment()])
