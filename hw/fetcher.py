@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import records
-from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from gscn.config import ALIGNMENT_BYTES, CHUNK_WIDTH, AcceleratorConfig
 from hw.layouts import (
     DRAIN_CONTEXT,
     JOB_DESCRIPTOR,
@@ -28,8 +28,12 @@ class Fetcher(wiring.Component):
     For each job: fetch its queue entry and announce how it drains. For each of its segments:
     request the stream, announce the segment, request the next segment's descriptor, then the load
     block. The next descriptor is thus there before the block, and the next block is requested right
-    behind this one. For every request, and for an ADD segment in place of one, a step says what
-    the chunks are for.
+    behind this one. For every request, and for a segment that loads nothing in place of one, a
+    step says what the chunks are for.
+
+    A segment whose load block has the address of the block last given to one of the two stationary
+    banks uses that bank again; any other block goes to the bank not used last. An ADD segment uses
+    no bank.
 
     Timing: one request per state; a descriptor is collected at one chunk per cycle, while the load
     block of the segment before it is being requested. `request.valid` and `segment.valid` depend
@@ -47,6 +51,7 @@ class Fetcher(wiring.Component):
         segment: announced segments, in order.
         drain: announced drains, in order.
         steps: what the chunks requested are for, in order.
+        forget: no block given to a bank before may be used again (pulse, while `busy` is low).
         busy: a job is being fetched.
     """
 
@@ -61,6 +66,7 @@ class Fetcher(wiring.Component):
                 "segment": Out(stream.Signature(SEGMENT_CONTEXT)),
                 "drain": Out(stream.Signature(DRAIN_CONTEXT)),
                 "steps": Out(stream.Signature(LOAD_STEP)),
+                "forget": In(1),
                 "busy": Out(1),
             }
         )
@@ -86,11 +92,25 @@ class Fetcher(wiring.Component):
         segment_addr = Signal(config.addr_width)
         segments_left = Signal(32)
         first = Signal()
-        bank = Signal()
         loads = Signal()
         load = Signal(read_request_layout(config))
         fill = Signal(LOAD_STEP)
         is_add = segment.kind == records.KIND_ADD
+
+        # -- what the banks hold, or will once the steps before are carried out
+        block = segment.load_addr[ALIGNMENT_BYTES.bit_length() - 1 : config.addr_width]
+        tags = [Signal(len(block), name=f"tag{number}") for number in range(2)]
+        tag_valid = Signal(2)
+        last_bank = Signal()
+        hits = Signal(2)
+        bank = Signal()
+        loads_nothing = Signal()
+        m.d.comb += [
+            hits.eq(Cat(tag == block for tag in tags) & tag_valid),
+            bank.eq(Mux(hits.any(), hits[1], ~last_bank)),
+            loads_nothing.eq(is_add | hits.any()),
+            self.segment.p.bank.eq(bank),
+        ]
         m.d.comb += [
             self.segment.p.stream_count.eq(segment.stream_count),
             self.segment.p.add.eq(is_add),
@@ -150,27 +170,31 @@ class Fetcher(wiring.Component):
                     m.next = "SEGMENT"
             with m.State("SEGMENT"):
                 m.d.comb += [
-                    self.segment.valid.eq(~is_add | self.steps.ready),
-                    self.steps.valid.eq(is_add & self.segment.ready),
-                    self.steps.p.kind.eq(StepKind.SKIP),
+                    self.segment.valid.eq(~loads_nothing | self.steps.ready),
+                    self.steps.valid.eq(loads_nothing & self.segment.ready),
+                    self.steps.p.kind.eq(Mux(is_add, StepKind.NONE, StepKind.HELD)),
                     self.steps.p.bank.eq(bank),
                 ]
                 with m.If(self.segment.valid & self.segment.ready):
                     m.d.sync += [
                         collected.eq(0),
-                        bank.eq(~bank),
                         segments_left.eq(segments_left - 1),
                         first.eq(0),
-                        loads.eq(~is_add),
+                        loads.eq(~loads_nothing),
                         load.addr.eq(segment.load_addr),
                         load.chunks.eq(segment.load_chunks),
                         fill.kind.eq(StepKind.FILL),
                         fill.bank.eq(bank),
                         fill.count.eq(segment.tap_count),
                     ]
+                    with m.If(~is_add):
+                        m.d.sync += [last_bank.eq(bank), tag_valid.bit_select(bank, 1).eq(1)]
+                        for number, tag in enumerate(tags):
+                            with m.If(bank == number):
+                                m.d.sync += tag.eq(block)
                     with m.If(~self.segment.p.last):
                         m.next = "NEXT"
-                    with m.Elif(is_add):
+                    with m.Elif(loads_nothing):
                         m.next = "IDLE"
                     with m.Else():
                         m.next = "LOAD"
@@ -186,4 +210,6 @@ class Fetcher(wiring.Component):
                     m.next = "STREAM"
                     with m.If(segments_left == 0):
                         m.next = "IDLE"
+        with m.If(self.forget):
+            m.d.sync += tag_valid.eq(0)
         return m

@@ -7,17 +7,20 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from hw.fifo import StreamFIFO
 from hw.layouts import LOAD_STEP, LOAD_WORD, TILE_HEADER, LoadTarget, StepKind
 
 
 class Filler(wiring.Component):
-    """Carry out load steps in order: pass descriptors on, fill banks when they are free.
+    """Carry out load steps in order: pass descriptors on, fill banks that no segment uses.
 
-    A FILL step waits for a free stationary bank, fills it and reports the segment loaded. A SKIP
-    step waits for a bank too, and reports at once.
+    A FILL step waits until every segment reported before that uses its bank has ended, fills the
+    bank and reports the segment loaded. HELD and NONE steps report at once. At most `SEGMENTS`
+    segments are reported and not ended; further ones wait.
 
-    Timing: one chunk per cycle. A FILL step takes one cycle more for the step itself, one for the
-    end of the taps, and two per PE, for the ends of its directory and of its entries.
+    Timing: one chunk per cycle; a HELD or NONE step takes one cycle. A FILL step takes one cycle
+    more for the step itself, one for the end of the taps, and two per PE, for the ends of its
+    directory and of its entries.
     `chunks.ready` depends combinationally on `steps` and `descriptors.ready`.
 
     Parameters
@@ -29,9 +32,11 @@ class Filler(wiring.Component):
         chunks: from the load channel's reader.
         descriptors: chunks of descriptors.
         load, load_en: chunk for the stationary memories; one enable per PE.
-        bank_free: a stationary bank has become free (pulse).
+        segment_end: the PEs have ended the oldest segment reported and not ended (pulse).
         loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
     """
+
+    SEGMENTS = 8
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
@@ -42,7 +47,7 @@ class Filler(wiring.Component):
                 "descriptors": Out(stream.Signature(CHUNK_WIDTH)),
                 "load": Out(LOAD_WORD),
                 "load_en": Out(config.pes_per_cluster),
-                "bank_free": In(1),
+                "segment_end": In(1),
                 "loaded": Out(1),
             }
         )
@@ -53,9 +58,21 @@ class Filler(wiring.Component):
         header = data.View(TILE_HEADER, self.chunks.p)
         step = self.steps.p
 
-        banks_free = Signal(range(3), init=2)
-        takes_bank = Signal()
-        m.d.sync += banks_free.eq(banks_free + self.bank_free - takes_bank)
+        # -- segments reported and not ended, and how many of them use each bank
+        m.submodules.under_way = under_way = StreamFIFO(
+            shape=data.StructLayout({"uses": 1, "bank": 1}), depth=self.SEGMENTS
+        )
+        users = Signal(data.ArrayLayout(range(self.SEGMENTS + 1), 2))
+        m.d.comb += [
+            under_way.i.p.uses.eq(step.kind != StepKind.NONE),
+            under_way.i.p.bank.eq(step.bank),
+            under_way.i.valid.eq(self.loaded),
+            under_way.o.ready.eq(self.segment_end),
+        ]
+        for bank in range(2):
+            begins = self.loaded & under_way.i.p.uses & (under_way.i.p.bank == bank)
+            ends = self.segment_end & under_way.o.p.uses & (under_way.o.p.bank == bank)
+            m.d.sync += users[bank].eq(users[bank] + begins - ends)
 
         pe = Signal(range(pes))
         row, rows_left, a_rows = Signal(16), Signal(16), Signal(16)
@@ -92,11 +109,10 @@ class Filler(wiring.Component):
                     with m.If(self.chunks.valid & self.chunks.ready):
                         m.d.comb += self.steps.ready.eq(row + 1 == step.count)
                         m.d.sync += row.eq(Mux(self.steps.ready, 0, row + 1))
-                with m.Elif(banks_free != 0):
-                    m.d.comb += takes_bank.eq(1)
-                    with m.If(step.kind == StepKind.SKIP):
+                with m.Elif(under_way.i.ready):
+                    with m.If(step.kind != StepKind.FILL):
                         finish_segment()
-                    with m.Else():
+                    with m.Elif(users[step.bank] == 0):
                         m.d.sync += rows_left.eq(step.count)
                         m.next = "TAPS"
             with m.State("TAPS"), m.If(fill(LoadTarget.TAP, ~0)):

@@ -40,12 +40,12 @@ class WordKind(enum.Enum, shape=2):
     ADD = 1
     """Add a partial sum to the next accumulator."""
     END = 2
-    """Close the segment: the next word uses the other stationary bank."""
+    """Close the segment."""
 
 
-PE_WORD = data.StructLayout({"kind": WordKind, "job_end": 1, "chunk": CHUNK_WIDTH})
-"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a
-job."""
+PE_WORD = data.StructLayout({"kind": WordKind, "job_end": 1, "bank": 1, "chunk": CHUNK_WIDTH})
+"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a job;
+`bank` is the stationary bank that a `b_word` meets."""
 
 
 def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:
@@ -54,6 +54,7 @@ def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:
         {
             "kind": WordKind,
             "job_end": 1,
+            "bank": 1,
             "start": unsigned((config.a_depth - 1).bit_length()),
             "length": unsigned(config.a_depth.bit_length()),
             "operand": signed(config.acc_width),
@@ -97,8 +98,10 @@ class StepKind(enum.Enum, shape=2):
     """They are descriptors."""
     FILL = 1
     """They are a load block, for a stationary bank."""
-    SKIP = 2
-    """A segment takes a bank without a load block."""
+    HELD = 2
+    """There are none: a segment uses what a stationary bank holds."""
+    NONE = 3
+    """There are none: a segment uses no bank."""
 
 
 LOAD_STEP = data.StructLayout({"kind": StepKind, "bank": 1, "count": 16})
@@ -128,8 +131,10 @@ class OutFormat(enum.Enum, shape=2):
     RAW = records.OUT_RAW
 
 
-SEGMENT_CONTEXT = data.StructLayout({"stream_count": 32, "add": 1, "first": 1, "last": 1})
-"""What the broadcaster must know of a segment: words, kind, first and last of its job."""
+SEGMENT_CONTEXT = data.StructLayout(
+    {"stream_count": 32, "add": 1, "bank": 1, "first": 1, "last": 1}
+)
+"""What the broadcaster must know of a segment: words, kind, bank, first and last of its job."""
 
 DRAIN_CONTEXT = data.StructLayout(
     {

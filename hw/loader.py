@@ -23,8 +23,9 @@ class Loader(wiring.Component):
     """Execute the control part of jobs, ahead of the PEs.
 
     For each job: fetch its queue entry and announce how it drains. For each of its segments:
-    request the stream, announce the segment, wait for a free stationary bank, fill it, and report
-    it loaded. An ADD segment takes a bank but loads nothing.
+    request the stream, announce the segment with its bank, fill the bank once no segment uses it,
+    and report the segment loaded. A segment whose block a bank holds uses it without loading; an
+    ADD segment uses no bank.
 
     Timing: a job costs two memory latencies before its first word, those of its queue entry and of
     its first load block; later blocks are requested ahead. Load blocks cost one cycle per chunk and
@@ -42,7 +43,8 @@ class Loader(wiring.Component):
         segment: announced segments, in order.
         drain: announced drains, in order.
         load, load_en: chunk for the stationary memories; one enable per PE.
-        bank_free: a stationary bank has become free (pulse).
+        segment_end: the PEs have ended the oldest segment not yet ended (pulse).
+        forget: no block loaded before may be used again (pulse, while no job is under way).
         loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
         busy: a job is being fetched.
     """
@@ -61,7 +63,8 @@ class Loader(wiring.Component):
                 "drain": Out(stream.Signature(DRAIN_CONTEXT)),
                 "load": Out(LOAD_WORD),
                 "load_en": Out(config.pes_per_cluster),
-                "bank_free": In(1),
+                "segment_end": In(1),
+                "forget": In(1),
                 "loaded": Out(1),
                 "busy": Out(1),
             }
@@ -82,7 +85,8 @@ class Loader(wiring.Component):
         m.d.comb += [
             self.load.eq(filler.load),
             self.load_en.eq(filler.load_en),
-            filler.bank_free.eq(self.bank_free),
+            filler.segment_end.eq(self.segment_end),
+            fetcher.forget.eq(self.forget),
             self.loaded.eq(filler.loaded),
             self.busy.eq(fetcher.busy),
         ]

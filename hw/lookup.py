@@ -28,7 +28,7 @@ class Lookup(wiring.Component):
     For a MAC word, the taps from `tap_start` to the first one marked last are visited in order;
     each look-up whose key lies in the directory and whose fiber is not empty is handed on, with the
     word's value and the sum of the word's and the tap's offsets. ADD words pass with their running
-    number in the segment as offset; END words pass and switch to the other bank.
+    number in the segment as offset; END words pass.
 
     Implements: the index matching of the law in `docs/execution.md`.
 
@@ -112,7 +112,7 @@ class Lookup(wiring.Component):
 
         # -- look-up: address of the directory
         word = data.View(B_WORD, self.i.p.chunk)
-        bank = Signal()
+        bank = self.i.p.bank
         tap_number = Signal(range(config.taps_depth))
         resumed = Signal()
         adds = Signal(16)
@@ -137,7 +137,7 @@ class Lookup(wiring.Component):
             with m.If(self.i.p.kind == WordKind.ADD):
                 m.d.sync += adds.eq(adds + 1)
             with m.Elif(self.i.p.kind == WordKind.END):
-                m.d.sync += [adds.eq(0), bank.eq(~bank)]
+                m.d.sync += adds.eq(0)
 
         # -- look-up: what the directory said
         found = Signal.like(self.o.p)
@@ -149,6 +149,7 @@ class Lookup(wiring.Component):
                 found_valid.eq(self.i.valid),
                 found.kind.eq(self.i.p.kind),
                 found.job_end.eq(self.i.p.job_end),
+                found.bank.eq(bank),
                 found.operand.eq(
                     Mux(is_mac, word.value, self.i.p.chunk[: config.acc_width].as_signed())
                 ),

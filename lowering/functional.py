@@ -345,6 +345,10 @@ class _Machine:
         self.accumulators = np.zeros(shape, dtype=np.int64)
         self.saturated = self.overflow = self.address_error = False
         self.lookups = self.hits = 0
+        self.blocks: dict[int, tuple[int, int]] = {}
+        """Chunks and taps of each load block of this phase, by address."""
+        self.written: list[tuple[int, int]] = []
+        """Bytes written in this phase."""
 
     def bytes_at(self, name: str, addr: int, size: int) -> np.ndarray:
         """View memory after checking alignment and bounds."""
@@ -381,7 +385,15 @@ class _Machine:
             self.overflow |= _add_partials(self.accumulators, partials, config.acc_width)
             return products
         _require("segment kind", kind == KIND_MAC, "0 or 1", kind)
-        block = self.bytes_at("load_addr", int(segment["load_addr"]), CHUNK_BYTES * chunks)
+        addr = int(segment["load_addr"])
+        block = self.bytes_at("load_addr", addr, CHUNK_BYTES * chunks)
+        known = self.blocks.setdefault(addr, (chunks, taps))
+        _require(
+            f"chunks and taps of the block at {addr}",
+            known == (chunks, taps),
+            f"{known}",
+            (chunks, taps),
+        )
         load = decode_load(block, taps, config)
         words = decode_stream(stream, taps)
         for pe in range(config.pes_per_cluster):
@@ -430,6 +442,18 @@ class _Machine:
         inside = inside or data.size == 0
         _require("results", inside, "inside one output range", f"at {field['out_addr']}")
         target[:] = data
+        self.written.append((field["out_addr"], field["out_addr"] + data.size))
+
+    def end_phase(self) -> None:
+        """Check that the phase left its load blocks alone: a bank may have held any of them."""
+        written = sorted(r for r in self.written if r[1] > r[0])
+        starts = [begin for begin, _ in written]
+        for addr, (chunks, _) in self.blocks.items():
+            position = np.searchsorted(starts, addr + CHUNK_BYTES * chunks, side="left") - 1
+            changed = position >= 0 and written[position][1] > addr
+            _require(f"load block at {addr}", not changed, "unchanged in its phase", "written")
+        self.blocks.clear()
+        self.written.clear()
 
 
 def execute(program: Program) -> FunctionalResult:
@@ -448,6 +472,7 @@ def execute(program: Program) -> FunctionalResult:
     for phase in program.phases:
         queue = machine.bytes_at("queue_addr", phase.queue_addr, size * phase.job_count)
         products += [machine.run_job(entry) for entry in queue.view(QUEUE_ENTRY)]
+        machine.end_phase()
     return FunctionalResult(
         memory=machine.memory,
         saturated=bool(machine.saturated),

@@ -41,6 +41,7 @@ from perf.columns import (
     L_SEGMENT,
     L_STATE,
     L_STEPS,
+    L_TAGS,
     LOAD,
     LOAD_STEPS,
     P_ENDS,
@@ -134,6 +135,7 @@ def _run(
         start = now
         jobs_left = phase_jobs[phase]
         jobs_active = bursts = 0
+        loaders[:, L_TAGS : L_TAGS + 2] = -1  # memory may have changed since the last phase
         while jobs_left > 0 or jobs_active > 0 or bursts > 0:
             if now - start > limit:
                 return -1, read_beats, write_beats
@@ -217,12 +219,12 @@ def _run(
                     spans[given, 0] = c
                     spans[given, 1] = now
 
-                bank_free = 1
+                segment_end = 1
                 for p in range(pe_count):
                     if pes[c, p, P_SEGMENT_ENDS] == 0:
-                        bank_free = 0
+                        segment_end = 0
                 for p in range(pe_count):
-                    pes[c, p, P_SEGMENT_ENDS] += (pes[c, p, P_ENDS] >> 3 & 1) - bank_free
+                    pes[c, p, P_SEGMENT_ENDS] += (pes[c, p, P_ENDS] >> 3 & 1) - segment_end
 
                 stream_room = loader[L_REQUESTS] < STREAM_REQUESTS
                 if loader[L_REQUESTS] > 0 and reader_can_request(stream_reader):
@@ -239,7 +241,7 @@ def _run(
                 )
                 step_loader(
                     loader, given, load_reader, load_event, stream_room, queue_room, drain_room,
-                    bank_free, jobs, segments, tiles, addresses, announce,
+                    segment_end, jobs, segments, tiles, addresses, announce,
                 )  # fmt: skip
                 report[0] = offers[c] if granted == c else 0
                 finished_job = drain[D_QUEUE]

@@ -45,13 +45,16 @@ from perf.columns import (
     JOB_FIRST,
     JOB_SEGMENTS,
     L_ANNOUNCE,
-    L_BANKS,
+    L_BANK,
     L_COLLECTED,
+    L_ENDS,
     L_FILL,
     L_FIRST,
     L_IDLE,
     L_JOB,
+    L_LAST_BANK,
     L_LOAD,
+    L_LOADS,
     L_NEXT,
     L_PE,
     L_READ_JOB,
@@ -62,7 +65,10 @@ from perf.columns import (
     L_STEP,
     L_STEPS,
     L_STREAM,
+    L_TAGS,
     L_TAKEN,
+    L_UNDER_WAY,
+    L_USERS,
     LOAD,
     LOAD_STEPS,
     LOADER_COLUMNS,
@@ -97,10 +103,12 @@ from perf.columns import (
     SEG_TAPS,
     SEG_WORD0,
     SEG_WORDS,
+    SEGMENTS_UNDER_WAY,
     SIBLING,
     STEP_DESCRIPTOR,
     STEP_FILL,
-    STEP_SKIP,
+    STEP_HELD,
+    STEP_NONE,
     STREAM,
     TILE_A_ROWS,
     TILE_DIRECTORY_ROWS,
@@ -110,12 +118,11 @@ from perf.columns import (
 
 
 @compiled
-def step_filler(loader, load_reader, load_event, bank_free, segments, tiles):
+def step_filler(loader, load_reader, load_event, segment_end, segments, tiles):
     """Advance a Filler; return whether it takes the oldest step off, and reports a tile loaded."""
     has_chunk = reader_has_chunk(load_reader)
     state = loader[L_FILL]
-    segment = loader[L_STEP + 1]
-    takes_bank = 0
+    segment, bank = loader[L_STEP + 1], loader[L_STEP + 2]
     pops = False
     loaded = False
     if state == FILL_STEP:
@@ -129,11 +136,10 @@ def step_filler(loader, load_reader, load_event, bank_free, segments, tiles):
                         pops = True
                     loader[L_TAKEN] = (loader[L_TAKEN] + 1) % DESCRIPTOR_CHUNKS
                     loader[L_COLLECTED] = 1 if loader[L_TAKEN] == 0 else 0
-            elif loader[L_BANKS] != 0:
-                takes_bank = 1
-                if loader[L_STEP] == STEP_SKIP:
+            elif loader[L_UNDER_WAY] < SEGMENTS_UNDER_WAY:
+                if loader[L_STEP] != STEP_FILL:
                     loaded = True
-                else:
+                elif loader[L_USERS + bank] == 0:
                     loader[L_ROWS] = segments[segment, SEG_TAPS]
                     loader[L_FILL] = FILL_TAPS
     elif state == FILL_HEADER:
@@ -157,13 +163,24 @@ def step_filler(loader, load_reader, load_event, bank_free, segments, tiles):
     else:
         loader[L_PE] += 1
         loader[L_FILL] = FILL_HEADER
-    loader[L_BANKS] += bank_free - takes_bank
+    if segment_end:
+        if loader[L_ENDS] >= 0:
+            loader[L_USERS + loader[L_ENDS]] -= 1
+        for index in range(L_ENDS, L_ENDS + SEGMENTS_UNDER_WAY - 1):
+            loader[index] = loader[index + 1]
+        loader[L_UNDER_WAY] -= 1
+    if loaded:
+        uses = loader[L_STEP] != STEP_NONE
+        loader[L_ENDS + loader[L_UNDER_WAY]] = bank if uses else -1
+        loader[L_UNDER_WAY] += 1
+        if uses:
+            loader[L_USERS + bank] += 1
     return pops or loaded, loaded
 
 
 @compiled
 def step_loader(
-    loader, given, load_reader, load_event, stream_room, queue_room, drain_room, bank_free, jobs,
+    loader, given, load_reader, load_event, stream_room, queue_room, drain_room, segment_end, jobs,
     segments, tiles, addresses, announce,
 ):  # fmt: skip
     """Advance a Loader: Fetcher and Filler.
@@ -176,8 +193,8 @@ def step_loader(
     collected = loader[L_COLLECTED]
     steps_room = loader[L_STEPS] < LOAD_STEPS
     asks = steps_room and reader_can_request(load_reader)
-    pops, loaded = step_filler(loader, load_reader, load_event, bank_free, segments, tiles)
-    kind, value = -1, 0  # of a step handed to the Filler
+    pops, loaded = step_filler(loader, load_reader, load_event, segment_end, segments, tiles)
+    kind, value, bank = -1, 0, 0  # of a step handed to the Filler
     announce[0] = announce[3] = -1
     announce[4] = 1 if loaded else 0
     announce[5] = 0
@@ -203,12 +220,22 @@ def step_loader(
             loader[L_STATE] = L_ANNOUNCE
     elif state == L_ANNOUNCE:
         is_add = segments[segment, SEG_KIND] == ADD
-        if queue_room and (steps_room or not is_add):
+        tag = segments[segment, SEG_LOAD]
+        held = not is_add and (loader[L_TAGS] == tag or loader[L_TAGS + 1] == tag)
+        if queue_room and (steps_room or not (is_add or held)):
             announce[0] = segment
             announce[1] = loader[L_FIRST]
             announce[2] = 1 if loader[L_SEGMENTS_LEFT] == 1 else 0
             if is_add:
-                kind, value = STEP_SKIP, segment
+                kind, value = STEP_NONE, segment
+            else:
+                bank = 1 - loader[L_LAST_BANK]
+                if held:
+                    bank = 1 if loader[L_TAGS + 1] == tag else 0
+                    kind, value = STEP_HELD, segment
+                loader[L_LAST_BANK] = loader[L_BANK] = bank
+                loader[L_TAGS + bank] = tag
+            loader[L_LOADS] = 0 if is_add or held else 1
             loader[L_COLLECTED] = 0
             loader[L_SEGMENT] += 1
             loader[L_SEGMENTS_LEFT] -= 1
@@ -216,23 +243,23 @@ def step_loader(
             if loader[L_SEGMENTS_LEFT] != 0:
                 loader[L_STATE] = L_NEXT
             else:
-                loader[L_STATE] = L_IDLE if is_add else L_LOAD
+                loader[L_STATE] = L_LOAD if loader[L_LOADS] else L_IDLE
     elif asks and state == L_NEXT:
         request(load_event, addresses[1, segment], DESCRIPTOR_CHUNKS)
         kind, value = STEP_DESCRIPTOR, DESCRIPTOR_CHUNKS
-        loader[L_STATE] = L_STREAM if segments[segment - 1, SEG_KIND] == ADD else L_LOAD
+        loader[L_STATE] = L_LOAD if loader[L_LOADS] else L_STREAM
     elif asks and state == L_LOAD:
         segment -= 1
         request(load_event, segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS])
-        kind, value = STEP_FILL, segment
+        kind, value, bank = STEP_FILL, segment, loader[L_BANK]
         loader[L_STATE] = L_IDLE if loader[L_SEGMENTS_LEFT] == 0 else L_STREAM
     if pops:
-        for index in range(L_STEP, L_STEP + 2 * (LOAD_STEPS - 1)):
-            loader[index] = loader[index + 2]
+        for index in range(L_STEP, L_STEP + 3 * (LOAD_STEPS - 1)):
+            loader[index] = loader[index + 3]
         loader[L_STEPS] -= 1
     if kind >= 0:
-        slot = L_STEP + 2 * loader[L_STEPS]
-        loader[slot], loader[slot + 1] = kind, value
+        slot = L_STEP + 3 * loader[L_STEPS]
+        loader[slot], loader[slot + 1], loader[slot + 2] = kind, value, bank
         loader[L_STEPS] += 1
 
 
@@ -393,7 +420,6 @@ def state_arrays(clusters: int, pes: int, fifo_depth: int, match_depth: int, rea
     readers = np.zeros((2 * clusters, READER_COLUMNS), np.int64)
     readers[:, R_ROOM] = read_beats
     loaders = np.zeros((clusters, LOADER_COLUMNS), np.int64)
-    loaders[:, L_BANKS] = 2
     feeds = np.zeros((clusters, FEED_COLUMNS), np.int64)
     feeds[:, F_BANKS] = 2
     return (

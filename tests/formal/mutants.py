@@ -117,6 +117,7 @@ MUTANTS = [
         ),
         ("busy", "gives - sum(self.done)", "gives - (sum(self.done) != 0)"),
         ("start", "self.allowed & ~self.busy", "~self.busy"),
+        ("forget", "self.forget.eq(self.start.valid & ", "self.forget.eq("),
     ),
     *_of(
         "ChunkReader",

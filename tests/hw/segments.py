@@ -136,13 +136,14 @@ def load_block(segment: Segment) -> list[int]:
     return block
 
 
-def pe_words(segment: Segment, pe: int, pes: int, *, job_end: bool) -> list[dict]:
+def pe_words(segment: Segment, pe: int, pes: int, *, job_end: bool, bank: int = 0) -> list[dict]:
     """Return the words that the broadcaster hands to a PE, END included."""
     kind = WordKind.MAC if segment.partials is None else WordKind.ADD
     chunks = stream_chunks(segment)
     own = chunks if segment.partials is None else chunks[pe::pes]
-    words = [{"kind": kind, "job_end": 0, "chunk": chunk} for chunk in own]
-    return [*words, {"kind": WordKind.END, "job_end": int(job_end), "chunk": 0}]
+    words = [{"kind": kind, "job_end": 0, "bank": bank, "chunk": chunk} for chunk in own]
+    end = {"kind": WordKind.END, "job_end": int(job_end), "bank": bank, "chunk": 0}
+    return [*words, end]
 
 
 def random_segment(
