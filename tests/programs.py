@@ -7,6 +7,7 @@ cells and partial sums, so that the hardware is tested beyond what convolutions 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -98,6 +99,20 @@ def _round_large(value, shift):
     return quotient + (2 * remainder > 1 << shift or (2 * remainder == 1 << shift and quotient & 1))
 
 
+class Block(NamedTuple):
+    """A load block that fits jobs of at least `walk_count` accumulators."""
+
+    addr: int
+    chunks: int
+    walk_count: int
+    third: int
+    """Bound of the offsets of words, less `bias`."""
+    bias: int
+    taps: np.ndarray
+    tiles: list
+    """Per PE: fibers as (start, length), and entries."""
+
+
 class Builder:
     """Makes one random launch."""
 
@@ -105,6 +120,7 @@ class Builder:
         self.config = config
         self.rng = rng
         self.memory = Memory()
+        self.blocks = []
         self.products = 0
         self.saturated = False
         self.overflowed = False
@@ -123,8 +139,8 @@ class Builder:
         self.overflowed |= not -limit <= total < limit
         accumulator[index] = (total + limit) % (2 * limit) - limit
 
-    def mac_segment(self, accumulators, walk_count):
-        """Place a random tile and stream, add their products, return the descriptor."""
+    def new_block(self, walk_count):
+        """Place a random load block, for jobs of at least so many accumulators."""
         config = self.config
         lists = [1 + self.below(3) for _ in range(1 + self.below(3))]
         tap_count = min(sum(lists), config.taps_depth)
@@ -137,48 +153,54 @@ class Builder:
             offset_delta=self.rng.integers(0, third, tap_count),
             last=last,
         )
-        starts = [0, *(np.flatnonzero(last[:-1]) + 1)]
         # Offsets are signed: what is taken from one is given to the other.
         bias = self.below(walk_count)
-        tiles = []
+        pieces, tiles = [taps], []
         for _ in range(config.pes_per_cluster):
             keys = self.below(min(config.directory_depth, 24) + 1)
             entries = self.below(min(config.a_depth, 40) + 1)
             first = self.rng.integers(0, entries + 1, keys)
             length = np.minimum(self.rng.integers(0, 5, keys), entries - first)
             narrow = self.below(2)
-            tiles.append(
-                (
-                    TILE_HEADER.pack(
-                        directory_count=keys, a_count=entries, directory_format=narrow
-                    ),
-                    pack_fibers(first, length, narrow),
-                    A_ENTRY.pack(
-                        entries,
-                        value=self.values(entries),
-                        offset=self.rng.integers(0, third, entries) - bias,
-                    ),
-                    list(zip(first.tolist(), length.tolist(), strict=True)),
-                )
+            held = A_ENTRY.pack(
+                entries,
+                value=self.values(entries),
+                offset=self.rng.integers(0, third, entries) - bias,
             )
+            pieces += [
+                TILE_HEADER.pack(directory_count=keys, a_count=entries, directory_format=narrow),
+                pack_fibers(first, length, narrow),
+                held,
+            ]
+            tiles.append((list(zip(first.tolist(), length.tolist(), strict=True)), held))
+        addr = self.memory.place(*pieces)
+        chunks = (len(self.memory.bytes) - addr) // 8
+        return Block(addr, chunks, walk_count, third, bias, taps, tiles)
+
+    def mac_segment(self, accumulators, walk_count):
+        """Place a random stream, often for one of the last blocks; add its products."""
+        known = [block for block in self.blocks[-3:] if block.walk_count <= walk_count]
+        if known and self.below(2):
+            block = known[self.below(len(known))]
+        else:
+            block = self.new_block(walk_count)
+            self.blocks.append(block)
+        starts = [0, *(np.flatnonzero(block.taps["last"][:-1]) + 1)]
         count = self.below(60)
         stream = B_WORD.pack(
             count,
             value=self.values(count),
-            offset=self.rng.integers(0, third, count) + bias,
+            offset=self.rng.integers(0, block.third, count) + block.bias,
             key=self.rng.integers(-4, 30, count),
             tap_start=self.rng.choice(starts, count),
         )
-        for accumulator, (_, _, entries, fibers) in zip(accumulators, tiles, strict=True):
-            self.multiply(accumulator, taps, fibers, entries, stream)
-        blocks = [block for tile in tiles for block in tile[:3]]
-        load_addr = self.memory.place(taps, *blocks)
-        load_chunks = (len(self.memory.bytes) - load_addr) // 8
+        for accumulator, (fibers, held) in zip(accumulators, block.tiles, strict=True):
+            self.multiply(accumulator, block.taps, fibers, held, stream)
         return SEGMENT_DESCRIPTOR.pack(
-            load_addr=load_addr,
+            load_addr=block.addr,
             stream_addr=self.memory.place(stream),
-            load_chunks=load_chunks,
-            tap_count=tap_count,
+            load_chunks=block.chunks,
+            tap_count=len(block.taps),
             kind=KIND_MAC,
             stream_count=count,
         )
@@ -226,7 +248,7 @@ class Builder:
         accumulators = [[0] * walk_count for _ in range(config.pes_per_cluster)]
         segments = [
             (self.add_segment if self.below(4) == 0 else self.mac_segment)(accumulators, walk_count)
-            for _ in range(1 + self.below(3))
+            for _ in range(1 + self.below(5))
         ]
         out_format = self.below(3)
         shift = 0 if out_format == OUT_RAW else self.below(30)

@@ -108,3 +108,43 @@ def test_load_blocks_have_narrow_directories_where_they_fit():
     assert does_not.size == 8 * (1 + TINY.pes_per_cluster * (1 + 3 + 32))
     for tile in decode_load(fits, 1, TINY).tiles:
         assert (tile.start.tolist(), tile.length.tolist()) == (start.tolist(), length.tolist())
+
+
+def _with_entries(program, change):
+    """Return the program with the entries of its first phase changed."""
+    image = program.image.copy()
+    entries = queue_entries(image, program.phases[0].queue_addr, program.phases[0].job_count)
+    change(entries)
+    return dataclasses.replace(program, image=image)
+
+
+def test_one_address_stands_for_one_block_in_a_phase():
+    first, second = operands(1, PADDED, Pass.FORWARD)
+    program = lower(TINY, PADDED, Pass.FORWARD, first, second, OutputFormat())
+
+    def change(entries):
+        entries[1]["segment"]["load_addr"] = entries[0]["segment"]["load_addr"]
+        entries[1]["segment"]["load_chunks"] = entries[0]["segment"]["load_chunks"] + 1
+
+    with pytest.raises(InputError, match="chunks and taps of the block at"):
+        execute(_with_entries(program, change))
+
+
+def test_results_over_a_load_block_of_the_phase_are_refused():
+    first, second = operands(1, PADDED, Pass.FORWARD)
+    program = lower(TINY, PADDED, Pass.FORWARD, first, second, OutputFormat())
+    block = int(
+        queue_entries(program.image, program.phases[0].queue_addr, 1)["segment"]["load_addr"][0]
+    )
+    ranges = (*program.output_ranges, (block, block + 64))
+
+    def change(entries):
+        entries[-1]["job"]["out_addr"] = block
+        entries[-1]["job"]["out_format"] = 0
+        entries[-1]["job"]["planes"] = entries[-1]["job"]["plane_rows"] = 1
+        entries[-1]["job"]["pitch"] = 4
+        entries[-1]["job"]["guard_cols"] = 0
+
+    changed = dataclasses.replace(_with_entries(program, change), output_ranges=ranges)
+    with pytest.raises(InputError, match=f"load block at {block} must be unchanged in its phase"):
+        execute(changed)
