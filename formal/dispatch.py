@@ -28,6 +28,7 @@ class DispatcherChecker(Checker):
         "flow": "a job is given whenever one is left and a cluster is ready",
         "busy": "`busy` is high exactly until all jobs are done and all bursts acknowledged",
         "start": "a phase is taken exactly if allowed and the phase before is over",
+        "forget": "`forget` is high exactly when a phase is taken, while no job is under way",
     }
 
     dut: Dispatcher
@@ -63,7 +64,7 @@ class DispatcherChecker(Checker):
         ready = Cat(job.ready for job in dut.jobs)
         first = ready & (~ready + 1)[: len(dut.jobs)]
         self.claim("one", (offers == 0) | (offers == first))
-        step = records.JOB_DESCRIPTOR.width // 8
+        step = records.QUEUE_ENTRY.itemsize
         addr = (base + given * step)[: len(base)]
         for_all = Signal(init=1)
         m.d.comb += for_all.eq(
@@ -76,6 +77,7 @@ class DispatcherChecker(Checker):
         unfinished = (given != count) | (total(active) != 0) | (bursts != 0)
         self.claim("busy", dut.busy == unfinished)
         self.claim("start", dut.start.ready == (dut.allowed & ~unfinished))
+        self.claim("forget", (dut.forget == starts) & ~(dut.forget & (total(active) != 0)))
 
         self.invariant((given <= count) & (jobs_left == (count - given)[:32]))
         self.invariant(probe.signal("next_addr") == addr)

@@ -108,7 +108,15 @@ DIRECTORY_ENTRY = Record(
         _unsigned("length", 16, "entries in the fiber; 0 if the key holds none"),
     ),
 )
-"""Fiber of one key; ranges may overlap."""
+"""Fiber of one key; ranges may overlap. Directory format 0."""
+
+NARROW_START_WIDTH = 10
+NARROW_LENGTH_WIDTH = 6
+"""Bits of the two fields, start lowest, of a 16-bit entry of directory format 1."""
+DIRECTORY_WIDE = 0
+DIRECTORY_NARROW = 1
+DIRECTORY_WIDTHS = {DIRECTORY_WIDE: 32, DIRECTORY_NARROW: 16}
+"""Bits of a directory entry per directory format."""
 
 B_WORD = Record(
     "b_word",
@@ -139,7 +147,8 @@ TILE_HEADER = Record(
     (
         _unsigned("directory_count", 16, "directory entries that follow"),
         _unsigned("a_count", 16, "stationary entries that follow the directory"),
-        _unsigned("reserved", 32, "zero"),
+        _unsigned("directory_format", 16, "0: 32-bit entries, 1: 16-bit entries"),
+        _unsigned("reserved", 16, "zero"),
     ),
 )
 """Opens the tile of one PE in a load block."""
@@ -168,7 +177,7 @@ SEGMENT_DESCRIPTOR = Record(
 JOB_DESCRIPTOR = Record(
     "job_descriptor",
     (
-        _unsigned("segment_addr", 64, "byte address of the job's segment descriptors"),
+        _unsigned("segment_addr", 64, "byte address of the descriptors of segments 2 to n"),
         _unsigned("out_addr", 64, "byte address of the job's results"),
         _unsigned("segment_count", 32, "segments, at least 1"),
         _unsigned("out_format", 16, "0: 16-bit, 1: 32-bit, 2: raw 64-bit partial sums"),
@@ -185,6 +194,155 @@ JOB_DESCRIPTOR = Record(
     ),
 )
 """One job: its segments, and how the accumulators are drained."""
+
+QUEUE_ENTRY = np.dtype([("job", JOB_DESCRIPTOR.dtype), ("segment", SEGMENT_DESCRIPTOR.dtype)])
+"""One place in a phase's queue: a job's descriptor, followed by that of its first segment."""
+
+
+def fits_narrow_directory(start: np.ndarray, length: np.ndarray) -> bool:
+    """Return whether entries of directory format 1 can hold these fibers.
+
+    Parameters
+    ----------
+    start, length
+        Integers (count,), not negative. The start of an empty fiber means nothing.
+    """
+    starts = np.where(length > 0, start, 0)
+    return (
+        int(starts.max(initial=0)) < 1 << NARROW_START_WIDTH
+        and int(length.max(initial=0)) < 1 << NARROW_LENGTH_WIDTH
+    )
+
+
+def pack_directory(start: np.ndarray, length: np.ndarray, directory_format: int) -> np.ndarray:
+    """Pack directory entries; empty fibers start at 0 in format 1.
+
+    Parameters
+    ----------
+    start, length
+        Integers (count,).
+    directory_format
+        `DIRECTORY_WIDE` or `DIRECTORY_NARROW`.
+
+    Returns
+    -------
+    numpy.ndarray
+        `DIRECTORY_ENTRY` or uint16, (count,).
+
+    Raises
+    ------
+    InputError
+        The format is unknown or cannot hold a fiber.
+    """
+    start, length = np.asarray(start), np.asarray(length)
+    if directory_format not in DIRECTORY_WIDTHS:
+        raise InputError(f"directory_format must be 0 or 1, not {directory_format}")
+    if directory_format == DIRECTORY_WIDE:
+        return DIRECTORY_ENTRY.pack(start.size, start=start, length=length)
+    if not fits_narrow_directory(start, length):
+        raise InputError(
+            f"fibers of a narrow directory must start below {1 << NARROW_START_WIDTH} and be "
+            f"shorter than {1 << NARROW_LENGTH_WIDTH}, not start at {start.max()} or hold "
+            f"{length.max()}"
+        )
+    starts = np.where(length > 0, start, 0)
+    return (starts | length << NARROW_START_WIDTH).astype("<u2")
+
+
+def directory_chunks(directory_count: int, directory_format: int) -> int:
+    """Return the 64-bit chunks that a directory takes in a load block."""
+    return -(-directory_count * DIRECTORY_WIDTHS[directory_format] // 64)
+
+
+def unpack_directory(data: np.ndarray, header: np.void) -> tuple[np.ndarray, np.ndarray]:
+    """Read the directory that a tile header announces.
+
+    Parameters
+    ----------
+    data
+        uint8 from the directory's first byte on.
+    header
+        A `TILE_HEADER`.
+
+    Returns
+    -------
+    tuple[numpy.ndarray, numpy.ndarray]
+        int64 start and length of each fiber.
+
+    Raises
+    ------
+    InputError
+        The format is unknown.
+    """
+    count, directory_format = int(header["directory_count"]), int(header["directory_format"])
+    if directory_format not in DIRECTORY_WIDTHS:
+        raise InputError(f"directory_format must be 0 or 1, not {directory_format}")
+    data = np.ascontiguousarray(data[: count * DIRECTORY_WIDTHS[directory_format] // 8])
+    if directory_format == DIRECTORY_WIDE:
+        entries = data.view(DIRECTORY_ENTRY.dtype)
+        return entries["start"].astype(np.int64), entries["length"].astype(np.int64)
+    words = data.view("<u2").astype(np.int64)
+    return words & (1 << NARROW_START_WIDTH) - 1, words >> NARROW_START_WIDTH
+
+
+def queue_entries(image: np.ndarray, queue_addr: int, job_count: int) -> np.ndarray:
+    """View the queue of a phase in a memory image.
+
+    Parameters
+    ----------
+    image
+        uint8.
+    queue_addr
+        Byte address of the queue.
+    job_count
+        Jobs.
+
+    Returns
+    -------
+    numpy.ndarray
+        `QUEUE_ENTRY` (job_count,).
+    """
+    return image[queue_addr : queue_addr + job_count * QUEUE_ENTRY.itemsize].view(QUEUE_ENTRY)
+
+
+def segment_addresses(entry_addr: int, job: np.void) -> list[int]:
+    """Return the byte address of each segment descriptor of a job, in order.
+
+    Parameters
+    ----------
+    entry_addr
+        Byte address of the job's entry in its queue.
+    job
+        Its `JOB_DESCRIPTOR`.
+    """
+    size = SEGMENT_DESCRIPTOR.width // 8
+    others = range(int(job["segment_count"]) - 1)
+    return [
+        entry_addr + JOB_DESCRIPTOR.width // 8,
+        *(int(job["segment_addr"]) + size * index for index in others),
+    ]
+
+
+def segment_descriptors(image: np.ndarray, entry: np.void) -> np.ndarray:
+    """Return copies of the segment descriptors of a queue entry's job, in order.
+
+    Parameters
+    ----------
+    image
+        uint8, the memory.
+    entry
+        One of `queue_entries`.
+
+    Returns
+    -------
+    numpy.ndarray
+        `SEGMENT_DESCRIPTOR` (segments,).
+    """
+    job = entry["job"]
+    first, others = int(job["segment_addr"]), int(job["segment_count"]) - 1
+    data = image[first : first + others * SEGMENT_DESCRIPTOR.width // 8]
+    return np.concatenate([entry["segment"].reshape(1), SEGMENT_DESCRIPTOR.unpack(data)])
+
 
 KIND_MAC = 0
 KIND_ADD = 1

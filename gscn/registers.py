@@ -225,7 +225,7 @@ REGISTERS = (
         0x030,
         Access.READ_WRITE,
         _whole("bits 31 to 0; a multiple of 64"),
-        "byte address of the phase's job descriptors, taken at start",
+        "byte address of the phase's queue, taken at start",
     ),
     Register(
         "QUEUE_ADDR_HI",

@@ -100,6 +100,7 @@ class Accelerator(wiring.Component):
                 cluster.data.eq(self.mem_read_data.payload),
                 cluster.data_valid.eq(reads.channel_valid.word_select(number, 2)),
                 cluster.count.eq(self.busy),
+                cluster.forget.eq(dispatcher.forget),
                 dispatcher.done[number].eq(cluster.done),
             ]
         for flag, source in (

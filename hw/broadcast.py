@@ -74,7 +74,7 @@ class Broadcaster(wiring.Component):
         wiring.connect(m, wiring.flipped(self.segment), segments.i)
         current = segments.o.p
 
-        tiles_ready = Signal(range(3))
+        tiles_ready = Signal(range(self.SEGMENTS + 1))
         banks_free = Signal(range(3))
         starts, starts_job = Signal(), Signal()
         m.d.sync += [
@@ -107,6 +107,7 @@ class Broadcaster(wiring.Component):
                 o.valid.eq(fires & addressed[number]),
                 o.p.chunk.eq(self.chunks.p),
                 o.p.job_end.eq(current.last),
+                o.p.bank.eq(current.bank),
                 o.p.kind.eq(Mux(ends, WordKind.END, Mux(current.add, WordKind.ADD, WordKind.MAC))),
             ]
 

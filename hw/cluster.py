@@ -11,6 +11,7 @@ from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
 from hw.broadcast import Broadcaster, FeedState
 from hw.drain import Drainer
 from hw.fifo import StreamFIFO
+from hw.filler import Filler
 from hw.layouts import burst_layout, read_request_layout, write_beat_layout
 from hw.loader import Loader
 from hw.pe import PE
@@ -32,7 +33,8 @@ class Cluster(wiring.Component):
         config: sizes.
 
     Members:
-        job: byte address of a job descriptor.
+        job: byte address of a queue entry.
+        forget: no stationary tile loaded before may be used again (pulse).
         done: a job's results have all been handed on (pulse).
         commands: burst commands of the two read channels (0 load, 1 stream).
         data, data_valid: beats read; one valid per channel.
@@ -52,6 +54,7 @@ class Cluster(wiring.Component):
         super().__init__(
             {
                 "job": In(stream.Signature(config.addr_width)),
+                "forget": In(1),
                 "done": Out(1),
                 "commands": Out(command).array(2),
                 "data": In(config.mem_width),
@@ -105,18 +108,21 @@ class Cluster(wiring.Component):
         wiring.connect(m, writer.command, wiring.flipped(self.write_command))
         wiring.connect(m, writer.o, wiring.flipped(self.write_data))
 
-        # a stationary bank is free when every PE has ended its segment; PEs may be a segment apart
-        segment_ends = [Signal(range(3), name=f"segment_ends{n}") for n in range(len(pes))]
-        bank_free = Signal()
-        m.d.comb += bank_free.eq(Cat(count != 0 for count in segment_ends).all())
+        # a segment has ended when every PE has ended it; PEs may be segments apart
+        segment_ends = [
+            Signal(range(Filler.SEGMENTS + 1), name=f"segment_ends{n}") for n in range(len(pes))
+        ]
+        segment_end = Signal()
+        m.d.comb += segment_end.eq(Cat(count != 0 for count in segment_ends).all())
         for count, pe in zip(segment_ends, pes, strict=True):
-            m.d.sync += count.eq(count + pe.segment_end - bank_free)
+            m.d.sync += count.eq(count + pe.segment_end - segment_end)
 
         m.d.comb += [
             loader.job.p.eq(self.job.p),
             loader.job.valid.eq(self.job.valid & broadcaster.near_end),
             self.job.ready.eq(loader.job.ready & broadcaster.near_end),
-            loader.bank_free.eq(bank_free),
+            loader.segment_end.eq(segment_end),
+            loader.forget.eq(self.forget),
             broadcaster.loaded.eq(loader.loaded),
             broadcaster.bank_cleared.eq(drainer.cleared),
             writer.start.eq(drainer.writer_start),

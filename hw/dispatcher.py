@@ -11,7 +11,7 @@ from gscn.config import AcceleratorConfig
 
 
 def start_layout(config: AcceleratorConfig) -> data.StructLayout:
-    """Return a phase: byte address of its queue of job descriptors, and jobs."""
+    """Return a phase: byte address of its queue, and jobs."""
     return data.StructLayout({"queue_addr": config.addr_width, "job_count": 32})
 
 
@@ -21,7 +21,8 @@ class Dispatcher(wiring.Component):
     The next job goes to the ready cluster with the lowest number. The next phase is taken when
     every job of this one is done and every burst is acknowledged.
 
-    Timing: one job per cycle; `jobs[n].valid` depends combinationally on the clusters' readies.
+    Timing: one job per cycle; `jobs[n].valid` depends combinationally on the clusters' readies,
+    `forget` on `start.valid`.
 
     Parameters
     ----------
@@ -33,6 +34,7 @@ class Dispatcher(wiring.Component):
         jobs: to the clusters.
         done: per cluster, a job is done (pulse).
         write_issued, write_done: a write burst was issued, was acknowledged (pulses).
+        forget: a phase is taken: memory may have changed since the last one (pulse).
         busy: a phase is under way.
     """
 
@@ -46,6 +48,7 @@ class Dispatcher(wiring.Component):
                 "done": In(config.clusters),
                 "write_issued": In(1),
                 "write_done": In(1),
+                "forget": Out(1),
                 "busy": Out(1),
             }
         )
@@ -64,6 +67,7 @@ class Dispatcher(wiring.Component):
             gives.eq((jobs_left != 0) & ready.any()),
             self.busy.eq((jobs_left != 0) | (jobs_active != 0) | (bursts != 0)),
             self.start.ready.eq(self.allowed & ~self.busy),
+            self.forget.eq(self.start.valid & self.start.ready),
         ]
         earlier = 0
         for number, job in enumerate(self.jobs):
@@ -74,14 +78,14 @@ class Dispatcher(wiring.Component):
             earlier = ready[: number + 1].any()
         with m.If(gives):
             m.d.sync += [
-                next_addr.eq(next_addr + records.JOB_DESCRIPTOR.width // 8),
+                next_addr.eq(next_addr + records.QUEUE_ENTRY.itemsize),
                 jobs_left.eq(jobs_left - 1),
             ]
         m.d.sync += [
             jobs_active.eq(jobs_active + gives - sum(self.done)),
             bursts.eq(bursts + self.write_issued - self.write_done),
         ]
-        with m.If(self.start.valid & self.start.ready):
+        with m.If(self.forget):
             m.d.sync += [
                 next_addr.eq(self.start.p.queue_addr),
                 jobs_left.eq(self.start.p.job_count),

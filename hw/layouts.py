@@ -21,6 +21,10 @@ def record_layout(record: records.Record) -> data.StructLayout:
 
 A_ENTRY = record_layout(records.A_ENTRY)
 DIRECTORY_ENTRY = record_layout(records.DIRECTORY_ENTRY)
+NARROW_DIRECTORY_ENTRY = data.StructLayout(
+    {"start": records.NARROW_START_WIDTH, "length": records.NARROW_LENGTH_WIDTH}
+)
+"""Entry of a directory in format 1."""
 B_WORD = record_layout(records.B_WORD)
 TAP = record_layout(records.TAP)
 TILE_HEADER = record_layout(records.TILE_HEADER)
@@ -36,12 +40,12 @@ class WordKind(enum.Enum, shape=2):
     ADD = 1
     """Add a partial sum to the next accumulator."""
     END = 2
-    """Close the segment: the next word uses the other stationary bank."""
+    """Close the segment."""
 
 
-PE_WORD = data.StructLayout({"kind": WordKind, "job_end": 1, "chunk": CHUNK_WIDTH})
-"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a
-job."""
+PE_WORD = data.StructLayout({"kind": WordKind, "job_end": 1, "bank": 1, "chunk": CHUNK_WIDTH})
+"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a job;
+`bank` is the stationary bank that a `b_word` meets."""
 
 
 def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:
@@ -50,6 +54,7 @@ def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:
         {
             "kind": WordKind,
             "job_end": 1,
+            "bank": 1,
             "start": unsigned((config.a_depth - 1).bit_length()),
             "length": unsigned(config.a_depth.bit_length()),
             "operand": signed(config.acc_width),
@@ -79,8 +84,28 @@ class LoadTarget(enum.Enum, shape=2):
     A = 3
 
 
-LOAD_WORD = data.StructLayout({"target": LoadTarget, "bank": 1, "row": 16, "chunk": CHUNK_WIDTH})
-"""A chunk of a load block on its way to a PE; `row` counts chunks from 0 within its target."""
+LOAD_WORD = data.StructLayout(
+    {"target": LoadTarget, "bank": 1, "row": 16, "narrow": 1, "chunk": CHUNK_WIDTH}
+)
+"""A chunk of a load block on its way to a PE; `row` counts chunks from 0 within its target.
+`narrow` tells that directory entries have 16 bits."""
+
+
+class StepKind(enum.Enum, shape=2):
+    """What the next chunks from the load channel are for."""
+
+    DESCRIPTOR = 0
+    """They are descriptors."""
+    FILL = 1
+    """They are a load block, for a stationary bank."""
+    HELD = 2
+    """There are none: a segment uses what a stationary bank holds."""
+    NONE = 3
+    """There are none: a segment uses no bank."""
+
+
+LOAD_STEP = data.StructLayout({"kind": StepKind, "bank": 1, "count": 16})
+"""What a `Fetcher` asks of a `Filler`; `count` is chunks of descriptors or taps of a block."""
 
 
 def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
@@ -106,8 +131,10 @@ class OutFormat(enum.Enum, shape=2):
     RAW = records.OUT_RAW
 
 
-SEGMENT_CONTEXT = data.StructLayout({"stream_count": 32, "add": 1, "first": 1, "last": 1})
-"""What the broadcaster must know of a segment: words, kind, first and last of its job."""
+SEGMENT_CONTEXT = data.StructLayout(
+    {"stream_count": 32, "add": 1, "bank": 1, "first": 1, "last": 1}
+)
+"""What the broadcaster must know of a segment: words, kind, bank, first and last of its job."""
 
 DRAIN_CONTEXT = data.StructLayout(
     {

@@ -12,6 +12,7 @@ from hw.layouts import (
     B_WORD,
     DIRECTORY_ENTRY,
     LOAD_WORD,
+    NARROW_DIRECTORY_ENTRY,
     PE_WORD,
     TAP,
     TILE_HEADER,
@@ -27,7 +28,7 @@ class Lookup(wiring.Component):
     For a MAC word, the taps from `tap_start` to the first one marked last are visited in order;
     each look-up whose key lies in the directory and whose fiber is not empty is handed on, with the
     word's value and the sum of the word's and the tap's offsets. ADD words pass with their running
-    number in the segment as offset; END words pass and switch to the other bank.
+    number in the segment as offset; END words pass.
 
     Implements: the index matching of the law in `docs/execution.md`.
 
@@ -74,15 +75,19 @@ class Lookup(wiring.Component):
         m.submodules.taps = taps = Memory(shape=slim_tap, depth=2 * config.taps_depth, init=[])
         tap_write, tap_read = taps.write_port(), taps.read_port(domain="comb")
         slim_entry = data.StructLayout({"start": start_width, "length": length_width})
-        row = data.ArrayLayout(slim_entry, 2)
+        # four entries per row: a chunk of wide entries fills half a row, one of narrow ones all
+        row = data.ArrayLayout(slim_entry, 4)
         m.submodules.directory = directory = Memory(
-            shape=row, depth=config.directory_depth, init=[]
+            shape=row, depth=config.directory_depth // 2, init=[]
         )
-        row_write, row_read = directory.write_port(), directory.read_port()
+        row_write, row_read = directory.write_port(granularity=2), directory.read_port()
         counts = Signal(data.ArrayLayout(config.directory_depth.bit_length(), 2))
 
         load_tap = data.View(TAP, self.load.chunk)
-        load_rows = data.View(data.ArrayLayout(DIRECTORY_ENTRY, 2), self.load.chunk)
+        wide = data.View(data.ArrayLayout(DIRECTORY_ENTRY, 2), self.load.chunk)
+        narrow = data.View(data.ArrayLayout(NARROW_DIRECTORY_ENTRY, 4), self.load.chunk)
+        load_row = Mux(self.load.narrow, self.load.row, self.load.row >> 1)
+        row_enable = Mux(self.load.narrow, 0b11, Mux(self.load.row[0], 0b10, 0b01))
         header = data.View(TILE_HEADER, self.load.chunk)
         m.d.comb += [
             tap_write.addr.eq(
@@ -92,20 +97,22 @@ class Lookup(wiring.Component):
             tap_write.data.offset_delta.eq(load_tap.offset_delta),
             tap_write.data.last.eq(load_tap.last[0]),
             tap_write.en.eq(self.load_en & (self.load.target == LoadTarget.TAP)),
-            row_write.addr.eq(Cat(self.load.row[: key_width - 1], self.load.bank)),
-            row_write.en.eq(self.load_en & (self.load.target == LoadTarget.DIRECTORY)),
+            row_write.addr.eq(Cat(load_row[: key_width - 2], self.load.bank)),
+            row_write.en.eq(
+                Mux(self.load_en & (self.load.target == LoadTarget.DIRECTORY), row_enable, 0)
+            ),
         ]
-        for lane in range(2):
-            m.d.comb += [
-                row_write.data[lane].start.eq(load_rows[lane].start),
-                row_write.data[lane].length.eq(load_rows[lane].length),
-            ]
+        for lane in range(4):
+            for name in ("start", "length"):
+                m.d.comb += row_write.data[lane][name].eq(
+                    Mux(self.load.narrow, narrow[lane][name], wide[lane % 2][name])
+                )
         with m.If(self.load_en & (self.load.target == LoadTarget.HEADER)):
             m.d.sync += counts[self.load.bank].eq(header.directory_count)
 
         # -- look-up: address of the directory
         word = data.View(B_WORD, self.i.p.chunk)
-        bank = Signal()
+        bank = self.i.p.bank
         tap_number = Signal(range(config.taps_depth))
         resumed = Signal()
         adds = Signal(16)
@@ -118,7 +125,7 @@ class Lookup(wiring.Component):
                 Cat(Mux(resumed, tap_number, word.tap_start)[: len(tap_number)], bank)
             ),
             key.eq(word.key + tap.key_delta),
-            row_read.addr.eq(Cat(key[1:key_width], bank)),
+            row_read.addr.eq(Cat(key[2:key_width], bank)),
             row_read.en.eq(advance),
             self.i.ready.eq(advance & (~is_mac | tap.last)),
         ]
@@ -130,24 +137,25 @@ class Lookup(wiring.Component):
             with m.If(self.i.p.kind == WordKind.ADD):
                 m.d.sync += adds.eq(adds + 1)
             with m.Elif(self.i.p.kind == WordKind.END):
-                m.d.sync += [adds.eq(0), bank.eq(~bank)]
+                m.d.sync += adds.eq(0)
 
         # -- look-up: what the directory said
         found = Signal.like(self.o.p)
         found_valid = Signal()
         in_range = Signal()
-        lane = Signal()
+        lane = Signal(2)
         with m.If(advance):
             m.d.sync += [
                 found_valid.eq(self.i.valid),
                 found.kind.eq(self.i.p.kind),
                 found.job_end.eq(self.i.p.job_end),
+                found.bank.eq(bank),
                 found.operand.eq(
                     Mux(is_mac, word.value, self.i.p.chunk[: config.acc_width].as_signed())
                 ),
                 found.offset.eq(Mux(is_mac, word.offset + tap.offset_delta, adds)),
                 in_range.eq((key >= 0) & (key < counts[bank])),
-                lane.eq(key[0]),
+                lane.eq(key[:2]),
             ]
         entry = row_read.data[lane]
         empty = (found.kind == WordKind.MAC) & (~in_range | (entry.length == 0))

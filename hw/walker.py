@@ -78,22 +78,19 @@ class Walker(wiring.Component):
             ]
 
         # -- issue: address of the stationary memory
-        bank = Signal()
         position = Signal.like(self.i.p.length)
         is_mac = self.i.p.kind == WordKind.MAC
         last = ~is_mac | (position + 1 == self.i.p.length)
         addr = Signal(addr_width)
         m.d.comb += [
             addr.eq(self.i.p.start + position),
-            read.addr.eq(Cat(addr[1:], bank)),
+            read.addr.eq(Cat(addr[1:], self.i.p.bank)),
             self.i.ready.eq(last),
             self.issues.eq(self.i.valid & is_mac),
             self.adds.eq(self.i.valid & (self.i.p.kind == WordKind.ADD)),
         ]
         with m.If(self.i.valid):
             m.d.sync += position.eq(Mux(last, 0, position + 1))
-            with m.If(self.i.p.kind == WordKind.END):
-                m.d.sync += bank.eq(~bank)
 
         # -- multiply
         issued = Signal.like(self.i.p)

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, TAP, TILE_HEADER
+from gscn.records import (
+    A_ENTRY,
+    B_WORD,
+    DIRECTORY_NARROW,
+    DIRECTORY_WIDE,
+    TAP,
+    TILE_HEADER,
+    fits_narrow_directory,
+    pack_directory,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,13 +89,16 @@ SINGLE_TAP = pack_taps(np.zeros(1, int), np.zeros(1, int), np.ones(1, int))
 
 
 def pack_load(taps: np.ndarray, tiles: list[PeTile]) -> np.ndarray:
-    """Pack a load block (uint8): taps, then every PE's tile."""
+    """Pack a load block (uint8): taps, then every PE's tile, with a narrow directory if it fits."""
     pieces = [taps]
     for tile in tiles:
-        header = TILE_HEADER.pack(1, directory_count=tile.start.size, a_count=tile.value.size)
+        fits = fits_narrow_directory(tile.start, tile.length)
+        form = DIRECTORY_NARROW if fits else DIRECTORY_WIDE
+        header = TILE_HEADER.pack(
+            1, directory_count=tile.start.size, a_count=tile.value.size, directory_format=form
+        )
         pieces.append(header.view(np.uint8))
-        directory = DIRECTORY_ENTRY.pack(tile.start.size, start=tile.start, length=tile.length)
-        pieces.append(_as_chunks(directory))
+        pieces.append(_as_chunks(pack_directory(tile.start, tile.length, form)))
         entries = A_ENTRY.pack(tile.value.size, value=tile.value, offset=tile.offset)
         pieces.append(_as_chunks(entries))
     return np.concatenate(pieces)

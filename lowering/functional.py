@@ -15,15 +15,18 @@ from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
     B_WORD,
-    DIRECTORY_ENTRY,
-    JOB_DESCRIPTOR,
+    DIRECTORY_WIDTHS,
     KIND_ADD,
     KIND_MAC,
     OUT_RAW,
     OUT_WIDTHS,
+    QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     TAP,
     TILE_HEADER,
+    directory_chunks,
+    segment_descriptors,
+    unpack_directory,
 )
 from lowering.program import Program
 
@@ -213,12 +216,13 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
         _require("directory_count", keys <= limit, f"at most {limit}", keys)
         _require("a_count", entries <= config.a_depth, f"at most {config.a_depth}", entries)
         cursor += CHUNK_BYTES
-        middle = cursor + CHUNK_BYTES * -(-keys // 2)
+        form = int(header["directory_format"])
+        _require("directory_format", form in DIRECTORY_WIDTHS, "0 or 1", form)
+        middle = cursor + CHUNK_BYTES * directory_chunks(keys, form)
         end = middle + CHUNK_BYTES * -(-entries // 2)
         _require("load block size", end <= block.size, "at least its tiles", block.size)
-        directory = DIRECTORY_ENTRY.unpack(block[cursor:middle])[:keys]
+        start, length = unpack_directory(block[cursor:middle], header)
         held = A_ENTRY.unpack(block[middle:end])[:entries]
-        start, length = directory["start"].astype(np.int64), directory["length"].astype(np.int64)
         longest = int((start + length).max(initial=0))
         _require("fiber's end", longest <= entries, f"at most a_count = {entries}", longest)
         tiles.append(
@@ -341,6 +345,10 @@ class _Machine:
         self.accumulators = np.zeros(shape, dtype=np.int64)
         self.saturated = self.overflow = self.address_error = False
         self.lookups = self.hits = 0
+        self.blocks: dict[int, tuple[int, int]] = {}
+        """Chunks and taps of each load block of this phase, by address."""
+        self.written: list[tuple[int, int]] = []
+        """Bytes written in this phase."""
 
     def bytes_at(self, name: str, addr: int, size: int) -> np.ndarray:
         """View memory after checking alignment and bounds."""
@@ -349,14 +357,15 @@ class _Machine:
         _require(f"end of {name}", addr + size <= limit, f"at most {limit}", addr + size)
         return self.memory[addr : addr + size]
 
-    def run_job(self, job: np.void) -> np.ndarray:
-        """Execute one job descriptor; return products per PE."""
+    def run_job(self, entry: np.void) -> np.ndarray:
+        """Execute one queue entry; return products per PE."""
+        job = entry["job"]
         count = int(job["segment_count"])
         _require("segment_count", count >= 1, "at least 1", count)
         size = SEGMENT_DESCRIPTOR.width // 8
-        data = self.bytes_at("segment_addr", int(job["segment_addr"]), size * count)
+        self.bytes_at("segment_addr", int(job["segment_addr"]), size * (count - 1))
         products = np.zeros(self.config.pes_per_cluster, dtype=np.int64)
-        for segment in SEGMENT_DESCRIPTOR.unpack(data):
+        for segment in segment_descriptors(self.memory, entry):
             products += self.run_segment(segment)
         self.drain(job)
         return products
@@ -376,7 +385,15 @@ class _Machine:
             self.overflow |= _add_partials(self.accumulators, partials, config.acc_width)
             return products
         _require("segment kind", kind == KIND_MAC, "0 or 1", kind)
-        block = self.bytes_at("load_addr", int(segment["load_addr"]), CHUNK_BYTES * chunks)
+        addr = int(segment["load_addr"])
+        block = self.bytes_at("load_addr", addr, CHUNK_BYTES * chunks)
+        known = self.blocks.setdefault(addr, (chunks, taps))
+        _require(
+            f"chunks and taps of the block at {addr}",
+            known == (chunks, taps),
+            f"{known}",
+            (chunks, taps),
+        )
         load = decode_load(block, taps, config)
         words = decode_stream(stream, taps)
         for pe in range(config.pes_per_cluster):
@@ -425,6 +442,18 @@ class _Machine:
         inside = inside or data.size == 0
         _require("results", inside, "inside one output range", f"at {field['out_addr']}")
         target[:] = data
+        self.written.append((field["out_addr"], field["out_addr"] + data.size))
+
+    def end_phase(self) -> None:
+        """Check that the phase left its load blocks alone: a bank may have held any of them."""
+        written = sorted(r for r in self.written if r[1] > r[0])
+        starts = [begin for begin, _ in written]
+        for addr, (chunks, _) in self.blocks.items():
+            position = np.searchsorted(starts, addr + CHUNK_BYTES * chunks, side="left") - 1
+            changed = position >= 0 and written[position][1] > addr
+            _require(f"load block at {addr}", not changed, "unchanged in its phase", "written")
+        self.blocks.clear()
+        self.written.clear()
 
 
 def execute(program: Program) -> FunctionalResult:
@@ -438,11 +467,12 @@ def execute(program: Program) -> FunctionalResult:
         The image breaks a limit of the contract.
     """
     machine = _Machine(program)
-    size = JOB_DESCRIPTOR.width // 8
+    size = QUEUE_ENTRY.itemsize
     products = []
     for phase in program.phases:
         queue = machine.bytes_at("queue_addr", phase.queue_addr, size * phase.job_count)
-        products += [machine.run_job(job) for job in JOB_DESCRIPTOR.unpack(queue)]
+        products += [machine.run_job(entry) for entry in queue.view(QUEUE_ENTRY)]
+        machine.end_phase()
     return FunctionalResult(
         memory=machine.memory,
         saturated=bool(machine.saturated),

@@ -17,6 +17,7 @@ from gscn.records import (
     OUT_RAW,
     OUT_WIDTHS,
     PARTIAL,
+    QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
 )
 from lowering.balance import JOB_LATENCY, compute_cycles, load_lead, schedule
@@ -157,12 +158,15 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
             continue
         queue.sort(key=lambda job: -job.cycles)
         for job in queue:
-            job.fields["segment_addr"] = memory.append(job.descriptors.view(np.uint8))
+            # the first segment's descriptor stands in the queue
+            others = job.descriptors[1:]
+            job.fields["segment_addr"] = memory.append(others.view(np.uint8)) if others.size else 0
             job.fields["segment_count"] = job.descriptors.size
-        descriptors = np.concatenate([JOB_DESCRIPTOR.pack(1, **job.fields) for job in queue])
-        phases.append(
-            Phase(queue_addr=memory.append(descriptors.view(np.uint8)), job_count=len(queue))
-        )
+        entries = np.zeros(len(queue), dtype=QUEUE_ENTRY)
+        for entry, job in zip(entries, queue, strict=True):
+            entry["job"] = JOB_DESCRIPTOR.pack(1, **job.fields)[0]
+            entry["segment"] = job.descriptors[0]
+        phases.append(Phase(queue_addr=memory.append(entries.view(np.uint8)), job_count=len(queue)))
         summaries += [job.summary for job in queue]
         estimate += estimate_phase([job.summary for job in queue], config)
         assert number == 0 or len(jobs[0]) > 0

@@ -23,19 +23,27 @@ R_REQUEST_DEPTH = 4
 R_REQUESTED, R_MOVED, R_ISSUED, R_ARRIVED = 0, 1, 2, 3
 R_REQUEST_BEAT, R_REQUEST_CHUNKS = 4, 5
 
-# -- hw.loader.Loader
-LOADER_COLUMNS = 16
+# -- hw.loader.Loader: hw.fetcher.Fetcher, the steps between the two, hw.filler.Filler
+LOADER_COLUMNS = 48
 (
-    L_STATE, L_JOB, L_SEGMENT, L_SEGMENTS_LEFT, L_TAKEN, L_PE, L_ROWS, L_BANKS, L_FIRST, L_REQUESTS,
-    L_REQUEST,
-) = range(11)  # fmt: skip
+    L_STATE, L_JOB, L_SEGMENT, L_SEGMENTS_LEFT, L_FIRST, L_TAKEN, L_COLLECTED, L_REQUESTS,
+) = range(8)  # fmt: skip
+L_REQUEST = 8
 """L_REQUEST and the column after it queue segments whose streams are to be requested."""
+L_STEPS, L_STEP = 10, 11
+"""L_STEP and the columns after it queue (kind, chunks or segment, bank), LOAD_STEPS at most."""
+L_TAGS, L_LAST_BANK, L_LOADS, L_BANK = 23, 25, 26, 27
+"""L_TAGS and the column after it hold beat addresses of load blocks, -1 for none."""
+L_FILL, L_PE, L_ROWS = range(28, 31)
+L_USERS, L_UNDER_WAY, L_ENDS = 31, 33, 34
+"""L_ENDS and the columns after it queue the banks, -1 for none, of L_UNDER_WAY segments."""
+SEGMENTS_UNDER_WAY = 8
 STREAM_REQUESTS = 2
-(
-    L_IDLE, L_READ_JOB, L_ANNOUNCE_DRAIN, L_NEXT, L_READ_SEGMENT, L_REQUEST_STREAM,
-    L_ANNOUNCE, L_REQUEST_LOAD, L_BANK, L_TAPS, L_HEADER, L_DIRECTORY, L_A,
-) = range(13)  # fmt: skip
-DESCRIPTOR_CHUNKS = 8
+LOAD_STEPS = 4
+L_IDLE, L_READ_JOB, L_STREAM, L_ANNOUNCE, L_NEXT, L_LOAD = range(6)
+STEP_DESCRIPTOR, STEP_FILL, STEP_HELD, STEP_NONE = range(4)
+FILL_STEP, FILL_TAPS, FILL_HEADER, FILL_DIRECTORY, FILL_A = range(5)
+DESCRIPTOR_CHUNKS, ENTRY_CHUNKS = 8, 16
 
 # -- hw.broadcast.Broadcaster
 FEED_COLUMNS = 24

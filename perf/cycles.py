@@ -40,7 +40,10 @@ from perf.columns import (
     L_REQUESTS,
     L_SEGMENT,
     L_STATE,
+    L_STEPS,
+    L_TAGS,
     LOAD,
+    LOAD_STEPS,
     P_ENDS,
     P_SEGMENT_ENDS,
     R_ARRIVED,
@@ -132,6 +135,7 @@ def _run(
         start = now
         jobs_left = phase_jobs[phase]
         jobs_active = bursts = 0
+        loaders[:, L_TAGS : L_TAGS + 2] = -1  # memory may have changed since the last phase
         while jobs_left > 0 or jobs_active > 0 or bursts > 0:
             if now - start > limit:
                 return -1, read_beats, write_beats
@@ -209,17 +213,18 @@ def _run(
                     and loader[L_STATE] == L_IDLE
                     and wants_job
                     and reader_can_request(load_reader)
+                    and loader[L_STEPS] < LOAD_STEPS
                 ):
                     given = next_job
                     spans[given, 0] = c
                     spans[given, 1] = now
 
-                bank_free = 1
+                segment_end = 1
                 for p in range(pe_count):
                     if pes[c, p, P_SEGMENT_ENDS] == 0:
-                        bank_free = 0
+                        segment_end = 0
                 for p in range(pe_count):
-                    pes[c, p, P_SEGMENT_ENDS] += (pes[c, p, P_ENDS] >> 3 & 1) - bank_free
+                    pes[c, p, P_SEGMENT_ENDS] += (pes[c, p, P_ENDS] >> 3 & 1) - segment_end
 
                 stream_room = loader[L_REQUESTS] < STREAM_REQUESTS
                 if loader[L_REQUESTS] > 0 and reader_can_request(stream_reader):
@@ -236,7 +241,7 @@ def _run(
                 )
                 step_loader(
                     loader, given, load_reader, load_event, stream_room, queue_room, drain_room,
-                    bank_free, jobs, segments, tiles, addresses, announce,
+                    segment_end, jobs, segments, tiles, addresses, announce,
                 )  # fmt: skip
                 report[0] = offers[c] if granted == c else 0
                 finished_job = drain[D_QUEUE]
@@ -302,18 +307,14 @@ def _run(
 
 
 def _addresses(program: ProgramLike, tables: JobTables) -> np.ndarray:
-    """Beat addresses of descriptors: row 0 of jobs, row 1 of segments."""
+    """Beat addresses: row 0 of queue entries, row 1 of segment descriptors."""
     beat = program.config.mem_bytes
     job_addrs, segment_addrs = [], []
     for phase in program.phases:
-        size = records.JOB_DESCRIPTOR.width // 8
-        job_addrs += [phase.queue_addr + size * index for index in range(phase.job_count)]
-    for addr in job_addrs:
-        job = records.JOB_DESCRIPTOR.unpack(program.image[addr : addr + 64])[0]
-        size = records.SEGMENT_DESCRIPTOR.width // 8
-        segment_addrs += [
-            int(job["segment_addr"]) + size * index for index in range(int(job["segment_count"]))
-        ]
+        entries = records.queue_entries(program.image, phase.queue_addr, phase.job_count)
+        for index, job in enumerate(entries["job"]):
+            job_addrs.append(phase.queue_addr + records.QUEUE_ENTRY.itemsize * index)
+            segment_addrs += records.segment_addresses(job_addrs[-1], job)
     table = np.zeros((2, max(len(job_addrs), len(segment_addrs), 1)), np.int64)
     table[0, : len(job_addrs)] = np.array(job_addrs, np.int64) // beat
     table[1, : len(segment_addrs)] = np.array(segment_addrs, np.int64) // beat

@@ -34,7 +34,7 @@ class JobTables:
     `jobs[j]` holds: index of the first segment, segments, format, pitch, guard columns, plane rows,
     guard rows, planes, walk count, beat address of the results. `segments[s]` holds: kind, beat
     address of the load block, load chunks, taps, beat address of the stream, words, first word,
-    first tap. `tiles[s, pe]` holds: directory rows (two entries each), stationary rows, first
+    first tap. `tiles[s, pe]` holds: directory chunks, stationary rows, first
     directory entry, directory entries.
     """
 
@@ -70,7 +70,8 @@ def decode(program: ProgramLike) -> JobTables:
         return record.unpack(image[addr : addr + count * (record.width // 8)])
 
     for phase in program.phases:
-        for job in read(records.JOB_DESCRIPTOR, phase.queue_addr, phase.job_count):
+        for entry in records.queue_entries(image, phase.queue_addr, phase.job_count):
+            job = entry["job"]
             jobs.append(
                 (
                     len(segments),
@@ -85,9 +86,7 @@ def decode(program: ProgramLike) -> JobTables:
                     int(job["out_addr"]) // beat,
                 )
             )
-            for segment in read(
-                records.SEGMENT_DESCRIPTOR, int(job["segment_addr"]), int(job["segment_count"])
-            ):
+            for segment in records.segment_descriptors(image, entry):
                 is_mac = segment["kind"] == records.KIND_MAC
                 stream, count = int(segment["stream_addr"]), int(segment["stream_count"])
                 first_word = 0
@@ -110,10 +109,11 @@ def decode(program: ProgramLike) -> JobTables:
                     for _ in range(config.pes_per_cluster):
                         header = read(records.TILE_HEADER, addr, 1)[0]
                         entries = int(header["directory_count"])
-                        directory_rows = (entries + 1) // 2
+                        directory_rows = records.directory_chunks(
+                            entries, int(header["directory_format"])
+                        )
                         a_rows = (int(header["a_count"]) + 1) // 2
-                        directory = read(records.DIRECTORY_ENTRY, addr + 8, entries)
-                        lengths.append(directory["length"].astype(np.int64))
+                        lengths.append(records.unpack_directory(image[addr + 8 :], header)[1])
                         rows.append((directory_rows, a_rows, entry_count, entries))
                         entry_count += entries
                         addr += 8 * (1 + directory_rows + a_rows)

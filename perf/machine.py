@@ -23,6 +23,7 @@ from perf.columns import (
     DRAIN,
     DRAIN_COLUMNS,
     END,
+    ENTRY_CHUNKS,
     F_BANKS,
     F_DEPTH,
     F_END,
@@ -36,31 +37,40 @@ from perf.columns import (
     F_WORD,
     F_WORDS_LEFT,
     FEED_COLUMNS,
+    FILL_A,
+    FILL_DIRECTORY,
+    FILL_HEADER,
+    FILL_STEP,
+    FILL_TAPS,
     JOB_FIRST,
     JOB_SEGMENTS,
-    L_A,
     L_ANNOUNCE,
-    L_ANNOUNCE_DRAIN,
     L_BANK,
-    L_BANKS,
-    L_DIRECTORY,
+    L_COLLECTED,
+    L_ENDS,
+    L_FILL,
     L_FIRST,
-    L_HEADER,
     L_IDLE,
     L_JOB,
+    L_LAST_BANK,
+    L_LOAD,
+    L_LOADS,
     L_NEXT,
     L_PE,
     L_READ_JOB,
-    L_READ_SEGMENT,
-    L_REQUEST_LOAD,
-    L_REQUEST_STREAM,
     L_ROWS,
     L_SEGMENT,
     L_SEGMENTS_LEFT,
     L_STATE,
+    L_STEP,
+    L_STEPS,
+    L_STREAM,
+    L_TAGS,
     L_TAKEN,
-    L_TAPS,
+    L_UNDER_WAY,
+    L_USERS,
     LOAD,
+    LOAD_STEPS,
     LOADER_COLUMNS,
     LOOKUP,
     MAC,
@@ -93,7 +103,12 @@ from perf.columns import (
     SEG_TAPS,
     SEG_WORD0,
     SEG_WORDS,
+    SEGMENTS_UNDER_WAY,
     SIBLING,
+    STEP_DESCRIPTOR,
+    STEP_FILL,
+    STEP_HELD,
+    STEP_NONE,
     STREAM,
     TILE_A_ROWS,
     TILE_DIRECTORY_ROWS,
@@ -103,96 +118,149 @@ from perf.columns import (
 
 
 @compiled
-def step_loader(
-    loader, given, load_reader, load_event, stream_room, queue_room, drain_room, bank_free, jobs,
-    segments, tiles, addresses, announce,
-):  # fmt: skip
-    """Advance a Loader.
-
-    `given` is the job handed over in this cycle, or -1; `addresses` holds beat addresses of job and
-    segment descriptors. `announce` returns (segment or -1, first, last, drained job or -1, tile
-    loaded, stream requested).
-    """
-    state = loader[L_STATE]
-    takes_bank = 0
-    finishes = False
-    announce[0] = announce[3] = -1
-    announce[4] = announce[5] = 0
-    segment = loader[L_SEGMENT]
+def step_filler(loader, load_reader, load_event, segment_end, segments, tiles):
+    """Advance a Filler; return whether it takes the oldest step off, and reports a tile loaded."""
     has_chunk = reader_has_chunk(load_reader)
-    if state == L_IDLE:
-        if given >= 0:
-            request(load_event, addresses[0, given], DESCRIPTOR_CHUNKS)
-            loader[L_JOB] = given
-            loader[L_STATE] = L_READ_JOB
-    elif state in (L_READ_JOB, L_READ_SEGMENT):
-        if has_chunk:
-            load_event[R_MOVED] = 1
-            loader[L_TAKEN] += 1
-            if loader[L_TAKEN] == DESCRIPTOR_CHUNKS:
-                loader[L_TAKEN] = 0
-                loader[L_STATE] = L_ANNOUNCE_DRAIN if state == L_READ_JOB else L_REQUEST_STREAM
-    elif state == L_ANNOUNCE_DRAIN:
-        if drain_room:
-            job = loader[L_JOB]
-            announce[3] = job
-            loader[L_SEGMENT] = jobs[job, JOB_FIRST]
-            loader[L_SEGMENTS_LEFT] = jobs[job, JOB_SEGMENTS]
-            loader[L_FIRST] = 1
-            loader[L_STATE] = L_NEXT
-    elif state == L_NEXT:
-        if reader_can_request(load_reader):
-            request(load_event, addresses[1, segment], DESCRIPTOR_CHUNKS)
-            loader[L_STATE] = L_READ_SEGMENT
-    elif state == L_REQUEST_STREAM:
-        if stream_room:
-            announce[5] = 1
-            loader[L_STATE] = L_ANNOUNCE
-    elif state == L_ANNOUNCE:
-        if queue_room:
-            announce[0] = segment
-            announce[1] = loader[L_FIRST]
-            announce[2] = 1 if loader[L_SEGMENTS_LEFT] == 1 else 0
-            loader[L_STATE] = L_REQUEST_LOAD
-    elif state == L_REQUEST_LOAD:
-        if reader_can_request(load_reader):
-            request(load_event, segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS])
-            loader[L_STATE] = L_BANK
-    elif state == L_BANK:
-        if loader[L_BANKS] != 0:
-            takes_bank = 1
-            loader[L_ROWS] = segments[segment, SEG_TAPS]
-            if segments[segment, SEG_KIND] == ADD:
-                finishes = True
-            else:
-                loader[L_STATE] = L_TAPS
-    elif state == L_HEADER:
+    state = loader[L_FILL]
+    segment, bank = loader[L_STEP + 1], loader[L_STEP + 2]
+    pops = False
+    loaded = False
+    if state == FILL_STEP:
+        if loader[L_STEPS] > 0:
+            if loader[L_STEP] == STEP_DESCRIPTOR:
+                if has_chunk and not loader[L_COLLECTED]:
+                    load_event[R_MOVED] = 1
+                    loader[L_ROWS] += 1
+                    if loader[L_ROWS] == loader[L_STEP + 1]:
+                        loader[L_ROWS] = 0
+                        pops = True
+                    loader[L_TAKEN] = (loader[L_TAKEN] + 1) % DESCRIPTOR_CHUNKS
+                    loader[L_COLLECTED] = 1 if loader[L_TAKEN] == 0 else 0
+            elif loader[L_UNDER_WAY] < SEGMENTS_UNDER_WAY:
+                if loader[L_STEP] != STEP_FILL:
+                    loaded = True
+                elif loader[L_USERS + bank] == 0:
+                    loader[L_ROWS] = segments[segment, SEG_TAPS]
+                    loader[L_FILL] = FILL_TAPS
+    elif state == FILL_HEADER:
         if has_chunk:
             load_event[R_MOVED] = 1
             loader[L_ROWS] = tiles[segment, loader[L_PE], TILE_DIRECTORY_ROWS]
-            loader[L_STATE] = L_DIRECTORY
-    elif loader[L_ROWS] != 0:  # L_TAPS, L_DIRECTORY, L_A
+            loader[L_FILL] = FILL_DIRECTORY
+    elif loader[L_ROWS] != 0:  # FILL_TAPS, FILL_DIRECTORY, FILL_A
         if has_chunk:
             load_event[R_MOVED] = 1
             loader[L_ROWS] -= 1
-    elif state == L_TAPS:
-        loader[L_STATE] = L_HEADER
-    elif state == L_DIRECTORY:
+    elif state == FILL_TAPS:
+        loader[L_FILL] = FILL_HEADER
+    elif state == FILL_DIRECTORY:
         loader[L_ROWS] = tiles[segment, loader[L_PE], TILE_A_ROWS]
-        loader[L_STATE] = L_A
+        loader[L_FILL] = FILL_A
     elif loader[L_PE] == tiles.shape[1] - 1:
         loader[L_PE] = 0
-        finishes = True
+        loader[L_FILL] = FILL_STEP
+        loaded = True
     else:
         loader[L_PE] += 1
-        loader[L_STATE] = L_HEADER
-    if finishes:
-        announce[4] = 1
-        loader[L_STATE] = L_IDLE if loader[L_SEGMENTS_LEFT] == 1 else L_NEXT
-        loader[L_SEGMENT] += 1
-        loader[L_SEGMENTS_LEFT] -= 1
-        loader[L_FIRST] = 0
-    loader[L_BANKS] += bank_free - takes_bank
+        loader[L_FILL] = FILL_HEADER
+    if segment_end:
+        if loader[L_ENDS] >= 0:
+            loader[L_USERS + loader[L_ENDS]] -= 1
+        for index in range(L_ENDS, L_ENDS + SEGMENTS_UNDER_WAY - 1):
+            loader[index] = loader[index + 1]
+        loader[L_UNDER_WAY] -= 1
+    if loaded:
+        uses = loader[L_STEP] != STEP_NONE
+        loader[L_ENDS + loader[L_UNDER_WAY]] = bank if uses else -1
+        loader[L_UNDER_WAY] += 1
+        if uses:
+            loader[L_USERS + bank] += 1
+    return pops or loaded, loaded
+
+
+@compiled
+def step_loader(
+    loader, given, load_reader, load_event, stream_room, queue_room, drain_room, segment_end, jobs,
+    segments, tiles, addresses, announce,
+):  # fmt: skip
+    """Advance a Loader: Fetcher and Filler.
+
+    `given` is the job handed over in this cycle, or -1; `addresses` holds beat addresses of queue
+    entries and of segment descriptors. `announce` returns (segment or -1, first, last, drained job
+    or -1, tile loaded, stream requested).
+    """
+    state = loader[L_STATE]
+    collected = loader[L_COLLECTED]
+    steps_room = loader[L_STEPS] < LOAD_STEPS
+    asks = steps_room and reader_can_request(load_reader)
+    pops, loaded = step_filler(loader, load_reader, load_event, segment_end, segments, tiles)
+    kind, value, bank = -1, 0, 0  # of a step handed to the Filler
+    announce[0] = announce[3] = -1
+    announce[4] = 1 if loaded else 0
+    announce[5] = 0
+    segment = loader[L_SEGMENT]
+    if state == L_IDLE:
+        if given >= 0:
+            request(load_event, addresses[0, given], ENTRY_CHUNKS)
+            kind, value = STEP_DESCRIPTOR, ENTRY_CHUNKS
+            loader[L_JOB] = given
+            loader[L_STATE] = L_READ_JOB
+    elif state == L_READ_JOB:
+        if collected and drain_room:
+            job = loader[L_JOB]
+            announce[3] = job
+            loader[L_COLLECTED] = 0
+            loader[L_SEGMENT] = jobs[job, JOB_FIRST]
+            loader[L_SEGMENTS_LEFT] = jobs[job, JOB_SEGMENTS]
+            loader[L_FIRST] = 1
+            loader[L_STATE] = L_STREAM
+    elif state == L_STREAM:
+        if collected and stream_room:
+            announce[5] = 1
+            loader[L_STATE] = L_ANNOUNCE
+    elif state == L_ANNOUNCE:
+        is_add = segments[segment, SEG_KIND] == ADD
+        tag = segments[segment, SEG_LOAD]
+        held = not is_add and (loader[L_TAGS] == tag or loader[L_TAGS + 1] == tag)
+        if queue_room and (steps_room or not (is_add or held)):
+            announce[0] = segment
+            announce[1] = loader[L_FIRST]
+            announce[2] = 1 if loader[L_SEGMENTS_LEFT] == 1 else 0
+            if is_add:
+                kind, value = STEP_NONE, segment
+            else:
+                bank = 1 - loader[L_LAST_BANK]
+                if held:
+                    bank = 1 if loader[L_TAGS + 1] == tag else 0
+                    kind, value = STEP_HELD, segment
+                loader[L_LAST_BANK] = loader[L_BANK] = bank
+                loader[L_TAGS + bank] = tag
+            loader[L_LOADS] = 0 if is_add or held else 1
+            loader[L_COLLECTED] = 0
+            loader[L_SEGMENT] += 1
+            loader[L_SEGMENTS_LEFT] -= 1
+            loader[L_FIRST] = 0
+            if loader[L_SEGMENTS_LEFT] != 0:
+                loader[L_STATE] = L_NEXT
+            else:
+                loader[L_STATE] = L_LOAD if loader[L_LOADS] else L_IDLE
+    elif asks and state == L_NEXT:
+        request(load_event, addresses[1, segment], DESCRIPTOR_CHUNKS)
+        kind, value = STEP_DESCRIPTOR, DESCRIPTOR_CHUNKS
+        loader[L_STATE] = L_LOAD if loader[L_LOADS] else L_STREAM
+    elif asks and state == L_LOAD:
+        segment -= 1
+        request(load_event, segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS])
+        kind, value, bank = STEP_FILL, segment, loader[L_BANK]
+        loader[L_STATE] = L_IDLE if loader[L_SEGMENTS_LEFT] == 0 else L_STREAM
+    if pops:
+        for index in range(L_STEP, L_STEP + 3 * (LOAD_STEPS - 1)):
+            loader[index] = loader[index + 3]
+        loader[L_STEPS] -= 1
+    if kind >= 0:
+        slot = L_STEP + 3 * loader[L_STEPS]
+        loader[slot], loader[slot + 1], loader[slot + 2] = kind, value, bank
+        loader[L_STEPS] += 1
 
 
 @compiled
@@ -352,7 +420,6 @@ def state_arrays(clusters: int, pes: int, fifo_depth: int, match_depth: int, rea
     readers = np.zeros((2 * clusters, READER_COLUMNS), np.int64)
     readers[:, R_ROOM] = read_beats
     loaders = np.zeros((clusters, LOADER_COLUMNS), np.int64)
-    loaders[:, L_BANKS] = 2
     feeds = np.zeros((clusters, FEED_COLUMNS), np.int64)
     feeds[:, F_BANKS] = 2
     return (

@@ -7,6 +7,7 @@ cells and partial sums, so that the hardware is tested beyond what convolutions 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from gscn.records import (
     OUT_RAW,
     OUT_WIDTHS,
     PARTIAL,
+    QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     TAP,
     TILE_HEADER,
@@ -80,6 +82,13 @@ class RandomProgram:
         return np.array([value for job in self.expected for value in job], dtype=np.int64)
 
 
+def pack_fibers(first, length, narrow):
+    """Return directory entries: of 32 bits, or of 16, the start in the lowest 10."""
+    if narrow:
+        return (first + 1024 * length).astype("<u2")
+    return DIRECTORY_ENTRY.pack(len(first), start=first, length=length)
+
+
 def round_half_even(value, shift):
     """Return value / 2**shift rounded to nearest, ties to even."""
     return round(value / 2**shift) if abs(value) < 2**52 else _round_large(value, shift)
@@ -90,6 +99,20 @@ def _round_large(value, shift):
     return quotient + (2 * remainder > 1 << shift or (2 * remainder == 1 << shift and quotient & 1))
 
 
+class Block(NamedTuple):
+    """A load block that fits jobs of at least `walk_count` accumulators."""
+
+    addr: int
+    chunks: int
+    walk_count: int
+    third: int
+    """Bound of the offsets of words, less `bias`."""
+    bias: int
+    taps: np.ndarray
+    tiles: list
+    """Per PE: fibers as (start, length), and entries."""
+
+
 class Builder:
     """Makes one random launch."""
 
@@ -97,6 +120,7 @@ class Builder:
         self.config = config
         self.rng = rng
         self.memory = Memory()
+        self.blocks = []
         self.products = 0
         self.saturated = False
         self.overflowed = False
@@ -115,8 +139,8 @@ class Builder:
         self.overflowed |= not -limit <= total < limit
         accumulator[index] = (total + limit) % (2 * limit) - limit
 
-    def mac_segment(self, accumulators, walk_count):
-        """Place a random tile and stream, add their products, return the descriptor."""
+    def new_block(self, walk_count):
+        """Place a random load block, for jobs of at least so many accumulators."""
         config = self.config
         lists = [1 + self.below(3) for _ in range(1 + self.below(3))]
         tap_count = min(sum(lists), config.taps_depth)
@@ -129,56 +153,66 @@ class Builder:
             offset_delta=self.rng.integers(0, third, tap_count),
             last=last,
         )
-        starts = [0, *(np.flatnonzero(last[:-1]) + 1)]
         # Offsets are signed: what is taken from one is given to the other.
         bias = self.below(walk_count)
-        tiles = []
+        pieces, tiles = [taps], []
         for _ in range(config.pes_per_cluster):
             keys = self.below(min(config.directory_depth, 24) + 1)
             entries = self.below(min(config.a_depth, 40) + 1)
             first = self.rng.integers(0, entries + 1, keys)
             length = np.minimum(self.rng.integers(0, 5, keys), entries - first)
-            tiles.append(
-                (
-                    TILE_HEADER.pack(directory_count=keys, a_count=entries),
-                    DIRECTORY_ENTRY.pack(keys, start=first, length=length),
-                    A_ENTRY.pack(
-                        entries,
-                        value=self.values(entries),
-                        offset=self.rng.integers(0, third, entries) - bias,
-                    ),
-                )
+            narrow = self.below(2)
+            held = A_ENTRY.pack(
+                entries,
+                value=self.values(entries),
+                offset=self.rng.integers(0, third, entries) - bias,
             )
+            pieces += [
+                TILE_HEADER.pack(directory_count=keys, a_count=entries, directory_format=narrow),
+                pack_fibers(first, length, narrow),
+                held,
+            ]
+            tiles.append((list(zip(first.tolist(), length.tolist(), strict=True)), held))
+        addr = self.memory.place(*pieces)
+        chunks = (len(self.memory.bytes) - addr) // 8
+        return Block(addr, chunks, walk_count, third, bias, taps, tiles)
+
+    def mac_segment(self, accumulators, walk_count):
+        """Place a random stream, often for one of the last blocks; add its products."""
+        known = [block for block in self.blocks[-3:] if block.walk_count <= walk_count]
+        if known and self.below(2):
+            block = known[self.below(len(known))]
+        else:
+            block = self.new_block(walk_count)
+            self.blocks.append(block)
+        starts = [0, *(np.flatnonzero(block.taps["last"][:-1]) + 1)]
         count = self.below(60)
         stream = B_WORD.pack(
             count,
             value=self.values(count),
-            offset=self.rng.integers(0, third, count) + bias,
+            offset=self.rng.integers(0, block.third, count) + block.bias,
             key=self.rng.integers(-4, 30, count),
             tap_start=self.rng.choice(starts, count),
         )
-        for accumulator, (_, directory, entries) in zip(accumulators, tiles, strict=True):
-            self.multiply(accumulator, taps, directory, entries, stream)
-        blocks = [block for tile in tiles for block in tile]
-        load_addr = self.memory.place(taps, *blocks)
-        load_chunks = (len(self.memory.bytes) - load_addr) // 8
+        for accumulator, (fibers, held) in zip(accumulators, block.tiles, strict=True):
+            self.multiply(accumulator, block.taps, fibers, held, stream)
         return SEGMENT_DESCRIPTOR.pack(
-            load_addr=load_addr,
+            load_addr=block.addr,
             stream_addr=self.memory.place(stream),
-            load_chunks=load_chunks,
-            tap_count=tap_count,
+            load_chunks=block.chunks,
+            tap_count=len(block.taps),
             kind=KIND_MAC,
             stream_count=count,
         )
 
-    def multiply(self, accumulator, taps, directory, entries, stream):
+    def multiply(self, accumulator, taps, fibers, entries, stream):
         for word in stream:
             tap = int(word["tap_start"])
             while True:
                 key = int(word["key"]) + int(taps[tap]["key_delta"])
-                if 0 <= key < len(directory):
-                    first = int(directory[key]["start"])
-                    for entry in entries[first : first + int(directory[key]["length"])]:
+                if 0 <= key < len(fibers):
+                    first, length = fibers[key]
+                    for entry in entries[first : first + length]:
                         index = int(entry["offset"]) + int(word["offset"])
                         index += int(taps[tap]["offset_delta"])
                         self.accumulate(
@@ -205,7 +239,7 @@ class Builder:
         )
 
     def job(self):
-        """Return a job descriptor without output address, and its results."""
+        """Return a queue entry without output address, and its results."""
         config = self.config
         pitch, plane_rows, planes = 1 + self.below(7), 1 + self.below(5), 1 + self.below(4)
         cells = pitch * plane_rows * planes
@@ -214,7 +248,7 @@ class Builder:
         accumulators = [[0] * walk_count for _ in range(config.pes_per_cluster)]
         segments = [
             (self.add_segment if self.below(4) == 0 else self.mac_segment)(accumulators, walk_count)
-            for _ in range(1 + self.below(3))
+            for _ in range(1 + self.below(5))
         ]
         out_format = self.below(3)
         shift = 0 if out_format == OUT_RAW else self.below(30)
@@ -226,8 +260,9 @@ class Builder:
                     self.rounded(accumulator[cell], OUT_WIDTHS[out_format], shift)
                     for accumulator in accumulators
                 ]
+        others = segments[1:]
         descriptor = JOB_DESCRIPTOR.pack(
-            segment_addr=self.memory.place(np.concatenate(segments)),
+            segment_addr=self.memory.place(np.concatenate(others)) if others else 0,
             segment_count=len(segments),
             out_format=out_format,
             shift=shift,
@@ -238,7 +273,9 @@ class Builder:
             planes=planes,
             walk_count=walk_count,
         )
-        return descriptor, results
+        entry = np.zeros(1, dtype=QUEUE_ENTRY)
+        entry["job"], entry["segment"] = descriptor, segments[0]
+        return entry, results
 
     def rounded(self, value, width, shift):
         value = round_half_even(value, shift)
@@ -254,24 +291,24 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
     queues = []
     for _ in range(phases):
         made = [builder.job() for _ in range(1 + builder.below(jobs))]
-        descriptors = np.concatenate([descriptor for descriptor, _ in made])
-        queues.append((builder.memory.place(descriptors), descriptors, [r for _, r in made]))
+        entries = np.concatenate([entry for entry, _ in made])
+        queues.append((builder.memory.place(entries), entries, [r for _, r in made]))
     # Outputs come after everything else; a gap after each shows writes beyond its end.
     end = len(builder.memory.bytes)
     output_ranges, expected, widths = [], [], []
-    for _, descriptors, results in queues:
-        for descriptor, values in zip(descriptors, results, strict=True):
+    for _, entries, results in queues:
+        for entry, values in zip(entries, results, strict=True):
             first = end + -end % ALIGNMENT_BYTES
-            width = OUT_WIDTHS[int(descriptor["out_format"])]
-            descriptor["out_addr"] = first
+            width = OUT_WIDTHS[int(entry["job"]["out_format"])]
+            entry["job"]["out_addr"] = first
             end = first + len(values) * width // 8
             output_ranges.append((first, end))
             expected.append(values)
             widths.append(width)
             end += ALIGNMENT_BYTES * builder.below(2)
     image = np.frombuffer(bytes(builder.memory.bytes), dtype=np.uint8).copy()
-    for address, descriptors, _ in queues:
-        image[address : address + descriptors.nbytes] = descriptors.view(np.uint8)
+    for address, entries, _ in queues:
+        image[address : address + entries.nbytes] = entries.view(np.uint8)
     return RandomProgram(
         config=config,
         image=image,

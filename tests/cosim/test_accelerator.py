@@ -8,7 +8,7 @@ import pytest
 from cosim import compare, run
 from cosim.build import build
 from gscn.config import PRESETS, AcceleratorConfig
-from gscn.records import JOB_DESCRIPTOR, KIND_MAC, SEGMENT_DESCRIPTOR, TAP
+from gscn.records import KIND_MAC, TAP, queue_entries, segment_descriptors
 from perf.cycles import simulate
 from tests.programs import random_program
 
@@ -129,12 +129,8 @@ def test_an_index_outside_the_accumulators_sets_its_flag_and_writes_nothing_else
 
 def _with_far_taps(program, image):
     for phase in program.phases:
-        size = phase.job_count * JOB_DESCRIPTOR.width // 8
-        jobs = image[phase.queue_addr : phase.queue_addr + size].view(JOB_DESCRIPTOR.dtype)
-        for job in jobs:
-            first = int(job["segment_addr"])
-            end = first + int(job["segment_count"]) * SEGMENT_DESCRIPTOR.width // 8
-            for segment in image[first:end].view(SEGMENT_DESCRIPTOR.dtype):
+        for entry in queue_entries(image, phase.queue_addr, phase.job_count):
+            for segment in segment_descriptors(image, entry):
                 if segment["kind"] == KIND_MAC:
                     load = int(segment["load_addr"])
                     taps = image[load : load + int(segment["tap_count"]) * TAP.width // 8]

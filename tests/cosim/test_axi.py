@@ -9,7 +9,7 @@ from golden.synthetic import random_operands
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.records import JOB_DESCRIPTOR, SEGMENT_DESCRIPTOR
+from gscn.records import QUEUE_ENTRY, queue_entries, segment_descriptors
 from gscn.registers import ID_VALUE, VERSION_VALUE, ErrorCode, register
 from lowering import OutputFormat, lower
 from tests.cosim.axi_simulator import Scenario, build_axi, run_axi
@@ -32,11 +32,8 @@ def descriptors(program):
     """Return (job descriptor, its segments) of every job of a launch."""
     found = []
     for phase in program.phases:
-        queue = program.image[phase.queue_addr :]
-        for job in JOB_DESCRIPTOR.unpack(queue[: 64 * phase.job_count]):
-            first = int(job["segment_addr"])
-            end = first + 64 * int(job["segment_count"])
-            found.append((job, SEGMENT_DESCRIPTOR.unpack(program.image[first:end])))
+        for entry in queue_entries(program.image, phase.queue_addr, phase.job_count):
+            found.append((entry["job"], segment_descriptors(program.image, entry)))
     return found
 
 
@@ -68,7 +65,7 @@ def broken():
     return program, {
         "stream": (stream + beat, stream + 2 * beat),
         "results": (first, end),
-        "queue": (queue, queue + 64 * program.phases[0].job_count),
+        "queue": (queue, queue + QUEUE_ENTRY.itemsize * program.phases[0].job_count),
     }
 
 

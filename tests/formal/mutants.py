@@ -108,7 +108,7 @@ MUTANTS = [
     *_of(
         "Dispatcher",
         ("one", "job.ready & ~earlier", "job.ready"),
-        ("order", "records.JOB_DESCRIPTOR.width // 8)", "records.JOB_DESCRIPTOR.width // 16)"),
+        ("order", "records.QUEUE_ENTRY.itemsize)", "records.QUEUE_ENTRY.itemsize // 2)"),
         ("none_lost", "jobs_left.eq(jobs_left - 1)", "jobs_left.eq(jobs_left - ready.all() - 1)"),
         (
             "flow",
@@ -117,6 +117,7 @@ MUTANTS = [
         ),
         ("busy", "gives - sum(self.done)", "gives - (sum(self.done) != 0)"),
         ("start", "self.allowed & ~self.busy", "~self.busy"),
+        ("forget", "self.forget.eq(self.start.valid & ", "self.forget.eq("),
     ),
     *_of(
         "ChunkReader",

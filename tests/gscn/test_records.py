@@ -21,7 +21,11 @@ KNOWN = [
         "0201 ffff fdff 3f 00",
     ),
     (records.TAP, {"key_delta": -256, "offset_delta": 5, "last": 1}, "00ff 0500 01 00 0000"),
-    (records.TILE_HEADER, {"directory_count": 0x0203, "a_count": 0x0405}, "0302 0504 00000000"),
+    (
+        records.TILE_HEADER,
+        {"directory_count": 0x0203, "a_count": 0x0405, "directory_format": 1},
+        "0302 0504 0100 0000",
+    ),
     (records.PARTIAL, {"value": -(1 << 47)}, "000000000080ffff"),
     (
         records.SEGMENT_DESCRIPTOR,
@@ -110,3 +114,56 @@ def test_one_bad_element_of_an_array_is_refused():
 def test_an_unknown_field_is_refused():
     with pytest.raises(InputError, match="record a_entry has no field 'weight'"):
         records.A_ENTRY.pack(weight=1)
+
+
+def test_a_queue_entry_is_a_job_and_its_first_segment():
+    image = np.zeros(512, dtype=np.uint8)
+    image[64:192] = np.frombuffer(
+        bytes.fromhex("4001000000000000" + "00" * 8 + "03000000" + "00" * 44)  # 3 segments, at 320
+        + bytes.fromhex("c000" + "00" * 62),
+        dtype=np.uint8,
+    )
+    image[[320, 384]] = 1, 2
+    (entry,) = records.queue_entries(image, 64, 1)
+    assert (entry["job"]["segment_addr"], entry["job"]["segment_count"]) == (320, 3)
+    assert records.segment_descriptors(image, entry)["load_addr"].tolist() == [192, 1, 2]
+    assert records.segment_addresses(64, entry["job"]) == [128, 320, 384]
+
+
+def test_a_job_of_one_segment_needs_no_other_address():
+    entry = np.zeros(1, dtype=records.QUEUE_ENTRY)[0]
+    entry["job"]["segment_count"], entry["segment"]["load_addr"] = 1, 7
+    found = records.segment_descriptors(np.zeros(0, dtype=np.uint8), entry)
+    assert found["load_addr"].tolist() == [7]
+    assert records.segment_addresses(0, entry["job"]) == [64]
+
+
+def test_narrow_directory_entries_are_those_worked_out_by_hand():
+    # 1 + 2 * 1024 = 0801; 1023 + 63 * 1024 = ffff; an empty fiber is all zeros
+    packed = records.pack_directory(
+        np.array([1, 1023, 4000]), np.array([2, 63, 0]), records.DIRECTORY_NARROW
+    )
+    assert packed.tobytes() == bytes.fromhex("0108 ffff 0000")
+    (header,) = records.TILE_HEADER.pack(directory_count=3, directory_format=1)
+    start, length = records.unpack_directory(packed.view(np.uint8), header)
+    assert (start.tolist(), length.tolist()) == ([1, 1023, 0], [2, 63, 0])
+    assert [records.directory_chunks(n, 1) for n in (0, 1, 4, 5)] == [0, 1, 1, 2]
+    assert [records.directory_chunks(n, 0) for n in (0, 1, 4, 5)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("start", "length"), [(1024, 1), (0, 64)])
+def test_a_fiber_beyond_a_narrow_entry_is_refused(start, length):
+    fibers = np.array([3, start]), np.array([1, length])
+    assert not records.fits_narrow_directory(*fibers)
+    with pytest.raises(InputError, match="fibers of a narrow directory must start below 1024"):
+        records.pack_directory(*fibers, records.DIRECTORY_NARROW)
+    wide = records.pack_directory(*fibers, records.DIRECTORY_WIDE)
+    assert wide.tolist() == [(3, 1), (start, length)]
+
+
+def test_an_unknown_directory_format_is_refused():
+    with pytest.raises(InputError, match="directory_format must be 0 or 1, not 2"):
+        records.pack_directory(np.zeros(1, int), np.zeros(1, int), 2)
+    (header,) = records.TILE_HEADER.pack(directory_format=2)
+    with pytest.raises(InputError, match="directory_format must be 0 or 1, not 2"):
+        records.unpack_directory(np.zeros(8, dtype=np.uint8), header)

@@ -9,7 +9,11 @@ from tests.hw.segments import Segment, load_words
 async def load(ctx, dut, segment: Segment, bank: int, pe: int) -> None:
     """Load a segment's tile, with a gap after every third chunk."""
     for number, (target, row, chunk) in enumerate(load_words(segment, pe)):
-        ctx.set(dut.load, {"target": target, "bank": bank, "row": row, "chunk": chunk})
+        narrow = segment.tiles[pe].narrow
+        ctx.set(
+            dut.load,
+            {"target": target, "bank": bank, "row": row, "narrow": narrow, "chunk": chunk},
+        )
         ctx.set(dut.load_en, 1)
         await ctx.tick()
         ctx.set(dut.load_en, 0)

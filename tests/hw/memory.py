@@ -102,8 +102,8 @@ class Memory:
         return addr
 
     def add_jobs(self, jobs: list[Job]) -> tuple[int, list[int]]:
-        """Store jobs; return the address of their descriptors and of each job's results."""
-        descriptors, outs = [], []
+        """Store jobs; return the address of their queue and of each job's results."""
+        entries, outs = [], []
         for job in jobs:
             segments = []
             for segment in job.segments:
@@ -118,12 +118,12 @@ class Memory:
                     len(words),
                     0, 0, 0, 0,
                 ]  # fmt: skip
-            segment_addr = self.store(segments)
+            segment_addr = self.store(segments[8:])
             length = len(job.results(self.config)[0])
             outs.append(self.reserve(length))
             self.writable.append((outs[-1], outs[-1] + length))
-            descriptors += job.descriptor(segment_addr, outs[-1])
-        return self.store(descriptors), outs
+            entries += job.descriptor(segment_addr, outs[-1]) + segments[:8]
+        return self.store(entries), outs
 
     def check_burst(self, addr: int, beats: int) -> None:
         """Require a burst inside the memory that does not cross a multiple of `burst_beats`."""

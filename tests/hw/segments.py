@@ -19,6 +19,8 @@ class Tile:
     """(start, length) of each key's fiber."""
     entries: list[tuple[int, int]]
     """(value, offset)."""
+    narrow: bool = False
+    """Whether directory entries have 16 bits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,19 +93,31 @@ def _rows(records: list[tuple[int, int]]) -> list[int]:
     return [bits((low[0], 16), (low[1], 16), (high[0], 16), (high[1], 16)) for low, high in pairs]
 
 
+def _directory_rows(tile: Tile) -> list[int]:
+    if not tile.narrow:
+        return _rows(tile.directory)
+    fibers = [*tile.directory, *[(0, 0)] * (-len(tile.directory) % 4)]
+    return [
+        bits(*(field for start, length in four for field in ((start, 10), (length, 6))))
+        for four in zip(*(fibers[n::4] for n in range(4)), strict=True)
+    ]
+
+
 def load_words(segment: Segment, pe: int) -> list[tuple[LoadTarget, int, int]]:
     """Return (target, row, chunk) of everything that a PE loads for the segment."""
     if segment.partials is not None:
         return []
     tile = segment.tiles[pe]
     taps = [bits((key, 16), (offset, 16), (last, 8), (0, 24)) for key, offset, last in segment.taps]
-    header = bits((len(tile.directory), 16), (len(tile.entries), 16), (0, 32))
+    header = bits(
+        (len(tile.directory), 16), (len(tile.entries), 16), (int(tile.narrow), 16), (0, 16)
+    )
     return [
         (target, row, chunk)
         for target, chunks in (
             (LoadTarget.TAP, taps),
             (LoadTarget.HEADER, [header]),
-            (LoadTarget.DIRECTORY, _rows(tile.directory)),
+            (LoadTarget.DIRECTORY, _directory_rows(tile)),
             (LoadTarget.A, _rows(tile.entries)),
         )
         for row, chunk in enumerate(chunks)
@@ -122,13 +136,14 @@ def load_block(segment: Segment) -> list[int]:
     return block
 
 
-def pe_words(segment: Segment, pe: int, pes: int, *, job_end: bool) -> list[dict]:
+def pe_words(segment: Segment, pe: int, pes: int, *, job_end: bool, bank: int = 0) -> list[dict]:
     """Return the words that the broadcaster hands to a PE, END included."""
     kind = WordKind.MAC if segment.partials is None else WordKind.ADD
     chunks = stream_chunks(segment)
     own = chunks if segment.partials is None else chunks[pe::pes]
-    words = [{"kind": kind, "job_end": 0, "chunk": chunk} for chunk in own]
-    return [*words, {"kind": WordKind.END, "job_end": int(job_end), "chunk": 0}]
+    words = [{"kind": kind, "job_end": 0, "bank": bank, "chunk": chunk} for chunk in own]
+    end = {"kind": WordKind.END, "job_end": int(job_end), "bank": bank, "chunk": 0}
+    return [*words, end]
 
 
 def random_segment(
@@ -155,7 +170,11 @@ def random_segment(
             directory.append((rng.randint(0, a_count - length), length))
         # an empty fiber may point anywhere, also just past the end
         tiles.append(
-            Tile(directory=[(s % config.a_depth, n) for s, n in directory], entries=entries)
+            Tile(
+                directory=[(s % config.a_depth, n) for s, n in directory],
+                entries=entries,
+                narrow=a_count % 2 == 1,
+            )
         )
     return Segment(
         taps=taps,

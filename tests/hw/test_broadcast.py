@@ -29,7 +29,13 @@ JOBS = [
 
 def contexts(jobs):
     return [
-        {"stream_count": words, "add": add, "first": int(n == 0), "last": int(n == len(job) - 1)}
+        {
+            "stream_count": words,
+            "add": add,
+            "bank": words % 2,
+            "first": int(n == 0),
+            "last": int(n == len(job) - 1),
+        }
         for job in jobs
         for n, (add, words) in enumerate(job)
     ]
@@ -44,7 +50,7 @@ def expected(jobs, pes, chunks):
             chunk = next(chunks)
             for pe in range(pes):
                 if not context["add"]:
-                    received[pe].append((WordKind.MAC, chunk))
+                    received[pe].append((WordKind.MAC, chunk, context["bank"]))
                 elif number % pes == pe:
                     received[pe].append((WordKind.ADD, chunk))
         for pe in range(pes):
@@ -53,10 +59,15 @@ def expected(jobs, pes, chunks):
 
 
 def meanings(words):
-    return [
-        (word["kind"], word["job_end"] if word["kind"] == WordKind.END else word["chunk"])
-        for word in words
-    ]
+    found = []
+    for word in words:
+        if word["kind"] == WordKind.END:
+            found.append((word["kind"], word["job_end"]))
+        elif word["kind"] == WordKind.ADD:
+            found.append((word["kind"], word["chunk"]))
+        else:
+            found.append((word["kind"], word["chunk"], word["bank"]))
+    return found
 
 
 @pytest.mark.parametrize("pes", CONFIGS)
@@ -77,8 +88,8 @@ def test_every_pe_gets_its_words(pes, source_pauses, sink_pauses):
         loaded = cleared = 0
         while True:
             seen = meanings(received[0])
-            ends[0] = sum(kind == WordKind.END for kind, _ in seen)
-            ends[1] = sum(kind == WordKind.END and last for kind, last in seen)
+            ends[0] = sum(meaning[0] == WordKind.END for meaning in seen)
+            ends[1] = sum(meaning == (WordKind.END, 1) for meaning in seen)
             loads = loaded < len(segments) and loaded - ends[0] < 2 and rng.random() < 0.2
             clears = cleared - ends[1] < 2 and rng.random() < 0.1
             ctx.set(dut.loaded, loads)
@@ -129,7 +140,7 @@ class Steps:
 
 
 def segment(words, *, first=1, last=1, add=0):
-    return {"stream_count": words, "add": add, "first": first, "last": last}
+    return {"stream_count": words, "add": add, "bank": 0, "first": first, "last": last}
 
 
 def test_states_tell_why_pes_wait():

@@ -89,7 +89,7 @@ def test_every_job_goes_once_to_the_first_ready_cluster(clusters, seed):
 
     simulate(dut, testbench, background=[workers.testbench], cycles=6000)
     assert [addr for addr, *_ in workers.given] == [
-        queue_addr + 64 * n for queue_addr, count in phases for n in range(count)
+        queue_addr + 128 * n for queue_addr, count in phases for n in range(count)
     ]
     assert given_at_start == [0, 17, 17, 18]
     for _, cluster, readies, _ in workers.given:
@@ -123,9 +123,13 @@ def test_a_phase_is_taken_only_when_allowed_and_idle():
             ctx.set(dut.write_issued, cycle == 6)
             ctx.set(dut.done, 0b10 if cycle == 7 else 0)
             ctx.set(dut.write_done, cycle == 9)
-            _, _, *sample = await ctx.tick().sample(dut.start.ready, dut.busy)
+            _, _, *sample = await ctx.tick().sample(dut.start.ready, dut.busy, dut.forget)
             seen.append(sample)
 
     simulate(dut, testbench, cycles=30)
     busy = range(3, 10)
-    assert seen[:11] == [[int(n >= 2 and n not in busy), int(n in busy)] for n in range(11)]
+    # a phase is always offered here: what the banks hold is forgotten whenever one is taken
+    assert seen[:11] == [
+        [int(n >= 2 and n not in busy), int(n in busy), int(n >= 2 and n not in busy)]
+        for n in range(11)
+    ]

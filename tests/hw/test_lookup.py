@@ -31,7 +31,14 @@ def expected(segments):
     for number, segment in enumerate(segments):
         if segment.partials is None:
             found += [
-                {"kind": WordKind.MAC, "start": s, "length": n, "operand": v, "offset": o}
+                {
+                    "kind": WordKind.MAC,
+                    "start": s,
+                    "length": n,
+                    "operand": v,
+                    "offset": o,
+                    "bank": number % 2,
+                }
                 for s, n, v, o in segment.fibers(0)
             ]
         else:
@@ -46,7 +53,7 @@ def expected(segments):
 def meaningful(fiber):
     """Return the fields that the kind gives a meaning to."""
     fields = {
-        WordKind.MAC: ("start", "length", "operand", "offset"),
+        WordKind.MAC: ("bank", "start", "length", "operand", "offset"),
         WordKind.ADD: ("operand", "offset"),
         WordKind.END: ("job_end",),
     }[fiber["kind"]]
@@ -67,7 +74,7 @@ def found(segments, source_pauses=None, sink_pauses=None):
     dut = Lookup(config=CONFIG)
     fibers, wanted = Fibers(), expected(segments)
     words = [
-        pe_words(segment, 0, PES, job_end=number == len(segments) - 1)
+        pe_words(segment, 0, PES, job_end=number == len(segments) - 1, bank=number % 2)
         for number, segment in enumerate(segments)
     ]
     loader = BankedLoad(dut, segments, fibers.ends)
@@ -96,10 +103,10 @@ def test_known_words_meet_known_fibers():
     segment = one_key_segment()
     mac = WordKind.MAC
     assert expected([segment])[:-1] == [
-        {"kind": mac, "start": 1, "length": 3, "operand": 7, "offset": 110},
-        {"kind": mac, "start": 3, "length": 1, "operand": 7, "offset": 120},
-        {"kind": mac, "start": 1, "length": 3, "operand": -8, "offset": 70},
-        {"kind": mac, "start": 0, "length": 2, "operand": 10, "offset": 0},
+        {"kind": mac, "start": 1, "length": 3, "operand": 7, "offset": 110, "bank": 0},
+        {"kind": mac, "start": 3, "length": 1, "operand": 7, "offset": 120, "bank": 0},
+        {"kind": mac, "start": 1, "length": 3, "operand": -8, "offset": 70, "bank": 0},
+        {"kind": mac, "start": 0, "length": 2, "operand": 10, "offset": 0, "bank": 0},
     ]
     found([segment])
 
@@ -128,6 +135,19 @@ def test_directory_of_the_other_bank_is_not_seen():
     segments = [
         Segment(taps=[(0, 0, 1)], tiles=[tile] * PES, words=words)
         for tile in (longer, shorter, shorter, longer)
+    ]
+    found(segments)
+
+
+@pytest.mark.parametrize("keys", [1, 3, 4, 5, CONFIG.directory_depth])
+def test_wide_and_narrow_directories_say_the_same(keys):
+    fibers = [(n % 60, n % 5) for n in range(keys)]
+    words = [(n + 1, n, n, 0) for n in range(-1, keys + 1)]
+    tiles = [Tile(directory=fibers, entries=[(1, 0)] * 64, narrow=n) for n in (True, False)]
+    wide = [fibers[::-1], [(1, 1)] * CONFIG.directory_depth]
+    segments = [
+        Segment(taps=[(0, 0, 1)], tiles=[tile] * PES, words=words)
+        for tile in (*tiles, *(Tile(directory=d, entries=[(1, 0)] * 64) for d in wide), *tiles)
     ]
     found(segments)
 
@@ -167,7 +187,8 @@ def timed(segment, words):
             ctx.set(dut.i.valid, bool(pending))
             if pending:
                 chunk = word_chunk(pending[0])
-                ctx.set(dut.i.p, {"kind": WordKind.MAC, "job_end": 0, "chunk": chunk})
+                word = {"kind": WordKind.MAC, "job_end": 0, "bank": 0, "chunk": chunk}
+                ctx.set(dut.i.p, word)
             _, _, taken, valid = await ctx.tick().sample(dut.i.ready, dut.o.valid)
             if pending and taken:
                 accepted.append(cycle)

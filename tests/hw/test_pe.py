@@ -55,9 +55,10 @@ class Bench:
         job_of = [number for number, job in enumerate(self.jobs) for _ in job]
         loader = BankedLoad(self.dut, segments, lambda: self.counts["segment_end"], pe=self.pe)
         words = [
-            pe_words(segment, self.pe, PES, job_end=segment is job[-1])
-            for job in self.jobs
-            for segment in job
+            pe_words(segment, self.pe, PES, job_end=last, bank=number % 2)
+            for number, (segment, last) in enumerate(
+                (segment, segment is job[-1]) for job in self.jobs for segment in job
+            )
         ]
         feed = loader.feed(
             self.dut.i,

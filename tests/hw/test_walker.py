@@ -19,17 +19,17 @@ CONFIG = PRESETS["tiny"]
 PES = CONFIG.pes_per_cluster
 
 
-def fiber(kind, *, start=0, length=0, operand=0, offset=0, job_end=0):
+def fiber(kind, *, start=0, length=0, operand=0, offset=0, job_end=0, bank=0):
     return {
-        "kind": kind, "job_end": job_end, "start": start, "length": length,
+        "kind": kind, "job_end": job_end, "bank": bank, "start": start, "length": length,
         "operand": operand, "offset": offset,
     }  # fmt: skip
 
 
-def fibers_of(segment, *, job_end):
+def fibers_of(segment, *, job_end, bank=0):
     if segment.partials is None:
         found = [
-            fiber(WordKind.MAC, start=s, length=n, operand=v, offset=o)
+            fiber(WordKind.MAC, start=s, length=n, operand=v, offset=o, bank=bank)
             for s, n, v, o in segment.fibers(0)
         ]
     else:
@@ -78,7 +78,9 @@ def walk(segments, pauses, config=CONFIG):
     watch = Watch(dut)
     loader = BankedLoad(dut, segments, lambda: watch.ends)
     last = len(segments) - 1
-    fibers = [fibers_of(segment, job_end=n == last) for n, segment in enumerate(segments)]
+    fibers = [
+        fibers_of(segment, job_end=n == last, bank=n % 2) for n, segment in enumerate(segments)
+    ]
 
     async def settle(ctx):
         while watch.ends < len(segments):

@@ -9,9 +9,10 @@ import pytest
 
 from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, JOB_DESCRIPTOR, TAP, TILE_HEADER
+from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, TAP, TILE_HEADER, queue_entries
 from lowering import OutputFormat, lower
-from lowering.functional import execute, run_pe
+from lowering.drafts import SINGLE_TAP, PeTile, pack_load
+from lowering.functional import decode_load, execute, run_pe
 from tests.lowering.layers import PADDED, TINY, operands
 from tests.programs import random_program
 
@@ -52,8 +53,7 @@ def corrupted(field: str, value: int):
     program = lower(TINY, PADDED, Pass.FORWARD, first, second, OutputFormat())
     image = program.image.copy()
     start = program.phases[0].queue_addr
-    JOB_DESCRIPTOR.unpack(image[start : start + 64])
-    image[start : start + 64].view(JOB_DESCRIPTOR.dtype)[field] = value
+    queue_entries(image, start, 1)["job"][field] = value
     return dataclasses.replace(program, image=image)
 
 
@@ -80,6 +80,7 @@ def test_bad_descriptors_are_refused(field, value, message):
     [
         (16, TILE_HEADER.pack(directory_count=65, a_count=2), "directory_count must be at most 64"),
         (16, TILE_HEADER.pack(directory_count=2, a_count=65), "a_count must be at most 64"),
+        (16, TILE_HEADER.pack(directory_format=2), "directory_format must be 0 or 1, not 2"),
         (24, DIRECTORY_ENTRY.pack(start=1, length=2), "fiber's end must be at most a_count = 2"),
         (8, TAP.pack(last=0), "last tap's flag must be 1, not 0"),
     ],
@@ -90,3 +91,60 @@ def test_bad_load_blocks_are_refused(offset, record, message):
     block[offset : offset + data.size] = data
     with pytest.raises(InputError, match=message):
         run_pe(block, 2, np.zeros(0, dtype=np.uint8), 0, TINY)
+
+
+def test_load_blocks_have_narrow_directories_where_they_fit():
+    def packed(start, length, entries):
+        held = np.arange(entries)
+        tile = PeTile(start=start, length=length, value=held, offset=held)
+        return pack_load(SINGLE_TAP, [tile] * TINY.pes_per_cluster)
+
+    start, length = np.array([0, 5, 9, 60, 0]), np.array([5, 4, 2, 3, 0])
+    fits = packed(start, length, 63)
+    # one tap; per PE a header, 5 entries of 16 bits in 2 chunks, 63 entries in 32
+    assert fits.size == 8 * (1 + TINY.pes_per_cluster * (1 + 2 + 32))
+    does_not = packed(start, np.array([5, 4, 2, 3, 64]), 64)
+    # 5 entries of 32 bits in 3 chunks
+    assert does_not.size == 8 * (1 + TINY.pes_per_cluster * (1 + 3 + 32))
+    for tile in decode_load(fits, 1, TINY).tiles:
+        assert (tile.start.tolist(), tile.length.tolist()) == (start.tolist(), length.tolist())
+
+
+def _with_entries(program, change):
+    """Return the program with the entries of its first phase changed."""
+    image = program.image.copy()
+    entries = queue_entries(image, program.phases[0].queue_addr, program.phases[0].job_count)
+    change(entries)
+    return dataclasses.replace(program, image=image)
+
+
+def test_one_address_stands_for_one_block_in_a_phase():
+    first, second = operands(1, PADDED, Pass.FORWARD)
+    program = lower(TINY, PADDED, Pass.FORWARD, first, second, OutputFormat())
+
+    def change(entries):
+        entries[1]["segment"]["load_addr"] = entries[0]["segment"]["load_addr"]
+        entries[1]["segment"]["load_chunks"] = entries[0]["segment"]["load_chunks"] + 1
+
+    with pytest.raises(InputError, match="chunks and taps of the block at"):
+        execute(_with_entries(program, change))
+
+
+def test_results_over_a_load_block_of_the_phase_are_refused():
+    first, second = operands(1, PADDED, Pass.FORWARD)
+    program = lower(TINY, PADDED, Pass.FORWARD, first, second, OutputFormat())
+    block = int(
+        queue_entries(program.image, program.phases[0].queue_addr, 1)["segment"]["load_addr"][0]
+    )
+    ranges = (*program.output_ranges, (block, block + 64))
+
+    def change(entries):
+        entries[-1]["job"]["out_addr"] = block
+        entries[-1]["job"]["out_format"] = 0
+        entries[-1]["job"]["planes"] = entries[-1]["job"]["plane_rows"] = 1
+        entries[-1]["job"]["pitch"] = 4
+        entries[-1]["job"]["guard_cols"] = 0
+
+    changed = dataclasses.replace(_with_entries(program, change), output_ranges=ranges)
+    with pytest.raises(InputError, match=f"load block at {block} must be unchanged in its phase"):
+        execute(changed)

@@ -18,7 +18,9 @@ def test_constants_are_those_of_the_hardware():
     from hw.broadcast import Broadcaster
     from hw.cluster import Cluster
     from hw.drain import Drainer
-    from hw.loader import DESCRIPTOR_CHUNKS
+    from hw.fetcher import DESCRIPTOR_CHUNKS, ENTRY_CHUNKS
+    from hw.filler import Filler
+    from hw.loader import Loader
     from hw.pe import PE
     from hw.reader import ChunkReader
     from perf import columns
@@ -27,6 +29,9 @@ def test_constants_are_those_of_the_hardware():
     assert cycles.SEGMENT_QUEUE == Broadcaster.SEGMENTS == columns.F_DEPTH
     assert cycles.DRAIN_QUEUE == Drainer.JOBS
     assert columns.DESCRIPTOR_CHUNKS == DESCRIPTOR_CHUNKS
+    assert columns.ENTRY_CHUNKS == ENTRY_CHUNKS
+    assert columns.LOAD_STEPS == Loader.STEPS
+    assert columns.SEGMENTS_UNDER_WAY == Filler.SEGMENTS
     assert columns.STREAM_REQUESTS == Cluster.STREAM_REQUESTS
     assert columns.R_REQUEST_DEPTH == ChunkReader.REQUEST_DEPTH
 

@@ -1,0 +1,148 @@
+"""Chunks of a cluster's load channel: descriptors to the fetcher, load blocks into the banks."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from hw.fifo import StreamFIFO
+from hw.layouts import LOAD_STEP, LOAD_WORD, TILE_HEADER, LoadTarget, StepKind
+
+
+class Filler(wiring.Component):
+    """Carry out load steps in order: pass descriptors on, fill banks that no segment uses.
+
+    A FILL step waits until every segment reported before that uses its bank has ended, fills the
+    bank and reports the segment loaded. HELD and NONE steps report at once. At most `SEGMENTS`
+    segments are reported and not ended; further ones wait.
+
+    Timing: one chunk per cycle; a HELD or NONE step takes one cycle. A FILL step takes one cycle
+    more for the step itself, one for the end of the taps, and two per PE, for the ends of its
+    directory and of its entries.
+    `chunks.ready` depends combinationally on `steps` and `descriptors.ready`.
+
+    Parameters
+    ----------
+        config: sizes.
+
+    Members:
+        steps: what the next chunks are for.
+        chunks: from the load channel's reader.
+        descriptors: chunks of descriptors.
+        load, load_en: chunk for the stationary memories; one enable per PE.
+        segment_end: the PEs have ended the oldest segment reported and not ended (pulse).
+        loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
+    """
+
+    SEGMENTS = 8
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "steps": In(stream.Signature(LOAD_STEP)),
+                "chunks": In(stream.Signature(CHUNK_WIDTH)),
+                "descriptors": Out(stream.Signature(CHUNK_WIDTH)),
+                "load": Out(LOAD_WORD),
+                "load_en": Out(config.pes_per_cluster),
+                "segment_end": In(1),
+                "loaded": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        pes = self.config.pes_per_cluster
+        header = data.View(TILE_HEADER, self.chunks.p)
+        step = self.steps.p
+
+        # -- segments reported and not ended, and how many of them use each bank
+        m.submodules.under_way = under_way = StreamFIFO(
+            shape=data.StructLayout({"uses": 1, "bank": 1}), depth=self.SEGMENTS
+        )
+        users = Signal(data.ArrayLayout(range(self.SEGMENTS + 1), 2))
+        m.d.comb += [
+            under_way.i.p.uses.eq(step.kind != StepKind.NONE),
+            under_way.i.p.bank.eq(step.bank),
+            under_way.i.valid.eq(self.loaded),
+            under_way.o.ready.eq(self.segment_end),
+        ]
+        for bank in range(2):
+            begins = self.loaded & under_way.i.p.uses & (under_way.i.p.bank == bank)
+            ends = self.segment_end & under_way.o.p.uses & (under_way.o.p.bank == bank)
+            m.d.sync += users[bank].eq(users[bank] + begins - ends)
+
+        pe = Signal(range(pes))
+        row, rows_left, a_rows = Signal(16), Signal(16), Signal(16)
+        narrow = Signal()
+        m.d.comb += [
+            self.load.bank.eq(step.bank),
+            self.load.row.eq(row),
+            self.load.narrow.eq(narrow),
+            self.load.chunk.eq(self.chunks.p),
+            self.descriptors.p.eq(self.chunks.p),
+        ]
+
+        def finish_segment():
+            m.d.comb += [self.loaded.eq(1), self.steps.ready.eq(1)]
+            m.d.sync += row.eq(0)
+
+        def fill(target, enable):
+            """Take rows until none is left; return whether none is."""
+            m.d.comb += self.load.target.eq(target)
+            with m.If(rows_left != 0):
+                m.d.comb += self.chunks.ready.eq(1)
+                with m.If(self.chunks.valid):
+                    m.d.comb += self.load_en.eq(enable)
+                    m.d.sync += [row.eq(row + 1), rows_left.eq(rows_left - 1)]
+            return rows_left == 0
+
+        with m.FSM():
+            with m.State("STEP"), m.If(self.steps.valid):
+                with m.If(step.kind == StepKind.DESCRIPTOR):
+                    m.d.comb += [
+                        self.descriptors.valid.eq(self.chunks.valid),
+                        self.chunks.ready.eq(self.descriptors.ready),
+                    ]
+                    with m.If(self.chunks.valid & self.chunks.ready):
+                        m.d.comb += self.steps.ready.eq(row + 1 == step.count)
+                        m.d.sync += row.eq(Mux(self.steps.ready, 0, row + 1))
+                with m.Elif(under_way.i.ready):
+                    with m.If(step.kind != StepKind.FILL):
+                        finish_segment()
+                    with m.Elif(users[step.bank] == 0):
+                        m.d.sync += rows_left.eq(step.count)
+                        m.next = "TAPS"
+            with m.State("TAPS"), m.If(fill(LoadTarget.TAP, ~0)):
+                m.next = "HEADER"
+            with m.State("HEADER"):
+                m.d.comb += [self.load.target.eq(LoadTarget.HEADER), self.chunks.ready.eq(1)]
+                with m.If(self.chunks.valid):
+                    m.d.comb += self.load_en.eq(1 << pe)
+                    m.d.sync += [
+                        row.eq(0),
+                        narrow.eq(header.directory_format[0]),
+                        rows_left.eq(
+                            Mux(
+                                header.directory_format[0],
+                                (header.directory_count + 3) >> 2,
+                                (header.directory_count + 1) >> 1,
+                            )
+                        ),
+                        a_rows.eq((header.a_count + 1) >> 1),
+                    ]
+                    m.next = "DIRECTORY"
+            with m.State("DIRECTORY"), m.If(fill(LoadTarget.DIRECTORY, 1 << pe)):
+                m.d.sync += [row.eq(0), rows_left.eq(a_rows)]
+                m.next = "A"
+            with m.State("A"), m.If(fill(LoadTarget.A, 1 << pe)):
+                with m.If(pe == pes - 1):
+                    m.d.sync += pe.eq(0)
+                    finish_segment()
+                    m.next = "STEP"
+                with m.Else():
+                    m.d.sync += pe.eq(pe + 1)
+                    m.next = "HEADER"
+        return m
