@@ -25,14 +25,14 @@ class Dispatcher(wiring.Component):
 
     Parameters
     ----------
-        config: clusters, address width.
+        config: clusters, ports, address width.
 
     Members:
         start: phases.
         allowed: phases may be taken.
         jobs: to the clusters.
         done: per cluster, a job is done (pulse).
-        write_issued, write_done: a write burst was issued, was acknowledged (pulses).
+        write_issued, write_done: per port, a write burst was issued, was acknowledged (pulses).
         busy: a phase is under way.
     """
 
@@ -44,8 +44,8 @@ class Dispatcher(wiring.Component):
                 "allowed": In(1),
                 "jobs": Out(stream.Signature(config.addr_width)).array(config.clusters),
                 "done": In(config.clusters),
-                "write_issued": In(1),
-                "write_done": In(1),
+                "write_issued": In(config.ports),
+                "write_done": In(config.ports),
                 "busy": Out(1),
             }
         )
@@ -79,7 +79,7 @@ class Dispatcher(wiring.Component):
             ]
         m.d.sync += [
             jobs_active.eq(jobs_active + gives - sum(self.done)),
-            bursts.eq(bursts + self.write_issued - self.write_done),
+            bursts.eq(bursts + sum(self.write_issued) - sum(self.write_done)),
         ]
         with m.If(self.start.valid & self.start.ready):
             m.d.sync += [
