@@ -27,7 +27,8 @@ from gscn.port import READ_LATENCY, WRITE_LATENCY
 
 BUNDLE_FILE = "bundle.json"
 CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
-"""Channels of the memory port that can stall, each with a probability of its own."""
+"""Channels of a memory port that can stall, each with a probability of its own. Behind AXI they
+are AR, R, AW, W and B."""
 FLAGS = ("saturated", "accumulator_overflow", "address_error")
 FILL = 0xA5
 """Byte that memory holds beyond the image, so that a result never written is seen."""
@@ -71,13 +72,14 @@ class RunResult:
     flags: dict[str, bool]
     """Sticky flags: saturated, accumulator_overflow, address_error."""
     read_beats: int
+    """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int
     simulated_cycles: int
     """Cycles simulated, reset and reading of the counters included."""
     wall_seconds: float
     """Time that the simulation of `simulated_cycles` took."""
     error: str | None
-    """What went wrong; None if the launch ended and kept the memory port's contract."""
+    """What went wrong; None if the launch ended and kept the memory ports' contract."""
     timed_out: bool
     """Whether the error is a time-out."""
 
@@ -124,6 +126,7 @@ def run(
     waves: bool = False,
     random_init: bool = False,
     check: bool = True,
+    axi: bool = False,
     simulator: BuiltSimulator | None = None,
     build_root: Path = BUILD_ROOT,
 ) -> list[RunResult]:
@@ -138,7 +141,7 @@ def run(
     latency
         Cycles from a read command to its first beat; at least 2.
     stall_probability
-        Probability that a channel of the memory port pauses in a cycle, at least 0 and below 1: one
+        Probability that a channel of a memory port pauses in a cycle, at least 0 and below 1: one
         for all channels, or by name (`CHANNELS`), the others 0.
     seed
         Seed of the pauses; each launch derives its own from it.
@@ -152,8 +155,13 @@ def run(
         Whether registers and memories without initial value start with random bits, not zeros.
     check
         Whether to raise for the first launch that failed; otherwise see `RunResult.error`.
+    axi
+        Whether the core is behind AXI4 and AXI4-Lite. Then a host runs the phases and reads the
+        counters through the registers, `cycles` is what the core itself has counted, and the
+        latencies are those of the AXI4 memory: what the core waits for comes
+        `hw.axi.AxiManager.LATENCY` cycles later.
     simulator
-        A simulator from `build`; by default one is built.
+        A simulator from `build`, with the same `axi`; by default one is built.
     build_root
         Directory of the simulators.
 
@@ -169,7 +177,7 @@ def run(
     SimulationTimeout
         A launch did not end in time; the message has the counters.
     SimulationError
-        The accelerator broke the contract of its memory port, or the simulator failed.
+        The accelerator broke the contract of its memory ports, or the simulator failed.
     """
     stalls = _stalls(stall_probability)
     if latency < 2:
@@ -181,13 +189,16 @@ def run(
                 f"not {program.config.digest()}"
             )
     if simulator is None:
-        simulator = build(config, build_root=build_root, waves=waves)
+        simulator = build(config, axi=axi, build_root=build_root, waves=waves)
+    if axi != simulator.axi:
+        raise InputError(f"simulator must be built with axi={axi}, not axi={simulator.axi}")
     if waves and not simulator.waves:
         raise InputError("simulator must be built with waves to write them")
     results: list[RunResult] = []
     with tempfile.TemporaryDirectory(prefix="gscn-") as name:
         directory = Path(name)
         settings = {
+            "ports": config.ports,
             "beat_bytes": config.mem_bytes,
             "burst_beats": config.burst_beats,
             "counter_count": config.clusters * len(CLUSTER_COUNTER_NAMES) + 1,

@@ -17,7 +17,8 @@ from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.formats import IntFormat
-from gscn.port import READ_LATENCY
+from gscn.port import READ_LATENCY, WRITE_LATENCY
+from hw.axi import AxiManager
 from lowering import OutputFormat
 from perf.cycles import CycleResult, simulate
 from perf.tuning import lower_tuned
@@ -145,6 +146,7 @@ def check_passes(
     stall_probability: float | Mapping[str, float] = 0.0,
     seed: int = 0,
     random_init: bool = False,
+    axi: bool = False,
     simulator: BuiltSimulator | None = None,
     build_root: Path = BUILD_ROOT,
 ) -> list[PassOutcome]:
@@ -160,7 +162,7 @@ def check_passes(
         Passes with operands in the configuration's format.
     output_width
         Bits of a result, 16 or 32.
-    latency, stall_probability, seed, random_init, simulator, build_root
+    latency, stall_probability, seed, random_init, axi, simulator, build_root
         As in `cosim.run`.
 
     Raises
@@ -170,6 +172,8 @@ def check_passes(
     SimulationError
         A launch failed; results that differ from the oracle are no such failure.
     """
+    # a command, and a beat written, reach memory later by what the AXI manager takes
+    extra = AxiManager.LATENCY if axi else 0
     expected = []
     programs = []
     shifts = []
@@ -182,12 +186,12 @@ def check_passes(
         shift = choose_shift(int(sums.min()), int(sums.max()), output_width)
         out = OutputFormat(width=output_width, shift=shift)
         programs.append(
-            lower_tuned(config, one.shape, one.which, first, second, out, latency=latency)
+            lower_tuned(config, one.shape, one.which, first, second, out, latency=latency + extra)
         )
         expected.append(_rounded(sums, output_width, shift))
         shifts.append(shift)
     if simulator is None:
-        simulator = build(config, build_root=build_root)
+        simulator = build(config, axi=axi, build_root=build_root)
     launches = run(
         config,
         programs,
@@ -195,6 +199,7 @@ def check_passes(
         stall_probability=stall_probability,
         seed=seed,
         random_init=random_init,
+        axi=axi,
         simulator=simulator,
     )
     stalls = (
@@ -219,7 +224,11 @@ def check_passes(
                 comparison=compare(
                     result, right, written=launch.written, output_ranges=program.output_ranges
                 ),
-                model=simulate(program, latency=latency) if steady else None,
+                model=simulate(
+                    program, latency=latency + extra, write_latency=WRITE_LATENCY + extra
+                )
+                if steady
+                else None,
             )
         )
     return outcomes

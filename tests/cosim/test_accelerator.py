@@ -45,6 +45,22 @@ CONFIGS = {
         read_fifo_beats=2,
         addr_width=20,
     ),
+    # the first port has two clusters, the second one
+    "two_ports": replace(PRESETS["tiny"], clusters=3, ports=2),
+    "four_ports": AcceleratorConfig(
+        clusters=6,
+        pes_per_cluster=1,
+        a_depth=64,
+        directory_depth=64,
+        taps_depth=16,
+        b_fifo_depth=4,
+        acc_depth=256,
+        mem_width=64,
+        burst_beats=4,
+        read_fifo_beats=8,
+        outstanding_bursts=2,
+        ports=4,
+    ),
 }
 MEMORIES = {
     "plain": {},
