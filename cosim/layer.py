@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cosim.build import BUILD_ROOT, BuiltSimulator, build
-from cosim.launch import RunResult, run
+from cosim.launch import RunResult, run, seen_latencies
 from cosim.scoreboard import Comparison, compare
 from golden.oracle import conv_integers, useful_products
 from golden.quantize import check_range, choose_shift, quantize, requantize
@@ -17,8 +17,7 @@ from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.formats import IntFormat
-from gscn.port import READ_LATENCY, WRITE_LATENCY
-from hw.axi import AxiManager
+from gscn.port import READ_LATENCY
 from lowering import OutputFormat
 from perf.cycles import CycleResult, simulate
 from perf.tuning import lower_tuned
@@ -172,8 +171,7 @@ def check_passes(
     SimulationError
         A launch failed; results that differ from the oracle are no such failure.
     """
-    # a command, and a beat written, reach memory later by what the AXI manager takes
-    extra = AxiManager.LATENCY if axi else 0
+    latencies = seen_latencies(latency, axi=simulator.axi if simulator else axi)
     expected = []
     programs = []
     shifts = []
@@ -186,7 +184,9 @@ def check_passes(
         shift = choose_shift(int(sums.min()), int(sums.max()), output_width)
         out = OutputFormat(width=output_width, shift=shift)
         programs.append(
-            lower_tuned(config, one.shape, one.which, first, second, out, latency=latency + extra)
+            lower_tuned(
+                config, one.shape, one.which, first, second, out, latency=latencies["latency"]
+            )
         )
         expected.append(_rounded(sums, output_width, shift))
         shifts.append(shift)
@@ -224,11 +224,7 @@ def check_passes(
                 comparison=compare(
                     result, right, written=launch.written, output_ranges=program.output_ranges
                 ),
-                model=simulate(
-                    program, latency=latency + extra, write_latency=WRITE_LATENCY + extra
-                )
-                if steady
-                else None,
+                model=simulate(program, **latencies) if steady else None,
             )
         )
     return outcomes
