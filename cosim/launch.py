@@ -24,10 +24,12 @@ from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError, raise_problems
 from gscn.port import READ_LATENCY, WRITE_LATENCY
+from hw.axi import AxiManager
 
 BUNDLE_FILE = "bundle.json"
 CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
-"""Channels of the memory port that can stall, each with a probability of its own."""
+"""Channels of a memory port that can stall, each with a probability of its own. Behind AXI they
+are AR, R, AW, W and B."""
 FLAGS = ("saturated", "accumulator_overflow", "address_error")
 FILL = 0xA5
 """Byte that memory holds beyond the image, so that a result never written is seen."""
@@ -71,13 +73,14 @@ class RunResult:
     flags: dict[str, bool]
     """Sticky flags: saturated, accumulator_overflow, address_error."""
     read_beats: int
+    """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int
     simulated_cycles: int
     """Cycles simulated, reset and reading of the counters included."""
     wall_seconds: float
     """Time that the simulation of `simulated_cycles` took."""
     error: str | None
-    """What went wrong; None if the launch ended and kept the memory port's contract."""
+    """What went wrong; None if the launch ended and kept the memory ports' contract."""
     timed_out: bool
     """Whether the error is a time-out."""
 
@@ -92,6 +95,20 @@ def default_timeout_cycles(program: Program, *, latency: int, stall_probability:
     jobs = sum(phase.job_count for phase in program.phases)
     work = products + program.memory_bytes // 8 + jobs * (latency + program.config.acc_depth)
     return 100_000 + int(64 * work / (1 - stall_probability))
+
+
+def seen_latencies(latency: int = READ_LATENCY, *, axi: bool) -> dict[str, int]:
+    """Return the memory's latencies as the core sees them, named as `perf.cycles.simulate` does.
+
+    Parameters
+    ----------
+    latency
+        Cycles from a read command to its first beat, at the memory.
+    axi
+        Whether the core is behind AXI: commands and written beats pass an `AxiManager` first.
+    """
+    extra = AxiManager.LATENCY if axi else 0
+    return {"latency": latency + extra, "write_latency": WRITE_LATENCY + extra}
 
 
 def _stalls(probability: float | Mapping[str, float]) -> dict[str, float]:
@@ -124,6 +141,7 @@ def run(
     waves: bool = False,
     random_init: bool = False,
     check: bool = True,
+    axi: bool = False,
     simulator: BuiltSimulator | None = None,
     build_root: Path = BUILD_ROOT,
 ) -> list[RunResult]:
@@ -138,7 +156,7 @@ def run(
     latency
         Cycles from a read command to its first beat; at least 2.
     stall_probability
-        Probability that a channel of the memory port pauses in a cycle, at least 0 and below 1: one
+        Probability that a channel of a memory port pauses in a cycle, at least 0 and below 1: one
         for all channels, or by name (`CHANNELS`), the others 0.
     seed
         Seed of the pauses; each launch derives its own from it.
@@ -152,6 +170,11 @@ def run(
         Whether registers and memories without initial value start with random bits, not zeros.
     check
         Whether to raise for the first launch that failed; otherwise see `RunResult.error`.
+    axi
+        Whether the core is behind AXI4 and AXI4-Lite. Then a host runs the phases and reads the
+        counters through the registers, `cycles` is what the core itself has counted, and the
+        latencies are those of the AXI4 memory; see `seen_latencies`. A `simulator` so built does
+        not need it.
     simulator
         A simulator from `build`; by default one is built.
     build_root
@@ -169,7 +192,7 @@ def run(
     SimulationTimeout
         A launch did not end in time; the message has the counters.
     SimulationError
-        The accelerator broke the contract of its memory port, or the simulator failed.
+        The accelerator broke the contract of its memory ports, or the simulator failed.
     """
     stalls = _stalls(stall_probability)
     if latency < 2:
@@ -181,13 +204,16 @@ def run(
                 f"not {program.config.digest()}"
             )
     if simulator is None:
-        simulator = build(config, build_root=build_root, waves=waves)
+        simulator = build(config, axi=axi, build_root=build_root, waves=waves)
+    if axi and not simulator.axi:
+        raise InputError("simulator must be built with axi=True to run the core behind AXI")
     if waves and not simulator.waves:
         raise InputError("simulator must be built with waves to write them")
     results: list[RunResult] = []
     with tempfile.TemporaryDirectory(prefix="gscn-") as name:
         directory = Path(name)
         settings = {
+            "ports": config.ports,
             "beat_bytes": config.mem_bytes,
             "burst_beats": config.burst_beats,
             "counter_count": config.clusters * len(CLUSTER_COUNTER_NAMES) + 1,

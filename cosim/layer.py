@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cosim.build import BUILD_ROOT, BuiltSimulator, build
-from cosim.launch import RunResult, run
+from cosim.launch import RunResult, run, seen_latencies
 from cosim.scoreboard import Comparison, compare
 from golden.oracle import conv_integers, useful_products
 from golden.quantize import check_range, choose_shift, quantize, requantize
@@ -145,6 +145,7 @@ def check_passes(
     stall_probability: float | Mapping[str, float] = 0.0,
     seed: int = 0,
     random_init: bool = False,
+    axi: bool = False,
     simulator: BuiltSimulator | None = None,
     build_root: Path = BUILD_ROOT,
 ) -> list[PassOutcome]:
@@ -160,7 +161,7 @@ def check_passes(
         Passes with operands in the configuration's format.
     output_width
         Bits of a result, 16 or 32.
-    latency, stall_probability, seed, random_init, simulator, build_root
+    latency, stall_probability, seed, random_init, axi, simulator, build_root
         As in `cosim.run`.
 
     Raises
@@ -170,6 +171,7 @@ def check_passes(
     SimulationError
         A launch failed; results that differ from the oracle are no such failure.
     """
+    latencies = seen_latencies(latency, axi=simulator.axi if simulator else axi)
     expected = []
     programs = []
     shifts = []
@@ -182,12 +184,14 @@ def check_passes(
         shift = choose_shift(int(sums.min()), int(sums.max()), output_width)
         out = OutputFormat(width=output_width, shift=shift)
         programs.append(
-            lower_tuned(config, one.shape, one.which, first, second, out, latency=latency)
+            lower_tuned(
+                config, one.shape, one.which, first, second, out, latency=latencies["latency"]
+            )
         )
         expected.append(_rounded(sums, output_width, shift))
         shifts.append(shift)
     if simulator is None:
-        simulator = build(config, build_root=build_root)
+        simulator = build(config, axi=axi, build_root=build_root)
     launches = run(
         config,
         programs,
@@ -195,6 +199,7 @@ def check_passes(
         stall_probability=stall_probability,
         seed=seed,
         random_init=random_init,
+        axi=axi,
         simulator=simulator,
     )
     stalls = (
@@ -219,7 +224,7 @@ def check_passes(
                 comparison=compare(
                     result, right, written=launch.written, output_ranges=program.output_ranges
                 ),
-                model=simulate(program, latency=latency) if steady else None,
+                model=simulate(program, **latencies) if steady else None,
             )
         )
     return outcomes

@@ -1,7 +1,7 @@
 """cocotb testbench: runs the launches of a bundle one after the other, inside the simulator.
 
 The bundle is a directory that `cosim.launch` fills and reads; its path is the plusarg `bundle`.
-Python acts between launches only: memory.cpp loads, sequences and checks them.
+Python acts between launches only: the C++ beside this file loads, sequences and checks them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cocotb.triggers import RisingEdge
 
 BUNDLE_FILE = "bundle.json"
 CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
-"""Channels of the memory port in the order of memory.cpp."""
+"""Channels of a memory port in the order of memory.h."""
 STATUS_NAMES = ("ok", "timeout", "error")
 
 _PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
@@ -31,7 +31,7 @@ def _library() -> ctypes.CDLL:
     library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     u64, u32, pointer = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
     for name, result, arguments in (
-        ("gscn_setup", None, [u32, u32, u32]),
+        ("gscn_setup", None, [u32, u32, u32, u32]),
         ("gscn_load", None, [pointer, u64, u64, ctypes.c_uint8]),
         ("gscn_launch", None, [pointer, u64, u64, u64, pointer, u64, u64]),
         ("gscn_bytes", pointer, []),
@@ -67,7 +67,8 @@ async def launches(dut: object) -> None:
     library = _library()
     directory = Path(cocotb.plusargs["bundle"])
     bundle = json.loads((directory / BUNDLE_FILE).read_text())
-    library.gscn_setup(bundle["beat_bytes"], bundle["burst_beats"], bundle["counter_count"])
+    sizes = ("ports", "beat_bytes", "burst_beats", "counter_count")
+    library.gscn_setup(*(bundle[size] for size in sizes))
     stalls = np.array([bundle["stalls"][channel] for channel in CHANNELS])
     for index, launch in bundle["launches"]:
         image = np.fromfile(directory / f"{index}.image", dtype=np.uint8)

@@ -1,10 +1,30 @@
-// Testbench top: the accelerator, its clock, and one call per cycle into memory.cpp.
+// Testbench top: the accelerator, its clock, and one call per cycle into core.cpp.
 //
 // All that drives the accelerator is registered here: the values that `gscn_cycle` returns at a
 // rising edge are seen by the accelerator at the next one. cocotb waits for `launch_done` only, so
 // Python runs once per launch and not once per cycle.
+//
+// Every memory port has its place in vectors, port 0 lowest; what has one bit per port travels to
+// C++ as a mask. `gscn_ports.svh`, written for the configuration, names the ports: one line
+// `GSCN_PORT(name, number) each.
+
+`define GSCN_PORT(NAME, NUMBER) \
+      .NAME``_read_cmd__valid(read_cmd_valid[NUMBER]), \
+      .NAME``_read_cmd__payload(read_cmd[NUMBER]), \
+      .NAME``_read_cmd__ready(read_cmd_ready[NUMBER]), \
+      .NAME``_read_data__valid(read_data_valid[NUMBER]), \
+      .NAME``_read_data__payload(read_data[NUMBER*MEM_WIDTH+:MEM_WIDTH]), \
+      .NAME``_write_cmd__valid(write_cmd_valid[NUMBER]), \
+      .NAME``_write_cmd__payload(write_cmd[NUMBER]), \
+      .NAME``_write_cmd__ready(write_cmd_ready[NUMBER]), \
+      .NAME``_write_data__valid(write_data_valid[NUMBER]), \
+      .NAME``_write_data__payload({write_strobe[NUMBER*64+:MEM_BYTES], \
+                                   write_data[NUMBER*MEM_WIDTH+:MEM_WIDTH]}), \
+      .NAME``_write_data__ready(write_data_ready[NUMBER]), \
+      .NAME``_write_done(write_done[NUMBER]),
 
 module gscn_testbench #(
+    parameter int PORTS = 1,
     parameter int ADDR_WIDTH = 32,
     parameter int MEM_WIDTH = 512
 );
@@ -17,44 +37,44 @@ module gscn_testbench #(
       input bit accumulator_overflow,
       input bit address_error,
       input longint unsigned counter_data,
-      input bit read_cmd_valid,
-      input longint unsigned read_cmd_addr,
-      input int unsigned read_cmd_beats,
-      input bit write_cmd_valid,
-      input longint unsigned write_cmd_addr,
-      input int unsigned write_cmd_beats,
-      input bit write_data_valid,
-      input bit [MEM_WIDTH-1:0] write_data,
-      input longint unsigned write_strobe,
+      input int unsigned read_cmd_valid,
+      input bit [PORTS*64-1:0] read_cmd_addr,
+      input bit [PORTS*32-1:0] read_cmd_beats,
+      input int unsigned write_cmd_valid,
+      input bit [PORTS*64-1:0] write_cmd_addr,
+      input bit [PORTS*32-1:0] write_cmd_beats,
+      input int unsigned write_data_valid,
+      input bit [PORTS*MEM_WIDTH-1:0] write_data,
+      input bit [PORTS*64-1:0] write_strobe,
       output bit rst,
       output bit start_valid,
       output longint unsigned start_queue_addr,
       output int unsigned start_job_count,
       output int unsigned counter_addr,
-      output bit read_cmd_ready,
-      output bit read_data_valid,
-      output bit [MEM_WIDTH-1:0] read_data,
-      output bit write_cmd_ready,
-      output bit write_data_ready,
-      output bit write_done,
+      output int unsigned read_cmd_ready,
+      output int unsigned read_data_valid,
+      output bit [PORTS*MEM_WIDTH-1:0] read_data,
+      output int unsigned write_cmd_ready,
+      output int unsigned write_data_ready,
+      output int unsigned write_done,
       output bit launch_done
   );
 
   bit clk = 0;
   always #1 clk = ~clk;
 
-  // Drivers of the accelerator's inputs, written by memory.cpp.
+  // Drivers of the accelerator's inputs, written by core.cpp.
   bit rst = 1;
   bit start_valid = 0;
   longint unsigned start_queue_addr = 0;
   int unsigned start_job_count = 0;
   int unsigned counter_addr = 0;
-  bit read_cmd_ready = 0;
-  bit read_data_valid = 0;
-  bit [MEM_WIDTH-1:0] read_data = 0;
-  bit write_cmd_ready = 0;
-  bit write_data_ready = 0;
-  bit write_done = 0;
+  int unsigned read_cmd_ready = 0;
+  int unsigned read_data_valid = 0;
+  bit [PORTS*MEM_WIDTH-1:0] read_data = 0;
+  int unsigned write_cmd_ready = 0;
+  int unsigned write_data_ready = 0;
+  int unsigned write_done = 0;
   bit launch_done = 0;
 
   wire start_ready;
@@ -63,14 +83,16 @@ module gscn_testbench #(
   wire accumulator_overflow;
   wire address_error;
   wire [47:0] counter_data;
-  wire read_cmd_valid;
-  wire [ADDR_WIDTH+8-1:0] read_cmd;
-  wire write_cmd_valid;
-  wire [ADDR_WIDTH+8-1:0] write_cmd;
-  wire write_data_valid;
-  wire [MEM_WIDTH+MEM_BYTES-1:0] write_data;
+  wire [PORTS-1:0] read_cmd_valid;
+  wire [ADDR_WIDTH+8-1:0] read_cmd[PORTS];
+  wire [PORTS-1:0] write_cmd_valid;
+  wire [ADDR_WIDTH+8-1:0] write_cmd[PORTS];
+  wire [PORTS-1:0] write_data_valid;
+  wire [PORTS*MEM_WIDTH-1:0] write_data;
+  wire [PORTS*64-1:0] write_strobe;
 
   gscn_top dut (
+`include "gscn_ports.svh"
       .clk,
       .rst,
       .start__valid(start_valid),
@@ -81,27 +103,25 @@ module gscn_testbench #(
       .accumulator_overflow,
       .address_error,
       .counter_addr(counter_addr[15:0]),
-      .counter_data,
-      .mem_read_cmd__valid(read_cmd_valid),
-      .mem_read_cmd__payload(read_cmd),
-      .mem_read_cmd__ready(read_cmd_ready),
-      .mem_read_data__valid(read_data_valid),
-      .mem_read_data__payload(read_data),
-      .mem_write_cmd__valid(write_cmd_valid),
-      .mem_write_cmd__payload(write_cmd),
-      .mem_write_cmd__ready(write_cmd_ready),
-      .mem_write_data__valid(write_data_valid),
-      .mem_write_data__payload(write_data),
-      .mem_write_data__ready(write_data_ready),
-      .mem_write_done(write_done)
+      .counter_data
   );
 
+  wire [PORTS*64-1:0] read_cmd_addr, write_cmd_addr;
+  wire [PORTS*32-1:0] read_cmd_beats, write_cmd_beats;
+  for (genvar port = 0; port < PORTS; ++port) begin : g_port
+    assign read_cmd_addr[port*64+:64] = 64'(read_cmd[port][ADDR_WIDTH-1:0]);
+    assign read_cmd_beats[port*32+:32] = 32'(read_cmd[port][ADDR_WIDTH+:8]);
+    assign write_cmd_addr[port*64+:64] = 64'(write_cmd[port][ADDR_WIDTH-1:0]);
+    assign write_cmd_beats[port*32+:32] = 32'(write_cmd[port][ADDR_WIDTH+:8]);
+    if (MEM_BYTES < 64) assign write_strobe[port*64+MEM_BYTES+:64-MEM_BYTES] = '0;
+  end
+
   // Next values, so that the registers change by nonblocking assignment.
-  bit rst_next, start_valid_next, read_cmd_ready_next, read_data_valid_next;
-  bit write_cmd_ready_next, write_data_ready_next, write_done_next, launch_done_next;
+  bit rst_next, start_valid_next, launch_done_next;
   longint unsigned start_queue_addr_next;
-  int unsigned start_job_count_next, counter_addr_next;
-  bit [MEM_WIDTH-1:0] read_data_next;
+  int unsigned start_job_count_next, counter_addr_next, read_cmd_ready_next, read_data_valid_next;
+  int unsigned write_cmd_ready_next, write_data_ready_next, write_done_next;
+  bit [PORTS*MEM_WIDTH-1:0] read_data_next;
 
   always @(posedge clk) begin
     gscn_cycle(
@@ -110,16 +130,16 @@ module gscn_testbench #(
         saturated,
         accumulator_overflow,
         address_error,
-        {16'b0, counter_data},
-        read_cmd_valid,
-        {{(64 - ADDR_WIDTH) {1'b0}}, read_cmd[ADDR_WIDTH-1:0]},
-        {24'b0, read_cmd[ADDR_WIDTH+:8]},
-        write_cmd_valid,
-        {{(64 - ADDR_WIDTH) {1'b0}}, write_cmd[ADDR_WIDTH-1:0]},
-        {24'b0, write_cmd[ADDR_WIDTH+:8]},
-        write_data_valid,
-        write_data[MEM_WIDTH-1:0],
-        64'(write_data[MEM_WIDTH+:MEM_BYTES]),
+        64'(counter_data),
+        32'(read_cmd_valid),
+        read_cmd_addr,
+        read_cmd_beats,
+        32'(write_cmd_valid),
+        write_cmd_addr,
+        write_cmd_beats,
+        32'(write_data_valid),
+        write_data,
+        write_strobe,
         rst_next,
         start_valid_next,
         start_queue_addr_next,

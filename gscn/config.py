@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ ALIGNMENT_BYTES = 64
 """Every address in a descriptor is a multiple of this, whatever the port width."""
 PARTIAL_WIDTH = 64
 """Bits of one raw partial sum in memory."""
+_ADDED_FIELDS = {"ports": 1, "axi_id_width": 1}
+"""Fields added since digests were first written to files, and what held before there was a choice:
+what those files say of a configuration stays true."""
 
 
 def _is_power_of_two(value: int) -> bool:
@@ -53,17 +57,21 @@ class AcceleratorConfig:
     operand_format: str = "int16"
     """Number format of both operands; one of `gscn.formats.OPERAND_FORMATS`."""
     mem_width: int = 512
-    """Bits of the memory port; 64, 128, 256 or 512, at least 64 per PE of a cluster."""
+    """Bits of a memory port; 64, 128, 256 or 512, at least 64 per PE of a cluster."""
     burst_beats: int = 4
     """Longest burst in beats; power of two, 1 to 16."""
     read_fifo_beats: int = 16
     """Beats buffered per read channel; power of two, 2 x `burst_beats` to 256."""
     outstanding_bursts: int = 32
-    """Read bursts under way at once, all clusters together; power of two, 1 to 256."""
+    """Read bursts under way at once at each port; power of two, 1 to 256."""
     prefetch_words: int = 256
     """A cluster asks for its next job when so many words of its job are left; 0 to 65535."""
     addr_width: int = 32
     """Bits of a byte address; 20 to 40."""
+    ports: int = 1
+    """Memory ports, each of consecutive clusters; power of two, 1 to 16, at most `clusters`."""
+    axi_id_width: int = 1
+    """Bits of the IDs of the AXI4 ports, if the core is behind such; 1 to 16."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -127,6 +135,12 @@ class AcceleratorConfig:
         )
         need("prefetch_words", 0 <= self.prefetch_words <= 65535, "0 to 65535")
         need("addr_width", 20 <= self.addr_width <= 40, "20 to 40")
+        need(
+            "ports",
+            _is_power_of_two(self.ports) and self.ports <= min(16, self.clusters),
+            "a power of two from 1 to 16 and at most clusters",
+        )
+        need("axi_id_width", 1 <= self.axi_id_width <= 16, "1 to 16")
         raise_problems("configuration", problems)
 
     @property
@@ -141,12 +155,23 @@ class AcceleratorConfig:
 
     @property
     def mem_bytes(self) -> int:
-        """Bytes of one beat of the memory port."""
+        """Bytes of one beat of a memory port."""
         return self.mem_width // 8
 
     @property
+    def port_bytes_per_cycle(self) -> int:
+        """Bytes that all memory ports together move in a cycle, in each direction."""
+        return self.ports * self.mem_bytes
+
+    @property
+    def port_slices(self) -> tuple[range, ...]:
+        """The clusters of each memory port, as even as can be."""
+        first = [-(-port * self.clusters // self.ports) for port in range(self.ports + 1)]
+        return tuple(range(*bounds) for bounds in itertools.pairwise(first))
+
+    @property
     def chunks_per_beat(self) -> int:
-        """64-bit chunks in one beat of the memory port."""
+        """64-bit chunks in one beat of a memory port."""
         return self.mem_width // CHUNK_WIDTH
 
     def to_dict(self) -> dict[str, int | str]:
@@ -154,8 +179,16 @@ class AcceleratorConfig:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def digest(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of the configuration's canonical JSON."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        """First 16 hexadecimal digits of the SHA-256 of the configuration's canonical JSON.
+
+        A field in `_ADDED_FIELDS` is left out while it has the value that was the only one before.
+        """
+        fields = {
+            name: value
+            for name, value in self.to_dict().items()
+            if name not in _ADDED_FIELDS or value != _ADDED_FIELDS[name]
+        }
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod

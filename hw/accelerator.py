@@ -1,4 +1,4 @@
-"""The whole core: dispatcher, clusters and the shared memory port."""
+"""The whole core: dispatcher, clusters and the memory ports that they share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
+from gscn.port import port_names
 from hw.arbiter import ReadArbiter, WriteArbiter
 from hw.cluster import Cluster
 from hw.dispatcher import Dispatcher, start_layout
-from hw.layouts import burst_layout, write_beat_layout
+from hw.layouts import memory_port_members
 from hw.shared import Shared
 
 
 class Accelerator(wiring.Component):
-    """Run phases of jobs against one memory port.
+    """Run phases of jobs against one memory, through one port or several.
+
+    Each port serves a slice of consecutive clusters (`AcceleratorConfig.port_slices`) on its own;
+    clusters share bursts within a slice only. With several ports the members `mem_*` are
+    `mem0_*`, `mem1_*` and so on (`gscn.port.port_names`). All ports must see the same memory.
 
     Golden: `lowering.functional` (results), `perf.cycles` (time).
 
@@ -47,7 +52,9 @@ class Accelerator(wiring.Component):
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
-        command = stream.Signature(burst_layout(config))
+        ports = {}
+        for name in port_names("mem", config.ports):
+            ports |= memory_port_members(config, name)
         super().__init__(
             {
                 "start": In(stream.Signature(start_layout(config))),
@@ -57,13 +64,7 @@ class Accelerator(wiring.Component):
                 "address_error": Out(1),
                 "counter_addr": In(16),
                 "counter_data": Out(COUNTER_WIDTH),
-                "mem_read_cmd": Out(command),
-                "mem_read_data": In(
-                    wiring.Signature({"payload": Out(config.mem_width), "valid": Out(1)})
-                ),
-                "mem_write_cmd": Out(command),
-                "mem_write_data": Out(stream.Signature(write_beat_layout(config))),
-                "mem_write_done": In(1),
+                **ports,
             }
         )
 
@@ -71,8 +72,6 @@ class Accelerator(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.dispatcher = dispatcher = Dispatcher(config=config)
-        m.submodules.reads = reads = ReadArbiter(config=config, count=2 * config.clusters)
-        m.submodules.writes = writes = WriteArbiter(config=config, count=config.clusters)
         clusters = []
         for number in range(config.clusters):
             cluster = Shared(Cluster(config=config), "gscn_cluster")
@@ -80,29 +79,19 @@ class Accelerator(wiring.Component):
             clusters.append(cluster)
 
         wiring.connect(m, wiring.flipped(self.start), dispatcher.start)
-        wiring.connect(m, reads.command, wiring.flipped(self.mem_read_cmd))
-        wiring.connect(m, writes.command, wiring.flipped(self.mem_write_cmd))
-        wiring.connect(m, writes.data, wiring.flipped(self.mem_write_data))
         m.d.comb += [
-            reads.data_valid.eq(self.mem_read_data.valid),
             dispatcher.allowed.eq(Cat(cluster.initialized for cluster in clusters).all()),
-            dispatcher.write_issued.eq(writes.issued),
-            dispatcher.write_done.eq(self.mem_write_done),
             self.busy.eq(dispatcher.busy),
         ]
         for number, cluster in enumerate(clusters):
             wiring.connect(m, dispatcher.jobs[number], cluster.job)
-            wiring.connect(m, cluster.write_command, writes.commands[number])
-            wiring.connect(m, cluster.write_data, writes.beats[number])
-            for channel in range(2):
-                wiring.connect(m, cluster.commands[channel], reads.channels[2 * number + channel])
             m.d.comb += [
-                cluster.data.eq(self.mem_read_data.payload),
-                cluster.data_valid.eq(reads.channel_valid.word_select(number, 2)),
                 cluster.count.eq(self.busy),
                 cluster.forget.eq(dispatcher.forget),
                 dispatcher.done[number].eq(cluster.done),
             ]
+        for port, served in enumerate(config.port_slices):
+            self._add_port(m, port, clusters[served.start : served.stop], dispatcher)
         for flag, source in (
             (self.saturated, "saturated"),
             (self.accumulator_overflow, "overflow"),
@@ -111,12 +100,45 @@ class Accelerator(wiring.Component):
             with m.If(Cat(getattr(cluster, source) for cluster in clusters).any()):
                 m.d.sync += flag.eq(1)
 
-        # -- counters
+        self._read_counters(m, clusters)
+        return m
+
+    def _add_port(self, m, port, clusters, dispatcher):
+        """Add the arbiters of a memory port and connect the clusters that it serves."""
+        config = self.config
+        reads = ReadArbiter(config=config, count=2 * len(clusters))
+        writes = WriteArbiter(config=config, count=len(clusters))
+        m.submodules[port_names("reads", config.ports)[port]] = reads
+        m.submodules[port_names("writes", config.ports)[port]] = writes
+
+        def member(suffix):
+            return getattr(self, f"{port_names('mem', config.ports)[port]}_{suffix}")
+
+        wiring.connect(m, reads.command, wiring.flipped(member("read_cmd")))
+        wiring.connect(m, writes.command, wiring.flipped(member("write_cmd")))
+        wiring.connect(m, writes.data, wiring.flipped(member("write_data")))
+        m.d.comb += [
+            reads.data_valid.eq(member("read_data").valid),
+            dispatcher.write_issued[port].eq(writes.issued),
+            dispatcher.write_done[port].eq(member("write_done")),
+        ]
+        for number, cluster in enumerate(clusters):
+            wiring.connect(m, cluster.write_command, writes.commands[number])
+            wiring.connect(m, cluster.write_data, writes.beats[number])
+            for channel in range(2):
+                wiring.connect(m, cluster.commands[channel], reads.channels[2 * number + channel])
+            m.d.comb += [
+                cluster.data.eq(member("read_data").payload),
+                cluster.data_valid.eq(reads.channel_valid.word_select(number, 2)),
+            ]
+
+    def _read_counters(self, m, clusters):
+        """Put the counter that `counter_addr` names on `counter_data`."""
         per_cluster = len(CLUSTER_COUNTER_NAMES)
         cycles = Signal(COUNTER_WIDTH)
         with m.If(self.busy):
             m.d.sync += cycles.eq(cycles + 1)
-        owner = Signal(range(config.clusters + 1))
+        owner = Signal(range(len(clusters) + 1))
         with m.Switch(self.counter_addr):
             for number, cluster in enumerate(clusters):
                 for counter in range(per_cluster):
@@ -124,7 +146,6 @@ class Accelerator(wiring.Component):
                         m.d.comb += cluster.counter.eq(counter)
                         m.d.sync += owner.eq(number)
             with m.Default():
-                m.d.sync += owner.eq(config.clusters)
+                m.d.sync += owner.eq(len(clusters))
         values = Array([*(cluster.counter_value for cluster in clusters), cycles])
         m.d.sync += self.counter_data.eq(values[owner])
-        return m

@@ -1,4 +1,4 @@
-"""Arbiters that share the memory port among the clusters' channels."""
+"""Arbiters that share a memory port among the clusters' channels."""
 
 from __future__ import annotations
 

@@ -26,11 +26,12 @@ class AxiManager(wiring.Component):
 
     Timing: a command is offered on the port `LATENCY` cycles after it was taken, a written beat
     likewise; read beats and answers to writes are handed on in the same cycle. One burst and one
-    beat per cycle and direction.
+    beat per cycle and direction. A beat is taken from the cycle on in which its command is, so
+    `write_data.ready` depends combinationally on `write_cmd.valid`.
 
     Parameters
     ----------
-        config: port width, burst length, read bursts under way.
+        config: port width, burst length, read bursts under way, width of the ID.
 
     Members:
         read_cmd: bursts to read.
@@ -48,7 +49,6 @@ class AxiManager(wiring.Component):
     """
 
     LATENCY = 1
-    ID_WIDTH = 1
     WRITE_BURSTS = 16
     """Write bursts under way at once."""
     COMMAND_DEPTH = 2
@@ -76,7 +76,7 @@ class AxiManager(wiring.Component):
                     axi4_signature(
                         addr_width=config.addr_width,
                         data_width=config.mem_width,
-                        id_width=self.ID_WIDTH,
+                        id_width=config.axi_id_width,
                     )
                 ),
             }
@@ -128,23 +128,27 @@ class AxiManager(wiring.Component):
         m.d.comb += [
             self.read_cmd.ready.eq(ar.i.ready & reads.i.ready & ~self.flush),
             self.write_cmd.ready.eq(aw.i.ready & writes.i.ready & lengths.i.ready & ~self.flush),
-            lengths.i.p.eq(self.write_cmd.p.beats),
-            lengths.i.valid.eq(write_taken),
             self.idle.eq((reads.level == 0) & (writes.level == 0)),
         ]
 
         # -- beats to write: a burst that has its command is completed even if the core is gone
         beat = data.StructLayout({"beat": write_beat_layout(config), "last": 1})
         m.submodules.beats = beats = StreamFIFO(shape=beat, depth=self.COMMAND_DEPTH)
-        beat_number = Signal(8)
-        moves = Signal()
+        beat_number, length = Signal(8), Signal(8)
+        known, moves = Signal(), Signal()
         m.d.comb += [
-            moves.eq(lengths.o.valid & beats.i.ready & (self.write_data.valid | self.flush)),
-            self.write_data.ready.eq(lengths.o.valid & beats.i.ready & ~self.flush),
+            # a command without one before it serves its first beat in the cycle it is taken
+            known.eq(lengths.o.valid | write_taken),
+            length.eq(Mux(lengths.o.valid, lengths.o.p, self.write_cmd.p.beats)),
+            moves.eq(known & beats.i.ready & (self.write_data.valid | self.flush)),
+            self.write_data.ready.eq(known & beats.i.ready & ~self.flush),
             beats.i.valid.eq(moves),
             beats.i.p.beat.data.eq(self.write_data.p.data),
             beats.i.p.beat.strobe.eq(Mux(self.flush, 0, self.write_data.p.strobe)),
-            beats.i.p.last.eq(beat_number + 1 == lengths.o.p),
+            beats.i.p.last.eq(beat_number + 1 == length),
+            lengths.i.p.eq(self.write_cmd.p.beats),
+            # nothing is left to remember of a burst of one beat that has been sent on
+            lengths.i.valid.eq(write_taken & (lengths.o.valid | ~(moves & beats.i.p.last))),
             lengths.o.ready.eq(moves & beats.i.p.last),
             axi.wvalid.eq(beats.o.valid),
             beats.o.ready.eq(axi.wready),

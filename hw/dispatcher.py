@@ -26,14 +26,14 @@ class Dispatcher(wiring.Component):
 
     Parameters
     ----------
-        config: clusters, address width.
+        config: clusters, ports, address width.
 
     Members:
         start: phases.
         allowed: phases may be taken.
         jobs: to the clusters.
         done: per cluster, a job is done (pulse).
-        write_issued, write_done: a write burst was issued, was acknowledged (pulses).
+        write_issued, write_done: per port, a write burst was issued, was acknowledged (pulses).
         forget: a phase is taken: memory may have changed since the last one (pulse).
         busy: a phase is under way.
     """
@@ -46,8 +46,8 @@ class Dispatcher(wiring.Component):
                 "allowed": In(1),
                 "jobs": Out(stream.Signature(config.addr_width)).array(config.clusters),
                 "done": In(config.clusters),
-                "write_issued": In(1),
-                "write_done": In(1),
+                "write_issued": In(config.ports),
+                "write_done": In(config.ports),
                 "forget": Out(1),
                 "busy": Out(1),
             }
@@ -83,7 +83,7 @@ class Dispatcher(wiring.Component):
             ]
         m.d.sync += [
             jobs_active.eq(jobs_active + gives - sum(self.done)),
-            bursts.eq(bursts + self.write_issued - self.write_done),
+            bursts.eq(bursts + sum(self.write_issued) - sum(self.write_done)),
         ]
         with m.If(self.forget):
             m.d.sync += [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from amaranth.hdl import signed, unsigned
-from amaranth.lib import data, enum
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Member, Out
 
 from gscn import records
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
@@ -121,6 +122,19 @@ def read_request_layout(config: AcceleratorConfig) -> data.StructLayout:
 def write_beat_layout(config: AcceleratorConfig) -> data.StructLayout:
     """Return a beat to write: data, and one strobe per byte."""
     return data.StructLayout({"data": config.mem_width, "strobe": config.mem_bytes})
+
+
+def memory_port_members(config: AcceleratorConfig, name: str) -> dict[str, Member]:
+    """Return one memory port as members of a component, each with the port's name before it."""
+    command = stream.Signature(burst_layout(config))
+    beats_read = wiring.Signature({"payload": Out(config.mem_width), "valid": Out(1)})
+    return {
+        f"{name}_read_cmd": Out(command),
+        f"{name}_read_data": In(beats_read),
+        f"{name}_write_cmd": Out(command),
+        f"{name}_write_data": Out(stream.Signature(write_beat_layout(config))),
+        f"{name}_write_done": In(1),
+    }
 
 
 class OutFormat(enum.Enum, shape=2):

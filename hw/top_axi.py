@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockSignal, Instance, Module, ResetInserter, ResetSignal, Signal
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetInserter, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from gscn.config import AcceleratorConfig
+from gscn.port import port_names
 from hw.accelerator import Accelerator
 from hw.axi import AxiManager
+from hw.axi_errors import FirstError
 from hw.axi_ports import axi4_signature, axil_signature, connect_prefixed, prefixed
 from hw.control import STICKY_FLAGS, Control
 from hw.shared import ModuleLibrary, flat_ports
@@ -20,7 +22,8 @@ CORE_MODULE = "gscn_top"
 class AcceleratorAxi(wiring.Component):
     """Run phases that a host starts by registers, on a memory behind AXI4.
 
-    The registers are described in `gscn.registers`.
+    The registers are described in `gscn.registers`. With several memory ports the members `m_axi_*`
+    are `m_axi0_*`, `m_axi1_*` and so on; of their errors the first is reported.
 
     Timing: as `Accelerator`, `AxiManager` and `Control`.
 
@@ -52,12 +55,15 @@ class AcceleratorAxi(wiring.Component):
         memory = axi4_signature(
             addr_width=config.addr_width,
             data_width=config.mem_width,
-            id_width=AxiManager.ID_WIDTH,
+            id_width=config.axi_id_width,
         )
+        ports = {}
+        for name in port_names("m_axi", config.ports):
+            ports |= prefixed(memory, name)
         super().__init__(
             {
                 "interrupt": Out(1),
-                **prefixed(memory, "m_axi"),
+                **ports,
                 **prefixed(axil_signature().flip(), "s_axil"),
             }
         )
@@ -82,29 +88,48 @@ class AcceleratorAxi(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        ports = self.config.ports
         m.submodules.control = control = Control(config=self.config)
-        m.submodules.manager = manager = AxiManager(config=self.config)
+        m.submodules.errors = errors = FirstError(config=self.config, count=ports)
         core = self._add_core(m, platform, control.clearing)
+        managers = []
+        for number in range(ports):
+            manager = AxiManager(config=self.config)
+            m.submodules[port_names("manager", ports)[number]] = manager
+            self._connect_port(m, number, core, manager)
+            m.d.comb += [
+                manager.flush.eq(control.clearing),
+                errors.i[number].error.eq(manager.error),
+                errors.i[number].write.eq(manager.error_write),
+                errors.i[number].resp.eq(manager.error_resp),
+                errors.i[number].addr.eq(manager.error_addr),
+            ]
+            managers.append(manager)
 
-        connect_prefixed(m, self, "m_axi", manager.axi)
         connect_prefixed(m, self, "s_axil", control.axil)
         wiring.connect(m, control.start, core.start)
-        wiring.connect(m, core.mem_read_cmd, manager.read_cmd)
-        wiring.connect(m, manager.read_data, core.mem_read_data)
-        wiring.connect(m, core.mem_write_cmd, manager.write_cmd)
-        wiring.connect(m, core.mem_write_data, manager.write_data)
         m.d.comb += [
-            core.mem_write_done.eq(manager.write_done),
             core.counter_addr.eq(control.counter_addr),
             control.counter_data.eq(core.counter_data),
             control.busy.eq(core.busy),
             *(getattr(control, flag).eq(getattr(core, flag)) for flag in STICKY_FLAGS),
-            manager.flush.eq(control.clearing),
-            control.idle.eq(manager.idle),
-            control.error.eq(manager.error),
-            control.error_write.eq(manager.error_write),
-            control.error_resp.eq(manager.error_resp),
-            control.error_addr.eq(manager.error_addr),
+            control.idle.eq(Cat(manager.idle for manager in managers).all()),
+            errors.clear.eq(control.clearing),
+            control.error.eq(errors.o.error),
+            control.error_write.eq(errors.o.write),
+            control.error_resp.eq(errors.o.resp),
+            control.error_addr.eq(errors.o.addr),
             self.interrupt.eq(control.interrupt),
         ]
         return m
+
+    def _connect_port(self, m: Module, number: int, core: Accelerator, manager: AxiManager) -> None:
+        """Put a manager between a memory port of the core and the bus."""
+        ports = self.config.ports
+        name = port_names("mem", ports)[number]
+        connect_prefixed(m, self, port_names("m_axi", ports)[number], manager.axi)
+        wiring.connect(m, getattr(core, f"{name}_read_cmd"), manager.read_cmd)
+        wiring.connect(m, manager.read_data, getattr(core, f"{name}_read_data"))
+        wiring.connect(m, getattr(core, f"{name}_write_cmd"), manager.write_cmd)
+        wiring.connect(m, getattr(core, f"{name}_write_data"), manager.write_data)
+        m.d.comb += getattr(core, f"{name}_write_done").eq(manager.write_done)

@@ -215,7 +215,7 @@ def estimate_phase(jobs: list[JobSummary], config: AcceleratorConfig) -> float:
         np.array([job.walk_count for job in jobs], dtype=np.float64),
         config.clusters,
     )
-    return max(scheduled, traffic / config.mem_bytes)
+    return max(scheduled, traffic / config.port_bytes_per_cycle)
 
 
 def _mac_fields(memory: _Memory, segment: SegmentDraft, loads: dict[int, int]) -> dict[str, int]:

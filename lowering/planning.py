@@ -68,11 +68,11 @@ def _estimate(
     adding = 0.0
     if parts > 1:
         records = walk * config.pes_per_cluster * jobs
-        adding = max(records / config.clusters, records * 8.0 / config.mem_bytes) + 200.0
+        adding = max(records / config.clusters, records * 8.0 / config.port_bytes_per_cycle) + 200.0
 
     def total(sharing: float) -> float:
         traffic = 8.0 * (load.sum() / sharing + words.sum()) + drained
-        return max(cycles, traffic / config.mem_bytes) + adding
+        return max(cycles, traffic / config.port_bytes_per_cycle) + adding
 
     return total(max(1.0, min(sharers, config.clusters) / 2)), total(1.0)
 

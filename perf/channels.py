@@ -220,16 +220,3 @@ def writer_offer(drain, burst):
     if drain[D_STATE] == D_FLUSH and drain[D_SLOT] == 0:
         return available
     return 0
-
-
-@compiled
-def choose(requests, below):
-    """Index of the request that a RoundRobin grants: the first above `below`, else the first."""
-    first = -1
-    for index in range(requests.shape[0]):
-        if requests[index] > 0:
-            if index > below:
-                return index
-            if first < 0:
-                first = index
-    return first

@@ -69,3 +69,10 @@ DRAIN_COLUMNS = 24
 """D_QUEUE and the three columns after it queue jobs."""
 D_WRITER_LEVEL, D_WRITER_COMMITTED, D_WRITER_BEAT = 14, 15, 16
 D_WAIT, D_WALK, D_SETTLE, D_FLUSH = range(4)
+
+# -- hw.arbiter.ReadArbiter, WriteArbiter: one row per memory port
+PORT_COLUMNS = 8
+(
+    A_HEAD, A_LEVEL, A_READ_BEAT, A_READ_BELOW, A_WRITE_BELOW, A_SENDER, A_BEATS_LEFT,
+) = range(7)  # fmt: skip
+"""A_HEAD, A_LEVEL: the ring of read bursts under way; A_READ_BEAT: next beat of the first."""

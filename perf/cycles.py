@@ -2,7 +2,8 @@
 
 Trace driven: the same descriptors, directories and streams that the RTL reads from memory; the same
 queues, arbiters and counters. It mirrors the RTL cycle by cycle (`perf.machine`) in front of a
-memory that answers each burst after a fixed latency and then delivers one beat per cycle.
+memory that answers each burst after a fixed latency and then delivers one beat per cycle at each
+port.
 """
 
 from __future__ import annotations
@@ -17,16 +18,15 @@ from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.port import READ_LATENCY, WRITE_LATENCY
 from perf.channels import (
-    burst_length,
-    choose,
     drainer_is_busy,
     reader_can_request,
     request,
     step_drainer,
     step_reader,
-    writer_offer,
 )
 from perf.columns import (
+    A_READ_BELOW,
+    A_WRITE_BELOW,
     BUSY,
     D_JOBS,
     D_QUEUE,
@@ -46,11 +46,7 @@ from perf.columns import (
     LOAD_STEPS,
     P_ENDS,
     P_SEGMENT_ENDS,
-    R_ARRIVED,
-    R_BEAT,
-    R_ISSUED,
-    R_LEFT,
-    R_ROOM,
+    PORT_COLUMNS,
     SEG_STREAM,
     SEG_WORDS,
     STREAM_REQUESTS,
@@ -64,6 +60,7 @@ from perf.machine import (
     step_loader,
     step_pe,
 )
+from perf.ports import step_reads, step_writes
 
 DRAIN_CYCLES = 3
 """As `hw.pe.PE.DRAIN_CYCLES`, which a test holds it to; perf must not need Amaranth."""
@@ -87,6 +84,7 @@ class CycleResult:
     """Per job: cluster, cycle in which it was given, cycle in which its last result was handed
     on."""
     read_beats: int
+    """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int
 
     def by_cause(self) -> dict[str, int]:
@@ -102,7 +100,7 @@ class CycleResult:
 @compiled
 def _run(
     phase_jobs, jobs, segments, tiles, word_keys, word_taps, tap_keys, tap_last, fiber_lengths,
-    addresses, state, sizes, counters, spans, phase_cycles,
+    addresses, port_starts, state, sizes, counters, spans, phase_cycles,
 ):  # fmt: skip
     readers, events, loaders, feeds, pes, words, fibers, drains = state
     (
@@ -112,17 +110,20 @@ def _run(
     clusters, pe_count = pes.shape[0], pes.shape[1]
     fifo_depth = words.shape[2]
 
-    # bursts under way: beats, cycle of the first beat; and the channels that each is for
-    reads = np.zeros((outstanding, 2), np.int64)
-    owners = np.zeros((outstanding, 2 * clusters), np.bool_)
-    read_head = read_level = read_beat = 0
-    read_below = write_below = -1
+    # per port: registers; bursts under way: beats, cycle of the first beat; and the channels that
+    # each is for
+    port_count = port_starts.shape[0] - 1
+    ports = np.zeros((port_count, PORT_COLUMNS), np.int64)
+    ports[:, A_READ_BELOW] = ports[:, A_WRITE_BELOW] = -1
+    reads = np.zeros((port_count, outstanding, 2), np.int64)
+    owners = np.zeros((port_count, outstanding, 2 * clusters), np.bool_)
     # bursts written: cycle in which their completion is reported at the earliest
     ring = 4096
     dones = np.zeros(ring, np.int64)
     done_head = done_level = 0
-    sender = beats_left = 0
     offers = np.zeros(clusters, np.int64)
+    leaves = np.zeros(clusters, np.int64)
+    issued = np.zeros(clusters, np.int64)
     read_offers = np.zeros(2 * clusters, np.int64)
     announce = np.zeros(6, np.int64)
     push = np.zeros(5, np.int64)
@@ -142,63 +143,20 @@ def _run(
             finished = 0
             gave = False
 
-            # read arbiter; a command reaches memory one cycle later
-            any_offer = False
-            for channel in range(2 * clusters):
-                left = readers[channel, R_LEFT]
-                offer = 0
-                if left > 0:
-                    offer = burst_length(readers[channel, R_BEAT], left, burst)
-                    if readers[channel, R_ROOM] < offer:
-                        offer = 0
-                read_offers[channel] = offer
-                any_offer = any_offer or offer > 0
-            read_full = read_level == outstanding
-            arrived = read_level > 0 and reads[read_head, 1] <= now
-            if any_offer and not read_full:
-                channel = choose(read_offers, read_below)
-                read_below = channel
-                tail = (read_head + read_level) % outstanding
-                beat, beats = readers[channel, R_BEAT], read_offers[channel]
-                reads[tail, 0] = beats
-                reads[tail, 1] = now + 1 + latency
-                read_level += 1
-                # every channel that asks for the same burst has it from this one
-                for other in range(2 * clusters):
-                    alike = read_offers[other] == beats and readers[other, R_BEAT] == beat
-                    owners[tail, other] = alike
-                    if alike:
-                        events[other, R_ISSUED] = beats
-            if arrived:
-                for channel in range(2 * clusters):
-                    if owners[read_head, channel]:
-                        events[channel, R_ARRIVED] = 1
-                read_beats += 1
-                read_beat += 1
-                if read_beat == reads[read_head, 0]:
-                    read_beat = 0
-                    read_head = (read_head + 1) % outstanding
-                    read_level -= 1
-
-            # write arbiter
-            any_offer = False
-            for c in range(clusters):
-                offers[c] = writer_offer(drains[c], burst)
-                any_offer = any_offer or offers[c] > 0
-            leaving = sender if beats_left > 0 else -1
-            granted = -1
-            if beats_left > 0:
-                beats_left -= 1
-                write_beats += 1
-                if beats_left == 0:
+            for p in range(port_count):
+                first, end = port_starts[p], port_starts[p + 1]
+                read_beats += step_reads(
+                    ports[p], reads[p], owners[p], read_offers, readers, events, 2 * first,
+                    2 * end, burst, latency, now,
+                )  # fmt: skip
+                sends, ends, takes = step_writes(
+                    ports[p], offers, drains, leaves, issued, first, end, burst
+                )
+                write_beats += sends
+                bursts += takes
+                if ends:
                     dones[(done_head + done_level) % ring] = now + max(write_latency, 1)
                     done_level += 1
-            if beats_left == 0 and any_offer:
-                granted = choose(offers, write_below)
-                write_below = granted
-                sender = granted
-                beats_left = offers[granted]
-                bursts += 1
 
             for c in range(clusters):
                 load_reader, load_event = readers[2 * c], events[2 * c]
@@ -243,12 +201,10 @@ def _run(
                     loader, given, load_reader, load_event, stream_room, queue_room, drain_room,
                     segment_end, jobs, segments, tiles, addresses, announce,
                 )  # fmt: skip
-                report[0] = offers[c] if granted == c else 0
+                report[0] = issued[c]
                 finished_job = drain[D_QUEUE]
-                step_drainer(
-                    drain, pes[c], jobs, 1 if leaving == c else 0, lanes16, burst, drain_cycles,
-                    report,
-                )  # fmt: skip
+                step_drainer(drain, pes[c], jobs, leaves[c], lanes16, burst, drain_cycles, report)
+                issued[c] = leaves[c] = 0
                 feed[F_BANKS] += report[0]
                 feed[F_TILES] += announce[4]
                 if announce[5]:
@@ -297,7 +253,7 @@ def _run(
                 jobs_left -= 1
                 jobs_active += 1
             jobs_active -= finished
-            if done_level > 0 and dones[done_head] <= now:
+            while done_level > 0 and dones[done_head] <= now:
                 done_head = (done_head + 1) % ring
                 done_level -= 1
                 bursts -= 1
@@ -336,7 +292,7 @@ def simulate(
     program
         As `lowering.lower` returns it.
     latency
-        Cycles from a read command at the port to its first beat; at least 2.
+        Cycles from a read command at a port to its first beat; at least 2.
     write_latency
         Cycles from a burst's last beat to its acknowledgement; at least 2.
     max_cycles
@@ -386,6 +342,7 @@ def simulate(
         tables.tap_last,
         tables.fiber_lengths,
         _addresses(program, tables),
+        np.array([0, *(served.stop for served in config.port_slices)], np.int64),
         state,
         sizes,
         counters,

@@ -81,7 +81,7 @@ def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> Dens
     Parameters
     ----------
     config
-        Gives the number of multipliers, the operands' width and the memory port.
+        Gives the number of multipliers, the operands' width and the memory ports.
     shape
         The convolution.
     which
@@ -102,6 +102,6 @@ def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> Dens
     return DenseCost(
         arrangement=best,
         compute_cycles=compute_cycles(best),
-        read_cycles=math.ceil(read_bytes / config.mem_bytes),
-        write_cycles=math.ceil(write_bytes / config.mem_bytes),
+        read_cycles=math.ceil(read_bytes / config.port_bytes_per_cycle),
+        write_cycles=math.ceil(write_bytes / config.port_bytes_per_cycle),
     )

@@ -139,7 +139,9 @@ def generate(
     )
 
 
-def generate_axi(config: AcceleratorConfig, out_dir: Path) -> Manifest:
+def generate_axi(
+    config: AcceleratorConfig, out_dir: Path, *, create: CreateComponent | None = None
+) -> Manifest:
     """Write `gscn_axi_top.v`, `manifest.json` and the register map for C and Python.
 
     The Verilog holds the accelerator behind an AXI4 manager and an AXI4-Lite subordinate
@@ -153,6 +155,8 @@ def generate_axi(config: AcceleratorConfig, out_dir: Path) -> Manifest:
     out_dir
         Directory for the files, made if missing; not that of `generate`, whose manifest has the
         same name.
+    create
+        Makes another component with the same ports, as in `generate`.
 
     Raises
     ------
@@ -163,8 +167,8 @@ def generate_axi(config: AcceleratorConfig, out_dir: Path) -> Manifest:
         config,
         out_dir,
         AXI_TOP_MODULE,
-        lambda config: AcceleratorAxi(config=config),
-        sources=source_digest(config),
+        create or (lambda config: AcceleratorAxi(config=config)),
+        sources=source_digest(config) if create is None else "",
         companions=lambda _: {C_HEADER: c_header(), PYTHON_MODULE: python_module()},
     )
 

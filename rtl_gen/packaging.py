@@ -5,6 +5,8 @@ from __future__ import annotations
 from string import Template
 from typing import TYPE_CHECKING
 
+from gscn.port import port_names
+
 if TYPE_CHECKING:
     from rtl_gen.manifest import Manifest, Port
 
@@ -77,12 +79,16 @@ def fields_of(port: Port, manifest: Manifest) -> list[tuple[str, int]]:
     """
     config = manifest.config
     burst = [("addr", config.addr_width), ("beats", 8)]
-    layouts = {
-        "start__payload": [("queue_addr", config.addr_width), ("job_count", 32)],
-        "mem_read_cmd__payload": burst,
-        "mem_write_cmd__payload": burst,
-        "mem_write_data__payload": [("data", config.mem_width), ("strobe", config.mem_bytes)],
-    }
+    layouts = {"start__payload": [("queue_addr", config.addr_width), ("job_count", 32)]}
+    for name in port_names("mem", config.ports):
+        layouts |= {
+            f"{name}_read_cmd__payload": burst,
+            f"{name}_write_cmd__payload": burst,
+            f"{name}_write_data__payload": [
+                ("data", config.mem_width),
+                ("strobe", config.mem_bytes),
+            ],
+        }
     stem = port.name.removesuffix("__payload")
     return [(f"{stem}_{field}", width) for field, width in layouts.get(port.name, [])] or [
         (port.name.replace("__payload", "_data").replace("__", "_"), port.width)

@@ -94,6 +94,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="probability that a memory channel pauses in a cycle (default: 0)",
     )
     parser.add_argument(
+        "--axi",
+        action="store_true",
+        help="reach the core by AXI4-Lite and memory by AXI4, not by the core's own ports",
+    )
+    parser.add_argument(
         "--output-width", type=int, choices=(16, 32), default=32, help="bits (default: 32)"
     )
     parser.add_argument(
@@ -198,7 +203,7 @@ def run(args: argparse.Namespace) -> Result:
 
     inputs = (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
     try:
-        simulator: BuiltSimulator = build(config)
+        simulator: BuiltSimulator = build(config, axi=args.axi)
         outcomes = check_passes(
             config,
             inputs,
@@ -206,6 +211,7 @@ def run(args: argparse.Namespace) -> Result:
             latency=args.latency,
             stall_probability=args.stalls,
             seed=args.seed,
+            axi=args.axi,
             simulator=simulator,
         )
     except SimulationError as error:
@@ -219,6 +225,8 @@ def run(args: argparse.Namespace) -> Result:
         "config_digest": config.digest(),
         "simulator_digest": simulator.digest,
         "mem_width": config.mem_width,
+        "ports": config.ports,
+        "axi": args.axi,
         "multipliers": config.multipliers,
         "latency": args.latency,
         "stalls": args.stalls,
@@ -248,15 +256,16 @@ def run(args: argparse.Namespace) -> Result:
             "-" if outcome.model is None else outcome.model.cycles,
             outcome.useful_products,
             100 * outcome.utilization(config),
-            100 * outcome.run.read_beats / max(outcome.run.cycles, 1),
-            100 * outcome.run.write_beats / max(outcome.run.cycles, 1),
+            100 * outcome.run.read_beats / (config.ports * max(outcome.run.cycles, 1)),
+            100 * outcome.run.write_beats / (config.ports * max(outcome.run.cycles, 1)),
             outcome.run.simulated_cycles / outcome.run.wall_seconds / 1000,
         )
         for outcome in outcomes
     ]
     title = (
         f"configuration {config.digest()}: {config.multipliers} multipliers, "
-        f"{config.mem_width}-bit memory port, {config.operand_format}"
+        f"{config.ports} x {config.mem_width}-bit memory port{' (AXI4)' if args.axi else ''}, "
+        f"{config.operand_format}"
     )
     bad = [
         f"{outcome.source.layer} {outcome.source.which}: {detail}"

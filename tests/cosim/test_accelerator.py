@@ -7,6 +7,7 @@ import pytest
 
 from cosim import compare, run
 from cosim.build import build
+from cosim.launch import seen_latencies
 from gscn.config import PRESETS, AcceleratorConfig
 from gscn.records import KIND_MAC, TAP, queue_entries, segment_descriptors
 from perf.cycles import simulate
@@ -45,6 +46,22 @@ CONFIGS = {
         read_fifo_beats=2,
         addr_width=20,
     ),
+    # the first port has two clusters, the second one
+    "two_ports": replace(PRESETS["tiny"], clusters=3, ports=2),
+    "four_ports": AcceleratorConfig(
+        clusters=6,
+        pes_per_cluster=1,
+        a_depth=64,
+        directory_depth=64,
+        taps_depth=16,
+        b_fifo_depth=4,
+        acc_depth=256,
+        mem_width=64,
+        burst_beats=4,
+        read_fifo_beats=8,
+        outstanding_bursts=2,
+        ports=4,
+    ),
 }
 MEMORIES = {
     "plain": {},
@@ -56,9 +73,19 @@ MEMORIES = {
 LAUNCHES = 16
 
 
-@pytest.fixture(scope="module", params=list(CONFIGS))
+BEHIND_AXI = ("tiny", "one_pe", "two_ports", "four_ports")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        *(pytest.param((name, False), id=name) for name in CONFIGS),
+        *(pytest.param((name, True), id=f"{name}, AXI") for name in BEHIND_AXI),
+    ],
+)
 def simulator(request):
-    return build(CONFIGS[request.param])
+    name, axi = request.param
+    return build(CONFIGS[name], axi=axi)
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
@@ -87,12 +114,13 @@ def test_random_launches_equal_the_law(simulator, memory):
             total = sum(values[cluster] for values in result.counters.values())
             assert total == result.cycles * config.pes_per_cluster, where
         if "stall_probability" not in MEMORIES[memory]:
-            check_cycle_model(program, result, MEMORIES[memory], where)
+            latencies = seen_latencies(**MEMORIES[memory], axi=simulator.axi)
+            check_cycle_model(program, result, latencies, where)
 
 
-def check_cycle_model(program, result, memory, where):
+def check_cycle_model(program, result, latencies, where):
     """The cycle model is the RTL without values: equal in every cycle and counter."""
-    model = simulate(program, **memory)
+    model = simulate(program, **latencies)
     assert model.cycles == result.cycles, where
     for index, (name, values) in enumerate(result.counters.items()):
         assert model.counters[:, index].tolist() == values, f"{where}: {name}"
@@ -112,6 +140,21 @@ def test_launches_do_not_depend_on_the_ones_before(tiny):
         assert np.array_equal(one.memory, other.memory)
         assert one.cycles == other.cycles
         assert one.counters == other.counters
+
+
+@pytest.fixture(scope="module")
+def tiny_axi():
+    return build(PRESETS["tiny"], axi=True)
+
+
+def test_phases_without_jobs_end_behind_axi(tiny_axi):
+    program = random_program(tiny_axi.config, 3)
+    empty = replace(program.phases[0], job_count=0)
+    padded = replace(program, phases=[empty, *program.phases, empty])
+    plain, result = run(tiny_axi.config, [program, padded], simulator=tiny_axi)
+    assert np.array_equal(plain.memory, result.memory)
+    assert np.array_equal(program.result(result.memory), program.oracle())
+    assert (plain.cycles, plain.counters) == (result.cycles, result.counters)
 
 
 def test_an_index_outside_the_accumulators_sets_its_flag_and_writes_nothing_else(tiny):

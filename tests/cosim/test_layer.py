@@ -45,9 +45,17 @@ def inputs_of(config, densities=(0.3, 0.4), *, extreme=False):
     ]
 
 
-@pytest.fixture(scope="module", params=["tiny", "small"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((name, axi), id=f"{name}{', AXI' * axi}")
+        for name in ("tiny", "small")
+        for axi in (False, True)
+    ],
+)
 def simulator(request):
-    return build(PRESETS[request.param])
+    name, axi = request.param
+    return build(PRESETS[name], axi=axi)
 
 
 def assert_all_good(outcomes):

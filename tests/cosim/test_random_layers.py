@@ -63,7 +63,7 @@ def random_inputs(config, rng, layers):
     return inputs
 
 
-def check(config, seed, layers, output_width, stalls):
+def check(config, seed, layers, output_width, stalls, *, axi):
     rng = np.random.default_rng(seed)
     outcomes = check_passes(
         config,
@@ -73,7 +73,7 @@ def check(config, seed, layers, output_width, stalls):
         stall_probability=stalls,
         seed=seed,
         random_init=True,
-        simulator=build(config),
+        simulator=build(config, axi=axi),
     )
     for outcome in outcomes:
         where = f"seed {seed}, {config.digest()}, {outcome.source.which} {outcome.source.layer}"
@@ -89,17 +89,21 @@ CASES = [
     pytest.param(PRESETS["tiny"], id="tiny"),
     pytest.param(PRESETS["small"], id="small"),
     pytest.param(int8(PRESETS["tiny"]), id="tiny, int8"),
+    pytest.param(replace(PRESETS["tiny"], clusters=4, ports=2), id="two ports"),
 ]
+BOTH_WAYS = pytest.mark.parametrize("axi", [False, True], ids=["own ports", "AXI"])
 
 
 @pytest.mark.parametrize("config", CASES)
 @pytest.mark.parametrize(("output_width", "stalls"), [(32, 0.0), (16, 0.3)])
-def test_random_layers_equal_torch(config, output_width, stalls):
-    check(config, 2024, 12, output_width, stalls)
+@BOTH_WAYS
+def test_random_layers_equal_torch(config, output_width, stalls, axi):
+    check(config, 2024, 12, output_width, stalls, axi=axi)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("config", [*CASES, pytest.param(int8(PRESETS["small"]), id="small, int8")])
-def test_many_random_layers_equal_torch(config, seed):
-    check(config, seed, 40, (16, 32)[seed % 2], (0.0, 0.0, 0.2, 0.6)[seed % 4])
+@BOTH_WAYS
+def test_many_random_layers_equal_torch(config, seed, axi):
+    check(config, seed, 40, (16, 32)[seed % 2], (0.0, 0.0, 0.2, 0.6)[seed % 4], axi=axi)

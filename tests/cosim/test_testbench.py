@@ -250,6 +250,7 @@ def test_random_initial_values_change_nothing(simulator):
         ({"stall_probability": 1.0}, "of read_cmd must be at least 0 and below 1, not 1.0"),
         ({"stall_probability": {"bus": 0.1}}, "channel must be one of .*, not 'bus'"),
         ({"waves": True}, "must be built with waves"),
+        ({"axi": True}, "must be built with axi=True"),
     ],
 )
 def test_settings_out_of_range_are_refused(simulator, settings, message):

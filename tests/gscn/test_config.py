@@ -51,6 +51,9 @@ def test_every_problem_is_named_at_once():
         ("burst_beats", 3),
         ("read_fifo_beats", 4),
         ("addr_width", 41),
+        ("ports", 3),
+        ("ports", 16),
+        ("axi_id_width", 0),
         ("clusters", 2.0),
         ("clusters", True),
         ("clusters", "8"),
@@ -92,6 +95,22 @@ def test_derived_sizes():
     config = AcceleratorConfig(mem_width=256, clusters=3, pes_per_cluster=4)
     assert (config.multipliers, config.mem_bytes, config.chunks_per_beat) == (12, 32, 4)
     assert (config.format.minimum, config.format.maximum) == (-32768, 32767)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "ports", "sizes"),
+    [(8, 1, [8]), (8, 4, [2] * 4), (3, 2, [2, 1]), (5, 4, [2, 1, 1, 1])],
+)
+def test_each_port_serves_consecutive_clusters(clusters, ports, sizes):
+    config = AcceleratorConfig(clusters=clusters, ports=ports)
+    assert [len(served) for served in config.port_slices] == sizes
+    assert [n for served in config.port_slices for n in served] == list(range(clusters))
+    assert config.port_bytes_per_cycle == ports * 64
+
+
+def test_digests_written_before_there_were_ports_stay_valid():
+    # what `gscn cosim --out` wrote into its results then
+    assert PRESETS["tiny"].digest() == "368646cfd1e232eb"
 
 
 def test_unknown_fields_are_all_named():

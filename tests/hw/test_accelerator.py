@@ -10,6 +10,7 @@ import pytest
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.port import port_names
 from hw.accelerator import Accelerator
 from tests.hw.memory import Job, Memory
 from tests.hw.segments import Segment, Tile, random_partials, random_segment
@@ -22,15 +23,15 @@ PES = TINY.pes_per_cluster
 class Bench:
     """Run phases on the core and read every counter."""
 
-    def __init__(self, phases, *, latency=8, pauses=None):
+    def __init__(self, phases, *, config=TINY, latency=8, pauses=None):
         self.phases = phases
-        self.memory = Memory(TINY, latency=latency, pauses=pauses)
+        self.memory = Memory(config, latency=latency, pauses=pauses)
         self.starts, self.outs = [], []
         for jobs in phases:
             queue_addr, outs = self.memory.add_jobs(jobs)
             self.starts.append({"queue_addr": queue_addr, "job_count": len(jobs)})
             self.outs += outs
-        self.dut = Accelerator(config=TINY)
+        self.dut = Accelerator(config=config)
         self.counters = []
         self.flags = {}
         self.written_after = []
@@ -38,15 +39,20 @@ class Bench:
 
     def run(self):
         dut, memory = self.dut, self.memory
+        servers = []
+        for name in port_names("mem", dut.config.ports):
+            read_cmd, read_data, write_cmd, write_data, write_done = (
+                getattr(dut, f"{name}_{member}")
+                for member in ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
+            )
+            servers += [
+                memory.serve_reads([read_cmd], read_data.payload, read_data.valid),
+                memory.serve_writes(write_cmd, write_data, write_done),
+            ]
         simulate(
             dut,
             self.control,
-            background=[
-                memory.serve_reads(
-                    [dut.mem_read_cmd], dut.mem_read_data.payload, dut.mem_read_data.valid
-                ),
-                memory.serve_writes(dut.mem_write_cmd, dut.mem_write_data, dut.mem_write_done),
-            ],
+            background=servers,
             cycles=4000,
         )
         jobs = [job for jobs in self.phases for job in jobs]
@@ -69,7 +75,7 @@ class Bench:
                 self.busy_cycles += 1
                 await ctx.tick()
             self.written_after.append(len(self.memory.written))
-        for addr in range(TINY.clusters * len(CLUSTER_COUNTER_NAMES) + 1):
+        for addr in range(dut.config.clusters * len(CLUSTER_COUNTER_NAMES) + 1):
             ctx.set(dut.counter_addr, addr)
             for _ in range(Accelerator.COUNTER_LATENCY):
                 await ctx.tick()
@@ -120,6 +126,19 @@ def test_phases_of_jobs_equal_the_law(pace):
         for pe in range(PES)
         if segment.partials is None
     )
+
+
+def test_clusters_behind_two_ports_equal_the_law():
+    config = dataclasses.replace(TINY, clusters=3, ports=2)
+    rng = random.Random(11)
+    jobs = [whole([random_segment(rng, TINY, words=12)], out_format=1) for _ in range(7)]
+    bench = Bench([jobs], config=config, latency=5, pauses=randomly(2, 0.3)).run()
+    cycles = bench.counters.pop()
+    names = len(CLUSTER_COUNTER_NAMES)
+    clusters = [bench.counters[n : n + names] for n in range(0, len(bench.counters), names)]
+    assert [sum(counters) for counters in clusters] == [cycles * PES] * 3
+    busy = CLUSTER_COUNTER_NAMES.index("busy")
+    assert all(counters[busy] > 0 for counters in clusters)
 
 
 HALF = 1 << (TINY.acc_width - 2)

@@ -13,7 +13,8 @@ from hw.dispatcher import Dispatcher
 from tests.hw.streams import simulate
 
 CONFIGS = {
-    clusters: dataclasses.replace(PRESETS["tiny"], clusters=clusters) for clusters in (1, 2, 5)
+    clusters: dataclasses.replace(PRESETS["tiny"], clusters=clusters, ports=ports)
+    for clusters, ports in ((1, 1), (2, 1), (5, 4))
 }
 
 
@@ -38,11 +39,17 @@ class Clusters:
                 readies.append(ready)
             # the last burst of a job is issued, at the latest, when the job is done
             done = [active > 0 and rng.random() < 0.1 for active in self.active]
-            issues = any(self.active) and (any(done) or rng.random() < 0.3)
-            acknowledged = self.bursts > 0 and rng.random() < 0.2
-            ctx.set(dut.done, sum(flag << n for n, flag in enumerate(done)))
-            ctx.set(dut.write_issued, issues)
-            ctx.set(dut.write_done, acknowledged)
+            issues = [
+                any(self.active) and ((port == 0 and any(done)) or rng.random() < 0.3)
+                for port in range(dut.config.ports)
+            ]
+            # not more, of all ports together, than are under way
+            acknowledged = [
+                self.bursts > port and rng.random() < 0.2 for port in range(dut.config.ports)
+            ]
+            for port, signals in ((dut.done, done), (dut.write_issued, issues),
+                                  (dut.write_done, acknowledged)):  # fmt: skip
+                ctx.set(port, sum(flag << n for n, flag in enumerate(signals)))
             under_way = sum(self.active) + self.bursts
             _, _, busy, *ports = await ctx.tick().sample(
                 dut.busy, *(value for port in dut.jobs for value in (port.valid, port.p))
@@ -54,7 +61,7 @@ class Clusters:
                     self.active[cluster] += 1
             for cluster, flag in enumerate(done):
                 self.active[cluster] -= flag
-            self.bursts += issues - acknowledged
+            self.bursts += sum(issues) - sum(acknowledged)
             self.cycle += 1
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.port import port_names
 from gscn.registers import register
 from hw.axi_ports import axi4_signature, axil_signature
 from hw.top_axi import AcceleratorAxi
@@ -50,8 +51,8 @@ def jobs():
 class Bench:
     """Run one phase, if asked after another that is cut off."""
 
-    def __init__(self, *, pauses, clear_after=None, clear_in_write=False):
-        self.dut = AcceleratorAxi(config=TINY)
+    def __init__(self, *, pauses, clear_after=None, clear_in_write=False, config=TINY):
+        self.dut = AcceleratorAxi(config=config)
         self.host = Host(Port(self.dut, "s_axil"))
         self.memory = Subordinate(TINY, pauses=pauses, latency=6)
         self.jobs = jobs()
@@ -102,7 +103,7 @@ class Bench:
         # random offsets may lie outside the accumulators, which is flagged too
         assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == DONE
         assert await host.read(ctx, "ERROR") == 0
-        await host.write(ctx, "COUNTER_SELECT", TINY.clusters * len(CLUSTER_COUNTER_NAMES))
+        await host.write(ctx, "COUNTER_SELECT", dut.config.clusters * len(CLUSTER_COUNTER_NAMES))
         total = await host.read(ctx, "COUNTER_LO")
         await host.write(ctx, "COUNTER_SELECT", 0)
         busy = await host.read(ctx, "COUNTER_LO")
@@ -112,7 +113,11 @@ class Bench:
         simulate(
             self.dut,
             self.control,
-            background=self.memory.serve(Port(self.dut, "m_axi")),
+            background=[
+                server
+                for name in port_names("m_axi", self.dut.config.ports)
+                for server in self.memory.serve(Port(self.dut, name))
+            ],
             cycles=6000,
         )
         expected = bytearray(bytes([0xA5]) * len(self.memory.memory))
@@ -128,6 +133,11 @@ def test_a_phase_by_registers(pauses):
     Bench(pauses=pauses).run()
 
 
+def test_a_phase_through_two_ports_after_a_clear():
+    config = dataclasses.replace(TINY, clusters=3, ports=2)
+    Bench(pauses=lambda: in_runs(8), clear_after=90, config=config).run()
+
+
 @pytest.mark.parametrize("clear_after", [1, 60, 200])
 def test_a_clear_cuts_a_phase_off_without_a_trace(clear_after):
     Bench(pauses=lambda: in_runs(9), clear_after=clear_after).run()
@@ -137,9 +147,17 @@ def test_a_clear_completes_bursts_whose_beats_are_lost():
     Bench(pauses=never, clear_after=20, clear_in_write=True).run()
 
 
-def test_every_port_is_a_bus_or_the_interrupt():
-    members = set(AcceleratorAxi(config=TINY).signature.members)
-    memory = axi4_signature(addr_width=32, data_width=128, id_width=1)
-    buses = {f"m_axi_{name}" for name in memory.members}
+@pytest.mark.parametrize(
+    ("clusters", "names"), [(2, ["m_axi"]), (4, ["m_axi0", "m_axi1", "m_axi2", "m_axi3"])]
+)
+def test_every_port_is_a_bus_or_the_interrupt(clusters, names):
+    config = dataclasses.replace(TINY, clusters=clusters, ports=len(names), axi_id_width=5)
+    top = AcceleratorAxi(config=config)
+    members = set(top.signature.members)
+    memory = axi4_signature(addr_width=32, data_width=128, id_width=5)
+    buses = {f"{bus}_{name}" for bus in names for name in memory.members}
+    for bus in names:
+        for name, member in memory.members.items():
+            assert top.signature.members[f"{bus}_{name}"] == member
     buses |= {f"s_axil_{name}" for name in axil_signature().members}
     assert members == buses | {"interrupt"}

@@ -16,6 +16,7 @@ CONFIGS = {
     "small": PRESETS["small"],
     # One of everything: signals of no bits, arbiters of one requester.
     "single": PRESETS["tiny"].with_overrides(["clusters=1", "pes_per_cluster=1", "burst_beats=1"]),
+    "two ports": PRESETS["tiny"].with_overrides(["clusters=3", "ports=2"]),
 }
 
 

@@ -7,14 +7,17 @@ import pytest
 import yaml
 
 from gscn.config import PRESETS
+from gscn.port import port_names
 from rtl_gen import generate
 from rtl_gen.packaging import CORE_FILE, CORE_NAME, EXAMPLE_FILE, EXAMPLE_MODULE
 from tests.rtl_gen.tools import call, lint
 
 
-@pytest.fixture(scope="module", params=["tiny", "small"])
+@pytest.fixture(scope="module", params=["tiny", "small", "tiny with two ports"])
 def manifest(request, tmp_path_factory):
-    return generate(PRESETS[request.param], tmp_path_factory.mktemp(request.param))
+    name, _, ports = request.param.partition(" with ")
+    config = PRESETS[name].with_overrides(["ports=2"] if ports else [])
+    return generate(config, tmp_path_factory.mktemp(name))
 
 
 @pytest.mark.cosim
@@ -27,6 +30,13 @@ def test_the_example_connects_every_port(manifest):
     text = (manifest.verilog.parent / EXAMPLE_FILE).read_text()
     connected = re.findall(r"^      \.(\w+)\(", text, re.MULTILINE)
     assert sorted(connected) == sorted(port.name for port in manifest.ports)
+
+
+def test_vectors_of_every_memory_port_are_split_into_fields(manifest):
+    text = (manifest.verilog.parent / EXAMPLE_FILE).read_text()
+    for name in port_names("mem", manifest.config.ports):
+        for field in ("read_cmd_addr", "write_cmd_beats", "write_data_strobe"):
+            assert re.search(rf"^    output wire \[\d+:0\] {name}_{field},?$", text, re.MULTILINE)
 
 
 def test_the_core_file_names_files_that_exist(manifest):

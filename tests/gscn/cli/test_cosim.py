@@ -68,11 +68,16 @@ def trace(tmp_path, rng):
     return tmp_path / "trace"
 
 
-def test_cosim_runs_the_passes_that_a_trace_has(trace, tmp_path):
+@pytest.mark.parametrize("axi", [False, True], ids=["own ports", "AXI"])
+def test_cosim_runs_the_passes_that_a_trace_has(trace, tmp_path, axi):
     report = tmp_path / "report.json"
     arguments = ["--trace", str(trace), "--config", "tiny", "--output-width", "16"]
+    arguments += ["--axi"] if axi else []
     assert main(["cosim", *arguments, "--json", str(report)]) == 0
-    passes = json.loads(report.read_text())["passes"]
+    told = json.loads(report.read_text())
+    assert (told["axi"], told["ports"]) == (axi, 1)
+    passes = told["passes"]
+    assert all(one["model_cycles"] == one["cycles"] for one in passes)
     assert [(one["layer"], one["pass"]) for one in passes] == [
         ("stem", "forward"),
         ("stem", "weight-grad"),

@@ -1,0 +1,151 @@
+// Memory of the testbench and what it knows of the launch under way.
+//
+// A sequencer (core.cpp or axi.cpp) is called once per rising clock edge with the values that the
+// accelerator's outputs have at that edge; what it returns is registered there and reaches the
+// accelerator at the next edge.
+
+#pragma once
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "svdpi.h"
+
+constexpr unsigned kBeatBytes = 64;         // widest beat; memory ends on a multiple of it
+constexpr size_t kCommandsInFlight = 256;   // per direction; beyond that none are accepted
+constexpr size_t kBeatsAhead = 16;          // write beats accepted before their command
+constexpr unsigned kQuietCycles = 64;       // after the last phase the ports must be silent
+
+enum class State { kIdle, kReset, kActive, kDone };
+enum Channel { kReadCmd, kReadData, kWriteCmd, kWriteData, kWriteDone, kChannels };
+enum Status : uint32_t { kOk = 0, kTimeout = 1, kError = 2 };
+
+struct Phase {
+  uint64_t queue_addr;
+  uint64_t job_count;
+};
+
+// One memory port.
+//
+// Reads: the first beat of a command accepted at edge t is offered so that the accelerator can take
+// it at edge t + latency, then one beat per cycle, in the order of the commands.
+// Writes: a burst becomes visible in memory when its completion is reported, write_latency cycles
+// after its last beat was accepted at the earliest; a core that ends before that loses the data.
+// Every channel can stall at random.
+class MemoryPort {
+ public:
+  struct Command {
+    uint64_t addr;
+    unsigned beats;
+    uint32_t id;
+  };
+
+  void clear() { *this = MemoryPort(); }
+
+  // Accelerator to memory, after the checks of the sequencer; false if the command is refused.
+  bool accept_read(const Command& command);
+  bool accept_write(const Command& command);
+  void accept_beat(const uint8_t* data, uint64_t strobe, bool last);
+  // Join beats with their commands; once per edge, after what was accepted at it.
+  void join_writes(bool beats_say_last);
+
+  // Memory to accelerator, at the next edge. Each draws its pause, so once per edge at most.
+  bool next_done(uint32_t* id);
+  bool next_beat(uint8_t* data, bool* last, uint32_t* id);
+  bool takes_writes();
+  bool takes_beats();
+  bool takes_reads();
+
+  // An offer, once made, must be held unchanged until it is accepted; `ready` is what the
+  // accelerator saw at this edge.
+  void check_held(Channel channel, const char* name, bool valid, bool ready, const void* payload,
+                  size_t size);
+
+  bool is_idle() const {
+    return reads_.empty() && write_commands_.empty() && write_beats_.empty() && bursts_.empty();
+  }
+  size_t reads_under_way() const { return reads_.size(); }
+  size_t writes_under_way() const { return write_commands_.size() + bursts_.size(); }
+
+ private:
+  struct Read {
+    Command command;
+    uint64_t first_cycle;  // earliest edge at which the accelerator takes the first beat
+  };
+  struct Beat {
+    std::vector<uint8_t> data;
+    uint64_t strobe;
+    bool last;
+  };
+  struct Burst {  // all beats accepted, not yet stored
+    Command command;
+    std::vector<Beat> beats;
+    uint64_t done_cycle;  // earliest edge at which the accelerator sees the completion
+  };
+  struct Offer {
+    bool pending = false;
+    std::vector<uint8_t> payload;
+  };
+
+  bool is_good(const char* kind, const Command& command) const;
+  void store(const Burst& burst) const;
+
+  std::deque<Read> reads_;
+  unsigned beat_ = 0;  // next beat of reads_.front()
+  std::deque<Command> write_commands_;
+  std::deque<Beat> write_beats_;
+  std::deque<Burst> bursts_;
+  Offer offers_[kChannels];
+};
+
+struct Testbench {
+  // Set by Python.
+  unsigned beat_bytes = 0;
+  unsigned burst_beats = 0;
+  unsigned counter_count = 0;
+  uint64_t latency = 2;
+  uint64_t write_latency = 2;
+  uint64_t timeout_cycles = 0;
+  uint64_t stall_threshold[kChannels] = {};  // stall if a random 32-bit number is below it
+  uint64_t random_state = 1;
+  std::vector<uint8_t> bytes;
+  std::vector<uint8_t> written;  // 1 where a strobed byte was stored
+  uint64_t memory_bytes = 0;     // writes must stay below; `bytes` is rounded up for whole beats
+  std::vector<Phase> phases;
+
+  // Launch.
+  State state = State::kIdle;
+  Status status = kOk;
+  std::string error;
+  size_t phase = 0;
+  unsigned countdown = 0;
+  std::vector<uint64_t> counters;
+  uint64_t cycle = 0;  // edges since the launch left reset
+  uint64_t busy_cycles = 0;
+  uint64_t edges = 0;  // edges since the program started
+  uint32_t flags = 0;  // saturated, accumulator_overflow, address_error
+  std::vector<MemoryPort> ports;
+  uint64_t read_beats = 0;
+  uint64_t write_beats = 0;
+
+  bool stall(Channel channel);
+  void fail(Status why, const char* format, ...) __attribute__((format(printf, 3, 4)));
+  // Count an edge; whether the accelerator is out of reset and a launch under way.
+  bool begin_edge(svBit* rst, svBit* launch_done);
+  bool memory_is_idle() const;
+  void check_time(const char* waits_for);
+};
+
+extern Testbench tb;
+
+// Of the sequencer: forget the launch before.
+void reset_sequencer();
+
+inline uint64_t word64(const svBitVecVal* vector, size_t index) {
+  return vector[2 * index] | uint64_t(vector[2 * index + 1]) << 32;
+}

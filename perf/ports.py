@@ -1,0 +1,108 @@
+"""Cycle model of a memory port: `hw.arbiter` and the bursts under way at one port."""
+
+from gscn.compiled import compiled
+from perf.channels import burst_length, writer_offer
+from perf.columns import (
+    A_BEATS_LEFT,
+    A_HEAD,
+    A_LEVEL,
+    A_READ_BEAT,
+    A_READ_BELOW,
+    A_SENDER,
+    A_WRITE_BELOW,
+    R_ARRIVED,
+    R_BEAT,
+    R_ISSUED,
+    R_LEFT,
+    R_ROOM,
+)
+
+
+@compiled
+def choose(requests, below, first, end):
+    """Index of the request in [first, end) that a RoundRobin grants.
+
+    That is the first above `below`, else the first of all.
+    """
+    lowest = -1
+    for index in range(first, end):
+        if requests[index] > 0:
+            if index > below:
+                return index
+            if lowest < 0:
+                lowest = index
+    return lowest
+
+
+@compiled
+def step_reads(port, reads, owners, offers, readers, events, first, end, burst, latency, now):
+    """Advance a ReadArbiter and the memory behind it; return the beats delivered, 0 or 1.
+
+    `reads` holds per burst under way its beats and the cycle of the first, `owners` the channels
+    that it is for. The channels of the port are `first` to `end` - 1.
+    """
+    any_offer = False
+    for channel in range(first, end):
+        left = readers[channel, R_LEFT]
+        offer = 0
+        if left > 0:
+            offer = burst_length(readers[channel, R_BEAT], left, burst)
+            if readers[channel, R_ROOM] < offer:
+                offer = 0
+        offers[channel] = offer
+        any_offer = any_offer or offer > 0
+    outstanding = reads.shape[0]
+    head, level = port[A_HEAD], port[A_LEVEL]
+    arrived = level > 0 and reads[head, 1] <= now
+    if any_offer and level < outstanding:
+        channel = choose(offers, port[A_READ_BELOW], first, end)
+        port[A_READ_BELOW] = channel
+        tail = (head + level) % outstanding
+        beat, beats = readers[channel, R_BEAT], offers[channel]
+        reads[tail, 0] = beats
+        reads[tail, 1] = now + 1 + latency  # a command reaches memory one cycle later
+        port[A_LEVEL] += 1
+        # every channel that asks for the same burst has it from this one
+        for other in range(first, end):
+            alike = offers[other] == beats and readers[other, R_BEAT] == beat
+            owners[tail, other] = alike
+            if alike:
+                events[other, R_ISSUED] = beats
+    if not arrived:
+        return 0
+    for channel in range(first, end):
+        if owners[head, channel]:
+            events[channel, R_ARRIVED] = 1
+    port[A_READ_BEAT] += 1
+    if port[A_READ_BEAT] == reads[head, 0]:
+        port[A_READ_BEAT] = 0
+        port[A_HEAD] = (head + 1) % outstanding
+        port[A_LEVEL] -= 1
+    return 1
+
+
+@compiled
+def step_writes(port, offers, drains, leaves, issued, first, end, burst):
+    """Advance a WriteArbiter; return whether it sent a beat, ended a burst, took a burst.
+
+    The clusters of the port are `first` to `end` - 1. `leaves` is set for the one whose beat is
+    sent, `issued` to the beats of the burst for the one from which it is taken.
+    """
+    any_offer = False
+    for cluster in range(first, end):
+        offers[cluster] = writer_offer(drains[cluster], burst)
+        any_offer = any_offer or offers[cluster] > 0
+    sends = port[A_BEATS_LEFT] > 0
+    ends = False
+    if sends:
+        leaves[port[A_SENDER]] = 1
+        port[A_BEATS_LEFT] -= 1
+        ends = port[A_BEATS_LEFT] == 0
+    takes = any_offer and port[A_BEATS_LEFT] == 0
+    if takes:
+        cluster = choose(offers, port[A_WRITE_BELOW], first, end)
+        port[A_WRITE_BELOW] = cluster
+        port[A_SENDER] = cluster
+        port[A_BEATS_LEFT] = offers[cluster]
+        issued[cluster] = offers[cluster]
+    return sends, ends, takes
