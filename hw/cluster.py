@@ -101,7 +101,7 @@ class Cluster(wiring.Component):
         wiring.connect(m, stream_reader.o, broadcaster.chunks)
         wiring.connect(m, loader.segment, broadcaster.segment)
         wiring.connect(m, loader.drain, drainer.context)
-        wiring.connect(m, drainer.beats, writer.i)
+        wiring.connect(m, drainer.parts, writer.i)
         wiring.connect(m, writer.command, wiring.flipped(self.write_command))
         wiring.connect(m, writer.o, wiring.flipped(self.write_data))
 

@@ -1,99 +1,16 @@
-"""Drain of a cluster: walk the accumulators of all PEs in lockstep, pack the results into beats."""
+"""Drain of a cluster: walk the accumulators of all PEs in lockstep, hand their results on."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from hw.fifo import StreamFIFO
-from hw.layouts import DRAIN_CONTEXT, OutFormat, write_beat_layout
+from hw.layouts import DRAIN_CONTEXT, OutFormat, write_part_layout
+from hw.packer import Packer
 from hw.pe import PE
-
-
-class Packer(wiring.Component):
-    """Pack one result per PE, PE 0 lowest, into beats.
-
-    Timing: one set of results per cycle; a beat leaves in the cycle in which its last result
-    arrives, or with `flush`.
-
-    Parameters
-    ----------
-        config: port width, PEs.
-
-    Members:
-        i: results, 64 bits per PE, of which the format's width counts.
-        i_valid, i_ready: taken when both are high; `i_ready` depends combinationally on `o.ready`.
-        out_format: format of the results.
-        flush: offer the results that do not fill a beat; high until `flushed`.
-        flushed: nothing is left.
-        o: beats.
-    """
-
-    def __init__(self, *, config: AcceleratorConfig):
-        self.config = config
-        super().__init__(
-            {
-                "i": In(64).array(config.pes_per_cluster),
-                "i_valid": In(1),
-                "i_ready": Out(1),
-                "out_format": In(OutFormat),
-                "flush": In(1),
-                "flushed": Out(1),
-                "o": Out(stream.Signature(write_beat_layout(config))),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        config = self.config
-        pes = config.pes_per_cluster
-        lanes = config.mem_width // 16  # the narrowest result
-
-        stored = [Signal(16, name=f"stored{lane}") for lane in range(lanes)]
-        merged = [Signal(16, name=f"merged{lane}") for lane in range(lanes)]
-        filled = Signal(lanes)
-        slot = Signal(range(lanes // pes))
-        full = Signal()
-        with m.Switch(self.out_format):
-            for out_format, width in (
-                (OutFormat.INT16, 16),
-                (OutFormat.INT32, 32),
-                (OutFormat.RAW, 64),
-            ):
-                with m.Case(out_format):
-                    results = Cat(result[:width] for result in self.i)
-                    per_slot = len(results) // 16
-                    m.d.comb += full.eq(slot == lanes // per_slot - 1)
-                    for lane in range(lanes):
-                        m.d.comb += merged[lane].eq(
-                            Mux(
-                                slot == lane // per_slot,
-                                results.word_select(lane % per_slot, 16),
-                                stored[lane],
-                            )
-                        )
-                        m.d.comb += filled[lane].eq(lane // per_slot < slot)
-        m.d.comb += [
-            self.i_ready.eq(~full | self.o.ready),
-            self.flushed.eq(slot == 0),
-            self.o.p.data.eq(Cat(merged)),
-            self.o.p.strobe.eq(~0),
-            self.o.valid.eq(self.i_valid & full),
-        ]
-        with m.If(self.i_valid & self.i_ready):
-            m.d.sync += [register.eq(value) for register, value in zip(stored, merged, strict=True)]
-            m.d.sync += slot.eq(Mux(full, 0, slot + 1))
-        with m.Elif(self.flush & (slot != 0)):
-            m.d.comb += [
-                self.o.valid.eq(1),
-                self.o.p.data.eq(Cat(stored)),
-                self.o.p.strobe.eq(Cat(filled[lane].replicate(2) for lane in range(lanes))),
-            ]
-            with m.If(self.o.ready):
-                m.d.sync += slot.eq(0)
-        return m
 
 
 class Drainer(wiring.Component):
@@ -117,7 +34,7 @@ class Drainer(wiring.Component):
         job_end: per PE, a job is finished (pulse).
         en, addr, bank, advance, shift, out_format: to the PEs, see `hw.pe.PE`.
         result, saturated: from the PEs.
-        beats: results.
+        parts: results, in parts of beats.
         writer_start, writer_addr, writer_flush, writer_empty: see `hw.writer.BurstWriter`.
         cleared: an accumulator bank has become free (pulse).
         done: a job's results have all been handed on (pulse).
@@ -143,7 +60,7 @@ class Drainer(wiring.Component):
                 "out_format": Out(OutFormat),
                 "result": In(64).array(pes),
                 "saturated": In(pes),
-                "beats": Out(stream.Signature(write_beat_layout(config))),
+                "parts": Out(stream.Signature(write_part_layout(config))),
                 "writer_start": Out(1),
                 "writer_addr": Out(config.addr_width),
                 "writer_flush": Out(1),
@@ -163,7 +80,7 @@ class Drainer(wiring.Component):
         wiring.connect(m, wiring.flipped(self.context), contexts.i)
         context = contexts.o.p
         m.submodules.packer = packer = Packer(config=config)
-        wiring.connect(m, packer.o, wiring.flipped(self.beats))
+        wiring.connect(m, packer.o, wiring.flipped(self.parts))
 
         # a job is finished when each PE has ended it; PEs may be a job apart
         finished = Signal(config.pes_per_cluster)
