@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -90,26 +90,29 @@ class Drainer(wiring.Component):
         for count, end in zip(ends, self.job_end, strict=True):
             m.d.sync += count.eq(count + end - takes)
 
-        # -- the walk
+        # -- the walk; its registers are set before each
         clears_left = Signal(range(3), init=2)
-        walk_left = Signal(17)
-        col, row = Signal(16), Signal(16)
-        plane = Signal(32)
+        clearing = clears_left != 0
+        addr = Signal(range(config.acc_depth), reset_less=True)
+        # a walk visits each accumulator at most once, so no column, row or plane exceeds them
+        col = Signal.like(addr)
+        row = Signal.like(addr)
+        plane = Signal.like(addr)
+        # whether column and row lie behind the guard cells, and the plane is one to be written
+        inside_cols = Signal(reset_less=True)
+        inside_rows = Signal(reset_less=True)
+        inside_planes = Signal(reset_less=True)
+        last = Signal()
         flight = Signal(PE.DRAIN_CYCLES)
         writes = Signal()
         packs = flight[-1]
-        clearing = clears_left != 0
         m.d.comb += [
-            writes.eq(
-                self.en
-                & ~clearing
-                & (col >= context.guard_cols)
-                & (row >= context.guard_rows)
-                & (plane < context.planes)
-            ),
+            last.eq(addr + 1 == Mux(clearing, config.acc_depth, context.walk_count)),
+            writes.eq(self.en & ~clearing & inside_cols & inside_rows & inside_planes),
             packer.i_valid.eq(packs),
             packer.out_format.eq(context.out_format),
             self.advance.eq(~packs | packer.i_ready),
+            self.addr.eq(addr),
             self.shift.eq(context.shift),
             self.out_format.eq(context.out_format),
             self.any_saturated.eq(packs & self.advance & self.saturated.any()),
@@ -124,41 +127,52 @@ class Drainer(wiring.Component):
         settling = Signal(range(PE.DRAIN_CYCLES + 1))
         with m.FSM():
             with m.State("WAIT"):
+                m.d.sync += [
+                    addr.eq(0),
+                    col.eq(0),
+                    row.eq(0),
+                    plane.eq(0),
+                    inside_cols.eq(context.guard_cols == 0),
+                    inside_rows.eq(context.guard_rows == 0),
+                    inside_planes.eq(context.planes != 0),
+                ]
                 with m.If(clearing):
-                    m.d.sync += walk_left.eq(config.acc_depth)
                     m.next = "WALK"
                 with m.Else():
                     m.d.comb += self.busy.eq((finished | self.job_end).any())
                     with m.If(finished.all()):
                         m.d.comb += [takes.eq(1), self.writer_start.eq(1)]
-                        m.d.sync += walk_left.eq(context.walk_count)
                         m.next = "WALK"
             with m.State("WALK"):
                 m.d.comb += self.en.eq(1)
                 with m.If(self.advance):
-                    m.d.sync += [
-                        self.addr.eq(self.addr + 1),
-                        walk_left.eq(walk_left - 1),
-                        col.eq(col + 1),
-                    ]
+                    m.d.sync += [addr.eq(addr + 1), col.eq(col + 1)]
+                    with m.If(col + 1 == context.guard_cols):
+                        m.d.sync += inside_cols.eq(1)
                     with m.If(col + 1 == context.pitch):
-                        m.d.sync += [col.eq(0), row.eq(row + 1)]
+                        m.d.sync += [
+                            col.eq(0),
+                            inside_cols.eq(context.guard_cols == 0),
+                            row.eq(row + 1),
+                        ]
+                        with m.If(row + 1 == context.guard_rows):
+                            m.d.sync += inside_rows.eq(1)
                         with m.If(row + 1 == context.plane_rows):
-                            m.d.sync += [row.eq(0), plane.eq(plane + 1)]
-                    with m.If(walk_left == 1):
+                            m.d.sync += [
+                                row.eq(0),
+                                inside_rows.eq(context.guard_rows == 0),
+                                plane.eq(plane + 1),
+                            ]
+                            with m.If(plane + 1 == context.planes):
+                                m.d.sync += inside_planes.eq(0)
+                    with m.If(last):
                         m.d.sync += settling.eq(PE.DRAIN_CYCLES)
                         m.next = "SETTLE"
             with m.State("SETTLE"), m.If(self.advance):
                 m.d.sync += settling.eq(settling - 1)
                 with m.If(settling == 1):
                     m.d.comb += self.cleared.eq(1)
-                    m.d.sync += [
-                        self.bank.eq(~self.bank),
-                        self.addr.eq(0),
-                        col.eq(0),
-                        row.eq(0),
-                        plane.eq(0),
-                    ]
+                    m.d.sync += self.bank.eq(~self.bank)
                     m.next = "FLUSH"
             with m.State("FLUSH"):
                 with m.If(clearing):
