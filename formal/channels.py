@@ -113,7 +113,7 @@ class ChunkReaderChecker(Checker):
             & ((beats.level == 0) | dut.o.valid),
         )
 
-        self.invariant(probe.signal("addr") == next_addr)
+        self.invariant(probe.signal("beat_addr") == next_addr[low:])
         self.invariant(probe.signal("beats_left") == to_ask)
         self.invariant(next_addr[:low] == 0)
         self.invariant(probe.signal("taken") == taken)

@@ -126,10 +126,10 @@ MUTANTS = [
             "self.o.valid.eq(beats.o.valid & lengths.o.valid)",
             "self.o.valid.eq(beats.o.valid & lengths.o.valid & ~self.data_valid)",
         ),
-        ("burst", "to_boundary.eq(burst - beat_in_burst)", "to_boundary.eq(burst)"),
-        ("range", "addr.eq(addr + (length << beat_bits))", "addr.eq(addr + (1 << beat_bits))"),
+        ("burst", "to_boundary.eq(burst -", "to_boundary.eq(burst + 0 *"),
+        ("range", "beat_addr.eq(beat_addr + length)", "beat_addr.eq(beat_addr + 1)"),
         ("room", "(room >= length)", "(room != 0)"),
-        ("content", "beats.o.p)[position]", "beats.o.p)[0]"),
+        ("content", "(position == n)", "(position == (n & ~1))"),
         ("amount", "leaves.eq(moves & (last | (", "leaves.eq(moves & (((taken == 0) & last) | ("),
     ),
     *_of(
