@@ -114,7 +114,7 @@ class ChunkReaderChecker(Checker):
         )
 
         self.invariant(probe.signal("beat_addr") == next_addr[low:])
-        self.invariant(probe.signal("beats_left") == to_ask)
+        self.invariant(probe.signal("whole") + probe.signal("partial") == to_ask)
         self.invariant(next_addr[:low] == 0)
         self.invariant(probe.signal("taken") == taken)
         self.invariant(in_flight + beats.level + probe.signal("room") == depth)

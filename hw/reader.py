@@ -64,17 +64,22 @@ class ChunkReader(wiring.Component):
 
         # -- bursts
         beat_addr = Signal(config.addr_width - beat_bits, reset_less=True)
-        beats_left = Signal(32 - chunk_bits + 1 if chunk_bits else 32)
+        # beats left to ask for, the last of which the request need not fill; both 0 after it
+        whole = Signal(32 - chunk_bits)
+        partial = Signal()
         room = Signal(range(config.read_fifo_beats + 1), init=config.read_fifo_beats)
         to_boundary = Signal(range(burst + 1))
         length = Signal(range(burst + 1))
+        few = whole[: burst_bits + 1] + partial
+        ends = ~whole[burst_bits + 1 :].any() & (few <= to_boundary)
+        idle = (whole == 0) & ~partial
         m.d.comb += [
             to_boundary.eq(burst - beat_addr[:burst_bits]),
-            length.eq(Mux(beats_left < to_boundary, beats_left, to_boundary)),
+            length.eq(Mux(ends, few, to_boundary)),
             self.command.p.addr.eq(beat_addr << beat_bits),
             self.command.p.beats.eq(length),
-            self.command.valid.eq((beats_left != 0) & (room >= length)),
-            self.request.ready.eq((beats_left == 0) & lengths.i.ready),
+            self.command.valid.eq(~idle & (room >= length)),
+            self.request.ready.eq(idle & lengths.i.ready),
             lengths.i.p.eq(self.request.p.chunks),
             lengths.i.valid.eq(
                 self.request.valid & self.request.ready & (self.request.p.chunks != 0)
@@ -84,12 +89,14 @@ class ChunkReader(wiring.Component):
         with m.If(issued):
             m.d.sync += [
                 beat_addr.eq(beat_addr + length),
-                beats_left.eq(beats_left - length),
+                whole.eq(Mux(ends, 0, whole - to_boundary)),
+                partial.eq(partial & ~ends),
             ]
         with m.If(self.request.valid & self.request.ready):
             m.d.sync += [
                 beat_addr.eq(self.request.p.addr[beat_bits:]),
-                beats_left.eq((self.request.p.chunks + (chunks_per_beat - 1)) >> chunk_bits),
+                whole.eq(self.request.p.chunks >> chunk_bits),
+                partial.eq(self.request.p.chunks[:chunk_bits].any()),
             ]
 
         # -- chunks
