@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Mux, Signal, Value
+from amaranth.hdl import Cat, Mux, Signal, Value
 
 from formal.arbiters import total
-from formal.checker import Checker, Queue
+from formal.checker import Checker, Follower, Queue
 from gscn.config import CHUNK_WIDTH
+from hw.layouts import write_slots
 from hw.reader import ChunkReader
 from hw.writer import BurstWriter
 
@@ -112,8 +113,8 @@ class ChunkReaderChecker(Checker):
             & ((beats.level == 0) | dut.o.valid),
         )
 
-        self.invariant(probe.signal("addr") == next_addr)
-        self.invariant(probe.signal("beats_left") == to_ask)
+        self.invariant(probe.signal("beat_addr") == next_addr[low:])
+        self.invariant(probe.signal("whole") + probe.signal("partial") == to_ask)
         self.invariant(next_addr[:low] == 0)
         self.invariant(probe.signal("taken") == taken)
         self.invariant(in_flight + beats.level + probe.signal("room") == depth)
@@ -142,11 +143,79 @@ class ChunkReaderChecker(Checker):
         self.reach(follower.is_next & moves & last & (lengths.level == 2))
 
 
+def strobed(data: Value, slots: Value) -> Value:
+    """Return the data of a beat, zero where no slot is strobed, and above it the slots."""
+    width = len(data) // len(slots)
+    return Cat(
+        *(Mux(slot, data.word_select(n, width), 0) for n, slot in enumerate(slots)),
+        slots,
+    )
+
+
+class PackedQueue:
+    """The queue of a `BurstWriter`, seen by its checker.
+
+    Parameters
+    ----------
+    checker
+        Receives the invariants of the queue's pointers.
+    depth
+        Complete beats that it holds; the row after them is being put together.
+    slots
+        Slots of a beat.
+    width
+        Bits of a beat.
+    """
+
+    def __init__(self, checker: Checker, *, depth: int, slots: int, width: int) -> None:
+        self._checker, self._depth, self._slots, self._width = checker, depth, slots, width
+        probe = checker.probe
+        self.level = probe.signal("level")
+        self._produce = probe.signal("produce")
+        self._consume = probe.signal("consume")
+        self._begun = probe.signal("begun")
+        checker.invariant(
+            (self._produce <= depth)
+            & (self._consume <= depth)
+            & (self.level <= depth)
+            & (self._produce == self._wrapped(self._consume + self.level))
+        )
+
+    def _wrapped(self, position: Value) -> Value:
+        return Mux(position > self._depth, position - (self._depth + 1), position)
+
+    def _row(self, position: Value, name: str) -> Value:
+        addr = Signal(self._depth.bit_length(), name=f"{name}_addr")
+        self._checker.m.d.comb += addr.eq(position)
+        probe = self._checker.probe
+        return strobed(
+            probe.row("beats", addr, self._width, name=f"{name}_data"),
+            probe.row("strobes", addr, self._slots, name=f"{name}_slots"),
+        )
+
+    def follow(self, *, enters: Value, word: Value, leaves: Value) -> Follower:
+        """Return a follower of one beat, as `strobed` gives it; see `Queue.follow`."""
+        follower = Follower(
+            self._checker, name="beats", enters=enters, word=word, ahead=self.level, leaves=leaves
+        )
+        row = self._row(self._wrapped(self._consume + follower.ahead), "followed")
+        self._checker.invariant(
+            ~follower.inside | ((follower.ahead < self.level) & (row == follower.word))
+        )
+        return follower
+
+    def keeps_in_work(self, word: Value, *, began: Value) -> None:
+        """State that the row that is being put together holds `word` once it has been begun."""
+        row = self._row(self._produce, "in_work")
+        self._checker.invariant((self._begun == began) & (~began | (row == word)))
+        self._checker.invariant(began | (word == 0))
+
+
 class BurstWriterChecker(Checker):
-    """Count beats queued, promised by a command, and handed on.
+    """Put beats together beside the component; count those queued, promised and handed on.
 
     Assumed: `start` comes only while `empty`, with a multiple of the beat; while `flush` is high no
-    beat comes, and it stays high until `empty`; a beat is taken only after its command.
+    part comes, and it stays high until `empty`; a beat is taken only after its command.
     """
 
     CLAIMS = {
@@ -155,9 +224,10 @@ class BurstWriterChecker(Checker):
         "burst": "a burst has 1 to `burst_beats` beats and crosses no multiple of that",
         "queued": "all beats of a burst are queued when its command is offered",
         "address": "bursts follow each other without gap from `start_addr` on",
-        "content": "the beats leave unchanged, in order",
+        "content": "the beats leave in order, each as its parts wrote it, strobed where one did",
         "empty": "`empty` is high exactly if every beat has been handed on",
         "flow": "with `flush`, and at a full burst, a command is offered for what is queued",
+        "taken": "a part is accepted, unless it ends a beat and the queue is full",
     }
 
     dut: BurstWriter
@@ -167,7 +237,8 @@ class BurstWriterChecker(Checker):
         dut, m, probe, config = self.dut, self.m, self.probe, self.dut.config
         low, longest = beat_bits(config), config.burst_beats
         issued = dut.command.valid & dut.command.ready
-        enters, leaves = dut.i.valid & dut.i.ready, dut.o.valid & dut.o.ready
+        writes = dut.i.valid & dut.i.ready
+        enters, leaves = writes & dut.i.p.ends, dut.o.valid & dut.o.ready
         bound = 2 * longest
         stored, promised = Signal(range(bound + 1)), Signal(range(bound + 1))
         next_addr = Signal(config.addr_width)
@@ -186,9 +257,24 @@ class BurstWriterChecker(Checker):
         self.assume(~flushing | dut.flush)
         self.assume(~dut.o.ready | (promised != 0))
 
-        word = Value.cast(dut.i.p)
-        queue = Queue(self, "beats", depth=bound, width=len(word))
-        follower = queue.follow(enters=enters, word=word, leaves=leaves)
+        slots = write_slots(config)
+        slot_width = config.mem_width // slots
+        began, written = Signal(), Signal(slots)
+        beat = [Signal(slot_width, name=f"beat{slot}") for slot in range(slots)]
+        after, strobe = [], Signal(slots)
+        for slot, register in enumerate(beat):
+            now = Mux(dut.i.p.slots[slot], dut.i.p.data[slot % 4], register)
+            # what is not strobed is not compared, and counts as zero here
+            after.append(Mux(strobe[slot], now, 0))
+            with m.If(writes):
+                m.d.sync += register.eq(Mux(dut.i.p.ends, 0, after[-1]))
+        m.d.comb += strobe.eq(written | dut.i.p.slots)
+        with m.If(writes):
+            m.d.sync += [began.eq(~dut.i.p.ends), written.eq(Mux(dut.i.p.ends, 0, strobe))]
+
+        queue = PackedQueue(self, depth=bound, slots=slots, width=config.mem_width)
+        follower = queue.follow(enters=enters, word=Cat(after, strobe), leaves=leaves)
+        queue.keeps_in_work(Cat(beat, written), began=began)
         self.claim("held_command", self.held(dut.command, name="command"))
         self.claim("held_beat", self.held(dut.o, name="o"))
         self.claim("burst", ~dut.command.valid | within_burst(config, dut.command))
@@ -198,17 +284,23 @@ class BurstWriterChecker(Checker):
             & (~dut.command.valid | (dut.command.p.beats <= stored - promised)),
         )
         self.claim("address", ~dut.command.valid | (dut.command.p.addr == next_addr))
+        bytes_per_slot = slot_width // 8
+        given_slots = Signal(slots)
+        m.d.comb += given_slots.eq(Cat(dut.o.p.strobe[n * bytes_per_slot] for n in range(slots)))
+        given = strobed(dut.o.p.data, given_slots)
+        uniform = dut.o.p.strobe == Cat(bit.replicate(bytes_per_slot) for bit in given_slots)
         self.claim(
             "content",
-            ~follower.is_next | (dut.o.valid & (Value.cast(dut.o.p) == follower.word)),
+            ~follower.is_next | (dut.o.valid & (given == follower.word) & uniform),
         )
         self.claim("empty", dut.empty == (stored == 0))
+        self.claim("taken", dut.i.ready == (~dut.i.p.ends | (stored < bound)))
         free = stored - promised
         self.claim(
             "flow",
             dut.command.valid | ((free < longest) & (~dut.flush | (free == 0))),
         )
         self.invariant(queue.level == stored)
-        self.invariant((probe.signal("committed") == promised) & (promised <= stored))
-        self.invariant((probe.signal("addr") == next_addr) & (next_addr[:low] == 0))
+        self.invariant((probe.signal("available") + promised == stored) & (promised <= stored))
+        self.invariant((probe.signal("beat_addr") == next_addr[low:]) & (next_addr[:low] == 0))
         self.reach(dut.flush & issued & (dut.command.p.beats == 1) & (promised == 1))

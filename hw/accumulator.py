@@ -84,12 +84,22 @@ class Accumulator(wiring.Component):
         with m.If(self.i_valid & self.i.end & self.i.job_end):
             m.d.sync += fill.eq(~fill)
 
-        held = Signal.like(self.i)
-        held_valid, held_adds, held_fill = Signal(), Signal(), Signal()
-        drained_en, drained_bank = Signal(), Signal()
-        drained_addr = Signal(addr_width)
+        # what only counts when a valid bit says so has no reset
+        held_addr = Signal(addr_width, reset_less=True)
+        held_value = Signal(width, reset_less=True)
+        held_fill = Signal(reset_less=True)
+        held_end = Signal(reset_less=True)
+        held_job_end = Signal(reset_less=True)
+        held_valid = Signal()
+        held_adds = Signal()
+        drained_en = Signal()
+        drained_bank = Signal(reset_less=True)
+        drained_addr = Signal(addr_width, reset_less=True)
         m.d.sync += [
-            held.eq(self.i),
+            held_addr.eq(read_addr),
+            held_value.eq(self.i.value),
+            held_end.eq(self.i.end),
+            held_job_end.eq(self.i.job_end),
             held_valid.eq(self.i_valid),
             held_adds.eq(adds),
             held_fill.eq(fill),
@@ -101,19 +111,18 @@ class Accumulator(wiring.Component):
 
         # -- add and write; the sum written in the cycle of a read is forwarded (an END lies between
         # addends for different banks, so the bank need not be compared)
-        forwarded = Signal(width)
-        forwards = Signal()
-        held_addr = held.index[:addr_width]
+        forwarded = Signal(width, reset_less=True)
+        forwards = Signal(reset_less=True)
         total = Signal(width + 1)
         read_data = Array([reads[0].data, reads[1].data])
         before = Mux(forwards, forwarded, read_data[held_fill])
-        m.d.comb += total.eq(before.as_signed() + held.value)
+        m.d.comb += total.eq(before.as_signed() + held_value.as_signed())
         m.d.sync += [
             forwarded.eq(total[:width]),
             forwards.eq(adds & held_adds & (read_addr == held_addr)),
             self.overflow.eq(held_adds & (total[width] != total[width - 1])),
-            self.segment_end.eq(held_valid & held.end),
-            self.job_end.eq(held_valid & held.end & held.job_end),
+            self.segment_end.eq(held_valid & held_end),
+            self.job_end.eq(held_valid & held_end & held_job_end),
         ]
         for number, (read, write) in enumerate(zip(reads, writes, strict=True)):
             fills = fill == number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,6 +17,7 @@ from hw.loader import Loader
 from hw.pe import PE
 from hw.reader import ChunkReader
 from hw.shared import Shared
+from hw.tally import Tally
 from hw.writer import BurstWriter
 
 
@@ -104,7 +105,7 @@ class Cluster(wiring.Component):
         wiring.connect(m, stream_reader.o, broadcaster.chunks)
         wiring.connect(m, loader.segment, broadcaster.segment)
         wiring.connect(m, loader.drain, drainer.context)
-        wiring.connect(m, drainer.beats, writer.i)
+        wiring.connect(m, drainer.parts, writer.i)
         wiring.connect(m, writer.command, wiring.flipped(self.write_command))
         wiring.connect(m, writer.o, wiring.flipped(self.write_data))
 
@@ -188,10 +189,10 @@ class Cluster(wiring.Component):
                 m.d.comb += cause.eq(fed)
             causes.append(cause)
 
-        counters = [Signal(COUNTER_WIDTH, name=name) for name in names]
-        for number, counter in enumerate(counters):
-            with m.If(self.count):
-                m.d.sync += counter.eq(
-                    counter + sum((cause == number for cause in causes), Const(0))
-                )
-        m.d.sync += self.counter_value.eq(Array(counters)[self.counter])
+        m.submodules.tally = tally = Tally(count=len(names), most=len(pes), width=COUNTER_WIDTH)
+        with m.If(self.count):
+            m.d.comb += [
+                increment.eq(sum((cause == number for cause in causes), Const(0)))
+                for number, increment in enumerate(tally.increments)
+            ]
+        m.d.comb += [tally.select.eq(self.counter), self.counter_value.eq(tally.value)]

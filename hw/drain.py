@@ -1,4 +1,4 @@
-"""Drain of a cluster: walk the accumulators of all PEs in lockstep, pack the results into beats."""
+"""Drain of a cluster: walk the accumulators of all PEs in lockstep, hand their results on."""
 
 from __future__ import annotations
 
@@ -8,92 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from hw.fifo import StreamFIFO
-from hw.layouts import DRAIN_CONTEXT, OutFormat, write_beat_layout
+from hw.layouts import DRAIN_CONTEXT, OutFormat, write_part_layout
+from hw.packer import Packer
 from hw.pe import PE
-
-
-class Packer(wiring.Component):
-    """Pack one result per PE, PE 0 lowest, into beats.
-
-    Timing: one set of results per cycle; a beat leaves in the cycle in which its last result
-    arrives, or with `flush`.
-
-    Parameters
-    ----------
-        config: port width, PEs.
-
-    Members:
-        i: results, 64 bits per PE, of which the format's width counts.
-        i_valid, i_ready: taken when both are high; `i_ready` depends combinationally on `o.ready`.
-        out_format: format of the results.
-        flush: offer the results that do not fill a beat; high until `flushed`.
-        flushed: nothing is left.
-        o: beats.
-    """
-
-    def __init__(self, *, config: AcceleratorConfig):
-        self.config = config
-        super().__init__(
-            {
-                "i": In(64).array(config.pes_per_cluster),
-                "i_valid": In(1),
-                "i_ready": Out(1),
-                "out_format": In(OutFormat),
-                "flush": In(1),
-                "flushed": Out(1),
-                "o": Out(stream.Signature(write_beat_layout(config))),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        config = self.config
-        pes = config.pes_per_cluster
-        lanes = config.mem_width // 16  # the narrowest result
-
-        stored = [Signal(16, name=f"stored{lane}") for lane in range(lanes)]
-        merged = [Signal(16, name=f"merged{lane}") for lane in range(lanes)]
-        filled = Signal(lanes)
-        slot = Signal(range(lanes // pes))
-        full = Signal()
-        with m.Switch(self.out_format):
-            for out_format, width in (
-                (OutFormat.INT16, 16),
-                (OutFormat.INT32, 32),
-                (OutFormat.RAW, 64),
-            ):
-                with m.Case(out_format):
-                    results = Cat(result[:width] for result in self.i)
-                    per_slot = len(results) // 16
-                    m.d.comb += full.eq(slot == lanes // per_slot - 1)
-                    for lane in range(lanes):
-                        m.d.comb += merged[lane].eq(
-                            Mux(
-                                slot == lane // per_slot,
-                                results.word_select(lane % per_slot, 16),
-                                stored[lane],
-                            )
-                        )
-                        m.d.comb += filled[lane].eq(lane // per_slot < slot)
-        m.d.comb += [
-            self.i_ready.eq(~full | self.o.ready),
-            self.flushed.eq(slot == 0),
-            self.o.p.data.eq(Cat(merged)),
-            self.o.p.strobe.eq(~0),
-            self.o.valid.eq(self.i_valid & full),
-        ]
-        with m.If(self.i_valid & self.i_ready):
-            m.d.sync += [register.eq(value) for register, value in zip(stored, merged, strict=True)]
-            m.d.sync += slot.eq(Mux(full, 0, slot + 1))
-        with m.Elif(self.flush & (slot != 0)):
-            m.d.comb += [
-                self.o.valid.eq(1),
-                self.o.p.data.eq(Cat(stored)),
-                self.o.p.strobe.eq(Cat(filled[lane].replicate(2) for lane in range(lanes))),
-            ]
-            with m.If(self.o.ready):
-                m.d.sync += slot.eq(0)
-        return m
 
 
 class Drainer(wiring.Component):
@@ -117,7 +34,7 @@ class Drainer(wiring.Component):
         job_end: per PE, a job is finished (pulse).
         en, addr, bank, advance, shift, out_format: to the PEs, see `hw.pe.PE`.
         result, saturated: from the PEs.
-        beats: results.
+        parts: results, in parts of beats.
         writer_start, writer_addr, writer_flush, writer_empty: see `hw.writer.BurstWriter`.
         cleared: an accumulator bank has become free (pulse).
         done: a job's results have all been handed on (pulse).
@@ -143,7 +60,7 @@ class Drainer(wiring.Component):
                 "out_format": Out(OutFormat),
                 "result": In(64).array(pes),
                 "saturated": In(pes),
-                "beats": Out(stream.Signature(write_beat_layout(config))),
+                "parts": Out(stream.Signature(write_part_layout(config))),
                 "writer_start": Out(1),
                 "writer_addr": Out(config.addr_width),
                 "writer_flush": Out(1),
@@ -163,7 +80,7 @@ class Drainer(wiring.Component):
         wiring.connect(m, wiring.flipped(self.context), contexts.i)
         context = contexts.o.p
         m.submodules.packer = packer = Packer(config=config)
-        wiring.connect(m, packer.o, wiring.flipped(self.beats))
+        wiring.connect(m, packer.o, wiring.flipped(self.parts))
 
         # a job is finished when each PE has ended it; PEs may be a job apart
         finished = Signal(config.pes_per_cluster)
@@ -173,26 +90,29 @@ class Drainer(wiring.Component):
         for count, end in zip(ends, self.job_end, strict=True):
             m.d.sync += count.eq(count + end - takes)
 
-        # -- the walk
+        # -- the walk; its registers are set before each
         clears_left = Signal(range(3), init=2)
-        walk_left = Signal(17)
-        col, row = Signal(16), Signal(16)
-        plane = Signal(32)
+        clearing = clears_left != 0
+        addr = Signal(range(config.acc_depth), reset_less=True)
+        # a walk visits each accumulator at most once, so no column, row or plane exceeds them
+        col = Signal.like(addr)
+        row = Signal.like(addr)
+        plane = Signal.like(addr)
+        # whether column and row lie behind the guard cells, and the plane is one to be written
+        inside_cols = Signal(reset_less=True)
+        inside_rows = Signal(reset_less=True)
+        inside_planes = Signal(reset_less=True)
+        last = Signal()
         flight = Signal(PE.DRAIN_CYCLES)
         writes = Signal()
         packs = flight[-1]
-        clearing = clears_left != 0
         m.d.comb += [
-            writes.eq(
-                self.en
-                & ~clearing
-                & (col >= context.guard_cols)
-                & (row >= context.guard_rows)
-                & (plane < context.planes)
-            ),
+            last.eq(addr + 1 == Mux(clearing, config.acc_depth, context.walk_count)),
+            writes.eq(self.en & ~clearing & inside_cols & inside_rows & inside_planes),
             packer.i_valid.eq(packs),
             packer.out_format.eq(context.out_format),
             self.advance.eq(~packs | packer.i_ready),
+            self.addr.eq(addr),
             self.shift.eq(context.shift),
             self.out_format.eq(context.out_format),
             self.any_saturated.eq(packs & self.advance & self.saturated.any()),
@@ -207,41 +127,52 @@ class Drainer(wiring.Component):
         settling = Signal(range(PE.DRAIN_CYCLES + 1))
         with m.FSM():
             with m.State("WAIT"):
+                m.d.sync += [
+                    addr.eq(0),
+                    col.eq(0),
+                    row.eq(0),
+                    plane.eq(0),
+                    inside_cols.eq(context.guard_cols == 0),
+                    inside_rows.eq(context.guard_rows == 0),
+                    inside_planes.eq(context.planes != 0),
+                ]
                 with m.If(clearing):
-                    m.d.sync += walk_left.eq(config.acc_depth)
                     m.next = "WALK"
                 with m.Else():
                     m.d.comb += self.busy.eq((finished | self.job_end).any())
                     with m.If(finished.all()):
                         m.d.comb += [takes.eq(1), self.writer_start.eq(1)]
-                        m.d.sync += walk_left.eq(context.walk_count)
                         m.next = "WALK"
             with m.State("WALK"):
                 m.d.comb += self.en.eq(1)
                 with m.If(self.advance):
-                    m.d.sync += [
-                        self.addr.eq(self.addr + 1),
-                        walk_left.eq(walk_left - 1),
-                        col.eq(col + 1),
-                    ]
+                    m.d.sync += [addr.eq(addr + 1), col.eq(col + 1)]
+                    with m.If(col + 1 == context.guard_cols):
+                        m.d.sync += inside_cols.eq(1)
                     with m.If(col + 1 == context.pitch):
-                        m.d.sync += [col.eq(0), row.eq(row + 1)]
+                        m.d.sync += [
+                            col.eq(0),
+                            inside_cols.eq(context.guard_cols == 0),
+                            row.eq(row + 1),
+                        ]
+                        with m.If(row + 1 == context.guard_rows):
+                            m.d.sync += inside_rows.eq(1)
                         with m.If(row + 1 == context.plane_rows):
-                            m.d.sync += [row.eq(0), plane.eq(plane + 1)]
-                    with m.If(walk_left == 1):
+                            m.d.sync += [
+                                row.eq(0),
+                                inside_rows.eq(context.guard_rows == 0),
+                                plane.eq(plane + 1),
+                            ]
+                            with m.If(plane + 1 == context.planes):
+                                m.d.sync += inside_planes.eq(0)
+                    with m.If(last):
                         m.d.sync += settling.eq(PE.DRAIN_CYCLES)
                         m.next = "SETTLE"
             with m.State("SETTLE"), m.If(self.advance):
                 m.d.sync += settling.eq(settling - 1)
                 with m.If(settling == 1):
                     m.d.comb += self.cleared.eq(1)
-                    m.d.sync += [
-                        self.bank.eq(~self.bank),
-                        self.addr.eq(0),
-                        col.eq(0),
-                        row.eq(0),
-                        plane.eq(0),
-                    ]
+                    m.d.sync += self.bank.eq(~self.bank)
                     m.next = "FLUSH"
             with m.State("FLUSH"):
                 with m.If(clearing):

@@ -137,6 +137,27 @@ def memory_port_members(config: AcceleratorConfig, name: str) -> dict[str, Membe
     }
 
 
+def write_slots(config: AcceleratorConfig) -> int:
+    """Return how many slots a beat has: room for one 16-bit result of each PE of a cluster."""
+    return config.mem_width // (16 * config.pes_per_cluster)
+
+
+def write_part_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return what is written into slots of a beat that is being put together.
+
+    `slots` has one bit per slot of the beat: whether it is written. `data` is as wide as four
+    slots; slot `n` takes its word `n % 4`. With `ends` the beat is complete, and what was written
+    into none of its slots is not strobed.
+    """
+    return data.StructLayout(
+        {
+            "data": data.ArrayLayout(16 * config.pes_per_cluster, 4),
+            "slots": write_slots(config),
+            "ends": 1,
+        }
+    )
+
+
 class OutFormat(enum.Enum, shape=2):
     """Format of results; values as in `gscn.records`."""
 

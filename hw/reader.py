@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
@@ -60,19 +63,23 @@ class ChunkReader(wiring.Component):
         )
 
         # -- bursts
-        addr = Signal(config.addr_width)
-        beats_left = Signal(32)
+        beat_addr = Signal(config.addr_width - beat_bits, reset_less=True)
+        # beats left to ask for, the last of which the request need not fill; both 0 after it
+        whole = Signal(32 - chunk_bits)
+        partial = Signal()
         room = Signal(range(config.read_fifo_beats + 1), init=config.read_fifo_beats)
-        beat_in_burst = addr[beat_bits : beat_bits + burst_bits]
         to_boundary = Signal(range(burst + 1))
         length = Signal(range(burst + 1))
+        few = whole[: burst_bits + 1] + partial
+        ends = ~whole[burst_bits + 1 :].any() & (few <= to_boundary)
+        idle = (whole == 0) & ~partial
         m.d.comb += [
-            to_boundary.eq(burst - beat_in_burst),
-            length.eq(Mux(beats_left < to_boundary, beats_left, to_boundary)),
-            self.command.p.addr.eq(addr),
+            to_boundary.eq(burst - beat_addr[:burst_bits]),
+            length.eq(Mux(ends, few, to_boundary)),
+            self.command.p.addr.eq(beat_addr << beat_bits),
             self.command.p.beats.eq(length),
-            self.command.valid.eq((beats_left != 0) & (room >= length)),
-            self.request.ready.eq((beats_left == 0) & lengths.i.ready),
+            self.command.valid.eq(~idle & (room >= length)),
+            self.request.ready.eq(idle & lengths.i.ready),
             lengths.i.p.eq(self.request.p.chunks),
             lengths.i.valid.eq(
                 self.request.valid & self.request.ready & (self.request.p.chunks != 0)
@@ -81,13 +88,15 @@ class ChunkReader(wiring.Component):
         issued = self.command.valid & self.command.ready
         with m.If(issued):
             m.d.sync += [
-                addr.eq(addr + (length << beat_bits)),
-                beats_left.eq(beats_left - length),
+                beat_addr.eq(beat_addr + length),
+                whole.eq(Mux(ends, 0, whole - to_boundary)),
+                partial.eq(partial & ~ends),
             ]
         with m.If(self.request.valid & self.request.ready):
             m.d.sync += [
-                addr.eq(self.request.p.addr),
-                beats_left.eq((self.request.p.chunks + (chunks_per_beat - 1)) >> chunk_bits),
+                beat_addr.eq(self.request.p.addr[beat_bits:]),
+                whole.eq(self.request.p.chunks >> chunk_bits),
+                partial.eq(self.request.p.chunks[:chunk_bits].any()),
             ]
 
         # -- chunks
@@ -99,8 +108,16 @@ class ChunkReader(wiring.Component):
         m.d.comb += [
             beats.i.p.eq(self.data),
             beats.i.valid.eq(self.data_valid),
+            # AND and OR of the chunks take fewer gates than a tree of multiplexers
             self.o.p.eq(
-                data.View(data.ArrayLayout(CHUNK_WIDTH, chunks_per_beat), beats.o.p)[position]
+                reduce(
+                    or_,
+                    (
+                        beats.o.p.word_select(n, CHUNK_WIDTH)
+                        & (position == n).replicate(CHUNK_WIDTH)
+                        for n in range(chunks_per_beat)
+                    ),
+                )
             ),
             self.o.valid.eq(beats.o.valid & lengths.o.valid),
             leaves.eq(moves & (last | (position == chunks_per_beat - 1))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ class Rounder(wiring.Component):
     """Scale an accumulator down and fit it into the result's format.
 
     Formats INT16 and INT32: `i / 2**shift`, rounded to nearest, ties to even, saturated. Format
-    RAW: `i`, sign-extended.
+    RAW: `i`, sign-extended to 64 bits.
 
     Golden: `golden.quantize.requantize`.
 
@@ -30,7 +30,7 @@ class Rounder(wiring.Component):
             way.
         out_format: format of the result. Held likewise.
         en: advance.
-        o: result, sign-extended to 64 bits.
+        o: result; above the width of its format, RAW's being 64, the bits are undefined.
         saturated: the result was saturated.
     """
 
@@ -52,40 +52,56 @@ class Rounder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         width = self._width
+        narrow = max(width, 32)
 
-        # one bit more below: after the shift, bit 0 is the half and `rest` tells whether anything
-        # lies under it
-        doubled = Signal(signed(width + 1))
-        shifted = Signal(signed(width + 1))
-        kept = Signal(width + 1)
+        # -- shift, the widest step first; one bit more below is the half, and `sticky` collects
+        # whether anything lies under it
         shift = Signal.like(self.shift)
-        m.d.comb += [
-            shift.eq(Mux(self.out_format == OutFormat.RAW, 0, self.shift)),
-            doubled.eq(self.i << 1),
-            kept.eq((1 << shift) - 1),
-        ]
-        rest = Signal()
+        m.d.comb += shift.eq(Mux(self.out_format == OutFormat.RAW, 0, self.shift))
+        shifted, sticky = Cat(0, self.i).as_signed(), 0
+        for bit in reversed(range(len(shift))):
+            dropped = shifted[: 1 << bit]
+            stage = Signal(signed(width + 1), name=f"shifted{bit}")
+            m.d.comb += stage.eq(Mux(shift[bit], shifted >> (1 << bit), shifted))
+            sticky |= shift[bit] & dropped.any()
+            shifted = stage
+        # results are looked at only when values have come through, so nothing here has a reset
+        floor = Signal(signed(width), reset_less=True)
+        up = Signal(reset_less=True)
         with m.If(self.en):
-            m.d.sync += [shifted.eq(doubled >> shift), rest.eq((doubled & kept).any())]
+            m.d.sync += [floor.eq(shifted[1:]), up.eq(shifted[0] & (sticky | shifted[1]))]
 
-        floor = shifted >> 1
-        rounded = Signal(signed(width + 1))
-        m.d.comb += rounded.eq(floor + (shifted[0] & (rest | shifted[1])))
-        fits16 = rounded[15:].all() | ~rounded[15:].any()
-        fits32 = rounded[31:].all() | ~rounded[31:].any()
-        limit16 = Mux(rounded[-1], -(1 << 15), (1 << 15) - 1)
-        limit32 = Mux(rounded[-1], -(1 << 31), (1 << 31) - 1)
-        with m.If(self.en), m.Switch(self.out_format):
+        # -- round and saturate; a raw value has no half, and the others need 32 bits at most
+        wide = Signal(signed(narrow))
+        rounded = Signal(32)
+        m.d.comb += [wide.eq(floor), rounded.eq(wide[:32] + up)]
+        negative = floor[-1]
+        ones, zeros = wide[31:].all(), ~wide[31:].any()
+        fits32 = ones | (zeros & ~rounded[31])
+        fits16 = (ones & wide[15:31].all()) | (zeros & ~wide[15:31].any() & ~rounded[15])
+        saturates = Signal()
+        with m.Switch(self.out_format):
             with m.Case(OutFormat.INT16):
-                m.d.sync += [
-                    self.o.eq(Mux(fits16, rounded, limit16)),
-                    self.saturated.eq(~fits16),
-                ]
+                m.d.comb += saturates.eq(~fits16)
             with m.Case(OutFormat.INT32):
-                m.d.sync += [
-                    self.o.eq(Mux(fits32, rounded, limit32)),
-                    self.saturated.eq(~fits32),
-                ]
-            with m.Default():
-                m.d.sync += [self.o.eq(rounded), self.saturated.eq(0)]
+                m.d.comb += saturates.eq(~fits32)
+        # the largest or smallest number of the format, but for its sign that is the same bit
+        low = Mux(saturates, (~negative).replicate(32), rounded)
+        sign15 = negative ^ (self.out_format != OutFormat.INT16)
+        result = Signal(narrow, reset_less=True)
+        saturated = Signal(reset_less=True)
+        with m.If(self.en):
+            m.d.sync += [
+                result.eq(
+                    Cat(
+                        low[:15],
+                        Mux(saturates, sign15, rounded[15]),
+                        low[16:31],
+                        Mux(saturates, negative, rounded[31]),
+                        wide[32:],
+                    )
+                ),
+                saturated.eq(saturates),
+            ]
+        m.d.comb += [self.o.eq(result.as_signed()), self.saturated.eq(saturated)]
         return m

@@ -93,9 +93,9 @@ class Walker(wiring.Component):
             m.d.sync += position.eq(Mux(last, 0, position + 1))
 
         # -- multiply
-        issued = Signal.like(self.i.p)
+        issued = Signal.like(self.i.p, reset_less=True)  # `issued_valid` tells whether it counts
         issued_valid = Signal()
-        lane = Signal()
+        lane = Signal(reset_less=True)
         m.d.sync += [
             issued_valid.eq(self.i.valid),
             issued.eq(self.i.p),
@@ -105,12 +105,14 @@ class Walker(wiring.Component):
         factor = Signal(value_shape)
         m.d.comb += factor.eq(issued.operand)
         issued_mac = issued.kind == WordKind.MAC
+        addend = Signal.like(self.o, reset_less=True)
+        m.d.comb += self.o.eq(addend)
         m.d.sync += [
             self.o_valid.eq(issued_valid),
-            self.o.end.eq(issued.kind == WordKind.END),
-            self.o.job_end.eq(issued.job_end),
-            self.o.index.eq(Mux(issued_mac, issued.offset + found.offset, issued.offset)),
-            self.o.value.eq(Mux(issued_mac, found.value * factor, issued.operand)),
+            addend.end.eq(issued.kind == WordKind.END),
+            addend.job_end.eq(issued.job_end),
+            addend.index.eq(issued.offset + Mux(issued_mac, found.offset, 0)),
+            addend.value.eq(Mux(issued_mac, found.value * factor, issued.operand)),
         ]
         m.d.comb += self.active.eq(issued_valid | self.o_valid)
         return m

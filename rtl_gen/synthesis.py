@@ -26,7 +26,7 @@ LOAD_PF = 0.05
 TARGET_PS = 1000
 """Delay asked of the technology mapper, picoseconds: unreachable, hence it maps for speed."""
 
-_FLIP_FLOP = re.compile(r"\$_(S|A|AL|ALD|SR)?DFF(SR)?E?_\w*_|\$_D?FF_\w*_?")
+_FLIP_FLOP = re.compile(r"\$_(S|A|AL|ALD|SR)?DFF(SR)?C?E?_\w*_|\$_D?FF_\w*_?")
 _DELAY = re.compile(r"^ABC: .*\bDelay = *([\d.]+) ps", re.MULTILINE)
 
 _WORD_LEVEL = ("proc", "opt", "wreduce", "peepopt", "opt_clean")

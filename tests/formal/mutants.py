@@ -127,10 +127,10 @@ MUTANTS = [
             "self.o.valid.eq(beats.o.valid & lengths.o.valid)",
             "self.o.valid.eq(beats.o.valid & lengths.o.valid & ~self.data_valid)",
         ),
-        ("burst", "to_boundary.eq(burst - beat_in_burst)", "to_boundary.eq(burst)"),
-        ("range", "addr.eq(addr + (length << beat_bits))", "addr.eq(addr + (1 << beat_bits))"),
+        ("burst", "to_boundary.eq(burst -", "to_boundary.eq(burst + 0 *"),
+        ("range", "beat_addr.eq(beat_addr + length)", "beat_addr.eq(beat_addr + 1)"),
         ("room", "(room >= length)", "(room != 0)"),
-        ("content", "beats.o.p)[position]", "beats.o.p)[0]"),
+        ("content", "(position == n)", "(position == (n & ~1))"),
         ("amount", "leaves.eq(moves & (last | (", "leaves.eq(moves & (((taken == 0) & last) | ("),
     ),
     *_of(
@@ -142,25 +142,16 @@ MUTANTS = [
         ),
         (
             "held_beat",
-            "wiring.connect(m, beats.o, wiring.flipped(self.o))",
-            "m.d.comb += [beats.o.ready.eq(self.o.ready),"
-            " self.o.valid.eq(beats.o.valid & ~self.i.valid), self.o.p.eq(beats.o.p)]",
+            "self.o.valid.eq(level != 0)",
+            "self.o.valid.eq((level != 0) & ~self.i.valid)",
         ),
         ("burst", "to_boundary.eq(burst -", "to_boundary.eq(burst + 0 *"),
-        ("queued", "available.eq(beats.level - committed)", "available.eq(beats.level)"),
-        (
-            "address",
-            "addr.eq(addr + (length << beat_bits))",
-            "addr.eq(addr + (burst << beat_bits))",
-        ),
-        (
-            "content",
-            "wiring.connect(m, beats.o, wiring.flipped(self.o))",
-            "m.d.comb += [beats.o.ready.eq(self.o.ready), self.o.valid.eq(beats.o.valid),"
-            " self.o.p.eq(self.i.p)]",
-        ),
-        ("empty", "self.empty.eq(beats.level == 0)", "self.empty.eq(available == 0)"),
+        ("queued", "completes - Mux(issued, length, 0)", "completes - Mux(issued, 1, 0)"),
+        ("address", "beat_addr.eq(beat_addr + length)", "beat_addr.eq(beat_addr + burst)"),
+        ("content", "self.i.p.slots | (~begun).replicate(slots)", "self.i.p.slots"),
+        ("empty", "self.empty.eq(level == 0)", "self.empty.eq((level == 0) & ~begun)"),
         ("flow", "(self.flush & (available != 0))", "(self.flush & (available > 1))"),
+        ("taken", "~self.i.p.ends | (level != depth)", "level != depth"),
     ),
 ]
 """One fault for each claim."""

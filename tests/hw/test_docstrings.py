@@ -26,7 +26,7 @@ COMPONENTS = [
     # its signature is that of the component it stands for
     and component is not Shared
 ]
-ARGUMENTS = {"config": PRESETS["tiny"], "count": 3, "width": 48, "shape": 8, "depth": 4}
+ARGUMENTS = {"config": PRESETS["tiny"], "count": 3, "width": 48, "shape": 8, "depth": 4, "most": 2}
 
 
 def section(component, title):

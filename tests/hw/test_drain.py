@@ -9,11 +9,13 @@ import random
 import pytest
 
 from gscn.config import PRESETS
-from hw.drain import Drainer, Packer
+from hw.drain import Drainer
 from hw.layouts import OutFormat
+from hw.packer import Packer
 from hw.pe import PE
 from tests.hw.memory import RESULT_BITS, Job
-from tests.hw.streams import collect, in_runs, never, randomly, simulate, with_pauses
+from tests.hw.parts import put_together
+from tests.hw.streams import collect, in_runs, never, plain, randomly, simulate, with_pauses
 
 TINY = dataclasses.replace(PRESETS["tiny"], acc_depth=64)
 CONFIGS = {
@@ -39,15 +41,6 @@ def packed(sets, out_format, config):
     return beats
 
 
-def enabled(beats):
-    """Return each beat as (data with the bytes not enabled cleared, strobe)."""
-    reduced = []
-    for beat in beats:
-        mask = sum(0xFF << 8 * n for n in range(64) if beat["strobe"] >> n & 1)
-        reduced.append((beat["data"] & mask, beat["strobe"]))
-    return reduced
-
-
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @pytest.mark.parametrize("out_format", list(OutFormat))
 @with_pauses
@@ -59,7 +52,10 @@ def test_results_are_packed_and_flushed(config, out_format, source_pauses, sink_
         for count in (1, 16, 7, 0, 32, 3)
     ]
     expected = [beat for sets in groups for beat in packed(sets, out_format, config)]
-    dut, beats, pauses = Packer(config=config), [], source_pauses()
+    # a set is one part; a beat that the last set of a group leaves unfinished is ended by one more
+    sets_per_beat = 8 * config.mem_bytes // (RESULT_BITS[out_format.value] * per_set)
+    part_count = sum(len(sets) + (len(sets) % sets_per_beat != 0) for sets in groups)
+    dut, parts, pauses = Packer(config=config), [], source_pauses()
 
     async def testbench(ctx):
         ctx.set(dut.out_format, out_format)
@@ -79,8 +75,8 @@ def test_results_are_packed_and_flushed(config, out_format, source_pauses, sink_
                 await ctx.tick()
             ctx.set(dut.flush, 0)
 
-    simulate(dut, testbench, collect(dut.o, beats, len(expected), sink_pauses()), cycles=2000)
-    assert enabled(beats) == expected
+    simulate(dut, testbench, collect(dut.o, parts, part_count, sink_pauses()), cycles=2000)
+    assert put_together(parts, config) == expected
 
 
 class Bench:
@@ -92,7 +88,7 @@ class Bench:
         self.sink_pauses = sink_pauses or never()
         self.writer_delay = writer_delay
         self.reads, self.read_cycles = [], []
-        self.starts, self.beats = [], []
+        self.starts, self.parts = [], []
         self.cleared_cycles, self.done_cycles, self.end_cycles = [], [], []
         self.initialized_cycle = None
         self.saturated = 0
@@ -156,17 +152,17 @@ class Bench:
             self.cycle += 1
 
     async def writer(self, ctx):
-        """Take beats; become empty some cycles after the flush."""
+        """Take parts; become empty some cycles after the flush."""
         dut = self.dut
         ctx.set(dut.writer_empty, 1)
         waited = 0
         for pause in self.sink_pauses:
-            ctx.set(dut.beats.ready, not pause)
-            _, _, valid, beat, flush = await ctx.tick().sample(
-                dut.beats.valid, dut.beats.p, dut.writer_flush
+            ctx.set(dut.parts.ready, not pause)
+            _, _, valid, part, flush = await ctx.tick().sample(
+                dut.parts.valid, dut.parts.p, dut.writer_flush
             )
             if valid and not pause:
-                self.beats.append({"data": beat["data"], "strobe": beat["strobe"]})
+                self.parts.append(plain(part))
                 ctx.set(dut.writer_empty, 0)
                 waited = 0
             elif flush:
@@ -207,7 +203,7 @@ class Bench:
         for _ in range(8):
             assert not ctx.get(dut.busy)
             assert not ctx.get(dut.en)
-            assert not ctx.get(dut.beats.valid)
+            assert not ctx.get(dut.parts.valid)
             await ctx.tick()
 
     def run(self):
@@ -243,7 +239,7 @@ def test_walks_write_cells_and_clear_everything(config, stalls):
         ]
         expected += packed(cells, OutFormat(job.out_format), config)
         saturated += sum(addr % 5 == 0 for addr in job.cells())
-    assert enabled(bench.beats) == expected
+    assert put_together(bench.parts, config) == expected
     assert bench.saturated == saturated
     assert bench.starts == [64 * number for number in range(len(JOBS))]
     assert len(bench.cleared_cycles) == 2 + len(JOBS)

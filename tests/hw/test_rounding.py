@@ -14,7 +14,7 @@ from hw.rounding import Rounder
 from tests.hw.streams import never, randomly, simulate
 
 WIDTHS = (24, 33, 48)
-BITS = {OutFormat.INT16: 16, OutFormat.INT32: 32}
+BITS = {OutFormat.INT16: 16, OutFormat.INT32: 32, OutFormat.RAW: 64}
 
 
 def reference(value, shift, out_format):
@@ -30,6 +30,7 @@ def reference(value, shift, out_format):
 def rounded(width, values, shift, out_format, stalls):
     """Return (result, saturated) of each value; `stalls` says when `en` is low."""
     dut = Rounder(width=width)
+    o = dut.o[: BITS[out_format]].as_signed()
     results = []
 
     async def testbench(ctx):
@@ -42,11 +43,11 @@ def rounded(width, values, shift, out_format, stalls):
             # while `en` is low the input is not taken: show something else
             value = values[advances] if advances < len(values) else 0
             ctx.set(dut.i, ~value if stalled else value)
-            before = (ctx.get(dut.o), ctx.get(dut.saturated))
-            _, _, *sample = await ctx.tick().sample(dut.o, dut.saturated)
+            before = (ctx.get(o), ctx.get(dut.saturated))
+            _, _, *sample = await ctx.tick().sample(o, dut.saturated)
             assert tuple(sample) == before
             if stalled:
-                assert (ctx.get(dut.o), ctx.get(dut.saturated)) == before
+                assert (ctx.get(o), ctx.get(dut.saturated)) == before
             else:
                 if advances >= Rounder.LATENCY:
                     results.append(before)

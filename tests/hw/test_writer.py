@@ -4,18 +4,33 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 
 import pytest
 
 from gscn.config import PRESETS
 from hw.writer import BurstWriter
 from tests.hw.memory import Memory
+from tests.hw.parts import parts_of, slot_bytes
 from tests.hw.streams import drive, simulate, with_pauses
 
 TINY = PRESETS["tiny"]
 SINGLE = dataclasses.replace(TINY, burst_beats=1)
 LONG = dataclasses.replace(TINY, burst_beats=8, read_fifo_beats=16)
-CONFIGS = {"tiny": TINY, "single beats": SINGLE, "long bursts": LONG}
+WIDE = dataclasses.replace(TINY, pes_per_cluster=1, mem_width=512)
+CONFIGS = {"tiny": TINY, "single beats": SINGLE, "long bursts": LONG, "many slots": WIDE}
+
+
+def whole(data, config):
+    """Return the one part that writes a whole beat of four slots."""
+    return parts_of(data, [range(config.mem_bytes // slot_bytes(config))], config)
+
+
+def in_groups(slots, rng):
+    """Return slots in groups of 1, 2 or 4, as sets of results come; a last one may be empty."""
+    count = rng.choice((1, 2, 4))
+    groups = [slots[first : first + count] for first in range(0, len(slots), count)]
+    return [*groups, ()] if rng.random() < 0.5 else groups
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -24,7 +39,8 @@ def test_ranges_are_written_whole(config, source_pauses, sink_pauses):
     memory = Memory(config, pauses=sink_pauses())
     dut = BurstWriter(config=config)
     beat_bytes = config.mem_bytes
-    everything = (1 << beat_bytes) - 1
+    slots, rng = beat_bytes // slot_bytes(config), random.Random(1)
+    kept = 3  # slots of the last beat of a range
     # (first beat, beats); the last beat of each range is partial
     ranges = [(0, 1), (5, 13), (24, 16), (43, 2), (48, 9)]
     memory.reserve(64 * beat_bytes)
@@ -33,7 +49,7 @@ def test_ranges_are_written_whole(config, source_pauses, sink_pauses):
     for number, (first, beats) in enumerate(ranges):
         memory.writable.append((first * beat_bytes, (first + beats) * beat_bytes))
         for n in range(beats):
-            for lane in range(beat_bytes if n < beats - 1 else 6):
+            for lane in range(beat_bytes if n < beats - 1 else kept * slot_bytes(config)):
                 expected[(first + n) * beat_bytes + lane] = (number * 31 + n * 7 + lane) % 256
 
     async def testbench(ctx):
@@ -44,12 +60,12 @@ def test_ranges_are_written_whole(config, source_pauses, sink_pauses):
             await ctx.tick()
             ctx.set(dut.start, 0)
             ctx.set(dut.start_addr, 0)
-            words = []
+            parts = []
             for n in range(beats):
                 lanes = [(number * 31 + n * 7 + lane) % 256 for lane in range(beat_bytes)]
-                strobe = everything if n < beats - 1 else (1 << 6) - 1
-                words.append({"data": int.from_bytes(lanes, "little"), "strobe": strobe})
-            await drive(dut.i, words, pauses)(ctx)
+                groups = in_groups(range(slots if n < beats - 1 else kept), rng)
+                parts += parts_of(int.from_bytes(lanes, "little"), groups, config)
+            await drive(dut.i, parts, pauses)(ctx)
             ctx.set(dut.flush, 1)
             while not ctx.get(dut.empty):
                 await ctx.tick()
@@ -72,7 +88,7 @@ def test_nothing_is_offered_before_a_burst_is_complete_or_flushed():
     offers = []
 
     async def testbench(ctx):
-        ctx.set(dut.i.p, {"data": 1, "strobe": 1})
+        ctx.set(dut.i.p, {"data": [1, 0, 0, 0], "slots": 1, "ends": 1})
         for cycle in range(8):
             ctx.set(dut.i.valid, cycle == 0)
             ctx.set(dut.flush, cycle >= 5)
@@ -100,6 +116,24 @@ def test_one_beat_per_cycle():
                 credit -= 1
             credit += beats * issues
 
-    words = [{"data": n, "strobe": 1} for n in range(32)]
-    simulate(dut, drive(dut.i, words), sink, cycles=200)
+    parts = [part for n in range(32) for part in whole(n, LONG)]
+    simulate(dut, drive(dut.i, parts), sink, cycles=200)
     assert cycles == list(range(cycles[0], cycles[0] + 32))
+
+
+def test_only_the_end_of_a_beat_waits_for_room():
+    dut = BurstWriter(config=TINY)
+    readies = []
+
+    async def testbench(ctx):
+        ctx.set(dut.i.valid, 1)
+        for cycle in range(2 * TINY.burst_beats + 3):
+            ctx.set(dut.i.p, {"data": [0] * 4, "slots": 1, "ends": cycle != 1})
+            readies.append(ctx.get(dut.i.ready))
+            await ctx.tick()
+        ctx.set(dut.i.p, {"data": [0] * 4, "slots": 1, "ends": 0})
+        readies.append(ctx.get(dut.i.ready))
+
+    simulate(dut, testbench, cycles=20)
+    # one beat of two parts and the others of one fill the queue; then an end waits, a part does not
+    assert readies == [1] * (2 * TINY.burst_beats + 1) + [0, 0] + [1]

@@ -3,7 +3,7 @@
 # amaranth: UnusedElaboratable=no
 
 import pytest
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -68,6 +68,22 @@ class Register(wiring.Component):
         stored = Signal(8, reset_less=True)
         m.d.sync += stored.eq(self.i)
         m.d.comb += self.o.eq(stored)
+        return m
+
+
+class Counter(wiring.Component):
+    """Eight bits that count while enabled, and only then start anew."""
+
+    en: In(1)
+    restart: In(1)
+    o: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(8, reset_less=True)
+        with m.If(self.en):
+            m.d.sync += count.eq(Mux(self.restart, 0, count + 1))
+        m.d.comb += self.o.eq(count)
         return m
 
 
@@ -149,6 +165,10 @@ def test_an_8_bit_register_is_8_flip_flops(liberty):
     assert (found.flip_flops, found.gates, found.multipliers, found.memory_bits) == (8, 0, 0, 0)
     assert (found.area, found.sequential_area, found.multiplier_area) == (80.0, 80.0, 0.0)
     assert (found.ecp5_flip_flops, found.luts, found.ecp5_multipliers) == (8, 0, 0)
+
+
+def test_flip_flops_with_enable_and_synchronous_reset_are_counted():
+    assert counts(Counter).flip_flops == 8
 
 
 def test_a_16_by_16_product_is_one_multiplier():

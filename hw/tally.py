@@ -1,0 +1,89 @@
+"""Performance counters that share one incrementer and one memory."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+
+class Tally(wiring.Component):
+    """Count several causes at once; give the value of any one of them.
+
+    Each counter keeps its low bits in a register. Its high bits lie in a memory that is visited
+    row by row, one per cycle; a carry waits for its row's visit. The low bits are wide enough that
+    no second carry can come before.
+
+    Timing: every counter advances in every cycle; `value` follows `select` by `LATENCY` cycles and
+    has what was counted in all cycles before that of `select`. After reset all counters are zero,
+    whatever the memory holds.
+
+    Parameters
+    ----------
+        count: counters.
+        most: largest increment of one counter in one cycle.
+        width: bits of a counter.
+
+    Members:
+        increments: of each counter in this cycle.
+        select: counter whose value is asked for.
+        value: its value.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, *, count: int, most: int, width: int):
+        self._count, self._most, self._width = count, most, width
+        super().__init__(
+            {
+                "increments": In(range(most + 1)).array(count),
+                "select": In(range(count)),
+                "value": Out(width),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        low_width = (self._count * self._most).bit_length()
+        high_width = self._width - low_width
+        m.submodules.highs = highs = Memory(shape=high_width, depth=self._count, init=[])
+        visit, write, read = (
+            highs.read_port(domain="comb"),
+            highs.write_port(),
+            highs.read_port(domain="comb"),
+        )
+
+        # -- rows in turn; the first round clears them
+        turn = Signal(range(self._count))
+        cleared = Signal()
+        carries = [Signal(name=f"carry{n}") for n in range(self._count)]
+        m.d.sync += turn.eq(turn + 1)
+        with m.If(turn == self._count - 1):
+            m.d.sync += [turn.eq(0), cleared.eq(1)]
+        carry = Array(carries)[turn]
+        m.d.comb += [
+            visit.addr.eq(turn),
+            write.addr.eq(turn),
+            write.data.eq(Mux(cleared, visit.data, 0) + carry),
+            write.en.eq(carry | ~cleared),
+        ]
+
+        # -- low bits
+        lows = [Signal(low_width, name=f"low{n}") for n in range(self._count)]
+        for number, (low, waiting) in enumerate(zip(lows, carries, strict=True)):
+            total = Signal(low_width + 1, name=f"total{number}")
+            m.d.comb += total.eq(low + self.increments[number])
+            m.d.sync += [
+                low.eq(total),
+                waiting.eq(total[low_width] | (waiting & (turn != number))),
+            ]
+
+        value = Signal(self._width, reset_less=True)
+        high = Mux(cleared, read.data, 0) + Array(carries)[self.select]
+        m.d.comb += [read.addr.eq(self.select), self.value.eq(value)]
+        m.d.sync += [
+            value[:low_width].eq(Array(lows)[self.select]),
+            value[low_width:].eq(high),
+        ]
+        return m
