@@ -166,10 +166,17 @@ SEGMENT_DESCRIPTOR = Record(
         _unsigned("kind", 16, "0 multiply-accumulate, 1 add partial sums"),
         _unsigned("stream_count", 32, "64-bit records in the stream"),
         _unsigned("reserved0", 32, "zero"),
-        _unsigned("reserved1", 64, "zero"),
-        _unsigned("reserved2", 64, "zero"),
+        _unsigned(
+            "load_lead",
+            16,
+            "the load block waits to be shared until so many items of the segment before are left; "
+            "0: it is asked for at once",
+        ),
+        _unsigned("reserved1", 16, "zero"),
+        _unsigned("reserved2", 32, "zero"),
         _unsigned("reserved3", 64, "zero"),
         _unsigned("reserved4", 64, "zero"),
+        _unsigned("reserved5", 64, "zero"),
     ),
 )
 """One segment of a job: a stationary tile per PE and a stream, added into the accumulators."""
@@ -344,6 +351,8 @@ def segment_descriptors(image: np.ndarray, entry: np.void) -> np.ndarray:
     return np.concatenate([entry["segment"].reshape(1), SEGMENT_DESCRIPTOR.unpack(data)])
 
 
+AT_ONCE = 0
+"""The `load_lead` that does not wait."""
 KIND_MAC = 0
 KIND_ADD = 1
 OUT_INT16 = 0

@@ -130,6 +130,7 @@ class Accelerator(wiring.Component):
             m.d.comb += [
                 cluster.data.eq(member("read_data").payload),
                 cluster.data_valid.eq(reads.channel_valid.word_select(number, 2)),
+                reads.urgent.word_select(number, 2).eq(cluster.urgent),
             ]
 
     def _read_counters(self, m, clusters):

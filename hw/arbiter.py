@@ -49,7 +49,8 @@ class ReadArbiter(wiring.Component):
     """Merge the burst commands of several read channels and deal the returning beats out.
 
     Channels that offer the same burst in one cycle share it: one command, whose beats go to all of
-    them. Clusters with the same tile that wait for the port fall into step in this way.
+    them. A channel that is not urgent is never granted a command of its own, but shares those of
+    others: it waits until a cluster that needs the same block soon asks for it, or until it does.
 
     Timing: one command per cycle with one cycle of latency; beats pass in the cycle they arrive.
 
@@ -60,6 +61,7 @@ class ReadArbiter(wiring.Component):
 
     Members:
         channels: burst commands of each channel.
+        urgent: per channel, its command may be granted.
         channel_valid: the beat in this cycle is for this channel.
         command: to memory.
         data_valid: a beat arrives from memory.
@@ -74,6 +76,7 @@ class ReadArbiter(wiring.Component):
         super().__init__(
             {
                 "channels": In(command).array(count),
+                "urgent": In(count),
                 "channel_valid": Out(count),
                 "command": Out(command),
                 "data_valid": In(1),
@@ -91,7 +94,7 @@ class ReadArbiter(wiring.Component):
         )
         wiring.connect(m, commands.o, wiring.flipped(self.command))
 
-        requests = Cat(channel.valid for channel in self.channels)
+        requests = Cat(channel.valid for channel in self.channels) & self.urgent
         chosen = Signal(burst_layout(config))
         takes = Signal()
         alike = Signal(self._count)

@@ -49,6 +49,9 @@ class Broadcaster(wiring.Component):
         bank_cleared: another accumulator bank is free (pulse).
         state: why idle PEs are idle.
         near_end: the cluster should be given its next job.
+        lead: items.
+        hurry: no tile is loaded for the next segment, and at most `lead` items of the current one
+            were left in the cycle before.
     """
 
     SEGMENTS = 4
@@ -64,6 +67,8 @@ class Broadcaster(wiring.Component):
                 "bank_cleared": In(1),
                 "state": Out(FeedState),
                 "near_end": Out(1),
+                "lead": In(16),
+                "hurry": Out(1),
             }
         )
 
@@ -102,6 +107,7 @@ class Broadcaster(wiring.Component):
                 )
             ),
         ]
+        m.d.sync += self.hurry.eq((tiles_ready == 0) & (~feeding | (words_left <= self.lead)))
         for number, o in enumerate(self.o):
             m.d.comb += [
                 o.valid.eq(fires & addressed[number]),

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
+from gscn.records import AT_ONCE
 from hw.broadcast import Broadcaster, FeedState
 from hw.drain import Drainer
 from hw.fifo import StreamFIFO
@@ -38,6 +39,7 @@ class Cluster(wiring.Component):
         forget: no stationary tile loaded before may be used again (pulse).
         done: a job's results have all been handed on (pulse).
         commands: burst commands of the two read channels (0 load, 1 stream).
+        urgent: per read channel, whether its command should not wait to be shared.
         data, data_valid: beats read; one valid per channel.
         write_command, write_data: bursts written.
         count: advance the counters.
@@ -58,6 +60,7 @@ class Cluster(wiring.Component):
                 "forget": In(1),
                 "done": Out(1),
                 "commands": Out(command).array(2),
+                "urgent": Out(2),
                 "data": In(config.mem_width),
                 "data_valid": In(2),
                 "write_command": Out(command),
@@ -122,6 +125,8 @@ class Cluster(wiring.Component):
             loader.job.p.eq(self.job.p),
             loader.job.valid.eq(self.job.valid & broadcaster.near_end),
             self.job.ready.eq(loader.job.ready & broadcaster.near_end),
+            broadcaster.lead.eq(loader.lead),
+            self.urgent.eq(Cat((loader.lead == AT_ONCE) | broadcaster.hurry, 1)),
             loader.segment_end.eq(segment_end),
             loader.forget.eq(self.forget),
             broadcaster.loaded.eq(loader.loaded),

@@ -51,6 +51,7 @@ class Fetcher(wiring.Component):
         segment: announced segments, in order.
         drain: announced drains, in order.
         steps: what the chunks requested are for, in order.
+        lead: `load_lead` of the request taken last, if that was a load block; else `AT_ONCE`.
         forget: no block given to a bank before may be used again (pulse, while `busy` is low).
         busy: a job is being fetched.
     """
@@ -66,6 +67,7 @@ class Fetcher(wiring.Component):
                 "segment": Out(stream.Signature(SEGMENT_CONTEXT)),
                 "drain": Out(stream.Signature(DRAIN_CONTEXT)),
                 "steps": Out(stream.Signature(LOAD_STEP)),
+                "lead": Out(16),
                 "forget": In(1),
                 "busy": Out(1),
             }
@@ -94,6 +96,7 @@ class Fetcher(wiring.Component):
         first = Signal()
         loads = Signal()
         load = Signal(read_request_layout(config))
+        load_lead = Signal(16, reset_less=True)
         fill = Signal(LOAD_STEP)
         is_add = segment.kind == records.KIND_ADD
 
@@ -128,13 +131,16 @@ class Fetcher(wiring.Component):
             )
         ]  # fmt: skip
 
-        def ask(wanted=1):
+        def ask(wanted=1, lead=records.AT_ONCE):
             """Hand on a request and its step together; return whether both are taken."""
             m.d.comb += [
                 self.request.valid.eq(self.steps.ready & wanted),
                 self.steps.valid.eq(self.request.ready & wanted),
             ]
-            return self.request.ready & self.steps.ready & wanted
+            taken = self.request.ready & self.steps.ready & wanted
+            with m.If(taken):
+                m.d.sync += self.lead.eq(lead)
+            return taken
 
         def ask_descriptors(addr, chunks, wanted=1):
             m.d.comb += [
@@ -183,6 +189,7 @@ class Fetcher(wiring.Component):
                         loads.eq(~loads_nothing),
                         load.addr.eq(segment.load_addr),
                         load.chunks.eq(segment.load_chunks),
+                        load_lead.eq(segment.load_lead),
                         fill.kind.eq(StepKind.FILL),
                         fill.bank.eq(bank),
                         fill.count.eq(segment.tap_count),
@@ -206,7 +213,7 @@ class Fetcher(wiring.Component):
             with m.State("LOAD"):
                 # the block is fetched while the bank is still in use; its chunks wait in the reader
                 m.d.comb += [self.request.p.eq(load), self.steps.p.eq(fill)]
-                with m.If(ask()):
+                with m.If(ask(lead=load_lead)):
                     m.next = "STREAM"
                     with m.If(segments_left == 0):
                         m.next = "IDLE"

@@ -44,6 +44,7 @@ class Loader(wiring.Component):
         drain: announced drains, in order.
         load, load_en: chunk for the stationary memories; one enable per PE.
         segment_end: the PEs have ended the oldest segment not yet ended (pulse).
+        lead: the request taken last waits until so many items are left, see `hw.fetcher.Fetcher`.
         forget: no block loaded before may be used again (pulse, while no job is under way).
         loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
         busy: a job is being fetched.
@@ -64,6 +65,7 @@ class Loader(wiring.Component):
                 "load": Out(LOAD_WORD),
                 "load_en": Out(config.pes_per_cluster),
                 "segment_end": In(1),
+                "lead": Out(16),
                 "forget": In(1),
                 "loaded": Out(1),
                 "busy": Out(1),
@@ -87,6 +89,7 @@ class Loader(wiring.Component):
             self.load_en.eq(filler.load_en),
             filler.segment_end.eq(self.segment_end),
             fetcher.forget.eq(self.forget),
+            self.lead.eq(fetcher.lead),
             self.loaded.eq(filler.loaded),
             self.busy.eq(fetcher.busy),
         ]

@@ -54,6 +54,7 @@ from perf.columns import (
 )
 from perf.decode import JobTables, ProgramLike, decode
 from perf.machine import (
+    hurries,
     near_end,
     state_arrays,
     step_broadcaster,
@@ -125,6 +126,7 @@ def _run(
     leaves = np.zeros(clusters, np.int64)
     issued = np.zeros(clusters, np.int64)
     read_offers = np.zeros(2 * clusters, np.int64)
+    urgent_offers = np.zeros(2 * clusters, np.int64)
     announce = np.zeros(6, np.int64)
     push = np.zeros(5, np.int64)
     report = np.zeros(2, np.int64)
@@ -146,8 +148,8 @@ def _run(
             for p in range(port_count):
                 first, end = port_starts[p], port_starts[p + 1]
                 read_beats += step_reads(
-                    ports[p], reads[p], owners[p], read_offers, readers, events, 2 * first,
-                    2 * end, burst, latency, now,
+                    ports[p], reads[p], owners[p], read_offers, urgent_offers, readers, loaders,
+                    events, 2 * first, 2 * end, burst, latency, now,
                 )  # fmt: skip
                 sends, ends, takes = step_writes(
                     ports[p], offers, drains, leaves, issued, first, end, burst
@@ -163,6 +165,7 @@ def _run(
                 stream_reader, stream_event = readers[2 * c + 1], events[2 * c + 1]
                 loader, feed, drain = loaders[c], feeds[c], drains[c]
 
+                loader[L_HURRY] = hurries(feed, loader[L_LEAD])
                 given = -1
                 wants_job = near_end(feed, prefetch_words)
                 if (

@@ -34,7 +34,7 @@ class JobTables:
     `jobs[j]` holds: index of the first segment, segments, format, pitch, guard columns, plane rows,
     guard rows, planes, walk count, beat address of the results. `segments[s]` holds: kind, beat
     address of the load block, load chunks, taps, beat address of the stream, words, first word,
-    first tap. `tiles[s, pe]` holds: directory chunks, stationary rows, first
+    first tap, items left when the load block is urgent. `tiles[s, pe]` holds: directory chunks, stationary rows, first
     directory entry, directory entries.
     """
 
@@ -130,6 +130,7 @@ def decode(program: ProgramLike) -> JobTables:
                         count,
                         first_word,
                         first_tap,
+                        int(segment["load_lead"]),
                     )
                 )
                 tiles.append(rows)
@@ -140,7 +141,7 @@ def decode(program: ProgramLike) -> JobTables:
     return JobTables(
         phase_jobs=np.array([phase.job_count for phase in program.phases], dtype=np.int64),
         jobs=np.array(jobs, dtype=np.int64).reshape(-1, 10),
-        segments=np.array(segments, dtype=np.int64).reshape(-1, 8),
+        segments=np.array(segments, dtype=np.int64).reshape(-1, 9),
         tiles=np.array(tiles, dtype=np.int64).reshape(-1, config.pes_per_cluster, 4),
         word_keys=joined(keys),
         word_taps=joined(word_taps),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from gscn.compiled import compiled
+from gscn.records import AT_ONCE
 from perf.channels import (
     reader_can_request,
     reader_has_chunk,
@@ -53,6 +54,7 @@ from perf.columns import (
     L_IDLE,
     L_JOB,
     L_LAST_BANK,
+    L_LEAD,
     L_LOAD,
     L_LOADS,
     L_NEXT,
@@ -98,6 +100,7 @@ from perf.columns import (
     READER_COLUMNS,
     SEG_CHUNKS,
     SEG_KIND,
+    SEG_LEAD,
     SEG_LOAD,
     SEG_TAP0,
     SEG_TAPS,
@@ -202,6 +205,7 @@ def step_loader(
     if state == L_IDLE:
         if given >= 0:
             request(load_event, addresses[0, given], ENTRY_CHUNKS)
+            loader[L_LEAD] = AT_ONCE
             kind, value = STEP_DESCRIPTOR, ENTRY_CHUNKS
             loader[L_JOB] = given
             loader[L_STATE] = L_READ_JOB
@@ -246,11 +250,13 @@ def step_loader(
                 loader[L_STATE] = L_LOAD if loader[L_LOADS] else L_IDLE
     elif asks and state == L_NEXT:
         request(load_event, addresses[1, segment], DESCRIPTOR_CHUNKS)
+        loader[L_LEAD] = AT_ONCE
         kind, value = STEP_DESCRIPTOR, DESCRIPTOR_CHUNKS
         loader[L_STATE] = L_LOAD if loader[L_LOADS] else L_STREAM
     elif asks and state == L_LOAD:
         segment -= 1
         request(load_event, segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS])
+        loader[L_LEAD] = segments[segment, SEG_LEAD]
         kind, value, bank = STEP_FILL, segment, loader[L_BANK]
         loader[L_STATE] = L_IDLE if loader[L_SEGMENTS_LEFT] == 0 else L_STREAM
     if pops:
@@ -274,6 +280,13 @@ def near_end(feed, prefetch_words):
         and feed[F_STATE] != F_WAIT
         and feed[F_WORDS_LEFT] <= prefetch_words
     )
+
+
+@compiled
+def hurries(feed, lead):
+    """Whether a Broadcaster says, one cycle later, that the next load block is needed soon."""
+    few_left = feed[F_STATE] == F_WAIT or feed[F_WORDS_LEFT] <= lead
+    return feed[F_TILES] == 0 and few_left
 
 
 @compiled

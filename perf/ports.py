@@ -1,6 +1,7 @@
 """Cycle model of a memory port: `hw.arbiter` and the bursts under way at one port."""
 
 from gscn.compiled import compiled
+from gscn.records import AT_ONCE
 from perf.channels import burst_length, writer_offer
 from perf.columns import (
     A_BEATS_LEFT,
@@ -10,6 +11,8 @@ from perf.columns import (
     A_READ_BELOW,
     A_SENDER,
     A_WRITE_BELOW,
+    L_HURRY,
+    L_LEAD,
     R_ARRIVED,
     R_BEAT,
     R_ISSUED,
@@ -35,7 +38,9 @@ def choose(requests, below, first, end):
 
 
 @compiled
-def step_reads(port, reads, owners, offers, readers, events, first, end, burst, latency, now):
+def step_reads(
+    port, reads, owners, offers, urgent, readers, loaders, events, first, end, burst, latency, now
+):  # fmt: skip
     """Advance a ReadArbiter and the memory behind it; return the beats delivered, 0 or 1.
 
     `reads` holds per burst under way its beats and the cycle of the first, `owners` the channels
@@ -50,12 +55,16 @@ def step_reads(port, reads, owners, offers, readers, events, first, end, burst, 
             if readers[channel, R_ROOM] < offer:
                 offer = 0
         offers[channel] = offer
-        any_offer = any_offer or offer > 0
+        # a load block that is not needed soon waits to be shared
+        loader = loaders[channel // 2]
+        waits = channel % 2 == 0 and loader[L_LEAD] != AT_ONCE and not loader[L_HURRY]
+        urgent[channel] = 0 if waits else offer
+        any_offer = any_offer or urgent[channel] > 0
     outstanding = reads.shape[0]
     head, level = port[A_HEAD], port[A_LEVEL]
     arrived = level > 0 and reads[head, 1] <= now
     if any_offer and level < outstanding:
-        channel = choose(offers, port[A_READ_BELOW], first, end)
+        channel = choose(urgent, port[A_READ_BELOW], first, end)
         port[A_READ_BELOW] = channel
         tail = (head + level) % outstanding
         beat, beats = readers[channel, R_BEAT], offers[channel]
