@@ -21,7 +21,8 @@ def record_layout(record: records.Record) -> data.StructLayout:
 
 A_ENTRY = record_layout(records.A_ENTRY)
 DIRECTORY_ENTRY = record_layout(records.DIRECTORY_ENTRY)
-B_WORD = record_layout(records.B_WORD)
+STREAM_ITEM = record_layout(records.STREAM_ITEM)
+STREAM_BASES = record_layout(records.STREAM_BASES)
 TAP = record_layout(records.TAP)
 TILE_HEADER = record_layout(records.TILE_HEADER)
 SEGMENT_DESCRIPTOR = record_layout(records.SEGMENT_DESCRIPTOR)
@@ -39,8 +40,13 @@ class WordKind(enum.Enum, shape=2):
     """Close the segment: the next word uses the other stationary bank."""
 
 
+B_WORD = data.StructLayout(
+    {"value": signed(16), "offset": signed(16), "key": signed(16), "tap_start": 8, "zero": 8}
+)
+"""A word of a MAC stream, expanded: its operand, key and offset, and the first tap of its list."""
+
 PE_WORD = data.StructLayout({"kind": WordKind, "job_end": 1, "chunk": CHUNK_WIDTH})
-"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a
+"""A word broadcast to PEs. `chunk` is a `B_WORD` or a partial sum; `job_end` marks the END of a
 job."""
 
 
@@ -106,8 +112,11 @@ class OutFormat(enum.Enum, shape=2):
     RAW = records.OUT_RAW
 
 
-SEGMENT_CONTEXT = data.StructLayout({"stream_count": 32, "add": 1, "first": 1, "last": 1})
-"""What the broadcaster must know of a segment: words, kind, first and last of its job."""
+SEGMENT_CONTEXT = data.StructLayout(
+    {"stream_count": 32, "offset_bits": 5, "add": 1, "first": 1, "last": 1}
+)
+"""What the broadcaster must know of a segment: items and their code, kind, first and last of its
+job."""
 
 DRAIN_CONTEXT = data.StructLayout(
     {

@@ -90,11 +90,19 @@ class Loader(wiring.Component):
             self.load.row.eq(row),
             self.load.chunk.eq(self.chunks.p),
             self.segment.p.stream_count.eq(segment.stream_count),
+            self.segment.p.offset_bits.eq(segment.offset_bits),
             self.segment.p.add.eq(segment.kind == records.KIND_ADD),
             self.segment.p.first.eq(first),
             self.segment.p.last.eq(segments_left == 1),
             self.stream_request.p.addr.eq(segment.stream_addr),
-            self.stream_request.p.chunks.eq(segment.stream_count),
+            # two items per chunk, or one partial sum
+            self.stream_request.p.chunks.eq(
+                Mux(
+                    segment.kind == records.KIND_ADD,
+                    segment.stream_count,
+                    (segment.stream_count + 1) >> 1,
+                )
+            ),
         ]
         m.d.comb += [
             self.drain.p[name].eq(job[name])

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, TAP, TILE_HEADER
+from gscn.records import A_ENTRY, DIRECTORY_ENTRY, TAP, TILE_HEADER
+from lowering.streams import PackedStream, arrange
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,8 +17,8 @@ class SegmentDraft:
     load: np.ndarray
     """uint8: the load block, a whole number of chunks."""
     tap_count: int
-    stream: np.ndarray
-    """uint8: the streamed words."""
+    stream: PackedStream
+    """The streamed words."""
     products: np.ndarray
     """int64 (pes,): products per PE."""
     lookups: int
@@ -92,14 +93,6 @@ def pack_load(taps: np.ndarray, tiles: list[PeTile]) -> np.ndarray:
     return np.concatenate(pieces)
 
 
-def pack_stream(
-    value: np.ndarray, offset: np.ndarray, key: np.ndarray, tap_start: np.ndarray | int
-) -> np.ndarray:
-    """Pack streamed words (uint8)."""
-    words = B_WORD.pack(value.size, value=value, offset=offset, key=key, tap_start=tap_start)
-    return words.view(np.uint8)
-
-
 def empty_segment(pes: int) -> SegmentDraft:
     """Return a segment that holds and streams nothing."""
     none = np.zeros(0, dtype=np.int64)
@@ -107,7 +100,7 @@ def empty_segment(pes: int) -> SegmentDraft:
     return SegmentDraft(
         load=pack_load(SINGLE_TAP, [tile] * pes),
         tap_count=1,
-        stream=pack_stream(none, none, none, none),
+        stream=arrange(none, none, none, none),
         products=np.zeros(pes, dtype=np.int64),
         lookups=0,
     )
