@@ -65,7 +65,7 @@ class AcceleratorConfig:
     outstanding_bursts: int = 32
     """Read bursts under way at once at each port; power of two, 1 to 256."""
     prefetch_words: int = 256
-    """A cluster asks for its next job when so many words of its job are left; 0 to 65535."""
+    """A cluster asks for its next job when so many stream items of its job are left; 0 to 65535."""
     addr_width: int = 32
     """Bits of a byte address; 20 to 40."""
     ports: int = 1

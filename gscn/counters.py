@@ -22,7 +22,10 @@ CLUSTER_COUNTERS = (
     Counter("add", "a partial sum from memory is added"),
     Counter("lookup", "no fiber is ready while words are being looked up (empty or short fibers)"),
     Counter("sibling", "nothing queued: the broadcast waits for another PE's full queue"),
-    Counter("stream", "nothing queued: the stream's next word has not arrived from memory"),
+    Counter(
+        "stream",
+        "nothing queued: the next word is still in memory or behind a rebase",
+    ),
     Counter("load", "nothing queued: the segment's stationary tile is still being loaded"),
     Counter("drain", "nothing queued: both accumulator banks await draining"),
     Counter("tail", "this PE has finished its part of the job; its results are not all written"),

@@ -118,17 +118,28 @@ DIRECTORY_NARROW = 1
 DIRECTORY_WIDTHS = {DIRECTORY_WIDE: 32, DIRECTORY_NARROW: 16}
 """Bits of a directory entry per directory format."""
 
-B_WORD = Record(
-    "b_word",
+STREAM_ITEM = Record(
+    "stream_item",
     (
-        _signed("value", 16, "operand value"),
-        _signed("offset", 16, "part of the accumulator's index"),
-        _signed("key", 16, "key, to which each tap adds its delta"),
-        _unsigned("tap_start", 8, "index of the first tap of this word's list"),
-        _unsigned("reserved", 8, "zero"),
+        _signed("value", 16, "operand value; 0 marks a rebase"),
+        _unsigned(
+            "code",
+            16,
+            "offset in the low `offset_bits`, key above, both relative to the bases; of a rebase "
+            "the index of the first tap of the lists to come",
+        ),
     ),
 )
-"""One nonzero of the streamed operand."""
+"""One nonzero of the streamed operand; or, with value 0, the first half of a rebase."""
+
+STREAM_BASES = Record(
+    "stream_bases",
+    (
+        _signed("key_base", 16, "added to the keys of the words to come"),
+        _signed("offset_base", 16, "added to their offsets"),
+    ),
+)
+"""The second half of a rebase: the item after one of value 0."""
 
 TAP = Record(
     "tap",
@@ -164,19 +175,18 @@ SEGMENT_DESCRIPTOR = Record(
         _unsigned("load_chunks", 32, "64-bit chunks in the load block"),
         _unsigned("tap_count", 16, "taps at the head of the load block"),
         _unsigned("kind", 16, "0 multiply-accumulate, 1 add partial sums"),
-        _unsigned("stream_count", 32, "64-bit records in the stream"),
-        _unsigned("reserved0", 32, "zero"),
+        _unsigned("stream_count", 32, "32-bit items in the stream, or 64-bit partial sums to add"),
+        _unsigned("offset_bits", 16, "low bits of an item's code that hold the offset; 0 to 16"),
         _unsigned(
             "load_lead",
             16,
             "the load block waits to be shared until so many items of the segment before are left; "
             "0: it is asked for at once",
         ),
-        _unsigned("reserved1", 16, "zero"),
-        _unsigned("reserved2", 32, "zero"),
+        _unsigned("reserved0", 64, "zero"),
+        _unsigned("reserved1", 64, "zero"),
+        _unsigned("reserved2", 64, "zero"),
         _unsigned("reserved3", 64, "zero"),
-        _unsigned("reserved4", 64, "zero"),
-        _unsigned("reserved5", 64, "zero"),
     ),
 )
 """One segment of a job: a stationary tile per PE and a stream, added into the accumulators."""
@@ -353,6 +363,8 @@ def segment_descriptors(image: np.ndarray, entry: np.void) -> np.ndarray:
 
 AT_ONCE = 0
 """The `load_lead` that does not wait."""
+CODE_WIDTH = 16
+"""Bits of an item's code, shared by offset and key."""
 KIND_MAC = 0
 KIND_ADD = 1
 OUT_INT16 = 0
@@ -364,7 +376,8 @@ OUT_WIDTHS = {OUT_INT16: 16, OUT_INT32: 32, OUT_RAW: 64}
 RECORDS = (
     A_ENTRY,
     DIRECTORY_ENTRY,
-    B_WORD,
+    STREAM_ITEM,
+    STREAM_BASES,
     TAP,
     TILE_HEADER,
     PARTIAL,

@@ -7,6 +7,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from hw.expand import Expander
 from hw.fifo import StreamFIFO
 from hw.layouts import PE_WORD, SEGMENT_CONTEXT, WordKind
 
@@ -31,11 +32,14 @@ class FeedState(enum.Enum, shape=3):
 class Broadcaster(wiring.Component):
     """Hand the words of each segment to all PEs at once, then an END word.
 
-    A MAC word goes to every PE; ADD record number i goes to PE `i % pes_per_cluster`. A segment
-    starts when its tile is loaded and, if it is the first of its job, an accumulator bank is free.
+    A MAC word goes to every PE, expanded; ADD record number i goes to PE `i % pes_per_cluster`. A
+    segment starts when its tile is loaded and, if it is the first of its job, an accumulator bank
+    is free.
 
-    Timing: one word per cycle, when every PE addressed has room. Two cycles lie between one
-    segment's last word and the next one's first: the END word, and one that hands nothing over.
+    Timing: one word per cycle, when every PE addressed has room; a rebase takes two cycles, needs
+    no room and hands nothing over. Two cycles lie between one segment's last word and the next
+    one's first: the END word, and one that hands nothing over. `o` depends combinationally on
+    `chunks`, and every PE's valid on the ready of all.
 
     Parameters
     ----------
@@ -48,7 +52,7 @@ class Broadcaster(wiring.Component):
         loaded: another announced segment's tile is loaded (pulse).
         bank_cleared: another accumulator bank is free (pulse).
         state: why idle PEs are idle.
-        near_end: the cluster should be given its next job.
+        near_end: the cluster should be given its next job: at most `prefetch_words` items are left.
         lead: items.
         hurry: no tile is loaded for the next segment, and at most `lead` items of the current one
             were left in the cycle before.
@@ -87,7 +91,9 @@ class Broadcaster(wiring.Component):
             banks_free.eq(banks_free + self.bank_cleared - starts_job),
         ]
 
-        words_left = Signal(32)
+        m.submodules.expander = expander = Expander()
+        wiring.connect(m, wiring.flipped(self.chunks), expander.chunks)
+        items_left = Signal(32)
         target = Signal(range(pes))
         ready = Cat(o.ready for o in self.o)
         addressed = Signal(pes)
@@ -95,7 +101,18 @@ class Broadcaster(wiring.Component):
         feeding = Signal()  # the first segment announced has started
         ends = Signal()
         m.d.comb += [
-            addressed.eq(Mux(current.add & ~ends, 1 << target, ~0)),
+            expander.start.eq(starts),
+            expander.add.eq(current.add),
+            expander.offset_bits.eq(current.offset_bits),
+            expander.last.eq(items_left == 1),
+        ]
+        with m.If(ends):
+            m.d.comb += addressed.eq(~0)
+        with m.Elif(current.add):
+            m.d.comb += addressed.eq(1 << target)
+        with m.Else():
+            m.d.comb += addressed.eq(expander.o.p.is_word.replicate(pes))
+        m.d.comb += [
             fires.eq(offers & ((ready & addressed) == addressed)),
             self.near_end.eq(
                 (segments.level == 0)
@@ -103,7 +120,7 @@ class Broadcaster(wiring.Component):
                     (segments.level == 1)
                     & current.last
                     & feeding
-                    & (words_left <= self.config.prefetch_words)
+                    & (items_left <= self.config.prefetch_words)
                 )
             ),
         ]
@@ -111,7 +128,7 @@ class Broadcaster(wiring.Component):
         for number, o in enumerate(self.o):
             m.d.comb += [
                 o.valid.eq(fires & addressed[number]),
-                o.p.chunk.eq(self.chunks.p),
+                o.p.chunk.eq(expander.o.p.chunk),
                 o.p.job_end.eq(current.last),
                 o.p.bank.eq(current.bank),
                 o.p.kind.eq(Mux(ends, WordKind.END, Mux(current.add, WordKind.ADD, WordKind.MAC))),
@@ -131,19 +148,19 @@ class Broadcaster(wiring.Component):
                         starts.eq(1),
                         starts_job.eq(current.first),
                     ]
-                    m.d.sync += [words_left.eq(current.stream_count), target.eq(0)]
+                    m.d.sync += [items_left.eq(current.stream_count), target.eq(0)]
                     m.next = "STREAM"
                     with m.If(current.stream_count == 0):
                         m.next = "END"
             with m.State("STREAM"):
                 m.d.comb += feeding.eq(1)
-                m.d.comb += [offers.eq(self.chunks.valid), self.chunks.ready.eq(fires)]
+                m.d.comb += [offers.eq(expander.o.valid), expander.o.ready.eq(fires)]
                 with m.If(fires):
                     m.d.comb += self.state.eq(FeedState.MOVING)
-                    m.d.sync += [words_left.eq(words_left - 1), target.eq(target + 1)]
-                    with m.If(words_left == 1):
+                    m.d.sync += [items_left.eq(items_left - 1), target.eq(target + 1)]
+                    with m.If(items_left == 1):
                         m.next = "END"
-                with m.Elif(self.chunks.valid):
+                with m.Elif(expander.o.valid):
                     m.d.comb += self.state.eq(FeedState.SIBLING)
                 with m.Else():
                     m.d.comb += self.state.eq(FeedState.STREAM)

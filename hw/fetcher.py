@@ -116,11 +116,15 @@ class Fetcher(wiring.Component):
         ]
         m.d.comb += [
             self.segment.p.stream_count.eq(segment.stream_count),
+            self.segment.p.offset_bits.eq(segment.offset_bits),
             self.segment.p.add.eq(is_add),
             self.segment.p.first.eq(first),
             self.segment.p.last.eq(segments_left == 1),
             self.stream_request.p.addr.eq(segment.stream_addr),
-            self.stream_request.p.chunks.eq(segment.stream_count),
+            # two items per chunk, or one partial sum
+            self.stream_request.p.chunks.eq(
+                Mux(is_add, segment.stream_count, (segment.stream_count + 1) >> 1)
+            ),
             self.drain.p.out_format.eq(job.out_format),
         ]
         m.d.comb += [

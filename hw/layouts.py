@@ -26,7 +26,8 @@ NARROW_DIRECTORY_ENTRY = data.StructLayout(
     {"start": records.NARROW_START_WIDTH, "length": records.NARROW_LENGTH_WIDTH}
 )
 """Entry of a directory in format 1."""
-B_WORD = record_layout(records.B_WORD)
+STREAM_ITEM = record_layout(records.STREAM_ITEM)
+STREAM_BASES = record_layout(records.STREAM_BASES)
 TAP = record_layout(records.TAP)
 TILE_HEADER = record_layout(records.TILE_HEADER)
 SEGMENT_DESCRIPTOR = record_layout(records.SEGMENT_DESCRIPTOR)
@@ -44,9 +45,14 @@ class WordKind(enum.Enum, shape=2):
     """Close the segment."""
 
 
+B_WORD = data.StructLayout(
+    {"value": signed(16), "offset": signed(16), "key": signed(16), "tap_start": 8, "zero": 8}
+)
+"""A word of a MAC stream, expanded: its operand, key and offset, and the first tap of its list."""
+
 PE_WORD = data.StructLayout({"kind": WordKind, "job_end": 1, "bank": 1, "chunk": CHUNK_WIDTH})
-"""A word broadcast to PEs. `chunk` is a `b_word` or a `partial`; `job_end` marks the END of a job;
-`bank` is the stationary bank that a `b_word` meets."""
+"""A word broadcast to PEs. `chunk` is a `B_WORD` or a partial sum; `job_end` marks the END of a
+job; `bank` is the stationary bank that a `B_WORD` meets."""
 
 
 def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:
@@ -167,9 +173,10 @@ class OutFormat(enum.Enum, shape=2):
 
 
 SEGMENT_CONTEXT = data.StructLayout(
-    {"stream_count": 32, "add": 1, "bank": 1, "first": 1, "last": 1}
+    {"stream_count": 32, "offset_bits": 5, "add": 1, "bank": 1, "first": 1, "last": 1}
 )
-"""What the broadcaster must know of a segment: words, kind, bank, first and last of its job."""
+"""What the broadcaster must know of a segment: items and their code, kind, bank, first and last of
+its job."""
 
 DRAIN_CONTEXT = data.StructLayout(
     {

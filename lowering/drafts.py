@@ -8,7 +8,6 @@ import numpy as np
 
 from gscn.records import (
     A_ENTRY,
-    B_WORD,
     DIRECTORY_NARROW,
     DIRECTORY_WIDE,
     TAP,
@@ -16,6 +15,7 @@ from gscn.records import (
     fits_narrow_directory,
     pack_directory,
 )
+from lowering.streams import PackedStream, arrange
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,8 +25,8 @@ class SegmentDraft:
     load: np.ndarray
     """uint8: the load block, a whole number of chunks."""
     tap_count: int
-    stream: np.ndarray
-    """uint8: the streamed words."""
+    stream: PackedStream
+    """The streamed words."""
     products: np.ndarray
     """int64 (pes,): products per PE."""
     lookups: int
@@ -104,14 +104,6 @@ def pack_load(taps: np.ndarray, tiles: list[PeTile]) -> np.ndarray:
     return np.concatenate(pieces)
 
 
-def pack_stream(
-    value: np.ndarray, offset: np.ndarray, key: np.ndarray, tap_start: np.ndarray | int
-) -> np.ndarray:
-    """Pack streamed words (uint8)."""
-    words = B_WORD.pack(value.size, value=value, offset=offset, key=key, tap_start=tap_start)
-    return words.view(np.uint8)
-
-
 def empty_segment(pes: int) -> SegmentDraft:
     """Return a segment that holds and streams nothing."""
     none = np.zeros(0, dtype=np.int64)
@@ -119,7 +111,7 @@ def empty_segment(pes: int) -> SegmentDraft:
     return SegmentDraft(
         load=pack_load(SINGLE_TAP, [tile] * pes),
         tap_count=1,
-        stream=pack_stream(none, none, none, none),
+        stream=arrange(none, none, none, none),
         products=np.zeros(pes, dtype=np.int64),
         lookups=0,
     )

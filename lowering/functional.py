@@ -14,7 +14,6 @@ from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
-    B_WORD,
     DIRECTORY_WIDTHS,
     KIND_ADD,
     KIND_MAC,
@@ -29,6 +28,7 @@ from gscn.records import (
     unpack_directory,
 )
 from lowering.program import Program
+from lowering.streams import ITEM_BYTES, expand
 
 CHUNK_BYTES = 8
 
@@ -243,25 +243,28 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
     )
 
 
-def decode_stream(stream: np.ndarray, tap_count: int) -> np.ndarray:
-    """Decode streamed words (uint8) to int64 (count, 4): value, offset, key, tap_start.
+def decode_stream(stream: np.ndarray, offset_bits: int, tap_count: int) -> np.ndarray:
+    """Decode the items (uint8, no padding) to the words, int64 (count, 4).
+
+    Returns value, offset, key, tap_start of each word.
 
     Raises
     ------
     InputError
-        A word starts beyond the taps.
+        As `lowering.streams.expand`, or a word starts beyond the taps.
     """
-    words = B_WORD.unpack(stream)
-    most = int(words["tap_start"].max(initial=0))
+    words = expand(stream, offset_bits)
+    words = words[words[:, 3] >= 0]
+    most = int(words[:, 3].max(initial=0))
     _require("tap_start", most < tap_count, f"below tap_count = {tap_count}", most)
-    fields = ("value", "offset", "key", "tap_start")
-    return np.stack([words[name].astype(np.int64) for name in fields], axis=1)
+    return words
 
 
 def run_pe(
     load_block: np.ndarray,
     tap_count: int,
     stream: np.ndarray,
+    offset_bits: int,
     pe: int,
     config: AcceleratorConfig,
 ) -> np.ndarray:
@@ -274,7 +277,9 @@ def run_pe(
     tap_count
         Taps at the head of the load block.
     stream
-        uint8, the streamed words.
+        uint8, the streamed items, without padding.
+    offset_bits
+        Low bits of an item's code that hold the offset.
     pe
         Number of the PE in its cluster.
     config
@@ -292,7 +297,7 @@ def run_pe(
         The bytes break a limit of the contract.
     """
     load = decode_load(load_block, tap_count, config)
-    words = decode_stream(stream, tap_count)
+    words = decode_stream(stream, offset_bits, tap_count)
     count = _run(load, words, pe, config, np.zeros(config.acc_depth, np.int64), _NO_TRACE)[0]
     trace = np.zeros((count, 2), dtype=np.int64)
     if count:
@@ -374,7 +379,8 @@ class _Machine:
         """Execute one segment descriptor; return products per PE."""
         config = self.config
         kind, count = int(segment["kind"]), int(segment["stream_count"])
-        stream = self.bytes_at("stream_addr", int(segment["stream_addr"]), CHUNK_BYTES * count)
+        record = CHUNK_BYTES if kind == KIND_ADD else ITEM_BYTES
+        stream = self.bytes_at("stream_addr", int(segment["stream_addr"]), record * count)
         chunks, taps = int(segment["load_chunks"]), int(segment["tap_count"])
         products = np.zeros(config.pes_per_cluster, dtype=np.int64)
         if kind == KIND_ADD:
@@ -395,7 +401,7 @@ class _Machine:
             (chunks, taps),
         )
         load = decode_load(block, taps, config)
-        words = decode_stream(stream, taps)
+        words = decode_stream(stream, int(segment["offset_bits"]), taps)
         for pe in range(config.pes_per_cluster):
             made, lookups, hits, overflow, outside = _run(
                 load, words, pe, config, self.accumulators[pe], _NO_TRACE

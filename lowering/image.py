@@ -200,7 +200,7 @@ def estimate_phase(jobs: list[JobSummary], config: AcceleratorConfig) -> float:
     compute = [_segment_cycles(job) for job in jobs]
     load = [job.load_chunks for job in jobs]
     traffic = sum(
-        8 * (sum(job.load_chunks) + sum(job.stream_counts)) + job.out_bytes for job in jobs
+        8 * (sum(job.load_chunks) + sum(job.stream_chunks)) + job.out_bytes for job in jobs
     )
     cycles = np.array([value for segments in compute for value in segments], dtype=np.float64)
     words = np.array([count for job in jobs for count in job.stream_counts], dtype=np.float64)
@@ -224,11 +224,12 @@ def _mac_fields(memory: _Memory, segment: SegmentDraft, loads: dict[int, int]) -
         loads[id(segment.load)] = memory.store(segment.load)
     return {
         "load_addr": loads[id(segment.load)],
-        "stream_addr": memory.store(segment.stream),
+        "stream_addr": memory.store(segment.stream.data),
         "load_chunks": segment.load.size // 8,
         "tap_count": segment.tap_count,
         "kind": KIND_MAC,
-        "stream_count": segment.stream.size // 8,
+        "stream_count": segment.stream.count,
+        "offset_bits": segment.stream.offset_bits,
     }
 
 
@@ -258,7 +259,8 @@ def _mac_summary(segments: list[SegmentDraft], walk: Walk, out_bytes: int, pes: 
         lookups=tuple(s.lookups for s in segments),
         segment_products=tuple(tuple(int(x) for x in s.products) for s in segments),
         load_chunks=tuple(s.load.size // 8 for s in segments),
-        stream_counts=tuple(s.stream.size // 8 for s in segments),
+        stream_counts=tuple(s.stream.count for s in segments),
+        stream_chunks=tuple(s.stream.data.size // 8 for s in segments),
         walk_count=walk.count,
         out_bytes=out_bytes,
     )
@@ -298,6 +300,7 @@ def _add_job(
         segment_products=((0,) * pes,) * len(partials),
         load_chunks=(0,) * len(partials),
         stream_counts=(records,) * len(partials),
+        stream_chunks=(records,) * len(partials),
         walk_count=end - begin,
         out_bytes=records * out.width // 8,
     )

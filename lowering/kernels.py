@@ -14,20 +14,19 @@ import numpy as np
 
 from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
-from lowering.balance import interleave
 from lowering.drafts import (
     PeTile,
     SegmentDraft,
     TileDraft,
     Walk,
     pack_load,
-    pack_stream,
     pack_taps,
 )
 from lowering.geometry import Classes, Ranking, classify
 from lowering.operands import Nonzeros
 from lowering.program import ABSENT
 from lowering.regions import WordRegions
+from lowering.streams import arrange
 from lowering.weight_grad import KernelProblem, KernelTiling, TapBlock
 from lowering.windows import HeldMap, Window, cut_windows
 
@@ -304,14 +303,18 @@ def _stream_segment(
     tap_start, tap_count = taps.start[row_class, col_class], taps.count[row_class, col_class]
     products = _count_products(lengths, key, tap_start, tap_count, taps.key_delta)
     order = np.flatnonzero(products.any(axis=0))
+    balance = None
     if reorder:
-        chosen = np.ascontiguousarray(products[:, order])
-        order = order[interleave(chosen, np.arange(order.size))]
+        balance = (np.ascontiguousarray(products[:, order]), np.arange(order.size))
     return SegmentDraft(
         load=load,
         tap_count=taps.key_delta.size,
-        stream=pack_stream(
-            words.value[order], words.minor[order] * tap_pitch, key[order], tap_start[order]
+        stream=arrange(
+            words.value[order],
+            words.minor[order] * tap_pitch,
+            key[order],
+            tap_start[order],
+            balance,
         ),
         products=products[:, order].sum(axis=1),
         lookups=int(tap_count[order].sum()),

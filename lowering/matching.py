@@ -15,10 +15,10 @@ import numpy as np
 
 from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
-from lowering.balance import interleave
-from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, pack_load, pack_stream
+from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, pack_load
 from lowering.geometry import Classes, Ranking
 from lowering.operands import Nonzeros
+from lowering.streams import arrange
 
 
 @dataclass(slots=True)
@@ -175,14 +175,17 @@ def match(
             local = key[group_words] - first
             hit = lengths.any(axis=0)[local]
             chosen, local = group_words[hit], local[hit]
-            if reorder:
-                order = interleave(lengths, local)
-                chosen, local = chosen[order], local[order]
             drafts.append(
                 SegmentDraft(
                     load=pack_load(SINGLE_TAP, tiles),
                     tap_count=1,
-                    stream=pack_stream(value[chosen], offset[chosen], local, 0),
+                    stream=arrange(
+                        value[chosen],
+                        offset[chosen],
+                        local,
+                        np.zeros_like(local),
+                        (lengths, local) if reorder else None,
+                    ),
                     products=lengths[:, local].sum(axis=1),
                     lookups=local.size,
                 )

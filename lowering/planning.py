@@ -14,6 +14,7 @@ from lowering.balance import JOB_LATENCY, compute_cycles, cut, load_lead, pack, 
 from lowering.geometry import Axis, Ranking, classify
 from lowering.maps import KernelStationary, MapProblem, MapStationary, Strip
 from lowering.program import LoweringOptions
+from lowering.streams import ITEM_BYTES
 from lowering.weight_grad import KernelProblem, KernelTiling, tap_blocks
 
 _FIELD_LIMIT = 32767
@@ -71,7 +72,7 @@ def _estimate(
         adding = max(records / config.clusters, records * 8.0 / config.port_bytes_per_cycle) + 200.0
 
     def total(sharing: float) -> float:
-        traffic = 8.0 * (load.sum() / sharing + words.sum()) + drained
+        traffic = 8.0 * load.sum() / sharing + ITEM_BYTES * words.sum() + drained
         return max(cycles, traffic / config.port_bytes_per_cycle) + adding
 
     return total(max(1.0, min(sharers, config.clusters) / 2)), total(1.0)

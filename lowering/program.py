@@ -137,7 +137,9 @@ class JobSummary:
     load_chunks: tuple[int, ...]
     """64-bit chunks in each segment's load block."""
     stream_counts: tuple[int, ...]
-    """Streamed words (or partial sums) per segment."""
+    """Streamed items (or partial sums) per segment."""
+    stream_chunks: tuple[int, ...]
+    """64-bit chunks in each segment's stream."""
     walk_count: int
     """Accumulators drained."""
     out_bytes: int

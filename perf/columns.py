@@ -8,8 +8,10 @@ from gscn.counters import CLUSTER_COUNTER_NAMES
 # -- columns of tables (perf.decode)
 JOB_FIRST, JOB_SEGMENTS, JOB_FORMAT, JOB_PITCH, JOB_GUARD_COLS = range(5)
 JOB_ROWS, JOB_GUARD_ROWS, JOB_PLANES, JOB_WALK, JOB_OUT = range(5, 10)
-SEG_KIND, SEG_LOAD, SEG_CHUNKS, SEG_TAPS, SEG_STREAM, SEG_WORDS, SEG_WORD0, SEG_TAP0 = range(8)
-SEG_LEAD = 8
+(
+    SEG_KIND, SEG_LOAD, SEG_CHUNKS, SEG_TAPS, SEG_STREAM, SEG_ITEMS, SEG_ITEM0, SEG_TAP0,
+    SEG_STREAM_CHUNKS, SEG_LEAD,
+) = range(10)  # fmt: skip
 TILE_DIRECTORY_ROWS, TILE_A_ROWS, TILE_ENTRY0, TILE_ENTRIES = range(4)
 
 MAC, ADD, END = range(3)
@@ -49,7 +51,7 @@ DESCRIPTOR_CHUNKS, ENTRY_CHUNKS = 8, 16
 
 # -- hw.broadcast.Broadcaster
 FEED_COLUMNS = 24
-F_STATE, F_TILES, F_BANKS, F_WORDS_LEFT, F_TARGET, F_LEVEL, F_WORD, F_QUEUE = range(8)
+F_STATE, F_TILES, F_BANKS, F_ITEMS_LEFT, F_TARGET, F_LEVEL, F_ITEM, F_QUEUE = range(8)
 """F_QUEUE and the columns after it queue (segment, first, last) triples, 4 at most."""
 F_WAIT, F_STREAM, F_END = range(3)
 F_DEPTH = 4

@@ -35,7 +35,9 @@ from perf.columns import (
     F_QUEUE,
     F_TILES,
     IDLE,
+    L_HURRY,
     L_IDLE,
+    L_LEAD,
     L_REQUEST,
     L_REQUESTS,
     L_SEGMENT,
@@ -48,7 +50,7 @@ from perf.columns import (
     P_SEGMENT_ENDS,
     PORT_COLUMNS,
     SEG_STREAM,
-    SEG_WORDS,
+    SEG_STREAM_CHUNKS,
     STREAM_REQUESTS,
     TAIL,
 )
@@ -100,7 +102,7 @@ class CycleResult:
 
 @compiled
 def _run(
-    phase_jobs, jobs, segments, tiles, word_keys, word_taps, tap_keys, tap_last, fiber_lengths,
+    phase_jobs, jobs, segments, tiles, item_keys, item_taps, tap_keys, tap_last, fiber_lengths,
     addresses, port_starts, state, sizes, counters, spans, phase_cycles,
 ):  # fmt: skip
     readers, events, loaders, feeds, pes, words, fibers, drains = state
@@ -190,7 +192,7 @@ def _run(
                 stream_room = loader[L_REQUESTS] < STREAM_REQUESTS
                 if loader[L_REQUESTS] > 0 and reader_can_request(stream_reader):
                     stream = segments[loader[L_REQUEST]]
-                    request(stream_event, stream[SEG_STREAM], stream[SEG_WORDS])
+                    request(stream_event, stream[SEG_STREAM], stream[SEG_STREAM_CHUNKS])
                     loader[L_REQUEST] = loader[L_REQUEST + 1]
                     loader[L_REQUESTS] -= 1
                 queue_room = feed[F_LEVEL] < segment_queue
@@ -198,7 +200,7 @@ def _run(
                 drain_busy = drainer_is_busy(drain, pes[c])
                 idle_loader = loader[L_STATE] == L_IDLE and given < 0
                 cause = step_broadcaster(
-                    feed, stream_reader, stream_event, pes[c], segments, push, fifo_depth
+                    feed, stream_reader, stream_event, pes[c], segments, item_taps, push, fifo_depth
                 )
                 step_loader(
                     loader, given, load_reader, load_event, stream_room, queue_room, drain_room,
@@ -232,8 +234,8 @@ def _run(
                 any_pending = False
                 for p in range(pe_count):
                     pe_cause = step_pe(
-                        pes[c, p], p, words[c, p], fibers[c, p], push, segments, tiles, word_keys,
-                        word_taps, tap_keys, tap_last, fiber_lengths,
+                        pes[c, p], p, words[c, p], fibers[c, p], push, segments, tiles, item_keys,
+                        item_taps, tap_keys, tap_last, fiber_lengths,
                     )  # fmt: skip
                     if pe_cause < 0:
                         unfed += 1
@@ -339,8 +341,8 @@ def simulate(
         tables.jobs,
         tables.segments,
         tables.tiles,
-        tables.word_keys,
-        tables.word_taps,
+        tables.item_keys,
+        tables.item_taps,
         tables.tap_keys,
         tables.tap_last,
         tables.fiber_lengths,

@@ -9,6 +9,7 @@ import numpy as np
 
 from gscn import records
 from gscn.config import AcceleratorConfig
+from lowering.streams import ITEM_BYTES, expand
 
 
 class PhaseLike(Protocol):
@@ -33,9 +34,10 @@ class JobTables:
 
     `jobs[j]` holds: index of the first segment, segments, format, pitch, guard columns, plane rows,
     guard rows, planes, walk count, beat address of the results. `segments[s]` holds: kind, beat
-    address of the load block, load chunks, taps, beat address of the stream, words, first word,
-    first tap, items left when the load block is urgent. `tiles[s, pe]` holds: directory chunks, stationary rows, first
-    directory entry, directory entries.
+    address of the load block, load chunks, taps, beat address of the stream, items (or partial
+    sums), first item, first tap, chunks of the stream, items left when the load block is urgent.
+    `tiles[s, pe]` holds: directory chunks, stationary rows, first directory entry, directory
+    entries.
     """
 
     phase_jobs: np.ndarray
@@ -43,9 +45,9 @@ class JobTables:
     jobs: np.ndarray
     segments: np.ndarray
     tiles: np.ndarray
-    word_keys: np.ndarray
-    word_taps: np.ndarray
-    """Per word, index of its first tap in its segment's list."""
+    item_keys: np.ndarray
+    item_taps: np.ndarray
+    """Per item, index of its word's first tap in its segment's list; -1 if it is no word."""
     tap_keys: np.ndarray
     tap_last: np.ndarray
     fiber_lengths: np.ndarray
@@ -61,9 +63,9 @@ def decode(program: ProgramLike) -> JobTables:
     beat = config.mem_bytes
 
     jobs, segments, tiles = [], [], []
-    keys, word_taps, tap_keys, tap_last, lengths = [], [], [], [], []
-    word_count = tap_count = entry_count = 0
-    streams: dict[tuple[int, int], int] = {}
+    keys, item_taps, tap_keys, tap_last, lengths = [], [], [], [], []
+    item_count = tap_count = entry_count = 0
+    streams: dict[tuple[int, int, int], int] = {}
     blocks: dict[int, tuple[int, list[tuple[int, int, int, int]]]] = {}
 
     def read(record: records.Record, addr: int, count: int) -> np.ndarray:
@@ -89,15 +91,17 @@ def decode(program: ProgramLike) -> JobTables:
             for segment in records.segment_descriptors(image, entry):
                 is_mac = segment["kind"] == records.KIND_MAC
                 stream, count = int(segment["stream_addr"]), int(segment["stream_count"])
-                first_word = 0
+                first_item, chunks = 0, count
                 if is_mac:
-                    if (stream, count) not in streams:
-                        words = read(records.B_WORD, stream, count)
-                        keys.append(words["key"].astype(np.int64))
-                        word_taps.append(words["tap_start"].astype(np.int64))
-                        streams[stream, count] = word_count
-                        word_count += count
-                    first_word = streams[stream, count]
+                    bits = int(segment["offset_bits"])
+                    if (stream, count, bits) not in streams:
+                        items = expand(image[stream : stream + ITEM_BYTES * count], bits)
+                        keys.append(items[:, 2])
+                        item_taps.append(items[:, 3])
+                        streams[stream, count, bits] = item_count
+                        item_count += count
+                    first_item = streams[stream, count, bits]
+                    chunks = (count + 1) // 2
                 block = int(segment["load_addr"])
                 if is_mac and block not in blocks:
                     taps = read(records.TAP, block, int(segment["tap_count"]))
@@ -128,8 +132,9 @@ def decode(program: ProgramLike) -> JobTables:
                         int(segment["tap_count"]),
                         stream // beat,
                         count,
-                        first_word,
+                        first_item,
                         first_tap,
+                        chunks,
                         int(segment["load_lead"]),
                     )
                 )
@@ -141,10 +146,10 @@ def decode(program: ProgramLike) -> JobTables:
     return JobTables(
         phase_jobs=np.array([phase.job_count for phase in program.phases], dtype=np.int64),
         jobs=np.array(jobs, dtype=np.int64).reshape(-1, 10),
-        segments=np.array(segments, dtype=np.int64).reshape(-1, 9),
+        segments=np.array(segments, dtype=np.int64).reshape(-1, 10),
         tiles=np.array(tiles, dtype=np.int64).reshape(-1, config.pes_per_cluster, 4),
-        word_keys=joined(keys),
-        word_taps=joined(word_taps),
+        item_keys=joined(keys),
+        item_taps=joined(item_taps),
         tap_keys=joined(tap_keys),
         tap_last=joined(tap_last),
         fiber_lengths=joined(lengths),

@@ -28,6 +28,8 @@ from perf.columns import (
     F_BANKS,
     F_DEPTH,
     F_END,
+    F_ITEM,
+    F_ITEMS_LEFT,
     F_LEVEL,
     F_QUEUE,
     F_STATE,
@@ -35,8 +37,6 @@ from perf.columns import (
     F_TARGET,
     F_TILES,
     F_WAIT,
-    F_WORD,
-    F_WORDS_LEFT,
     FEED_COLUMNS,
     FILL_A,
     FILL_DIRECTORY,
@@ -99,13 +99,13 @@ from perf.columns import (
     R_ROOM,
     READER_COLUMNS,
     SEG_CHUNKS,
+    SEG_ITEM0,
+    SEG_ITEMS,
     SEG_KIND,
     SEG_LEAD,
     SEG_LOAD,
     SEG_TAP0,
     SEG_TAPS,
-    SEG_WORD0,
-    SEG_WORDS,
     SEGMENTS_UNDER_WAY,
     SIBLING,
     STEP_DESCRIPTOR,
@@ -278,22 +278,24 @@ def near_end(feed, prefetch_words):
         feed[F_LEVEL] == 1
         and feed[F_QUEUE + 2] == 1
         and feed[F_STATE] != F_WAIT
-        and feed[F_WORDS_LEFT] <= prefetch_words
+        and feed[F_ITEMS_LEFT] <= prefetch_words
     )
 
 
 @compiled
 def hurries(feed, lead):
     """Whether a Broadcaster says, one cycle later, that the next load block is needed soon."""
-    few_left = feed[F_STATE] == F_WAIT or feed[F_WORDS_LEFT] <= lead
+    few_left = feed[F_STATE] == F_WAIT or feed[F_ITEMS_LEFT] <= lead
     return feed[F_TILES] == 0 and few_left
 
 
 @compiled
-def step_broadcaster(feed, stream_reader, stream_event, pes, segments, push, fifo_depth):
+def step_broadcaster(
+    feed, stream_reader, stream_event, pes, segments, item_taps, push, fifo_depth
+):  # fmt: skip
     """Advance a Broadcaster; return the cause for PEs with nothing queued (-1: no segment).
 
-    `push` returns (kind or -1, word, segment, job end, target PE or -1 for all).
+    `push` returns (kind or -1, item, segment, job end, target PE or -1 for all).
     """
     push[0] = -1
     state = feed[F_STATE]
@@ -308,10 +310,10 @@ def step_broadcaster(feed, stream_reader, stream_event, pes, segments, push, fif
         feed[F_TILES] -= 1
         if feed[F_QUEUE + 1]:
             feed[F_BANKS] -= 1
-        feed[F_WORDS_LEFT] = segments[segment, SEG_WORDS]
-        feed[F_WORD] = segments[segment, SEG_WORD0]
+        feed[F_ITEMS_LEFT] = segments[segment, SEG_ITEMS]
+        feed[F_ITEM] = segments[segment, SEG_ITEM0]
         feed[F_TARGET] = 0
-        feed[F_STATE] = F_END if feed[F_WORDS_LEFT] == 0 else F_STREAM
+        feed[F_STATE] = F_END if feed[F_ITEMS_LEFT] == 0 else F_STREAM
         return STREAM
 
     adds = segments[segment, SEG_KIND] == ADD
@@ -320,10 +322,13 @@ def step_broadcaster(feed, stream_reader, stream_event, pes, segments, push, fif
         return STREAM
     count = pes.shape[0]
     to_one = adds and not ends
+    # a rebase is handed to no PE
+    to_none = not adds and not ends and item_taps[feed[F_ITEM]] < 0
     for pe in range(count):
-        if (not to_one or pe == feed[F_TARGET]) and pes[pe, P_WORDS] == fifo_depth:
+        addressed = not to_none and (not to_one or pe == feed[F_TARGET])
+        if addressed and pes[pe, P_WORDS] == fifo_depth:
             return SIBLING
-    push[1] = feed[F_WORD]
+    push[1] = feed[F_ITEM]
     push[2] = segment
     push[3] = feed[F_QUEUE + 2]
     push[4] = feed[F_TARGET] if to_one else -1
@@ -334,19 +339,23 @@ def step_broadcaster(feed, stream_reader, stream_event, pes, segments, push, fif
         feed[F_LEVEL] -= 1
         feed[F_STATE] = F_WAIT
     else:
-        push[0] = ADD if adds else MAC
-        stream_event[R_MOVED] = 1
-        feed[F_WORD] += 1
+        if not to_none:
+            push[0] = ADD if adds else MAC
+        # of two items in a chunk the second takes it away, or the last of the segment
+        second = (segments[segment, SEG_ITEMS] - feed[F_ITEMS_LEFT]) % 2 == 1
+        if adds or second or feed[F_ITEMS_LEFT] == 1:
+            stream_event[R_MOVED] = 1
+        feed[F_ITEM] += 1
         feed[F_TARGET] = (feed[F_TARGET] + 1) % count
-        feed[F_WORDS_LEFT] -= 1
-        if feed[F_WORDS_LEFT] == 0:
+        feed[F_ITEMS_LEFT] -= 1
+        if feed[F_ITEMS_LEFT] == 0:
             feed[F_STATE] = F_END
     return STREAM
 
 
 @compiled
 def step_pe(
-    pe, number, words, fibers, push, segments, tiles, word_keys, word_taps, tap_keys, tap_last,
+    pe, number, words, fibers, push, segments, tiles, item_keys, item_taps, tap_keys, tap_last,
     fiber_lengths,
 ):  # fmt: skip
     """Advance a PE; return its cause, or -1 if it has nothing queued."""
@@ -404,9 +413,9 @@ def step_pe(
             last = True
             if kind == MAC:
                 word, segment = words[head, Q_WORD], words[head, Q_SEGMENT]
-                tap = pe[P_TAP] if pe[P_RESUMED] else word_taps[word]
+                tap = pe[P_TAP] if pe[P_RESUMED] else item_taps[word]
                 index = segments[segment, SEG_TAP0] + tap
-                key = word_keys[word] + tap_keys[index]
+                key = item_keys[word] + tap_keys[index]
                 last = tap_last[index] != 0
                 pe[P_TAP] = tap + 1
                 pe[P_RESUMED] = 0 if last else 1

@@ -6,6 +6,7 @@ cells and partial sums, so that the hardware is tested beyond what convolutions 
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +15,6 @@ import numpy as np
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.records import (
     A_ENTRY,
-    B_WORD,
     DIRECTORY_ENTRY,
     JOB_DESCRIPTOR,
     KIND_ADD,
@@ -27,6 +27,10 @@ from gscn.records import (
     TAP,
     TILE_HEADER,
 )
+from tests import stream_items
+
+WORD = np.dtype([("value", "<i2"), ("offset", "<i2"), ("key", "<i2"), ("tap_start", "u1")])
+"""A streamed word before it is packed as an item."""
 
 
 class Memory:
@@ -187,22 +191,30 @@ class Builder:
             self.blocks.append(block)
         starts = [0, *(np.flatnonzero(block.taps["last"][:-1]) + 1)]
         count = self.below(60)
-        stream = B_WORD.pack(
-            count,
-            value=self.values(count),
-            offset=self.rng.integers(0, block.third, count) + block.bias,
-            key=self.rng.integers(-4, 30, count),
-            tap_start=self.rng.choice(starts, count),
+        stream = np.zeros(count, dtype=WORD)
+        values = self.values(count)
+        stream["value"] = np.where(values == 0, 1, values)
+        stream["offset"] = self.rng.integers(0, block.third, count) + block.bias
+        stream["key"] = self.rng.integers(-4, 30, count)
+        stream["tap_start"] = self.rng.choice(starts, count)
+        if self.below(2):
+            # Long runs without a rebase as well as many rebases.
+            stream = np.sort(stream, order="tap_start")
+        offset_bits = self.below(17)
+        items = stream_items.encode(
+            stream.tolist(), offset_bits, random.Random(self.below(1 << 30))
         )
         for accumulator, (fibers, held) in zip(accumulators, block.tiles, strict=True):
             self.multiply(accumulator, block.taps, fibers, held, stream)
         return SEGMENT_DESCRIPTOR.pack(
             load_addr=block.addr,
-            stream_addr=self.memory.place(stream),
+            stream_addr=self.memory.place(np.array(stream_items.chunks(items), dtype="<u8")),
             load_chunks=block.chunks,
             tap_count=len(block.taps),
+            load_lead=self.below(3) * self.below(60),
             kind=KIND_MAC,
-            stream_count=count,
+            stream_count=len(items),
+            offset_bits=offset_bits,
         )
 
     def multiply(self, accumulator, taps, fibers, entries, stream):

@@ -15,11 +15,12 @@ KNOWN = [
     (records.A_ENTRY, {"value": -2, "offset": 0x1234}, "feff 3412"),
     (records.A_ENTRY, {"value": 32767, "offset": -32768}, "ff7f 0080"),
     (records.DIRECTORY_ENTRY, {"start": 0xABCD, "length": 0x0102}, "cdab 0201"),
-    (
-        records.B_WORD,
-        {"value": 0x0102, "offset": -1, "key": -3, "tap_start": 0x3F},
-        "0201 ffff fdff 3f 00",
-    ),
+    # a word of value -3 = fffd; with 10 offset bits, key base + 0x2a and offset base + 0x155:
+    # 0x2a << 10 | 0x155 = 0xa955
+    (records.STREAM_ITEM, {"value": -3, "code": 0xA955}, "fdff 55a9"),
+    # the two halves of a rebase to tap 0x3f, key base -3, offset base 0x1234
+    (records.STREAM_ITEM, {"value": 0, "code": 0x3F}, "0000 3f00"),
+    (records.STREAM_BASES, {"key_base": -3, "offset_base": 0x1234}, "fdff 3412"),
     (records.TAP, {"key_delta": -256, "offset_delta": 5, "last": 1}, "00ff 0500 01 00 0000"),
     (
         records.TILE_HEADER,
@@ -36,8 +37,9 @@ KNOWN = [
             "tap_count": 0x5566,
             "kind": 1,
             "stream_count": 0x778899AA,
+            "offset_bits": 0x0F10,
         },
-        "0807060504030201 4000000000000000 44332211 6655 0100 aa998877 00000000" + " 00" * 32,
+        "0807060504030201 4000000000000000 44332211 6655 0100 aa998877 100f 0000" + " 00" * 32,
     ),
     (
         records.JOB_DESCRIPTOR,

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gscn.config import AcceleratorConfig
-from tests.hw.segments import Segment, accumulators, bits, load_block, stream_chunks
+from tests.hw.segments import (
+    Segment,
+    accumulators,
+    bits,
+    load_block,
+    stream_chunks,
+    stream_records,
+)
 from tests.hw.streams import never, plain
 
 RESULT_BITS = {0: 16, 1: 32, 2: 64}
@@ -115,7 +122,7 @@ class Memory:
                         (len(block), 32), (len(segment.taps), 16),
                         (int(segment.partials is not None), 16),
                     ),
-                    len(words),
+                    bits((len(stream_records(segment)), 32), (segment.offset_bits, 16)),
                     0, 0, 0, 0,
                 ]  # fmt: skip
             segment_addr = self.store(segments[8:])

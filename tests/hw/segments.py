@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gscn.config import AcceleratorConfig
 from hw.layouts import LoadTarget, WordKind
+from tests import stream_items
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,7 @@ class Segment:
     tiles: list[Tile] = ()
     words: list[tuple[int, int, int, int]] = ()
     """(value, offset, key, first tap)."""
+    offset_bits: int = 8
     partials: list[int] | None = None
 
     def fibers(self, pe: int) -> Iterator[tuple[int, int, int, int]]:
@@ -80,11 +82,17 @@ def word_chunk(word: tuple[int, int, int, int]) -> int:
     return bits((value, 16), (offset, 16), (key, 16), (tap, 8), (0, 8))
 
 
-def stream_chunks(segment: Segment) -> list[int]:
-    """Return the segment's stream."""
+def stream_records(segment: Segment) -> list[int]:
+    """Return the partial sums or items that are counted in the segment's descriptor."""
     if segment.partials is not None:
         return [bits((partial, 64)) for partial in segment.partials]
-    return [word_chunk(word) for word in segment.words]
+    return stream_items.encode(segment.words, segment.offset_bits, random.Random(0))
+
+
+def stream_chunks(segment: Segment) -> list[int]:
+    """Return the segment's stream."""
+    records = stream_records(segment)
+    return records if segment.partials is not None else stream_items.chunks(records)
 
 
 def _rows(records: list[tuple[int, int]]) -> list[int]:
@@ -139,8 +147,10 @@ def load_block(segment: Segment) -> list[int]:
 def pe_words(segment: Segment, pe: int, pes: int, *, job_end: bool, bank: int = 0) -> list[dict]:
     """Return the words that the broadcaster hands to a PE, END included."""
     kind = WordKind.MAC if segment.partials is None else WordKind.ADD
-    chunks = stream_chunks(segment)
-    own = chunks if segment.partials is None else chunks[pe::pes]
+    if segment.partials is None:
+        own = [word_chunk(word) for word in segment.words]
+    else:
+        own = stream_chunks(segment)[pe::pes]
     words = [{"kind": kind, "job_end": 0, "bank": bank, "chunk": chunk} for chunk in own]
     end = {"kind": WordKind.END, "job_end": int(job_end), "bank": bank, "chunk": 0}
     return [*words, end]
@@ -152,7 +162,7 @@ def random_segment(
     """Return a MAC segment with empty and overlapping fibers, keys and indices outside."""
 
     def operand() -> int:
-        return rng.randint(config.format.minimum, config.format.maximum)
+        return rng.randint(config.format.minimum, config.format.maximum) or 1
 
     taps = []
     while len(taps) < config.taps_depth:
@@ -188,6 +198,7 @@ def random_segment(
             )
             for _ in range(words)
         ],
+        offset_bits=rng.randint(0, 16),
     )
 
 

@@ -11,12 +11,13 @@ import pytest
 from gscn.config import PRESETS
 from hw.broadcast import Broadcaster, FeedState
 from hw.layouts import WordKind
+from tests import stream_items
 from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate, with_pauses
 
 TINY = PRESETS["tiny"]
 CONFIGS = {pes: dataclasses.replace(TINY, pes_per_cluster=pes, mem_width=512) for pes in (1, 2, 4)}
 
-# (ADD, words), segments of each job
+# (ADD, items), segments of each job
 JOBS = [
     [(0, 5), (1, 11), (0, 0)],
     [(1, 0)],
@@ -30,24 +31,49 @@ JOBS = [
 def contexts(jobs):
     return [
         {
-            "stream_count": words,
+            "stream_count": count,
+            "offset_bits": 16,
             "add": add,
-            "bank": words % 2,
+            "bank": count % 2,
             "first": int(n == 0),
             "last": int(n == len(job) - 1),
         }
         for job in jobs
-        for n, (add, words) in enumerate(job)
+        for n, (add, count) in enumerate(job)
     ]
 
 
-def expected(jobs, pes, chunks):
-    """Return what each PE receives, as (kind, chunk, or whether the job ends)."""
-    chunks = iter(chunks)
-    received = [[] for _ in range(pes)]
+def streams(jobs, rng):
+    """Return the chunks of each segment, and of each segment the chunks that PEs receive.
+
+    A MAC stream holds words of key 0; some in every third place are rebases of two items to another
+    first tap, of which the PEs see only the effect.
+    """
+    streamed, handed = [], []
     for context in contexts(jobs):
-        for number in range(context["stream_count"]):
-            chunk = next(chunks)
+        if context["add"]:
+            chunks = [rng.getrandbits(64) for _ in range(context["stream_count"])]
+            streamed.append(chunks)
+            handed.append(chunks)
+            continue
+        items, words, tap = [], [], 0
+        while len(items) < context["stream_count"]:
+            if len(items) + 3 <= context["stream_count"] and rng.random() < 0.3:
+                tap = rng.randrange(256)
+                items += [tap << 16, 0]
+            value, offset = rng.randint(1, 0xFFFF), rng.getrandbits(16)
+            items.append(value | offset << 16)
+            words.append(value | offset << 16 | tap << 48)
+        streamed.append(stream_items.chunks(items))
+        handed.append(words)
+    return streamed, handed
+
+
+def expected(jobs, pes, handed):
+    """Return what each PE receives, as (kind, chunk, or whether the job ends)."""
+    received = [[] for _ in range(pes)]
+    for context, chunks in zip(contexts(jobs), handed, strict=True):
+        for number, chunk in enumerate(chunks):
             for pe in range(pes):
                 if not context["add"]:
                     received[pe].append((WordKind.MAC, chunk, context["bank"]))
@@ -76,9 +102,8 @@ def test_every_pe_gets_its_words(pes, source_pauses, sink_pauses):
     config = CONFIGS[pes]
     rng = random.Random(2)
     segments = contexts(JOBS)
-    count = sum(segment["stream_count"] for segment in segments)
-    chunks = [rng.getrandbits(64) for _ in range(count)]
-    wanted = expected(JOBS, pes, chunks)
+    streamed, handed = streams(JOBS, rng)
+    wanted = expected(JOBS, pes, handed)
     dut = Broadcaster(config=config)
     received = [[] for _ in range(pes)]
     ends = [0, 0]  # segments and jobs that PE 0 has ended
@@ -106,7 +131,7 @@ def test_every_pe_gets_its_words(pes, source_pauses, sink_pauses):
     simulate(
         dut,
         drive(dut.segment, segments),
-        drive(dut.chunks, chunks, source_pauses()),
+        drive(dut.chunks, [chunk for chunks in streamed for chunk in chunks], source_pauses()),
         *(collect(dut.o[pe], received[pe], len(wanted[pe]), pauses[pe]) for pe in range(pes)),
         background=[banks],
         cycles=3000,
@@ -139,8 +164,20 @@ class Steps:
         return state, bool(near_end), *kinds
 
 
-def segment(words, *, first=1, last=1, add=0):
-    return {"stream_count": words, "add": add, "bank": 0, "first": first, "last": last}
+def segment(items, *, first=1, last=1, add=0):
+    return {
+        "stream_count": items,
+        "offset_bits": 0,
+        "add": add,
+        "bank": 0,
+        "first": first,
+        "last": last,
+    }
+
+
+def pair(low, high=0):
+    """Return a chunk of two items."""
+    return low | high << 32
 
 
 def test_states_tell_why_pes_wait():
@@ -163,10 +200,10 @@ def test_states_tell_why_pes_wait():
         assert await cycle(cleared=1) == (drain, False, None, None)
         assert await cycle() == (moving, False, None, None)
         assert await cycle() == (stream, False, None, None)
-        assert await cycle(chunk=1, ready=0b01) == (sibling, False, None, None)
-        assert await cycle(chunk=1, ready=0b10) == (sibling, False, None, None)
-        assert await cycle(chunk=1) == (moving, False, mac, mac)
-        assert await cycle(chunk=2) == (moving, False, mac, mac)
+        assert await cycle(chunk=pair(1, 2), ready=0b01) == (sibling, False, None, None)
+        assert await cycle(chunk=pair(1, 2), ready=0b10) == (sibling, False, None, None)
+        assert await cycle(chunk=pair(1, 2)) == (moving, False, mac, mac)
+        assert await cycle(chunk=pair(1, 2)) == (moving, False, mac, mac)
         assert await cycle(chunk=3, ready=0b01) == (sibling, False, None, None)
         assert await cycle(chunk=3) == (moving, False, end, end)
         # the second segment of the job needs a tile, no accumulators
@@ -181,6 +218,28 @@ def test_states_tell_why_pes_wait():
     simulate(dut, testbench, cycles=60)
 
 
+def test_a_rebase_takes_two_cycles_and_needs_no_room():
+    dut = Broadcaster(config=TINY)
+    mac, end, moving = WordKind.MAC, WordKind.END, FeedState.MOVING
+
+    async def testbench(ctx):
+        cycle = Steps(ctx, dut).cycle
+        await cycle(segment=segment(7), loaded=1, cleared=1)
+        await cycle()
+        assert await cycle(chunk=pair(1, 0x0005_0000)) == (moving, True, mac, mac)
+        assert await cycle(chunk=pair(1, 0x0005_0000), ready=0) == (moving, True, None, None)
+        assert await cycle(ready=0) == (FeedState.STREAM, True, None, None)
+        # bases, of value 0 as well, and a word; then a rebase in one chunk and a word
+        assert await cycle(chunk=pair(0, 2), ready=0) == (moving, True, None, None)
+        assert await cycle(chunk=pair(0, 2)) == (moving, True, mac, mac)
+        assert await cycle(chunk=pair(0, 7), ready=0b01) == (moving, True, None, None)
+        assert await cycle(chunk=pair(0, 7), ready=0b10) == (moving, True, None, None)
+        assert await cycle(chunk=pair(3)) == (moving, True, mac, mac)
+        assert await cycle() == (moving, True, end, end)
+
+    simulate(dut, testbench, cycles=40)
+
+
 def test_two_cycles_between_the_words_of_two_segments():
     """The END word and a cycle of choice; within a segment one word per cycle."""
     dut = Broadcaster(config=TINY)
@@ -189,16 +248,16 @@ def test_two_cycles_between_the_words_of_two_segments():
     async def testbench(ctx):
         cycle = Steps(ctx, dut).cycle
         await cycle(segment=segment(3, last=0), loaded=1, cleared=1)
-        await cycle(segment=segment(2, first=0), loaded=1, chunk=0)
+        await cycle(segment=segment(2, first=0), loaded=1, chunk=pair(1, 1))
         for _ in range(9):
-            kinds.append((await cycle(chunk=0))[2])
+            kinds.append((await cycle(chunk=pair(1, 1)))[2])
 
     simulate(dut, testbench, cycles=40)
     mac, end = WordKind.MAC, WordKind.END
     assert kinds == [mac, mac, mac, end, None, mac, mac, end, None]
 
 
-def test_near_end_counts_the_words_left():
+def test_near_end_counts_the_items_left():
     config = dataclasses.replace(TINY, prefetch_words=2)
     dut = Broadcaster(config=config)
     seen = []
@@ -206,12 +265,12 @@ def test_near_end_counts_the_words_left():
     async def testbench(ctx):
         cycle = Steps(ctx, dut).cycle
         await cycle(segment=segment(5), loaded=1, cleared=1)
-        await cycle(chunk=0)
+        await cycle(chunk=pair(1, 1))
         for _ in range(5):
-            seen.append((await cycle(chunk=0))[1])
+            seen.append((await cycle(chunk=pair(1, 1)))[1])
 
     simulate(dut, testbench, cycles=40)
-    # words left: 5, 4, 3, 2, 1
+    # items left: 5, 4, 3, 2, 1
     assert seen == [False, False, False, True, True]
 
 
@@ -219,8 +278,8 @@ def test_stalled_and_idle_pes_in_runs():
     """Long stalls of one PE hold the other back, and lose nothing."""
     config = CONFIGS[2]
     jobs = [[(0, 40)]]
-    chunks = list(range(40))
-    wanted = expected(jobs, 2, chunks)
+    (chunks,), handed = streams(jobs, random.Random(5))
+    wanted = expected(jobs, 2, handed)
     dut, received = Broadcaster(config=config), [[], []]
 
     async def free(ctx):
@@ -235,7 +294,7 @@ def test_stalled_and_idle_pes_in_runs():
         free,
         drive(dut.segment, contexts(jobs)),
         drive(dut.chunks, chunks),
-        *(collect(dut.o[pe], received[pe], 41, in_runs(pe)) for pe in range(2)),
+        *(collect(dut.o[pe], received[pe], len(wanted[pe]), in_runs(pe)) for pe in range(2)),
         cycles=1000,
     )
     assert [meanings(words) for words in received] == wanted

@@ -21,6 +21,7 @@ from tests.hw.segments import (
     random_partials,
     random_segment,
     stream_chunks,
+    stream_records,
 )
 from tests.hw.streams import collect, drive, never, plain, simulate, with_pauses
 
@@ -106,7 +107,7 @@ class Bench:
                     self.blocks[-1][0],
                     self.streams[-1]["addr"],
                     len(block) | len(segment.taps) << 32 | kind << 48,
-                    len(words),
+                    len(stream_records(segment)) | segment.offset_bits << 32,
                     *[0] * 4,
                 ]
             chunks = job.descriptor(self.memory.store(records[8:]), 4096 * number)
@@ -214,7 +215,8 @@ def test_everything_is_announced_and_loaded(config, source_pauses, sink_pauses):
         assert bank in (None, announced.pop("bank"))
     assert bench.announced == [
         {
-            "stream_count": len(stream_chunks(segment)),
+            "stream_count": len(stream_records(segment)),
+            "offset_bits": segment.offset_bits,
             "add": int(segment.partials is not None),
             "first": int(n == 0),
             "last": int(n == len(job.segments) - 1),

@@ -9,7 +9,7 @@ import pytest
 
 from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.records import A_ENTRY, B_WORD, DIRECTORY_ENTRY, TAP, TILE_HEADER, queue_entries
+from gscn.records import A_ENTRY, DIRECTORY_ENTRY, TAP, TILE_HEADER, queue_entries
 from lowering import OutputFormat, lower
 from lowering.drafts import SINGLE_TAP, PeTile, pack_load
 from lowering.functional import decode_load, execute, run_pe
@@ -30,11 +30,34 @@ def load_block() -> np.ndarray:
 
 
 def test_products_come_in_the_order_of_words_taps_and_entries():
-    words = B_WORD.pack(3, value=[2, 7, 1], offset=[1, 2, 255], key=[0, -1, 1], tap_start=[0, 0, 1])
-    trace = run_pe(load_block(), 2, words.view(np.uint8), 0, TINY)
+    # Low half value, high half code, of which the low 8 bits are the offset. The words are, as
+    # (value, offset, key, first tap), (2, 1, 0, 0), (7, 2, -1, 0) and (1, 255, 1, 1). Before the
+    # second is a rebase to key base -1; before the third to tap 1, key base 1, offset base 240.
+    items = [
+        0x0001_0002, 0x0000_0000, 0x0000_FFFF, 0x0002_0007, 0x0001_0000, 0x00F0_0001, 0x000F_0001,
+    ]  # fmt: skip
+    stream = np.array(items, dtype="<u4").view(np.uint8)
+    trace = run_pe(load_block(), 2, stream, 8, 0, TINY)
     # Word 0 meets key 0 by tap 0, key 1 by tap 1; word 1 only key 0, by tap 1; word 2 nothing.
     assert trace.tolist() == [[1, 6], [6, -8], [16, -8], [12, 21], [17, -28]]
-    assert run_pe(load_block(), 2, words.view(np.uint8), 1, TINY).shape == (0, 2)
+    assert run_pe(load_block(), 2, stream, 8, 1, TINY).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("items", "offset_bits", "message"),
+    [
+        ([], 17, "offset_bits must be 0 to 16, not 17"),
+        ([0x0000_0005, 0x0001_0000], 8, "last item of a stream must be a word or bases"),
+        ([0x0100_0000, 0, 1], 8, "first tap of a rebase must be below 256, not 256"),
+        ([0x0002_0000, 0, 1], 8, "tap_start must be below tap_count = 2, not 2"),
+        ([0x8000_0001], 16, "offset of a streamed word must lie in"),
+        ([0, 0x0000_7FFF, 0x0001_0001], 0, "key of a streamed word must lie in .*, not"),
+    ],
+)
+def test_bad_streams_are_refused(items, offset_bits, message):
+    stream = np.array(items, dtype="<u4").view(np.uint8)
+    with pytest.raises(InputError, match=message):
+        run_pe(load_block(), 2, stream, offset_bits, 0, TINY)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -90,7 +113,7 @@ def test_bad_load_blocks_are_refused(offset, record, message):
     data = record.view(np.uint8)
     block[offset : offset + data.size] = data
     with pytest.raises(InputError, match=message):
-        run_pe(block, 2, np.zeros(0, dtype=np.uint8), 0, TINY)
+        run_pe(block, 2, np.zeros(0, dtype=np.uint8), 8, 0, TINY)
 
 
 def test_load_blocks_have_narrow_directories_where_they_fit():

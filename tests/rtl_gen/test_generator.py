@@ -57,9 +57,9 @@ def test_the_cluster_is_emitted_once(generated):
 def test_manifest_has_layouts_and_counters(generated):
     directory, _ = generated
     manifest = json.loads((directory / "manifest.json").read_text())
-    assert manifest["records"]["b_word"]["width"] == 64
-    assert manifest["records"]["b_word"]["fields"][2]["name"] == "key"
-    assert manifest["records"]["b_word"]["fields"][2]["low_bit"] == 32
+    assert manifest["records"]["stream_item"]["width"] == 32
+    assert manifest["records"]["stream_item"]["fields"][1]["name"] == "code"
+    assert manifest["records"]["stream_item"]["fields"][1]["low_bit"] == 16
     counters = manifest["counters"]["cluster"]
     assert [counter["name"] for counter in counters] == list(CLUSTER_COUNTER_NAMES)
     assert counters[1]["indices"] == [1, 1 + len(CLUSTER_COUNTER_NAMES)]
