@@ -110,7 +110,8 @@ class Filler(wiring.Component):
                         m.d.comb += self.steps.ready.eq(row + 1 == step.count)
                         m.d.sync += row.eq(Mux(self.steps.ready, 0, row + 1))
                 with m.Elif(under_way.i.ready):
-                    with m.If(step.kind != StepKind.FILL):
+                    fills = step.kind == StepKind.FILL
+                    with m.If(~fills):
                         finish_segment()
                     with m.Elif(users[step.bank] == 0):
                         m.d.sync += rows_left.eq(step.count)
