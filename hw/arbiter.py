@@ -76,7 +76,7 @@ class ReadArbiter(wiring.Component):
         super().__init__(
             {
                 "channels": In(command).array(count),
-                "urgent": In(count),
+                "urgent": In(count, init=(1 << count) - 1),
                 "channel_valid": Out(count),
                 "command": Out(command),
                 "data_valid": In(1),

@@ -124,7 +124,7 @@ class Broadcaster(wiring.Component):
                 )
             ),
         ]
-        m.d.sync += self.hurry.eq((tiles_ready == 0) & (~feeding | (words_left <= self.lead)))
+        m.d.sync += self.hurry.eq((tiles_ready == 0) & (~feeding | (items_left <= self.lead)))
         for number, o in enumerate(self.o):
             m.d.comb += [
                 o.valid.eq(fires & addressed[number]),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.errors import InputError
 from gscn.records import (
+    AT_ONCE,
     JOB_DESCRIPTOR,
     KIND_ADD,
     KIND_MAC,
@@ -101,7 +104,13 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
         dataclasses.replace(tile, parts=[part or [idle] for part in tile.parts]) for tile in tiles
     ]
     pending = [
-        [[_mac_fields(memory, segment, loads) for segment in part] for part in tile.parts]
+        [
+            [
+                {**_mac_fields(memory, segment, loads), "load_lead": lead}
+                for segment, lead in zip(part, _load_leads(part), strict=True)
+            ]
+            for part in tile.parts
+        ]
         for tile in tiles
     ]
     input_end = memory.size
@@ -231,6 +240,26 @@ def _mac_fields(memory: _Memory, segment: SegmentDraft, loads: dict[int, int]) -
         "stream_count": segment.stream.count,
         "offset_bits": segment.stream.offset_bits,
     }
+
+
+LOAD_MARGIN = 150.0
+"""Cycles by which a load block should be asked for earlier than its chunks take: latency, others'
+bursts."""
+
+
+def _load_leads(segments: list[SegmentDraft]) -> list[int]:
+    """Items left of the segment before when each segment's load block must be asked for.
+
+    As late as there is still time to load it, so that clusters that need the same block soon can
+    share it. A job's first segment does not wait.
+    """
+    leads = [AT_ONCE]
+    for before, segment in itertools.pairwise(segments):
+        products, lookups = float(before.products.max()), float(before.lookups)
+        cycles = float(compute_cycles(np.array([products]), np.array([lookups]))[0])
+        share = (segment.load.size / 8 + LOAD_MARGIN) / max(cycles, 1.0)
+        leads.append(min(max(math.ceil(before.stream.count * share), 1), before.stream.count or 1))
+    return [min(lead, 0xFFFF) for lead in leads]
 
 
 def _descriptors(segments: list[dict[str, int]]) -> np.ndarray:

@@ -134,6 +134,42 @@ def test_channels_that_ask_for_the_same_burst_at_once_share_it():
     assert valids == [valid for valid in expected for _ in range(2)]
 
 
+def test_a_channel_that_is_not_urgent_waits_to_share():
+    dut, commands, owners = ReadArbiter(config=TINY, count=3), [], []
+    shared, alone = {"addr": 64, "beats": 1}, {"addr": 4096, "beats": 1}
+
+    async def host(ctx):
+        """Let channel 0 wait for channel 2, and channel 1 until it is urgent itself."""
+        ctx.set(dut.urgent, 0b100)
+        for _ in range(5):
+            await ctx.tick()
+            assert not commands
+        await drive(dut.channels[2], [shared])(ctx)
+        for _ in range(5):
+            await ctx.tick()
+            assert commands == [shared]
+        ctx.set(dut.urgent, 0b010)
+        while len(commands) < 2:
+            await ctx.tick()
+        ctx.set(dut.data_valid, 1)
+        for _ in range(2):
+            _, _, valid = await ctx.tick().sample(dut.channel_valid)
+            owners.append(valid)
+        ctx.set(dut.data_valid, 0)
+        await ctx.tick()
+
+    simulate(
+        dut,
+        drive(dut.channels[0], [shared]),
+        drive(dut.channels[1], [alone]),
+        collect(dut.command, commands, 2),
+        host,
+        cycles=100,
+    )
+    assert commands == [shared, alone]
+    assert owners == [0b101, 0b010]
+
+
 def test_bursts_of_unlike_length_or_address_are_not_shared():
     dut, commands = ReadArbiter(config=TINY, count=3), []
     bursts = [{"addr": 64, "beats": 1}, {"addr": 64, "beats": 2}, {"addr": 128, "beats": 1}]
