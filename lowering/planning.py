@@ -394,7 +394,7 @@ def plan_kernels(
         held_tiles = -(-problem.held_channels // (pes * planes))
         planes = -(-problem.held_channels // (pes * held_tiles))
         most = min(config.acc_depth // (planes * taps), problem.streamed_channels)
-        if most < 1 or planes * problem.fold > config.a_depth or planes in seen:
+        if most < 1 or planes > config.a_depth or planes in seen:
             continue
         seen.add(planes)
         held_bins = pack(work.sum(axis=1), held_tiles * pes, planes, balance=options.balance)
