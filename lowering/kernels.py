@@ -77,6 +77,7 @@ def kernel_tiles(
                 )
                 for jobs_of_stream, drafts in zip(parts, segments, strict=True):
                     jobs_of_stream.append(drafts)
+            ranks = _ranks(parts, sum(len(tile.parts) for tile in tiles))
             tiles += [
                 TileDraft(
                     plane_index=np.stack(
@@ -88,10 +89,27 @@ def kernel_tiles(
                     col_index=np.tile(_tap_index(problem, block), (len(own), 1)),
                     walk=walk,
                     parts=jobs_of_stream,
+                    ranks=own_ranks,
                 )
-                for stream, jobs_of_stream in zip(streams, parts, strict=True)
+                for stream, jobs_of_stream, own_ranks in zip(streams, parts, ranks, strict=True)
             ]
     return tiles
+
+
+def _ranks(parts: list[list[list[SegmentDraft]]], first: int) -> list[list[int]]:
+    """Place the jobs (stream, part) of a tile in the queue, from `first` on.
+
+    Jobs of one part hold the same: next to each other they run at the same time and share what
+    they load. The largest come first.
+    """
+    work = {
+        (part, stream): sum(int(segment.products.max()) for segment in segments)
+        for stream, jobs in enumerate(parts)
+        for part, segments in enumerate(jobs)
+    }
+    order = sorted(work, key=lambda job: (job[0], -work[job]))
+    place = {job: first + rank for rank, job in enumerate(order)}
+    return [[place[part, stream] for part in range(len(jobs))] for stream, jobs in enumerate(parts)]
 
 
 def _pad(index: np.ndarray, count: int) -> np.ndarray:

@@ -136,6 +136,8 @@ class JobSummary:
     """Products per segment and PE."""
     load_chunks: tuple[int, ...]
     """64-bit chunks in each segment's load block."""
+    load_addrs: tuple[int, ...]
+    """Byte address of each segment's load block."""
     stream_counts: tuple[int, ...]
     """Streamed words (or partial sums) per segment."""
     walk_count: int
