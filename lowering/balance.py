@@ -228,6 +228,7 @@ def schedule(
 @compiled
 def schedule_jobs(
     compute: np.ndarray,
+    loading: np.ndarray,
     load: np.ndarray,
     tile: np.ndarray,
     kept: bool,
@@ -242,8 +243,10 @@ def schedule_jobs(
 
     Parameters
     ----------
-    compute, load
-        float64 cycles and load chunks of each job.
+    compute, loading
+        float64 cycles of each job, if its cluster holds its tile already and if it loads it.
+    load
+        float64 load chunks of each job.
     tile
         int64 number of what each job holds.
     kept
@@ -270,15 +273,15 @@ def schedule_jobs(
         for i in range(1, clusters):
             if computed[i] < computed[free]:
                 free = i
-        chunks = load[job]
+        chunks, cycles = load[job], loading[job]
         begin = max(computed[free], drained_before[free])
         if last[free] < 0:
             begin += head[job]
         elif kept and last[free] == tile[job]:
-            chunks = 0.0
+            chunks, cycles = 0.0, compute[job]
         last[free] = tile[job]
         loaded += chunks
-        computed[free] = begin + max(compute[job], chunks)
+        computed[free] = begin + cycles
         drained_before[free] = drained[free]
         drained[free] = max(computed[free], drained[free]) + walk[job]
     return drained.max(), loaded

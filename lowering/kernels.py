@@ -89,7 +89,7 @@ def kernel_tiles(
                     col_index=np.tile(_tap_index(problem, block), (len(own), 1)),
                     walk=walk,
                     parts=jobs_of_stream,
-                    ranks=own_ranks,
+                    ranks=own_ranks if jobs > config.clusters else None,
                 )
                 for stream, jobs_of_stream, own_ranks in zip(streams, parts, ranks, strict=True)
             ]

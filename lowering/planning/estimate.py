@@ -15,6 +15,8 @@ from lowering.weight_grad import KernelTiling
 _PARTS = (1, 2, 4, 8, 16, 32, 64)
 _BANKS = 2
 """Tiles that a PE keeps."""
+_SEGMENT_LATENCIES = 2.5
+"""Latencies of the memory between two load blocks: descriptor, block, and part of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,25 @@ class Work:
     """Jobs among which each sum is divided."""
 
 
+def _either(one: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
+    """Combine cycles of two things side by side: where both are long, each waits for the other.
+
+    A power mean, whose exponent was chosen by eye.
+    """
+    return (np.asarray(one) ** 6 + np.asarray(other) ** 6) ** (1 / 6)
+
+
 def estimate(work: Work, config: AcceleratorConfig) -> tuple[float, float]:
     """Estimate cycles: the clusters' schedule and the traffic of the memory port together.
 
     A contraction in several parts is drained raw and added up by a second phase. A job whose tile
     its cluster holds already loads nothing, if the tile's load blocks fit the banks.
     """
+    compute = compute_cycles(work.products, work.lookups)
+    loading = work.load + _SEGMENT_LATENCIES * JOB_LATENCY * work.segments
     cycles, loaded = schedule_jobs(
-        compute_cycles(work.products, work.lookups),
+        compute,
+        _either(compute, loading),
         work.load,
         work.tile,
         work.segments <= _BANKS,
@@ -74,8 +87,7 @@ def estimate(work: Work, config: AcceleratorConfig) -> tuple[float, float]:
     def total(sharing: float) -> float:
         reading = 8.0 * (loaded / sharing + work.words.sum())
         traffic = max(reading, written) / config.mem_bytes
-        # Where both are near each other, each waits for the other at times.
-        return (cycles**6 + traffic**6) ** (1 / 6) + adding
+        return float(_either(cycles, traffic)) + adding
 
     # Loads of 16 sharers took a third, of 32 a fourth of what they take apart (3x3, 56x56).
     return total(max(1.0, min(sharers, config.clusters) ** 0.5)), total(1.0)

@@ -74,12 +74,19 @@ def test_schedule_overlaps_loading_and_draining():
 
 def test_jobs_of_a_held_tile_load_once():
     compute, load, head = np.full(4, 100.0), np.full(4, 150.0), np.full(4, 40.0)
+    both = np.maximum(compute, load)
     walk, tile = np.full(4, 20.0), np.zeros(4, dtype=np.int64)
     # The first job waits for its load (150), the others only for their products.
-    assert schedule_jobs(compute, load, tile, True, head, walk, 1) == (40 + 150 + 300 + 20, 150)
-    assert schedule_jobs(compute, load, tile, False, head, walk, 1) == (40 + 600 + 20, 600)
-    assert schedule_jobs(compute, load, np.arange(4), True, head, walk, 1) == (660, 600)
-    assert schedule_jobs(compute, load, tile, True, head, walk, 2) == (40 + 150 + 100 + 20, 300)
+    assert schedule_jobs(compute, both, load, tile, True, head, walk, 1) == (
+        40 + 150 + 300 + 20,
+        150,
+    )
+    assert schedule_jobs(compute, both, load, tile, False, head, walk, 1) == (40 + 600 + 20, 600)
+    assert schedule_jobs(compute, both, load, np.arange(4), True, head, walk, 1) == (660, 600)
+    assert schedule_jobs(compute, both, load, tile, True, head, walk, 2) == (
+        40 + 150 + 100 + 20,
+        300,
+    )
 
 
 def test_graded_runs_shrink_and_cover_everything(rng):
