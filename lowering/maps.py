@@ -72,6 +72,8 @@ class KernelStationary:
     channel_parts: list[np.ndarray]
     """Channels summed over in each part of the contraction."""
     trim: bool
+    late_row: int
+    """Jobs of this result row and later ones are queued after the others of all tiles."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +197,8 @@ def kernel_stationary_tiles(
                     )  # fmt: skip
         shapes.append((strips, pitch, layout, sets))
     tiles: list[TileDraft] = []
-    rank = 0
+    ranks = [0, 0]
+    job_count = part_count * len(windows) * sum(bounds.size - 1 for bounds in plan.row_bounds)
     for own, stationary, bounds in zip(plan.owners, held, plan.row_bounds, strict=True):
         chosen_spans = [
             spans.index((low, high)) for low, high in itertools.pairwise(bounds.tolist())
@@ -231,9 +234,14 @@ def kernel_stationary_tiles(
                     config, stationary, offsets, layout, part_sets, list(drafts),
                     alone=len(drafts) <= config.clusters,
                 )  # fmt: skip
-                for i in sorted(drafts, key=lambda i, b=builder: -b.work(i)):
-                    drafts[i].place(part, rank, builder.segments(i, rank, reorder=reorder))
-                    rank += 1
+                late = {i for i in drafts if spans[i % len(spans)][0] >= plan.late_row}
+                for i in sorted(
+                    drafts, key=lambda i, b=builder, late=late: (i in late, -b.work(i))
+                ):
+                    wave = int(i in late)
+                    place = wave * job_count + ranks[wave]
+                    drafts[i].place(part, place, builder.segments(i, place, reorder=reorder))
+                    ranks[wave] += 1
     return tiles
 
 

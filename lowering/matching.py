@@ -414,8 +414,10 @@ def _atom_ranges(
     return np.where(empty, 0, low), np.where(empty, 0, high)
 
 
+GROWTH = 4
+"""How many times longer each load of the first job's may be than the one before."""
 FIRST_CHUNKS = 48
-"""Load of the first segment aimed at; the next ones may each be four times as large."""
+"""Load of the first segment aimed at; the next ones grow from there."""
 
 
 def _split(
@@ -452,7 +454,7 @@ def _split(
         full = (held + size).max() > a_depth or end - first > directory_depth or cost > limit
         if full and first < begin:
             groups.append((first, begin, 1))
-            limit *= 4
+            limit = round(limit * GROWTH)
             first, held = begin, np.zeros_like(held)
         held = held + size
     if first < atom.size:

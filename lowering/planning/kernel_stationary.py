@@ -25,6 +25,8 @@ _JOBS_PER_CLUSTER = (1, 2, 3, 4, 6, 8, 12)
 _SHARES = (1.0, 1.5, 2.0, 3.0)
 """How fast the sizes of graded jobs fall."""
 _STRIPS = (1, 2, 4)
+_LATE = (0.15, 0.25, 0.4)
+"""Shares of the work that a second, smaller job of each cluster takes."""
 
 
 def _strip_bounds(base: np.ndarray, jobs_of_rows: int, config: AcceleratorConfig) -> list:
@@ -82,12 +84,47 @@ class _Tiling:
                     seen.add(row_bounds.size)
                     text = f"{row_bounds.size - 1} runs of rows"
                     yield self._candidate([row_bounds] * tiles, groups, text)
+            for late in self._late_rows(strips * parts * tiles) if options.balance else ():
+                for times in (1, 2):
+                    bounds = self._two_waves(weight, late, strips * parts * tiles, times)
+                    if bounds is not None:
+                        runs = (bounds.size - 1) // (1 + times)
+                        text = f"{runs} + {times * runs} runs of rows"
+                        yield self._candidate([bounds] * tiles, groups, text, row_count - late)
             for share in _SHARES if options.balance else ():
                 graded = self._graded(weight, share, strips * parts)
                 key = tuple(b.size for b in graded)
                 if key not in seen:
                     seen.add(key)
                     yield self._candidate(graded, groups, f"{sum(key) - tiles} graded runs of rows")
+
+    def _late_rows(self, repeat: int) -> list[int]:
+        """Rows that the second, smaller jobs of all clusters may take together."""
+        runs, rows = self.config.clusters // repeat, self.words.size
+        if runs == 0:
+            return []
+        if rows > 24 * runs:
+            return [round(share * rows) for share in _LATE]
+        # With few rows they must be dealt evenly.
+        return [count * runs for count in (1, 2, 3) if 2 * count * runs < rows]
+
+    def _two_waves(
+        self, weight: np.ndarray, late: int, repeat: int, times: int
+    ) -> np.ndarray | None:
+        """Cut the rows so that every cluster has a large job and then `times` small ones.
+
+        The small jobs balance the clusters, and few results are left to drain at the end. `late`
+        rows are left to the small jobs. Returns None if the rows cannot be cut so.
+        """
+        runs = self.config.clusters // repeat
+        first = weight.size - late
+        if late < times * runs:
+            return None
+        early_bounds = cut(weight[:first], runs, self.longest)
+        late_bounds = cut(weight[first:], times * runs, self.longest)
+        if early_bounds.size != runs + 1 or late_bounds.size != times * runs + 1:
+            return None
+        return np.concatenate([early_bounds, late_bounds[1:] + first])
 
     def _graded(self, weight: np.ndarray, share: float, repeat: int) -> list[np.ndarray]:
         """Cut the rows of every tile; jobs of later tiles, and the last ones of each, are small."""
@@ -100,7 +137,11 @@ class _Tiling:
         ]
 
     def _candidate(
-        self, row_bounds: list[np.ndarray], groups: list[np.ndarray], runs: str
+        self,
+        row_bounds: list[np.ndarray],
+        groups: list[np.ndarray],
+        runs: str,
+        late_row: int | None = None,
     ) -> Candidate:
         config, problem = self.config, self.problem
         tiles, pes = self.held.shape
@@ -120,7 +161,8 @@ class _Tiling:
             -(-keys / parts // config.directory_depth),
         )
         prefix = np.concatenate([[0.0], np.cumsum(self.words)])
-        columns: list[list[np.ndarray]] = [[], [], [], [], []]
+        late_row = self.words.size if late_row is None else late_row
+        columns: list[list[np.ndarray]] = [[], [], [], [], [], []]
         for tile, bounds in enumerate(row_bounds):
             rows = np.diff(bounds)
             products = np.stack(
@@ -139,7 +181,9 @@ class _Tiling:
                 columns[2].append(np.full(order_of_strips.size, load[tile]))
                 columns[3].append(np.full(order_of_strips.size, tile * parts + part))
                 columns[4].append(rows[order_of_strips] * self.planes * pitch + self.guard)
-        joined = [np.concatenate(column) for column in columns]
+                columns[5].append(bounds[order_of_strips] >= late_row)
+        queue = np.argsort(np.concatenate(columns[5]), kind="stable")
+        joined = [np.concatenate(column)[queue] for column in columns[:5]]
         results = problem.owners * self.words.size * problem.cols.extent
         cycles = estimate(
             Work(
@@ -164,6 +208,7 @@ class _Tiling:
                 col_bounds=self.bounds,
                 channel_parts=groups,
                 trim=self.guard == 0,
+                late_row=late_row,
             ),
             f"kernels held: {tiles} tiles x {pes} PEs x {self.planes} channels, {runs} x {strips} "
             f"strips of columns, {parts} parts, {'trimmed' if not self.guard else 'guarded'} "
