@@ -58,7 +58,7 @@ class LoweringOptions:
     stationary: str = "auto"
     """Operand held by the PEs: `first`, `second` (as in `ConvShape.operand_shapes`) or `auto`."""
     trim: bool | None = None
-    """True: store border columns separately, so that no product falls off the border; False: let
+    """True: treat border columns separately, so that no product falls off the border; False: let
     those products land in guard cells; None: whichever is estimated to be faster."""
     contraction_parts: int | None = None
     """Jobs among which the sum of one result is divided, at least 1; None: chosen."""
