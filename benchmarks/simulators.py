@@ -16,7 +16,7 @@ from gscn.config import AcceleratorConfig, preset
 from gscn.conv import Pass
 
 MULTIPLIERS = 256
-PORTS = 16
+PORTS = 32
 """Enough not to be bound by memory."""
 
 
@@ -43,9 +43,10 @@ SIMULATORS = (
 
 def configurations() -> list[AcceleratorConfig]:
     """Return the accelerator with as many ports as it takes, and with one."""
-    base = preset("large")
-    clusters = MULTIPLIERS // base.pes_per_cluster
-    return [dataclasses.replace(base, clusters=clusters, ports=ports) for ports in (PORTS, 1)]
+    # Clusters of one PE: tiles are loaded at one chunk per cycle and cluster, and with so many
+    # multipliers for so small a layer that would bound clusters of two.
+    base = dataclasses.replace(preset("large"), clusters=MULTIPLIERS, pes_per_cluster=1)
+    return [dataclasses.replace(base, ports=ports) for ports in (PORTS, 1)]
 
 
 def compute() -> list[dict[str, object]]:

@@ -80,7 +80,7 @@ def test_the_comparison_sums_what_was_measured():
     ]
     lines = simulators.render(rows).splitlines()
     assert (
-        "| **GSCN, RTL, 16 ports of 512 bits** | **1000** | **2000** | **3000** | **6000** |"
+        "| **GSCN, RTL, 32 ports of 512 bits** | **1000** | **2000** | **3000** | **6000** |"
         in lines
     )
     assert "| *every multiplier always busy* | 1001 | 1001 | 1001 | 3003 |" in lines
