@@ -140,13 +140,12 @@ class Accelerator(wiring.Component):
         with m.If(self.busy):
             m.d.sync += cycles.eq(cycles + 1)
         owner = Signal(range(len(clusters) + 1))
-        with m.Switch(self.counter_addr):
-            for number, cluster in enumerate(clusters):
-                for counter in range(per_cluster):
-                    with m.Case(number * per_cluster + counter):
-                        m.d.comb += cluster.counter.eq(counter)
-                        m.d.sync += owner.eq(number)
-            with m.Default():
-                m.d.sync += owner.eq(len(clusters))
+        # each cluster compares for itself: a switch over all counters would grow with their square
+        m.d.sync += owner.eq(len(clusters))
+        for number, cluster in enumerate(clusters):
+            first = number * per_cluster
+            m.d.comb += cluster.counter.eq(self.counter_addr - first)
+            with m.If((self.counter_addr >= first) & (self.counter_addr < first + per_cluster)):
+                m.d.sync += owner.eq(number)
         values = Array([*(cluster.counter_value for cluster in clusters), cycles])
         m.d.sync += self.counter_data.eq(values[owner])

@@ -105,8 +105,7 @@ def lower(
             for candidate in planner(problem, useful, out.width, config, options)
         ]
     # The plan's estimate ranks; what the jobs really hold decides.
-    nonzeros = np.count_nonzero(first) + np.count_nonzero(second)
-    count = options.candidates or _candidates_to_build(nonzeros)
+    count = options.candidates or _candidates_to_build(useful)
     best: tuple[float, Program] | None = None
     for candidate, choice, problem in _most_promising(candidates, count):
         image = build_image(_build(problem, candidate.tiling, config, options), out, config)
@@ -147,11 +146,12 @@ def _most_promising(candidates: list[_Entry], count: int) -> list[_Entry]:
     return list(chosen.values())
 
 
-def _candidates_to_build(nonzeros: int) -> int:
+def _candidates_to_build(products: int) -> int:
     """Return how many tilings to build: many for small layers, where it costs little."""
-    if nonzeros < 40_000:
-        return 6
-    return 4 if nonzeros < 120_000 else 2
+    for most, count in ((4_000_000, 12), (10_000_000, 6), (25_000_000, 4)):
+        if products < most:
+            return count
+    return 2
 
 
 def _build(
