@@ -53,7 +53,7 @@ bench: venv
 # Needs Debian's qflow-tech-osu018 besides.
 synth: venv
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[synth]"
-	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out build/area.md
+	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out docs/area.md
 
 prove: venv
 	$(BIN)/python -m formal.run

@@ -1,75 +1,129 @@
-"""Utilisation of the generated Verilog on one layer, every result compared with torch."""
+"""Utilisation of the generated Verilog, every result compared with torch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from cosim.layer import PassInput, PassOutcome, check_passes
 from golden.synthetic import random_operands
-from gscn.config import preset
+from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.counters import CLUSTER_COUNTER_NAMES
 
-CONFIG = "small"
-LAYER = ConvShape(n=1, c=64, h=28, w=28, k=64, r=3, s=3, padding=(1, 1))
+CONFIG = "large"
+LATENCY = 100
+"""Cycles from a read burst's command to its first beat."""
+LAYER = ConvShape(n=1, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
+"""ResNet-18's conv2_x, on which public simulators have been compared."""
 DENSITY = 0.1
 """Of both operands."""
 SEED = 0
 STALLS = CLUSTER_COUNTER_NAMES[1:]
+BOUNDS = ("multipliers", "read port", "write port")
 
 
-def compute() -> list[dict[str, object]]:
-    """Co-simulate the three passes of the layer; return plain JSON values, one per pass."""
-    config = preset(CONFIG)
-    inputs = [
-        PassInput(
-            layer="3x3 64-64 28x28",
-            shape=LAYER,
-            which=which,
-            first=operands[0],
-            second=operands[1],
-        )
+def random_inputs(
+    config: AcceleratorConfig, shape: ConvShape = LAYER, density: float = DENSITY
+) -> list[PassInput]:
+    """Return the three passes of a layer with uniformly random operands."""
+    name = f"{shape.r}x{shape.s} {shape.c}-{shape.k} {shape.h}x{shape.w}"
+    return [
+        PassInput(layer=name, shape=shape, which=which, first=operands[0], second=operands[1])
         for which in Pass
-        for operands in [random_operands(LAYER, which, DENSITY, DENSITY, config.format, SEED)]
+        for operands in [random_operands(shape, which, density, density, config.format, SEED)]
     ]
-    return [_row(outcome) for outcome in check_passes(config, inputs, output_width=16)]
 
 
-def _row(outcome: PassOutcome) -> dict[str, object]:
+def measure(
+    config: AcceleratorConfig, inputs: Sequence[PassInput], *, latency: int = LATENCY
+) -> list[dict[str, object]]:
+    """Co-simulate passes with 16-bit results; return plain JSON values, one mapping per pass.
+
+    `shares` are of the multipliers' cycles; `port_shares` are the beats of each direction per cycle
+    and port. `bound` names the busiest of the three resources, `bound_share` says how busy it is.
+    """
+    outcomes = check_passes(config, inputs, output_width=16, latency=latency)
+    return [_row(config, outcome) for outcome in outcomes]
+
+
+def _row(config: AcceleratorConfig, outcome: PassOutcome) -> dict[str, object]:
     run, model = outcome.run, outcome.model
     assert model is not None  # there are no random stalls here
+    utilization = outcome.utilization(config)
+    slots = run.cycles * config.ports
+    busy = dict(
+        zip(BOUNDS, (utilization, run.read_beats / slots, run.write_beats / slots), strict=True)
+    )
+    bound = max(busy, key=lambda name: busy[name])
     return {
+        "layer": outcome.source.layer,
         "pass": str(outcome.source.which),
+        "kernel": [outcome.source.shape.r, outcome.source.shape.s],
         "results": outcome.comparison.outputs,
         "mismatches": outcome.comparison.mismatches,
         "useful_products": outcome.useful_products,
         "cycles": run.cycles,
         "model_cycles": model.cycles,
-        "utilization": outcome.utilization(preset(CONFIG)),
+        "utilization": utilization,
         "shares": outcome.shares(),
+        "port_shares": [busy["read port"], busy["write port"]],
+        "bound": bound,
+        "bound_share": busy[bound],
         "simulated_cycles_per_second": run.simulated_cycles / run.wall_seconds,
     }
 
 
-def render(rows: list[dict]) -> str:
-    """Return the passes as a Markdown table with its conditions."""
+def compute() -> list[dict[str, object]]:
+    """Measure the three passes of `LAYER` on `CONFIG`."""
     config = preset(CONFIG)
-    lines = [
-        (
-            f"Measured in RTL: 64 to 64 channels, 3x3, 28x28 maps, batch 1, both operands "
-            f"{DENSITY:.0%} nonzero at random, `{CONFIG}` ({config.multipliers} multipliers, one "
-            f"{config.mem_width}-bit port), loading and draining included. The last columns say "
-            "where the other cycles of the multipliers went:"
-        ),
-        "",
-        "| pass | results | mismatches | cycles (model) | utilization | "
-        + " | ".join(STALLS)
-        + " |",
-        "|---" * (5 + len(STALLS)) + "|",
-    ]
-    for row in rows:
-        shares = " | ".join(f"{100 * row['shares'][name]:.1f} %" for name in STALLS)
-        lines.append(
-            f"| {row['pass']} | {row['results']} | {row['mismatches']} | "
-            f"{row['cycles']} ({row['model_cycles']}) | {100 * row['utilization']:.1f} % | "
-            f"{shares} |"
-        )
-    return "\n".join(lines)
+    return measure(config, random_inputs(config))
+
+
+def conditions(config: AcceleratorConfig) -> str:
+    """Describe the accelerator and its memory in words."""
+    ports = "one port" if config.ports == 1 else f"{config.ports} ports"
+    return (
+        f"{config.multipliers} multipliers in {config.clusters} clusters, {ports} of "
+        f"{config.mem_width} bits, memory latency {LATENCY} cycles, {config.operand_format} in, "
+        "16-bit results out; fetching, loading and draining included"
+    )
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage with one decimal."""
+    return f"{100 * share:.1f} %"
+
+
+def pass_table(rows: Sequence[dict]) -> str:
+    """Return a Markdown table with one line per pass: where every multiplier's cycles went."""
+    header = ("pass", "results", "mismatches", "cycles (model)", "utilization", *STALLS)
+    return table(
+        header,
+        [
+            (
+                row["pass"],
+                str(row["results"]),
+                str(row["mismatches"]),
+                f"{row['cycles']} ({row['model_cycles']})",
+                percent(row["utilization"]),
+                *(percent(row["shares"][name]) for name in STALLS),
+            )
+            for row in rows
+        ],
+    )
+
+
+def render(rows: Sequence[dict]) -> str:
+    """Return the passes of `LAYER` as Markdown with their conditions."""
+    config = preset(CONFIG)
+    return (
+        f"Measured in RTL, `{CONFIG}`: {conditions(config)}. 64 to 64 channels, 3x3, 56x56 maps, "
+        f"batch 1, both operands {DENSITY:.0%} nonzero at random. The last columns say where the "
+        f"other cycles of the multipliers went:\n\n{pass_table(rows)}"
+    )

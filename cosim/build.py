@@ -100,6 +100,8 @@ def _digest(manifest: Manifest, flags: list[str], *, axi: bool) -> str:
     digest.update(
         json.dumps([manifest.config.to_dict(), manifest.verilog_digest, versions, flags]).encode()
     )
+    if axi:
+        digest.update(manifest.companions[C_HEADER].encode())
     for name in _SOURCES[axi]:
         digest.update((_HERE / name).read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -69,7 +69,7 @@ class AcceleratorConfig:
     addr_width: int = 32
     """Bits of a byte address; 20 to 40."""
     ports: int = 1
-    """Memory ports, each of consecutive clusters; power of two, 1 to 16, at most `clusters`."""
+    """Memory ports, each of consecutive clusters; power of two, 1 to 64, at most `clusters`."""
     axi_id_width: int = 1
     """Bits of the IDs of the AXI4 ports, if the core is behind such; 1 to 16."""
 
@@ -137,8 +137,8 @@ class AcceleratorConfig:
         need("addr_width", 20 <= self.addr_width <= 40, "20 to 40")
         need(
             "ports",
-            _is_power_of_two(self.ports) and self.ports <= min(16, self.clusters),
-            "a power of two from 1 to 16 and at most clusters",
+            _is_power_of_two(self.ports) and self.ports <= min(64, self.clusters),
+            "a power of two from 1 to 64 and at most clusters",
         )
         need("axi_id_width", 1 <= self.axi_id_width <= 16, "1 to 16")
         raise_problems("configuration", problems)

@@ -59,17 +59,21 @@ class Rounder(wiring.Component):
         shift = Signal.like(self.shift)
         m.d.comb += shift.eq(Mux(self.out_format == OutFormat.RAW, 0, self.shift))
         shifted, sticky = Cat(0, self.i).as_signed(), 0
-        for bit in reversed(range(len(shift))):
-            dropped = shifted[: 1 << bit]
+        for bit in reversed(range(1, len(shift))):
             stage = Signal(signed(width + 1), name=f"shifted{bit}")
             m.d.comb += stage.eq(Mux(shift[bit], shifted >> (1 << bit), shifted))
-            sticky |= shift[bit] & dropped.any()
+            sticky |= shift[bit] & shifted[: 1 << bit].any()
             shifted = stage
-        # results are looked at only when values have come through, so nothing here has a reset
-        floor = Signal(signed(width), reset_less=True)
-        up = Signal(reset_less=True)
+        # the step by one bit is left to the second cycle; results are looked at only when values
+        # have come through, so nothing here has a reset
+        coarse = Signal(signed(width + 1), reset_less=True)
+        rest = Signal(reset_less=True)
         with m.If(self.en):
-            m.d.sync += [floor.eq(shifted[1:]), up.eq(shifted[0] & (sticky | shifted[1]))]
+            m.d.sync += [coarse.eq(shifted), rest.eq(sticky)]
+        fine = Signal(signed(width + 1))
+        m.d.comb += fine.eq(Mux(shift[0], coarse >> 1, coarse))
+        floor, half = fine[1:].as_signed(), fine[0]
+        up = half & (rest | (shift[0] & coarse[0]) | floor[0])
 
         # -- round and saturate; a raw value has no half, and the others need 32 bits at most
         wide = Signal(signed(narrow))

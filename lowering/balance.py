@@ -159,11 +159,12 @@ def interleave(lengths: np.ndarray, key: np.ndarray) -> np.ndarray:
 def schedule(
     job_start: np.ndarray,
     load: np.ndarray,
+    block: np.ndarray,
     compute: np.ndarray,
     ahead: np.ndarray,
     walk: np.ndarray,
     clusters: int,
-) -> float:
+) -> tuple[float, float]:
     """Estimate the cycles of one phase: jobs in queue order to the first free cluster.
 
     Each cluster loads at one chunk per cycle into one of two banks while it computes from the
@@ -176,6 +177,8 @@ def schedule(
         int64 (jobs + 1) first segment of each job.
     load
         float64 load chunks of each segment.
+    block
+        int64 number of each segment's load block.
     compute
         float64 cycles of each segment in its slowest PE.
     ahead
@@ -187,8 +190,8 @@ def schedule(
 
     Returns
     -------
-    float
-        Cycles until the last drain ends.
+    tuple[float, float]
+        Cycles until the last drain ends, and chunks loaded.
     """
     loaded = np.zeros(clusters)
     computed = np.zeros(clusters)
@@ -196,6 +199,8 @@ def schedule(
     drained = np.zeros(clusters)
     drained_before = np.zeros(clusters)
     lead = np.zeros(clusters)
+    banks = np.full((clusters, 2), -1)
+    chunks = 0.0
     for job in range(walk.size):
         free = 0
         for i in range(1, clusters):
@@ -203,7 +208,12 @@ def schedule(
                 free = i
         for segment in range(job_start[job], job_start[job + 1]):
             begin = max(loaded[free], computed_before[free], computed[free] - lead[free])
-            loaded[free] = begin + load[segment]
+            loaded[free] = begin
+            if banks[free, 0] != block[segment]:
+                loaded[free] += load[segment]
+                chunks += load[segment]
+            banks[free, 0] = banks[free, 1]
+            banks[free, 1] = block[segment]
             lead[free] = ahead[segment]
             begin = max(loaded[free], computed[free])
             if segment == job_start[job]:
@@ -212,7 +222,111 @@ def schedule(
             computed[free] = begin + compute[segment]
         drained_before[free] = drained[free]
         drained[free] = max(computed[free], drained[free]) + walk[job]
-    return drained.max()
+    return drained.max(), chunks
+
+
+@compiled
+def schedule_jobs(
+    compute: np.ndarray,
+    loading: np.ndarray,
+    load: np.ndarray,
+    tile: np.ndarray,
+    kept: bool,
+    head: np.ndarray,
+    walk: np.ndarray,
+    clusters: int,
+) -> tuple[float, float]:
+    """Estimate the cycles of jobs that are given in order to the first free cluster.
+
+    Coarser than `schedule`: the load of a job runs beside its own products, and only that of a
+    cluster's first job is exposed, and of that only the beginning.
+
+    Parameters
+    ----------
+    compute, loading
+        float64 cycles of each job, if its cluster holds its tile already and if it loads it.
+    load
+        float64 load chunks of each job.
+    tile
+        int64 number of what each job holds.
+    kept
+        Whether a job whose cluster held the same before loads nothing.
+    head
+        float64 cycles from the start of a cluster's first job to its first product.
+    walk
+        float64 accumulators drained by each job.
+    clusters
+        Number of clusters.
+
+    Returns
+    -------
+    tuple[float, float]
+        Cycles until the last drain ends, and chunks loaded.
+    """
+    computed = np.zeros(clusters)
+    drained = np.zeros(clusters)
+    drained_before = np.zeros(clusters)
+    last = np.full(clusters, -1)
+    loaded = 0.0
+    for job in range(compute.size):
+        free = 0
+        for i in range(1, clusters):
+            if computed[i] < computed[free]:
+                free = i
+        chunks, cycles = load[job], loading[job]
+        begin = max(computed[free], drained_before[free])
+        if last[free] < 0:
+            begin += head[job]
+        elif kept and last[free] == tile[job]:
+            chunks, cycles = 0.0, compute[job]
+        last[free] = tile[job]
+        loaded += chunks
+        computed[free] = begin + cycles
+        drained_before[free] = drained[free]
+        drained[free] = max(computed[free], drained[free]) + walk[job]
+    return drained.max(), loaded
+
+
+@compiled
+def grade(
+    work: np.ndarray, ahead: float, clusters: float, share: float, longest: int
+) -> np.ndarray:
+    """Cut a sequence into runs that become shorter, so that clusters end together.
+
+    Guided self-scheduling: each run takes `1 / (share * clusters)` of the work that is left.
+
+    Parameters
+    ----------
+    work
+        float64 work of each element.
+    ahead
+        Work that is still to be given out after these elements.
+    clusters
+        Clusters that take runs.
+    share
+        More makes smaller runs.
+    longest
+        Most elements in a run.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 boundaries, from 0 to `work.size`, of nonempty runs.
+    """
+    bounds = [0]
+    left = work.sum() + ahead
+    position = 0
+    while position < work.size:
+        target = left / (share * clusters)
+        total = work[position]
+        end = position + 1
+        while end < work.size and end - position < longest and total + work[end] / 2 <= target:
+            total += work[end]
+            end += 1
+        left -= total
+        position = end
+        bounds.append(end)
+    return np.array(bounds, dtype=np.int64)
 
 
 JOB_LATENCY = 100.0

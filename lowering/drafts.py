@@ -59,6 +59,14 @@ class TileDraft:
     walk: Walk
     parts: list[list[SegmentDraft]]
     """Segments of each job."""
+    ranks: list[int] | None = None
+    """Place of each job in the queue; None: by work, most first."""
+
+    def place(self, part: int, rank: int, segments: list[SegmentDraft]) -> None:
+        """Set the segments of a job and its place in the queue."""
+        assert self.ranks is not None
+        self.parts[part] = segments
+        self.ranks[part] = rank
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

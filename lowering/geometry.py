@@ -99,6 +99,62 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnRanges:
+    """Columns of a stationary and a streamed map whose products belong to a row of a kernel.
+
+    The stationary columns are ranked so that those which meet a given streamed column are a
+    contiguous range of ranks, each with another kernel column. That kernel column is the sum of a
+    part that the stationary and one that the streamed column gives.
+    """
+
+    rank: np.ndarray
+    """Rank of each stationary column."""
+    held_part: np.ndarray
+    """Part of the kernel column, per stationary column; at most 0."""
+    streamed_part: np.ndarray
+    """Part of the kernel column, per streamed column; at least 0."""
+    first: np.ndarray
+    last: np.ndarray
+    """Ranks (first, last + 1) that each streamed column meets."""
+
+    @classmethod
+    def of(cls, shape: ConvShape, *, output_held: bool) -> ColumnRanges:
+        """Relate input to output columns, of which the latter or the former are stationary.
+
+        Input column x and output column q meet at kernel column s if
+        `s * dilation == x + padding - q * stride`. So both sides leave the same remainder on
+        division by the dilation, and s is the difference of the quotients. Columns of equal
+        remainder, in order, meet a contiguous range.
+        """
+        stride, padding, dilation = shape.stride[1], shape.padding[1], shape.dilation[1]
+        inputs = np.arange(shape.w) + padding
+        outputs = np.arange(shape.q) * stride
+        held, streamed = (outputs, inputs) if output_held else (inputs, outputs)
+        # With the output stationary s is the streamed quotient minus the stationary one.
+        sign = 1 if output_held else -1
+        order = np.lexsort((held, held % dilation))
+        rank = np.empty_like(order)
+        rank[order] = np.arange(order.size)
+        code = (held % dilation) * _PHASE_STEP + held // dilation
+        base = (streamed % dilation) * _PHASE_STEP + streamed // dilation
+        low, high = (base - shape.s + 1, base) if output_held else (base, base + shape.s - 1)
+        # Shifted by a constant, which keeps the offsets of both operands small and of one sign.
+        shift = 0 if output_held else int(max(held.max(), streamed.max()) // dilation)
+        return cls(
+            rank,
+            -sign * (held // dilation) - shift,
+            sign * (streamed // dilation) + shift,
+            np.searchsorted(code[order], low, side="left"),
+            np.searchsorted(code[order], high, side="right"),
+        )
+
+    @property
+    def spread(self) -> int:
+        """Largest magnitude of a part."""
+        return int(max(-self.held_part.min(), self.streamed_part.max()))
+
+
+@dataclass(frozen=True, slots=True)
 class Classes:
     """Coordinates of the streamed side grouped by the ranks they meet, per PE.
 

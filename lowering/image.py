@@ -65,6 +65,8 @@ class _Job:
     """Segment descriptors."""
     fields: dict[str, int]
     summary: JobSummary
+    rank: int = 0
+    """Place in the queue, before jobs of higher rank."""
 
     @property
     def cycles(self) -> float:
@@ -87,8 +89,8 @@ class Image:
 def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorConfig) -> Image:
     """Lay out the tiles' jobs in memory.
 
-    The jobs of a phase are queued in descending order of work. A tile made by several jobs is
-    drained raw by each of them; a second phase adds the partial sums.
+    The jobs of a phase are queued by rank, or else in descending order of work. A tile made by
+    several jobs is drained raw by each of them; a second phase adds the partial sums.
 
     Raises
     ------
@@ -151,14 +153,20 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
         )
         single = len(parts) == 1
         partials = []
-        for part, segments in zip(parts, tile.parts, strict=True):
+        ranks = tile.ranks or [0] * len(parts)
+        for part, segments, rank in zip(parts, tile.parts, ranks, strict=True):
             code = out.code if single else OUT_RAW
             size = cells * pes * OUT_WIDTHS[code] // 8
             target = addr if single else reserve(size)
             partials.append(target)
             fields = _drain_fields(target, code, out.shift if single else 0, tile.walk)
             jobs[0].append(
-                _Job(_descriptors(part), fields, _mac_summary(segments, tile.walk, size, pes))
+                _Job(
+                    _descriptors(part),
+                    fields,
+                    _mac_summary(part, segments, tile.walk, size, pes),
+                    rank,
+                )
             )
         if not single:
             for begin, end in pieces:
@@ -167,7 +175,7 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
     for number, queue in enumerate(jobs):
         if not queue:
             continue
-        queue.sort(key=lambda job: -job.cycles)
+        queue.sort(key=lambda job: (job.rank, -job.cycles))
         for job in queue:
             # the first segment's descriptor stands in the queue
             others = job.descriptors[1:]
@@ -213,27 +221,28 @@ def _segment_cycles(summary: JobSummary) -> list[float]:
 def estimate_phase(jobs: list[JobSummary], config: AcceleratorConfig) -> float:
     """Estimate the cycles of one phase from the exact work of its jobs, in queue order.
 
-    The larger of the clusters' schedule and the memory port's traffic.
+    The largest of the clusters' schedule and the memory port's traffic in either direction.
     """
     compute = [_segment_cycles(job) for job in jobs]
     load = [job.load_chunks for job in jobs]
-    traffic = sum(
-        8 * (sum(job.load_chunks) + sum(job.stream_chunks)) + job.out_bytes for job in jobs
-    )
+    read = 8 * sum(sum(job.stream_chunks) for job in jobs)
+    written = sum(job.out_bytes for job in jobs)
     cycles = np.array([value for segments in compute for value in segments], dtype=np.float64)
     words = np.array([count for job in jobs for count in job.stream_counts], dtype=np.float64)
     starts = np.cumsum([0, *(len(segments) for segments in compute)])
     chunks = np.array([value for segments in load for value in segments], dtype=np.float64)
     chunks[starts[:-1]] += JOB_LATENCY
-    scheduled = schedule(
+    scheduled, loaded = schedule(
         starts,
         chunks,
+        np.array([addr for job in jobs for addr in job.load_addrs], dtype=np.int64),
         cycles,
         load_lead(cycles, words, np.isin(np.arange(cycles.size) + 1, starts), config),
         np.array([job.walk_count for job in jobs], dtype=np.float64),
         config.clusters,
     )
-    return max(scheduled, traffic / config.port_bytes_per_cycle)
+    bandwidth = config.port_bytes_per_cycle
+    return max(scheduled, (read + 8 * loaded) / bandwidth, written / bandwidth)
 
 
 def _mac_fields(memory: _Memory, segment: SegmentDraft, loads: dict[int, int]) -> dict[str, int]:
@@ -289,7 +298,9 @@ def _drain_fields(addr: int, code: int, shift: int, walk: Walk) -> dict[str, int
     }
 
 
-def _mac_summary(segments: list[SegmentDraft], walk: Walk, out_bytes: int, pes: int) -> JobSummary:
+def _mac_summary(
+    fields: list[dict[str, int]], segments: list[SegmentDraft], walk: Walk, out_bytes: int, pes: int
+) -> JobSummary:
     products = sum((segment.products for segment in segments), np.zeros(pes, dtype=np.int64))
     return JobSummary(
         phase=0,
@@ -297,6 +308,7 @@ def _mac_summary(segments: list[SegmentDraft], walk: Walk, out_bytes: int, pes: 
         lookups=tuple(s.lookups for s in segments),
         segment_products=tuple(tuple(int(x) for x in s.products) for s in segments),
         load_chunks=tuple(s.load.size // 8 for s in segments),
+        load_addrs=tuple(f["load_addr"] for f in fields),
         stream_counts=tuple(s.stream.count for s in segments),
         stream_chunks=tuple(s.stream.data.size // 8 for s in segments),
         walk_count=walk.count,
@@ -337,6 +349,7 @@ def _add_job(
         lookups=(0,) * len(partials),
         segment_products=((0,) * pes,) * len(partials),
         load_chunks=(0,) * len(partials),
+        load_addrs=(0,) * len(partials),
         stream_counts=(records,) * len(partials),
         stream_chunks=(records,) * len(partials),
         walk_count=end - begin,

@@ -1,9 +1,13 @@
-"""Jobs of the weight gradient: a key is a pixel of the stationary map, a tap a kernel position.
+"""Jobs of the weight gradient: a key is a pixel, a tap a kernel position or a kernel row.
 
-Both operands are maps; either may be stationary. A streamed word looks up one pixel per kernel
-position; words at a border name shorter lists of taps, so that a key never runs into another row
-or sample. Where the many lists do not fit the tap memory, guard cells between rows and
-samples keep the keys apart instead.
+Both operands are maps; either may be stationary. With separate kernel columns a key is a pixel of
+the stationary map, and a streamed word looks up one pixel per kernel position. With folded columns
+a key is a stationary row and a streamed column; its fiber is the range of the row's entries that
+the column meets, and a word looks up one per kernel row.
+
+Words at a border name shorter lists of taps, so that a key never runs into another row or sample.
+Where the many lists do not fit the tap memory, guard cells between rows and samples keep the keys
+apart instead.
 """
 
 from __future__ import annotations
@@ -72,6 +76,7 @@ def kernel_tiles(
                 )
                 for jobs_of_stream, drafts in zip(parts, segments, strict=True):
                     jobs_of_stream.append(drafts)
+            ranks = _ranks(parts, sum(len(tile.parts) for tile in tiles))
             tiles += [
                 TileDraft(
                     plane_index=np.stack(
@@ -83,10 +88,27 @@ def kernel_tiles(
                     col_index=np.tile(_tap_index(problem, block), (len(own), 1)),
                     walk=walk,
                     parts=jobs_of_stream,
+                    ranks=own_ranks if jobs > config.clusters else None,
                 )
-                for stream, jobs_of_stream in zip(streams, parts, strict=True)
+                for stream, jobs_of_stream, own_ranks in zip(streams, parts, ranks, strict=True)
             ]
     return tiles
+
+
+def _ranks(parts: list[list[list[SegmentDraft]]], first: int) -> list[list[int]]:
+    """Place the jobs (stream, part) of a tile in the queue, from `first` on.
+
+    Jobs of one part hold the same: next to each other they run at the same time and share what
+    they load. The largest come first.
+    """
+    work = {
+        (part, stream): sum(int(segment.products.max()) for segment in segments)
+        for stream, jobs in enumerate(parts)
+        for part, segments in enumerate(jobs)
+    }
+    order = sorted(work, key=lambda job: (job[0], -work[job]))
+    place = {job: first + rank for rank, job in enumerate(order)}
+    return [[place[part, stream] for part in range(len(jobs))] for stream, jobs in enumerate(parts)]
 
 
 def _pad(index: np.ndarray, count: int) -> np.ndarray:
@@ -96,7 +118,7 @@ def _pad(index: np.ndarray, count: int) -> np.ndarray:
 def _tap_index(problem: KernelProblem, block: TapBlock) -> np.ndarray:
     rows = Ranking.of(problem.rows.kernel).order[block.row_low : block.row_high]
     cols = Ranking.of(problem.cols.kernel).order[block.col_low : block.col_high]
-    if problem.fold > 1:
+    if problem.folded:
         cols = np.arange(problem.kernel_cols)
     return (rows[:, None] * problem.kernel_cols + cols).ravel()
 
@@ -236,10 +258,17 @@ def _window_classes(
     loose = (np.tile(phases[0], samples), np.tile(phases[1], samples))
     rows = classify([exact], None if trim_rows else [loose])
     cols = classify(
-        [col_ranking.window(problem.cols.map, window.col_low, window.col_high)],
+        [col_ranking.window(problem.cols.map, *_key_cols(problem, window))],
         None if trim_cols else [col_ranking.phase_range(problem.cols.map)],
     )
     return rows, cols
+
+
+def _key_cols(problem: KernelProblem, window: Window) -> tuple[int, int]:
+    """Columns of the key space that the window's keys cover."""
+    if problem.folded:
+        return 0, problem.cols.extent
+    return window.col_low, window.col_high
 
 
 def _row_base(problem: KernelProblem, window: Window, sample: np.ndarray) -> np.ndarray:
@@ -251,14 +280,36 @@ def _row_base(problem: KernelProblem, window: Window, sample: np.ndarray) -> np.
 def _pe_tile(problem: KernelProblem, pe: HeldMap, window: Window, walk: Walk) -> PeTile:
     index = pe.window(window)
     sample, row = np.divmod(pe.row[index], problem.rows.extent)
-    key = (_row_base(problem, window, sample) + row) * window.pitch + pe.col[index] - window.col_low
-    length = np.bincount(key)
+    key_row = _row_base(problem, window, sample) + row
+    if problem.folded:
+        start, length = _overlapping_fibers(problem, key_row, pe.col[index])
+    else:
+        length = np.bincount(key_row * window.pitch + pe.col[index] - window.col_low)
+        start = np.where(length > 0, np.cumsum(length) - length, 0)
     return PeTile(
-        start=np.where(length > 0, np.cumsum(length) - length, 0),
+        start=start,
         length=length,
         value=pe.value[index],
-        offset=pe.plane[index] * (walk.rows * walk.pitch) + pe.fold[index],
+        offset=pe.plane[index] * (walk.rows * walk.pitch) + pe.part[index],
     )
+
+
+def _overlapping_fibers(
+    problem: KernelProblem, row: np.ndarray, rank: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Directory (start, length) whose keys are (stationary row, streamed column).
+
+    The entries are sorted by `row` and `rank` of their column.
+    """
+    rows = int(row.max(initial=-1)) + 1
+    ranges, ranks = problem.ranges, problem.held_cols
+    before = np.zeros(rows * ranks + 1, dtype=np.int64)
+    np.cumsum(np.bincount(row * ranks + rank, minlength=rows * ranks), out=before[1:])
+    base = np.arange(rows)[:, None] * ranks
+    start = before[base + ranges.first].ravel()
+    length = before[base + ranges.last].ravel() - start
+    used = int(np.flatnonzero(length).max(initial=-1)) + 1
+    return np.where(length > 0, start, 0)[:used], length[:used]
 
 
 @compiled
@@ -299,9 +350,12 @@ def _stream_segment(
     row_class, col_class = row_class[keep], col_class[keep]
     words, row_base = words.take(keep), row_base[keep]
     gap = (words.major - window.low // problem.rows.extent) * window.sample_gap
-    key = (row_base + gap) * window.pitch + problem.cols.map.shift[words.col] - window.col_low
+    key = (row_base + gap) * window.pitch + problem.cols.map.shift[words.col] - window.key_low
     tap_start, tap_count = taps.start[row_class, col_class], taps.count[row_class, col_class]
     products = _count_products(lengths, key, tap_start, tap_count, taps.key_delta)
+    offset = words.minor * tap_pitch
+    if problem.folded:
+        offset = offset + problem.ranges.streamed_part[words.col]
     order = np.flatnonzero(products.any(axis=0))
     balance = None
     if reorder:
@@ -309,13 +363,7 @@ def _stream_segment(
     return SegmentDraft(
         load=load,
         tap_count=taps.key_delta.size,
-        stream=arrange(
-            words.value[order],
-            words.minor[order] * tap_pitch,
-            key[order],
-            tap_start[order],
-            balance,
-        ),
+        stream=arrange(words.value[order], offset[order], key[order], tap_start[order], balance),
         products=products[:, order].sum(axis=1),
         lookups=int(tap_count[order].sum()),
     )

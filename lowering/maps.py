@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from lowering.drafts import SegmentDraft, TileDraft, Walk
 from lowering.geometry import Axis, Classes, Ranking, Side, classify, gather_axis, scatter_axis
-from lowering.matching import Stationary, WordSet, match
+from lowering.matching import HeldTile, KeyLayout, Stationary, WordSet, distinct_codes, hold, match
 from lowering.operands import Nonzeros
 from lowering.program import ABSENT
 from lowering.regions import WordRegions
@@ -65,12 +66,14 @@ class KernelStationary:
     owners: list[list[np.ndarray]]
     """Result channels of each tile and PE."""
     planes: int
-    row_bounds: np.ndarray
-    """Cuts of all result rows of all samples, counted through."""
+    row_bounds: list[np.ndarray]
+    """Cuts of all result rows of all samples, counted through, for each tile."""
     col_bounds: np.ndarray
     channel_parts: list[np.ndarray]
     """Channels summed over in each part of the contraction."""
     trim: bool
+    late_row: int
+    """Jobs of this result row and later ones are queued after the others of all tiles."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,59 +119,182 @@ def _pad_index(index: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([index, np.full(count - index.size, ABSENT, dtype=np.int64)])
 
 
+def _common(classes: list[Classes]) -> list[Classes]:
+    """Give the classes of all regions, or strips, the same numbers."""
+    tables = [np.concatenate([each.first, each.last]) for each in classes]
+    merged, inverse = np.unique(np.concatenate(tables, axis=1), axis=1, return_inverse=True)
+    pes = merged.shape[0] // 2
+    common, position = [], 0
+    for each in classes:
+        number = inverse.ravel()[position : position + each.count]
+        position += each.count
+        of = np.append(number, -1)[each.of]
+        common.append(Classes(of, merged[:pes], merged[pes:]))
+    return common
+
+
+BANKS = 2
+"""Load blocks that a cluster holds at a time."""
+_REUSE = 0.5
+"""Share of the keys of all regions that a region must use to have the same load blocks."""
+
+
 def kernel_stationary_tiles(
     problem: MapProblem, plan: KernelStationary, config: AcceleratorConfig, *, reorder: bool
 ) -> list[TileDraft]:
-    """Build every tile of the result with the kernels stationary."""
+    """Build every tile of the result with the kernels stationary.
+
+    The accumulators of a row of the result lie together, all channels of it, so that the offsets of
+    the kernels do not depend on how many rows a region has: load blocks are the same for all
+    regions.
+    """
     pes = config.pes_per_cluster
     row_ranking, col_ranking = Ranking.of(problem.rows.kernel), Ranking.of(problem.cols.kernel)
     held = [
         [_held_kernels(problem.kernel, own, row_ranking, col_ranking) for own in tile]
         for tile in plan.owners
     ]
+    part_count = len(plan.channel_parts)
+    kernel_rows = row_ranking.rank.size
     part_of_channel = _part_of_channel(plan.channel_parts, problem.channels)
     regions = WordRegions(problem.maps, problem.samples, problem.map_rows, problem.rows)
-    tile_count = len(plan.owners) * (len(plan.row_bounds) - 1) * (len(plan.col_bounds) - 1)
-    ramp = tile_count * len(plan.channel_parts) <= 8 * config.clusters
     guard = 0 if plan.trim else problem.cols.reach
-    tiles = []
-    for col_low, col_high in zip(plan.col_bounds[:-1], plan.col_bounds[1:], strict=True):
-        window = (int(col_low), int(col_high))
+    spans = sorted(
+        {
+            (int(low), int(high))
+            for bounds in plan.row_bounds
+            for low, high in itertools.pairwise(bounds)
+        }
+    )
+    found = [regions.window(low, high, pes) for low, high in spans]
+    row_classes = _common([classes for _, classes, _ in found])
+    windows = list(itertools.pairwise(plan.col_bounds.tolist()))
+    # Strips of equal width have the same offsets, so that they can share load blocks.
+    widths = {
+        high - low: [w for w in windows if w[1] - w[0] == high - low] for low, high in windows
+    }
+    shapes = []
+    for width, strips in widths.items():
+        pitch = width + guard
         loose = None if plan.trim else col_ranking.phase_range(problem.cols.map)
-        cols = _col_classes(col_ranking, problem.cols.map, [window] * pes, loose)
-        pitch = int(col_high - col_low) + guard
-        for low, high in zip(plan.row_bounds[:-1], plan.row_bounds[1:], strict=True):
-            walk = Walk(pitch=pitch, guard_cols=guard, rows=int(high - low), planes=plan.planes)
-            words, row_classes, row_base = regions.window(int(low), int(high), pes)
-            offset = row_base * pitch + problem.cols.map.shift[words.col] - col_low + guard
-            part = part_of_channel[words.minor]
-            word_sets = []
-            for number in range(len(plan.channel_parts)):
-                chosen = np.flatnonzero(part == number)
-                word_sets.append(WordSet.of(words.take(chosen), offset[chosen], row_classes, cols))
-            for own, stationary in zip(plan.owners, held, strict=True):
-                offsets = [
-                    pe.plane * (walk.rows * pitch)
-                    + problem.rows.kernel.shift[pe.nonzeros.row] * pitch
-                    + problem.cols.kernel.shift[pe.nonzeros.col]
-                    for pe in stationary
-                ]
-                parts = [
-                    match(config, stationary, offsets, chosen, reorder=reorder, ramp=ramp)
-                    for chosen in word_sets
-                ]
-                tiles.append(
-                    TileDraft(
-                        plane_index=np.stack(
+        col_classes = _common(
+            [_col_classes(col_ranking, problem.cols.map, [strip] * pes, loose) for strip in strips]
+        )
+        layout = KeyLayout.of(row_classes[0], col_classes[0], kernel_rows, config)
+        sets: list[list[WordSet]] = [[] for _ in range(part_count)]
+        for (low, _), cols in zip(strips, col_classes, strict=True):
+            for (words, _, row_base), rows in zip(found, row_classes, strict=True):
+                offset = row_base * (plan.planes * pitch) + problem.cols.map.shift[words.col]
+                offset += guard - low
+                part = part_of_channel[words.minor]
+                for number, part_sets in enumerate(sets):
+                    chosen = np.flatnonzero(part == number)
+                    part_sets.append(
+                        WordSet.of(
+                            words.take(chosen), offset[chosen], rows.of, cols.of, layout,
+                            kernel_rows,
+                        )
+                    )  # fmt: skip
+        shapes.append((strips, pitch, layout, sets))
+    tiles: list[TileDraft] = []
+    ranks = [0, 0]
+    job_count = part_count * len(windows) * sum(bounds.size - 1 for bounds in plan.row_bounds)
+    for own, stationary, bounds in zip(plan.owners, held, plan.row_bounds, strict=True):
+        chosen_spans = [
+            spans.index((low, high)) for low, high in itertools.pairwise(bounds.tolist())
+        ]
+        for strips, pitch, layout, sets in shapes:
+            offsets = [
+                pe.plane * pitch
+                + problem.rows.kernel.shift[pe.nonzeros.row] * (plan.planes * pitch)
+                + problem.cols.kernel.shift[pe.nonzeros.col]
+                for pe in stationary
+            ]
+            drafts = {}
+            for number, strip in enumerate(strips):
+                for i in chosen_spans:
+                    low, high = spans[i]
+                    drafts[number * len(spans) + i] = TileDraft(
+                        plane_index=np.tile(_row_index(problem, low, high), (pes, 1)),
+                        row_index=np.stack(
                             [_pad_index(pe * problem.plane_cells, plan.planes) for pe in own]
                         ),
-                        row_index=np.tile(_row_index(problem, int(low), int(high)), (pes, 1)),
-                        col_index=np.tile(np.arange(col_low, col_high), (pes, 1)),
-                        walk=walk,
-                        parts=parts,
+                        col_index=np.tile(np.arange(*strip), (pes, 1)),
+                        walk=Walk(
+                            pitch=pitch, guard_cols=guard, rows=plan.planes, planes=high - low
+                        ),
+                        parts=[[] for _ in range(part_count)],
+                        ranks=[0 for _ in range(part_count)],
                     )
-                )
+            tiles += drafts.values()
+            # Jobs that hold the same follow each other: a cluster that goes on with the same load
+            # blocks need not load them again. Small jobs at the end let the clusters end together.
+            for part, part_sets in enumerate(sets):
+                builder = _Builder(
+                    config, stationary, offsets, layout, part_sets, list(drafts),
+                    alone=len(drafts) <= config.clusters,
+                )  # fmt: skip
+                late = {i for i in drafts if spans[i % len(spans)][0] >= plan.late_row}
+                for i in sorted(
+                    drafts, key=lambda i, b=builder, late=late: (i in late, -b.work(i))
+                ):
+                    wave = int(i in late)
+                    place = wave * job_count + ranks[wave]
+                    drafts[i].place(part, place, builder.segments(i, place, reorder=reorder))
+                    ranks[wave] += 1
     return tiles
+
+
+class _Builder:
+    """Builds the segments of one tile and part of the contraction for every region.
+
+    Where these fit the banks, so that they stay, or where regions use most keys, all regions share
+    the load blocks; else each has blocks of its own keys. `alone`: no cluster has two of the jobs.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        held: list[Stationary],
+        offsets: list[np.ndarray],
+        layout: KeyLayout,
+        sets: list[WordSet],
+        used: list[int],
+        *,
+        alone: bool,
+    ) -> None:
+        self._config, self._held, self._offsets = config, held, offsets
+        self._layout, self._sets = layout, sets
+        self._codes = distinct_codes([sets[i] for i in used])
+        self._tiles: dict[bool, HeldTile] = {}
+        own = sum(distinct_codes([sets[i]]).size for i in used)
+        # What stays is loaded whole at once; smaller pieces would only be loaded a second time.
+        fits = len(self._tile(ramp=False).blocks) <= BANKS
+        self._ramp = alone or not fits
+        self._shared = fits or own >= _REUSE * self._codes.size * len(used)
+
+    def _tile(self, *, ramp: bool) -> HeldTile:
+        if ramp not in self._tiles:
+            self._tiles[ramp] = self._hold(self._codes, ramp=ramp)
+        return self._tiles[ramp]
+
+    def _hold(self, codes: np.ndarray, *, ramp: bool) -> HeldTile:
+        return hold(self._config, self._held, self._offsets, codes, self._layout, ramp=ramp)
+
+    def work(self, region: int) -> float:
+        """Products of the busiest PE."""
+        return float(self._tile(ramp=False).products(self._sets[region]).max())
+
+    def segments(self, region: int, rank: int, *, reorder: bool) -> list[SegmentDraft]:
+        """Build the segments of one region, of which the jobs that start first begin small."""
+        ramp = rank < self._config.clusters and self._ramp
+        words = self._sets[region]
+        tile = (
+            self._tile(ramp=ramp)
+            if self._shared
+            else self._hold(distinct_codes([words]), ramp=ramp)
+        )
+        return match(tile, words, reorder=reorder)
 
 
 def _row_index(problem: MapProblem, low: int, high: int) -> np.ndarray:
@@ -190,8 +316,7 @@ def map_stationary_tiles(
     """Build every tile of the result with the maps stationary."""
     row_ranking, col_ranking = Ranking.of(problem.rows.map), Ranking.of(problem.cols.map)
     part_of_channel = _part_of_channel(plan.channel_parts, problem.channels)
-    tile_count = len(plan.owners) * len(plan.strips) * (len(plan.col_bounds) - 1)
-    ramp = tile_count * len(plan.channel_parts) <= 8 * config.clusters
+    part_count = len(plan.channel_parts)
     guard = 0 if plan.trim else problem.cols.reach
     by_sample = np.searchsorted(problem.maps.major, np.arange(problem.samples + 1))
     held = [
@@ -201,57 +326,71 @@ def map_stationary_tiles(
             for n in range(problem.samples)
         )
     ]
-    sets = []
+    owned = []
     for own in plan.owners:
         plane_of = np.full(problem.owners, -1)
         plane_of[own] = np.arange(own.size)
         words = problem.kernel.take(np.flatnonzero(plane_of[problem.kernel.major] >= 0))
-        sets.append((own, words, plane_of[words.major], part_of_channel[words.minor]))
-    tiles = []
-    for col_low, col_high in zip(plan.col_bounds[:-1], plan.col_bounds[1:], strict=True):
-        window = (int(col_low), int(col_high))
-        pitch = window[1] - window[0] + guard
+        owned.append((own, words, plane_of[words.major], part_of_channel[words.minor]))
+    tiles: list[TileDraft] = []
+    rank = 0
+    for col_low, col_high in itertools.pairwise(plan.col_bounds.tolist()):
+        window = (col_low, col_high)
+        pitch = col_high - col_low + guard
         walk = Walk(pitch=pitch, guard_cols=guard, rows=plan.rows, planes=plan.planes)
         # Pixels that reach the strip with no kernel position would overrun the guard cells.
         kernel = problem.cols.kernel
         anywhere = Side(kernel.phase, np.zeros_like(kernel.shift))
-        reaching = col_ranking.window(anywhere, window[0], window[1] + problem.cols.reach)
+        reaching = col_ranking.window(anywhere, col_low, col_high + problem.cols.reach)
         loose = None if plan.trim else reaching
         for group in plan.strips:
             cols = _col_classes(col_ranking, problem.cols.kernel, [window] * len(group), loose)
             rows = classify([row_ranking.window(problem.rows.kernel, s.low, s.high) for s in group])
+            layout = KeyLayout.of(rows, cols, None, config)
             stationary = [held[strip.sample] for strip in group]
             offsets = [
                 (problem.rows.map.shift[pe.nonzeros.row] - strip.low) * pitch
                 + problem.cols.map.shift[pe.nonzeros.col]
-                - window[0]
+                - col_low
                 + guard
                 for pe, strip in zip(stationary, group, strict=True)
             ]
             row_index = np.stack([_strip_index(problem, s, plan.rows) for s in group])
-            for own, words, plane, part in sets:
+            sets: list[list[WordSet]] = [[] for _ in range(part_count)]
+            for _, words, plane, part in owned:
                 offset = (
                     plane * (walk.rows * pitch)
                     + problem.rows.kernel.shift[words.row] * pitch
                     + problem.cols.kernel.shift[words.col]
                 )
-                parts: list[list[SegmentDraft]] = []
-                for number in range(len(plan.channel_parts)):
+                for number, part_sets in enumerate(sets):
                     chosen = np.flatnonzero(part == number)
-                    word_set = WordSet.of(words.take(chosen), offset[chosen], rows, cols)
-                    parts.append(
-                        match(config, stationary, offsets, word_set, reorder=reorder, ramp=ramp)
+                    part_sets.append(
+                        WordSet.of(words.take(chosen), offset[chosen], rows.of, cols.of, layout, 1)
                     )
-                plane_index = _pad_index(own * problem.plane_cells, plan.planes)
-                tiles.append(
-                    TileDraft(
-                        plane_index=np.tile(plane_index, (len(group), 1)),
-                        row_index=row_index,
-                        col_index=np.tile(np.arange(*window), (len(group), 1)),
-                        walk=walk,
-                        parts=parts,
-                    )
+            drafts = [
+                TileDraft(
+                    plane_index=np.tile(
+                        _pad_index(own * problem.plane_cells, plan.planes), (len(group), 1)
+                    ),
+                    row_index=row_index,
+                    col_index=np.tile(np.arange(*window), (len(group), 1)),
+                    walk=walk,
+                    parts=[[] for _ in sets],
+                    ranks=[0 for _ in sets],
                 )
+                for own, *_ in owned
+            ]
+            tiles += drafts
+            for part, part_sets in enumerate(sets):
+                builder = _Builder(
+                    config, stationary, offsets, layout, part_sets, list(range(len(owned))),
+                    alone=len(owned) <= config.clusters,
+                )  # fmt: skip
+                work = [builder.work(i) for i in range(len(owned))]
+                for i in np.argsort(-np.array(work), kind="stable").tolist():
+                    drafts[i].place(part, rank, builder.segments(i, rank, reorder=reorder))
+                    rank += 1
     return tiles
 
 

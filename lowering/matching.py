@@ -1,10 +1,13 @@
 """Segments of the passes that produce maps: words meet ranges of a sorted stationary operand.
 
 A key is (channel, column class, row class). The stationary entries of a channel are sorted by the
-rank of their row, so that the rows which a word meets inside the tile are a contiguous range: every
-row class is a directory entry and costs no stationary memory. Every column class has a copy of the
-entries whose columns it meets. With one class per distinct border distance no product falls off the
-border.
+ranks of their row and column, so that the rows which a word meets inside the tile are a contiguous
+range: every row class is a directory entry and costs no stationary memory. With one class per
+distinct border distance no product falls off the border.
+
+Columns at a border meet part of each row only. Either such a column class has a copy of the entries
+that it meets, or a key for each row of the stationary operand, and its words look up one row after
+the other.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 
 from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
-from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, pack_load
+from lowering.drafts import PeTile, SegmentDraft, pack_load, pack_taps
 from lowering.geometry import Classes, Ranking
 from lowering.operands import Nonzeros
 from lowering.streams import arrange
@@ -23,24 +26,28 @@ from lowering.streams import arrange
 
 @dataclass(slots=True)
 class Stationary:
-    """Stationary nonzeros sorted by (channel, rank of row); copies per column class are cached."""
+    """Stationary nonzeros sorted by (channel, rank of row, rank of column); copies are cached."""
 
     nonzeros: Nonzeros
     plane: np.ndarray
     """Plane of each nonzero's results."""
     code: np.ndarray
-    """channel * rows + rank of row, ascending."""
+    """(channel * rows + rank of row) * columns + rank of column, ascending."""
     col_rank: np.ndarray
     rows: int
+    cols: int
     _copies: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, nonzeros: Nonzeros, plane: np.ndarray, rows: Ranking, cols: Ranking) -> Stationary:
         """Sort `nonzeros`."""
         code = nonzeros.minor * rows.rank.size + rows.rank[nonzeros.row]
+        code = code * cols.rank.size + cols.rank[nonzeros.col]
         order = np.argsort(code, kind="stable")
         taken = nonzeros.take(order)
-        return cls(taken, plane[order], code[order], cols.rank[taken.col], rows.rank.size)
+        return cls(
+            taken, plane[order], code[order], cols.rank[taken.col], rows.rank.size, cols.rank.size
+        )
 
     def copy(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the entries (index, code) whose column's rank lies in `[first, last)`."""
@@ -51,53 +58,210 @@ class Stationary:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLayout:
+    """The keys of one channel: which rows and columns of the stationary operand each stands for.
+
+    A column class is either whole, with a key per row class, or cut: part of a whole class, with a
+    key per stationary row. Words of a cut class list a tap for each row that they meet.
+    """
+
+    rows: Classes
+    cols: Classes
+    whole: np.ndarray
+    """Per key: the whole column class of which the entries are held."""
+    group: np.ndarray
+    """Per key: keys that taps reach from the same word have equal numbers."""
+    row_first: np.ndarray
+    row_last: np.ndarray
+    col_first: np.ndarray
+    col_last: np.ndarray
+    """Ranks of rows and columns (pes, keys)."""
+    base: np.ndarray
+    """First key of each column class."""
+    cut: np.ndarray
+    """Whether each column class is cut."""
+    taps: np.ndarray
+    """uint8: packed; list 0 changes nothing, list i + 1 is that of row class i in a cut class."""
+    tap_start: np.ndarray
+    tap_low: np.ndarray
+    tap_high: np.ndarray
+    """Per list: its first tap, and the key deltas of its taps (first, last + 1)."""
+
+    @property
+    def count(self) -> int:
+        """Keys of a channel."""
+        return self.whole.size
+
+    @property
+    def tap_count(self) -> int:
+        """Taps of all lists."""
+        return int(self.tap_start[-1] + self.tap_high[-1] - self.tap_low[-1])
+
+    @classmethod
+    def of(
+        cls, rows: Classes, cols: Classes, kernel_rows: int | None, config: AcceleratorConfig
+    ) -> KeyLayout:
+        """Lay out keys.
+
+        Column classes are cut if the rows to list, `kernel_rows`, are given and taps and keys fit;
+        all PEs must then have the same classes.
+        """
+        wholes = _containing(cols)
+        shared = int(np.bincount(wholes, minlength=1).max(initial=1)) - 1
+        if (
+            kernel_rows is None
+            or 1 + int((rows.last[0] - rows.first[0]).sum()) > config.taps_depth
+            or rows.count + kernel_rows * shared > config.directory_depth
+        ):
+            wholes = np.arange(cols.count)
+        order = np.lexsort((np.arange(cols.count) != wholes, wholes))
+        cut = wholes != np.arange(cols.count)
+        whole, group, ranges, base = [], [], [], np.zeros(cols.count, dtype=np.int64)
+        size = 0
+        pes = rows.first.shape[0]
+        for col in order:
+            count = kernel_rows if cut[col] and kernel_rows else rows.count
+            base[col] = size
+            whole.append(np.full(count, wholes[col]))
+            group.append(np.full(count, size) if cut[col] else size + np.arange(count))
+            each = np.tile(np.arange(count), (pes, 1))
+            row_first, row_last = (each, each + 1) if cut[col] else (rows.first, rows.last)
+            columns = (np.repeat(edge[:, [col]], count, axis=1) for edge in (cols.first, cols.last))
+            ranges.append((row_first, row_last, *columns))
+            size += count
+        if not ranges:
+            ranges.append((np.zeros((pes, 0), dtype=np.int64),) * 4)
+            whole, group = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+        low, high = np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)
+        if cut.any():
+            low, high = np.append(low, rows.first[0]), np.append(high, rows.last[0])
+        lengths = high - low
+        start = np.cumsum(lengths) - lengths
+        delta = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
+        ends = np.zeros(delta.size, dtype=np.int64)
+        ends[start + lengths - 1] = 1
+        return cls(
+            rows,
+            cols,
+            np.concatenate(whole),
+            np.concatenate(group),
+            *(np.concatenate(edges, axis=1) for edges in zip(*ranges, strict=True)),
+            base,
+            cut,
+            pack_taps(delta, np.zeros_like(delta), ends),
+            start,
+            low,
+            high,
+        )
+
+
+def _containing(cols: Classes) -> np.ndarray:
+    """For each column class the widest class whose ranks include its own."""
+    first, last = cols.first[0], cols.last[0]
+    inside = (first[:, None] >= first) & (last[:, None] <= last)
+    return np.argmax(np.where(inside, (last - first)[None, :] + 1, 0), axis=1)
+
+
+@dataclass(frozen=True, slots=True)
 class WordSet:
-    """Streamed words of a region, with their distinct keys."""
+    """Streamed words of a region that meet something, with the codes of their keys."""
 
     value: np.ndarray
     offset: np.ndarray
-    key: np.ndarray
-    """Index into the distinct keys, per word."""
-    channel: np.ndarray
-    col_class: np.ndarray
-    row_class: np.ndarray
-    """Per distinct key, sorted by (channel, column class, row class)."""
-    rows: Classes
-    cols: Classes
+    code: np.ndarray
+    """channel * keys of a channel + key within it."""
+    taps: np.ndarray
+    """Number of each word's list of taps."""
+    kernel_rows: int
+    """Keys from a word's own on that its list may reach, if that is not list 0."""
 
     @classmethod
-    def of(cls, words: Nonzeros, offset: np.ndarray, rows: Classes, cols: Classes) -> WordSet:
-        """Collect the words that meet something."""
-        row_class, col_class = rows.of[words.row], cols.of[words.col]
+    def of(
+        cls,
+        words: Nonzeros,
+        offset: np.ndarray,
+        row_of: np.ndarray,
+        col_of: np.ndarray,
+        layout: KeyLayout,
+        kernel_rows: int,
+    ) -> WordSet:
+        """Collect the words that meet something, given the class of each row and column."""
+        row_class, col_class = row_of[words.row], col_of[words.col]
         keep = (row_class >= 0) & (col_class >= 0)
-        code = (words.minor * cols.count + col_class) * rows.count + row_class
-        distinct, key = _distinct(code[keep])
-        pair, row = np.divmod(distinct, max(rows.count, 1))
-        channel, col = np.divmod(pair, max(cols.count, 1))
-        return cls(words.value[keep], offset[keep], key, channel, col, row, rows, cols)
+        row_class, col_class = row_class[keep], col_class[keep]
+        cut = layout.cut[col_class]
+        code = words.minor[keep] * layout.count + layout.base[col_class]
+        return cls(
+            words.value[keep],
+            offset[keep],
+            code + np.where(cut, 0, row_class),
+            np.where(cut, row_class + 1, 0),
+            kernel_rows,
+        )
 
 
-def _distinct(code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`np.unique` with inverse; codes are small numbers, so that a table beats sorting."""
-    if code.size == 0:
-        return code, code
-    table = np.zeros(int(code.max()) + 1, dtype=np.int64)
-    table[code] = 1
-    distinct = np.flatnonzero(table)
-    table[distinct] = np.arange(distinct.size)
-    return distinct, table[code]
+def distinct_codes(sets: list[WordSet]) -> np.ndarray:
+    """Return the codes that occur in any of the sets, and that their taps may reach, ascending."""
+    size = max((int(s.code.max(initial=-1)) + s.kernel_rows for s in sets), default=0)
+    table = np.zeros(max(size, 0), dtype=bool)
+    for words in sets:
+        table[words.code] = True
+        reaching = np.unique(words.code[words.taps > 0])
+        for row in range(1, words.kernel_rows):
+            table[reaching + row] = True
+    return np.flatnonzero(table)
 
 
-def match(
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One load block: what each PE holds in a segment."""
+
+    first: int
+    last: int
+    """Keys held: numbers in the tile, from `first` to `last - 1`."""
+    load: np.ndarray
+    """uint8."""
+    lengths: np.ndarray
+    """int64 (pes, keys) lengths of the fibers."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTile:
+    """Load blocks of one tile; the same blocks serve every set of words."""
+
+    number: np.ndarray
+    """Number of the key of each code, -1 if no PE holds anything under it."""
+    blocks: list[_Block]
+    layout: KeyLayout
+
+    def products(self, words: WordSet) -> np.ndarray:
+        """Count the products (pes,) that a set of words makes."""
+        number = self.number[words.code]
+        total = np.zeros(1, dtype=np.int64)
+        for block in self.blocks:
+            inside = (number >= block.first) & (number < block.last)
+            total = total + self.count(block, number[inside], words.taps[inside]).sum(axis=1)
+        return total
+
+    def count(self, block: _Block, number: np.ndarray, taps: np.ndarray) -> np.ndarray:
+        """Count the products (pes, words) of words of the keys `number` in one block."""
+        before = np.zeros((block.lengths.shape[0], block.lengths.shape[1] + 1), dtype=np.int64)
+        np.cumsum(block.lengths, axis=1, out=before[:, 1:])
+        first = number - block.first
+        low, high = first + self.layout.tap_low[taps], first + self.layout.tap_high[taps]
+        return before[:, high] - before[:, low]
+
+
+def hold(
     config: AcceleratorConfig,
     held: list[Stationary],
     offsets: list[np.ndarray],
-    words: WordSet,
+    codes: np.ndarray,
+    layout: KeyLayout,
     *,
-    reorder: bool,
     ramp: bool,
-) -> list[SegmentDraft]:
-    """Build the segments in which `words` are streamed past what each PE holds.
+) -> HeldTile:
+    """Build the load blocks of a tile, from nothing but what the PEs hold and the keys wanted.
 
     Parameters
     ----------
@@ -107,48 +271,52 @@ def match(
         Stationary operand of each PE.
     offsets
         Accumulator offset of every entry of `held`.
-    words
-        Streamed operand.
-    reorder
-        Order the stream for balance.
+    codes
+        Codes of the keys (`distinct_codes`), ascending.
+    layout
+        What the codes mean.
     ramp
         Start with small segments, so that computing begins soon after the first load.
     """
-    pes, keys = len(held), words.channel.size
+    channel, position = np.divmod(codes, max(layout.count, 1))
+    whole = layout.whole[position]
+    pes, keys = len(held), codes.size
     start = np.zeros((pes, keys), dtype=np.int64)
     length = np.zeros((pes, keys), dtype=np.int64)
     entries = []
     for pe, stationary in enumerate(held):
         base, copies = 0, []
-        for col in range(words.cols.count):
-            index, codes = stationary.copy(
-                int(words.cols.first[pe, col]), int(words.cols.last[pe, col])
+        for col in np.unique(whole):
+            index, sorted_codes = stationary.copy(
+                int(layout.cols.first[pe, col]), int(layout.cols.last[pe, col])
             )
-            used = np.flatnonzero(words.col_class == col)
-            row = words.row_class[used]
-            channel_code = words.channel[used] * stationary.rows
-            low = np.searchsorted(codes, channel_code + words.rows.first[pe, row])
-            high = np.searchsorted(codes, channel_code + words.rows.last[pe, row])
-            start[pe, used], length[pe, used] = low + base, high - low
+            used = np.flatnonzero(whole == col)
+            at = position[used]
+            first_row = channel[used] * stationary.rows + layout.row_first[pe, at]
+            last_row = channel[used] * stationary.rows + layout.row_last[pe, at] - 1
+            low = np.searchsorted(
+                sorted_codes, first_row * stationary.cols + layout.col_first[pe, at]
+            )
+            high = np.searchsorted(
+                sorted_codes, last_row * stationary.cols + layout.col_last[pe, at]
+            )
+            start[pe, used], length[pe, used] = low + base, np.maximum(high - low, 0)
             base += index.size
             copies.append(index)
         entries.append(np.concatenate(copies) if copies else np.zeros(0, dtype=np.int64))
-    kept = length.any(axis=0)
+    # Keys that one word's taps reach stay next to each other.
+    together = channel * max(layout.count, 1) + layout.group[position]
+    useful = np.zeros(int(together.max(initial=-1)) + 1, dtype=bool)
+    useful[together[length.any(axis=0)]] = True
+    kept = useful[together]
     start, length = start[:, kept], length[:, kept]
-    renumber = np.cumsum(kept) - 1
-    word_kept = kept[words.key]
-    key = renumber[words.key[word_kept]]
-    value, offset = words.value[word_kept], words.offset[word_kept]
-    atom = _runs(words.channel[kept] * max(words.cols.count, 1) + words.col_class[kept])
+    number = np.full(int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
+    number[codes[kept]] = np.arange(int(kept.sum()))
+    atom = _runs(channel[kept] * max(layout.cols.count, 1) + whole[kept])
     low, high = _atom_ranges(start, length, atom)
     groups = _split(atom, high - low, config.a_depth, config.directory_depth, ramp)
-    by_key = np.argsort(key, kind="stable")
-    sorted_key = key[by_key]
-    drafts = []
+    blocks = []
     for first, last, chunk_count in groups:
-        begin, end = np.searchsorted(sorted_key, (first, last))
-        # Ascending indices: the words keep the order of the map, in which channels alternate.
-        group_words = np.sort(by_key[begin:end])
         for chunk in range(chunk_count):
             tiles = []
             lengths = np.zeros((pes, last - first), dtype=np.int64)
@@ -172,24 +340,55 @@ def match(
                     )
                 )
                 lengths[pe] = fiber_length
-            local = key[group_words] - first
-            hit = lengths.any(axis=0)[local]
-            chosen, local = group_words[hit], local[hit]
-            drafts.append(
-                SegmentDraft(
-                    load=pack_load(SINGLE_TAP, tiles),
-                    tap_count=1,
-                    stream=arrange(
-                        value[chosen],
-                        offset[chosen],
-                        local,
-                        np.zeros_like(local),
-                        (lengths, local) if reorder else None,
-                    ),
-                    products=lengths[:, local].sum(axis=1),
-                    lookups=local.size,
-                )
+            blocks.append(_Block(first, last, pack_load(layout.taps, tiles), lengths))
+    return HeldTile(number, blocks, layout)
+
+
+def match(tile: HeldTile, words: WordSet, *, reorder: bool) -> list[SegmentDraft]:
+    """Build the segments in which `words` are streamed past a tile.
+
+    Parameters
+    ----------
+    tile
+        What the PEs hold.
+    words
+        Streamed operand; all its codes are among those of the tile.
+    reorder
+        Order the stream for balance.
+    """
+    number = tile.number[words.code]
+    word_kept = np.flatnonzero(number >= 0)
+    key, taps = number[word_kept], words.taps[word_kept]
+    value, offset = words.value[word_kept], words.offset[word_kept]
+    by_key = np.argsort(key, kind="stable")
+    sorted_key = key[by_key]
+    layout = tile.layout
+    drafts = []
+    for block in tile.blocks:
+        begin, end = np.searchsorted(sorted_key, (block.first, block.last))
+        # Ascending indices: the words keep the order of the map, in which channels alternate.
+        chosen = np.sort(by_key[begin:end])
+        products = tile.count(block, key[chosen], taps[chosen])
+        hit = products.any(axis=0)
+        chosen, products = chosen[hit], np.ascontiguousarray(products[:, hit])
+        if chosen.size == 0:
+            continue
+        lists = taps[chosen]
+        drafts.append(
+            SegmentDraft(
+                load=block.load,
+                tap_count=layout.tap_count,
+                stream=arrange(
+                    value[chosen],
+                    offset[chosen],
+                    key[chosen] - block.first,
+                    layout.tap_start[lists],
+                    (products, np.arange(chosen.size)) if reorder else None,
+                ),
+                products=products.sum(axis=1),
+                lookups=int((layout.tap_high[lists] - layout.tap_low[lists]).sum()),
             )
+        )
     return drafts
 
 
@@ -215,8 +414,10 @@ def _atom_ranges(
     return np.where(empty, 0, low), np.where(empty, 0, high)
 
 
+GROWTH = 4
+"""How many times longer each load of the first job's may be than the one before."""
 FIRST_CHUNKS = 48
-"""Load of the first segment aimed at; the next ones may each be four times as large."""
+"""Load of the first segment aimed at; the next ones grow from there."""
 
 
 def _split(
@@ -253,7 +454,7 @@ def _split(
         full = (held + size).max() > a_depth or end - first > directory_depth or cost > limit
         if full and first < begin:
             groups.append((first, begin, 1))
-            limit *= 4
+            limit = round(limit * GROWTH)
             first, held = begin, np.zeros_like(held)
         held = held + size
     if first < atom.size:

@@ -32,7 +32,7 @@ from lowering.planning import (
     plan_map_stationary,
 )
 from lowering.program import LoweringOptions, OutputFormat, Program
-from lowering.weight_grad import KernelProblem, KernelTiling
+from lowering.weight_grad import KernelProblem, KernelTiling, can_fold
 
 
 def lower(
@@ -92,8 +92,8 @@ def lower(
         if which is Pass.WEIGHT_GRAD:
             problem = KernelProblem.of(shape, first, second, grads_held=choice == "first")
             problems = [] if options.fold else [problem]
-            if shape.s > 1 and options.fold is not False:
-                problems.append(problem.folded())
+            if shape.s > 1 and options.fold is not False and can_fold(problem, config):
+                problems.append(problem.fold_columns())
             planner = plan_kernels
             problems = problems or [problem]
         else:

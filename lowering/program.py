@@ -58,13 +58,13 @@ class LoweringOptions:
     stationary: str = "auto"
     """Operand held by the PEs: `first`, `second` (as in `ConvShape.operand_shapes`) or `auto`."""
     trim: bool | None = None
-    """True: store border columns separately, so that no product falls off the border; False: let
+    """True: treat border columns separately, so that no product falls off the border; False: let
     those products land in guard cells; None: whichever is estimated to be faster."""
     contraction_parts: int | None = None
     """Jobs among which the sum of one result is divided, at least 1; None: chosen."""
     fold: bool | None = None
-    """Weight gradient: True stores the stationary operand once for each kernel column, so that one
-    look-up serves a whole kernel row; None: whichever is estimated to be faster."""
+    """Weight gradient: True finds the products of a whole kernel row by one look-up, where keys
+    and offsets fit their fields; False those of one position; None: the faster by estimate."""
     candidates: int | None = None
     """Tilings that are built in full before the best is taken, at least 1; None: by size."""
     balance: bool = True
@@ -140,6 +140,8 @@ class JobSummary:
     """Products per segment and PE."""
     load_chunks: tuple[int, ...]
     """64-bit chunks in each segment's load block."""
+    load_addrs: tuple[int, ...]
+    """Byte address of each segment's load block."""
     stream_counts: tuple[int, ...]
     """Streamed items (or partial sums) per segment."""
     stream_chunks: tuple[int, ...]

@@ -9,8 +9,11 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape
-from lowering.geometry import Axis, Side, gather_axis, scatter_axis
+from lowering.geometry import Axis, ColumnRanges, Side, gather_axis, scatter_axis
 from lowering.operands import Nonzeros
+
+FIELD_LIMIT = 32767
+"""Largest magnitude of a key or an offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,13 @@ class KernelProblem:
     """Distance in the result between channels of the stationary operand."""
     streamed_stride: int
     kernel_cols: int
-    fold: int = 1
-    """Kernel columns whose products one look-up makes; 1 or all."""
-    held_fold: np.ndarray | None = None
-    """Kernel column of each stationary nonzero, if folded."""
+    ranges: ColumnRanges
+    """How to find the products of a whole kernel row at once."""
+    folded: bool = False
+    """Whether one look-up finds the products of a whole kernel row; else of one kernel position.
+
+    Keys then count the columns of the streamed map, and `cols` has a single kernel position.
+    """
 
     @classmethod
     def of(
@@ -57,35 +63,33 @@ class KernelProblem:
             streamed.shape[2],
             *strides,
             shape.s,
+            ColumnRanges.of(shape, output_held=grads_held),
         )
 
-    def folded(self) -> KernelProblem:
-        """Store each stationary nonzero once per kernel column, under the pixel that meets it.
+    @property
+    def fold(self) -> int:
+        """Kernel columns whose products one look-up finds; 1 or all."""
+        return self.kernel_cols if self.folded else 1
 
-        A look-up then finds the products of all columns: fibers are longer and look-ups fewer, at
-        the price of stationary memory. Keys count the columns of the streamed map.
+    @property
+    def held_cols(self) -> int:
+        """Columns of the stationary map."""
+        return self.ranges.rank.size
+
+    def fold_columns(self) -> KernelProblem:
+        """Give each streamed column a fiber of all the stationary columns that it meets.
+
+        The fibers of neighbouring columns overlap: they are ranges of one sorted row. Which kernel
+        column a product belongs to follows from the offsets, to which both columns contribute.
         """
-        kernel, streamed = self.cols.kernel, self.cols.map
-        count = kernel.shift.size
-        meeting = np.full((count, self.cols.extent), -1, dtype=np.int64)
-        for position in range(count):
-            target = kernel.shift[position] + streamed.shift
-            valid = (streamed.phase == kernel.phase[position]) & (target >= 0)
-            valid = np.flatnonzero(valid & (target < self.cols.extent))
-            meeting[position, target[valid]] = valid
-        position, index = np.nonzero(meeting[:, self.held.col] >= 0)
-        held = self.held.take(index)
-        col = meeting[position, held.col]
-        cols = streamed.shift.size
+        cols = self.ranges.first.size
         none = np.zeros(1, dtype=np.int64)
         return dataclasses.replace(
             self,
             cols=Axis(
                 Side(none, none), Side(np.zeros(cols, dtype=np.int64), np.arange(cols)), cols
             ),
-            held=Nonzeros(held.major, held.minor, held.row, col, held.value),
-            fold=count,
-            held_fold=position,
+            folded=True,
         )
 
 
@@ -119,6 +123,16 @@ class KernelTiling:
     row_parts: np.ndarray
     """Cuts of all rows of all samples of the stationary map: parts of the contraction."""
     trim: bool
+
+
+def can_fold(problem: KernelProblem, config: AcceleratorConfig) -> bool:
+    """Whether the kernel's columns can be folded: keys and offsets fit their fields."""
+    return (
+        problem.ranges.first.size <= config.directory_depth
+        and problem.kernel_cols <= config.acc_depth
+        and (2 * problem.rows.reach + 2) * problem.ranges.first.size <= FIELD_LIMIT
+        and problem.ranges.spread + config.acc_depth <= FIELD_LIMIT
+    )
 
 
 def tap_blocks(problem: KernelProblem, config: AcceleratorConfig) -> list[TapBlock]:

@@ -22,13 +22,20 @@ class Window:
     """Rows, counted through all samples."""
     col_low: int
     col_high: int
+    """Columns of the stationary map; their ranks if folded."""
+    key_low: int
+    """Column of the keys that comes first in a row of keys."""
     pitch: int
+    """Keys in a row."""
     sample_gap: int
     """Empty rows between samples."""
 
 
 class HeldMap:
-    """Stationary nonzeros of one PE's channels, found by row."""
+    """Stationary nonzeros of one PE's channels, found by row.
+
+    If folded, columns are given by their ranks; `part` is what they add to the kernel column.
+    """
 
     def __init__(self, problem: KernelProblem, channels: np.ndarray) -> None:
         plane_of = np.full(problem.held_channels, -1)
@@ -38,11 +45,13 @@ class HeldMap:
         taken = problem.held.take(mine)
         row = taken.major * problem.rows.extent + taken.row
         # Sorted by pixel: the fiber of a key is then contiguous.
-        order = np.lexsort((taken.col, row))
-        self.row, self.col, self.value = row[order], taken.col[order], taken.value[order]
+        col = problem.ranges.rank[taken.col] if problem.folded else taken.col
+        order = np.lexsort((col, row))
+        self.row, self.col, self.value = row[order], col[order], taken.value[order]
         self.plane = plane[mine][order]
-        fold = np.zeros_like(plane) if problem.held_fold is None else problem.held_fold
-        self.fold = fold[mine][order]
+        self.part = (
+            problem.ranges.held_part[taken.col][order] if problem.folded else np.zeros_like(order)
+        )
         self.start = np.searchsorted(self.row, np.arange(problem.samples * problem.rows.extent + 1))
 
     def window(self, window: Window) -> np.ndarray:
@@ -74,6 +83,7 @@ def cut_windows(
     counts = np.stack([np.diff(pe.start[part[0] : part[1] + 1]) for pe in held])
     limit = max(config.a_depth // 16, 1) if ramp else config.a_depth
     windows: list[Window] = []
+    held_cols = problem.held_cols if problem.folded else cols
     row = part[0]
     while row < part[1]:
         end, total = row, np.zeros(len(held), dtype=np.int64)
@@ -91,7 +101,13 @@ def cut_windows(
         else:
             windows.append(
                 Window(
-                    low=row, high=end, col_low=0, col_high=cols, pitch=pitch, sample_gap=gap_rows
+                    low=row,
+                    high=end,
+                    col_low=0,
+                    col_high=held_cols,
+                    key_low=0,
+                    pitch=pitch,
+                    sample_gap=gap_rows,
                 )
             )
         row = end
@@ -109,11 +125,13 @@ def _cut_row(
     gap_cols: int,
 ) -> list[Window]:
     """Cut one row into windows of columns."""
-    cols = problem.cols.extent
+    cols = problem.held_cols if problem.folded else problem.cols.extent
     counts = np.stack(
         [np.bincount(pe.col[pe.start[row] : pe.start[row + 1]], minlength=cols) for pe in held]
     )
     widest = min(config.directory_depth, _KEY_LIMIT // (2 * reach[0] + 2) - gap_cols)
+    if problem.folded:
+        widest = cols
     if widest < 1:
         raise InputError(
             f"kernel reach must be at most {_KEY_LIMIT // 4} rows and columns, not {reach}"
@@ -129,7 +147,8 @@ def _cut_row(
                 high=row + 1,
                 col_low=low,
                 col_high=high,
-                pitch=high - low + gap_cols,
+                key_low=0 if problem.folded else low,
+                pitch=problem.cols.extent if problem.folded else high - low + gap_cols,
                 sample_gap=0,
             )
         )

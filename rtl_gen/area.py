@@ -11,6 +11,7 @@ from pathlib import Path
 from amaranth.lib import wiring
 
 from gscn.config import AcceleratorConfig
+from gscn.errors import InputError
 from hw.accelerator import Accelerator
 from hw.cluster import Cluster
 from hw.pe import PE
@@ -41,6 +42,8 @@ COMPONENTS = {
 """Rows of a report: name to module of the accelerator's Verilog."""
 
 CLUSTER_WITHOUT_PES = "Cluster without PEs"
+_ONCE = ("Accelerator", "Dispatcher", "ReadArbiter", "WriteArbiter")
+_CHANNELS = 2  # ChunkReaders of a cluster
 CLOCKED = {"PE": PE, "Cluster": Cluster}
 """Components whose clock is measured, each flattened and on its own."""
 
@@ -79,6 +82,31 @@ class AreaReport:
             },
             "clocks": [dataclasses.asdict(clock) for clock in self.clocks],
         }
+
+
+def instances(config: AcceleratorConfig, row: str) -> int:
+    """Return how many of a component an accelerator has.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    row
+        A row of a report: a key of `COMPONENTS`, `CLUSTER_WITHOUT_PES`, or a part of the PE, whose
+        name begins with "PE".
+
+    Raises
+    ------
+    InputError
+        There is no such row.
+    """
+    if row not in COMPONENTS and row != CLUSTER_WITHOUT_PES and not row.startswith("PE: "):
+        raise InputError(f"row must be a component of a report, not {row!r}")
+    if row in _ONCE:
+        return 1
+    if row.startswith("PE"):
+        return config.multipliers
+    return config.clusters * (_CHANNELS if row == "ChunkReader" else 1)
 
 
 def subtract(whole: Counts, part: Counts, times: int) -> Counts:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from rtl_gen.area import AreaReport, Clock
+from rtl_gen.area import AreaReport, Clock, instances
 from rtl_gen.generator import tool_versions as verilog_versions
 from rtl_gen.place import DEVICE_NAME, MAX_LUTS, TARGET_MHZ, nextpnr_version
 from rtl_gen.place import PACKAGE as NEXTPNR
@@ -21,7 +21,9 @@ Written by `gscn synth` (`make synth` writes it anew); every figure is measured,
 a dash stands for what was not measured.
 
 * Figures are of one instance of a component with all that it contains. The hierarchy is kept, so
-  they add up.
+  they add up. **Per multiplier** is the cell area of all instances divided by the multipliers of
+  the accelerator, and **share** their part of the accelerator's; rows contain each other (a cluster
+  its PEs), so neither column adds up to the whole.
 * **Memories** are never mapped to flip-flops. Their bits are a column of their own, and gates,
   flip-flops and cell area are without them, without their address decoders, and without the
   register that a synchronous read has inside its memory.
@@ -40,20 +42,28 @@ a dash stands for what was not measured.
   placed.
 """
 
-_HEADER = (
+_AREA_HEADER = (
+    "component",
+    "instances",
+    "memory bits",
+    "cell area (um2)",
+    "of it flip-flops",
+    "all instances, per multiplier",
+    "share",
+)
+_RESOURCE_HEADER = (
     "component",
     "gates",
     "flip-flops",
     "multipliers",
-    "memory bits",
-    "cell area (um2)",
-    "of it flip-flops",
     "ECP5 LUTs",
     "FFs",
     "MULT18",
     "DP16KD",
     "DPR16X4",
 )
+PE_MULTIPLIER = "PE: multiplier"
+PE_OUTSIDE = "PE: logic outside the multiplier"
 
 
 def tool_versions(liberty: Path | None, *, place: bool) -> dict[str, str]:
@@ -94,23 +104,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, counts: Counts) -> tuple[object, ...]:
-    return (
-        name,
-        counts.gates,
-        counts.flip_flops,
-        counts.multipliers,
-        counts.memory_bits,
-        counts.area,
-        counts.sequential_area,
-        counts.luts,
-        counts.ecp5_flip_flops,
-        counts.ecp5_multipliers,
-        counts.block_rams,
-        counts.distributed_rams,
-    )
-
-
 def _outside(counts: Counts) -> float | None:
     """Return the cell area of a component without its multipliers."""
     if counts.area is None or counts.multiplier_area is None:
@@ -118,35 +111,69 @@ def _outside(counts: Counts) -> float | None:
     return counts.area - counts.multiplier_area
 
 
-def _component_rows(report: AreaReport) -> list[tuple[object, ...]]:
-    rows = []
+def _split(counts: Counts) -> dict[str, Counts]:
+    """Return the multiplier of a PE and what is left of it; ECP5 resources are not told apart."""
+    multiplier = Counts(
+        gates=counts.multiplier_gates,
+        flip_flops=0,
+        multipliers=counts.multipliers,
+        memory_bits=0,
+        multiplier_gates=counts.multiplier_gates,
+        area=counts.multiplier_area,
+        sequential_area=None if counts.multiplier_area is None else 0.0,
+    )
+    outside = Counts(
+        gates=counts.gates - counts.multiplier_gates,
+        flip_flops=counts.flip_flops,
+        multipliers=0,
+        memory_bits=counts.memory_bits,
+        multiplier_gates=0,
+        area=_outside(counts),
+        sequential_area=counts.sequential_area,
+    )
+    return {PE_MULTIPLIER: multiplier, PE_OUTSIDE: outside}
+
+
+def _rows(report: AreaReport) -> dict[str, Counts]:
+    """Return all rows: the components, and the PE's two parts after the PE."""
+    rows = {}
     for name, counts in report.components.items():
-        rows.append(_row(name, counts))
+        rows[name] = counts
         if name == "PE":
-            empty = (None,) * (len(_HEADER) - 7)
-            rows += [
-                (
-                    "PE: multiplier",
-                    counts.multiplier_gates,
-                    0,
-                    counts.multipliers,
-                    0,
-                    counts.multiplier_area,
-                    None if counts.multiplier_area is None else 0.0,
-                    *empty,
-                ),
-                (
-                    "PE: logic outside the multiplier",
-                    counts.gates - counts.multiplier_gates,
-                    counts.flip_flops,
-                    0,
-                    counts.memory_bits,
-                    _outside(counts),
-                    counts.sequential_area,
-                    *empty,
-                ),
-            ]
+            rows |= _split(counts)
     return rows
+
+
+def _area_row(report: AreaReport, name: str, counts: Counts) -> tuple[object, ...]:
+    count = instances(report.config, name)
+    whole = report.components["Accelerator"].area
+    per_multiplier = share = None
+    if counts.area is not None and whole:
+        per_multiplier = count * counts.area / report.config.multipliers
+        share = f"{100 * count * counts.area / whole:.1f} %"
+    return (
+        name,
+        count,
+        counts.memory_bits,
+        counts.area,
+        counts.sequential_area,
+        per_multiplier,
+        share,
+    )
+
+
+def _resource_row(name: str, counts: Counts) -> tuple[object, ...]:
+    return (
+        name,
+        counts.gates,
+        counts.flip_flops,
+        counts.multipliers,
+        counts.luts,
+        counts.ecp5_flip_flops,
+        counts.ecp5_multipliers,
+        counts.block_rams,
+        counts.distributed_rams,
+    )
 
 
 def _frequency(clock: Clock) -> str:
@@ -205,10 +232,13 @@ def to_markdown(reports: Sequence[AreaReport], versions: dict[str, str]) -> str:
         header = ("component", "cell delay (ns)", "ECP5 (MHz)", "critical path on ECP5")
         parts.append("## Clock\n\n" + _table(header, clocks) + "\n")
     for report in reports:
+        rows = _rows(report)
         parts.append(
             f"## {report.name}\n\nConfiguration {report.config.digest()}, "
             f"{report.config.clusters} clusters of {report.config.pes_per_cluster} PEs.\n\n"
-            + _table(_HEADER, _component_rows(report))
+            + _table(_AREA_HEADER, [_area_row(report, *row) for row in rows.items()])
+            + "\n\n"
+            + _table(_RESOURCE_HEADER, [_resource_row(*row) for row in rows.items()])
             + "\n"
         )
     return "\n".join(parts)

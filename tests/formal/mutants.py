@@ -52,7 +52,7 @@ MUTANTS = [
         "Accumulator",
         ("sum", "forwards.eq(adds & held_adds &", "forwards.eq(0 & adds & held_adds &"),
         ("overflow", "(total[width] != total[width - 1])", "total[width]"),
-        ("ends", "self.job_end.eq(held_valid & held.end &", "self.job_end.eq(held_valid &"),
+        ("ends", "self.job_end.eq(held_valid & held_end &", "self.job_end.eq(held_valid &"),
         ("address_error", "in_range = (self.i.index >= 0) &", "in_range ="),
     ),
     *_of(

@@ -7,8 +7,8 @@ import pytest
 
 from gscn.conv import ConvShape, Pass
 from lowering import LoweringOptions, OutputFormat, lower
-from lowering.balance import cut, interleave, pack, schedule
-from tests.lowering.layers import SMALL, operands
+from lowering.balance import cut, grade, interleave, pack, schedule, schedule_jobs
+from tests.lowering.layers import SMALL, operands, with_pes
 
 
 def test_packing_equalises_work_within_the_capacity(rng):
@@ -60,11 +60,47 @@ def test_schedule_overlaps_loading_and_draining():
     starts = np.array([0, 1, 2])
     load, compute = np.array([10.0, 10.0]), np.array([100.0, 100.0])
     walk = np.array([30.0, 30.0])
+    ahead, none, apart = np.array([50.0, 50.0]), np.zeros(2), np.array([0, 1])
     # The second load and the first drain are hidden; the first load and the last drain are not.
-    assert schedule(starts, load, compute, np.array([50.0, 50.0]), walk, 1) == 240
+    assert schedule(starts, load, apart, compute, ahead, walk, 1) == (240, 20)
     # A load that may begin only at the end of the segment before is exposed.
-    assert schedule(starts, load, compute, np.array([0.0, 0.0]), walk, 1) == 250
-    assert schedule(starts, load, compute, np.array([0.0, 0.0]), walk, 2) == 140
+    assert schedule(starts, load, apart, compute, none, walk, 1) == (250, 20)
+    assert schedule(starts, load, apart, compute, none, walk, 2) == (140, 20)
+    # The first bank holds the third job's tile already: 10 + 3 x 100 + 10 exposed + 30.
+    starts, block = np.arange(4), np.array([0, 1, 0])
+    load, compute, walk = np.full(3, 10.0), np.full(3, 100.0), np.full(3, 30.0)
+    assert schedule(starts, load, block, compute, np.zeros(3), walk, 1) == (350, 20)
+
+
+def test_jobs_of_a_held_tile_load_once():
+    compute, load, head = np.full(4, 100.0), np.full(4, 150.0), np.full(4, 40.0)
+    both = np.maximum(compute, load)
+    walk, tile = np.full(4, 20.0), np.zeros(4, dtype=np.int64)
+    # The first job waits for its load (150), the others only for their products.
+    assert schedule_jobs(compute, both, load, tile, True, head, walk, 1) == (
+        40 + 150 + 300 + 20,
+        150,
+    )
+    assert schedule_jobs(compute, both, load, tile, False, head, walk, 1) == (40 + 600 + 20, 600)
+    assert schedule_jobs(compute, both, load, np.arange(4), True, head, walk, 1) == (660, 600)
+    assert schedule_jobs(compute, both, load, tile, True, head, walk, 2) == (
+        40 + 150 + 100 + 20,
+        300,
+    )
+
+
+def test_graded_runs_shrink_and_cover_everything(rng):
+    work = rng.random(200) + 0.5
+    bounds = grade(work, 0.0, 4.0, 1.5, 40)
+    runs = np.add.reduceat(work, bounds[:-1])
+    assert bounds[0] == 0
+    assert bounds[-1] == 200
+    assert np.diff(bounds).min() >= 1
+    assert np.diff(bounds).max() <= 40
+    # The first run is about a sixth of all, the last a single element.
+    assert abs(runs[0] - work.sum() / 6) < work.max()
+    assert runs[-1] <= 2 * work.max()
+    assert np.array_equal(grade(work, 1e6, 4.0, 1.5, 40), np.arange(0, 201, 40))
 
 
 @pytest.mark.parametrize("which", Pass)
@@ -90,7 +126,7 @@ def test_dealing_by_nonzeros_beats_dealing_by_index(which):
             tensor[index] *= rng.random(tensor[index].shape) < 0.15
     cycles = [
         lower(
-            SMALL, shape, which, first, second, OutputFormat(width=16),
+            with_pes(SMALL, 4), shape, which, first, second, OutputFormat(width=16),
             LoweringOptions(balance=balance, stationary="first", candidates=2),
         ).estimated_cycles
         for balance in (True, False)

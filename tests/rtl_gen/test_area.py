@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from rtl_gen.area import (
     AreaReport,
     Clock,
     component_counts,
+    instances,
     measure_area,
     subtract,
 )
@@ -73,9 +75,60 @@ def test_the_text_tells_the_multiplier_from_the_rest():
     text = to_markdown([report], {"pyosys": "1.2"})
     assert "| tiny int16 | 50 | 20 | 30 | 60.0 % | 64 | 4 | 50 |" in text
     assert "| tiny int16: PE | 7.12 | 61.7 | `a` to `b` |" in text
-    assert "| PE: logic outside the multiplier | 60 | 10 | 0 | 64 | 30 | - |" in text
+    # 4 PEs, each an area of 50, in an accelerator of 50: made up, so the share is no real one
+    assert "| PE | 4 | 64 | 50 | - | 50 | 400.0 % |" in text
+    assert "| PE: multiplier | 4 | 0 | 20 | 0 | 20 | 160.0 % |" in text
+    assert "| PE: logic outside the multiplier | 4 | 64 | 30 | - | 30 | 240.0 % |" in text
+    assert "| PE: logic outside the multiplier | 60 | 10 | 0 | - | - | - | - | - |" in text
+    assert "| Cluster | 2 | 192 | 150 | - | 75 | 600.0 % |" in text
     assert "pyosys 1.2" in text
     assert CONFIG.digest() in text
+
+
+def test_instances_are_those_of_the_accelerator():
+    text = to_verilog(lambda: Accelerator(config=CONFIG), TOP_MODULE).text
+    assert instances(CONFIG, "Cluster") == len(re.findall(r"^ *gscn_cluster \S+ \(", text, re.M))
+    per_cluster = len(re.findall(r"^ *gscn_chunk_reader \S+ \(", text, re.M))
+    assert instances(CONFIG, "ChunkReader") == CONFIG.clusters * per_cluster
+    assert instances(CONFIG, "PE: Walker") == CONFIG.multipliers
+    assert [instances(CONFIG, name) for name in ("Accelerator", "Dispatcher")] == [1, 1]
+    with pytest.raises(InputError, match="not 'Walker'"):
+        instances(CONFIG, "Walker")
+
+
+def test_the_report_in_docs_is_of_the_present_configurations_and_components():
+    """The figures are those of the last measurement; what they are of can be checked."""
+    repository = Path(__file__).parents[2]
+    command = re.search(
+        r"gscn synth --config (.*?) --clock PE --out docs/area\.md",
+        (repository / "Makefile").read_text(encoding="utf-8"),
+    )
+    assert command
+    configs = {}
+    for word in command[1].split():
+        name, _, operand_format = word.partition(":")
+        config = dataclasses.replace(PRESETS[name], operand_format=operand_format or "int16")
+        configs[f"{name} {config.operand_format}"] = config
+    text = (repository / "docs" / "area.md").read_text(encoding="utf-8")
+    sections = dict(section.split("\n", 1) for section in text.split("\n## ")[1:])
+    measured = [title for title in sections if re.fullmatch(r"\w+ int\d+", title)]
+    assert measured
+    assert set(measured) <= set(configs)
+    empty = Counts(gates=0, flip_flops=0, multipliers=0, memory_bits=0, multiplier_gates=0)
+    for title in measured:
+        modules = dict.fromkeys(COMPONENTS.values(), empty)
+        rows = component_counts(configs[title], Netlist(top=TOP_MODULE, modules=modules))
+        report = AreaReport(name=title, config=configs[title], components=rows, clocks=())
+        expected = to_markdown([report], {}).split(f"\n## {title}\n")[1]
+        assert sections[title].splitlines()[1] == expected.splitlines()[1]  # digest and sizes
+        assert headings(sections[title]) == headings(expected)
+        assert f"| {title}: PE |" in sections["Clock"]
+
+
+def headings(text):
+    """Return the heads of tables in full, and the first cell of their rows."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [line if line.startswith("| component ") else line.split("|")[1] for line in lines]
 
 
 def test_versions_name_the_liberty_by_its_content(tmp_path):

@@ -1,0 +1,91 @@
+"""The layer on which public simulators were compared, on as many multipliers, in RTL.
+
+ResNet-18's conv2_x: 3x3, 64 to 64 channels, 56x56, batch 1, both operands 10 % nonzero at random,
+256 multipliers. The simulators' figures were measured with the tools themselves; they have
+unlimited memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.rtl import LAYER, conditions, measure, random_inputs, table
+from gscn.config import AcceleratorConfig, preset
+from gscn.conv import Pass
+
+MULTIPLIERS = 256
+PORTS = 32
+"""Enough not to be bound by memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """What a public simulator says of the layer, both operands 10 % nonzero; None: not modelled."""
+
+    name: str
+    forward: int
+    input_grad: int | None
+    weight_grad: int | None
+
+
+SIMULATORS = (
+    Simulator(
+        "DNNsim, SCNN (two-sided; gradients are not its purpose)", 19_274, 19_205, 14_400_000
+    ),
+    Simulator("TensorDash (one-sided, at most 3x)", 158_624, 159_041, 155_007),
+    Simulator("STONNE, SIGMA-like (one-sided)", 50_381, 50_381, 72_803),
+    Simulator("SCALE-Sim v3 (dense in the gradients)", 50_911, 458_207, 776_159),
+)
+"""SCALE-Sim's forward figure skips weights only, in an N:M pattern."""
+
+
+def configurations() -> list[AcceleratorConfig]:
+    """Return the accelerator with as many ports as it takes, and with one."""
+    # Clusters of one PE: tiles are loaded at one chunk per cycle and cluster, and with so many
+    # multipliers for so small a layer that would bound clusters of two.
+    base = dataclasses.replace(preset("large"), clusters=MULTIPLIERS, pes_per_cluster=1)
+    return [dataclasses.replace(base, ports=ports) for ports in (PORTS, 1)]
+
+
+def compute() -> list[dict[str, object]]:
+    """Measure the three passes on each configuration."""
+    return [
+        {
+            "config": config.to_dict(),
+            "passes": measure(config, random_inputs(config)),
+        }
+        for config in configurations()
+    ]
+
+
+def render(rows: Sequence[dict]) -> str:
+    """Return the comparison as Markdown."""
+    lines = []
+    for row in rows:
+        config = AcceleratorConfig.from_dict(row["config"])
+        cycles = {one["pass"]: one["cycles"] for one in row["passes"]}
+        ports = "1 port" if config.ports == 1 else f"{config.ports} ports"
+        lines.append(
+            (
+                f"**GSCN, RTL, {ports} of {config.mem_width} bits**",
+                *(f"**{cycles[str(which)]}**" for which in Pass),
+                f"**{sum(cycles.values())}**",
+            )
+        )
+    for tool in SIMULATORS:
+        figures = (tool.forward, tool.input_grad, tool.weight_grad)
+        total = "-" if None in figures else str(sum(figures))
+        lines.append((tool.name, *("-" if f is None else str(f) for f in figures), total))
+    products = [one["useful_products"] for one in rows[0]["passes"]]
+    ideal = [-(-count // MULTIPLIERS) for count in products]
+    lines.append(("*every multiplier always busy*", *map(str, ideal), str(sum(ideal))))
+    config = AcceleratorConfig.from_dict(rows[0]["config"])
+    return (
+        f"Cycles of one layer (3x3, 64 to 64 channels, {LAYER.h}x{LAYER.w}, batch 1, both operands "
+        f"10 % nonzero at random) on {MULTIPLIERS} multipliers, beside public simulators with "
+        "unlimited memory, as measured with those tools on masks of the same densities. Ours are "
+        f"RTL cycles: {conditions(config)}; then the same with one port.\n\n"
+        f"{table(('', *map(str, Pass), 'sum'), lines)}"
+    )

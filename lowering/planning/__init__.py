@@ -1,0 +1,8 @@
+"""Choice of a tiling: candidates are costed from nonzero counts, the best are then built."""
+
+from lowering.planning.estimate import Candidate
+from lowering.planning.kernel_stationary import plan_kernel_stationary
+from lowering.planning.map_stationary import plan_map_stationary
+from lowering.planning.weight_grad import plan_kernels
+
+__all__ = ["Candidate", "plan_kernel_stationary", "plan_kernels", "plan_map_stationary"]
