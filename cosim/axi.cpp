@@ -56,7 +56,7 @@ struct HostPort {
 // What a port was told at the edge before, and answers not taken yet.
 struct PortState {
   bool aw_ready = false, w_ready = false, ar_ready = false;
-  bool b_valid = false, r_valid = false, r_last = false;
+  bool b_valid = false, r_valid = false, r_last = false, r_fails = false;
   uint32_t b_id = 0, r_id = 0;
   std::array<uint8_t, kBeatBytes> r_data{};
 };
@@ -86,27 +86,34 @@ Host run_launch() {
     co_await write(GSCN_QUEUE_ADDR_LO_OFFSET, uint32_t(phase.queue_addr));
     co_await write(GSCN_QUEUE_ADDR_HI_OFFSET, uint32_t(phase.queue_addr >> 32));
     co_await write(GSCN_JOB_COUNT_OFFSET, uint32_t(phase.job_count));
+    co_await write(GSCN_OUTPUT_ADDR_LO_OFFSET, uint32_t(phase.out_addr));
+    co_await write(GSCN_OUTPUT_ADDR_HI_OFFSET, uint32_t(phase.out_addr >> 32));
+    co_await write(GSCN_OUTPUT_END_LO_OFFSET, uint32_t(phase.out_end));
+    co_await write(GSCN_OUTPUT_END_HI_OFFSET, uint32_t(phase.out_end >> 32));
     co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_START_MASK);
-    // The flags of the core interrupt too; the phase goes on.
-    for (uint32_t events = 0; !(events & kDone) && tb.status == kOk;) {
+    // An overflow interrupts too; the phase goes on.
+    for (uint32_t events = 0; !(events & kDone) && tb.error_code == 0 && tb.status == kOk;) {
       co_await Wait{Wait::kInterrupt};
       events = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
       co_await write(GSCN_INTERRUPT_STATUS_OFFSET, events);
+      tb.error_code = co_await read(GSCN_ERROR_OFFSET);
     }
     if (tb.status != kOk) break;
     if (!tb.memory_is_idle()) tb.fail(kError, "a phase must end after its last burst");
+    if (tb.error_code != 0) break;
     ++tb.phase;
   }
   seq.quiet = tb.status == kOk;
   const uint32_t status = co_await read(GSCN_STATUS_OFFSET);
   tb.flags = (status & GSCN_STATUS_SATURATED_MASK ? 1 : 0) |
-             (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0) |
-             (status & GSCN_STATUS_ADDRESS_ERROR_MASK ? 4 : 0);
-  const uint32_t code = co_await read(GSCN_ERROR_OFFSET);
-  if (code != 0) tb.fail(kError, "ERROR.code must be 0, not %u", code);
+             (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0);
+  tb.error_job = co_await read(GSCN_ERROR_JOB_OFFSET);
+  if (tb.error_code != 0 && !tb.faulty) {
+    tb.fail(kError, "ERROR.code must be 0, not %u for job %u", tb.error_code, tb.error_job);
+  }
   if (status & GSCN_STATUS_BUSY_MASK) tb.fail(kError, "STATUS.busy must be 0 after a phase");
-  if (!tb.phases.empty() && !(status & GSCN_STATUS_DONE_MASK)) {
-    tb.fail(kError, "STATUS.done must be 1 after a phase");
+  if (!tb.phases.empty() && !(status & GSCN_STATUS_DONE_MASK) == (tb.error_code == 0)) {
+    tb.fail(kError, "STATUS.done must be 1 after a phase, and 0 after an error");
   }
   for (unsigned index = 0; index < tb.counter_count; ++index) {
     co_await write(GSCN_COUNTER_SELECT_OFFSET, index);
@@ -161,11 +168,11 @@ void gscn_axi_cycle(svBit host_interrupt, uint32_t aw_valid, const svBitVecVal* 
                     uint32_t host_b_resp, svBit host_ar_ready, svBit host_r_valid,
                     uint32_t host_r_data, uint32_t host_r_resp, svBit* rst, uint32_t* aw_ready,
                     uint32_t* w_ready, uint32_t* b_valid, svBitVecVal* b_id, uint32_t* ar_ready,
-                    uint32_t* r_valid, svBitVecVal* r_id, svBitVecVal* r_data, uint32_t* r_last,
+                    uint32_t* r_valid, svBitVecVal* r_id, svBitVecVal* r_data, uint32_t* r_last, uint32_t* r_fails,
                     svBit* host_aw_valid, svBit* host_w_valid, svBit* host_b_ready,
                     svBit* host_ar_valid, svBit* host_r_ready, uint32_t* host_addr,
                     uint32_t* host_data, svBit* launch_done) {
-  *aw_ready = *w_ready = *b_valid = *ar_ready = *r_valid = *r_last = 0;
+  *aw_ready = *w_ready = *b_valid = *ar_ready = *r_valid = *r_last = *r_fails = 0;
   *host_aw_valid = *host_w_valid = *host_b_ready = *host_ar_valid = *host_r_ready = 0;
   *host_addr = *host_data = 0;
   if (!tb.begin_edge(rst, launch_done)) return;
@@ -212,7 +219,8 @@ void gscn_axi_cycle(svBit host_interrupt, uint32_t aw_valid, const svBitVecVal* 
       if (good) port.accept_read(command);
     }
     if (!state.r_valid) {
-      state.r_valid = port.next_beat(state.r_data.data(), &state.r_last, &state.r_id);
+      state.r_valid =
+          port.next_beat(state.r_data.data(), &state.r_last, &state.r_id, &state.r_fails);
     }
     state.ar_ready = port.takes_reads();
 
@@ -222,6 +230,7 @@ void gscn_axi_cycle(svBit host_interrupt, uint32_t aw_valid, const svBitVecVal* 
     *ar_ready |= uint32_t(state.ar_ready) << index;
     *r_valid |= uint32_t(state.r_valid) << index;
     *r_last |= uint32_t(state.r_last) << index;
+    *r_fails |= uint32_t(state.r_fails) << index;
     b_id[index] = state.b_id;
     r_id[index] = state.r_id;
     memcpy(reinterpret_cast<uint8_t*>(r_data) + index * tb.beat_bytes, state.r_data.data(),

@@ -34,18 +34,21 @@ extern "C" {
 
 // Vectors hold one entry per port, masks one bit: see testbench.sv.
 void gscn_cycle(svBit start_ready, svBit busy, svBit saturated, svBit accumulator_overflow,
-                svBit address_error, uint64_t counter_data, uint32_t read_cmd_valid,
+                svBit address_error, uint32_t error_code, uint32_t error_job,
+                uint64_t counter_data, uint32_t read_cmd_valid,
                 const svBitVecVal* read_cmd_addr, const svBitVecVal* read_cmd_beats,
                 uint32_t write_cmd_valid, const svBitVecVal* write_cmd_addr,
                 const svBitVecVal* write_cmd_beats, uint32_t write_data_valid,
                 const svBitVecVal* write_data, const svBitVecVal* write_strobe, svBit* rst,
-                svBit* start_valid, uint64_t* start_queue_addr, uint32_t* start_job_count,
+                svBit* start_valid, uint64_t* start_queue_addr, uint32_t* start_job_count, uint64_t* start_out_addr,
+                uint64_t* start_out_end,
                 uint32_t* counter_addr, uint32_t* read_cmd_ready, uint32_t* read_data_valid,
                 svBitVecVal* read_data, uint32_t* write_cmd_ready, uint32_t* write_data_ready,
                 uint32_t* write_done, svBit* launch_done) {
   *start_valid = 0;
   *start_queue_addr = 0;
   *start_job_count = 0;
+  *start_out_addr = *start_out_end = 0;
   *counter_addr = 0;
   *read_cmd_ready = *read_data_valid = 0;
   *write_cmd_ready = *write_data_ready = *write_done = 0;
@@ -86,13 +89,17 @@ void gscn_cycle(svBit start_ready, svBit busy, svBit saturated, svBit accumulato
     // Read channels.
     if (reads && ready.read_cmd) port.accept_read(read);
     auto to = reinterpret_cast<uint8_t*>(read_data) + index * tb.beat_bytes;
-    bool last;
-    *read_data_valid |= uint32_t(port.next_beat(to, &last, &id)) << index;
+    bool last, fails;
+    *read_data_valid |= uint32_t(port.next_beat(to, &last, &id, &fails)) << index;
     ready.read_cmd = port.takes_reads();
 
     *read_cmd_ready |= uint32_t(ready.read_cmd) << index;
     *write_cmd_ready |= uint32_t(ready.write_cmd) << index;
     *write_data_ready |= uint32_t(ready.write_data) << index;
+  }
+
+  if (error_code != 0) {
+    tb.fail(kError, "job %u must have no error, not error %u", error_job, error_code);
   }
 
   // start_valid, as any output, is seen by the accelerator one edge later.
@@ -106,6 +113,8 @@ void gscn_cycle(svBit start_ready, svBit busy, svBit saturated, svBit accumulato
       *start_valid = 1;
       *start_queue_addr = tb.phases[tb.phase].queue_addr;
       *start_job_count = static_cast<uint32_t>(tb.phases[tb.phase].job_count);
+      *start_out_addr = tb.phases[tb.phase].out_addr;
+      *start_out_end = tb.phases[tb.phase].out_end;
     }
   } else if (seq.step == Step::kAccepted) {
     if (!busy) tb.fail(kError, "busy must be high in the cycle after a start is accepted");

@@ -40,6 +40,9 @@ class Phase(Protocol):
 
     queue_addr: int
     job_count: int
+    out_addr: int
+    out_end: int
+    """What may be written; multiples of 64."""
 
 
 class Program(Protocol):
@@ -79,6 +82,10 @@ class RunResult:
     """Cycles simulated, reset and reading of the counters included."""
     wall_seconds: float
     """Time that the simulation of `simulated_cycles` took."""
+    error_code: int
+    """Of a faulty launch: what the accelerator reported (`gscn.error_codes.ErrorCode`), or 0."""
+    error_job: int
+    """Job that the error belongs to, or `gscn.error_codes.NO_JOB`."""
     error: str | None
     """What went wrong; None if the launch ended and kept the memory ports' contract."""
     timed_out: bool
@@ -142,6 +149,7 @@ def run(
     random_init: bool = False,
     check: bool = True,
     axi: bool = False,
+    faulty: bool = False,
     simulator: BuiltSimulator | None = None,
     build_root: Path = BUILD_ROOT,
 ) -> list[RunResult]:
@@ -175,6 +183,10 @@ def run(
         counters through the registers, `cycles` is what the core itself has counted, and the
         latencies are those of the AXI4 memory; see `seen_latencies`. A `simulator` so built does
         not need it.
+    faulty
+        Whether programs may be malformed, behind AXI only: then an error that the accelerator
+        reports ends the launch and is part of the result, reads outside memory are answered with
+        DECERR, and all launches of a process follow one another without a reset.
     simulator
         A simulator from `build`; by default one is built.
     build_root
@@ -205,6 +217,8 @@ def run(
             )
     if simulator is None:
         simulator = build(config, axi=axi, build_root=build_root, waves=waves)
+    if faulty and not axi:
+        raise InputError("faulty launches must run behind AXI, with axi=True")
     if axi and not simulator.axi:
         raise InputError("simulator must be built with axi=True to run the core behind AXI")
     if waves and not simulator.waves:
@@ -221,6 +235,7 @@ def run(
             "write_latency": WRITE_LATENCY,
             "stalls": stalls,
             "fill": FILL,
+            "faulty": faulty,
         }
         launches = []
         for index, program in enumerate(programs):
@@ -238,14 +253,19 @@ def run(
                 )
             launches.append(
                 {
-                    "phases": [[phase.queue_addr, phase.job_count] for phase in program.phases],
+                    "phases": [
+                        [phase.queue_addr, phase.job_count, phase.out_addr, phase.out_end]
+                        for phase in program.phases
+                    ],
                     "memory_bytes": program.memory_bytes,
                     "seed": (seed * 0x10001 + index) % (1 << 63),
                     "timeout_cycles": limit,
+                    "reset": not faulty,
                 }
             )
         while len(results) < len(programs):
             first = len(results)
+            launches[first]["reset"] = True
             settings["launches"] = list(enumerate(launches))[first:]
             (directory / BUNDLE_FILE).write_text(json.dumps(settings))
             log = _simulate(
@@ -292,6 +312,8 @@ def _read_result(config: AcceleratorConfig, directory: Path, index: int) -> RunR
         write_beats=outcome["write_beats"],
         simulated_cycles=outcome["simulated_cycles"],
         wall_seconds=outcome["wall_seconds"],
+        error_code=outcome["error_code"],
+        error_job=outcome["error_job"],
         error=outcome["error"] or None,
         timed_out=outcome["status"] == "timeout",
     )

@@ -11,6 +11,7 @@ Testbench tb;
 
 namespace {
 constexpr unsigned kResetCycles = 4;
+constexpr uint8_t kOutside = 0xff;  // what a read outside memory returns
 }  // namespace
 
 bool MemoryPort::is_good(const char* kind, const Command& command) const {
@@ -32,7 +33,7 @@ bool MemoryPort::is_good(const char* kind, const Command& command) const {
 }
 
 bool MemoryPort::accept_read(const Command& command) {
-  if (!is_good("read", command)) return false;
+  if (!tb.faulty && !is_good("read", command)) return false;
   reads_.push_back({command, tb.cycle + tb.latency});
   return true;
 }
@@ -93,12 +94,18 @@ bool MemoryPort::next_done(uint32_t* id) {
   return true;
 }
 
-bool MemoryPort::next_beat(uint8_t* data, bool* last, uint32_t* id) {
+bool MemoryPort::next_beat(uint8_t* data, bool* last, uint32_t* id, bool* fails) {
   if (reads_.empty() || reads_.front().first_cycle > tb.cycle + 1 || tb.stall(kReadData)) {
     return false;
   }
   const Command& command = reads_.front().command;
-  memcpy(data, &tb.bytes[command.addr + uint64_t(beat_) * tb.beat_bytes], tb.beat_bytes);
+  const uint64_t addr = command.addr + uint64_t(beat_) * tb.beat_bytes;
+  *fails = addr + tb.beat_bytes > tb.bytes.size();
+  if (*fails) {
+    std::fill(data, data + tb.beat_bytes, kOutside);
+  } else {
+    memcpy(data, &tb.bytes[addr], tb.beat_bytes);
+  }
   *id = command.id;
   ++tb.read_beats;
   *last = ++beat_ == command.beats;
@@ -210,13 +217,14 @@ void gscn_load(const uint8_t* image, uint64_t image_bytes, uint64_t memory_bytes
   tb.written.assign(size, 0);
 }
 
-// Start a launch. phases holds (queue_addr, job_count) pairs; stalls a probability per channel.
+// Start a launch, after a reset if asked for. phases holds (queue_addr, job_count, out_addr, out_end) each; stalls a probability per channel.
 void gscn_launch(const uint64_t* phases, uint64_t phase_count, uint64_t latency,
                  uint64_t write_latency, const double* stalls, uint64_t seed,
-                 uint64_t timeout_cycles) {
+                 uint64_t timeout_cycles, uint32_t faulty, uint32_t reset) {
   tb.phases.clear();
   for (uint64_t index = 0; index < phase_count; ++index) {
-    tb.phases.push_back({phases[2 * index], phases[2 * index + 1]});
+    const uint64_t* phase = phases + 4 * index;
+    tb.phases.push_back({phase[0], phase[1], phase[2], phase[3]});
   }
   tb.latency = latency;
   tb.write_latency = write_latency;
@@ -232,9 +240,11 @@ void gscn_launch(const uint64_t* phases, uint64_t phase_count, uint64_t latency,
   tb.counters.assign(tb.counter_count, 0);
   tb.cycle = tb.busy_cycles = tb.read_beats = tb.write_beats = 0;
   tb.flags = 0;
+  tb.faulty = faulty;
+  tb.error_code = tb.error_job = 0;
   for (MemoryPort& port : tb.ports) port.clear();
   reset_sequencer();
-  tb.countdown = kResetCycles;
+  tb.countdown = reset ? kResetCycles : 0;
   tb.state = State::kReset;
 }
 
@@ -244,6 +254,8 @@ const uint64_t* gscn_counters() { return tb.counters.data(); }
 const char* gscn_error() { return tb.error.c_str(); }
 uint32_t gscn_status() { return tb.status; }
 uint32_t gscn_flags() { return tb.flags; }
+uint32_t gscn_error_code() { return tb.error_code; }
+uint32_t gscn_error_job() { return tb.error_job; }
 uint64_t gscn_busy_cycles() { return tb.busy_cycles; }
 uint64_t gscn_edges() { return tb.edges; }
 uint64_t gscn_read_beats() { return tb.read_beats; }

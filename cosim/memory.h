@@ -28,6 +28,7 @@ enum Status : uint32_t { kOk = 0, kTimeout = 1, kError = 2 };
 struct Phase {
   uint64_t queue_addr;
   uint64_t job_count;
+  uint64_t out_addr, out_end;  // what may be written
 };
 
 // One memory port.
@@ -56,7 +57,8 @@ class MemoryPort {
 
   // Memory to accelerator, at the next edge. Each draws its pause, so once per edge at most.
   bool next_done(uint32_t* id);
-  bool next_beat(uint8_t* data, bool* last, uint32_t* id);
+  // `fails` tells that the beat is outside the memory; only in a faulty launch.
+  bool next_beat(uint8_t* data, bool* last, uint32_t* id, bool* fails);
   bool takes_writes();
   bool takes_beats();
   bool takes_reads();
@@ -132,6 +134,9 @@ struct Testbench {
   std::vector<MemoryPort> ports;
   uint64_t read_beats = 0;
   uint64_t write_beats = 0;
+  // The launch may be malformed: errors are outcomes, reads outside memory are answered.
+  bool faulty = false;
+  uint32_t error_code = 0, error_job = 0;  // reported by the accelerator
 
   bool stall(Channel channel);
   void fail(Status why, const char* format, ...) __attribute__((format(printf, 3, 4)));

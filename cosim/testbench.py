@@ -33,13 +33,15 @@ def _library() -> ctypes.CDLL:
     for name, result, arguments in (
         ("gscn_setup", None, [u32, u32, u32, u32]),
         ("gscn_load", None, [pointer, u64, u64, ctypes.c_uint8]),
-        ("gscn_launch", None, [pointer, u64, u64, u64, pointer, u64, u64]),
+        ("gscn_launch", None, [pointer, u64, u64, u64, pointer, u64, u64, u32, u32]),
         ("gscn_bytes", pointer, []),
         ("gscn_written", pointer, []),
         ("gscn_counters", pointer, []),
         ("gscn_error", ctypes.c_char_p, []),
         ("gscn_status", u32, []),
         ("gscn_flags", u32, []),
+        ("gscn_error_code", u32, []),
+        ("gscn_error_job", u32, []),
         ("gscn_busy_cycles", u64, []),
         ("gscn_edges", u64, []),
         ("gscn_read_beats", u64, []),
@@ -72,7 +74,7 @@ async def launches(dut: object) -> None:
     stalls = np.array([bundle["stalls"][channel] for channel in CHANNELS])
     for index, launch in bundle["launches"]:
         image = np.fromfile(directory / f"{index}.image", dtype=np.uint8)
-        phases = np.array(launch["phases"], dtype=np.uint64).reshape(-1, 2)
+        phases = np.array(launch["phases"], dtype=np.uint64).reshape(-1, 4)
         memory_bytes = launch["memory_bytes"]
         library.gscn_load(image.ctypes.data, image.size, memory_bytes, bundle["fill"])
         edges = library.gscn_edges()
@@ -85,6 +87,8 @@ async def launches(dut: object) -> None:
             stalls.ctypes.data,
             launch["seed"],
             launch["timeout_cycles"],
+            bundle["faulty"],
+            launch["reset"],
         )
         await RisingEdge(dut.launch_done)
         wall_seconds = time.perf_counter() - started
@@ -96,6 +100,8 @@ async def launches(dut: object) -> None:
             "status": status,
             "error": library.gscn_error().decode(errors="replace"),
             "flags": library.gscn_flags(),
+            "error_code": library.gscn_error_code(),
+            "error_job": library.gscn_error_job(),
             "counters": counters.tolist(),
             "cycles": library.gscn_busy_cycles(),
             "read_beats": library.gscn_read_beats(),

@@ -36,6 +36,8 @@ module gscn_testbench #(
       input bit saturated,
       input bit accumulator_overflow,
       input bit address_error,
+      input int unsigned error_code,
+      input int unsigned error_job,
       input longint unsigned counter_data,
       input int unsigned read_cmd_valid,
       input bit [PORTS*64-1:0] read_cmd_addr,
@@ -50,6 +52,8 @@ module gscn_testbench #(
       output bit start_valid,
       output longint unsigned start_queue_addr,
       output int unsigned start_job_count,
+      output longint unsigned start_out_addr,
+      output longint unsigned start_out_end,
       output int unsigned counter_addr,
       output int unsigned read_cmd_ready,
       output int unsigned read_data_valid,
@@ -68,6 +72,8 @@ module gscn_testbench #(
   bit start_valid = 0;
   longint unsigned start_queue_addr = 0;
   int unsigned start_job_count = 0;
+  longint unsigned start_out_addr = 0;
+  longint unsigned start_out_end = 0;
   int unsigned counter_addr = 0;
   int unsigned read_cmd_ready = 0;
   int unsigned read_data_valid = 0;
@@ -82,6 +88,8 @@ module gscn_testbench #(
   wire saturated;
   wire accumulator_overflow;
   wire address_error;
+  wire [4:0] error_code;
+  wire [31:0] error_job;
   wire [47:0] counter_data;
   wire [PORTS-1:0] read_cmd_valid;
   wire [ADDR_WIDTH+8-1:0] read_cmd[PORTS];
@@ -96,12 +104,19 @@ module gscn_testbench #(
       .clk,
       .rst,
       .start__valid(start_valid),
-      .start__payload({start_job_count, start_queue_addr[ADDR_WIDTH-1:0]}),
+      .start__payload({
+        start_out_end[ADDR_WIDTH:0],
+        start_out_addr[ADDR_WIDTH-1:0],
+        start_job_count,
+        start_queue_addr[ADDR_WIDTH-1:0]
+      }),
       .start__ready(start_ready),
       .busy,
       .saturated,
       .accumulator_overflow,
       .address_error,
+      .error_code,
+      .error_job,
       .counter_addr(counter_addr[15:0]),
       .counter_data
   );
@@ -118,7 +133,7 @@ module gscn_testbench #(
 
   // Next values, so that the registers change by nonblocking assignment.
   bit rst_next, start_valid_next, launch_done_next;
-  longint unsigned start_queue_addr_next;
+  longint unsigned start_queue_addr_next, start_out_addr_next, start_out_end_next;
   int unsigned start_job_count_next, counter_addr_next, read_cmd_ready_next, read_data_valid_next;
   int unsigned write_cmd_ready_next, write_data_ready_next, write_done_next;
   bit [PORTS*MEM_WIDTH-1:0] read_data_next;
@@ -130,6 +145,8 @@ module gscn_testbench #(
         saturated,
         accumulator_overflow,
         address_error,
+        32'(error_code),
+        error_job,
         64'(counter_data),
         32'(read_cmd_valid),
         read_cmd_addr,
@@ -144,6 +161,8 @@ module gscn_testbench #(
         start_valid_next,
         start_queue_addr_next,
         start_job_count_next,
+        start_out_addr_next,
+        start_out_end_next,
         counter_addr_next,
         read_cmd_ready_next,
         read_data_valid_next,
@@ -157,6 +176,8 @@ module gscn_testbench #(
     start_valid <= start_valid_next;
     start_queue_addr <= start_queue_addr_next;
     start_job_count <= start_job_count_next;
+    start_out_addr <= start_out_addr_next;
+    start_out_end <= start_out_end_next;
     counter_addr <= counter_addr_next;
     read_cmd_ready <= read_cmd_ready_next;
     read_data_valid <= read_data_valid_next;

@@ -37,7 +37,7 @@
       .NAME``_rready(r_ready[NUMBER]), \
       .NAME``_rid(r_id[NUMBER*32+:ID_WIDTH]), \
       .NAME``_rdata(r_data[NUMBER*MEM_WIDTH+:MEM_WIDTH]), \
-      .NAME``_rresp(2'b00), \
+      .NAME``_rresp({2{r_fails[NUMBER]}}), \
       .NAME``_rlast(r_last[NUMBER]),
 
 module gscn_testbench #(
@@ -81,6 +81,7 @@ module gscn_testbench #(
       output bit [PORTS*32-1:0] r_id,
       output bit [PORTS*MEM_WIDTH-1:0] r_data,
       output int unsigned r_last,
+      output int unsigned r_fails,
       output bit host_aw_valid,
       output bit host_w_valid,
       output bit host_b_ready,
@@ -105,6 +106,7 @@ module gscn_testbench #(
   bit [PORTS*32-1:0] r_id = 0;
   bit [PORTS*MEM_WIDTH-1:0] r_data = 0;
   int unsigned r_last = 0;
+  int unsigned r_fails = 0;  // answered with DECERR
   bit host_aw_valid = 0;
   bit host_w_valid = 0;
   bit host_b_ready = 0;
@@ -165,6 +167,7 @@ module gscn_testbench #(
   bit rst_next, host_aw_valid_next, host_w_valid_next, host_b_ready_next, host_ar_valid_next;
   bit host_r_ready_next, launch_done_next;
   int unsigned aw_ready_next, w_ready_next, b_valid_next, ar_ready_next, r_valid_next, r_last_next;
+  int unsigned r_fails_next;
   int unsigned host_addr_next, host_data_next;
   bit [PORTS*32-1:0] b_id_next, r_id_next;
   bit [PORTS*MEM_WIDTH-1:0] r_data_next;
@@ -202,6 +205,7 @@ module gscn_testbench #(
         r_id_next,
         r_data_next,
         r_last_next,
+        r_fails_next,
         host_aw_valid_next,
         host_w_valid_next,
         host_b_ready_next,
@@ -221,6 +225,7 @@ module gscn_testbench #(
     r_id <= r_id_next;
     r_data <= r_data_next;
     r_last <= r_last_next;
+    r_fails <= r_fails_next;
     host_aw_valid <= host_aw_valid_next;
     host_w_valid <= host_w_valid_next;
     host_b_ready <= host_b_ready_next;

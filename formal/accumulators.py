@@ -11,16 +11,17 @@ from hw.accumulator import Accumulator
 class AccumulatorChecker(Checker):
     """Compare one accumulator, of any index and bank, with a register.
 
-    Assumed of the drain side: it does not address the bank in use, nor the bank that comes into use
-    in the next cycle, and no accumulator in two consecutive cycles. Memories start with any
-    contents; an accumulator is compared from its first clear on.
+    Assumed: limits are at most the memory's depth. The drain side does not address the bank in use,
+    nor the bank that comes into use in the next cycle, and no accumulator in two consecutive
+    cycles. Memories start with any contents; an accumulator is compared from its first clear on.
     """
 
     CLAIMS = {
         "sum": "a drained accumulator is the sum of its addends since it was last cleared",
         "overflow": "`overflow` is high exactly if a sum left the width, `LATENCY` cycles after",
         "ends": "ENDs are reported `LATENCY` cycles after they were offered, and only then",
-        "address_error": "an addend outside the memory, and nothing else, is reported as dropped",
+        "address_error": "an addend not below its bank's limit, and nothing else, is reported, "
+        "with its bank",
     }
 
     dut: Accumulator
@@ -46,7 +47,10 @@ class AccumulatorChecker(Checker):
             | (dut.drain_bank != drain_bank_before)
         )
         addend = dut.i_valid & ~dut.i.end
-        adds = addend & (dut.i.index == index) & (in_use == bank)
+        limit = dut.limits[in_use]
+        self.assume((dut.limits[0] <= depth) & (dut.limits[1] <= depth))
+        below = (dut.i.index >= 0) & (dut.i.index < limit)
+        adds = addend & below & (dut.i.index == index) & (in_use == bank)
         clears = dut.drain_en & (dut.drain_addr == index) & (dut.drain_bank == bank)
         register, known, total = Signal(width), Signal(), Signal(width + 1)
         m.d.comb += total.eq(register.as_signed() + dut.i.value)
@@ -77,12 +81,16 @@ class AccumulatorChecker(Checker):
             (dut.segment_end == self.delayed(ends, dut.LATENCY, name="ends"))
             & (dut.job_end == self.delayed(ends_job, dut.LATENCY, name="ends_job")),
         )
-        outside = addend & ((dut.i.index < 0) | (dut.i.index >= depth))
-        self.claim("address_error", dut.address_error == self.delayed(outside, 1, name="outside"))
+        outside = self.delayed(addend & ~below, 1, name="outside")
+        bank_before = self.delayed(in_use, 1, name="in_use")
+        self.claim(
+            "address_error",
+            (dut.address_error == outside) & (~outside | (dut.bank == bank_before)),
+        )
 
         # -- what the component's registers have to do with all this; those that just follow an
         # input agree with these copies from the second step of an induction on
-        inside = addend & (dut.i.index >= 0) & (dut.i.index < depth)
+        inside = addend & below
         held_adds = self.delayed(inside, 1, name="held_adds")
         held_index = self.delayed(dut.i.index.as_unsigned(), 1, name="held_index")
         held_bank = self.delayed(in_use, 1, name="held_bank")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from formal.checker import Checker, Follower, Queue
-from hw.arbiter import ReadArbiter, RoundRobin, WriteArbiter
+from hw.arbiter import ALIGNMENT_BITS, ReadArbiter, RoundRobin, WriteArbiter
 
 
 def total(values: list[Value]) -> Value:
@@ -207,8 +207,9 @@ class ReadArbiterChecker(Checker):
 class WriteArbiterChecker(Checker):
     """Watch which channel owns the beats that go to memory.
 
-    Assumed: commands are of 1 to `burst_beats` beats; channels hold their commands and beats until
-    taken.
+    Assumed: commands are of 1 to `burst_beats` beats, aligned to them, and do not cross a multiple
+    of `burst_beats`; the range that may be written does not change; channels hold their commands
+    and beats until taken.
     """
 
     CLAIMS = {
@@ -218,6 +219,8 @@ class WriteArbiterChecker(Checker):
         "issued": "`issued` is high exactly if one command is taken",
         "held_command": "`command` is held, its payload unchanged, until it is taken",
         "held_data": "`data` is held, its payload unchanged, until it is taken",
+        "inside": "no command leaves that names a byte outside the range",
+        "refused": "a channel is refused only if the burst that it offers is outside the range",
     }
 
     dut: WriteArbiter
@@ -226,8 +229,21 @@ class WriteArbiterChecker(Checker):
         """State that one burst is under way at a time."""
         dut, m, probe = self.dut, self.m, self.probe
         longest = dut.config.burst_beats
+        beat_bits = (dut.config.mem_bytes - 1).bit_length()
+        # of the range in bytes, each end once
+        start = self.any_constant(len(dut.range_start), name="range_start")
+        end = self.any_constant(len(dut.range_end), name="range_end")
+        self.assume((dut.range_start == start) & (dut.range_end == end))
+
+        def inside(command):
+            after = command.addr + (command.beats << beat_bits)
+            return (command.addr >= start << ALIGNMENT_BITS) & (after <= end << ALIGNMENT_BITS)
+
         for number, (command, beat) in enumerate(zip(dut.commands, dut.beats, strict=True)):
             self.assume(~command.valid | ((command.p.beats >= 1) & (command.p.beats <= longest)))
+            first = (command.p.addr >> beat_bits)[: (longest - 1).bit_length()]
+            self.assume(~command.valid | (first + command.p.beats <= longest))
+            self.assume(~command.valid | ~command.p.addr[:beat_bits].any())
             self.assume(self.held(command, name=f"command{number}"))
             self.assume(self.held(beat, name=f"beat{number}"))
         taken, number, word = taken_from(m, dut.commands, name="command")
@@ -259,6 +275,14 @@ class WriteArbiterChecker(Checker):
         )
         self.claim("held_command", self.held(dut.command, name="o_command"))
         self.claim("held_data", self.held(dut.data, name="o_data"))
+        followed = dut.command.p.shape()(follower.word)
+        self.claim("inside", ~follower.is_next | inside(dut.command.p))
+        self.invariant(~follower.inside | inside(followed))
+        refused = [
+            ~dut.refused[number] | (command.valid & ~inside(command.p))
+            for number, command in enumerate(dut.commands)
+        ]
+        self.claim("refused", Cat(refused).all())
         self.invariant(probe.signal("beats_left") == left)
         self.invariant(probe.signal("sender") == current)
         self.invariant(current < len(dut.commands))

@@ -174,6 +174,12 @@ class AcceleratorConfig:
         """64-bit chunks in one beat of a memory port."""
         return self.mem_width // CHUNK_WIDTH
 
+    @property
+    def most_load_chunks(self) -> int:
+        """Chunks of the longest possible load block: all taps, and a full tile for each PE."""
+        tile = 1 + self.directory_depth // 2 + self.a_depth // 2
+        return self.taps_depth + self.pes_per_cluster * tile
+
     def to_dict(self) -> dict[str, int | str]:
         """Every field by name, in order of declaration."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

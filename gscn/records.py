@@ -370,6 +370,8 @@ KIND_ADD = 1
 OUT_INT16 = 0
 OUT_INT32 = 1
 OUT_RAW = 2
+MOST_SHIFT = 47
+"""Highest shift of a rounded result."""
 OUT_WIDTHS = {OUT_INT16: 16, OUT_INT32: 32, OUT_RAW: 64}
 """Bits of a result per output format."""
 

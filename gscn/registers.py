@@ -10,7 +10,19 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from gscn.error_codes import ERROR_MEANINGS, ERROR_WIDTH, NO_JOB, ErrorCode
 from gscn.errors import InputError
+
+__all__ = [
+    "ERROR_MEANINGS",
+    "NO_JOB",
+    "REGISTERS",
+    "Access",
+    "ErrorCode",
+    "Register",
+    "RegisterField",
+    "register",
+]
 
 REGISTER_WIDTH = 32
 """Bits of a register."""
@@ -18,7 +30,7 @@ OFFSET_WIDTH = 12
 """Bits of a byte offset: the registers fill one page of 4 KiB."""
 ID_VALUE = 0x4E435347
 """The letters GSCN, the first in the lowest byte."""
-VERSION_VALUE = 0x0001_0000
+VERSION_VALUE = 0x0002_0000
 """Version of the register map: major in the high half, minor in the low half."""
 
 
@@ -30,26 +42,6 @@ class Access(enum.StrEnum):
     """A write acts at once; nothing is stored."""
     READ_WRITE = "read-write"
     CLEAR = "write 1 to clear"
-
-
-class ErrorCode(enum.IntEnum):
-    """Values of `ERROR.code`."""
-
-    NONE = 0
-    BUS_READ = 1
-    BUS_WRITE = 2
-    START_BUSY = 3
-    START_ADDRESS = 4
-
-
-ERROR_MEANINGS = {
-    ErrorCode.NONE: "no error",
-    ErrorCode.BUS_READ: "a read was answered with SLVERR or DECERR; see BUS_ERROR",
-    ErrorCode.BUS_WRITE: "a write was answered with SLVERR or DECERR; see BUS_ERROR",
-    ErrorCode.START_BUSY: "a start was ignored because the accelerator was busy",
-    ErrorCode.START_ADDRESS: "a start was ignored because the queue's address is no multiple of 64 "
-    "or beyond the memory port's address width",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +138,26 @@ REGISTERS = (
         0x010,
         Access.WRITE,
         (
-            RegisterField("start", 0, 1, "start the phase described by QUEUE_ADDR and JOB_COUNT"),
+            RegisterField(
+                "start",
+                0,
+                1,
+                "start the phase described by QUEUE_ADDR, JOB_COUNT, OUTPUT_ADDR and OUTPUT_END; "
+                "forgets the last error",
+            ),
             RegisterField(
                 "clear",
                 1,
                 1,
-                "abort: end every burst under way without further effect, then reset counters, "
-                "flags, errors and pending interrupts; overrides start",
+                "end every burst under way without further effect, then reset counters, "
+                "flags, errors and pending interrupts; overrides start and abort",
+            ),
+            RegisterField(
+                "abort",
+                2,
+                1,
+                "stop the phase under way as an error does, with the code ABORTED; no effect if "
+                "there is none",
             ),
         ),
         "commands",
@@ -162,21 +167,21 @@ REGISTERS = (
         0x014,
         Access.READ,
         (
-            RegisterField("busy", 0, 1, "a phase or a clear is under way"),
+            RegisterField("busy", 0, 1, "a phase, a clear or the stop after an error is under way"),
             RegisterField("done", 1, 1, "the phase started last is over"),
             RegisterField("saturated", 8, 1, "a result was saturated"),
             RegisterField("accumulator_overflow", 9, 1, "a sum left the accumulator"),
-            RegisterField("address_error", 10, 1, "a product was outside the accumulators"),
             RegisterField("bus_error", 11, 1, "a burst was answered with an error"),
         ),
-        "state; bits from 8 on stay set until a clear",
+        "state; bits 8 and 9 stay set until a clear or an error, bit 11 until a clear or a start",
     ),
     Register(
         "ERROR",
         0x018,
         Access.READ,
-        (RegisterField("code", 0, 4, "the first error since the last clear, or 0"),),
-        "error code",
+        (RegisterField("code", 0, ERROR_WIDTH, "the error that ended the phase, or of a start"),),
+        "the first error since the last start or clear; one that stops the phase replaces one of a "
+        "start",
     ),
     Register(
         "BUS_ERROR",
@@ -215,7 +220,11 @@ REGISTERS = (
         (
             RegisterField("done", 0, 1, "a phase ended"),
             RegisterField(
-                "error", 1, 1, "an error code, accumulator_overflow or address_error was set"
+                "error",
+                1,
+                1,
+                "the phase has been stopped after an error, a start was ignored, or "
+                "accumulator_overflow was set",
             ),
         ),
         "events, enabled or not; the interrupt is high while an enabled one is set",
@@ -265,6 +274,42 @@ REGISTERS = (
         Access.READ,
         _whole("bits 63 to 32"),
         "upper half of the counter when COUNTER_LO was read last",
+    ),
+    Register(
+        "OUTPUT_ADDR_LO",
+        0x048,
+        Access.READ_WRITE,
+        _whole("bits 31 to 0; a multiple of 64"),
+        "first byte address that the phase may write, taken at start",
+    ),
+    Register(
+        "OUTPUT_ADDR_HI",
+        0x04C,
+        Access.READ_WRITE,
+        _whole("bits 63 to 32"),
+        "the same, upper half",
+    ),
+    Register(
+        "OUTPUT_END_LO",
+        0x050,
+        Access.READ_WRITE,
+        _whole("bits 31 to 0; a multiple of 64"),
+        "one past the last byte address that the phase may write, taken at start",
+    ),
+    Register(
+        "OUTPUT_END_HI",
+        0x054,
+        Access.READ_WRITE,
+        _whole("bits 63 to 32"),
+        "the same, upper half",
+    ),
+    Register(
+        "ERROR_JOB",
+        0x058,
+        Access.READ,
+        _whole("job, from 0; all ones if the error belongs to none or its job is not known"),
+        "number of the job in its phase that ERROR.code is about",
+        NO_JOB,
     ),
 )
 

@@ -8,11 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
+from gscn.error_codes import ERROR_WIDTH
 from gscn.port import port_names
-from hw.arbiter import ReadArbiter, WriteArbiter
+from hw.arbiter import ALIGNMENT_BITS, ReadArbiter, WriteArbiter
 from hw.cluster import Cluster
 from hw.dispatcher import Dispatcher, start_layout
-from hw.layouts import memory_port_members
+from hw.layouts import entry_width, error_layout, memory_port_members
 from hw.shared import Shared
 
 
@@ -23,11 +24,15 @@ class Accelerator(wiring.Component):
     clusters share bursts within a slice only. With several ports the members `mem_*` are
     `mem0_*`, `mem1_*` and so on (`gscn.port.port_names`). All ports must see the same memory.
 
-    Golden: `lowering.functional` (results), `perf.cycles` (time).
+    After an error the core stays busy, writes nothing outside the output range of its phase, and
+    must be reset; `error_code` and `error_job` say what was wrong first.
+
+    Golden: `lowering.functional` (results), `lowering.validate` (errors), `perf.cycles` (time).
 
     Timing: `start` is taken when the core is idle (after reset, once the accumulators are cleared);
     `busy` rises in the next cycle and falls when all results of the phase are acknowledged by the
-    memory. `counter_data` follows `counter_addr` by `COUNTER_LATENCY` cycles.
+    memory; it stays high after an error. `counter_data` follows `counter_addr` by
+    `COUNTER_LATENCY` cycles.
 
     Parameters
     ----------
@@ -35,7 +40,9 @@ class Accelerator(wiring.Component):
 
     Members:
         start: phases.
-        busy: a phase is under way.
+        busy: a phase is under way, or there was an error.
+        error_code: of the first error (`gscn.error_codes.ErrorCode`), or 0; until reset.
+        error_job: number in its phase of the job that the error belongs to.
         saturated, accumulator_overflow, address_error: sticky until reset.
         counter_addr: cluster x counters + counter (`gscn.counters.CLUSTER_COUNTERS`); clusters x
             counters for the busy cycles.
@@ -59,6 +66,8 @@ class Accelerator(wiring.Component):
             {
                 "start": In(stream.Signature(start_layout(config))),
                 "busy": Out(1),
+                "error_code": Out(ERROR_WIDTH),
+                "error_job": Out(32),
                 "saturated": Out(1),
                 "accumulator_overflow": Out(1),
                 "address_error": Out(1),
@@ -72,6 +81,8 @@ class Accelerator(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.dispatcher = dispatcher = Dispatcher(config=config)
+        self._range_start = Signal(config.addr_width - ALIGNMENT_BITS)
+        self._range_end = Signal(config.addr_width - ALIGNMENT_BITS + 1)
         clusters = []
         for number in range(config.clusters):
             cluster = Shared(Cluster(config=config), "gscn_cluster")
@@ -81,7 +92,7 @@ class Accelerator(wiring.Component):
         wiring.connect(m, wiring.flipped(self.start), dispatcher.start)
         m.d.comb += [
             dispatcher.allowed.eq(Cat(cluster.initialized for cluster in clusters).all()),
-            self.busy.eq(dispatcher.busy),
+            self.busy.eq(dispatcher.busy | (self.error_code != 0)),
         ]
         for number, cluster in enumerate(clusters):
             wiring.connect(m, dispatcher.jobs[number], cluster.job)
@@ -100,8 +111,25 @@ class Accelerator(wiring.Component):
             with m.If(Cat(getattr(cluster, source) for cluster in clusters).any()):
                 m.d.sync += flag.eq(1)
 
+        self._keep_error(m, clusters)
         self._read_counters(m, clusters)
         return m
+
+    def _keep_error(self, m, clusters):
+        """Keep the first error; of several in one cycle that of the lowest cluster."""
+        first = Signal(error_layout(self.config))
+        queue = Signal(entry_width(self.config))
+        for cluster in reversed(clusters):
+            with m.If(cluster.error.code != 0):
+                m.d.comb += first.eq(cluster.error)
+        with m.If(self.error_code == 0):
+            m.d.sync += [self.error_code.eq(first.code), self.error_job.eq(first.entry - queue)]
+        with m.If(self.start.valid & self.start.ready):
+            m.d.sync += [
+                queue.eq(self.start.p.queue_addr[-len(queue) :]),
+                self._range_start.eq(self.start.p.out_addr[ALIGNMENT_BITS:]),
+                self._range_end.eq(self.start.p.out_end[ALIGNMENT_BITS:]),
+            ]
 
     def _add_port(self, m, port, clusters, dispatcher):
         """Add the arbiters of a memory port and connect the clusters that it serves."""
@@ -119,6 +147,8 @@ class Accelerator(wiring.Component):
         wiring.connect(m, writes.data, wiring.flipped(member("write_data")))
         m.d.comb += [
             reads.data_valid.eq(member("read_data").valid),
+            writes.range_start.eq(self._range_start),
+            writes.range_end.eq(self._range_end),
             dispatcher.write_issued[port].eq(writes.issued),
             dispatcher.write_done[port].eq(member("write_done")),
         ]
@@ -128,6 +158,7 @@ class Accelerator(wiring.Component):
             for channel in range(2):
                 wiring.connect(m, cluster.commands[channel], reads.channels[2 * number + channel])
             m.d.comb += [
+                cluster.write_refused.eq(writes.refused[number]),
                 cluster.data.eq(member("read_data").payload),
                 cluster.data_valid.eq(reads.channel_valid.word_select(number, 2)),
                 reads.urgent.word_select(number, 2).eq(cluster.urgent),

@@ -8,15 +8,15 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
-from hw.layouts import addend_layout
+from hw.layouts import addend_layout, limits_layout
 
 
 class Accumulator(wiring.Component):
     """Add addends into a bank of accumulators; read and clear the other bank.
 
     An addend is added to `acc[index]` of the bank in use, whatever the sequence of indices: a sum
-    still on its way to the memory is forwarded. An addend whose index lies outside the memory is
-    dropped. A job's END makes the other bank the one in use. The drain side reads and clears one
+    still on its way to the memory is forwarded. An addend whose index is not below the bank's limit
+    is dropped. A job's END makes the other bank the one in use. The drain side reads and clears one
     accumulator per cycle; it must not address the bank in use.
 
     Implements: the accumulation of the law in `docs/execution.md`.
@@ -33,6 +33,7 @@ class Accumulator(wiring.Component):
     Members:
         i: addend or END.
         i_valid: `i` is to be taken.
+        limits: accumulators in use, per bank; changes only while the bank is not in use.
         drain_en: read and clear `drain_addr` of `drain_bank`.
         drain_addr: accumulator.
         drain_bank: bank.
@@ -41,6 +42,7 @@ class Accumulator(wiring.Component):
         job_end: a job's END has passed.
         overflow: a sum left the accumulator's width (pulse).
         address_error: an addend was dropped (pulse).
+        bank: the bank in use in the cycle before.
         active: an addend is in the pipeline.
     """
 
@@ -52,6 +54,7 @@ class Accumulator(wiring.Component):
             {
                 "i": In(addend_layout(config)),
                 "i_valid": In(1),
+                "limits": In(limits_layout(config), init=[config.acc_depth] * 2),
                 "drain_en": In(1),
                 "drain_addr": In((config.acc_depth - 1).bit_length()),
                 "drain_bank": In(1),
@@ -60,6 +63,7 @@ class Accumulator(wiring.Component):
                 "job_end": Out(1),
                 "overflow": Out(1),
                 "address_error": Out(1),
+                "bank": Out(1),
                 "active": Out(1),
             }
         )
@@ -77,7 +81,7 @@ class Accumulator(wiring.Component):
 
         # -- read
         fill = Signal()
-        in_range = (self.i.index >= 0) & (self.i.index < depth)
+        in_range = (self.i.index >= 0) & (self.i.index < self.limits[fill])
         adds = Signal()
         m.d.comb += adds.eq(self.i_valid & ~self.i.end & in_range)
         read_addr = self.i.index[:addr_width]
@@ -138,5 +142,6 @@ class Accumulator(wiring.Component):
         m.d.comb += [
             self.drained.eq(read_data[drained_bank]),
             self.active.eq(held_valid),
+            self.bank.eq(held_fill),
         ]
         return m

@@ -6,9 +6,12 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import AcceleratorConfig
+from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from hw.fifo import StreamFIFO
 from hw.layouts import burst_layout, write_beat_layout
+
+ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
+"""Low bits of an address that the ends of an output range do not have."""
 
 
 class RoundRobin(wiring.Component):
@@ -127,7 +130,10 @@ class ReadArbiter(wiring.Component):
 class WriteArbiter(wiring.Component):
     """Merge the bursts of several write channels; the beats of a burst stay together.
 
-    Timing: one beat per cycle, bursts back to back.
+    A burst outside the range that may be written is never taken, nor is any after it.
+
+    Timing: one beat per cycle, bursts back to back. `refused` depends combinationally on `commands`
+    and the range.
 
     Parameters
     ----------
@@ -139,6 +145,9 @@ class WriteArbiter(wiring.Component):
             ready.
         command, data: to memory.
         issued: a burst has been taken from a channel (pulse).
+        range_start, range_end: what may be written, in units of 64 bytes from address 0; the end
+            is one past the last.
+        refused: per channel, its burst is not taken because it is outside (until reset).
     """
 
     COMMAND_DEPTH = 4
@@ -155,6 +164,12 @@ class WriteArbiter(wiring.Component):
                 "command": Out(command),
                 "data": Out(beat),
                 "issued": Out(1),
+                "range_start": In(config.addr_width - ALIGNMENT_BITS),
+                "range_end": In(
+                    config.addr_width - ALIGNMENT_BITS + 1,
+                    init=1 << (config.addr_width - ALIGNMENT_BITS),
+                ),
+                "refused": Out(count),
             }
         )
 
@@ -171,11 +186,23 @@ class WriteArbiter(wiring.Component):
         sender = Signal(range(self._count))
         beats_left = Signal(8)
         leaves = self.data.valid & self.data.ready
+        # bursts do not cross a multiple of their longest length, so that their ends do not wrap
+        beat_bits = (self.config.mem_bytes - 1).bit_length()
+        last_addr = chosen.addr + ((chosen.beats - 1)[:8] << beat_bits)
+        inside = Signal()
         m.d.comb += [
+            inside.eq(
+                (chosen.addr[ALIGNMENT_BITS:] >= self.range_start)
+                & (last_addr[ALIGNMENT_BITS:] < self.range_end)
+            ),
+            self.refused.eq(Mux(requests.any() & ~inside, 1 << choice.grant, 0)),
             choice.requests.eq(requests),
             choice.en.eq(self.issued),
             self.issued.eq(
-                requests.any() & queue.i.ready & ((beats_left == 0) | ((beats_left == 1) & leaves))
+                requests.any()
+                & inside
+                & queue.i.ready
+                & ((beats_left == 0) | ((beats_left == 1) & leaves))
             ),
             queue.i.valid.eq(self.issued),
             queue.i.p.eq(chosen),

@@ -40,9 +40,10 @@ class AxiManager(wiring.Component):
         write_data: their beats, in order.
         write_done: a write burst is complete (pulse).
         flush: the core is held in reset: take nothing from it, hand nothing on, complete the bursts
-            under way (those to be written with all strobes low) and forget errors.
+            under way (those to be written with all strobes low) and keep no error of theirs.
+        forget: forget the error.
         idle: no burst is under way.
-        error: a burst was answered with an error (until `flush`).
+        error: a burst was answered with an error (until `forget`).
         error_write, error_resp, error_addr: the first such burst: whether it was written, the
             response, the byte address (of the beat if read, of the burst if written).
         axi: the port.
@@ -67,6 +68,7 @@ class AxiManager(wiring.Component):
                 "write_data": In(stream.Signature(write_beat_layout(config))),
                 "write_done": Out(1),
                 "flush": In(1),
+                "forget": In(1),
                 "idle": Out(1),
                 "error": Out(1),
                 "error_write": Out(1),
@@ -176,10 +178,10 @@ class AxiManager(wiring.Component):
         # -- the first error; of two in one cycle, the read
         read_fails, write_fails = Signal(), Signal()
         m.d.comb += [
-            read_fails.eq(axi.rvalid & axi.rresp.as_value()[1]),
-            write_fails.eq(axi.bvalid & axi.bresp.as_value()[1]),
+            read_fails.eq(~self.flush & axi.rvalid & axi.rresp.as_value()[1]),
+            write_fails.eq(~self.flush & axi.bvalid & axi.bresp.as_value()[1]),
         ]
-        with m.If(self.flush):
+        with m.If(self.forget):
             m.d.sync += [self.error.eq(0), self.error_write.eq(0)]
             m.d.sync += [self.error_resp.eq(Response.OKAY), self.error_addr.eq(0)]
         with m.Elif(~self.error & read_fails):

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from hw.expand import Expander
 from hw.fifo import StreamFIFO
-from hw.layouts import PE_WORD, SEGMENT_CONTEXT, WordKind
+from hw.layouts import PE_WORD, SEGMENT_CONTEXT, WordKind, tap_counts_layout
 
 
 class FeedState(enum.Enum, shape=3):
@@ -51,6 +51,9 @@ class Broadcaster(wiring.Component):
         o: words for each PE.
         loaded: another announced segment's tile is loaded (pulse).
         bank_cleared: another accumulator bank is free (pulse).
+        starts_job: the first segment of a job starts (pulse).
+        tap_counts: taps in each stationary bank.
+        bad_tap: the stream of the segment under way names a first tap that is not in its bank.
         state: why idle PEs are idle.
         near_end: the cluster should be given its next job: at most `prefetch_words` items are left.
         lead: items.
@@ -69,6 +72,9 @@ class Broadcaster(wiring.Component):
                 "o": Out(stream.Signature(PE_WORD)).array(config.pes_per_cluster),
                 "loaded": In(1),
                 "bank_cleared": In(1),
+                "starts_job": Out(1),
+                "tap_counts": In(tap_counts_layout(self.config)),
+                "bad_tap": Out(1),
                 "state": Out(FeedState),
                 "near_end": Out(1),
                 "lead": In(16),
@@ -85,10 +91,10 @@ class Broadcaster(wiring.Component):
 
         tiles_ready = Signal(range(self.SEGMENTS + 1))
         banks_free = Signal(range(3))
-        starts, starts_job = Signal(), Signal()
+        starts = Signal()
         m.d.sync += [
             tiles_ready.eq(tiles_ready + self.loaded - starts),
-            banks_free.eq(banks_free + self.bank_cleared - starts_job),
+            banks_free.eq(banks_free + self.bank_cleared - self.starts_job),
         ]
 
         m.submodules.expander = expander = Expander()
@@ -105,6 +111,8 @@ class Broadcaster(wiring.Component):
             expander.add.eq(current.add),
             expander.offset_bits.eq(current.offset_bits),
             expander.last.eq(items_left == 1),
+            expander.tap_count.eq(self.tap_counts[current.bank]),
+            self.bad_tap.eq(offers & ~ends & expander.bad_tap),
         ]
         with m.If(ends):
             m.d.comb += addressed.eq(~0)
@@ -146,7 +154,7 @@ class Broadcaster(wiring.Component):
                     m.d.comb += [
                         self.state.eq(FeedState.MOVING),
                         starts.eq(1),
-                        starts_job.eq(current.first),
+                        self.starts_job.eq(current.first),
                     ]
                     m.d.sync += [items_left.eq(current.stream_count), target.eq(0)]
                     m.next = "STREAM"

@@ -8,12 +8,20 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
+from gscn.error_codes import ErrorCode
 from gscn.records import AT_ONCE
 from hw.broadcast import Broadcaster, FeedState
 from hw.drain import Drainer
 from hw.fifo import StreamFIFO
 from hw.filler import Filler
-from hw.layouts import burst_layout, read_request_layout, write_beat_layout
+from hw.layouts import (
+    burst_layout,
+    entry_width,
+    error_layout,
+    limits_layout,
+    read_request_layout,
+    write_beat_layout,
+)
 from hw.loader import Loader
 from hw.pe import PE
 from hw.reader import ChunkReader
@@ -42,11 +50,14 @@ class Cluster(wiring.Component):
         urgent: per read channel, whether its command should not wait to be shared.
         data, data_valid: beats read; one valid per channel.
         write_command, write_data: bursts written.
+        write_refused: the burst offered is not taken because it is outside the output range.
         count: advance the counters.
         counter: number of a counter in `gscn.counters.CLUSTER_COUNTERS`.
         counter_value: its value, one cycle later.
         initialized: ready for the first job after reset.
         saturated, overflow, address_error: pulses.
+        error: what is wrong with a job, while it shows; the first one counts, and whatever the
+            cluster does after it means nothing.
     """
 
     STREAM_REQUESTS = 2
@@ -65,6 +76,7 @@ class Cluster(wiring.Component):
                 "data_valid": In(2),
                 "write_command": Out(command),
                 "write_data": Out(stream.Signature(write_beat_layout(config))),
+                "write_refused": In(1),
                 "count": In(1),
                 "counter": In(range(len(CLUSTER_COUNTER_NAMES))),
                 "counter_value": Out(COUNTER_WIDTH),
@@ -72,6 +84,7 @@ class Cluster(wiring.Component):
                 "saturated": Out(1),
                 "overflow": Out(1),
                 "address_error": Out(1),
+                "error": Out(error_layout(config)),
             }
         )
 
@@ -156,8 +169,42 @@ class Cluster(wiring.Component):
                 drainer.result[number].eq(pe.result),
                 drainer.saturated[number].eq(pe.saturated),
             ]
+        self._report(m, pes, loader, broadcaster, drainer)
         self._count(m, pes, loader, broadcaster, drainer)
         return m
+
+    def _report(self, m, pes, loader, broadcaster, drainer):
+        """Keep the limits of the accumulators, and say which job an error belongs to.
+
+        Descriptors and load blocks are those of the job taken last: the cluster takes a job only
+        when the tiles of the one before are loaded. Accumulator banks belong to jobs in turn.
+        """
+        limits = Signal(limits_layout(self.config))
+        entries = [Signal(entry_width(self.config), name=f"entry{bank}") for bank in range(2)]
+        written = Signal(entry_width(self.config))
+        fed = Signal(init=1)  # bank of the job that is being broadcast
+        with m.If(broadcaster.starts_job):
+            m.d.sync += [fed.eq(~fed), limits[~fed].eq(loader.walk_count)]
+            for bank, entry in enumerate(entries):
+                with m.If(fed != bank):
+                    m.d.sync += entry.eq(loader.entry)
+        with m.If(drainer.writer_start):
+            m.d.sync += written.eq(Mux(drainer.bank, entries[1], entries[0]))
+
+        dropped = [
+            Cat(pe.address_error & (pe.error_bank == bank) for pe in pes).any() for bank in range(2)
+        ]
+        m.d.comb += [pe.limits.eq(limits) for pe in pes]
+        m.d.comb += broadcaster.tap_counts.eq(loader.tap_counts)
+        for condition, code, entry in (
+            (loader.error != 0, loader.error, loader.entry),
+            (broadcaster.bad_tap, ErrorCode.STREAM_TAP, Mux(fed, entries[1], entries[0])),
+            (dropped[1], ErrorCode.ACCUMULATOR, entries[1]),
+            (dropped[0], ErrorCode.ACCUMULATOR, entries[0]),
+            (self.write_refused, ErrorCode.OUTPUT_RANGE, written),
+        ):
+            with m.If(condition):
+                m.d.comb += [self.error.code.eq(code), self.error.entry.eq(entry)]
 
     def _count(self, m, pes, loader, broadcaster, drainer):
         """Advance exactly one counter per PE and cycle while `count` is high."""

@@ -11,8 +11,18 @@ from gscn.config import AcceleratorConfig
 
 
 def start_layout(config: AcceleratorConfig) -> data.StructLayout:
-    """Return a phase: byte address of its queue, and jobs."""
-    return data.StructLayout({"queue_addr": config.addr_width, "job_count": 32})
+    """Return a phase: byte address of its queue, jobs, and the byte range that it may write.
+
+    `out_addr` and `out_end`, one past the last address, are multiples of 64.
+    """
+    return data.StructLayout(
+        {
+            "queue_addr": config.addr_width,
+            "job_count": 32,
+            "out_addr": config.addr_width,
+            "out_end": config.addr_width + 1,
+        }
+    )
 
 
 class Dispatcher(wiring.Component):

@@ -38,6 +38,8 @@ class Expander(wiring.Component):
         add: the segment adds partial sums.
         offset_bits: of the segment, 0 to 16.
         last: the item at `o` is the segment's last; the rest of its chunk is dropped.
+        tap_count: taps of the segment, 1 to 256.
+        bad_tap: the item at `o` sets a first tap that is none of them; combinational.
     """
 
     LATENCY = 0
@@ -51,6 +53,8 @@ class Expander(wiring.Component):
                 "add": In(1),
                 "offset_bits": In(range(CODE_WIDTH + 1)),
                 "last": In(1),
+                "tap_count": In(9),
+                "bad_tap": Out(1),
             }
         )
 
@@ -76,6 +80,13 @@ class Expander(wiring.Component):
             word.offset.eq(offset_base + (item.code & ~key_mask)),
             word.key.eq(key_base + (item.code >> self.offset_bits)),
             word.tap_start.eq(tap_start),
+            self.bad_tap.eq(
+                self.o.valid
+                & ~self.add
+                & ~rebases
+                & (item.value == 0)
+                & (item.code >= self.tap_count)
+            ),
             self.o.valid.eq(self.chunks.valid),
             self.o.p.chunk.eq(Mux(self.add, self.chunks.p, word.as_value())),
             self.o.p.is_word.eq(self.add | is_word),

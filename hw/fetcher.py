@@ -8,6 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from gscn import records
 from gscn.config import ALIGNMENT_BYTES, CHUNK_WIDTH, AcceleratorConfig
+from gscn.error_codes import ERROR_WIDTH
+from hw.checks import first_error, job_checks, segment_checks
 from hw.layouts import (
     DRAIN_CONTEXT,
     JOB_DESCRIPTOR,
@@ -15,6 +17,7 @@ from hw.layouts import (
     SEGMENT_CONTEXT,
     SEGMENT_DESCRIPTOR,
     StepKind,
+    entry_width,
     read_request_layout,
 )
 
@@ -29,7 +32,7 @@ class Fetcher(wiring.Component):
     request the stream, announce the segment, request the next segment's descriptor, then the load
     block. The next descriptor is thus there before the block, and the next block is requested right
     behind this one. For every request, and for a segment that loads nothing in place of one, a
-    step says what the chunks are for.
+    step says what the chunks are for. A descriptor that `hw.checks` finds bad is reported.
 
     A segment whose load block has the address of the block last given to one of the two stationary
     banks uses that bank again; any other block goes to the bank not used last. An ADD segment uses
@@ -54,6 +57,9 @@ class Fetcher(wiring.Component):
         lead: `load_lead` of the request taken last, if that was a load block; else `AT_ONCE`.
         forget: no block given to a bank before may be used again (pulse, while `busy` is low).
         busy: a job is being fetched.
+        entry: queue entry of the job taken last.
+        walk_count: accumulators of the job announced last.
+        error: what is wrong with the descriptor, or 0; what follows it means nothing.
     """
 
     def __init__(self, *, config: AcceleratorConfig):
@@ -70,6 +76,9 @@ class Fetcher(wiring.Component):
                 "lead": Out(16),
                 "forget": In(1),
                 "busy": Out(1),
+                "entry": Out(entry_width(config)),
+                "walk_count": Out(config.acc_depth.bit_length()),
+                "error": Out(ERROR_WIDTH),
             }
         )
 
@@ -163,19 +172,26 @@ class Fetcher(wiring.Component):
                     self.job.ready.eq(self.request.ready & self.steps.ready),
                 ]
                 with m.If(ask_descriptors(self.job.p, ENTRY_CHUNKS, self.job.valid)):
+                    m.d.sync += self.entry.eq(self.job.p[-len(self.entry) :])
                     m.next = "JOB"
             with m.State("JOB"):
                 m.d.comb += self.drain.valid.eq(collected)
+                with m.If(collected):
+                    m.d.comb += self.error.eq(first_error(m, job_checks(job, config)))
                 with m.If(collected & self.drain.ready):
                     m.d.sync += [
                         collected.eq(0),
                         segment_addr.eq(job.segment_addr),
                         segments_left.eq(job.segment_count),
+                        self.walk_count.eq(job.walk_count),
                         first.eq(1),
                     ]
                     m.next = "STREAM"
             with m.State("STREAM"):
                 m.d.comb += self.stream_request.valid.eq(collected)
+                with m.If(collected):
+                    checks = segment_checks(segment, self.walk_count, config)
+                    m.d.comb += self.error.eq(first_error(m, checks))
                 with m.If(collected & self.stream_request.ready):
                     m.next = "SEGMENT"
             with m.State("SEGMENT"):
@@ -197,6 +213,7 @@ class Fetcher(wiring.Component):
                         fill.kind.eq(StepKind.FILL),
                         fill.bank.eq(bank),
                         fill.count.eq(segment.tap_count),
+                        fill.chunks.eq(segment.load_chunks),
                     ]
                     with m.If(~is_add):
                         m.d.sync += [last_bank.eq(bank), tag_valid.bit_select(bank, 1).eq(1)]

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from gscn.error_codes import ERROR_WIDTH, ErrorCode
 from hw.fifo import StreamFIFO
-from hw.layouts import LOAD_STEP, LOAD_WORD, TILE_HEADER, LoadTarget, StepKind
+from hw.layouts import (
+    DIRECTORY_ENTRY,
+    LOAD_STEP,
+    LOAD_WORD,
+    NARROW_DIRECTORY_ENTRY,
+    TAP,
+    TILE_HEADER,
+    LoadTarget,
+    StepKind,
+    tap_counts_layout,
+)
 
 
 class Filler(wiring.Component):
@@ -16,12 +27,13 @@ class Filler(wiring.Component):
 
     A FILL step waits until every segment reported before that uses its bank has ended, fills the
     bank and reports the segment loaded. HELD and NONE steps report at once. At most `SEGMENTS`
-    segments are reported and not ended; further ones wait.
+    segments are reported and not ended; further ones wait. No chunk is awaited that a FILL step
+    does not count. What is wrong with a load block is reported with the chunk that shows it.
 
     Timing: one chunk per cycle; a HELD or NONE step takes one cycle. A FILL step takes one cycle
     more for the step itself, one for the end of the taps, and two per PE, for the ends of its
     directory and of its entries.
-    `chunks.ready` depends combinationally on `steps` and `descriptors.ready`.
+    `chunks.ready` depends combinationally on `steps` and `descriptors.ready`, `error` on `chunks`.
 
     Parameters
     ----------
@@ -34,6 +46,8 @@ class Filler(wiring.Component):
         load, load_en: chunk for the stationary memories; one enable per PE.
         segment_end: the PEs have ended the oldest segment reported and not ended (pulse).
         loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
+        tap_counts: taps in each bank.
+        error: what is wrong with the load block, or 0; what follows it means nothing.
     """
 
     SEGMENTS = 8
@@ -49,6 +63,8 @@ class Filler(wiring.Component):
                 "load_en": Out(config.pes_per_cluster),
                 "segment_end": In(1),
                 "loaded": Out(1),
+                "tap_counts": Out(tap_counts_layout(config)),
+                "error": Out(ERROR_WIDTH),
             }
         )
 
@@ -75,8 +91,21 @@ class Filler(wiring.Component):
             m.d.sync += users[bank].eq(users[bank] + begins - ends)
 
         pe = Signal(range(pes))
-        row, rows_left, a_rows = Signal(16), Signal(16), Signal(16)
+        row, rows_left, a_count = Signal(16), Signal(16), Signal(16)
+        chunks_left = Signal(len(step.chunks))  # of the load block
         narrow = Signal()
+        takes = Signal()  # a chunk of a load block
+        with m.If(takes):
+            m.d.sync += chunks_left.eq(chunks_left - 1)
+        tap = data.View(TAP, self.chunks.p)
+        wide_fibers = data.View(data.ArrayLayout(DIRECTORY_ENTRY, 2), self.chunks.p)
+        narrow_fibers = data.View(data.ArrayLayout(NARROW_DIRECTORY_ENTRY, 4), self.chunks.p)
+        ends_beyond = [
+            Mux(narrow, narrow_fibers[lane].start, wide_fibers[lane % 2].start)
+            + Mux(narrow, narrow_fibers[lane].length, wide_fibers[lane % 2].length)
+            > a_count
+            for lane in range(4)
+        ]
         m.d.comb += [
             self.load.bank.eq(step.bank),
             self.load.row.eq(row),
@@ -93,11 +122,23 @@ class Filler(wiring.Component):
             """Take rows until none is left; return whether none is."""
             m.d.comb += self.load.target.eq(target)
             with m.If(rows_left != 0):
-                m.d.comb += self.chunks.ready.eq(1)
-                with m.If(self.chunks.valid):
+                take()
+                with m.If(takes):
                     m.d.comb += self.load_en.eq(enable)
                     m.d.sync += [row.eq(row + 1), rows_left.eq(rows_left - 1)]
             return rows_left == 0
+
+        def take():
+            """Take a chunk of the load block, if it has any left."""
+            m.d.comb += [
+                self.chunks.ready.eq(chunks_left != 0),
+                takes.eq(self.chunks.valid & self.chunks.ready),
+            ]
+            report(ErrorCode.LOAD_LENGTH, chunks_left == 0)
+
+        def report(code, condition):
+            with m.If(condition):
+                m.d.comb += self.error.eq(code)
 
         with m.FSM():
             with m.State("STEP"), m.If(self.steps.valid):
@@ -114,13 +155,20 @@ class Filler(wiring.Component):
                     with m.If(~fills):
                         finish_segment()
                     with m.Elif(users[step.bank] == 0):
-                        m.d.sync += rows_left.eq(step.count)
+                        m.d.sync += [
+                            rows_left.eq(step.count),
+                            chunks_left.eq(step.chunks),
+                            self.tap_counts[step.bank].eq(step.count),
+                        ]
                         m.next = "TAPS"
-            with m.State("TAPS"), m.If(fill(LoadTarget.TAP, ~0)):
-                m.next = "HEADER"
+            with m.State("TAPS"):
+                with m.If(fill(LoadTarget.TAP, ~0)):
+                    m.next = "HEADER"
+                report(ErrorCode.LOAD_TAPS, takes & (rows_left == 1) & ~tap.last[0])
             with m.State("HEADER"):
-                m.d.comb += [self.load.target.eq(LoadTarget.HEADER), self.chunks.ready.eq(1)]
-                with m.If(self.chunks.valid):
+                m.d.comb += self.load.target.eq(LoadTarget.HEADER)
+                take()
+                with m.If(takes):
                     m.d.comb += self.load_en.eq(1 << pe)
                     m.d.sync += [
                         row.eq(0),
@@ -132,14 +180,24 @@ class Filler(wiring.Component):
                                 (header.directory_count + 1) >> 1,
                             )
                         ),
-                        a_rows.eq((header.a_count + 1) >> 1),
+                        a_count.eq(header.a_count),
                     ]
+                    # of several errors the last one named here is reported
+                    report(ErrorCode.LOAD_FORMAT, header.directory_format > 1)
+                    report(ErrorCode.LOAD_ENTRIES, header.a_count > self.config.a_depth)
+                    report(
+                        ErrorCode.LOAD_DIRECTORY,
+                        header.directory_count > self.config.directory_depth,
+                    )
                     m.next = "DIRECTORY"
-            with m.State("DIRECTORY"), m.If(fill(LoadTarget.DIRECTORY, 1 << pe)):
-                m.d.sync += [row.eq(0), rows_left.eq(a_rows)]
-                m.next = "A"
+            with m.State("DIRECTORY"):
+                with m.If(fill(LoadTarget.DIRECTORY, 1 << pe)):
+                    m.d.sync += [row.eq(0), rows_left.eq((a_count + 1) >> 1)]
+                    m.next = "A"
+                report(ErrorCode.LOAD_FIBER, takes & Cat(ends_beyond).any())
             with m.State("A"), m.If(fill(LoadTarget.A, 1 << pe)):
                 with m.If(pe == pes - 1):
+                    report(ErrorCode.LOAD_LENGTH, chunks_left != 0)
                     m.d.sync += pe.eq(0)
                     finish_segment()
                     m.next = "STEP"

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from gscn import records
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from gscn.error_codes import ERROR_WIDTH
 
 INDEX_WIDTH = 18
 """Bits of the signed sum of three 16-bit offsets."""
@@ -111,8 +112,29 @@ class StepKind(enum.Enum, shape=2):
     """There are none: a segment uses no bank."""
 
 
-LOAD_STEP = data.StructLayout({"kind": StepKind, "bank": 1, "count": 16})
-"""What a `Fetcher` asks of a `Filler`; `count` is chunks of descriptors or taps of a block."""
+LOAD_STEP = data.StructLayout({"kind": StepKind, "bank": 1, "count": 9, "chunks": 20})
+"""What a `Fetcher` asks of a `Filler`; `count` is chunks of descriptors or taps of a block,
+`chunks` those of the whole block."""
+
+
+def entry_width(config: AcceleratorConfig) -> int:
+    """Return the bits that tell a queue entry from others: its address without the lowest 7."""
+    return config.addr_width - (records.QUEUE_ENTRY.itemsize - 1).bit_length()
+
+
+def error_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return a cluster's error: its code, 0 for none, and the queue entry of the job."""
+    return data.StructLayout({"code": ERROR_WIDTH, "entry": entry_width(config)})
+
+
+def limits_layout(config: AcceleratorConfig) -> data.ArrayLayout:
+    """Return, per accumulator bank, how many accumulators the job that uses it has."""
+    return data.ArrayLayout(config.acc_depth.bit_length(), 2)
+
+
+def tap_counts_layout(config: AcceleratorConfig) -> data.ArrayLayout:
+    """Return, per stationary bank, how many taps it holds."""
+    return data.ArrayLayout(config.taps_depth.bit_length(), 2)
 
 
 def burst_layout(config: AcceleratorConfig) -> data.StructLayout:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from gscn.error_codes import ERROR_WIDTH
 from hw.fetcher import Fetcher
 from hw.fifo import StreamFIFO
 from hw.filler import Filler
@@ -15,7 +16,9 @@ from hw.layouts import (
     LOAD_STEP,
     LOAD_WORD,
     SEGMENT_CONTEXT,
+    entry_width,
     read_request_layout,
+    tap_counts_layout,
 )
 
 
@@ -48,6 +51,9 @@ class Loader(wiring.Component):
         forget: no block loaded before may be used again (pulse, while no job is under way).
         loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
         busy: a job is being fetched.
+        entry, walk_count: of the job under way, see `hw.fetcher.Fetcher`.
+        tap_counts: taps in each stationary bank.
+        error: what is wrong with a descriptor or load block of the job under way, or 0.
     """
 
     STEPS = 4
@@ -69,6 +75,10 @@ class Loader(wiring.Component):
                 "forget": In(1),
                 "loaded": Out(1),
                 "busy": Out(1),
+                "entry": Out(entry_width(config)),
+                "walk_count": Out(config.acc_depth.bit_length()),
+                "tap_counts": Out(tap_counts_layout(config)),
+                "error": Out(ERROR_WIDTH),
             }
         )
 
@@ -92,5 +102,9 @@ class Loader(wiring.Component):
             self.lead.eq(fetcher.lead),
             self.loaded.eq(filler.loaded),
             self.busy.eq(fetcher.busy),
+            self.entry.eq(fetcher.entry),
+            self.walk_count.eq(fetcher.walk_count),
+            self.tap_counts.eq(filler.tap_counts),
+            self.error.eq(Mux(filler.error != 0, filler.error, fetcher.error)),
         ]
         return m

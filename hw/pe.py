@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect
 from gscn.config import AcceleratorConfig
 from hw.accumulator import Accumulator
 from hw.fifo import StreamFIFO
-from hw.layouts import LOAD_WORD, PE_WORD, OutFormat, fiber_layout
+from hw.layouts import LOAD_WORD, PE_WORD, OutFormat, fiber_layout, limits_layout
 from hw.lookup import Lookup
 from hw.rounding import Rounder
 from hw.walker import Walker
@@ -31,6 +31,7 @@ class PE(wiring.Component):
     Members:
         i: words, broadcast by the cluster.
         load, load_en: chunk of a load block, taken in the same cycle when `load_en` is high.
+        limits: accumulators in use, per bank.
         drain_en, drain_addr, drain_bank: read and clear this accumulator of this bank; only
             meaningful with `drain_advance`.
         drain_advance: let the drain pipeline move.
@@ -40,6 +41,7 @@ class PE(wiring.Component):
         busy, adds, pending: for the counters: a product is issued, a partial sum is added, anything
             is queued or under way.
         saturated, overflow, address_error: pulses. `saturated` belongs to `result`.
+        error_bank: accumulator bank that `address_error` is about.
     """
 
     WORD_TO_SUM_CYCLES = (
@@ -58,6 +60,7 @@ class PE(wiring.Component):
                 "i": In(stream.Signature(PE_WORD)),
                 "load": In(LOAD_WORD),
                 "load_en": In(1),
+                "limits": In(limits_layout(config), init=[config.acc_depth] * 2),
                 "drain_en": In(1),
                 "drain_addr": In((config.acc_depth - 1).bit_length()),
                 "drain_bank": In(1),
@@ -73,6 +76,7 @@ class PE(wiring.Component):
                 "saturated": Out(1),
                 "overflow": Out(1),
                 "address_error": Out(1),
+                "error_bank": Out(1),
             }
         )
 
@@ -99,6 +103,7 @@ class PE(wiring.Component):
             walker.load_en.eq(self.load_en),
             accumulator.i.eq(walker.o),
             accumulator.i_valid.eq(walker.o_valid),
+            accumulator.limits.eq(self.limits),
             accumulator.drain_en.eq(self.drain_en & self.drain_advance),
             accumulator.drain_addr.eq(self.drain_addr),
             accumulator.drain_bank.eq(self.drain_bank),
@@ -112,6 +117,7 @@ class PE(wiring.Component):
             self.job_end.eq(accumulator.job_end),
             self.overflow.eq(accumulator.overflow),
             self.address_error.eq(accumulator.address_error),
+            self.error_bank.eq(accumulator.bank),
             self.busy.eq(walker.issues),
             self.adds.eq(walker.adds),
             self.pending.eq(

@@ -99,6 +99,7 @@ class AcceleratorAxi(wiring.Component):
             self._connect_port(m, number, core, manager)
             m.d.comb += [
                 manager.flush.eq(control.clearing),
+                manager.forget.eq(control.forget),
                 errors.i[number].error.eq(manager.error),
                 errors.i[number].write.eq(manager.error_write),
                 errors.i[number].resp.eq(manager.error_resp),
@@ -112,9 +113,11 @@ class AcceleratorAxi(wiring.Component):
             core.counter_addr.eq(control.counter_addr),
             control.counter_data.eq(core.counter_data),
             control.busy.eq(core.busy),
+            control.core_error.eq(core.error_code),
+            control.core_error_job.eq(core.error_job),
             *(getattr(control, flag).eq(getattr(core, flag)) for flag in STICKY_FLAGS),
             control.idle.eq(Cat(manager.idle for manager in managers).all()),
-            errors.clear.eq(control.clearing),
+            errors.clear.eq(control.forget),
             control.error.eq(errors.o.error),
             control.error_write.eq(errors.o.write),
             control.error_resp.eq(errors.o.resp),

@@ -5,19 +5,19 @@ It sees bytes only: descriptors, load blocks and streams, in the layouts of `gsc
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
 from gscn.compiled import compiled
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import AcceleratorConfig
+from gscn.error_codes import ERROR_MEANINGS, NO_JOB, ErrorCode
 from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
     DIRECTORY_WIDTHS,
     KIND_ADD,
-    KIND_MAC,
-    OUT_RAW,
     OUT_WIDTHS,
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
@@ -27,8 +27,10 @@ from gscn.records import (
     segment_descriptors,
     unpack_directory,
 )
-from lowering.program import Program
+from lowering.program import Phase, Program
+from lowering.record_checks import stream_words, written_cells
 from lowering.streams import ITEM_BYTES, expand
+from lowering.validate import Malformed, check_phase
 
 CHUNK_BYTES = 8
 
@@ -41,7 +43,6 @@ class FunctionalResult:
     """uint8."""
     saturated: bool
     accumulator_overflow: bool
-    address_error: bool
     products: np.ndarray
     """int64 (jobs, pes): products of every job, in queue order, phase by phase."""
     lookups: int
@@ -128,7 +129,8 @@ def _add_partials(accumulators: np.ndarray, partials: np.ndarray, acc_width: int
     half = 1 << (acc_width - 1)
     overflow = False
     for i in range(partials.size):
-        total = accumulators[i % pes, i // pes] + partials[i]
+        partial = ((partials[i] + half) & (2 * half - 1)) - half
+        total = accumulators[i % pes, i // pes] + partial
         wrapped = ((total + half) & (2 * half - 1)) - half
         overflow |= wrapped != total
         accumulators[i % pes, i // pes] = wrapped
@@ -149,7 +151,7 @@ def _drain(
 ) -> tuple[np.ndarray, bool]:
     """Read and clear; return the results in order of writing, and whether one was saturated."""
     pes = accumulators.shape[0]
-    cells = planes * max(rows - guard_rows, 0) * max(pitch - guard_cols, 0)
+    cells = written_cells(pitch, guard_cols, rows, guard_rows, planes, walk_count)
     results = np.empty(cells * pes, dtype=np.int64)
     high = (1 << (width - 1)) - 1
     used, saturated = 0, False
@@ -205,7 +207,7 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
     )
     _require("load block size", block.size >= 8 * tap_count, "at least its taps", block.size)
     taps = TAP.unpack(block[: 8 * tap_count])
-    _require("last tap's flag", taps["last"][-1] == 1, "1", taps["last"][-1])
+    _require("last tap's flag", taps["last"][-1] & 1 == 1, "odd", taps["last"][-1])
     cursor = CHUNK_BYTES * tap_count
     tiles = []
     for _ in range(config.pes_per_cluster):
@@ -229,7 +231,7 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
             DecodedTile(
                 start=start,
                 length=length,
-                value=held["value"].astype(np.int64),
+                value=_narrowed(held["value"], config),
                 offset=held["offset"].astype(np.int64),
             )
         )
@@ -238,9 +240,15 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
     return DecodedLoad(
         key_delta=taps["key_delta"].astype(np.int64),
         offset_delta=taps["offset_delta"].astype(np.int64),
-        last=taps["last"] != 0,
+        last=taps["last"] & 1 != 0,
         tiles=tuple(tiles),
     )
+
+
+def _narrowed(values: np.ndarray, config: AcceleratorConfig) -> np.ndarray:
+    """Return 16-bit operands as the multiplier takes them, sign-extended from their format."""
+    half = 1 << (config.format.width - 1)
+    return ((values.astype(np.int64) + half) & (2 * half - 1)) - half
 
 
 def decode_stream(stream: np.ndarray, offset_bits: int, tap_count: int) -> np.ndarray:
@@ -326,7 +334,7 @@ def _run(
         tile.value,
         tile.offset,
         words,
-        config.acc_depth,
+        accumulators.size,
         config.acc_width,
         accumulators,
         trace,
@@ -338,73 +346,79 @@ def _require(name: str, holds: bool, requirement: str, value: object) -> None:
         raise InputError(f"{name} must be {requirement}, not {value}")
 
 
+def _refuse(error: Malformed) -> None:
+    job = "" if error.job == NO_JOB else f"job {error.job} of "
+    raise InputError(
+        f"{job}phase {error.phase} must be as docs/execution.md demands, but has error "
+        f"{error.code.name}: {ERROR_MEANINGS[error.code]}"
+    )
+
+
 class _Machine:
     """Memory, accumulators and flags during a launch."""
 
     def __init__(self, program: Program) -> None:
         self.config = program.config
         self.memory = program.initial_memory()
-        self.writable = sorted(r for r in program.output_ranges if r[1] > r[0])
-        self.starts = [begin for begin, _ in self.writable]
         shape = (self.config.pes_per_cluster, self.config.acc_depth)
         self.accumulators = np.zeros(shape, dtype=np.int64)
         self.saturated = self.overflow = self.address_error = False
         self.lookups = self.hits = 0
-        self.blocks: dict[int, tuple[int, int]] = {}
-        """Chunks and taps of each load block of this phase, by address."""
-        self.written: list[tuple[int, int]] = []
-        """Bytes written in this phase."""
+        self.reads: list[tuple[int, int]] = []
+        self.writes: list[tuple[int, int]] = []
+        """Bytes read and written in this phase."""
 
-    def bytes_at(self, name: str, addr: int, size: int) -> np.ndarray:
-        """View memory after checking alignment and bounds."""
-        _require(name, addr % ALIGNMENT_BYTES == 0, f"a multiple of {ALIGNMENT_BYTES}", addr)
-        limit = self.memory.size
-        _require(f"end of {name}", addr + size <= limit, f"at most {limit}", addr + size)
-        return self.memory[addr : addr + size]
+    def bytes_at(self, addr: int, size: int) -> np.ndarray:
+        """View memory that the phase reads; beyond its end there are zeros."""
+        self.reads.append((addr, addr + size))
+        known = self.memory[addr : addr + size]
+        return known if known.size == size else np.pad(known, (0, size - known.size))
+
+    def start_phase(self, number: int, phase: Phase) -> np.ndarray:
+        """Check the phase; return its queue."""
+        found = check_phase(self.config, self.memory, phase, number=number, products=False)
+        _require(
+            f"each load block of phase {number}",
+            not found.disputed,
+            "named with one load_chunks and one tap_count",
+            "several",
+        )
+        if found.errors:
+            _refuse(found.errors[0])
+        queue = self.bytes_at(phase.queue_addr, QUEUE_ENTRY.itemsize * phase.job_count)
+        return queue.view(QUEUE_ENTRY)
 
     def run_job(self, entry: np.void) -> np.ndarray:
         """Execute one queue entry; return products per PE."""
         job = entry["job"]
-        count = int(job["segment_count"])
-        _require("segment_count", count >= 1, "at least 1", count)
         size = SEGMENT_DESCRIPTOR.width // 8
-        self.bytes_at("segment_addr", int(job["segment_addr"]), size * (count - 1))
+        self.bytes_at(int(job["segment_addr"]), size * (int(job["segment_count"]) - 1))
         products = np.zeros(self.config.pes_per_cluster, dtype=np.int64)
         for segment in segment_descriptors(self.memory, entry):
-            products += self.run_segment(segment)
+            products += self.run_segment(segment, int(job["walk_count"]))
         self.drain(job)
         return products
 
-    def run_segment(self, segment: np.void) -> np.ndarray:
+    def run_segment(self, segment: np.void, walk_count: int) -> np.ndarray:
         """Execute one segment descriptor; return products per PE."""
         config = self.config
         kind, count = int(segment["kind"]), int(segment["stream_count"])
         record = CHUNK_BYTES if kind == KIND_ADD else ITEM_BYTES
-        stream = self.bytes_at("stream_addr", int(segment["stream_addr"]), record * count)
+        stream = self.bytes_at(int(segment["stream_addr"]), record * count)
         chunks, taps = int(segment["load_chunks"]), int(segment["tap_count"])
         products = np.zeros(config.pes_per_cluster, dtype=np.int64)
         if kind == KIND_ADD:
-            _require("load_chunks of an ADD segment", chunks == 0, "0", chunks)
-            most = config.pes_per_cluster * config.acc_depth
-            _require("stream_count of an ADD segment", count <= most, f"at most {most}", count)
             partials = np.ascontiguousarray(stream).view("<i8")
             self.overflow |= _add_partials(self.accumulators, partials, config.acc_width)
             return products
-        _require("segment kind", kind == KIND_MAC, "0 or 1", kind)
         addr = int(segment["load_addr"])
-        block = self.bytes_at("load_addr", addr, CHUNK_BYTES * chunks)
-        known = self.blocks.setdefault(addr, (chunks, taps))
-        _require(
-            f"chunks and taps of the block at {addr}",
-            known == (chunks, taps),
-            f"{known}",
-            (chunks, taps),
-        )
+        block = self.bytes_at(addr, CHUNK_BYTES * chunks)
         load = decode_load(block, taps, config)
-        words = decode_stream(stream, int(segment["offset_bits"]), taps)
+        words, _ = stream_words(stream, int(segment["offset_bits"]), taps)
+        words[:, 0] = _narrowed(words[:, 0], config)
         for pe in range(config.pes_per_cluster):
             made, lookups, hits, overflow, outside = _run(
-                load, words, pe, config, self.accumulators[pe], _NO_TRACE
+                load, words, pe, config, self.accumulators[pe, :walk_count], _NO_TRACE
             )
             products[pe] = made
             self.hits += hits
@@ -417,16 +431,6 @@ class _Machine:
         """Drain the accumulators as the job's descriptor says."""
         field = {name: int(job[name]) for name in job.dtype.names}
         code, walk = field["out_format"], field["walk_count"]
-        _require("out_format", code in OUT_WIDTHS, "0, 1 or 2", code)
-        _require(
-            "shift", field["shift"] <= (0 if code == OUT_RAW else 47), "in range", field["shift"]
-        )
-        cells = field["planes"] * field["plane_rows"] * field["pitch"]
-        depth = self.config.acc_depth
-        _require("walk_count", cells <= walk <= depth, f"{cells} to {depth}", walk)
-        for guard, whole in (("guard_cols", "pitch"), ("guard_rows", "plane_rows")):
-            limit = field[whole]
-            _require(guard, field[guard] < limit, f"below {whole} = {limit}", field[guard])
         results, saturated = _drain(
             self.accumulators,
             field["pitch"],
@@ -439,27 +443,24 @@ class _Machine:
             OUT_WIDTHS[code],
         )
         self.saturated |= saturated
-        _require("accumulators beyond walk_count", not self.accumulators.any(), "untouched", "set")
         data = results.astype(f"<i{OUT_WIDTHS[code] // 8}").view(np.uint8)
-        target = self.bytes_at("out_addr", field["out_addr"], data.size)
-        position = np.searchsorted(self.starts, field["out_addr"], side="right") - 1
-        begin, end = self.writable[position] if position >= 0 else (0, 0)
-        inside = begin <= field["out_addr"] and field["out_addr"] + data.size <= end
-        inside = inside or data.size == 0
-        _require("results", inside, "inside one output range", f"at {field['out_addr']}")
-        target[:] = data
-        self.written.append((field["out_addr"], field["out_addr"] + data.size))
+        first, end = field["out_addr"], field["out_addr"] + data.size
+        _require("results", end <= self.memory.size, f"below {self.memory.size}", f"up to {end}")
+        self.memory[first:end] = data
+        self.writes.append((first, end))
 
     def end_phase(self) -> None:
-        """Check that the phase left its load blocks alone: a bank may have held any of them."""
-        written = sorted(r for r in self.written if r[1] > r[0])
-        starts = [begin for begin, _ in written]
-        for addr, (chunks, _) in self.blocks.items():
-            position = np.searchsorted(starts, addr + CHUNK_BYTES * chunks, side="left") - 1
-            changed = position >= 0 and written[position][1] > addr
-            _require(f"load block at {addr}", not changed, "unchanged in its phase", "written")
-        self.blocks.clear()
-        self.written.clear()
+        """Check that the order of the jobs does not matter."""
+        writes = sorted(span for span in self.writes if span[1] > span[0])
+        for (_, end), (begin, _) in itertools.pairwise(writes):
+            _require("results of a phase", end <= begin, "apart", f"twice at {begin}")
+        starts = [begin for begin, _ in writes]
+        for begin, end in self.reads:
+            position = np.searchsorted(starts, end, side="left") - 1
+            changed = end > begin and position >= 0 and writes[position][1] > begin
+            _require(f"memory read at {begin}", not changed, "unchanged in its phase", "written")
+        self.reads.clear()
+        self.writes.clear()
 
 
 def execute(program: Program) -> FunctionalResult:
@@ -470,20 +471,20 @@ def execute(program: Program) -> FunctionalResult:
     Raises
     ------
     InputError
-        The image breaks a limit of the contract.
+        The image has an error, or the result depends on the order of jobs.
     """
     machine = _Machine(program)
-    size = QUEUE_ENTRY.itemsize
     products = []
-    for phase in program.phases:
-        queue = machine.bytes_at("queue_addr", phase.queue_addr, size * phase.job_count)
-        products += [machine.run_job(entry) for entry in queue.view(QUEUE_ENTRY)]
+    for number, phase in enumerate(program.phases):
+        for job, entry in enumerate(machine.start_phase(number, phase)):
+            products.append(machine.run_job(entry))
+            if machine.address_error:
+                _refuse(Malformed(code=ErrorCode.ACCUMULATOR, phase=number, job=job))
         machine.end_phase()
     return FunctionalResult(
         memory=machine.memory,
         saturated=bool(machine.saturated),
         accumulator_overflow=bool(machine.overflow),
-        address_error=bool(machine.address_error),
         products=np.stack(products),
         lookups=machine.lookups,
         hits=machine.hits,

@@ -138,6 +138,8 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
             job_total += len(pieces)
     cursor += 64 * (segment_total + job_total)
 
+    out_addr = cursor
+
     for tile, parts, pieces in zip(tiles, pending, pieces_of, strict=True):
         cells = tile.walk.planes * tile.walk.rows * (tile.walk.pitch - tile.walk.guard_cols)
         addr = reserve(cells * pes * out.width // 8)
@@ -183,7 +185,14 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
         for entry, job in zip(entries, queue, strict=True):
             entry["job"] = JOB_DESCRIPTOR.pack(1, **job.fields)[0]
             entry["segment"] = job.descriptors[0]
-        phases.append(Phase(queue_addr=memory.append(entries.view(np.uint8)), job_count=len(queue)))
+        phases.append(
+            Phase(
+                queue_addr=memory.append(entries.view(np.uint8)),
+                job_count=len(queue),
+                out_addr=out_addr,
+                out_end=cursor,
+            )
+        )
         summaries += [job.summary for job in queue]
         estimate += estimate_phase([job.summary for job in queue], config)
         assert number == 0 or len(jobs[0]) > 0

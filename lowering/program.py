@@ -91,6 +91,10 @@ class Phase:
     queue_addr: int
     """Byte address of the first descriptor."""
     job_count: int
+    out_addr: int
+    """First byte address that the phase may write, a multiple of 64."""
+    out_end: int
+    """One past the last, a multiple of 64."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

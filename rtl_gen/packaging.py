@@ -79,7 +79,14 @@ def fields_of(port: Port, manifest: Manifest) -> list[tuple[str, int]]:
     """
     config = manifest.config
     burst = [("addr", config.addr_width), ("beats", 8)]
-    layouts = {"start__payload": [("queue_addr", config.addr_width), ("job_count", 32)]}
+    layouts = {
+        "start__payload": [
+            ("queue_addr", config.addr_width),
+            ("job_count", 32),
+            ("out_addr", config.addr_width),
+            ("out_end", config.addr_width + 1),
+        ]
+    }
     for name in port_names("mem", config.ports):
         layouts |= {
             f"{name}_read_cmd__payload": burst,

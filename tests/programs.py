@@ -53,6 +53,8 @@ class Memory:
 class Phase:
     queue_addr: int
     job_count: int
+    out_addr: int
+    out_end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,8 +309,9 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
         queues.append((builder.memory.place(entries), entries, [r for _, r in made]))
     # Outputs come after everything else; a gap after each shows writes beyond its end.
     end = len(builder.memory.bytes)
-    output_ranges, expected, widths = [], [], []
-    for _, entries, results in queues:
+    output_ranges, expected, widths, phases_made = [], [], [], []
+    for addr, entries, results in queues:
+        begin = end + -end % ALIGNMENT_BYTES
         for entry, values in zip(entries, results, strict=True):
             first = end + -end % ALIGNMENT_BYTES
             width = OUT_WIDTHS[int(entry["job"]["out_format"])]
@@ -318,6 +321,15 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
             expected.append(values)
             widths.append(width)
             end += ALIGNMENT_BYTES * builder.below(2)
+        last = output_ranges[-1][1]
+        phases_made.append(
+            Phase(
+                queue_addr=addr,
+                job_count=len(entries),
+                out_addr=begin,
+                out_end=last + -last % ALIGNMENT_BYTES,
+            )
+        )
     image = np.frombuffer(bytes(builder.memory.bytes), dtype=np.uint8).copy()
     for address, entries, _ in queues:
         image[address : address + entries.nbytes] = entries.view(np.uint8)
@@ -325,7 +337,7 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
         config=config,
         image=image,
         memory_bytes=end + ALIGNMENT_BYTES,
-        phases=[Phase(queue_addr=a, job_count=len(d)) for a, d, _ in queues],
+        phases=phases_made,
         output_ranges=output_ranges,
         expected=expected,
         widths=widths,

@@ -106,10 +106,17 @@ class Driver:
         await self.write("INTERRUPT_STATUS", events)
         return events
 
-    async def run_phase(self, queue_addr, job_count, timeout_cycles, grace_cycles):
+    async def run_phase(
+        self, queue_addr, job_count, out_addr, out_end, timeout_cycles, grace_cycles
+    ):
         """Run a phase to its end, or until some cycles after an error; return the events."""
-        await self.write("QUEUE_ADDR_LO", queue_addr & 0xFFFF_FFFF)
-        await self.write("QUEUE_ADDR_HI", queue_addr >> 32)
+        for name, addr in (
+            ("QUEUE_ADDR", queue_addr),
+            ("OUTPUT_ADDR", out_addr),
+            ("OUTPUT_END", out_end),
+        ):
+            await self.write(f"{name}_LO", addr & 0xFFFF_FFFF)
+            await self.write(f"{name}_HI", addr >> 32)
         await self.write("JOB_COUNT", job_count)
         await self.write("CONTROL", START)
         events = [await self.wait(timeout_cycles)]

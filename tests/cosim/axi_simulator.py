@@ -126,7 +126,10 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
                     "image": f"{index}.image",
                     "memory_bytes": program.memory_bytes,
                     "fill": FILL,
-                    "phases": [[phase.queue_addr, phase.job_count] for phase in program.phases],
+                    "phases": [
+                        [phase.queue_addr, phase.job_count, phase.out_addr, phase.out_end]
+                        for phase in program.phases
+                    ],
                     "broken": scenario.broken,
                     "pause_share": scenario.pause_share,
                     "seed": scenario.seed,

@@ -46,11 +46,13 @@ class CopyEngine(wiring.Component):
         command = stream.Signature(config.addr_width + 8)
         super().__init__(
             {
-                "start": In(stream.Signature(config.addr_width + 32)),
+                "start": In(stream.Signature(3 * config.addr_width + 33)),
                 "busy": Out(1),
                 "saturated": Out(1),
                 "accumulator_overflow": Out(1),
                 "address_error": Out(1),
+                "error_code": Out(5),
+                "error_job": Out(32),
                 "counter_addr": In(16),
                 "counter_data": Out(48),
                 "mem_read_cmd": Out(command),
@@ -95,7 +97,7 @@ class CopyEngine(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += [self.start.ready.eq(1), self.busy.eq(0)]
-                m.d.sync += Cat(queue, jobs).eq(self.start.payload)
+                m.d.sync += Cat(queue, jobs).eq(self.start.payload[: config.addr_width + 32])
                 with m.If(self.start.valid):
                     m.next = "NEXT"
             with m.State("NEXT"):

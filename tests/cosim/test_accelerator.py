@@ -7,8 +7,10 @@ import pytest
 
 from cosim import compare, run
 from cosim.build import build
+from cosim.errors import SimulationError
 from cosim.launch import seen_latencies
 from gscn.config import PRESETS, AcceleratorConfig
+from gscn.error_codes import ErrorCode
 from gscn.records import KIND_MAC, TAP, queue_entries, segment_descriptors
 from perf.cycles import simulate
 from tests.programs import random_program
@@ -147,23 +149,22 @@ def tiny_axi():
     return build(PRESETS["tiny"], axi=True)
 
 
-def test_phases_without_jobs_end_behind_axi(tiny_axi):
+def test_a_phase_without_jobs_is_an_error(tiny_axi):
     program = random_program(tiny_axi.config, 3)
     empty = replace(program.phases[0], job_count=0)
-    padded = replace(program, phases=[empty, *program.phases, empty])
-    plain, result = run(tiny_axi.config, [program, padded], simulator=tiny_axi)
-    assert np.array_equal(plain.memory, result.memory)
-    assert np.array_equal(program.result(result.memory), program.oracle())
-    assert (plain.cycles, plain.counters) == (result.cycles, result.counters)
+    padded = replace(program, phases=[*program.phases, empty])
+    message = f"ERROR.code must be 0, not {ErrorCode.START_JOBS.value} "
+    with pytest.raises(SimulationError, match=message):
+        run(tiny_axi.config, [padded], simulator=tiny_axi)
 
 
-def test_an_index_outside_the_accumulators_sets_its_flag_and_writes_nothing_else(tiny):
+def test_an_index_outside_the_accumulators_is_an_error_and_writes_nothing_else(tiny):
     config = tiny.config
     program = random_program(config, 7)
     corrupted = replace(program, image=_with_far_taps(program, program.image.copy()))
-    good, bad = run(config, [program, corrupted], simulator=tiny)
-    assert not good.flags["address_error"]
-    assert bad.flags["address_error"]
+    good, bad = run(config, [program, corrupted], simulator=tiny, check=False)
+    assert good.error is None
+    assert f"must have no error, not error {ErrorCode.ACCUMULATOR.value}" in bad.error
     stray = bad.written.copy()
     for first, end in program.output_ranges:
         stray[first:end] = False

@@ -25,6 +25,8 @@ CONFIG = PRESETS["tiny"]
 class Phase:
     queue_addr: int
     job_count: int
+    out_addr: int
+    out_end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,10 @@ def copy_program(sizes, *, seed=0, fault="none", slack=1024):
         sizes=tuple(sizes),
         image=np.concatenate([jobs.view(np.uint8), data]),
         memory_bytes=target + data.size + slack,
-        phases=[Phase(queue_addr=64 * i, job_count=1) for i in range(len(sizes))],
+        phases=[
+            Phase(queue_addr=64 * i, job_count=1, out_addr=0, out_end=target + data.size + slack)
+            for i in range(len(sizes))
+        ],
         output_ranges=[(target, target + data.size)],
     )
 

@@ -104,6 +104,12 @@ MUTANTS = [
             "self.data.valid.eq((beats_left != 0) &",
             "self.data.valid.eq((beats_left != 0) & ~requests.all() &",
         ),
+        (
+            "inside",
+            "last_addr[ALIGNMENT_BITS:] < self.range_end",
+            "last_addr[ALIGNMENT_BITS:] <= self.range_end",
+        ),
+        ("refused", "requests.any() & ~inside", "requests.any()"),
     ),
     *_of(
         "Dispatcher",

@@ -38,10 +38,15 @@ def test_known_bits():
     """Worked out by hand: drivers in the field depend on these."""
     assert sum(ord(letter) << 8 * n for n, letter in enumerate("GSCN")) == ID_VALUE
     assert register("STATUS").offset == 0x14
-    assert register("STATUS").mask == 0b1111_0000_0011
+    assert register("STATUS").mask == 0b1011_0000_0011
     assert register("STATUS").field("bus_error").mask == 0x800
     assert register("BUS_ERROR").field("response").mask == 0x30
     assert register("COUNTER_HI").offset == 0x44
+    assert register("CONTROL").field("abort").mask == 4
+    assert register("OUTPUT_END_HI").offset == 0x54
+    assert register("ERROR_JOB").offset == 0x58
+    assert register("ERROR_JOB").reset == 0xFFFF_FFFF
+    assert (ErrorCode.ABORTED, ErrorCode.JOB_SEGMENTS, ErrorCode.OUTPUT_RANGE) == (7, 8, 28)
 
 
 def test_access_says_what_the_host_may_do():

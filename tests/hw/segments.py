@@ -157,9 +157,19 @@ def pe_words(segment: Segment, pe: int, pes: int, *, job_end: bool, bank: int = 
 
 
 def random_segment(
-    rng: random.Random, config: AcceleratorConfig, *, words: int = 20, longest: int = 4
+    rng: random.Random,
+    config: AcceleratorConfig,
+    *,
+    words: int = 20,
+    longest: int = 4,
+    inside: bool = False,
 ) -> Segment:
-    """Return a MAC segment with empty and overlapping fibers, keys and indices outside."""
+    """Return a MAC segment with empty and overlapping fibers, keys and indices outside.
+
+    With `inside` every index lies within the accumulators.
+    """
+    half = config.acc_depth // 2
+    lowest, highest, most = (8, half - 8, half - 1) if inside else (-4, half, half + 4)
 
     def operand() -> int:
         return rng.randint(config.format.minimum, config.format.maximum) or 1
@@ -173,7 +183,7 @@ def random_segment(
     tiles = []
     for _ in range(config.pes_per_cluster):
         a_count = rng.randint(longest, config.a_depth)
-        entries = [(operand(), rng.randint(-4, config.acc_depth // 2)) for _ in range(a_count)]
+        entries = [(operand(), rng.randint(lowest, highest)) for _ in range(a_count)]
         directory = []
         for _ in range(rng.randint(1, config.directory_depth)):
             length = rng.randint(0, longest)
@@ -192,7 +202,7 @@ def random_segment(
         words=[
             (
                 operand(),
-                rng.randint(0, config.acc_depth // 2 + 4),
+                rng.randint(0, most),
                 rng.randint(-4, config.directory_depth + 4),
                 rng.randrange(len(taps)),
             )

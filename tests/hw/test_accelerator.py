@@ -10,6 +10,7 @@ import pytest
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.error_codes import ErrorCode
 from gscn.port import port_names
 from hw.accelerator import Accelerator
 from tests.hw.memory import Job, Memory
@@ -29,7 +30,15 @@ class Bench:
         self.starts, self.outs = [], []
         for jobs in phases:
             queue_addr, outs = self.memory.add_jobs(jobs)
-            self.starts.append({"queue_addr": queue_addr, "job_count": len(jobs)})
+            first = min(outs, default=queue_addr)  # the queue is stored behind the results
+            self.starts.append(
+                {
+                    "queue_addr": queue_addr,
+                    "job_count": len(jobs),
+                    "out_addr": first,
+                    "out_end": queue_addr,
+                }
+            )
             self.outs += outs
         self.dut = Accelerator(config=config)
         self.counters = []
@@ -55,11 +64,14 @@ class Bench:
             background=servers,
             cycles=4000,
         )
+        self.check_results()
+        return self
+
+    def check_results(self):
         jobs = [job for jobs in self.phases for job in jobs]
         for job, out in zip(jobs, self.outs, strict=True):
             expected, _ = job.results(TINY)
-            assert memory.results(out, len(expected)) == expected
-        return self
+            assert self.memory.results(out, len(expected)) == expected
 
     async def control(self, ctx):
         dut = self.dut
@@ -71,7 +83,7 @@ class Bench:
                 _, _, taken = await ctx.tick().sample(dut.start.ready)
                 self.cycles_to_first_start += not self.written_after
             ctx.set(dut.start.valid, 0)
-            while ctx.get(dut.busy):
+            while ctx.get(dut.busy) and not ctx.get(dut.error_code):
                 self.busy_cycles += 1
                 await ctx.tick()
             self.written_after.append(len(self.memory.written))
@@ -99,7 +111,7 @@ def test_phases_of_jobs_equal_the_law(pace):
 
     def job(**changes):
         partials = random_partials(rng, TINY, 5)
-        return whole([random_segment(rng, TINY, words=12), partials], **changes)
+        return whole([random_segment(rng, TINY, words=12, inside=True), partials], **changes)
 
     phases = [[job(), job(out_format=1), job(out_format=0, shift=9), job(), job()], [], [job()]]
     slow = pace == "slow memory"
@@ -131,7 +143,9 @@ def test_phases_of_jobs_equal_the_law(pace):
 def test_clusters_behind_two_ports_equal_the_law():
     config = dataclasses.replace(TINY, clusters=3, ports=2)
     rng = random.Random(11)
-    jobs = [whole([random_segment(rng, TINY, words=12)], out_format=1) for _ in range(7)]
+    jobs = [
+        whole([random_segment(rng, TINY, words=12, inside=True)], out_format=1) for _ in range(7)
+    ]
     bench = Bench([jobs], config=config, latency=5, pauses=randomly(2, 0.3)).run()
     cycles = bench.counters.pop()
     names = len(CLUSTER_COUNTER_NAMES)
@@ -147,7 +161,6 @@ JOB_OF_FLAG = {
     "saturated": whole([Segment(partials=[40000])], out_format=0),
     # 0 + HALF + HALF leaves the accumulator: its largest value is 2 * HALF - 1
     "accumulator_overflow": whole([Segment(partials=[HALF]), Segment(partials=[HALF])]),
-    "address_error": whole([single(3, offset=TINY.acc_depth)]),
 }
 
 
@@ -160,3 +173,59 @@ def test_flags_are_sticky_and_exclusive(flag):
     bench.run()
     names = ("saturated", "accumulator_overflow", "address_error")
     assert bench.flags == {name: int(name == flag) for name in names}
+
+
+def good_job():
+    return whole([single(3)])
+
+
+BAD_JOBS = {
+    ErrorCode.JOB_SHIFT: dataclasses.replace(good_job(), out_format=2, shift=1),
+    ErrorCode.ACCUMULATOR: whole([single(3, offset=TINY.acc_depth)]),
+    # a job's accumulators end with its walk
+    ErrorCode.SEGMENT_STREAM: dataclasses.replace(
+        whole([Segment(partials=[1] * (5 * PES))]), walk_count=4
+    ),
+    ErrorCode.LOAD_TAPS: whole([dataclasses.replace(single(3), taps=[(0, 0, 1), (0, 0, 0)])]),
+}
+
+
+class ErrorBench(Bench):
+    """Start one phase and wait for its error."""
+
+    async def control(self, ctx):
+        dut = self.dut
+        ctx.set(dut.start.p, self.starts[0])
+        ctx.set(dut.start.valid, 1)
+        taken = False
+        while not taken:
+            _, _, taken = await ctx.tick().sample(dut.start.ready)
+        ctx.set(dut.start.valid, 0)
+        while not ctx.get(dut.error_code):
+            await ctx.tick()
+        self.error = ctx.get(dut.error_code), ctx.get(dut.error_job)
+        await ctx.tick().repeat(400)
+        # the first error is kept, and the core waits for its reset
+        assert (ctx.get(dut.error_code), ctx.get(dut.error_job)) == self.error
+        assert ctx.get(dut.busy)
+
+    def check_results(self):
+        """Nothing: the job did not end."""
+
+
+@pytest.mark.parametrize("code", BAD_JOBS)
+@pytest.mark.parametrize("place", range(3))
+def test_the_first_error_names_its_job(code, place):
+    jobs = [good_job() for _ in range(4)]
+    jobs[place] = BAD_JOBS[code]
+    bench = ErrorBench([jobs])
+    bench.run()
+    assert bench.error == (code, place)
+
+
+def test_results_outside_the_output_range_are_not_written():
+    bench = ErrorBench([[good_job() for _ in range(3)]])
+    bench.starts[0]["out_end"] = bench.outs[2]
+    bench.run()
+    assert bench.error == (ErrorCode.OUTPUT_RANGE, 2)
+    assert max(bench.memory.written) < bench.outs[2]

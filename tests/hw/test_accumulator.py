@@ -181,3 +181,23 @@ def test_end_is_reported_after_the_latency_with_every_sum_stored():
     assert [sample[:2] for sample in samples] == ends
     # the addend, then the END
     assert [sample[2] for sample in samples] == [1, 1, 0, 0, 0, 0]
+
+
+def test_each_bank_has_a_limit_of_its_own():
+    dut = Accumulator(config=CONFIG)
+    samples = []
+    steps = [("add", 4), ("add", 5), ("end", 0), ("add", 4), ("add", 9), ("add", 10), ("add", -1)]
+
+    async def testbench(ctx):
+        ctx.set(dut.limits, [5, 10])
+        for kind, index in [*steps, (None, 0)]:
+            end = kind == "end"
+            ctx.set(dut.i, {"end": end, "job_end": end, "index": index, "value": 1})
+            ctx.set(dut.i_valid, kind is not None)
+            _, _, *sample = await ctx.tick().sample(dut.address_error, dut.bank)
+            samples.append(sample)
+
+    simulate(dut, testbench, cycles=20)
+    # in the cycle after
+    reported = [bank if error else None for error, bank in samples]
+    assert reported == [None, None, 0, None, None, None, 1, 1]

@@ -261,3 +261,37 @@ def test_write_bursts_follow_back_to_back_in_turn():
     )
     assert [command["addr"] // 4096 for command in commands] == [0, 1, 2] * 10
     assert cycles == list(range(1, total + 1))
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "passes"),
+    [
+        (2, 3, True),
+        (3, 4, False),
+        (0, 2, False),
+        (2, 2, False),
+        (0, 1 << (TINY.addr_width - 6), True),
+    ],
+)
+@pytest.mark.parametrize("beats", [1, 2])
+def test_only_bursts_inside_the_range_are_taken(first, end, passes, beats):
+    dut = WriteArbiter(config=TINY, count=2)
+    # a burst at the end of the 64 bytes from 128 on
+    addr = 3 * 64 - beats * TINY.mem_bytes
+
+    async def testbench(ctx):
+        ctx.set(dut.range_start, first)
+        ctx.set(dut.range_end, end)
+        ctx.set(dut.commands[1].p, {"addr": addr, "beats": beats})
+        ctx.set(dut.commands[1].valid, 1)
+        ctx.set(dut.command.ready, 1)
+        assert ctx.get(dut.commands[1].ready) == passes
+        assert ctx.get(dut.refused) == (0 if passes else 0b10)
+        seen = []
+        for _ in range(4):
+            *_, issued, valid = await ctx.tick().sample(dut.issued, dut.command.valid)
+            ctx.set(dut.commands[1].valid, not passes)
+            seen += [issued, valid]
+        assert any(seen) == passes
+
+    simulate(dut, testbench, cycles=20)

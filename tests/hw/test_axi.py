@@ -321,7 +321,12 @@ def test_the_first_error_is_kept_and_nothing_hangs(bad, expected):
         assert ctx.get(dut.error)
         found = (ctx.get(dut.error_write), ctx.get(dut.error_resp).value, ctx.get(dut.error_addr))
         assert found == expected
+        # a flush keeps the error for the host
         ctx.set(dut.flush, 1)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.error)
+        ctx.set(dut.flush, 0)
+        ctx.set(dut.forget, 1)
         await ctx.tick()
         assert not ctx.get(dut.error)
 

@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 
 from gscn.config import PRESETS
-from gscn.registers import ID_VALUE, VERSION_VALUE, ErrorCode, register
+from gscn.registers import ID_VALUE, NO_JOB, VERSION_VALUE, ErrorCode, register
 from hw.accelerator import Accelerator
 from hw.axi_ports import Response
 from hw.axil import RegisterFile
@@ -18,7 +18,8 @@ from tests.hw.streams import plain, simulate
 
 WIDE = dataclasses.replace(PRESETS["tiny"], addr_width=40)
 DONE, ERROR = 1, 2
-START, CLEAR = 1, 2
+START, CLEAR, ABORT = 1, 2, 4
+OUT_ADDR, OUT_END = 0x34_0000_0040, 1 << 40
 
 
 def bit(register_name, field_name):
@@ -39,7 +40,20 @@ async def begin(ctx, dut, host, queue_addr, job_count):
     await host.write(ctx, "QUEUE_ADDR_LO", queue_addr & 0xFFFF_FFFF)
     await host.write(ctx, "QUEUE_ADDR_HI", queue_addr >> 32)
     await host.write(ctx, "JOB_COUNT", job_count)
+    for name, addr in (("OUTPUT_ADDR", OUT_ADDR), ("OUTPUT_END", OUT_END)):
+        await host.write(ctx, f"{name}_LO", addr & 0xFFFF_FFFF)
+        await host.write(ctx, f"{name}_HI", addr >> 32)
     await host.write(ctx, "CONTROL", START)
+
+
+def phase(queue_addr, job_count):
+    """Return what the core is given for a phase that `begin` has started."""
+    return {
+        "queue_addr": queue_addr,
+        "job_count": job_count,
+        "out_addr": OUT_ADDR,
+        "out_end": OUT_END,
+    }
 
 
 async def take(ctx, dut):
@@ -72,7 +86,7 @@ def test_a_phase_from_start_to_interrupt():
         assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
         await host.write(ctx, "JOB_COUNT", 1)
         await host.write(ctx, "QUEUE_ADDR_LO", 64)
-        assert await take(ctx, dut) == {"queue_addr": 0x12_3456_7840, "job_count": 9}
+        assert await take(ctx, dut) == phase(0x12_3456_7840, 9)
         assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
         assert not ctx.get(dut.start.valid)
         assert not ctx.get(dut.interrupt)
@@ -94,16 +108,38 @@ def test_a_phase_from_start_to_interrupt():
     run(body)
 
 
-def test_an_empty_phase_ends_too():
-    """The core is never busy with no jobs."""
-
+def test_a_phase_without_jobs_is_refused():
     async def body(ctx, dut, host):
-        await begin(ctx, dut, host, 0, 0)
-        ctx.set(dut.start.ready, 1)
+        await begin(ctx, dut, host, 64, 0)
+        assert not ctx.get(dut.start.valid)
+        assert await host.read(ctx, "ERROR") == ErrorCode.START_JOBS
+        assert await host.read(ctx, "INTERRUPT_STATUS") == ERROR
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("OUTPUT_ADDR_LO", 0x20, ErrorCode.START_RANGE),
+        ("OUTPUT_END_LO", 0x20, ErrorCode.START_RANGE),
+        ("OUTPUT_END_LO", 0x40, ErrorCode.START_RANGE),
+        ("OUTPUT_END_HI", 0x33, ErrorCode.START_RANGE),
+        ("OUTPUT_END_HI", 0x35, ErrorCode.NONE),
+        ("OUTPUT_ADDR_HI", 0xFF, ErrorCode.NONE),
+        ("OUTPUT_ADDR_HI", 0x100, ErrorCode.START_RANGE),
+    ],
+)
+def test_a_wrong_output_range_is_refused(name, value, code):
+    async def body(ctx, dut, host):
+        ctx.set(dut.idle, 1)
+        await begin(ctx, dut, host, 64, 1)
+        await host.write(ctx, "CONTROL", CLEAR)
         await ctx.tick().repeat(3)
-        assert await host.read(ctx, "STATUS") == bit("STATUS", "done")
-        assert await host.read(ctx, "INTERRUPT_STATUS") == DONE
-        assert not ctx.get(dut.interrupt)
+        await host.write(ctx, name, value)
+        await host.write(ctx, "CONTROL", START)
+        assert ctx.get(dut.start.valid) == (code == ErrorCode.NONE)
+        assert await host.read(ctx, "ERROR") == code
 
     run(body)
 
@@ -137,36 +173,97 @@ def test_a_start_while_busy_is_refused():
         await begin(ctx, dut, host, 128, 3)
         assert not ctx.get(dut.start.valid)
         assert await host.read(ctx, "ERROR") == ErrorCode.START_BUSY
-        # the first error is kept
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
+        # what stops the phase matters more
         ctx.set(dut.error, 1)
         await ctx.tick()
-        assert await host.read(ctx, "ERROR") == ErrorCode.START_BUSY
+        assert await host.read(ctx, "ERROR") == ErrorCode.BUS_READ
+
+    run(body)
+
+
+def break_phase(cause, code, job):
+    """Return a test that a running phase is stopped by `cause`, and reported as `code`."""
+
+    async def body(ctx, dut, host):
+        await host.write(ctx, "INTERRUPT_ENABLE", DONE | ERROR)
+        await begin(ctx, dut, host, 64, 9)
+        await take(ctx, dut)
+        await cause(ctx, dut, host)
+        await ctx.tick()
+        assert ctx.get(dut.clearing)
+        # the core is in reset; the manager has bursts under way, and keeps its error
+        for port in (dut.busy, dut.core_error):
+            ctx.set(port, 0)
+        await ctx.tick().repeat(4)
+        assert not ctx.get(dut.interrupt)
+        assert await host.read(ctx, "STATUS") & bit("STATUS", "busy")
+        ctx.set(dut.idle, 1)
+        await ctx.tick().repeat(2)
+        assert not ctx.get(dut.clearing)
+        assert ctx.get(dut.interrupt)
+        assert await host.read(ctx, "STATUS") & (bit("STATUS", "busy") | bit("STATUS", "done")) == 0
+        assert await host.read(ctx, "INTERRUPT_STATUS") == ERROR
+        assert await host.read(ctx, "ERROR") == code
+        assert await host.read(ctx, "ERROR_JOB") == job
+        # nothing is repeated by what stays as it is
+        await host.write(ctx, "INTERRUPT_STATUS", ERROR)
+        await ctx.tick().repeat(4)
+        assert not ctx.get(dut.interrupt)
+        assert not ctx.get(dut.clearing)
+        # a start forgets
+        await begin(ctx, dut, host, 64, 1)
+        assert await take(ctx, dut) == phase(64, 1)
+        assert await host.read(ctx, "ERROR") == ErrorCode.NONE
+        assert await host.read(ctx, "ERROR_JOB") == NO_JOB
+
+    return body
+
+
+@pytest.mark.parametrize("job", [0, 7, 0xFFFF_FFFE])
+def test_an_error_of_the_core_stops_the_phase(job):
+    async def cause(ctx, dut, host):
+        ctx.set(dut.core_error, ErrorCode.LOAD_FIBER)
+        ctx.set(dut.core_error_job, job)
+
+    run(break_phase(cause, ErrorCode.LOAD_FIBER, job))
+
+
+def test_an_abort_stops_the_phase():
+    async def cause(ctx, dut, host):
+        await host.write(ctx, "CONTROL", ABORT)
+
+    run(break_phase(cause, ErrorCode.ABORTED, NO_JOB))
+
+
+def test_an_abort_without_a_phase_does_nothing():
+    async def body(ctx, dut, host):
+        ctx.set(dut.idle, 1)
+        await host.write(ctx, "CONTROL", ABORT)
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.clearing)
+        assert await host.read(ctx, "STATUS") == 0
+        assert await host.read(ctx, "ERROR") == ErrorCode.NONE
+        assert await host.read(ctx, "INTERRUPT_STATUS") == 0
 
     run(body)
 
 
 @pytest.mark.parametrize("write", [0, 1])
-def test_a_bus_error_is_reported(write):
-    async def body(ctx, dut, host):
-        await host.write(ctx, "INTERRUPT_ENABLE", ERROR)
+def test_a_bus_error_stops_the_phase(write):
+    async def cause(ctx, dut, host):
         ctx.set(dut.error_write, write)
         ctx.set(dut.error_resp, Response.DECERR)
         ctx.set(dut.error_addr, 0x9A_BCDE_F010)
         ctx.set(dut.error, 1)
         await ctx.tick()
-        assert ctx.get(dut.interrupt)
-        assert await host.read(ctx, "STATUS") == bit("STATUS", "bus_error")
-        code = ErrorCode.BUS_WRITE if write else ErrorCode.BUS_READ
-        assert await host.read(ctx, "ERROR") == code
+        assert await host.read(ctx, "STATUS") & bit("STATUS", "bus_error")
         assert await host.read(ctx, "BUS_ERROR") == 3 << 4 | write
         assert await host.read(ctx, "BUS_ERROR_ADDR_LO") == 0xBCDE_F010
         assert await host.read(ctx, "BUS_ERROR_ADDR_HI") == 0x9A
-        # an event, not a state: once cleared it does not come back
-        await host.write(ctx, "INTERRUPT_STATUS", ERROR)
-        await ctx.tick()
-        assert not ctx.get(dut.interrupt)
 
-    run(body)
+    code = ErrorCode.BUS_WRITE if write else ErrorCode.BUS_READ
+    run(break_phase(cause, code, NO_JOB))
 
 
 @pytest.mark.parametrize("flag", STICKY_FLAGS)
@@ -208,7 +305,7 @@ def test_a_clear_holds_until_no_burst_is_under_way():
         await host.write(ctx, "INTERRUPT_ENABLE", DONE | ERROR)
         await begin(ctx, dut, host, 64, 1)
         await take(ctx, dut)
-        ctx.set(dut.error, 1)
+        await host.write(ctx, "CONTROL", START)
         await ctx.tick().repeat(2)
         assert ctx.get(dut.interrupt)
         await host.write(ctx, "CONTROL", CLEAR | START)
@@ -230,7 +327,7 @@ def test_a_clear_holds_until_no_burst_is_under_way():
         assert await host.read(ctx, "INTERRUPT_STATUS") == 0
         assert await host.read(ctx, "INTERRUPT_ENABLE") == DONE | ERROR
         await host.write(ctx, "CONTROL", START)
-        assert await take(ctx, dut) == {"queue_addr": 64, "job_count": 1}
+        assert await take(ctx, dut) == phase(64, 1)
 
     run(body)
 

@@ -122,3 +122,38 @@ def test_latency_is_the_stated_one():
     assert [cycle for cycle, (offered, _) in enumerate(valid) if offered] == list(range(first, 8))
     # the second item of a chunk takes it away
     assert [ready for _, ready in valid[2:]] == [0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("tap_count", [1, 7, 256])
+def test_a_first_tap_beyond_the_taps_is_reported(tap_count):
+    """Of rebases only, not of words, bases or partial sums that look alike."""
+    dut = Expander()
+    found = []
+    words, rebase = [(5, tap_count)], [(0, tap_count), (0, tap_count)]
+    last_good = [(0, tap_count - 1), (0, 0xFFFF)]
+    items = [*words, *last_good, *rebase, *words, *words, (0, 0xFFFF), (1, 0), *words]
+
+    async def testbench(ctx):
+        ctx.set(dut.tap_count, tap_count)
+        ctx.set(dut.o.ready, 1)
+        for add in (0, 1):
+            ctx.set(dut.add, add)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            for low, high in zip(items[::2], items[1::2], strict=True):
+                chunk = sum(
+                    part << 16 * n for n, part in enumerate((low[0], low[1], high[0], high[1]))
+                )
+                ctx.set(dut.chunks.p, chunk)
+                ctx.set(dut.chunks.valid, 1)
+                for _ in range(1 if add else 2):
+                    *_, bad = await ctx.tick().sample(dut.bad_tap)
+                    found.append(bad)
+                ctx.set(dut.chunks.valid, 0)
+                assert not ctx.get(dut.bad_tap)
+
+    simulate(dut, testbench, cycles=80)
+    expected = [0] * (len(items) + len(items) // 2)
+    expected[3] = expected[7] = 1
+    assert found == expected

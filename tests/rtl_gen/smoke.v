@@ -1,7 +1,7 @@
 // Plain Verilog testbench: runs one launch on the accelerator and compares all of memory.
 //
 // Plusargs: image, expected (memory before and after, one beat per line, for $readmemh), phases
-// ({job count, queue address} of each phase). Ends with the exit status 0 and a line that begins
+// ({end of the results, their address, job count, queue address} of each phase). Ends with the exit status 0 and a line that begins
 // with PASS, or through $fatal.
 `timescale 1ns / 1ps
 
@@ -21,7 +21,7 @@ module gscn_smoke;
 
   reg rst = 1;
   reg start_valid = 0;
-  reg [ADDR_WIDTH+31:0] start = 0;
+  reg [3*ADDR_WIDTH+32:0] start = 0;
   reg [15:0] counter_addr = TOTAL_COUNTER;
   reg read_cmd_ready = 0;
   reg read_data_valid = 0;
@@ -30,6 +30,8 @@ module gscn_smoke;
   reg write_data_ready = 0;
   reg write_done = 0;
   wire start_ready, busy, saturated, accumulator_overflow, address_error;
+  wire [4:0] error_code;
+  wire [31:0] error_job;
   wire [47:0] counter_data;
   wire read_cmd_valid, write_cmd_valid, write_data_valid;
   wire [ADDR_WIDTH+7:0] read_cmd, write_cmd;
@@ -45,6 +47,8 @@ module gscn_smoke;
       .saturated(saturated),
       .accumulator_overflow(accumulator_overflow),
       .address_error(address_error),
+      .error_code(error_code),
+      .error_job(error_job),
       .counter_addr(counter_addr),
       .counter_data(counter_data),
       .mem_read_cmd__valid(read_cmd_valid),
@@ -63,7 +67,7 @@ module gscn_smoke;
 
   reg [MEM_WIDTH-1:0] memory[0:BEATS-1];
   reg [MEM_WIDTH-1:0] expected[0:BEATS-1];
-  reg [95:0] phases[0:PHASES-1];
+  reg [223:0] phases[0:PHASES-1];
   reg [8*1024-1:0] path;
   integer seed = SEED;
   initial begin
@@ -78,8 +82,8 @@ module gscn_smoke;
   // Whatever controls something outside must be known once reset has been applied.
   integer cycles = 0;
   integer busy_cycles = 0;
-  wire known = ^{start_ready, busy, saturated, accumulator_overflow, address_error, read_cmd_valid,
-                 write_cmd_valid, write_data_valid} !== 1'bx
+  wire known = ^{start_ready, busy, saturated, accumulator_overflow, address_error, error_code,
+                 read_cmd_valid, write_cmd_valid, write_data_valid} !== 1'bx
       && (read_cmd_valid !== 1'b1 || ^read_cmd !== 1'bx)
       && (write_cmd_valid !== 1'b1 || ^write_cmd !== 1'bx)
       && (write_data_valid !== 1'b1 || ^write_data[MEM_WIDTH+:MEM_BYTES] !== 1'bx);
@@ -87,6 +91,7 @@ module gscn_smoke;
     cycles <= cycles + 1;
     rst <= 0;  // one edge of reset is enough
     if (cycles > 0 && !known) $fatal(1, "cycle %0d: a control output is unknown", cycles);
+    if (cycles > 0 && error_code != 0) $fatal(1, "job %0d: error %0d", error_job, error_code);
     if (cycles > TIMEOUT) $fatal(1, "not done after %0d cycles", cycles);
     if (cycles > 0 && busy) busy_cycles <= busy_cycles + 1;
   end
@@ -166,7 +171,8 @@ module gscn_smoke;
       case (state)
         0: begin
           start_valid <= 1;
-          start <= {phases[phase][95:64], phases[phase][ADDR_WIDTH-1:0]};
+          start <= {phases[phase][160+:ADDR_WIDTH+1], phases[phase][96+:ADDR_WIDTH],
+                    phases[phase][95:64], phases[phase][ADDR_WIDTH-1:0]};
           if (start_valid && start_ready) begin
             start_valid <= 0;
             state <= 1;

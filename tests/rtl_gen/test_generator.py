@@ -44,7 +44,7 @@ def test_ports_include_the_memory_port(generated):
     assert widths["mem_read_data__payload"] == CONFIG.mem_width
     assert widths["mem_write_data__payload"] == CONFIG.mem_width + CONFIG.mem_bytes
     assert widths["mem_read_cmd__payload"] == CONFIG.addr_width + 8
-    assert widths["start__payload"] == CONFIG.addr_width + 32
+    assert widths["start__payload"] == 3 * CONFIG.addr_width + 33
 
 
 def test_the_cluster_is_emitted_once(generated):

@@ -64,7 +64,11 @@ def compile_smoke(directory, repository, verilog, program):
     write_memory(directory / "image.hex", program.image, beats)
     write_memory(directory / "expected.hex", memory_after(program), beats)
     (directory / "phases.hex").write_text(
-        "".join(f"{phase.job_count:08x}{phase.queue_addr:016x}\n" for phase in program.phases)
+        "".join(
+            f"{phase.out_end:016x}{phase.out_addr:016x}"
+            f"{phase.job_count:08x}{phase.queue_addr:016x}\n"
+            for phase in program.phases
+        )
     )
     return directory / "smoke"
 

@@ -1,0 +1,214 @@
+"""Launches with one wrong field, and what the contract says of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosim.launch import FILL
+from golden.synthetic import random_operands
+from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from gscn.records import (
+    A_ENTRY,
+    DIRECTORY_WIDTHS,
+    JOB_DESCRIPTOR,
+    KIND_MAC,
+    QUEUE_ENTRY,
+    SEGMENT_DESCRIPTOR,
+    STREAM_ITEM,
+    TAP,
+    TILE_HEADER,
+    Record,
+    directory_chunks,
+    queue_entries,
+    segment_addresses,
+    segment_descriptors,
+)
+from lowering import OutputFormat, lower
+from lowering.functional import FunctionalResult, execute
+from lowering.program import LoweringOptions
+from lowering.validate import Findings, check_phase
+from tests.programs import random_program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    queue_addr: int
+    job_count: int
+    out_addr: int
+    out_end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """A launch as it lies in memory; `what` says how it was made."""
+
+    config: AcceleratorConfig
+    image: np.ndarray
+    memory_bytes: int
+    phases: list[Phase]
+    what: str
+
+    @property
+    def output_ranges(self):
+        return [(phase.out_addr, phase.out_end) for phase in self.phases]
+
+    def initial_memory(self):
+        memory = np.full(self.memory_bytes, FILL, dtype=np.uint8)
+        memory[: self.image.size] = self.image
+        return memory
+
+    def result(self, memory):
+        return memory
+
+
+def launch_of(program, what: str) -> Launch:
+    """Copy a program; memory ends on a multiple of 64."""
+    phases = [
+        Phase(**{f.name: getattr(phase, f.name) for f in dataclasses.fields(Phase)})
+        for phase in program.phases
+    ]
+    size = -(-program.memory_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+    return Launch(
+        config=program.config,
+        image=program.image.copy(),
+        memory_bytes=size,
+        phases=phases,
+        what=what,
+    )
+
+
+def good_launches(config: AcceleratorConfig, count: int) -> list[Launch]:
+    """Return small layers of all passes and random job lists, in turn."""
+    launches = []
+    for seed in range(count):
+        if seed % 2:
+            program = random_program(config, 700 + seed, jobs=4)
+            launches.append(launch_of(program, f"random launch {700 + seed}"))
+            continue
+        which = tuple(Pass)[seed // 2 % 3]
+        shape = ConvShape(n=1, c=3, h=5, w=4 + seed % 3, k=4, r=3, s=3, padding=(1, 1))
+        operands = random_operands(shape, which, 0.4, 0.4, config.format, seed)
+        options = LoweringOptions(contraction_parts=1 + seed // 6 % 2)
+        program = lower(config, shape, which, *operands, OutputFormat(width=32), options)
+        launches.append(launch_of(program, f"{which.value} {shape}"))
+    return launches
+
+
+def fields(record: Record, addr: int) -> list[tuple[int, int]]:
+    """Return (address, bytes) of each field of a record that is not reserved."""
+    found = []
+    for field in record.fields:
+        if not field.name.startswith("reserved"):
+            found.append((addr, field.width // 8))
+        addr += field.width // 8
+    return found
+
+
+def places(launch: Launch) -> dict[str, list[tuple[int, int]]]:
+    """Return (address, bytes) of every field of every record, by kind of record."""
+    kinds = ("job", "segment", "header", "directory", "tap", "item", "entry")
+    found: dict[str, list[tuple[int, int]]] = {kind: [] for kind in kinds}
+    image = launch.image
+    blocks = set()
+    for phase in launch.phases:
+        queue = queue_entries(image, phase.queue_addr, phase.job_count)
+        for number, entry in enumerate(queue):
+            addr = phase.queue_addr + QUEUE_ENTRY.itemsize * number
+            found["job"] += fields(JOB_DESCRIPTOR, addr)
+            segments = segment_descriptors(image, entry)
+            for at, segment in zip(segment_addresses(addr, entry["job"]), segments, strict=True):
+                found["segment"] += fields(SEGMENT_DESCRIPTOR, at)
+                if segment["kind"] != KIND_MAC:
+                    continue
+                for item in range(int(segment["stream_count"])):
+                    found["item"] += fields(STREAM_ITEM, int(segment["stream_addr"]) + 4 * item)
+                blocks.add((int(segment["load_addr"]), int(segment["tap_count"])))
+    for addr, taps in sorted(blocks):
+        for tap in range(taps):
+            found["tap"] += fields(TAP, addr + 8 * tap)
+        cursor = addr + 8 * taps
+        for _ in range(launch.config.pes_per_cluster):
+            found["header"] += fields(TILE_HEADER, cursor)
+            header = TILE_HEADER.unpack(image[cursor : cursor + 8])[0]
+            keys, form = int(header["directory_count"]), int(header["directory_format"])
+            cursor += 8
+            size = DIRECTORY_WIDTHS[form] // 8
+            found["directory"] += [(cursor + size * key, size) for key in range(keys)]
+            cursor += 8 * directory_chunks(keys, form)
+            for entry_number in range(int(header["a_count"])):
+                found["entry"] += fields(A_ENTRY, cursor + 4 * entry_number)
+            cursor += 8 * -(-int(header["a_count"]) // 2)
+    return {kind: spots for kind, spots in found.items() if spots}
+
+
+def other_value(value: int, width: int, rng: np.random.Generator) -> int:
+    """Return another value of so many bits: random, extreme, a neighbour or with a bit flipped."""
+    most = (1 << width) - 1
+    choices = [
+        int.from_bytes(rng.bytes(width // 8), "little"),
+        int(rng.integers(0, 1 << int(rng.integers(1, min(width, 20) + 1)))),
+        [0, 1, most, most >> 1, most - 1, 1 << (width - 1)][rng.integers(6)],
+        value ^ 1 << int(rng.integers(width)),
+        value + int(rng.integers(-3, 4)),
+    ]
+    return choices[rng.integers(len(choices))] & most
+
+
+def with_fault(launch: Launch, rng: np.random.Generator) -> Launch:
+    """Return the launch with one field of one record, or one register, of another value."""
+    spots = places(launch)
+    kinds = ["register", *spots]
+    kind = kinds[rng.integers(len(kinds))]
+    if kind == "register":
+        number = int(rng.integers(len(launch.phases)))
+        phase = launch.phases[number]
+        names = [field.name for field in dataclasses.fields(phase)]
+        name = names[rng.integers(len(names))]
+        width = 32 if name == "job_count" else 64
+        before = getattr(phase, name)
+        after = other_value(before, width, rng)
+        phases = list(launch.phases)
+        phases[number] = dataclasses.replace(phase, **{name: after})
+        what = f"{launch.what}: {name} of phase {number} {before:#x} -> {after:#x}"
+        return dataclasses.replace(launch, phases=phases, what=what)
+    addr, size = spots[kind][rng.integers(len(spots[kind]))]
+    before = int.from_bytes(launch.image[addr : addr + size].tobytes(), "little")
+    after = other_value(before, 8 * size, rng)
+    image = launch.image.copy()
+    image[addr : addr + size] = np.frombuffer(after.to_bytes(size, "little"), dtype=np.uint8)
+    what = f"{launch.what}: {kind} at {addr:#x} {before:#x} -> {after:#x}"
+    return dataclasses.replace(launch, image=image, what=what)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the contract says of a launch."""
+
+    findings: Findings | None
+    """Of the phase that has errors; None if no phase has."""
+    phases: int
+    """Phases that start."""
+    result: FunctionalResult | None
+    """None if the launch has errors or its result depends on the order of jobs."""
+
+
+def expect(launch: Launch) -> Expected:
+    """Check the phases in turn, each on the memory that those before leave."""
+    result = None
+    memory = launch.initial_memory()
+    for number, phase in enumerate(launch.phases):
+        findings = check_phase(launch.config, memory, phase, number=number)
+        if findings.errors or findings.disputed:
+            return Expected(findings=findings, phases=number + 1, result=None)
+        try:
+            result = execute(dataclasses.replace(launch, phases=launch.phases[: number + 1]))
+        except InputError:
+            # no error of a record, so that only the order of jobs can matter
+            return Expected(findings=None, phases=len(launch.phases), result=None)
+        memory = result.memory
+    return Expected(findings=None, phases=len(launch.phases), result=result)

@@ -1,0 +1,112 @@
+"""Whatever one field of a launch says, the core behind AXI ends, says what is wrong, and goes on.
+
+Each launch with a fault is followed by a good one, in the same process and without a reset.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cosim import run
+from gscn.config import PRESETS
+from gscn.error_codes import ErrorCode
+from tests.cosim.faults import expect, good_launches, with_fault
+
+pytestmark = pytest.mark.cosim
+
+TINY = PRESETS["tiny"]
+CASES = 60
+"""Launches with a fault in the default tier."""
+MANY_CASES = 1000
+"""In the slow tier, over all configurations together."""
+CONFIGS = {
+    "tiny": TINY,
+    "two ports": dataclasses.replace(TINY, clusters=3, ports=2),
+    "one PE": dataclasses.replace(TINY, pes_per_cluster=1, mem_width=64, operand_format="int8"),
+}
+BASES = 12
+TIMEOUT_CYCLES = 200_000
+
+
+STARTS = (ErrorCode.START_ADDRESS, ErrorCode.START_JOBS, ErrorCode.START_RANGE)
+
+
+def check_exact(launch, result, expected, flags_before):
+    """Require what the functional model says; return the flags, which stay set."""
+    assert result.error_code == 0, launch.what
+    wrong = np.flatnonzero(result.memory != expected.result.memory)
+    assert not wrong.size, f"{launch.what}: byte {wrong[0]:#x} differs"
+    flags = {
+        "saturated": expected.result.saturated,
+        "accumulator_overflow": expected.result.accumulator_overflow,
+        "address_error": False,
+    }
+    flags = {name: flag or flags_before[name] for name, flag in flags.items()}
+    assert result.flags == flags, launch.what
+    return flags
+
+
+def check_fault(launch, result, expected, flags_before):
+    """Require what the contract says of a launch with a fault; return what became of it."""
+    assert result.error is None, f"{launch.what}: {result.error}"
+    allowed = np.zeros(launch.memory_bytes, dtype=bool)
+    for phase in launch.phases[: expected.phases]:
+        allowed[phase.out_addr : phase.out_end] = True
+    assert not (result.written & ~allowed).any(), launch.what
+    if expected.findings is None and expected.result is None:
+        return "order matters"
+    if expected.result is not None:
+        check_exact(launch, result, expected, flags_before)
+        return "no error"
+    if expected.findings.disputed:
+        return "order matters"
+    found = (result.error_code, result.error_job)
+    possible = [(error.code, error.job) for error in expected.findings.errors]
+    assert found in possible, f"{launch.what}: {found} is none of {possible}"
+    if result.error_code not in STARTS:
+        assert not any(result.flags.values()), launch.what
+    return ErrorCode(result.error_code).name
+
+
+def run_faults(config, count, seed):
+    """Run `count` launches with a fault, a good one after each; return how many became what."""
+    bases = good_launches(config, BASES)
+    good = [expect(base) for base in bases]
+    assert all(expected.result is not None for expected in good)
+    rng = np.random.default_rng(seed)
+    faulty = [with_fault(bases[number % BASES], rng) for number in range(count)]
+    programs = [
+        launch for number, fault in enumerate(faulty) for launch in (fault, bases[number % BASES])
+    ]
+    results = run(
+        config, programs, axi=True, faulty=True, timeout_cycles=TIMEOUT_CYCLES, check=False, seed=1
+    )
+    became = collections.Counter()
+    flags = dict.fromkeys(results[0].flags, False)
+    for number, fault in enumerate(faulty):
+        result, after = results[2 * number], results[2 * number + 1]
+        became[check_fault(fault, result, expect(fault), flags)] += 1
+        assert after.error is None, f"after {fault.what}: {after.error}"
+        flags = check_exact(bases[number % BASES], after, good[number % BASES], result.flags)
+    return became
+
+
+def test_any_one_wrong_field_is_harmless_or_reported():
+    became = run_faults(TINY, CASES, 1)
+    assert became["no error"] < CASES
+    assert became["order matters"] < CASES // 4
+    # errors of several stages
+    assert len(became) > 6, became
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONFIGS)
+def test_many_wrong_fields_are_harmless_or_reported(name):
+    count = MANY_CASES // len(CONFIGS) + 1
+    became = run_faults(CONFIGS[name], count, 2)
+    assert became["order matters"] < count // 4
+    assert len(became) > 15, became
