@@ -175,8 +175,12 @@ class Accelerator(wiring.Component):
         m.d.sync += owner.eq(len(clusters))
         for number, cluster in enumerate(clusters):
             first = number * per_cluster
-            m.d.comb += cluster.counter.eq(self.counter_addr - first)
-            with m.If((self.counter_addr >= first) & (self.counter_addr < first + per_cluster)):
+            position = Signal(16, name=f"position{number}")  # wraps below the cluster's first
+            m.d.comb += [
+                position.eq(self.counter_addr - first),
+                cluster.counter.eq(position),
+            ]
+            with m.If(position < per_cluster):
                 m.d.sync += owner.eq(number)
         values = Array([*(cluster.counter_value for cluster in clusters), cycles])
         m.d.sync += self.counter_data.eq(values[owner])

@@ -108,7 +108,8 @@ class BurstWriter(wiring.Component):
             length.eq(Mux(available < to_boundary, available, to_boundary)),
             self.command.p.addr.eq(beat_addr << beat_bits),
             self.command.p.beats.eq(length),
-            self.command.valid.eq((available >= to_boundary) | (self.flush & (available != 0))),
+            # the address has no reset, and without beats must not reach the command
+            self.command.valid.eq((available != 0) & (self.flush | (available >= to_boundary))),
         ]
         issued = self.command.valid & self.command.ready
         m.d.sync += available.eq(available + completes - Mux(issued, length, 0))
