@@ -86,6 +86,6 @@ def render(rows: Sequence[dict]) -> str:
         f"Cycles of one layer (3x3, 64 to 64 channels, {LAYER.h}x{LAYER.w}, batch 1, both operands "
         f"10 % nonzero at random) on {MULTIPLIERS} multipliers, beside public simulators with "
         "unlimited memory, as measured with those tools on masks of the same densities. Ours are "
-        f"RTL cycles: {conditions(config)}; then the same with one port.\n\n"
+        f"RTL cycles: {conditions(config)}{'; then the same with one port' * (len(rows) > 1)}.\n\n"
         f"{table(('', *map(str, Pass), 'sum'), lines)}"
     )
