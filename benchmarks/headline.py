@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.markdown import percent, table
 from gscn.config import preset
 from gscn.errors import InputError
 from perf.estimate import estimate, to_json
@@ -48,26 +49,30 @@ def compute(case: Case, measure: Measure) -> dict[str, object]:
 def render(rows: list[dict[str, object]]) -> str:
     """Return the estimates as a Markdown table with its conditions."""
     config = preset(CONFIG)
+    intro = (
+        f"Times faster than a dense array with the same {config.multipliers} multipliers, "
+        f"clock and memory port, estimated for batches of {BATCH} images of "
+        f"{IMAGE_SIZE}x{IMAGE_SIZE} from uniformly random samples of the layers (`make "
+        "bench`; assumptions: `gscn estimate`):"
+    )
+    header = (
+        *("network", "method", "sparsity", "forward", "backward", "training"),
+        "training FLOPs removed",
+    )
     lines = [
         (
-            f"Times faster than a dense array with the same {config.multipliers} multipliers, "
-            f"clock and memory port, estimated for batches of {BATCH} images of "
-            f"{IMAGE_SIZE}x{IMAGE_SIZE} from uniformly random samples of the layers (`make "
-            "bench`; assumptions: `gscn estimate`):"
-        ),
-        "",
-        "| network | method | sparsity | forward | backward | training | training FLOPs removed |",
-        "|---|---|---|---|---|---|---|",
+            str(row["network"]),
+            str(row["method"]),
+            f"{row['sparsity']:g}",
+            *(
+                f"{row[f'{name}_speedup_vs_dense']:.2f}"
+                for name in ("forward", "backward", "training")
+            ),
+            percent(row["training_flop_reduction"]),
+        )
+        for row in rows
     ]
-    for row in rows:
-        factors = " | ".join(
-            f"{row[f'{name}_speedup_vs_dense']:.2f}" for name in ("forward", "backward", "training")
-        )
-        lines.append(
-            f"| {row['network']} | {row['method']} | {row['sparsity']:g} | {factors} | "
-            f"{100 * row['training_flop_reduction']:.1f} % |"
-        )
-    return "\n".join(lines)
+    return f"{intro}\n\n{table(header, lines)}"
 
 
 def replace_headline(path: Path, text: str) -> None:

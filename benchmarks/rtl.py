@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from benchmarks.markdown import percent, table
 from cosim.layer import PassInput, PassOutcome, check_passes
 from golden.synthetic import random_operands
 from gscn.config import AcceleratorConfig, preset
@@ -87,17 +88,6 @@ def conditions(config: AcceleratorConfig) -> str:
         f"{config.mem_width} bits, memory latency {LATENCY} cycles, {config.operand_format} in, "
         "16-bit results out; fetching, loading and draining included"
     )
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def percent(share: float) -> str:
-    """Write a share as a percentage with one decimal."""
-    return f"{100 * share:.1f} %"
 
 
 def pass_table(rows: Sequence[dict]) -> str:

@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.rtl import LAYER, conditions, measure, random_inputs, table
+from benchmarks.markdown import table
+from benchmarks.rtl import LAYER, conditions, measure, random_inputs
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import Pass
 

@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.rtl import CONFIG, STALLS, conditions, measure, percent, table
+from benchmarks.markdown import percent, table
+from benchmarks.rtl import CONFIG, STALLS, conditions, measure
 from cosim.layer import traced_inputs
 from golden.recipe import Recipe
 from golden.trace import Trace, load_trace
