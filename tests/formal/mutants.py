@@ -143,8 +143,8 @@ MUTANTS = [
         "BurstWriter",
         (
             "held_command",
-            "(available >= to_boundary) |",
-            "((available >= to_boundary) & ~self.i.valid) |",
+            "(self.flush | (available >= to_boundary))",
+            "(self.flush | ((available >= to_boundary) & ~self.i.valid))",
         ),
         (
             "held_beat",
@@ -156,7 +156,7 @@ MUTANTS = [
         ("address", "beat_addr.eq(beat_addr + length)", "beat_addr.eq(beat_addr + burst)"),
         ("content", "self.i.p.slots | (~begun).replicate(slots)", "self.i.p.slots"),
         ("empty", "self.empty.eq(level == 0)", "self.empty.eq((level == 0) & ~begun)"),
-        ("flow", "(self.flush & (available != 0))", "(self.flush & (available > 1))"),
+        ("flow", "(available != 0) & (self.flush", "(available > 1) & (self.flush"),
         ("taken", "~self.i.p.ends | (level != depth)", "level != depth"),
     ),
 ]
