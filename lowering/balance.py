@@ -52,6 +52,66 @@ def pack(work: np.ndarray, bins: int, capacity: int, *, balance: bool = True) ->
 
 
 @compiled
+def _pack_vectors(order: np.ndarray, work: np.ndarray, bins: int, capacity: int) -> np.ndarray:
+    chosen = np.empty(work.shape[0], dtype=np.int64)
+    load = np.zeros((bins, work.shape[1]))
+    held = np.zeros(bins, dtype=np.int64)
+    for item in order:
+        best, least = -1, np.inf
+        for i in range(bins):
+            if held[i] < capacity:
+                # growth of the sum of squares, less what is the same for every bin
+                growth = (load[i] * work[item]).sum()
+                if growth < least:
+                    best, least = i, growth
+        chosen[item] = best
+        load[best] += work[item]
+        held[best] += 1
+    return chosen
+
+
+def pack_pairs(
+    work: np.ndarray, rows: tuple[int, int], cols: tuple[int, int], *, balance: bool = True
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Deal the rows and the columns of matrices into bins so that all blocks have equal sums.
+
+    Equal sums of whole rows and columns are not enough: rows that have much in common with the
+    same columns would meet in one block. The rows are dealt by their sums, then the columns by
+    their sums over each bin of rows, then the rows again by theirs over each bin of columns: each
+    to the bin where the sum of the blocks' squares, in all matrices, grows least.
+
+    Parameters
+    ----------
+    work
+        float64 (matrices, rows, columns), not negative: work at successive times.
+    rows, cols
+        Number of bins, and most members of a bin; together at least the number of rows or columns.
+    balance
+        False deals by index instead.
+
+    Returns
+    -------
+    tuple of list[numpy.ndarray]
+        Members of each bin of rows, and of columns, both in descending order of work.
+    """
+    row_bins = pack(work.sum(axis=(0, 2)), *rows, balance=balance)
+    if not balance:
+        return row_bins, pack(work.sum(axis=(0, 1)), *cols, balance=False)
+
+    def deal(items: np.ndarray, others: list[np.ndarray], bins: tuple[int, int]) -> list:
+        sums = np.stack([items[:, :, members].sum(axis=2) for members in others])
+        vectors = np.ascontiguousarray(sums.transpose(2, 0, 1).reshape(items.shape[1], -1))
+        totals = vectors.sum(axis=1)
+        chosen = _pack_vectors(np.argsort(-totals, kind="stable"), vectors, *bins)
+        loads = np.bincount(chosen, weights=totals, minlength=bins[0])
+        return [np.flatnonzero(chosen == i) for i in np.argsort(-loads, kind="stable")]
+
+    col_bins = deal(work.transpose(0, 2, 1), row_bins, cols)
+    row_bins = deal(work, col_bins, rows)
+    return row_bins, deal(work.transpose(0, 2, 1), row_bins, cols)
+
+
+@compiled
 def cut(work: np.ndarray, parts: int, longest: int) -> np.ndarray:
     """Cut a sequence into runs of about equal work.
 

@@ -12,6 +12,7 @@ apart instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ from lowering.program import ABSENT
 from lowering.regions import WordRegions
 from lowering.streams import arrange
 from lowering.weight_grad import KernelProblem, KernelTiling, TapBlock
-from lowering.windows import HeldMap, Window, cut_windows
+from lowering.windows import HeldMap, Window, cut_windows, ramp_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def kernel_tiles(
 ) -> list[TileDraft]:
     """Build every tile of the result."""
     jobs = len(plan.held) * len(plan.streamed) * len(plan.tap_blocks) * (len(plan.row_parts) - 1)
-    ramp = jobs <= 8 * config.clusters
+    ramp = ramp_limits(plan.reuse, config) if jobs <= 8 * config.clusters else ()
     streams = [_Streamed(problem, own) for own in plan.streamed]
     tiles = []
     for own in plan.held:
@@ -189,7 +190,7 @@ def _segments(
     *,
     trim: bool,
     reorder: bool,
-    ramp: bool,
+    ramp: Sequence[int],
 ) -> list[list[SegmentDraft]]:
     """Segments of one part of the contraction, for every set of streamed channels.
 

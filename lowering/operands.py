@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,42 @@ def check_operand(
             f"{name} must lie in [{fmt.minimum}, {fmt.maximum}] ({fmt.name}), not {extreme}"
         )
     return tensor
+
+
+def count_channel_products(
+    shape: ConvShape, grads: np.ndarray, inputs: np.ndarray, groups: int
+) -> np.ndarray:
+    """Count the nonzero products of each kernel in a weight gradient.
+
+    The rows of the output, sample by sample, are cut into groups that are counted apart.
+
+    Parameters
+    ----------
+    shape
+        The convolution.
+    grads, inputs
+        Output gradients (N, K, P, Q) and inputs (N, C, H, W).
+    groups
+        Most groups.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (groups, K, C), exact.
+    """
+    kernels, channels = grads.shape[1], inputs.shape[1]
+    held = (grads != 0).transpose(1, 0, 2, 3).reshape(kernels, -1).astype(np.float32)
+    padded = _padded((inputs != 0).astype(np.float32), shape)
+    row_count = shape.n * shape.p
+    bounds = np.unique(np.linspace(0, row_count, min(groups, row_count) + 1).astype(int)) * shape.q
+    counts = np.zeros((bounds.size - 1, kernels, channels))
+    for r in range(shape.r):
+        for s in range(shape.s):
+            met = _tap_slice(padded, shape, r, s).transpose(1, 0, 2, 3).reshape(channels, -1)
+            for group, (low, high) in enumerate(itertools.pairwise(bounds)):
+                # At most N * P * Q, which single precision holds exactly below 2**24.
+                counts[group] += held[:, low:high] @ met[:, low:high].T
+    return counts
 
 
 def count_useful_products(

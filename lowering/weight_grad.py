@@ -10,10 +10,13 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape
 from lowering.geometry import Axis, ColumnRanges, Side, gather_axis, scatter_axis
-from lowering.operands import Nonzeros
+from lowering.operands import Nonzeros, count_channel_products
 
 FIELD_LIMIT = 32767
 """Largest magnitude of a key or an offset."""
+_WORK_GROUPS = 16
+"""Groups of rows in which channels are dealt evenly: about as many as a job has load blocks, so
+that clusters that need the same ones need them at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class KernelProblem:
     """Distance in the result between channels of the stationary operand."""
     streamed_stride: int
     kernel_cols: int
+    work: np.ndarray
+    """float64 (groups of output rows, held, streamed channels): products of each kernel."""
     ranges: ColumnRanges
     """How to find the products of a whole kernel row at once."""
     folded: bool = False
@@ -52,6 +57,7 @@ class KernelProblem:
         held, streamed = (grads, inputs) if grads_held else (inputs, grads)
         taps = shape.r * shape.s
         strides = (shape.c * taps, taps) if grads_held else (taps, shape.c * taps)
+        work = count_channel_products(shape, grads, inputs, _WORK_GROUPS)
         return cls(
             make_axis(shape, 0),
             make_axis(shape, 1),
@@ -63,6 +69,7 @@ class KernelProblem:
             streamed.shape[2],
             *strides,
             shape.s,
+            work if grads_held else work.transpose(0, 2, 1),
             ColumnRanges.of(shape, output_held=grads_held),
         )
 
@@ -123,6 +130,8 @@ class KernelTiling:
     row_parts: np.ndarray
     """Cuts of all rows of all samples of the stationary map: parts of the contraction."""
     trim: bool
+    reuse: float
+    """Products of a stationary entry, about: what the first windows' sizes follow from."""
 
 
 def can_fold(problem: KernelProblem, config: AcceleratorConfig) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +14,12 @@ from gscn.errors import InputError
 from lowering.weight_grad import KernelProblem
 
 _KEY_LIMIT = 32767
+_LOAD_CYCLES = 0.55
+"""Cycles that an entry takes to load, with its share of the directory."""
+_LOAD_LATENCY = 150.0
+"""Cycles that a load block takes besides."""
+_LEAST_GROWTH = 1.1
+"""By which each of the first windows should be larger than the one before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +70,31 @@ class HeldMap:
         return index[(col >= window.col_low) & (col < window.col_high)]
 
 
+def ramp_limits(reuse: float, config: AcceleratorConfig) -> list[int]:
+    """Return the entries per PE that the first windows of a job should hold.
+
+    Nothing hides the load of the first window, so it is small; each one after it is as large as can
+    be loaded while the one before is computed on.
+
+    Parameters
+    ----------
+    reuse
+        Products of an entry in its PE.
+    config
+        Accelerator; a cluster loads two entries, for all its PEs, per cycle.
+    """
+    loading = config.pes_per_cluster * _LOAD_CYCLES
+    gain = reuse - _LEAST_GROWTH * loading
+    least = config.a_depth // 16
+    limit = config.a_depth // 4 if gain <= 0 else math.ceil(_LOAD_LATENCY / gain)
+    limit = min(max(limit, least, 1), config.a_depth)
+    limits = []
+    while limit < config.a_depth:
+        limits.append(limit)
+        limit = max(limit + least + 1, int((reuse * limit - _LOAD_LATENCY) / loading))
+    return limits
+
+
 def cut_windows(
     problem: KernelProblem,
     held: list[HeldMap],
@@ -69,9 +103,12 @@ def cut_windows(
     *,
     trim_rows: bool,
     trim_cols: bool,
-    ramp: bool,
+    ramp: Sequence[int],
 ) -> list[Window]:
-    """Cut the stationary map into windows that fit the stationary memory and the directory."""
+    """Cut the stationary map into windows that fit the stationary memory and the directory.
+
+    `ramp` gives the most entries per PE of the first windows.
+    """
     reach = problem.rows.reach, problem.cols.reach
     gap_cols = 0 if trim_cols else reach[1]
     gap_rows = 0 if trim_rows else reach[0]
@@ -81,12 +118,12 @@ def cut_windows(
         (config.directory_depth - cols) // pitch + 1, _KEY_LIMIT // pitch - 2 * reach[0] - 1
     )
     counts = np.stack([np.diff(pe.start[part[0] : part[1] + 1]) for pe in held])
-    limit = max(config.a_depth // 16, 1) if ramp else config.a_depth
+    limits = itertools.chain(ramp, itertools.repeat(config.a_depth))
     windows: list[Window] = []
     held_cols = problem.held_cols if problem.folded else cols
     row = part[0]
     while row < part[1]:
-        end, total = row, np.zeros(len(held), dtype=np.int64)
+        end, total, limit = row, np.zeros(len(held), dtype=np.int64), next(limits)
         while end < part[1]:
             gaps = (end // extent - row // extent) * gap_rows
             total = total + counts[:, end - part[0]]
@@ -111,8 +148,6 @@ def cut_windows(
                 )
             )
         row = end
-        # Computing on an entry takes only a few times as long as loading it.
-        limit = min(2 * limit, config.a_depth)
     return windows
 
 

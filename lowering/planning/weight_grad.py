@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from gscn.config import AcceleratorConfig
-from lowering.balance import cut, pack
+from gscn.records import DIRECTORY_NARROW, DIRECTORY_WIDE, DIRECTORY_WIDTHS, NARROW_START_WIDTH
+from lowering.balance import cut, pack_pairs
 from lowering.planning.estimate import Candidate, Work, estimate, sizes, wanted_parts
 from lowering.program import LoweringOptions
 from lowering.weight_grad import KernelProblem, KernelTiling, tap_blocks
@@ -38,8 +39,8 @@ def plan_kernels(
         streamed.minor * row_count + streamed.major * extent + target[streamed.row],
         minlength=problem.streamed_channels * row_count,
     ).reshape(problem.streamed_channels, row_count)
-    work = held_rows.astype(np.float64) @ streamed_rows.T.astype(np.float64)
-    scale = useful / max(float(work.sum()), 1.0) / len(blocks)
+    work = problem.work / len(blocks)
+    total = work.sum(axis=0)
     row_work = held_rows.sum(axis=0) * streamed_rows.sum(axis=0).astype(np.float64)
     row_weight = row_work if options.balance else np.ones(row_count)
     row_weight = row_weight + 1e-3 * (row_work.sum() + 1) / row_count
@@ -48,6 +49,12 @@ def plan_kernels(
     lookups_per_word = max(1.0, lists / phases)
     words = streamed_rows.sum(axis=1).astype(np.float64)
     entries = held_rows.sum(axis=1).astype(np.float64)
+    # Fibers that start below 1024 fit the narrow directory, if they are not very long.
+    per_chunk = 64 / DIRECTORY_WIDTHS[
+        DIRECTORY_NARROW if config.a_depth <= 1 << NARROW_START_WIDTH else DIRECTORY_WIDE
+    ]
+    # At borders words name shorter lists, nine in all if the kernel is wider than a pixel.
+    tap_chunks = min(config.taps_depth, lists if lists == 1 else 9 * lists)
     seen = set()
     for planes in sizes(-(-problem.held_channels // pes)):
         held_tiles = -(-problem.held_channels // (pes * planes))
@@ -56,16 +63,20 @@ def plan_kernels(
         if most < 1 or planes > config.a_depth or planes in seen:
             continue
         seen.add(planes)
-        held_bins = pack(work.sum(axis=1), held_tiles * pes, planes, balance=options.balance)
-        held_pe = np.array([entries[b].sum() for b in held_bins]).reshape(held_tiles, pes)
         for rows in sizes(problem.streamed_channels, most):
             streamed_tiles = -(-problem.streamed_channels // rows)
             rows = -(-problem.streamed_channels // streamed_tiles)
             if (planes, rows) in seen:
                 continue
             seen.add((planes, rows))
-            streamed_bins = pack(work.sum(axis=0), streamed_tiles, rows, balance=options.balance)
-            products = np.stack([work[members].sum(axis=0) for members in held_bins]) * scale
+            held_bins, streamed_bins = pack_pairs(
+                work,
+                (held_tiles * pes, planes),
+                (streamed_tiles, rows),
+                balance=options.balance,
+            )
+            held_pe = np.array([entries[b].sum() for b in held_bins]).reshape(held_tiles, pes)
+            products = np.stack([total[members].sum(axis=0) for members in held_bins])
             products = np.stack([products[:, b].sum(axis=1) for b in streamed_bins], axis=1)
             products = products.reshape(held_tiles, pes, -1).max(axis=1)
             lookups = np.tile(
@@ -77,7 +88,7 @@ def plan_kernels(
                 row_count * problem.cols.extent / config.directory_depth,
             )
             keys = min(row_count * problem.cols.extent, segments * config.directory_depth)
-            load = held_pe.sum(axis=1) / 2 + pes * keys / 2 + segments * config.taps_depth
+            load = held_pe.sum(axis=1) / 2 + pes * keys / per_chunk + segments * tap_chunks
             load = np.repeat(load[:, None], streamed_tiles, axis=1)
             jobs = held_tiles * streamed_tiles * len(blocks)
             for parts in wanted_parts(options, jobs, row_count, config.clusters):
@@ -116,6 +127,8 @@ def plan_kernels(
                         tap_blocks=blocks,
                         row_parts=row_parts,
                         trim=options.trim is not False,
+                        reuse=float(products.mean())
+                        / max(float(held_pe.mean()), 1.0),
                     ),
                     f"{held_tiles} tiles x {pes} PEs x {planes} held channels, {streamed_tiles} "
                     f"tiles x {rows} streamed channels, {len(blocks)} blocks of kernel positions, "
