@@ -33,7 +33,7 @@ from lowering.program import ABSENT
 from lowering.regions import WordRegions
 from lowering.streams import arrange
 from lowering.weight_grad import KernelProblem, KernelTiling, TapBlock
-from lowering.windows import HeldMap, Window, cut_windows, ramp_limits
+from lowering.windows import HeldMap, Window, cut_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def kernel_tiles(
 ) -> list[TileDraft]:
     """Build every tile of the result."""
     jobs = len(plan.held) * len(plan.streamed) * len(plan.tap_blocks) * (len(plan.row_parts) - 1)
-    ramp = ramp_limits(plan.reuse, config) if jobs <= 8 * config.clusters else ()
+    ramp = plan.ramp if jobs <= 8 * config.clusters else ()
     streams = [_Streamed(problem, own) for own in plan.streamed]
     tiles = []
     for own in plan.held:

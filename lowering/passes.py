@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -33,6 +34,7 @@ from lowering.planning import (
 )
 from lowering.program import LoweringOptions, OutputFormat, Program
 from lowering.weight_grad import KernelProblem, KernelTiling, can_fold
+from lowering.windows import ramps
 
 
 def lower(
@@ -86,28 +88,15 @@ def lower(
     second = check_operand(names[1], second, shapes[1], config)
     check_accumulators(shape, which, first, second, config)
     useful = count_useful_products(shape, which, first, second)
-    choices = ("first", "second") if options.stationary == "auto" else (options.stationary,)
-    candidates = []
-    for choice in choices:
-        if which is Pass.WEIGHT_GRAD:
-            problem = KernelProblem.of(shape, first, second, grads_held=choice == "first")
-            problems = [] if options.fold else [problem]
-            if shape.s > 1 and options.fold is not False and can_fold(problem, config):
-                problems.append(problem.fold_columns())
-            planner = plan_kernels
-            problems = problems or [problem]
-        else:
-            problems = [MapProblem.of(shape, which, first, second)]
-            planner = plan_kernel_stationary if choice == "first" else plan_map_stationary
-        candidates += [
-            (candidate, choice, problem)
-            for problem in problems
-            for candidate in planner(problem, useful, out.width, config, options)
-        ]
     # The plan's estimate ranks; what the jobs really hold decides.
+    candidates = _candidates(shape, which, first, second, useful, out.width, config, options)
     count = options.candidates or _candidates_to_build(useful)
     best: tuple[float, Program] | None = None
-    for candidate, choice, problem in _most_promising(candidates, count):
+    costs: list[float] = []
+
+    def build(entry: _Entry) -> None:
+        nonlocal best
+        candidate, choice, problem = entry
         image = build_image(_build(problem, candidate.tiling, config, options), out, config)
         program = Program(
             config=config,
@@ -125,14 +114,76 @@ def lower(
             plan=candidate.text,
             estimated_cycles=image.estimated_cycles,
         )
-        cycles = float(program.estimated_cycles) if cost is None else cost(program)
-        if best is None or cycles < best[0]:
-            best = cycles, program
+        costs.append(float(program.estimated_cycles) if cost is None else cost(program))
+        if best is None or costs[-1] < best[0]:
+            best = costs[-1], program
+
+    promising = _most_promising(candidates, count)
+    for entry in promising:
+        build(entry)
+    if cost is not None and count >= _REFINED_CANDIDATES:
+        for index in np.argsort(costs, kind="stable")[:_REFINED_PLANS]:
+            for entry in _refine(promising[index], config):
+                build(entry)
     assert best is not None  # a layer that fits has a candidate; one that does not was refused
     return best[1]
 
 
+_REFINED_CANDIDATES = 12
+"""Tilings that must be worth building before the best of them are refined."""
+_REFINED_PLANS = 3
 _Entry = tuple[Candidate, str, MapProblem | KernelProblem]
+
+
+def _candidates(
+    shape: ConvShape,
+    which: Pass,
+    first: np.ndarray,
+    second: np.ndarray,
+    useful: int,
+    out_width: int,
+    config: AcceleratorConfig,
+    options: LoweringOptions,
+) -> list[_Entry]:
+    """Return every tiling that was planned, with the problem that it solves."""
+    choices = ("first", "second") if options.stationary == "auto" else (options.stationary,)
+    candidates: list[_Entry] = []
+    for choice in choices:
+        if which is Pass.WEIGHT_GRAD:
+            problem = KernelProblem.of(shape, first, second, grads_held=choice == "first")
+            problems = [] if options.fold else [problem]
+            if shape.s > 1 and options.fold is not False and can_fold(problem, config):
+                problems.append(problem.fold_columns())
+            candidates += [
+                (candidate, choice, problem)
+                for problem in problems or [problem]
+                for candidate in plan_kernels(problem, out_width, config, options)
+            ]
+        else:
+            problem = MapProblem.of(shape, which, first, second)
+            planner = plan_kernel_stationary if choice == "first" else plan_map_stationary
+            candidates += [
+                (candidate, choice, problem)
+                for candidate in planner(problem, useful, out_width, config, options)
+            ]
+    return candidates
+
+
+def _refine(entry: _Entry, config: AcceleratorConfig) -> list[_Entry]:
+    """Return the same tiling with other sizes of the first windows, if it has such."""
+    candidate, choice, problem = entry
+    tiling = candidate.tiling
+    if not isinstance(tiling, KernelTiling):
+        return []
+    return [
+        (
+            dataclasses.replace(candidate, tiling=dataclasses.replace(tiling, ramp=ramp)),
+            choice,
+            problem,
+        )
+        for ramp in ramps(config)
+        if ramp != tiling.ramp
+    ]
 
 
 def _most_promising(candidates: list[_Entry], count: int) -> list[_Entry]:
@@ -148,7 +199,7 @@ def _most_promising(candidates: list[_Entry], count: int) -> list[_Entry]:
 
 def _candidates_to_build(products: int) -> int:
     """Return how many tilings to build: many for small layers, where it costs little."""
-    for most, count in ((4_000_000, 12), (10_000_000, 6), (25_000_000, 4)):
+    for most, count in ((1_000_000, 24), (4_000_000, 12), (10_000_000, 6), (25_000_000, 4)):
         if products < most:
             return count
     return 2

@@ -130,8 +130,8 @@ class KernelTiling:
     row_parts: np.ndarray
     """Cuts of all rows of all samples of the stationary map: parts of the contraction."""
     trim: bool
-    reuse: float
-    """Products of a stationary entry, about: what the first windows' sizes follow from."""
+    ramp: tuple[int, ...]
+    """Most stationary entries per PE in the first windows of a job."""
 
 
 def can_fold(problem: KernelProblem, config: AcceleratorConfig) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,12 +13,8 @@ from gscn.errors import InputError
 from lowering.weight_grad import KernelProblem
 
 _KEY_LIMIT = 32767
-_LOAD_CYCLES = 0.55
-"""Cycles that an entry takes to load, with its share of the directory."""
-_LOAD_LATENCY = 150.0
-"""Cycles that a load block takes besides."""
-_LEAST_GROWTH = 1.1
-"""By which each of the first windows should be larger than the one before."""
+_EVEN_WINDOWS = 64
+"""Windows of equal size, where they are: more than a small layer's jobs have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,29 +65,22 @@ class HeldMap:
         return index[(col >= window.col_low) & (col < window.col_high)]
 
 
-def ramp_limits(reuse: float, config: AcceleratorConfig) -> list[int]:
-    """Return the entries per PE that the first windows of a job should hold.
+def ramps(config: AcceleratorConfig) -> list[tuple[int, ...]]:
+    """Return choices for the most entries per PE of a job's first windows, the usual one first.
 
-    Nothing hides the load of the first window, so it is small; each one after it is as large as can
-    be loaded while the one before is computed on.
-
-    Parameters
-    ----------
-    reuse
-        Products of an entry in its PE.
-    config
-        Accelerator; a cluster loads two entries, for all its PEs, per cycle.
+    Nothing hides the load of the first window, so small ones let the products begin early. But
+    each costs a latency, and clusters that share their blocks stay together longer if computing on
+    a block takes much longer than loading the next one.
     """
-    loading = config.pes_per_cluster * _LOAD_CYCLES
-    gain = reuse - _LEAST_GROWTH * loading
-    least = config.a_depth // 16
-    limit = config.a_depth // 4 if gain <= 0 else math.ceil(_LOAD_LATENCY / gain)
-    limit = min(max(limit, least, 1), config.a_depth)
-    limits = []
-    while limit < config.a_depth:
-        limits.append(limit)
-        limit = max(limit + least + 1, int((reuse * limit - _LOAD_LATENCY) / loading))
-    return limits
+    depth = config.a_depth
+    choices = [
+        [depth // 16, depth // 8, depth // 4, depth // 2],
+        [depth // 8, depth // 4, 5 * depth // 8],
+        [depth // 4, 5 * depth // 8],
+        [3 * depth // 8] * _EVEN_WINDOWS,
+        [],
+    ]
+    return [tuple(max(limit, 1) for limit in choice) for choice in choices]
 
 
 def cut_windows(

@@ -12,11 +12,11 @@ from lowering.balance import cut, pack_pairs
 from lowering.planning.estimate import Candidate, Work, estimate, sizes, wanted_parts
 from lowering.program import LoweringOptions
 from lowering.weight_grad import KernelProblem, KernelTiling, tap_blocks
+from lowering.windows import ramps
 
 
 def plan_kernels(
     problem: KernelProblem,
-    useful: int,
     out_width: int,
     config: AcceleratorConfig,
     options: LoweringOptions,
@@ -50,10 +50,14 @@ def plan_kernels(
     words = streamed_rows.sum(axis=1).astype(np.float64)
     entries = held_rows.sum(axis=1).astype(np.float64)
     # Fibers that start below 1024 fit the narrow directory, if they are not very long.
-    per_chunk = 64 / DIRECTORY_WIDTHS[
-        DIRECTORY_NARROW if config.a_depth <= 1 << NARROW_START_WIDTH else DIRECTORY_WIDE
-    ]
+    per_chunk = (
+        64
+        / DIRECTORY_WIDTHS[
+            DIRECTORY_NARROW if config.a_depth <= 1 << NARROW_START_WIDTH else DIRECTORY_WIDE
+        ]
+    )
     # At borders words name shorter lists, nine in all if the kernel is wider than a pixel.
+    ramp = ramps(config)[0]
     tap_chunks = min(config.taps_depth, lists if lists == 1 else 9 * lists)
     seen = set()
     for planes in sizes(-(-problem.held_channels // pes)):
@@ -127,8 +131,7 @@ def plan_kernels(
                         tap_blocks=blocks,
                         row_parts=row_parts,
                         trim=options.trim is not False,
-                        reuse=float(products.mean())
-                        / max(float(held_pe.mean()), 1.0),
+                        ramp=ramp,
                     ),
                     f"{held_tiles} tiles x {pes} PEs x {planes} held channels, {streamed_tiles} "
                     f"tiles x {rows} streamed channels, {len(blocks)} blocks of kernel positions, "

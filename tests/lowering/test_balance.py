@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.grad import conv2d_weight
 
+from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from lowering import LoweringOptions, OutputFormat, lower
-from lowering.balance import cut, grade, interleave, pack, schedule, schedule_jobs
-from tests.lowering.layers import SMALL, operands, with_pes
+from lowering.balance import cut, grade, interleave, pack, pack_pairs, schedule, schedule_jobs
+from lowering.operands import count_channel_products
+from lowering.windows import ramps
+from tests.lowering.layers import SMALL, operands, shapes, with_pes
 
 
 def test_packing_equalises_work_within_the_capacity(rng):
@@ -20,6 +27,45 @@ def test_packing_equalises_work_within_the_capacity(rng):
     by_index = [work[members].sum() for members in pack(work, 16, 4, balance=False)]
     assert max(loads) < max(by_index)
     assert loads == sorted(loads, reverse=True)
+
+
+def test_packing_pairs_equalises_every_block(rng):
+    # Channels of two kinds that have products only with their own kind.
+    kind = rng.permutation(np.arange(64) % 2)
+    same = kind[:, None] == kind[:32][None, :]
+    work = np.stack([same * rng.exponential(1.0, (64, 32)) for _ in range(3)])
+    rows, cols = pack_pairs(work, (8, 8), (4, 8))
+    assert sorted(np.concatenate(rows).tolist()) == list(range(64))
+    assert sorted(np.concatenate(cols).tolist()) == list(range(32))
+    assert max(map(len, [*rows, *cols])) <= 8
+
+    def largest_block(row_bins, col_bins):
+        total = work.sum(axis=0)
+        return max(total[np.ix_(r, c)].sum() for r in row_bins for c in col_bins)
+
+    by_sums = pack(work.sum(axis=(0, 2)), 8, 8), pack(work.sum(axis=(0, 1)), 4, 8)
+    assert largest_block(rows, cols) < largest_block(*by_sums)
+    by_index = pack_pairs(work, (8, 8), (4, 8), balance=False)
+    assert by_index[0][0].tolist() == list(range(8))
+
+
+@given(shapes(), st.integers(0, 2**32 - 1))
+def test_products_of_every_kernel_are_counted(shape, seed):
+    grads, inputs = operands(seed, shape, Pass.WEIGHT_GRAD)
+    masks = (torch.from_numpy((t != 0).astype(np.float64)) for t in (grads, inputs))
+    grads_mask, inputs_mask = masks
+    expected = conv2d_weight(
+        inputs_mask, shape.w_shape, grads_mask, shape.stride, shape.padding, shape.dilation
+    ).sum((2, 3))
+    counts = count_channel_products(shape, grads, inputs, 3)
+    assert counts.shape[0] <= 3
+    assert np.array_equal(counts.sum(axis=0), expected.numpy())
+
+
+def test_first_windows_are_never_larger_than_the_stationary_memory():
+    for config in (preset("tiny"), preset("large")):
+        for ramp in ramps(config):
+            assert all(1 <= limit <= config.a_depth for limit in ramp)
 
 
 @pytest.mark.parametrize(("parts", "longest"), [(1, 50), (5, 50), (5, 3), (60, 50)])
