@@ -36,6 +36,13 @@ class Axis:
         """Largest distance between the targets of one map coordinate."""
         return int(self.kernel.shift.max() - self.kernel.shift.min())
 
+    @property
+    def meets(self) -> np.ndarray:
+        """Whether each map coordinate meets any kernel coordinate (bool vector)."""
+        target = self.kernel.shift[:, None] + self.map.shift
+        same = self.kernel.phase[:, None] == self.map.phase
+        return (same & (target >= 0) & (target < self.extent)).any(axis=0)
+
 
 def gather_axis(shape: ConvShape, axis: int) -> Axis:
     """Axis whose targets are output coordinates and whose map is the input.

@@ -54,6 +54,9 @@ class KernelProblem:
     ) -> KernelProblem:
         """Reduce the weight gradient with the output gradients, or the inputs, stationary."""
         make_axis = gather_axis if grads_held else scatter_axis
+        # Between the taps of a stride lie inputs that have no product at all.
+        met = [gather_axis(shape, axis).meets for axis in range(2)]
+        inputs = inputs * (met[0][:, None] & met[1])
         held, streamed = (grads, inputs) if grads_held else (inputs, grads)
         taps = shape.r * shape.s
         strides = (shape.c * taps, taps) if grads_held else (taps, shape.c * taps)
