@@ -187,7 +187,7 @@ class Accelerator(wiring.Component):
             wiring.connect(m, sequencer.command, reads.channels[channels])
             m.d.comb += [
                 reads.urgent[channels].eq(1),
-                sequencer.data.eq(member("read_data").payload),
+                sequencer.data.eq(member("read_data").payload[: len(sequencer.data)]),
                 sequencer.data_valid.eq(reads.channel_valid[channels]),
             ]
         for number, cluster in enumerate(clusters):

@@ -82,7 +82,7 @@ class Sequencer(wiring.Component):
         o: phases, to the dispatcher.
         halt: there was an error; no further phase of the list is handed on.
         command: bursts to read.
-        data, data_valid: their beats.
+        data, data_valid: their beats, without the bits that no descriptor uses.
         busy: phases of a list are left to be handed on.
         phase: number in its list of the phase under way, or waited for, or else of the last one;
             all ones for a phase started by itself.
@@ -101,7 +101,7 @@ class Sequencer(wiring.Component):
                 "o": Out(stream.Signature(start_layout(config))),
                 "halt": In(1),
                 "command": Out(stream.Signature(burst_layout(config))),
-                "data": In(config.mem_width),
+                "data": In(min(config.mem_width, USED_WIDTH)),
                 "data_valid": In(1),
                 "busy": Out(1),
                 "phase": Out(32),

@@ -83,7 +83,8 @@ class Bench:
             if arrives:
                 _, addr = beats.pop(0)
                 offset = addr - LIST_ADDR
-                ctx.set(dut.data, int.from_bytes(self.list[offset : offset + size], "little"))
+                beat = int.from_bytes(self.list[offset : offset + size], "little")
+                ctx.set(dut.data, beat % (1 << len(dut.data)))
                 if (offset + size) % 64 == 0:
                     self.last_beat.append(now)
             ctx.set(dut.command.ready, pause == 0)
