@@ -119,7 +119,8 @@ class Sequencer(wiring.Component):
 
         left = Signal(32)
         number = Signal(32)  # of the phase that is handed on next
-        asks, due = Signal(range(beats + 1)), Signal(range(beats + 1))  # bursts, beats
+        asks = Signal(range(beats + 1))  # bursts still to ask for
+        due = Signal(range(beats + 1))  # beats still to come
         unit = burst_bytes.bit_length() - 1
         burst = Signal(config.addr_width - unit)
         used = Signal(USED_WIDTH)
