@@ -1,5 +1,6 @@
 // Sequencer of the testbench of the core behind AXI: an AXI4 memory on every memory port, and a
-// host that runs the phases of a launch through the registers, as a driver does.
+// host that runs the phases of a launch through the registers, as a driver does, each by a start of
+// its own or all by that of their list.
 //
 // Answers come in the order of the commands, with the latencies and pauses of `MemoryPort`. What
 // the accelerator offers is checked against the AXI4 protocol at every edge. The host's accesses
@@ -64,7 +65,8 @@ struct PortState {
 struct Sequencer {
   Host host;
   HostPort port;
-  bool quiet = false;  // nothing must be offered to memory any more
+  bool quiet = false;    // nothing must be offered to memory any more
+  bool aborted = false;  // the host has decided to abort
   std::vector<PortState> ports;
 } seq;
 
@@ -78,22 +80,41 @@ void Wait::await_suspend(std::coroutine_handle<>) {
 Wait write(uint32_t offset, uint32_t data) { return {Wait::kWrite, offset, data}; }
 Wait read(uint32_t offset) { return {Wait::kRead, offset}; }
 
+// Whether the host should abort the launch now.
+bool is_time_to_abort() {
+  return tb.abort_cycle != 0 && !seq.aborted && tb.cycle >= tb.abort_cycle;
+}
+
 Host run_launch() {
   constexpr uint32_t kDone = GSCN_INTERRUPT_STATUS_DONE_MASK;
   co_await write(GSCN_INTERRUPT_ENABLE_OFFSET, kDone | GSCN_INTERRUPT_STATUS_ERROR_MASK);
-  while (tb.phase < tb.phases.size() && tb.status == kOk) {
-    const Phase& phase = tb.phases[tb.phase];
-    co_await write(GSCN_QUEUE_ADDR_LO_OFFSET, uint32_t(phase.queue_addr));
-    co_await write(GSCN_QUEUE_ADDR_HI_OFFSET, uint32_t(phase.queue_addr >> 32));
-    co_await write(GSCN_JOB_COUNT_OFFSET, uint32_t(phase.job_count));
-    co_await write(GSCN_OUTPUT_ADDR_LO_OFFSET, uint32_t(phase.out_addr));
-    co_await write(GSCN_OUTPUT_ADDR_HI_OFFSET, uint32_t(phase.out_addr >> 32));
-    co_await write(GSCN_OUTPUT_END_LO_OFFSET, uint32_t(phase.out_end));
-    co_await write(GSCN_OUTPUT_END_HI_OFFSET, uint32_t(phase.out_end >> 32));
-    co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_START_MASK);
+  const size_t starts = tb.one_start ? 1 : tb.phases.size();
+  for (size_t start = 0; start < starts && tb.status == kOk; ++start) {
+    if (tb.one_start) {
+      co_await write(GSCN_PHASES_ADDR_LO_OFFSET, uint32_t(tb.phases_addr));
+      co_await write(GSCN_PHASES_ADDR_HI_OFFSET, uint32_t(tb.phases_addr >> 32));
+      co_await write(GSCN_PHASE_COUNT_OFFSET, tb.phase_count);
+      co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_START_LIST_MASK);
+    } else {
+      const Phase& phase = tb.phases[tb.phase];
+      co_await write(GSCN_QUEUE_ADDR_LO_OFFSET, uint32_t(phase.queue_addr));
+      co_await write(GSCN_QUEUE_ADDR_HI_OFFSET, uint32_t(phase.queue_addr >> 32));
+      co_await write(GSCN_JOB_COUNT_OFFSET, uint32_t(phase.job_count));
+      co_await write(GSCN_OUTPUT_ADDR_LO_OFFSET, uint32_t(phase.out_addr));
+      co_await write(GSCN_OUTPUT_ADDR_HI_OFFSET, uint32_t(phase.out_addr >> 32));
+      co_await write(GSCN_OUTPUT_END_LO_OFFSET, uint32_t(phase.out_end));
+      co_await write(GSCN_OUTPUT_END_HI_OFFSET, uint32_t(phase.out_end >> 32));
+      co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_START_MASK);
+    }
     // An overflow interrupts too; the phase goes on.
     for (uint32_t events = 0; !(events & kDone) && tb.error_code == 0 && tb.status == kOk;) {
       co_await Wait{Wait::kInterrupt};
+      if (is_time_to_abort()) {
+        // the phase may end meanwhile: then this has no effect
+        seq.aborted = true;
+        co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_ABORT_MASK);
+        continue;
+      }
       events = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
       co_await write(GSCN_INTERRUPT_STATUS_OFFSET, events);
       tb.error_code = co_await read(GSCN_ERROR_OFFSET);
@@ -101,18 +122,19 @@ Host run_launch() {
     if (tb.status != kOk) break;
     if (!tb.memory_is_idle()) tb.fail(kError, "a phase must end after its last burst");
     if (tb.error_code != 0) break;
-    ++tb.phase;
+    tb.phase = tb.one_start ? tb.phase_count : tb.phase + 1;
   }
   seq.quiet = tb.status == kOk;
   const uint32_t status = co_await read(GSCN_STATUS_OFFSET);
   tb.flags = (status & GSCN_STATUS_SATURATED_MASK ? 1 : 0) |
              (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0);
   tb.error_job = co_await read(GSCN_ERROR_JOB_OFFSET);
+  tb.error_phase = co_await read(GSCN_ERROR_PHASE_OFFSET);
   if (tb.error_code != 0 && !tb.faulty) {
     tb.fail(kError, "ERROR.code must be 0, not %u for job %u", tb.error_code, tb.error_job);
   }
   if (status & GSCN_STATUS_BUSY_MASK) tb.fail(kError, "STATUS.busy must be 0 after a phase");
-  if (!tb.phases.empty() && !(status & GSCN_STATUS_DONE_MASK) == (tb.error_code == 0)) {
+  if (starts != 0 && !(status & GSCN_STATUS_DONE_MASK) == (tb.error_code == 0)) {
     tb.fail(kError, "STATUS.done must be 1 after a phase, and 0 after an error");
   }
   for (unsigned index = 0; index < tb.counter_count; ++index) {
@@ -263,7 +285,9 @@ void gscn_axi_cycle(svBit host_interrupt, uint32_t aw_valid, const svBitVecVal* 
       }
     }
     if (host_r_valid) host.wait->data = host_r_data;
-    if (host.wait->kind == Wait::kInterrupt) ends = host_interrupt || tb.status != kOk;
+    if (host.wait->kind == Wait::kInterrupt) {
+      ends = host_interrupt || tb.status != kOk || is_time_to_abort();
+    }
     if (host.wait->kind == Wait::kCycles) ends = host.cycles >= host.wait->offset;
     if (!ends && (host.b || host.r) && host.cycles >= kAccessCycles) {
       tb.fail(kError, "the access of register 0x%03x must be answered within %u cycles",

@@ -1,10 +1,11 @@
 // Sequencer of the testbench of the core: serves its memory ports and runs the phases of a launch
-// by `start` and `busy`.
+// by `start` and `busy`, or all of them by `start_list` and `busy`.
 
 #include "memory.h"
 
 namespace {
 
+constexpr uint32_t kNoPhase = 0xffffffff;  // `phase` of a phase that is not of a list
 constexpr unsigned kCounterDelay = 3;  // edges from returning counter_addr to its counter_data
 
 enum class Step { kStart, kAccepted, kRun, kCounters };
@@ -26,28 +27,31 @@ struct Sequencer {
 
 void reset_sequencer() {
   seq = Sequencer();
-  seq.step = tb.phases.empty() ? Step::kCounters : Step::kStart;
+  const bool nothing = tb.one_start ? tb.phase_count == 0 : tb.phases.empty();
+  seq.step = nothing ? Step::kCounters : Step::kStart;
   seq.ready.resize(tb.ports.size());
 }
 
 extern "C" {
 
 // Vectors hold one entry per port, masks one bit: see testbench.sv.
-void gscn_cycle(svBit start_ready, svBit busy, svBit saturated, svBit accumulator_overflow,
-                svBit address_error, uint32_t error_code, uint32_t error_job,
+void gscn_cycle(svBit start_ready, svBit start_list_ready, svBit busy, svBit saturated,
+                svBit accumulator_overflow, svBit address_error, uint32_t error_code,
+                uint32_t error_job, uint32_t error_phase, uint32_t phase,
                 uint64_t counter_data, uint32_t read_cmd_valid,
                 const svBitVecVal* read_cmd_addr, const svBitVecVal* read_cmd_beats,
                 uint32_t write_cmd_valid, const svBitVecVal* write_cmd_addr,
                 const svBitVecVal* write_cmd_beats, uint32_t write_data_valid,
                 const svBitVecVal* write_data, const svBitVecVal* write_strobe, svBit* rst,
-                svBit* start_valid, uint64_t* start_queue_addr, uint32_t* start_job_count, uint64_t* start_out_addr,
-                uint64_t* start_out_end,
-                uint32_t* counter_addr, uint32_t* read_cmd_ready, uint32_t* read_data_valid,
+                svBit* start_valid, uint64_t* start_queue_addr, uint32_t* start_job_count,
+                uint64_t* start_out_addr, uint64_t* start_out_end, svBit* start_list_valid,
+                uint64_t* start_phases_addr, uint32_t* start_phase_count, uint32_t* counter_addr,
+                uint32_t* read_cmd_ready, uint32_t* read_data_valid,
                 svBitVecVal* read_data, uint32_t* write_cmd_ready, uint32_t* write_data_ready,
                 uint32_t* write_done, svBit* launch_done) {
-  *start_valid = 0;
-  *start_queue_addr = 0;
-  *start_job_count = 0;
+  *start_valid = *start_list_valid = 0;
+  *start_queue_addr = *start_phases_addr = 0;
+  *start_job_count = *start_phase_count = 0;
   *start_out_addr = *start_out_end = 0;
   *counter_addr = 0;
   *read_cmd_ready = *read_data_valid = 0;
@@ -99,15 +103,21 @@ void gscn_cycle(svBit start_ready, svBit busy, svBit saturated, svBit accumulato
   }
 
   if (error_code != 0) {
-    tb.fail(kError, "job %u must have no error, not error %u", error_job, error_code);
+    tb.fail(kError, "job %u must have no error, not error %u (phase %u of its list)", error_job,
+            error_code, error_phase);
   }
 
   // start_valid, as any output, is seen by the accelerator one edge later.
   if (seq.step == Step::kStart) {
     if (busy) tb.fail(kError, "busy must be low before a phase is started");
-    if (seq.start_offered && start_ready) {
+    if (seq.start_offered && (tb.one_start ? start_list_ready : start_ready)) {
       seq.start_offered = false;
       seq.step = Step::kAccepted;
+    } else if (tb.one_start) {
+      seq.start_offered = true;
+      *start_list_valid = 1;
+      *start_phases_addr = tb.phases_addr;
+      *start_phase_count = tb.phase_count;
     } else {
       seq.start_offered = true;
       *start_valid = 1;
@@ -129,7 +139,11 @@ void gscn_cycle(svBit start_ready, svBit busy, svBit saturated, svBit accumulato
       tb.fail(kError, "busy must stay high until memory has completed %zu reads and %zu writes",
               reads, writes);
     }
-    seq.step = ++tb.phase < tb.phases.size() ? Step::kStart : Step::kCounters;
+    const uint32_t last = tb.one_start ? tb.phase_count - 1 : kNoPhase;
+    if (phase != last) tb.fail(kError, "phase must be %u after the last one, not %u", last, phase);
+    tb.phase = tb.one_start ? tb.phase_count : tb.phase + 1;
+    const bool more = !tb.one_start && tb.phase < tb.phases.size();
+    seq.step = more ? Step::kStart : Step::kCounters;
   } else if (seq.step == Step::kCounters) {
     if (tb.status == kOk && (busy || read_cmd_valid || write_cmd_valid || write_data_valid)) {
       tb.fail(kError, "the accelerator must be silent after the last phase");

@@ -54,6 +54,8 @@ class Program(Protocol):
     memory_bytes: int
     """Bytes of memory in all."""
     phases: Sequence[Phase]
+    phases_addr: int
+    """Byte address of the list of phases in the image; needed only if one start runs them all."""
     output_ranges: Sequence[tuple[int, int]]
     """(first, one past the last) byte addresses that may be written."""
 
@@ -86,6 +88,8 @@ class RunResult:
     """Of a faulty launch: what the accelerator reported (`gscn.error_codes.ErrorCode`), or 0."""
     error_job: int
     """Job that the error belongs to, or `gscn.error_codes.NO_JOB`."""
+    error_phase: int
+    """Phase of a list that the error belongs to, or `gscn.error_codes.NO_PHASE`."""
     error: str | None
     """What went wrong; None if the launch ended and kept the memory ports' contract."""
     timed_out: bool
@@ -150,6 +154,8 @@ def run(
     check: bool = True,
     axi: bool = False,
     faulty: bool = False,
+    one_start: bool = False,
+    abort_cycles: Sequence[int] | None = None,
     simulator: BuiltSimulator | None = None,
     build_root: Path = BUILD_ROOT,
 ) -> list[RunResult]:
@@ -187,6 +193,12 @@ def run(
         Whether programs may be malformed, behind AXI only: then an error that the accelerator
         reports ends the launch and is part of the result, reads outside memory are answered with
         DECERR, and all launches of a process follow one another without a reset.
+    one_start
+        Whether one start runs all phases of a launch, from the list at `Program.phases_addr`.
+        A program's `phase_count`, if it has one, says how many; by default all of its `phases`.
+    abort_cycles
+        Of faulty launches: per launch, cycles after which the host aborts it, the accesses of
+        registers before its start included; 0 for never. An abort after the end has no effect.
     simulator
         A simulator from `build`; by default one is built.
     build_root
@@ -219,6 +231,11 @@ def run(
         simulator = build(config, axi=axi, build_root=build_root, waves=waves)
     if faulty and not axi:
         raise InputError("faulty launches must run behind AXI, with axi=True")
+    if abort_cycles is not None and (not faulty or len(abort_cycles) != len(programs)):
+        raise InputError(
+            f"abort_cycles must have an entry per program, {len(programs)}, and need faulty=True, "
+            f"not have {len(abort_cycles)} with faulty={faulty}"
+        )
     if axi and not simulator.axi:
         raise InputError("simulator must be built with axi=True to run the core behind AXI")
     if waves and not simulator.waves:
@@ -236,6 +253,7 @@ def run(
             "stalls": stalls,
             "fill": FILL,
             "faulty": faulty,
+            "one_start": one_start,
         }
         launches = []
         for index, program in enumerate(programs):
@@ -261,6 +279,9 @@ def run(
                     "seed": (seed * 0x10001 + index) % (1 << 63),
                     "timeout_cycles": limit,
                     "reset": not faulty,
+                    "phases_addr": program.phases_addr if one_start else 0,
+                    "phase_count": getattr(program, "phase_count", len(program.phases)),
+                    "abort_cycle": abort_cycles[index] if abort_cycles is not None else 0,
                 }
             )
         while len(results) < len(programs):
@@ -314,6 +335,7 @@ def _read_result(config: AcceleratorConfig, directory: Path, index: int) -> RunR
         wall_seconds=outcome["wall_seconds"],
         error_code=outcome["error_code"],
         error_job=outcome["error_job"],
+        error_phase=outcome["error_phase"],
         error=outcome["error"] or None,
         timed_out=outcome["status"] == "timeout",
     )

@@ -146,6 +146,7 @@ def check_passes(
     seed: int = 0,
     random_init: bool = False,
     axi: bool = False,
+    one_start: bool = False,
     simulator: BuiltSimulator | None = None,
     build_root: Path = BUILD_ROOT,
 ) -> list[PassOutcome]:
@@ -161,7 +162,7 @@ def check_passes(
         Passes with operands in the configuration's format.
     output_width
         Bits of a result, 16 or 32.
-    latency, stall_probability, seed, random_init, axi, simulator, build_root
+    latency, stall_probability, seed, random_init, axi, one_start, simulator, build_root
         As in `cosim.run`.
 
     Raises
@@ -200,6 +201,7 @@ def check_passes(
         seed=seed,
         random_init=random_init,
         axi=axi,
+        one_start=one_start,
         simulator=simulator,
     )
     stalls = (
@@ -224,7 +226,7 @@ def check_passes(
                 comparison=compare(
                     result, right, written=launch.written, output_ranges=program.output_ranges
                 ),
-                model=simulate(program, **latencies) if steady else None,
+                model=simulate(program, **latencies, one_start=one_start) if steady else None,
             )
         )
     return outcomes

@@ -217,7 +217,17 @@ void gscn_load(const uint8_t* image, uint64_t image_bytes, uint64_t memory_bytes
   tb.written.assign(size, 0);
 }
 
-// Start a launch, after a reset if asked for. phases holds (queue_addr, job_count, out_addr, out_end) each; stalls a probability per channel.
+// Say that the next launch is started as a list, or not; and when it is aborted.
+void gscn_list(uint32_t one_start, uint64_t phases_addr, uint32_t phase_count,
+               uint64_t abort_cycle) {
+  tb.one_start = one_start;
+  tb.phases_addr = phases_addr;
+  tb.phase_count = phase_count;
+  tb.abort_cycle = abort_cycle;
+}
+
+// Start a launch, after a reset if asked for. phases holds (queue_addr, job_count, out_addr,
+// out_end) each; stalls a probability per channel.
 void gscn_launch(const uint64_t* phases, uint64_t phase_count, uint64_t latency,
                  uint64_t write_latency, const double* stalls, uint64_t seed,
                  uint64_t timeout_cycles, uint32_t faulty, uint32_t reset) {
@@ -241,7 +251,7 @@ void gscn_launch(const uint64_t* phases, uint64_t phase_count, uint64_t latency,
   tb.cycle = tb.busy_cycles = tb.read_beats = tb.write_beats = 0;
   tb.flags = 0;
   tb.faulty = faulty;
-  tb.error_code = tb.error_job = 0;
+  tb.error_code = tb.error_job = tb.error_phase = 0;
   for (MemoryPort& port : tb.ports) port.clear();
   reset_sequencer();
   tb.countdown = reset ? kResetCycles : 0;
@@ -256,6 +266,7 @@ uint32_t gscn_status() { return tb.status; }
 uint32_t gscn_flags() { return tb.flags; }
 uint32_t gscn_error_code() { return tb.error_code; }
 uint32_t gscn_error_job() { return tb.error_job; }
+uint32_t gscn_error_phase() { return tb.error_phase; }
 uint64_t gscn_busy_cycles() { return tb.busy_cycles; }
 uint64_t gscn_edges() { return tb.edges; }
 uint64_t gscn_read_beats() { return tb.read_beats; }

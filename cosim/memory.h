@@ -119,6 +119,12 @@ struct Testbench {
   std::vector<uint8_t> written;  // 1 where a strobed byte was stored
   uint64_t memory_bytes = 0;     // writes must stay below; `bytes` is rounded up for whole beats
   std::vector<Phase> phases;
+  // With one_start the launch is started as a list of phases in memory.
+  bool one_start = false;
+  uint64_t phases_addr = 0;
+  uint32_t phase_count = 0;
+  // Behind AXI: cycle in which the host begins to abort the launch; 0 for never.
+  uint64_t abort_cycle = 0;
 
   // Launch.
   State state = State::kIdle;
@@ -136,7 +142,7 @@ struct Testbench {
   uint64_t write_beats = 0;
   // The launch may be malformed: errors are outcomes, reads outside memory are answered.
   bool faulty = false;
-  uint32_t error_code = 0, error_job = 0;  // reported by the accelerator
+  uint32_t error_code = 0, error_job = 0, error_phase = 0;  // reported by the accelerator
 
   bool stall(Channel channel);
   void fail(Status why, const char* format, ...) __attribute__((format(printf, 3, 4)));

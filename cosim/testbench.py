@@ -33,6 +33,7 @@ def _library() -> ctypes.CDLL:
     for name, result, arguments in (
         ("gscn_setup", None, [u32, u32, u32, u32]),
         ("gscn_load", None, [pointer, u64, u64, ctypes.c_uint8]),
+        ("gscn_list", None, [u32, u64, u32, u64]),
         ("gscn_launch", None, [pointer, u64, u64, u64, pointer, u64, u64, u32, u32]),
         ("gscn_bytes", pointer, []),
         ("gscn_written", pointer, []),
@@ -42,6 +43,7 @@ def _library() -> ctypes.CDLL:
         ("gscn_flags", u32, []),
         ("gscn_error_code", u32, []),
         ("gscn_error_job", u32, []),
+        ("gscn_error_phase", u32, []),
         ("gscn_busy_cycles", u64, []),
         ("gscn_edges", u64, []),
         ("gscn_read_beats", u64, []),
@@ -79,6 +81,12 @@ async def launches(dut: object) -> None:
         library.gscn_load(image.ctypes.data, image.size, memory_bytes, bundle["fill"])
         edges = library.gscn_edges()
         started = time.perf_counter()
+        library.gscn_list(
+            bundle["one_start"],
+            launch["phases_addr"],
+            launch["phase_count"],
+            launch["abort_cycle"],
+        )
         library.gscn_launch(
             phases.ctypes.data,
             len(phases),
@@ -102,6 +110,7 @@ async def launches(dut: object) -> None:
             "flags": library.gscn_flags(),
             "error_code": library.gscn_error_code(),
             "error_job": library.gscn_error_job(),
+            "error_phase": library.gscn_error_phase(),
             "counters": counters.tolist(),
             "cycles": library.gscn_busy_cycles(),
             "read_beats": library.gscn_read_beats(),

@@ -32,12 +32,15 @@ module gscn_testbench #(
 
   import "DPI-C" function void gscn_cycle(
       input bit start_ready,
+      input bit start_list_ready,
       input bit busy,
       input bit saturated,
       input bit accumulator_overflow,
       input bit address_error,
       input int unsigned error_code,
       input int unsigned error_job,
+      input int unsigned error_phase,
+      input int unsigned phase,
       input longint unsigned counter_data,
       input int unsigned read_cmd_valid,
       input bit [PORTS*64-1:0] read_cmd_addr,
@@ -54,6 +57,9 @@ module gscn_testbench #(
       output int unsigned start_job_count,
       output longint unsigned start_out_addr,
       output longint unsigned start_out_end,
+      output bit start_list_valid,
+      output longint unsigned start_phases_addr,
+      output int unsigned start_phase_count,
       output int unsigned counter_addr,
       output int unsigned read_cmd_ready,
       output int unsigned read_data_valid,
@@ -74,6 +80,9 @@ module gscn_testbench #(
   int unsigned start_job_count = 0;
   longint unsigned start_out_addr = 0;
   longint unsigned start_out_end = 0;
+  bit start_list_valid = 0;
+  longint unsigned start_phases_addr = 0;
+  int unsigned start_phase_count = 0;
   int unsigned counter_addr = 0;
   int unsigned read_cmd_ready = 0;
   int unsigned read_data_valid = 0;
@@ -84,12 +93,15 @@ module gscn_testbench #(
   bit launch_done = 0;
 
   wire start_ready;
+  wire start_list_ready;
   wire busy;
   wire saturated;
   wire accumulator_overflow;
   wire address_error;
   wire [4:0] error_code;
   wire [31:0] error_job;
+  wire [31:0] error_phase;
+  wire [31:0] phase;
   wire [47:0] counter_data;
   wire [PORTS-1:0] read_cmd_valid;
   wire [ADDR_WIDTH+8-1:0] read_cmd[PORTS];
@@ -111,12 +123,17 @@ module gscn_testbench #(
         start_queue_addr[ADDR_WIDTH-1:0]
       }),
       .start__ready(start_ready),
+      .start_list__valid(start_list_valid),
+      .start_list__payload({start_phase_count, start_phases_addr[ADDR_WIDTH-1:0]}),
+      .start_list__ready(start_list_ready),
       .busy,
       .saturated,
       .accumulator_overflow,
       .address_error,
       .error_code,
       .error_job,
+      .error_phase,
+      .phase,
       .counter_addr(counter_addr[15:0]),
       .counter_data
   );
@@ -132,8 +149,10 @@ module gscn_testbench #(
   end
 
   // Next values, so that the registers change by nonblocking assignment.
-  bit rst_next, start_valid_next, launch_done_next;
+  bit rst_next, start_valid_next, start_list_valid_next, launch_done_next;
   longint unsigned start_queue_addr_next, start_out_addr_next, start_out_end_next;
+  longint unsigned start_phases_addr_next;
+  int unsigned start_phase_count_next;
   int unsigned start_job_count_next, counter_addr_next, read_cmd_ready_next, read_data_valid_next;
   int unsigned write_cmd_ready_next, write_data_ready_next, write_done_next;
   bit [PORTS*MEM_WIDTH-1:0] read_data_next;
@@ -141,12 +160,15 @@ module gscn_testbench #(
   always @(posedge clk) begin
     gscn_cycle(
         start_ready,
+        start_list_ready,
         busy,
         saturated,
         accumulator_overflow,
         address_error,
         32'(error_code),
         error_job,
+        error_phase,
+        phase,
         64'(counter_data),
         32'(read_cmd_valid),
         read_cmd_addr,
@@ -163,6 +185,9 @@ module gscn_testbench #(
         start_job_count_next,
         start_out_addr_next,
         start_out_end_next,
+        start_list_valid_next,
+        start_phases_addr_next,
+        start_phase_count_next,
         counter_addr_next,
         read_cmd_ready_next,
         read_data_valid_next,
@@ -178,6 +203,9 @@ module gscn_testbench #(
     start_job_count <= start_job_count_next;
     start_out_addr <= start_out_addr_next;
     start_out_end <= start_out_end_next;
+    start_list_valid <= start_list_valid_next;
+    start_phases_addr <= start_phases_addr_next;
+    start_phase_count <= start_phase_count_next;
     counter_addr <= counter_addr_next;
     read_cmd_ready <= read_cmd_ready_next;
     read_data_valid <= read_data_valid_next;

@@ -13,12 +13,14 @@ from formal.channels import BurstWriterChecker, ChunkReaderChecker
 from formal.checker import Checker
 from formal.dispatch import DispatcherChecker
 from formal.queues import StreamFIFOChecker
+from formal.sequencer import SequencerChecker
 from gscn.config import PRESETS, AcceleratorConfig
 from hw.accumulator import Accumulator
 from hw.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from hw.dispatcher import Dispatcher
 from hw.fifo import StreamFIFO
 from hw.reader import ChunkReader
+from hw.sequencer import Sequencer
 from hw.writer import BurstWriter
 
 
@@ -137,6 +139,14 @@ SUBJECTS = (
         checker=DispatcherChecker,
         depth=3,
         reach_depth=10,
+    ),
+    Subject(
+        component=Sequencer,
+        sizes="128-bit port, bursts of 2, 20-bit addresses",
+        parameters={"config": config()},
+        checker=SequencerChecker,
+        depth=3,
+        reach_depth=18,
     ),
     _reader("128-bit port, bursts of 2, 4 beats buffered", burst_beats=2, read_fifo_beats=4),
     _writer("128-bit port, bursts of 4", burst_beats=4),

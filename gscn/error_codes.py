@@ -8,6 +8,8 @@ ERROR_WIDTH = 5
 """Bits of an error code."""
 NO_JOB = 0xFFFF_FFFF
 """In place of a job's number: the error belongs to none, or its job is not known."""
+NO_PHASE = 0xFFFF_FFFF
+"""In place of a phase's number: the phase was not started by a list."""
 
 
 class ErrorCode(enum.IntEnum):
@@ -42,6 +44,7 @@ class ErrorCode(enum.IntEnum):
     STREAM_TAP = 26
     ACCUMULATOR = 27
     OUTPUT_RANGE = 28
+    START_PHASES = 29
 
 
 ERROR_MEANINGS = {
@@ -49,11 +52,12 @@ ERROR_MEANINGS = {
     ErrorCode.BUS_READ: "a read was answered with SLVERR or DECERR; see BUS_ERROR",
     ErrorCode.BUS_WRITE: "a write was answered with SLVERR or DECERR; see BUS_ERROR",
     ErrorCode.START_BUSY: "a start was ignored because the accelerator was busy",
-    ErrorCode.START_ADDRESS: "a start was ignored because the queue's address is no multiple of 64 "
-    "or beyond the memory port's address width",
-    ErrorCode.START_JOBS: "a start was ignored because JOB_COUNT is 0",
-    ErrorCode.START_RANGE: "a start was ignored because an end of the output range is no multiple "
-    "of 64 or beyond the memory port's address width, or the range ends before it begins",
+    ErrorCode.START_ADDRESS: "the address of the queue, or of the list of phases, is no multiple "
+    "of 64 or beyond the memory port's address width; a start was ignored, or a list ended",
+    ErrorCode.START_JOBS: "the phase has no jobs; a start was ignored, or a list ended",
+    ErrorCode.START_RANGE: "an end of the output range is no multiple of 64 or beyond the memory "
+    "port's address width, or the range ends before it begins; a start was ignored, or a list "
+    "ended",
     ErrorCode.ABORTED: "the host aborted the phase",
     ErrorCode.JOB_SEGMENTS: "job: segment_count is 0",
     ErrorCode.JOB_FORMAT: "job: out_format is above 2",
@@ -79,4 +83,5 @@ ERROR_MEANINGS = {
     ErrorCode.STREAM_TAP: "stream: the first tap of a rebase is not below tap_count",
     ErrorCode.ACCUMULATOR: "a product's accumulator is not in [0, walk_count)",
     ErrorCode.OUTPUT_RANGE: "results of a job lie outside the phase's output range",
+    ErrorCode.START_PHASES: "the start of a list was ignored because PHASE_COUNT is 0",
 }

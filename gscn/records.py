@@ -212,6 +212,22 @@ JOB_DESCRIPTOR = Record(
 )
 """One job: its segments, and how the accumulators are drained."""
 
+PHASE_DESCRIPTOR = Record(
+    "phase_descriptor",
+    (
+        _unsigned("queue_addr", 64, "byte address of the phase's queue"),
+        _unsigned("out_addr", 64, "first byte address that the phase may write"),
+        _unsigned("out_end", 64, "one past the last byte address that the phase may write"),
+        _unsigned("job_count", 32, "jobs of the phase, at least 1"),
+        _unsigned("reserved0", 32, "zero"),
+        _unsigned("reserved1", 64, "zero"),
+        _unsigned("reserved2", 64, "zero"),
+        _unsigned("reserved3", 64, "zero"),
+        _unsigned("reserved4", 64, "zero"),
+    ),
+)
+"""One phase of a launch that is started as a list; the addresses are multiples of 64."""
+
 QUEUE_ENTRY = np.dtype([("job", JOB_DESCRIPTOR.dtype), ("segment", SEGMENT_DESCRIPTOR.dtype)])
 """One place in a phase's queue: a job's descriptor, followed by that of its first segment."""
 
@@ -385,4 +401,5 @@ RECORDS = (
     PARTIAL,
     SEGMENT_DESCRIPTOR,
     JOB_DESCRIPTOR,
+    PHASE_DESCRIPTOR,
 )

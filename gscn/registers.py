@@ -10,12 +10,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from gscn.error_codes import ERROR_MEANINGS, ERROR_WIDTH, NO_JOB, ErrorCode
+from gscn.error_codes import ERROR_MEANINGS, ERROR_WIDTH, NO_JOB, NO_PHASE, ErrorCode
 from gscn.errors import InputError
 
 __all__ = [
     "ERROR_MEANINGS",
     "NO_JOB",
+    "NO_PHASE",
     "REGISTERS",
     "Access",
     "ErrorCode",
@@ -30,7 +31,7 @@ OFFSET_WIDTH = 12
 """Bits of a byte offset: the registers fill one page of 4 KiB."""
 ID_VALUE = 0x4E435347
 """The letters GSCN, the first in the lowest byte."""
-VERSION_VALUE = 0x0002_0000
+VERSION_VALUE = 0x0002_0001
 """Version of the register map: major in the high half, minor in the low half."""
 
 
@@ -150,14 +151,22 @@ REGISTERS = (
                 1,
                 1,
                 "end every burst under way without further effect, then reset counters, "
-                "flags, errors and pending interrupts; overrides start and abort",
+                "flags, errors and pending interrupts; overrides start, start_list "
+                "and abort",
             ),
             RegisterField(
                 "abort",
                 2,
                 1,
-                "stop the phase under way as an error does, with the code ABORTED; no effect if "
-                "there is none",
+                "stop the phase or list under way as an error does, with the code ABORTED; no "
+                "effect if there is none",
+            ),
+            RegisterField(
+                "start_list",
+                3,
+                1,
+                "start the list of phases described by PHASES_ADDR and PHASE_COUNT; forgets the "
+                "last error; no effect together with start",
             ),
         ),
         "commands",
@@ -167,8 +176,10 @@ REGISTERS = (
         0x014,
         Access.READ,
         (
-            RegisterField("busy", 0, 1, "a phase, a clear or the stop after an error is under way"),
-            RegisterField("done", 1, 1, "the phase started last is over"),
+            RegisterField(
+                "busy", 0, 1, "a phase, a list, a clear or the stop after an error is under way"
+            ),
+            RegisterField("done", 1, 1, "the phase or list started last is over"),
             RegisterField("saturated", 8, 1, "a result was saturated"),
             RegisterField("accumulator_overflow", 9, 1, "a sum left the accumulator"),
             RegisterField("bus_error", 11, 1, "a burst was answered with an error"),
@@ -190,6 +201,7 @@ REGISTERS = (
         (
             RegisterField("write", 0, 1, "the burst was a write"),
             RegisterField("response", 4, 2, "2: SLVERR, 3: DECERR; 0 if there was no error"),
+            RegisterField("port", 8, 8, "number of the memory port"),
         ),
         "the first burst that was answered with an error",
     ),
@@ -208,7 +220,7 @@ REGISTERS = (
         0x028,
         Access.READ_WRITE,
         (
-            RegisterField("done", 0, 1, "interrupt at the end of a phase"),
+            RegisterField("done", 0, 1, "interrupt at the end of a phase or list"),
             RegisterField("error", 1, 1, "interrupt at an error"),
         ),
         "which events raise the interrupt",
@@ -218,7 +230,7 @@ REGISTERS = (
         0x02C,
         Access.CLEAR,
         (
-            RegisterField("done", 0, 1, "a phase ended"),
+            RegisterField("done", 0, 1, "a phase started by itself, or a list, ended"),
             RegisterField(
                 "error",
                 1,
@@ -310,6 +322,43 @@ REGISTERS = (
         _whole("job, from 0; all ones if the error belongs to none or its job is not known"),
         "number of the job in its phase that ERROR.code is about",
         NO_JOB,
+    ),
+    Register(
+        "PHASES_ADDR_LO",
+        0x05C,
+        Access.READ_WRITE,
+        _whole("bits 31 to 0; a multiple of 64"),
+        "byte address of the list of phases, taken at start_list",
+    ),
+    Register(
+        "PHASES_ADDR_HI",
+        0x060,
+        Access.READ_WRITE,
+        _whole("bits 63 to 32"),
+        "the same, upper half",
+    ),
+    Register(
+        "PHASE_COUNT",
+        0x064,
+        Access.READ_WRITE,
+        _whole("phases"),
+        "phases of the list, taken at start_list",
+    ),
+    Register(
+        "ERROR_PHASE",
+        0x068,
+        Access.READ,
+        _whole("phase, from 0; all ones if it was not started by a list"),
+        "number in its list of the phase that ERROR.code is about, or that was under way then",
+        NO_PHASE,
+    ),
+    Register(
+        "PHASE",
+        0x06C,
+        Access.READ,
+        _whole("phase, from 0; all ones before the first list, and after a start, clear or error"),
+        "number in its list of the phase that is under way, fetched next, or over",
+        NO_PHASE,
     ),
 )
 

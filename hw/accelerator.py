@@ -1,37 +1,42 @@
-"""The whole core: dispatcher, clusters and the memory ports that they share."""
+"""The whole core: sequencer, dispatcher, clusters and the memory ports that they share."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
-from gscn.error_codes import ERROR_WIDTH
+from gscn.error_codes import ERROR_WIDTH, NO_JOB
 from gscn.port import port_names
 from hw.arbiter import ALIGNMENT_BITS, ReadArbiter, WriteArbiter
 from hw.cluster import Cluster
 from hw.dispatcher import Dispatcher, start_layout
 from hw.layouts import entry_width, error_layout, memory_port_members
+from hw.sequencer import Sequencer, list_layout
 from hw.shared import Shared
 
 
 class Accelerator(wiring.Component):
     """Run phases of jobs against one memory, through one port or several.
 
+    A phase is started by itself, or all phases of a list by one start (`hw.sequencer`).
+
     Each port serves a slice of consecutive clusters (`AcceleratorConfig.port_slices`) on its own;
     clusters share bursts within a slice only. With several ports the members `mem_*` are
-    `mem0_*`, `mem1_*` and so on (`gscn.port.port_names`). All ports must see the same memory.
+    `mem0_*`, `mem1_*` and so on (`gscn.port.port_names`). All ports must see the same memory. The
+    first one reads the list of phases besides.
 
     After an error the core stays busy, writes nothing outside the output range of its phase, and
-    must be reset; `error_code` and `error_job` say what was wrong first.
+    must be reset; `error_code`, `error_job` and `error_phase` say what was wrong first.
 
     Golden: `lowering.functional` (results), `lowering.validate` (errors), `perf.cycles` (time).
 
-    Timing: `start` is taken when the core is idle (after reset, once the accumulators are cleared);
-    `busy` rises in the next cycle and falls when all results of the phase are acknowledged by the
-    memory; it stays high after an error. `counter_data` follows `counter_addr` by
+    Timing: `start` and `start_list` are taken when the core is idle (after reset, once the
+    accumulators are cleared), `start` before `start_list`; `busy` rises in the next cycle and falls
+    when all results of the phase, or of the list, are acknowledged by the memory; it stays high
+    after an error. `counter_data` follows `counter_addr` by
     `COUNTER_LATENCY` cycles.
 
     Parameters
@@ -40,9 +45,13 @@ class Accelerator(wiring.Component):
 
     Members:
         start: phases.
-        busy: a phase is under way, or there was an error.
+        start_list: lists of phases.
+        busy: a phase or list is under way, or there was an error.
+        phase: number in its list of the phase that is under way, waited for or else over; all ones
+            if it is not of a list.
         error_code: of the first error (`gscn.error_codes.ErrorCode`), or 0; until reset.
         error_job: number in its phase of the job that the error belongs to.
+        error_phase: what `phase` was when the error was seen.
         saturated, accumulator_overflow, address_error: sticky until reset.
         counter_addr: cluster x counters + counter (`gscn.counters.CLUSTER_COUNTERS`); clusters x
             counters for the busy cycles.
@@ -65,9 +74,12 @@ class Accelerator(wiring.Component):
         super().__init__(
             {
                 "start": In(stream.Signature(start_layout(config))),
+                "start_list": In(stream.Signature(list_layout(config))),
                 "busy": Out(1),
+                "phase": Out(32),
                 "error_code": Out(ERROR_WIDTH),
                 "error_job": Out(32),
+                "error_phase": Out(32),
                 "saturated": Out(1),
                 "accumulator_overflow": Out(1),
                 "address_error": Out(1),
@@ -80,6 +92,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
+        m.submodules.sequencer = sequencer = Sequencer(config=config)
         m.submodules.dispatcher = dispatcher = Dispatcher(config=config)
         self._range_start = Signal(config.addr_width - ALIGNMENT_BITS)
         self._range_end = Signal(config.addr_width - ALIGNMENT_BITS + 1)
@@ -89,10 +102,14 @@ class Accelerator(wiring.Component):
             m.submodules[f"cluster{number}"] = cluster
             clusters.append(cluster)
 
-        wiring.connect(m, wiring.flipped(self.start), dispatcher.start)
+        wiring.connect(m, wiring.flipped(self.start), sequencer.start)
+        wiring.connect(m, wiring.flipped(self.start_list), sequencer.start_list)
+        wiring.connect(m, sequencer.o, dispatcher.start)
         m.d.comb += [
             dispatcher.allowed.eq(Cat(cluster.initialized for cluster in clusters).all()),
-            self.busy.eq(dispatcher.busy | (self.error_code != 0)),
+            self.busy.eq(dispatcher.busy | sequencer.busy | (self.error_code != 0)),
+            self.phase.eq(sequencer.phase),
+            sequencer.halt.eq(self.error_code != 0),
         ]
         for number, cluster in enumerate(clusters):
             wiring.connect(m, dispatcher.jobs[number], cluster.job)
@@ -102,7 +119,8 @@ class Accelerator(wiring.Component):
                 dispatcher.done[number].eq(cluster.done),
             ]
         for port, served in enumerate(config.port_slices):
-            self._add_port(m, port, clusters[served.start : served.stop], dispatcher)
+            lists = sequencer if port == 0 else None
+            self._add_port(m, port, clusters[served.start : served.stop], dispatcher, lists)
         for flag, source in (
             (self.saturated, "saturated"),
             (self.accumulator_overflow, "overflow"),
@@ -111,30 +129,43 @@ class Accelerator(wiring.Component):
             with m.If(Cat(getattr(cluster, source) for cluster in clusters).any()):
                 m.d.sync += flag.eq(1)
 
-        self._keep_error(m, clusters)
+        self._keep_error(m, clusters, sequencer)
         self._read_counters(m, clusters)
         return m
 
-    def _keep_error(self, m, clusters):
-        """Keep the first error; of several in one cycle that of the lowest cluster."""
+    def _keep_error(self, m, clusters, sequencer):
+        """Keep the first error; of several in one cycle that of the lowest cluster.
+
+        A phase of a list is checked while no job is under way, which alone can have other errors.
+        """
         first = Signal(error_layout(self.config))
         queue = Signal(entry_width(self.config))
         for cluster in reversed(clusters):
             with m.If(cluster.error.code != 0):
                 m.d.comb += first.eq(cluster.error)
+        bad_phase = sequencer.error != 0
         with m.If(self.error_code == 0):
-            m.d.sync += [self.error_code.eq(first.code), self.error_job.eq(first.entry - queue)]
-        with m.If(self.start.valid & self.start.ready):
             m.d.sync += [
-                queue.eq(self.start.p.queue_addr[-len(queue) :]),
-                self._range_start.eq(self.start.p.out_addr[ALIGNMENT_BITS:]),
-                self._range_end.eq(self.start.p.out_end[ALIGNMENT_BITS:]),
+                self.error_code.eq(Mux(bad_phase, sequencer.error, first.code)),
+                self.error_job.eq(Mux(bad_phase, NO_JOB, first.entry - queue)),
+                self.error_phase.eq(self.phase),
+            ]
+        phase = sequencer.o
+        with m.If(phase.valid & phase.ready):
+            m.d.sync += [
+                queue.eq(phase.p.queue_addr[-len(queue) :]),
+                self._range_start.eq(phase.p.out_addr[ALIGNMENT_BITS:]),
+                self._range_end.eq(phase.p.out_end[ALIGNMENT_BITS:]),
             ]
 
-    def _add_port(self, m, port, clusters, dispatcher):
-        """Add the arbiters of a memory port and connect the clusters that it serves."""
+    def _add_port(self, m, port, clusters, dispatcher, sequencer):
+        """Add the arbiters of a memory port and connect the clusters that it serves.
+
+        The sequencer, if it reads through this port, has the channel after those of the clusters.
+        """
         config = self.config
-        reads = ReadArbiter(config=config, count=2 * len(clusters))
+        channels = 2 * len(clusters)
+        reads = ReadArbiter(config=config, count=channels + (sequencer is not None))
         writes = WriteArbiter(config=config, count=len(clusters))
         m.submodules[port_names("reads", config.ports)[port]] = reads
         m.submodules[port_names("writes", config.ports)[port]] = writes
@@ -152,6 +183,13 @@ class Accelerator(wiring.Component):
             dispatcher.write_issued[port].eq(writes.issued),
             dispatcher.write_done[port].eq(member("write_done")),
         ]
+        if sequencer is not None:
+            wiring.connect(m, sequencer.command, reads.channels[channels])
+            m.d.comb += [
+                reads.urgent[channels].eq(1),
+                sequencer.data.eq(member("read_data").payload[: len(sequencer.data)]),
+                sequencer.data_valid.eq(reads.channel_valid[channels]),
+            ]
         for number, cluster in enumerate(clusters):
             wiring.connect(m, cluster.write_command, writes.commands[number])
             wiring.connect(m, cluster.write_data, writes.beats[number])

@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
+from gscn.registers import register
 from hw.axi_ports import Response
 
 
@@ -33,12 +34,20 @@ class FirstError(wiring.Component):
         i: errors of the ports.
         clear: the ports forget their errors, in the next cycle.
         o: the first error.
+        port: number of the port that had it.
     """
 
     def __init__(self, *, config: AcceleratorConfig, count: int):
         self._count = count
         layout = bus_error_layout(config)
-        super().__init__({"i": In(layout).array(count), "clear": In(1), "o": Out(layout)})
+        super().__init__(
+            {
+                "i": In(layout).array(count),
+                "clear": In(1),
+                "o": Out(layout),
+                "port": Out(register("BUS_ERROR").field("port").width),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -47,7 +56,10 @@ class FirstError(wiring.Component):
         for number in reversed(range(self._count)):
             with m.If(self.i[number].error):
                 m.d.comb += lowest.eq(number)
-        m.d.comb += self.o.eq(Array(self.i)[Mux(known, first, lowest)])
+        m.d.comb += [
+            self.port.eq(Mux(known, first, lowest)),
+            self.o.eq(Array(self.i)[Mux(known, first, lowest)]),
+        ]
         with m.If(self.clear):
             m.d.sync += known.eq(0)
         with m.Elif(~known & Cat(error.error for error in self.i).any()):

@@ -6,13 +6,15 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import AcceleratorConfig
 from gscn.counters import COUNTER_WIDTH
-from gscn.error_codes import ERROR_WIDTH, NO_JOB, ErrorCode
+from gscn.error_codes import ERROR_WIDTH, NO_JOB, NO_PHASE, ErrorCode
 from gscn.registers import ID_VALUE, REGISTER_WIDTH, VERSION_VALUE, register
 from hw.axi_ports import Response, axil_signature
 from hw.axil import RegisterFile
+from hw.checks import first_error
 from hw.dispatcher import start_layout
+from hw.sequencer import is_bad_address, list_layout, phase_checks
 
 STICKY_FLAGS = ("saturated", "accumulator_overflow")
 """Flags of the core, by the names of their fields in STATUS."""
@@ -23,8 +25,8 @@ class Control(wiring.Component):
 
     A start is kept until the core takes it. A clear holds the core in reset and the manager in
     flush until no burst is under way. So does an error of the core or of a bus, and an abort; but
-    then code and job are kept for the host, the events of before too, and the error interrupts when
-    a start is possible again. An accepted start forgets them.
+    then code, job and phase are kept for the host, the events of before too, and the error
+    interrupts when a start is possible again. An accepted start forgets them.
 
     Timing: as `RegisterFile`; a start is offered to the core one cycle after CONTROL was written,
     `STATUS.busy` and `clearing` rise in that cycle too, before the host can read them. The counter
@@ -39,13 +41,16 @@ class Control(wiring.Component):
         axil: the host's port.
         interrupt: an enabled event is set.
         start: phases, to the core.
-        busy, saturated, accumulator_overflow: of the core.
-        core_error, core_error_job: of the core: code, or 0, and the job's number.
+        start_list: lists of phases, to the core; never both.
+        busy, phase, saturated, accumulator_overflow: of the core.
+        core_error, core_error_job, core_error_phase: of the core: code, or 0, and the numbers of
+            job and phase.
         counter_addr, counter_data: of the core.
         clearing: hold the core in reset and the manager in flush.
         forget: the manager forgets its error.
         idle: no burst is under way.
         error, error_write, error_resp, error_addr: of the manager.
+        error_port: number of the manager's port.
     """
 
     def __init__(self, *, config: AcceleratorConfig):
@@ -55,10 +60,13 @@ class Control(wiring.Component):
                 "axil": In(axil_signature()),
                 "interrupt": Out(1),
                 "start": Out(stream.Signature(start_layout(config))),
+                "start_list": Out(stream.Signature(list_layout(config))),
                 "busy": In(1),
+                "phase": In(32),
                 **{flag: In(1) for flag in STICKY_FLAGS},
                 "core_error": In(ERROR_WIDTH),
                 "core_error_job": In(32),
+                "core_error_phase": In(32),
                 "counter_addr": Out(16),
                 "counter_data": In(COUNTER_WIDTH),
                 "clearing": Out(1),
@@ -68,6 +76,7 @@ class Control(wiring.Component):
                 "error_write": In(1),
                 "error_resp": In(Response),
                 "error_addr": In(config.addr_width),
+                "error_port": In(register("BUS_ERROR").field("port").width),
             }
         )
 
@@ -91,36 +100,37 @@ class Control(wiring.Component):
         queue_addr = Cat(stored.QUEUE_ADDR_LO, stored.QUEUE_ADDR_HI)
         out_addr = Cat(stored.OUTPUT_ADDR_LO, stored.OUTPUT_ADDR_HI)
         out_end = Cat(stored.OUTPUT_END_LO, stored.OUTPUT_END_HI)
-        aligned = ALIGNMENT_BYTES.bit_length() - 1
-        bad_range = (
-            out_addr[:aligned].any()
-            | out_end[:aligned].any()
-            | (out_addr > out_end)
-            | (out_end > 1 << self.config.addr_width)
-        )
+        phases_addr = Cat(stored.PHASES_ADDR_LO, stored.PHASES_ADDR_HI)
         clear, starts, running, active = Signal(), Signal(), Signal(), Signal()
-        stops, stopping, accepts = Signal(), Signal(), Signal()
-        start_error = Signal(ErrorCode)
+        stops, stopping, accepts, by_list = Signal(), Signal(), Signal(), Signal()
+        start_error = Signal(ERROR_WIDTH)
         m.d.comb += [
             clear.eq(bit_of(written.CONTROL, "CONTROL", "clear")),
-            starts.eq(bit_of(written.CONTROL, "CONTROL", "start") & ~clear),
-            running.eq(self.start.valid | self.busy),
+            by_list.eq(~bit_of(written.CONTROL, "CONTROL", "start")),
+            starts.eq((~by_list | bit_of(written.CONTROL, "CONTROL", "start_list")) & ~clear),
+            running.eq(self.start.valid | self.start_list.valid | self.busy),
             active.eq(running | self.clearing),
             accepts.eq(starts & ~active & (start_error == ErrorCode.NONE)),
             self.forget.eq(accepts | (self.clearing & ~stopping)),
         ]
+        of_phase = phase_checks(queue_addr, stored.JOB_COUNT, out_addr, out_end, self.config)
+        of_list = (
+            (ErrorCode.START_ADDRESS, is_bad_address(phases_addr, self.config)),
+            (ErrorCode.START_PHASES, stored.PHASE_COUNT == 0),
+        )
         with m.If(starts):
             with m.If(active):
                 m.d.comb += start_error.eq(ErrorCode.START_BUSY)
-            with m.Elif(queue_addr[:aligned].any() | queue_addr[self.config.addr_width :].any()):
-                m.d.comb += start_error.eq(ErrorCode.START_ADDRESS)
-            with m.Elif(stored.JOB_COUNT == 0):
-                m.d.comb += start_error.eq(ErrorCode.START_JOBS)
-            with m.Elif(bad_range):
-                m.d.comb += start_error.eq(ErrorCode.START_RANGE)
+            with m.Elif(by_list):
+                m.d.comb += start_error.eq(first_error(m, of_list))
+            with m.Else():
+                m.d.comb += start_error.eq(first_error(m, of_phase))
         with m.If(accepts):
             m.d.sync += [
-                self.start.valid.eq(1),
+                self.start.valid.eq(~by_list),
+                self.start_list.valid.eq(by_list),
+                self.start_list.p.phases_addr.eq(phases_addr),
+                self.start_list.p.phase_count.eq(stored.PHASE_COUNT),
                 self.start.p.queue_addr.eq(queue_addr),
                 self.start.p.job_count.eq(stored.JOB_COUNT),
                 self.start.p.out_addr.eq(out_addr),
@@ -128,10 +138,13 @@ class Control(wiring.Component):
             ]
         with m.If(self.start.valid & self.start.ready):
             m.d.sync += self.start.valid.eq(0)
+        with m.If(self.start_list.valid & self.start_list.ready):
+            m.d.sync += self.start_list.valid.eq(0)
         with m.If(self.clearing & self.idle):
             m.d.sync += [self.clearing.eq(0), stopping.eq(0)]
         with m.If(clear | stops):
-            m.d.sync += [self.start.valid.eq(0), self.clearing.eq(1), stopping.eq(~clear)]
+            m.d.sync += [self.start.valid.eq(0), self.start_list.valid.eq(0)]
+            m.d.sync += [self.clearing.eq(1), stopping.eq(~clear)]
 
         # -- what stops a phase; a bus error is a state, of which the beginning counts
         bus_failed, fails = Signal(), Signal()
@@ -153,16 +166,20 @@ class Control(wiring.Component):
         # -- errors
         code = Signal(ERROR_WIDTH)
         job = Signal(32, init=NO_JOB)
+        phase = Signal(32, init=NO_PHASE)
         with m.If(clear | (self.clearing & ~stopping)):
-            m.d.sync += [code.eq(ErrorCode.NONE), job.eq(NO_JOB)]
+            m.d.sync += [code.eq(ErrorCode.NONE), job.eq(NO_JOB), phase.eq(NO_PHASE)]
         with m.Elif(stops):
             m.d.sync += [code.eq(ErrorCode.ABORTED), job.eq(NO_JOB)]
+            # the core still tells of the list before until it has taken a start
+            m.d.sync += phase.eq(Mux(self.busy, self.phase, NO_PHASE))
             with m.If(core_fails):
                 m.d.sync += [code.eq(self.core_error), job.eq(self.core_error_job)]
+                m.d.sync += phase.eq(self.core_error_phase)
             with m.Elif(bus_fails):
                 m.d.sync += code.eq(Mux(self.error_write, ErrorCode.BUS_WRITE, ErrorCode.BUS_READ))
         with m.Elif(starts & (~active | (code == ErrorCode.NONE))):
-            m.d.sync += [code.eq(start_error), job.eq(NO_JOB)]
+            m.d.sync += [code.eq(start_error), job.eq(NO_JOB), phase.eq(NO_PHASE)]
 
         # -- interrupts: an event is not lost if it is cleared in the cycle in which it happens
         overflow_before = Signal()
@@ -197,7 +214,9 @@ class Control(wiring.Component):
         drive("STATUS", busy=active, done=done, bus_error=self.error, **flags)
         drive("ERROR", code=code)
         drive("ERROR_JOB", value=job)
-        drive("BUS_ERROR", write=self.error_write, response=self.error_resp)
+        drive("ERROR_PHASE", value=phase)
+        drive("PHASE", value=self.phase)
+        drive("BUS_ERROR", write=self.error_write, response=self.error_resp, port=self.error_port)
         drive("BUS_ERROR_ADDR_LO", value=self.error_addr)
         drive("BUS_ERROR_ADDR_HI", value=self.error_addr >> REGISTER_WIDTH)
         drive("INTERRUPT_STATUS", done=events[0], error=events[1])

@@ -33,6 +33,7 @@ TAP = record_layout(records.TAP)
 TILE_HEADER = record_layout(records.TILE_HEADER)
 SEGMENT_DESCRIPTOR = record_layout(records.SEGMENT_DESCRIPTOR)
 JOB_DESCRIPTOR = record_layout(records.JOB_DESCRIPTOR)
+PHASE_DESCRIPTOR = record_layout(records.PHASE_DESCRIPTOR)
 
 
 class WordKind(enum.Enum, shape=2):

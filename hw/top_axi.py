@@ -20,7 +20,7 @@ CORE_MODULE = "gscn_top"
 
 
 class AcceleratorAxi(wiring.Component):
-    """Run phases that a host starts by registers, on a memory behind AXI4.
+    """Run phases, or lists of them, that a host starts by registers, on a memory behind AXI4.
 
     The registers are described in `gscn.registers`. With several memory ports the members `m_axi_*`
     are `m_axi0_*`, `m_axi1_*` and so on; of their errors the first is reported.
@@ -109,12 +109,15 @@ class AcceleratorAxi(wiring.Component):
 
         connect_prefixed(m, self, "s_axil", control.axil)
         wiring.connect(m, control.start, core.start)
+        wiring.connect(m, control.start_list, core.start_list)
         m.d.comb += [
             core.counter_addr.eq(control.counter_addr),
             control.counter_data.eq(core.counter_data),
             control.busy.eq(core.busy),
             control.core_error.eq(core.error_code),
             control.core_error_job.eq(core.error_job),
+            control.core_error_phase.eq(core.error_phase),
+            control.phase.eq(core.phase),
             *(getattr(control, flag).eq(getattr(core, flag)) for flag in STICKY_FLAGS),
             control.idle.eq(Cat(manager.idle for manager in managers).all()),
             errors.clear.eq(control.forget),
@@ -122,6 +125,7 @@ class AcceleratorAxi(wiring.Component):
             control.error_write.eq(errors.o.write),
             control.error_resp.eq(errors.o.resp),
             control.error_addr.eq(errors.o.addr),
+            control.error_port.eq(errors.port),
             self.interrupt.eq(control.interrupt),
         ]
         return m

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from gscn.records import (
     OUT_RAW,
     OUT_WIDTHS,
     PARTIAL,
+    PHASE_DESCRIPTOR,
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
 )
@@ -80,6 +82,7 @@ class Image:
     data: np.ndarray
     memory_bytes: int
     phases: tuple[Phase, ...]
+    phases_addr: int
     output_ranges: tuple[tuple[int, int], ...]
     blocks: tuple[OutputBlock, ...]
     jobs: tuple[JobSummary, ...]
@@ -90,7 +93,8 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
     """Lay out the tiles' jobs in memory.
 
     The jobs of a phase are queued by rank, or else in descending order of work. A tile made by
-    several jobs is drained raw by each of them; a second phase adds the partial sums.
+    several jobs is drained raw by each of them; a second phase adds the partial sums. The list of
+    phases is the last block of the image.
 
     Raises
     ------
@@ -137,6 +141,7 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
             segment_total += len(pieces) * len(tile.parts)
             job_total += len(pieces)
     cursor += 64 * (segment_total + job_total)
+    cursor += _list_bytes(1 + any(len(tile.parts) > 1 for tile in tiles), config)
 
     out_addr = cursor
 
@@ -196,6 +201,8 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
         summaries += [job.summary for job in queue]
         estimate += estimate_phase([job.summary for job in queue], config)
         assert number == 0 or len(jobs[0]) > 0
+    phases_addr = memory.append(phase_list(phases, config))
+    assert memory.size == out_addr
     if cursor > 1 << config.addr_width:
         raise InputError(
             f"addr_width must cover {cursor} bytes of memory, not {config.addr_width} bits"
@@ -204,11 +211,38 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
         data=np.concatenate(memory.blocks),
         memory_bytes=cursor,
         phases=tuple(phases),
+        phases_addr=phases_addr,
         output_ranges=tuple(ranges),
         blocks=tuple(blocks),
         jobs=tuple(summaries),
         estimated_cycles=round(estimate),
     )
+
+
+def _list_bytes(phase_count: int, config: AcceleratorConfig) -> int:
+    """Return the bytes of a list of phases.
+
+    A whole number of bursts, so that how results and partial sums are cut into bursts does not
+    depend on the list; with room for an end of zeros.
+    """
+    unit = math.lcm(config.mem_bytes * config.burst_beats, ALIGNMENT_BYTES)
+    return -(-(phase_count + 1) * PHASE_DESCRIPTOR.width // 8 // unit) * unit
+
+
+def phase_list(phases: Sequence[Phase], config: AcceleratorConfig) -> np.ndarray:
+    """Return the memory image of a list of phases (uint8).
+
+    The descriptors are followed by zeros, one descriptor at least: a phase without jobs, so that
+    more phases than there are end with an error.
+    """
+    names = ("queue_addr", "out_addr", "out_end", "job_count")
+    descriptors = PHASE_DESCRIPTOR.pack(
+        len(phases),
+        **{name: np.array([getattr(phase, name) for phase in phases]) for name in names},
+    )
+    data = np.zeros(_list_bytes(len(phases), config), dtype=np.uint8)
+    data[: descriptors.nbytes] = descriptors.view(np.uint8)
+    return data
 
 
 def _segment_cycles(summary: JobSummary) -> list[float]:

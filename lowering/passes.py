@@ -106,6 +106,7 @@ def lower(
             image=image.data,
             memory_bytes=image.memory_bytes,
             phases=image.phases,
+            phases_addr=image.phases_addr,
             output_ranges=image.output_ranges,
             blocks=image.blocks,
             useful_products=useful,

@@ -86,7 +86,7 @@ class LoweringOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Phase:
-    """One phase of a launch: an array of job descriptors."""
+    """One phase of a launch: an array of job descriptors, and what it may write."""
 
     queue_addr: int
     """Byte address of the first descriptor."""
@@ -164,6 +164,8 @@ class Program:
     memory_bytes: int
     """Bytes of memory that the launch needs, outputs included."""
     phases: tuple[Phase, ...]
+    phases_addr: int
+    """Byte address of the phases' descriptors in the image, for a start of them as a list."""
     output_ranges: tuple[tuple[int, int], ...] = field(repr=False)
     """Byte ranges (start, end) that may be written, in all phases."""
     blocks: tuple[OutputBlock, ...] = field(repr=False)

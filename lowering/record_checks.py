@@ -54,6 +54,13 @@ def check_start(phase: Phase, config: AcceleratorConfig) -> ErrorCode:
     return ErrorCode.NONE
 
 
+def check_list_start(phases_addr: int, phase_count: int, config: AcceleratorConfig) -> ErrorCode:
+    """Return why the start of a list is ignored, or `ErrorCode.NONE`."""
+    if _is_bad_address(phases_addr, config):
+        return ErrorCode.START_ADDRESS
+    return ErrorCode.START_PHASES if phase_count == 0 else ErrorCode.NONE
+
+
 def check_job(job: np.void, config: AcceleratorConfig) -> ErrorCode:
     """Return the first error of a job descriptor, or `ErrorCode.NONE`."""
     field = {name: int(job[name]) for name in job.dtype.names}

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
-from gscn.error_codes import NO_JOB, ErrorCode
+from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from gscn.records import (
     JOB_DESCRIPTOR,
     KIND_ADD,
     OUT_WIDTHS,
+    PHASE_DESCRIPTOR,
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     STREAM_ITEM,
@@ -21,6 +22,7 @@ from lowering.record_checks import (
     CHUNK_BYTES,
     Phase,
     check_job,
+    check_list_start,
     check_load,
     check_segment,
     check_start,
@@ -36,6 +38,7 @@ class Malformed:
 
     code: ErrorCode
     phase: int
+    """Number in the launch; `gscn.error_codes.NO_PHASE` if the start of a list is wrong."""
     job: int
     """Number in its phase; `gscn.error_codes.NO_JOB` if the error belongs to none."""
 
@@ -50,6 +53,16 @@ class Findings:
     disputed: bool
     """Whether segments name the same load block but disagree on its chunks or taps. Then what a
     bank holds depends on which cluster runs which job, and the hardware may find no error."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedPhase:
+    """A phase as its descriptor says."""
+
+    queue_addr: int
+    job_count: int
+    out_addr: int
+    out_end: int
 
 
 class _PhaseCheck:
@@ -219,6 +232,66 @@ def validate(
         report another (`check_phase` lists them). None if there is none.
     """
     for number, phase in enumerate(phases):
+        errors = check_phase(config, memory, phase, number=number).errors
+        if errors:
+            return errors[0]
+    return None
+
+
+def read_phase(memory: np.ndarray, phases_addr: int, number: int) -> ListedPhase | None:
+    """Return a phase of a list, or None if its descriptor is not within memory.
+
+    Parameters
+    ----------
+    memory
+        uint8: all memory, from address 0.
+    phases_addr
+        Byte address of the list.
+    number
+        Place in the list, from 0.
+    """
+    size = PHASE_DESCRIPTOR.width // 8
+    first = phases_addr + size * number
+    if first + size > memory.size:
+        return None
+    (descriptor,) = PHASE_DESCRIPTOR.unpack(memory[first : first + size])
+    return ListedPhase(
+        queue_addr=int(descriptor["queue_addr"]),
+        job_count=int(descriptor["job_count"]),
+        out_addr=int(descriptor["out_addr"]),
+        out_end=int(descriptor["out_end"]),
+    )
+
+
+def validate_list(
+    config: AcceleratorConfig, memory: np.ndarray, phases_addr: int, phase_count: int
+) -> Malformed | None:
+    """Find out whether the hardware will report an error in a launch started as a list.
+
+    Parameters
+    ----------
+    config
+        Sizes.
+    memory
+        As in `validate`; it ends on a multiple of 64 bytes.
+    phases_addr
+        Byte address of the list.
+    phase_count
+        Phases to run.
+
+    Returns
+    -------
+    Malformed or None
+        As `validate`. Of a descriptor beyond memory the hardware may tell during the phase before,
+        because it fetches ahead.
+    """
+    code = check_list_start(phases_addr, phase_count, config)
+    if code:
+        return Malformed(code=code, phase=NO_PHASE, job=NO_JOB)
+    for number in range(phase_count):
+        phase = read_phase(memory, phases_addr, number)
+        if phase is None:
+            return Malformed(code=ErrorCode.BUS_READ, phase=number, job=NO_JOB)
         errors = check_phase(config, memory, phase, number=number).errors
         if errors:
             return errors[0]

@@ -80,3 +80,8 @@ PORT_COLUMNS = 8
     A_HEAD, A_LEVEL, A_READ_BEAT, A_READ_BELOW, A_WRITE_BELOW, A_SENDER, A_BEATS_LEFT,
 ) = range(7)  # fmt: skip
 """A_HEAD, A_LEVEL: the ring of read bursts under way; A_READ_BEAT: next beat of the first."""
+
+# -- hw.sequencer.Sequencer
+LIST_COLUMNS = 3
+S_ASKS, S_DUE, S_BURST = range(LIST_COLUMNS)
+"""Bursts of a phase's descriptor to ask for, beats of it that are due, beats of a burst."""

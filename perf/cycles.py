@@ -14,6 +14,7 @@ import numpy as np
 
 from gscn import records
 from gscn.compiled import compiled
+from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.port import READ_LATENCY, WRITE_LATENCY
@@ -44,11 +45,15 @@ from perf.columns import (
     L_STATE,
     L_STEPS,
     L_TAGS,
+    LIST_COLUMNS,
     LOAD,
     LOAD_STEPS,
     P_ENDS,
     P_SEGMENT_ENDS,
     PORT_COLUMNS,
+    S_ASKS,
+    S_BURST,
+    S_DUE,
     SEG_STREAM,
     SEG_STREAM_CHUNKS,
     STREAM_REQUESTS,
@@ -65,6 +70,7 @@ from perf.machine import (
 )
 from perf.ports import step_reads, step_writes
 
+DESCRIPTOR_BYTES = records.PHASE_DESCRIPTOR.width // 8
 DRAIN_CYCLES = 3
 """As `hw.pe.PE.DRAIN_CYCLES`, which a test holds it to; perf must not need Amaranth."""
 SEGMENT_QUEUE = 4
@@ -103,7 +109,7 @@ class CycleResult:
 @compiled
 def _run(
     phase_jobs, jobs, segments, tiles, item_keys, item_taps, tap_keys, tap_last, fiber_lengths,
-    addresses, port_starts, state, sizes, counters, spans, phase_cycles,
+    addresses, port_starts, state, sizes, counters, spans, phase_cycles, descriptor_bursts,
 ):  # fmt: skip
     readers, events, loaders, feeds, pes, words, fibers, drains = state
     (
@@ -133,25 +139,36 @@ def _run(
     push = np.zeros(5, np.int64)
     report = np.zeros(2, np.int64)
     read_beats = write_beats = 0
+    # hw.sequencer: reads through the first port; the row of the others never asks
+    lists = np.zeros((port_count, LIST_COLUMNS), np.int64)
+    sequencer = lists[0]
+    by_list = descriptor_bursts > 0
+    sequencer[S_BURST] = descriptor_beats = 0
+    if by_list:
+        descriptor_beats = DESCRIPTOR_BYTES * 8 // (64 * chunks_per_beat)
+        sequencer[S_BURST] = descriptor_beats // descriptor_bursts
+        sequencer[S_ASKS], sequencer[S_DUE] = descriptor_bursts, descriptor_beats
 
     now = 0
     next_job = 0
     for phase in range(phase_jobs.shape[0]):
         start = now
-        jobs_left = phase_jobs[phase]
+        waits = by_list  # for the phase to be handed on
+        jobs_left = 0 if waits else phase_jobs[phase]
         jobs_active = bursts = 0
         loaders[:, L_TAGS : L_TAGS + 2] = -1  # memory may have changed since the last phase
-        while jobs_left > 0 or jobs_active > 0 or bursts > 0:
+        while waits or jobs_left > 0 or jobs_active > 0 or bursts > 0:
             if now - start > limit:
                 return -1, read_beats, write_beats
             finished = 0
             gave = False
+            starts = waits and sequencer[S_DUE] == 0
 
             for p in range(port_count):
                 first, end = port_starts[p], port_starts[p + 1]
                 read_beats += step_reads(
                     ports[p], reads[p], owners[p], read_offers, urgent_offers, readers, loaders,
-                    events, 2 * first, 2 * end, burst, latency, now,
+                    events, 2 * first, 2 * end, burst, latency, now, lists[p],
                 )  # fmt: skip
                 sends, ends, takes = step_writes(
                     ports[p], offers, drains, leaves, issued, first, end, burst
@@ -262,6 +279,11 @@ def _run(
                 done_head = (done_head + 1) % ring
                 done_level -= 1
                 bursts -= 1
+            if starts:
+                waits = False
+                jobs_left = phase_jobs[phase]
+                if phase + 1 < phase_jobs.shape[0]:
+                    sequencer[S_ASKS], sequencer[S_DUE] = descriptor_bursts, descriptor_beats
             now += 1
         phase_cycles[phase] = now - start
     return now, read_beats, write_beats
@@ -283,11 +305,18 @@ def _addresses(program: ProgramLike, tables: JobTables) -> np.ndarray:
     return table
 
 
+def _descriptor_bursts(config: AcceleratorConfig) -> int:
+    """Return the bursts in which a phase's descriptor is read, as by `hw.sequencer`."""
+    beats = records.PHASE_DESCRIPTOR.width // config.mem_width
+    return beats // min(beats, config.burst_beats)
+
+
 def simulate(
     program: ProgramLike,
     *,
     latency: int = READ_LATENCY,
     write_latency: int = WRITE_LATENCY,
+    one_start: bool = False,
     max_cycles: int = 1 << 34,
 ) -> CycleResult:
     """Return the time that a program takes.
@@ -300,6 +329,9 @@ def simulate(
         Cycles from a read command at a port to its first beat; at least 2.
     write_latency
         Cycles from a burst's last beat to its acknowledgement; at least 2.
+    one_start
+        Whether one start runs all phases, from their list. The fetch of its descriptors then
+        counts, and shares the first port with all else.
     max_cycles
         Bound on the cycles of a phase.
 
@@ -353,6 +385,7 @@ def simulate(
         counters,
         spans,
         phase_cycles,
+        _descriptor_bursts(config) if one_start else 0,
     )
     if cycles < 0:
         raise InputError(f"a phase must end within max_cycles, {max_cycles}")

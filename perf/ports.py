@@ -18,6 +18,9 @@ from perf.columns import (
     R_ISSUED,
     R_LEFT,
     R_ROOM,
+    S_ASKS,
+    S_BURST,
+    S_DUE,
 )
 
 
@@ -39,14 +42,18 @@ def choose(requests, below, first, end):
 
 @compiled
 def step_reads(
-    port, reads, owners, offers, urgent, readers, loaders, events, first, end, burst, latency, now
+    port, reads, owners, offers, urgent, readers, loaders, events, first, end, burst, latency, now,
+    phases,
 ):  # fmt: skip
     """Advance a ReadArbiter and the memory behind it; return the beats delivered, 0 or 1.
 
     `reads` holds per burst under way its beats and the cycle of the first, `owners` the channels
-    that it is for. The channels of the port are `first` to `end` - 1.
+    that it is for. The channels of the port are `first` to `end` - 1, and after them that of the
+    Sequencer `phases`, which at other ports than the first never asks; it owns a burst that no
+    other channel does.
     """
-    any_offer = False
+    asks = phases[S_ASKS] > 0
+    any_offer = asks
     for channel in range(first, end):
         left = readers[channel, R_LEFT]
         offer = 0
@@ -65,23 +72,37 @@ def step_reads(
     arrived = level > 0 and reads[head, 1] <= now
     if any_offer and level < outstanding:
         channel = choose(urgent, port[A_READ_BELOW], first, end)
+        # the sequencer's turn comes after all channels that have not had theirs
+        turn_is_over = channel <= port[A_READ_BELOW]
+        if asks and turn_is_over and (channel < 0 or port[A_READ_BELOW] < end):
+            channel = end
         port[A_READ_BELOW] = channel
         tail = (head + level) % outstanding
-        beat, beats = readers[channel, R_BEAT], offers[channel]
-        reads[tail, 0] = beats
         reads[tail, 1] = now + 1 + latency  # a command reaches memory one cycle later
         port[A_LEVEL] += 1
-        # every channel that asks for the same burst has it from this one
-        for other in range(first, end):
-            alike = offers[other] == beats and readers[other, R_BEAT] == beat
-            owners[tail, other] = alike
-            if alike:
-                events[other, R_ISSUED] = beats
+        if channel == end:
+            reads[tail, 0] = phases[S_BURST]
+            phases[S_ASKS] -= 1
+            for other in range(first, end):
+                owners[tail, other] = False
+        else:
+            beat, beats = readers[channel, R_BEAT], offers[channel]
+            reads[tail, 0] = beats
+            # every channel that asks for the same burst has it from this one
+            for other in range(first, end):
+                alike = offers[other] == beats and readers[other, R_BEAT] == beat
+                owners[tail, other] = alike
+                if alike:
+                    events[other, R_ISSUED] = beats
     if not arrived:
         return 0
+    shared = False
     for channel in range(first, end):
         if owners[head, channel]:
             events[channel, R_ARRIVED] = 1
+            shared = True
+    if not shared:
+        phases[S_DUE] -= 1
     port[A_READ_BEAT] += 1
     if port[A_READ_BEAT] == reads[head, 0]:
         port[A_READ_BEAT] = 0

@@ -85,7 +85,8 @@ def fields_of(port: Port, manifest: Manifest) -> list[tuple[str, int]]:
             ("job_count", 32),
             ("out_addr", config.addr_width),
             ("out_end", config.addr_width + 1),
-        ]
+        ],
+        "start_list__payload": [("phases_addr", config.addr_width), ("phase_count", 32)],
     }
     for name in port_names("mem", config.ports):
         layouts |= {

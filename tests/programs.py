@@ -22,6 +22,7 @@ from gscn.records import (
     OUT_RAW,
     OUT_WIDTHS,
     PARTIAL,
+    PHASE_DESCRIPTOR,
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     TAP,
@@ -63,6 +64,8 @@ class RandomProgram:
     image: np.ndarray
     memory_bytes: int
     phases: list[Phase]
+    phases_addr: int
+    """Address of the phases' descriptors, which a descriptor of zeros follows."""
     output_ranges: list[tuple[int, int]]
     expected: list[list[int]]
     """Results of each output range."""
@@ -307,6 +310,7 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
         made = [builder.job() for _ in range(1 + builder.below(jobs))]
         entries = np.concatenate([entry for entry, _ in made])
         queues.append((builder.memory.place(entries), entries, [r for _, r in made]))
+    phases_addr = builder.memory.place(np.zeros(phases + 1, dtype=PHASE_DESCRIPTOR.dtype))
     # Outputs come after everything else; a gap after each shows writes beyond its end.
     end = len(builder.memory.bytes)
     output_ranges, expected, widths, phases_made = [], [], [], []
@@ -333,11 +337,16 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
     image = np.frombuffer(bytes(builder.memory.bytes), dtype=np.uint8).copy()
     for address, entries, _ in queues:
         image[address : address + entries.nbytes] = entries.view(np.uint8)
+    for number, phase in enumerate(phases_made):
+        descriptor = PHASE_DESCRIPTOR.pack(1, **vars(phase))
+        address = phases_addr + number * descriptor.nbytes
+        image[address : address + descriptor.nbytes] = descriptor.view(np.uint8)
     return RandomProgram(
         config=config,
         image=image,
         memory_bytes=end + ALIGNMENT_BYTES,
         phases=phases_made,
+        phases_addr=phases_addr,
         output_ranges=output_ranges,
         expected=expected,
         widths=widths,

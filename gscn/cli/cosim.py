@@ -99,6 +99,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="reach the core by AXI4-Lite and memory by AXI4, not by the core's own ports",
     )
     parser.add_argument(
+        "--one-start",
+        action="store_true",
+        help="run all phases of a pass by one start, from their list in memory",
+    )
+    parser.add_argument(
         "--output-width", type=int, choices=(16, 32), default=32, help="bits (default: 32)"
     )
     parser.add_argument(
@@ -212,6 +217,7 @@ def run(args: argparse.Namespace) -> Result:
             stall_probability=args.stalls,
             seed=args.seed,
             axi=args.axi,
+            one_start=args.one_start,
             simulator=simulator,
         )
     except SimulationError as error:
@@ -227,6 +233,7 @@ def run(args: argparse.Namespace) -> Result:
         "mem_width": config.mem_width,
         "ports": config.ports,
         "axi": args.axi,
+        "one_start": args.one_start,
         "multipliers": config.multipliers,
         "latency": args.latency,
         "stalls": args.stalls,
@@ -265,6 +272,7 @@ def run(args: argparse.Namespace) -> Result:
     title = (
         f"configuration {config.digest()}: {config.multipliers} multipliers, "
         f"{config.ports} x {config.mem_width}-bit memory port{' (AXI4)' if args.axi else ''}, "
+        f"{'one start' if args.one_start else 'a start per phase'}, "
         f"{config.operand_format}"
     )
     bad = [

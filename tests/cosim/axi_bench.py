@@ -22,7 +22,7 @@ from gscn.registers import register
 
 CLOCK_NS = 2
 DONE, ERROR = 1, 2
-START, CLEAR = 1, 2
+START, CLEAR, START_LIST = 1, 2, 8
 
 
 class Memory:
@@ -119,6 +119,18 @@ class Driver:
             await self.write(f"{name}_HI", addr >> 32)
         await self.write("JOB_COUNT", job_count)
         await self.write("CONTROL", START)
+        return await self.finish(timeout_cycles, grace_cycles)
+
+    async def run_list(self, phases_addr, phase_count, timeout_cycles, grace_cycles):
+        """Run a list of phases as `run_phase` runs one."""
+        await self.write("PHASES_ADDR_LO", phases_addr & 0xFFFF_FFFF)
+        await self.write("PHASES_ADDR_HI", phases_addr >> 32)
+        await self.write("PHASE_COUNT", phase_count)
+        await self.write("CONTROL", START_LIST)
+        return await self.finish(timeout_cycles, grace_cycles)
+
+    async def finish(self, timeout_cycles, grace_cycles):
+        """Wait for the end, or until some cycles after an error; return the events."""
         events = [await self.wait(timeout_cycles)]
         try:
             while not events[-1] & DONE:
@@ -136,7 +148,11 @@ async def launch(driver, scenario, memory, directory):
     await driver.clear()
     await driver.write("INTERRUPT_ENABLE", DONE | ERROR)
     limits = scenario["timeout_cycles"], scenario["grace_cycles"]
-    events = [await driver.run_phase(*phase, *limits) for phase in scenario["phases"]]
+    if scenario["phases_addr"] is None:
+        events = [await driver.run_phase(*phase, *limits) for phase in scenario["phases"]]
+    else:
+        count = len(scenario["phases"])
+        events = [await driver.run_list(scenario["phases_addr"], count, *limits)]
     counters = []
     for index in range(scenario["counter_count"]):
         await driver.write("COUNTER_SELECT", index)
@@ -146,6 +162,8 @@ async def launch(driver, scenario, memory, directory):
         "interrupt_after": int(driver.dut.interrupt.value),
         "status": await driver.read("STATUS"),
         "error": await driver.read("ERROR"),
+        "error_phase": await driver.read("ERROR_PHASE"),
+        "phase": await driver.read("PHASE"),
         "bus_error": await driver.read("BUS_ERROR"),
         "bus_error_addr": await driver.read_long("BUS_ERROR_ADDR"),
         "counters": counters,

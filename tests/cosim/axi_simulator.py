@@ -49,6 +49,8 @@ class Scenario:
     program: object
     pause_share: float = 0.0
     seed: int = 0
+    one_start: bool = False
+    """Whether all phases are run as a list."""
     broken: list = field(default_factory=list)
     """(first, one past the last) addresses that are answered with an error."""
 
@@ -104,10 +106,12 @@ class Outcome:
     memory: np.ndarray
     written: np.ndarray
     events: list
-    """Per phase, the events that each interrupt told of."""
+    """Per start, the events that each interrupt told of."""
     interrupt_after: int
     status: int
     error: int
+    error_phase: int
+    phase: int
     bus_error: int
     bus_error_addr: int
     counters: list
@@ -130,6 +134,7 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
                         [phase.queue_addr, phase.job_count, phase.out_addr, phase.out_end]
                         for phase in program.phases
                     ],
+                    "phases_addr": program.phases_addr if scenario.one_start else None,
                     "broken": scenario.broken,
                     "pause_share": scenario.pause_share,
                     "seed": scenario.seed,

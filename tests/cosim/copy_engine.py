@@ -2,7 +2,7 @@
 """A component with the accelerator's ports that copies memory: it tests the testbench itself.
 
 A job copies `walk_count` beats from `segment_addr` to `out_addr`. `shift` in its descriptor selects
-a fault, one of those that the testbench must find.
+a fault, one of those that the testbench must find. It takes no lists of phases.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTERS
+from gscn.error_codes import NO_PHASE
 from gscn.records import JOB_DESCRIPTOR
 
 FAULTS = (
@@ -47,12 +48,15 @@ class CopyEngine(wiring.Component):
         super().__init__(
             {
                 "start": In(stream.Signature(3 * config.addr_width + 33)),
+                "start_list": In(stream.Signature(config.addr_width + 32)),
                 "busy": Out(1),
+                "phase": Out(32),
                 "saturated": Out(1),
                 "accumulator_overflow": Out(1),
                 "address_error": Out(1),
                 "error_code": Out(5),
                 "error_job": Out(32),
+                "error_phase": Out(32),
                 "counter_addr": In(16),
                 "counter_data": Out(48),
                 "mem_read_cmd": Out(command),
@@ -93,7 +97,7 @@ class CopyEngine(wiring.Component):
             m.d.sync += self.counter_data.eq(1000 + address)
 
         m.d.comb += self.busy.eq(1)
-        m.d.comb += self.saturated.eq(1)
+        m.d.comb += [self.saturated.eq(1), self.phase.eq(NO_PHASE)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += [self.start.ready.eq(1), self.busy.eq(0)]

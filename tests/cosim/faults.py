@@ -1,8 +1,12 @@
-"""Launches with one wrong field, and what the contract says of each."""
+"""Launches with one wrong field, and what the contract says of each.
+
+Each launch can be started phase by phase, or as the list of its phases that lies in memory.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +15,14 @@ from cosim.launch import FILL
 from golden.synthetic import random_operands
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
     DIRECTORY_WIDTHS,
     JOB_DESCRIPTOR,
     KIND_MAC,
+    PHASE_DESCRIPTOR,
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     STREAM_ITEM,
@@ -31,7 +37,8 @@ from gscn.records import (
 from lowering import OutputFormat, lower
 from lowering.functional import FunctionalResult, execute
 from lowering.program import LoweringOptions
-from lowering.validate import Findings, check_phase
+from lowering.record_checks import check_list_start
+from lowering.validate import Findings, Malformed, check_phase, read_phase
 from tests.programs import random_program
 
 
@@ -51,6 +58,9 @@ class Launch:
     image: np.ndarray
     memory_bytes: int
     phases: list[Phase]
+    """As they are started by themselves."""
+    phases_addr: int
+    phase_count: int
     what: str
 
     @property
@@ -78,6 +88,8 @@ def launch_of(program, what: str) -> Launch:
         image=program.image.copy(),
         memory_bytes=size,
         phases=phases,
+        phases_addr=program.phases_addr,
+        phase_count=len(phases),
         what=what,
     )
 
@@ -109,12 +121,15 @@ def fields(record: Record, addr: int) -> list[tuple[int, int]]:
     return found
 
 
-def places(launch: Launch) -> dict[str, list[tuple[int, int]]]:
+def places(launch: Launch, *, one_start: bool = False) -> dict[str, list[tuple[int, int]]]:
     """Return (address, bytes) of every field of every record, by kind of record."""
-    kinds = ("job", "segment", "header", "directory", "tap", "item", "entry")
+    kinds = ("phase", "job", "segment", "header", "directory", "tap", "item", "entry")
     found: dict[str, list[tuple[int, int]]] = {kind: [] for kind in kinds}
     image = launch.image
     blocks = set()
+    for number in range(len(launch.phases) if one_start else 0):
+        size = PHASE_DESCRIPTOR.width // 8
+        found["phase"] += fields(PHASE_DESCRIPTOR, launch.phases_addr + size * number)
     for phase in launch.phases:
         queue = queue_entries(image, phase.queue_addr, phase.job_count)
         for number, entry in enumerate(queue):
@@ -159,11 +174,19 @@ def other_value(value: int, width: int, rng: np.random.Generator) -> int:
     return choices[rng.integers(len(choices))] & most
 
 
-def with_fault(launch: Launch, rng: np.random.Generator) -> Launch:
+def with_fault(launch: Launch, rng: np.random.Generator, *, one_start: bool = False) -> Launch:
     """Return the launch with one field of one record, or one register, of another value."""
-    spots = places(launch)
-    kinds = ["register", *spots]
+    spots = places(launch, one_start=one_start)
+    # of a list, every other fault is one of the list itself
+    kinds = ["register", "phase"] * 4 if one_start else ["register"]
+    kinds = [*kinds, *(kind for kind in spots if kind != "phase")]
     kind = kinds[rng.integers(len(kinds))]
+    if kind == "register" and one_start:
+        name = ("phases_addr", "phase_count")[rng.integers(2)]
+        before = getattr(launch, name)
+        after = other_value(before, 64 if name == "phases_addr" else 32, rng)
+        what = f"{launch.what}: {name} {before:#x} -> {after:#x}"
+        return dataclasses.replace(launch, **{name: after}, what=what)
     if kind == "register":
         number = int(rng.integers(len(launch.phases)))
         phase = launch.phases[number]
@@ -191,24 +214,61 @@ class Expected:
 
     findings: Findings | None
     """Of the phase that has errors; None if no phase has."""
-    phases: int
-    """Phases that start."""
+    ranges: list[tuple[int, int]]
+    """Output ranges of the phases that start."""
     result: FunctionalResult | None
     """None if the launch has errors or its result depends on the order of jobs."""
 
 
-def expect(launch: Launch) -> Expected:
+def expect(launch: Launch, *, one_start: bool = False) -> Expected:
     """Check the phases in turn, each on the memory that those before leave."""
+    if one_start:
+        code = check_list_start(launch.phases_addr, launch.phase_count, launch.config)
+        if code:
+            found = Malformed(code=code, phase=NO_PHASE, job=NO_JOB)
+            return Expected(
+                findings=Findings(errors=(found,), disputed=False), ranges=[], result=None
+            )
     result = None
     memory = launch.initial_memory()
-    for number, phase in enumerate(launch.phases):
+    phases: list[Phase] = []
+    ranges = []
+    for number in itertools.count():
+        if number == (launch.phase_count if one_start else len(launch.phases)):
+            return Expected(findings=None, ranges=ranges, result=result)
+        early = ()
+        if one_start:
+            phase, later = (
+                read_phase(memory, launch.phases_addr, number + ahead) for ahead in range(2)
+            )
+            if phase is None:
+                found = Malformed(code=ErrorCode.BUS_READ, phase=number, job=NO_JOB)
+                return Expected(
+                    findings=Findings(errors=(found,), disputed=False), ranges=ranges, result=None
+                )
+            if later is None and number + 1 < launch.phase_count:
+                # fetched ahead, so that the error may be seen in either phase
+                early = tuple(
+                    Malformed(code=ErrorCode.BUS_READ, phase=number + ahead, job=NO_JOB)
+                    for ahead in range(2)
+                )
+        else:
+            phase = launch.phases[number]
+        phases.append(phase)
+        ranges.append((phase.out_addr, phase.out_end))
         findings = check_phase(launch.config, memory, phase, number=number)
-        if findings.errors or findings.disputed:
-            return Expected(findings=findings, phases=number + 1, result=None)
+        if findings.errors or findings.disputed or early:
+            findings = dataclasses.replace(findings, errors=findings.errors + early)
+            return Expected(findings=findings, ranges=ranges, result=None)
         try:
-            result = execute(dataclasses.replace(launch, phases=launch.phases[: number + 1]))
+            result = execute(dataclasses.replace(launch, phases=phases))
         except InputError:
             # no error of a record, so that only the order of jobs can matter
-            return Expected(findings=None, phases=len(launch.phases), result=None)
+            ranges += [(phase.out_addr, phase.out_end) for phase in launch.phases]
+            return Expected(findings=None, ranges=ranges, result=None)
+        if one_start:
+            # what a list says must not change; none of these faults makes a phase write it
+            again = read_phase(result.memory, launch.phases_addr, number + 1)
+            assert again == later, launch.what
         memory = result.memory
-    return Expected(findings=None, phases=len(launch.phases), result=result)
+    raise AssertionError("a list has an end")

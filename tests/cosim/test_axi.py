@@ -9,7 +9,8 @@ from golden.synthetic import random_operands
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.records import QUEUE_ENTRY, queue_entries, segment_descriptors
+from gscn.error_codes import NO_PHASE
+from gscn.records import PHASE_DESCRIPTOR, QUEUE_ENTRY, queue_entries, segment_descriptors
 from gscn.registers import ID_VALUE, VERSION_VALUE, ErrorCode, register
 from lowering import OutputFormat, lower
 from tests.cosim.axi_simulator import Scenario, build_axi, run_axi
@@ -79,6 +80,19 @@ def runs(convolution, broken):
         )
         for number, share in enumerate((*PAUSES, *PAUSES[1:]))
     }
+    for number, share in enumerate(PAUSES):
+        scenarios[f"list {number}"] = Scenario(
+            program=random_program(CONFIG, 50 + number, phases=2 + number),
+            pause_share=share,
+            seed=50 + number,
+            one_start=True,
+        )
+    listed = random_program(CONFIG, 60, phases=3)
+    third = listed.phases_addr + 2 * PHASE_DESCRIPTOR.width // 8
+    scenarios["broken list"] = Scenario(
+        program=listed, broken=[(third, third + 64)], pause_share=0.2, seed=60, one_start=True
+    )
+    scenarios["after list"] = Scenario(program=listed, pause_share=0.2, seed=61, one_start=True)
     scenarios["convolution"] = Scenario(program=convolution[0], pause_share=0.3, seed=20)
     for number, (name, addresses) in enumerate(ranges.items()):
         scenarios[f"broken {name}"] = Scenario(
@@ -93,6 +107,7 @@ def runs(convolution, broken):
 
 
 GOOD = [f"random {n}" for n in range(2 * len(PAUSES) - 1)]
+LISTS = [*(f"list {n}" for n in range(len(PAUSES))), "after list"]
 BROKEN = ["stream", "results", "queue"]
 
 
@@ -103,7 +118,7 @@ def test_the_host_recognizes_the_accelerator(runs):
     assert digest == CONFIG.digest()
 
 
-@pytest.mark.parametrize("name", [*GOOD, *(f"after {name}" for name in BROKEN)])
+@pytest.mark.parametrize("name", [*GOOD, *LISTS, *(f"after {name}" for name in BROKEN)])
 def test_random_launches_equal_the_law(runs, name):
     program, outcome = runs[1][name]
     comparison = compare(
@@ -129,6 +144,28 @@ def test_every_phase_interrupts_at_its_end(runs, name):
     errors = sum(bool(event & ERROR) for events in outcome.events for event in events)
     assert errors == program.overflowed
     assert outcome.interrupt_after == 0
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_interrupts_once_at_its_end(runs, name):
+    program, outcome = runs[1][name]
+    (events,) = outcome.events
+    assert [bool(event & DONE) for event in events] == [False] * (len(events) - 1) + [True]
+    assert outcome.phase == len(program.phases) - 1
+    assert outcome.error_phase == NO_PHASE
+
+
+def test_a_descriptor_that_the_bus_refuses_ends_the_list(runs):
+    program, outcome = runs[1]["broken list"]
+    assert not any(event & DONE for event in outcome.events[0])
+    assert outcome.error == ErrorCode.BUS_READ
+    # it is fetched during the phase before, of which the results may be in memory
+    assert outcome.error_phase in (1, 2)
+    assert outcome.bus_error == SLVERR << 4
+    third = program.phases_addr + 2 * PHASE_DESCRIPTOR.width // 8
+    assert third <= outcome.bus_error_addr < third + 64
+    last = program.phases[2]
+    assert not outcome.written[last.out_addr : last.out_end].any()
 
 
 @pytest.mark.parametrize("name", [*GOOD, "after queue"])

@@ -13,13 +13,14 @@ import pytest
 
 from cosim import run
 from gscn.config import PRESETS
-from gscn.error_codes import ErrorCode
+from gscn.error_codes import NO_PHASE, ErrorCode
 from tests.cosim.faults import expect, good_launches, with_fault
 
 pytestmark = pytest.mark.cosim
 
 TINY = PRESETS["tiny"]
 CASES = 60
+LIST_CASES = 80
 """Launches with a fault in the default tier."""
 MANY_CASES = 1000
 """In the slow tier, over all configurations together."""
@@ -32,7 +33,12 @@ BASES = 12
 TIMEOUT_CYCLES = 200_000
 
 
-STARTS = (ErrorCode.START_ADDRESS, ErrorCode.START_JOBS, ErrorCode.START_RANGE)
+STARTS = (
+    ErrorCode.START_ADDRESS,
+    ErrorCode.START_JOBS,
+    ErrorCode.START_RANGE,
+    ErrorCode.START_PHASES,
+)
 
 
 def check_exact(launch, result, expected, flags_before):
@@ -50,12 +56,12 @@ def check_exact(launch, result, expected, flags_before):
     return flags
 
 
-def check_fault(launch, result, expected, flags_before):
+def check_fault(launch, result, expected, flags_before, *, one_start):
     """Require what the contract says of a launch with a fault; return what became of it."""
     assert result.error is None, f"{launch.what}: {result.error}"
     allowed = np.zeros(launch.memory_bytes, dtype=bool)
-    for phase in launch.phases[: expected.phases]:
-        allowed[phase.out_addr : phase.out_end] = True
+    for first, end in expected.ranges:
+        allowed[first:end] = True
     assert not (result.written & ~allowed).any(), launch.what
     if expected.findings is None and expected.result is None:
         return "order matters"
@@ -64,32 +70,45 @@ def check_fault(launch, result, expected, flags_before):
         return "no error"
     if expected.findings.disputed:
         return "order matters"
-    found = (result.error_code, result.error_job)
-    possible = [(error.code, error.job) for error in expected.findings.errors]
+    found = (result.error_code, result.error_job, result.error_phase)
+    possible = [
+        (error.code, error.job, error.phase if one_start else NO_PHASE)
+        for error in expected.findings.errors
+    ]
     assert found in possible, f"{launch.what}: {found} is none of {possible}"
-    if result.error_code not in STARTS:
+    if result.error_code not in STARTS or result.error_phase != NO_PHASE:
         assert not any(result.flags.values()), launch.what
     return ErrorCode(result.error_code).name
 
 
-def run_faults(config, count, seed):
+def run_faults(config, count, seed, *, one_start=False):
     """Run `count` launches with a fault, a good one after each; return how many became what."""
     bases = good_launches(config, BASES)
-    good = [expect(base) for base in bases]
+    good = [expect(base, one_start=one_start) for base in bases]
     assert all(expected.result is not None for expected in good)
     rng = np.random.default_rng(seed)
-    faulty = [with_fault(bases[number % BASES], rng) for number in range(count)]
+    faulty = [
+        with_fault(bases[number % BASES], rng, one_start=one_start) for number in range(count)
+    ]
     programs = [
         launch for number, fault in enumerate(faulty) for launch in (fault, bases[number % BASES])
     ]
     results = run(
-        config, programs, axi=True, faulty=True, timeout_cycles=TIMEOUT_CYCLES, check=False, seed=1
+        config,
+        programs,
+        axi=True,
+        faulty=True,
+        one_start=one_start,
+        timeout_cycles=TIMEOUT_CYCLES,
+        check=False,
+        seed=1,
     )
     became = collections.Counter()
     flags = dict.fromkeys(results[0].flags, False)
     for number, fault in enumerate(faulty):
         result, after = results[2 * number], results[2 * number + 1]
-        became[check_fault(fault, result, expect(fault), flags)] += 1
+        expected = expect(fault, one_start=one_start)
+        became[check_fault(fault, result, expected, flags, one_start=one_start)] += 1
         assert after.error is None, f"after {fault.what}: {after.error}"
         flags = check_exact(bases[number % BASES], after, good[number % BASES], result.flags)
     return became
@@ -103,10 +122,19 @@ def test_any_one_wrong_field_is_harmless_or_reported():
     assert len(became) > 6, became
 
 
+def test_any_one_wrong_field_of_a_list_is_harmless_or_reported():
+    became = run_faults(TINY, LIST_CASES, 3, one_start=True)
+    # every way in which the start or a phase of a list can be wrong
+    assert {"BUS_READ", *(code.name for code in STARTS)} <= set(became), became
+    assert became["order matters"] < LIST_CASES // 4
+    assert len(became) > 6, became
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("one_start", [False, True], ids=["phase by phase", "list"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_many_wrong_fields_are_harmless_or_reported(name):
+def test_many_wrong_fields_are_harmless_or_reported(name, one_start):
     count = MANY_CASES // len(CONFIGS) + 1
-    became = run_faults(CONFIGS[name], count, 2)
+    became = run_faults(CONFIGS[name], count, 2, one_start=one_start)
     assert became["order matters"] < count // 4
     assert len(became) > 15, became

@@ -126,6 +126,25 @@ MUTANTS = [
         ("forget", "self.forget.eq(self.start.valid & ", "self.forget.eq("),
     ),
     *_of(
+        "Sequencer",
+        ("order", "burst.eq(burst + 1)", "burst.eq(burst + 1 + (due == beats))"),
+        (
+            "content",
+            "self.data_valid & (due == beats - beat)",
+            "self.data_valid & (due == 1 + beat)",
+        ),
+        ("none_lost", "left.eq(left - 1)", "left.eq(left - 1 - self.start.valid)"),
+        ("number", "Mux(listed & self.o.ready, number, number - 1)", "number"),
+        ("flow", "(self.error == ErrorCode.NONE) & ~self.halt", "(self.error == ErrorCode.NONE)"),
+        ("checked", "(out_addr > out_end)", "(out_addr >= out_end)"),
+        ("alone", "self.o.ready & ~self.start.valid", "self.o.ready"),
+        (
+            "held",
+            "self.command.valid.eq(asks != 0)",
+            "self.command.valid.eq((asks != 0) & ~self.halt)",
+        ),
+    ),
+    *_of(
         "ChunkReader",
         ("held_command", "(room >= length))", "(room >= length) & ~self.data_valid)"),
         (

@@ -46,6 +46,11 @@ def test_known_bits():
     assert register("OUTPUT_END_HI").offset == 0x54
     assert register("ERROR_JOB").offset == 0x58
     assert register("ERROR_JOB").reset == 0xFFFF_FFFF
+    assert register("CONTROL").field("start_list").mask == 8
+    assert register("BUS_ERROR").field("port").mask == 0xFF00
+    assert [register(name).offset for name in ("PHASES_ADDR_LO", "PHASE_COUNT")] == [0x5C, 0x64]
+    assert [register(name).offset for name in ("ERROR_PHASE", "PHASE")] == [0x68, 0x6C]
+    assert ErrorCode.START_PHASES == 29
     assert (ErrorCode.ABORTED, ErrorCode.JOB_SEGMENTS, ErrorCode.OUTPUT_RANGE) == (7, 8, 28)
 
 

@@ -132,6 +132,19 @@ class Memory:
             entries += job.descriptor(segment_addr, outs[-1]) + segments[:8]
         return self.store(entries), outs
 
+    def add_list(self, phases: list[dict[str, int]]) -> int:
+        """Store the descriptors of phases; return their address."""
+        return self.store(
+            [
+                chunk
+                for phase in phases
+                for chunk in (
+                    phase["queue_addr"], phase["out_addr"], phase["out_end"], phase["job_count"],
+                    0, 0, 0, 0,
+                )
+            ]
+        )  # fmt: skip
+
     def check_burst(self, addr: int, beats: int) -> None:
         """Require a burst inside the memory that does not cross a multiple of `burst_beats`."""
         beat, longest = self.config.mem_bytes, self.config.burst_beats

@@ -10,7 +10,7 @@ import pytest
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.error_codes import ErrorCode
+from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from gscn.port import port_names
 from hw.accelerator import Accelerator
 from tests.hw.memory import Job, Memory
@@ -155,6 +155,52 @@ def test_clusters_behind_two_ports_equal_the_law():
     assert all(counters[busy] > 0 for counters in clusters)
 
 
+class ListBench(Bench):
+    """Run all phases by one start; wait for its end, or its error."""
+
+    async def control(self, ctx):
+        dut = self.dut
+        phases_addr = self.memory.add_list(self.starts)
+        ctx.set(dut.start_list.p, {"phases_addr": phases_addr, "phase_count": len(self.starts)})
+        ctx.set(dut.start_list.valid, 1)
+        taken = False
+        while not taken:
+            _, _, taken = await ctx.tick().sample(dut.start_list.ready)
+        ctx.set(dut.start_list.valid, 0)
+        self.seen = []
+        while ctx.get(dut.busy) and not ctx.get(dut.error_code):
+            self.busy_cycles += 1
+            self.seen.append(ctx.get(dut.phase))
+            await ctx.tick()
+        self.written_after.append(len(self.memory.written))
+        self.error = tuple(map(ctx.get, (dut.error_code, dut.error_job, dut.error_phase)))
+        self.stays_busy = ctx.get(dut.busy)
+        await ctx.tick().repeat(300)
+        assert ctx.get(dut.busy) == self.stays_busy
+        assert len(self.memory.written) == self.written_after[0] or self.error[0]
+
+
+@pytest.mark.parametrize("ports", [1, 2])
+def test_a_list_of_phases_equals_the_law(ports):
+    config = dataclasses.replace(TINY, clusters=3, ports=ports)
+    rng = random.Random(12)
+    phases = [
+        [
+            whole([random_segment(rng, TINY, words=12, inside=True)], out_format=1)
+            for _ in range(1 + number)
+        ]
+        for number in range(4)
+    ]
+    bench = ListBench(phases, config=config, latency=5, pauses=randomly(2, 0.3)).run()
+    lengths = [sum(len(job.results(TINY)[0]) for job in jobs) for jobs in phases]
+    assert bench.written_after == [sum(lengths)]
+    assert bench.error[0] == ErrorCode.NONE
+    assert not bench.stays_busy
+    # the phases follow each other, and each is under way for a while
+    assert bench.seen == sorted(bench.seen)
+    assert all(bench.seen.count(number) > 20 for number in range(4))
+
+
 HALF = 1 << (TINY.acc_width - 2)
 JOB_OF_FLAG = {
     None: whole([single(3)]),
@@ -204,6 +250,7 @@ class ErrorBench(Bench):
         while not ctx.get(dut.error_code):
             await ctx.tick()
         self.error = ctx.get(dut.error_code), ctx.get(dut.error_job)
+        assert ctx.get(dut.error_phase) == NO_PHASE
         await ctx.tick().repeat(400)
         # the first error is kept, and the core waits for its reset
         assert (ctx.get(dut.error_code), ctx.get(dut.error_job)) == self.error
@@ -229,3 +276,33 @@ def test_results_outside_the_output_range_are_not_written():
     bench.run()
     assert bench.error == (ErrorCode.OUTPUT_RANGE, 2)
     assert max(bench.memory.written) < bench.outs[2]
+
+
+class ListErrorBench(ListBench):
+    """Run a list that ends with an error."""
+
+    def check_results(self):
+        """Nothing: some jobs did not end."""
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_an_error_in_a_list_names_job_and_phase(number):
+    phases = [[good_job() for _ in range(2)] for _ in range(3)]
+    phases[number][1] = BAD_JOBS[ErrorCode.JOB_SHIFT]
+    bench = ListErrorBench(phases)
+    bench.run()
+    assert bench.error == (ErrorCode.JOB_SHIFT, 1, number)
+    assert bench.stays_busy
+    # no later phase has begun
+    assert max(bench.memory.written, default=0) < bench.starts[number]["out_end"]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_bad_phase_of_a_list_is_named_when_its_turn_comes(number):
+    bench = ListErrorBench([[good_job()] for _ in range(3)])
+    bench.starts[number]["job_count"] = 0
+    bench.run()
+    assert bench.error == (ErrorCode.START_JOBS, NO_JOB, number)
+    assert bench.stays_busy
+    size = len(good_job().results(TINY)[0])
+    assert len(bench.memory.written) == number * size

@@ -19,6 +19,7 @@ def reported(steps):
     """Return what is reported in each cycle; a step is (errors by port, clear)."""
     dut = FirstError(config=PRESETS["tiny"], count=3)
     seen = []
+    ports = []
 
     async def testbench(ctx):
         for errors, clear in steps:
@@ -26,9 +27,13 @@ def reported(steps):
                 ctx.set(dut.i[port], errors.get(port, NONE))
             ctx.set(dut.clear, clear)
             seen.append(plain(ctx.get(dut.o)))
+            ports.append(ctx.get(dut.port))
             await ctx.tick()
 
     simulate(dut, testbench, cycles=40)
+    # the port is that of the error reported, whose address tells errors apart
+    for (errors, _), error, port in zip(steps, seen, ports, strict=True):
+        assert errors.get(port, NONE) == error
     return seen
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 
 from gscn.config import PRESETS
-from gscn.registers import ID_VALUE, NO_JOB, VERSION_VALUE, ErrorCode, register
+from gscn.registers import ID_VALUE, NO_JOB, NO_PHASE, VERSION_VALUE, ErrorCode, register
 from hw.accelerator import Accelerator
 from hw.axi_ports import Response
 from hw.axil import RegisterFile
@@ -18,7 +18,7 @@ from tests.hw.streams import plain, simulate
 
 WIDE = dataclasses.replace(PRESETS["tiny"], addr_width=40)
 DONE, ERROR = 1, 2
-START, CLEAR, ABORT = 1, 2, 4
+START, CLEAR, ABORT, START_LIST = 1, 2, 4, 8
 OUT_ADDR, OUT_END = 0x34_0000_0040, 1 << 40
 
 
@@ -46,6 +46,14 @@ async def begin(ctx, dut, host, queue_addr, job_count):
     await host.write(ctx, "CONTROL", START)
 
 
+async def begin_list(ctx, host, phases_addr, phase_count):
+    """Start a list of phases as a driver does."""
+    await host.write(ctx, "PHASES_ADDR_LO", phases_addr & 0xFFFF_FFFF)
+    await host.write(ctx, "PHASES_ADDR_HI", phases_addr >> 32)
+    await host.write(ctx, "PHASE_COUNT", phase_count)
+    await host.write(ctx, "CONTROL", START_LIST)
+
+
 def phase(queue_addr, job_count):
     """Return what the core is given for a phase that `begin` has started."""
     return {
@@ -56,13 +64,14 @@ def phase(queue_addr, job_count):
     }
 
 
-async def take(ctx, dut):
+async def take(ctx, dut, starts="start"):
     """Take a start as the core does, and be busy from the next cycle."""
-    ctx.set(dut.start.ready, 1)
+    port = getattr(dut, starts)
+    ctx.set(port.ready, 1)
     valid = False
     while not valid:
-        _, _, valid, payload = await ctx.tick().sample(dut.start.valid, dut.start.p)
-    ctx.set(dut.start.ready, 0)
+        _, _, valid, payload = await ctx.tick().sample(port.valid, port.p)
+    ctx.set(port.ready, 0)
     ctx.set(dut.busy, 1)
     return plain(payload)
 
@@ -104,6 +113,112 @@ def test_a_phase_from_start_to_interrupt():
         assert await host.read(ctx, "STATUS") == bit("STATUS", "done")
         await host.write(ctx, "CONTROL", START)
         assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
+
+    run(body)
+
+
+def test_a_list_from_start_to_interrupt():
+    async def body(ctx, dut, host):
+        await host.write(ctx, "INTERRUPT_ENABLE", DONE)
+        await begin_list(ctx, host, 0x12_3456_7840, 3)
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
+        assert not ctx.get(dut.start.valid)
+        expected = {"phases_addr": 0x12_3456_7840, "phase_count": 3}
+        assert await take(ctx, dut, "start_list") == expected
+        assert not ctx.get(dut.start_list.valid)
+        for number in range(3):
+            ctx.set(dut.phase, number)
+            await ctx.tick()
+            assert await host.read(ctx, "PHASE") == number
+            assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
+        assert not ctx.get(dut.interrupt)
+        ctx.set(dut.busy, 0)
+        await ctx.tick()
+        assert ctx.get(dut.interrupt)
+        assert await host.read(ctx, "STATUS") == bit("STATUS", "done")
+        assert await host.read(ctx, "ERROR_PHASE") == NO_PHASE
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    ("phases_addr", "phase_count", "code"),
+    [
+        (0x40, 1, ErrorCode.NONE),
+        ((1 << 40) - 64, 0xFFFF_FFFF, ErrorCode.NONE),
+        (0x48, 1, ErrorCode.START_ADDRESS),
+        (1 << 40, 1, ErrorCode.START_ADDRESS),
+        (1, 0, ErrorCode.START_ADDRESS),
+        (0x40, 0, ErrorCode.START_PHASES),
+    ],
+)
+def test_a_wrong_list_is_refused(phases_addr, phase_count, code):
+    async def body(ctx, dut, host):
+        await host.write(ctx, "INTERRUPT_ENABLE", ERROR)
+        ctx.set(dut.phase, 7)
+        await begin_list(ctx, host, phases_addr, phase_count)
+        assert ctx.get(dut.start_list.valid) == (code == ErrorCode.NONE)
+        assert not ctx.get(dut.start.valid)
+        assert await host.read(ctx, "ERROR") == code
+        assert await host.read(ctx, "ERROR_PHASE") == NO_PHASE
+        assert ctx.get(dut.interrupt) == (code != ErrorCode.NONE)
+
+    run(body)
+
+
+@pytest.mark.parametrize("starts", ["start", "start_list"])
+def test_a_list_while_busy_is_refused(starts):
+    async def body(ctx, dut, host):
+        if starts == "start":
+            await begin(ctx, dut, host, 64, 2)
+        else:
+            await begin_list(ctx, host, 64, 2)
+        await begin_list(ctx, host, 128, 3)
+        assert await host.read(ctx, "ERROR") == ErrorCode.START_BUSY
+        await take(ctx, dut, starts)
+        await begin_list(ctx, host, 128, 3)
+        assert not ctx.get(dut.start_list.valid)
+        assert await host.read(ctx, "ERROR") == ErrorCode.START_BUSY
+        await begin(ctx, dut, host, 128, 3)
+        assert not ctx.get(dut.start.valid)
+
+    run(body)
+
+
+def test_with_a_start_that_of_a_list_has_no_effect():
+    async def body(ctx, dut, host):
+        await begin(ctx, dut, host, 0, 0)
+        await host.write(ctx, "JOB_COUNT", 1)
+        await host.write(ctx, "CONTROL", START | START_LIST)
+        assert ctx.get(dut.start.valid)
+        assert not ctx.get(dut.start_list.valid)
+
+    run(body)
+
+
+def test_a_clear_withdraws_the_start_of_a_list():
+    async def body(ctx, dut, host):
+        ctx.set(dut.idle, 1)
+        await begin_list(ctx, host, 64, 1)
+        await host.write(ctx, "CONTROL", CLEAR | START_LIST)
+        await ctx.tick()
+        assert not ctx.get(dut.start_list.valid)
+        await ctx.tick()
+        assert await host.read(ctx, "STATUS") == 0
+
+    run(body)
+
+
+def test_an_abort_before_the_list_is_taken_names_no_phase():
+    async def body(ctx, dut, host):
+        ctx.set(dut.phase, 5)  # of the list before
+        ctx.set(dut.idle, 1)
+        await begin_list(ctx, host, 64, 1)
+        await host.write(ctx, "CONTROL", ABORT)
+        await ctx.tick().repeat(2)
+        assert not ctx.get(dut.start_list.valid)
+        assert await host.read(ctx, "ERROR") == ErrorCode.ABORTED
+        assert await host.read(ctx, "ERROR_PHASE") == NO_PHASE
 
     run(body)
 
@@ -182,19 +297,28 @@ def test_a_start_while_busy_is_refused():
     run(body)
 
 
-def break_phase(cause, code, job):
-    """Return a test that a running phase is stopped by `cause`, and reported as `code`."""
+def break_phase(cause, code, job, number=NO_PHASE):
+    """Return a test that a running phase is stopped by `cause`, and reported as `code`.
+
+    With a number the phase is one of a list.
+    """
 
     async def body(ctx, dut, host):
         await host.write(ctx, "INTERRUPT_ENABLE", DONE | ERROR)
-        await begin(ctx, dut, host, 64, 9)
-        await take(ctx, dut)
+        ctx.set(dut.phase, number)
+        if number == NO_PHASE:
+            await begin(ctx, dut, host, 64, 9)
+            await take(ctx, dut)
+        else:
+            await begin_list(ctx, host, 64, 9)
+            await take(ctx, dut, "start_list")
         await cause(ctx, dut, host)
         await ctx.tick()
         assert ctx.get(dut.clearing)
         # the core is in reset; the manager has bursts under way, and keeps its error
         for port in (dut.busy, dut.core_error):
             ctx.set(port, 0)
+        ctx.set(dut.phase, NO_PHASE)
         await ctx.tick().repeat(4)
         assert not ctx.get(dut.interrupt)
         assert await host.read(ctx, "STATUS") & bit("STATUS", "busy")
@@ -206,6 +330,7 @@ def break_phase(cause, code, job):
         assert await host.read(ctx, "INTERRUPT_STATUS") == ERROR
         assert await host.read(ctx, "ERROR") == code
         assert await host.read(ctx, "ERROR_JOB") == job
+        assert await host.read(ctx, "ERROR_PHASE") == number
         # nothing is repeated by what stays as it is
         await host.write(ctx, "INTERRUPT_STATUS", ERROR)
         await ctx.tick().repeat(4)
@@ -216,24 +341,29 @@ def break_phase(cause, code, job):
         assert await take(ctx, dut) == phase(64, 1)
         assert await host.read(ctx, "ERROR") == ErrorCode.NONE
         assert await host.read(ctx, "ERROR_JOB") == NO_JOB
+        assert await host.read(ctx, "ERROR_PHASE") == NO_PHASE
 
     return body
 
 
 @pytest.mark.parametrize("job", [0, 7, 0xFFFF_FFFE])
-def test_an_error_of_the_core_stops_the_phase(job):
+@pytest.mark.parametrize("number", [NO_PHASE, 0, 3])
+def test_an_error_of_the_core_stops_the_phase(job, number):
     async def cause(ctx, dut, host):
         ctx.set(dut.core_error, ErrorCode.LOAD_FIBER)
         ctx.set(dut.core_error_job, job)
+        ctx.set(dut.core_error_phase, number)
+        ctx.set(dut.phase, 9)  # the error is older
 
-    run(break_phase(cause, ErrorCode.LOAD_FIBER, job))
+    run(break_phase(cause, ErrorCode.LOAD_FIBER, job, number))
 
 
-def test_an_abort_stops_the_phase():
+@pytest.mark.parametrize("number", [NO_PHASE, 0, 3])
+def test_an_abort_stops_the_phase(number):
     async def cause(ctx, dut, host):
         await host.write(ctx, "CONTROL", ABORT)
 
-    run(break_phase(cause, ErrorCode.ABORTED, NO_JOB))
+    run(break_phase(cause, ErrorCode.ABORTED, NO_JOB, number))
 
 
 def test_an_abort_without_a_phase_does_nothing():
@@ -250,20 +380,22 @@ def test_an_abort_without_a_phase_does_nothing():
 
 
 @pytest.mark.parametrize("write", [0, 1])
-def test_a_bus_error_stops_the_phase(write):
+@pytest.mark.parametrize("number", [NO_PHASE, 0, 3])
+def test_a_bus_error_stops_the_phase(write, number):
     async def cause(ctx, dut, host):
         ctx.set(dut.error_write, write)
         ctx.set(dut.error_resp, Response.DECERR)
         ctx.set(dut.error_addr, 0x9A_BCDE_F010)
+        ctx.set(dut.error_port, 63)
         ctx.set(dut.error, 1)
         await ctx.tick()
         assert await host.read(ctx, "STATUS") & bit("STATUS", "bus_error")
-        assert await host.read(ctx, "BUS_ERROR") == 3 << 4 | write
+        assert await host.read(ctx, "BUS_ERROR") == 63 << 8 | 3 << 4 | write
         assert await host.read(ctx, "BUS_ERROR_ADDR_LO") == 0xBCDE_F010
         assert await host.read(ctx, "BUS_ERROR_ADDR_HI") == 0x9A
 
     code = ErrorCode.BUS_WRITE if write else ErrorCode.BUS_READ
-    run(break_phase(cause, code, NO_JOB))
+    run(break_phase(cause, code, NO_JOB, number))
 
 
 @pytest.mark.parametrize("flag", STICKY_FLAGS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gscn.config import PRESETS
-from gscn.error_codes import NO_JOB, ErrorCode
+from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from gscn.records import (
     A_ENTRY,
     DIRECTORY_ENTRY,
@@ -16,6 +16,7 @@ from gscn.records import (
     KIND_ADD,
     OUT_RAW,
     PARTIAL,
+    PHASE_DESCRIPTOR,
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     STREAM_ITEM,
@@ -23,7 +24,7 @@ from gscn.records import (
     TILE_HEADER,
 )
 from lowering.record_checks import written_cells
-from lowering.validate import Malformed, check_phase, validate
+from lowering.validate import Malformed, check_phase, validate, validate_list
 
 TINY = PRESETS["tiny"]
 PES = TINY.pes_per_cluster
@@ -217,3 +218,55 @@ def test_written_cells_are_those_of_the_walk():
         pitch, guard_cols, rows, guard_rows = (int(n) for n in rng.integers([1, 0, 1, 0], 6))
         case = (pitch, guard_cols, rows, guard_rows, int(rng.integers(4)), int(rng.integers(40)))
         assert written_cells(*case) == slow(*case)
+
+
+def listed(*changes):
+    """Return the memory of the good launch with a list behind it: a phase per dict of changes."""
+    good = dataclasses.asdict(Phase())
+    descriptors = [PHASE_DESCRIPTOR.pack(1, **{**good, **change}) for change in changes]
+    return np.concatenate([memory(), *(d.view(np.uint8) for d in descriptors)])
+
+
+def test_a_good_list_has_no_error():
+    assert validate_list(TINY, listed({}, {}), END, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"queue_addr": 8}, ErrorCode.START_ADDRESS),
+        ({"queue_addr": FAR}, ErrorCode.START_ADDRESS),
+        ({"job_count": 0}, ErrorCode.START_JOBS),
+        ({"out_addr": OUT + 8}, ErrorCode.START_RANGE),
+        ({"out_end": END - 8}, ErrorCode.START_RANGE),
+        ({"out_addr": END + 64}, ErrorCode.START_RANGE),
+        ({"out_end": FAR + 64}, ErrorCode.START_RANGE),
+        ({"queue_addr": FAR - 64}, ErrorCode.BUS_READ),
+    ],
+)
+def test_a_bad_phase_of_a_list_is_named(change, code):
+    found = validate_list(TINY, listed({}, change, {}), END, 3)
+    assert found == Malformed(code=code, phase=1, job=NO_JOB)
+
+
+def test_an_error_in_a_phase_of_a_list_names_phase_and_job():
+    found = validate_list(TINY, listed({}, {"out_end": END - 512}), END, 2)
+    assert found == Malformed(code=ErrorCode.OUTPUT_RANGE, phase=1, job=1)
+
+
+@pytest.mark.parametrize(
+    ("phases_addr", "phase_count", "code"),
+    [
+        (END + 8, 1, ErrorCode.START_ADDRESS),
+        (FAR, 0, ErrorCode.START_ADDRESS),
+        (END, 0, ErrorCode.START_PHASES),
+    ],
+)
+def test_a_list_that_cannot_start_has_no_phase(phases_addr, phase_count, code):
+    found = validate_list(TINY, listed({}), phases_addr, phase_count)
+    assert found == Malformed(code=code, phase=NO_PHASE, job=NO_JOB)
+
+
+def test_a_list_beyond_memory_is_a_bus_error():
+    found = validate_list(TINY, listed({}), END, 2)
+    assert found == Malformed(code=ErrorCode.BUS_READ, phase=1, job=NO_JOB)

@@ -56,6 +56,31 @@ def test_every_product_is_taken_once_and_counters_sum_to_the_total(seed):
     assert sum(result.phase_cycles) == result.cycles
 
 
+@pytest.mark.parametrize("name", ["tiny", "small"])
+@pytest.mark.parametrize("latency", [2, 20, 150])
+def test_a_list_costs_one_descriptor_and_a_cycle_per_phase(name, latency):
+    from hw.sequencer import Sequencer
+
+    config = PRESETS[name]
+    program = random_program(config, 5, phases=3, jobs=8)
+    alone = cycles.simulate(program, latency=latency)
+    listed = cycles.simulate(program, latency=latency, one_start=True)
+    beats = 64 // config.mem_bytes
+    fetch = Sequencer.FETCH_LATENCY + latency + beats + Sequencer.START_LATENCY
+    extra = np.subtract(listed.phase_cycles, alone.phase_cycles)
+    # the next descriptor's beats may come before those of the phase's first load
+    assert fetch <= extra[0] < fetch + beats
+    assert 1 <= extra[1] < 1 + beats
+    assert extra[2] == 1
+    assert listed.read_beats == alone.read_beats + 3 * beats
+    assert listed.write_beats == alone.write_beats
+    idle = CLUSTER_COUNTER_NAMES.index("idle")
+    # every cluster waits while the first descriptor is fetched, and between phases
+    waits = (listed.counters - alone.counters)[:, idle]
+    assert waits.min() >= config.pes_per_cluster * (fetch + 2)
+    assert cycles.products(listed) == program.products
+
+
 def test_every_job_is_given_once_and_ends_after_it_was_given():
     program = random_program(TINY, 7, jobs=12)
     result = cycles.simulate(program)

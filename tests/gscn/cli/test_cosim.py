@@ -85,6 +85,17 @@ def test_cosim_runs_the_passes_that_a_trace_has(trace, tmp_path, axi):
     assert [(one["outputs"], one["mismatches"]) for one in passes] == [(288, 0), (108, 0)]
 
 
+def test_cosim_runs_passes_by_one_start(saved, tmp_path):
+    report = tmp_path / "report.json"
+    assert main(["cosim", *LAYER, "--one-start", "--json", str(report)]) == 0
+    told = json.loads(report.read_text())
+    assert told["one_start"]
+    assert not saved[1]["one_start"]
+    for listed, alone in zip(told["passes"], saved[1]["passes"], strict=True):
+        assert listed["mismatches"] == listed["stray_bytes"] == 0
+        assert listed["cycles"] == listed["model_cycles"] > alone["cycles"]
+
+
 def test_cosim_refuses_a_pass_that_the_trace_lacks(trace, capsys):
     arguments = ["--trace", str(trace), "--config", "tiny", "--pass", "input-grad"]
     assert main(["cosim", *arguments]) == 2
