@@ -61,19 +61,30 @@ class PassMatrices:
         """Rows and columns of the product."""
         return self.left.shape[0], int(np.prod(self.right.shape[3:]))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, order: np.ndarray | None = None) -> Iterator[Block]:
         """Yield the parts of the product.
 
         Each column of a forward pass or an input gradient is in one part, with the whole
         contraction; parts of a weight gradient have all columns, and add up.
+
+        Parameters
+        ----------
+        order
+            Weight gradient: the contraction's indices in the order in which parts take them; by
+            default as they are.
         """
         if self.which is Pass.WEIGHT_GRAD:
-            pixels = np.arange(self.left.shape[1]).reshape(self.right.shape[:3])
-            columns = slice(0, self.product_shape[1])
-            for images, rows in _runs(self.right.shape[:3], columns.stop):
-                part = self.right[images, rows].reshape(-1, columns.stop)
-                left = self.left[:, pixels[images, rows].reshape(-1)]
-                yield Block(left=NonzeroRows.of(left), right=part, columns=columns)
+            length, width = self.left.shape[1], self.product_shape[1]
+            order = np.arange(length) if order is None else order
+            step = max(1, _BLOCK_ELEMENTS // width)
+            for start in range(0, length, step):
+                chosen = order[start : start + step]
+                pixels = np.unravel_index(chosen, self.right.shape[:3])
+                yield Block(
+                    left=NonzeroRows.of(self.left[:, chosen]),
+                    right=self.right[pixels].reshape(-1, width),
+                    columns=slice(0, width),
+                )
             return
         left = NonzeroRows.of(self.left)
         length = self.left.shape[1]
