@@ -30,7 +30,7 @@ OFFSET_WIDTH = 12
 """Bits of a byte offset: the registers fill one page of 4 KiB."""
 ID_VALUE = 0x4E435347
 """The letters GSCN, the first in the lowest byte."""
-VERSION_VALUE = 0x0002_0000
+VERSION_VALUE = 0x0002_0001
 """Version of the register map: major in the high half, minor in the low half."""
 
 
@@ -170,10 +170,16 @@ REGISTERS = (
             RegisterField("busy", 0, 1, "a phase, a clear or the stop after an error is under way"),
             RegisterField("done", 1, 1, "the phase started last is over"),
             RegisterField("saturated", 8, 1, "a result was saturated"),
-            RegisterField("accumulator_overflow", 9, 1, "a sum left the accumulator"),
+            RegisterField(
+                "accumulator_overflow",
+                9,
+                1,
+                "a sum left the accumulator, or a floating-point product its window",
+            ),
+            RegisterField("nonfinite", 10, 1, "a floating-point result was infinite or NaN"),
             RegisterField("bus_error", 11, 1, "a burst was answered with an error"),
         ),
-        "state; bits 8 and 9 stay set until a clear or an error, bit 11 until a clear or a start",
+        "state; bits 8 to 10 stay set until a clear or an error, bit 11 until a clear or a start",
     ),
     Register(
         "ERROR",
