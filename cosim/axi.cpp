@@ -106,7 +106,8 @@ Host run_launch() {
   seq.quiet = tb.status == kOk;
   const uint32_t status = co_await read(GSCN_STATUS_OFFSET);
   tb.flags = (status & GSCN_STATUS_SATURATED_MASK ? 1 : 0) |
-             (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0);
+             (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0) |
+             (status & GSCN_STATUS_NONFINITE_MASK ? 8 : 0);
   tb.error_job = co_await read(GSCN_ERROR_JOB_OFFSET);
   if (tb.error_code != 0 && !tb.faulty) {
     tb.fail(kError, "ERROR.code must be 0, not %u for job %u", tb.error_code, tb.error_job);

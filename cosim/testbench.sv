@@ -36,6 +36,7 @@ module gscn_testbench #(
       input bit saturated,
       input bit accumulator_overflow,
       input bit address_error,
+      input bit nonfinite,
       input int unsigned error_code,
       input int unsigned error_job,
       input longint unsigned counter_data,
@@ -88,6 +89,7 @@ module gscn_testbench #(
   wire saturated;
   wire accumulator_overflow;
   wire address_error;
+  wire nonfinite;
   wire [4:0] error_code;
   wire [31:0] error_job;
   wire [47:0] counter_data;
@@ -115,6 +117,7 @@ module gscn_testbench #(
       .saturated,
       .accumulator_overflow,
       .address_error,
+      .nonfinite,
       .error_code,
       .error_job,
       .counter_addr(counter_addr[15:0]),
@@ -145,6 +148,7 @@ module gscn_testbench #(
         saturated,
         accumulator_overflow,
         address_error,
+        nonfinite,
         32'(error_code),
         error_job,
         64'(counter_data),

@@ -14,7 +14,7 @@ from hw.axi_ports import Response, axil_signature
 from hw.axil import RegisterFile
 from hw.dispatcher import start_layout
 
-STICKY_FLAGS = ("saturated", "accumulator_overflow")
+STICKY_FLAGS = ("saturated", "accumulator_overflow", "nonfinite")
 """Flags of the core, by the names of their fields in STATUS."""
 
 
@@ -39,7 +39,7 @@ class Control(wiring.Component):
         axil: the host's port.
         interrupt: an enabled event is set.
         start: phases, to the core.
-        busy, saturated, accumulator_overflow: of the core.
+        busy, saturated, accumulator_overflow, nonfinite: of the core.
         core_error, core_error_job: of the core: code, or 0, and the job's number.
         counter_addr, counter_data: of the core.
         clearing: hold the core in reset and the manager in flush.

@@ -51,6 +51,7 @@ class CopyEngine(wiring.Component):
                 "saturated": Out(1),
                 "accumulator_overflow": Out(1),
                 "address_error": Out(1),
+                "nonfinite": Out(1),
                 "error_code": Out(5),
                 "error_job": Out(32),
                 "counter_addr": In(16),

@@ -109,6 +109,7 @@ def test_random_launches_equal_the_law(simulator, memory):
             "saturated": program.saturated,
             "accumulator_overflow": program.overflowed,
             "address_error": False,
+            "nonfinite": program.nonfinite,
         }, where
         # Exactly one counter of each PE advances in every cycle, `busy` once per product.
         assert sum(result.counters["busy"]) == program.products, where
