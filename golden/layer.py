@@ -7,6 +7,7 @@ output gradient in the backward pass. A layer with neither is an ordinary dense 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,9 +15,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
-from torch.nn.grad import conv2d_input, conv2d_weight
 
+from golden.arithmetic import Arithmetic, TorchArithmetic
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 
@@ -28,7 +28,8 @@ class PassRecord:
     `first` and `second` are the operands in the order of `ConvShape.operand_shapes`, after
     sparsification. `precomputed` is the term added to the convolution of the operands: the bias
     (1, K, 1, 1) in the forward pass, with ReSprop the reused gradient's part in the two others:
-    (1, C, H, W), one for the whole mini-batch, and (K, C, R, S).
+    (1, C, H, W), one for the whole mini-batch, and (K, C, R, S). Operands are as the layer's
+    arithmetic is given them; it may round them first.
     """
 
     which: Pass
@@ -64,7 +65,8 @@ class _ThreePassConvolution(torch.autograd.Function):
         saved, used = inputs, weights
         if layer.operand_sparsifier is not None:
             saved, used = layer.operand_sparsifier(inputs, weights)
-        result = functional.conv2d(inputs, used, None, *layer.geometry)
+        shape = layer.conv_shape(inputs.shape)
+        result = layer.arithmetic.convolve(Pass.FORWARD, shape, used, inputs)
         term = None if bias is None else bias.reshape(1, -1, 1, 1)
         layer.observe(Pass.FORWARD, used, inputs, result, term)
         ctx.save_for_backward(saved, used)
@@ -76,28 +78,26 @@ class _ThreePassConvolution(torch.autograd.Function):
     def backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, ...]:
         layer = ctx.layer
         saved, used = ctx.saved_tensors
+        shape = layer.conv_shape(saved.shape)
+        # What is equal for all samples is computed for one of them.
+        one = dataclasses.replace(shape, n=1)
+        convolve = layer.arithmetic.convolve
         sparse_grad, shared_grad = output_grad, None
         if layer.gradient_sparsifier is not None and layer.training:
             sparse_grad, shared_grad = layer.gradient_sparsifier(output_grad)
         input_grad = weight_grad = bias_grad = term = None
         if ctx.needs_input_grad[0]:
-            input_grad = conv2d_input(saved.shape, used, sparse_grad, *layer.geometry)
+            input_grad = convolve(Pass.INPUT_GRAD, shape, used, sparse_grad)
             if shared_grad is not None:
-                # Equal for all samples, so computed for one of them.
-                term = conv2d_input(
-                    (1, *saved.shape[1:]), used, shared_grad.unsqueeze(0), *layer.geometry
-                )
+                term = convolve(Pass.INPUT_GRAD, one, used, shared_grad.unsqueeze(0))
             layer.observe(Pass.INPUT_GRAD, used, sparse_grad, input_grad, term)
             input_grad = input_grad if term is None else input_grad + term
         term = None
         if ctx.needs_input_grad[1]:
-            weight_grad = conv2d_weight(saved, used.shape, sparse_grad, *layer.geometry)
+            weight_grad = convolve(Pass.WEIGHT_GRAD, shape, sparse_grad, saved)
             if shared_grad is not None:
-                term = conv2d_weight(
-                    saved.sum(0, keepdim=True),
-                    used.shape,
-                    shared_grad.unsqueeze(0),
-                    *layer.geometry,
+                term = convolve(
+                    Pass.WEIGHT_GRAD, one, shared_grad.unsqueeze(0), saved.sum(0, keepdim=True)
                 )
             layer.observe(Pass.WEIGHT_GRAD, sparse_grad, saved, weight_grad, term)
             weight_grad = weight_grad if term is None else weight_grad + term
@@ -120,6 +120,8 @@ class TrainingConv2d(nn.Conv2d):
 
     Attributes
     ----------
+    arithmetic : golden.arithmetic.Arithmetic
+        Calculates the passes; by default torch does.
     observer : callable or None
         Called with a `PassRecord` after each pass. Records hold the live tensors: copy to keep.
 
@@ -159,6 +161,7 @@ class TrainingConv2d(nn.Conv2d):
         )
         self.operand_sparsifier = operand_sparsifier
         self.gradient_sparsifier = gradient_sparsifier
+        self.arithmetic: Arithmetic = TorchArithmetic()
         self.observer: Callable[[PassRecord], None] | None = None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from golden.arithmetic import Arithmetic
 from golden.layer import TrainingConv2d
 from golden.recipe import FIRST_CONV_RULES, METHODS, NETWORKS
 from golden.resnet import DigitsNetwork, ResNet18
@@ -143,6 +144,12 @@ def build_network(
         refresh_period=refresh_period,
         first_conv=first_conv,
     )
+
+
+def set_arithmetic(network: nn.Module, arithmetic: Arithmetic) -> None:
+    """Let every convolution of a converted network calculate its passes so."""
+    for layer in conv_layers(network).values():
+        layer.arithmetic = arithmetic
 
 
 def conv_layers(network: nn.Module) -> dict[str, TrainingConv2d]:

@@ -10,6 +10,9 @@ from gscn.errors import raise_problems
 NETWORKS = ("digits", "resnet18")
 """`golden.resnet`'s; the first learns `golden.digits`, the second `golden.composites`."""
 METHODS = ("dense", "swat", "resprop", "swat+resprop")
+ARITHMETICS = ("float32", "bf16")
+"""Of the convolutions' passes: torch's in float32, or bf16 operands with exact sums in a window of
+48 bits, rounded once to float32 (docs/floating-point.md)."""
 FIRST_CONV_RULES = ("paper", "dense", "sparse")
 """First convolution: as published (SWAT leaves it dense, ReSprop takes it), dense, or sparse."""
 
@@ -52,6 +55,8 @@ class Recipe:
     """ReSprop: approach the sparsity over the first epochs (W-ReSprop)."""
     first_conv: str = "paper"
     """One of `FIRST_CONV_RULES`."""
+    arithmetic: str = "float32"
+    """One of `ARITHMETICS`."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -78,6 +83,11 @@ class Recipe:
                     "first_conv",
                     self.first_conv in FIRST_CONV_RULES,
                     f"one of {', '.join(FIRST_CONV_RULES)}",
+                ),
+                (
+                    "arithmetic",
+                    self.arithmetic in ARITHMETICS,
+                    f"one of {', '.join(ARITHMETICS)}",
                 ),
             )
             if not holds

@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from golden.arithmetic import arithmetic_called
 from golden.composites import load_composites
 from golden.dataset import ImageDataset
 from golden.digits import load_digits
-from golden.network import build_network
+from golden.network import build_network, set_arithmetic
 from golden.recipe import Recipe
 from golden.resprop import set_schedule
 from gscn.errors import InputError
@@ -96,6 +97,7 @@ class Trainer:
             refresh_period=recipe.refresh_period,
             first_conv=recipe.first_conv,
         )
+        set_arithmetic(self.network, arithmetic_called(recipe.arithmetic))
         self._optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=recipe.learning_rate,

@@ -16,7 +16,7 @@ from typing import Any
 import numba
 
 _ROOT = Path(__file__).resolve().parents[1]
-_PACKAGES = ("lowering", "perf")
+_PACKAGES = ("golden", "lowering", "perf")
 """Packages with compiled functions."""
 
 

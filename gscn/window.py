@@ -3,13 +3,14 @@
 A sum of `acc_width` bits stands for `sum * 2**lsb_exponent`. The product of two operands with
 exponents (fields, subnormals counted as 1) `ea`, `eb` and significands `ma`, `mb` is added as
 
-    (-1)**(sa ^ sb) * floor(ma * mb * 2**(acc_width - 1 - 2 * significand_width) / 2**(top - ea - eb))
+    (-1)**(sa ^ sb) * floor(ma * mb * 2**(acc_width - 1 - 2 * significand_width - distance))
 
-so products are truncated one by one, before they are added, and the sum does not depend on the
-order of addition, on the tiling, or on the number of PEs.
+with `distance = top - ea - eb`. So products are truncated one by one, before they are added, and
+the sum does not depend on the order of addition, on the tiling, or on the number of PEs.
 
 A product with `ea + eb <= top - guard` has a magnitude under `2**(acc_width - 1 - guard)`, because
-`ma * mb < 2**(2 * significand_width)`. So `2**guard` of them cannot leave the accumulator.
+`ma * mb < 2**(2 * significand_width)`. So `2**guard` of them cannot leave the accumulator, whatever
+their order and signs: every sum on the way is one of at most so many products.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def window_top(
     fmt
         Format of both.
     contraction_length
-        Most products, and partial sums of other origin, that are added into one sum.
+        Most products that are added into one sum. A partial sum that is added counts as the
+        products in it; one of other origin as its magnitude divided by `2**(e - 2 * fmt.bias + 2)`,
+        rounded up, with `e` the sum of the operands' largest exponents: what no product reaches.
     """
     exponents = largest_exponent(first, fmt) + largest_exponent(second, fmt)
     return exponents + guard_bits(contraction_length)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from golden.recipe import FIRST_CONV_RULES, METHODS, NETWORKS, Recipe
+from golden.recipe import ARITHMETICS, FIRST_CONV_RULES, METHODS, NETWORKS, Recipe
 from gscn.cli.result import Result
 from gscn.errors import InputError
 
@@ -71,6 +71,12 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         default.first_conv,
         choices=FIRST_CONV_RULES,
     )
+    add(
+        "--arithmetic",
+        "of the convolutions: torch's, or bf16 operands with exact sums as in the accelerator",
+        default.arithmetic,
+        choices=ARITHMETICS,
+    )
     parser.add_argument(
         "--warm-up",
         action="store_true",
@@ -94,6 +100,7 @@ def given_recipe_fields(args: argparse.Namespace) -> dict[str, object]:
         "refresh_period": "refresh_period",
         "warm_up": "warm_up",
         "first_conv": "first_conv",
+        "arithmetic": "arithmetic",
     }
     return {
         field: getattr(args, argument)
@@ -154,6 +161,7 @@ def run(args: argparse.Namespace) -> Result:
         "dataset": trainer.dataset.name,
         "method": trainer.recipe.method,
         "sparsity": trainer.recipe.sparsity,
+        "arithmetic": trainer.recipe.arithmetic,
         "batch": trainer.recipe.batch_size,
         "seed": trainer.recipe.seed,
         "iterations": trainer.iteration,
@@ -165,6 +173,8 @@ def run(args: argparse.Namespace) -> Result:
     if args.out is not None:
         trainer.save(args.out)
     target = "" if trainer.recipe.method == "dense" else f", sparsity {trainer.recipe.sparsity}"
+    if trainer.recipe.arithmetic != Recipe().arithmetic:
+        target += f", {trainer.recipe.arithmetic}"
     text = (
         f"{trainer.recipe.method}{target}: {trainer.iteration} iterations of "
         f"{trainer.recipe.batch_size} images, loss {data['loss_nats']:.4f} nats, "

@@ -30,10 +30,12 @@ def test_trains_reports_and_writes_a_checkpoint(tmp_path, capsys):
 def test_further_options_reach_the_recipe(tmp_path):
     checkpoint = tmp_path / "model.pt"
     words = ["train", "--method", "swat+resprop", "--iterations", "1", "--refresh-period", "7"]
-    words += ["--warm-up", "--first-conv", "sparse", "--out", str(checkpoint)]
+    words += ["--warm-up", "--first-conv", "sparse", "--arithmetic", "bf16"]
+    words += ["--out", str(checkpoint)]
     assert main(words) == 0
     recipe = Trainer.load(checkpoint).recipe
     assert (recipe.refresh_period, recipe.warm_up, recipe.first_conv) == (7, True, "sparse")
+    assert recipe.arithmetic == "bf16"
 
 
 def test_options_of_the_larger_network_reach_the_recipe(tmp_path):

@@ -1,0 +1,68 @@
+"""How a layer calculates its passes: in torch's floating point, or as the accelerator does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from golden.float_conv import conv_windowed, round_sums
+from golden.floats import decode, encode
+from golden.oracle import convolve
+from golden.recipe import ARITHMETICS
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from gscn.formats import BF16, FLOAT32, FloatFormat
+
+
+class Arithmetic(Protocol):
+    """Calculates passes."""
+
+    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
+        """Return a pass of operands as in `ConvShape.operand_shapes`, in their type."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorchArithmetic:
+    """Torch's convolutions in the operands' own floating-point type."""
+
+    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
+        """Return a pass, its sums rounded in whatever order torch takes."""
+        return convolve(shape, which, first, second)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowedArithmetic:
+    """Operands rounded to a narrow format, exact sums in a window, results rounded once.
+
+    Golden: `golden.float_conv`.
+    """
+
+    fmt: FloatFormat = BF16
+    """Of the operands."""
+    result_format: FloatFormat = FLOAT32
+    """Of the results: float32, bf16, or that of the operands."""
+    acc_width: int = 48
+    """Bits of an accumulator, 32 to 64."""
+
+    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
+        """Return a pass; operands and results beyond the formats become infinities or NaN."""
+        codes = (encode(o.detach().cpu().numpy(), self.fmt).codes for o in (first, second))
+        sums = conv_windowed(shape, which, *codes, self.fmt, acc_width=self.acc_width)
+        results, _, _ = round_sums(sums, self.result_format)
+        if self.result_format == FLOAT32:
+            values = results.view(np.float32)
+        else:
+            values = decode(results, self.result_format)
+        return torch.from_numpy(values).to(first)
+
+
+def arithmetic_called(name: str) -> Arithmetic:
+    """Return one of `golden.recipe.ARITHMETICS`; raise `InputError` for an unknown one."""
+    if name not in ARITHMETICS:
+        raise InputError(f"arithmetic must be one of {', '.join(ARITHMETICS)}, not {name!r}")
+    return {"float32": TorchArithmetic(), "bf16": WindowedArithmetic()}[name]
