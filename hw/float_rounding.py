@@ -15,6 +15,8 @@ from hw.layouts import NUMBER_MODE, SPECIAL, OutFormat
 from hw.rounding import Rounder
 
 _SIGNIFICAND = FLOAT32.significand_width
+_HEAD = _SIGNIFICAND + 1
+"""Bits of a significand of float32 and the half of its last place."""
 _EXPONENT = 13
 """Bits of a signed exponent field, before it is limited."""
 
@@ -31,8 +33,8 @@ class FloatRounder(wiring.Component):
     Golden: `lowering.arithmetic.drain`.
 
     Timing: `LATENCY` cycles in which `en` is high, throughput one per such cycle; everything holds
-    while `en` is low. Sign and magnitude; two cycles to find the leading one; the shift to the
-    place of the last bit; rounding.
+    while `en` is low: sign and magnitude; the leading one to the top; the last place of the result
+    to its own; rounding.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ class FloatRounder(wiring.Component):
         nonfinite: special bits gave the result.
     """
 
-    LATENCY = 3 + Rounder.LATENCY
+    LATENCY = 2 + Rounder.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
@@ -99,18 +101,25 @@ class FloatRounder(wiring.Component):
             ]
             return _any(chosen)
 
-        # -- what only depends on the job: the exponent field of a sum of 1
-        base = Signal(signed(_EXPONENT), reset_less=True)
+        # -- what only depends on the job: the exponent field of a sum whose highest bit leads, and
+        # what else there is to shift by so that the result's last place becomes that of float32
+        most = Signal(signed(_EXPONENT), reset_less=True)
+        narrower = Signal(range(_SIGNIFICAND), reset_less=True)
         scale = Signal(signed(_EXPONENT))
         with m.Switch(self.mode.number_format):
             for fmt in self.config.floats:
                 with m.Case(NUMBER_FORMATS.index(fmt)):
-                    m.d.comb += scale.eq(lsb_exponent(0, fmt, width))
-        m.d.sync += base.eq(self.mode.window + scale + select([f.bias for f, _ in results]))
+                    m.d.comb += scale.eq(lsb_exponent(0, fmt, width) + width - 1)
+        m.d.sync += [
+            most.eq(self.mode.window + scale + select([f.bias for f, _ in results])),
+            narrower.eq(
+                select([FLOAT32.mantissa_width - fmt.mantissa_width for fmt, _ in results])
+            ),
+        ]
         passes = (self.mode.number_format == 0) | (self.out_format == OutFormat.RAW)
 
         # -- sign and magnitude
-        flags = [Signal(SPECIAL + 1, name=f"flags{n}", reset_less=True) for n in range(4)]
+        flags = [Signal(SPECIAL + 1, name=f"flags{n}", reset_less=True) for n in range(3)]
         magnitude = Signal(width, reset_less=True)
         with m.If(self.en):
             m.d.sync += [
@@ -119,66 +128,55 @@ class FloatRounder(wiring.Component):
                 *(later.eq(flag) for flag, later in itertools.pairwise(flags)),
             ]
 
-        # -- move the leading one to the top, the widest step first
-        steps = [1 << n for n in reversed(range((width - 1).bit_length()))]
-        normal, zeros = magnitude, []
-        coarse = Signal(width, reset_less=True)
-        coarse_zeros = Signal(len(steps[:-3]), reset_less=True)
-        for step in steps[:-3]:
-            normal = self._move(m, normal, step, zeros)
-        with m.If(self.en):
-            m.d.sync += [coarse.eq(normal), coarse_zeros.eq(Cat(reversed(zeros)))]
-        normal, zeros = coarse, []
-        for step in steps[-3:]:
-            normal = self._move(m, normal, step, zeros)
-        leading = Cat(reversed(zeros), coarse_zeros)
-        # bits of a result of the `Rounder` take the same registers
-        carried = max(width, 32)
-        normalised = Signal(carried, reset_less=True)
-        exponent = Signal(signed(_EXPONENT), reset_less=True)
-        saturates = [Signal(name=f"saturates{n}", reset_less=True) for n in range(2)]
+        # -- move the leading one to the top, the widest step first; what float32 does not keep only
+        # matters as far as it is not zero
+        normal, moves = magnitude, []
+        for step in (1 << n for n in reversed(range((width - 1).bit_length()))):
+            normal = self._move(m, normal, step, moves)
+        padded = Cat(Const(0, _HEAD), normal)
+        head = Signal(_HEAD, reset_less=True)
+        tail = Signal(reset_less=True)
+        zeros = Signal(len(moves), reset_less=True)
         with m.If(self.en):
             m.d.sync += [
-                normalised.eq(Mux(passes, self.integer[:carried], normal)),
-                exponent.eq(base + (width - 1) - leading),
-                saturates[0].eq(self.integer_saturated),
-                saturates[1].eq(saturates[0]),
+                head.eq(padded[-_HEAD:]),
+                tail.eq(padded[:-_HEAD].any()),
+                zeros.eq(Cat(reversed(moves))),
             ]
 
-        # -- shift the last place of the result to that of float32; a subnormal number further
+        # -- shift; a subnormal number further, and never more than leaves nothing but the half
         places = Signal(signed(_EXPONENT))
-        shift = Signal(range(2 * _SIGNIFICAND))
-        least = (exponent < 1) | ~normalised[width - 1]  # subnormal, or zero
-        narrower = [FLOAT32.mantissa_width - fmt.mantissa_width for fmt, _ in results]
-        m.d.comb += [
-            places.eq(Mux(least, 1 - exponent, 0) + select(narrower)),
-            # all below the half of the last place from here on
-            shift.eq(Mux(places > _SIGNIFICAND + 1, _SIGNIFICAND + 1, places)),
-        ]
-        head = Signal(_SIGNIFICAND + 1)  # with the half
-        tail = normalised[: max(width - len(head), 0)].any()
-        m.d.comb += head.eq(
-            Cat(Const(0, max(len(head) - width, 0)), normalised[:width])[-len(head) :]
-        )
-        shifted = Signal(2 * len(head))
-        m.d.comb += shifted.eq(Cat(Const(0, len(head)), head) >> shift)
-        significand, half = shifted[len(head) + 1 :], shifted[len(head)]
-        sticky = shifted[: len(head)].any() | tail
-        rounds_up = half & (sticky | significand[0])
+        shift = Signal(range(_HEAD + 1))
+        m.d.comb += places.eq(zeros + 1 - most)  # from the lowest place of normal numbers
+        least = (places > 0) | ~head[-1]  # subnormal, or zero
+        m.d.comb += shift.eq(narrower)
+        with m.If(places > 0):
+            further = places + narrower
+            m.d.comb += shift.eq(Mux(further > _HEAD, _HEAD, further))
+        shifted, sticky = head, tail
+        for bit in reversed(range(len(shift))):
+            stage = Signal(_HEAD, name=f"shifted{bit}")
+            m.d.comb += stage.eq(Mux(shift[bit], shifted >> (1 << bit), shifted))
+            sticky |= shift[bit] & shifted[: 1 << bit].any()
+            shifted = stage
+        significand, half = shifted[1:], shifted[0]
+        # results of the `Rounder` take the same registers
+        carried = max(width, 32)
         kept = Signal(carried, reset_less=True)
         field = Signal(_EXPONENT - 1, reset_less=True)
-        up = Signal(reset_less=True)
+        up, saturates = Signal(reset_less=True), Signal(reset_less=True)
         with m.If(self.en):
             m.d.sync += [
-                kept.eq(Mux(passes, normalised, significand)),
-                field.eq(Mux(least, 0, exponent - 1)),
-                up.eq(rounds_up),
+                kept.eq(Mux(passes, self.integer[:carried], significand)),
+                field.eq(Mux(least, 0, -places)),
+                up.eq(half & (sticky | significand[0])),
+                saturates.eq(self.integer_saturated),
             ]
 
         # -- round: the hidden bit, and a carry out of the fraction, count up the exponent field
         rounded = Signal(_SIGNIFICAND + 1)
         m.d.comb += rounded.eq(kept[:_SIGNIFICAND] + up)
-        special, negative = flags[3][:SPECIAL], flags[3][SPECIAL]
+        special, negative = flags[2][:SPECIAL], flags[2][SPECIAL]
         nonfinite = special.any()
         code, beyond = Signal(FLOAT32.width), Signal()
         for fmt, is_one in results:
@@ -192,21 +190,21 @@ class FloatRounder(wiring.Component):
         with m.If(self.en):
             m.d.sync += [
                 result.eq(Mux(passes, raw, code)),
-                self.saturated.eq(Mux(passes, saturates[1], beyond & ~nonfinite)),
+                self.saturated.eq(Mux(passes, saturates, beyond & ~nonfinite)),
                 self.nonfinite.eq(nonfinite & ~passes),
             ]
         m.d.comb += self.o.eq(result)
         return m
 
-    def _move(self, m, value, step, zeros):
+    def _move(self, m, value, step, moves):
         """Return the value moved up by `step` if its highest `step` bits are 0; note whether."""
-        moves = Signal(name=f"moves{step}")
+        empty = Signal(name=f"empty{step}")
         moved = Signal(len(value), name=f"moved{step}")
         m.d.comb += [
-            moves.eq(~value[-step:].any()),
-            moved.eq(Mux(moves, value << step, value)),
+            empty.eq(~value[-step:].any()),
+            moved.eq(Mux(empty, value << step, value)),
         ]
-        zeros.append(moves)
+        moves.append(empty)
         return moved
 
     def _encode(self, m, fmt, rounded, field, special, negative, code, beyond):

@@ -70,7 +70,7 @@ DRAIN_CYCLES = 3
 SUM_CYCLES = 4
 """From the cycle in which an entry is issued to that in which its sum is stored: as
 `hw.walker.Walker.LATENCY + hw.accumulator.Accumulator.LATENCY`."""
-FLOAT_DRAIN_CYCLES, FLOAT_SUM_CYCLES = 3, 2
+FLOAT_DRAIN_CYCLES, FLOAT_SUM_CYCLES = 2, 2
 """What a core with float formats adds to both: as `hw.pe.PE.FLOAT_DRAIN_CYCLES` and
 `FLOAT_PRODUCT_CYCLES`."""
 SEGMENT_QUEUE = 4

@@ -22,7 +22,7 @@ from gscn.records import (
     TAP,
     TILE_HEADER,
 )
-from lowering.record_checks import written_cells
+from lowering.record_checks import check_job, written_cells
 from lowering.validate import Malformed, check_phase, validate
 
 TINY = PRESETS["tiny"]
@@ -113,6 +113,8 @@ FAR = 1 << TINY.addr_width
 OF_JOB_1 = [
     ({"job": {"segment_count": 0}}, ErrorCode.JOB_SEGMENTS),
     ({"job": {"out_format": 3}}, ErrorCode.JOB_FORMAT),
+    ({"job": {"number_format": 1}}, ErrorCode.JOB_FORMAT),
+    ({"job": {"window": 1024}}, ErrorCode.JOB_FORMAT),
     ({"job": {"shift": 48}}, ErrorCode.JOB_SHIFT),
     ({"job": {"out_format": OUT_RAW, "shift": 1}}, ErrorCode.JOB_SHIFT),
     ({"job": {"pitch": 0}}, ErrorCode.JOB_SHAPE),
@@ -217,3 +219,24 @@ def test_written_cells_are_those_of_the_walk():
         pitch, guard_cols, rows, guard_rows = (int(n) for n in rng.integers([1, 0, 1, 0], 6))
         case = (pitch, guard_cols, rows, guard_rows, int(rng.integers(4)), int(rng.integers(40)))
         assert written_cells(*case) == slow(*case)
+
+
+FLOATS = dataclasses.replace(TINY, float_formats="fp16,fp8_e5m2")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"number_format": 2, "window": 1023, "out_format": 3}, ErrorCode.NONE),
+        ({"number_format": 4, "out_format": OUT_RAW}, ErrorCode.NONE),
+        ({"number_format": 1}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 5}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 2, "window": 1024}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 2, "out_format": 4}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 0, "out_format": 3}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 2, "shift": 1}, ErrorCode.JOB_SHIFT),
+    ],
+)
+def test_number_formats_are_those_of_the_core(fields, code):
+    job = JOB_DESCRIPTOR.pack(1, segment_count=1, pitch=1, plane_rows=1, walk_count=1, **fields)
+    assert check_job(job[0], FLOATS) == code
