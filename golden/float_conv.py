@@ -16,12 +16,12 @@ import torch
 
 from golden.floats import Rounded, check_codes, decode, round_scaled
 from golden.im2col import pass_matrices
-from golden.oracle import check_operands, contraction_length, convolve
+from golden.oracle import check_operands, convolve
 from gscn.compiled import compiled
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
-from gscn.window import lsb_exponent, window_top
+from gscn.window import lsb_exponent, pass_top
 
 LEAST_ACC_WIDTH, MOST_ACC_WIDTH = 32, 64
 
@@ -90,8 +90,7 @@ def conv_windowed(
     acc_width
         Bits of an accumulator, 32 to 64.
     top
-        Of the window; by default `gscn.window.window_top` of the operands and of
-        `golden.oracle.contraction_length`.
+        Of the window; by default `gscn.window.pass_top`.
 
     Raises
     ------
@@ -106,7 +105,7 @@ def conv_windowed(
         raise InputError(
             f"acc_width must be {LEAST_ACC_WIDTH} to {MOST_ACC_WIDTH}, not {acc_width}"
         )
-    safe_top = window_top(first, second, fmt, contraction_length(shape, which))
+    safe_top = pass_top(shape, which, first, second, fmt)
     if top is None:
         top = safe_top
     elif top < safe_top:

@@ -13,6 +13,7 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.window import contraction_length
 
 EXACT_BOUND = 1 << 53
 """Integers of smaller magnitude, and sums of them, are exact in double precision."""
@@ -41,15 +42,6 @@ def convolve(shape: ConvShape, which: Pass, first: Tensor, second: Tensor) -> Te
     if which is Pass.INPUT_GRAD:
         return conv2d_input(shape.x_shape, first, second, *geometry)
     return conv2d_weight(second, shape.w_shape, first, *geometry)
-
-
-def contraction_length(shape: ConvShape, which: Pass) -> int:
-    """Return how many products a result of the pass adds up at most."""
-    return {
-        Pass.FORWARD: shape.c * shape.r * shape.s,
-        Pass.INPUT_GRAD: shape.k * shape.r * shape.s,
-        Pass.WEIGHT_GRAD: shape.n * shape.p * shape.q,
-    }[which]
 
 
 def check_operands(shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray) -> None:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from golden import im2col
 from golden.float_conv import conv_windowed, round_sums
 from golden.floats import decode, encode, storage_type
-from golden.oracle import contraction_length, conv_integers, convolve
+from golden.oracle import conv_integers, convolve
 from golden.synthetic import random_operands
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FLOAT_OPERAND_FORMATS, FP8_E4M3, FP8_E5M2, FP16, INT8
-from gscn.window import window_top
+from gscn.window import contraction_length, pass_top
 from tests.golden.restated import looped_sums
 
 FORMATS = tuple(FLOAT_OPERAND_FORMATS.values())
@@ -49,8 +49,7 @@ def random_codes(shape, which, fmt, seed, specials=0.0, zeros=0.3):
 
 def assert_equals_restatement(shape, which, first, second, fmt, acc_width, top=None):
     found = conv_windowed(shape, which, first, second, fmt, acc_width=acc_width, top=top)
-    length = contraction_length(shape, which)
-    assert found.top == (window_top(first, second, fmt, length) if top is None else top)
+    assert found.top == (pass_top(shape, which, first, second, fmt) if top is None else top)
     expected = looped_sums(shape, which, first, second, fmt, acc_width, found.top)
     assert found.sums.dtype == np.int64
     for got, want in zip((found.sums, found.plus, found.minus), expected, strict=True):
@@ -73,7 +72,7 @@ def test_any_codes_give_the_sums_of_the_restatement(fmt, which, data):
         zeros=data.draw(st.sampled_from([0.0, 0.5, 0.9])),
     )
     acc_width = data.draw(st.sampled_from([32, 40, 48, 62, 64]))
-    safe = window_top(first, second, fmt, contraction_length(shape, which))
+    safe = pass_top(shape, which, first, second, fmt)
     top = data.draw(st.sampled_from([None, safe, safe + 1, safe + 9]))
     assert_equals_restatement(shape, which, first, second, fmt, acc_width, top)
 
@@ -134,6 +133,29 @@ def test_traced_sizes_are_near_torch(which):
     bound = 2.0**found.lsb_exponent * contraction_length(shape, which)
     assert np.abs(values - exact).max() < bound < 1e-6
     assert round_sums(found, FLOAT32)[1:] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "guard"), [(FP8_E4M3, 11), (FP8_E5M2, 0)], ids=["fp8_e4m3", "fp8_e5m2"]
+)
+def test_products_of_8_bits_are_exact_as_far_as_stated(fmt, guard):
+    shape = ConvShape(n=256, c=1, h=1, w=1, k=256, r=1, s=1)
+    codes = np.arange(256, dtype=np.uint8).reshape(256, 1, 1, 1)
+    top = 2 * fmt.top_exponent + guard
+    found = conv_windowed(shape, Pass.FORWARD, codes, codes, fmt, top=top)
+    values = decode(codes, fmt).reshape(-1)
+    values[~np.isfinite(values)] = 0.0
+    expected = np.multiply.outer(values, values)
+    # A product is exact if its exponents are at most so far below the largest.
+    exponents = np.maximum((codes.reshape(-1) & 0x7F) >> fmt.mantissa_width, 1).astype(int)
+    below = 2 * fmt.top_exponent - np.add.outer(exponents, exponents)
+    near = below <= 48 - 1 - 2 * fmt.significand_width - guard
+    exact = np.ldexp(found.sums.astype(float), found.lsb_exponent).reshape(256, 256) == expected
+    assert exact[near].all()
+    assert near.all() == (fmt == FP8_E4M3)
+    more = conv_windowed(shape, Pass.FORWARD, codes, codes, fmt, top=top + 1)
+    unit = np.ldexp(more.sums.astype(float), more.lsb_exponent).reshape(256, 256)
+    assert not (unit == expected).all()
 
 
 def one_product(a, b, fmt, **options):
@@ -267,6 +289,19 @@ def test_bad_arguments_are_named():
     for width in (31, 65):
         with pytest.raises(InputError, match=f"acc_width must be 32 to 64, not {width}"):
             conv_windowed(shape, Pass.FORWARD, first, second, BF16, acc_width=width)
-    safe = window_top(first, second, BF16, contraction_length(shape, Pass.FORWARD))
+    safe = pass_top(shape, Pass.FORWARD, first, second, BF16)
     with pytest.raises(InputError, match=rf"top of forward must be at least {safe} .*{safe - 1}"):
         conv_windowed(shape, Pass.FORWARD, first, second, BF16, top=safe - 1)
+
+
+def test_the_example_of_the_document_runs(repository):
+    text = (repository / "docs" / "floating-point.md").read_text(encoding="utf-8")
+    section = text[text.index("## The golden model") :]
+    lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    names = {}
+    exec("\n".join(lines), names)
+    operands = (torch.from_numpy(decode(names[n], BF16)) for n in ("weights", "inputs"))
+    exact = convolve(names["shape"], Pass.FORWARD, *operands).numpy()
+    assert names["outputs"].shape == (2, 4, 6, 6)
+    assert np.allclose(names["outputs"], exact, rtol=2.0**-23, atol=1e-9)
+    assert (names["saturated_count"], names["nonfinite_count"]) == (0, 0)

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT_OPERAND_FORMATS, FP8_E4M3, FP8_E5M2, FP16
-from gscn.window import MOST_CONTRACTION, guard_bits, largest_exponent, lsb_exponent, window_top
+from gscn.window import (
+    MOST_CONTRACTION,
+    contraction_length,
+    guard_bits,
+    largest_exponent,
+    lsb_exponent,
+    pass_top,
+    window_top,
+)
 
 FORMATS = tuple(FLOAT_OPERAND_FORMATS.values())
 
@@ -123,3 +132,80 @@ def test_no_sum_leaves_the_accumulator_at_the_limits_of_any_format(fmt, acc_widt
     assert worst * length < 1 << (acc_width - 1)
     # The window is tight to two bits and the guard's rounding: a wider one would waste them.
     assert worst * length * 16 > 1 << (acc_width - 1)
+
+
+def test_contractions_by_hand():
+    shape = ConvShape(n=2, c=3, h=6, w=5, k=4, r=3, s=2)
+    assert [contraction_length(shape, which) for which in Pass] == [18, 24, 2 * 4 * 4]
+
+
+def parts(code, fmt):
+    """Return (significand, exponent) of a finite code."""
+    field, fraction = (code >> fmt.mantissa_width) & ((1 << fmt.exponent_width) - 1), code
+    fraction &= (1 << fmt.mantissa_width) - 1
+    return fraction + ((field > 0) << fmt.mantissa_width), max(field, 1)
+
+
+def test_the_top_of_a_pass_by_hand():
+    shape = ConvShape(n=1, c=4, h=1, w=1, k=1, r=1, s=1)
+    one, eighth = 0x3F80, 0x3E00
+    second = np.array([one] * 4, np.uint16).reshape(1, 4, 1, 1)
+    # By count: 127 + 127 and two bits. Sums stay under 2**(top + 2 - 254).
+    alike = np.array([one] * 4, np.uint16).reshape(1, 4, 1, 1)
+    assert pass_top(shape, Pass.FORWARD, alike, second, BF16) == 255  # 4 < 2**3
+    apart = np.array([one, eighth, eighth, eighth], np.uint16).reshape(1, 4, 1, 1)
+    assert pass_top(shape, Pass.FORWARD, apart, second, BF16) == 254  # 1.375; no lower
+    infinite = np.array([one, 0x7F80, 0x7FC0, 0], np.uint16).reshape(1, 4, 1, 1)
+    assert pass_top(shape, Pass.FORWARD, infinite, second, BF16) == 254
+
+
+@given(
+    fmt=st.sampled_from(FORMATS),
+    which=st.sampled_from(tuple(Pass)),
+    seed=st.integers(0, 1 << 20),
+    spread=st.integers(0, 7),
+)
+def test_no_sum_of_magnitudes_leaves_the_accumulator_at_the_top_of_a_pass(fmt, which, seed, spread):
+    # 1x1 kernels: results are sums along one axis, formed here with Python's integers.
+    shape = ConvShape(n=3, c=5, h=2, w=2, k=4, r=1, s=1)
+    rng = np.random.default_rng(seed)
+    low = max(fmt.top_exponent - (1 << spread), 0)
+    operands = []
+    for size in shape.operand_shapes(which):
+        fields = rng.integers(low, fmt.top_exponent + 1, size)
+        fractions = rng.integers(0, 1 << fmt.mantissa_width, size) | (rng.integers(0, 4) == 0)
+        codes = np.minimum(fields << fmt.mantissa_width | fractions, fmt.infinity - 1)
+        operands.append(codes.astype(f"uint{fmt.width}"))
+    top = pass_top(shape, which, *operands, fmt)
+    first, second = operands
+    count = window_top(first, second, fmt, contraction_length(shape, which))
+    highest = largest_exponent(first, fmt) + largest_exponent(second, fmt)
+    assert highest <= top <= count
+    pixels = np.moveaxis(second, 1, 0).reshape(second.shape[1], -1)
+    if which is Pass.FORWARD:
+        pairs = [(row, pixel) for row in first[:, :, 0, 0] for pixel in pixels.T]
+    elif which is Pass.INPUT_GRAD:
+        pairs = [(row, pixel) for row in first[:, :, 0, 0].T for pixel in pixels.T]
+    else:
+        grads = np.moveaxis(first, 1, 0).reshape(shape.k, -1)
+        pairs = [(row, pixel) for row in grads for pixel in pixels]
+    for acc_width in (32, 48, 64):
+        for row, pixel in pairs:
+            total = sum(
+                added(parts(int(a), fmt), parts(int(b), fmt), top, fmt, acc_width)
+                for a, b in zip(row, pixel, strict=True)
+            )
+            assert total < 1 << (acc_width - 1)
+
+
+def test_the_top_of_a_long_contraction_is_lower_where_few_operands_are_large():
+    shape = ConvShape(n=4, c=2, h=32, w=32, k=2, r=1, s=1)
+    rng = np.random.default_rng(0)
+    codes = []
+    for size in (shape.y_shape, shape.x_shape):
+        values = rng.standard_normal(size).astype(np.float32)
+        values[0, :, 0, 0] = 64.0
+        codes.append((values.view(np.uint32) >> 16).astype(np.uint16))
+    by_count = window_top(*codes, BF16, contraction_length(shape, Pass.WEIGHT_GRAD))
+    # The mean magnitude is some six bits below the largest, and largest numbers are powers of two.
+    assert by_count - 8 <= pass_top(shape, Pass.WEIGHT_GRAD, *codes, BF16) <= by_count - 6
