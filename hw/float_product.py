@@ -166,10 +166,10 @@ class FloatProduct(wiring.Component):
                 m.d.sync += held[0].eq(self.partial_special)
 
         # -- multiply
-        product = Signal.like(self.partial, reset_less=True)
+        multiplied = Signal.like(self.partial, reset_less=True)
         shift_held, aligns_held = Signal.like(shift), Signal(reset_less=True)
         m.d.sync += [
-            product.eq(Mux(multiplies, factors[0] * factors[1], partial)),
+            multiplied.eq(Mux(multiplies, factors[0] * factors[1], partial)),
             shift_held.eq(shift),
             aligns_held.eq(aligns),
             held[1].eq(held[0]),
@@ -177,9 +177,9 @@ class FloatProduct(wiring.Component):
 
         # -- shift: the highest product of significands just fits below the sign
         top = config.acc_width - 1 - 2 * significand_width
-        aligned = (product[: 2 * significand_width] << top) >> shift_held
+        aligned = (multiplied[: 2 * significand_width] << top) >> shift_held
         value, rest = Signal.like(self.value, reset_less=True), Signal.like(held[1])
-        m.d.sync += [value.eq(Mux(aligns_held, aligned, product)), rest.eq(held[1])]
+        m.d.sync += [value.eq(Mux(aligns_held, aligned, multiplied)), rest.eq(held[1])]
         m.d.comb += [
             self.value.eq(value),
             Cat(self.special, self.negative, self.overflow).eq(rest),

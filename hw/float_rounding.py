@@ -148,10 +148,10 @@ class FloatRounder(wiring.Component):
         places = Signal(signed(_EXPONENT))
         shift = Signal(range(_HEAD + 1))
         m.d.comb += places.eq(zeros + 1 - most)  # from the lowest place of normal numbers
-        least = (places > 0) | ~head[-1]  # subnormal, or zero
-        m.d.comb += shift.eq(narrower)
-        with m.If(places > 0):
-            further = places + narrower
+        subnormal = Signal()
+        m.d.comb += [subnormal.eq(~places[-1] & places.any()), shift.eq(narrower)]
+        with m.If(subnormal):
+            further = (places + narrower).as_unsigned()
             m.d.comb += shift.eq(Mux(further > _HEAD, _HEAD, further))
         shifted, sticky = head, tail
         for bit in reversed(range(len(shift))):
@@ -168,7 +168,7 @@ class FloatRounder(wiring.Component):
         with m.If(self.en):
             m.d.sync += [
                 kept.eq(Mux(passes, self.integer[:carried], significand)),
-                field.eq(Mux(least, 0, -places)),
+                field.eq(Mux(subnormal | ~head[-1], 0, -places)),  # without a leading one zero
                 up.eq(half & (sticky | significand[0])),
                 saturates.eq(self.integer_saturated),
             ]

@@ -10,7 +10,7 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
-from gscn.window import window_top
+from gscn.window import pass_top
 from lowering.geometry import gather_axis, scatter_axis
 from lowering.program import FloatOutput
 
@@ -120,15 +120,6 @@ def nonzero_codes(codes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
     return np.where(magnitudes == 0, 0, codes).astype(np.uint16).view(np.int16).astype(np.int64)
 
 
-def contraction_length(shape: ConvShape, which: Pass) -> int:
-    """Return how many products a result of the pass adds up at most."""
-    return {
-        Pass.FORWARD: shape.c * shape.r * shape.s,
-        Pass.INPUT_GRAD: shape.k * shape.r * shape.s,
-        Pass.WEIGHT_GRAD: shape.n * shape.p * shape.q,
-    }[which]
-
-
 def choose_top(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, out: FloatOutput
 ) -> int:
@@ -139,7 +130,7 @@ def choose_top(
     InputError
         `out.top` is given, but sums could leave the accumulators with it.
     """
-    safe = window_top(first, second, out.operands, contraction_length(shape, which))
+    safe = pass_top(shape, which, first, second, out.operands)
     if out.top is not None and out.top < safe:
         raise InputError(f"top must be at least {safe} for every sum, not {out.top}")
     return safe if out.top is None else out.top
