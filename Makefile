@@ -50,10 +50,13 @@ test-icarus: venv
 bench: venv
 	$(BIN)/python -m benchmarks
 
+FORMATS := int16 int16+bf16 int16+bf16+fp16 int16+bf16+fp16+fp8_e4m3+fp8_e5m2 \
+	int16+fp8_e4m3+fp8_e5m2 int8 int8+bf16 int8+fp8_e4m3+fp8_e5m2
+
 # Needs Debian's qflow-tech-osu018 besides.
 synth: venv
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[synth]"
-	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out docs/area.md
+	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out docs/area.md --formats $(FORMATS)
 
 prove: venv
 	$(BIN)/python -m formal.run

@@ -127,7 +127,8 @@ Host run_launch() {
   seq.quiet = tb.status == kOk;
   const uint32_t status = co_await read(GSCN_STATUS_OFFSET);
   tb.flags = (status & GSCN_STATUS_SATURATED_MASK ? 1 : 0) |
-             (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0);
+             (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0) |
+             (status & GSCN_STATUS_NONFINITE_MASK ? 8 : 0);
   tb.error_job = co_await read(GSCN_ERROR_JOB_OFFSET);
   tb.error_phase = co_await read(GSCN_ERROR_PHASE_OFFSET);
   if (tb.error_code != 0 && !tb.faulty) {

@@ -36,8 +36,8 @@ extern "C" {
 
 // Vectors hold one entry per port, masks one bit: see testbench.sv.
 void gscn_cycle(svBit start_ready, svBit start_list_ready, svBit busy, svBit saturated,
-                svBit accumulator_overflow, svBit address_error, uint32_t error_code,
-                uint32_t error_job, uint32_t error_phase, uint32_t phase,
+                svBit accumulator_overflow, svBit address_error, svBit nonfinite,
+                uint32_t error_code, uint32_t error_job, uint32_t error_phase, uint32_t phase,
                 uint64_t counter_data, uint32_t read_cmd_valid,
                 const svBitVecVal* read_cmd_addr, const svBitVecVal* read_cmd_beats,
                 uint32_t write_cmd_valid, const svBitVecVal* write_cmd_addr,
@@ -59,7 +59,7 @@ void gscn_cycle(svBit start_ready, svBit start_list_ready, svBit busy, svBit sat
   if (!tb.begin_edge(rst, launch_done)) return;
 
   tb.busy_cycles += busy;
-  tb.flags = saturated | accumulator_overflow << 1 | address_error << 2;
+  tb.flags = saturated | accumulator_overflow << 1 | address_error << 2 | nonfinite << 3;
 
   for (size_t index = 0; index < tb.ports.size(); ++index) {
     MemoryPort& port = tb.ports[index];

@@ -30,7 +30,7 @@ BUNDLE_FILE = "bundle.json"
 CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
 """Channels of a memory port that can stall, each with a probability of its own. Behind AXI they
 are AR, R, AW, W and B."""
-FLAGS = ("saturated", "accumulator_overflow", "address_error")
+FLAGS = ("saturated", "accumulator_overflow", "address_error", "nonfinite")
 FILL = 0xA5
 """Byte that memory holds beyond the image, so that a result never written is seen."""
 
@@ -76,7 +76,7 @@ class RunResult:
     counters: dict[str, list[int]]
     """Counter's name to its value in each cluster, in PE-cycles."""
     flags: dict[str, bool]
-    """Sticky flags: saturated, accumulator_overflow, address_error."""
+    """Sticky flags: saturated, accumulator_overflow, address_error, nonfinite."""
     read_beats: int
     """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int

@@ -1,4 +1,4 @@
-"""Whole passes of layers on the simulated accelerator, compared with torch word for word."""
+"""Whole passes of layers on the simulated accelerator, compared with golden models bit for bit."""
 
 from __future__ import annotations
 
@@ -11,34 +11,50 @@ import numpy as np
 from cosim.build import BUILD_ROOT, BuiltSimulator, build
 from cosim.launch import RunResult, run, seen_latencies
 from cosim.scoreboard import Comparison, compare
+from golden.float_conv import conv_windowed, round_sums
+from golden.floats import check_codes, encode
 from golden.oracle import conv_integers, useful_products
 from golden.quantize import check_range, choose_shift, quantize, requantize
 from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
-from gscn.formats import IntFormat
+from gscn.formats import FLOAT32, FloatFormat, IntFormat
 from gscn.port import READ_LATENCY
-from lowering import OutputFormat
+from lowering import FloatOutput, OutputFormat, Program
 from perf.cycles import CycleResult, simulate
 from perf.tuning import lower_tuned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PassInput:
-    """One pass of one layer with its integer operands."""
+    """One pass of one layer with its operands: integers, or codes of a floating-point format."""
 
     layer: str
     shape: ConvShape
     which: Pass
     first: np.ndarray
     second: np.ndarray
-    """Operands as in `ConvShape.operand_shapes`, of an integer type."""
+    """Operands as in `ConvShape.operand_shapes`, of an integer type; codes of an unsigned one."""
+    fmt: FloatFormat | None = None
+    """Format of the codes; None for integers."""
+
+    @property
+    def magnitudes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Operands that are 0 exactly where the values are: codes without their signs."""
+        if self.fmt is None:
+            return self.first, self.second
+        mask = (1 << (self.fmt.width - 1)) - 1
+        return self.first & mask, self.second & mask
 
 
 def traced_inputs(
-    trace: Trace, config: AcceleratorConfig, layers: Sequence[str], which: Pass | None = None
+    trace: Trace,
+    config: AcceleratorConfig,
+    layers: Sequence[str],
+    which: Pass | None = None,
+    fmt: FloatFormat | None = None,
 ) -> list[PassInput]:
-    """Return passes of a trace, their operands quantised to the configuration's format.
+    """Return passes of a trace, their operands quantised to the configuration's integer format.
 
     Parameters
     ----------
@@ -51,6 +67,8 @@ def traced_inputs(
     which
         The pass; by default every pass that training computed, which is not every one of each
         layer.
+    fmt
+        Round the operands to this floating-point format instead.
 
     Raises
     ------
@@ -61,17 +79,15 @@ def traced_inputs(
     for name in layers:
         layer = trace.load(name)
         for one in layer.passes.values() if which is None else [layer.get(which)]:
-            label = f"{name} {one.which}"
-            first = quantize(one.first, config.format, name=f"first operand of {label}")
-            second = quantize(one.second, config.format, name=f"second operand of {label}")
+            operands = {"first": one.first, "second": one.second}
+            for which_one, values in operands.items():
+                if fmt is None:
+                    label = f"{which_one} operand of {name} {one.which}"
+                    operands[which_one] = quantize(values, config.format, name=label).values
+                else:
+                    operands[which_one] = encode(values, fmt).codes
             inputs.append(
-                PassInput(
-                    layer=name,
-                    shape=layer.shape,
-                    which=one.which,
-                    first=first.values,
-                    second=second.values,
-                )
+                PassInput(layer=name, shape=layer.shape, which=one.which, fmt=fmt, **operands)
             )
     return inputs
 
@@ -86,7 +102,9 @@ class PassOutcome:
     shift: int
     """Results are the exact sums divided by 2**shift, rounded to nearest, ties to even."""
     result: np.ndarray
-    """int64, of shape `ConvShape.result_shape`."""
+    """int64, of shape `ConvShape.result_shape`; codes in floating point."""
+    result_format: FloatFormat | None
+    """Of the codes; None for integers."""
     useful_products: int
     run: RunResult
     comparison: Comparison
@@ -105,29 +123,36 @@ class PassOutcome:
 
 
 def oracle(
-    shape: ConvShape,
-    which: Pass,
-    first: np.ndarray,
-    second: np.ndarray,
+    source: PassInput,
     *,
     output_width: int,
     shift: int,
+    result_format: FloatFormat | None,
+    acc_width: int,
 ) -> np.ndarray:
     """Return the result that a launch must give.
 
     Parameters
     ----------
-    shape, which, first, second
-        The pass and its integer operands.
+    source
+        The pass and its operands.
     output_width, shift
-        How results are rounded.
+        How results of integers are rounded.
+    result_format
+        Format of results in floating point.
+    acc_width
+        Bits of an accumulator, on which the window depends.
 
     Returns
     -------
     numpy.ndarray
-        int64, of shape `shape.result_shape(which)`.
+        int64, of shape `ConvShape.result_shape`; codes in floating point.
     """
-    return _rounded(conv_integers(shape, which, first, second), output_width, shift)
+    pair = source.first, source.second
+    if source.fmt is None:
+        return _rounded(conv_integers(source.shape, source.which, *pair), output_width, shift)
+    sums = conv_windowed(source.shape, source.which, *pair, source.fmt, acc_width=acc_width)
+    return round_sums(sums, result_format)[0].astype(np.int64)
 
 
 def _rounded(sums: np.ndarray, output_width: int, shift: int) -> np.ndarray:
@@ -141,6 +166,7 @@ def check_passes(
     inputs: Sequence[PassInput],
     *,
     output_width: int = 32,
+    result_format: FloatFormat = FLOAT32,
     latency: int = READ_LATENCY,
     stall_probability: float | Mapping[str, float] = 0.0,
     seed: int = 0,
@@ -159,9 +185,11 @@ def check_passes(
     config
         Configuration of the accelerator.
     inputs
-        Passes with operands in the configuration's format.
+        Passes with operands in the configuration's integer format or one of its float formats.
     output_width
-        Bits of a result, 16 or 32.
+        Bits of a result of integers, 16 or 32.
+    result_format
+        Format of results in floating point: float32, bf16 or that of the operands.
     latency, stall_probability, seed, random_init, axi, one_start, simulator, build_root
         As in `cosim.run`.
 
@@ -173,24 +201,10 @@ def check_passes(
         A launch failed; results that differ from the oracle are no such failure.
     """
     latencies = seen_latencies(latency, axi=simulator.axi if simulator else axi)
-    expected = []
-    programs = []
-    shifts = []
-    for one in inputs:
-        first = check_range(one.first, config.format, f"first operand of {one.layer} {one.which}")
-        second = check_range(
-            one.second, config.format, f"second operand of {one.layer} {one.which}"
-        )
-        sums = conv_integers(one.shape, one.which, first, second)
-        shift = choose_shift(int(sums.min()), int(sums.max()), output_width)
-        out = OutputFormat(width=output_width, shift=shift)
-        programs.append(
-            lower_tuned(
-                config, one.shape, one.which, first, second, out, latency=latencies["latency"]
-            )
-        )
-        expected.append(_rounded(sums, output_width, shift))
-        shifts.append(shift)
+    prepared = [
+        _prepare(config, one, output_width, result_format, latencies["latency"]) for one in inputs
+    ]
+    programs = [program for program, _ in prepared]
     if simulator is None:
         simulator = build(config, axi=axi, build_root=build_root)
     launches = run(
@@ -211,17 +225,16 @@ def check_passes(
     )
     steady = not any(stalls)
     outcomes = []
-    for one, program, right, shift, launch in zip(
-        inputs, programs, expected, shifts, launches, strict=True
-    ):
+    for one, (program, right), launch in zip(inputs, prepared, launches, strict=True):
         result = program.result(launch.memory)
         outcomes.append(
             PassOutcome(
                 source=one,
-                output_width=output_width,
-                shift=shift,
+                output_width=program.out.width,
+                shift=program.out.shift,
                 result=result,
-                useful_products=useful_products(one.shape, one.which, one.first, one.second),
+                result_format=None if one.fmt is None else program.out.result,
+                useful_products=useful_products(one.shape, one.which, *one.magnitudes),
                 run=launch,
                 comparison=compare(
                     result, right, written=launch.written, output_ranges=program.output_ranges
@@ -230,3 +243,35 @@ def check_passes(
             )
         )
     return outcomes
+
+
+def _prepare(
+    config: AcceleratorConfig,
+    one: PassInput,
+    output_width: int,
+    result_format: FloatFormat,
+    latency: int,
+) -> tuple[Program, np.ndarray]:
+    """Return the program of a pass and its right result."""
+    label = f"{one.layer} {one.which}"
+    shift = 0
+    if one.fmt is None:
+        first = check_range(one.first, config.format, f"first operand of {label}")
+        second = check_range(one.second, config.format, f"second operand of {label}")
+        sums = conv_integers(one.shape, one.which, first, second)
+        shift = choose_shift(int(sums.min()), int(sums.max()), output_width)
+        out = OutputFormat(width=output_width, shift=shift)
+        right = _rounded(sums, output_width, shift)
+    else:
+        first = check_codes(one.first, one.fmt, f"first operand of {label}")
+        second = check_codes(one.second, one.fmt, f"second operand of {label}")
+        out = FloatOutput(operands=one.fmt, result=result_format)
+        right = oracle(
+            one,
+            output_width=output_width,
+            shift=shift,
+            result_format=result_format,
+            acc_width=config.acc_width,
+        )
+    program = lower_tuned(config, one.shape, one.which, first, second, out, latency=latency)
+    return program, right

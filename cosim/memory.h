@@ -136,7 +136,7 @@ struct Testbench {
   uint64_t cycle = 0;  // edges since the launch left reset
   uint64_t busy_cycles = 0;
   uint64_t edges = 0;  // edges since the program started
-  uint32_t flags = 0;  // saturated, accumulator_overflow, address_error
+  uint32_t flags = 0;  // saturated, accumulator_overflow, address_error, nonfinite
   std::vector<MemoryPort> ports;
   uint64_t read_beats = 0;
   uint64_t write_beats = 0;

@@ -18,8 +18,10 @@ from cosim.layer import PassInput, PassOutcome
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, FloatFormat
 
 FORMAT_VERSION = 1
+_FORMATS = {FLOAT32.name: FLOAT32, **FLOAT_OPERAND_FORMATS}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -29,6 +31,8 @@ class SavedResult:
     source: PassInput
     output_width: int
     shift: int
+    result_format: FloatFormat | None
+    """Of results in floating point."""
     result: np.ndarray
     config: AcceleratorConfig
 
@@ -65,6 +69,8 @@ def save_result(directory: Path, outcome: PassOutcome, config: AcceleratorConfig
         "pass": str(source.which),
         "output_width": outcome.output_width,
         "shift": outcome.shift,
+        "format": source.fmt and source.fmt.name,
+        "result_format": outcome.result_format and outcome.result_format.name,
         "config": config.to_dict(),
         "config_digest": config.digest(),
     }
@@ -87,6 +93,10 @@ def save_result(directory: Path, outcome: PassOutcome, config: AcceleratorConfig
     except OSError as error:
         raise InputError(f"result directory {directory} cannot be written: {error}") from error
     return path
+
+
+def _format(name: str | None) -> FloatFormat | None:
+    return None if name is None else _FORMATS[name]
 
 
 def load_result(path: Path) -> SavedResult:
@@ -125,9 +135,12 @@ def load_result(path: Path) -> SavedResult:
                 which=Pass(about["pass"]),
                 first=first,
                 second=second,
+                # files from before there was floating point do not say
+                fmt=_format(about.get("format")),
             ),
             output_width=int(about["output_width"]),
             shift=int(about["shift"]),
+            result_format=_format(about.get("result_format")),
             result=result,
             config=config,
         )

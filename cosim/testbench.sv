@@ -37,6 +37,7 @@ module gscn_testbench #(
       input bit saturated,
       input bit accumulator_overflow,
       input bit address_error,
+      input bit nonfinite,
       input int unsigned error_code,
       input int unsigned error_job,
       input int unsigned error_phase,
@@ -98,6 +99,7 @@ module gscn_testbench #(
   wire saturated;
   wire accumulator_overflow;
   wire address_error;
+  wire nonfinite;
   wire [4:0] error_code;
   wire [31:0] error_job;
   wire [31:0] error_phase;
@@ -130,6 +132,7 @@ module gscn_testbench #(
       .saturated,
       .accumulator_overflow,
       .address_error,
+      .nonfinite,
       .error_code,
       .error_job,
       .error_phase,
@@ -165,6 +168,7 @@ module gscn_testbench #(
         saturated,
         accumulator_overflow,
         address_error,
+        nonfinite,
         32'(error_code),
         error_job,
         error_phase,

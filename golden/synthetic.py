@@ -1,13 +1,14 @@
-"""Synthetic sparse integer operands, drawn uniformly."""
+"""Synthetic sparse operands: integers drawn uniformly, codes of floating-point formats."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from golden import floats
 from golden.quantize import storage_type
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.formats import IntFormat
+from gscn.formats import FloatFormat, IntFormat
 
 
 def random_operands(
@@ -53,6 +54,57 @@ def random_operands(
         _sparse(shapes[0], density_first, fmt, rng, extreme=extreme),
         _sparse(shapes[1], density_second, fmt, rng, extreme=extreme),
     )
+
+
+def random_codes(
+    shape: ConvShape,
+    which: Pass,
+    density_first: float,
+    density_second: float,
+    fmt: FloatFormat,
+    seed: int,
+    *,
+    every_code: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return two floating-point operands of a pass with nonzeros at uniformly drawn places.
+
+    The nonzeros of equal arguments lie where `random_operands` has them.
+
+    Parameters
+    ----------
+    shape, which, density_first, density_second, seed
+        As in `random_operands`.
+    fmt
+        Format of the codes.
+    every_code
+        Draw nonzeros from all codes but zeros: subnormals, infinities and NaN included. Otherwise
+        they are normally distributed numbers, rounded.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        (first, second) as in `ConvShape.operand_shapes`, codes in their storage type.
+
+    Raises
+    ------
+    InputError
+        Density or seed out of range.
+    """
+    places = IntFormat(name="places", width=8)
+    masks = random_operands(shape, which, density_first, density_second, places, seed)
+    rng = np.random.default_rng([seed, 1])
+    sign = 1 << (fmt.width - 1)
+    operands = []
+    for mask in masks:
+        if every_code:
+            codes = rng.integers(1, sign, mask.shape) + sign * rng.integers(0, 2, mask.shape)
+        else:
+            codes = floats.encode(rng.standard_normal(mask.shape), fmt).codes.astype(np.int64)
+            # what was rounded to zero must stay a nonzero: the smallest of its sign
+            codes += codes & (sign - 1) == 0
+        codes[mask == 0] = 0
+        operands.append(codes.astype(floats.storage_type(fmt)))
+    return operands[0], operands[1]
 
 
 def _sparse(

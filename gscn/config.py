@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from gscn.errors import InputError, raise_problems
-from gscn.formats import OPERAND_FORMATS, IntFormat
+from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat, IntFormat
 
 CHUNK_WIDTH = 64
 """Bits of one chunk, the unit in which clusters consume every memory stream."""
@@ -17,7 +17,7 @@ ALIGNMENT_BYTES = 64
 """Every address in a descriptor is a multiple of this, whatever the port width."""
 PARTIAL_WIDTH = 64
 """Bits of one raw partial sum in memory."""
-_ADDED_FIELDS = {"ports": 1, "axi_id_width": 1}
+_ADDED_FIELDS = {"ports": 1, "axi_id_width": 1, "float_formats": ""}
 """Fields added since digests were first written to files, and what held before there was a choice:
 what those files say of a configuration stays true."""
 
@@ -72,6 +72,9 @@ class AcceleratorConfig:
     """Memory ports, each of consecutive clusters; power of two, 1 to 64, at most `clusters`."""
     axi_id_width: int = 1
     """Bits of the IDs of the AXI4 ports, if the core is behind such; 1 to 16."""
+    float_formats: str = ""
+    """Floating-point formats that jobs may name besides the operand format: names of
+    `gscn.formats.FLOAT_OPERAND_FORMATS` with commas between, kept in the order of that table."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -85,8 +88,17 @@ class AcceleratorConfig:
             value = getattr(self, field.name)
             if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
                 problems.append(f"{field.name} must be a whole number, not {value!r}")
+        if not isinstance(self.float_formats, str):
+            problems.append(f"float_formats must be text, not {self.float_formats!r}")
         raise_problems("configuration", problems)
 
+        floats = self.float_formats.split(",") if self.float_formats else []
+        need(
+            "float_formats",
+            set(floats) <= set(FLOAT_OPERAND_FORMATS) and len(set(floats)) == len(floats),
+            f"empty or different names of {', '.join(FLOAT_OPERAND_FORMATS)} with commas between",
+        )
+        ordered = ",".join(name for name in FLOAT_OPERAND_FORMATS if name in floats)
         need("clusters", 1 <= self.clusters <= 256, "1 to 256")
         need(
             "pes_per_cluster",
@@ -142,11 +154,29 @@ class AcceleratorConfig:
         )
         need("axi_id_width", 1 <= self.axi_id_width <= 16, "1 to 16")
         raise_problems("configuration", problems)
+        # one set of formats is one configuration, with one digest
+        object.__setattr__(self, "float_formats", ordered)
 
     @property
     def format(self) -> IntFormat:
         """Operand format."""
         return OPERAND_FORMATS[self.operand_format]
+
+    @property
+    def floats(self) -> tuple[FloatFormat, ...]:
+        """Floating-point formats of operands, in the order of their numbers."""
+        return tuple(
+            fmt for name, fmt in FLOAT_OPERAND_FORMATS.items() if name in self._float_names
+        )
+
+    @property
+    def _float_names(self) -> list[str]:
+        return self.float_formats.split(",")
+
+    @property
+    def value_width(self) -> int:
+        """Bits of an operand as it is stored: of the widest format."""
+        return max(fmt.width for fmt in (self.format, *self.floats))
 
     @property
     def multipliers(self) -> int:

@@ -60,8 +60,10 @@ ERROR_MEANINGS = {
     "ended",
     ErrorCode.ABORTED: "the host aborted the phase",
     ErrorCode.JOB_SEGMENTS: "job: segment_count is 0",
-    ErrorCode.JOB_FORMAT: "job: out_format is above 2",
-    ErrorCode.JOB_SHIFT: "job: shift is above 47, or not 0 although results are raw",
+    ErrorCode.JOB_FORMAT: "job: number_format is none of the core, window is above 1023, or "
+    "out_format is none of the number format: above 3, or 3 with integers",
+    ErrorCode.JOB_SHIFT: "job: shift is above 47, or not 0 although results are raw or "
+    "floating-point",
     ErrorCode.JOB_SHAPE: "job: pitch or plane_rows is 0",
     ErrorCode.JOB_WALK: "job: walk_count is 0 or above the accumulators of a PE",
     ErrorCode.JOB_ADDRESS: "job: segment_addr or out_addr is no multiple of 64 or beyond the "

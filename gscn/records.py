@@ -197,15 +197,26 @@ JOB_DESCRIPTOR = Record(
         _unsigned("segment_addr", 64, "byte address of the descriptors of segments 2 to n"),
         _unsigned("out_addr", 64, "byte address of the job's results"),
         _unsigned("segment_count", 32, "segments, at least 1"),
-        _unsigned("out_format", 16, "0: 16-bit, 1: 32-bit, 2: raw 64-bit partial sums"),
-        _unsigned("shift", 16, "right shift before rounding; 0 for raw results"),
+        _unsigned(
+            "out_format",
+            16,
+            "0: 16-bit, 1: 32-bit, 2: raw 64-bit partial sums, 3: bf16; in a floating-point job 0 "
+            "is the operands' own format and 1 float32",
+        ),
+        _unsigned("shift", 16, "right shift before rounding; 0 for raw results and floating point"),
         _unsigned("pitch", 16, "accumulators per row, guard cells included"),
         _unsigned("guard_cols", 16, "guard cells at the head of each row"),
         _unsigned("plane_rows", 16, "rows per plane, guard rows included"),
         _unsigned("guard_rows", 16, "guard rows at the head of each plane"),
         _unsigned("planes", 32, "planes to write out"),
         _unsigned("walk_count", 32, "accumulators to read and clear, from 0"),
-        _unsigned("reserved0", 64, "zero"),
+        _unsigned(
+            "number_format",
+            16,
+            "0: the core's integer format, else a floating-point format by its number",
+        ),
+        _unsigned("window", 16, "floating point: top of the window of the sums, at most 1023"),
+        _unsigned("reserved0", 32, "zero"),
         _unsigned("reserved1", 64, "zero"),
         _unsigned("reserved2", 64, "zero"),
     ),
@@ -386,10 +397,19 @@ KIND_ADD = 1
 OUT_INT16 = 0
 OUT_INT32 = 1
 OUT_RAW = 2
+OUT_OWN = 0
+"""Of a floating-point job: results in the operands' format."""
+OUT_FLOAT32 = 1
+"""Of a floating-point job: results in float32."""
+OUT_BF16 = 3
+"""Of a floating-point job only: results in bf16."""
 MOST_SHIFT = 47
 """Highest shift of a rounded result."""
-OUT_WIDTHS = {OUT_INT16: 16, OUT_INT32: 32, OUT_RAW: 64}
+OUT_WIDTHS = {OUT_INT16: 16, OUT_INT32: 32, OUT_RAW: 64, OUT_BF16: 16}
 """Bits of a result per output format."""
+PLUS_BIT, MINUS_BIT = 62, 63
+"""Bits of the raw partial sum of a floating-point job that say +infinity and -infinity; both say
+NaN."""
 
 RECORDS = (
     A_ENTRY,

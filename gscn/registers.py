@@ -181,10 +181,16 @@ REGISTERS = (
             ),
             RegisterField("done", 1, 1, "the phase or list started last is over"),
             RegisterField("saturated", 8, 1, "a result was saturated"),
-            RegisterField("accumulator_overflow", 9, 1, "a sum left the accumulator"),
+            RegisterField(
+                "accumulator_overflow",
+                9,
+                1,
+                "a sum left the accumulator, or a floating-point product its window",
+            ),
+            RegisterField("nonfinite", 10, 1, "a floating-point result was infinite or NaN"),
             RegisterField("bus_error", 11, 1, "a burst was answered with an error"),
         ),
-        "state; bits 8 and 9 stay set until a clear or an error, bit 11 until a clear or a start",
+        "state; bits 8 to 10 stay set until a clear or an error, bit 11 until a clear or a start",
     ),
     Register(
         "ERROR",

@@ -26,6 +26,8 @@ from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
 
+MOST_TOP = 1023
+"""Highest `top` that a job descriptor may give."""
 MOST_CONTRACTION = 1 << 24
 """Longest contraction for which a window is given; `guard_bits` of it is 24."""
 

@@ -52,7 +52,7 @@ class Accelerator(wiring.Component):
         error_code: of the first error (`gscn.error_codes.ErrorCode`), or 0; until reset.
         error_job: number in its phase of the job that the error belongs to.
         error_phase: what `phase` was when the error was seen.
-        saturated, accumulator_overflow, address_error: sticky until reset.
+        saturated, accumulator_overflow, address_error, nonfinite: sticky until reset.
         counter_addr: cluster x counters + counter (`gscn.counters.CLUSTER_COUNTERS`); clusters x
             counters for the busy cycles.
         counter_data: the counter's value.
@@ -83,6 +83,7 @@ class Accelerator(wiring.Component):
                 "saturated": Out(1),
                 "accumulator_overflow": Out(1),
                 "address_error": Out(1),
+                "nonfinite": Out(1),
                 "counter_addr": In(16),
                 "counter_data": Out(COUNTER_WIDTH),
                 **ports,
@@ -125,6 +126,7 @@ class Accelerator(wiring.Component):
             (self.saturated, "saturated"),
             (self.accumulator_overflow, "overflow"),
             (self.address_error, "address_error"),
+            *([(self.nonfinite, "nonfinite")] if config.floats else []),
         ):
             with m.If(Cat(getattr(cluster, source) for cluster in clusters).any()):
                 m.d.sync += flag.eq(1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
-from hw.layouts import addend_layout, limits_layout
+from hw.layouts import SPECIAL, addend_layout, limits_layout
 
 
 class Accumulator(wiring.Component):
@@ -19,7 +19,10 @@ class Accumulator(wiring.Component):
     is dropped. A job's END makes the other bank the one in use. The drain side reads and clears one
     accumulator per cycle; it must not address the bank in use.
 
-    Implements: the accumulation of the law in `docs/execution.md`.
+    With float formats two special bits lie beside each sum; those of an addend are set.
+
+    Implements: the accumulation of the law in `docs/execution.md`, the special bits of
+    `docs/floating-point.md`.
 
     Timing: one addend per cycle; an END is reported `LATENCY` cycles after it was offered, when all
     sums before it are stored. Drained data appear in the cycle after an enabled read and stay until
@@ -44,6 +47,7 @@ class Accumulator(wiring.Component):
         address_error: an addend was dropped (pulse).
         bank: the bank in use in the cycle before.
         active: an addend is in the pipeline.
+        drained_special: with float formats: special bits beside `drained`.
     """
 
     LATENCY = 2
@@ -65,17 +69,20 @@ class Accumulator(wiring.Component):
                 "address_error": Out(1),
                 "bank": Out(1),
                 "active": Out(1),
+                **({"drained_special": Out(SPECIAL)} if config.floats else {}),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         depth, width = self.config.acc_depth, self.config.acc_width
+        floats = bool(self.config.floats)
+        stored = width + SPECIAL if floats else width  # special bits above the sum
         addr_width = (depth - 1).bit_length()
 
         reads, writes = [], []
         for number in range(2):
-            m.submodules[f"bank{number}"] = bank = Memory(shape=width, depth=depth, init=[])
+            m.submodules[f"bank{number}"] = bank = Memory(shape=stored, depth=depth, init=[])
             reads.append(bank.read_port())
             writes.append(bank.write_port())
 
@@ -101,7 +108,10 @@ class Accumulator(wiring.Component):
         drained_addr = Signal(addr_width, reset_less=True)
         m.d.sync += [
             held_addr.eq(read_addr),
-            held_value.eq(self.i.value),
+            # subtracted as its complement and one
+            held_value.eq(
+                self.i.value ^ self.i.negative.replicate(width) if floats else self.i.value
+            ),
             held_end.eq(self.i.end),
             held_job_end.eq(self.i.job_end),
             held_valid.eq(self.i_valid),
@@ -115,14 +125,25 @@ class Accumulator(wiring.Component):
 
         # -- add and write; the sum written in the cycle of a read is forwarded (an END lies between
         # addends for different banks, so the bank need not be compared)
-        forwarded = Signal(width, reset_less=True)
+        forwarded = Signal(stored, reset_less=True)
         forwards = Signal(reset_less=True)
         total = Signal(width + 1)
         read_data = Array([reads[0].data, reads[1].data])
         before = Mux(forwards, forwarded, read_data[held_fill])
-        m.d.comb += total.eq(before.as_signed() + held_value.as_signed())
+        new = total[:width]
+        if floats:
+            held_negative = Signal(reset_less=True)
+            held_special = Signal(SPECIAL, reset_less=True)
+            m.d.sync += [held_negative.eq(self.i.negative), held_special.eq(self.i.special)]
+            new = Cat(new, before[width:] | held_special)
+            m.d.comb += [
+                total.eq(before[:width].as_signed() + held_value.as_signed() + held_negative),
+                self.drained_special.eq(read_data[drained_bank][width:]),
+            ]
+        else:
+            m.d.comb += total.eq(before.as_signed() + held_value.as_signed())
         m.d.sync += [
-            forwarded.eq(total[:width]),
+            forwarded.eq(new),
             forwards.eq(adds & held_adds & (read_addr == held_addr)),
             self.overflow.eq(held_adds & (total[width] != total[width - 1])),
             self.segment_end.eq(held_valid & held_end),
@@ -136,7 +157,7 @@ class Accumulator(wiring.Component):
                 read.addr.eq(Mux(drain_reads, self.drain_addr, read_addr)),
                 read.en.eq(drain_reads | (fills & adds)),
                 write.addr.eq(Mux(draining, drained_addr, held_addr)),
-                write.data.eq(Mux(draining, 0, total[:width])),
+                write.data.eq(Mux(draining, 0, new)),
                 write.en.eq(draining | (held_adds & (held_fill == number))),
             ]
         m.d.comb += [

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH, ErrorCode
-from gscn.records import CODE_WIDTH, KIND_ADD, MOST_SHIFT, OUT_RAW
+from gscn.formats import NUMBER_FORMATS
+from gscn.records import CODE_WIDTH, KIND_ADD, MOST_SHIFT, OUT_BF16, OUT_RAW
+from gscn.window import MOST_TOP
 
 Checks = Iterable[tuple[ErrorCode, Value]]
 
@@ -45,11 +47,19 @@ def job_checks(job: data.View, config: AcceleratorConfig) -> Checks:
     config
         Sizes.
     """
-    raw = job.out_format == OUT_RAW
+    floating = job.number_format != 0
+    unshifted = job.out_format == OUT_RAW
+    bad_format = (job.window > MOST_TOP) | (job.out_format > OUT_RAW) | floating
+    if config.floats:
+        unshifted |= floating
+        known = [job.number_format == NUMBER_FORMATS.index(fmt) for fmt in config.floats]
+        bad_format = (job.window > MOST_TOP) | Mux(
+            floating, ~Cat(known).any() | (job.out_format > OUT_BF16), job.out_format > OUT_RAW
+        )
     return (
         (ErrorCode.JOB_SEGMENTS, job.segment_count == 0),
-        (ErrorCode.JOB_FORMAT, job.out_format > OUT_RAW),
-        (ErrorCode.JOB_SHIFT, (job.shift > MOST_SHIFT) | (raw & (job.shift != 0))),
+        (ErrorCode.JOB_FORMAT, bad_format),
+        (ErrorCode.JOB_SHIFT, (job.shift > MOST_SHIFT) | (unshifted & (job.shift != 0))),
         (ErrorCode.JOB_SHAPE, (job.pitch == 0) | (job.plane_rows == 0)),
         (ErrorCode.JOB_WALK, (job.walk_count == 0) | (job.walk_count > config.acc_depth)),
         (

@@ -15,6 +15,7 @@ from hw.drain import Drainer
 from hw.fifo import StreamFIFO
 from hw.filler import Filler
 from hw.layouts import (
+    NUMBER_MODES,
     burst_layout,
     entry_width,
     error_layout,
@@ -58,6 +59,7 @@ class Cluster(wiring.Component):
         saturated, overflow, address_error: pulses.
         error: what is wrong with a job, while it shows; the first one counts, and whatever the
             cluster does after it means nothing.
+        nonfinite: with float formats: a written result was infinite or NaN (pulse).
     """
 
     STREAM_REQUESTS = 2
@@ -85,6 +87,7 @@ class Cluster(wiring.Component):
                 "overflow": Out(1),
                 "address_error": Out(1),
                 "error": Out(error_layout(config)),
+                **({"nonfinite": Out(1)} if config.floats else {}),
             }
         )
 
@@ -169,9 +172,22 @@ class Cluster(wiring.Component):
                 drainer.result[number].eq(pe.result),
                 drainer.saturated[number].eq(pe.saturated),
             ]
+            if config.floats:
+                m.d.comb += [pe.mode.eq(drainer.mode), drainer.nonfinite[number].eq(pe.nonfinite)]
+        if config.floats:
+            m.d.comb += self.nonfinite.eq(drainer.any_nonfinite)
+            self._keep_modes(m, pes, loader, broadcaster)
         self._report(m, pes, loader, broadcaster, drainer)
         self._count(m, pes, loader, broadcaster, drainer)
         return m
+
+    def _keep_modes(self, m, pes, loader, broadcaster):
+        """Tell the PEs how the job of each accumulator bank calculates; banks take turns."""
+        modes = Signal(NUMBER_MODES)
+        bank = Signal()
+        with m.If(broadcaster.starts_job):
+            m.d.sync += [modes[bank].eq(loader.mode), bank.eq(~bank)]
+        m.d.comb += [pe.modes.eq(modes) for pe in pes]
 
     def _report(self, m, pes, loader, broadcaster, drainer):
         """Keep the limits of the accumulators, and say which job an error belongs to.

@@ -16,7 +16,7 @@ from hw.checks import first_error
 from hw.dispatcher import start_layout
 from hw.sequencer import is_bad_address, list_layout, phase_checks
 
-STICKY_FLAGS = ("saturated", "accumulator_overflow")
+STICKY_FLAGS = ("saturated", "accumulator_overflow", "nonfinite")
 """Flags of the core, by the names of their fields in STATUS."""
 
 
@@ -42,7 +42,7 @@ class Control(wiring.Component):
         interrupt: an enabled event is set.
         start: phases, to the core.
         start_list: lists of phases, to the core; never both.
-        busy, phase, saturated, accumulator_overflow: of the core.
+        busy, phase, saturated, accumulator_overflow, nonfinite: of the core.
         core_error, core_error_job, core_error_phase: of the core: code, or 0, and the numbers of
             job and phase.
         counter_addr, counter_data: of the core.

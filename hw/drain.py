@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from hw.fifo import StreamFIFO
-from hw.layouts import DRAIN_CONTEXT, OutFormat, write_part_layout
+from hw.layouts import NUMBER_MODE, OutFormat, drain_context_layout, write_part_layout
 from hw.packer import Packer
 from hw.pe import PE
 
@@ -21,9 +21,9 @@ class Drainer(wiring.Component):
 
     Implements: the drain in `docs/execution.md`.
 
-    Timing: one accumulator of each PE per cycle; results follow `PE.DRAIN_CYCLES` cycles behind. A
+    Timing: one accumulator of each PE per cycle; results follow `PE.drain_cycles` cycles behind. A
     walk begins two cycles after the last PE's job end and the writer is empty; the bank is free
-    again `PE.DRAIN_CYCLES` + 1 cycles after its last accumulator was read.
+    again `PE.drain_cycles` + 1 cycles after its last accumulator was read.
 
     Parameters
     ----------
@@ -41,6 +41,9 @@ class Drainer(wiring.Component):
         any_saturated: a written result was saturated (pulse).
         busy: a finished job's results have not all been handed on.
         initialized: both banks have been cleared since reset.
+        mode: with float formats: to the PEs.
+        nonfinite: with float formats: from the PEs.
+        any_nonfinite: with float formats: a written result was infinite or NaN (pulse).
     """
 
     JOBS = 4
@@ -48,9 +51,10 @@ class Drainer(wiring.Component):
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
         pes = config.pes_per_cluster
+        floats = {"mode": Out(NUMBER_MODE), "nonfinite": In(pes), "any_nonfinite": Out(1)}
         super().__init__(
             {
-                "context": In(stream.Signature(DRAIN_CONTEXT)),
+                "context": In(stream.Signature(drain_context_layout(config))),
                 "job_end": In(pes),
                 "en": Out(1),
                 "addr": Out((config.acc_depth - 1).bit_length()),
@@ -70,13 +74,17 @@ class Drainer(wiring.Component):
                 "any_saturated": Out(1),
                 "busy": Out(1),
                 "initialized": Out(1),
+                **(floats if config.floats else {}),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.contexts = contexts = StreamFIFO(shape=DRAIN_CONTEXT, depth=self.JOBS)
+        drain_cycles = PE.drain_cycles(config)
+        m.submodules.contexts = contexts = StreamFIFO(
+            shape=drain_context_layout(config), depth=self.JOBS
+        )
         wiring.connect(m, wiring.flipped(self.context), contexts.i)
         context = contexts.o.p
         m.submodules.packer = packer = Packer(config=config)
@@ -103,7 +111,7 @@ class Drainer(wiring.Component):
         inside_rows = Signal(reset_less=True)
         inside_planes = Signal(reset_less=True)
         last = Signal()
-        flight = Signal(PE.DRAIN_CYCLES)
+        flight = Signal(drain_cycles)
         writes = Signal()
         packs = flight[-1]
         m.d.comb += [
@@ -121,10 +129,15 @@ class Drainer(wiring.Component):
             self.busy.eq(1),
         ]
         m.d.comb += [i.eq(result) for i, result in zip(packer.i, self.result, strict=True)]
+        if config.floats:
+            m.d.comb += [
+                self.mode.eq(context.mode),
+                self.any_nonfinite.eq(packs & self.advance & self.nonfinite.any()),
+            ]
         with m.If(self.advance):
             m.d.sync += flight.eq(Cat(writes, flight[:-1]))
 
-        settling = Signal(range(PE.DRAIN_CYCLES + 1))
+        settling = Signal(range(drain_cycles + 1))
         with m.FSM():
             with m.State("WAIT"):
                 m.d.sync += [
@@ -166,7 +179,7 @@ class Drainer(wiring.Component):
                             with m.If(plane + 1 == context.planes):
                                 m.d.sync += inside_planes.eq(0)
                     with m.If(last):
-                        m.d.sync += settling.eq(PE.DRAIN_CYCLES)
+                        m.d.sync += settling.eq(drain_cycles)
                         m.next = "SETTLE"
             with m.State("SETTLE"), m.If(self.advance):
                 m.d.sync += settling.eq(settling - 1)

@@ -11,12 +11,13 @@ from gscn.config import ALIGNMENT_BYTES, CHUNK_WIDTH, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH
 from hw.checks import first_error, job_checks, segment_checks
 from hw.layouts import (
-    DRAIN_CONTEXT,
     JOB_DESCRIPTOR,
     LOAD_STEP,
+    NUMBER_MODE,
     SEGMENT_CONTEXT,
     SEGMENT_DESCRIPTOR,
     StepKind,
+    drain_context_layout,
     entry_width,
     read_request_layout,
 )
@@ -60,6 +61,7 @@ class Fetcher(wiring.Component):
         entry: queue entry of the job taken last.
         walk_count: accumulators of the job announced last.
         error: what is wrong with the descriptor, or 0; what follows it means nothing.
+        mode: with float formats: how the job announced last calculates.
     """
 
     def __init__(self, *, config: AcceleratorConfig):
@@ -71,7 +73,7 @@ class Fetcher(wiring.Component):
                 "chunks": In(stream.Signature(CHUNK_WIDTH)),
                 "stream_request": Out(stream.Signature(read_request_layout(config))),
                 "segment": Out(stream.Signature(SEGMENT_CONTEXT)),
-                "drain": Out(stream.Signature(DRAIN_CONTEXT)),
+                "drain": Out(stream.Signature(drain_context_layout(config))),
                 "steps": Out(stream.Signature(LOAD_STEP)),
                 "lead": Out(16),
                 "forget": In(1),
@@ -79,6 +81,7 @@ class Fetcher(wiring.Component):
                 "entry": Out(entry_width(config)),
                 "walk_count": Out(config.acc_depth.bit_length()),
                 "error": Out(ERROR_WIDTH),
+                **({"mode": Out(NUMBER_MODE)} if config.floats else {}),
             }
         )
 
@@ -143,6 +146,8 @@ class Fetcher(wiring.Component):
                 "planes", "walk_count",
             )
         ]  # fmt: skip
+        if config.floats:
+            m.d.comb += [self.drain.p.mode[name].eq(job[name]) for name, _ in NUMBER_MODE]
 
         def ask(wanted=1, lead=records.AT_ONCE):
             """Hand on a request and its step together; return whether both are taken."""
@@ -186,6 +191,8 @@ class Fetcher(wiring.Component):
                         self.walk_count.eq(job.walk_count),
                         first.eq(1),
                     ]
+                    if config.floats:
+                        m.d.sync += self.mode.eq(self.drain.p.mode)
                     m.next = "STREAM"
             with m.State("STREAM"):
                 m.d.comb += self.stream_request.valid.eq(collected)

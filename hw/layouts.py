@@ -9,9 +9,13 @@ from amaranth.lib.wiring import In, Member, Out
 from gscn import records
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH
+from gscn.formats import NUMBER_FORMATS
+from gscn.window import MOST_TOP
 
 INDEX_WIDTH = 18
 """Bits of the signed sum of three 16-bit offsets."""
+SPECIAL = 2
+"""Bits beside a sum of floating-point products: +infinity, -infinity, or both for NaN."""
 
 
 def record_layout(record: records.Record) -> data.StructLayout:
@@ -36,6 +40,18 @@ JOB_DESCRIPTOR = record_layout(records.JOB_DESCRIPTOR)
 PHASE_DESCRIPTOR = record_layout(records.PHASE_DESCRIPTOR)
 
 
+NUMBER_MODE = data.StructLayout(
+    {
+        "number_format": (len(NUMBER_FORMATS) - 1).bit_length(),
+        "window": MOST_TOP.bit_length(),
+    }
+)
+"""How a job calculates, in a core with float formats; see `docs/floating-point.md`."""
+
+NUMBER_MODES = data.ArrayLayout(NUMBER_MODE, 2)
+"""The same per accumulator bank, of the job that uses it."""
+
+
 class WordKind(enum.Enum, shape=2):
     """What a PE does with a word."""
 
@@ -58,7 +74,10 @@ job; `bank` is the stationary bank that a `B_WORD` meets."""
 
 
 def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:
-    """Return what a look-up finds: a range of stationary entries, and what to do with it."""
+    """Return what a look-up finds: a range of stationary entries, and what to do with it.
+
+    With float formats a partial sum has its special bits in `special`.
+    """
     return data.StructLayout(
         {
             "kind": WordKind,
@@ -68,18 +87,23 @@ def fiber_layout(config: AcceleratorConfig) -> data.StructLayout:
             "length": unsigned(config.a_depth.bit_length()),
             "operand": signed(config.acc_width),
             "offset": signed(INDEX_WIDTH),
+            **({"special": SPECIAL} if config.floats else {}),
         }
     )
 
 
 def addend_layout(config: AcceleratorConfig) -> data.StructLayout:
-    """Return what enters the accumulators: an index and a product or partial sum, or an END."""
+    """Return what enters the accumulators: an index and a product or partial sum, or an END.
+
+    With float formats `value` is subtracted if `negative`, and `special` bits are set.
+    """
     return data.StructLayout(
         {
             "end": 1,
             "job_end": 1,
             "index": signed(INDEX_WIDTH),
             "value": signed(config.acc_width),
+            **({"negative": 1, "special": SPECIAL} if config.floats else {}),
         }
     )
 
@@ -193,6 +217,8 @@ class OutFormat(enum.Enum, shape=2):
     INT16 = records.OUT_INT16
     INT32 = records.OUT_INT32
     RAW = records.OUT_RAW
+    BF16 = records.OUT_BF16
+    """Of floating-point jobs, whose INT32 means float32, and INT16 the operands' format."""
 
 
 SEGMENT_CONTEXT = data.StructLayout(
@@ -201,17 +227,20 @@ SEGMENT_CONTEXT = data.StructLayout(
 """What the broadcaster must know of a segment: items and their code, kind, bank, first and last of
 its job."""
 
-DRAIN_CONTEXT = data.StructLayout(
-    {
-        "out_addr": 64,
-        "out_format": OutFormat,
-        "shift": 6,
-        "pitch": 16,
-        "guard_cols": 16,
-        "plane_rows": 16,
-        "guard_rows": 16,
-        "planes": 32,
-        "walk_count": 17,
-    }
-)
-"""How the accumulators of a job are drained; see `docs/execution.md`."""
+
+def drain_context_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return how the accumulators of a job are drained; see `docs/execution.md`."""
+    return data.StructLayout(
+        {
+            "out_addr": 64,
+            "out_format": OutFormat,
+            "shift": 6,
+            "pitch": 16,
+            "guard_cols": 16,
+            "plane_rows": 16,
+            "guard_rows": 16,
+            "planes": 32,
+            "walk_count": 17,
+            **({"mode": NUMBER_MODE} if config.floats else {}),
+        }
+    )

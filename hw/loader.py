@@ -12,10 +12,11 @@ from hw.fetcher import Fetcher
 from hw.fifo import StreamFIFO
 from hw.filler import Filler
 from hw.layouts import (
-    DRAIN_CONTEXT,
     LOAD_STEP,
     LOAD_WORD,
+    NUMBER_MODE,
     SEGMENT_CONTEXT,
+    drain_context_layout,
     entry_width,
     read_request_layout,
     tap_counts_layout,
@@ -54,6 +55,7 @@ class Loader(wiring.Component):
         entry, walk_count: of the job under way, see `hw.fetcher.Fetcher`.
         tap_counts: taps in each stationary bank.
         error: what is wrong with a descriptor or load block of the job under way, or 0.
+        mode: with float formats: of the job under way, see `hw.fetcher.Fetcher`.
     """
 
     STEPS = 4
@@ -67,7 +69,7 @@ class Loader(wiring.Component):
                 "chunks": In(stream.Signature(CHUNK_WIDTH)),
                 "stream_request": Out(stream.Signature(read_request_layout(config))),
                 "segment": Out(stream.Signature(SEGMENT_CONTEXT)),
-                "drain": Out(stream.Signature(DRAIN_CONTEXT)),
+                "drain": Out(stream.Signature(drain_context_layout(config))),
                 "load": Out(LOAD_WORD),
                 "load_en": Out(config.pes_per_cluster),
                 "segment_end": In(1),
@@ -79,6 +81,7 @@ class Loader(wiring.Component):
                 "walk_count": Out(config.acc_depth.bit_length()),
                 "tap_counts": Out(tap_counts_layout(config)),
                 "error": Out(ERROR_WIDTH),
+                **({"mode": Out(NUMBER_MODE)} if config.floats else {}),
             }
         )
 
@@ -107,4 +110,6 @@ class Loader(wiring.Component):
             self.tap_counts.eq(filler.tap_counts),
             self.error.eq(Mux(filler.error != 0, filler.error, fetcher.error)),
         ]
+        if self.config.floats:
+            m.d.comb += self.mode.eq(fetcher.mode)
         return m

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
+from gscn.records import PLUS_BIT
 from hw.layouts import (
     B_WORD,
     DIRECTORY_ENTRY,
@@ -157,6 +158,8 @@ class Lookup(wiring.Component):
                 in_range.eq((key >= 0) & (key < counts[bank])),
                 lane.eq(key[:2]),
             ]
+            if config.floats:
+                m.d.sync += found.special.eq(self.i.p.chunk[PLUS_BIT:])
         entry = row_read.data[lane]
         empty = (found.kind == WordKind.MAC) & (~in_range | (entry.length == 0))
         m.d.comb += [

@@ -11,6 +11,8 @@ from hw.layouts import OutFormat, write_part_layout, write_slots
 
 RESULT_SLOTS = {OutFormat.INT16: 1, OutFormat.INT32: 2, OutFormat.RAW: 4}
 """Slots of one set of results."""
+FLOAT_RESULT_SLOTS = {OutFormat.BF16: 1}
+"""The same of the format that only a core with float formats has."""
 
 
 class Packer(wiring.Component):
@@ -55,8 +57,9 @@ class Packer(wiring.Component):
         # a set takes 1, 2 or 4 slots, at a position that is a multiple of that
         position = Signal(range(slots))
         within = Signal.like(position)
+        formats = RESULT_SLOTS | (FLOAT_RESULT_SLOTS if self.config.floats else {})
         with m.Switch(self.out_format):
-            for out_format, result_slots in RESULT_SLOTS.items():
+            for out_format, result_slots in formats.items():
                 with m.Case(out_format):
                     results = Cat(result[: 16 * result_slots] for result in self.i)
                     m.d.comb += [

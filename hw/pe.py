@@ -9,7 +9,16 @@ from amaranth.lib.wiring import In, Out, connect
 from gscn.config import AcceleratorConfig
 from hw.accumulator import Accumulator
 from hw.fifo import StreamFIFO
-from hw.layouts import LOAD_WORD, PE_WORD, OutFormat, fiber_layout, limits_layout
+from hw.float_rounding import FloatRounder
+from hw.layouts import (
+    LOAD_WORD,
+    NUMBER_MODE,
+    NUMBER_MODES,
+    PE_WORD,
+    OutFormat,
+    fiber_layout,
+    limits_layout,
+)
 from hw.lookup import Lookup
 from hw.rounding import Rounder
 from hw.walker import Walker
@@ -22,7 +31,8 @@ class PE(wiring.Component):
 
     Timing: one product per cycle; `WORD_TO_SUM_CYCLES` cycles from a word at `i` to its first sum
     in the accumulators, if nothing is queued before it. `DRAIN_CYCLES` cycles of `drain_advance`
-    from a drain address to its result. `i.ready` depends on registers only.
+    from a drain address to its result. In a core with float formats both are longer, by
+    `FLOAT_PRODUCT_CYCLES` and `FLOAT_DRAIN_CYCLES`. `i.ready` depends on registers only.
 
     Parameters
     ----------
@@ -36,12 +46,16 @@ class PE(wiring.Component):
             meaningful with `drain_advance`.
         drain_advance: let the drain pipeline move.
         shift, out_format: how results are made.
-        result: result of the address given `DRAIN_CYCLES` cycles of `drain_advance` ago.
+        result: result of the address given `drain_cycles` cycles of `drain_advance` ago.
         segment_end, job_end: the PE has finished a segment (the last one of a job); pulses.
         busy, adds, pending: for the counters: a product is issued, a partial sum is added, anything
             is queued or under way.
         saturated, overflow, address_error: pulses. `saturated` belongs to `result`.
         error_bank: accumulator bank that `address_error` is about.
+        modes: with float formats: how the jobs of the accumulator banks calculate; changes only
+            while a bank is not in use.
+        mode: with float formats: the same of the job that is drained.
+        nonfinite: with float formats: `result` is infinite or NaN.
     """
 
     WORD_TO_SUM_CYCLES = (
@@ -52,9 +66,22 @@ class PE(wiring.Component):
         + Accumulator.LATENCY
     )
     DRAIN_CYCLES = 1 + Rounder.LATENCY
+    FLOAT_PRODUCT_CYCLES = Walker.FLOAT_LATENCY - Walker.LATENCY
+    FLOAT_DRAIN_CYCLES = FloatRounder.LATENCY - Rounder.LATENCY
+
+    @classmethod
+    def word_to_sum_cycles(cls, config: AcceleratorConfig) -> int:
+        """Cycles from a word to its first sum."""
+        return cls.WORD_TO_SUM_CYCLES + (cls.FLOAT_PRODUCT_CYCLES if config.floats else 0)
+
+    @classmethod
+    def drain_cycles(cls, config: AcceleratorConfig) -> int:
+        """Cycles of `drain_advance` from a drain address to its result."""
+        return cls.DRAIN_CYCLES + (cls.FLOAT_DRAIN_CYCLES if config.floats else 0)
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
+        floats = {"modes": In(NUMBER_MODES), "mode": In(NUMBER_MODE), "nonfinite": Out(1)}
         super().__init__(
             {
                 "i": In(stream.Signature(PE_WORD)),
@@ -77,6 +104,7 @@ class PE(wiring.Component):
                 "overflow": Out(1),
                 "address_error": Out(1),
                 "error_bank": Out(1),
+                **(floats if config.floats else {}),
             }
         )
 
@@ -111,11 +139,8 @@ class PE(wiring.Component):
             rounder.shift.eq(self.shift),
             rounder.out_format.eq(self.out_format),
             rounder.en.eq(self.drain_advance),
-            self.result.eq(rounder.o),
-            self.saturated.eq(rounder.saturated),
             self.segment_end.eq(accumulator.segment_end),
             self.job_end.eq(accumulator.job_end),
-            self.overflow.eq(accumulator.overflow),
             self.address_error.eq(accumulator.address_error),
             self.error_bank.eq(accumulator.bank),
             self.busy.eq(walker.issues),
@@ -123,5 +148,27 @@ class PE(wiring.Component):
             self.pending.eq(
                 words.o.valid | lookup.active | fibers.o.valid | walker.active | accumulator.active
             ),
+        ]
+        if not config.floats:
+            m.d.comb += [
+                self.result.eq(rounder.o),
+                self.saturated.eq(rounder.saturated),
+                self.overflow.eq(accumulator.overflow),
+            ]
+            return m
+        m.submodules.float_rounder = float_rounder = FloatRounder(config=config)
+        m.d.comb += [
+            walker.modes.eq(self.modes),
+            float_rounder.i.eq(accumulator.drained),
+            float_rounder.i_special.eq(accumulator.drained_special),
+            float_rounder.integer.eq(rounder.o),
+            float_rounder.integer_saturated.eq(rounder.saturated),
+            float_rounder.mode.eq(self.mode),
+            float_rounder.out_format.eq(self.out_format),
+            float_rounder.en.eq(self.drain_advance),
+            self.result.eq(float_rounder.o),
+            self.saturated.eq(float_rounder.saturated),
+            self.nonfinite.eq(float_rounder.nonfinite),
+            self.overflow.eq(accumulator.overflow | walker.overflow),
         ]
         return m

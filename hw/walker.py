@@ -8,7 +8,16 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
-from hw.layouts import A_ENTRY, LOAD_WORD, LoadTarget, WordKind, addend_layout, fiber_layout
+from hw.float_product import FloatProduct
+from hw.layouts import (
+    A_ENTRY,
+    LOAD_WORD,
+    NUMBER_MODES,
+    LoadTarget,
+    WordKind,
+    addend_layout,
+    fiber_layout,
+)
 
 
 class Walker(wiring.Component):
@@ -20,12 +29,12 @@ class Walker(wiring.Component):
     Implements: the multiplication of the law in `docs/execution.md`.
 
     Timing: one entry per cycle, fibers back to back; an addend is offered `LATENCY` cycles after
-    its entry was issued. `i.ready` depends combinationally on `i`. The bank being filled through
-    `load` must not be the one in use.
+    its entry was issued, `FLOAT_LATENCY` in a core with float formats. `i.ready` depends
+    combinationally on `i`. The bank being filled through `load` must not be the one in use.
 
     Parameters
     ----------
-        config: depth of the stationary memory, operand format.
+        config: depth of the stationary memory, operand formats.
 
     Members:
         i: fibers.
@@ -36,9 +45,13 @@ class Walker(wiring.Component):
         issues: an entry is issued to the multiplier in this cycle.
         adds: a partial sum is passed on in this cycle.
         active: something is in the multiplier's pipeline.
+        modes: with float formats: how the jobs of the two accumulator banks calculate; changes only
+            while a bank is not in use.
+        overflow: with float formats: a product left its window (pulse).
     """
 
     LATENCY = 2
+    FLOAT_LATENCY = LATENCY - 1 + FloatProduct.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
@@ -52,13 +65,14 @@ class Walker(wiring.Component):
                 "issues": Out(1),
                 "adds": Out(1),
                 "active": Out(1),
+                **({"modes": In(NUMBER_MODES), "overflow": Out(1)} if config.floats else {}),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        value_shape = signed(config.format.width)
+        value_shape = signed(config.value_width)
         addr_width = (config.a_depth - 1).bit_length()
 
         entry = data.StructLayout({"value": value_shape, "offset": signed(16)})
@@ -102,17 +116,55 @@ class Walker(wiring.Component):
             lane.eq(addr[0]),
         ]
         found = read.data[lane]
-        factor = Signal(value_shape)
-        m.d.comb += factor.eq(issued.operand)
-        issued_mac = issued.kind == WordKind.MAC
+        is_product = issued.kind == WordKind.MAC
         addend = Signal.like(self.o, reset_less=True)
         m.d.comb += self.o.eq(addend)
+        if config.floats:
+            self._multiply_any(m, issued, issued_valid, found, addend)
+            return m
+        factor = Signal(value_shape)
+        m.d.comb += factor.eq(issued.operand)
         m.d.sync += [
             self.o_valid.eq(issued_valid),
             addend.end.eq(issued.kind == WordKind.END),
             addend.job_end.eq(issued.job_end),
-            addend.index.eq(issued.offset + Mux(issued_mac, found.offset, 0)),
-            addend.value.eq(Mux(issued_mac, found.value * factor, issued.operand)),
+            addend.index.eq(issued.offset + Mux(is_product, found.offset, 0)),
+            addend.value.eq(Mux(is_product, found.value * factor, issued.operand)),
         ]
         m.d.comb += self.active.eq(issued_valid | self.o_valid)
         return m
+
+    def _multiply_any(self, m, issued, issued_valid, found, addend):
+        """Multiply in the number format of the job; all else of the addend keeps step."""
+        m.submodules.product = product = FloatProduct(config=self.config)
+        is_product = issued.kind == WordKind.MAC
+        ends = issued.kind == WordKind.END
+        bank = Signal()  # accumulator bank of the job under way
+        with m.If(issued_valid & ends & issued.job_end):
+            m.d.sync += bank.eq(~bank)
+        m.d.comb += [
+            product.multiplies.eq(issued_valid & is_product),
+            product.first.eq(found.value),
+            product.second.eq(issued.operand),
+            product.partial.eq(issued.operand),
+            product.partial_special.eq(issued.special),
+            product.mode.eq(self.modes[bank]),
+            addend.value.eq(product.value),
+            addend.negative.eq(product.negative),
+            addend.special.eq(product.special),
+            self.overflow.eq(product.overflow),
+        ]
+        index = Signal.like(addend.index)
+        m.d.comb += index.eq(issued.offset + Mux(is_product, found.offset, 0))
+        marks = Cat(ends, issued.job_end, index)
+        valid = Signal(product.LATENCY)
+        m.d.sync += valid.eq(Cat(issued_valid, valid[:-1]))
+        for number in range(product.LATENCY):
+            later = Signal(len(marks), name=f"marks{number}", reset_less=True)
+            m.d.sync += later.eq(marks)
+            marks = later
+        m.d.comb += [
+            Cat(addend.end, addend.job_end, addend.index).eq(marks),
+            self.o_valid.eq(valid[-1]),
+            self.active.eq(issued_valid | valid.any()),
+        ]

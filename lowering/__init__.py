@@ -2,6 +2,7 @@
 
 from lowering.passes import lower
 from lowering.program import (
+    FloatOutput,
     JobSummary,
     LoweringOptions,
     OutputBlock,
@@ -11,6 +12,7 @@ from lowering.program import (
 )
 
 __all__ = [
+    "FloatOutput",
     "JobSummary",
     "LoweringOptions",
     "OutputBlock",

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
 from gscn.error_codes import ERROR_MEANINGS, NO_JOB, ErrorCode
 from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
     DIRECTORY_WIDTHS,
+    JOB_DESCRIPTOR,
     KIND_ADD,
     OUT_WIDTHS,
     QUEUE_ENTRY,
@@ -27,8 +27,9 @@ from gscn.records import (
     segment_descriptors,
     unpack_directory,
 )
+from lowering.arithmetic import Arithmetic, add_partials, drain, pe_products
 from lowering.program import Phase, Program
-from lowering.record_checks import stream_words, written_cells
+from lowering.record_checks import stream_words
 from lowering.streams import ITEM_BYTES, expand
 from lowering.validate import Malformed, check_phase
 
@@ -43,6 +44,7 @@ class FunctionalResult:
     """uint8."""
     saturated: bool
     accumulator_overflow: bool
+    nonfinite: bool
     products: np.ndarray
     """int64 (jobs, pes): products of every job, in queue order, phase by phase."""
     lookups: int
@@ -58,6 +60,7 @@ class DecodedTile:
     start: np.ndarray
     length: np.ndarray
     value: np.ndarray
+    """As stored; which bits count depends on the job's number format."""
     offset: np.ndarray
 
 
@@ -69,119 +72,6 @@ class DecodedLoad:
     offset_delta: np.ndarray
     last: np.ndarray
     tiles: tuple[DecodedTile, ...]
-
-
-@compiled
-def _pe_products(
-    key_delta: np.ndarray,
-    offset_delta: np.ndarray,
-    last: np.ndarray,
-    start: np.ndarray,
-    length: np.ndarray,
-    a_value: np.ndarray,
-    a_offset: np.ndarray,
-    words: np.ndarray,
-    acc_depth: int,
-    acc_width: int,
-    accumulators: np.ndarray,
-    trace: np.ndarray,
-) -> tuple[int, int, int, bool, bool]:
-    """Stream words past one PE; return products, look-ups, hits, overflow, address error.
-
-    `words` is int64 (count, 4): value, offset, key, tap_start. If `trace` is not empty, its rows
-    are filled with (address, product).
-    """
-    products, lookups, hits = 0, 0, 0
-    overflow, outside = False, False
-    half = 1 << (acc_width - 1)
-    for i in range(words.shape[0]):
-        value, offset, key, tap = words[i, 0], words[i, 1], words[i, 2], words[i, 3]
-        while True:
-            target = key + key_delta[tap]
-            lookups += 1
-            if 0 <= target < start.size and length[target] > 0:
-                hits += 1
-                base = offset + offset_delta[tap]
-                for entry in range(start[target], start[target] + length[target]):
-                    index = base + a_offset[entry]
-                    product = value * a_value[entry]
-                    if trace.shape[0] > 0:
-                        trace[products, 0] = index
-                        trace[products, 1] = product
-                    products += 1
-                    if 0 <= index < acc_depth:
-                        total = accumulators[index] + product
-                        wrapped = ((total + half) & (2 * half - 1)) - half
-                        overflow |= wrapped != total
-                        accumulators[index] = wrapped
-                    else:
-                        outside = True
-            if last[tap]:
-                break
-            tap += 1
-    return products, lookups, hits, overflow, outside
-
-
-@compiled
-def _add_partials(accumulators: np.ndarray, partials: np.ndarray, acc_width: int) -> bool:
-    """Add record i to accumulator i // pes of PE i % pes; return whether a sum overflowed."""
-    pes = accumulators.shape[0]
-    half = 1 << (acc_width - 1)
-    overflow = False
-    for i in range(partials.size):
-        partial = ((partials[i] + half) & (2 * half - 1)) - half
-        total = accumulators[i % pes, i // pes] + partial
-        wrapped = ((total + half) & (2 * half - 1)) - half
-        overflow |= wrapped != total
-        accumulators[i % pes, i // pes] = wrapped
-    return overflow
-
-
-@compiled
-def _drain(
-    accumulators: np.ndarray,
-    pitch: int,
-    guard_cols: int,
-    rows: int,
-    guard_rows: int,
-    planes: int,
-    walk_count: int,
-    shift: int,
-    width: int,
-) -> tuple[np.ndarray, bool]:
-    """Read and clear; return the results in order of writing, and whether one was saturated."""
-    pes = accumulators.shape[0]
-    cells = written_cells(pitch, guard_cols, rows, guard_rows, planes, walk_count)
-    results = np.empty(cells * pes, dtype=np.int64)
-    high = (1 << (width - 1)) - 1
-    used, saturated = 0, False
-    row = col = plane = 0
-    for cell in range(walk_count):
-        if col >= guard_cols and row >= guard_rows and plane < planes:
-            for pe in range(pes):
-                value = accumulators[pe, cell]
-                if shift > 0:
-                    floor = value >> shift
-                    rest = value - (floor << shift)
-                    middle = 1 << (shift - 1)
-                    value = floor + (rest > middle or (rest == middle and floor & 1 == 1))
-                if width < 64:
-                    if value > high:
-                        value, saturated = high, True
-                    elif value < -high - 1:
-                        value, saturated = -high - 1, True
-                results[used] = value
-                used += 1
-        for pe in range(pes):
-            accumulators[pe, cell] = 0
-        col += 1
-        if col == pitch:
-            col = 0
-            row += 1
-            if row == rows:
-                row = 0
-                plane += 1
-    return results, saturated
 
 
 def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) -> DecodedLoad:
@@ -231,7 +121,7 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
             DecodedTile(
                 start=start,
                 length=length,
-                value=_narrowed(held["value"], config),
+                value=held["value"].astype(np.int64),
                 offset=held["offset"].astype(np.int64),
             )
         )
@@ -243,12 +133,6 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
         last=taps["last"] & 1 != 0,
         tiles=tuple(tiles),
     )
-
-
-def _narrowed(values: np.ndarray, config: AcceleratorConfig) -> np.ndarray:
-    """Return 16-bit operands as the multiplier takes them, sign-extended from their format."""
-    half = 1 << (config.format.width - 1)
-    return ((values.astype(np.int64) + half) & (2 * half - 1)) - half
 
 
 def decode_stream(stream: np.ndarray, offset_bits: int, tap_count: int) -> np.ndarray:
@@ -276,7 +160,7 @@ def run_pe(
     pe: int,
     config: AcceleratorConfig,
 ) -> np.ndarray:
-    """List the products of one PE in one segment.
+    """List the products of one PE in one segment of integers.
 
     Parameters
     ----------
@@ -306,10 +190,12 @@ def run_pe(
     """
     load = decode_load(load_block, tap_count, config)
     words = decode_stream(stream, offset_bits, tap_count)
-    count = _run(load, words, pe, config, np.zeros(config.acc_depth, np.int64), _NO_TRACE)[0]
+    arithmetic = Arithmetic.of(JOB_DESCRIPTOR.pack(1)[0], config)
+    sums, specials = np.zeros(config.acc_depth, np.int64), np.zeros(config.acc_depth, np.uint8)
+    count = _run(load, words, pe, arithmetic, sums, specials, _NO_TRACE)[0]
     trace = np.zeros((count, 2), dtype=np.int64)
     if count:
-        _run(load, words, pe, config, np.zeros(config.acc_depth, np.int64), trace)
+        _run(load, words, pe, arithmetic, np.zeros_like(sums), specials, trace)
     return trace
 
 
@@ -320,23 +206,25 @@ def _run(
     load: DecodedLoad,
     words: np.ndarray,
     pe: int,
-    config: AcceleratorConfig,
-    accumulators: np.ndarray,
+    arithmetic: Arithmetic,
+    sums: np.ndarray,
+    specials: np.ndarray,
     trace: np.ndarray,
 ) -> tuple[int, int, int, bool, bool]:
     tile = load.tiles[pe]
-    return _pe_products(
+    return pe_products(
         load.key_delta,
         load.offset_delta,
         load.last,
         tile.start,
         tile.length,
-        tile.value,
+        arithmetic.decode(tile.value),
         tile.offset,
+        arithmetic.decode(words[:, 0]),
         words,
-        accumulators.size,
-        config.acc_width,
-        accumulators,
+        arithmetic.numbers,
+        sums,
+        specials,
         trace,
     )
 
@@ -361,8 +249,9 @@ class _Machine:
         self.config = program.config
         self.memory = program.initial_memory()
         shape = (self.config.pes_per_cluster, self.config.acc_depth)
-        self.accumulators = np.zeros(shape, dtype=np.int64)
-        self.saturated = self.overflow = self.address_error = False
+        self.sums = np.zeros(shape, dtype=np.int64)
+        self.specials = np.zeros(shape, dtype=np.uint8)
+        self.saturated = self.overflow = self.nonfinite = self.address_error = False
         self.lookups = self.hits = 0
         self.reads: list[tuple[int, int]] = []
         self.writes: list[tuple[int, int]] = []
@@ -395,13 +284,14 @@ class _Machine:
         self.bytes_at(int(job["segment_addr"]), size * (int(job["segment_count"]) - 1))
         products = np.zeros(self.config.pes_per_cluster, dtype=np.int64)
         for segment in segment_descriptors(self.memory, entry):
-            products += self.run_segment(segment, int(job["walk_count"]))
+            products += self.run_segment(segment, job)
         self.drain(job)
         return products
 
-    def run_segment(self, segment: np.void, walk_count: int) -> np.ndarray:
+    def run_segment(self, segment: np.void, job: np.void) -> np.ndarray:
         """Execute one segment descriptor; return products per PE."""
-        config = self.config
+        config, walk_count = self.config, int(job["walk_count"])
+        arithmetic = Arithmetic.of(job, config)
         kind, count = int(segment["kind"]), int(segment["stream_count"])
         record = CHUNK_BYTES if kind == KIND_ADD else ITEM_BYTES
         stream = self.bytes_at(int(segment["stream_addr"]), record * count)
@@ -409,16 +299,23 @@ class _Machine:
         products = np.zeros(config.pes_per_cluster, dtype=np.int64)
         if kind == KIND_ADD:
             partials = np.ascontiguousarray(stream).view("<i8")
-            self.overflow |= _add_partials(self.accumulators, partials, config.acc_width)
+            self.overflow |= add_partials(
+                self.sums, self.specials, partials, arithmetic.fmt is not None, config.acc_width
+            )
             return products
         addr = int(segment["load_addr"])
         block = self.bytes_at(addr, CHUNK_BYTES * chunks)
         load = decode_load(block, taps, config)
         words, _ = stream_words(stream, int(segment["offset_bits"]), taps)
-        words[:, 0] = _narrowed(words[:, 0], config)
         for pe in range(config.pes_per_cluster):
             made, lookups, hits, overflow, outside = _run(
-                load, words, pe, config, self.accumulators[pe, :walk_count], _NO_TRACE
+                load,
+                words,
+                pe,
+                arithmetic,
+                self.sums[pe, :walk_count],
+                self.specials[pe, :walk_count],
+                _NO_TRACE,
             )
             products[pe] = made
             self.hits += hits
@@ -429,22 +326,15 @@ class _Machine:
 
     def drain(self, job: np.void) -> None:
         """Drain the accumulators as the job's descriptor says."""
-        field = {name: int(job[name]) for name in job.dtype.names}
-        code, walk = field["out_format"], field["walk_count"]
-        results, saturated = _drain(
-            self.accumulators,
-            field["pitch"],
-            field["guard_cols"],
-            field["plane_rows"],
-            field["guard_rows"],
-            field["planes"],
-            walk,
-            field["shift"],
-            OUT_WIDTHS[code],
+        results, saturated, nonfinite = drain(
+            self.sums, self.specials, job, Arithmetic.of(job, self.config)
         )
         self.saturated |= saturated
-        data = results.astype(f"<i{OUT_WIDTHS[code] // 8}").view(np.uint8)
-        first, end = field["out_addr"], field["out_addr"] + data.size
+        self.nonfinite |= nonfinite
+        width = OUT_WIDTHS[int(job["out_format"])] // 8
+        data = results.astype(f"<u{width}").view(np.uint8)
+        first = int(job["out_addr"])
+        end = first + data.size
         _require("results", end <= self.memory.size, f"below {self.memory.size}", f"up to {end}")
         self.memory[first:end] = data
         self.writes.append((first, end))
@@ -485,6 +375,7 @@ def execute(program: Program) -> FunctionalResult:
         memory=machine.memory,
         saturated=bool(machine.saturated),
         accumulator_overflow=bool(machine.overflow),
+        nonfinite=bool(machine.nonfinite),
         products=np.stack(products),
         lookups=machine.lookups,
         hits=machine.hits,

@@ -27,7 +27,7 @@ from gscn.records import (
 )
 from lowering.balance import JOB_LATENCY, compute_cycles, load_lead, schedule
 from lowering.drafts import SegmentDraft, TileDraft, Walk, empty_segment
-from lowering.program import JobSummary, OutputBlock, OutputFormat, Phase
+from lowering.program import FloatOutput, JobSummary, OutputBlock, OutputFormat, Phase
 
 
 def align(count: int) -> int:
@@ -89,7 +89,9 @@ class Image:
     estimated_cycles: int
 
 
-def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorConfig) -> Image:
+def build_image(
+    tiles: list[TileDraft], out: OutputFormat | FloatOutput, config: AcceleratorConfig
+) -> Image:
     """Lay out the tiles' jobs in memory.
 
     The jobs of a phase are queued by rank, or else in descending order of work. A tile made by
@@ -164,7 +166,8 @@ def build_image(tiles: list[TileDraft], out: OutputFormat, config: AcceleratorCo
             size = cells * pes * OUT_WIDTHS[code] // 8
             target = addr if single else reserve(size)
             partials.append(target)
-            fields = _drain_fields(target, code, out.shift if single else 0, tile.walk)
+            shift = out.shift if single else 0
+            fields = _drain_fields(target, code, shift, tile.walk) | out.job_fields
             jobs[0].append(
                 _Job(
                     _descriptors(part),
@@ -351,7 +354,7 @@ def _mac_summary(
 
 
 def _pieces(
-    tile: TileDraft, out: OutputFormat, config: AcceleratorConfig, tile_count: int
+    tile: TileDraft, out: OutputFormat | FloatOutput, config: AcceleratorConfig, tile_count: int
 ) -> list[tuple[int, int]]:
     """Cut a tile, at aligned addresses, into runs of cells that jobs of the second phase add up."""
     pes = config.pes_per_cluster
@@ -364,7 +367,12 @@ def _pieces(
 
 
 def _add_job(
-    addr: int, partials: list[int], begin: int, end: int, out: OutputFormat, pes: int
+    addr: int,
+    partials: list[int],
+    begin: int,
+    end: int,
+    out: OutputFormat | FloatOutput,
+    pes: int,
 ) -> _Job:
     records = (end - begin) * pes
     segments = [
@@ -376,7 +384,8 @@ def _add_job(
         for partial in partials
     ]
     walk = Walk(pitch=end - begin, guard_cols=0, rows=1, planes=1)
-    fields = _drain_fields(addr + begin * pes * out.width // 8, out.code, out.shift, walk)
+    target = addr + begin * pes * out.width // 8
+    fields = _drain_fields(target, out.code, out.shift, walk) | out.job_fields
     summary = JobSummary(
         phase=1,
         products=(0,) * pes,

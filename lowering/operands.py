@@ -10,7 +10,10 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.formats import FloatFormat
+from gscn.window import pass_top
 from lowering.geometry import gather_axis, scatter_axis
+from lowering.program import FloatOutput
 
 OPERAND_NAMES = {
     Pass.FORWARD: ("weights", "inputs"),
@@ -110,6 +113,64 @@ def count_channel_products(
                 # At most N * P * Q, which single precision holds exactly below 2**24.
                 counts[group] += held[:, low:high] @ met[:, low:high].T
     return counts
+
+
+def check_codes(
+    name: str,
+    codes: np.ndarray,
+    shape: tuple[int, ...],
+    fmt: FloatFormat,
+    config: AcceleratorConfig,
+) -> np.ndarray:
+    """Return a floating-point operand as an array after checking its type, shape and range.
+
+    Raises
+    ------
+    InputError
+        Naming the tensor, or `float_formats`, the requirement and the value received.
+    """
+    codes = np.asarray(codes)
+    if fmt not in config.floats:
+        raise InputError(f"float_formats must contain {fmt.name}, not be {config.float_formats!r}")
+    if codes.dtype.kind != "u":
+        raise InputError(f"{name} must hold codes of an unsigned type, not {codes.dtype}")
+    if codes.shape != shape:
+        raise InputError(f"{name} must have shape {shape}, not {codes.shape}")
+    if int(codes.max()) >> fmt.width:
+        raise InputError(
+            f"{name} must hold codes below {1 << fmt.width} ({fmt.name}), not {codes.max()}"
+        )
+    return codes
+
+
+def nonzero_codes(codes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
+    """Return codes as the 16-bit values of records, int64; those of magnitude zero become 0.
+
+    Parameters
+    ----------
+    codes
+        Codes of `fmt`, of an unsigned type.
+    fmt
+        Their format.
+    """
+    magnitudes = codes & ((1 << (fmt.width - 1)) - 1)
+    return np.where(magnitudes == 0, 0, codes).astype(np.uint16).view(np.int16).astype(np.int64)
+
+
+def choose_top(
+    shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, out: FloatOutput
+) -> int:
+    """Return the window of a pass: that of all its jobs, so that their partial sums can be added.
+
+    Raises
+    ------
+    InputError
+        `out.top` is given, but sums could leave the accumulators with it.
+    """
+    safe = pass_top(shape, which, first, second, out.operands)
+    if out.top is not None and out.top < safe:
+        raise InputError(f"top must be at least {safe} for every sum, not {out.top}")
+    return safe if out.top is None else out.top
 
 
 def count_useful_products(

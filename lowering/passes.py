@@ -23,8 +23,11 @@ from lowering.maps import (
 from lowering.operands import (
     OPERAND_NAMES,
     check_accumulators,
+    check_codes,
     check_operand,
+    choose_top,
     count_useful_products,
+    nonzero_codes,
 )
 from lowering.planning import (
     Candidate,
@@ -32,7 +35,7 @@ from lowering.planning import (
     plan_kernels,
     plan_map_stationary,
 )
-from lowering.program import LoweringOptions, OutputFormat, Program
+from lowering.program import FloatOutput, LoweringOptions, OutputFormat, Program
 from lowering.weight_grad import KernelProblem, KernelTiling, can_fold
 from lowering.windows import ramps
 
@@ -43,7 +46,7 @@ def lower(
     which: Pass,
     first: np.ndarray,
     second: np.ndarray,
-    out: OutputFormat,
+    out: OutputFormat | FloatOutput,
     options: LoweringOptions | None = None,
     *,
     cost: Callable[[Program], float] | None = None,
@@ -59,11 +62,11 @@ def lower(
     which
         The pass.
     first
-        Integers, first of `shape.operand_shapes(which)`.
+        Integers, first of `shape.operand_shapes(which)`; in floating point unsigned codes.
     second
-        Integers, second of `shape.operand_shapes(which)`.
+        Likewise, second of `shape.operand_shapes(which)`.
     out
-        Rounding of the results.
+        Rounding of the results; a `FloatOutput` makes the pass one in floating point.
     options
         Choices otherwise left to the cost model.
     cost
@@ -73,7 +76,8 @@ def lower(
     Returns
     -------
     Program
-        The program. Its result is exact, whatever the options.
+        The program. Its result is exact, whatever the options; in floating point, exact sums of
+        products truncated one by one, rounded once (`gscn.window`). `Program.out` has the `top`.
 
     Raises
     ------
@@ -84,9 +88,15 @@ def lower(
     options = options or LoweringOptions()
     names = OPERAND_NAMES[which]
     shapes = shape.operand_shapes(which)
-    first = check_operand(names[0], first, shapes[0], config)
-    second = check_operand(names[1], second, shapes[1], config)
-    check_accumulators(shape, which, first, second, config)
+    if isinstance(out, FloatOutput):
+        first = check_codes(names[0], first, shapes[0], out.operands, config)
+        second = check_codes(names[1], second, shapes[1], out.operands, config)
+        out = dataclasses.replace(out, top=choose_top(shape, which, first, second, out))
+        first, second = (nonzero_codes(codes, out.operands) for codes in (first, second))
+    else:
+        first = check_operand(names[0], first, shapes[0], config)
+        second = check_operand(names[1], second, shapes[1], config)
+        check_accumulators(shape, which, first, second, config)
     useful = count_useful_products(shape, which, first, second)
     # The plan's estimate ranks; what the jobs really hold decides.
     candidates = _candidates(shape, which, first, second, useful, out.width, config, options)

@@ -9,7 +9,9 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError, raise_problems
-from gscn.records import OUT_INT16, OUT_INT32
+from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
+from gscn.records import OUT_BF16, OUT_FLOAT32, OUT_INT16, OUT_INT32, OUT_OWN, OUT_WIDTHS
+from gscn.window import MOST_TOP
 
 ABSENT = -(1 << 62)
 """Index of a cell that pads a block and is no element of the result."""
@@ -43,6 +45,78 @@ class OutputFormat:
     def code(self) -> int:
         """The format's number in a job descriptor."""
         return OUT_INT16 if self.width == 16 else OUT_INT32
+
+    @property
+    def job_fields(self) -> dict[str, int]:
+        """What else a job descriptor says of the numbers: nothing, they are integers."""
+        return {}
+
+    @property
+    def dtype(self) -> np.dtype:
+        """A result in memory."""
+        return np.dtype(f"<i{self.width // 8}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FloatOutput:
+    """A pass in floating point: the format of the operands, and how results are rounded.
+
+    Raises
+    ------
+    InputError
+        Naming every field out of range.
+    """
+
+    operands: FloatFormat
+    """One of `gscn.formats.FLOAT_OPERAND_FORMATS`."""
+    result: FloatFormat = FLOAT32
+    """float32, bf16 or the operands' own format; results are its codes."""
+    top: int | None = None
+    """`top` of the window of the sums; None: the smallest that is safe (`gscn.window`)."""
+
+    def __post_init__(self) -> None:
+        """Collect every problem and raise them together."""
+        problems = []
+        if self.operands not in NUMBER_FORMATS[1:]:
+            problems.append(
+                f"operands must be one of {', '.join(f.name for f in NUMBER_FORMATS[1:])}, "
+                f"not {self.operands.name}"
+            )
+        if self.result not in (FLOAT32, BF16, self.operands):
+            problems.append(
+                f"result must be float32, bf16 or {self.operands.name}, not {self.result.name}"
+            )
+        if self.top is not None and not 0 <= self.top <= MOST_TOP:
+            problems.append(f"top must be 0 to {MOST_TOP}, not {self.top!r}")
+        raise_problems("output format", problems)
+
+    @property
+    def code(self) -> int:
+        """The results' format in a job descriptor."""
+        if self.result == self.operands:
+            return OUT_OWN
+        return OUT_FLOAT32 if self.result == FLOAT32 else OUT_BF16
+
+    @property
+    def width(self) -> int:
+        """Bits of a result in memory."""
+        return OUT_WIDTHS[self.code]
+
+    @property
+    def shift(self) -> int:
+        """Results are not shifted."""
+        return 0
+
+    @property
+    def job_fields(self) -> dict[str, int]:
+        """What else a job descriptor says of the numbers; `top` must be known."""
+        assert self.top is not None
+        return {"number_format": NUMBER_FORMATS.index(self.operands), "window": self.top}
+
+    @property
+    def dtype(self) -> np.dtype:
+        """A result in memory; bits above a code are zero."""
+        return np.dtype(f"<u{self.width // 8}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +232,7 @@ class Program:
     config: AcceleratorConfig
     shape: ConvShape
     which: Pass
-    out: OutputFormat
+    out: OutputFormat | FloatOutput
     image: np.ndarray = field(repr=False)
     """uint8: initial memory from address 0."""
     memory_bytes: int
@@ -207,7 +281,7 @@ class Program:
         Returns
         -------
         numpy.ndarray
-            int64 array in `shape.result_shape(which)`.
+            int64 array in `shape.result_shape(which)`; in floating point, of codes.
 
         Raises
         ------
@@ -221,7 +295,7 @@ class Program:
             )
         shape = self.shape.result_shape(self.which)
         flat = np.zeros(int(np.prod(shape)), dtype=np.int64)
-        dtype = np.dtype(f"<i{self.out.width // 8}")
+        dtype = self.out.dtype
         for block in self.blocks:
             size = block.count * dtype.itemsize
             values = np.ascontiguousarray(memory[block.addr : block.addr + size]).view(dtype)

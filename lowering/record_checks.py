@@ -10,6 +10,7 @@ import numpy as np
 from gscn.compiled import compiled
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.error_codes import ErrorCode
+from gscn.formats import NUMBER_FORMATS
 from gscn.records import (
     A_ENTRY,
     CODE_WIDTH,
@@ -19,12 +20,14 @@ from gscn.records import (
     KIND_ADD,
     MOST_SHIFT,
     NARROW_START_WIDTH,
+    OUT_BF16,
     OUT_RAW,
     OUT_WIDTHS,
     STREAM_ITEM,
     TAP,
     TILE_HEADER,
 )
+from gscn.window import MOST_TOP
 
 CHUNK_BYTES = 8
 
@@ -64,11 +67,20 @@ def check_list_start(phases_addr: int, phase_count: int, config: AcceleratorConf
 def check_job(job: np.void, config: AcceleratorConfig) -> ErrorCode:
     """Return the first error of a job descriptor, or `ErrorCode.NONE`."""
     field = {name: int(job[name]) for name in job.dtype.names}
-    most_shift = 0 if field["out_format"] == OUT_RAW else MOST_SHIFT
+    number = field["number_format"]
+    floating = number != 0
+    most_shift = 0 if floating or field["out_format"] == OUT_RAW else MOST_SHIFT
+    known = number < len(NUMBER_FORMATS) and (
+        not floating or NUMBER_FORMATS[number] in config.floats
+    )
+    results = set(OUT_WIDTHS) if floating else set(OUT_WIDTHS) - {OUT_BF16}
     addresses = (field["segment_addr"], field["out_addr"])
     for code, wrong in (
         (ErrorCode.JOB_SEGMENTS, field["segment_count"] == 0),
-        (ErrorCode.JOB_FORMAT, field["out_format"] not in OUT_WIDTHS),
+        (
+            ErrorCode.JOB_FORMAT,
+            not known or field["window"] > MOST_TOP or field["out_format"] not in results,
+        ),
         (ErrorCode.JOB_SHIFT, field["shift"] > most_shift),
         (ErrorCode.JOB_SHAPE, 0 in (field["pitch"], field["plane_rows"])),
         (ErrorCode.JOB_WALK, not 1 <= field["walk_count"] <= config.acc_depth),

@@ -24,12 +24,12 @@ from perf.columns import (
     D_WRITER_BEAT,
     D_WRITER_COMMITTED,
     D_WRITER_LEVEL,
-    JOB_FORMAT,
     JOB_GUARD_COLS,
     JOB_GUARD_ROWS,
     JOB_OUT,
     JOB_PITCH,
     JOB_PLANES,
+    JOB_RESULT,
     JOB_ROWS,
     JOB_WALK,
     P_DRAIN_ENDS,
@@ -117,7 +117,7 @@ def drainer_is_busy(drain, pes):
         return True
     ended = 0
     for pe in range(pes.shape[0]):
-        ended += pes[pe, P_DRAIN_ENDS] + (pes[pe, P_JOB_ENDS] >> 3 & 1)
+        ended += pes[pe, P_DRAIN_ENDS] + (pes[pe, P_JOB_ENDS] & 1)
     return ended != 0
 
 
@@ -134,7 +134,7 @@ def step_drainer(drain, pes, jobs, beat_left, pes_per_beat16, burst, drain_cycle
     job = drain[D_QUEUE]
     level = drain[D_WRITER_LEVEL]
     room = level < 2 * burst
-    per_beat = pes_per_beat16 >> jobs[job, JOB_FORMAT]
+    per_beat = pes_per_beat16 >> jobs[job, JOB_RESULT]
     top = 1 << (drain_cycles - 1)
     packs = (drain[D_FLIGHT] & top) != 0
     full = drain[D_SLOT] == per_beat - 1
@@ -207,7 +207,7 @@ def step_drainer(drain, pes, jobs, beat_left, pes_per_beat16, burst, drain_cycle
     drain[D_WRITER_LEVEL] += pushes - beat_left
     drain[D_WRITER_COMMITTED] += issued - beat_left
     for pe in range(pes.shape[0]):
-        pes[pe, P_DRAIN_ENDS] += (pes[pe, P_JOB_ENDS] >> 3 & 1) - takes
+        pes[pe, P_DRAIN_ENDS] += (pes[pe, P_JOB_ENDS] & 1) - takes
 
 
 @compiled

@@ -6,7 +6,8 @@ State lives in int64 arrays, one row per instance of a component of `hw/`.
 from gscn.counters import CLUSTER_COUNTER_NAMES
 
 # -- columns of tables (perf.decode)
-JOB_FIRST, JOB_SEGMENTS, JOB_FORMAT, JOB_PITCH, JOB_GUARD_COLS = range(5)
+JOB_FIRST, JOB_SEGMENTS, JOB_RESULT, JOB_PITCH, JOB_GUARD_COLS = range(5)
+"""JOB_RESULT: a result has 16 << JOB_RESULT bits."""
 JOB_ROWS, JOB_GUARD_ROWS, JOB_PLANES, JOB_WALK, JOB_OUT = range(5, 10)
 (
     SEG_KIND, SEG_LOAD, SEG_CHUNKS, SEG_TAPS, SEG_STREAM, SEG_ITEMS, SEG_ITEM0, SEG_TAP0,
@@ -62,7 +63,7 @@ PE_COLUMNS = 24
     P_WORDS, P_WORD_HEAD, P_FOUND, P_FOUND_KIND, P_FOUND_LENGTH, P_FOUND_JOB_END, P_RESUMED, P_TAP,
     P_FIBERS, P_FIBER_HEAD, P_POSITION, P_PIPE, P_ENDS, P_JOB_ENDS, P_SEGMENT_ENDS, P_DRAIN_ENDS,
 ) = range(16)  # fmt: skip
-"""P_PIPE, P_ENDS, P_JOB_ENDS: bits 0 to 3 follow an addend from the walker to its stored sum."""
+"""P_PIPE, P_ENDS, P_JOB_ENDS: bits follow an addend from the walker to its stored sum, bit 0."""
 Q_KIND, Q_WORD, Q_SEGMENT, Q_JOB_END = range(4)
 
 # -- hw.drain.Drainer, Packer, hw.writer.BurstWriter

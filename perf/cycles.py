@@ -73,6 +73,12 @@ from perf.ports import step_reads, step_writes
 DESCRIPTOR_BYTES = records.PHASE_DESCRIPTOR.width // 8
 DRAIN_CYCLES = 3
 """As `hw.pe.PE.DRAIN_CYCLES`, which a test holds it to; perf must not need Amaranth."""
+SUM_CYCLES = 4
+"""From the cycle in which an entry is issued to that in which its sum is stored: as
+`hw.walker.Walker.LATENCY + hw.accumulator.Accumulator.LATENCY`."""
+FLOAT_DRAIN_CYCLES, FLOAT_SUM_CYCLES = 2, 2
+"""What a core with float formats adds to both: as `hw.pe.PE.FLOAT_DRAIN_CYCLES` and
+`FLOAT_PRODUCT_CYCLES`."""
 SEGMENT_QUEUE = 4
 """As `hw.broadcast.Broadcaster.SEGMENTS`."""
 DRAIN_QUEUE = 4
@@ -114,7 +120,7 @@ def _run(
     readers, events, loaders, feeds, pes, words, fibers, drains = state
     (
         burst, chunks_per_beat, outstanding, prefetch_words, lanes16, latency, write_latency,
-        drain_cycles, segment_queue, drain_queue, limit,
+        drain_cycles, segment_queue, drain_queue, limit, sum_cycles,
     ) = sizes  # fmt: skip
     clusters, pe_count = pes.shape[0], pes.shape[1]
     fifo_depth = words.shape[2]
@@ -204,7 +210,7 @@ def _run(
                     if pes[c, p, P_SEGMENT_ENDS] == 0:
                         segment_end = 0
                 for p in range(pe_count):
-                    pes[c, p, P_SEGMENT_ENDS] += (pes[c, p, P_ENDS] >> 3 & 1) - segment_end
+                    pes[c, p, P_SEGMENT_ENDS] += (pes[c, p, P_ENDS] & 1) - segment_end
 
                 stream_room = loader[L_REQUESTS] < STREAM_REQUESTS
                 if loader[L_REQUESTS] > 0 and reader_can_request(stream_reader):
@@ -252,7 +258,7 @@ def _run(
                 for p in range(pe_count):
                     pe_cause = step_pe(
                         pes[c, p], p, words[c, p], fibers[c, p], push, segments, tiles, item_keys,
-                        item_taps, tap_keys, tap_last, fiber_lengths,
+                        item_taps, tap_keys, tap_last, fiber_lengths, sum_cycles,
                     )  # fmt: skip
                     if pe_cause < 0:
                         unfed += 1
@@ -360,10 +366,11 @@ def simulate(
         config.mem_width // 16 // config.pes_per_cluster,
         latency,
         write_latency,
-        DRAIN_CYCLES,
+        DRAIN_CYCLES + (FLOAT_DRAIN_CYCLES if config.floats else 0),
         SEGMENT_QUEUE,
         DRAIN_QUEUE,
         max_cycles,
+        SUM_CYCLES + (FLOAT_SUM_CYCLES if config.floats else 0),
     )
     counters = np.zeros((config.clusters, len(CLUSTER_COUNTER_NAMES)), np.int64)
     spans = np.zeros((max(len(tables.jobs), 1), 3), np.int64)

@@ -32,8 +32,9 @@ class ProgramLike(Protocol):
 class JobTables:
     """A launch without its values: what decides the time that it takes. All arrays are int64.
 
-    `jobs[j]` holds: index of the first segment, segments, format, pitch, guard columns, plane rows,
-    guard rows, planes, walk count, beat address of the results. `segments[s]` holds: kind, beat
+    `jobs[j]` holds: index of the first segment, segments, size of a result (0: 16 bits, 1: 32, 2:
+    64), pitch, guard columns, plane rows, guard rows, planes, walk count, beat address of the
+    results. `segments[s]` holds: kind, beat
     address of the load block, load chunks, taps, beat address of the stream, items (or partial
     sums), first item, first tap, chunks of the stream, items left when the load block is urgent.
     `tiles[s, pe]` holds: directory chunks, stationary rows, first directory entry, directory
@@ -78,7 +79,7 @@ def decode(program: ProgramLike) -> JobTables:
                 (
                     len(segments),
                     int(job["segment_count"]),
-                    int(job["out_format"]),
+                    (records.OUT_WIDTHS[int(job["out_format"])] // 16).bit_length() - 1,
                     int(job["pitch"]),
                     int(job["guard_cols"]),
                     int(job["plane_rows"]),

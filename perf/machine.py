@@ -356,24 +356,28 @@ def step_broadcaster(
 @compiled
 def step_pe(
     pe, number, words, fibers, push, segments, tiles, item_keys, item_taps, tap_keys, tap_last,
-    fiber_lengths,
+    fiber_lengths, sum_cycles,
 ):  # fmt: skip
-    """Advance a PE; return its cause, or -1 if it has nothing queued."""
+    """Advance a PE; return its cause, or -1 if it has nothing queued.
+
+    `sum_cycles` cycles after it was issued an entry's sum is stored.
+    """
     word_depth, fiber_depth = words.shape[0], fibers.shape[0]
     pipe = pe[P_PIPE]
     fiber_level = pe[P_FIBERS]
-    pending = pe[P_WORDS] or pe[P_FOUND] or fiber_level or pipe & 7
+    pending = pe[P_WORDS] or pe[P_FOUND] or fiber_level or pipe >> 1
     cause = LOOKUP if pending else -1
 
-    # walker: bits move one place per cycle; bit 3 is the report of the accumulator
-    pipe = pipe << 1 & 15
-    ends = pe[P_ENDS] << 1 & 15
-    job_ends = pe[P_JOB_ENDS] << 1 & 15
+    # walker: bits move one place per cycle; bit 0 is the report of the accumulator
+    enters = 1 << sum_cycles - 1
+    pipe >>= 1
+    ends = pe[P_ENDS] >> 1
+    job_ends = pe[P_JOB_ENDS] >> 1
     if fiber_level:
         head = pe[P_FIBER_HEAD]
         kind = fibers[head, 0]
         pops = True
-        pipe |= 1
+        pipe |= enters
         if kind == MAC:
             cause = BUSY
             pe[P_POSITION] += 1
@@ -384,8 +388,8 @@ def step_pe(
         elif kind == ADD:
             cause = ADDS
         else:
-            ends |= 1
-            job_ends |= fibers[head, 2]
+            ends |= enters
+            job_ends |= enters * fibers[head, 2]
         if pops:
             pe[P_FIBER_HEAD] = (head + 1) % fiber_depth
             pe[P_FIBERS] -= 1

@@ -7,7 +7,7 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.port import READ_LATENCY
-from lowering import LoweringOptions, OutputFormat, Program, lower
+from lowering import FloatOutput, LoweringOptions, OutputFormat, Program, lower
 from perf.cycles import simulate
 
 
@@ -17,7 +17,7 @@ def lower_tuned(
     which: Pass,
     first: np.ndarray,
     second: np.ndarray,
-    out: OutputFormat,
+    out: OutputFormat | FloatOutput,
     options: LoweringOptions | None = None,
     *,
     latency: int = READ_LATENCY,

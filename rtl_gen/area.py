@@ -40,6 +40,11 @@ COMPONENTS = {
     "Accelerator": TOP_MODULE,
 }
 """Rows of a report: name to module of the accelerator's Verilog."""
+FLOAT_COMPONENTS = {
+    "PE: FloatProduct": "gscn_pe.walker.product",
+    "PE: FloatRounder": "gscn_pe.float_rounder",
+}
+"""The same of a core with float formats besides; the first is part of the Walker."""
 
 CLUSTER_WITHOUT_PES = "Cluster without PEs"
 _ONCE = ("Accelerator", "Dispatcher", "ReadArbiter", "WriteArbiter")
@@ -142,7 +147,7 @@ def component_counts(config: AcceleratorConfig, netlist: Netlist) -> dict[str, C
         The accelerator, synthesised.
     """
     rows = {}
-    for name, module in COMPONENTS.items():
+    for name, module in (COMPONENTS | (FLOAT_COMPONENTS if config.floats else {})).items():
         rows[name] = netlist.modules[module]
         if name == "Cluster":
             rows[CLUSTER_WITHOUT_PES] = subtract(rows[name], rows["PE"], config.pes_per_cluster)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtl_gen.area import AreaReport, Clock, instances
+from rtl_gen.area_formats import FormatReport, formats_table
 from rtl_gen.generator import tool_versions as verilog_versions
 from rtl_gen.place import DEVICE_NAME, MAX_LUTS, TARGET_MHZ, nextpnr_version
 from rtl_gen.place import PACKAGE as NEXTPNR
@@ -195,7 +196,21 @@ def _clock_row(report: AreaReport, clock: Clock) -> tuple[object, ...]:
     )
 
 
-def to_markdown(reports: Sequence[AreaReport], versions: dict[str, str]) -> str:
+_FORMATS = """\
+## Number formats
+
+A PE with the integer format alone, and with floating-point formats that share its multiplier. The
+Walker has the multiplier and the alignment of products, the Accumulator the special bits beside the
+sums, whose memory is not in the areas.
+
+"""
+
+
+def to_markdown(
+    reports: Sequence[AreaReport],
+    versions: dict[str, str],
+    formats: Sequence[FormatReport] = (),
+) -> str:
     """Return reports as one Markdown text.
 
     Parameters
@@ -204,6 +219,8 @@ def to_markdown(reports: Sequence[AreaReport], versions: dict[str, str]) -> str:
         Area and clock of each configuration.
     versions
         Name and version of each tool.
+    formats
+        What number formats cost, the integer format alone first.
     """
     tools = ", ".join(f"{name} {version}" for name, version in versions.items())
     parts = [_INTRODUCTION + f"* **Tools**: {tools}.\n"]
@@ -231,6 +248,8 @@ def to_markdown(reports: Sequence[AreaReport], versions: dict[str, str]) -> str:
     if clocks:
         header = ("component", "cell delay (ns)", "ECP5 (MHz)", "critical path on ECP5")
         parts.append("## Clock\n\n" + _table(header, clocks) + "\n")
+    if formats:
+        parts.append(_FORMATS + _table(*formats_table(formats)) + "\n")
     for report in reports:
         rows = _rows(report)
         parts.append(

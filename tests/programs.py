@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.formats import NUMBER_FORMATS
 from gscn.records import (
     A_ENTRY,
     DIRECTORY_ENTRY,
@@ -28,7 +29,7 @@ from gscn.records import (
     TAP,
     TILE_HEADER,
 )
-from tests import stream_items
+from tests import floats, stream_items
 
 WORD = np.dtype([("value", "<i2"), ("offset", "<i2"), ("key", "<i2"), ("tap_start", "u1")])
 """A streamed word before it is packed as an item."""
@@ -74,6 +75,7 @@ class RandomProgram:
     products: int
     saturated: bool
     overflowed: bool
+    nonfinite: bool
 
     def initial_memory(self):
         return np.pad(self.image, (0, self.memory_bytes - self.image.size))
@@ -122,8 +124,18 @@ class Block(NamedTuple):
     """Per PE: fibers as (start, length), and entries."""
 
 
+class Sums(list):
+    """The accumulators of a PE in one job."""
+
+    def __init__(self, count, mode):
+        super().__init__([0] * count)
+        self.mode = mode
+        """A `floats.Mode`, or None for integers."""
+        self.specials = [0] * count
+
+
 class Builder:
-    """Makes one random launch."""
+    """Makes one random launch; with float formats, of jobs in any of them and in integers."""
 
     def __init__(self, config, rng):
         self.config = config
@@ -133,13 +145,14 @@ class Builder:
         self.products = 0
         self.saturated = False
         self.overflowed = False
+        self.nonfinite = False
 
     def below(self, limit):
         return int(self.rng.integers(limit))
 
     def values(self, count):
-        fmt = self.config.format
-        return self.rng.integers(fmt.minimum, fmt.maximum + 1, count)
+        limit = 1 << (self.config.value_width - 1)
+        return self.rng.integers(-limit, limit, count)
 
     def accumulate(self, accumulator, index, value):
         """Add with the accumulator's width: a sum beyond it wraps and is flagged."""
@@ -232,13 +245,33 @@ class Builder:
                     for entry in entries[first : first + length]:
                         index = int(entry["offset"]) + int(word["offset"])
                         index += int(taps[tap]["offset_delta"])
-                        self.accumulate(
-                            accumulator, index, int(entry["value"]) * int(word["value"])
+                        self.multiply_add(
+                            accumulator, index, int(entry["value"]), int(word["value"])
                         )
                         self.products += 1
                 if taps[tap]["last"]:
                     break
                 tap += 1
+
+    def multiply_add(self, accumulator, index, *operands):
+        if accumulator.mode is None:
+            width = self.config.format.width  # whose bits count
+            first, second = (floats.signed(operand % (1 << width), width) for operand in operands)
+            self.accumulate(accumulator, index, first * second)
+            return
+        addend, special, beyond = floats.product(*operands, accumulator.mode, self.config.acc_width)
+        self.overflowed |= beyond
+        self.accumulate(accumulator, index, addend)
+        accumulator.specials[index] |= special
+
+    def mode(self):
+        """Draw how a job calculates: a format, and a window that all products fit, or few."""
+        number = self.below(1 + len(self.config.floats)) if self.config.floats else 0
+        if number == 0:
+            return None
+        fmt = self.config.floats[number - 1]
+        most = 2 * fmt.top_exponent + 8
+        return floats.Mode(fmt, (most, self.below(most), 2 * fmt.bias)[self.below(3)])
 
     def add_segment(self, accumulators, walk_count):
         """Place random partial sums, add them, return the descriptor."""
@@ -246,9 +279,16 @@ class Builder:
         # Large enough that a second such segment may leave the accumulator's width.
         limit = 1 << (self.config.acc_width - 2)
         values = self.rng.integers(-limit, limit, count)
-        for index, value in enumerate(values):
-            accumulator = accumulators[index % len(accumulators)]
-            self.accumulate(accumulator, index // len(accumulators), int(value))
+        if accumulators[0].mode is not None:
+            # bits 62 and 63 are special bits, not the sign; few are set
+            specials = self.rng.integers(0, 4, count) * (self.rng.random(count) < 0.05)
+            values = (values & (1 << 62) - 1) | specials << 62
+        for index, value in enumerate(values.tolist()):
+            accumulator, place = accumulators[index % len(accumulators)], index // len(accumulators)
+            if accumulator.mode is not None:
+                accumulator.specials[place] |= value >> 62 & 3
+                value = floats.signed(value % (1 << 62), 62)
+            self.accumulate(accumulator, place, value)
         return SEGMENT_DESCRIPTOR.pack(
             stream_addr=self.memory.place(PARTIAL.pack(count, value=values)),
             kind=KIND_ADD,
@@ -262,19 +302,20 @@ class Builder:
         cells = pitch * plane_rows * planes
         walk_count = min(cells + self.below(20), config.acc_depth)
         guard_cols, guard_rows = self.below(pitch), self.below(plane_rows)
-        accumulators = [[0] * walk_count for _ in range(config.pes_per_cluster)]
+        mode = self.mode()
+        accumulators = [Sums(walk_count, mode) for _ in range(config.pes_per_cluster)]
         segments = [
             (self.add_segment if self.below(4) == 0 else self.mac_segment)(accumulators, walk_count)
             for _ in range(1 + self.below(5))
         ]
-        out_format = self.below(3)
-        shift = 0 if out_format == OUT_RAW else self.below(30)
+        out_format = self.below(3 if mode is None else 4)
+        shift = 0 if mode is not None or out_format == OUT_RAW else self.below(30)
         results = []
         for cell in range(cells):
             row, column = divmod(cell, pitch)
             if column >= guard_cols and row % plane_rows >= guard_rows:
                 results += [
-                    self.rounded(accumulator[cell], OUT_WIDTHS[out_format], shift)
+                    self.rounded(accumulator, cell, out_format, shift)
                     for accumulator in accumulators
                 ]
         others = segments[1:]
@@ -289,12 +330,33 @@ class Builder:
             guard_rows=guard_rows,
             planes=planes,
             walk_count=walk_count,
+            **self.number_fields(mode),
         )
         entry = np.zeros(1, dtype=QUEUE_ENTRY)
         entry["job"], entry["segment"] = descriptor, segments[0]
         return entry, results
 
-    def rounded(self, value, width, shift):
+    def number_fields(self, mode):
+        if mode is None:
+            return {}
+        return {"number_format": NUMBER_FORMATS.index(mode.fmt), "window": mode.top}
+
+    def rounded(self, accumulator, cell, out_format, shift):
+        width, value = OUT_WIDTHS[out_format], accumulator[cell]
+        if accumulator.mode is not None:
+            special = accumulator.specials[cell]
+            if out_format == OUT_RAW:
+                return floats.signed(value % (1 << 62) + (special << 62), 64)
+            code, saturated, nonfinite = floats.rounded(
+                value,
+                special,
+                accumulator.mode,
+                floats.result_format(accumulator.mode.fmt, out_format),
+                self.config.acc_width,
+            )
+            self.saturated |= saturated
+            self.nonfinite |= nonfinite
+            return floats.signed(code, width)
         value = round_half_even(value, shift)
         limit = 1 << (width - 1)
         limited = min(max(value, -limit), limit - 1)
@@ -353,4 +415,5 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
         products=builder.products,
         saturated=builder.saturated,
         overflowed=builder.overflowed,
+        nonfinite=builder.nonfinite,
     )

@@ -76,12 +76,11 @@ def run(args: argparse.Namespace) -> Result:
             )
         source = saved.source
         expected = oracle(
-            source.shape,
-            source.which,
-            source.first,
-            source.second,
+            source,
             output_width=saved.output_width,
             shift=saved.shift,
+            result_format=saved.result_format,
+            acc_width=saved.config.acc_width,
         )
         comparison = compare_arrays(saved.result, expected)
         rows.append((str(path), str(source.which), comparison.outputs, comparison.mismatches))

@@ -1,4 +1,4 @@
-"""`gscn cosim`: run passes on the simulated accelerator and compare them with torch."""
+"""`gscn cosim`: run passes on the simulated accelerator and compare them with golden models."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from gscn.cli.result import Result, table
 from gscn.config import PRESETS, AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError, MismatchError
-from gscn.formats import OPERAND_FORMATS
+from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat
 from gscn.port import READ_LATENCY
 
 if TYPE_CHECKING:
     from cosim.build import BuiltSimulator
     from cosim.layer import PassInput, PassOutcome
 
-SUMMARY = "run convolutions on the simulated accelerator and compare every result with torch"
+SUMMARY = (
+    "run convolutions on the simulated accelerator and compare every result with golden models"
+)
 EXAMPLE = (
     "gscn cosim --conv 1,16,14,14,16,3,3 --padding 1 --density-a 0.1 --density-b 0.1 --pass all"
 )
@@ -42,16 +44,22 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         help="change one field of the configuration; may be repeated",
     )
     parser.add_argument(
-        "--format", choices=sorted(OPERAND_FORMATS), help="operand format (default: int16)"
+        "--format",
+        choices=[*sorted(OPERAND_FORMATS), *FLOAT_OPERAND_FORMATS],
+        help="operand format (default: int16); one of floating point is added to the core's",
     )
 
 
 def config_from(args: argparse.Namespace) -> AcceleratorConfig:
     """Return the configuration that the arguments choose."""
     assignments = list(args.set)
-    if args.format is not None:
+    if args.format in OPERAND_FORMATS:
         assignments.append(f"operand_format={args.format}")
-    return preset(args.config).with_overrides(assignments)
+    config = preset(args.config).with_overrides(assignments)
+    if args.format in FLOAT_OPERAND_FORMATS:
+        names = {fmt.name for fmt in config.floats} | {args.format}
+        config = config.with_overrides([f"float_formats={','.join(sorted(names))}"])
+    return config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +112,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run all phases of a pass by one start, from their list in memory",
     )
     parser.add_argument(
-        "--output-width", type=int, choices=(16, 32), default=32, help="bits (default: 32)"
+        "--output-width",
+        type=int,
+        choices=(16, 32),
+        default=32,
+        help="bits of results of integers (default: 32)",
+    )
+    parser.add_argument(
+        "--result-format",
+        choices=[FLOAT32.name, *FLOAT_OPERAND_FORMATS],
+        default=FLOAT32.name,
+        help="results in floating point: float32, bf16 or the operands' format (default: float32)",
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="save operands and results, for `gscn compare`"
@@ -145,7 +163,7 @@ def _shape(args: argparse.Namespace) -> ConvShape:
 
 def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
     from cosim.layer import PassInput
-    from golden.synthetic import random_operands
+    from golden.synthetic import random_codes, random_operands
 
     if args.layer is not None:
         raise InputError("--layer names a layer of a trace, so it must not stand with --conv")
@@ -153,9 +171,16 @@ def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> li
     densities = [DENSITY if d is None else d for d in (args.density_a, args.density_b)]
     inputs = []
     for which in Pass if args.which == ALL else [Pass(args.which)]:
-        first, second = random_operands(shape, which, *densities, config.format, args.seed)
+        fmt = FLOAT_OPERAND_FORMATS.get(args.format)
+        first, second = (
+            random_operands(shape, which, *densities, config.format, args.seed)
+            if fmt is None
+            else random_codes(shape, which, *densities, fmt, args.seed)
+        )
         inputs.append(
-            PassInput(layer="synthetic", shape=shape, which=which, first=first, second=second)
+            PassInput(
+                layer="synthetic", shape=shape, which=which, first=first, second=second, fmt=fmt
+            )
         )
     return inputs
 
@@ -170,7 +195,12 @@ def _traced_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[
             raise InputError(f"--{option} belongs to --conv, so it must not stand with --trace")
     trace = load_trace(args.trace)
     layers = trace.layers if args.layer is None else [args.layer]
-    return traced_inputs(trace, config, layers, None if args.which == ALL else Pass(args.which))
+    which = None if args.which == ALL else Pass(args.which)
+    return traced_inputs(trace, config, layers, which, FLOAT_OPERAND_FORMATS.get(args.format))
+
+
+def _result_format(name: str) -> FloatFormat:
+    return FLOAT32 if name == FLOAT32.name else FLOAT_OPERAND_FORMATS[name]
 
 
 def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
@@ -184,6 +214,7 @@ def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, obje
         "details": list(outcome.comparison.details),
         "output_width": outcome.output_width,
         "shift": outcome.shift,
+        "result_format": outcome.result_format and outcome.result_format.name,
         "cycles": run.cycles,
         "useful_products": outcome.useful_products,
         "utilization": outcome.utilization(config),
@@ -213,6 +244,7 @@ def run(args: argparse.Namespace) -> Result:
             config,
             inputs,
             output_width=args.output_width,
+            result_format=_result_format(args.result_format),
             latency=args.latency,
             stall_probability=args.stalls,
             seed=args.seed,
@@ -273,7 +305,7 @@ def run(args: argparse.Namespace) -> Result:
         f"configuration {config.digest()}: {config.multipliers} multipliers, "
         f"{config.ports} x {config.mem_width}-bit memory port{' (AXI4)' if args.axi else ''}, "
         f"{'one start' if args.one_start else 'a start per phase'}, "
-        f"{config.operand_format}"
+        f"{args.format or config.operand_format}"
     )
     bad = [
         f"{outcome.source.layer} {outcome.source.which}: {detail}"

@@ -53,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="standard cells (default: the osu018 library of Debian's qflow-tech-osu018)",
     )
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        default=[],
+        metavar="INT[+FLOAT...]",
+        help="besides, a PE of the first configuration with these number formats, such as "
+        "`int16 int16+bf16`: what formats cost (default: none)",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as Markdown")
 
 
@@ -66,18 +74,23 @@ def run(args: argparse.Namespace) -> Result:
             config = config.with_overrides([f"operand_format={operand_format}"])
         configs[f"{name} {config.operand_format}"] = config
     from rtl_gen.area import measure_area
+    from rtl_gen.area_formats import measure_formats, with_formats
     from rtl_gen.area_text import to_markdown, tool_versions
     from rtl_gen.synthesis import DEFAULT_LIBERTY, check_liberty
 
     liberty = check_liberty(args.liberty or DEFAULT_LIBERTY) if "cells" in args.flow else None
     ecp5 = "ecp5" in args.flow
     # Before the long runs, so that a missing tool is found at once.
-    versions = tool_versions(liberty, place=ecp5 and bool(args.clock))
+    versions = tool_versions(liberty, place=ecp5 and bool(args.clock or args.formats))
+    first = next(iter(configs.values()))
+    for text in args.formats:
+        with_formats(first, text)
     reports = [
         measure_area(name, config, liberty=liberty, ecp5=ecp5, clocks=args.clock)
         for name, config in configs.items()
     ]
-    text = to_markdown(reports, versions)
+    formats = measure_formats(first, args.formats, liberty=liberty, ecp5=ecp5)
+    text = to_markdown(reports, versions, formats)
     if args.out is not None:
         try:
             args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -86,5 +99,9 @@ def run(args: argparse.Namespace) -> Result:
             raise InputError(
                 f"--out must name a file that can be written, not {args.out}: {error}"
             ) from error
-    data = {"versions": versions, "reports": [report.to_dict() for report in reports]}
+    data = {
+        "versions": versions,
+        "reports": [report.to_dict() for report in reports],
+        "formats": [report.to_dict() for report in formats],
+    }
     return Result(data=data, text=text)

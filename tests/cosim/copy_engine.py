@@ -54,6 +54,7 @@ class CopyEngine(wiring.Component):
                 "saturated": Out(1),
                 "accumulator_overflow": Out(1),
                 "address_error": Out(1),
+                "nonfinite": Out(1),
                 "error_code": Out(5),
                 "error_job": Out(32),
                 "error_phase": Out(32),

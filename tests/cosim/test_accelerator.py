@@ -48,6 +48,17 @@ CONFIGS = {
         read_fifo_beats=2,
         addr_width=20,
     ),
+    # integers and every float format by turns in every PE
+    "floats": replace(PRESETS["tiny"], float_formats="bf16,fp16,fp8_e4m3,fp8_e5m2"),
+    "floats, narrow": replace(
+        PRESETS["tiny"],
+        clusters=1,
+        pes_per_cluster=1,
+        operand_format="int8",
+        acc_width=24,
+        mem_width=64,
+        float_formats="fp16",
+    ),
     # the first port has two clusters, the second one
     "two_ports": replace(PRESETS["tiny"], clusters=3, ports=2),
     "four_ports": AcceleratorConfig(
@@ -75,7 +86,7 @@ MEMORIES = {
 LAUNCHES = 16
 
 
-BEHIND_AXI = ("tiny", "one_pe", "two_ports", "four_ports")
+BEHIND_AXI = ("tiny", "one_pe", "floats", "two_ports", "four_ports")
 
 
 @pytest.fixture(
@@ -109,6 +120,7 @@ def test_random_launches_equal_the_law(simulator, memory):
             "saturated": program.saturated,
             "accumulator_overflow": program.overflowed,
             "address_error": False,
+            "nonfinite": program.nonfinite,
         }, where
         # Exactly one counter of each PE advances in every cycle, `busy` once per product.
         assert sum(result.counters["busy"]) == program.products, where

@@ -129,7 +129,10 @@ def test_random_launches_equal_the_law(runs, name):
     )
     assert comparison.good, comparison.details
     assert outcome.status == status(
-        done=True, saturated=program.saturated, accumulator_overflow=program.overflowed
+        done=True,
+        saturated=program.saturated,
+        accumulator_overflow=program.overflowed,
+        nonfinite=program.nonfinite,
     )
     assert (outcome.error, outcome.bus_error, outcome.bus_error_addr) == (ErrorCode.NONE, 0, 0)
 

@@ -50,6 +50,7 @@ def check_exact(launch, result, expected, flags_before):
         "saturated": expected.result.saturated,
         "accumulator_overflow": expected.result.accumulator_overflow,
         "address_error": False,
+        "nonfinite": expected.result.nonfinite,
     }
     flags = {name: flag or flags_before[name] for name, flag in flags.items()}
     assert result.flags == flags, launch.what

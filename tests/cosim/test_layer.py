@@ -131,12 +131,11 @@ def test_a_saved_result_is_read_back_whole(tmp_path, outcome):
     assert np.array_equal(
         saved.result,
         oracle(
-            saved.source.shape,
-            saved.source.which,
-            saved.source.first,
-            saved.source.second,
+            saved.source,
             output_width=saved.output_width,
             shift=saved.shift,
+            result_format=saved.result_format,
+            acc_width=saved.config.acc_width,
         ),
     )
 

@@ -123,6 +123,7 @@ def test_counters_and_flags_arrive_in_their_places(simulator):
         "saturated": True,
         "accumulator_overflow": False,
         "address_error": False,
+        "nonfinite": False,
     }
 
 

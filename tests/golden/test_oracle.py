@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from golden.oracle import conv_integers, convolve, useful_products
-from golden.synthetic import random_operands
+from golden.synthetic import random_codes, random_operands
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.formats import INT8, INT16
+from gscn.formats import FLOAT_OPERAND_FORMATS, INT8, INT16
 
 SHAPES = [
     ConvShape(n=2, c=2, h=5, w=4, k=3, r=3, s=3, padding=(1, 1)),
@@ -130,3 +130,20 @@ def test_random_operands_refuse_bad_arguments():
         random_operands(SHAPES[0], Pass.FORWARD, 0.5, 1.5, INT8, seed=0)
     with pytest.raises(InputError, match="seed must be at least 0, not -1"):
         random_operands(SHAPES[0], Pass.FORWARD, 0.5, 0.5, INT8, seed=-1)
+
+
+@pytest.mark.parametrize("fmt", FLOAT_OPERAND_FORMATS.values(), ids=lambda fmt: fmt.name)
+def test_random_codes_lie_where_random_integers_do(fmt):
+    shape = ConvShape(n=3, c=8, h=10, w=10, k=8, r=3, s=3)
+    integers = random_operands(shape, Pass.FORWARD, 0.3, 0.6, INT16, 7)
+    for every_code in (False, True):
+        operands = random_codes(shape, Pass.FORWARD, 0.3, 0.6, fmt, 7, every_code=every_code)
+        again = random_codes(shape, Pass.FORWARD, 0.3, 0.6, fmt, 7, every_code=every_code)
+        for codes, same, values in zip(operands, again, integers, strict=True):
+            assert np.array_equal(codes, same)
+            magnitudes = codes & ((1 << (fmt.width - 1)) - 1)
+            assert np.array_equal(magnitudes != 0, values != 0)
+            special = magnitudes >= (fmt.infinity if fmt.has_infinity else fmt.nan)
+            # of so many codes some of 8 bits are special; of 16 bits perhaps none
+            assert every_code or not special.any()
+            assert special.any() or not every_code or fmt.width == 16

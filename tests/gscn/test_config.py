@@ -14,6 +14,7 @@ OTHER = {
     "mem_width": 256,
     "acc_width": 40,
     "addr_width": 36,
+    "float_formats": "bf16",
 }
 """A second legal value for the fields whose default cannot simply be doubled."""
 
@@ -54,6 +55,10 @@ def test_every_problem_is_named_at_once():
         ("ports", 3),
         ("ports", 16),
         ("axi_id_width", 0),
+        ("float_formats", "fp7"),
+        ("float_formats", "bf16,"),
+        ("float_formats", "bf16,bf16"),
+        ("float_formats", 16),
         ("clusters", 2.0),
         ("clusters", True),
         ("clusters", "8"),
@@ -111,6 +116,17 @@ def test_each_port_serves_consecutive_clusters(clusters, ports, sizes):
 def test_digests_written_before_there_were_ports_stay_valid():
     # what `gscn cosim --out` wrote into its results then
     assert PRESETS["tiny"].digest() == "368646cfd1e232eb"
+
+
+def test_float_formats_are_a_set():
+    config = preset("tiny").with_overrides(["float_formats=fp16,bf16"])
+    assert config == dataclasses.replace(preset("tiny"), float_formats="bf16,fp16")
+    assert [fmt.name for fmt in config.floats] == ["bf16", "fp16"]
+    assert config.value_width == 16
+    assert preset("tiny").floats == ()
+    small = dataclasses.replace(preset("tiny"), operand_format="int8", float_formats="fp8_e5m2")
+    assert small.value_width == 8
+    assert dataclasses.replace(small, float_formats="bf16").value_width == 16
 
 
 def test_unknown_fields_are_all_named():

@@ -55,9 +55,11 @@ KNOWN = [
             "guard_rows": 2,
             "planes": 0x01020304,
             "walk_count": 0x8000,
+            "number_format": 4,
+            "window": 0x03FF,
         },
         "8000000000000000 000000ff00000000 03000000 0200 2f00 0b0a 0100 0d0c 0200"
-        " 04030201 00800000" + " 00" * 24,
+        " 04030201 00800000 0400 ff03" + " 00" * 20,
     ),
     (
         records.PHASE_DESCRIPTOR,

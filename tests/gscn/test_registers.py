@@ -38,7 +38,8 @@ def test_known_bits():
     """Worked out by hand: drivers in the field depend on these."""
     assert sum(ord(letter) << 8 * n for n, letter in enumerate("GSCN")) == ID_VALUE
     assert register("STATUS").offset == 0x14
-    assert register("STATUS").mask == 0b1011_0000_0011
+    assert register("STATUS").mask == 0b1111_0000_0011
+    assert register("STATUS").field("nonfinite").mask == 0x400
     assert register("STATUS").field("bus_error").mask == 0x800
     assert register("BUS_ERROR").field("response").mask == 0x30
     assert register("COUNTER_HI").offset == 0x44

@@ -201,3 +201,55 @@ def test_each_bank_has_a_limit_of_its_own():
     # in the cycle after
     reported = [bank if error else None for error, bank in samples]
     assert reported == [None, None, 0, None, None, None, 1, 1]
+
+
+FLOATS = dataclasses.replace(CONFIG, float_formats="fp8_e5m2")
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(LOW, HIGH), st.integers(0, 1), st.integers(0, 3)),
+        max_size=25,
+    )
+)
+def test_addends_of_floating_point_are_subtracted_and_set_special_bits(addends):
+    dut = Accumulator(config=FLOATS)
+    sums, specials, overflows = [0] * 3, [0] * 3, []
+    for index, value, negative, special in addends:
+        total = sums[index] - value if negative else sums[index] + value
+        overflows.append(int(not LOW <= total <= HIGH))
+        sums[index] = wrapped(total)
+        specials[index] |= special
+    found, seen = [], []
+
+    async def testbench(ctx):
+        for bank in range(2):  # as the drain clears both banks after reset
+            await walk(ctx, bank)
+        for index, value, negative, special in [*addends, (0, 0, 0, 0), (0, 0, 0, 0)]:
+            fields = {"end": 0, "job_end": 0, "index": index, "value": value}
+            ctx.set(dut.i, {**fields, "negative": negative, "special": special})
+            ctx.set(dut.i_valid, 1)
+            _, _, overflow = await ctx.tick().sample(dut.overflow)
+            seen.append(overflow)
+        ctx.set(dut.i_valid, 0)
+        await ctx.tick().repeat(Accumulator.LATENCY)
+        found.extend(await walk(ctx, 0))
+        assert await walk(ctx, 0) == [(0, 0)] * 3
+
+    async def walk(ctx, bank):
+        values = []
+        for addr in range(3):
+            ctx.set(dut.drain_addr, addr)
+            ctx.set(dut.drain_bank, bank)
+            ctx.set(dut.drain_en, 1)
+            await ctx.tick()
+            ctx.set(dut.drain_en, 0)
+            values.append((wrapped(ctx.get(dut.drained)), ctx.get(dut.drained_special)))
+            await ctx.tick()
+        return values
+
+    simulate(dut, testbench, cycles=200)
+    assert found == list(zip(sums, specials, strict=True))
+    # an overflow is reported two cycles after its addend
+    assert seen == [0, 0, *overflows]

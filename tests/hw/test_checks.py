@@ -26,9 +26,9 @@ ADD = {"kind": KIND_ADD, "stream_count": PES * CONFIG.acc_depth, "tap_count": 99
        "offset_bits": 999}  # fmt: skip
 
 
-def report(job, segment):
+def report(job, segment, config=CONFIG):
     """Return the first error of a job with one segment, and its queue entry; None if none."""
-    dut = Fetcher(config=CONFIG)
+    dut = Fetcher(config=config)
     data = JOB_DESCRIPTOR.pack(1, **job).tobytes() + SEGMENT_DESCRIPTOR.pack(1, **segment).tobytes()
     chunks = [int.from_bytes(data[n : n + 8], "little") for n in range(0, len(data), 8)]
     assert len(chunks) == 2 * DESCRIPTOR_CHUNKS
@@ -68,6 +68,9 @@ OF_JOBS = [
     ({"segment_count": 0}, ErrorCode.JOB_SEGMENTS),
     ({"out_format": 3}, ErrorCode.JOB_FORMAT),
     ({"out_format": 0x100}, ErrorCode.JOB_FORMAT),
+    ({"number_format": 1}, ErrorCode.JOB_FORMAT),
+    ({"number_format": 0x8000}, ErrorCode.JOB_FORMAT),
+    ({"window": 1024}, ErrorCode.JOB_FORMAT),
     ({"shift": 48}, ErrorCode.JOB_SHIFT),
     ({"shift": 64}, ErrorCode.JOB_SHIFT),
     ({"out_format": OUT_RAW, "shift": 1}, ErrorCode.JOB_SHIFT),
@@ -86,6 +89,34 @@ OF_JOBS = [
 @pytest.mark.parametrize(("fields", "code"), OF_JOBS)
 def test_a_bad_job_descriptor_is_reported(fields, code):
     assert report({**JOB, **fields}, MAC) == (code, ENTRY >> 7)
+
+
+FLOATS = dataclasses.replace(CONFIG, float_formats="bf16,fp8_e5m2")
+FLOAT_JOB = {**JOB, "number_format": 4, "window": 1023, "out_format": 3, "shift": 0}
+OF_FLOAT_JOBS = [
+    ({"number_format": 2}, ErrorCode.JOB_FORMAT),
+    ({"number_format": 5}, ErrorCode.JOB_FORMAT),
+    ({"number_format": 0x104}, ErrorCode.JOB_FORMAT),
+    ({"number_format": 0}, ErrorCode.JOB_FORMAT),
+    ({"out_format": 4}, ErrorCode.JOB_FORMAT),
+    ({"window": 1024}, ErrorCode.JOB_FORMAT),
+    ({"window": 0x8000}, ErrorCode.JOB_FORMAT),
+    ({"shift": 1}, ErrorCode.JOB_SHIFT),
+    ({"out_format": OUT_RAW, "shift": 47}, ErrorCode.JOB_SHIFT),
+]
+
+
+@pytest.mark.parametrize(("fields", "code"), OF_FLOAT_JOBS)
+def test_a_bad_job_in_floating_point_is_reported(fields, code):
+    assert report({**FLOAT_JOB, **fields}, MAC, FLOATS) == (code, ENTRY >> 7)
+
+
+@pytest.mark.parametrize("out_format", range(4))
+@pytest.mark.parametrize("number_format", [1, 4])
+def test_good_jobs_in_floating_point_are_no_errors(number_format, out_format):
+    fields = {"number_format": number_format, "out_format": out_format}
+    assert report({**FLOAT_JOB, **fields}, MAC, FLOATS) is None
+    assert report(JOB, MAC, FLOATS) is None
 
 
 OF_SEGMENTS = [

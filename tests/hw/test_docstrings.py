@@ -26,7 +26,15 @@ COMPONENTS = [
     # its signature is that of the component it stands for
     and component is not Shared
 ]
-ARGUMENTS = {"config": PRESETS["tiny"], "count": 3, "width": 48, "shape": 8, "depth": 4, "most": 2}
+ARGUMENTS = {
+    # members that only cores with float formats have are described too
+    "config": PRESETS["tiny"].with_overrides(["float_formats=bf16"]),
+    "count": 3,
+    "width": 48,
+    "shape": 8,
+    "depth": 4,
+    "most": 2,
+}
 
 
 def section(component, title):

@@ -9,8 +9,10 @@ from fractions import Fraction
 import pytest
 
 from gscn.config import PRESETS
+from gscn.formats import NUMBER_FORMATS
 from hw.layouts import OutFormat
 from hw.pe import PE
+from tests import floats
 from tests.hw.loading import BankedLoad, load
 from tests.hw.segments import (
     Segment,
@@ -39,8 +41,12 @@ def rounded(value, shift, out_format):
 class Bench:
     """Run jobs through a PE; drain each bank when its job ends, as the cluster's drain does."""
 
-    def __init__(self, jobs, *, pe, source_pauses, drain_pauses, shift, out_format):
-        self.dut = PE(config=CONFIG)
+    def __init__(
+        self, jobs, *, pe, source_pauses, drain_pauses, shift=0, out_format=OutFormat.RAW,
+        config=CONFIG,
+    ):  # fmt: skip
+        self.dut = PE(config=config)
+        self.drain_cycles = PE.drain_cycles(config)
         self.jobs, self.pe = jobs, pe
         self.source_pauses, self.drain_pauses = source_pauses, drain_pauses
         self.shift, self.out_format = shift, out_format
@@ -49,6 +55,11 @@ class Bench:
         )
         self.drained = []
         self.overlaps = 0
+        self.background = []
+        self.outputs = [self.dut.result, self.dut.saturated]
+
+    def prepare(self, ctx, number):
+        """Set what is particular to the drain of a job."""
 
     def run(self):
         segments = [segment for job in self.jobs for segment in job]
@@ -72,7 +83,7 @@ class Bench:
             loader.testbench,
             feed,
             self.drain,
-            background=[self.watch],
+            background=[self.watch, *self.background],
             cycles=4000 * len(segments),
         )
 
@@ -91,16 +102,17 @@ class Bench:
         for number in range(len(self.jobs)):
             while self.counts["job_end"] <= number:
                 await ctx.tick()
+            self.prepare(ctx, number)
             results, step = [], 0
             ctx.set(dut.drain_bank, number % 2)
-            while step < CONFIG.acc_depth + PE.DRAIN_CYCLES:
+            while step < CONFIG.acc_depth + self.drain_cycles:
                 advances = not next(self.drain_pauses)
                 ctx.set(dut.drain_advance, advances)
                 ctx.set(dut.drain_en, step < CONFIG.acc_depth)
                 ctx.set(dut.drain_addr, step % CONFIG.acc_depth)
-                _, _, *sample = await ctx.tick().sample(dut.result, dut.saturated)
+                _, _, *sample = await ctx.tick().sample(*self.outputs)
                 if advances:
-                    if step >= PE.DRAIN_CYCLES:
+                    if step >= self.drain_cycles:
                         results.append(tuple(sample))
                     step += 1
             self.drained.append(results)
@@ -236,3 +248,144 @@ def test_a_sum_can_be_read_after_the_latency_and_not_before(early, sum_read):
 
     simulate(dut, testbench, cycles=60)
     assert results[PE.WORD_TO_SUM_CYCLES - early + PE.DRAIN_CYCLES] == sum_read
+
+
+FLOATS = CONFIG.with_overrides(["float_formats=bf16,fp16,fp8_e4m3,fp8_e5m2"])
+BITS = {OutFormat.INT16: 16, OutFormat.INT32: 32, OutFormat.RAW: 64, OutFormat.BF16: 16}
+
+
+class FloatBench(Bench):
+    """The same in a core with float formats: each job has a mode and a format of results."""
+
+    def __init__(self, jobs, modes, formats, **options):
+        super().__init__(jobs, config=FLOATS, **options)
+        self.modes, self.formats = modes, formats
+        self.background = [self.set_modes]
+        self.outputs.append(self.dut.nonfinite)
+
+    def fields(self, number):
+        mode = self.modes[number]
+        if mode is None:
+            return {"number_format": 0, "window": 1023}
+        return {"number_format": NUMBER_FORMATS.index(mode.fmt), "window": mode.top}
+
+    async def set_modes(self, ctx):
+        for number in range(len(self.jobs)):
+            while len(self.drained) < number - 1:  # its bank still belongs to the last but one
+                await ctx.tick()
+            ctx.set(self.dut.modes[number % 2], self.fields(number))
+
+    def prepare(self, ctx, number):
+        ctx.set(self.dut.mode, self.fields(number))
+        ctx.set(self.dut.out_format, self.formats[number])
+
+
+def float_accumulators(job, mode, pe):
+    """Return the sums of a PE, and the special bits beside them, after a job."""
+    sums, specials = [0] * FLOATS.acc_depth, [0] * FLOATS.acc_depth
+    half = 1 << (FLOATS.acc_width - 1)
+
+    def add(index, addend, special):
+        if 0 <= index < FLOATS.acc_depth:
+            sums[index] = (sums[index] + addend + half) % (2 * half) - half
+            specials[index] |= special
+
+    for segment in job:
+        if segment.partials is not None:
+            for index, partial in segment.addends(pe, PES):
+                add(index, floats.signed(partial % (1 << 62), 62), partial >> 62 & 3)
+            continue
+        for start, length, operand, offset in segment.fibers(pe):
+            for value, entry_offset in segment.tiles[pe].entries[start : start + length]:
+                addend, special, _ = floats.product(value, operand, mode, FLOATS.acc_width)
+                add(offset + entry_offset, addend, special)
+    return sums, specials
+
+
+def float_results(job, mode, out_format, pe):
+    """Return (result, saturated, nonfinite) of each accumulator after a job."""
+    bits = BITS[out_format]
+    if mode is None:
+        sums = accumulators(job, FLOATS, pe)
+        results = [rounded(value, 0, out_format) for value in sums]
+        return [(result % (1 << bits), saturated, 0) for result, saturated in results]
+    found = []
+    for value, special in zip(*float_accumulators(job, mode, pe), strict=True):
+        if out_format == OutFormat.RAW:
+            found.append((value % (1 << 62) | special << 62, 0, 0))
+            continue
+        result = floats.result_format(mode.fmt, out_format.value)
+        code, *flags = floats.rounded(value, special, mode, result, FLOATS.acc_width)
+        found.append((code, *map(int, flags)))
+    return found
+
+
+@pytest.mark.parametrize("source", ["no pause", "idle source"])
+@pytest.mark.parametrize("drain", ["no pause", "stalled drain"])
+def test_jobs_of_all_formats_back_to_back(source, drain):
+    """The words of each job come while those of the job before are still in flight."""
+    rng = random.Random(7)
+    numbers = [1, 0, 2, 3, 0, 4, 1, 2]
+    modes = [
+        floats.Mode(NUMBER_FORMATS[n], 2 * NUMBER_FORMATS[n].bias + rng.randint(4, 24))
+        if n
+        else None
+        for n in numbers
+    ]
+    formats = [rng.choice(list(BITS) if mode else list(BITS)[:3]) for mode in modes]
+    jobs = []
+    for mode in modes:
+        job = [random_segment(rng, FLOATS, words=rng.choice((1, 12, 30)), longest=4)]
+        if rng.random() < 0.5:
+            partials = random_partials(rng, FLOATS, 40)
+            if mode:
+                partials = Segment(
+                    partials=[
+                        floats.signed(value % (1 << 62) | rng.choice((0, 0, 0, 1, 2, 3)) << 62, 64)
+                        for value in partials.partials
+                    ]
+                )
+            job.append(partials)
+        jobs.append(job)
+    bench = FloatBench(
+        jobs,
+        modes,
+        formats,
+        pe=1,
+        source_pauses=in_runs(7) if source == "idle source" else never(),
+        drain_pauses=randomly(8) if drain == "stalled drain" else never(),
+    )
+    bench.run()
+    for number, (job, mode, out_format) in enumerate(zip(jobs, modes, formats, strict=True)):
+        bits = BITS[out_format]
+        found = [(result % (1 << bits), *flags) for result, *flags in bench.drained[number]]
+        assert found == float_results(job, mode, out_format, 1), f"job {number}"
+
+
+def test_latencies_in_a_core_with_float_formats():
+    """An integer job: latencies are those of the core, not of the format."""
+    dut = PE(config=FLOATS)
+    tile = Tile(directory=[(0, 1)], entries=[(6, 5)])
+    segment = Segment(taps=[(0, 0, 1)], tiles=[tile] * PES, words=[(7, 4, 0, 0)])
+    (mac, end) = pe_words(segment, 0, PES, job_end=True)
+    to_sum, to_result = PE.word_to_sum_cycles(FLOATS), PE.drain_cycles(FLOATS)
+    assert to_sum == PE.WORD_TO_SUM_CYCLES + PE.FLOAT_PRODUCT_CYCLES
+    assert to_result == PE.DRAIN_CYCLES + PE.FLOAT_DRAIN_CYCLES
+
+    async def testbench(ctx):
+        await load(ctx, dut, segment, 0, 0)
+        ctx.set(dut.drain_advance, 1)
+        ctx.set(dut.out_format, OutFormat.RAW)
+        ctx.set(dut.drain_addr, 9)
+        ctx.set(dut.i.valid, 1)
+        for cycle in range(to_sum + to_result + 4):
+            ctx.set(dut.i.p, mac if cycle == 0 else end)
+            ctx.set(dut.i.valid, cycle < 2)
+            # the END is reported one cycle after the sum is complete
+            ctx.set(dut.drain_en, cycle == to_sum)
+            _, _, job_end, result = await ctx.tick().sample(dut.job_end, dut.result)
+            assert job_end == (cycle == to_sum + 1)
+            if cycle == to_sum + to_result:
+                assert result == 42
+
+    simulate(dut, testbench, cycles=200)

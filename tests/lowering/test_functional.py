@@ -68,6 +68,26 @@ def test_random_programs_equal_brute_force(seed):
     assert executed.products.sum() == program.products
     assert bool(executed.saturated) == program.saturated
     assert bool(executed.accumulator_overflow) == program.overflowed
+    assert bool(executed.nonfinite) == program.nonfinite
+
+
+FLOAT_CONFIGS = {
+    "all formats": TINY.with_overrides(["float_formats=bf16,fp16,fp8_e4m3,fp8_e5m2"]),
+    "narrow": TINY.with_overrides(
+        ["operand_format=int8", "acc_width=24", "float_formats=bf16,fp8_e5m2"]
+    ),
+}
+
+
+@pytest.mark.parametrize("config", FLOAT_CONFIGS.values(), ids=FLOAT_CONFIGS)
+@pytest.mark.parametrize("seed", range(8))
+def test_random_programs_in_all_formats_equal_brute_force(config, seed):
+    program = random_program(config, seed, phases=3)
+    executed = execute(program)
+    np.testing.assert_array_equal(program.result(executed.memory), program.oracle())
+    assert executed.saturated == program.saturated
+    assert executed.accumulator_overflow == program.overflowed
+    assert executed.nonfinite == program.nonfinite
 
 
 def corrupted(field: str, value: int):
@@ -85,7 +105,7 @@ def corrupted(field: str, value: int):
         ("segment_count", 0, "segment_count is 0"),
         ("segment_addr", 4, "segment_addr or out_addr is no multiple of 64"),
         ("out_addr", 0, "outside the phase's output range"),
-        ("out_format", 3, "out_format is above 2"),
+        ("out_format", 3, "above 3, or 3 with integers"),
         ("walk_count", 1, "accumulator is not in"),
         ("walk_count", 257, "walk_count is 0 or above"),
         ("shift", 48, "shift is above 47"),

@@ -23,7 +23,7 @@ from gscn.records import (
     TAP,
     TILE_HEADER,
 )
-from lowering.record_checks import written_cells
+from lowering.record_checks import check_job, written_cells
 from lowering.validate import Malformed, check_phase, validate, validate_list
 
 TINY = PRESETS["tiny"]
@@ -114,6 +114,8 @@ FAR = 1 << TINY.addr_width
 OF_JOB_1 = [
     ({"job": {"segment_count": 0}}, ErrorCode.JOB_SEGMENTS),
     ({"job": {"out_format": 3}}, ErrorCode.JOB_FORMAT),
+    ({"job": {"number_format": 1}}, ErrorCode.JOB_FORMAT),
+    ({"job": {"window": 1024}}, ErrorCode.JOB_FORMAT),
     ({"job": {"shift": 48}}, ErrorCode.JOB_SHIFT),
     ({"job": {"out_format": OUT_RAW, "shift": 1}}, ErrorCode.JOB_SHIFT),
     ({"job": {"pitch": 0}}, ErrorCode.JOB_SHAPE),
@@ -270,3 +272,24 @@ def test_a_list_that_cannot_start_has_no_phase(phases_addr, phase_count, code):
 def test_a_list_beyond_memory_is_a_bus_error():
     found = validate_list(TINY, listed({}), END, 2)
     assert found == Malformed(code=ErrorCode.BUS_READ, phase=1, job=NO_JOB)
+
+
+FLOATS = dataclasses.replace(TINY, float_formats="fp16,fp8_e5m2")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"number_format": 2, "window": 1023, "out_format": 3}, ErrorCode.NONE),
+        ({"number_format": 4, "out_format": OUT_RAW}, ErrorCode.NONE),
+        ({"number_format": 1}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 5}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 2, "window": 1024}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 2, "out_format": 4}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 0, "out_format": 3}, ErrorCode.JOB_FORMAT),
+        ({"number_format": 2, "shift": 1}, ErrorCode.JOB_SHIFT),
+    ],
+)
+def test_number_formats_are_those_of_the_core(fields, code):
+    job = JOB_DESCRIPTOR.pack(1, segment_count=1, pitch=1, plane_rows=1, walk_count=1, **fields)
+    assert check_job(job[0], FLOATS) == code

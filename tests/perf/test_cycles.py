@@ -15,6 +15,7 @@ TINY = PRESETS["tiny"]
 
 
 def test_constants_are_those_of_the_hardware():
+    from hw.accumulator import Accumulator
     from hw.broadcast import Broadcaster
     from hw.cluster import Cluster
     from hw.drain import Drainer
@@ -23,9 +24,13 @@ def test_constants_are_those_of_the_hardware():
     from hw.loader import Loader
     from hw.pe import PE
     from hw.reader import ChunkReader
+    from hw.walker import Walker
     from perf import columns
 
     assert cycles.DRAIN_CYCLES == PE.DRAIN_CYCLES
+    assert cycles.SUM_CYCLES == Walker.LATENCY + Accumulator.LATENCY
+    assert cycles.FLOAT_DRAIN_CYCLES == PE.FLOAT_DRAIN_CYCLES
+    assert cycles.FLOAT_SUM_CYCLES == PE.FLOAT_PRODUCT_CYCLES
     assert cycles.SEGMENT_QUEUE == Broadcaster.SEGMENTS == columns.F_DEPTH
     assert cycles.DRAIN_QUEUE == Drainer.JOBS
     assert columns.DESCRIPTOR_CHUNKS == DESCRIPTOR_CHUNKS

@@ -12,6 +12,7 @@ from hw.accelerator import Accelerator
 from rtl_gen.area import (
     CLUSTER_WITHOUT_PES,
     COMPONENTS,
+    FLOAT_COMPONENTS,
     AreaReport,
     Clock,
     component_counts,
@@ -19,6 +20,7 @@ from rtl_gen.area import (
     measure_area,
     subtract,
 )
+from rtl_gen.area_formats import FormatReport, formats_table, measure_formats, with_formats
 from rtl_gen.area_text import to_markdown, tool_versions
 from rtl_gen.generator import TOP_MODULE
 from rtl_gen.place import Placement
@@ -44,6 +46,17 @@ def test_every_component_is_a_module_of_the_accelerator():
     text = to_verilog(lambda: Accelerator(config=CONFIG), TOP_MODULE).text
     found = {name.lstrip("\\") for name in re.findall(r"^module (\S+?) ?\(", text, re.MULTILINE)}
     assert set(COMPONENTS.values()) <= found
+
+
+def test_every_component_of_floating_point_is_a_module():
+    config = CONFIG.with_overrides(["float_formats=fp8_e5m2"])
+    text = to_verilog(lambda: Accelerator(config=config), TOP_MODULE).text
+    found = {name.lstrip("\\") for name in re.findall(r"^module (\S+?) ?\(", text, re.MULTILINE)}
+    assert set(FLOAT_COMPONENTS.values()) <= found
+    modules = dict.fromkeys((COMPONENTS | FLOAT_COMPONENTS).values(), counts())
+    rows = component_counts(config, Netlist(top=TOP_MODULE, modules=modules))
+    assert set(rows) == {*COMPONENTS, *FLOAT_COMPONENTS, CLUSTER_WITHOUT_PES}
+    assert [instances(config, row) for row in FLOAT_COMPONENTS] == [config.multipliers] * 2
 
 
 def test_the_cluster_without_pes_is_what_is_left():
@@ -83,6 +96,46 @@ def test_the_text_tells_the_multiplier_from_the_rest():
     assert "| Cluster | 2 | 192 | 150 | - | 75 | 600.0 % |" in text
     assert "pyosys 1.2" in text
     assert CONFIG.digest() in text
+
+
+def test_number_formats_are_named_with_plus_signs():
+    config = with_formats(CONFIG, "int8+fp16+bf16")
+    assert (config.operand_format, config.float_formats) == ("int8", "bf16,fp16")
+    assert with_formats(config, "int16") == CONFIG
+    with pytest.raises(InputError, match="float_formats must be empty or different names of bf16"):
+        with_formats(CONFIG, "int16+int8")
+
+
+def test_formats_are_compared_with_the_first():
+    reports = [
+        FormatReport(
+            formats=formats,
+            config=with_formats(CONFIG, formats),
+            parts={"PE": counts(area=area), "Walker": counts(area=7.0)},
+            cell_delay_ns=7.5,
+            placement=None,
+        )
+        for formats, area in (("int16", 200.0), ("int16+bf16", 250.0))
+    ]
+    head, rows = formats_table(reports)
+    told = [dict(zip(head, row, strict=True)) for row in rows]
+    assert [row["of the first"] for row in told] == ["100.0 %", "125.0 %"]
+    assert [row["Walker (um2)"] for row in told] == [7.0, 7.0]
+    assert [row["FloatRounder (um2)"] for row in told] == [None, None]
+    assert [row["flip-flops"] for row in told] == [10, 10]
+    text = to_markdown([], {}, reports)
+    assert "| int16+bf16 | 250 | 125.0 % | 7 | - | - | - | 10 | 64 | 100 | 1 |" in text
+    with pytest.raises(InputError, match="formats must be at least one set"):
+        formats_table([])
+
+
+@pytest.mark.slow
+def test_a_pe_with_float_formats_has_one_multiplier():
+    plain, floats = measure_formats(CONFIG, ["int16", "int16+bf16+fp16+fp8_e4m3"])
+    assert [one.parts["PE"].multipliers for one in (plain, floats)] == [1, 1]
+    assert "FloatRounder" not in plain.parts
+    grown = floats.parts["Accumulator"].memory_bits - plain.parts["Accumulator"].memory_bits
+    assert grown == 2 * 2 * CONFIG.acc_depth  # two special bits beside the sums of two banks
 
 
 def test_instances_are_those_of_the_accelerator():

@@ -54,6 +54,22 @@ def test_the_cluster_is_emitted_once(generated):
     assert len(re.findall(r"^  gscn_cluster \S+ \(", text, re.MULTILINE)) == CONFIG.clusters
 
 
+def test_only_cores_with_float_formats_have_their_modules(generated, tmp_path):
+    _, without = generated
+    floats = generate(CONFIG.with_overrides(["float_formats=bf16"]), tmp_path)
+    modules = {}
+    for name, manifest in (("without", without), ("floats", floats)):
+        text = manifest.verilog.read_text()
+        modules[name] = set(re.findall(r"^module \\?(\S+?) ?\(", text, re.MULTILINE))
+    added = modules["floats"] - modules["without"]
+    assert {"gscn_pe.walker.product", "gscn_pe.float_rounder"} <= added
+    assert not modules["without"] - modules["floats"]
+    # the same ports, so that neither testbench nor integrator need tell them apart
+    assert floats.ports == without.ports
+    assert "assign nonfinite = 1'h0;" in without.verilog.read_text()
+    assert "assign nonfinite = 1'h0;" not in floats.verilog.read_text()
+
+
 def test_manifest_has_layouts_and_counters(generated):
     directory, _ = generated
     manifest = json.loads((directory / "manifest.json").read_text())

@@ -17,6 +17,10 @@ CONFIGS = {
     # One of everything: signals of no bits, arbiters of one requester.
     "single": PRESETS["tiny"].with_overrides(["clusters=1", "pes_per_cluster=1", "burst_beats=1"]),
     "two ports": PRESETS["tiny"].with_overrides(["clusters=3", "ports=2"]),
+    "floats": PRESETS["tiny"].with_overrides(["float_formats=bf16,fp16,fp8_e4m3,fp8_e5m2"]),
+    "floats, narrow": PRESETS["tiny"].with_overrides(
+        ["operand_format=int8", "acc_width=24", "float_formats=fp8_e5m2"]
+    ),
 }
 
 

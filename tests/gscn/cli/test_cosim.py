@@ -40,6 +40,34 @@ def test_cosim_reports_every_pass_without_mismatch(saved):
         assert sum(map(sum, one["counters"].values())) == one["cycles"] * 4
 
 
+@pytest.mark.parametrize("axi", [False, True], ids=["own ports", "AXI"])
+def test_cosim_in_floating_point_is_checked_again_from_the_files(tmp_path, axi):
+    report, out = tmp_path / "report.json", tmp_path / "out"
+    arguments = [*LAYER, "--format", "bf16", "--result-format", "bf16", "--out", str(out)]
+    arguments += ["--axi"] if axi else []
+    assert main(["cosim", *arguments, "--json", str(report)]) == 0
+    told = json.loads(report.read_text())
+    assert told["config"]["float_formats"] == "bf16"
+    assert told["config"]["operand_format"] == "int16"
+    for one, outputs in zip(told["passes"], (256, 256, 144), strict=True):
+        assert (one["outputs"], one["mismatches"], one["stray_bytes"]) == (outputs, 0, 0)
+        assert (one["result_format"], one["output_width"], one["shift"]) == ("bf16", 16, 0)
+        assert one["model_cycles"] == one["cycles"]
+    same = ["--config", "tiny", "--format", "bf16"]
+    assert main(["compare", str(out), *same]) == 0
+    with np.load(out / "synthetic.forward.npz") as arrays:
+        contents = dict(arrays)
+    contents["result"][0, 1, 2, 3] ^= 1
+    np.savez(out / "synthetic.forward.npz", **contents)
+    assert main(["compare", str(out), *same]) == 1
+
+
+def test_a_result_format_of_other_operands_is_refused(capsys):
+    arguments = [*LAYER, "--format", "bf16", "--result-format", "fp16"]
+    assert main(["cosim", *arguments]) == 2
+    assert "result must be float32, bf16 or bf16, not fp16" in capsys.readouterr().err
+
+
 @pytest.fixture
 def trace(tmp_path, rng):
     """Trace of one layer, without its input gradient, as for the first layer of a network."""

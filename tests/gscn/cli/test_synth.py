@@ -47,6 +47,7 @@ def test_every_configuration_is_measured(calls, tmp_path, capsys):
     [
         (["--config", "huge"], "must be one of tiny, small, large, not 'huge'"),
         (["--config", "tiny:int7", "--flow"], "operand_format must be one of"),
+        (["--formats", "int16+fp7", "--flow"], "float_formats must be empty or different names"),
         (["--liberty", "none.lib"], "install Debian's qflow-tech-osu018"),
     ],
 )

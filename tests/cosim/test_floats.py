@@ -1,0 +1,137 @@
+"""Floating point on the generated accelerator, against the golden model and plain integers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cosim.build import build
+from cosim.layer import PassInput, check_passes, traced_inputs
+from golden.synthetic import random_codes, random_operands
+from golden.trace import LayerTrace, PassTrace, load_trace, write_trace
+from gscn.config import PRESETS
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from gscn.formats import BF16, FLOAT32, FLOAT_OPERAND_FORMATS
+from perf.cycles import FLOAT_DRAIN_CYCLES, FLOAT_SUM_CYCLES
+
+pytestmark = pytest.mark.cosim
+
+FORMATS = tuple(FLOAT_OPERAND_FORMATS.values())
+TINY = replace(PRESETS["tiny"], float_formats=",".join(FLOAT_OPERAND_FORMATS))
+CONFIGS = {"tiny": TINY, "one PE": replace(TINY, clusters=1, pes_per_cluster=1)}
+SHAPES = {
+    "3x3": ConvShape(n=2, c=4, h=7, w=6, k=4, r=3, s=3, padding=(1, 1)),
+    "strided": ConvShape(n=1, c=3, h=9, w=8, k=5, r=3, s=3, stride=(2, 2), padding=(1, 1)),
+    "1x1": ConvShape(n=2, c=9, h=5, w=5, k=7, r=1, s=1),
+}
+
+
+@pytest.fixture(scope="module")
+def simulators():
+    return {name: build(config) for name, config in CONFIGS.items()}
+
+
+def random_inputs(fmt):
+    """Return passes of ordinary numbers, and of all codes: subnormals, infinities, NaN."""
+    return [
+        PassInput(
+            layer=f"{name}, {'every code' if every else 'normal'}",
+            shape=shape,
+            which=which,
+            fmt=fmt,
+            **dict(
+                zip(
+                    ("first", "second"),
+                    random_codes(shape, which, 0.3, 0.4, fmt, 11, every_code=every),
+                    strict=True,
+                )
+            ),
+        )
+        for name, shape in SHAPES.items()
+        for which in Pass
+        for every in (False, True)
+    ]
+
+
+def traced(tmp_path, rng, fmt):
+    """Return the passes of a trace, with magnitudes as wide apart as those of gradients."""
+    shape = SHAPES["strided"]
+    passes = {}
+    for which in Pass:
+        first, second = (
+            (rng.standard_normal(size) * 10.0 ** rng.integers(-6, 1, size)).astype(np.float32)
+            * (rng.random(size) < 0.4)
+            for size in shape.operand_shapes(which)
+        )
+        result = np.zeros(shape.result_shape(which), np.float32)  # not looked at here
+        passes[which] = PassTrace(
+            which=which, first=first, second=second, result=result, precomputed=None
+        )
+    write_trace(
+        tmp_path / "trace",
+        [LayerTrace(name="layer", shape=shape, passes=passes)],
+        network="test",
+        dataset="noise",
+        method="dense",
+        sparsity=0.0,
+        step=0,
+        seed=0,
+        dense_iteration=False,
+    )
+    return traced_inputs(load_trace(tmp_path / "trace"), TINY, ["layer"], fmt=fmt)
+
+
+@pytest.mark.parametrize("fmt", FORMATS, ids=lambda fmt: fmt.name)
+def test_every_pass_equals_the_golden_model_on_any_number_of_pes(simulators, tmp_path, rng, fmt):
+    inputs = [*random_inputs(fmt), *traced(tmp_path, rng, fmt)]
+    for result_format in dict.fromkeys((FLOAT32, BF16, fmt)):
+        results = []
+        for name, simulator in simulators.items():
+            outcomes = check_passes(
+                CONFIGS[name], inputs, result_format=result_format, simulator=simulator
+            )
+            for outcome in outcomes:
+                label = f"{name}: {outcome.source.layer} {outcome.source.which}"
+                assert outcome.comparison.good, f"{label}: {outcome.comparison.details}"
+                assert outcome.result_format == result_format
+                assert not outcome.run.flags["accumulator_overflow"], label
+                special = "every code" in outcome.source.layer
+                assert outcome.run.flags["nonfinite"] <= special, label
+                assert outcome.model.cycles == outcome.run.cycles, label
+                for index, values in enumerate(outcome.run.counters.values()):
+                    assert outcome.model.counters[:, index].tolist() == values, label
+            assert any(outcome.run.flags["nonfinite"] for outcome in outcomes)
+            results.append([outcome.result for outcome in outcomes])
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_floats_and_integers_of_one_pattern_take_the_same_cycles(simulators):
+    """A core with float formats takes the same time for integers; of the core without, a little."""
+    shape = SHAPES["3x3"]
+    plain = build(PRESETS["tiny"])
+    for which in Pass:
+        integers = random_operands(shape, which, 0.3, 0.4, TINY.format, 5)
+        codes = random_codes(shape, which, 0.3, 0.4, BF16, 5)
+        inputs = [
+            PassInput(layer="layer", shape=shape, which=which, first=pair[0], second=pair[1], fmt=f)
+            for pair, f in ((integers, None), (codes, BF16))
+        ]
+        as_integers, as_floats = check_passes(TINY, inputs, simulator=simulators["tiny"])
+        (without,) = check_passes(PRESETS["tiny"], inputs[:1], simulator=plain)
+        assert as_integers.useful_products == as_floats.useful_products
+        assert as_integers.run.cycles == as_floats.run.cycles
+        assert as_integers.comparison.good
+        assert as_floats.comparison.good
+        # per phase, the last products and the last drain come later, and nothing else
+        phases = 2
+        slower = as_integers.run.cycles - without.run.cycles
+        assert 0 <= slower <= phases * (FLOAT_SUM_CYCLES + FLOAT_DRAIN_CYCLES)
+
+
+def test_a_format_that_the_core_lacks_is_refused(simulators):
+    one = random_inputs(BF16)[0]
+    config = replace(TINY, float_formats="fp16")
+    with pytest.raises(InputError, match="float_formats must contain bf16, not be 'fp16'"):
+        check_passes(config, [one], simulator=simulators["tiny"])
