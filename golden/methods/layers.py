@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from golden.methods.passes import ConvGeometry, Geometry, LinearGeometry, PassRecord, ThreePasses
+from golden.methods.selection import count_nonzeros
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 
@@ -36,7 +37,15 @@ class OperandSparsifier(nn.Module):
 
 
 class GradientSparsifier(nn.Module):
-    """Replaces an output gradient by a sparse one and a term shared by all samples."""
+    """Replaces an output gradient by a sparse one and a term shared by all samples.
+
+    Attributes
+    ----------
+    nonzeros : Tensor or None
+        Nonzeros of the last S, if the sparsifier counted them.
+    """
+
+    nonzeros: Tensor | None = None
 
     def forward(self, output_grad: Tensor) -> tuple[Tensor, Tensor | None]:
         """Split (N, ...) into (S, g), `output_grad ~ S + g`; g has no N, or is None for 0."""
@@ -117,7 +126,10 @@ class TrainingLayer(nn.Module):
                     split = self.gradient_sparsifier(output_grad)
                 except InputError as error:
                     raise self.error(error) from error
-            self._count("output_grads", split[0])
+            counted = (
+                None if self.gradient_sparsifier is None else self.gradient_sparsifier.nonzeros
+            )
+            self._count("output_grads", split[0], counted)
         return split
 
     def error(self, problem: object) -> InputError:
@@ -154,8 +166,10 @@ class TrainingLayer(nn.Module):
             inputs, weights, bias, saved, used, self, geometry, _autocast_dtype(inputs)
         )
 
-    def _count(self, what: str, values: Tensor) -> None:
-        self.nonzeros[what] = (torch.count_nonzero(values.detach()), values.numel())
+    def _count(self, what: str, values: Tensor, counted: Tensor | None = None) -> None:
+        if counted is None:
+            counted = count_nonzeros(values.detach())
+        self.nonzeros[what] = (counted, values.numel())
 
 
 def _autocast_dtype(inputs: Tensor) -> torch.dtype | None:

@@ -163,7 +163,7 @@ class ThreePasses(torch.autograd.Function):
             result, term = geometry.forward(inputs, used, bias)
         layer.observe(Pass.FORWARD, used, inputs, result, term)
         ctx.save_for_backward(saved, used)
-        return result if term is None else result + term
+        return _add(layer, result, term)
 
     @staticmethod
     @once_differentiable
@@ -190,14 +190,21 @@ def _backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | No
             # Equal for all samples, so computed for one of them.
             term = geometry.input_grad(torch.Size((1, *saved.shape[1:])), used, one)
         layer.observe(Pass.INPUT_GRAD, used, sparse_grad, input_grad, term)
-        input_grad = input_grad if term is None else input_grad + term
+        input_grad = _add(layer, input_grad, term)
     term = None
     if ctx.needs_input_grad[1]:
         weight_grad = geometry.weight_grad(saved, used.shape, sparse_grad)
         if one is not None:
             term = geometry.weight_grad(saved.sum(0, keepdim=True), used.shape, one)
         layer.observe(Pass.WEIGHT_GRAD, sparse_grad, saved, weight_grad, term)
-        weight_grad = weight_grad if term is None else weight_grad + term
+        weight_grad = _add(layer, weight_grad, term)
     if ctx.needs_input_grad[2]:
         bias_grad = geometry.bias_grad(output_grad)
     return input_grad, weight_grad, bias_grad
+
+
+def _add(layer: TrainingLayer, result: Tensor, term: Tensor | None) -> Tensor:
+    """Return their sum, in the memory of the result unless an observer may hold it."""
+    if term is None:
+        return result
+    return result.add_(term) if layer.observer is None else result + term

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from golden.methods.layers import GradientSparsifier
 from golden.methods.options import is_share
-from golden.methods.selection import density_of
+from golden.methods.selection import count_nonzeros, density_of, keep_larger
 from golden.methods.state import CarriedState
 from gscn.errors import InputError
 
@@ -81,6 +81,8 @@ class GradientReuse(GradientSparsifier, CarriedState):
         Whether gradients pass unchanged; the gradient to reuse is stored all the same.
     target : Fraction
         Share of nonzeros aimed at.
+    nonzeros : Tensor or None
+        Nonzeros of the last S, where it was computed.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class GradientReuse(GradientSparsifier, CarriedState):
         self.threshold = torch.tensor(INITIAL_THRESHOLD, dtype=torch.float64)
         # (K, P, Q) from the first iteration on, empty before.
         self.reused_grad = torch.empty(0)
+        self.nonzeros: Tensor | None = None
         self._batch_size: int | None = None
 
     def start_iteration(self, *, epoch: int, dense: bool) -> None:
@@ -119,12 +122,12 @@ class GradientReuse(GradientSparsifier, CarriedState):
         """
         reused = self.reused_grad
         self._check_shape(output_grad.shape)
-        sparse, shared = output_grad, None
+        sparse, shared, self.nonzeros = output_grad, None, None
         if not self.dense and self.target < 1 and reused.numel():
             shared = reused = reused.to(output_grad)
-            difference = output_grad - reused
-            sparse = torch.where(difference.abs() > self.threshold, difference, 0)
-            self._adapt(sparse)
+            sparse = keep_larger(output_grad - reused, self.threshold, in_place=True)
+            self.nonzeros = count_nonzeros(sparse)
+            self._adapt(sparse, self.nonzeros)
         index = torch.randint(output_grad.shape[0], (), generator=self.generator)
         self.reused_grad = output_grad[index].detach().clone()
         self._batch_size = len(output_grad)
@@ -143,9 +146,8 @@ class GradientReuse(GradientSparsifier, CarriedState):
                 f"{tuple(self.reused_grad.shape)}, not {tuple(shape[1:])} {mend}"
             )
 
-    def _adapt(self, sparse: Tensor) -> None:
+    def _adapt(self, sparse: Tensor, count: Tensor) -> None:
         # Without reading the count, for which a device would have to be waited for.
-        count = torch.count_nonzero(sparse)
         allowed = self.target * sparse.numel()
         threshold = self.threshold.to(sparse.device)
         halved = (threshold * 0.5).clamp(min=torch.finfo(sparse.dtype).tiny)

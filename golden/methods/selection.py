@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gscn.errors import InputError
 
@@ -86,8 +87,42 @@ def magnitude_threshold(values: Tensor, count: int) -> Tensor:
 
 
 def keep_largest(values: Tensor, threshold: Tensor) -> Tensor:
-    """Return `values` with zeros where the magnitude is under the threshold; ties are kept."""
-    return torch.where(values.abs() >= threshold, values, 0)
+    """Return `values` with zeros where the magnitude is under the threshold; ties are kept.
+
+    The threshold, a scalar of any type, is first rounded to the type of the values.
+    """
+    threshold = threshold.to(values.dtype)
+    if values.device.type != "cpu":
+        return torch.where(values.abs() >= threshold, values, 0)
+    # A magnitude is at least the threshold if it exceeds the number before it.
+    return keep_larger(values, torch.nextafter(threshold, threshold.new_tensor(-math.inf)))
+
+
+def keep_larger(values: Tensor, threshold: Tensor, *, in_place: bool = False) -> Tensor:
+    """Return `values` with zeros where the magnitude does not exceed the threshold.
+
+    The threshold, a scalar of any type, is first rounded to the type of the values.
+    """
+    threshold = threshold.to(values.dtype)
+    if values.device.type != "cpu":
+        # A device would have to be waited for to read the threshold.
+        return torch.where(values.abs() > threshold, values, 0)
+    # Many times as fast on a CPU as comparing and choosing.
+    if in_place:
+        return torch.ops.aten.hardshrink.out(values, threshold.item(), out=values)
+    return functional.hardshrink(values, threshold.item())
+
+
+def count_nonzeros(values: Tensor) -> Tensor:
+    """Return the number of nonzero elements, as a scalar on the device of a tensor.
+
+    As `torch.count_nonzero`, which on a CPU branches at every element and so takes many times as
+    long where zeros come at random.
+    """
+    if values.device.type != "cpu" or values.dtype not in _BITS or not values.numel():
+        return torch.count_nonzero(values)
+    bits = _flat(values.detach()).view(_BITS[values.dtype]).numpy()
+    return torch.tensor(sum(np.count_nonzero(block != 0) for block in _blocks(bits)))
 
 
 def _flat(values: Tensor) -> Tensor:
