@@ -26,7 +26,8 @@ LEAST_PERCENT = 1
 def step_slope(excess: Tensor) -> Tensor:
     """Return the slope that stands for the step's: 2 - 4|x| to 0.4, then 0.4 to 1, then 0."""
     size = excess.abs()
-    return torch.where(size <= 0.4, 2 - 4 * size, torch.where(size <= 1, 0.4, 0.0))
+    # Not by two numbers in `where`, which would be rounded to the default type.
+    return torch.where(size <= 0.4, 2 - 4 * size, 0.4 * (size <= 1).to(size.dtype))
 
 
 class _MaskedWeights(torch.autograd.Function):

@@ -3,6 +3,9 @@
 Sparse-training methods plug in at three places: a weight mask that takes part in differentiation
 (DST), an operand sparsifier that chooses the weights used and the activations saved (SWAT), and a
 gradient sparsifier that splits output gradients (ReSprop). A layer with none of them is dense.
+
+`torch.compile` leaves these layers as they are and compiles what is between them: thresholds are
+selected by numpy, and the backward pass changes state, which no compiled graph may.
 """
 
 from __future__ import annotations
@@ -136,6 +139,7 @@ class TrainingLayer(nn.Module):
         """Return an error that names the layer."""
         return InputError(f"layer {self.layer_name}: {problem}")
 
+    @torch.compiler.disable(reason="sparsifiers keep state across iterations, in the backward pass")
     def _compute(
         self,
         inputs: Tensor,

@@ -8,7 +8,6 @@ from torch import nn
 from torch.nn import functional
 
 import golden
-from golden.methods.selection import density_of, kept_count
 from gscn.errors import InputError
 
 GEOMETRIES = [
@@ -172,14 +171,6 @@ def test_state_dict_carries_thresholds_and_iteration():
     fresh = swat_conv(3, 4, 3, sparsity=0.8)
     fresh.load_state_dict({**fresh.state_dict(), "weight": layer.weight, "bias": layer.bias})
     assert not torch.equal(fresh(x), layer(x)), "the aged threshold must matter in this test"
-
-
-@pytest.mark.parametrize(
-    ("sparsity", "element_count", "kept"),
-    [(0.7, 10, 3), (0.8, 10, 2), (0.9, 10, 1), (0.99, 10, 1), (0.0, 7, 7), (0.75, 9, 3)],
-)
-def test_kept_count_rounds_up_in_decimal(sparsity, element_count, kept):
-    assert kept_count(density_of(sparsity), element_count) == kept
 
 
 def test_sparsity_zero_is_dense_even_with_an_old_threshold():
