@@ -113,7 +113,7 @@ class PlainLinear(nn.Linear):
 
 class Straight(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, outputs, weights, saved):
+    def forward(ctx, outputs, _weights, saved):
         ctx.save_for_backward(saved)
         return outputs.clone()
 

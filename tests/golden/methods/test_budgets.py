@@ -62,7 +62,9 @@ def test_momentum_budgets_add_up_and_are_in_proportion(layers, share):
     # within the rounding to whole weights and what the minimum takes from the largest.
     slack = 1 + sum(kept == 1 for kept in found)
     middle = [
-        (kept, m) for kept, size, m in zip(found, sizes, momenta, strict=True) if 1 < kept < size and m
+        (kept, m)
+        for kept, size, m in zip(found, sizes, momenta, strict=True)
+        if 1 < kept < size and m
     ]
     for kept, m in middle:
         for other, n in middle:
@@ -81,11 +83,13 @@ def test_momentum_by_hand():
     # Only the first has momentum; what it cannot take is shared by size.
     assert momentum_budgets([10, 40, 80], [1.0, 0.0, 0.0], 70) == [10, 20, 40]
     assert momentum_budgets([5, 5], [0.0, 0.0], 5) is None
-    assert DENSE_SHARE == Fraction(99, 100)
+    assert Fraction(99, 100) == DENSE_SHARE
 
 
 def test_bad_momentum_and_total_are_named():
-    with pytest.raises(InputError, match=r"layer 1 must be .* finite, not nan; total must be from 2"):
+    with pytest.raises(
+        InputError, match=r"layer 1 must be .* finite, not nan; total must be from 2"
+    ):
         momentum_budgets([3, 3], [1.0, math.nan], 1)
 
 
@@ -93,7 +97,11 @@ def network() -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         return nn.Sequential(
-            nn.Conv2d(3, 8, 3, bias=False), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(16, 5)
+            nn.Conv2d(3, 8, 3, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(8, 4, 3),
+            nn.Flatten(),
+            nn.Linear(16, 5),
         ).double()
 
 
