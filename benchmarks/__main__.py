@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import headline, layers, rtl, simulators, traced
+from benchmarks import headline, layers, overhead, rtl, simulators, traced
 from gscn.cli.main import write_json
 from gscn.cli.result import table
 from gscn.conv import Pass
@@ -24,6 +24,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, metavar="COUNT")
     args = parser.parse_args()
 
+    steps, selection = overhead.compute_steps(), overhead.compute_selection()
+    _say(overhead.render(steps, selection))
     measured = rtl.compute()
     _say(rtl.render(measured))
     compared = simulators.compute()
@@ -59,6 +61,7 @@ def main() -> None:
             "layers": single,
             "sample_sizes": sizes,
             "networks": rows,
+            "overhead": {"steps": steps, "selection": selection},
         },
     )
     if args.publish is not None:

@@ -1,1 +1,54 @@
-"""PyTorch golden models: sparse-training layers, networks, training, traces, the integer oracle."""
+"""PyTorch golden models: sparse-training layers, networks, training, traces, the integer oracle.
+
+The names below turn any PyTorch model into one that is trained sparsely (docs/sparse-training.md).
+They are imported when first used, because torch is slow to import and parts of this package do
+without.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from golden.methods.conversion import forget_gradients, sparsify, unsparsify
+    from golden.methods.dst import dst_penalty
+    from golden.methods.options import DST, SWAT, Dense, ReSprop, SWATReSprop
+    from golden.methods.schedule import Schedule, begin_iteration, update_budgets
+    from golden.methods.statistics import LayerSparsity, sparsity_report
+
+__all__ = [
+    "DST",
+    "SWAT",
+    "Dense",
+    "LayerSparsity",
+    "ReSprop",
+    "SWATReSprop",
+    "Schedule",
+    "begin_iteration",
+    "dst_penalty",
+    "forget_gradients",
+    "sparsify",
+    "sparsity_report",
+    "unsparsify",
+    "update_budgets",
+]
+
+_MODULES = {
+    "conversion": ("forget_gradients", "sparsify", "unsparsify"),
+    "dst": ("dst_penalty",),
+    "options": ("DST", "SWAT", "Dense", "ReSprop", "SWATReSprop"),
+    "schedule": ("Schedule", "begin_iteration", "update_budgets"),
+    "statistics": ("LayerSparsity", "sparsity_report"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"golden.methods.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

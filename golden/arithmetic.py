@@ -1,9 +1,8 @@
-"""How a layer calculates its passes: in torch's floating point, or as the accelerator does."""
+"""How the accelerator calculates the passes of a layer in floating point."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,28 +10,11 @@ from torch import Tensor
 
 from golden.float_conv import conv_windowed, round_sums
 from golden.floats import decode, encode
-from golden.oracle import convolve
+from golden.methods.passes import Arithmetic
 from golden.recipe import ARITHMETICS
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FloatFormat
-
-
-class Arithmetic(Protocol):
-    """Calculates passes."""
-
-    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
-        """Return a pass of operands as in `ConvShape.operand_shapes`, in their type."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TorchArithmetic:
-    """Torch's convolutions in the operands' own floating-point type."""
-
-    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
-        """Return a pass, its sums rounded in whatever order torch takes."""
-        return convolve(shape, which, first, second)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,8 +43,8 @@ class WindowedArithmetic:
         return torch.from_numpy(values).to(first)
 
 
-def arithmetic_called(name: str) -> Arithmetic:
-    """Return one of `golden.recipe.ARITHMETICS`; raise `InputError` for an unknown one."""
+def arithmetic_called(name: str) -> Arithmetic | None:
+    """Return one of `golden.recipe.ARITHMETICS`, None for torch's own; `InputError` if unknown."""
     if name not in ARITHMETICS:
         raise InputError(f"arithmetic must be one of {', '.join(ARITHMETICS)}, not {name!r}")
-    return {"float32": TorchArithmetic(), "bf16": WindowedArithmetic()}[name]
+    return {"float32": None, "bf16": WindowedArithmetic()}[name]

@@ -1,18 +1,16 @@
-"""The networks that are trained, and the conversion of any network to sparse training."""
+"""The networks that are trained, and their conversion to the methods that can be traced."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from golden.arithmetic import Arithmetic
-from golden.layer import TrainingConv2d
+from golden.methods.conversion import sparsify
+from golden.methods.layers import TrainingConv2d, conv_shape_problems
+from golden.methods.passes import Arithmetic
 from golden.recipe import FIRST_CONV_RULES, METHODS, NETWORKS
 from golden.resnet import DigitsNetwork, ResNet18
-from golden.resprop import ReSpropConv2d
-from golden.swat import SWATConv2d, SWATLinear
-from golden.swat_resprop import SWATReSpropConv2d
-from gscn.errors import InputError
+from gscn.errors import InputError, raise_problems
 
 
 def convert(
@@ -23,11 +21,12 @@ def convert(
     seed: int = 0,
     refresh_period: int = 10,
     first_conv: str = "paper",
+    warm_up: bool = False,
 ) -> nn.Module:
-    """Replace the layers of a network, in place, by those of a sparse-training method.
+    """Convert the layers of a network, in place, to a sparse-training method.
 
-    Every `nn.Conv2d` becomes a `TrainingConv2d`, whatever the method, so that it can be traced;
-    with SWAT every `nn.Linear` becomes a `SWATLinear`. Parameters are kept.
+    As `golden.sparsify`, for convolutions that the accelerator computes: each becomes a
+    `TrainingConv2d`, whatever the method, so that it can be traced.
 
     Parameters
     ----------
@@ -43,6 +42,8 @@ def convert(
         SWAT: iterations between exact thresholds.
     first_conv
         One of `golden.recipe.FIRST_CONV_RULES`.
+    warm_up
+        ReSprop: approach the sparsity over the first epochs (W-ReSprop).
 
     Returns
     -------
@@ -52,54 +53,29 @@ def convert(
     Raises
     ------
     InputError
-        Unknown method or rule, sparsity out of range, or a convolution that is not supported,
+        Unknown method or rule, sparsity out of range, or convolutions that are not supported,
         named.
     """
+    problems = []
     if method not in METHODS:
-        raise InputError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+        problems.append(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     if first_conv not in FIRST_CONV_RULES:
-        raise InputError(
+        problems.append(
             f"first_conv must be one of {', '.join(FIRST_CONV_RULES)}, not {first_conv!r}"
         )
-    convs = [name for name, m in network.named_modules() if isinstance(m, nn.Conv2d)]
-    linears = [name for name, m in network.named_modules() if isinstance(m, nn.Linear)]
-    for index, name in enumerate(convs):
-        layer_method = method
-        if index == 0 and first_conv == "dense":
-            layer_method = "dense"
-        elif index == 0 and first_conv == "paper":
-            layer_method = {"swat": "dense", "swat+resprop": "resprop"}.get(method, method)
-        generator = torch.Generator().manual_seed(seed * len(convs) + index)
-        try:
-            layer = _convert_conv(
-                network.get_submodule(name), layer_method, sparsity, refresh_period, generator
-            )
-        except InputError as error:
-            raise InputError(f"layer {name}: {error}") from error
-        network.set_submodule(name, layer)
-    if method in ("swat", "swat+resprop"):
-        for name in linears:
-            linear = network.get_submodule(name)
-            network.set_submodule(name, SWATLinear.from_linear(linear, sparsity=sparsity))
-    return network
-
-
-def _convert_conv(
-    conv: nn.Conv2d,
-    method: str,
-    sparsity: float,
-    refresh_period: int,
-    generator: torch.Generator,
-) -> TrainingConv2d:
-    if method == "dense":
-        return TrainingConv2d.from_conv(conv)
-    if method == "swat":
-        return SWATConv2d.from_conv(conv, sparsity=sparsity, refresh_period=refresh_period)
-    if method == "resprop":
-        return ReSpropConv2d.from_conv(conv, sparsity=sparsity, generator=generator)
-    return SWATReSpropConv2d.from_conv(
-        conv, sparsity=sparsity, refresh_period=refresh_period, generator=generator
-    )
+    problems += [
+        f"layer {name}: {problem}"
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+        for problem in conv_shape_problems(module)
+    ]
+    raise_problems("network", problems)
+    options = {"sparsity": sparsity, "first_layer": first_conv}
+    if "swat" in method:
+        options["refresh_period"] = refresh_period
+    if "resprop" in method:
+        options["warm_up"] = warm_up
+    return sparsify(network, method, seed=seed, **({} if method == "dense" else options))
 
 
 def build_network(
@@ -111,6 +87,7 @@ def build_network(
     seed: int = 0,
     refresh_period: int = 10,
     first_conv: str = "paper",
+    warm_up: bool = False,
 ) -> nn.Module:
     """Return a network converted to `method`, with parameters drawn from `seed`.
 
@@ -118,7 +95,7 @@ def build_network(
 
     Parameters
     ----------
-    method, sparsity, seed, refresh_period, first_conv
+    method, sparsity, seed, refresh_period, first_conv, warm_up
         As of `convert`.
     network
         One of `golden.recipe.NETWORKS`: a `DigitsNetwork` or a `ResNet18`.
@@ -143,10 +120,11 @@ def build_network(
         seed=seed,
         refresh_period=refresh_period,
         first_conv=first_conv,
+        warm_up=warm_up,
     )
 
 
-def set_arithmetic(network: nn.Module, arithmetic: Arithmetic) -> None:
+def set_arithmetic(network: nn.Module, arithmetic: Arithmetic | None) -> None:
     """Let every convolution of a converted network calculate its passes so."""
     for layer in conv_layers(network).values():
         layer.arithmetic = arithmetic

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from golden.layer import PassRecord, TrainingConv2d
+from golden.methods.layers import TrainingConv2d
+from golden.methods.passes import PassRecord
 from golden.network import conv_layers
 from golden.trace import LayerTrace, PassTrace, Trace, refuse_existing, write_trace
 from golden.training import Trainer

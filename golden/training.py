@@ -19,9 +19,9 @@ from golden.arithmetic import arithmetic_called
 from golden.composites import load_composites
 from golden.dataset import ImageDataset
 from golden.digits import load_digits
+from golden.methods.schedule import begin_iteration
 from golden.network import build_network, set_arithmetic
 from golden.recipe import Recipe
-from golden.resprop import set_schedule
 from gscn.errors import InputError
 
 CHECKPOINT_VERSION = 2
@@ -96,6 +96,7 @@ class Trainer:
             seed=recipe.seed,
             refresh_period=recipe.refresh_period,
             first_conv=recipe.first_conv,
+            warm_up=recipe.warm_up,
         )
         set_arithmetic(self.network, arithmetic_called(recipe.arithmetic))
         self._optimizer = torch.optim.SGD(
@@ -125,12 +126,11 @@ class Trainer:
                 "more epochs are needed to go on"
             )
         epoch, position = divmod(self.iteration, self.iterations_per_epoch)
-        dense = set_schedule(
+        dense = begin_iteration(
             self.network,
             epoch=epoch,
             iteration=position,
             iterations_per_epoch=self.iterations_per_epoch,
-            warm_up=self.recipe.warm_up,
         )
         fraction = self.iteration / self.iterations
         for group in self._optimizer.param_groups:

@@ -6,12 +6,13 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
-from golden.arithmetic import TorchArithmetic, WindowedArithmetic, arithmetic_called
-from golden.layer import TrainingConv2d
+import golden
+from golden.arithmetic import WindowedArithmetic, arithmetic_called
 from golden.network import build_network, conv_layers, set_arithmetic
+from golden.oracle import convolve
 from golden.recipe import ARITHMETICS, Recipe
-from golden.swat_resprop import SWATReSpropConv2d
 from golden.training import Trainer, train
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
@@ -27,14 +28,15 @@ def rounded(values: torch.Tensor) -> torch.Tensor:
 def test_a_layer_gives_the_rounded_results_of_rounded_operands(result_format):
     options = {} if result_format is None else {"result_format": result_format}
     generator = torch.Generator().manual_seed(1)
-    layer = TrainingConv2d(3, 5, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2))
+    layer = nn.Conv2d(3, 5, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2))
+    golden.sparsify(layer, "dense")
     layer.arithmetic = WindowedArithmetic(**options)
     inputs = torch.randn(4, 3, 9, 8, generator=generator).requires_grad_()
     output = layer(inputs)
     output_grad = torch.randn(output.shape, generator=generator)
     output.backward(output_grad)
 
-    exact = TrainingConv2d(3, 5, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2)).double()
+    exact = nn.Conv2d(3, 5, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2)).double()
     exact.weight.data, exact.bias.data = rounded(layer.weight.data), torch.zeros(5).double()
     exact_inputs = rounded(inputs.detach()).requires_grad_()
     exact_output = exact(exact_inputs)
@@ -94,20 +96,19 @@ def test_infinite_and_undefined_operands_reach_the_results():
 
 
 def test_both_terms_of_a_sparse_gradient_are_calculated_so():
-    layer = SWATReSpropConv2d(2, 3, 3, padding=1, sparsity=0.5, generator=torch.Generator())
+    layer = nn.Conv2d(2, 3, 3, padding=1)
+    golden.sparsify(layer, "swat+resprop", sparsity=0.5, first_layer="sparse")
     calls = []
 
-    class Counting(TorchArithmetic):
-        __slots__ = ()
-
+    class Counting:
         def convolve(self, which, shape, first, second):
             calls.append((which, shape.n))
-            return TorchArithmetic.convolve(self, which, shape, first, second)
+            return convolve(shape, which, first, second)
 
     layer.arithmetic = Counting()
     for _ in range(2):
         calls.clear()
-        layer.gradient_sparsifier.dense = False
+        layer.gradient_sparsifier.start_iteration(epoch=0, dense=False)
         layer(torch.randn(4, 2, 5, 5, requires_grad=True)).square().sum().backward()
     assert calls == [
         (Pass.FORWARD, 4),
@@ -118,9 +119,19 @@ def test_both_terms_of_a_sparse_gradient_are_calculated_so():
     ]
 
 
+def test_grouped_convolutions_have_no_other_arithmetic_and_it_can_be_undone():
+    layer = golden.sparsify(nn.Conv2d(4, 4, 3, groups=2), "dense")
+    layer.arithmetic = WindowedArithmetic()
+    with pytest.raises(InputError, match="groups must be 1 in other arithmetic, not 2"):
+        layer(torch.ones(1, 4, 3, 3))
+    golden.unsparsify(layer)
+    assert not hasattr(layer, "arithmetic")
+    assert layer(torch.ones(1, 4, 3, 3)).shape == (1, 4, 1, 1)
+
+
 def test_names_choose_the_arithmetic_of_every_convolution():
     network = build_network("swat+resprop")
-    kinds = {"float32": TorchArithmetic(), "bf16": WindowedArithmetic()}
+    kinds = {"float32": None, "bf16": WindowedArithmetic()}
     assert tuple(kinds) == ARITHMETICS
     for name, arithmetic in kinds.items():
         set_arithmetic(network, arithmetic_called(name))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import golden
 from golden.network import conv_layers
 from golden.oracle import convolve
 from golden.recipe import Recipe
@@ -75,10 +76,8 @@ def test_operands_are_those_that_each_pass_used(directory):
 
 
 def test_bias_is_the_forward_precomputed_term():
-    from golden.layer import TrainingConv2d
-
-    conv = TrainingConv2d(2, 3, 3)
-    network = torch.nn.Sequential(conv)
+    conv = torch.nn.Conv2d(2, 3, 3)
+    network = golden.sparsify(torch.nn.Sequential(conv), "dense")
     with recording(network) as traced:
         y = network(torch.randn(2, 2, 5, 5, generator=torch.Generator().manual_seed(0)))
     one = layer_trace("0", conv, traced["0"]).get(Pass.FORWARD)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from golden.digits import load_digits
+from golden.methods.layers import TrainingLayer
+from golden.methods.resprop import GradientReuse
+from golden.methods.swat import TopK
 from golden.network import build_network, conv_layers, convert
 from golden.recipe import METHODS, Recipe
-from golden.resprop import GradientReuse, ReSpropConv2d
-from golden.swat import SWATConv2d, SWATLinear, TopK
-from golden.swat_resprop import SWATReSpropConv2d
 from golden.tracing import recording
 from golden.training import Trainer, train
 from gscn.conv import Pass
@@ -90,26 +92,31 @@ def test_methods_start_from_equal_parameters():
             assert torch.equal(one, other)
 
 
+def kind(layer: TrainingLayer) -> str:
+    parts = (layer.operand_sparsifier, layer.gradient_sparsifier)
+    types = [{TopK: "swat", GradientReuse: "resprop"}[type(p)] for p in parts if p is not None]
+    return "+".join(types) or "dense"
+
+
 @pytest.mark.parametrize(
     ("method", "first_conv", "first", "others"),
     [
-        ("dense", "paper", "TrainingConv2d", "TrainingConv2d"),
-        ("swat", "paper", "TrainingConv2d", "SWATConv2d"),
-        ("swat", "sparse", "SWATConv2d", "SWATConv2d"),
-        ("resprop", "paper", "ReSpropConv2d", "ReSpropConv2d"),
-        ("resprop", "dense", "TrainingConv2d", "ReSpropConv2d"),
-        ("swat+resprop", "paper", "ReSpropConv2d", "SWATReSpropConv2d"),
-        ("swat+resprop", "sparse", "SWATReSpropConv2d", "SWATReSpropConv2d"),
-        ("swat+resprop", "dense", "TrainingConv2d", "SWATReSpropConv2d"),
+        ("dense", "paper", "dense", "dense"),
+        ("swat", "paper", "dense", "swat"),
+        ("swat", "sparse", "swat", "swat"),
+        ("resprop", "paper", "resprop", "resprop"),
+        ("resprop", "dense", "dense", "resprop"),
+        ("swat+resprop", "paper", "resprop", "swat+resprop"),
+        ("swat+resprop", "sparse", "swat+resprop", "swat+resprop"),
+        ("swat+resprop", "dense", "dense", "swat+resprop"),
     ],
 )
 def test_conversion_follows_method_and_first_conv_rule(method, first_conv, first, others):
     network = build_network(method, first_conv=first_conv)
-    kinds = [type(conv).__name__ for conv in conv_layers(network).values()]
+    kinds = [kind(conv) for conv in conv_layers(network).values()]
     assert len(kinds) == 10
     assert kinds == [first] + [others] * 9
-    expected = SWATLinear if "swat" in method else nn.Linear
-    assert type(network.classifier) is expected
+    assert kind(network.classifier) == ("swat" if "swat" in method else "dense")
 
 
 def test_layers_of_a_network_draw_from_generators_of_their_own():
@@ -120,34 +127,27 @@ def test_layers_of_a_network_draw_from_generators_of_their_own():
 
 def test_conversion_names_the_layer_that_is_not_supported():
     network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1, groups=2))
-    with pytest.raises(InputError, match="layer 1: convolution: groups must be 1, not 2"):
+    with pytest.raises(InputError, match="layer 1: groups must be 1, not 2"):
         convert(network, "dense")
     reflecting = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"))
-    with pytest.raises(InputError, match=r"layer 0: .* must be 'zeros', not 'reflect'"):
+    with pytest.raises(InputError, match=r"layer 0: padding mode must be 'zeros', not 'reflect'"):
         convert(reflecting, "swat")
     with pytest.raises(InputError, match=r"method must be one of dense, .*, not 'magic'"):
         convert(network, "magic")
     with pytest.raises(InputError, match=r"first_conv must be one of paper, .*, not 'last'"):
         convert(network, "dense", first_conv="last")
-    with pytest.raises(InputError, match="layer 0: sparsity must be"):
+    with pytest.raises(InputError, match="ReSprop: sparsity must be"):
         convert(nn.Sequential(nn.Conv2d(2, 2, 1)), "resprop", sparsity=1.0)
 
 
-def test_converted_layers_keep_parameters_and_options():
-    conv = nn.Conv2d(2, 4, 3, stride=2, padding=1, dilation=2)
-    generator = torch.Generator()
-    layers = [
-        SWATConv2d.from_conv(conv, sparsity=0.7, refresh_period=5),
-        ReSpropConv2d.from_conv(conv, sparsity=0.7, generator=generator),
-        SWATReSpropConv2d.from_conv(conv, sparsity=0.7, generator=generator, refresh_period=5),
-    ]
-    for layer in layers:
-        assert layer.weight is conv.weight
-        assert layer.bias is conv.bias
-        assert layer.geometry == ((2, 2), (1, 1), (2, 2))
-        for module in layer.modules():
-            if isinstance(module, TopK):
-                assert (module.sparsity, module.refresh_period) == (0.7, 5)
+def test_options_reach_the_layers():
+    network = build_network("swat+resprop", sparsity=0.7, refresh_period=5, warm_up=True)
+    reuses = [m for m in network.modules() if isinstance(m, GradientReuse)]
+    assert {(reuse.sparsity, reuse.warm_up) for reuse in reuses} == {(0.7, True)}
+    found = {m.refresh_period for m in network.modules() if isinstance(m, TopK)}
+    assert found == {1, 5}
+    assert network.classifier.operand_sparsifier.refresh_period == 1
+    assert {m.density for m in network.modules() if isinstance(m, TopK)} == {Fraction("0.3")}
 
 
 def test_recipe_names_every_problem_at_once():

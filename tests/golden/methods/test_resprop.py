@@ -9,9 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from golden.resprop import GradientReuse, ReSpropConv2d, set_schedule, target_density
-from golden.swat_resprop import SWATReSpropConv2d
+import golden
+from golden.methods.resprop import GradientReuse, target_density
 from gscn.errors import InputError
+
+
+def reusing_conv(*shape, sparsity: float, seed: int = 0, swat: bool = False, **conv) -> nn.Module:
+    extra = {"refresh_period": 1, "first_layer": "sparse"} if swat else {}
+    method = "swat+resprop" if swat else "resprop"
+    return golden.sparsify(nn.Conv2d(*shape, **conv), method, seed=seed, sparsity=sparsity, **extra)
+
 
 GEOMETRIES = [
     {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1},
@@ -37,10 +44,9 @@ def keep_largest(values: torch.Tensor, share: int) -> torch.Tensor:
 @pytest.mark.parametrize("with_swat", [False, True])
 def test_conv_equals_restatement_while_threshold_and_gradient_evolve(geometry, with_swat):
     generator = torch.Generator().manual_seed(1)
-    draws, same_draws = (torch.Generator().manual_seed(9) for _ in range(2))
-    extra = {"refresh_period": 1} if with_swat else {}
-    layer = (SWATReSpropConv2d if with_swat else ReSpropConv2d)(
-        3, 4, **geometry, sparsity=0.75, generator=draws, dtype=torch.float64, **extra
+    same_draws = torch.Generator().manual_seed(9)
+    layer = reusing_conv(
+        3, 4, **geometry, sparsity=0.75, seed=9, swat=with_swat, dtype=torch.float64
     )
     conv = {name: geometry[name] for name in ("stride", "padding", "dilation")}
     batch, reused, threshold, ups, downs = 5, None, 1e-7, 0, 0
@@ -94,7 +100,8 @@ def test_conv_equals_restatement_while_threshold_and_gradient_evolve(geometry, w
 
 
 def split(reuse: GradientReuse, *values: float) -> list[float]:
-    """Pass one mini-batch of single-number gradients; return S."""
+    """Pass one mini-batch, of any size, of single-number gradients; return S."""
+    reuse._batch_size = None
     sparse, _ = reuse(torch.tensor(values).reshape(-1, 1, 1, 1))
     return sparse.flatten().tolist()
 
@@ -143,6 +150,7 @@ def test_dense_iteration_passes_gradients_and_stores_one():
     reuse = GradientReuse(0.9, torch.Generator().manual_seed(0))
     split(reuse, 5.0)
     reuse.dense = True
+    reuse._batch_size = None
     gradient_in = torch.full((2, 1, 1, 1), 7.0)
     sparse, shared = reuse(gradient_in)
     assert shared is None
@@ -152,7 +160,7 @@ def test_dense_iteration_passes_gradients_and_stores_one():
 
 
 def test_evaluation_mode_leaves_state_and_gradients_alone():
-    layer = ReSpropConv2d(1, 2, 3, sparsity=0.9, generator=torch.Generator().manual_seed(0))
+    layer = reusing_conv(1, 2, 3, sparsity=0.9)
     layer.eval()
     layer(torch.ones(1, 1, 4, 4)).sum().backward()
     assert layer.gradient_sparsifier.reused_grad.numel() == 0
@@ -175,25 +183,28 @@ def test_warm_up_reaches_a_low_target_only_after_its_last_epoch():
 
 
 def test_schedule_makes_first_and_last_iteration_dense():
-    network = nn.Sequential(
-        ReSpropConv2d(1, 1, 1, sparsity=0.5, generator=torch.Generator()), nn.ReLU()
-    )
+    network = nn.Sequential(reusing_conv(1, 1, 1, sparsity=0.5), nn.ReLU())
     found = []
     for iteration in range(4):
-        dense = set_schedule(network, epoch=2, iteration=iteration, iterations_per_epoch=4)
+        dense = golden.begin_iteration(
+            network, epoch=2, iteration=iteration, iterations_per_epoch=4
+        )
         assert network[0].gradient_sparsifier.dense == dense
         found.append(dense)
     assert found == [True, False, False, True]
-    set_schedule(network, epoch=3, iteration=1, iterations_per_epoch=4, warm_up=True)
-    assert network[0].gradient_sparsifier.target == Fraction("0.7")
+    network = golden.sparsify(nn.Conv2d(1, 1, 1), "resprop", sparsity=0.5, warm_up=True)
+    assert network.gradient_sparsifier.target == 1
+    golden.begin_iteration(network, epoch=3, iteration=1, iterations_per_epoch=4)
+    assert network.gradient_sparsifier.target == Fraction("0.7")
+    with pytest.raises(
+        InputError, match=r"epoch must be at least 0, not -1; iteration must be .* 4"
+    ):
+        golden.begin_iteration(network, epoch=-1, iteration=4, iterations_per_epoch=4)
 
 
 def test_state_dict_restores_gradient_threshold_and_draws():
     generator = torch.Generator().manual_seed(7)
-    layer, other = (
-        SWATReSpropConv2d(2, 3, 3, sparsity=0.6, generator=torch.Generator().manual_seed(seed))
-        for seed in (1, 2)
-    )
+    layer, other = (reusing_conv(2, 3, 3, sparsity=0.6, seed=seed, swat=True) for seed in (1, 2))
 
     def step(which, x):
         which.zero_grad()
@@ -209,11 +220,15 @@ def test_state_dict_restores_gradient_threshold_and_draws():
     assert torch.equal(layer.gradient_sparsifier.reused_grad, other.gradient_sparsifier.reused_grad)
 
 
-def test_changed_image_size_is_refused():
+def test_changed_image_or_mini_batch_size_is_refused():
     reuse = GradientReuse(0.5, torch.Generator())
     reuse(torch.zeros(2, 3, 4, 4))
     with pytest.raises(InputError, match=r"must keep the shape \(3, 4, 4\), not \(3, 5, 4\)"):
         reuse(torch.zeros(2, 3, 5, 4))
+    with pytest.raises(InputError, match="must keep their 2 samples, not change to 3"):
+        reuse(torch.zeros(3, 3, 4, 4))
+    reuse.forget()
+    reuse(torch.zeros(3, 3, 5, 4))
 
 
 def test_sparsity_out_of_range_is_named():

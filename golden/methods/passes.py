@@ -1,0 +1,265 @@
+"""The three passes of a convolution or a linear layer, computed apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from gscn.conv import ConvShape, Pass
+
+if TYPE_CHECKING:
+    from golden.methods.layers import TrainingLayer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassRecord:
+    """One pass as a layer computed it; the layer's value is `result + precomputed`, broadcast.
+
+    `first` and `second` are the operands in the order of `ConvShape.operand_shapes`, after
+    sparsification and, where zeros are not padded evenly, after padding. `precomputed` is the term
+    added to the result: the bias (1, K, 1, 1) in the forward pass of a convolution (a linear
+    layer's is in the result), with ReSprop the reused gradient's part in the two others:
+    (1, C, H, W), one for the whole mini-batch, and (K, C, R, S).
+    """
+
+    which: Pass
+    first: Tensor
+    second: Tensor
+    result: Tensor
+    precomputed: Tensor | None = None
+
+
+class Geometry(Protocol):
+    """The three passes of a kind of layer; tensors have the mini-batch in front."""
+
+    def forward(
+        self, inputs: Tensor, weights: Tensor, bias: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the outputs as a result and a term to add, or None."""
+
+    def input_grad(self, shape: torch.Size, weights: Tensor, output_grad: Tensor) -> Tensor:
+        """Return the gradient of inputs of this shape."""
+
+    def weight_grad(self, inputs: Tensor, shape: torch.Size, output_grad: Tensor) -> Tensor:
+        """Return the gradient of weights of this shape, summed over the mini-batch."""
+
+    def bias_grad(self, output_grad: Tensor) -> Tensor:
+        """Return the gradient of the bias."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvGeometry:
+    """A convolution of one, two or three dimensions, padded evenly by zeros."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    def forward(
+        self, inputs: Tensor, weights: Tensor, bias: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the outputs without the bias, and the bias, or None."""
+        convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[len(self.stride) - 1]
+        result = convolve(
+            inputs, weights, None, self.stride, self.padding, self.dilation, self.groups
+        )
+        term = None if bias is None else bias.reshape(1, -1, *[1] * len(self.stride))
+        return result, term
+
+    def input_grad(self, shape: torch.Size, weights: Tensor, output_grad: Tensor) -> Tensor:
+        """Return the gradient of inputs of this shape."""
+        # Only the shape of the inputs matters, so no memory is given to them.
+        inputs = output_grad.new_empty(1).expand(shape)
+        return self._backward(output_grad, inputs, weights, (True, False, False))[0]
+
+    def weight_grad(self, inputs: Tensor, shape: torch.Size, output_grad: Tensor) -> Tensor:
+        """Return the gradient of weights of this shape, summed over the mini-batch."""
+        weights = output_grad.new_empty(1).expand(shape)
+        return self._backward(output_grad, inputs, weights, (False, True, False))[1]
+
+    def bias_grad(self, output_grad: Tensor) -> Tensor:
+        """Return the sum over all dimensions but that of the channels."""
+        return output_grad.sum((0, *range(2, output_grad.ndim)))
+
+    def _backward(
+        self, output_grad: Tensor, inputs: Tensor, weights: Tensor, wanted: tuple[bool, bool, bool]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.ops.aten.convolution_backward(
+            output_grad,
+            inputs,
+            weights,
+            None,
+            self.stride,
+            self.padding,
+            self.dilation,
+            False,
+            [0],
+            self.groups,
+            wanted,
+        )
+
+
+class Arithmetic(Protocol):
+    """Calculates the passes of a `ConvShape` otherwise than torch does."""
+
+    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
+        """Return a pass of operands as in `ConvShape.operand_shapes`, in their type."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OtherArithmetic:
+    """A convolution whose passes `arithmetic` calculates."""
+
+    geometry: ConvGeometry
+    """Of two dimensions and one group."""
+    arithmetic: Arithmetic
+
+    def _shape(self, inputs: torch.Size, weights: torch.Size) -> ConvShape:
+        (n, c, h, w), (k, _, r, s) = inputs, weights
+        geometry = self.geometry
+        return ConvShape(
+            n=n,
+            c=c,
+            h=h,
+            w=w,
+            k=k,
+            r=r,
+            s=s,
+            stride=geometry.stride,
+            padding=geometry.padding,
+            dilation=geometry.dilation,
+        )
+
+    def forward(
+        self, inputs: Tensor, weights: Tensor, bias: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the outputs without the bias, and the bias, or None."""
+        shape = self._shape(inputs.shape, weights.shape)
+        result = self.arithmetic.convolve(Pass.FORWARD, shape, weights, inputs)
+        return result, None if bias is None else bias.reshape(1, -1, 1, 1)
+
+    def input_grad(self, shape: torch.Size, weights: Tensor, output_grad: Tensor) -> Tensor:
+        """Return the gradient of inputs of this shape."""
+        conv = self._shape(shape, weights.shape)
+        return self.arithmetic.convolve(Pass.INPUT_GRAD, conv, weights, output_grad)
+
+    def weight_grad(self, inputs: Tensor, shape: torch.Size, output_grad: Tensor) -> Tensor:
+        """Return the gradient of weights of this shape, summed over the mini-batch."""
+        conv = self._shape(inputs.shape, shape)
+        return self.arithmetic.convolve(Pass.WEIGHT_GRAD, conv, output_grad, inputs)
+
+    def bias_grad(self, output_grad: Tensor) -> Tensor:
+        """Return the sum over all dimensions but that of the channels."""
+        return self.geometry.bias_grad(output_grad)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinearGeometry:
+    """A linear layer on any leading dimensions, of which the first is the mini-batch."""
+
+    def forward(
+        self, inputs: Tensor, weights: Tensor, bias: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the outputs with the bias, and None."""
+        return functional.linear(inputs, weights, bias), None
+
+    # The shapes, which a convolution needs, follow from the operands.
+
+    def input_grad(self, _: torch.Size, weights: Tensor, output_grad: Tensor) -> Tensor:
+        """Return the gradient of the inputs."""
+        return output_grad @ weights
+
+    def weight_grad(self, inputs: Tensor, _: torch.Size, output_grad: Tensor) -> Tensor:
+        """Return the gradient of the weights, summed over all leading dimensions."""
+        return output_grad.flatten(0, -2).T @ inputs.flatten(0, -2)
+
+    def bias_grad(self, output_grad: Tensor) -> Tensor:
+        """Return the sum over all leading dimensions."""
+        return output_grad.flatten(0, -2).sum(0)
+
+
+class ThreePasses(torch.autograd.Function):
+    """The three passes of a layer on the operands that its sparsifiers chose.
+
+    `used` are the weights of the forward pass and the input gradient, `saved` the activations of
+    the weight gradient; `inputs` and `weights` are what gradients are for. With an autocast type
+    the arithmetic is in that type, and gradients have the types of what they are for.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        weights: Tensor,
+        bias: Tensor | None,
+        saved: Tensor,
+        used: Tensor,
+        layer: TrainingLayer,
+        geometry: Geometry,
+        dtype: torch.dtype | None,
+    ) -> Tensor:
+        """Return the outputs."""
+        ctx.layer, ctx.geometry, ctx.training = layer, geometry, layer.training
+        ctx.types = [None if t is None else t.dtype for t in (inputs, weights, bias)]
+        with torch.autocast(inputs.device.type, enabled=False):
+            if dtype is not None:
+                both = saved is inputs
+                inputs = inputs.to(dtype)
+                saved = inputs if both else saved.to(dtype)
+                used = used.to(dtype)
+                bias = None if bias is None else bias.to(dtype)
+            result, term = geometry.forward(inputs, used, bias)
+        layer.observe(Pass.FORWARD, used, inputs, result, term)
+        ctx.save_for_backward(saved, used)
+        return _add(layer, result, term)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of inputs, weights and bias."""
+        with torch.autocast(output_grad.device.type, enabled=False):
+            grads = _backward(ctx, output_grad)
+        typed = [
+            grad if grad is None or grad.dtype == dtype else grad.to(dtype)
+            for grad, dtype in zip(grads, ctx.types, strict=True)
+        ]
+        return *typed, None, None, None, None, None
+
+
+def _backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    layer, geometry = ctx.layer, ctx.geometry
+    saved, used = ctx.saved_tensors
+    sparse_grad, shared_grad = layer.split_gradient(output_grad, training=ctx.training)
+    one = None if shared_grad is None else shared_grad.unsqueeze(0)
+    input_grad = weight_grad = bias_grad = term = None
+    if ctx.needs_input_grad[0]:
+        input_grad = geometry.input_grad(saved.shape, used, sparse_grad)
+        if one is not None:
+            # Equal for all samples, so computed for one of them.
+            term = geometry.input_grad(torch.Size((1, *saved.shape[1:])), used, one)
+        layer.observe(Pass.INPUT_GRAD, used, sparse_grad, input_grad, term)
+        input_grad = _add(layer, input_grad, term)
+    term = None
+    if ctx.needs_input_grad[1]:
+        weight_grad = geometry.weight_grad(saved, used.shape, sparse_grad)
+        if one is not None:
+            term = geometry.weight_grad(saved.sum(0, keepdim=True), used.shape, one)
+        layer.observe(Pass.WEIGHT_GRAD, sparse_grad, saved, weight_grad, term)
+        weight_grad = _add(layer, weight_grad, term)
+    if ctx.needs_input_grad[2]:
+        bias_grad = geometry.bias_grad(output_grad)
+    return input_grad, weight_grad, bias_grad
+
+
+def _add(layer: TrainingLayer, result: Tensor, term: Tensor | None) -> Tensor:
+    """Return their sum, in the memory of the result unless an observer may hold it."""
+    if term is None:
+        return result
+    return result.add_(term) if layer.observer is None else result + term

@@ -1,0 +1,51 @@
+"""State of a sparsifier: in `state_dict`, but left alone by casts, copies to devices, and DDP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class CarriedState(nn.Module):
+    """A module whose state is saved and loaded as tensors that are no buffers.
+
+    Buffers would be rounded by `module.bfloat16()`, and replaced in every forward pass by those of
+    the first process under `DistributedDataParallel`, whose processes have mini-batches, and hence
+    thresholds and gradients, of their own.
+    """
+
+    def export_state(self) -> dict[str, Tensor]:
+        """Return the state by name."""
+        raise NotImplementedError
+
+    def import_state(self, state: dict[str, Tensor]) -> None:
+        """Take over a state that `export_state` returned, of the same names."""
+        raise NotImplementedError
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name, value in self.export_state().items():
+            destination[prefix + name] = value
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        unexpected: list[str] = []
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected, error_msgs
+        )
+        wanted = {prefix + name: name for name in self.export_state()}
+        unexpected_keys += [key for key in unexpected if key not in wanted]
+        missing = [key for key in wanted if key not in state_dict]
+        if missing:
+            missing_keys += missing if strict else []
+            return
+        self.import_state({name: state_dict[key].clone() for key, name in wanted.items()})

@@ -1,0 +1,137 @@
+"""SWAT: training with the largest weights in both passes and the largest activations in backward.
+
+Implements: Raihan and Aamodt, "Sparse Weight Activation Training", NeurIPS 2020.
+Forward `Y = conv(X, topk(W))` with dense X; backward `dX` from topk(W) and `dW` from topk(X), both
+with the dense output gradient. Weight gradients are dense, so the topology is chosen afresh.
+Differs: in evaluation mode the largest weights are chosen exactly, whatever the refresh period;
+ties with the smallest element kept are kept.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from golden.methods.layers import OperandSparsifier
+from golden.methods.selection import keep_largest, kept_count, magnitude_threshold
+from golden.methods.state import CarriedState
+from gscn.errors import InputError
+
+
+class TopK(OperandSparsifier, CarriedState):
+    """Keeps the largest weights and, over the whole mini-batch, the largest activations.
+
+    Parameters
+    ----------
+    density
+        Share of elements kept of each tensor, more than 0 and at most 1.
+    refresh_period
+        Training iterations between exact selections of the thresholds, which are reused between.
+    structure
+        One of `golden.methods.options.STRUCTURES`. Kernels and filters are ranked by the sum of
+        their magnitudes, exactly in every iteration.
+    redistributed
+        Whether `density` changes in training (SWAT-M), and is hence part of the state.
+
+    Attributes
+    ----------
+    target : Fraction
+        The density at first; of all layers together with `redistributed`.
+    active : Tensor or None
+        With `redistributed`, which weights the last training iteration used.
+    momentum : float
+        With `redistributed`, the mean magnitude of their momentum when last looked at.
+
+    Raises
+    ------
+    InputError
+        Naming the parameter out of range.
+    """
+
+    def __init__(
+        self,
+        density: Fraction,
+        refresh_period: int = 10,
+        *,
+        structure: str = "unstructured",
+        redistributed: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 < density <= 1:
+            raise InputError(f"density must be more than 0 and at most 1, not {density}")
+        if refresh_period < 1:
+            raise InputError(f"refresh_period must be at least 1, not {refresh_period}")
+        self.density = self.target = density
+        self.refresh_period = refresh_period
+        self.structure = structure
+        self.redistributed = redistributed
+        self.iteration = 0
+        # Double precision holds a threshold of any narrower tensor exactly.
+        self.weight_threshold = torch.zeros((), dtype=torch.float64)
+        self.activation_threshold = torch.zeros((), dtype=torch.float64)
+        self.active: Tensor | None = None
+        self.momentum = 0.0
+
+    def forward(self, inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (topk(inputs), topk(weights)); in evaluation mode (inputs, topk(weights)).
+
+        An iteration is a call in training mode.
+        """
+        if self.density == 1 and not self.redistributed:
+            return inputs, weights  # A reused threshold would drop small values.
+        if not self.training:
+            return inputs, self._select_weights(weights, self._exact(weights))
+        if self.iteration % self.refresh_period == 0:
+            if self.structure == "unstructured":
+                self.weight_threshold = self._exact(weights).double()
+            self.activation_threshold = self._exact(inputs).double()
+        self.iteration += 1
+        saved = keep_largest(inputs, self.activation_threshold)
+        used = self._select_weights(weights, self.weight_threshold)
+        if self.redistributed:
+            self.active = used != 0
+        return saved, used
+
+    def _exact(self, values: Tensor) -> Tensor:
+        # At density 1 the smallest magnitude now may be more than a smaller one later.
+        if self.density == 1:
+            return values.new_zeros(())
+        return magnitude_threshold(values, kept_count(self.density, values.numel()))
+
+    def _select_weights(self, weights: Tensor, threshold: Tensor) -> Tensor:
+        if self.structure == "unstructured":
+            return keep_largest(weights, threshold)
+        first = 2 if self.structure == "kernel" else 1
+        scores = weights.abs().flatten(first).sum(-1) if weights.ndim > first else weights.abs()
+        mask = scores >= magnitude_threshold(scores, kept_count(self.density, scores.numel()))
+        return torch.where(mask.reshape(*mask.shape, *[1] * (weights.ndim - first)), weights, 0)
+
+    def extra_repr(self) -> str:
+        """Say what the module was made with."""
+        return (
+            f"density={float(self.density):g}, refresh_period={self.refresh_period}, "
+            f"structure={self.structure}"
+        )
+
+    def export_state(self) -> dict[str, Tensor]:
+        """Return thresholds and iteration, and with `redistributed` density and momentum."""
+        state = {
+            "weight_threshold": self.weight_threshold,
+            "activation_threshold": self.activation_threshold,
+            "iteration": torch.tensor(self.iteration),
+        }
+        if self.redistributed:
+            state["density"] = torch.tensor(self.density.as_integer_ratio())
+            state["momentum"] = torch.tensor(self.momentum, dtype=torch.float64)
+        return state
+
+    def import_state(self, state: dict[str, Tensor]) -> None:
+        """Take over what `export_state` returned."""
+        self.weight_threshold = state["weight_threshold"]
+        self.activation_threshold = state["activation_threshold"]
+        self.iteration = int(state["iteration"])
+        if self.redistributed:
+            self.density = Fraction(*state["density"].tolist())
+            self.momentum = float(state["momentum"])

@@ -1,0 +1,330 @@
+"""The methods with torch's other features, their schedule and their statistics."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import golden
+from gscn.errors import InputError
+
+METHODS = ["swat", "resprop", "swat+resprop", "dst"]
+each_method = pytest.mark.parametrize("method", METHODS)
+
+
+def network() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, padding=1, groups=2),
+            nn.ReLU(),
+            nn.Conv2d(8, 6, 3, stride=2),
+            nn.Flatten(),
+            nn.Linear(54, 5),
+        )
+
+
+def images(seed: int) -> torch.Tensor:
+    return torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def gradients(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+@each_method
+def test_autocast_computes_in_half_the_width_and_keeps_masters(method):
+    model = golden.sparsify(network(), method, **({} if method == "dst" else {"sparsity": 0.5}))
+    exact = copy.deepcopy(model)
+    seen = []
+    model[3].observer = lambda record: seen.append((record.first.dtype, record.result.dtype))
+    for seed in range(3):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = model(images(seed))
+        assert outputs.dtype == torch.bfloat16
+        outputs.float().square().sum().backward()
+        exact(images(seed)).square().sum().backward()
+    assert seen == [(torch.bfloat16, torch.bfloat16)] * 9
+    # Sparse weights are those of the full-width masters.
+    used = golden.sparsity_report(model)["3"].weights
+    assert used == golden.sparsity_report(exact)["3"].weights
+    for name, grad in gradients(model).items():
+        assert grad.dtype == torch.float32, name
+        expected = gradients(exact)[name]
+        # That of the bias before the normalisation is zero but for rounding.
+        assert (grad - expected).norm() < 0.2 * expected.norm() + 0.01, name
+
+
+def test_autocast_with_double_precision_does_nothing():
+    model = golden.sparsify(network().double(), "swat")
+    expected = model.eval()(images(0).double())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(model(images(0).double()), expected)
+
+
+@each_method
+def test_a_model_of_half_width_trains(method):
+    model = golden.sparsify(network(), method).bfloat16()
+    for seed in range(4):
+        model(images(seed).bfloat16()).sum().backward()
+    assert all(grad.dtype == torch.bfloat16 for grad in gradients(model).values())
+    if model[3].gradient_sparsifier is not None:
+        assert model[3].gradient_sparsifier.threshold.dtype == torch.float64
+
+
+@each_method
+def test_gradients_accumulate_over_mini_batches(method):
+    model = golden.sparsify(network(), method)
+    other = copy.deepcopy(model)
+    total = {name: torch.zeros_like(value) for name, value in model.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    schedule = golden.Schedule(model, optimizer, iterations_per_epoch=4)
+    golden.begin_iteration(other, epoch=0, iteration=0, iterations_per_epoch=4)
+    for seed in range(3):
+        model(images(seed)).square().sum().backward()
+        other.zero_grad()
+        other(images(seed)).square().sum().backward()
+        total = {name: total[name] + grad for name, grad in gradients(other).items()}
+    for name, grad in gradients(model).items():
+        torch.testing.assert_close(grad, total[name], msg=lambda text, name=name: name + text)
+    assert schedule.iteration == 0
+    optimizer.step()
+    assert schedule.iteration == 1
+
+
+@each_method
+def test_channels_last_gives_the_same(method):
+    model = golden.sparsify(network().double(), method)
+    other = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    for seed in range(3):
+        x = images(seed).double()
+        expected = model(x)
+        found = other(x.contiguous(memory_format=torch.channels_last))
+        torch.testing.assert_close(found, expected)
+        expected.square().sum().backward()
+        found.square().sum().backward()
+        for name, grad in gradients(other).items():
+            torch.testing.assert_close(grad, gradients(model)[name])
+    assert other[0](x).is_contiguous(memory_format=torch.channels_last)
+
+
+class Unrolled(nn.Module):
+    """Calls layers one by one: `torch.compile` gives up the loop of `nn.Sequential` at a break."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        conv1, norm, relu, conv2, _, conv3, flatten, linear = self.layers
+        hidden = relu(norm(conv1(inputs)))
+        return linear(flatten(conv3(relu(conv2(hidden)))))
+
+
+# Dynamo itself looks at the gradients of inputs that are no leaves.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@each_method
+def test_compiled_models_leave_sparse_layers_as_they_are(method):
+    torch.compiler.reset()
+    model = golden.sparsify(Unrolled(network()), method)
+    compiled = copy.deepcopy(model)
+    nodes = set()
+
+    def backend(graph: torch.fx.GraphModule, _) -> torch.fx.GraphModule:
+        nodes.update(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph
+
+    run = torch.compile(compiled, backend=backend)
+    for seed in range(3):
+        expected = model(images(seed))
+        found = run(images(seed))
+        assert torch.equal(found, expected)
+        expected.sum().backward()
+        found.sum().backward()
+        for name, grad in gradients(compiled).items():
+            assert torch.equal(grad, gradients(model)[name])
+    assert any("batch_norm" in node for node in nodes)
+    assert not any("conv" in node or "linear" in node for node in nodes)
+    torch.compiler.reset()
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="sparsifiers keep state across itera"):
+        torch.compile(compiled, backend=backend, fullgraph=True)(images(0))
+
+
+@each_method
+def test_two_processes_train_as_each_alone_with_the_mean_gradient(method, tmp_path):
+    script = Path(__file__).with_name("two_processes.py")
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(script), method, str(rank), str(tmp_path)],
+            cwd=Path(__file__).parents[3],
+            env={"PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for worker in workers:
+        output, _ = worker.communicate(timeout=120)
+        assert worker.returncode == 0, output
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2)]
+    alone = torch.load(tmp_path / "alone.pt")
+    for name, expected in alone["parameters"].items():
+        for rank in ranks:
+            torch.testing.assert_close(rank["parameters"][name], expected)
+        assert torch.equal(ranks[0]["parameters"][name], ranks[1]["parameters"][name])
+    # Each process has thresholds and gradients of its own mini-batches.
+    for rank, state in zip(ranks, alone["states"], strict=True):
+        assert rank["state"].keys() == state.keys()
+        for name, value in state.items():
+            torch.testing.assert_close(rank["state"][name], value)
+    if method != "dst":
+        assert any(not torch.equal(ranks[0]["state"][n], ranks[1]["state"][n]) for n in state)
+
+
+def test_reuse_equals_the_direct_form_and_computes_the_shared_terms_apart():
+    """With nothing dropped, `S + g` is the gradient itself, whatever was reused."""
+    dense, model = network().double(), golden.sparsify(network().double(), "resprop", sparsity=0.5)
+    records = []
+    model[3].observer = records.append
+    for seed in range(3):
+        for layer in golden.methods.conversion.sparse_layers(model).values():
+            if layer.gradient_sparsifier is not None:
+                layer.gradient_sparsifier.threshold.zero_()
+        records.clear()
+        for one in (dense, model):
+            one.zero_grad()
+            one(images(seed).double()).square().sum().backward()
+        for name, grad in gradients(model).items():
+            torch.testing.assert_close(grad, gradients(dense)[name], rtol=1e-12, atol=1e-12)
+        _, input_grad, weight_grad = records
+        assert (input_grad.precomputed is None) == (weight_grad.precomputed is None) == (seed == 0)
+    assert input_grad.precomputed.shape == (1, 8, 8, 8)
+    assert weight_grad.precomputed.shape == model[3].weight.shape
+    total = weight_grad.result + weight_grad.precomputed
+    torch.testing.assert_close(total, model[3].weight.grad)
+
+
+def test_schedule_follows_the_optimiser_through_epochs_and_checkpoints():
+    model = golden.sparsify(network(), "resprop", sparsity=0.95, warm_up=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+    schedule = golden.Schedule(model, optimizer, iterations_per_epoch=3)
+    seen = []
+    for seed in range(12):
+        reuse = model[3].gradient_sparsifier
+        seen.append((schedule.epoch, schedule.dense, reuse.dense, float(reuse.target)))
+        optimizer.zero_grad()
+        model(images(seed)).sum().backward()
+        optimizer.step()
+    dense = [True, False, True] * 4
+    assert [row[0] for row in seen] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert [row[1] for row in seen] == [row[2] for row in seen] == dense
+    assert [row[3] for row in seen] == [1.0] * 6 + [0.8] * 3 + [0.7] * 3
+    state = schedule.state_dict()
+    schedule.close()
+    optimizer.step()
+    assert schedule.iteration == 12
+    resumed = golden.Schedule(model, iterations_per_epoch=3)
+    resumed.load_state_dict(state)
+    assert (resumed.iteration, resumed.epoch, resumed.dense) == (12, 4, True)
+    resumed.advance()
+    assert (resumed.iteration, resumed.dense) == (13, False)
+    with pytest.raises(InputError, match="must be the checkpoint's 3, not 4"):
+        golden.Schedule(model, iterations_per_epoch=4).load_state_dict(state)
+    with pytest.raises(
+        InputError, match=r"iterations_per_epoch must be .*; iteration must be at le"
+    ):
+        golden.Schedule(model, iterations_per_epoch=0, iteration=-1)
+
+
+def test_adaptive_threshold_and_top_k_reach_the_sparsities_asked_for():
+    model = golden.sparsify(network(), "swat+resprop", sparsity=0.75, reuse_sparsity=0.6)
+    shares = []
+    for seed in range(80):
+        model(images(seed)).square().sum().backward()
+        report = golden.sparsity_report(model)
+        if seed >= 40:
+            shares.append(report["3"].output_grads)
+    # ceil(0.25 n), and activations by a threshold that may be nine iterations old.
+    assert report["3"].weights == math.ceil(288 / 4) / 288
+    assert 0.15 < report["5"].activations < 0.35
+    # Halving and doubling makes the share swing around 0.4 + 0.05.
+    assert 0.3 < sum(shares) / len(shares) < 0.6
+    assert (report["7"].weights, report["0"].weights) == (math.ceil(270 / 4) / 270, 1.0)
+    assert list(report) == ["0", "3", "5", "7"]
+
+
+def test_report_of_a_model_that_has_not_been_trained_is_empty():
+    model = golden.sparsify(network(), "swat").eval()
+    model(images(0))
+    report = golden.sparsity_report(model)["0"]
+    assert (report.weights, report.activations, report.output_grads) == (None, None, None)
+    assert report.weight_count == 216
+
+
+def test_dst_penalty_raises_thresholds_and_hardly_any_weights_reset_them():
+    model = golden.sparsify(network(), "dst")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for seed in range(20):
+        optimizer.zero_grad()
+        (model(images(seed)).square().mean() + 0.02 * golden.dst_penalty(model)).backward()
+        optimizer.step()
+    report = golden.sparsity_report(model)
+    assert all(layer.weights < 1 for layer in report.values())
+    assert model[3].weight_mask.threshold.min() > 0
+    with torch.no_grad():
+        model[3].weight_mask.threshold.fill_(10)
+        model[5].weight_mask.threshold.fill_(10)
+        model[5].weight_mask.threshold[0] = 0
+    model(images(0))
+    assert not model[3].weight_mask.threshold.any()
+    # One filter of six, 16 %, is more than 1 %.
+    assert model[5].weight_mask.threshold[1:].eq(10).all()
+
+
+def test_masked_weights_keep_being_updated():
+    layer = golden.sparsify(nn.Linear(2, 1, bias=False), "dst")
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[0.5, 0.1]]))
+        layer.weight_mask.threshold.fill_(0.2)
+    layer(torch.tensor([[1.0, 2.0]])).sum().backward()
+    # |w| - t is 0.3 and -0.1: slopes 0.8 and 1.6; gradients 1 + 0.5 * 0.8 and 2 * 0.1 * 1.6.
+    torch.testing.assert_close(layer.weight.grad, torch.tensor([[1.4, 0.32]]))
+    torch.testing.assert_close(layer.weight_mask.threshold.grad, torch.tensor([-0.4 - 0.32]))
+
+
+def test_package_names_its_interface_without_importing_torch():
+    code = (
+        "import sys, golden; print('torch' in sys.modules, golden.SWAT(), 'torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("False SWAT(sparsity=0.8")
+    assert found.stdout.strip().endswith("False")
+    assert all(hasattr(golden, name) for name in golden.__all__)
+    assert set(golden.__all__) <= set(dir(golden))
+    with pytest.raises(AttributeError, match="has no attribute 'sparsifie'"):
+        _ = golden.sparsifie
+
+
+def test_the_example_of_the_documentation_runs(repository):
+    text = (repository / "docs" / "sparse-training.md").read_text(encoding="utf-8")
+    (example,) = [
+        block.partition("```")[0] for block in text.split("```python\n")[1:] if "assert" in block
+    ]
+    assert "golden.sparsify(" in ast.unparse(ast.parse(example))
+    names: dict[str, object] = {}
+    with torch.random.fork_rng():
+        exec(compile(example, "sparse-training.md", "exec"), names)
+    assert type(names["model"][0]) is nn.Conv2d
+    assert list(names["report"]) == ["0", "3", "6"]
