@@ -60,7 +60,7 @@ def compute_steps(rounds: int = ROUNDS, width: int = 64) -> list[dict[str, objec
     import torch
 
     import golden
-    from golden.resnet import ResNet18
+    from golden.networks.residual import ResNet
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -69,7 +69,7 @@ def compute_steps(rounds: int = ROUNDS, width: int = 64) -> list[dict[str, objec
     labels = torch.randint(10, (BATCH,), generator=generator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        dense = ResNet18(width)
+        dense = ResNet((2, 2, 2, 2), small=True, classes=10, width=width)
 
     def step_of(method: str | None) -> Callable[[], object]:
         model = copy.deepcopy(dense)

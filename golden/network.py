@@ -8,9 +8,9 @@ from torch import nn
 from golden.methods.conversion import sparsify
 from golden.methods.layers import TrainingConv2d, conv_shape_problems
 from golden.methods.passes import Arithmetic
-from golden.recipe import FIRST_CONV_RULES, METHODS, NETWORKS
-from golden.resnet import DigitsNetwork, ResNet18
-from gscn.errors import InputError, raise_problems
+from golden.networks.catalogue import make_network
+from golden.recipe import FIRST_CONV_RULES, METHODS
+from gscn.errors import raise_problems
 
 
 def convert(
@@ -22,6 +22,8 @@ def convert(
     refresh_period: int = 10,
     first_conv: str = "paper",
     warm_up: bool = False,
+    budget: str = "uniform",
+    structure: str = "unstructured",
 ) -> nn.Module:
     """Convert the layers of a network, in place, to a sparse-training method.
 
@@ -44,6 +46,8 @@ def convert(
         One of `golden.recipe.FIRST_CONV_RULES`.
     warm_up
         ReSprop: approach the sparsity over the first epochs (W-ReSprop).
+    budget, structure
+        SWAT: as of `golden.SWAT`.
 
     Returns
     -------
@@ -70,12 +74,16 @@ def convert(
         for problem in conv_shape_problems(module)
     ]
     raise_problems("network", problems)
-    options = {"sparsity": sparsity, "first_layer": first_conv}
+    options: dict[str, object] = {}
+    if method != "dense":
+        options["first_layer"] = first_conv
+    if method not in ("dense", "dst"):
+        options["sparsity"] = sparsity
     if "swat" in method:
-        options["refresh_period"] = refresh_period
+        options |= {"refresh_period": refresh_period, "budget": budget, "structure": structure}
     if "resprop" in method:
         options["warm_up"] = warm_up
-    return sparsify(network, method, seed=seed, **({} if method == "dense" else options))
+    return sparsify(network, method, seed=seed, **options)
 
 
 def build_network(
@@ -83,11 +91,16 @@ def build_network(
     *,
     network: str = "digits",
     width: int = 64,
+    image_size: int = 32,
+    classes: int = 10,
+    in_channels: int | None = None,
     sparsity: float = 0.8,
     seed: int = 0,
     refresh_period: int = 10,
     first_conv: str = "paper",
     warm_up: bool = False,
+    budget: str = "uniform",
+    structure: str = "unstructured",
 ) -> nn.Module:
     """Return a network converted to `method`, with parameters drawn from `seed`.
 
@@ -95,24 +108,26 @@ def build_network(
 
     Parameters
     ----------
-    method, sparsity, seed, refresh_period, first_conv, warm_up
+    method, sparsity, seed, refresh_period, first_conv, warm_up, budget, structure
         As of `convert`.
-    network
-        One of `golden.recipe.NETWORKS`: a `DigitsNetwork` or a `ResNet18`.
-    width
-        Channels of the first stage of a `ResNet18`, at least 1.
+    network, width, image_size, classes
+        As of `golden.networks.catalogue.make_network`.
+    in_channels
+        Of the images; by default 1 for digits and 3 for the others.
 
     Raises
     ------
     InputError
         As by `convert`, and for an unknown network or a width out of range.
     """
-    if network not in NETWORKS:
-        raise InputError(f"network must be one of {', '.join(NETWORKS)}, not {network!r}")
+    if in_channels is None:
+        in_channels = 1 if network == "digits" else 3
     # Layers draw their parameters from torch's global generator, which is put back afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = DigitsNetwork() if network == "digits" else ResNet18(width)
+        made = make_network(
+            network, image_size=image_size, classes=classes, in_channels=in_channels, width=width
+        )
     return convert(
         made,
         method,
@@ -121,6 +136,8 @@ def build_network(
         refresh_period=refresh_period,
         first_conv=first_conv,
         warm_up=warm_up,
+        budget=budget,
+        structure=structure,
     )
 
 

@@ -1,8 +1,10 @@
 """The networks of the papers as lists of named convolutions, and networks read from a file.
 
 Implements: ResNet-18, 34 and 50 (He et al., CVPR 2016, Table 1; the stride of a bottleneck is in
-its 3x3 convolution, as in torchvision) and VGG-16 (Simonyan and Zisserman, ICLR 2015,
-configuration D).
+its 3x3 convolution, as in torchvision) and ResNet-20 (Sec. 4.2); VGG-16 (Simonyan and Zisserman,
+ICLR 2015, configuration D); WRN-50-2, WRN-16-8 and WRN-28-10 (Zagoruyko and Komodakis, BMVC 2016);
+DenseNet-121 (Huang et al., CVPR 2017, Table 1). Names that end in `-small` are the forms customary
+for 32x32 images. `golden.networks` has the same networks as torch modules.
 Differs: a fully connected layer is a 1x1 convolution on a 1x1 map, which is the same arithmetic.
 """
 
@@ -41,6 +43,10 @@ class Network:
     def dense_macs(self) -> int:
         """Multiplications of a dense forward pass over the batch, padding counted."""
         return sum(layer.shape.dense_macs for layer in self.layers)
+
+
+_SMALL_CLASSES = 10
+"""Of the networks for small images, as in CIFAR-10."""
 
 
 class _Builder:
@@ -88,9 +94,23 @@ class _Builder:
         self.layers.append(Layer(name=name, shape=shape, linear=True, first=not self.layers))
 
 
-def _resnet(build: _Builder, blocks: tuple[int, ...], *, bottleneck: bool) -> None:
-    build.conv("conv1", 64, 7, stride=2)
+def _stem(build: _Builder, name: str, *, small: bool) -> None:
+    if small:
+        build.conv(name, 64, 3)
+        return
+    build.conv(name, 64, 7, stride=2)
     build.pool(3, 2, 1)
+
+
+def _resnet(
+    build: _Builder,
+    blocks: tuple[int, ...],
+    *,
+    bottleneck: bool,
+    inner_factor: int = 1,
+    small: bool = False,
+) -> None:
+    _stem(build, "conv1", small=small)
     expansion = 4 if bottleneck else 1
     for stage, count in enumerate(blocks):
         width = 64 << stage
@@ -99,8 +119,8 @@ def _resnet(build: _Builder, blocks: tuple[int, ...], *, bottleneck: bool) -> No
             name = f"layer{stage + 1}.{block}"
             channels, size = build.channels, build.size
             if bottleneck:
-                build.conv(f"{name}.conv1", width, 1)
-                build.conv(f"{name}.conv2", width, 3, stride=stride)
+                build.conv(f"{name}.conv1", width * inner_factor, 1)
+                build.conv(f"{name}.conv2", width * inner_factor, 3, stride=stride)
                 build.conv(f"{name}.conv3", width * expansion, 1)
             else:
                 build.conv(f"{name}.conv1", width, 3, stride=stride)
@@ -114,17 +134,64 @@ def _resnet(build: _Builder, blocks: tuple[int, ...], *, bottleneck: bool) -> No
                     channels=channels,
                     size=size,
                 )
-    build.linear("fc", build.channels, 1000)
+    build.linear("fc", build.channels, _SMALL_CLASSES if small else 1000)
 
 
-def _vgg16(build: _Builder) -> None:
+def _resnet20(build: _Builder) -> None:
+    build.conv("conv1", 16, 3)
+    for stage in range(3):
+        for block in range(3):
+            stride = 2 if stage and not block else 1
+            build.conv(f"layer{stage + 1}.{block}.conv1", 16 << stage, 3, stride=stride)
+            build.conv(f"layer{stage + 1}.{block}.conv2", 16 << stage, 3)
+    build.linear("fc", build.channels, _SMALL_CLASSES)
+
+
+def _wide(build: _Builder, blocks: int, factor: int) -> None:
+    build.conv("conv1", 16, 3)
+    for stage in range(3):
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            name, filters = f"layer{stage + 1}.{block}", (16 << stage) * factor
+            channels, size = build.channels, build.size
+            build.conv(f"{name}.conv1", filters, 3, stride=stride)
+            build.conv(f"{name}.conv2", filters, 3)
+            if stride != 1 or channels != filters:
+                build.conv(
+                    f"{name}.shortcut", filters, 1, stride=stride, channels=channels, size=size
+                )
+    build.linear("fc", build.channels, _SMALL_CLASSES)
+
+
+def _densenet121(build: _Builder, *, small: bool = False) -> None:
+    _stem(build, "features.conv0", small=small)
+    channels = 64
+    for block, count in enumerate((6, 12, 24, 16)):
+        if block:
+            channels //= 2
+            build.conv(f"features.transition{block}.conv", channels, 1)
+            build.pool(2, 2, 0)
+        for layer in range(count):
+            name = f"features.denseblock{block + 1}.denselayer{layer + 1}"
+            build.channels = channels
+            build.conv(f"{name}.conv1", 128, 1)
+            build.conv(f"{name}.conv2", 32, 3)
+            channels += 32
+        build.channels = channels
+    build.linear("classifier", channels, _SMALL_CLASSES if small else 1000)
+
+
+def _vgg16(build: _Builder, *, small: bool = False) -> None:
     index = 0
     for group in ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)):
         for filters in group:
             build.conv(f"features.{index}", filters, 3)
-            index += 2  # its ReLU
+            index += 3 if small else 2  # its normalisation, its ReLU
         build.pool(2, 2, 0)
         index += 1
+    if small:
+        build.linear("classifier", 512, _SMALL_CLASSES)
+        return
     # The map is pooled to 7x7 whatever its size is (torchvision's adaptive average pooling).
     build.linear("classifier.0", 512 * 7 * 7, 4096)
     build.linear("classifier.3", 4096, 4096)
@@ -135,7 +202,15 @@ _BUILDERS: dict[str, Callable[[_Builder], None]] = {
     "resnet18": lambda build: _resnet(build, (2, 2, 2, 2), bottleneck=False),
     "resnet34": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=False),
     "resnet50": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=True),
+    "wrn50-2": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=True, inner_factor=2),
     "vgg16": _vgg16,
+    "densenet121": _densenet121,
+    "resnet18-small": lambda build: _resnet(build, (2, 2, 2, 2), bottleneck=False, small=True),
+    "resnet20": _resnet20,
+    "wrn16-8": lambda build: _wide(build, 2, 8),
+    "wrn28-10": lambda build: _wide(build, 4, 10),
+    "vgg16-small": lambda build: _vgg16(build, small=True),
+    "densenet121-small": lambda build: _densenet121(build, small=True),
 }
 
 NETWORKS = tuple(_BUILDERS)

@@ -116,7 +116,7 @@ def layers_seen_by_torch(module, image_size, batch):
 
 
 @pytest.mark.parametrize(("image_size", "batch"), [(224, 1), (224, 16), (32, 2), (97, 3)])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", MODULES)
 def test_layers_are_those_that_torch_sees(name, image_size, batch):
     with torch.device("meta"):
         module = MODULES[name]()
