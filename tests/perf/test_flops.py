@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from perf.flops import (
+    LayerDensities,
     Method,
     Sparsification,
+    erk_layer_densities,
+    flop_reduction,
     inference_reduction,
     inner_macs,
     pass_work,
@@ -156,6 +159,53 @@ def test_inner_products_equal_a_count(size, kernel, stride, padding, dilation):
         )
     )
     assert inner_macs(shape) == 2 * 3 * 5 * count
+
+
+def test_erk_densities_are_in_proportion_and_keep_the_weights_asked_for():
+    densities = erk_layer_densities(RESNET50, 0.8)
+    sizes = {layer.name: np.prod(layer.shape.w_shape) for layer in RESNET50.layers}
+    kept = sum(densities[name] * size for name, size in sizes.items())
+    assert kept / sum(sizes.values()) == pytest.approx(0.2)
+    scales = {True: [], False: []}
+    for layer in RESNET50.layers:
+        shape = layer.shape.w_shape[:2] if layer.linear else layer.shape.w_shape
+        density = densities[layer.name]
+        scales[density == 1].append(density * np.prod(shape) / sum(shape))
+    np.testing.assert_allclose(scales[False], scales[False][0])
+    # In proportion, the dense layers would have a density above 1.
+    assert 0 < len(scales[True]) < 10
+    assert max(scales[True]) < scales[False][0]
+
+
+def test_erk_removes_what_is_published_within_a_third_of_a_point():
+    # 58.9 % is published; 1x1 kernels and the first layer are not described to the last detail.
+    ours = inference_reduction(RESNET50, swat(0.8), budget="erk")
+    assert ours == pytest.approx(0.589, abs=0.0034)
+    densities = erk_layer_densities(RESNET50, 0.8)
+    left = sum(layer.shape.dense_macs * densities[layer.name] for layer in RESNET50.layers)
+    assert ours == pytest.approx(1 - left / RESNET50.dense_macs)
+    # A training step saves the same share in all three passes, but the first layer has only two.
+    first = RESNET50.layers[0].shape.dense_macs
+    left = 3 * left - first * densities["conv1"]
+    expected = 1 - left / (3 * RESNET50.dense_macs - first)
+    assert training_reduction(RESNET50, swat(0.8), budget="erk") == pytest.approx(expected)
+
+
+def test_measured_densities_are_accounted_for_layer_by_layer():
+    layer = RESNET50.layers[5]
+    measured = {layer.name: LayerDensities(weights=0.5, activations=0.25, output_grads=0.125)}
+    saved = layer.shape.dense_macs * (0.5 + (1 - 0.5 * 0.125) + (1 - 0.25 * 0.125))
+    total = 3 * RESNET50.dense_macs - RESNET50.layers[0].shape.dense_macs
+    assert flop_reduction(RESNET50, measured) == pytest.approx(saved / total)
+    assert flop_reduction(RESNET50, measured, forward_only=True) == pytest.approx(
+        0.5 * layer.shape.dense_macs / RESNET50.dense_macs
+    )
+    with pytest.raises(InputError, match="network resnet50: there is no layer 'conv9'"):
+        flop_reduction(RESNET50, {"conv9": LayerDensities()})
+    with pytest.raises(InputError, match=r"weights must be from 0 to 1, not 2; inputs .* -1"):
+        LayerDensities(weights=2, inputs=-1)
+    with pytest.raises(InputError, match="budget must be uniform or erk, not 'momentum'"):
+        training_reduction(RESNET50, swat(0.8), budget="momentum")
 
 
 def test_all_bad_densities_are_named_at_once():
