@@ -16,17 +16,21 @@ import torch
 from torch.nn import functional
 
 from golden.arithmetic import arithmetic_called
-from golden.composites import load_composites
-from golden.dataset import ImageDataset
-from golden.digits import load_digits
-from golden.methods.schedule import begin_iteration
+from golden.augmentation import augment
+from golden.dataset import ImageDataset, Images
+from golden.datasets.loading import load_dataset
+from golden.methods.dst import dst_penalty
+from golden.methods.schedule import begin_iteration, update_budgets
 from golden.network import build_network, set_arithmetic
+from golden.networks.catalogue import WeightedLayer, make_network, weighted_layers
 from golden.recipe import Recipe
 from gscn.errors import InputError
 
 CHECKPOINT_VERSION = 2
-_LOADERS = {"digits": load_digits, "resnet18": load_composites}
-"""Data set by network."""
+_EVALUATED_PIXELS = 512 * 32 * 32
+"""Pixels of a mini-batch of the evaluation, at most, if one image has no more."""
+_ORDER_STREAM, _AUGMENTATION_STREAM, _DROPOUT_STREAM = range(3)
+"""Each has a generator of its own in every epoch or iteration, so that runs resume anywhere."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +45,8 @@ class Progress:
     """Epoch of this iteration, from 0."""
     loss: float
     """Cross-entropy of its mini-batch before the update, in nats."""
+    accuracy: float
+    """Share of its mini-batch classified correctly before the update."""
     dense_iteration: bool
     """Whether ReSprop's schedule made it dense."""
 
@@ -74,7 +80,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, dataset: ImageDataset | None = None) -> None:
         self.recipe = recipe
-        self.dataset = _LOADERS[recipe.network]() if dataset is None else dataset
+        self.dataset = load_dataset(recipe) if dataset is None else dataset
         image_count = len(self.dataset.train_labels)
         if recipe.batch_size > image_count:
             raise InputError(
@@ -88,15 +94,27 @@ class Trainer:
                 f"training images fill, not {recipe.iterations_per_epoch}"
             )
         self.iterations_per_epoch = recipe.iterations_per_epoch or full_epoch
+        channels, height, width = self.dataset.train_images.shape[1:]
+        if height != width and recipe.image_size is None:
+            raise InputError(f"image_size must be given, as images have {height}x{width} pixels")
+        self.image_size = recipe.image_size or height
+        self._made = {
+            "image_size": self.image_size,
+            "classes": self.dataset.class_count,
+            "in_channels": channels,
+            "width": recipe.width,
+        }
         self.network = build_network(
             recipe.method,
             network=recipe.network,
-            width=recipe.width,
             sparsity=recipe.sparsity,
             seed=recipe.seed,
             refresh_period=recipe.refresh_period,
             first_conv=recipe.first_conv,
             warm_up=recipe.warm_up,
+            budget=recipe.budget,
+            structure=recipe.structure,
+            **self._made,
         )
         set_arithmetic(self.network, arithmetic_called(recipe.arithmetic))
         self._optimizer = torch.optim.SGD(
@@ -111,6 +129,13 @@ class Trainer:
     def iterations(self) -> int:
         """Iterations in the whole recipe."""
         return self.recipe.epochs * self.iterations_per_epoch
+
+    def layers(self) -> list[WeightedLayer]:
+        """Return the layers with weights and their shapes for a mini-batch, in order."""
+        with torch.device("meta"):
+            network = make_network(self.recipe.network, **self._made)
+        size = (self._made["in_channels"], self.image_size, self.image_size)
+        return weighted_layers(network, (self.recipe.batch_size, *size))
 
     def step(self) -> Progress:
         """Train for one iteration.
@@ -137,23 +162,36 @@ class Trainer:
             group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * fraction)) / 2
         chosen = self._epoch_order(epoch)[position * self.recipe.batch_size :]
         chosen = chosen[: self.recipe.batch_size]
+        images = self._fetch(self.dataset.train_images, chosen)
+        if self.recipe.augment:
+            images = augment(images, self._generator(_AUGMENTATION_STREAM, self.iteration))
+        labels = self.dataset.train_labels[chosen]
         self.network.train()
-        scores = self.network(self.dataset.train_images[chosen])
-        loss = functional.cross_entropy(scores, self.dataset.train_labels[chosen])
+        # Dropout draws from torch's global generator, which is put back afterwards.
+        with torch.random.fork_rng(devices=[]):
+            seed = self._generator(_DROPOUT_STREAM, self.iteration).initial_seed()
+            torch.random.default_generator.manual_seed(seed)
+            scores = self.network(images)
+        loss = functional.cross_entropy(scores, labels)
         if not torch.isfinite(loss):
             raise InputError(
                 f"training diverged: the loss of iteration {self.iteration} is {loss.item()}; "
                 f"learning_rate must be smaller than {self.recipe.learning_rate}"
             )
+        penalty = 0.0
+        if self.recipe.method == "dst":
+            penalty = self.recipe.dst_alpha * dst_penalty(self.network)
         self._optimizer.zero_grad()
-        loss.backward()
+        (loss + penalty).backward()
         self._optimizer.step()
+        update_budgets(self.network, self._optimizer)
         self.iteration += 1
         return Progress(
             iteration=self.iteration,
             iterations=self.iterations,
             epoch=epoch,
             loss=loss.item(),
+            accuracy=(scores.argmax(1) == labels).double().mean().item(),
             dense_iteration=dense,
         )
 
@@ -172,17 +210,31 @@ class Trainer:
     def evaluate(self) -> float:
         """Return the share of test images classified correctly, with the sparsified network."""
         self.network.eval()
+        labels = self.dataset.test_labels
+        chunk = max(1, _EVALUATED_PIXELS // self.image_size**2)
+        correct = 0
         with torch.no_grad():
-            scores = self.network(self.dataset.test_images)
-        return (scores.argmax(1) == self.dataset.test_labels).double().mean().item()
+            for chosen in torch.arange(len(labels)).split(chunk):
+                scores = self.network(self._fetch(self.dataset.test_images, chosen))
+                correct += int((scores.argmax(1) == labels[chosen]).sum())
+        return correct / len(labels)
+
+    def _fetch(self, images: Images, chosen: torch.Tensor) -> torch.Tensor:
+        found = images[chosen]
+        size = (self.image_size, self.image_size)
+        if tuple(found.shape[2:]) == size:
+            return found
+        return functional.interpolate(found, size, mode="bilinear", align_corners=False)
+
+    def _generator(self, stream: int, index: int) -> torch.Generator:
+        return torch.Generator().manual_seed((stream << 56) + (self.recipe.seed << 20) + index)
 
     def _epoch_order(self, epoch: int) -> torch.Tensor:
-        # One generator per epoch, so that a run can be resumed anywhere.
-        generator = torch.Generator().manual_seed((self.recipe.seed << 20) + epoch)
+        generator = self._generator(_ORDER_STREAM, epoch)
         return torch.randperm(len(self.dataset.train_labels), generator=generator)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all.
+        """Write a checkpoint, whole or not at all: a file of before is replaced at once.
 
         Raises
         ------
@@ -190,19 +242,21 @@ class Trainer:
             The file cannot be written.
         """
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        # The same name always, so that what a killed process leaves is overwritten by the next.
+        temporary = path.with_name(f".{path.name}.partial")
+        content = {
+            "version": CHECKPOINT_VERSION,
+            "recipe": dataclasses.asdict(self.recipe),
+            "iteration": self.iteration,
+            "network": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(
-                {
-                    "version": CHECKPOINT_VERSION,
-                    "recipe": dataclasses.asdict(self.recipe),
-                    "iteration": self.iteration,
-                    "network": self.network.state_dict(),
-                    "optimizer": self._optimizer.state_dict(),
-                },
-                temporary,
-            )
+            with temporary.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(path)
         except (OSError, RuntimeError) as error:
             raise InputError(f"checkpoint {path} cannot be written: {error}") from error
