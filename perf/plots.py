@@ -1,4 +1,4 @@
-"""Plots of counters."""
+"""Plots of counters and of training."""
 
 from __future__ import annotations
 
@@ -70,3 +70,59 @@ def plot_counters(table: Sequence[Mapping[str, object]], ax: Axes | None = None)
     ax.invert_yaxis()
     ax.figure.legend(loc="outside lower center", ncols=5, frameon=False)
     return ax
+
+
+_SHARES = (
+    ("accuracy", "accuracy, mini-batch", "#999999"),
+    ("test_accuracy", "accuracy, test", "#000000"),
+    ("weights_sparsity", "zeros of weights", "#009E73"),
+    ("activations_sparsity", "zeros of activations", "#56B4E9"),
+    ("output_grads_sparsity", "zeros of output gradients", "#E69F00"),
+    ("flops_saved", "FLOPs saved", "#D55E00"),
+)
+"""Columns of a training log that are shares, their labels and colours."""
+
+
+def plot_training(
+    table: Sequence[Mapping[str, float | None]], axes: tuple[Axes, Axes] | None = None
+) -> tuple[Axes, Axes]:
+    """Draw loss, accuracy, sparsity and FLOPs saved over the iterations.
+
+    Parameters
+    ----------
+    table
+        Rows of a training log (`perf.training_log.COLUMNS`); None where there is no value.
+    axes
+        For the loss, and for the shares; by default new ones, one above the other.
+
+    Returns
+    -------
+    tuple of matplotlib.axes.Axes
+        Both axes.
+
+    Raises
+    ------
+    InputError
+        No rows.
+    """
+    if not table:
+        raise InputError("table must have at least one row to plot")
+    if axes is None:
+        from matplotlib.figure import Figure
+
+        axes = tuple(Figure(figsize=(8, 7), layout="constrained").subplots(2, sharex=True))
+    loss, shares = axes
+    loss.plot([row["iteration"] for row in table], [row["loss"] for row in table], color="#0072B2")
+    loss.set_ylabel("loss, nats")
+    for name, label, colour in _SHARES:
+        points = [(row["iteration"], 100 * row[name]) for row in table if row[name] is not None]
+        if points:
+            few = name == "test_accuracy"
+            shares.plot(
+                *zip(*points, strict=True), color=colour, label=label, marker="o" if few else None
+            )
+    shares.set_ylim(0, 100)
+    shares.set_ylabel("share, %")
+    shares.set_xlabel("iteration")
+    shares.figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return loss, shares

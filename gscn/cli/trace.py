@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from gscn.cli.result import Result, table
-from gscn.cli.train import add_recipe_arguments, given_recipe_fields, recipe_from, run_with_progress
+from gscn.cli.train import add_recipe_arguments, given_recipe_fields, recipe_from
+from gscn.cli.training_run import run_training
 from gscn.errors import InputError
 
 SUMMARY = "record operands and results of all convolutions in one training step"
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> Result:
                 f"--iterations must leave one of the {trainer.iterations} iterations of "
                 f"{trainer.recipe.epochs} epochs to trace, not be {iterations}"
             )
-        run_with_progress(trainer, iterations)
+        run_training(trainer, iterations)
     trace = trace_step(trainer, args.out, args.layer)
     rows = []
     layers = []

@@ -1,20 +1,29 @@
-"""`gscn train`: train a residual network by a sparse-training method."""
+"""`gscn train`: train a network by a sparse-training method."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from golden.recipe import ARITHMETICS, FIRST_CONV_RULES, METHODS, NETWORKS, Recipe
+from golden.methods.options import BUDGETS, STRUCTURES
+from golden.recipe import (
+    ARITHMETICS,
+    DATASETS,
+    FIRST_CONV_RULES,
+    METHODS,
+    NETWORKS,
+    PRESETS,
+    Recipe,
+)
 from gscn.cli.result import Result
-from gscn.errors import InputError
+from gscn.cli.training_run import run_training, save_plot
+from gscn.errors import InputError, raise_problems
 
 if TYPE_CHECKING:
     from golden.training import Trainer
 
-SUMMARY = "train a residual network on handwritten digits, dense or sparse"
+SUMMARY = "train a network on images, dense or sparse"
 EXAMPLE = "gscn train --method swat+resprop --sparsity 0.9 --epochs 12 --out build/digits.pt"
 
 
@@ -28,19 +37,51 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
 
     add(
         "--network",
-        "a small network for digits of 8x8 pixels, or ResNet-18 for digits on photographs, 32x32",
+        "a small network for digits of 8x8 pixels, or a network of the papers, in its form for "
+        "small images under 64 pixels",
         default.network,
         choices=NETWORKS,
     )
     add(
         "--width",
-        "resnet18: channels of the first stage",
+        "ResNets and WRN-50-2: channels of the first stage",
         default.width,
         type=int,
         metavar="K",
     )
+    add(
+        "--dataset",
+        "images: handwritten digits of 8x8 pixels; composites, digits on photographs, 32x32; or "
+        "of files in --data",
+        "digits for the network of that name, else composites",
+        choices=DATASETS,
+    )
+    add(
+        "--data",
+        "folder with CIFAR's archive, or with train/CLASS/* and val/CLASS/*",
+        "none",
+        metavar="DIR",
+    )
+    add("--image-size", "scale images to N pixels each way", "their own", type=int, metavar="N")
+    parser.add_argument(
+        "--augment", action="store_true", default=None, help="mirror and shift images at random"
+    )
+    parser.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        help="method as in its paper; options given besides replace the preset's",
+    )
     add("--method", "training method", default.method, choices=METHODS)
     add("--sparsity", "share of zeros aimed at", default.sparsity, type=float, metavar="S")
+    add("--budget", "SWAT: how layers share the weights kept", default.budget, choices=BUDGETS)
+    add("--structure", "SWAT: weights dropped together", default.structure, choices=STRUCTURES)
+    add(
+        "--dst-alpha",
+        "DST: weight of the penalty, the larger the sparser",
+        default.dst_alpha,
+        type=float,
+        metavar="A",
+    )
     add("--epochs", "epochs", default.epochs, type=int, metavar="N")
     add(
         "--iterations-per-epoch",
@@ -90,6 +131,13 @@ def given_recipe_fields(args: argparse.Namespace) -> dict[str, object]:
     names = {
         "network": "network",
         "width": "width",
+        "dataset": "dataset",
+        "data": "data",
+        "image_size": "image_size",
+        "augment": "augment",
+        "budget": "budget",
+        "structure": "structure",
+        "dst_alpha": "dst_alpha",
         "method": "method",
         "sparsity": "sparsity",
         "epochs": "epochs",
@@ -102,33 +150,17 @@ def given_recipe_fields(args: argparse.Namespace) -> dict[str, object]:
         "first_conv": "first_conv",
         "arithmetic": "arithmetic",
     }
-    return {
+    given = {
         field: getattr(args, argument)
         for argument, field in names.items()
         if getattr(args, argument) is not None
     }
+    return {**PRESETS.get(args.preset, {}), **given}
 
 
 def recipe_from(args: argparse.Namespace) -> Recipe:
     """Return the recipe of the arguments; raise `InputError` for bad ones."""
     return Recipe(**given_recipe_fields(args))
-
-
-def run_with_progress(trainer: Trainer, iterations: int) -> list[float]:
-    """Train until `iterations` are done in all; return their losses, in nats.
-
-    A bar is shown on stderr if that is a terminal.
-    """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    losses = []
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("training", total=iterations, completed=trainer.iteration)
-        for done in trainer.run(iterations):
-            losses.append(done.loss)
-            bar.update(task, completed=done.iteration)
-    return losses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,51 +170,112 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--iterations", type=int, metavar="N", help="stop after N iterations (default: all epochs)"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a checkpoint")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint of --out if there is one, to the very same result",
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=int,
+        metavar="N",
+        help="write the checkpoint of --out every N iterations (default: every epoch)",
+    )
+    parser.add_argument(
+        "--log", type=Path, metavar="FILE", help="write a row of each iteration, as CSV"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the log when training ends (.png, .svg)"
+    )
 
 
 def run(args: argparse.Namespace) -> Result:
     """Train and report the accuracy."""
-    from golden.training import Trainer
+    from perf.training_log import TrainingLog
 
-    trainer = Trainer(recipe_from(args))
+    _check_files(args)
+    trainer = _trainer(args)
+    recipe = trainer.recipe
     iterations = trainer.iterations if args.iterations is None else args.iterations
     if not 1 <= iterations <= trainer.iterations:
         raise InputError(
             f"--iterations must be 1 to the {trainer.iterations} iterations of "
-            f"{trainer.recipe.epochs} epochs, not {iterations}"
+            f"{recipe.epochs} epochs, not {iterations}"
         )
-    if args.out is not None and (args.out.is_dir() or _nearest_parent(args.out).is_file()):
-        # Found before minutes of training rather than after.
-        raise InputError(f"--out must name a file in a directory, not {args.out}")
-    losses = run_with_progress(trainer, iterations)
+    period = args.checkpoint_every or trainer.iterations_per_epoch
+    log = None if args.log is None else TrainingLog(args.log, trainer.iteration)
+    try:
+        losses = run_training(
+            trainer, iterations, log=log, checkpoint=args.out, checkpoint_period=period
+        )
+    finally:
+        if log is not None:
+            log.close()
+    if args.plot is not None:
+        save_plot(args.plot, args.log)
     recent = losses[-trainer.iterations_per_epoch :]
     data: dict[str, object] = {
-        "network": trainer.recipe.network,
+        "network": recipe.network,
         "dataset": trainer.dataset.name,
-        "method": trainer.recipe.method,
-        "sparsity": trainer.recipe.sparsity,
-        "arithmetic": trainer.recipe.arithmetic,
-        "batch": trainer.recipe.batch_size,
-        "seed": trainer.recipe.seed,
+        "method": recipe.method,
+        "sparsity": recipe.sparsity,
+        "arithmetic": recipe.arithmetic,
+        "batch": recipe.batch_size,
+        "seed": recipe.seed,
         "iterations": trainer.iteration,
+        "iterations_now": len(losses),
         "iterations_per_epoch": trainer.iterations_per_epoch,
-        "loss_nats": sum(recent) / len(recent),
+        "loss_nats": sum(recent) / len(recent) if recent else None,
         "test_accuracy": trainer.evaluate(),
         "checkpoint": None if args.out is None else str(args.out),
     }
-    if args.out is not None:
-        trainer.save(args.out)
-    target = "" if trainer.recipe.method == "dense" else f", sparsity {trainer.recipe.sparsity}"
-    if trainer.recipe.arithmetic != Recipe().arithmetic:
-        target += f", {trainer.recipe.arithmetic}"
+    target = "" if recipe.method in ("dense", "dst") else f", sparsity {recipe.sparsity}"
+    if recipe.arithmetic != Recipe().arithmetic:
+        target += f", {recipe.arithmetic}"
+    loss = f"loss {data['loss_nats']:.4f} nats" if recent else "none of them now"
     text = (
-        f"{trainer.recipe.method}{target}: {trainer.iteration} iterations of "
-        f"{trainer.recipe.batch_size} images, loss {data['loss_nats']:.4f} nats, "
+        f"{recipe.method}{target}: {trainer.iteration} iterations of "
+        f"{recipe.batch_size} images, {loss}, "
         f"test accuracy {100 * data['test_accuracy']:.2f} %"
     )
     if args.out is not None:
         text += f"\ncheckpoint: {args.out}"
     return Result(data=data, text=text)
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Find what is wrong with files before minutes of training rather than after."""
+    if args.resume and args.out is None:
+        raise InputError("--resume needs --out, the checkpoint to go on from")
+    if args.checkpoint_every is not None and (args.checkpoint_every < 1 or args.out is None):
+        raise InputError(
+            f"--checkpoint-every must be at least 1, with --out, not {args.checkpoint_every}"
+        )
+    if args.plot is not None and args.log is None:
+        raise InputError("--plot needs --log, the table that is drawn")
+    for option, path in (("--out", args.out), ("--log", args.log), ("--plot", args.plot)):
+        if path is not None and (path.is_dir() or _nearest_parent(path).is_file()):
+            raise InputError(f"{option} must name a file in a directory, not {path}")
+    if args.out is not None and args.out.exists() and not args.resume:
+        raise InputError(f"--out {args.out} exists already: --resume goes on from it")
+    if args.log is not None and args.log.exists() and not args.resume:
+        raise InputError(f"--log {args.log} exists already, of another run")
+
+
+def _trainer(args: argparse.Namespace) -> Trainer:
+    """Return a new trainer, or that of the checkpoint to go on from."""
+    from golden.training import Trainer
+
+    if not args.resume or not args.out.exists():
+        return Trainer(recipe_from(args))
+    trainer = Trainer.load(args.out)
+    different = [
+        f"{name} must be the checkpoint's {getattr(trainer.recipe, name)!r}, not {value!r}"
+        for name, value in given_recipe_fields(args).items()
+        if getattr(trainer.recipe, name) != value
+    ]
+    raise_problems(f"--resume {args.out}", different)
+    return trainer
 
 
 def _nearest_parent(path: Path) -> Path:

@@ -1,0 +1,159 @@
+"""Training with everything that users see of it: progress, log, checkpoints, plot."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gscn.errors import InputError
+
+if TYPE_CHECKING:
+    from golden.training import Progress, Trainer
+    from perf.networks import Network
+    from perf.training_log import TrainingLog
+
+
+def layers_of(trainer: Trainer) -> Network:
+    """Return the layers that a trainer trains, for FLOP accounting."""
+    from perf.networks import Layer, Network
+
+    return Network(
+        name=trainer.recipe.network,
+        layers=tuple(
+            Layer(name=layer.name, shape=layer.shape, linear=layer.linear, first=not index)
+            for index, layer in enumerate(trainer.layers())
+        ),
+    )
+
+
+def flops_saved(trainer: Trainer, layers: Network) -> float:
+    """Return the share of the last iteration's FLOPs that the zeros of the method save."""
+    from golden.measurement import made_densities
+    from perf.flops import LayerDensities, flop_reduction
+
+    made = made_densities(trainer.network)
+    densities = {name: LayerDensities(**dataclasses.asdict(one)) for name, one in made.items()}
+    return flop_reduction(layers, densities)
+
+
+def log_row(trainer: Trainer, done: Progress, layers: Network) -> dict[str, float | None]:
+    """Return the row of a training log for the iteration just done."""
+    from golden.measurement import tensor_sparsities
+
+    sparsities = tensor_sparsities(trainer.network)
+    return {
+        "iteration": done.iteration,
+        "epoch": done.epoch,
+        "loss": done.loss,
+        "accuracy": done.accuracy,
+        "dense_iteration": int(done.dense_iteration),
+        "flops_saved": flops_saved(trainer, layers),
+        **{f"{kind}_sparsity": share for kind, share in sparsities.items()},
+    }
+
+
+def run_training(
+    trainer: Trainer,
+    iterations: int,
+    *,
+    log: TrainingLog | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_period: int = 0,
+) -> list[float]:
+    """Train until `iterations` are done in all; return the losses of those done now, in nats.
+
+    A bar is shown on stderr if that is a terminal.
+
+    Parameters
+    ----------
+    trainer
+        Trained.
+    iterations
+        Iterations at the end.
+    log
+        Gets a row of every iteration; with the test accuracy at the end of epochs.
+    checkpoint
+        File to write every `checkpoint_period` iterations and at the end; by default none.
+    checkpoint_period
+        Iterations between checkpoints; 0 for the last only.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    shown = sys.stderr.isatty()
+    layers = layers_of(trainer) if log is not None or shown else None
+    losses = []
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[state]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task("", total=iterations, completed=trainer.iteration, state="")
+        for done in trainer.run(iterations):
+            losses.append(done.loss)
+            if layers is not None:
+                row = log_row(trainer, done, layers)
+                bar.update(task, completed=done.iteration, state=_state(row))
+            if log is not None:
+                if not done.iteration % trainer.iterations_per_epoch:
+                    row["test_accuracy"] = trainer.evaluate()
+                log.write(row)
+            last = done.iteration == iterations
+            due = checkpoint_period and not done.iteration % checkpoint_period
+            if checkpoint is not None and (last or due):
+                # In this order: every iteration of a checkpoint is in the log.
+                if log is not None:
+                    log.flush()
+                trainer.save(checkpoint)
+    return losses
+
+
+def _state(row: dict[str, float | None]) -> str:
+    zeros = ", ".join(
+        f"{kind} {100 * row[name]:.0f} %"
+        for kind, name in (
+            ("weights", "weights_sparsity"),
+            ("activations", "activations_sparsity"),
+            ("gradients", "output_grads_sparsity"),
+        )
+        if row.get(name) is not None
+    )
+    return (
+        f"loss {row['loss']:.3f}, accuracy {100 * row['accuracy']:.0f} %, zeros: {zeros}; "
+        f"FLOPs saved {100 * row['flops_saved']:.0f} %"
+    )
+
+
+def save_plot(path: Path, log: Path) -> None:
+    """Draw a training log; its table is the log itself, beside the figure or wherever it is.
+
+    Raises
+    ------
+    InputError
+        The log has no rows, or the figure cannot be written.
+    """
+    from perf.plots import plot_training
+    from perf.training_log import read_training_log
+
+    loss, _ = plot_training(read_training_log(log))
+    _write(path, lambda file: loss.figure.savefig(file))
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"plot {path} must be a figure that can be written: {error}") from error

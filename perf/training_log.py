@@ -1,0 +1,135 @@
+"""The log of a training run: a CSV table that goes on where a checkpoint does.
+
+Rows are written through before a checkpoint is, so that a run that is killed finds all of them up
+to its checkpoint; rows behind it, which are computed again, are dropped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from gscn.errors import InputError
+
+COLUMNS = (
+    "iteration",
+    "epoch",
+    "loss",
+    "accuracy",
+    "test_accuracy",
+    "weights_sparsity",
+    "activations_sparsity",
+    "output_grads_sparsity",
+    "flops_saved",
+    "dense_iteration",
+)
+"""Iterations done; epoch, from 0; cross-entropy in nats and share classified correctly, of the
+mini-batch before its update; the same of the test images, where it was determined; shares of zeros
+of each kind of tensor; share of the FLOPs that the method's zeros saved; 1 if dense by schedule."""
+
+
+class TrainingLog:
+    """Writes a log, row by row.
+
+    Parameters
+    ----------
+    path
+        The file. If it exists, rows of iterations done before are kept and others dropped.
+    iteration
+        Iterations that the checkpoint has, 0 without one.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or written, or is no log; it is then left as it is.
+    """
+
+    def __init__(self, path: Path, iteration: int = 0) -> None:
+        self.path = Path(path)
+        kept = []
+        if self.path.exists():
+            kept = _kept_lines(self.path, iteration)
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            text = "".join(line + "\n" for line in (",".join(COLUMNS), *kept))
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self.path)
+            self._file: TextIO = self.path.open("a", encoding="utf-8", newline="")
+        except OSError as error:
+            raise InputError(f"log {self.path} must be writable: {error}") from error
+        self._writer = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
+
+    def write(self, row: Mapping[str, float | None]) -> None:
+        """Append a row; values that are None, or missing, stay empty."""
+        self._writer.writerow(
+            {name: "" if row.get(name) is None else row[name] for name in COLUMNS}
+        )
+
+    def flush(self) -> None:
+        """Have every row on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Write everything through and close the file."""
+        self.flush()
+        self._file.close()
+
+
+def read_training_log(path: Path) -> list[dict[str, float | None]]:
+    """Return the rows of a log; empty cells are None.
+
+    Raises
+    ------
+    InputError
+        Naming the file, which cannot be read or is no log, and the line.
+    """
+    return [_parse(path, number, line) for number, line in _lines(path)]
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"log {path} must be readable text: {error}") from error
+    if not lines or lines[0] != ",".join(COLUMNS):
+        raise InputError(f"log {path} must begin with the columns {','.join(COLUMNS)}")
+    return list(enumerate(lines[1:], 2))
+
+
+def _parse(path: Path, number: int, line: str) -> dict[str, float | None]:
+    (cells,) = csv.reader(io.StringIO(line)) if line else ([],)
+    try:
+        row = {
+            name: float(cell) if cell else None for name, cell in zip(COLUMNS, cells, strict=True)
+        }
+    except ValueError as error:
+        raise InputError(f"log {path}, line {number}: must be a row of numbers: {error}") from error
+    if row["iteration"] is None:
+        raise InputError(f"log {path}, line {number}: iteration must be given")
+    return row
+
+
+def _kept_lines(path: Path, iteration: int) -> list[str]:
+    kept: list[str] = []
+    for number, line in _lines(path):
+        # Lines behind the checkpoint may be cut short: they are not looked at.
+        if len(kept) == iteration:
+            break
+        row = _parse(path, number, line)
+        if row["iteration"] != len(kept) + 1:
+            raise InputError(
+                f"log {path}, line {number}: must be of iteration {len(kept) + 1}, "
+                f"not {row['iteration']:g}"
+            )
+        kept.append(line)
+    if len(kept) < iteration:
+        raise InputError(
+            f"log {path} must have the {iteration} iterations of the checkpoint, not {len(kept)}"
+        )
+    return kept
