@@ -301,6 +301,16 @@ def test_dst_penalty_raises_thresholds_and_hardly_any_weights_reset_them():
     assert model[5].weight_mask.threshold[1:].eq(10).all()
 
 
+@pytest.mark.parametrize(("left", "threshold"), [(1, 0.0), (2, 0.5)])
+def test_one_percent_of_the_weights_is_too_few_and_more_is_not(left, threshold):
+    layer = golden.sparsify(nn.Linear(100, 1), "dst")
+    with torch.no_grad():
+        layer.weight.copy_((torch.arange(100) < left).float()[None])
+        layer.weight_mask.threshold.fill_(0.5)
+    layer(torch.ones(1, 100))
+    assert layer.weight_mask.threshold.item() == threshold
+
+
 def test_masked_weights_keep_being_updated():
     layer = golden.sparsify(nn.Linear(2, 1, bias=False), "dst")
     with torch.no_grad():
