@@ -146,7 +146,13 @@ class Trainer:
                 f"learning_rate must be smaller than {self.recipe.learning_rate}"
             )
         self._optimizer.zero_grad()
-        loss.backward()
+        try:
+            loss.backward()
+        except InputError as error:
+            raise InputError(
+                f"training diverged in iteration {self.iteration}: {error}; "
+                f"learning_rate must be smaller than {self.recipe.learning_rate}"
+            ) from error
         self._optimizer.step()
         self.iteration += 1
         return Progress(
