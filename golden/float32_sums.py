@@ -76,7 +76,8 @@ def conv_in_blocks(
 
     The `BLOCK_LENGTH` products of neighbours in the contraction are added in double precision, and
     their sum with the accumulator is rounded to float32, to nearest. Matrix units in use are no
-    more exact than that: they keep fewer bits of the products of a block, and truncate.
+    more exact than that: they keep fewer bits of the products of a block, and truncate (Fasi et
+    al., "Numerical behavior of NVIDIA tensor cores", PeerJ Computer Science 2021).
 
     Parameters
     ----------

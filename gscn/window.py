@@ -106,7 +106,7 @@ def pass_top(
 
     Never above `window_top`, and lower by some bits where few operands are large: in a weight
     gradient, whose contraction is long, by the bits by which the mean magnitude of a channel's
-    output gradients is below the largest.
+    output gradients is below the largest. Partial sums of other origin are not counted.
 
     Parameters
     ----------
