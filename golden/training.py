@@ -182,7 +182,13 @@ class Trainer:
         if self.recipe.method == "dst":
             penalty = self.recipe.dst_alpha * dst_penalty(self.network)
         self._optimizer.zero_grad()
-        (loss + penalty).backward()
+        try:
+            (loss + penalty).backward()
+        except InputError as error:
+            raise InputError(
+                f"training diverged in iteration {self.iteration}: {error}; "
+                f"learning_rate must be smaller than {self.recipe.learning_rate}"
+            ) from error
         self._optimizer.step()
         update_budgets(self.network, self._optimizer)
         self.iteration += 1

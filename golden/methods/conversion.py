@@ -153,7 +153,12 @@ def sparse_layers(model: nn.Module) -> dict[str, TrainingLayer]:
     InputError
         There is none.
     """
-    found = {m.layer_name: m for m in model.modules() if isinstance(m, TrainingLayer)}
+    # Not by `layer_name`: parts of a model may have been sparsified one by one.
+    found = {
+        name or module.ordinary_class.__name__: module
+        for name, module in model.named_modules()
+        if isinstance(module, TrainingLayer)
+    }
     if not found:
         raise InputError(f"model {type(model).__name__} must have been sparsified")
     return found

@@ -1,4 +1,4 @@
-"""`gscn compare`: check saved results of the simulated accelerator against torch again."""
+"""`gscn compare`: check saved results of the simulated accelerator against golden models again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gscn.cli.cosim import config_from
 from gscn.cli.result import Result, table
 from gscn.config import PRESETS
 from gscn.errors import InputError
-from gscn.formats import OPERAND_FORMATS
+from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS
 
-SUMMARY = "check results saved by `gscn cosim --out` against torch"
+SUMMARY = "check results saved by `gscn cosim --out` against golden models"
 EXAMPLE = "gscn compare build/results/synthetic.forward.npz --config small"
 
 
@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change one field of that configuration; may be repeated",
     )
     parser.add_argument(
-        "--format", choices=sorted(OPERAND_FORMATS), help="its operand format (default: int16)"
+        "--format",
+        choices=[*sorted(OPERAND_FORMATS), *FLOAT_OPERAND_FORMATS],
+        help="its operand format, as for `gscn cosim` (default: int16)",
     )
 
 
@@ -55,7 +57,7 @@ def _files(paths: list[Path]) -> list[Path]:
 
 
 def run(args: argparse.Namespace) -> Result:
-    """Compute every result again with torch and compare."""
+    """Compute every result again with the golden models and compare."""
     required = None
     if args.config is not None:
         required = config_from(args)

@@ -15,6 +15,7 @@ def test_every_method_is_measured_beside_a_dense_step():
     for row in rows:
         # Of a single round the median is the round itself.
         assert row["ratio"] == row["seconds"] / row["dense_seconds"] > 0
+        assert row["total_ratio"] == row["ratio"]
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.random.get_rng_state(), state)
 

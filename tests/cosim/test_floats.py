@@ -7,8 +7,11 @@ import pytest
 
 from cosim.build import build
 from cosim.layer import PassInput, check_passes, traced_inputs
+from golden.recipe import Recipe
 from golden.synthetic import random_codes, random_operands
 from golden.trace import LayerTrace, PassTrace, load_trace, write_trace
+from golden.tracing import trace_step
+from golden.training import Trainer
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
@@ -102,6 +105,30 @@ def test_every_pass_equals_the_golden_model_on_any_number_of_pes(simulators, tmp
                 for index, values in enumerate(outcome.run.counters.values()):
                     assert outcome.model.counters[:, index].tolist() == values, label
             assert any(outcome.run.flags["nonfinite"] for outcome in outcomes)
+            results.append([outcome.result for outcome in outcomes])
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_one_pe_and_large_give_the_same_bits_on_a_training_step(tmp_path):
+    trainer = Trainer(Recipe(method="swat+resprop", sparsity=0.9, batch_size=8))
+    for _ in trainer.run(20):
+        pass
+    trace = trace_step(trainer, tmp_path / "trace")
+    layers = sorted(trace.layers, key=lambda name: trace.entry(name).shape.dense_macs)[:4]
+    large = replace(PRESETS["large"], float_formats=TINY.float_formats)
+    configs = {"one PE": CONFIGS["one PE"], "large": large}
+    simulators = {name: build(config) for name, config in configs.items()}
+    for fmt in FORMATS:
+        inputs = [*random_inputs(fmt), *traced_inputs(trace, large, layers, fmt=fmt)]
+        results = []
+        for name, simulator in simulators.items():
+            outcomes = check_passes(configs[name], inputs, simulator=simulator)
+            for outcome in outcomes:
+                label = f"{name}: {outcome.source.layer} {outcome.source.which}"
+                assert outcome.comparison.good, f"{label}: {outcome.comparison.details}"
+                assert outcome.model.cycles == outcome.run.cycles, label
             results.append([outcome.result for outcome in outcomes])
         for one, other in zip(*results, strict=True):
             np.testing.assert_array_equal(one, other)

@@ -144,6 +144,6 @@ def test_random_codes_lie_where_random_integers_do(fmt):
             magnitudes = codes & ((1 << (fmt.width - 1)) - 1)
             assert np.array_equal(magnitudes != 0, values != 0)
             special = magnitudes >= (fmt.infinity if fmt.has_infinity else fmt.nan)
-            # of so many codes some of 8 bits are special; of 16 bits perhaps none
             assert every_code or not special.any()
-            assert special.any() or not every_code or fmt.width == 16
+        # of so many codes of 8 bits some are special; of 16 bits perhaps none
+        assert special.any() or not every_code or fmt.width == 16

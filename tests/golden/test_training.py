@@ -169,6 +169,14 @@ def test_training_ends_with_the_recipe_and_stops_when_it_diverges():
         trainer.step()
     with pytest.raises(InputError, match="training diverged: the loss of iteration"):
         advance(Trainer(Recipe(epochs=1, batch_size=8, learning_rate=1e38)), 20)
+    trainer = Trainer(Recipe(method="swat", epochs=1, batch_size=8))
+
+    def spoil(*arguments: torch.Tensor) -> None:
+        arguments[-1].register_hook(lambda gradient: gradient * torch.nan)
+
+    trainer.network.head.register_forward_hook(spoil)
+    with pytest.raises(InputError, match=r"diverged in iteration 0: layer head: .*; learning_rate"):
+        trainer.step()
 
 
 def test_an_epoch_uses_every_image_at_most_once_and_the_next_another_order():

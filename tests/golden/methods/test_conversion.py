@@ -187,6 +187,9 @@ def test_excluded_modules_are_left_alone():
     assert type(model["b"][0]) is nn.Conv2d
     assert type(model["a"][7]) is nn.Linear
     assert parts(model["a"][:6]) == ["", "w", "w"]
+    golden.sparsify(model["b"], "dst")
+    names = ["a.0", "a.3", "a.5", "b.0", "b.3", "b.5", "b.7"]
+    assert list(golden.sparsity_report(model)) == names
 
 
 def test_layers_of_one_and_three_dimensions_and_parametrized_ones_train():

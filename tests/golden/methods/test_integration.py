@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -161,25 +162,32 @@ def test_compiled_models_leave_sparse_layers_as_they_are(method):
         torch.compile(compiled, backend=backend, fullgraph=True)(images(0))
 
 
-@each_method
-def test_two_processes_train_as_each_alone_with_the_mean_gradient(method, tmp_path):
+def test_two_processes_train_as_each_alone_with_the_mean_gradient(tmp_path):
     script = Path(__file__).with_name("two_processes.py")
     workers = [
         subprocess.Popen(
-            [sys.executable, str(script), method, str(rank), str(tmp_path)],
+            [sys.executable, str(script), ",".join(METHODS), str(rank), str(tmp_path)],
             cwd=Path(__file__).parents[3],
-            env={"PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+            env=os.environ | {"PYTHONPATH": ".", "GLOO_SOCKET_IFNAME": "lo"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         for rank in range(2)
     ]
-    for worker in workers:
-        output, _ = worker.communicate(timeout=120)
-        assert worker.returncode == 0, output
-    ranks = [torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2)]
-    alone = torch.load(tmp_path / "alone.pt")
+    try:
+        outputs = [worker.communicate(timeout=300)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0, 0], "\n".join(outputs)
+    for method in METHODS:
+        check_two_processes(method, tmp_path)
+
+
+def check_two_processes(method: str, directory: Path) -> None:
+    ranks = [torch.load(directory / f"{method}.rank{rank}.pt") for rank in range(2)]
+    alone = torch.load(directory / f"{method}.alone.pt")
     for name, expected in alone["parameters"].items():
         for rank in ranks:
             torch.testing.assert_close(rank["parameters"][name], expected)
@@ -291,6 +299,16 @@ def test_dst_penalty_raises_thresholds_and_hardly_any_weights_reset_them():
     assert not model[3].weight_mask.threshold.any()
     # One filter of six, 16 %, is more than 1 %.
     assert model[5].weight_mask.threshold[1:].eq(10).all()
+
+
+@pytest.mark.parametrize(("left", "threshold"), [(1, 0.0), (2, 0.5)])
+def test_one_percent_of_the_weights_is_too_few_and_more_is_not(left, threshold):
+    layer = golden.sparsify(nn.Linear(100, 1), "dst")
+    with torch.no_grad():
+        layer.weight.copy_((torch.arange(100) < left).float()[None])
+        layer.weight_mask.threshold.fill_(0.5)
+    layer(torch.ones(1, 100))
+    assert layer.weight_mask.threshold.item() == threshold
 
 
 def test_masked_weights_keep_being_updated():

@@ -1,7 +1,7 @@
-"""Trains a sparse model in one of two processes; the first also trains it without the other.
+"""Trains sparse models in one of two processes; the first also trains them without the other.
 
-Arguments: method, rank, directory. Alone, the two ranks are two copies of the model whose gradients
-are averaged by hand after each mini-batch.
+Arguments: methods with commas between, rank, directory. Alone, the two ranks are two copies of the
+model whose gradients are averaged by hand after each mini-batch.
 """
 
 from __future__ import annotations
@@ -63,13 +63,19 @@ def alone(method: str) -> dict[str, object]:
 
 
 def main() -> None:
-    method, rank, directory = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    methods, rank, directory = sys.argv[1].split(","), int(sys.argv[2]), Path(sys.argv[3])
     torch.set_num_threads(1)
-    if rank == 0:
-        torch.save(alone(method), directory / "alone.pt")
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{directory / 'meeting'}", rank=rank, world_size=2
     )
+    for method in methods:
+        if rank == 0:
+            torch.save(alone(method), directory / f"{method}.alone.pt")
+        torch.save(together(method, rank), directory / f"{method}.rank{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def together(method: str, rank: int) -> dict[str, object]:
     model = build(method, rank)
     parallel = nn.parallel.DistributedDataParallel(model)
     optimizer = optimizer_of(model)
@@ -77,9 +83,7 @@ def main() -> None:
         optimizer.zero_grad()
         loss(parallel, model, method, rank, step).backward()
         optimizer.step()
-    result = {"parameters": parameters_of(model), "state": carried(copy.deepcopy(model))}
-    torch.save(result, directory / f"rank{rank}.pt")
-    torch.distributed.destroy_process_group()
+    return {"parameters": parameters_of(model), "state": carried(copy.deepcopy(model))}
 
 
 if __name__ == "__main__":
