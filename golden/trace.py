@@ -1,21 +1,16 @@
 """Traces: operands and results of a training step's convolutions, one file per layer.
 
-A trace is a directory with `trace.json` and, per layer, an uncompressed `.npz` of float32 arrays
-`<pass>.first`, `<pass>.second`, `<pass>.result` and, where there is one, `<pass>.precomputed`.
-A pass that training did not compute, such as the input gradient of the first layer, is absent.
-`golden.tracing` records traces; this module, which writes and reads them, does without torch.
+docs/traces.md describes the format. This module reads traces, `golden.trace_writing` writes them as
+training computes, and `golden.tracing` records training; both of these files do without torch.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import io
+import itertools
 import json
-import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +20,14 @@ import numpy as np
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_READABLE_VERSIONS = (2, 3)
+"""Version 2 has neither chunks nor counts of nonzeros."""
 MANIFEST_NAME = "trace.json"
+COUNTED_AXES = (0, 1)
+"""Axes along which the nonzeros of operands are counted: samples and channels, or for weights
+filters and channels."""
+_HASHED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -114,122 +115,145 @@ class Trace:
             Unknown layer, or its file is missing, damaged, or at odds with the manifest.
         """
         entry = self.entry(name)
-        path = self.directory / entry.file
-        content = _read_checked(path, entry)
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                passes = {
-                    which: PassTrace(
-                        which=which,
-                        first=arrays[f"{which}.first"],
-                        second=arrays[f"{which}.second"],
-                        result=arrays[f"{which}.result"],
-                        precomputed=arrays.get(f"{which}.precomputed"),
-                    )
-                    for which in entry.densities
-                }
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} must be a layer of a trace: {error}") from error
-        for one in passes.values():
-            _check_arrays(path, entry.shape, one)
+        passes = {which: self.load_pass(name, which) for which in entry.densities}
         return LayerTrace(name=name, shape=entry.shape, passes=passes)
 
+    def load_pass(self, name: str, which: Pass) -> PassTrace:
+        """Read one pass of one layer.
 
-def write_trace(
-    out: Path,
-    layers: Iterable[LayerTrace],
-    *,
-    network: str,
-    dataset: str,
-    method: str,
-    sparsity: float,
-    step: int,
-    seed: int,
-    dense_iteration: bool,
-) -> Trace:
-    """Write a trace directory, whole or not at all.
+        Raises
+        ------
+        InputError
+            Unknown layer or pass, or its file is missing, damaged, or at odds with the manifest.
+        """
+        entry = self.entry(name)
+        _require_pass(entry, which)
+        path = self.directory / entry.file
+        _check_file(path, entry)
+        with _arrays(path) as stored:
+            names = {_part_of(key) for key in stored.files}
+            arrays = {
+                part: _joined([chunk for _, chunk in _chunks(path, stored, which, part)])
+                for part in ("first", "second", "result", "precomputed")
+                if part != "precomputed" or f"{which}.{part}" in names
+            }
+            one = PassTrace(which=which, **{"precomputed": None, **arrays})
+            check_arrays(path, entry.shape, one)
+            _check_counts(path, stored, one)
+        return one
 
-    Parameters
-    ----------
-    out
-        Directory to make.
-    layers
-        Layers in the network's order; taken one at a time.
-    network, dataset, method, sparsity, step, seed, dense_iteration
-        As in `Trace`.
+    def chunks(self, name: str, which: Pass, part: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Read an array piece by piece: never more than a chunk is in memory.
 
-    Returns
-    -------
-    Trace
-        The trace as written, read back.
+        Parameters
+        ----------
+        name, which
+            Layer and pass.
+        part
+            "first", "second", "result" or "precomputed".
 
-    Raises
-    ------
-    InputError
-        `out` exists or cannot be made, or arrays do not have the shapes of their layer.
-    """
-    out = Path(out)
-    refuse_existing(out)
+        Yields
+        ------
+        int, numpy.ndarray
+            Index along the first axis at which the piece begins, and the piece.
+
+        Raises
+        ------
+        InputError
+            Unknown layer, pass or part, or its file is missing or damaged.
+        """
+        entry = self.entry(name)
+        _require_pass(entry, which)
+        path = self.directory / entry.file
+        _check_file(path, entry)
+        with _arrays(path) as stored:
+            yield from _chunks(path, stored, which, part)
+
+    def nonzeros(self, name: str, which: Pass, part: str, axis: int) -> np.ndarray:
+        """Return the nonzeros of an operand at each index of an axis.
+
+        Parameters
+        ----------
+        name, which
+            Layer and pass.
+        part
+            "first" or "second".
+        axis
+            0 for each sample (weights: filter), 1 for each channel.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64, as long as the axis.
+
+        Raises
+        ------
+        InputError
+            Unknown layer, pass, operand or axis, or its file is missing or damaged.
+        """
+        if part not in ("first", "second") or axis not in COUNTED_AXES:
+            raise InputError(
+                f"nonzeros must be of first or second, along axis 0 or 1, not {part!r}, {axis}"
+            )
+        total = 0
+        pieces = []
+        for _, chunk in self.chunks(name, which, part):
+            counts = count_along(chunk, axis)
+            pieces.append(counts)
+            total = total + counts if axis else 0
+        return total if axis else np.concatenate(pieces)
+
+
+def count_along(array: np.ndarray, axis: int) -> np.ndarray:
+    """Return the nonzeros, int64, at each index of an axis."""
+    others = tuple(other for other in range(array.ndim) if other != axis)
+    return np.count_nonzero(array, axis=others).astype(np.int64)
+
+
+def _require_pass(entry: LayerEntry, which: Pass) -> None:
+    if which not in entry.densities:
+        raise InputError(
+            f"pass of layer {entry.name} must be one of {', '.join(entry.densities)}, not {which}"
+        )
+
+
+def _arrays(path: Path) -> np.lib.npyio.NpzFile:
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    except OSError as error:
-        raise InputError(f"trace directory {out} cannot be made: {error}") from error
-    try:
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "network": network,
-            "dataset": dataset,
-            "method": method,
-            "sparsity": sparsity,
-            "step": step,
-            "seed": seed,
-            "dense_iteration": dense_iteration,
-            "layers": [_write_layer(temporary, layer) for layer in layers],
-        }
-        text = json.dumps(manifest, indent=2) + "\n"
-        (temporary / MANIFEST_NAME).write_text(text, encoding="utf-8")
-        temporary.chmod(0o755)  # mkdtemp makes it private.
-        temporary.rename(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    return load_trace(out)
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} must be a layer of a trace: {error}") from error
 
 
-def refuse_existing(out: Path) -> None:
-    """Raise `InputError` if a trace directory exists already."""
-    if out.exists():
-        raise InputError(f"trace directory must not exist yet: {out}")
+def _joined(chunks: list[np.ndarray]) -> np.ndarray:
+    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
 
-def _write_layer(directory: Path, layer: LayerTrace) -> dict[str, Any]:
-    path = directory / f"{layer.name}.npz"
-    arrays = {}
-    for which, one in layer.passes.items():
-        _check_arrays(path, layer.shape, one)
-        arrays[f"{which}.first"] = one.first
-        arrays[f"{which}.second"] = one.second
-        arrays[f"{which}.result"] = one.result
-        if one.precomputed is not None:
-            arrays[f"{which}.precomputed"] = one.precomputed
-    np.savez(path, **arrays)
-    content = path.read_bytes()
-    return {
-        "name": layer.name,
-        "file": path.name,
-        "size_bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "shape": dataclasses.asdict(layer.shape),
-        "densities": {
-            which: [_density(one.first), _density(one.second)]
-            for which, one in layer.passes.items()
-        },
-    }
+def _part_of(key: str) -> str:
+    """Return `pass.part` of the name of an array or of a chunk of it."""
+    return ".".join(key.split(".")[:2])
 
 
-def _density(array: np.ndarray) -> float:
-    return float(np.count_nonzero(array) / array.size)
+def _chunks(
+    path: Path, stored: np.lib.npyio.NpzFile, which: Pass, part: str
+) -> Iterator[tuple[int, np.ndarray]]:
+    base = f"{which}.{part}"
+    # A small array is one entry of its own name.
+    keys = [base]
+    if base not in stored.files:
+        numbered = itertools.takewhile(
+            lambda key: key in stored.files, (f"{base}.{index}" for index in itertools.count())
+        )
+        keys = list(numbered)
+    if not keys:
+        raise InputError(f"{path} must be a layer of a trace: {base} is missing")
+    start = 0
+    for key in keys:
+        try:
+            chunk = stored[key]
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} must be a layer of a trace: {error}") from error
+        yield start, chunk
+        start += len(chunk)
 
 
 def load_trace(path: Path | str) -> Trace:
@@ -254,9 +278,10 @@ def load_trace(path: Path | str) -> Trace:
         version = manifest["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{manifest_path} must be the manifest of a trace: {error!r}") from error
-    if version != FORMAT_VERSION:
+    if version not in _READABLE_VERSIONS:
         raise InputError(
-            f"{manifest_path} must have format version {FORMAT_VERSION}, not {version!r}"
+            f"{manifest_path} must have format version "
+            f"{' or '.join(map(str, _READABLE_VERSIONS))}, not {version!r}"
         )
     try:
         entries = {layer["name"]: _parse_entry(layer) for layer in manifest["layers"]}
@@ -274,7 +299,7 @@ def load_trace(path: Path | str) -> Trace:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{manifest_path} must be the manifest of a trace: {error!r}") from error
     for entry in entries.values():
-        _read_checked(trace.directory / entry.file, entry)
+        _check_file(trace.directory / entry.file, entry)
     return trace
 
 
@@ -298,7 +323,16 @@ def _parse_entry(layer: dict[str, Any]) -> LayerEntry:
     )
 
 
-def _read_checked(path: Path, entry: LayerEntry) -> bytes:
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, read piece by piece."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_HASHED_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _check_file(path: Path, entry: LayerEntry) -> None:
     if not path.is_file():
         raise InputError(f"{path}, of layer {entry.name}, is missing from the trace")
     size = path.stat().st_size
@@ -307,14 +341,23 @@ def _read_checked(path: Path, entry: LayerEntry) -> bytes:
             f"{path} must have {entry.size_bytes} bytes, not {size}: the trace was cut short "
             "or changed"
         )
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
+    digest = file_digest(path)
     if digest != entry.sha256:
         raise InputError(f"{path} must have the SHA-256 {entry.sha256}, not {digest}: damaged")
-    return content
 
 
-def _check_arrays(path: Path, shape: ConvShape, one: PassTrace) -> None:
+def _check_counts(path: Path, stored: np.lib.npyio.NpzFile, one: PassTrace) -> None:
+    for part in ("first", "second"):
+        for axis in COUNTED_AXES:
+            key = f"{one.which}.{part}.nonzeros{axis}"
+            if key not in stored.files:
+                continue
+            if not np.array_equal(stored[key], count_along(getattr(one, part), axis)):
+                raise InputError(f"{path}: {key} must be the nonzeros of {one.which}.{part}")
+
+
+def check_arrays(path: Path, shape: ConvShape, one: PassTrace) -> None:
+    """Raise `InputError` if arrays do not have the types and shapes of their layer and pass."""
     first, second = shape.operand_shapes(one.which)
     for part, expected in (
         ("first", first),

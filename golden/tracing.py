@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from golden.methods.layers import TrainingConv2d
 from golden.methods.passes import PassRecord
 from golden.network import conv_layers
-from golden.trace import LayerTrace, PassTrace, Trace, refuse_existing, write_trace
+from golden.trace import LayerTrace, PassTrace, Trace
+from golden.trace_writing import TraceWriter, refuse_existing
 from golden.training import Trainer
-from gscn.conv import Pass
+from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -44,25 +45,61 @@ def recording(
     InputError
         A name is not that of a convolution of the network.
     """
+    traced: dict[str, list[PassTrace]] = {}
+
+    def keep(name: str, record: PassRecord) -> None:
+        traced[name].append(_pass_trace(record, copied=True))
+
+    with observing(network, keep, layers) as names:
+        traced.update((name, []) for name in names)
+        yield traced
+
+
+@contextmanager
+def observing(
+    network: nn.Module,
+    observer: Callable[[str, PassRecord], None],
+    layers: Sequence[str] | None = None,
+) -> Iterator[list[str]]:
+    """Show an observer the passes that the chosen layers compute inside the context.
+
+    Parameters
+    ----------
+    network
+        A converted network.
+    observer
+        Called with the layer's name and the live record of each pass.
+    layers
+        Names as in `golden.network.conv_layers`; by default all.
+
+    Yields
+    ------
+    list of str
+        Names of the chosen layers, in the network's order.
+
+    Raises
+    ------
+    InputError
+        A name is not that of a convolution of the network.
+    """
     known = conv_layers(network)
     for name in layers or ():
         if name not in known:
             raise InputError(f"layer must be one of {', '.join(known)}, not {name!r}")
-    traced: dict[str, list[PassTrace]] = {
-        name: [] for name in known if layers is None or name in layers
-    }
+    chosen = [name for name in known if layers is None or name in layers]
     try:
-        for name, passes in traced.items():
-            known[name].observer = lambda record, passes=passes: passes.append(_copy(record))
-        yield traced
+        for name in chosen:
+            known[name].observer = lambda record, name=name: observer(name, record)
+        yield chosen
     finally:
-        for name in traced:
+        for name in chosen:
             known[name].observer = None
 
 
-def _copy(record: PassRecord) -> PassTrace:
+def _pass_trace(record: PassRecord, *, copied: bool) -> PassTrace:
     def array(tensor: Tensor) -> np.ndarray:
-        return tensor.detach().cpu().float().contiguous().clone().numpy()
+        values = tensor.detach().cpu().float().contiguous()
+        return (values.clone() if copied else values).numpy()
 
     return PassTrace(
         which=record.which,
@@ -101,7 +138,10 @@ def layer_trace(name: str, conv: TrainingConv2d, passes: Sequence[PassTrace]) ->
 
 
 def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None) -> Trace:
-    """Train for one iteration and write its trace.
+    """Train for one iteration and write its trace, each pass as soon as it is computed.
+
+    Beyond what training needs, memory holds a chunk (`golden.trace_writing.CHUNK_BYTES`) and, where
+    tensors are not float32 on the CPU, copies of a pass.
 
     Parameters
     ----------
@@ -126,21 +166,29 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
     refuse_existing(out)
     recipe = trainer.recipe
     step = trainer.iteration
-    with recording(trainer.network, layers) as traced:
-        progress = trainer.step()
-    if progress.dense_iteration and "resprop" in recipe.method:
-        logger.warning(
-            "iteration %d is the first or last of its epoch: its output gradients are dense", step
-        )
     convs = conv_layers(trainer.network)
-    return write_trace(
-        out,
-        [layer_trace(name, convs[name], passes) for name, passes in traced.items()],
-        network=recipe.network,
-        dataset=trainer.dataset.name,
-        method=recipe.method,
-        sparsity=recipe.sparsity,
-        step=step,
-        seed=recipe.seed,
-        dense_iteration=progress.dense_iteration,
-    )
+    shapes: dict[str, ConvShape] = {}
+    with TraceWriter(out) as writer:
+
+        def write(name: str, record: PassRecord) -> None:
+            if record.which is Pass.FORWARD:
+                shapes[name] = convs[name].conv_shape(tuple(record.second.shape))
+            writer.add(name, shapes[name], _pass_trace(record, copied=False))
+
+        with observing(trainer.network, write, layers) as names:
+            progress = trainer.step()
+        if progress.dense_iteration and "resprop" in recipe.method:
+            logger.warning(
+                "iteration %d is the first or last of its epoch: its output gradients are dense",
+                step,
+            )
+        return writer.finish(
+            names,
+            network=recipe.network,
+            dataset=trainer.dataset.name,
+            method=recipe.method,
+            sparsity=recipe.sparsity,
+            step=step,
+            seed=recipe.seed,
+            dense_iteration=progress.dense_iteration,
+        )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gscn.cli.result import Result, table
 from gscn.cli.train import add_recipe_arguments, given_recipe_fields, recipe_from
 from gscn.cli.training_run import run_training
 from gscn.errors import InputError
 
-SUMMARY = "record operands and results of all convolutions in one training step"
+if TYPE_CHECKING:
+    from golden.trace import Trace
+
+SUMMARY = "record operands and results of all convolutions in training steps"
 EXAMPLE = "gscn trace --method swat+resprop --sparsity 0.9 --iterations 100 --out build/trace"
 
 DEFAULT_ITERATIONS = 100
@@ -38,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trace this convolution only; may be repeated (default: all)",
     )
     parser.add_argument(
+        "--steps",
+        type=int,
+        default=1,
+        metavar="N",
+        help="trace N iterations, each into a directory of its own in --out (default: 1, --out "
+        "itself)",
+    )
+    parser.add_argument(
         "--out", type=Path, metavar="DIR", required=True, help="directory to make for the trace"
     )
 
@@ -45,11 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Train or load, trace one step, and report densities."""
     from golden.network import conv_layers
-    from golden.trace import refuse_existing
+    from golden.trace_writing import refuse_existing
     from golden.tracing import trace_step
     from golden.training import Trainer
 
     refuse_existing(args.out)
+    if args.steps < 1:
+        raise InputError(f"--steps must be at least 1, not {args.steps}")
     if args.checkpoint is not None:
         given = [*given_recipe_fields(args)] + ["iterations"] * (args.iterations is not None)
         if given:
@@ -66,13 +80,26 @@ def run(args: argparse.Namespace) -> Result:
             raise InputError(f"--layer must be one of {', '.join(known)}, not {name!r}")
     if args.checkpoint is None:
         iterations = DEFAULT_ITERATIONS if args.iterations is None else args.iterations
-        if not 0 <= iterations < trainer.iterations:
+        if not 0 <= iterations <= trainer.iterations - args.steps:
+            wanted = "one" if args.steps == 1 else str(args.steps)
             raise InputError(
-                f"--iterations must leave one of the {trainer.iterations} iterations of "
+                f"--iterations must leave {wanted} of the {trainer.iterations} iterations of "
                 f"{trainer.recipe.epochs} epochs to trace, not be {iterations}"
             )
         run_training(trainer, iterations)
-    trace = trace_step(trainer, args.out, args.layer)
+    if args.steps == 1:
+        return _report(trace_step(trainer, args.out, args.layer), args.out)
+    traces = []
+    for _ in range(args.steps):
+        out = args.out / f"step-{trainer.iteration:08d}"
+        traces.append(_report(trace_step(trainer, out, args.layer), out))
+    return Result(
+        data={"steps": [one.data for one in traces]}, text="\n".join(one.text for one in traces)
+    )
+
+
+def _report(trace: Trace, out: Path) -> Result:
+    """Return what was traced, and its densities."""
     rows = []
     layers = []
     for entry in trace.entries.values():
@@ -89,7 +116,7 @@ def run(args: argparse.Namespace) -> Result:
             for which, (first, second) in entry.densities.items()
         ]
     data: dict[str, object] = {
-        "trace": str(args.out),
+        "trace": str(out),
         "network": trace.network,
         "dataset": trace.dataset,
         "method": trace.method,
@@ -99,6 +126,6 @@ def run(args: argparse.Namespace) -> Result:
         "dense_iteration": trace.dense_iteration,
         "layers": layers,
     }
-    title = f"{trace.network}, {trace.method}, step {trace.step}: {args.out}"
+    title = f"{trace.network}, {trace.method}, step {trace.step}: {out}"
     header = ("layer", "pass", "first operand nonzero %", "second operand nonzero %")
     return Result(data=data, text=table(header, rows, title=title))

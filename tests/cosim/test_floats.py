@@ -9,7 +9,8 @@ from cosim.build import build
 from cosim.layer import PassInput, check_passes, traced_inputs
 from golden.recipe import Recipe
 from golden.synthetic import random_codes, random_operands
-from golden.trace import LayerTrace, PassTrace, load_trace, write_trace
+from golden.trace import LayerTrace, PassTrace, load_trace
+from golden.trace_writing import write_trace
 from golden.tracing import trace_step
 from golden.training import Trainer
 from gscn.config import PRESETS

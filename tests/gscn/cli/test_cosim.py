@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from golden.oracle import convolve
-from golden.trace import LayerTrace, PassTrace, write_trace
+from golden.trace import LayerTrace, PassTrace
+from golden.trace_writing import write_trace
 from gscn.cli.main import main
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
