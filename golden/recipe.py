@@ -11,8 +11,8 @@ from golden.methods.options import BUDGETS, STRUCTURES
 from gscn.errors import raise_problems
 
 NETWORKS = (
-    "digits", "resnet18", "resnet20", "resnet34", "resnet50", "wrn16-8", "wrn28-10", "wrn50-2",
-    "vgg16", "densenet121",
+    "digits", "resnet18", "resnet20", "resnet34", "resnet50", "wrn16-1", "wrn16-8", "wrn28-10",
+    "wrn50-2", "vgg16", "densenet121",
 )  # fmt: skip
 """`golden.networks`'; those with two forms have the small one for images under 64 pixels."""
 SMALL_IMAGE_SIZE = 64

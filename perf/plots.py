@@ -126,3 +126,56 @@ def plot_training(
     shares.set_xlabel("iteration")
     shares.figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return loss, shares
+
+
+def plot_thresholds(
+    table: Sequence[Mapping[str, object]],
+    band: tuple[float, float],
+    axes: tuple[Axes, Axes] | None = None,
+) -> tuple[Axes, Axes]:
+    """Draw ReSprop's thresholds, and what they leave of the differences, over the iterations.
+
+    Parameters
+    ----------
+    table
+        Rows with `iteration`, `layer`, `threshold` and `density`, the share of nonzeros.
+    band
+        Densities that are aimed at, from and to.
+    axes
+        For thresholds and densities; by default new ones, one above the other.
+
+    Returns
+    -------
+    tuple of matplotlib.axes.Axes
+        Both axes.
+
+    Raises
+    ------
+    InputError
+        No rows.
+    """
+    if not table:
+        raise InputError("table must have at least one row to plot")
+    if axes is None:
+        from matplotlib.figure import Figure
+
+        axes = tuple(Figure(figsize=(8, 7), layout="constrained").subplots(2, sharex=True))
+    above, below = axes
+    for index, layer in enumerate(dict.fromkeys(row["layer"] for row in table)):
+        rows = [row for row in table if row["layer"] == layer]
+        iterations = [row["iteration"] for row in rows]
+        style = {
+            "color": _COLOURS[index % len(_COLOURS)],
+            "linestyle": ("-", "--", ":", "-.")[index // len(_COLOURS) % 4],
+            "linewidth": 1,
+        }
+        above.plot(iterations, [row["threshold"] for row in rows], label=layer, **style)
+        below.plot(iterations, [100 * row["density"] for row in rows], **style)
+    above.set_yscale("log")
+    above.set_ylabel("threshold")
+    below.axhspan(100 * band[0], 100 * band[1], color="#BBBBBB", label="aimed at")
+    below.set_ylim(0, 100)
+    below.set_ylabel("nonzero differences, %")
+    below.set_xlabel("iteration")
+    above.figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return above, below

@@ -21,6 +21,8 @@ _RESNETS = {
     "resnet50": {"counts": (3, 4, 6, 3), "bottleneck": True},
     "wrn50-2": {"counts": (3, 4, 6, 3), "bottleneck": True, "inner_factor": 2},
 }
+_WIDE = {"wrn16-1": (16, 1), "wrn16-8": (16, 8), "wrn28-10": (28, 10)}
+"""Depth and widening factor; the first is for machines that would take days for the others."""
 
 
 def make_network(
@@ -29,7 +31,7 @@ def make_network(
     """Return an ordinary network; its parameters are drawn from torch's global generator.
 
     Images smaller than `golden.recipe.SMALL_IMAGE_SIZE` get the small form of a network that has
-    two. ResNet-20, WRN-16-8 and WRN-28-10 have one form, for small images.
+    two. ResNet-20, WRN-16-1, WRN-16-8 and WRN-28-10 have one form, for small images.
 
     Parameters
     ----------
@@ -69,10 +71,8 @@ def make_network(
     common = {"classes": classes, "in_channels": in_channels}
     if name == "resnet20":
         return SmallResNet(3, **common)
-    if name == "wrn16-8":
-        return WideResNet(16, 8, **common)
-    if name == "wrn28-10":
-        return WideResNet(28, 10, **common)
+    if name in _WIDE:
+        return WideResNet(*_WIDE[name], **common)
     common["small"] = image_size < SMALL_IMAGE_SIZE
     if name == "vgg16":
         return VGG16(**common)

@@ -1,0 +1,318 @@
+"""Accuracy, sparsity and FLOPs saved of every method, several seeds, on images made offline.
+
+`python -m benchmarks.training --results FILE --out docs/training-results.md` trains what the results
+file lacks and writes the report, a plot and its table beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+from benchmarks.markdown import table
+from golden.measurement import TENSOR_KINDS, tensor_sparsities
+from golden.methods.conversion import sparse_layers
+from golden.methods.resprop import DENSITY_MARGIN, GradientReuse
+from golden.recipe import PRESETS, Recipe
+from golden.training import Trainer
+from gscn.cli.training_run import flops_saved, layers_of
+from gscn.errors import InputError
+from perf.plots import plot_thresholds
+
+RECIPES: dict[str, dict[str, object]] = {
+    "digits": {"learning_rate": 0.05},
+    "resnet20": {"learning_rate": 0.02},
+    "wrn16-1": {"learning_rate": 0.02},
+}
+"""Networks and what their runs have in common; the first learns the digits, others composites."""
+METHODS: dict[str, dict[str, object]] = {
+    "dense": {},
+    **{name: dict(fields) for name, fields in PRESETS.items()},
+    "dst": {**PRESETS["dst"], "dst_alpha": 1e-3},
+}
+EPOCHS, ITERATIONS_PER_EPOCH, SEED_COUNT = 12, 40, 5
+"""W-ReSprop reaches its target in the tenth epoch."""
+PLOTTED = ("resprop-90", 0)
+"""Method and seed whose thresholds are recorded and, of the first network, drawn."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A training run of the table."""
+
+    network: str
+    method: str
+    seed: int
+    epochs: int = EPOCHS
+    iterations_per_epoch: int = ITERATIONS_PER_EPOCH
+
+    @property
+    def key(self) -> dict[str, object]:
+        """What tells the run from others, as plain JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is trained."""
+        fields = {**RECIPES[self.network], **METHODS[self.method]}
+        return Recipe(
+            network=self.network,
+            seed=self.seed,
+            epochs=self.epochs,
+            iterations_per_epoch=self.iterations_per_epoch,
+            **fields,
+        )
+
+
+def plan(
+    networks: Sequence[str],
+    methods: Sequence[str],
+    seed_count: int,
+    epochs: int = EPOCHS,
+    iterations_per_epoch: int = ITERATIONS_PER_EPOCH,
+) -> list[Run]:
+    """Return the runs of a table, all methods of a seed before the next seed."""
+    return [
+        Run(
+            network=network,
+            method=method,
+            seed=seed,
+            epochs=epochs,
+            iterations_per_epoch=iterations_per_epoch,
+        )
+        for seed in range(seed_count)
+        for network in networks
+        for method in methods
+    ]
+
+
+def compute(run: Run) -> dict[str, object]:
+    """Train once; return plain JSON values: the run's key, accuracy and means of each epoch.
+
+    A run that diverges has `diverged`, the reason, instead of an accuracy.
+    """
+    trainer = Trainer(run.recipe)
+    layers = layers_of(trainer)
+    watched = (run.method, run.seed) == PLOTTED
+    epochs: list[dict[str, float]] = []
+    rows: list[dict[str, float]] = []
+    thresholds: list[dict[str, object]] = []
+    result: dict[str, object] = {**run.key, "diverged": None, "test_accuracy": None}
+    try:
+        for done in trainer.run():
+            zeros = tensor_sparsities(trainer.network)
+            rows.append({**zeros, "flops_saved": flops_saved(trainer, layers), "loss": done.loss})
+            if watched:
+                thresholds += _thresholds(trainer, done.iteration)
+            if not done.iteration % trainer.iterations_per_epoch:
+                epochs.append({name: statistics.fmean(r[name] for r in rows) for name in rows[0]})
+                rows.clear()
+        result["test_accuracy"] = trainer.evaluate()
+    except InputError as error:
+        result["diverged"] = str(error)
+    result["epoch_means"] = epochs
+    if watched:
+        result["thresholds"] = thresholds
+    return result
+
+
+def _thresholds(trainer: Trainer, iteration: int) -> Iterator[dict[str, object]]:
+    """Yield a row of each layer whose differences were computed in the last iteration."""
+    for name, layer in sparse_layers(trainer.network).items():
+        reuse = layer.gradient_sparsifier
+        if isinstance(reuse, GradientReuse) and reuse.nonzeros is not None:
+            count, size = layer.nonzeros["output_grads"]
+            yield {
+                "iteration": iteration,
+                "layer": name,
+                "threshold": float(reuse.threshold),
+                "density": int(count) / size,
+            }
+
+
+def read_results(path: Path) -> list[dict]:
+    """Return the results that a file has; a last line that was cut short is left out.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the line that is no result.
+    """
+    if not path.exists():
+        return []
+    results = []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            result = json.loads(line)
+            results.append({**result, "epoch_means": list(result["epoch_means"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}, line {number}: must be a result: {error!r}") from error
+    return results
+
+
+def append_result(path: Path, result: dict[str, object]) -> None:
+    """Add a line to a results file, behind its last whole one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write((json.dumps(result) + "\n").encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def missing(runs: Sequence[Run], results: Sequence[dict]) -> list[Run]:
+    """Return the runs that have no result."""
+    return [run for run in runs if find(run, results) is None]
+
+
+def find(run: Run, results: Sequence[dict]) -> dict | None:
+    """Return the result of a run, None if there is none."""
+    wanted = run.key.items()
+    return next((result for result in results if wanted <= result_key(result)), None)
+
+
+def result_key(result: dict) -> set[tuple[str, object]]:
+    """Return the plain values of a result, to be compared with a run's key."""
+    return {(k, v) for k, v in result.items() if not isinstance(v, list | dict)}
+
+
+INTRODUCTION = """# Training by every method
+
+Generated by `python -m benchmarks.training`. `digits` learns 1348 handwritten digits of 8x8 pixels,
+the others digits on photographs, 32x32, made offline (`golden.composites`): small tasks, on which
+differences between methods say little about ImageNet. Batch 32, stochastic gradient descent along a
+cosine, momentum 0.9. Accuracy: share of the test images classified correctly by the sparsified
+network, mean and sample standard deviation over seeds, in percent; difference to dense in points.
+Zeros: shares in the last epoch, of all layers together and whoever made them, ReLU included. FLOPs
+saved: mean over the whole training, ReLU not credited ([flops.md](flops.md)).
+"""
+
+
+def render(runs: Sequence[Run], results: Sequence[dict]) -> str:
+    """Return the tables of the runs that have results as Markdown."""
+    epochs, per_epoch = runs[0].epochs, runs[0].iterations_per_epoch
+    parts = [INTRODUCTION, f"{epochs} epochs of {per_epoch} iterations."]
+    accuracy_rows, time_rows = [], []
+    shown = sorted({1, max(1, epochs // 4), max(1, epochs // 2), epochs})
+    for network, method in dict.fromkeys((run.network, run.method) for run in runs):
+        own = _results_of(network, method, runs, results)
+        good = [result for result in own if result["test_accuracy"] is not None]
+        if not own:
+            continue
+        if not good:
+            accuracy_rows.append((network, method, f"0 of {len(own)}", "diverged", *["-"] * 5, "-"))
+            continue
+        dense = [
+            result["test_accuracy"]
+            for result in _results_of(network, "dense", runs, results)
+            if result["test_accuracy"] is not None
+        ]
+        accuracies = [result["test_accuracy"] for result in good]
+        mean = statistics.fmean(accuracies)
+        accuracy_rows.append(
+            (
+                network,
+                method,
+                str(len(good)) if len(good) == len(own) else f"{len(good)} of {len(own)}",
+                f"{100 * mean:.2f}",
+                f"{100 * statistics.stdev(accuracies):.2f}" if len(good) > 1 else "-",
+                f"{100 * (mean - statistics.fmean(dense)):+.2f}" if dense else "-",
+                *(_percent(good, kind, epochs) for kind in TENSOR_KINDS),
+                f"{100 * _mean_of_all(good):.1f}",
+            )
+        )
+        for kind in (*TENSOR_KINDS, "flops_saved"):
+            shares = (_percent(good, kind, epoch) for epoch in shown)
+            time_rows.append((network, method, kind.replace("_", " "), *shares))
+    header = ("network", "method", "seeds", "accuracy", "deviation", "to dense")
+    header += tuple(f"zeros of {kind.replace('_', ' ')}" for kind in TENSOR_KINDS)
+    parts.append(table((*header, "FLOPs saved"), accuracy_rows))
+    parts.append("Over time, mean of an epoch, percent:")
+    header = ("network", "method", "share", *(f"epoch {epoch}" for epoch in shown))
+    parts.append(table(header, time_rows))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _results_of(
+    network: str, method: str, runs: Sequence[Run], results: Sequence[dict]
+) -> list[dict]:
+    found = (find(r, results) for r in runs if (r.network, r.method) == (network, method))
+    return [result for result in found if result is not None]
+
+
+def _percent(results: Sequence[dict], name: str, epoch: int) -> str:
+    return f"{100 * statistics.fmean(r['epoch_means'][epoch - 1][name] for r in results):.1f}"
+
+
+def _mean_of_all(results: Sequence[dict]) -> float:
+    return statistics.fmean(e["flops_saved"] for r in results for e in r["epoch_means"])
+
+
+def write_plot(path: Path, result: dict, sparsity: float) -> None:
+    """Draw the thresholds of a run into an SVG file; save the table beside it as CSV."""
+    rows = result["thresholds"]
+    with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    band = (1 - sparsity, 1 - sparsity + float(DENSITY_MARGIN))
+    above, _ = plot_thresholds(rows, band)
+    # Without a date and with fixed names inside, equal results give equal files.
+    with matplotlib.rc_context({"svg.hashsalt": path.name}):
+        above.figure.savefig(path, metadata={"Date": None})
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what is missing and write the report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="report; by default printed")
+    parser.add_argument("--networks", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seeds", type=int, default=SEED_COUNT, metavar="N")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, metavar="N")
+    parser.add_argument(
+        "--iterations-per-epoch", type=int, default=ITERATIONS_PER_EPOCH, metavar="N"
+    )
+    parser.add_argument("--only-render", action="store_true", help="train nothing")
+    args = parser.parse_args(arguments)
+    sizes = (args.seeds, args.epochs, args.iterations_per_epoch)
+    if min(sizes) < 1:
+        parser.error("--seeds, --epochs and --iterations-per-epoch must be at least 1")
+    runs = plan(args.networks, args.methods, *sizes)
+    todo = [] if args.only_render else missing(runs, read_results(args.results))
+    for index, run in enumerate(todo, 1):
+        sys.stderr.write(f"{index} of {len(todo)}: {run.network} {run.method} {run.seed}\n")
+        append_result(args.results, compute(run))
+    results = read_results(args.results)
+    text = render(runs, results)
+    watched = [r for r in runs if (r.method, r.seed) == PLOTTED and find(r, results) is not None]
+    if args.out is None:
+        sys.stdout.write(text)
+        return
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    drawn = find(watched[0], results) if watched else None
+    if drawn is not None and drawn["thresholds"]:
+        figure = args.out.with_name(f"{args.out.stem}-thresholds.svg")
+        write_plot(figure, drawn, watched[0].recipe.sparsity)
+        text += (
+            f"\nReSprop's thresholds on `{watched[0].network}`, by layer, and the differences that "
+            f"they leave; dense iterations left out ([table]({figure.stem}.csv)):\n\n"
+            f"![thresholds and densities over the iterations]({figure.name})\n"
+        )
+    args.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
