@@ -1,7 +1,7 @@
 """Accuracy, sparsity and FLOPs saved of every method, several seeds, on images made offline.
 
-`python -m benchmarks.training --results FILE --out docs/training-results.md` trains what the results
-file lacks and writes the report, a plot and its table beside it.
+`python -m benchmarks.training --results FILE --out docs/training-results.md` trains what the
+results file lacks and writes the report, a plot and its table beside it.
 """
 
 from __future__ import annotations
