@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,16 +88,17 @@ def run_training(
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     shown = sys.stderr.isatty()
     layers = layers_of(trainer) if log is not None or shown else None
     losses = []
     columns = (
-        TextColumn("training"),
-        BarColumn(),
+        BarColumn(12),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[state]}"),
+        # On a narrow terminal it goes on in the next line, rather than be cut short.
+        TextColumn("{task.fields[state]}", table_column=Column(overflow="fold")),
     )
     with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
         task = bar.add_task("", total=iterations, completed=trainer.iteration, state="")
@@ -137,7 +138,7 @@ def _state(row: dict[str, float | None]) -> str:
 
 
 def save_plot(path: Path, log: Path) -> None:
-    """Draw a training log; its table is the log itself, beside the figure or wherever it is.
+    """Draw a training log; the table is copied beside the figure, if it is not there already.
 
     Raises
     ------
@@ -148,12 +149,11 @@ def save_plot(path: Path, log: Path) -> None:
     from perf.training_log import read_training_log
 
     loss, _ = plot_training(read_training_log(log))
-    _write(path, lambda file: loss.figure.savefig(file))
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
+    table = path.with_suffix(".csv")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path)
+        loss.figure.savefig(path)
+        if not (table.exists() and table.samefile(log)):
+            shutil.copyfile(log, table)
     except (OSError, ValueError) as error:
         raise InputError(f"plot {path} must be a figure that can be written: {error}") from error

@@ -120,6 +120,11 @@ def test_the_log_is_drawn(whole, tmp_path):
     assert main([*WORDS, *outputs(tmp_path), "--plot", str(tmp_path / "new" / "run.svg")]) == 0
     text = (tmp_path / "new" / "run.svg").read_text()
     assert text.startswith("<?xml")
+    table = (tmp_path / "new" / "run.csv").read_bytes()
+    assert table == (tmp_path / "log.csv").read_bytes()
+    assert main([*WORDS, *outputs(tmp_path), "--plot", str(tmp_path / "log.svg")]) == 0
+    assert (tmp_path / "log.csv").read_bytes() == table
+    assert main([*WORDS, *outputs(tmp_path), "--plot", str(tmp_path / "run.text")]) == 2
     row = read_training_log(tmp_path / "log.csv")[20]
     assert row["weights_sparsity"] == pytest.approx(0.9, abs=0.01)
     assert 0 < row["flops_saved"] < 1

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from golden.training import Trainer
 from gscn.cli.main import main
@@ -73,3 +76,45 @@ def test_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path, 
     for out in (tmp_path, tmp_path / "file" / "model.pt"):
         assert main(["train", "--iterations", "1", "--out", str(out)]) == 2
         assert f"--out must name a file in a directory, not {out}" in capsys.readouterr().err
+
+
+def test_a_folder_of_images_is_learned_from(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for part in ("train", "val"):
+        for name in ("ants", "bees", "cats"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for index in range(3):
+                pixels = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / part / name / f"{index}.png")
+    words = ["train", "--network", "wrn16-1", "--dataset", "imagefolder", "--data", str(tmp_path)]
+    words += ["--image-size", "32", "--batch", "4", "--epochs", "1", "--preset", "swat-erk-80"]
+    report = tmp_path / "report.json"
+    assert main([*words, "--augment", "--json", str(report)]) == 0
+    data = json.loads(report.read_text())
+    assert (data["dataset"], data["iterations"], data["sparsity"]) == ("imagefolder", 2, 0.8)
+    assert "swat, sparsity 0.8: 2 iterations of 4 images" in capsys.readouterr().out
+    (tmp_path / "train" / "bees" / "1.png").write_bytes(b"no image")
+    assert main(words) == 2
+    assert "train/bees/1.png must be a whole image" in capsys.readouterr().err
+
+
+def test_options_replace_those_of_a_preset(tmp_path):
+    checkpoint = tmp_path / "model.pt"
+    words = ["train", "--preset", "w-resprop-90", "--sparsity", "0.5", "--iterations", "1"]
+    assert main([*words, "--out", str(checkpoint)]) == 0
+    recipe = Trainer.load(checkpoint).recipe
+    assert (recipe.method, recipe.sparsity, recipe.warm_up) == ("resprop", 0.5, True)
+
+
+def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
+    words = ["train", "--preset", "swat-u-80", "--iterations", "2", "--batch", "8"]
+    assert main(words) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    assert main(words) == 0
+    # Whatever is too long for one line goes on in the next.
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "2/2" in shown
+    for part in ("loss", "accuracy", "weights 80 %", "activations", "gradients", "FLOPs saved"):
+        assert part in shown
