@@ -14,7 +14,7 @@ from golden.methods.layers import TrainingLayer
 from golden.methods.resprop import GradientReuse
 from golden.methods.swat import TopK
 from golden.network import build_network, conv_layers, convert
-from golden.recipe import METHODS, Recipe
+from golden.recipe import METHODS, PRESETS, Recipe
 from golden.tracing import recording
 from golden.training import Trainer, train
 from gscn.conv import Pass
@@ -59,6 +59,19 @@ def test_checkpoint_goes_on_exactly(method, tmp_path):
     assert advance(resumed, 10) == losses[5:]
     assert same(state(resumed), state(whole))
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["cut.pt"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_checkpoint_of_every_preset_goes_on_exactly(preset, tmp_path):
+    fields = {"epochs": 1, "batch_size": 8, "refresh_period": 3, "dst_alpha": 1e-2}
+    recipe = Recipe(augment=True, **fields, **PRESETS[preset])
+    whole, cut = Trainer(recipe), Trainer(recipe)
+    losses = advance(whole, 9)
+    advance(cut, 5)
+    cut.save(tmp_path / "cut.pt")
+    resumed = Trainer.load(tmp_path / "cut.pt")
+    assert advance(resumed, 9) == losses[5:]
+    assert same(state(resumed), state(whole))
 
 
 def test_damaged_checkpoint_is_named(tmp_path):
