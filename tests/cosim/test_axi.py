@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from cosim import compare
-from cosim.layer import oracle
+from golden.oracle import conv_integers
+from golden.quantize import requantize
 from golden.synthetic import random_operands
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.error_codes import NO_PHASE
+from gscn.formats import INT32
 from gscn.records import PHASE_DESCRIPTOR, QUEUE_ENTRY, queue_entries, segment_descriptors
 from gscn.registers import ID_VALUE, VERSION_VALUE, ErrorCode, register
 from lowering import OutputFormat, lower
@@ -42,7 +44,7 @@ def descriptors(program):
 def convolution():
     operands = random_operands(SHAPE, Pass.FORWARD, 0.4, 0.4, CONFIG.format, 3)
     program = lower(CONFIG, SHAPE, Pass.FORWARD, *operands, out=OutputFormat(width=32))
-    expected = oracle(SHAPE, Pass.FORWARD, *operands, output_width=32, shift=0)
+    expected = requantize(conv_integers(SHAPE, Pass.FORWARD, *operands), 0, INT32)[0]
     return program, expected
 
 

@@ -8,10 +8,12 @@ import pytest
 from cosim import SimulationError, compare, run
 from cosim.build import build
 from cosim.launch import seen_latencies
-from cosim.layer import oracle
+from golden.oracle import conv_integers
+from golden.quantize import requantize
 from golden.synthetic import random_operands
 from gscn.conv import ConvShape, Pass
 from gscn.error_codes import ErrorCode
+from gscn.formats import INT32
 from lowering import OutputFormat, lower
 from lowering.program import LoweringOptions
 from perf.cycles import simulate
@@ -91,7 +93,7 @@ def test_a_split_weight_gradient_equals_torch_and_model(tiny, latency):
     (listed,) = run(config, [program], latency=latency, one_start=True, simulator=tiny)
     comparison = compare(
         program.result(listed.memory),
-        oracle(SHAPE, Pass.WEIGHT_GRAD, *operands, output_width=32, shift=0),
+        requantize(conv_integers(SHAPE, Pass.WEIGHT_GRAD, *operands), 0, INT32)[0],
         written=listed.written,
         output_ranges=program.output_ranges,
     )

@@ -156,7 +156,7 @@ def test_of_several_errors_the_first_check_is_reported():
         order.append(found[0])
         for fields, code in OF_JOBS:
             if code == found[0]:
-                job.update({name: JOB[name] for name in fields})
+                job.update({name: JOB.get(name, 0) for name in fields})
     assert order == sorted(order)
     assert order[0] == ErrorCode.JOB_SEGMENTS
     assert order[-1] == ErrorCode.JOB_ADDRESS
