@@ -44,7 +44,9 @@ def descriptors(program):
 def convolution():
     operands = random_operands(SHAPE, Pass.FORWARD, 0.4, 0.4, CONFIG.format, 3)
     program = lower(CONFIG, SHAPE, Pass.FORWARD, *operands, out=OutputFormat(width=32))
-    expected = requantize(conv_integers(SHAPE, Pass.FORWARD, *operands), 0, INT32)[0]
+    expected = requantize(conv_integers(SHAPE, Pass.FORWARD, *operands), 0, INT32)[0].astype(
+        np.int64
+    )
     return program, expected
 
 

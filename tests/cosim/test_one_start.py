@@ -93,7 +93,7 @@ def test_a_split_weight_gradient_equals_torch_and_model(tiny, latency):
     (listed,) = run(config, [program], latency=latency, one_start=True, simulator=tiny)
     comparison = compare(
         program.result(listed.memory),
-        requantize(conv_integers(SHAPE, Pass.WEIGHT_GRAD, *operands), 0, INT32)[0],
+        requantize(conv_integers(SHAPE, Pass.WEIGHT_GRAD, *operands), 0, INT32)[0].astype(np.int64),
         written=listed.written,
         output_ranges=program.output_ranges,
     )
