@@ -140,7 +140,7 @@ def lower(
     return best[1]
 
 
-_REFINED_CANDIDATES = 12
+_REFINED_CANDIDATES = 24
 """Tilings that must be worth building before the best of them are refined."""
 _REFINED_PLANS = 3
 _Entry = tuple[Candidate, str, MapProblem | KernelProblem]
@@ -209,8 +209,17 @@ def _most_promising(candidates: list[_Entry], count: int) -> list[_Entry]:
 
 
 def _candidates_to_build(products: int) -> int:
-    """Return how many tilings to build: many for small layers, where it costs little."""
-    for most, count in ((1_000_000, 24), (4_000_000, 12), (10_000_000, 6), (25_000_000, 4)):
+    """Return how many tilings to build: many for small layers, where it costs little.
+
+    Layers of a few cycles, of which tests run many, do with fewer.
+    """
+    for most, count in (
+        (100_000, 12),
+        (1_000_000, 24),
+        (4_000_000, 12),
+        (10_000_000, 6),
+        (25_000_000, 4),
+    ):
         if products < most:
             return count
     return 2
