@@ -36,7 +36,7 @@ from lowering.planning import (
     plan_map_stationary,
 )
 from lowering.program import FloatOutput, LoweringOptions, OutputFormat, Program
-from lowering.weight_grad import KernelProblem, KernelTiling, can_fold
+from lowering.weight_grad import KernelProblem, KernelTiling, can_fold, channel_work
 from lowering.windows import ramps
 
 
@@ -159,9 +159,11 @@ def _candidates(
     """Return every tiling that was planned, with the problem that it solves."""
     choices = ("first", "second") if options.stationary == "auto" else (options.stationary,)
     candidates: list[_Entry] = []
+    if which is Pass.WEIGHT_GRAD:
+        work = channel_work(shape, first, second)
     for choice in choices:
         if which is Pass.WEIGHT_GRAD:
-            problem = KernelProblem.of(shape, first, second, grads_held=choice == "first")
+            problem = KernelProblem.of(shape, first, second, work, grads_held=choice == "first")
             problems = [] if options.fold else [problem]
             if shape.s > 1 and options.fold is not False and can_fold(problem, config):
                 problems.append(problem.fold_columns())

@@ -50,9 +50,18 @@ class KernelProblem:
 
     @classmethod
     def of(
-        cls, shape: ConvShape, grads: np.ndarray, inputs: np.ndarray, *, grads_held: bool
+        cls,
+        shape: ConvShape,
+        grads: np.ndarray,
+        inputs: np.ndarray,
+        work: np.ndarray,
+        *,
+        grads_held: bool,
     ) -> KernelProblem:
-        """Reduce the weight gradient with the output gradients, or the inputs, stationary."""
+        """Reduce the weight gradient with the output gradients, or the inputs, stationary.
+
+        `work` is that of `channel_work`.
+        """
         make_axis = gather_axis if grads_held else scatter_axis
         # Between the taps of a stride lie inputs that have no product at all.
         met = [gather_axis(shape, axis).meets for axis in range(2)]
@@ -60,7 +69,6 @@ class KernelProblem:
         held, streamed = (grads, inputs) if grads_held else (inputs, grads)
         taps = shape.r * shape.s
         strides = (shape.c * taps, taps) if grads_held else (taps, shape.c * taps)
-        work = count_channel_products(shape, grads, inputs, _WORK_GROUPS)
         return cls(
             make_axis(shape, 0),
             make_axis(shape, 1),
@@ -101,6 +109,11 @@ class KernelProblem:
             ),
             folded=True,
         )
+
+
+def channel_work(shape: ConvShape, grads: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """Return what channels are dealt by, with either operand stationary: float64 (groups, K, C)."""
+    return count_channel_products(shape, grads, inputs, _WORK_GROUPS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

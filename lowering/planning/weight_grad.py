@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.records import DIRECTORY_NARROW, DIRECTORY_WIDE, DIRECTORY_WIDTHS, NARROW_START_WIDTH
 from lowering.balance import cut, pack_pairs
 from lowering.planning.estimate import Candidate, Work, estimate, sizes, wanted_parts
@@ -50,14 +50,10 @@ def plan_kernels(
     words = streamed_rows.sum(axis=1).astype(np.float64)
     entries = held_rows.sum(axis=1).astype(np.float64)
     # Fibers that start below 1024 fit the narrow directory, if they are not very long.
-    per_chunk = (
-        64
-        / DIRECTORY_WIDTHS[
-            DIRECTORY_NARROW if config.a_depth <= 1 << NARROW_START_WIDTH else DIRECTORY_WIDE
-        ]
-    )
-    # At borders words name shorter lists, nine in all if the kernel is wider than a pixel.
+    narrow = config.a_depth <= 1 << NARROW_START_WIDTH
+    per_chunk = CHUNK_WIDTH / DIRECTORY_WIDTHS[DIRECTORY_NARROW if narrow else DIRECTORY_WIDE]
     ramp = ramps(config)[0]
+    # At borders words name shorter lists, nine in all if the kernel is wider than a pixel.
     tap_chunks = min(config.taps_depth, lists if lists == 1 else 9 * lists)
     seen = set()
     for planes in sizes(-(-problem.held_channels // pes)):
