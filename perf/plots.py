@@ -83,6 +83,17 @@ _SHARES = (
 """Columns of a training log that are shares, their labels and colours."""
 
 
+def _two_axes(table: Sequence, axes: tuple[Axes, Axes] | None) -> tuple[Axes, Axes]:
+    """Return the axes given, or new ones, one above the other; refuse an empty table."""
+    if not table:
+        raise InputError("table must have at least one row to plot")
+    if axes is not None:
+        return axes
+    from matplotlib.figure import Figure
+
+    return tuple(Figure(figsize=(8, 7), layout="constrained").subplots(2, sharex=True))
+
+
 def plot_training(
     table: Sequence[Mapping[str, float | None]], axes: tuple[Axes, Axes] | None = None
 ) -> tuple[Axes, Axes]:
@@ -105,13 +116,7 @@ def plot_training(
     InputError
         No rows.
     """
-    if not table:
-        raise InputError("table must have at least one row to plot")
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = tuple(Figure(figsize=(8, 7), layout="constrained").subplots(2, sharex=True))
-    loss, shares = axes
+    loss, shares = _two_axes(table, axes)
     loss.plot([row["iteration"] for row in table], [row["loss"] for row in table], color="#0072B2")
     loss.set_ylabel("loss, nats")
     for name, label, colour in _SHARES:
@@ -154,13 +159,7 @@ def plot_thresholds(
     InputError
         No rows.
     """
-    if not table:
-        raise InputError("table must have at least one row to plot")
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = tuple(Figure(figsize=(8, 7), layout="constrained").subplots(2, sharex=True))
-    above, below = axes
+    above, below = _two_axes(table, axes)
     for index, layer in enumerate(dict.fromkeys(row["layer"] for row in table)):
         rows = [row for row in table if row["layer"] == layer]
         iterations = [row["iteration"] for row in rows]
