@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from golden.im2col import NonzeroRows, pass_matrices
+from golden.im2col import Block, NonzeroRows, pass_matrices
 from golden.oracle import check_operands
 from gscn.compiled import compiled
 from gscn.conv import ConvShape, Pass
@@ -51,15 +51,14 @@ def conv_random_order(
     """
     check_operands(shape, which, first, second)
     matrices = pass_matrices(shape, which, first, second)
-    sums = np.zeros(matrices.product_shape, np.float32)
     length = matrices.left.shape[1]
     order = generator.permutation(length) if which is Pass.WEIGHT_GRAD else None
-    for block in matrices.blocks(order):
+
+    def add(block: Block, part: np.ndarray) -> None:
         left = _shuffled(block.left, generator)
-        part = np.ascontiguousarray(sums[:, block.columns])
         _add_each(left.starts, left.columns, left.values, block.right, part)
-        sums[:, block.columns] = part
-    return matrices.result(sums)
+
+    return matrices.add_up(np.float32, add, order)
 
 
 def _shuffled(rows: NonzeroRows, generator: np.random.Generator) -> NonzeroRows:
@@ -95,14 +94,12 @@ def conv_in_blocks(
         Operands of another shape.
     """
     check_operands(shape, which, first, second)
-    matrices = pass_matrices(shape, which, first, second)
-    sums = np.zeros(matrices.product_shape, np.float32)
-    for block in matrices.blocks():
+
+    def add(block: Block, part: np.ndarray) -> None:
         left = block.left
-        part = np.ascontiguousarray(sums[:, block.columns])
         _add_blocks(left.starts, left.columns, left.values, block.right, BLOCK_LENGTH, part)
-        sums[:, block.columns] = part
-    return matrices.result(sums)
+
+    return pass_matrices(shape, which, first, second).add_up(np.float32, add)
 
 
 @compiled

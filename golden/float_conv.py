@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from golden.floats import Rounded, check_codes, decode, round_scaled
-from golden.im2col import pass_matrices
+from golden.im2col import Block, pass_matrices
 from golden.oracle import check_operands, convolve
 from gscn.compiled import compiled
 from gscn.conv import ConvShape, Pass
@@ -115,15 +115,13 @@ def conv_windowed(
     # The second operand is scaled: products are then in units of the least bit.
     scaled = np.ldexp(_finite(second_values), -lsb_exponent(top, fmt, acc_width))
     matrices = pass_matrices(shape, which, _finite(first_values), scaled)
-    sums = np.zeros(matrices.product_shape, np.int64)
-    for block in matrices.blocks():
+
+    def add(block: Block, part: np.ndarray) -> None:
         left = block.left
-        part = np.ascontiguousarray(sums[:, block.columns])
         _add_truncated(left.starts, left.columns, left.values, block.right, part)
-        sums[:, block.columns] = part
-    return WindowedSums(
-        sums=matrices.result(sums), plus=plus, minus=minus, top=top, fmt=fmt, acc_width=acc_width
-    )
+
+    sums = matrices.add_up(np.int64, add)
+    return WindowedSums(sums=sums, plus=plus, minus=minus, top=top, fmt=fmt, acc_width=acc_width)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +93,30 @@ class PassMatrices:
             part = self.right[:, :, :, images, rows].reshape(length, -1)
             start = (images.start * height + rows.start) * width
             yield Block(left=left, right=part, columns=slice(start, start + part.shape[1]))
+
+    def add_up(
+        self,
+        dtype: type[np.generic],
+        add: Callable[[Block, np.ndarray], None],
+        order: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the pass's result, from 0, to whose columns `add` adds each block in place.
+
+        Parameters
+        ----------
+        dtype
+            Of the result.
+        add
+            Called with a block and the contiguous columns that it adds to.
+        order
+            As of `blocks`.
+        """
+        sums = np.zeros(self.product_shape, dtype)
+        for block in self.blocks(order):
+            part = np.ascontiguousarray(sums[:, block.columns])
+            add(block, part)
+            sums[:, block.columns] = part
+        return self.result(sums)
 
     def result(self, product: np.ndarray) -> np.ndarray:
         """Return a matrix of the product's shape in the shape of the pass's result."""
