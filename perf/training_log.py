@@ -1,4 +1,4 @@
-"""The log of a training run: a CSV table that goes on where a checkpoint does.
+"""The log of a training run, a CSV table or TensorBoard's, that goes on where a checkpoint does.
 
 Rows are written through before a checkpoint is, so that a run that is killed finds all of them up
 to its checkpoint; rows behind it, which are computed again, are dropped.
@@ -9,11 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from gscn.errors import InputError
+
+if TYPE_CHECKING:
+    from tensorboardX.proto.event_pb2 import Event
 
 COLUMNS = (
     "iteration",
@@ -30,6 +34,19 @@ COLUMNS = (
 """Iterations done; epoch, from 0; cross-entropy in nats and share classified correctly, of the
 mini-batch before its update; the same of the test images, where it was determined; shares of zeros
 of each kind of tensor; share of the FLOPs that the method's zeros saved; 1 if dense by schedule."""
+
+
+class Log(Protocol):
+    """What rows of a training run are written to."""
+
+    def write(self, row: Mapping[str, float | None]) -> None:
+        """Append a row; values that are None, or missing, are left out."""
+
+    def flush(self) -> None:
+        """Have every row on the disk."""
+
+    def close(self) -> None:
+        """Write everything through; nothing can be written afterwards."""
 
 
 class TrainingLog:
@@ -79,6 +96,64 @@ class TrainingLog:
         """Write everything through and close the file."""
         self.flush()
         self._file.close()
+
+
+class TensorBoardLog:
+    """Writes the columns of a log as scalars for TensorBoard, by iteration.
+
+    Parameters
+    ----------
+    directory
+        Gets an event file of its own for each time that training goes on.
+    iteration
+        Iterations that the checkpoint has, 0 without one: later ones of earlier event files are
+        declared void, which TensorBoard heeds.
+
+    Raises
+    ------
+    InputError
+        The directory cannot be written to.
+    """
+
+    def __init__(self, directory: Path, iteration: int = 0) -> None:
+        # Not its SummaryWriter, whose flush leaves events in a queue.
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            # Its names have the second; two processes may begin in the same one.
+            self._writer = EventsWriter(str(directory / "events"), f".{os.getpid()}")
+        except OSError as error:
+            raise InputError(
+                f"TensorBoard's directory {directory} must be writable: {error}"
+            ) from error
+        started = SessionLog(status=SessionLog.START)
+        self._add(Event(step=iteration + 1, session_log=started))
+
+    def write(self, row: Mapping[str, float | None]) -> None:
+        """Add the values of a row; those that are None, or missing, are left out."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        values = [
+            Summary.Value(tag=name, simple_value=row[name])
+            for name in COLUMNS[1:]
+            if row.get(name) is not None
+        ]
+        self._add(Event(step=int(row["iteration"]), summary=Summary(value=values)))
+
+    def _add(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._writer.write_event(event)
+
+    def flush(self) -> None:
+        """Have every value in the file."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write everything through and close the file."""
+        self._writer.close()
 
 
 def read_training_log(path: Path) -> list[dict[str, float | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,13 +186,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--log", type=Path, metavar="FILE", help="write a row of each iteration, as CSV"
     )
     parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="write the same as scalars for TensorBoard, an event file in this directory",
+    )
+    parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the log when training ends (.png, .svg)"
     )
 
 
 def run(args: argparse.Namespace) -> Result:
     """Train and report the accuracy."""
-    from perf.training_log import TrainingLog
+    from perf.training_log import TensorBoardLog, TrainingLog
 
     _check_files(args)
     trainer = _trainer(args)
@@ -203,14 +210,15 @@ def run(args: argparse.Namespace) -> Result:
             f"{recipe.epochs} epochs, not {iterations}"
         )
     period = args.checkpoint_every or trainer.iterations_per_epoch
-    log = None if args.log is None else TrainingLog(args.log, trainer.iteration)
-    try:
+    with ExitStack() as stack:
+        logs = [
+            stack.enter_context(closing(kind(path, trainer.iteration)))
+            for kind, path in ((TrainingLog, args.log), (TensorBoardLog, args.tensorboard))
+            if path is not None
+        ]
         losses = run_training(
-            trainer, iterations, log=log, checkpoint=args.out, checkpoint_period=period
+            trainer, iterations, logs=logs, checkpoint=args.out, checkpoint_period=period
         )
-    finally:
-        if log is not None:
-            log.close()
     if args.plot is not None:
         save_plot(args.plot, args.log)
     recent = losses[-trainer.iterations_per_epoch :]
@@ -256,6 +264,11 @@ def _check_files(args: argparse.Namespace) -> None:
     for option, path in (("--out", args.out), ("--log", args.log), ("--plot", args.plot)):
         if path is not None and (path.is_dir() or _nearest_parent(path).is_file()):
             raise InputError(f"{option} must name a file in a directory, not {path}")
+    board = args.tensorboard
+    if board is not None and (board.is_file() or _nearest_parent(board).is_file()):
+        raise InputError(f"--tensorboard must name a directory, not {board}")
+    if board is not None and not args.resume and any(board.glob("events.out.tfevents*")):
+        raise InputError(f"--tensorboard {board} has the events of another run already")
     if args.out is not None and args.out.exists() and not args.resume:
         raise InputError(f"--out {args.out} exists already: --resume goes on from it")
     if args.log is not None and args.log.exists() and not args.resume:

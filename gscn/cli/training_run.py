@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from gscn.errors import InputError
 if TYPE_CHECKING:
     from golden.training import Progress, Trainer
     from perf.networks import Network
-    from perf.training_log import TrainingLog
+    from perf.training_log import Log
 
 
 def layers_of(trainer: Trainer) -> Network:
@@ -59,7 +60,7 @@ def run_training(
     trainer: Trainer,
     iterations: int,
     *,
-    log: TrainingLog | None = None,
+    logs: Sequence[Log] = (),
     checkpoint: Path | None = None,
     checkpoint_period: int = 0,
 ) -> list[float]:
@@ -73,8 +74,8 @@ def run_training(
         Trained.
     iterations
         Iterations at the end.
-    log
-        Gets a row of every iteration; with the test accuracy at the end of epochs.
+    logs
+        Get a row of every iteration; with the test accuracy at the end of epochs.
     checkpoint
         File to write every `checkpoint_period` iterations and at the end; by default none.
     checkpoint_period
@@ -91,7 +92,7 @@ def run_training(
     from rich.table import Column
 
     shown = sys.stderr.isatty()
-    layers = layers_of(trainer) if log is not None or shown else None
+    layers = layers_of(trainer) if logs or shown else None
     losses = []
     columns = (
         BarColumn(12),
@@ -107,15 +108,15 @@ def run_training(
             if layers is not None:
                 row = log_row(trainer, done, layers)
                 bar.update(task, completed=done.iteration, state=_state(row))
-            if log is not None:
-                if not done.iteration % trainer.iterations_per_epoch:
-                    row["test_accuracy"] = trainer.evaluate()
+            if logs and not done.iteration % trainer.iterations_per_epoch:
+                row["test_accuracy"] = trainer.evaluate()
+            for log in logs:
                 log.write(row)
             last = done.iteration == iterations
             due = checkpoint_period and not done.iteration % checkpoint_period
             if checkpoint is not None and (last or due):
-                # In this order: every iteration of a checkpoint is in the log.
-                if log is not None:
+                # In this order: every iteration of a checkpoint is in the logs.
+                for log in logs:
                     log.flush()
                 trainer.save(checkpoint)
     return losses

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tensorboardX.proto.event_pb2 import SessionLog
 
 from gscn.errors import InputError
 from perf.plots import plot_training
-from perf.training_log import COLUMNS, TrainingLog, read_training_log
+from perf.training_log import COLUMNS, TensorBoardLog, TrainingLog, read_training_log
+from tests.events import events, scalars
 
 
 def row(iteration: int) -> dict[str, float]:
@@ -82,3 +84,27 @@ def test_the_plot_shows_the_columns_of_the_log():
     }
     with pytest.raises(InputError, match="at least one row"):
         plot_training([])
+
+
+def test_tensorboard_gets_the_values_that_there_are(tmp_path):
+    log = TensorBoardLog(tmp_path / "new" / "board")
+    log.write({**dict.fromkeys(COLUMNS), **row(2), "test_accuracy": 0.75})
+    log.flush()
+    (path,) = (tmp_path / "new" / "board").iterdir()
+    expected = [(2, "epoch", 0), (2, "loss", 0.25), (2, "accuracy", 0.5)]
+    assert scalars(path) == [*expected, (2, "test_accuracy", 0.75)]
+    log.close()
+    with pytest.raises(InputError, match="must be writable"):
+        TensorBoardLog(path / "below")
+
+
+def test_tensorboard_is_told_which_events_are_computed_again(tmp_path):
+    for iterations, start in (((1, 2, 3), 0), ((3, 4), 2)):
+        log = TensorBoardLog(tmp_path / str(start), start)
+        for iteration in iterations:
+            log.write(row(iteration))
+        log.close()
+    (resumed,) = (tmp_path / "2").iterdir()
+    (start,) = (e for e in events(resumed) if e.session_log.status == SessionLog.START)
+    assert start.step == 3
+    assert sorted({step for step, _, _ in scalars(resumed)}) == [3, 4]

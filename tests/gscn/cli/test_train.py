@@ -11,6 +11,8 @@ from PIL import Image
 
 from golden.training import Trainer
 from gscn.cli.main import main
+from perf.training_log import read_training_log
+from tests.events import scalars
 
 
 def test_trains_reports_and_writes_a_checkpoint(tmp_path, capsys):
@@ -69,6 +71,25 @@ def test_options_of_the_larger_network_reach_the_recipe(tmp_path):
 def test_bad_arguments_end_with_status_2(words, complaint, capsys):
     assert main(["train", *words]) == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_tensorboard_gets_the_log(tmp_path, capsys):
+    board, log = tmp_path / "board", tmp_path / "log.csv"
+    words = ["train", "--method", "swat", "--batch", "16", "--epochs", "1", "--iterations", "3"]
+    words += ["--out", str(tmp_path / "model.pt"), "--tensorboard", str(board)]
+    assert main([*words, "--log", str(log)]) == 0
+    (path,) = board.iterdir()
+    expected = [
+        (row["iteration"], name, pytest.approx(value))
+        for row in read_training_log(log)
+        for name, value in row.items()
+        if name != "iteration" and value is not None
+    ]
+    assert scalars(path) == expected
+    assert main([*words[:-4], "--tensorboard", str(board)]) == 2
+    assert f"--tensorboard {board} has the events of another run" in capsys.readouterr().err
+    assert main([*words[:-4], "--tensorboard", str(log)]) == 2
+    assert f"--tensorboard must name a directory, not {log}" in capsys.readouterr().err
 
 
 def test_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path, capsys):
