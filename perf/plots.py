@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -133,12 +134,19 @@ def plot_training(
     return loss, shares
 
 
+MEDIAN_ITERATIONS = 21
+"""Odd."""
+
+
 def plot_thresholds(
     table: Sequence[Mapping[str, object]],
     band: tuple[float, float],
     axes: tuple[Axes, Axes] | None = None,
 ) -> tuple[Axes, Axes]:
     """Draw ReSprop's thresholds, and what they leave of the differences, over the iterations.
+
+    A threshold that only halves and doubles swings around the density aimed at: thin lines are the
+    densities, thick ones their medians over `MEDIAN_ITERATIONS`.
 
     Parameters
     ----------
@@ -169,7 +177,15 @@ def plot_thresholds(
             "linewidth": 1,
         }
         above.plot(iterations, [row["threshold"] for row in rows], label=layer, **style)
-        below.plot(iterations, [100 * row["density"] for row in rows], **style)
+        densities = [100 * row["density"] for row in rows]
+        below.plot(iterations, densities, **{**style, "linewidth": 0.3}, alpha=0.4)
+        half = MEDIAN_ITERATIONS // 2
+        if len(densities) > 2 * half:
+            medians = [
+                statistics.median(densities[middle - half : middle + half + 1])
+                for middle in range(half, len(densities) - half)
+            ]
+            below.plot(iterations[half:-half], medians, **style)
     above.set_yscale("log")
     above.set_ylabel("threshold")
     below.axhspan(100 * band[0], 100 * band[1], color="#BBBBBB", label="aimed at")

@@ -23,6 +23,8 @@ _RESNETS = {
 }
 _WIDE = {"wrn16-1": (16, 1), "wrn16-8": (16, 8), "wrn28-10": (28, 10)}
 """Depth and widening factor; the first is for machines that would take days for the others."""
+_LEAST_IMAGE_SIZES = dict.fromkeys(("digits", "resnet20", *_WIDE), 8)
+"""Pixels; the other networks halve their maps up to five times."""
 
 
 def make_network(
@@ -54,7 +56,7 @@ def make_network(
     problems = [
         f"{what} must be at least {least}, not {value}"
         for what, value, least in (
-            ("image_size", image_size, 8 if name == "digits" else 32),
+            ("image_size", image_size, _LEAST_IMAGE_SIZES.get(name, 32)),
             ("classes", classes, 1),
             ("in_channels", in_channels, 1),
         )

@@ -83,6 +83,28 @@ def test_the_plot_has_its_table_beside_it(done):
     assert {int(row["iteration"]) for row in rows} == {2, 3, 6, 7}
 
 
+def test_thresholds_follow_the_published_rule_and_their_settling_is_reported(done):
+    results, out = training.read_results(done[0]), done[1].read_text()
+    rows = training.settling(results[1]["thresholds"], 0.15)
+    assert len(rows) == 10
+    for row in rows:
+        assert f"| {' | '.join(row)} |" in out
+        # So short a run only doubles.
+        assert row[1:] == ("-",) * 5
+    threshold, densities = 2.0**-10, (0.9, 0.4, 0.15, 0.1, 0.2, 0.12)
+    made = []
+    for iteration, density in enumerate(densities, 1):
+        threshold *= {True: 2, False: 0.5}[density > 0.15] if density != 0.15 else 1
+        made.append(
+            {"iteration": iteration, "layer": "a", "threshold": threshold, "density": density}
+        )
+    (row,) = training.settling(made, 0.15)
+    # From the third on: 10, 12, 15 and 20 %; thresholds 2^-8, 2^-9, 2^-8, 2^-9.
+    assert row == ("a", "3", "13.5", "11.5 to 16.2", "1", "5 of 5")
+    made[3]["threshold"] *= 4
+    assert training.settling(made, 0.15)[0][-1] == "3 of 5"
+
+
 def test_runs_that_are_done_are_not_trained_again(done, tmp_path, monkeypatch):
     content = done[0].read_bytes()
     path = tmp_path / "results.jsonl"

@@ -139,6 +139,12 @@ def test_shortcuts_without_parameters_keep_every_second_pixel():
     assert kept[:, :8].count_nonzero() == kept[:, 24:].count_nonzero() == 0
 
 
+@pytest.mark.parametrize("name", ["resnet20", "wrn16-1"])
+def test_networks_that_halve_twice_take_images_of_8_pixels(name):
+    network = make_network(name, image_size=8, classes=10).eval()
+    assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
+
+
 def test_wrong_networks_are_named():
     with pytest.raises(InputError, match=r"image_size must be at least 32, not 16; classes"):
         made("resnet18", 16, 0)
