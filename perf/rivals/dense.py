@@ -20,9 +20,9 @@ class Dense:
     source = "no particular machine; as favourable as a dense one can be"
     assumptions = (
         (
-            "The pass is a matrix product of three dimensions. The multipliers take any factorisation "
-            "of their number over the three, the best for each layer and pass; the rest of an edge "
-            "tile is idle."
+            "The pass is a matrix product of three dimensions. The multipliers take any "
+            "factorisation of their number over the three, the best for each layer and pass; the "
+            "rest of an edge tile is idle."
         ),
         "A new tile starts in every cycle: no time to fill, to drain or to load weights.",
         (
@@ -30,8 +30,8 @@ class Dense:
             "chip."
         ),
         (
-            "The zeros that a strided input gradient inserts cost nothing; zeros of the padding are "
-            "multiplied."
+            "The zeros that a strided input gradient inserts cost nothing; zeros of the padding "
+            "are multiplied."
         ),
     )
 

@@ -20,8 +20,8 @@ class Ideal:
     assumptions = (
         "Every multiplier does a product of two nonzeros that reaches a result, in every cycle.",
         (
-            "Nonzeros are read once, without anything that says where they are; results are written "
-            "once."
+            "Nonzeros are read once, without anything that says where they are; results are "
+            "written once."
         ),
     )
 
