@@ -26,8 +26,9 @@ from perf.rivals.model import Resources, RivalCost, check_masks, compressed_byte
 PE_MULTIPLIERS = VECTOR * VECTOR
 RUN_LENGTH_BITS = 4
 """Bits of a nonzero's distance to the one before it (SCNN, Sec. 4)."""
-CANDIDATES = 3
-"""Ways to split the work that are computed in full, of those that look best by counts."""
+CANDIDATES, ANTICIPATED_CANDIDATES = 3, 8
+"""Ways to split the work that are computed in full, of those that look best by counts; counts say
+less if products are anticipated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +90,9 @@ class OuterProduct:
             for split in splits(pes, planes, self.mappings, free=self.free_tiling)
         ]
         mappings.sort(key=Mapping.estimate)
+        tried = mappings[: ANTICIPATED_CANDIDATES if self.anticipates else CANDIDATES]
         cycles, products = min(
-            (mapping.cycles() for mapping in mappings[:CANDIDATES]), key=lambda result: result[0]
+            (mapping.cycles() for mapping in tried), key=lambda result: result[0]
         )
         return RivalCost(
             resources=resources,
