@@ -131,10 +131,25 @@ def test_tiles_share_out_the_work():
     assert math.isclose(one, 4 * four)
 
 
-@pytest.mark.parametrize("multipliers", [32, 96, 320])
-def test_multipliers_that_make_no_tiles_are_refused(multipliers):
-    shape = ConvShape(n=1, c=1, h=1, w=1, k=1, r=1, s=1)
+@pytest.mark.parametrize(
+    ("multipliers", "rows", "columns"), [(16, 1, 1), (32, 2, 1), (48, 3, 1), (320, 4, 1)]
+)
+def test_tiles_are_smaller_where_the_multipliers_are_few(multipliers, rows, columns):
+    # 12 filters of 16 channels, dense, beside 4 pixels: a step for each stream and pixel
+    shape = ConvShape(n=1, c=16, h=2, w=2, k=12, r=1, s=1)
     resources = dataclasses.replace(RESOURCES, multipliers=multipliers)
+    cost = RIVALS["tensordash"].cost(
+        resources, shape, Pass.FORWARD, *masks(shape, Pass.FORWARD, (1, 1))
+    )
+    filters_scheduled = -(-12 // rows) * -(-4 // columns)
+    pixels_scheduled = -(-4 // rows) * -(-12 // columns)
+    tiles = multipliers // (16 * rows * columns)
+    assert cost.compute_cycles == min(filters_scheduled, pixels_scheduled) / tiles
+
+
+def test_multipliers_that_are_no_pes_are_refused():
+    shape = ConvShape(n=1, c=1, h=1, w=1, k=1, r=1, s=1)
+    resources = dataclasses.replace(RESOURCES, multipliers=40)
     ones = np.ones((1, 1, 1, 1))
-    with pytest.raises(InputError, match=f"multiple of 64 up to 256.* not {multipliers}"):
+    with pytest.raises(InputError, match="multipliers must be a multiple of 16, not 40"):
         RIVALS["tensordash"].cost(resources, shape, Pass.FORWARD, ones, ones)
