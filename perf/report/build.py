@@ -1,0 +1,127 @@
+"""The report as files: one HTML page, its tables as CSV, and the rows that it was made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from perf.report.cases import Case, Row
+from perf.report.contest import rivals_section
+from perf.report.documents import DocumentTable, read_tables
+from perf.report.evidence import assumptions_section, evidence_section, footer
+from perf.report.files import write_text
+from perf.report.hierarchy import memory_section
+from perf.report.joules import energy_section
+from perf.report.page import Section, csv_text, render
+from perf.report.speed import Estimated, cycles_section, layers_section, speedup_section
+from perf.report.verdict import scnn_claims, swat_claims, verdict_section
+
+TITLE = "GSCN: sparse training in cycles, bytes and joules"
+PAGE_NAME = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Documents:
+    """Tables that other commands wrote."""
+
+    utilization: tuple[DocumentTable, ...]
+    area: tuple[DocumentTable, ...]
+    errors: tuple[DocumentTable, ...]
+    """Of docs/model-error.md; none if there is no such document."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Documents:
+        """Read them from a folder.
+
+        Raises
+        ------
+        InputError
+            docs/utilization.md or docs/area.md cannot be read.
+        """
+        errors = folder / "model-error.md"
+        return cls(
+            utilization=read_tables(folder / "utilization.md"),
+            area=read_tables(folder / "area.md"),
+            errors=read_tables(errors) if errors.exists() else (),
+        )
+
+
+def sections(results: Sequence[Estimated], documents: Documents) -> list[Section]:
+    """Return the page's sections.
+
+    Parameters
+    ----------
+    results
+        What was estimated, in the order in which it is shown.
+    documents
+        What was measured.
+    """
+    by_key = {result.case.key: result for result in results}
+    claims = swat_claims(by_key)
+    missing = []
+    scnn = scnn_claims(by_key)
+    claims += scnn
+    if not scnn:
+        missing.append("the geometric mean over SCNN+ of ANT's five networks")
+    titles, words = _rivals()
+    return [
+        verdict_section(claims, missing),
+        speedup_section(results),
+        layers_section(results),
+        cycles_section(documents.utilization, results),
+        memory_section(results),
+        rivals_section(results, titles, words),
+        energy_section(results, results[0].config, documents.area),
+        evidence_section(results, documents.utilization, documents.errors),
+        assumptions_section(results),
+    ]
+
+
+def _rivals() -> tuple[dict[str, str], dict[str, Sequence[str]]]:
+    try:
+        from perf.rivals import RIVALS
+    except ImportError:
+        return {}, {}
+    return (
+        {name: rival.title for name, rival in RIVALS.items()},
+        {name: rival.assumptions for name, rival in RIVALS.items()},
+    )
+
+
+def write_report(
+    rows: dict[str, Row], cases: Sequence[Case], documents: Documents, out: Path
+) -> list[Path]:
+    """Write the page, the CSV files and `report.json`; return their paths, the page first.
+
+    Parameters
+    ----------
+    rows
+        By key of the case (`perf.report.cases.compute_cases`).
+    cases
+        Those to show, in order.
+    documents
+        What was measured.
+    out
+        Folder; made if there is none.
+
+    Raises
+    ------
+    InputError
+        A file cannot be written.
+    """
+    results = [Estimated.of(case, rows[case.key]) for case in cases]
+    parts = sections(results, documents)
+    config, mode = results[0].config, rows[cases[0].key]["mode"]
+    subtitle = (
+        f"{config.multipliers} multipliers in {config.clusters} clusters, {mode} mode of the "
+        f"performance model, configuration {config.digest()}"
+    )
+    files = {PAGE_NAME: render(TITLE, subtitle, parts, footer())}
+    for section in parts:
+        files |= {f"{table.name}.csv": csv_text(table) for table in section.tables}
+    files["report.json"] = json.dumps(rows, allow_nan=False, indent=1) + "\n"
+    for name, text in files.items():
+        write_text(out / name, text)
+    return [out / name for name in files]

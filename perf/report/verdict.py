@@ -1,0 +1,165 @@
+"""Section that sets our figures beside the published ones, each with its baseline in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from perf.report import cases, published
+from perf.report.page import Section, Table, items, paragraph
+from perf.report.speed import BOUNDS, Estimated, bound_shares, product_limit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """One of our figures beside a published one."""
+
+    figure: published.Published
+    ours: float
+    baseline: str
+    """What ours is a multiple of, in words."""
+    like_for_like: bool
+    """Whether both are multiples of the same kind of baseline at equal multipliers."""
+    bound: str
+    """What keeps ours from being larger, with numbers."""
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the published."""
+        return self.ours / self.figure.value
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Return the geometric mean of positive numbers."""
+    values = list(values)
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def describe_bound(result: Estimated, group: str) -> str:
+    """Say how far a speed-up is from its limit, and what spends the cycles."""
+    limit = product_limit(result.passes, result.config, group)
+    reached = result.speedup(group) / limit
+    shares = bound_shares(result.passes, result.config, group)
+    ports = [f"{100 * shares[b]:.0f} % {b}" for b in BOUNDS[1:] if shares[b] >= 0.005]
+    words = (
+        f"the products that the method leaves would allow {limit:.2f}x if every multiplier were "
+        f"always busy, of which {100 * reached:.0f} % is reached"
+    )
+    return words + (f"; cycles bound by a port: {', '.join(ports)}" if ports else "")
+
+
+_DENSE = "a dense array with as many multipliers, clock and port (`perf.dense`), at its best"
+
+
+def swat_claims(results: dict[str, Estimated]) -> list[Claim]:
+    """Return SWAT's published speed-ups of ResNet-50 beside ours."""
+    claims = []
+    for case, keys in (
+        (cases.SWAT_80, ("training", "forward", "backward")),
+        (cases.SWAT_90, ("forward", "backward")),
+    ):
+        if case.key not in results:
+            continue
+        result = results[case.key]
+        claims += [
+            Claim(
+                figure=published.BY_KEY[f"swat-{group}-{100 * case.sparsity:.0f}"],
+                ours=result.speedup(group),
+                baseline=_DENSE,
+                like_for_like=True,
+                bound=describe_bound(result, group),
+            )
+            for group in keys
+        ]
+    return claims
+
+
+def scnn_claims(results: dict[str, Estimated]) -> list[Claim]:
+    """Return the geometric mean over SCNN+ of ANT's five networks, if it was computed."""
+    five = [results[case.key] for case in cases.ANT_CASES if case.key in results]
+    ratios = [result.speedup("training", over="scnn+") for result in five]
+    if len(five) < len(cases.ANT_CASES) or None in ratios:
+        return []
+    words = ", ".join(
+        f"{result.case.title} {ratio:.1f}" for result, ratio in zip(five, ratios, strict=True)
+    )
+    return [
+        Claim(
+            figure=published.BY_KEY["ant-geomean-90"],
+            ours=geometric_mean(ratios),
+            baseline="SCNN+ with as many multipliers and the same port, our model of it "
+            "(docs/rivals.md)",
+            like_for_like=True,
+            bound=f"per network: {words}",
+        )
+    ]
+
+
+def claims_table(claims: Sequence[Claim]) -> Table:
+    """All claims, baselines in words."""
+    return Table(
+        name="claims",
+        caption="Ours beside the published figure. **Like for like**: both are multiples of the "
+        "same kind of baseline at equal multipliers.",
+        header=(
+            *("what", "ours", "published", "ours / published", "like for like"),
+            *("our baseline", "published baseline", "what bounds ours", "source", "caveat"),
+        ),
+        columns=5,
+        rows=tuple(
+            (
+                *(claim.figure.what, claim.ours, claim.figure.value, claim.ratio),
+                *(claim.like_for_like, claim.baseline, claim.figure.baseline, claim.bound),
+                *(claim.figure.source, claim.figure.caveat or None),
+            )
+            for claim in claims
+        ),
+    )
+
+
+def _sentence(claim: Claim) -> str:
+    comparison = "above" if claim.ratio > 1 else "below"
+    return (
+        f"**{claim.figure.what}: {claim.ours:.2f}x** over {claim.baseline}; published "
+        f"{claim.figure.value:g}x over {claim.figure.baseline}. "
+        f"{'Like for like' if claim.like_for_like else 'Not like for like'}; ours is {comparison}. "
+        f"What bounds it: {claim.bound}."
+    )
+
+
+def verdict_section(claims: Sequence[Claim], missing: Sequence[str]) -> Section:
+    """Say in sentences, then in a table, how our figures stand beside the published ones.
+
+    Parameters
+    ----------
+    claims
+        What was computed.
+    missing
+        What was not, in words.
+    """
+    others = [f for f in published.FIGURES if f.key not in {c.figure.key for c in claims}]
+    content: list[str | Table] = [
+        claims_table(claims),
+        items([_sentence(claim) for claim in claims]),
+    ]
+    if missing:
+        content.append(items([f"Not computed: {words}" for words in missing]))
+    content += [
+        Table(
+            name="published",
+            caption="Other published figures, for orientation: no two have the same baseline.",
+            header=("system", "what", "times faster", "baseline", "source", "caveat"),
+            rows=tuple(
+                (f.system, f.what, f.value, f.baseline, f.source, f.caveat or None) for f in others
+            ),
+            folded=True,
+        ),
+        paragraph(
+            "GSCN is the accelerator for which the authors of ReSprop reported speed-ups. Neither "
+            "its micro-architecture nor its size, clock, precision or batch were published: this "
+            "is a GSCN-class design with parameters of its own, not a reproduction.",
+            kind="note",
+        ),
+    ]
+    return Section(key="verdict", title="Ours beside the published", content=tuple(content))
