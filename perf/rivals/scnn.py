@@ -1,0 +1,105 @@
+"""Outer-product arrays: SCNN, for training SCNN+, and the same with ANT's anticipation.
+
+Implements: SCNN (Parashar et al., ISCA 2017), Sec. 3 and 4: PEs of 4x4 multipliers, each with a
+tile of the image plane; vectors of 4 image and 4 kernel nonzeros of a channel form 16 products,
+which a crossbar sends to 32 accumulator banks; PEs wait for each other at the end of a group of
+result channels. ANT (Lew et al., ISCA 2022): from the least and greatest coordinates of an image
+vector follow those of the kernel that can contribute; other kernel rows are not read, and of 16
+kernel nonzeros scanned in a cycle the first 4 in range are multiplied.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from lowering.operands import count_useful_products
+from perf.rivals.cartesian import Cartesian
+from perf.rivals.mapping import VECTOR, Mapping, splits
+from perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
+
+PE_MULTIPLIERS = VECTOR * VECTOR
+RUN_LENGTH_BITS = 4
+"""Bits of a nonzero's distance to the one before it (SCNN, Sec. 4)."""
+CANDIDATES = 3
+"""Ways to split the work that are computed in full, of those that look best by counts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OuterProduct:
+    """An SCNN-like array.
+
+    With the defaults every choice that the publications leave open is made in the rival's favour;
+    `perf.rivals.calibration` has the choices of a public simulator.
+    """
+
+    name: str
+    title: str
+    assumptions: tuple[str, ...]
+    source: str
+    anticipates: bool = False
+    """Whether ANT's ranges are computed before multiplying."""
+    scan: int = 16
+    """Kernel nonzeros that anticipation looks at in a cycle."""
+    accumulators: int = 6144
+    """Per PE; bounds the result channels of a group."""
+    queue: int = 8
+    """Products that may wait at each bank while further vectors are multiplied."""
+    barrier: Literal["group", "channel"] = "group"
+    """When PEs wait for each other: after a group of result channels, or every channel of it."""
+    mappings: tuple[Literal["tiles", "planes"], ...] = ("tiles", "planes")
+    """What a PE may hold: a tile of every image plane, beside the kernel planes of a group of
+    result channels, or one whole image plane at a time beside one kernel plane."""
+    start: int = 0
+    """Cycles before the first products of a pair of planes; of the mapping "planes" only."""
+    matched_tiles: bool = False
+    """Whether a tile is given only the kernel nonzeros that can meet any of its coordinates."""
+    free_tiling: bool = True
+    """Whether PEs may share out samples as well as tiles, and tiles leave out the padding."""
+    exact_crossbar: bool = False
+    """Whether every product is sent through the crossbar, not a sample of the vectors."""
+    counts_halos: bool = False
+    """Whether partial sums of neighbouring tiles are exchanged one at a time after each group."""
+
+    def cost(
+        self,
+        resources: Resources,
+        shape: ConvShape,
+        which: Pass,
+        first: np.ndarray,
+        second: np.ndarray,
+    ) -> RivalCost:
+        """Return the cost of one pass, as `perf.rivals.Rival.cost` has it."""
+        if resources.multipliers % PE_MULTIPLIERS:
+            raise InputError(
+                f"{self.name}: multipliers must be a multiple of {PE_MULTIPLIERS}, "
+                f"not {resources.multipliers}"
+            )
+        first, second = check_masks(shape, which, first, second)
+        pes = resources.multipliers // PE_MULTIPLIERS
+        planes = Cartesian.of(shape, which, first, second)
+        image, kernel = planes.image_nonzeros(), planes.kernel_nonzeros()
+        mappings = [
+            Mapping(self, planes, image, kernel, split)
+            for split in splits(pes, planes, self.mappings, free=self.free_tiling)
+        ]
+        mappings.sort(key=Mapping.estimate)
+        cycles, products = min(
+            (mapping.cycles() for mapping in mappings[:CANDIDATES]), key=lambda result: result[0]
+        )
+        return RivalCost(
+            resources=resources,
+            compute_cycles=cycles,
+            read_bytes=sum(
+                compressed_bytes(mask, resources, index_bits_each=RUN_LENGTH_BITS)
+                for mask in (first, second)
+            ),
+            write_bytes=dense_bytes(math.prod(shape.result_shape(which)), resources),
+            products=products,
+            useful_products=count_useful_products(shape, which, first, second),
+        )

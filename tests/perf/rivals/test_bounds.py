@@ -1,0 +1,82 @@
+"""The two ends of the scale, the dense array and the ideal, and what all models share."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from golden.oracle import useful_products
+from gscn.config import preset
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from perf.dense import dense_cost
+from perf.rivals import RIVALS, Resources
+
+LARGE = preset("large")
+SHAPE = ConvShape(n=2, c=5, h=9, w=7, k=6, r=3, s=3, stride=(2, 1), padding=(1, 1))
+
+
+def masks(shape, which, densities, seed=0):
+    rng = np.random.default_rng(seed)
+    return [
+        rng.random(size) < density
+        for size, density in zip(shape.operand_shapes(which), densities, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("which", list(Pass))
+def test_the_dense_array_is_that_of_the_estimate(which):
+    shape = dataclasses.replace(SHAPE, c=64, k=64)
+    cost = RIVALS["dense"].cost(Resources.of(LARGE), shape, which, *masks(shape, which, (0.1, 0.1)))
+    expected = dense_cost(LARGE, shape, which)
+    assert (cost.compute_cycles, cost.read_cycles, cost.write_cycles) == (
+        expected.compute_cycles,
+        expected.read_cycles,
+        expected.write_cycles,
+    )
+    assert (cost.cycles, cost.bound) == (expected.cycles, expected.bound)
+    assert cost.products == shape.dense_macs
+
+
+def test_the_ideal_by_hand():
+    # One row, kernel 1x1: three nonzero inputs, two of four filters nonzero in their channel.
+    shape = ConvShape(n=1, c=1, h=1, w=5, k=4, r=1, s=1)
+    weights = np.array([0, 3, -1, 0]).reshape(4, 1, 1, 1)
+    inputs = np.array([1, 0, 2, 0, 5]).reshape(1, 1, 1, 5)
+    resources = Resources(multipliers=4, port_bytes_per_cycle=8, value_bits=16)
+    cost = RIVALS["ideal"].cost(resources, shape, Pass.FORWARD, weights, inputs)
+    assert (cost.products, cost.useful_products, cost.compute_cycles) == (6, 6, 2)
+    # 2 + 3 values of 2 bytes; 4 x 5 results of 2 bytes
+    assert (cost.read_bytes, cost.write_bytes) == (10, 40)
+    assert (cost.read_cycles, cost.write_cycles, cost.cycles) == (2, 5, 5)
+    assert cost.bound == "write port"
+    assert cost.utilization == 6 / (5 * 4)
+
+
+@pytest.mark.parametrize("which", list(Pass))
+@pytest.mark.parametrize("name", list(RIVALS))
+def test_useful_products_are_those_that_torch_counts(name, which):
+    first, second = masks(SHAPE, which, (0.3, 0.5))
+    resources = Resources(multipliers=64, port_bytes_per_cycle=64, value_bits=16)
+    cost = RIVALS[name].cost(resources, SHAPE, which, first, second)
+    assert cost.useful_products == useful_products(SHAPE, which, first, second) > 0
+    assert cost.products >= cost.useful_products
+
+
+@pytest.mark.parametrize("name", list(RIVALS))
+def test_an_operand_of_another_shape_is_refused_by_name(name):
+    first, second = masks(SHAPE, Pass.FORWARD, (0.5, 0.5))
+    resources = Resources(multipliers=64, port_bytes_per_cycle=64, value_bits=16)
+    with pytest.raises(InputError, match=r"second operand of forward must have the shape \(2, 5"):
+        RIVALS[name].cost(resources, SHAPE, Pass.FORWARD, first, second[:1])
+
+
+def test_every_bad_resource_is_named_at_once():
+    with pytest.raises(InputError, match="multipliers must be at least 1, not 0; port_bytes"):
+        Resources(multipliers=0, port_bytes_per_cycle=0, value_bits=16)
+
+
+def test_resources_are_those_of_a_configuration():
+    assert Resources.of(LARGE) == Resources(multipliers=64, port_bytes_per_cycle=64, value_bits=16)
