@@ -33,26 +33,32 @@ def made_up_row(case, mode="statistical", config=PRESETS["large"], *, counted=Tr
     sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)
     row = to_json(estimate(net, config, sparsification, measure=measure)) | {"mode": mode}
     passes = [fields for layer in row["layers"] for fields in layer["passes"]] if counted else []
+    number = 0
     for fields in passes:
         cycles = fields["cycles"]
         fields["read_bytes"], fields["write_bytes"] = 16 * cycles, 4 * cycles
-        fields["rivals"] = {
+        fields["rival_cycles"] = {
             name: fields["dense_cycles"] if factor is None else factor * cycles
             for name, factor in RIVAL_FACTORS.items()
         }
         for work in fields["convolutions"]:
-            products = work["expected_useful_products"]
-            share = work["cycles"] / cycles
-            work["accesses"] = {
-                "products": products, "adds": 0.0, "items": products / 4,
-                "lookups": products / 3, "loaded_chunks": products / 50,
-                "streamed_chunks": products / 20, "drained": products / 10,
-                "read_bytes": share * fields["read_bytes"],
-                "write_bytes": share * fields["write_bytes"],
-            }  # fmt: skip
-            idle = work["cycles"] * config.multipliers - products
-            causes = dict.fromkeys(CLUSTER_COUNTER_NAMES, 0.0)
-            work["causes"] = causes | {"busy": products, "idle": idle}
+            # Samples of a hundredth of the products; every third convolution has none.
+            products = work["expected_useful_products"] / 100
+            number += 1
+            work["sample"] = None
+            if number % 3:
+                causes = dict.fromkeys(CLUSTER_COUNTER_NAMES, 0.0)
+                idle = work["cycles"] / 100 * config.multipliers - products
+                work["sample"] = {
+                    "useful_products": products,
+                    "accesses": {
+                        "products": products, "adds": 0.0, "items": products / 4,
+                        "lookups": products / 3, "loaded_chunks": products / 50,
+                        "streamed_chunks": products / 20, "drained": products / 10,
+                        "read_bytes": 1.0, "write_bytes": 1.0,
+                    },
+                    "causes": causes | {"busy": products, "idle": idle},
+                }  # fmt: skip
     return json.loads(json.dumps(row))
 
 

@@ -6,11 +6,17 @@ A row (`perf.estimate.to_json`) is one network with one method, sparsity and mod
 `network` ... `mode`    which training step, and by which model
 `config`                fields of the accelerator
 `layers[]`              `name`, `linear`, `first`, `shape` (fields of `ConvShape`), `passes[]`
-`passes[]`              `pass`, `cycles`, `dense_cycles`, `dense_bound`, `convolutions[]`; of newer
-                        estimates `read_bytes`, `write_bytes`, `bound`, `rivals` (cycles by name)
+`passes[]`              `pass`, `cycles`, `dense_cycles`, `dense_bound`, `convolutions[]`,
+                        `read_bytes`, `write_bytes`, `rival_cycles` (by name)
 `convolutions[]`        `batch`, `first_operand_density`, `second_operand_density`,
-                        `expected_useful_products`; where the model counts them, `accesses`
+                        `expected_useful_products`, `cycles`; where a sample was run, `sample`
+`sample`                `useful_products`; `accesses` (fields of `perf.energy.Accesses`) and
+                        `causes` (PE-cycles by cause) of the sample
 ======================  ============================================================================
+
+Accesses of a convolution are those of its sample, in proportion to the useful products, and causes
+shares of its cycles. A convolution without a sample has the mean of those of its pass that have
+one, weighted by useful products or cycles.
 """
 
 from __future__ import annotations
@@ -107,31 +113,76 @@ def shape_of(fields: Mapping[str, object]) -> ConvShape:
     return ConvShape(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
 
-def _summed(parts: Iterable[Mapping[str, float] | None]) -> dict[str, float] | None:
-    total: dict[str, float] = {}
-    for part in parts:
-        if part is None:
-            return None
-        for name, value in part.items():
-            total[name] = total.get(name, 0.0) + value
-    return total
+def _add(total: dict[str, float], part: Mapping[str, float], factor: float) -> None:
+    for name, value in part.items():
+        total[name] = total.get(name, 0.0) + factor * value
+
+
+Rates = Mapping[str, Mapping[str, float]]
+"""`accesses` per useful product, and `causes` as shares of the PE-cycles."""
+
+
+def _rates(sample: Mapping) -> Rates | None:
+    if not sample or sample.get("accesses") is None:
+        return None
+    pe_cycles = sum(sample["causes"].values())
+    return {
+        "accesses": {k: v / sample["useful_products"] for k, v in sample["accesses"].items()},
+        "causes": {k: v / pe_cycles for k, v in sample["causes"].items()},
+    }
+
+
+def _mean_rates(row: Row, which: str) -> Rates | None:
+    """Return the mean rates of the convolutions of a pass that have a sample."""
+    totals: dict[str, dict[str, float]] = {"accesses": {}, "causes": {}}
+    weights = {"accesses": 0.0, "causes": 0.0}
+    for layer in row["layers"]:
+        for fields in layer["passes"]:
+            for work in fields["convolutions"] if fields["pass"] == which else ():
+                rates = _rates(work.get("sample"))
+                if rates is None:
+                    continue
+                for kind, weight in (
+                    ("accesses", work["expected_useful_products"]),
+                    ("causes", work["cycles"]),
+                ):
+                    weights[kind] += weight
+                    _add(totals[kind], rates[kind], weight)
+    if not weights["causes"]:
+        return None
+    return {
+        kind: {name: value / weights[kind] for name, value in total.items()}
+        for kind, total in totals.items()
+    }
 
 
 def pass_rows(row: Row) -> tuple[PassRow, ...]:
     """Return the passes of all layers of a row, in the network's order."""
-    return tuple(_pass_row(layer, fields) for layer in row["layers"] for fields in layer["passes"])
+    config = config_of(row)
+    means = {str(which): _mean_rates(row, str(which)) for which in Pass}
+    return tuple(
+        _pass_row(layer, fields, means[fields["pass"]], config.multipliers)
+        for layer in row["layers"]
+        for fields in layer["passes"]
+    )
 
 
-def _pass_row(layer: Mapping, fields: Mapping) -> PassRow:
+def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: int) -> PassRow:
     which, shape = Pass(fields["pass"]), shape_of(layer["shape"])
     works = fields["convolutions"]
     read = write = resident = 0.0
+    accesses: dict[str, float] = {}
+    causes: dict[str, float] = {}
     for work in works:
         densities = work["first_operand_density"], work["second_operand_density"]
         own = dataclasses.replace(shape, n=work["batch"])
         traffic = memory.compressed_bytes(own, which, *densities)
         read, write = read + traffic.read_bytes, write + traffic.write_bytes
         resident = max(resident, memory.resident_bytes(own, which, *densities))
+        rates = _rates(work.get("sample")) or mean
+        if rates is not None:
+            _add(accesses, rates["accesses"], work["expected_useful_products"])
+            _add(causes, rates["causes"], work["cycles"] * multipliers)
     ports = None
     if fields.get("read_bytes") is not None:
         ports = Traffic(read_bytes=fields["read_bytes"], write_bytes=fields["write_bytes"])
@@ -149,18 +200,17 @@ def _pass_row(layer: Mapping, fields: Mapping) -> PassRow:
         compressed=Traffic(read_bytes=read, write_bytes=write),
         resident_bytes=resident,
         ports=ports,
-        rivals=rival_cycles(fields),
-        accesses=_summed(work.get("accesses") for work in works),
-        causes=_summed(work.get("causes") for work in works),
+        rivals=dict(fields.get("rival_cycles") or {}),
+        accesses=_at_ports(accesses, ports),
+        causes=causes or None,
     )
 
 
-def rival_cycles(fields: Mapping) -> dict[str, float]:
-    """Return the cycles of other accelerators of a pass, by name."""
-    return {
-        name: float(cost["cycles"] if isinstance(cost, Mapping) else cost)
-        for name, cost in (fields.get("rivals") or {}).items()
-    }
+def _at_ports(accesses: dict[str, float], ports: Traffic | None) -> dict[str, float] | None:
+    """Return accesses with the bytes that the estimate gives for the whole layer."""
+    if not accesses or ports is None:
+        return accesses or None
+    return accesses | {"read_bytes": ports.read_bytes, "write_bytes": ports.write_bytes}
 
 
 def speedup(

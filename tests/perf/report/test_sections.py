@@ -51,6 +51,8 @@ def test_passes_are_those_of_the_row(resprop):
         assert p.accesses["products"] == pytest.approx(p.useful_products)
         assert p.causes["busy"] == pytest.approx(p.useful_products)
         assert p.utilization(resprop.config) == pytest.approx(UTILIZATION, rel=1e-3)
+        assert p.accesses["read_bytes"] == fields["read_bytes"]
+        assert sum(p.causes.values()) == pytest.approx(p.cycles * resprop.config.multipliers)
 
 
 def test_compressed_bytes_count_the_precomputed_term(resprop):
