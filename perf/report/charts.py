@@ -7,17 +7,14 @@ apart; series differ by lightness too, so that a grey print can be read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gscn.errors import InputError
 from perf.report.svg import (
-    FONT_SIZE,
     drawing,
-    element,
     line,
     mark,
-    polyline,
     rect,
     text,
     text_width,
@@ -26,6 +23,7 @@ from perf.report.svg import (
 COLOURS = (
     "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#F0E442", "#999999",
     "#444444",
+    "#332288",
 )  # fmt: skip
 _ROW = 15
 _GAP = 9
@@ -40,24 +38,6 @@ class Bar:
     """One per series; None: there is none."""
     marks: tuple[float | None, ...] = ()
     """A published value beside each bar; None: none was published."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Point:
-    """A point of a roofline."""
-
-    x: float
-    y: float
-    series: int
-    label: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Roof:
-    """A slanted roof: so many bytes per cycle."""
-
-    label: str
-    bytes_per_cycle: float
 
 
 def nice_ticks(most: float, count: int = 5) -> list[float]:
@@ -75,20 +55,41 @@ def tick_text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
 
 
-def _legend(
-    names: Sequence[str], colours: Sequence[str], width: float, *, extra: str = ""
+def legend(
+    names: Sequence[str],
+    colours: Sequence[str],
+    width: float,
+    *,
+    extra: str = "",
+    shapes: Sequence[str] = (),
 ) -> tuple[str, float]:
-    """Return a legend and its height; `extra` names the mark of published values."""
+    """Return a legend and its height.
+
+    Parameters
+    ----------
+    names, colours
+        What to explain; there may be more colours than names.
+    width
+        At which to begin another line, pixels.
+    extra
+        Name of the mark of published values, if there are any.
+    shapes
+        Marks of the names; by default squares of their colour.
+    """
     parts, x, y = [], 0.0, 12.0
-    items = [(name, colour, False) for name, colour in zip(names, colours, strict=False)]
+    items = [(name, colour, "") for name, colour in zip(names, colours, strict=False)]
+    if shapes:
+        items = [(*item[:2], shape) for item, shape in zip(items, shapes, strict=False)]
     if extra:
-        items.append((extra, "#000000", True))
-    for name, colour, is_mark in items:
+        items.append((extra, "#000000", "published"))
+    for name, colour, shape in items:
         advance = 18 + text_width(name) + 14
         if x and x + advance > width:
             x, y = 0.0, y + 18
-        if is_mark:
+        if shape == "published":
             parts.append(mark("diamond", x + 6, y - 4, 4, fill="#fff", stroke=colour))
+        elif shape:
+            parts.append(mark(shape, x + 6, y - 4, 5, fill=colour))
         else:
             parts.append(rect(x, y - 10, 12, 12, fill=colour))
         parts.append(text(x + 18, y, name))
@@ -149,11 +150,11 @@ def grouped_bars(
         raise InputError(f"figure {title!r} must have at least one bar")
     narrow = width < 500
     room = 0.0 if narrow else min(250, max(text_width(bar.label) for bar in bars) + 10)
-    legend, top = _legend(series, COLOURS, width, extra=mark_label)
+    names, top = legend(series, COLOURS, width, extra=mark_label)
     values = [v for bar in bars for v in (*bar.values, *bar.marks) if v is not None]
     ticks = nice_ticks(max([*values, reference or 0]), 4 if narrow else 7)
     scale = (width - room - 52) / ticks[-1]
-    parts, y = [legend], top + 6
+    parts, y = [names], top + 6
     first = y
     for bar in bars:
         labels = _wrapped(bar.label, width - 8 if narrow else room - 10)
@@ -229,13 +230,13 @@ def stacked_bars(
     narrow = width < 500
     shown = [name for name in series if any(row.get(name) for _, row in rows)]
     colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(series)}
-    legend, top = _legend(shown, [colours[name] for name in shown], width)
+    names, top = legend(shown, [colours[name] for name in shown], width)
     room = 0.0 if narrow else min(250, max(text_width(label) for label, _ in rows) + 10)
     sums = [sum(row.get(name, 0) for name in series) for _, row in rows]
     ticks = nice_ticks(total or max(sums), 4 if narrow else 6)
     end = total or ticks[-1]
     scale = (width - room - (20 if total else 64)) / end
-    parts, y = [legend], top + 6
+    parts, y = [names], top + 6
     first = y
     for (label, row), whole in zip(rows, sums, strict=True):
         if narrow:
@@ -295,11 +296,11 @@ def layer_columns(
         raise InputError(f"figure {title!r} must have at least one column")
     used = [kind for kind in kinds if any(c[2] == kind for _, columns in panels for c in columns)]
     colours = {kind: COLOURS[index] for index, kind in enumerate(kinds)}
-    legend, y = _legend(used, [colours[kind] for kind in used], width)
+    names, y = legend(used, [colours[kind] for kind in used], width)
     left, height = 34, 96
     values = [c[1] for _, columns in panels for c in columns if c[1] is not None]
     ticks = nice_ticks(max([*values, reference or 0]), 4)
-    parts = [legend, text(0, y + 12, axis, class_="tick")]
+    parts = [names, text(0, y + 12, axis, class_="tick")]
     y += 16
     step = (width - left) / len(panels[0][1])
     for name, columns in panels:
@@ -332,119 +333,3 @@ def layer_columns(
             parts.append(text(x + 3, y + 10, name, class_="tick"))
         x += count * step
     return drawing(width, y + 18, "".join(parts), title=title, class_=class_)
-
-
-def _decades(low: float, high: float) -> Iterator[float]:
-    exponent = math.floor(math.log10(low))
-    while 10.0**exponent <= high * 1.0001:
-        if 10.0**exponent >= low * 0.9999:
-            yield 10.0**exponent
-        exponent += 1
-
-
-def roofline(
-    points: Sequence[Point],
-    series: Sequence[str],
-    roofs: Sequence[Roof],
-    flat: tuple[str, float],
-    *,
-    width: int,
-    title: str,
-    x_axis: str,
-    y_axis: str,
-    class_: str = "",
-) -> str:
-    """Draw a roofline on log-log axes: products per cycle against products per byte.
-
-    Parameters
-    ----------
-    points
-        What was computed; `series` chooses colour and mark.
-    series
-        Names of the points' series.
-    roofs
-        Slanted roofs.
-    flat
-        Name and height of the flat roof.
-    width, title, class_
-        As of `grouped_bars`.
-    x_axis, y_axis
-        Quantities and units.
-
-    Raises
-    ------
-    InputError
-        No points, or one that is not positive.
-    """
-    if not points or min(min(p.x, p.y) for p in points) <= 0:
-        raise InputError(f"figure {title!r} must have points, all positive")
-    shapes = ("circle", "square", "triangle", "diamond")
-    legend, top = _legend(series, COLOURS, width)
-    left, right, height = 42.0, 12.0, 300.0 if width < 500 else 360.0
-    low_x = min(min(p.x for p in points), *(flat[1] / roof.bytes_per_cycle for roof in roofs)) / 1.6
-    high_x = (
-        max(max(p.x for p in points), *(flat[1] / roof.bytes_per_cycle for roof in roofs)) * 1.6
-    )
-    low_y, high_y = min(*(p.y / 1.6 for p in points), flat[1] / 30), flat[1] * 1.5
-    y0 = top + 10
-
-    def at_x(value: float) -> float:
-        share = math.log(value / low_x) / math.log(high_x / low_x)
-        return left + share * (width - left - right)
-
-    def at_y(value: float) -> float:
-        return y0 + (1 - math.log(value / low_y) / math.log(high_y / low_y)) * height
-
-    parts = [legend]
-    for tick in _decades(low_x, high_x):
-        parts.append(line(at_x(tick), y0, at_x(tick), y0 + height, class_="grid"))
-        parts.append(
-            text(at_x(tick), y0 + height + 14, f"{tick:g}", text_anchor="middle", class_="tick")
-        )
-    for tick in _decades(low_y, high_y):
-        parts.append(line(left, at_y(tick), width - right, at_y(tick), class_="grid"))
-        parts.append(text(left - 5, at_y(tick) + 4, f"{tick:g}", text_anchor="end", class_="tick"))
-    name, height_of_flat = flat
-    leftmost = min(height_of_flat / roof.bytes_per_cycle for roof in roofs)
-    parts.append(
-        line(at_x(max(leftmost, low_x)), at_y(height_of_flat), width - right,
-             at_y(height_of_flat), class_="roof")
-    )  # fmt: skip
-    parts.append(
-        text(width - right, at_y(height_of_flat) - 6, name, text_anchor="end", class_="label")
-    )
-    for index, roof in enumerate(roofs):
-        knee = height_of_flat / roof.bytes_per_cycle
-        start = max(low_x, low_y / roof.bytes_per_cycle)
-        corners = [
-            (at_x(start), at_y(start * roof.bytes_per_cycle)),
-            (at_x(knee), at_y(height_of_flat)),
-        ]
-        parts.append(polyline(corners, class_="roof"))
-        # the name along the slope, below its line
-        (x1, y1), (x2, y2) = corners
-        angle = math.degrees(math.atan2(y2 - y1, x2 - x1))
-        share = 0.12 + 0.10 * index
-        x, y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
-        parts.append(
-            text(x, y - 5, roof.label, class_="tick",
-                 transform=f"rotate({angle:.1f} {x:.1f} {y:.1f})")
-        )  # fmt: skip
-    for point in points:
-        parts.append(
-            mark(
-                shapes[point.series % len(shapes)], at_x(point.x), at_y(point.y), 3.6,
-                fill=COLOURS[point.series % len(COLOURS)], fill_opacity=0.75, stroke="#fff",
-                stroke_width=0.6,
-                tip=f"{point.label}: {point.y:.3g} products per cycle, {point.x:.3g} per byte",
-            )
-        )  # fmt: skip
-    bottom = y0 + height
-    parts.append(line(left, bottom, width - right, bottom, class_="axis"))
-    parts.append(line(left, y0, left, bottom, class_="axis"))
-    parts.append(text(left, bottom + 31, x_axis, class_="tick"))
-    parts.append(
-        element("g", text(0, 0, y_axis, class_="tick", text_anchor="end"),
-                transform=f"translate({FONT_SIZE - 2} {y0:.1f}) rotate(-90)")
-    )  # fmt: skip
-    return drawing(width, bottom + 38, "".join(parts), title=title, class_=class_)

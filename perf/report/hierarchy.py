@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from gscn.conv import Pass
-from perf.report import charts
+from perf.report import rooflines
 from perf.report.page import Figure, Section, Table, paragraph
 from perf.report.published import GTX_1080_TI
 from perf.report.rows import PassRow
@@ -50,7 +50,7 @@ def _roofline(result: Estimated) -> Figure:
     config = result.config
     order = list(Pass)
     points = [
-        charts.Point(
+        rooflines.Point(
             x=p.useful_products / p.ports.total_bytes,
             y=p.useful_products / p.cycles,
             series=order.index(p.which),
@@ -61,14 +61,23 @@ def _roofline(result: Estimated) -> Figure:
     port = config.port_bytes_per_cycle
     share = gtx_share(config.multipliers)
     roofs = [
-        charts.Roof(label=f"both port channels, {2 * port} B/cycle", bytes_per_cycle=2 * port),
-        charts.Roof(label=f"one port channel, {port} B/cycle", bytes_per_cycle=port),
-        charts.Roof(label=f"GTX 1080 Ti's DRAM per lane, {share:.2f} B/cycle",
-                    bytes_per_cycle=share),
-    ]  # fmt: skip
+        rooflines.Roof(
+            label=f"both channels of the port, {2 * port} B/cycle",
+            short=f"port, {2 * port} B/cycle",
+            bytes_per_cycle=2 * port,
+        ),
+        rooflines.Roof(
+            label=f"one channel, {port} B/cycle", short=f"{port} B/cycle", bytes_per_cycle=port
+        ),
+        rooflines.Roof(
+            label=f"DRAM of a GTX 1080 Ti per lane, {share:.2f} B/cycle",
+            short=f"GTX DRAM, {share:.2f} B/cycle",
+            bytes_per_cycle=share,
+        ),
+    ]
 
     def draw(width: int, class_: str) -> str:
-        return charts.roofline(
+        return rooflines.roofline(
             points,
             [_PASS_NAMES[which] for which in order],
             roofs,
@@ -77,7 +86,7 @@ def _roofline(result: Estimated) -> Figure:
             class_=class_,
             title=f"Roofline of {result.case.label}",
             x_axis="useful products per byte at the ports",
-            y_axis="useful products per cycle (at 1 GHz: giga-products per second)",
+            y_axis="useful products per cycle (10^9/s at 1 GHz)",
         )
 
     below = sum(p.useful_products / p.cycles < 0.9 * config.multipliers for p in result.passes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape, Pass
 from perf.energy import (
     COMPONENTS,
     HOROWITZ_45NM,
@@ -90,6 +92,45 @@ def derived_table(config: AcceleratorConfig, technology: Technology) -> Table:
         f"{config.acc_depth} words of {config.acc_width} bits, read and written; a stationary "
         "entry costs a row of two, of which one is used.",
         header=("component", "pJ", "share, %"),
+        rows=tuple(rows),
+    )
+
+
+REFERENCE = ConvShape(n=1, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
+"""Layer at which the dense array's energy of a product is told; in a larger one it is the same."""
+DEPTHS = (4096, 1024, 256)
+"""Accumulators of a PE for which a product's energy is told."""
+
+
+def dense_product_pj(config: AcceleratorConfig) -> float:
+    """Return what a product costs in the dense array, on the chip, picojoules."""
+    parts = dense_energy(config, REFERENCE, Pass.FORWARD)
+    chip = sum(value for name, value in parts.items() if name != "DRAM")
+    return chip / REFERENCE.dense_macs
+
+
+def break_even_table(config: AcceleratorConfig) -> Table:
+    """Return from what share of products removed zero skipping saves energy on the chip."""
+    dense = dense_product_pj(config)
+    rows = []
+    for depth in DEPTHS:
+        parts = energy_per_product(dataclasses.replace(config, acc_depth=depth))
+        for rows_read, share in ((1, 1.0), (0.5, 0.5)):
+            product = sum(parts.values()) - (1 - share) * parts["stationary memory"]
+            rows.append(
+                (depth, rows_read, parts["accumulator RAM"], product, 100 * (1 - dense / product))
+            )
+    return Table(
+        name="energy-break-even",
+        caption=f"What smaller memories would change: a product of the dense array costs "
+        f"{dense:.2f} pJ on the chip, so that skipping zeros saves energy there from this share of "
+        "products removed. One stationary row per product is as built; half a row would be read "
+        "if a PE kept the row of two entries. Fewer accumulators mean more jobs, and more reads "
+        "of the streams; that cost is not in this table.",
+        header=(
+            *("accumulators of a PE", "stationary rows per product", "accumulator RAM, pJ"),
+            *("product, pJ", "break-even, % of products removed"),
+        ),
         rows=tuple(rows),
     )
 
@@ -239,6 +280,7 @@ def energy_section(
             )
         )
     content += [
+        break_even_table(config),
         constants_table(HOROWITZ_45NM),
         paragraph(
             "Area is measured by synthesis, not modelled, for 16 multipliers. Memories are outside "

@@ -217,7 +217,7 @@ p{margin:.6rem 0}
 .subtitle{color:var(--soft);font-size:1.05rem;margin:0}
 .lead{font-size:1.05rem}
 .note{background:var(--tint);border-left:3px solid var(--link);padding:.5rem .8rem}
-.file{font-size:.85rem;color:var(--soft)}
+.file{font-size:.85rem;color:var(--soft);margin:.15rem 0}
 a{color:var(--link)}
 nav ol{columns:2;column-gap:2rem;padding:.7rem 1rem .7rem 2.4rem;background:var(--tint);
 font-size:.92rem;margin:1.2rem 0}

@@ -210,7 +210,7 @@ def _layer_figure(result: Estimated) -> Figure:
             width=width,
             class_=class_,
             title=f"Speed-up of each layer of {result.case.label}",
-            axis="times faster than dense; the colour says what bounds our time",
+            axis="times faster than dense; colour: what bounds us",
             groups=groups,
             reference=1.0,
         )
@@ -234,11 +234,6 @@ def _stage(layer: str) -> str:
 def layers_section(results: Sequence[Estimated]) -> Section:
     """Each layer's speed-up, and what bounds it, of some networks; tables of all of them."""
     shown = [result for result in results if result.case in LAYER_CASES]
-    dense_first = [
-        f"**{result.case.label}**: layers that the method leaves dense (the first; with ReSprop "
-        f"also the fully connected ones) take {100 * _dense_share(result):.1f} % of our cycles."
-        for result in results
-    ]
     return Section(
         key="layers",
         title="Layer by layer",
@@ -249,15 +244,42 @@ def layers_section(results: Sequence[Estimated]) -> Section:
                 "multipliers, there are few zeros."
             ),
             *(_layer_figure(result) for result in shown or results[:1]),
-            items(dense_first),
+            amdahl_table(results),
             *(layer_table(result) for result in results),
         ),
     )
 
 
-def _dense_share(result: Estimated) -> float:
-    total = sum(p.cycles for p in result.passes)
-    return sum(p.cycles for p in result.passes if min(p.densities) >= 1) / total
+def amdahl_table(results: Sequence[Estimated]) -> Table:
+    """Return how much of the time goes to passes without zeros, and what the others gain."""
+    rows = []
+    for result in results:
+        dense = [p for p in result.passes if min(p.densities) >= 1]
+        sparse = [p for p in result.passes if min(p.densities) < 1]
+        total = sum(p.cycles for p in result.passes)
+        rows.append(
+            (
+                result.case.label,
+                len(dense),
+                100
+                * sum(p.dense_cycles for p in dense)
+                / sum(p.dense_cycles for p in result.passes),
+                100 * sum(p.cycles for p in dense) / total,
+                sum(p.dense_cycles for p in sparse) / sum(p.cycles for p in sparse),
+                result.speedup("training"),
+            )
+        )
+    return Table(
+        name="amdahl",
+        caption="Amdahl's part: passes that the method leaves without zeros to skip (the first "
+        "layer; without SWAT all forward passes; with ReSprop the fully connected layers), their "
+        "share of the dense array's cycles and of ours, and the speed-up of all other passes.",
+        header=(
+            *("network", "passes without zeros", "of dense cycles, %", "of our cycles, %"),
+            *("speed-up of the others", "training speed-up"),
+        ),
+        rows=tuple(rows),
+    )
 
 
 _BUSY = "utilization"
@@ -300,12 +322,11 @@ def cycles_section(measured: Sequence[DocumentTable], results: Sequence[Estimate
     def draw(width: int, class_: str) -> str:
         return charts.stacked_bars(
             rtl,
-            names,
+            names[1:],
             width=width,
             class_=class_,
-            title="Where the multipliers' cycles go, counted in the RTL",
-            axis="share of the multipliers' cycles, %",
-            total=100,
+            title="Where the multipliers' cycles are lost, counted in the RTL",
+            axis="multipliers' cycles without a useful product, %",
         )
 
     meanings = [f"`{c.name}`: {c.meaning}" for c in CLUSTER_COUNTERS if c.name != "busy"]
@@ -318,7 +339,8 @@ def cycles_section(measured: Sequence[DocumentTable], results: Sequence[Estimate
         Figure(
             name="cycles-rtl",
             caption="ResNet-18 on 32x32 images, SWAT and ReSprop together at 90 %, batch 32: all "
-            "traced layers of a pass together, weighted by their cycles.",
+            "traced layers of a pass together, weighted by their cycles; the rest is useful "
+            "products.",
             draw=draw,
         ),
         Table(
@@ -349,12 +371,11 @@ def _model_causes(results: Sequence[Estimated]) -> Figure:
     def draw(width: int, class_: str) -> str:
         return charts.stacked_bars(
             rows,
-            names,
+            names[1:],
             width=width,
             class_=class_,
-            title="Where the multipliers' cycles go in full networks, by the model",
-            axis="share of the multipliers' cycles, %",
-            total=100,
+            title="Where the multipliers' cycles are lost in full networks, by the model",
+            axis="multipliers' cycles without a product, %",
         )
 
     return Figure(

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from gscn.errors import InputError
-from perf.report import charts, svg
-from perf.report.charts import Bar, Point, Roof
+from perf.report import charts, rooflines, svg
+from perf.report.charts import Bar
+from perf.report.rooflines import Point, Roof
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
@@ -105,9 +106,9 @@ def test_points_of_a_roofline_lie_on_its_roofs_where_they_should():
     points = [Point(x=0.1, y=6.4, series=0, label="bound by bytes"),
               Point(x=10, y=64, series=0, label="bound by products")]  # fmt: skip
     root = parsed(
-        charts.roofline(
-            points, ["forward"], [Roof(label="port", bytes_per_cycle=64)], ("64 multipliers", 64.0),
-            width=760, title="t", x_axis="x", y_axis="y",
+        rooflines.roofline(
+            points, ["forward"], [Roof(label="port", short="p", bytes_per_cycle=64)],
+            ("64 multipliers", 64.0), width=760, title="t", x_axis="x", y_axis="y",
         )
     )  # fmt: skip
     low, high = (e for _, e in tipped(root, "circle"))
@@ -136,7 +137,7 @@ def test_ticks_are_round_and_reach_the_largest_value(most, ticks):
         (lambda: charts.layer_columns([], ["a"], width=340, title="t", axis=""), "'t' must have"),
         (lambda: charts.nice_ticks(0.0), "must be positive, not 0"),
         (
-            lambda: charts.roofline([], ["a"], [], ("m", 1.0), width=340, title="t", x_axis="",
+            lambda: rooflines.roofline([], ["a"], [], ("m", 1.0), width=340, title="t", x_axis="",
                                     y_axis=""),
             "all positive",
         ),
