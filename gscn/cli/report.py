@@ -46,6 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only some of the networks, by the names that --only help lists",
     )
     parser.add_argument(
+        "--trace",
+        type=Path,
+        metavar="DIR",
+        help="recorded training step (`gscn trace`): adds the bytes and energy of its launches",
+    )
+    parser.add_argument(
+        "--trace-layers",
+        nargs="+",
+        metavar="LAYER",
+        help="those of the trace to run (default: some of ResNet-18's, if it has them, else all)",
+    )
+    parser.add_argument(
         "--docs",
         type=Path,
         default=Path("docs"),
@@ -81,7 +93,21 @@ def run(args: argparse.Namespace) -> Result:
     documents = Documents.read(args.docs)
     mode = ANALYTIC if args.quick else STATISTICAL
     rows = compute_cases(chosen, mode, config, args.cache, progress=_progress())
-    paths = write_report(rows, chosen, documents, args.out)
+    launches, source = [], ""
+    if args.trace is not None:
+        from golden.trace import load_trace
+        from perf.report.launches import LAYERS, measure_launches
+
+        trace = load_trace(args.trace)
+        layers = args.trace_layers or [name for name in LAYERS if name in trace.layers]
+        launches = measure_launches(
+            trace, layers or trace.layers, config, args.cache, progress=_progress()
+        )
+        source = (
+            f"Layers of {trace.network}, recorded in a step of training by {trace.method} at "
+            f"{100 * trace.sparsity:g} % on {trace.dataset}"
+        )
+    paths = write_report(rows, chosen, documents, args.out, launches=launches, source=source)
     summary = [
         (
             case.label,

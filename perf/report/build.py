@@ -14,6 +14,7 @@ from perf.report.evidence import assumptions_section, evidence_section, footer
 from perf.report.files import write_text
 from perf.report.hierarchy import memory_section
 from perf.report.joules import energy_section
+from perf.report.launches import Launch, launches_section
 from perf.report.page import Section, csv_text, render
 from perf.report.speed import Estimated, cycles_section, layers_section, speedup_section
 from perf.report.verdict import scnn_claims, swat_claims, verdict_section
@@ -48,7 +49,12 @@ class Documents:
         )
 
 
-def sections(results: Sequence[Estimated], documents: Documents) -> list[Section]:
+def sections(
+    results: Sequence[Estimated],
+    documents: Documents,
+    launches: Sequence[Launch] = (),
+    source: str = "",
+) -> list[Section]:
     """Return the page's sections.
 
     Parameters
@@ -57,6 +63,9 @@ def sections(results: Sequence[Estimated], documents: Documents) -> list[Section
         What was estimated, in the order in which it is shown.
     documents
         What was measured.
+    launches, source
+        Launches of recorded layers, and what they were recorded from; their section is left out
+        if there are none.
     """
     by_key = {result.case.key: result for result in results}
     claims = swat_claims(by_key)
@@ -66,14 +75,17 @@ def sections(results: Sequence[Estimated], documents: Documents) -> list[Section
     if not scnn:
         missing.append("the geometric mean over SCNN+ of ANT's five networks")
     titles, words = _rivals()
+    config = results[0].config
+    recorded = [launches_section(launches, config, source)] if launches else []
     return [
         verdict_section(claims, missing),
         speedup_section(results),
         layers_section(results),
         cycles_section(documents.utilization, results),
         memory_section(results),
+        *recorded,
         rivals_section(results, titles, words),
-        energy_section(results, results[0].config, documents.area),
+        energy_section(results, config, documents.area),
         evidence_section(results, documents.utilization, documents.errors),
         assumptions_section(results),
     ]
@@ -91,7 +103,13 @@ def _rivals() -> tuple[dict[str, str], dict[str, Sequence[str]]]:
 
 
 def write_report(
-    rows: dict[str, Row], cases: Sequence[Case], documents: Documents, out: Path
+    rows: dict[str, Row],
+    cases: Sequence[Case],
+    documents: Documents,
+    out: Path,
+    *,
+    launches: Sequence[Launch] = (),
+    source: str = "",
 ) -> list[Path]:
     """Write the page, the CSV files and `report.json`; return their paths, the page first.
 
@@ -105,6 +123,8 @@ def write_report(
         What was measured.
     out
         Folder; made if there is none.
+    launches, source
+        As of `sections`.
 
     Raises
     ------
@@ -112,7 +132,7 @@ def write_report(
         A file cannot be written.
     """
     results = [Estimated.of(case, rows[case.key]) for case in cases]
-    parts = sections(results, documents)
+    parts = sections(results, documents, launches, source)
     config, mode = results[0].config, rows[cases[0].key]["mode"]
     subtitle = (
         f"{config.multipliers} multipliers in {config.clusters} clusters, {mode} mode of the "
@@ -121,7 +141,8 @@ def write_report(
     files = {PAGE_NAME: render(TITLE, subtitle, parts, footer())}
     for section in parts:
         files |= {f"{table.name}.csv": csv_text(table) for table in section.tables}
-    files["report.json"] = json.dumps(rows, allow_nan=False, indent=1) + "\n"
+    kept = {"networks": rows, "launches": list(launches)}
+    files["report.json"] = json.dumps(kept, allow_nan=False, indent=1) + "\n"
     for name, text in files.items():
         write_text(out / name, text)
     return [out / name for name in files]

@@ -194,10 +194,11 @@ def memory_section(results: Sequence[Estimated]) -> Section:
             paragraph(
                 f"Tiles and streams are read more than once: the ports move {mean:.1f} times "
                 "(geometric mean over the networks) the bytes of operands and results themselves. "
-                "A global buffer that holds the smaller compressed operand of a layer can bring "
-                "that down to once, in an order of jobs that streams the larger one past it; the "
-                "lowering's order is not always such a one, so the columns with buffers are a "
-                "bound on what a buffer could do, not a measurement."
+                "A global buffer that holds the smaller compressed operand of a layer could bring "
+                "that down to once, with one copy of each operand in memory and an order of jobs "
+                "that streams the larger one past the smaller. The images of today hold several "
+                "copies, so the columns with buffers are a bound on another format, not a "
+                "measurement of this one."
             ),
             _bound_table(counted),
             _size_table(counted),
