@@ -1,85 +1,67 @@
-"""Training time of a full network, from the utilisation of samples of its layers.
+"""Training time of a full network.
 
-The cycles of a pass of a layer are its expected useful products divided by the multipliers times
-the utilisation that the cycle model finds on a sample (`perf.sampling`). They are compared with a
-dense array of as many multipliers at the same clock and memory port (`perf.dense`). What is assumed
-is listed in the result, in words.
+Three modes need no trace, and one does (`perf.estimated.Mode`). In the statistical mode the layers
+that take most of the time are cut to samples (`perf.sampling`) whose operands are drawn by the
+statistics of real ones, and run on the cycle model; the closed form (`perf.analytic`) brings each
+from the sample's size to the layer's: what a sample takes more or less than the closed form says of
+it, its layer does too. Layers without a sample of their own are corrected as their pass is on
+average. The result is compared with a dense array of as many multipliers at the same clock and
+memory port (`perf.dense`). What is assumed is listed in the result, in words.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Sequence
 
+from golden.trace import Trace
 from gscn.config import AcceleratorConfig
-from gscn.conv import ConvShape, Pass
+from gscn.conv import Pass
 from gscn.errors import InputError
-from perf.dense import DenseCost, dense_cost
-from perf.flops import (
-    Sparsification,
-    Work,
-    inference_reduction,
-    pass_work,
-    passes,
-    training_reduction,
+from perf.dense import dense_cost
+from perf.estimate_json import assumptions, to_json
+from perf.estimated import (
+    BACKWARD,
+    CLOCK_HZ,
+    Mode,
+    NetworkEstimate,
+    PassEstimate,
+    WorkEstimate,
 )
+from perf.flops import Method, Sparsification, Work, pass_work, passes
+from perf.modes import analytic, statistical, uniform, with_rivals
 from perf.networks import Layer, Network
-from perf.sampling import SAMPLE_PRODUCTS, Measure, Measurement, Sample, choose_sample, measure
+from perf.sampling import (
+    STATISTICAL_PRODUCTS,
+    Measure,
+    MeasureRivals,
+    measure,
+    measure_rivals,
+)
+from perf.traced import TracedPass, measure_trace
 
-BACKWARD = (Pass.INPUT_GRAD, Pass.WEIGHT_GRAD)
+__all__ = [
+    "BACKWARD",
+    "Mode",
+    "NetworkEstimate",
+    "PassEstimate",
+    "WorkEstimate",
+    "assumptions",
+    "estimate",
+    "estimate_items",
+    "estimate_trace",
+    "to_json",
+    "trace_items",
+]
 
+MOST_SAMPLES = 24
+"""Samples of a statistical estimate, at most: those of the convolutions that take longest."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkEstimate:
-    """One convolution of a pass: what is expected of it and the sample it is judged by."""
+MEASURE = functools.partial(measure, plans=2)
+"""Measures samples unless told otherwise: on the cycle model, with the better of two tilings."""
 
-    work: Work
-    sample: Sample
-    measurement: Measurement
-
-    @property
-    def cycles(self) -> float:
-        """Expected clock cycles on the accelerator."""
-        measured = self.measurement
-        return self.work.useful_products / (measured.multipliers * measured.utilization)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PassEstimate:
-    """One pass of one layer."""
-
-    layer: Layer
-    which: Pass
-    works: tuple[WorkEstimate, ...]
-    dense: DenseCost
-
-    @property
-    def cycles(self) -> float:
-        """Expected clock cycles on the accelerator."""
-        return sum(work.cycles for work in self.works)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NetworkEstimate:
-    """A training step of a network: every pass of every layer."""
-
-    network: Network
-    config: AcceleratorConfig
-    sparsification: Sparsification
-    sample_products: int
-    passes: tuple[PassEstimate, ...]
-
-    def speedup(self, which: Iterable[Pass] = tuple(Pass), *, layer: str | None = None) -> float:
-        """Return cycles of the dense array over ours, for some passes of all layers or of one."""
-        wanted = set(which)
-        chosen = [p for p in self.passes if p.which in wanted and layer in (None, p.layer.name)]
-        return sum(p.dense.cycles for p in chosen) / sum(p.cycles for p in chosen)
-
-    def cycles(self, which: Iterable[Pass] = tuple(Pass)) -> float:
-        """Return our clock cycles, for some passes of all layers."""
-        wanted = set(which)
-        return sum(p.cycles for p in self.passes if p.which in wanted)
+Items = Sequence[tuple[Layer, Pass, tuple[Work, ...]]]
+"""Passes of layers with the convolutions that they consist of."""
 
 
 def estimate(
@@ -87,8 +69,13 @@ def estimate(
     config: AcceleratorConfig,
     sparsification: Sparsification,
     *,
-    sample_products: int = SAMPLE_PRODUCTS,
-    measure: Measure = measure,
+    mode: Mode = Mode.STATISTICAL,
+    sample_products: int = STATISTICAL_PRODUCTS,
+    most_samples: int = MOST_SAMPLES,
+    rivals: Sequence[str] = (),
+    clock_hz: float = CLOCK_HZ,
+    measure: Measure = MEASURE,
+    measure_rivals: MeasureRivals = measure_rivals,
 ) -> NetworkEstimate:
     """Estimate a training step of a network on the accelerator and on the dense array.
 
@@ -97,196 +84,215 @@ def estimate(
     network
         Layers at one image size and batch.
     config
-        The accelerator; the dense array has as many multipliers and the same port.
+        The accelerator; the dense array and rivals have as many multipliers and the same port.
     sparsification
         Method and densities.
+    mode
+        Any but `Mode.TRACE`, for which there is `estimate_trace`.
     sample_products
         Useful products of a sample, at most (expected).
+    most_samples
+        Samples of a statistical estimate, at most, but one for each pass; in uniform mode every
+        layer has one.
+    rivals
+        Names of other accelerators (`perf.rivals.RIVALS`) to be given the same layers.
+    clock_hz
+        At which cycles are told as seconds.
     measure
-        Measures the samples; by default with the cycle model.
+        Measures the samples; by default with the cycle model and two tilings each.
+    measure_rivals
+        Measures samples on the rivals.
 
     Raises
     ------
     InputError
-        A sample cannot be lowered, or has no products.
+        A sample cannot be lowered, or has no products; an option out of range.
     """
-    if sample_products < 1:
-        raise InputError(f"sample products must be at least 1, not {sample_products}")
     items = [
         (layer, which, pass_work(layer, which, sparsification))
         for layer in network.layers
         for which in passes(layer)
     ]
-    samples = {
-        work: choose_sample(work, products=sample_products)
-        for _, _, works in items
-        for work in works
-    }
-    distinct = list(dict.fromkeys(samples.values()))
-    measured = dict(zip(distinct, measure(config, distinct), strict=True))
+    return estimate_items(
+        network,
+        items,
+        config,
+        sparsification,
+        mode=mode,
+        sample_products=sample_products,
+        most_samples=most_samples,
+        rivals=rivals,
+        clock_hz=clock_hz,
+        measure=measure,
+        measure_rivals=measure_rivals,
+    )
+
+
+def estimate_items(
+    network: Network,
+    items: Items,
+    config: AcceleratorConfig,
+    sparsification: Sparsification,
+    *,
+    mode: Mode = Mode.STATISTICAL,
+    sample_products: int = STATISTICAL_PRODUCTS,
+    most_samples: int = MOST_SAMPLES,
+    rivals: Sequence[str] = (),
+    clock_hz: float = CLOCK_HZ,
+    measure: Measure = MEASURE,
+    measure_rivals: MeasureRivals = measure_rivals,
+) -> NetworkEstimate:
+    """Estimate passes whose densities are given one by one; as `estimate` otherwise.
+
+    Parameters
+    ----------
+    network
+        The layers.
+    items
+        Their passes, and the convolutions of each; of a recorded step, `trace_items`.
+    config, mode, sample_products, most_samples, rivals, clock_hz, measure, measure_rivals
+        As of `estimate`.
+    sparsification
+        The method: it decides of what kind operands are.
+    """
+    if sample_products < 1:
+        raise InputError(f"sample products must be at least 1, not {sample_products}")
+    if most_samples < len(Pass):
+        raise InputError(f"samples must be at least {len(Pass)}, one a pass, not {most_samples}")
+    if not clock_hz > 0:
+        raise InputError(f"clock must be over 0 Hz, not {clock_hz}")
+    works = list(dict.fromkeys(work for _, _, own in items for work in own))
+    if mode is Mode.STATISTICAL:
+        estimates = statistical(
+            config,
+            works,
+            {work: sum(own.count(work) for _, _, own in items) for work in works},
+            prunes=sparsification.method.prunes,
+            sample_products=sample_products,
+            most_samples=most_samples,
+            measure=measure,
+        )
+    elif mode is Mode.ANALYTIC:
+        estimates = analytic(config, works)
+    elif mode is Mode.UNIFORM:
+        estimates = uniform(config, works, sample_products=sample_products, measure=measure)
+    else:
+        raise InputError(f"mode must be one that needs no trace, not {mode}")
+    if rivals:
+        estimates = with_rivals(config, estimates, sparsification, rivals, measure_rivals)
     return NetworkEstimate(
         network=network,
         config=config,
         sparsification=sparsification,
+        mode=mode,
         sample_products=sample_products,
+        clock_hz=clock_hz,
         passes=tuple(
             PassEstimate(
                 layer=layer,
                 which=which,
-                works=tuple(
-                    WorkEstimate(
-                        work=work, sample=samples[work], measurement=measured[samples[work]]
-                    )
-                    for work in works
-                ),
+                works=tuple(estimates[work] for work in own),
                 dense=dense_cost(config, layer.shape, which),
             )
-            for layer, which, works in items
+            for layer, which, own in items
         ),
     )
 
 
-def assumptions(result: NetworkEstimate) -> list[str]:
-    """Return what the estimate takes for granted, in words."""
-    sparsification = result.sparsification
-    method = sparsification.method
-    lines = [
+def trace_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Work, ...]]]]:
+    """Return the layers of a recorded step, and their passes at the recorded densities.
+
+    ReSprop's terms of one sample are not among them: traces hold their results, not their operands.
+    """
+    layers = tuple(
+        Layer(name=entry.name, shape=entry.shape, first=index == 0)
+        for index, entry in enumerate(trace.entries.values())
+    )
+    items = [
         (
-            "Cycles of a layer: its expected useful products, divided by the multipliers times "
-            "the utilisation of a sample of the layer on the cycle model of "
-            f"{result.config.multipliers} multipliers."
-        ),
-        (
-            f"Samples hold at most {result.sample_products} expected useful products: the batch, "
-            "rows and columns, and channels are halved until they fit. Start and end of a launch "
-            "weigh more in a sample than in its layer, which understates the utilisation."
-        ),
-        "Operands of samples are uniform random; nonzeros of real tensors are spread less evenly.",
-        (
-            "Layers run one after the other. Pooling, normalisation, ReLU, the selection of "
-            "nonzeros and the weight update are not counted, neither here nor in the dense "
-            "baseline."
-        ),
-        (
-            "Inputs of layers after the first have a density of "
-            f"{sparsification.activation_density:g} before any selection by the method; the image "
-            "is dense."
-        ),
-        "The first layer needs no input gradient.",
-        (
-            "The dense baseline has as many multipliers at the same clock, arranged anew for "
-            "each pass to waste least. It starts a tile in every cycle, reads operands once and "
-            "writes results once over the same port, and overlaps that with computing."
-        ),
-        "FLOP reductions count padding and do not credit zeros that ReLU leaves.",
+            layer,
+            which,
+            (
+                Work(
+                    shape=layer.shape,
+                    which=which,
+                    first_density=densities[0],
+                    second_density=densities[1],
+                ),
+            ),
+        )
+        for layer in layers
+        for which, densities in trace.entry(layer.name).densities.items()
     ]
-    kept = f"{1 - sparsification.sparsity:g}"
-    if method.prunes:
-        lines += [
-            (
-                f"SWAT: weights {kept} dense in forward and input gradient; inputs {kept} dense "
-                "(or as ReLU leaves them, if fewer) in the weight gradient."
-            ),
-            (
-                "SWAT: weights and saved inputs of the first layer are dense; fully connected "
-                "layers are sparse."
-            ),
-        ]
-    if method.reuses:
-        density = sparsification.gradient_density
-        differences = kept if density is None else f"{density:g}"
-        lines += [
-            (
-                f"ReSprop: differences of output gradients {differences} dense in every "
-                "convolution; the output gradients of fully connected layers are dense."
-            ),
-            (
-                "ReSprop: the backward passes of a convolution also convolve with one stored, "
-                "dense output gradient, 1/N of the batch; the inputs summed over the batch are "
-                "dense."
-            ),
-        ]
-    elif method.prunes:
-        lines.append("SWAT: output gradients are dense.")
-    return lines
+    return Network(name=trace.network, layers=layers), items
 
 
-def to_json(result: NetworkEstimate) -> dict[str, object]:
-    """Return the estimate as plain JSON values: totals, assumptions, layers and their passes."""
-    first = result.network.layers[0].shape
-    sparsification = result.sparsification
-    return {
-        "network": result.network.name,
-        "image_size": [first.h, first.w],
-        "batch": first.n,
-        "method": str(sparsification.method),
-        "sparsity": sparsification.sparsity,
-        "activation_density": sparsification.activation_density,
-        "gradient_density": sparsification.gradient_density,
-        "forward_speedup_vs_dense": result.speedup((Pass.FORWARD,)),
-        "backward_speedup_vs_dense": result.speedup(BACKWARD),
-        "training_speedup_vs_dense": result.speedup(),
-        "training_flop_reduction": training_reduction(result.network, sparsification),
-        "inference_flop_reduction": inference_reduction(result.network, sparsification),
-        "forward_cycles": result.cycles((Pass.FORWARD,)),
-        "backward_cycles": result.cycles(BACKWARD),
-        "training_cycles": result.cycles(),
-        "multipliers": result.config.multipliers,
-        "config": result.config.to_dict(),
-        "config_digest": result.config.digest(),
-        "sample_products": result.sample_products,
-        "assumptions": assumptions(result),
-        "layers": [_layer_json(result, layer) for layer in result.network.layers],
-    }
+def estimate_trace(
+    trace: Trace,
+    config: AcceleratorConfig,
+    *,
+    clock_hz: float = CLOCK_HZ,
+    measure_trace: Callable[[Trace, AcceleratorConfig], Sequence[TracedPass]] = measure_trace,
+) -> NetworkEstimate:
+    """Return the cycles of a recorded training step, every pass as a whole on the cycle model.
+
+    Parameters
+    ----------
+    trace
+        The step.
+    config
+        The accelerator.
+    clock_hz
+        At which cycles are told as seconds.
+    measure_trace
+        As `perf.traced.measure_trace`, or that with options bound.
+    """
+    network, _ = trace_items(trace)
+    layers = {layer.name: layer for layer in network.layers}
+    measured = measure_trace(trace, config)
+    sparsification = Sparsification(method=_method(trace), sparsity=trace.sparsity)
+    return NetworkEstimate(
+        network=network,
+        config=config,
+        sparsification=sparsification,
+        mode=Mode.TRACE,
+        sample_products=0,
+        clock_hz=clock_hz,
+        passes=tuple(
+            PassEstimate(
+                layer=layers[one.layer],
+                which=one.which,
+                works=(_of_trace(config, one),),
+                dense=dense_cost(config, one.shape, one.which),
+            )
+            for one in measured
+        ),
+    )
 
 
-def _layer_json(result: NetworkEstimate, layer: Layer) -> dict[str, object]:
-    alone = Network(name=layer.name, layers=(layer,))
-    own = [p for p in result.passes if p.layer == layer]
-    return {
-        "name": layer.name,
-        "linear": layer.linear,
-        "first": layer.first,
-        "shape": _shape_json(layer.shape),
-        "forward_speedup_vs_dense": result.speedup((Pass.FORWARD,), layer=layer.name),
-        "backward_speedup_vs_dense": result.speedup(BACKWARD, layer=layer.name),
-        "training_speedup_vs_dense": result.speedup(layer=layer.name),
-        "training_flop_reduction": training_reduction(alone, result.sparsification),
-        "inference_flop_reduction": inference_reduction(alone, result.sparsification),
-        "passes": [_pass_json(p) for p in own],
-    }
+def _method(trace: Trace) -> Method:
+    try:
+        return Method(trace.method)
+    except ValueError as error:
+        raise InputError(
+            f"method of the trace must be one of {', '.join(Method)}, not {trace.method!r}"
+        ) from error
 
 
-def _pass_json(estimated: PassEstimate) -> dict[str, object]:
-    return {
-        "pass": str(estimated.which),
-        "cycles": estimated.cycles,
-        "dense_cycles": estimated.dense.cycles,
-        "dense_bound": estimated.dense.bound,
-        "dense_arrangement": list(estimated.dense.arrangement),
-        "speedup_vs_dense": estimated.dense.cycles / estimated.cycles,
-        "convolutions": [
-            {
-                "precomputed_term": item.work.precomputed,
-                "batch": item.work.shape.n,
-                "first_operand_density": item.work.first_density,
-                "second_operand_density": item.work.second_density,
-                "expected_useful_products": item.work.useful_products,
-                "cycles": item.cycles,
-                "utilization": item.measurement.utilization,
-                "sample": {
-                    "shape": _shape_json(item.sample.shape),
-                    "useful_products": item.measurement.useful_products,
-                    "cycles": item.measurement.cycles,
-                },
-            }
-            for item in estimated.works
-        ],
-    }
-
-
-def _shape_json(shape: ConvShape) -> dict[str, object]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in dataclasses.asdict(shape).items()
-    }
+def _of_trace(config: AcceleratorConfig, one: TracedPass) -> WorkEstimate:
+    measured = one.measurement
+    return WorkEstimate(
+        work=Work(
+            shape=one.shape,
+            which=one.which,
+            first_density=one.first_density,
+            second_density=one.second_density,
+        ),
+        useful_products=measured.useful_products,
+        cycles=measured.cycles,
+        multipliers=config.multipliers,
+        port_bytes=config.port_bytes_per_cycle,
+        read_bytes=measured.read_bytes,
+        write_bytes=measured.write_bytes,
+        measurement=measured,
+    )

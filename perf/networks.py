@@ -215,6 +215,12 @@ _BUILDERS: dict[str, Callable[[_Builder], None]] = {
 
 NETWORKS = tuple(_BUILDERS)
 """Names that `network` knows."""
+SMALL_NETWORKS = tuple(
+    name
+    for name in NETWORKS
+    if name.endswith("-small") or name in ("resnet20", "wrn16-8", "wrn28-10")
+)
+"""Those of them that are customary for images of 32x32 pixels."""
 
 
 def network(name: str, *, image_size: int, batch: int) -> Network:

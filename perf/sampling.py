@@ -1,4 +1,4 @@
-"""Utilisation on a sample of a layer: smaller, random, run on the cycle model."""
+"""Samples of layers, with operands drawn like those of real training, on the cycle model."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from multiprocessing import get_context
 
 import numpy as np
 
-import lowering
 from golden.synthetic import random_operands
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import INT8
-from perf import cycles
 from perf.flops import Work, inner_macs
-from perf.tuning import lower_tuned
+from perf.measuring import Measurement, RivalCosts, measure_operands, rival_costs
+from perf.statistics import Kind, read_statistics
+from perf.unevenness import draw_nonzeros
 
 SAMPLE_PRODUCTS = 4_000_000
 """Useful products of a sample, at most (expected).
@@ -30,6 +30,9 @@ A launch has a start, when tiles are first loaded, and an end, when clusters run
 weigh more in a sample than in the layer, so smaller samples understate utilisation
 (`benchmarks.layers` measures by how much).
 """
+
+STATISTICAL_PRODUCTS = 400_000
+"""The same where a closed form brings samples to the size of their layers (`perf.estimate`)."""
 
 # Sizes under which a dimension is cut only when the others have reached theirs: enough channels for
 # every multiplier of the presets to hold some, enough pixels to reuse what is stationary.
@@ -49,28 +52,23 @@ class Sample:
     """Share of nonzeros in the first operand."""
     second_density: float
     """Share of nonzeros in the second operand."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Measurement:
-    """What the cycle model says about a sample."""
-
-    useful_products: int
-    """Products of two nonzeros that reach an output."""
-    cycles: int
-    multipliers: int
-
-    @property
-    def utilization(self) -> float:
-        """Useful products per multiplier and cycle."""
-        return self.useful_products / (self.cycles * self.multipliers)
+    kinds: tuple[Kind, Kind] = (Kind.UNIFORM, Kind.UNIFORM)
+    """What the operands are: it decides how unevenly their nonzeros are drawn."""
 
 
 Measure = Callable[[AcceleratorConfig, Sequence[Sample]], Sequence[Measurement]]
 """Measures samples, in order; `measure` with its options bound, or a model of its own."""
+MeasureRivals = Callable[[AcceleratorConfig, Sequence[Sample], Sequence[str]], Sequence[RivalCosts]]
+"""Measures samples on other accelerators, by name, in order."""
 
 
-def choose_sample(work: Work, *, products: int = SAMPLE_PRODUCTS) -> Sample:
+def choose_sample(
+    work: Work,
+    *,
+    products: int = SAMPLE_PRODUCTS,
+    kinds: tuple[Kind, Kind] = (Kind.UNIFORM, Kind.UNIFORM),
+    whole_maps: bool = False,
+) -> Sample:
     """Return a sample of a convolution: the whole of it, or with dimensions halved until it fits.
 
     The dimension that is largest in relation to the size it needs is halved first: output pixels
@@ -83,6 +81,10 @@ def choose_sample(work: Work, *, products: int = SAMPLE_PRODUCTS) -> Sample:
         The convolution and its densities.
     products
         Useful products of the sample, at most (expected).
+    kinds
+        What the operands are.
+    whole_maps
+        Keep rows and columns, even if the sample then has more products.
     """
     density = work.first_density * work.second_density
     shape = work.shape
@@ -90,7 +92,10 @@ def choose_sample(work: Work, *, products: int = SAMPLE_PRODUCTS) -> Sample:
         candidates = [
             (shape.c / _LEAST_CHANNELS, _halved(shape, "c")),
             (shape.k / _LEAST_CHANNELS, _halved(shape, "k")),
-            (shape.n * shape.p * shape.q / _LEAST_PIXELS, _with_fewer_pixels(shape)),
+            (
+                shape.n * shape.p * shape.q / _LEAST_PIXELS,
+                _halved(shape, "n") if whole_maps else _with_fewer_pixels(shape),
+            ),
         ]
         smaller = [(ratio, cut) for ratio, cut in candidates if cut is not None]
         if not smaller:
@@ -101,6 +106,7 @@ def choose_sample(work: Work, *, products: int = SAMPLE_PRODUCTS) -> Sample:
         which=work.which,
         first_density=work.first_density,
         second_density=work.second_density,
+        kinds=kinds,
     )
 
 
@@ -123,8 +129,42 @@ def _with_fewer_pixels(shape: ConvShape) -> ConvShape | None:
     return None
 
 
-def measure_sample(config: AcceleratorConfig, sample: Sample, *, seed: int) -> Measurement:
-    """Lower one sample with random operands and run the cycle model on it.
+def draw_operands(sample: Sample, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return operands of a sample, of which only the places of the nonzeros have a meaning.
+
+    Parameters
+    ----------
+    sample
+        Of uniformly random operands the share of nonzeros is exact, of others expected.
+    seed
+        Of the places.
+    """
+    shapes = sample.shape.operand_shapes(sample.which)
+    densities = (sample.first_density, sample.second_density)
+    uniform = random_operands(sample.shape, sample.which, *densities, INT8, seed)
+    statistics = read_statistics()
+    first, second = (
+        operand != 0
+        if kind is Kind.UNIFORM
+        else draw_nonzeros(
+            shape, density, statistics.unevenness[kind], np.random.default_rng([seed, index])
+        )
+        for index, (operand, kind, shape, density) in enumerate(
+            zip(uniform, sample.kinds, shapes, densities, strict=True)
+        )
+    )
+    return first, second
+
+
+def measure_sample(
+    config: AcceleratorConfig,
+    sample: Sample,
+    *,
+    seed: int,
+    plans: int | None = None,
+    rivals: tuple[str, ...] = (),
+) -> Measurement:
+    """Draw one sample's operands, lower it and run the cycle model on it.
 
     Parameters
     ----------
@@ -134,33 +174,45 @@ def measure_sample(config: AcceleratorConfig, sample: Sample, *, seed: int) -> M
         The convolution and its densities.
     seed
         Of the operands.
+    plans, rivals
+        As in `perf.measuring.measure_operands`.
 
     Raises
     ------
     InputError
         The sample has no useful product, so that nothing can be concluded from it.
     """
-    # Cycles do not depend on values: 8 bits keep sums far from the accumulators' limits.
-    operands = random_operands(
-        sample.shape, sample.which, sample.first_density, sample.second_density, INT8, seed
-    )
-    first, second = (operand.astype(np.int64) for operand in operands)
-    out = lowering.OutputFormat(width=16, shift=0)
-    program = lower_tuned(config, sample.shape, sample.which, first, second, out)
-    if not program.useful_products:
-        raise InputError(
-            f"sample of {sample.which} {sample.shape}: densities {sample.first_density} and "
-            f"{sample.second_density} must leave at least one product; raise the sample's size"
-        )
-    return Measurement(
-        useful_products=program.useful_products,
-        cycles=cycles.simulate(program).cycles,
-        multipliers=config.multipliers,
+    first, second = draw_operands(sample, seed=seed)
+    return measure_operands(
+        config, sample.shape, sample.which, first, second, plans=plans, rivals=rivals
     )
 
 
-_measured: dict[tuple[str, Sample, int], Measurement] = {}
-# Results of this process by (digest of the configuration, sample, seed): they are determined by it.
+def measure_rivals(
+    config: AcceleratorConfig, samples: Sequence[Sample], names: Sequence[str], *, seed: int = 0
+) -> list[RivalCosts]:
+    """Return what other accelerators take for samples with the same draws.
+
+    Parameters
+    ----------
+    config
+        Whose multipliers, port and width of operands they have.
+    samples
+        What to measure.
+    names
+        Keys of `perf.rivals.RIVALS`.
+    seed
+        Of the operands.
+    """
+    return [
+        rival_costs(config, sample.shape, sample.which, *draw_operands(sample, seed=seed), names)
+        for sample in samples
+    ]
+
+
+_measured: dict[tuple[object, ...], Measurement] = {}
+# Results of this process by all that determines them: digest of the configuration, sample, seed,
+# plans and rivals.
 
 
 def measure(
@@ -168,6 +220,8 @@ def measure(
     samples: Sequence[Sample],
     *,
     seed: int = 0,
+    plans: int | None = None,
+    rivals: tuple[str, ...] = (),
     processes: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Measurement]:
@@ -181,6 +235,8 @@ def measure(
         What to measure.
     seed
         Of the operands.
+    plans, rivals
+        As in `perf.measuring.measure_operands`.
     processes
         Worker processes; with 1, everything runs in this process.
     progress
@@ -191,12 +247,12 @@ def measure(
     list of Measurement
         One per sample, in order.
     """
-    digest = config.digest()
-    todo = [s for s in dict.fromkeys(samples) if (digest, s, seed) not in _measured]
-    run = partial(measure_sample, config, seed=seed)
+    options = (config.digest(), seed, plans, rivals)
+    todo = [s for s in dict.fromkeys(samples) if (s, *options) not in _measured]
+    run = partial(measure_sample, config, seed=seed, plans=plans, rivals=rivals)
 
     def note(sample: Sample, measurement: Measurement, done: int) -> None:
-        _measured[digest, sample, seed] = measurement
+        _measured[sample, *options] = measurement
         logger.info("%s %s: %.3f", sample.which, sample.shape, measurement.utilization)
         if progress is not None:
             progress(done, len(todo))
@@ -216,4 +272,4 @@ def measure(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    return [_measured[digest, sample, seed] for sample in samples]
+    return [_measured[sample, *options] for sample in samples]

@@ -7,12 +7,24 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gscn.cli.result import Result, table
-from gscn.config import PRESETS, preset
+from gscn.config import PRESETS, AcceleratorConfig, preset
+
+if TYPE_CHECKING:
+    from perf.estimate import Mode, NetworkEstimate
 
 SUMMARY = "estimate a training step of a full network against a dense array of the same size"
-EXAMPLE = "gscn estimate --network resnet50 --method swat --sparsity 0.9 --json build/resnet50.json"
+EXAMPLE = (
+    "gscn estimate --network resnet50 --method swat --sparsity 0.9 --mode analytic "
+    "--json build/resnet50.json"
+)
+MODES = ("statistical", "analytic", "trace")
+NETWORK_NAMES = (
+    "resnet18, resnet34, resnet50, vgg16, wrn50-2, densenet121; for images of 32 pixels "
+    "resnet18-small, resnet20, wrn16-8, wrn28-10, vgg16-small, densenet121-small"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +33,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--network",
         default="resnet50",
         metavar="NAME",
-        help="resnet18, resnet34, resnet50, vgg16, or a JSON file of layers (default: %(default)s)",
+        help=f"{NETWORK_NAMES}; or a JSON file of layers (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        help="statistical: samples with operands drawn like real ones, on the cycle model; "
+        "analytic: a closed form, at once; trace: a recorded step as a whole, on the cycle model "
+        "(default: trace with --trace, else statistical)",
+    )
+    parser.add_argument(
+        "--trace", type=Path, metavar="DIR", help="a trace of `gscn trace`, for the mode of it"
+    )
+    parser.add_argument(
+        "--operands",
+        choices=("fitted", "uniform"),
+        default="fitted",
+        help="statistical mode: how nonzeros are spread in samples; uniform also takes the "
+        "utilisation of each sample for that of its layer (default: %(default)s)",
     )
     parser.add_argument(
         "--image-size",
         type=int,
         metavar="PIXELS",
-        help="height and width of the images (default: 224; a file has its own sizes)",
+        help="height and width of the images (default: 224, or 32 for the networks of such; a file "
+        "has its own sizes)",
     )
     parser.add_argument(
         "--batch", type=int, default=32, metavar="N", help="images per batch (default: %(default)s)"
@@ -72,12 +102,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="override a field of the configuration; may be repeated",
     )
     parser.add_argument(
+        "--clock-mhz",
+        type=float,
+        default=1000.0,
+        metavar="MHZ",
+        help="at which cycles are told as time (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--rivals",
+        default="",
+        metavar="NAMES",
+        help="other accelerators to be given the same layers, with commas between: dense, scnn+, "
+        "ant, tensordash, sigma, ideal (default: none)",
+    )
+    parser.add_argument(
         "--sample-products",
         type=int,
-        default=4_000_000,
         metavar="COUNT",
-        help="useful products of a sample, at most: more are slower and more exact "
-        "(default: %(default)s)",
+        help="useful products of a sample, at most: more are slower and more exact (default: "
+        "400000, with uniform operands 4000000)",
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=24,
+        metavar="COUNT",
+        help="fitted operands: samples, at most, of the convolutions that take longest; closed "
+        "form for the others (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--plans",
+        type=int,
+        metavar="COUNT",
+        help="tilings that are tried for each sample or pass (default: with fitted operands 2, "
+        "otherwise as many as the lowering finds worth while)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of the samples' operands (default: %(default)s)"
@@ -90,47 +148,97 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Estimate the network that the options describe."""
     from gscn.errors import InputError
-    from perf.estimate import assumptions, estimate, to_json
+    from perf.estimate import Mode, assumptions, to_json
+
+    if args.processes < 1:
+        raise InputError(f"--processes must be at least 1, not {args.processes}")
+    if args.seed < 0:
+        raise InputError(f"--seed must be at least 0, not {args.seed}")
+    if args.plans is not None and args.plans < 1:
+        raise InputError(f"--plans must be at least 1, not {args.plans}")
+    mode = Mode(args.mode or ("trace" if args.trace else "statistical"))
+    if (mode is Mode.TRACE) != (args.trace is not None):
+        raise InputError("--trace and mode trace need each other")
+    if args.operands == "uniform":
+        if mode is not Mode.STATISTICAL:
+            raise InputError(f"--operands uniform applies to mode statistical, not {mode}")
+        mode = Mode.UNIFORM
+    config = preset(args.config).with_overrides(args.set)
+    result = _of_trace(args, config) if args.trace else _of_network(args, config, mode)
+    data = to_json(result) | {"seed": args.seed}
+    return Result(data=data, text=_report(data, assumptions(result)))
+
+
+def _of_trace(args: argparse.Namespace, config: AcceleratorConfig) -> NetworkEstimate:
+    from golden.trace import load_trace
+    from gscn.errors import InputError
+    from perf.estimate import estimate_trace
+    from perf.traced import measure_trace
+
+    if args.rivals:
+        raise InputError("--rivals does not apply to mode trace")
+    return estimate_trace(
+        load_trace(args.trace),
+        config,
+        clock_hz=args.clock_mhz * 1e6,
+        measure_trace=partial(measure_trace, plans=args.plans, progress=_progress("pass")),
+    )
+
+
+def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode) -> NetworkEstimate:
+    from gscn.errors import InputError
+    from perf.estimate import Mode, estimate
     from perf.flops import Method, Sparsification
-    from perf.networks import network, read_network
-    from perf.sampling import measure
+    from perf.networks import SMALL_NETWORKS, network, read_network
+    from perf.sampling import SAMPLE_PRODUCTS, STATISTICAL_PRODUCTS, measure
 
     if args.network.endswith(".json"):
         if args.image_size is not None:
             raise InputError("--image-size does not apply to a network file: it has its own sizes")
         net = read_network(Path(args.network), batch=args.batch)
     else:
-        size = 224 if args.image_size is None else args.image_size
+        size = args.image_size
+        if size is None:
+            size = 32 if args.network in SMALL_NETWORKS else 224
         net = network(args.network, image_size=size, batch=args.batch)
-    if args.processes < 1:
-        raise InputError(f"--processes must be at least 1, not {args.processes}")
-    if args.seed < 0:
-        raise InputError(f"--seed must be at least 0, not {args.seed}")
-    config = preset(args.config).with_overrides(args.set)
-    sparsification = Sparsification(
-        method=Method(args.method),
-        sparsity=args.sparsity,
-        activation_density=args.activation_density,
-        gradient_density=args.gradient_density,
-    )
-    result = estimate(
+    uniform = mode is Mode.UNIFORM
+    products = args.sample_products
+    if products is None:
+        products = SAMPLE_PRODUCTS if uniform else STATISTICAL_PRODUCTS
+    plans = args.plans
+    if plans is None and not uniform:
+        plans = 2
+    return estimate(
         net,
         config,
-        sparsification,
-        sample_products=args.sample_products,
-        measure=partial(measure, seed=args.seed, processes=args.processes, progress=_progress()),
+        Sparsification(
+            method=Method(args.method),
+            sparsity=args.sparsity,
+            activation_density=args.activation_density,
+            gradient_density=args.gradient_density,
+        ),
+        mode=mode,
+        sample_products=products,
+        most_samples=args.samples,
+        rivals=tuple(name for name in args.rivals.split(",") if name),
+        clock_hz=args.clock_mhz * 1e6,
+        measure=partial(
+            measure,
+            seed=args.seed,
+            plans=plans,
+            processes=args.processes,
+            progress=_progress("sample"),
+        ),
     )
-    data = to_json(result) | {"seed": args.seed}
-    return Result(data=data, text=_report(data, assumptions(result)))
 
 
-def _progress() -> Callable[[int, int], None] | None:
+def _progress(noun: str) -> Callable[[int, int], None] | None:
     if not sys.stderr.isatty():
         return None
 
     def show(done: int, total: int) -> None:
         end = "\n" if done == total else ""
-        sys.stderr.write(f"\rsample {done} of {total}{end}")
+        sys.stderr.write(f"\r{noun} {done} of {total}{end}")
         sys.stderr.flush()
 
     return show
@@ -166,6 +274,12 @@ def _report(data: dict, notes: list[str]) -> str:
             ("training, times faster", data["training_speedup_vs_dense"]),
             ("training FLOP reduction, %", 100 * data["training_flop_reduction"]),
             ("inference FLOP reduction, %", 100 * data["inference_flop_reduction"]),
+            ("training, million cycles", data["training_cycles"] / 1e6),
+            (f"training at {data['clock_hz'] / 1e6:g} MHz, s", data["training_seconds"]),
+            *(
+                (f"{name}: training, million cycles", cycles["training"] / 1e6)
+                for name, cycles in data["rival_cycles"].items()
+            ),
         ],
     )
     return "\n\n".join((layers, totals, "Assumptions:\n" + "\n".join(f"- {n}" for n in notes)))

@@ -12,7 +12,7 @@ from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from perf.dense import dense_cost
-from perf.estimate import BACKWARD, assumptions, estimate, to_json
+from perf.estimate import BACKWARD, Mode, assumptions, estimate, to_json
 from perf.flops import Method, Sparsification, Work, inner_macs
 from perf.networks import network
 from perf.sampling import SAMPLE_PRODUCTS, Measurement, choose_sample
@@ -47,6 +47,7 @@ def estimated(method, sparsity, *, measure, name="resnet18", image_size=64, batc
         network(name, image_size=image_size, batch=batch),
         LARGE,
         Sparsification(method=Method(method), sparsity=sparsity),
+        mode=Mode.UNIFORM,
         measure=measure,
     )
 

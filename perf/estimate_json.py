@@ -1,0 +1,256 @@
+"""An estimate of a training step in words and as JSON: what it takes for granted, what it found."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from gscn.conv import ConvShape, Pass
+from perf.estimated import BACKWARD, Mode, NetworkEstimate, PassEstimate, WorkEstimate
+from perf.flops import inference_reduction, training_reduction
+from perf.networks import Layer, Network
+from perf.statistics import read_statistics
+
+
+def assumptions(result: NetworkEstimate) -> list[str]:
+    """Return what the estimate takes for granted, in words."""
+    sparsification = result.sparsification
+    method = sparsification.method
+    always = [
+        (
+            "Layers run one after the other. Pooling, normalisation, ReLU, the selection of "
+            "nonzeros and the weight update are not counted, neither here nor in the dense "
+            "baseline."
+        ),
+        (
+            "The dense baseline has as many multipliers at the same clock, arranged anew for "
+            "each pass to waste least. It starts a tile in every cycle, reads operands once and "
+            "writes results once over the same port, and overlaps that with computing."
+        ),
+        "FLOP reductions count padding and do not credit zeros that ReLU leaves.",
+    ]
+    if result.mode is Mode.TRACE:
+        return [*_mode_lines(result), *always]
+    lines = [
+        *_mode_lines(result),
+        (
+            "Inputs of layers after the first have a density of "
+            f"{sparsification.activation_density:g} before any selection by the method; the image "
+            "is dense."
+        ),
+        "The first layer needs no input gradient.",
+        *always,
+    ]
+    kept = f"{1 - sparsification.sparsity:g}"
+    if method.prunes:
+        lines += [
+            (
+                f"SWAT: weights {kept} dense in forward and input gradient; inputs {kept} dense "
+                "(or as ReLU leaves them, if fewer) in the weight gradient."
+            ),
+            (
+                "SWAT: weights and saved inputs of the first layer are dense; fully connected "
+                "layers are sparse."
+            ),
+        ]
+    if method.reuses:
+        density = sparsification.gradient_density
+        differences = kept if density is None else f"{density:g}"
+        lines += [
+            (
+                f"ReSprop: differences of output gradients {differences} dense in every "
+                "convolution; the output gradients of fully connected layers are dense."
+            ),
+            (
+                "ReSprop: the backward passes of a convolution also convolve with one stored, "
+                "dense output gradient, 1/N of the batch; the inputs summed over the batch are "
+                "dense."
+            ),
+        ]
+    elif method.prunes:
+        lines.append("SWAT: output gradients are dense.")
+    return lines
+
+
+def _mode_lines(result: NetworkEstimate) -> list[str]:
+    """Say how the cycles were found."""
+    found = {
+        Mode.TRACE: _trace_lines,
+        Mode.UNIFORM: _uniform_lines,
+        Mode.ANALYTIC: _analytic_lines,
+        Mode.STATISTICAL: _statistical_lines,
+    }
+    return found[result.mode](result)
+
+
+def _trace_lines(result: NetworkEstimate) -> list[str]:
+    text = (
+        f"Cycles are those of the cycle model of {result.config.multipliers} multipliers on the "
+        "recorded operands, every pass as a whole; it equals the generated Verilog cycle for "
+        "cycle. ReSprop's terms of one sample, whose operands a trace does not hold, are not "
+        "counted."
+    )
+    return [text]
+
+
+def _uniform_lines(result: NetworkEstimate) -> list[str]:
+    how = (
+        "Cycles of a layer: its expected useful products, divided by the multipliers times the "
+        "utilisation of a sample of the layer on the cycle model of "
+        f"{result.config.multipliers} multipliers."
+    )
+    size = (
+        f"Samples hold at most {result.sample_products} expected useful products: the batch, rows "
+        "and columns, and channels are halved until they fit. Start and end of a launch weigh more "
+        "in a sample than in its layer, which understates the utilisation."
+    )
+    even = (
+        "Operands of samples are uniform random; nonzeros of real tensors are spread less evenly."
+    )
+    return [how, size, even]
+
+
+def _analytic_lines(_: NetworkEstimate) -> list[str]:
+    how = (
+        "Cycles of a layer are those of a closed form whose coefficients were fitted to the cycle "
+        "model (docs/model-error.md has its error)."
+    )
+    return [how, *_statistics_lines()]
+
+
+def _statistical_lines(result: NetworkEstimate) -> list[str]:
+    works = _works(result)
+    sampled = {work.sample for work in works if work.sample}
+    covered = sum(work.cycles for work in works if work.sample) / result.cycles()
+    how = (
+        f"{len(sampled)} samples of at most {result.sample_products} expected useful products, "
+        "with operands drawn by the statistics of real ones, were run on the cycle model of "
+        f"{result.config.multipliers} multipliers. A closed form brings each to the size of its "
+        f"layer. Layers with a sample take {100 * covered:.0f} % of the cycles; the others are "
+        "corrected as their pass is on average."
+    )
+    return [how, *_statistics_lines()]
+
+
+def _statistics_lines() -> list[str]:
+    statistics = read_statistics()
+    factors = ", ".join(f"{statistics.products[which]:.3f} ({which})" for which in Pass)
+    products = (
+        "Products of a pass: those that independent operands of the given densities have, times "
+        f"{factors}, as real ones were found to have."
+    )
+    return [products, f"Statistics of real operands: {'; '.join(statistics.traces)}."]
+
+
+def to_json(result: NetworkEstimate) -> dict[str, object]:
+    """Return the estimate as plain JSON values: totals, assumptions, layers and their passes."""
+    first = result.network.layers[0].shape
+    sparsification = result.sparsification
+    return {
+        "network": result.network.name,
+        "image_size": [first.h, first.w],
+        "batch": first.n,
+        "method": str(sparsification.method),
+        "sparsity": sparsification.sparsity,
+        "mode": str(result.mode),
+        "activation_density": sparsification.activation_density,
+        "gradient_density": sparsification.gradient_density,
+        "forward_speedup_vs_dense": result.speedup((Pass.FORWARD,)),
+        "backward_speedup_vs_dense": result.speedup(BACKWARD),
+        "training_speedup_vs_dense": result.speedup(),
+        "training_flop_reduction": training_reduction(result.network, sparsification),
+        "inference_flop_reduction": inference_reduction(result.network, sparsification),
+        "forward_cycles": result.cycles((Pass.FORWARD,)),
+        "backward_cycles": result.cycles(BACKWARD),
+        "training_cycles": result.cycles(),
+        "clock_hz": result.clock_hz,
+        "forward_seconds": result.cycles((Pass.FORWARD,)) / result.clock_hz,
+        "backward_seconds": result.cycles(BACKWARD) / result.clock_hz,
+        "training_seconds": result.cycles() / result.clock_hz,
+        "read_bytes": sum(work.read_bytes for work in _works(result)),
+        "write_bytes": sum(work.write_bytes for work in _works(result)),
+        "rival_cycles": {
+            name: {
+                "forward": result.rival_cycles((Pass.FORWARD,))[name],
+                "backward": result.rival_cycles(BACKWARD)[name],
+                "training": cycles,
+            }
+            for name, cycles in result.rival_cycles().items()
+        },
+        "multipliers": result.config.multipliers,
+        "config": result.config.to_dict(),
+        "config_digest": result.config.digest(),
+        "sample_products": result.sample_products,
+        "assumptions": assumptions(result),
+        "layers": [_layer_json(result, layer) for layer in result.network.layers],
+    }
+
+
+def _works(result: NetworkEstimate) -> list[WorkEstimate]:
+    return [work for one in result.passes for work in one.works]
+
+
+def _layer_json(result: NetworkEstimate, layer: Layer) -> dict[str, object]:
+    alone = Network(name=layer.name, layers=(layer,))
+    own = [p for p in result.passes if p.layer == layer]
+    return {
+        "name": layer.name,
+        "linear": layer.linear,
+        "first": layer.first,
+        "shape": _shape_json(layer.shape),
+        "forward_speedup_vs_dense": result.speedup((Pass.FORWARD,), layer=layer.name),
+        "backward_speedup_vs_dense": result.speedup(BACKWARD, layer=layer.name),
+        "training_speedup_vs_dense": result.speedup(layer=layer.name),
+        "training_flop_reduction": training_reduction(alone, result.sparsification),
+        "inference_flop_reduction": inference_reduction(alone, result.sparsification),
+        "passes": [_pass_json(p, result.clock_hz) for p in own],
+    }
+
+
+def _pass_json(estimated: PassEstimate, clock_hz: float) -> dict[str, object]:
+    return {
+        "pass": str(estimated.which),
+        "cycles": estimated.cycles,
+        "seconds": estimated.cycles / clock_hz,
+        "read_bytes": sum(work.read_bytes for work in estimated.works),
+        "write_bytes": sum(work.write_bytes for work in estimated.works),
+        "busy_cycles": estimated.busy,
+        "bound": estimated.bound,
+        "rival_cycles": estimated.rivals,
+        "dense_cycles": estimated.dense.cycles,
+        "dense_bound": estimated.dense.bound,
+        "dense_arrangement": list(estimated.dense.arrangement),
+        "speedup_vs_dense": estimated.dense.cycles / estimated.cycles,
+        "convolutions": [_work_json(item) for item in estimated.works],
+    }
+
+
+def _work_json(item: WorkEstimate) -> dict[str, object]:
+    sample = None
+    if item.sample is not None and item.measurement is not None:
+        sample = {
+            "shape": _shape_json(item.sample.shape),
+            "operands": [str(kind) for kind in item.sample.kinds],
+            "useful_products": item.measurement.useful_products,
+            "cycles": item.measurement.cycles,
+            "utilization": item.measurement.utilization,
+        }
+    return {
+        "precomputed_term": item.work.precomputed,
+        "batch": item.work.shape.n,
+        "first_operand_density": item.work.first_density,
+        "second_operand_density": item.work.second_density,
+        "expected_useful_products": item.useful_products,
+        "cycles": item.cycles,
+        "read_bytes": item.read_bytes,
+        "write_bytes": item.write_bytes,
+        "utilization": item.utilization,
+        "rival_cycles": dict(item.rivals),
+        "sample": sample,
+    }
+
+
+def _shape_json(shape: ConvShape) -> dict[str, object]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(shape).items()
+    }

@@ -1,0 +1,147 @@
+"""The trace-driven mode: cycles of a recorded training step, every pass as it was computed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from golden.trace import Trace
+from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from perf.measuring import Measurement, measure_operands
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TracedPass:
+    """One pass of one layer of a trace, on the cycle model."""
+
+    layer: str
+    which: Pass
+    shape: ConvShape
+    first_density: float
+    """Share of nonzeros in the first operand, as recorded; `second_density` likewise."""
+    second_density: float
+    measurement: Measurement
+
+
+def measure_pass(
+    trace: Trace,
+    layer: str,
+    which: Pass,
+    config: AcceleratorConfig,
+    *,
+    plans: int | None = None,
+    rivals: Iterable[str] = (),
+) -> TracedPass:
+    """Run one recorded pass on the cycle model, the whole of it.
+
+    Parameters
+    ----------
+    trace, layer, which
+        The pass.
+    config
+        The accelerator.
+    plans, rivals
+        As in `perf.measuring.measure_operands`.
+
+    Raises
+    ------
+    InputError
+        The trace lacks the pass, or its operands leave no product.
+    """
+    shape = trace.entry(layer).shape
+    first, second = nonzeros(trace, layer, which)
+    return TracedPass(
+        layer=layer,
+        which=which,
+        shape=shape,
+        first_density=float(first.mean()),
+        second_density=float(second.mean()),
+        measurement=measure_operands(
+            config, shape, which, first, second, plans=plans, rivals=rivals
+        ),
+    )
+
+
+def measure_trace(
+    trace: Trace,
+    config: AcceleratorConfig,
+    *,
+    plans: int | None = None,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[TracedPass]:
+    """Run every recorded pass on the cycle model.
+
+    Parameters
+    ----------
+    trace
+        The training step.
+    config
+        The accelerator.
+    plans
+        As in `perf.measuring.measure_operands`.
+    cache
+        File of results, one JSON object per line: passes found in it, of the same data,
+        configuration and number of plans, are not measured again; others are added.
+    progress
+        Called with (passes done, passes).
+    """
+    known = _read(cache)
+    items = [(name, which) for name, entry in trace.entries.items() for which in entry.densities]
+    results = []
+    for done, (name, which) in enumerate(items, 1):
+        key = f"{trace.entry(name).sha256}/{which}/{config.digest()}/{plans}"
+        if key in known:
+            result = _from_json(known[key])
+        else:
+            result = measure_pass(trace, name, which, config, plans=plans)
+            if cache is not None:
+                with cache.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"key": key, **_to_json(result)}) + "\n")
+        logger.info("%s %s: %.3f", name, which, result.measurement.utilization)
+        results.append(result)
+        if progress is not None:
+            progress(done, len(items))
+    return results
+
+
+def _read(cache: Path | None) -> dict[str, dict]:
+    if cache is None or not cache.exists():
+        return {}
+    try:
+        rows = [json.loads(line) for line in cache.read_text(encoding="utf-8").splitlines()]
+        return {row["key"]: row for row in rows}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{cache} must hold one JSON object with a key per line") from error
+
+
+def _to_json(result: TracedPass) -> dict[str, object]:
+    return dataclasses.asdict(result)
+
+
+def _from_json(row: dict) -> TracedPass:
+    shape = {k: tuple(v) if isinstance(v, list) else v for k, v in row["shape"].items()}
+    return TracedPass(
+        layer=row["layer"],
+        which=Pass(row["which"]),
+        shape=ConvShape(**shape),
+        first_density=row["first_density"],
+        second_density=row["second_density"],
+        measurement=Measurement(**row["measurement"]),
+    )
+
+
+def nonzeros(trace: Trace, layer: str, which: Pass) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the operands of a recorded pass are not zero, as two boolean arrays."""
+    recorded = trace.load_pass(layer, which)
+    return recorded.first != 0, recorded.second != 0
