@@ -46,6 +46,8 @@ class Case:
     method: str
     """One of `perf.flops.Method`."""
     sparsity: float
+    rivals: bool = True
+    """Whether other accelerators are computed too."""
 
     @property
     def label(self) -> str:
@@ -104,13 +106,15 @@ def case_digest(case: Case, mode: str, config: AcceleratorConfig, sources: str) 
 
 def compute_case(case: Case, mode: str, config: AcceleratorConfig) -> Row:
     """Estimate one training step; see `perf.estimate`."""
-    from perf.estimate import estimate, to_json
+    from perf.estimate import Mode, estimate, to_json
     from perf.flops import Method, Sparsification
     from perf.networks import network
+    from perf.rivals import RIVALS
 
     net = network(case.network, image_size=case.image_size, batch=case.batch)
     sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)
-    return to_json(estimate(net, config, sparsification)) | {"mode": mode}
+    rivals = tuple(RIVALS) if case.rivals else ()
+    return to_json(estimate(net, config, sparsification, mode=Mode(mode), rivals=rivals))
 
 
 def compute_cases(

@@ -16,10 +16,6 @@ TENSORDASH = "M. Mahmoud et al., TensorDash, MICRO 2020"
 SCNN = "A. Parashar et al., SCNN, ISCA 2017"
 PROCRUSTES = "D. Yang et al., Procrustes, MICRO 2020"
 
-ANT_NETWORKS = ("densenet121", "resnet18", "vgg16", "wrn16-8", "resnet50")
-"""ANT's five: DenseNet-121, ResNet-18, VGG-16, Wide ResNet and ResNet-50. Which Wide ResNet is
-assumed to be that of the sparse-training papers."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:

@@ -16,7 +16,7 @@ from perf.report.page import Figure, Section, Table, items, paragraph
 from perf.report.rows import GROUPS, PassRow, config_of, pass_rows, speedup
 
 BOUNDS = ("multipliers", "read port", "write port")
-LAYER_CASES = (cases.SWAT_90, *cases.RESPROP_CASES, cases.ANT_CASES[1])
+LAYER_CASES = tuple(case.key for case in (cases.SWAT_90, *cases.RESPROP_CASES, cases.ANT_CASES[1]))
 """Those whose layers are drawn; the tables have all."""
 _PASS_NAMES = {
     Pass.FORWARD: "forward",
@@ -233,7 +233,7 @@ def _stage(layer: str) -> str:
 
 def layers_section(results: Sequence[Estimated]) -> Section:
     """Each layer's speed-up, and what bounds it, of some networks; tables of all of them."""
-    shown = [result for result in results if result.case in LAYER_CASES]
+    shown = [result for result in results if result.case.key in LAYER_CASES]
     return Section(
         key="layers",
         title="Layer by layer",
