@@ -7,7 +7,7 @@ import json
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from perf.estimate import estimate, to_json
+from perf.estimate import Mode, estimate, to_json
 from perf.flops import Method, Sparsification
 from perf.networks import network
 from perf.sampling import Measurement
@@ -28,13 +28,20 @@ def measure(config, samples):
 
 
 def made_up_row(case, mode="statistical", config=PRESETS["large"], *, counted=True):
-    """Return a row as the estimate writes it, with bytes, rivals and accesses by simple rules."""
+    """Return a row as the estimate writes it, with bytes, rivals and accesses by simple rules.
+
+    One that is not `counted` is like those of the analytic mode: without samples and rivals.
+    """
     net = network(case.network, image_size=case.image_size, batch=case.batch)
     sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)
-    row = to_json(estimate(net, config, sparsification, measure=measure)) | {"mode": mode}
-    passes = [fields for layer in row["layers"] for fields in layer["passes"]] if counted else []
+    row = to_json(estimate(net, config, sparsification, mode=Mode.UNIFORM, measure=measure))
+    row["mode"] = mode
     number = 0
-    for fields in passes:
+    for fields in (fields for layer in row["layers"] for fields in layer["passes"]):
+        if not counted:
+            for work in fields["convolutions"]:
+                work["sample"] = None
+            continue
         cycles = fields["cycles"]
         fields["read_bytes"], fields["write_bytes"] = 16 * cycles, 4 * cycles
         fields["rival_cycles"] = {

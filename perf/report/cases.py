@@ -2,7 +2,7 @@
 
 A result is kept in a file named by a digest of everything that it follows from: the case, the mode,
 the configuration, and the sources of all packages that compute it. A run that changes nothing reads
-them back.
+them back. What other accelerators take does not depend on the mode, and is kept apart.
 """
 
 from __future__ import annotations
@@ -24,8 +24,18 @@ _ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = ("gscn", "lowering", "golden", "perf")
 _DRAWN = ("perf/report/", "gscn/cli/")
 """Sources that change how results are shown, not what they are."""
+_RIVALS = ("perf/rivals/",)
+_ESTIMATES = (
+    "perf/analytic", "perf/calibration.py", "perf/dense.py", "perf/estimate", "perf/flops.py",
+    "perf/gpu.py", "perf/measuring.py", "perf/modes.py", "perf/networks.py", "perf/plots.py",
+    "perf/sampling.py", "perf/statistics", "perf/traced.py", "perf/training_log.py",
+    "perf/unevenness.py",
+)  # fmt: skip
+"""Sources of other accelerators, and of estimates."""
 
 STATISTICAL, ANALYTIC = "statistical", "analytic"
+RIVALS_ALONE = "rivals"
+"""What is computed of a case: one of two modes, or the other accelerators."""
 Row = Mapping[str, object]
 """A network with one method, as `perf.estimate.to_json` returns it."""
 Compute = Callable[["Case", str, AcceleratorConfig], Row]
@@ -80,23 +90,31 @@ ANT_CASES = (
 CASES = (SWAT_80, SWAT_90, *RESPROP_CASES, *ANT_CASES)
 
 
-def source_digest(root: Path = _ROOT) -> str:
-    """Return 16 hexadecimal digits that change with any source from which results follow."""
+def source_digest(root: Path = _ROOT, *, without: tuple[str, ...] = ()) -> str:
+    """Return 16 hexadecimal digits that change with any source from which results follow.
+
+    Parameters
+    ----------
+    root
+        Of the repository.
+    without
+        Beginnings of the names of sources that do not matter, besides those that only draw.
+    """
     digest = hashlib.sha256()
     for package in _SOURCES:
         for path in sorted((root / package).rglob("*")):
             name = path.relative_to(root).as_posix()
-            if path.suffix in (".py", ".json") and not name.startswith(_DRAWN):
+            if path.suffix in (".py", ".json") and not name.startswith((*_DRAWN, *without)):
                 digest.update(f"{name}\0".encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def case_digest(case: Case, mode: str, config: AcceleratorConfig, sources: str) -> str:
+def case_digest(case: Case, what: str, config: AcceleratorConfig, sources: str) -> str:
     """Return the name of a result: 16 hexadecimal digits of all that it follows from."""
     content = {
         "case": dataclasses.asdict(case),
-        "mode": mode,
+        "what": what,
         "config": config.to_dict(),
         "sources": sources,
     }
@@ -104,8 +122,21 @@ def case_digest(case: Case, mode: str, config: AcceleratorConfig, sources: str) 
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def compute_case(case: Case, mode: str, config: AcceleratorConfig) -> Row:
-    """Estimate one training step; see `perf.estimate`."""
+def launch_digest() -> str:
+    """Return the digest of the sources from which cycles and bytes of a launch follow."""
+    return source_digest(without=(*_RIVALS, *_ESTIMATES))
+
+
+def compute_case(case: Case, what: str, config: AcceleratorConfig) -> Row:
+    """Estimate one training step; see `perf.estimate`.
+
+    Parameters
+    ----------
+    case, config
+        The training step and the accelerator.
+    what
+        A mode: our cycles; or `RIVALS_ALONE`: cycles of the other accelerators by pass.
+    """
     from perf.estimate import Mode, estimate, to_json
     from perf.flops import Method, Sparsification
     from perf.networks import network
@@ -113,8 +144,11 @@ def compute_case(case: Case, mode: str, config: AcceleratorConfig) -> Row:
 
     net = network(case.network, image_size=case.image_size, batch=case.batch)
     sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)
-    rivals = tuple(RIVALS) if case.rivals else ()
-    return to_json(estimate(net, config, sparsification, mode=Mode(mode), rivals=rivals))
+    if what != RIVALS_ALONE:
+        return to_json(estimate(net, config, sparsification, mode=Mode(what)))
+    row = to_json(estimate(net, config, sparsification, mode=Mode.ANALYTIC, rivals=tuple(RIVALS)))
+    passes = [fields for layer in row["layers"] for fields in layer["passes"]]
+    return {"rival_cycles": [fields["rival_cycles"] for fields in passes]}
 
 
 def compute_cases(
@@ -148,19 +182,27 @@ def compute_cases(
     InputError
         A result cannot be written.
     """
-    sources = source_digest()
-    rows = {}
-    for case in cases:
-        path = cache / f"{case.key}-{case_digest(case, mode, config, sources)}.json"
+
+    def kept(case: Case, what: str, sources: str) -> Row:
+        path = cache / f"{case.key}-{what}-{case_digest(case, what, config, sources)}.json"
         try:
-            rows[case.key] = json.loads(path.read_text(encoding="utf-8"))
-            continue
+            return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            logger.info("%s is computed", case.label)
+            logger.info("%s, %s: is computed", case.label, what)
         if progress is not None:
-            progress(case.label)
-        text = json.dumps(compute(case, mode, config), allow_nan=False)
+            progress(f"{case.label}, {what}")
+        text = json.dumps(compute(case, what, config), allow_nan=False)
         write_text(path, text)
         # Through JSON either way, so that a row read back is the row that was computed.
-        rows[case.key] = json.loads(text)
+        return json.loads(text)
+
+    own, all_sources = source_digest(without=_RIVALS), source_digest()
+    rows = {}
+    for case in cases:
+        rows[case.key] = kept(dataclasses.replace(case, rivals=False), mode, own)
+        if case.rivals:
+            rivals = kept(case, RIVALS_ALONE, all_sources)["rival_cycles"]
+            passes = [fields for layer in rows[case.key]["layers"] for fields in layer["passes"]]
+            for fields, cycles in zip(passes, rivals, strict=True):
+                fields["rival_cycles"] = cycles
     return rows

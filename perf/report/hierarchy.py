@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from gscn.conv import Pass
-from perf.report import rooflines
+from perf.report import cases, rooflines
 from perf.report.page import Figure, Section, Table, paragraph
 from perf.report.published import GTX_1080_TI
 from perf.report.rows import PassRow
@@ -161,20 +161,19 @@ def _size_table(results: Sequence[Estimated]) -> Table:
     )
 
 
+def _drawn(results: Sequence[Estimated]) -> Sequence[Estimated]:
+    """Return the networks whose rooflines are drawn: one that prunes, one that does both."""
+    keys = (cases.SWAT_90.key, cases.ANT_CASES[-1].key)
+    return [result for result in results if result.case.key in keys] or results[:1]
+
+
 def memory_section(results: Sequence[Estimated]) -> Section:
     """Rooflines, sizes, DRAM bandwidth and a global buffer."""
-    counted = [r for r in results if all(p.ports is not None for p in r.passes)]
-    if not counted:
-        return Section(
-            key="memory",
-            title="Memory",
-            content=(paragraph("This mode of the model does not count bytes at the ports."),),
-        )
-    config = counted[0].config
+    config = results[0].config
     share = gtx_share(config.multipliers)
     ratios = [
         sum(p.ports.total_bytes for p in r.passes) / sum(p.compressed.total_bytes for p in r.passes)
-        for r in counted
+        for r in results
     ]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
     return Section(
@@ -190,7 +189,7 @@ def memory_section(results: Sequence[Estimated]) -> Section:
                 "dense operand streamed through the array is twice its dense size, and below half "
                 "density a compressed one is smaller."
             ),
-            *(_roofline(result) for result in counted[:2]),
+            *(_roofline(result) for result in _drawn(results)),
             paragraph(
                 f"Tiles and streams are read more than once: the ports move {mean:.1f} times "
                 "(geometric mean over the networks) the bytes of operands and results themselves. "
@@ -200,7 +199,7 @@ def memory_section(results: Sequence[Estimated]) -> Section:
                 "copies, so the columns with buffers are a bound on another format, not a "
                 "measurement of this one."
             ),
-            _bound_table(counted),
-            _size_table(counted),
+            _bound_table(results),
+            _size_table(results),
         ),
     )

@@ -21,7 +21,7 @@ from gscn.conv import Pass
 from perf import cycles, memory
 from perf.energy import COMPONENTS, Accesses, count_accesses, energy
 from perf.report import charts
-from perf.report.cases import source_digest
+from perf.report.cases import launch_digest
 from perf.report.files import write_text
 from perf.report.page import Figure, Section, Table, paragraph
 from perf.report.speed import _PASS_NAMES
@@ -98,7 +98,7 @@ def measure_launches(
     InputError
         A layer that the trace lacks, or a file that cannot be written.
     """
-    sources, launches = source_digest(), []
+    sources, launches = launch_digest(), []
     for layer in layers:
         entry = trace.entry(layer)
         for which in entry.densities:

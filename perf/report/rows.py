@@ -60,12 +60,12 @@ class PassRow:
     """Operands once, compressed, and results once: what a large global buffer leaves to DRAM."""
     resident_bytes: float
     """Capacity of a buffer that suffices for that, in some order of the jobs."""
-    ports: Traffic | None
-    """Bytes at the ports; None where the model does not count them."""
+    ports: Traffic
+    """Bytes at the ports."""
     rivals: Mapping[str, float]
     """Cycles of other accelerators, by name."""
     accesses: Mapping[str, float] | None
-    """Fields of `perf.energy.Accesses`; None where the model does not count them."""
+    """Fields of `perf.energy.Accesses`; None where no sample was run."""
     causes: Mapping[str, float] | None
     """PE-cycles by cause (`gscn.counters`); None likewise."""
 
@@ -85,9 +85,8 @@ class PassRow:
 
     def bounds(self, config: AcceleratorConfig) -> dict[str, float]:
         """Return the cycles that multipliers and ports need by themselves."""
-        ports = self.ports or Traffic(read_bytes=0, write_bytes=0)
         return memory.bound_cycles(
-            config.multipliers, self.useful_products, ports, memory.Bandwidth.of(config)
+            config.multipliers, self.useful_products, self.ports, memory.Bandwidth.of(config)
         )
 
     def bound(self, config: AcceleratorConfig) -> str:
@@ -97,10 +96,9 @@ class PassRow:
 
     def dram_bytes(self, buffer_bytes: float) -> float:
         """Return the bytes of DRAM behind a global buffer: all of the ports', or each byte once."""
-        ports = self.ports.total_bytes if self.ports is not None else self.compressed.total_bytes
         if self.resident_bytes > buffer_bytes:
-            return ports
-        return min(ports, self.compressed.total_bytes)
+            return self.ports.total_bytes
+        return min(self.ports.total_bytes, self.compressed.total_bytes)
 
 
 def config_of(row: Row) -> AcceleratorConfig:
@@ -183,9 +181,7 @@ def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: 
         if rates is not None:
             _add(accesses, rates["accesses"], work["expected_useful_products"])
             _add(causes, rates["causes"], work["cycles"] * multipliers)
-    ports = None
-    if fields.get("read_bytes") is not None:
-        ports = Traffic(read_bytes=fields["read_bytes"], write_bytes=fields["write_bytes"])
+    ports = Traffic(read_bytes=fields["read_bytes"], write_bytes=fields["write_bytes"])
     return PassRow(
         layer=layer["name"],
         linear=layer["linear"],
@@ -206,10 +202,10 @@ def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: 
     )
 
 
-def _at_ports(accesses: dict[str, float], ports: Traffic | None) -> dict[str, float] | None:
+def _at_ports(accesses: dict[str, float], ports: Traffic) -> dict[str, float] | None:
     """Return accesses with the bytes that the estimate gives for the whole layer."""
-    if not accesses or ports is None:
-        return accesses or None
+    if not accesses:
+        return None
     return accesses | {"read_bytes": ports.read_bytes, "write_bytes": ports.write_bytes}
 
 

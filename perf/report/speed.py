@@ -168,7 +168,7 @@ def layer_table(result: Estimated) -> Table:
                 *(p.layer, str(p.which), p.shape.k, p.shape.c, p.shape.r, p.shape.s, p.shape.h),
                 *(*p.densities, p.useful_products, p.cycles, p.dense_cycles, p.speedup),
                 *(p.utilization(config), p.bound(config)),
-                *((ports.read_bytes, ports.write_bytes) if ports else (None, None)),
+                *(ports.read_bytes, ports.write_bytes),
                 *(p.compressed.read_bytes, p.compressed.write_bytes, p.dense_bound),
             )
         )

@@ -13,7 +13,7 @@ from perf.report import cases
 from perf.report.cases import CASES, STATISTICAL, compute_cases
 
 LARGE, SMALL = PRESETS["large"], PRESETS["small"]
-CASE = cases.SWAT_90
+CASE = dataclasses.replace(cases.SWAT_90, rivals=False)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_result_is_computed_once_and_read_back_equal(tmp_path, computed):
     again = compute_cases([CASE], STATISTICAL, LARGE, tmp_path, compute=compute)
     assert first == again == {CASE.key: {"value": 0.1, "size": [1, 2]}}
     assert notes == [(CASE.key, STATISTICAL, LARGE.digest())]
-    assert said == ["ResNet-50, SWAT 90 %"]
+    assert said == ["ResNet-50, SWAT 90 %, statistical"]
 
 
 def test_another_mode_configuration_or_case_is_computed_anew(tmp_path, computed):
@@ -49,6 +49,25 @@ def test_another_mode_configuration_or_case_is_computed_anew(tmp_path, computed)
     ):  # fmt: skip
         compute_cases([case], mode, config, tmp_path, compute=compute)
     assert len(notes) == 4
+
+
+def test_rivals_are_computed_apart_from_the_mode_and_set_beside_each_pass(tmp_path):
+    notes = []
+
+    def compute(case, what, config):
+        notes.append(what)
+        if what == cases.RIVALS_ALONE:
+            return {"rival_cycles": [{"ant": 1.0}, {"ant": 2.0}, {"ant": 3.0}]}
+        return {"layers": [{"passes": [{}, {}]}, {"passes": [{}]}]}
+
+    case = dataclasses.replace(CASE, rivals=True)
+    first = compute_cases([case], STATISTICAL, LARGE, tmp_path, compute=compute)
+    again = compute_cases([case], "analytic", LARGE, tmp_path, compute=compute)
+    assert notes == [STATISTICAL, cases.RIVALS_ALONE, "analytic"]
+    assert first == again
+    one, two = first[case.key]["layers"]
+    assert [fields["rival_cycles"]["ant"] for fields in one["passes"]] == [1.0, 2.0]
+    assert [fields["rival_cycles"]["ant"] for fields in two["passes"]] == [3.0]
 
 
 def test_a_damaged_result_is_computed_anew(tmp_path, computed):
@@ -71,7 +90,11 @@ def test_the_digest_changes_with_sources_but_not_with_how_they_are_drawn(tmp_pat
     drawn.write_text("b")
     assert cases.source_digest(tmp_path) == before
     model.write_text("b")
-    assert cases.source_digest(tmp_path) != before
+    changed = cases.source_digest(tmp_path)
+    assert changed != before
+    assert cases.source_digest(tmp_path, without=("perf/",)) != changed
+    model.write_text("c")
+    assert cases.source_digest(tmp_path) not in (before, changed)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, computed):

@@ -200,8 +200,7 @@ def test_rivals_are_compared_where_all_passes_have_them(swat, resprop):
 def test_sections_say_what_a_mode_does_not_count():
     case = smaller(cases.SWAT_80)
     bare = Estimated.of(case, made_up_row(case, counted=False))
-    assert "does not count bytes" in hierarchy.memory_section([bare]).content[0]
     assert "does not compute other" in contest.rivals_section([bare], {}, {}).content[0]
     text = joules.energy_section([bare], bare.config, read_tables(DOCS / "area.md")).content
     assert any("needs the accesses" in part for part in text if isinstance(part, str))
-    assert pass_rows(bare.row)[0].ports is None
+    assert pass_rows(bare.row)[0].accesses is None
