@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perf.report import charts
-from perf.report.page import Figure, Section, Table, items, paragraph
+from perf.report.page import Figure, Items, Paragraph, Section, Table
 from perf.report.rows import GROUPS
 from perf.report.speed import Estimated
 from perf.report.verdict import geometric_mean
@@ -37,7 +37,7 @@ def rivals_section(
         return Section(
             key="rivals",
             title="Other accelerators",
-            content=(paragraph("This mode of the model does not compute other accelerators."),),
+            content=(Paragraph("This mode of the model does not compute other accelerators."),),
         )
     rows = []
     for result in counted:
@@ -80,7 +80,7 @@ def rivals_section(
         key="rivals",
         title="Other accelerators",
         content=(
-            paragraph(
+            Paragraph(
                 "Each has as many multipliers, the same clock and memory port, and is given the "
                 "same operands as our cycle model; each is checked against published or measured "
                 "points (docs/rivals.md). Where their publications leave a choice open, they get "
@@ -99,6 +99,6 @@ def rivals_section(
                 rows=tuple(rows),
                 folded=len(rows) > 16,
             ),
-            items(notes),
+            Items(notes),
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from perf.report.documents import DocumentTable, number
-from perf.report.page import Section, Table, items, paragraph
+from perf.report.page import Items, Paragraph, Part, Section, Table
 from perf.report.speed import Estimated
 
 
@@ -65,8 +65,8 @@ def evidence_section(
     passes, mismatches, differing = measured_summary(measured)
     mode = results[0].row["mode"]
     utilization = [number(cell) for cell in measured[0].column("utilization")]
-    content: list[str | Table] = [
-        items(
+    content: list[Part] = [
+        Items(
             [
                 (
                     f"**Measured in RTL**: {passes} passes of a real training step on the "
@@ -95,7 +95,7 @@ def evidence_section(
     if tables:
         content += tables
     else:
-        content.append(paragraph("docs/model-error.md is not there: no errors can be shown."))
+        content.append(Paragraph("docs/model-error.md is not there: no errors can be shown."))
     return Section(key="evidence", title="How wrong can this be", content=tuple(content))
 
 
@@ -113,9 +113,9 @@ def assumptions_section(results: Sequence[Estimated]) -> Section:
         key="assumptions",
         title="Assumptions and configuration",
         content=(
-            items(general),
-            items(special),
-            paragraph(f"Configuration `{config.digest()}`: {fields}.", kind="file"),
+            Items(general),
+            Items(special),
+            Paragraph(f"Configuration `{config.digest()}`: {fields}.", kind="file"),
         ),
     )
 

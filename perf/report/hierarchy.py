@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gscn.conv import Pass
 from perf.report import cases, rooflines
-from perf.report.page import Figure, Section, Table, paragraph
+from perf.report.page import Figure, Paragraph, Section, Table
 from perf.report.published import GTX_1080_TI
 from perf.report.rows import PassRow
 from perf.report.speed import _PASS_NAMES, Estimated
@@ -180,7 +180,7 @@ def memory_section(results: Sequence[Estimated]) -> Section:
         key="memory",
         title="Memory: what bounds which layer",
         content=(
-            paragraph(
+            Paragraph(
                 f"There is no global buffer: every byte at the memory port is a byte of DRAM. The "
                 f"port moves {config.port_bytes_per_cycle} bytes per cycle in each direction for "
                 f"{config.multipliers} multipliers, {2 * config.port_bytes_per_cycle / share:.0f} "
@@ -190,7 +190,7 @@ def memory_section(results: Sequence[Estimated]) -> Section:
                 "density a compressed one is smaller."
             ),
             *(_roofline(result) for result in _drawn(results)),
-            paragraph(
+            Paragraph(
                 f"Tiles and streams are read more than once: the ports move {mean:.1f} times "
                 "(geometric mean over the networks) the bytes of operands and results themselves. "
                 "A global buffer that holds the smaller compressed operand of a layer could bring "

@@ -19,7 +19,7 @@ from perf.energy import (
 from perf.report import charts
 from perf.report.documents import DocumentTable, number
 from perf.report.hierarchy import MIB
-from perf.report.page import Figure, Section, Table, paragraph
+from perf.report.page import Figure, Paragraph, Part, Section, Table
 from perf.report.speed import Estimated
 
 BUFFER_BYTES = 4 * MIB
@@ -247,8 +247,8 @@ def energy_section(
     per_product = energy_per_product(config)
     whole = sum(per_product.values())
     largest = max(per_product, key=per_product.__getitem__)
-    content: list[str | Table | Figure] = [
-        paragraph(
+    content: list[Part] = [
+        Paragraph(
             f"A product costs {whole:.1f} pJ inside its PE, of which the multiplication is "
             f"{100 * per_product['multiply'] / whole:.1f} % and the {largest} "
             f"{100 * per_product[largest] / whole:.0f} %. That is the price of having no crossbar: "
@@ -264,7 +264,7 @@ def energy_section(
         content += [
             _energy_figure(counted, 0, "unbuffered"),
             _energy_figure(counted, BUFFER_BYTES, "buffered"),
-            paragraph(
+            Paragraph(
                 "The dense array is given all that can be given: operands and results move once, "
                 "sums live in registers that cost nothing, an operand is read once per row or "
                 "column of the array. Neither side pays for clock, control, wires or leakage; the "
@@ -275,14 +275,14 @@ def energy_section(
         ]
     else:
         content.append(
-            paragraph(
+            Paragraph(
                 "Energy of whole networks needs the accesses that the statistical mode counts."
             )
         )
     content += [
         break_even_table(config),
         constants_table(HOROWITZ_45NM),
-        paragraph(
+        Paragraph(
             "Area is measured by synthesis, not modelled, for 16 multipliers. Memories are outside "
             "the cell area: their bits are listed."
         ),

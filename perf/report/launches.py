@@ -23,7 +23,7 @@ from perf.energy import COMPONENTS, Accesses, count_accesses, energy
 from perf.report import charts
 from perf.report.cases import launch_digest
 from perf.report.files import write_text
-from perf.report.page import Figure, Section, Table, paragraph
+from perf.report.page import Figure, Paragraph, Section, Table
 from perf.report.speed import _PASS_NAMES
 
 BUFFERS = (64 << 10, 256 << 10, 1 << 20)
@@ -227,7 +227,7 @@ def launches_section(launches: Sequence[Launch], config: AcceleratorConfig, sour
         key="launches",
         title="Bytes of real launches",
         content=(
-            paragraph(
+            Paragraph(
                 f"{source}. Clusters that ask for the same burst share it, and keep a tile while "
                 f"its address stays, so that the ports read at most {most:.1f} times what is "
                 "distinct in the image: a small buffer is all that can help there. The larger "

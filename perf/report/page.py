@@ -48,6 +48,25 @@ class Figure:
     """Called with a width and a CSS class, returns an SVG element."""
 
 
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A text; what is between backticks is set as code, what is between ** bold."""
+
+    words: str
+    kind: str = ""
+    """CSS class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of such texts."""
+
+    entries: Sequence[str]
+
+
+Part = Paragraph | Items | Table | Figure
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
     """A heading and what stands below it, in order."""
@@ -55,8 +74,7 @@ class Section:
     key: str
     """Of links to it."""
     title: str
-    content: tuple[str | Table | Figure, ...]
-    """Texts are markup: paragraphs (`paragraph`, `items`) made by this package."""
+    content: tuple[Part, ...]
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -69,17 +87,6 @@ def markup(words: str) -> str:
     text = escape(words, quote=False)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
     return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
-
-
-def paragraph(words: str, *, kind: str = "") -> str:
-    """Return a paragraph; `kind` is a CSS class."""
-    attribute = f' class="{kind}"' if kind else ""
-    return f"<p{attribute}>{markup(words)}</p>"
-
-
-def items(entries: Sequence[str]) -> str:
-    """Return a list."""
-    return "<ul>" + "".join(f"<li>{markup(entry)}</li>" for entry in entries) + "</ul>"
 
 
 def cell_text(value: object) -> str:
@@ -145,13 +152,20 @@ def _figure_html(figure: Figure) -> str:
     )
 
 
-def _part_html(part: str | Table | Figure) -> str:
+def part_html(part: Part) -> str:
+    """Return what stands in a section as HTML."""
+    if isinstance(part, Paragraph):
+        attribute = f' class="{part.kind}"' if part.kind else ""
+        return f"<p{attribute}>{markup(part.words)}</p>"
+    if isinstance(part, Items):
+        entries = "".join(f"<li>{markup(entry)}</li>" for entry in part.entries)
+        return f"<ul>{entries}</ul>"
     if isinstance(part, Table):
         if not part.shown:
             link = f'<a class="csv" href="{part.name}.csv">{part.name}.csv</a>'
             return f'<p class="file">{link}: {markup(part.caption)}</p>'
         return _table_html(part)
-    return _figure_html(part) if isinstance(part, Figure) else part
+    return _figure_html(part)
 
 
 def render(title: str, subtitle: str, sections: Sequence[Section], footer: str) -> str:
@@ -187,7 +201,7 @@ def render(title: str, subtitle: str, sections: Sequence[Section], footer: str) 
     )
     body = "".join(
         f'<section id="{section.key}"><h2>{number}. {escape(section.title)}</h2>'
-        + "".join(map(_part_html, section.content))
+        + "".join(map(part_html, section.content))
         + "</section>"
         for number, section in enumerate(sections, 1)
     )

@@ -12,7 +12,7 @@ from gscn.counters import CLUSTER_COUNTERS
 from perf.report import cases, charts, published
 from perf.report.cases import Case, Row
 from perf.report.documents import DocumentTable, number
-from perf.report.page import Figure, Section, Table, items, paragraph
+from perf.report.page import Figure, Items, Paragraph, Section, Table
 from perf.report.rows import GROUPS, PassRow, config_of, pass_rows, speedup
 
 BOUNDS = ("multipliers", "read port", "write port")
@@ -137,7 +137,7 @@ def speedup_section(results: Sequence[Estimated]) -> Section:
         key="speed",
         title="Speed-up over a dense array",
         content=(
-            paragraph(
+            Paragraph(
                 f"The baseline has the same {config.multipliers} multipliers, clock and memory "
                 "port, rearranges itself for every layer and pass to waste least, never waits to "
                 "fill or drain, and reads each operand once: a dense array kinder than any that "
@@ -238,7 +238,7 @@ def layers_section(results: Sequence[Estimated]) -> Section:
         key="layers",
         title="Layer by layer",
         content=(
-            paragraph(
+            Paragraph(
                 "One column per layer. The first layer has no input gradient. Where a column is "
                 "low, its colour names the resource that would have to grow; if that is the "
                 "multipliers, there are few zeros."
@@ -331,7 +331,7 @@ def cycles_section(measured: Sequence[DocumentTable], results: Sequence[Estimate
 
     meanings = [f"`{c.name}`: {c.meaning}" for c in CLUSTER_COUNTERS if c.name != "busy"]
     content = [
-        paragraph(
+        Paragraph(
             "Every cycle of every multiplier has exactly one cause, in the RTL by counters and in "
             "the cycle model alike, and the two are equal. These are the RTL's, on the tensors of "
             "a real training step (docs/utilization.md)."
@@ -352,7 +352,7 @@ def cycles_section(measured: Sequence[DocumentTable], results: Sequence[Estimate
                 for label, shares in rtl
             ),
         ),
-        items([*meanings, "off the border: products that land in guard cells"]),
+        Items([*meanings, "off the border: products that land in guard cells"]),
     ]
     counted = [r for r in results if all(p.causes is not None for p in r.passes)]
     if counted:

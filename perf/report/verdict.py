@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from perf.report import cases, published
-from perf.report.page import Section, Table, items, paragraph
+from perf.report.page import Items, Paragraph, Part, Section, Table
 from perf.report.speed import BOUNDS, Estimated, bound_shares, product_limit
 
 
@@ -139,12 +139,12 @@ def verdict_section(claims: Sequence[Claim], missing: Sequence[str]) -> Section:
         What was not, in words.
     """
     others = [f for f in published.FIGURES if f.key not in {c.figure.key for c in claims}]
-    content: list[str | Table] = [
+    content: list[Part] = [
         claims_table(claims),
-        items([_sentence(claim) for claim in claims]),
+        Items([_sentence(claim) for claim in claims]),
     ]
     if missing:
-        content.append(items([f"Not computed: {words}" for words in missing]))
+        content.append(Items([f"Not computed: {words}" for words in missing]))
     content += [
         Table(
             name="published",
@@ -155,7 +155,7 @@ def verdict_section(claims: Sequence[Claim], missing: Sequence[str]) -> Section:
             ),
             folded=True,
         ),
-        paragraph(
+        Paragraph(
             "GSCN is the accelerator for which the authors of ReSprop reported speed-ups. Neither "
             "its micro-architecture nor its size, clock, precision or batch were published: this "
             "is a GSCN-class design with parameters of its own, not a reproduction.",

@@ -11,13 +11,14 @@ import pytest
 from gscn.errors import InputError
 from perf.report.page import (
     Figure,
+    Items,
+    Paragraph,
     Section,
     Table,
     cell_text,
     csv_text,
-    items,
     markup,
-    paragraph,
+    part_html,
     render,
 )
 
@@ -35,8 +36,8 @@ def test_markup_is_escaped_code_and_bold():
     assert markup("a < b & `c < d` **e**") == (
         "a &lt; b &amp; <code>c &lt; d</code> <strong>e</strong>"
     )
-    assert paragraph("x", kind="note") == '<p class="note">x</p>'
-    assert items(["<", "y"]) == "<ul><li>&lt;</li><li>y</li></ul>"
+    assert part_html(Paragraph("x", "note")) == '<p class="note">x</p>'
+    assert part_html(Items(["<", "y"])) == "<ul><li>&lt;</li><li>y</li></ul>"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ class Links(HTMLParser):
 
 
 def test_tags_are_closed_in_order_and_links_stay_in_the_folder():
-    page = render("t", "s", [section(TABLE, paragraph("p")), section(key="two")], "foot")
+    page = render("t", "s", [section(TABLE, Paragraph("p")), section(key="two")], "foot")
     links = Links()
     links.feed(page)
     assert links.open == []
