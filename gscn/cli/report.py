@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> Result:
     from gscn.errors import InputError
     from perf.report.build import Documents, write_report
     from perf.report.cases import ANALYTIC, CASES, STATISTICAL, compute_cases
+    from perf.report.graphics import compare
 
     # Other accelerators take samples of their own, which take minutes.
     every = tuple(dataclasses.replace(case, rivals=not args.quick) for case in CASES)
@@ -110,7 +111,15 @@ def run(args: argparse.Namespace) -> Result:
             f"Layers of {trace.network}, recorded in a step of training by {trace.method} at "
             f"{100 * trace.sparsity:g} % on {trace.dataset}"
         )
-    paths = write_report(rows, chosen, documents, args.out, launches=launches, source=source)
+    paths = write_report(
+        rows,
+        chosen,
+        documents,
+        args.out,
+        launches=launches,
+        source=source,
+        comparisons=compare() if args.only is None else (),
+    )
     summary = [
         (
             case.label,

@@ -12,6 +12,8 @@ from perf.report.contest import rivals_section
 from perf.report.documents import DocumentTable, read_tables
 from perf.report.evidence import assumptions_section, evidence_section, footer
 from perf.report.files import write_text
+from perf.report.graphics import Comparison, gpu_section
+from perf.report.graphics import claims as gpu_claims
 from perf.report.hierarchy import memory_section
 from perf.report.joules import energy_section
 from perf.report.launches import Launch, launches_section
@@ -54,6 +56,7 @@ def sections(
     documents: Documents,
     launches: Sequence[Launch] = (),
     source: str = "",
+    comparisons: Sequence[Comparison] = (),
 ) -> list[Section]:
     """Return the page's sections.
 
@@ -66,6 +69,8 @@ def sections(
     launches, source
         Launches of recorded layers, and what they were recorded from; their section is left out
         if there are none.
+    comparisons
+        With a GPU; their section is left out if there are none.
     """
     by_key = {result.case.key: result for result in results}
     claims = swat_claims(by_key)
@@ -74,6 +79,8 @@ def sections(
     claims += scnn
     if not scnn:
         missing.append("the geometric mean over SCNN+ of ANT's five networks")
+    claims += gpu_claims(comparisons)
+    beside_gpu = [gpu_section(comparisons)] if comparisons else []
     titles, words = _rivals()
     config = results[0].config
     recorded = [launches_section(launches, config, source)] if launches else []
@@ -85,6 +92,7 @@ def sections(
         memory_section(results),
         *recorded,
         rivals_section(results, titles, words),
+        *beside_gpu,
         energy_section(results, config, documents.area),
         evidence_section(results, documents.utilization, documents.errors),
         assumptions_section(results),
@@ -110,6 +118,7 @@ def write_report(
     *,
     launches: Sequence[Launch] = (),
     source: str = "",
+    comparisons: Sequence[Comparison] = (),
 ) -> list[Path]:
     """Write the page, the CSV files and `report.json`; return their paths, the page first.
 
@@ -123,7 +132,7 @@ def write_report(
         What was measured.
     out
         Folder; made if there is none.
-    launches, source
+    launches, source, comparisons
         As of `sections`.
 
     Raises
@@ -132,7 +141,7 @@ def write_report(
         A file cannot be written.
     """
     results = [Estimated.of(case, rows[case.key]) for case in cases]
-    parts = sections(results, documents, launches, source)
+    parts = sections(results, documents, launches, source, comparisons)
     config, mode = results[0].config, rows[cases[0].key]["mode"]
     subtitle = (
         f"{config.multipliers} multipliers in {config.clusters} clusters, {mode} mode of the "

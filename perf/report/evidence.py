@@ -56,40 +56,93 @@ def _value(cell: str) -> object:
         return cell
 
 
+def _kinds_table(measured: Sequence[DocumentTable], mode: str) -> Table:
+    """Return where each kind of number comes from and how wrong it can be."""
+    passes, mismatches, differing = measured_summary(measured)
+    utilization = [number(cell) for cell in measured[0].column("utilization")]
+    rows = (
+        (
+            "cycles, counters, results of traced layers",
+            "measured",
+            f"{passes} passes of a training step on the Verilog (docs/utilization.md)",
+            (f"{mismatches} results differ from the oracle; utilisation "
+            f"{min(utilization):.1f} to {max(utilization):.1f} %"),
+        ),
+        (
+            "area, gates, FPGA resources",
+            "measured",
+            "synthesis (docs/area.md)",
+            "without wires and memories; nothing is placed but single components",
+        ),
+        (
+            "cycles and bytes of a launch",
+            "modelled",
+            "the cycle model, which mirrors the RTL",
+            (f"{differing} of {passes} passes differ in cycles; random launches are equal in every "
+            "counter (tests)"),
+        ),
+        (
+            "cycles and bytes of full networks",
+            "modelled",
+            f"{mode} mode, from shapes and densities",
+            "errors on recorded training steps: the tables below",
+        ),
+        (
+            "other accelerators",
+            "modelled",
+            "models of their publications (docs/rivals.md)",
+            "ratios to published points and to public simulators are there",
+        ),
+        (
+            "layers at ImageNet sizes",
+            "extrapolated",
+            "statistics of tensors recorded at 32x32 pixels",
+            "no recorded step of that size was run",
+        ),
+        (
+            "other numbers of multipliers, the GPU's size",
+            "extrapolated",
+            "slices side by side, each with its own port",
+            "no such accelerator was built or simulated as a whole",
+        ),
+        (
+            "DRAM bandwidth, global buffers",
+            "extrapolated",
+            "bytes over bandwidth; each byte once behind a buffer",
+            "a bound: the design has no buffer, and its images hold copies",
+        ),
+        (
+            "energy",
+            "extrapolated",
+            "counted accesses times published energies of 45 nm",
+            ("DRAM alone ranges over a factor of two; ratios to the dense array are given at both "
+            "ends"),
+        ),
+    )
+    return Table(
+        name="evidence",
+        caption="Where numbers come from, and how wrong they can be.",
+        header=("number", "kind", "how", "how wrong"),
+        rows=rows,
+    )
+
+
 def evidence_section(
     results: Sequence[Estimated],
     measured: Sequence[DocumentTable],
     errors: Sequence[DocumentTable],
 ) -> Section:
     """Say where each kind of number comes from."""
-    passes, mismatches, differing = measured_summary(measured)
     mode = results[0].row["mode"]
-    utilization = [number(cell) for cell in measured[0].column("utilization")]
     content: list[Part] = [
-        Items(
-            [
-                (
-                    f"**Measured in RTL**: {passes} passes of a real training step on the "
-                    f"generated Verilog, {mismatches} results that differ from the oracle, "
-                    f"{differing} passes whose cycles differ from the cycle model's; utilisation "
-                    f"{min(utilization):.1f} to {max(utilization):.1f} % (docs/utilization.md). "
-                    "Area: synthesis (docs/area.md)."
-                ),
-                (
-                    "**Modelled exactly**: the trace-driven cycle model equals the Verilog in "
-                    "cycles and in every counter, on traced layers and on random launches."
-                ),
-                (
-                    f"**Modelled by samples or in closed form**: the full networks on this page "
-                    f"({mode} mode); errors against the trace-driven mode are below."
-                ),
-                (
-                    "**Extrapolated**: layers at ImageNet sizes that were not traced; buffers and "
-                    "DRAM that the design does not have; energies from another technology's "
-                    "figures; the accelerator at other numbers of multipliers."
-                ),
-            ]
-        )
+        Paragraph(
+            "Three kinds of numbers stand on this page. What was **measured** ran on the generated "
+            "Verilog, or is what a synthesis tool says. What is **modelled** follows from a model "
+            "that was held against such a measurement, and the table says how far off it was. What "
+            "is **extrapolated** has nothing to be held against: it is arithmetic on assumptions, "
+            "and the assumptions are named."
+        ),
+        _kinds_table(measured, mode),
     ]
     tables = error_tables(errors)
     if tables:
