@@ -3,8 +3,8 @@
 Three modes need no trace, and one does (`perf.estimated.Mode`). In the statistical mode the layers
 that take most of the time are cut to samples (`perf.sampling`) whose operands are drawn by the
 statistics of real ones, and run on the cycle model; the closed form (`perf.analytic`) brings each
-from the sample's size to the layer's: what a sample takes more or less than the closed form says of
-it, its layer does too. Layers without a sample of their own are corrected as their pass is on
+from the sample's size to the layer's: if a sample loses half as many cycles again as the closed
+form says, so does its layer. Layers without a sample of their own are corrected as their pass is on
 average. The result is compared with a dense array of as many multipliers at the same clock and
 memory port (`perf.dense`). What is assumed is listed in the result, in words.
 """

@@ -8,6 +8,7 @@ from gscn.conv import ConvShape, Pass
 from perf.estimated import BACKWARD, Mode, NetworkEstimate, PassEstimate, WorkEstimate
 from perf.flops import inference_reduction, training_reduction
 from perf.networks import Layer, Network
+from perf.other_work import WholeStep, whole_step
 from perf.statistics import read_statistics
 
 
@@ -17,9 +18,9 @@ def assumptions(result: NetworkEstimate) -> list[str]:
     method = sparsification.method
     always = [
         (
-            "Layers run one after the other. Pooling, normalisation, ReLU, the selection of "
-            "nonzeros and the weight update are not counted, neither here nor in the dense "
-            "baseline."
+            "Layers run one after the other. Speed-ups are of convolutions and fully connected "
+            "layers; normalisation, ReLU, the weight update and the selection of nonzeros are "
+            "counted as passes over tensors in memory where it says so (perf.other_work)."
         ),
         (
             "The dense baseline has as many multipliers at the same clock, arranged anew for "
@@ -176,12 +177,32 @@ def to_json(result: NetworkEstimate) -> dict[str, object]:
             }
             for name, cycles in result.rival_cycles().items()
         },
+        "whole_step": {
+            name: _step_json(whole_step(result, which))
+            for name, which in (
+                ("forward", (Pass.FORWARD,)),
+                ("backward", BACKWARD),
+                ("training", tuple(Pass)),
+            )
+        },
         "multipliers": result.config.multipliers,
         "config": result.config.to_dict(),
         "config_digest": result.config.digest(),
         "sample_products": result.sample_products,
         "assumptions": assumptions(result),
         "layers": [_layer_json(result, layer) for layer in result.network.layers],
+    }
+
+
+def _step_json(step: WholeStep) -> dict[str, object]:
+    return {
+        "convolution_cycles": step.convolutions,
+        "dense_convolution_cycles": step.dense_convolutions,
+        "sparsification_cycles": step.sparsification,
+        "shared_cycles": step.shared,
+        "speedup_with_sparsification": step.speedup_with_sparsification,
+        "speedup_with_everything": step.speedup,
+        "speedup_limit": step.limit,
     }
 
 

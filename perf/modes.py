@@ -32,21 +32,29 @@ def from_cost(
     )
 
 
+_LEAST_RATIO, _MOST_RATIO = 0.2, 5.0
+"""Of a correction: beyond it, the closed form's share of lost cycles is too small to be scaled."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Correction:
     """By how much the cycle model and the closed form differ on a sample."""
 
-    cycles: float
+    lost: float
+    """Ratio of the cycles beyond those of the useful products."""
     read: float
+    """Ratio of bytes; `write` likewise."""
     write: float
 
-    def apply(self, cost: AnalyticCost, port_bytes: int) -> AnalyticCost:
-        cycles = cost.cycles * self.cycles
+    def apply(self, config: AcceleratorConfig, cost: AnalyticCost) -> AnalyticCost:
+        useful = cost.useful_products / config.multipliers
+        cycles = useful + (cost.cycles - useful) * self.lost
+        most = cycles * config.port_bytes_per_cycle
         return AnalyticCost(
             useful_products=cost.useful_products,
             cycles=cycles,
-            read_bytes=min(cost.read_bytes * self.read, cycles * port_bytes),
-            write_bytes=min(cost.write_bytes * self.write, cycles * port_bytes),
+            read_bytes=min(cost.read_bytes * self.read, most),
+            write_bytes=min(cost.write_bytes * self.write, most),
         )
 
 
@@ -100,9 +108,7 @@ def statistical(
         work: from_cost(
             config,
             work,
-            corrections.get(samples[work], means[work.which]).apply(
-                costs[work], config.port_bytes_per_cycle
-            ),
+            corrections.get(samples[work], means[work.which]).apply(config, costs[work]),
             sample=samples[work] if samples[work] in measured else None,
             measurement=measured.get(samples[work]),
         )
@@ -126,8 +132,10 @@ def _correction(config: AcceleratorConfig, sample: Sample, found: Measurement) -
         second_density=sample.second_density,
     )
     (cost,) = analytic_costs(config, [work], products=[found.useful_products])
+    useful = found.useful_products / config.multipliers
+    lost = (found.cycles - useful) / (cost.cycles - useful)
     return _Correction(
-        cycles=found.cycles / cost.cycles,
+        lost=min(max(lost, _LEAST_RATIO), _MOST_RATIO),
         read=found.read_bytes / cost.read_bytes,
         write=found.write_bytes / cost.write_bytes,
     )

@@ -115,6 +115,19 @@ def measure_trace(
     return results
 
 
+def read_traced(path: Path) -> list[TracedPass]:
+    """Return the results of a file that `measure_trace` wrote.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is none of these.
+    """
+    if not path.exists():
+        raise InputError(f"{path} must be a file of traced passes; there is none")
+    return [_from_json(row) for row in _read(path).values()]
+
+
 def _read(cache: Path | None) -> dict[str, dict]:
     if cache is None or not cache.exists():
         return {}

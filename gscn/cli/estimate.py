@@ -272,6 +272,14 @@ def _report(data: dict, notes: list[str]) -> str:
             ("forward, times faster", data["forward_speedup_vs_dense"]),
             ("backward, times faster", data["backward_speedup_vs_dense"]),
             ("training, times faster", data["training_speedup_vs_dense"]),
+            (
+                "training with selection of nonzeros",
+                data["whole_step"]["training"]["speedup_with_sparsification"],
+            ),
+            (
+                "training with normalisation and update too",
+                data["whole_step"]["training"]["speedup_with_everything"],
+            ),
             ("training FLOP reduction, %", 100 * data["training_flop_reduction"]),
             ("inference FLOP reduction, %", 100 * data["inference_flop_reduction"]),
             ("training, million cycles", data["training_cycles"] / 1e6),
