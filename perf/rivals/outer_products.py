@@ -15,8 +15,8 @@ _SHARED = (
         "Either each PE has a tile of every image plane and the kernels of a group of result "
         "channels are broadcast, or each PE takes whole pairs of an image and a kernel plane, "
         "and every PE is always busy: whichever is faster for the layer and pass. In the first, "
-        "PEs may share out samples as well as tiles, a PE has 6144 accumulators, and PEs wait "
-        "for each other only at the end of a group."
+        "PEs may share out samples and groups as well as tiles, a PE has 6144 accumulators, of "
+        "which halos take none, and PEs wait for each other only at the end of a group."
     ),
     (
         "Products that reach no result are dropped before the crossbar. Each of the 32 banks "
