@@ -66,6 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the documents with what was measured (default: %(default)s)",
     )
     parser.add_argument(
+        "--document",
+        type=Path,
+        metavar="FILE",
+        help="also write texts and tables as Markdown (docs/performance.md)",
+    )
+    parser.add_argument(
         "--cache",
         type=Path,
         default=Path("build/report-cache"),
@@ -119,6 +125,7 @@ def run(args: argparse.Namespace) -> Result:
         launches=launches,
         source=source,
         comparisons=compare() if args.only is None else (),
+        document=args.document,
     )
     summary = [
         (

@@ -17,9 +17,28 @@ from perf.report.graphics import claims as gpu_claims
 from perf.report.hierarchy import memory_section
 from perf.report.joules import energy_section
 from perf.report.launches import Launch, launches_section
+from perf.report.markdown import to_markdown
 from perf.report.page import Section, csv_text, render
 from perf.report.speed import Estimated, cycles_section, layers_section, speedup_section
 from perf.report.verdict import scnn_claims, swat_claims, verdict_section
+
+DOCUMENT_TITLE = "Performance: measured, modelled, extrapolated"
+DOCUMENT_INTRODUCTION = """\
+Written by `gscn report --document` from the same numbers as its page, which has the figures,
+the layers one by one, and CSV files of every table. No number here was typed.
+
+Cycles are the solid ground: the cycle model equals the generated Verilog on everything that was
+run on both, so that a full network is a question of what its layers' operands look like, not of
+what the hardware does with them. Bytes at the ports are as solid. What lies behind the ports
+does not exist in this design: DRAM and global buffers are bounds by arithmetic. Energy is
+further out still: accesses are counted, but what an access costs is taken from a published
+table of another technology, so that only ratios are worth anything, and those are given as
+ranges.
+
+Baselines are never mixed. A figure over a dense array is over `perf.dense`, the kindest dense
+array that could be imagined; one over another accelerator is over our model of it with the same
+multipliers and port; one over a GPU is over times that others measured on it.
+"""
 
 TITLE = "GSCN: sparse training in cycles, bytes and joules"
 PAGE_NAME = "report.html"
@@ -119,6 +138,7 @@ def write_report(
     launches: Sequence[Launch] = (),
     source: str = "",
     comparisons: Sequence[Comparison] = (),
+    document: Path | None = None,
 ) -> list[Path]:
     """Write the page, the CSV files and `report.json`; return their paths, the page first.
 
@@ -134,6 +154,8 @@ def write_report(
         Folder; made if there is none.
     launches, source, comparisons
         As of `sections`.
+    document
+        Markdown file to be written besides: texts and tables without figures.
 
     Raises
     ------
@@ -154,4 +176,12 @@ def write_report(
     files["report.json"] = json.dumps(kept, allow_nan=False, indent=1) + "\n"
     for name, text in files.items():
         write_text(out / name, text)
-    return [out / name for name in files]
+    paths = [out / name for name in files]
+    if document is not None:
+        # How far to trust the numbers comes first where there are no figures to look at.
+        first = [section for section in parts if section.key == "evidence"]
+        rest = [section for section in parts if section.key not in ("evidence", "layers")]
+        text = to_markdown(DOCUMENT_TITLE, DOCUMENT_INTRODUCTION, [*first, *rest])
+        write_text(document, text)
+        paths.append(document)
+    return paths

@@ -27,9 +27,9 @@ _DRAWN = ("perf/report/", "gscn/cli/")
 _RIVALS = ("perf/rivals/",)
 _ESTIMATES = (
     "perf/analytic", "perf/calibration.py", "perf/dense.py", "perf/estimate", "perf/flops.py",
-    "perf/gpu.py", "perf/measuring.py", "perf/modes.py", "perf/networks.py", "perf/plots.py",
-    "perf/sampling.py", "perf/statistics", "perf/traced.py", "perf/training_log.py",
-    "perf/unevenness.py",
+    "perf/gpu.py", "perf/modes.py", "perf/networks.py", "perf/other_work.py", "perf/plots.py",
+    "perf/sampling.py", "perf/slices.py", "perf/statistics", "perf/traced.py",
+    "perf/training_log.py", "perf/unevenness.py",
 )  # fmt: skip
 """Sources of other accelerators, and of estimates."""
 
@@ -38,7 +38,7 @@ RIVALS_ALONE = "rivals"
 """What is computed of a case: one of two modes, or the other accelerators."""
 Row = Mapping[str, object]
 """A network with one method, as `perf.estimate.to_json` returns it."""
-Compute = Callable[["Case", str, AcceleratorConfig], Row]
+Compute = Callable[["Case", str, AcceleratorConfig, Path], Row]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +127,7 @@ def launch_digest() -> str:
     return source_digest(without=(*_RIVALS, *_ESTIMATES))
 
 
-def compute_case(case: Case, what: str, config: AcceleratorConfig) -> Row:
+def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) -> Row:
     """Estimate one training step; see `perf.estimate`.
 
     Parameters
@@ -136,17 +136,36 @@ def compute_case(case: Case, what: str, config: AcceleratorConfig) -> Row:
         The training step and the accelerator.
     what
         A mode: our cycles; or `RIVALS_ALONE`: cycles of the other accelerators by pass.
+    cache
+        Folder of kept measurements.
     """
     from perf.estimate import Mode, estimate, to_json
     from perf.flops import Method, Sparsification
     from perf.networks import network
+    from perf.report.kept import Keeper
     from perf.rivals import RIVALS
 
     net = network(case.network, image_size=case.image_size, batch=case.batch)
     sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)
+    keeper = Keeper(
+        folder=cache,
+        sources=launch_digest(),
+        rival_sources=source_digest(without=_ESTIMATES),
+    )
     if what != RIVALS_ALONE:
-        return to_json(estimate(net, config, sparsification, mode=Mode(what)))
-    row = to_json(estimate(net, config, sparsification, mode=Mode.ANALYTIC, rivals=tuple(RIVALS)))
+        return to_json(
+            estimate(net, config, sparsification, mode=Mode(what), measure=keeper.measure)
+        )
+    row = to_json(
+        estimate(
+            net,
+            config,
+            sparsification,
+            mode=Mode.ANALYTIC,
+            rivals=tuple(RIVALS),
+            measure_rivals=keeper.measure_rivals,
+        )
+    )
     passes = [fields for layer in row["layers"] for fields in layer["passes"]]
     return {"rival_cycles": [fields["rival_cycles"] for fields in passes]}
 
@@ -191,7 +210,7 @@ def compute_cases(
             logger.info("%s, %s: is computed", case.label, what)
         if progress is not None:
             progress(f"{case.label}, {what}")
-        text = json.dumps(compute(case, what, config), allow_nan=False)
+        text = json.dumps(compute(case, what, config, cache), allow_nan=False)
         write_text(path, text)
         # Through JSON either way, so that a row read back is the row that was computed.
         return json.loads(text)

@@ -65,8 +65,10 @@ def _kinds_table(measured: Sequence[DocumentTable], mode: str) -> Table:
             "cycles, counters, results of traced layers",
             "measured",
             f"{passes} passes of a training step on the Verilog (docs/utilization.md)",
-            (f"{mismatches} results differ from the oracle; utilisation "
-            f"{min(utilization):.1f} to {max(utilization):.1f} %"),
+            (
+                f"{mismatches} results differ from the oracle; utilisation "
+                f"{min(utilization):.1f} to {max(utilization):.1f} %"
+            ),
         ),
         (
             "area, gates, FPGA resources",
@@ -78,8 +80,10 @@ def _kinds_table(measured: Sequence[DocumentTable], mode: str) -> Table:
             "cycles and bytes of a launch",
             "modelled",
             "the cycle model, which mirrors the RTL",
-            (f"{differing} of {passes} passes differ in cycles; random launches are equal in every "
-            "counter (tests)"),
+            (
+                f"{differing} of {passes} passes differ in cycles; random launches are equal in "
+                "every counter (tests)"
+            ),
         ),
         (
             "cycles and bytes of full networks",
@@ -115,8 +119,10 @@ def _kinds_table(measured: Sequence[DocumentTable], mode: str) -> Table:
             "energy",
             "extrapolated",
             "counted accesses times published energies of 45 nm",
-            ("DRAM alone ranges over a factor of two; ratios to the dense array are given at both "
-            "ends"),
+            (
+                "DRAM alone ranges over a factor of two; ratios to the dense array are given at "
+                "both ends"
+            ),
         ),
     )
     return Table(

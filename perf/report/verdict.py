@@ -81,8 +81,8 @@ def scnn_claims(results: dict[str, Estimated]) -> list[Claim]:
     ratios = [result.speedup("training", over="scnn+") for result in five]
     if len(five) < len(cases.ANT_CASES) or None in ratios:
         return []
-    words = ", ".join(
-        f"{result.case.title} {ratio:.1f}" for result, ratio in zip(five, ratios, strict=True)
+    words = "; ".join(
+        f"{result.case.title} {ratio:.1f}x" for result, ratio in zip(five, ratios, strict=True)
     )
     return [
         Claim(

@@ -21,7 +21,7 @@ def computed():
     """Return a computation that notes what it was asked for, and its notes."""
     notes = []
 
-    def compute(case, mode, config):
+    def compute(case, mode, config, cache):
         notes.append((case.key, mode, config.digest()))
         return {"value": 0.1, "size": (1, 2)}
 
@@ -54,7 +54,7 @@ def test_another_mode_configuration_or_case_is_computed_anew(tmp_path, computed)
 def test_rivals_are_computed_apart_from_the_mode_and_set_beside_each_pass(tmp_path):
     notes = []
 
-    def compute(case, what, config):
+    def compute(case, what, config, cache):
         notes.append(what)
         if what == cases.RIVALS_ALONE:
             return {"rival_cycles": [{"ant": 1.0}, {"ant": 2.0}, {"ant": 3.0}]}
