@@ -249,7 +249,7 @@ border-bottom:1px solid var(--line)}
 th{vertical-align:bottom;border-bottom:1.5px solid var(--ink);font-weight:600}
 th:first-child,td:first-child{padding-left:0}
 th.n,td.n{text-align:right}
-td.n{white-space:nowrap}td:first-child{min-width:8rem}
+td.n{white-space:nowrap}td:first-child{min-width:11.5rem}
 svg{max-width:100%;height:auto;display:block}
 svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;fill:var(--ink)}
 svg .tick{font-size:11px;fill:#444}

@@ -93,24 +93,25 @@ def speedup_section(results: Sequence[Estimated]) -> Section:
                 result.case.label,
                 result.case.batch,
                 *(result.speedup(group) for group in GROUPS),
-                *_marks(result.case),
                 limit,
                 100 * result.speedup("training") / limit,
                 *(100 * shares[bound] for bound in BOUNDS),
+                *_marks(result.case),
             )
         )
     table = Table(
         name="speedups",
-        caption="Times faster than the dense array, with the published figures over dense. "
-        "**Limit**: every multiplier always busy with useful products. The last columns are shares "
-        "of our cycles in passes that the resource bounds.",
+        caption="Times faster than the dense array. **Limit**: every multiplier always busy with "
+        "useful products. The last columns are shares of our cycles in passes that the resource "
+        "bounds.",
         header=(
             *("network", "batch", "forward", "backward", "training"),
-            *(f"published {group}" for group in GROUPS),
             *("limit, training", "of the limit, %"),
             *(f"{bound}, %" for bound in BOUNDS),
+            *(f"published {group}" for group in GROUPS),
         ),
         rows=tuple(rows),
+        columns=5 + 2 + len(BOUNDS),
     )
     bars = [
         charts.Bar(

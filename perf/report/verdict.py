@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from perf.report import cases, published
 from perf.report.page import Items, Paragraph, Part, Section, Table
@@ -19,8 +20,8 @@ class Claim:
     ours: float
     baseline: str
     """What ours is a multiple of, in words."""
-    like_for_like: bool
-    """Whether both are multiples of the same kind of baseline at equal multipliers."""
+    terms: str
+    """In what ours and the published figure are alike, and in what they cannot be."""
     bound: str
     """What keeps ours from being larger, with numbers."""
 
@@ -67,7 +68,7 @@ def swat_claims(results: dict[str, Estimated]) -> list[Claim]:
                 figure=published.BY_KEY[f"swat-{group}-{100 * case.sparsity:.0f}"],
                 ours=result.speedup(group),
                 baseline=_DENSE,
-                like_for_like=True,
+                terms="like for like: over dense at equal multipliers",
                 bound=describe_bound(result, group),
             )
             for group in keys
@@ -90,7 +91,7 @@ def scnn_claims(results: dict[str, Estimated]) -> list[Claim]:
             ours=geometric_mean(ratios),
             baseline="SCNN+ with as many multipliers and the same port, our model of it "
             "(docs/rivals.md)",
-            like_for_like=True,
+            terms="like for like: over SCNN+ at equal multipliers",
             bound=f"per network: {words}",
         )
     ]
@@ -100,17 +101,16 @@ def claims_table(claims: Sequence[Claim]) -> Table:
     """All claims, baselines in words."""
     return Table(
         name="claims",
-        caption="Ours beside the published figure. **Like for like**: both are multiples of the "
-        "same kind of baseline at equal multipliers.",
+        caption="Ours beside the published figure. **Terms**: in what the two are alike.",
         header=(
-            *("what", "ours", "published", "ours / published", "like for like"),
+            *("what", "ours", "published", "ours / published", "terms"),
             *("our baseline", "published baseline", "what bounds ours", "source", "caveat"),
         ),
         columns=5,
         rows=tuple(
             (
                 *(claim.figure.what, claim.ours, claim.figure.value, claim.ratio),
-                *(claim.like_for_like, claim.baseline, claim.figure.baseline, claim.bound),
+                *(claim.terms, claim.baseline, claim.figure.baseline, claim.bound),
                 *(claim.figure.source, claim.figure.caveat or None),
             )
             for claim in claims
@@ -118,13 +118,17 @@ def claims_table(claims: Sequence[Claim]) -> Table:
     )
 
 
-def _sentence(claim: Claim) -> str:
-    comparison = "above" if claim.ratio > 1 else "below"
+def _sentences(claims: Sequence[Claim]) -> str:
+    """Return one entry about claims that share their baselines."""
+    first = claims[0]
+    figures = "; ".join(
+        f"{claim.figure.what} **{claim.ours:.2f}x** (published {claim.figure.value:g}x)"
+        for claim in claims
+    )
+    bounds = " ".join(f"{claim.figure.what}: {claim.bound}." for claim in claims)
     return (
-        f"**{claim.figure.what}: {claim.ours:.2f}x** over {claim.baseline}; published "
-        f"{claim.figure.value:g}x over {claim.figure.baseline}. "
-        f"{'Like for like' if claim.like_for_like else 'Not like for like'}; ours is {comparison}. "
-        f"What bounds it: {claim.bound}."
+        f"**{first.figure.system}**: {figures}. Ours is over {first.baseline}; the published, over "
+        f"{first.figure.baseline}. Terms: {first.terms}. What bounds ours. {bounds}"
     )
 
 
@@ -141,7 +145,12 @@ def verdict_section(claims: Sequence[Claim], missing: Sequence[str]) -> Section:
     others = [f for f in published.FIGURES if f.key not in {c.figure.key for c in claims}]
     content: list[Part] = [
         claims_table(claims),
-        Items([_sentence(claim) for claim in claims]),
+        Items(
+            [
+                _sentences(list(group))
+                for _, group in groupby(claims, key=lambda c: (c.baseline, c.figure.system))
+            ]
+        ),
     ]
     if missing:
         content.append(Items([f"Not computed: {words}" for words in missing]))
