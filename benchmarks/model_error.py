@@ -32,8 +32,8 @@ from perf.traced import TracedPass, measure_trace, read_traced
 RESULTS = Path(__file__).with_name("traced")
 CONFIG = "large"
 MODES = (Mode.STATISTICAL, Mode.ANALYTIC, Mode.UNIFORM)
-UNIFORM_PRODUCTS = 400_000
-"""Of the samples of the uniform mode, as many as the statistical mode's."""
+SAMPLE_PLANS = 2
+"""Tilings that are tried for each sample, in both modes that have samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,6 @@ def compute(case: Case, *, processes: int = 2, folder: Path = RESULTS) -> dict[s
         "trace": _cycles(traced),
     }
     for mode in MODES:
-        plans = None if mode is Mode.UNIFORM else 2
         start = time.perf_counter()
         result = estimate_items(
             network,
@@ -84,7 +83,7 @@ def compute(case: Case, *, processes: int = 2, folder: Path = RESULTS) -> dict[s
             preset(CONFIG),
             sparsification,
             mode=mode,
-            measure=functools.partial(measure, plans=plans, processes=processes),
+            measure=functools.partial(measure, plans=SAMPLE_PLANS, processes=processes),
         )
         row[str(mode)] = _estimated(result) | {"seconds": time.perf_counter() - start}
     return row

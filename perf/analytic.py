@@ -60,10 +60,14 @@ class Coefficients:
     """Square roots of cycles."""
     sharpness: float
     """p - 1."""
-    read: float
-    """Bytes read = e^read a^read_first b^read_second t^(1 - read_first - read_second) x port."""
+    read_work: float
+    """Cycles of the read port = read_work t + read_first a + read_second b
+    + read_first_root sqrt(a t) + read_second_root sqrt(b t): by experience within a factor of two,
+    as tilings are chosen for their cycles and read more where that costs none."""
     read_first: float
     read_second: float
+    read_first_root: float
+    read_second_root: float
 
 
 COEFFICIENT_NAMES = tuple(field.name for field in dataclasses.fields(Coefficients))
@@ -174,10 +178,13 @@ def busy_cycles(coefficients: Coefficients, seen: Features) -> np.ndarray:
 
 def read_bytes(coefficients: Coefficients, seen: Features) -> np.ndarray:
     """Return the bytes that convolutions of one pass read, float64."""
-    c = coefficients
-    rest = 1 - c.read_first - c.read_second
-    cycles = math.exp(c.read) * (
-        seen.first**c.read_first * seen.second**c.read_second * seen.compute**rest
+    c, t, a, b = coefficients, seen.compute, seen.first, seen.second
+    cycles = (
+        c.read_work * t
+        + c.read_first * a
+        + c.read_second * b
+        + c.read_first_root * np.sqrt(a * t)
+        + c.read_second_root * np.sqrt(b * t)
     )
     return cycles * seen.port_bytes
 

@@ -31,6 +31,7 @@ from perf.analytic import (
     Features,
     busy_cycles,
     features,
+    read_bytes,
 )
 from perf.flops import Method, Sparsification, Work, pass_work, passes
 from perf.networks import network
@@ -69,6 +70,8 @@ _START = {
     "end": 5.0,
     "sharpness": 2.0,
 }
+_READ_NAMES = tuple(name for name in COEFFICIENT_NAMES if name.startswith("read"))
+_MOST_READ = 20.0
 _MOST = {"start": 3000.0, "end": 100.0, "sharpness": 10.0}
 """Upper limits; those of the others are `_MOST_SHARE`."""
 _MOST_SHARE = 5.0
@@ -207,19 +210,20 @@ def fit(config: AcceleratorConfig, observed: Sequence[Observation]) -> Coefficie
 
 
 def _fit_read(seen: Features, measured: np.ndarray) -> dict[str, float]:
-    """Return the coefficients of the bytes read: a product of powers, by least squares of logs."""
-    cycles = np.log(measured / seen.port_bytes / seen.compute)
-    columns = np.stack(
-        [
-            np.ones(measured.size),
-            np.log(seen.first / seen.compute),
-            np.log(seen.second / seen.compute),
-        ],
-        axis=1,
-    )
-    found = np.linalg.lstsq(columns, cycles, rcond=None)[0]
-    names = ("read", "read_first", "read_second")
-    return {name: round(float(value), 4) for name, value in zip(names, found, strict=True)}
+    """Return the coefficients of the bytes read."""
+    nothing = dict.fromkeys(COEFFICIENT_NAMES, 0.0)
+
+    def errors(logs: np.ndarray) -> np.ndarray:
+        trial = Coefficients(**nothing | dict(zip(_READ_NAMES, np.exp(logs), strict=True)))
+        return np.log(read_bytes(trial, seen) / measured)
+
+    start = np.full(len(_READ_NAMES), np.log(0.1))
+    limits = (np.log(_LEAST_SHARE), np.log(_MOST_READ))
+    found = least_squares(errors, start, loss="soft_l1", bounds=limits)
+    return {
+        name: float(f"{value:.4g}")
+        for name, value in zip(_READ_NAMES, np.exp(found.x), strict=True)
+    }
 
 
 def main() -> None:

@@ -115,7 +115,7 @@ def test_a_whole_network_takes_milliseconds():
 
 def test_a_fit_finds_the_coefficients_that_made_the_observations():
     rng = np.random.default_rng(0)
-    true = dataclasses.replace(NONE, even=0.05, start=400.0, end=3.0, sharpness=2.0, read=-1.0)
+    true = dataclasses.replace(NONE, even=0.05, start=400.0, end=3.0, sharpness=2.0)
     works, products = [], []
     for _ in range(40):
         shape = dataclasses.replace(
@@ -130,7 +130,7 @@ def test_a_fit_finds_the_coefficients_that_made_the_observations():
     ]
     found = busy_cycles(fit(LARGE, observed), features(LARGE, works, products))
     assert found == pytest.approx(cycles, rel=0.02)
-    with pytest.raises(InputError, match="observations must be more than 14, not 3"):
+    with pytest.raises(InputError, match="observations must be more than 16, not 3"):
         fit(LARGE, observed[:3])
 
 
