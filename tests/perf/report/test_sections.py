@@ -12,7 +12,7 @@ from perf import energy, memory
 from perf.report import cases, contest, hierarchy, joules, published, speed, verdict
 from perf.report.build import Documents
 from perf.report.documents import read_tables
-from perf.report.evidence import error_tables, measured_summary
+from perf.report.evidence import error_tables, largest_errors, measured_summary
 from perf.report.page import Items, Paragraph, Table
 from perf.report.rows import GROUPS, pass_rows
 from perf.report.speed import Estimated
@@ -187,11 +187,14 @@ def test_the_summary_of_what_was_measured_counts_the_rows():
 
 def test_errors_are_shown_as_their_command_wrote_them(tmp_path):
     (tmp_path / "model-error.md").write_text(
-        "# Errors\n\n| network | error, % |\n|---|---|\n| resnet20 | 1.5 |\n| all | 1,200 |\n"
+        "# Errors\n\n| step | analytic, % |\n|---|---|\n| resnet20 | +1.5 |\n| vgg | -2.0 |\n"
     )
-    (shown,) = error_tables(read_tables(tmp_path / "model-error.md"))
-    assert shown.caption == "Errors"
-    assert shown.rows == (("resnet20", 1.5), ("all", 1200))
+    tables = read_tables(tmp_path / "model-error.md")
+    (shown,) = error_tables(tables)
+    assert shown.caption == "Errors (docs/model-error.md)."
+    assert shown.rows == (("resnet20", 1.5), ("vgg", -2.0))
+    assert largest_errors(tables) == {"analytic": 2.0}
+    assert largest_errors(()) == {}
     assert Documents.read(DOCS).area
 
 
