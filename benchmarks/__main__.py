@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import headline, layers, overhead, rtl, simulators, traced
+from benchmarks import gpu, headline, layers, overhead, rtl, simulators, traced
 from gscn.cli.main import write_json
 from gscn.cli.result import table
 from gscn.conv import Pass
@@ -40,9 +40,11 @@ def main() -> None:
     sizes = [layers.sample_size(products) for products in layers.SAMPLE_SIZES]
     _say(table(list(sizes[0]), [list(row.values()) for row in sizes], title="Size of samples"))
     rows = [
-        headline.compute(case, partial(measure, processes=args.processes))
+        headline.compute(case, partial(measure, plans=2, processes=args.processes))
         for case in headline.CASES
     ]
+    beside_gpu = gpu.compute()
+    _say(gpu.render(beside_gpu))
     text = "\n\n".join(
         (
             traced.render_summary(real),
@@ -61,6 +63,7 @@ def main() -> None:
             "layers": single,
             "sample_sizes": sizes,
             "networks": rows,
+            "gpu": beside_gpu,
             "overhead": {"steps": steps, "selection": selection},
         },
     )
@@ -68,6 +71,7 @@ def main() -> None:
         headline.replace_headline(args.publish / "README.md", text)
         document = args.publish / "docs" / "utilization.md"
         document.write_text(traced.render(real), encoding="utf-8")
+        (args.publish / "docs" / "gpu.md").write_text(gpu.render(beside_gpu), encoding="utf-8")
 
 
 def _say(text: str) -> None:

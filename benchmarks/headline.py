@@ -52,12 +52,15 @@ def render(rows: list[dict[str, object]]) -> str:
     intro = (
         f"Times faster than a dense array with the same {config.multipliers} multipliers, "
         f"clock and memory port, estimated for batches of {BATCH} images of "
-        f"{IMAGE_SIZE}x{IMAGE_SIZE} from uniformly random samples of the layers (`make "
-        "bench`; assumptions: `gscn estimate`):"
+        f"{IMAGE_SIZE}x{IMAGE_SIZE} from samples of the layers with operands drawn like real ones "
+        "(statistical mode, error in docs/model-error.md; `make bench`; assumptions: `gscn "
+        "estimate`). The last two columns add what is done besides convolutions: the passes over "
+        "tensors that find nonzeros, and with them normalisation, ReLU and weight update, which "
+        "the dense array does as well:"
     )
     header = (
         *("network", "method", "sparsity", "forward", "backward", "training"),
-        "training FLOPs removed",
+        *("training FLOPs removed", "with selection", "with everything"),
     )
     lines = [
         (
@@ -69,6 +72,8 @@ def render(rows: list[dict[str, object]]) -> str:
                 for name in ("forward", "backward", "training")
             ),
             percent(row["training_flop_reduction"]),
+            f"{row['whole_step']['training']['speedup_with_sparsification']:.2f}",
+            f"{row['whole_step']['training']['speedup_with_everything']:.2f}",
         )
         for row in rows
     ]

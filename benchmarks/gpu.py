@@ -1,0 +1,252 @@
+"""ReSprop on slices of `large` beside a GTX 1080 Ti: docs/gpu.md.
+
+`python -m benchmarks.gpu --publish .` takes seconds: everything is the closed form's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.markdown import percent, table
+from benchmarks.model_error import RESULTS
+from gscn.conv import Pass
+from perf.flops import Method, Sparsification
+from perf.gpu import (
+    BATCH,
+    CLOCK_HZ,
+    DRAM_BYTES_PER_SECOND,
+    LANES,
+    MEASURED_MS,
+    PUBLISHED_BACKWARD,
+    SLICE,
+    GpuComparison,
+    gpu_comparison,
+    multipliers_for,
+)
+from perf.other_work import WITHOUT_NORMALISATION
+from perf.traced import read_traced
+
+SPARSITY = 0.9
+MARGIN = 0.05
+"""Nonzeros that ReSprop aims at beyond 1 - sparsity: five percentage points."""
+BATCHES = (16, 32, 64, 128)
+MEASURED_WITH_RESPROP = ("resnet18-swat+resprop", "wrn16-1-resprop")
+"""Recorded steps (`benchmarks.model_error`) whose inputs say what ReLU leaves."""
+
+
+def input_density() -> float:
+    """Return the share of nonzeros that ReLU leaves, weighted by dense products; recorded."""
+    weights = total = 0.0
+    for name in MEASURED_WITH_RESPROP:
+        rows = [r for r in read_traced(RESULTS / f"{name}.jsonl") if r.which is Pass.FORWARD]
+        for row in rows[1:]:  # the first layer's input is the image
+            weights += row.shape.dense_macs / row.shape.n
+            total += row.shape.dense_macs / row.shape.n * row.second_density
+    return total / weights
+
+
+def sparsification(density: float, inputs: float) -> Sparsification:
+    """Return ReSprop with a share of nonzeros in differences and in inputs."""
+    return Sparsification(
+        method=Method.RESPROP,
+        sparsity=SPARSITY,
+        gradient_density=density,
+        activation_density=inputs,
+    )
+
+
+def masked(name: str, inputs: float) -> float:
+    """Return the density of stored gradients: where no normalisation follows, ReLU masks them."""
+    return inputs if name in WITHOUT_NORMALISATION else 1.0
+
+
+def compute() -> dict[str, object]:
+    """Return everything that the document shows, as plain JSON values."""
+    inputs = input_density()
+    with_margin, nominal = 1 - SPARSITY + MARGIN, 1 - SPARSITY
+
+    def one(name: str, density: float, **options: object) -> GpuComparison:
+        return gpu_comparison(
+            name, sparsification(density, inputs), masked_gradients=masked(name, inputs), **options
+        )
+
+    sizes = {
+        name: multipliers_for(
+            name,
+            speedup,
+            sparsification(with_margin, inputs),
+            masked_gradients=masked(name, inputs),
+        )
+        for name, speedup in PUBLISHED_BACKWARD.items()
+    }
+    return {
+        "input_density": inputs,
+        "gradient_density": with_margin,
+        "nominal_gradient_density": nominal,
+        "backward": {name: _json(one(name, with_margin)) for name in MEASURED_MS},
+        "nominal": {name: _json(one(name, nominal)) for name in MEASURED_MS},
+        "batches": {
+            name: {str(n): _json(one(name, with_margin, batch=n)) for n in BATCHES}
+            for name in MEASURED_MS
+        },
+        "sizes": {name: None if size is None else _json(size) for name, size in sizes.items()},
+    }
+
+
+def _json(found: GpuComparison) -> dict[str, object]:
+    return {
+        "multipliers": found.multipliers,
+        "gpu_seconds": found.gpu,
+        "seconds": found.convolutions,
+        "speedup": found.speedup,
+        "speedup_with_sparsification": found.speedup_with_sparsification,
+        "speedup_with_everything": found.speedup_with_everything,
+        "speedup_of_products_alone": found.gpu / found.ideal,
+        "speedup_of_dram_alone": found.gpu / found.dram,
+        "shares": found.shares,
+    }
+
+
+def render(data: dict) -> str:
+    """Return the document."""
+    rows = data["backward"]
+    first = table(
+        (
+            *("network", "GPU, ms", "ours, ms", "times faster", "with sparsification"),
+            *("with everything", "nominal density", "products alone", "DRAM alone", "published"),
+        ),
+        [
+            (
+                name,
+                f"{1e3 * row['gpu_seconds']:.2f}",
+                f"{1e3 * row['seconds']:.2f}",
+                f"{row['speedup']:.2f}",
+                f"{row['speedup_with_sparsification']:.2f}",
+                f"{row['speedup_with_everything']:.2f}",
+                f"{data['nominal'][name]['speedup']:.2f}",
+                f"{row['speedup_of_products_alone']:.2f}",
+                f"{row['speedup_of_dram_alone']:.2f}",
+                f"{PUBLISHED_BACKWARD[name]:.1f}" if name in PUBLISHED_BACKWARD else "",
+            )
+            for name, row in rows.items()
+        ],
+    )
+    names = list(next(iter(rows.values()))["shares"])
+    shares = table(
+        ("network", *names),
+        [(name, *(percent(row["shares"][part]) for part in names)) for name, row in rows.items()],
+    )
+    batches = table(
+        ("network", *(f"batch {n}" for n in BATCHES)),
+        [
+            (name, *(f"{own[str(n)]['speedup']:.2f}" for n in BATCHES))
+            for name, own in data["batches"].items()
+        ],
+    )
+    sizes = table(
+        ("network", "published", "multipliers", "times faster"),
+        [
+            (
+                name,
+                f"{PUBLISHED_BACKWARD[name]:.1f}",
+                "none reaches it" if size is None else str(size["multipliers"]),
+                "" if size is None else f"{size['speedup']:.2f}",
+            )
+            for name, size in data["sizes"].items()
+        ],
+    )
+    return f"""# ReSprop's backward pass beside a GTX 1080 Ti
+
+Generated by `python -m benchmarks.gpu`; estimated by the closed form, whose error is in \
+[model-error.md](model-error.md). GPU: whole networks, dense, measured by others \
+(github.com/jcjohnson/cnn-benchmarks: cuDNN 5.1, float32, batch {BATCH}, 224x224 images). Ours: \
+{LANES} multipliers as slices of `{SLICE}` at {CLOCK_HZ / 1e6:.0f} MHz with \
+{DRAM_BYTES_PER_SECOND / 1e9:.0f} GB/s, the GPU's lanes, clock and bandwidth; int16 operands \
+against its float32. What `perf/slices.py`, `perf/other_work.py` and `perf/gpu.py` assume of \
+division, DRAM and passes over tensors is said there.
+
+ReSprop at {100 * SPARSITY:.0f} %: differences of output gradients \
+{percent(data["gradient_density"])} dense, the aim of its controller of thresholds, which adds \
+five points ({percent(data["nominal_gradient_density"])} in the column of the nominal density); \
+inputs {percent(data["input_density"])} dense, as ReLU left them in recorded steps, and the stored \
+gradient of VGG-16, which has no normalisation between convolution and ReLU, likewise; weights and \
+other stored gradients dense.
+
+## At equal size, batch {BATCH}
+
+{first}
+
+Times faster are of the convolutions and fully connected layers alone; the GPU's time is of all \
+layers. "With sparsification" adds the passes over tensors that find the nonzeros, "with \
+everything" those of normalisation, ReLU and weight update as well, each by itself, none fused \
+with a convolution. "Products alone" is the bound of the multipliers: no accelerator of this size \
+that computes these products passes it. The published figures are of the backward pass; size, \
+clock, precision, batch and sparsity of that accelerator are not published.
+
+Where our time goes, everything included:
+
+{shares}
+
+{_finding(data)}
+
+## Larger batches
+
+The stored gradient's terms are of one sample, whatever the batch: at {BATCH} images they are \
+1/{BATCH} of the dense products. The GPU's time is taken to grow with the batch.
+
+{batches}
+
+## The size that reaches the published figures
+
+At batch {BATCH}, in steps of 512 multipliers, clock and DRAM as above.
+
+{sizes}
+"""
+
+
+def _finding(data: dict) -> str:
+    lines = []
+    for name, published in PUBLISHED_BACKWARD.items():
+        row = data["backward"][name]
+        text = f"{name}: {row['speedup']:.2f} against {published:.1f} published. "
+        if row["speedup"] < published:
+            reached = [n for n in BATCHES if data["batches"][name][str(n)]["speedup"] >= published]
+            text += (
+                f"The bound is the number of products: alone they allow "
+                f"{row['speedup_of_products_alone']:.2f}. "
+                if row["speedup_of_products_alone"] < published
+                else "Losses and DRAM keep it below what its products allow, "
+                f"{row['speedup_of_products_alone']:.2f}. "
+            )
+            text += (
+                f"It is passed from batch {reached[0]} on. "
+                if reached
+                else "None of the batches below reaches it. "
+            )
+            nominal = data["nominal"][name]["speedup"]
+            text += f"With differences of the nominal density it is {nominal:.2f}."
+        lines.append(f"* {text.strip()}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compute, print, and write what the options ask for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/bench/gpu.json"), metavar="FILE")
+    parser.add_argument("--publish", type=Path, metavar="DIR", help="write docs/ of this checkout")
+    args = parser.parse_args(arguments)
+    data = compute()
+    text = render(data)
+    sys.stdout.write(text)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    if args.publish is not None:
+        (args.publish / "docs" / "gpu.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

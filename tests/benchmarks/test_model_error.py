@@ -1,0 +1,76 @@
+"""The document of errors shows what was computed; the closed form's errors are within 8 %."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import pytest
+
+from benchmarks import model_error
+from benchmarks.model_error import CASES, MODES, RESULTS, compute, error, render, step_of
+from gscn.config import preset
+from gscn.conv import Pass
+from perf.estimate import Mode, estimate_items
+from perf.flops import Sparsification
+from perf.sampling import measure
+from perf.traced import read_traced
+
+CONFIG = preset(model_error.CONFIG)
+
+
+def estimated(case, mode, **options):
+    network, items = step_of(case.name, read_traced(RESULTS / f"{case.name}.jsonl"))
+    sparsification = Sparsification(method=case.method, sparsity=0.9)
+    return estimate_items(network, items, CONFIG, sparsification, mode=mode, **options)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_closed_form_is_within_8_percent_of_every_recorded_step(case):
+    traced = read_traced(RESULTS / f"{case.name}.jsonl")
+    recorded = sum(one.measurement.cycles for one in traced)
+    assert estimated(case, Mode.ANALYTIC).cycles() == pytest.approx(recorded, rel=0.08)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_statistical_mode_is_within_5_percent_of_every_recorded_step(case):
+    traced = read_traced(RESULTS / f"{case.name}.jsonl")
+    recorded = sum(one.measurement.cycles for one in traced)
+    found = estimated(
+        case, Mode.STATISTICAL, measure=functools.partial(measure, plans=2, processes=2)
+    )
+    assert found.cycles() == pytest.approx(recorded, rel=0.05)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_recorded_passes_are_of_the_configuration_and_possible(case):
+    for one in read_traced(RESULTS / f"{case.name}.jsonl"):
+        assert one.measurement.multipliers == CONFIG.multipliers
+        assert 0 < one.measurement.utilization <= 1
+        assert one.measurement.read_bytes <= one.measurement.cycles * CONFIG.port_bytes_per_cycle
+
+
+def test_the_document_has_the_computed_errors(monkeypatch):
+    def half(config, samples, **_):
+        """Find every sample half as fast as its products."""
+        from perf.measuring import Measurement
+
+        return [
+            Measurement(
+                useful_products=6400, cycles=200, multipliers=64, read_bytes=1, write_bytes=1
+            )
+            for _ in samples
+        ]
+
+    monkeypatch.setattr(model_error, "measure", half)
+    row = compute(CASES[1], processes=1)
+    traced = read_traced(RESULTS / f"{CASES[1].name}.jsonl")
+    assert row["trace"]["all"] == sum(one.measurement.cycles for one in traced)
+    expected = estimated(CASES[1], Mode.ANALYTIC).cycles() / row["trace"]["all"] - 1
+    assert error(row, Mode.ANALYTIC) == pytest.approx(expected)
+    text = render([row])
+    for mode in MODES:
+        assert f"{100 * error(row, mode):+.1f}" in text
+        assert f"{100 * error(row, mode, Pass.WEIGHT_GRAD):+.1f}" in text
+    assert dataclasses.astuple(CASES[1])[1] in text

@@ -1,0 +1,100 @@
+"""`gscn estimate` in its modes, on a network of two layers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from golden.trace import load_trace
+from gscn.cli.main import main
+from gscn.conv import Pass
+
+
+@pytest.fixture
+def network_file(tmp_path):
+    path = tmp_path / "net.json"
+    layers = [
+        {"name": "a", "c": 3, "h": 8, "w": 8, "k": 8, "r": 3, "s": 3, "padding": [1, 1]},
+        {"name": "b", "c": 8, "h": 8, "w": 8, "k": 8, "r": 3, "s": 3, "padding": [1, 1]},
+    ]
+    path.write_text(json.dumps(layers))
+    return path
+
+
+def run(tmp_path, *options):
+    out = tmp_path / "out.json"
+    assert main(["estimate", "--json", str(out), *map(str, options)]) == 0
+    return json.loads(out.read_text())
+
+
+def test_the_modes_agree_on_what_they_estimate(network_file, tmp_path, capsys):
+    common = ("--network", network_file, "--batch", 2, "--config", "tiny", "--sparsity", 0.5)
+    analytic = run(tmp_path, *common, "--mode", "analytic", "--clock-mhz", 500)
+    assert analytic["mode"] == "analytic"
+    assert analytic["training_seconds"] == pytest.approx(analytic["training_cycles"] / 500e6)
+    assert "closed form" in capsys.readouterr().out
+    sampled = run(tmp_path, *common, "--processes", 1, "--plans", 1)
+    assert sampled["mode"] == "statistical"
+    uniform = run(
+        tmp_path, *common, "--operands", "uniform", "--processes", 1, "--sample-products", 9000
+    )
+    assert uniform["mode"] == "uniform"
+    assert "uniform random" in capsys.readouterr().out
+    products = [
+        sum(
+            work["expected_useful_products"]
+            for layer in one["layers"]
+            for own in layer["passes"]
+            for work in own["convolutions"]
+        )
+        for one in (analytic, sampled, uniform)
+    ]
+    assert products[0] == products[1]
+    assert products[2] == pytest.approx(products[0], rel=0.05)
+
+
+def test_a_trace_is_run_as_a_whole(tmp_path, capsys):
+    directory = tmp_path / "trace"
+    train = ("--method", "swat+resprop", "--batch", "2", "--iterations", "3")
+    assert main(["trace", *train, "--out", str(directory)]) == 0
+    data = run(tmp_path, "--trace", directory, "--config", "tiny", "--plans", 1)
+    assert data["mode"] == "trace"
+    assert data["method"] == "swat+resprop"
+    trace = load_trace(directory)
+    assert [layer["name"] for layer in data["layers"]] == list(trace.layers)
+    assert [one["pass"] for one in data["layers"][0]["passes"]] == list(
+        trace.entry(trace.layers[0]).densities
+    )
+    assert Pass.INPUT_GRAD not in trace.entry(trace.layers[0]).densities
+    assert "every pass as a whole" in capsys.readouterr().out
+
+
+def test_rivals_are_given_the_same_layers(network_file, tmp_path):
+    data = run(
+        *(tmp_path, "--network", network_file, "--batch", 2, "--mode", "analytic"),
+        *("--config", "small", "--rivals", "dense,ideal"),
+    )
+    assert set(data["rival_cycles"]) == {"dense", "ideal"}
+    for own in data["rival_cycles"].values():
+        assert own["training"] == pytest.approx(own["forward"] + own["backward"])
+    assert data["rival_cycles"]["ideal"]["training"] < data["rival_cycles"]["dense"]["training"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--mode", "trace"), "--trace and mode trace need each other"),
+        (("--trace", "x", "--mode", "analytic"), "--trace and mode trace need each other"),
+        (("--mode", "analytic", "--operands", "uniform"), "applies to mode statistical"),
+        (("--plans", "0"), "--plans must be at least 1, not 0"),
+        (("--samples", "2"), "samples must be at least 3"),
+        (("--clock-mhz", "0"), "clock must be over 0 Hz"),
+        (("--mode", "analytic", "--rivals", "abacus"), "rivals must be of"),
+        (("--trace", "absent"), "trace must be a directory"),
+    ],
+)
+def test_bad_options_are_named(options, message, network_file, capsys):
+    name = () if "--trace" in options else ("--network", str(network_file))
+    assert main(["estimate", *name, *options]) == 2
+    assert message in capsys.readouterr().err
