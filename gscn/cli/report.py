@@ -85,7 +85,6 @@ def run(args: argparse.Namespace) -> Result:
     from gscn.errors import InputError
     from perf.report.build import Documents, write_report
     from perf.report.cases import ANALYTIC, CASES, STATISTICAL, compute_cases
-    from perf.report.graphics import compare
 
     # Other accelerators take samples of their own, which take minutes.
     every = tuple(dataclasses.replace(case, rivals=not args.quick) for case in CASES)
@@ -124,7 +123,6 @@ def run(args: argparse.Namespace) -> Result:
         args.out,
         launches=launches,
         source=source,
-        comparisons=compare() if args.only is None else (),
         document=args.document,
     )
     summary = [

@@ -12,7 +12,7 @@ from perf.report.contest import rivals_section
 from perf.report.documents import DocumentTable, read_tables
 from perf.report.evidence import assumptions_section, evidence_section, footer
 from perf.report.files import write_text
-from perf.report.graphics import Comparison, gpu_section
+from perf.report.graphics import GpuDocument, gpu_section
 from perf.report.graphics import claims as gpu_claims
 from perf.report.hierarchy import memory_section
 from perf.report.joules import energy_section
@@ -50,6 +50,7 @@ class Documents:
 
     utilization: tuple[DocumentTable, ...]
     area: tuple[DocumentTable, ...]
+    gpu: GpuDocument
     errors: tuple[DocumentTable, ...]
     """Of docs/model-error.md; none if there is no such document."""
 
@@ -60,12 +61,13 @@ class Documents:
         Raises
         ------
         InputError
-            docs/utilization.md or docs/area.md cannot be read.
+            docs/utilization.md, docs/area.md or docs/gpu.md cannot be read.
         """
         errors = folder / "model-error.md"
         return cls(
             utilization=read_tables(folder / "utilization.md"),
             area=read_tables(folder / "area.md"),
+            gpu=GpuDocument.read(folder / "gpu.md"),
             errors=read_tables(errors) if errors.exists() else (),
         )
 
@@ -75,7 +77,6 @@ def sections(
     documents: Documents,
     launches: Sequence[Launch] = (),
     source: str = "",
-    comparisons: Sequence[Comparison] = (),
 ) -> list[Section]:
     """Return the page's sections.
 
@@ -88,8 +89,6 @@ def sections(
     launches, source
         Launches of recorded layers, and what they were recorded from; their section is left out
         if there are none.
-    comparisons
-        With a GPU; their section is left out if there are none.
     """
     by_key = {result.case.key: result for result in results}
     claims = swat_claims(by_key)
@@ -98,8 +97,7 @@ def sections(
     claims += scnn
     if not scnn:
         missing.append("the geometric mean over SCNN+ of ANT's five networks")
-    claims += gpu_claims(comparisons)
-    beside_gpu = [gpu_section(comparisons)] if comparisons else []
+    claims += gpu_claims(documents.gpu)
     titles, words = _rivals()
     config = results[0].config
     recorded = [launches_section(launches, config, source)] if launches else []
@@ -111,7 +109,7 @@ def sections(
         memory_section(results),
         *recorded,
         rivals_section(results, titles, words),
-        *beside_gpu,
+        gpu_section(documents.gpu),
         energy_section(results, config, documents.area),
         evidence_section(results, documents.utilization, documents.errors),
         assumptions_section(results),
@@ -137,7 +135,6 @@ def write_report(
     *,
     launches: Sequence[Launch] = (),
     source: str = "",
-    comparisons: Sequence[Comparison] = (),
     document: Path | None = None,
 ) -> list[Path]:
     """Write the page, the CSV files and `report.json`; return their paths, the page first.
@@ -152,7 +149,7 @@ def write_report(
         What was measured.
     out
         Folder; made if there is none.
-    launches, source, comparisons
+    launches, source
         As of `sections`.
     document
         Markdown file to be written besides: texts and tables without figures.
@@ -163,7 +160,7 @@ def write_report(
         A file cannot be written.
     """
     results = [Estimated.of(case, rows[case.key]) for case in cases]
-    parts = sections(results, documents, launches, source, comparisons)
+    parts = sections(results, documents, launches, source)
     config, mode = results[0].config, rows[cases[0].key]["mode"]
     subtitle = (
         f"{config.multipliers} multipliers in {config.clusters} clusters, {mode} mode of the "

@@ -1,226 +1,170 @@
-"""Section about the GTX 1080 Ti, the baseline of ReSprop's published speed-ups."""
+"""Section about the GTX 1080 Ti, the baseline of ReSprop's published speed-ups: docs/gpu.md."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from perf import gpu
-from perf.flops import Method, Sparsification
-from perf.gpu import GpuComparison, gpu_comparison, multipliers_for
+from gscn.errors import InputError
 from perf.report import charts, published
+from perf.report.documents import DocumentTable, number, read_tables
 from perf.report.page import Figure, Paragraph, Part, Section, Table
-from perf.report.verdict import Claim
+from perf.report.verdict import AS_BEFORE, Claim
 
-SPARSITY = 0.9
-RELU_DENSITY = 0.5
-"""Nonzeros that ReLU leaves in a layer's inputs: half, the density of a sum that is as often
-negative as positive; recorded ones are 0.48 to 0.67 (docs/utilization.md)."""
-MASKED = {"vgg16": RELU_DENSITY}
-"""Density of ReSprop's stored output gradients, where no normalisation stands behind ReLU."""
 TITLES = {"resnet18": "ResNet-18", "resnet34": "ResNet-34", "resnet50": "ResNet-50",
           "vgg16": "VGG-16"}  # fmt: skip
-BATCHES = (gpu.BATCH, 64, 256)
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
-    """A network on both, at several batches."""
+class GpuDocument:
+    """What `python -m benchmarks.gpu` wrote."""
 
-    network: str
-    backward: tuple[GpuComparison, ...]
-    """One per batch of `BATCHES`."""
-    forward: GpuComparison
+    terms: tuple[str, ...]
+    """Paragraphs before the first table: on what terms the two are compared."""
+    equal: DocumentTable
+    """At equal size, per network."""
+    shares: DocumentTable
+    """Where our time goes, %."""
+    batches: DocumentTable
+    sizes: DocumentTable
+
+    @classmethod
+    def read(cls, path: Path) -> GpuDocument:
+        """Read the document.
+
+        Raises
+        ------
+        InputError
+            It cannot be read, or has not the tables that are expected.
+        """
+        tables = read_tables(path)
+        if len(tables) != 4:
+            raise InputError(f"{path} must have 4 tables, not {len(tables)}")
+        equal, shares, batches, sizes = tables
+        text = path.read_text(encoding="utf-8").split("\n## ", 1)[0]
+        terms = [_LINK.sub(r"\1", block) for block in text.split("\n\n")[1:] if block.strip()]
+        return cls(terms=tuple(terms), equal=equal, shares=shares, batches=batches, sizes=sizes)
 
 
-def sparsification() -> Sparsification:
-    """Return ReSprop at the sparsity of the section, zeros of ReLU in the inputs included."""
-    return Sparsification(method=Method.RESPROP, sparsity=SPARSITY, activation_density=RELU_DENSITY)
+def _title(name: str) -> str:
+    return TITLES.get(name, name)
 
 
-def compare(networks: Sequence[str] = tuple(TITLES)) -> list[Comparison]:
-    """Return the comparisons; milliseconds each, by the closed form."""
-    return [
-        Comparison(
-            network=name,
-            backward=tuple(
-                gpu_comparison(
-                    name, sparsification(), batch=batch, masked_gradients=MASKED.get(name, 1.0)
-                )
-                for batch in BATCHES
-            ),
-            forward=gpu_comparison(name, sparsification(), backward=False),
+def _values(row: dict[str, str]) -> dict[str, float]:
+    """Return the cells of a row that are numbers."""
+    cells = {name: cell for name, cell in row.items() if cell and re.match(r"[-+\d]", cell)}
+    return {name: number(cell) for name, cell in cells.items()}
+
+
+def claims(document: GpuDocument) -> list[Claim]:
+    """Return ReSprop's published speed-ups beside ours, at both densities of the document."""
+    found = []
+    for key in ("resnet34", "vgg16"):
+        row = _values(document.equal.row(key))
+        batches = _values(document.batches.row(key))
+        shares = _values(document.shares.row(key))
+        largest = max(shares, key=shares.__getitem__)
+        bound = (
+            f"the products alone allow {row['products alone']:.2f}x, DRAM alone "
+            f"{row['DRAM alone']:.1f}x; with sparsification after the convolutions "
+            f"{row['with sparsification']:.2f}x, with every pass over tensors, which the GPU's "
+            f"time contains, {row['with everything']:.2f}x, and then {largest} take "
+            f"{shares[largest]:.0f} %; larger batches: "
+            + ", ".join(f"{name} {value:.2f}x" for name, value in batches.items())
         )
-        for name in networks
-    ]
-
-
-def bound_of(found: GpuComparison) -> str:
-    """Say in words and numbers what takes the time of a comparison."""
-    parts = sorted(found.shares.items(), key=lambda item: -item[1])
-    said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in parts if share >= 0.02)
-    return (
-        f"convolutions alone, compressed operands from DRAM once; with sparsification after them "
-        f"{found.speedup_with_sparsification:.1f}x, with every pass over tensors after them, "
-        f"which the GPU's time contains, {found.speedup_with_everything:.1f}x; of all that: {said}"
-    )
-
-
-_BASELINE = (
-    f"the measured time of a GTX 1080 Ti (whole network, float32, cuDNN 5.1, batch {gpu.BATCH}), "
-    f"ours with {gpu.LANES} multipliers at {gpu.CLOCK_HZ / 1e9:.3f} GHz and "
-    f"{gpu.DRAM_BYTES_PER_SECOND / 1e9:.0f} GB/s"
-)
-
-
-def claims(comparisons: Sequence[Comparison]) -> list[Claim]:
-    """Return ReSprop's published speed-ups beside ours at equal lanes, clock and bandwidth."""
-    found = {comparison.network: comparison for comparison in comparisons}
-    return [
-        Claim(
-            figure=published.BY_KEY[f"resprop-{name}"],
-            ours=found[name].backward[0].speedup,
-            baseline=_BASELINE,
-            terms="equal lanes, clock, bandwidth; its size is unknown",
-            bound=bound_of(found[name].backward[0]),
-        )
-        for name in gpu.PUBLISHED_BACKWARD
-        if name in found
-    ]
-
-
-def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
-    """Return all comparisons with their parts."""
-    rows = []
-    for comparison in comparisons:
-        for found in (comparison.forward, *comparison.backward):
-            value = None
-            if found.backward and found.batch == gpu.BATCH:
-                value = gpu.PUBLISHED_BACKWARD.get(comparison.network)
-            rows.append(
-                (
-                    *(TITLES[comparison.network], "backward" if found.backward else "forward"),
-                    *(found.batch, 1e3 * found.gpu, 1e3 * found.convolutions, found.speedup, value),
-                    *(found.speedup_with_sparsification, found.speedup_with_everything),
-                    *(100 * share for share in found.shares.values()),
+        for column, density in (
+            ("times faster", "differences as dense as its controller aims at"),
+            ("nominal density", "differences of the nominal density"),
+        ):
+            found.append(
+                Claim(
+                    figure=published.BY_KEY[f"resprop-{key}"],
+                    ours=row[column],
+                    baseline="the measured time of a GTX 1080 Ti (whole network, batch 16)",
+                    terms=f"equal lanes, clock, DRAM; {density}",
+                    bound=bound if column == "times faster" else AS_BEFORE,
                 )
             )
-    parts = comparisons[0].forward.shares
-    return Table(
-        name="gpu",
-        caption=f"ReSprop at {100 * SPARSITY:.0f} % on slices of the accelerator, "
-        f"{comparisons[0].forward.multipliers} multipliers in all. **Speed-up**: convolutions "
-        "alone, all else overlapped; then with sparsification, and with all passes over tensors, "
-        "after the convolutions. Beyond the measured batch the GPU's time is taken per image.",
-        header=(
-            *("network", "passes", "batch", "GPU, ms", "ours, ms", "speed-up", "published"),
-            *("with sparsification", "with everything", *(f"{name}, %" for name in parts)),
-        ),
-        rows=tuple(rows),
-        columns=9,
-    )
+    return found
 
 
-def sizes_table() -> Table:
-    """Return the multipliers with which convolutions reach the published speed-ups."""
+def _as_table(name: str, caption: str, table: DocumentTable) -> Table:
     rows = []
-    for name, value in gpu.PUBLISHED_BACKWARD.items():
-        for batch in BATCHES:
-            for bandwidth in (1, 4):
-                found = multipliers_for(
-                    name,
-                    value,
-                    sparsification(),
-                    batch=batch,
-                    dram_bytes_per_second=bandwidth * gpu.DRAM_BYTES_PER_SECOND,
-                    masked_gradients=MASKED.get(name, 1.0),
-                )
-                rows.append(
-                    (
-                        *(TITLES[name], value, batch, bandwidth * gpu.DRAM_BYTES_PER_SECOND / 1e9),
-                        *((found.multipliers, found.speedup) if found else (None, None)),
-                    )
-                )
-    return Table(
-        name="gpu-sizes",
-        caption="Multipliers, at the GPU's clock, with which the convolutions reach the published "
-        "speed-up, by batch and DRAM bandwidth; none where more multipliers do not help.",
-        header=("network", "published", "batch", "DRAM, GB/s", "multipliers", "speed-up"),
-        rows=tuple(rows),
-    )
+    for row in table.rows:
+        values = _values(dict(zip(table.header, row, strict=True)))
+        rows.append((_title(row[0]), *(values.get(column) for column in table.header[1:])))
+    return Table(name=name, caption=caption, header=table.header, rows=tuple(rows))
 
 
-def gpu_section(comparisons: Sequence[Comparison]) -> Section:
+def gpu_section(document: GpuDocument) -> Section:
     """Return the section."""
-    bars = [
-        charts.Bar(
-            label=TITLES[comparison.network],
-            values=(
-                *(found.speedup for found in comparison.backward),
-                comparison.backward[0].speedup_with_everything,
-            ),
-            marks=(gpu.PUBLISHED_BACKWARD.get(comparison.network), *([None] * len(BATCHES))),
+    names = document.equal.column("network")
+    series = document.batches.header[1:]
+    bars = []
+    for name in names:
+        row, batches = _values(document.equal.row(name)), _values(document.batches.row(name))
+        bars.append(
+            charts.Bar(
+                label=_title(name),
+                values=(*(batches[batch] for batch in series), row["with everything"]),
+                marks=(row.get("published"), *([None] * len(series))),
+            )
         )
-        for comparison in comparisons
-    ]
-    series = [
-        *(f"batch {batch}" for batch in BATCHES),
-        f"batch {gpu.BATCH}, all passes over tensors after the convolutions",
-    ]
+    parts = [(_title(name), _values(document.shares.row(name))) for name in names]
 
     def draw(width: int, class_: str) -> str:
         return charts.grouped_bars(
             bars,
-            series,
+            [*series, "batch 16, all passes over tensors after the convolutions"],
             width=width,
             class_=class_,
             title="Backward pass over a GTX 1080 Ti",
             axis="times faster than the measured GTX 1080 Ti, backward pass",
-            mark_label="published for GSCN, its size unknown",
+            mark_label="published, its size unknown",
             reference=1.0,
         )
-
-    parts = [
-        (
-            f"{TITLES[comparison.network]}, batch {found.batch}",
-            {name: 100 * share for name, share in found.shares.items()},
-        )
-        for comparison in comparisons
-        for found in comparison.backward
-    ]
 
     def draw_parts(width: int, class_: str) -> str:
         return charts.stacked_bars(
             parts,
-            list(comparisons[0].forward.shares),
+            document.shares.header[1:],
             width=width,
             class_=class_,
             title="Where our time goes in the backward pass",
-            axis="share of our time, backward pass, %",
+            axis="share of our time, backward pass, batch 16, %",
             total=100,
         )
 
     content: list[Part] = [
+        *(Paragraph(words) for words in document.terms),
         Paragraph(
-            "The published speed-ups are of the backward pass alone, over a GTX 1080 Ti, for an "
-            "accelerator whose size, clock, precision and batch are unknown. Terms as equal as "
-            f"can be stated: {_BASELINE}; {100 * SPARSITY:.0f} % of the differences of output "
-            f"gradients zero, {100 * (1 - RELU_DENSITY):.0f} % of the inputs zero behind "
-            "ReLU. At a batch of N, ReSprop's two convolutions with one stored dense gradient "
-            "are 1/N of the dense work, and bound the gain where N is small."
+            "At a batch of N, ReSprop's two convolutions with one stored dense gradient are 1/N of "
+            "the dense work, and bound the gain where N is small. A buffer on the chip is taken to "
+            "bring every byte from DRAM once."
         ),
         Figure(
             name="gpu",
-            caption="Backward pass, equal lanes, clock and DRAM bandwidth; convolutions alone by "
+            caption="Backward pass, equal lanes, clock and DRAM bandwidth: convolutions alone by "
             "batch, then everything one after the other.",
             draw=draw,
+        ),
+        _as_table(
+            "gpu",
+            "At equal size, batch 16 (docs/gpu.md). **Products alone**: the bound of the "
+            "multipliers, which no accelerator of that size passes.",
+            document.equal,
         ),
         Figure(
             name="gpu-parts",
             caption="What our time is spent on, convolutions and passes over tensors together.",
             draw=draw_parts,
         ),
-        comparisons_table(comparisons),
-        sizes_table(),
+        _as_table(
+            "gpu-sizes",
+            "Multipliers with which the convolutions reach the published figure at batch 16.",
+            document.sizes,
+        ),
     ]
     return Section(key="gpu", title="Against a GTX 1080 Ti", content=tuple(content))

@@ -31,6 +31,10 @@ class Claim:
         return self.ours / self.figure.value
 
 
+AS_BEFORE = "as before"
+"""Bound of a claim that shares that of the claim before it."""
+
+
 def geometric_mean(values: Iterable[float]) -> float:
     """Return the geometric mean of positive numbers."""
     values = list(values)
@@ -122,13 +126,16 @@ def _sentences(claims: Sequence[Claim]) -> str:
     """Return one entry about claims that share their baselines."""
     first = claims[0]
     figures = "; ".join(
-        f"{claim.figure.what} **{claim.ours:.2f}x** (published {claim.figure.value:g}x)"
+        f"{claim.figure.what} **{claim.ours:.2f}x** ({claim.terms}; published "
+        f"{claim.figure.value:g}x)"
         for claim in claims
     )
-    bounds = " ".join(f"{claim.figure.what}: {claim.bound}." for claim in claims)
+    bounds = " ".join(
+        f"{claim.figure.what}: {claim.bound}." for claim in claims if claim.bound != AS_BEFORE
+    )
     return (
         f"**{first.figure.system}**: {figures}. Ours is over {first.baseline}; the published, over "
-        f"{first.figure.baseline}. Terms: {first.terms}. What bounds ours. {bounds}"
+        f"{first.figure.baseline}. What bounds ours. {bounds}"
     )
 
 

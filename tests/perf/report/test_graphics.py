@@ -1,52 +1,59 @@
-"""The comparison with a GPU says what `perf.gpu` computed, with its terms."""
+"""The comparison with a GPU says what its document says."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from perf import gpu
+from gscn.errors import InputError
 from perf.report import graphics
-from perf.report.page import Table
+from perf.report.graphics import GpuDocument
+from perf.report.page import Figure, Paragraph, Table
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 @pytest.fixture(scope="module")
-def comparisons():
-    return graphics.compare(["resnet34"])
+def document():
+    return GpuDocument.read(DOCS / "gpu.md")
 
 
-def test_a_claim_is_the_backward_pass_at_the_measured_batch(comparisons):
-    (claim,) = graphics.claims(comparisons)
-    own = gpu.gpu_comparison("resnet34", graphics.sparsification())
-    assert own.batch == gpu.BATCH
-    assert own.backward
-    assert claim.ours == own.speedup
-    assert claim.figure.value == gpu.PUBLISHED_BACKWARD["resnet34"]
-    assert f"{own.speedup_with_everything:.1f}x" in claim.bound
-    assert str(gpu.LANES) in claim.baseline
-
-
-def test_a_larger_batch_gains_more(comparisons):
-    speedups = [found.speedup for found in comparisons[0].backward]
-    assert speedups == sorted(speedups)
-    assert speedups[0] < speedups[-1]
-
-
-def test_the_table_has_both_directions_and_shares_of_all_time(comparisons):
-    table = graphics.comparisons_table(comparisons)
-    assert [row[1:3] for row in table.rows] == [
-        ("forward", 16), *(("backward", batch) for batch in graphics.BATCHES)
+def test_claims_are_those_of_the_document(document):
+    text = (DOCS / "gpu.md").read_text(encoding="utf-8")
+    claims = graphics.claims(document)
+    assert [claim.figure.key for claim in claims] == [
+        "resprop-resnet34", "resprop-resnet34", "resprop-vgg16", "resprop-vgg16"
     ]  # fmt: skip
-    for row in table.rows:
-        assert sum(row[9:]) == pytest.approx(100)
-        assert row[5] == pytest.approx(row[3] / row[4])
-    assert [row[6] for row in table.rows] == [None, 8.0, None, None]
+    for claim in claims:
+        assert f"| {claim.ours:.2f} |" in text
+    published = {claim.figure.key: claim.figure.value for claim in claims}
+    for name in ("resnet34", "vgg16"):
+        assert float(document.equal.row(name)["published"]) == published[f"resprop-{name}"]
+    assert "the products alone allow" in claims[0].bound
 
 
-def test_sizes_that_reach_the_published_speedups_do(monkeypatch):
-    monkeypatch.setattr(graphics, "BATCHES", (64,))
-    monkeypatch.setattr(gpu, "PUBLISHED_BACKWARD", {"resnet34": 8.0})
-    table = graphics.sizes_table()
-    assert isinstance(table, Table)
-    for row in table.rows:
-        assert row[5] is None or row[5] >= row[1]
-    assert table.rows[0][4] % 64 == 0
+def test_the_section_states_the_terms_and_shows_every_network(document):
+    section = graphics.gpu_section(document)
+    words = [part.words for part in section.content if isinstance(part, Paragraph)]
+    assert "ReSprop at 90 %" in " ".join(words)
+    assert "](" not in " ".join(words)
+    table = next(part for part in section.content if isinstance(part, Table))
+    assert [row[0] for row in table.rows] == list(graphics.TITLES.values())
+    published = {row[0]: row[table.header.index("published")] for row in table.rows}
+    assert published == {"ResNet-18": None, "ResNet-34": 8.0, "ResNet-50": None, "VGG-16": 7.2}
+    for part in section.content:
+        if isinstance(part, Figure):
+            assert part.draw(760, "wide").count("ResNet-34") > 1
+
+
+def test_shares_of_our_time_add_up(document):
+    for name in document.shares.column("network"):
+        shares = graphics._values(document.shares.row(name))
+        assert sum(shares.values()) == pytest.approx(100, abs=0.4)
+
+
+def test_another_document_is_refused(tmp_path):
+    (tmp_path / "gpu.md").write_text("# A\n\n| a |\n|---|\n| 1 |\n")
+    with pytest.raises(InputError, match="must have 4 tables, not 1"):
+        GpuDocument.read(tmp_path / "gpu.md")
