@@ -244,7 +244,7 @@ figcaption{font-size:.88rem;line-height:1.45;color:var(--soft);margin:.35rem 0}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
 table{border-collapse:collapse;font-size:.86rem;line-height:1.35;
 font-variant-numeric:tabular-nums;min-width:100%}
-th,td{padding:.32rem .5rem;text-align:left;vertical-align:top;
+td:first-child{padding-right:.8rem}th,td{padding:.32rem .5rem;text-align:left;vertical-align:top;
 border-bottom:1px solid var(--line)}
 th{vertical-align:bottom;border-bottom:1.5px solid var(--ink);font-weight:600}
 th:first-child,td:first-child{padding-left:0}

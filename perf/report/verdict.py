@@ -23,16 +23,19 @@ class Claim:
     terms: str
     """In what ours and the published figure are alike, and in what they cannot be."""
     bound: str
-    """What keeps ours from being larger, with numbers."""
+    """What keeps ours from being larger, with numbers; empty if that was said just before."""
+    qualifier: str = ""
+    """Under which of several conditions ours was computed."""
+
+    @property
+    def what(self) -> str:
+        """Network, method, sparsity, passes and condition."""
+        return f"{self.figure.what}, {self.qualifier}" if self.qualifier else self.figure.what
 
     @property
     def ratio(self) -> float:
         """Ours over the published."""
         return self.ours / self.figure.value
-
-
-AS_BEFORE = "as before"
-"""Bound of a claim that shares that of the claim before it."""
 
 
 def geometric_mean(values: Iterable[float]) -> float:
@@ -48,10 +51,10 @@ def describe_bound(result: Estimated, group: str) -> str:
     shares = bound_shares(result.passes, result.config, group)
     ports = [f"{100 * shares[b]:.0f} % {b}" for b in BOUNDS[1:] if shares[b] >= 0.005]
     words = (
-        f"the products that the method leaves would allow {limit:.2f}x if every multiplier were "
-        f"always busy, of which {100 * reached:.0f} % is reached"
+        f"the products left allow {limit:.2f}x with every multiplier always busy, "
+        f"{100 * reached:.1f} % of which is reached"
     )
-    return words + (f"; cycles bound by a port: {', '.join(ports)}" if ports else "")
+    return words + (f" (cycles bound by a port: {', '.join(ports)})" if ports else "")
 
 
 _DENSE = "a dense array with as many multipliers, clock and port (`perf.dense`), at its best"
@@ -72,7 +75,7 @@ def swat_claims(results: dict[str, Estimated]) -> list[Claim]:
                 figure=published.BY_KEY[f"swat-{group}-{100 * case.sparsity:.0f}"],
                 ours=result.speedup(group),
                 baseline=_DENSE,
-                terms="like for like: over dense at equal multipliers",
+                terms="like for like",
                 bound=describe_bound(result, group),
             )
             for group in keys
@@ -95,7 +98,7 @@ def scnn_claims(results: dict[str, Estimated]) -> list[Claim]:
             ours=geometric_mean(ratios),
             baseline="SCNN+ with as many multipliers and the same port, our model of it "
             "(docs/rivals.md)",
-            terms="like for like: over SCNN+ at equal multipliers",
+            terms="like for like",
             bound=f"per network: {words}",
         )
     ]
@@ -105,7 +108,8 @@ def claims_table(claims: Sequence[Claim]) -> Table:
     """All claims, baselines in words."""
     return Table(
         name="claims",
-        caption="Ours beside the published figure. **Terms**: in what the two are alike.",
+        caption="Ours beside the published figure. **Like for like**: both over the same kind of "
+        "baseline, ours at equal multipliers, clock and port.",
         header=(
             *("what", "ours", "published", "ours / published", "terms"),
             *("our baseline", "published baseline", "what bounds ours", "source", "caveat"),
@@ -113,7 +117,7 @@ def claims_table(claims: Sequence[Claim]) -> Table:
         columns=5,
         rows=tuple(
             (
-                *(claim.figure.what, claim.ours, claim.figure.value, claim.ratio),
+                *(claim.what, claim.ours, claim.figure.value, claim.ratio),
                 *(claim.terms, claim.baseline, claim.figure.baseline, claim.bound),
                 *(claim.figure.source, claim.figure.caveat or None),
             )
@@ -123,19 +127,12 @@ def claims_table(claims: Sequence[Claim]) -> Table:
 
 
 def _sentences(claims: Sequence[Claim]) -> str:
-    """Return one entry about claims that share their baselines."""
+    """Return one entry about the baselines and bounds of claims that share them."""
     first = claims[0]
-    figures = "; ".join(
-        f"{claim.figure.what} **{claim.ours:.2f}x** ({claim.terms}; published "
-        f"{claim.figure.value:g}x)"
-        for claim in claims
-    )
-    bounds = " ".join(
-        f"{claim.figure.what}: {claim.bound}." for claim in claims if claim.bound != AS_BEFORE
-    )
+    bounds = "; ".join(f"{claim.what}: {claim.bound}" for claim in claims if claim.bound)
     return (
-        f"**{first.figure.system}**: {figures}. Ours is over {first.baseline}; the published, over "
-        f"{first.figure.baseline}. What bounds ours. {bounds}"
+        f"**{first.figure.system}**. Ours is over {first.baseline}; the published is over "
+        f"{first.figure.baseline}. What bounds ours, {bounds}."
     )
 
 
