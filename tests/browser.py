@@ -134,6 +134,10 @@ class Browser:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
+    def media(self, kind: str) -> None:
+        """Show pages from now on as for "print", or, if empty, for a screen."""
+        self.call("Emulation.setEmulatedMedia", media=kind)
+
     def screenshot(self, path: Path) -> None:
         """Keep the whole page, from top to bottom, as a PNG."""
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)

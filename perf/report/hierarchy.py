@@ -10,7 +10,7 @@ from perf.report import cases, rooflines
 from perf.report.page import Figure, Paragraph, Section, Table
 from perf.report.published import GTX_1080_TI
 from perf.report.rows import PassRow
-from perf.report.speed import _PASS_NAMES, Estimated
+from perf.report.speed import PASS_NAMES, Estimated
 
 MIB = 1 << 20
 BUFFERS = (0, MIB, 4 * MIB, 16 * MIB)
@@ -54,7 +54,7 @@ def _roofline(result: Estimated) -> Figure:
             x=p.useful_products / p.ports.total_bytes,
             y=p.useful_products / p.cycles,
             series=order.index(p.which),
-            label=f"{p.layer}, {_PASS_NAMES[p.which]}",
+            label=f"{p.layer}, {PASS_NAMES[p.which]}",
         )
         for p in result.passes
     ]
@@ -79,7 +79,7 @@ def _roofline(result: Estimated) -> Figure:
     def draw(width: int, class_: str) -> str:
         return rooflines.roofline(
             points,
-            [_PASS_NAMES[which] for which in order],
+            [PASS_NAMES[which] for which in order],
             roofs,
             (f"{config.multipliers} multipliers", float(config.multipliers)),
             width=width,
@@ -141,7 +141,7 @@ def _size_table(results: Sequence[Estimated]) -> Table:
             dense = sum(p.dense_traffic.total_bytes for p in chosen)
             rows.append(
                 (
-                    *(result.case.label, _PASS_NAMES[which], dense / 1e6, least / 1e6, ports / 1e6),
+                    *(result.case.label, PASS_NAMES[which], dense / 1e6, least / 1e6, ports / 1e6),
                     *(ports / least, least / dense),
                     sum(p.useful_products for p in chosen) / ports,
                     max(p.resident_bytes for p in chosen) / MIB,

@@ -203,6 +203,7 @@ def _energy_table(results: Sequence[Estimated]) -> Table:
             *(f"{name}, mJ" for name in COMPONENTS),
         ),
         rows=tuple(rows),
+        columns=8,
         folded=True,
     )
 

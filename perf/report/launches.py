@@ -24,7 +24,7 @@ from perf.report import charts
 from perf.report.cases import launch_digest
 from perf.report.files import write_text
 from perf.report.page import Figure, Paragraph, Section, Table
-from perf.report.speed import _PASS_NAMES
+from perf.report.speed import PASS_NAMES
 
 BUFFERS = (64 << 10, 256 << 10, 1 << 20)
 """Capacities through which launches are replayed, bytes."""
@@ -119,7 +119,7 @@ def measure_launches(
 
 
 def _label(launch: Launch) -> str:
-    return f"{launch['layer']}, {_PASS_NAMES[Pass(launch['pass'])]}"
+    return f"{launch['layer']}, {PASS_NAMES[Pass(launch['pass'])]}"
 
 
 def _reads(launch: Launch) -> tuple[float, ...]:

@@ -269,8 +269,11 @@ nav ol{columns:1}.wide{display:none}.narrow{display:block}table{font-size:.82rem
 @page{size:A4;margin:14mm}
 body{font-size:10pt}main{max-width:none;padding:0}nav,.csv,.file,summary{display:none}
 h2,h3{break-after:avoid}figure.drawing,tr,.note{break-inside:avoid}
-.scroll{overflow:visible}table{font-size:8pt}a{color:inherit;text-decoration:none}
-details>*{display:block}thead{display:table-header-group}
+figcaption,.file,footer{font-size:8.5pt}a{color:inherit;text-decoration:none}
+.scroll{overflow:visible}table{font-size:7pt}th,td{padding:.15rem .2rem}
+th{overflow-wrap:anywhere}
+td:first-child{min-width:0;padding-right:.4rem}thead{display:table-header-group}
+details::details-content{content-visibility:visible;display:block}
 .wide{display:block!important}.narrow{display:none!important}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """

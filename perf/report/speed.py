@@ -18,11 +18,12 @@ from perf.report.rows import GROUPS, PassRow, config_of, pass_rows, speedup
 BOUNDS = ("multipliers", "read port", "write port")
 LAYER_CASES = tuple(case.key for case in (cases.SWAT_90, *cases.RESPROP_CASES, cases.ANT_CASES[1]))
 """Those whose layers are drawn; the tables have all."""
-_PASS_NAMES = {
+PASS_NAMES = {
     Pass.FORWARD: "forward",
     Pass.INPUT_GRAD: "input gradient",
     Pass.WEIGHT_GRAD: "weight gradient",
 }
+"""The passes in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,7 +193,7 @@ def _layer_figure(result: Estimated) -> Figure:
     layers = list(dict.fromkeys(p.layer for p in result.passes))
     panels = [
         (
-            _PASS_NAMES[which],
+            PASS_NAMES[which],
             [
                 (name, p.speedup, p.bound(result.config))
                 if (p := by_pass[which].get(name))
@@ -221,8 +222,8 @@ def _layer_figure(result: Estimated) -> Figure:
     return Figure(
         name=f"layers-{result.case.key}",
         caption=f"{result.case.label}: the {len(layers)} layers in the network's order. Fastest: "
-        f"{fastest.layer}, {_PASS_NAMES[fastest.which]}, {fastest.speedup:.1f}x; slowest: "
-        f"{slowest.layer}, {_PASS_NAMES[slowest.which]}, {slowest.speedup:.2f}x.",
+        f"{fastest.layer}, {PASS_NAMES[fastest.which]}, {fastest.speedup:.1f}x; slowest: "
+        f"{slowest.layer}, {PASS_NAMES[slowest.which]}, {slowest.speedup:.2f}x.",
         draw=draw,
     )
 
@@ -311,7 +312,7 @@ def measured_causes(
             for name in (_BUSY, *names)
         }  # fmt: skip
         shares["off the border"] = max(0.0, 100 - sum(shares.values()))
-        result.append((f"{_PASS_NAMES[which]}, {len(rows)} layers", shares))
+        result.append((f"{PASS_NAMES[which]}, {len(rows)} layers", shares))
     return result
 
 

@@ -108,7 +108,19 @@ def test_a_browser_draws_every_figure_without_complaint(browser, written, name, 
     assert set(browser.requests) == {page.resolve().as_uri()}
 
 
-def test_the_page_prints(browser, written):
+def test_the_page_prints_within_its_margins_and_opens_what_is_folded(browser, written):
+    # A4 less two margins of 14 mm is 688 pixels wide; the window has a bar of 15 to scroll.
+    browser.media("print")
+    browser.open(written[0], 703, 1000)
+    inner, window = browser.evaluate(SIDES)
+    folded = browser.evaluate(
+        "[...document.querySelectorAll('details table')].map(t => t.getBoundingClientRect().height)"
+    )
+    browser.screenshot(SHOTS / "print.png")
+    browser.media("")
+    assert inner <= window, f"the page is {inner} pixels wide on paper of {window}"
+    assert folded
+    assert min(folded) > 20
     browser.open(written[0], 1280, 900)
     browser.print(SHOTS / "print.pdf")
     assert (SHOTS / "print.pdf").read_bytes().startswith(b"%PDF")
