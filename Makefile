@@ -8,11 +8,11 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench prove \
-	prove-docs synth demo clean
+.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench report \
+	report-check prove prove-docs synth demo clean
 
 help:
-	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench prove prove-docs synth demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench report report-check prove prove-docs synth demo clean"
 
 venv: $(STAMP)
 
@@ -49,6 +49,14 @@ test-icarus: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks
+
+report: venv
+	$(BIN)/gscn report
+
+# In Debian's chromium; without it the tests say that they are skipped. Screenshots, and the page as
+# it is printed, are then in build/report-check.
+report-check: venv
+	$(BIN)/python -m pytest tests/perf/report/test_build.py
 
 FORMATS := int16 int16+bf16 int16+bf16+fp16 int16+bf16+fp16+fp8_e4m3+fp8_e5m2 \
 	int16+fp8_e4m3+fp8_e5m2 int8 int8+bf16 int8+fp8_e4m3+fp8_e5m2

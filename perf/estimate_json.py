@@ -254,7 +254,10 @@ def _work_json(item: WorkEstimate) -> dict[str, object]:
             "useful_products": item.measurement.useful_products,
             "cycles": item.measurement.cycles,
             "utilization": item.measurement.utilization,
+            "causes": dict(item.measurement.causes),
         }
+        if item.measurement.accesses is not None:
+            sample["accesses"] = dataclasses.asdict(item.measurement.accesses)
     return {
         "precomputed_term": item.work.precomputed,
         "batch": item.work.shape.n,

@@ -13,6 +13,7 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from perf import cycles
+from perf.energy import Accesses, count_accesses
 from perf.tuning import lower_tuned
 
 RivalCosts = Mapping[str, Any]
@@ -31,6 +32,10 @@ class Measurement:
     """Bytes read through all memory ports; `write_bytes` likewise."""
     write_bytes: int = 0
     rivals: RivalCosts = field(default_factory=dict)
+    accesses: Accesses | None = None
+    """What the hardware does, for `perf.energy`."""
+    causes: Mapping[str, int] = field(default_factory=dict)
+    """PE-cycles by cause (`gscn.counters`)."""
 
     @property
     def utilization(self) -> float:
@@ -89,6 +94,8 @@ def measure_operands(
         read_bytes=result.read_beats * config.mem_bytes,
         write_bytes=result.write_beats * config.mem_bytes,
         rivals=rival_costs(config, shape, which, first, second, rivals),
+        accesses=count_accesses(program, result),
+        causes=result.by_cause(),
     )
 
 

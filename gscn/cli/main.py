@@ -16,7 +16,17 @@ from types import ModuleType
 from gscn.cli.result import Result
 from gscn.errors import InputError, MismatchError
 
-SUBCOMMANDS = ("train", "trace", "generate", "cosim", "compare", "estimate", "synth", "demo")
+SUBCOMMANDS = (
+    "train",
+    "trace",
+    "generate",
+    "cosim",
+    "compare",
+    "estimate",
+    "report",
+    "synth",
+    "demo",
+)
 """Modules of `gscn.cli`.
 
 Each has SUMMARY, EXAMPLE, `add_arguments(parser)` and `run(args) -> Result`.

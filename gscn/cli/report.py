@@ -1,0 +1,153 @@
+"""`gscn report`: a page of speed-ups, bounds, rivals and energy beside the published figures."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from gscn.cli.result import Result, table
+from gscn.config import PRESETS, preset
+
+SUMMARY = "write a page, and tables as CSV, of speed-ups, memory, rivals and energy"
+EXAMPLE = "gscn report --out build/report"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `gscn report`."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/report"),
+        metavar="DIR",
+        help="folder of report.html and the CSV files (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="use the analytic mode: seconds instead of minutes"
+    )
+    parser.add_argument(
+        "--config",
+        default="large",
+        metavar="NAME",
+        help=f"configuration: {', '.join(PRESETS)} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="override a field of the configuration; may be repeated",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="CASE",
+        help="only some of the networks, by the names that --only help lists",
+    )
+    parser.add_argument(
+        "--trace",
+        type=Path,
+        metavar="DIR",
+        help="recorded training step (`gscn trace`): adds the bytes and energy of its launches",
+    )
+    parser.add_argument(
+        "--trace-layers",
+        nargs="+",
+        metavar="LAYER",
+        help="those of the trace to run (default: some of ResNet-18's, if it has them, else all)",
+    )
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        default=Path("docs"),
+        metavar="DIR",
+        help="folder of the documents with what was measured (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--document",
+        type=Path,
+        metavar="FILE",
+        help="also write texts and tables as Markdown (docs/performance.md)",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("build/report-cache"),
+        metavar="DIR",
+        help="folder where results are kept for the next run (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Compute what is not kept from an earlier run, and write the report."""
+    from gscn.errors import InputError
+    from perf.report.build import Documents, write_report
+    from perf.report.cases import ANALYTIC, CASES, STATISTICAL, compute_cases
+
+    # Other accelerators take samples of their own, which take minutes.
+    every = tuple(dataclasses.replace(case, rivals=not args.quick) for case in CASES)
+    chosen = every
+    if args.only is not None:
+        known = {case.key: case for case in every}
+        unknown = [key for key in args.only if key not in known]
+        if unknown:
+            raise InputError(
+                f"--only must name some of {', '.join(known)}, not {', '.join(unknown)}"
+            )
+        chosen = tuple(case for case in every if case.key in args.only)
+    config = preset(args.config).with_overrides(args.set)
+    # Before the long computation, so that a missing document is found at once.
+    documents = Documents.read(args.docs)
+    mode = ANALYTIC if args.quick else STATISTICAL
+    rows = compute_cases(chosen, mode, config, args.cache, progress=_progress())
+    launches, source = [], ""
+    if args.trace is not None:
+        from golden.trace import load_trace
+        from perf.report.launches import LAYERS, measure_launches
+
+        trace = load_trace(args.trace)
+        layers = args.trace_layers or [name for name in LAYERS if name in trace.layers]
+        launches = measure_launches(
+            trace, layers or trace.layers, config, args.cache, progress=_progress()
+        )
+        source = (
+            f"Layers of {trace.network}, recorded in a step of training by {trace.method} at "
+            f"{100 * trace.sparsity:g} % on {trace.dataset}"
+        )
+    paths = write_report(
+        rows,
+        chosen,
+        documents,
+        args.out,
+        launches=launches,
+        source=source,
+        document=args.document,
+    )
+    summary = [
+        (
+            case.label,
+            rows[case.key]["forward_speedup_vs_dense"],
+            rows[case.key]["backward_speedup_vs_dense"],
+            rows[case.key]["training_speedup_vs_dense"],
+        )
+        for case in chosen
+    ]
+    text = table(
+        ("network", "forward", "backward", "training"),
+        summary,
+        title=f"{paths[0]} and {len(paths) - 1} other files; times faster than a dense array",
+    )
+    return Result(data={"page": str(paths[0]), "files": [str(p) for p in paths]}, text=text)
+
+
+def _progress() -> Callable[[str], None] | None:
+    if not sys.stderr.isatty():
+        return None
+
+    def show(label: str) -> None:
+        sys.stderr.write(f"{label}\n")
+        sys.stderr.flush()
+
+    return show

@@ -1,0 +1,1 @@
+"""The report: tables and figures of what was computed, beside what was published."""

@@ -1,0 +1,184 @@
+"""The report as files: one HTML page, its tables as CSV, and the rows that it was made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from perf.report.cases import Case, Row
+from perf.report.contest import rivals_section
+from perf.report.documents import DocumentTable, read_tables
+from perf.report.evidence import assumptions_section, evidence_section, footer
+from perf.report.files import write_text
+from perf.report.graphics import GpuDocument, gpu_section
+from perf.report.graphics import claims as gpu_claims
+from perf.report.hierarchy import memory_section
+from perf.report.joules import energy_section
+from perf.report.launches import Launch, launches_section
+from perf.report.markdown import to_markdown
+from perf.report.page import Section, csv_text, render
+from perf.report.speed import Estimated, cycles_section, layers_section, speedup_section
+from perf.report.verdict import scnn_claims, swat_claims, verdict_section
+
+DOCUMENT_TITLE = "Performance: measured, modelled, extrapolated"
+DOCUMENT_INTRODUCTION = """\
+Written by `gscn report --document` from the same numbers as its page, which has the figures,
+the layers one by one, and CSV files of every table. No number here was typed.
+
+Cycles are the solid ground: the cycle model equals the generated Verilog on everything that was
+run on both, so that a full network is a question of what its layers' operands look like, not of
+what the hardware does with them. Bytes at the ports are as solid. What lies behind the ports
+does not exist in this design: DRAM and global buffers are bounds by arithmetic. Energy is
+further out still: accesses are counted, but what an access costs is taken from a published
+table of another technology, so that only ratios are worth anything, and those are given as
+ranges.
+
+Baselines are never mixed. A figure over a dense array is over `perf.dense`, the kindest dense
+array that could be imagined; one over another accelerator is over our model of it with the same
+multipliers and port; one over a GPU is over times that others measured on it.
+"""
+
+TITLE = "GSCN: sparse training in cycles, bytes and joules"
+PAGE_NAME = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Documents:
+    """Tables that other commands wrote."""
+
+    utilization: tuple[DocumentTable, ...]
+    area: tuple[DocumentTable, ...]
+    gpu: GpuDocument
+    errors: tuple[DocumentTable, ...]
+    """Of docs/model-error.md; none if there is no such document."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Documents:
+        """Read them from a folder.
+
+        Raises
+        ------
+        InputError
+            docs/utilization.md, docs/area.md or docs/gpu.md cannot be read.
+        """
+        errors = folder / "model-error.md"
+        return cls(
+            utilization=read_tables(folder / "utilization.md"),
+            area=read_tables(folder / "area.md"),
+            gpu=GpuDocument.read(folder / "gpu.md"),
+            errors=read_tables(errors) if errors.exists() else (),
+        )
+
+
+def sections(
+    results: Sequence[Estimated],
+    documents: Documents,
+    launches: Sequence[Launch] = (),
+    source: str = "",
+) -> list[Section]:
+    """Return the page's sections.
+
+    Parameters
+    ----------
+    results
+        What was estimated, in the order in which it is shown.
+    documents
+        What was measured.
+    launches, source
+        Launches of recorded layers, and what they were recorded from; their section is left out
+        if there are none.
+    """
+    by_key = {result.case.key: result for result in results}
+    claims = swat_claims(by_key)
+    missing = []
+    scnn = scnn_claims(by_key)
+    claims += scnn
+    if not scnn:
+        missing.append("the geometric mean over SCNN+ of ANT's five networks")
+    claims += gpu_claims(documents.gpu)
+    titles, words = _rivals()
+    config = results[0].config
+    recorded = [launches_section(launches, config, source)] if launches else []
+    return [
+        verdict_section(claims, missing),
+        speedup_section(results),
+        layers_section(results),
+        cycles_section(documents.utilization, results),
+        memory_section(results),
+        *recorded,
+        rivals_section(results, titles, words),
+        gpu_section(documents.gpu),
+        energy_section(results, config, documents.area),
+        evidence_section(results, documents.utilization, documents.errors),
+        assumptions_section(results),
+    ]
+
+
+def _rivals() -> tuple[dict[str, str], dict[str, Sequence[str]]]:
+    try:
+        from perf.rivals import RIVALS
+    except ImportError:
+        return {}, {}
+    return (
+        {name: rival.title for name, rival in RIVALS.items()},
+        {name: rival.assumptions for name, rival in RIVALS.items()},
+    )
+
+
+def write_report(
+    rows: dict[str, Row],
+    cases: Sequence[Case],
+    documents: Documents,
+    out: Path,
+    *,
+    launches: Sequence[Launch] = (),
+    source: str = "",
+    document: Path | None = None,
+) -> list[Path]:
+    """Write the page, the CSV files and `report.json`; return their paths, the page first.
+
+    Parameters
+    ----------
+    rows
+        By key of the case (`perf.report.cases.compute_cases`).
+    cases
+        Those to show, in order.
+    documents
+        What was measured.
+    out
+        Folder; made if there is none.
+    launches, source
+        As of `sections`.
+    document
+        Markdown file to be written besides: texts and tables without figures.
+
+    Raises
+    ------
+    InputError
+        A file cannot be written.
+    """
+    results = [Estimated.of(case, rows[case.key]) for case in cases]
+    parts = sections(results, documents, launches, source)
+    config, mode = results[0].config, rows[cases[0].key]["mode"]
+    subtitle = (
+        f"{config.multipliers} multipliers in {config.clusters} clusters, {mode} mode of the "
+        f"performance model, configuration {config.digest()}"
+    )
+    files = {PAGE_NAME: render(TITLE, subtitle, parts, footer())}
+    for section in parts:
+        files |= {f"{table.name}.csv": csv_text(table) for table in section.tables}
+    kept = {"networks": rows, "launches": list(launches)}
+    files["report.json"] = json.dumps(kept, allow_nan=False, indent=1) + "\n"
+    for name, text in files.items():
+        write_text(out / name, text)
+    paths = [out / name for name in files]
+    if document is not None:
+        # How far to trust the numbers comes first where there are no figures to look at.
+        first = [section for section in parts if section.key == "evidence"]
+        rest = [section for section in parts if section.key not in ("evidence", "layers")]
+        text = to_markdown(DOCUMENT_TITLE, DOCUMENT_INTRODUCTION, [*first, *rest])
+        write_text(document, text)
+        paths.append(document)
+    return paths

@@ -1,0 +1,74 @@
+"""Estimates of small networks with made-up measurements, as rows of the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from perf.estimate import Mode, estimate, to_json
+from perf.flops import Method, Sparsification
+from perf.networks import network
+from perf.sampling import Measurement
+
+UTILIZATION = 0.5
+RIVAL_FACTORS = {"dense": None, "scnn+": 6.0, "ideal": 0.5}
+"""Cycles over ours; the dense array's own are kept."""
+
+
+def measure(config, samples):
+    """Every multiplier takes a useful product in every second cycle."""
+    products = 1000 * config.multipliers
+    cycles = int(products / config.multipliers / UTILIZATION)
+    return [
+        Measurement(useful_products=products, cycles=cycles, multipliers=config.multipliers)
+        for _ in samples
+    ]
+
+
+def made_up_row(case, mode="statistical", config=PRESETS["large"], *, counted=True):
+    """Return a row as the estimate writes it, with bytes, rivals and accesses by simple rules.
+
+    One that is not `counted` is like those of the analytic mode: without samples and rivals.
+    """
+    net = network(case.network, image_size=case.image_size, batch=case.batch)
+    sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)
+    row = to_json(estimate(net, config, sparsification, mode=Mode.UNIFORM, measure=measure))
+    row["mode"] = mode
+    number = 0
+    for fields in (fields for layer in row["layers"] for fields in layer["passes"]):
+        if not counted:
+            for work in fields["convolutions"]:
+                work["sample"] = None
+            continue
+        cycles = fields["cycles"]
+        fields["read_bytes"], fields["write_bytes"] = 16 * cycles, 4 * cycles
+        fields["rival_cycles"] = {
+            name: fields["dense_cycles"] if factor is None else factor * cycles
+            for name, factor in RIVAL_FACTORS.items()
+        }
+        for work in fields["convolutions"]:
+            # Samples of a hundredth of the products; every third convolution has none.
+            products = work["expected_useful_products"] / 100
+            number += 1
+            work["sample"] = None
+            if number % 3:
+                causes = dict.fromkeys(CLUSTER_COUNTER_NAMES, 0.0)
+                idle = work["cycles"] / 100 * config.multipliers - products
+                work["sample"] = {
+                    "useful_products": products,
+                    "accesses": {
+                        "products": products, "adds": 0.0, "items": products / 4,
+                        "lookups": products / 3, "loaded_chunks": products / 50,
+                        "streamed_chunks": products / 20, "drained": products / 10,
+                        "read_bytes": 1.0, "write_bytes": 1.0,
+                    },
+                    "causes": causes | {"busy": products, "idle": idle},
+                }  # fmt: skip
+    return json.loads(json.dumps(row))
+
+
+def smaller(case, **changed):
+    """Return a case with images and batches so small that a test can afford it."""
+    return dataclasses.replace(case, **({"image_size": 32, "batch": 2} | changed))

@@ -1,0 +1,33 @@
+"""Sections as a document: texts wrapped, tables in full, figures and files left out."""
+
+from __future__ import annotations
+
+from perf.report.documents import read_tables
+from perf.report.markdown import LONGEST_TABLE, to_markdown
+from perf.report.page import Figure, Items, Paragraph, Section, Table
+
+
+def table(name, rows, **changed):
+    return Table(name=name, caption=f"Of {name}", header=("what", "n"), rows=rows, **changed)
+
+
+def test_a_document_has_texts_and_tables(tmp_path):
+    content = (
+        Paragraph("word " * 40),
+        Items(["one", "two " * 40]),
+        table("seen", (("a", 1.5), ("b", None))),
+        table("folded", (("c", 1),), folded=True),
+        table("file", (("d", 1),), shown=False),
+        table("long", tuple(("e", i) for i in range(LONGEST_TABLE + 1))),
+        Figure(name="f", caption="not here", draw="{}{}".format),
+    )
+    text = to_markdown("Title", "First.\n\nSecond.", [Section(key="k", title="T", content=content)])
+    assert text.startswith("# Title\n\nFirst.\n\nSecond.\n\n## T\n\nword word")
+    assert max(map(len, text.splitlines())) <= 100
+    assert "* one\n* two two" in text
+    assert "not here" not in text
+    path = tmp_path / "doc.md"
+    path.write_text(text, encoding="utf-8")
+    first, second = read_tables(path)
+    assert first.rows == (("a", "1.50"), ("b", "\N{EN DASH}"))
+    assert second.rows == (("c", "1"),)
