@@ -3,9 +3,9 @@
 `python -m perf.calibration --samples benchmarks/calibration.jsonl` draws convolutions of the
 networks of the papers at random, cut to random sizes, with operands drawn by the statistics of real
 ones, runs them on the cycle model, and keeps the results in that file, so that it can be stopped
-and continued. They decide the coefficients in `perf/analytic.json`: robust least squares of relative
-errors. With `--traced`, whole recorded layers (files of `perf.traced.measure_trace`) have a say as
-well; the package's coefficients are of drawn samples alone.
+and continued. They decide the coefficients in `perf/analytic.json`: robust least squares of
+relative errors. With `--traced`, whole recorded layers (files of `perf.traced.measure_trace`) have
+a say as well; the package's coefficients are of drawn samples alone.
 """
 
 from __future__ import annotations
