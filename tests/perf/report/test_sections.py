@@ -113,6 +113,7 @@ def test_the_mean_over_scnn_needs_all_five_networks(swat):
     (claim,) = verdict.scnn_claims(own)
     assert claim.ours == pytest.approx(RIVAL_FACTORS["scnn+"])
     assert claim.figure.value == 3.71
+    assert "our ANT-style is 3.0x there" in claim.terms
     own.pop(cases.ANT_CASES[0].key)
     assert verdict.scnn_claims(own) == []
 
@@ -200,12 +201,13 @@ def test_errors_are_shown_as_their_command_wrote_them(tmp_path):
 
 def test_rivals_are_compared_where_all_passes_have_them(swat, resprop):
     assert contest.rival_names([swat, resprop]) == list(RIVAL_FACTORS)
-    section = contest.rivals_section([swat, resprop], {"ideal": "Ideal bound"}, {"ideal": ["No."]})
+    section = contest.rivals_section([swat, resprop], {"ideal": "Ideal bound"}, {"ideal": "None."})
     rows = table(section, "rivals").rows
     header = table(section, "rivals").header
-    assert header[2:] == ("dense", "scnn+", "Ideal bound")
-    assert rows[0][3:] == pytest.approx((RIVAL_FACTORS["scnn+"], RIVAL_FACTORS["ideal"]))
+    assert header[2:] == ("dense", "scnn+", "ant", "Ideal bound")
+    assert rows[0][3:] == pytest.approx((6.0, 2.0, 0.5))
     assert rows[-1][:2] == ("geometric mean", "training")
+    assert "**Ideal bound**: None." in words(section)
 
 
 def test_sections_say_what_a_mode_does_not_count():
