@@ -52,13 +52,18 @@ _TUNED = "cycle model, best of 4 tilings"
 CASES = (
     Case(
         "resnet18-swat+resprop",
-        "ResNet-18, 32x32, batch 32",
+        "ResNet-18, 32x32, batch 32; 42 of 59 passes",
         Method.SWAT_RESPROP,
         "generated Verilog (docs/utilization.md)",
     ),
     Case("resnet20-swat", "ResNet-20, 32x32, batch 8", Method.SWAT, _TUNED),
     Case("wrn16-1-resprop", "WRN-16-1, 32x32, batch 4", Method.RESPROP, _TUNED),
-    Case("vgg16-swat+resprop", "VGG-16, 32x32, batch 4", Method.SWAT_RESPROP, _TUNED),
+    Case(
+        "vgg16-swat+resprop",
+        "VGG-16, 32x32, batch 4; the first 25 of 38 passes",
+        Method.SWAT_RESPROP,
+        _TUNED,
+    ),
 )
 PLANS = 4
 

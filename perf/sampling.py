@@ -141,15 +141,17 @@ def draw_operands(sample: Sample, *, seed: int) -> tuple[np.ndarray, np.ndarray]
     """
     shapes = sample.shape.operand_shapes(sample.which)
     densities = (sample.first_density, sample.second_density)
-    uniform = random_operands(sample.shape, sample.which, *densities, INT8, seed)
+    uniform: tuple = (None, None)
+    if Kind.UNIFORM in sample.kinds:
+        uniform = random_operands(sample.shape, sample.which, *densities, INT8, seed)
     statistics = read_statistics()
     first, second = (
-        operand != 0
+        even != 0
         if kind is Kind.UNIFORM
         else draw_nonzeros(
             shape, density, statistics.unevenness[kind], np.random.default_rng([seed, index])
         )
-        for index, (operand, kind, shape, density) in enumerate(
+        for index, (even, kind, shape, density) in enumerate(
             zip(uniform, sample.kinds, shapes, densities, strict=True)
         )
     )
