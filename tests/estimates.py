@@ -13,7 +13,7 @@ from perf.networks import network
 from perf.sampling import Measurement
 
 UTILIZATION = 0.5
-RIVAL_FACTORS = {"dense": None, "scnn+": 6.0, "ideal": 0.5}
+RIVAL_FACTORS = {"dense": None, "scnn+": 6.0, "ant": 2.0, "ideal": 0.5}
 """Cycles over ours; the dense array's own are kept."""
 
 

@@ -21,6 +21,7 @@ from perf.report.markdown import to_markdown
 from perf.report.page import Section, csv_text, render
 from perf.report.speed import Estimated, cycles_section, layers_section, speedup_section
 from perf.report.verdict import scnn_claims, swat_claims, verdict_section
+from perf.rivals import RIVALS
 
 DOCUMENT_TITLE = "Performance: measured, modelled, extrapolated"
 DOCUMENT_INTRODUCTION = """\
@@ -116,14 +117,11 @@ def sections(
     ]
 
 
-def _rivals() -> tuple[dict[str, str], dict[str, Sequence[str]]]:
-    try:
-        from perf.rivals import RIVALS
-    except ImportError:
-        return {}, {}
+def _rivals() -> tuple[dict[str, str], dict[str, str]]:
+    """Return titles and sources of the other accelerators."""
     return (
         {name: rival.title for name, rival in RIVALS.items()},
-        {name: rival.assumptions for name, rival in RIVALS.items()},
+        {name: rival.source for name, rival in RIVALS.items()},
     )
 
 

@@ -10,6 +10,9 @@ from perf.report.rows import GROUPS
 from perf.report.speed import Estimated
 from perf.report.verdict import geometric_mean
 
+LARGEST_DRAWN = 40.0
+"""Speed-up over another accelerator beyond which its bars would dwarf all others."""
+
 
 def rival_names(results: Sequence[Estimated]) -> list[str]:
     """Return the other accelerators that were computed for every pass of all networks."""
@@ -18,7 +21,7 @@ def rival_names(results: Sequence[Estimated]) -> list[str]:
 
 
 def rivals_section(
-    results: Sequence[Estimated], titles: dict[str, str], assumptions: dict[str, Sequence[str]]
+    results: Sequence[Estimated], titles: dict[str, str], sources: dict[str, str]
 ) -> Section:
     """Our speed-up over each of the other accelerators, network by network.
 
@@ -28,8 +31,8 @@ def rivals_section(
         The networks.
     titles
         Names of the other accelerators for the reader.
-    assumptions
-        What each model takes for granted, in words.
+    sources
+        What each is a model of; docs/rivals.md has what it takes for granted.
     """
     counted = [r for r in results if r.passes[0].rivals]
     names = rival_names(counted) if counted else []
@@ -49,16 +52,23 @@ def rivals_section(
             geometric_mean(result.speedup(group, over=name) for result in counted) for name in names
         ]
         rows.append(("geometric mean", group, *means))
-    bars = [
-        charts.Bar(
-            label=titles.get(name, name),
-            values=tuple(
-                geometric_mean(result.speedup(group, over=name) for result in counted)
-                for group in GROUPS
-            ),
-        )
+    means = {
+        name: {
+            group: geometric_mean(result.speedup(group, over=name) for result in counted)
+            for group in GROUPS
+        }
         for name in names
+    }
+    drawn = [name for name in names if max(means[name].values()) <= LARGEST_DRAWN]
+    bars = [
+        charts.Bar(label=titles.get(name, name), values=tuple(means[name].values()))
+        for name in drawn or names
     ]
+    beyond = "".join(
+        f" Beyond the scale: {titles.get(name, name)}, {means[name]['training']:.0f} in training."
+        for name in names
+        if drawn and name not in drawn
+    )
 
     def draw(width: int, class_: str) -> str:
         return charts.grouped_bars(
@@ -71,11 +81,7 @@ def rivals_section(
             reference=1.0,
         )
 
-    notes = [
-        f"**{titles.get(name, name)}**: {' '.join(assumptions[name])}"
-        for name in names
-        if assumptions.get(name)
-    ]
+    notes = [f"**{titles.get(name, name)}**: {sources[name]}" for name in names if name in sources]
     return Section(
         key="rivals",
         title="Other accelerators",
@@ -89,7 +95,7 @@ def rivals_section(
             Figure(
                 name="rivals",
                 caption=f"Their cycles over ours, geometric mean over {len(counted)} networks and "
-                "methods. Below 1 they are faster.",
+                f"methods. Below 1 they are faster.{beyond}",
                 draw=draw,
             ),
             Table(

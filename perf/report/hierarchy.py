@@ -150,7 +150,8 @@ def _size_table(results: Sequence[Estimated]) -> Table:
     return Table(
         name="traffic",
         caption="Bytes of a training step, all layers of a pass: dense (2 bytes a value), "
-        "compressed (4 bytes a nonzero, results dense in 2), and what the ports move today.",
+        "compressed (4 bytes a nonzero, results dense in 2), and what the ports move today: never "
+        "less than compressed, where the closed form that scales samples would say so.",
         header=(
             *("network", "pass", "dense, MB", "compressed, MB", "ports, MB"),
             *("reads of a byte (ports / compressed)", "compressed / dense"),

@@ -22,6 +22,7 @@ one, weighted by useful products or cycles.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -61,7 +62,7 @@ class PassRow:
     resident_bytes: float
     """Capacity of a buffer that suffices for that, in some order of the jobs."""
     ports: Traffic
-    """Bytes at the ports."""
+    """Bytes at the ports, at least those of `compressed`."""
     rivals: Mapping[str, float]
     """Cycles of other accelerators, by name."""
     accesses: Mapping[str, float] | None
@@ -165,6 +166,14 @@ def pass_rows(row: Row) -> tuple[PassRow, ...]:
     )
 
 
+def touched_share(shape: ConvShape, which: Pass) -> float:
+    """Return the share of the second operand that is multiplied: a stride may step over inputs."""
+    if which is Pass.INPUT_GRAD:
+        return 1.0
+    sizes = zip((shape.r, shape.s), shape.stride, strict=True)
+    return math.prod(min(1.0, kernel / stride) for kernel, stride in sizes)
+
+
 def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: int) -> PassRow:
     which, shape = Pass(fields["pass"]), shape_of(layer["shape"])
     works = fields["convolutions"]
@@ -172,7 +181,10 @@ def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: 
     accesses: dict[str, float] = {}
     causes: dict[str, float] = {}
     for work in works:
-        densities = work["first_operand_density"], work["second_operand_density"]
+        densities = (
+            work["first_operand_density"],
+            work["second_operand_density"] * touched_share(shape, which),
+        )
         own = dataclasses.replace(shape, n=work["batch"])
         traffic = memory.compressed_bytes(own, which, *densities)
         read, write = read + traffic.read_bytes, write + traffic.write_bytes
@@ -181,7 +193,10 @@ def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: 
         if rates is not None:
             _add(accesses, rates["accesses"], work["expected_useful_products"])
             _add(causes, rates["causes"], work["cycles"] * multipliers)
-    ports = Traffic(read_bytes=fields["read_bytes"], write_bytes=fields["write_bytes"])
+    # The closed form that brings bytes to the size of a layer can say fewer than there are.
+    ports = Traffic(
+        read_bytes=max(fields["read_bytes"], read), write_bytes=max(fields["write_bytes"], write)
+    )
     return PassRow(
         layer=layer["name"],
         linear=layer["linear"],
