@@ -1,8 +1,7 @@
 """Compile numeric functions, and keep the machine code until any of their sources changes.
 
 numba's own cache looks only at the file of the function it stores, not at those of the functions
-compiled
-into it: a changed callee would go unnoticed. Here the cache directory is named after the text of
+compiled into it: a changed callee would go unnoticed. Here the cache directory is named after the text of
 all packages that hold compiled functions.
 """
 
@@ -24,8 +23,8 @@ def source_digest(root: Path = _ROOT) -> str:
     """Return 16 hexadecimal digits that change with any source of the packages below `root`."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
-        for path in sorted((root / package).glob("*.py")):
-            digest.update(f"{package}/{path.name}\0".encode())
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(f"{path.relative_to(root)}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
