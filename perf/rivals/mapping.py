@@ -135,22 +135,28 @@ class Mapping:
             cycles, products = self._anticipated(stall)
         else:
             cycles = self._pairs() * stall
-            products = int(np.einsum("btcf,tgcf->", self._held, self._kernel_counts, optimize=True))
+            products = self._all_products()
         return self._in_rounds(cycles), products
 
     def _exact(self) -> tuple[float, int]:
         spent, _ = self._crossbar(every=1, block=1 << 40)
-        products = int(np.einsum("btcf,tgcf->", self._held, self._kernel_counts, optimize=True))
         if self.array.barrier == "channel":
-            return float(spent.max(axis=1).sum()) + self._halo_cycles(), products
-        return self._in_rounds(spent.sum(axis=2)), products
+            return float(spent.max(axis=1).sum()) + self._halo_cycles(), self._all_products()
+        return self._in_rounds(spent.sum(axis=2)), self._all_products()
+
+    def _all_products(self) -> int:
+        """Return the products of all nonzeros that a tile holds and is given."""
+        return int((self._held.sum(axis=0) * self._kernel_counts.sum(axis=1)).sum())
 
     @functools.cached_property
     def _kernel_counts(self) -> np.ndarray:
-        """Nonzeros (tile, group, channel, phase) of the kernel that a tile is given."""
+        """Nonzeros (tile, group, channel, phase) of the kernel that a tile is given.
+
+        The first size is 1 if that is the same for all.
+        """
         if self.array.matched_tiles or self.array.anticipates:
             return self._matched()
-        return np.broadcast_to(self._streamed, (self.sizes[1], *self._streamed.shape))
+        return self._streamed[None]
 
     def _pairs(self) -> np.ndarray:
         """Return the vector pairs (sample, tile, group)."""

@@ -4,8 +4,8 @@ Implements: SCNN (Parashar et al., ISCA 2017), Sec. 3 and 4: PEs of 4x4 multipli
 tile of the image plane; vectors of 4 image and 4 kernel nonzeros of a channel form 16 products,
 which a crossbar sends to 32 accumulator banks; PEs wait for each other at the end of a group of
 result channels. ANT (Lew et al., ISCA 2022): from the least and greatest coordinates of an image
-vector follow those of the kernel that can contribute; other kernel rows are not read, and of 16
-kernel nonzeros scanned in a cycle the first 4 in range are multiplied.
+vector follow those of the kernel that can contribute; kernel nonzeros outside are not multiplied.
+Assumed: kernel rows outside are not read, and 16 nonzeros of the others are scanned in a cycle.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from perf.rivals.model import Resources, RivalCost, check_masks, compressed_byte
 PE_MULTIPLIERS = VECTOR * VECTOR
 RUN_LENGTH_BITS = 4
 """Bits of a nonzero's distance to the one before it (SCNN, Sec. 4)."""
-CANDIDATES = 3
-"""Ways to split the work that are computed in full, of those that look best by counts."""
+CANDIDATES, ANTICIPATED_CANDIDATES = 3, 8
+"""Ways to split the work that are computed in full, of those that look best by counts; counts say
+less if products are anticipated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +36,7 @@ class OuterProduct:
     """An SCNN-like array.
 
     With the defaults every choice that the publications leave open is made in the rival's favour;
-    `perf.rivals.calibration` has the choices of a public simulator.
+    `perf.rivals.outer_products` also has the choices of a public simulator.
     """
 
     name: str
@@ -59,8 +60,11 @@ class OuterProduct:
     """Cycles before the first products of a pair of planes; of the mapping "planes" only."""
     matched_tiles: bool = False
     """Whether a tile is given only the kernel nonzeros that can meet any of its coordinates."""
+    matrix_form: bool = True
+    """Whether a weight gradient of a 1x1 kernel may be a product of matrices."""
     free_tiling: bool = True
-    """Whether PEs may share out samples as well as tiles, and tiles leave out the padding."""
+    """Whether PEs may share out samples and groups as well as tiles, and tiles leave out the
+    padding."""
     exact_crossbar: bool = False
     """Whether every product is sent through the crossbar, not a sample of the vectors."""
     counts_halos: bool = False
@@ -82,15 +86,20 @@ class OuterProduct:
             )
         first, second = check_masks(shape, which, first, second)
         pes = resources.multipliers // PE_MULTIPLIERS
-        planes = Cartesian.of(shape, which, first, second)
-        image, kernel = planes.image_nonzeros(), planes.kernel_nonzeros()
-        mappings = [
-            Mapping(self, planes, image, kernel, split)
-            for split in splits(pes, planes, self.mappings, free=self.free_tiling)
-        ]
+        forms = [Cartesian.of(shape, which, first, second)]
+        if self.matrix_form and which is Pass.WEIGHT_GRAD and (shape.r, shape.s) == (1, 1):
+            forms.append(Cartesian.of_pixels(shape, first, second))
+        mappings = []
+        for planes in forms:
+            image, kernel = planes.image_nonzeros(), planes.kernel_nonzeros()
+            mappings += [
+                Mapping(self, planes, image, kernel, split)
+                for split in splits(pes, planes, self.mappings, free=self.free_tiling)
+            ]
         mappings.sort(key=Mapping.estimate)
+        tried = mappings[: ANTICIPATED_CANDIDATES if self.anticipates else CANDIDATES]
         cycles, products = min(
-            (mapping.cycles() for mapping in mappings[:CANDIDATES]), key=lambda result: result[0]
+            (mapping.cycles() for mapping in tried), key=lambda result: result[0]
         )
         return RivalCost(
             resources=resources,

@@ -41,8 +41,8 @@ class TensorDash:
     source = "Mahmoud et al., MICRO 2020"
     assumptions = (
         (
-            "Tiles of 4 x 4 PEs of 16 lanes, as published, or 4 rows of fewer columns if there are "
-            "fewer multipliers; tiles share out the work evenly and never wait for each other."
+            "Tiles of 4 x 4 PEs of 16 lanes, as published, or fewer where that does not divide the "
+            "multipliers; tiles share out the work evenly and never wait for each other."
         ),
         (
             "Zeros of one operand are skipped, those of the one that gives fewer cycles for the "
@@ -68,22 +68,21 @@ class TensorDash:
         second: np.ndarray,
     ) -> RivalCost:
         """Return the cost of one pass, as `perf.rivals.Rival.cost` has it."""
-        lanes = LANES * ROWS
-        if resources.multipliers % lanes or (
-            resources.multipliers > lanes * COLUMNS and resources.multipliers % (lanes * COLUMNS)
-        ):
+        if resources.multipliers % LANES:
             raise InputError(
-                f"tensordash: multipliers must be a multiple of {lanes} up to {lanes * COLUMNS}, "
-                f"and of {lanes * COLUMNS} beyond, not {resources.multipliers}"
+                f"tensordash: multipliers must be a multiple of {LANES}, "
+                f"not {resources.multipliers}"
             )
         first, second = check_masks(shape, which, first, second)
-        columns = min(COLUMNS, resources.multipliers // lanes)
-        tiles = resources.multipliers // (lanes * columns)
+        pes = resources.multipliers // LANES
+        rows = _part(pes, ROWS)
+        columns = _part(pes // rows, COLUMNS)
+        tiles = pes // rows // columns
         choices = []
         for scheduled in _streams(shape, which, first, second):
             cycles = products = 0
             for streams, others in scheduled:
-                cycles += int(lockstep_cycles(streams, ROWS).sum()) * -(-others // columns)
+                cycles += int(lockstep_cycles(streams, rows).sum()) * -(-others // columns)
                 products += int(np.bitwise_count(streams).sum()) * others
             choices.append((cycles / tiles, products))
         cycles, products = min(choices)
@@ -97,6 +96,11 @@ class TensorDash:
             products=products,
             useful_products=count_useful_products(shape, which, first, second),
         )
+
+
+def _part(number: int, most: int) -> int:
+    """Return the largest divisor of a number that is at most `most`."""
+    return max(d for d in range(1, most + 1) if number % d == 0)
 
 
 @compiled

@@ -6,24 +6,19 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from golden.oracle import useful_products
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from perf.dense import dense_cost
-from perf.rivals import RIVALS, Resources
+from perf.rivals import RIVALS, VARIANTS, Resources
+from tests.perf.rivals.shapes import RESOURCES, convolutions, masks
 
 LARGE = preset("large")
 SHAPE = ConvShape(n=2, c=5, h=9, w=7, k=6, r=3, s=3, stride=(2, 1), padding=(1, 1))
-
-
-def masks(shape, which, densities, seed=0):
-    rng = np.random.default_rng(seed)
-    return [
-        rng.random(size) < density
-        for size, density in zip(shape.operand_shapes(which), densities, strict=True)
-    ]
 
 
 @pytest.mark.parametrize("which", list(Pass))
@@ -80,3 +75,35 @@ def test_every_bad_resource_is_named_at_once():
 
 def test_resources_are_those_of_a_configuration():
     assert Resources.of(LARGE) == Resources(multipliers=64, port_bytes_per_cycle=64, value_bits=16)
+
+
+def test_the_models_are_those_of_the_comparison():
+    assert list(RIVALS) == ["dense", "scnn+", "ant", "tensordash", "sigma", "ideal"]
+    for name, rival in {**RIVALS, **VARIANTS}.items():
+        assert rival.name == name
+        assert rival.title
+        assert rival.source
+        assert all(line.endswith(".") for line in rival.assumptions)
+
+
+@pytest.mark.parametrize("name", [*RIVALS, *VARIANTS])
+@given(shape=convolutions(), which=st.sampled_from(list(Pass)), seed=st.integers(0, 99))
+@settings(max_examples=25)
+def test_no_model_is_faster_than_the_ideal(name, shape, which, seed):
+    operands = masks(shape, which, (0.5, 0.4), seed)
+    cost = {**RIVALS, **VARIANTS}[name].cost(RESOURCES, shape, which, *operands)
+    ideal = RIVALS["ideal"].cost(RESOURCES, shape, which, *operands)
+    assert cost.useful_products == ideal.useful_products <= cost.products
+    assert cost.compute_cycles >= ideal.useful_products / RESOURCES.multipliers
+    assert cost.read_bytes >= ideal.read_bytes
+    assert cost.write_bytes == ideal.write_bytes
+    assert cost.cycles == max(cost.compute_cycles, cost.read_cycles, cost.write_cycles)
+
+
+@pytest.mark.parametrize("name", ["scnn+", "ant", "tensordash", "sigma"])
+@pytest.mark.parametrize("which", list(Pass))
+def test_operands_without_nonzeros_take_no_product(name, which):
+    empty = masks(SHAPE, which, (0, 0))
+    cost = RIVALS[name].cost(RESOURCES, SHAPE, which, *empty)
+    assert (cost.products, cost.useful_products) == (0, 0)
+    assert cost.utilization == 0
