@@ -36,6 +36,7 @@ _ESTIMATES = (
 STATISTICAL, ANALYTIC = "statistical", "analytic"
 RIVALS_ALONE = "rivals"
 """What is computed of a case: one of two modes, or the other accelerators."""
+_MOST_SAMPLES = 24
 Row = Mapping[str, object]
 """A network with one method, as `perf.estimate.to_json` returns it."""
 Compute = Callable[["Case", str, AcceleratorConfig, Path], Row]
@@ -58,6 +59,8 @@ class Case:
     sparsity: float
     rivals: bool = True
     """Whether other accelerators are computed too."""
+    most_samples: int = _MOST_SAMPLES
+    """Samples on the cycle model, at most, in the statistical mode."""
 
     @property
     def label(self) -> str:
@@ -154,7 +157,14 @@ def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) 
     )
     if what != RIVALS_ALONE:
         return to_json(
-            estimate(net, config, sparsification, mode=Mode(what), measure=keeper.measure)
+            estimate(
+                net,
+                config,
+                sparsification,
+                mode=Mode(what),
+                most_samples=case.most_samples,
+                measure=keeper.measure,
+            )
         )
     row = to_json(
         estimate(
@@ -220,7 +230,9 @@ def compute_cases(
     for case in cases:
         rows[case.key] = kept(dataclasses.replace(case, rivals=False), mode, own)
         if case.rivals:
-            rivals = kept(case, RIVALS_ALONE, all_sources)["rival_cycles"]
+            # The same whatever the number of our own samples.
+            alike = dataclasses.replace(case, most_samples=_MOST_SAMPLES)
+            rivals = kept(alike, RIVALS_ALONE, all_sources)["rival_cycles"]
             passes = [fields for layer in rows[case.key]["layers"] for fields in layer["passes"]]
             for fields, cycles in zip(passes, rivals, strict=True):
                 fields["rival_cycles"] = cycles
