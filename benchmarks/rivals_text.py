@@ -75,22 +75,26 @@ all three passes (no input gradient of the first layer), whole layers, no sampli
 90 % sparse at random; 1024 multipliers, computing only.
 
 "Plane pairs": every PE takes one image plane and one kernel plane at a time; a pair may take some
-cycles to start. "Matched tiles": in a weight gradient the PE with a tile of the inputs is given
-only that part of the output gradients that can reach a result with it."""
+cycles to start. The columns before let each layer choose between plane pairs and tiles. "Matched
+tiles": in a weight gradient the PE with a tile of the inputs is given only that part of the output
+gradients that can reach a result with it. Weight gradients of 1x1 kernels are products of matrices
+wherever that is faster, without redundant products in either array."""
 
-CONCLUSION = """The model of SCNN+ and the model of ANT differ in anticipation alone. With the
-networks on the images that papers on sparse training use, 32x32 for all but ResNet-50, the mean
-over plane pairs is {small[planes_0]:.2f} if a pair starts at once and {small[planes_5]:.2f} if it
-takes 5 cycles, with the published {published} between them. Our ANT-style array may choose tiles
-as well, which makes image vectors more compact: {small[ant]:.2f}. At 224x224 the maps of weight
-gradients are larger, more of SCNN+'s products are redundant, and the ratios rise to
-{large[planes_5]:.2f} to {large[ant]:.2f}: the published mean, and its "up to 90 %" of redundant
-computations, belong to smaller maps or to a mapping with less redundancy. The models are
-therefore not within a tenth of the published ratio but on both sides of it, and a speed-up over
-`scnn+` should be read beside that of `ant` over `scnn+` on the same layers, not beside
-{published}.
+CONCLUSION = """The model of SCNN+ and the model of ANT differ in anticipation alone. Plane pairs
+that start at once (`scnn+ planes`, `ant planes`), on the images that papers on sparse training use,
+32x32 for all but ResNet-50, are the mapping that gives the published ratio: {small[planes_0]:.2f},
+where {published} is published. A start of 5 cycles, which both pay, hides part of what anticipation
+wins: {small[planes_5]:.2f}. With tiles to choose from (`scnn+`, `ant`), image vectors are more
+compact and anticipation leaves out more: {small[ant]:.2f}. At 224x224 the maps of weight gradients
+are larger, more of SCNN+'s products are redundant, and the three ratios are {large[planes_0]:.2f},
+{large[planes_5]:.2f} and {large[ant]:.2f}: the published mean, and its "up to 90 %" of redundant
+computations, do not fit maps of that size under any of these mappings.
 
-An outer-product array need not be that redundant. With matched tiles, which no publication
-describes, SCNN+ is {small[matched]:.2f} times faster (at 224x224 {large[matched]:.2f}), and ANT's
-gain over it is {small[ant_over_matched]:.2f} ({large[ant_over_matched]:.2f}). A rival of this
-kind that is built today should be compared as `scnn+ matched` or `ant`."""
+So a speed-up over `scnn+` depends on the size of the maps more than on anything that is compared.
+It should be read beside that of `ant` over `scnn+` on the same layers; only on the networks of the
+first table can it be read beside {published}. `ant` is the rival whose time says something about
+two-sided sparsity.
+
+An outer-product array need not be as redundant as SCNN+. With matched tiles, which no publication
+describes, it is {small[matched]:.2f} times faster than SCNN+ ({large[matched]:.2f} at 224x224), and
+ANT's gain over it is {small[ant_over_matched]:.2f} ({large[ant_over_matched]:.2f})."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from perf.rivals.dense import Dense
 from perf.rivals.ideal import Ideal
 from perf.rivals.model import Resources, Rival, RivalCost
-from perf.rivals.outer_products import ANT, DNNSIM_SCNN, MATCHED, SCNN_PLUS
+from perf.rivals.outer_products import ANT, DNNSIM_SCNN, MATCHED, PLANE_PAIRS, SCNN_PLUS
 from perf.rivals.sigma import STONNE_SIGMA, Sigma
 from perf.rivals.tensordash import TensorDash
 
@@ -21,8 +21,9 @@ RIVALS: Mapping[str, Rival] = MappingProxyType(
 """The models by name."""
 
 VARIANTS: Mapping[str, Rival] = MappingProxyType(
-    {rival.name: rival for rival in (MATCHED, DNNSIM_SCNN, STONNE_SIGMA)}
+    {rival.name: rival for rival in (*PLANE_PAIRS, MATCHED, DNNSIM_SCNN, STONNE_SIGMA)}
 )
-"""Other forms of some of them by name: one that no publication has, and two public simulators."""
+"""Other forms of some of them by name: those by which ANT's publication and public simulators are
+met, and one that no publication has."""
 
 __all__ = ["RIVALS", "VARIANTS", "Resources", "Rival", "RivalCost"]

@@ -25,6 +25,7 @@ import numpy as np
 
 from gscn.conv import ConvShape, Pass
 from lowering.geometry import Axis, Side, gather_axis, scatter_axis
+from perf.rivals.windows import met_inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +62,23 @@ class Cartesian:
             samples, zero = np.arange(image.shape[2]), np.zeros(1, np.int64)
             rows = Axis(Side(zero, zero), Side(np.zeros_like(samples), samples), samples.size)
         return cls(image=image, kernel=kernel, rows=rows, columns=columns, padding=padding)
+
+    @classmethod
+    def of_pixels(cls, shape: ConvShape, grads: np.ndarray, inputs: np.ndarray) -> Cartesian:
+        """Return the weight gradient of a 1x1 kernel as products of the channels at each pixel.
+
+        The contraction is over the output pixels of all samples; no product is redundant.
+        """
+        (met,) = met_inputs(shape, inputs)
+        zero = np.zeros(1, np.int64)
+        channels = np.arange(shape.c)
+        return cls(
+            image=met.transpose(0, 2, 3, 1).reshape(1, -1, shape.c, 1),
+            kernel=grads.transpose(1, 0, 2, 3).reshape(shape.k, -1, 1, 1),
+            rows=Axis(Side(zero, zero), Side(np.zeros_like(channels), channels), shape.c),
+            columns=Axis(Side(zero, zero), Side(zero, zero), 1),
+            padding=(0, 0),
+        )
 
     @property
     def result_extent(self) -> tuple[int, int]:

@@ -6,18 +6,22 @@ import dataclasses
 
 from perf.rivals.scnn import OuterProduct
 
-_SHARED = (
-    (
-        "PEs of 4 x 4 multipliers, as many as there are multipliers for; 4 image and 4 kernel "
-        "nonzeros of a channel meet in a cycle, and vectors are filled as far as nonzeros last."
-    ),
-    (
-        "Either each PE has a tile of every image plane and the kernels of a group of result "
-        "channels are broadcast, or each PE takes whole pairs of an image and a kernel plane, "
-        "and every PE is always busy: whichever is faster for the layer and pass. In the first, "
-        "PEs may share out samples and groups as well as tiles, a PE has 6144 accumulators, of "
-        "which halos take none, and PEs wait for each other only at the end of a group."
-    ),
+_VECTORS = (
+    "PEs of 4 x 4 multipliers, as many as there are multipliers for; 4 image and 4 kernel "
+    "nonzeros of a channel meet in a cycle, and vectors are filled as far as nonzeros last."
+)
+_EITHER = (
+    "Either each PE has a tile of every image plane and the kernels of a group of result "
+    "channels are broadcast, or each PE takes whole pairs of an image and a kernel plane, "
+    "and every PE is always busy: whichever is faster for the layer and pass. In the first, "
+    "PEs may share out samples and groups as well as tiles, a PE has 6144 accumulators, of "
+    "which halos take none, and PEs wait for each other only at the end of a group."
+)
+_PLANES = (
+    "Each PE takes whole pairs of an image and a kernel plane, which start at once, and every PE "
+    "is always busy."
+)
+_OTHERWISE = (
     (
         "Products that reach no result are dropped before the crossbar. Each of the 32 banks "
         "takes one product in a cycle, and 8 more may wait at it; stalls beyond that are measured "
@@ -25,17 +29,20 @@ _SHARED = (
     ),
     (
         "A stride splits image and kernel into phases that never meet. Halos and the sums over "
-        "PEs of a weight gradient are exchanged at no cost; fully connected layers are matrix "
-        "products without redundant products."
+        "PEs of a weight gradient are exchanged at no cost. Fully connected layers and, where that "
+        "is faster, weight gradients of 1x1 kernels are matrix products: outer products of the "
+        "channels at each pixel, none of them redundant."
     ),
     (
         "Operands are read once: nonzeros with 4 bits each for the distance to the one before; "
         "results are written once, zeros included."
     ),
 )
+_SHARED = (_VECTORS, _EITHER, *_OTHERWISE)
 _WEIGHT_GRAD = (
-    "The weight gradient has the inputs as image and the output gradients as kernel, as large as "
-    "they are: all nonzeros of a channel pair are multiplied, though few products reach the result."
+    "Any other weight gradient has the inputs as image and the output gradients as kernel, as "
+    "large as they are: all nonzeros of a channel pair are multiplied, though few products reach "
+    "the result."
 )
 
 SCNN_PLUS = OuterProduct(
@@ -46,21 +53,40 @@ SCNN_PLUS = OuterProduct(
 )
 """The baseline of ANT's publication."""
 
+_ANTICIPATION = (
+    (
+        "The least and greatest coordinates of the 4 image nonzeros bound those of the kernel "
+        "nonzeros: rows outside are not read, 16 nonzeros of the others are looked at in a "
+        "cycle, and those within the bounds fill vectors of 4."
+    ),
+    "The bounds are known in time: anticipation itself takes no cycle.",
+)
+
 ANT = OuterProduct(
     name="ant",
     title="ANT-style (anticipated outer products)",
     source="Lew et al., ISCA 2022",
     anticipates=True,
-    assumptions=(
-        *_SHARED,
-        (
-            "The least and greatest coordinates of the 4 image nonzeros bound those of the kernel "
-            "nonzeros: rows outside are not read, 16 nonzeros of the others are looked at in a "
-            "cycle, and those within the bounds fill vectors of 4."
-        ),
-        "The bounds are known in time: anticipation itself takes no cycle.",
+    assumptions=(*_SHARED, *_ANTICIPATION),
+)
+
+PLANE_PAIRS = (
+    dataclasses.replace(
+        SCNN_PLUS,
+        name="scnn+ planes",
+        title="SCNN+, plane pairs",
+        mappings=("planes",),
+        assumptions=(_VECTORS, _PLANES, *_OTHERWISE, _WEIGHT_GRAD),
+    ),
+    dataclasses.replace(
+        ANT,
+        name="ant planes",
+        title="ANT-style, plane pairs",
+        mappings=("planes",),
+        assumptions=(_VECTORS, _PLANES, *_OTHERWISE, *_ANTICIPATION),
     ),
 )
+"""Both with the mapping whose ratio is the published one."""
 
 MATCHED = dataclasses.replace(
     SCNN_PLUS,
@@ -86,6 +112,7 @@ DNNSIM_SCNN = OuterProduct(
     queue=0,
     barrier="channel",
     mappings=("tiles",),
+    matrix_form=False,
     free_tiling=False,
     exact_crossbar=True,
     counts_halos=True,

@@ -60,6 +60,8 @@ class OuterProduct:
     """Cycles before the first products of a pair of planes; of the mapping "planes" only."""
     matched_tiles: bool = False
     """Whether a tile is given only the kernel nonzeros that can meet any of its coordinates."""
+    matrix_form: bool = True
+    """Whether a weight gradient of a 1x1 kernel may be a product of matrices."""
     free_tiling: bool = True
     """Whether PEs may share out samples and groups as well as tiles, and tiles leave out the
     padding."""
@@ -84,12 +86,16 @@ class OuterProduct:
             )
         first, second = check_masks(shape, which, first, second)
         pes = resources.multipliers // PE_MULTIPLIERS
-        planes = Cartesian.of(shape, which, first, second)
-        image, kernel = planes.image_nonzeros(), planes.kernel_nonzeros()
-        mappings = [
-            Mapping(self, planes, image, kernel, split)
-            for split in splits(pes, planes, self.mappings, free=self.free_tiling)
-        ]
+        forms = [Cartesian.of(shape, which, first, second)]
+        if self.matrix_form and which is Pass.WEIGHT_GRAD and (shape.r, shape.s) == (1, 1):
+            forms.append(Cartesian.of_pixels(shape, first, second))
+        mappings = []
+        for planes in forms:
+            image, kernel = planes.image_nonzeros(), planes.kernel_nonzeros()
+            mappings += [
+                Mapping(self, planes, image, kernel, split)
+                for split in splits(pes, planes, self.mappings, free=self.free_tiling)
+            ]
         mappings.sort(key=Mapping.estimate)
         tried = mappings[: ANTICIPATED_CANDIDATES if self.anticipates else CANDIDATES]
         cycles, products = min(

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.rivals import TOLERANCE, compute_calibration, compute_network_calibration
+from benchmarks.rivals import (
+    ANT_NETWORKS,
+    PUBLISHED_ANT,
+    TOLERANCE,
+    compute_calibration,
+    compute_network,
+    compute_network_calibration,
+    geometric_mean,
+)
 from benchmarks.rivals_points import LAYER, NETWORK_POINTS, POINTS, Point
 from benchmarks.rivals_text import REASONS
 from gscn.conv import Pass
+from perf.rivals import VARIANTS
 
 
 def is_long(point: Point) -> bool:
@@ -44,6 +53,16 @@ def test_a_layer_of_many_products_takes_what_its_simulator_says(point):
 @pytest.mark.parametrize("point", [pytest.param(p, id=name(p)) for p in NETWORK_POINTS])
 def test_a_network_takes_what_its_simulator_says(point):
     check(compute_network_calibration([point]))
+
+
+@pytest.mark.slow
+def test_anticipation_wins_on_five_networks_what_is_published():
+    models = [VARIANTS[name] for name in ("scnn+ planes", "ant planes")]
+    ratios = []
+    for name, image_size in next(iter(ANT_NETWORKS.values())):
+        scnn, ant = compute_network(name, image_size, models)
+        ratios.append(scnn / ant)
+    assert geometric_mean(ratios) == pytest.approx(PUBLISHED_ANT, rel=TOLERANCE)
 
 
 def test_the_tolerance_is_a_tenth_and_one_point_alone_has_a_reason():

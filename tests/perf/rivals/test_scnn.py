@@ -21,7 +21,8 @@ from tests.perf.rivals.shapes import RESOURCES, convolutions, masks
 
 ONE_PE = dataclasses.replace(RESOURCES, multipliers=16)
 TWO_PES = dataclasses.replace(RESOURCES, multipliers=32)
-NO_STALLS = {"queue": 1 << 30, "mappings": ("tiles",)}
+NO_STALLS = {"queue": 1 << 30, "mappings": ("tiles",), "matrix_form": False}
+PLANES_OF_ANT = dataclasses.replace(ANT, matrix_form=False)
 LAYER = ConvShape(n=1, c=8, h=14, w=14, k=16, r=3, s=3, padding=(1, 1))
 
 
@@ -44,7 +45,7 @@ def test_a_weight_gradient_multiplies_what_does_not_meet_unless_it_is_anticipate
     scnn = SCNN_PLUS.cost(ONE_PE, line(8), Pass.WEIGHT_GRAD, ones, ones)
     assert (scnn.compute_cycles, scnn.products, scnn.useful_products) == (4, 64, 8)
     # 4 held pixels meet the 4 gradients at their places, in one cycle each
-    ant = ANT.cost(ONE_PE, line(8), Pass.WEIGHT_GRAD, ones, ones)
+    ant = PLANES_OF_ANT.cost(ONE_PE, line(8), Pass.WEIGHT_GRAD, ones, ones)
     assert (ant.compute_cycles, ant.products, ant.useful_products) == (2, 32, 8)
 
 
@@ -53,8 +54,20 @@ def test_anticipation_scans_sixteen_nonzeros_of_the_rows_in_range_in_a_cycle():
     inputs = np.zeros((1, 1, 1, 64))
     inputs[..., 40] = 1
     grads = np.ones((1, 1, 1, 64))
-    cost = ANT.cost(ONE_PE, line(64), Pass.WEIGHT_GRAD, grads, inputs)
+    cost = PLANES_OF_ANT.cost(ONE_PE, line(64), Pass.WEIGHT_GRAD, grads, inputs)
     assert (cost.compute_cycles, cost.products) == (4, 1)
+
+
+def test_a_weight_gradient_of_a_small_kernel_may_be_a_product_of_matrices():
+    # 4 x 4 channels at 8 pixels: one vector pair each
+    shape = line(8, 4, c=4)
+    operands = [np.ones(size) for size in shape.operand_shapes(Pass.WEIGHT_GRAD)]
+    cost = SCNN_PLUS.cost(ONE_PE, shape, Pass.WEIGHT_GRAD, *operands)
+    assert (cost.compute_cycles, cost.products, cost.useful_products) == (8, 128, 128)
+    # per input channel: 2 vectors of pixels, 8 of the gradients of all output channels
+    planes = dataclasses.replace(SCNN_PLUS, matrix_form=False)
+    cost = planes.cost(ONE_PE, shape, Pass.WEIGHT_GRAD, *operands)
+    assert (cost.compute_cycles, cost.products, cost.useful_products) == (64, 1024, 128)
 
 
 def test_what_a_stride_leaves_out_costs_nothing():
@@ -112,15 +125,22 @@ def test_multipliers_that_are_no_pes_are_refused():
 @given(shape=convolutions(), which=st.sampled_from(list(Pass)), seed=st.integers(0, 99))
 def test_pairs_of_equal_phase_that_reach_a_result_are_the_useful_products(shape, which, seed):
     first, second = masks(shape, which, (0.5, 0.6), seed)
-    planes = Cartesian.of(shape, which, first, second)
+    forms = [Cartesian.of(shape, which, first, second)]
+    if which is Pass.WEIGHT_GRAD and shape.r == shape.s == 1:
+        forms.append(Cartesian.of_pixels(shape, first, second))
+    expected = useful_products(shape, which, first.astype(np.int8), second.astype(np.int8))
+    assert [meeting(planes) for planes in forms] == [expected] * len(forms)
+
+
+def meeting(planes):
+    """Count the pairs of nonzeros that reach a result."""
     image, kernel = planes.image_nonzeros(), planes.kernel_nonzeros()
     row = image.row_shift[:, None] + kernel.row_shift
     column = image.column_shift[:, None] + kernel.column_shift
     meets = (image.channel[:, None] == kernel.channel) & (image.phase[:, None] == kernel.phase)
     rows, columns = planes.result_extent
     reaches = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    expected = useful_products(shape, which, first.astype(np.int8), second.astype(np.int8))
-    assert int((meets & reaches).sum()) == expected
+    return int((meets & reaches).sum())
 
 
 def restated(shape, which, first, second, anticipates):
