@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import gpu, headline, layers, overhead, rtl, simulators, traced
+from benchmarks import extrapolation, gpu, headline, layers, overhead, rtl, simulators, traced
 from gscn.cli.main import write_json
 from gscn.cli.result import table
 from gscn.conv import Pass
@@ -43,6 +43,8 @@ def main() -> None:
         headline.compute(case, partial(measure, plans=2, processes=args.processes))
         for case in headline.CASES
     ]
+    all_networks = extrapolation.compute_all()
+    _say(extrapolation.render(all_networks))
     beside_gpu = gpu.compute()
     _say(gpu.render(beside_gpu))
     text = "\n\n".join(
@@ -63,6 +65,7 @@ def main() -> None:
             "layers": single,
             "sample_sizes": sizes,
             "networks": rows,
+            "all_networks": all_networks,
             "gpu": beside_gpu,
             "overhead": {"steps": steps, "selection": selection},
         },
@@ -71,6 +74,9 @@ def main() -> None:
         headline.replace_headline(args.publish / "README.md", text)
         document = args.publish / "docs" / "utilization.md"
         document.write_text(traced.render(real), encoding="utf-8")
+        (args.publish / "docs" / "networks.md").write_text(
+            extrapolation.render(all_networks), encoding="utf-8"
+        )
         (args.publish / "docs" / "gpu.md").write_text(gpu.render(beside_gpu), encoding="utf-8")
 
 

@@ -11,9 +11,9 @@ t = P/M:
 a/t and b/t say how little an operand is reused, so how much loading and streaming cannot be hidden,
 and f is the inverse of the length of the longest fiber that a PE can hold, in entries: each word is
 looked up once per fiber. What the unevenness of real operands costs is in the coefficients: they
-are fitted, pass by pass, to runs of the cycle model on operands drawn by the statistics of real
-ones and on whole recorded layers (`perf.calibration`), none of which is in the networks that the
-model's error is measured on (docs/model-error.md).
+are fitted, pass by pass, to runs of the cycle model on samples whose operands were drawn by the
+statistics of real ones (`perf.calibration`). The model's error is measured on recorded steps, to
+which no coefficient was fitted (docs/model-error.md).
 
 The coefficients are those of the preset `large`. Other sizes enter through M, the port and the
 number of clusters alone; that is an extrapolation.

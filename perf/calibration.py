@@ -1,11 +1,11 @@
 """Fit the coefficients of the closed form (`perf.analytic`) to the cycle model.
 
-`python -m perf.calibration --samples build/calibration.jsonl --traced FILE --out
-perf/analytic.json` draws convolutions of the papers' networks at random, cut to random sizes, with
-operands drawn by the statistics of real ones, runs them on the cycle model, and keeps the results
-in the first file, so that it can be stopped and continued. Together with whole recorded layers
-(`perf.traced.measure_trace` with that file as its cache) they decide the coefficients: robust least
-squares of relative errors.
+`python -m perf.calibration --samples benchmarks/calibration.jsonl` draws convolutions of the
+networks of the papers at random, cut to random sizes, with operands drawn by the statistics of real
+ones, runs them on the cycle model, and keeps the results in that file, so that it can be stopped
+and continued. They decide the coefficients in `perf/analytic.json`: robust least squares of
+relative errors. With `--traced`, whole recorded layers (files of `perf.traced.measure_trace`) have
+a say as well; the package's coefficients are of drawn samples alone.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def main() -> None:
     """Observe what is missing, fit, and write the coefficients."""
     parser = argparse.ArgumentParser(prog="python -m perf.calibration", description=__doc__)
     parser.add_argument("--samples", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--count", type=int, default=200, metavar="N")
+    parser.add_argument("--count", type=int, default=150, metavar="N")
     parser.add_argument("--traced", type=Path, nargs="*", default=[], metavar="FILE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=COEFFICIENTS_PATH, metavar="FILE")

@@ -1,0 +1,43 @@
+"""The document of all networks shows what was computed."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.extrapolation import METHODS, compute, render
+from gscn.config import preset
+from perf.dense import dense_cost
+from perf.flops import passes
+from perf.networks import network
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return [compute(name, method) for name in ("resnet20", "vgg16") for method in METHODS]
+
+
+def test_rows_are_consistent(rows):
+    for row in rows:
+        low, high = sorted((row["forward"], row["backward"]))
+        assert low <= row["training"] <= high
+        assert row["with_everything"] < row["with_selection"] < row["training"]
+        assert row["with_everything"] < row["limit"]
+        assert 0 < row["utilization"] <= 1
+        assert sum(row["bounds"].values()) == pytest.approx(1)
+
+
+def test_speedups_are_over_the_dense_array(rows):
+    net = network("resnet20", image_size=32, batch=128)
+    dense = sum(
+        dense_cost(preset("large"), layer.shape, which).cycles
+        for layer in net.layers
+        for which in passes(layer)
+    )
+    assert rows[0]["training"] == pytest.approx(dense / (rows[0]["million_cycles"] * 1e6))
+
+
+def test_the_document_has_every_row(rows):
+    text = render(rows)
+    for row in rows:
+        assert f"| {row['million_cycles']:.1f} |" in text
+        assert f"| {row['with_everything']:.2f} | {row['limit']:.2f} |" in text
