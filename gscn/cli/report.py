@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> Result:
 
     # Other accelerators take samples of their own, which take minutes.
     every = tuple(
-        dataclasses.replace(case, rivals=not args.quick, most_samples=args.samples)
+        dataclasses.replace(case, rivals=case.rivals and not args.quick, most_samples=args.samples)
         for case in CASES
     )
     chosen = every

@@ -83,14 +83,25 @@ RESPROP_CASES = (
 )
 """At the batch of the published times of the GTX 1080 Ti."""
 ANT_CASES = (
-    _case("DenseNet-121", "densenet121", "swat+resprop", 0.9),
-    _case("ResNet-18", "resnet18", "swat+resprop", 0.9),
-    _case("VGG-16", "vgg16", "swat+resprop", 0.9),
-    _case("Wide ResNet-50-2", "wrn50-2", "swat+resprop", 0.9),
+    _case("DenseNet-121 32x32", "densenet121-small", "swat+resprop", 0.9, image_size=32),
+    _case("ResNet-18 32x32", "resnet18-small", "swat+resprop", 0.9, image_size=32),
+    _case("VGG-16 32x32", "vgg16-small", "swat+resprop", 0.9, image_size=32),
+    _case("WRN-16-8 32x32", "wrn16-8", "swat+resprop", 0.9, image_size=32),
     _case("ResNet-50", "resnet50", "swat+resprop", 0.9),
 )
-"""ANT's five networks, all operands of the backward passes sparse."""
-CASES = (SWAT_80, SWAT_90, *RESPROP_CASES, *ANT_CASES)
+"""ANT's five networks at the sizes of images that papers on sparse training use, as in
+docs/rivals.md; all operands of the backward passes sparse."""
+LARGE_CASES = tuple(
+    dataclasses.replace(case, rivals=False)
+    for case in (
+        _case("DenseNet-121", "densenet121", "swat+resprop", 0.9),
+        _case("ResNet-18", "resnet18", "swat+resprop", 0.9),
+        _case("VGG-16", "vgg16", "swat+resprop", 0.9),
+        _case("Wide ResNet-50-2", "wrn50-2", "swat+resprop", 0.9),
+    )
+)
+"""The others of them at 224x224."""
+CASES = (SWAT_80, SWAT_90, *RESPROP_CASES, *ANT_CASES, *LARGE_CASES)
 
 
 def source_digest(root: Path = _ROOT, *, without: tuple[str, ...] = ()) -> str:
