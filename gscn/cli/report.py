@@ -28,6 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="use the analytic mode: seconds instead of minutes"
     )
     parser.add_argument(
+        "--samples",
+        type=int,
+        default=24,
+        metavar="COUNT",
+        help="samples of a network on the cycle model, at most; fewer are faster and lean more on "
+        "the closed form (default: %(default)s)",
+    )
+    parser.add_argument(
         "--config",
         default="large",
         metavar="NAME",
@@ -87,7 +95,10 @@ def run(args: argparse.Namespace) -> Result:
     from perf.report.cases import ANALYTIC, CASES, STATISTICAL, compute_cases
 
     # Other accelerators take samples of their own, which take minutes.
-    every = tuple(dataclasses.replace(case, rivals=not args.quick) for case in CASES)
+    every = tuple(
+        dataclasses.replace(case, rivals=case.rivals and not args.quick, most_samples=args.samples)
+        for case in CASES
+    )
     chosen = every
     if args.only is not None:
         known = {case.key: case for case in every}

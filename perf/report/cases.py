@@ -36,6 +36,7 @@ _ESTIMATES = (
 STATISTICAL, ANALYTIC = "statistical", "analytic"
 RIVALS_ALONE = "rivals"
 """What is computed of a case: one of two modes, or the other accelerators."""
+_MOST_SAMPLES = 24
 Row = Mapping[str, object]
 """A network with one method, as `perf.estimate.to_json` returns it."""
 Compute = Callable[["Case", str, AcceleratorConfig, Path], Row]
@@ -58,6 +59,8 @@ class Case:
     sparsity: float
     rivals: bool = True
     """Whether other accelerators are computed too."""
+    most_samples: int = _MOST_SAMPLES
+    """Samples on the cycle model, at most, in the statistical mode."""
 
     @property
     def label(self) -> str:
@@ -80,14 +83,25 @@ RESPROP_CASES = (
 )
 """At the batch of the published times of the GTX 1080 Ti."""
 ANT_CASES = (
-    _case("DenseNet-121", "densenet121", "swat+resprop", 0.9),
-    _case("ResNet-18", "resnet18", "swat+resprop", 0.9),
-    _case("VGG-16", "vgg16", "swat+resprop", 0.9),
-    _case("Wide ResNet-50-2", "wrn50-2", "swat+resprop", 0.9),
+    _case("DenseNet-121 32x32", "densenet121-small", "swat+resprop", 0.9, image_size=32),
+    _case("ResNet-18 32x32", "resnet18-small", "swat+resprop", 0.9, image_size=32),
+    _case("VGG-16 32x32", "vgg16-small", "swat+resprop", 0.9, image_size=32),
+    _case("WRN-16-8 32x32", "wrn16-8", "swat+resprop", 0.9, image_size=32),
     _case("ResNet-50", "resnet50", "swat+resprop", 0.9),
 )
-"""ANT's five networks, all operands of the backward passes sparse."""
-CASES = (SWAT_80, SWAT_90, *RESPROP_CASES, *ANT_CASES)
+"""ANT's five networks at the sizes of images that papers on sparse training use, as in
+docs/rivals.md; all operands of the backward passes sparse."""
+LARGE_CASES = tuple(
+    dataclasses.replace(case, rivals=False)
+    for case in (
+        _case("DenseNet-121", "densenet121", "swat+resprop", 0.9),
+        _case("ResNet-18", "resnet18", "swat+resprop", 0.9),
+        _case("VGG-16", "vgg16", "swat+resprop", 0.9),
+        _case("Wide ResNet-50-2", "wrn50-2", "swat+resprop", 0.9),
+    )
+)
+"""The others of them at 224x224."""
+CASES = (SWAT_80, SWAT_90, *RESPROP_CASES, *ANT_CASES, *LARGE_CASES)
 
 
 def source_digest(root: Path = _ROOT, *, without: tuple[str, ...] = ()) -> str:
@@ -154,7 +168,14 @@ def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) 
     )
     if what != RIVALS_ALONE:
         return to_json(
-            estimate(net, config, sparsification, mode=Mode(what), measure=keeper.measure)
+            estimate(
+                net,
+                config,
+                sparsification,
+                mode=Mode(what),
+                most_samples=case.most_samples,
+                measure=keeper.measure,
+            )
         )
     row = to_json(
         estimate(
@@ -220,7 +241,9 @@ def compute_cases(
     for case in cases:
         rows[case.key] = kept(dataclasses.replace(case, rivals=False), mode, own)
         if case.rivals:
-            rivals = kept(case, RIVALS_ALONE, all_sources)["rival_cycles"]
+            # The same whatever the number of our own samples.
+            alike = dataclasses.replace(case, most_samples=_MOST_SAMPLES)
+            rivals = kept(alike, RIVALS_ALONE, all_sources)["rival_cycles"]
             passes = [fields for layer in rows[case.key]["layers"] for fields in layer["passes"]]
             for fields, cycles in zip(passes, rivals, strict=True):
                 fields["rival_cycles"] = cycles

@@ -16,7 +16,9 @@ from perf.report.page import Figure, Items, Paragraph, Section, Table
 from perf.report.rows import GROUPS, PassRow, config_of, pass_rows, speedup
 
 BOUNDS = ("multipliers", "read port", "write port")
-LAYER_CASES = tuple(case.key for case in (cases.SWAT_90, *cases.RESPROP_CASES, cases.ANT_CASES[1]))
+LAYER_CASES = tuple(
+    case.key for case in (cases.SWAT_90, *cases.RESPROP_CASES, cases.LARGE_CASES[1])
+)
 """Those whose layers are drawn; the tables have all."""
 PASS_NAMES = {
     Pass.FORWARD: "forward",
