@@ -5,7 +5,8 @@ per clock cycle, so that Python runs once per launch.
 """
 
 from cosim.errors import SimulationError, SimulationTimeout
-from cosim.launch import RunResult, run
+from cosim.launch import run
+from cosim.program import RunResult
 from cosim.scoreboard import Comparison, compare
 
 __all__ = ["Comparison", "RunResult", "SimulationError", "SimulationTimeout", "compare", "run"]

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from cosim.build import BUILD_ROOT, BuiltSimulator, build
-from cosim.launch import RunResult, run, seen_latencies
+from cosim.launch import run, seen_latencies
+from cosim.program import RunResult
 from cosim.scoreboard import Comparison, compare
 from golden.float_conv import conv_windowed, round_sums
 from golden.floats import check_codes, encode
