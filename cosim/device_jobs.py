@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import time
 from dataclasses import dataclass
 
@@ -10,12 +12,15 @@ import numpy as np
 from cosim.program import Program, default_timeout_cycles, launch_fields
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
-from lowering import FloatOutput, LoweringOptions, OutputFormat, lower
+from lowering import FloatOutput, LoweringOptions, OutputFormat, Plan, lower, lower_again
+from perf.cycles import simulate
 from perf.tuning import lower_tuned
 
 READY, DONE, REFUSED, FAILED = "ready", "done", "refused", "failed"
 """First word of an answer: the process serves; the outcome; the input is wrong; the launch failed,
 and the process ends."""
+TILINGS_BUILT = 4
+"""Tilings of which the best is taken, where the cycle model does not choose."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -33,6 +38,10 @@ class PassJob:
     """How results are rounded."""
     tuned: bool = False
     """Whether the cycle model chooses between tilings (slower to lower, faster to run)."""
+    plan: Plan | None = None
+    """Tiling found for other operands of this shape; by default one is looked for."""
+    spans: bool = False
+    """Whether the cycle model also says when each cluster had which job."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -63,7 +72,11 @@ class PassRun:
     process_id: int = 0
     """Of the simulator."""
     spans: np.ndarray | None = None
-    """Per job: cluster, cycle in which it was given, cycle of its last result; of a cycle model."""
+    """Per job: cluster, cycle in which it was given, cycle of its last result; if asked for."""
+    plan: Plan | None = None
+    """Tiling, for passes of the same shape to come."""
+    job_products: np.ndarray | None = None
+    """Products per job and PE; if asked for."""
 
 
 def lower_job(config: AcceleratorConfig, job: PassJob) -> Program:
@@ -81,10 +94,12 @@ def lower_job(config: AcceleratorConfig, job: PassJob) -> Program:
     InputError
         As `lowering.lower`.
     """
+    if job.plan is not None:
+        return lower_again(job.plan, job.first, job.second, job.out)
     arguments = (config, job.shape, job.which, job.first, job.second, job.out)
     if job.tuned:
         return lower_tuned(*arguments)
-    return lower(*arguments, LoweringOptions(candidates=1))
+    return lower(*arguments, LoweringOptions(candidates=TILINGS_BUILT))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -123,3 +138,43 @@ def prepare_job(config: AcceleratorConfig, job: PassJob, *, latency: int) -> Low
         launch=launch_fields(program, timeout_cycles=limit),
         lowering_seconds=time.process_time() - started,
     )
+
+
+def spans_of(lowered: LoweredJob, *, latency: int) -> dict[str, np.ndarray]:
+    """Return when each cluster has which job, and the products of its PEs: fields of `PassRun`.
+
+    By the cycle model, which equals the RTL cycle for cycle.
+
+    Parameters
+    ----------
+    lowered
+        The pass.
+    latency
+        Cycles from a read command to its first beat.
+    """
+    return {
+        "spans": simulate(lowered.program, latency=latency).job_spans,
+        "job_products": np.array([job.products for job in lowered.program.jobs], dtype=np.int64),
+    }
+
+
+class PlanMemory:
+    """Tilings of passes run before, for those of the same shape and about as many nonzeros."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple, Plan] = {}
+
+    def planned(self, job: PassJob) -> PassJob:
+        """Return the pass with the tiling of one like it, if there was one."""
+        return dataclasses.replace(job, plan=job.plan or self._plans.get(self._key(job)))
+
+    def remember(self, job: PassJob, plan: Plan) -> None:
+        """Keep the tiling that a pass was run with."""
+        self._plans.setdefault(self._key(job), plan)
+
+    @staticmethod
+    def _key(job: PassJob) -> tuple:
+        # Powers of two between which the shares of nonzeros lie.
+        shares = [np.count_nonzero(values) / values.size for values in (job.first, job.second)]
+        grades = tuple(math.frexp(share)[1] for share in shares)
+        return job.shape, job.which, job.out.width, job.tuned, grades

@@ -14,7 +14,16 @@ from multiprocessing.connection import Connection
 import cocotb
 import numpy as np
 
-from cosim.device_jobs import DONE, FAILED, READY, REFUSED, PassJob, PassRun, prepare_job
+from cosim.device_jobs import (
+    DONE,
+    FAILED,
+    READY,
+    REFUSED,
+    PassJob,
+    PassRun,
+    prepare_job,
+    spans_of,
+)
 from cosim.program import named_counters, named_flags
 from cosim.testbench import memory_of, program_functions, run_launch, set_up
 from gscn.errors import InputError
@@ -65,6 +74,8 @@ async def _run_pass(dut: object, library: object, setup: dict, job: PassJob) -> 
         lowering_seconds=lowered.lowering_seconds,
         simulation_seconds=outcome["cpu_seconds"],
         process_id=os.getpid(),
+        plan=program.tiling,
+        **(spans_of(lowered, latency=settings["latency"]) if job.spans else {}),
     )
     return DONE, run
 

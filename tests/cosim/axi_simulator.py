@@ -77,7 +77,7 @@ def _compile(config, manifest, target, build_root):
         ],
         environment,
     )
-    runtime = _runtime_objects(build_root.resolve(), _verilator_flags(config, waves=False))
+    runtime = _runtime_objects(build_root.resolve(), _verilator_flags(config, waves=""))
     if runtime.is_dir():
         for path in runtime.iterdir():
             shutil.copyfile(path, target / path.name)
