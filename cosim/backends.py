@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from cosim.device import record_waves
 from cosim.device_jobs import PassJob, PassRun, PlanMemory, lower_job
 from cosim.device_pool import SPLIT_PRODUCTS, DevicePool, expected_products, split_job
 from golden.backends import register_backend
@@ -159,10 +161,20 @@ class RtlBackend(_ExecutorBackend):
         Simulators at once; by default one per processor.
     tuned
         Whether the cycle model chooses between tilings.
+    spans
+        Whether runs say when each cluster had which job.
     latency
         Cycles from a memory read to its first data.
     wall_timeout_seconds
         Limit of time for a pass, or a part of one.
+
+    Attributes
+    ----------
+    spans : bool
+        As the parameter; may be changed between passes.
+    wave_requests : dict
+        Files for the waves of passes by their labels (`layer NAME, PASS`), each written when the
+        pass next runs, by a run of its own.
 
     Raises
     ------
@@ -187,10 +199,12 @@ class RtlBackend(_ExecutorBackend):
     ) -> None:
         super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
         self.spans = spans
+        self.wave_requests: dict[str, Path] = {}
         self.pool = DevicePool(
             config, devices, latency=latency, wall_timeout_seconds=wall_timeout_seconds
         )
         self._tuned = tuned
+        self._latency = latency
         # Threads that wait: a pass waits for its parts, which other threads run.
         self._callers = ThreadPoolExecutor(4, thread_name_prefix="gscn-pass")
 
@@ -214,6 +228,8 @@ class RtlBackend(_ExecutorBackend):
             As `cosim.device.Device.run_pass`.
         """
         job = dataclasses.replace(job, tuned=self._tuned, spans=self.spans)
+        if job.label in self.wave_requests:
+            record_waves(self.config, job, self.wave_requests.pop(job.label), latency=self._latency)
         most = int(expected_products(job) / SPLIT_PRODUCTS)
         runs = self.pool.run(split_job(job, min(len(self.pool.devices), most)))
         self._observe(runs)

@@ -342,3 +342,34 @@ class Device:
                 f"device process {process.popen.pid} {process.fate()}, during {label}; "
                 "the next launch starts another"
             ) from error
+
+
+def record_waves(
+    config: AcceleratorConfig,
+    job: PassJob,
+    path: Path,
+    *,
+    latency: int = READ_LATENCY,
+    build_root: Path = BUILD_ROOT,
+) -> PassRun:
+    """Run a pass on a device of its own that writes its waves.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    job
+        The pass.
+    path
+        File (`.fst`).
+    latency, build_root
+        As of `Device`.
+
+    Raises
+    ------
+    InputError, SimulationError
+        As `Device.run_pass`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Device(config, latency=latency, waves=path, build_root=build_root) as device:
+        return device.run_pass(job)
