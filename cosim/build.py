@@ -24,13 +24,13 @@ from pathlib import Path
 import cocotb_tools.config
 
 from cosim.errors import SimulationError
+from cosim.program import TESTBENCH_MODULE
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from gscn.port import port_names
 from rtl_gen import CreateComponent, Manifest, generate, generate_axi
 from rtl_gen.registers import C_HEADER
 
-TESTBENCH_MODULE = "gscn_testbench"
 BUILD_ROOT = Path("build")
 """Default directory of everything generated, relative to the working directory."""
 

@@ -13,12 +13,13 @@ import cocotb_tools.config
 import find_libpython
 import numpy as np
 
-from cosim.build import TESTBENCH_MODULE
 from cosim.errors import SimulationError
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.port import READ_LATENCY, WRITE_LATENCY
 
+TESTBENCH_MODULE = "gscn_testbench"
+"""Top of the simulated Verilog."""
 CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
 """Channels of a memory port that can stall, each with a probability of its own. Behind AXI they
 are AR, R, AW, W and B."""

@@ -14,7 +14,7 @@ import pytest
 
 from cosim import run
 from cosim.build import build
-from cosim.device import Device
+from cosim.device import Device, record_waves
 from cosim.device_jobs import PassJob, lower_job
 from cosim.device_pool import DevicePool, split_job
 from cosim.errors import DeviceLost, SimulationTimeout
@@ -221,6 +221,18 @@ def test_a_pool_runs_passes_on_all_its_devices(simulator):
         assert np.array_equal(done.result, right(one))
     assert {done.process_id for done in runs} <= processes
     assert all(ends_within(process, 5) for process in processes)
+
+
+@pytest.mark.slow
+def test_waves_of_a_pass_are_complete(tmp_path):
+    path = tmp_path / "waves.fst"
+    one = job()
+    done = record_waves(CONFIG, one, path)
+    assert np.array_equal(done.result, right(one))
+    content = path.read_bytes()
+    # An FST file begins with a header block: type 0, 329 bytes.
+    assert (content[0], int.from_bytes(content[1:9], "big")) == (0, 329)
+    assert len(content) > 100_000
 
 
 @pytest.mark.parametrize(
