@@ -104,7 +104,7 @@ def _train(*options: str) -> dict[str, object]:
 
 def digits() -> dict[str, object]:
     """Train the digits network for 100 iterations, every loss and weight compared."""
-    return _train("--batch", "8", "--epochs", "1", "--iterations", "100")
+    return _train("--batch", "16", "--iterations", "100")
 
 
 def resnet20() -> dict[str, object]:

@@ -7,6 +7,7 @@ of workers, because no pass is cut.
 from __future__ import annotations
 
 import contextlib
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -92,6 +93,7 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
+    logging.getLogger("distributed").setLevel(logging.WARNING)
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}")
     with dask.config.set({"distributed.scheduler.allowed-failures": LOSSES}):
