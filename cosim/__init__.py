@@ -2,10 +2,61 @@
 
 Differs from the usual cocotb arrangement in that memory and sequencing are in C++ behind one call
 per clock cycle, so that Python runs once per launch.
+
+The names below are imported when first used: the testbenches inside a simulator need few of them,
+and the backends need torch, which is slow to import.
 """
 
-from cosim.errors import SimulationError, SimulationTimeout
-from cosim.launch import RunResult, run
-from cosim.scoreboard import Comparison, compare
+from __future__ import annotations
 
-__all__ = ["Comparison", "RunResult", "SimulationError", "SimulationTimeout", "compare", "run"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cosim.backends import CycleModelBackend, RtlBackend
+    from cosim.device import Device, record_waves
+    from cosim.device_jobs import PassJob, PassRun
+    from cosim.device_pool import DevicePool
+    from cosim.errors import DeviceLost, SimulationError, SimulationTimeout
+    from cosim.launch import run
+    from cosim.program import RunResult
+    from cosim.scoreboard import Comparison, compare
+
+__all__ = [
+    "Comparison",
+    "CycleModelBackend",
+    "Device",
+    "DeviceLost",
+    "DevicePool",
+    "PassJob",
+    "PassRun",
+    "RtlBackend",
+    "RunResult",
+    "SimulationError",
+    "SimulationTimeout",
+    "compare",
+    "record_waves",
+    "run",
+]
+
+_MODULES = {
+    "backends": ("CycleModelBackend", "RtlBackend"),
+    "device": ("Device", "record_waves"),
+    "device_jobs": ("PassJob", "PassRun"),
+    "device_pool": ("DevicePool",),
+    "errors": ("DeviceLost", "SimulationError", "SimulationTimeout"),
+    "launch": ("run",),
+    "program": ("RunResult",),
+    "scoreboard": ("Comparison", "compare"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"cosim.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

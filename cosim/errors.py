@@ -7,3 +7,7 @@ class SimulationError(RuntimeError):
 
 class SimulationTimeout(SimulationError):
     """A launch did not end within its limit of cycles or of wall time."""
+
+
+class DeviceLost(SimulationError):
+    """The process of a device ended while it was needed: killed, or crashed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from cosim.build import BUILD_ROOT, BuiltSimulator, build
-from cosim.launch import RunResult, run, seen_latencies
+from cosim.device import Device
+from cosim.launch import run, seen_latencies
+from cosim.program import RunResult
 from cosim.scoreboard import Comparison, compare
 from golden.float_conv import conv_windowed, round_sums
 from golden.floats import check_codes, encode
@@ -226,23 +229,61 @@ def check_passes(
     steady = not any(stalls)
     outcomes = []
     for one, (program, right), launch in zip(inputs, prepared, launches, strict=True):
-        result = program.result(launch.memory)
-        outcomes.append(
-            PassOutcome(
-                source=one,
-                output_width=program.out.width,
-                shift=program.out.shift,
-                result=result,
-                result_format=None if one.fmt is None else program.out.result,
-                useful_products=useful_products(one.shape, one.which, *one.magnitudes),
-                run=launch,
-                comparison=compare(
-                    result, right, written=launch.written, output_ranges=program.output_ranges
-                ),
-                model=simulate(program, **latencies, one_start=one_start) if steady else None,
-            )
-        )
+        model = simulate(program, **latencies, one_start=one_start) if steady else None
+        outcomes.append(_outcome(one, program, right, launch, model))
     return outcomes
+
+
+def check_pass(
+    device: Device,
+    one: PassInput,
+    *,
+    output_width: int = 32,
+    result_format: FloatFormat = FLOAT32,
+) -> PassOutcome:
+    """Run a pass on a device, as `check_passes` does; the outcome lacks the launch's memories.
+
+    Parameters
+    ----------
+    device
+        Runs it.
+    one, output_width, result_format
+        As of `check_passes`.
+
+    Raises
+    ------
+    InputError, SimulationError
+        As by `check_passes`, and what `Device.run` raises.
+    """
+    program, right = _prepare(device.config, one, output_width, result_format, device.latency)
+    launch = device.run(program, label=f"layer {one.layer}, {one.which}")
+    outcome = _outcome(one, program, right, launch, simulate(program, latency=device.latency))
+    nothing = np.zeros(0, np.uint8)
+    launch = dataclasses.replace(launch, memory=nothing, written=nothing.astype(bool))
+    return dataclasses.replace(outcome, run=launch)
+
+
+def _outcome(
+    one: PassInput,
+    program: Program,
+    right: np.ndarray,
+    launch: RunResult,
+    model: CycleResult | None,
+) -> PassOutcome:
+    result = program.result(launch.memory)
+    return PassOutcome(
+        source=one,
+        output_width=program.out.width,
+        shift=program.out.shift,
+        result=result,
+        result_format=None if one.fmt is None else program.out.result,
+        useful_products=useful_products(one.shape, one.which, *one.magnitudes),
+        run=launch,
+        comparison=compare(
+            result, right, written=launch.written, output_ranges=program.output_ranges
+        ),
+        model=model,
+    )
 
 
 def _prepare(

@@ -24,11 +24,9 @@ STATUS_NAMES = ("ok", "timeout", "error")
 _PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 
 
-def _library() -> ctypes.CDLL:
+def program_functions() -> ctypes.CDLL:
     """Return the functions of memory.cpp, which are part of the running program."""
     library = ctypes.CDLL(None)
-    # A simulator must not outlive the process that waits for it, however that one ends.
-    library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     u64, u32, pointer = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
     for name, result, arguments in (
         ("gscn_setup", None, [u32, u32, u32, u32]),
@@ -55,10 +53,85 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def _view(address: int, count: int, dtype: type) -> np.ndarray:
+def view(address: int, count: int, dtype: type) -> np.ndarray:
     """View `count` items of the program's memory as an array, without a copy."""
     size = count * np.dtype(dtype).itemsize
     return np.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype=dtype)
+
+
+async def run_launch(
+    dut: object, library: ctypes.CDLL, settings: dict, launch: dict, image: np.ndarray
+) -> dict:
+    """Run one launch on a fresh memory; return its outcome without the memory.
+
+    The memory stays in the program until the next launch: see `memory_of`.
+
+    Parameters
+    ----------
+    dut
+        The testbench's top.
+    library
+        The program's functions.
+    settings
+        What all launches have in common, as `cosim.program.launch_settings` returns it.
+    launch
+        Phases, sizes and limits of this one.
+    image
+        uint8: memory from address 0.
+    """
+    stalls = np.array([settings["stalls"][channel] for channel in CHANNELS])
+    phases = np.array(launch["phases"], dtype=np.uint64).reshape(-1, 4)
+    library.gscn_load(image.ctypes.data, image.size, launch["memory_bytes"], settings["fill"])
+    edges = library.gscn_edges()
+    started, cpu_started = time.perf_counter(), time.process_time()
+    library.gscn_list(
+        settings["one_start"],
+        launch["phases_addr"],
+        launch["phase_count"],
+        launch["abort_cycle"],
+    )
+    library.gscn_launch(
+        phases.ctypes.data,
+        len(phases),
+        settings["latency"],
+        settings["write_latency"],
+        stalls.ctypes.data,
+        launch["seed"],
+        launch["timeout_cycles"],
+        settings["faulty"],
+        launch["reset"],
+    )
+    await RisingEdge(dut.launch_done)
+    counters = view(library.gscn_counters(), settings["counter_count"], np.uint64)
+    return {
+        "status": STATUS_NAMES[library.gscn_status()],
+        "error": library.gscn_error().decode(errors="replace"),
+        "flags": library.gscn_flags(),
+        "error_code": library.gscn_error_code(),
+        "error_job": library.gscn_error_job(),
+        "error_phase": library.gscn_error_phase(),
+        "counters": counters.tolist(),
+        "cycles": library.gscn_busy_cycles(),
+        "read_beats": library.gscn_read_beats(),
+        "write_beats": library.gscn_write_beats(),
+        "simulated_cycles": library.gscn_edges() - edges,
+        "wall_seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - cpu_started,
+    }
+
+
+def memory_of(library: ctypes.CDLL, memory_bytes: int) -> tuple[np.ndarray, np.ndarray]:
+    """View the memory after a launch, and which bytes were written, both uint8."""
+    return (
+        view(library.gscn_bytes(), memory_bytes, np.uint8),
+        view(library.gscn_written(), memory_bytes, np.uint8),
+    )
+
+
+def set_up(library: ctypes.CDLL, settings: dict) -> None:
+    """Describe the accelerator to the program; once per process."""
+    sizes = ("ports", "beat_bytes", "burst_beats", "counter_count")
+    library.gscn_setup(*(settings[size] for size in sizes))
 
 
 @cocotb.test()
@@ -68,58 +141,20 @@ async def launches(dut: object) -> None:
     What a failed launch leaves in the accelerator's memories is unknown, so the ones after it need
     a fresh process.
     """
-    library = _library()
+    library = program_functions()
+    # A simulator must not outlive the process that waits for it, however that one ends.
+    library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     directory = Path(cocotb.plusargs["bundle"])
     bundle = json.loads((directory / BUNDLE_FILE).read_text())
-    sizes = ("ports", "beat_bytes", "burst_beats", "counter_count")
-    library.gscn_setup(*(bundle[size] for size in sizes))
-    stalls = np.array([bundle["stalls"][channel] for channel in CHANNELS])
+    set_up(library, bundle)
     for index, launch in bundle["launches"]:
         image = np.fromfile(directory / f"{index}.image", dtype=np.uint8)
-        phases = np.array(launch["phases"], dtype=np.uint64).reshape(-1, 4)
-        memory_bytes = launch["memory_bytes"]
-        library.gscn_load(image.ctypes.data, image.size, memory_bytes, bundle["fill"])
-        edges = library.gscn_edges()
-        started = time.perf_counter()
-        library.gscn_list(
-            bundle["one_start"],
-            launch["phases_addr"],
-            launch["phase_count"],
-            launch["abort_cycle"],
-        )
-        library.gscn_launch(
-            phases.ctypes.data,
-            len(phases),
-            bundle["latency"],
-            bundle["write_latency"],
-            stalls.ctypes.data,
-            launch["seed"],
-            launch["timeout_cycles"],
-            bundle["faulty"],
-            launch["reset"],
-        )
-        await RisingEdge(dut.launch_done)
-        wall_seconds = time.perf_counter() - started
-        _view(library.gscn_bytes(), memory_bytes, np.uint8).tofile(directory / f"{index}.memory")
-        _view(library.gscn_written(), memory_bytes, np.uint8).tofile(directory / f"{index}.written")
-        counters = _view(library.gscn_counters(), bundle["counter_count"], np.uint64)
-        status = STATUS_NAMES[library.gscn_status()]
-        outcome = {
-            "status": status,
-            "error": library.gscn_error().decode(errors="replace"),
-            "flags": library.gscn_flags(),
-            "error_code": library.gscn_error_code(),
-            "error_job": library.gscn_error_job(),
-            "error_phase": library.gscn_error_phase(),
-            "counters": counters.tolist(),
-            "cycles": library.gscn_busy_cycles(),
-            "read_beats": library.gscn_read_beats(),
-            "write_beats": library.gscn_write_beats(),
-            "simulated_cycles": library.gscn_edges() - edges,
-            "wall_seconds": wall_seconds,
-        }
+        outcome = await run_launch(dut, library, bundle, launch, image)
+        memory, written = memory_of(library, launch["memory_bytes"])
+        memory.tofile(directory / f"{index}.memory")
+        written.tofile(directory / f"{index}.written")
         # Written last and in one step: it says that the other files are complete.
         (directory / "outcome.tmp").write_text(json.dumps(outcome))
         (directory / "outcome.tmp").replace(directory / f"{index}.json")
-        if status != "ok":
+        if outcome["status"] != "ok":
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,10 @@ class WindowedArithmetic:
         else:
             values = decode(results, self.result_format)
         return torch.from_numpy(values).to(first)
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls of `convolve` return, called one after the other."""
+        return [call() for call in calls]
 
 
 def arithmetic_called(name: str) -> Arithmetic | None:

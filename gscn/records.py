@@ -7,6 +7,7 @@ All records are little-endian and made of byte-aligned fields. Clusters consume 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -24,6 +25,11 @@ class Field:
     meaning: str
 
 
+@cache
+def _dtype(fields: tuple[Field, ...]) -> np.dtype:
+    return np.dtype([(f.name, f"<{'i' if f.signed else 'u'}{f.width // 8}") for f in fields])
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A named sequence of fields, the first in the lowest bits."""
@@ -39,9 +45,7 @@ class Record:
     @property
     def dtype(self) -> np.dtype:
         """The record as a packed little-endian numpy structure."""
-        return np.dtype(
-            [(f.name, f"<{'i' if f.signed else 'u'}{f.width // 8}") for f in self.fields]
-        )
+        return _dtype(self.fields)
 
     def pack(self, count: int | None = None, /, **values: np.ndarray | int) -> np.ndarray:
         """Return a structured array of `count` records; fields not named are zero.

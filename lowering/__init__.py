@@ -1,6 +1,6 @@
 """Lowering: convolution to tiles, jobs and a memory image; and the exact functional model."""
 
-from lowering.passes import lower
+from lowering.passes import Plan, lower, lower_again
 from lowering.program import (
     FloatOutput,
     JobSummary,
@@ -18,6 +18,8 @@ __all__ = [
     "OutputBlock",
     "OutputFormat",
     "Phase",
+    "Plan",
     "Program",
     "lower",
+    "lower_again",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
 from lowering.drafts import TileDraft
 from lowering.image import build_image
 from lowering.kernels import kernel_tiles
@@ -86,18 +87,7 @@ def lower(
         the layer does not fit the accelerator. The message names the tensor or field.
     """
     options = options or LoweringOptions()
-    names = OPERAND_NAMES[which]
-    shapes = shape.operand_shapes(which)
-    if isinstance(out, FloatOutput):
-        first = check_codes(names[0], first, shapes[0], out.operands, config)
-        second = check_codes(names[1], second, shapes[1], out.operands, config)
-        out = dataclasses.replace(out, top=choose_top(shape, which, first, second, out))
-        first, second = (nonzero_codes(codes, out.operands) for codes in (first, second))
-    else:
-        first = check_operand(names[0], first, shapes[0], config)
-        second = check_operand(names[1], second, shapes[1], config)
-        check_accumulators(shape, which, first, second, config)
-    useful = count_useful_products(shape, which, first, second)
+    first, second, out, useful = _checked(config, shape, which, first, second, out)
     # The plan's estimate ranks; what the jobs really hold decides.
     candidates = _candidates(shape, which, first, second, useful, out.width, config, options)
     count = options.candidates or _candidates_to_build(useful)
@@ -106,25 +96,7 @@ def lower(
 
     def build(entry: _Entry) -> None:
         nonlocal best
-        candidate, choice, problem = entry
-        image = build_image(_build(problem, candidate.tiling, config, options), out, config)
-        program = Program(
-            config=config,
-            shape=shape,
-            which=which,
-            out=out,
-            image=image.data,
-            memory_bytes=image.memory_bytes,
-            phases=image.phases,
-            phases_addr=image.phases_addr,
-            output_ranges=image.output_ranges,
-            blocks=image.blocks,
-            useful_products=useful,
-            jobs=image.jobs,
-            stationary=choice,
-            plan=candidate.text,
-            estimated_cycles=image.estimated_cycles,
-        )
+        program = _program(entry, config, shape, which, out, useful, options)
         costs.append(float(program.estimated_cycles) if cost is None else cost(program))
         if best is None or costs[-1] < best[0]:
             best = costs[-1], program
@@ -138,6 +110,130 @@ def lower(
                 build(entry)
     assert best is not None  # a layer that fits has a candidate; one that does not was refused
     return best[1]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Plan:
+    """The tiling of a program, for passes of the same shape and other operands."""
+
+    config: AcceleratorConfig
+    shape: ConvShape
+    which: Pass
+    out_width: int
+    """Bits of a result."""
+    stationary: str
+    """`first` or `second`."""
+    text: str
+    tiling: KernelStationary | MapStationary | KernelTiling
+    folded: bool
+    """Of a weight gradient: whether kernel columns are folded."""
+
+
+def lower_again(
+    plan: Plan,
+    first: np.ndarray,
+    second: np.ndarray,
+    out: OutputFormat | FloatOutput,
+    options: LoweringOptions | None = None,
+) -> Program:
+    """Lower a pass of other operands to a tiling that was found before, which is much faster.
+
+    The result is as exact as with any other tiling; how many cycles it takes depends on how much
+    the operands resemble those for which the tiling was found.
+
+    Parameters
+    ----------
+    plan
+        `Program.tiling` of another pass; says configuration, shape and which pass.
+    first, second, out
+        As of `lower`; results must be as wide as before.
+    options
+        As of `lower`; those that choose a tiling mean nothing.
+
+    Raises
+    ------
+    InputError
+        As `lower`.
+    """
+    config, shape, which = plan.config, plan.shape, plan.which
+    if out.width != plan.out_width:
+        raise InputError(f"results must have the plan's {plan.out_width} bits, not {out.width}")
+    first, second, out, useful = _checked(config, shape, which, first, second, out)
+    if which is Pass.WEIGHT_GRAD:
+        # What channels are dealt by matters to planning only.
+        work = np.zeros((1, shape.k, shape.c))
+        problem = KernelProblem.of(
+            shape, first, second, work, grads_held=plan.stationary == "first"
+        )
+        if plan.folded:
+            problem = problem.fold_columns()
+    else:
+        problem = MapProblem.of(shape, which, first, second)
+    entry = (Candidate((0.0, 0.0), plan.tiling, plan.text), plan.stationary, problem)
+    return _program(entry, config, shape, which, out, useful, options or LoweringOptions())
+
+
+def _checked(
+    config: AcceleratorConfig,
+    shape: ConvShape,
+    which: Pass,
+    first: np.ndarray,
+    second: np.ndarray,
+    out: OutputFormat | FloatOutput,
+) -> tuple[np.ndarray, np.ndarray, OutputFormat | FloatOutput, int]:
+    """Return checked operands, zeros being 0, the output with its window, and useful products."""
+    names = OPERAND_NAMES[which]
+    shapes = shape.operand_shapes(which)
+    if isinstance(out, FloatOutput):
+        first = check_codes(names[0], first, shapes[0], out.operands, config)
+        second = check_codes(names[1], second, shapes[1], out.operands, config)
+        out = dataclasses.replace(out, top=choose_top(shape, which, first, second, out))
+        first, second = (nonzero_codes(codes, out.operands) for codes in (first, second))
+    else:
+        first = check_operand(names[0], first, shapes[0], config)
+        second = check_operand(names[1], second, shapes[1], config)
+        check_accumulators(shape, which, first, second, config)
+    return first, second, out, count_useful_products(shape, which, first, second)
+
+
+def _program(
+    entry: _Entry,
+    config: AcceleratorConfig,
+    shape: ConvShape,
+    which: Pass,
+    out: OutputFormat | FloatOutput,
+    useful: int,
+    options: LoweringOptions,
+) -> Program:
+    candidate, choice, problem = entry
+    image = build_image(_build(problem, candidate.tiling, config, options), out, config)
+    return Program(
+        config=config,
+        shape=shape,
+        which=which,
+        out=out,
+        image=image.data,
+        memory_bytes=image.memory_bytes,
+        phases=image.phases,
+        phases_addr=image.phases_addr,
+        output_ranges=image.output_ranges,
+        blocks=image.blocks,
+        useful_products=useful,
+        jobs=image.jobs,
+        stationary=choice,
+        plan=candidate.text,
+        estimated_cycles=image.estimated_cycles,
+        tiling=Plan(
+            config=config,
+            shape=shape,
+            which=which,
+            out_width=out.width,
+            stationary=choice,
+            text=candidate.text,
+            tiling=candidate.tiling,
+            folded=isinstance(problem, KernelProblem) and problem.folded,
+        ),
+    )
 
 
 _REFINED_CANDIDATES = 24

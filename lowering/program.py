@@ -253,6 +253,8 @@ class Program:
     """The tiling in words, for reports."""
     estimated_cycles: int
     """Cycles by the cost model of `lowering.balance`, from the exact work of the jobs."""
+    tiling: object = field(default=None, repr=False)
+    """What the plan says in full: a `lowering.Plan`."""
 
     @property
     def estimated_utilisation(self) -> float:

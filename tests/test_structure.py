@@ -31,6 +31,8 @@ HEAVY = {
     "numba": {"gscn": AT_IMPORT, "perf": AT_IMPORT, "lowering": AT_IMPORT},
     "matplotlib": {"perf": LAZILY, "gscn.cli": LAZILY},
     "rich": {"gscn.cli": LAZILY},
+    "dask": {"cosim": LAZILY},
+    "distributed": {"cosim": LAZILY},
 }
 """Who may import each heavy library, and from where."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 from torch.nn.parameter import UninitializedParameter
 
+from golden.backends import BackendChoice, backend_problems, place
 from golden.methods.budgets import erk_densities
 from golden.methods.dst import ThresholdMask
 from golden.methods.layers import TrainingLayer, training_class
@@ -31,6 +32,7 @@ def sparsify(
     *,
     exclude: Sequence[str] = (),
     seed: int = 0,
+    backend: BackendChoice | Mapping[str, BackendChoice] | None = None,
     **options: Any,
 ) -> Model:
     """Turn the convolutions and linear layers of a model into those of a sparse-training method.
@@ -50,6 +52,9 @@ def sparsify(
         Names of modules that are left alone with all that is in them.
     seed
         Seed of ReSprop's draws, at least 0; each layer has a generator of its own.
+    backend
+        Who calculates the two-dimensional convolutions: a name of `golden.backends.BACKENDS` or a
+        backend, for all of them or by the names of layers; by default torch.
     **options
         Fields of the method's options, where it is given by name: `sparsity=0.9`.
 
@@ -86,6 +91,7 @@ def sparsify(
         layers[label] = module
         problems += [f"layer {label}: {problem}" for problem in _layer_problems(module)]
     problems += _opaque_problems(modules, left_alone)
+    problems += backend_problems(layers, backend)
     if not layers:
         problems.append(
             f"model {type(model).__name__} must have a convolution or a linear layer, not none"
@@ -104,6 +110,8 @@ def sparsify(
         module.__class__ = training_class(type(module))
         module.attach(name, check_gradients=check, **parts[name])
         module.train(training)
+    if backend is not None:
+        place(model, backend)
     return model
 
 

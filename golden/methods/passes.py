@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,6 +52,9 @@ class Geometry(Protocol):
     def bias_grad(self, output_grad: Tensor) -> Tensor:
         """Return the gradient of the bias."""
 
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what passes that do not depend on each other return, in their order."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvGeometry:
@@ -87,6 +91,10 @@ class ConvGeometry:
         """Return the sum over all dimensions but that of the channels."""
         return output_grad.sum((0, *range(2, output_grad.ndim)))
 
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what passes return, called one after the other."""
+        return [call() for call in calls]
+
     def _backward(
         self, output_grad: Tensor, inputs: Tensor, weights: Tensor, wanted: tuple[bool, bool, bool]
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -110,6 +118,10 @@ class Arithmetic(Protocol):
 
     def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
         """Return a pass of operands as in `ConvShape.operand_shapes`, in their type."""
+        ...
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls of `convolve` that do not depend on each other return, in order."""
         ...
 
 
@@ -159,6 +171,10 @@ class OtherArithmetic:
         """Return the sum over all dimensions but that of the channels."""
         return self.geometry.bias_grad(output_grad)
 
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what passes return; the arithmetic decides when it calculates which."""
+        return self.arithmetic.together(calls)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinearGeometry:
@@ -183,6 +199,10 @@ class LinearGeometry:
     def bias_grad(self, output_grad: Tensor) -> Tensor:
         """Return the sum over all leading dimensions."""
         return output_grad.flatten(0, -2).sum(0)
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what passes return, called one after the other."""
+        return [call() for call in calls]
 
 
 class ThreePasses(torch.autograd.Function):
@@ -238,19 +258,26 @@ def _backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | No
     saved, used = ctx.saved_tensors
     sparse_grad, shared_grad = layer.split_gradient(output_grad, training=ctx.training)
     one = None if shared_grad is None else shared_grad.unsqueeze(0)
-    input_grad = weight_grad = bias_grad = term = None
+    calls: list[Callable[[], Tensor]] = []
     if ctx.needs_input_grad[0]:
-        input_grad = geometry.input_grad(saved.shape, used, sparse_grad)
+        calls.append(lambda: geometry.input_grad(saved.shape, used, sparse_grad))
         if one is not None:
             # Equal for all samples, so computed for one of them.
-            term = geometry.input_grad(torch.Size((1, *saved.shape[1:])), used, one)
+            sample = torch.Size((1, *saved.shape[1:]))
+            calls.append(lambda: geometry.input_grad(sample, used, one))
+    if ctx.needs_input_grad[1]:
+        calls.append(lambda: geometry.weight_grad(saved, used.shape, sparse_grad))
+        if one is not None:
+            total = saved.sum(0, keepdim=True)
+            calls.append(lambda: geometry.weight_grad(total, used.shape, one))
+    results = iter(geometry.together(calls))
+    input_grad = weight_grad = bias_grad = None
+    if ctx.needs_input_grad[0]:
+        input_grad, term = next(results), None if one is None else next(results)
         layer.observe(Pass.INPUT_GRAD, used, sparse_grad, input_grad, term)
         input_grad = _add(layer, input_grad, term)
-    term = None
     if ctx.needs_input_grad[1]:
-        weight_grad = geometry.weight_grad(saved, used.shape, sparse_grad)
-        if one is not None:
-            term = geometry.weight_grad(saved.sum(0, keepdim=True), used.shape, one)
+        weight_grad, term = next(results), None if one is None else next(results)
         layer.observe(Pass.WEIGHT_GRAD, sparse_grad, saved, weight_grad, term)
         weight_grad = _add(layer, weight_grad, term)
     if ctx.needs_input_grad[2]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.cli.result import Result, table
 from gscn.config import PRESETS, AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
-from gscn.errors import InputError, MismatchError
+from gscn.errors import InputError, MismatchError, raise_problems
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat
 from gscn.port import READ_LATENCY
 
@@ -125,6 +126,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results in floating point: float32, bf16 or the operands' format (default: float32)",
     )
     parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="run passes on N processes of this machine at once (Dask)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run passes on the workers of an existing Dask cluster, tcp://HOST:PORT",
+    )
+    parser.add_argument(
         "--out", type=Path, metavar="DIR", help="save operands and results, for `gscn compare`"
     )
 
@@ -229,8 +241,48 @@ def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, obje
     }
 
 
+def _distributed(
+    args: argparse.Namespace, config: AcceleratorConfig, inputs: list[PassInput]
+) -> list[PassOutcome]:
+    """Run the passes on a cluster, with a bar on stderr if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from cosim.distributed import check_distributed, connect
+
+    with (
+        connect(args.workers or 1, args.scheduler) as client,
+        Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar,
+    ):
+        task = bar.add_task("passes", total=len(inputs))
+        return check_distributed(
+            client,
+            config,
+            inputs,
+            output_width=args.output_width,
+            result_format=_result_format(args.result_format),
+            latency=args.latency,
+            finished=lambda _: bar.advance(task),
+        )
+
+
+def _check_distribution(args: argparse.Namespace) -> None:
+    """Refuse options that workers do not have."""
+    if args.workers is None and args.scheduler is None:
+        return
+    problems = [
+        f"--{name.replace('_', '-')} must not stand with --workers or --scheduler"
+        for name in ("axi", "one_start", "stalls")
+        if getattr(args, name)
+    ]
+    if args.workers is not None and args.scheduler is not None:
+        problems.append("--workers makes a cluster, so it must not stand with --scheduler")
+    raise_problems("cosim", problems)
+
+
 def run(args: argparse.Namespace) -> Result:
     """Build the simulator if need be, run the passes, compare, and report."""
+    _check_distribution(args)
     config = config_from(args)
     from cosim.build import build
     from cosim.errors import SimulationError
@@ -240,18 +292,21 @@ def run(args: argparse.Namespace) -> Result:
     inputs = (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
     try:
         simulator: BuiltSimulator = build(config, axi=args.axi)
-        outcomes = check_passes(
-            config,
-            inputs,
-            output_width=args.output_width,
-            result_format=_result_format(args.result_format),
-            latency=args.latency,
-            stall_probability=args.stalls,
-            seed=args.seed,
-            axi=args.axi,
-            one_start=args.one_start,
-            simulator=simulator,
-        )
+        if args.workers is None and args.scheduler is None:
+            outcomes = check_passes(
+                config,
+                inputs,
+                output_width=args.output_width,
+                result_format=_result_format(args.result_format),
+                latency=args.latency,
+                stall_probability=args.stalls,
+                seed=args.seed,
+                axi=args.axi,
+                one_start=args.one_start,
+                simulator=simulator,
+            )
+        else:
+            outcomes = _distributed(args, config, inputs)
     except SimulationError as error:
         raise MismatchError(str(error)) from error
     passes = [_describe(outcome, config) for outcome in outcomes]

@@ -18,8 +18,9 @@ from golden.recipe import (
     Recipe,
 )
 from gscn.cli.result import Result
+from gscn.cli.simulated import add_backend_arguments, check_backend_arguments, simulation
 from gscn.cli.training_run import run_training, save_plot
-from gscn.errors import InputError, raise_problems
+from gscn.errors import InputError, MismatchError, raise_problems
 
 if TYPE_CHECKING:
     from golden.training import Trainer
@@ -194,12 +195,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the log when training ends (.png, .svg)"
     )
+    add_backend_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> Result:
     """Train and report the accuracy."""
     from perf.training_log import TensorBoardLog, TrainingLog
 
+    check_backend_arguments(args)
     _check_files(args)
     trainer = _trainer(args)
     recipe = trainer.recipe
@@ -216,9 +219,18 @@ def run(args: argparse.Namespace) -> Result:
             for kind, path in ((TrainingLog, args.log), (TensorBoardLog, args.tensorboard))
             if path is not None
         ]
-        losses = run_training(
-            trainer, iterations, logs=logs, checkpoint=args.out, checkpoint_period=period
-        )
+        try:
+            with simulation(args, trainer, lambda: _trainer(args), iterations) as simulated:
+                losses = run_training(
+                    trainer,
+                    iterations,
+                    logs=logs,
+                    checkpoint=args.out,
+                    checkpoint_period=period,
+                    simulated=simulated,
+                )
+        except _simulation_errors(args) as error:
+            raise MismatchError(str(error)) from error
     if args.plot is not None:
         save_plot(args.plot, args.log)
     recent = losses[-trainer.iterations_per_epoch :]
@@ -248,7 +260,21 @@ def run(args: argparse.Namespace) -> Result:
     )
     if args.out is not None:
         text += f"\ncheckpoint: {args.out}"
-    return Result(data=data, text=text)
+    if simulated is None:
+        return Result(data=data, text=text)
+    data |= {"backend": args.backend, "losses_nats": losses, "simulation": simulated.data()}
+    return Result(
+        data=data, text=f"{text}\n{simulated.text()}", mismatch=bool(simulated.differences)
+    )
+
+
+def _simulation_errors(args: argparse.Namespace) -> tuple[type[Exception], ...]:
+    """Return what a simulation raises; nothing of it is imported without one."""
+    if args.backend not in ("rtl", "cycle-model"):
+        return ()
+    from cosim.errors import SimulationError
+
+    return (SimulationError,)
 
 
 def _check_files(args: argparse.Namespace) -> None:

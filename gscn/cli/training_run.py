@@ -13,6 +13,7 @@ from gscn.errors import InputError
 
 if TYPE_CHECKING:
     from golden.training import Progress, Trainer
+    from gscn.cli.simulated import Simulation
     from perf.networks import Network
     from perf.training_log import Log
 
@@ -63,6 +64,7 @@ def run_training(
     logs: Sequence[Log] = (),
     checkpoint: Path | None = None,
     checkpoint_period: int = 0,
+    simulated: Simulation | None = None,
 ) -> list[float]:
     """Train until `iterations` are done in all; return the losses of those done now, in nats.
 
@@ -80,6 +82,8 @@ def run_training(
         File to write every `checkpoint_period` iterations and at the end; by default none.
     checkpoint_period
         Iterations between checkpoints; 0 for the last only.
+    simulated
+        The accelerator that the network is placed on, if it is; its progress is shown as well.
     """
     from rich.console import Console
     from rich.progress import (
@@ -103,13 +107,23 @@ def run_training(
     )
     with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
         task = bar.add_task("", total=iterations, completed=trainer.iteration, state="")
-        for done in trainer.run(iterations):
+        if simulated is not None:
+            simulated.shown = lambda text: bar.update(task, state=text)
+        while trainer.iteration < iterations:
+            if simulated is not None:
+                simulated.before_step()
+            done = trainer.step()
             losses.append(done.loss)
+            if simulated is not None:
+                simulated.after_step(done)
             if layers is not None:
                 row = log_row(trainer, done, layers)
-                bar.update(task, completed=done.iteration, state=_state(row))
+                state = _state(row)
+                if simulated is not None:
+                    state = f"{state}; {simulated.totals.text()}"
+                bar.update(task, completed=done.iteration, state=state)
             if logs and not done.iteration % trainer.iterations_per_epoch:
-                row["test_accuracy"] = trainer.evaluate()
+                row["test_accuracy"] = (simulated or trainer).evaluate()
             for log in logs:
                 log.write(row)
             last = done.iteration == iterations
@@ -119,6 +133,8 @@ def run_training(
                 for log in logs:
                     log.flush()
                 trainer.save(checkpoint)
+        if simulated is not None:
+            simulated.finish()
     return losses
 
 

@@ -24,7 +24,7 @@ from cosim.build import (
     _tool_environment,
     _verilator_flags,
 )
-from cosim.launch import FILL, _environment
+from cosim.program import FILL, simulator_environment
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from rtl_gen import AXI_TOP_MODULE, generate_axi
 
@@ -77,7 +77,7 @@ def _compile(config, manifest, target, build_root):
         ],
         environment,
     )
-    runtime = _runtime_objects(build_root.resolve(), _verilator_flags(config, waves=False))
+    runtime = _runtime_objects(build_root.resolve(), _verilator_flags(config, waves=""))
     if runtime.is_dir():
         for path in runtime.iterdir():
             shutil.copyfile(path, target / path.name)
@@ -161,7 +161,7 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
 def _simulate(simulator, directory):
     """Run cocotb on a bundle; return the end of its log."""
     environment = {
-        **_environment(directory),
+        **simulator_environment(directory),
         "COCOTB_TOPLEVEL": AXI_TOP_MODULE,
         "COCOTB_TEST_MODULES": "tests.cosim.axi_bench",
         "COCOTB_LOG_LEVEL": "WARNING",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.launch import FILL
+from cosim.program import FILL
 from golden.synthetic import random_operands
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.conv import ConvShape, Pass

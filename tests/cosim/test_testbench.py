@@ -9,10 +9,11 @@ import pytest
 
 from cosim import SimulationError, SimulationTimeout, compare, run
 from cosim.build import build
-from cosim.launch import CHANNELS, FILL, WRITE_LATENCY
+from cosim.program import CHANNELS, FILL
 from gscn.config import PRESETS, AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
+from gscn.port import WRITE_LATENCY
 from gscn.records import JOB_DESCRIPTOR
 from tests.cosim.copy_engine import FAULTS, CopyEngine
 

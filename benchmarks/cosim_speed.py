@@ -1,0 +1,181 @@
+"""How fast convolutions run on the generated Verilog, and where the time goes.
+
+One command per figure of docs/simulated-training.md: `python -m benchmarks.cosim_speed FIGURE`,
+with FIGURE one of `products`, `digits`, `resnet20`, `workers`, `flags`. Figures are wall times, to
+be taken on an idle machine. CPU times stand beside them. Results go to stdout as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import re
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cosim.build
+from cosim.device import Device
+from cosim.device_jobs import PassJob
+from cosim.device_pool import DevicePool, split_job
+from cosim.distributed import check_distributed, connect
+from cosim.layer import PassInput
+from cosim.progress import RunTotals
+from golden.synthetic import random_codes
+from gscn.cli.main import main as gscn
+from gscn.config import preset
+from gscn.conv import ConvShape, Pass
+from gscn.formats import BF16
+from lowering import FloatOutput
+
+CONFIG = dataclasses.replace(preset("large"), float_formats="bf16")
+DENSITY = 0.1
+SHAPE = ConvShape(n=8, c=64, h=32, w=32, k=64, r=3, s=3, padding=(1, 1))
+"""A layer of ResNet-18's first stage, of 8 images of 32x32 pixels."""
+LAYERS = 10
+LAYER = ConvShape(n=4, c=64, h=16, w=16, k=64, r=3, s=3, padding=(1, 1))
+PROCESSES = 2
+
+
+def _operands(shape: ConvShape, which: Pass, seed: int) -> tuple:
+    return random_codes(shape, which, DENSITY, DENSITY, BF16, seed)
+
+
+def _job(shape: ConvShape, which: Pass, seed: int) -> PassJob:
+    first, second = _operands(shape, which, seed)
+    out = FloatOutput(operands=BF16)
+    return PassJob(
+        label=f"seed {seed}, {which}", shape=shape, which=which, first=first, second=second, out=out
+    )
+
+
+def _own_cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def products() -> dict[str, object]:
+    """Measure products per second of wall time on two processes, passes split between them.
+
+    Tilings are found in a first round, which does not count: training uses them again, too.
+    """
+    totals = RunTotals(config=CONFIG, clock_mhz=100.0)
+    with DevicePool(CONFIG, PROCESSES) as pool:
+        for seed in range(2):
+            jobs = [part for w in Pass for part in split_job(_job(SHAPE, w, seed), PROCESSES)]
+            started, cpu_started = time.perf_counter(), _own_cpu_seconds()
+            runs = pool.run(jobs)
+            wall, own_cpu = time.perf_counter() - started, _own_cpu_seconds() - cpu_started
+    for run in runs:
+        totals.add(run)
+    python = totals.lowering_seconds + own_cpu
+    return {
+        "processes": PROCESSES,
+        "wall_seconds": wall,
+        "products_per_wall_second": totals.useful_products / wall,
+        "cycles_per_wall_second": totals.simulated_cycles / wall,
+        "products_per_simulation_cpu_second": totals.useful_products / totals.simulation_seconds,
+        "cycles_per_simulation_cpu_second": totals.simulated_cycles / totals.simulation_seconds,
+        "cpu_seconds": {
+            "simulation": totals.simulation_seconds,
+            "lowering": totals.lowering_seconds,
+            "parent": own_cpu,
+        },
+        "python_share": python / (python + totals.simulation_seconds),
+        "utilization": totals.utilization,
+    }
+
+
+def _train(*options: str) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as place:
+        result = Path(place) / "result.json"
+        command = [
+            "train", "--method", "swat+resprop", "--sparsity", "0.9", "--backend", "rtl",
+            "--config", "large", "--check", "--devices", str(PROCESSES), "--json", str(result),
+            *options,
+        ]  # fmt: skip
+        status = gscn(command)
+        return {"exit": status, **json.loads(result.read_text())}
+
+
+def digits() -> dict[str, object]:
+    """Train the digits network for 100 iterations, every loss and weight compared."""
+    return _train("--batch", "16", "--iterations", "100")
+
+
+def resnet20() -> dict[str, object]:
+    """Train ResNet-20 on 32x32 images for two steps of 4: from the second on, ReSprop is sparse."""
+    return _train(
+        "--network", "resnet20", "--dataset", "composites", "--batch", "4", "--iterations", "2"
+    )  # fmt: skip
+
+
+def workers() -> dict[str, object]:
+    """Measure one worker and two on passes of ten layers."""
+    inputs = []
+    for seed in range(LAYERS):
+        for which in Pass:
+            first, second = _operands(LAYER, which, seed)
+            inputs.append(
+                PassInput(
+                    layer=f"layer{seed}", shape=LAYER, which=which, first=first, second=second,
+                    fmt=BF16,
+                )
+            )  # fmt: skip
+    cosim.build.build(CONFIG)
+    seconds = {}
+    for count in (1, 2):
+        with connect(count) as client:
+            # Workers start their simulators, and load compiled functions, before the clock does.
+            check_distributed(client, CONFIG, inputs[: 3 * count])
+            started = time.perf_counter()
+            outcomes = check_distributed(client, CONFIG, inputs)
+            seconds[count] = time.perf_counter() - started
+        assert all(outcome.comparison.good for outcome in outcomes)
+    return {
+        "passes": len(inputs),
+        "wall_seconds": {str(count): value for count, value in seconds.items()},
+        "speed_up": seconds[1] / seconds[2],
+    }
+
+
+def flags() -> dict[str, object]:
+    """Measure builds of the simulator: optimisation, and one copy of a cluster or one for each."""
+    one = _job(LAYER, Pass.FORWARD, 0)
+    found = {}
+    for optimisation in ("-Os", "-O3", "-O3 -march=native"):
+        for hierarchical in (False, True):
+            cosim.build.OPTIMISATION = optimisation
+            cosim.build._HIERARCHICAL_CLUSTERS = 1 if hierarchical else 1 << 10
+            started = os.times()
+            simulator = cosim.build.build(CONFIG)
+            ended = os.times()
+            with Device(CONFIG, simulator=simulator) as device:
+                device.run_pass(one)
+                run = device.run_pass(one)
+            name = f"{optimisation}, {'one copy of a cluster' if hierarchical else 'a copy each'}"
+            found[name] = {
+                "build_cpu_seconds": ended.children_user - started.children_user,
+                "cycles_per_cpu_second": run.simulated_cycles / run.simulation_seconds,
+            }
+    return found
+
+
+FIGURES: dict[str, Callable[[], dict[str, object]]] = {
+    one.__name__: one for one in (products, digits, resnet20, workers, flags)
+}
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=re.sub(r"\s+", " ", __doc__ or ""))
+    parser.add_argument("figure", choices=FIGURES)
+    print(json.dumps(FIGURES[parser.parse_args().figure](), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+"""Backends of `golden.backends` that run convolutions on the accelerator, or on its cycle model.
+
+Their results equal those of the golden backend, to the bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from cosim.device import record_waves
+from cosim.device_jobs import PassJob, PassRun, PlanMemory, lower_job
+from cosim.device_pool import SPLIT_PRODUCTS, DevicePool, expected_products, split_job
+from golden.backends import register_backend
+from golden.float_conv import conv_windowed, round_sums
+from golden.floats import decode, encode
+from gscn.config import AcceleratorConfig, preset
+from gscn.conv import ConvShape, Pass
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.errors import InputError
+from gscn.formats import BF16, FLOAT32, FloatFormat
+from gscn.port import READ_LATENCY
+from lowering import FloatOutput
+from perf.cycles import simulate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT_CONFIG = dataclasses.replace(preset("small"), float_formats="bf16")
+"""The accelerator of a backend that is given by its name: 16 multipliers."""
+Observer = Callable[[PassRun], None]
+
+
+class Executor(Protocol):
+    """Runs passes on an accelerator, or as one would."""
+
+    config: AcceleratorConfig
+
+    def run_pass(self, job: PassJob) -> list[PassRun]:
+        """Return the runs of the parts of a pass; their results are joined along the first axis."""
+        ...
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls return that run passes and do not depend on each other, in order."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutedArithmetic:
+    """Passes of one layer, run by an executor; an `Arithmetic` of `golden.methods.passes`."""
+
+    executor: Executor
+    layer: str
+    """Names the layer in errors and reports."""
+    fmt: FloatFormat
+    """Of the operands."""
+    result_format: FloatFormat
+    """Of the results: float32, bf16, or that of the operands."""
+
+    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
+        """Return a pass; operands and results beyond the formats become infinities or NaN.
+
+        Raises
+        ------
+        InputError
+            The layer does not fit the accelerator.
+        SimulationError
+            The launch failed; its message names layer and pass.
+        """
+        import torch
+
+        codes = [encode(o.detach().cpu().numpy(), self.fmt).codes for o in (first, second)]
+        job = PassJob(
+            label=f"layer {self.layer}, {which}",
+            shape=shape,
+            which=which,
+            first=codes[0],
+            second=codes[1],
+            out=FloatOutput(operands=self.fmt, result=self.result_format),
+        )
+        runs = self.executor.run_pass(job)
+        results = np.concatenate([run.result for run in runs])
+        results = results.astype(np.dtype(f"uint{self.result_format.width}"))
+        if self.result_format == FLOAT32:
+            values = results.view(np.float32)
+        else:
+            values = decode(results, self.result_format)
+        return torch.from_numpy(values).to(first)
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls of `convolve` return, run at the same time if the executor can."""
+        return self.executor.together(calls)
+
+
+class _ExecutorBackend:
+    """What both backends have in common.
+
+    Parameters
+    ----------
+    config
+        The accelerator; it must have the format.
+    fmt, result_format
+        Of operands and results.
+    observer
+        Called with each run, from any thread, one at a time.
+
+    Raises
+    ------
+    InputError
+        The accelerator lacks the format.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig = DEFAULT_CONFIG,
+        *,
+        fmt: FloatFormat = BF16,
+        result_format: FloatFormat = FLOAT32,
+        observer: Observer | None = None,
+    ) -> None:
+        if fmt not in config.floats:
+            raise InputError(
+                f"float_formats must contain {fmt.name}, not be {config.float_formats!r}"
+            )
+        self.config = config
+        self.observer = observer
+        self._formats = fmt, result_format
+        self._observing = threading.Lock()
+
+    def arithmetic(self, layer: str) -> ExecutedArithmetic:
+        """Return what calculates the passes of the layer of this name."""
+        fmt, result_format = self._formats
+        return ExecutedArithmetic(executor=self, layer=layer, fmt=fmt, result_format=result_format)
+
+    def _observe(self, runs: Sequence[PassRun]) -> None:
+        if self.observer is not None:
+            with self._observing:
+                for run in runs:
+                    self.observer(run)
+
+
+class RtlBackend(_ExecutorBackend):
+    """Runs every pass of every layer on the simulated accelerator.
+
+    Passes that do not depend on each other run at the same time, one per device, and large ones are
+    cut so that all devices have work. A context manager; its processes end with it.
+
+    Parameters
+    ----------
+    config, fmt, result_format, observer
+        As of the base class.
+    devices
+        Simulators at once; by default one per processor.
+    tuned
+        Whether the cycle model chooses between tilings.
+    spans
+        Whether runs say when each cluster had which job.
+    latency
+        Cycles from a memory read to its first data.
+    wall_timeout_seconds
+        Limit of time for a pass, or a part of one.
+
+    Attributes
+    ----------
+    spans : bool
+        As the parameter; may be changed between passes.
+    wave_requests : dict
+        Files for the waves of passes by their labels (`layer NAME, PASS`), each written when the
+        pass next runs, by a run of its own.
+
+    Raises
+    ------
+    InputError
+        A setting is out of range.
+    SimulationError
+        The simulator cannot be built.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig = DEFAULT_CONFIG,
+        *,
+        fmt: FloatFormat = BF16,
+        result_format: FloatFormat = FLOAT32,
+        observer: Observer | None = None,
+        devices: int | None = None,
+        tuned: bool = False,
+        spans: bool = False,
+        latency: int = READ_LATENCY,
+        wall_timeout_seconds: float | None = None,
+    ) -> None:
+        super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
+        self.spans = spans
+        self.wave_requests: dict[str, Path] = {}
+        self.pool = DevicePool(
+            config, devices, latency=latency, wall_timeout_seconds=wall_timeout_seconds
+        )
+        self._tuned = tuned
+        self._latency = latency
+        # Threads that wait: a pass waits for its parts, which other threads run.
+        self._callers = ThreadPoolExecutor(4, thread_name_prefix="gscn-pass")
+
+    def __enter__(self) -> RtlBackend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the simulators."""
+        self._callers.shutdown(wait=False, cancel_futures=True)
+        self.pool.close()
+
+    def run_pass(self, job: PassJob) -> list[PassRun]:
+        """Return the runs of the parts of a pass; their results are joined along the first axis.
+
+        Raises
+        ------
+        InputError, SimulationError
+            As `cosim.device.Device.run_pass`.
+        """
+        job = dataclasses.replace(job, tuned=self._tuned, spans=self.spans)
+        if job.label in self.wave_requests:
+            record_waves(self.config, job, self.wave_requests.pop(job.label), latency=self._latency)
+        most = int(expected_products(job) / SPLIT_PRODUCTS)
+        runs = self.pool.run(split_job(job, min(len(self.pool.devices), most)))
+        self._observe(runs)
+        return runs
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls return that run passes and do not depend on each other, in order."""
+        import torch
+
+        def call_without_grad(call: Callable[[], Tensor]) -> Tensor:
+            with torch.no_grad():  # a setting of each thread
+                return call()
+
+        futures = [self._callers.submit(call_without_grad, call) for call in calls]
+        results, errors = [], []
+        for future in futures:
+            # All are waited for: none may still run when the next step begins.
+            try:
+                results.append(future.result())
+            except Exception as error:  # noqa: BLE001  (raised below)
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return results
+
+
+class CycleModelBackend(_ExecutorBackend):
+    """Calculates by the golden model, and takes the cycles that the accelerator would take.
+
+    The cycle model equals the RTL cycle for cycle, and is some hundred times faster.
+
+    Parameters
+    ----------
+    config, fmt, result_format, observer
+        As of the base class.
+    tuned, latency
+        As of `RtlBackend`.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig = DEFAULT_CONFIG,
+        *,
+        fmt: FloatFormat = BF16,
+        result_format: FloatFormat = FLOAT32,
+        observer: Observer | None = None,
+        tuned: bool = False,
+        latency: int = READ_LATENCY,
+    ) -> None:
+        super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
+        self._tuned = tuned
+        self._latency = latency
+        self._plans = PlanMemory()
+
+    def __enter__(self) -> CycleModelBackend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Do nothing: there is no process to end."""
+
+    def run_pass(self, job: PassJob) -> list[PassRun]:
+        """Return the run of a pass.
+
+        Raises
+        ------
+        InputError
+            The pass does not fit the accelerator.
+        """
+        job = self._plans.planned(dataclasses.replace(job, tuned=self._tuned))
+        started = time.process_time()
+        program = lower_job(self.config, job)
+        lowered = time.process_time()
+        cycles = simulate(program, latency=self._latency)
+        simulated = time.process_time()
+        out = job.out
+        sums = conv_windowed(
+            job.shape, job.which, job.first, job.second, out.operands,
+            acc_width=self.config.acc_width,
+        )  # fmt: skip
+        codes, saturated, nonfinite = round_sums(sums, out.result)
+        run = PassRun(
+            label=job.label,
+            which=job.which,
+            result=codes.astype(np.int64),
+            cycles=cycles.cycles,
+            counters={
+                name: cycles.counters[:, index].tolist()
+                for index, name in enumerate(CLUSTER_COUNTER_NAMES)
+            },
+            flags={
+                "saturated": saturated > 0,
+                "accumulator_overflow": False,
+                "address_error": False,
+                "nonfinite": nonfinite > 0,
+            },
+            read_beats=cycles.read_beats,
+            write_beats=cycles.write_beats,
+            useful_products=program.useful_products,
+            simulated_cycles=0,
+            lowering_seconds=lowered - started,
+            simulation_seconds=simulated - lowered,
+            process_id=os.getpid(),
+            plan=program.tiling,
+            spans=cycles.job_spans,
+            job_products=np.array([one.products for one in program.jobs], dtype=np.int64),
+        )
+        self._plans.remember(job, program.tiling)
+        self._observe([run])
+        return [run]
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls return, one after the other."""
+        return [call() for call in calls]
+
+
+register_backend("rtl", RtlBackend)
+register_backend("cycle-model", CycleModelBackend)

@@ -1,0 +1,375 @@
+"""A simulated accelerator that stays up and takes one launch after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import weakref
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from cosim.build import BUILD_ROOT, BuiltSimulator, build
+from cosim.device_jobs import FAILED, READY, REFUSED, PassJob, PassRun
+from cosim.errors import DeviceLost, SimulationError, SimulationTimeout
+from cosim.program import (
+    Program,
+    RunResult,
+    default_timeout_cycles,
+    launch_fields,
+    launch_settings,
+    run_result,
+    simulator_environment,
+)
+from gscn.config import AcceleratorConfig
+from gscn.errors import InputError
+from gscn.port import READ_LATENCY
+
+START_SECONDS = 120.0
+"""Limit of time until a new process serves; it imports the lowering, and compiles it if need be."""
+FORBIDDEN_FLAGS = ("accumulator_overflow", "address_error")
+"""Flags that a pass as the lowering makes it can never set."""
+FINISH_SECONDS = 2.0
+"""Limit of time for a process to end by itself."""
+
+
+class _Process:
+    """A simulator process with its connection; ends with this object, or before."""
+
+    def __init__(self, simulator: BuiltSimulator, setup: dict, waves: Path | None) -> None:
+        self.directory = tempfile.TemporaryDirectory(prefix="gscn-device-")
+        place = Path(self.directory.name)
+        self.log = place / "log"
+        self.connection, theirs = Pipe()
+        lifeline, self._held = os.pipe()
+        descriptors = (theirs.fileno(), lifeline)
+        command = [
+            str(simulator.executable),
+            f"+requests={descriptors[0]}",
+            f"+lifeline={descriptors[1]}",
+        ]
+        if waves is not None:
+            command += ["--trace", "--trace-file", str(waves)]
+        try:
+            with self.log.open("wb") as output:
+                # In the directory of the parent: compiled functions are kept under it.
+                self.popen = subprocess.Popen(
+                    command,
+                    env=simulator_environment(place, "cosim.device_testbench"),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=descriptors,
+                )
+        except BaseException:
+            os.close(self._held)
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(lifeline)
+        self._end = weakref.finalize(
+            self, _end_process, self.popen, self.connection, self._held, self.directory
+        )
+        self.connection.send(setup)
+
+    def finish(self) -> None:
+        """Let the process end by itself, so that it completes its waves; kill it if it does not."""
+        self.connection.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(FINISH_SECONDS)
+        self.end()
+
+    def end(self) -> None:
+        """Kill the process if it still runs, and free what it had."""
+        self._end()
+
+    def fate(self) -> str:
+        """Say how the process ended, and the end of its log; it must have closed its connection."""
+        try:
+            status = self.popen.wait(FINISH_SECONDS)
+        except subprocess.TimeoutExpired:
+            how = "closed its connection"
+        else:
+            how = f"exited with {status}"
+            if status < 0:
+                how = f"was ended by {signal.Signals(-status).name}"
+        tail = self.log.read_text(errors="replace")[-2000:].strip()
+        return f"{how}{f'; its log ends: {tail}' if self.popen.returncode != -9 and tail else ''}"
+
+
+def _end_process(
+    popen: subprocess.Popen,
+    connection: Connection,
+    lifeline: int,
+    directory: tempfile.TemporaryDirectory,
+) -> None:
+    connection.close()
+    with contextlib.suppress(ProcessLookupError):
+        if popen.poll() is None:
+            os.killpg(popen.pid, signal.SIGKILL)
+    popen.wait()
+    os.close(lifeline)
+    directory.cleanup()
+
+
+class Device:
+    """A simulated accelerator in one process that stays up between launches.
+
+    The process starts with the first launch. If it fails, is killed or crashes, the launch under
+    way raises an error that names it, and the next one starts a new process. No process outlives
+    its device: not one that is closed or forgotten, nor one whose parent is killed.
+
+    Passes are lowered in the simulator's own process (cocotb embeds Python there), so that several
+    devices lower and simulate at the same time. Threads may share a device: they take turns.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    latency
+        Cycles from a read command to its first beat; at least 2.
+    wall_timeout_seconds
+        Limit of time for a launch; by default only its cycles are limited.
+    waves
+        File (`.fst`) for the waves of everything that the first process does; slow. It is complete
+        when the device is closed.
+    simulator
+        A simulator from `build`; by default one is built.
+    build_root
+        Directory of the simulators.
+
+    Attributes
+    ----------
+    starts : int
+        Processes started so far.
+
+    Raises
+    ------
+    InputError
+        A setting is out of range, or does not fit the simulator.
+    SimulationError
+        The simulator cannot be built.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        *,
+        latency: int = READ_LATENCY,
+        wall_timeout_seconds: float | None = None,
+        waves: Path | None = None,
+        simulator: BuiltSimulator | None = None,
+        build_root: Path = BUILD_ROOT,
+    ) -> None:
+        if latency < 2:
+            raise InputError(f"device: latency must be at least 2 cycles, not {latency}")
+        form = "" if waves is None else "fst"
+        if simulator is None:
+            simulator = build(config, build_root=build_root, waves=form)
+        if simulator.axi or simulator.config != config:
+            raise InputError(
+                f"simulator must be of configuration {config.digest()} with the core's own ports, "
+                f"not of {simulator.config.digest()} with axi={simulator.axi}"
+            )
+        if waves is not None and simulator.waves != form:
+            raise InputError(f"simulator must be built with waves={form!r} to write {waves}")
+        self.config = config
+        self.latency = latency
+        self.starts = 0
+        self._simulator = simulator
+        self._wall_timeout = wall_timeout_seconds
+        self._waves = None if waves is None else Path(waves).resolve()
+        self._process: _Process | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def process_id(self) -> int | None:
+        """Process of the simulator, None while there is none."""
+        process = self._process
+        return None if process is None else process.popen.pid
+
+    def close(self) -> None:
+        """End the process; the device takes no more launches. Again does nothing."""
+        with self._lock:
+            self._closed = True
+            process, self._process = self._process, None
+            if process is not None:
+                process.finish()
+
+    def start(self) -> None:
+        """Start the process now, not with the first launch.
+
+        Raises
+        ------
+        InputError
+            The device is closed.
+        SimulationError
+            The process does not come up.
+        """
+        with self._lock:
+            self._running()
+
+    def run_pass(self, job: PassJob) -> PassRun:
+        """Lower and run a pass, on a fresh memory and after a reset.
+
+        Raises
+        ------
+        InputError
+            The pass cannot be lowered to the configuration, or the device is closed.
+        SimulationTimeout
+            The pass did not end in time.
+        DeviceLost
+            The process ended during the pass; the device can be used on.
+        SimulationError
+            The accelerator broke its contract.
+        """
+        return self._ask(job, job.label)
+
+    def run(self, program: Program, *, label: str = "launch") -> RunResult:
+        """Run a launch, on a fresh memory and after a reset, as `cosim.run` does.
+
+        Parameters
+        ----------
+        program
+            Made for the device's configuration.
+        label
+            Names the launch in errors.
+
+        Raises
+        ------
+        InputError
+            The program was made for another configuration, or the device is closed.
+        SimulationTimeout
+            The launch did not end in time.
+        DeviceLost
+            The process ended during the launch; the device can be used on.
+        SimulationError
+            The accelerator broke its contract.
+        """
+        if program.config.digest() != self.config.digest():
+            raise InputError(
+                f"program must be made for configuration {self.config.digest()}, "
+                f"not {program.config.digest()}"
+            )
+        limit = default_timeout_cycles(program, latency=self.latency, stall_probability=0.0)
+        request = {
+            "image": np.ascontiguousarray(program.image, dtype=np.uint8),
+            "launch": launch_fields(program, timeout_cycles=limit),
+        }
+        return run_result(self.config, *self._ask(request, label))
+
+    def _ask(self, request: PassJob | dict, label: str) -> object:
+        """Return the content of the answer to a request."""
+        with self._lock:
+            process = self._running()
+            try:
+                kind, content = self._exchange(process, request, label, self._wall_timeout)
+                if kind == FAILED:
+                    timed_out, problem = content
+                    error = SimulationTimeout if timed_out else SimulationError
+                    raise error(f"{label} (configuration {self.config.digest()}): {problem}")
+            except BaseException:
+                # Whatever it was, an interrupt included: what the process would say next is not
+                # the answer to the next request.
+                self._process = None
+                process.end()
+                raise
+        if kind == REFUSED:
+            raise InputError(f"{label}: {content}")
+        return content
+
+    def _running(self) -> _Process:
+        if self._closed:
+            raise InputError("device must not be closed to take launches")
+        if self._process is not None:
+            return self._process
+        setup = {
+            "config": self.config,
+            "settings": launch_settings(self.config, latency=self.latency),
+            "forbidden_flags": FORBIDDEN_FLAGS,
+        }
+        # The waves of a process that failed are kept.
+        waves = self._waves if not self.starts else None
+        process = _Process(self._simulator, setup, waves)
+        self.starts += 1
+        try:
+            kind, _ = self._exchange(process, None, "start", START_SECONDS)
+        except BaseException:
+            process.end()
+            raise
+        assert kind == READY
+        self._process = process
+        return process
+
+    def _exchange(
+        self,
+        process: _Process,
+        request: PassJob | dict | None,
+        label: str,
+        seconds: float | None,
+    ) -> tuple[str, object]:
+        """Send a request, if there is one, and return the answer."""
+        try:
+            if request is not None:
+                process.connection.send(request)
+            if not process.connection.poll(seconds):
+                raise SimulationTimeout(
+                    f"device process {process.popen.pid} must answer {label} within {seconds} s"
+                )
+            return process.connection.recv()
+        except (EOFError, OSError) as error:
+            raise DeviceLost(
+                f"device process {process.popen.pid} {process.fate()}, during {label}; "
+                "the next launch starts another"
+            ) from error
+
+
+def record_waves(
+    config: AcceleratorConfig,
+    job: PassJob,
+    path: Path,
+    *,
+    latency: int = READ_LATENCY,
+    build_root: Path = BUILD_ROOT,
+) -> PassRun:
+    """Run a pass on a device of its own that writes its waves.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    job
+        The pass.
+    path
+        File (`.fst`).
+    latency, build_root
+        As of `Device`.
+
+    Raises
+    ------
+    InputError, SimulationError
+        As `Device.run_pass`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Device(config, latency=latency, waves=path, build_root=build_root) as device:
+        return device.run_pass(job)

@@ -1,0 +1,180 @@
+"""What a device is asked for and what it answers: passes of convolutions, without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosim.program import Program, default_timeout_cycles, launch_fields
+from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape, Pass
+from lowering import FloatOutput, LoweringOptions, OutputFormat, Plan, lower, lower_again
+from perf.cycles import simulate
+from perf.tuning import lower_tuned
+
+READY, DONE, REFUSED, FAILED = "ready", "done", "refused", "failed"
+"""First word of an answer: the process serves; the outcome; the input is wrong; the launch failed,
+and the process ends."""
+TILINGS_BUILT = 4
+"""Tilings of which the best is taken, where the cycle model does not choose."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PassJob:
+    """One pass of a convolution for a device."""
+
+    label: str
+    """Names the pass in errors and reports: layer and pass."""
+    shape: ConvShape
+    which: Pass
+    first: np.ndarray
+    second: np.ndarray
+    """Operands as in `ConvShape.operand_shapes`: integers, or codes of `out.operands`."""
+    out: OutputFormat | FloatOutput
+    """How results are rounded."""
+    tuned: bool = False
+    """Whether the cycle model chooses between tilings (slower to lower, faster to run)."""
+    plan: Plan | None = None
+    """Tiling found for other operands of this shape; by default one is looked for."""
+    spans: bool = False
+    """Whether the cycle model also says when each cluster had which job."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PassRun:
+    """What became of a `PassJob`."""
+
+    label: str
+    which: Pass
+    result: np.ndarray
+    """int64, of shape `ConvShape.result_shape`; in floating point, of codes."""
+    cycles: int
+    """Cycles in which the accelerator was busy."""
+    counters: dict[str, list[int]]
+    """Counter's name to its value in each cluster, in PE-cycles."""
+    flags: dict[str, bool]
+    """Sticky flags: saturated, accumulator_overflow, address_error, nonfinite."""
+    read_beats: int
+    """Beats read, all ports together; `write_beats` likewise."""
+    write_beats: int
+    useful_products: int
+    """Nonzero products that belong to an element of the result."""
+    simulated_cycles: int
+    """Cycles simulated, reset and reading of the counters included; 0 of a cycle model."""
+    lowering_seconds: float
+    """CPU time of the lowering."""
+    simulation_seconds: float
+    """CPU time of the simulation, or of the cycle model."""
+    process_id: int = 0
+    """Of the simulator."""
+    spans: np.ndarray | None = None
+    """Per job: cluster, cycle in which it was given, cycle of its last result; if asked for."""
+    plan: Plan | None = None
+    """Tiling, for passes of the same shape to come."""
+    job_products: np.ndarray | None = None
+    """Products per job and PE; if asked for."""
+
+
+def lower_job(config: AcceleratorConfig, job: PassJob) -> Program:
+    """Lower a pass to the accelerator.
+
+    Parameters
+    ----------
+    config
+        The accelerator.
+    job
+        The pass.
+
+    Raises
+    ------
+    InputError
+        As `lowering.lower`.
+    """
+    if job.plan is not None:
+        return lower_again(job.plan, job.first, job.second, job.out)
+    arguments = (config, job.shape, job.which, job.first, job.second, job.out)
+    if job.tuned:
+        return lower_tuned(*arguments)
+    return lower(*arguments, LoweringOptions(candidates=TILINGS_BUILT))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LoweredJob:
+    """A program that is ready for a launch."""
+
+    program: Program
+    launch: dict[str, object]
+    """As `cosim.program.launch_fields` returns it."""
+    lowering_seconds: float
+    """CPU time."""
+
+
+def prepare_job(config: AcceleratorConfig, job: PassJob, *, latency: int) -> LoweredJob:
+    """Lower a pass and limit its cycles.
+
+    Parameters
+    ----------
+    config
+        The accelerator.
+    job
+        The pass.
+    latency
+        Cycles from a read command to its first beat.
+
+    Raises
+    ------
+    InputError
+        As `lowering.lower`.
+    """
+    started = time.process_time()
+    program = lower_job(config, job)
+    limit = default_timeout_cycles(program, latency=latency, stall_probability=0.0)
+    return LoweredJob(
+        program=program,
+        launch=launch_fields(program, timeout_cycles=limit),
+        lowering_seconds=time.process_time() - started,
+    )
+
+
+def spans_of(lowered: LoweredJob, *, latency: int) -> dict[str, np.ndarray]:
+    """Return when each cluster has which job, and the products of its PEs: fields of `PassRun`.
+
+    By the cycle model, which equals the RTL cycle for cycle.
+
+    Parameters
+    ----------
+    lowered
+        The pass.
+    latency
+        Cycles from a read command to its first beat.
+    """
+    return {
+        "spans": simulate(lowered.program, latency=latency).job_spans,
+        "job_products": np.array([job.products for job in lowered.program.jobs], dtype=np.int64),
+    }
+
+
+class PlanMemory:
+    """Tilings of passes run before, for those of the same shape and about as many nonzeros."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple, Plan] = {}
+
+    def planned(self, job: PassJob) -> PassJob:
+        """Return the pass with the tiling of one like it, if there was one."""
+        return dataclasses.replace(job, plan=job.plan or self._plans.get(self._key(job)))
+
+    def remember(self, job: PassJob, plan: Plan) -> None:
+        """Keep the tiling that a pass was run with."""
+        self._plans.setdefault(self._key(job), plan)
+
+    @staticmethod
+    def _key(job: PassJob) -> tuple:
+        # Powers of two between which the shares of nonzeros lie.
+        shares = [np.count_nonzero(values) / values.size for values in (job.first, job.second)]
+        grades = tuple(math.frexp(share)[1] for share in shares)
+        return job.shape, job.which, job.out.width, job.tuned, grades

@@ -1,0 +1,118 @@
+"""cocotb testbench of a device: runs launches as they come, until nobody asks for more.
+
+The process holds two ends of connections, whose file descriptors are plusargs: requests and answers
+pass through `requests` (`multiprocessing.connection`); `lifeline` only tells that the parent lives.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from multiprocessing.connection import Connection
+
+import cocotb
+import numpy as np
+
+from cosim.device_jobs import (
+    DONE,
+    FAILED,
+    READY,
+    REFUSED,
+    PassJob,
+    PassRun,
+    prepare_job,
+    spans_of,
+)
+from cosim.program import named_counters, named_flags
+from cosim.testbench import memory_of, program_functions, run_launch, set_up
+from gscn.errors import InputError
+
+
+def _die_with_parent(descriptor: int) -> None:
+    """End this process as soon as the other end of the lifeline is closed, whatever it is doing.
+
+    A signal at the parent's death would not do: Linux sends it when the parent's *thread* ends.
+    """
+    while os.read(descriptor, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _run_pass(dut: object, library: object, setup: dict, job: PassJob) -> tuple[str, object]:
+    """Lower a pass and run it; return the answer."""
+    config = setup["config"]
+    settings = setup["settings"]
+    try:
+        lowered = prepare_job(config, job, latency=settings["latency"])
+    except InputError as error:
+        return REFUSED, str(error)
+    program = lowered.program
+    outcome = await run_launch(dut, library, settings, lowered.launch, program.image)
+    memory, written = memory_of(library, program.memory_bytes)
+    flags = named_flags(outcome["flags"])
+    problems = [outcome["error"]] if outcome["error"] else []
+    problems += [f"flag {name} is set" for name in setup["forbidden_flags"] if flags[name]]
+    stray = written.astype(bool)  # a copy
+    for first, end in program.output_ranges:
+        stray[first:end] = False
+    if stray.any():
+        problems.append(f"byte {int(np.flatnonzero(stray)[0]):#x} was written, which is no output")
+    if problems:
+        return FAILED, (outcome["status"] == "timeout", "; ".join(problems))
+    run = PassRun(
+        label=job.label,
+        which=job.which,
+        result=program.result(memory),
+        cycles=outcome["cycles"],
+        counters=named_counters(config, outcome["counters"]),
+        flags=flags,
+        read_beats=outcome["read_beats"],
+        write_beats=outcome["write_beats"],
+        useful_products=program.useful_products,
+        simulated_cycles=outcome["simulated_cycles"],
+        lowering_seconds=lowered.lowering_seconds,
+        simulation_seconds=outcome["cpu_seconds"],
+        process_id=os.getpid(),
+        plan=program.tiling,
+        **(spans_of(lowered, latency=settings["latency"]) if job.spans else {}),
+    )
+    return DONE, run
+
+
+async def _run_program(
+    dut: object, library: object, setup: dict, request: dict
+) -> tuple[str, object]:
+    """Run a launch that was lowered elsewhere; return the answer, its memory included."""
+    launch = request["launch"]
+    outcome = await run_launch(dut, library, setup["settings"], launch, request["image"])
+    memory, written = memory_of(library, launch["memory_bytes"])
+    if outcome["error"]:
+        return FAILED, (outcome["status"] == "timeout", outcome["error"])
+    return DONE, (outcome, memory.copy(), written.copy())
+
+
+@cocotb.test()
+async def serve(dut: object) -> None:
+    """Answer requests until the connection is closed, or a launch fails.
+
+    What a failed launch leaves in the accelerator's memories is unknown, so the next one needs a
+    fresh process.
+    """
+    lifeline = int(cocotb.plusargs["lifeline"])
+    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+    library = program_functions()
+    connection = Connection(int(cocotb.plusargs["requests"]))
+    try:
+        setup = connection.recv()
+        set_up(library, setup["settings"])
+        connection.send((READY, os.getpid()))
+        while True:
+            request = connection.recv()
+            serves = _run_pass if isinstance(request, PassJob) else _run_program
+            kind, content = await serves(dut, library, setup, request)
+            connection.send((kind, content))
+            if kind == FAILED:
+                return
+    except (EOFError, OSError):  # the parent has closed its end
+        return

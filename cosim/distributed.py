@@ -1,0 +1,173 @@
+"""Passes on many machines: Dask hands them to workers, each of which has one device.
+
+A worker that is lost is replaced and its passes are run again; results do not depend on the number
+of workers, because no pass is cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cosim.build import build
+from cosim.device import Device
+from cosim.errors import DeviceLost
+from cosim.layer import PassInput, PassOutcome, check_pass
+from gscn.config import AcceleratorConfig
+from gscn.errors import InputError
+from gscn.formats import FLOAT32, FloatFormat
+from gscn.port import READ_LATENCY
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+ATTEMPTS = 3
+"""Times that a pass is run on one worker whose simulator is lost."""
+LOSSES = 10
+"""Workers that may be lost during a pass before it counts as its fault."""
+Finished = Callable[[PassOutcome], None]
+_devices: dict[tuple[str, int], Device] = {}
+"""Of this worker, by configuration and latency."""
+
+
+def check_on_worker(
+    config: AcceleratorConfig,
+    one: PassInput,
+    output_width: int,
+    result_format: FloatFormat,
+    latency: int,
+) -> PassOutcome:
+    """Run a pass on the device of the worker that this is called on, and compare its result.
+
+    Parameters
+    ----------
+    config, one, output_width, result_format, latency
+        As of `cosim.layer.check_passes`.
+
+    Returns
+    -------
+    PassOutcome
+        Without the memories of the launch.
+
+    Raises
+    ------
+    InputError, SimulationError
+        As `cosim.layer.check_passes`; a lost simulator is tried again `ATTEMPTS` times.
+    """
+    key = config.digest(), latency
+    if key not in _devices:
+        _devices[key] = Device(config, latency=latency)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return check_pass(
+                _devices[key], one, output_width=output_width, result_format=result_format
+            )
+        except DeviceLost:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError  # the loop returns or raises
+
+
+@contextlib.contextmanager
+def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
+    """Yield a client of a cluster: one made here, on this machine, or one that exists.
+
+    Parameters
+    ----------
+    workers
+        Processes of a new local cluster, each with one thread.
+    scheduler
+        Address of an existing cluster, such as `tcp://host:8786`, whose workers have this project
+        installed; `workers` is then ignored.
+
+    Raises
+    ------
+    InputError
+        `workers` is out of range, or there is no such scheduler.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, not {workers}")
+    with dask.config.set({"distributed.scheduler.allowed-failures": LOSSES}):
+        if scheduler is not None:
+            try:
+                client = Client(scheduler, timeout=10)
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f"scheduler must be the address of a cluster, not {scheduler}: {error}"
+                ) from error
+            with client:
+                yield client
+            return
+        with (
+            LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None, processes=True
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+
+
+def check_distributed(
+    client: Client,
+    config: AcceleratorConfig,
+    inputs: Sequence[PassInput],
+    *,
+    output_width: int = 32,
+    result_format: FloatFormat = FLOAT32,
+    latency: int = READ_LATENCY,
+    finished: Finished | None = None,
+) -> list[PassOutcome]:
+    """Run passes on the workers of a cluster, as `cosim.layer.check_passes` does in one process.
+
+    Parameters
+    ----------
+    client
+        As `connect` yields it.
+    config
+        The accelerator. Its simulator is built here first; other machines build their own.
+    inputs, output_width, result_format, latency
+        As of `cosim.layer.check_passes`; the largest are started first.
+    finished
+        Called in this process with the outcome of each pass, as they end.
+
+    Returns
+    -------
+    list of PassOutcome
+        In the order of the inputs, without the memories of the launches.
+
+    Raises
+    ------
+    InputError, SimulationError
+        As `cosim.layer.check_passes`.
+    """
+    from distributed import as_completed
+
+    build(config)
+    work = [np.count_nonzero(one.first) * np.count_nonzero(one.second) for one in inputs]
+    futures = {}
+    for index in sorted(range(len(inputs)), key=lambda number: -work[number]):
+        one = inputs[index]
+        future = client.submit(
+            check_on_worker, config, one, output_width, result_format, latency,
+            key=f"{one.layer} {one.which} {index} {uuid.uuid4().hex}",
+        )  # fmt: skip
+        futures[future] = index
+    outcomes: dict[int, PassOutcome] = {}
+    try:
+        for future in as_completed(futures):
+            outcome = future.result()
+            outcomes[futures[future]] = outcome
+            if finished is not None:
+                finished(outcome)
+    finally:
+        client.cancel(list(futures))
+    return [outcomes[index] for index in range(len(inputs))]

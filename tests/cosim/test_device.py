@@ -1,0 +1,254 @@
+"""Devices: simulators that stay up, are killed, and come back; pools; cut passes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cosim import run
+from cosim.build import build
+from cosim.device import Device, record_waves
+from cosim.device_jobs import PassJob, lower_job
+from cosim.device_pool import DevicePool, split_job
+from cosim.errors import DeviceLost, SimulationTimeout
+from golden.float_conv import conv_windowed, round_sums
+from golden.synthetic import random_codes
+from gscn.config import PRESETS
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from gscn.formats import BF16, FLOAT32
+from lowering import FloatOutput
+
+pytestmark = pytest.mark.cosim
+
+CONFIG = replace(PRESETS["tiny"], float_formats="bf16")
+SHAPE = ConvShape(n=3, c=4, h=7, w=6, k=5, r=3, s=3, padding=(1, 1))
+LONG = ConvShape(n=16, c=16, h=16, w=16, k=16, r=3, s=3, padding=(1, 1))
+
+
+def job(which=Pass.FORWARD, *, shape=SHAPE, density=0.4, seed=1, label="layer a, forward"):
+    first, second = random_codes(shape, which, density, density, BF16, seed)
+    return PassJob(
+        label=label,
+        shape=shape,
+        which=which,
+        first=first,
+        second=second,
+        out=FloatOutput(operands=BF16),
+    )
+
+
+def right(one):
+    sums = conv_windowed(one.shape, one.which, one.first, one.second, BF16)
+    return round_sums(sums, FLOAT32)[0]
+
+
+def is_running(process_id):
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except OSError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def ends_within(process_id, seconds):
+    deadline = time.monotonic() + seconds
+    while is_running(process_id) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not is_running(process_id)
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    return build(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def device(simulator):
+    with Device(CONFIG, simulator=simulator) as device:
+        yield device
+
+
+def test_one_process_runs_every_pass_as_the_golden_model_says(device):
+    device.start()
+    process, starts = device.process_id, device.starts
+    for seed, which in enumerate(Pass):
+        one = job(which, seed=seed)
+        done = device.run_pass(one)
+        assert np.array_equal(done.result, right(one))
+        assert done.label == one.label
+        assert done.process_id == process
+        assert done.cycles > 0
+        assert sum(map(sum, done.counters.values())) == done.cycles * CONFIG.multipliers
+    assert (device.process_id, device.starts) == (process, starts)
+
+
+def test_a_launch_is_what_a_process_of_its_own_makes_of_it(device, simulator):
+    programs = [lower_job(CONFIG, job(which)) for which in Pass]
+    for program, other in zip(programs, run(CONFIG, programs, simulator=simulator), strict=True):
+        one = device.run(program)
+        assert np.array_equal(one.memory, other.memory)
+        assert np.array_equal(one.written, other.written)
+        assert (one.cycles, one.counters) == (other.cycles, other.counters)
+        assert (one.read_beats, one.write_beats) == (other.read_beats, other.write_beats)
+
+
+def test_a_plan_of_other_operands_gives_the_right_result(device):
+    for which in Pass:
+        plan = device.run_pass(job(which)).plan
+        one = replace(job(which, seed=7, density=0.7), plan=plan)
+        assert np.array_equal(device.run_pass(one).result, right(one))
+
+
+def test_spans_cover_the_jobs_and_their_products(device):
+    done = device.run_pass(replace(job(), spans=True))
+    assert done.spans.shape == (len(done.job_products), 3)
+    assert done.job_products.shape[1] == CONFIG.pes_per_cluster
+    assert (done.spans[:, 1] <= done.spans[:, 2]).all()
+    assert 0 < done.spans[:, 2].max() < done.cycles
+    assert done.job_products.sum() == sum(done.counters["busy"])
+
+
+def test_a_pass_that_cannot_be_lowered_is_refused_and_harms_nothing(device):
+    device.start()
+    process = device.process_id
+    one = job()
+    with pytest.raises(InputError, match="layer a, forward: "):
+        device.run_pass(replace(one, first=one.first[:-1]))
+    assert np.array_equal(device.run_pass(one).result, right(one))
+    assert device.process_id == process
+
+
+def test_a_killed_simulator_is_named_with_its_pass_and_replaced(device):
+    device.start()
+    process, starts = device.process_id, device.starts
+    killed = []
+
+    def kill():
+        time.sleep(0.5)
+        killed.append(time.monotonic())
+        os.kill(process, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with pytest.raises(DeviceLost, match=rf"{process} was ended by SIGKILL, during layer b, f"):
+        device.run_pass(job(shape=LONG, density=1.0, label="layer b, forward"))
+    assert time.monotonic() - killed[0] < 5
+    thread.join()
+    one = job()
+    assert np.array_equal(device.run_pass(one).result, right(one))
+    assert device.starts == starts + 1
+
+
+def test_a_pass_that_takes_too_long_is_ended(simulator):
+    with Device(CONFIG, simulator=simulator, wall_timeout_seconds=0.3) as device:
+        device.start()
+        process = device.process_id
+        with pytest.raises(SimulationTimeout, match=r"must answer layer b within 0\.3 s"):
+            device.run_pass(job(shape=LONG, density=1.0, label="layer b"))
+        assert ends_within(process, 5)
+
+
+def test_no_process_outlives_its_device(simulator):
+    with Device(CONFIG, simulator=simulator) as closed:
+        closed.start()
+        process = closed.process_id
+        assert is_running(process)
+    assert ends_within(process, 5)
+    with pytest.raises(InputError, match="must not be closed"):
+        closed.run_pass(job())
+    forgotten = Device(CONFIG, simulator=simulator)
+    forgotten.start()
+    process = forgotten.process_id
+    del forgotten
+    assert ends_within(process, 5)
+
+
+def test_a_process_ends_when_its_parent_is_killed(simulator):
+    program = (
+        "import sys, time\n"
+        "from dataclasses import replace\n"
+        "from cosim.device import Device\n"
+        "from gscn.config import PRESETS\n"
+        "device = Device(replace(PRESETS['tiny'], float_formats='bf16'))\n"
+        "device.start()\n"
+        "print(device.process_id, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        process = int(parent.stdout.readline())
+        assert is_running(process)
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+    assert ends_within(process, 5)
+
+
+@pytest.mark.parametrize("which", list(Pass))
+def test_parts_of_a_pass_make_the_whole(device, which):
+    one = job(which)
+    parts = split_job(one, 2)
+    assert len(parts) == 2
+    assert [part.label for part in parts] == [f"{one.label}, part {n} of 2" for n in (1, 2)]
+    results = np.concatenate([device.run_pass(part).result for part in parts])
+    assert np.array_equal(results, right(one))
+
+
+def test_a_pass_has_no_more_parts_than_samples_or_channels():
+    assert len(split_job(job(), 100)) == SHAPE.n
+    assert len(split_job(job(Pass.WEIGHT_GRAD), 100)) == SHAPE.k
+    one = job()
+    assert split_job(one, 1) == [one]
+
+
+def test_a_pool_runs_passes_on_all_its_devices(simulator):
+    jobs = [job(which, seed=seed) for seed in range(2) for which in Pass]
+    with DevicePool(CONFIG, 2, simulator=simulator) as pool:
+        for device in pool.devices:
+            device.start()
+        runs = pool.run(jobs)
+        processes = {device.process_id for device in pool.devices}
+    for one, done in zip(jobs, runs, strict=True):
+        assert np.array_equal(done.result, right(one))
+    assert {done.process_id for done in runs} <= processes
+    assert all(ends_within(process, 5) for process in processes)
+
+
+@pytest.mark.slow
+def test_waves_of_a_pass_are_complete(tmp_path):
+    path = tmp_path / "waves.fst"
+    one = job()
+    done = record_waves(CONFIG, one, path)
+    assert np.array_equal(done.result, right(one))
+    content = path.read_bytes()
+    # An FST file begins with a header block: type 0, 329 bytes.
+    assert (content[0], int.from_bytes(content[1:9], "big")) == (0, 329)
+    assert len(content) > 100_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"latency": 1}, "latency must be at least 2 cycles, not 1"),
+        ({"waves": Path("waves.fst")}, "simulator must be built with waves='fst'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(simulator, settings, message):
+    with pytest.raises(InputError, match=message):
+        Device(CONFIG, simulator=simulator, **settings)
+
+
+def test_a_simulator_of_another_configuration_is_refused(simulator):
+    with pytest.raises(InputError, match="simulator must be of configuration"):
+        Device(PRESETS["tiny"], simulator=simulator)
+    with pytest.raises(InputError, match="devices must be at least 1, not 0"):
+        DevicePool(CONFIG, 0, simulator=simulator)
