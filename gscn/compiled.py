@@ -1,8 +1,8 @@
 """Compile numeric functions, and keep the machine code until any of their sources changes.
 
 numba's own cache looks only at the file of the function it stores, not at those of the functions
-compiled into it: a changed callee would go unnoticed. Here the cache directory is named after the text of
-all packages that hold compiled functions.
+compiled into it: a changed callee would go unnoticed. Here the cache directory is named after the
+text of all packages that hold compiled functions.
 """
 
 from __future__ import annotations
