@@ -8,13 +8,13 @@ import json
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from gscn.cli.result import Result
 from gscn.errors import InputError, MismatchError
+from gscn.files import write_text
 
 SUBCOMMANDS = (
     "train",
@@ -76,25 +76,7 @@ def write_json(path: Path, data: dict[str, object]) -> None:
     """
     # NaN and infinity are not JSON: refusing them here keeps other readers from failing later.
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-        ) as file:
-            temporary = Path(file.name)
-            file.write(text)
-        # A temporary file is private to its owner; the result gets the usual permissions.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"--json must name a file that can be written, not {path}: {error}"
-        ) from error
+    write_text(path, text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

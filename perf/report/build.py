@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gscn.files import write_text
 from perf.report.cases import Case, Row
 from perf.report.contest import rivals_section
 from perf.report.documents import DocumentTable, read_tables
 from perf.report.evidence import assumptions_section, evidence_section, footer
-from perf.report.files import write_text
 from perf.report.graphics import GpuDocument, gpu_section
 from perf.report.graphics import claims as gpu_claims
 from perf.report.hierarchy import memory_section

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gscn.config import AcceleratorConfig
-from perf.report.files import write_text
+from gscn.files import write_text
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from gscn.config import AcceleratorConfig
+from gscn.files import write_text
 from perf.energy import Accesses
 from perf.measuring import Measurement, measure_operands, rival_costs
-from perf.report.files import write_text
 from perf.sampling import Sample, draw_operands
 
 PLANS = 2

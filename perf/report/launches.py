@@ -18,11 +18,11 @@ import lowering
 from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
+from gscn.files import write_text
 from perf import cycles, memory
 from perf.energy import COMPONENTS, Accesses, count_accesses, energy
 from perf.report import charts
 from perf.report.cases import launch_digest
-from perf.report.files import write_text
 from perf.report.page import Figure, Paragraph, Section, Table
 from perf.report.speed import PASS_NAMES
 

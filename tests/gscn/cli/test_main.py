@@ -93,7 +93,7 @@ def test_json_without_a_meaning_leaves_the_old_file(tmp_path):
 def test_json_to_a_place_that_cannot_be_written_is_bad_input(subcommand, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["fake", "--json", str(tmp_path / "file" / "result.json")]) == 2
-    assert "--json must name a file that can be written" in capsys.readouterr().err
+    assert "must be a file that can be written" in capsys.readouterr().err
     assert main(["fake", "--json", str(tmp_path)]) == 2
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
