@@ -126,6 +126,28 @@ def test_runs_that_are_done_are_not_trained_again(done, tmp_path, monkeypatch):
     assert len(trained) == 2
 
 
+def test_lengths_of_training_are_compared(done, tmp_path):
+    path, out = tmp_path / "results.jsonl", tmp_path / "report.md"
+    path.write_bytes(done[0].read_bytes())
+    training.main(["--results", str(path), "--out", str(out), *TINY, "--lengths", "1", "2"])
+    results = training.read_results(path)
+    assert len(results) == 4 + 4, "those of two epochs were there"
+    rows = [line.strip("| ").split(" | ") for line in out.read_text().splitlines()]
+    rows = [cells for cells in rows if cells[:2] in (["1", "4"], ["2", "8"])]
+    for epochs, cells in zip((1, 2), rows, strict=True):
+        means = {
+            method: statistics.fmean(
+                r["test_accuracy"]
+                for r in results
+                if (r["method"], r["epochs"]) == (method, epochs)
+            )
+            for method in ("dense", "resprop-90")
+        }
+        assert cells[2] == cells[4] == "2"
+        assert cells[3].split()[0] == f"{100 * means['dense']:.2f}"
+        assert cells[6] == f"{100 * (means['resprop-90'] - means['dense']):+.2f}"
+
+
 def test_other_settings_are_other_runs(done):
     results = training.read_results(done[0])
     assert training.missing(training.plan(["digits"], ["dense"], 2, 2, 4), results) == []
