@@ -15,6 +15,7 @@ from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from perf.energy import Accesses
 from perf.measuring import Measurement, measure_operands
 
 logger = logging.getLogger(__name__)
@@ -144,13 +145,16 @@ def _to_json(result: TracedPass) -> dict[str, object]:
 
 def _from_json(row: dict) -> TracedPass:
     shape = {k: tuple(v) if isinstance(v, list) else v for k, v in row["shape"].items()}
+    measured = dict(row["measurement"])
+    if measured.get("accesses") is not None:
+        measured["accesses"] = Accesses(**measured["accesses"])
     return TracedPass(
         layer=row["layer"],
         which=Pass(row["which"]),
         shape=ConvShape(**shape),
         first_density=row["first_density"],
         second_density=row["second_density"],
-        measurement=Measurement(**row["measurement"]),
+        measurement=Measurement(**measured),
     )
 
 
