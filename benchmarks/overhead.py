@@ -1,16 +1,19 @@
 """What the sparse-training methods cost on a CPU, against dense training and against torch's top-k.
 
-A training step of ResNet-18 for 32x32 images, batch 32, by each method, and the selection of a
-threshold in tensors of 1e4 to 1e7 elements. `python -m benchmarks.overhead` prints both.
+A training step of networks for 32x32 images, batch 32, by each method, and the selection of a
+threshold in tensors of 1e4 to 1e7 elements. `python -m benchmarks.overhead` prints both, or writes
+them: `--out docs/overhead.md`.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from benchmarks.markdown import table
 
@@ -22,7 +25,8 @@ STEPS = {
     "dst": {},
 }
 """Options by method."""
-BATCH = 32
+NETWORKS = ("resnet18", "resnet20", "wrn16-1", "vgg16")
+BATCH, IMAGE_SIZE = 32, 32
 ROUNDS = 10
 """Of steps, one of each method in turn: SWAT's refresh period, with one refresh."""
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -45,7 +49,9 @@ def _measured(functions: Sequence[Callable[[], object]], rounds: int) -> list[li
     return seconds
 
 
-def compute_steps(rounds: int = ROUNDS, width: int = 64) -> list[dict[str, object]]:
+def compute_steps(
+    networks: Sequence[str] = NETWORKS, rounds: int = ROUNDS, width: int = 64
+) -> list[dict[str, object]]:
     """Measure a training step by each method on one thread; return plain JSON values.
 
     `ratio` is the median over rounds of a sparse step's time by the dense step's of the round,
@@ -53,24 +59,30 @@ def compute_steps(rounds: int = ROUNDS, width: int = 64) -> list[dict[str, objec
 
     Parameters
     ----------
+    networks
+        Names of `golden.networks.catalogue.make_network`.
     rounds
         Steps of each method that count.
     width
-        Channels of the network's first stage; 64 is ResNet-18's.
+        Channels of the first stage of a ResNet; 64 is ResNet-18's.
     """
+    return [row for network in networks for row in _compute_steps(network, rounds, width)]
+
+
+def _compute_steps(network: str, rounds: int, width: int) -> list[dict[str, object]]:
     import torch
 
     import golden
-    from golden.networks.residual import ResNet
+    from golden.networks.catalogue import make_network
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(BATCH, 3, 32, 32, generator=generator)
+    images = torch.randn(BATCH, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator)
     labels = torch.randint(10, (BATCH,), generator=generator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        dense = ResNet((2, 2, 2, 2), small=True, classes=10, width=width)
+        dense = make_network(network, image_size=IMAGE_SIZE, classes=10, width=width)
 
     def step_of(method: str | None) -> Callable[[], object]:
         model = copy.deepcopy(dense)
@@ -94,6 +106,7 @@ def compute_steps(rounds: int = ROUNDS, width: int = 64) -> list[dict[str, objec
         torch.set_num_threads(threads)
     return [
         {
+            "network": network,
             "method": method,
             "dense_seconds": statistics.median(base),
             "seconds": statistics.median(taken),
@@ -154,9 +167,10 @@ def compute_selection(
 def render(steps: Sequence[dict], selection: Sequence[dict]) -> str:
     """Return both tables as Markdown."""
     first = table(
-        ("method", "dense step, ms", "sparse step, ms", "ratio", "ratio of all rounds"),
+        ("network", "method", "dense step, ms", "sparse step, ms", "ratio", "ratio of all rounds"),
         [
             (
+                row["network"],
                 row["method"],
                 f"{1e3 * row['dense_seconds']:.0f}",
                 f"{1e3 * row['seconds']:.0f}",
@@ -182,11 +196,26 @@ def render(steps: Sequence[dict], selection: Sequence[dict]) -> str:
         ],
     )
     return (
-        f"CPU time of a training step, ResNet-18 on 32x32 images, batch {BATCH}, one thread, zeros "
-        f"computed with; medians of rounds:\n\n{first}\n\n"
+        f"CPU time of a training step on {IMAGE_SIZE}x{IMAGE_SIZE} images, batch {BATCH}, one "
+        "thread, zeros computed with (SWAT's thresholds refreshed every 10 steps); medians of "
+        f"{ROUNDS} rounds:\n\n{first}\n\n"
         f"Time to select the threshold of the largest magnitudes, float32, medians:\n\n{second}"
     )
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print or write both tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of printing")
+    args = parser.parse_args(arguments)
+    text = render(compute_steps(args.networks), compute_selection()) + "\n"
+    if args.out is None:
+        sys.stdout.write(text)
+    else:
+        title = "# What sparse training costs on a CPU\n\nGenerated by `python -m benchmarks."
+        args.out.write_text(f"{title}overhead`.\n\n{text}", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(render(compute_steps(), compute_selection()) + "\n")
+    main()

@@ -10,8 +10,11 @@ from golden.methods.options import METHODS
 
 def test_every_method_is_measured_beside_a_dense_step():
     threads, state = torch.get_num_threads(), torch.random.get_rng_state()
-    rows = overhead.compute_steps(rounds=1, width=1)
-    assert [row["method"] for row in rows] == [name for name in METHODS if name != "dense"]
+    rows = overhead.compute_steps(["resnet18", "resnet20"], rounds=1, width=1)
+    sparse = [name for name in METHODS if name != "dense"]
+    assert [(row["network"], row["method"]) for row in rows] == [
+        (network, method) for network in ("resnet18", "resnet20") for method in sparse
+    ]
     for row in rows:
         # Of a single round the median is the round itself.
         assert row["ratio"] == row["seconds"] / row["dense_seconds"] > 0
@@ -32,5 +35,5 @@ def test_ways_of_selection_are_compared_on_equal_results():
         (2, 40_000),
     }
     assert torch.get_num_threads() == threads
-    text = overhead.render(overhead.compute_steps(rounds=1, width=1), rows)
+    text = overhead.render(overhead.compute_steps(["resnet18"], rounds=1, width=1), rows)
     assert text.count("\n|") == 2 + 4 + 2 + 16
