@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.cli.options import add_preset_arguments
 from gscn.cli.result import Result, table
-from gscn.config import PRESETS, AcceleratorConfig, preset
+from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError, MismatchError, raise_problems
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat
@@ -34,16 +35,7 @@ logger = logging.getLogger(__name__)
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that choose a configuration."""
-    parser.add_argument(
-        "--config", default="small", metavar="NAME", help=f"{', '.join(PRESETS)} (default: small)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change one field of the configuration; may be repeated",
-    )
+    add_preset_arguments(parser, default="small")
     parser.add_argument(
         "--format",
         choices=[*sorted(OPERAND_FORMATS), *FLOAT_OPERAND_FORMATS],

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.cli.options import add_preset_arguments
 from gscn.cli.result import Result, table
-from gscn.config import PRESETS, AcceleratorConfig, preset
+from gscn.config import AcceleratorConfig, preset
 
 if TYPE_CHECKING:
     from perf.estimate import Mode, NetworkEstimate
@@ -88,19 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="nonzeros of ReSprop's gradient differences (default: 1 - sparsity)",
     )
-    parser.add_argument(
-        "--config",
-        default="large",
-        metavar="NAME",
-        help=f"configuration: {', '.join(PRESETS)} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="override a field of the configuration; may be repeated",
-    )
+    add_preset_arguments(parser, default="large")
     parser.add_argument(
         "--clock-mhz",
         type=float,

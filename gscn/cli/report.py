@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gscn.cli.options import add_preset_arguments
 from gscn.cli.result import Result, table
-from gscn.config import PRESETS, preset
+from gscn.config import preset
 
 SUMMARY = "write a page, and tables as CSV, of speed-ups, memory, rivals and energy"
 EXAMPLE = "gscn report --out build/report"
@@ -35,19 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="samples of a network on the cycle model, at most; fewer are faster and lean more on "
         "the closed form (default: %(default)s)",
     )
-    parser.add_argument(
-        "--config",
-        default="large",
-        metavar="NAME",
-        help=f"configuration: {', '.join(PRESETS)} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="override a field of the configuration; may be repeated",
-    )
+    add_preset_arguments(parser, default="large")
     parser.add_argument(
         "--only",
         nargs="+",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.cli.cosim import config_from
-from gscn.config import PRESETS
+from gscn.cli.options import add_preset_arguments
 from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
 
@@ -35,16 +35,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         help="calculate convolutions in bf16 by the golden model, on the generated Verilog, or by "
         "the golden model with the cycles of the cycle model (default: as --arithmetic says)",
     )
-    group.add_argument(
-        "--config", default="small", metavar="NAME", help=f"{', '.join(PRESETS)} (default: small)"
-    )
-    group.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change one field of the configuration; may be repeated",
-    )
+    add_preset_arguments(group, default="small")
     group.add_argument(
         "--devices", type=int, metavar="N", help="simulators at once (default: one per processor)"
     )
