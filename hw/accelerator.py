@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
-from gscn.error_codes import ERROR_WIDTH, NO_JOB
+from gscn.error_codes import ERROR_WIDTH, NO_JOB, ErrorCode
 from gscn.port import port_names
 from hw.arbiter import ALIGNMENT_BITS, ReadArbiter, WriteArbiter
 from hw.cluster import Cluster
@@ -97,6 +97,7 @@ class Accelerator(wiring.Component):
         m.submodules.dispatcher = dispatcher = Dispatcher(config=config)
         self._range_start = Signal(config.addr_width - ALIGNMENT_BITS)
         self._range_end = Signal(config.addr_width - ALIGNMENT_BITS + 1)
+        self._refused = Signal(config.clusters)
         clusters = []
         for number in range(config.clusters):
             cluster = Shared(Cluster(config=config), "gscn_cluster")
@@ -121,7 +122,10 @@ class Accelerator(wiring.Component):
             ]
         for port, served in enumerate(config.port_slices):
             lists = sequencer if port == 0 else None
-            self._add_port(m, port, clusters[served.start : served.stop], dispatcher, lists)
+            refused = self._add_port(
+                m, port, clusters[served.start : served.stop], dispatcher, lists
+            )
+            m.d.comb += self._refused[served.start : served.stop].eq(refused)
         for flag, source in (
             (self.saturated, "saturated"),
             (self.accumulator_overflow, "overflow"),
@@ -138,13 +142,17 @@ class Accelerator(wiring.Component):
     def _keep_error(self, m, clusters, sequencer):
         """Keep the first error; of several in one cycle that of the lowest cluster.
 
+        Of two in one cluster, a burst outside the output range comes first.
+
         A phase of a list is checked while no job is under way, which alone can have other errors.
         """
         first = Signal(error_layout(self.config))
         queue = Signal(entry_width(self.config))
-        for cluster in reversed(clusters):
+        for cluster, refused in reversed([*zip(clusters, self._refused, strict=True)]):
             with m.If(cluster.error.code != 0):
                 m.d.comb += first.eq(cluster.error)
+            with m.If(refused):
+                m.d.comb += [first.code.eq(ErrorCode.OUTPUT_RANGE), first.entry.eq(cluster.written)]
         bad_phase = sequencer.error != 0
         with m.If(self.error_code == 0):
             m.d.sync += [
@@ -164,6 +172,7 @@ class Accelerator(wiring.Component):
         """Add the arbiters of a memory port and connect the clusters that it serves.
 
         The sequencer, if it reads through this port, has the channel after those of the clusters.
+        Return which of the clusters offer a burst that may not be written.
         """
         config = self.config
         channels = 2 * len(clusters)
@@ -198,11 +207,11 @@ class Accelerator(wiring.Component):
             for channel in range(2):
                 wiring.connect(m, cluster.commands[channel], reads.channels[2 * number + channel])
             m.d.comb += [
-                cluster.write_refused.eq(writes.refused[number]),
                 cluster.data.eq(member("read_data").payload),
                 cluster.data_valid.eq(reads.channel_valid.word_select(number, 2)),
                 reads.urgent.word_select(number, 2).eq(cluster.urgent),
             ]
+        return writes.refused
 
     def _read_counters(self, m, clusters):
         """Put the counter that `counter_addr` names on `counter_data`."""

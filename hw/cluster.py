@@ -37,7 +37,8 @@ class Cluster(wiring.Component):
     Golden: `lowering.functional` (results), `perf.cycles` (time).
 
     Timing: see the parts. A job is taken when the loader is idle and at most `prefetch_words` words
-    of the job before are left.
+    of the job before are left. No output depends combinationally on an input: all come from
+    registers, so that a simulator may evaluate a cluster once per cycle (`cosim.partition`).
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class Cluster(wiring.Component):
         urgent: per read channel, whether its command should not wait to be shared.
         data, data_valid: beats read; one valid per channel.
         write_command, write_data: bursts written.
-        write_refused: the burst offered is not taken because it is outside the output range.
+        written: queue entry of the job whose results are being written.
         count: advance the counters.
         counter: number of a counter in `gscn.counters.CLUSTER_COUNTERS`.
         counter_value: its value, one cycle later.
@@ -78,7 +79,7 @@ class Cluster(wiring.Component):
                 "data_valid": In(2),
                 "write_command": Out(command),
                 "write_data": Out(stream.Signature(write_beat_layout(config))),
-                "write_refused": In(1),
+                "written": Out(entry_width(config)),
                 "count": In(1),
                 "counter": In(range(len(CLUSTER_COUNTER_NAMES))),
                 "counter_value": Out(COUNTER_WIDTH),
@@ -197,7 +198,6 @@ class Cluster(wiring.Component):
         """
         limits = Signal(limits_layout(self.config))
         entries = [Signal(entry_width(self.config), name=f"entry{bank}") for bank in range(2)]
-        written = Signal(entry_width(self.config))
         fed = Signal(init=1)  # bank of the job that is being broadcast
         with m.If(broadcaster.starts_job):
             m.d.sync += [fed.eq(~fed), limits[~fed].eq(loader.walk_count)]
@@ -205,7 +205,7 @@ class Cluster(wiring.Component):
                 with m.If(fed != bank):
                     m.d.sync += entry.eq(loader.entry)
         with m.If(drainer.writer_start):
-            m.d.sync += written.eq(Mux(drainer.bank, entries[1], entries[0]))
+            m.d.sync += self.written.eq(Mux(drainer.bank, entries[1], entries[0]))
 
         dropped = [
             Cat(pe.address_error & (pe.error_bank == bank) for pe in pes).any() for bank in range(2)
@@ -217,7 +217,6 @@ class Cluster(wiring.Component):
             (broadcaster.bad_tap, ErrorCode.STREAM_TAP, Mux(fed, entries[1], entries[0])),
             (dropped[1], ErrorCode.ACCUMULATOR, entries[1]),
             (dropped[0], ErrorCode.ACCUMULATOR, entries[0]),
-            (self.write_refused, ErrorCode.OUTPUT_RANGE, written),
         ):
             with m.If(condition):
                 m.d.comb += [self.error.code.eq(code), self.error.entry.eq(entry)]
