@@ -72,7 +72,8 @@ def products() -> dict[str, object]:
             wall, own_cpu = time.perf_counter() - started, _own_cpu_seconds() - cpu_started
     for run in runs:
         totals.add(run)
-    python = totals.lowering_seconds + own_cpu
+    lowering = totals.lowering_seconds + totals.search_seconds
+    python = lowering + own_cpu
     return {
         "processes": PROCESSES,
         "wall_seconds": wall,
@@ -82,7 +83,7 @@ def products() -> dict[str, object]:
         "cycles_per_simulation_cpu_second": totals.simulated_cycles / totals.simulation_seconds,
         "cpu_seconds": {
             "simulation": totals.simulation_seconds,
-            "lowering": totals.lowering_seconds,
+            "lowering": lowering,
             "parent": own_cpu,
         },
         "python_share": python / (python + totals.simulation_seconds),

@@ -74,7 +74,7 @@ async def _run_pass(dut: object, library: object, setup: dict, job: PassJob) -> 
         lowering_seconds=lowered.lowering_seconds,
         simulation_seconds=outcome["cpu_seconds"],
         process_id=os.getpid(),
-        plan=program.tiling,
+        plan=lowered.plan,
         **(spans_of(lowered, latency=settings["latency"]) if job.spans else {}),
     )
     return DONE, run

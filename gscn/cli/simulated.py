@@ -199,7 +199,8 @@ class Simulation:
         )
         spent = (
             f"{time.perf_counter() - self.started:.1f} s in all; CPU time of the simulation "
-            f"{totals.simulation_seconds:.1f} s, of the lowering {totals.lowering_seconds:.1f} s"
+            f"{totals.simulation_seconds:.1f} s, of looking for {totals.tilings_found} tilings "
+            f"{totals.search_seconds:.1f} s, of other lowering {totals.lowering_seconds:.1f} s"
         )
         lines = [busy, spent]
         if self.twin is not None:
