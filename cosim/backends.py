@@ -235,6 +235,9 @@ class RtlBackend(_ExecutorBackend):
         """Return what calls return that run passes and do not depend on each other, in order."""
         import torch
 
+        if len(self.pool.devices) == 1:  # always in the same order, so that cycles are the same
+            return [call() for call in calls]
+
         def call_without_grad(call: Callable[[], Tensor]) -> Tensor:
             with torch.no_grad():  # a setting of each thread
                 return call()
@@ -277,6 +280,8 @@ class CycleModelBackend(_ExecutorBackend):
         super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
         self._latency = latency
         self._plans = PlanMemory()
+        self._turns: np.ndarray | None = None
+        """Of the arbiters, after the last pass; None after a reset."""
 
     def __enter__(self) -> CycleModelBackend:
         return self
@@ -299,7 +304,7 @@ class CycleModelBackend(_ExecutorBackend):
         started = time.process_time()
         program, plan = lower_job(self.config, job, latency=self._latency)
         lowered = time.process_time()
-        cycles = simulate(program, latency=self._latency)
+        cycles = simulate(program, latency=self._latency, turns=self._turns)
         simulated = time.process_time()
         out = job.out
         sums = conv_windowed(
@@ -334,6 +339,8 @@ class CycleModelBackend(_ExecutorBackend):
             job_products=np.array([one.products for one in program.jobs], dtype=np.int64),
         )
         self._plans.remember(job, plan)
+        # As of a device: a reset clears flags.
+        self._turns = None if any(run.flags.values()) else cycles.turns
         self._observe([run])
         return [run]
 

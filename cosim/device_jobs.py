@@ -45,7 +45,7 @@ class PassJob:
     """Tiling found for other operands of this shape; by default, or if it does not fit, one is
     looked for."""
     spans: bool = False
-    """Whether the cycle model also says when each cluster had which job."""
+    """Whether the cycle model also says when each cluster had which job; a reset comes before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
