@@ -33,6 +33,8 @@ class RunTotals:
         default_factory=lambda: dict.fromkeys(CLUSTER_COUNTER_NAMES, 0)
     )
     """By cause."""
+    launches_by_pass: dict[str, int] = field(default_factory=dict)
+    """Launches by layer and pass; parts of passes count each."""
     last: str = ""
     """What ran last."""
 
@@ -50,6 +52,8 @@ class RunTotals:
         self.simulation_seconds += run.simulation_seconds
         for name, values in run.counters.items():
             self.pe_cycles[name] += sum(values)
+        name = run.label.partition(", part ")[0]
+        self.launches_by_pass[name] = self.launches_by_pass.get(name, 0) + 1
         self.last = run.label
 
     @property
@@ -81,6 +85,7 @@ class RunTotals:
         """Return plain JSON values."""
         return {
             "launches": self.passes,
+            "launches_by_pass": self.launches_by_pass,
             "cycles": self.cycles,
             "clock_mhz": self.clock_mhz,
             "simulated_seconds": self.simulated_seconds,

@@ -120,6 +120,8 @@ class Simulation:
     """Label of the pass, and the file."""
     last_iteration: int
     started: float = field(default_factory=time.perf_counter)
+    golden_losses: list[float] = field(default_factory=list)
+    """Of the iterations compared so far, in nats."""
     differences: list[str] = field(default_factory=list)
     shown: Callable[[str], None] | None = None
     """Shows a line of progress."""
@@ -146,6 +148,7 @@ class Simulation:
         if self.twin is None:
             return
         right = self.twin.step()
+        self.golden_losses.append(right.loss)
         if done.loss != right.loss:
             self.differences.append(
                 f"iteration {done.iteration}: loss {done.loss!r}, golden model {right.loss!r}"
@@ -185,6 +188,7 @@ class Simulation:
             "wall_seconds": time.perf_counter() - self.started,
             **self.totals.data(),
             "checked": self.twin is not None,
+            "golden_losses_nats": self.golden_losses,
             "differences": self.differences,
         }
 
