@@ -7,7 +7,6 @@ results file lacks and writes the report, a plot and its table beside it.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import math
@@ -18,8 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-
+from benchmarks.figures import write_figure
 from benchmarks.markdown import table
 from golden.measurement import TENSOR_KINDS, tensor_sparsities
 from golden.methods.conversion import sparse_layers
@@ -363,15 +361,9 @@ def _controlled(threshold: float, density: float, target: float) -> float:
 def write_plot(path: Path, result: dict, sparsity: float) -> None:
     """Draw the thresholds of a run into an SVG file; save the table beside it as CSV."""
     rows = result["thresholds"]
-    with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
     band = (1 - sparsity, 1 - sparsity + float(DENSITY_MARGIN))
     above, _ = plot_thresholds(rows, band)
-    # Without a date and with fixed names inside, equal results give equal files.
-    with matplotlib.rc_context({"svg.hashsalt": path.name}):
-        above.figure.savefig(path, metadata={"Date": None})
+    write_figure(path, above.figure, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

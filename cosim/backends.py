@@ -159,8 +159,6 @@ class RtlBackend(_ExecutorBackend):
         As of the base class.
     devices
         Simulators at once; by default one per processor.
-    tuned
-        Whether the cycle model chooses between tilings.
     spans
         Whether runs say when each cluster had which job.
     latency
@@ -192,7 +190,6 @@ class RtlBackend(_ExecutorBackend):
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
         devices: int | None = None,
-        tuned: bool = False,
         spans: bool = False,
         latency: int = READ_LATENCY,
         wall_timeout_seconds: float | None = None,
@@ -203,7 +200,6 @@ class RtlBackend(_ExecutorBackend):
         self.pool = DevicePool(
             config, devices, latency=latency, wall_timeout_seconds=wall_timeout_seconds
         )
-        self._tuned = tuned
         self._latency = latency
         # Threads that wait: a pass waits for its parts, which other threads run.
         self._callers = ThreadPoolExecutor(4, thread_name_prefix="gscn-pass")
@@ -227,7 +223,7 @@ class RtlBackend(_ExecutorBackend):
         InputError, SimulationError
             As `cosim.device.Device.run_pass`.
         """
-        job = dataclasses.replace(job, tuned=self._tuned, spans=self.spans)
+        job = dataclasses.replace(job, spans=self.spans)
         if job.label in self.wave_requests:
             record_waves(self.config, job, self.wave_requests.pop(job.label), latency=self._latency)
         most = int(expected_products(job) / SPLIT_PRODUCTS)
@@ -238,6 +234,9 @@ class RtlBackend(_ExecutorBackend):
     def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
         """Return what calls return that run passes and do not depend on each other, in order."""
         import torch
+
+        if len(self.pool.devices) == 1:  # always in the same order, so that cycles are the same
+            return [call() for call in calls]
 
         def call_without_grad(call: Callable[[], Tensor]) -> Tensor:
             with torch.no_grad():  # a setting of each thread
@@ -265,7 +264,7 @@ class CycleModelBackend(_ExecutorBackend):
     ----------
     config, fmt, result_format, observer
         As of the base class.
-    tuned, latency
+    latency
         As of `RtlBackend`.
     """
 
@@ -276,13 +275,13 @@ class CycleModelBackend(_ExecutorBackend):
         fmt: FloatFormat = BF16,
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
-        tuned: bool = False,
         latency: int = READ_LATENCY,
     ) -> None:
         super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
-        self._tuned = tuned
         self._latency = latency
         self._plans = PlanMemory()
+        self._turns: np.ndarray | None = None
+        """Of the arbiters, after the last pass; None after a reset."""
 
     def __enter__(self) -> CycleModelBackend:
         return self
@@ -301,11 +300,11 @@ class CycleModelBackend(_ExecutorBackend):
         InputError
             The pass does not fit the accelerator.
         """
-        job = self._plans.planned(dataclasses.replace(job, tuned=self._tuned))
+        job = self._plans.planned(job)
         started = time.process_time()
-        program = lower_job(self.config, job)
+        program, plan = lower_job(self.config, job, latency=self._latency)
         lowered = time.process_time()
-        cycles = simulate(program, latency=self._latency)
+        cycles = simulate(program, latency=self._latency, turns=self._turns)
         simulated = time.process_time()
         out = job.out
         sums = conv_windowed(
@@ -335,11 +334,13 @@ class CycleModelBackend(_ExecutorBackend):
             lowering_seconds=lowered - started,
             simulation_seconds=simulated - lowered,
             process_id=os.getpid(),
-            plan=program.tiling,
+            plan=plan,
             spans=cycles.job_spans,
             job_products=np.array([one.products for one in program.jobs], dtype=np.int64),
         )
-        self._plans.remember(job, program.tiling)
+        self._plans.remember(job, plan)
+        # As of a device: a reset clears flags.
+        self._turns = None if any(run.flags.values()) else cycles.turns
         self._observe([run])
         return [run]
 

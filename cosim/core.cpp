@@ -150,7 +150,8 @@ void gscn_cycle(svBit start_ready, svBit start_list_ready, svBit busy, svBit sat
     }
     ++seq.quiet;
     if (!seq.counter_reads.empty() && seq.counter_reads.front().first == tb.cycle) {
-      tb.counters[seq.counter_reads.front().second] = counter_data;
+      const unsigned index = seq.counter_reads.front().second;
+      tb.counters[index] = counter_data - tb.counters_before[index];
       seq.counter_reads.pop_front();
     }
     if (seq.counter_issued < tb.counter_count) {

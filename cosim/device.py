@@ -230,7 +230,10 @@ class Device:
             self._running()
 
     def run_pass(self, job: PassJob) -> PassRun:
-        """Lower and run a pass, on a fresh memory and after a reset.
+        """Lower and run a pass, on a fresh memory.
+
+        Passes follow one another without a reset. So a pass may take a few cycles more or less than
+        after one, as the arbiters' turns go on; with `spans` there is one before.
 
         Raises
         ------

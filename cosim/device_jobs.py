@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -12,7 +13,9 @@ import numpy as np
 from cosim.program import Program, default_timeout_cycles, launch_fields
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
-from lowering import FloatOutput, LoweringOptions, OutputFormat, Plan, lower, lower_again
+from gscn.errors import InputError
+from gscn.port import READ_LATENCY
+from lowering import FloatOutput, LoweringOptions, OutputFormat, Plan, lower_again
 from perf.cycles import simulate
 from perf.tuning import lower_tuned
 
@@ -20,7 +23,9 @@ READY, DONE, REFUSED, FAILED = "ready", "done", "refused", "failed"
 """First word of an answer: the process serves; the outcome; the input is wrong; the launch failed,
 and the process ends."""
 TILINGS_BUILT = 4
-"""Tilings of which the best is taken, where the cycle model does not choose."""
+"""Tilings of which the cycle model chooses: most of the time goes into planning, not building."""
+MOST_RATIO = 4.0
+"""Of an operand's nonzeros to those that a tiling was found for, or the other way round."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -36,12 +41,11 @@ class PassJob:
     """Operands as in `ConvShape.operand_shapes`: integers, or codes of `out.operands`."""
     out: OutputFormat | FloatOutput
     """How results are rounded."""
-    tuned: bool = False
-    """Whether the cycle model chooses between tilings (slower to lower, faster to run)."""
     plan: Plan | None = None
-    """Tiling found for other operands of this shape; by default one is looked for."""
+    """Tiling found for other operands of this shape; by default, or if it does not fit, one is
+    looked for."""
     spans: bool = False
-    """Whether the cycle model also says when each cluster had which job."""
+    """Whether the cycle model also says when each cluster had which job; a reset comes before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -74,13 +78,16 @@ class PassRun:
     spans: np.ndarray | None = None
     """Per job: cluster, cycle in which it was given, cycle of its last result; if asked for."""
     plan: Plan | None = None
-    """Tiling, for passes of the same shape to come."""
+    """Tiling that was looked for, for passes of the same shape to come; None if that of the job was
+    used."""
     job_products: np.ndarray | None = None
     """Products per job and PE; if asked for."""
 
 
-def lower_job(config: AcceleratorConfig, job: PassJob) -> Program:
-    """Lower a pass to the accelerator.
+def lower_job(
+    config: AcceleratorConfig, job: PassJob, *, latency: int = READ_LATENCY
+) -> tuple[Program, Plan | None]:
+    """Lower a pass to the accelerator; return the program, and its tiling if one was looked for.
 
     Parameters
     ----------
@@ -88,6 +95,8 @@ def lower_job(config: AcceleratorConfig, job: PassJob) -> Program:
         The accelerator.
     job
         The pass.
+    latency
+        Cycles from a read command to its first beat.
 
     Raises
     ------
@@ -95,11 +104,14 @@ def lower_job(config: AcceleratorConfig, job: PassJob) -> Program:
         As `lowering.lower`.
     """
     if job.plan is not None:
-        return lower_again(job.plan, job.first, job.second, job.out)
-    arguments = (config, job.shape, job.which, job.first, job.second, job.out)
-    if job.tuned:
-        return lower_tuned(*arguments)
-    return lower(*arguments, LoweringOptions(candidates=TILINGS_BUILT))
+        # Operands that no tiling fits are refused below as well.
+        with contextlib.suppress(InputError):
+            return lower_again(job.plan, job.first, job.second, job.out), None
+    program = lower_tuned(
+        config, job.shape, job.which, job.first, job.second, job.out,
+        LoweringOptions(candidates=TILINGS_BUILT), latency=latency,
+    )  # fmt: skip
+    return program, program.tiling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -109,6 +121,8 @@ class LoweredJob:
     program: Program
     launch: dict[str, object]
     """As `cosim.program.launch_fields` returns it."""
+    plan: Plan | None
+    """As of `PassRun`."""
     lowering_seconds: float
     """CPU time."""
 
@@ -131,11 +145,12 @@ def prepare_job(config: AcceleratorConfig, job: PassJob, *, latency: int) -> Low
         As `lowering.lower`.
     """
     started = time.process_time()
-    program = lower_job(config, job)
+    program, plan = lower_job(config, job, latency=latency)
     limit = default_timeout_cycles(program, latency=latency, stall_probability=0.0)
     return LoweredJob(
         program=program,
         launch=launch_fields(program, timeout_cycles=limit),
+        plan=plan,
         lowering_seconds=time.process_time() - started,
     )
 
@@ -159,22 +174,39 @@ def spans_of(lowered: LoweredJob, *, latency: int) -> dict[str, np.ndarray]:
 
 
 class PlanMemory:
-    """Tilings of passes run before, for those of the same shape and about as many nonzeros."""
+    """Tilings of passes run before, for those of the same shape and about as many nonzeros.
+
+    Looking for a tiling takes longer than simulating a small layer, and one that was found for
+    other operands takes few cycles more (docs/simulated-training.md).
+    """
 
     def __init__(self) -> None:
-        self._plans: dict[tuple, Plan] = {}
+        self._found: dict[tuple, list[tuple[np.ndarray, Plan]]] = {}
 
     def planned(self, job: PassJob) -> PassJob:
-        """Return the pass with the tiling of one like it, if there was one."""
-        return dataclasses.replace(job, plan=job.plan or self._plans.get(self._key(job)))
+        """Return the pass with the tiling of the most similar one before, if one is similar."""
+        ratio, plan = min(
+            (
+                (float(np.abs(_log_counts(job) - counts).max()), plan)
+                for counts, plan in self._found.get(self._key(job), [])
+            ),
+            key=lambda pair: pair[0],
+            default=(math.inf, None),
+        )
+        if job.plan is not None or ratio > math.log(MOST_RATIO):
+            return job
+        return dataclasses.replace(job, plan=plan)
 
-    def remember(self, job: PassJob, plan: Plan) -> None:
-        """Keep the tiling that a pass was run with."""
-        self._plans.setdefault(self._key(job), plan)
+    def remember(self, job: PassJob, plan: Plan | None) -> None:
+        """Keep the tiling that was looked for, if it was, when a pass was run."""
+        if plan is not None:
+            self._found.setdefault(self._key(job), []).append((_log_counts(job), plan))
 
     @staticmethod
     def _key(job: PassJob) -> tuple:
-        # Powers of two between which the shares of nonzeros lie.
-        shares = [np.count_nonzero(values) / values.size for values in (job.first, job.second)]
-        grades = tuple(math.frexp(share)[1] for share in shares)
-        return job.shape, job.which, job.out.width, job.tuned, grades
+        return job.shape, job.which, job.out.width
+
+
+def _log_counts(job: PassJob) -> np.ndarray:
+    """Return the logarithms of the nonzeros of both operands; of none as of one."""
+    return np.log([max(np.count_nonzero(values), 1) for values in (job.first, job.second)])

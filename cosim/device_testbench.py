@@ -39,8 +39,10 @@ def _die_with_parent(descriptor: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _run_pass(dut: object, library: object, setup: dict, job: PassJob) -> tuple[str, object]:
-    """Lower a pass and run it; return the answer."""
+async def _run_pass(
+    dut: object, library: object, setup: dict, job: PassJob, *, reset: bool
+) -> tuple[str, object]:
+    """Lower a pass and run it, after a reset or not; return the answer."""
     config = setup["config"]
     settings = setup["settings"]
     try:
@@ -48,7 +50,8 @@ async def _run_pass(dut: object, library: object, setup: dict, job: PassJob) -> 
     except InputError as error:
         return REFUSED, str(error)
     program = lowered.program
-    outcome = await run_launch(dut, library, settings, lowered.launch, program.image)
+    launch = {**lowered.launch, "reset": reset}
+    outcome = await run_launch(dut, library, settings, launch, program.image)
     memory, written = memory_of(library, program.memory_bytes)
     flags = named_flags(outcome["flags"])
     problems = [outcome["error"]] if outcome["error"] else []
@@ -74,7 +77,7 @@ async def _run_pass(dut: object, library: object, setup: dict, job: PassJob) -> 
         lowering_seconds=lowered.lowering_seconds,
         simulation_seconds=outcome["cpu_seconds"],
         process_id=os.getpid(),
-        plan=program.tiling,
+        plan=lowered.plan,
         **(spans_of(lowered, latency=settings["latency"]) if job.spans else {}),
     )
     return DONE, run
@@ -83,7 +86,7 @@ async def _run_pass(dut: object, library: object, setup: dict, job: PassJob) -> 
 async def _run_program(
     dut: object, library: object, setup: dict, request: dict
 ) -> tuple[str, object]:
-    """Run a launch that was lowered elsewhere; return the answer, its memory included."""
+    """Run a launch that was lowered elsewhere, after a reset; return the answer with its memory."""
     launch = request["launch"]
     outcome = await run_launch(dut, library, setup["settings"], launch, request["image"])
     memory, written = memory_of(library, launch["memory_bytes"])
@@ -103,16 +106,26 @@ async def serve(dut: object) -> None:
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     library = program_functions()
     connection = Connection(int(cocotb.plusargs["requests"]))
+    # After a reset the accelerator clears its accumulators, which takes longer than a small pass.
+    # So there is one only before the first, to clear flags, and where times must not depend on
+    # what ran before.
+    reset = True
     try:
         setup = connection.recv()
         set_up(library, setup["settings"])
         connection.send((READY, os.getpid()))
         while True:
             request = connection.recv()
-            serves = _run_pass if isinstance(request, PassJob) else _run_program
-            kind, content = await serves(dut, library, setup, request)
-            connection.send((kind, content))
-            if kind == FAILED:
+            if isinstance(request, PassJob):
+                reset = reset or request.spans
+                answer = await _run_pass(dut, library, setup, request, reset=reset)
+            else:
+                answer = await _run_program(dut, library, setup, request)
+            connection.send(answer)
+            if answer[0] == FAILED:
                 return
+            # Flags are sticky. A pass that was refused has changed nothing.
+            if answer[0] == DONE:
+                reset = library.gscn_flags() != 0
     except (EOFError, OSError):  # the parent has closed its end
         return

@@ -206,6 +206,8 @@ void gscn_setup(uint32_t ports, uint32_t beat_bytes, uint32_t burst_beats,
   tb.beat_bytes = beat_bytes;
   tb.burst_beats = burst_beats;
   tb.counter_count = counter_count;
+  tb.counters.assign(counter_count, 0);
+  tb.counters_before.assign(counter_count, 0);
 }
 
 // Make a memory of memory_bytes that begins with the image and is filled up with `fill`.
@@ -247,6 +249,10 @@ void gscn_launch(const uint64_t* phases, uint64_t phase_count, uint64_t latency,
   tb.status = kOk;
   tb.error.clear();
   tb.phase = 0;
+  for (size_t index = 0; index < tb.counters.size(); ++index) {
+    tb.counters_before[index] += tb.counters[index];
+  }
+  if (reset) tb.counters_before.assign(tb.counter_count, 0);
   tb.counters.assign(tb.counter_count, 0);
   tb.cycle = tb.busy_cycles = tb.read_beats = tb.write_beats = 0;
   tb.flags = 0;

@@ -132,7 +132,8 @@ struct Testbench {
   std::string error;
   size_t phase = 0;
   unsigned countdown = 0;
-  std::vector<uint64_t> counters;
+  std::vector<uint64_t> counters;         // of this launch
+  std::vector<uint64_t> counters_before;  // of the launches since the last reset
   uint64_t cycle = 0;  // edges since the launch left reset
   uint64_t busy_cycles = 0;
   uint64_t edges = 0;  // edges since the program started

@@ -22,13 +22,19 @@ class RunTotals:
     """Cycles in which one accelerator would be busy: of all launches, one after the other."""
     useful_products: int = 0
     simulated_cycles: int = 0
+    tilings_found: int = 0
+    """Launches for which a tiling was looked for."""
+    search_seconds: float = 0.0
+    """CPU time of the lowering of these; of all others in `lowering_seconds`."""
     lowering_seconds: float = 0.0
-    """CPU time of the lowering; of the simulation in `simulation_seconds`."""
     simulation_seconds: float = 0.0
+    """CPU time of the simulation."""
     pe_cycles: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(CLUSTER_COUNTER_NAMES, 0)
     )
     """By cause."""
+    launches_by_pass: dict[str, int] = field(default_factory=dict)
+    """Launches by layer and pass; parts of passes count each."""
     last: str = ""
     """What ran last."""
 
@@ -38,10 +44,16 @@ class RunTotals:
         self.cycles += run.cycles
         self.useful_products += run.useful_products
         self.simulated_cycles += run.simulated_cycles
-        self.lowering_seconds += run.lowering_seconds
+        if run.plan is None:
+            self.lowering_seconds += run.lowering_seconds
+        else:
+            self.tilings_found += 1
+            self.search_seconds += run.lowering_seconds
         self.simulation_seconds += run.simulation_seconds
         for name, values in run.counters.items():
             self.pe_cycles[name] += sum(values)
+        name = run.label.partition(", part ")[0]
+        self.launches_by_pass[name] = self.launches_by_pass.get(name, 0) + 1
         self.last = run.label
 
     @property
@@ -73,6 +85,7 @@ class RunTotals:
         """Return plain JSON values."""
         return {
             "launches": self.passes,
+            "launches_by_pass": self.launches_by_pass,
             "cycles": self.cycles,
             "clock_mhz": self.clock_mhz,
             "simulated_seconds": self.simulated_seconds,
@@ -80,6 +93,8 @@ class RunTotals:
             "utilization": self.utilization,
             "stalls": self.stalls(),
             "simulated_cycles": self.simulated_cycles,
+            "tilings_found": self.tilings_found,
+            "search_cpu_seconds": self.search_seconds,
             "lowering_cpu_seconds": self.lowering_seconds,
             "simulation_cpu_seconds": self.simulation_seconds,
         }

@@ -6,8 +6,7 @@ All records are little-endian and made of byte-aligned fields. Clusters consume 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,27 +24,30 @@ class Field:
     meaning: str
 
 
-@cache
-def _dtype(fields: tuple[Field, ...]) -> np.dtype:
-    return np.dtype([(f.name, f"<{'i' if f.signed else 'u'}{f.width // 8}") for f in fields])
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
     """A named sequence of fields, the first in the lowest bits."""
 
     name: str
     fields: tuple[Field, ...]
+    dtype: np.dtype = field(init=False, repr=False, compare=False)
+    """The record as a packed little-endian numpy structure."""
+    _ranges: dict[str, tuple[int, int]] = field(init=False, repr=False, compare=False)
+    """Least and greatest value of each field."""
+
+    def __post_init__(self) -> None:
+        """Derive once what packing needs: small records are packed very often."""
+        types = [(f.name, f"<{'i' if f.signed else 'u'}{f.width // 8}") for f in self.fields]
+        ranges = {name: np.iinfo(code) for name, code in types}
+        object.__setattr__(self, "dtype", np.dtype(types))
+        object.__setattr__(
+            self, "_ranges", {name: (info.min, info.max) for name, info in ranges.items()}
+        )
 
     @property
     def width(self) -> int:
         """Bits in all."""
-        return sum(field.width for field in self.fields)
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The record as a packed little-endian numpy structure."""
-        return _dtype(self.fields)
+        return sum(one.width for one in self.fields)
 
     def pack(self, count: int | None = None, /, **values: np.ndarray | int) -> np.ndarray:
         """Return a structured array of `count` records; fields not named are zero.
@@ -70,14 +72,13 @@ class Record:
                 else 1
             )
         packed = np.zeros(count, dtype=self.dtype)
-        known = {field.name: field for field in self.fields}
         for name, array in arrays.items():
-            if name not in known:
+            if name not in self._ranges:
                 raise InputError(f"record {self.name} has no field {name!r}")
-            info = np.iinfo(self.dtype[name])
-            if array.size and (array.min() < info.min or array.max() > info.max):
+            low, high = self._ranges[name]
+            if array.size and (array.min() < low or array.max() > high):
                 raise InputError(
-                    f"{self.name}.{name} must lie in [{info.min}, {info.max}], "
+                    f"{self.name}.{name} must lie in [{low}, {high}], "
                     f"not [{array.min()}, {array.max()}]"
                 )
             packed[name] = array

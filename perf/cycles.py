@@ -101,6 +101,8 @@ class CycleResult:
     read_beats: int
     """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int
+    turns: np.ndarray
+    """int64 (ports, 2): whose read and whose write burst was taken last."""
 
     def by_cause(self) -> dict[str, int]:
         """Return PE-cycles per cause, all clusters together; they sum to cycles x multipliers."""
@@ -115,7 +117,7 @@ class CycleResult:
 @compiled
 def _run(
     phase_jobs, jobs, segments, tiles, item_keys, item_taps, tap_keys, tap_last, fiber_lengths,
-    addresses, port_starts, state, sizes, counters, spans, phase_cycles, descriptor_bursts,
+    addresses, port_starts, state, sizes, counters, spans, phase_cycles, turns, descriptor_bursts,
 ):  # fmt: skip
     readers, events, loaders, feeds, pes, words, fibers, drains = state
     (
@@ -129,7 +131,7 @@ def _run(
     # each is for
     port_count = port_starts.shape[0] - 1
     ports = np.zeros((port_count, PORT_COLUMNS), np.int64)
-    ports[:, A_READ_BELOW] = ports[:, A_WRITE_BELOW] = -1
+    ports[:, A_READ_BELOW], ports[:, A_WRITE_BELOW] = turns[:, 0], turns[:, 1]
     reads = np.zeros((port_count, outstanding, 2), np.int64)
     owners = np.zeros((port_count, outstanding, 2 * clusters), np.bool_)
     # bursts written: cycle in which their completion is reported at the earliest
@@ -292,6 +294,7 @@ def _run(
                     sequencer[S_ASKS], sequencer[S_DUE] = descriptor_bursts, descriptor_beats
             now += 1
         phase_cycles[phase] = now - start
+    turns[:, 0], turns[:, 1] = ports[:, A_READ_BELOW], ports[:, A_WRITE_BELOW]
     return now, read_beats, write_beats
 
 
@@ -323,6 +326,7 @@ def simulate(
     latency: int = READ_LATENCY,
     write_latency: int = WRITE_LATENCY,
     one_start: bool = False,
+    turns: np.ndarray | None = None,
     max_cycles: int = 1 << 34,
 ) -> CycleResult:
     """Return the time that a program takes.
@@ -338,6 +342,8 @@ def simulate(
     one_start
         Whether one start runs all phases, from their list. The fetch of its descriptors then
         counts, and shares the first port with all else.
+    turns
+        Of the launch before on the same accelerator; by default this one comes after a reset.
     max_cycles
         Bound on the cycles of a phase.
 
@@ -375,6 +381,7 @@ def simulate(
     counters = np.zeros((config.clusters, len(CLUSTER_COUNTER_NAMES)), np.int64)
     spans = np.zeros((max(len(tables.jobs), 1), 3), np.int64)
     phase_cycles = np.zeros(len(tables.phase_jobs), np.int64)
+    turns = np.full((config.ports, 2), -1, np.int64) if turns is None else turns.copy()
     cycles, read_beats, write_beats = _run(
         tables.phase_jobs,
         tables.jobs,
@@ -392,6 +399,7 @@ def simulate(
         counters,
         spans,
         phase_cycles,
+        turns,
         _descriptor_bursts(config) if one_start else 0,
     )
     if cycles < 0:
@@ -404,6 +412,7 @@ def simulate(
         job_spans=spans,
         read_beats=int(read_beats),
         write_beats=int(write_beats),
+        turns=turns,
     )
 
 

@@ -134,6 +134,46 @@ def plot_training(
     return loss, shares
 
 
+def plot_losses(table: Sequence[Mapping[str, float]], ax: Axes | None = None) -> Axes:
+    """Draw the losses of a run on the simulated accelerator over those of the golden model.
+
+    Parameters
+    ----------
+    table
+        Rows with `iteration`, `loss` and `golden_loss`, in nats.
+    ax
+        Axes to draw on; by default new ones.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+
+    Raises
+    ------
+    InputError
+        No rows.
+    """
+    if not table:
+        raise InputError("table must have at least one row to plot")
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        ax = Figure(figsize=(8, 4), layout="constrained").add_subplot()
+    iterations = [row["iteration"] for row in table]
+    # Equal losses lie on one another, so that the lower line is wide and light.
+    for name, label, style in (
+        ("golden_loss", "golden model", {"color": "#E69F00", "linewidth": 6, "alpha": 0.5}),
+        ("loss", "generated Verilog, simulated", {"color": "#0072B2", "linewidth": 1.5}),
+    ):
+        ax.plot(iterations, [row[name] for row in table], label=label, **style)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("iteration")
+    ax.set_ylabel("loss, nats")
+    ax.legend(frameon=False)
+    return ax
+
+
 MEDIAN_ITERATIONS = 21
 """Odd."""
 

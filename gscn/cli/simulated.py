@@ -120,6 +120,8 @@ class Simulation:
     """Label of the pass, and the file."""
     last_iteration: int
     started: float = field(default_factory=time.perf_counter)
+    golden_losses: list[float] = field(default_factory=list)
+    """Of the iterations compared so far, in nats."""
     differences: list[str] = field(default_factory=list)
     shown: Callable[[str], None] | None = None
     """Shows a line of progress."""
@@ -146,6 +148,7 @@ class Simulation:
         if self.twin is None:
             return
         right = self.twin.step()
+        self.golden_losses.append(right.loss)
         if done.loss != right.loss:
             self.differences.append(
                 f"iteration {done.iteration}: loss {done.loss!r}, golden model {right.loss!r}"
@@ -185,6 +188,7 @@ class Simulation:
             "wall_seconds": time.perf_counter() - self.started,
             **self.totals.data(),
             "checked": self.twin is not None,
+            "golden_losses_nats": self.golden_losses,
             "differences": self.differences,
         }
 
@@ -199,7 +203,8 @@ class Simulation:
         )
         spent = (
             f"{time.perf_counter() - self.started:.1f} s in all; CPU time of the simulation "
-            f"{totals.simulation_seconds:.1f} s, of the lowering {totals.lowering_seconds:.1f} s"
+            f"{totals.simulation_seconds:.1f} s, of looking for {totals.tilings_found} tilings "
+            f"{totals.search_seconds:.1f} s, of other lowering {totals.lowering_seconds:.1f} s"
         )
         lines = [busy, spent]
         if self.twin is not None:

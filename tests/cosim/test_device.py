@@ -25,6 +25,7 @@ from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32
 from lowering import FloatOutput
+from perf.cycles import simulate
 
 pytestmark = pytest.mark.cosim
 
@@ -91,7 +92,7 @@ def test_one_process_runs_every_pass_as_the_golden_model_says(device):
 
 
 def test_a_launch_is_what_a_process_of_its_own_makes_of_it(device, simulator):
-    programs = [lower_job(CONFIG, job(which)) for which in Pass]
+    programs = [lower_job(CONFIG, job(which))[0] for which in Pass]
     for program, other in zip(programs, run(CONFIG, programs, simulator=simulator), strict=True):
         one = device.run(program)
         assert np.array_equal(one.memory, other.memory)
@@ -104,7 +105,9 @@ def test_a_plan_of_other_operands_gives_the_right_result(device):
     for which in Pass:
         plan = device.run_pass(job(which)).plan
         one = replace(job(which, seed=7, density=0.7), plan=plan)
-        assert np.array_equal(device.run_pass(one).result, right(one))
+        done = device.run_pass(one)
+        assert np.array_equal(done.result, right(one))
+        assert done.plan is None
 
 
 def test_spans_cover_the_jobs_and_their_products(device):
@@ -114,6 +117,38 @@ def test_spans_cover_the_jobs_and_their_products(device):
     assert (done.spans[:, 1] <= done.spans[:, 2]).all()
     assert 0 < done.spans[:, 2].max() < done.cycles
     assert done.job_products.sum() == sum(done.counters["busy"])
+
+
+def test_a_reset_comes_first_and_where_flags_must_be_cleared_only(simulator):
+    def was_reset(run):  # two banks of accumulators are cleared then
+        return run.simulated_cycles > run.cycles + 2 * CONFIG.acc_depth
+
+    infinite = job(density=1.0)
+    infinite = replace(infinite, first=np.full_like(infinite.first, BF16.infinity))
+    with Device(CONFIG, simulator=simulator) as device:
+        runs = [device.run_pass(one) for one in (job(), job(seed=2), infinite, job(), job())]
+        spans = device.run_pass(replace(job(), spans=True))
+    assert [was_reset(run) for run in runs] == [True, False, False, True, False]
+    assert [run.flags["nonfinite"] for run in runs] == [False, False, True, False, False]
+    assert was_reset(spans)
+    assert (spans.cycles, spans.counters) == (runs[0].cycles, runs[0].counters)
+    for done, seed in ((runs[1], 2), (runs[4], 1)):
+        assert np.array_equal(done.result, right(job(seed=seed)))
+
+
+def test_turns_of_the_arbiters_go_on_from_pass_to_pass_as_in_the_cycle_model(simulator):
+    # Chosen so that the turns make a difference, which they seldom do.
+    shape = ConvShape(n=2, c=6, h=8, w=3, k=15, r=1, s=1)
+    jobs = [job(), job(Pass.INPUT_GRAD, shape=shape, density=0.2, seed=672)]
+    before, program = (lower_job(CONFIG, one)[0] for one in jobs)
+    models = [simulate(before)]
+    models.append(simulate(program, turns=models[0].turns))
+    assert not np.array_equal(models[1].counters, simulate(program).counters)
+    with Device(CONFIG, simulator=simulator) as device:
+        runs = [device.run_pass(one) for one in jobs]
+    for done, model in zip(runs, models, strict=True):
+        assert done.cycles == model.cycles
+        assert list(done.counters.values()) == model.counters.T.tolist()
 
 
 def test_a_pass_that_cannot_be_lowered_is_refused_and_harms_nothing(device):

@@ -6,7 +6,7 @@ import pytest
 
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
-from perf.plots import plot_counters
+from perf.plots import plot_counters, plot_losses
 
 
 def row(label, model=None, **counters):
@@ -38,3 +38,18 @@ def test_bars_are_the_shares_of_each_cause_end_to_end():
 def test_nothing_to_plot_is_refused(table, message):
     with pytest.raises(InputError, match=message):
         plot_counters(table)
+
+
+def test_both_losses_of_a_run_are_drawn():
+    rows = [
+        {"iteration": 3, "loss": 2.0, "golden_loss": 2.5},
+        {"iteration": 4, "loss": 1.0, "golden_loss": 1.5},
+    ]
+    axes = plot_losses(rows)
+    golden, own = axes.lines
+    assert list(golden.get_xdata()) == list(own.get_xdata()) == [3, 4]
+    assert list(golden.get_ydata()) == [2.5, 1.5]
+    assert list(own.get_ydata()) == [2.0, 1.0]
+    assert axes.get_ylabel() == "loss, nats"
+    with pytest.raises(InputError, match="at least one row"):
+        plot_losses([])

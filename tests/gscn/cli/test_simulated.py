@@ -32,10 +32,20 @@ def test_training_on_the_cycle_model_reports_time_and_equals_the_golden_model(tm
     assert data["arithmetic"] == "bf16"
     assert simulation["checked"]
     assert simulation["differences"] == []
+    assert simulation["golden_losses_nats"] == data["losses_nats"]
+    assert len(data["losses_nats"]) == 2
     assert simulation["config"]["float_formats"] == "bf16"
     # The stem has no input gradient; in the second iteration, both gradients of both layers have
     # the term of the reused gradient besides.
     assert simulation["launches"] == (2 + 3) + (3 + 5)
+    assert simulation["launches_by_pass"] == {
+        "layer stem, forward": 2,
+        "layer stem, weight-grad": 3,
+        "layer block3.conv2, forward": 2,
+        "layer block3.conv2, input-grad": 3,
+        "layer block3.conv2, weight-grad": 3,
+    }
+    assert 0 < simulation["tilings_found"] <= simulation["launches"]
     assert simulation["simulated_seconds"] == pytest.approx(simulation["cycles"] / 250e6)
     assert 0 < simulation["utilization"] <= 1
     spans = [e for e in json.loads(timeline.read_text())["traceEvents"] if e["ph"] == "X"]
