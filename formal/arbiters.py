@@ -248,6 +248,9 @@ class WriteArbiterChecker(Checker):
             self.assume(self.held(beat, name=f"beat{number}"))
         taken, number, word = taken_from(m, dut.commands, name="command")
         beats_taken, giver, beat = taken_from(m, dut.beats, name="beat")
+        given = dut.beats[0].p.shape()(beat)
+        bytes_per_slot = dut.config.mem_bytes // len(given.slots)
+        strobed_beat = Cat(given.data, *(slot.replicate(bytes_per_slot) for slot in given.slots))
         current, left = Signal.like(number), Signal(range(longest + 1))
         leaves = dut.data.valid & dut.data.ready
         with m.If(taken != 0):
@@ -263,7 +266,10 @@ class WriteArbiterChecker(Checker):
         self.claim(
             "owner",
             (beats_taken == leaves)
-            & (~leaves | ((giver == current) & (Value.cast(dut.data.p) == beat) & (left != 0))),
+            & (
+                ~leaves
+                | ((giver == current) & (Value.cast(dut.data.p) == strobed_beat) & (left != 0))
+            ),
         )
         self.claim("issued", taken == dut.issued)
         queue = Queue(self, "queue", depth=dut.COMMAND_DEPTH, width=len(word))

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from hw.fifo import StreamFIFO
-from hw.layouts import burst_layout, write_beat_layout
+from hw.layouts import burst_layout, slotted_beat_layout, write_beat_layout, write_slots
 
 ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
 """Low bits of an address that the ends of an output range do not have."""
@@ -156,13 +156,13 @@ class WriteArbiter(wiring.Component):
         self.config = config
         self._count = count
         command = stream.Signature(burst_layout(config))
-        beat = stream.Signature(write_beat_layout(config))
+        beat = stream.Signature(slotted_beat_layout(config))
         super().__init__(
             {
                 "commands": In(command).array(count),
                 "beats": In(beat).array(count),
                 "command": Out(command),
-                "data": Out(beat),
+                "data": Out(stream.Signature(write_beat_layout(config))),
                 "issued": Out(1),
                 "range_start": In(config.addr_width - ALIGNMENT_BITS),
                 "range_end": In(
@@ -185,6 +185,9 @@ class WriteArbiter(wiring.Component):
         chosen = Array(command.p for command in self.commands)[choice.grant]
         sender = Signal(range(self._count))
         beats_left = Signal(8)
+        sent = Array(beat.p for beat in self.beats)[sender]
+        slots = Signal(write_slots(self.config))
+        bytes_per_slot = self.config.mem_bytes // write_slots(self.config)
         leaves = self.data.valid & self.data.ready
         # bursts do not cross a multiple of their longest length, so that their ends do not wrap
         beat_bits = (self.config.mem_bytes - 1).bit_length()
@@ -206,7 +209,9 @@ class WriteArbiter(wiring.Component):
             ),
             queue.i.valid.eq(self.issued),
             queue.i.p.eq(chosen),
-            self.data.p.eq(Array(beat.p for beat in self.beats)[sender]),
+            slots.eq(sent.slots),
+            self.data.p.data.eq(sent.data),
+            self.data.p.strobe.eq(Cat(bit.replicate(bytes_per_slot) for bit in slots)),
             self.data.valid.eq((beats_left != 0) & Array(b.valid for b in self.beats)[sender]),
         ]
         for number, (command, beat) in enumerate(zip(self.commands, self.beats, strict=True)):

@@ -21,7 +21,7 @@ from hw.layouts import (
     error_layout,
     limits_layout,
     read_request_layout,
-    write_beat_layout,
+    slotted_beat_layout,
 )
 from hw.loader import Loader
 from hw.pe import PE
@@ -78,7 +78,7 @@ class Cluster(wiring.Component):
                 "data": In(config.mem_width),
                 "data_valid": In(2),
                 "write_command": Out(command),
-                "write_data": Out(stream.Signature(write_beat_layout(config))),
+                "write_data": Out(stream.Signature(slotted_beat_layout(config))),
                 "written": Out(entry_width(config)),
                 "count": In(1),
                 "counter": In(range(len(CLUSTER_COUNTER_NAMES))),

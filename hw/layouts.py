@@ -177,6 +177,14 @@ def write_beat_layout(config: AcceleratorConfig) -> data.StructLayout:
     return data.StructLayout({"data": config.mem_width, "strobe": config.mem_bytes})
 
 
+def slotted_beat_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return a beat of a cluster's results: data, and for each of its slots whether it is written.
+
+    A cluster writes whole slots; strobes per byte would only be wires to carry four times as many.
+    """
+    return data.StructLayout({"data": config.mem_width, "slots": write_slots(config)})
+
+
 def memory_port_members(config: AcceleratorConfig, name: str) -> dict[str, Member]:
     """Return one memory port as members of a component, each with the port's name before it."""
     command = stream.Signature(burst_layout(config))

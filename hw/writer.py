@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
-from hw.layouts import burst_layout, write_beat_layout, write_part_layout, write_slots
+from hw.layouts import burst_layout, slotted_beat_layout, write_part_layout, write_slots
 
 
 class BurstWriter(wiring.Component):
@@ -46,7 +46,7 @@ class BurstWriter(wiring.Component):
                 "flush": In(1),
                 "empty": Out(1),
                 "command": Out(stream.Signature(burst_layout(config))),
-                "o": Out(stream.Signature(write_beat_layout(config))),
+                "o": Out(stream.Signature(slotted_beat_layout(config))),
             }
         )
 
@@ -87,7 +87,7 @@ class BurstWriter(wiring.Component):
             read_strobe.addr.eq(consume),
             self.o.valid.eq(level != 0),
             self.o.p.data.eq(read_data.data),
-            self.o.p.strobe.eq(Cat(bit.replicate(slot_bits // 8) for bit in read_strobe.data)),
+            self.o.p.slots.eq(read_strobe.data),
             self.empty.eq(level == 0),
         ]
         with m.If(enters):

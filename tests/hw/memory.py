@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gscn.config import AcceleratorConfig
+from tests.hw.parts import strobe_of
 from tests.hw.segments import (
     Segment,
     accumulators,
@@ -206,7 +207,13 @@ class Memory:
                     self.check_burst(addr, beats_left)
                 elif beats_left != 0 and data_valid:
                     beat = plain(beat)
-                    self.write(addr, beat["data"], beat["strobe"])
+                    # a cluster gives one bit per slot, a memory port one per byte
+                    strobe = (
+                        beat["strobe"]
+                        if "strobe" in beat
+                        else strobe_of(beat["slots"], self.config)
+                    )
+                    self.write(addr, beat["data"], strobe)
                     addr += self.config.mem_bytes
                     beats_left -= 1
                     if beats_left == 0:

@@ -26,6 +26,12 @@ def parts_of(data: int, slots: Iterable[Iterable[int]], config: AcceleratorConfi
     return parts
 
 
+def strobe_of(slots: int, config: AcceleratorConfig) -> int:
+    """Return the strobe of each byte of a beat whose slots have one bit each."""
+    ones = (1 << slot_bytes(config)) - 1
+    return sum(ones << n * slot_bytes(config) for n in range(slots.bit_length()) if slots >> n & 1)
+
+
 def put_together(parts: Iterable[dict], config: AcceleratorConfig) -> list[tuple[int, int]]:
     """Return the (data, strobe) of the beats that parts make up; each slot is written once."""
     bits = 8 * slot_bytes(config)

@@ -11,6 +11,7 @@ import pytest
 
 from gscn.config import PRESETS
 from hw.arbiter import ReadArbiter, RoundRobin, WriteArbiter
+from tests.hw.parts import strobe_of
 from tests.hw.streams import collect, drive, never, randomly, simulate, with_pauses
 
 TINY = PRESETS["tiny"]
@@ -189,7 +190,7 @@ def write_traffic(count, *, per_channel=10, seed=4):
         [
             (
                 {"addr": 4096 * channel + 64 * n, "beats": beats},
-                [{"data": channel << 32 | n << 8 | b, "strobe": 1 + b} for b in range(beats)],
+                [{"data": channel << 32 | n << 8 | b, "slots": 1 + b} for b in range(beats)],
             )
             for n in range(per_channel)
             for beats in [rng.randint(1, 2)]
@@ -235,7 +236,11 @@ def test_write_bursts_stay_together(count, source_pauses, sink_pauses):
     )
     known = {command["addr"]: own for channel in traffic for command, own in channel}
     # the beats are those of the commands, in the order of the commands
-    assert beats == [beat for command in commands for beat in known[command["addr"]]]
+    assert beats == [
+        {"data": beat["data"], "strobe": strobe_of(beat["slots"], TINY)}
+        for command in commands
+        for beat in known[command["addr"]]
+    ]
     for channel in range(count):
         own = [command for command in commands if command["addr"] // 4096 == channel]
         assert own == [command for command, _ in traffic[channel]]
