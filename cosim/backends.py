@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from cosim.closing import Closing
 from cosim.device import record_waves
 from cosim.device_jobs import (
     SPAN_WINDOWS,
@@ -107,7 +108,7 @@ class ExecutedArithmetic:
         return self.executor.together(calls)
 
 
-class _ExecutorBackend:
+class _ExecutorBackend(Closing):
     """What both backends have in common.
 
     Parameters
@@ -219,12 +220,6 @@ class RtlBackend(_ExecutorBackend):
         # Threads that wait: a pass waits for its parts, which other threads run.
         self._callers = ThreadPoolExecutor(4, thread_name_prefix="gscn-pass")
 
-    def __enter__(self) -> RtlBackend:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """End the simulators."""
         self._callers.shutdown(wait=False, cancel_futures=True)
@@ -300,12 +295,6 @@ class CycleModelBackend(_ExecutorBackend):
         self._plans = PlanMemory()
         self._turns: np.ndarray | None = None
         """Of the arbiters, after the last pass; None after a reset."""
-
-    def __enter__(self) -> CycleModelBackend:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Do nothing: there is no process to end."""

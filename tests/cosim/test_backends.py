@@ -252,7 +252,7 @@ def test_totals_are_sums_over_runs():
 @pytest.mark.slow
 def test_ten_iterations_of_the_digits_network_on_64_multipliers_equal_the_golden_model():
     config = replace(PRESETS["large"], float_formats="bf16")
-    recipe = Recipe(method="swat+resprop", sparsity=0.9, arithmetic="bf16", batch_size=8)
+    recipe = Recipe(method="swat+resprop", sparsity=0.9, arithmetic="bf16", batch_size=16)
     trainers = [Trainer(recipe) for _ in range(2)]
     with RtlBackend(config, devices=2) as backend:
         place(trainers[0].network, backend)
