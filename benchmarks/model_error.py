@@ -22,7 +22,7 @@ from golden.trace import load_trace
 from gscn.config import preset
 from gscn.conv import Pass
 from gscn.errors import InputError
-from perf.estimate import Mode, NetworkEstimate, estimate_items
+from perf.estimate import Mode, NetworkEstimate, estimate
 from perf.flops import Method, Sparsification, Work
 from perf.networks import Layer, Network
 from perf.sampling import measure
@@ -108,11 +108,11 @@ def compute(case: Case, *, processes: int = 2, folder: Path = RESULTS) -> dict[s
     }
     for mode in MODES:
         start = time.perf_counter()
-        result = estimate_items(
+        result = estimate(
             network,
-            items,
             preset(CONFIG),
             sparsification,
+            items=items,
             mode=mode,
             measure=functools.partial(measure, plans=SAMPLE_PLANS, processes=processes),
         )

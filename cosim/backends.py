@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from cosim.closing import Closing
 from cosim.device import record_waves
-from cosim.device_jobs import PassJob, PassRun, PlanMemory, lower_job
+from cosim.device_jobs import (
+    SPAN_WINDOWS,
+    PassJob,
+    PassRun,
+    PlanMemory,
+    lower_job,
+    span_fields,
+)
 from cosim.device_pool import SPLIT_PRODUCTS, DevicePool, expected_products, split_job
 from golden.backends import register_backend
 from golden.float_conv import conv_windowed, round_sums
@@ -100,7 +108,7 @@ class ExecutedArithmetic:
         return self.executor.together(calls)
 
 
-class _ExecutorBackend:
+class _ExecutorBackend(Closing):
     """What both backends have in common.
 
     Parameters
@@ -111,6 +119,13 @@ class _ExecutorBackend:
         Of operands and results.
     observer
         Called with each run, from any thread, one at a time.
+    spans
+        Whether runs say when each cluster had which job, and what its PEs did.
+
+    Attributes
+    ----------
+    spans : bool
+        As the parameter; may be changed between passes.
 
     Raises
     ------
@@ -125,6 +140,7 @@ class _ExecutorBackend:
         fmt: FloatFormat = BF16,
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
+        spans: bool = False,
     ) -> None:
         if fmt not in config.floats:
             raise InputError(
@@ -132,6 +148,7 @@ class _ExecutorBackend:
             )
         self.config = config
         self.observer = observer
+        self.spans = spans
         self._formats = fmt, result_format
         self._observing = threading.Lock()
 
@@ -155,12 +172,10 @@ class RtlBackend(_ExecutorBackend):
 
     Parameters
     ----------
-    config, fmt, result_format, observer
+    config, fmt, result_format, observer, spans
         As of the base class.
     devices
         Simulators at once; by default one per processor.
-    spans
-        Whether runs say when each cluster had which job.
     latency
         Cycles from a memory read to its first data.
     wall_timeout_seconds
@@ -169,7 +184,7 @@ class RtlBackend(_ExecutorBackend):
     Attributes
     ----------
     spans : bool
-        As the parameter; may be changed between passes.
+        As of the base class.
     wave_requests : dict
         Files for the waves of passes by their labels (`layer NAME, PASS`), each written when the
         pass next runs, by a run of its own.
@@ -194,8 +209,9 @@ class RtlBackend(_ExecutorBackend):
         latency: int = READ_LATENCY,
         wall_timeout_seconds: float | None = None,
     ) -> None:
-        super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
-        self.spans = spans
+        super().__init__(
+            config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
+        )
         self.wave_requests: dict[str, Path] = {}
         self.pool = DevicePool(
             config, devices, latency=latency, wall_timeout_seconds=wall_timeout_seconds
@@ -203,12 +219,6 @@ class RtlBackend(_ExecutorBackend):
         self._latency = latency
         # Threads that wait: a pass waits for its parts, which other threads run.
         self._callers = ThreadPoolExecutor(4, thread_name_prefix="gscn-pass")
-
-    def __enter__(self) -> RtlBackend:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the simulators."""
@@ -262,7 +272,7 @@ class CycleModelBackend(_ExecutorBackend):
 
     Parameters
     ----------
-    config, fmt, result_format, observer
+    config, fmt, result_format, observer, spans
         As of the base class.
     latency
         As of `RtlBackend`.
@@ -275,19 +285,16 @@ class CycleModelBackend(_ExecutorBackend):
         fmt: FloatFormat = BF16,
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
+        spans: bool = False,
         latency: int = READ_LATENCY,
     ) -> None:
-        super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
+        super().__init__(
+            config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
+        )
         self._latency = latency
         self._plans = PlanMemory()
         self._turns: np.ndarray | None = None
         """Of the arbiters, after the last pass; None after a reset."""
-
-    def __enter__(self) -> CycleModelBackend:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Do nothing: there is no process to end."""
@@ -304,7 +311,12 @@ class CycleModelBackend(_ExecutorBackend):
         started = time.process_time()
         program, plan = lower_job(self.config, job, latency=self._latency)
         lowered = time.process_time()
-        cycles = simulate(program, latency=self._latency, turns=self._turns)
+        if self.spans:
+            self._turns = None
+        cycles = simulate(
+            program, latency=self._latency, turns=self._turns,
+            most_windows=SPAN_WINDOWS if self.spans else 0,
+        )  # fmt: skip
         simulated = time.process_time()
         out = job.out
         sums = conv_windowed(
@@ -335,8 +347,7 @@ class CycleModelBackend(_ExecutorBackend):
             simulation_seconds=simulated - lowered,
             process_id=os.getpid(),
             plan=plan,
-            spans=cycles.job_spans,
-            job_products=np.array([one.products for one in program.jobs], dtype=np.int64),
+            **(span_fields(program, cycles) if self.spans else {}),
         )
         self._plans.remember(job, plan)
         # As of a device: a reset clears flags.

@@ -1,18 +1,23 @@
 """Timelines of runs in the Chrome trace format, which Perfetto (ui.perfetto.dev) opens.
 
-Implements: "Trace Event Format" of the Chromium project, complete events (`ph` "X") and names
-(`ph` "M"). Processes are clusters, threads their PEs; a microsecond of the trace is a cycle.
+Implements: "Trace Event Format" of the Chromium project, complete events (`ph` "X"), counters
+(`ph` "C") and names (`ph` "M"). Processes are clusters. Each PE has two threads, for its jobs and
+for how it spends its cycles. A microsecond of the trace is a cycle.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from cosim.device_jobs import PassRun
 from gscn.config import AcceleratorConfig
+from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 
 PASSES_PROCESS = 0
@@ -27,7 +32,7 @@ def trace_events(config: AcceleratorConfig, runs: Sequence[PassRun]) -> Iterator
     config
         The accelerator.
     runs
-        With `spans` and `job_products`.
+        With `spans`, `job_products` and `history`.
 
     Raises
     ------
@@ -40,10 +45,11 @@ def trace_events(config: AcceleratorConfig, runs: Sequence[PassRun]) -> Iterator
     for cluster in range(config.clusters):
         yield _name("process_name", cluster + 1, 0, f"cluster {cluster}")
         for pe in range(config.pes_per_cluster):
-            yield _name("thread_name", cluster + 1, pe, f"PE {pe}")
+            yield _name("thread_name", cluster + 1, 2 * pe, f"PE {pe}, jobs")
+            yield _name("thread_name", cluster + 1, 2 * pe + 1, f"PE {pe}, cycles")
     start = 0
     for run in runs:
-        if run.spans is None or run.job_products is None:
+        if run.spans is None or run.job_products is None or run.history is None:
             raise InputError(f"run of {run.label} must have spans for a timeline")
         yield _span(
             run.label, PASSES_PROCESS, 0, start, run.cycles,
@@ -58,8 +64,42 @@ def trace_events(config: AcceleratorConfig, runs: Sequence[PassRun]) -> Iterator
             for pe, products in enumerate(run.job_products[job].tolist()):
                 length = last - first + 1
                 about = {"products": products, "busy": products / length, "pass": run.label}
-                yield _span(f"job {job}", cluster + 1, pe, start + first, length, about)
+                yield _span(f"job {job}", cluster + 1, 2 * pe, start + first, length, about)
+        yield from _cycle_events(run, run.history, start)
         start += run.cycles
+    # Counters hold until they change.
+    for process in range(config.clusters + 1):
+        yield _counter("busy PEs, %", process, start, {"busy": 0.0})
+
+
+def _cycle_events(run: PassRun, history: np.ndarray, start: int) -> Iterator[dict]:
+    """Yield how PEs spend their cycles: spans by what most of a window goes into, and counters."""
+    windows, clusters, pes, _ = history.shape
+    edges = np.minimum(np.arange(windows + 1) * run.window, run.cycles)
+    lengths = np.diff(edges)
+    busy = history[..., CLUSTER_COUNTER_NAMES.index("busy")].sum(axis=2)
+    shares = 100 * busy / (lengths[:, None] * pes)
+    stalls = 100 * history.sum(axis=(1, 2)) / (lengths[:, None] * clusters * pes)
+    for window, edge in enumerate(edges[:-1].tolist()):
+        yield _counter("busy PEs, %", PASSES_PROCESS, start + edge, {"busy": shares[window].mean()})
+        causes = zip(CLUSTER_COUNTER_NAMES, stalls[window].tolist(), strict=True)
+        about = {name: share for name, share in causes if name != "busy"}
+        yield _counter("stalled PEs, %", PASSES_PROCESS, start + edge, about)
+        for cluster, share in enumerate(shares[window].tolist()):
+            yield _counter("busy PEs, %", cluster + 1, start + edge, {"busy": share})
+    most = history.argmax(axis=-1)
+    for cluster, pe in np.ndindex(clusters, pes):
+        # Windows one after the other that go into the same make one span.
+        changes = np.flatnonzero(np.diff(most[:, cluster, pe])) + 1
+        bounds = [0, *changes.tolist(), windows]
+        for low, high in itertools.pairwise(bounds):
+            counts = history[low:high, cluster, pe].sum(axis=0).tolist()
+            causes = zip(CLUSTER_COUNTER_NAMES, counts, strict=True)
+            yield _span(
+                CLUSTER_COUNTER_NAMES[most[low, cluster, pe]], cluster + 1, 2 * pe + 1,
+                start + int(edges[low]), int(edges[high] - edges[low]),
+                {"cycles": {name: count for name, count in causes if count}},
+            )  # fmt: skip
 
 
 def _name(kind: str, process: int, thread: int, name: str) -> dict:
@@ -71,6 +111,11 @@ def _span(name: str, process: int, thread: int, start: int, length: int, about: 
         "ph": "X", "name": name, "pid": process, "tid": thread, "ts": start, "dur": length,
         "args": about,
     }  # fmt: skip
+
+
+def _counter(name: str, process: int, start: int, values: Mapping[str, float]) -> dict:
+    rounded = {series: round(float(value), 1) for series, value in values.items()}
+    return {"ph": "C", "name": name, "pid": process, "tid": 0, "ts": start, "args": rounded}
 
 
 def write_chrome_trace(path: Path, config: AcceleratorConfig, runs: Sequence[PassRun]) -> None:

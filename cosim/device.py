@@ -11,11 +11,11 @@ import threading
 import weakref
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from cosim.build import BUILD_ROOT, BuiltSimulator, build
+from cosim.closing import Closing
 from cosim.device_jobs import FAILED, READY, REFUSED, PassJob, PassRun
 from cosim.errors import DeviceLost, SimulationError, SimulationTimeout
 from cosim.program import (
@@ -120,7 +120,7 @@ def _end_process(
     directory.cleanup()
 
 
-class Device:
+class Device(Closing):
     """A simulated accelerator in one process that stays up between launches.
 
     The process starts with the first launch. If it fails, is killed or crashes, the launch under
@@ -190,17 +190,6 @@ class Device:
         self._process: _Process | None = None
         self._lock = threading.Lock()
         self._closed = False
-
-    def __enter__(self) -> Device:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def process_id(self) -> int | None:

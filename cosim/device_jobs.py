@@ -16,7 +16,7 @@ from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.port import READ_LATENCY
 from lowering import FloatOutput, LoweringOptions, OutputFormat, Plan, lower_again
-from perf.cycles import simulate
+from perf.cycles import CycleResult
 from perf.tuning import lower_tuned
 
 READY, DONE, REFUSED, FAILED = "ready", "done", "refused", "failed"
@@ -24,6 +24,8 @@ READY, DONE, REFUSED, FAILED = "ready", "done", "refused", "failed"
 and the process ends."""
 TILINGS_BUILT = 4
 """Tilings of which the cycle model chooses: most of the time goes into planning, not building."""
+SPAN_WINDOWS = 256
+"""Windows of a pass, at most, in which the cycles of PEs are counted where spans are asked for."""
 MOST_RATIO = 4.0
 """Of an operand's nonzeros to those that a tiling was found for, or the other way round."""
 
@@ -45,7 +47,8 @@ class PassJob:
     """Tiling found for other operands of this shape; by default, or if it does not fit, one is
     looked for."""
     spans: bool = False
-    """Whether the cycle model also says when each cluster had which job; a reset comes before."""
+    """Whether the cycle model also says when each cluster had which job, and what its PEs did; a
+    reset comes before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -82,6 +85,10 @@ class PassRun:
     used."""
     job_products: np.ndarray | None = None
     """Products per job and PE; if asked for."""
+    window: int = 0
+    """Cycles in a window of `history`."""
+    history: np.ndarray | None = None
+    """As of `perf.cycles.CycleResult`; if asked for."""
 
 
 def lower_job(
@@ -155,21 +162,21 @@ def prepare_job(config: AcceleratorConfig, job: PassJob, *, latency: int) -> Low
     )
 
 
-def spans_of(lowered: LoweredJob, *, latency: int) -> dict[str, np.ndarray]:
-    """Return when each cluster has which job, and the products of its PEs: fields of `PassRun`.
-
-    By the cycle model, which equals the RTL cycle for cycle.
+def span_fields(program: Program, cycles: CycleResult) -> dict[str, object]:
+    """Return what a `PassRun` has if spans are asked for.
 
     Parameters
     ----------
-    lowered
+    program
         The pass.
-    latency
-        Cycles from a read command to its first beat.
+    cycles
+        Of the program after a reset, with `SPAN_WINDOWS`.
     """
     return {
-        "spans": simulate(lowered.program, latency=latency).job_spans,
-        "job_products": np.array([job.products for job in lowered.program.jobs], dtype=np.int64),
+        "spans": cycles.job_spans,
+        "job_products": np.array([job.products for job in program.jobs], dtype=np.int64),
+        "window": cycles.window,
+        "history": cycles.history,
     }
 
 

@@ -8,11 +8,11 @@ import queue
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from cosim.build import BUILD_ROOT, BuiltSimulator, build
+from cosim.closing import Closing
 from cosim.device import Device
 from cosim.device_jobs import PassJob, PassRun, PlanMemory
 from gscn.config import AcceleratorConfig
@@ -26,7 +26,7 @@ SPLIT_PRODUCTS = 1_000_000
 """Products that a part of a pass should have at least: below, loading and draining weigh more."""
 
 
-class DevicePool:
+class DevicePool(Closing):
     """Devices of one configuration, each given the next pass when it has answered.
 
     Parameters
@@ -80,17 +80,6 @@ class DevicePool:
         for device in reversed(self.devices):
             self._free.put(device)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="gscn-device")
-
-    def __enter__(self) -> DevicePool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the processes; passes not yet started are cancelled."""

@@ -19,14 +19,16 @@ from cosim.device_jobs import (
     FAILED,
     READY,
     REFUSED,
+    SPAN_WINDOWS,
     PassJob,
     PassRun,
     prepare_job,
-    spans_of,
+    span_fields,
 )
 from cosim.program import named_counters, named_flags
 from cosim.testbench import memory_of, program_functions, run_launch, set_up
 from gscn.errors import InputError
+from perf.cycles import simulate
 
 
 def _die_with_parent(descriptor: int) -> None:
@@ -63,6 +65,10 @@ async def _run_pass(
         problems.append(f"byte {int(np.flatnonzero(stray)[0]):#x} was written, which is no output")
     if problems:
         return FAILED, (outcome["status"] == "timeout", "; ".join(problems))
+    spans = {}
+    if job.spans:  # by the cycle model, which equals the RTL cycle for cycle
+        cycles = simulate(program, latency=settings["latency"], most_windows=SPAN_WINDOWS)
+        spans = span_fields(program, cycles)
     run = PassRun(
         label=job.label,
         which=job.which,
@@ -78,7 +84,7 @@ async def _run_pass(
         simulation_seconds=outcome["cpu_seconds"],
         process_id=os.getpid(),
         plan=lowered.plan,
-        **(spans_of(lowered, latency=settings["latency"]) if job.spans else {}),
+        **spans,
     )
     return DONE, run
 

@@ -103,6 +103,11 @@ class CycleResult:
     write_beats: int
     turns: np.ndarray
     """int64 (ports, 2): whose read and whose write burst was taken last."""
+    window: int
+    """Cycles in a window of `history`, the last of which ends with the launch."""
+    history: np.ndarray
+    """int32 (windows, clusters, PEs, causes): cycles of each PE by cause; of no windows unless
+    asked for."""
 
     def by_cause(self) -> dict[str, int]:
         """Return PE-cycles per cause, all clusters together; they sum to cycles x multipliers."""
@@ -117,7 +122,8 @@ class CycleResult:
 @compiled
 def _run(
     phase_jobs, jobs, segments, tiles, item_keys, item_taps, tap_keys, tap_last, fiber_lengths,
-    addresses, port_starts, state, sizes, counters, spans, phase_cycles, turns, descriptor_bursts,
+    addresses, port_starts, state, sizes, counters, spans, phase_cycles, turns, history,
+    descriptor_bursts,
 ):  # fmt: skip
     readers, events, loaders, feeds, pes, words, fibers, drains = state
     (
@@ -126,6 +132,8 @@ def _run(
     ) = sizes  # fmt: skip
     clusters, pe_count = pes.shape[0], pes.shape[1]
     fifo_depth = words.shape[2]
+    window = 1
+    pe_causes = np.zeros(pe_count, np.int64)
 
     # per port: registers; bursts under way: beats, cycle of the first beat; and the channels that
     # each is for
@@ -167,7 +175,7 @@ def _run(
         loaders[:, L_TAGS : L_TAGS + 2] = -1  # memory may have changed since the last phase
         while waits or jobs_left > 0 or jobs_active > 0 or bursts > 0:
             if now - start > limit:
-                return -1, read_beats, write_beats
+                return -1, read_beats, write_beats, window
             finished = 0
             gave = False
             starts = waits and sequencer[S_DUE] == 0
@@ -262,6 +270,7 @@ def _run(
                         pes[c, p], p, words[c, p], fibers[c, p], push, segments, tiles, item_keys,
                         item_taps, tap_keys, tap_last, fiber_lengths, sum_cycles,
                     )  # fmt: skip
+                    pe_causes[p] = pe_cause
                     if pe_cause < 0:
                         unfed += 1
                     else:
@@ -274,6 +283,10 @@ def _run(
                         else:
                             cause = TAIL if any_pending or drain_busy else IDLE
                     counters[c, cause] += unfed
+                if history.size:
+                    for p in range(pe_count):
+                        own = pe_causes[p] if pe_causes[p] >= 0 else cause
+                        history[now // window, c, p, own] += 1
                 step_reader(load_reader, load_event, chunks_per_beat)
                 step_reader(stream_reader, stream_event, chunks_per_beat)
                 if given >= 0:
@@ -293,9 +306,15 @@ def _run(
                 if phase + 1 < phase_jobs.shape[0]:
                     sequencer[S_ASKS], sequencer[S_DUE] = descriptor_bursts, descriptor_beats
             now += 1
+            if history.size and now == window * history.shape[0]:
+                half = history.shape[0] // 2
+                for index in range(half):
+                    history[index] = history[2 * index] + history[2 * index + 1]
+                history[half:] = 0
+                window *= 2
         phase_cycles[phase] = now - start
     turns[:, 0], turns[:, 1] = ports[:, A_READ_BELOW], ports[:, A_WRITE_BELOW]
-    return now, read_beats, write_beats
+    return now, read_beats, write_beats, window
 
 
 def _addresses(program: ProgramLike, tables: JobTables) -> np.ndarray:
@@ -327,6 +346,7 @@ def simulate(
     write_latency: int = WRITE_LATENCY,
     one_start: bool = False,
     turns: np.ndarray | None = None,
+    most_windows: int = 0,
     max_cycles: int = 1 << 34,
 ) -> CycleResult:
     """Return the time that a program takes.
@@ -344,6 +364,8 @@ def simulate(
         counts, and shares the first port with all else.
     turns
         Of the launch before on the same accelerator; by default this one comes after a reset.
+    most_windows
+        Windows of `CycleResult.history`, at most, in pairs; by default none.
     max_cycles
         Bound on the cycles of a phase.
 
@@ -356,6 +378,9 @@ def simulate(
         if value < 2:
             raise InputError(f"{name} must be at least 2 cycles, not {value}")
     config = program.config
+    causes = len(CLUSTER_COUNTER_NAMES)
+    windows = most_windows // 2 * 2
+    history = np.zeros((windows, config.clusters, config.pes_per_cluster, causes), np.int32)
     tables = decode(program)
     state = state_arrays(
         config.clusters,
@@ -378,11 +403,11 @@ def simulate(
         max_cycles,
         SUM_CYCLES + (FLOAT_SUM_CYCLES if config.floats else 0),
     )
-    counters = np.zeros((config.clusters, len(CLUSTER_COUNTER_NAMES)), np.int64)
+    counters = np.zeros((config.clusters, causes), np.int64)
     spans = np.zeros((max(len(tables.jobs), 1), 3), np.int64)
     phase_cycles = np.zeros(len(tables.phase_jobs), np.int64)
     turns = np.full((config.ports, 2), -1, np.int64) if turns is None else turns.copy()
-    cycles, read_beats, write_beats = _run(
+    cycles, read_beats, write_beats, window = _run(
         tables.phase_jobs,
         tables.jobs,
         tables.segments,
@@ -400,6 +425,7 @@ def simulate(
         spans,
         phase_cycles,
         turns,
+        history,
         _descriptor_bursts(config) if one_start else 0,
     )
     if cycles < 0:
@@ -413,6 +439,8 @@ def simulate(
         read_beats=int(read_beats),
         write_beats=int(write_beats),
         turns=turns,
+        window=int(window),
+        history=history[: -(-cycles // window)],
     )
 
 

@@ -48,7 +48,6 @@ __all__ = [
     "WorkEstimate",
     "assumptions",
     "estimate",
-    "estimate_items",
     "estimate_trace",
     "to_json",
     "trace_items",
@@ -69,6 +68,7 @@ def estimate(
     config: AcceleratorConfig,
     sparsification: Sparsification,
     *,
+    items: Items | None = None,
     mode: Mode = Mode.STATISTICAL,
     sample_products: int = STATISTICAL_PRODUCTS,
     most_samples: int = MOST_SAMPLES,
@@ -87,6 +87,9 @@ def estimate(
         The accelerator; the dense array and rivals have as many multipliers and the same port.
     sparsification
         Method and densities.
+    items
+        The passes, and the convolutions of each; of a recorded step, `trace_items`. The
+        sparsification then says only of what kind operands are. By default those of the network.
     mode
         Any but `Mode.TRACE`, for which there is `estimate_trace`.
     sample_products
@@ -108,53 +111,12 @@ def estimate(
     InputError
         A sample cannot be lowered, or has no products; an option out of range.
     """
-    items = [
-        (layer, which, pass_work(layer, which, sparsification))
-        for layer in network.layers
-        for which in passes(layer)
-    ]
-    return estimate_items(
-        network,
-        items,
-        config,
-        sparsification,
-        mode=mode,
-        sample_products=sample_products,
-        most_samples=most_samples,
-        rivals=rivals,
-        clock_hz=clock_hz,
-        measure=measure,
-        measure_rivals=measure_rivals,
-    )
-
-
-def estimate_items(
-    network: Network,
-    items: Items,
-    config: AcceleratorConfig,
-    sparsification: Sparsification,
-    *,
-    mode: Mode = Mode.STATISTICAL,
-    sample_products: int = STATISTICAL_PRODUCTS,
-    most_samples: int = MOST_SAMPLES,
-    rivals: Sequence[str] = (),
-    clock_hz: float = CLOCK_HZ,
-    measure: Measure = MEASURE,
-    measure_rivals: MeasureRivals = measure_rivals,
-) -> NetworkEstimate:
-    """Estimate passes whose densities are given one by one; as `estimate` otherwise.
-
-    Parameters
-    ----------
-    network
-        The layers.
-    items
-        Their passes, and the convolutions of each; of a recorded step, `trace_items`.
-    config, mode, sample_products, most_samples, rivals, clock_hz, measure, measure_rivals
-        As of `estimate`.
-    sparsification
-        The method: it decides of what kind operands are.
-    """
+    if items is None:
+        items = [
+            (layer, which, pass_work(layer, which, sparsification))
+            for layer in network.layers
+            for which in passes(layer)
+        ]
     if sample_products < 1:
         raise InputError(f"sample products must be at least 1, not {sample_products}")
     if most_samples < len(Pass):

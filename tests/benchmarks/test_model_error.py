@@ -11,7 +11,7 @@ from benchmarks import model_error
 from benchmarks.model_error import CASES, MODES, RESULTS, compute, error, render, step_of
 from gscn.config import preset
 from gscn.conv import Pass
-from perf.estimate import Mode, estimate_items
+from perf.estimate import Mode, estimate
 from perf.flops import Sparsification
 from perf.sampling import measure
 from perf.traced import read_traced
@@ -22,7 +22,7 @@ CONFIG = preset(model_error.CONFIG)
 def estimated(case, mode, **options):
     network, items = step_of(case.name, read_traced(RESULTS / f"{case.name}.jsonl"))
     sparsification = Sparsification(method=case.method, sparsity=0.9)
-    return estimate_items(network, items, CONFIG, sparsification, mode=mode, **options)
+    return estimate(network, CONFIG, sparsification, items=items, mode=mode, **options)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -154,24 +154,81 @@ def test_names_of_backends_work_and_the_rest_are_refused():
         CycleModelBackend(PRESETS["tiny"])
 
 
-def test_a_timeline_has_every_cluster_and_pe_and_ends_with_the_last_pass():
+@pytest.fixture(scope="module")
+def timeline():
+    """Return runs of an iteration, and the events of their timeline."""
     runs = []
-    with CycleModelBackend(CONFIG, observer=runs.append) as backend:
+    with CycleModelBackend(CONFIG, observer=runs.append, spans=True) as backend:
         train(backend, steps=1)
-    events = list(trace_events(CONFIG, runs))
+    return runs, list(trace_events(CONFIG, runs))
+
+
+def test_a_timeline_has_every_cluster_and_pe_and_ends_with_the_last_pass(timeline):
+    runs, events = timeline
     names = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
-    assert names == {(c + 1, p) for c in range(CONFIG.clusters) for p in range(2)}
+    assert names == {(c + 1, thread) for c in range(CONFIG.clusters) for thread in range(4)}
     spans = [event for event in events if event["ph"] == "X"]
     passes = [event for event in spans if event["pid"] == 0]
     assert [event["name"] for event in passes] == [run.label for run in runs]
     total = sum(run.cycles for run in runs)
     assert max(event["ts"] + event["dur"] for event in spans) == total
-    products = sum(event["args"]["products"] for event in spans if event["pid"])
+    jobs = [event for event in spans if event["pid"] and event["tid"] % 2 == 0]
+    products = sum(event["args"]["products"] for event in jobs)
     assert products == sum(sum(run.counters["busy"]) for run in runs)
     # A PE has one job at a time, up to the drain of the one before.
-    assert all(0 <= event["args"]["busy"] <= 1 for event in spans if event["pid"])
-    with pytest.raises(InputError, match="must have spans"):
-        list(trace_events(CONFIG, [replace(runs[0], spans=None)]))
+    assert all(0 <= event["args"]["busy"] <= 1 for event in jobs)
+    for lacking in ({"spans": None}, {"history": None}):
+        with pytest.raises(InputError, match="must have spans"):
+            list(trace_events(CONFIG, [replace(runs[0], **lacking)]))
+
+
+def test_a_timeline_says_how_every_pe_spends_every_cycle(timeline):
+    runs, events = timeline
+    total = sum(run.cycles for run in runs)
+    spent = dict.fromkeys(CLUSTER_COUNTER_NAMES, 0)
+    for cluster in range(CONFIG.clusters):
+        for pe in range(CONFIG.pes_per_cluster):
+            own = [
+                event
+                for event in events
+                if event["ph"] == "X" and (event["pid"], event["tid"]) == (cluster + 1, 2 * pe + 1)
+            ]
+            ends = [event["ts"] + event["dur"] for event in own]
+            assert [0, *ends] == [*(event["ts"] for event in own), total], "one after the other"
+            for event in own:
+                cycles = event["args"]["cycles"]
+                assert sum(cycles.values()) == event["dur"]
+                assert event["name"] in cycles
+                for name, count in cycles.items():
+                    spent[name] += count
+    assert spent == {name: sum(sum(r.counters[name]) for r in runs) for name in spent}
+
+
+def test_a_timeline_counts_busy_and_stalled_pes_over_time(timeline):
+    runs, events = timeline
+    total = sum(run.cycles for run in runs)
+    for process in range(CONFIG.clusters + 1):
+        points = [
+            (event["ts"], event["args"]["busy"])
+            for event in events
+            if (event["ph"], event["name"], event["pid"]) == ("C", "busy PEs, %", process)
+        ]
+        assert points[-1] == (total, 0)
+        spans = itertools.pairwise(points)
+        area = sum(share / 100 * (later - now) for (now, share), (later, _) in spans)
+        busy = [sum(run.counters["busy"][c] for run in runs) for c in range(CONFIG.clusters)]
+        right = sum(busy) / CONFIG.clusters if process == 0 else busy[process - 1]
+        # Shares are rounded to a tenth of a percent.
+        assert area == pytest.approx(right / CONFIG.pes_per_cluster, abs=5e-4 * total)
+    stalls = [e["args"] for e in events if (e["ph"], e["name"]) == ("C", "stalled PEs, %")]
+    busy = [
+        e["args"]["busy"]
+        for e in events
+        if (e["ph"], e["name"], e["pid"]) == ("C", "busy PEs, %", 0)
+    ]
+    assert all(set(one) == set(CLUSTER_COUNTER_NAMES) - {"busy"} for one in stalls)
+    for share, one in zip(busy[:-1], stalls, strict=True):
+        assert share + sum(one.values()) == pytest.approx(100, abs=0.5)
 
 
 def test_totals_are_sums_over_runs():
@@ -195,7 +252,7 @@ def test_totals_are_sums_over_runs():
 @pytest.mark.slow
 def test_ten_iterations_of_the_digits_network_on_64_multipliers_equal_the_golden_model():
     config = replace(PRESETS["large"], float_formats="bf16")
-    recipe = Recipe(method="swat+resprop", sparsity=0.9, arithmetic="bf16", batch_size=8)
+    recipe = Recipe(method="swat+resprop", sparsity=0.9, arithmetic="bf16", batch_size=16)
     trainers = [Trainer(recipe) for _ in range(2)]
     with RtlBackend(config, devices=2) as backend:
         place(trainers[0].network, backend)

@@ -117,6 +117,8 @@ def test_spans_cover_the_jobs_and_their_products(device):
     assert (done.spans[:, 1] <= done.spans[:, 2]).all()
     assert 0 < done.spans[:, 2].max() < done.cycles
     assert done.job_products.sum() == sum(done.counters["busy"])
+    by_cause = done.history.sum(axis=(0, 2)).T
+    assert by_cause.tolist() == list(done.counters.values())
 
 
 def test_a_reset_comes_first_and_where_flags_must_be_cleared_only(simulator):

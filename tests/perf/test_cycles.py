@@ -114,3 +114,31 @@ def test_bad_latency_and_endless_phases_are_refused():
         cycles.simulate(program, latency=1)
     with pytest.raises(InputError, match="max_cycles, 10"):
         cycles.simulate(program, max_cycles=10)
+
+
+@pytest.mark.parametrize("most", [2, 16, 1 << 16])
+def test_windows_hold_the_cycles_of_every_pe_by_cause(most):
+    program = random_program(TINY, 1, phases=2)
+    plain, result = cycles.simulate(program), cycles.simulate(program, most_windows=most)
+    assert result.cycles == plain.cycles
+    assert np.array_equal(result.counters, plain.counters)
+    assert plain.history.size == 0
+    history = result.history
+    windows = len(history)
+    assert windows <= most
+    assert (windows - 1) * result.window < result.cycles <= windows * result.window
+    assert np.array_equal(history.sum(axis=(0, 2)), result.counters)
+    lengths = np.full(windows, result.window)
+    lengths[-1] = result.cycles - (windows - 1) * result.window
+    for times in history.sum(axis=-1).reshape(windows, -1).T:
+        assert np.array_equal(times, lengths)
+    # Products are those of the jobs: no window before the first job's or after the last one's.
+    busy = np.flatnonzero(history[..., 0].sum(axis=(1, 2)))
+    spans = result.job_spans
+    assert busy[0] * result.window >= spans[:, 1].min() - result.window
+    assert busy[-1] * result.window <= spans[:, 2].max()
+    fine = cycles.simulate(program, most_windows=1 << 16)
+    assert fine.window == 1
+    of_window = np.arange(len(fine.history)) // result.window
+    for window in range(windows):
+        assert np.array_equal(history[window], fine.history[of_window == window].sum(axis=0))

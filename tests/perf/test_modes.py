@@ -18,7 +18,6 @@ from perf.estimate import (
     Mode,
     assumptions,
     estimate,
-    estimate_items,
     estimate_trace,
     to_json,
     trace_items,
@@ -206,11 +205,11 @@ def test_drawn_operands_take_about_the_cycles_of_recorded_ones(tiny_trace):
     config = preset("small")
     whole = measure_trace(tiny_trace, config, plans=1)
     net, items = trace_items(tiny_trace)
-    found = estimate_items(
+    found = estimate(
         net,
-        items,
         config,
         BOTH,
+        items=items,
         measure=functools.partial(measure, plans=1, processes=1),
     )
     recorded = sum(one.measurement.cycles for one in whole)
