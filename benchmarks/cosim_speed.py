@@ -18,27 +18,28 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cosim.build
 from cosim.device import Device
 from cosim.device_jobs import PassJob
-from cosim.device_pool import DevicePool, split_job
+from cosim.device_pool import DevicePool
 from cosim.distributed import check_distributed, connect
 from cosim.layer import PassInput
 from cosim.progress import RunTotals
-from golden.synthetic import random_codes
+from golden.synthetic import random_codes, random_operands
 from gscn.cli.main import main as gscn
-from gscn.config import preset
+from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.files import write_text
 from gscn.formats import BF16
-from lowering import FloatOutput
+from lowering import FloatOutput, OutputFormat
 
 CONFIG = dataclasses.replace(preset("large"), float_formats="bf16")
 DENSITY = 0.1
-SHAPE = ConvShape(n=8, c=64, h=32, w=32, k=64, r=3, s=3, padding=(1, 1))
-"""A layer of ResNet-18's first stage, of 8 images of 32x32 pixels."""
+SHAPE = ConvShape(n=4, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
+"""A layer of ResNet-18's first stage, of 4 images of 224x224 pixels."""
 LAYERS = 10
 LAYER = ConvShape(n=4, c=64, h=16, w=16, k=64, r=3, s=3, padding=(1, 1))
 PROCESSES = 2
@@ -63,15 +64,11 @@ def _own_cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def products() -> dict[str, object]:
-    """Measure products per second of wall time on two processes, passes split between them.
-
-    Tilings are found in a first round, which does not count: training uses them again, too.
-    """
-    totals = RunTotals(config=CONFIG, clock_mhz=100.0)
-    with DevicePool(CONFIG, PROCESSES) as pool:
-        for seed in range(2):
-            jobs = [part for w in Pass for part in split_job(_job(SHAPE, w, seed), PROCESSES)]
+def _throughput(config: AcceleratorConfig, make: Callable[..., PassJob]) -> dict[str, object]:
+    totals = RunTotals(config=config, clock_mhz=100.0)
+    with DevicePool(config, PROCESSES) as pool:
+        for repeat in range(2):
+            jobs = [make(which, 2 * repeat + layer) for layer in range(2) for which in Pass]
             started, cpu_started = time.perf_counter(), _own_cpu_seconds()
             runs = pool.run(jobs)
             wall, own_cpu = time.perf_counter() - started, _own_cpu_seconds() - cpu_started
@@ -93,6 +90,26 @@ def products() -> dict[str, object]:
         },
         "python_share": python / (python + totals.simulation_seconds),
         "utilization": totals.utilization,
+    }
+
+
+def _integer_job(which: Pass, seed: int) -> PassJob:
+    fmt = preset("large").format
+    first, second = random_operands(SHAPE, which, DENSITY, DENSITY, fmt, seed)
+    return PassJob(
+        label=f"seed {seed}, {which}", shape=SHAPE, which=which, first=first, second=second,
+        out=OutputFormat(width=16, shift=16),
+    )  # fmt: skip
+
+
+def products() -> dict[str, object]:
+    """Measure products per second of wall time on two processes: the passes of two layers.
+
+    Tilings are found in a first round, which does not count: training uses them again, too.
+    """
+    return {
+        "large (int16)": _throughput(preset("large"), _integer_job),
+        "large, bf16": _throughput(CONFIG, partial(_job, SHAPE)),
     }
 
 
