@@ -67,7 +67,6 @@ def trace_events(config: AcceleratorConfig, runs: Sequence[PassRun]) -> Iterator
                 yield _span(f"job {job}", cluster + 1, 2 * pe, start + first, length, about)
         yield from _cycle_events(run, run.history, start)
         start += run.cycles
-    # Counters hold until they change.
     for process in range(config.clusters + 1):
         yield _counter("busy PEs, %", process, start, {"busy": 0.0})
 
@@ -85,7 +84,10 @@ def _cycle_events(run: PassRun, history: np.ndarray, start: int) -> Iterator[dic
         causes = zip(CLUSTER_COUNTER_NAMES, stalls[window].tolist(), strict=True)
         about = {name: share for name, share in causes if name != "busy"}
         yield _counter("stalled PEs, %", PASSES_PROCESS, start + edge, about)
-        for cluster, share in enumerate(shares[window].tolist()):
+        # A counter holds until it changes.
+        changed = shares[window] != shares[window - 1] if window else np.ones(clusters, np.bool_)
+        for cluster in np.flatnonzero(changed).tolist():
+            share = shares[window, cluster]
             yield _counter("busy PEs, %", cluster + 1, start + edge, {"busy": share})
     most = history.argmax(axis=-1)
     for cluster, pe in np.ndindex(clusters, pes):

@@ -24,7 +24,7 @@ READY, DONE, REFUSED, FAILED = "ready", "done", "refused", "failed"
 and the process ends."""
 TILINGS_BUILT = 4
 """Tilings of which the cycle model chooses: most of the time goes into planning, not building."""
-SPAN_WINDOWS = 256
+SPAN_WINDOWS = 128
 """Windows of a pass, at most, in which the cycles of PEs are counted where spans are asked for."""
 MOST_RATIO = 4.0
 """Of an operand's nonzeros to those that a tiling was found for, or the other way round."""
