@@ -38,8 +38,8 @@ from lowering import FloatOutput, OutputFormat
 
 CONFIG = dataclasses.replace(preset("large"), float_formats="bf16")
 DENSITY = 0.1
-SHAPE = ConvShape(n=4, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
-"""A layer of ResNet-18's first stage, of 4 images of 224x224 pixels."""
+SHAPE = ConvShape(n=8, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
+"""A layer of ResNet-18's first stage, of 8 images of 224x224 pixels."""
 LAYERS = 10
 LAYER = ConvShape(n=4, c=64, h=16, w=16, k=64, r=3, s=3, padding=(1, 1))
 PROCESSES = 2

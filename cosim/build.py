@@ -205,7 +205,9 @@ def _compile_clusters(verilog: Path, parts: Partition, directory: Path) -> tuple
     holder.write_text(parts.holder)
     _call(
         [
-            *("perl", verilator, *_COMMON_FLAGS, "--no-timing", "-Mdir", str(directory)),
+            # Tables in place of logic would only take room in the processor's caches.
+            *("perl", verilator, *_COMMON_FLAGS, "--no-timing", "-fno-table"),
+            *("-Mdir", str(directory)),
             *("--prefix", PREFIX, "--top-module", TOP_MODULE, str(verilog), str(holder)),
         ],
         environment,

@@ -122,7 +122,7 @@ extern "C" {
 void* ${module}_create(const char* name) {
   auto model = new $prefix(name);
   model->clk = model->change = 0;
-  model->eval();
+  model->eval_step();
   return model;
 }
 
@@ -133,11 +133,11 @@ $steady
   if (changed) {
     model.clk = 0;
     model.change = !model.change;
-    model.eval();
+    model.eval_step();
   }
 $inputs
   model.clk = clk;
-  model.eval();
+  model.eval_step();
   // So that the next call is a rising edge again, without an evaluation of the falling one.
   model.rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
 $outputs
