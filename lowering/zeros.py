@@ -56,16 +56,16 @@ class Zeros:
 def zero_tiles(zeros: Zeros, config: AcceleratorConfig) -> list[TileDraft]:
     """Build the jobs that write the zeros.
 
-    Two for every cluster, if the accumulators hold as many: of the same size then, and while the
-    results of one are written the cluster computes its share of the others.
+    As few as can be, one for every cluster at least: a cluster that takes one asks for its next job
+    at once, and of small ones those that are free first would take too many.
     """
-    pes = config.pes_per_cluster
-    size = min(config.acc_depth, math.ceil(zeros.count / (2 * config.clusters * pes)))
+    pes, depth = config.pes_per_cluster, config.acc_depth
+    size = min(depth, math.ceil(zeros.count / (config.clusters * pes)))
     return [
         tile
         for rows, cols in zeros.rectangles()
-        for block in _blocks(rows, config.acc_depth // min(cols.size, config.acc_depth))
-        for strip in _blocks(cols, config.acc_depth)
+        for block in _blocks(rows, depth // min(cols.size, depth))
+        for strip in _blocks(cols, depth)
         for tile in _tiles(zeros, block, strip, max(1, size // (block.size * strip.size)), pes)
     ]
 
