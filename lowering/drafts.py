@@ -61,6 +61,8 @@ class TileDraft:
     """Segments of each job."""
     ranks: list[int] | None = None
     """Place of each job in the queue; None: by work, most first."""
+    patience: float = 1.0
+    """How many times as long as alone load blocks are expected to take beside others' traffic."""
 
     def place(self, part: int, rank: int, segments: list[SegmentDraft]) -> None:
         """Set the segments of a job and its place in the queue."""

@@ -202,8 +202,12 @@ def classify(
         last = np.maximum(first, last)
         empty = last == first
         first, last = np.where(empty, 0, first), np.where(empty, 0, last)
-    table, inverse = np.unique(np.concatenate([first, last])[:, meets], axis=1, return_inverse=True)
+    pairs = np.concatenate([first, last])[:, meets]
     of = np.full(meets.size, -1, dtype=np.int64)
-    of[meets] = inverse.ravel()
+    if (pairs == pairs[:, :1]).all():  # as with a 1x1 kernel; sorting takes long
+        table, of[meets] = pairs[:, :1], 0
+    else:
+        table, inverse = np.unique(pairs, axis=1, return_inverse=True)
+        of[meets] = inverse.ravel()
     pes = first.shape[0]
     return Classes(of, table[:pes], table[pes:])

@@ -90,6 +90,7 @@ def kernel_tiles(
                     walk=walk,
                     parts=jobs_of_stream,
                     ranks=own_ranks if jobs > config.clusters else None,
+                    patience=plan.patience,
                 )
                 for stream, jobs_of_stream, own_ranks in zip(streams, parts, ranks, strict=True)
             ]
@@ -282,6 +283,8 @@ def _pe_tile(problem: KernelProblem, pe: HeldMap, window: Window, walk: Walk) ->
     index = pe.window(window)
     sample, row = np.divmod(pe.row[index], problem.rows.extent)
     key_row = _row_base(problem, window, sample) + row
+    if window.number is not None:
+        key_row = window.number[key_row]
     if problem.folded:
         start, length = _overlapping_fibers(problem, key_row, pe.col[index])
     else:
@@ -351,6 +354,8 @@ def _stream_segment(
     row_class, col_class = row_class[keep], col_class[keep]
     words, row_base = words.take(keep), row_base[keep]
     gap = (words.major - window.low // problem.rows.extent) * window.sample_gap
+    if window.number is not None:
+        row_base = window.number[row_base]
     key = (row_base + gap) * window.pitch + problem.cols.map.shift[words.col] - window.key_low
     tap_start, tap_count = taps.start[row_class, col_class], taps.count[row_class, col_class]
     products = _count_products(lengths, key, tap_start, tap_count, taps.key_delta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -13,8 +14,10 @@ from lowering.drafts import SegmentDraft, TileDraft, Walk
 from lowering.geometry import Axis, Classes, Ranking, Side, classify, gather_axis, scatter_axis
 from lowering.matching import HeldTile, KeyLayout, Stationary, WordSet, distinct_codes, hold, match
 from lowering.operands import Nonzeros
+from lowering.pointwise import Pixels, as_maps, is_pointwise, matrix_shape, spread
 from lowering.program import ABSENT
 from lowering.regions import WordRegions
+from lowering.zeros import Zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,39 @@ class MapProblem:
     """Channels summed over."""
     map_rows: int
     map_cols: int
+    row_at: np.ndarray
+    """Flat index in the result of each row of channel 0, counted through all samples."""
+    col_at: np.ndarray
+    """Distance in the result of each column from column 0."""
+    plane_cells: int
+    """Elements of one plane of the result."""
+    zeros: Zeros | None = None
+    """Rows and columns of the result that nothing reaches, and that are not among the above."""
+
+    @property
+    def result_count(self) -> int:
+        """Elements of the result."""
+        zeros = self.zeros.count if self.zeros else 0
+        return self.owners * self.row_at.size * self.cols.extent + zeros
 
     @classmethod
     def of(cls, shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray) -> MapProblem:
-        """Reduce a pass to maps and kernels."""
+        """Reduce a pass to maps and kernels.
+
+        The input gradient of a strided 1x1 convolution is 0 between the pixels that it meets.
+        """
+        if which is Pass.INPUT_GRAD and shape.stride != (1, 1) and is_pointwise(shape):
+            return cls._between(shape, first, second)
+        return cls._of(shape, which, first, second)
+
+    @classmethod
+    def _of(
+        cls, shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
+    ) -> MapProblem:
         make_axis = gather_axis if which is Pass.FORWARD else scatter_axis
         kernel = first if which is Pass.FORWARD else first.transpose(1, 0, 2, 3)
+        extents = (shape.p, shape.q) if which is Pass.FORWARD else (shape.h, shape.w)
+        sample, row = np.divmod(np.arange(shape.n * extents[0]), extents[0])
         return cls(
             make_axis(shape, 0),
             make_axis(shape, 1),
@@ -51,12 +81,30 @@ class MapProblem:
             kernel.shape[1],
             second.shape[2],
             second.shape[3],
+            (sample * kernel.shape[0] * extents[0] + row) * extents[1],
+            np.arange(extents[1]),
+            extents[0] * extents[1],
         )
 
-    @property
-    def plane_cells(self) -> int:
-        """Elements of one plane of the result."""
-        return self.rows.extent * self.cols.extent
+    @classmethod
+    def _between(cls, shape: ConvShape, weights: np.ndarray, grads: np.ndarray) -> MapProblem:
+        """Reduce the input gradient of a pointwise convolution to the pixels that it meets.
+
+        They come in an order in which every run of them has about the same work for its results.
+        """
+        pixels = Pixels.of(shape)
+        work = np.count_nonzero(weights, axis=(1, 2, 3)) @ (pixels.outputs(grads) != 0)
+        pixels = pixels.take(spread(work.astype(np.float64)))
+        problem = cls._of(
+            matrix_shape(shape, pixels), Pass.INPUT_GRAD, weights, as_maps(pixels.outputs(grads))
+        )
+        row_at = (pixels.sample * shape.c * shape.h + pixels.in_row) * shape.w + pixels.in_col
+        return dataclasses.replace(
+            problem,
+            row_at=row_at,
+            plane_cells=shape.h * shape.w,
+            zeros=Zeros.of(shape, pixels.in_row, pixels.in_col),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,11 +263,11 @@ def kernel_stationary_tiles(
                 for i in chosen_spans:
                     low, high = spans[i]
                     drafts[number * len(spans) + i] = TileDraft(
-                        plane_index=np.tile(_row_index(problem, low, high), (pes, 1)),
+                        plane_index=np.tile(problem.row_at[low:high], (pes, 1)),
                         row_index=np.stack(
                             [_pad_index(pe * problem.plane_cells, plan.planes) for pe in own]
                         ),
-                        col_index=np.tile(np.arange(*strip), (pes, 1)),
+                        col_index=np.tile(problem.col_at[slice(*strip)], (pes, 1)),
                         walk=Walk(
                             pitch=pitch, guard_cols=guard, rows=plan.planes, planes=high - low
                         ),
@@ -297,11 +345,6 @@ class _Builder:
         return match(tile, words, reorder=reorder)
 
 
-def _row_index(problem: MapProblem, low: int, high: int) -> np.ndarray:
-    sample, row = np.divmod(np.arange(low, high), problem.rows.extent)
-    return sample * problem.owners * problem.plane_cells + row * problem.cols.extent
-
-
 def _held_kernels(kernel: Nonzeros, own: np.ndarray, rows: Ranking, cols: Ranking) -> Stationary:
     plane_of = np.full(int(max(kernel.major.max(initial=0), own.max(initial=0))) + 1, -1)
     plane_of[own] = np.arange(own.size)
@@ -374,7 +417,7 @@ def map_stationary_tiles(
                         _pad_index(own * problem.plane_cells, plan.planes), (len(group), 1)
                     ),
                     row_index=row_index,
-                    col_index=np.tile(np.arange(*window), (len(group), 1)),
+                    col_index=np.tile(problem.col_at[slice(*window)], (len(group), 1)),
                     walk=walk,
                     parts=[[] for _ in sets],
                     ranks=[0 for _ in sets],
@@ -396,4 +439,4 @@ def map_stationary_tiles(
 
 def _strip_index(problem: MapProblem, strip: Strip, rows: int) -> np.ndarray:
     base = strip.sample * problem.rows.extent
-    return _pad_index(_row_index(problem, base + strip.low, base + strip.high), rows)
+    return _pad_index(problem.row_at[base + strip.low : base + strip.high], rows)

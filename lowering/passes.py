@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -36,9 +36,11 @@ from lowering.planning import (
     plan_kernels,
     plan_map_stationary,
 )
+from lowering.pointwise import contract_pixels, is_pointwise
 from lowering.program import FloatOutput, LoweringOptions, OutputFormat, Program
 from lowering.weight_grad import KernelProblem, KernelTiling, can_fold, channel_work
 from lowering.windows import ramps
+from lowering.zeros import spread_zeros, zero_tiles
 
 
 def lower(
@@ -92,22 +94,23 @@ def lower(
     candidates = _candidates(shape, which, first, second, useful, out.width, config, options)
     count = options.candidates or _candidates_to_build(useful)
     best: tuple[float, Program] | None = None
-    costs: list[float] = []
+    built: list[tuple[float, _Entry]] = []
 
     def build(entry: _Entry) -> None:
         nonlocal best
         program = _program(entry, config, shape, which, out, useful, options)
-        costs.append(float(program.estimated_cycles) if cost is None else cost(program))
-        if best is None or costs[-1] < best[0]:
-            best = costs[-1], program
+        cycles = float(program.estimated_cycles) if cost is None else cost(program)
+        built.append((cycles, entry))
+        if best is None or cycles < best[0]:
+            best = cycles, program
 
-    promising = _most_promising(candidates, count)
-    for entry in promising:
+    for entry in _most_promising(candidates, count):
         build(entry)
     if cost is not None and count >= _REFINED_CANDIDATES:
-        for index in np.argsort(costs, kind="stable")[:_REFINED_PLANS]:
-            for entry in _refine(promising[index], config):
-                build(entry)
+        for field, values in (("ramp", ramps(config)), ("patience", _PATIENCE)):
+            for _, entry in sorted(built, key=lambda pair: pair[0])[:_REFINED_PLANS]:
+                for other in _refine(entry, field, values):
+                    build(other)
     assert best is not None  # a layer that fits has a candidate; one that does not was refused
     return best[1]
 
@@ -160,11 +163,10 @@ def lower_again(
         raise InputError(f"results must have the plan's {plan.out_width} bits, not {out.width}")
     first, second, out, useful = _checked(config, shape, which, first, second, out)
     if which is Pass.WEIGHT_GRAD:
+        held = plan.stationary == "first"
         # What channels are dealt by matters to planning only.
         work = np.zeros((1, shape.k, shape.c))
-        problem = KernelProblem.of(
-            shape, first, second, work, grads_held=plan.stationary == "first"
-        )
+        problem = KernelProblem.of(*_numbered(shape, first, second, held), work, grads_held=held)
         if plan.folded:
             problem = problem.fold_columns()
     else:
@@ -239,6 +241,7 @@ def _program(
 _REFINED_CANDIDATES = 24
 """Tilings that must be worth building before the best of them are refined."""
 _REFINED_PLANS = 3
+_PATIENCE = (1.0, 2.0)
 _Entry = tuple[Candidate, str, MapProblem | KernelProblem]
 
 
@@ -255,11 +258,14 @@ def _candidates(
     """Return every tiling that was planned, with the problem that it solves."""
     choices = ("first", "second") if options.stationary == "auto" else (options.stationary,)
     candidates: list[_Entry] = []
-    if which is Pass.WEIGHT_GRAD:
-        work = channel_work(shape, first, second)
+    work = None
     for choice in choices:
         if which is Pass.WEIGHT_GRAD:
-            problem = KernelProblem.of(shape, first, second, work, grads_held=choice == "first")
+            held = choice == "first"
+            numbered = _numbered(shape, first, second, held)
+            if work is None or numbered[0] != shape:  # else the same for both
+                work = channel_work(*numbered)
+            problem = KernelProblem.of(*numbered, work, grads_held=held)
             problems = [] if options.fold else [problem]
             if shape.s > 1 and options.fold is not False and can_fold(problem, config):
                 problems.append(problem.fold_columns())
@@ -278,20 +284,29 @@ def _candidates(
     return candidates
 
 
-def _refine(entry: _Entry, config: AcceleratorConfig) -> list[_Entry]:
-    """Return the same tiling with other sizes of the first windows, if it has such."""
+def _numbered(
+    shape: ConvShape, grads: np.ndarray, inputs: np.ndarray, held: bool
+) -> tuple[ConvShape, np.ndarray, np.ndarray]:
+    """Return a weight gradient whose pixels are in a good order, if they may be in any."""
+    if not is_pointwise(shape):
+        return shape, grads, inputs
+    return contract_pixels(shape, grads, inputs, grads_held=held)
+
+
+def _refine(entry: _Entry, field: str, values: Sequence) -> list[_Entry]:
+    """Return the same tiling with other values of a field, if it has such a field."""
     candidate, choice, problem = entry
     tiling = candidate.tiling
     if not isinstance(tiling, KernelTiling):
         return []
     return [
         (
-            dataclasses.replace(candidate, tiling=dataclasses.replace(tiling, ramp=ramp)),
+            dataclasses.replace(candidate, tiling=dataclasses.replace(tiling, **{field: value})),
             choice,
             problem,
         )
-        for ramp in ramps(config)
-        if ramp != tiling.ramp
+        for value in values
+        if value != getattr(tiling, field)
     ]
 
 
@@ -332,5 +347,9 @@ def _build(
     if isinstance(tiling, KernelTiling):
         return kernel_tiles(problem, tiling, config, reorder=options.reorder)
     if isinstance(tiling, KernelStationary):
-        return kernel_stationary_tiles(problem, tiling, config, reorder=options.reorder)
-    return map_stationary_tiles(problem, tiling, config, reorder=options.reorder)
+        tiles = kernel_stationary_tiles(problem, tiling, config, reorder=options.reorder)
+    else:
+        tiles = map_stationary_tiles(problem, tiling, config, reorder=options.reorder)
+    if problem.zeros is not None:
+        tiles = spread_zeros(tiles, zero_tiles(problem.zeros, config), config)
+    return tiles

@@ -90,6 +90,12 @@ class KernelProblem:
         return self.kernel_cols if self.folded else 1
 
     @property
+    def by_pixel(self) -> bool:
+        """Whether keys need not be in order: a single sample, column and kernel position."""
+        single = (self.samples, self.cols.extent, self.rows.kernel.shift.size, self.kernel_cols)
+        return single == (1, 1, 1, 1) and self.streamed_rows == self.rows.extent
+
+    @property
     def held_cols(self) -> int:
         """Columns of the stationary map."""
         return self.ranges.rank.size
@@ -148,6 +154,8 @@ class KernelTiling:
     trim: bool
     ramp: tuple[int, ...]
     """Most stationary entries per PE in the first windows of a job."""
+    patience: float = 1.0
+    """How many times as long as alone load blocks are expected to take beside others' traffic."""
 
 
 def can_fold(problem: KernelProblem, config: AcceleratorConfig) -> bool:

@@ -33,6 +33,8 @@ class Window:
     """Keys in a row."""
     sample_gap: int
     """Empty rows between samples."""
+    number: np.ndarray | None = None
+    """int64: key of each row, -1 if nothing is held of it; None: rows of keys follow each other."""
 
 
 class HeldMap:
@@ -76,6 +78,7 @@ def ramps(config: AcceleratorConfig) -> list[tuple[int, ...]]:
     choices = [
         [depth // 16, depth // 8, depth // 4, depth // 2],
         [depth // 8, depth // 4, 5 * depth // 8],
+        [7 * depth // 64, 9 * depth // 32, 11 * depth // 16],
         [depth // 4, 5 * depth // 8],
         [3 * depth // 8] * _EVEN_WINDOWS,
         [],
@@ -97,6 +100,8 @@ def cut_windows(
 
     `ramp` gives the most entries per PE of the first windows.
     """
+    if problem.by_pixel:
+        return _cut_pixels(held, part, config, ramp)
     reach = problem.rows.reach, problem.cols.reach
     gap_cols = 0 if trim_cols else reach[1]
     gap_rows = 0 if trim_rows else reach[0]
@@ -136,6 +141,41 @@ def cut_windows(
                 )
             )
         row = end
+    return windows
+
+
+def _cut_pixels(
+    held: list[HeldMap], part: tuple[int, int], config: AcceleratorConfig, ramp: Sequence[int]
+) -> list[Window]:
+    """Cut pixels, which are rows of one column, into windows with keys for those held only."""
+    counts = np.stack([np.diff(pe.start[part[0] : part[1] + 1]) for pe in held])
+    present = counts.any(axis=0)
+    # running totals, keys first
+    totals = np.cumsum(np.concatenate([present[None], counts]), axis=1)
+    totals = np.pad(totals, ((0, 0), (1, 0)))
+    limits = itertools.chain(ramp, itertools.repeat(config.a_depth))
+    windows, low, count = [], 0, present.size
+    while low < count:
+        most = [config.directory_depth] + [min(next(limits), config.a_depth)] * len(held)
+        high = min(
+            int(np.searchsorted(total, total[low] + limit, side="right")) - 1
+            for total, limit in zip(totals, most, strict=True)
+        )
+        # A pixel has at most one entry of each of a PE's channels, which fit.
+        high = max(high, low + 1)
+        windows.append(
+            Window(
+                low=part[0] + low,
+                high=part[0] + high,
+                col_low=0,
+                col_high=1,
+                key_low=0,
+                pitch=1,
+                sample_gap=0,
+                number=np.where(present[low:high], np.cumsum(present[low:high]) - 1, np.int64(-1)),
+            )
+        )
+        low = high
     return windows
 
 

@@ -18,7 +18,7 @@ from lowering.planning.estimate import (
     sizes,
     wanted_parts,
 )
-from lowering.planning.map_work import FIELD_LIMIT, col_bounds, map_work
+from lowering.planning.map_work import FIELD_LIMIT, col_bounds, map_work, trims
 from lowering.program import LoweringOptions
 
 _JOBS_PER_CLUSTER = (1, 2, 3, 4, 6, 8, 12)
@@ -184,7 +184,6 @@ class _Tiling:
                 columns[5].append(bounds[order_of_strips] >= late_row)
         queue = np.argsort(np.concatenate(columns[5]), kind="stable")
         joined = [np.concatenate(column)[queue] for column in columns[:5]]
-        results = problem.owners * self.words.size * problem.cols.extent
         cycles = estimate(
             Work(
                 products=joined[0],
@@ -194,7 +193,7 @@ class _Tiling:
                 tile=joined[3].astype(np.int64),
                 segments=segments,
                 walk=joined[4],
-                out_bytes=results * self.out_width / 8.0,
+                out_bytes=problem.result_count * self.out_width / 8.0,
                 parts=parts,
             ),
             config,
@@ -229,7 +228,7 @@ def plan_kernel_stationary(
     row_count = work.shape[1]
     held = np.bincount(problem.kernel.major, minlength=problem.owners)
     kernel_rows = problem.rows.kernel.shift.size
-    for trim in (True, False) if options.trim is None else (options.trim,):
+    for trim in trims(problem, options):
         base = col_bounds(problem.cols, problem.rows.reach, trim, config)
         for bounds in _strip_bounds(base, row_count, config):
             guard = 0 if trim else problem.cols.reach

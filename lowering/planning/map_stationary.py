@@ -17,7 +17,7 @@ from lowering.planning.estimate import (
     sizes,
     wanted_parts,
 )
-from lowering.planning.map_work import FIELD_LIMIT, col_bounds, copy_count, map_work
+from lowering.planning.map_work import FIELD_LIMIT, col_bounds, copy_count, map_work, trims
 from lowering.program import LoweringOptions
 
 
@@ -76,7 +76,8 @@ def plan_map_stationary(
     extent = problem.rows.extent
     kernels = np.bincount(problem.kernel.major, minlength=problem.owners).astype(np.float64)
     prefix = np.concatenate([np.zeros((work.shape[0], 1)), np.cumsum(work, axis=1)], axis=1)
-    for trim in (True, False) if options.trim is None else (options.trim,):
+    zeros = problem.zeros.count if problem.zeros else 0
+    for trim in trims(problem, options):
         guard = 0 if trim else problem.cols.reach
         bounds = col_bounds(problem.cols, problem.rows.reach, trim, config)
         col_strips = len(bounds) - 1
@@ -121,7 +122,7 @@ def plan_map_stationary(
                 for parts in wanted_parts(options, jobs, problem.channels, config.clusters):
                     cycles = _cost(
                         products, lookups, load, col_strips, parts, copies, planes * cells + guard,
-                        jobs * pes * planes * cells * out_width / 8.0, problem, config,
+                        (jobs * pes * planes * cells + zeros) * out_width / 8.0, problem, config,
                     )  # fmt: skip
                     yield Candidate(
                         cycles,

@@ -10,6 +10,7 @@ from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from lowering.geometry import Axis, Ranking, classify
 from lowering.maps import MapProblem
+from lowering.program import LoweringOptions
 
 FIELD_LIMIT = 32767
 """Largest magnitude of a key or an offset."""
@@ -56,6 +57,13 @@ def map_work(problem: MapProblem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         minlength=problem.channels,
     )
     return work.astype(np.float64), words.sum(axis=0).astype(np.float64), per_channel
+
+
+def trims(problem: MapProblem, options: LoweringOptions) -> tuple[bool, ...]:
+    """Return the ways to treat border columns that are worth planning: one if there are none."""
+    if options.trim is not None:
+        return (options.trim,)
+    return (True, False) if problem.cols.reach else (True,)
 
 
 def col_bounds(axis: Axis, row_reach: int, trim: bool, config: AcceleratorConfig) -> np.ndarray:

@@ -82,12 +82,21 @@ def plan_kernels(
             lookups = np.tile(
                 [words[b].sum() * lookups_per_word for b in streamed_bins], (held_tiles, 1)
             )
-            segments = max(
-                1.0,
-                held_pe.max() / config.a_depth,
-                row_count * problem.cols.extent / config.directory_depth,
-            )
-            keys = min(row_count * problem.cols.extent, segments * config.directory_depth)
+            keys = np.full(held_tiles, float(row_count * problem.cols.extent))
+            if problem.by_pixel:
+                # Pixels of which a tile holds nothing have no keys, and their words are left out.
+                present = np.stack(
+                    [
+                        held_rows[np.concatenate(held_bins[i : i + pes])].any(axis=0)
+                        for i in range(0, held_tiles * pes, pes)
+                    ]
+                )
+                keys = present.sum(axis=1).astype(np.float64)
+                lookups = np.stack(
+                    [present @ streamed_rows[b].sum(axis=0) for b in streamed_bins], axis=1
+                )
+            segments = max(1.0, held_pe.max() / config.a_depth, keys.max() / config.directory_depth)
+            keys = np.minimum(keys, segments * config.directory_depth)
             load = held_pe.sum(axis=1) / 2 + pes * keys / per_chunk + segments * tap_chunks
             load = np.repeat(load[:, None], streamed_tiles, axis=1)
             jobs = held_tiles * streamed_tiles * len(blocks)
