@@ -40,8 +40,13 @@ CONFIG = dataclasses.replace(preset("large"), float_formats="bf16")
 DENSITY = 0.1
 SHAPE = ConvShape(n=8, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
 """A layer of ResNet-18's first stage, of 8 images of 224x224 pixels."""
-LAYERS = 10
 LAYER = ConvShape(n=4, c=64, h=16, w=16, k=64, r=3, s=3, padding=(1, 1))
+LAYERS = [
+    ConvShape(n=4, c=channels, h=size, w=size, k=channels, r=3, s=3, padding=(1, 1))
+    for channels, size, count in ((16, 32, 3), (32, 16, 3), (64, 8, 4))
+    for _ in range(count)
+]
+"""Ten layers of ResNet-20, of 4 images of 32x32 pixels."""
 PROCESSES = 2
 MEAN_OF = 10
 """Iterations at either end whose losses are compared."""
@@ -149,12 +154,12 @@ def resnet20() -> dict[str, object]:
 def workers() -> dict[str, object]:
     """Measure one worker and two on passes of ten layers."""
     inputs = []
-    for seed in range(LAYERS):
+    for number, shape in enumerate(LAYERS):
         for which in Pass:
-            first, second = _operands(LAYER, which, seed)
+            first, second = _operands(shape, which, number)
             inputs.append(
                 PassInput(
-                    layer=f"layer{seed}", shape=LAYER, which=which, first=first, second=second,
+                    layer=f"layer{number}", shape=shape, which=which, first=first, second=second,
                     fmt=BF16,
                 )
             )  # fmt: skip

@@ -96,7 +96,13 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
     logging.getLogger("distributed").setLevel(logging.WARNING)
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}")
-    with dask.config.set({"distributed.scheduler.allowed-failures": LOSSES}):
+    settings = {
+        "distributed.scheduler.allowed-failures": LOSSES,
+        # Samples of what workers do and of the machine's load, which nobody looks at.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.system-monitor.interval": "10s",
+    }
+    with dask.config.set(settings):
         if scheduler is not None:
             try:
                 client = Client(scheduler, timeout=10)
