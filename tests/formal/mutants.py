@@ -83,8 +83,8 @@ MUTANTS = [
         ("together", "(beats_left == 0) | ((beats_left == 1) & leaves)", "(beats_left < 2)"),
         (
             "owner",
-            "self.data.p.eq(Array(beat.p for beat in self.beats)[sender])",
-            "self.data.p.eq(Array(beat.p for beat in self.beats)[choice.grant])",
+            "sent = Array(beat.p for beat in self.beats)[sender]",
+            "sent = Array(beat.p for beat in self.beats)[choice.grant]",
         ),
         ("order", "queue.i.p.eq(chosen)", "queue.i.p.eq(self.commands[0].p)"),
         (
