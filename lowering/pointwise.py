@@ -73,7 +73,10 @@ def _met(shape: ConvShape, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 def is_pointwise(shape: ConvShape) -> bool:
     """Whether the pixels of a convolution are numbered anew."""
-    return shape.r == shape.s == 1 and 0 < Pixels.of(shape).sample.size <= MOST_PIXELS
+    if shape.r != 1 or shape.s != 1:
+        return False
+    rows, cols = (_met(shape, axis)[0].size for axis in range(2))
+    return 0 < shape.n * rows * cols <= MOST_PIXELS
 
 
 def matrix_shape(shape: ConvShape, pixels: Pixels) -> ConvShape:
