@@ -192,17 +192,18 @@ class PlanMemory:
 
     def planned(self, job: PassJob) -> PassJob:
         """Return the pass with the tiling of the most similar one before, if one is similar."""
+        if job.plan is not None:
+            return job
+        own = _log_counts(job)
         ratio, plan = min(
             (
-                (float(np.abs(_log_counts(job) - counts).max()), plan)
+                (float(np.abs(own - counts).max()), plan)
                 for counts, plan in self._found.get(self._key(job), [])
             ),
             key=lambda pair: pair[0],
             default=(math.inf, None),
         )
-        if job.plan is not None or ratio > math.log(MOST_RATIO):
-            return job
-        return dataclasses.replace(job, plan=plan)
+        return job if ratio > math.log(MOST_RATIO) else dataclasses.replace(job, plan=plan)
 
     def remember(self, job: PassJob, plan: Plan | None) -> None:
         """Keep the tiling that was looked for, if it was, when a pass was run."""
