@@ -19,6 +19,21 @@ _COLOURS = (
 )  # fmt: skip
 
 
+def _require_rows(table: Sequence) -> None:
+    if not table:
+        raise InputError("table must have at least one row to plot")
+
+
+def _one_axes(table: Sequence, ax: Axes | None, *, height: float) -> Axes:
+    """Return the axes given, or new ones, `height` inches high; refuse an empty table."""
+    _require_rows(table)
+    if ax is not None:
+        return ax
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(8, height), layout="constrained").add_subplot()
+
+
 def plot_counters(table: Sequence[Mapping[str, object]], ax: Axes | None = None) -> Axes:
     """Draw where the PE-cycles of several launches went, one bar each.
 
@@ -40,15 +55,10 @@ def plot_counters(table: Sequence[Mapping[str, object]], ax: Axes | None = None)
     InputError
         No rows, or a row without PE-cycles.
     """
-    if not table:
-        raise InputError("table must have at least one row to plot")
+    ax = _one_axes(table, ax, height=0.4 * len(table) + 1.6)
     for row in table:
         if not sum(row["counters"].values()):
             raise InputError(f"counters of {row['label']} must not all be 0")
-    if ax is None:
-        from matplotlib.figure import Figure
-
-        ax = Figure(figsize=(8, 0.4 * len(table) + 1.6), layout="constrained").add_subplot()
     labels = [row["label"] for row in table]
     left = [0.0] * len(table)
     for name, colour in zip(CLUSTER_COUNTER_NAMES, _COLOURS, strict=True):
@@ -86,8 +96,7 @@ _SHARES = (
 
 def _two_axes(table: Sequence, axes: tuple[Axes, Axes] | None) -> tuple[Axes, Axes]:
     """Return the axes given, or new ones, one above the other; refuse an empty table."""
-    if not table:
-        raise InputError("table must have at least one row to plot")
+    _require_rows(table)
     if axes is not None:
         return axes
     from matplotlib.figure import Figure
@@ -154,12 +163,7 @@ def plot_losses(table: Sequence[Mapping[str, float]], ax: Axes | None = None) ->
     InputError
         No rows.
     """
-    if not table:
-        raise InputError("table must have at least one row to plot")
-    if ax is None:
-        from matplotlib.figure import Figure
-
-        ax = Figure(figsize=(8, 4), layout="constrained").add_subplot()
+    ax = _one_axes(table, ax, height=4)
     iterations = [row["iteration"] for row in table]
     # Equal losses lie on one another, so that the lower line is wide and light.
     for name, label, style in (
