@@ -41,6 +41,7 @@ class ChunkReaderChecker(Checker):
         "range": "the bursts of a request ask, in order, for its beats and for no other",
         "room": "beats asked for and not consumed never exceed the buffer; none is dropped",
         "content": "the chunks are those of the beats, in order, from the lowest",
+        "urgent": "a burst is urgent exactly if the buffer has its request's `urgent_room`",
         "amount": f"no chunk unasked for, no beat left over (requests to {LONGEST_REQUEST} chunks)",
     }
 
@@ -61,11 +62,13 @@ class ChunkReaderChecker(Checker):
         moves = dut.o.valid & dut.o.ready
 
         next_addr, to_ask = Signal(config.addr_width), Signal(32)
+        urgent_room = Signal.like(request.p.urgent_room)
         in_flight = Signal(range(depth + 1))
         with m.If(accepted):
             m.d.sync += [
                 next_addr.eq(request.p.addr),
                 to_ask.eq((request.p.chunks + (per_beat - 1)) >> beat_shift),
+                urgent_room.eq(request.p.urgent_room),
             ]
         with m.Elif(issued):
             m.d.sync += [
@@ -107,6 +110,10 @@ class ChunkReaderChecker(Checker):
             | (dut.o.p == follower.word.word_select(position, CHUNK_WIDTH)),
         )
         self.claim(
+            "urgent",
+            ~command.valid | (dut.urgent == (in_flight + beats.level + urgent_room <= depth)),
+        )
+        self.claim(
             "amount",
             (~dut.o.valid | (owed != 0))
             & ((owed != 0) | ((beats.level == 0) & (in_flight == 0) & (to_ask == 0)))
@@ -117,6 +124,7 @@ class ChunkReaderChecker(Checker):
         self.invariant(probe.signal("whole") + probe.signal("partial") == to_ask)
         self.invariant(next_addr[:low] == 0)
         self.invariant(probe.signal("taken") == taken)
+        self.invariant(probe.signal("urgent_room") == urgent_room)
         self.invariant(in_flight + beats.level + probe.signal("room") == depth)
         # sums of 32-bit lengths are beyond the solver; all that is added up is a few bits wide
         self.assume(request.p.chunks <= LONGEST_REQUEST, only="amount")

@@ -188,10 +188,17 @@ SEGMENT_DESCRIPTOR = Record(
             "the load block waits to be shared until so many items of the segment before are left; "
             "0: it is asked for at once",
         ),
-        _unsigned("reserved0", 64, "zero"),
-        _unsigned("reserved1", 64, "zero"),
+        _unsigned(
+            "stream_wait",
+            16,
+            "the stream's bursts wait to be shared while so many beats of the channel's buffer are "
+            "taken; 0: they are asked for at once",
+        ),
+        _unsigned("reserved0", 16, "zero"),
+        _unsigned("reserved1", 32, "zero"),
         _unsigned("reserved2", 64, "zero"),
         _unsigned("reserved3", 64, "zero"),
+        _unsigned("reserved4", 64, "zero"),
     ),
 )
 """One segment of a job: a stationary tile per PE and a stream, added into the accumulators."""
@@ -394,7 +401,7 @@ def segment_descriptors(image: np.ndarray, entry: np.void) -> np.ndarray:
 
 
 AT_ONCE = 0
-"""The `load_lead` that does not wait."""
+"""The `load_lead` or `stream_wait` that does not wait."""
 CODE_WIDTH = 16
 """Bits of an item's code, shared by offset and key."""
 KIND_MAC = 0

@@ -53,7 +53,7 @@ class ReadArbiter(wiring.Component):
 
     Channels that offer the same burst in one cycle share it: one command, whose beats go to all of
     them. A channel that is not urgent is never granted a command of its own, but shares those of
-    others: it waits until a cluster that needs the same block soon asks for it, or until it does.
+    others: it waits until a cluster that needs the same words soon asks for them, or until it does.
 
     Timing: one command per cycle with one cycle of latency; beats pass in the cycle they arrive.
 

@@ -49,7 +49,8 @@ class Cluster(wiring.Component):
         forget: no stationary tile loaded before may be used again (pulse).
         done: a job's results have all been handed on (pulse).
         commands: burst commands of the two read channels (0 load, 1 stream).
-        urgent: per read channel, whether its command should not wait to be shared.
+        urgent: per read channel, whether its command should not wait to be shared (`load_lead`,
+            `stream_wait`).
         data, data_valid: beats read; one valid per channel.
         write_command, write_data: bursts written.
         written: queue entry of the job whose results are being written.
@@ -138,12 +139,14 @@ class Cluster(wiring.Component):
         for count, pe in zip(segment_ends, pes, strict=True):
             m.d.sync += count.eq(count + pe.segment_end - segment_end)
 
+        load_urgent = Signal()  # its requests have no `urgent_room`
         m.d.comb += [
             loader.job.p.eq(self.job.p),
             loader.job.valid.eq(self.job.valid & broadcaster.near_end),
             self.job.ready.eq(loader.job.ready & broadcaster.near_end),
             broadcaster.lead.eq(loader.lead),
-            self.urgent.eq(Cat((loader.lead == AT_ONCE) | broadcaster.hurry, 1)),
+            load_urgent.eq((loader.lead == AT_ONCE) | broadcaster.hurry),
+            self.urgent.eq(Cat(load_urgent & load_reader.urgent, stream_reader.urgent)),
             loader.segment_end.eq(segment_end),
             loader.forget.eq(self.forget),
             broadcaster.loaded.eq(loader.loaded),

@@ -51,7 +51,7 @@ class Fetcher(wiring.Component):
         job: byte address of a queue entry.
         request: to the load channel's reader.
         chunks: chunks of descriptors.
-        stream_request: to the stream channel's reader.
+        stream_request: to the stream channel's reader, with its `stream_wait` as `urgent_room`.
         segment: announced segments, in order.
         drain: announced drains, in order.
         steps: what the chunks requested are for, in order.
@@ -136,6 +136,15 @@ class Fetcher(wiring.Component):
             # two items per chunk, or one partial sum
             self.stream_request.p.chunks.eq(
                 Mux(is_add, segment.stream_count, (segment.stream_count + 1) >> 1)
+            ),
+            # a wait for more beats than the buffer has is none
+            self.stream_request.p.urgent_room.eq(
+                Mux(
+                    (segment.stream_wait == records.AT_ONCE)
+                    | (segment.stream_wait > config.read_fifo_beats),
+                    0,
+                    config.read_fifo_beats + 1 - segment.stream_wait,
+                )
             ),
             self.drain.p.out_format.eq(job.out_format),
         ]

@@ -168,8 +168,13 @@ def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
 
 
 def read_request_layout(config: AcceleratorConfig) -> data.StructLayout:
-    """Return a request to a `ChunkReader`: byte address, and chunks."""
-    return data.StructLayout({"addr": config.addr_width, "chunks": 32})
+    """Return a request to a `ChunkReader`: byte address, chunks, and when its bursts may wait.
+
+    They wait to be shared while the buffer has room for fewer than `urgent_room` beats, which is at
+    most its depth; 0: they do not.
+    """
+    room = config.read_fifo_beats.bit_length()
+    return data.StructLayout({"addr": config.addr_width, "chunks": 32, "urgent_room": room})
 
 
 def write_beat_layout(config: AcceleratorConfig) -> data.StructLayout:

@@ -19,10 +19,11 @@ class ChunkReader(wiring.Component):
 
     Requests are taken ahead of their data; a request of 0 chunks yields nothing. Bursts never cross
     a multiple of `burst_beats` beats, and are asked for only when all their beats have room, so
-    `data` needs no ready.
+    `data` needs no ready. An `urgent_room` is at most the buffer's depth, so that a reader whose
+    burst is not urgent has beats to hand on, or due, after which it is.
 
     Timing: one burst command per cycle, one chunk per cycle; a beat's first chunk is offered from
-    the cycle after the beat arrived.
+    the cycle after the beat arrived. `command` and `urgent` come from registers.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ class ChunkReader(wiring.Component):
     Members:
         request: byte address (a multiple of the beat) and chunks.
         command: bursts to read.
+        urgent: `command`, if valid, should not wait to be shared: the buffer has at least the
+            `urgent_room` of its request.
         data, data_valid: beats, in the order of the commands.
         o: chunks.
     """
@@ -43,6 +46,7 @@ class ChunkReader(wiring.Component):
             {
                 "request": In(stream.Signature(read_request_layout(config))),
                 "command": Out(stream.Signature(burst_layout(config))),
+                "urgent": Out(1),
                 "data": In(config.mem_width),
                 "data_valid": In(1),
                 "o": Out(stream.Signature(CHUNK_WIDTH)),
@@ -68,6 +72,7 @@ class ChunkReader(wiring.Component):
         whole = Signal(32 - chunk_bits)
         partial = Signal()
         room = Signal(range(config.read_fifo_beats + 1), init=config.read_fifo_beats)
+        urgent_room = Signal.like(room, reset_less=True, init=0)
         to_boundary = Signal(range(burst + 1))
         length = Signal(range(burst + 1))
         few = whole[: burst_bits + 1] + partial
@@ -79,6 +84,7 @@ class ChunkReader(wiring.Component):
             self.command.p.addr.eq(beat_addr << beat_bits),
             self.command.p.beats.eq(length),
             self.command.valid.eq(~idle & (room >= length)),
+            self.urgent.eq(room >= urgent_room),
             self.request.ready.eq(idle & lengths.i.ready),
             lengths.i.p.eq(self.request.p.chunks),
             lengths.i.valid.eq(
@@ -97,6 +103,7 @@ class ChunkReader(wiring.Component):
                 beat_addr.eq(self.request.p.addr[beat_bits:]),
                 whole.eq(self.request.p.chunks >> chunk_bits),
                 partial.eq(self.request.p.chunks[:chunk_bits].any()),
+                urgent_room.eq(self.request.p.urgent_room),
             ]
 
         # -- chunks

@@ -156,6 +156,7 @@ MUTANTS = [
         ("range", "beat_addr.eq(beat_addr + length)", "beat_addr.eq(beat_addr + 1)"),
         ("room", "(room >= length)", "(room != 0)"),
         ("content", "(position == n)", "(position == (n & ~1))"),
+        ("urgent", "(room >= urgent_room)", "(room > urgent_room)"),
         ("amount", "leaves.eq(moves & (last | (", "leaves.eq(moves & (((taken == 0) & last) | ("),
     ),
     *_of(

@@ -38,8 +38,10 @@ KNOWN = [
             "kind": 1,
             "stream_count": 0x778899AA,
             "offset_bits": 0x0F10,
+            "load_lead": 0xBBCC,
+            "stream_wait": 0xDDEE,
         },
-        "0807060504030201 4000000000000000 44332211 6655 0100 aa998877 100f 0000" + " 00" * 32,
+        "0807060504030201 4000000000000000 44332211 6655 0100 aa998877 100f ccbb eedd" + " 00" * 30,
     ),
     (
         records.JOB_DESCRIPTOR,

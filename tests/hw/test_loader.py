@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 
 import pytest
@@ -27,6 +28,17 @@ from tests.hw.streams import collect, drive, never, plain, simulate, with_pauses
 
 TINY = PRESETS["tiny"]
 CONFIGS = {pes: dataclasses.replace(TINY, pes_per_cluster=pes, mem_width=512) for pes in (1, 2, 4)}
+URGENT_ROOMS = {
+    0: 0,
+    1: TINY.read_fifo_beats,
+    2: TINY.read_fifo_beats - 1,
+    TINY.read_fifo_beats - 1: 2,
+    TINY.read_fifo_beats: 1,
+    TINY.read_fifo_beats + 1: 0,
+    0x100: 0,
+    0xFFFF: 0,
+}
+"""Room from which on a stream's bursts are urgent, by `stream_wait`."""
 USED = {  # bits of a chunk that a target keeps
     LoadTarget.TAP: (1 << 33) - 1,
     LoadTarget.HEADER: (1 << 33) - 1,
@@ -94,6 +106,7 @@ class Bench:
         self.entries = []
         self.blocks, self.streams = [], []
         stored = {}
+        waits = itertools.cycle(URGENT_ROOMS)
         for number, job in enumerate(self.jobs):
             records = []
             for segment in job.segments:
@@ -101,14 +114,22 @@ class Bench:
                 if id(segment) not in stored:
                     stored[id(segment)] = self.memory.store(block)
                 self.blocks.append((stored[id(segment)], len(block)))
-                self.streams.append({"addr": self.memory.store(words), "chunks": len(words)})
+                wait = next(waits)
+                self.streams.append(
+                    {
+                        "addr": self.memory.store(words),
+                        "chunks": len(words),
+                        "urgent_room": URGENT_ROOMS[wait],
+                    }
+                )
                 kind = int(segment.partials is not None)
                 records += [
                     self.blocks[-1][0],
                     self.streams[-1]["addr"],
                     len(block) | len(segment.taps) << 32 | kind << 48,
                     len(stream_records(segment)) | segment.offset_bits << 32,
-                    *[0] * 4,
+                    wait,
+                    *[0] * 3,
                 ]
             chunks = job.descriptor(self.memory.store(records[8:]), 4096 * number)
             self.entries.append(self.memory.store(chunks + records[:8]))
@@ -139,6 +160,7 @@ class Bench:
                 pending.pop(0)
             if valid and accepts:
                 request = plain(request)
+                assert request["urgent_room"] == 0  # of the load channel `lead` says
                 self.requests.append((cycle, request["addr"], request["chunks"]))
                 for n in range(request["chunks"]):
                     at = request["addr"] + 8 * n

@@ -22,27 +22,37 @@ CONFIGS = {"tiny": TINY, "narrow": NARROW, "wide": WIDE}
 
 
 class Occupancy:
-    """Require that beats asked for and not yet handed on never exceed the buffer."""
+    """Require that beats asked for and not yet handed on never exceed the buffer.
+
+    And that `urgent` tells whether the rest of it is what the request of the burst names.
+    """
 
     def __init__(self, dut, config):
         self.dut, self.config = dut, config
         self.largest = 0
+        self.urgent = {False: 0, True: 0}
+        """Cycles in which a burst was offered, by whether it was urgent."""
 
     def watch(self, requests):
         chunks_per_beat = self.config.chunks_per_beat
         last_chunks = []  # whether each chunk is the last one taken from its beat
-        for _, chunks in requests:
+        for _, chunks, _ in requests:
             last_chunks += [
                 (n + 1) % chunks_per_beat == 0 or n == chunks - 1 for n in range(chunks)
             ]
 
         async def testbench(ctx):
-            dut, asked, left, taken = self.dut, 0, 0, 0
+            dut, asked, left, taken, accepted = self.dut, 0, 0, 0, 0
             while True:
-                _, _, issues, ready, beats, moves, takes = await ctx.tick().sample(
-                    dut.command.valid, dut.command.ready, dut.command.p.beats,
-                    dut.o.valid, dut.o.ready,
+                _, _, issues, ready, beats, urgent, moves, takes, request = await ctx.tick().sample(
+                    dut.command.valid, dut.command.ready, dut.command.p.beats, dut.urgent,
+                    dut.o.valid, dut.o.ready, dut.request.valid & dut.request.ready,
                 )  # fmt: skip
+                if issues:
+                    _, _, urgent_room = requests[accepted - 1]
+                    assert urgent == (self.config.read_fifo_beats - (asked - left) >= urgent_room)
+                    self.urgent[bool(urgent)] += 1
+                accepted += request
                 asked += beats * (issues and ready)
                 self.largest = max(self.largest, asked - left)
                 assert asked - left <= self.config.read_fifo_beats
@@ -62,14 +72,19 @@ def read(config, lengths, *, latency=4, source_pauses=None, sink_pauses=None, me
     for chunks in ranges:
         if rng.random() < 0.5:  # start bursts at different places
             memory.reserve(64)
-        requests.append((memory.store(chunks), len(chunks)))
+        urgent_room = rng.randrange(config.read_fifo_beats + 1)
+        requests.append((memory.store(chunks), len(chunks), urgent_room))
     memory.reserve(64)
     dut = ChunkReader(config=config)
     expected, received = [chunk for chunks in ranges for chunk in chunks], []
     occupancy = Occupancy(dut, config)
     simulate(
         dut,
-        drive(dut.request, [{"addr": a, "chunks": n} for a, n in requests], source_pauses),
+        drive(
+            dut.request,
+            [{"addr": a, "chunks": n, "urgent_room": room} for a, n, room in requests],
+            source_pauses,
+        ),
         collect(dut.o, received, len(expected), sink_pauses),
         background=[
             memory.serve_reads([dut.command], dut.data, dut.data_valid),
@@ -81,7 +96,7 @@ def read(config, lengths, *, latency=4, source_pauses=None, sink_pauses=None, me
     beats = config.mem_bytes
     touched = [addr + n * beats for addr, count in memory.reads for n in range(count)]
     assert touched == [
-        addr + n * beats for addr, chunks in requests for n in range(-(-8 * chunks // beats))
+        addr + n * beats for addr, chunks, _ in requests for n in range(-(-8 * chunks // beats))
     ]
     return memory, occupancy
 
@@ -101,6 +116,49 @@ def test_chunks_arrive_in_order(config, source_pauses, sink_pauses):
 def test_a_slow_memory_fills_the_buffer_and_no_more(config):
     _, occupancy = read(config, [200, 7], latency=60, memory_pauses=in_runs(2))
     assert occupancy.largest == config.read_fifo_beats
+
+
+def test_bursts_are_urgent_and_are_not():
+    _, occupancy = read(WIDE, [500] * 6, sink_pauses=in_runs(2))
+    assert min(occupancy.urgent.values()) > 0
+
+
+@pytest.mark.parametrize("urgent_room", range(WIDE.read_fifo_beats + 1))
+def test_a_reader_that_nobody_shares_with_reads_on(urgent_room):
+    config, beats = WIDE, 40
+    dut, received, taken_before = ChunkReader(config=config), [], []
+
+    async def serve(ctx):
+        """Take bursts that are urgent, and no others; answer each after some cycles."""
+        due, cycle = [], 0
+        while True:
+            answers = bool(due) and due[0] <= cycle
+            ctx.set(dut.data_valid, answers)
+            if answers:
+                due.pop(0)
+            urgent = ctx.get(dut.urgent)
+            ctx.set(dut.command.ready, urgent)
+            _, _, valid, burst = await ctx.tick().sample(dut.command.valid, dut.command.p.beats)
+            if valid and urgent:
+                left = len(received) // config.chunks_per_beat
+                taken_before.append(sum(bursts) - left)
+                bursts.append(burst)
+                due += [cycle + 6] * burst
+            cycle += 1
+
+    bursts = []
+    request = {"addr": 0, "chunks": beats * config.chunks_per_beat, "urgent_room": urgent_room}
+    simulate(
+        dut,
+        drive(dut.request, [request]),
+        collect(dut.o, received, beats * config.chunks_per_beat, in_runs(3)),
+        background=[serve],
+        cycles=4000,
+    )
+    assert sum(bursts) == beats
+    # a burst is asked for as soon as there is room for it and as many beats as it waits for
+    most = config.read_fifo_beats - max(urgent_room, config.burst_beats)
+    assert max(taken_before) == most
 
 
 def test_bursts_are_as_long_as_the_boundaries_allow():
