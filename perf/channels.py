@@ -32,6 +32,8 @@ from perf.columns import (
     JOB_RESULT,
     JOB_ROWS,
     JOB_WALK,
+    L_REQUEST,
+    L_REQUESTS,
     P_DRAIN_ENDS,
     P_JOB_ENDS,
     R_ARRIVED,
@@ -45,9 +47,14 @@ from perf.columns import (
     R_REQUEST_BEAT,
     R_REQUEST_CHUNKS,
     R_REQUEST_DEPTH,
+    R_REQUEST_URGENT_ROOM,
     R_REQUESTED,
     R_ROOM,
     R_TAKEN,
+    R_URGENT_ROOM,
+    SEG_STREAM,
+    SEG_STREAM_CHUNKS,
+    SEG_URGENT_ROOM,
 )
 
 
@@ -70,11 +77,22 @@ def burst_length(beat, left, burst):
 
 
 @compiled
-def request(event, beat, chunks):
-    """Hand a request to a reader that can take it."""
+def request(event, beat, chunks, urgent_room=0):
+    """Hand a request to a reader that can take it; see `hw.layouts.read_request_layout`."""
     event[R_REQUESTED] = 1
     event[R_REQUEST_BEAT] = beat
     event[R_REQUEST_CHUNKS] = chunks
+    event[R_REQUEST_URGENT_ROOM] = urgent_room
+
+
+@compiled
+def request_stream(event, loader, segments):
+    """Hand the oldest stream that waits to be requested to a reader that can take it."""
+    segment = segments[loader[L_REQUEST]]
+    beat, chunks = segment[SEG_STREAM], segment[SEG_STREAM_CHUNKS]
+    request(event, beat, chunks, segment[SEG_URGENT_ROOM])
+    loader[L_REQUEST] = loader[L_REQUEST + 1]
+    loader[L_REQUESTS] -= 1
 
 
 @compiled
@@ -103,6 +121,7 @@ def step_reader(reader, event, chunks_per_beat):
     if event[R_REQUESTED]:
         chunks = event[R_REQUEST_CHUNKS]
         reader[R_BEAT] = event[R_REQUEST_BEAT]
+        reader[R_URGENT_ROOM] = event[R_REQUEST_URGENT_ROOM]
         reader[R_LEFT] = (chunks + chunks_per_beat - 1) // chunks_per_beat
         if chunks > 0:
             reader[R_LENGTH0 + reader[R_LENGTHS]] = chunks

@@ -11,8 +11,8 @@ JOB_FIRST, JOB_SEGMENTS, JOB_RESULT, JOB_PITCH, JOB_GUARD_COLS = range(5)
 JOB_ROWS, JOB_GUARD_ROWS, JOB_PLANES, JOB_WALK, JOB_OUT = range(5, 10)
 (
     SEG_KIND, SEG_LOAD, SEG_CHUNKS, SEG_TAPS, SEG_STREAM, SEG_ITEMS, SEG_ITEM0, SEG_TAP0,
-    SEG_STREAM_CHUNKS, SEG_LEAD,
-) = range(10)  # fmt: skip
+    SEG_STREAM_CHUNKS, SEG_LEAD, SEG_URGENT_ROOM,
+) = range(11)  # fmt: skip
 TILE_DIRECTORY_ROWS, TILE_A_ROWS, TILE_ENTRY0, TILE_ENTRIES = range(4)
 
 MAC, ADD, END = range(3)
@@ -22,10 +22,12 @@ MAC, ADD, END = range(3)
 READER_COLUMNS = 12
 R_BEAT, R_LEFT, R_ROOM, R_LEVEL, R_TAKEN, R_LENGTHS, R_LENGTH0 = range(7)
 """R_LENGTH0 and the three columns after it queue the chunks of requests."""
+R_URGENT_ROOM = 10
 R_REQUEST_DEPTH = 4
 # what happens to it in this cycle
 R_REQUESTED, R_MOVED, R_ISSUED, R_ARRIVED = 0, 1, 2, 3
-R_REQUEST_BEAT, R_REQUEST_CHUNKS = 4, 5
+R_REQUEST_BEAT, R_REQUEST_CHUNKS, R_REQUEST_URGENT_ROOM = 4, 5, 6
+EVENT_COLUMNS = 7
 
 # -- hw.loader.Loader: hw.fetcher.Fetcher, the steps between the two, hw.filler.Filler
 LOADER_COLUMNS = 48

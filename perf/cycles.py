@@ -21,7 +21,7 @@ from gscn.port import READ_LATENCY, WRITE_LATENCY
 from perf.channels import (
     drainer_is_busy,
     reader_can_request,
-    request,
+    request_stream,
     step_drainer,
     step_reader,
 )
@@ -54,8 +54,6 @@ from perf.columns import (
     S_ASKS,
     S_BURST,
     S_DUE,
-    SEG_STREAM,
-    SEG_STREAM_CHUNKS,
     STREAM_REQUESTS,
     TAIL,
 )
@@ -224,10 +222,7 @@ def _run(
 
                 stream_room = loader[L_REQUESTS] < STREAM_REQUESTS
                 if loader[L_REQUESTS] > 0 and reader_can_request(stream_reader):
-                    stream = segments[loader[L_REQUEST]]
-                    request(stream_event, stream[SEG_STREAM], stream[SEG_STREAM_CHUNKS])
-                    loader[L_REQUEST] = loader[L_REQUEST + 1]
-                    loader[L_REQUESTS] -= 1
+                    request_stream(stream_event, loader, segments)
                 queue_room = feed[F_LEVEL] < segment_queue
                 drain_room = drain[D_JOBS] < drain_queue
                 drain_busy = drainer_is_busy(drain, pes[c])

@@ -36,7 +36,8 @@ class JobTables:
     64), pitch, guard columns, plane rows, guard rows, planes, walk count, beat address of the
     results. `segments[s]` holds: kind, beat
     address of the load block, load chunks, taps, beat address of the stream, items (or partial
-    sums), first item, first tap, chunks of the stream, items left when the load block is urgent.
+    sums), first item, first tap, chunks of the stream, items left when the load block is urgent,
+    room in the stream channel's buffer when the stream is.
     `tiles[s, pe]` holds: directory chunks, stationary rows, first directory entry, directory
     entries.
     """
@@ -53,6 +54,13 @@ class JobTables:
     tap_last: np.ndarray
     fiber_lengths: np.ndarray
     """Lengths of all directory entries, tile after tile."""
+
+
+def _urgent_room(stream_wait: int, config: AcceleratorConfig) -> int:
+    """Return the room in beats from which on a stream's bursts are urgent, as `hw.fetcher` does."""
+    if stream_wait == records.AT_ONCE or stream_wait > config.read_fifo_beats:
+        return 0
+    return config.read_fifo_beats + 1 - stream_wait
 
 
 def decode(program: ProgramLike) -> JobTables:
@@ -137,6 +145,7 @@ def decode(program: ProgramLike) -> JobTables:
                         first_tap,
                         chunks,
                         int(segment["load_lead"]),
+                        _urgent_room(int(segment["stream_wait"]), config),
                     )
                 )
                 tiles.append(rows)
@@ -147,7 +156,7 @@ def decode(program: ProgramLike) -> JobTables:
     return JobTables(
         phase_jobs=np.array([phase.job_count for phase in program.phases], dtype=np.int64),
         jobs=np.array(jobs, dtype=np.int64).reshape(-1, 10),
-        segments=np.array(segments, dtype=np.int64).reshape(-1, 10),
+        segments=np.array(segments, dtype=np.int64).reshape(-1, 11),
         tiles=np.array(tiles, dtype=np.int64).reshape(-1, config.pes_per_cluster, 4),
         item_keys=joined(keys),
         item_taps=joined(item_taps),

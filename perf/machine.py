@@ -25,6 +25,7 @@ from perf.columns import (
     DRAIN_COLUMNS,
     END,
     ENTRY_CHUNKS,
+    EVENT_COLUMNS,
     F_BANKS,
     F_DEPTH,
     F_END,
@@ -450,7 +451,7 @@ def state_arrays(clusters: int, pes: int, fifo_depth: int, match_depth: int, rea
     feeds[:, F_BANKS] = 2
     return (
         readers,
-        np.zeros((2 * clusters, 6), np.int64),
+        np.zeros((2 * clusters, EVENT_COLUMNS), np.int64),
         loaders,
         feeds,
         np.zeros((clusters, pes, PE_COLUMNS), np.int64),

@@ -18,6 +18,7 @@ from perf.columns import (
     R_ISSUED,
     R_LEFT,
     R_ROOM,
+    R_URGENT_ROOM,
     S_ASKS,
     S_BURST,
     S_DUE,
@@ -62,9 +63,12 @@ def step_reads(
             if readers[channel, R_ROOM] < offer:
                 offer = 0
         offers[channel] = offer
-        # a load block that is not needed soon waits to be shared
-        loader = loaders[channel // 2]
-        waits = channel % 2 == 0 and loader[L_LEAD] != AT_ONCE and not loader[L_HURRY]
+        # a load block or stream that is not needed soon waits to be shared
+        if channel % 2 == 0:
+            loader = loaders[channel // 2]
+            waits = loader[L_LEAD] != AT_ONCE and not loader[L_HURRY]
+        else:
+            waits = readers[channel, R_ROOM] < readers[channel, R_URGENT_ROOM]
         urgent[channel] = 0 if waits else offer
         any_offer = any_offer or urgent[channel] > 0
     outstanding = reads.shape[0]

@@ -7,7 +7,7 @@ cells and partial sums, so that the hardware is tested beyond what convolutions 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,8 @@ from gscn.records import (
     SEGMENT_DESCRIPTOR,
     TAP,
     TILE_HEADER,
+    queue_entries,
+    segment_addresses,
 )
 from tests import floats, stream_items
 
@@ -110,6 +112,15 @@ def _round_large(value, shift):
     return quotient + (2 * remainder > 1 << shift or (2 * remainder == 1 << shift and quotient & 1))
 
 
+class Stream(NamedTuple):
+    """Items in memory, and the words that they hold."""
+
+    addr: int
+    item_count: int
+    offset_bits: int
+    words: np.ndarray
+
+
 class Block(NamedTuple):
     """A load block that fits jobs of at least `walk_count` accumulators."""
 
@@ -122,6 +133,8 @@ class Block(NamedTuple):
     taps: np.ndarray
     tiles: list
     """Per PE: fibers as (start, length), and entries."""
+    streams: list[Stream]
+    """Placed for segments with this block."""
 
 
 class Sums(list):
@@ -197,16 +210,10 @@ class Builder:
             tiles.append((list(zip(first.tolist(), length.tolist(), strict=True)), held))
         addr = self.memory.place(*pieces)
         chunks = (len(self.memory.bytes) - addr) // 8
-        return Block(addr, chunks, walk_count, third, bias, taps, tiles)
+        return Block(addr, chunks, walk_count, third, bias, taps, tiles, [])
 
-    def mac_segment(self, accumulators, walk_count):
-        """Place a random stream, often for one of the last blocks; add its products."""
-        known = [block for block in self.blocks[-3:] if block.walk_count <= walk_count]
-        if known and self.below(2):
-            block = known[self.below(len(known))]
-        else:
-            block = self.new_block(walk_count)
-            self.blocks.append(block)
+    def new_stream(self, block):
+        """Place random words for a block."""
         starts = [0, *(np.flatnonzero(block.taps["last"][:-1]) + 1)]
         count = self.below(60)
         stream = np.zeros(count, dtype=WORD)
@@ -222,17 +229,39 @@ class Builder:
         items = stream_items.encode(
             stream.tolist(), offset_bits, random.Random(self.below(1 << 30))
         )
+        addr = self.memory.place(np.array(stream_items.chunks(items), dtype="<u8"))
+        return Stream(addr, len(items), offset_bits, stream)
+
+    def stream_wait(self):
+        """Draw how a stream waits to be shared: not at all, around the buffer's depth, any way."""
+        most = (1, 2 * self.config.read_fifo_beats, 1 << 16)[self.below(3)]
+        return self.below(most)
+
+    def mac_segment(self, accumulators, walk_count):
+        """Draw a block and a stream, often of those that are placed; add their products."""
+        known = [block for block in self.blocks[-3:] if block.walk_count <= walk_count]
+        if known and self.below(2):
+            block = known[self.below(len(known))]
+        else:
+            block = self.new_block(walk_count)
+            self.blocks.append(block)
+        if block.streams and self.below(2):
+            stream = block.streams[self.below(len(block.streams))]
+        else:
+            stream = self.new_stream(block)
+            block.streams.append(stream)
         for accumulator, (fibers, held) in zip(accumulators, block.tiles, strict=True):
-            self.multiply(accumulator, block.taps, fibers, held, stream)
+            self.multiply(accumulator, block.taps, fibers, held, stream.words)
         return SEGMENT_DESCRIPTOR.pack(
             load_addr=block.addr,
-            stream_addr=self.memory.place(np.array(stream_items.chunks(items), dtype="<u8")),
+            stream_addr=stream.addr,
             load_chunks=block.chunks,
             tap_count=len(block.taps),
             load_lead=self.below(3) * self.below(60),
             kind=KIND_MAC,
-            stream_count=len(items),
-            offset_bits=offset_bits,
+            stream_wait=self.stream_wait(),
+            stream_count=stream.item_count,
+            offset_bits=stream.offset_bits,
         )
 
     def multiply(self, accumulator, taps, fibers, entries, stream):
@@ -291,6 +320,7 @@ class Builder:
             self.accumulate(accumulator, place, value)
         return SEGMENT_DESCRIPTOR.pack(
             stream_addr=self.memory.place(PARTIAL.pack(count, value=values)),
+            stream_wait=self.stream_wait(),
             kind=KIND_ADD,
             stream_count=count,
         )
@@ -362,6 +392,18 @@ class Builder:
         limited = min(max(value, -limit), limit - 1)
         self.saturated |= limited != value
         return limited
+
+
+def with_stream_wait(program, stream_wait):
+    """Return a program, random or lowered, with this `stream_wait` in all segments."""
+    image = program.image.copy()
+    size = SEGMENT_DESCRIPTOR.dtype.itemsize
+    for phase in program.phases:
+        entries = queue_entries(image, phase.queue_addr, phase.job_count)
+        for number, job in enumerate(entries["job"]):
+            for addr in segment_addresses(phase.queue_addr + QUEUE_ENTRY.itemsize * number, job):
+                SEGMENT_DESCRIPTOR.unpack(image[addr : addr + size])["stream_wait"] = stream_wait
+    return replace(program, image=image)
 
 
 def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, jobs: int = 8):

@@ -59,6 +59,10 @@ CONFIGS = {
         mem_width=64,
         float_formats="fp16",
     ),
+    # clusters that often read the same
+    "wide_port": replace(
+        PRESETS["tiny"], clusters=4, mem_width=256, burst_beats=4, read_fifo_beats=16
+    ),
     # the first port has two clusters, the second one
     "two_ports": replace(PRESETS["tiny"], clusters=3, ports=2),
     "four_ports": AcceleratorConfig(

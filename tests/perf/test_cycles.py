@@ -8,8 +8,9 @@ import pytest
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
+from gscn.records import queue_entries, segment_descriptors
 from perf import cycles
-from tests.programs import random_program
+from tests.programs import random_program, with_stream_wait
 
 TINY = PRESETS["tiny"]
 
@@ -84,6 +85,48 @@ def test_a_list_costs_one_descriptor_and_a_cycle_per_phase(name, latency):
     waits = (listed.counters - alone.counters)[:, idle]
     assert waits.min() >= config.pes_per_cluster * (fetch + 2)
     assert cycles.products(listed) == program.products
+
+
+def test_streams_that_wait_are_read_less_often():
+    # eight clusters, each with the same stream and load block, but jobs that are given in turn
+    config = replace(TINY, clusters=8, mem_width=256, read_fifo_beats=16)
+    program = _repeated_job(config, 8)
+    at_once = cycles.simulate(with_stream_wait(program, 0))
+    waits = cycles.simulate(with_stream_wait(program, 4))
+    assert waits.read_beats < at_once.read_beats
+    # the buffer cannot have so many beats taken and room for another
+    for never in (config.read_fifo_beats, config.read_fifo_beats + 1, 0xFFFF):
+        result = cycles.simulate(with_stream_wait(program, never))
+        assert (result.cycles, result.read_beats) == (at_once.cycles, at_once.read_beats)
+        assert np.array_equal(result.counters, at_once.counters)
+
+
+def test_waits_of_random_launches_matter():
+    config = replace(TINY, clusters=4, mem_width=256, read_fifo_beats=16)
+    programs = [random_program(config, seed, jobs=20) for seed in range(8)]
+    results = [cycles.simulate(program) for program in programs]
+    at_once = [cycles.simulate(with_stream_wait(program, 0)) for program in programs]
+    beats = [[result.read_beats for result in half] for half in (results, at_once)]
+    taken = [[result.cycles for result in half] for half in (results, at_once)]
+    assert sum(beats[0]) < sum(beats[1])
+    assert taken[0] != taken[1]
+
+
+def _repeated_job(config, count):
+    """Return the first phase of a random program with its largest job so many times.
+
+    As results count for nothing in the cycle model, all have the same place for theirs.
+    """
+    program = random_program(config, 2)
+    phase = program.phases[0]
+    entries = queue_entries(program.image, phase.queue_addr, phase.job_count)
+    segments = [segment_descriptors(program.image, e)["stream_count"].sum() for e in entries]
+    repeated = np.repeat(entries[np.argmax(segments)], count)
+    queue_addr = -(-program.image.size // 128) * 128
+    image = np.pad(program.image, (0, queue_addr - program.image.size))
+    image = np.concatenate([image, repeated.view(np.uint8)])
+    phase = replace(phase, queue_addr=queue_addr, job_count=count)
+    return replace(program, image=image, phases=[phase])
 
 
 def test_every_job_is_given_once_and_ends_after_it_was_given():

@@ -1,0 +1,54 @@
+"""Clusters that stream the same words take them from one burst, if their streams wait."""
+
+import numpy as np
+import pytest
+
+from cosim import run
+from cosim.build import build
+from golden.oracle import conv_integers
+from golden.quantize import requantize
+from golden.synthetic import random_operands
+from gscn.conv import ConvShape, Pass
+from gscn.formats import INT32
+from gscn.records import queue_entries, segment_descriptors
+from lowering import OutputFormat, lower
+from tests.cosim.test_accelerator import CONFIGS, check_cycle_model
+from tests.programs import with_stream_wait
+
+pytestmark = pytest.mark.cosim
+
+CONFIG = CONFIGS["wide_port"]
+SHAPE = ConvShape(n=1, c=8, h=10, w=10, k=8, r=3, s=3, padding=(1, 1))
+WAITS = (0, 1, 4, CONFIG.read_fifo_beats - 1, CONFIG.read_fifo_beats, 0xFFFF)
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    return build(CONFIG)
+
+
+@pytest.mark.parametrize("latency", [2, 20, 100])
+def test_waiting_streams_are_read_less_often(simulator, latency):
+    # nothing is zero, so that all tiles of the same pixels stream the same words
+    operands = random_operands(SHAPE, Pass.FORWARD, 1.0, 1.0, CONFIG.format, 3)
+    program = lower(CONFIG, SHAPE, Pass.FORWARD, *operands, OutputFormat(width=32))
+    streams = [
+        int(segment["stream_addr"])
+        for phase in program.phases
+        for entry in queue_entries(program.image, phase.queue_addr, phase.job_count)
+        for segment in segment_descriptors(program.image, entry)
+    ]
+    assert len(set(streams)) <= len(streams) // CONFIG.clusters
+    programs = {wait: with_stream_wait(program, wait) for wait in WAITS}
+    results = run(CONFIG, list(programs.values()), simulator=simulator, latency=latency)
+    exact = conv_integers(SHAPE, Pass.FORWARD, *operands)
+    expected, _ = requantize(exact, 0, INT32)
+    beats, cycles = {}, {}
+    for (wait, waiting), result in zip(programs.items(), results, strict=True):
+        assert np.array_equal(waiting.result(result.memory), expected), wait
+        check_cycle_model(waiting, result, {"latency": latency}, f"stream_wait {wait}")
+        beats[wait], cycles[wait] = result.read_beats, result.cycles
+    assert beats[4] < beats[0]
+    assert beats[1] < beats[0]
+    # a wait for as many beats as the buffer has is none
+    assert {(beats[wait], cycles[wait]) for wait in WAITS[-2:]} == {(beats[0], cycles[0])}
