@@ -8,6 +8,7 @@ import numpy as np
 
 from gscn.records import (
     A_ENTRY,
+    AT_ONCE,
     DIRECTORY_NARROW,
     DIRECTORY_WIDE,
     TAP,
@@ -31,6 +32,8 @@ class SegmentDraft:
     """int64 (pes,): products per PE."""
     lookups: int
     """Taps looked up, the same for every PE."""
+    stream_wait: int = AT_ONCE
+    """Beats of the stream channel's buffer that are taken while its bursts wait to be shared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -294,6 +294,7 @@ def _mac_fields(memory: _Memory, segment: SegmentDraft, loads: dict[int, int]) -
         "kind": KIND_MAC,
         "stream_count": segment.stream.count,
         "offset_bits": segment.stream.offset_bits,
+        "stream_wait": segment.stream_wait,
     }
 
 

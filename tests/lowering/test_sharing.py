@@ -1,11 +1,17 @@
-"""Load blocks depend on the tile only: regions of an image share them."""
+"""Load blocks depend on the tile only: regions of an image share them. Streams wait as drafted."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from gscn.conv import ConvShape, Pass
+from gscn.records import queue_entries, segment_descriptors
 from lowering import LoweringOptions, lower
+from lowering.drafts import TileDraft, Walk, empty_segment
+from lowering.image import build_image
 from tests.lowering.layers import SMALL, operands
 from tests.lowering.test_lower import WIDE, check
 
@@ -24,3 +30,25 @@ def test_all_regions_of_a_tile_have_the_same_load_blocks(which, trim):
     # A tile of at most 16 x 16 x 9 kernel positions, 10 % dense, is one load block.
     blocks = {addr for job in program.jobs for addr in job.load_addrs}
     assert len(blocks) == len(tiles) * len(widths)
+
+
+@pytest.mark.parametrize("stream_wait", [0, 1, 0xFFFF])
+def test_a_drafts_wait_reaches_the_descriptor_of_every_job(stream_wait):
+    segment = replace(empty_segment(SMALL.pes_per_cluster), stream_wait=stream_wait)
+    index = np.zeros((1, SMALL.pes_per_cluster, 1), dtype=np.int64)
+    tile = TileDraft(
+        plane_index=index,
+        row_index=index,
+        col_index=index,
+        walk=Walk(pitch=1, guard_cols=0, rows=1, planes=1),
+        parts=[[segment, empty_segment(SMALL.pes_per_cluster)], [segment]],
+    )
+    image = build_image([tile], WIDE, SMALL)
+    waits = [
+        segment_descriptors(image.data, entry)["stream_wait"].tolist()
+        for phase in image.phases
+        for entry in queue_entries(image.data, phase.queue_addr, phase.job_count)
+    ]
+    # the last job adds the partial sums of the other two
+    assert sorted(waits[:2]) == sorted([[stream_wait, 0], [stream_wait]])
+    assert waits[2:] == [[0, 0]]
