@@ -110,6 +110,14 @@ def test_a_good_launch_has_no_error():
     assert validate(TINY, memory(), [Phase(), Phase()]) is None
 
 
+@pytest.mark.parametrize("field", ["load_lead", "stream_wait"])
+@pytest.mark.parametrize("value", [1, TINY.read_fifo_beats + 1, 0xFFFF])
+def test_no_wait_to_share_is_an_error(field, value):
+    image = memory(segment={field: value}, add={field: value})
+    assert not np.array_equal(image, memory())
+    assert validate(TINY, image, [Phase()]) is None
+
+
 FAR = 1 << TINY.addr_width
 OF_JOB_1 = [
     ({"job": {"segment_count": 0}}, ErrorCode.JOB_SEGMENTS),
