@@ -7,7 +7,7 @@ cells and partial sums, so that the hardware is tested beyond what convolutions 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +28,6 @@ from gscn.records import (
     SEGMENT_DESCRIPTOR,
     TAP,
     TILE_HEADER,
-    queue_entries,
-    segment_addresses,
 )
 from tests import floats, stream_items
 
@@ -392,18 +390,6 @@ class Builder:
         limited = min(max(value, -limit), limit - 1)
         self.saturated |= limited != value
         return limited
-
-
-def with_stream_wait(program, stream_wait):
-    """Return a program, random or lowered, with this `stream_wait` in all segments."""
-    image = program.image.copy()
-    size = SEGMENT_DESCRIPTOR.dtype.itemsize
-    for phase in program.phases:
-        entries = queue_entries(image, phase.queue_addr, phase.job_count)
-        for number, job in enumerate(entries["job"]):
-            for addr in segment_addresses(phase.queue_addr + QUEUE_ENTRY.itemsize * number, job):
-                SEGMENT_DESCRIPTOR.unpack(image[addr : addr + size])["stream_wait"] = stream_wait
-    return replace(program, image=image)
 
 
 def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, jobs: int = 8):

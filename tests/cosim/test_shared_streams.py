@@ -13,7 +13,7 @@ from gscn.formats import INT32
 from gscn.records import queue_entries, segment_descriptors
 from lowering import OutputFormat, lower
 from tests.cosim.test_accelerator import CONFIGS, check_cycle_model
-from tests.programs import with_stream_wait
+from tests.stream_waits import with_stream_wait
 
 pytestmark = pytest.mark.cosim
 

@@ -10,7 +10,8 @@ from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.records import queue_entries, segment_descriptors
 from perf import cycles
-from tests.programs import random_program, with_stream_wait
+from tests.programs import random_program
+from tests.stream_waits import with_stream_wait
 
 TINY = PRESETS["tiny"]
 

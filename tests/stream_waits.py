@@ -1,0 +1,19 @@
+"""Programs, random or lowered, whose streams wait to be shared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gscn.records import QUEUE_ENTRY, SEGMENT_DESCRIPTOR, queue_entries, segment_addresses
+
+
+def with_stream_wait(program, stream_wait):
+    """Return a program with this `stream_wait` in all segments."""
+    image = program.image.copy()
+    size = SEGMENT_DESCRIPTOR.dtype.itemsize
+    for phase in program.phases:
+        entries = queue_entries(image, phase.queue_addr, phase.job_count)
+        for number, job in enumerate(entries["job"]):
+            for addr in segment_addresses(phase.queue_addr + QUEUE_ENTRY.itemsize * number, job):
+                SEGMENT_DESCRIPTOR.unpack(image[addr : addr + size])["stream_wait"] = stream_wait
+    return replace(program, image=image)
