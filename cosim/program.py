@@ -33,6 +33,8 @@ class Phase(Protocol):
 
     queue_addr: int
     job_count: int
+    job_word: int
+    """Jobs, with the flag `gscn.records.IN_TURN` if clusters take them in turn."""
     out_addr: int
     out_end: int
     """What may be written; multiples of 64."""
@@ -160,7 +162,7 @@ def launch_fields(
     """
     return {
         "phases": [
-            [phase.queue_addr, phase.job_count, phase.out_addr, phase.out_end]
+            [phase.queue_addr, phase.job_word, phase.out_addr, phase.out_end]
             for phase in program.phases
         ],
         "memory_bytes": program.memory_bytes,

@@ -241,7 +241,11 @@ PHASE_DESCRIPTOR = Record(
         _unsigned("queue_addr", 64, "byte address of the phase's queue"),
         _unsigned("out_addr", 64, "first byte address that the phase may write"),
         _unsigned("out_end", 64, "one past the last byte address that the phase may write"),
-        _unsigned("job_count", 32, "jobs of the phase, at least 1"),
+        _unsigned(
+            "job_count",
+            32,
+            "jobs of the phase, at least 1, and in bit 31 whether clusters take them in turn",
+        ),
         _unsigned("reserved0", 32, "zero"),
         _unsigned("reserved1", 64, "zero"),
         _unsigned("reserved2", 64, "zero"),
@@ -251,8 +255,23 @@ PHASE_DESCRIPTOR = Record(
 )
 """One phase of a launch that is started as a list; the addresses are multiples of 64."""
 
+IN_TURN = 1 << 31
+"""Flag in the `job_count` of a phase: job j is for cluster j mod clusters; the number of jobs is in
+the bits below."""
+
 QUEUE_ENTRY = np.dtype([("job", JOB_DESCRIPTOR.dtype), ("segment", SEGMENT_DESCRIPTOR.dtype)])
 """One place in a phase's queue: a job's descriptor, followed by that of its first segment."""
+
+
+def split_job_count(word: int) -> tuple[int, bool]:
+    """Return the number of jobs of a phase, and whether clusters take them in turn.
+
+    Parameters
+    ----------
+    word
+        `job_count` of a `PHASE_DESCRIPTOR`, not negative.
+    """
+    return word & (IN_TURN - 1), bool(word & IN_TURN)
 
 
 def fits_narrow_directory(start: np.ndarray, length: np.ndarray) -> bool:

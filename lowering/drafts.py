@@ -66,6 +66,8 @@ class TileDraft:
     """Place of each job in the queue; None: by work, most first."""
     patience: float = 1.0
     """How many times as long as alone load blocks are expected to take beside others' traffic."""
+    in_turn: bool = False
+    """Whether the phase of its jobs gives them to the clusters in turn; one tile asks for all."""
 
     def place(self, part: int, rank: int, segments: list[SegmentDraft]) -> None:
         """Set the segments of a job and its place in the queue."""

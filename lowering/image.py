@@ -94,9 +94,10 @@ def build_image(
 ) -> Image:
     """Lay out the tiles' jobs in memory.
 
-    The jobs of a phase are queued by rank, or else in descending order of work. A tile made by
-    several jobs is drained raw by each of them; a second phase adds the partial sums. The list of
-    phases is the last block of the image.
+    The jobs of a phase are queued by rank, or else in descending order of work; clusters take those
+    of the first phase in turn if any tile says so. A tile made by several jobs is drained raw by
+    each of them; a second phase adds the partial sums, by the first cluster that is free. The list
+    of phases is the last block of the image.
 
     Raises
     ------
@@ -199,6 +200,7 @@ def build_image(
                 job_count=len(queue),
                 out_addr=out_addr,
                 out_end=cursor,
+                in_turn=number == 0 and any(tile.in_turn for tile in tiles),
             )
         )
         summaries += [job.summary for job in queue]
@@ -238,11 +240,12 @@ def phase_list(phases: Sequence[Phase], config: AcceleratorConfig) -> np.ndarray
     The descriptors are followed by zeros, one descriptor at least: a phase without jobs, so that
     more phases than there are end with an error.
     """
-    names = ("queue_addr", "out_addr", "out_end", "job_count")
-    descriptors = PHASE_DESCRIPTOR.pack(
-        len(phases),
-        **{name: np.array([getattr(phase, name) for phase in phases]) for name in names},
-    )
+    fields = {
+        name: np.array([getattr(phase, name) for phase in phases])
+        for name in ("queue_addr", "out_addr", "out_end")
+    }
+    words = np.array([phase.job_word for phase in phases])
+    descriptors = PHASE_DESCRIPTOR.pack(len(phases), job_count=words, **fields)
     data = np.zeros(_list_bytes(len(phases), config), dtype=np.uint8)
     data[: descriptors.nbytes] = descriptors.view(np.uint8)
     return data

@@ -10,7 +10,15 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError, raise_problems
 from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
-from gscn.records import OUT_BF16, OUT_FLOAT32, OUT_INT16, OUT_INT32, OUT_OWN, OUT_WIDTHS
+from gscn.records import (
+    IN_TURN,
+    OUT_BF16,
+    OUT_FLOAT32,
+    OUT_INT16,
+    OUT_INT32,
+    OUT_OWN,
+    OUT_WIDTHS,
+)
 from gscn.window import MOST_TOP
 
 ABSENT = -(1 << 62)
@@ -169,6 +177,14 @@ class Phase:
     """First byte address that the phase may write, a multiple of 64."""
     out_end: int
     """One past the last, a multiple of 64."""
+    in_turn: bool = False
+    """Whether job j goes to cluster j mod clusters, or else to the first free one. Changes time
+    only."""
+
+    @property
+    def job_word(self) -> int:
+        """What the hardware takes as its `job_count`: the jobs, and in bit 31 `in_turn`."""
+        return self.job_count | (IN_TURN if self.in_turn else 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

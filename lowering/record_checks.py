@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -28,17 +27,9 @@ from gscn.records import (
     TILE_HEADER,
 )
 from gscn.window import MOST_TOP
+from lowering.program import Phase
 
 CHUNK_BYTES = 8
-
-
-class Phase(Protocol):
-    """A phase as it is started; see `lowering.program.Phase`."""
-
-    queue_addr: int
-    job_count: int
-    out_addr: int
-    out_end: int
 
 
 def _is_bad_address(addr: int, config: AcceleratorConfig) -> bool:

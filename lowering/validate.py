@@ -17,10 +17,11 @@ from gscn.records import (
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
     STREAM_ITEM,
+    split_job_count,
 )
+from lowering.program import Phase
 from lowering.record_checks import (
     CHUNK_BYTES,
-    Phase,
     check_job,
     check_list_start,
     check_load,
@@ -53,16 +54,6 @@ class Findings:
     disputed: bool
     """Whether segments name the same load block but disagree on its chunks or taps. Then what a
     bank holds depends on which cluster runs which job, and the hardware may find no error."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ListedPhase:
-    """A phase as its descriptor says."""
-
-    queue_addr: int
-    job_count: int
-    out_addr: int
-    out_end: int
 
 
 class _PhaseCheck:
@@ -238,7 +229,7 @@ def validate(
     return None
 
 
-def read_phase(memory: np.ndarray, phases_addr: int, number: int) -> ListedPhase | None:
+def read_phase(memory: np.ndarray, phases_addr: int, number: int) -> Phase | None:
     """Return a phase of a list, or None if its descriptor is not within memory.
 
     Parameters
@@ -255,11 +246,13 @@ def read_phase(memory: np.ndarray, phases_addr: int, number: int) -> ListedPhase
     if first + size > memory.size:
         return None
     (descriptor,) = PHASE_DESCRIPTOR.unpack(memory[first : first + size])
-    return ListedPhase(
+    job_count, in_turn = split_job_count(int(descriptor["job_count"]))
+    return Phase(
         queue_addr=int(descriptor["queue_addr"]),
-        job_count=int(descriptor["job_count"]),
+        job_count=job_count,
         out_addr=int(descriptor["out_addr"]),
         out_end=int(descriptor["out_end"]),
+        in_turn=in_turn,
     )
 
 

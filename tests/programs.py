@@ -6,6 +6,7 @@ cells and partial sums, so that the hardware is tested beyond what convolutions 
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from gscn.records import (
     TAP,
     TILE_HEADER,
 )
+from lowering.program import Phase
 from tests import floats, stream_items
 
 WORD = np.dtype([("value", "<i2"), ("offset", "<i2"), ("key", "<i2"), ("tap_start", "u1")])
@@ -49,14 +51,6 @@ class Memory:
             self.bytes += record.tobytes()
             self.bytes += bytes(-len(self.bytes) % 8)
         return address
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    queue_addr: int
-    job_count: int
-    out_addr: int
-    out_end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -392,8 +386,15 @@ class Builder:
         return limited
 
 
-def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, jobs: int = 8):
-    """Return a random launch; phases are independent of each other."""
+def random_program(
+    config: AcceleratorConfig,
+    seed: int,
+    *,
+    phases: int = 2,
+    jobs: int = 8,
+    in_turn: tuple[bool, ...] = (False,),
+):
+    """Return a random launch; phases are independent of each other, `in_turn` repeats over them."""
     builder = Builder(config, np.random.default_rng(seed))
     queues = []
     for _ in range(phases):
@@ -404,7 +405,7 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
     # Outputs come after everything else; a gap after each shows writes beyond its end.
     end = len(builder.memory.bytes)
     output_ranges, expected, widths, phases_made = [], [], [], []
-    for addr, entries, results in queues:
+    for (addr, entries, results), turns in zip(queues, itertools.cycle(in_turn), strict=False):
         begin = end + -end % ALIGNMENT_BYTES
         for entry, values in zip(entries, results, strict=True):
             first = end + -end % ALIGNMENT_BYTES
@@ -422,13 +423,20 @@ def random_program(config: AcceleratorConfig, seed: int, *, phases: int = 2, job
                 job_count=len(entries),
                 out_addr=begin,
                 out_end=last + -last % ALIGNMENT_BYTES,
+                in_turn=turns,
             )
         )
     image = np.frombuffer(bytes(builder.memory.bytes), dtype=np.uint8).copy()
     for address, entries, _ in queues:
         image[address : address + entries.nbytes] = entries.view(np.uint8)
     for number, phase in enumerate(phases_made):
-        descriptor = PHASE_DESCRIPTOR.pack(1, **vars(phase))
+        descriptor = PHASE_DESCRIPTOR.pack(
+            1,
+            queue_addr=phase.queue_addr,
+            out_addr=phase.out_addr,
+            out_end=phase.out_end,
+            job_count=phase.job_count | phase.in_turn << 31,
+        )
         address = phases_addr + number * descriptor.nbytes
         image[address : address + descriptor.nbytes] = descriptor.view(np.uint8)
     return RandomProgram(

@@ -131,7 +131,7 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
                     "memory_bytes": program.memory_bytes,
                     "fill": FILL,
                     "phases": [
-                        [phase.queue_addr, phase.job_count, phase.out_addr, phase.out_end]
+                        [phase.queue_addr, phase.job_word, phase.out_addr, phase.out_end]
                         for phase in program.phases
                     ],
                     "phases_addr": program.phases_addr if scenario.one_start else None,

@@ -15,19 +15,12 @@ from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.port import WRITE_LATENCY
 from gscn.records import JOB_DESCRIPTOR
+from lowering.program import Phase
 from tests.cosim.copy_engine import FAULTS, CopyEngine
 
 pytestmark = pytest.mark.cosim
 
 CONFIG = PRESETS["tiny"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    queue_addr: int
-    job_count: int
-    out_addr: int
-    out_end: int
 
 
 @dataclass(frozen=True, kw_only=True)

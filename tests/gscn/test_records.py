@@ -86,6 +86,14 @@ def test_bit_pattern_is_the_one_worked_out_by_hand(record, values, expected):
     assert {name: int(back[name]) for name in values} == values
 
 
+@pytest.mark.parametrize(
+    ("word", "jobs", "in_turn"),
+    [(5, 5, False), (0x8000_0005, 5, True), (0x7FFF_FFFF, 0x7FFF_FFFF, False), (1 << 31, 0, True)],
+)
+def test_the_count_of_jobs_has_a_flag_in_bit_31(word, jobs, in_turn):
+    assert records.split_job_count(word) == (jobs, in_turn)
+
+
 def test_every_record_has_a_known_pattern():
     assert {record.name for record in records.RECORDS} == {record.name for record, *_ in KNOWN}
 

@@ -12,6 +12,8 @@ from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.records import PHASE_DESCRIPTOR
 from lowering import OutputFormat, lower
+from lowering.drafts import TileDraft, Walk
+from lowering.image import build_image
 from lowering.program import LoweringOptions
 from lowering.validate import read_phase, validate_list
 
@@ -34,6 +36,35 @@ def test_the_list_says_what_the_phases_are(name, which, parts):
         listed = read_phase(made.image, made.phases_addr, number)
         assert dataclasses.asdict(listed) == dataclasses.asdict(phase)
     assert validate_list(made.config, made.initial_memory(), made.phases_addr, parts) is None
+
+
+def tile(jobs, *, in_turn=False):
+    """A tile of one result per PE, without products, made by so many jobs."""
+    pes = PRESETS["tiny"].pes_per_cluster
+    return TileDraft(
+        plane_index=np.arange(pes).reshape(pes, 1),
+        row_index=np.zeros((pes, 1), dtype=np.int64),
+        col_index=np.zeros((pes, 1), dtype=np.int64),
+        walk=Walk(pitch=1, guard_cols=0, rows=1, planes=1),
+        parts=[[] for _ in range(jobs)],
+        in_turn=in_turn,
+    )
+
+
+@pytest.mark.parametrize("turns", [(False, False), (True, False), (False, True), (True, True)])
+def test_one_tile_asks_for_turns_in_the_first_phase_only(turns):
+    config = PRESETS["tiny"]
+    tiles = [tile(2, in_turn=turns[0]), tile(1, in_turn=turns[1])]
+    image = build_image(tiles, OutputFormat(width=32), config)
+    first, second = image.phases
+    assert (first.in_turn, second.in_turn) == (any(turns), False)
+    assert [phase.job_word >> 31 for phase in image.phases] == [any(turns), False]
+    for number, phase in enumerate(image.phases):
+        assert read_phase(image.data, image.phases_addr, number) == phase
+    # nothing else depends on it
+    plain = build_image([tile(2), tile(1)], OutputFormat(width=32), config)
+    differ = np.flatnonzero(image.data != plain.data).tolist()
+    assert differ == ([image.phases_addr + 24 + 3] if any(turns) else [])
 
 
 def test_the_list_is_the_end_of_the_image_and_ends_with_a_phase_of_zeros():

@@ -23,21 +23,20 @@ from gscn.records import (
     TAP,
     TILE_HEADER,
 )
+from lowering.program import Phase
 from lowering.record_checks import check_job, written_cells
-from lowering.validate import Malformed, check_phase, validate, validate_list
+from lowering.validate import Malformed, check_phase, read_phase, validate, validate_list
 
 TINY = PRESETS["tiny"]
 PES = TINY.pes_per_cluster
 LOAD, STREAM, PARTIALS, QUEUE, OUT, END = 0, 256, 384, 512, 1024, 2048
 LOAD_CHUNKS = 2 + PES * 3
+GOOD = {"queue_addr": QUEUE, "job_count": 2, "out_addr": OUT, "out_end": END}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Phase:
-    queue_addr: int = QUEUE
-    job_count: int = 2
-    out_addr: int = OUT
-    out_end: int = END
+def phase_with(**changes):
+    """The good phase but for some fields."""
+    return Phase(**{**GOOD, **changes})
 
 
 def load_block(**changes):
@@ -104,10 +103,10 @@ def memory(*, job=(), segment=(), add=(), items=(), **changes):
 
 
 def test_a_good_launch_has_no_error():
-    findings = check_phase(TINY, memory(), Phase())
+    findings = check_phase(TINY, memory(), phase_with())
     assert findings.errors == ()
     assert not findings.disputed
-    assert validate(TINY, memory(), [Phase(), Phase()]) is None
+    assert validate(TINY, memory(), [phase_with(), phase_with()]) is None
 
 
 @pytest.mark.parametrize("field", ["load_lead", "stream_wait"])
@@ -150,7 +149,7 @@ OF_JOB_1 = [
 
 @pytest.mark.parametrize(("changes", "code"), OF_JOB_1)
 def test_a_bad_descriptor_names_its_job(changes, code):
-    phase = Phase(out_end=END - 64)
+    phase = phase_with(out_end=END - 64)
     expected = Malformed(code=code, phase=0, job=1)
     assert expected in check_phase(TINY, memory(**changes), phase).errors
     assert validate(TINY, memory(**changes), [phase]) == expected
@@ -173,25 +172,28 @@ OF_BOTH_JOBS = [
 
 @pytest.mark.parametrize(("changes", "code"), OF_BOTH_JOBS)
 def test_bad_data_is_found_in_every_job_that_uses_it(changes, code):
-    errors = check_phase(TINY, memory(**changes), Phase()).errors
+    errors = check_phase(TINY, memory(**changes), phase_with()).errors
     assert errors == tuple(Malformed(code=code, phase=0, job=job) for job in range(2))
 
 
 @pytest.mark.parametrize(
     ("phase", "code"),
     [
-        (Phase(queue_addr=8), ErrorCode.START_ADDRESS),
-        (Phase(queue_addr=FAR), ErrorCode.START_ADDRESS),
-        (Phase(job_count=0), ErrorCode.START_JOBS),
-        (Phase(out_addr=OUT + 8), ErrorCode.START_RANGE),
-        (Phase(out_end=END - 8), ErrorCode.START_RANGE),
-        (Phase(out_addr=END + 64), ErrorCode.START_RANGE),
-        (Phase(out_end=FAR + 64), ErrorCode.START_RANGE),
-        (Phase(queue_addr=END), ErrorCode.BUS_READ),
+        (phase_with(queue_addr=8), ErrorCode.START_ADDRESS),
+        (phase_with(queue_addr=FAR), ErrorCode.START_ADDRESS),
+        (phase_with(job_count=0), ErrorCode.START_JOBS),
+        (phase_with(job_count=0, in_turn=True), ErrorCode.START_JOBS),
+        (phase_with(out_addr=OUT + 8), ErrorCode.START_RANGE),
+        (phase_with(out_end=END - 8), ErrorCode.START_RANGE),
+        (phase_with(out_addr=END + 64), ErrorCode.START_RANGE),
+        (phase_with(out_end=FAR + 64), ErrorCode.START_RANGE),
+        (phase_with(queue_addr=END), ErrorCode.BUS_READ),
     ],
 )
 def test_a_phase_that_cannot_start_has_no_job(phase, code):
-    assert validate(TINY, memory(), [Phase(), phase]) == Malformed(code=code, phase=1, job=NO_JOB)
+    assert validate(TINY, memory(), [phase_with(), phase]) == Malformed(
+        code=code, phase=1, job=NO_JOB
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,12 +206,12 @@ def test_a_phase_that_cannot_start_has_no_job(phase, code):
     ],
 )
 def test_reads_beyond_memory_are_bus_errors(changes):
-    errors = check_phase(TINY, memory(**changes), Phase()).errors
+    errors = check_phase(TINY, memory(**changes), phase_with()).errors
     assert Malformed(code=ErrorCode.BUS_READ, phase=0, job=NO_JOB) in errors
 
 
 def test_descriptors_that_disagree_on_a_block_are_disputed():
-    findings = check_phase(TINY, memory(segment={"load_chunks": LOAD_CHUNKS + 1}), Phase())
+    findings = check_phase(TINY, memory(segment={"load_chunks": LOAD_CHUNKS + 1}), phase_with())
     assert findings.disputed
     assert findings.errors == (Malformed(code=ErrorCode.LOAD_LENGTH, phase=0, job=1),)
 
@@ -232,13 +234,23 @@ def test_written_cells_are_those_of_the_walk():
 
 def listed(*changes):
     """Return the memory of the good launch with a list behind it: a phase per dict of changes."""
-    good = dataclasses.asdict(Phase())
-    descriptors = [PHASE_DESCRIPTOR.pack(1, **{**good, **change}) for change in changes]
+    descriptors = [PHASE_DESCRIPTOR.pack(1, **{**GOOD, **change}) for change in changes]
     return np.concatenate([memory(), *(d.view(np.uint8) for d in descriptors)])
 
 
 def test_a_good_list_has_no_error():
     assert validate_list(TINY, listed({}, {}), END, 2) is None
+
+
+def test_a_phase_in_turn_is_read_and_judged_as_any_other():
+    words = listed({}, {"job_count": 1 << 31 | 2})
+    assert read_phase(words, END, 0) == phase_with()
+    assert read_phase(words, END, 1) == phase_with(in_turn=True)
+    assert read_phase(words, END, 1).job_word == 1 << 31 | 2
+    assert validate_list(TINY, words, END, 2) is None
+    # its jobs are looked at
+    found = validate_list(TINY, listed({"job_count": 1 << 31 | 2, "out_end": END - 512}), END, 1)
+    assert found == Malformed(code=ErrorCode.OUTPUT_RANGE, phase=0, job=1)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +259,7 @@ def test_a_good_list_has_no_error():
         ({"queue_addr": 8}, ErrorCode.START_ADDRESS),
         ({"queue_addr": FAR}, ErrorCode.START_ADDRESS),
         ({"job_count": 0}, ErrorCode.START_JOBS),
+        ({"job_count": 1 << 31}, ErrorCode.START_JOBS),
         ({"out_addr": OUT + 8}, ErrorCode.START_RANGE),
         ({"out_end": END - 8}, ErrorCode.START_RANGE),
         ({"out_addr": END + 64}, ErrorCode.START_RANGE),

@@ -66,7 +66,7 @@ def compile_smoke(directory, repository, verilog, program):
     (directory / "phases.hex").write_text(
         "".join(
             f"{phase.out_end:016x}{phase.out_addr:016x}"
-            f"{phase.job_count:08x}{phase.queue_addr:016x}\n"
+            f"{phase.job_word:08x}{phase.queue_addr:016x}\n"
             for phase in program.phases
         )
     )
