@@ -1,4 +1,4 @@
-"""Every job of a phase is given once, in order, to one ready cluster."""
+"""Every job of a phase is given once, in order or in turn, to one ready cluster."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ class DispatcherChecker(Checker):
     """
 
     CLAIMS = {
-        "one": "a job is offered to at most one cluster, which is ready, the first that is",
-        "order": "the jobs given are those of the queue, each once, in order",
+        "one": "a job is offered to at most one cluster, the first that is ready and may have one",
+        "order": "not in turn, the jobs given are those of the queue, each once, in order",
+        "turn": "in turn, a cluster is offered the next of its jobs c, c + clusters, ... in order",
+        "round": "in turn, no cluster is offered a job more than a round ahead of the slowest",
+        "all_own": "in turn, all jobs are given exactly when each cluster has had all of its own",
         "none_lost": "jobs given and jobs left always add up to the phase's jobs",
-        "flow": "a job is given whenever one is left and a cluster is ready",
+        "flow": "a job is given whenever a ready cluster may have one: any that is left or, in "
+        "turn, its own unless that is more than a round ahead",
         "busy": "`busy` is high exactly until all jobs are done and all bursts acknowledged",
         "start": "a phase is taken exactly if allowed and the phase before is over",
         "forget": "`forget` is high exactly when a phase is taken, while no job is under way",
@@ -38,15 +42,21 @@ class DispatcherChecker(Checker):
         dut, m, probe = self.dut, self.m, self.probe
         starts = dut.start.valid & dut.start.ready
         gives = Cat(job.valid & job.ready for job in dut.jobs)
-        base, count, given = Signal(len(dut.start.p.queue_addr)), Signal(32), Signal(32)
+        base, count, given = Signal(len(dut.start.p.queue_addr)), Signal(31), Signal(31)
+        turns = Signal()
+        clusters = len(dut.jobs)
+        own = [Signal(33, name=f"own{number}") for number in range(clusters)]  # next of its own
         with m.If(starts):
             m.d.sync += [
+                Cat(count, turns).eq(dut.start.p.job_count),
                 base.eq(dut.start.p.queue_addr),
-                count.eq(dut.start.p.job_count),
                 given.eq(0),
+                *(job.eq(number) for number, job in enumerate(own)),
             ]
         with m.Else():
             m.d.sync += given.eq(given + total(list(gives)))
+            for job, gets in zip(own, gives, strict=True):
+                m.d.sync += job.eq(job + Mux(gets, clusters, 0))
         active = []
         for number, job in enumerate(dut.jobs):
             jobs = Signal(range(JOBS_PER_CLUSTER + 1), name=f"active{number}")
@@ -62,25 +72,57 @@ class DispatcherChecker(Checker):
 
         offers = Cat(job.valid for job in dut.jobs)
         ready = Cat(job.ready for job in dut.jobs)
-        first = ready & (~ready + 1)[: len(dut.jobs)]
+        near = Cat(  # own jobs that are at most a round ahead of each other cluster's
+            Cat(
+                job + other_number <= other + number + clusters
+                for other_number, other in enumerate(own)
+            ).all()
+            for number, job in enumerate(own)
+        )
+        there = Cat(job < count for job in own)
+        can = ready & Mux(turns, near & there, (given != count).replicate(clusters))
+        first = can & (~can + 1)[:clusters]
         self.claim("one", (offers == 0) | (offers == first))
         step = records.QUEUE_ENTRY.itemsize
         addr = (base + given * step)[: len(base)]
-        for_all = Signal(init=1)
-        m.d.comb += for_all.eq(
-            ~Cat(job.valid & ((job.p != addr) | (given >= count)) for job in dut.jobs).any()
-        )
-        self.claim("order", for_all)
+        in_order, in_turn = Signal(), Signal()
+        m.d.comb += [
+            in_order.eq(
+                ~Cat(job.valid & ((job.p != addr) | (given >= count)) for job in dut.jobs).any()
+            ),
+            in_turn.eq(
+                ~Cat(
+                    job.valid & ((job.p != (base + mine * step)[: len(base)]) | (mine >= count))
+                    for job, mine in zip(dut.jobs, own, strict=True)
+                ).any()
+            ),
+        ]
+        self.claim("order", turns | in_order)
+        self.claim("turn", ~turns | in_turn)
+        self.claim("round", ~turns | ((offers & ~near) == 0))
+        self.claim("all_own", ~turns | ((given == count) == ~there.any()))
         jobs_left = probe.signal("jobs_left")
-        self.claim("none_lost", (given + jobs_left == count) & (given <= count))
-        self.claim("flow", ((given != count) & ready.any()) == gives.any())
+        taken, ahead = probe.signal("taken"), probe.signal("ahead")
+        counted = total([*taken, *ahead])  # jobs of these rounds that are no longer left
+        self.claim("none_lost", (given + jobs_left == count + counted) & (given <= count))
+        self.claim("flow", can.any() == gives.any())
         unfinished = (given != count) | (total(active) != 0) | (bursts != 0)
         self.claim("busy", dut.busy == unfinished)
         self.claim("start", dut.start.ready == (dut.allowed & ~unfinished))
         self.claim("forget", (dut.forget == starts) & ~(dut.forget & (total(active) != 0)))
 
-        self.invariant((given <= count) & (jobs_left == (count - given)[:32]))
-        self.invariant(probe.signal("next_addr") == addr)
+        begin = Signal(31)  # index of the job at `next_addr`
+        m.d.comb += begin.eq(count - jobs_left)
+        self.invariant((given <= count) & (jobs_left <= count) & (given == begin + counted))
+        self.invariant(probe.signal("next_addr") == (base + begin * step)[: len(base)])
+        self.invariant(probe.signal("in_turn") == turns)
+        self.invariant(turns | (counted == 0))
+        self.invariant(((ahead & ~taken) == 0) & ~taken.all())
+        for number, job in enumerate(own):
+            mine = begin + number + clusters * (taken[number] + ahead[number])
+            self.invariant(~turns | (job == mine))
+            self.invariant(~taken[number] | (mine < count + clusters))
         self.invariant(probe.signal("jobs_active") == total(active))
         self.invariant(probe.signal("bursts") == bursts)
         self.reach(starts & Mux(count == 2, given == 2, 0))
+        self.reach(starts & turns & (count == 4) & (given == 4))

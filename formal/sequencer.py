@@ -76,7 +76,7 @@ class SequencerChecker(Checker):
         bad = (
             (says.queue_addr % size != 0)
             | (says.queue_addr >= limit)
-            | (says.job_count == 0)
+            | (says.job_count[:31] == 0)
             | (says.out_addr % size != 0)
             | (says.out_end % size != 0)
             | (says.out_addr > says.out_end)

@@ -10,7 +10,7 @@ from gscn import records
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH, ErrorCode
 from hw.checks import Checks, first_error
-from hw.dispatcher import start_layout
+from hw.dispatcher import JOB_BITS, start_layout
 from hw.layouts import PHASE_DESCRIPTOR, burst_layout
 
 ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
@@ -43,7 +43,7 @@ def phase_checks(
     """
     return (
         (ErrorCode.START_ADDRESS, is_bad_address(queue_addr, config)),
-        (ErrorCode.START_JOBS, job_count == 0),
+        (ErrorCode.START_JOBS, job_count[:JOB_BITS] == 0),
         (
             ErrorCode.START_RANGE,
             out_addr[:ALIGNMENT_BITS].any()

@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from gscn.config import PRESETS
+from gscn.records import IN_TURN
 from gscn.registers import ID_VALUE, NO_JOB, NO_PHASE, VERSION_VALUE, ErrorCode, register
 from hw.accelerator import Accelerator
 from hw.axi_ports import Response
@@ -90,12 +91,12 @@ def test_identity():
 def test_a_phase_from_start_to_interrupt():
     async def body(ctx, dut, host):
         await host.write(ctx, "INTERRUPT_ENABLE", DONE)
-        await begin(ctx, dut, host, 0x12_3456_7840, 9)
+        await begin(ctx, dut, host, 0x12_3456_7840, IN_TURN | 9)
         # the start waits for the core; what is written meanwhile is for the next one
         assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
         await host.write(ctx, "JOB_COUNT", 1)
         await host.write(ctx, "QUEUE_ADDR_LO", 64)
-        assert await take(ctx, dut) == phase(0x12_3456_7840, 9)
+        assert await take(ctx, dut) == phase(0x12_3456_7840, IN_TURN | 9)
         assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
         assert not ctx.get(dut.start.valid)
         assert not ctx.get(dut.interrupt)
@@ -223,9 +224,10 @@ def test_an_abort_before_the_list_is_taken_names_no_phase():
     run(body)
 
 
-def test_a_phase_without_jobs_is_refused():
+@pytest.mark.parametrize("jobs", [0, 1 << 31])
+def test_a_phase_without_jobs_is_refused(jobs):
     async def body(ctx, dut, host):
-        await begin(ctx, dut, host, 64, 0)
+        await begin(ctx, dut, host, 64, jobs)
         assert not ctx.get(dut.start.valid)
         assert await host.read(ctx, "ERROR") == ErrorCode.START_JOBS
         assert await host.read(ctx, "INTERRUPT_STATUS") == ERROR

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""The dispatcher: every job once, to the first free cluster, busy until all is written."""
+"""The dispatcher: every job once, to the right cluster, busy until all is written."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import random
 import pytest
 
 from gscn.config import PRESETS
+from gscn.records import IN_TURN
 from hw.dispatcher import Dispatcher
 from tests.hw.streams import simulate
 
 CONFIGS = {
     clusters: dataclasses.replace(PRESETS["tiny"], clusters=clusters, ports=ports)
-    for clusters, ports in ((1, 1), (2, 1), (5, 4))
+    for clusters, ports in ((1, 1), (2, 1), (4, 1), (5, 4))
 }
 
 
@@ -103,13 +104,114 @@ def test_every_job_goes_once_to_the_first_ready_cluster(clusters, seed):
         assert cluster == readies.index(True)
 
 
-def test_one_job_per_cycle():
+def expected_in_turn(clusters, count, readies):
+    """Return (job, cluster) that are to be given, by cycle; None: no job. From the contract."""
+    taken = [0] * clusters
+    expected = []
+    for ready in readies:
+        may = [
+            number
+            for number in range(clusters)
+            if ready[number]
+            and taken[number] * clusters + number < count
+            and taken[number] <= min(taken) + 1
+        ]
+        expected.append((taken[may[0]] * clusters + may[0], may[0]) if may else None)
+        if may:
+            taken[may[0]] += 1
+    return expected
+
+
+@pytest.mark.parametrize("clusters", CONFIGS)
+@pytest.mark.parametrize("slow", [None, 0, -1])
+@pytest.mark.parametrize("seed", range(2))
+def test_in_turn_every_cluster_gets_its_own_jobs(clusters, slow, seed):
+    """Whole rounds, rounds that are not full, fewer jobs than clusters, none; one cluster slow."""
+    dut = Dispatcher(config=CONFIGS[clusters])
+    rng = random.Random(seed)
+    counts = (0, 1, clusters - 1, clusters, 2 * clusters, 3 * clusters + 1, 4 * clusters + 3)
+    phases = []
+
+    async def testbench(ctx):
+        ctx.set(dut.allowed, 1)
+        for number, count in enumerate(counts):
+            addr = 0x1_0000 * (1 + number)
+            await start(ctx, dut, addr, IN_TURN | count)
+            readies, given, finished = [], [], []
+            while ctx.get(dut.busy):
+                ready = [rng.random() < 0.5 for _ in dut.jobs]
+                if slow is not None:
+                    ready[slow] = rng.random() < 0.05
+                for port, value in zip(dut.jobs, ready, strict=True):
+                    ctx.set(port.ready, value)
+                # a job takes one cycle, and the last ones end a few later
+                ctx.set(dut.done, sum(1 << cluster for cluster in finished))
+                _, _, *ports = await ctx.tick().sample(
+                    *(value for port in dut.jobs for value in (port.valid, port.p))
+                )
+                offers = [
+                    ((job_addr - addr) // 128, cluster)
+                    for cluster, (valid, job_addr) in enumerate(
+                        zip(ports[::2], ports[1::2], strict=True)
+                    )
+                    if valid
+                ]
+                assert len(offers) <= 1
+                finished = [cluster for _, cluster in offers]
+                readies.append(ready)
+                given.append(offers[0] if offers else None)
+            ctx.set(dut.done, 0)
+            phases.append((count, readies, given))
+
+    simulate(dut, testbench, cycles=8000)
+    assert len(phases) == len(counts)
+    for count, readies, given in phases:
+        assert given == expected_in_turn(clusters, count, readies)
+        made = [pair for pair in given if pair is not None]
+        assert sorted(made) == [(job, job % clusters) for job in range(count)]
+    # the flag is the phase's: the jobs of these are in another order than that of the queue
+    if clusters > 2:
+        assert any(
+            made != sorted(made) for *_, given in phases if (made := [g for g in given if g])
+        )
+
+
+def test_phases_in_turn_and_not_follow_each_other():
+    dut = Dispatcher(config=CONFIGS[5])
+    workers = Clusters(dut, 3)
+    # the masks of a round that is not full do not outlast the phase
+    phases = [(0x1000, 7, True), (0x4000, 13, False), (0x8000, 8, True), (0xC000, 6, True)]
+
+    async def testbench(ctx):
+        ctx.set(dut.allowed, 1)
+        for queue_addr, job_count, in_turn in phases:
+            await start(ctx, dut, queue_addr, job_count | in_turn << 31)
+        while ctx.get(dut.busy):
+            await ctx.tick()
+
+    simulate(dut, testbench, background=[workers.testbench], cycles=6000)
+    assert len(workers.given) == sum(count for _, count, _ in phases)
+    position = 0
+    for queue_addr, count, in_turn in phases:
+        given = workers.given[position : position + count]
+        position += count
+        jobs = [(addr - queue_addr) // 128 for addr, *_ in given]
+        assert sorted(jobs) == list(range(count))
+        if in_turn:
+            assert [cluster for _, cluster, *_ in given] == [job % 5 for job in jobs]
+        else:
+            assert jobs == list(range(count))
+            assert [c for _, c, *_ in given] == [readies.index(True) for *_, readies, _ in given]
+
+
+@pytest.mark.parametrize("flag", [0, IN_TURN], ids=["first free", "in turn"])
+def test_one_job_per_cycle(flag):
     dut = Dispatcher(config=CONFIGS[5])
     workers = Clusters(dut, 0, readiness=1)
 
     async def testbench(ctx):
         ctx.set(dut.allowed, 1)
-        await start(ctx, dut, 0, 12)
+        await start(ctx, dut, 0, flag | 12)
         await ctx.tick().repeat(14)
 
     simulate(dut, testbench, background=[workers.testbench], cycles=100)

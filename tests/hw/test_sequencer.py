@@ -172,6 +172,7 @@ BAD = [
     ({"queue_addr": FAR}, ErrorCode.START_ADDRESS),
     ({"queue_addr": 1 << 63}, ErrorCode.START_ADDRESS),
     ({"job_count": 0}, ErrorCode.START_JOBS),
+    ({"job_count": 1 << 31}, ErrorCode.START_JOBS),
     ({"out_addr": 0x8000_0041}, ErrorCode.START_RANGE),
     ({"out_end": 0x8000_0060 + 0x1000}, ErrorCode.START_RANGE),
     ({"out_end": 0x40}, ErrorCode.START_RANGE),
