@@ -31,7 +31,7 @@ OFFSET_WIDTH = 12
 """Bits of a byte offset: the registers fill one page of 4 KiB."""
 ID_VALUE = 0x4E435347
 """The letters GSCN, the first in the lowest byte."""
-VERSION_VALUE = 0x0002_0001
+VERSION_VALUE = 0x0002_0002
 """Version of the register map: major in the high half, minor in the low half."""
 
 
@@ -265,7 +265,16 @@ REGISTERS = (
         "JOB_COUNT",
         0x038,
         Access.READ_WRITE,
-        _whole("jobs"),
+        (
+            RegisterField("count", 0, 31, "jobs"),
+            RegisterField(
+                "in_turn",
+                31,
+                1,
+                "job j goes to cluster j mod clusters, not to the first free one; "
+                "changes time only",
+            ),
+        ),
         "jobs of the phase, taken at start",
     ),
     Register(
