@@ -164,11 +164,15 @@ def _run(
         sequencer[S_ASKS], sequencer[S_DUE] = descriptor_bursts, descriptor_beats
 
     now = 0
-    next_job = 0
+    first_job = 0
+    rounds = np.zeros(clusters, np.int64)  # in turn: jobs that a cluster has taken
     for phase in range(phase_jobs.shape[0]):
         start = now
         waits = by_list  # for the phase to be handed on
-        jobs_left = 0 if waits else phase_jobs[phase]
+        job_count, in_turn = phase_jobs[phase, 0], phase_jobs[phase, 1] != 0
+        jobs_left = 0 if waits else job_count
+        rounds[:] = 0
+        slowest = 0  # least of rounds
         jobs_active = bursts = 0
         loaders[:, L_TAGS : L_TAGS + 2] = -1  # memory may have changed since the last phase
         while waits or jobs_left > 0 or jobs_active > 0 or bursts > 0:
@@ -201,15 +205,22 @@ def _run(
                 loader[L_HURRY] = hurries(feed, loader[L_LEAD])
                 given = -1
                 wants_job = near_end(feed, prefetch_words)
+                if in_turn:
+                    job = rounds[c] * clusters + c
+                    is_due = job < job_count and rounds[c] <= slowest + 1
+                else:
+                    job = job_count - jobs_left
+                    is_due = True
                 if (
                     jobs_left > 0
+                    and is_due
                     and not gave
                     and loader[L_STATE] == L_IDLE
                     and wants_job
                     and reader_can_request(load_reader)
                     and loader[L_STEPS] < LOAD_STEPS
                 ):
-                    given = next_job
+                    given = first_job + job
                     spans[given, 0] = c
                     spans[given, 1] = now
 
@@ -285,11 +296,12 @@ def _run(
                 step_reader(load_reader, load_event, chunks_per_beat)
                 step_reader(stream_reader, stream_event, chunks_per_beat)
                 if given >= 0:
-                    next_job += 1
                     gave = True
+                    rounds[c] += 1
             if gave:
                 jobs_left -= 1
                 jobs_active += 1
+                slowest = rounds.min()
             jobs_active -= finished
             while done_level > 0 and dones[done_head] <= now:
                 done_head = (done_head + 1) % ring
@@ -297,7 +309,7 @@ def _run(
                 bursts -= 1
             if starts:
                 waits = False
-                jobs_left = phase_jobs[phase]
+                jobs_left = job_count
                 if phase + 1 < phase_jobs.shape[0]:
                     sequencer[S_ASKS], sequencer[S_DUE] = descriptor_bursts, descriptor_beats
             now += 1
@@ -308,6 +320,7 @@ def _run(
                 history[half:] = 0
                 window *= 2
         phase_cycles[phase] = now - start
+        first_job += job_count
     turns[:, 0], turns[:, 1] = ports[:, A_READ_BELOW], ports[:, A_WRITE_BELOW]
     return now, read_beats, write_beats, window
 
@@ -400,7 +413,7 @@ def simulate(
     )
     counters = np.zeros((config.clusters, causes), np.int64)
     spans = np.zeros((max(len(tables.jobs), 1), 3), np.int64)
-    phase_cycles = np.zeros(len(tables.phase_jobs), np.int64)
+    phase_cycles = np.zeros(len(program.phases), np.int64)
     turns = np.full((config.ports, 2), -1, np.int64) if turns is None else turns.copy()
     cycles, read_beats, write_beats, window = _run(
         tables.phase_jobs,

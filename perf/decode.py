@@ -13,10 +13,11 @@ from lowering.streams import ITEM_BYTES, expand
 
 
 class PhaseLike(Protocol):
-    """A phase: byte address of its queue, and jobs."""
+    """A phase: byte address of its queue, jobs, and whether clusters take them in turn."""
 
     queue_addr: int
     job_count: int
+    in_turn: bool
 
 
 class ProgramLike(Protocol):
@@ -43,7 +44,7 @@ class JobTables:
     """
 
     phase_jobs: np.ndarray
-    """Jobs of each phase."""
+    """(phases, 2): jobs, and 1 if clusters take them in turn."""
     jobs: np.ndarray
     segments: np.ndarray
     tiles: np.ndarray
@@ -154,7 +155,9 @@ def decode(program: ProgramLike) -> JobTables:
         return np.concatenate([*arrays, np.zeros(1, np.int64)])
 
     return JobTables(
-        phase_jobs=np.array([phase.job_count for phase in program.phases], dtype=np.int64),
+        phase_jobs=np.array(
+            [(phase.job_count, phase.in_turn) for phase in program.phases], dtype=np.int64
+        ).reshape(-1, 2),
         jobs=np.array(jobs, dtype=np.int64).reshape(-1, 10),
         segments=np.array(segments, dtype=np.int64).reshape(-1, 11),
         tiles=np.array(tiles, dtype=np.int64).reshape(-1, config.pes_per_cluster, 4),

@@ -20,6 +20,7 @@ from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
     DIRECTORY_WIDTHS,
+    IN_TURN,
     JOB_DESCRIPTOR,
     KIND_MAC,
     PHASE_DESCRIPTOR,
@@ -33,21 +34,14 @@ from gscn.records import (
     queue_entries,
     segment_addresses,
     segment_descriptors,
+    split_job_count,
 )
 from lowering import OutputFormat, lower
 from lowering.functional import FunctionalResult, execute
-from lowering.program import LoweringOptions
+from lowering.program import LoweringOptions, Phase
 from lowering.record_checks import check_list_start
 from lowering.validate import Findings, Malformed, check_phase, read_phase
 from tests.programs import random_program
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    queue_addr: int
-    job_count: int
-    out_addr: int
-    out_end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +72,14 @@ class Launch:
 
 def launch_of(program, what: str) -> Launch:
     """Copy a program; memory ends on a multiple of 64."""
-    phases = [
-        Phase(**{f.name: getattr(phase, f.name) for f in dataclasses.fields(Phase)})
-        for phase in program.phases
-    ]
     size = -(-program.memory_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
     return Launch(
         config=program.config,
         image=program.image.copy(),
         memory_bytes=size,
-        phases=phases,
+        phases=list(program.phases),
         phases_addr=program.phases_addr,
-        phase_count=len(phases),
+        phase_count=len(program.phases),
         what=what,
     )
 
@@ -190,13 +180,18 @@ def with_fault(launch: Launch, rng: np.random.Generator, *, one_start: bool = Fa
     if kind == "register":
         number = int(rng.integers(len(launch.phases)))
         phase = launch.phases[number]
-        names = [field.name for field in dataclasses.fields(phase)]
-        name = names[rng.integers(len(names))]
-        width = 32 if name == "job_count" else 64
-        before = getattr(phase, name)
-        after = other_value(before, width, rng)
+        name = ("queue_addr", "job_count", "out_addr", "out_end")[rng.integers(4)]
+        if name == "job_count":
+            before = phase.job_word
+            after = other_value(before, 32, rng)
+            job_count, in_turn = split_job_count(after)
+            changes = {"job_count": job_count, "in_turn": in_turn}
+        else:
+            before = getattr(phase, name)
+            after = other_value(before, 64, rng)
+            changes = {name: after}
         phases = list(launch.phases)
-        phases[number] = dataclasses.replace(phase, **{name: after})
+        phases[number] = dataclasses.replace(phase, **changes)
         what = f"{launch.what}: {name} of phase {number} {before:#x} -> {after:#x}"
         return dataclasses.replace(launch, phases=phases, what=what)
     addr, size = spots[kind][rng.integers(len(spots[kind]))]
@@ -206,6 +201,20 @@ def with_fault(launch: Launch, rng: np.random.Generator, *, one_start: bool = Fa
     image[addr : addr + size] = np.frombuffer(after.to_bytes(size, "little"), dtype=np.uint8)
     what = f"{launch.what}: {kind} at {addr:#x} {before:#x} -> {after:#x}"
     return dataclasses.replace(launch, image=image, what=what)
+
+
+def with_turns(launch: Launch) -> Launch:
+    """Return a copy with bit 31 of every `job_count` flipped, in registers and in the list."""
+    image = launch.image.copy()
+    for number in range(len(launch.phases)):
+        listed = launch.phases_addr + PHASE_DESCRIPTOR.width // 8 * number
+        descriptor = image[listed : listed + PHASE_DESCRIPTOR.width // 8].view(
+            PHASE_DESCRIPTOR.dtype
+        )
+        descriptor["job_count"] ^= IN_TURN
+    phases = [dataclasses.replace(phase, in_turn=not phase.in_turn) for phase in launch.phases]
+    what = f"{launch.what}: in turn"
+    return dataclasses.replace(launch, image=image, phases=phases, what=what)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,9 +107,32 @@ def simulator(request):
 
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_random_launches_equal_the_law(simulator, memory):
-    config = simulator.config
     first_seed = 1000 * list(MEMORIES).index(memory)
-    programs = [random_program(config, first_seed + i) for i in range(LAUNCHES)]
+    programs = [random_program(simulator.config, first_seed + i) for i in range(LAUNCHES)]
+    check_launches(simulator, programs, memory, first_seed)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_launches_in_turn_equal_the_law(simulator, memory):
+    """Uneven jobs, several rounds; every other phase by the first free cluster."""
+    config = simulator.config
+    first_seed = 6000 + 1000 * list(MEMORIES).index(memory)
+    sizes = {"phases": 3, "jobs": 4 * config.clusters}
+    flags = [(True, False, True), (False, True, True)]
+    programs = [
+        random_program(config, first_seed + i, **sizes, in_turn=flags[i % 2])
+        for i in range(LAUNCHES // 4)
+    ]
+    results = check_launches(simulator, programs, memory, first_seed)
+    if memory == "plain":
+        # where there are clusters to choose from, time tells that the flag was heard
+        plain = [random_program(config, first_seed + i, **sizes) for i in range(len(programs))]
+        cycles = [result.cycles for result in check_launches(simulator, plain, memory, first_seed)]
+        assert (cycles == [result.cycles for result in results]) == (config.clusters == 1)
+
+
+def check_launches(simulator, programs, memory, first_seed):
+    config = simulator.config
     results = run(config, programs, seed=first_seed, simulator=simulator, **MEMORIES[memory])
     for number, (program, result) in enumerate(zip(programs, results, strict=True)):
         comparison = compare(
@@ -134,6 +157,7 @@ def test_random_launches_equal_the_law(simulator, memory):
         if "stall_probability" not in MEMORIES[memory]:
             latencies = seen_latencies(**MEMORIES[memory], axi=simulator.axi)
             check_cycle_model(program, result, latencies, where)
+    return results
 
 
 def check_cycle_model(program, result, latencies, where):

@@ -14,7 +14,7 @@ import pytest
 from cosim import run
 from gscn.config import PRESETS
 from gscn.error_codes import NO_PHASE, ErrorCode
-from tests.cosim.faults import expect, good_launches, with_fault
+from tests.cosim.faults import expect, good_launches, with_fault, with_turns
 
 pytestmark = pytest.mark.cosim
 
@@ -129,6 +129,24 @@ def test_any_one_wrong_field_of_a_list_is_harmless_or_reported():
     assert {"BUS_READ", *(code.name for code in STARTS)} <= set(became), became
     assert became["order matters"] < LIST_CASES // 4
     assert len(became) > 6, became
+
+
+@pytest.mark.parametrize("one_start", [False, True], ids=["phase by phase", "list"])
+def test_the_flag_of_turns_flipped_is_no_error(one_start):
+    bases = good_launches(TINY, BASES)
+    flipped = [with_turns(base) for base in bases]
+    results = run(TINY, flipped, axi=True, faulty=True, one_start=one_start, check=False, seed=1)
+    flags = dict.fromkeys(results[0].flags, False)
+    for base, launch, result in zip(bases, flipped, results, strict=True):
+        assert result.error is None, launch.what
+        expected = expect(launch, one_start=one_start)
+        assert expected.findings is None, launch.what
+        flags = check_exact(launch, result, expected, flags)
+        good = expect(base, one_start=one_start).result.memory.copy()
+        for number in range(len(base.phases)):
+            word = base.phases_addr + 64 * number + 24
+            good[word + 3] ^= 0x80
+        assert np.array_equal(result.memory, good), launch.what
 
 
 @pytest.mark.slow

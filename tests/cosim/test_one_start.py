@@ -65,6 +65,23 @@ def test_random_launches_equal_law_and_model(simulator, latency):
         assert_as_modelled(program, result, seen_latencies(latency, axi=simulator.axi), where)
 
 
+@pytest.mark.parametrize("latency", LATENCIES)
+def test_launches_in_turn_equal_law_and_model(simulator, latency):
+    config = simulator.config
+    jobs = 4 * config.clusters
+    programs = [
+        random_program(
+            config, 500 + latency + seed, phases=3, jobs=jobs, in_turn=(True, seed % 2 == 1)
+        )
+        for seed in range(LAUNCHES // 4)
+    ]
+    results = run(config, programs, latency=latency, one_start=True, simulator=simulator)
+    for program, result in zip(programs, results, strict=True):
+        where = f"latency {latency}, {config.digest()}"
+        assert np.array_equal(program.result(result.memory), program.oracle()), where
+        assert_as_modelled(program, result, seen_latencies(latency, axi=simulator.axi), where)
+
+
 def test_random_launches_equal_the_law_whatever_memory_does(simulator):
     config = simulator.config
     programs = [random_program(config, 400 + seed, phases=3, jobs=3) for seed in range(LAUNCHES)]

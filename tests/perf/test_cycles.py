@@ -138,6 +138,43 @@ def test_every_job_is_given_once_and_ends_after_it_was_given():
     assert (np.diff(result.job_spans[:, 1]) > 0).all()
 
 
+@pytest.mark.parametrize("one_start", [False, True])
+@pytest.mark.parametrize("clusters", [1, 2, 3, 4])
+def test_in_turn_job_j_is_for_cluster_j_mod_clusters(clusters, one_start):
+    config = replace(TINY, clusters=clusters)
+    flags = (True, False, True)
+    program = random_program(config, 8, phases=3, jobs=20, in_turn=flags)
+    plain = random_program(config, 8, phases=3, jobs=20)
+    result = cycles.simulate(program, one_start=one_start)
+    first_free = cycles.simulate(plain, one_start=one_start)
+    assert cycles.products(result) == program.products
+    spans = result.job_spans
+    assert (spans[:, 2] > spans[:, 1]).all()
+    assert np.unique(spans[:, 1]).size == len(spans)  # one at a time
+    first = 0
+    for phase, in_turn in zip(program.phases, flags, strict=True):
+        of_phase = spans[first : first + phase.job_count]
+        first += phase.job_count
+        assert phase.in_turn == in_turn
+        if not in_turn:
+            assert (np.diff(of_phase[:, 1]) > 0).all()
+            continue
+        jobs = np.arange(phase.job_count)
+        assert of_phase[:, 0].tolist() == (jobs % clusters).tolist()
+        for cluster in range(clusters):
+            assert (np.diff(of_phase[cluster::clusters, 1]) > 0).all()
+        # at most one round ahead of the slowest
+        for job, given in enumerate(of_phase[:, 1]):
+            before = of_phase[: max(job // clusters - 1, 0) * clusters, 1]
+            assert (before < given).all()
+    if clusters == 1:
+        assert result.cycles == first_free.cycles
+        assert np.array_equal(spans, first_free.job_spans)
+    else:
+        # some cluster was not the first free one
+        assert result.cycles != first_free.cycles
+
+
 def test_a_slower_memory_never_makes_a_launch_faster():
     program = random_program(TINY, 3)
     taken = [cycles.simulate(program, latency=latency).cycles for latency in (2, 20, 100, 400)]
