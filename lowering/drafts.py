@@ -66,6 +66,9 @@ class TileDraft:
     """Place of each job in the queue; None: by work, most first."""
     patience: float = 1.0
     """How many times as long as alone load blocks are expected to take beside others' traffic."""
+    hold: int = 0
+    """Items of a segment that pass, at least, before the next load block is asked for, so that
+    clusters which are a little behind ask for it in time to share it."""
     in_turn: bool = False
     """Whether the phase of its jobs gives them to the clusters in turn; one tile asks for all."""
 

@@ -116,7 +116,7 @@ def build_image(
         [
             [
                 {**_mac_fields(memory, segment, loads), "load_lead": lead}
-                for segment, lead in zip(part, _load_leads(part, tile.patience), strict=True)
+                for segment, lead in zip(part, _load_leads(part, tile), strict=True)
             ]
             for part in tile.parts
         ]
@@ -306,7 +306,7 @@ LOAD_MARGIN = 150.0
 bursts."""
 
 
-def _load_leads(segments: list[SegmentDraft], patience: float) -> list[int]:
+def _load_leads(segments: list[SegmentDraft], tile: TileDraft) -> list[int]:
     """Items left of the segment before when each segment's load block must be asked for.
 
     As late as there is still time to load it, so that clusters that need the same block soon can
@@ -316,8 +316,9 @@ def _load_leads(segments: list[SegmentDraft], patience: float) -> list[int]:
     for before, segment in itertools.pairwise(segments):
         products, lookups = float(before.products.max()), float(before.lookups)
         cycles = float(compute_cycles(np.array([products]), np.array([lookups]))[0])
-        share = patience * (segment.load.size / 8 + LOAD_MARGIN) / max(cycles, 1.0)
-        leads.append(min(max(math.ceil(before.stream.count * share), 1), before.stream.count or 1))
+        share = tile.patience * (segment.load.size / 8 + LOAD_MARGIN) / max(cycles, 1.0)
+        wanted = min(math.ceil(before.stream.count * share), before.stream.count - tile.hold)
+        leads.append(max(wanted, 1))
     return [min(lead, 0xFFFF) for lead in leads]
 
 

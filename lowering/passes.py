@@ -35,9 +35,11 @@ from lowering.planning import (
     plan_kernel_stationary,
     plan_kernels,
     plan_map_stationary,
+    plan_waves,
 )
-from lowering.pointwise import contract_pixels, is_pointwise
+from lowering.pointwise import as_matrices, contract_pixels, is_pointwise
 from lowering.program import FloatOutput, LoweringOptions, OutputFormat, Program
+from lowering.waves import WaveTiling, refinements, wave_tiles
 from lowering.weight_grad import KernelProblem, KernelTiling, can_fold, channel_work
 from lowering.windows import ramps
 from lowering.zeros import spread_zeros, zero_tiles
@@ -104,13 +106,19 @@ def lower(
         if best is None or cycles < best[0]:
             best = cycles, program
 
-    for entry in _most_promising(candidates, count):
+    refines = cost is not None and count >= _REFINED_CANDIDATES
+    waves: list[_Entry] = []
+    if options.waves or (refines and options.waves is None):
+        waves = _waves(shape, which, first, second, config, options)
+    for entry in waves if options.waves and waves else _most_promising(candidates, count) + waves:
         build(entry)
-    if cost is not None and count >= _REFINED_CANDIDATES:
-        for field, values in (("ramp", ramps(config)), ("patience", _PATIENCE)):
-            for _, entry in sorted(built, key=lambda pair: pair[0])[:_REFINED_PLANS]:
-                for other in _refine(entry, field, values):
-                    build(other)
+    if refines:
+        for kind, fields in _refinements(config).items():
+            for field, values in fields.items():
+                alike = [pair for pair in built if isinstance(pair[1][0].tiling, kind)]
+                for _, entry in sorted(alike, key=lambda pair: pair[0])[:_REFINED_PLANS]:
+                    for other in _refine(entry, field, values):
+                        build(other)
     assert best is not None  # a layer that fits has a candidate; one that does not was refused
     return best[1]
 
@@ -127,7 +135,7 @@ class Plan:
     stationary: str
     """`first` or `second`."""
     text: str
-    tiling: KernelStationary | MapStationary | KernelTiling
+    tiling: KernelStationary | MapStationary | KernelTiling | WaveTiling
     folded: bool
     """Of a weight gradient: whether kernel columns are folded."""
 
@@ -166,7 +174,11 @@ def lower_again(
         held = plan.stationary == "first"
         # What channels are dealt by matters to planning only.
         work = np.zeros((1, shape.k, shape.c))
-        problem = KernelProblem.of(*_numbered(shape, first, second, held), work, grads_held=held)
+        if isinstance(plan.tiling, WaveTiling):
+            numbered = as_matrices(shape, first, second)
+        else:
+            numbered = _numbered(shape, first, second, held)
+        problem = KernelProblem.of(*numbered, work, grads_held=held)
         if plan.folded:
             problem = problem.fold_columns()
     else:
@@ -242,6 +254,7 @@ _REFINED_CANDIDATES = 24
 """Tilings that must be worth building before the best of them are refined."""
 _REFINED_PLANS = 3
 _PATIENCE = (1.0, 2.0)
+_WAVE_PLANS = 5
 _Entry = tuple[Candidate, str, MapProblem | KernelProblem]
 
 
@@ -293,20 +306,57 @@ def _numbered(
     return contract_pixels(shape, grads, inputs, grads_held=held)
 
 
-def _refine(entry: _Entry, field: str, values: Sequence) -> list[_Entry]:
-    """Return the same tiling with other values of a field, if it has such a field."""
-    candidate, choice, problem = entry
-    tiling = candidate.tiling
-    if not isinstance(tiling, KernelTiling):
+def _waves(
+    shape: ConvShape,
+    which: Pass,
+    first: np.ndarray,
+    second: np.ndarray,
+    config: AcceleratorConfig,
+    options: LoweringOptions,
+) -> list[_Entry]:
+    """Return tilings in waves, if the pass and the options allow any."""
+    plain = options.balance and options.reorder and options.contraction_parts is None
+    if which is not Pass.WEIGHT_GRAD or not is_pointwise(shape) or not plain:
         return []
+    numbered = as_matrices(shape, first, second)
+    work = channel_work(*numbered)
+    entries = []
+    for choice in ("first", "second") if options.stationary == "auto" else (options.stationary,):
+        problem = KernelProblem.of(*numbered, work, grads_held=choice == "first")
+        entries += [
+            (Candidate((cycles, cycles), tiling, str(tiling)), choice, problem)
+            for cycles, tiling in plan_waves(problem, config, most=_WAVE_PLANS)
+        ]
+    return sorted(entries, key=lambda entry: entry[0].cycles[0])[:_WAVE_PLANS]
+
+
+def _refinements(config: AcceleratorConfig) -> dict[type, dict[str, Sequence]]:
+    """Return by kind of tiling the fields that are refined one after the other, and values."""
+    return {
+        KernelTiling: {"ramp": ramps(config), "patience": _PATIENCE},
+        WaveTiling: refinements(config),
+    }
+
+
+def _refine(entry: _Entry, field: str, values: Sequence) -> list[_Entry]:
+    """Return the same tiling with other values of a field."""
+    candidate, choice, problem = entry
+    tilings = [
+        dataclasses.replace(candidate.tiling, **{field: value})
+        for value in values
+        if value != getattr(candidate.tiling, field)
+    ]
     return [
         (
-            dataclasses.replace(candidate, tiling=dataclasses.replace(tiling, **{field: value})),
+            dataclasses.replace(
+                candidate,
+                tiling=tiling,
+                text=str(tiling) if isinstance(tiling, WaveTiling) else candidate.text,
+            ),
             choice,
             problem,
         )
-        for value in values
-        if value != getattr(tiling, field)
+        for tiling in tilings
     ]
 
 
@@ -340,10 +390,12 @@ def _candidates_to_build(products: int) -> int:
 
 def _build(
     problem: MapProblem | KernelProblem,
-    tiling: KernelStationary | MapStationary | KernelTiling,
+    tiling: KernelStationary | MapStationary | KernelTiling | WaveTiling,
     config: AcceleratorConfig,
     options: LoweringOptions,
 ) -> list[TileDraft]:
+    if isinstance(tiling, WaveTiling):
+        return wave_tiles(problem, tiling, config)
     if isinstance(tiling, KernelTiling):
         return kernel_tiles(problem, tiling, config, reorder=options.reorder)
     if isinstance(tiling, KernelStationary):

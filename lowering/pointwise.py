@@ -89,6 +89,28 @@ def as_maps(matrix: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(matrix)[None, :, :, None]
 
 
+def as_matrices(
+    shape: ConvShape, grads: np.ndarray, inputs: np.ndarray
+) -> tuple[ConvShape, np.ndarray, np.ndarray]:
+    """Return a weight gradient as that of maps of one column, whose pixels keep their order.
+
+    Parameters
+    ----------
+    shape
+        A convolution that `is_pointwise`.
+    grads, inputs
+        Output gradients (N, K, P, Q) and inputs (N, C, H, W).
+
+    Returns
+    -------
+    tuple of ConvShape, numpy.ndarray, numpy.ndarray
+        A convolution with the same weight gradient, and its operands.
+    """
+    pixels = Pixels.of(shape)
+    first, second = pixels.outputs(grads), pixels.inputs(inputs)
+    return matrix_shape(shape, pixels), as_maps(first), as_maps(second)
+
+
 def contract_pixels(
     shape: ConvShape, grads: np.ndarray, inputs: np.ndarray, *, grads_held: bool
 ) -> tuple[ConvShape, np.ndarray, np.ndarray]:
@@ -111,13 +133,12 @@ def contract_pixels(
     tuple of ConvShape, numpy.ndarray, numpy.ndarray
         A convolution with the same weight gradient, and its operands.
     """
-    pixels = Pixels.of(shape)
-    first, second = pixels.outputs(grads), pixels.inputs(inputs)
-    counts = [np.count_nonzero(matrix, axis=0) for matrix in (first, second)]
+    matrix, first, second = as_matrices(shape, grads, inputs)
+    counts = [np.count_nonzero(maps, axis=1).ravel() for maps in (first, second)]
     held = counts[0] if grads_held else counts[1]
     worth = counts[0] * counts[1] / (held + _KEY_COST)
     order = np.argsort(-worth, kind="stable")
-    return matrix_shape(shape, pixels), as_maps(first[:, order]), as_maps(second[:, order])
+    return matrix, first[:, :, order], second[:, :, order]
 
 
 def spread(work: np.ndarray) -> np.ndarray:

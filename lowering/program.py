@@ -149,6 +149,10 @@ class LoweringOptions:
     and offsets fit their fields; False those of one position; None: the faster by estimate."""
     candidates: int | None = None
     """Tilings that are built in full before the best is taken, at least 1; None: by size."""
+    waves: bool | None = None
+    """Weight gradient of a 1x1 kernel: True divides it into waves of one job per cluster
+    (`lowering.waves`), where it can be; False does not; None: if that is faster, among the tilings
+    of a small layer for which a `cost` is given."""
     balance: bool = True
     """Deal channels to PEs and cut strips by nonzeros; False: by index, as a baseline."""
     reorder: bool = True

@@ -3,6 +3,13 @@
 from lowering.planning.estimate import Candidate
 from lowering.planning.kernel_stationary import plan_kernel_stationary
 from lowering.planning.map_stationary import plan_map_stationary
+from lowering.planning.waves import plan_waves
 from lowering.planning.weight_grad import plan_kernels
 
-__all__ = ["Candidate", "plan_kernel_stationary", "plan_kernels", "plan_map_stationary"]
+__all__ = [
+    "Candidate",
+    "plan_kernel_stationary",
+    "plan_kernels",
+    "plan_map_stationary",
+    "plan_waves",
+]

@@ -11,6 +11,7 @@ from lowering.balance import JOB_LATENCY, compute_cycles, pack, schedule_jobs
 from lowering.maps import KernelStationary, MapStationary
 from lowering.program import LoweringOptions
 from lowering.streams import ITEM_BYTES
+from lowering.waves import WaveTiling
 from lowering.weight_grad import KernelTiling
 
 _PARTS = (1, 2, 4, 8, 16, 32, 64)
@@ -26,7 +27,7 @@ class Candidate:
 
     cycles: tuple[float, float]
     """If clusters with the same tiles load them at once as often as measured, and if never."""
-    tiling: KernelStationary | MapStationary | KernelTiling
+    tiling: KernelStationary | MapStationary | KernelTiling | WaveTiling
     text: str
 
 

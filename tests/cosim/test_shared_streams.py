@@ -11,7 +11,7 @@ from golden.synthetic import random_operands
 from gscn.conv import ConvShape, Pass
 from gscn.formats import INT32
 from gscn.records import queue_entries, segment_descriptors
-from lowering import OutputFormat, lower
+from lowering import LoweringOptions, OutputFormat, lower
 from tests.cosim.test_accelerator import CONFIGS, check_cycle_model
 from tests.stream_waits import with_stream_wait
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.cosim
 
 CONFIG = CONFIGS["wide_port"]
 SHAPE = ConvShape(n=1, c=8, h=10, w=10, k=8, r=3, s=3, padding=(1, 1))
+POINTWISE = ConvShape(n=2, c=40, h=6, w=5, k=24, r=1, s=1)
 WAITS = (0, 1, 4, CONFIG.read_fifo_beats - 1, CONFIG.read_fifo_beats, 0xFFFF)
 
 
@@ -52,3 +53,27 @@ def test_waiting_streams_are_read_less_often(simulator, latency):
     assert beats[1] < beats[0]
     # a wait for as many beats as the buffer has is none
     assert {(beats[wait], cycles[wait]) for wait in WAITS[-2:]} == {(beats[0], cycles[0])}
+
+
+@pytest.mark.parametrize("latency", [2, 100])
+def test_weight_gradients_in_waves_are_exact_and_as_fast_as_the_model_says(simulator, latency):
+    operands = random_operands(POINTWISE, Pass.WEIGHT_GRAD, 0.12, 0.1, CONFIG.format, 4)
+    programs = [
+        lower(
+            CONFIG,
+            POINTWISE,
+            Pass.WEIGHT_GRAD,
+            *operands,
+            OutputFormat(width=32),
+            LoweringOptions(waves=True, stationary=stationary),
+        )
+        for stationary in ("first", "second")
+    ]
+    results = run(CONFIG, programs, simulator=simulator, latency=latency)
+    exact = conv_integers(POINTWISE, Pass.WEIGHT_GRAD, *operands)
+    expected, _ = requantize(exact, 0, INT32)
+    for program, result in zip(programs, results, strict=True):
+        assert program.phases[0].in_turn
+        assert program.phases[0].job_count > CONFIG.clusters
+        assert np.array_equal(program.result(result.memory), expected)
+        check_cycle_model(program, result, {"latency": latency}, program.plan)

@@ -1,0 +1,303 @@
+"""Weight gradients of 1x1 kernels in waves: one job per cluster and wave, on tiles that stay.
+
+The jobs of all tiles of stationary channels cut the pixels alike, and those that stream the same
+channels stream the same words, so that clusters can take load blocks and streams from one burst.
+The streamed channels of a cluster are divided among its jobs, most of them in the first: a later
+job finds the last load blocks of the one before in the banks, and its results are few, which
+shortens the last drain, behind which nothing is computed. For this the jobs go to the clusters in
+turn, and the waves walk the pixels forwards and backwards.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from gscn.records import DIRECTORY_NARROW, DIRECTORY_WIDTHS
+from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, TileDraft, Walk, pack_load
+from lowering.operands import Nonzeros
+from lowering.pointwise import spread
+from lowering.program import ABSENT
+from lowering.streams import PackedStream, arrange
+from lowering.weight_grad import KernelProblem
+
+_RAMPS = ((100, 400), (400,), (80, 260, 900), (300,), (150, 300, 600), (200, 500), (300, 600))
+"""Chunks of the first load blocks, for stationary memories of 1024 entries."""
+_WAITS = (6, 5, 4, 8)
+"""Beats of a buffer of 16."""
+
+
+def refinements(config: AcceleratorConfig) -> dict[str, tuple]:
+    """Return fields of a tiling that are chosen one after the other, and values, usual ones first.
+
+    Of several good ones: measured on the cycle model, none is the best for all layers.
+    """
+    return {
+        "ramp": tuple(
+            tuple(max(chunks * config.a_depth // 1024, 1) for chunks in ramp) for ramp in _RAMPS
+        ),
+        "hold": (120, 60, 0, 200),
+        "shares": ((3, 1), (1,), (5, 1), (7, 1), (5, 3, 1), (7, 5, 3, 1)),
+        "order": ("held", "products", "streamed", "place"),
+        "wait": tuple(max(beats * config.read_fifo_beats // 16, 1) for beats in _WAITS),
+        "patience": (1.0, 2.0),
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaveTiling:
+    """Tiling of a weight gradient of a 1x1 kernel in waves."""
+
+    held: list[list[np.ndarray]]
+    """Stationary channels of each tile and PE."""
+    streamed: list[np.ndarray]
+    """Streamed channels of each column of clusters, all waves together."""
+    parts: int
+    """Parts of the pixels; more than one make partial sums."""
+    shares: tuple[int, ...]
+    """Relative numbers of streamed channels in the waves."""
+    ramp: tuple[int, ...]
+    """Most chunks of the first load blocks; the others are of equal size."""
+    wait: int
+    """`stream_wait` of the segments."""
+    patience: float
+    hold: int
+    """As of `lowering.drafts.TileDraft`."""
+    order: str
+    """Of the pixels: `place` as they come, or mixed by what each has: nonzeros `held`, nonzeros
+    `streamed`, `products`."""
+
+    def __str__(self) -> str:
+        """Say the tiling in words, for reports."""
+        pes, planes = len(self.held[0]), max(own.size for tile in self.held for own in tile)
+        return (
+            f"{len(self.held)} tiles x {pes} PEs x {planes} held channels, {len(self.streamed)} "
+            f"columns x {max(own.size for own in self.streamed)} streamed channels in waves of "
+            f"{':'.join(map(str, self.shares))}, {self.parts} parts"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """Nonzeros of some channels in the order of the pixels (int64 vectors)."""
+
+    pixel: np.ndarray
+    channel: np.ndarray
+    """Place of the channel among those asked for."""
+    value: np.ndarray
+    start: np.ndarray
+    """First nonzero of each pixel, and one past the last."""
+
+    @classmethod
+    def of(cls, nonzeros: Nonzeros, number: np.ndarray, channels: np.ndarray) -> _Channels:
+        """Take the nonzeros of `channels` at pixels that have a number."""
+        place = np.full(int(nonzeros.minor.max(initial=0)) + 1, -1)
+        known = np.flatnonzero(channels < place.size)
+        place[channels[known]] = known
+        taken = nonzeros.take((place[nonzeros.minor] >= 0) & (number[nonzeros.row] >= 0))
+        pixel = number[taken.row]
+        order = np.argsort(pixel, kind="stable")
+        pixel = pixel[order]
+        start = np.searchsorted(pixel, np.arange(int(number.max(initial=-1)) + 2))
+        return cls(pixel, place[taken.minor][order], taken.value[order], start)
+
+    def between(self, low: int, high: int) -> slice:
+        """Return the nonzeros of pixels `low` to `high` - 1."""
+        return slice(int(self.start[low]), int(self.start[high]))
+
+
+def _number_pixels(problem: KernelProblem, order: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of each pixel, -1 if it has no products, and the products by number.
+
+    Every run of pixels has its share of those with many and with few nonzeros: clusters that stream
+    the same then need about the same time for it.
+    """
+    held, streamed = (
+        np.bincount(nonzeros.row, minlength=problem.rows.extent).astype(np.float64)
+        for nonzeros in (problem.held, problem.streamed)
+    )
+    met = np.flatnonzero((held > 0) & (streamed > 0))
+    held, streamed = held[met], streamed[met]
+    work = {
+        "place": None,
+        "held": held + streamed / (streamed.max(initial=0) + 1),
+        "streamed": streamed + held / (held.max(initial=0) + 1),
+        "products": held * streamed,
+    }[order]
+    mixed = np.arange(met.size) if work is None else spread(work)
+    number = np.full(problem.rows.extent, -1)
+    number[met[mixed]] = np.arange(met.size)
+    return number, (held * streamed)[mixed]
+
+
+def _cut(
+    counts: np.ndarray, low: int, high: int, ramp: Sequence[int], config: AcceleratorConfig
+) -> list[tuple[int, int]]:
+    """Cut pixels `low` to `high` - 1 into load blocks that fit every PE.
+
+    `counts` holds the nonzeros of each tile, PE and pixel; `ramp` the most chunks of the first
+    blocks.
+    """
+    keys = np.arange(counts.shape[2] + 1)
+    entries = np.cumsum(np.pad(counts, ((0, 0), (0, 0), (1, 0))), axis=2)
+    per_chunk = CHUNK_WIDTH / DIRECTORY_WIDTHS[DIRECTORY_NARROW]
+    chunks = entries.sum(axis=1) / 2 + config.pes_per_cluster * keys / per_chunk
+    # running totals of what a PE's memories limit
+    bounded = [(keys, config.directory_depth)]
+    bounded += [(total, config.a_depth) for tile in entries for total in tile]
+
+    def end_of(low: int, sizes: list[tuple[np.ndarray, float]]) -> int:
+        """Return where the block that begins at `low` ends."""
+        end = min(
+            int(np.searchsorted(total, total[low] + most, side="right")) - 1
+            for total, most in sizes
+        )
+        # A pixel has at most one entry of each of a PE's channels, which fit.
+        return min(max(end, low + 1), high)
+
+    blocks = []
+    for limit in ramp:
+        if low < high:
+            end = end_of(low, bounded + [(total, limit) for total in chunks])
+            blocks.append((low, end))
+            low = end
+    # the others of equal size
+    fewest = max(
+        (math.ceil((total[high] - total[low]) / most) for total, most in bounded), default=0
+    )
+    while low < high:
+        shares = [(total, (total[high] - total[low]) / fewest) for total in chunks if fewest > 1]
+        end = end_of(low, bounded + shares)
+        blocks.append((low, end))
+        low, fewest = end, fewest - 1
+    return blocks
+
+
+def _divide(channels: np.ndarray, shares: Sequence[int]) -> list[np.ndarray]:
+    """Divide more channels than there are waves among these, at least one for each."""
+    waves = np.arange(len(shares))
+    ends = np.round(np.cumsum(shares) / sum(shares) * channels.size).astype(int)
+    ends = np.clip(ends, waves + 1, channels.size - waves[::-1])
+    return np.split(channels, ends[:-1])
+
+
+def wave_tiles(
+    problem: KernelProblem, tiling: WaveTiling, config: AcceleratorConfig
+) -> list[TileDraft]:
+    """Build every tile of the result; the jobs are to be given in turn."""
+    number, products = _number_pixels(problem, tiling.order)
+    held = [[_Channels.of(problem.held, number, own) for own in tile] for tile in tiling.held]
+    counts = np.stack([[np.diff(own.start) for own in tile] for tile in held])
+    ends = np.searchsorted(
+        np.cumsum(products), products.sum() * np.arange(1, tiling.parts) / tiling.parts
+    )
+    parts = [
+        _cut(counts, low, high, tiling.ramp, config)
+        for low, high in itertools.pairwise([0, *ends.tolist(), products.size])
+    ]
+    blocks = list(itertools.chain.from_iterable(parts))
+    loads = [
+        {block: _load(tile, own, block) for block in blocks}
+        for tile, own in zip(held, counts, strict=True)
+    ]
+    planes = max(own.size for tile in tiling.held for own in tile)
+    fewest = min(channels.size for channels in tiling.streamed)
+    shares = tiling.shares if len(tiling.shares) <= fewest else (1,)
+    waves = zip(*(_divide(channels, shares) for channels in tiling.streamed), strict=True)
+    tiles = []
+    for wave, columns in enumerate(waves):
+        rows = max(channels.size for channels in columns)
+        streams = []
+        for channels in columns:
+            words = _Channels.of(problem.streamed, number, channels)
+            streams.append({block: _stream(words, counts, block, planes) for block in blocks})
+        # backwards in every other wave, whose first blocks the banks hold already
+        walks = parts if wave % 2 == 0 else [part[::-1] for part in parts]
+        places = itertools.product(range(len(held)), range(len(columns)))
+        for place, (tile, column) in enumerate(places):
+            own = tiling.held[tile]
+            streamed = _pad(columns[column] * problem.streamed_stride, rows)
+            tiles.append(
+                TileDraft(
+                    plane_index=np.tile(streamed, (len(own), 1)),
+                    row_index=np.stack([_pad(one * problem.held_stride, planes) for one in own]),
+                    col_index=np.zeros((len(own), 1), dtype=np.int64),
+                    walk=Walk(pitch=1, guard_cols=0, rows=planes, planes=rows),
+                    parts=[
+                        [
+                            _segment(loads[tile], streams[column], counts[tile], block, tiling)
+                            for block in walk
+                        ]
+                        for walk in walks
+                    ],
+                    ranks=[
+                        (wave * tiling.parts + part) * len(held) * len(columns) + place
+                        for part in range(tiling.parts)
+                    ],
+                    patience=tiling.patience,
+                    hold=tiling.hold,
+                    in_turn=True,
+                )
+            )
+    return tiles
+
+
+def _pad(index: np.ndarray, count: int) -> np.ndarray:
+    return np.concatenate([index, np.full(count - index.size, ABSENT, dtype=np.int64)])
+
+
+def _load(held: list[_Channels], counts: np.ndarray, block: tuple[int, int]) -> np.ndarray:
+    """Pack the load block of a tile, whose keys are all pixels of the block."""
+    tiles = []
+    for own, lengths in zip(held, counts[:, slice(*block)], strict=True):
+        mine = own.between(*block)
+        start = np.where(lengths > 0, np.cumsum(lengths) - lengths, 0)
+        tiles.append(
+            PeTile(start=start, length=lengths, value=own.value[mine], offset=own.channel[mine])
+        )
+    return pack_load(SINGLE_TAP, tiles)
+
+
+def _stream(
+    words: _Channels, counts: np.ndarray, block: tuple[int, int], planes: int
+) -> tuple[PackedStream, np.ndarray]:
+    """Pack the words of a block, and count those of each of its pixels.
+
+    In an order in which the PEs of all tiles advance together: the clusters that share the words
+    then stay together, and no PE is without work for long.
+    """
+    mine = words.between(*block)
+    key = words.pixel[mine] - block[0]
+    order = spread(np.zeros(key.size))
+    lengths = np.ascontiguousarray(counts[:, :, slice(*block)].reshape(-1, block[1] - block[0]))
+    packed = arrange(
+        words.value[mine][order],
+        words.channel[mine][order] * planes,
+        key[order],
+        np.zeros(key.size, dtype=np.int64),
+        (lengths, key[order]),
+    )
+    return packed, np.bincount(key, minlength=block[1] - block[0])
+
+
+def _segment(
+    loads: dict[tuple[int, int], np.ndarray],
+    streams: dict[tuple[int, int], tuple[PackedStream, np.ndarray]],
+    counts: np.ndarray,
+    block: tuple[int, int],
+    tiling: WaveTiling,
+) -> SegmentDraft:
+    packed, words = streams[block]
+    return SegmentDraft(
+        load=loads[block],
+        tap_count=1,
+        stream=packed,
+        products=counts[:, slice(*block)] @ words,
+        lookups=int(words.sum()),
+        stream_wait=tiling.wait,
+    )
