@@ -112,7 +112,13 @@ def test_random_launches_equal_the_law(simulator, memory):
     check_launches(simulator, programs, memory, first_seed)
 
 
-@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize(
+    "memory",
+    [
+        "plain",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in MEMORIES if name != "plain"),
+    ],
+)
 def test_launches_in_turn_equal_the_law(simulator, memory):
     """Uneven jobs, several rounds; every other phase by the first free cluster."""
     config = simulator.config

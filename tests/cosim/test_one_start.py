@@ -65,7 +65,13 @@ def test_random_launches_equal_law_and_model(simulator, latency):
         assert_as_modelled(program, result, seen_latencies(latency, axi=simulator.axi), where)
 
 
-@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize(
+    "latency",
+    [
+        LATENCIES[0],
+        *(pytest.param(latency, marks=pytest.mark.slow) for latency in LATENCIES[1:]),
+    ],
+)
 def test_launches_in_turn_equal_law_and_model(simulator, latency):
     config = simulator.config
     jobs = 4 * config.clusters

@@ -114,7 +114,7 @@ def test_a_good_launch_has_no_error():
 def test_no_wait_to_share_is_an_error(field, value):
     image = memory(segment={field: value}, add={field: value})
     assert not np.array_equal(image, memory())
-    assert validate(TINY, image, [Phase()]) is None
+    assert validate(TINY, image, [phase_with()]) is None
 
 
 FAR = 1 << TINY.addr_width
