@@ -51,6 +51,14 @@ def pack(work: np.ndarray, bins: int, capacity: int, *, balance: bool = True) ->
     return [np.flatnonzero(chosen == i) for i in np.argsort(-loads, kind="stable")]
 
 
+def bin_of_item(bins: list[np.ndarray], items: int) -> np.ndarray:
+    """Return the number of each item's bin (int64), 0 for items in none."""
+    chosen = np.zeros(items, dtype=np.int64)
+    for number, members in enumerate(bins):
+        chosen[members] = number
+    return chosen
+
+
 @compiled
 def _pack_vectors(order: np.ndarray, work: np.ndarray, bins: int, capacity: int) -> np.ndarray:
     chosen = np.empty(work.shape[0], dtype=np.int64)

@@ -16,6 +16,7 @@ from gscn.records import (
     fits_narrow_directory,
     pack_directory,
 )
+from lowering.program import ABSENT
 from lowering.streams import PackedStream, arrange
 
 
@@ -77,6 +78,11 @@ class TileDraft:
         assert self.ranks is not None
         self.parts[part] = segments
         self.ranks[part] = rank
+
+
+def pad_index(index: np.ndarray, count: int) -> np.ndarray:
+    """Return a table of `lowering.program.OutputBlock` (int64), padded to `count` entries."""
+    return np.concatenate([index, np.full(count - index.size, ABSENT, dtype=np.int64)])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

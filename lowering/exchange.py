@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gscn.compiled import compiled
+from lowering.balance import bin_of_item
 
 _ROUNDS = 8
 """Times that rows and columns take turns, at most."""
@@ -60,9 +61,7 @@ def exchange_pairs(
 
     def improve(items: np.ndarray, bins: list, others: list) -> tuple[list, int]:
         vectors = np.stack([items[:, members].sum(axis=1) for members in others], axis=1)
-        chosen = np.empty(items.shape[0], dtype=np.int64)
-        for number, members in enumerate(bins):
-            chosen[members] = number
+        chosen = bin_of_item(bins, items.shape[0])
         sums = np.stack([vectors[members].sum(axis=0) for members in bins])
         swaps = _exchange(chosen, np.ascontiguousarray(vectors), sums)
         return [np.flatnonzero(chosen == number) for number in range(len(bins))], swaps

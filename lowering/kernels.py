@@ -26,10 +26,10 @@ from lowering.drafts import (
     Walk,
     pack_load,
     pack_taps,
+    pad_index,
 )
 from lowering.geometry import Classes, Ranking, classify
 from lowering.operands import Nonzeros
-from lowering.program import ABSENT
 from lowering.regions import WordRegions
 from lowering.streams import arrange
 from lowering.weight_grad import KernelProblem, KernelTiling, TapBlock
@@ -81,10 +81,11 @@ def kernel_tiles(
             tiles += [
                 TileDraft(
                     plane_index=np.stack(
-                        [_pad(channels * problem.held_stride, plan.planes) for channels in own]
+                        [pad_index(channels * problem.held_stride, plan.planes) for channels in own]
                     ),
                     row_index=np.tile(
-                        _pad(stream.channels * problem.streamed_stride, plan.rows), (len(own), 1)
+                        pad_index(stream.channels * problem.streamed_stride, plan.rows),
+                        (len(own), 1),
                     ),
                     col_index=np.tile(_tap_index(problem, block), (len(own), 1)),
                     walk=walk,
@@ -111,10 +112,6 @@ def _ranks(parts: list[list[list[SegmentDraft]]], first: int) -> list[list[int]]
     order = sorted(work, key=lambda job: (job[0], -work[job]))
     place = {job: first + rank for rank, job in enumerate(order)}
     return [[place[part, stream] for part in range(len(jobs))] for stream, jobs in enumerate(parts)]
-
-
-def _pad(index: np.ndarray, count: int) -> np.ndarray:
-    return np.concatenate([index, np.full(count - index.size, ABSENT, dtype=np.int64)])
 
 
 def _tap_index(problem: KernelProblem, block: TapBlock) -> np.ndarray:

@@ -10,12 +10,12 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
-from lowering.drafts import SegmentDraft, TileDraft, Walk
+from lowering.balance import bin_of_item
+from lowering.drafts import SegmentDraft, TileDraft, Walk, pad_index
 from lowering.geometry import Axis, Classes, Ranking, Side, classify, gather_axis, scatter_axis
 from lowering.matching import HeldTile, KeyLayout, Stationary, WordSet, distinct_codes, hold, match
 from lowering.operands import Nonzeros
 from lowering.pointwise import Pixels, as_maps, is_pointwise, matrix_shape, spread
-from lowering.program import ABSENT
 from lowering.regions import WordRegions
 from lowering.zeros import Zeros
 
@@ -156,17 +156,6 @@ def _col_classes(
     return classify(exact, None if loose is None else [loose] * len(windows))
 
 
-def _part_of_channel(parts: list[np.ndarray], channels: int) -> np.ndarray:
-    part = np.zeros(channels, dtype=np.int64)
-    for number, members in enumerate(parts):
-        part[members] = number
-    return part
-
-
-def _pad_index(index: np.ndarray, count: int) -> np.ndarray:
-    return np.concatenate([index, np.full(count - index.size, ABSENT, dtype=np.int64)])
-
-
 def _common(classes: list[Classes]) -> list[Classes]:
     """Give the classes of all regions, or strips, the same numbers."""
     tables = [np.concatenate([each.first, each.last]) for each in classes]
@@ -204,7 +193,7 @@ def kernel_stationary_tiles(
     ]
     part_count = len(plan.channel_parts)
     kernel_rows = row_ranking.rank.size
-    part_of_channel = _part_of_channel(plan.channel_parts, problem.channels)
+    part_of_channel = bin_of_item(plan.channel_parts, problem.channels)
     regions = WordRegions(problem.maps, problem.samples, problem.map_rows, problem.rows)
     guard = 0 if plan.trim else problem.cols.reach
     spans = sorted(
@@ -265,7 +254,7 @@ def kernel_stationary_tiles(
                     drafts[number * len(spans) + i] = TileDraft(
                         plane_index=np.tile(problem.row_at[low:high], (pes, 1)),
                         row_index=np.stack(
-                            [_pad_index(pe * problem.plane_cells, plan.planes) for pe in own]
+                            [pad_index(pe * problem.plane_cells, plan.planes) for pe in own]
                         ),
                         col_index=np.tile(problem.col_at[slice(*strip)], (pes, 1)),
                         walk=Walk(
@@ -358,7 +347,7 @@ def map_stationary_tiles(
 ) -> list[TileDraft]:
     """Build every tile of the result with the maps stationary."""
     row_ranking, col_ranking = Ranking.of(problem.rows.map), Ranking.of(problem.cols.map)
-    part_of_channel = _part_of_channel(plan.channel_parts, problem.channels)
+    part_of_channel = bin_of_item(plan.channel_parts, problem.channels)
     part_count = len(plan.channel_parts)
     guard = 0 if plan.trim else problem.cols.reach
     by_sample = np.searchsorted(problem.maps.major, np.arange(problem.samples + 1))
@@ -414,7 +403,7 @@ def map_stationary_tiles(
             drafts = [
                 TileDraft(
                     plane_index=np.tile(
-                        _pad_index(own * problem.plane_cells, plan.planes), (len(group), 1)
+                        pad_index(own * problem.plane_cells, plan.planes), (len(group), 1)
                     ),
                     row_index=row_index,
                     col_index=np.tile(problem.col_at[slice(*window)], (len(group), 1)),
@@ -439,4 +428,4 @@ def map_stationary_tiles(
 
 def _strip_index(problem: MapProblem, strip: Strip, rows: int) -> np.ndarray:
     base = strip.sample * problem.rows.extent
-    return _pad_index(problem.row_at[base + strip.low : base + strip.high], rows)
+    return pad_index(problem.row_at[base + strip.low : base + strip.high], rows)

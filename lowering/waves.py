@@ -19,10 +19,9 @@ import numpy as np
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.records import DIRECTORY_NARROW, DIRECTORY_WIDTHS
-from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, TileDraft, Walk, pack_load
+from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, TileDraft, Walk, pack_load, pad_index
 from lowering.operands import Nonzeros
 from lowering.pointwise import spread
-from lowering.program import ABSENT
 from lowering.streams import PackedStream, arrange
 from lowering.weight_grad import KernelProblem
 
@@ -111,18 +110,26 @@ class _Channels:
         return slice(int(self.start[low]), int(self.start[high]))
 
 
-def _number_pixels(problem: KernelProblem, order: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of each pixel, -1 if it has no products, and the products by number.
+def met_pixels(problem: KernelProblem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pixels with nonzeros of both operands, and how many of each they have.
 
-    Every run of pixels has its share of those with many and with few nonzeros: clusters that stream
-    the same then need about the same time for it.
+    Int64 pixels, float64 counts of stationary and of streamed nonzeros.
     """
     held, streamed = (
         np.bincount(nonzeros.row, minlength=problem.rows.extent).astype(np.float64)
         for nonzeros in (problem.held, problem.streamed)
     )
     met = np.flatnonzero((held > 0) & (streamed > 0))
-    held, streamed = held[met], streamed[met]
+    return met, held[met], streamed[met]
+
+
+def _number_pixels(problem: KernelProblem, order: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of each pixel, -1 if it has no products, and the products by number.
+
+    Every run of pixels has its share of those with many and with few nonzeros: clusters that stream
+    the same then need about the same time for it.
+    """
+    met, held, streamed = met_pixels(problem)
     work = {
         "place": None,
         "held": held + streamed / (streamed.max(initial=0) + 1),
@@ -221,11 +228,13 @@ def wave_tiles(
         places = itertools.product(range(len(held)), range(len(columns)))
         for place, (tile, column) in enumerate(places):
             own = tiling.held[tile]
-            streamed = _pad(columns[column] * problem.streamed_stride, rows)
+            streamed = pad_index(columns[column] * problem.streamed_stride, rows)
             tiles.append(
                 TileDraft(
                     plane_index=np.tile(streamed, (len(own), 1)),
-                    row_index=np.stack([_pad(one * problem.held_stride, planes) for one in own]),
+                    row_index=np.stack(
+                        [pad_index(one * problem.held_stride, planes) for one in own]
+                    ),
                     col_index=np.zeros((len(own), 1), dtype=np.int64),
                     walk=Walk(pitch=1, guard_cols=0, rows=planes, planes=rows),
                     parts=[
@@ -245,10 +254,6 @@ def wave_tiles(
                 )
             )
     return tiles
-
-
-def _pad(index: np.ndarray, count: int) -> np.ndarray:
-    return np.concatenate([index, np.full(count - index.size, ABSENT, dtype=np.int64)])
 
 
 def _load(held: list[_Channels], counts: np.ndarray, block: tuple[int, int]) -> np.ndarray:

@@ -15,7 +15,7 @@ from lowering.waves import WaveTiling
 from lowering.weight_grad import KernelTiling
 
 _PARTS = (1, 2, 4, 8, 16, 32, 64)
-_BANKS = 2
+BANKS = 2
 """Tiles that a PE keeps."""
 _SEGMENT_LATENCIES = 2.5
 """Latencies of the memory between two load blocks: descriptor, block, and part of another."""
@@ -74,7 +74,7 @@ def estimate(work: Work, config: AcceleratorConfig) -> tuple[float, float]:
         _either(compute, loading),
         work.load,
         work.tile,
-        work.segments <= _BANKS,
+        work.segments <= BANKS,
         3 * JOB_LATENCY + np.minimum(work.load, 150.0),
         work.walk,
         config.clusters,

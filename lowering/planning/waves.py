@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from gscn.config import CHUNK_WIDTH, PARTIAL_WIDTH, AcceleratorConfig
 from gscn.records import DIRECTORY_NARROW, DIRECTORY_WIDTHS
 from lowering.balance import pack_pairs
 from lowering.exchange import exchange_pairs
-from lowering.waves import WaveTiling, refinements
+from lowering.planning.estimate import BANKS
+from lowering.waves import WaveTiling, met_pixels, refinements
 from lowering.weight_grad import KernelProblem
 
-_BANKS = 2
 _LEAST_CHANNELS = 4
 """Stationary channels of a PE, at least: with fewer, too many words meet nothing."""
 
@@ -68,7 +66,7 @@ def plan_waves(
         usual = {field: values[0] for field, values in refinements(config).items()}
         # Of more blocks than there are banks every wave would load most again, and the raw partial
         # sums of several parts are many whatever the waves.
-        if parts > 1 or met.held > _BANKS * config.a_depth * tiles * pes:
+        if parts > 1 or met.held > BANKS * config.a_depth * tiles * pes:
             usual["shares"] = (1,)
         tiling = WaveTiling(
             held=[held[first : first + pes] for first in range(0, tiles * pes, pes)],
@@ -91,12 +89,8 @@ class _Met:
     @classmethod
     def of(cls, problem: KernelProblem) -> _Met:
         """Count them."""
-        held, streamed = (
-            np.bincount(nonzeros.row, minlength=problem.rows.extent)
-            for nonzeros in (problem.held, problem.streamed)
-        )
-        both = (held > 0) & (streamed > 0)
-        return cls(int(both.sum()), int(held[both].sum()), int(streamed[both].sum()))
+        met, held, streamed = met_pixels(problem)
+        return cls(met.size, int(held.sum()), int(streamed.sum()))
 
 
 def _cycles(
