@@ -78,7 +78,7 @@ ERROR_MEANINGS = {
     ErrorCode.SEGMENT_STREAM: "ADD segment: stream_count is above PEs x walk_count",
     ErrorCode.LOAD_DIRECTORY: "load block: directory_count is above the directory of a bank",
     ErrorCode.LOAD_ENTRIES: "load block: a_count is above the stationary entries of a bank",
-    ErrorCode.LOAD_FORMAT: "load block: directory_format is above 1",
+    ErrorCode.LOAD_FORMAT: "load block: directory_format is above 2",
     ErrorCode.LOAD_LENGTH: "load block: load_chunks is not what taps and headers add up to",
     ErrorCode.LOAD_FIBER: "load block: a fiber ends beyond a_count",
     ErrorCode.LOAD_TAPS: "load block: its last tap is not marked as the last of a list",

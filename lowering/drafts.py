@@ -9,10 +9,12 @@ import numpy as np
 from gscn.records import (
     A_ENTRY,
     AT_ONCE,
+    DIRECTORY_LENGTHS,
     DIRECTORY_NARROW,
     DIRECTORY_WIDE,
     TAP,
     TILE_HEADER,
+    fits_lengths_directory,
     fits_narrow_directory,
     pack_directory,
 )
@@ -112,12 +114,35 @@ SINGLE_TAP = pack_taps(np.zeros(1, int), np.zeros(1, int), np.ones(1, int))
 """The list of one tap that changes nothing."""
 
 
-def pack_load(taps: np.ndarray, tiles: list[PeTile]) -> np.ndarray:
-    """Pack a load block (uint8): taps, then every PE's tile, with a narrow directory if it fits."""
+def _directory_format(tile: PeTile, lengths: bool) -> int:
+    if lengths and fits_lengths_directory(tile.start, tile.length):
+        return DIRECTORY_LENGTHS
+    narrow = fits_narrow_directory(tile.start, tile.length)
+    return DIRECTORY_NARROW if narrow else DIRECTORY_WIDE
+
+
+def pack_load(taps: np.ndarray, tiles: list[PeTile], *, lengths: bool = False) -> np.ndarray:
+    """Pack a load block: taps, then every PE's tile, with a narrow directory if it fits.
+
+    Parameters
+    ----------
+    taps
+        uint8, from `pack_taps`.
+    tiles
+        One per PE.
+    lengths
+        Whether a tile whose fibers fit a directory of lengths has one. It loads in half the cycles
+        of a narrow one, and is asked for by the lowerings whose load path bounds them: the images
+        of all others stay as they are.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, a whole number of chunks.
+    """
     pieces = [taps]
     for tile in tiles:
-        fits = fits_narrow_directory(tile.start, tile.length)
-        form = DIRECTORY_NARROW if fits else DIRECTORY_WIDE
+        form = _directory_format(tile, lengths)
         header = TILE_HEADER.pack(
             1, directory_count=tile.start.size, a_count=tile.value.size, directory_format=form
         )

@@ -109,7 +109,7 @@ def decode_load(block: np.ndarray, tap_count: int, config: AcceleratorConfig) ->
         _require("a_count", entries <= config.a_depth, f"at most {config.a_depth}", entries)
         cursor += CHUNK_BYTES
         form = int(header["directory_format"])
-        _require("directory_format", form in DIRECTORY_WIDTHS, "0 or 1", form)
+        _require("directory_format", form in DIRECTORY_WIDTHS, "0, 1 or 2", form)
         middle = cursor + CHUNK_BYTES * directory_chunks(keys, form)
         end = middle + CHUNK_BYTES * -(-entries // 2)
         _require("load block size", end <= block.size, "at least its tiles", block.size)

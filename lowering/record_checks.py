@@ -13,18 +13,17 @@ from gscn.formats import NUMBER_FORMATS
 from gscn.records import (
     A_ENTRY,
     CODE_WIDTH,
-    DIRECTORY_ENTRY,
-    DIRECTORY_NARROW,
     DIRECTORY_WIDTHS,
     KIND_ADD,
     MOST_SHIFT,
-    NARROW_START_WIDTH,
     OUT_BF16,
     OUT_RAW,
     OUT_WIDTHS,
     STREAM_ITEM,
     TAP,
     TILE_HEADER,
+    directory_chunks,
+    directory_fibers,
 )
 from gscn.window import MOST_TOP
 from lowering.program import Phase
@@ -116,15 +115,6 @@ class TileIndex:
     offset: np.ndarray
 
 
-def _decode_tile(header: np.void, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return start and length of the fibers in the directory's chunks, those of padding too."""
-    if header["directory_format"] == DIRECTORY_NARROW:
-        words = rows.view("<u2").astype(np.int64)
-        return words & (1 << NARROW_START_WIDTH) - 1, words >> NARROW_START_WIDTH
-    entries = DIRECTORY_ENTRY.unpack(rows)
-    return entries["start"].astype(np.int64), entries["length"].astype(np.int64)
-
-
 def check_load(
     block: np.ndarray, tap_count: int, load_chunks: int, config: AcceleratorConfig
 ) -> tuple[ErrorCode, np.ndarray | None, tuple[TileIndex, ...]]:
@@ -177,11 +167,13 @@ def check_load(
         ):
             if wrong:
                 return code, taps, tuple(tiles)
-        chunks = -(-keys * DIRECTORY_WIDTHS[int(header["directory_format"])] // 64)
-        # fibers that are there are checked even if the block is too short for the others
+        directory_format = int(header["directory_format"])
+        chunks = directory_chunks(keys, directory_format)
+        # fibers that are there are checked even if the block is too short for the others, and so
+        # are those that pad the last chunk
         there = max(min(chunks, len(rows) - position), 0)
-        start, length = _decode_tile(
-            header, np.ascontiguousarray(rows[position : position + there]).reshape(-1)
+        start, length = directory_fibers(
+            rows[position : position + there].reshape(-1), directory_format
         )
         if np.any(start + length > entries):
             return ErrorCode.LOAD_FIBER, taps, tuple(tiles)

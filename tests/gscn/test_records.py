@@ -185,9 +185,47 @@ def test_a_fiber_beyond_a_narrow_entry_is_refused(start, length):
     assert wide.tolist() == [(3, 1), (start, length)]
 
 
+def test_a_directory_of_lengths_is_the_one_worked_out_by_hand():
+    packed = records.pack_directory(
+        np.array([0, 3, 3, 258, 9]), np.array([3, 0, 255, 16, 0]), records.DIRECTORY_LENGTHS
+    )
+    assert packed.tobytes() == bytes.fromhex("03 00 ff 10 00")
+    (header,) = records.TILE_HEADER.pack(directory_count=5, directory_format=2)
+    # what follows the directory does not matter
+    data = np.append(packed, np.full(3, 7, dtype=np.uint8))
+    start, length = records.unpack_directory(data, header)
+    assert (start.tolist(), length.tolist()) == ([0, 3, 3, 258, 274], [3, 0, 255, 16, 0])
+    start, length = records.directory_fibers(data, records.DIRECTORY_LENGTHS)
+    assert (start[5:].tolist(), length[5:].tolist()) == ([274, 281, 288], [7, 7, 7])
+    assert [records.directory_chunks(n, 2) for n in (0, 1, 8, 9)] == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "bad"),
+    [
+        ([1, 4], [3, 2], "key 0 starts at 1 and holds 3"),
+        ([0, 2], [3, 2], "key 1 starts at 2 and holds 2"),
+        ([0, 4], [3, 2], "key 1 starts at 4 and holds 2"),
+        ([0, 0, 3], [3, 0, 256], "key 2 starts at 3 and holds 256"),
+    ],
+)
+def test_fibers_that_do_not_follow_one_another_are_no_directory_of_lengths(start, length, bad):
+    fibers = np.array(start), np.array(length)
+    assert not records.fits_lengths_directory(*fibers)
+    with pytest.raises(InputError, match=f"a directory of lengths must start .* but that of {bad}"):
+        records.pack_directory(*fibers, records.DIRECTORY_LENGTHS)
+
+
+def test_no_fiber_fits_every_format():
+    none = np.zeros(0, dtype=int)
+    assert records.fits_lengths_directory(none, none)
+    for directory_format in records.DIRECTORY_WIDTHS:
+        assert records.pack_directory(none, none, directory_format).size == 0
+
+
 def test_an_unknown_directory_format_is_refused():
-    with pytest.raises(InputError, match="directory_format must be 0 or 1, not 2"):
-        records.pack_directory(np.zeros(1, int), np.zeros(1, int), 2)
-    (header,) = records.TILE_HEADER.pack(directory_format=2)
-    with pytest.raises(InputError, match="directory_format must be 0 or 1, not 2"):
+    with pytest.raises(InputError, match="directory_format must be 0, 1 or 2, not 3"):
+        records.pack_directory(np.zeros(1, int), np.zeros(1, int), 3)
+    (header,) = records.TILE_HEADER.pack(directory_format=3)
+    with pytest.raises(InputError, match="directory_format must be 0, 1 or 2, not 3"):
         records.unpack_directory(np.zeros(8, dtype=np.uint8), header)

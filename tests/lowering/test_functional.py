@@ -122,7 +122,19 @@ def test_bad_descriptors_are_refused(field, value, message):
     [
         (16, TILE_HEADER.pack(directory_count=65, a_count=2), "directory_count must be at most 64"),
         (16, TILE_HEADER.pack(directory_count=2, a_count=65), "a_count must be at most 64"),
-        (16, TILE_HEADER.pack(directory_format=2), "directory_format must be 0 or 1, not 2"),
+        (16, TILE_HEADER.pack(directory_format=3), "directory_format must be 0, 1 or 2, not 3"),
+        (
+            16,
+            np.concatenate(
+                [
+                    TILE_HEADER.pack(directory_count=3, a_count=2, directory_format=2).view(
+                        np.uint8
+                    ),
+                    np.array([1, 0, 2], dtype=np.uint8),
+                ]
+            ),
+            "fiber's end must be at most a_count = 2, not 3",
+        ),
         (24, DIRECTORY_ENTRY.pack(start=1, length=2), "fiber's end must be at most a_count = 2"),
         (8, TAP.pack(last=0), "last tap's flag must be odd, not 0"),
     ],
@@ -150,6 +162,34 @@ def test_load_blocks_have_narrow_directories_where_they_fit():
     assert does_not.size == 8 * (1 + TINY.pes_per_cluster * (1 + 3 + 32))
     for tile in decode_load(fits, 1, TINY).tiles:
         assert (tile.start.tolist(), tile.length.tolist()) == (start.tolist(), length.tolist())
+
+
+def test_load_blocks_have_directories_of_lengths_where_they_fit_and_are_asked_for():
+    def packed(start, length, entries, **options):
+        tile = PeTile(
+            start=np.array(start),
+            length=np.array(length),
+            value=np.arange(entries),
+            offset=np.arange(entries),
+        )
+        return pack_load(SINGLE_TAP, [tile] * TINY.pes_per_cluster, **options)
+
+    # nine fibers one after the other; where the empty ones are said to start means nothing
+    start, length = [0, 5, 7, 7, 8, 99, 9, 0, 20], [5, 2, 0, 1, 1, 0, 11, 0, 4]
+    lengths = packed(start, length, 24, lengths=True)
+    # one tap; per PE a header, 9 lengths in 2 chunks, 24 entries in 12
+    assert lengths.size == 8 * (1 + TINY.pes_per_cluster * (1 + 2 + 12))
+    narrow = packed(start, length, 24)
+    assert narrow.size == 8 * (1 + TINY.pes_per_cluster * (1 + 3 + 12))
+    for one, other in zip(
+        decode_load(lengths, 1, TINY).tiles, decode_load(narrow, 1, TINY).tiles, strict=True
+    ):
+        assert one.length.tolist() == other.length.tolist() == length
+        assert one.start[one.length > 0].tolist() == other.start[other.length > 0].tolist()
+        assert (one.value.tolist(), one.offset.tolist()) == (list(range(24)),) * 2
+    for bad_start in ([1, 5], [0, 4], [0, 6]):
+        asked = packed(bad_start, [5, 2], 24, lengths=True)
+        assert np.array_equal(asked, packed(bad_start, [5, 2], 24))
 
 
 def _with_entries(program, change):

@@ -155,19 +155,29 @@ def test_a_bad_descriptor_names_its_job(changes, code):
     assert validate(TINY, memory(**changes), [phase]) == expected
 
 
+OF_LENGTHS = {"header": {"directory_count": 1, "a_count": 2, "directory_format": 2}}
+"""A directory of 8-bit lengths."""
 OF_BOTH_JOBS = [
     ({"tap": {"last": 2}}, ErrorCode.LOAD_TAPS),
     ({"header": {"directory_count": 65, "a_count": 2}}, ErrorCode.LOAD_DIRECTORY),
     ({"header": {"directory_count": 1, "a_count": 65}}, ErrorCode.LOAD_ENTRIES),
-    ({"header": {"directory_format": 2}}, ErrorCode.LOAD_FORMAT),
+    ({"header": {"directory_format": 3}}, ErrorCode.LOAD_FORMAT),
     ({"header": {"directory_count": 1, "a_count": 9}}, ErrorCode.LOAD_LENGTH),
     ({"header": {"directory_count": 0, "a_count": 0}}, ErrorCode.LOAD_LENGTH),
     ({"fiber": {"start": 1, "length": 2}}, ErrorCode.LOAD_FIBER),
+    # the first four lengths in the four bytes; those of the padding count too
+    ({**OF_LENGTHS, "fiber": {"start": 3, "length": 0}}, ErrorCode.LOAD_FIBER),
+    ({**OF_LENGTHS, "fiber": {"start": 2, "length": 0x100}}, ErrorCode.LOAD_FIBER),
     ({"items": ([5, 0, 0, 6], [0, 2, 0, 2])}, ErrorCode.STREAM_TAP),
     ({"items": ([5, 0, 0, 6], [0, 0x101, 0, 2])}, ErrorCode.STREAM_TAP),
     ({"items": ([5, 0, 0, 6], [0, 1, 0, 8])}, ErrorCode.ACCUMULATOR),
     ({"items": ([5, 0, 0, 6], [0, 1, 0xFFFF, 0])}, ErrorCode.ACCUMULATOR),
 ]
+
+
+@pytest.mark.parametrize("fiber", [{"start": 2, "length": 0}, {"start": 0x101, "length": 0}])
+def test_a_directory_of_lengths_has_no_error_up_to_the_last_entry(fiber):
+    assert check_phase(TINY, memory(**OF_LENGTHS, fiber=fiber), phase_with()).errors == ()
 
 
 @pytest.mark.parametrize(("changes", "code"), OF_BOTH_JOBS)
