@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH, ErrorCode
+from gscn.records import DIRECTORY_LENGTHS
+from hw.directory import DirectoryDecoder
 from hw.fifo import StreamFIFO
 from hw.layouts import (
-    DIRECTORY_ENTRY,
     LOAD_STEP,
     LOAD_WORD,
-    NARROW_DIRECTORY_ENTRY,
     TAP,
     TILE_HEADER,
     LoadTarget,
@@ -28,7 +28,8 @@ class Filler(wiring.Component):
     A FILL step waits until every segment reported before that uses its bank has ended, fills the
     bank and reports the segment loaded. HELD and NONE steps report at once. At most `SEGMENTS`
     segments are reported and not ended; further ones wait. No chunk is awaited that a FILL step
-    does not count. What is wrong with a load block is reported with the chunk that shows it.
+    does not count. Directories leave decoded, whatever their format. What is wrong with a load
+    block is reported with the chunk that shows it.
 
     Timing: one chunk per cycle; a HELD or NONE step takes one cycle. A FILL step takes one cycle
     more for the step itself, one for the end of the taps, and two per PE, for the ends of its
@@ -93,24 +94,20 @@ class Filler(wiring.Component):
         pe = Signal(range(pes))
         row, rows_left, a_count = Signal(16), Signal(16), Signal(16)
         chunks_left = Signal(len(step.chunks))  # of the load block
-        narrow = Signal()
         takes = Signal()  # a chunk of a load block
         with m.If(takes):
             m.d.sync += chunks_left.eq(chunks_left - 1)
         tap = data.View(TAP, self.chunks.p)
-        wide_fibers = data.View(data.ArrayLayout(DIRECTORY_ENTRY, 2), self.chunks.p)
-        narrow_fibers = data.View(data.ArrayLayout(NARROW_DIRECTORY_ENTRY, 4), self.chunks.p)
-        ends_beyond = [
-            Mux(narrow, narrow_fibers[lane].start, wide_fibers[lane % 2].start)
-            + Mux(narrow, narrow_fibers[lane].length, wide_fibers[lane % 2].length)
-            > a_count
-            for lane in range(4)
-        ]
+        m.submodules.directory = directory = DirectoryDecoder(config=self.config)
         m.d.comb += [
+            directory.chunk.eq(self.chunks.p),
+            directory.number.eq(row),
+            directory.a_count.eq(a_count),
             self.load.bank.eq(step.bank),
             self.load.row.eq(row),
-            self.load.narrow.eq(narrow),
             self.load.chunk.eq(self.chunks.p),
+            self.load.pairs.eq(directory.pairs),
+            self.load.fibers.eq(directory.fibers),
             self.descriptors.p.eq(self.chunks.p),
         ]
 
@@ -169,21 +166,14 @@ class Filler(wiring.Component):
                 m.d.comb += self.load.target.eq(LoadTarget.HEADER)
                 take()
                 with m.If(takes):
-                    m.d.comb += self.load_en.eq(1 << pe)
+                    m.d.comb += [self.load_en.eq(1 << pe), directory.begins.eq(1)]
                     m.d.sync += [
                         row.eq(0),
-                        narrow.eq(header.directory_format[0]),
-                        rows_left.eq(
-                            Mux(
-                                header.directory_format[0],
-                                (header.directory_count + 3) >> 2,
-                                (header.directory_count + 1) >> 1,
-                            )
-                        ),
+                        rows_left.eq(directory.chunk_count),
                         a_count.eq(header.a_count),
                     ]
                     # of several errors the last one named here is reported
-                    report(ErrorCode.LOAD_FORMAT, header.directory_format > 1)
+                    report(ErrorCode.LOAD_FORMAT, header.directory_format > DIRECTORY_LENGTHS)
                     report(ErrorCode.LOAD_ENTRIES, header.a_count > self.config.a_depth)
                     report(
                         ErrorCode.LOAD_DIRECTORY,
@@ -191,10 +181,11 @@ class Filler(wiring.Component):
                     )
                     m.next = "DIRECTORY"
             with m.State("DIRECTORY"):
+                m.d.comb += [self.load.row.eq(directory.row), directory.en.eq(takes)]
                 with m.If(fill(LoadTarget.DIRECTORY, 1 << pe)):
                     m.d.sync += [row.eq(0), rows_left.eq((a_count + 1) >> 1)]
                     m.next = "A"
-                report(ErrorCode.LOAD_FIBER, takes & Cat(ends_beyond).any())
+                report(ErrorCode.LOAD_FIBER, takes & directory.beyond)
             with m.State("A"), m.If(fill(LoadTarget.A, 1 << pe)):
                 with m.If(pe == pes - 1):
                     report(ErrorCode.LOAD_LENGTH, chunks_left != 0)

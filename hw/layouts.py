@@ -27,6 +27,8 @@ def record_layout(record: records.Record) -> data.StructLayout:
 
 A_ENTRY = record_layout(records.A_ENTRY)
 DIRECTORY_ENTRY = record_layout(records.DIRECTORY_ENTRY)
+FIBERS_PER_ROW = 8
+"""Keys in a row of a directory: as many as a chunk has entries of `records.LENGTH_WIDTH` bits."""
 NARROW_DIRECTORY_ENTRY = data.StructLayout(
     {"start": records.NARROW_START_WIDTH, "length": records.NARROW_LENGTH_WIDTH}
 )
@@ -118,10 +120,18 @@ class LoadTarget(enum.Enum, shape=2):
 
 
 LOAD_WORD = data.StructLayout(
-    {"target": LoadTarget, "bank": 1, "row": 16, "narrow": 1, "chunk": CHUNK_WIDTH}
+    {
+        "target": LoadTarget,
+        "bank": 1,
+        "row": 16,
+        "chunk": CHUNK_WIDTH,
+        "pairs": FIBERS_PER_ROW // 2,
+        "fibers": data.ArrayLayout(DIRECTORY_ENTRY, FIBERS_PER_ROW),
+    }
 )
-"""A chunk of a load block on its way to a PE; `row` counts chunks from 0 within its target.
-`narrow` tells that directory entries have 16 bits."""
+"""A chunk of a load block on its way to a PE; `row` counts chunks from 0 within its target. Of a
+directory it counts rows of `FIBERS_PER_ROW` keys, whatever the format: the chunk says the fibers of
+the pairs of keys (2n, 2n + 1) whose bit `n` is set in `pairs`."""
 
 
 class StepKind(enum.Enum, shape=2):

@@ -11,9 +11,7 @@ from gscn.config import AcceleratorConfig
 from gscn.records import PLUS_BIT
 from hw.layouts import (
     B_WORD,
-    DIRECTORY_ENTRY,
     LOAD_WORD,
-    NARROW_DIRECTORY_ENTRY,
     PE_WORD,
     TAP,
     TILE_HEADER,
@@ -76,19 +74,20 @@ class Lookup(wiring.Component):
         m.submodules.taps = taps = Memory(shape=slim_tap, depth=2 * config.taps_depth, init=[])
         tap_write, tap_read = taps.write_port(), taps.read_port(domain="comb")
         slim_entry = data.StructLayout({"start": start_width, "length": length_width})
-        # four entries per row: a chunk of wide entries fills half a row, one of narrow ones all
-        row = data.ArrayLayout(slim_entry, 4)
-        m.submodules.directory = directory = Memory(
-            shape=row, depth=config.directory_depth // 2, init=[]
-        )
-        row_write, row_read = directory.write_port(granularity=2), directory.read_port()
+        # a row of eight keys may be written at once, but a look-up reads four: the lower and the
+        # upper half of each row have a memory each, of which one is read
+        halves = [
+            Memory(
+                shape=data.ArrayLayout(slim_entry, 4), depth=config.directory_depth // 4, init=[]
+            )
+            for _ in range(2)
+        ]
+        m.submodules.low_directory, m.submodules.high_directory = halves
+        row_writes = [half.write_port(granularity=2) for half in halves]
+        row_reads = [half.read_port() for half in halves]
         counts = Signal(data.ArrayLayout(config.directory_depth.bit_length(), 2))
 
         load_tap = data.View(TAP, self.load.chunk)
-        wide = data.View(data.ArrayLayout(DIRECTORY_ENTRY, 2), self.load.chunk)
-        narrow = data.View(data.ArrayLayout(NARROW_DIRECTORY_ENTRY, 4), self.load.chunk)
-        load_row = Mux(self.load.narrow, self.load.row, self.load.row >> 1)
-        row_enable = Mux(self.load.narrow, 0b11, Mux(self.load.row[0], 0b10, 0b01))
         header = data.View(TILE_HEADER, self.load.chunk)
         m.d.comb += [
             tap_write.addr.eq(
@@ -98,16 +97,19 @@ class Lookup(wiring.Component):
             tap_write.data.offset_delta.eq(load_tap.offset_delta),
             tap_write.data.last.eq(load_tap.last[0]),
             tap_write.en.eq(self.load_en & (self.load.target == LoadTarget.TAP)),
-            row_write.addr.eq(Cat(load_row[: key_width - 2], self.load.bank)),
-            row_write.en.eq(
-                Mux(self.load_en & (self.load.target == LoadTarget.DIRECTORY), row_enable, 0)
-            ),
         ]
-        for lane in range(4):
-            for name in ("start", "length"):
-                m.d.comb += row_write.data[lane][name].eq(
-                    Mux(self.load.narrow, narrow[lane][name], wide[lane % 2][name])
-                )
+        row_en = self.load_en & (self.load.target == LoadTarget.DIRECTORY)
+        for half, row_write in enumerate(row_writes):
+            m.d.comb += [
+                row_write.addr.eq(Cat(self.load.row[: key_width - 3], self.load.bank)),
+                row_write.en.eq(Mux(row_en, self.load.pairs.word_select(half, 2), 0)),
+            ]
+            for lane in range(4):
+                fiber = self.load.fibers[4 * half + lane]
+                m.d.comb += [
+                    row_write.data[lane].start.eq(fiber.start),
+                    row_write.data[lane].length.eq(fiber.length),
+                ]
         with m.If(self.load_en & (self.load.target == LoadTarget.HEADER)):
             m.d.sync += counts[self.load.bank].eq(header.directory_count)
 
@@ -126,10 +128,13 @@ class Lookup(wiring.Component):
                 Cat(Mux(resumed, tap_number, word.tap_start)[: len(tap_number)], bank)
             ),
             key.eq(word.key + tap.key_delta),
-            row_read.addr.eq(Cat(key[2:key_width], bank)),
-            row_read.en.eq(advance),
             self.i.ready.eq(advance & (~is_mac | tap.last)),
         ]
+        for half, row_read in enumerate(row_reads):
+            m.d.comb += [
+                row_read.addr.eq(Cat(key[3:key_width], bank)),
+                row_read.en.eq(advance & (key[2] == half)),
+            ]
         with m.If(self.i.valid & advance):
             m.d.sync += [
                 resumed.eq(is_mac & ~tap.last),
@@ -144,7 +149,7 @@ class Lookup(wiring.Component):
         found = Signal.like(self.o.p)
         found_valid = Signal()
         in_range = Signal()
-        lane = Signal(2)
+        lane, upper = Signal(2), Signal()
         with m.If(advance):
             m.d.sync += [
                 found_valid.eq(self.i.valid),
@@ -156,11 +161,11 @@ class Lookup(wiring.Component):
                 ),
                 found.offset.eq(Mux(is_mac, word.offset + tap.offset_delta, adds)),
                 in_range.eq((key >= 0) & (key < counts[bank])),
-                lane.eq(key[:2]),
+                Cat(lane, upper).eq(key[:3]),
             ]
             if config.floats:
                 m.d.sync += found.special.eq(self.i.p.chunk[PLUS_BIT:])
-        entry = row_read.data[lane]
+        entry = data.View(slim_entry, Mux(upper, *(read.data[lane] for read in row_reads[::-1])))
         empty = (found.kind == WordKind.MAC) & (~in_range | (entry.length == 0))
         m.d.comb += [
             self.o.p.eq(found),

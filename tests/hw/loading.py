@@ -3,17 +3,35 @@
 
 from __future__ import annotations
 
-from tests.hw.segments import Segment, load_words
+from hw.layouts import FIBERS_PER_ROW, LoadTarget
+from tests.hw.segments import FIBERS_PER_CHUNK, Segment, in_chunks, load_words
+
+
+def load_payloads(segment: Segment, pe: int) -> list[dict]:
+    """Return what a PE sees of everything that it loads, without the bank.
+
+    Of a directory that is a row of fibers, those not enabled all zeros.
+    """
+    payloads = []
+    for target, row, chunk in load_words(segment, pe):
+        payload = {"target": target, "row": row, "chunk": chunk}
+        if target == LoadTarget.DIRECTORY:
+            tile = segment.tiles[pe]
+            per_chunk = FIBERS_PER_CHUNK[tile.directory_format]
+            payload["row"], first = divmod(row * per_chunk, FIBERS_PER_ROW)
+            fibers = in_chunks(tile.directory, per_chunk)[row]
+            lanes = [(0, 0)] * FIBERS_PER_ROW
+            lanes[first : first + per_chunk] = fibers
+            payload["fibers"] = [{"start": start, "length": length} for start, length in lanes]
+            payload["pairs"] = sum(1 << lane // 2 for lane in range(first, first + per_chunk, 2))
+        payloads.append(payload)
+    return payloads
 
 
 async def load(ctx, dut, segment: Segment, bank: int, pe: int) -> None:
     """Load a segment's tile, with a gap after every third chunk."""
-    for number, (target, row, chunk) in enumerate(load_words(segment, pe)):
-        narrow = segment.tiles[pe].narrow
-        ctx.set(
-            dut.load,
-            {"target": target, "bank": bank, "row": row, "narrow": narrow, "chunk": chunk},
-        )
+    for number, payload in enumerate(load_payloads(segment, pe)):
+        ctx.set(dut.load, {"bank": bank, **payload})
         ctx.set(dut.load_en, 1)
         await ctx.tick()
         ctx.set(dut.load_en, 0)

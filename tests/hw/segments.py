@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ class Tile:
     """(start, length) of each key's fiber."""
     entries: list[tuple[int, int]]
     """(value, offset)."""
-    narrow: bool = False
-    """Whether directory entries have 16 bits."""
+    directory_format: int = 0
+    """With 2 each fiber starts where the one before ends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,13 +102,32 @@ def _rows(records: list[tuple[int, int]]) -> list[int]:
     return [bits((low[0], 16), (low[1], 16), (high[0], 16), (high[1], 16)) for low, high in pairs]
 
 
+FIBERS_PER_CHUNK = (2, 4, 8)
+"""Per directory format."""
+
+
+def in_chunks(directory: list[tuple[int, int]], per_chunk: int) -> list[list[tuple[int, int]]]:
+    """Cut a directory into chunks of so many fibers, the last padded with empty ones."""
+    fibers = [*directory, *[(0, 0)] * (-len(directory) % per_chunk)]
+    return [fibers[n : n + per_chunk] for n in range(0, len(fibers), per_chunk)]
+
+
+def _fields(fiber: tuple[int, int], directory_format: int) -> list[tuple[int, int]]:
+    start, length = fiber
+    return [[(start, 16), (length, 16)], [(start, 10), (length, 6)], [(length, 8)]][
+        directory_format
+    ]
+
+
 def _directory_rows(tile: Tile) -> list[int]:
-    if not tile.narrow:
-        return _rows(tile.directory)
-    fibers = [*tile.directory, *[(0, 0)] * (-len(tile.directory) % 4)]
+    if tile.directory_format == 2:
+        ends = list(itertools.accumulate(length for _, length in tile.directory))
+        starts = [start for start, _ in tile.directory]
+        assert starts == [0, *ends][: len(starts)], "fibers do not follow one another"
+    form = tile.directory_format
     return [
-        bits(*(field for start, length in four for field in ((start, 10), (length, 6))))
-        for four in zip(*(fibers[n::4] for n in range(4)), strict=True)
+        bits(*(field for fiber in fibers for field in _fields(fiber, form)))
+        for fibers in in_chunks(tile.directory, FIBERS_PER_CHUNK[form])
     ]
 
 
@@ -118,7 +138,7 @@ def load_words(segment: Segment, pe: int) -> list[tuple[LoadTarget, int, int]]:
     tile = segment.tiles[pe]
     taps = [bits((key, 16), (offset, 16), (last, 8), (0, 24)) for key, offset, last in segment.taps]
     header = bits(
-        (len(tile.directory), 16), (len(tile.entries), 16), (int(tile.narrow), 16), (0, 16)
+        (len(tile.directory), 16), (len(tile.entries), 16), (tile.directory_format, 16), (0, 16)
     )
     return [
         (target, row, chunk)
@@ -184,16 +204,22 @@ def random_segment(
     for _ in range(config.pes_per_cluster):
         a_count = rng.randint(longest, config.a_depth)
         entries = [(operand(), rng.randint(lowest, highest)) for _ in range(a_count)]
+        directory_format = a_count % 3
         directory = []
+        end = 0
         for _ in range(rng.randint(1, config.directory_depth)):
             length = rng.randint(0, longest)
-            directory.append((rng.randint(0, a_count - length), length))
-        # an empty fiber may point anywhere, also just past the end
+            # an empty fiber may point anywhere, also just past the end
+            start = rng.randint(0, a_count - length) % config.a_depth
+            if directory_format == 2:
+                start, length = end, min(length, a_count - end)
+            directory.append((start, length))
+            end += length
         tiles.append(
             Tile(
-                directory=[(s % config.a_depth, n) for s, n in directory],
+                directory=directory,
                 entries=entries,
-                narrow=a_count % 2 == 1,
+                directory_format=directory_format,
             )
         )
     return Segment(

@@ -15,7 +15,14 @@ from tests.hw.streams import simulate
 TINY = PRESETS["tiny"]
 PES = TINY.pes_per_cluster
 WIDE = Tile(directory=[(0, 3), (1, 2), (3, 0)], entries=[(1, 0)] * 3)
-NARROW = Tile(directory=[(0, 3), (1, 2), (3, 0), (2, 1), (0, 0)], entries=[(1, 0)] * 3, narrow=True)
+NARROW = Tile(
+    directory=[(0, 3), (1, 2), (3, 0), (2, 1), (0, 0)], entries=[(1, 0)] * 3, directory_format=1
+)
+LENGTHS = Tile(
+    directory=[(0, 1), (1, 0), *[(1, 1), (2, 0)], *[(2, 1)], *[(3, 0)] * 5],
+    entries=[(1, 0)] * 3,
+    directory_format=2,
+)
 TAPS = [(0, 0, 0), (0, 0, 1)]
 HEADER, DIRECTORY = 2, 3
 """Chunks of the first PE's header and directory."""
@@ -64,7 +71,7 @@ def changed(chunks, position, chunk):
     return [*chunks[:position], chunk, *chunks[position + 1 :]]
 
 
-@pytest.mark.parametrize("tile", [WIDE, NARROW])
+@pytest.mark.parametrize("tile", [WIDE, NARROW, LENGTHS])
 def test_a_good_block_has_no_error_and_no_chunk_too_many_is_taken(tile):
     chunks = block(tile)
     assert fill(chunks, more=[0, 0]) == (None, len(chunks), 1)
@@ -76,6 +83,10 @@ def header(directory_count, a_count, directory_format=0):
 
 def wide(*fibers):
     return bits(*((field, 16) for fiber in fibers for field in fiber))
+
+
+def lengths(*each):
+    return bits(*((length, 8) for length in each))
 
 
 def narrow(*fibers):
@@ -90,7 +101,7 @@ def narrow(*fibers):
         (WIDE, HEADER, header(0xFFFF, 0xFFFF, 0xFFFF), ErrorCode.LOAD_DIRECTORY),
         (WIDE, HEADER, header(3, TINY.a_depth + 1), ErrorCode.LOAD_ENTRIES),
         (WIDE, HEADER, header(3, 0xFFFF, 0xFFFF), ErrorCode.LOAD_ENTRIES),
-        (WIDE, HEADER, header(3, 3, 2), ErrorCode.LOAD_FORMAT),
+        (WIDE, HEADER, header(3, 3, 3), ErrorCode.LOAD_FORMAT),
         (WIDE, HEADER, header(3, 3, 0x8000), ErrorCode.LOAD_FORMAT),
         (WIDE, DIRECTORY, wide((0, 4), (0, 0)), ErrorCode.LOAD_FIBER),
         (WIDE, DIRECTORY, wide((0, 1), (1, 3)), ErrorCode.LOAD_FIBER),
@@ -100,6 +111,12 @@ def narrow(*fibers):
             (NARROW, DIRECTORY, narrow(*[(1, 2)] * lane, (1, 3)), ErrorCode.LOAD_FIBER)
             for lane in range(4)
         ),
+        *((LENGTHS, DIRECTORY, lengths(*[0] * lane, 4), ErrorCode.LOAD_FIBER) for lane in range(8)),
+        (LENGTHS, DIRECTORY, lengths(1, 1, 1, 0, 0, 0, 0, 1), ErrorCode.LOAD_FIBER),
+        (LENGTHS, DIRECTORY, lengths(*[255] * 8), ErrorCode.LOAD_FIBER),
+        # three entries belong to the chunk before; the second chunk has fibers in two lanes only
+        (LENGTHS, DIRECTORY + 1, lengths(1), ErrorCode.LOAD_FIBER),
+        (LENGTHS, DIRECTORY + 1, lengths(*[0] * 7, 1), ErrorCode.LOAD_FIBER),
     ],
 )
 def test_a_bad_chunk_is_reported(tile, position, chunk, code):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -140,10 +141,13 @@ def test_directory_of_the_other_bank_is_not_seen():
 
 
 @pytest.mark.parametrize("keys", [1, 3, 4, 5, CONFIG.directory_depth])
-def test_wide_and_narrow_directories_say_the_same(keys):
-    fibers = [(n % 60, n % 5) for n in range(keys)]
+def test_directories_of_all_formats_say_the_same(keys):
+    starts = itertools.accumulate((n % 5 % 3 for n in range(keys)), initial=0)
+    fibers = [(start, n % 5 % 3) for n, start in zip(range(keys), starts, strict=False)]
     words = [(n + 1, n, n, 0) for n in range(-1, keys + 1)]
-    tiles = [Tile(directory=fibers, entries=[(1, 0)] * 64, narrow=n) for n in (True, False)]
+    tiles = [
+        Tile(directory=fibers, entries=[(1, 0)] * 64, directory_format=form) for form in (1, 0, 2)
+    ]
     wide = [fibers[::-1], [(1, 1)] * CONFIG.directory_depth]
     segments = [
         Segment(taps=[(0, 0, 1)], tiles=[tile] * PES, words=words)
