@@ -87,9 +87,11 @@ class RandomProgram:
         return np.array([value for job in self.expected for value in job], dtype=np.int64)
 
 
-def pack_fibers(first, length, narrow):
-    """Return directory entries: of 32 bits, or of 16, the start in the lowest 10."""
-    if narrow:
+def pack_fibers(first, length, directory_format):
+    """Return directory entries: of 32 bits; of 16, the start in the lowest 10; or 8-bit lengths."""
+    if directory_format == 2:
+        return length.astype("<u1")
+    if directory_format == 1:
         return (first + 1024 * length).astype("<u2")
     return DIRECTORY_ENTRY.pack(len(first), start=first, length=length)
 
@@ -188,15 +190,20 @@ class Builder:
             entries = self.below(min(config.a_depth, 40) + 1)
             first = self.rng.integers(0, entries + 1, keys)
             length = np.minimum(self.rng.integers(0, 5, keys), entries - first)
-            narrow = self.below(2)
+            directory_format = self.below(3)
+            if directory_format == 2:
+                length = np.minimum(length, np.maximum(entries - (length.cumsum() - length), 0))
+                first = length.cumsum() - length
             held = A_ENTRY.pack(
                 entries,
                 value=self.values(entries),
                 offset=self.rng.integers(0, third, entries) - bias,
             )
             pieces += [
-                TILE_HEADER.pack(directory_count=keys, a_count=entries, directory_format=narrow),
-                pack_fibers(first, length, narrow),
+                TILE_HEADER.pack(
+                    directory_count=keys, a_count=entries, directory_format=directory_format
+                ),
+                pack_fibers(first, length, directory_format),
                 held,
             ]
             tiles.append((list(zip(first.tolist(), length.tolist(), strict=True)), held))
