@@ -71,8 +71,8 @@ class Fibers(list):
         return sum(fiber["kind"] == WordKind.END for fiber in self)
 
 
-def found(segments, source_pauses=None, sink_pauses=None):
-    dut = Lookup(config=CONFIG)
+def found(segments, source_pauses=None, sink_pauses=None, config=CONFIG):
+    dut = Lookup(config=config)
     fibers, wanted = Fibers(), expected(segments)
     words = [
         pe_words(segment, 0, PES, job_end=number == len(segments) - 1, bank=number % 2)
@@ -154,6 +154,12 @@ def test_directories_of_all_formats_say_the_same(keys):
         for tile in (*tiles, *(Tile(directory=d, entries=[(1, 0)] * 64) for d in wide), *tiles)
     ]
     found(segments)
+
+
+def test_the_smallest_directory_is_one_row_per_bank():
+    config = CONFIG.with_overrides(["directory_depth=8"])
+    rng = random.Random(12)
+    found([random_segment(rng, config) for _ in range(6)], config=config)
 
 
 def test_empty_directory_and_empty_stream():
