@@ -80,10 +80,11 @@ class DirectoryDecoder(wiring.Component):
         # a chunk that is not `beyond` leaves it at most at the depth
         start = Signal(range(self.config.a_depth + 1))
         directory_format = Signal.like(header.directory_format[:2])
+        end = start + sums[-1]
         with m.If(self.begins):
             m.d.sync += [directory_format.eq(header.directory_format), start.eq(0)]
         with m.Elif(self.en):
-            m.d.sync += start.eq(start + sums[-1])
+            m.d.sync += start.eq(end)
 
         with m.Switch(header.directory_format):
             for known in DIRECTORY_WIDTHS:
@@ -110,9 +111,17 @@ class DirectoryDecoder(wiring.Component):
                     self.fibers, [0, *sums[:-1]], lengths, strict=True
                 ):
                     m.d.comb += [fiber.start.eq(start + before), fiber.length.eq(length)]
-        # the upper half has every fiber of formats 0 and 1, and the one of format 2 that ends last
-        upper = [self.fibers[lane] for lane in range(FIBERS_PER_ROW // 2, FIBERS_PER_ROW)]
+        # of formats 0 and 1 four lanes have every fiber; of format 2 the last fiber ends last
+        stored = [
+            Mux(directory_format == DIRECTORY_NARROW, narrow[lane].start, wide[lane % 2].start)
+            + Mux(directory_format == DIRECTORY_NARROW, narrow[lane].length, wide[lane % 2].length)
+            for lane in range(4)
+        ]
         m.d.comb += self.beyond.eq(
-            Cat(fiber.start + fiber.length > self.a_count for fiber in upper).any()
+            Mux(
+                directory_format == DIRECTORY_LENGTHS,
+                self.a_count < end,
+                Cat(stored_end > self.a_count for stored_end in stored).any(),
+            )
         )
         return m
