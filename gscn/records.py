@@ -198,11 +198,22 @@ SEGMENT_DESCRIPTOR = Record(
             "the stream's bursts wait to be shared while so many beats of the channel's buffer are "
             "taken; 0: they are asked for at once",
         ),
-        _unsigned("reserved0", 16, "zero"),
-        _unsigned("reserved1", 32, "zero"),
+        _unsigned(
+            "load_sharers",
+            8,
+            "a waiting burst of the load block is taken as soon as so many channels offer it; 0: "
+            "it waits until it is urgent",
+        ),
+        _unsigned(
+            "stream_sharers",
+            8,
+            "a waiting burst of the stream is taken as soon as so many channels offer it; 0: it "
+            "waits until it is urgent",
+        ),
+        _unsigned("reserved0", 32, "zero"),
+        _unsigned("reserved1", 64, "zero"),
         _unsigned("reserved2", 64, "zero"),
         _unsigned("reserved3", 64, "zero"),
-        _unsigned("reserved4", 64, "zero"),
     ),
 )
 """One segment of a job: a stationary tile per PE and a stream, added into the accumulators."""
@@ -481,6 +492,9 @@ def segment_descriptors(image: np.ndarray, entry: np.void) -> np.ndarray:
 
 AT_ONCE = 0
 """The `load_lead` or `stream_wait` that does not wait."""
+
+UNTIL_URGENT = 0
+"""The `load_sharers` or `stream_sharers` of a burst that waits until some channel needs it."""
 CODE_WIDTH = 16
 """Bits of an item's code, shared by offset and key."""
 KIND_MAC = 0

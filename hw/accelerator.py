@@ -205,7 +205,9 @@ class Accelerator(wiring.Component):
             wiring.connect(m, cluster.write_command, writes.commands[number])
             wiring.connect(m, cluster.write_data, writes.beats[number])
             for channel in range(2):
-                wiring.connect(m, cluster.commands[channel], reads.channels[2 * number + channel])
+                place = 2 * number + channel
+                wiring.connect(m, cluster.commands[channel], reads.channels[place])
+                m.d.comb += reads.sharers[place].eq(cluster.sharers[channel])
             m.d.comb += [
                 cluster.data.eq(member("read_data").payload),
                 cluster.data_valid.eq(reads.channel_valid.word_select(number, 2)),

@@ -16,6 +16,7 @@ from hw.fifo import StreamFIFO
 from hw.filler import Filler
 from hw.layouts import (
     NUMBER_MODES,
+    SHARERS_WIDTH,
     burst_layout,
     entry_width,
     error_layout,
@@ -51,6 +52,8 @@ class Cluster(wiring.Component):
         commands: burst commands of the two read channels (0 load, 1 stream).
         urgent: per read channel, whether its command should not wait to be shared (`load_lead`,
             `stream_wait`).
+        sharers: per read channel, how many channels must offer its waiting command for it to be
+            taken all the same (`load_sharers`, `stream_sharers`); 0: none do.
         data, data_valid: beats read; one valid per channel.
         write_command, write_data: bursts written.
         written: queue entry of the job whose results are being written.
@@ -76,6 +79,7 @@ class Cluster(wiring.Component):
                 "done": Out(1),
                 "commands": Out(command).array(2),
                 "urgent": Out(2),
+                "sharers": Out(SHARERS_WIDTH).array(2),
                 "data": In(config.mem_width),
                 "data_valid": In(2),
                 "write_command": Out(command),
@@ -114,7 +118,11 @@ class Cluster(wiring.Component):
 
         for number, reader in enumerate((load_reader, stream_reader)):
             wiring.connect(m, reader.command, wiring.flipped(self.commands[number]))
-            m.d.comb += [reader.data.eq(self.data), reader.data_valid.eq(self.data_valid[number])]
+            m.d.comb += [
+                reader.data.eq(self.data),
+                reader.data_valid.eq(self.data_valid[number]),
+                self.sharers[number].eq(reader.sharers),
+            ]
         wiring.connect(m, loader.request, load_reader.request)
         wiring.connect(m, load_reader.o, loader.chunks)
         # streams are requested ahead, so that a long one does not keep the next tile from loading

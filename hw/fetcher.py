@@ -49,9 +49,10 @@ class Fetcher(wiring.Component):
 
     Members:
         job: byte address of a queue entry.
-        request: to the load channel's reader.
+        request: to the load channel's reader; of a load block with its `load_sharers`.
         chunks: chunks of descriptors.
-        stream_request: to the stream channel's reader, with its `stream_wait` as `urgent_room`.
+        stream_request: to the stream channel's reader, with its `stream_wait` as `urgent_room` and
+            its `stream_sharers`.
         segment: announced segments, in order.
         drain: announced drains, in order.
         steps: what the chunks requested are for, in order.
@@ -146,6 +147,7 @@ class Fetcher(wiring.Component):
                     config.read_fifo_beats + 1 - segment.stream_wait,
                 )
             ),
+            self.stream_request.p.sharers.eq(segment.stream_sharers),
             self.drain.p.out_format.eq(job.out_format),
         ]
         m.d.comb += [
@@ -225,6 +227,7 @@ class Fetcher(wiring.Component):
                         loads.eq(~loads_nothing),
                         load.addr.eq(segment.load_addr),
                         load.chunks.eq(segment.load_chunks),
+                        load.sharers.eq(segment.load_sharers),
                         load_lead.eq(segment.load_lead),
                         fill.kind.eq(StepKind.FILL),
                         fill.bank.eq(bank),

@@ -177,14 +177,25 @@ def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
     return data.StructLayout({"addr": config.addr_width, "beats": 8})
 
 
+SHARERS_WIDTH = 8
+"""Bits of the number of channels for which a waiting burst is taken; as in `gscn.records`."""
+
+
 def read_request_layout(config: AcceleratorConfig) -> data.StructLayout:
     """Return a request to a `ChunkReader`: byte address, chunks, and when its bursts may wait.
 
     They wait to be shared while the buffer has room for fewer than `urgent_room` beats, which is at
-    most its depth; 0: they do not.
+    most its depth; 0: they do not. Those that wait are taken as soon as `sharers` channels offer
+    them; 0: they are not for that.
     """
-    room = config.read_fifo_beats.bit_length()
-    return data.StructLayout({"addr": config.addr_width, "chunks": 32, "urgent_room": room})
+    return data.StructLayout(
+        {
+            "addr": config.addr_width,
+            "chunks": 32,
+            "urgent_room": config.read_fifo_beats.bit_length(),
+            "sharers": SHARERS_WIDTH,
+        }
+    )
 
 
 def write_beat_layout(config: AcceleratorConfig) -> data.StructLayout:

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from hw.fifo import StreamFIFO
-from hw.layouts import burst_layout, read_request_layout
+from hw.layouts import SHARERS_WIDTH, burst_layout, read_request_layout
 
 
 class ChunkReader(wiring.Component):
@@ -23,7 +23,7 @@ class ChunkReader(wiring.Component):
     burst is not urgent has beats to hand on, or due, after which it is.
 
     Timing: one burst command per cycle, one chunk per cycle; a beat's first chunk is offered from
-    the cycle after the beat arrived. `command` and `urgent` come from registers.
+    the cycle after the beat arrived. `command`, `urgent` and `sharers` come from registers.
 
     Parameters
     ----------
@@ -34,6 +34,7 @@ class ChunkReader(wiring.Component):
         command: bursts to read.
         urgent: `command`, if valid, should not wait to be shared: the buffer has at least the
             `urgent_room` of its request.
+        sharers: that of the request of `command`.
         data, data_valid: beats, in the order of the commands.
         o: chunks.
     """
@@ -47,6 +48,7 @@ class ChunkReader(wiring.Component):
                 "request": In(stream.Signature(read_request_layout(config))),
                 "command": Out(stream.Signature(burst_layout(config))),
                 "urgent": Out(1),
+                "sharers": Out(SHARERS_WIDTH),
                 "data": In(config.mem_width),
                 "data_valid": In(1),
                 "o": Out(stream.Signature(CHUNK_WIDTH)),
@@ -73,6 +75,7 @@ class ChunkReader(wiring.Component):
         partial = Signal()
         room = Signal(range(config.read_fifo_beats + 1), init=config.read_fifo_beats)
         urgent_room = Signal.like(room, reset_less=True, init=0)
+        sharers = Signal(SHARERS_WIDTH, reset_less=True)
         to_boundary = Signal(range(burst + 1))
         length = Signal(range(burst + 1))
         few = whole[: burst_bits + 1] + partial
@@ -85,6 +88,7 @@ class ChunkReader(wiring.Component):
             self.command.p.beats.eq(length),
             self.command.valid.eq(~idle & (room >= length)),
             self.urgent.eq(room >= urgent_room),
+            self.sharers.eq(sharers),
             self.request.ready.eq(idle & lengths.i.ready),
             lengths.i.p.eq(self.request.p.chunks),
             lengths.i.valid.eq(
@@ -104,6 +108,7 @@ class ChunkReader(wiring.Component):
                 whole.eq(self.request.p.chunks >> chunk_bits),
                 partial.eq(self.request.p.chunks[:chunk_bits].any()),
                 urgent_room.eq(self.request.p.urgent_room),
+                sharers.eq(self.request.p.sharers),
             ]
 
         # -- chunks

@@ -14,6 +14,7 @@ from gscn.records import (
     DIRECTORY_WIDE,
     TAP,
     TILE_HEADER,
+    UNTIL_URGENT,
     fits_lengths_directory,
     fits_narrow_directory,
     pack_directory,
@@ -37,6 +38,11 @@ class SegmentDraft:
     """Taps looked up, the same for every PE."""
     stream_wait: int = AT_ONCE
     """Beats of the stream channel's buffer that are taken while its bursts wait to be shared."""
+    load_sharers: int = UNTIL_URGENT
+    """Read channels, of one memory port, that must offer a waiting burst of the load block for it
+    to be taken; `UNTIL_URGENT`: it waits until one of them needs it. At most 255."""
+    stream_sharers: int = UNTIL_URGENT
+    """The same of the stream."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

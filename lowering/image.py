@@ -298,6 +298,8 @@ def _mac_fields(memory: _Memory, segment: SegmentDraft, loads: dict[int, int]) -
         "stream_count": segment.stream.count,
         "offset_bits": segment.stream.offset_bits,
         "stream_wait": segment.stream_wait,
+        "load_sharers": segment.load_sharers,
+        "stream_sharers": segment.stream_sharers,
     }
 
 

@@ -47,13 +47,16 @@ from perf.columns import (
     R_REQUEST_BEAT,
     R_REQUEST_CHUNKS,
     R_REQUEST_DEPTH,
+    R_REQUEST_SHARERS,
     R_REQUEST_URGENT_ROOM,
     R_REQUESTED,
     R_ROOM,
+    R_SHARERS,
     R_TAKEN,
     R_URGENT_ROOM,
     SEG_STREAM,
     SEG_STREAM_CHUNKS,
+    SEG_STREAM_SHARERS,
     SEG_URGENT_ROOM,
 )
 
@@ -77,12 +80,13 @@ def burst_length(beat, left, burst):
 
 
 @compiled
-def request(event, beat, chunks, urgent_room=0):
+def request(event, beat, chunks, urgent_room=0, sharers=0):
     """Hand a request to a reader that can take it; see `hw.layouts.read_request_layout`."""
     event[R_REQUESTED] = 1
     event[R_REQUEST_BEAT] = beat
     event[R_REQUEST_CHUNKS] = chunks
     event[R_REQUEST_URGENT_ROOM] = urgent_room
+    event[R_REQUEST_SHARERS] = sharers
 
 
 @compiled
@@ -90,7 +94,7 @@ def request_stream(event, loader, segments):
     """Hand the oldest stream that waits to be requested to a reader that can take it."""
     segment = segments[loader[L_REQUEST]]
     beat, chunks = segment[SEG_STREAM], segment[SEG_STREAM_CHUNKS]
-    request(event, beat, chunks, segment[SEG_URGENT_ROOM])
+    request(event, beat, chunks, segment[SEG_URGENT_ROOM], segment[SEG_STREAM_SHARERS])
     loader[L_REQUEST] = loader[L_REQUEST + 1]
     loader[L_REQUESTS] -= 1
 
@@ -122,6 +126,7 @@ def step_reader(reader, event, chunks_per_beat):
         chunks = event[R_REQUEST_CHUNKS]
         reader[R_BEAT] = event[R_REQUEST_BEAT]
         reader[R_URGENT_ROOM] = event[R_REQUEST_URGENT_ROOM]
+        reader[R_SHARERS] = event[R_REQUEST_SHARERS]
         reader[R_LEFT] = (chunks + chunks_per_beat - 1) // chunks_per_beat
         if chunks > 0:
             reader[R_LENGTH0 + reader[R_LENGTHS]] = chunks

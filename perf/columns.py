@@ -11,8 +11,8 @@ JOB_FIRST, JOB_SEGMENTS, JOB_RESULT, JOB_PITCH, JOB_GUARD_COLS = range(5)
 JOB_ROWS, JOB_GUARD_ROWS, JOB_PLANES, JOB_WALK, JOB_OUT = range(5, 10)
 (
     SEG_KIND, SEG_LOAD, SEG_CHUNKS, SEG_TAPS, SEG_STREAM, SEG_ITEMS, SEG_ITEM0, SEG_TAP0,
-    SEG_STREAM_CHUNKS, SEG_LEAD, SEG_URGENT_ROOM,
-) = range(11)  # fmt: skip
+    SEG_STREAM_CHUNKS, SEG_LEAD, SEG_URGENT_ROOM, SEG_LOAD_SHARERS, SEG_STREAM_SHARERS,
+) = range(13)  # fmt: skip
 TILE_DIRECTORY_ROWS, TILE_A_ROWS, TILE_ENTRY0, TILE_ENTRIES = range(4)
 
 MAC, ADD, END = range(3)
@@ -22,12 +22,12 @@ MAC, ADD, END = range(3)
 READER_COLUMNS = 12
 R_BEAT, R_LEFT, R_ROOM, R_LEVEL, R_TAKEN, R_LENGTHS, R_LENGTH0 = range(7)
 """R_LENGTH0 and the three columns after it queue the chunks of requests."""
-R_URGENT_ROOM = 10
+R_URGENT_ROOM, R_SHARERS = 10, 11
 R_REQUEST_DEPTH = 4
 # what happens to it in this cycle
 R_REQUESTED, R_MOVED, R_ISSUED, R_ARRIVED = 0, 1, 2, 3
-R_REQUEST_BEAT, R_REQUEST_CHUNKS, R_REQUEST_URGENT_ROOM = 4, 5, 6
-EVENT_COLUMNS = 7
+R_REQUEST_BEAT, R_REQUEST_CHUNKS, R_REQUEST_URGENT_ROOM, R_REQUEST_SHARERS = 4, 5, 6, 7
+EVENT_COLUMNS = 8
 
 # -- hw.loader.Loader: hw.fetcher.Fetcher, the steps between the two, hw.filler.Filler
 LOADER_COLUMNS = 48
@@ -80,9 +80,10 @@ D_WAIT, D_WALK, D_SETTLE, D_FLUSH = range(4)
 # -- hw.arbiter.ReadArbiter, WriteArbiter: one row per memory port
 PORT_COLUMNS = 8
 (
-    A_HEAD, A_LEVEL, A_READ_BEAT, A_READ_BELOW, A_WRITE_BELOW, A_SENDER, A_BEATS_LEFT,
-) = range(7)  # fmt: skip
-"""A_HEAD, A_LEVEL: the ring of read bursts under way; A_READ_BEAT: next beat of the first."""
+    A_HEAD, A_LEVEL, A_READ_BEAT, A_READ_BELOW, A_WRITE_BELOW, A_SENDER, A_BEATS_LEFT, A_COMPLETE,
+) = range(8)  # fmt: skip
+"""A_HEAD, A_LEVEL: the ring of read bursts under way; A_READ_BEAT: next beat of the first.
+A_COMPLETE: 1 more than the channel whose waiting burst had its sharers a cycle before, or 0."""
 
 # -- hw.sequencer.Sequencer
 LIST_COLUMNS = 3

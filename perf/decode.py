@@ -38,7 +38,8 @@ class JobTables:
     results. `segments[s]` holds: kind, beat
     address of the load block, load chunks, taps, beat address of the stream, items (or partial
     sums), first item, first tap, chunks of the stream, items left when the load block is urgent,
-    room in the stream channel's buffer when the stream is.
+    room in the stream channel's buffer when the stream is, channels that must offer a waiting burst
+    of the load block for it to be taken, and of the stream (0: it waits until it is urgent).
     `tiles[s, pe]` holds: directory chunks, stationary rows, first directory entry, directory
     entries.
     """
@@ -147,6 +148,8 @@ def decode(program: ProgramLike) -> JobTables:
                         chunks,
                         int(segment["load_lead"]),
                         _urgent_room(int(segment["stream_wait"]), config),
+                        int(segment["load_sharers"]),
+                        int(segment["stream_sharers"]),
                     )
                 )
                 tiles.append(rows)
@@ -159,7 +162,7 @@ def decode(program: ProgramLike) -> JobTables:
             [(phase.job_count, phase.in_turn) for phase in program.phases], dtype=np.int64
         ).reshape(-1, 2),
         jobs=np.array(jobs, dtype=np.int64).reshape(-1, 10),
-        segments=np.array(segments, dtype=np.int64).reshape(-1, 11),
+        segments=np.array(segments, dtype=np.int64).reshape(-1, 13),
         tiles=np.array(tiles, dtype=np.int64).reshape(-1, config.pes_per_cluster, 4),
         item_keys=joined(keys),
         item_taps=joined(item_taps),

@@ -105,6 +105,7 @@ from perf.columns import (
     SEG_KIND,
     SEG_LEAD,
     SEG_LOAD,
+    SEG_LOAD_SHARERS,
     SEG_TAP0,
     SEG_TAPS,
     SEGMENTS_UNDER_WAY,
@@ -256,7 +257,8 @@ def step_loader(
         loader[L_STATE] = L_LOAD if loader[L_LOADS] else L_STREAM
     elif asks and state == L_LOAD:
         segment -= 1
-        request(load_event, segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS])
+        beat, chunks = segments[segment, SEG_LOAD], segments[segment, SEG_CHUNKS]
+        request(load_event, beat, chunks, 0, segments[segment, SEG_LOAD_SHARERS])
         loader[L_LEAD] = segments[segment, SEG_LEAD]
         kind, value, bank = STEP_FILL, segment, loader[L_BANK]
         loader[L_STATE] = L_IDLE if loader[L_SEGMENTS_LEFT] == 0 else L_STREAM

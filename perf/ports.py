@@ -5,6 +5,7 @@ from gscn.records import AT_ONCE
 from perf.channels import burst_length, writer_offer
 from perf.columns import (
     A_BEATS_LEFT,
+    A_COMPLETE,
     A_HEAD,
     A_LEVEL,
     A_READ_BEAT,
@@ -18,6 +19,7 @@ from perf.columns import (
     R_ISSUED,
     R_LEFT,
     R_ROOM,
+    R_SHARERS,
     R_URGENT_ROOM,
     S_ASKS,
     S_BURST,
@@ -42,6 +44,25 @@ def choose(requests, below, first, end):
 
 
 @compiled
+def look_at_waiting(port, offers, waiting, readers, first, end):
+    """Have a ReadArbiter look at the next burst that waits and names sharers.
+
+    It is noted if as many channels offer it. `waiting` is overwritten.
+    """
+    for channel in range(first, end):
+        waiting[channel] = offers[channel] if readers[channel, R_SHARERS] > 0 else 0
+    candidate = choose(waiting, port[A_READ_BELOW], first, end)
+    port[A_READ_BELOW] = candidate
+    beat, beats = readers[candidate, R_BEAT], offers[candidate]
+    present = 0
+    for other in range(first, end):
+        if offers[other] == beats and readers[other, R_BEAT] == beat:
+            present += 1
+    if present >= readers[candidate, R_SHARERS]:
+        port[A_COMPLETE] = candidate + 1
+
+
+@compiled
 def step_reads(
     port, reads, owners, offers, urgent, readers, loaders, events, first, end, burst, latency, now,
     phases,
@@ -54,7 +75,8 @@ def step_reads(
     other channel does.
     """
     asks = phases[S_ASKS] > 0
-    any_offer = asks
+    any_urgent = asks
+    any_sharers = False
     for channel in range(first, end):
         left = readers[channel, R_LEFT]
         offer = 0
@@ -70,17 +92,24 @@ def step_reads(
         else:
             waits = readers[channel, R_ROOM] < readers[channel, R_URGENT_ROOM]
         urgent[channel] = 0 if waits else offer
-        any_offer = any_offer or urgent[channel] > 0
+        any_urgent = any_urgent or urgent[channel] > 0
+        any_sharers = any_sharers or (offer > 0 and readers[channel, R_SHARERS] > 0)
     outstanding = reads.shape[0]
     head, level = port[A_HEAD], port[A_LEVEL]
     arrived = level > 0 and reads[head, 1] <= now
-    if any_offer and level < outstanding:
-        channel = choose(urgent, port[A_READ_BELOW], first, end)
-        # the sequencer's turn comes after all channels that have not had theirs
-        turn_is_over = channel <= port[A_READ_BELOW]
-        if asks and turn_is_over and (channel < 0 or port[A_READ_BELOW] < end):
-            channel = end
-        port[A_READ_BELOW] = channel
+    complete = port[A_COMPLETE] - 1
+    port[A_COMPLETE] = 0
+    if not any_urgent and complete < 0 and any_sharers:
+        look_at_waiting(port, offers, urgent, readers, first, end)
+    if (any_urgent or complete >= 0) and level < outstanding:
+        channel = complete
+        if any_urgent:
+            channel = choose(urgent, port[A_READ_BELOW], first, end)
+            # the sequencer's turn comes after all channels that have not had theirs
+            turn_is_over = channel <= port[A_READ_BELOW]
+            if asks and turn_is_over and (channel < 0 or port[A_READ_BELOW] < end):
+                channel = end
+            port[A_READ_BELOW] = channel
         tail = (head + level) % outstanding
         reads[tail, 1] = now + 1 + latency  # a command reaches memory one cycle later
         port[A_LEVEL] += 1

@@ -147,6 +147,9 @@ class Builder:
     def __init__(self, config, rng):
         self.config = config
         self.rng = rng
+        # draws of its own: a launch is the same but for its time
+        self.sharers_rng = np.random.default_rng(rng.bit_generator.seed_seq.spawn(1)[0])
+        self.usual_sharers = int(self.sharers_rng.integers(5))
         self.memory = Memory()
         self.blocks = []
         self.products = 0
@@ -236,6 +239,11 @@ class Builder:
         most = (1, 2 * self.config.read_fifo_beats, 1 << 16)[self.below(3)]
         return self.below(most)
 
+    def sharers(self):
+        """Draw how many must offer a waiting burst: often the same, few, or any number."""
+        most = (0, 2 * self.config.clusters + 2, 256)[self.sharers_rng.integers(3)]
+        return int(self.sharers_rng.integers(most)) if most else self.usual_sharers
+
     def mac_segment(self, accumulators, walk_count):
         """Draw a block and a stream, often of those that are placed; add their products."""
         known = [block for block in self.blocks[-3:] if block.walk_count <= walk_count]
@@ -259,6 +267,8 @@ class Builder:
             load_lead=self.below(3) * self.below(60),
             kind=KIND_MAC,
             stream_wait=self.stream_wait(),
+            load_sharers=self.sharers(),
+            stream_sharers=self.sharers(),
             stream_count=stream.item_count,
             offset_bits=stream.offset_bits,
         )
@@ -320,6 +330,7 @@ class Builder:
         return SEGMENT_DESCRIPTOR.pack(
             stream_addr=self.memory.place(PARTIAL.pack(count, value=values)),
             stream_wait=self.stream_wait(),
+            stream_sharers=self.sharers(),
             kind=KIND_ADD,
             stream_count=count,
         )

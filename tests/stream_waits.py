@@ -7,13 +7,15 @@ from dataclasses import replace
 from gscn.records import QUEUE_ENTRY, SEGMENT_DESCRIPTOR, queue_entries, segment_addresses
 
 
-def with_stream_wait(program, stream_wait):
-    """Return a program with this `stream_wait` in all segments."""
+def with_stream_wait(program, stream_wait, **others):
+    """Return a program with this `stream_wait`, and such other fields, in all segments."""
     image = program.image.copy()
     size = SEGMENT_DESCRIPTOR.dtype.itemsize
     for phase in program.phases:
         entries = queue_entries(image, phase.queue_addr, phase.job_count)
         for number, job in enumerate(entries["job"]):
             for addr in segment_addresses(phase.queue_addr + QUEUE_ENTRY.itemsize * number, job):
-                SEGMENT_DESCRIPTOR.unpack(image[addr : addr + size])["stream_wait"] = stream_wait
+                segment = SEGMENT_DESCRIPTOR.unpack(image[addr : addr + size])
+                for name, value in {"stream_wait": stream_wait, **others}.items():
+                    segment[name] = value
     return replace(program, image=image)

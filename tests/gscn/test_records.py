@@ -40,8 +40,11 @@ KNOWN = [
             "offset_bits": 0x0F10,
             "load_lead": 0xBBCC,
             "stream_wait": 0xDDEE,
+            "load_sharers": 0x12,
+            "stream_sharers": 0x34,
         },
-        "0807060504030201 4000000000000000 44332211 6655 0100 aa998877 100f ccbb eedd" + " 00" * 30,
+        "0807060504030201 4000000000000000 44332211 6655 0100 aa998877 100f ccbb eedd 12 34"
+        + " 00" * 28,
     ),
     (
         records.JOB_DESCRIPTOR,

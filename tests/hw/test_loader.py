@@ -122,6 +122,8 @@ class Bench:
         self.blocks, self.streams = [], []
         stored = {}
         waits = itertools.cycle(URGENT_ROOMS)
+        sharers = itertools.cycle([0, 1, 7, 0x80, 0xFF])
+        self.load_sharers = []
         for number, job in enumerate(self.jobs):
             records = []
             for segment in job.segments:
@@ -129,12 +131,14 @@ class Bench:
                 if id(segment) not in stored:
                     stored[id(segment)] = self.memory.store(block)
                 self.blocks.append((stored[id(segment)], len(block)))
-                wait = next(waits)
+                wait, stream_sharers = next(waits), next(sharers)
+                self.load_sharers.append(next(sharers))
                 self.streams.append(
                     {
                         "addr": self.memory.store(words),
                         "chunks": len(words),
                         "urgent_room": URGENT_ROOMS[wait],
+                        "sharers": stream_sharers,
                     }
                 )
                 kind = int(segment.partials is not None)
@@ -143,7 +147,7 @@ class Bench:
                     self.streams[-1]["addr"],
                     len(block) | len(segment.taps) << 32 | kind << 48,
                     len(stream_records(segment)) | segment.offset_bits << 32,
-                    wait,
+                    wait | self.load_sharers[-1] << 16 | stream_sharers << 24,
                     *[0] * 3,
                 ]
             chunks = job.descriptor(self.memory.store(records[8:]), 4096 * number)
@@ -154,6 +158,7 @@ class Bench:
         self.announced = []
         self.requests = []
         """(cycle, address, chunks)."""
+        self.request_sharers = []
 
     async def serve(self, ctx):
         """Answer requests in order, chunk by chunk."""
@@ -177,6 +182,7 @@ class Bench:
                 request = plain(request)
                 assert request["urgent_room"] == 0  # of the load channel `lead` says
                 self.requests.append((cycle, request["addr"], request["chunks"]))
+                self.request_sharers.append(request["sharers"])
                 for n in range(request["chunks"]):
                     at = request["addr"] + 8 * n
                     pending.append(int.from_bytes(memory.data[at : at + 8], "little"))
@@ -316,6 +322,18 @@ def test_a_block_that_a_bank_holds_is_not_requested_again():
     macs = [s for s in bench.segments if s.partials is None]
     assert loads == filled
     assert len(filled) < len(macs)
+
+
+def test_load_blocks_are_requested_with_the_sharers_of_their_segment():
+    bench = Bench(TINY).run()
+    filling = [n for n, (_, fills) in enumerate(bench.placements) if fills]
+    addresses = {addr for addr, chunks in bench.blocks if chunks}
+    requests = zip(bench.requests, bench.request_sharers, strict=True)
+    asked = [(addr, sharers) for (_, addr, _), sharers in requests]
+    loads = [(addr, sharers) for addr, sharers in asked if addr in addresses]
+    assert loads == [(bench.blocks[n][0], bench.load_sharers[n]) for n in filling]
+    assert len({sharers for _, sharers in loads}) > 2
+    assert all(sharers == 0 for addr, sharers in asked if addr not in addresses)
 
 
 def test_what_the_banks_hold_is_forgotten_on_request():

@@ -9,6 +9,7 @@ import random
 import pytest
 
 from gscn.config import PRESETS
+from hw.layouts import SHARERS_WIDTH
 from hw.reader import ChunkReader
 from tests.hw.memory import Memory
 from tests.hw.streams import collect, drive, in_runs, simulate, with_pauses
@@ -24,7 +25,8 @@ CONFIGS = {"tiny": TINY, "narrow": NARROW, "wide": WIDE}
 class Occupancy:
     """Require that beats asked for and not yet handed on never exceed the buffer.
 
-    And that `urgent` tells whether the rest of it is what the request of the burst names.
+    And that `urgent` tells whether the rest of it is what the request of the burst names, and
+    `sharers` is that request's.
     """
 
     def __init__(self, dut, config):
@@ -36,7 +38,7 @@ class Occupancy:
     def watch(self, requests):
         chunks_per_beat = self.config.chunks_per_beat
         last_chunks = []  # whether each chunk is the last one taken from its beat
-        for _, chunks, _ in requests:
+        for _, chunks, *_ in requests:
             last_chunks += [
                 (n + 1) % chunks_per_beat == 0 or n == chunks - 1 for n in range(chunks)
             ]
@@ -44,12 +46,14 @@ class Occupancy:
         async def testbench(ctx):
             dut, asked, left, taken, accepted = self.dut, 0, 0, 0, 0
             while True:
-                _, _, issues, ready, beats, urgent, moves, takes, request = await ctx.tick().sample(
+                sampled = await ctx.tick().sample(
                     dut.command.valid, dut.command.ready, dut.command.p.beats, dut.urgent,
-                    dut.o.valid, dut.o.ready, dut.request.valid & dut.request.ready,
+                    dut.sharers, dut.o.valid, dut.o.ready, dut.request.valid & dut.request.ready,
                 )  # fmt: skip
+                _, _, issues, ready, beats, urgent, sharers, moves, takes, request = sampled
                 if issues:
-                    _, _, urgent_room = requests[accepted - 1]
+                    _, _, urgent_room, wanted = requests[accepted - 1]
+                    assert sharers == wanted
                     assert urgent == (self.config.read_fifo_beats - (asked - left) >= urgent_room)
                     self.urgent[bool(urgent)] += 1
                 accepted += request
@@ -73,7 +77,8 @@ def read(config, lengths, *, latency=4, source_pauses=None, sink_pauses=None, me
         if rng.random() < 0.5:  # start bursts at different places
             memory.reserve(64)
         urgent_room = rng.randrange(config.read_fifo_beats + 1)
-        requests.append((memory.store(chunks), len(chunks), urgent_room))
+        sharers = rng.randrange(1 << SHARERS_WIDTH)
+        requests.append((memory.store(chunks), len(chunks), urgent_room, sharers))
     memory.reserve(64)
     dut = ChunkReader(config=config)
     expected, received = [chunk for chunks in ranges for chunk in chunks], []
@@ -82,7 +87,10 @@ def read(config, lengths, *, latency=4, source_pauses=None, sink_pauses=None, me
         dut,
         drive(
             dut.request,
-            [{"addr": a, "chunks": n, "urgent_room": room} for a, n, room in requests],
+            [
+                {"addr": a, "chunks": n, "urgent_room": room, "sharers": sharers}
+                for a, n, room, sharers in requests
+            ],
             source_pauses,
         ),
         collect(dut.o, received, len(expected), sink_pauses),
@@ -96,7 +104,7 @@ def read(config, lengths, *, latency=4, source_pauses=None, sink_pauses=None, me
     beats = config.mem_bytes
     touched = [addr + n * beats for addr, count in memory.reads for n in range(count)]
     assert touched == [
-        addr + n * beats for addr, chunks, _ in requests for n in range(-(-8 * chunks // beats))
+        addr + n * beats for addr, chunks, *_ in requests for n in range(-(-8 * chunks // beats))
     ]
     return memory, occupancy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -109,8 +110,13 @@ def test_a_good_launch_has_no_error():
     assert validate(TINY, memory(), [phase_with(), phase_with()]) is None
 
 
-@pytest.mark.parametrize("field", ["load_lead", "stream_wait"])
-@pytest.mark.parametrize("value", [1, TINY.read_fifo_beats + 1, 0xFFFF])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *itertools.product(["load_lead", "stream_wait"], [1, TINY.read_fifo_beats + 1, 0xFFFF]),
+        *itertools.product(["load_sharers", "stream_sharers"], [1, 2 * TINY.clusters + 2, 0xFF]),
+    ],
+)
 def test_no_wait_to_share_is_an_error(field, value):
     image = memory(segment={field: value}, add={field: value})
     assert not np.array_equal(image, memory())
