@@ -9,6 +9,11 @@ from gscn.records import QUEUE_ENTRY, SEGMENT_DESCRIPTOR, queue_entries, segment
 
 def with_stream_wait(program, stream_wait, **others):
     """Return a program with this `stream_wait`, and such other fields, in all segments."""
+    return with_fields(program, stream_wait=stream_wait, **others)
+
+
+def with_fields(program, **fields):
+    """Return a program with these fields in the descriptors of all segments."""
     image = program.image.copy()
     size = SEGMENT_DESCRIPTOR.dtype.itemsize
     for phase in program.phases:
@@ -16,6 +21,6 @@ def with_stream_wait(program, stream_wait, **others):
         for number, job in enumerate(entries["job"]):
             for addr in segment_addresses(phase.queue_addr + QUEUE_ENTRY.itemsize * number, job):
                 segment = SEGMENT_DESCRIPTOR.unpack(image[addr : addr + size])
-                for name, value in {"stream_wait": stream_wait, **others}.items():
+                for name, value in fields.items():
                     segment[name] = value
     return replace(program, image=image)

@@ -1,5 +1,7 @@
 """Clusters that stream the same words take them from one burst, if their streams wait."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,30 @@ def test_waiting_streams_are_read_less_often(simulator, latency):
     assert beats[1] < beats[0]
     # a wait for as many beats as the buffer has is none
     assert {(beats[wait], cycles[wait]) for wait in WAITS[-2:]} == {(beats[0], cycles[0])}
+
+
+@pytest.mark.parametrize("latency", [2, 20, 100])
+def test_streams_whose_sharers_are_there_are_read_no_more_often_and_sooner(simulator, latency):
+    operands = random_operands(SHAPE, Pass.FORWARD, 1.0, 1.0, CONFIG.format, 3)
+    program = lower(CONFIG, SHAPE, Pass.FORWARD, *operands, OutputFormat(width=32))
+    kinds = list(itertools.product((1, 4), (0, CONFIG.clusters)))
+    programs = [
+        with_stream_wait(program, wait, load_sharers=sharers, stream_sharers=sharers)
+        for wait, sharers in kinds
+    ]
+    results = run(CONFIG, programs, simulator=simulator, latency=latency)
+    exact = conv_integers(SHAPE, Pass.FORWARD, *operands)
+    expected, _ = requantize(exact, 0, INT32)
+    for kind, waiting, result in zip(kinds, programs, results, strict=True):
+        assert np.array_equal(waiting.result(result.memory), expected), kind
+        check_cycle_model(waiting, result, {"latency": latency}, f"wait and sharers {kind}")
+    beats = {kind: result.read_beats for kind, result in zip(kinds, results, strict=True)}
+    taken = {kind: result.cycles for kind, result in zip(kinds, results, strict=True)}
+    for wait in (1, 4):
+        assert beats[wait, CONFIG.clusters] <= beats[wait, 0]
+        assert taken[wait, CONFIG.clusters] <= taken[wait, 0]
+    # a stream that waits until its buffer is empty waits for memory, unless it is read before
+    assert latency < 20 or taken[1, CONFIG.clusters] < taken[1, 0]
 
 
 @pytest.mark.parametrize("latency", [2, 100])

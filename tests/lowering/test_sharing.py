@@ -32,9 +32,20 @@ def test_all_regions_of_a_tile_have_the_same_load_blocks(which, trim):
     assert len(blocks) == len(tiles) * len(widths)
 
 
-@pytest.mark.parametrize("stream_wait", [0, 1, 0xFFFF])
-def test_a_drafts_wait_reaches_the_descriptor_of_every_job(stream_wait):
-    segment = replace(empty_segment(SMALL.pes_per_cluster), stream_wait=stream_wait)
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("stream_wait", 0),
+        ("stream_wait", 1),
+        ("stream_wait", 0xFFFF),
+        ("load_sharers", 1),
+        ("load_sharers", 0xFF),
+        ("stream_sharers", 2),
+        ("stream_sharers", 0xFF),
+    ],
+)
+def test_how_a_draft_waits_reaches_the_descriptor_of_every_job(field, value):
+    segment = replace(empty_segment(SMALL.pes_per_cluster), **{field: value})
     index = np.zeros((1, SMALL.pes_per_cluster, 1), dtype=np.int64)
     tile = TileDraft(
         plane_index=index,
@@ -45,10 +56,10 @@ def test_a_drafts_wait_reaches_the_descriptor_of_every_job(stream_wait):
     )
     image = build_image([tile], WIDE, SMALL)
     waits = [
-        segment_descriptors(image.data, entry)["stream_wait"].tolist()
+        segment_descriptors(image.data, entry)[field].tolist()
         for phase in image.phases
         for entry in queue_entries(image.data, phase.queue_addr, phase.job_count)
     ]
     # the last job adds the partial sums of the other two
-    assert sorted(waits[:2]) == sorted([[stream_wait, 0], [stream_wait]])
+    assert sorted(waits[:2]) == sorted([[value, 0], [value]])
     assert waits[2:] == [[0, 0]]

@@ -11,7 +11,7 @@ from gscn.errors import InputError
 from gscn.records import queue_entries, segment_descriptors
 from perf import cycles
 from tests.programs import random_program
-from tests.stream_waits import with_stream_wait
+from tests.stream_waits import with_fields, with_stream_wait
 
 TINY = PRESETS["tiny"]
 
@@ -113,12 +113,47 @@ def test_waits_of_random_launches_matter():
     assert taken[0] != taken[1]
 
 
-def _repeated_job(config, count):
+@pytest.mark.parametrize("latency", [2, 20, 100])
+def test_sharers_that_are_there_need_not_wait_for_one_another(latency):
+    # each cluster a job behind the one before it
+    config = replace(TINY, clusters=4, mem_width=256, read_fifo_beats=16)
+    programs = [_repeated_job(config, 8, seed) for seed in range(6)]
+
+    def measure(wait, sharers):
+        fields = {"load_lead": 0, "load_sharers": sharers, "stream_sharers": sharers}
+        results = [
+            cycles.simulate(with_stream_wait(program, wait, **fields), latency=latency)
+            for program in programs
+        ]
+        return sum(r.cycles for r in results), sum(r.read_beats for r in results)
+
+    taken, beats = measure(1, config.clusters)
+    # the longest time in the buffer costs streams alone no cycles, but much sharing
+    alone = {wait: measure(wait, 0) for wait in (0, 1, 2, 4, 8, 12)}
+    assert taken <= min(alone[0][0], alone[12][0])
+    assert beats < min(alone[0][1], alone[12][1])
+    assert all(taken < slower for slower, fewer in alone.values() if fewer <= beats)
+    # more than the port has channels are never there
+    assert measure(1, 2 * config.clusters + 1) == measure(1, 0xFF)
+    # what is urgent at once does not wait for sharers
+    assert measure(0, config.clusters) == alone[0]
+
+
+@pytest.mark.parametrize("field", ["load_sharers", "stream_sharers"])
+def test_sharers_of_random_launches_matter(field):
+    config = replace(TINY, clusters=4, mem_width=256, read_fifo_beats=16)
+    programs = [random_program(config, seed, jobs=20) for seed in range(8)]
+    drawn = [cycles.simulate(with_fields(program)) for program in programs]
+    without = [cycles.simulate(with_fields(program, **{field: 0})) for program in programs]
+    assert [result.cycles for result in drawn] != [result.cycles for result in without]
+
+
+def _repeated_job(config, count, seed=2):
     """Return the first phase of a random program with its largest job so many times.
 
     As results count for nothing in the cycle model, all have the same place for theirs.
     """
-    program = random_program(config, 2)
+    program = random_program(config, seed)
     phase = program.phases[0]
     entries = queue_entries(program.image, phase.queue_addr, phase.job_count)
     segments = [segment_descriptors(program.image, e)["stream_count"].sum() for e in entries]
