@@ -42,6 +42,7 @@ class ChunkReaderChecker(Checker):
         "room": "beats asked for and not consumed never exceed the buffer; none is dropped",
         "content": "the chunks are those of the beats, in order, from the lowest",
         "urgent": "a burst is urgent exactly if the buffer has its request's `urgent_room`",
+        "sharers": "`sharers` is that of the burst's request",
         "amount": f"no chunk unasked for, no beat left over (requests to {LONGEST_REQUEST} chunks)",
     }
 
@@ -63,12 +64,14 @@ class ChunkReaderChecker(Checker):
 
         next_addr, to_ask = Signal(config.addr_width), Signal(32)
         urgent_room = Signal.like(request.p.urgent_room)
+        sharers = Signal.like(request.p.sharers)
         in_flight = Signal(range(depth + 1))
         with m.If(accepted):
             m.d.sync += [
                 next_addr.eq(request.p.addr),
                 to_ask.eq((request.p.chunks + (per_beat - 1)) >> beat_shift),
                 urgent_room.eq(request.p.urgent_room),
+                sharers.eq(request.p.sharers),
             ]
         with m.Elif(issued):
             m.d.sync += [
@@ -113,6 +116,7 @@ class ChunkReaderChecker(Checker):
             "urgent",
             ~command.valid | (dut.urgent == (in_flight + beats.level + urgent_room <= depth)),
         )
+        self.claim("sharers", ~command.valid | (dut.sharers == sharers))
         self.claim(
             "amount",
             (~dut.o.valid | (owed != 0))
@@ -125,6 +129,7 @@ class ChunkReaderChecker(Checker):
         self.invariant(next_addr[:low] == 0)
         self.invariant(probe.signal("taken") == taken)
         self.invariant(probe.signal("urgent_room") == urgent_room)
+        self.invariant(probe.signal("named_sharers") == sharers)
         self.invariant(in_flight + beats.level + probe.signal("room") == depth)
         # sums of 32-bit lengths are beyond the solver; all that is added up is a few bits wide
         self.assume(request.p.chunks <= LONGEST_REQUEST, only="amount")

@@ -75,7 +75,7 @@ class ChunkReader(wiring.Component):
         partial = Signal()
         room = Signal(range(config.read_fifo_beats + 1), init=config.read_fifo_beats)
         urgent_room = Signal.like(room, reset_less=True, init=0)
-        sharers = Signal(SHARERS_WIDTH, reset_less=True)
+        named_sharers = Signal(SHARERS_WIDTH, reset_less=True)
         to_boundary = Signal(range(burst + 1))
         length = Signal(range(burst + 1))
         few = whole[: burst_bits + 1] + partial
@@ -88,7 +88,7 @@ class ChunkReader(wiring.Component):
             self.command.p.beats.eq(length),
             self.command.valid.eq(~idle & (room >= length)),
             self.urgent.eq(room >= urgent_room),
-            self.sharers.eq(sharers),
+            self.sharers.eq(named_sharers),
             self.request.ready.eq(idle & lengths.i.ready),
             lengths.i.p.eq(self.request.p.chunks),
             lengths.i.valid.eq(
@@ -108,7 +108,7 @@ class ChunkReader(wiring.Component):
                 whole.eq(self.request.p.chunks >> chunk_bits),
                 partial.eq(self.request.p.chunks[:chunk_bits].any()),
                 urgent_room.eq(self.request.p.urgent_room),
-                sharers.eq(self.request.p.sharers),
+                named_sharers.eq(self.request.p.sharers),
             ]
 
         # -- chunks

@@ -67,6 +67,12 @@ MUTANTS = [
             "channel.ready.eq(takes & alike[number])",
             "channel.ready.eq(takes)",
         ),
+        ("group", "(present >= Array(", "(present + 1 >= Array("),
+        (
+            "urgent",
+            "Mux(requests.any() | ~complete, choice.grant, candidate)",
+            "Mux(complete, candidate, choice.grant)",
+        ),
         ("order", "commands.i.p.eq(chosen)", "commands.i.p.eq(self.channels[0].p)"),
         ("owner", "last = beat + 1 == owners.o.p.beats", "last = beat + 2 == owners.o.p.beats"),
         ("amount", "owners.i.p.channels.eq(alike)", "owners.i.p.channels.eq(~0)"),
@@ -160,6 +166,7 @@ MUTANTS = [
         ("room", "(room >= length)", "(room != 0)"),
         ("content", "(position == n)", "(position == (n & ~1))"),
         ("urgent", "(room >= urgent_room)", "(room > urgent_room)"),
+        ("sharers", "self.sharers.eq(named_sharers)", "self.sharers.eq(self.request.p.sharers)"),
         ("amount", "leaves.eq(moves & (last | (", "leaves.eq(moves & (((taken == 0) & last) | ("),
     ),
     *_of(
