@@ -495,6 +495,8 @@ AT_ONCE = 0
 
 UNTIL_URGENT = 0
 """The `load_sharers` or `stream_sharers` of a burst that waits until some channel needs it."""
+MOST_SHARERS = 0xFF
+"""The most that a descriptor can name."""
 CODE_WIDTH = 16
 """Bits of an item's code, shared by offset and key."""
 KIND_MAC = 0

@@ -18,17 +18,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
-from gscn.records import DIRECTORY_NARROW, DIRECTORY_WIDTHS
+from gscn.records import DIRECTORY_LENGTHS, DIRECTORY_WIDTHS, MOST_SHARERS
 from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, TileDraft, Walk, pack_load, pad_index
 from lowering.operands import Nonzeros
 from lowering.pointwise import spread
+from lowering.portions import portions
 from lowering.streams import PackedStream, arrange
 from lowering.weight_grad import KernelProblem
 
-_RAMPS = ((100, 400), (400,), (80, 260, 900), (300,), (150, 300, 600), (200, 500), (300, 600))
+KEYS_PER_CHUNK = CHUNK_WIDTH / DIRECTORY_WIDTHS[DIRECTORY_LENGTHS]
+"""Of a directory."""
+_RAMPS = ((100, 400), (500,), (400,), (150, 300, 600), (300,), (200, 500), (600,))
 """Chunks of the first load blocks, for stationary memories of 1024 entries."""
-_WAITS = (6, 5, 4, 8)
-"""Beats of a buffer of 16."""
 
 
 def refinements(config: AcceleratorConfig) -> dict[str, tuple]:
@@ -40,11 +41,8 @@ def refinements(config: AcceleratorConfig) -> dict[str, tuple]:
         "ramp": tuple(
             tuple(max(chunks * config.a_depth // 1024, 1) for chunks in ramp) for ramp in _RAMPS
         ),
-        "hold": (120, 60, 0, 200),
+        "hold": (200, 120, 60),
         "shares": ((3, 1), (1,), (5, 1), (7, 1), (5, 3, 1), (7, 5, 3, 1)),
-        "order": ("held", "products", "streamed", "place"),
-        "wait": tuple(max(beats * config.read_fifo_beats // 16, 1) for beats in _WAITS),
-        "patience": (1.0, 2.0),
     }
 
 
@@ -62,14 +60,8 @@ class WaveTiling:
     """Relative numbers of streamed channels in the waves."""
     ramp: tuple[int, ...]
     """Most chunks of the first load blocks; the others are of equal size."""
-    wait: int
-    """`stream_wait` of the segments."""
-    patience: float
     hold: int
     """As of `lowering.drafts.TileDraft`."""
-    order: str
-    """Of the pixels: `place` as they come, or mixed by what each has: nonzeros `held`, nonzeros
-    `streamed`, `products`."""
 
     def __str__(self) -> str:
         """Say the tiling in words, for reports."""
@@ -123,66 +115,66 @@ def met_pixels(problem: KernelProblem) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return met, held[met], streamed[met]
 
 
-def _number_pixels(problem: KernelProblem, order: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of each pixel, -1 if it has no products, and the products by number.
+def _shares(
+    totals: np.ndarray, chunks: float, tiling: WaveTiling, most: np.ndarray, spare: int
+) -> list[float]:
+    """Return what share of its pixels each load block of a part should have: ramp, equal ones.
 
-    Every run of pixels has its share of those with many and with few nonzeros: clusters that stream
-    the same then need about the same time for it.
+    `totals` and `most` are what there is and what a block can hold of each quantity, `chunks` what
+    the pixels of a part take in all; `spare` blocks are made beyond the fewest possible.
     """
-    met, held, streamed = met_pixels(problem)
-    work = {
-        "place": None,
-        "held": held + streamed / (streamed.max(initial=0) + 1),
-        "streamed": streamed + held / (held.max(initial=0) + 1),
-        "products": held * streamed,
-    }[order]
-    mixed = np.arange(met.size) if work is None else spread(work)
+    full = float(np.min(most[totals > 0] / totals[totals > 0], initial=1.0))
+    shares: list[float] = []
+    left = 1.0
+    for limit in tiling.ramp:
+        if left > 0:
+            shares.append(min(limit / max(chunks, 1.0), full, left))
+            left -= shares[-1]
+    others = math.ceil(left / full) + spare
+    return shares + [left / others] * others if others else shares
+
+
+def _blocks(
+    problem: KernelProblem, tiling: WaveTiling, config: AcceleratorConfig
+) -> tuple[np.ndarray, list[list[tuple[int, int]]]]:
+    """Give numbers to pixels with products, -1 to others, and cut them into parts of load blocks.
+
+    A block is the range of its pixels' numbers. Every block has its share of each PE's products and
+    entries and of each column's words: clusters that take a load block or a stream from the same
+    bursts then need about the same time for it, which keeps them together.
+    """
+    met = met_pixels(problem)[0]
     number = np.full(problem.rows.extent, -1)
-    number[met[mixed]] = np.arange(met.size)
-    return number, (held * streamed)[mixed]
-
-
-def _cut(
-    counts: np.ndarray, low: int, high: int, ramp: Sequence[int], config: AcceleratorConfig
-) -> list[tuple[int, int]]:
-    """Cut pixels `low` to `high` - 1 into load blocks that fit every PE.
-
-    `counts` holds the nonzeros of each tile, PE and pixel; `ramp` the most chunks of the first
-    blocks.
-    """
-    keys = np.arange(counts.shape[2] + 1)
-    entries = np.cumsum(np.pad(counts, ((0, 0), (0, 0), (1, 0))), axis=2)
-    per_chunk = CHUNK_WIDTH / DIRECTORY_WIDTHS[DIRECTORY_NARROW]
-    chunks = entries.sum(axis=1) / 2 + config.pes_per_cluster * keys / per_chunk
-    # running totals of what a PE's memories limit
-    bounded = [(keys, config.directory_depth)]
-    bounded += [(total, config.a_depth) for tile in entries for total in tile]
-
-    def end_of(low: int, sizes: list[tuple[np.ndarray, float]]) -> int:
-        """Return where the block that begins at `low` ends."""
-        end = min(
-            int(np.searchsorted(total, total[low] + most, side="right")) - 1
-            for total, most in sizes
+    number[met] = np.arange(met.size)
+    held, words = (
+        np.stack([np.diff(_Channels.of(nonzeros, number, own).start) for own in channels])
+        for nonzeros, channels in (
+            (problem.held, itertools.chain.from_iterable(tiling.held)),
+            (problem.streamed, tiling.streamed),
         )
-        # A pixel has at most one entry of each of a PE's channels, which fit.
-        return min(max(end, low + 1), high)
-
-    blocks = []
-    for limit in ramp:
-        if low < high:
-            end = end_of(low, bounded + [(total, limit) for total in chunks])
-            blocks.append((low, end))
-            low = end
-    # the others of equal size
-    fewest = max(
-        (math.ceil((total[high] - total[low]) / most) for total, most in bounded), default=0
     )
-    while low < high:
-        shares = [(total, (total[high] - total[low]) / fewest) for total in chunks if fewest > 1]
-        end = end_of(low, bounded + shares)
-        blocks.append((low, end))
-        low, fewest = end, fewest - 1
-    return blocks
+    products = (held[:, None] * words).reshape(len(held) * len(words), met.size)
+    keys = np.ones((1, met.size))
+    quantities = np.concatenate([products, held, words, keys]).T.astype(np.float64)
+    most = np.full(quantities.shape[1], np.inf)
+    most[len(products) : len(products) + len(held)] = config.a_depth
+    most[-1] = config.directory_depth
+    totals = quantities.sum(axis=0) / tiling.parts
+    entries = held.sum(axis=1).reshape(len(tiling.held), -1).sum(axis=1).max() / tiling.parts
+    chunks = entries / 2 + config.pes_per_cluster * totals[-1] / KEYS_PER_CHUNK
+    for spare in itertools.count():
+        shares = _shares(totals, chunks, tiling, most, spare)
+        of_pixel = portions(quantities, np.tile(shares, tiling.parts) / tiling.parts, most)
+        if of_pixel is not None:
+            break
+    number[met[np.argsort(of_pixel, kind="stable")]] = np.arange(met.size)
+    sizes = np.bincount(of_pixel, minlength=tiling.parts * len(shares))
+    ends = np.cumsum(sizes)
+    blocks = list(zip((ends - sizes).tolist(), ends.tolist(), strict=True))
+    return number, [
+        [block for block in blocks[first : first + len(shares)] if block[0] < block[1]]
+        for first in range(0, len(blocks), len(shares))
+    ]
 
 
 def _divide(channels: np.ndarray, shares: Sequence[int]) -> list[np.ndarray]:
@@ -197,16 +189,9 @@ def wave_tiles(
     problem: KernelProblem, tiling: WaveTiling, config: AcceleratorConfig
 ) -> list[TileDraft]:
     """Build every tile of the result; the jobs are to be given in turn."""
-    number, products = _number_pixels(problem, tiling.order)
+    number, parts = _blocks(problem, tiling, config)
     held = [[_Channels.of(problem.held, number, own) for own in tile] for tile in tiling.held]
     counts = np.stack([[np.diff(own.start) for own in tile] for tile in held])
-    ends = np.searchsorted(
-        np.cumsum(products), products.sum() * np.arange(1, tiling.parts) / tiling.parts
-    )
-    parts = [
-        _cut(counts, low, high, tiling.ramp, config)
-        for low, high in itertools.pairwise([0, *ends.tolist(), products.size])
-    ]
     blocks = list(itertools.chain.from_iterable(parts))
     loads = [
         {block: _load(tile, own, block) for block in blocks}
@@ -216,6 +201,9 @@ def wave_tiles(
     fewest = min(channels.size for channels in tiling.streamed)
     shares = tiling.shares if len(tiling.shares) <= fewest else (1,)
     waves = zip(*(_divide(channels, shares) for channels in tiling.streamed), strict=True)
+    sharers = _sharers(tiling, config)
+    # With sharers named it hardly matters: an eighth or three eighths of the buffer do as well.
+    wait = max(config.read_fifo_beats // 4, 1)
     tiles = []
     for wave, columns in enumerate(waves):
         rows = max(channels.size for channels in columns)
@@ -239,21 +227,34 @@ def wave_tiles(
                     walk=Walk(pitch=1, guard_cols=0, rows=planes, planes=rows),
                     parts=[
                         [
-                            _segment(loads[tile], streams[column], counts[tile], block, tiling)
+                            _segment(
+                                loads[tile], streams[column], counts[tile], block, wait, sharing
+                            )
                             for block in walk
                         ]
-                        for walk in walks
+                        for walk, sharing in zip(walks, sharers[:, tile, column], strict=True)
                     ],
                     ranks=[
                         (wave * tiling.parts + part) * len(held) * len(columns) + place
                         for part in range(tiling.parts)
                     ],
-                    patience=tiling.patience,
                     hold=tiling.hold,
                     in_turn=True,
                 )
             )
     return tiles
+
+
+def _sharers(tiling: WaveTiling, config: AcceleratorConfig) -> np.ndarray:
+    """Return how many clusters of a cluster's port take its load blocks, and how many its streams.
+
+    int64 (parts, tiles, columns, 2), as the segment's descriptor can say it.
+    """
+    shape = (tiling.parts, len(tiling.held), len(tiling.streamed))
+    port = (np.arange(config.clusters) * config.ports // config.clusters).reshape(shape)
+    loads = (port[:, :, :, None] == port[:, :, None, :]).sum(axis=3)
+    streams = (port[:, :, None, :] == port[:, None, :, :]).sum(axis=2)
+    return np.minimum(np.stack([loads, streams], axis=3), MOST_SHARERS)
 
 
 def _load(held: list[_Channels], counts: np.ndarray, block: tuple[int, int]) -> np.ndarray:
@@ -265,7 +266,7 @@ def _load(held: list[_Channels], counts: np.ndarray, block: tuple[int, int]) -> 
         tiles.append(
             PeTile(start=start, length=lengths, value=own.value[mine], offset=own.channel[mine])
         )
-    return pack_load(SINGLE_TAP, tiles)
+    return pack_load(SINGLE_TAP, tiles, lengths=True)
 
 
 def _stream(
@@ -295,7 +296,8 @@ def _segment(
     streams: dict[tuple[int, int], tuple[PackedStream, np.ndarray]],
     counts: np.ndarray,
     block: tuple[int, int],
-    tiling: WaveTiling,
+    wait: int,
+    sharers: np.ndarray,
 ) -> SegmentDraft:
     packed, words = streams[block]
     return SegmentDraft(
@@ -304,5 +306,7 @@ def _segment(
         stream=packed,
         products=counts[:, slice(*block)] @ words,
         lookups=int(words.sum()),
-        stream_wait=tiling.wait,
+        stream_wait=wait,
+        load_sharers=int(sharers[0]),
+        stream_sharers=int(sharers[1]),
     )

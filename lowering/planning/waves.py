@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gscn.config import CHUNK_WIDTH, PARTIAL_WIDTH, AcceleratorConfig
-from gscn.records import DIRECTORY_NARROW, DIRECTORY_WIDTHS
+from gscn.config import PARTIAL_WIDTH, AcceleratorConfig
 from lowering.balance import pack_pairs
 from lowering.exchange import exchange_pairs
 from lowering.planning.estimate import BANKS
-from lowering.waves import WaveTiling, met_pixels, refinements
+from lowering.waves import KEYS_PER_CHUNK, WaveTiling, met_pixels, refinements
 from lowering.weight_grad import KernelProblem
 
 _LEAST_CHANNELS = 4
@@ -103,11 +102,10 @@ def _cycles(
 ) -> float:
     """Estimate the cycles of a cluster: products, words and loads wait for each other."""
     pes = config.pes_per_cluster
-    per_chunk = CHUNK_WIDTH / DIRECTORY_WIDTHS[DIRECTORY_NARROW]
     products = problem.work.sum() / config.multipliers
     words = met.streamed / (columns * parts)
     load = met.held / (2 * tiles * parts)
-    load += pes * met.pixels / (per_chunk * parts)
+    load += pes * met.pixels / (KEYS_PER_CHUNK * parts)
     # the partial sums of all parts pass the port twice
     sums = problem.held_channels * problem.streamed_channels * parts if parts > 1 else 0
     partials = sums * PARTIAL_WIDTH / (8 * config.port_bytes_per_cycle)
