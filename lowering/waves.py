@@ -30,6 +30,10 @@ KEYS_PER_CHUNK = CHUNK_WIDTH / DIRECTORY_WIDTHS[DIRECTORY_LENGTHS]
 """Of a directory."""
 _RAMPS = ((100, 400), (500,), (400,), (150, 300, 600), (300,), (200, 500), (600,))
 """Chunks of the first load blocks, for stationary memories of 1024 entries."""
+_PATIENCE = 0.6
+_HOLD = 120
+"""As of `lowering.drafts.TileDraft`, the latter for memories of 1024 entries. That is late: a block
+whose sharers are there does not wait so long."""
 
 
 def refinements(config: AcceleratorConfig) -> dict[str, tuple]:
@@ -41,7 +45,6 @@ def refinements(config: AcceleratorConfig) -> dict[str, tuple]:
         "ramp": tuple(
             tuple(max(chunks * config.a_depth // 1024, 1) for chunks in ramp) for ramp in _RAMPS
         ),
-        "hold": (200, 120, 60),
         "shares": ((3, 1), (1,), (5, 1), (7, 1), (5, 3, 1), (7, 5, 3, 1)),
     }
 
@@ -60,8 +63,6 @@ class WaveTiling:
     """Relative numbers of streamed channels in the waves."""
     ramp: tuple[int, ...]
     """Most chunks of the first load blocks; the others are of equal size."""
-    hold: int
-    """As of `lowering.drafts.TileDraft`."""
 
     def __str__(self) -> str:
         """Say the tiling in words, for reports."""
@@ -238,7 +239,8 @@ def wave_tiles(
                         (wave * tiling.parts + part) * len(held) * len(columns) + place
                         for part in range(tiling.parts)
                     ],
-                    hold=tiling.hold,
+                    patience=_PATIENCE,
+                    hold=_HOLD * config.a_depth // 1024,
                     in_turn=True,
                 )
             )
