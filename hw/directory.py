@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
-from gscn.records import DIRECTORY_LENGTHS, DIRECTORY_NARROW, DIRECTORY_WIDE, DIRECTORY_WIDTHS
+from gscn.directories import DIRECTORY_LENGTHS, DIRECTORY_NARROW, DIRECTORY_WIDE, DIRECTORY_WIDTHS
 from hw.layouts import DIRECTORY_ENTRY, FIBERS_PER_ROW, NARROW_DIRECTORY_ENTRY, TILE_HEADER
 
 
@@ -20,7 +20,7 @@ class DirectoryDecoder(wiring.Component):
     chunk was `beyond`; after one that was, outputs mean nothing.
 
     Implements: the directory formats of `docs/execution.md`.
-    Golden: `gscn.records.directory_fibers`.
+    Golden: `gscn.directories.directory_fibers`.
 
     Timing: outputs depend combinationally on inputs; a chunk may come in every cycle.
 

@@ -7,8 +7,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+from gscn.directories import DIRECTORY_LENGTHS
 from gscn.error_codes import ERROR_WIDTH, ErrorCode
-from gscn.records import DIRECTORY_LENGTHS
 from hw.directory import DirectoryDecoder
 from hw.fifo import StreamFIFO
 from hw.layouts import (

@@ -6,7 +6,7 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Member, Out
 
-from gscn import records
+from gscn import directories, records
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH
 from gscn.formats import NUMBER_FORMATS
@@ -28,9 +28,9 @@ def record_layout(record: records.Record) -> data.StructLayout:
 A_ENTRY = record_layout(records.A_ENTRY)
 DIRECTORY_ENTRY = record_layout(records.DIRECTORY_ENTRY)
 FIBERS_PER_ROW = 8
-"""Keys in a row of a directory: as many as a chunk has entries of `records.LENGTH_WIDTH` bits."""
+"""Keys in a row of a directory: as many as a chunk has entries of `LENGTH_WIDTH` bits."""
 NARROW_DIRECTORY_ENTRY = data.StructLayout(
-    {"start": records.NARROW_START_WIDTH, "length": records.NARROW_LENGTH_WIDTH}
+    {"start": directories.NARROW_START_WIDTH, "length": directories.NARROW_LENGTH_WIDTH}
 )
 """Entry of a directory in format 1."""
 STREAM_ITEM = record_layout(records.STREAM_ITEM)

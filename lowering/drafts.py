@@ -6,19 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.records import (
-    A_ENTRY,
-    AT_ONCE,
+from gscn.directories import (
     DIRECTORY_LENGTHS,
     DIRECTORY_NARROW,
     DIRECTORY_WIDE,
-    TAP,
-    TILE_HEADER,
-    UNTIL_URGENT,
     fits_lengths_directory,
     fits_narrow_directory,
     pack_directory,
 )
+from gscn.records import A_ENTRY, AT_ONCE, TAP, TILE_HEADER, UNTIL_URGENT
 from lowering.program import ABSENT
 from lowering.streams import PackedStream, arrange
 

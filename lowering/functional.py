@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.config import AcceleratorConfig
+from gscn.directories import DIRECTORY_WIDTHS, directory_chunks, unpack_directory
 from gscn.error_codes import ERROR_MEANINGS, NO_JOB, ErrorCode
 from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
-    DIRECTORY_WIDTHS,
     JOB_DESCRIPTOR,
     KIND_ADD,
     OUT_WIDTHS,
@@ -23,9 +23,7 @@ from gscn.records import (
     SEGMENT_DESCRIPTOR,
     TAP,
     TILE_HEADER,
-    directory_chunks,
     segment_descriptors,
-    unpack_directory,
 )
 from lowering.arithmetic import Arithmetic, add_partials, drain, pe_products
 from lowering.program import Phase, Program

@@ -8,12 +8,12 @@ import numpy as np
 
 from gscn.compiled import compiled
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.directories import DIRECTORY_WIDTHS, directory_chunks, directory_fibers
 from gscn.error_codes import ErrorCode
 from gscn.formats import NUMBER_FORMATS
 from gscn.records import (
     A_ENTRY,
     CODE_WIDTH,
-    DIRECTORY_WIDTHS,
     KIND_ADD,
     MOST_SHIFT,
     OUT_BF16,
@@ -22,8 +22,6 @@ from gscn.records import (
     STREAM_ITEM,
     TAP,
     TILE_HEADER,
-    directory_chunks,
-    directory_fibers,
 )
 from gscn.window import MOST_TOP
 from lowering.program import Phase

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
-from gscn.records import DIRECTORY_LENGTHS, DIRECTORY_WIDTHS, MOST_SHARERS
+from gscn.directories import DIRECTORY_LENGTHS, DIRECTORY_WIDTHS
+from gscn.records import MOST_SHARERS
 from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, TileDraft, Walk, pack_load, pad_index
 from lowering.operands import Nonzeros
 from lowering.pointwise import spread

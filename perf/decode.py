@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gscn import records
+from gscn import directories, records
 from gscn.config import AcceleratorConfig
 from lowering.streams import ITEM_BYTES, expand
 
@@ -124,11 +124,11 @@ def decode(program: ProgramLike) -> JobTables:
                     for _ in range(config.pes_per_cluster):
                         header = read(records.TILE_HEADER, addr, 1)[0]
                         entries = int(header["directory_count"])
-                        directory_rows = records.directory_chunks(
+                        directory_rows = directories.directory_chunks(
                             entries, int(header["directory_format"])
                         )
                         a_rows = (int(header["a_count"]) + 1) // 2
-                        lengths.append(records.unpack_directory(image[addr + 8 :], header)[1])
+                        lengths.append(directories.unpack_directory(image[addr + 8 :], header)[1])
                         rows.append((directory_rows, a_rows, entry_count, entries))
                         entry_count += entries
                         addr += 8 * (1 + directory_rows + a_rows)

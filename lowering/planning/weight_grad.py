@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
-from gscn.records import DIRECTORY_NARROW, DIRECTORY_WIDE, DIRECTORY_WIDTHS, NARROW_START_WIDTH
+from gscn.directories import DIRECTORY_NARROW, DIRECTORY_WIDE, DIRECTORY_WIDTHS, NARROW_START_WIDTH
 from lowering.balance import cut, pack_pairs
 from lowering.planning.estimate import Candidate, Work, estimate, sizes, wanted_parts
 from lowering.program import LoweringOptions

@@ -15,11 +15,11 @@ from cosim.program import FILL
 from golden.synthetic import random_operands
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.directories import DIRECTORY_WIDTHS, directory_chunks
 from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from gscn.errors import InputError
 from gscn.records import (
     A_ENTRY,
-    DIRECTORY_WIDTHS,
     IN_TURN,
     JOB_DESCRIPTOR,
     KIND_MAC,
@@ -30,7 +30,6 @@ from gscn.records import (
     TAP,
     TILE_HEADER,
     Record,
-    directory_chunks,
     queue_entries,
     segment_addresses,
     segment_descriptors,

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from gscn import records
+from gscn import directories, records
 from gscn.config import PRESETS
 from hw.directory import DirectoryDecoder
 from hw.layouts import FIBERS_PER_ROW
@@ -63,16 +63,16 @@ def decoded(tiles):
 
 def wanted(form, data, a_count):
     """Return the fibers by key, and the first chunk that is beyond, as the records say."""
-    start, length = records.directory_fibers(data, form)
+    start, length = directories.directory_fibers(data, form)
     fibers = dict(enumerate(zip(start.tolist(), length.tolist(), strict=True)))
     beyond = np.flatnonzero(start + length > a_count)
-    per_chunk = 64 // records.DIRECTORY_WIDTHS[form]
+    per_chunk = 64 // directories.DIRECTORY_WIDTHS[form]
     return len(data) // 8, fibers, int(beyond[0]) // per_chunk if beyond.size else None
 
 
 def random_directory(rng, form):
     """Return any bytes as a directory, its last chunk's padding too, with a likely `a_count`."""
-    per_chunk = 64 // records.DIRECTORY_WIDTHS[form]
+    per_chunk = 64 // directories.DIRECTORY_WIDTHS[form]
     chunks = rng.randint(0, 10)
     keys = max(per_chunk * chunks - rng.randrange(per_chunk), 0)
     most = {0: 1 << 16, 1: 1 << 16, 2: rng.choice([3, 60, 256])}[form]
@@ -82,13 +82,13 @@ def random_directory(rng, form):
     if form == 0:
         # starts and lengths around the depth, so that sums are below and above
         data = (np.array(values, dtype="<u2") % (CONFIG.a_depth // 2 + 40)).view(np.uint8)
-    start, length = records.directory_fibers(data, form)
+    start, length = directories.directory_fibers(data, form)
     ends = [*(start + length).tolist(), 0]
     a_count = min(rng.choice([max(ends), max(ends) - 1, rng.choice(ends)]), CONFIG.a_depth)
     return form, data, keys, max(a_count, 0)
 
 
-@pytest.mark.parametrize("form", records.DIRECTORY_WIDTHS)
+@pytest.mark.parametrize("form", directories.DIRECTORY_WIDTHS)
 def test_fibers_and_the_first_beyond_are_those_of_the_records(form):
     rng = random.Random(5 + form)
     tiles = [random_directory(rng, form) for _ in range(60)]
@@ -98,7 +98,7 @@ def test_fibers_and_the_first_beyond_are_those_of_the_records(form):
         wanted_chunks, wanted_fibers, wanted_beyond = wanted(form, tile[1], tile[3])
         assert (chunk_count, beyond) == (wanted_chunks, wanted_beyond)
         ends.add(beyond)
-        if form != records.DIRECTORY_LENGTHS or beyond is None:
+        if form != directories.DIRECTORY_LENGTHS or beyond is None:
             assert fibers == wanted_fibers
     assert None in ends
     assert len(ends) > 3

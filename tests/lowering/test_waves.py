@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
-from gscn.records import DIRECTORY_LENGTHS, TILE_HEADER, queue_entries, segment_descriptors
+from gscn.directories import DIRECTORY_LENGTHS
+from gscn.records import TILE_HEADER, queue_entries, segment_descriptors
 from lowering import LoweringOptions, Program, lower, lower_again
 from lowering.exchange import exchange_pairs
 from lowering.planning import plan_waves
