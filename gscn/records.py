@@ -338,7 +338,6 @@ def segment_descriptors(image: np.ndarray, entry: np.void) -> np.ndarray:
 
 AT_ONCE = 0
 """The `load_lead` or `stream_wait` that does not wait."""
-
 UNTIL_URGENT = 0
 """The `load_sharers` or `stream_sharers` of a burst that waits until some channel needs it."""
 MOST_SHARERS = 0xFF

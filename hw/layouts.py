@@ -177,8 +177,8 @@ def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
     return data.StructLayout({"addr": config.addr_width, "beats": 8})
 
 
-SHARERS_WIDTH = 8
-"""Bits of the number of channels for which a waiting burst is taken; as in `gscn.records`."""
+SHARERS_WIDTH = records.MOST_SHARERS.bit_length()
+"""Bits of the number of channels for which a waiting burst is taken."""
 
 
 def read_request_layout(config: AcceleratorConfig) -> data.StructLayout:

@@ -65,7 +65,7 @@ def portions(vectors: np.ndarray, shares: np.ndarray, most: np.ndarray) -> np.nd
     vectors
         float64 (items, quantities), not negative.
     shares
-        float64 (portions,), positive; they sum to 1.
+        float64 (portions,), not negative; they sum to 1.
     most
         float64 (quantities,): what a portion can hold of each, `inf` if any amount.
 
