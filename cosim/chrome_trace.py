@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +17,8 @@ import numpy as np
 from cosim.device_jobs import PassRun
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.errors import InputError
+from gscn.errors import InputError, OutputError
+from gscn.files import write_text
 
 PASSES_PROCESS = 0
 """Process that has the passes themselves; cluster c is process c + 1."""
@@ -138,10 +138,6 @@ def write_chrome_trace(path: Path, config: AcceleratorConfig, runs: Sequence[Pas
     about = {"configuration": config.digest(), "unit": "1 us is 1 clock cycle"}
     content = {"traceEvents": list(trace_events(config, runs)), "otherData": about}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".trace-") as place:
-            whole = Path(place) / path.name
-            whole.write_text(json.dumps(content))
-            whole.replace(path)
-    except OSError as error:
-        raise InputError(f"timeline {path} cannot be written: {error}") from error
+        write_text(path, json.dumps(content))
+    except OutputError as error:
+        raise OutputError(f"timeline {error}") from error

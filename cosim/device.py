@@ -29,6 +29,7 @@ from cosim.program import (
 )
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
+from gscn.files import replacing
 from gscn.port import READ_LATENCY
 
 START_SECONDS = 120.0
@@ -353,7 +354,7 @@ def record_waves(
     job
         The pass.
     path
-        File (`.fst`).
+        File (`.fst`); it appears when the pass has ended.
     latency, build_root
         As of `Device`.
 
@@ -362,6 +363,13 @@ def record_waves(
     InputError, SimulationError
         As `Device.run_pass`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with Device(config, latency=latency, waves=path, build_root=build_root) as device:
-        return device.run_pass(job)
+    # Complete only when the device is closed.
+    with replacing(path) as whole:
+        try:
+            with Device(config, latency=latency, waves=whole, build_root=build_root) as device:
+                return device.run_pass(job)
+        except SimulationError:
+            # What shows why it failed is kept as far as it goes.
+            with contextlib.suppress(OSError):
+                whole.replace(path)
+            raise

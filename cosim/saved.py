@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
-import os
-import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 from cosim.layer import PassInput, PassOutcome
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
-from gscn.errors import InputError
+from gscn.errors import InputError, OutputError
+from gscn.files import writing
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, FloatFormat
 
 FORMAT_VERSION = 1
@@ -38,31 +39,60 @@ class SavedResult:
 
 
 def save_result(directory: Path, outcome: PassOutcome, config: AcceleratorConfig) -> Path:
-    """Write the operands and the result of a pass to `<layer>.<pass>.npz`.
+    """Write the operands and the result of a pass; see `save_results`."""
+    (path,) = save_results(directory, [outcome], config)
+    return path
 
-    The file appears whole or not at all.
+
+def save_results(
+    directory: Path, outcomes: Sequence[PassOutcome], config: AcceleratorConfig
+) -> list[Path]:
+    """Write operands and result of passes, each to `<layer>.<pass>.npz`.
+
+    All files appear whole, or none.
 
     Parameters
     ----------
     directory
         Made if missing.
-    outcome
+    outcomes
         What was computed.
     config
         Configuration that computed it.
 
     Returns
     -------
-    pathlib.Path
-        The file.
+    list of pathlib.Path
+        The files.
 
     Raises
     ------
-    InputError
-        The file cannot be written.
+    OutputError
+        A file cannot be written.
     """
+    paths = []
+    try:
+        with contextlib.ExitStack() as stack:
+            for outcome in outcomes:
+                source = outcome.source
+                paths.append(directory / f"{source.layer.replace('/', '_')}.{source.which}.npz")
+                file = stack.enter_context(writing(paths[-1]))
+                np.savez_compressed(
+                    file,
+                    about=np.array(json.dumps(_about(outcome, config))),
+                    first=source.first,
+                    second=source.second,
+                    result=outcome.result,
+                )
+                file.close()  # there may be more passes than a process may have files open
+    except OutputError as error:
+        raise OutputError(f"saved result {error}") from error
+    return paths
+
+
+def _about(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
     source = outcome.source
-    about = {
+    return {
         "format_version": FORMAT_VERSION,
         "layer": source.layer,
         "shape": dataclasses.asdict(source.shape),
@@ -74,25 +104,6 @@ def save_result(directory: Path, outcome: PassOutcome, config: AcceleratorConfig
         "config": config.to_dict(),
         "config_digest": config.digest(),
     }
-    path = directory / f"{source.layer.replace('/', '_')}.{source.which}.npz"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=directory, prefix=".", delete=False) as file:
-            temporary = Path(file.name)
-            np.savez_compressed(
-                file,
-                about=np.array(json.dumps(about)),
-                first=source.first,
-                second=source.second,
-                result=outcome.result,
-            )
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"result directory {directory} cannot be written: {error}") from error
-    return path
 
 
 def _format(name: str | None) -> FloatFormat | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +27,7 @@ from golden.trace import (
 )
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.files import new_folder, output_errors
 
 CHUNK_BYTES = 4 << 20
 """Larger arrays are cut along their first axis into pieces of at most this, if an index of the axis
@@ -35,9 +35,9 @@ has no more."""
 
 
 class TraceWriter:
-    """Writes a trace directory, whole or not at all.
+    """Writes a trace directory, whole or not at all; a context.
 
-    As a context it removes what it has written, unless `finish` was called.
+    At its end it removes what it has written, unless `finish` was called.
 
     Parameters
     ----------
@@ -47,22 +47,17 @@ class TraceWriter:
     Raises
     ------
     InputError
-        `out` exists or cannot be made.
+        `out` exists or, when the context is entered, cannot be made.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = Path(out)
         refuse_existing(self.out)
-        try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            self._directory = Path(
-                tempfile.mkdtemp(dir=self.out.parent, prefix=f".{self.out.name}.")
-            )
-        except OSError as error:
-            raise InputError(f"trace directory {self.out} cannot be made: {error}") from error
+        self._stack = contextlib.ExitStack()
         self._layers: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> TraceWriter:
+        self._directory = self._stack.enter_context(new_folder(self.out))
         return self
 
     def __exit__(
@@ -71,7 +66,7 @@ class TraceWriter:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._stack.__exit__(kind, error, where)
 
     def add(self, name: str, shape: ConvShape, one: PassTrace) -> None:
         """Write a pass of a layer.
@@ -79,7 +74,8 @@ class TraceWriter:
         Raises
         ------
         InputError
-            Arrays do not have the shapes of the layer, or the pass has been written before.
+            Arrays do not have the shapes of the layer, or the pass has been written before, or
+            cannot be written.
         """
         path = self._directory / f"{name}.npz"
         check_arrays(path, shape, one)
@@ -97,7 +93,10 @@ class TraceWriter:
                 f"layer {name} must compute each pass once in a traced step, not {one.which} twice"
             )
         densities = []
-        with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
+        with (
+            output_errors("a folder", self.out),
+            zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive,
+        ):
             for part in ("first", "second"):
                 array = getattr(one, part)
                 counts = _write(archive, f"{one.which}.{part}", array)
@@ -127,8 +126,13 @@ class TraceWriter:
         Raises
         ------
         InputError
-            A layer has no forward pass.
+            A layer has no forward pass, or the manifest cannot be written.
         """
+        with output_errors("a folder", self.out):
+            self._finish(names, fields)
+        return load_trace(self.out)
+
+    def _finish(self, names: Iterable[str], fields: dict[str, Any]) -> None:
         layers = []
         for name in names:
             layer = self._layers.get(name, {"densities": {}})
@@ -143,9 +147,7 @@ class TraceWriter:
         manifest = {"format_version": FORMAT_VERSION, **fields, "layers": layers}
         text = json.dumps(manifest, indent=2) + "\n"
         (self._directory / MANIFEST_NAME).write_text(text, encoding="utf-8")
-        self._directory.chmod(0o755)  # mkdtemp makes it private.
         self._directory.rename(self.out)
-        return load_trace(self.out)
 
 
 def write_trace(out: Path, layers: Iterable[LayerTrace], **fields: Any) -> Trace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import os
@@ -24,7 +23,8 @@ from golden.methods.schedule import begin_iteration, update_budgets
 from golden.network import build_network, set_arithmetic
 from golden.networks.catalogue import WeightedLayer, make_network, weighted_layers
 from golden.recipe import Recipe
-from gscn.errors import InputError
+from gscn.errors import InputError, OutputError
+from gscn.files import writing
 
 CHECKPOINT_VERSION = 2
 _EVALUATED_PIXELS = 512 * 32 * 32
@@ -244,12 +244,10 @@ class Trainer:
 
         Raises
         ------
-        InputError
+        OutputError
             The file cannot be written.
         """
         path = Path(path)
-        # The same name always, so that what a killed process leaves is overwritten by the next.
-        temporary = path.with_name(f".{path.name}.partial")
         content = {
             "version": CHECKPOINT_VERSION,
             "recipe": dataclasses.asdict(self.recipe),
@@ -258,17 +256,14 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
         }
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            # The same name always, so that what a killed process leaves is overwritten by the next.
+            with writing(path, f".{path.name}.partial") as file:
                 torch.save(content, file)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"checkpoint {path} cannot be written: {error}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+        # Some failures to write are torch's own errors.
+        except (OutputError, RuntimeError) as error:
+            raise OutputError(f"checkpoint {error}") from error
 
     @classmethod
     def load(cls, path: Path, dataset: ImageDataset | None = None) -> Trainer:

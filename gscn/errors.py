@@ -8,6 +8,10 @@ class InputError(ValueError):
     """
 
 
+class OutputError(InputError):
+    """A file that the user asked for cannot be written."""
+
+
 class MismatchError(Exception):
     """A result differs from its oracle, or the simulation failed; the command exits with 1."""
 

@@ -24,6 +24,7 @@ from scipy.optimize import least_squares
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.files import write_text
 from perf.analytic import (
     COEFFICIENT_NAMES,
     COEFFICIENTS_PATH,
@@ -248,7 +249,7 @@ def main() -> None:
         "recorded_passes": len(observed) - args.count,
         "coefficients": {which: dataclasses.asdict(fitted[which]) for which in Pass},
     }
-    args.out.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    write_text(args.out, json.dumps(data, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 from golden.trace import Trace, load_trace
 from gscn.conv import Pass
 from gscn.errors import InputError
+from gscn.files import write_text
 from lowering.operands import count_useful_products
 from perf.flops import inner_macs
 from perf.traced import nonzeros
@@ -146,7 +147,7 @@ def write_statistics(path: Path, statistics: Statistics) -> None:
         },
         "products": dict(statistics.products),
     }
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(data, indent=2) + "\n")
 
 
 @functools.cache

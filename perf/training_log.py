@@ -6,15 +6,17 @@ to its checkpoint; rows behind it, which are computed again, are dropped.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from gscn.errors import InputError
+from gscn.errors import InputError, OutputError
+from gscn.files import writing
 
 if TYPE_CHECKING:
     from tensorboardX.proto.event_pb2 import Event
@@ -49,6 +51,14 @@ class Log(Protocol):
         """Write everything through; nothing can be written afterwards."""
 
 
+@contextlib.contextmanager
+def _log_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, OutputError) as error:
+        raise OutputError(f"log {path} must be writable: {error}") from error
+
+
 class TrainingLog:
     """Writes a log, row by row.
 
@@ -70,32 +80,34 @@ class TrainingLog:
         kept = []
         if self.path.exists():
             kept = _kept_lines(self.path, iteration)
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _log_errors(self.path):
             text = "".join(line + "\n" for line in (",".join(COLUMNS), *kept))
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(self.path)
+            with writing(self.path, f".{self.path.name}.partial") as file:
+                file.write(text.encode())
             self._file: TextIO = self.path.open("a", encoding="utf-8", newline="")
-        except OSError as error:
-            raise InputError(f"log {self.path} must be writable: {error}") from error
         self._writer = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
 
     def write(self, row: Mapping[str, float | None]) -> None:
         """Append a row; values that are None, or missing, stay empty."""
-        self._writer.writerow(
-            {name: "" if row.get(name) is None else row[name] for name in COLUMNS}
-        )
+        with _log_errors(self.path):
+            self._writer.writerow(
+                {name: "" if row.get(name) is None else row[name] for name in COLUMNS}
+            )
 
     def flush(self) -> None:
         """Have every row on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with _log_errors(self.path):
+            self._file.flush()
+            with contextlib.suppress(OSError):  # pipes and devices have no disk
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Write everything through and close the file."""
-        self.flush()
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            with contextlib.suppress(OSError):  # which `flush` has reported
+                self._file.close()
 
 
 class TensorBoardLog:
@@ -120,14 +132,11 @@ class TensorBoardLog:
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        try:
+        self._directory = directory
+        with self._errors():
             directory.mkdir(parents=True, exist_ok=True)
             # Its names have the second; two processes may begin in the same one.
             self._writer = EventsWriter(str(directory / "events"), f".{os.getpid()}")
-        except OSError as error:
-            raise InputError(
-                f"TensorBoard's directory {directory} must be writable: {error}"
-            ) from error
         started = SessionLog(status=SessionLog.START)
         self._add(Event(step=iteration + 1, session_log=started))
 
@@ -145,15 +154,27 @@ class TensorBoardLog:
 
     def _add(self, event: Event) -> None:
         event.wall_time = time.time()
-        self._writer.write_event(event)
+        with self._errors():
+            self._writer.write_event(event)
 
     def flush(self) -> None:
         """Have every value in the file."""
-        self._writer.flush()
+        with self._errors():
+            self._writer.flush()
 
     def close(self) -> None:
         """Write everything through and close the file."""
-        self._writer.close()
+        with self._errors():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"TensorBoard's directory {self._directory} must be writable: {error}"
+            ) from error
 
 
 def read_training_log(path: Path) -> list[dict[str, float | None]]:

@@ -6,15 +6,14 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from amaranth.lib import wiring
 
 from gscn.config import AcceleratorConfig
-from gscn.errors import InputError
+from gscn.errors import InputError, OutputError
+from gscn.files import try_folder, write_files
 from hw.accelerator import Accelerator
 from hw.top_axi import CORE_MODULE, AcceleratorAxi
 from rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
@@ -61,20 +60,6 @@ def source_digest(config: AcceleratorConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write_if_changed(path: Path, text: str) -> None:
-    """Replace a file in one step; leave it alone, with its time, if it already has this text."""
-    data = text.encode()
-    if path.is_file() and path.read_bytes() == data:
-        return
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-        new.write(data)
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary = Path(new.name)
-    temporary.chmod(0o666 & ~mask)
-    temporary.replace(path)
-
-
 def _current(
     config: AcceleratorConfig, out_dir: Path, module: str, sources: str
 ) -> Manifest | None:
@@ -107,8 +92,8 @@ def generate(
 
     These are `manifest.json`, a FuseSoC core file and an example of an instance.
 
-    Files are replaced in one step and only if their content changes. If the directory already
-    holds the output of the same sources and configuration, nothing is elaborated.
+    Files are replaced only if their content changes: all of them, or none if that fails. If the
+    directory already holds the output of the same sources and configuration, nothing is elaborated.
 
     Parameters
     ----------
@@ -187,34 +172,45 @@ def _generate(
     Without `sources`, the digest of all that the Verilog depends on, it is always generated anew.
     """
     manifest = _current(config, out_dir, name, sources) if sources else None
-    texts: dict[str, str] = {}
-    if manifest is None:
-        module = to_verilog(lambda: create(config), name)
-        manifest = Manifest(
-            module=name,
-            verilog=out_dir / f"{name}.v",
-            verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
-            source_digest=sources,
-            config=config,
-            ports=tuple(
-                Port(name=port, direction=direction, width=width)
-                for port, (direction, width) in module.ports.items()
-            ),
-            versions=tool_versions(),
-            companions={},
-        )
-        texts = companions(manifest)
-        digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
-        manifest = dataclasses.replace(manifest, companions=digests)
-        texts[manifest.verilog.name] = module.text
-        # last: it says what the other files are
-        texts[MANIFEST_FILE] = json.dumps(manifest.to_dict(), indent=2) + "\n"
+    if manifest is not None:
+        return manifest
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        for file, text in texts.items():
-            _write_if_changed(out_dir / file, text)
-    except OSError as error:
-        raise InputError(
-            f"output directory must be one that can be written, not {out_dir}: {error}"
-        ) from error
+        # Before the long conversion.
+        try_folder(out_dir)
+        manifest, texts = _texts(config, out_dir, name, create, sources, companions)
+        write_files({out_dir / file: text for file, text in texts.items()})
+    except OutputError as error:
+        raise OutputError(f"output directory must be one that can be written: {error}") from error
     return manifest
+
+
+def _texts(
+    config: AcceleratorConfig,
+    out_dir: Path,
+    name: str,
+    create: CreateComponent,
+    sources: str,
+    companions: Callable[[Manifest], dict[str, str]],
+) -> tuple[Manifest, dict[str, str]]:
+    """Return the manifest and the text of every file, by its name."""
+    module = to_verilog(lambda: create(config), name)
+    manifest = Manifest(
+        module=name,
+        verilog=out_dir / f"{name}.v",
+        verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
+        source_digest=sources,
+        config=config,
+        ports=tuple(
+            Port(name=port, direction=direction, width=width)
+            for port, (direction, width) in module.ports.items()
+        ),
+        versions=tool_versions(),
+        companions={},
+    )
+    texts = companions(manifest)
+    digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
+    manifest = dataclasses.replace(manifest, companions=digests)
+    texts[manifest.verilog.name] = module.text
+    # last: it says what the other files are
+    texts[MANIFEST_FILE] = json.dumps(manifest.to_dict(), indent=2) + "\n"
+    return manifest, texts

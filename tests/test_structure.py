@@ -39,7 +39,8 @@ HEAVY = {
 
 def package_of(module: str) -> str:
     """Return the package, of those in `ALLOWED`, that a dotted module name belongs to."""
-    return "gscn.cli" if module.split(".")[:2] == ["gscn", "cli"] else module.split(".")[0]
+    command = (["gscn", "cli"], ["gscn", "__main__"])
+    return "gscn.cli" if module.split(".")[:2] in command else module.split(".")[0]
 
 
 def imports(source: str) -> list[tuple[str, bool, int]]:

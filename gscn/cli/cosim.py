@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gscn.cli.options import add_preset_arguments
+from gscn.cli.options import add_output_folder, add_preset_arguments
 from gscn.cli.result import Result, table
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
-from gscn.errors import InputError, MismatchError, raise_problems
+from gscn.errors import InputError, MismatchError, OutputError, raise_problems
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat
 from gscn.port import READ_LATENCY
 
@@ -128,9 +128,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="run passes on the workers of an existing Dask cluster, tcp://HOST:PORT",
     )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="save operands and results, for `gscn compare`"
-    )
+    add_output_folder(parser, "--out", help="save operands and results, for `gscn compare`")
 
 
 def _numbers(name: str, text: str, counts: tuple[int, ...], form: str) -> tuple[int, ...]:
@@ -279,7 +277,7 @@ def run(args: argparse.Namespace) -> Result:
     from cosim.build import build
     from cosim.errors import SimulationError
     from cosim.layer import check_passes
-    from cosim.saved import save_result
+    from cosim.saved import save_results
 
     inputs = (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
     try:
@@ -302,9 +300,14 @@ def run(args: argparse.Namespace) -> Result:
     except SimulationError as error:
         raise MismatchError(str(error)) from error
     passes = [_describe(outcome, config) for outcome in outcomes]
+    problems = []
     if args.out is not None:
-        for outcome, description in zip(outcomes, passes, strict=True):
-            description["saved"] = str(save_result(args.out, outcome, config))
+        try:
+            saved = save_results(args.out, outcomes, config)
+            for path, description in zip(saved, passes, strict=True):
+                description["saved"] = str(path)
+        except OutputError as error:
+            problems.append(f"--out: {error}")
     data: dict[str, object] = {
         "config": config.to_dict(),
         "config_digest": config.digest(),
@@ -362,5 +365,6 @@ def run(args: argparse.Namespace) -> Result:
     return Result(
         data=data,
         text="\n".join([table(header, rows, title=title), *bad]),
+        problems=tuple(problems),
         mismatch=not all(outcome.comparison.good for outcome in outcomes),
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import io
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gscn.cli.result import Result, table
+from gscn.cli.options import add_output_folder
+from gscn.cli.result import Result, json_text, table
+from gscn.cli.standard_files import say
 from gscn.config import AcceleratorConfig, preset
-from gscn.errors import InputError, MismatchError
+from gscn.errors import MismatchError, OutputError
+from gscn.files import new_folder, output_errors, write_files
 
 if TYPE_CHECKING:
     from cosim.layer import PassOutcome
@@ -33,11 +36,10 @@ NETWORK, IMAGE_SIZE, BATCH, ESTIMATE_CONFIG = "resnet18", 224, 32, "large"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""
-    parser.add_argument(
+    add_output_folder(
+        parser,
         "--out",
-        type=Path,
         default=Path("build/demo"),
-        metavar="DIR",
         help="report.json, counters.png and the trace go here (default: %(default)s)",
     )
 
@@ -45,33 +47,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def _step(title: str, seconds: dict[str, float]) -> Iterator[None]:
     """Say on stderr what begins and how long it took, and note the time."""
-    sys.stderr.write(f"{title} ... ")
-    sys.stderr.flush()
+    say(f"{title} ... ", end="")
     start = time.perf_counter()
     yield
     seconds[title] = time.perf_counter() - start
-    sys.stderr.write(f"{seconds[title]:.1f} s\n")
+    say(f"{seconds[title]:.1f} s")
 
 
 def run(args: argparse.Namespace) -> Result:
     """Run every step and report."""
     import torch
 
+    # These layers are so small that a second thread costs more than it gains.
+    torch.set_num_threads(1)
+    # What an earlier demo has left stays until there is something to replace it.
+    with new_folder(args.out / "trace") as place:
+        return _demo(args.out, place / "trace")
+
+
+def _demo(out: Path, trace_dir: Path) -> Result:
     from cosim.build import build
     from cosim.errors import SimulationError
     from cosim.layer import check_passes, traced_inputs
-    from gscn.cli.main import write_json
 
-    # These layers are so small that a second thread costs more than it gains.
-    torch.set_num_threads(1)
     config = preset(CONFIG)
-    trace_dir = args.out / "trace"
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        # A trace is never overwritten; this one is the demo's own.
-        shutil.rmtree(trace_dir, ignore_errors=True)
-    except OSError as error:
-        raise InputError(f"--out must be a directory, not {args.out}: {error}") from error
     seconds: dict[str, float] = {}
     with _step(f"train the digits network by {METHOD} at {SPARSITY:.0%}", seconds):
         trace, training = _train(trace_dir)
@@ -86,7 +85,6 @@ def run(args: argparse.Namespace) -> Result:
     passes = [_describe(outcome, config) for outcome in outcomes]
     with _step(f"estimate {NETWORK}", seconds):
         network = _estimate()
-    _plot(passes, args.out / "counters.png")
     data: dict[str, object] = {
         "training": training,
         "config": config.to_dict(),
@@ -95,10 +93,19 @@ def run(args: argparse.Namespace) -> Result:
         "estimate": network,
         "seconds": seconds,
     }
-    write_json(args.out / "report.json", data)
+    problems = []
+    try:
+        write_files({out / "counters.png": _plot(passes), out / "report.json": json_text(data)})
+        with output_errors("a folder", out):
+            # A trace is never overwritten; this one is the demo's own.
+            shutil.rmtree(out / "trace", ignore_errors=True)
+            trace_dir.rename(out / "trace")
+    except OutputError as error:
+        problems.append(f"--out {error}")
     return Result(
         data=data,
-        text=_report(data, args.out),
+        text=_report(data, out),
+        problems=tuple(problems),
         mismatch=not all(outcome.comparison.good for outcome in outcomes),
     )
 
@@ -175,7 +182,7 @@ def _estimate() -> dict[str, object]:
     )
 
 
-def _plot(passes: list[dict], path: Path) -> None:
+def _plot(passes: list[dict]) -> bytes:
     from perf.plots import plot_counters
 
     rows = [
@@ -188,7 +195,9 @@ def _plot(passes: list[dict], path: Path) -> None:
     ]
     axes = plot_counters(rows)
     axes.set_title(f"{CONFIG} accelerator, {METHOD} at {SPARSITY:.0%}: bars RTL, marks model")
-    axes.figure.savefig(path, dpi=150)
+    drawn = io.BytesIO()
+    axes.figure.savefig(drawn, format="png", dpi=150)
+    return drawn.getvalue()
 
 
 def _report(data: dict, out: Path) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gscn.cli.options import add_preset_arguments
 from gscn.cli.result import Result, table
+from gscn.cli.standard_files import say
 from gscn.config import AcceleratorConfig, preset
 
 if TYPE_CHECKING:
@@ -227,8 +228,7 @@ def _progress(noun: str) -> Callable[[int, int], None] | None:
 
     def show(done: int, total: int) -> None:
         end = "\n" if done == total else ""
-        sys.stderr.write(f"\r{noun} {done} of {total}{end}")
-        sys.stderr.flush()
+        say(f"\r{noun} {done} of {total}", end=end)
 
     return show
 

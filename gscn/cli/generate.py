@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from gscn.cli.cosim import add_config_arguments, config_from
+from gscn.cli.options import add_output_folder
 from gscn.cli.result import Result
 
 SUMMARY = "write the Verilog of a configuration, with a manifest of ports, records and counters"
@@ -21,10 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="wrap the core in an AXI4 manager and AXI4-Lite registers, and write the register "
         "map for C and Python",
     )
-    parser.add_argument(
+    add_output_folder(
+        parser,
         "--out",
-        type=Path,
-        metavar="DIR",
         help="directory of the files (default: build/<configuration digest>/rtl, with --axi /axi)",
     )
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TextIO
 
-from gscn.cli.result import Result
-from gscn.errors import InputError, MismatchError
+from gscn.cli.interrupts import Interrupts
+from gscn.cli.options import add_output_file, try_outputs
+from gscn.cli.result import Result, json_text
+from gscn.cli.standard_files import flush_or_drop, open_standard_files, print_result, say
+from gscn.errors import InputError, MismatchError, OutputError
 from gscn.files import write_text
 
 SUBCOMMANDS = (
@@ -44,10 +46,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     Every subcommand's module is imported, hence they keep heavy imports inside `run`.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gscn",
         description="Sparse CNN training: train, trace, generate the accelerator's Verilog, "
         "co-simulate it, compare it with the models, estimate full networks.",
+    )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the version of this program and exit"
     )
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for name in SUBCOMMANDS:
@@ -60,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(sub)
-        sub.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
+        add_output_file(sub, "--json", help="also write the result as JSON")
         sub.add_argument("-v", "--verbose", action="store_true", help="messages on stderr")
         sub.set_defaults(module=module)
     return parser
@@ -71,12 +76,32 @@ def write_json(path: Path, data: dict[str, object]) -> None:
 
     Raises
     ------
-    InputError
+    OutputError
         The file cannot be written.
     """
-    # NaN and infinity are not JSON: refusing them here keeps other readers from failing later.
-    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
-    write_text(path, text)
+    write_text(path, json_text(data))
+
+
+class _Parser(argparse.ArgumentParser):
+    def print_help(self, file: TextIO | None = None) -> None:
+        """Print the help; that standard output does not take it is no success."""
+        if file is not None:
+            super().print_help(file)
+        elif not print_result(self.format_help()):
+            self.exit(EXIT_USAGE)
+
+
+class _Version(argparse.Action):
+    """Prints the version; looked up only then, which takes longer than the rest of the parser."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata
+
+        try:
+            version = metadata.version("gscn")
+        except metadata.PackageNotFoundError:
+            version = "of unknown version: it is not installed"
+        parser.exit(EXIT_GOOD if print_result(f"gscn {version}") else EXIT_USAGE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,30 +112,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         Words after `gscn`; by default those of the process.
     """
-    args = build_parser().parse_args(arguments)
+    open_standard_files()
+    status = EXIT_GOOD
+    with Interrupts() as interrupts:
+        status = _run(arguments)
+    return interrupts.status(status)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    if sys.stdout is None:
+        say("gscn: standard output must be open, for the result")
+        return EXIT_USAGE
+    try:
+        args = build_parser().parse_args(arguments)
+    except SystemExit:
+        flush_or_drop(sys.stderr)
+        raise
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if args.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    name = f"gscn {args.subcommand}"
     module: ModuleType = args.module
     try:
+        try_outputs(args)
         result: Result = module.run(args)
-        if args.json is not None:
-            write_json(args.json, result.data)
     except InputError as error:
-        sys.stderr.write(f"gscn {args.subcommand}: {error}\n")
+        say(f"{name}: {error}")
         return EXIT_USAGE
     except MismatchError as error:
-        sys.stderr.write(f"gscn {args.subcommand}: {error}\n")
+        say(f"{name}: {error}")
         return EXIT_MISMATCH
-    try:
-        if result.text:
-            sys.stdout.write(result.text.rstrip("\n") + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (say, `head`) has seen enough; keep the interpreter's last flush silent too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    text = result.text
+    problems = list(result.problems)
+    if args.json is not None:
+        try:
+            write_json(args.json, result.data)
+        except OutputError as error:
+            problems.append(f"--json {error}; what it was to hold is printed instead")
+            text = f"{text.rstrip()}\n{json_text(result.data)}"
+    printed = print_result(text)
+    for problem in problems:
+        say(f"{name}: {problem}")
+    if problems or not printed:
+        return EXIT_USAGE
     return EXIT_MISMATCH if result.mismatch else EXIT_GOOD
 
 

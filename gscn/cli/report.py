@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from gscn.cli.options import add_preset_arguments
+from gscn.cli.options import add_output_file, add_output_folder, add_preset_arguments
 from gscn.cli.result import Result, table
+from gscn.cli.standard_files import say
 from gscn.config import preset
+from gscn.errors import InputError, OutputError
+from gscn.files import write_files
 
 SUMMARY = "write a page, and tables as CSV, of speed-ups, memory, rivals and energy"
 EXAMPLE = "gscn report --out build/report"
@@ -18,11 +21,10 @@ EXAMPLE = "gscn report --out build/report"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `gscn report`."""
-    parser.add_argument(
+    add_output_folder(
+        parser,
         "--out",
-        type=Path,
         default=Path("build/report"),
-        metavar="DIR",
         help="folder of report.html and the CSV files (default: %(default)s)",
     )
     parser.add_argument(
@@ -62,25 +64,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the documents with what was measured (default: %(default)s)",
     )
-    parser.add_argument(
+    add_output_file(
+        parser,
         "--document",
-        type=Path,
-        metavar="FILE",
         help="also write texts and tables as Markdown (docs/performance.md)",
     )
-    parser.add_argument(
+    add_output_folder(
+        parser,
         "--cache",
-        type=Path,
         default=Path("build/report-cache"),
-        metavar="DIR",
         help="folder where results are kept for the next run (default: %(default)s)",
     )
 
 
 def run(args: argparse.Namespace) -> Result:
     """Compute what is not kept from an earlier run, and write the report."""
-    from gscn.errors import InputError
-    from perf.report.build import Documents, write_report
+    from perf.report.build import Documents, report_files
     from perf.report.cases import ANALYTIC, CASES, STATISTICAL, compute_cases
 
     # Other accelerators take samples of their own, which take minutes.
@@ -116,7 +115,7 @@ def run(args: argparse.Namespace) -> Result:
             f"Layers of {trace.network}, recorded in a step of training by {trace.method} at "
             f"{100 * trace.sparsity:g} % on {trace.dataset}"
         )
-    paths = write_report(
+    files = report_files(
         rows,
         chosen,
         documents,
@@ -125,6 +124,11 @@ def run(args: argparse.Namespace) -> Result:
         source=source,
         document=args.document,
     )
+    paths, problems = list(files), []
+    try:
+        write_files(files)
+    except OutputError as error:
+        problems.append(str(error))
     summary = [
         (
             case.label,
@@ -139,7 +143,11 @@ def run(args: argparse.Namespace) -> Result:
         summary,
         title=f"{paths[0]} and {len(paths) - 1} other files; times faster than a dense array",
     )
-    return Result(data={"page": str(paths[0]), "files": [str(p) for p in paths]}, text=text)
+    return Result(
+        data={"page": str(paths[0]), "files": [str(p) for p in paths]},
+        text=text,
+        problems=tuple(problems),
+    )
 
 
 def _progress() -> Callable[[str], None] | None:
@@ -147,7 +155,6 @@ def _progress() -> Callable[[str], None] | None:
         return None
 
     def show(label: str) -> None:
-        sys.stderr.write(f"{label}\n")
-        sys.stderr.flush()
+        say(label)
 
     return show

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,8 +15,16 @@ class Result:
     """What `--json` writes: plain JSON values only, finite numbers."""
     text: str = ""
     """What is printed on stdout."""
+    problems: tuple[str, ...] = ()
+    """Files that could not be written in the end, in a sentence each; then the status is 2."""
     mismatch: bool = False
     """Whether something differs from its oracle; the command then exits with status 1."""
+
+
+def json_text(data: dict[str, object]) -> str:
+    """Return data as JSON."""
+    # NaN and infinity are not JSON: refusing them here keeps other readers from failing later.
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> str:

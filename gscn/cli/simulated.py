@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.cli.cosim import config_from
-from gscn.cli.options import add_preset_arguments
+from gscn.cli.options import add_output_file, add_preset_arguments, declare_output
 from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
 
@@ -59,10 +59,9 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train by the golden model besides; exit with 1 if a loss or a weight differs",
     )
-    group.add_argument(
+    add_output_file(
+        group,
         "--timeline",
-        type=Path,
-        metavar="FILE",
         help="write clusters and PEs over time in the last iteration, as a Chrome trace (Perfetto)",
     )
     group.add_argument(
@@ -71,6 +70,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("LAYER", "PASS", "FILE"),
         help="write the waves of a pass in the last iteration, as FST",
     )
+    declare_output(group, "--waves", lambda args: args.waves and Path(args.waves[2]))
 
 
 def check_backend_arguments(args: argparse.Namespace) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gscn.cli.options import add_output_file
 from gscn.cli.result import Result
 from gscn.config import PRESETS, preset
-from gscn.errors import InputError
+from gscn.errors import OutputError
+from gscn.files import write_text
 from gscn.formats import OPERAND_FORMATS
 
 SUMMARY = "synthesise the accelerator: area and clock of its components (see `make synth`)"
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="besides, a PE of the first configuration with these number formats, such as "
         "`int16 int16+bf16`: what formats cost (default: none)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as Markdown")
+    add_output_file(parser, "--out", help="write the report as Markdown")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -91,17 +93,15 @@ def run(args: argparse.Namespace) -> Result:
     ]
     formats = measure_formats(first, args.formats, liberty=liberty, ecp5=ecp5)
     text = to_markdown(reports, versions, formats)
+    problems = []
     if args.out is not None:
         try:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(
-                f"--out must name a file that can be written, not {args.out}: {error}"
-            ) from error
+            write_text(args.out, text)
+        except OutputError as error:
+            problems.append(f"--out {error}")
     data = {
         "versions": versions,
         "reports": [report.to_dict() for report in reports],
         "formats": [report.to_dict() for report in formats],
     }
-    return Result(data=data, text=text)
+    return Result(data=data, text=text, problems=tuple(problems))

@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.cli.options import add_output_folder
 from gscn.cli.result import Result, table
 from gscn.cli.train import add_recipe_arguments, given_recipe_fields, recipe_from
 from gscn.cli.training_run import run_training
 from gscn.errors import InputError
+from gscn.files import new_folder, output_errors
 
 if TYPE_CHECKING:
     from golden.trace import Trace
@@ -49,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trace N iterations, each into a directory of its own in --out (default: 1, --out "
         "itself)",
     )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", required=True, help="directory to make for the trace"
-    )
+    add_output_folder(parser, "--out", required=True, help="directory to make for the trace")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -90,9 +90,12 @@ def run(args: argparse.Namespace) -> Result:
     if args.steps == 1:
         return _report(trace_step(trainer, args.out, args.layer), args.out)
     traces = []
-    for _ in range(args.steps):
-        out = args.out / f"step-{trainer.iteration:08d}"
-        traces.append(_report(trace_step(trainer, out, args.layer), out))
+    with new_folder(args.out) as place:
+        for _ in range(args.steps):
+            name = f"step-{trainer.iteration:08d}"
+            traces.append(_report(trace_step(trainer, place / name, args.layer), args.out / name))
+        with output_errors("a folder", args.out):
+            place.rename(args.out)
     return Result(
         data={"steps": [one.data for one in traces]}, text="\n".join(one.text for one in traces)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from golden.methods.options import BUDGETS, STRUCTURES
@@ -17,10 +16,11 @@ from golden.recipe import (
     PRESETS,
     Recipe,
 )
+from gscn.cli.options import add_output_file, add_output_folder
 from gscn.cli.result import Result
 from gscn.cli.simulated import add_backend_arguments, check_backend_arguments, simulation
-from gscn.cli.training_run import run_training, save_plot
-from gscn.errors import InputError, MismatchError, raise_problems
+from gscn.cli.training_run import check_plot, run_training, save_plot
+from gscn.errors import InputError, MismatchError, OutputError, raise_problems
 
 if TYPE_CHECKING:
     from golden.training import Trainer
@@ -171,7 +171,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--iterations", type=int, metavar="N", help="stop after N iterations (default: all epochs)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write a checkpoint")
+    add_output_file(parser, "--out", help="write a checkpoint")
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -183,18 +183,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="write the checkpoint of --out every N iterations (default: every epoch)",
     )
-    parser.add_argument(
-        "--log", type=Path, metavar="FILE", help="write a row of each iteration, as CSV"
-    )
-    parser.add_argument(
+    add_output_file(parser, "--log", help="write a row of each iteration, as CSV")
+    add_output_folder(
+        parser,
         "--tensorboard",
-        type=Path,
-        metavar="DIR",
         help="write the same as scalars for TensorBoard, an event file in this directory",
     )
-    parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw the log when training ends (.png, .svg)"
-    )
+    add_output_file(parser, "--plot", help="draw the log when training ends (.png, .svg)")
     add_backend_arguments(parser)
 
 
@@ -213,26 +208,34 @@ def run(args: argparse.Namespace) -> Result:
             f"{recipe.epochs} epochs, not {iterations}"
         )
     period = args.checkpoint_every or trainer.iterations_per_epoch
-    with ExitStack() as stack:
-        logs = [
-            stack.enter_context(closing(kind(path, trainer.iteration)))
-            for kind, path in ((TrainingLog, args.log), (TensorBoardLog, args.tensorboard))
-            if path is not None
-        ]
-        try:
-            with simulation(args, trainer, lambda: _trainer(args), iterations) as simulated:
-                losses = run_training(
-                    trainer,
-                    iterations,
-                    logs=logs,
-                    checkpoint=args.out,
-                    checkpoint_period=period,
-                    simulated=simulated,
-                )
-        except _simulation_errors(args) as error:
-            raise MismatchError(str(error)) from error
-    if args.plot is not None:
-        save_plot(args.plot, args.log)
+    losses: list[float] | None = None
+    problems: list[str] = []
+    try:
+        with ExitStack() as stack:
+            logs = [
+                stack.enter_context(closing(kind(path, trainer.iteration)))
+                for kind, path in ((TrainingLog, args.log), (TensorBoardLog, args.tensorboard))
+                if path is not None
+            ]
+            try:
+                with simulation(args, trainer, lambda: _trainer(args), iterations) as simulated:
+                    losses = run_training(
+                        trainer,
+                        iterations,
+                        logs=logs,
+                        checkpoint=args.out,
+                        checkpoint_period=period,
+                        simulated=simulated,
+                        problems=problems,
+                    )
+            except _simulation_errors(args) as error:
+                raise MismatchError(str(error)) from error
+        if args.plot is not None:
+            save_plot(args.plot, args.log)
+    except OutputError as error:
+        if losses is None:
+            raise
+        problems.append(str(error))
     recent = losses[-trainer.iterations_per_epoch :]
     data: dict[str, object] = {
         "network": recipe.network,
@@ -261,10 +264,13 @@ def run(args: argparse.Namespace) -> Result:
     if args.out is not None:
         text += f"\ncheckpoint: {args.out}"
     if simulated is None:
-        return Result(data=data, text=text)
+        return Result(data=data, text=text, problems=tuple(problems))
     data |= {"backend": args.backend, "losses_nats": losses, "simulation": simulated.data()}
     return Result(
-        data=data, text=f"{text}\n{simulated.text()}", mismatch=bool(simulated.differences)
+        data=data,
+        text=f"{text}\n{simulated.text()}",
+        problems=tuple(problems),
+        mismatch=bool(simulated.differences),
     )
 
 
@@ -287,12 +293,9 @@ def _check_files(args: argparse.Namespace) -> None:
         )
     if args.plot is not None and args.log is None:
         raise InputError("--plot needs --log, the table that is drawn")
-    for option, path in (("--out", args.out), ("--log", args.log), ("--plot", args.plot)):
-        if path is not None and (path.is_dir() or _nearest_parent(path).is_file()):
-            raise InputError(f"{option} must name a file in a directory, not {path}")
+    if args.plot is not None:
+        check_plot(args.plot)
     board = args.tensorboard
-    if board is not None and (board.is_file() or _nearest_parent(board).is_file()):
-        raise InputError(f"--tensorboard must name a directory, not {board}")
     if board is not None and not args.resume and any(board.glob("events.out.tfevents*")):
         raise InputError(f"--tensorboard {board} has the events of another run already")
     if args.out is not None and args.out.exists() and not args.resume:
@@ -315,8 +318,3 @@ def _trainer(args: argparse.Namespace) -> Trainer:
     ]
     raise_problems(f"--resume {args.out}", different)
     return trainer
-
-
-def _nearest_parent(path: Path) -> Path:
-    """Return the closest parent that exists."""
-    return next(parent for parent in path.absolute().parents if parent.exists())

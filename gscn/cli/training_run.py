@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import shutil
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gscn.errors import InputError
+from gscn.errors import InputError, OutputError
+from gscn.files import try_file, write_files
 
 if TYPE_CHECKING:
     from golden.training import Progress, Trainer
@@ -65,6 +67,7 @@ def run_training(
     checkpoint: Path | None = None,
     checkpoint_period: int = 0,
     simulated: Simulation | None = None,
+    problems: list[str] | None = None,
 ) -> list[float]:
     """Train until `iterations` are done in all; return the losses of those done now, in nats.
 
@@ -84,6 +87,9 @@ def run_training(
         Iterations between checkpoints; 0 for the last only.
     simulated
         The accelerator that the network is placed on, if it is; its progress is shown as well.
+    problems
+        Gets a sentence for each file that cannot be written when training is done; by default that
+        is raised, as it is before.
     """
     from rich.console import Console
     from rich.progress import (
@@ -129,13 +135,28 @@ def run_training(
             last = done.iteration == iterations
             due = checkpoint_period and not done.iteration % checkpoint_period
             if checkpoint is not None and (last or due):
+                noted = problems if last else None
                 # In this order: every iteration of a checkpoint is in the logs.
                 for log in logs:
-                    log.flush()
-                trainer.save(checkpoint)
+                    with _noting(noted):
+                        log.flush()
+                with _noting(noted):
+                    trainer.save(checkpoint)
         if simulated is not None:
-            simulated.finish()
+            with _noting(problems):
+                simulated.finish()
     return losses
+
+
+@contextlib.contextmanager
+def _noting(problems: list[str] | None) -> Iterator[None]:
+    """Note what cannot be written, or raise it if there is no list."""
+    try:
+        yield
+    except OutputError as error:
+        if problems is None:
+            raise
+        problems.append(str(error))
 
 
 def _state(row: dict[str, float | None]) -> str:
@@ -154,6 +175,22 @@ def _state(row: dict[str, float | None]) -> str:
     )
 
 
+def check_plot(path: Path) -> None:
+    """Find out before training whether `save_plot` can write a file.
+
+    Raises
+    ------
+    InputError
+        The format is unknown, or the table beside the figure cannot be written.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.suffix.removeprefix(".") not in known:
+        raise InputError(f"--plot must end in one of .{', .'.join(known)}, not be {path}")
+    try_file(path.with_suffix(".csv"))
+
+
 def save_plot(path: Path, log: Path) -> None:
     """Draw a training log; the table is copied beside the figure, if it is not there already.
 
@@ -167,10 +204,12 @@ def save_plot(path: Path, log: Path) -> None:
 
     loss, _ = plot_training(read_training_log(log))
     table = path.with_suffix(".csv")
+    drawn = io.BytesIO()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        loss.figure.savefig(path)
+        loss.figure.savefig(drawn, format=path.suffix.removeprefix("."))
+        files = {path: drawn.getvalue()}
         if not (table.exists() and table.samefile(log)):
-            shutil.copyfile(log, table)
+            files[table] = log.read_bytes()
+        write_files(files)
     except (OSError, ValueError) as error:
-        raise InputError(f"plot {path} must be a figure that can be written: {error}") from error
+        raise OutputError(f"plot {path} must be a figure that can be written: {error}") from error

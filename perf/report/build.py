@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gscn.files import write_text
+from gscn.files import write_files
 from perf.report.cases import Case, Row
 from perf.report.contest import rivals_section
 from perf.report.documents import DocumentTable, read_tables
@@ -125,7 +125,7 @@ def _rivals() -> tuple[dict[str, str], dict[str, str]]:
     )
 
 
-def write_report(
+def report_files(
     rows: dict[str, Row],
     cases: Sequence[Case],
     documents: Documents,
@@ -134,8 +134,8 @@ def write_report(
     launches: Sequence[Launch] = (),
     source: str = "",
     document: Path | None = None,
-) -> list[Path]:
-    """Write the page, the CSV files and `report.json`; return their paths, the page first.
+) -> dict[Path, str]:
+    """Return the texts of the page, the CSV files and `report.json` by path, the page first.
 
     Parameters
     ----------
@@ -146,16 +146,11 @@ def write_report(
     documents
         What was measured.
     out
-        Folder; made if there is none.
+        Folder of the files.
     launches, source
         As of `sections`.
     document
-        Markdown file to be written besides: texts and tables without figures.
-
-    Raises
-    ------
-    InputError
-        A file cannot be written.
+        Markdown file besides: texts and tables without figures.
     """
     results = [Estimated.of(case, rows[case.key]) for case in cases]
     parts = sections(results, documents, launches, source)
@@ -169,14 +164,25 @@ def write_report(
         files |= {f"{table.name}.csv": csv_text(table) for table in section.tables}
     kept = {"networks": rows, "launches": list(launches)}
     files["report.json"] = json.dumps(kept, allow_nan=False, indent=1) + "\n"
-    for name, text in files.items():
-        write_text(out / name, text)
-    paths = [out / name for name in files]
+    texts = {out / name: text for name, text in files.items()}
     if document is not None:
         # How far to trust the numbers comes first where there are no figures to look at.
         first = [section for section in parts if section.key == "evidence"]
         rest = [section for section in parts if section.key not in ("evidence", "layers")]
-        text = to_markdown(DOCUMENT_TITLE, DOCUMENT_INTRODUCTION, [*first, *rest])
-        write_text(document, text)
-        paths.append(document)
-    return paths
+        texts[document] = to_markdown(DOCUMENT_TITLE, DOCUMENT_INTRODUCTION, [*first, *rest])
+    return texts
+
+
+def write_report(
+    rows: dict[str, Row], cases: Sequence[Case], documents: Documents, out: Path, **more: object
+) -> list[Path]:
+    """Write what `report_files` returns, all of it or nothing; return the paths, the page first.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
+    files = report_files(rows, cases, documents, out, **more)
+    write_files(files)
+    return list(files)

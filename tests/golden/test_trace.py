@@ -18,7 +18,7 @@ from golden.trace import load_trace
 from golden.tracing import layer_trace, recording, trace_step
 from golden.training import Trainer
 from gscn.conv import Pass
-from gscn.errors import InputError
+from gscn.errors import InputError, OutputError
 
 
 def trainer(method: str, iterations: int = 3, **recipe) -> Trainer:
@@ -152,7 +152,7 @@ def test_failed_writing_leaves_nothing(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(np.lib.format, "write_array", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OutputError, match="trace must be a folder that can be written: disk full"):
         trace_step(trainer("dense", iterations=0), tmp_path / "trace")
     assert list(tmp_path.iterdir()) == []
 

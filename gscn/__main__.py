@@ -1,0 +1,25 @@
+"""The command `gscn` as a process: `python -m gscn` is the same."""
+
+
+def main() -> int:
+    """Run the command of this process; return its exit status."""
+    import signal
+
+    # Imports take long enough to be interrupted: until there is anything to clean up, without a
+    # traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from gscn.cli.interrupts import Interrupts
+    from gscn.cli.standard_files import open_standard_files
+
+    open_standard_files()
+    status = 0
+    with Interrupts(leaving=True) as interrupts:
+        from gscn.cli.main import main as run
+
+        status = run()
+    return interrupts.status(status)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,158 @@
+"""Interrupts end the command in order: what is under way unwinds, and nothing of it is left.
+
+A signal raises `Interruption` where the command is, so that files and processes are cleaned up as
+after any error. What does not unwind within `GRACE_SECONDS`, such as a long call of a library, is
+ended from another thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+from gscn.files import remove_unfinished
+from gscn.processes import ask_descendants, end_descendants
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE_SECONDS = 2.5
+"""Limit of time for the command to unwind."""
+_STATUS = 128
+"""Added to a signal's number: the status that shells give to what it ended."""
+
+
+class Interruption(KeyboardInterrupt):
+    """A signal asks the command to end; unwinds like Ctrl-C in any Python program."""
+
+
+class Interrupts:
+    """Takes signals over for as long as this context lasts, in the main thread.
+
+    After a signal no exception leaves the context: whatever it is, it is the signal's doing.
+    Contexts inside another one do nothing.
+
+    Parameters
+    ----------
+    leaving
+        Whether the process ends with the context: then signals that come later end it at once.
+    """
+
+    _outermost: Interrupts | None = None
+
+    def __init__(self, *, leaving: bool = False) -> None:
+        self.number: int | None = None
+        """Of the signal that came, None if there was none."""
+        self._leaving = leaving
+        self._raising = True
+        self._before: dict[int, object] = {}
+        self._ended = threading.Event()
+        self._said = False
+
+    def status(self, status: int) -> int:
+        """Return the exit status: that of the signal if there was one, else the one given."""
+        return status if self.number is None else _STATUS + self.number
+
+    def __enter__(self) -> Self:
+        in_main = threading.current_thread() is threading.main_thread()
+        if Interrupts._outermost is not None or not in_main:
+            return self
+        Interrupts._outermost = self
+        reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._hooks_before = sys.unraisablehook, threading.excepthook, logging.root.manager.disable
+        threading.Thread(
+            target=self._watch, args=(reader,), name="gscn-interrupts", daemon=True
+        ).start()
+        for number in SIGNALS:
+            # Whoever started this with a signal ignored, as `nohup` does, wants it to go on.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> bool:
+        if Interrupts._outermost is not self:
+            return False
+        self._raising = False
+        if self.number is None and self._leaving:
+            for number in self._before:
+                signal.signal(number, _leave)
+        if self.number is not None:
+            end_descendants()
+            remove_unfinished()
+            self._say()
+        if not self._leaving:
+            self._give_back()
+        return self.number is not None
+
+    def _give_back(self) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        signal.set_wakeup_fd(self._wakeup_before)
+        sys.unraisablehook, threading.excepthook, disabled = self._hooks_before
+        logging.disable(disabled)
+        self._ended.set()
+        os.close(self._writer)  # ends the thread
+        Interrupts._outermost = None
+
+    def _interrupt(self, number: int, _: FrameType | None) -> None:
+        """Begin the end; later signals change nothing, as it is under way and its time limited."""
+        if self.number is not None:
+            return
+        self.number = number
+        # What goes on in other threads, and in callbacks, fails now; nobody needs to know.
+        sys.unraisablehook = self._raise_again
+        threading.excepthook = lambda _: None
+        logging.disable(logging.CRITICAL)
+        # Whoever waits for a process goes on, and finds that it has ended.
+        ask_descendants()
+        if self._raising:
+            raise Interruption(number)
+
+    def _raise_again(self, unraisable: object) -> None:
+        """Raise what a callback of the interpreter could not pass on, outside of it."""
+        if isinstance(unraisable.exc_value, Interruption) and self._raising:
+            signal.signal(self.number, self._raise)
+            signal.raise_signal(self.number)
+
+    def _raise(self, number: int, _: FrameType | None) -> None:
+        signal.signal(number, self._interrupt)
+        if self._raising:
+            raise Interruption(number)
+
+    def _watch(self, reader: int) -> None:
+        """Wait for a signal, which this thread sees even while Python's own handler has to wait."""
+        while received := os.read(reader, 1):
+            if received[0] in self._before and not self._ended.wait(GRACE_SECONDS):
+                self.number = self.number or received[0]
+                end_descendants()
+                remove_unfinished()
+                self._say()
+                os._exit(_STATUS + self.number)
+        os.close(reader)
+
+    def _say(self) -> None:
+        if self._said:
+            return
+        self._said = True
+        # Standard error may be closed, or its reader gone.
+        with contextlib.suppress(OSError, AttributeError, ValueError):
+            if sys.stderr.isatty():
+                sys.stderr.write("\x1b[?25h")  # shows the cursor, which a bar may have hidden
+            sys.stderr.write(f"gscn: ended by {signal.Signals(self.number).name}\n")
+            sys.stderr.flush()
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """End a process that has nothing left to do but to end."""
+    os._exit(_STATUS + number)

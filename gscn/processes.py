@@ -1,0 +1,127 @@
+"""Processes that this one has started, and those that they have started."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+TERM_SECONDS = 0.5
+"""Limit of time for processes to end by themselves, as compilers do to remove their files."""
+KILL_SECONDS = 0.5
+"""Limit of time to see that killed processes are gone."""
+_PROC = Path("/proc")
+_PR_SET_CHILD_SUBREAPER = 36
+_TRACKER = b"multiprocessing.resource_tracker"
+"""In the command line of Python's own process that frees semaphores; it ends after this one."""
+
+
+def descendants(process: int | None = None) -> list[int]:
+    """Return the processes that run below one, by default this one; none where there is no /proc.
+
+    A process whose parent has ended belongs to nobody, unless `adopt_descendants` was called.
+    """
+    below: dict[int, list[int]] = {}
+    for entry in _PROC.glob("[0-9]*"):
+        # It may have ended by now.
+        with contextlib.suppress(OSError):
+            # The name, in brackets, may contain anything.
+            state, parent = (entry / "stat").read_bytes().rpartition(b")")[2].split()[:2]
+            if state not in (b"Z", b"X") and _TRACKER not in (entry / "cmdline").read_bytes():
+                below.setdefault(int(parent), []).append(int(entry.name))
+    found = [os.getpid() if process is None else process]
+    for one in found:
+        found += below.get(one, [])
+    return found[1:]
+
+
+def adopt_descendants() -> None:
+    """Become the parent of every descendant whose own parent ends, where the system can do that."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def ask_descendants(number: int = signal.SIGTERM) -> list[int]:
+    """Send a signal to all descendants; return them."""
+    adopt_descendants()
+    found = descendants()
+    for one in found:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(one, number)
+    return found
+
+
+def end_descendants() -> None:
+    """End all descendants, in whatever session: ask them first, kill those that do not end."""
+    start = time.monotonic()
+    number = signal.SIGTERM
+    while ask_descendants(number):
+        passed = time.monotonic() - start
+        if passed > TERM_SECONDS:
+            number = signal.SIGKILL
+        if passed > TERM_SECONDS + KILL_SECONDS:
+            return
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def deaf_children() -> Iterator[None]:
+    """Start processes in this context that leave Ctrl-C to this one.
+
+    The terminal sends it to all of them; each would end with a traceback of its own.
+    """
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # which would make the thread listen again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def run_tool(
+    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end and return its status and texts.
+
+    If this is interrupted, neither the program nor any that it has started is left.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such program.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        # Ctrl-C is not for it; and all that it starts can be named.
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            _end_session(process)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _end_session(process: subprocess.Popen) -> None:
+    for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        # Its pipes are closed when the last of its processes has ended.
+        with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
+            process.communicate(timeout=seconds)
+            return
