@@ -22,6 +22,7 @@ from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from gscn.formats import FLOAT32, FloatFormat
 from gscn.port import READ_LATENCY
+from gscn.processes import deaf_children
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -113,12 +114,12 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
             with client:
                 yield client
             return
-        with (
-            LocalCluster(
+        # Threads that are started in the context start the workers, also those that replace others.
+        with deaf_children():
+            cluster = LocalCluster(
                 n_workers=workers, threads_per_worker=1, dashboard_address=None, processes=True
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+            )
+        with cluster, Client(cluster) as client:
             yield client
 
 

@@ -16,8 +16,10 @@ def main() -> int:
     status = 0
     with Interrupts(leaving=True) as interrupts:
         from gscn.cli.main import main as run
+        from gscn.cli.scratch import scratch_folder
 
-        status = run()
+        with scratch_folder():
+            status = run()
     return interrupts.status(status)
 
 

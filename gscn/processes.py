@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 TERM_SECONDS = 0.5
@@ -75,14 +78,26 @@ def deaf_children() -> Iterator[None]:
 
     The terminal sends it to all of them; each would end with a traceback of its own.
     """
-    from multiprocessing import resource_tracker
-
     resource_tracker.ensure_running()  # which would make the thread listen again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_parent() -> None:
+    """End this process, which `multiprocessing` started, as soon as the one that started it ends.
+
+    A worker waits for work from a pipe whose other end it holds too: it would wait for ever.
+    """
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="gscn-parent", daemon=True).start()
 
 
 def run_tool(

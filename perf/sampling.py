@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import INT8
+from gscn.processes import deaf_children, end_with_parent
 from perf.flops import Work, inner_macs
 from perf.measuring import Measurement, RivalCosts, measure_operands, rival_costs
 from perf.statistics import Kind, read_statistics
@@ -217,6 +219,24 @@ _measured: dict[tuple[object, ...], Measurement] = {}
 # plans and rivals.
 
 
+@contextlib.contextmanager
+def _worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of which, if it is left by an error or an interrupt, no process runs on."""
+    others = set(active_children())
+    with ProcessPoolExecutor(
+        # Fresh processes: forking one that runs threads (torch, numba) can deadlock.
+        processes,
+        mp_context=get_context("spawn"),
+        initializer=end_with_parent,
+    ) as pool:
+        try:
+            yield pool
+        except BaseException:
+            for worker in set(active_children()) - others:
+                worker.kill()
+            raise
+
+
 def measure(
     config: AcceleratorConfig,
     samples: Sequence[Sample],
@@ -263,15 +283,11 @@ def measure(
         for done, sample in enumerate(todo, 1):
             note(sample, run(sample), done)
     else:
-        # Fresh processes: forking one that runs threads (torch, numba) can deadlock.
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            # Large samples first, so that no long one is left for the end.
-            todo.sort(key=lambda s: -inner_macs(s.shape) * s.first_density * s.second_density)
-            futures = {pool.submit(run, sample): sample for sample in todo}
-            try:
-                for done, future in enumerate(as_completed(futures), 1):
-                    note(futures[future], future.result(), done)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        # Large samples first, so that no long one is left for the end.
+        todo.sort(key=lambda s: -inner_macs(s.shape) * s.first_density * s.second_density)
+        with _worker_pool(processes) as pool:
+            with deaf_children():
+                futures = {pool.submit(run, sample): sample for sample in todo}
+            for done, future in enumerate(as_completed(futures), 1):
+                note(futures[future], future.result(), done)
     return [_measured[sample, *options] for sample in samples]

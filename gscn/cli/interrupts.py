@@ -13,8 +13,9 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from types import FrameType, TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from gscn.files import remove_unfinished
 from gscn.processes import ask_descendants, end_descendants
@@ -54,8 +55,16 @@ class Interrupts:
         self._said = False
 
     def status(self, status: int) -> int:
-        """Return the exit status: that of the signal if there was one, else the one given."""
-        return status if self.number is None else _STATUS + self.number
+        """Return the exit status: that of the signal if there was one, else the one given.
+
+        A process that leaves after a signal ends here. All is cleaned up, and to take down the
+        interpreter with large libraries in it can take seconds.
+        """
+        if self.number is None:
+            return status
+        if self._leaving:
+            os._exit(_STATUS + self.number)
+        return _STATUS + self.number
 
     def __enter__(self) -> Self:
         in_main = threading.current_thread() is threading.main_thread()
@@ -65,7 +74,12 @@ class Interrupts:
         reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._hooks_before = sys.unraisablehook, threading.excepthook, logging.root.manager.disable
+        self._hooks_before = (
+            sys.unraisablehook,
+            threading.excepthook,
+            warnings.showwarning,
+            logging.root.manager.disable,
+        )
         threading.Thread(
             target=self._watch, args=(reader,), name="gscn-interrupts", daemon=True
         ).start()
@@ -99,13 +113,15 @@ class Interrupts:
         for number, before in self._before.items():
             signal.signal(number, before)
         signal.set_wakeup_fd(self._wakeup_before)
-        sys.unraisablehook, threading.excepthook, disabled = self._hooks_before
+        sys.unraisablehook, threading.excepthook, warnings.showwarning, disabled = (
+            self._hooks_before
+        )
         logging.disable(disabled)
         self._ended.set()
         os.close(self._writer)  # ends the thread
         Interrupts._outermost = None
 
-    def _interrupt(self, number: int, _: FrameType | None) -> None:
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Begin the end; later signals change nothing, as it is under way and its time limited."""
         if self.number is not None:
             return
@@ -113,7 +129,11 @@ class Interrupts:
         # What goes on in other threads, and in callbacks, fails now; nobody needs to know.
         sys.unraisablehook = self._raise_again
         threading.excepthook = lambda _: None
+        warnings.showwarning = lambda *_, **__: None
         logging.disable(logging.CRITICAL)
+        if _importing(frame):
+            # Libraries in C++ do not survive an exception in their initialisation.
+            self._end_at_once()
         # Whoever waits for a process goes on, and finds that it has ended.
         ask_descendants()
         if self._raising:
@@ -122,24 +142,27 @@ class Interrupts:
     def _raise_again(self, unraisable: object) -> None:
         """Raise what a callback of the interpreter could not pass on, outside of it."""
         if isinstance(unraisable.exc_value, Interruption) and self._raising:
-            signal.signal(self.number, self._raise)
-            signal.raise_signal(self.number)
+            # Not at once: here it would be lost again.
+            signal.signal(signal.SIGALRM, self._raise)
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
 
-    def _raise(self, number: int, _: FrameType | None) -> None:
-        signal.signal(number, self._interrupt)
+    def _raise(self, *_: object) -> None:
         if self._raising:
-            raise Interruption(number)
+            raise Interruption(self.number)
 
     def _watch(self, reader: int) -> None:
         """Wait for a signal, which this thread sees even while Python's own handler has to wait."""
         while received := os.read(reader, 1):
             if received[0] in self._before and not self._ended.wait(GRACE_SECONDS):
                 self.number = self.number or received[0]
-                end_descendants()
-                remove_unfinished()
-                self._say()
-                os._exit(_STATUS + self.number)
+                self._end_at_once()
         os.close(reader)
+
+    def _end_at_once(self) -> NoReturn:
+        end_descendants()
+        remove_unfinished()
+        self._say()
+        os._exit(_STATUS + self.number)
 
     def _say(self) -> None:
         if self._said:
@@ -151,6 +174,14 @@ class Interrupts:
                 sys.stderr.write("\x1b[?25h")  # shows the cursor, which a bar may have hidden
             sys.stderr.write(f"gscn: ended by {signal.Signals(self.number).name}\n")
             sys.stderr.flush()
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _leave(number: int, _: FrameType | None) -> None:
