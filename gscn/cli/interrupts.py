@@ -63,6 +63,7 @@ class Interrupts:
         if self.number is None:
             return status
         if self._leaving:
+            _free_semaphores()
             os._exit(_STATUS + self.number)
         return _STATUS + self.number
 
@@ -161,6 +162,7 @@ class Interrupts:
     def _end_at_once(self) -> NoReturn:
         end_descendants()
         remove_unfinished()
+        _free_semaphores()
         self._say()
         os._exit(_STATUS + self.number)
 
@@ -174,6 +176,13 @@ class Interrupts:
                 sys.stderr.write("\x1b[?25h")  # shows the cursor, which a bar may have hidden
             sys.stderr.write(f"gscn: ended by {signal.Signals(self.number).name}\n")
             sys.stderr.flush()
+
+
+def _free_semaphores() -> None:
+    """Do what `multiprocessing` does when the interpreter ends; otherwise it warns of the lack."""
+    util = sys.modules.get("multiprocessing.util")
+    with contextlib.suppress(Exception):  # whatever they are: the others do not depend on it
+        util._run_finalizers(0)
 
 
 def _importing(frame: FrameType | None) -> bool:
