@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 
 FORMAT_VERSION = 3
@@ -30,6 +31,7 @@ filters and channels."""
 _HASHED_BYTES = 1 << 20
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PassTrace:
     """One pass of one layer, float32."""
@@ -52,6 +54,7 @@ class LayerTrace:
     shape: ConvShape
     passes: dict[Pass, PassTrace]
 
+    @takes_text
     def get(self, which: Pass) -> PassTrace:
         """Return one pass; raise `InputError` if training did not compute it."""
         if which not in self.passes:
@@ -118,6 +121,7 @@ class Trace:
         passes = {which: self.load_pass(name, which) for which in entry.densities}
         return LayerTrace(name=name, shape=entry.shape, passes=passes)
 
+    @takes_text
     def load_pass(self, name: str, which: Pass) -> PassTrace:
         """Read one pass of one layer.
 
@@ -142,6 +146,7 @@ class Trace:
             _check_counts(path, stored, one)
         return one
 
+    @takes_text
     def chunks(self, name: str, which: Pass, part: str) -> Iterator[tuple[int, np.ndarray]]:
         """Read an array piece by piece: never more than a chunk is in memory.
 
@@ -169,6 +174,7 @@ class Trace:
         with _arrays(path) as stored:
             yield from _chunks(path, stored, which, part)
 
+    @takes_text
     def nonzeros(self, name: str, which: Pass, part: str, axis: int) -> np.ndarray:
         """Return the nonzeros of an operand at each index of an axis.
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from perf.dense import dense_cost
 from perf.estimate_json import assumptions, to_json
@@ -63,6 +64,7 @@ Items = Sequence[tuple[Layer, Pass, tuple[Work, ...]]]
 """Passes of layers with the convolutions that they consist of."""
 
 
+@takes_text
 def estimate(
     network: Network,
     config: AcceleratorConfig,

@@ -51,7 +51,7 @@ from fractions import Fraction
 from golden.methods.budgets import erk_densities
 from golden.methods.targets import density_of, reuse_density
 from gscn.conv import ConvShape, Pass
-from gscn.enums import member
+from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 from perf.networks import Layer, Network
 
@@ -84,6 +84,7 @@ class Gradients(enum.StrEnum):
     """1 - sparsity."""
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sparsification:
     """A method and its densities.
@@ -105,9 +106,7 @@ class Sparsification:
     """Share of nonzeros in ReSprop's gradient differences; by default as `gradients` says."""
 
     def __post_init__(self) -> None:
-        """Take text for members; collect every problem and raise them together."""
-        object.__setattr__(self, "method", member(Method, self.method))
-        object.__setattr__(self, "gradients", member(Gradients, self.gradients))
+        """Collect every problem and raise them together."""
         problems = []
         if not 0 <= self.sparsity < 1:
             problems.append(f"sparsity must be at least 0 and less than 1, not {self.sparsity}")
@@ -170,6 +169,7 @@ class LayerDensities:
         )
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
     """One convolution that a pass of a layer asks for."""
@@ -224,6 +224,7 @@ def passes(layer: Layer) -> tuple[Pass, ...]:
     return (Pass.FORWARD, Pass.INPUT_GRAD, Pass.WEIGHT_GRAD)
 
 
+@takes_text
 def pass_work(layer: Layer, which: Pass, sparsification: Sparsification) -> tuple[Work, ...]:
     """Return the convolutions that a pass of a layer consists of, with their densities.
 
@@ -272,6 +273,7 @@ def target_densities(
     )
 
 
+@takes_text
 def work_of(layer: Layer, which: Pass, densities: LayerDensities) -> tuple[Work, ...]:
     """Return the convolutions that a pass of a layer consists of, at given densities."""
     first, second = {

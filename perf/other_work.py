@@ -28,6 +28,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from perf.analytic import ENTRY_BYTES
 from perf.estimated import BACKWARD, NetworkEstimate
 from perf.flops import Sparsification, target_densities
@@ -176,6 +177,7 @@ class WholeStep:
         return (self.dense_convolutions + shared) / shared
 
 
+@takes_text
 def whole_step(result: NetworkEstimate, which: Iterable[Pass] = tuple(Pass)) -> WholeStep:
     """Add what is done besides convolutions to an estimate.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from golden.trace import Trace, load_trace
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from lowering.operands import count_useful_products
 from perf.flops import inner_macs
@@ -68,6 +69,7 @@ UNIFORM_STATISTICS = Statistics(
 """Of uniformly random operands."""
 
 
+@takes_text
 def operand_kinds(which: Pass, *, prunes: bool) -> tuple[Kind, Kind]:
     """Return the kinds of a pass's operands.
 
