@@ -19,6 +19,7 @@ from perf.gpu import (
     BATCH,
     CLOCK_HZ,
     DRAM_BYTES_PER_SECOND,
+    IMAGE_SIZE,
     LANES,
     MEASURED_MS,
     PUBLISHED_BACKWARD,
@@ -27,7 +28,7 @@ from perf.gpu import (
     gpu_comparison,
     multipliers_for,
 )
-from perf.other_work import WITHOUT_NORMALISATION
+from perf.networks import network
 from perf.traced import read_traced
 
 SPARSITY = 0.9
@@ -59,7 +60,8 @@ def sparsification(inputs: float, gradients: Gradients = Gradients.TARGET) -> Sp
 
 def masked(name: str, inputs: float) -> float:
     """Return the density of stored gradients: where no normalisation follows, ReLU masks them."""
-    return inputs if name in WITHOUT_NORMALISATION else 1.0
+    layers = network(name, image_size=IMAGE_SIZE, batch=1).layers
+    return 1.0 if any(layer.has_normalisation for layer in layers) else inputs
 
 
 def compute() -> dict[str, object]:

@@ -7,13 +7,14 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from golden.omitted import Omitted
 from golden.trace import (
     COUNTED_AXES,
     FORMAT_VERSION,
@@ -109,13 +110,24 @@ class TraceWriter:
                 _write(archive, f"{one.which}.precomputed", one.precomputed)
         layer["densities"][one.which] = densities
 
-    def finish(self, names: Iterable[str], **fields: Any) -> Trace:
+    def finish(
+        self,
+        names: Iterable[str],
+        *,
+        omitted: Sequence[Omitted] | None = None,
+        normalised: Mapping[str, bool] | None = None,
+        **fields: Any,
+    ) -> Trace:
         """Write the manifest and put the directory in its place.
 
         Parameters
         ----------
         names
             The layers in the network's order.
+        omitted
+            What the network computes besides; by default nobody knows.
+        normalised
+            By layer whether a normalisation belongs to it; by default nobody knows.
         **fields
             Of `Trace`: network, dataset, method, sparsity, step, seed, dense_iteration.
 
@@ -139,8 +151,14 @@ class TraceWriter:
                 )
             path = self._directory / layer["file"]
             size = {"size_bytes": path.stat().st_size, "sha256": file_digest(path)}
-            layers.append({**layer, **size})
-        manifest = {"format_version": FORMAT_VERSION, **fields, "layers": layers}
+            layers.append({**layer, **size, "normalised": (normalised or {}).get(name)})
+        listed = None if omitted is None else [dataclasses.asdict(one) for one in omitted]
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            **fields,
+            "omitted": listed,
+            "layers": layers,
+        }
         text = json.dumps(manifest, indent=2) + "\n"
         (self._directory / MANIFEST_NAME).write_text(text, encoding="utf-8")
         self._directory.chmod(0o755)  # mkdtemp makes it private.

@@ -169,7 +169,14 @@ def trace_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Wo
     ReSprop's terms of one sample are not among them: traces hold their results, not their operands.
     """
     layers = tuple(
-        Layer(name=entry.name, shape=entry.shape, first=index == 0)
+        Layer(
+            name=entry.name,
+            shape=entry.shape,
+            first=index == 0,
+            # What was recorded says it; the first recorded layer may not be the network's first.
+            input_grad=Pass.INPUT_GRAD in entry.densities,
+            normalised=entry.normalised,
+        )
         for index, entry in enumerate(trace.entries.values())
     )
     items = [
@@ -188,7 +195,7 @@ def trace_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Wo
         for layer in layers
         for which, densities in trace.entry(layer.name).densities.items()
     ]
-    return Network(name=trace.network, layers=layers), items
+    return Network(name=trace.network, layers=layers, omitted=trace.omitted), items
 
 
 def estimate_trace(

@@ -46,7 +46,6 @@ import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 from golden.methods.budgets import erk_densities
 from golden.methods.targets import density_of, reuse_density
@@ -219,7 +218,7 @@ def inner_macs(shape: ConvShape) -> int:
 
 def passes(layer: Layer) -> tuple[Pass, ...]:
     """Return the passes of a training step that a layer takes part in."""
-    if layer.first:
+    if layer.reads_image:
         return (Pass.FORWARD, Pass.WEIGHT_GRAD)
     return (Pass.FORWARD, Pass.INPUT_GRAD, Pass.WEIGHT_GRAD)
 
@@ -256,7 +255,7 @@ def target_densities(
         same for every layer but the first, which is dense.
     """
     method = sparsification.method
-    inputs = 1.0 if layer.first else sparsification.activation_density
+    inputs = 1.0 if layer.reads_image else sparsification.activation_density
     pruned = method.prunes and (kept is not None or not layer.first)
     differences = sparsification.difference_density
     # Training with a target of 100 % is dense and reuses nothing.
@@ -305,11 +304,11 @@ def erk_layer_densities(network: Network, sparsity: float) -> dict[str, float]:
     sparsity
         Share of zeros of all weights together, at least 0 and less than 1.
     """
-    shapes = [
-        layer.shape.w_shape[:2] if layer.linear else layer.shape.w_shape for layer in network.layers
-    ]
-    kept = erk_densities(shapes, 1 - Fraction(str(sparsity)))
-    return {layer.name: float(d) for layer, d in zip(network.layers, kept, strict=True)}
+    own = [layer for layer in network.layers if layer.shares is None]
+    shapes = [layer.shape.w_shape[:2] if layer.linear else layer.shape.w_shape for layer in own]
+    kept = erk_densities(shapes, density_of(sparsity))
+    found = {layer.name: float(d) for layer, d in zip(own, kept, strict=True)}
+    return {layer.name: found[layer.shares or layer.name] for layer in network.layers}
 
 
 def flop_reduction(
@@ -327,7 +326,8 @@ def flop_reduction(
     network
         Layers at one image size and batch.
     densities
-        Of the layers, by name; those of the others are 1.
+        Of the layers, by name; those of the others are 1. Layers that share the weights of a layer
+        have its densities, unless given.
     forward_only
         Inference instead of training.
 
@@ -343,7 +343,8 @@ def flop_reduction(
     )
     dense = left = 0.0
     for layer in network.layers:
-        own = densities.get(layer.name, LayerDensities())
+        shared = densities.get(layer.shares or layer.name, LayerDensities())
+        own = densities.get(layer.name, shared)
         for which in (Pass.FORWARD,) if forward_only else passes(layer):
             dense += layer.shape.dense_macs
             left += sum(work.macs for work in work_of(layer, which, own))

@@ -241,6 +241,16 @@ def _progress(noun: str) -> Callable[[int, int], None] | None:
     return show
 
 
+def _coverage(data: dict) -> str:
+    """Say of what the totals are."""
+    share = data["covered_share"]
+    if share is None:
+        return "layers listed"
+    if not data["omitted"]:
+        return "whole network"
+    return f"layers listed, {100 * share:.2f} % of the network's MACs"
+
+
 def _report(data: dict, notes: list[str]) -> str:
     rows = []
     for layer in data["layers"]:
@@ -253,7 +263,7 @@ def _report(data: dict, notes: list[str]) -> str:
                 f"{shape['h']}x{shape['w']}",
                 by_pass["forward"],
                 by_pass.get("input-grad"),
-                by_pass["weight-grad"],
+                by_pass.get("weight-grad"),
                 layer["training_speedup_vs_dense"],
             )
         )
@@ -264,7 +274,7 @@ def _report(data: dict, notes: list[str]) -> str:
         f"times faster than a dense array of {data['multipliers']} multipliers",
     )
     totals = table(
-        ("whole network, over a dense array", "value"),
+        (f"{_coverage(data)}, over a dense array", "value"),
         [
             ("forward, times faster", data["forward_speedup_vs_dense"]),
             ("backward, times faster", data["backward_speedup_vs_dense"]),

@@ -7,14 +7,16 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from golden.networks.survey import survey
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from perf.dense import dense_cost
 from perf.estimate import BACKWARD, Mode, assumptions, estimate, to_json
 from perf.flops import Method, Sparsification, Work, inner_macs
-from perf.networks import network
+from perf.networks import network, network_of
 from perf.sampling import SAMPLE_PRODUCTS, Measurement, choose_sample
 
 LARGE = preset("large")
@@ -165,6 +167,38 @@ def test_assumptions_name_the_densities_of_the_method(method, words):
     assert all(word in text for word in words)
     assert ("SWAT" in text) == method.startswith("swat")
     assert ("ReSprop" in text) == method.endswith("resprop")
+
+
+def test_an_estimate_of_a_module_names_what_is_in_none_of_its_layers():
+    class Head(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.deep = nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 2)
+
+        def forward(self, x):
+            y = self.deep(self.conv(x))
+            return y @ y.transpose(-1, -2)
+
+    found = survey(Head(), (2, 3, 8, 8))
+    net = network_of("head", found)
+    swat = Sparsification(method="swat", sparsity=0.5)
+    result = estimate(net, LARGE, swat, mode=Mode.ANALYTIC)
+    data = to_json(result)
+    macs = {"conv": 2 * 36 * 8 * 27, "deep": 2 * 36 * 8 * 16, "Head": 2 * 4 * 7 * 7 * 7}
+    assert {one["name"]: one["macs"] for one in data["omitted"]} == {
+        name: count for name, count in macs.items() if name != "conv"
+    }
+    assert data["covered_share"] == pytest.approx(macs["conv"] / sum(macs.values()))
+    text = "\n".join(assumptions(result))
+    assert "Not among them: deep (ConvTranspose2d): " in text
+    assert "Head (bmm in Head): " in text
+    with pytest.raises(InputError, match=r"network mm must compute at least one layer, not Flat"):
+        network_of("mm", survey(Flat(), (2, 3)))
+
+
+class Flat(nn.Module):
+    def forward(self, x):
+        return x @ x.T
 
 
 def test_a_sample_without_room_is_refused():
