@@ -176,7 +176,7 @@ def write_trace(out: Path, layers: Iterable[LayerTrace], **fields: Any) -> Trace
     layers
         Layers in the network's order; taken one at a time.
     **fields
-        As of `TraceWriter.finish`.
+        As of `TraceWriter.finish`; `omitted` and `normalised` too.
 
     Returns
     -------

@@ -26,7 +26,8 @@ def assumptions(result: NetworkEstimate) -> list[str]:
         (
             "Layers run one after the other. Speed-ups are of convolutions and fully connected "
             "layers; normalisation, ReLU, the weight update and the selection of nonzeros are "
-            "counted as passes over tensors in memory where it says so (perf.other_work)."
+            "counted as passes over tensors in memory where it says so (perf.other_work), ReLU "
+            "after every layer; pooling, residual additions and the loss are not counted."
         ),
         (
             "The dense baseline has as many multipliers at the same clock, arranged anew for "

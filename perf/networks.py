@@ -231,13 +231,15 @@ def _vgg16(build: _Builder, *, small: bool = False) -> None:
     build.linear("classifier.6", 4096, 1000)
 
 
-_BUILDERS: dict[str, Callable[[_Builder], None]] = {
+_FOR_LARGE_IMAGES: dict[str, Callable[[_Builder], None]] = {
     "resnet18": lambda build: _resnet(build, (2, 2, 2, 2), bottleneck=False),
     "resnet34": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=False),
     "resnet50": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=True),
     "wrn50-2": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=True, inner_factor=2),
     "vgg16": _vgg16,
     "densenet121": _densenet121,
+}
+_FOR_SMALL_IMAGES: dict[str, Callable[[_Builder], None]] = {
     "resnet18-small": lambda build: _resnet(build, (2, 2, 2, 2), bottleneck=False, small=True),
     "resnet20": _resnet20,
     "wrn16-8": lambda build: _wide(build, 2, 8),
@@ -246,13 +248,11 @@ _BUILDERS: dict[str, Callable[[_Builder], None]] = {
     "densenet121-small": lambda build: _densenet121(build, small=True),
 }
 
+_BUILDERS = _FOR_LARGE_IMAGES | _FOR_SMALL_IMAGES
+
 NETWORKS = tuple(_BUILDERS)
 """Names that `network` knows."""
-SMALL_NETWORKS = tuple(
-    name
-    for name in NETWORKS
-    if name.endswith("-small") or name in ("resnet20", "wrn16-8", "wrn28-10")
-)
+SMALL_NETWORKS = tuple(_FOR_SMALL_IMAGES)
 """Those of them that are customary for images of 32x32 pixels."""
 
 

@@ -19,12 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from golden.omitted import Omitted
 from gscn.conv import ConvShape
+from gscn.errors import raise_problems
 
 _CONVOLUTIONS = ("convolution", "_convolution", "cudnn_convolution", "convolution_overrideable")
 _NORMALISATION = re.compile(r"(batch|group|layer|instance|rms)_norm")
@@ -111,7 +113,14 @@ def survey(network: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, ..
         On one device; left in the mode that it was in.
     inputs
         Shape of the images (N, C, H, W), or of what else the network takes; or the tensors.
+
+    Raises
+    ------
+    InputError
+        A layer waits for the first mini-batch to have its weights, or a module is compiled to
+        TorchScript.
     """
+    raise_problems("survey", list(_problems(network)))
     if isinstance(inputs, Tensor):
         inputs = (inputs,)
     elif not any(isinstance(one, Tensor) for one in inputs):
@@ -121,6 +130,19 @@ def survey(network: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, ..
     with observed.calls(), _plain_operators(), torch.no_grad(), observed:
         network(*inputs)
     return observed.result()
+
+
+def _problems(network: nn.Module) -> Iterator[str]:
+    """Yield which modules cannot be followed."""
+    for name, module in network.named_modules():
+        label = name or type(module).__name__
+        if isinstance(module, torch.jit.ScriptModule):
+            yield f"module {label} must be the module that was scripted or traced, not TorchScript"
+        elif any(isinstance(one, UninitializedParameter) for one in module._parameters.values()):
+            yield (
+                f"layer {label} must have its weights, not wait for the first mini-batch: run one "
+                "before"
+            )
 
 
 @contextlib.contextmanager
@@ -155,9 +177,9 @@ class _Observer(TorchDispatchMode):
         self.done: list[_Call] = []
         # Weights are known by their storage, which their views share.
         self.owners = {
-            _storage(module.weight): name
+            _storage(weight): name
             for module, name in reversed(self.names.items())
-            if _is_layer(module) and isinstance(getattr(module, "weight", None), Tensor)
+            if _is_layer(module) and (weight := _own_weight(module)) is not None
         }
 
     @contextlib.contextmanager
@@ -276,7 +298,8 @@ class _Observer(TorchDispatchMode):
         layers = []
         for module, name in self.names.items():
             for index, layer in enumerate(found.get(name, ())):
-                first = self.owners.get(_storage(module.weight), name)
+                weight = _own_weight(module)
+                first = name if weight is None else self.owners[_storage(weight)]
                 if first not in found:
                     first = name
                 shares = first if index or first != name else None
@@ -287,6 +310,11 @@ class _Observer(TorchDispatchMode):
 
 def _is_layer(module: nn.Module) -> bool:
     return isinstance(module, _ConvNd | nn.Linear)
+
+
+def _own_weight(module: nn.Module) -> Tensor | None:
+    """Return the weight of a layer; None if it is computed, which may change a state."""
+    return module._parameters.get("weight")
 
 
 def _storage(tensor: Tensor) -> int:

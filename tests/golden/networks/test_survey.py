@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from golden.networks.catalogue import make_network, weighted_layers
 from golden.networks.survey import survey
 from golden.omitted import Omitted, covered_share
+from gscn.errors import InputError
 from perf.networks import network as layer_table
 from perf.networks import network_of
 
@@ -376,3 +377,21 @@ def test_settings_of_torch_are_put_back():
     survey(layer, (2, 4))
     assert not layer._forward_hooks
     assert not layer._forward_pre_hooks
+
+
+def test_computed_weights_are_left_alone():
+    normed = nn.utils.parametrizations.spectral_norm(nn.Linear(4, 6))
+    normed.train()
+    before = {name: value.clone() for name, value in normed.state_dict().items()}
+    found = survey(nn.Sequential(normed, nn.Linear(6, 2)), (2, 4))
+    assert all(torch.equal(before[name], value) for name, value in normed.state_dict().items())
+    assert [layer.name for layer in found.layers] == ["0", "1"]
+
+
+def test_modules_that_cannot_be_followed_are_refused_by_name():
+    with pytest.raises(InputError, match="layer 1 must have its weights, not wait for the first"):
+        survey(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), (2, 4))
+    with pytest.warns(DeprecationWarning, match="jit"):
+        scripted = torch.jit.script(nn.Linear(4, 2))
+    with pytest.raises(InputError, match="not TorchScript"):
+        survey(scripted, (2, 4))
