@@ -33,6 +33,7 @@ from golden.floats import decode, encode
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FloatFormat
 from gscn.port import READ_LATENCY
@@ -73,6 +74,7 @@ class ExecutedArithmetic:
     result_format: FloatFormat
     """Of the results: float32, bf16, or that of the operands."""
 
+    @takes_text
     def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
         """Return a pass; operands and results beyond the formats become infinities or NaN.
 

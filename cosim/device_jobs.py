@@ -13,6 +13,7 @@ import numpy as np
 from cosim.program import Program, default_timeout_cycles, launch_fields
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.port import READ_LATENCY
 from lowering import FloatOutput, LoweringOptions, OutputFormat, Plan, lower_again
@@ -30,6 +31,7 @@ MOST_RATIO = 4.0
 """Of an operand's nonzeros to those that a tiling was found for, or the other way round."""
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PassJob:
     """One pass of a convolution for a device."""
@@ -51,6 +53,7 @@ class PassJob:
     reset comes before."""
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PassRun:
     """What became of a `PassJob`."""

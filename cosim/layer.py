@@ -21,6 +21,7 @@ from golden.quantize import check_range, choose_shift, quantize, requantize
 from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.formats import FLOAT32, FloatFormat, IntFormat
 from gscn.port import READ_LATENCY
 from lowering import FloatOutput, OutputFormat, Program
@@ -28,6 +29,7 @@ from perf.cycles import CycleResult, simulate
 from perf.tuning import lower_tuned
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PassInput:
     """One pass of one layer with its operands: integers, or codes of a floating-point format."""
@@ -50,6 +52,7 @@ class PassInput:
         return self.first & mask, self.second & mask
 
 
+@takes_text
 def traced_inputs(
     trace: Trace,
     config: AcceleratorConfig,

@@ -14,6 +14,7 @@ from golden.floats import decode, encode
 from golden.methods.passes import Arithmetic
 from golden.recipe import ARITHMETICS
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FloatFormat
 
@@ -32,6 +33,7 @@ class WindowedArithmetic:
     acc_width: int = 48
     """Bits of an accumulator, 32 to 64."""
 
+    @takes_text
     def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
         """Return a pass; operands and results beyond the formats become infinities or NaN."""
         codes = (encode(o.detach().cpu().numpy(), self.fmt).codes for o in (first, second))

@@ -12,11 +12,13 @@ from golden.im2col import Block, NonzeroRows, pass_matrices
 from golden.oracle import check_operands
 from gscn.compiled import compiled
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 
 BLOCK_LENGTH = 16
 """Products that a matrix unit adds at once."""
 
 
+@takes_text
 def conv_random_order(
     shape: ConvShape,
     which: Pass,
@@ -68,6 +70,7 @@ def _shuffled(rows: NonzeroRows, generator: np.random.Generator) -> NonzeroRows:
     return NonzeroRows(starts=rows.starts, columns=rows.columns[order], values=rows.values[order])
 
 
+@takes_text
 def conv_in_blocks(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:

@@ -19,6 +19,7 @@ from golden.im2col import Block, pass_matrices
 from golden.oracle import check_operands, convolve
 from gscn.compiled import compiled
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
 from gscn.window import lsb_exponent, pass_top
@@ -65,6 +66,7 @@ class WindowedSums:
         return words | self.minus.astype(np.uint64) << np.uint64(63)
 
 
+@takes_text
 def conv_windowed(
     shape: ConvShape,
     which: Pass,

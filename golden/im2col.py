@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 
 _BLOCK_ELEMENTS = 1 << 18
 """Elements of a block at most, if one row of pixels has no more: 2 MiB stay in a core's cache."""
@@ -42,6 +43,7 @@ class Block:
     columns: slice
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PassMatrices:
     """A pass as `product = left @ right`."""
@@ -139,6 +141,7 @@ def _runs(pixels: tuple[int, int, int], depth: int) -> Iterator[tuple[slice, sli
         yield slice(image, min(image + images, n)), slice(0, height)
 
 
+@takes_text
 def pass_matrices(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
 ) -> PassMatrices:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.window import contraction_length
 
@@ -19,6 +20,7 @@ EXACT_BOUND = 1 << 53
 """Integers of smaller magnitude, and sums of them, are exact in double precision."""
 
 
+@takes_text
 def convolve(shape: ConvShape, which: Pass, first: Tensor, second: Tensor) -> Tensor:
     """Compute one pass with torch, in the operands' own floating-point type.
 
@@ -44,6 +46,7 @@ def convolve(shape: ConvShape, which: Pass, first: Tensor, second: Tensor) -> Te
     return conv2d_weight(second, shape.w_shape, first, *geometry)
 
 
+@takes_text
 def check_operands(shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray) -> None:
     """Raise `InputError` unless both operands have the pass's shapes."""
     for name, operand, expected in zip(
@@ -55,6 +58,7 @@ def check_operands(shape: ConvShape, which: Pass, first: np.ndarray, second: np.
             )
 
 
+@takes_text
 def conv_integers(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
@@ -124,6 +128,7 @@ def _conv_exact(
     return (high_result << bits) + _conv_exact(shape, which, *operands, length)
 
 
+@takes_text
 def useful_products(shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray) -> int:
     """Count the products of two nonzeros that reach a result, not the border.
 

@@ -7,10 +7,12 @@ import numpy as np
 from golden import floats
 from golden.quantize import storage_type
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat, IntFormat
 
 
+@takes_text
 def random_operands(
     shape: ConvShape,
     which: Pass,
@@ -56,6 +58,7 @@ def random_operands(
     )
 
 
+@takes_text
 def random_codes(
     shape: ConvShape,
     which: Pass,

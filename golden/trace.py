@@ -17,12 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from golden.omitted import Omitted
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 
-FORMAT_VERSION = 3
-_READABLE_VERSIONS = (2, 3)
-"""Version 2 has neither chunks nor counts of nonzeros."""
+FORMAT_VERSION = 4
+_READABLE_VERSIONS = (2, 3, 4)
+"""Version 2 has neither chunks nor counts of nonzeros; versions before 4 do not say what else the
+network computes, nor which layers are normalised."""
 MANIFEST_NAME = "trace.json"
 COUNTED_AXES = (0, 1)
 """Axes along which the nonzeros of operands are counted: samples and channels, or for weights
@@ -30,6 +33,7 @@ filters and channels."""
 _HASHED_BYTES = 1 << 20
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PassTrace:
     """One pass of one layer, float32."""
@@ -52,6 +56,7 @@ class LayerTrace:
     shape: ConvShape
     passes: dict[Pass, PassTrace]
 
+    @takes_text
     def get(self, which: Pass) -> PassTrace:
         """Return one pass; raise `InputError` if training did not compute it."""
         if which not in self.passes:
@@ -73,6 +78,8 @@ class LayerEntry:
     shape: ConvShape
     densities: dict[Pass, tuple[float, float]]
     """Share of nonzeros of (first, second), per traced pass."""
+    normalised: bool | None = None
+    """Whether a normalisation belongs to the layer; None where nobody said."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +99,8 @@ class Trace:
     """Whether ReSprop's schedule made the traced iteration dense."""
     entries: dict[str, LayerEntry] = field(default_factory=dict)
     """By layer, in the network's order."""
+    omitted: tuple[Omitted, ...] | None = None
+    """What the network computes in none of these layers; None where nobody said."""
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -118,6 +127,7 @@ class Trace:
         passes = {which: self.load_pass(name, which) for which in entry.densities}
         return LayerTrace(name=name, shape=entry.shape, passes=passes)
 
+    @takes_text
     def load_pass(self, name: str, which: Pass) -> PassTrace:
         """Read one pass of one layer.
 
@@ -142,6 +152,7 @@ class Trace:
             _check_counts(path, stored, one)
         return one
 
+    @takes_text
     def chunks(self, name: str, which: Pass, part: str) -> Iterator[tuple[int, np.ndarray]]:
         """Read an array piece by piece: never more than a chunk is in memory.
 
@@ -169,6 +180,7 @@ class Trace:
         with _arrays(path) as stored:
             yield from _chunks(path, stored, which, part)
 
+    @takes_text
     def nonzeros(self, name: str, which: Pass, part: str, axis: int) -> np.ndarray:
         """Return the nonzeros of an operand at each index of an axis.
 
@@ -295,12 +307,21 @@ def load_trace(path: Path | str) -> Trace:
             seed=int(manifest["seed"]),
             dense_iteration=bool(manifest["dense_iteration"]),
             entries=entries,
+            omitted=_parse_omitted(manifest.get("omitted")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{manifest_path} must be the manifest of a trace: {error!r}") from error
     for entry in entries.values():
         _check_file(trace.directory / entry.file, entry)
     return trace
+
+
+def _parse_omitted(items: object) -> tuple[Omitted, ...] | None:
+    if items is None:
+        return None
+    if not isinstance(items, list):
+        raise TypeError(f"omitted must be a list, not {items!r}")
+    return tuple(Omitted.of(item) for item in items)
 
 
 def _parse_entry(layer: dict[str, Any]) -> LayerEntry:
@@ -320,7 +341,14 @@ def _parse_entry(layer: dict[str, Any]) -> LayerEntry:
             Pass(which): (float(first), float(second))
             for which, (first, second) in layer["densities"].items()
         },
+        normalised=_parse_flag(layer.get("normalised")),
     )
+
+
+def _parse_flag(value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"normalised must be true, false or null, not {value!r}")
+    return value
 
 
 def file_digest(path: Path) -> str:

@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from golden.omitted import Omitted
 from golden.trace import (
     COUNTED_AXES,
     FORMAT_VERSION,
@@ -108,13 +109,24 @@ class TraceWriter:
                 _write(archive, f"{one.which}.precomputed", one.precomputed)
         layer["densities"][one.which] = densities
 
-    def finish(self, names: Iterable[str], **fields: Any) -> Trace:
+    def finish(
+        self,
+        names: Iterable[str],
+        *,
+        omitted: Sequence[Omitted] | None = None,
+        normalised: Mapping[str, bool] | None = None,
+        **fields: Any,
+    ) -> Trace:
         """Write the manifest and put the directory in its place.
 
         Parameters
         ----------
         names
             The layers in the network's order.
+        omitted
+            What the network computes besides; by default nobody knows.
+        normalised
+            By layer whether a normalisation belongs to it; by default nobody knows.
         **fields
             Of `Trace`: network, dataset, method, sparsity, step, seed, dense_iteration.
 
@@ -143,8 +155,14 @@ class TraceWriter:
                 )
             path = self._directory / layer["file"]
             size = {"size_bytes": path.stat().st_size, "sha256": file_digest(path)}
-            layers.append({**layer, **size})
-        manifest = {"format_version": FORMAT_VERSION, **fields, "layers": layers}
+            layers.append({**layer, **size, "normalised": (normalised or {}).get(name)})
+        listed = None if omitted is None else [dataclasses.asdict(one) for one in omitted]
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            **fields,
+            "omitted": listed,
+            "layers": layers,
+        }
         text = json.dumps(manifest, indent=2) + "\n"
         (self._directory / MANIFEST_NAME).write_text(text, encoding="utf-8")
         self._directory.rename(self.out)
@@ -160,7 +178,7 @@ def write_trace(out: Path, layers: Iterable[LayerTrace], **fields: Any) -> Trace
     layers
         Layers in the network's order; taken one at a time.
     **fields
-        As of `TraceWriter.finish`.
+        As of `TraceWriter.finish`; `omitted` and `normalised` too.
 
     Returns
     -------

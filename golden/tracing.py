@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from golden.methods.layers import TrainingConv2d
 from golden.methods.passes import PassRecord
 from golden.network import conv_layers
+from golden.networks.survey import Survey
+from golden.omitted import Omitted
 from golden.trace import LayerTrace, PassTrace, Trace
 from golden.trace_writing import TraceWriter, refuse_existing
 from golden.training import Trainer
@@ -137,6 +139,29 @@ def layer_trace(name: str, conv: TrainingConv2d, passes: Sequence[PassTrace]) ->
     return LayerTrace(name=name, shape=shape, passes=by_pass)
 
 
+def not_traced(surveyed: Survey, names: Collection[str]) -> tuple[Omitted, ...]:
+    """Return what a network computes in none of the traced layers, with its share.
+
+    Parameters
+    ----------
+    surveyed
+        What the network computes.
+    names
+        Of the traced layers.
+    """
+    layers = tuple(
+        Omitted(
+            name=layer.name,
+            kind="fully connected layer" if layer.linear else "convolution that is not traced",
+            macs=layer.shape.dense_macs,
+            share=layer.shape.dense_macs / surveyed.macs,
+        )
+        for layer in surveyed.layers
+        if layer.name not in names
+    )
+    return (*layers, *surveyed.omitted)
+
+
 def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None) -> Trace:
     """Train for one iteration and write its trace, each pass as soon as it is computed.
 
@@ -182,8 +207,11 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
                 "iteration %d is the first or last of its epoch: its output gradients are dense",
                 step,
             )
+        surveyed = trainer.survey()
         return writer.finish(
             names,
+            omitted=not_traced(surveyed, names),
+            normalised={layer.name: layer.normalised for layer in surveyed.layers},
             network=recipe.network,
             dataset=trainer.dataset.name,
             method=recipe.method,

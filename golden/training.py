@@ -21,7 +21,8 @@ from golden.datasets.loading import load_dataset
 from golden.methods.dst import dst_penalty
 from golden.methods.schedule import begin_iteration, update_budgets
 from golden.network import build_network, set_arithmetic
-from golden.networks.catalogue import WeightedLayer, make_network, weighted_layers
+from golden.networks.catalogue import make_network
+from golden.networks.survey import Survey, survey
 from golden.recipe import Recipe
 from gscn.errors import InputError, OutputError
 from gscn.files import writing
@@ -130,12 +131,12 @@ class Trainer:
         """Iterations in the whole recipe."""
         return self.recipe.epochs * self.iterations_per_epoch
 
-    def layers(self) -> list[WeightedLayer]:
-        """Return the layers with weights and their shapes for a mini-batch, in order."""
+    def survey(self) -> Survey:
+        """Return what the network of the recipe computes for a mini-batch."""
         with torch.device("meta"):
             network = make_network(self.recipe.network, **self._made)
         size = (self._made["in_channels"], self.image_size, self.image_size)
-        return weighted_layers(network, (self.recipe.batch_size, *size))
+        return survey(network, (self.recipe.batch_size, *size))
 
     def step(self) -> Progress:
         """Train for one iteration.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from gscn.enums import takes_text
 from gscn.errors import raise_problems
 
 
@@ -100,6 +101,7 @@ class ConvShape:
         """Multiplications of a dense pass, padding counted: N*K*P*Q*C*R*S, equal in all passes."""
         return self.n * self.k * self.p * self.q * self.c * self.r * self.s
 
+    @takes_text
     def operand_shapes(self, which: Pass) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Shapes of the operands (first, second) of a pass.
 
@@ -112,6 +114,7 @@ class ConvShape:
             Pass.WEIGHT_GRAD: (self.y_shape, self.x_shape),
         }[which]
 
+    @takes_text
     def result_shape(self, which: Pass) -> tuple[int, ...]:
         """Shape of the result of a pass."""
         return {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from gscn.enums import takes_text
 from gscn.error_codes import ERROR_MEANINGS, ERROR_WIDTH, NO_JOB, NO_PHASE, ErrorCode
 from gscn.errors import InputError
 
@@ -62,6 +63,7 @@ class RegisterField:
         return ((1 << self.width) - 1) << self.low
 
 
+@takes_text
 @dataclass(frozen=True, slots=True)
 class Register:
     """One register."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
 
@@ -90,6 +91,7 @@ def window_top(
     return exponents + guard_bits(contraction_length)
 
 
+@takes_text
 def contraction_length(shape: ConvShape, which: Pass) -> int:
     """Return how many products a result of the pass adds up at most."""
     return {
@@ -99,6 +101,7 @@ def contraction_length(shape: ConvShape, which: Pass) -> int:
     }[which]
 
 
+@takes_text
 def pass_top(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, fmt: FloatFormat
 ) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from lowering.balance import bin_of_item
 from lowering.drafts import SegmentDraft, TileDraft, Walk, pad_index
 from lowering.geometry import Axis, Classes, Ranking, Side, classify, gather_axis, scatter_axis
@@ -54,6 +55,7 @@ class MapProblem:
         return self.owners * self.row_at.size * self.cols.extent + zeros
 
     @classmethod
+    @takes_text
     def of(cls, shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray) -> MapProblem:
         """Reduce a pass to maps and kernels.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
 from gscn.window import pass_top
@@ -157,6 +158,7 @@ def nonzero_codes(codes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
     return np.where(magnitudes == 0, 0, codes).astype(np.uint16).view(np.int16).astype(np.int64)
 
 
+@takes_text
 def choose_top(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, out: FloatOutput
 ) -> int:
@@ -173,6 +175,7 @@ def choose_top(
     return safe if out.top is None else out.top
 
 
+@takes_text
 def count_useful_products(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
 ) -> int:
@@ -198,6 +201,7 @@ def count_useful_products(
     return int((kernels * reached).sum())
 
 
+@takes_text
 def check_accumulators(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, config: AcceleratorConfig
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from lowering.drafts import TileDraft
 from lowering.image import build_image
@@ -45,6 +46,7 @@ from lowering.windows import ramps
 from lowering.zeros import spread_zeros, zero_tiles
 
 
+@takes_text
 def lower(
     config: AcceleratorConfig,
     shape: ConvShape,
@@ -123,6 +125,7 @@ def lower(
     return best[1]
 
 
+@takes_text
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Plan:
     """The tiling of a program, for passes of the same shape and other operands."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
 from gscn.records import (
@@ -245,6 +246,7 @@ class JobSummary:
     out_bytes: int
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
     """A lowered pass: initial memory, launch, and how to read the result."""

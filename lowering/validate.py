@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.enums import takes_text
 from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from gscn.records import (
     JOB_DESCRIPTOR,
@@ -33,6 +34,7 @@ from lowering.record_checks import (
 )
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Malformed:
     """An error that the hardware may report."""

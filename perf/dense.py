@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +51,7 @@ class DenseCost:
         return max(limits, key=limits.__getitem__)
 
 
+@takes_text
 def matrix_dimensions(shape: ConvShape, which: Pass) -> tuple[int, int, int]:
     """Return (rows, contraction, columns) of the matrix product that a pass is.
 
@@ -75,6 +77,7 @@ def arrangements(multipliers: int) -> Iterator[tuple[int, int, int]]:
                 yield rows, contraction, rest // contraction
 
 
+@takes_text
 def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> DenseCost:
     """Return the cost of a pass on the dense array.
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from lowering import Program
 from perf.cycles import CycleResult
@@ -264,6 +265,7 @@ def energy(
     }
 
 
+@takes_text
 def dense_energy(
     config: AcceleratorConfig,
     shape: ConvShape,

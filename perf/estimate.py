@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from perf.dense import dense_cost
 from perf.estimate_json import assumptions, to_json
@@ -63,6 +64,7 @@ Items = Sequence[tuple[Layer, Pass, tuple[Work, ...]]]
 """Passes of layers with the convolutions that they consist of."""
 
 
+@takes_text
 def estimate(
     network: Network,
     config: AcceleratorConfig,
@@ -167,7 +169,14 @@ def trace_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Wo
     ReSprop's terms of one sample are not among them: traces hold their results, not their operands.
     """
     layers = tuple(
-        Layer(name=entry.name, shape=entry.shape, first=index == 0)
+        Layer(
+            name=entry.name,
+            shape=entry.shape,
+            first=index == 0,
+            # What was recorded says it; the first recorded layer may not be the network's first.
+            input_grad=Pass.INPUT_GRAD in entry.densities,
+            normalised=entry.normalised,
+        )
         for index, entry in enumerate(trace.entries.values())
     )
     items = [
@@ -186,7 +195,7 @@ def trace_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Wo
         for layer in layers
         for which, densities in trace.entry(layer.name).densities.items()
     ]
-    return Network(name=trace.network, layers=layers), items
+    return Network(name=trace.network, layers=layers, omitted=trace.omitted), items
 
 
 def estimate_trace(

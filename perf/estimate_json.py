@@ -6,9 +6,15 @@ import dataclasses
 
 from gscn.conv import ConvShape, Pass
 from perf.estimated import BACKWARD, Mode, NetworkEstimate, PassEstimate, WorkEstimate
-from perf.flops import inference_reduction, training_reduction
+from perf.flops import (
+    Gradients,
+    Sparsification,
+    flop_reduction,
+    inference_reduction,
+    training_reduction,
+)
 from perf.networks import Layer, Network
-from perf.other_work import WholeStep, whole_step
+from perf.other_work import WholeStep, recorded_densities, whole_step
 from perf.statistics import read_statistics
 
 
@@ -20,17 +26,25 @@ def assumptions(result: NetworkEstimate) -> list[str]:
         (
             "Layers run one after the other. Speed-ups are of convolutions and fully connected "
             "layers; normalisation, ReLU, the weight update and the selection of nonzeros are "
-            "counted as passes over tensors in memory where it says so (perf.other_work)."
+            "counted as passes over tensors in memory where it says so (perf.other_work), ReLU "
+            "after every layer; pooling, residual additions and the loss are not counted."
         ),
         (
             "The dense baseline has as many multipliers at the same clock, arranged anew for "
             "each pass to waste least. It starts a tile in every cycle, reads operands once and "
             "writes results once over the same port, and overlaps that with computing."
         ),
-        "FLOP reductions count padding and do not credit zeros that ReLU leaves.",
+        _normalisation_line(result.network),
+        _coverage_line(result.network),
     ]
     if result.mode is Mode.TRACE:
-        return [*_mode_lines(result), *always]
+        credited = (
+            "FLOP reductions are of the recorded operands: they count padding and credit zeros "
+            "that ReLU leaves, which a trace does not tell from those of the method; ReSprop's "
+            "terms of one sample are counted in them."
+        )
+        return [*_mode_lines(result), *always, credited]
+    always.append("FLOP reductions count padding and do not credit zeros that ReLU leaves.")
     lines = [
         *_mode_lines(result),
         (
@@ -38,7 +52,7 @@ def assumptions(result: NetworkEstimate) -> list[str]:
             f"{sparsification.activation_density:g} before any selection by the method; the image "
             "is dense."
         ),
-        "The first layer needs no input gradient.",
+        "Layers that read the image need no input gradient.",
         *always,
     ]
     kept = f"{1 - sparsification.sparsity:g}"
@@ -54,12 +68,11 @@ def assumptions(result: NetworkEstimate) -> list[str]:
             ),
         ]
     if method.reuses:
-        density = sparsification.gradient_density
-        differences = kept if density is None else f"{density:g}"
         lines += [
             (
-                f"ReSprop: differences of output gradients {differences} dense in every "
-                "convolution; the output gradients of fully connected layers are dense."
+                f"ReSprop: differences of output gradients {sparsification.difference_density:g} "
+                f"dense in every convolution ({_why_so_dense(sparsification)}); the output "
+                "gradients of fully connected layers are dense."
             ),
             (
                 "ReSprop: the backward passes of a convolution also convolve with one stored, "
@@ -70,6 +83,52 @@ def assumptions(result: NetworkEstimate) -> list[str]:
     elif method.prunes:
         lines.append("SWAT: output gradients are dense.")
     return lines
+
+
+_NAMED_IN_TEXT = 12
+"""Omitted parts that a text names, the largest; JSON has all."""
+
+
+def _normalisation_line(network: Network) -> str:
+    count = sum(layer.has_normalisation for layer in network.layers)
+    unsaid = sum(layer.normalised is None for layer in network.layers)
+    text = f"{count} of {len(network.layers)} layers are normalised"
+    if unsaid:
+        text += (
+            f"; for {unsaid} of them nobody said: convolutions are taken to be, fully connected "
+            "layers not to be"
+        )
+    return f"{text}."
+
+
+def _coverage_line(network: Network) -> str:
+    """Say what the network computes besides its layers."""
+    if network.omitted is None:
+        return (
+            "Figures are of the layers listed: whether the network computes anything besides "
+            "is not known."
+        )
+    if not network.omitted:
+        return "Every product of the network's forward pass is one of a layer listed."
+    largest = sorted(network.omitted, key=lambda one: -(one.share or 0.0))
+    named = "; ".join(str(one) for one in largest[:_NAMED_IN_TEXT])
+    more = len(largest) - _NAMED_IN_TEXT
+    return (
+        f"Figures are of the layers listed, {100 * network.covered_share:.2f} % of the "
+        "multiply-accumulates of a forward pass. Not among them: "
+        + named
+        + (f"; and {more} more" if more > 0 else "")
+        + "."
+    )
+
+
+def _why_so_dense(sparsification: Sparsification) -> str:
+    if sparsification.gradient_density is not None:
+        return "as given"
+    if sparsification.gradients is Gradients.NOMINAL:
+        return "the nominal 1 - sparsity; training aims at more"
+    points = 100 * (sparsification.difference_density - (1 - sparsification.sparsity))
+    return f"what training aims at, {points:g} points above 1 - sparsity"
 
 
 def _mode_lines(result: NetworkEstimate) -> list[str]:
@@ -146,6 +205,8 @@ def to_json(result: NetworkEstimate) -> dict[str, object]:
     """Return the estimate as plain JSON values: totals, assumptions, layers and their passes."""
     first = result.network.layers[0].shape
     sparsification = result.sparsification
+    recorded = result.mode is Mode.TRACE
+    omitted = result.network.omitted
     return {
         "network": result.network.name,
         "image_size": [first.h, first.w],
@@ -153,13 +214,15 @@ def to_json(result: NetworkEstimate) -> dict[str, object]:
         "method": str(sparsification.method),
         "sparsity": sparsification.sparsity,
         "mode": str(result.mode),
-        "activation_density": sparsification.activation_density,
-        "gradient_density": sparsification.gradient_density,
+        "activation_density": None if recorded else sparsification.activation_density,
+        "gradients": None if recorded else str(sparsification.gradients),
+        "gradient_density": None if recorded else sparsification.difference_density,
         "forward_speedup_vs_dense": result.speedup((Pass.FORWARD,)),
         "backward_speedup_vs_dense": result.speedup(BACKWARD),
         "training_speedup_vs_dense": result.speedup(),
-        "training_flop_reduction": training_reduction(result.network, sparsification),
-        "inference_flop_reduction": inference_reduction(result.network, sparsification),
+        "covered_share": result.network.covered_share,
+        "omitted": None if omitted is None else [dataclasses.asdict(one) for one in omitted],
+        **_flop_reductions(result, result.network),
         "forward_cycles": result.cycles((Pass.FORWARD,)),
         "backward_cycles": result.cycles(BACKWARD),
         "training_cycles": result.cycles(),
@@ -206,6 +269,21 @@ def _step_json(step: WholeStep) -> dict[str, object]:
     }
 
 
+def _flop_reductions(result: NetworkEstimate, network: Network) -> dict[str, float]:
+    """Return the shares of dense FLOPs that are saved, of the whole network or of a layer."""
+    if result.mode is Mode.TRACE:
+        names = {layer.name for layer in network.layers}
+        densities = {k: v for k, v in recorded_densities(result).items() if k in names}
+        return {
+            "training_flop_reduction": flop_reduction(network, densities),
+            "inference_flop_reduction": flop_reduction(network, densities, forward_only=True),
+        }
+    return {
+        "training_flop_reduction": training_reduction(network, result.sparsification),
+        "inference_flop_reduction": inference_reduction(network, result.sparsification),
+    }
+
+
 def _works(result: NetworkEstimate) -> list[WorkEstimate]:
     return [work for one in result.passes for work in one.works]
 
@@ -217,12 +295,14 @@ def _layer_json(result: NetworkEstimate, layer: Layer) -> dict[str, object]:
         "name": layer.name,
         "linear": layer.linear,
         "first": layer.first,
+        "reads_image": layer.reads_image,
+        "normalised": layer.has_normalisation,
+        "shares": layer.shares,
         "shape": _shape_json(layer.shape),
         "forward_speedup_vs_dense": result.speedup((Pass.FORWARD,), layer=layer.name),
         "backward_speedup_vs_dense": result.speedup(BACKWARD, layer=layer.name),
         "training_speedup_vs_dense": result.speedup(layer=layer.name),
-        "training_flop_reduction": training_reduction(alone, result.sparsification),
-        "inference_flop_reduction": inference_reduction(alone, result.sparsification),
+        **_flop_reductions(result, alone),
         "passes": [_pass_json(p, result.clock_hz) for p in own],
     }
 

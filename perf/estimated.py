@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from perf.dense import DenseCost
 from perf.flops import Sparsification, Work
 from perf.measuring import Measurement
@@ -60,6 +61,7 @@ class WorkEstimate:
         return self.useful_products / (self.cycles * self.multipliers)
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassEstimate:
     """One pass of one layer."""
@@ -97,6 +99,7 @@ class PassEstimate:
         return {name: sum(work.rivals[name] for work in self.works) for name in names}
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkEstimate:
     """A training step of a network: every pass of every layer."""
@@ -109,15 +112,18 @@ class NetworkEstimate:
     passes: tuple[PassEstimate, ...]
     clock_hz: float = CLOCK_HZ
 
+    @takes_text
     def speedup(self, which: Iterable[Pass] = tuple(Pass), *, layer: str | None = None) -> float:
         """Return cycles of the dense array over ours, for some passes of all layers or of one."""
         chosen = self.chosen(which, layer=layer)
         return sum(p.dense.cycles for p in chosen) / sum(p.cycles for p in chosen)
 
+    @takes_text
     def cycles(self, which: Iterable[Pass] = tuple(Pass)) -> float:
         """Return our clock cycles, for some passes of all layers."""
         return sum(p.cycles for p in self.chosen(which))
 
+    @takes_text
     def rival_cycles(self, which: Iterable[Pass] = tuple(Pass)) -> dict[str, float]:
         """Return the cycles of other accelerators, by name, for some passes of all layers."""
         totals: dict[str, float] = {}
@@ -126,6 +132,7 @@ class NetworkEstimate:
                 totals[name] = totals.get(name, 0.0) + cycles
         return totals
 
+    @takes_text
     def chosen(self, which: Iterable[Pass], *, layer: str | None = None) -> list[PassEstimate]:
         """Return some passes of all layers or of one."""
         wanted = set(which)

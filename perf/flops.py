@@ -11,16 +11,19 @@ multiply-accumulates times the densities of its two operands:
 pass (operands)        SWAT at sparsity s  ReSprop at s           both
 =====================  ==================  =====================  =============================
 forward (W, X)         1-s, 1              1, 1                   1-s, 1
-input gradient (W, dY) 1-s, 1              1, 1-s; plus 1/N       1-s, 1-s; plus (1-s)/N
-weight gradient (dY,X) 1, 1-s              1-s, 1; plus 1/N       1-s, 1-s; plus 1/N
+input gradient (W, dY) 1-s, 1              1, d; plus 1/N         1-s, d; plus (1-s)/N
+weight gradient (dY,X) 1, 1-s              d, 1; plus 1/N         d, 1-s; plus 1/N
 =====================  ==================  =====================  =============================
 
-"Plus" is ReSprop's precomputed term, a convolution with the stored output gradient of one sample
-(density 1), spread over the N samples of the batch; its weight gradient takes the inputs summed
-over the batch, which are dense. The first layer needs no input gradient. SWAT leaves the weights
-and inputs of the first layer dense (SWAT-U on ImageNet) and prunes the fully connected layers;
-ReSprop leaves the fully connected layers dense and takes part in every convolution. Zeros that ReLU
-leaves in the inputs are not credited in FLOPs, only, on request, in the performance estimate.
+d is the density of gradient differences that training aims at, 5 points above 1-s and at most 1
+(`golden.methods.targets`), unless the nominal 1-s is asked for (`Gradients`); with d = 1 nothing is
+reused. "Plus" is ReSprop's precomputed term, a convolution with the stored output gradient of one
+sample (density 1), spread over the N samples of the batch; its weight gradient takes the inputs
+summed over the batch, which are dense. The first layer needs no input gradient. SWAT leaves the
+weights and inputs of the first layer dense (SWAT-U on ImageNet) and prunes the fully connected
+layers; ReSprop leaves the fully connected layers dense and takes part in every convolution. Zeros
+that ReLU leaves in the inputs are not credited in FLOPs, only, on request, in the performance
+estimate.
 
 `flop_reduction` is the one place where all this is added up. With the densities that a method aims
 at it gives the papers' figures, with densities measured in training what a run saved.
@@ -43,10 +46,11 @@ import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 from golden.methods.budgets import erk_densities
+from golden.methods.targets import density_of, reuse_density
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 from perf.networks import Layer, Network
 
@@ -70,6 +74,16 @@ class Method(enum.StrEnum):
         return self in (Method.RESPROP, Method.SWAT_RESPROP)
 
 
+class Gradients(enum.StrEnum):
+    """How dense ReSprop's gradient differences are taken to be."""
+
+    TARGET = "target"
+    """As its controller of thresholds aims at: 1 - sparsity and 5 points."""
+    NOMINAL = "nominal"
+    """1 - sparsity."""
+
+
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sparsification:
     """A method and its densities.
@@ -85,8 +99,10 @@ class Sparsification:
     """Share of weights, saved activations and gradient differences that the method zeroes."""
     activation_density: float = 1.0
     """Share of nonzeros that ReLU leaves in a layer's inputs; the image is dense."""
+    gradients: Gradients = Gradients.TARGET
+    """How dense ReSprop's gradient differences are, unless `gradient_density` is given."""
     gradient_density: float | None = None
-    """Share of nonzeros in ReSprop's gradient differences; by default 1 - `sparsity`."""
+    """Share of nonzeros in ReSprop's gradient differences; by default as `gradients` says."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -101,7 +117,22 @@ class Sparsification:
             problems.append(
                 f"gradient density must be over 0 and at most 1, not {self.gradient_density}"
             )
+        if self.gradient_density is not None and self.gradients is Gradients.NOMINAL:
+            problems.append(
+                "gradients must be target where their density is given, not "
+                f"{self.gradients} with {self.gradient_density}"
+            )
         raise_problems("sparsification", problems)
+
+    @property
+    def difference_density(self) -> float:
+        """Share of nonzeros in the output gradients of convolutions; 1 without ReSprop."""
+        if not self.method.reuses:
+            return 1.0
+        if self.gradient_density is not None:
+            return self.gradient_density
+        kind = reuse_density if self.gradients is Gradients.TARGET else density_of
+        return float(kind(self.sparsity))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +168,7 @@ class LayerDensities:
         )
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
     """One convolution that a pass of a layer asks for."""
@@ -186,11 +218,12 @@ def inner_macs(shape: ConvShape) -> int:
 
 def passes(layer: Layer) -> tuple[Pass, ...]:
     """Return the passes of a training step that a layer takes part in."""
-    if layer.first:
+    if layer.reads_image:
         return (Pass.FORWARD, Pass.WEIGHT_GRAD)
     return (Pass.FORWARD, Pass.INPUT_GRAD, Pass.WEIGHT_GRAD)
 
 
+@takes_text
 def pass_work(layer: Layer, which: Pass, sparsification: Sparsification) -> tuple[Work, ...]:
     """Return the convolutions that a pass of a layer consists of, with their densities.
 
@@ -222,14 +255,13 @@ def target_densities(
         same for every layer but the first, which is dense.
     """
     method = sparsification.method
-    inputs = 1.0 if layer.first else sparsification.activation_density
+    inputs = 1.0 if layer.reads_image else sparsification.activation_density
     pruned = method.prunes and (kept is not None or not layer.first)
-    reused = method.reuses and not layer.linear
+    differences = sparsification.difference_density
+    # Training with a target of 100 % is dense and reuses nothing.
+    reused = differences < 1 and not layer.linear
     if kept is None:
         kept = 1 - sparsification.sparsity
-    differences = sparsification.gradient_density
-    if differences is None:
-        differences = 1 - sparsification.sparsity
     return LayerDensities(
         weights=kept if pruned else 1.0,
         inputs=inputs,
@@ -240,6 +272,7 @@ def target_densities(
     )
 
 
+@takes_text
 def work_of(layer: Layer, which: Pass, densities: LayerDensities) -> tuple[Work, ...]:
     """Return the convolutions that a pass of a layer consists of, at given densities."""
     first, second = {
@@ -271,11 +304,11 @@ def erk_layer_densities(network: Network, sparsity: float) -> dict[str, float]:
     sparsity
         Share of zeros of all weights together, at least 0 and less than 1.
     """
-    shapes = [
-        layer.shape.w_shape[:2] if layer.linear else layer.shape.w_shape for layer in network.layers
-    ]
-    kept = erk_densities(shapes, 1 - Fraction(str(sparsity)))
-    return {layer.name: float(d) for layer, d in zip(network.layers, kept, strict=True)}
+    own = [layer for layer in network.layers if layer.shares is None]
+    shapes = [layer.shape.w_shape[:2] if layer.linear else layer.shape.w_shape for layer in own]
+    kept = erk_densities(shapes, density_of(sparsity))
+    found = {layer.name: float(d) for layer, d in zip(own, kept, strict=True)}
+    return {layer.name: found[layer.shares or layer.name] for layer in network.layers}
 
 
 def flop_reduction(
@@ -293,7 +326,8 @@ def flop_reduction(
     network
         Layers at one image size and batch.
     densities
-        Of the layers, by name; those of the others are 1.
+        Of the layers, by name; those of the others are 1. Layers that share the weights of a layer
+        have its densities, unless given.
     forward_only
         Inference instead of training.
 
@@ -309,7 +343,8 @@ def flop_reduction(
     )
     dense = left = 0.0
     for layer in network.layers:
-        own = densities.get(layer.name, LayerDensities())
+        shared = densities.get(layer.shares or layer.name, LayerDensities())
+        own = densities.get(layer.name, shared)
         for which in (Pass.FORWARD,) if forward_only else passes(layer):
             dense += layer.shape.dense_macs
             left += sum(work.macs for work in work_of(layer, which, own))

@@ -11,6 +11,7 @@ import numpy as np
 import lowering
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from perf import cycles
 from perf.energy import Accesses, count_accesses
@@ -43,6 +44,7 @@ class Measurement:
         return self.useful_products / (self.cycles * self.multipliers)
 
 
+@takes_text
 def measure_operands(
     config: AcceleratorConfig,
     shape: ConvShape,
@@ -99,6 +101,7 @@ def measure_operands(
     )
 
 
+@takes_text
 def rival_costs(
     config: AcceleratorConfig,
     shape: ConvShape,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from gscn.config import ALIGNMENT_BYTES, CHUNK_WIDTH, AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from lowering import Program
 from perf.cycles import CycleResult
@@ -126,6 +127,7 @@ def buffered_traffic(program: Program, buffer_bytes: int) -> Traffic:
     )
 
 
+@takes_text
 def compressed_bytes(
     shape: ConvShape,
     which: Pass,
@@ -155,6 +157,7 @@ def compressed_bytes(
     )
 
 
+@takes_text
 def resident_bytes(
     shape: ConvShape, which: Pass, first_density: float, second_density: float
 ) -> float:
@@ -167,6 +170,7 @@ def resident_bytes(
     return ITEM_BYTES * min(first * first_density, second * second_density)
 
 
+@takes_text
 def dense_bytes(shape: ConvShape, which: Pass, *, value_bytes: int = 2) -> Traffic:
     """Return the compulsory traffic of a dense pass: operands once, results once."""
     first, second = shape.operand_shapes(which)

@@ -10,11 +10,14 @@ Differs: a fully connected layer is a 1x1 convolution on a 1x1 map, which is the
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from golden.omitted import Omitted, covered_share
 from gscn.conv import ConvShape
 from gscn.errors import InputError, raise_problems
 
@@ -29,7 +32,23 @@ class Layer:
     linear: bool = False
     """Whether it is a fully connected layer."""
     first: bool = False
-    """Whether its input is the image, so that no input gradient is needed."""
+    """Whether its weights are those of the first layer, which a method may leave dense."""
+    input_grad: bool | None = None
+    """Whether it has an input gradient; None: unless it is the first, whose input is the image."""
+    normalised: bool | None = None
+    """Whether a normalisation follows it, or is what it is applied to; None where nobody said."""
+    shares: str | None = None
+    """Name of a layer before whose weights it uses: an earlier call of the same, or a tied one."""
+
+    @property
+    def reads_image(self) -> bool:
+        """Whether its input is the image, so that no input gradient is needed."""
+        return self.first if self.input_grad is None else not self.input_grad
+
+    @property
+    def has_normalisation(self) -> bool:
+        """Whether a normalisation is counted: if nobody said, of convolutions alone."""
+        return not self.linear if self.normalised is None else self.normalised
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +57,13 @@ class Network:
 
     name: str
     layers: tuple[Layer, ...]
+    omitted: tuple[Omitted, ...] | None = None
+    """What the network computes in none of the layers; None where that is not known."""
+
+    @property
+    def covered_share(self) -> float | None:
+        """Share of a forward pass's multiply-accumulates in layers; None where not known."""
+        return None if self.omitted is None else covered_share(self.omitted)
 
     @property
     def dense_macs(self) -> int:
@@ -54,6 +80,8 @@ class _Builder:
 
     def __init__(self, *, image_size: int, batch: int) -> None:
         self.layers: list[Layer] = []
+        self.normalised = True
+        """Of the convolutions that follow; fully connected layers have no normalisation."""
         self.batch = batch
         self.channels = 3
         self.size = image_size
@@ -81,7 +109,8 @@ class _Builder:
             stride=(stride, stride),
             padding=(padding, padding),
         )
-        self.layers.append(Layer(name=name, shape=shape, first=not self.layers))
+        first = not self.layers
+        self.layers.append(Layer(name=name, shape=shape, first=first, normalised=self.normalised))
         self.channels, self.size = filters, shape.p
 
     def pool(self, kernel: int, stride: int, padding: int) -> None:
@@ -91,7 +120,10 @@ class _Builder:
     def linear(self, name: str, inputs: int, outputs: int) -> None:
         """Append a fully connected layer."""
         shape = ConvShape(n=self.batch, c=inputs, h=1, w=1, k=outputs, r=1, s=1)
-        self.layers.append(Layer(name=name, shape=shape, linear=True, first=not self.layers))
+        first = not self.layers
+        self.layers.append(
+            Layer(name=name, shape=shape, linear=True, first=first, normalised=False)
+        )
 
 
 def _stem(build: _Builder, name: str, *, small: bool) -> None:
@@ -183,6 +215,7 @@ def _densenet121(build: _Builder, *, small: bool = False) -> None:
 
 def _vgg16(build: _Builder, *, small: bool = False) -> None:
     index = 0
+    build.normalised = small
     for group in ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)):
         for filters in group:
             build.conv(f"features.{index}", filters, 3)
@@ -198,13 +231,15 @@ def _vgg16(build: _Builder, *, small: bool = False) -> None:
     build.linear("classifier.6", 4096, 1000)
 
 
-_BUILDERS: dict[str, Callable[[_Builder], None]] = {
+_FOR_LARGE_IMAGES: dict[str, Callable[[_Builder], None]] = {
     "resnet18": lambda build: _resnet(build, (2, 2, 2, 2), bottleneck=False),
     "resnet34": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=False),
     "resnet50": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=True),
     "wrn50-2": lambda build: _resnet(build, (3, 4, 6, 3), bottleneck=True, inner_factor=2),
     "vgg16": _vgg16,
     "densenet121": _densenet121,
+}
+_FOR_SMALL_IMAGES: dict[str, Callable[[_Builder], None]] = {
     "resnet18-small": lambda build: _resnet(build, (2, 2, 2, 2), bottleneck=False, small=True),
     "resnet20": _resnet20,
     "wrn16-8": lambda build: _wide(build, 2, 8),
@@ -213,13 +248,11 @@ _BUILDERS: dict[str, Callable[[_Builder], None]] = {
     "densenet121-small": lambda build: _densenet121(build, small=True),
 }
 
+_BUILDERS = _FOR_LARGE_IMAGES | _FOR_SMALL_IMAGES
+
 NETWORKS = tuple(_BUILDERS)
 """Names that `network` knows."""
-SMALL_NETWORKS = tuple(
-    name
-    for name in NETWORKS
-    if name.endswith("-small") or name in ("resnet20", "wrn16-8", "wrn28-10")
-)
+SMALL_NETWORKS = tuple(_FOR_SMALL_IMAGES)
 """Those of them that are customary for images of 32x32 pixels."""
 
 
@@ -250,11 +283,67 @@ def network(name: str, *, image_size: int, batch: int) -> Network:
     raise_problems("network", problems)
     build = _Builder(image_size=image_size, batch=batch)
     _BUILDERS[name](build)
-    return Network(name=name, layers=tuple(build.layers))
+    return Network(name=name, layers=tuple(build.layers), omitted=())
+
+
+class SurveyedLayer(Protocol):
+    """A layer as `golden.networks.survey` finds it in a module."""
+
+    name: str
+    shape: ConvShape
+    linear: bool
+    normalised: bool
+    input_grad: bool
+    shares: str | None
+
+
+class Surveyed(Protocol):
+    """What `golden.networks.survey.survey` returns."""
+
+    layers: Sequence[SurveyedLayer]
+    omitted: Sequence[Omitted]
+
+
+def network_of(name: str, surveyed: Surveyed) -> Network:
+    """Return a module as a list of layers, and what is in none of them.
+
+    Parameters
+    ----------
+    name
+        Name of the network.
+    surveyed
+        What `golden.networks.survey.survey` found in the module.
+
+    Raises
+    ------
+    InputError
+        It has no layers.
+    """
+    if not surveyed.layers:
+        what = "; ".join(str(one) for one in surveyed.omitted) or "nothing"
+        raise InputError(f"network {name} must compute at least one layer, not {what}")
+    return Network(
+        name=name,
+        layers=tuple(
+            Layer(
+                name=layer.name,
+                shape=layer.shape,
+                linear=layer.linear,
+                first=not index or layer.shares == surveyed.layers[0].name,
+                input_grad=layer.input_grad,
+                normalised=layer.normalised,
+                shares=layer.shares,
+            )
+            for index, layer in enumerate(surveyed.layers)
+        ),
+        omitted=tuple(surveyed.omitted),
+    )
 
 
 _REQUIRED = frozenset({"name", "c", "h", "w", "k", "r", "s"})
-_OPTIONAL = frozenset({"stride", "padding", "dilation", "linear"})
+_OPTIONAL = frozenset(
+    {"stride", "padding", "dilation", "linear", "normalised", "shares", "input_grad"}
+)
 
 
 def read_network(path: Path, *, batch: int) -> Network:
@@ -262,7 +351,11 @@ def read_network(path: Path, *, batch: int) -> Network:
 
     Each layer is an object with `name`, `c`, `h`, `w`, `k`, `r`, `s` and, if they are not 1, 0 and
     1, the pairs `stride`, `padding` and `dilation`; `"linear": true` marks a fully connected layer
-    (with `h`, `w`, `r` and `s` all 1). Letters as in `gscn.conv.ConvShape`.
+    (with `h`, `w`, `r` and `s` all 1). `"normalised"` says whether a normalisation follows the
+    layer, or precedes it as in pre-activation networks; where it is absent, convolutions count as
+    normalised and fully connected layers as not. `"shares": "name"` says that the layer uses the
+    weights of one before: it is a further call of that layer. `"input_grad": false` says that
+    its input is the image, as that of the first layer is. Letters as in `gscn.conv.ConvShape`.
 
     Parameters
     ----------
@@ -292,7 +385,36 @@ def read_network(path: Path, *, batch: int) -> Network:
         raise InputError(
             f"network file {path}: names of layers must differ, not repeat {', '.join(repeated)}"
         )
+    raise_problems(f"network file {path}", _sharing_problems(layers))
+    # A method that leaves the first layer dense leaves its weights dense in every call.
+    layers = tuple(
+        dataclasses.replace(layer, first=True, input_grad=layer.input_grad is not False)
+        if layer.shares == layers[0].name
+        else layer
+        for layer in layers
+    )
     return Network(name=path.stem, layers=layers)
+
+
+def _sharing_problems(layers: Sequence[Layer]) -> list[str]:
+    """Return which layers cannot use the weights that they name."""
+    known: dict[str, Layer] = {}
+    problems = []
+    for layer in layers:
+        if layer.shares is not None:
+            other = known.get(layer.shares)
+            if other is None or other.shares is not None:
+                problems.append(
+                    f"shares of {layer.name} must name a layer before it that has weights of its "
+                    f"own, not {layer.shares!r}"
+                )
+            elif other.shape.w_shape != layer.shape.w_shape:
+                problems.append(
+                    f"weights of {layer.name} must be those of {other.name}, of shape "
+                    f"{other.shape.w_shape}, not {layer.shape.w_shape}"
+                )
+        known[layer.name] = layer
+    return problems
 
 
 def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
@@ -302,8 +424,13 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
     problems += [f"unknown field {name!r}" for name in sorted(item.keys() - _REQUIRED - _OPTIONAL)]
     if not isinstance(item.get("name", ""), str):
         problems.append(f"name must be text, not {item['name']!r}")
-    if not isinstance(item.get("linear", False), bool):
-        problems.append(f"linear must be true or false, not {item['linear']!r}")
+    problems += [
+        f"{name} must be true or false, not {item[name]!r}"
+        for name in ("linear", "normalised", "input_grad")
+        if name in item and not isinstance(item[name], bool)
+    ]
+    if not isinstance(item.get("shares", ""), str):
+        problems.append(f"shares must be the name of a layer, not {item['shares']!r}")
     problems += [
         f"{name} must be a whole number, not {item[name]!r}"
         for name in sorted(_REQUIRED - {"name"})
@@ -329,4 +456,12 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
     linear = item.get("linear", False)
     if linear and (shape.h, shape.w, shape.r, shape.s) != (1, 1, 1, 1):
         raise InputError(f"{where} ({item['name']}): a linear layer has h, w, r and s of 1")
-    return Layer(name=item["name"], shape=shape, linear=linear, first=index == 0)
+    return Layer(
+        name=item["name"],
+        shape=shape,
+        linear=linear,
+        first=index == 0,
+        input_grad=item.get("input_grad"),
+        normalised=item.get("normalised"),
+        shares=item.get("shares"),
+    )

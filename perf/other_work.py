@@ -5,7 +5,7 @@ per lane and cycle, whichever takes longer; nothing overlaps with convolutions. 
 accelerator and the dense array alike, per element of a convolution's output:
 
 ==============================================  =============  =============
-with batch normalisation                        values read    values written
+with normalisation                              values read    values written
 ==============================================  =============  =============
 forward: statistics; normalisation and ReLU     2              1
 backward: sums of gradients; their gradient     4              1
@@ -24,20 +24,19 @@ differences read the stored gradient besides. A dense operand needs no such pass
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from perf.analytic import ENTRY_BYTES
-from perf.estimated import BACKWARD, NetworkEstimate
-from perf.flops import Sparsification, target_densities
+from perf.estimated import BACKWARD, Mode, NetworkEstimate
+from perf.flops import LayerDensities, Sparsification, target_densities
 from perf.networks import Layer, Network
 
 NORMALISATION = "normalisation and ReLU"
 UPDATE = "weight update"
 SPARSIFICATION = "sparsification"
-WITHOUT_NORMALISATION = frozenset({"vgg16"})
-"""Networks, of `perf.networks`, that have no batch normalisation."""
 _MASTER_BYTES = 4
 """Of a weight or momentum that is updated."""
 
@@ -63,28 +62,35 @@ class OtherWork:
 
 
 def other_work(
-    network: Network, sparsification: Sparsification, *, value_bytes: int = 2
+    network: Network,
+    sparsification: Sparsification,
+    *,
+    value_bytes: int = 2,
+    densities: Mapping[str, LayerDensities] | None = None,
 ) -> list[OtherWork]:
     """Return the passes over tensors of a training step, layer by layer.
 
     Parameters
     ----------
     network
-        Layers; its name says whether it has batch normalisation.
+        Layers; each says whether it is normalised.
     sparsification
         Method and densities.
     value_bytes
         Of an operand or result.
+    densities
+        Of the layers, by name; by default those that the method aims at.
     """
-    normalised = network.name not in WITHOUT_NORMALISATION
     found = []
     for layer in network.layers:
-        found += _shared(layer, value_bytes, normalised=normalised and not layer.linear)
-        found += _sparsification(layer, sparsification, value_bytes)
+        found += _shared(layer, value_bytes)
+        own = (densities or {}).get(layer.name) or target_densities(layer, sparsification)
+        found += _sparsification(layer, own, value_bytes)
     return found
 
 
-def _shared(layer: Layer, value_bytes: int, *, normalised: bool) -> list[OtherWork]:
+def _shared(layer: Layer, value_bytes: int) -> list[OtherWork]:
+    normalised = layer.has_normalisation
     outputs, weights = math.prod(layer.shape.y_shape), math.prod(layer.shape.w_shape)
 
     def over_outputs(reads: int, *, backward: bool) -> OtherWork:
@@ -97,9 +103,15 @@ def _shared(layer: Layer, value_bytes: int, *, normalised: bool) -> list[OtherWo
             write_bytes=outputs * value_bytes,
         )
 
-    return [
+    found = [
         over_outputs(2 if normalised else 1, backward=False),
         over_outputs(4 if normalised else 2, backward=True),
+    ]
+    if layer.shares is not None:
+        # Weights are updated once, however many layers use them.
+        return found
+    return [
+        *found,
         OtherWork(
             layer=layer.name,
             kind=UPDATE,
@@ -111,10 +123,8 @@ def _shared(layer: Layer, value_bytes: int, *, normalised: bool) -> list[OtherWo
     ]
 
 
-def _sparsification(
-    layer: Layer, sparsification: Sparsification, value_bytes: int
-) -> list[OtherWork]:
-    shape, densities = layer.shape, target_densities(layer, sparsification)
+def _sparsification(layer: Layer, densities: LayerDensities, value_bytes: int) -> list[OtherWork]:
+    shape = layer.shape
     inputs, outputs = math.prod(shape.x_shape), math.prod(shape.y_shape)
     found = []
 
@@ -132,7 +142,8 @@ def _sparsification(
             )
 
     weights = math.prod(shape.w_shape)
-    add(weights, densities.weights, read=weights * value_bytes, backward=False)
+    if layer.shares is None:
+        add(weights, densities.weights, read=weights * value_bytes, backward=False)
     add(inputs, densities.inputs, read=inputs * value_bytes, backward=False)
     if densities.activations < densities.inputs:
         add(inputs, densities.activations, read=inputs * value_bytes, backward=False)
@@ -176,6 +187,22 @@ class WholeStep:
         return (self.dense_convolutions + shared) / shared
 
 
+def recorded_densities(result: NetworkEstimate) -> dict[str, LayerDensities]:
+    """Return the densities of the operands that an estimate's passes have, by layer."""
+    found: dict[str, dict[str, float]] = {}
+    for one in result.passes:
+        work, own = one.works[0].work, found.setdefault(one.layer.name, {})
+        first, second = {
+            Pass.FORWARD: ("weights", "inputs"),
+            Pass.INPUT_GRAD: ("weights", "output_grads"),
+            Pass.WEIGHT_GRAD: ("output_grads", "activations"),
+        }[one.which]
+        own |= {first: work.first_density, second: work.second_density}
+    reuses = result.sparsification.method.reuses
+    return {name: LayerDensities(**own, reuses=reuses) for name, own in found.items()}
+
+
+@takes_text
 def whole_step(result: NetworkEstimate, which: Iterable[Pass] = tuple(Pass)) -> WholeStep:
     """Add what is done besides convolutions to an estimate.
 
@@ -189,7 +216,12 @@ def whole_step(result: NetworkEstimate, which: Iterable[Pass] = tuple(Pass)) -> 
     wanted = set(which)
     sides = {which in BACKWARD for which in wanted}
     config = result.config
-    found = other_work(result.network, result.sparsification, value_bytes=config.format.width // 8)
+    found = other_work(
+        result.network,
+        result.sparsification,
+        value_bytes=config.format.width // 8,
+        densities=recorded_densities(result) if result.mode is Mode.TRACE else None,
+    )
     cycles: dict[str, float] = {NORMALISATION: 0.0, UPDATE: 0.0, SPARSIFICATION: 0.0}
     for work in found:
         if work.backward in sides:

@@ -17,6 +17,7 @@ import numpy as np
 from golden.synthetic import random_operands
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import INT8
 from gscn.processes import deaf_children, end_with_parent
@@ -44,6 +45,7 @@ _LEAST_PIXELS = 256
 logger = logging.getLogger(__name__)
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
     """A convolution small enough to simulate, with random operands."""
@@ -64,6 +66,7 @@ MeasureRivals = Callable[[AcceleratorConfig, Sequence[Sample], Sequence[str]], S
 """Measures samples on other accelerators, by name, in order."""
 
 
+@takes_text
 def choose_sample(
     work: Work,
     *,

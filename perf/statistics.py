@@ -20,10 +20,11 @@ from pathlib import Path
 
 from golden.trace import Trace, load_trace
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.files import write_text
 from lowering.operands import count_useful_products
-from perf.flops import inner_macs
+from perf.flops import Method, inner_macs
 from perf.traced import nonzeros
 from perf.unevenness import Unevenness, fit_unevenness, mean_unevenness
 
@@ -69,6 +70,7 @@ UNIFORM_STATISTICS = Statistics(
 """Of uniformly random operands."""
 
 
+@takes_text
 def operand_kinds(which: Pass, *, prunes: bool) -> tuple[Kind, Kind]:
     """Return the kinds of a pass's operands.
 
@@ -89,7 +91,7 @@ def operand_kinds(which: Pass, *, prunes: bool) -> tuple[Kind, Kind]:
 def fit(traces: Iterable[Trace]) -> Statistics:
     """Fit the statistics to traces of training steps.
 
-    First layers, whose inputs are images, and dense operands are left out.
+    Layers whose inputs are images, which have no input gradient, and dense operands are left out.
 
     Raises
     ------
@@ -101,8 +103,10 @@ def fit(traces: Iterable[Trace]) -> Statistics:
     names = []
     for trace in traces:
         names.append(_describe(trace))
-        prunes = trace.method.startswith("swat")
-        for layer in trace.layers[1:]:
+        prunes = trace.method in [method for method in Method if method.prunes]
+        for layer in trace.layers:
+            if Pass.INPUT_GRAD not in trace.entry(layer).densities:
+                continue
             for which in trace.entry(layer).densities:
                 operands = nonzeros(trace, layer, which)
                 shape = trace.entry(layer).shape

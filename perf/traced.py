@@ -14,6 +14,7 @@ import numpy as np
 from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from perf.energy import Accesses
 from perf.measuring import Measurement, measure_operands
@@ -21,6 +22,7 @@ from perf.measuring import Measurement, measure_operands
 logger = logging.getLogger(__name__)
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TracedPass:
     """One pass of one layer of a trace, on the cycle model."""
@@ -34,6 +36,7 @@ class TracedPass:
     measurement: Measurement
 
 
+@takes_text
 def measure_pass(
     trace: Trace,
     layer: str,
@@ -158,6 +161,7 @@ def _from_json(row: dict) -> TracedPass:
     )
 
 
+@takes_text
 def nonzeros(trace: Trace, layer: str, which: Pass) -> tuple[np.ndarray, np.ndarray]:
     """Return where the operands of a recorded pass are not zero, as two boolean arrays."""
     recorded = trace.load_pass(layer, which)

@@ -6,11 +6,13 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.port import READ_LATENCY
 from lowering import FloatOutput, LoweringOptions, OutputFormat, Program, lower
 from perf.cycles import simulate
 
 
+@takes_text
 def lower_tuned(
     config: AcceleratorConfig,
     shape: ConvShape,

@@ -28,6 +28,7 @@ from golden.methods.passes import (
 )
 from golden.methods.selection import count_nonzeros
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 
 
@@ -104,6 +105,7 @@ class TrainingLayer(nn.Module):
         for name in ("layer_name", "check_gradients", "observer", "nonzeros"):
             delattr(self, name)
 
+    @takes_text
     def observe(
         self, which: Pass, first: Tensor, second: Tensor, result: Tensor, term: Tensor | None
     ) -> None:

@@ -12,11 +12,13 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 
 if TYPE_CHECKING:
     from golden.methods.layers import TrainingLayer
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassRecord:
     """One pass as a layer computed it; the layer's value is `result + precomputed`, broadcast.

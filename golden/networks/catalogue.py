@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from golden.networks.dense import DenseNet121
 from golden.networks.residual import DigitsNetwork, ResNet, SmallResNet
+from golden.networks.survey import WeightedLayer, survey
 from golden.networks.vgg import VGG16
 from golden.networks.wide import WideResNet
+from golden.omitted import covered_share
 from golden.recipe import NETWORKS, SMALL_IMAGE_SIZE
-from gscn.conv import ConvShape
 from gscn.errors import InputError, raise_problems
+
+logger = logging.getLogger(__name__)
 
 _RESNETS = {
     "resnet18": {"counts": (2, 2, 2, 2)},
@@ -83,78 +86,25 @@ def make_network(
     return ResNet(**_RESNETS[name], **common, width=width)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WeightedLayer:
-    """A layer with weights, and what it computes."""
+def weighted_layers(
+    network: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, ...]
+) -> list[WeightedLayer]:
+    """Return the convolutions and linear layers of an ordinary network, as often as they run.
 
-    name: str
-    shape: ConvShape
-    """A linear layer is a 1x1 convolution on 1x1 maps, of as many samples as it has vectors."""
-    linear: bool
-
-
-def weighted_layers(network: nn.Module, inputs_shape: tuple[int, ...]) -> list[WeightedLayer]:
-    """Return the convolutions and linear layers of an ordinary network, in order of definition.
-
-    The network computes once; on the meta device (`with torch.device("meta")`) this is free.
+    In order of definition. What the network computes besides is named in a warning, with its share;
+    `golden.networks.survey.survey` returns both.
 
     Parameters
     ----------
-    network
-        On one device; left in the mode that it was in.
-    inputs_shape
-        Of the images (N, C, H, W), or of what else the network takes.
-
-    Raises
-    ------
-    InputError
-        A convolution is none of `ConvShape`: grouped, or padded otherwise than by numbers of zeros.
+    network, inputs
+        As of `golden.networks.survey.survey`.
     """
-    found: dict[str, WeightedLayer] = {}
-    hooks = []
-
-    def note(name: str, module: nn.Module) -> None:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            found[name] = _layer(name, module, tuple(inputs[0].shape))
-
-        hooks.append(module.register_forward_pre_hook(hook))
-
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            note(name, module)
-    device = next(network.parameters()).device
-    was_training = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            network(torch.empty(inputs_shape, device=device))
-    finally:
-        network.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    return [found[name] for name, _ in network.named_modules() if name in found]
-
-
-def _layer(name: str, module: nn.Module, inputs_shape: tuple[int, ...]) -> WeightedLayer:
-    if isinstance(module, nn.Linear):
-        vectors = torch.Size(inputs_shape[:-1]).numel()
-        shape = ConvShape(
-            n=vectors, c=module.in_features, h=1, w=1, k=module.out_features, r=1, s=1
+    found = survey(network, inputs)
+    if found.omitted:
+        logger.warning(
+            "%s: %.2f %% of the multiply-accumulates of a forward pass are in no layer listed: %s",
+            type(network).__name__,
+            100 * (1 - covered_share(found.omitted)),
+            "; ".join(str(one) for one in found.omitted),
         )
-        return WeightedLayer(name=name, shape=shape, linear=True)
-    if module.groups != 1 or module.padding_mode != "zeros" or isinstance(module.padding, str):
-        raise InputError(f"layer {name}: must have one group and a padding by numbers of zeros")
-    n, c, h, w = inputs_shape
-    shape = ConvShape(
-        n=n,
-        c=c,
-        h=h,
-        w=w,
-        k=module.out_channels,
-        r=module.kernel_size[0],
-        s=module.kernel_size[1],
-        stride=tuple(module.stride),
-        padding=tuple(module.padding),
-        dilation=tuple(module.dilation),
-    )
-    return WeightedLayer(name=name, shape=shape, linear=False)
+    return list(found.layers)

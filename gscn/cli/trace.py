@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,9 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _report(trace: Trace, out: Path) -> Result:
-    """Return what was traced, and its densities."""
+    """Return what was traced, its densities, and what was not."""
+    from golden.omitted import covered_share
+
     rows = []
     layers = []
     for entry in trace.entries.values():
@@ -128,7 +131,16 @@ def _report(trace: Trace, out: Path) -> Result:
         "seed": trace.seed,
         "dense_iteration": trace.dense_iteration,
         "layers": layers,
+        "omitted": [dataclasses.asdict(one) for one in trace.omitted or ()],
     }
     title = f"{trace.network}, {trace.method}, step {trace.step}: {out}"
     header = ("layer", "pass", "first operand nonzero %", "second operand nonzero %")
-    return Result(data=data, text=table(header, rows, title=title))
+    text = table(header, rows, title=title)
+    if trace.omitted:
+        share = 100 * covered_share(trace.omitted)
+        left_out = "\n".join(f"- {one}" for one in trace.omitted)
+        text += (
+            f"\n\nThese layers are {share:.2f} % of the multiply-accumulates of a forward pass. "
+            f"Not traced:\n{left_out}"
+        )
+    return Result(data=data, text=text)

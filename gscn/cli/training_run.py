@@ -22,15 +22,9 @@ if TYPE_CHECKING:
 
 def layers_of(trainer: Trainer) -> Network:
     """Return the layers that a trainer trains, for FLOP accounting."""
-    from perf.networks import Layer, Network
+    from perf.networks import network_of
 
-    return Network(
-        name=trainer.recipe.network,
-        layers=tuple(
-            Layer(name=layer.name, shape=layer.shape, linear=layer.linear, first=not index)
-            for index, layer in enumerate(trainer.layers())
-        ),
-    )
+    return network_of(trainer.recipe.network, trainer.survey())
 
 
 def flops_saved(trainer: Trainer, layers: Network) -> float:

@@ -18,6 +18,7 @@ import lowering
 from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from gscn.files import write_text
 from perf import cycles, memory
 from perf.energy import COMPONENTS, Accesses, count_accesses, energy
@@ -34,6 +35,7 @@ Launch = Mapping[str, object]
 """What is kept of one launch, as JSON."""
 
 
+@takes_text
 def measure_launch(
     trace: Trace, layer: str, which: Pass, config: AcceleratorConfig
 ) -> dict[str, object]:

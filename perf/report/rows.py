@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from perf import memory
 from perf.memory import Traffic
 from perf.report.cases import Row
@@ -41,6 +42,7 @@ GROUPS: Mapping[str, tuple[Pass, ...]] = {
 """Passes that speed-ups are given for."""
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassRow:
     """One pass of one layer."""
@@ -166,6 +168,7 @@ def pass_rows(row: Row) -> tuple[PassRow, ...]:
     )
 
 
+@takes_text
 def touched_share(shape: ConvShape, which: Pass) -> float:
     """Return the share of the second operand that is multiplied: a stride may step over inputs."""
     if which is Pass.INPUT_GRAD:
@@ -224,6 +227,7 @@ def _at_ports(accesses: dict[str, float], ports: Traffic) -> dict[str, float] | 
     return accesses | {"read_bytes": ports.read_bytes, "write_bytes": ports.write_bytes}
 
 
+@takes_text
 def speedup(
     passes: Iterable[PassRow], which: Iterable[Pass], *, over: str = "dense"
 ) -> float | None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from lowering.geometry import Axis, Side, gather_axis, scatter_axis
 from perf.rivals.windows import met_inputs
 
@@ -43,6 +44,7 @@ class Cartesian:
     """Of the image."""
 
     @classmethod
+    @takes_text
     def of(cls, shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray) -> Cartesian:
         """Return the planes of a pass from its masks."""
         padding = (0, 0) if which is Pass.INPUT_GRAD else shape.padding

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from lowering.operands import count_useful_products
 from perf.dense import arrangements, matrix_dimensions
 from perf.rivals.model import Resources, RivalCost, check_masks, dense_bytes
@@ -35,6 +36,7 @@ class Dense:
         ),
     )
 
+    @takes_text
     def cost(
         self,
         resources: Resources,

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from lowering.operands import count_useful_products
 from perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
 
@@ -25,6 +26,7 @@ class Ideal:
         ),
     )
 
+    @takes_text
     def cost(
         self,
         resources: Resources,

@@ -11,6 +11,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 
 
@@ -138,6 +139,7 @@ class Rival(Protocol):
         ...
 
 
+@takes_text
 def check_masks(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

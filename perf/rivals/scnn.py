@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from lowering.operands import count_useful_products
 from perf.rivals.cartesian import Cartesian
@@ -70,6 +71,7 @@ class OuterProduct:
     counts_halos: bool = False
     """Whether partial sums of neighbouring tiles are exchanged one at a time after each group."""
 
+    @takes_text
     def cost(
         self,
         resources: Resources,

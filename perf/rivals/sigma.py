@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from lowering.operands import count_useful_products
 from perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
 from perf.rivals.windows import gathers, met_inputs
@@ -45,6 +46,7 @@ class Sigma:
         "Both operands are compressed in memory: nonzeros and one bit for every element.",
     )
 
+    @takes_text
     def cost(
         self,
         resources: Resources,

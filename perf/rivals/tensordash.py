@@ -14,6 +14,7 @@ import numpy as np
 
 from gscn.compiled import compiled
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from lowering.operands import count_useful_products
 from perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
@@ -59,6 +60,7 @@ class TensorDash:
         ),
     )
 
+    @takes_text
     def cost(
         self,
         resources: Resources,

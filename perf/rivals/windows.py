@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 
 
+@takes_text
 def gathers(shape: ConvShape, which: Pass, axis: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield by phase which kernel coordinates are met and the map coordinate of (result, kernel).
 

@@ -12,6 +12,7 @@ import torch
 
 import golden
 from golden.network import conv_layers
+from golden.omitted import Omitted, covered_share
 from golden.oracle import convolve
 from golden.recipe import Recipe
 from golden.trace import load_trace
@@ -226,6 +227,42 @@ def test_layer_that_is_no_archive_is_named(copy):
         load_trace(copy).load("head")
 
 
+def test_what_is_not_traced_is_named_with_its_share(tmp_path):
+    teacher = trainer("swat+resprop")
+    layers = {layer.name: layer for layer in teacher.survey().layers}
+    total = sum(layer.shape.dense_macs for layer in layers.values())
+    whole = trace_step(teacher, tmp_path / "whole")
+    share = layers["classifier"].shape.dense_macs / total
+    assert whole.omitted == (
+        Omitted(name="classifier", kind="fully connected layer", macs=8 * 64 * 10, share=share),
+    )
+    assert {entry.normalised for entry in whole.entries.values()} == {True}
+    part = trace_step(teacher, tmp_path / "part", ["stem", "head"])
+    assert {one.name for one in part.omitted} == layers.keys() - {"stem", "head"}
+    assert {one.kind for one in part.omitted} == {
+        "fully connected layer",
+        "convolution that is not traced",
+    }
+    traced = sum(layers[name].shape.dense_macs for name in ("stem", "head"))
+    assert covered_share(part.omitted) == pytest.approx(traced / total)
+    assert load_trace(tmp_path / "part") == part
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_traces_that_do_not_say_what_they_omit_are_read(copy, version):
+    def older(manifest):
+        manifest.update(format_version=version)
+        del manifest["omitted"]
+        for layer in manifest["layers"]:
+            del layer["normalised"]
+
+    change_manifest(copy, older)
+    trace = load_trace(copy)
+    assert trace.omitted is None
+    assert trace.entry("head").normalised is None
+    assert trace.load("head").passes
+
+
 def change_manifest(copy, change) -> None:
     manifest = json.loads((copy / "trace.json").read_text())
     change(manifest)
@@ -235,7 +272,7 @@ def change_manifest(copy, change) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda m: m.update(format_version=1), "must have format version 2 or 3, not 1"),
+        (lambda m: m.update(format_version=1), "must have format version 2 or 3 or 4, not 1"),
         (lambda m: m.pop("format_version"), "must be the manifest of a trace"),
         (lambda m: m.pop("step"), "must be the manifest of a trace: KeyError"),
         (lambda m: m.pop("dataset"), "must be the manifest of a trace: KeyError"),
@@ -244,6 +281,12 @@ def change_manifest(copy, change) -> None:
         (lambda m: m["layers"][0]["shape"].update(groups=2), "groups must be 1"),
         (lambda m: m["layers"][0]["shape"].update(depth=2), "unexpected keyword"),
         (lambda m: m["layers"][0].update(densities={"sideways": [1, 1]}), "sideways"),
+        (lambda m: m.update(omitted={}), "omitted must be a list"),
+        (lambda m: m.update(omitted=[3]), "must be the manifest of a trace: TypeError"),
+        (lambda m: m["omitted"][0].pop("kind"), "must be the manifest of a trace: KeyError"),
+        (lambda m: m["omitted"][0].update(share=2), "share must be from 0 to 1, not 2"),
+        (lambda m: m["omitted"][0].update(macs=-1), "macs must be a whole number"),
+        (lambda m: m["layers"][0].update(normalised=1), "normalised must be true, false or null"),
         (lambda m: m.update(layers=3), "must be the manifest of a trace: TypeError"),
     ],
 )

@@ -7,14 +7,16 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from golden.networks.survey import survey
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from perf.dense import dense_cost
 from perf.estimate import BACKWARD, Mode, assumptions, estimate, to_json
 from perf.flops import Method, Sparsification, Work, inner_macs
-from perf.networks import network
+from perf.networks import network, network_of
 from perf.sampling import SAMPLE_PRODUCTS, Measurement, choose_sample
 
 LARGE = preset("large")
@@ -90,16 +92,38 @@ def test_training_time_is_the_sum_of_forward_and_backward():
 
 def test_resprop_leaves_forward_as_it_is_and_costs_one_sample_more():
     dense = estimated("dense", 0.0, measure=constant(1.0))
-    resprop = estimated("resprop", 0.0, measure=constant(1.0))
+    resprop = estimated("resprop", 0.5, measure=constant(1.0))
     assert resprop.cycles((Pass.FORWARD,)) == dense.cycles((Pass.FORWARD,))
     last = dense.passes[-1].layer
     assert last.linear
-    extra = sum(
-        (2 - layer.first) * inner_macs(layer.shape) / 4
+    backward = sum(
+        (2 - layer.first) * inner_macs(layer.shape)
         for layer in dense.network.layers
         if not layer.linear
     )
-    assert resprop.cycles() - dense.cycles() == pytest.approx(extra / 64)
+    # Differences are 55 % dense, and the stored sample is one of four.
+    less = backward * (0.45 - 1 / 4)
+    assert dense.cycles() - resprop.cycles() == pytest.approx(less / 64)
+    # A target of 100 % is dense training.
+    assert estimated("resprop", 0.05, measure=constant(1.0)).cycles() == dense.cycles()
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "target", "nominal"),
+    [
+        ("resnet34", "resprop", 5.9, 8.2),
+        ("vgg16", "resprop", 5.5, 7.4),
+        ("resnet18", "swat+resprop", 28.0, 33.8),
+    ],
+)
+def test_backward_speedups_are_those_at_the_density_that_training_aims_at(
+    name, method, target, nominal
+):
+    net = network(name, image_size=224, batch=32)
+    for gradients, expected in (("target", target), ("nominal", nominal)):
+        sparsification = Sparsification(method=method, sparsity=0.9, gradients=gradients)
+        result = estimate(net, LARGE, sparsification, mode=Mode.ANALYTIC)
+        assert result.speedup(BACKWARD) == pytest.approx(expected, abs=0.06)
 
 
 def test_the_json_is_complete_and_agrees_with_the_result():
@@ -124,8 +148,17 @@ def test_the_json_is_complete_and_agrees_with_the_result():
     [
         ("dense", []),
         ("swat", ["SWAT: weights 0.1 dense", "output gradients are dense"]),
-        ("resprop", ["differences of output gradients 0.1 dense", "1/N of the batch"]),
-        ("swat+resprop", ["SWAT: weights 0.1 dense", "differences of output gradients 0.1 dense"]),
+        (
+            "resprop",
+            [
+                (
+                    "differences of output gradients 0.15 dense in every convolution (what "
+                    "training aims at, 5 points above 1 - sparsity)"
+                ),
+                "1/N of the batch",
+            ],
+        ),
+        ("swat+resprop", ["SWAT: weights 0.1 dense", "differences of output gradients 0.15 dense"]),
     ],
 )
 def test_assumptions_name_the_densities_of_the_method(method, words):
@@ -134,6 +167,38 @@ def test_assumptions_name_the_densities_of_the_method(method, words):
     assert all(word in text for word in words)
     assert ("SWAT" in text) == method.startswith("swat")
     assert ("ReSprop" in text) == method.endswith("resprop")
+
+
+def test_an_estimate_of_a_module_names_what_is_in_none_of_its_layers():
+    class Head(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.deep = nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 2)
+
+        def forward(self, x):
+            y = self.deep(self.conv(x))
+            return y @ y.transpose(-1, -2)
+
+    found = survey(Head(), (2, 3, 8, 8))
+    net = network_of("head", found)
+    swat = Sparsification(method="swat", sparsity=0.5)
+    result = estimate(net, LARGE, swat, mode=Mode.ANALYTIC)
+    data = to_json(result)
+    macs = {"conv": 2 * 36 * 8 * 27, "deep": 2 * 36 * 8 * 16, "Head": 2 * 4 * 7 * 7 * 7}
+    assert {one["name"]: one["macs"] for one in data["omitted"]} == {
+        name: count for name, count in macs.items() if name != "conv"
+    }
+    assert data["covered_share"] == pytest.approx(macs["conv"] / sum(macs.values()))
+    text = "\n".join(assumptions(result))
+    assert "Not among them: deep (ConvTranspose2d): " in text
+    assert "Head (bmm in Head): " in text
+    with pytest.raises(InputError, match=r"network mm must compute at least one layer, not Flat"):
+        network_of("mm", survey(Flat(), (2, 3)))
+
+
+class Flat(nn.Module):
+    def forward(self, x):
+        return x @ x.T
 
 
 def test_a_sample_without_room_is_refused():

@@ -9,7 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from gscn.conv import Pass
 from gscn.errors import InputError
+from perf.flops import (
+    LayerDensities,
+    Sparsification,
+    erk_layer_densities,
+    flop_reduction,
+    passes,
+    target_densities,
+)
 from perf.networks import NETWORKS, network, read_network
 
 
@@ -208,3 +217,64 @@ def test_a_bad_network_file_is_refused_by_name(tmp_path, content, message):
 def test_a_missing_network_file_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"absent\.json must be readable"):
         read_network(tmp_path / "absent.json", batch=1)
+
+
+CONV = {"name": "a", "c": 3, "h": 8, "w": 8, "k": 3, "r": 3, "s": 3, "padding": [1, 1]}
+FC = {"name": "fc", "c": 192, "h": 1, "w": 1, "k": 10, "r": 1, "s": 1, "linear": True}
+
+
+def read(tmp_path, *layers, name="vgg16.json"):
+    path = tmp_path / name
+    path.write_text(json.dumps(layers))
+    return read_network(path, batch=2)
+
+
+def test_a_file_says_what_is_normalised_whatever_it_is_called(tmp_path):
+    layers = (CONV, CONV | {"name": "b", "normalised": False}, FC)
+    for name in ("vgg16.json", "mine.json"):
+        found = read(tmp_path, *layers, name=name).layers
+        assert [layer.normalised for layer in found] == [None, False, None]
+        assert [layer.has_normalisation for layer in found] == [True, False, False]
+    (layer,) = read(tmp_path, FC | {"normalised": True}).layers
+    assert layer.has_normalisation
+
+
+def test_a_file_says_which_layers_share_weights_and_read_the_image(tmp_path):
+    again = CONV | {"name": "again", "shares": "a"}
+    side = CONV | {"name": "side", "input_grad": False}
+    net = read(tmp_path, CONV, again, side, FC)
+    assert [layer.shares for layer in net.layers] == [None, "a", None, None]
+    assert [layer.first for layer in net.layers] == [True, True, False, False]
+    assert [Pass.INPUT_GRAD in passes(layer) for layer in net.layers] == [False, True, False, True]
+    assert (net.omitted, net.covered_share) == (None, None)
+    # Weights are counted once by the budget, and the first layer's are dense in both calls.
+    densities = erk_layer_densities(net, 0.5)
+    assert densities["a"] == densities["again"]
+    assert densities["a"] == erk_layer_densities(read(tmp_path, CONV, side, FC), 0.5)["a"]
+    swat = Sparsification(method="swat", sparsity=0.9)
+    assert [target_densities(layer, swat).weights for layer in net.layers] == pytest.approx(
+        [1, 1, 0.1, 0.1]
+    )
+    # Densities that were measured for a layer are those of all its calls.
+    only = flop_reduction(net, {"a": LayerDensities(weights=0.5)}, forward_only=True)
+    conv, fc = 2 * 64 * 81, 2 * 1920
+    assert only == pytest.approx(conv / (3 * conv + fc))
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((CONV | {"normalised": 1},), "normalised must be true or false, not 1"),
+        ((CONV | {"input_grad": "no"},), "input_grad must be true or false, not 'no'"),
+        ((CONV | {"shares": 3},), "shares must be the name of a layer, not 3"),
+        ((CONV | {"shares": "a"},), "shares of a must name a layer before it"),
+        ((CONV, CONV | {"name": "b", "shares": "c"}), "shares of b must name a layer before it"),
+        (
+            (CONV, CONV | {"name": "b", "k": 4, "shares": "a"}),
+            r"weights of b must be those of a, of shape \(3, 3, 3, 3\), not \(4, 3, 3, 3\)",
+        ),
+    ],
+)
+def test_bad_fields_of_a_file_are_named(layers, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, *layers)

@@ -15,8 +15,8 @@ SHAPE = ConvShape(n=2, c=4, h=6, w=6, k=16, r=3, s=3, padding=(1, 1))
 INPUTS, OUTPUTS, WEIGHTS = 2 * 4 * 36, 2 * 16 * 36, 16 * 4 * 9
 
 
-def works(method, name="net", **layer):
-    net = Network(name=name, layers=(Layer(name="a", shape=SHAPE, **layer),))
+def works(method, **layer):
+    net = Network(name="vgg16", layers=(Layer(name="a", shape=SHAPE, **layer),))
     sparsification = Sparsification(
         method=Method(method), sparsity=0.75, activation_density=0.5, gradient_density=0.25
     )
@@ -35,9 +35,40 @@ def test_normalisation_and_update_by_hand():
 
 
 def test_without_normalisation_relu_is_left():
-    found = works("dense", name="vgg16", first=True)
+    found = works("dense", normalised=False, first=True)
     assert (NORMALISATION, False, OUTPUTS) in found
     assert (NORMALISATION, True, 2 * OUTPUTS) in found
+
+
+def test_normalisation_is_what_the_layer_says_whatever_the_network_is_called():
+    pointwise = ConvShape(n=2, c=4, h=1, w=1, k=16, r=1, s=1)
+    for shape, fields, normalised in (
+        (SHAPE, {}, True),
+        (SHAPE, {"normalised": True}, True),
+        (SHAPE, {"normalised": False}, False),
+        (pointwise, {"linear": True}, False),
+        (pointwise, {"linear": True, "normalised": True}, True),
+    ):
+        layer = Layer(name="a", shape=shape, **fields)
+        for name in ("vgg16", "mine"):
+            net = Network(name=name, layers=(layer,))
+            dense = Sparsification(method="dense", sparsity=0)
+            (forward, *_) = other_work(net, dense)
+            assert forward.elements == (1 + normalised) * 2 * 16 * shape.p * shape.q
+
+
+def test_weights_that_are_shared_are_updated_and_pruned_once():
+    first = Layer(name="a", shape=SHAPE)
+    again = Layer(name="a#2", shape=SHAPE, shares="a")
+    swat = Sparsification(method="swat", sparsity=0.75)
+    once, twice = (
+        other_work(Network(name="net", layers=layers), swat)
+        for layers in ((first,), (first, again))
+    )
+    of_weights = [[w for w in found if w.elements == WEIGHTS] for found in (once, twice)]
+    assert of_weights[0] == of_weights[1]
+    assert len(of_weights[0]) == 2
+    assert len(twice) == 2 * len(once) - 2
 
 
 def test_sparsification_by_hand():

@@ -156,6 +156,3 @@ def test_wrong_networks_are_named():
         WideResNet(18, 8)
     with pytest.raises(InputError, match="width must be a multiple of heads, not 10 of 3"):
         TransformerBlock(10, 3)
-    grouped = nn.Sequential(nn.Conv2d(4, 4, 1, groups=2))
-    with pytest.raises(InputError, match="layer 0: must have one group"):
-        weighted_layers(grouped, (1, 4, 8, 8))

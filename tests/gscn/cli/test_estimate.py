@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 
 import pytest
 
@@ -67,7 +69,53 @@ def test_a_trace_is_run_as_a_whole(tmp_path, capsys):
         trace.entry(trace.layers[0]).densities
     )
     assert Pass.INPUT_GRAD not in trace.entry(trace.layers[0]).densities
-    assert "every pass as a whole" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "every pass as a whole" in out
+    # What the trace does not hold is named, and its share; FLOPs are those of the operands.
+    assert "whole network" not in out
+    assert "layers listed, 99.92 % of the network's MACs, over a dense array" in out
+    assert "Not among them: classifier (fully connected layer): 0.08 %" in out
+    assert data["omitted"] == [dataclasses.asdict(one) for one in trace.omitted]
+    assert data["covered_share"] == pytest.approx(0.99918, abs=1e-5)
+    dense = sum(entry.shape.dense_macs for entry in trace.entries.values())
+    left = sum(
+        math.prod(entry.densities[Pass.FORWARD]) * entry.shape.dense_macs
+        for entry in trace.entries.values()
+    )
+    assert data["inference_flop_reduction"] == pytest.approx(1 - left / dense)
+
+
+def test_totals_are_said_to_be_of_what_is_listed(network_file, tmp_path, capsys):
+    common = ("--batch", 2, "--config", "tiny", "--mode", "analytic")
+    data = run(tmp_path, "--network", network_file, *common)
+    assert (data["omitted"], data["covered_share"]) == (None, None)
+    out = capsys.readouterr().out
+    assert "layers listed, over a dense array" in out
+    assert "whether the network computes anything besides is not known" in out
+    assert "2 of 2 layers are normalised; for 2 of them nobody said" in out
+    data = run(tmp_path, "--network", "resnet20", *common)
+    assert (data["omitted"], data["covered_share"]) == ([], 1)
+    out = capsys.readouterr().out
+    assert "whole network, over a dense array" in out
+    assert "Every product of the network's forward pass is one of a layer listed." in out
+    assert "19 of 20 layers are normalised." in out
+
+
+def test_gradients_are_as_dense_as_training_aims_at_unless_told(network_file, tmp_path, capsys):
+    common = ("--network", network_file, "--batch", 8, "--config", "tiny", "--mode", "analytic")
+    common = (*common, "--method", "resprop", "--sparsity", 0.7)
+    default = run(tmp_path, *common)
+    assert (default["gradients"], default["gradient_density"]) == ("target", 0.35)
+    out = capsys.readouterr().out
+    assert "0.35 dense in every convolution (what training aims at" in out
+    assert "over a dense array" in out
+    assert run(tmp_path, *common, "--gradients", "target") == default
+    nominal = run(tmp_path, *common, "--gradients", "nominal")
+    assert (nominal["gradients"], nominal["gradient_density"]) == ("nominal", 0.3)
+    assert nominal["backward_speedup_vs_dense"] > default["backward_speedup_vs_dense"]
+    assert "the nominal 1 - sparsity; training aims at more" in capsys.readouterr().out
+    given = run(tmp_path, *common, "--gradient-density", 0.35)
+    assert given["training_cycles"] == default["training_cycles"]
 
 
 def test_rivals_are_given_the_same_layers(network_file, tmp_path):
@@ -87,6 +135,10 @@ def test_rivals_are_given_the_same_layers(network_file, tmp_path):
         (("--mode", "trace"), "--trace and mode trace need each other"),
         (("--trace", "x", "--mode", "analytic"), "--trace and mode trace need each other"),
         (("--mode", "analytic", "--operands", "uniform"), "applies to mode statistical"),
+        (
+            ("--gradients", "nominal", "--gradient-density", "0.2"),
+            "gradients must be target where their density is given",
+        ),
         (("--plans", "0"), "--plans must be at least 1, not 0"),
         (("--samples", "2"), "samples must be at least 3"),
         (("--clock-mhz", "0"), "clock must be over 0 Hz"),
