@@ -20,7 +20,7 @@ import numpy as np
 from gscn.archives import Arrays, open_arrays
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.reading import open_regular, read_json, shown
+from gscn.reading import open_regular, read_object, shown
 
 FORMAT_VERSION = 3
 _LAYER = "layer of a trace"
@@ -294,8 +294,8 @@ def load_trace(path: Path | str) -> Trace:
     manifest_path = path / MANIFEST_NAME if path.is_dir() else path
     if not manifest_path.is_file():
         raise InputError(f"trace must be a directory with a {MANIFEST_NAME}, not {path}")
-    manifest = read_json(manifest_path, "manifest of a trace")
-    if not isinstance(manifest, dict) or "format_version" not in manifest:
+    manifest = read_object(manifest_path, "manifest of a trace")
+    if "format_version" not in manifest:
         raise InputError(f"{manifest_path} must be the manifest of a trace")
     version = manifest["format_version"]
     if type(version) is not int or version not in _READABLE_VERSIONS:

@@ -13,7 +13,7 @@ import re
 import reprlib
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -143,6 +143,20 @@ def read_json(path: Path | str, what: str, *, most_bytes: int = MOST_JSON_BYTES)
         As of `read_bytes` and `parse_json`.
     """
     return parse_json(read_bytes(path, what, most_bytes=most_bytes), f"{what} {path}")
+
+
+def read_object(path: Path | str, what: str) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Raises
+    ------
+    InputError
+        As of `read_json`, or it holds something else.
+    """
+    found = read_json(path, what)
+    if not isinstance(found, dict):
+        raise InputError(f"{what} {path} must hold an object, not {shown(found)}")
+    return found
 
 
 def parse_json(content: bytes, what: str) -> object:
