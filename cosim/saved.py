@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cosim.layer import PassInput, PassOutcome
+from golden.floats import check_codes
+from golden.quantize import check_range
+from gscn.archives import Arrays, open_arrays
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError, OutputError
 from gscn.files import writing
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, FloatFormat
+from gscn.reading import parse_json, shown
+from gscn.records import MOST_SHIFT
 
 FORMAT_VERSION = 1
+_WHAT = "saved result"
+_ARRAYS = ("first", "second", "result")
+_FIELDS = frozenset(
+    {"format_version", "layer", "shape", "pass", "output_width", "shift", "config", "config_digest"}
+)
+_WIDTHS = (8, 16, 32)
+_MOST_BYTES = 1 << 30
+"""Of all arrays, as they are in memory."""
+_MOST_ABOUT_BYTES = 1 << 20
 _FORMATS = {FLOAT32.name: FLOAT32, **FLOAT_OPERAND_FORMATS}
 
 
@@ -106,7 +117,9 @@ def _about(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]
     }
 
 
-def _format(name: str | None) -> FloatFormat | None:
+def _format(name: object) -> FloatFormat | None:
+    if name is not None and (not isinstance(name, str) or name not in _FORMATS):
+        raise ValueError(f"format must be one of {', '.join(_FORMATS)}, not {shown(name)}")
     return None if name is None else _FORMATS[name]
 
 
@@ -124,47 +137,85 @@ def load_result(path: Path) -> SavedResult:
         Missing, cut short, damaged or inconsistent file.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"saved result must be a readable file, not {path}: {error}") from error
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            about: dict[str, Any] = json.loads(str(arrays["about"]))
-            first, second, result = (arrays[name] for name in ("first", "second", "result"))
-        version = about["format_version"]
-        if version != FORMAT_VERSION:
-            raise InputError(f"{path} must have format version {FORMAT_VERSION}, not {version!r}")
-        config = AcceleratorConfig.from_dict(about["config"])
-        pairs = ("stride", "padding", "dilation")
-        shape = ConvShape(
-            **{**about["shape"], **{name: tuple(about["shape"][name]) for name in pairs}}
-        )
-        saved = SavedResult(
-            source=PassInput(
-                layer=about["layer"],
-                shape=shape,
-                which=Pass(about["pass"]),
-                first=first,
-                second=second,
-                # files from before there was floating point do not say
-                fmt=_format(about.get("format")),
-            ),
-            output_width=int(about["output_width"]),
-            shift=int(about["shift"]),
-            result_format=_format(about.get("result_format")),
-            result=result,
-            config=config,
-        )
-        digest = about["config_digest"]
-    except InputError:
-        raise
-    # What the many formats inside a damaged file raise is not documented; all of it is the file's.
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        with open_arrays(path, _WHAT, compressed=True, most_bytes=_MOST_BYTES) as arrays:
+            saved, digest = _parse(_read_about(arrays), arrays)
+    except ValueError as error:
+        raise InputError(f"{path} must be a saved result, whole and unchanged: {error}") from error
+    if digest != saved.config.digest():
         raise InputError(
-            f"{path} must be a saved result, whole and unchanged: {error!r}"
-        ) from error
-    if digest != config.digest():
-        raise InputError(
-            f"{path} must be of configuration {config.digest()} that it states, not {digest}"
+            f"{path} must be of configuration {saved.config.digest()} that it states, "
+            f"not {shown(digest)}"
         )
     return saved
+
+
+def _read_about(arrays: Arrays) -> object:
+    header = arrays.require("about")
+    if header.dtype.kind != "U" or header.shape or header.dtype.itemsize > _MOST_ABOUT_BYTES:
+        raise ValueError("about must be a text")
+    # Numbers that are no characters, or half of one, are a ValueError in here.
+    return parse_json(str(arrays.read("about")).encode("utf-8"), "about")
+
+
+def _parse(about: object, arrays: Arrays) -> tuple[SavedResult, object]:
+    """Return a result and the digest that its file states; raise `ValueError` for what is wrong."""
+    if not isinstance(about, dict):
+        raise ValueError("about must be an object")
+    missing = sorted(_FIELDS - about.keys())
+    if missing:
+        raise ValueError(f"{missing[0]} is missing")
+    if about["format_version"] != FORMAT_VERSION:
+        raise ValueError(
+            f"format version must be {FORMAT_VERSION}, not {shown(about['format_version'])}"
+        )
+    if not isinstance(about["config"], dict):
+        raise ValueError("config must be an object")
+    config = AcceleratorConfig.from_dict(about["config"])
+    if not isinstance(about["shape"], dict):
+        raise ValueError("shape must be an object")
+    sizes = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in about["shape"].items()
+    }
+    unknown = sorted(sizes.keys() ^ {field.name for field in dataclasses.fields(ConvShape)})
+    if unknown:
+        raise ValueError(f"shape must be of a convolution's fields; {shown(unknown[0])} differs")
+    shape = ConvShape(**sizes)
+    if about["pass"] not in list(Pass):
+        raise ValueError(f"pass must be one of {', '.join(Pass)}, not {shown(about['pass'])}")
+    which = Pass(about["pass"])
+    # files from before there was floating point do not say
+    fmt, result_format = _format(about.get("format")), _format(about.get("result_format"))
+    if (fmt is None) != (result_format is None) or about.get("format") == FLOAT32.name:
+        raise ValueError("operands and result must both be integers, or both in floating point")
+    for name, choices in (("output_width", _WIDTHS), ("shift", range(MOST_SHIFT + 1))):
+        if type(about[name]) is not int or about[name] not in choices:
+            raise ValueError(f"{name} must be a number of the format, not {shown(about[name])}")
+    if not isinstance(about["layer"], str):
+        raise ValueError(f"layer must be text, not {shown(about['layer'])}")
+    wanted = (*shape.operand_shapes(which), shape.result_shape(which))
+    for name, size in zip(_ARRAYS, wanted, strict=True):
+        header = arrays.require(name)
+        if header.shape != size or header.dtype.kind not in "iu":
+            raise ValueError(
+                f"{name} must be whole numbers of shape {size}, "
+                f"not {header.dtype} of shape {header.shape}"
+            )
+    first, second, result = (arrays.read(name) for name in _ARRAYS)
+    source = PassInput(
+        layer=about["layer"], shape=shape, which=which, first=first, second=second, fmt=fmt
+    )
+    for operand, array in (("first operand", first), ("second operand", second)):
+        if fmt is None:
+            check_range(array, config.format, operand)
+        else:
+            check_codes(array, fmt, operand)
+    saved = SavedResult(
+        source=source,
+        output_width=about["output_width"],
+        shift=about["shift"],
+        result_format=result_format,
+        result=result,
+        config=config,
+    )
+    return saved, about["config_digest"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
+
+from gscn.errors import raise_problems
 
 CLASS_COUNT = 10
 """Classes of the bundled data sets: the ten digits."""
@@ -27,7 +30,13 @@ class Images(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ImageDataset:
-    """Images (N, C, H, W), float32 from 0 to 1, and their classes (N,), int64."""
+    """Images (N, C, H, W), float32 from 0 to 1, and their classes (N,), int64.
+
+    Raises
+    ------
+    InputError
+        Naming every part that is something else: nothing is converted.
+    """
 
     name: str
     train_images: Images
@@ -35,3 +44,25 @@ class ImageDataset:
     test_images: Images
     test_labels: Tensor
     class_count: int = CLASS_COUNT
+
+    def __post_init__(self) -> None:
+        """Collect every problem and raise them together."""
+        problems = []
+        for part in ("train", "test"):
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            if len(images.shape) != 4 or not len(images):
+                problems.append(
+                    f"{part}_images must be of shape (N, C, H, W), not {tuple(images.shape)}"
+                )
+            elif isinstance(images, Tensor) and (
+                images.dtype != torch.float32 or not 0 <= images.min() <= images.max() <= 1
+            ):
+                problems.append(f"{part}_images must be float32 from 0 to 1")
+            if labels.dtype != torch.int64 or labels.shape != (len(images),):
+                problems.append(
+                    f"{part}_labels must be int64, one for each of {len(images)} images, "
+                    f"not {labels.dtype} of shape {tuple(labels.shape)}"
+                )
+            elif len(labels) and not 0 <= labels.min() <= labels.max() < self.class_count:
+                problems.append(f"{part}_labels must be from 0 to {self.class_count - 1}")
+        raise_problems("data set", problems)

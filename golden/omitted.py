@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -21,7 +21,7 @@ class Omitted:
     """Of all counted multiply-accumulates of the network's forward pass."""
 
     @classmethod
-    def of(cls, fields: Mapping[str, object]) -> Omitted:
+    def of(cls, fields: object) -> Omitted:
         """Return what JSON describes.
 
         Raises
@@ -29,6 +29,8 @@ class Omitted:
         ValueError
             Naming what is none.
         """
+        if not isinstance(fields, dict) or fields.keys() != {"name", "kind", "macs", "share"}:
+            raise ValueError(f"must have name, kind, macs and share, not {fields!r:.100}")
         name, kind, macs, share = (fields[key] for key in ("name", "kind", "macs", "share"))
         if not (isinstance(name, str) and isinstance(kind, str)):
             raise ValueError(f"name and kind must be text, not {name!r} and {kind!r}")

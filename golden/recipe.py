@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -44,6 +46,24 @@ PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
 """Fields of `Recipe` that the papers' configurations set: SWAT (NeurIPS 2020) at the sparsities of
 its ResNet-50 results, thresholds refreshed every 10 iterations as on CIFAR; ReSprop (CVPR 2020)
 without and with its warm-up; DST (ICLR 2020). Learning rates and lengths are the user's."""
+MOST_WIDTH = 1 << 16
+MOST_IMAGE_SIZE = 1 << 13
+MOST_EPOCHS = 10**9
+MOST_SEED = (1 << 36) - 1
+"""Each seed has 2**20 generators of its own."""
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = MappingProxyType(
+    {
+        "str": ((str, os.PathLike), "text"),
+        "int": ((int,), "a whole number"),
+        "float": ((int, float), "a number"),
+        "bool": ((bool,), "true or false"),
+    }
+)
+"""Of the fields, as they are declared."""
+
+
+def _between(value: int | None, low: int, high: int) -> str:
+    return f"at least {low}" if value is not None and value < low else f"at most {high}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +123,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
+        raise_problems("recipe", self._type_problems())
 
         def one_of(names: tuple[str, ...]) -> str:
             return f"one of {', '.join(names)}"
@@ -111,15 +132,19 @@ class Recipe:
             f"{field} must be {requirement}, not {getattr(self, field)!r}"
             for field, holds, requirement in (
                 ("network", self.network in NETWORKS, one_of(NETWORKS)),
-                ("width", self.width >= 1, "at least 1"),
+                ("width", 1 <= self.width <= MOST_WIDTH, _between(self.width, 1, MOST_WIDTH)),
                 ("dataset", self.dataset in (None, *DATASETS), one_of(DATASETS)),
-                ("image_size", self.image_size is None or self.image_size >= 8, "at least 8"),
+                (
+                    "image_size",
+                    self.image_size is None or 8 <= self.image_size <= MOST_IMAGE_SIZE,
+                    _between(self.image_size, 8, MOST_IMAGE_SIZE),
+                ),
                 ("method", self.method in METHODS, one_of(METHODS)),
                 ("sparsity", 0 <= self.sparsity < 1, "at least 0 and less than 1"),
                 ("budget", self.budget in BUDGETS, one_of(BUDGETS)),
                 ("structure", self.structure in STRUCTURES, one_of(STRUCTURES)),
                 ("dst_alpha", 0 <= self.dst_alpha < math.inf, "at least 0 and finite"),
-                ("epochs", self.epochs >= 1, "at least 1"),
+                ("epochs", 1 <= self.epochs <= MOST_EPOCHS, _between(self.epochs, 1, MOST_EPOCHS)),
                 (
                     "iterations_per_epoch",
                     self.iterations_per_epoch is None or self.iterations_per_epoch >= 1,
@@ -129,7 +154,7 @@ class Recipe:
                 ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
                 ("momentum", 0 <= self.momentum < 1, "at least 0 and less than 1"),
                 ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0 and finite"),
-                ("seed", self.seed >= 0, "at least 0"),
+                ("seed", 0 <= self.seed <= MOST_SEED, _between(self.seed, 0, MOST_SEED)),
                 ("refresh_period", self.refresh_period >= 1, "at least 1"),
                 ("first_conv", self.first_conv in FIRST_CONV_RULES, one_of(FIRST_CONV_RULES)),
                 ("arithmetic", self.arithmetic in ARITHMETICS, one_of(ARITHMETICS)),
@@ -144,6 +169,18 @@ class Recipe:
         if self.dataset == "imagefolder" and self.image_size is None:
             problems.append("image_size must be given for imagefolder, whose images differ")
         raise_problems("recipe", problems)
+
+    def _type_problems(self) -> list[str]:
+        """Return what is of another type: a checkpoint may hold anything."""
+        problems = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            types, noun = _TYPES[field.type.removesuffix(" | None")]
+            if value is None and field.type.endswith("None"):
+                continue
+            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                problems.append(f"{field.name} must be {noun}, not {value!r:.80}")
+        return problems
 
     @property
     def dataset_name(self) -> str:

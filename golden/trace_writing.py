@@ -140,11 +140,14 @@ class TraceWriter:
         InputError
             A layer has no forward pass, or the manifest cannot be written.
         """
+        listed = None if omitted is None else [dataclasses.asdict(one) for one in omitted]
         with output_errors("a folder", self.out):
-            self._finish(names, fields)
+            self._finish(names, normalised or {}, {**fields, "omitted": listed})
         return load_trace(self.out)
 
-    def _finish(self, names: Iterable[str], fields: dict[str, Any]) -> None:
+    def _finish(
+        self, names: Iterable[str], normalised: Mapping[str, bool], fields: dict[str, Any]
+    ) -> None:
         layers = []
         for name in names:
             layer = self._layers.get(name, {"densities": {}})
@@ -155,14 +158,8 @@ class TraceWriter:
                 )
             path = self._directory / layer["file"]
             size = {"size_bytes": path.stat().st_size, "sha256": file_digest(path)}
-            layers.append({**layer, **size, "normalised": (normalised or {}).get(name)})
-        listed = None if omitted is None else [dataclasses.asdict(one) for one in omitted]
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            **fields,
-            "omitted": listed,
-            "layers": layers,
-        }
+            layers.append({**layer, **size, "normalised": normalised.get(name)})
+        manifest = {"format_version": FORMAT_VERSION, **fields, "layers": layers}
         text = json.dumps(manifest, indent=2) + "\n"
         (self._directory / MANIFEST_NAME).write_text(text, encoding="utf-8")
         self._directory.rename(self.out)

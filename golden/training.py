@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import pickle
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,12 @@ from torch.nn import functional
 
 from golden.arithmetic import arithmetic_called
 from golden.augmentation import augment
+from golden.checkpoint import (
+    load_checkpoint,
+    outline_checkpoint,
+    require_parameters,
+    require_states,
+)
 from golden.dataset import ImageDataset, Images
 from golden.datasets.loading import load_dataset
 from golden.methods.dst import dst_penalty
@@ -26,6 +30,7 @@ from golden.networks.survey import Survey, survey
 from golden.recipe import Recipe
 from gscn.errors import InputError, OutputError
 from gscn.files import writing
+from gscn.reading import shown
 
 CHECKPOINT_VERSION = 2
 _EVALUATED_PIXELS = 512 * 32 * 32
@@ -95,16 +100,8 @@ class Trainer:
                 f"training images fill, not {recipe.iterations_per_epoch}"
             )
         self.iterations_per_epoch = recipe.iterations_per_epoch or full_epoch
-        channels, height, width = self.dataset.train_images.shape[1:]
-        if height != width and recipe.image_size is None:
-            raise InputError(f"image_size must be given, as images have {height}x{width} pixels")
-        self.image_size = recipe.image_size or height
-        self._made = {
-            "image_size": self.image_size,
-            "classes": self.dataset.class_count,
-            "in_channels": channels,
-            "width": recipe.width,
-        }
+        self._made = _made(recipe, self.dataset)
+        self.image_size = self._made["image_size"]
         self.network = build_network(
             recipe.method,
             network=recipe.network,
@@ -278,35 +275,49 @@ class Trainer:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"checkpoint must be an existing file, not {path}")
-        # Other bytes would go to torch's reader of old files, which fails in many ways.
-        if not _is_whole_archive(path):
-            raise InputError(f"{path} must be a checkpoint of this program: cut short or damaged")
-        try:
-            state = torch.load(path, weights_only=True)
-            version = state["version"]
-        except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError, IndexError) as error:
-            raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
-        if version != CHECKPOINT_VERSION:
+        outlined = outline_checkpoint(path)
+        version = outlined.get("version")
+        if type(version) is not int or version != CHECKPOINT_VERSION:
             raise InputError(
-                f"{path} must be a checkpoint of version {CHECKPOINT_VERSION}, not {version!r}"
+                f"{path} must be a checkpoint of version {CHECKPOINT_VERSION}, not {shown(version)}"
             )
         try:
-            trainer = cls(Recipe(**state["recipe"]), dataset)
+            recipe = Recipe(**outlined["recipe"])
+        except (InputError, KeyError, TypeError) as error:
+            raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
+        dataset = load_dataset(recipe) if dataset is None else dataset
+        with torch.device("meta"):
+            sketch = make_network(recipe.network, **_made(recipe, dataset))
+        require_parameters(path, outlined, sketch)
+        trainer = cls(recipe, dataset)
+        require_states(path, outlined, trainer.network, trainer._optimizer)
+        iteration = outlined.get("iteration")
+        if type(iteration) is not int or not 0 <= iteration <= trainer.iterations:
+            raise InputError(
+                f"{path} must be a checkpoint of this program: its iteration must be 0 to "
+                f"{trainer.iterations}, not {shown(iteration)}"
+            )
+        state = load_checkpoint(path)
+        try:
             trainer.network.load_state_dict(state["network"])
             trainer._optimizer.load_state_dict(state["optimizer"])
-            trainer.iteration = int(state["iteration"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
+        trainer.iteration = iteration
         return trainer
 
 
-def _is_whole_archive(path: Path) -> bool:
-    """Return whether a file is a zip archive with all its checksums right; torch checks fewer."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError):
-        return False
+def _made(recipe: Recipe, dataset: ImageDataset) -> dict[str, int]:
+    """Return what a network is made for."""
+    channels, height, width = dataset.train_images.shape[1:]
+    if height != width and recipe.image_size is None:
+        raise InputError(f"image_size must be given, as images have {height}x{width} pixels")
+    return {
+        "image_size": recipe.image_size or height,
+        "classes": dataset.class_count,
+        "in_channels": channels,
+        "width": recipe.width,
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

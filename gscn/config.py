@@ -88,8 +88,11 @@ class AcceleratorConfig:
             value = getattr(self, field.name)
             if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
                 problems.append(f"{field.name} must be a whole number, not {value!r}")
-        if not isinstance(self.float_formats, str):
-            problems.append(f"float_formats must be text, not {self.float_formats!r}")
+        problems += [
+            f"{name} must be text, not {getattr(self, name)!r}"
+            for name in ("operand_format", "float_formats")
+            if not isinstance(getattr(self, name), str)
+        ]
         raise_problems("configuration", problems)
 
         floats = self.float_formats.split(",") if self.float_formats else []

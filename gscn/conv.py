@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import numbers
 from dataclasses import dataclass
 
 from gscn.enums import takes_text
@@ -18,6 +19,14 @@ class Pass(enum.StrEnum):
     """dX from W and dY."""
     WEIGHT_GRAD = "weight-grad"
     """dW from X and dY."""
+
+
+MOST_SIZE = (1 << 31) - 1
+"""Of anything in the shape of a convolution."""
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,18 +56,27 @@ class ConvShape:
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
-        problems = [
-            f"{name} must be at least 1, not {getattr(self, name)}"
-            for name in ("n", "c", "h", "w", "k", "r", "s")
-            if getattr(self, name) < 1
-        ]
+        problems = []
+        for name in ("n", "c", "h", "w", "k", "r", "s"):
+            size = getattr(self, name)
+            if not _is_whole(size):
+                problems.append(f"{name} must be a whole number, not {size!r}")
+            elif not 1 <= size <= MOST_SIZE:
+                bound = "at least 1" if size < 1 else f"at most {MOST_SIZE}"
+                problems.append(f"{name} must be {bound}, not {size}")
         for name, low in (("stride", 1), ("padding", 0), ("dilation", 1)):
             pair = getattr(self, name)
-            if len(pair) != 2 or min(pair) < low:
-                problems.append(f"{name} must be two numbers of at least {low}, not {pair}")
-        if self.groups != 1:
+            if (
+                not isinstance(pair, tuple)
+                or len(pair) != 2
+                or not all(_is_whole(one) and one >= low for one in pair)
+            ):
+                problems.append(f"{name} must be two numbers of at least {low}, not {pair!r}")
+            elif max(pair) > MOST_SIZE:
+                problems.append(f"{name} must be at most {MOST_SIZE}, not {pair}")
+        if not _is_whole(self.groups) or self.groups != 1:
             problems.append(
-                f"groups must be 1, not {self.groups}: grouped convolutions are not supported; "
+                f"groups must be 1, not {self.groups!r}: grouped convolutions are not supported; "
                 "run each group as a convolution of its own"
             )
         raise_problems("convolution", problems)

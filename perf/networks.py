@@ -11,7 +11,7 @@ Differs: a fully connected layer is a 1x1 convolution on a 1x1 map, which is the
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Protocol
 from golden.omitted import Omitted, covered_share
 from gscn.conv import ConvShape
 from gscn.errors import InputError, raise_problems
+from gscn.reading import read_json, shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -340,6 +341,10 @@ def network_of(name: str, surveyed: Surveyed) -> Network:
     )
 
 
+MOST_LAYERS = 10_000
+"""Of a network file."""
+MOST_FILE_SIZE = 1 << 24
+"""Of a layer in a network file, along any axis."""
 _REQUIRED = frozenset({"name", "c", "h", "w", "k", "r", "s"})
 _OPTIONAL = frozenset(
     {"stride", "padding", "dilation", "linear", "normalised", "shares", "input_grad"}
@@ -369,21 +374,19 @@ def read_network(path: Path, *, batch: int) -> Network:
     InputError
         The file cannot be read, is not JSON, or describes a layer that is none.
     """
-    try:
-        items = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"network file {path} must be readable JSON: {error}") from error
-    if not isinstance(items, list) or not items:
-        raise InputError(f"network file {path} must hold a list of at least one layer")
+    items = read_json(path, "network file")
+    if not isinstance(items, list) or not 1 <= len(items) <= MOST_LAYERS:
+        raise InputError(f"network file {path} must hold a list of 1 to {MOST_LAYERS} layers")
     layers = tuple(
         _read_layer(item, where=f"network file {path}, layer {index}", index=index, batch=batch)
         for index, item in enumerate(items)
     )
-    names = [layer.name for layer in layers]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(layer.name for layer in layers)
+    repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         raise InputError(
-            f"network file {path}: names of layers must differ, not repeat {', '.join(repeated)}"
+            f"network file {path}: names of layers must differ, not repeat "
+            f"{', '.join(map(_short, repeated[:5]))}"
         )
     raise_problems(f"network file {path}", _sharing_problems(layers))
     # A method that leaves the first layer dense leaves its weights dense in every call.
@@ -406,7 +409,7 @@ def _sharing_problems(layers: Sequence[Layer]) -> list[str]:
             if other is None or other.shares is not None:
                 problems.append(
                     f"shares of {layer.name} must name a layer before it that has weights of its "
-                    f"own, not {layer.shares!r}"
+                    f"own, not {shown(layer.shares)}"
                 )
             elif other.shape.w_shape != layer.shape.w_shape:
                 problems.append(
@@ -417,27 +420,33 @@ def _sharing_problems(layers: Sequence[Layer]) -> list[str]:
     return problems
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= 100 else f"{name[:100]}..."
+
+
 def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
     if not isinstance(item, dict):
-        raise InputError(f"{where}: must be an object, not {item!r}")
+        raise InputError(f"{where}: must be an object, not {shown(item)}")
     problems = [f"{name} is missing" for name in sorted(_REQUIRED - item.keys())]
-    problems += [f"unknown field {name!r}" for name in sorted(item.keys() - _REQUIRED - _OPTIONAL)]
-    if not isinstance(item.get("name", ""), str):
-        problems.append(f"name must be text, not {item['name']!r}")
     problems += [
-        f"{name} must be true or false, not {item[name]!r}"
+        f"unknown field {shown(name)}" for name in sorted(item.keys() - _REQUIRED - _OPTIONAL)
+    ]
+    if not isinstance(item.get("name", ""), str):
+        problems.append(f"name must be text, not {shown(item['name'])}")
+    problems += [
+        f"{name} must be true or false, not {shown(item[name])}"
         for name in ("linear", "normalised", "input_grad")
         if name in item and not isinstance(item[name], bool)
     ]
     if not isinstance(item.get("shares", ""), str):
-        problems.append(f"shares must be the name of a layer, not {item['shares']!r}")
+        problems.append(f"shares must be the name of a layer, not {shown(item['shares'])}")
     problems += [
-        f"{name} must be a whole number, not {item[name]!r}"
+        f"{name} must be a whole number, not {shown(item[name])}"
         for name in sorted(_REQUIRED - {"name"})
         if name in item and type(item[name]) is not int
     ]
     problems += [
-        f"{name} must be a pair of whole numbers, not {item[name]!r}"
+        f"{name} must be a pair of whole numbers, not {shown(item[name])}"
         for name in ("stride", "padding", "dilation")
         if name in item
         and not (
@@ -448,14 +457,20 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
     ]
     raise_problems(where, problems)
     sizes = {name: item[name] for name in _REQUIRED - {"name"}}
+    problems = [
+        f"{name} must be at most {MOST_FILE_SIZE}, not {size}"
+        for name, size in sorted(sizes.items())
+        if size > MOST_FILE_SIZE
+    ]
+    raise_problems(where, problems)
     pairs = {name: tuple(item[name]) for name in ("stride", "padding", "dilation") if name in item}
     try:
         shape = ConvShape(n=batch, **sizes, **pairs)
     except InputError as error:
-        raise InputError(f"{where} ({item['name']}): {error}") from error
+        raise InputError(f"{where} ({_short(item['name'])}): {error}") from error
     linear = item.get("linear", False)
     if linear and (shape.h, shape.w, shape.r, shape.s) != (1, 1, 1, 1):
-        raise InputError(f"{where} ({item['name']}): a linear layer has h, w, r and s of 1")
+        raise InputError(f"{where} ({_short(item['name'])}): a linear layer has h, w, r and s of 1")
     return Layer(
         name=item["name"],
         shape=shape,

@@ -16,9 +16,11 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
+from gscn.reading import parse_json, read_text
 from perf.energy import Accesses
 from perf.measuring import Measurement, measure_operands
 
+_MOST_CACHE_BYTES = 64 << 20
 logger = logging.getLogger(__name__)
 
 
@@ -135,11 +137,15 @@ def read_traced(path: Path) -> list[TracedPass]:
 def _read(cache: Path | None) -> dict[str, dict]:
     if cache is None or not cache.exists():
         return {}
+    lines = read_text(cache, "file of traced passes", most_bytes=_MOST_CACHE_BYTES).splitlines()
     try:
-        rows = [json.loads(line) for line in cache.read_text(encoding="utf-8").splitlines()]
-        return {row["key"]: row for row in rows}
-    except (ValueError, KeyError, TypeError) as error:
+        rows = [parse_json(line.encode(), f"{cache}") for line in lines]
+        known = {row["key"]: row for row in rows}
+        for row in rows:
+            _from_json(row)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{cache} must hold one JSON object with a key per line") from error
+    return known
 
 
 def _to_json(result: TracedPass) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from gscn.errors import InputError, OutputError
 from gscn.files import writing
+from gscn.reading import read_text
 
 if TYPE_CHECKING:
     from tensorboardX.proto.event_pb2 import Event
 
+MOST_BYTES = 256 << 20
+MOST_ROWS = 1_000_000
+"""Of a log that is read: a row of each iteration."""
 COLUMNS = (
     "iteration",
     "epoch",
@@ -189,23 +193,26 @@ def read_training_log(path: Path) -> list[dict[str, float | None]]:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError(f"log {path} must be readable text: {error}") from error
+    lines = read_text(path, "log", most_bytes=MOST_BYTES).splitlines()
     if not lines or lines[0] != ",".join(COLUMNS):
         raise InputError(f"log {path} must begin with the columns {','.join(COLUMNS)}")
+    if len(lines) > MOST_ROWS + 1:
+        raise InputError(f"log {path} must have at most {MOST_ROWS} rows, not {len(lines) - 1}")
     return list(enumerate(lines[1:], 2))
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, float | None]:
-    (cells,) = csv.reader(io.StringIO(line)) if line else ([],)
     try:
+        cells = line.split(",")
         row = {
             name: float(cell) if cell else None for name, cell in zip(COLUMNS, cells, strict=True)
         }
+        if not all(value is None or math.isfinite(value) for value in row.values()):
+            raise ValueError("numbers must be finite")
     except ValueError as error:
-        raise InputError(f"log {path}, line {number}: must be a row of numbers: {error}") from error
+        raise InputError(
+            f"log {path}, line {number}: must be a row of numbers: {str(error)[:200]}"
+        ) from error
     if row["iteration"] is None:
         raise InputError(f"log {path}, line {number}: iteration must be given")
     return row

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
 from gscn.errors import InputError
+from gscn.reading import read_object
 from gscn.records import RECORDS, Record
 
 MANIFEST_FILE = "manifest.json"
@@ -110,8 +110,8 @@ def load_manifest(path: Path) -> Manifest:
     """
     if path.is_dir():
         path = path / MANIFEST_FILE
+    fields = read_object(path, "manifest")
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
         return Manifest(
             module=fields["module"],
             verilog=path.parent / fields["verilog"],
@@ -122,7 +122,5 @@ def load_manifest(path: Path) -> Manifest:
             versions=fields["versions"],
             companions=fields["companions"],
         )
-    except OSError as error:
-        raise InputError(f"manifest must be a readable file, not {path}: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"manifest {path} must describe a generated module: {error!r}") from error

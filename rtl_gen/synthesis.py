@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gscn.errors import InputError
+from gscn.reading import read_bytes
 from rtl_gen.yosys import Statistics, parse_statistics, run_yosys
 
+_MOST_LIBERTY_BYTES = 256 << 20
 DEFAULT_LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 """Cells of the 0.18 um OSU library, where Debian's `qflow-tech-osu018` puts them."""
 
@@ -93,7 +95,8 @@ def check_liberty(liberty: Path) -> Path:
 
 
 def _library_constraints(liberty: Path) -> str:
-    text = liberty.read_text(encoding="utf-8", errors="replace")
+    content = read_bytes(liberty, "liberty", most_bytes=_MOST_LIBERTY_BYTES)
+    text = content.decode("utf-8", "replace")
     cell = re.search(rf'\bcell\s*\(\s*"?{DRIVING_CELL}"?\s*\)', text)
     driving = f"set_driving_cell {DRIVING_CELL}\n" if cell else ""
     return f"{driving}set_load {LOAD_PF}\n"

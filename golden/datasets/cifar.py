@@ -1,29 +1,39 @@
 """CIFAR-10 and CIFAR-100, read from their original archives (Krizhevsky, 2009).
 
-The archives hold Python pickles. Only what these need is unpickled: containers, text, numbers and
-numpy arrays. Anything else in a file is refused, not executed.
+The archives hold Python pickles. They are read as data (`golden.pickled`): whatever a file asks to
+be made besides arrays of whole numbers is refused, and nothing of it is made.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import pickle
-import tarfile
+import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from golden.dataset import ImageDataset
+from golden.pickled import Call, Name, decode
 from gscn.errors import InputError
+from gscn.reading import open_regular, read_bytes
 
 IMAGE_SIZE = 32
 _IMAGE_BYTES = 3 * IMAGE_SIZE * IMAGE_SIZE
+_MOST_BATCH_BYTES = 256 << 20
+"""Of a file; CIFAR-100's images to train on take 155 million."""
+_MOST_EXPANDED_BYTES = 512 << 20
+"""Of an archive; the published ones expand to 187 million."""
+_MOST_MEMBERS = 1000
+_TAR_BLOCK = 512
+_PIECE = 1 << 20
+_ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
+"""numpy's module for arrays, as old and as new pickles name it."""
+_INTEGER_TYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "i8")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +47,8 @@ class _Edition:
     test: str
     labels_key: bytes
     class_count: int
+    most_steps: int
+    """Of the pickle of a batch; the published ones take a third, and Python 3's of them fewer."""
 
 
 _EDITIONS = {
@@ -48,6 +60,7 @@ _EDITIONS = {
         test="test_batch",
         labels_key=b"labels",
         class_count=10,
+        most_steps=120_000,
     ),
     "cifar100": _Edition(
         name="cifar100",
@@ -57,6 +70,7 @@ _EDITIONS = {
         test="test",
         labels_key=b"fine_labels",
         class_count=100,
+        most_steps=600_000,
     ),
 }
 
@@ -83,78 +97,44 @@ def load_cifar(name: str, folder: Path | str) -> ImageDataset:
     unpacked, archive = folder / edition.folder, folder / edition.archive
     names = (*edition.train, edition.test)
     if unpacked.is_dir():
-        read = {one: (unpacked / one, _read(unpacked / one)) for one in names}
-    elif archive.is_file():
-        contents = _read_archive(archive, [f"{edition.folder}/{one}" for one in names])
-        read = {one: (archive / edition.folder / one, contents[n]) for n, one in enumerate(names)}
+        paths = [unpacked / one for one in names]
+        contents = (read_bytes(path, "batch", most_bytes=_MOST_BATCH_BYTES) for path in paths)
+    elif archive.exists():
+        paths = [archive / edition.folder / one for one in names]
+        contents = iter(_read_archive(archive, [f"{edition.folder}/{one}" for one in names]))
     else:
         raise InputError(f"folder {folder} must have {edition.archive} or {edition.folder}/")
-    batches = [_parse(path, content, edition) for path, content in read.values()]
-    train, test = batches[:-1], batches[-1]
+    batches = [
+        _parse(path, content, edition) for path, content in zip(paths, contents, strict=True)
+    ]
+    *train, test = batches
     return ImageDataset(
         name=name,
-        train_images=torch.cat([images for images, _ in train]),
+        train_images=_scaled([images for images, _ in train]),
         train_labels=torch.cat([labels for _, labels in train]),
-        test_images=test[0],
+        test_images=_scaled([test[0]]),
         test_labels=test[1],
         class_count=edition.class_count,
     )
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles containers, text, numbers and numpy arrays, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Callable[..., object]:
-        """Return what numpy arrays are made with; refuse everything else."""
-        # Old pickles name numpy's modules as they were called then.
-        if name == "_reconstruct" and module in (
-            "numpy.core.multiarray",
-            "numpy._core.multiarray",
-        ):
-            return _empty_array
-        if (module, name) == ("numpy", "ndarray"):
-            return np.ndarray
-        if (module, name) == ("numpy", "dtype"):
-            return np.dtype
-        if (module, name) == ("_codecs", "encode"):
-            return _latin1
-        raise pickle.UnpicklingError(f"{module}.{name} is not part of an array")
-
-
-def _empty_array(kind: type, shape: tuple[int, ...], *_: object) -> np.ndarray:
-    """Return the array of no elements whose state follows in the pickle."""
-    if kind is not np.ndarray or shape != (0,):
-        raise pickle.UnpicklingError("arrays must be plain ones")
-    return np.ndarray((0,), np.int8)
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """Return the bytes that Python 3 writes as text into old pickles."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"encoding must be latin1, not {encoding!r}")
-    return text.encode("latin1")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} must be a readable file of CIFAR: {error}") from error
+def _scaled(parts: list[np.ndarray]) -> Tensor:
+    """Return images as float32 from 0 to 1; in memory once, as they are many."""
+    images = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), np.float32)
+    np.concatenate(parts, out=images)
+    return torch.from_numpy(images).div_(255)
 
 
 def _read_archive(archive: Path, members: list[str]) -> list[bytes]:
     """Return the contents of members, in their order; the archive is read once."""
     found: dict[str, bytes] = {}
     try:
-        with gzip.open(archive) as stream:
-            with tarfile.open(fileobj=stream, mode="r|") as packed:
-                for member in packed:
-                    if member.name in members and member.isfile():
-                        found[member.name] = packed.extractfile(member).read()
-            # The checksum of everything is behind the end of the archive.
-            while stream.read(1 << 20):
-                pass
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        with open_regular(archive, "archive") as file:
+            for name, content in _unpack(_Inflated(file), set(members)):
+                if name in found:
+                    raise ValueError(f"{name} must be in it once")
+                found[name] = content
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{archive} must be a whole archive of CIFAR: {error}") from error
     missing = [member for member in members if member not in found]
     if missing:
@@ -162,24 +142,149 @@ def _read_archive(archive: Path, members: list[str]) -> list[bytes]:
     return [found[member] for member in members]
 
 
-def _parse(path: Path, content: bytes, edition: _Edition) -> tuple[Tensor, Tensor]:
-    """Return images (n, 3, 32, 32), from 0 to 1, and classes of a batch."""
+class _Inflated:
+    """A gzip file that is read once, from its begin to its end, and expands within bounds."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        # With gzip's header and its checksum.
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._left = _MOST_EXPANDED_BYTES
+
+    def read(self, size: int) -> bytes:
+        """Return that many bytes, fewer only at the end."""
+        pieces = []
+        while size and not self._inflater.eof:
+            packed = self._inflater.unconsumed_tail or self._file.read(_PIECE)
+            if not packed:
+                raise EOFError("it is cut short")
+            pieces.append(self._inflater.decompress(packed, min(size, _PIECE)))
+            size -= len(pieces[-1])
+            self._left -= len(pieces[-1])
+            if self._left < 0:
+                raise ValueError(f"it must expand to at most {_MOST_EXPANDED_BYTES} bytes")
+        return b"".join(pieces)
+
+
+def _unpack(stream: _Inflated, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the wanted files of a tar archive, and read the archive to its end.
+
+    Only names and sizes of its headers matter here; links, folders and extensions are passed over.
+    """
+    for _ in range(_MOST_MEMBERS):
+        header = stream.read(_TAR_BLOCK)
+        if not header.strip(b"\0"):
+            # The checksum of everything is behind the end of the archive.
+            while stream.read(_PIECE):
+                pass
+            return
+        if len(header) < _TAR_BLOCK:
+            raise EOFError("it is cut short")
+        stated = _octal(header[148:156])
+        if stated != sum(header[:148]) + sum(b" " * 8) + sum(header[156:]):
+            raise ValueError("a header must have its checksum")
+        name = header[:100].split(b"\0")[0].decode("utf-8", "replace")
+        size = _octal(header[124:136])
+        # Members of other kinds that have a size have it in data as well.
+        left = -(-size // _TAR_BLOCK) * _TAR_BLOCK
+        if name in wanted and header[156:157] in (b"0", b"\0"):
+            if size > _MOST_BATCH_BYTES:
+                raise ValueError(f"{name} must have at most {_MOST_BATCH_BYTES} bytes, not {size}")
+            content = stream.read(left)
+            if len(content) < left:
+                raise EOFError(f"{name} is cut short")
+            yield name, content[:size]
+            continue
+        while left:
+            passed = len(stream.read(min(left, _PIECE)))
+            if not passed:
+                raise EOFError("it is cut short")
+            left -= passed
+    raise ValueError(f"members must be at most {_MOST_MEMBERS}")
+
+
+def _octal(text: bytes) -> int:
+    digits = text.strip(b"\0 ")
+    if not digits.isdigit():
+        raise ValueError("numbers of a header must be octal")
+    return int(digits, 8)
+
+
+def _parse(path: Path, content: bytes, edition: _Edition) -> tuple[np.ndarray, Tensor]:
+    """Return images, uint8 (n, 3, 32, 32), and classes of a batch."""
     try:
-        batch = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
-        pixels, labels = batch[b"data"], np.asarray(batch[edition.labels_key])
-    # A damaged pickle can fail in any way that a Python constructor can.
-    except Exception as error:
-        raise InputError(f"{path} must be a batch of {edition.name}: {error!r}") from error
+        batch = decode(content, most_steps=edition.most_steps)
+        if not isinstance(batch, dict):
+            raise ValueError("a dict is missing")
+        missing = [key for key in (b"data", edition.labels_key) if key not in batch]
+        if missing:
+            raise ValueError(f"its key {missing[0].decode()} is missing")
+        pixels, labels = (_array(batch[key]) for key in (b"data", edition.labels_key))
+    except ValueError as error:
+        raise InputError(f"{path} must be a batch of {edition.name}: {error}") from error
     if (
-        not isinstance(pixels, np.ndarray)
-        or pixels.dtype != np.uint8
+        pixels.dtype != np.uint8
+        or labels.ndim != 1
         or pixels.shape != (len(labels), _IMAGE_BYTES)
         or not len(labels)
     ):
         raise InputError(
             f"{path} must have images of {_IMAGE_BYTES} bytes, one for each of its labels"
         )
-    if labels.dtype.kind != "i" or labels.min() < 0 or labels.max() >= edition.class_count:
+    if labels.min() < 0 or labels.max() >= edition.class_count:
         raise InputError(f"{path} must have labels from 0 to {edition.class_count - 1}")
-    images = torch.from_numpy(pixels.reshape(-1, 3, IMAGE_SIZE, IMAGE_SIZE).astype(np.float32))
-    return images / 255, torch.from_numpy(labels.astype(np.int64))
+    return pixels.reshape(-1, 3, IMAGE_SIZE, IMAGE_SIZE), torch.from_numpy(labels.astype(np.int64))
+
+
+def _array(value: object) -> np.ndarray:
+    """Return a list of whole numbers, or a pickled array of such, as an array."""
+    if isinstance(value, list):
+        if not all(type(one) is int and abs(one) < 1 << 62 for one in value):
+            raise ValueError("lists must have whole numbers")
+        return np.array(value, np.int64)
+    if (
+        not isinstance(value, Call)
+        or value.function.name != "_reconstruct"
+        or value.function.module not in _ARRAY_MODULES
+        or value.arguments[:2] != (Name("numpy", "ndarray"), (0,))
+        or value.items
+    ):
+        raise ValueError("arrays must be plain ones")
+    if not isinstance(value.state, tuple) or len(value.state) != 5:
+        raise ValueError("an array must have its state")
+    version, shape, kind, column_major, data = value.state
+    dtype = _dtype(kind)
+    if (
+        version != 1
+        or not isinstance(shape, tuple)
+        or not 1 <= len(shape) <= 4
+        or not all(type(axis) is int and axis >= 0 for axis in shape)
+        or not isinstance(data, bytes)
+        or math.prod(shape) * dtype.itemsize != len(data)
+    ):
+        raise ValueError("an array must have the bytes of its shape")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if column_major else "C")
+
+
+def _dtype(kind: object) -> np.dtype:
+    """Return the type of whole numbers that a pickled one describes."""
+    if (
+        not isinstance(kind, Call)
+        or kind.function != Name("numpy", "dtype")
+        or not kind.arguments
+        or not isinstance(kind.state, tuple)
+        or kind.items
+    ):
+        raise ValueError("types must be plain ones")
+    name = kind.arguments[0]
+    name = name.decode("latin1") if isinstance(name, bytes) else name
+    version, order, *rest = kind.state if len(kind.state) == 8 else (0, "")
+    order = order.decode("latin1") if isinstance(order, bytes) else order
+    if (
+        version != 3
+        or name not in _INTEGER_TYPES
+        or order not in ("<", ">", "|", "=")
+        or rest != [None, None, None, -1, -1, 0]
+    ):
+        raise ValueError("arrays must have whole numbers")
+    return np.dtype(f"{order}{name}")

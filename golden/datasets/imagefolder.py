@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from golden.dataset import ImageDataset
+from golden.datasets.decoding import decode_image
 from gscn.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".ppm", ".webp")
 _PARTS = ("train", "val")
-_RESIZE_FACTOR = 256 / 224
-"""The shorter side is scaled to this many crops, as is customary for ImageNet."""
 
 
 class FolderImages:
@@ -46,27 +45,10 @@ class FolderImages:
         Raises
         ------
         InputError
-            Naming a file that is missing or damaged.
+            Naming a file that is missing or damaged, or of a kind that would lose values.
         """
-        return torch.stack([self._decode(self.paths[index]) for index in chosen.tolist()])
-
-    def _decode(self, path: Path) -> Tensor:
-        # Imported here because it is slow to import and only these images need it.
-        from PIL import Image
-
-        try:
-            with Image.open(path) as image:
-                image = image.convert("RGB")
-        # Pillow's decoders fail in many ways on damaged files.
-        except Exception as error:
-            raise InputError(f"{path} must be a whole image: {error}") from error
-        factor = self.size * _RESIZE_FACTOR / min(image.size)
-        width, height = (max(self.size, round(side * factor)) for side in image.size)
-        left, top = (width - self.size) // 2, (height - self.size) // 2
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-        image = image.crop((left, top, left + self.size, top + self.size))
-        pixels = np.asarray(image, np.float32) / 255
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        images = [decode_image(self.paths[index], self.size) for index in chosen.tolist()]
+        return torch.stack([torch.from_numpy(image) for image in images])
 
 
 def load_image_folder(folder: Path | str, size: int) -> ImageDataset:
@@ -82,14 +64,15 @@ def load_image_folder(folder: Path | str, size: int) -> ImageDataset:
     Raises
     ------
     InputError
-        A part or a class is missing, or has no image.
+        A part or a class is missing, or has no image, or something is called an image that is no
+        file.
     """
     folder = Path(folder)
     classes: dict[str, list[str]] = {}
     for part in _PARTS:
         if not (folder / part).is_dir():
             raise InputError(f"folder {folder} must have the folders {' and '.join(_PARTS)}")
-        classes[part] = sorted(p.name for p in (folder / part).iterdir() if p.is_dir())
+        classes[part] = sorted(entry.name for entry in _entries(folder / part) if entry.is_dir())
     train, val = (classes[part] for part in _PARTS)
     if not train or train != val:
         odd = sorted(set(train) ^ set(val))
@@ -108,13 +91,38 @@ def load_image_folder(folder: Path | str, size: int) -> ImageDataset:
     )
 
 
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise InputError(f"folder {folder} must be readable: {error.strerror}") from error
+
+
 def _list(part: Path, classes: list[str]) -> tuple[list[Path], Tensor]:
     paths: list[Path] = []
     labels: list[int] = []
     for number, name in enumerate(classes):
-        found = sorted(p for p in (part / name).rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = sorted(_images(part / name))
         if not found:
             raise InputError(f"{part / name} must have at least one image ({', '.join(SUFFIXES)})")
         paths += found
         labels += [number] * len(found)
     return paths, torch.tensor(labels)
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return the images in a folder and those below; links to folders are not followed."""
+    found, folders = [], [folder]
+    while folders:
+        for entry in _entries(folders.pop()):
+            path = Path(entry.path)
+            if entry.is_dir():
+                if not entry.is_symlink():
+                    folders.append(path)
+            elif path.suffix.lower() in SUFFIXES:
+                # Nobody would end the wait for a pipe's data.
+                if not entry.is_file():
+                    raise InputError(f"{path} must be a regular file, as its name says an image")
+                found.append(path)
+    return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.cli.numbers import MOST, MOST_LATENCY, MOST_PROCESSES, real, whole
 from gscn.cli.options import add_output_folder, add_preset_arguments
 from gscn.cli.result import Result, table
 from gscn.config import AcceleratorConfig, preset
@@ -28,6 +30,8 @@ EXAMPLE = (
 )
 
 ALL = "all"
+MOST_VALUES = 1 << 26
+"""Of a synthetic layer: drawn, lowered and compared, they take some 2 GB."""
 DENSITY = 0.1
 
 logger = logging.getLogger(__name__)
@@ -68,13 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, which in (("a", "first"), ("b", "second")):
         parser.add_argument(
             f"--density-{name}",
-            type=float,
+            type=real,
             metavar="X",
             help=f"share of nonzeros of the {which} operand: weights first, then inputs; in the "
             f"weight gradient output gradients first (default: {DENSITY})",
         )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of operands and stalls (default: 0)"
+        "--seed", type=whole(), default=0, metavar="N", help="of operands and stalls (default: 0)"
     )
     parser.add_argument(
         "--pass", dest="which", default=ALL, choices=[*map(str, Pass), ALL], help="default: all"
@@ -82,14 +86,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument(
         "--latency",
-        type=int,
+        type=whole(high=MOST_LATENCY),
         default=READ_LATENCY,
         metavar="N",
         help="cycles from a memory read to its first data (default: 20)",
     )
     parser.add_argument(
         "--stalls",
-        type=float,
+        type=real,
         default=0.0,
         metavar="P",
         help="probability that a memory channel pauses in a cycle (default: 0)",
@@ -119,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=whole(1, MOST_PROCESSES),
         metavar="N",
         help="run passes on N processes of this machine at once (Dask)",
     )
@@ -133,11 +137,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _numbers(name: str, text: str, counts: tuple[int, ...], form: str) -> tuple[int, ...]:
     try:
-        numbers = tuple(int(part) for part in text.split(","))
+        # Very many digits take long.
+        numbers = tuple(int(part) for part in text.split(",") if len(part) < 40)
     except ValueError:
         numbers = ()
-    if len(numbers) not in counts:
-        raise InputError(f"--{name} must be {form} in whole numbers, not {text!r}")
+    if len(numbers) not in counts or max(map(abs, numbers)) > MOST:
+        raise InputError(f"--{name} must be {form} in whole numbers, not {text[:200]!r}")
     return numbers
 
 
@@ -149,7 +154,7 @@ def _pair(args: argparse.Namespace, name: str, default: str) -> tuple[int, int]:
 
 def _shape(args: argparse.Namespace) -> ConvShape:
     n, c, h, w, k, r, s = _numbers("conv", args.conv, (7,), "N,C,H,W,K,R,S")
-    return ConvShape(
+    shape = ConvShape(
         n=n,
         c=c,
         h=h,
@@ -161,6 +166,12 @@ def _shape(args: argparse.Namespace) -> ConvShape:
         padding=_pair(args, "padding", "0"),
         dilation=_pair(args, "dilation", "1"),
     )
+    values = sum(map(math.prod, (shape.x_shape, shape.w_shape, shape.y_shape)))
+    if values > MOST_VALUES:
+        raise InputError(
+            f"--conv must have at most {MOST_VALUES} inputs, weights and outputs, not {values}"
+        )
+    return shape
 
 
 def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:

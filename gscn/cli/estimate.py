@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.cli.numbers import MOST_PROCESSES, real, whole
 from gscn.cli.options import add_preset_arguments
 from gscn.cli.result import Result, table
 from gscn.cli.standard_files import say
@@ -56,13 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image-size",
-        type=int,
+        type=whole(high=1 << 20),
         metavar="PIXELS",
         help="height and width of the images (default: 224, or 32 for the networks of such; a file "
         "has its own sizes)",
     )
     parser.add_argument(
-        "--batch", type=int, default=32, metavar="N", help="images per batch (default: %(default)s)"
+        "--batch",
+        type=whole(high=1 << 20),
+        default=32,
+        metavar="N",
+        help="images per batch (default: %(default)s)",
     )
     parser.add_argument(
         "--method",
@@ -72,14 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sparsity",
-        type=float,
+        type=real,
         default=0.9,
         metavar="SHARE",
         help="share that the method zeroes (default: %(default)s)",
     )
     parser.add_argument(
         "--activation-density",
-        type=float,
+        type=real,
         default=1.0,
         metavar="SHARE",
         help="nonzeros that ReLU leaves in a layer's inputs (default: %(default)s)",
@@ -93,14 +98,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gradient-density",
-        type=float,
+        type=real,
         metavar="SHARE",
         help="nonzeros of ReSprop's gradient differences, instead of --gradients",
     )
     add_preset_arguments(parser, default="large")
     parser.add_argument(
         "--clock-mhz",
-        type=float,
+        type=real,
         default=1000.0,
         metavar="MHZ",
         help="at which cycles are told as time (default: %(default)g)",
@@ -114,14 +119,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sample-products",
-        type=int,
+        type=whole(),
         metavar="COUNT",
         help="useful products of a sample, at most: more are slower and more exact (default: "
         "400000, with uniform operands 4000000)",
     )
     parser.add_argument(
         "--samples",
-        type=int,
+        type=whole(),
         default=24,
         metavar="COUNT",
         help="fitted operands: samples, at most, of the convolutions that take longest; closed "
@@ -129,16 +134,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--plans",
-        type=int,
+        type=whole(),
         metavar="COUNT",
         help="tilings that are tried for each sample or pass (default: with fitted operands 2, "
         "otherwise as many as the lowering finds worth while)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the samples' operands (default: %(default)s)"
+        "--seed", type=whole(), default=0, help="of the samples' operands (default: %(default)s)"
     )
     parser.add_argument(
-        "--processes", type=int, default=2, metavar="COUNT", help="(default: %(default)s)"
+        "--processes",
+        type=whole(high=MOST_PROCESSES),
+        default=2,
+        metavar="COUNT",
+        help="(default: %(default)s)",
     )
 
 
@@ -186,10 +195,10 @@ def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode)
     from gscn.errors import InputError
     from perf.estimate import Mode, estimate
     from perf.flops import Method, Sparsification
-    from perf.networks import SMALL_NETWORKS, network, read_network
+    from perf.networks import NETWORKS, SMALL_NETWORKS, network, read_network
     from perf.sampling import SAMPLE_PRODUCTS, STATISTICAL_PRODUCTS, measure
 
-    if args.network.endswith(".json"):
+    if args.network not in NETWORKS and Path(args.network).exists():
         if args.image_size is not None:
             raise InputError("--image-size does not apply to a network file: it has its own sizes")
         net = read_network(Path(args.network), batch=args.batch)

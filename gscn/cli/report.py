@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gscn.cli.numbers import whole
 from gscn.cli.options import add_output_file, add_output_folder, add_preset_arguments
 from gscn.cli.result import Result, table
 from gscn.cli.standard_files import say
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--samples",
-        type=int,
+        type=whole(),
         default=24,
         metavar="COUNT",
         help="samples of a network on the cycle model, at most; fewer are faster and lean more on "

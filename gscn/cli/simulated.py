@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.cli.cosim import config_from
+from gscn.cli.numbers import MOST_PROCESSES, real, whole
 from gscn.cli.options import add_output_file, add_preset_arguments, declare_output
 from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
@@ -37,7 +38,10 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_preset_arguments(group, default="small")
     group.add_argument(
-        "--devices", type=int, metavar="N", help="simulators at once (default: one per processor)"
+        "--devices",
+        type=whole(1, MOST_PROCESSES),
+        metavar="N",
+        help="simulators at once (default: one per processor)",
     )
     group.add_argument(
         "--on",
@@ -49,7 +53,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--clock-mhz",
-        type=float,
+        type=real,
         default=CLOCK_MHZ,
         metavar="F",
         help=f"clock at which simulated time is told (default: {CLOCK_MHZ:g})",

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.cli.numbers import whole
 from gscn.cli.options import add_output_folder
 from gscn.cli.result import Result, table
 from gscn.cli.train import add_recipe_arguments, given_recipe_fields, recipe_from
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_arguments(parser)
     parser.add_argument(
         "--iterations",
-        type=int,
+        type=whole(),
         metavar="N",
         help=f"train for N iterations first (default: {DEFAULT_ITERATIONS})",
     )
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--steps",
-        type=int,
+        type=whole(),
         default=1,
         metavar="N",
         help="trace N iterations, each into a directory of its own in --out (default: 1, --out "

@@ -12,10 +12,12 @@ from golden.recipe import (
     DATASETS,
     FIRST_CONV_RULES,
     METHODS,
+    MOST_SEED,
     NETWORKS,
     PRESETS,
     Recipe,
 )
+from gscn.cli.numbers import real, whole
 from gscn.cli.options import add_output_file, add_output_folder
 from gscn.cli.result import Result
 from gscn.cli.simulated import add_backend_arguments, check_backend_arguments, simulation
@@ -48,7 +50,7 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         "--width",
         "ResNets and WRN-50-2: channels of the first stage",
         default.width,
-        type=int,
+        type=whole(),
         metavar="K",
     )
     add(
@@ -64,7 +66,7 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         "none",
         metavar="DIR",
     )
-    add("--image-size", "scale images to N pixels each way", "their own", type=int, metavar="N")
+    add("--image-size", "scale images to N pixels each way", "their own", type=whole(), metavar="N")
     parser.add_argument(
         "--augment", action="store_true", default=None, help="mirror and shift images at random"
     )
@@ -74,38 +76,38 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         help="method as in its paper; options given besides replace the preset's",
     )
     add("--method", "training method", default.method, choices=METHODS)
-    add("--sparsity", "share of zeros aimed at", default.sparsity, type=float, metavar="S")
+    add("--sparsity", "share of zeros aimed at", default.sparsity, type=real, metavar="S")
     add("--budget", "SWAT: how layers share the weights kept", default.budget, choices=BUDGETS)
     add("--structure", "SWAT: weights dropped together", default.structure, choices=STRUCTURES)
     add(
         "--dst-alpha",
         "DST: weight of the penalty, the larger the sparser",
         default.dst_alpha,
-        type=float,
+        type=real,
         metavar="A",
     )
-    add("--epochs", "epochs", default.epochs, type=int, metavar="N")
+    add("--epochs", "epochs", default.epochs, type=whole(), metavar="N")
     add(
         "--iterations-per-epoch",
         "mini-batches after which an epoch ends",
         "all that the images fill",
-        type=int,
+        type=whole(),
         metavar="N",
     )
-    add("--batch", "images per mini-batch", default.batch_size, type=int, metavar="N")
+    add("--batch", "images per mini-batch", default.batch_size, type=whole(), metavar="N")
     add(
         "--learning-rate",
         "at the start; it falls to zero along a cosine",
         default.learning_rate,
-        type=float,
+        type=real,
         metavar="RATE",
     )
-    add("--seed", "seed of everything", default.seed, type=int, metavar="N")
+    add("--seed", "seed of everything", default.seed, type=whole(high=MOST_SEED), metavar="N")
     add(
         "--refresh-period",
         "SWAT: iterations between exact thresholds",
         default.refresh_period,
-        type=int,
+        type=whole(),
         metavar="P",
     )
     add(
@@ -169,7 +171,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""
     add_recipe_arguments(parser)
     parser.add_argument(
-        "--iterations", type=int, metavar="N", help="stop after N iterations (default: all epochs)"
+        "--iterations",
+        type=whole(),
+        metavar="N",
+        help="stop after N iterations (default: all epochs)",
     )
     add_output_file(parser, "--out", help="write a checkpoint")
     parser.add_argument(
@@ -179,7 +184,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--checkpoint-every",
-        type=int,
+        type=whole(),
         metavar="N",
         help="write the checkpoint of --out every N iterations (default: every epoch)",
     )

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gscn.config import AcceleratorConfig
+from gscn.errors import InputError
 from gscn.files import write_text
+from gscn.reading import read_object
 
 logger = logging.getLogger(__name__)
 
@@ -226,8 +228,8 @@ def compute_cases(
     def kept(case: Case, what: str, sources: str) -> Row:
         path = cache / f"{case.key}-{what}-{case_digest(case, what, config, sources)}.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return read_object(path, "kept result")
+        except InputError:
             logger.info("%s, %s: is computed", case.label, what)
         if progress is not None:
             progress(f"{case.label}, {what}")

@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from gscn.config import AcceleratorConfig
+from gscn.errors import InputError
 from gscn.files import write_text
+from gscn.reading import read_object
 from perf.energy import Accesses
 from perf.measuring import Measurement, measure_operands, rival_costs
 from perf.sampling import Sample, draw_operands
@@ -94,8 +96,8 @@ class Keeper:
         digest = hashlib.sha256(json.dumps(follows_from).encode()).hexdigest()[:24]
         path = self.folder / f"sample-{digest}.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return read_object(path, "kept sample")
+        except InputError:
             text = json.dumps(compute(), allow_nan=False)
         write_text(path, text)
         return json.loads(text)

@@ -19,7 +19,9 @@ from golden.trace import Trace
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
 from gscn.enums import takes_text
+from gscn.errors import InputError
 from gscn.files import write_text
+from gscn.reading import read_object
 from perf import cycles, memory
 from perf.energy import COMPONENTS, Accesses, count_accesses, energy
 from perf.report import charts
@@ -108,9 +110,9 @@ def measure_launches(
             digest = hashlib.sha256(json.dumps(follows_from).encode()).hexdigest()[:16]
             path = cache / f"launch-{digest}.json"
             try:
-                launches.append(json.loads(path.read_text(encoding="utf-8")))
+                launches.append(read_object(path, "kept launch"))
                 continue
-            except (OSError, ValueError):
+            except InputError:
                 pass
             if progress is not None:
                 progress(f"{layer}, {which}")
