@@ -1,14 +1,12 @@
 """cocotb testbench of a device: runs launches as they come, until nobody asks for more.
 
-The process holds two ends of connections, whose file descriptors are plusargs: requests and answers
-pass through `requests` (`multiprocessing.connection`); `lifeline` only tells that the parent lives.
+Requests and answers pass through a `multiprocessing.connection`, whose file descriptor is the
+plusarg `requests`.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from multiprocessing.connection import Connection
 
 import cocotb
@@ -29,16 +27,6 @@ from cosim.program import named_counters, named_flags
 from cosim.testbench import memory_of, program_functions, run_launch, set_up
 from gscn.errors import InputError
 from perf.cycles import simulate
-
-
-def _die_with_parent(descriptor: int) -> None:
-    """End this process as soon as the other end of the lifeline is closed, whatever it is doing.
-
-    A signal at the parent's death would not do: Linux sends it when the parent's *thread* ends.
-    """
-    while os.read(descriptor, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def _run_pass(
@@ -108,8 +96,6 @@ async def serve(dut: object) -> None:
     What a failed launch leaves in the accelerator's memories is unknown, so the next one needs a
     fresh process.
     """
-    lifeline = int(cocotb.plusargs["lifeline"])
-    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     library = program_functions()
     connection = Connection(int(cocotb.plusargs["requests"]))
     # After a reset the accelerator clears its accumulators, which takes longer than a small pass.

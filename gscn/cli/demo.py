@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.cli.options import add_build_argument
 from gscn.cli.result import Result, table
 from gscn.config import AcceleratorConfig, preset
 from gscn.errors import InputError, MismatchError
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="report.json, counters.png and the trace go here (default: %(default)s)",
     )
+    add_build_argument(parser)
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> Result:
     with _step(f"train the digits network by {METHOD} at {SPARSITY:.0%}", seconds):
         trace, training = _train(trace_dir)
     with _step(f"generate and build the {CONFIG} accelerator", seconds):
-        simulator = build(config)
+        simulator = build(config, build_root=args.build_dir)
     with _step(f"co-simulate {len(LAYERS)} layers and compare with torch", seconds):
         try:
             inputs = traced_inputs(trace, config, LAYERS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.cli.cosim import config_from
-from gscn.cli.options import add_preset_arguments
+from gscn.cli.options import add_build_argument, add_preset_arguments
 from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BACKENDS = ("golden", "rtl", "cycle-model")
 """As `golden.backends.BACKENDS`, which a test holds it to; torch is slow to import."""
+RTL_ONLY = ("devices", "waves", "build-dir")
+"""Options of the backend that builds simulators."""
 CLOCK_MHZ = 100.0
 
 
@@ -71,6 +73,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("LAYER", "PASS", "FILE"),
         help="write the waves of a pass in the last iteration, as FST",
     )
+    add_build_argument(group)
 
 
 def check_backend_arguments(args: argparse.Namespace) -> None:
@@ -83,10 +86,11 @@ def check_backend_arguments(args: argparse.Namespace) -> None:
     """
     timed = args.backend in ("rtl", "cycle-model")
     problems = [
-        f"--{name} needs --backend rtl{'' if name in ('devices', 'waves') else ' or cycle-model'}"
+        f"--{name} needs --backend rtl{'' if name in RTL_ONLY else ' or cycle-model'}"
         for name, given, possible in (
             ("devices", args.devices is not None, args.backend == "rtl"),
             ("waves", args.waves is not None, args.backend == "rtl"),
+            ("build-dir", args.build_dir is not None, args.backend == "rtl"),
             ("timeline", args.timeline is not None, timed),
             ("on", bool(args.on), timed),
             ("check", args.check, timed),
@@ -266,7 +270,7 @@ def simulation(
             f"not {', '.join(unknown)}"
         )
     made = (
-        RtlBackend(config, devices=args.devices)
+        RtlBackend(config, devices=args.devices, build_root=args.build_dir)
         if args.backend == "rtl"
         else CycleModelBackend(config)
     )
