@@ -1,4 +1,4 @@
-"""`gscn cosim`: run passes on the simulated accelerator and compare them with golden models."""
+"""`gscn cosim`: run passes on the simulated accelerator and compare them with the models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gscn.cli.options import add_preset_arguments
+from gscn.cli.options import add_build_argument, add_preset_arguments
 from gscn.cli.result import Result, table
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from cosim.layer import PassInput, PassOutcome
 
 SUMMARY = (
-    "run convolutions on the simulated accelerator and compare every result with golden models"
+    "run convolutions on the simulated accelerator and compare every result with golden models, "
+    "every counter with the cycle model"
 )
 EXAMPLE = (
     "gscn cosim --conv 1,16,14,14,16,3,3 --padding 1 --density-a 0.1 --density-b 0.1 --pass all"
@@ -131,6 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="save operands and results, for `gscn compare`"
     )
+    add_build_argument(parser)
 
 
 def _numbers(name: str, text: str, counts: tuple[int, ...], form: str) -> tuple[int, ...]:
@@ -215,6 +217,7 @@ def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, obje
         "outputs": outcome.comparison.outputs,
         "mismatches": outcome.comparison.mismatches,
         "stray_bytes": outcome.comparison.stray_bytes,
+        "wrong_counters": outcome.comparison.wrong_counters,
         "details": list(outcome.comparison.details),
         "output_width": outcome.output_width,
         "shift": outcome.shift,
@@ -254,6 +257,7 @@ def _distributed(
             output_width=args.output_width,
             result_format=_result_format(args.result_format),
             latency=args.latency,
+            build_root=args.build_dir,
             finished=lambda _: bar.advance(task),
         )
 
@@ -267,6 +271,11 @@ def _check_distribution(args: argparse.Namespace) -> None:
         for name in ("axi", "one_start", "stalls")
         if getattr(args, name)
     ]
+    if args.scheduler is not None and args.build_dir is not None:
+        problems.append(
+            "--build-dir is of this machine, so it must not stand with --scheduler, whose workers "
+            "have their own"
+        )
     if args.workers is not None and args.scheduler is not None:
         problems.append("--workers makes a cluster, so it must not stand with --scheduler")
     raise_problems("cosim", problems)
@@ -283,7 +292,7 @@ def run(args: argparse.Namespace) -> Result:
 
     inputs = (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
     try:
-        simulator: BuiltSimulator = build(config, axi=args.axi)
+        simulator: BuiltSimulator = build(config, axi=args.axi, build_root=args.build_dir)
         if args.workers is None and args.scheduler is None:
             outcomes = check_passes(
                 config,
