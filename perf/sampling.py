@@ -18,6 +18,7 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import INT8
+from gscn.supervision import end_with_parent, safe_import_path
 from perf.flops import Work, inner_macs
 from perf.measuring import Measurement, RivalCosts, measure_operands, rival_costs
 from perf.statistics import Kind, read_statistics
@@ -264,7 +265,12 @@ def measure(
             note(sample, run(sample), done)
     else:
         # Fresh processes: forking one that runs threads (torch, numba) can deadlock.
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        with (
+            safe_import_path(),
+            ProcessPoolExecutor(
+                processes, mp_context=get_context("spawn"), initializer=end_with_parent
+            ) as pool,
+        ):
             # Large samples first, so that no long one is left for the end.
             todo.sort(key=lambda s: -inner_macs(s.shape) * s.first_density * s.second_density)
             futures = {pool.submit(run, sample): sample for sample in todo}
