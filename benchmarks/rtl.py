@@ -10,6 +10,7 @@ from golden.synthetic import random_operands
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.errors import MismatchError
 
 CONFIG = "large"
 LATENCY = 100
@@ -42,8 +43,20 @@ def measure(
 
     `shares` are of the multipliers' cycles; `port_shares` are the beats of each direction per cycle
     and port. `bound` names the busiest of the three resources, `bound_share` says how busy it is.
+
+    Raises
+    ------
+    MismatchError
+        A result or a counter differs from its model: there is nothing to publish.
     """
     outcomes = check_passes(config, inputs, output_width=16, latency=latency)
+    wrong = [
+        f"{outcome.source.layer} {outcome.source.which}: {'; '.join(outcome.comparison.details)}"
+        for outcome in outcomes
+        if not outcome.comparison.good
+    ]
+    if wrong:
+        raise MismatchError("\n".join(wrong))
     return [_row(config, outcome) for outcome in outcomes]
 
 

@@ -182,6 +182,8 @@ class RtlBackend(_ExecutorBackend):
         Cycles from a memory read to its first data.
     wall_timeout_seconds
         Limit of time for a pass, or a part of one.
+    build_root
+        Directory of the simulators, as of `cosim.build.build`.
 
     Attributes
     ----------
@@ -210,14 +212,20 @@ class RtlBackend(_ExecutorBackend):
         spans: bool = False,
         latency: int = READ_LATENCY,
         wall_timeout_seconds: float | None = None,
+        build_root: Path | None = None,
     ) -> None:
         super().__init__(
             config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
         )
         self.wave_requests: dict[str, Path] = {}
         self.pool = DevicePool(
-            config, devices, latency=latency, wall_timeout_seconds=wall_timeout_seconds
+            config,
+            devices,
+            latency=latency,
+            wall_timeout_seconds=wall_timeout_seconds,
+            build_root=build_root,
         )
+        self._build_root = build_root
         self._latency = latency
         # Threads that wait: a pass waits for its parts, which other threads run.
         self._callers = ThreadPoolExecutor(4, thread_name_prefix="gscn-pass")
@@ -237,7 +245,8 @@ class RtlBackend(_ExecutorBackend):
         """
         job = dataclasses.replace(job, spans=self.spans)
         if job.label in self.wave_requests:
-            record_waves(self.config, job, self.wave_requests.pop(job.label), latency=self._latency)
+            path = self.wave_requests.pop(job.label)
+            record_waves(self.config, job, path, latency=self._latency, build_root=self._build_root)
         most = int(expected_products(job) / SPLIT_PRODUCTS)
         runs = self.pool.run(split_job(job, min(len(self.pool.devices), most)))
         self._observe(runs)

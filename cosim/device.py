@@ -6,18 +6,18 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import weakref
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Pipe
 from pathlib import Path
 
 import numpy as np
 
-from cosim.build import BUILD_ROOT, BuiltSimulator, build
+from cosim.build import BuiltSimulator, build
 from cosim.closing import Closing
 from cosim.device_jobs import FAILED, READY, REFUSED, PassJob, PassRun
 from cosim.errors import DeviceLost, SimulationError, SimulationTimeout
+from cosim.process import SimulatorProcess
 from cosim.program import (
     Program,
     RunResult,
@@ -25,8 +25,8 @@ from cosim.program import (
     launch_fields,
     launch_settings,
     run_result,
-    simulator_environment,
 )
+from gscn.cache import temporary_folder
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from gscn.files import replacing
@@ -44,42 +44,27 @@ class _Process:
     """A simulator process with its connection; ends with this object, or before."""
 
     def __init__(self, simulator: BuiltSimulator, setup: dict, waves: Path | None) -> None:
-        self.directory = tempfile.TemporaryDirectory(prefix="gscn-device-")
-        place = Path(self.directory.name)
-        self.log = place / "log"
-        self.connection, theirs = Pipe()
-        lifeline, self._held = os.pipe()
-        descriptors = (theirs.fileno(), lifeline)
-        command = [
-            str(simulator.executable),
-            f"+requests={descriptors[0]}",
-            f"+lifeline={descriptors[1]}",
-        ]
-        if waves is not None:
-            command += ["--trace", "--trace-file", str(waves)]
-        try:
-            with self.log.open("wb") as output:
-                # In the directory of the parent: compiled functions are kept under it.
-                self.popen = subprocess.Popen(
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(temporary_folder("gscn-device-"))
+            self.log = place / "log"
+            self.connection, theirs = Pipe()
+            stack.callback(self.connection.close)
+            with theirs:
+                command = [str(simulator.executable), f"+requests={theirs.fileno()}"]
+                if waves is not None:
+                    command += ["--trace", "--trace-file", str(waves)]
+                process = SimulatorProcess(
                     command,
-                    env=simulator_environment(place, "cosim.device_testbench"),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=descriptors,
+                    directory=place,
+                    log=self.log,
+                    testbench="cosim.device_testbench",
+                    descriptors=[theirs.fileno()],
                 )
-        except BaseException:
-            os.close(self._held)
-            self.connection.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(lifeline)
-        self._end = weakref.finalize(
-            self, _end_process, self.popen, self.connection, self._held, self.directory
-        )
-        self.connection.send(setup)
+            stack.callback(process.end)
+            self.popen = process.popen
+            self._end = weakref.finalize(self, stack.pop_all().close)
+        with contextlib.suppress(OSError):  # it has ended already: whoever asks it is told
+            self.connection.send(setup)
 
     def finish(self) -> None:
         """Let the process end by itself, so that it completes its waves; kill it if it does not."""
@@ -87,6 +72,11 @@ class _Process:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.popen.wait(FINISH_SECONDS)
         self.end()
+
+    def kill(self) -> None:
+        """End the process from another thread than the one that waits for its answer."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
 
     def end(self) -> None:
         """Kill the process if it still runs, and free what it had."""
@@ -104,21 +94,6 @@ class _Process:
                 how = f"was ended by {signal.Signals(-status).name}"
         tail = self.log.read_text(errors="replace")[-2000:].strip()
         return f"{how}{f'; its log ends: {tail}' if self.popen.returncode != -9 and tail else ''}"
-
-
-def _end_process(
-    popen: subprocess.Popen,
-    connection: Connection,
-    lifeline: int,
-    directory: tempfile.TemporaryDirectory,
-) -> None:
-    connection.close()
-    with contextlib.suppress(ProcessLookupError):
-        if popen.poll() is None:
-            os.killpg(popen.pid, signal.SIGKILL)
-    popen.wait()
-    os.close(lifeline)
-    directory.cleanup()
 
 
 class Device(Closing):
@@ -168,7 +143,7 @@ class Device(Closing):
         wall_timeout_seconds: float | None = None,
         waves: Path | None = None,
         simulator: BuiltSimulator | None = None,
-        build_root: Path = BUILD_ROOT,
+        build_root: Path | None = None,
     ) -> None:
         if latency < 2:
             raise InputError(f"device: latency must be at least 2 cycles, not {latency}")
@@ -189,6 +164,8 @@ class Device(Closing):
         self._wall_timeout = wall_timeout_seconds
         self._waves = None if waves is None else Path(waves).resolve()
         self._process: _Process | None = None
+        self._asked: _Process | None = None
+        """Which a thread waits for."""
         self._lock = threading.Lock()
         self._closed = False
 
@@ -199,12 +176,22 @@ class Device(Closing):
         return None if process is None else process.popen.pid
 
     def close(self) -> None:
-        """End the process; the device takes no more launches. Again does nothing."""
-        with self._lock:
-            self._closed = True
+        """End the process; the device takes no more launches. Again does nothing.
+
+        A launch that another thread waits for is given up: its error says that the process was
+        killed.
+        """
+        self._closed = True
+        while not self._lock.acquire(timeout=FINISH_SECONDS / 10):
+            asked = self._asked
+            if asked is not None:
+                asked.kill()
+        try:
             process, self._process = self._process, None
             if process is not None:
                 process.finish()
+        finally:
+            self._lock.release()
 
     def start(self) -> None:
         """Start the process now, not with the first launch.
@@ -322,6 +309,7 @@ class Device(Closing):
         seconds: float | None,
     ) -> tuple[str, object]:
         """Send a request, if there is one, and return the answer."""
+        self._asked = process
         try:
             if request is not None:
                 process.connection.send(request)
@@ -335,6 +323,8 @@ class Device(Closing):
                 f"device process {process.popen.pid} {process.fate()}, during {label}; "
                 "the next launch starts another"
             ) from error
+        finally:
+            self._asked = None
 
 
 def record_waves(
@@ -343,7 +333,7 @@ def record_waves(
     path: Path,
     *,
     latency: int = READ_LATENCY,
-    build_root: Path = BUILD_ROOT,
+    build_root: Path | None = None,
 ) -> PassRun:
     """Run a pass on a device of its own that writes its waves.
 

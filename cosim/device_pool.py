@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.build import BUILD_ROOT, BuiltSimulator, build
+from cosim.build import BuiltSimulator, build
 from cosim.closing import Closing
 from cosim.device import Device
 from cosim.device_jobs import PassJob, PassRun, PlanMemory
@@ -59,7 +59,7 @@ class DevicePool(Closing):
         latency: int = READ_LATENCY,
         wall_timeout_seconds: float | None = None,
         simulator: BuiltSimulator | None = None,
-        build_root: Path = BUILD_ROOT,
+        build_root: Path | None = None,
     ) -> None:
         count = os.cpu_count() or 1 if count is None else count
         if count < 1:

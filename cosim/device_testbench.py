@@ -1,14 +1,12 @@
 """cocotb testbench of a device: runs launches as they come, until nobody asks for more.
 
-The process holds two ends of connections, whose file descriptors are plusargs: requests and answers
-pass through `requests` (`multiprocessing.connection`); `lifeline` only tells that the parent lives.
+Requests and answers pass through a `multiprocessing.connection`, whose file descriptor is the
+plusarg `requests`.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from multiprocessing.connection import Connection
 
 import cocotb
@@ -26,33 +24,27 @@ from cosim.device_jobs import (
     span_fields,
 )
 from cosim.program import named_counters, named_flags
+from cosim.scoreboard import MISMATCHES_LISTED, counter_differences
 from cosim.testbench import memory_of, program_functions, run_launch, set_up
 from gscn.errors import InputError
 from perf.cycles import simulate
 
 
-def _die_with_parent(descriptor: int) -> None:
-    """End this process as soon as the other end of the lifeline is closed, whatever it is doing.
-
-    A signal at the parent's death would not do: Linux sends it when the parent's *thread* ends.
-    """
-    while os.read(descriptor, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 async def _run_pass(
-    dut: object, library: object, setup: dict, job: PassJob, *, reset: bool
-) -> tuple[str, object]:
-    """Lower a pass and run it, after a reset or not; return the answer."""
+    dut: object, library: object, setup: dict, job: PassJob, turns: np.ndarray | None
+) -> tuple[tuple[str, object], np.ndarray | None]:
+    """Lower a pass and run it; return the answer, and the arbiters' turns after it.
+
+    Without turns, of the launch before, there is a reset first.
+    """
     config = setup["config"]
     settings = setup["settings"]
     try:
         lowered = prepare_job(config, job, latency=settings["latency"])
     except InputError as error:
-        return REFUSED, str(error)
+        return (REFUSED, str(error)), turns
     program = lowered.program
-    launch = {**lowered.launch, "reset": reset}
+    launch = {**lowered.launch, "reset": turns is None}
     outcome = await run_launch(dut, library, settings, launch, program.image)
     memory, written = memory_of(library, program.memory_bytes)
     flags = named_flags(outcome["flags"])
@@ -64,11 +56,12 @@ async def _run_pass(
     if stray.any():
         problems.append(f"byte {int(np.flatnonzero(stray)[0]):#x} was written, which is no output")
     if problems:
-        return FAILED, (outcome["status"] == "timeout", "; ".join(problems))
-    spans = {}
-    if job.spans:  # by the cycle model, which equals the RTL cycle for cycle
-        cycles = simulate(program, latency=settings["latency"], most_windows=SPAN_WINDOWS)
-        spans = span_fields(program, cycles)
+        return (FAILED, (outcome["status"] == "timeout", "; ".join(problems))), None
+    # The model equals the RTL cycle for cycle, and takes some hundredths of its time.
+    cycles = simulate(
+        program, latency=settings["latency"], turns=turns,
+        most_windows=SPAN_WINDOWS if job.spans else 0,
+    )  # fmt: skip
     run = PassRun(
         label=job.label,
         which=job.which,
@@ -84,9 +77,13 @@ async def _run_pass(
         simulation_seconds=outcome["cpu_seconds"],
         process_id=os.getpid(),
         plan=lowered.plan,
-        **spans,
+        **(span_fields(program, cycles) if job.spans else {}),
     )
-    return DONE, run
+    differences = counter_differences(run, cycles)[:MISMATCHES_LISTED]
+    if differences:
+        return (FAILED, (False, "; ".join(differences))), None
+    # Flags are sticky: a reset clears them.
+    return (DONE, run), None if library.gscn_flags() else cycles.turns
 
 
 async def _run_program(
@@ -108,14 +105,12 @@ async def serve(dut: object) -> None:
     What a failed launch leaves in the accelerator's memories is unknown, so the next one needs a
     fresh process.
     """
-    lifeline = int(cocotb.plusargs["lifeline"])
-    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     library = program_functions()
     connection = Connection(int(cocotb.plusargs["requests"]))
     # After a reset the accelerator clears its accumulators, which takes longer than a small pass.
-    # So there is one only before the first, to clear flags, and where times must not depend on
-    # what ran before.
-    reset = True
+    # So there is one only before the first, to clear flags, where times must not depend on what ran
+    # before, and where what ran before is unknown.
+    turns = None
     try:
         setup = connection.recv()
         set_up(library, setup["settings"])
@@ -123,15 +118,12 @@ async def serve(dut: object) -> None:
         while True:
             request = connection.recv()
             if isinstance(request, PassJob):
-                reset = reset or request.spans
-                answer = await _run_pass(dut, library, setup, request, reset=reset)
+                before = None if request.spans else turns
+                answer, turns = await _run_pass(dut, library, setup, request, before)
             else:
-                answer = await _run_program(dut, library, setup, request)
+                answer, turns = await _run_program(dut, library, setup, request), None
             connection.send(answer)
             if answer[0] == FAILED:
                 return
-            # Flags are sticky. A pass that was refused has changed nothing.
-            if answer[0] == DONE:
-                reset = library.gscn_flags() != 0
     except (EOFError, OSError):  # the parent has closed its end
         return

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,22 +19,24 @@ from cosim.build import build
 from cosim.device import Device
 from cosim.errors import DeviceLost
 from cosim.layer import PassInput, PassOutcome, check_pass
+from gscn.cache import temporary_folder
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from gscn.formats import FLOAT32, FloatFormat
 from gscn.port import READ_LATENCY
 from gscn.processes import deaf_children
+from gscn.supervision import end_with_parent, safe_import_path
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, WorkerPlugin
 
 ATTEMPTS = 3
 """Times that a pass is run on one worker whose simulator is lost."""
 LOSSES = 10
 """Workers that may be lost during a pass before it counts as its fault."""
 Finished = Callable[[PassOutcome], None]
-_devices: dict[tuple[str, int], Device] = {}
-"""Of this worker, by configuration and latency."""
+_devices: dict[tuple[str, int, Path | None], Device] = {}
+"""Of this worker, by configuration, latency and directory of the simulators."""
 
 
 def check_on_worker(
@@ -42,12 +45,13 @@ def check_on_worker(
     output_width: int,
     result_format: FloatFormat,
     latency: int,
+    build_root: Path | None,
 ) -> PassOutcome:
     """Run a pass on the device of the worker that this is called on, and compare its result.
 
     Parameters
     ----------
-    config, one, output_width, result_format, latency
+    config, one, output_width, result_format, latency, build_root
         As of `cosim.layer.check_passes`.
 
     Returns
@@ -60,9 +64,9 @@ def check_on_worker(
     InputError, SimulationError
         As `cosim.layer.check_passes`; a lost simulator is tried again `ATTEMPTS` times.
     """
-    key = config.digest(), latency
+    key = config.digest(), latency, build_root
     if key not in _devices:
-        _devices[key] = Device(config, latency=latency)
+        _devices[key] = Device(config, latency=latency, build_root=build_root)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return check_pass(
@@ -114,13 +118,38 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
             with client:
                 yield client
             return
-        # Threads that are started in the context start the workers, also those that replace others.
-        with deaf_children():
-            cluster = LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None, processes=True
-            )
-        with cluster, Client(cluster) as client:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(safe_import_path())
+            # By default a folder of all users' that everybody knows, in which data are pickled.
+            directory = stack.enter_context(temporary_folder("gscn-dask-"))
+            # Threads that are started in the context start the workers, also those that replace
+            # others.
+            with deaf_children():
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    processes=True,
+                    local_directory=str(directory),
+                )
+            stack.enter_context(cluster)
+            client = stack.enter_context(Client(cluster))
+            client.register_plugin(_ending_with_parent())
             yield client
+
+
+def _ending_with_parent() -> WorkerPlugin:
+    """Return what has a worker killed with the process that made it, whatever it calculates.
+
+    Dask's workers see that themselves, but only when Python's interpreter lets another thread run.
+    """
+    from distributed import WorkerPlugin
+
+    class EndingWithParent(WorkerPlugin):
+        def setup(self, worker: object) -> None:  # noqa: ARG002
+            end_with_parent()
+
+    return EndingWithParent()
 
 
 def check_distributed(
@@ -131,6 +160,7 @@ def check_distributed(
     output_width: int = 32,
     result_format: FloatFormat = FLOAT32,
     latency: int = READ_LATENCY,
+    build_root: Path | None = None,
     finished: Finished | None = None,
 ) -> list[PassOutcome]:
     """Run passes on the workers of a cluster, as `cosim.layer.check_passes` does in one process.
@@ -143,6 +173,8 @@ def check_distributed(
         The accelerator. Its simulator is built here first; other machines build their own.
     inputs, output_width, result_format, latency
         As of `cosim.layer.check_passes`; the largest are started first.
+    build_root
+        Directory of the simulators, here and on the workers, as of `cosim.build.build`.
     finished
         Called in this process with the outcome of each pass, as they end.
 
@@ -158,13 +190,15 @@ def check_distributed(
     """
     from distributed import as_completed
 
-    build(config)
+    # Workers have current directories of their own.
+    build_root = None if build_root is None else build_root.absolute()
+    build(config, build_root=build_root)
     work = [np.count_nonzero(one.first) * np.count_nonzero(one.second) for one in inputs]
     futures = {}
     for index in sorted(range(len(inputs)), key=lambda number: -work[number]):
         one = inputs[index]
         future = client.submit(
-            check_on_worker, config, one, output_width, result_format, latency,
+            check_on_worker, config, one, output_width, result_format, latency, build_root,
             key=f"{one.layer} {one.which} {index} {uuid.uuid4().hex}",
         )  # fmt: skip
         futures[future] = index

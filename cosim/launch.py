@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cosim.build import BUILD_ROOT, BuiltSimulator, build
+from cosim.build import BuiltSimulator, build
 from cosim.errors import SimulationError, SimulationTimeout
+from cosim.process import SimulatorProcess
 from cosim.program import (
     CHANNELS,
     Program,
@@ -23,8 +21,8 @@ from cosim.program import (
     launch_fields,
     launch_settings,
     run_result,
-    simulator_environment,
 )
+from gscn.cache import temporary_folder
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError, raise_problems
 from gscn.port import READ_LATENCY, WRITE_LATENCY
@@ -82,7 +80,7 @@ def run(
     one_start: bool = False,
     abort_cycles: Sequence[int] | None = None,
     simulator: BuiltSimulator | None = None,
-    build_root: Path = BUILD_ROOT,
+    build_root: Path | None = None,
 ) -> list[RunResult]:
     """Run launches on the simulated accelerator, each on a fresh memory and after a reset.
 
@@ -104,7 +102,7 @@ def run(
     wall_timeout_seconds
         Limit of time for all launches of one process; by default none but that on cycles.
     waves
-        Whether to write `waves.vcd` next to the simulator.
+        Whether to write `build/<configuration digest>/waves.vcd`.
     random_init
         Whether registers and memories without initial value start with random bits, not zeros.
     check
@@ -166,8 +164,7 @@ def run(
     if waves and not simulator.waves:
         raise InputError("simulator must be built with waves to write them")
     results: list[RunResult] = []
-    with tempfile.TemporaryDirectory(prefix="gscn-") as name:
-        directory = Path(name)
+    with temporary_folder("gscn-run-") as directory:
         settings = launch_settings(
             config, latency=latency, stalls=stalls, faulty=faulty, one_start=one_start
         )
@@ -203,7 +200,7 @@ def run(
             log = _simulate(
                 simulator,
                 directory,
-                waves=waves,
+                waves=Path("build") / config.digest() / "waves.vcd" if waves else None,
                 random_seed=seed + 1 if random_init else None,
                 wall_timeout_seconds=wall_timeout_seconds,
             )
@@ -238,38 +235,28 @@ def _simulate(
     simulator: BuiltSimulator,
     directory: Path,
     *,
-    waves: bool,
+    waves: Path | None,
     random_seed: int | None,
     wall_timeout_seconds: float | None,
 ) -> str:
     """Run the simulator on the bundle in `directory`; return the end of its log."""
     command = [str(simulator.executable), f"+bundle={directory}"]
-    if waves:
+    if waves is not None:
         command.append("--trace")
     if random_seed is not None:
         command += ["+verilator+rand+reset+2", f"+verilator+seed+{random_seed}"]
     log = directory / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=directory,
-            env=simulator_environment(directory),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            process.wait(timeout=wall_timeout_seconds)
-        except subprocess.TimeoutExpired as error:
-            raise SimulationTimeout(
-                f"simulator {simulator.executable} must end within {wall_timeout_seconds} s"
-            ) from error
-        finally:
-            # Whatever happened, an interrupt included, no process is left behind.
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            if waves and (directory / "dump.vcd").is_file():
-                shutil.copy2(directory / "dump.vcd", simulator.executable.parent / "waves.vcd")
+    process = SimulatorProcess(command, directory=directory, log=log)
+    try:
+        process.popen.wait(timeout=wall_timeout_seconds)
+    except subprocess.TimeoutExpired as error:
+        raise SimulationTimeout(
+            f"simulator {simulator.executable} must end within {wall_timeout_seconds} s"
+        ) from error
+    finally:
+        # Whatever happened, an interrupt included, no process is left behind.
+        process.end()
+        if waves is not None and (directory / "dump.vcd").is_file():
+            waves.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(directory / "dump.vcd", waves)
     return log.read_text(errors="replace")[-4000:]

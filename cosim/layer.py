@@ -1,4 +1,4 @@
-"""Whole passes of layers on the simulated accelerator, compared with golden models bit for bit."""
+"""Whole passes of layers on the simulated accelerator, compared with models bit for bit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.build import BUILD_ROOT, BuiltSimulator, build
+from cosim.build import BuiltSimulator, build
 from cosim.device import Device
 from cosim.launch import run, seen_latencies
 from cosim.program import RunResult
-from cosim.scoreboard import Comparison, compare
+from cosim.scoreboard import (
+    Comparison,
+    compare,
+    counter_differences,
+    stalled_counter_differences,
+)
 from golden.float_conv import conv_windowed, round_sums
 from golden.floats import check_codes, encode
 from golden.oracle import conv_integers, useful_products
@@ -180,11 +185,12 @@ def check_passes(
     axi: bool = False,
     one_start: bool = False,
     simulator: BuiltSimulator | None = None,
-    build_root: Path = BUILD_ROOT,
+    build_root: Path | None = None,
 ) -> list[PassOutcome]:
     """Run passes on the simulated accelerator, one after the other in one process.
 
-    Results are shifted just so far that none saturates.
+    Results are shifted just so far that none saturates. Every result is compared with the golden
+    model's, and every counter with the cycle model's (`PassOutcome.comparison`).
 
     Parameters
     ----------
@@ -232,8 +238,8 @@ def check_passes(
     steady = not any(stalls)
     outcomes = []
     for one, (program, right), launch in zip(inputs, prepared, launches, strict=True):
-        model = simulate(program, **latencies, one_start=one_start) if steady else None
-        outcomes.append(_outcome(one, program, right, launch, model))
+        model = simulate(program, **latencies, one_start=one_start)
+        outcomes.append(_outcome(one, program, right, launch, model, steady=steady))
     return outcomes
 
 
@@ -271,9 +277,17 @@ def _outcome(
     program: Program,
     right: np.ndarray,
     launch: RunResult,
-    model: CycleResult | None,
+    model: CycleResult,
+    *,
+    steady: bool = True,
 ) -> PassOutcome:
     result = program.result(launch.memory)
+    comparison = compare(result, right, written=launch.written, output_ranges=program.output_ranges)
+    differences = (
+        counter_differences(launch, model)
+        if steady
+        else stalled_counter_differences(launch, model, program.config)
+    )
     return PassOutcome(
         source=one,
         output_width=program.out.width,
@@ -282,10 +296,8 @@ def _outcome(
         result_format=None if one.fmt is None else program.out.result,
         useful_products=useful_products(one.shape, one.which, *one.magnitudes),
         run=launch,
-        comparison=compare(
-            result, right, written=launch.written, output_ranges=program.output_ranges
-        ),
-        model=model,
+        comparison=comparison.with_counters(differences),
+        model=model if steady else None,
     )
 
 

@@ -240,8 +240,10 @@ def simulator_environment(directory: Path, testbench: str = "cosim.testbench") -
     if libpython is None:
         raise SimulationError("the shared library of Python (libpython) must be installed")
     root = str(Path(__file__).resolve().parent.parent)
+    libraries = [str(cocotb_tools.config.libs_dir), os.environ.get("LD_LIBRARY_PATH", "")]
     return {
         **os.environ,
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
         "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
         "PYGPI_PYTHON_BIN": sys.executable,
         "PYTHONPATH": os.pathsep.join([root, *filter(None, sys.path)]),

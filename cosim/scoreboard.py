@@ -1,16 +1,32 @@
-"""Strict comparison of a launch's result with its oracle."""
+"""Strict comparison of a launch's result with its oracle, and of its counters with the model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from gscn.config import AcceleratorConfig
+from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
+from perf.cycles import CycleResult
 
 MISMATCHES_LISTED = 8
 """Mismatches that a comparison describes in words."""
+TIMELESS = ("busy", "add")
+"""Counters of what a launch does, however long it waits in between."""
+
+
+class Counted(Protocol):
+    """What a launch counted: a `cosim.program.RunResult` or a `cosim.device_jobs.PassRun`."""
+
+    cycles: int
+    counters: Mapping[str, Sequence[int]]
+    read_beats: int
+    write_beats: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +40,23 @@ class Comparison:
     stray_bytes: int
     """Bytes written outside the ranges that may be written."""
     details: tuple[str, ...]
-    """The first mismatches with their coordinates, and the first stray byte."""
+    """The first mismatches with their coordinates, the first stray byte, and the first counters
+    that differ."""
+    wrong_counters: int = 0
+    """Counters that differ from the cycle model; 0 as well if they were not compared."""
 
     @property
     def good(self) -> bool:
-        """Whether every word is right and nothing else was written."""
-        return self.mismatches == 0 and self.stray_bytes == 0
+        """Whether every word and counter is right and nothing else was written."""
+        return self.mismatches == self.stray_bytes == self.wrong_counters == 0
+
+    def with_counters(self, differences: Sequence[str]) -> Comparison:
+        """Return the comparison with what `counter_differences` found besides."""
+        return dataclasses.replace(
+            self,
+            details=(*self.details, *differences[:MISMATCHES_LISTED]),
+            wrong_counters=len(differences),
+        )
 
 
 def compare_arrays(result: np.ndarray, expected: np.ndarray) -> Comparison:
@@ -99,3 +126,60 @@ def compare(
         stray_bytes=int(strays.size),
         details=details,
     )
+
+
+def counter_differences(run: Counted, model: CycleResult) -> list[str]:
+    """Return, in words, every counter of every cluster and of the core that is not the model's.
+
+    Parameters
+    ----------
+    run
+        What the RTL counted.
+    model
+        What the cycle model says of the same program on the same memory.
+    """
+    pairs = {
+        f"counter {name} of cluster {cluster}": (value, int(model.counters[cluster, index]))
+        for index, name in enumerate(CLUSTER_COUNTER_NAMES)
+        for cluster, value in enumerate(run.counters[name])
+    }
+    pairs["cycles of the core"] = run.cycles, model.cycles
+    pairs["beats read"] = run.read_beats, model.read_beats
+    pairs["beats written"] = run.write_beats, model.write_beats
+    return _differing(pairs)
+
+
+def stalled_counter_differences(
+    run: Counted, model: CycleResult, config: AcceleratorConfig
+) -> list[str]:
+    """Return, in words, what no memory that pauses at random explains; the model has none.
+
+    Such a memory changes neither what is done in all, nor that each PE counts every cycle once.
+
+    Parameters
+    ----------
+    run
+        What the RTL counted.
+    model
+        What the cycle model says of the same program on a memory that never pauses.
+    config
+        The accelerator.
+    """
+    sums = np.sum([run.counters[name] for name in CLUSTER_COUNTER_NAMES], axis=0)
+    pairs = {
+        f"sum of the counters of cluster {cluster}": (int(n), run.cycles * config.pes_per_cluster)
+        for cluster, n in enumerate(sums)
+    }
+    totals = model.by_cause()
+    for name in TIMELESS:
+        pairs[f"counter {name} of all clusters"] = sum(run.counters[name]), totals[name]
+    pairs["beats written"] = run.write_beats, model.write_beats
+    return _differing(pairs)
+
+
+def _differing(pairs: Mapping[str, tuple[int, int]]) -> list[str]:
+    return [
+        f"{what}: {value} in RTL, {right} in the cycle model"
+        for what, (value, right) in pairs.items()
+        if value != right
+    ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import signal
 import time
 from pathlib import Path
 
@@ -20,8 +19,6 @@ BUNDLE_FILE = "bundle.json"
 CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
 """Channels of a memory port in the order of memory.h."""
 STATUS_NAMES = ("ok", "timeout", "error")
-
-_PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 
 
 def program_functions() -> ctypes.CDLL:
@@ -142,8 +139,6 @@ async def launches(dut: object) -> None:
     a fresh process.
     """
     library = program_functions()
-    # A simulator must not outlive the process that waits for it, however that one ends.
-    library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     directory = Path(cocotb.plusargs["bundle"])
     bundle = json.loads((directory / BUNDLE_FILE).read_text())
     set_up(library, bundle)

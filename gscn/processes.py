@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
@@ -83,17 +81,3 @@ def deaf_children() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def end_with_parent() -> None:
-    """End this process, which `multiprocessing` started, as soon as the one that started it ends.
-
-    A worker waits for work from a pipe whose other end it holds too: it would wait for ever.
-    """
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, name="gscn-parent", daemon=True).start()

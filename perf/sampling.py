@@ -20,7 +20,8 @@ from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import INT8
-from gscn.processes import deaf_children, end_with_parent
+from gscn.processes import deaf_children
+from gscn.supervision import end_with_parent, safe_import_path
 from perf.flops import Work, inner_macs
 from perf.measuring import Measurement, RivalCosts, measure_operands, rival_costs
 from perf.statistics import Kind, read_statistics
@@ -288,7 +289,7 @@ def measure(
     else:
         # Large samples first, so that no long one is left for the end.
         todo.sort(key=lambda s: -inner_macs(s.shape) * s.first_density * s.second_density)
-        with _worker_pool(processes) as pool:
+        with safe_import_path(), _worker_pool(processes) as pool:
             with deaf_children():
                 futures = {pool.submit(run, sample): sample for sample in todo}
             for done, future in enumerate(as_completed(futures), 1):

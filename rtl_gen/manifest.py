@@ -112,6 +112,10 @@ def load_manifest(path: Path) -> Manifest:
         path = path / MANIFEST_FILE
     fields = read_object(path, "manifest")
     try:
+        texts = [fields[name] for name in ("module", "verilog", "verilog_digest", "source_digest")]
+        texts += [*fields["companions"].values(), *fields["versions"].values()]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("names, digests and versions are texts")
         return Manifest(
             module=fields["module"],
             verilog=path.parent / fields["verilog"],
@@ -122,5 +126,5 @@ def load_manifest(path: Path) -> Manifest:
             versions=fields["versions"],
             companions=fields["companions"],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"manifest {path} must describe a generated module: {error!r}") from error

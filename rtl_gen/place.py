@@ -10,10 +10,10 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from gscn.cache import temporary_folder
 from gscn.errors import InputError
 from rtl_gen.yosys import parse_statistics, run_yosys
 
@@ -128,8 +128,7 @@ def place(verilog: str, top: str) -> Placement | None:
         A tool is missing or ends with an error, as it does if the module does not fit the device.
     """
     executable = _executable()
-    with tempfile.TemporaryDirectory(prefix="gscn-place-") as name:
-        directory = Path(name)
+    with temporary_folder("gscn-place-") as directory:
         (directory / "design.v").write_text(verilog, encoding="utf-8")
         run_yosys(
             [

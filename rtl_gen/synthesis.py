@@ -8,11 +8,11 @@ area contains them. Multipliers become modules of their own.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gscn.cache import temporary_folder
 from gscn.errors import InputError
 from gscn.reading import read_bytes
 from rtl_gen.yosys import Statistics, parse_statistics, run_yosys
@@ -154,8 +154,7 @@ def synthesize(
     InputError
         A tool or the liberty is missing, or the Verilog is not synthesisable.
     """
-    with tempfile.TemporaryDirectory(prefix="gscn-synth-") as name:
-        directory = Path(name)
+    with temporary_folder("gscn-synth-") as directory:
         (directory / "design.v").write_text(verilog, encoding="utf-8")
         commands = [
             "read_verilog design.v",
@@ -270,8 +269,7 @@ def cell_delay(verilog: str, top: str, liberty: Path) -> float:
         A tool or the liberty is missing, or the module has no logic.
     """
     liberty = check_liberty(liberty)
-    with tempfile.TemporaryDirectory(prefix="gscn-synth-") as name:
-        directory = Path(name)
+    with temporary_folder("gscn-synth-") as directory:
         (directory / "design.v").write_text(verilog, encoding="utf-8")
         (directory / "abc.constr").write_text(_library_constraints(liberty), encoding="utf-8")
         log = run_yosys(

@@ -13,6 +13,7 @@ from amaranth.hdl import ClockDomain, Fragment, UnusedElaboratable
 from amaranth.hdl._ir import PortDirection  # has no public name in this version
 from amaranth.lib import wiring
 
+from gscn.supervision import safe_import_path
 from hw.shared import ModuleLibrary, flat_ports
 from rtl_gen.unread import drop_unread_wires
 
@@ -103,9 +104,10 @@ def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> 
             **flat_ports(component),
         }.items()
     }
-    text, _ = verilog.convert_fragment(
-        fragment, ports, name, emit_src=False, strip_internal_attrs=True
-    )
+    with safe_import_path():  # Yosys is started by `python -m`
+        text, _ = verilog.convert_fragment(
+            fragment, ports, name, emit_src=False, strip_internal_attrs=True
+        )
     return VerilogModule(
         text=wake_processes(drop_unread_wires(strip_zero_memories(text))),
         ports={port: (way.value, len(value)) for port, (value, way) in ports.items()},

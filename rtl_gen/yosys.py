@@ -19,8 +19,10 @@ PACKAGE = "pyosys"
 """Yosys as a native Python package; the WebAssembly build that writes the Verilog has no `abc`."""
 
 # In a process of its own: Yosys ends the process on errors, and its memory goes back at the end.
+# abc takes no paths with spaces: its temporary files are named from the current directory.
 _RUNNER = (
-    "import sys\n"
+    "import os, sys\n"
+    "os.environ['TMPDIR'] = '.'\n"
     "from pyosys import libyosys\n"
     "libyosys.run_pass('script ' + sys.argv[1], libyosys.Design())\n"
 )

@@ -10,6 +10,12 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+# Simulators and compiled functions are kept in the checkout, where `make clean` removes them, and
+# shared by all test processes and runs.
+os.environ.setdefault(
+    "GSCN_BUILD_DIR", str(Path(__file__).resolve().parents[1] / "build" / "cache")
+)
+
 import numpy as np
 import pytest
 from hypothesis import settings

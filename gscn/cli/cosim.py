@@ -1,4 +1,4 @@
-"""`gscn cosim`: run passes on the simulated accelerator and compare them with golden models."""
+"""`gscn cosim`: run passes on the simulated accelerator and compare them with the models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.cli.numbers import MOST, MOST_LATENCY, MOST_PROCESSES, real, whole
-from gscn.cli.options import add_output_folder, add_preset_arguments
+from gscn.cli.options import add_build_argument, add_output_folder, add_preset_arguments
 from gscn.cli.result import Result, table
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from cosim.layer import PassInput, PassOutcome
 
 SUMMARY = (
-    "run convolutions on the simulated accelerator and compare every result with golden models"
+    "run convolutions on the simulated accelerator and compare every result with golden models, "
+    "every counter with the cycle model"
 )
 EXAMPLE = (
     "gscn cosim --conv 1,16,14,14,16,3,3 --padding 1 --density-a 0.1 --density-b 0.1 --pass all"
@@ -133,6 +134,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run passes on the workers of an existing Dask cluster, tcp://HOST:PORT",
     )
     add_output_folder(parser, "--out", help="save operands and results, for `gscn compare`")
+    add_build_argument(parser)
 
 
 def _numbers(name: str, text: str, counts: tuple[int, ...], form: str) -> tuple[int, ...]:
@@ -224,6 +226,7 @@ def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, obje
         "outputs": outcome.comparison.outputs,
         "mismatches": outcome.comparison.mismatches,
         "stray_bytes": outcome.comparison.stray_bytes,
+        "wrong_counters": outcome.comparison.wrong_counters,
         "details": list(outcome.comparison.details),
         "output_width": outcome.output_width,
         "shift": outcome.shift,
@@ -263,6 +266,7 @@ def _distributed(
             output_width=args.output_width,
             result_format=_result_format(args.result_format),
             latency=args.latency,
+            build_root=args.build_dir,
             finished=lambda _: bar.advance(task),
         )
 
@@ -276,6 +280,11 @@ def _check_distribution(args: argparse.Namespace) -> None:
         for name in ("axi", "one_start", "stalls")
         if getattr(args, name)
     ]
+    if args.scheduler is not None and args.build_dir is not None:
+        problems.append(
+            "--build-dir is of this machine, so it must not stand with --scheduler, whose workers "
+            "have their own"
+        )
     if args.workers is not None and args.scheduler is not None:
         problems.append("--workers makes a cluster, so it must not stand with --scheduler")
     raise_problems("cosim", problems)
@@ -292,7 +301,7 @@ def run(args: argparse.Namespace) -> Result:
 
     inputs = (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
     try:
-        simulator: BuiltSimulator = build(config, axi=args.axi)
+        simulator: BuiltSimulator = build(config, axi=args.axi, build_root=args.build_dir)
         if args.workers is None and args.scheduler is None:
             outcomes = check_passes(
                 config,

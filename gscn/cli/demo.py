@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gscn.cli.options import add_output_folder
+from gscn.cli.options import add_build_argument, add_output_folder
 from gscn.cli.result import Result, json_text, table
 from gscn.cli.standard_files import say
 from gscn.config import AcceleratorConfig, preset
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("build/demo"),
         help="report.json, counters.png and the trace go here (default: %(default)s)",
     )
+    add_build_argument(parser)
 
 
 @contextmanager
@@ -62,10 +63,10 @@ def run(args: argparse.Namespace) -> Result:
     torch.set_num_threads(1)
     # What an earlier demo has left stays until there is something to replace it.
     with new_folder(args.out / "trace") as place:
-        return _demo(args.out, place / "trace")
+        return _demo(args.out, place / "trace", args.build_dir)
 
 
-def _demo(out: Path, trace_dir: Path) -> Result:
+def _demo(out: Path, trace_dir: Path, build_dir: Path | None) -> Result:
     from cosim.build import build
     from cosim.errors import SimulationError
     from cosim.layer import check_passes, traced_inputs
@@ -75,7 +76,7 @@ def _demo(out: Path, trace_dir: Path) -> Result:
     with _step(f"train the digits network by {METHOD} at {SPARSITY:.0%}", seconds):
         trace, training = _train(trace_dir)
     with _step(f"generate and build the {CONFIG} accelerator", seconds):
-        simulator = build(config)
+        simulator = build(config, build_root=build_dir)
     with _step(f"co-simulate {len(LAYERS)} layers and compare with torch", seconds):
         try:
             inputs = traced_inputs(trace, config, LAYERS)

@@ -102,3 +102,14 @@ def try_outputs(args: argparse.Namespace) -> None:
             problems.append(f"{option} must be elsewhere than the file of {other}, not {place}")
     if problems:
         raise InputError("; ".join(problems))
+
+
+def add_build_argument(parser: Container) -> None:
+    """Declare `--build-dir`, where simulators are kept."""
+    parser.add_argument(
+        "--build-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep simulators here; what lies there is executed, so that others must not be able "
+        "to write to it (default: $GSCN_BUILD_DIR, else gscn in the user's cache folder)",
+    )

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from gscn.cli.cosim import config_from
 from gscn.cli.numbers import MOST_PROCESSES, real, whole
-from gscn.cli.options import add_output_file, add_preset_arguments, declare_output
+from gscn.cli.options import (
+    add_build_argument,
+    add_output_file,
+    add_preset_arguments,
+    declare_output,
+)
 from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
 
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
 BACKENDS = ("golden", "rtl", "cycle-model")
 """As `golden.backends.BACKENDS`, which a test holds it to; torch is slow to import."""
+RTL_ONLY = ("devices", "waves", "build-dir")
+"""Options of the backend that builds simulators."""
 CLOCK_MHZ = 100.0
 
 
@@ -75,6 +82,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the waves of a pass in the last iteration, as FST",
     )
     declare_output(group, "--waves", lambda args: args.waves and Path(args.waves[2]))
+    add_build_argument(group)
 
 
 def check_backend_arguments(args: argparse.Namespace) -> None:
@@ -87,10 +95,11 @@ def check_backend_arguments(args: argparse.Namespace) -> None:
     """
     timed = args.backend in ("rtl", "cycle-model")
     problems = [
-        f"--{name} needs --backend rtl{'' if name in ('devices', 'waves') else ' or cycle-model'}"
+        f"--{name} needs --backend rtl{'' if name in RTL_ONLY else ' or cycle-model'}"
         for name, given, possible in (
             ("devices", args.devices is not None, args.backend == "rtl"),
             ("waves", args.waves is not None, args.backend == "rtl"),
+            ("build-dir", args.build_dir is not None, args.backend == "rtl"),
             ("timeline", args.timeline is not None, timed),
             ("on", bool(args.on), timed),
             ("check", args.check, timed),
@@ -270,7 +279,7 @@ def simulation(
             f"not {', '.join(unknown)}"
         )
     made = (
-        RtlBackend(config, devices=args.devices)
+        RtlBackend(config, devices=args.devices, build_root=args.build_dir)
         if args.backend == "rtl"
         else CycleModelBackend(config)
     )

@@ -15,10 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gscn.cache import keep_result, kept_result
 from gscn.config import AcceleratorConfig
-from gscn.errors import InputError
-from gscn.files import write_text
-from gscn.reading import read_object
 
 logger = logging.getLogger(__name__)
 
@@ -227,16 +225,13 @@ def compute_cases(
 
     def kept(case: Case, what: str, sources: str) -> Row:
         path = cache / f"{case.key}-{what}-{case_digest(case, what, config, sources)}.json"
-        try:
-            return read_object(path, "kept result")
-        except InputError:
-            logger.info("%s, %s: is computed", case.label, what)
+        row = kept_result(path)
+        if row is not None:
+            return row
+        logger.info("%s, %s: is computed", case.label, what)
         if progress is not None:
             progress(f"{case.label}, {what}")
-        text = json.dumps(compute(case, what, config, cache), allow_nan=False)
-        write_text(path, text)
-        # Through JSON either way, so that a row read back is the row that was computed.
-        return json.loads(text)
+        return keep_result(path, compute(case, what, config, cache))
 
     own, all_sources = source_digest(without=_RIVALS), source_digest()
     rows = {}

@@ -16,10 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gscn.cache import keep_result, kept_result
 from gscn.config import AcceleratorConfig
-from gscn.errors import InputError
-from gscn.files import write_text
-from gscn.reading import read_object
 from perf.energy import Accesses
 from perf.measuring import Measurement, measure_operands, rival_costs
 from perf.sampling import Sample, draw_operands
@@ -95,9 +93,5 @@ class Keeper:
     def _kept(self, follows_from: list, compute: Callable[[], dict]) -> dict:
         digest = hashlib.sha256(json.dumps(follows_from).encode()).hexdigest()[:24]
         path = self.folder / f"sample-{digest}.json"
-        try:
-            return read_object(path, "kept sample")
-        except InputError:
-            text = json.dumps(compute(), allow_nan=False)
-        write_text(path, text)
-        return json.loads(text)
+        found = kept_result(path)
+        return keep_result(path, compute()) if found is None else found

@@ -16,12 +16,10 @@ import numpy as np
 
 import lowering
 from golden.trace import Trace
+from gscn.cache import keep_result, kept_result
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
 from gscn.enums import takes_text
-from gscn.errors import InputError
-from gscn.files import write_text
-from gscn.reading import read_object
 from perf import cycles, memory
 from perf.energy import COMPONENTS, Accesses, count_accesses, energy
 from perf.report import charts
@@ -109,16 +107,12 @@ def measure_launches(
             follows_from = [entry.sha256, str(which), config.to_dict(), sources, list(BUFFERS)]
             digest = hashlib.sha256(json.dumps(follows_from).encode()).hexdigest()[:16]
             path = cache / f"launch-{digest}.json"
-            try:
-                launches.append(read_object(path, "kept launch"))
-                continue
-            except InputError:
-                pass
-            if progress is not None:
-                progress(f"{layer}, {which}")
-            text = json.dumps(measure(trace, layer, which, config), allow_nan=False)
-            write_text(path, text)
-            launches.append(json.loads(text))
+            launch = kept_result(path)
+            if launch is None:
+                if progress is not None:
+                    progress(f"{layer}, {which}")
+                launch = keep_result(path, measure(trace, layer, which, config))
+            launches.append(launch)
     return launches
 
 

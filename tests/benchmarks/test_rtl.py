@@ -1,10 +1,14 @@
 """The RTL tables say what the co-simulation measured."""
 
+from types import SimpleNamespace
+
 import pytest
 
+import benchmarks.rtl
 from benchmarks.rtl import BOUNDS, STALLS, measure, pass_table, random_inputs
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
+from gscn.errors import MismatchError
 
 pytestmark = pytest.mark.cosim
 
@@ -31,3 +35,13 @@ def test_every_pass_is_exact_and_keeps_eight_multipliers_in_ten_busy():
         assert len(cells) == 5 + len(STALLS)
         assert cells[3] == f"{row['cycles']} ({row['model_cycles']})"
         assert float(cells[4].rstrip(" %")) == pytest.approx(100 * row["utilization"], abs=0.05)
+
+
+def test_a_counter_that_differs_from_the_model_is_no_figure(monkeypatch):
+    config = preset("small")
+    inputs = random_inputs(config, LAYER)[:1]
+    comparison = SimpleNamespace(good=False, details=("counter busy of cluster 1: 2 in RTL",))
+    outcome = SimpleNamespace(source=inputs[0], comparison=comparison)
+    monkeypatch.setattr(benchmarks.rtl, "check_passes", lambda *_, **__: [outcome])
+    with pytest.raises(MismatchError, match="forward: counter busy of cluster 1: 2 in RTL"):
+        measure(config, inputs)

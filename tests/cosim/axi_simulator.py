@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -16,17 +15,17 @@ import cocotb_tools.config
 import numpy as np
 
 from cosim.build import (
-    BUILD_ROOT,
-    _call,
-    _keep,
-    _locked,
-    _runtime_objects,
-    _tool_environment,
+    _generate,
+    _keep_runtime,
+    _runtime_folder,
+    _take_runtime,
     _verilator_flags,
 )
 from cosim.program import FILL, simulator_environment
+from cosim.toolchain import Toolchain
+from gscn.cache import cache_folder, locked, private_folder
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from rtl_gen import AXI_TOP_MODULE, generate_axi
+from rtl_gen import AXI_TOP_MODULE
 
 ROOT = Path(__file__).resolve().parents[2]
 VISIBLE = """`verilator_config
@@ -55,18 +54,19 @@ class Scenario:
     """(first, one past the last) addresses that are answered with an error."""
 
 
-def _compile(config, manifest, target, build_root):
+def _compile(config, manifest, target, root):
     """Compile the simulator in a directory of its own.
 
     The objects of Verilator's runtime are those of the other simulators, with the same options:
     they take longer than this design.
     """
     libraries = cocotb_tools.config.libs_dir
-    verilator, environment = _tool_environment()
+    tools = Toolchain(target)
     (target / "visible.vlt").write_text(VISIBLE)
-    _call(
+    tools.verilate(
+        target,
         [
-            *("perl", verilator, "-Mdir", str(target), "--cc", "--exe"),
+            *("--cc", "--exe"),
             *("--top-module", AXI_TOP_MODULE, "--prefix", "Vtop", "-o", AXI_TOP_MODULE),
             *("--vpi", "--no-public-flat-rw", "--timescale", "1ns/1ps"),
             *("--timing", "-CFLAGS", "-std=c++20"),
@@ -75,29 +75,26 @@ def _compile(config, manifest, target, build_root):
             str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"),
             *(str(target / "visible.vlt"), str(manifest.verilog)),
         ],
-        environment,
     )
-    runtime = _runtime_objects(build_root.resolve(), _verilator_flags(config, waves=""))
-    if runtime.is_dir():
-        for path in runtime.iterdir():
-            shutil.copyfile(path, target / path.name)
+    runtime = _runtime_folder(root, _verilator_flags(config, waves=""))
+    known = _take_runtime(runtime, target)
     # Short runs: an optimizing compiler would take longer than it saves.
-    command = ["make", "-j", str(min(os.cpu_count() or 1, 8)), "-C", str(target), "-f", "Vtop.mk"]
-    _call([*command, "OPT_FAST=-O0"], environment)
-    if not runtime.is_dir():
-        _keep(sorted(target.glob("verilated*.o")), runtime)
+    tools.make(target, "Vtop.mk", "-O0")
+    if not known:
+        _keep_runtime(target, runtime)
 
 
-def build_axi(config, build_root=BUILD_ROOT):
+def build_axi(config):
     """Return the simulator, built only if none of the same Verilog exists."""
-    home = (build_root / config.digest()).resolve()
-    with _locked(home / ".lock-axi"):
-        manifest = generate_axi(config, home / "axi")
+    root = private_folder(cache_folder())
+    home = private_folder(root / config.digest())
+    with locked(home / ".lock"):
+        manifest = _generate(config, home / "axi", None, axi=True)
         key = hashlib.sha256(f"{manifest.verilog_digest} {Path(__file__).read_text()}".encode())
         target = home / f"axi-sim-{key.hexdigest()[:16]}"
         if not (target / AXI_TOP_MODULE).is_file():
             target.mkdir(exist_ok=True)
-            _compile(config, manifest, target, build_root)
+            _compile(config, manifest, target, root)
         return target / AXI_TOP_MODULE
 
 

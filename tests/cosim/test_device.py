@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from cosim import run
-from cosim.build import build
+from cosim.build import TEMPORARY_PREFIXES, build
 from cosim.device import Device, record_waves
 from cosim.device_jobs import PassJob, lower_job
 from cosim.device_pool import DevicePool, split_job
-from cosim.errors import DeviceLost, SimulationTimeout
+from cosim.errors import DeviceLost, SimulationError, SimulationTimeout
 from golden.float_conv import conv_windowed, round_sums
 from golden.synthetic import random_codes
+from gscn.cache import remove_leftovers
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
@@ -293,3 +294,102 @@ def test_a_simulator_of_another_configuration_is_refused(simulator):
         Device(PRESETS["tiny"], simulator=simulator)
     with pytest.raises(InputError, match="devices must be at least 1, not 0"):
         DevicePool(CONFIG, 0, simulator=simulator)
+
+
+def test_closing_does_not_wait_for_a_pass_under_way(simulator):
+    device = Device(CONFIG, simulator=simulator)
+    device.start()
+    process = device.process_id
+    errors = []
+    one = job(shape=LONG, density=1.0)
+
+    def run():
+        try:
+            device.run_pass(one)
+        except DeviceLost as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while device._asked is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert is_running(process)
+    started = time.monotonic()
+    device.close()
+    assert time.monotonic() - started < 3
+    thread.join(3)
+    assert not thread.is_alive()
+    assert not is_running(process)
+    assert "was ended by SIGKILL, during layer a, forward" in str(errors[0])
+    with pytest.raises(InputError, match="must not be closed"):
+        device.run_pass(job())
+
+
+# Both start a simulator, of which the test hears before Python has begun in it.
+STARTED = {
+    "device": "Device(config, simulator=simulator).start()",
+    "launch": "run(config, [program], simulator=simulator)",
+}
+
+
+@pytest.mark.parametrize("how", STARTED)
+def test_a_process_that_has_just_started_ends_when_its_parent_is_killed(simulator, how, tmp_path):
+    program = (
+        "import subprocess\n"
+        "from dataclasses import replace\n"
+        "from cosim import run\n"
+        "from cosim.build import build\n"
+        "from cosim.device import Device\n"
+        "from gscn.config import PRESETS\n"
+        "from tests.programs import random_program\n"
+        "config = replace(PRESETS['tiny'], float_formats='bf16')\n"
+        "simulator = build(config)\n"
+        "program = random_program(config, 1)\n"
+        "class Popen(subprocess.Popen):\n"
+        "    def __init__(self, command, *args, **settings):\n"
+        "        super().__init__(command, *args, **settings)\n"
+        "        if command[0] == str(simulator.executable):\n"
+        "            print(self.pid, flush=True)\n"
+        "subprocess.Popen = Popen\n"
+        f"{STARTED[how]}\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).resolve().parents[2], env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    try:
+        process = int(parent.stdout.readline())
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+    assert ends_within(process, 1)
+    # What the parent could not remove goes with the next build.
+    assert len(list(tmp_path.iterdir())) == 1
+    remove_leftovers(tmp_path, *TEMPORARY_PREFIXES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_simulator_that_cannot_be_executed_is_named(simulator, tmp_path):
+    broken = tmp_path / "gscn_testbench"
+    for content in (b"", b"\x7fELF"):
+        broken.write_bytes(content)
+        broken.chmod(0o700)
+        with (
+            Device(CONFIG, simulator=replace(simulator, executable=broken)) as device,
+            pytest.raises(SimulationError, match=f"simulator {broken} must be a program that runs"),
+        ):
+            device.start()
+
+
+def test_a_device_runs_in_a_folder_of_its_own(simulator, tmp_path, monkeypatch):
+    for name in ("cocotb", "numpy", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('planted')\n")
+    monkeypatch.chdir(tmp_path)
+    with Device(CONFIG, simulator=simulator) as device:
+        device.start()
+        place = Path(f"/proc/{device.process_id}/cwd").readlink()
+        assert place.name.startswith("gscn-device-")
+        assert place.stat().st_mode & 0o777 == 0o700
+    assert not place.exists()

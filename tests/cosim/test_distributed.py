@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -106,3 +108,29 @@ def test_bad_clusters_are_refused():
         connect(scheduler="nowhere:1"),
     ):
         pass
+
+
+@pytest.mark.slow
+def test_no_worker_outlives_a_killed_command_even_if_it_hears_nothing():
+    code = (
+        "import os\n"
+        "from cosim.distributed import connect\n"
+        "if __name__ == '__main__':\n"
+        "    with connect(1) as client:\n"
+        "        (worker,) = client.run(os.getpid).values()\n"
+        "        print(worker, flush=True)\n"
+        # The interpreter lets no other thread run meanwhile.
+        "        client.submit(sum, range(10**12)).result()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        worker = int(parent.stdout.readline())
+        time.sleep(2)
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+    deadline = time.monotonic() + 3
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{worker}").exists()

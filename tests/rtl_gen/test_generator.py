@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
+import rtl_gen.generator
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
@@ -68,6 +70,25 @@ def test_only_cores_with_float_formats_have_their_modules(generated, tmp_path):
     assert floats.ports == without.ports
     assert "assign nonfinite = 1'h0;" in without.verilog.read_text()
     assert "assign nonfinite = 1'h0;" not in floats.verilog.read_text()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("companions", []), ("companions", {"x": 1}), ("companions", None), ("verilog", 5),
+        ("verilog_digest", None), ("versions", "x"), ("ports", 3), ("ports", [{}]), ("config", []),
+    ],
+)  # fmt: skip
+def test_a_manifest_of_other_types_is_refused_and_replaced(generated, tmp_path, field, value):
+    directory, manifest = generated
+    for path in directory.iterdir():
+        shutil.copy(path, tmp_path)
+    fields = json.loads((tmp_path / "manifest.json").read_text())
+    for text in (json.dumps({**fields, field: value}), "[" * 200_000, "", "null"):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(InputError, match="must describe a generated module"):
+            load_manifest(tmp_path)
+        assert rtl_gen.generator._current(CONFIG, tmp_path, manifest.module, "") is None
 
 
 def test_manifest_has_layouts_and_counters(generated):

@@ -45,6 +45,17 @@ def test_other_text_is_refused(text):
         parse_statistics(text)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="needs pyosys")
+def test_cells_are_mapped_below_a_path_with_spaces(tmp_path, monkeypatch):
+    place = tmp_path / "temporary files"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    text = "module top(input [3:0] a, b, output [3:0] y); assign y = a + (b & a); endmodule\n"
+    (place / "design.v").write_text(text)
+    commands = ["read_verilog design.v", "synth -top top", "abc -g AND,XOR", "stat"]
+    assert "$_XOR_" in run_yosys(commands, place)
+
+
 def test_a_failing_command_is_reported_with_yosys_message(tmp_path):
     with pytest.raises(InputError, match="No such command: no_such_command"):
         run_yosys(["no_such_command"], tmp_path)

@@ -82,6 +82,7 @@ def test_a_wrong_result_is_found(monkeypatch, capsys):
         (["--check"], "--check needs --backend rtl or cycle-model"),
         (["--backend", "golden", "--timeline", "x"], "--timeline needs --backend rtl or cycle"),
         (["--backend", "cycle-model", "--devices", "2"], "--devices needs --backend rtl"),
+        (["--backend", "cycle-model", "--build-dir", "x"], "--build-dir needs --backend rtl"),
         (
             ["--backend", "rtl", "--arithmetic", "float32"],
             "--backend calculates in bf16, not --arithmetic float32",
@@ -102,6 +103,7 @@ def test_train_refuses_what_does_not_fit(options, message, capsys):
         (["--workers", "2", "--axi"], "--axi must not stand with --workers"),
         (["--workers", "2", "--stalls", "0.1"], "--stalls must not stand with --workers"),
         (["--workers", "2", "--scheduler", "tcp://x:1"], "must not stand with --scheduler"),
+        (["--scheduler", "tcp://x:1", "--build-dir", "x"], "it must not stand with --scheduler"),
     ],
 )
 def test_cosim_refuses_what_workers_do_not_have(options, message, capsys):

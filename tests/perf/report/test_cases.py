@@ -70,11 +70,23 @@ def test_rivals_are_computed_apart_from_the_mode_and_set_beside_each_pass(tmp_pa
     assert [fields["rival_cycles"]["ant"] for fields in two["passes"]] == [3.0]
 
 
-def test_a_damaged_result_is_computed_anew(tmp_path, computed):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("0.1", "0.2"),
+        lambda text: text.replace('"sha256"', '"sha257"'),
+        lambda _: "",
+        lambda _: "[]",
+        lambda _: '{"value": 0.2, "size": [1, 2]}',
+        lambda _: "[" * 200_000,
+    ],
+)
+def test_a_damaged_result_is_computed_anew(tmp_path, computed, damage):
     compute, notes = computed
     compute_cases([CASE], STATISTICAL, LARGE, tmp_path, compute=compute)
     (kept,) = tmp_path.iterdir()
-    kept.write_text('{"value": 0.', encoding="utf-8")
+    kept.write_text(damage(kept.read_text(encoding="utf-8")), encoding="utf-8")
     rows = compute_cases([CASE], STATISTICAL, LARGE, tmp_path, compute=compute)
     assert rows[CASE.key]["value"] == 0.1
     assert len(notes) == 2
