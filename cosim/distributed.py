@@ -19,6 +19,7 @@ from cosim.device import Device
 from cosim.errors import DeviceLost
 from cosim.layer import PassInput, PassOutcome, check_pass
 from gscn.config import AcceleratorConfig
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FLOAT32, FloatFormat
 from gscn.port import READ_LATENCY
@@ -35,6 +36,7 @@ _devices: dict[tuple[str, int], Device] = {}
 """Of this worker, by configuration and latency."""
 
 
+@takes_text
 def check_on_worker(
     config: AcceleratorConfig,
     one: PassInput,
@@ -122,6 +124,7 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
             yield client
 
 
+@takes_text
 def check_distributed(
     client: Client,
     config: AcceleratorConfig,

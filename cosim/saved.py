@@ -17,6 +17,7 @@ import numpy as np
 from cosim.layer import PassInput, PassOutcome
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, FloatFormat
 
@@ -24,6 +25,7 @@ FORMAT_VERSION = 1
 _FORMATS = {FLOAT32.name: FLOAT32, **FLOAT_OPERAND_FORMATS}
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SavedResult:
     """A result read back from a file."""
