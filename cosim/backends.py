@@ -62,6 +62,7 @@ class Executor(Protocol):
         ...
 
 
+@takes_text
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ExecutedArithmetic:
     """Passes of one layer, run by an executor; an `Arithmetic` of `golden.methods.passes`."""
@@ -201,6 +202,7 @@ class RtlBackend(_ExecutorBackend):
         The simulator cannot be built.
     """
 
+    @takes_text
     def __init__(
         self,
         config: AcceleratorConfig = DEFAULT_CONFIG,
@@ -289,6 +291,7 @@ class CycleModelBackend(_ExecutorBackend):
         As of `RtlBackend`.
     """
 
+    @takes_text
     def __init__(
         self,
         config: AcceleratorConfig = DEFAULT_CONFIG,

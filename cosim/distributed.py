@@ -21,6 +21,7 @@ from cosim.errors import DeviceLost
 from cosim.layer import PassInput, PassOutcome, check_pass
 from gscn.cache import temporary_folder
 from gscn.config import AcceleratorConfig
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FLOAT32, FloatFormat
 from gscn.port import READ_LATENCY
@@ -39,6 +40,7 @@ _devices: dict[tuple[str, int, Path | None], Device] = {}
 """Of this worker, by configuration, latency and directory of the simulators."""
 
 
+@takes_text
 def check_on_worker(
     config: AcceleratorConfig,
     one: PassInput,
@@ -152,6 +154,7 @@ def _ending_with_parent() -> WorkerPlugin:
     return EndingWithParent()
 
 
+@takes_text
 def check_distributed(
     client: Client,
     config: AcceleratorConfig,

@@ -103,6 +103,7 @@ def traced_inputs(
     return inputs
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PassOutcome:
     """What the simulated accelerator computed, and what it should have."""
@@ -133,6 +134,7 @@ class PassOutcome:
         return {name: total / max(sum(totals.values()), 1) for name, total in totals.items()}
 
 
+@takes_text
 def oracle(
     source: PassInput,
     *,
@@ -172,6 +174,7 @@ def _rounded(sums: np.ndarray, output_width: int, shift: int) -> np.ndarray:
     return rounded.astype(np.int64)
 
 
+@takes_text
 def check_passes(
     config: AcceleratorConfig,
     inputs: Sequence[PassInput],
@@ -243,6 +246,7 @@ def check_passes(
     return outcomes
 
 
+@takes_text
 def check_pass(
     device: Device,
     one: PassInput,

@@ -17,6 +17,7 @@ from golden.quantize import check_range
 from gscn.archives import Arrays, open_arrays
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError, OutputError
 from gscn.files import writing
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, FloatFormat
@@ -36,6 +37,7 @@ _MOST_ABOUT_BYTES = 1 << 20
 _FORMATS = {FLOAT32.name: FLOAT32, **FLOAT_OPERAND_FORMATS}
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SavedResult:
     """A result read back from a file."""

@@ -19,6 +19,7 @@ from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FloatFormat
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowedArithmetic:
     """Operands rounded to a narrow format, exact sums in a window, results rounded once.

@@ -27,6 +27,7 @@ from gscn.window import lsb_exponent, pass_top
 LEAST_ACC_WIDTH, MOST_ACC_WIDTH = 32, 64
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class WindowedSums:
     """Accumulators of a pass: each stands for `sums * 2**lsb_exponent`, or is a special."""
@@ -173,6 +174,7 @@ def _add_truncated(starts, columns, values, right, sums):
                 target[column] += np.int64(value * source[column])
 
 
+@takes_text
 def round_sums(sums: WindowedSums, fmt: FloatFormat) -> tuple[np.ndarray, int, int]:
     """Round accumulators once, as a drain does.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.compiled import compiled
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
 
@@ -24,11 +25,13 @@ class Rounded:
     """bool: the number is finite, but rounds beyond the largest finite code."""
 
 
+@takes_text
 def storage_type(fmt: FloatFormat) -> np.dtype:
     """Return the unsigned numpy integer type as wide as a code (8, 16 or 32 bits)."""
     return np.dtype(f"uint{fmt.width}")
 
 
+@takes_text
 def check_codes(codes: np.ndarray, fmt: FloatFormat, name: str) -> np.ndarray:
     """Return codes in the format's storage type.
 
@@ -47,6 +50,7 @@ def check_codes(codes: np.ndarray, fmt: FloatFormat, name: str) -> np.ndarray:
     return codes.astype(storage_type(fmt), copy=False)
 
 
+@takes_text
 def decode(codes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
     """Return the values of codes, exactly.
 
@@ -86,6 +90,7 @@ def decode(codes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
     return np.where(bits & sign_bit, -values, values)
 
 
+@takes_text
 def encode(values: np.ndarray, fmt: FloatFormat) -> Rounded:
     """Round numbers to a format: to nearest, ties to even, subnormals included.
 
@@ -121,6 +126,7 @@ def encode(values: np.ndarray, fmt: FloatFormat) -> Rounded:
     return Rounded(codes=codes, saturated=result.saturated)
 
 
+@takes_text
 def round_scaled(integers: np.ndarray, exponents: np.ndarray | int, fmt: FloatFormat) -> Rounded:
     """Round `integers * 2**exponents` to a format, once, whatever the integers' size.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import IntFormat
 
@@ -22,11 +23,13 @@ class Quantized:
     """Tensor units per integer step, positive."""
 
 
+@takes_text
 def storage_type(fmt: IntFormat) -> np.dtype:
     """Return the numpy integer type as wide as `fmt` (8, 16 or 32 bits)."""
     return np.dtype(f"int{fmt.width}")
 
 
+@takes_text
 def quantize(values: np.ndarray, fmt: IntFormat, *, name: str = "tensor") -> Quantized:
     """Quantise symmetrically, with one scale for the tensor.
 
@@ -62,6 +65,7 @@ def quantize(values: np.ndarray, fmt: IntFormat, *, name: str = "tensor") -> Qua
     return Quantized(values=steps.astype(storage_type(fmt)), scale=scale)
 
 
+@takes_text
 def check_range(tensor: np.ndarray, fmt: IntFormat, name: str) -> np.ndarray:
     """Return an integer tensor in the format's own type.
 
@@ -87,6 +91,7 @@ def _check_shift(shift: int) -> None:
         raise InputError(f"shift must be 0 to {MAX_SHIFT}, not {shift}")
 
 
+@takes_text
 def requantize(
     accumulators: np.ndarray, shift: int, out_format: IntFormat
 ) -> tuple[np.ndarray, int]:

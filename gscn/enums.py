@@ -1,4 +1,4 @@
-"""Members of enumerations from text, at the entries of public functions.
+"""Members of enumerations, and number formats, from text at the entries of public functions.
 
 A member of a `StrEnum` equals its text but is not it: code that asks `which is Pass.FORWARD` would
 take "forward" for another pass, and go on with wrong numbers. What comes from outside is therefore
@@ -17,10 +17,23 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from gscn.errors import InputError
+from gscn.formats import (
+    FLOAT32,
+    FLOAT_OPERAND_FORMATS,
+    INT32,
+    OPERAND_FORMATS,
+    FloatFormat,
+    IntFormat,
+)
 
-Member = TypeVar("Member", bound=enum.Enum)
+Member = TypeVar("Member", bound=enum.Enum | FloatFormat | IntFormat)
 Target = TypeVar("Target", bound=Callable[..., Any])
 _MARK = "__takes_text__"
+_FORMATS = {
+    FloatFormat: FLOAT_OPERAND_FORMATS | {FLOAT32.name: FLOAT32},
+    IntFormat: OPERAND_FORMATS | {INT32.name: INT32},
+}
+"""Number formats by their names; one that is made for a purpose is taken as well."""
 _COLLECTIONS = (
     collections.abc.Iterable,
     collections.abc.Collection,
@@ -34,16 +47,16 @@ _COLLECTIONS = (
 
 
 def member(kind: type[Member], value: object, *, name: str | None = None) -> Member:
-    """Return the member of an enumeration that a value is, or is the text of.
+    """Return the member of an enumeration, or the number format, that a value is or is named by.
 
     Parameters
     ----------
     kind
-        The enumeration.
+        The enumeration, or the class of formats.
     value
-        A member of it, or its text.
+        A member or format, or its text.
     name
-        What the message calls it; by default the enumeration's name in small letters.
+        What the message calls it; by default the name of `kind` in small letters.
 
     Raises
     ------
@@ -53,19 +66,24 @@ def member(kind: type[Member], value: object, *, name: str | None = None) -> Mem
     if type(value) is kind:
         return value
     try:
+        if kind in _FORMATS:
+            return _FORMATS[kind][value]
         return kind(value)
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         what = name or kind.__name__.lower()
-        legal = ", ".join(str(one.value) for one in kind)
-        raise InputError(f"{what} must be one of {legal}, not {value!r}") from error
+        raise InputError(f"{what} must be one of {_legal(kind)}, not {value!r}") from error
+
+
+def _legal(kind: type) -> str:
+    return ", ".join(_FORMATS.get(kind) or [str(one.value) for one in kind])
 
 
 def takes_text(target: Target) -> Target:
     """Let a function, or the constructor of a class, take text where it asks for a member.
 
-    Parameters whose annotation is an enumeration, one or None, or a collection of its members, are
-    converted before the body runs; a text that no member has is refused with an `InputError` that
-    names the members. Other parameters are left alone.
+    Parameters whose annotation is an enumeration or a class of number formats, one or None, or a
+    collection of its members, are converted before the body runs; a text that no member has is
+    refused with an `InputError` that names the members. Other parameters are left alone.
 
     Parameters
     ----------
@@ -126,9 +144,11 @@ def enum_parameters(function: Callable) -> list[tuple[int, str, object]]:
     return found
 
 
-def _enumeration(annotation: object) -> tuple[type[enum.Enum], bool, bool] | None:
+def _enumeration(annotation: object) -> tuple[type, bool, bool] | None:
     """Return the enumeration of an annotation, whether None is legal, whether it is of several."""
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+    if isinstance(annotation, type) and (
+        issubclass(annotation, enum.Enum) or annotation in _FORMATS
+    ):
         return annotation, False, False
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
@@ -152,8 +172,7 @@ def _conversion(name: str, annotation: object) -> Callable[[object], object]:
         if optional and values is None:
             return None
         if isinstance(values, str) or not isinstance(values, collections.abc.Iterable):
-            legal = ", ".join(str(each.value) for each in kind)
-            raise InputError(f"{name} must be several of {legal}, not {values!r}")
+            raise InputError(f"{name} must be several of {_legal(kind)}, not {values!r}")
         made = [member(kind, value, name=name) for value in values]
         return made if isinstance(values, list) else tuple(made)
 

@@ -48,6 +48,7 @@ def guard_bits(contraction_length: int) -> int:
     return (contraction_length - 1).bit_length()
 
 
+@takes_text
 def largest_exponent(codes: np.ndarray, fmt: FloatFormat) -> int:
     """Return the largest exponent (field, subnormals counted as 1) of the finite nonzero codes.
 
@@ -71,6 +72,7 @@ def largest_exponent(codes: np.ndarray, fmt: FloatFormat) -> int:
     return max(1, int(exponents[finite].max(initial=1)))
 
 
+@takes_text
 def window_top(
     first: np.ndarray, second: np.ndarray, fmt: FloatFormat, contraction_length: int
 ) -> int:
@@ -173,6 +175,7 @@ def _finite_parts(codes: np.ndarray, fmt: FloatFormat) -> tuple[np.ndarray, np.n
     return np.where(special, 0, significands), np.where(special, 1, np.maximum(exponents, 1))
 
 
+@takes_text
 def lsb_exponent(top: int, fmt: FloatFormat, acc_width: int) -> int:
     """Return the power of two that a sum of 1 stands for."""
     return top - (acc_width - 3) - 2 * fmt.bias

@@ -11,6 +11,7 @@ import numpy as np
 
 from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
+from gscn.enums import takes_text
 from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
 from gscn.records import MINUS_BIT, OUT_BF16, OUT_FLOAT32, OUT_RAW, OUT_WIDTHS, PLUS_BIT
 from gscn.window import lsb_exponent
@@ -23,6 +24,7 @@ PLUS, MINUS = 1, 2
 _VALUE, _EXPONENT, _NEGATIVE, _KIND = range(4)
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arithmetic:
     """How a job calculates."""
@@ -287,6 +289,7 @@ def _drain(
     return results, saturated, nonfinite
 
 
+@takes_text
 def result_format(fmt: FloatFormat, out_format: int) -> FloatFormat:
     """Return the format of the results of a floating-point job; raw results have none.
 

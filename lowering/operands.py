@@ -116,6 +116,7 @@ def count_channel_products(
     return counts
 
 
+@takes_text
 def check_codes(
     name: str,
     codes: np.ndarray,
@@ -144,6 +145,7 @@ def check_codes(
     return codes
 
 
+@takes_text
 def nonzero_codes(codes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
     """Return codes as the 16-bit values of records, int64; those of magnitude zero become 0.
 

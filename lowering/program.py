@@ -66,6 +66,7 @@ class OutputFormat:
         return np.dtype(f"<i{self.width // 8}")
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FloatOutput:
     """A pass in floating point: the format of the operands, and how results are rounded.

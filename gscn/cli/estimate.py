@@ -250,6 +250,14 @@ def _progress(noun: str) -> Callable[[int, int], None] | None:
     return show
 
 
+def _gradients(data: dict) -> str:
+    """Say how dense ReSprop's differences are taken to be."""
+    density = data["gradient_density"]
+    if density is None or "resprop" not in data["method"]:
+        return ""
+    return f" (gradient differences {100 * density:g} % dense)"
+
+
 def _coverage(data: dict) -> str:
     """Say of what the totals are."""
     share = data["covered_share"]
@@ -279,7 +287,7 @@ def _report(data: dict, notes: list[str]) -> str:
     layers = table(
         ("layer", "weights", "map", "forward", "input-grad", "weight-grad", "training"),
         rows,
-        title=f"{data['network']}, {data['method']} at {data['sparsity']:g}: "
+        title=f"{data['network']}, {data['method']} at {data['sparsity']:g}{_gradients(data)}: "
         f"times faster than a dense array of {data['multipliers']} multipliers",
     )
     totals = table(

@@ -15,12 +15,14 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
+from golden.floats import encode
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.enums import enum_parameters, is_taking_text, member, takes_text
 from gscn.errors import InputError
+from gscn.formats import BF16, FP16, INT8, INT32, FloatFormat, IntFormat
 from lowering.passes import lower
-from lowering.program import OutputFormat
+from lowering.program import FloatOutput, OutputFormat
 from perf.dense import dense_cost
 from perf.estimate import estimate
 from perf.flops import Method, Sparsification, Work
@@ -45,6 +47,10 @@ ENUMERATIONS = {
 }
 
 
+LEGAL = {one: next(iter(one)) for one in ENUMERATIONS} | {FloatFormat: BF16, IntFormat: INT8}
+"""A legal value of each enumeration and class of formats."""
+
+
 def functions(module):
     """Yield name, function and what it belongs to of all public functions and constructors."""
     for name, one in vars(module).items():
@@ -52,7 +58,7 @@ def functions(module):
             continue
         if inspect.isfunction(one):
             yield name, one
-        elif inspect.isclass(one) and one not in ENUMERATIONS:
+        elif inspect.isclass(one) and one not in LEGAL:
             protocol = getattr(one, "_is_protocol", False)
             for own, found in vars(one).items():
                 method = getattr(found, "__func__", found)
@@ -84,7 +90,7 @@ def test_the_enumerations_and_functions_are_found():
 
 def test_annotations_of_enumerations_can_be_resolved():
     # One that is imported for type checkers alone would hide a parameter from `enum_parameters`.
-    names = "|".join(one.__name__ for one in ENUMERATIONS)
+    names = "|".join(one.__name__ for one in LEGAL)
     single = re.compile(rf"(Iterable\[|tuple\[|Sequence\[)?({names})(, \.\.\.)?\]?( \| None)?")
     for name, function in PUBLIC.items():
         hidden = [
@@ -120,8 +126,7 @@ def _taken(function):
     """Return a legal value of every parameter that takes members."""
     found = {}
     for _, name, annotation in enum_parameters(function):
-        kinds = [kind for kind in ENUMERATIONS if kind.__name__ in str(annotation)]
-        value = next(iter(kinds[0]))
+        value = next(one for kind, one in LEGAL.items() if kind.__name__ in str(annotation))
         found[name] = (value, value) if "tuple" in str(annotation) else value
     return found
 
@@ -155,6 +160,19 @@ def test_text_becomes_the_member():
     assert wall.colour is Colour.RED
     assert dataclasses.replace(wall, colour="blue").colour is Colour.BLUE
     assert member(Colour, "blue") is Colour.BLUE
+
+
+def test_number_formats_go_by_their_names():
+    values = np.array([0.1, -3.0])
+    assert encode(values, "bf16").codes.tolist() == encode(values, BF16).codes.tolist()
+    output = FloatOutput(operands="fp16", result="bf16")
+    assert (output.operands, output.result) == (FP16, BF16)
+    own = FloatFormat(name="own", exponent_width=3, mantissa_width=2)
+    assert member(FloatFormat, own) is own
+    assert member(IntFormat, "int32") is INT32
+    for value in ("fp32", INT8, None, ["bf16"]):
+        with pytest.raises(InputError, match=r"fmt must be one of bf16, fp16, .*float32, not"):
+            encode(values, value)
 
 
 def test_what_is_no_member_is_refused():

@@ -108,6 +108,7 @@ def test_gradients_are_as_dense_as_training_aims_at_unless_told(network_file, tm
     assert (default["gradients"], default["gradient_density"]) == ("target", 0.35)
     out = capsys.readouterr().out
     assert "0.35 dense in every convolution (what training aims at" in out
+    assert "resprop at 0.7 (gradient differences 35 % dense): times faster than a dense" in out
     assert "over a dense array" in out
     assert run(tmp_path, *common, "--gradients", "target") == default
     nominal = run(tmp_path, *common, "--gradients", "nominal")
