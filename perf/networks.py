@@ -254,7 +254,7 @@ def network(name: str, *, image_size: int, batch: int) -> Network:
     return Network(name=name, layers=tuple(build.layers))
 
 
-MOST_LAYERS = 10_000
+MOST_LAYERS = 2000
 """Of a network file."""
 MOST_FILE_SIZE = 1 << 24
 """Of a layer in a network file, along any axis."""
