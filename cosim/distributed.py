@@ -6,8 +6,10 @@ of workers, because no pass is cut.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """Times that a pass is run on one worker whose simulator is lost."""
+MOST_WORKERS = 1024
+CONNECT_SECONDS = 8
+"""Time in which a scheduler must answer."""
 LOSSES = 10
 """Workers that may be lost during a pass before it counts as its fault."""
 Finished = Callable[[PassOutcome], None]
@@ -84,6 +89,9 @@ def check_on_worker(
 def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
     """Yield a client of a cluster: one made here, on this machine, or one that exists.
 
+    A cluster made here is of no use to anyone else (`cosim.quiet_cluster`). A scheduler that
+    exists is trusted: what it answers is unpickled, which can execute anything.
+
     Parameters
     ----------
     workers
@@ -98,11 +106,12 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
         `workers` is out of range, or there is no such scheduler.
     """
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     logging.getLogger("distributed").setLevel(logging.WARNING)
-    if workers < 1:
-        raise InputError(f"workers must be at least 1, not {workers}")
+    if not 1 <= workers <= MOST_WORKERS:
+        bound = "at least 1" if workers < 1 else f"at most {MOST_WORKERS}"
+        raise InputError(f"workers must be {bound}, not {workers}")
     settings = {
         "distributed.scheduler.allowed-failures": LOSSES,
         # Samples of what workers do and of the machine's load, which nobody looks at.
@@ -111,15 +120,16 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
     }
     with dask.config.set(settings):
         if scheduler is not None:
+            require_scheduler(scheduler)
             try:
-                client = Client(scheduler, timeout=10)
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    f"scheduler must be the address of a cluster, not {scheduler}: {error}"
-                ) from error
+                client = Client(scheduler, timeout=CONNECT_SECONDS)
+            except (OSError, ValueError, TypeError) as error:
+                raise _no_cluster(scheduler, error) from error
             with client:
                 yield client
             return
+        from cosim.quiet_cluster import quiet_cluster
+
         with contextlib.ExitStack() as stack:
             stack.enter_context(safe_import_path())
             # By default a folder of all users' that everybody knows, in which data are pickled.
@@ -127,17 +137,54 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
             # Threads that are started in the context start the workers, also those that replace
             # others.
             with deaf_children():
-                cluster = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    processes=True,
-                    local_directory=str(directory),
-                )
+                cluster = quiet_cluster(workers, directory)
             stack.enter_context(cluster)
-            client = stack.enter_context(Client(cluster))
+            client = stack.enter_context(Client(cluster, security=cluster.security))
             client.register_plugin(_ending_with_parent())
             yield client
+
+
+def require_scheduler(address: str) -> None:
+    """Raise `InputError` unless something at an address answers as Dask does, in bounded time.
+
+    The client itself waits much longer for one that takes connections and says nothing.
+
+    Parameters
+    ----------
+    address
+        `tcp://HOST:PORT`, or `tls://HOST:PORT` with the certificates of Dask's configuration.
+    """
+    from distributed.comm import connect as open_comm
+    from distributed.comm import get_address_host_port
+    from distributed.security import Security
+
+    async def greet() -> None:
+        security = Security().get_connection_args("client")
+        if address.startswith("tls:") and security.get("ssl_context") is None:
+            raise ValueError(
+                "certificates are needed for tls, of Dask's configuration distributed.comm.tls"
+            )
+        comm = await open_comm(address, timeout=CONNECT_SECONDS, **security)
+        comm.abort()
+
+    try:
+        if not re.fullmatch(r"(tcp|tls)://[^/\s]+", address):
+            raise ValueError("it must be tcp://HOST:PORT or tls://HOST:PORT")
+        get_address_host_port(address, strict=True)
+        asyncio.run(asyncio.wait_for(greet(), CONNECT_SECONDS))
+    except TimeoutError as error:
+        raise _no_cluster(
+            address, f"nothing there answers as a scheduler within {CONNECT_SECONDS} s"
+        ) from error
+    # What a peer may answer is not bounded: messages of any kind, and none of it is ours.
+    except Exception as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, reason: object) -> InputError:
+    return InputError(
+        f"scheduler must be the address of a cluster, not {address[:200]}: {str(reason)[:300]}"
+    )
 
 
 def _ending_with_parent() -> WorkerPlugin:

@@ -341,7 +341,7 @@ def network_of(name: str, surveyed: Surveyed) -> Network:
     )
 
 
-MOST_LAYERS = 10_000
+MOST_LAYERS = 2000
 """Of a network file."""
 MOST_FILE_SIZE = 1 << 24
 """Of a layer in a network file, along any axis."""

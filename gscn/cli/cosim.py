@@ -288,6 +288,11 @@ def _check_distribution(args: argparse.Namespace) -> None:
     if args.workers is not None and args.scheduler is not None:
         problems.append("--workers makes a cluster, so it must not stand with --scheduler")
     raise_problems("cosim", problems)
+    if args.scheduler is not None:
+        # Before a simulator is built, which takes much longer.
+        from cosim.distributed import require_scheduler
+
+        require_scheduler(args.scheduler)
 
 
 def run(args: argparse.Namespace) -> Result:

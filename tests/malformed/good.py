@@ -1,0 +1,89 @@
+"""Good files of every kind that the command reads: small, so that many can be spoilt."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from golden.oracle import conv_integers
+from golden.synthetic import random_operands
+from golden.trace import LayerTrace, PassTrace
+from golden.trace_writing import write_trace
+from gscn.config import PRESETS
+from gscn.conv import ConvShape, Pass
+from tests.malformed.generate import RECIPE
+
+SHAPE = ConvShape(n=2, c=3, h=5, w=5, k=4, r=3, s=3, padding=(1, 1))
+IMAGES = {"0.png": "RGB", "1.jpg": "RGB", "2.bmp": "P", "3.ppm": "L", "4.webp": "RGB", "5.png": "P"}
+
+
+def make_good(folder: Path, main) -> None:
+    """Write the files; `main` is the command."""
+    config = PRESETS["tiny"]
+    passes = {}
+    for which in Pass:
+        first, second = random_operands(SHAPE, which, 0.5, 0.5, config.format, 1)
+        exact = conv_integers(SHAPE, which, first, second)
+        operands = {"first": first, "second": second}
+        passes[which] = PassTrace(
+            which=which,
+            result=exact.astype(np.float32),
+            precomputed=None,
+            **{name: one.astype(np.float32) for name, one in operands.items()},
+        )
+        if which is Pass.FORWARD:
+            _write_result(folder / "result.npz", first, second, exact)
+    write_trace(
+        folder / "trace", [LayerTrace(name="conv", shape=SHAPE, passes=passes)], network="own",
+        dataset="none", method="dense", sparsity=0.0, step=1, seed=0, dense_iteration=False,
+    )  # fmt: skip
+    sizes = {name: getattr(SHAPE, name) for name in "chwkrs"}
+    layers = [{"name": f"conv{n}", **sizes, "c": 3 + n, "padding": [1, 1]} for n in range(3)]
+    (folder / "network").write_text(json.dumps(layers))
+    words = ["train", *RECIPE, "--iterations", "2"]
+    out = ["--out", str(folder / "model.pt"), "--log", str(folder / "log.csv")]
+    assert main([*words, *out]) == 0
+    _write_batches(folder)
+    _write_images(folder / "images")
+
+
+def _write_result(path: Path, first: np.ndarray, second: np.ndarray, exact: np.ndarray) -> None:
+    config = PRESETS["tiny"]
+    about = {
+        "format_version": 1, "layer": "conv", "shape": dataclasses.asdict(SHAPE),
+        "pass": "forward", "output_width": 32, "shift": 16, "format": None, "result_format": None,
+        "config": config.to_dict(), "config_digest": config.digest(),
+    }  # fmt: skip
+    text = np.array(json.dumps(about))
+    np.savez_compressed(path, about=text, first=first, second=second, result=exact)
+
+
+def _write_batches(folder: Path) -> None:
+    unpacked = folder / "batches" / "cifar-10-batches-py"
+    unpacked.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]:
+        pixels = rng.integers(0, 256, (2, 3072), np.uint8)
+        content = pickle.dumps({b"data": pixels, b"labels": [1, 9]}, protocol=2)
+        (unpacked / name).write_bytes(content)
+    (folder / "archive").mkdir()
+    with tarfile.open(folder / "archive" / "cifar-10-python.tar.gz", "w:gz") as archive:
+        archive.add(unpacked, unpacked.name)
+
+
+def _write_images(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part in ("train", "val"):
+        (folder / part / "one").mkdir(parents=True)
+        for name, mode in IMAGES.items():
+            image = Image.fromarray(rng.integers(0, 256, (20, 24, 3), np.uint8))
+            stream = io.BytesIO()
+            image.convert(mode).save(stream, name.split(".")[1].replace("jpg", "jpeg"))
+            (folder / part / "one" / name).write_bytes(stream.getvalue())
