@@ -185,6 +185,8 @@ class RtlBackend(_ExecutorBackend):
         Limit of time for a pass, or a part of one.
     build_root
         Directory of the simulators, as of `cosim.build.build`.
+    check_counters
+        As of `cosim.Device`.
 
     Attributes
     ----------
@@ -215,6 +217,7 @@ class RtlBackend(_ExecutorBackend):
         latency: int = READ_LATENCY,
         wall_timeout_seconds: float | None = None,
         build_root: Path | None = None,
+        check_counters: bool = True,
     ) -> None:
         super().__init__(
             config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
@@ -226,6 +229,7 @@ class RtlBackend(_ExecutorBackend):
             latency=latency,
             wall_timeout_seconds=wall_timeout_seconds,
             build_root=build_root,
+            check_counters=check_counters,
         )
         self._build_root = build_root
         self._latency = latency

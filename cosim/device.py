@@ -121,6 +121,9 @@ class Device(Closing):
         A simulator from `build`; by default one is built.
     build_root
         Directory of the simulators.
+    check_counters
+        Whether every counter of a pass must be the cycle model's, which takes about as long as the
+        simulator. Otherwise each cluster's counters must still sum to the cycles of its PEs.
 
     Attributes
     ----------
@@ -144,6 +147,7 @@ class Device(Closing):
         waves: Path | None = None,
         simulator: BuiltSimulator | None = None,
         build_root: Path | None = None,
+        check_counters: bool = True,
     ) -> None:
         if latency < 2:
             raise InputError(f"device: latency must be at least 2 cycles, not {latency}")
@@ -161,6 +165,7 @@ class Device(Closing):
         self.latency = latency
         self.starts = 0
         self._simulator = simulator
+        self._check_counters = check_counters
         self._wall_timeout = wall_timeout_seconds
         self._waves = None if waves is None else Path(waves).resolve()
         self._process: _Process | None = None
@@ -287,6 +292,7 @@ class Device(Closing):
             "config": self.config,
             "settings": launch_settings(self.config, latency=self.latency),
             "forbidden_flags": FORBIDDEN_FLAGS,
+            "check_counters": self._check_counters,
         }
         # The waves of a process that failed are kept.
         waves = self._waves if not self.starts else None

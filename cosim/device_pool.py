@@ -35,7 +35,7 @@ class DevicePool(Closing):
         Configuration of the accelerator.
     count
         Devices; by default one per processor.
-    latency, wall_timeout_seconds, simulator, build_root
+    latency, wall_timeout_seconds, simulator, build_root, check_counters
         As of `Device`.
 
     Attributes
@@ -60,6 +60,7 @@ class DevicePool(Closing):
         wall_timeout_seconds: float | None = None,
         simulator: BuiltSimulator | None = None,
         build_root: Path | None = None,
+        check_counters: bool = True,
     ) -> None:
         count = os.cpu_count() or 1 if count is None else count
         if count < 1:
@@ -72,6 +73,7 @@ class DevicePool(Closing):
                 latency=latency,
                 wall_timeout_seconds=wall_timeout_seconds,
                 simulator=simulator,
+                check_counters=check_counters,
             )
             for _ in range(count)
         ]

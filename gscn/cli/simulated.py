@@ -68,7 +68,8 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--check",
         action="store_true",
-        help="train by the golden model besides; exit with 1 if a loss or a weight differs",
+        help="train by the golden model besides, and compare every counter of every pass with the "
+        "cycle model; exit with 1 if anything differs",
     )
     add_output_file(
         group,
@@ -279,7 +280,9 @@ def simulation(
             f"not {', '.join(unknown)}"
         )
     made = (
-        RtlBackend(config, devices=args.devices, build_root=args.build_dir)
+        RtlBackend(
+            config, devices=args.devices, build_root=args.build_dir, check_counters=args.check
+        )
         if args.backend == "rtl"
         else CycleModelBackend(config)
     )

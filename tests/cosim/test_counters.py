@@ -193,7 +193,7 @@ class Library:
         return 0
 
 
-def run_on_testbench(monkeypatch, turns, change=lambda _: None):
+def run_on_testbench(monkeypatch, turns, change=lambda _: None, *, check_counters=True):
     """Run a pass as the testbench of a device does, with the models as the accelerator."""
     first, second = random_codes(SHAPE, Pass.FORWARD, 0.4, 0.4, BF16, 3)
     job = PassJob(
@@ -201,7 +201,8 @@ def run_on_testbench(monkeypatch, turns, change=lambda _: None):
         out=FloatOutput(operands=BF16),
     )  # fmt: skip
     program, _ = lower_job(FLOATS, job)
-    model = simulate(program, turns=turns)
+    known = turns if check_counters else None
+    model = simulate(program, turns=known)
     resets = []
 
     async def run_launch(dut, library, settings, launch, image):
@@ -218,7 +219,10 @@ def run_on_testbench(monkeypatch, turns, change=lambda _: None):
     memory = np.zeros(program.memory_bytes, np.uint8)
     monkeypatch.setattr(device_testbench, "run_launch", run_launch)
     monkeypatch.setattr(device_testbench, "memory_of", lambda *_: (memory, memory))
-    setup = {"config": FLOATS, "settings": launch_settings(FLOATS), "forbidden_flags": ()}
+    setup = {
+        "config": FLOATS, "settings": launch_settings(FLOATS), "forbidden_flags": (),
+        "check_counters": check_counters,
+    }  # fmt: skip
     answer, after = asyncio.run(device_testbench._run_pass(None, Library, setup, job, turns))
     assert resets == [turns is None]
     return answer, after, model
@@ -251,6 +255,32 @@ def test_a_changed_counter_fails_a_pass_in_training(monkeypatch, place):
         assert problem == (
             f"counter {name} of cluster {cluster}: {right + 1} in RTL, {right} in the cycle model"
         )
+
+
+def test_an_unchecked_pass_still_counts_every_cycle_of_each_pe_once(monkeypatch):
+    answer, turns, _ = run_on_testbench(monkeypatch, None, check_counters=False)
+    assert answer[0] == DONE
+
+    def move(outcome):
+        outcome["counters"][0] += 1
+        outcome["counters"][1] -= 1
+
+    answer, turns, _ = run_on_testbench(monkeypatch, turns, move, check_counters=False)
+    assert answer[0] == DONE
+
+    def add(outcome):
+        outcome["counters"][0] += 1
+
+    answer, turns, model = run_on_testbench(monkeypatch, turns, add, check_counters=False)
+    cycles = model.cycles * FLOATS.pes_per_cluster
+    assert answer == (
+        FAILED,
+        (
+            False,
+            f"sum of the counters of cluster 0: {cycles + 1} in RTL, {cycles} cycles of its PEs",
+        ),
+    )
+    assert turns is None
 
 
 def test_all_differences_are_counted_and_the_first_described():
