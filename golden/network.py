@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from golden.methods.conversion import sparsify
-from golden.methods.layers import TrainingConv2d, conv_shape_problems
+from golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
 from golden.methods.passes import Arithmetic
 from golden.networks.catalogue import make_network
 from golden.recipe import FIRST_CONV_RULES, METHODS
@@ -144,7 +144,7 @@ def build_network(
 def set_arithmetic(network: nn.Module, arithmetic: Arithmetic | None) -> None:
     """Let every convolution of a converted network calculate its passes so."""
     for layer in conv_layers(network).values():
-        layer.arithmetic = arithmetic
+        attached_to(layer).arithmetic = arithmetic
 
 
 def conv_layers(network: nn.Module) -> dict[str, TrainingConv2d]:

@@ -118,7 +118,7 @@ def test_chosen_layers_only_and_observers_are_removed(tmp_path):
     teacher = trainer("dense", iterations=0)
     trace = trace_step(teacher, tmp_path / "trace", ["head", "stem"])
     assert trace.layers == ("stem", "head")
-    assert all(conv.observer is None for conv in conv_layers(teacher.network).values())
+    assert all(conv.gscn.observer is None for conv in conv_layers(teacher.network).values())
     with pytest.raises(InputError, match=r"layer must be one of stem, block1.*, not 'tail'"):
         trace_step(teacher, tmp_path / "other", ["tail"])
     assert [path.name for path in tmp_path.iterdir()] == ["trace"]
