@@ -187,7 +187,8 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
             network=recipe.network,
             dataset=trainer.dataset.name,
             method=recipe.method,
-            sparsity=recipe.sparsity,
+            # Nothing is aimed at by methods that do not have the option.
+            sparsity=recipe.sparsity or 0.0,
             step=step,
             seed=recipe.seed,
             dense_iteration=progress.dense_iteration,

@@ -23,7 +23,7 @@ from golden.methods.dst import dst_penalty
 from golden.methods.schedule import begin_iteration, update_budgets
 from golden.network import build_network, set_arithmetic
 from golden.networks.catalogue import WeightedLayer, make_network, weighted_layers
-from golden.recipe import Recipe
+from golden.recipe import DEFAULT_WIDTH, Recipe
 from gscn.errors import InputError
 
 CHECKPOINT_VERSION = 2
@@ -102,7 +102,7 @@ class Trainer:
             "image_size": self.image_size,
             "classes": self.dataset.class_count,
             "in_channels": channels,
-            "width": recipe.width,
+            "width": recipe.width or DEFAULT_WIDTH,
         }
         self.network = build_network(
             recipe.method,
@@ -295,7 +295,7 @@ class Trainer:
                 f"{path} must be a checkpoint of version {CHECKPOINT_VERSION}, not {version!r}"
             )
         try:
-            trainer = cls(Recipe(**state["recipe"]), dataset)
+            trainer = cls(Recipe.restored(state["recipe"]), dataset)
             trainer.network.load_state_dict(state["network"])
             trainer._optimizer.load_state_dict(state["optimizer"])
             trainer.iteration = int(state["iteration"])

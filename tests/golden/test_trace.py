@@ -13,7 +13,7 @@ import torch
 import golden
 from golden.network import conv_layers
 from golden.oracle import convolve
-from golden.recipe import Recipe
+from golden.recipe import Recipe, method_options
 from golden.trace import load_trace
 from golden.tracing import layer_trace, recording, trace_step
 from golden.training import Trainer
@@ -22,7 +22,11 @@ from gscn.errors import InputError
 
 
 def trainer(method: str, iterations: int = 3, **recipe) -> Trainer:
-    made = Trainer(Recipe(method=method, sparsity=0.9, epochs=1, batch_size=8, **recipe))
+    made = Trainer(
+        Recipe(
+            method=method, epochs=1, batch_size=8, **recipe, **method_options(method, sparsity=0.9)
+        )
+    )
     for _ in made.run(iterations):
         pass
     return made
