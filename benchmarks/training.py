@@ -20,9 +20,10 @@ from pathlib import Path
 from benchmarks.figures import write_figure
 from benchmarks.markdown import table
 from golden.measurement import TENSOR_KINDS, tensor_sparsities
-from golden.methods.conversion import sparse_layers
+from golden.methods.layers import attached_to
 from golden.methods.resprop import GradientReuse
 from golden.methods.targets import reuse_density
+from golden.methods.watching import sparse_layers
 from golden.recipe import PRESETS, Recipe
 from golden.training import Trainer
 from gscn.cli.training_run import flops_saved, layers_of
@@ -130,9 +131,10 @@ def compute(run: Run) -> dict[str, object]:
 def _thresholds(trainer: Trainer, iteration: int) -> Iterator[dict[str, object]]:
     """Yield a row of each layer whose differences were computed in the last iteration."""
     for name, layer in sparse_layers(trainer.network).items():
-        reuse = layer.gradient_sparsifier
+        attached = attached_to(layer)
+        reuse = attached.gradient_sparsifier
         if isinstance(reuse, GradientReuse) and reuse.nonzeros is not None:
-            count, size = layer.nonzeros["output_grads"]
+            count, size = attached.nonzeros["output_grads"]
             yield {
                 "iteration": iteration,
                 "layer": name,

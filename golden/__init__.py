@@ -12,20 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from golden.methods.conversion import forget_gradients, sparsify, unsparsify
+    from golden.methods.coverage import Coverage, coverage
     from golden.methods.dst import dst_penalty
     from golden.methods.options import DST, SWAT, Dense, ReSprop, SWATReSprop
     from golden.methods.schedule import Schedule, begin_iteration, update_budgets
     from golden.methods.statistics import LayerSparsity, sparsity_report
+    from golden.methods.watching import SparsityWarning
 
 __all__ = [
     "DST",
     "SWAT",
+    "Coverage",
     "Dense",
     "LayerSparsity",
     "ReSprop",
     "SWATReSprop",
     "Schedule",
+    "SparsityWarning",
     "begin_iteration",
+    "coverage",
     "dst_penalty",
     "forget_gradients",
     "sparsify",
@@ -36,10 +41,12 @@ __all__ = [
 
 _MODULES = {
     "conversion": ("forget_gradients", "sparsify", "unsparsify"),
+    "coverage": ("Coverage", "coverage"),
     "dst": ("dst_penalty",),
     "options": ("DST", "SWAT", "Dense", "ReSprop", "SWATReSprop"),
     "schedule": ("Schedule", "begin_iteration", "update_budgets"),
     "statistics": ("LayerSparsity", "sparsity_report"),
+    "watching": ("SparsityWarning",),
 }
 
 

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 from torch import nn
 
 from golden.arithmetic import WindowedArithmetic
-from golden.methods.layers import TrainingConv2d, conv_shape_problems
+from golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
 from golden.methods.passes import Arithmetic
 from gscn.errors import InputError, raise_problems
 
@@ -148,7 +148,8 @@ def place(
             made[one] = backend_called(one)
         placed[name] = made[one] if isinstance(one, str) else one
     for name, layer in layers.items():
-        layer.arithmetic = placed[name].arithmetic(name) if name in placed else None
+        arithmetic = placed[name].arithmetic(name) if name in placed else None
+        attached_to(layer).arithmetic = arithmetic
     return placed
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from golden.methods.attached import NAME
 from golden.pickled import Call, Name, Reference, decode
 from gscn.archives import ERRORS, open_archive
 from gscn.errors import InputError
@@ -184,8 +185,8 @@ def require_states(
 ) -> None:
     """Raise `InputError` if a checkpoint's states are not of this network and optimiser."""
     problems = []
-    own = network.state_dict()
-    held = outlined["network"]
+    own = {_plain(name): value for name, value in network.state_dict().items()}
+    held = {_plain(name): one for name, one in outlined["network"].items()}
     problems += [f"{shown(name)} is missing" for name in own if name not in held]
     problems += [f"{shown(name)} is unknown" for name in held if name not in own]
     for name, value in own.items():
@@ -199,6 +200,11 @@ def require_states(
     if problems:
         more = f" and {len(problems) - 5} others" if len(problems) > 5 else ""
         raise _not_ours(path, "; ".join(problems[:5]) + more)
+
+
+def _plain(name: object) -> object:
+    """Return a name of a state as in earlier versions, which `load_state_dict` takes as well."""
+    return name.replace(f".{NAME}.", ".") if isinstance(name, str) else name
 
 
 def _optimizer_problems(held: object, optimizer: torch.optim.Optimizer) -> list[str]:

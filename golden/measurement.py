@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from golden.methods.conversion import sparse_layers
+from golden.methods.layers import attached_to
+from golden.methods.watching import sparse_layers
 
 TENSOR_KINDS = ("weights", "activations", "output_grads")
 
@@ -36,12 +37,14 @@ def made_densities(network: nn.Module) -> dict[str, MadeDensities]:
     """
     found = {}
     for name, layer in sparse_layers(network).items():
-        shares = {what: count.item() / size for what, (count, size) in layer.nonzeros.items()}
-        pruned = layer.operand_sparsifier is not None
-        reuse = layer.gradient_sparsifier
+        attached = attached_to(layer)
+        shares = {what: int(count) / size for what, (count, size) in attached.nonzeros.items()}
+        pruned = attached.operand_sparsifier is not None
+        masked = pruned or attached.weight_mask is not None
+        reuse = attached.gradient_sparsifier
         reused = reuse is not None and reuse.nonzeros is not None
         found[name] = MadeDensities(
-            weights=shares.get("weights", 1.0) if pruned or layer.weight_mask is not None else 1.0,
+            weights=shares.get("weights", 1.0) if masked else 1.0,
             activations=shares.get("activations", 1.0) if pruned else 1.0,
             output_grads=shares.get("output_grads", 1.0) if reused else 1.0,
             reuses=reused,
@@ -62,7 +65,7 @@ def tensor_sparsities(network: nn.Module) -> dict[str, float]:
     zeros = dict.fromkeys(TENSOR_KINDS, 0)
     sizes = dict.fromkeys(TENSOR_KINDS, 0)
     for layer in sparse_layers(network).values():
-        for what, (count, size) in layer.nonzeros.items():
+        for what, (count, size) in attached_to(layer).nonzeros.items():
             zeros[what] += size - int(count)
             sizes[what] += size
     return {what: zeros[what] / size for what, size in sizes.items() if size}

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from golden.methods.conversion import sparsify
-from golden.methods.layers import TrainingConv2d, conv_shape_problems
+from golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
 from golden.methods.passes import Arithmetic
 from golden.networks.catalogue import make_network
-from golden.recipe import FIRST_CONV_RULES, METHODS
+from golden.recipe import FIRST_CONV_RULES, METHOD_OPTIONS, METHODS, option_problems
 from gscn.errors import raise_problems
 
 
@@ -17,18 +17,19 @@ def convert(
     network: nn.Module,
     method: str,
     *,
-    sparsity: float = 0.8,
+    sparsity: float | None = None,
     seed: int = 0,
-    refresh_period: int = 10,
-    first_conv: str = "paper",
-    warm_up: bool = False,
-    budget: str = "uniform",
-    structure: str = "unstructured",
+    refresh_period: int | None = None,
+    first_conv: str | None = None,
+    warm_up: bool | None = None,
+    budget: str | None = None,
+    structure: str | None = None,
 ) -> nn.Module:
     """Convert the layers of a network, in place, to a sparse-training method.
 
     As `golden.sparsify`, for convolutions that the accelerator computes: each becomes a
-    `TrainingConv2d`, whatever the method, so that it can be traced.
+    `TrainingConv2d`, whatever the method, so that it can be traced. Options that the method does
+    not have (`golden.recipe.METHOD_OPTIONS`) must not be given; the others have the defaults there.
 
     Parameters
     ----------
@@ -57,13 +58,23 @@ def convert(
     Raises
     ------
     InputError
-        Unknown method or rule, sparsity out of range, or convolutions that are not supported,
-        named.
+        Unknown method or rule, option that the method does not have, sparsity out of range, or
+        convolutions that are not supported, named.
     """
     problems = []
-    if method not in METHODS:
+    given = {
+        "sparsity": sparsity,
+        "refresh_period": refresh_period,
+        "first_conv": first_conv,
+        "warm_up": warm_up,
+        "budget": budget,
+        "structure": structure,
+    }
+    if not isinstance(method, str) or method not in METHODS:
         problems.append(f"method must be one of {', '.join(METHODS)}, not {method!r}")
-    if first_conv not in FIRST_CONV_RULES:
+    else:
+        problems += option_problems(method, given)
+    if first_conv is not None and first_conv not in FIRST_CONV_RULES:
         problems.append(
             f"first_conv must be one of {', '.join(FIRST_CONV_RULES)}, not {first_conv!r}"
         )
@@ -74,15 +85,13 @@ def convert(
         for problem in conv_shape_problems(module)
     ]
     raise_problems("network", problems)
-    options: dict[str, object] = {}
-    if method != "dense":
-        options["first_layer"] = first_conv
-    if method not in ("dense", "dst"):
-        options["sparsity"] = sparsity
-    if "swat" in method:
-        options |= {"refresh_period": refresh_period, "budget": budget, "structure": structure}
-    if "resprop" in method:
-        options["warm_up"] = warm_up
+    options = {
+        "first_layer" if name == "first_conv" else name: default
+        if given[name] is None
+        else given[name]
+        for name, default in METHOD_OPTIONS[method].items()
+        if name in given
+    }
     return sparsify(network, method, seed=seed, **options)
 
 
@@ -94,13 +103,13 @@ def build_network(
     image_size: int = 32,
     classes: int = 10,
     in_channels: int | None = None,
-    sparsity: float = 0.8,
+    sparsity: float | None = None,
     seed: int = 0,
-    refresh_period: int = 10,
-    first_conv: str = "paper",
-    warm_up: bool = False,
-    budget: str = "uniform",
-    structure: str = "unstructured",
+    refresh_period: int | None = None,
+    first_conv: str | None = None,
+    warm_up: bool | None = None,
+    budget: str | None = None,
+    structure: str | None = None,
 ) -> nn.Module:
     """Return a network converted to `method`, with parameters drawn from `seed`.
 
@@ -144,7 +153,7 @@ def build_network(
 def set_arithmetic(network: nn.Module, arithmetic: Arithmetic | None) -> None:
     """Let every convolution of a converted network calculate its passes so."""
     for layer in conv_layers(network).values():
-        layer.arithmetic = arithmetic
+        attached_to(layer).arithmetic = arithmetic
 
 
 def conv_layers(network: nn.Module) -> dict[str, TrainingConv2d]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, TypeAlias
 
-from golden.methods.options import BUDGETS, STRUCTURES
+from golden.methods.options import BUDGETS, STRUCTURES, is_share, plain_number
 from gscn.errors import raise_problems
 
 NETWORKS = (
@@ -29,6 +30,35 @@ ARITHMETICS = ("float32", "bf16")
 48 bits, rounded once to float32 (docs/floating-point.md)."""
 FIRST_CONV_RULES = ("paper", "dense", "sparse")
 """First convolution: as published (SWAT leaves it dense, ReSprop takes it), dense, or sparse."""
+
+_DEFAULTS: Mapping[str, object] = MappingProxyType(
+    {
+        "sparsity": 0.8,
+        "budget": "uniform",
+        "structure": "unstructured",
+        "refresh_period": 10,
+        "warm_up": False,
+        "first_conv": "paper",
+        "dst_alpha": 1e-5,
+    }
+)
+_SWAT = ("sparsity", "budget", "structure", "refresh_period", "first_conv")
+METHOD_OPTIONS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        method: MappingProxyType({name: _DEFAULTS[name] for name in names})
+        for method, names in (
+            ("dense", ()),
+            ("swat", _SWAT),
+            ("resprop", ("sparsity", "warm_up", "first_conv")),
+            ("swat+resprop", (*_SWAT, "warm_up")),
+            ("dst", ("dst_alpha", "first_conv")),
+        )
+    }
+)
+"""Fields of `Recipe` that a method has, with their defaults; of other methods they are None."""
+WIDE_NETWORKS = ("resnet18", "resnet34", "resnet50", "wrn50-2")
+"""Networks that can be made of another width."""
+DEFAULT_WIDTH = 64
 
 PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
@@ -51,19 +81,61 @@ MOST_IMAGE_SIZE = 1 << 13
 MOST_EPOCHS = 10**9
 MOST_SEED = (1 << 36) - 1
 """Each seed has 2**20 generators of its own."""
-_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = MappingProxyType(
-    {
-        "str": ((str, os.PathLike), "text"),
-        "int": ((int,), "a whole number"),
-        "float": ((int, float), "a number"),
-        "bool": ((bool,), "true or false"),
-    }
-)
-"""Of the fields, as they are declared."""
 
 
-def _between(value: int | None, low: int, high: int) -> str:
-    return f"at least {low}" if value is not None and value < low else f"at most {high}"
+Rule: TypeAlias = "tuple[Callable[[Any], bool], Callable[[Any], str]]"
+"""Whether a value is right, and what it must be if it is not."""
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_finite(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value < math.inf
+
+
+def _rule(holds: Callable[[Any], bool], requirement: str) -> Rule:
+    return holds, lambda _: requirement
+
+
+def _whole(least: int, most: int | None = None) -> Rule:
+    def requirement(value: object) -> str:
+        if _is_whole(value, least):
+            return f"at most {most}"
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return f"{'' if is_whole else 'a whole number of '}at least {least}"
+
+    return lambda v: _is_whole(v, least) and (most is None or v <= most), requirement
+
+
+_TRUTH = _rule(lambda value: isinstance(value, bool), "True or False")
+_FINITE = _rule(_is_finite, "at least 0 and finite")
+
+
+def method_options(method: str, **options: object) -> dict[str, object]:
+    """Return those of the options that a method has: for tables of several methods."""
+    return {name: value for name, value in options.items() if name in METHOD_OPTIONS[method]}
+
+
+def option_problems(method: str, given: Mapping[str, object]) -> list[str]:
+    """Return which options were given that a method does not have.
+
+    Parameters
+    ----------
+    method
+        One of `METHODS`.
+    given
+        Values by the names of `Recipe`'s fields. What is None, or False, asks for nothing.
+    """
+    known = METHOD_OPTIONS[method]
+    return [
+        f"{name} is no option of the method {method}, which has "
+        f"{', '.join(known) or 'none'}: it must not be given"
+        for name in _DEFAULTS
+        if name not in known and given.get(name) not in (None, False)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +150,9 @@ class Recipe:
 
     network: str = "digits"
     """One of `NETWORKS`."""
-    width: int = 64
-    """ResNets and WRN-50-2: channels of the first stage; at least 1."""
+    width: int | None = None
+    """ResNets and WRN-50-2, and only these: channels of the first stage; at least 1, by default
+    `DEFAULT_WIDTH`."""
     dataset: str | None = None
     """One of `DATASETS`; by default digits for the network of that name, else composites."""
     data: str | None = None
@@ -90,13 +163,14 @@ class Recipe:
     """Whether training images are mirrored and shifted by up to an eighth, at random."""
     method: str = "dense"
     """One of `METHODS`."""
-    sparsity: float = 0.8
-    """Target sparsity of the method; at least 0 and less than 1."""
-    budget: str = "uniform"
+    sparsity: float | None = None
+    """SWAT and ReSprop: target sparsity; at least 0 and less than 1. This option and the others of
+    methods may be given for methods that have them, and are None for the rest."""
+    budget: str | None = None
     """SWAT: one of `golden.methods.options.BUDGETS`."""
-    structure: str = "unstructured"
+    structure: str | None = None
     """SWAT: one of `golden.methods.options.STRUCTURES`."""
-    dst_alpha: float = 1e-5
+    dst_alpha: float | None = None
     """DST: weight of the penalty on thresholds; at least 0. The larger, the sparser."""
     epochs: int = 12
     """Passes over the training images; at least 1."""
@@ -112,54 +186,68 @@ class Recipe:
     """At least 0."""
     seed: int = 0
     """Of parameters, order of images, dropout, augmentation and ReSprop's draws; at least 0."""
-    refresh_period: int = 10
+    refresh_period: int | None = None
     """SWAT: iterations between exact thresholds; at least 1."""
-    warm_up: bool = False
+    warm_up: bool | None = None
     """ReSprop: approach the sparsity over the first epochs (W-ReSprop)."""
-    first_conv: str = "paper"
-    """One of `FIRST_CONV_RULES`."""
+    first_conv: str | None = None
+    """All methods but dense: one of `FIRST_CONV_RULES`."""
     arithmetic: str = "float32"
     """One of `ARITHMETICS`."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
-        raise_problems("recipe", self._type_problems())
-
-        def one_of(names: tuple[str, ...]) -> str:
-            return f"one of {', '.join(names)}"
-
-        problems = [
-            f"{field} must be {requirement}, not {getattr(self, field)!r}"
-            for field, holds, requirement in (
-                ("network", self.network in NETWORKS, one_of(NETWORKS)),
-                ("width", 1 <= self.width <= MOST_WIDTH, _between(self.width, 1, MOST_WIDTH)),
-                ("dataset", self.dataset in (None, *DATASETS), one_of(DATASETS)),
-                (
-                    "image_size",
-                    self.image_size is None or 8 <= self.image_size <= MOST_IMAGE_SIZE,
-                    _between(self.image_size, 8, MOST_IMAGE_SIZE),
-                ),
-                ("method", self.method in METHODS, one_of(METHODS)),
-                ("sparsity", 0 <= self.sparsity < 1, "at least 0 and less than 1"),
-                ("budget", self.budget in BUDGETS, one_of(BUDGETS)),
-                ("structure", self.structure in STRUCTURES, one_of(STRUCTURES)),
-                ("dst_alpha", 0 <= self.dst_alpha < math.inf, "at least 0 and finite"),
-                ("epochs", 1 <= self.epochs <= MOST_EPOCHS, _between(self.epochs, 1, MOST_EPOCHS)),
-                (
-                    "iterations_per_epoch",
-                    self.iterations_per_epoch is None or self.iterations_per_epoch >= 1,
-                    "at least 1",
-                ),
-                ("batch_size", self.batch_size >= 1, "at least 1"),
-                ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
-                ("momentum", 0 <= self.momentum < 1, "at least 0 and less than 1"),
-                ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0 and finite"),
-                ("seed", 0 <= self.seed <= MOST_SEED, _between(self.seed, 0, MOST_SEED)),
-                ("refresh_period", self.refresh_period >= 1, "at least 1"),
-                ("first_conv", self.first_conv in FIRST_CONV_RULES, one_of(FIRST_CONV_RULES)),
-                ("arithmetic", self.arithmetic in ARITHMETICS, one_of(ARITHMETICS)),
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, plain_number(getattr(self, field.name)))
+        options = METHOD_OPTIONS.get(self.method) if isinstance(self.method, str) else None
+        problems = []
+        if options is None:
+            problems.append(f"method must be one of {', '.join(METHODS)}, not {self.method!r}")
+        else:
+            given = {name: getattr(self, name) for name in _DEFAULTS}
+            problems += option_problems(self.method, given)
+            for name, value in given.items():
+                if value is None and name in options:
+                    object.__setattr__(self, name, options[name])
+        if self.network in WIDE_NETWORKS and self.width is None:
+            object.__setattr__(self, "width", DEFAULT_WIDTH)
+        elif self.network in NETWORKS and self.network not in WIDE_NETWORKS and self.width:
+            problems.append(
+                f"width is for the networks {', '.join(WIDE_NETWORKS)}, not for {self.network}: it "
+                "must not be given"
             )
-            if not holds
+
+        def one_of(*names: str) -> Rule:
+            return _rule(lambda v: isinstance(v, str) and v in names, f"one of {', '.join(names)}")
+
+        rules: dict[str, Rule] = {
+            "network": one_of(*NETWORKS),
+            "width": _whole(1, MOST_WIDTH),
+            "dataset": one_of(*DATASETS),
+            "data": _rule(lambda v: isinstance(v, str | os.PathLike), "text"),
+            "image_size": _whole(8, MOST_IMAGE_SIZE),
+            "augment": _TRUTH,
+            "sparsity": _rule(is_share, "at least 0 and less than 1"),
+            "budget": one_of(*BUDGETS),
+            "structure": one_of(*STRUCTURES),
+            "dst_alpha": _FINITE,
+            "epochs": _whole(1, MOST_EPOCHS),
+            "iterations_per_epoch": _whole(1),
+            "batch_size": _whole(1),
+            "learning_rate": _rule(lambda v: _is_finite(v) and v > 0, "positive and finite"),
+            "momentum": _rule(is_share, "at least 0 and less than 1"),
+            "weight_decay": _FINITE,
+            "seed": _whole(0, MOST_SEED),
+            "refresh_period": _whole(1),
+            "warm_up": _TRUTH,
+            "first_conv": one_of(*FIRST_CONV_RULES),
+            "arithmetic": one_of(*ARITHMETICS),
+        }
+        unset = {"width", "dataset", "data", "image_size", "iterations_per_epoch", *_DEFAULTS}
+        problems += [
+            f"{name} must be {requirement(value)}, not {value!r:.80}"
+            for name, (holds, requirement) in rules.items()
+            if not ((value := getattr(self, name)) is None and name in unset) and not holds(value)
         ]
         if (self.dataset in FILE_DATASETS) != (self.data is not None):
             problems.append(
@@ -169,18 +257,22 @@ class Recipe:
         if self.dataset == "imagefolder" and self.image_size is None:
             problems.append("image_size must be given for imagefolder, whose images differ")
         raise_problems("recipe", problems)
+        for name in _DEFAULTS:
+            if name not in METHOD_OPTIONS[self.method]:
+                object.__setattr__(self, name, None)
 
-    def _type_problems(self) -> list[str]:
-        """Return what is of another type: a checkpoint may hold anything."""
-        problems = []
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            types, noun = _TYPES[field.type.removesuffix(" | None")]
-            if value is None and field.type.endswith("None"):
-                continue
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-                problems.append(f"{field.name} must be {noun}, not {value!r:.80}")
-        return problems
+    @classmethod
+    def restored(cls, fields: Mapping[str, object]) -> Recipe:
+        """Return the recipe of a checkpoint's fields.
+
+        Checkpoints of earlier versions have every method's options, and a width of every network;
+        those that a method or network does not have were never used.
+        """
+        known = METHOD_OPTIONS.get(str(fields.get("method")), {})
+        unused = [name for name in _DEFAULTS if name not in known]
+        if fields.get("network") not in WIDE_NETWORKS:
+            unused.append("width")
+        return cls(**{name: value for name, value in fields.items() if name not in unused})
 
     @property
     def dataset_name(self) -> str:

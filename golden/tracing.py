@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from golden.methods.layers import TrainingConv2d
+from golden.methods.layers import TrainingConv2d, attached_to, conv_shape
 from golden.methods.passes import PassRecord
 from golden.network import conv_layers
 from golden.networks.survey import Survey
@@ -91,11 +91,11 @@ def observing(
     chosen = [name for name in known if layers is None or name in layers]
     try:
         for name in chosen:
-            known[name].observer = lambda record, name=name: observer(name, record)
+            attached_to(known[name]).observer = lambda record, name=name: observer(name, record)
         yield chosen
     finally:
         for name in chosen:
-            known[name].observer = None
+            attached_to(known[name]).observer = None
 
 
 def _pass_trace(record: PassRecord, *, copied: bool) -> PassTrace:
@@ -135,7 +135,7 @@ def layer_trace(name: str, conv: TrainingConv2d, passes: Sequence[PassTrace]) ->
             f"layer {name} must compute each pass once in a traced step, not "
             f"{', '.join(one.which for one in passes) or 'none'}"
         )
-    shape = conv.conv_shape(by_pass[Pass.FORWARD].second.shape)
+    shape = conv_shape(conv, by_pass[Pass.FORWARD].second.shape)
     return LayerTrace(name=name, shape=shape, passes=by_pass)
 
 
@@ -197,7 +197,7 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
 
         def write(name: str, record: PassRecord) -> None:
             if record.which is Pass.FORWARD:
-                shapes[name] = convs[name].conv_shape(tuple(record.second.shape))
+                shapes[name] = conv_shape(convs[name], tuple(record.second.shape))
             writer.add(name, shapes[name], _pass_trace(record, copied=False))
 
         with observing(trainer.network, write, layers) as names:
@@ -215,7 +215,8 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
             network=recipe.network,
             dataset=trainer.dataset.name,
             method=recipe.method,
-            sparsity=recipe.sparsity,
+            # Nothing is aimed at by methods that do not have the option.
+            sparsity=recipe.sparsity or 0.0,
             step=step,
             seed=recipe.seed,
             dense_iteration=progress.dense_iteration,

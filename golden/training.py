@@ -27,7 +27,7 @@ from golden.methods.schedule import begin_iteration, update_budgets
 from golden.network import build_network, set_arithmetic
 from golden.networks.catalogue import make_network
 from golden.networks.survey import Survey, survey
-from golden.recipe import Recipe
+from golden.recipe import DEFAULT_WIDTH, Recipe
 from gscn.errors import InputError, OutputError
 from gscn.files import writing
 from gscn.reading import shown
@@ -282,8 +282,8 @@ class Trainer:
                 f"{path} must be a checkpoint of version {CHECKPOINT_VERSION}, not {shown(version)}"
             )
         try:
-            recipe = Recipe(**outlined["recipe"])
-        except (InputError, KeyError, TypeError) as error:
+            recipe = Recipe.restored(outlined["recipe"])
+        except (InputError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
         dataset = load_dataset(recipe) if dataset is None else dataset
         with torch.device("meta"):
@@ -316,7 +316,7 @@ def _made(recipe: Recipe, dataset: ImageDataset) -> dict[str, int]:
         "image_size": recipe.image_size or height,
         "classes": dataset.class_count,
         "in_channels": channels,
-        "width": recipe.width,
+        "width": recipe.width or DEFAULT_WIDTH,
     }
 
 

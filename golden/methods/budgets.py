@@ -49,8 +49,8 @@ def momentum_budgets(
     """Return how many weights each layer keeps in proportion to its momentum.
 
     A layer that would keep more than `DENSE_SHARE` of its weights keeps all of them, and the others
-    share what is left, again in proportion. Shares are rounded so that they add up to `total`
-    (largest remainders first); every layer keeps at least one weight.
+    share evenly what was too much for it, until no other layer becomes full. Shares are rounded so
+    that they add up to `total` (largest remainders first); every layer keeps at least one weight.
 
     Parameters
     ----------
@@ -83,14 +83,13 @@ def momentum_budgets(
     pulls = [Fraction(momentum) for momentum in momenta]
     if not any(pulls):
         return None
+    proportional = [total * pull / sum(pulls) for pull in pulls]
     kept = list(sizes)
     others, left = list(range(len(sizes))), total
+    shares: dict[int, Fraction] = {}
     while others:
-        if not any(pulls[index] for index in others):
-            # Whoever has momentum is dense; the others share what is left evenly.
-            pulls = [Fraction(size) for size in sizes]
-        scale = left / sum(pulls[index] for index in others)
-        shares = {index: scale * pulls[index] for index in others}
+        more = (left - sum(proportional[index] for index in others)) / len(others)
+        shares = {index: proportional[index] + more for index in others}
         over = [index for index in others if shares[index] > DENSE_SHARE * sizes[index]]
         if sum(sizes[index] for index in over) + len(others) - len(over) > left:
             # Rounding up to all of them would leave less than one weight for each other layer.
@@ -101,6 +100,9 @@ def momentum_budgets(
         others = [index for index in others if index not in over]
     for index, count in _rounded({index: shares[index] for index in others}, left).items():
         kept[index] = min(count, sizes[index])
+    while sum(kept) > total:
+        # Full layers left less than one weight for each other.
+        kept[max(range(len(kept)), key=kept.__getitem__)] -= 1
     return kept
 
 

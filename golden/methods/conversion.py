@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -9,18 +10,39 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils import parametrize
 
 from golden.backends import BackendChoice, backend_problems, place
+from golden.methods.attached import NAME, Attached
 from golden.methods.budgets import erk_densities
+from golden.methods.coverage import unreached
 from golden.methods.dst import ThresholdMask
-from golden.methods.layers import TrainingLayer, training_class
-from golden.methods.options import DST, SWAT, Dense, Method, ReSprop, SWATReSprop, resolve
+from golden.methods.layers import (
+    TrainingLayer,
+    attached_to,
+    convert_class,
+    restore_class,
+    runs_as_it_is,
+    training_class,
+    weight_geometry,
+)
+from golden.methods.options import (
+    DST,
+    SWAT,
+    Dense,
+    Method,
+    ReSprop,
+    SWATReSprop,
+    plain_number,
+    resolve,
+)
 from golden.methods.resprop import GradientReuse
 from golden.methods.swat import TopK
 from golden.methods.targets import density_of
+from golden.methods.watching import SparsityWarning, class_name, sparse_layers, unwatch, watch
 from gscn.errors import InputError, raise_problems
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, _ConvTransposeNd)
+_CONVERTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, _ConvTransposeNd, nn.Linear)
 _OPAQUE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 """Modules that may compute with the weights of their layers without calling the layers."""
 Model = TypeVar("Model", bound=nn.Module)
@@ -30,7 +52,7 @@ def sparsify(
     model: Model,
     method: str | Method = "swat",
     *,
-    exclude: Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     seed: int = 0,
     backend: BackendChoice | Mapping[str, BackendChoice] | None = None,
     **options: Any,
@@ -39,7 +61,9 @@ def sparsify(
 
     Layers stay the objects that they are: parameters, their names, hooks, devices, types and modes
     are kept, and optimisers made before remain valid (DST adds parameters: make the optimiser
-    after). First and last layers are meant in order of definition.
+    after). What a layer gets is in one module of it, named "gscn". First and last layers are meant
+    in order of definition. A `golden.SparsityWarning` says which weights stay dense because they
+    are no layer's, and, when the model first runs, which are used without calling their layers.
 
     Parameters
     ----------
@@ -49,7 +73,7 @@ def sparsify(
         Name of a method, "dense", "swat", "resprop", "swat+resprop" or "dst", or its options:
         `Dense`, `SWAT`, `ReSprop`, `SWATReSprop` or `DST`.
     exclude
-        Names of modules that are left alone with all that is in them.
+        Name, or names, of modules that are left alone with all that is in them.
     seed
         Seed of ReSprop's draws, at least 0; each layer has a generator of its own.
     backend
@@ -69,23 +93,23 @@ def sparsify(
         Unknown method or option, value out of range, layer that is not supported, or no layer to
         convert; all problems at once, with the names of layers. The model is then unchanged.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"sparsify: model must be a torch.nn.Module, not {type(model).__name__}")
     problems = []
     try:
         chosen = resolve(method, options)
     except InputError as error:
         problems.append(str(error))
-    if not isinstance(seed, int) or seed < 0:
+    seed = plain_number(seed)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         problems.append(f"seed must be a whole number of at least 0, not {seed!r}")
     modules = dict(model.named_modules())
-    problems += [
-        f"exclude must name modules of the model, not {name!r}"
-        for name in exclude
-        if name not in modules
-    ]
-    left_alone = {id(m) for name in exclude if name in modules for m in modules[name].modules()}
+    excluded, complaints = _excluded(exclude, modules)
+    problems += complaints
+    left_alone = {id(m) for name in excluded for m in modules[name].modules()}
     layers = {}
     for name, module in modules.items():
-        if id(module) in left_alone or not isinstance(module, (*_CONVOLUTIONS, nn.Linear)):
+        if id(module) in left_alone or not isinstance(module, _CONVERTED):
             continue
         label = name or type(module).__name__
         layers[label] = module
@@ -105,14 +129,34 @@ def sparsify(
         )
     check = getattr(chosen, "check_gradients", False)
     for name, module in layers.items():
-        training = module.training
-        module.ordinary_class = type(module)
-        module.__class__ = training_class(type(module))
-        module.attach(name, check_gradients=check, **parts[name])
-        module.train(training)
+        attached = Attached(
+            name,
+            check_gradients=check,
+            intercepts=runs_as_it_is(parametrize.type_before_parametrizations(module)),
+            **parts[name],
+        )
+        convert_class(module, attached)
+    watch(model)
     if backend is not None:
         place(model, backend)
+    if not isinstance(chosen, Dense):
+        missed = unreached(model, left_alone)
+        if missed is not None:
+            warnings.warn(missed, SparsityWarning, stacklevel=2)
     return model
+
+
+def _excluded(exclude: object, modules: Mapping[str, nn.Module]) -> tuple[list[str], list[str]]:
+    """Return the names of modules to leave alone, and what is wrong with the others."""
+    names = [exclude] if isinstance(exclude, str) else exclude
+    if not isinstance(names, Sequence | set | frozenset) or isinstance(names, bytes):
+        return [], [f"exclude must be a name, or names, of modules of the model, not {exclude!r}"]
+    problems = [
+        f"exclude must name modules of the model, not {name!r}"
+        for name in names
+        if not isinstance(name, str) or name not in modules
+    ]
+    return [name for name in names if isinstance(name, str) and name in modules], problems
 
 
 def unsparsify(model: Model, *, bake: bool = False) -> Model:
@@ -125,6 +169,8 @@ def unsparsify(model: Model, *, bake: bool = False) -> Model:
     bake
         Write the sparse weights, as evaluation uses them, into the parameters, so that the ordinary
         model computes what the sparse one did. By default the dense weights behind them stay.
+        Layers that were never called keep their weights, and a `golden.SparsityWarning` names them:
+        the model, if it uses these weights, uses them dense.
 
     Returns
     -------
@@ -134,42 +180,87 @@ def unsparsify(model: Model, *, bake: bool = False) -> Model:
     Raises
     ------
     InputError
-        The model is not sparsified, or weights to bake are no parameters.
+        The model is not sparsified; or weights to bake are no parameters, are used elsewhere as
+        well, or were never used sparse; all problems at once. The model is then unchanged.
     """
     layers = sparse_layers(model)
-    problems = [
-        f"layer {name}: weight must be a parameter to be baked, not computed from others"
-        for name, layer in layers.items()
-        if bake and "weight" not in layer._parameters
-    ]
-    raise_problems("unsparsify", problems)
-    for layer in layers.values():
-        if bake:
+    baked = _baked_weights(model, layers) if bake else {}
+    for name, layer in layers.items():
+        if name in baked:
             with torch.no_grad():
-                layer.weight.copy_(_evaluated_weights(layer))
-        layer.detach()
-        layer.__class__ = layer.ordinary_class
-        del layer.ordinary_class
+                layer.weight.copy_(baked[name])
+        restore_class(layer)
+    unwatch(model)
     return model
 
 
-def sparse_layers(model: nn.Module) -> dict[str, TrainingLayer]:
-    """Return the converted layers of a model by name, in order of definition.
+def _baked_weights(model: nn.Module, layers: Mapping[str, TrainingLayer]) -> dict[str, Tensor]:
+    """Return the weights to be written, by layer; those that the method leaves alone are not there.
 
     Raises
     ------
     InputError
-        There is none.
+        As by `unsparsify`.
     """
-    # Not by `layer_name`: parts of a model may have been sparsified one by one.
-    found = {
-        name or module.ordinary_class.__name__: module
-        for name, module in model.named_modules()
-        if isinstance(module, TrainingLayer)
-    }
-    if not found:
-        raise InputError(f"model {type(model).__name__} must have been sparsified")
-    return found
+    problems, baked, never = [], {}, []
+    for name, layer in layers.items():
+        attached = attached_to(layer)
+        if attached.weight_mask is None and attached.operand_sparsifier is None:
+            continue
+        if "weight" not in layer._parameters:
+            problems.append(
+                f"layer {name}: weight must be a parameter to be baked, not computed from others"
+            )
+        elif attached.transforms:
+            problems.append(
+                f"layer {name}: weight must be used as it is to be baked, not as the forward of "
+                f"{class_name(layer)} transforms it"
+            )
+        elif not _was_applied(attached):
+            never.append(name)
+        elif attached.bypassed:
+            problems.append(
+                f"layer {name}: weight must be used by the layer alone to be baked, not by the "
+                "model besides, without calling the layer"
+            )
+        else:
+            baked[name] = attached.evaluated(layer.weight, weight_geometry(layer))
+    by_layer = {id(layer): name for name, layer in layers.items()}
+    for name, weights in baked.items():
+        weight = layers[name].weight
+        for other, module in model.named_modules():
+            if module is layers[name] or all(weight is not p for p in module._parameters.values()):
+                continue
+            also = baked.get(by_layer.get(id(module), ""))
+            if also is None or not torch.equal(also, weights):
+                problems.append(
+                    f"layer {name}: weight must not be that of module {other or 'model'} as well, "
+                    "which uses it dense or otherwise sparse, to be baked"
+                )
+    if never and not baked and not problems:
+        problems.append(
+            f"layers {', '.join(never)} must have been called to be baked: if the model uses their "
+            "weights at all, it uses them dense (if it has not run since it was loaded, run it "
+            "once)"
+        )
+    raise_problems("unsparsify", problems)
+    if never:
+        warnings.warn(
+            f"weights of layers that were never called stay dense: {', '.join(never)}",
+            SparsityWarning,
+            stacklevel=3,
+        )
+    return baked
+
+
+def _was_applied(attached: Attached) -> bool:
+    """Whether the model was ever seen to use the weights as the method chooses them."""
+    if attached.calls or attached.intercepts:
+        # What a forward of its own does is known only once it has run.
+        return attached.calls > 0
+    top, mask = attached.operand_sparsifier, attached.weight_mask
+    trained = isinstance(top, TopK) and top.iteration > 0
+    return trained or (isinstance(mask, ThresholdMask) and bool(mask.threshold.any()))
 
 
 def forget_gradients(model: nn.Module) -> None:
@@ -181,34 +272,23 @@ def forget_gradients(model: nn.Module) -> None:
         The model is not sparsified.
     """
     for layer in sparse_layers(model).values():
-        if isinstance(layer.gradient_sparsifier, GradientReuse):
-            layer.gradient_sparsifier.forget()
-
-
-def _evaluated_weights(layer: TrainingLayer) -> Tensor:
-    training, weights = layer.training, layer.weight
-    layer.eval()
-    if layer.weight_mask is not None:
-        weights = layer.weight_mask(weights)
-    if layer.operand_sparsifier is not None:
-        _, weights = layer.operand_sparsifier(weights, weights)
-    layer.train(training)
-    return weights
+        if isinstance(attached_to(layer).gradient_sparsifier, GradientReuse):
+            attached_to(layer).gradient_sparsifier.forget()
 
 
 def _layer_problems(module: nn.Module) -> Iterator[str]:
     """Yield why a convolution or linear layer cannot be converted."""
     if isinstance(module, TrainingLayer):
         yield "must be an ordinary layer, not sparsified already (`golden.unsparsify` undoes it)"
-    elif isinstance(module, _ConvTransposeNd):
-        yield "must be no transposed convolution, which is not supported: exclude it"
-    elif isinstance(module.weight, UninitializedParameter):
+    elif hasattr(module, NAME):
+        yield f"must have no attribute {NAME}, which the method needs: exclude it"
+    elif isinstance(getattr(module, "weight", None), UninitializedParameter):
         yield "must have its weights, not wait for the first mini-batch: run one before"
-    elif training_class(type(module)) is None:
-        yield (
-            f"must compute as {type(module).__base__.__name__} does, not by a forward of "
-            f"{type(module).__name__}'s own: exclude it"
-        )
+    elif not isinstance(getattr(module, "weight", None), Tensor):
+        kind = type(getattr(module, "weight", None)).__name__
+        yield f"must have a tensor as its weight, not {kind}: exclude it"
+    elif training_class(parametrize.type_before_parametrizations(module)) is None:
+        yield f"must be of one of torch's layers, not {type(module).__name__}: exclude it"
     elif not module.weight.is_floating_point() or not module.weight.numel():
         yield (
             "must have weights of a floating-point type, and at least one, not "
@@ -230,14 +310,16 @@ def _opaque_problems(modules: dict[str, nn.Module], left_alone: set[int]) -> Ite
                 )
         elif not {id(child) for child in module.modules()} - {id(module)} <= left_alone:
             yield (
-                f"module {name}: {type(module).__name__} does not call its linear layer: exclude it"
+                f"module {name}: {type(module).__name__} computes with its weights without calling "
+                "layers: exclude it, or have linear layers for its projections (as "
+                "golden.networks.transformer.TransformerBlock has)"
             )
 
 
 def _plan(
     layers: dict[str, nn.Module], method: Method, seed: int
 ) -> dict[str, dict[str, nn.Module]]:
-    """Return the parts of the method for each layer, as keyword arguments of `attach`."""
+    """Return the parts of the method for each layer, as keyword arguments of `Attached`."""
     parts: dict[str, dict[str, nn.Module]] = {name: {} for name in layers}
     if isinstance(method, SWAT | SWATReSprop):
         for name, sparsifier in _operand_sparsifiers(layers, method).items():
@@ -254,7 +336,8 @@ def _plan(
     if isinstance(method, DST):
         for name, layer in layers.items():
             if _takes_part(name, layers, method):
-                parts[name]["weight_mask"] = ThresholdMask(layer.weight)
+                by_filter = weight_geometry(layer).to_filters(layer.weight)
+                parts[name]["weight_mask"] = ThresholdMask(by_filter)
     return parts
 
 
@@ -265,7 +348,8 @@ def _operand_sparsifiers(
     density = density_of(method.sparsity)
     densities = [density] * len(chosen)
     if method.budget == "erk":
-        densities = erk_densities([tuple(m.weight.shape) for m in chosen.values()], density)
+        shapes = [weight_geometry(m).to_filters(m.weight).shape for m in chosen.values()]
+        densities = erk_densities([tuple(shape) for shape in shapes], density)
     redistributed = method.budget == "momentum"
     if redistributed:
         raise_problems(

@@ -5,7 +5,7 @@ From Scratch With Trainable Masked Layers", ICLR 2020. A layer uses `W * M` with
 `M = 1 where |W| - t > 0`, one threshold t per filter or neuron, computed afresh in every step. In
 differentiation the step has the slope of `step_slope`, so that thresholds have gradients and masked
 weights keep being updated. The loss has the term `alpha * dst_penalty(model)`, which raises t.
-Differs: thresholds go back to 0 in training mode alone.
+Differs: thresholds go back to 0 in training mode alone, and those of frozen weights stay.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from golden.methods.layers import WeightMask
+from golden.methods.attached import NAME, WeightMask, weight_sources
+from golden.methods.selection import is_traced
 from gscn.errors import InputError
 
 LEAST_PERCENT = 1
@@ -30,22 +31,34 @@ def step_slope(excess: Tensor) -> Tensor:
     return torch.where(size <= 0.4, 2 - 4 * size, 0.4 * (size <= 1).to(size.dtype))
 
 
-class _MaskedWeights(torch.autograd.Function):
-    """`W * step(|W| - t)`."""
+class MaskedWeights(torch.autograd.Function):
+    """`W * step(|W| - t)`, for t whose `values` are given apart.
+
+    Thresholds go back to 0 in place, also between the calls of a layer and their gradients.
+    """
+
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx: Any, weights: Tensor, threshold: Tensor) -> Tensor:
-        ctx.save_for_backward(weights, threshold)
-        return torch.where(_excess(weights, threshold) > 0, weights, 0)
+    def forward(weights: Tensor, threshold: Tensor, values: Tensor) -> Tensor:  # noqa: ARG004
+        """Return the masked weights."""
+        return torch.where(_excess(weights, values) > 0, weights, 0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
+        """Keep what the gradients need."""
+        weights, _, values = inputs
+        ctx.save_for_backward(weights, values)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        weights, threshold = ctx.saved_tensors
-        excess = _excess(weights, threshold)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Return the gradients of weights and thresholds."""
+        weights, values = ctx.saved_tensors
+        excess = _excess(weights, values)
         through_mask = grad * weights * step_slope(excess)
         weight_grad = torch.where(excess > 0, grad, 0) + through_mask * weights.sign()
-        return weight_grad, -through_mask.flatten(1).sum(1)
+        return weight_grad, -through_mask.flatten(1).sum(1), None
 
 
 def _excess(weights: Tensor, threshold: Tensor) -> Tensor:
@@ -63,26 +76,36 @@ class ThresholdMask(WeightMask):
     Attributes
     ----------
     threshold : torch.nn.Parameter
-        (K,), 0 at first.
+        (K,), 0 at first; frozen if the weights are.
     """
 
     def __init__(self, weights: Tensor) -> None:
         super().__init__()
-        self.threshold = nn.Parameter(weights.detach().new_zeros(len(weights)))
+        self.threshold = nn.Parameter(
+            weights.detach().new_zeros(len(weights)), requires_grad=weights.requires_grad
+        )
 
     def forward(self, weights: Tensor) -> Tensor:
         """Return the weights that pass their thresholds, after these went back to 0 if need be."""
-        if self.training:
+        if is_traced(weights) and not torch._C._are_functorch_transforms_active():
+            return torch.where(_excess(weights, self.threshold) > 0, weights, 0)
+        # Without gradients only a parameter says whether it is frozen.
+        told = torch.is_grad_enabled() or isinstance(weights, nn.Parameter)
+        frozen = told and not weights.requires_grad
+        if self.training and not frozen:
             with torch.no_grad():
                 left = torch.count_nonzero(_excess(weights, self.threshold) > 0)
                 # Without reading the count, for which a device would have to be waited for.
                 too_few = left * 100 <= LEAST_PERCENT * weights.numel()
                 self.threshold.masked_fill_(too_few, 0)
-        return _MaskedWeights.apply(weights, self.threshold)
+        threshold = self.threshold.detach() if frozen else self.threshold
+        return MaskedWeights.apply(weights, threshold, self.threshold.detach().clone())
 
 
 def dst_penalty(model: nn.Module) -> Tensor:
-    """Return the sum of exp(-t) over all thresholds of a model, to be added to its loss.
+    """Return the sum of exp(-t) over the thresholds of a model, to be added to its loss.
+
+    Those of layers whose weights are frozen take no part.
 
     Parameters
     ----------
@@ -100,11 +123,14 @@ def dst_penalty(model: nn.Module) -> Tensor:
     InputError
         The model has no thresholds.
     """
-    terms = [
-        torch.exp(-module.threshold).sum()
-        for module in model.modules()
-        if isinstance(module, ThresholdMask)
-    ]
-    if not terms:
+    masks = [module for module in model.modules() if isinstance(module, ThresholdMask)]
+    if not masks:
         raise InputError("model must be sparsified with the method 'dst' to have a penalty")
-    return torch.stack(terms).sum()
+    frozen = {
+        id(attached.weight_mask)
+        for module in model.modules()
+        if (attached := module._modules.get(NAME)) is not None
+        and not any(weight.requires_grad for weight in weight_sources(module))
+    }
+    terms = [torch.exp(-mask.threshold).sum() for mask in masks if id(mask) not in frozen]
+    return torch.stack(terms).sum() if terms else masks[0].threshold.new_zeros(())

@@ -1,8 +1,7 @@
 """Convolutions and linear layers whose training passes are computed apart and can be observed.
 
-Sparse-training methods plug in at three places: a weight mask that takes part in differentiation
-(DST), an operand sparsifier that chooses the weights used and the activations saved (SWAT), and a
-gradient sparsifier that splits output gradients (ReSprop). A layer with none of them is dense.
+A layer stays the object that it is and changes its class; everything else that it gets is in one
+module, `Attached`, under the name `golden.methods.attached.NAME`.
 
 `torch.compile` leaves these layers as they are and compiles what is between them: thresholds are
 selected by numpy, and the backward pass changes state, which no compiled graph may.
@@ -10,222 +9,84 @@ selected by numpy, and the backward pass changes state, which no compiled graph 
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable
-from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
 
-from golden.methods.passes import (
-    Arithmetic,
-    ConvGeometry,
-    Geometry,
-    LinearGeometry,
-    OtherArithmetic,
-    PassRecord,
-    ThreePasses,
-)
-from golden.methods.selection import count_nonzeros
-from gscn.conv import ConvShape, Pass
-from gscn.enums import takes_text
-from gscn.errors import InputError
+from golden.methods.attached import NAME, Attached
+from golden.methods.interception import even_padding, intercept
+from golden.methods.passes import ConvGeometry, Geometry, LinearGeometry, OtherArithmetic
+from gscn.conv import ConvShape
 
-
-class WeightMask(nn.Module):
-    """Replaces the weights of a layer by masked ones; gradients flow through it."""
-
-    def forward(self, weights: Tensor) -> Tensor:
-        """Return the masked weights."""
-        raise NotImplementedError
-
-
-class OperandSparsifier(nn.Module):
-    """Chooses the weights that a layer uses and the activations that it saves."""
-
-    def forward(self, inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (activations to save for the weight gradient, weights to use in both passes)."""
-        raise NotImplementedError
-
-
-class GradientSparsifier(nn.Module):
-    """Replaces an output gradient by a sparse one and a term shared by all samples.
-
-    Attributes
-    ----------
-    nonzeros : Tensor or None
-        Nonzeros of the last S, if the sparsifier counted them.
-    """
-
-    nonzeros: Tensor | None = None
-
-    def forward(self, output_grad: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Split (N, ...) into (S, g), `output_grad ~ S + g`; g has no N, or is None for 0."""
-        raise NotImplementedError
+_PARTS = ("weight_mask.", "operand_sparsifier.", "gradient_sparsifier.")
+"""Of an `Attached`; once they were the layer's own, in the names of saved states as well."""
 
 
 class TrainingLayer(nn.Module):
-    """What the layers have in common; `attach` prepares an ordinary layer whose class was changed.
+    """What the layers have in common."""
 
-    Attributes
-    ----------
-    weight_mask, operand_sparsifier, gradient_sparsifier : torch.nn.Module or None
-        The parts of the method.
-    layer_name : str
-        Name in the model, for messages.
-    observer : callable or None
-        Called with a `PassRecord` after each pass. Records hold the live tensors: copy to keep.
-    nonzeros : dict
-        Of the last training step: (nonzeros, elements) of "weights", "activations" and
-        "output_grads". The nonzeros are a tensor, so that a device need not be waited for.
-    """
-
-    def attach(
-        self,
-        name: str,
-        *,
-        weight_mask: WeightMask | None = None,
-        operand_sparsifier: OperandSparsifier | None = None,
-        gradient_sparsifier: GradientSparsifier | None = None,
-        check_gradients: bool = False,
-    ) -> None:
-        """Set everything that an ordinary layer does not have."""
-        self.layer_name = name
-        self.weight_mask = weight_mask
-        self.operand_sparsifier = operand_sparsifier
-        self.gradient_sparsifier = gradient_sparsifier
-        self.check_gradients = check_gradients
-        self.observer: Callable[[PassRecord], None] | None = None
-        self.nonzeros: dict[str, tuple[Tensor, int]] = {}
-
-    def detach(self) -> None:
-        """Remove everything that `attach` set."""
-        for name in ("weight_mask", "operand_sparsifier", "gradient_sparsifier"):
-            delattr(self, name)
-        for name in ("layer_name", "check_gradients", "observer", "nonzeros"):
-            delattr(self, name)
-
-    @takes_text
-    def observe(
-        self, which: Pass, first: Tensor, second: Tensor, result: Tensor, term: Tensor | None
-    ) -> None:
-        """Hand a pass to the observer, if there is one."""
-        if self.observer is not None:
-            self.observer(
-                PassRecord(which=which, first=first, second=second, result=result, precomputed=term)
-            )
-
-    def split_gradient(
-        self, output_grad: Tensor, *, training: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the output gradient as the gradient sparsifier splits it, checked and counted.
+    @torch.compiler.disable(
+        reason="sparsifiers keep state across iterations, in the backward pass; "
+        "golden.unsparsify(model, bake=True) makes an ordinary model of the same outputs"
+    )
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the ordinary layer would, its product with the weights in three passes.
 
         Raises
         ------
         InputError
-            The gradient is not finite, or the sparsifier refuses it.
+            Inputs that the layer cannot have, or a forward of its own that is not supported.
         """
-        # The sum of finite numbers may overflow: the exact test decides.
-        if (
-            self.check_gradients
-            and not output_grad.sum(dtype=torch.float32).isfinite()
-            and not output_grad.isfinite().all()
-        ):
-            raise self.error("output gradients must be finite, not NaN or infinite")
-        split: tuple[Tensor, Tensor | None] = (output_grad, None)
-        if training:
-            if self.gradient_sparsifier is not None:
-                try:
-                    split = self.gradient_sparsifier(output_grad)
-                except InputError as error:
-                    raise self.error(error) from error
-            counted = (
-                None if self.gradient_sparsifier is None else self.gradient_sparsifier.nonzeros
-            )
-            self._count("output_grads", split[0], counted)
-        return split
+        attached = attached_to(self)
+        # The flag of the layer alone may have been set.
+        if attached.training != self.training:
+            attached.train(self.training)
+        for one in (*args, *kwargs.values()):
+            if isinstance(one, torch.fx.Proxy):
+                raise attached.error(
+                    "inputs must be a tensor, not a torch.fx.Proxy: golden.unsparsify the model "
+                    "before its operations are traced"
+                )
+        if attached.intercepts:
+            return intercept(attached, self, super().forward, args, kwargs)
+        return _direct(self, attached, *args, **kwargs)
 
-    def error(self, problem: object) -> InputError:
-        """Return an error that names the layer."""
-        return InputError(f"layer {self.layer_name}: {problem}")
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Name the ordinary class, since that of a derived layer is made while running."""
+        reduced = super().__reduce_ex__(protocol)
+        ordinary = ordinary_class(type(self))
+        if ordinary is None or reduced[0] is not copyreg.__newobj__:
+            return reduced
+        return (_new_layer, (ordinary,), *reduced[2:])
 
-    @torch.compiler.disable(reason="sparsifiers keep state across iterations, in the backward pass")
-    def _compute(
-        self,
-        inputs: Tensor,
-        weights: Tensor,
-        bias: Tensor | None,
-        geometry: Geometry,
-        pad: Callable[[Tensor], Tensor] | None = None,
-    ) -> Tensor:
-        if not len(inputs):
-            raise self.error("a mini-batch must have at least one sample, not none")
-        if self.weight_mask is not None:
-            weights = self.weight_mask(weights)
-        saved, used = inputs, weights
-        if self.operand_sparsifier is not None:
-            try:
-                with torch.no_grad():
-                    saved, used = self.operand_sparsifier(inputs, weights)
-            except InputError as error:
-                raise self.error(error) from error
-        if self.training:
-            self._count("weights", used)
-            self._count("activations", saved)
-        if pad is not None:
-            padded = pad(inputs)
-            saved = padded if saved is inputs else pad(saved)
-            inputs = padded
-        return ThreePasses.apply(
-            inputs, weights, bias, saved, used, self, geometry, _autocast_dtype(inputs)
-        )
-
-    def _count(self, what: str, values: Tensor, counted: Tensor | None = None) -> None:
-        if counted is None:
-            counted = count_nonzeros(values.detach())
-        self.nonzeros[what] = (counted, values.numel())
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        for key in [key for key in state_dict if key.startswith(prefix)]:
+            name = key.removeprefix(prefix)
+            if name.startswith(_PARTS) and name.partition(".")[0] not in self._modules:
+                state_dict[f"{prefix}{NAME}.{name}"] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _autocast_dtype(inputs: Tensor) -> torch.dtype | None:
-    """Return the type in which autocast wants the arithmetic, or None."""
-    device = inputs.device.type
-    if not torch.is_autocast_enabled(device) or inputs.dtype == torch.float64:
-        return None
-    return torch.get_autocast_dtype(device)
+def _new_layer(ordinary: type[nn.Module]) -> nn.Module:
+    made = training_class(ordinary)
+    assert made is not None
+    return made.__new__(made)
+
+
+def attached_to(layer: nn.Module) -> Attached:
+    """Return what a converted layer has beside its own."""
+    # A class may have a way of its own to look names up.
+    return layer._modules[NAME]
 
 
 class TrainingConv(TrainingLayer):
     """A convolution of one, two or three dimensions, grouped or not, of any padding mode."""
-
-    def _conv_forward(self, inputs: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
-        if inputs.ndim != weights.ndim or inputs.shape[1] != self.in_channels:
-            axes = ", ".join("DHW"[-(weights.ndim - 2) :]) if weights.ndim > 3 else "L"
-            raise self.error(
-                f"inputs must have the shape (N, {self.in_channels}, {axes}), "
-                f"not {tuple(inputs.shape)}"
-            )
-        padding, pad = self._padding()
-        geometry = ConvGeometry(
-            stride=self.stride, padding=padding, dilation=self.dilation, groups=self.groups
-        )
-        return self._compute(inputs, weights, bias, self._calculated(geometry), pad)
-
-    def _calculated(self, geometry: ConvGeometry) -> Geometry:
-        """Return the geometry with the arithmetic of this layer."""
-        return geometry
-
-    def _padding(self) -> tuple[tuple[int, ...], Callable[[Tensor], Tensor] | None]:
-        """Return the zeros on each side of each axis, and what pads the inputs before."""
-        none = (0,) * len(self.stride)
-        if self.padding_mode != "zeros":
-            amounts, mode = self._reversed_padding_repeated_twice, self.padding_mode
-            return none, lambda inputs: functional.pad(inputs, amounts, mode=mode)
-        if not isinstance(self.padding, str):
-            return self.padding, None
-        amounts = self._reversed_padding_repeated_twice
-        if amounts[::2] == amounts[1::2]:
-            return tuple(amounts[::-2]), None
-        return none, lambda inputs: functional.pad(inputs, amounts)
 
 
 class TrainingConv1d(TrainingConv, nn.Conv1d):
@@ -233,107 +94,172 @@ class TrainingConv1d(TrainingConv, nn.Conv1d):
 
 
 class TrainingConv2d(TrainingConv, nn.Conv2d):
-    """`nn.Conv2d` with its passes computed apart, as the accelerator computes them.
-
-    Attributes
-    ----------
-    arithmetic : Arithmetic or None
-        Calculates the passes of a layer that is a `ConvShape`; None: torch.
-    """
-
-    arithmetic: Arithmetic | None = None
-
-    def detach(self) -> None:
-        """Remove everything that was set."""
-        super().detach()
-        vars(self).pop("arithmetic", None)
-
-    def _calculated(self, geometry: ConvGeometry) -> Geometry:
-        if self.arithmetic is None:
-            return geometry
-        if geometry.groups != 1:
-            raise self.error(f"groups must be 1 in other arithmetic, not {geometry.groups}")
-        return OtherArithmetic(geometry=geometry, arithmetic=self.arithmetic)
-
-    @property
-    def geometry(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-        """(stride, padding, dilation), each (vertical, horizontal)."""
-        return self.stride, self.padding, self.dilation
-
-    def conv_shape(self, inputs_shape: tuple[int, int, int, int]) -> ConvShape:
-        """Return the shape of the convolution for inputs of shape (N, C, H, W).
-
-        Raises
-        ------
-        InputError
-            Grouped, or padded otherwise than by numbers of zeros: not a `ConvShape`.
-        """
-        problems = conv_shape_problems(self)
-        if problems:
-            raise self.error("; ".join(problems))
-        n, c, h, w = inputs_shape
-        return ConvShape(
-            n=n,
-            c=c,
-            h=h,
-            w=w,
-            k=self.out_channels,
-            r=self.kernel_size[0],
-            s=self.kernel_size[1],
-            stride=tuple(self.stride),
-            padding=tuple(self.padding),
-            dilation=tuple(self.dilation),
-        )
+    """`nn.Conv2d` with its passes computed apart, as the accelerator computes them."""
 
 
 class TrainingConv3d(TrainingConv, nn.Conv3d):
     """`nn.Conv3d` with its passes computed apart."""
 
 
+class TrainingConvTranspose1d(TrainingConv, nn.ConvTranspose1d):
+    """`nn.ConvTranspose1d` with its passes computed apart."""
+
+
+class TrainingConvTranspose2d(TrainingConv, nn.ConvTranspose2d):
+    """`nn.ConvTranspose2d` with its passes computed apart."""
+
+
+class TrainingConvTranspose3d(TrainingConv, nn.ConvTranspose3d):
+    """`nn.ConvTranspose3d` with its passes computed apart."""
+
+
 class TrainingLinear(TrainingLayer, nn.Linear):
     """`nn.Linear` with its passes computed apart, on any leading dimensions."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return (..., out_features) for inputs (..., in_features).
 
-        The first of several dimensions is the mini-batch; a single vector is a mini-batch of one.
-
-        Raises
-        ------
-        InputError
-            The last dimension is another.
-        """
-        if not inputs.ndim or inputs.shape[-1] != self.in_features:
-            raise self.error(
-                f"inputs must have the shape (N, ..., {self.in_features}), "
-                f"not {tuple(inputs.shape)}"
-            )
-        rows = inputs.unsqueeze(0) if inputs.ndim == 1 else inputs
-        result = self._compute(rows, self.weight, self.bias, LinearGeometry())
-        return result.squeeze(0) if inputs.ndim == 1 else result
-
-
-_CLASSES = {
+_MARKERS: dict[type[nn.Module], type[TrainingLayer]] = {
     nn.Conv1d: TrainingConv1d,
     nn.Conv2d: TrainingConv2d,
     nn.Conv3d: TrainingConv3d,
+    nn.ConvTranspose1d: TrainingConvTranspose1d,
+    nn.ConvTranspose2d: TrainingConvTranspose2d,
+    nn.ConvTranspose3d: TrainingConvTranspose3d,
     nn.Linear: TrainingLinear,
 }
+_training = dict(_MARKERS)
+"""By the class of an ordinary layer, those derived from torch's added when they are met."""
+_ordinary = {training: ordinary for ordinary, training in _MARKERS.items()}
 
 
-@cache
 def training_class(kind: type[nn.Module]) -> type[TrainingLayer] | None:
-    """Return the class that an ordinary layer's class becomes, None if there is none.
+    """Return the class that an ordinary layer's class becomes, None if it is no such layer."""
+    if kind not in _training:
+        for ordinary, marker in _MARKERS.items():
+            if issubclass(kind, ordinary):
+                made = type(f"Training{kind.__name__}", (marker, kind), {"__doc__": marker.__doc__})
+                _training[kind], _ordinary[made] = made, kind
+                break
+    return _training.get(kind)
 
-    A class derived from an ordinary layer is one as long as it computes outputs in the same way.
+
+def ordinary_class(kind: type[nn.Module]) -> type[nn.Module] | None:
+    """Return the class of which a layer's class was made, None if it was made of none."""
+    return _ordinary.get(kind)
+
+
+def convert_class(layer: nn.Module, attached: Attached) -> None:
+    """Turn an ordinary layer into a training layer, with what its method attaches."""
+    layer.__class__ = _exchanged(type(layer), training_class, parametrize.is_parametrized(layer))
+    layer._modules[NAME] = attached
+    attached.train(layer.training)
+
+
+def restore_class(layer: TrainingLayer) -> None:
+    """Turn a training layer back into an ordinary one."""
+    layer.__class__ = _exchanged(type(layer), ordinary_class, ordinary_class(type(layer)) is None)
+    del layer._modules[NAME]
+
+
+def _exchanged(
+    kind: type[nn.Module],
+    other: Callable[[type[nn.Module]], type[nn.Module] | None],
+    wrapped: bool,
+) -> type[nn.Module]:
+    """Return another class for one, beneath those that were put around it for one module.
+
+    Parametrizations, among others, give each module a class of its own, derived from its class,
+    and expect to find it there when they are removed.
     """
-    if kind in _CLASSES:
-        return _CLASSES[kind]
-    for ordinary, training in _CLASSES.items():
-        # Not `nn.Module.forward`: derived classes may compute with other weights than `weight`.
-        if issubclass(kind, ordinary) and kind.forward is ordinary.forward:
-            return type(f"Training{kind.__name__}", (training, kind), {"__doc__": training.__doc__})
-    return None
+    if not wrapped:
+        found = other(kind)
+        assert found is not None
+        return found
+    inner, *rest = kind.__bases__
+    found = other(inner)
+    if found is None:
+        found = _exchanged(inner, other, wrapped=True)
+    own = {k: v for k, v in vars(kind).items() if k not in ("__dict__", "__weakref__")}
+    name = kind.__name__.replace(inner.__name__, found.__name__)
+    return type(kind)(name, (found, *rest), own)
+
+
+def runs_as_it_is(kind: type[nn.Module]) -> bool:
+    """Whether a class has a forward of its own, which then decides what is computed."""
+    for ordinary in (nn.Conv1d, nn.Conv2d, nn.Conv3d):
+        if issubclass(kind, ordinary):
+            own = (kind.forward, kind._conv_forward)
+            return own != (ordinary.forward, ordinary._conv_forward)
+    return not (issubclass(kind, nn.Linear) and kind.forward is nn.Linear.forward)
+
+
+def _direct(layer: nn.Module, attached: Attached, input: Tensor) -> Tensor:
+    """Return the outputs of a layer that computes as its base class does."""
+    if not isinstance(input, Tensor):
+        raise attached.error(f"inputs must be a tensor, not {type(input).__name__}")
+    if isinstance(layer, nn.Linear):
+        return attached.calculate(input, layer.weight, layer.bias, LinearGeometry())
+    padding, pad = _padding(layer)
+    geometry: Geometry = ConvGeometry(
+        stride=layer.stride, padding=padding, dilation=layer.dilation, groups=layer.groups
+    )
+    return attached.calculate(input, layer.weight, layer.bias, geometry, pad)
+
+
+def weight_geometry(layer: nn.Module) -> Geometry:
+    """Return a geometry of a layer's kind, for the order of its weights' dimensions alone."""
+    if isinstance(layer, nn.Linear):
+        return LinearGeometry()
+    return ConvGeometry(
+        stride=layer.stride,
+        padding=(0,) * len(layer.stride),
+        dilation=layer.dilation,
+        groups=layer.groups,
+        transposed=layer.transposed,
+    )
+
+
+def _padding(layer: _ConvNd) -> tuple[tuple[int, ...], Callable[[Tensor], Tensor] | None]:
+    """Return the zeros on each side of each axis, and what pads the inputs before."""
+    if layer.padding_mode != "zeros":
+        amounts, mode = layer._reversed_padding_repeated_twice, layer.padding_mode
+        return (0,) * len(layer.stride), lambda inputs: functional.pad(inputs, amounts, mode=mode)
+    if isinstance(layer.padding, str):
+        return even_padding(layer.padding, layer.kernel_size, layer.dilation)
+    return layer.padding, None
+
+
+def conv_shape(layer: TrainingConv2d, inputs_shape: tuple[int, int, int, int]) -> ConvShape:
+    """Return the shape of the convolution that a layer computes for inputs of (N, C, H, W).
+
+    Of a layer with a forward of its own, as it computed when it was last called.
+
+    Raises
+    ------
+    InputError
+        Grouped, or padded otherwise than by numbers of zeros: not a `ConvShape`.
+    """
+    attached = attached_to(layer)
+    problems = conv_shape_problems(layer)
+    if problems:
+        raise attached.error("; ".join(problems))
+    made: Any = layer
+    if attached.intercepts and attached.geometry is not None:
+        made = attached.geometry
+        if isinstance(made, OtherArithmetic):
+            made = made.geometry
+    n, c, h, w = inputs_shape
+    return ConvShape(
+        n=n,
+        c=c,
+        h=h,
+        w=w,
+        k=layer.out_channels,
+        r=layer.kernel_size[0],
+        s=layer.kernel_size[1],
+        stride=tuple(made.stride),
+        padding=tuple(made.padding),
+        dilation=tuple(made.dilation),
+    )
 
 
 def conv_shape_problems(conv: nn.Conv2d) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from gscn.errors import InputError, raise_problems
@@ -16,8 +18,30 @@ LAYER_RULES = ("paper", "dense", "sparse")
 """As published, or always dense, or always sparse."""
 
 
+def plain_number(value: Any) -> Any:
+    """Return the Python number, or truth value, of a scalar of numpy or torch; others as they are.
+
+    A number of fewer digits is the shortest decimal that it stands for: `float32(0.9)` is 0.9.
+    """
+    if isinstance(value, int | float) and type(value).__module__ == "builtins":
+        return value
+    if isinstance(value, numbers.Number) and not hasattr(value, "item"):
+        return float(value) if isinstance(value, numbers.Real | Decimal) else value
+    if getattr(value, "ndim", None) != 0 or not hasattr(value, "item"):
+        return value
+    found = value.item()
+    if not isinstance(found, float):
+        return found
+    # numpy writes the shortest decimal; of torch's types it has all but bfloat16.
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
+    return float(str(value))
+
+
 def is_share(value: object) -> bool:
     """Whether a value is a number that is at least 0 and less than 1."""
+    value = plain_number(value)
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
 
 
@@ -37,10 +61,11 @@ class _Checked:
         }
         problems = []
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
+            value = plain_number(getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
             requirement = None
             if field.name in one_of:
-                if value not in one_of[field.name]:
+                if not isinstance(value, str) or value not in one_of[field.name]:
                     requirement = f"one of {', '.join(one_of[field.name])}"
             elif field.name == "sparsity":
                 if not is_share(value):

@@ -15,7 +15,7 @@ from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 
 if TYPE_CHECKING:
-    from golden.methods.layers import TrainingLayer
+    from golden.methods.attached import Attached, Call
 
 
 @takes_text
@@ -40,6 +40,18 @@ class PassRecord:
 class Geometry(Protocol):
     """The three passes of a kind of layer; tensors have the mini-batch in front."""
 
+    def check(self, attached: Attached, inputs: Tensor, weights: Tensor) -> None:
+        """Raise `InputError`, naming the layer, for inputs that the weights do not fit."""
+
+    def is_single(self, inputs: Tensor) -> bool:
+        """Whether the inputs are one sample, without a mini-batch in front."""
+
+    def to_filters(self, weights: Tensor) -> Tensor:
+        """Return a view of the weights with the filters, or neurons, in front."""
+
+    def from_filters(self, weights: Tensor) -> Tensor:
+        """Undo `to_filters`."""
+
     def forward(
         self, inputs: Tensor, weights: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
@@ -58,6 +70,14 @@ class Geometry(Protocol):
         """Return what passes that do not depend on each other return, in their order."""
 
 
+_CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
+_TRANSPOSED = (
+    functional.conv_transpose1d,
+    functional.conv_transpose2d,
+    functional.conv_transpose3d,
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvGeometry:
     """A convolution of one, two or three dimensions, padded evenly by zeros."""
@@ -66,15 +86,57 @@ class ConvGeometry:
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+    transposed: bool = False
+    output_padding: tuple[int, ...] = ()
+    """Of a transposed convolution."""
+
+    def check(self, attached: Attached, inputs: Tensor, weights: Tensor) -> None:
+        """Raise `InputError`, naming the layer, for inputs that the weights do not fit."""
+        channels = weights.shape[0] if self.transposed else weights.shape[1] * self.groups
+        axes = len(self.stride)
+        if inputs.ndim not in (axes + 1, axes + 2) or inputs.shape[-axes - 1] != channels:
+            letters = ", ".join("DHW"[-axes:]) if axes > 1 else "L"
+            raise attached.error(
+                f"inputs must have the shape (N, {channels}, {letters}), or ({channels}, "
+                f"{letters}) of one sample, not {tuple(inputs.shape)}"
+            )
+
+    def is_single(self, inputs: Tensor) -> bool:
+        """Whether the inputs are one sample, without a mini-batch in front."""
+        return inputs.ndim == len(self.stride) + 1
+
+    def to_filters(self, weights: Tensor) -> Tensor:
+        """Return a view of the weights with the filters in front."""
+        if not self.transposed:
+            return weights
+        return weights.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)
+
+    def from_filters(self, weights: Tensor) -> Tensor:
+        """Undo `to_filters`."""
+        if not self.transposed:
+            return weights
+        return weights.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)
 
     def forward(
         self, inputs: Tensor, weights: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """Return the outputs without the bias, and the bias, or None."""
-        convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[len(self.stride) - 1]
-        result = convolve(
-            inputs, weights, None, self.stride, self.padding, self.dilation, self.groups
-        )
+        axes = len(self.stride)
+        if self.transposed:
+            result = _TRANSPOSED[axes - 1](
+                inputs,
+                weights,
+                None,
+                self.stride,
+                self.padding,
+                self.output_padding,
+                self.groups,
+                self.dilation,
+            )
+        else:
+            result = _CONVOLVE[axes - 1](
+                inputs, weights, None, self.stride, self.padding, self.dilation, self.groups
+            )
         term = None if bias is None else bias.reshape(1, -1, *[1] * len(self.stride))
         return result, term
 
@@ -108,8 +170,8 @@ class ConvGeometry:
             self.stride,
             self.padding,
             self.dilation,
-            False,
-            [0],
+            self.transposed,
+            self.output_padding or [0],
             self.groups,
             wanted,
         )
@@ -134,6 +196,26 @@ class OtherArithmetic:
     geometry: ConvGeometry
     """Of two dimensions and one group."""
     arithmetic: Arithmetic
+
+    def check(self, attached: Attached, inputs: Tensor, weights: Tensor) -> None:
+        """Raise `InputError`, naming the layer, for what no `ConvShape` describes."""
+        self.geometry.check(attached, inputs, weights)
+        if self.geometry.groups != 1:
+            raise attached.error(
+                f"groups must be 1 in other arithmetic, not {self.geometry.groups}"
+            )
+
+    def is_single(self, inputs: Tensor) -> bool:
+        """Whether the inputs are one sample, without a mini-batch in front."""
+        return self.geometry.is_single(inputs)
+
+    def to_filters(self, weights: Tensor) -> Tensor:
+        """Return the weights, which have the filters in front."""
+        return weights
+
+    def from_filters(self, weights: Tensor) -> Tensor:
+        """Undo `to_filters`."""
+        return weights
 
     def _shape(self, inputs: torch.Size, weights: torch.Size) -> ConvShape:
         (n, c, h, w), (k, _, r, s) = inputs, weights
@@ -182,6 +264,26 @@ class OtherArithmetic:
 class LinearGeometry:
     """A linear layer on any leading dimensions, of which the first is the mini-batch."""
 
+    def check(self, attached: Attached, inputs: Tensor, weights: Tensor) -> None:
+        """Raise `InputError`, naming the layer, for inputs that the weights do not fit."""
+        if not inputs.ndim or inputs.shape[-1] != weights.shape[1]:
+            raise attached.error(
+                f"inputs must have the shape (N, ..., {weights.shape[1]}), "
+                f"not {tuple(inputs.shape)}"
+            )
+
+    def is_single(self, inputs: Tensor) -> bool:
+        """Whether the inputs are a single vector."""
+        return inputs.ndim == 1
+
+    def to_filters(self, weights: Tensor) -> Tensor:
+        """Return the weights, which have the neurons in front."""
+        return weights
+
+    def from_filters(self, weights: Tensor) -> Tensor:
+        """Undo `to_filters`."""
+        return weights
+
     def forward(
         self, inputs: Tensor, weights: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
@@ -223,13 +325,16 @@ class ThreePasses(torch.autograd.Function):
         bias: Tensor | None,
         saved: Tensor,
         used: Tensor,
-        layer: TrainingLayer,
+        attached: Attached,
         geometry: Geometry,
         dtype: torch.dtype | None,
+        call: Call,
     ) -> Tensor:
         """Return the outputs."""
-        ctx.layer, ctx.geometry, ctx.training = layer, geometry, layer.training
+        ctx.attached, ctx.geometry, ctx.call = attached, geometry, call
+        ctx.training = attached.training
         ctx.types = [None if t is None else t.dtype for t in (inputs, weights, bias)]
+        ctx.shapes = saved.shape, used.shape
         with torch.autocast(inputs.device.type, enabled=False):
             if dtype is not None:
                 both = saved is inputs
@@ -238,9 +343,15 @@ class ThreePasses(torch.autograd.Function):
                 used = used.to(dtype)
                 bias = None if bias is None else bias.to(dtype)
             result, term = geometry.forward(inputs, used, bias)
-        layer.observe(Pass.FORWARD, used, inputs, result, term)
-        ctx.save_for_backward(saved, used)
-        return _add(layer, result, term)
+        attached.observe(Pass.FORWARD, used, inputs, result, term)
+        # No more than is needed, so that inputs of frozen weights may be changed in place after.
+        needs_inputs, needs_weights = ctx.needs_input_grad[:2]
+        ctx.save_for_backward(saved if needs_weights else None, used if needs_inputs else None)
+        outputs = _add(attached, result, term)
+        # Autograd refuses changes in place of views made here, such as those of flattened rows.
+        if outputs._is_view():
+            outputs = torch.ops.aten._unsafe_view(outputs, outputs.shape)
+        return outputs
 
     @staticmethod
     @once_differentiable
@@ -252,43 +363,45 @@ class ThreePasses(torch.autograd.Function):
             grad if grad is None or grad.dtype == dtype else grad.to(dtype)
             for grad, dtype in zip(grads, ctx.types, strict=True)
         ]
-        return *typed, None, None, None, None, None
+        return *typed, None, None, None, None, None, None
 
 
 def _backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    layer, geometry = ctx.layer, ctx.geometry
+    attached, geometry = ctx.attached, ctx.geometry
     saved, used = ctx.saved_tensors
-    sparse_grad, shared_grad = layer.split_gradient(output_grad, training=ctx.training)
+    inputs_shape, weights_shape = ctx.shapes
+    sparse_grad, shared_grad = attached.split_gradient(output_grad, ctx.call, training=ctx.training)
+    attached.end_call(ctx.call)
     one = None if shared_grad is None else shared_grad.unsqueeze(0)
     calls: list[Callable[[], Tensor]] = []
     if ctx.needs_input_grad[0]:
-        calls.append(lambda: geometry.input_grad(saved.shape, used, sparse_grad))
+        calls.append(lambda: geometry.input_grad(inputs_shape, used, sparse_grad))
         if one is not None:
             # Equal for all samples, so computed for one of them.
-            sample = torch.Size((1, *saved.shape[1:]))
+            sample = torch.Size((1, *inputs_shape[1:]))
             calls.append(lambda: geometry.input_grad(sample, used, one))
     if ctx.needs_input_grad[1]:
-        calls.append(lambda: geometry.weight_grad(saved, used.shape, sparse_grad))
+        calls.append(lambda: geometry.weight_grad(saved, weights_shape, sparse_grad))
         if one is not None:
             total = saved.sum(0, keepdim=True)
-            calls.append(lambda: geometry.weight_grad(total, used.shape, one))
+            calls.append(lambda: geometry.weight_grad(total, weights_shape, one))
     results = iter(geometry.together(calls))
     input_grad = weight_grad = bias_grad = None
     if ctx.needs_input_grad[0]:
         input_grad, term = next(results), None if one is None else next(results)
-        layer.observe(Pass.INPUT_GRAD, used, sparse_grad, input_grad, term)
-        input_grad = _add(layer, input_grad, term)
+        attached.observe(Pass.INPUT_GRAD, used, sparse_grad, input_grad, term)
+        input_grad = _add(attached, input_grad, term)
     if ctx.needs_input_grad[1]:
         weight_grad, term = next(results), None if one is None else next(results)
-        layer.observe(Pass.WEIGHT_GRAD, sparse_grad, saved, weight_grad, term)
-        weight_grad = _add(layer, weight_grad, term)
+        attached.observe(Pass.WEIGHT_GRAD, sparse_grad, saved, weight_grad, term)
+        weight_grad = _add(attached, weight_grad, term)
     if ctx.needs_input_grad[2]:
         bias_grad = geometry.bias_grad(output_grad)
     return input_grad, weight_grad, bias_grad
 
 
-def _add(layer: TrainingLayer, result: Tensor, term: Tensor | None) -> Tensor:
+def _add(attached: Attached, result: Tensor, term: Tensor | None) -> Tensor:
     """Return their sum, in the memory of the result unless an observer may hold it."""
     if term is None:
         return result
-    return result.add_(term) if layer.observer is None else result + term
+    return result.add_(term) if attached.observer is None else result + term

@@ -9,13 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from golden.methods.attached import weight_sources
 from golden.methods.budgets import momentum_budgets
-from golden.methods.conversion import sparse_layers
-from golden.methods.layers import TrainingLayer
+from golden.methods.layers import TrainingLayer, attached_to, weight_geometry
+from golden.methods.options import plain_number
 from golden.methods.resprop import GradientReuse
 from golden.methods.selection import kept_count
 from golden.methods.swat import TopK
+from golden.methods.watching import sparse_layers
 from gscn.errors import InputError, raise_problems
+
+SECOND_MOMENT_EPSILON = 1e-8
+"""Added by SWAT-M's authors to the root of Adam's second moment."""
 
 
 def begin_iteration(
@@ -42,6 +47,9 @@ def begin_iteration(
     InputError
         Epoch or iteration out of range.
     """
+    epoch, iteration, iterations_per_epoch = _whole(
+        "schedule", epoch=epoch, iteration=iteration, iterations_per_epoch=iterations_per_epoch
+    )
     problems = []
     if epoch < 0:
         problems.append(f"epoch must be at least 0, not {epoch}")
@@ -55,22 +63,39 @@ def begin_iteration(
     for module in model.modules():
         if isinstance(module, GradientReuse):
             module.start_iteration(epoch=epoch, dense=dense)
+        elif isinstance(module, TopK):
+            module.lacks_schedule = False
     return dense
+
+
+def _whole(what: str, **values: Any) -> list[int]:
+    """Return whole numbers, which may be numpy's or torch's; raise `InputError` for others."""
+    found = {name: plain_number(value) for name, value in values.items()}
+    problems = [
+        f"{name} must be a whole number, not {value!r}"
+        for name, value in found.items()
+        if not isinstance(value, int) or isinstance(value, bool)
+    ]
+    raise_problems(what, problems)
+    return list(found.values())
 
 
 def update_budgets(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Share the weights kept out among the layers by their momentum (SWAT-M), after a step.
 
     A layer uses its new share from the next refresh of its thresholds on. Models without layers of
-    the momentum budget, and of layers whose momentum is zero, are left as they are.
+    the momentum budget, and of layers whose momentum is zero, are left as they are. Layers that are
+    frozen, or had no part in the step, keep their weights as many as they were; the others share
+    the rest.
 
     Parameters
     ----------
     model
         Sparsified.
     optimizer
-        Has taken its step. Its state must have a `momentum_buffer` (SGD) or `exp_avg` (Adam and its
-        kind) of every weight that takes part.
+        Has taken its step. Its state must have, of every weight that takes part, a
+        `momentum_buffer` (SGD) or an `exp_avg` (Adam and its kind), which is divided by the root of
+        `exp_avg_sq` where there is one.
 
     Raises
     ------
@@ -79,41 +104,61 @@ def update_budgets(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         sparsified.
     """
     layers = _redistributed(model)
-    if not layers:
-        return
-    problems, momenta = [], []
+    problems, momenta, kept = [], {}, {}
     for name, layer in layers.items():
-        state = optimizer.state.get(layer.weight, {})
-        momentum = state.get("momentum_buffer", state.get("exp_avg"))
-        active = layer.operand_sparsifier.active
+        top = attached_to(layer).operand_sparsifier
+        top.lacks_schedule = False
+        weight = weight_sources(layer)[0]
+        unused = weight.grad is None and weight not in optimizer.state
+        if not weight.requires_grad or unused or weight.shape != layer.weight.shape:
+            kept[name] = kept_count(top.density, layer.weight.numel())
+            continue
+        state = optimizer.state.get(weight, {})
+        momentum = _momentum(state)
+        by_filter = weight_geometry(layer).to_filters
         if momentum is None:
             problems.append(
                 f"layer {name}: the optimiser must keep momentum_buffer or exp_avg of its weight "
                 f"for the momentum budget, not {', '.join(state) or 'nothing'}"
             )
-        elif active is None:
+        elif top.active is None:
             problems.append(f"layer {name}: must have been trained in the step")
         else:
-            size = momentum.abs().mul(active).sum(dtype=torch.float64)
-            momenta.append((size / torch.count_nonzero(active).clamp(min=1)).item())
-            if not math.isfinite(momenta[-1]):
-                problems.append(f"layer {name}: momentum must be finite, not {momenta[-1]}")
+            size = by_filter(momentum).abs().mul(top.active).sum(dtype=torch.float64)
+            momenta[name] = (size / torch.count_nonzero(top.active).clamp(min=1)).item()
+            if not math.isfinite(momenta[name]):
+                problems.append(f"layer {name}: momentum must be finite, not {momenta[name]}")
     raise_problems("momentum budget", problems)
-    sizes = [layer.weight.numel() for layer in layers.values()]
-    sparsifiers = [layer.operand_sparsifier for layer in layers.values()]
-    total = max(len(layers), kept_count(sparsifiers[0].target, sum(sizes)))
-    budgets = momentum_budgets(sizes, momenta, total)
-    for index, sparsifier in enumerate(sparsifiers):
-        sparsifier.momentum = momenta[index]
+    if not momenta:
+        return
+    sizes = {name: layer.weight.numel() for name, layer in layers.items()}
+    moving = [sizes[name] for name in momenta]
+    first = attached_to(next(iter(layers.values()))).operand_sparsifier
+    rest = kept_count(first.target, sum(sizes.values())) - sum(kept.values())
+    total = min(max(len(momenta), rest), sum(moving))
+    budgets = momentum_budgets(moving, list(momenta.values()), total)
+    for index, (name, momentum) in enumerate(momenta.items()):
+        top = attached_to(layers[name]).operand_sparsifier
+        top.momentum = momentum
         if budgets is not None:
-            sparsifier.density = Fraction(budgets[index], sizes[index])
+            top.density = Fraction(budgets[index], sizes[name])
+
+
+def _momentum(state: dict[str, Any]) -> torch.Tensor | None:
+    """Return the momentum of a weight, of Adam in proportion to the root of its second moment."""
+    if state.get("momentum_buffer") is not None:
+        return state["momentum_buffer"]
+    mean, square = state.get("exp_avg"), state.get("exp_avg_sq")
+    if mean is None or square is None:
+        return mean
+    return mean / (square.sqrt() + SECOND_MOMENT_EPSILON)
 
 
 def _redistributed(model: nn.Module) -> dict[str, TrainingLayer]:
     return {
         name: layer
         for name, layer in sparse_layers(model).items()
-        if isinstance(layer.operand_sparsifier, TopK) and layer.operand_sparsifier.redistributed
+        if isinstance(top := attached_to(layer).operand_sparsifier, TopK) and top.redistributed
     }
 
 
@@ -155,6 +200,9 @@ class Schedule:
         iterations_per_epoch: int,
         iteration: int = 0,
     ) -> None:
+        iterations_per_epoch, iteration = _whole(
+            "schedule", iterations_per_epoch=iterations_per_epoch, iteration=iteration
+        )
         problems = []
         if iterations_per_epoch < 1:
             problems.append(f"iterations_per_epoch must be at least 1, not {iterations_per_epoch}")

@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
 
 from gscn.errors import InputError
@@ -40,6 +41,16 @@ def kept_count(density: Fraction, element_count: int) -> int:
     return math.ceil(density * element_count)
 
 
+def is_traced(*tensors: Tensor) -> bool:
+    """Whether operations are recorded or transformed, so that values cannot be looked at."""
+    return (
+        torch.compiler.is_exporting()
+        or torch.jit.is_tracing()
+        or torch._C._are_functorch_transforms_active()
+        or any(isinstance(tensor, FakeTensor) for tensor in tensors)
+    )
+
+
 def magnitude_threshold(values: Tensor, count: int) -> Tensor:
     """Return the `count`-th largest magnitude of the elements of a tensor.
 
@@ -62,7 +73,7 @@ def magnitude_threshold(values: Tensor, count: int) -> Tensor:
     InputError
         Count or type out of range.
     """
-    total = values.numel()
+    total = int(values.numel())
     problems = []
     if values.dtype not in _BITS:
         problems.append(f"values must be of a floating-point type, not {values.dtype}")
@@ -70,6 +81,8 @@ def magnitude_threshold(values: Tensor, count: int) -> Tensor:
         problems.append(f"count must be from 1 to the {total} elements, not {count}")
     if problems:
         raise InputError("; ".join(problems))
+    if is_traced(values):
+        return values.detach().abs().flatten().topk(count).values[-1]
     flat = _flat(values.detach())
     if flat.device.type != "cpu" or total < SMALLEST_SAMPLED:
         return torch.kthvalue(flat.abs(), total - count + 1).values
@@ -84,7 +97,7 @@ def keep_largest(values: Tensor, threshold: Tensor) -> Tensor:
     The threshold, a scalar of any type, is first rounded to the type of the values.
     """
     threshold = threshold.to(values.dtype)
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or is_traced(values):
         return torch.where(values.abs() >= threshold, values, 0)
     # A magnitude is at least the threshold if it exceeds the number before it.
     return keep_larger(values, torch.nextafter(threshold, threshold.new_tensor(-math.inf)))

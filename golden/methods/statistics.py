@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from golden.methods.conversion import sparse_layers
+from golden.methods.layers import attached_to
+from golden.methods.watching import sparse_layers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,8 +28,8 @@ class LayerSparsity:
 def sparsity_report(model: nn.Module) -> dict[str, LayerSparsity]:
     """Return the densities of the last training step by layer, in order of definition.
 
-    Of a layer that is called several times in a step, the last call counts. Every convolution and
-    linear layer that `sparsify` converted is there, dense ones included.
+    Of a layer that is called several times before its gradients are asked for, all these calls
+    count together. Every layer that `sparsify` converted is there, dense ones included.
 
     Raises
     ------
@@ -37,7 +38,8 @@ def sparsity_report(model: nn.Module) -> dict[str, LayerSparsity]:
     """
     report = {}
     for name, layer in sparse_layers(model).items():
-        shares = {what: count.item() / size for what, (count, size) in layer.nonzeros.items()}
+        counts = attached_to(layer).nonzeros
+        shares = {what: int(count) / size for what, (count, size) in counts.items()}
         report[name] = LayerSparsity(
             name=name,
             weight_count=layer.weight.numel(),

@@ -4,7 +4,8 @@ Implements: Raihan and Aamodt, "Sparse Weight Activation Training", NeurIPS 2020
 Forward `Y = conv(X, topk(W))` with dense X; backward `dX` from topk(W) and `dW` from topk(X), both
 with the dense output gradient. Weight gradients are dense, so the topology is chosen afresh.
 Differs: in evaluation mode the largest weights are chosen exactly, whatever the refresh period;
-ties with the smallest element kept are kept.
+ties with the smallest element kept are kept; a layer that is called several times before its
+gradients are asked for has one threshold of weights, and one of activations for each of the calls.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from golden.methods.layers import OperandSparsifier
+from golden.methods.attached import OperandSparsifier
 from golden.methods.selection import keep_largest, kept_count, magnitude_threshold
-from golden.methods.state import CarriedState
+from golden.methods.state import CarriedState, is_numbered, numbered
 from gscn.errors import InputError
 
 
@@ -41,6 +42,8 @@ class TopK(OperandSparsifier, CarriedState):
         The density at first; of all layers together with `redistributed`.
     active : Tensor or None
         With `redistributed`, which weights the last training iteration used.
+    lacks_schedule : bool
+        With `redistributed`, whether nobody has said so far that budgets will be updated.
     momentum : float
         With `redistributed`, the mean magnitude of their momentum when last looked at.
 
@@ -73,39 +76,57 @@ class TopK(OperandSparsifier, CarriedState):
         self.activation_threshold = torch.zeros((), dtype=torch.float64)
         self.active: Tensor | None = None
         self.momentum = 0.0
+        self.lacks_schedule = redistributed
+        self._call_thresholds: dict[int, Tensor] = {}
 
-    def forward(self, inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor, weights: Tensor, call: int = 0) -> tuple[Tensor, Tensor]:
         """Return (topk(inputs), topk(weights)); in evaluation mode (inputs, topk(weights)).
 
-        An iteration is a call in training mode.
+        An iteration begins with a call of index 0 in training mode; calls of other indices are of
+        the same iteration.
         """
         if self.density == 1 and not self.redistributed:
             return inputs, weights  # A reused threshold would drop small values.
         if not self.training:
-            return inputs, self._select_weights(weights, self._exact(weights))
-        if self.iteration % self.refresh_period == 0:
-            if self.structure == "unstructured":
+            return inputs, self.evaluated(weights)
+        refreshed = (self.iteration - (call > 0)) % self.refresh_period == 0
+        if not call:
+            if refreshed and self.structure == "unstructured":
                 self.weight_threshold = self._exact(weights).double()
-            self.activation_threshold = self._exact(inputs).double()
-        self.iteration += 1
-        saved = keep_largest(inputs, self.activation_threshold)
+            self.iteration += 1
+        saved = keep_largest(inputs, self._activation_threshold(inputs, call, refreshed=refreshed))
         used = self._select_weights(weights, self.weight_threshold)
         if self.redistributed:
             self.active = used != 0
         return saved, used
 
+    def evaluated(self, weights: Tensor) -> Tensor:
+        """Return the weights that evaluation uses: exactly the largest."""
+        if self.density == 1:
+            return weights
+        return self._select_weights(weights, self._exact(weights))
+
+    def _activation_threshold(self, inputs: Tensor, call: int, *, refreshed: bool) -> Tensor:
+        if not call:
+            if refreshed:
+                self.activation_threshold = self._exact(inputs).double()
+            return self.activation_threshold
+        if refreshed or call not in self._call_thresholds:
+            self._call_thresholds[call] = self._exact(inputs).double()
+        return self._call_thresholds[call]
+
     def _exact(self, values: Tensor) -> Tensor:
         # At density 1 the smallest magnitude now may be more than a smaller one later.
         if self.density == 1:
             return values.new_zeros(())
-        return magnitude_threshold(values, kept_count(self.density, values.numel()))
+        return magnitude_threshold(values, kept_count(self.density, int(values.numel())))
 
     def _select_weights(self, weights: Tensor, threshold: Tensor) -> Tensor:
         if self.structure == "unstructured":
             return keep_largest(weights, threshold)
         first = 2 if self.structure == "kernel" else 1
         scores = weights.abs().flatten(first).sum(-1) if weights.ndim > first else weights.abs()
-        mask = scores >= magnitude_threshold(scores, kept_count(self.density, scores.numel()))
+        mask = scores >= magnitude_threshold(scores, kept_count(self.density, int(scores.numel())))
         return torch.where(mask.reshape(*mask.shape, *[1] * (weights.ndim - first)), weights, 0)
 
     def extra_repr(self) -> str:
@@ -122,16 +143,25 @@ class TopK(OperandSparsifier, CarriedState):
             "activation_threshold": self.activation_threshold,
             "iteration": torch.tensor(self.iteration),
         }
+        state |= {
+            f"activation_threshold_{call}": threshold
+            for call, threshold in self._call_thresholds.items()
+        }
         if self.redistributed:
             state["density"] = torch.tensor(self.density.as_integer_ratio())
             state["momentum"] = torch.tensor(self.momentum, dtype=torch.float64)
         return state
+
+    def accepts(self, name: str) -> bool:
+        """Whether a name that `export_state` does not have now may be in a saved state."""
+        return is_numbered(name, "activation_threshold")
 
     def import_state(self, state: dict[str, Tensor]) -> None:
         """Take over what `export_state` returned."""
         self.weight_threshold = state["weight_threshold"]
         self.activation_threshold = state["activation_threshold"]
         self.iteration = int(state["iteration"])
+        self._call_thresholds = numbered(state, "activation_threshold")
         if self.redistributed:
             self.density = Fraction(*state["density"].tolist())
             self.momentum = float(state["momentum"])

@@ -10,18 +10,21 @@ from golden.methods.options import BUDGETS, STRUCTURES
 from golden.recipe import (
     ARITHMETICS,
     DATASETS,
+    DEFAULT_WIDTH,
     FIRST_CONV_RULES,
+    METHOD_OPTIONS,
     METHODS,
     MOST_SEED,
     NETWORKS,
     PRESETS,
     Recipe,
+    option_problems,
 )
 from gscn.cli.numbers import real, whole
 from gscn.cli.options import add_output_file, add_output_folder
 from gscn.cli.result import Result
 from gscn.cli.simulated import add_backend_arguments, check_backend_arguments, simulation
-from gscn.cli.training_run import check_plot, run_training, save_plot
+from gscn.cli.training_run import Trained, check_plot, run_training, save_plot, zeros_text
 from gscn.errors import InputError, MismatchError, OutputError, raise_problems
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ EXAMPLE = "gscn train --method swat+resprop --sparsity 0.9 --epochs 12 --out bui
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that decide a training run; defaults are those of `Recipe`."""
     default = Recipe()
+    swat, dst = METHOD_OPTIONS["swat"], METHOD_OPTIONS["dst"]
 
     def add(option: str, meaning: str, value: object, **how: object) -> None:
         # The default is None: a checkpoint's recipe must be told from what the user gave.
@@ -49,7 +53,7 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--width",
         "ResNets and WRN-50-2: channels of the first stage",
-        default.width,
+        DEFAULT_WIDTH,
         type=whole(),
         metavar="K",
     )
@@ -76,13 +80,19 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         help="method as in its paper; options given besides replace the preset's",
     )
     add("--method", "training method", default.method, choices=METHODS)
-    add("--sparsity", "share of zeros aimed at", default.sparsity, type=real, metavar="S")
-    add("--budget", "SWAT: how layers share the weights kept", default.budget, choices=BUDGETS)
-    add("--structure", "SWAT: weights dropped together", default.structure, choices=STRUCTURES)
+    add(
+        "--sparsity",
+        "SWAT, ReSprop: share of zeros aimed at",
+        swat["sparsity"],
+        type=real,
+        metavar="S",
+    )
+    add("--budget", "SWAT: how layers share the weights kept", swat["budget"], choices=BUDGETS)
+    add("--structure", "SWAT: weights dropped together", swat["structure"], choices=STRUCTURES)
     add(
         "--dst-alpha",
         "DST: weight of the penalty, the larger the sparser",
-        default.dst_alpha,
+        dst["dst_alpha"],
         type=real,
         metavar="A",
     )
@@ -106,14 +116,14 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--refresh-period",
         "SWAT: iterations between exact thresholds",
-        default.refresh_period,
+        swat["refresh_period"],
         type=whole(),
         metavar="P",
     )
     add(
         "--first-conv",
-        "first convolution: as in the method's paper, dense, or sparse",
-        default.first_conv,
+        "all methods but dense: first convolution as in the paper, dense, or sparse",
+        swat["first_conv"],
         choices=FIRST_CONV_RULES,
     )
     add(
@@ -213,7 +223,7 @@ def run(args: argparse.Namespace) -> Result:
             f"{recipe.epochs} epochs, not {iterations}"
         )
     period = args.checkpoint_every or trainer.iterations_per_epoch
-    losses: list[float] | None = None
+    trained: Trained | None = None
     problems: list[str] = []
     try:
         with ExitStack() as stack:
@@ -224,7 +234,7 @@ def run(args: argparse.Namespace) -> Result:
             ]
             try:
                 with simulation(args, trainer, lambda: _trainer(args), iterations) as simulated:
-                    losses = run_training(
+                    trained = run_training(
                         trainer,
                         iterations,
                         logs=logs,
@@ -238,15 +248,19 @@ def run(args: argparse.Namespace) -> Result:
         if args.plot is not None:
             save_plot(args.plot, args.log)
     except OutputError as error:
-        if losses is None:
+        if trained is None:
             raise
         problems.append(str(error))
+    losses = trained.losses
     recent = losses[-trainer.iterations_per_epoch :]
+    reached = trained.sparsities
     data: dict[str, object] = {
         "network": recipe.network,
         "dataset": trainer.dataset.name,
         "method": recipe.method,
+        # Asked for; None for methods that do not have the option.
         "sparsity": recipe.sparsity,
+        "sparsity_reached": reached,
         "arithmetic": recipe.arithmetic,
         "batch": recipe.batch_size,
         "seed": recipe.seed,
@@ -257,15 +271,18 @@ def run(args: argparse.Namespace) -> Result:
         "test_accuracy": trainer.evaluate(),
         "checkpoint": None if args.out is None else str(args.out),
     }
-    target = "" if recipe.method in ("dense", "dst") else f", sparsity {recipe.sparsity}"
+    asked = "" if recipe.sparsity is None else f", sparsity {recipe.sparsity}"
     if recipe.arithmetic != Recipe().arithmetic:
-        target += f", {recipe.arithmetic}"
+        asked += f", {recipe.arithmetic}"
     loss = f"loss {data['loss_nats']:.4f} nats" if recent else "none of them now"
     text = (
-        f"{recipe.method}{target}: {trainer.iteration} iterations of "
+        f"{recipe.method}{asked}: {trainer.iteration} iterations of "
         f"{recipe.batch_size} images, {loss}, "
         f"test accuracy {100 * data['test_accuracy']:.2f} %"
     )
+    if reached:
+        zeros = zeros_text(reached)
+        text += f"\nzeros reached, mean of the last {trained.averaged} iterations: {zeros}"
     if args.out is not None:
         text += f"\ncheckpoint: {args.out}"
     if simulated is None:
@@ -316,9 +333,11 @@ def _trainer(args: argparse.Namespace) -> Trainer:
     if not args.resume or not args.out.exists():
         return Trainer(recipe_from(args))
     trainer = Trainer.load(args.out)
+    given = given_recipe_fields(args)
+    raise_problems(f"--resume {args.out}", option_problems(trainer.recipe.method, given))
     different = [
         f"{name} must be the checkpoint's {getattr(trainer.recipe, name)!r}, not {value!r}"
-        for name, value in given_recipe_fields(args).items()
+        for name, value in given.items()
         if getattr(trainer.recipe, name) != value
     ]
     raise_problems(f"--resume {args.out}", different)

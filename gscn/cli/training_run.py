@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +56,19 @@ def log_row(trainer: Trainer, done: Progress, layers: Network) -> dict[str, floa
     }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """What the iterations done now came to."""
+
+    losses: list[float]
+    """Of each, in nats."""
+    sparsities: dict[str, float]
+    """Mean shares of zeros of "weights", "activations" and "output_grads", of all layers together,
+    whoever made the zeros, as they were used; empty without iterations."""
+    averaged: int
+    """Iterations in the means: the last, at most an epoch."""
+
+
 def run_training(
     trainer: Trainer,
     iterations: int,
@@ -62,8 +78,8 @@ def run_training(
     checkpoint_period: int = 0,
     simulated: Simulation | None = None,
     problems: list[str] | None = None,
-) -> list[float]:
-    """Train until `iterations` are done in all; return the losses of those done now, in nats.
+) -> Trained:
+    """Train until `iterations` are done in all; return what those done now came to.
 
     A bar is shown on stderr if that is a terminal.
 
@@ -95,9 +111,12 @@ def run_training(
     )
     from rich.table import Column
 
+    from golden.measurement import tensor_sparsities
+
     shown = sys.stderr.isatty()
     layers = layers_of(trainer) if logs or shown else None
     losses = []
+    sparsities: deque[dict[str, float]] = deque(maxlen=trainer.iterations_per_epoch)
     columns = (
         BarColumn(12),
         MofNCompleteColumn(),
@@ -114,6 +133,7 @@ def run_training(
                 simulated.before_step()
             done = trainer.step()
             losses.append(done.loss)
+            sparsities.append(tensor_sparsities(trainer.network))
             if simulated is not None:
                 simulated.after_step(done)
             if layers is not None:
@@ -139,7 +159,24 @@ def run_training(
         if simulated is not None:
             with _noting(problems):
                 simulated.finish()
-    return losses
+    means = {
+        kind: statistics.fmean(one[kind] for one in sparsities)
+        for kind in (sparsities[-1] if sparsities else ())
+    }
+    return Trained(losses=losses, sparsities=means, averaged=len(sparsities))
+
+
+def zeros_text(shares: Mapping[str, float | None], digits: int = 1) -> str:
+    """Return shares of zeros by tensor kind in words, in percent."""
+    return ", ".join(
+        f"{word} {100 * shares[kind]:.{digits}f} %"
+        for kind, word in (
+            ("weights", "weights"),
+            ("activations", "activations"),
+            ("output_grads", "gradients"),
+        )
+        if shares.get(kind) is not None
+    )
 
 
 @contextlib.contextmanager
@@ -154,15 +191,7 @@ def _noting(problems: list[str] | None) -> Iterator[None]:
 
 
 def _state(row: dict[str, float | None]) -> str:
-    zeros = ", ".join(
-        f"{kind} {100 * row[name]:.0f} %"
-        for kind, name in (
-            ("weights", "weights_sparsity"),
-            ("activations", "activations_sparsity"),
-            ("gradients", "output_grads_sparsity"),
-        )
-        if row.get(name) is not None
-    )
+    zeros = zeros_text({name.removesuffix("_sparsity"): v for name, v in row.items()}, digits=0)
     return (
         f"loss {row['loss']:.3f}, accuracy {100 * row['accuracy']:.0f} %, zeros: {zeros}; "
         f"FLOPs saved {100 * row['flops_saved']:.0f} %"

@@ -30,7 +30,7 @@ def test_a_layer_gives_the_rounded_results_of_rounded_operands(result_format):
     generator = torch.Generator().manual_seed(1)
     layer = nn.Conv2d(3, 5, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2))
     golden.sparsify(layer, "dense")
-    layer.arithmetic = WindowedArithmetic(**options)
+    layer.gscn.arithmetic = WindowedArithmetic(**options)
     inputs = torch.randn(4, 3, 9, 8, generator=generator).requires_grad_()
     output = layer(inputs)
     output_grad = torch.randn(output.shape, generator=generator)
@@ -108,10 +108,10 @@ def test_both_terms_of_a_sparse_gradient_are_calculated_so():
         def together(self, calls):
             return [call() for call in calls]
 
-    layer.arithmetic = Counting()
+    layer.gscn.arithmetic = Counting()
     for _ in range(2):
         calls.clear()
-        layer.gradient_sparsifier.start_iteration(epoch=0, dense=False)
+        layer.gscn.gradient_sparsifier.start_iteration(epoch=0, dense=False)
         layer(torch.randn(4, 2, 5, 5, requires_grad=True)).square().sum().backward()
     assert calls == [
         (Pass.FORWARD, 4),
@@ -124,7 +124,7 @@ def test_both_terms_of_a_sparse_gradient_are_calculated_so():
 
 def test_grouped_convolutions_have_no_other_arithmetic_and_it_can_be_undone():
     layer = golden.sparsify(nn.Conv2d(4, 4, 3, groups=2), "dense")
-    layer.arithmetic = WindowedArithmetic()
+    layer.gscn.arithmetic = WindowedArithmetic()
     with pytest.raises(InputError, match="groups must be 1 in other arithmetic, not 2"):
         layer(torch.ones(1, 4, 3, 3))
     golden.unsparsify(layer)
@@ -138,9 +138,11 @@ def test_names_choose_the_arithmetic_of_every_convolution():
     assert tuple(kinds) == ARITHMETICS
     for name, arithmetic in kinds.items():
         set_arithmetic(network, arithmetic_called(name))
-        assert [layer.arithmetic for layer in conv_layers(network).values()] == [arithmetic] * 10
+        assert [layer.gscn.arithmetic for layer in conv_layers(network).values()] == [
+            arithmetic
+        ] * 10
         trainer = Trainer(Recipe(arithmetic=name))
-        assert conv_layers(trainer.network)["stem"].arithmetic == arithmetic
+        assert conv_layers(trainer.network)["stem"].gscn.arithmetic == arithmetic
     with pytest.raises(InputError, match="arithmetic must be one of float32, bf16, not 'fp4'"):
         arithmetic_called("fp4")
     with pytest.raises(InputError, match="arithmetic must be one of float32, bf16, not 'fp4'"):

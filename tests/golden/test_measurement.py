@@ -45,7 +45,7 @@ def test_sparsities_are_those_of_the_tensors_that_were_used():
         assert made[name].reuses
     # The classifier is pruned; its output gradients are not.
     layer = trainer.network.classifier
-    for kind, (count, size) in layer.nonzeros.items():
+    for kind, (count, size) in layer.gscn.nonzeros.items():
         zeros[kind] += size - int(count)
         sizes[kind] += size
     assert (made["stem"].weights, made["stem"].activations) == (1, 1)

@@ -10,7 +10,7 @@ import torch
 from golden.composites import load_composites
 from golden.network import build_network, conv_layers
 from golden.networks.residual import ResNet
-from golden.recipe import Recipe
+from golden.recipe import Recipe, method_options
 from golden.trace import load_trace
 from golden.tracing import trace_step
 from golden.training import Trainer
@@ -91,11 +91,12 @@ def test_a_traced_step_has_every_convolution_in_its_shape(composites, tmp_path):
 
 @pytest.mark.parametrize("method", ["dense", "swat+resprop"])
 def test_conversion_reaches_every_layer(method):
-    network = build_network(method, network="resnet18", width=4, first_conv="sparse")
+    rule = method_options(method, first_conv="sparse")
+    network = build_network(method, network="resnet18", width=4, **rule)
     assert list(conv_layers(network)) == list(LAYERS)
     for conv in conv_layers(network).values():
-        assert (conv.operand_sparsifier is None) == (method == "dense")
-        assert (conv.gradient_sparsifier is None) == (method == "dense")
+        assert (conv.gscn.operand_sparsifier is None) == (method == "dense")
+        assert (conv.gscn.gradient_sparsifier is None) == (method == "dense")
 
 
 def test_checkpoint_goes_on_exactly_with_the_network_of_its_recipe(composites, tmp_path):

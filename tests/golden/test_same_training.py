@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from golden.networks.residual import DigitsNetwork
-from golden.recipe import METHODS, Recipe
+from golden.recipe import METHODS, Recipe, method_options
 from golden.training import Trainer
 
 ITERATIONS_PER_EPOCH = 7
@@ -167,13 +167,11 @@ def plain_losses(recipe: Recipe, trainer: Trainer) -> list[float]:
 def test_recipes_train_as_plain_layers_do(method):
     recipe = Recipe(
         method=method,
-        sparsity=0.9,
         epochs=EPOCHS,
         iterations_per_epoch=ITERATIONS_PER_EPOCH,
         batch_size=16,
-        refresh_period=3,
-        warm_up=True,
         seed=2,
+        **method_options(method, sparsity=0.9, refresh_period=3, warm_up=True),
     )
     trainer = Trainer(recipe)
     expected = plain_losses(recipe, trainer)

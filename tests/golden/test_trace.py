@@ -17,7 +17,7 @@ import golden
 from golden.network import conv_layers
 from golden.omitted import Omitted, covered_share
 from golden.oracle import convolve
-from golden.recipe import Recipe
+from golden.recipe import Recipe, method_options
 from golden.trace import load_trace
 from golden.tracing import layer_trace, recording, trace_step
 from golden.training import Trainer
@@ -26,7 +26,11 @@ from gscn.errors import InputError, OutputError
 
 
 def trainer(method: str, iterations: int = 3, **recipe) -> Trainer:
-    made = Trainer(Recipe(method=method, sparsity=0.9, epochs=1, batch_size=8, **recipe))
+    made = Trainer(
+        Recipe(
+            method=method, epochs=1, batch_size=8, **recipe, **method_options(method, sparsity=0.9)
+        )
+    )
     for _ in made.run(iterations):
         pass
     return made
@@ -122,7 +126,7 @@ def test_chosen_layers_only_and_observers_are_removed(tmp_path):
     teacher = trainer("dense", iterations=0)
     trace = trace_step(teacher, tmp_path / "trace", ["head", "stem"])
     assert trace.layers == ("stem", "head")
-    assert all(conv.observer is None for conv in conv_layers(teacher.network).values())
+    assert all(conv.gscn.observer is None for conv in conv_layers(teacher.network).values())
     with pytest.raises(InputError, match=r"layer must be one of stem, block1.*, not 'tail'"):
         trace_step(teacher, tmp_path / "other", ["tail"])
     assert [path.name for path in tmp_path.iterdir()] == ["trace"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+import golden
 from golden.digits import load_digits
 from golden.methods.layers import TrainingLayer
 from golden.methods.resprop import GradientReuse
 from golden.methods.swat import TopK
 from golden.network import build_network, conv_layers, convert
-from golden.recipe import METHODS, PRESETS, Recipe
+from golden.recipe import METHODS, PRESETS, Recipe, method_options
 from golden.tracing import recording
 from golden.training import Trainer, train
 from gscn.conv import Pass
@@ -49,7 +51,8 @@ def test_training_is_reproducible_and_leaves_global_random_state_alone(method):
 
 @pytest.mark.parametrize("method", ["swat+resprop", "dense"])
 def test_checkpoint_goes_on_exactly(method, tmp_path):
-    recipe = Recipe(method=method, epochs=1, batch_size=8, refresh_period=4)
+    options = method_options(method, refresh_period=4)
+    recipe = Recipe(method=method, epochs=1, batch_size=8, **options)
     whole, cut = Trainer(recipe), Trainer(recipe)
     losses = advance(whole, 10)
     advance(cut, 5)
@@ -63,8 +66,8 @@ def test_checkpoint_goes_on_exactly(method, tmp_path):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_checkpoint_of_every_preset_goes_on_exactly(preset, tmp_path):
-    fields = {"epochs": 1, "batch_size": 8, "refresh_period": 3, "dst_alpha": 1e-2}
-    recipe = Recipe(augment=True, **fields, **PRESETS[preset])
+    fields = method_options(PRESETS[preset]["method"], refresh_period=3, dst_alpha=1e-2)
+    recipe = Recipe(augment=True, epochs=1, batch_size=8, **fields, **PRESETS[preset])
     whole, cut = Trainer(recipe), Trainer(recipe)
     losses = advance(whole, 9)
     advance(cut, 5)
@@ -109,7 +112,7 @@ def test_methods_start_from_equal_parameters():
 
 
 def kind(layer: TrainingLayer) -> str:
-    parts = (layer.operand_sparsifier, layer.gradient_sparsifier)
+    parts = (layer.gscn.operand_sparsifier, layer.gscn.gradient_sparsifier)
     types = [{TopK: "swat", GradientReuse: "resprop"}[type(p)] for p in parts if p is not None]
     return "+".join(types) or "dense"
 
@@ -117,7 +120,7 @@ def kind(layer: TrainingLayer) -> str:
 @pytest.mark.parametrize(
     ("method", "first_conv", "first", "others"),
     [
-        ("dense", "paper", "dense", "dense"),
+        ("dense", None, "dense", "dense"),
         ("swat", "paper", "dense", "swat"),
         ("swat", "sparse", "swat", "swat"),
         ("resprop", "paper", "resprop", "resprop"),
@@ -162,8 +165,79 @@ def test_options_reach_the_layers():
     assert {(reuse.sparsity, reuse.warm_up) for reuse in reuses} == {(0.7, True)}
     found = {m.refresh_period for m in network.modules() if isinstance(m, TopK)}
     assert found == {1, 5}
-    assert network.classifier.operand_sparsifier.refresh_period == 1
+    assert network.classifier.gscn.operand_sparsifier.refresh_period == 1
     assert {m.density for m in network.modules() if isinstance(m, TopK)} == {Fraction("0.3")}
+
+
+EVERY_OPTION = {
+    "sparsity": 0.5,
+    "budget": "erk",
+    "structure": "kernel",
+    "refresh_period": 3,
+    "warm_up": True,
+    "first_conv": "sparse",
+    "dst_alpha": 1e-4,
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_options_that_a_method_does_not_have_are_refused_by_name(method):
+    owned = {
+        "dense": [],
+        "swat": ["sparsity", "budget", "structure", "refresh_period", "first_conv"],
+        "resprop": ["sparsity", "warm_up", "first_conv"],
+        "dst": ["first_conv", "dst_alpha"],
+    }
+    named = re.escape(method)
+    owned["swat+resprop"] = [*owned["swat"], *owned["resprop"]]
+    for name, value in EVERY_OPTION.items():
+        if name in owned[method]:
+            assert getattr(Recipe(method=method, **{name: value}), name) == value
+            assert getattr(Recipe(method=method), name) is not None
+            continue
+        assert getattr(Recipe(method=method), name) is None
+        with pytest.raises(InputError, match=f"{name} is no option of the method {named}, which"):
+            Recipe(method=method, **{name: value})
+        if name != "dst_alpha":
+            with pytest.raises(InputError, match=f"{name} is no option of the method {named}, w"):
+                build_network(method, **{name: value})
+        with pytest.raises(InputError, match=f"option of {named} must be one of .* not "):
+            golden.sparsify(
+                nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)),
+                method,
+                **{{"first_conv": "first_conv_rule"}.get(name, name): value},
+            )
+
+
+def test_numbers_of_a_recipe_may_be_those_of_numpy():
+    recipe = Recipe(method="swat", sparsity=np.float32(0.9), seed=np.int64(3), epochs=np.uint8(2))
+    assert recipe == Recipe(method="swat", sparsity=0.9, seed=3, epochs=2)
+    with pytest.raises(InputError, match=r"epochs must be a whole number of at least 1, not 1\.5"):
+        Recipe(epochs=1.5)
+    with pytest.raises(InputError, match="augment must be True or False, not 'yes'"):
+        Recipe(augment="yes")
+    with pytest.raises(InputError, match=r"width is for the networks resnet18, .*, not for digits"):
+        Recipe(width=8)
+
+
+def test_checkpoints_with_the_options_of_all_methods_and_earlier_names_go_on(tmp_path):
+    """As they were written when every recipe had every option."""
+    for method in ("dst", "swat+resprop"):
+        whole = Trainer(Recipe(method=method, epochs=1, batch_size=8))
+        advance(whole, 3)
+        whole.save(tmp_path / "new.pt")
+        content = torch.load(tmp_path / "new.pt", weights_only=True)
+        every = {**EVERY_OPTION, "sparsity": 0.8, "width": 64, "warm_up": False}
+        content["recipe"] = {
+            **every,
+            **{k: v for k, v in content["recipe"].items() if v is not None},
+        }
+        content["network"] = {k.replace(".gscn.", "."): v for k, v in content["network"].items()}
+        assert len(content["network"]) == len(whole.network.state_dict())
+        torch.save(content, tmp_path / "old.pt")
+        resumed = Trainer.load(tmp_path / "old.pt")
+        assert resumed.recipe == whole.recipe
+        assert advance(resumed, 6) == advance(whole, 6)
 
 
 def test_recipe_names_every_problem_at_once():
@@ -231,7 +305,9 @@ def test_evaluation_uses_the_sparsified_weights():
 def accuracies(methods, sparsity: float, epochs: int, seed: int) -> dict[str, float]:
     return {
         method: train(
-            Recipe(method=method, sparsity=sparsity, epochs=epochs, seed=seed)
+            Recipe(
+                method=method, epochs=epochs, seed=seed, **method_options(method, sparsity=sparsity)
+            )
         ).test_accuracy
         for method in methods
     }

@@ -49,7 +49,7 @@ def test_autocast_computes_in_half_the_width_and_keeps_masters(method):
     model = golden.sparsify(network(), method, **({} if method == "dst" else {"sparsity": 0.5}))
     exact = copy.deepcopy(model)
     seen = []
-    model[3].observer = lambda record: seen.append((record.first.dtype, record.result.dtype))
+    model[3].gscn.observer = lambda record: seen.append((record.first.dtype, record.result.dtype))
     for seed in range(3):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = model(images(seed))
@@ -80,8 +80,8 @@ def test_a_model_of_half_width_trains(method):
     for seed in range(4):
         model(images(seed).bfloat16()).sum().backward()
     assert all(grad.dtype == torch.bfloat16 for grad in gradients(model).values())
-    if model[3].gradient_sparsifier is not None:
-        assert model[3].gradient_sparsifier.threshold.dtype == torch.float64
+    if model[3].gscn.gradient_sparsifier is not None:
+        assert model[3].gscn.gradient_sparsifier.threshold.dtype == torch.float64
 
 
 @each_method
@@ -205,11 +205,11 @@ def test_reuse_equals_the_direct_form_and_computes_the_shared_terms_apart():
     """With nothing dropped, `S + g` is the gradient itself, whatever was reused."""
     dense, model = network().double(), golden.sparsify(network().double(), "resprop", sparsity=0.5)
     records = []
-    model[3].observer = records.append
+    model[3].gscn.observer = records.append
     for seed in range(3):
-        for layer in golden.methods.conversion.sparse_layers(model).values():
-            if layer.gradient_sparsifier is not None:
-                layer.gradient_sparsifier.threshold.zero_()
+        for layer in golden.methods.watching.sparse_layers(model).values():
+            if layer.gscn.gradient_sparsifier is not None:
+                layer.gscn.gradient_sparsifier.threshold.zero_()
         records.clear()
         for one in (dense, model):
             one.zero_grad()
@@ -230,7 +230,7 @@ def test_schedule_follows_the_optimiser_through_epochs_and_checkpoints():
     schedule = golden.Schedule(model, optimizer, iterations_per_epoch=3)
     seen = []
     for seed in range(12):
-        reuse = model[3].gradient_sparsifier
+        reuse = model[3].gscn.gradient_sparsifier
         seen.append((schedule.epoch, schedule.dense, reuse.dense, float(reuse.target)))
         optimizer.zero_grad()
         model(images(seed)).sum().backward()
@@ -290,15 +290,15 @@ def test_dst_penalty_raises_thresholds_and_hardly_any_weights_reset_them():
         optimizer.step()
     report = golden.sparsity_report(model)
     assert all(layer.weights < 1 for layer in report.values())
-    assert model[3].weight_mask.threshold.min() > 0
+    assert model[3].gscn.weight_mask.threshold.min() > 0
     with torch.no_grad():
-        model[3].weight_mask.threshold.fill_(10)
-        model[5].weight_mask.threshold.fill_(10)
-        model[5].weight_mask.threshold[0] = 0
+        model[3].gscn.weight_mask.threshold.fill_(10)
+        model[5].gscn.weight_mask.threshold.fill_(10)
+        model[5].gscn.weight_mask.threshold[0] = 0
     model(images(0))
-    assert not model[3].weight_mask.threshold.any()
+    assert not model[3].gscn.weight_mask.threshold.any()
     # One filter of six, 16 %, is more than 1 %.
-    assert model[5].weight_mask.threshold[1:].eq(10).all()
+    assert model[5].gscn.weight_mask.threshold[1:].eq(10).all()
 
 
 @pytest.mark.parametrize(("left", "threshold"), [(1, 0.0), (2, 0.5)])
@@ -306,20 +306,20 @@ def test_one_percent_of_the_weights_is_too_few_and_more_is_not(left, threshold):
     layer = golden.sparsify(nn.Linear(100, 1), "dst")
     with torch.no_grad():
         layer.weight.copy_((torch.arange(100) < left).float()[None])
-        layer.weight_mask.threshold.fill_(0.5)
+        layer.gscn.weight_mask.threshold.fill_(0.5)
     layer(torch.ones(1, 100))
-    assert layer.weight_mask.threshold.item() == threshold
+    assert layer.gscn.weight_mask.threshold.item() == threshold
 
 
 def test_masked_weights_keep_being_updated():
     layer = golden.sparsify(nn.Linear(2, 1, bias=False), "dst")
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[0.5, 0.1]]))
-        layer.weight_mask.threshold.fill_(0.2)
+        layer.gscn.weight_mask.threshold.fill_(0.2)
     layer(torch.tensor([[1.0, 2.0]])).sum().backward()
     # |w| - t is 0.3 and -0.1: slopes 0.8 and 1.6; gradients 1 + 0.5 * 0.8 and 2 * 0.1 * 1.6.
     torch.testing.assert_close(layer.weight.grad, torch.tensor([[1.4, 0.32]]))
-    torch.testing.assert_close(layer.weight_mask.threshold.grad, torch.tensor([-0.4 - 0.32]))
+    torch.testing.assert_close(layer.gscn.weight_mask.threshold.grad, torch.tensor([-0.4 - 0.32]))
 
 
 def test_package_names_its_interface_without_importing_torch():

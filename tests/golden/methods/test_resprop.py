@@ -94,14 +94,14 @@ def test_conv_equals_restatement_while_threshold_and_gradient_evolve(geometry, w
             y.detach(), functional.conv2d(x.detach(), w_used, layer.bias.detach(), **conv)
         )
         reused = upstream[int(torch.randint(batch, (), generator=same_draws))]
-        assert layer.gradient_sparsifier.threshold.item() == threshold
+        assert layer.gscn.gradient_sparsifier.threshold.item() == threshold
     assert ups, "the threshold never doubled"
     assert downs, "the threshold never halved"
 
 
 def split(reuse: GradientReuse, *values: float) -> list[float]:
     """Pass one mini-batch, of any size, of single-number gradients; return S."""
-    reuse._batch_size = None
+    reuse._calls[0].batch_size = None
     sparse, _ = reuse(torch.tensor(values).reshape(-1, 1, 1, 1))
     return sparse.flatten().tolist()
 
@@ -150,7 +150,7 @@ def test_dense_iteration_passes_gradients_and_stores_one():
     reuse = GradientReuse(0.9, torch.Generator().manual_seed(0))
     split(reuse, 5.0)
     reuse.dense = True
-    reuse._batch_size = None
+    reuse._calls[0].batch_size = None
     gradient_in = torch.full((2, 1, 1, 1), 7.0)
     sparse, shared = reuse(gradient_in)
     assert shared is None
@@ -163,7 +163,7 @@ def test_evaluation_mode_leaves_state_and_gradients_alone():
     layer = reusing_conv(1, 2, 3, sparsity=0.9)
     layer.eval()
     layer(torch.ones(1, 1, 4, 4)).sum().backward()
-    assert layer.gradient_sparsifier.reused_grad.numel() == 0
+    assert layer.gscn.gradient_sparsifier.reused_grad.numel() == 0
     assert layer.weight.grad.count_nonzero() == layer.weight.numel()
 
 
@@ -189,13 +189,13 @@ def test_schedule_makes_first_and_last_iteration_dense():
         dense = golden.begin_iteration(
             network, epoch=2, iteration=iteration, iterations_per_epoch=4
         )
-        assert network[0].gradient_sparsifier.dense == dense
+        assert network[0].gscn.gradient_sparsifier.dense == dense
         found.append(dense)
     assert found == [True, False, False, True]
     network = golden.sparsify(nn.Conv2d(1, 1, 1), "resprop", sparsity=0.5, warm_up=True)
-    assert network.gradient_sparsifier.target == 1
+    assert network.gscn.gradient_sparsifier.target == 1
     golden.begin_iteration(network, epoch=3, iteration=1, iterations_per_epoch=4)
-    assert network.gradient_sparsifier.target == Fraction("0.7")
+    assert network.gscn.gradient_sparsifier.target == Fraction("0.7")
     with pytest.raises(
         InputError, match=r"epoch must be at least 0, not -1; iteration must be .* 4"
     ):
@@ -217,7 +217,7 @@ def test_state_dict_restores_gradient_threshold_and_draws():
     for _ in range(3):
         x = torch.randn(4, 2, 5, 5, generator=generator)
         assert torch.equal(step(layer, x), step(other, x))
-    assert torch.equal(layer.gradient_sparsifier.reused_grad, other.gradient_sparsifier.reused_grad)
+    assert torch.equal(*(one.gscn.gradient_sparsifier.reused_grad for one in (layer, other)))
 
 
 def test_changed_image_or_mini_batch_size_is_refused():

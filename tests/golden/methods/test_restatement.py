@@ -112,8 +112,8 @@ def run(case: Case, swat: SlowSWAT | None, reuse: SlowReSprop | None, method, se
         if reuse is not None:
             drawn = int(torch.randint(len(dy), (), generator=draws))
             sparse, reused = reuse.split(dy, drawn, dense=dense)
-            assert layer.gradient_sparsifier.threshold.item() == reuse.threshold
-            counted = layer.nonzeros["output_grads"]
+            assert layer.gscn.gradient_sparsifier.threshold.item() == reuse.threshold
+            counted = layer.gscn.nonzeros["output_grads"]
             assert (int(counted[0]), counted[1]) == (np.count_nonzero(sparse), dy.size)
         restored = sparse + reused
         close(inputs.grad, case.slow.input_grad(x, used, restored))
@@ -178,7 +178,7 @@ def test_swat_with_resprop_equals_their_restatement(
 def test_dst_equals_its_restatement(case, level):
     generator = np.random.default_rng(case.seed)
     layer, slow = golden.sparsify(case.layer, "dst"), SlowDST()
-    thresholds = layer.weight_mask.threshold
+    thresholds = layer.gscn.weight_mask.threshold
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(random(case, generator, tuple(layer.weight.shape))))
         thresholds.copy_(torch.from_numpy(level * generator.random(len(layer.weight))))

@@ -123,7 +123,7 @@ def test_ties_at_the_threshold_are_all_kept():
     assert layer(torch.ones(1, 1, 2, 2)).item() == 3.0
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[[[2.0, -1.0], [0.5, 0.25]]]]))
-    layer.operand_sparsifier.iteration = 0
+    layer.gscn.operand_sparsifier.iteration = 0
     assert layer(torch.ones(1, 1, 2, 2)).item() == 1.0
 
 
@@ -134,7 +134,7 @@ def test_all_zero_tensors_give_zero_gradients():
     layer(x).sum().backward()
     assert layer.weight.grad.count_nonzero() == 0
     assert x.grad.count_nonzero() == 0
-    assert layer.operand_sparsifier.weight_threshold == 0
+    assert layer.gscn.operand_sparsifier.weight_threshold == 0
 
 
 def test_activations_are_selected_over_the_whole_mini_batch():
@@ -167,7 +167,7 @@ def test_state_dict_carries_thresholds_and_iteration():
         layer.weight *= 0.5
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other(x), layer(x))
-    assert other.operand_sparsifier.iteration == 2
+    assert other.gscn.operand_sparsifier.iteration == 2
     fresh = swat_conv(3, 4, 3, sparsity=0.8)
     fresh.load_state_dict({**fresh.state_dict(), "weight": layer.weight, "bias": layer.bias})
     assert not torch.equal(fresh(x), layer(x)), "the aged threshold must matter in this test"

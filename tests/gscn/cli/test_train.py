@@ -73,6 +73,50 @@ def test_bad_arguments_end_with_status_2(words, complaint, capsys):
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["train", "trace"])
+def test_options_that_a_method_does_not_have_are_refused(command, tmp_path, capsys):
+    end = ["--iterations", "1", "--out", str(tmp_path / "out")]
+    for words, complaint in (
+        (["--method", "dst", "--sparsity", "0.9"], "sparsity is no option of the method dst"),
+        (["--sparsity", "0.9"], "sparsity is no option of the method dense"),
+        (["--method", "resprop", "--budget", "erk"], "budget is no option of the method resprop"),
+        (["--preset", "swat-u-80", "--warm-up"], "warm_up is no option of the method swat"),
+        (["--preset", "swat-u-80", "--method", "dst"], "sparsity is no option of the method dst"),
+        (["--network", "vgg16", "--width", "8"], "width is for the networks resnet18"),
+    ):
+        assert main([command, *words, *end]) == 2
+        assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_going_on_refuses_options_that_the_method_does_not_have(tmp_path, capsys):
+    words = ["train", "--method", "dst", "--epochs", "1", "--out", str(tmp_path / "model.pt")]
+    assert main([*words, "--iterations", "1"]) == 0
+    assert main([*words, "--resume", "--iterations", "2", "--sparsity", "0.9"]) == 2
+    assert "sparsity is no option of the method dst" in capsys.readouterr().err
+    assert main([*words, "--resume", "--iterations", "2"]) == 0
+
+
+def test_the_sparsity_reached_is_reported_and_not_the_one_asked_for(tmp_path, capsys):
+    end = ["--epochs", "2", "--iterations-per-epoch", "3", "--batch", "8"]
+    log, report = tmp_path / "log.csv", tmp_path / "report.json"
+    for method, asked in (("swat", 0.8), ("dst", None), ("resprop", 0.8)):
+        words = ["train", "--method", method, *end, "--log", str(log), "--json", str(report)]
+        assert main(words) == 0
+        data = json.loads(report.read_text())
+        assert data["sparsity"] == asked
+        rows = read_training_log(log)[-3:]
+        for kind in ("weights", "activations", "output_grads"):
+            mean = sum(row[f"{kind}_sparsity"] for row in rows) / 3
+            assert data["sparsity_reached"][kind] == pytest.approx(mean)
+        shares = [100 * data["sparsity_reached"][k] for k in ("weights", "activations")]
+        text = "mean of the last 3 iterations: weights {:.1f} %, activations {:.1f} %, gradients"
+        assert text.format(*shares) in capsys.readouterr().out
+        log.unlink()
+        reached = data["sparsity_reached"]["weights"]
+        assert reached == pytest.approx(0.8, abs=0.02) if method == "swat" else reached < 0.1
+
+
 def test_tensorboard_gets_the_log(tmp_path, capsys):
     board, log = tmp_path / "board", tmp_path / "log.csv"
     words = ["train", "--method", "swat", "--batch", "16", "--epochs", "1", "--iterations", "3"]
