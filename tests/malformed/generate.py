@@ -275,7 +275,7 @@ KINDS = {
     "trace": Kind(
         ("trace",),
         _trace,
-        lambda rng, at: [
+        lambda _rng, at: [
             "estimate",
             "--config",
             "tiny",
@@ -288,7 +288,7 @@ KINDS = {
     "checkpoint": Kind(
         ("model.pt",),
         _one("model.pt", replace_bytes, change_entry, change_entry, change_entry),
-        lambda rng, at: [
+        lambda _rng, at: [
             "trace",
             "--checkpoint",
             str(at / "model.pt"),
@@ -301,24 +301,24 @@ KINDS = {
     "network": Kind(
         ("network",),
         _one("network", replace_bytes, change_json, change_json, change_json),
-        lambda rng, at: [*_ESTIMATE, "--network", str(at / "network")],
+        lambda _rng, at: [*_ESTIMATE, "--network", str(at / "network")],
     ),
     "archive": Kind(
         ("archive",),
         _one("archive/cifar-10-python.tar.gz", replace_bytes, change_packed, change_packed),
-        lambda rng, at: [*_CIFAR, str(at / "archive")],
+        lambda _rng, at: [*_CIFAR, str(at / "archive")],
     ),
-    "batch": Kind(("batches",), _batch, lambda rng, at: [*_CIFAR, str(at / "batches")]),
-    "image": Kind(("images",), _image, lambda rng, at: [*_FOLDER, str(at / "images")]),
+    "batch": Kind(("batches",), _batch, lambda _rng, at: [*_CIFAR, str(at / "batches")]),
+    "image": Kind(("images",), _image, lambda _rng, at: [*_FOLDER, str(at / "images")]),
     "result": Kind(
         ("result.npz",),
         _one("result.npz", replace_bytes, change_entry, change_entry),
-        lambda rng, at: ["compare", str(at / "result.npz")],
+        lambda _rng, at: ["compare", str(at / "result.npz")],
     ),
     "log": Kind(
         ("model.pt", "log.csv"),
         _one("log.csv", replace_bytes, change_text),
-        lambda rng, at: [
+        lambda _rng, at: [
             "train",
             *RECIPE,
             "--resume",
@@ -330,7 +330,7 @@ KINDS = {
             str(at / "log.csv"),
         ],
     ),
-    "options": Kind(("network",), lambda rng, at: None, _options),
+    "options": Kind(("network",), lambda _rng, _at: None, _options),
 }
 
 
