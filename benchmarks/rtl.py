@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from benchmarks.markdown import percent, table
 from cosim.layer import PassInput, PassOutcome, check_passes
 from golden.synthetic import random_operands
@@ -65,6 +67,10 @@ def _row(config: AcceleratorConfig, outcome: PassOutcome) -> dict[str, object]:
         "useful_products": outcome.useful_products,
         "cycles": run.cycles,
         "model_cycles": model.cycles,
+        "counters_differ": sum(
+            int(np.count_nonzero(model.counters[:, index] != np.asarray(values)))
+            for index, values in enumerate(run.counters.values())
+        ),
         "utilization": utilization,
         "shares": outcome.shares(),
         "port_shares": [busy["read port"], busy["write port"]],
