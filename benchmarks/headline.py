@@ -11,6 +11,7 @@ from gscn.config import preset
 from gscn.errors import InputError
 from perf.estimate import estimate, to_json
 from perf.flops import Method, Sparsification
+from perf.gpu import PUBLISHED_BACKWARD
 from perf.networks import network
 from perf.sampling import Measure
 
@@ -46,6 +47,24 @@ def compute(case: Case, measure: Measure) -> dict[str, object]:
     return to_json(estimate(net, preset(CONFIG), sparsification, measure=measure))
 
 
+def _gradients(rows: list[dict[str, object]]) -> str:
+    """Say how dense ReSprop's gradient differences were taken to be."""
+    densities = sorted({row["gradient_density"] for row in rows if Method(row["method"]).reuses})
+    if not densities:
+        return ""
+    words = " and ".join(percent(density) for density in densities)
+    return f"ReSprop's gradient differences are {words} dense, as its training aims at. "
+
+
+def _other_baseline() -> str:
+    """Say which published figures look like those of the table and have another baseline."""
+    figures = " and ".join(f"{value:.1f} ({name})" for name, value in PUBLISHED_BACKWARD.items())
+    return (
+        f"The table's factors are over that dense array, where ReSprop's published {figures} of "
+        "the backward pass are over a GPU, with which [docs/gpu.md](docs/gpu.md) compares"
+    )
+
+
 def render(rows: list[dict[str, object]]) -> str:
     """Return the estimates as a Markdown table with its conditions."""
     config = preset(CONFIG)
@@ -56,7 +75,7 @@ def render(rows: list[dict[str, object]]) -> str:
         "(statistical mode, error in docs/model-error.md; `make bench`; assumptions: `gscn "
         "estimate`). The last two columns add what is done besides convolutions: the passes over "
         "tensors that find nonzeros, and with them normalisation, ReLU and weight update, which "
-        "the dense array does as well:"
+        f"the dense array does as well. {_gradients(rows)}{_other_baseline()}:"
     )
     header = (
         *("network", "method", "sparsity", "forward", "backward", "training"),

@@ -21,7 +21,8 @@ from benchmarks.figures import write_figure
 from benchmarks.markdown import table
 from golden.measurement import TENSOR_KINDS, tensor_sparsities
 from golden.methods.conversion import sparse_layers
-from golden.methods.resprop import DENSITY_MARGIN, GradientReuse
+from golden.methods.resprop import GradientReuse
+from golden.methods.targets import reuse_density
 from golden.recipe import PRESETS, Recipe
 from golden.training import Trainer
 from gscn.cli.training_run import flops_saved, layers_of
@@ -361,7 +362,7 @@ def _controlled(threshold: float, density: float, target: float) -> float:
 def write_plot(path: Path, result: dict, sparsity: float) -> None:
     """Draw the thresholds of a run into an SVG file; save the table beside it as CSV."""
     rows = result["thresholds"]
-    band = (1 - sparsity, 1 - sparsity + float(DENSITY_MARGIN))
+    band = (1 - sparsity, float(reuse_density(sparsity)))
     above, _ = plot_thresholds(rows, band)
     write_figure(path, above.figure, rows)
 
@@ -424,7 +425,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"![thresholds and densities over the iterations]({figure.name})\n\n{CONTROLLER}\n"
         )
         for run in watched:
-            target = 1 - run.recipe.sparsity + float(DENSITY_MARGIN)
+            target = float(reuse_density(run.recipe.sparsity))
             header = (f"layer of `{run.network}`", "settled at iteration", "median density, %")
             header += ("middle half, %", "middle half of thresholds, octaves")
             header += ("updates by the published rule",)

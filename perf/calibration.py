@@ -33,7 +33,7 @@ from perf.analytic import (
     features,
     read_bytes,
 )
-from perf.flops import Method, Sparsification, Work, pass_work, passes
+from perf.flops import Gradients, Method, Sparsification, Work, pass_work, passes
 from perf.networks import network
 from perf.sampling import Sample, choose_sample, measure_sample
 from perf.statistics import operand_kinds
@@ -96,8 +96,13 @@ def samples(seed: int) -> Iterator[Sample]:
     while True:
         name, size, batch = rng.choice(NETWORKS)
         method, sparsity = rng.choice(METHODS)
+        # Nominal gradients: a fit needs a spread of densities, and the kept observations, which
+        # are continued by their number, were drawn so.
         sparsification = Sparsification(
-            method=method, sparsity=sparsity, activation_density=rng.choice((1.0, 0.5))
+            method=method,
+            sparsity=sparsity,
+            activation_density=rng.choice((1.0, 0.5)),
+            gradients=Gradients.NOMINAL,
         )
         layers = [
             layer

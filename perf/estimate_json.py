@@ -6,7 +6,7 @@ import dataclasses
 
 from gscn.conv import ConvShape, Pass
 from perf.estimated import BACKWARD, Mode, NetworkEstimate, PassEstimate, WorkEstimate
-from perf.flops import inference_reduction, training_reduction
+from perf.flops import Gradients, Sparsification, inference_reduction, training_reduction
 from perf.networks import Layer, Network
 from perf.other_work import WholeStep, whole_step
 from perf.statistics import read_statistics
@@ -54,12 +54,11 @@ def assumptions(result: NetworkEstimate) -> list[str]:
             ),
         ]
     if method.reuses:
-        density = sparsification.gradient_density
-        differences = kept if density is None else f"{density:g}"
         lines += [
             (
-                f"ReSprop: differences of output gradients {differences} dense in every "
-                "convolution; the output gradients of fully connected layers are dense."
+                f"ReSprop: differences of output gradients {sparsification.difference_density:g} "
+                f"dense in every convolution ({_why_so_dense(sparsification)}); the output "
+                "gradients of fully connected layers are dense."
             ),
             (
                 "ReSprop: the backward passes of a convolution also convolve with one stored, "
@@ -70,6 +69,15 @@ def assumptions(result: NetworkEstimate) -> list[str]:
     elif method.prunes:
         lines.append("SWAT: output gradients are dense.")
     return lines
+
+
+def _why_so_dense(sparsification: Sparsification) -> str:
+    if sparsification.gradient_density is not None:
+        return "as given"
+    if sparsification.gradients is Gradients.NOMINAL:
+        return "the nominal 1 - sparsity; training aims at more"
+    points = 100 * (sparsification.difference_density - (1 - sparsification.sparsity))
+    return f"what training aims at, {points:g} points above 1 - sparsity"
 
 
 def _mode_lines(result: NetworkEstimate) -> list[str]:
@@ -146,6 +154,7 @@ def to_json(result: NetworkEstimate) -> dict[str, object]:
     """Return the estimate as plain JSON values: totals, assumptions, layers and their passes."""
     first = result.network.layers[0].shape
     sparsification = result.sparsification
+    recorded = result.mode is Mode.TRACE
     return {
         "network": result.network.name,
         "image_size": [first.h, first.w],
@@ -153,8 +162,9 @@ def to_json(result: NetworkEstimate) -> dict[str, object]:
         "method": str(sparsification.method),
         "sparsity": sparsification.sparsity,
         "mode": str(result.mode),
-        "activation_density": sparsification.activation_density,
-        "gradient_density": sparsification.gradient_density,
+        "activation_density": None if recorded else sparsification.activation_density,
+        "gradients": None if recorded else str(sparsification.gradients),
+        "gradient_density": None if recorded else sparsification.difference_density,
         "forward_speedup_vs_dense": result.speedup((Pass.FORWARD,)),
         "backward_speedup_vs_dense": result.speedup(BACKWARD),
         "training_speedup_vs_dense": result.speedup(),

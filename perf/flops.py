@@ -11,16 +11,19 @@ multiply-accumulates times the densities of its two operands:
 pass (operands)        SWAT at sparsity s  ReSprop at s           both
 =====================  ==================  =====================  =============================
 forward (W, X)         1-s, 1              1, 1                   1-s, 1
-input gradient (W, dY) 1-s, 1              1, 1-s; plus 1/N       1-s, 1-s; plus (1-s)/N
-weight gradient (dY,X) 1, 1-s              1-s, 1; plus 1/N       1-s, 1-s; plus 1/N
+input gradient (W, dY) 1-s, 1              1, d; plus 1/N         1-s, d; plus (1-s)/N
+weight gradient (dY,X) 1, 1-s              d, 1; plus 1/N         d, 1-s; plus 1/N
 =====================  ==================  =====================  =============================
 
-"Plus" is ReSprop's precomputed term, a convolution with the stored output gradient of one sample
-(density 1), spread over the N samples of the batch; its weight gradient takes the inputs summed
-over the batch, which are dense. The first layer needs no input gradient. SWAT leaves the weights
-and inputs of the first layer dense (SWAT-U on ImageNet) and prunes the fully connected layers;
-ReSprop leaves the fully connected layers dense and takes part in every convolution. Zeros that ReLU
-leaves in the inputs are not credited in FLOPs, only, on request, in the performance estimate.
+d is the density of gradient differences that training aims at, 5 points above 1-s and at most 1
+(`golden.methods.targets`), unless the nominal 1-s is asked for (`Gradients`); with d = 1 nothing is
+reused. "Plus" is ReSprop's precomputed term, a convolution with the stored output gradient of one
+sample (density 1), spread over the N samples of the batch; its weight gradient takes the inputs
+summed over the batch, which are dense. The first layer needs no input gradient. SWAT leaves the
+weights and inputs of the first layer dense (SWAT-U on ImageNet) and prunes the fully connected
+layers; ReSprop leaves the fully connected layers dense and takes part in every convolution. Zeros
+that ReLU leaves in the inputs are not credited in FLOPs, only, on request, in the performance
+estimate.
 
 `flop_reduction` is the one place where all this is added up. With the densities that a method aims
 at it gives the papers' figures, with densities measured in training what a run saved.
@@ -46,7 +49,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from golden.methods.budgets import erk_densities
+from golden.methods.targets import density_of, reuse_density
 from gscn.conv import ConvShape, Pass
+from gscn.enums import member
 from gscn.errors import InputError, raise_problems
 from perf.networks import Layer, Network
 
@@ -70,6 +75,15 @@ class Method(enum.StrEnum):
         return self in (Method.RESPROP, Method.SWAT_RESPROP)
 
 
+class Gradients(enum.StrEnum):
+    """How dense ReSprop's gradient differences are taken to be."""
+
+    TARGET = "target"
+    """As its controller of thresholds aims at: 1 - sparsity and 5 points."""
+    NOMINAL = "nominal"
+    """1 - sparsity."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sparsification:
     """A method and its densities.
@@ -85,11 +99,15 @@ class Sparsification:
     """Share of weights, saved activations and gradient differences that the method zeroes."""
     activation_density: float = 1.0
     """Share of nonzeros that ReLU leaves in a layer's inputs; the image is dense."""
+    gradients: Gradients = Gradients.TARGET
+    """How dense ReSprop's gradient differences are, unless `gradient_density` is given."""
     gradient_density: float | None = None
-    """Share of nonzeros in ReSprop's gradient differences; by default 1 - `sparsity`."""
+    """Share of nonzeros in ReSprop's gradient differences; by default as `gradients` says."""
 
     def __post_init__(self) -> None:
-        """Collect every problem and raise them together."""
+        """Take text for members; collect every problem and raise them together."""
+        object.__setattr__(self, "method", member(Method, self.method))
+        object.__setattr__(self, "gradients", member(Gradients, self.gradients))
         problems = []
         if not 0 <= self.sparsity < 1:
             problems.append(f"sparsity must be at least 0 and less than 1, not {self.sparsity}")
@@ -101,7 +119,22 @@ class Sparsification:
             problems.append(
                 f"gradient density must be over 0 and at most 1, not {self.gradient_density}"
             )
+        if self.gradient_density is not None and self.gradients is Gradients.NOMINAL:
+            problems.append(
+                "gradients must be target where their density is given, not "
+                f"{self.gradients} with {self.gradient_density}"
+            )
         raise_problems("sparsification", problems)
+
+    @property
+    def difference_density(self) -> float:
+        """Share of nonzeros in the output gradients of convolutions; 1 without ReSprop."""
+        if not self.method.reuses:
+            return 1.0
+        if self.gradient_density is not None:
+            return self.gradient_density
+        kind = reuse_density if self.gradients is Gradients.TARGET else density_of
+        return float(kind(self.sparsity))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -224,12 +257,11 @@ def target_densities(
     method = sparsification.method
     inputs = 1.0 if layer.first else sparsification.activation_density
     pruned = method.prunes and (kept is not None or not layer.first)
-    reused = method.reuses and not layer.linear
+    differences = sparsification.difference_density
+    # Training with a target of 100 % is dense and reuses nothing.
+    reused = differences < 1 and not layer.linear
     if kept is None:
         kept = 1 - sparsification.sparsity
-    differences = sparsification.gradient_density
-    if differences is None:
-        differences = 1 - sparsification.sparsity
     return LayerDensities(
         weights=kept if pruned else 1.0,
         inputs=inputs,

@@ -16,8 +16,8 @@ from golden.methods.dst import ThresholdMask
 from golden.methods.layers import TrainingLayer, training_class
 from golden.methods.options import DST, SWAT, Dense, Method, ReSprop, SWATReSprop, resolve
 from golden.methods.resprop import GradientReuse
-from golden.methods.selection import density_of
 from golden.methods.swat import TopK
+from golden.methods.targets import density_of
 from gscn.errors import InputError, raise_problems
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, _ConvTransposeNd)

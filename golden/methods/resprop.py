@@ -24,13 +24,12 @@ from torch import Tensor
 
 from golden.methods.layers import GradientSparsifier
 from golden.methods.options import is_share
-from golden.methods.selection import count_nonzeros, density_of, keep_larger
+from golden.methods.selection import count_nonzeros, keep_larger
 from golden.methods.state import CarriedState
+from golden.methods.targets import reuse_density
 from gscn.errors import InputError
 
 INITIAL_THRESHOLD = 1e-7
-DENSITY_MARGIN = Fraction(5, 100)
-"""Nonzeros allowed above 1 - sparsity."""
 WARM_UP_DENSE_EPOCHS = 2
 WARM_UP_EPOCHS = 9
 """Epochs from which W-ReSprop uses the target density."""
@@ -55,7 +54,7 @@ def target_density(sparsity: float, *, epoch: int = 0, warm_up: bool = False) ->
     """
     if not is_share(sparsity):
         raise InputError(f"sparsity must be at least 0 and less than 1, not {sparsity!r}")
-    target = min(Fraction(1), density_of(sparsity) + DENSITY_MARGIN)
+    target = reuse_density(sparsity)
     if not warm_up or epoch >= WARM_UP_EPOCHS:
         return target
     if epoch < WARM_UP_DENSE_EPOCHS:

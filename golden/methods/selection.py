@@ -40,14 +40,6 @@ def kept_count(density: Fraction, element_count: int) -> int:
     return math.ceil(density * element_count)
 
 
-def density_of(sparsity: float) -> Fraction:
-    """Return 1 - sparsity, with the sparsity read as a decimal number.
-
-    In binary floating point 1 - 0.7 is a little more than 0.3 and would keep one element too many.
-    """
-    return 1 - Fraction(str(sparsity))
-
-
 def magnitude_threshold(values: Tensor, count: int) -> Tensor:
     """Return the `count`-th largest magnitude of the elements of a tensor.
 

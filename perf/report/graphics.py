@@ -153,8 +153,8 @@ def gpu_section(document: GpuDocument) -> Section:
         ),
         _as_table(
             "gpu",
-            "At equal size, batch 16 (docs/gpu.md). **Products alone**: the bound of the "
-            "multipliers, which no accelerator of that size passes.",
+            "Times faster than the GPU at equal size, batch 16 (docs/gpu.md). **Products alone**: "
+            "the bound of the multipliers, which no accelerator of that size passes.",
             document.equal,
         ),
         Figure(
@@ -164,7 +164,8 @@ def gpu_section(document: GpuDocument) -> Section:
         ),
         _as_table(
             "gpu-sizes",
-            "Multipliers with which the convolutions reach the published figure at batch 16.",
+            "Multipliers with which the convolutions are as many times faster than the GPU as "
+            "published, at batch 16.",
             document.sizes,
         ),
     ]

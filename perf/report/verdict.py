@@ -118,7 +118,8 @@ def claims_table(claims: Sequence[Claim]) -> Table:
     return Table(
         name="claims",
         caption="Ours beside the published figure. **Like for like**: both over the same kind of "
-        "baseline, ours at equal multipliers, clock and port.",
+        "baseline, ours at equal multipliers, clock and port; ReSprop's over a GPU, by both. Each "
+        "row names its baselines: rows of different ones are not to be compared.",
         header=(
             *("what", "ours", "published", "ours / published", "terms"),
             *("our baseline", "published baseline", "what bounds ours", "source", "caveat"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from golden.methods.resprop import GradientReuse
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from perf.flops import (
+    Gradients,
     LayerDensities,
     Method,
     Sparsification,
@@ -21,6 +25,7 @@ from perf.flops import (
     inner_macs,
     pass_work,
     passes,
+    target_densities,
     training_reduction,
 )
 from perf.networks import network
@@ -68,12 +73,38 @@ def test_swat_training_reduction_equals_its_closed_form(name):
 def test_resprop_reduces_only_the_backward_pass_and_pays_for_the_stored_sample():
     net = network("resnet18", image_size=224, batch=8)
     resprop = Sparsification(method=Method.RESPROP, sparsity=0.9)
+    nominal = dataclasses.replace(resprop, gradients=Gradients.NOMINAL)
     assert inference_reduction(net, resprop) == 0
     first, last = net.layers[0].shape.dense_macs, net.layers[-1].shape.dense_macs
     total = net.dense_macs
     backward = 2 * (total - last) - first
-    expected = backward * (0.9 - 1 / 8) / (3 * total - first)
-    assert training_reduction(net, resprop) == pytest.approx(expected)
+    for sparsification, saved in ((resprop, 0.85), (nominal, 0.9)):
+        expected = backward * (saved - 1 / 8) / (3 * total - first)
+        assert training_reduction(net, sparsification) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.03, 0.5, 0.7, 0.9, 0.99])
+def test_gradient_differences_are_as_dense_as_training_aims_at(sparsity):
+    trained = GradientReuse(sparsity, generator=torch.Generator()).target
+    for method in (Method.RESPROP, Method.SWAT_RESPROP):
+        sparsification = Sparsification(method=method, sparsity=sparsity)
+        densities = target_densities(RESNET50.layers[5], sparsification)
+        assert densities.output_grads == float(trained)
+        # Training whose target is 100 % reuses nothing.
+        assert densities.reuses == (trained < 1)
+
+
+def test_other_densities_of_gradient_differences_are_asked_for_by_name():
+    nominal = Sparsification(method="resprop", sparsity=0.7, gradients="nominal")
+    assert nominal.difference_density == 0.3
+    given = Sparsification(method="swat+resprop", sparsity=0.7, gradient_density=0.125)
+    assert given.difference_density == 0.125
+    assert swat(0.7).difference_density == 1
+    assert dataclasses.replace(nominal, method=Method.DENSE).difference_density == 1
+    with pytest.raises(InputError, match="gradients must be one of target, nominal, not 'none'"):
+        Sparsification(method="resprop", sparsity=0.7, gradients="none")
+    with pytest.raises(InputError, match="gradients must be target where their density is given"):
+        dataclasses.replace(given, gradients="nominal")
 
 
 def test_dense_training_reduces_nothing():
@@ -99,12 +130,12 @@ def test_relu_zeros_are_not_credited_in_flops_but_are_in_products():
         ("swat", 0, Pass.WEIGHT_GRAD, [(1, 1)]),
         ("swat", -1, Pass.WEIGHT_GRAD, [(1, 0.1)]),
         ("resprop", 5, Pass.FORWARD, [(1, 1)]),
-        ("resprop", 5, Pass.INPUT_GRAD, [(1, 0.1), (1, 1)]),
-        ("resprop", 5, Pass.WEIGHT_GRAD, [(0.1, 1), (1, 1)]),
-        ("resprop", 0, Pass.WEIGHT_GRAD, [(0.1, 1), (1, 1)]),
+        ("resprop", 5, Pass.INPUT_GRAD, [(1, 0.15), (1, 1)]),
+        ("resprop", 5, Pass.WEIGHT_GRAD, [(0.15, 1), (1, 1)]),
+        ("resprop", 0, Pass.WEIGHT_GRAD, [(0.15, 1), (1, 1)]),
         ("resprop", -1, Pass.WEIGHT_GRAD, [(1, 1)]),
-        ("swat+resprop", 5, Pass.INPUT_GRAD, [(0.1, 0.1), (0.1, 1)]),
-        ("swat+resprop", 5, Pass.WEIGHT_GRAD, [(0.1, 0.1), (1, 1)]),
+        ("swat+resprop", 5, Pass.INPUT_GRAD, [(0.1, 0.15), (0.1, 1)]),
+        ("swat+resprop", 5, Pass.WEIGHT_GRAD, [(0.15, 0.1), (1, 1)]),
         ("dense", 5, Pass.WEIGHT_GRAD, [(1, 1)]),
     ],
 )

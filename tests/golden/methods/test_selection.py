@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from golden.methods import selection
 from golden.methods.selection import (
     count_nonzeros,
-    density_of,
     keep_larger,
     keep_largest,
     kept_count,
     magnitude_threshold,
 )
+from golden.methods.targets import density_of
 from gscn.errors import InputError
 
 TYPES = [torch.float32, torch.bfloat16, torch.float64, torch.float16]

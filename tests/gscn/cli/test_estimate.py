@@ -70,6 +70,23 @@ def test_a_trace_is_run_as_a_whole(tmp_path, capsys):
     assert "every pass as a whole" in capsys.readouterr().out
 
 
+def test_gradients_are_as_dense_as_training_aims_at_unless_told(network_file, tmp_path, capsys):
+    common = ("--network", network_file, "--batch", 8, "--config", "tiny", "--mode", "analytic")
+    common = (*common, "--method", "resprop", "--sparsity", 0.7)
+    default = run(tmp_path, *common)
+    assert (default["gradients"], default["gradient_density"]) == ("target", 0.35)
+    out = capsys.readouterr().out
+    assert "0.35 dense in every convolution (what training aims at" in out
+    assert "over a dense array" in out
+    assert run(tmp_path, *common, "--gradients", "target") == default
+    nominal = run(tmp_path, *common, "--gradients", "nominal")
+    assert (nominal["gradients"], nominal["gradient_density"]) == ("nominal", 0.3)
+    assert nominal["backward_speedup_vs_dense"] > default["backward_speedup_vs_dense"]
+    assert "the nominal 1 - sparsity; training aims at more" in capsys.readouterr().out
+    given = run(tmp_path, *common, "--gradient-density", 0.35)
+    assert given["training_cycles"] == default["training_cycles"]
+
+
 def test_rivals_are_given_the_same_layers(network_file, tmp_path):
     data = run(
         *(tmp_path, "--network", network_file, "--batch", 2, "--mode", "analytic"),
@@ -87,6 +104,10 @@ def test_rivals_are_given_the_same_layers(network_file, tmp_path):
         (("--mode", "trace"), "--trace and mode trace need each other"),
         (("--trace", "x", "--mode", "analytic"), "--trace and mode trace need each other"),
         (("--mode", "analytic", "--operands", "uniform"), "applies to mode statistical"),
+        (
+            ("--gradients", "nominal", "--gradient-density", "0.2"),
+            "gradients must be target where their density is given",
+        ),
         (("--plans", "0"), "--plans must be at least 1, not 0"),
         (("--samples", "2"), "samples must be at least 3"),
         (("--clock-mhz", "0"), "clock must be over 0 Hz"),

@@ -109,6 +109,13 @@ def test_published_values_stand_beside_the_network_that_they_are_of(swat, respro
     assert rows["ResNet-34, ReSprop 90 %"][10:] == (None, None, None)
 
 
+def test_figures_over_a_gpu_do_not_stand_unexplained_beside_those_over_dense(swat, resprop):
+    shown = table(speed.speedup_section([swat, resprop]), "speedups")
+    assert "Times faster than the dense array" in shown.caption
+    assert "The published 8.0x (ResNet-34, ReSprop, backward) and 7.2x" in shown.caption
+    assert "over a GTX 1080 Ti" in shown.caption
+
+
 def test_claims_name_both_baselines(swat):
     claims = verdict.swat_claims({cases.SWAT_90.key: swat})
     assert [claim.figure.key for claim in claims] == ["swat-forward-90", "swat-backward-90"]
