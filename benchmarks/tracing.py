@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rtl import CONFIG, measure
+from benchmarks.rtl import CONFIG, measure, measure_model
 from cosim.layer import traced_inputs
 from golden.methods.passes import PassRecord
 from golden.methods.resprop import WARM_UP_EPOCHS
@@ -101,30 +101,40 @@ def distinct_layers(trace: Trace) -> list[str]:
 def jobs(trace: Trace) -> Iterator[tuple[int, str, Pass]]:
     """Yield iteration, layer and pass of every measurement.
 
-    Gradients, whose operands swing, come first, and all iterations of a layer before the next, so
-    that a run that is stopped has measured consecutive iterations of the same layers.
+    Gradients of 3x3 kernels, whose operands swing, come first, and the first two iterations of all
+    layers before the third, so that a run that is stopped has measured consecutive iterations of
+    the same layers.
     """
     layers = distinct_layers(trace)
     kernels = {name: (trace.entries[name].shape.r, trace.entries[name].shape.s) for name in layers}
     spatial = [name for name in layers if kernels[name] != (1, 1)]
     pointwise = [name for name in layers if name not in spatial]
-    for names, passes in (
-        (spatial, (Pass.INPUT_GRAD, Pass.WEIGHT_GRAD)),
-        (spatial, (Pass.FORWARD,)),
-        (pointwise, tuple(Pass)),
+    gradients = (Pass.INPUT_GRAD, Pass.WEIGHT_GRAD)
+    first, later = range(FIRST, FIRST + 2), range(FIRST + 2, FIRST + MEASURED)
+    for names, iterations, passes in (
+        (spatial, first, gradients),
+        (spatial, range(FIRST, FIRST + 1), (Pass.FORWARD,)),
+        (pointwise, first, gradients),
+        (spatial, later, gradients),
+        (pointwise, later, gradients),
+        (pointwise, range(FIRST, FIRST + 1), (Pass.FORWARD,)),
+        (spatial, range(FIRST + 1, FIRST + MEASURED), (Pass.FORWARD,)),
+        (pointwise, range(FIRST + 1, FIRST + MEASURED), (Pass.FORWARD,)),
     ):
         for name in names:
-            for iteration in range(FIRST, FIRST + MEASURED):
+            for iteration in iterations:
                 for which in passes:
                     if which in trace.entries[name].densities:
                         yield iteration, name, which
 
 
 def measure_all(folder: Path = FOLDER) -> None:
-    """Measure every pass in RTL; what the file of `folder` has already is not measured again."""
+    """Measure every pass that the file of `folder` has not yet.
+
+    Those of the first iteration in RTL, the others by the cycle model, which equals it.
+    """
     path = folder / PASSES
-    known = load(path)
-    done = {(row["iteration"], row["layer"], row["pass"]) for row in known}
+    done = {(row["iteration"], row["layer"], row["pass"]) for row in load(path)}
     config = preset(CONFIG)
     traces = {
         iteration: load_trace(folder / f"trace-{iteration}")
@@ -134,14 +144,18 @@ def measure_all(folder: Path = FOLDER) -> None:
         if (iteration, layer, str(which)) in done:
             continue
         trace = traces[iteration]
-        start, busy = time.perf_counter(), time.process_time()
-        (row,) = measure(config, traced_inputs(trace, config, [layer], which))
+        start = time.perf_counter()
+        inputs = traced_inputs(trace, config, [layer], which)
+        (row,) = (
+            measure(config, inputs)
+            if iteration == FIRST
+            else [measure_model(config, one) for one in inputs]
+        )
         row = {
             "iteration": iteration,
             **row,
             "densities": list(trace.entries[layer].densities[which]),
             "seconds": time.perf_counter() - start,
-            "processor_seconds": time.process_time() - busy,
         }
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

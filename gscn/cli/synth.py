@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> Result:
         configs[f"{name} {config.operand_format}"] = config
     from rtl_gen.area import measure_area
     from rtl_gen.area_formats import measure_formats, with_formats
-    from rtl_gen.area_text import to_markdown, tool_versions
+    from rtl_gen.area_text import report_data, to_markdown, tool_versions
     from rtl_gen.synthesis import DEFAULT_LIBERTY, check_liberty
 
     liberty = check_liberty(args.liberty or DEFAULT_LIBERTY) if "cells" in args.flow else None
@@ -99,9 +99,4 @@ def run(args: argparse.Namespace) -> Result:
             raise InputError(
                 f"--out must name a file that can be written, not {args.out}: {error}"
             ) from error
-    data = {
-        "versions": versions,
-        "reports": [report.to_dict() for report in reports],
-        "formats": [report.to_dict() for report in formats],
-    }
-    return Result(data=data, text=text)
+    return Result(data=report_data(reports, versions, formats), text=text)
