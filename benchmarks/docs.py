@@ -32,6 +32,7 @@ def registry() -> dict[str, Page]:
         float_error,
         flops,
         gpu,
+        headline,
         model_error,
         overhead,
         performance,
@@ -42,7 +43,7 @@ def registry() -> dict[str, Page]:
     )
 
     modules = (
-        *(flops, extrapolation, gpu, model_error, rivals, area, utilization, simulators),
+        *(flops, headline, extrapolation, gpu, model_error, rivals, area, utilization, simulators),
         *(performance, overhead, float_error, cosim_speed, training),
     )
     return {page.name: page for page in (module.PAGE for module in modules)}

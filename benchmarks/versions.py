@@ -185,6 +185,7 @@ def training() -> str:
     import torch
 
     import golden
+    from golden.methods.resprop import GradientReuse
     from golden.methods.schedule import begin_iteration
 
     parts: list[object] = []
@@ -206,7 +207,11 @@ def training() -> str:
             weight.data = integers(*weight.shape)
         options = {} if method == "dst" else {"sparsity": 0.5}
         golden.sparsify(model, method, **options)
-        for iteration in range(3):
+        for module in model.modules():
+            if isinstance(module, GradientReuse):
+                # Among the gradients of this probe, so that its halving and doubling matters.
+                module.threshold = torch.tensor(1.0, dtype=torch.float64)
+        for iteration in range(4):
             begin_iteration(model, epoch=0, iteration=iteration + 1, iterations_per_epoch=9)
             model.zero_grad()
             (model(integers(4, 2, 6, 6)) * integers(4, 3)).sum().backward()
