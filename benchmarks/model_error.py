@@ -53,13 +53,17 @@ class Case:
 _TUNED = "cycle model, best of 4 tilings"
 _TRACE = "gscn trace --sparsity 0.9"
 _ITERATIONS = "--epochs 4 --iterations-per-epoch 50 --iterations 120"
+_RESNET18 = (
+    f"`{_TRACE} --network resnet18 --method swat+resprop --batch 32 --warm-up --learning-rate 0.01 "
+    "--epochs 11 --iterations-per-epoch 25 --iterations 265`"
+)
 CASES = (
     Case(
         "resnet18-swat+resprop",
         "ResNet-18, 32x32, batch 32; 42 of 59 passes",
         Method.SWAT_RESPROP,
-        "generated Verilog (docs/utilization.md)",
-        "`benchmarks.traced`",
+        "generated Verilog",
+        _RESNET18,
     ),
     Case(
         "resnet20-swat",
@@ -86,7 +90,7 @@ CASES = (
     ),
 )
 FITTED_ON = (
-    f"`benchmarks.traced` and `{_TRACE} --network resnet18 --width 16 --method resprop --batch 16 "
+    f"{_RESNET18} and `{_TRACE} --network resnet18 --width 16 --method resprop --batch 16 "
     "--epochs 4 --iterations-per-epoch 25 --iterations 60`"
 )
 """How the steps were recorded that the package's statistics were fitted on."""
