@@ -109,7 +109,9 @@ def make(page: Page) -> None:
     """Compute a page's figures and write it."""
     start = time.perf_counter()
     data = page.make()
-    write(page, data, provenance(page, time.perf_counter() - start))
+    # Pages whose making may be stopped and go on keep their own account.
+    seconds = data.get("seconds", time.perf_counter() - start)
+    write(page, data, provenance(page, seconds))
 
 
 def write(

@@ -51,6 +51,7 @@ def collect() -> dict[str, Any]:
         "iterations": [line["iteration"] for line in counted],
         "gradients": gradients,
         "passes": rows,
+        "seconds": sum(row["seconds"] for row in rows),
     }
 
 
