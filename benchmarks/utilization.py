@@ -271,7 +271,11 @@ def quotes(data: dict) -> dict[str, str]:
         if own:
             named = summary(own)
             found[f"mean-{kind}"] = percent(named["mean"])
-            found[f"least-{kind}"] = percent(named["least"])
+            # The worst is never left out.
+            every = [row for row in data["passes"] if kernel(row) == kind]
+            found[f"least-{kind}"] = percent(summary(every)["least"])
+            kinds = [str(which) for which in Pass if any(row["pass"] == which for row in own)]
+            found[f"kinds-{kind}"] = ", ".join(kinds)
             found[f"passes-{kind}"] = str(named["passes"])
         for iteration in _iterations(own):
             one = summary([row for row in own if row["iteration"] == iteration])

@@ -101,6 +101,9 @@ def test_means_leave_out_what_was_not_measured_in_every_iteration_and_say_so():
     assert cells(text, "3x3", "all")[2] == "4"
     assert "1 more passes" in text
     assert "The least of all is 10.0 %: late" in text, "the worst is never left out"
+    quoted = utilization.quotes(DATA | {"passes": [*ROWS, more]})
+    assert (quoted["least-3x3"], quoted["passes-3x3"]) == ("10.0 %", "4")
+    assert quoted["kinds-3x3"] == "input-grad, weight-grad"
 
 
 def test_the_comparison_sums_what_was_measured():
