@@ -8,11 +8,11 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench report \
-	report-check prove prove-docs synth demo clean
+.PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench docs \
+	docs-render docs-check docs-stale report report-check prove prove-docs synth demo clean
 
 help:
-	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench report report-check prove prove-docs synth demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale report report-check prove prove-docs synth demo clean"
 
 venv: $(STAMP)
 
@@ -50,6 +50,23 @@ test-icarus: venv
 bench: venv
 	$(BIN)/python -m benchmarks
 
+# All generated pages of docs/ again, or `PAGE=NAME` alone. docs/README.md says how long each takes;
+# those of training and timing take hours and an idle machine. `area` needs what `synth` needs.
+docs: venv
+	$(BIN)/python -m benchmarks.docs $(PAGE)
+
+# Pages from their JSON, and quoted figures into texts: seconds.
+docs-render: venv
+	$(BIN)/python -m benchmarks.docs --render
+
+# Which pages are not what their JSON says, and which JSON is older than what it follows from.
+docs-check: venv
+	$(BIN)/python -m benchmarks.docs --check
+
+# Lets pages say by themselves what changed since their figures were made.
+docs-stale: venv
+	$(BIN)/python -m benchmarks.docs --stale
+
 report: venv
 	$(BIN)/gscn report
 
@@ -58,13 +75,10 @@ report: venv
 report-check: venv
 	$(BIN)/python -m pytest tests/perf/report/test_build.py
 
-FORMATS := int16 int16+bf16 int16+bf16+fp16 int16+bf16+fp16+fp8_e4m3+fp8_e5m2 \
-	int16+fp8_e4m3+fp8_e5m2 int8 int8+bf16 int8+fp8_e4m3+fp8_e5m2
-
 # Needs Debian's qflow-tech-osu018 besides.
 synth: venv
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[synth]"
-	$(BIN)/gscn synth --config small small:int8 tiny --clock PE --out docs/area.md --formats $(FORMATS)
+	$(BIN)/python -m benchmarks.docs area
 
 prove: venv
 	$(BIN)/python -m formal.run

@@ -20,8 +20,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cosim.build
+from benchmarks.pages import DOCS, Page, digests
 from cosim.device import Device
 from cosim.device_jobs import PassJob
 from cosim.device_pool import DevicePool
@@ -201,6 +203,60 @@ def flags() -> dict[str, object]:
             }
     return found
 
+
+def make() -> dict[str, object]:
+    """Measure what docs/simulated-training.md quotes, on an idle machine, and draw the losses."""
+    from benchmarks.figures import write_figure
+    from benchmarks.loss_curve import loss_rows
+    from perf.plots import plot_losses
+
+    found, two_steps = digits(), resnet20()
+    figure = DOCS / "simulated-training-loss.svg"
+    rows = loss_rows(found)
+    write_figure(figure, plot_losses(rows).figure, rows)
+    return {
+        "digits": _totals(found)
+        | {name: found[name] for name in ("mean_loss_first", "mean_loss_last")},
+        "resnet20": _totals(two_steps),
+        "products": products(),
+        "workers": workers(),
+        "files": digests(figure, figure.with_suffix(".csv")),
+    }
+
+
+def _totals(found: dict[str, Any]) -> dict[str, object]:
+    """Return what a run on the Verilog took."""
+    simulation = found["simulation"]
+    names = ("passes", "cycles", "utilization", "wall_seconds")
+    return {name: simulation[name] for name in names}
+
+
+def quotes(data: dict[str, Any]) -> dict[str, str]:
+    """Return what texts take of the runs."""
+    one, two = data["digits"], data["resnet20"]
+    return {
+        "digits-passes": f"{one['passes']:,}",
+        "digits-cycles": f"{one['cycles']:,}",
+        "digits-million-cycles": f"{one['cycles'] / 1e6:.1f}",
+        "digits-utilization": f"{100 * one['utilization']:.1f} %",
+        "digits-minutes": f"{one['wall_seconds'] / 60:.0f}",
+        "digits-loss-first": f"{one['mean_loss_first']:.2f}",
+        "digits-loss-last": f"{one['mean_loss_last']:.2f}",
+        "resnet20-passes": f"{two['passes']:,}",
+        "resnet20-cycles": f"{two['cycles']:,}",
+        "resnet20-utilization": f"{100 * two['utilization']:.1f} %",
+        "resnet20-seconds": f"{two['wall_seconds']:.0f}",
+    }
+
+
+PAGE = Page(
+    name="simulated-training",
+    make=make,
+    render=None,
+    parts=("hardware", "lowering", "model", "arithmetic", "training"),
+    configs=("large",),
+    quotes=quotes,
+)
 
 FIGURES: dict[str, Callable[[], dict[str, object]]] = {
     one.__name__: one for one in (products, digits, resnet20, workers, flags)

@@ -1,22 +1,18 @@
-"""The README's headline table, computed by the estimate."""
+"""Networks of the papers over a dense array, by the closed form: docs/speedups.md."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from benchmarks.markdown import percent, table
+from benchmarks.pages import Page
 from gscn.config import preset
-from gscn.errors import InputError
-from perf.estimate import estimate, to_json
+from perf.estimate import Mode, estimate, to_json
 from perf.flops import Method, Sparsification
 from perf.gpu import PUBLISHED_BACKWARD
 from perf.networks import network
-from perf.sampling import Measure
 
-BEGIN = "<!-- headline:begin -->"
-END = "<!-- headline:end -->"
 IMAGE_SIZE = 224
 BATCH = 32
 CONFIG = "large"
@@ -40,11 +36,13 @@ CASES = (
 )
 
 
-def compute(case: Case, measure: Measure) -> dict[str, object]:
+def compute(case: Case) -> dict[str, object]:
     """Return the estimate of one row as plain JSON values."""
     sparsification = Sparsification(method=case.method, sparsity=case.sparsity)
     net = network(case.network, image_size=IMAGE_SIZE, batch=BATCH)
-    return to_json(estimate(net, preset(CONFIG), sparsification, measure=measure))
+    row = to_json(estimate(net, preset(CONFIG), sparsification, mode=Mode.ANALYTIC))
+    # The layers are many pages, and shown nowhere.
+    return {name: value for name, value in row.items() if name != "layers"}
 
 
 def _gradients(rows: list[dict[str, object]]) -> str:
@@ -61,7 +59,7 @@ def _other_baseline() -> str:
     figures = " and ".join(f"{value:.1f} ({name})" for name, value in PUBLISHED_BACKWARD.items())
     return (
         f"The table's factors are over that dense array, where ReSprop's published {figures} of "
-        "the backward pass are over a GPU, with which [docs/gpu.md](docs/gpu.md) compares"
+        "the backward pass are over a GPU, with which [gpu.md](gpu.md) compares"
     )
 
 
@@ -70,10 +68,10 @@ def render(rows: list[dict[str, object]]) -> str:
     config = preset(CONFIG)
     intro = (
         f"Times faster than a dense array with the same {config.multipliers} multipliers, "
-        f"clock and memory port, estimated for batches of {BATCH} images of "
-        f"{IMAGE_SIZE}x{IMAGE_SIZE} from samples of the layers with operands drawn like real ones "
-        "(statistical mode, error in docs/model-error.md; `make bench`; assumptions: `gscn "
-        "estimate`). The last two columns add what is done besides convolutions: the passes over "
+        f"clock and memory port, batches of {BATCH} images of {IMAGE_SIZE}x{IMAGE_SIZE}, estimated "
+        "by the closed form, whose error is in [model-error.md](model-error.md); zeros that ReLU "
+        "leaves in inputs are not counted on. [networks.md](networks.md) has more networks, with "
+        "those zeros. The last two columns add what is done besides convolutions: the passes over "
         "tensors that find nonzeros, and with them normalisation, ReLU and weight update, which "
         f"the dense array does as well. {_gradients(rows)}{_other_baseline()}:"
     )
@@ -99,16 +97,27 @@ def render(rows: list[dict[str, object]]) -> str:
     return f"{intro}\n\n{table(header, lines)}"
 
 
-def replace_headline(path: Path, text: str) -> None:
-    """Put `text` between the markers of a Markdown file.
+def make() -> dict[str, Any]:
+    """Return what the page shows, as plain JSON values."""
+    return {"networks": [compute(case) for case in CASES]}
 
-    Raises
-    ------
-    InputError
-        The file does not have each marker once, in order.
-    """
-    old = path.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
-    if (old.count(BEGIN), old.count(END), len(pattern.findall(old))) != (1, 1, 1):
-        raise InputError(f"{path} must have {BEGIN} and then {END}, each once")
-    path.write_text(pattern.sub(lambda _: f"{BEGIN}\n{text}\n{END}", old), encoding="utf-8")
+
+def quotes(data: dict) -> dict[str, str]:
+    """Return times faster than the dense array, by network, method, sparsity and passes."""
+    found = {}
+    for row in data["networks"]:
+        method = row["method"].replace("+", "-")
+        name = f"{row['network']}-{method}-{100 * row['sparsity']:.0f}"
+        for passes in ("forward", "backward", "training"):
+            found[f"{name}-{passes}"] = f"{row[f'{passes}_speedup_vs_dense']:.1f}"
+    return found
+
+
+PAGE = Page(
+    name="speedups",
+    make=make,
+    render=lambda data: f"# Networks over a dense array\n\n{render(data['networks'])}",
+    parts=("estimates",),
+    configs=(CONFIG,),
+    quotes=quotes,
+)

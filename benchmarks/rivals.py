@@ -1,22 +1,17 @@
-"""Models of rivals beside what their publications and public simulators say.
-
-`python -m benchmarks.rivals --publish .` writes docs/rivals.md; without it the report is printed.
-"""
+"""Models of rivals beside what their publications and public simulators say: docs/rivals.md."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import logging
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.markdown import table
+from benchmarks.markdown import Block, table_block, text_of
+from benchmarks.pages import Page
 from benchmarks.rivals_points import (
     DENSITY,
     LAYER,
@@ -27,7 +22,6 @@ from benchmarks.rivals_points import (
     Point,
 )
 from benchmarks.rivals_text import CALIBRATION, CONCLUSION, INTRODUCTION, NETWORKS, REASONS, SHARES
-from gscn.cli.main import write_json
 from gscn.conv import ConvShape, Pass
 from perf.flops import passes
 from perf.networks import Network, network
@@ -232,8 +226,8 @@ def geometric_mean(values: Iterable[float]) -> float:
     return math.exp(sum(logs) / len(logs))
 
 
-def render_calibration(rows: Sequence[dict]) -> str:
-    """Return the calibration as Markdown, with the reason for every larger deviation."""
+def calibration_table(rows: Sequence[dict]) -> Block:
+    """Return the calibration as a table, with the reason for every larger deviation."""
     lines = []
     for row in rows:
         ratio = row["ours"] / row["theirs"]
@@ -263,11 +257,11 @@ def render_calibration(rows: Sequence[dict]) -> str:
         "model compared with",
         "why not nearer",
     )
-    return table(header, lines)
+    return table_block(header, lines)
 
 
-def render_shares(rows: Sequence[dict]) -> str:
-    """Return the shares of useful products as Markdown."""
+def shares_table(rows: Sequence[dict]) -> Block:
+    """Return the shares of useful products as a table."""
     columns = (
         ("scnn+", Pass.FORWARD),
         ("scnn+", Pass.INPUT_GRAD),
@@ -283,7 +277,7 @@ def render_shares(rows: Sequence[dict]) -> str:
         )
         for row in rows
     ]
-    return table(header, lines)
+    return table_block(header, lines)
 
 
 def ratios(row: dict) -> dict[str, float]:
@@ -309,8 +303,8 @@ def ant_means(rows: Sequence[dict]) -> dict[str, dict[str, float]]:
     return means
 
 
-def render_ant(rows: Sequence[dict]) -> str:
-    """Return SCNN+ and ANT on networks as Markdown."""
+def ant_blocks(rows: Sequence[dict]) -> list[Block]:
+    """Return SCNN+ and ANT on networks, a table for each setting."""
     header = (
         "network",
         "SCNN+ cycles",
@@ -321,7 +315,7 @@ def render_ant(rows: Sequence[dict]) -> str:
         "matched tiles / ANT",
         "ANT / ideal",
     )
-    parts = []
+    parts: list[Block] = []
     for setting, means in ant_means(rows).items():
         lines = [
             (
@@ -334,8 +328,8 @@ def render_ant(rows: Sequence[dict]) -> str:
             if row["setting"] == setting
         ]
         lines.append(("*geometric mean*", "", "", *(f"*{m:.2f}*" for m in means.values())))
-        parts.append(f"{setting[0].upper()}{setting[1:]}:\n\n{table(header, lines)}")
-    return "\n\n".join(parts)
+        parts += [f"{setting[0].upper()}{setting[1:]}:", table_block(header, lines)]
+    return parts
 
 
 def render_assumptions() -> str:
@@ -347,44 +341,37 @@ def render_assumptions() -> str:
     return "\n\n".join(parts)
 
 
-def render(report: dict) -> str:
+def blocks(report: dict) -> list[Block]:
     """Return the whole document."""
     as_trained, large = ant_means(report["ant"]).values()
-    parts = (
+    return [
         INTRODUCTION,
         CALIBRATION,
-        render_calibration([*report["calibration"], *report["network_calibration"]]),
+        calibration_table([*report["calibration"], *report["network_calibration"]]),
         SHARES,
-        render_shares(report["shares"]),
+        shares_table(report["shares"]),
         NETWORKS,
-        render_ant(report["ant"]),
+        *ant_blocks(report["ant"]),
         CONCLUSION.format(published=PUBLISHED_ANT, small=as_trained, large=large),
         "## The models",
         render_assumptions(),
-    )
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    ]
 
 
-def main() -> None:
-    """Compute the report, print it or write it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rivals", description=__doc__)
-    parser.add_argument("--publish", type=Path, metavar="DIR", help="write docs/ of this checkout")
-    parser.add_argument("--out", type=Path, default=Path("build/bench/rivals.json"), metavar="FILE")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def make() -> dict[str, object]:
+    """Return what the page shows, as plain JSON values."""
     report = {
         "calibration": compute_calibration(),
         "network_calibration": compute_network_calibration(),
         "shares": compute_shares(),
         "ant": compute_ant(),
     }
-    write_json(args.out, report)
-    text = render(report)
-    if args.publish is None:
-        sys.stdout.write(text)
-    else:
-        (args.publish / "docs" / "rivals.md").write_text(text, encoding="utf-8")
+    return {"blocks": blocks(report), **report}
 
 
-if __name__ == "__main__":
-    main()
+PAGE = Page(
+    name="rivals",
+    make=make,
+    render=lambda data: text_of(data["blocks"]),
+    parts=("rivals",),
+)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from benchmarks.markdown import percent, table
 from cosim.layer import PassInput, PassOutcome, check_passes
+from golden.oracle import conv_integers, useful_products
+from golden.quantize import choose_shift
 from golden.synthetic import random_operands
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import MismatchError
+from lowering import OutputFormat
+from perf.cycles import simulate
+from perf.tuning import lower_tuned
 
 CONFIG = "large"
 LATENCY = 100
@@ -60,29 +67,70 @@ def measure(
     return [_row(config, outcome) for outcome in outcomes]
 
 
+def measure_model(
+    config: AcceleratorConfig, one: PassInput, *, latency: int = LATENCY
+) -> dict[str, object]:
+    """Return the row of a pass by the cycle model alone: no result is computed or compared."""
+    sums = conv_integers(one.shape, one.which, one.first, one.second)
+    out = OutputFormat(width=16, shift=choose_shift(int(sums.min()), int(sums.max()), 16))
+    operands = one.first, one.second
+    program = lower_tuned(config, one.shape, one.which, *operands, out, latency=latency)
+    model = simulate(program, latency=latency)
+    useful = useful_products(one.shape, one.which, *operands)
+    causes = model.by_cause()
+    shares = {name: count / sum(causes.values()) for name, count in causes.items()}
+    return {
+        "layer": one.layer,
+        "pass": str(one.which),
+        "kernel": [one.shape.r, one.shape.s],
+        "by": "model",
+        "results": None,
+        "mismatches": None,
+        "useful_products": useful,
+        "cycles": None,
+        "model_cycles": model.cycles,
+        "counters_differ": None,
+        "shares": shares,
+        **_bounds(config, useful, model.cycles, model.read_beats, model.write_beats),
+    }
+
+
+def _bounds(
+    config: AcceleratorConfig, useful: int, cycles: int, read_beats: int, write_beats: int
+) -> dict[str, object]:
+    """Return how busy multipliers and ports are, and which of them is busiest."""
+    utilization = useful / (cycles * config.multipliers)
+    slots = cycles * config.ports
+    shares = (utilization, read_beats / slots, write_beats / slots)
+    busy = dict(zip(BOUNDS, shares, strict=True))
+    bound = max(busy, key=lambda name: busy[name])
+    return {
+        "utilization": utilization,
+        "port_shares": [busy["read port"], busy["write port"]],
+        "bound": bound,
+        "bound_share": busy[bound],
+    }
+
+
 def _row(config: AcceleratorConfig, outcome: PassOutcome) -> dict[str, object]:
     run, model = outcome.run, outcome.model
     assert model is not None  # there are no random stalls here
-    utilization = outcome.utilization(config)
-    slots = run.cycles * config.ports
-    busy = dict(
-        zip(BOUNDS, (utilization, run.read_beats / slots, run.write_beats / slots), strict=True)
-    )
-    bound = max(busy, key=lambda name: busy[name])
     return {
         "layer": outcome.source.layer,
         "pass": str(outcome.source.which),
         "kernel": [outcome.source.shape.r, outcome.source.shape.s],
+        "by": "RTL",
         "results": outcome.comparison.outputs,
         "mismatches": outcome.comparison.mismatches,
         "useful_products": outcome.useful_products,
         "cycles": run.cycles,
         "model_cycles": model.cycles,
-        "utilization": utilization,
+        "counters_differ": sum(
+            int(np.count_nonzero(model.counters[:, index] != np.asarray(values)))
+            for index, values in enumerate(run.counters.values())
+        ),
         "shares": outcome.shares(),
-        "port_shares": [busy["read port"], busy["write port"]],
-        "bound": bound,
-        "bound_share": busy[bound],
+        **_bounds(config, outcome.useful_products, run.cycles, run.read_beats, run.write_beats),
         "simulated_cycles_per_second": run.simulated_cycles / run.wall_seconds,
     }
 

@@ -1,4 +1,4 @@
-"""The layer on which public simulators were compared, on as many multipliers, in RTL.
+"""The layer on which public simulators were compared, in RTL: docs/single-layer.md.
 
 ResNet-18's conv2_x: 3x3, 64 to 64 channels, 56x56, batch 1, both operands 10 % nonzero at random,
 256 multipliers. The simulators' figures were measured with the tools themselves; they have
@@ -11,7 +11,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.markdown import table
+from benchmarks import rtl
+from benchmarks.markdown import percent, table
+from benchmarks.pages import Page
 from benchmarks.rtl import LAYER, conditions, measure, random_inputs
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import Pass
@@ -90,3 +92,39 @@ def render(rows: Sequence[dict]) -> str:
         f"RTL cycles: {conditions(config)}{'; then the same with one port' * (len(rows) > 1)}.\n\n"
         f"{table(('', *map(str, Pass), 'sum'), lines)}"
     )
+
+
+def make() -> dict[str, object]:
+    """Return what the page shows, as plain JSON values."""
+    return {"large": rtl.compute(), "beside": compute()}
+
+
+def render_page(data: dict) -> str:
+    """Return the document."""
+    return (
+        f"# One layer in RTL\n\n{rtl.render(data['large'])}\n\n"
+        f"## Beside public simulators\n\n{render(data['beside'])}"
+    )
+
+
+def quotes(data: dict) -> dict[str, str]:
+    """Return cycles of the three passes together, ours by ports, and the simulators' least."""
+    found = {
+        f"cycles-{row['config']['ports']}-ports": f"{sum(p['cycles'] for p in row['passes']):,}"
+        for row in data["beside"]
+    }
+    known = [(tool.forward, tool.input_grad, tool.weight_grad) for tool in SIMULATORS]
+    found["cycles-simulators"] = f"{min(sum(three) for three in known if None not in three):,}"
+    for row in data["large"]:
+        found[f"large-{row['pass']}"] = percent(row["utilization"])
+    return found
+
+
+PAGE = Page(
+    name="single-layer",
+    make=make,
+    render=render_page,
+    parts=("hardware", "lowering", "model"),
+    configs=(rtl.CONFIG,),
+    quotes=quotes,
+)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from amaranth.lib import wiring
 
@@ -87,6 +88,28 @@ class AreaReport:
             },
             "clocks": [dataclasses.asdict(clock) for clock in self.clocks],
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> AreaReport:
+        """Return the report that `to_dict` made these of."""
+        return cls(
+            name=values["name"],
+            config=AcceleratorConfig.from_dict(values["config"]),
+            components={name: Counts(**counts) for name, counts in values["components"].items()},
+            clocks=tuple(
+                Clock(
+                    component=clock["component"],
+                    cell_delay_ns=clock["cell_delay_ns"],
+                    placement=placement_of(clock["placement"]),
+                )
+                for clock in values["clocks"]
+            ),
+        )
+
+
+def placement_of(values: dict[str, Any] | None) -> Placement | None:
+    """Return a placement from its fields, None if there was none."""
+    return None if values is None else Placement(**values)
 
 
 def instances(config: AcceleratorConfig, row: str) -> int:

@@ -7,10 +7,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
 from hw.pe import PE
+from rtl_gen.area import placement_of
 from rtl_gen.place import Placement, place
 from rtl_gen.synthesis import Counts, cell_delay, synthesize
 from rtl_gen.verilog import to_verilog
@@ -47,11 +49,23 @@ class FormatReport:
         """Return the report as plain JSON values."""
         return {
             "formats": self.formats,
+            "config": self.config.to_dict(),
             "config_digest": self.config.digest(),
             "parts": {name: dataclasses.asdict(counts) for name, counts in self.parts.items()},
             "cell_delay_ns": self.cell_delay_ns,
             "placement": self.placement and dataclasses.asdict(self.placement),
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FormatReport:
+        """Return the report that `to_dict` made these of."""
+        return cls(
+            formats=values["formats"],
+            config=AcceleratorConfig.from_dict(values["config"]),
+            parts={name: Counts(**counts) for name, counts in values["parts"].items()},
+            cell_delay_ns=values["cell_delay_ns"],
+            placement=placement_of(values["placement"]),
+        )
 
 
 def with_formats(config: AcceleratorConfig, formats: str) -> AcceleratorConfig:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rtl_gen.area import AreaReport, Clock, instances
 from rtl_gen.area_formats import FormatReport, formats_table
@@ -18,8 +20,7 @@ from rtl_gen.yosys import yosys_version
 _INTRODUCTION = f"""\
 # Area and clock
 
-Written by `gscn synth` (`make synth` writes it anew); every figure is measured, none is edited;
-a dash stands for what was not measured.
+By `gscn synth`; every figure is measured, none is edited; a dash stands for what was not measured.
 
 * Figures are of one instance of a component with all that it contains. The hierarchy is kept, so
   they add up. **Per multiplier** is the cell area of all instances divided by the multipliers of
@@ -261,3 +262,48 @@ def to_markdown(
             + "\n"
         )
     return "\n".join(parts)
+
+
+def report_data(
+    reports: Sequence[AreaReport],
+    versions: dict[str, str],
+    formats: Sequence[FormatReport] = (),
+) -> dict[str, Any]:
+    """Return what `to_markdown` takes as plain JSON values."""
+    return {
+        "versions": versions,
+        "reports": [report.to_dict() | {"rows": component_rows(report)} for report in reports],
+        "formats": [report.to_dict() for report in formats],
+    }
+
+
+def render_data(data: dict[str, Any]) -> str:
+    """Return the Markdown of what `report_data` returned."""
+    return to_markdown(
+        [AreaReport.from_dict(report) for report in data["reports"]],
+        data["versions"],
+        [FormatReport.from_dict(report) for report in data["formats"]],
+    )
+
+
+def component_rows(report: AreaReport) -> list[dict[str, object]]:
+    """Return number, area and resources of every component, the PE's two parts included.
+
+    Each has the fields of its `Counts`, and `component`, `instances`, `area_per_multiplier` (of all
+    instances) and `share_percent` (of the accelerator's area).
+    """
+    whole, multipliers = report.components["Accelerator"].area, report.config.multipliers
+    rows = []
+    for name, counts in _rows(report).items():
+        count = instances(report.config, name)
+        known = counts.area is not None and bool(whole)
+        rows.append(
+            {
+                "component": name,
+                "instances": count,
+                **dataclasses.asdict(counts),
+                "area_per_multiplier": count * counts.area / multipliers if known else None,
+                "share_percent": 100 * count * counts.area / whole if known else None,
+            }
+        )
+    return rows

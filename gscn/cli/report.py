@@ -59,11 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="those of the trace to run (default: some of ResNet-18's, if it has them, else all)",
     )
     parser.add_argument(
-        "--docs",
+        "--measured",
         type=Path,
-        default=Path("docs"),
         metavar="DIR",
-        help="folder of the documents with what was measured (default: %(default)s)",
+        help="folder of utilization.json, area.json, gpu.json and model-error.json with what was "
+        "measured (default: those of this installation)",
     )
     add_output_file(
         parser,
@@ -80,8 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Compute what is not kept from an earlier run, and write the report."""
-    from perf.report.build import Documents, report_files
+    from perf.report.build import report_files
     from perf.report.cases import ANALYTIC, CASES, STATISTICAL, compute_cases
+    from perf.report.measured import FOLDER, Documents
 
     # Other accelerators take samples of their own, which take minutes.
     every = tuple(
@@ -98,8 +99,8 @@ def run(args: argparse.Namespace) -> Result:
             )
         chosen = tuple(case for case in every if case.key in args.only)
     config = preset(args.config).with_overrides(args.set)
-    # Before the long computation, so that a missing document is found at once.
-    documents = Documents.read(args.docs)
+    # Before the long computation, so that a missing file is found at once.
+    documents = Documents.read(args.measured or FOLDER)
     mode = ANALYTIC if args.quick else STATISTICAL
     rows = compute_cases(chosen, mode, config, args.cache, progress=_progress())
     launches, source = [], ""

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> Result:
         configs[f"{name} {config.operand_format}"] = config
     from rtl_gen.area import measure_area
     from rtl_gen.area_formats import measure_formats, with_formats
-    from rtl_gen.area_text import to_markdown, tool_versions
+    from rtl_gen.area_text import report_data, to_markdown, tool_versions
     from rtl_gen.synthesis import DEFAULT_LIBERTY, check_liberty
 
     liberty = check_liberty(args.liberty or DEFAULT_LIBERTY) if "cells" in args.flow else None
@@ -99,9 +99,4 @@ def run(args: argparse.Namespace) -> Result:
             write_text(args.out, text)
         except OutputError as error:
             problems.append(f"--out {error}")
-    data = {
-        "versions": versions,
-        "reports": [report.to_dict() for report in reports],
-        "formats": [report.to_dict() for report in formats],
-    }
-    return Result(data=data, text=text, problems=tuple(problems))
+    return Result(data=report_data(reports, versions, formats), text=text, problems=tuple(problems))

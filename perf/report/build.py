@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from gscn.files import write_files
 from perf.report.cases import Case, Row
 from perf.report.contest import rivals_section
-from perf.report.documents import DocumentTable, read_tables
 from perf.report.evidence import assumptions_section, evidence_section, footer
-from perf.report.graphics import GpuDocument, gpu_section
 from perf.report.graphics import claims as gpu_claims
+from perf.report.graphics import gpu_section
 from perf.report.hierarchy import memory_section
 from perf.report.joules import energy_section
 from perf.report.launches import Launch, launches_section
-from perf.report.markdown import to_markdown
+from perf.report.markdown import blocks, render_blocks
+from perf.report.measured import Documents
 from perf.report.page import Section, csv_text, render
 from perf.report.speed import Estimated, cycles_section, layers_section, speedup_section
 from perf.report.verdict import scnn_claims, swat_claims, verdict_section
@@ -25,8 +24,8 @@ from perf.rivals import RIVALS
 
 DOCUMENT_TITLE = "Performance: measured, modelled, extrapolated"
 DOCUMENT_INTRODUCTION = """\
-Written by `gscn report --document` from the same numbers as its page, which has the figures,
-the layers one by one, and CSV files of every table. No number here was typed.
+The texts and tables of `gscn report` without its drawings; its page has those, the layers one by
+one, and CSV files of every table. No number here was typed.
 
 Cycles are the solid ground: the cycle model equals the generated Verilog on everything that was
 run on both, so that a full network is a question of what its layers' operands look like, not of
@@ -43,34 +42,6 @@ multipliers and port; one over a GPU is over times that others measured on it.
 
 TITLE = "GSCN: sparse training in cycles, bytes and joules"
 PAGE_NAME = "report.html"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Documents:
-    """Tables that other commands wrote."""
-
-    utilization: tuple[DocumentTable, ...]
-    area: tuple[DocumentTable, ...]
-    gpu: GpuDocument
-    errors: tuple[DocumentTable, ...]
-    """Of docs/model-error.md; none if there is no such document."""
-
-    @classmethod
-    def read(cls, folder: Path) -> Documents:
-        """Read them from a folder.
-
-        Raises
-        ------
-        InputError
-            docs/utilization.md, docs/area.md or docs/gpu.md cannot be read.
-        """
-        errors = folder / "model-error.md"
-        return cls(
-            utilization=read_tables(folder / "utilization.md"),
-            area=read_tables(folder / "area.md"),
-            gpu=GpuDocument.read(folder / "gpu.md"),
-            errors=read_tables(errors) if errors.exists() else (),
-        )
 
 
 def sections(
@@ -115,6 +86,18 @@ def sections(
         evidence_section(results, documents.utilization, documents.errors),
         assumptions_section(results),
     ]
+
+
+def document_sections(results: Sequence[Estimated], documents: Documents) -> list[Section]:
+    """Return the sections of the document, in its order; parameters as of `sections`."""
+    return in_order(sections(results, documents))
+
+
+def in_order(parts: Sequence[Section]) -> list[Section]:
+    """Return the sections of the page that the document has, in its order."""
+    # How far to trust the numbers comes first where there are no figures to look at.
+    first = [section for section in parts if section.key == "evidence"]
+    return [*first, *(s for s in parts if s.key not in ("evidence", "layers"))]
 
 
 def _rivals() -> tuple[dict[str, str], dict[str, str]]:
@@ -166,10 +149,8 @@ def report_files(
     files["report.json"] = json.dumps(kept, allow_nan=False, indent=1) + "\n"
     texts = {out / name: text for name, text in files.items()}
     if document is not None:
-        # How far to trust the numbers comes first where there are no figures to look at.
-        first = [section for section in parts if section.key == "evidence"]
-        rest = [section for section in parts if section.key not in ("evidence", "layers")]
-        texts[document] = to_markdown(DOCUMENT_TITLE, DOCUMENT_INTRODUCTION, [*first, *rest])
+        shown = blocks(in_order(parts))
+        texts[document] = render_blocks(DOCUMENT_TITLE, DOCUMENT_INTRODUCTION, shown)
     return texts
 
 

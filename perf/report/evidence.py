@@ -5,87 +5,101 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import metadata
 
-from perf.report.documents import DocumentTable, number
+from gscn.conv import Pass
+from perf.estimate import Mode
+from perf.report.measured import Figures
 from perf.report.page import Items, Paragraph, Part, Section, Table
 from perf.report.speed import Estimated
 
 
-def measured_summary(tables: Sequence[DocumentTable]) -> tuple[int, int, int]:
+def measured_summary(measured: Figures) -> tuple[int, int, int]:
     """Return passes run on the RTL, results that differ, and passes whose modelled cycles differ.
 
     Parameters
     ----------
-    tables
-        Those of `docs/utilization.md`.
+    measured
+        Figures of `docs/utilization.md`.
     """
-    table = tables[0]
-    mismatches = sum(int(cell) for cell in table.column("mismatches"))
-    differing = 0
-    for cell in table.column("cycles (model)"):
-        measured, modelled = cell.replace(")", "").split(" (")
-        differing += int(measured) != int(modelled)
-    return len(table.rows), mismatches, differing
+    rows = [row for row in measured["passes"] if row["by"] == "RTL"]
+    mismatches = sum(row["mismatches"] for row in rows)
+    differing = sum(row["cycles"] != row["model_cycles"] for row in rows)
+    return len(rows), mismatches, differing
 
 
-def error_tables(tables: Sequence[DocumentTable]) -> list[Table]:
-    """Return the tables of errors of the model's modes, as their command wrote them."""
-    result = []
-    for index, table in enumerate(tables):
-        rows = tuple(tuple(_value(cell) for cell in row) for row in table.rows)
-        result.append(
-            Table(
-                name=f"model-error-{index + 1}",
-                caption=f"{table.heading} (docs/model-error.md).",
-                header=table.header,
-                rows=rows,
-                folded=len(rows) > 16,
-            )
+def _modes(steps: Sequence[Figures]) -> list[str]:
+    """Return the modes whose cycles a step has beside those of its trace."""
+    return [str(mode) for mode in Mode if mode is not Mode.TRACE and str(mode) in steps[0]]
+
+
+def _error(step: Figures, mode: str, what: str = "all") -> float:
+    """Return how far a mode is off, %: over 0 where it says too many cycles."""
+    return 100 * (step[mode][what] / step["trace"][what] - 1)
+
+
+def error_tables(errors: Figures | None) -> list[Table]:
+    """Return the tables of errors of the model's modes, of steps and of their passes."""
+    if not errors or not errors["steps"]:
+        return []
+    steps = errors["steps"]
+    modes = _modes(steps)
+    columns = tuple(f"{mode}, %" for mode in modes)
+    totals = tuple(
+        (
+            *(step["title"], step["method"], step["passes"], step["how"]),
+            step["trace"]["all"] / 1e6,
+            *(_error(step, mode) for mode in modes),
         )
-    return result
+        for step in steps
+    )
+    by_pass = tuple(
+        (
+            *(step["title"], str(which), step["trace"][which] / 1e6),
+            *(_error(step, mode, which) for mode in modes),
+        )
+        for step in steps
+        for which in Pass
+    )
+    return [
+        Table(
+            name="model-error-1",
+            caption="How wrong the estimates can be (docs/model-error.md).",
+            header=("training step", "method", "passes", "cycles by", "million cycles", *columns),
+            rows=totals,
+        ),
+        Table(
+            name="model-error-2",
+            caption="The same by pass (docs/model-error.md).",
+            header=("training step", "pass", "million cycles", *columns),
+            rows=by_pass,
+        ),
+    ]
 
 
-def _value(cell: str) -> object:
-    plain = cell.replace(",", "").replace("*", "").strip()
-    try:
-        return int(plain)
-    except ValueError:
-        pass
-    try:
-        return float(plain)
-    except ValueError:
-        return cell
-
-
-def largest_errors(errors: Sequence[DocumentTable]) -> dict[str, float]:
+def largest_errors(errors: Figures | None) -> dict[str, float]:
     """Return the largest error of each mode over all recorded steps, %, by the mode's name.
 
     Parameters
     ----------
     errors
-        Those of `docs/model-error.md`: the first has a row per step and a column per mode.
+        Figures of `docs/model-error.md`.
     """
-    if not errors:
+    if not errors or not errors["steps"]:
         return {}
-    return {
-        name.removesuffix(", %"): max(abs(number(cell)) for cell in errors[0].column(name))
-        for name in errors[0].header
-        if name.endswith(", %")
-    }
+    steps = errors["steps"]
+    return {mode: max(abs(_error(step, mode)) for step in steps) for mode in _modes(steps)}
 
 
-def _kinds_table(
-    measured: Sequence[DocumentTable], errors: Sequence[DocumentTable], mode: str
-) -> Table:
+def _kinds_table(measured: Figures, errors: Figures | None, mode: str) -> Table:
     """Return where each kind of number comes from and how wrong it can be."""
     largest = largest_errors(errors)
     said = ", ".join(f"{name} {value:.1f} %" for name, value in largest.items())
     passes, mismatches, differing = measured_summary(measured)
-    utilization = [number(cell) for cell in measured[0].column("utilization")]
+    utilization = [100 * row["utilization"] for row in measured["passes"]]
     rows = (
         (
             "cycles, counters, results of traced layers",
             "measured",
-            f"{passes} passes of a training step on the Verilog (docs/utilization.md)",
+            f"{passes} passes of training steps on the Verilog (docs/utilization.md)",
             (
                 f"{mismatches} results differ from the oracle; utilisation "
                 f"{min(utilization):.1f} to {max(utilization):.1f} %"
@@ -111,7 +125,7 @@ def _kinds_table(
             "modelled",
             f"{mode} mode, from shapes and densities",
             (
-                f"largest error over {len(errors[0].rows)} recorded training steps: {said}"
+                f"largest error over {len(errors['steps'])} recorded training steps: {said}"
                 if largest
                 else "docs/model-error.md is not there: no error is known"
             ),
@@ -160,8 +174,8 @@ def _kinds_table(
 
 def evidence_section(
     results: Sequence[Estimated],
-    measured: Sequence[DocumentTable],
-    errors: Sequence[DocumentTable],
+    measured: Figures,
+    errors: Figures | None,
 ) -> Section:
     """Say where each kind of number comes from."""
     mode = results[0].row["mode"]
@@ -204,6 +218,6 @@ def footer() -> str:
     """Return what made the page."""
     return (
         f"Written by <code>gscn report</code> of gscn {metadata.version('gscn')}. Every number is "
-        "computed by this repository or read from a document that one of its commands wrote, "
+        "computed by this repository or read from figures that one of its commands wrote, "
         "except those that are called published."
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
 from perf.energy import (
     COMPONENTS,
     HOROWITZ_45NM,
@@ -17,8 +18,8 @@ from perf.energy import (
     energy_per_product,
 )
 from perf.report import charts
-from perf.report.documents import DocumentTable, number
 from perf.report.hierarchy import MIB
+from perf.report.measured import Figures
 from perf.report.page import Figure, Paragraph, Part, Section, Table
 from perf.report.speed import Estimated
 
@@ -208,27 +209,30 @@ def _energy_table(results: Sequence[Estimated]) -> Table:
     )
 
 
-def area_table(tables: Sequence[DocumentTable], config_name: str) -> Table:
-    """Area of the accelerator's components, from the document that `gscn synth` wrote."""
-    own = [table for table in tables if table.heading == config_name]
-    cells, resources = own[0], own[1]
-    rows = []
-    for name in (
-        *("PE", "PE: multiplier", "PE: Lookup", "PE: Walker", "PE: Accumulator", "PE: Rounder"),
-        *("Loader", "Cluster without PEs", "Dispatcher", "ReadArbiter", "WriteArbiter"),
-        "Accelerator",
-    ):
-        area, counts = cells.row(name), resources.row(name)
-        rows.append(
-            (
-                name,
-                *(int(number(area[key])) for key in ("instances", "memory bits")),
-                *(number(area[key]) for key in ("cell area (um2)", "all instances, per multiplier",
-                                                "share")),
-                *(None if (n := number(counts[key])) is None else int(n)
-                  for key in ("ECP5 LUTs", "FFs", "MULT18", "DP16KD")),
-            )
-        )  # fmt: skip
+_AREA_ROWS = (
+    *("PE", "PE: multiplier", "PE: Lookup", "PE: Walker", "PE: Accumulator", "PE: Rounder"),
+    *("Loader", "Cluster without PEs", "Dispatcher", "ReadArbiter", "WriteArbiter"),
+    "Accelerator",
+)
+_AREA_COLUMNS = (
+    *("instances", "memory_bits", "area", "area_per_multiplier", "share_percent"),
+    *("luts", "ecp5_flip_flops", "ecp5_multipliers", "block_rams"),
+)
+
+
+def area_table(area: Figures, config_name: str) -> Table:
+    """Area of the accelerator's components, from what `gscn synth` measured.
+
+    Raises
+    ------
+    InputError
+        The configuration was not measured.
+    """
+    known = {report["name"]: report for report in area["reports"]}
+    if config_name not in known:
+        raise InputError(f"areas must be of {config_name}, not only of {', '.join(known)}")
+    found = {row["component"]: row for row in known[config_name]["rows"]}
+    rows = [(name, *(found[name][column] for column in _AREA_COLUMNS)) for name in _AREA_ROWS]
     return Table(
         name="area",
         caption=f"`{config_name}`: standard cells osu018 without memories, and ECP5 "
@@ -242,7 +246,7 @@ def area_table(tables: Sequence[DocumentTable], config_name: str) -> Table:
 
 
 def energy_section(
-    results: Sequence[Estimated], config: AcceleratorConfig, area: Sequence[DocumentTable]
+    results: Sequence[Estimated], config: AcceleratorConfig, area: Figures
 ) -> Section:
     """Energy by component beside the dense array's, its constants, and area."""
     per_product = energy_per_product(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
 from perf.report.page import Items, Paragraph, Part, Section, Table, cell_text, is_number
 
@@ -12,29 +13,52 @@ LONGEST_TABLE = 40
 """Rows of a table that are shown; longer ones are in the report's CSV files alone."""
 
 
-def _table(table: Table) -> str:
-    header = table.header[: table.columns]
-    rows = [row[: table.columns] for row in table.rows]
-    rule = ["---:" if all(is_number(row[i]) for row in rows) else "---" for i in range(len(header))]
-    lines = [header, rule, *([cell_text(value) for value in row] for row in rows)]
-    body = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    return f"{fill(table.caption, _COLUMNS)}\n\n{body}"
-
-
-def _part(part: Part) -> str | None:
+def _part(part: Part) -> dict[str, Any] | None:
     if isinstance(part, Paragraph):
-        return fill(part.words, _COLUMNS)
+        return {"paragraph": part.words}
     if isinstance(part, Items):
-        return "\n".join(
-            fill(entry, _COLUMNS, initial_indent="* ", subsequent_indent="  ")
-            for entry in part.entries
-        )
+        return {"items": list(part.entries)}
     if isinstance(part, Table) and part.shown and len(part.rows) <= LONGEST_TABLE:
-        return _table(part)
+        return {
+            "table": part.name,
+            "caption": part.caption,
+            "header": list(part.header[: part.columns]),
+            "rows": [list(row[: part.columns]) for row in part.rows],
+        }
     return None
 
 
-def to_markdown(title: str, introduction: str, sections: Sequence[Section]) -> str:
+def blocks(sections: Sequence[Section]) -> list[dict[str, Any]]:
+    """Return what a document shows of sections as plain JSON values; drawings are left out."""
+    return [
+        {
+            "title": section.title,
+            "content": [block for block in map(_part, section.content) if block],
+        }
+        for section in sections
+    ]
+
+
+def _table(block: dict[str, Any]) -> str:
+    header, rows = block["header"], block["rows"]
+    rule = ["---:" if all(is_number(row[i]) for row in rows) else "---" for i in range(len(header))]
+    lines = [header, rule, *([cell_text(value) for value in row] for row in rows)]
+    body = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return f"{fill(block['caption'], _COLUMNS)}\n\n{body}"
+
+
+def _text(block: dict[str, Any]) -> str:
+    if "paragraph" in block:
+        return fill(block["paragraph"], _COLUMNS)
+    if "items" in block:
+        return "\n".join(
+            fill(entry, _COLUMNS, initial_indent="* ", subsequent_indent="  ")
+            for entry in block["items"]
+        )
+    return _table(block)
+
+
+def render_blocks(title: str, introduction: str, shown: Sequence[dict[str, Any]]) -> str:
     """Return the document.
 
     Parameters
@@ -43,11 +67,11 @@ def to_markdown(title: str, introduction: str, sections: Sequence[Section]) -> s
         Of the document.
     introduction
         Paragraphs of Markdown, apart by empty lines.
-    sections
-        In order; what they draw is left out.
+    shown
+        What `blocks` returned.
     """
-    blocks = [f"# {title}", *(fill(block, _COLUMNS) for block in introduction.split("\n\n"))]
-    for section in sections:
-        blocks.append(f"## {section.title}")
-        blocks += [text for text in map(_part, section.content) if text]
-    return "\n\n".join(blocks) + "\n"
+    parts = [f"# {title}", *(fill(words, _COLUMNS) for words in introduction.split("\n\n"))]
+    for section in shown:
+        parts.append(f"## {section['title']}")
+        parts += map(_text, section["content"])
+    return "\n\n".join(parts) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -12,7 +12,7 @@ from gscn.conv import Pass
 from gscn.counters import CLUSTER_COUNTERS
 from perf.report import cases, charts, published
 from perf.report.cases import Case, Row
-from perf.report.documents import DocumentTable, number
+from perf.report.measured import Figures
 from perf.report.page import Figure, Items, Paragraph, Section, Table
 from perf.report.rows import GROUPS, PassRow, config_of, pass_rows, speedup
 
@@ -304,36 +304,34 @@ def amdahl_table(results: Sequence[Estimated]) -> Table:
 _BUSY = "utilization"
 
 
-def measured_causes(
-    tables: Sequence[DocumentTable],
-) -> list[tuple[str, dict[str, float]]]:
-    """Return shares of the PE-cycles by cause and pass, weighted by cycles, as the RTL counted.
+def measured_causes(measured: Figures) -> list[tuple[str, dict[str, float]]]:
+    """Return shares of the PE-cycles by cause and pass, %, weighted by cycles, as the RTL counted.
 
     Parameters
     ----------
-    tables
-        Those of `docs/utilization.md`: cycles of every pass, then the shares of its cycles.
+    measured
+        Figures of `docs/utilization.md`.
     """
-    cycles_table, shares_table = tables[0], tables[1]
-    cycles = {row[:2]: number(row[cycles_table.index("cycles (model)")])
-              for row in cycles_table.rows}  # fmt: skip
-    names = [c.name for c in CLUSTER_COUNTERS if c.name in shares_table.header]
+    names = [c.name for c in CLUSTER_COUNTERS if c.name != "busy"]
     result = []
     for which in Pass:
-        rows = [row for row in shares_table.rows if row[1] == str(which)]
-        total = sum(cycles[row[:2]] for row in rows)
-        shares = {
-            name: sum(
-                number(row[shares_table.index(name)]) * cycles[row[:2]] for row in rows
-            ) / total
-            for name in (_BUSY, *names)
-        }  # fmt: skip
+        rows = [row for row in measured["passes"] if row["pass"] == str(which)]
+        if not rows:
+            continue
+        total = sum(row["model_cycles"] for row in rows)
+
+        def mean(share: Callable[[Figures], float], rows: list = rows, total: int = total) -> float:
+            return sum(100 * share(row) * row["model_cycles"] for row in rows) / total
+
+        shares = {_BUSY: mean(lambda row: row["utilization"])}
+        for name in names:
+            shares[name] = mean(lambda row, name=name: row["shares"][name])
         shares["off the border"] = max(0.0, 100 - sum(shares.values()))
-        result.append((f"{PASS_NAMES[which]}, {len(rows)} layers", shares))
+        result.append((f"{PASS_NAMES[which]}, {len(rows)} passes", shares))
     return result
 
 
-def cycles_section(measured: Sequence[DocumentTable], results: Sequence[Estimated]) -> Section:
+def cycles_section(measured: Figures, results: Sequence[Estimated]) -> Section:
     """Where the multipliers' cycles go: counted in the RTL, and by the model for full networks."""
     rtl = measured_causes(measured)
     names = (_BUSY, *(c.name for c in CLUSTER_COUNTERS if c.name != "busy"), "off the border")
@@ -353,12 +351,12 @@ def cycles_section(measured: Sequence[DocumentTable], results: Sequence[Estimate
         Paragraph(
             "Every cycle of every multiplier has exactly one cause, in the RTL by counters and in "
             "the cycle model alike, and the two are equal. These are the RTL's, on the tensors of "
-            "a real training step (docs/utilization.md)."
+            "real training steps (docs/utilization.md)."
         ),
         Figure(
             name="cycles-rtl",
             caption="ResNet-18 on 32x32 images, SWAT and ReSprop together at 90 %, batch 32: all "
-            "traced layers of a pass together, weighted by their cycles; the rest is useful "
+            "measured layers of a pass together, weighted by their cycles; the rest is useful "
             "products.",
             draw=draw,
         ),

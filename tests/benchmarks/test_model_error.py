@@ -69,7 +69,7 @@ def test_the_document_has_the_computed_errors(monkeypatch):
     assert row["trace"]["all"] == sum(one.measurement.cycles for one in traced)
     expected = estimated(CASES[1], Mode.ANALYTIC).cycles() / row["trace"]["all"] - 1
     assert error(row, Mode.ANALYTIC) == pytest.approx(expected)
-    text = render([row])
+    text = render({"steps": [row], "fitted_on": ["nothing"]})
     for mode in MODES:
         assert f"{100 * error(row, mode):+.1f}" in text
         assert f"{100 * error(row, mode, Pass.WEIGHT_GRAD):+.1f}" in text

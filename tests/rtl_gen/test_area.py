@@ -1,12 +1,14 @@
 """Rows of an area report."""
 
 import dataclasses
+import json
 import re
-from pathlib import Path
 
 import pytest
 
-from gscn.config import PRESETS
+from benchmarks import area
+from benchmarks.pages import load
+from gscn.config import PRESETS, AcceleratorConfig
 from gscn.errors import InputError
 from hw.accelerator import Accelerator
 from rtl_gen.area import (
@@ -21,7 +23,7 @@ from rtl_gen.area import (
     subtract,
 )
 from rtl_gen.area_formats import FormatReport, formats_table, measure_formats, with_formats
-from rtl_gen.area_text import to_markdown, tool_versions
+from rtl_gen.area_text import render_data, report_data, to_markdown, tool_versions
 from rtl_gen.generator import TOP_MODULE
 from rtl_gen.place import Placement
 from rtl_gen.synthesis import Counts, Netlist
@@ -149,39 +151,47 @@ def test_instances_are_those_of_the_accelerator():
         instances(CONFIG, "Walker")
 
 
-def test_the_report_in_docs_is_of_the_present_configurations_and_components():
+def test_the_published_report_is_of_the_present_configurations_and_components():
     """The figures are those of the last measurement; what they are of can be checked."""
-    repository = Path(__file__).parents[2]
-    command = re.search(
-        r"gscn synth --config (.*?) --clock PE --out docs/area\.md",
-        (repository / "Makefile").read_text(encoding="utf-8"),
-    )
-    assert command
-    configs = {}
-    for word in command[1].split():
-        name, _, operand_format = word.partition(":")
-        config = dataclasses.replace(PRESETS[name], operand_format=operand_format or "int16")
-        configs[f"{name} {config.operand_format}"] = config
-    text = (repository / "docs" / "area.md").read_text(encoding="utf-8")
-    sections = dict(section.split("\n", 1) for section in text.split("\n## ")[1:])
-    measured = [title for title in sections if re.fullmatch(r"\w+ int\d+", title)]
-    assert measured
-    assert set(measured) <= set(configs)
+    data = load("area")["data"]
     empty = Counts(gates=0, flip_flops=0, multipliers=0, memory_bits=0, multiplier_gates=0)
-    for title in measured:
+    assert [report["name"] for report in data["reports"]] == list(area.CONFIGS)
+    for report in data["reports"]:
+        config = area.configurations()[report["name"]]
+        assert AcceleratorConfig.from_dict(report["config"]) == config
         modules = dict.fromkeys(COMPONENTS.values(), empty)
-        rows = component_counts(configs[title], Netlist(top=TOP_MODULE, modules=modules))
-        report = AreaReport(name=title, config=configs[title], components=rows, clocks=())
-        expected = to_markdown([report], {}).split(f"\n## {title}\n")[1]
-        assert sections[title].splitlines()[1] == expected.splitlines()[1]  # digest and sizes
-        assert headings(sections[title]) == headings(expected)
-        assert f"| {title}: PE |" in sections["Clock"]
+        rows = component_counts(config, Netlist(top=TOP_MODULE, modules=modules))
+        assert list(report["components"]) == list(rows)
+        assert [clock["component"] for clock in report["clocks"]] == list(area.CLOCKED)
+    assert [report["formats"] for report in data["formats"]] == list(area.FORMATS)
 
 
-def headings(text):
-    """Return the heads of tables in full, and the first cell of their rows."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [line if line.startswith("| component ") else line.split("|")[1] for line in lines]
+def test_a_report_comes_back_from_its_figures_as_it_was():
+    report = AreaReport(
+        name="tiny int16",
+        config=CONFIG,
+        components=component_counts(CONFIG, netlist()),
+        clocks=(
+            Clock(
+                component="PE",
+                cell_delay_ns=7.5,
+                placement=Placement(frequency_mhz=50.0, path_from="a", path_to="b"),
+            ),
+            Clock(component="Cluster", cell_delay_ns=None, placement=None),
+        ),
+    )
+    formats = FormatReport(
+        formats="int16",
+        config=CONFIG,
+        parts={"PE": counts(area=200.0), "Walker": counts(area=7.0)},
+        cell_delay_ns=7.5,
+        placement=None,
+    )
+    data = json.loads(json.dumps(report_data([report], {"tool": "1"}, [formats])))
+    assert render_data(data) == to_markdown([report], {"tool": "1"}, [formats])
+    (whole,) = (r for r in data["reports"][0]["rows"] if r["component"] == "Accelerator")
+    assert (whole["instances"], whole["share_percent"]) == (1, 100)
+    assert whole["area_per_multiplier"] == 50.0 / CONFIG.multipliers
 
 
 def test_versions_name_the_liberty_by_its_content(tmp_path):

@@ -9,12 +9,11 @@ import pytest
 
 from gscn.cli.main import main
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 CASE = "resnet50-swat-80-32"
 
 
 def arguments(tmp_path, *more):
-    folders = ("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--docs", DOCS)
+    folders = ("--out", tmp_path / "out", "--cache", tmp_path / "cache")
     return ["report", "--quick", "--only", CASE, *map(str, folders), *more]
 
 
@@ -47,7 +46,7 @@ def test_a_quick_page_is_written_and_written_again_from_what_was_kept(tmp_path, 
     ("more", "message"),
     [
         (("--only", "nothing"), "--only must name some of resnet50-swat-80-32, "),
-        (("--docs", "nowhere"), "document nowhere/utilization.md must be readable"),
+        (("--measured", "nowhere"), "figures nowhere/utilization.json must be readable"),
         (("--config", "huge"), "must be one of tiny, small, large, not 'huge'"),
     ],
 )

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from perf.report import cases
-from perf.report.build import Documents, write_report
+from perf.report.build import write_report
+from perf.report.measured import Documents
 from tests.browser import Browser, find_browser
 from tests.estimates import made_up_row, smaller
 
@@ -27,7 +28,7 @@ def rows():
 @pytest.fixture(scope="module")
 def written(rows, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
-    return write_report(rows, CHOSEN, Documents.read(ROOT / "docs"), out)
+    return write_report(rows, CHOSEN, Documents.read(), out)
 
 
 def test_the_page_links_to_files_that_were_written_and_to_nothing_else(written):
@@ -58,7 +59,7 @@ def test_rows_are_kept_beside_the_page(written, rows):
 
 
 def test_a_report_is_replaced_file_by_file(rows, tmp_path):
-    documents = Documents.read(ROOT / "docs")
+    documents = Documents.read()
     first = write_report(rows, CHOSEN, documents, tmp_path)
     text = first[0].read_text(encoding="utf-8")
     again = write_report(rows, CHOSEN, documents, tmp_path)

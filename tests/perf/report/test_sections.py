@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 
 from gscn.conv import Pass
+from gscn.errors import InputError
 from perf import energy, memory
 from perf.report import cases, contest, hierarchy, joules, published, speed, verdict
-from perf.report.build import Documents
-from perf.report.documents import read_tables
 from perf.report.evidence import error_tables, largest_errors, measured_summary
+from perf.report.measured import Documents
 from perf.report.page import Items, Paragraph, Table
 from perf.report.rows import GROUPS, pass_rows, touched_share
 from perf.report.speed import Estimated
 from tests.estimates import RIVAL_FACTORS, UTILIZATION, made_up_row, smaller
-
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -181,44 +178,59 @@ def test_energy_is_the_sum_over_passes(swat):
     assert buffered["buffer"] > ours["buffer"] == 0
 
 
-def test_area_is_that_of_the_document():
-    area = joules.area_table(read_tables(DOCS / "area.md"), "small int16")
-    rows = {row[0]: row for row in area.rows}
-    text = (DOCS / "area.md").read_text(encoding="utf-8")
-    block = text.split("## small int16", 1)[1]
-    for name, row in rows.items():
-        (line, *_) = (line for line in block.splitlines() if line.startswith(f"| {name} |"))
-        assert f"| {row[3]:,.0f} |" in line
+def test_area_is_that_of_its_figures():
+    area = Documents.read().area
+    shown = joules.area_table(area, "small int16")
+    (report,) = (r for r in area["reports"] if r["name"] == "small int16")
+    rows = {row[0]: row for row in shown.rows}
+    for name in ("PE", "Loader", "Accelerator"):
+        counts = report["components"][name]
+        assert rows[name][2:4] == (counts["memory_bits"], counts["area"])
+        assert rows[name][6] == counts["luts"]
+    assert rows["Accelerator"][5] == 100
+    with pytest.raises(InputError, match="areas must be of huge, not only of small int16"):
+        joules.area_table(area, "huge")
 
 
 def test_measured_causes_add_up_to_all_cycles():
-    causes = speed.measured_causes(read_tables(DOCS / "utilization.md"))
-    assert [label.split(",")[0] for label, _ in causes] == [
-        "forward", "input gradient", "weight gradient"
-    ]  # fmt: skip
-    for _, shares in causes:
+    causes = speed.measured_causes(Documents.read().utilization)
+    assert causes
+    for label, shares in causes:
+        assert label.split(",")[0] in ("forward", "input gradient", "weight gradient")
         assert sum(shares.values()) == pytest.approx(100, abs=0.3)
         assert shares["utilization"] > 50
 
 
-def test_the_summary_of_what_was_measured_counts_the_rows():
-    tables = read_tables(DOCS / "utilization.md")
-    passes, mismatches, differing = measured_summary(tables)
-    assert passes == len(tables[0].rows) > 0
+def test_the_summary_counts_what_was_measured_in_rtl():
+    rows = [
+        {"by": "RTL", "mismatches": 2, "cycles": 5, "model_cycles": 5},
+        {"by": "RTL", "mismatches": 0, "cycles": 5, "model_cycles": 6},
+        {"by": "model", "mismatches": None, "cycles": None, "model_cycles": 6},
+    ]
+    assert measured_summary({"passes": rows}) == (2, 2, 1)
+    passes, mismatches, differing = measured_summary(Documents.read().utilization)
+    assert passes > 0
     assert (mismatches, differing) == (0, 0)
 
 
-def test_errors_are_shown_as_their_command_wrote_them(tmp_path):
-    (tmp_path / "model-error.md").write_text(
-        "# Errors\n\n| step | analytic, % |\n|---|---|\n| resnet20 | +1.5 |\n| vgg | -2.0 |\n"
-    )
-    tables = read_tables(tmp_path / "model-error.md")
-    (shown,) = error_tables(tables)
-    assert shown.caption == "Errors (docs/model-error.md)."
-    assert shown.rows == (("resnet20", 1.5), ("vgg", -2.0))
-    assert largest_errors(tables) == {"analytic": 2.0}
-    assert largest_errors(()) == {}
-    assert Documents.read(DOCS).area
+def test_errors_are_worked_out_from_cycles():
+    def step(title, trace, analytic):
+        of = {"forward": trace, "input-grad": trace, "weight-grad": trace}
+        mode = {"forward": analytic, "input-grad": analytic, "weight-grad": analytic}
+        return {
+            **{"title": title, "method": "swat", "passes": 3, "how": "model"},
+            "trace": {"all": 3 * trace, **of},
+            "analytic": {"all": 3 * analytic, **mode},
+        }
+
+    errors = {"steps": [step("resnet20", 1000, 1015), step("vgg", 1000, 980)]}
+    totals, by_pass = error_tables(errors)
+    assert totals.header[-1] == "analytic, %"
+    assert [row[-1] for row in totals.rows] == pytest.approx([1.5, -2.0])
+    assert [row[1] for row in by_pass.rows[:3]] == ["forward", "input-grad", "weight-grad"]
+    assert largest_errors(errors) == {"analytic": pytest.approx(2.0)}
+    assert largest_errors(None) == largest_errors({"steps": []}) == {}
+    assert error_tables(None) == []
 
 
 def test_rivals_are_compared_where_all_passes_have_them(swat, resprop):
@@ -236,6 +248,6 @@ def test_sections_say_what_a_mode_does_not_count():
     case = smaller(cases.SWAT_80)
     bare = Estimated.of(case, made_up_row(case, counted=False))
     assert "does not compute other" in words(contest.rivals_section([bare], {}, {}))
-    section = joules.energy_section([bare], bare.config, read_tables(DOCS / "area.md"))
+    section = joules.energy_section([bare], bare.config, Documents.read().area)
     assert "needs the accesses" in words(section)
     assert pass_rows(bare.row)[0].accesses is None
