@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from gscn.errors import InputError
-from gscn.reading import read_text
+from gscn.reading import is_there, read_text
 
 if TYPE_CHECKING:
     from tensorboardX.proto.event_pb2 import Event
@@ -72,7 +72,7 @@ class TrainingLog:
     def __init__(self, path: Path, iteration: int = 0) -> None:
         self.path = Path(path)
         kept = []
-        if self.path.exists():
+        if is_there(self.path):
             kept = _kept_lines(self.path, iteration)
         partial = self.path.with_name(f".{self.path.name}.partial")
         try:
