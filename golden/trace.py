@@ -22,7 +22,7 @@ from gscn.archives import Arrays, open_arrays
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
-from gscn.reading import open_regular, read_object, shown
+from gscn.reading import is_folder, is_there, open_regular, read_object, shown, shown_path
 
 FORMAT_VERSION = 4
 _READABLE_VERSIONS = (2, 3, 4)
@@ -303,9 +303,11 @@ def load_trace(path: Path | str) -> Trace:
         Naming the file: missing, not a trace, of another version, cut short or damaged.
     """
     path = Path(path)
-    manifest_path = path / MANIFEST_NAME if path.is_dir() else path
-    if not manifest_path.is_file():
-        raise InputError(f"trace must be a directory with a {MANIFEST_NAME}, not {path}")
+    manifest_path = path / MANIFEST_NAME if is_folder(path) else path
+    if not is_there(manifest_path):
+        raise InputError(
+            f"trace must be a directory with a {MANIFEST_NAME}, not {shown_path(path)}"
+        )
     manifest = read_object(manifest_path, "manifest of a trace")
     if "format_version" not in manifest:
         raise InputError(f"{manifest_path} must be the manifest of a trace")
@@ -432,8 +434,8 @@ def file_digest(path: Path) -> str:
 
 
 def _check_file(path: Path, entry: LayerEntry) -> None:
-    if not path.exists():
-        raise InputError(f"{path}, of layer {entry.name}, is missing from the trace")
+    if not is_there(path):
+        raise InputError(f"{shown_path(path)}, of layer {entry.name}, is missing from the trace")
     with open_regular(path, _LAYER) as file:
         size = os.fstat(file.fileno()).st_size
     if size != entry.size_bytes:

@@ -30,7 +30,7 @@ from golden.networks.survey import Survey, survey
 from golden.recipe import DEFAULT_WIDTH, Recipe
 from gscn.errors import InputError, OutputError
 from gscn.files import writing
-from gscn.reading import shown
+from gscn.reading import is_there, shown, shown_path
 
 CHECKPOINT_VERSION = 2
 _EVALUATED_PIXELS = 512 * 32 * 32
@@ -273,8 +273,8 @@ class Trainer:
             The file is missing, damaged, or of another version.
         """
         path = Path(path)
-        if not path.is_file():
-            raise InputError(f"checkpoint must be an existing file, not {path}")
+        if not is_there(path):
+            raise InputError(f"checkpoint must be an existing file, not {shown_path(path)}")
         outlined = outline_checkpoint(path)
         version = outlined.get("version")
         if type(version) is not int or version != CHECKPOINT_VERSION:

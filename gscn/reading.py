@@ -45,6 +45,22 @@ def shown(value: object) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
+def is_folder(path: Path | str) -> bool:
+    """Return whether there is such a folder; no name is an error."""
+    # Path.is_dir raises for names that are too long, or in folders that are closed to the user.
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: Path | str) -> bool:
+    """Return whether there is such a file, folder or other thing; no name is an error."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_regular(path: Path | str) -> bool:
+    """Return whether there is such a file, no pipe nor device; no name is an error."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def open_regular(path: Path | str, what: str) -> BinaryIO:
     """Open a file to read bytes; a pipe or a device is refused and never waited for.
 

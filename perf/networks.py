@@ -343,7 +343,7 @@ def network_of(name: str, surveyed: Surveyed) -> Network:
 
 MOST_LAYERS = 2000
 """Of a network file."""
-MOST_FILE_SIZE = 1 << 24
+MOST_FILE_SIZE = 1 << 20
 """Of a layer in a network file, along any axis."""
 _REQUIRED = frozenset({"name", "c", "h", "w", "k", "r", "s"})
 _OPTIONAL = frozenset(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from gscn.errors import InputError, OutputError
 from gscn.files import writing
-from gscn.reading import read_text
+from gscn.reading import is_there, read_text
 
 if TYPE_CHECKING:
     from tensorboardX.proto.event_pb2 import Event
@@ -82,7 +82,7 @@ class TrainingLog:
     def __init__(self, path: Path, iteration: int = 0) -> None:
         self.path = Path(path)
         kept = []
-        if self.path.exists():
+        if is_there(self.path):
             kept = _kept_lines(self.path, iteration)
         with _log_errors(self.path):
             text = "".join(line + "\n" for line in (",".join(COLUMNS), *kept))

@@ -20,7 +20,7 @@ from torch import Tensor
 from golden.dataset import ImageDataset
 from golden.pickled import Call, Name, decode
 from gscn.errors import InputError
-from gscn.reading import open_regular, read_bytes
+from gscn.reading import is_folder, is_there, open_regular, read_bytes, shown_path
 
 IMAGE_SIZE = 32
 _IMAGE_BYTES = 3 * IMAGE_SIZE * IMAGE_SIZE
@@ -96,14 +96,16 @@ def load_cifar(name: str, folder: Path | str) -> ImageDataset:
     folder = Path(folder)
     unpacked, archive = folder / edition.folder, folder / edition.archive
     names = (*edition.train, edition.test)
-    if unpacked.is_dir():
+    if is_folder(unpacked):
         paths = [unpacked / one for one in names]
         contents = (read_bytes(path, "batch", most_bytes=_MOST_BATCH_BYTES) for path in paths)
-    elif archive.exists():
+    elif is_there(archive):
         paths = [archive / edition.folder / one for one in names]
         contents = iter(_read_archive(archive, [f"{edition.folder}/{one}" for one in names]))
     else:
-        raise InputError(f"folder {folder} must have {edition.archive} or {edition.folder}/")
+        raise InputError(
+            f"folder {shown_path(folder)} must have {edition.archive} or {edition.folder}/"
+        )
     batches = [
         _parse(path, content, edition) for path, content in zip(paths, contents, strict=True)
     ]

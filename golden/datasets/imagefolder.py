@@ -11,6 +11,7 @@ from torch import Tensor
 from golden.dataset import ImageDataset
 from golden.datasets.decoding import decode_image
 from gscn.errors import InputError
+from gscn.reading import is_folder, is_regular, shown_path
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".ppm", ".webp")
 _PARTS = ("train", "val")
@@ -70,9 +71,11 @@ def load_image_folder(folder: Path | str, size: int) -> ImageDataset:
     folder = Path(folder)
     classes: dict[str, list[str]] = {}
     for part in _PARTS:
-        if not (folder / part).is_dir():
-            raise InputError(f"folder {folder} must have the folders {' and '.join(_PARTS)}")
-        classes[part] = sorted(entry.name for entry in _entries(folder / part) if entry.is_dir())
+        if not is_folder(folder / part):
+            raise InputError(
+                f"folder {shown_path(folder)} must have the folders {' and '.join(_PARTS)}"
+            )
+        classes[part] = sorted(path.name for path, _ in _entries(folder / part) if is_folder(path))
     train, val = (classes[part] for part in _PARTS)
     if not train or train != val:
         odd = sorted(set(train) ^ set(val))
@@ -91,10 +94,11 @@ def load_image_folder(folder: Path | str, size: int) -> ImageDataset:
     )
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path) -> list[tuple[Path, bool]]:
+    """Return what is in a folder, and whether it is a folder and no link."""
     try:
         with os.scandir(folder) as entries:
-            return list(entries)
+            return [(Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in entries]
     except OSError as error:
         raise InputError(f"folder {folder} must be readable: {error.strerror}") from error
 
@@ -115,14 +119,12 @@ def _images(folder: Path) -> list[Path]:
     """Return the images in a folder and those below; links to folders are not followed."""
     found, folders = [], [folder]
     while folders:
-        for entry in _entries(folders.pop()):
-            path = Path(entry.path)
-            if entry.is_dir():
-                if not entry.is_symlink():
-                    folders.append(path)
-            elif path.suffix.lower() in SUFFIXES:
+        for path, below in _entries(folders.pop()):
+            if below:
+                folders.append(path)
+            elif path.suffix.lower() in SUFFIXES and not is_folder(path):
                 # Nobody would end the wait for a pipe's data.
-                if not entry.is_file():
+                if not is_regular(path):
                     raise InputError(f"{path} must be a regular file, as its name says an image")
                 found.append(path)
     return found

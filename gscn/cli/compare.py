@@ -10,6 +10,7 @@ from gscn.cli.result import Result, table
 from gscn.config import PRESETS
 from gscn.errors import InputError
 from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS
+from gscn.reading import is_folder
 
 SUMMARY = "check results saved by `gscn cosim --out` against golden models"
 EXAMPLE = "gscn compare build/results/synthetic.forward.npz --config small"
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _files(paths: list[Path]) -> list[Path]:
     files = []
     for path in paths:
-        if path.is_dir():
+        if is_folder(path):
             found = sorted(path.glob("*.npz"))
             if not found:
                 raise InputError(f"directory must hold saved results (*.npz): {path}")

@@ -193,12 +193,13 @@ def _of_trace(args: argparse.Namespace, config: AcceleratorConfig) -> NetworkEst
 
 def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode) -> NetworkEstimate:
     from gscn.errors import InputError
+    from gscn.reading import is_there
     from perf.estimate import Mode, estimate
     from perf.flops import Method, Sparsification
     from perf.networks import NETWORKS, SMALL_NETWORKS, network, read_network
     from perf.sampling import SAMPLE_PRODUCTS, STATISTICAL_PRODUCTS, measure
 
-    if args.network not in NETWORKS and Path(args.network).exists():
+    if args.network not in NETWORKS and is_there(args.network):
         if args.image_size is not None:
             raise InputError("--image-size does not apply to a network file: it has its own sizes")
         net = read_network(Path(args.network), batch=args.batch)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -10,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed.security import Security
 
 from cosim.build import build
-from cosim.distributed import check_distributed, connect
+from cosim.distributed import check_distributed, connect, require_scheduler
 from cosim.layer import PassInput, check_passes
 from golden.synthetic import random_codes
 from gscn.config import PRESETS
@@ -98,6 +101,53 @@ def _read(path):
         return path.read_text()
     except OSError:  # the process has ended in between
         return ""
+
+
+def test_no_one_else_can_use_a_local_cluster_and_it_serves_no_http():
+    with connect(1) as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        nodes = [client.cluster.scheduler, *client.cluster.workers.values()]
+        assert all(node.address.startswith("tls://127.0.0.1:") for node in nodes)
+        listening = lambda dask_worker: list(dask_worker.http_server._sockets)  # noqa: E731
+        assert client.run(listening) == {name: [] for name in client.run(os.getpid)}
+        assert not client.cluster.scheduler.http_server._sockets
+        for other in (address, address.replace("tls", "tcp")):
+            with pytest.raises(InputError, match="must be the address of a cluster"):
+                require_scheduler(other)
+        # With other certificates as little as with none.
+        context = Security.temporary().get_connection_args("client")["ssl_context"]
+        port = int(address.rsplit(":", 1)[1])
+        with (
+            socket.create_connection(("127.0.0.1", port)) as raw,
+            pytest.raises(ssl.SSLError),
+            context.wrap_socket(raw) as other,
+        ):
+            other.recv(1)
+
+
+def test_a_scheduler_that_says_nothing_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(InputError, match="answers as a scheduler within 8 s"):
+            require_scheduler(address)
+        assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("tls://127.0.0.1:1", "certificates are needed for tls"),
+        ("inproc://x", "tcp://HOST:PORT"),
+        ("tcp://", "tcp://HOST:PORT"),
+        ("tcp://127.0.0.1", "missing port"),
+        ("http://127.0.0.1:80", "tcp://HOST:PORT"),
+    ],
+)
+def test_what_is_no_address_of_a_scheduler_is_refused(address, complaint):
+    with pytest.raises(InputError, match=complaint):
+        require_scheduler(address)
 
 
 def test_bad_clusters_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from fractions import Fraction
 
 import numpy as np
@@ -99,6 +100,101 @@ def test_damaged_checkpoint_is_named(tmp_path):
         torch.save(stored, path)
         with pytest.raises(InputError, match=rf"model\.pt.*{complaint}"):
             Trainer.load(path)
+
+
+def drop(state: dict, name: str) -> None:
+    del state[name]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "model.pt"
+    trainer = Trainer(Recipe(epochs=1, batch_size=8, method="swat"))
+    trainer.step()
+    trainer.save(path)
+    return path
+
+
+def wide(values: int, *shape: int) -> torch.Tensor:
+    """Return a tensor of any shape whose elements are few values."""
+    return torch.zeros(values)[:1].expand(shape)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda s: s.update(iteration=float("inf")), "iteration must be 0 to 168, not inf"),
+        (lambda s: s.update(iteration=-1), "iteration must be 0 to 168, not -1"),
+        (lambda s: s.update(iteration=169), "iteration must be 0 to 168, not 169"),
+        (lambda s: s.update(iteration=True), "iteration must be 0 to 168, not True"),
+        (lambda s: drop(s, "iteration"), "iteration must be 0 to 168, not None"),
+        (lambda s: s["recipe"].update(width="64"), "width must be a whole number"),
+        (lambda s: s["recipe"].update(epochs=1.0), "epochs must be a whole number"),
+        (lambda s: s["recipe"].update(sparsity=None), "sparsity must be a number"),
+        (lambda s: s["recipe"].update(learning_rate=float("nan")), "learning_rate must be pos"),
+        (lambda s: s["recipe"].update(network="resnet50", width=65536), "its network must have"),
+        (lambda s: s["network"].update({"stem.weight": torch.zeros(3)}), "stem.weight' must be"),
+        (lambda s: s["network"].update({"stem.weight": 3}), "stem.weight' must be"),
+        (lambda s: s["network"].update({"stem.weight": wide(1, 10**6, 10**6)}), "all its values"),
+        (lambda s: s["network"].update(other=torch.zeros(1)), "'other' is unknown"),
+        (
+            lambda s: drop(s["network"], "stem_norm.running_mean"),
+            "'stem_norm.running_mean' is missing",
+        ),
+        (lambda s: s["network"].update(a=torch.zeros(2).to_sparse()), "and tensors, not"),
+        (lambda s: s.update(network=[]), "state is missing"),
+        (lambda s: s.update(optimizer={}), "optimizer's state is missing"),
+        (lambda s: s["optimizer"]["param_groups"][0].update(momentum=9.0), "options must be"),
+        (lambda s: s["optimizer"]["param_groups"][0].update(maximize=True), "options must be"),
+        (
+            lambda s: s["optimizer"]["state"][0].update(momentum_buffer=torch.zeros(2)),
+            "state of parameter 0 must be",
+        ),
+        (lambda s: s["optimizer"]["state"].update({999: {}}), "of its parameters, not 999"),
+        (lambda s: s.update(deep=[[[[[[[[[[1]]]]]]]]]]), "nesting must be at most 8"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused_before_it_is_made(
+    checkpoint, tmp_path, monkeypatch, change, complaint
+):
+    path = tmp_path / "model.pt"
+    stored = torch.load(checkpoint)
+    change(stored)
+    torch.save(stored, path)
+    # None of these needs the values of tensors.
+    monkeypatch.delattr("golden.training.load_checkpoint")
+    with pytest.raises(InputError, match=rf"model\.pt.*{complaint}"):
+        Trainer.load(path)
+
+
+@pytest.mark.parametrize(
+    ("pickle", "complaint"),
+    [
+        (b"\x80\x02cbuiltins\nbytearray\n\x8a\x06\0\0\0\0\0\1\x85R.", "and tensors, not"),
+        (b"\x80\x02cos\nsystem\nX\4\0\0\0true\x85R.", "and tensors, not"),
+        (b"\x80\x02" + b"]" * 600_001, "steps must be at most 600000"),
+        (b"\x80\x02", "ends early"),
+        (bytes(17 << 20), "one pickle of at most 16777216 bytes"),
+    ],
+)
+def test_a_pickle_that_is_no_data_is_refused(tmp_path, pickle, complaint):
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle)
+    with pytest.raises(InputError, match=rf"model\.pt must be a checkpoint.*{complaint}"):
+        Trainer.load(path)
+
+
+def test_what_expands_is_no_checkpoint(checkpoint, tmp_path):
+    path = tmp_path / "model.pt"
+    with (
+        zipfile.ZipFile(checkpoint) as old,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(InputError, match=r"model\.pt must be a checkpoint.* must be stored"):
+        Trainer.load(path)
 
 
 def test_methods_start_from_equal_parameters():

@@ -271,67 +271,57 @@ def _options(rng: random.Random, folder: Path) -> list[str]:
     return ["train", "--iterations", "0", joined]
 
 
+def _nothing(rng: random.Random, folder: Path) -> None:
+    """Leave files as they are: the words are what is wrong."""
+
+
+def _words(name: str, *words: str, after: tuple[str, ...] = ()) -> Callable[..., list[str]]:
+    """Return a function of the words that end with a file in the folder."""
+    return lambda _, folder: [
+        *words, str(folder / name), *(one.replace("FOLDER", str(folder)) for one in after)
+    ]  # fmt: skip
+
+
 KINDS = {
     "trace": Kind(
         ("trace",),
         _trace,
-        lambda _rng, at: [
-            "estimate",
-            "--config",
-            "tiny",
-            "--plans",
-            "1",
-            "--trace",
-            str(at / "trace"),
-        ],
+        _words("trace", "estimate", "--config", "tiny", "--plans", "1", "--trace"),
     ),
     "checkpoint": Kind(
         ("model.pt",),
         _one("model.pt", replace_bytes, change_entry, change_entry, change_entry),
-        lambda _rng, at: [
-            "trace",
-            "--checkpoint",
-            str(at / "model.pt"),
-            "--layer",
-            "head",
-            "--out",
-            str(at / "out"),
-        ],
+        _words(
+            "model.pt", "trace", "--checkpoint", after=("--layer", "head", "--out", "FOLDER/out")
+        ),
     ),
     "network": Kind(
         ("network",),
         _one("network", replace_bytes, change_json, change_json, change_json),
-        lambda _rng, at: [*_ESTIMATE, "--network", str(at / "network")],
+        _words("network", *_ESTIMATE, "--network"),
     ),
     "archive": Kind(
         ("archive",),
         _one("archive/cifar-10-python.tar.gz", replace_bytes, change_packed, change_packed),
-        lambda _rng, at: [*_CIFAR, str(at / "archive")],
+        _words("archive", *_CIFAR),
     ),
-    "batch": Kind(("batches",), _batch, lambda _rng, at: [*_CIFAR, str(at / "batches")]),
-    "image": Kind(("images",), _image, lambda _rng, at: [*_FOLDER, str(at / "images")]),
+    "batch": Kind(("batches",), _batch, _words("batches", *_CIFAR)),
+    "image": Kind(("images",), _image, _words("images", *_FOLDER)),
     "result": Kind(
         ("result.npz",),
         _one("result.npz", replace_bytes, change_entry, change_entry),
-        lambda _rng, at: ["compare", str(at / "result.npz")],
+        _words("result.npz", "compare"),
     ),
     "log": Kind(
         ("model.pt", "log.csv"),
         _one("log.csv", replace_bytes, change_text),
-        lambda _rng, at: [
-            "train",
-            *RECIPE,
-            "--resume",
-            "--iterations",
-            "2",
-            "--out",
-            str(at / "model.pt"),
-            "--log",
-            str(at / "log.csv"),
-        ],
+        _words(
+            "log.csv", "train", *RECIPE, "--resume", "--iterations", "2", "--log",
+            after=("--out", "FOLDER/model.pt"),
+        ),
     ),
-    "options": Kind(("network",), lambda _rng, _at: None, _options),
-}
+    "options": Kind(("network",), _nothing, _options),
+}  # fmt: skip
 
 
 def malformed(seed: int, good: Path, folder: Path) -> tuple[str, list[str]]:

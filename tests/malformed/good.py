@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cosim.layer import PassInput, oracle
 from golden.oracle import conv_integers
 from golden.synthetic import random_operands
 from golden.trace import LayerTrace, PassTrace
@@ -39,7 +40,7 @@ def make_good(folder: Path, main) -> None:
             **{name: one.astype(np.float32) for name, one in operands.items()},
         )
         if which is Pass.FORWARD:
-            _write_result(folder / "result.npz", first, second, exact)
+            _write_result(folder / "result.npz", first, second)
     write_trace(
         folder / "trace", [LayerTrace(name="conv", shape=SHAPE, passes=passes)], network="own",
         dataset="none", method="dense", sparsity=0.0, step=1, seed=0, dense_iteration=False,
@@ -54,15 +55,17 @@ def make_good(folder: Path, main) -> None:
     _write_images(folder / "images")
 
 
-def _write_result(path: Path, first: np.ndarray, second: np.ndarray, exact: np.ndarray) -> None:
+def _write_result(path: Path, first: np.ndarray, second: np.ndarray) -> None:
     config = PRESETS["tiny"]
+    source = PassInput(layer="conv", shape=SHAPE, which=Pass.FORWARD, first=first, second=second)
+    result = oracle(source, output_width=32, shift=16, result_format=None, acc_width=48)
     about = {
         "format_version": 1, "layer": "conv", "shape": dataclasses.asdict(SHAPE),
         "pass": "forward", "output_width": 32, "shift": 16, "format": None, "result_format": None,
         "config": config.to_dict(), "config_digest": config.digest(),
     }  # fmt: skip
     text = np.array(json.dumps(about))
-    np.savez_compressed(path, about=text, first=first, second=second, result=exact)
+    np.savez_compressed(path, about=text, first=first, second=second, result=result)
 
 
 def _write_batches(folder: Path) -> None:

@@ -193,7 +193,7 @@ LAYER = {"name": "a", "c": 3, "h": 8, "w": 8, "k": 4, "r": 3, "s": 3}
     ("content", "message"),
     [
         ("{", "must be readable JSON"),
-        ("[]", "at least one layer"),
+        ("[]", "a list of 1 to 2000 layers"),
         ('["a"]', "layer 0: must be an object"),
         (json.dumps([{"name": "a"}]), "c is missing; h is missing"),
         (json.dumps([LAYER | {"chanels": 3}]), "unknown field 'chanels'"),
@@ -215,7 +215,7 @@ def test_a_bad_network_file_is_refused_by_name(tmp_path, content, message):
 
 
 def test_a_missing_network_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"absent\.json must be readable"):
+    with pytest.raises(InputError, match=r"absent\.json must be a readable file"):
         read_network(tmp_path / "absent.json", batch=1)
 
 
@@ -278,3 +278,25 @@ def test_a_file_says_which_layers_share_weights_and_read_the_image(tmp_path):
 def test_bad_fields_of_a_file_are_named(layers, message, tmp_path):
     with pytest.raises(InputError, match=message):
         read(tmp_path, *layers)
+
+
+LAYER = {"name": "a", "c": 1, "h": 9, "w": 9, "k": 1, "r": 3, "s": 3}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (json.dumps([LAYER] * 2001), "a list of 1 to 2000 layers"),
+        (json.dumps([{**LAYER, "name": f"{n % 1999}"} for n in range(2000)]), "not repeat 0$"),
+        ("[" * 200_000, "nesting must be at most 64"),
+        (json.dumps([{**LAYER, "c": 1 << 21}]), "c must be at most 1048576, not 2097152"),
+        (json.dumps([{**LAYER, "c": True}]), "c must be a whole number, not True"),
+        (json.dumps([LAYER])[:-2] + ', "c": 2}]', "not twice: 'c'"),
+    ],
+)
+def test_a_network_file_beyond_bounds_is_refused_at_once(tmp_path, content, complaint):
+    path = tmp_path / "network"
+    path.write_text(content)
+    with pytest.raises(InputError, match=rf"network.*{complaint}") as caught:
+        read_network(path, batch=1)
+    assert len(str(caught.value)) < 1000

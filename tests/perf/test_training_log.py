@@ -59,7 +59,7 @@ def test_other_files_are_named_and_left_alone(tmp_path, content, complaint):
     assert str(path) in str(caught.value)
     assert path.read_text() == content
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="must be readable text"):
+    with pytest.raises(InputError, match="must be UTF-8 text"):
         read_training_log(tmp_path / "binary")
     with pytest.raises(InputError, match="must be writable"):
         TrainingLog(path / "below.csv")

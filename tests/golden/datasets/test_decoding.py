@@ -143,6 +143,10 @@ def test_pipes_among_images_are_refused_and_links_to_folders_not_followed(tmp_pa
         (tmp_path / part / "one" / "1.png").symlink_to("below/0.png")
     dataset = load_image_folder(tmp_path, 8)
     assert [path.name for path in dataset.train_images.paths] == ["1.png", "0.png"]
+    (tmp_path / "val" / "one" / "3.png").symlink_to("3.png")
+    with pytest.raises(InputError, match=r"val/one/3\.png must be a regular file"):
+        load_image_folder(tmp_path, 8)
+    (tmp_path / "val" / "one" / "3.png").unlink()
     os.mkfifo(tmp_path / "val" / "one" / "2.png")
     with pytest.raises(InputError, match=r"val/one/2\.png must be a regular file"):
         load_image_folder(tmp_path, 8)
