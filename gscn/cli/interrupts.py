@@ -160,9 +160,9 @@ class Interrupts:
         os.close(reader)
 
     def _end_at_once(self) -> NoReturn:
+        # Nothing that takes a lock, which whatever does not unwind may hold.
         end_descendants()
         remove_unfinished()
-        _free_semaphores()
         self._say()
         os._exit(_STATUS + self.number)
 
