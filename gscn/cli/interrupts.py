@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
@@ -49,10 +50,27 @@ class Interrupts:
         self.number: int | None = None
         """Of the signal that came, None if there was none."""
         self._leaving = leaving
+        self._entered = False
         self._raising = True
         self._before: dict[int, object] = {}
         self._ended = threading.Event()
         self._said = False
+
+    def run(self, function: Callable[[], int]) -> int:
+        """Call a function in this context; return the exit status that it returns, or a signal's.
+
+        See `status`.
+        """
+        status = 0
+        try:
+            with self:
+                status = function()
+        except Interruption as error:
+            if Interrupts._outermost is not self:
+                raise
+            # It came just as the context was being left.
+            self.__exit__(type(error), error, error.__traceback__)
+        return self.status(status)
 
     def status(self, status: int) -> int:
         """Return the exit status: that of the signal if there was one, else the one given.
@@ -87,7 +105,9 @@ class Interrupts:
         for number in SIGNALS:
             # Whoever started this with a signal ignored, as `nohup` does, wants it to go on.
             if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._interrupt)
+                self._before[number] = signal.getsignal(number)
+                signal.signal(number, self._interrupt)
+        self._entered = True
         return self
 
     def __exit__(
@@ -132,8 +152,9 @@ class Interrupts:
         threading.excepthook = lambda _: None
         warnings.showwarning = lambda *_, **__: None
         logging.disable(logging.CRITICAL)
-        if _importing(frame):
-            # Libraries in C++ do not survive an exception in their initialisation.
+        if _importing(frame) or not self._entered:
+            # Libraries in C++ do not survive an exception in their initialisation. An exception
+            # before the context is entered would not be caught by it.
             self._end_at_once()
         # Whoever waits for a process goes on, and finds that it has ended.
         ask_descendants()
