@@ -7,6 +7,7 @@ ended from another thread.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -107,6 +108,10 @@ class Interrupts:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.getsignal(number)
                 signal.signal(number, self._interrupt)
+        if self._leaving:
+            # First, so that it is called last. Then the interpreter would let signals kill it, with
+            # nothing left to do but to end with the command's own status.
+            atexit.register(self._ignore)
         self._entered = True
         return self
 
@@ -141,6 +146,10 @@ class Interrupts:
         self._ended.set()
         os.close(self._writer)  # ends the thread
         Interrupts._outermost = None
+
+    def _ignore(self) -> None:
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Begin the end; later signals change nothing, as it is under way and its time limited."""
