@@ -13,6 +13,7 @@ from amaranth.hdl import ClockDomain, Fragment, UnusedElaboratable
 from amaranth.hdl._ir import PortDirection  # has no public name in this version
 from amaranth.lib import wiring
 
+from gscn.errors import InputError
 from hw.shared import ModuleLibrary, flat_ports
 from rtl_gen.unread import drop_unread_wires
 
@@ -103,9 +104,14 @@ def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> 
             **flat_ports(component),
         }.items()
     }
-    text, _ = verilog.convert_fragment(
-        fragment, ports, name, emit_src=False, strip_internal_attrs=True
-    )
+    try:
+        text, _ = verilog.convert_fragment(
+            fragment, ports, name, emit_src=False, strip_internal_attrs=True
+        )
+    except verilog.YosysError as error:
+        # As where the process may not have as much memory, or as large files, as Yosys needs.
+        last = str(error).rpartition("\n")[2]
+        raise InputError(f"Yosys must convert {name} to Verilog, but ended with: {last}") from error
     return VerilogModule(
         text=wake_processes(drop_unread_wires(strip_zero_memories(text))),
         ports={port: (way.value, len(value)) for port, (value, way) in ports.items()},

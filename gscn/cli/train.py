@@ -250,7 +250,7 @@ def run(args: argparse.Namespace) -> Result:
         "iterations_per_epoch": trainer.iterations_per_epoch,
         "loss_nats": sum(recent) / len(recent) if recent else None,
         "test_accuracy": trainer.evaluate(),
-        "checkpoint": None if args.out is None else str(args.out),
+        "checkpoint": str(args.out) if args.out is not None and args.out.is_file() else None,
     }
     target = "" if recipe.method in ("dense", "dst") else f", sparsity {recipe.sparsity}"
     if recipe.arithmetic != Recipe().arithmetic:
@@ -261,7 +261,7 @@ def run(args: argparse.Namespace) -> Result:
         f"{recipe.batch_size} images, {loss}, "
         f"test accuracy {100 * data['test_accuracy']:.2f} %"
     )
-    if args.out is not None:
+    if data["checkpoint"] is not None:
         text += f"\ncheckpoint: {args.out}"
     if simulated is None:
         return Result(data=data, text=text, problems=tuple(problems))
