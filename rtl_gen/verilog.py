@@ -134,16 +134,25 @@ def to_verilog(create: Callable[[], wiring.Component], name: str) -> VerilogModu
     VerilogModule
         Verilog without source locations, the same on every machine. The top module comes first.
     """
-    with warnings.catch_warnings():
-        # Of the components that share a module only the first is elaborated.
+    try:
+        with warnings.catch_warnings():
+            # Of the components that share a module only the first is elaborated.
+            warnings.simplefilter("ignore", UnusedElaboratable)
+            return _convert_all(create(), name)
+    except BaseException:
+        # What is not elaborated for this dies later, with the exception.
         warnings.simplefilter("ignore", UnusedElaboratable)
-        library = ModuleLibrary()
-        top = _convert(create(), name, library)
-        texts = {name: top.text}
-        # Converting a shared module may register further ones.
-        while missing := [found for found in library.components if found not in texts]:
-            for shared in missing:
-                texts[shared] = _convert(library.components[shared], shared, library).text
-        del library
-        gc.collect()
+        raise
+
+
+def _convert_all(component: wiring.Component, name: str) -> VerilogModule:
+    library = ModuleLibrary()
+    top = _convert(component, name, library)
+    texts = {name: top.text}
+    # Converting a shared module may register further ones.
+    while missing := [found for found in library.components if found not in texts]:
+        for shared in missing:
+            texts[shared] = _convert(library.components[shared], shared, library).text
+    del component, library
+    gc.collect()
     return VerilogModule(text="\n".join(texts.values()), ports=top.ports)
