@@ -228,7 +228,8 @@ def test_random_interruptions_leave_nothing(tmp_path):
             assert "Traceback" not in one.errors, one.errors
             continue
         done += 1
-        found = problems(one, number)
-        if found:
-            wrong.append(f"{one.words}, {number.name} after {delay:.2f} s, group {group}: {found}")
-    assert wrong == []
+        wrong += [
+            f"{one.words}, {number.name} after {delay:.2f} s, group {group}: {problem}"
+            for problem in problems(one, number)
+        ]
+    assert not wrong, "\n".join(wrong)
