@@ -13,14 +13,15 @@ def main() -> int:
     from gscn.cli.standard_files import open_standard_files
 
     open_standard_files()
-    status = 0
-    with Interrupts(leaving=True) as interrupts:
-        from gscn.cli.main import main as run
-        from gscn.cli.scratch import scratch_folder
+    return Interrupts(leaving=True).run(_run)
 
-        with scratch_folder():
-            status = run()
-    return interrupts.status(status)
+
+def _run() -> int:
+    from gscn.cli.main import main as run
+    from gscn.cli.scratch import scratch_folder
+
+    with scratch_folder():
+        return run()
 
 
 if __name__ == "__main__":

@@ -45,22 +45,23 @@ def unfinished(place: Path) -> Iterator[None]:
         yield
     finally:
         _remove(place)
-        _unfinished.discard(place)
 
 
 def remove_unfinished() -> None:
     """Remove what writes that were broken off anywhere have left; for the end of a process."""
     for place in tuple(_unfinished):
         _remove(place)
-        _unfinished.discard(place)
 
 
 def _remove(place: Path) -> None:
+    """Remove a file or folder; it stays noted if that fails, as while others write into it."""
     with contextlib.suppress(OSError):
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)
+        if not os.path.lexists(place):
+            _unfinished.discard(place)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from amaranth.hdl import ClockDomain, Fragment, UnusedElaboratable
 from amaranth.hdl._ir import PortDirection  # has no public name in this version
 from amaranth.lib import wiring
 
+from gscn.errors import InputError
 from gscn.supervision import safe_import_path
 from hw.shared import ModuleLibrary, flat_ports
 from rtl_gen.unread import drop_unread_wires
@@ -104,10 +105,15 @@ def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> 
             **flat_ports(component),
         }.items()
     }
-    with safe_import_path():  # Yosys is started by `python -m`
-        text, _ = verilog.convert_fragment(
-            fragment, ports, name, emit_src=False, strip_internal_attrs=True
-        )
+    try:
+        with safe_import_path():  # Yosys is started by `python -m`
+            text, _ = verilog.convert_fragment(
+                fragment, ports, name, emit_src=False, strip_internal_attrs=True
+            )
+    except verilog.YosysError as error:
+        # As where the process may not have as much memory, or as large files, as Yosys needs.
+        last = str(error).rpartition("\n")[2]
+        raise InputError(f"Yosys must convert {name} to Verilog, but ended with: {last}") from error
     return VerilogModule(
         text=wake_processes(drop_unread_wires(strip_zero_memories(text))),
         ports={port: (way.value, len(value)) for port, (value, way) in ports.items()},
@@ -130,16 +136,25 @@ def to_verilog(create: Callable[[], wiring.Component], name: str) -> VerilogModu
     VerilogModule
         Verilog without source locations, the same on every machine. The top module comes first.
     """
-    with warnings.catch_warnings():
-        # Of the components that share a module only the first is elaborated.
+    try:
+        with warnings.catch_warnings():
+            # Of the components that share a module only the first is elaborated.
+            warnings.simplefilter("ignore", UnusedElaboratable)
+            return _convert_all(create(), name)
+    except BaseException:
+        # What is not elaborated for this dies later, with the exception.
         warnings.simplefilter("ignore", UnusedElaboratable)
-        library = ModuleLibrary()
-        top = _convert(create(), name, library)
-        texts = {name: top.text}
-        # Converting a shared module may register further ones.
-        while missing := [found for found in library.components if found not in texts]:
-            for shared in missing:
-                texts[shared] = _convert(library.components[shared], shared, library).text
-        del library
-        gc.collect()
+        raise
+
+
+def _convert_all(component: wiring.Component, name: str) -> VerilogModule:
+    library = ModuleLibrary()
+    top = _convert(component, name, library)
+    texts = {name: top.text}
+    # Converting a shared module may register further ones.
+    while missing := [found for found in library.components if found not in texts]:
+        for shared in missing:
+            texts[shared] = _convert(library.components[shared], shared, library).text
+    del component, library
+    gc.collect()
     return VerilogModule(text="\n".join(texts.values()), ports=top.ports)

@@ -62,6 +62,12 @@ def catches(process: int, number: int) -> bool:
     return False
 
 
+def _listen() -> None:
+    """Undo that shells, and `nohup`, start what runs in the background with signals ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def interrupt(
     words: Sequence[str],
     place: Path,
@@ -103,6 +109,7 @@ def interrupt(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_listen,
     )
     try:
         while process.poll() is None and not catches(process.pid, signal.SIGTERM):

@@ -50,7 +50,11 @@ def _step(title: str, seconds: dict[str, float]) -> Iterator[None]:
     """Say on stderr what begins and how long it took, and note the time."""
     say(f"{title} ... ", end="")
     start = time.perf_counter()
-    yield
+    try:
+        yield
+    except BaseException:
+        say("")  # what is said of it has a line of its own
+        raise
     seconds[title] = time.perf_counter() - start
     say(f"{seconds[title]:.1f} s")
 

@@ -7,6 +7,7 @@ ended from another thread.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
@@ -49,10 +51,27 @@ class Interrupts:
         self.number: int | None = None
         """Of the signal that came, None if there was none."""
         self._leaving = leaving
+        self._entered = False
         self._raising = True
         self._before: dict[int, object] = {}
         self._ended = threading.Event()
         self._said = False
+
+    def run(self, function: Callable[[], int]) -> int:
+        """Call a function in this context; return the exit status that it returns, or a signal's.
+
+        See `status`.
+        """
+        status = 0
+        try:
+            with self:
+                status = function()
+        except Interruption as error:
+            if Interrupts._outermost is not self:
+                raise
+            # It came just as the context was being left.
+            self.__exit__(type(error), error, error.__traceback__)
+        return self.status(status)
 
     def status(self, status: int) -> int:
         """Return the exit status: that of the signal if there was one, else the one given.
@@ -87,7 +106,13 @@ class Interrupts:
         for number in SIGNALS:
             # Whoever started this with a signal ignored, as `nohup` does, wants it to go on.
             if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._interrupt)
+                self._before[number] = signal.getsignal(number)
+                signal.signal(number, self._interrupt)
+        if self._leaving:
+            # First, so that it is called last. Then the interpreter would let signals kill it, with
+            # nothing left to do but to end with the command's own status.
+            atexit.register(self._ignore)
+        self._entered = True
         return self
 
     def __exit__(
@@ -122,6 +147,10 @@ class Interrupts:
         os.close(self._writer)  # ends the thread
         Interrupts._outermost = None
 
+    def _ignore(self) -> None:
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Begin the end; later signals change nothing, as it is under way and its time limited."""
         if self.number is not None:
@@ -132,8 +161,9 @@ class Interrupts:
         threading.excepthook = lambda _: None
         warnings.showwarning = lambda *_, **__: None
         logging.disable(logging.CRITICAL)
-        if _importing(frame):
-            # Libraries in C++ do not survive an exception in their initialisation.
+        if _importing(frame) or not self._entered:
+            # Libraries in C++ do not survive an exception in their initialisation. An exception
+            # before the context is entered would not be caught by it.
             self._end_at_once()
         # Whoever waits for a process goes on, and finds that it has ended.
         ask_descendants()
@@ -160,9 +190,9 @@ class Interrupts:
         os.close(reader)
 
     def _end_at_once(self) -> NoReturn:
+        # Nothing that takes a lock, which whatever does not unwind may hold.
         end_descendants()
         remove_unfinished()
-        _free_semaphores()
         self._say()
         os._exit(_STATUS + self.number)
 

@@ -113,10 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Words after `gscn`; by default those of the process.
     """
     open_standard_files()
-    status = EXIT_GOOD
-    with Interrupts() as interrupts:
-        status = _run(arguments)
-    return interrupts.status(status)
+    return Interrupts().run(lambda: _run(arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

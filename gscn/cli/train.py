@@ -269,7 +269,7 @@ def run(args: argparse.Namespace) -> Result:
         "iterations_per_epoch": trainer.iterations_per_epoch,
         "loss_nats": sum(recent) / len(recent) if recent else None,
         "test_accuracy": trainer.evaluate(),
-        "checkpoint": None if args.out is None else str(args.out),
+        "checkpoint": str(args.out) if args.out is not None and args.out.is_file() else None,
     }
     asked = "" if recipe.sparsity is None else f", sparsity {recipe.sparsity}"
     if recipe.arithmetic != Recipe().arithmetic:
@@ -283,7 +283,7 @@ def run(args: argparse.Namespace) -> Result:
     if reached:
         zeros = zeros_text(reached)
         text += f"\nzeros reached, mean of the last {trained.averaged} iterations: {zeros}"
-    if args.out is not None:
+    if data["checkpoint"] is not None:
         text += f"\ncheckpoint: {args.out}"
     if simulated is None:
         return Result(data=data, text=text, problems=tuple(problems))

@@ -261,3 +261,14 @@ def test_what_may_not_be_written_is_found_beforehand(tmp_path, monkeypatch):
 
 def test_no_temporary_file_is_forgotten():
     assert files._unfinished == set()
+
+
+def test_what_cannot_be_removed_yet_is_removed_in_the_end(tmp_path, monkeypatch):
+    with temporary_beside(tmp_path / "folder") as place:
+        place.mkdir()
+        monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
+    assert place.is_dir()
+    monkeypatch.undo()
+    remove_unfinished()
+    assert list(tmp_path.iterdir()) == []
+    assert files._unfinished == set()

@@ -4,11 +4,13 @@
 import re
 
 import pytest
+from amaranth.back import verilog
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from gscn.errors import InputError
 from hw.shared import Shared
 from rtl_gen.verilog import strip_zero_memories, to_verilog, wake_processes
 
@@ -121,3 +123,13 @@ def test_every_combinational_process_is_woken_at_time_zero():
         "module b(x);\n  reg \\$wake ;\n  initial \\$wake  <= 0;\n"
         "  always @* begin\n    if (\\$wake ) begin end\n    z = bank;\n  end\nendmodule\n"
     )
+
+
+def test_a_yosys_that_cannot_run_is_told_in_a_sentence(monkeypatch):
+    def fail(*_, **__):
+        raise verilog.YosysError("Traceback:\n  and more\nWasmtimeError: File too large")
+
+    monkeypatch.setattr(verilog, "convert_fragment", fail)
+    message = "Yosys must convert top to Verilog, but ended with: WasmtimeError: File too large"
+    with pytest.raises(InputError, match=message):
+        to_verilog(lambda: Invert(width=8), "top")

@@ -228,6 +228,7 @@ def test_training_is_reported_though_its_files_fail_in_the_end(
     assert main(["train", "--epochs", "1", "--iterations", "2", "--batch", "16", *paths]) == 2
     out, error = capsys.readouterr()
     assert "2 iterations of 16 images" in out
+    assert ("checkpoint:" in out) == (failing != "checkpoint")
     assert error == (
         f"gscn train: {failing} must be a file that can be written: No space left on device\n"
     )
