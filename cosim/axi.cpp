@@ -87,7 +87,8 @@ bool is_time_to_abort() {
 
 Host run_launch() {
   constexpr uint32_t kDone = GSCN_INTERRUPT_STATUS_DONE_MASK;
-  co_await write(GSCN_INTERRUPT_ENABLE_OFFSET, kDone | GSCN_INTERRUPT_STATUS_ERROR_MASK);
+  constexpr uint32_t kFailed = GSCN_INTERRUPT_STATUS_ERROR_MASK;
+  co_await write(GSCN_INTERRUPT_ENABLE_OFFSET, kDone | kFailed);
   const size_t starts = tb.one_start ? 1 : tb.phases.size();
   for (size_t start = 0; start < starts && tb.status == kOk; ++start) {
     if (tb.one_start) {
@@ -106,22 +107,36 @@ Host run_launch() {
       co_await write(GSCN_OUTPUT_END_HI_OFFSET, uint32_t(phase.out_end >> 32));
       co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_START_MASK);
     }
-    // An overflow interrupts too; the phase goes on.
-    for (uint32_t events = 0; !(events & kDone) && tb.error_code == 0 && tb.status == kOk;) {
+    // The end is STATUS.busy = 0: an overflow interrupts too, in the middle of the phase or while
+    // an error, which ERROR tells already, is stopping it.
+    for (bool busy = true; busy && tb.status == kOk;) {
       co_await Wait{Wait::kInterrupt};
+      if (tb.status != kOk) break;
       if (is_time_to_abort()) {
         // the phase may end meanwhile: then this has no effect
         seq.aborted = true;
         co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_ABORT_MASK);
         continue;
       }
-      events = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
+      uint32_t events = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
       co_await write(GSCN_INTERRUPT_STATUS_OFFSET, events);
+      busy = co_await read(GSCN_STATUS_OFFSET) & GSCN_STATUS_BUSY_MASK;
+      if (busy && events & kDone) {
+        tb.fail(kError, "STATUS.busy must be 0 after the interrupt that says done");
+      }
+      if (busy) continue;
+      if (!tb.memory_is_idle()) tb.fail(kError, "a phase must end after its last burst");
+      // The event of the end may have come after those that were read.
+      const uint32_t late = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
+      co_await write(GSCN_INTERRUPT_STATUS_OFFSET, late);
+      events |= late;
       tb.error_code = co_await read(GSCN_ERROR_OFFSET);
+      if (!(events & (tb.error_code == 0 ? kDone : kFailed))) {
+        tb.fail(kError, "the end of a phase must have its event, not events %u with ERROR %u",
+                events, tb.error_code);
+      }
     }
-    if (tb.status != kOk) break;
-    if (!tb.memory_is_idle()) tb.fail(kError, "a phase must end after its last burst");
-    if (tb.error_code != 0) break;
+    if (tb.status != kOk || tb.error_code != 0) break;
     tb.phase = tb.one_start ? tb.phase_count : tb.phase + 1;
   }
   seq.quiet = tb.status == kOk;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Mux, Signal
+from amaranth.hdl import Cat, Mux, Signal
 
 from formal.checker import Checker
 from hw.accumulator import Accumulator
@@ -10,6 +10,9 @@ from hw.accumulator import Accumulator
 
 class AccumulatorChecker(Checker):
     """Compare one accumulator, of any index and bank, with a register.
+
+    With float formats, a negative addend is subtracted, as its complement and one, and the special
+    bits of all addends are set beside the sum.
 
     Assumed: limits are at most the memory's depth. The drain side does not address the bank in use,
     nor the bank that comes into use in the next cycle, and no accumulator in two consecutive
@@ -52,20 +55,25 @@ class AccumulatorChecker(Checker):
         below = (dut.i.index >= 0) & (dut.i.index < limit)
         adds = addend & below & (dut.i.index == index) & (in_use == bank)
         clears = dut.drain_en & (dut.drain_addr == index) & (dut.drain_bank == bank)
-        register, known, total = Signal(width), Signal(), Signal(width + 1)
-        m.d.comb += total.eq(register.as_signed() + dut.i.value)
+        kept = width + len(dut.drained_special) if dut.config.floats else width
+        register, known, total = Signal(kept), Signal(), Signal(width + 1)
+        floats = bool(dut.config.floats)
+        addend_value = Mux(dut.i.negative, -dut.i.value, dut.i.value) if floats else dut.i.value
+        m.d.comb += total.eq(register[:width].as_signed() + addend_value)
+        after = Cat(total[:width], register[width:] | dut.i.special) if floats else total[:width]
         with m.If(clears):
             m.d.sync += [register.eq(0), known.eq(1)]
         with m.Elif(adds):
-            m.d.sync += register.eq(total[:width])
+            m.d.sync += register.eq(after)
 
         # the value drained is compared until the bank is in use again, or read again
-        was_drained, drained = Signal(), Signal(width)
+        was_drained, drained = Signal(), Signal(kept)
         with m.If(dut.drain_en):
             m.d.sync += [was_drained.eq(clears & known), drained.eq(register)]
         with m.Elif(in_use == bank):
             m.d.sync += was_drained.eq(0)
-        self.claim("sum", ~was_drained | (dut.drained == drained))
+        given = Cat(dut.drained, dut.drained_special) if floats else dut.drained
+        self.claim("sum", ~was_drained | (given == drained))
 
         left = adds & (total[width] != total[width - 1])
         ours = self.delayed(adds & known, dut.LATENCY, name="adds")
@@ -96,13 +104,23 @@ class AccumulatorChecker(Checker):
         held_bank = self.delayed(in_use, 1, name="held_bank")
         cleared = self.delayed(clears, 1, name="clears")
         drain_bank = probe.register_of(dut.drain_bank)
-        rows = [probe.row(f"bank{n}", index, width, name=f"bank{n}_row") for n in range(2)]
-        stored = Signal(width)
+        on_its_way_special = []
+        if floats:
+            # read before the row's own port is added
+            reads = [probe.read_data(f"bank{n}") for n in range(2)]
+            before = Mux(
+                probe.signal("forwards"),
+                probe.signal("forwarded"),
+                Mux(held_bank, reads[1], reads[0]),
+            )
+            on_its_way_special = [before[width:] | probe.signal("held_special")]
+        rows = [probe.row(f"bank{n}", index, kept, name=f"bank{n}_row") for n in range(2)]
+        stored = Signal(kept)
         on_its_way = held_adds & (held_index == index) & (held_bank == bank)
         m.d.comb += stored.eq(
             Mux(
                 on_its_way,
-                probe.signal("total")[:width],
+                Cat(probe.signal("total")[:width], on_its_way_special),
                 Mux(cleared, 0, Mux(bank, rows[1], rows[0])),
             )
         )

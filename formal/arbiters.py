@@ -229,7 +229,8 @@ class ReadArbiterChecker(Checker):
         ]
         first = Mux(shared_by[0].bit_select(watched, 1) & (owners.level != 0), beat, 0)
         self.invariant(asked + first == total(shares))
-        self.reach(active & dut.data_valid & (before == 0) & (left == 1) & (owners.level > 2))
+        several = owners.level >= min(depth, 3)
+        self.reach(active & dut.data_valid & (before == 0) & (left == 1) & several)
 
 
 class WriteArbiterChecker(Checker):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from amaranth.asserts import AnyConst, AnySeq
@@ -150,8 +151,8 @@ class Checker(Elaboratable):
     ----------
     dut
         The component to be proved.
-    claim
-        The one claim to be asserted.
+    claims
+        Names of the claims to be asserted.
     with_invariants
         Assert the invariants as well: needed by induction, left out when only the claim itself is
         to be refuted.
@@ -164,11 +165,14 @@ class Checker(Elaboratable):
     """Claims that induction does not reach, and the cycles from reset on for which they are
     shown."""
 
-    def __init__(self, dut: Component, *, claim: str, with_invariants: bool = True) -> None:
-        if claim not in self.CLAIMS:
-            raise InputError(f"claim must be one of {', '.join(self.CLAIMS)}, not {claim!r}")
+    def __init__(
+        self, dut: Component, *, claims: Iterable[str], with_invariants: bool = True
+    ) -> None:
         self.dut = dut
-        self._claim = claim
+        self._claims = tuple(claims)
+        for claim in self._claims:
+            if claim not in self.CLAIMS:
+                raise InputError(f"claim must be one of {', '.join(self.CLAIMS)}, not {claim!r}")
         self._with_invariants = with_invariants
         self._stated: list[str] = []
 
@@ -209,18 +213,18 @@ class Checker(Elaboratable):
 
     def assume(self, condition: Value, *, only: str | None = None) -> None:
         """Consider only surroundings for which the condition holds; `only` for this claim."""
-        if only in (None, self._claim):
+        if only in (None, *self._claims):
             self.m.d.comb += Assume(condition)
 
     def invariant(self, condition: Value, *, only: str | None = None) -> None:
         """Assert what induction has to know of the component's registers; `only` for this claim."""
-        if self._with_invariants and only in (None, self._claim):
+        if self._with_invariants and only in (None, *self._claims):
             self.m.d.comb += Assert(condition)
 
     def claim(self, name: str, condition: Value) -> None:
-        """State the claim called `name`: asserted if it is the one to be proved."""
+        """State the claim called `name`: asserted if it is one of those to be proved."""
         self._stated.append(name)
-        if name == self._claim:
+        if name in self._claims:
             self.m.d.comb += Assert(condition)
 
     def reach(self, condition: Value) -> None:

@@ -66,9 +66,10 @@ class DispatcherChecker(Checker):
             self.invariant(jobs <= JOBS_PER_CLUSTER)
             active.append(jobs)
         bursts = Signal(16)
-        m.d.sync += bursts.eq(bursts + dut.write_issued - dut.write_done)
-        self.assume(~dut.write_done | (bursts != 0))
-        self.assume(~dut.write_issued | (bursts != 0xFFFF))
+        issued, acknowledged = total(list(dut.write_issued)), total(list(dut.write_done))
+        m.d.sync += bursts.eq(bursts + issued - acknowledged)
+        self.assume(acknowledged <= bursts)
+        self.assume(bursts + issued <= 0xFFFF)
 
         offers = Cat(job.valid for job in dut.jobs)
         ready = Cat(job.ready for job in dut.jobs)

@@ -108,3 +108,15 @@ class Probe:
             domain="comb", addr=addr, data=contents, en=Const(1), transparent_for=()
         )
         return contents
+
+    def read_data(self, path: str) -> Value:
+        """Return the data of a memory's own read port; it must have just one.
+
+        Parameters
+        ----------
+        path
+            Names of submodules and of the memory, joined by dots.
+        """
+        fragment, memory = self._part(path)
+        (port,) = fragment.find_subfragment(memory)._read_ports  # there is no public way
+        return port._data

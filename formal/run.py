@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from formal import sby
-from formal.catalog import SUBJECTS, TASKS, Task
+from formal.catalog import IN_USE, REACHABLE, SUBJECTS, TASKS, Task
 from gscn.errors import InputError
 
 HEADER = """\
@@ -24,20 +24,21 @@ HEADER = """\
 Written by `make prove-docs`; `make prove` proves all of it again, with {solver} through SymbiYosys.
 
 - **Induction**: the claim holds in every cycle after reset, for inputs of any length that keep to
-  the assumptions, at the sizes given.
+  the assumptions, at each of the sizes proved. They differ in whatever a claim could depend on:
+  bursts shorter and longer than the 64 bytes of alignment, powers of two and not, one of a thing.
 - **Bounded**: the claim holds in the first cycles after reset; beyond them it is not proved.
 - **Reached**: there is a run from reset on that brings about the busy state named by the checker,
   so the assumptions contradict neither each other nor the purpose.
 
 Memories start with any contents. The claims are stated in `formal/`, apart from the components;
-`tests/formal/` shows that each claim fails on a component with a planted fault.
+`tests/formal/` shows that each claim fails on a component with a planted fault, and
+`tests/mutation/` that few random changes of a component's source pass its tests and its proofs.
 """
 
 
 def directory(task: Task, root: Path) -> Path:
     """Return where the files of a task go."""
-    name = re.sub(r"\W+", "-", f"{task.subject.name} {task.claim or 'reach'}").strip("-")
-    return root / name
+    return root / re.sub(r"\W+", "-", task.name).strip("-")
 
 
 def prove(task: Task, root: Path) -> sby.Outcome:
@@ -47,9 +48,8 @@ def prove(task: Task, root: Path) -> sby.Outcome:
 
 def row(task: Task, outcome: sby.Outcome) -> str:
     """Return a line of the table: property, mode, depth, solver, seconds, result."""
-    name = f"{task.subject.name}: {task.claim or 'reachable'}"
     return (
-        f"{name:<66} {task.mode:<5} {task.depth:>5} {sby.SOLVER:<6} "
+        f"{task.name:<76} {task.mode:<5} {task.depth:>5} {sby.SOLVER:<6} "
         f"{outcome.seconds:>7.1f} {outcome.status}"
     )
 
@@ -74,17 +74,19 @@ def document(tasks: Iterable[Task]) -> str:
         doc = (own[0].subject.checker.__doc__ or "").strip().splitlines()
         parts.append(f"\n## {component.__name__}\n\n" + "\n".join(line.strip() for line in doc))
         subjects = list(dict.fromkeys(task.subject.name for task in own))
-        parts.append("\n\nSizes: " + "; ".join(s.split(" (", 1)[1][:-1] for s in subjects) + ".\n")
-        parts.append("\n| claim | | shown by |\n|---|---|---|\n")
-        for claim in dict.fromkeys(task.claim for task in own):
-            same = [task for task in own if task.claim == claim]
+        parts.append("\n\n| sizes proved | sizes in use |\n|---|---|\n| ")
+        parts.append("; ".join(s.split(" (", 1)[1][:-1] for s in subjects))
+        parts.append(f" | {IN_USE[component]} |\n\n| claim | | shown by |\n|---|---|---|\n")
+        claims = own[0].subject.checker.CLAIMS | {None: REACHABLE}
+        for claim, statement in claims.items():
+            same = [t for t in own if (claim in t.claims if claim else not t.claims)]
             depths = ", ".join(dict.fromkeys(str(task.depth) for task in same))
             how = {
                 "prove": f"induction, k = {depths}",
                 "bmc": f"bounded: the first {depths} cycles",
                 "cover": f"reached within {depths} cycles",
             }[same[0].mode]
-            parts.append(f"| {claim or 'reachable'} | {same[0].statement} | {how} |\n")
+            parts.append(f"| {claim or 'reachable'} | {statement} | {how} |\n")
     return "".join(parts)
 
 
@@ -101,11 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--docs", type=Path, help="write what was proved to this file")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    tasks = [
-        task
-        for task in TASKS
-        if options.only in f"{task.subject.name}: {task.claim or 'reachable'}"
-    ]
+    tasks = [task for task in TASKS if options.only in task.name]
     try:
         if not tasks:
             names = ", ".join(dict.fromkeys(s.component.__name__ for s in SUBJECTS))
@@ -115,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.docs and options.only:
             raise InputError("--docs must come without --only: it writes down every proof")
         failures = 0
-        print(f"{'property':<66} mode  depth solver seconds result")
+        print(f"{'property':<76} mode  depth solver seconds result")
         with ThreadPoolExecutor(options.jobs) as pool:
             outcomes = pool.map(lambda task: prove(task, options.out), tasks)
             for task, outcome in zip(tasks, outcomes, strict=True):

@@ -42,7 +42,7 @@ class SequencerChecker(Checker):
         count, handed = Signal(32), Signal(32)
         base = Signal(config.addr_width)  # of the list
         asked, received = Signal(range(beats + 1)), Signal(range(beats + 1))  # beats
-        content = Signal(beats * kept)
+        content = Signal(max(beats * kept, PHASE_DESCRIPTOR.size))  # what is not used stays 0
         listed = Signal()
         m.d.comb += listed.eq(handed != count)
         takes_list = dut.start_list.valid & dut.start_list.ready

@@ -21,8 +21,8 @@ def _words(registers) -> wiring.Signature:
 class RegisterFile(wiring.Component):
     """Serve reads and writes of the registers in `gscn.registers`.
 
-    Address and data of a write may come in any order. The lowest two address bits are ignored.
-    Bytes whose strobe is low are not written.
+    Address and data of a write may come in any order. An offset that is no register's, or no
+    multiple of 4, is answered with SLVERR. Bytes whose strobe is low are not written.
 
     Timing: a write takes effect `WRITE_LATENCY` cycles after the later of its address and data was
     taken, with its answer; a value is sampled `READ_LATENCY` cycles after its address was taken and
@@ -79,11 +79,11 @@ class RegisterFile(wiring.Component):
         with m.If(write):
             m.d.sync += [has_addr.eq(0), has_data.eq(0), axil.bvalid.eq(1)]
             m.d.sync += axil.bresp.eq(Response.SLVERR)
-            with m.Switch(write_addr[2:]):
+            with m.Switch(write_addr):
                 for register in REGISTERS:
                     if not register.writable:
                         continue
-                    with m.Case(register.offset >> 2):
+                    with m.Case(register.offset):
                         m.d.sync += axil.bresp.eq(Response.OKAY)
                         enabled = mask & register.mask
                         if register.access is Access.READ_WRITE:
@@ -108,12 +108,12 @@ class RegisterFile(wiring.Component):
         with m.If(read):
             m.d.sync += [has_read.eq(0), axil.rvalid.eq(1)]
             m.d.sync += [axil.rdata.eq(0), axil.rresp.eq(Response.SLVERR)]
-            with m.Switch(read_addr[2:]):
+            with m.Switch(read_addr):
                 for register in REGISTERS:
                     if not register.readable:
                         continue
                     source = self.stored if register in STORED else self.driven
-                    with m.Case(register.offset >> 2):
+                    with m.Case(register.offset):
                         m.d.comb += getattr(self.read, register.name).eq(1)
                         m.d.sync += [
                             axil.rdata.eq(getattr(source, register.name) & register.mask),

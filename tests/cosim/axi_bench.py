@@ -15,7 +15,7 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge, SimTimeoutError, with_timeout
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 
 from gscn.registers import register
@@ -23,6 +23,7 @@ from gscn.registers import register
 CLOCK_NS = 2
 DONE, ERROR = 1, 2
 START, CLEAR, START_LIST = 1, 2, 8
+BUSY = 1
 
 
 class Memory:
@@ -95,7 +96,7 @@ class Driver:
 
     async def clear(self):
         await self.write("CONTROL", CLEAR)
-        while await self.read("STATUS") & 1:
+        while await self.read("STATUS") & BUSY:
             pass
 
     async def wait(self, timeout_cycles):
@@ -106,10 +107,8 @@ class Driver:
         await self.write("INTERRUPT_STATUS", events)
         return events
 
-    async def run_phase(
-        self, queue_addr, job_count, out_addr, out_end, timeout_cycles, grace_cycles
-    ):
-        """Run a phase to its end, or until some cycles after an error; return the events."""
+    async def run_phase(self, queue_addr, job_count, out_addr, out_end, timeout_cycles):
+        """Run a phase to its end; return the events."""
         for name, addr in (
             ("QUEUE_ADDR", queue_addr),
             ("OUTPUT_ADDR", out_addr),
@@ -119,25 +118,24 @@ class Driver:
             await self.write(f"{name}_HI", addr >> 32)
         await self.write("JOB_COUNT", job_count)
         await self.write("CONTROL", START)
-        return await self.finish(timeout_cycles, grace_cycles)
+        return await self.finish(timeout_cycles)
 
-    async def run_list(self, phases_addr, phase_count, timeout_cycles, grace_cycles):
+    async def run_list(self, phases_addr, phase_count, timeout_cycles):
         """Run a list of phases as `run_phase` runs one."""
         await self.write("PHASES_ADDR_LO", phases_addr & 0xFFFF_FFFF)
         await self.write("PHASES_ADDR_HI", phases_addr >> 32)
         await self.write("PHASE_COUNT", phase_count)
         await self.write("CONTROL", START_LIST)
-        return await self.finish(timeout_cycles, grace_cycles)
+        return await self.finish(timeout_cycles)
 
-    async def finish(self, timeout_cycles, grace_cycles):
-        """Wait for the end, or until some cycles after an error; return the events."""
+    async def finish(self, timeout_cycles):
+        """Wait for the end, which `STATUS.busy` alone tells; return the events."""
         events = [await self.wait(timeout_cycles)]
-        try:
-            while not events[-1] & DONE:
-                events.append(await self.wait(grace_cycles))
-        except SimTimeoutError:
-            assert any(event & ERROR for event in events)
-        return events
+        while await self.read("STATUS") & BUSY:
+            events.append(await self.wait(timeout_cycles))
+        late = await self.read("INTERRUPT_STATUS")  # of the end, if it came after those read
+        await self.write("INTERRUPT_STATUS", late)
+        return [event for event in (*events, late) if event]
 
 
 async def launch(driver, scenario, memory, directory):
@@ -147,12 +145,12 @@ async def launch(driver, scenario, memory, directory):
     memory.load(image, scenario["memory_bytes"], scenario["fill"], broken)
     await driver.clear()
     await driver.write("INTERRUPT_ENABLE", DONE | ERROR)
-    limits = scenario["timeout_cycles"], scenario["grace_cycles"]
+    limit = scenario["timeout_cycles"]
     if scenario["phases_addr"] is None:
-        events = [await driver.run_phase(*phase, *limits) for phase in scenario["phases"]]
+        events = [await driver.run_phase(*phase, limit) for phase in scenario["phases"]]
     else:
         count = len(scenario["phases"])
-        events = [await driver.run_list(scenario["phases_addr"], count, *limits)]
+        events = [await driver.run_list(scenario["phases_addr"], count, limit)]
     counters = []
     for index in range(scenario["counter_count"]):
         await driver.write("COUNTER_SELECT", index)

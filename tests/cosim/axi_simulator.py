@@ -36,8 +36,6 @@ public_flat_rw -module "gscn_axi_top" -var "m_axi_*"
 public_flat_rw -module "gscn_axi_top" -var "s_axil_*"
 """
 """The ports alone: a simulation in which all signals are public is several times slower."""
-GRACE_CYCLES = 5000
-"""How long a phase may go on after an error; those of the tests are shorter."""
 WALL_SECONDS = 300
 
 
@@ -136,7 +134,6 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
                     "pause_share": scenario.pause_share,
                     "seed": scenario.seed,
                     "timeout_cycles": timeout_cycles,
-                    "grace_cycles": GRACE_CYCLES,
                     "counter_count": config.clusters * len(CLUSTER_COUNTER_NAMES) + 1,
                 }
             )

@@ -202,6 +202,32 @@ def with_fault(launch: Launch, rng: np.random.Generator, *, one_start: bool = Fa
     return dataclasses.replace(launch, image=image, what=what)
 
 
+def with_moved_end(launch: Launch, rng: np.random.Generator) -> Launch:
+    """Return the launch with one end of a phase's output range at or near the end of a burst.
+
+    Most of the ends lie inside the range, so that bursts of the phase reach beyond them: at a
+    multiple of the longest burst, or of a beat, of 64 bytes, or one byte off.
+    """
+    number = int(rng.integers(len(launch.phases)))
+    phase = launch.phases[number]
+    burst_bytes = launch.config.burst_beats * launch.config.mem_bytes
+    longest = max(burst_bytes, ALIGNMENT_BYTES)
+    unit = (longest, longest, launch.config.mem_bytes, ALIGNMENT_BYTES)[rng.integers(4)]
+    low, high = phase.out_addr // unit, -(-phase.out_end // unit)
+    at = unit * int(rng.integers(low, high + 1))
+    offsets = (0, 0, ALIGNMENT_BYTES, -ALIGNMENT_BYTES, launch.config.mem_bytes, 1, -1)
+    after = max(0, at + offsets[rng.integers(len(offsets))])
+    name = ("out_addr", "out_end")[rng.integers(2)]
+    phases = list(launch.phases)
+    phases[number] = dataclasses.replace(phase, **{name: after})
+    image = launch.image.copy()
+    listed = launch.phases_addr + PHASE_DESCRIPTOR.width // 8 * number
+    descriptor = image[listed : listed + PHASE_DESCRIPTOR.width // 8].view(PHASE_DESCRIPTOR.dtype)
+    descriptor[name] = after
+    what = f"{launch.what}: {name} of phase {number} {getattr(phase, name):#x} -> {after:#x}"
+    return dataclasses.replace(launch, image=image, phases=phases, what=what)
+
+
 def with_turns(launch: Launch) -> Launch:
     """Return a copy with bit 31 of every `job_count` flipped, in registers and in the list."""
     image = launch.image.copy()

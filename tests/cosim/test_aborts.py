@@ -15,7 +15,8 @@ from cosim import run
 from cosim.build import build
 from gscn.config import PRESETS
 from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
-from tests.cosim.faults import expect, good_launches
+from tests.cosim.faults import expect, good_launches, launch_of
+from tests.programs import random_program
 
 pytestmark = pytest.mark.cosim
 
@@ -111,3 +112,36 @@ def test_an_aborted_launch_stops_and_the_next_one_is_exact(name, memory, one_sta
     if one_start:
         # in the middle of a list too, and before it was taken
         assert {0, 1, NO_PHASE} <= set(stopped), stopped
+
+
+def test_an_overflow_that_interrupts_during_the_stop_is_not_its_end():
+    """`ERROR` tells of an abort at once; the bursts under way end later, and so does the stop.
+
+    Some of these aborts take effect in the few cycles in which the launch's only overflow raises
+    the interrupt.
+    """
+    program = next(
+        program
+        for program in (random_program(TINY, seed, phases=1, jobs=1) for seed in range(100))
+        if program.overflowed
+    )
+    base = launch_of(program, "overflowing launch")
+    exact = expect(base).result
+    assert exact.accumulator_overflow
+    settings = {
+        "simulator": build(TINY, axi=True),
+        "axi": True,
+        "faulty": True,
+        "check": False,
+        "timeout_cycles": TIMEOUT_CYCLES,
+        "latency": 60,
+    }
+    (whole,) = run(TINY, [base], **settings)
+    assert whole.flags["accumulator_overflow"]
+    moments = range(START_CYCLES, START_CYCLES + whole.cycles)
+    results = run(TINY, [base] * len(moments), abort_cycles=list(moments), **settings)
+    for moment, result in zip(moments, results, strict=True):
+        where = f"aborted in cycle {moment}"
+        assert result.error is None, f"{where}: {result.error}"
+        check_abort(base, result, exact.memory, where, one_start=False)
+    assert sum(result.error_code == ErrorCode.ABORTED for result in results) > len(results) // 2

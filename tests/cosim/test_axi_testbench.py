@@ -36,7 +36,7 @@ MESSAGES = {
     "bad answer": "ERROR.code must be 0, not 1",
     "early end": "a phase must end after its last burst",
     "noise": "the accelerator must be silent after the last phase",
-    "still busy": "STATUS.busy must be 0 after a phase",
+    "still busy": "STATUS.busy must be 0 after the interrupt that says done",
     "not done": "STATUS.done must be 1 after a phase",
 }
 STALLS = {"read_cmd": 0.6, "write_cmd": 0.6, "write_data": 0.6, "write_done": 0.95}

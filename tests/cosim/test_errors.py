@@ -14,7 +14,7 @@ import pytest
 from cosim import run
 from gscn.config import PRESETS
 from gscn.error_codes import NO_PHASE, ErrorCode
-from tests.cosim.faults import expect, good_launches, with_fault, with_turns
+from tests.cosim.faults import expect, good_launches, with_fault, with_moved_end, with_turns
 
 pytestmark = pytest.mark.cosim
 
@@ -22,12 +22,24 @@ TINY = PRESETS["tiny"]
 CASES = 60
 LIST_CASES = 80
 """Launches with a fault in the default tier."""
-MANY_CASES = 1000
+END_CASES = 40
+"""Launches with an end of a range moved, in the default tier."""
+MANY_CASES = 2600
 """In the slow tier, over all configurations together."""
+WIDE = dataclasses.replace(TINY, mem_width=512, burst_beats=4)
 CONFIGS = {
     "tiny": TINY,
     "two ports": dataclasses.replace(TINY, clusters=3, ports=2),
     "one PE": dataclasses.replace(TINY, pes_per_cluster=1, mem_width=64, operand_format="int8"),
+    "512 bits x 4": WIDE,
+    "512 bits x 16": dataclasses.replace(WIDE, burst_beats=16, read_fifo_beats=32),
+    "512 bits x 4, three clusters": dataclasses.replace(WIDE, clusters=3, pes_per_cluster=8),
+    "256 bits x 8": dataclasses.replace(
+        TINY, pes_per_cluster=4, mem_width=256, burst_beats=8, read_fifo_beats=16
+    ),
+    "64 bits x 16": dataclasses.replace(
+        TINY, pes_per_cluster=1, mem_width=64, burst_beats=16, read_fifo_beats=32, addr_width=40
+    ),
 }
 BASES = 12
 TIMEOUT_CYCLES = 200_000
@@ -82,15 +94,23 @@ def check_fault(launch, result, expected, flags_before, *, one_start):
     return ErrorCode(result.error_code).name
 
 
-def run_faults(config, count, seed, *, one_start=False):
+def one_wrong_field(launch, rng, *, one_start):
+    """Return a launch with one field of another value."""
+    return with_fault(launch, rng, one_start=one_start)
+
+
+def one_end_moved(launch, rng, *, one_start):
+    """Return a launch with an end of an output range moved, in its register and in the list."""
+    return with_moved_end(launch, rng)
+
+
+def run_faults(config, count, seed, *, one_start=False, change=one_wrong_field):
     """Run `count` launches with a fault, a good one after each; return how many became what."""
     bases = good_launches(config, BASES)
     good = [expect(base, one_start=one_start) for base in bases]
     assert all(expected.result is not None for expected in good)
     rng = np.random.default_rng(seed)
-    faulty = [
-        with_fault(bases[number % BASES], rng, one_start=one_start) for number in range(count)
-    ]
+    faulty = [change(bases[number % BASES], rng, one_start=one_start) for number in range(count)]
     programs = [
         launch for number, fault in enumerate(faulty) for launch in (fault, bases[number % BASES])
     ]
@@ -147,6 +167,20 @@ def test_the_flag_of_turns_flipped_is_no_error(one_start):
             word = base.phases_addr + 64 * number + 24
             good[word + 3] ^= 0x80
         assert np.array_equal(result.memory, good), launch.what
+
+
+def test_no_end_of_a_range_is_written_across():
+    became = run_faults(TINY, END_CASES, 4, change=one_end_moved)
+    assert {"OUTPUT_RANGE", "START_RANGE", "no error"} <= set(became), became
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one_start", [False, True], ids=["phase by phase", "list"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_no_end_of_a_range_is_written_across_whatever_the_bursts(name, one_start):
+    became = run_faults(CONFIGS[name], 4 * END_CASES, 5, one_start=one_start, change=one_end_moved)
+    assert {"OUTPUT_RANGE", "START_RANGE", "no error"} <= set(became), became
+    assert became["order matters"] < END_CASES, became
 
 
 @pytest.mark.slow

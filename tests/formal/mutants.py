@@ -21,10 +21,19 @@ class Mutant:
     old: str
     """Text that occurs exactly once in the component's module."""
     new: str
+    size: int = 0
+    """Which of the component's subjects shows it: what the first cannot show needs its own size."""
+
+    @property
+    def name(self) -> str:
+        """Component, claim, size and the beginning of the fault."""
+        at = f" at size {self.size}" if self.size else ""
+        return f"{self.component}: {self.claim}{at}: {self.new[:40]}"
 
     def subject(self) -> Subject:
-        """Return the component's first subject, built from the changed source."""
-        subject = next(s for s in SUBJECTS if s.component.__name__ == self.component)
+        """Return the component's subject, built from the changed source."""
+        own = [s for s in SUBJECTS if s.component.__name__ == self.component]
+        subject = own[self.size]
         module = importlib.import_module(subject.component.__module__)
         source = inspect.getsource(module)
         found = source.count(self.old)
@@ -34,9 +43,10 @@ class Mutant:
         return dataclasses.replace(subject, component=getattr(changed, self.component))
 
 
-def _of(component: str, *faults: tuple[str, str, str]) -> list[Mutant]:
+def _of(component: str, *faults: tuple[str, str, str], size: int = 0) -> list[Mutant]:
     return [
-        Mutant(component=component, claim=claim, old=old, new=new) for claim, old, new in faults
+        Mutant(component=component, claim=claim, old=old, new=new, size=size)
+        for claim, old, new in faults
     ]
 
 
@@ -189,5 +199,42 @@ MUTANTS = [
         ("flow", "(available != 0) & (self.flush", "(available > 1) & (self.flush"),
         ("taken", "~self.i.p.ends | (level != depth)", "level != depth"),
     ),
+    # what no burst of 32 bytes can show
+    *_of(
+        "WriteArbiter",
+        ("inside", "chosen.addr + ((chosen.beats - 1)[:8] << beat_bits)", "chosen.addr"),
+        ("refused", "(chosen.beats - 1)[:8]", "chosen.beats[:8]"),
+        ("together", "beats_left = Signal(8)", "beats_left = Signal(2)"),
+        size=1,
+    ),
+    *_of(
+        "WriteArbiter",
+        ("inside", "(chosen.beats - 1)[:8]", "(chosen.beats - 1)[:3]"),
+        ("together", "beats_left = Signal(8)", "beats_left = Signal(4)"),
+        size=2,
+    ),
+    *_of(
+        "WriteArbiter",
+        ("inside", "chosen.addr + ((chosen.beats - 1)[:8] << beat_bits)", "chosen.addr"),
+        size=3,
+    ),
+    *_of("ReadArbiter", ("owner", "beat = Signal(8)", "beat = Signal(1)"), size=1),
+    *_of(
+        "Accumulator",
+        ("sum", "+ held_value.as_signed() + held_negative", "+ held_value.as_signed()"),
+        ("sum", "before[width:] | held_special", "held_special"),
+        size=2,
+    ),
+    *_of(
+        "Dispatcher",
+        ("busy", "bursts + sum(self.write_issued)", "bursts + self.write_issued.any()"),
+        size=1,
+    ),
+    *_of("Sequencer", ("order", "burst.eq(burst + 1)", "burst.eq(burst)"), size=2),
+    *_of(
+        "BurstWriter",
+        ("burst", "to_boundary = Signal(range(burst + 1))", "to_boundary = Signal(2)"),
+        size=1,
+    ),
 ]
-"""One fault for each claim."""
+"""At least one fault for each claim, and faults that need their own size."""

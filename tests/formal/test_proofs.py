@@ -9,6 +9,7 @@ from formal import sby
 from formal.catalog import SUBJECTS, TASKS
 from formal.run import document, main, prove
 from gscn.errors import InputError
+from hw.arbiter import ReadArbiter, WriteArbiter
 from tests.formal.mutants import MUTANTS
 
 BMC_CYCLES = 12
@@ -32,7 +33,7 @@ def _cases(items, name_of, component_of):
     "task",
     _cases(
         TASKS,
-        lambda t: f"{t.subject.name}: {t.claim or 'reachable'}",
+        lambda t: t.name,
         lambda t: t.subject.component.__name__,
     ),
 )
@@ -41,9 +42,7 @@ def test_the_claim_holds(task, tmp_path):
     assert outcome.status == "PASS", outcome.log.read_text()
 
 
-@pytest.mark.parametrize(
-    "mutant", _cases(MUTANTS, lambda m: f"{m.component}: {m.claim}", lambda m: m.component)
-)
+@pytest.mark.parametrize("mutant", _cases(MUTANTS, lambda m: m.name, lambda m: m.component))
 def test_the_claim_fails_on_a_planted_fault(mutant, tmp_path):
     checker = mutant.subject().build(mutant.claim, with_invariants=False)
     outcome = sby.run(checker, mode="bmc", depth=BMC_CYCLES, directory=tmp_path / "run")
@@ -56,10 +55,23 @@ def test_every_claim_has_a_planted_fault():
     assert {(m.component, m.claim) for m in MUTANTS} == claims
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.component}: {m.claim}")
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_the_fault_can_be_planted(mutant):
-    shipped = next(s for s in SUBJECTS if s.component.__name__ == mutant.component)
-    assert mutant.subject().component is not shipped.component
+    shipped = [s for s in SUBJECTS if s.component.__name__ == mutant.component][mutant.size]
+    planted = mutant.subject()
+    assert planted.sizes == shipped.sizes
+    assert planted.component is not shipped.component
+
+
+def test_every_component_is_proved_at_bursts_longer_than_the_alignment_of_ranges():
+    """At 128 bits x 2 beats no burst reaches beyond the 64 bytes that a range counts in."""
+    for subject in SUBJECTS:
+        own = [s for s in SUBJECTS if s.component is subject.component]
+        assert len(own) > 1, subject.component
+        sizes = [s.parameters.get("config") for s in own]
+        if subject.component in (ReadArbiter, WriteArbiter):
+            shapes = {(size.mem_width, size.burst_beats) for size in sizes}
+            assert {(512, 4), (512, 16)} <= shapes
 
 
 def test_the_document_lists_what_is_proved_now(repository):

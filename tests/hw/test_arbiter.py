@@ -467,3 +467,112 @@ def test_only_bursts_inside_the_range_are_taken(first, end, passes, beats):
         assert any(seen) == passes
 
     simulate(dut, testbench, cycles=20)
+
+
+LONG_BURSTS = [(512, 4), (512, 16), (64, 16), (256, 8)]
+"""Bits of a beat and beats of a burst that is longer than the 64 bytes in which ranges count."""
+
+
+def port(mem_width, burst_beats):
+    return dataclasses.replace(
+        TINY,
+        pes_per_cluster=1,
+        mem_width=mem_width,
+        burst_beats=burst_beats,
+        read_fifo_beats=2 * burst_beats,
+        outstanding_bursts=4,
+    )
+
+
+@pytest.mark.parametrize(("mem_width", "burst_beats"), LONG_BURSTS)
+def test_no_byte_of_a_long_burst_is_outside_the_range(mem_width, burst_beats):
+    """Ends of the range at, before and behind the ends of bursts of every length."""
+    config = port(mem_width, burst_beats)
+    burst_bytes = burst_beats * config.mem_bytes
+    rng = random.Random(burst_beats)
+    dut, outcomes = WriteArbiter(config=config, count=2), set()
+
+    async def testbench(ctx):
+        ctx.set(dut.command.ready, 0)
+        for _ in range(300):
+            first = rng.randrange(burst_beats)
+            beats = rng.randint(1, burst_beats - first)
+            addr = 4 * burst_bytes + first * config.mem_bytes
+            last = addr + beats * config.mem_bytes - 1
+            # in units of 64 bytes, near both ends of the burst
+            start = max(0, addr // 64 + rng.randint(-1, 1))
+            end = max(0, last // 64 + rng.randint(-1, 2))
+            ctx.set(dut.range_start, start)
+            ctx.set(dut.range_end, end)
+            ctx.set(dut.commands[0].p, {"addr": addr, "beats": beats})
+            ctx.set(dut.commands[0].valid, 1)
+            await ctx.delay(1e-9)
+            inside = start * 64 <= addr and last < end * 64
+            assert ctx.get(dut.commands[0].ready) == inside, (addr, beats, start, end)
+            assert ctx.get(dut.refused) == (not inside), (addr, beats, start, end)
+            ctx.set(dut.commands[0].valid, 0)
+            outcomes.add(inside)
+            await ctx.tick()
+
+    simulate(dut, testbench, cycles=400)
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize(("mem_width", "burst_beats"), LONG_BURSTS)
+def test_long_bursts_keep_their_beats(mem_width, burst_beats):
+    """Read beats go to the channels of their burst, and written ones stay together."""
+    config, count = port(mem_width, burst_beats), 3
+    rng = random.Random(mem_width)
+    lengths = [[burst_beats, *(rng.randint(1, burst_beats) for _ in range(3))] for _ in range(3)]
+    unit = burst_beats * config.mem_bytes
+    bursts = [
+        [{"addr": unit * (count * n + channel), "beats": beats} for n, beats in enumerate(own)]
+        for channel, own in enumerate(lengths)
+    ]
+    total = sum(map(sum, lengths))
+    reads, taken, valids = ReadArbiter(config=config, count=count), [], []
+
+    async def memory(ctx):
+        asked = 0
+        while len(valids) < total:
+            ctx.set(reads.data_valid, asked > len(valids))
+            *_, arrives, valid = await ctx.tick().sample(reads.data_valid, reads.channel_valid)
+            valids.extend([valid] * arrives)
+            asked = sum(burst["beats"] for burst in taken)
+        ctx.set(reads.data_valid, 0)
+        await ctx.tick()
+
+    simulate(
+        reads,
+        *(drive(reads.channels[channel], bursts[channel]) for channel in range(count)),
+        collect(reads.command, taken, 4 * count),
+        memory,
+        cycles=200 + 8 * total,
+    )
+    owners = [1 << burst["addr"] // unit % count for burst in taken]
+    assert valids == [
+        owner for owner, burst in zip(owners, taken, strict=True) for _ in range(burst["beats"])
+    ]
+
+    writes, commands, beats = WriteArbiter(config=config, count=count), [], []
+    traffic = [
+        [
+            (burst, [{"data": burst["addr"] + b, "slots": 1} for b in range(burst["beats"])])
+            for burst in own
+        ]
+        for own in bursts
+    ]
+    simulate(
+        writes,
+        *(
+            testbench
+            for channel in range(count)
+            for testbench in channel_source(writes, channel, traffic[channel], never())
+        ),
+        collect(writes.command, commands, 4 * count),
+        collect(writes.data, beats, total),
+        cycles=200 + 8 * total,
+    )
+    assert [beat["data"] for beat in beats] == [
+        burst["addr"] + b for burst in commands for b in range(burst["beats"])
+    ]

@@ -368,6 +368,36 @@ def test_an_abort_stops_the_phase(number):
     run(break_phase(cause, ErrorCode.ABORTED, NO_JOB, number))
 
 
+def test_busy_alone_tells_the_end_of_a_stop_in_which_an_overflow_interrupts():
+    async def body(ctx, dut, host):
+        await host.write(ctx, "INTERRUPT_ENABLE", DONE | ERROR)
+        await begin(ctx, dut, host, 64, 9)
+        await take(ctx, dut)
+        # an overflow, and in the next cycle an error: its interrupt is that of the overflow
+        ctx.set(dut.accumulator_overflow, 1)
+        await ctx.tick()
+        ctx.set(dut.core_error, ErrorCode.LOAD_FIBER)
+        await ctx.tick()
+        for port in (dut.busy, dut.core_error, dut.accumulator_overflow):
+            ctx.set(port, 0)
+        await ctx.tick()
+        assert ctx.get(dut.clearing)
+        assert ctx.get(dut.interrupt)
+        assert await host.read(ctx, "ERROR") == ErrorCode.LOAD_FIBER
+        await host.write(ctx, "INTERRUPT_STATUS", ERROR)
+        # bursts are under way for long; neither the interrupt nor the code was the end
+        for _ in range(5):
+            assert await host.read(ctx, "STATUS") & bit("STATUS", "busy")
+            assert not ctx.get(dut.interrupt)
+        ctx.set(dut.idle, 1)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.interrupt)
+        assert await host.read(ctx, "STATUS") == 0
+        assert await host.read(ctx, "INTERRUPT_STATUS") == ERROR
+
+    run(body)
+
+
 def test_an_abort_without_a_phase_does_nothing():
     async def body(ctx, dut, host):
         ctx.set(dut.idle, 1)

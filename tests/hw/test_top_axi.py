@@ -197,6 +197,73 @@ def test_an_error_names_its_job_and_the_next_phase_is_whole(job):
     assert bench.error == (ErrorCode.JOB_SEGMENTS, job)
 
 
+WIDER = dataclasses.replace(TINY, burst_beats=4, read_fifo_beats=8)
+RESPONSES = {"SLVERR": 2, "DECERR": 3}
+
+
+class BusErrorBench(Bench):
+    """Run a phase in which one address is answered with an error, then the same one without."""
+
+    def __init__(self, *, bad):
+        super().__init__(pauses=lambda: in_runs(5), config=WIDER)
+        self.memory.config = WIDER
+        self.memory.bad = dict(bad)
+
+    async def control(self, ctx):
+        dut, host = self.dut, self.host
+        await self.start(ctx)
+        await host.write(ctx, "INTERRUPT_ENABLE", 3)
+        while not ctx.get(dut.interrupt):
+            await ctx.tick()
+        assert await host.read(ctx, "STATUS") == BUS_ERROR
+        assert await host.read(ctx, "INTERRUPT_STATUS") == 2
+        names = ("ERROR", "ERROR_JOB", "BUS_ERROR", "BUS_ERROR_ADDR_LO", "BUS_ERROR_ADDR_HI")
+        self.found = [await host.read(ctx, name) for name in names]
+        await host.write(ctx, "INTERRUPT_STATUS", 2)
+        self.memory.bad.clear()
+        self.restore()
+        await super().control(ctx)
+        # the start has made manager and control forget it
+        assert [await host.read(ctx, name) for name in names] == [0, NO_JOB, 0, 0, 0]
+
+
+@pytest.fixture(scope="module")
+def bursts():
+    """Bursts (addr, beats) read and written by the phase, in order."""
+    bench = Bench(pauses=lambda: in_runs(5), config=WIDER)
+    bench.memory.config = WIDER
+    bench.run()
+    return bench.memory.read_bursts, bench.memory.write_bursts
+
+
+@pytest.mark.parametrize(
+    ("write", "place", "response"),
+    [
+        pytest.param(
+            *(write, place, response),
+            id=f"{'write' if write else 'read'} {place} {response}",
+            marks=() if (place, response) == fast else pytest.mark.slow,
+        )
+        for write, fast in ((False, ("middle", "SLVERR")), (True, ("middle", "DECERR")))
+        for place in ("first", "middle", "last")
+        for response in RESPONSES
+    ],
+)
+def test_a_bus_error_goes_through_manager_and_control_to_the_host(bursts, write, place, response):
+    """Of a read burst the first, a middle or the last beat fails; of writes, such a burst."""
+    reads, writes = bursts
+    if write:
+        at = {"first": 0, "middle": len(writes) // 2, "last": -1}[place]
+        addr = writes[at][0]
+    else:
+        start = next(addr for addr, beats in reads[len(reads) // 2 :] if beats == 4)
+        addr = start + WIDER.mem_bytes * {"first": 0, "middle": 1, "last": 3}[place]
+    bench = BusErrorBench(bad={addr: RESPONSES[response]})
+    bench.run()
+    code = ErrorCode.BUS_WRITE if write else ErrorCode.BUS_READ
+    assert bench.found == [code, NO_JOB, RESPONSES[response] << 4 | write, addr, 0]
+
+
 @pytest.mark.parametrize(
     ("clusters", "names"), [(2, ["m_axi"]), (4, ["m_axi0", "m_axi1", "m_axi2", "m_axi3"])]
 )
