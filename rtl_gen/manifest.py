@@ -110,8 +110,8 @@ def load_manifest(path: Path) -> Manifest:
     """
     if path.is_dir():
         path = path / MANIFEST_FILE
-    fields = read_object(path, "manifest")
     try:
+        fields = read_object(path, "manifest")
         return Manifest(
             module=fields["module"],
             verilog=path.parent / fields["verilog"],
