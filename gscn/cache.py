@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gscn.errors import InputError
-from gscn.files import write_text
+from gscn.files import unfinished, write_text
 from gscn.reading import read_object
 
 VARIABLE = "GSCN_BUILD_DIR"
@@ -191,14 +191,11 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
         Folder that it is in; by default that of temporary files.
     """
     path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    try:
-        with (path / f"{OWNER_FILE}.new").open("w") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX)
-            # Nobody else sees the file of the lock before it is locked.
-            Path(owner.name).rename(path / OWNER_FILE)
-            yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    with unfinished(path), (path / f"{OWNER_FILE}.new").open("w") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        # Nobody else sees the file of the lock before it is locked.
+        Path(owner.name).rename(path / OWNER_FILE)
+        yield path
 
 
 def remove_leftovers(parent: Path, *prefixes: str) -> None:

@@ -110,8 +110,8 @@ def load_manifest(path: Path) -> Manifest:
     """
     if path.is_dir():
         path = path / MANIFEST_FILE
-    fields = read_object(path, "manifest")
     try:
+        fields = read_object(path, "manifest")
         texts = [fields[name] for name in ("module", "verilog", "verilog_digest", "source_digest")]
         texts += [*fields["companions"].values(), *fields["versions"].values()]
         if not all(isinstance(text, str) for text in texts):

