@@ -210,7 +210,7 @@ def training() -> str:
         for module in model.modules():
             if isinstance(module, GradientReuse):
                 # Among the gradients of this probe, so that its halving and doubling matters.
-                module.threshold = torch.tensor(1.0, dtype=torch.float64)
+                module.threshold.fill_(1.0)
         for iteration in range(4):
             begin_iteration(model, epoch=0, iteration=iteration + 1, iterations_per_epoch=9)
             model.zero_grad()

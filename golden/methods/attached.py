@@ -29,6 +29,7 @@ from golden.methods.passes import (
 )
 from golden.methods.selection import count_nonzeros, is_traced
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 
 NAME = "gscn"
@@ -188,6 +189,7 @@ class Attached(nn.Module):
         """Return an error that names the layer."""
         return InputError(f"layer {self.layer_name}: {problem}")
 
+    @takes_text
     def observe(
         self, which: Pass, first: Tensor, second: Tensor, result: Tensor, term: Tensor | None
     ) -> None:

@@ -139,10 +139,10 @@ def test_a_simulator_killed_in_a_step_is_named_and_the_next_step_works(right):
 def test_names_of_backends_work_and_the_rest_are_refused():
     assert DEFAULT_CONFIG.multipliers == 16
     model = golden.sparsify(Residual(), "swat", backend="cycle-model")
-    assert model.inner.arithmetic.executor.config == DEFAULT_CONFIG
+    assert model.inner.gscn.arithmetic.executor.config == DEFAULT_CONFIG
     placed = place(model, {"head": "golden"})
     assert isinstance(placed["head"], GoldenBackend)
-    assert model.inner.arithmetic is None
+    assert model.inner.gscn.arithmetic is None
     assert "rtl" in BACKENDS
     with pytest.raises(InputError, match="backend must be one of golden, rtl, cycle-model, not 'r"):
         golden.sparsify(Residual(), "swat", backend="rt")

@@ -68,7 +68,7 @@ def test_a_worker_of_a_pool_ends_with_a_process_that_is_killed():
         "import os, signal\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
         "from multiprocessing import get_context\n"
-        "from gscn.processes import end_with_parent\n"
+        "from gscn.supervision import end_with_parent\n"
         "pool = ProcessPoolExecutor(\n"
         "    1, mp_context=get_context('spawn'), initializer=end_with_parent)\n"
         "print(pool.submit(os.getpid).result(), flush=True)\n"
