@@ -105,7 +105,14 @@ def simulator(request):
     return build(CONFIGS[name], axi=axi)
 
 
-@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize(
+    "memory",
+    [
+        "plain",
+        "pauses",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("fast", "slow", "writes pause")),
+    ],
+)
 def test_random_launches_equal_the_law(simulator, memory):
     first_seed = 1000 * list(MEMORIES).index(memory)
     programs = [random_program(simulator.config, first_seed + i) for i in range(LAUNCHES)]

@@ -86,7 +86,13 @@ def traced(tmp_path, rng, fmt):
     return traced_inputs(load_trace(tmp_path / "trace"), TINY, ["layer"], fmt=fmt)
 
 
-@pytest.mark.parametrize("fmt", FORMATS, ids=lambda fmt: fmt.name)
+@pytest.mark.parametrize(
+    "fmt",
+    [
+        pytest.param(fmt, id=name, marks=() if name in ("bf16", "fp8_e4m3") else pytest.mark.slow)
+        for name, fmt in FLOAT_OPERAND_FORMATS.items()
+    ],
+)
 def test_every_pass_equals_the_golden_model_on_any_number_of_pes(simulators, tmp_path, rng, fmt):
     inputs = [*random_inputs(fmt), *traced(tmp_path, rng, fmt)]
     for result_format in dict.fromkeys((FLOAT32, BF16, fmt)):

@@ -95,10 +95,11 @@ BOTH_WAYS = pytest.mark.parametrize("axi", [False, True], ids=["own ports", "AXI
 
 
 @pytest.mark.parametrize("config", CASES)
-@pytest.mark.parametrize(("output_width", "stalls"), [(32, 0.0), (16, 0.3)])
 @BOTH_WAYS
-def test_random_layers_equal_torch(config, output_width, stalls, axi):
-    check(config, 2024, 12, output_width, stalls, axi=axi)
+def test_random_layers_equal_torch(config, axi):
+    # Without pauses the cycle model says every counter; the slow tier has both for each.
+    output_width, stalls = (16, 0.3) if axi else (32, 0.0)
+    check(config, 2024, 8, output_width, stalls, axi=axi)
 
 
 @pytest.mark.slow

@@ -162,6 +162,7 @@ print(1024 * (after - before), sum(entry.size_bytes for entry in trace.entries.v
 """
 
 
+@pytest.mark.slow
 def test_memory_grows_by_chunks_not_by_the_trace(tmp_path):
     command = [sys.executable, "-c", GROWTH, str(tmp_path / "trace")]
     run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)

@@ -261,7 +261,9 @@ class ErrorBench(Bench):
 
 
 @pytest.mark.parametrize("code", BAD_JOBS)
-@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize(
+    "place", [1, *(pytest.param(place, marks=pytest.mark.slow) for place in (0, 2))]
+)
 def test_the_first_error_names_its_job(code, place):
     jobs = [good_job() for _ in range(4)]
     jobs[place] = BAD_JOBS[code]

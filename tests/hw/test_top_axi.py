@@ -144,7 +144,9 @@ def test_a_phase_through_two_ports_after_a_clear():
     Bench(pauses=lambda: in_runs(8), clear_after=90, config=config).run()
 
 
-@pytest.mark.parametrize("clear_after", [1, 60, 200])
+@pytest.mark.parametrize(
+    "clear_after", [60, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 200))]
+)
 def test_a_clear_cuts_a_phase_off_without_a_trace(clear_after):
     Bench(pauses=lambda: in_runs(9), clear_after=clear_after).run()
 
@@ -180,14 +182,16 @@ class StopBench(Bench):
         await super().control(ctx)
 
 
-@pytest.mark.parametrize("abort_after", [1, 3, 70, 150])
+@pytest.mark.parametrize(
+    "abort_after", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 70, 150))]
+)
 def test_an_abort_stops_a_phase_and_the_next_one_is_whole(abort_after):
     bench = StopBench(abort_after=abort_after, pauses=lambda: in_runs(4))
     bench.run()
     assert bench.error == (ErrorCode.ABORTED, NO_JOB)
 
 
-@pytest.mark.parametrize("job", range(3))
+@pytest.mark.parametrize("job", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2))])
 def test_an_error_names_its_job_and_the_next_phase_is_whole(job):
     def without_segments(memory, queue_addr):
         memory[queue_addr + 128 * job + 16] = 0
