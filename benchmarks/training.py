@@ -483,7 +483,7 @@ PAGE = Page(
     name="training-results",
     make=make,
     render=lambda data: text_of(data["blocks"]),
-    parts=("training",),
+    parts=("training", "budgets"),
 )
 
 

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -222,9 +223,29 @@ def training() -> str:
     return digest(parts)
 
 
+def budgets() -> str:
+    """Return the version of how SWAT shares out the weights that it keeps."""
+    from fractions import Fraction
+
+    from golden.methods.budgets import erk_densities, momentum_budgets
+
+    shapes = [(8, 3, 3, 3), (16, 8, 3, 3), (16, 16, 3, 3), (10, 16)]
+    sizes = [math.prod(shape) for shape in shapes]
+    return digest(
+        [
+            *(erk_densities(shapes, Fraction(percent, 100)) for percent in (10, 20, 60)),
+            *(
+                momentum_budgets(sizes, momenta, sum(sizes) * percent // 100)
+                for momenta in ([4.0, 2.0, 1.0, 1.0], [1.0, 1.0, 1.0, 30.0], [9.0, 8.0, 0.0, 0.5])
+                for percent in (10, 30, 70)
+            ),
+        ]
+    )
+
+
 PROBES: dict[str, Callable[[], str]] = {
     one.__name__: one
-    for one in (hardware, lowering, model, estimates, rivals, arithmetic, training)
+    for one in (hardware, lowering, model, estimates, rivals, arithmetic, training, budgets)
 }
 
 

@@ -45,6 +45,14 @@ def test_another_rule_of_thresholds_is_another_version_of_training(monkeypatch):
     assert versions.training() != before
 
 
+def test_another_way_to_share_weights_is_another_version_of_budgets(monkeypatch):
+    from golden.methods import budgets
+
+    before = versions.budgets()
+    monkeypatch.setattr(budgets, "DENSE_SHARE", budgets.DENSE_SHARE / 2)
+    assert versions.budgets() != before
+
+
 def test_another_cost_of_a_rival_is_another_version_of_rivals(monkeypatch):
     from perf import rivals
 
