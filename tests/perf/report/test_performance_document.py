@@ -16,8 +16,13 @@ RECORD = Path(__file__).resolve().parents[3] / "docs" / "performance.json"
 
 
 @pytest.fixture(scope="module")
-def data():
-    return json.loads(RECORD.read_text(encoding="utf-8"))["data"]
+def record():
+    return json.loads(RECORD.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def data(record):
+    return record["data"]
 
 
 def blocks(data, kind):
@@ -46,7 +51,9 @@ def test_published_figures_are_those_of_the_constants(claims):
     assert len(claims) >= 9
 
 
-def test_errors_are_those_of_their_figures(data):
+def test_errors_are_those_of_their_figures(record, data):
+    if "model-error.json" in record["stale"]:
+        pytest.skip("the page says that errors were measured again since")
     said = json.dumps(blocks(data, "table"))
     for mode, error in largest_errors(Documents.read().errors).items():
         assert f"{mode} {error:.1f} %" in said
