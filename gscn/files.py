@@ -249,7 +249,10 @@ def try_file(path: Path) -> None:
     """
     path = Path(path)
     with output_errors("a file", path):
-        found = path.stat() if path.exists() else None
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            found = None
         if found is not None and stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if found is not None and not os.access(path, os.W_OK):

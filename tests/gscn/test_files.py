@@ -272,3 +272,13 @@ def test_what_cannot_be_removed_yet_is_removed_in_the_end(tmp_path, monkeypatch)
     remove_unfinished()
     assert list(tmp_path.iterdir()) == []
     assert files._unfinished == set()
+
+
+def test_a_link_to_itself_is_refused_as_an_output(tmp_path):
+    path = tmp_path / "loop"
+    path.symlink_to(path)
+    with pytest.raises(OutputError, match="loop must be a file that can be written"):
+        try_file(path)
+    with pytest.raises(OutputError, match="loop must be a folder that can be written"):
+        try_folder(path)
+    assert sorted(tmp_path.iterdir()) == [path]
