@@ -48,15 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def _step(title: str, seconds: dict[str, float]) -> Iterator[None]:
     """Say on stderr what begins and how long it took, and note the time."""
-    say(f"{title} ... ", end="")
+    # Whole lines: a signal may end the command anywhere, and has a line to say.
+    say(f"{title} ...")
     start = time.perf_counter()
-    try:
-        yield
-    except BaseException:
-        say("")  # what is said of it has a line of its own
-        raise
+    yield
     seconds[title] = time.perf_counter() - start
-    say(f"{seconds[title]:.1f} s")
+    say(f"    {seconds[title]:.1f} s")
 
 
 def run(args: argparse.Namespace) -> Result:
