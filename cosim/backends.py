@@ -285,7 +285,7 @@ class RtlBackend(_ExecutorBackend):
 class CycleModelBackend(_ExecutorBackend):
     """Calculates by the golden model, and takes the cycles that the accelerator would take.
 
-    The cycle model equals the RTL cycle for cycle, and is some hundred times faster.
+    The cycle model equals the RTL cycle for cycle, without a simulator to be built.
 
     Parameters
     ----------

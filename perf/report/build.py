@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from gscn.files import write_files
 from perf.report.cases import Case, Row
 from perf.report.contest import rivals_section
 from perf.report.evidence import assumptions_section, evidence_section, footer
@@ -152,18 +151,3 @@ def report_files(
         shown = blocks(in_order(parts))
         texts[document] = render_blocks(DOCUMENT_TITLE, DOCUMENT_INTRODUCTION, shown)
     return texts
-
-
-def write_report(
-    rows: dict[str, Row], cases: Sequence[Case], documents: Documents, out: Path, **more: object
-) -> list[Path]:
-    """Write what `report_files` returns, all of it or nothing; return the paths, the page first.
-
-    Raises
-    ------
-    OutputError
-        A file cannot be written.
-    """
-    files = report_files(rows, cases, documents, out, **more)
-    write_files(files)
-    return list(files)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gscn.files import write_files
 from perf.report import cases
-from perf.report.build import write_report
+from perf.report.build import report_files
 from perf.report.measured import Documents
 from tests.browser import Browser, find_browser
 from tests.estimates import made_up_row, smaller
@@ -25,10 +26,16 @@ def rows():
     return {case.key: made_up_row(case) for case in CHOSEN}
 
 
+def write(rows, documents, out):
+    texts = report_files(rows, CHOSEN, documents, out)
+    write_files(texts)
+    return list(texts)
+
+
 @pytest.fixture(scope="module")
 def written(rows, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
-    return write_report(rows, CHOSEN, Documents.read(), out)
+    return write(rows, Documents.read(), out)
 
 
 def test_the_page_links_to_files_that_were_written_and_to_nothing_else(written):
@@ -60,9 +67,9 @@ def test_rows_are_kept_beside_the_page(written, rows):
 
 def test_a_report_is_replaced_file_by_file(rows, tmp_path):
     documents = Documents.read()
-    first = write_report(rows, CHOSEN, documents, tmp_path)
+    first = write(rows, documents, tmp_path)
     text = first[0].read_text(encoding="utf-8")
-    again = write_report(rows, CHOSEN, documents, tmp_path)
+    again = write(rows, documents, tmp_path)
     assert again == first
     assert again[0].read_text(encoding="utf-8") == text
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
