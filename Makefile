@@ -50,7 +50,7 @@ test-icarus: venv
 bench: venv
 	$(BIN)/python -m benchmarks
 
-# All generated pages of docs/ again, or `PAGE=NAME` alone. docs/README.md says how long each takes;
+# All generated pages of docs/ again, or `PAGE=NAME` alone. docs/results/README.md says how long each takes;
 # those of training and timing take hours and an idle machine. `area` needs what `synth` needs.
 docs: venv
 	$(BIN)/python -m benchmarks.docs $(PAGE)
@@ -84,7 +84,7 @@ prove: venv
 	$(BIN)/python -m formal.run
 
 prove-docs: venv
-	$(BIN)/python -m formal.run --docs docs/proofs.md
+	$(BIN)/python -m formal.run --docs docs/results/proofs.md
 
 demo: venv
 	$(BIN)/gscn demo

@@ -6,7 +6,7 @@ The pages of docs/ are made by `python -m benchmarks.docs`.
 from __future__ import annotations
 
 from benchmarks import layers
-from gscn.cli.result import table
+from gscn.command.result import table
 from gscn.conv import Pass
 
 

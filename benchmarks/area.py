@@ -1,4 +1,4 @@
-"""Area and clock of the accelerator's components: docs/area.md."""
+"""Area and clock of the accelerator's components: docs/results/area.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.pages import Page
 from gscn.config import AcceleratorConfig, preset
-from rtl_gen.area_text import render_data
+from gscn.rtl_gen.area_text import render_data
 
 CONFIGS = ("small int16", "small int8", "tiny int16")
 FORMATS = (
@@ -33,10 +33,10 @@ def make() -> dict[str, Any]:
     InputError
         A tool or the library of cells is missing.
     """
-    from rtl_gen.area import measure_area
-    from rtl_gen.area_formats import measure_formats
-    from rtl_gen.area_text import report_data, tool_versions
-    from rtl_gen.synthesis import DEFAULT_LIBERTY, check_liberty
+    from gscn.rtl_gen.area import measure_area
+    from gscn.rtl_gen.area_formats import measure_formats
+    from gscn.rtl_gen.area_text import report_data, tool_versions
+    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, check_liberty
 
     liberty = check_liberty(DEFAULT_LIBERTY)
     tools = tool_versions(liberty, place=True)

@@ -1,9 +1,9 @@
 """How fast convolutions run on the generated Verilog, and where the time goes.
 
-One command per figure of docs/simulated-training.md: `python -m benchmarks.cosim_speed FIGURE`,
-with FIGURE one of `products`, `digits`, `resnet20`, `workers`, `flags`. Figures are wall times, to
-be taken on an idle machine. CPU times stand beside them. Results go to stdout as JSON, or into the
-file of `--out`.
+One command per figure of docs/results/simulated-training.md: `python -m benchmarks.cosim_speed
+FIGURE`, with FIGURE one of `products`, `digits`, `resnet20`, `workers`, `flags`. Figures are wall
+times, to be taken on an idle machine. CPU times stand beside them. Results go to stdout as JSON, or
+into the file of `--out`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cosim.build
+import gscn.cosim.builds.simulator
 from benchmarks.pages import DOCS, Page, digests
-from cosim.device import Device
-from cosim.device_jobs import PassJob
-from cosim.device_pool import DevicePool
-from cosim.distributed import check_distributed, connect
-from cosim.layer import PassInput
-from cosim.progress import RunTotals
-from golden.synthetic import random_codes, random_operands
-from gscn.cli.main import main as gscn
+from gscn.command.main import main as gscn
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
-from gscn.files import write_text
+from gscn.cosim.devices.device import Device
+from gscn.cosim.devices.jobs import PassJob
+from gscn.cosim.devices.pool import DevicePool
+from gscn.cosim.distributed import check_distributed, connect
+from gscn.cosim.layer import PassInput
+from gscn.cosim.progress import RunTotals
 from gscn.formats import BF16
-from lowering import FloatOutput, OutputFormat
+from gscn.golden.oracle.synthetic import random_codes, random_operands
+from gscn.program import FloatOutput, OutputFormat
+from gscn.system.files import write_text
 
 CONFIG = dataclasses.replace(preset("large"), float_formats="bf16")
 DENSITY = 0.1
@@ -165,7 +165,7 @@ def workers() -> dict[str, object]:
                     fmt=BF16,
                 )
             )  # fmt: skip
-    cosim.build.build(CONFIG)
+    gscn.cosim.builds.simulator.build(CONFIG)
     seconds = {}
     for count in (1, 2):
         with connect(count) as client:
@@ -188,10 +188,10 @@ def flags() -> dict[str, object]:
     found = {}
     for optimisation in ("-Os", "-O3", "-O3 -march=native"):
         for parted in (False, True):
-            cosim.build.OPTIMISATION = optimisation
-            cosim.build._PARTITIONED_CLUSTERS = 1 if parted else 1 << 10
+            gscn.cosim.builds.simulator.OPTIMISATION = optimisation
+            gscn.cosim.builds.simulator._PARTITIONED_CLUSTERS = 1 if parted else 1 << 10
             started = os.times()
-            simulator = cosim.build.build(CONFIG)
+            simulator = gscn.cosim.builds.simulator.build(CONFIG)
             ended = os.times()
             with Device(CONFIG, simulator=simulator) as device:
                 device.run_pass(one)
@@ -205,10 +205,10 @@ def flags() -> dict[str, object]:
 
 
 def make() -> dict[str, object]:
-    """Measure what docs/simulated-training.md quotes, on an idle machine, and draw the losses."""
+    """Measure what simulated-training.md quotes, on an idle machine, and draw the losses."""
     from benchmarks.figures import write_figure
     from benchmarks.loss_curve import loss_rows
-    from perf.plots import plot_losses
+    from gscn.command.plots import plot_losses
 
     found, two_steps = digits(), resnet20()
     figure = DOCS / "simulated-training-loss.svg"

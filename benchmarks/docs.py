@@ -1,9 +1,9 @@
 """`python -m benchmarks.docs`: make, render or check the generated pages of docs/.
 
-Without an action it makes pages again, all of them or those named: hours, of which docs/README.md
-has each page's. `--render` writes pages from their figures, and quoted figures into texts, in a
-second. `--check` says which pages are not what their figures say, and which figures are older than
-what they follow from. `--stale` lets pages say which of theirs are.
+Without an action it makes pages again, all of them or those named: hours, of which
+docs/results/README.md has each page's. `--render` writes pages from their figures, and quoted
+figures into texts, in a second. `--check` says which pages are not what their figures say, and
+which figures are older than what they follow from. `--stale` lets pages say which of theirs are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import pages, quotes
 from benchmarks.pages import DOCS, ROOT, Page
 from gscn.errors import InputError
-from gscn.files import write_text
+from gscn.system.files import write_text
 
 INDEX = "README.md"
 
@@ -96,8 +96,8 @@ def index() -> str:
         f"The pages whose time is known took {pages.duration(total)} together; a dash is a time "
         "that was not taken. `make docs-check` says which are older than what they follow from: "
         "each part of the project has a version, a digest of what it makes of small fixed inputs "
-        "(`benchmarks/versions.py`). [registers.md](registers.md) and [proofs.md](proofs.md) "
-        "follow from code alone, with which tests compare them.\n\n"
+        "(`benchmarks/versions.py`). [registers.md](../contract/registers.md) and "
+        "[proofs.md](proofs.md) follow from code alone, with which tests compare them.\n\n"
         f"{head}\n| --- | --- | --- | --- | --- | --- |\n" + "\n".join(lines) + "\n"
     )
 
@@ -124,7 +124,9 @@ def check_all() -> list[str]:
         problems += check_quotes(path)
     problems += check_files()
     if (DOCS / INDEX).read_text(encoding="utf-8") != index():
-        problems.append(f"docs/{INDEX} must be what the pages' figures say: `make docs-render`")
+        problems.append(
+            f"docs/results/{INDEX} must be what the pages' figures say: `make docs-render`"
+        )
     return problems
 
 
@@ -144,9 +146,9 @@ def check_quotes(path: Path) -> list[str]:
 
 
 def check_files() -> list[str]:
-    """Return the JSON files of docs/ that no page has."""
+    """Return the JSON files of docs/results/ that no page has."""
     return [
-        f"docs/{path.name} must belong to a page"
+        f"docs/results/{path.name} must belong to a page"
         for path in sorted(DOCS.glob("*.json"))
         if path.stem not in registry()
     ]

@@ -1,4 +1,4 @@
-"""Every network of the papers with every method, by the closed form: docs/networks.md.
+"""Every network of the papers with every method, by the closed form: docs/results/networks.md.
 
 `python -m benchmarks.docs networks` takes seconds.
 """
@@ -11,11 +11,11 @@ from benchmarks.markdown import percent, table
 from benchmarks.pages import Page
 from gscn.config import preset
 from gscn.conv import Pass
-from perf.estimate import BACKWARD, Mode, NetworkEstimate, estimate
-from perf.flops import Method, Sparsification
-from perf.gpu import PUBLISHED_BACKWARD
-from perf.networks import SMALL_NETWORKS, network
-from perf.other_work import whole_step
+from gscn.perf.estimate.gpu import PUBLISHED_BACKWARD
+from gscn.perf.estimate.other_work import whole_step
+from gscn.perf.estimate.training_step import BACKWARD, Mode, NetworkEstimate, estimate
+from gscn.perf.workload.flops import Method, Sparsification
+from gscn.perf.workload.networks import SMALL_NETWORKS, network
 
 CONFIG = "large"
 BATCHES = {224: 32, 32: 128}
@@ -148,7 +148,7 @@ dense with SWAT, fully connected ones with ReSprop, whose terms of one stored sa
 "With selection" adds the passes over tensors that find the nonzeros, "with everything" those of \
 normalisation, ReLU and weight update as well, which both accelerators make; the limit is what \
 these alone would leave if convolutions and selection took no time (Amdahl's law). None is fused \
-with a convolution; `perf/other_work.py` says what is counted.
+with a convolution; `perf/estimate/other_work.py` says what is counted.
 
 ## Times faster than the dense array
 

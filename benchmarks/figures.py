@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gscn.files import write_text
+from gscn.system.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Error of sums on traced layers, by the way of adding: docs/float-error.md.
+"""Error of sums on traced layers, by the way of adding: docs/results/float-error.md.
 
 Operands are those of training steps, rounded to a narrow format. Each pass is computed with sums in
 windows of several widths, with float32 sums in random order, and with float32 sums of blocks; what
@@ -19,14 +19,14 @@ import numpy as np
 from benchmarks.markdown import Block, table_block, text_of
 from benchmarks.pages import DOCS, Page, digests
 from benchmarks.tracing import FIRST, FOLDER, RECIPE, record
-from golden.float32_sums import BLOCK_LENGTH, conv_in_blocks, conv_random_order
-from golden.float_conv import conv_windowed
-from golden.floats import decode, encode
-from golden.oracle import convolve
-from golden.recipe import Recipe
-from golden.trace import LayerTrace, PassTrace, load_trace
 from gscn.conv import ConvShape, Pass
 from gscn.formats import BF16, FP8_E4M3, FP8_E5M2, FP16, FloatFormat
+from gscn.golden.oracle.float32_sums import BLOCK_LENGTH, conv_in_blocks, conv_random_order
+from gscn.golden.oracle.float_conv import conv_windowed
+from gscn.golden.oracle.floats import decode, encode
+from gscn.golden.oracle.integers import convolve
+from gscn.golden.recipe import Recipe
+from gscn.golden.traces.trace import LayerTrace, PassTrace, load_trace
 from gscn.window import contraction_length, window_top
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def recorded_layers(case: Case) -> Iterator[LayerTrace]:
     """Train, and yield the layers of the recorded iteration."""
     import torch
 
-    from golden.network import conv_layers
-    from golden.tracing import layer_trace, recording
-    from golden.training import Trainer
+    from gscn.golden.traces.recording import layer_trace, recording
+    from gscn.golden.training.model import conv_layers
+    from gscn.golden.training.training import Trainer
 
     # Rounding depends on the number of threads, and after some iterations the operands do too.
     torch.set_num_threads(1)
@@ -288,8 +288,8 @@ def report(rows: Sequence[dict]) -> list[Block]:
         ),
         (
             f"* **{', '.join(f'{width}' for width in WIDTHS)} bits**: the window of "
-            "[floating-point.md](floating-point.md), accumulators of so many bits. Hardware has at "
-            "most 48.\n"
+            "[floating-point.md](../contract/floating-point.md), accumulators of so many bits. "
+            "Hardware has at most 48.\n"
             f"* **{COUNTED}**: the same with the top of `gscn.window.window_top`, which follows "
             "from the largest operands and the number of products; the others have that of "
             "`gscn.window.pass_top`, which looks at the sums of magnitudes as well.\n"

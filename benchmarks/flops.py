@@ -1,6 +1,6 @@
-"""FLOP reductions of SWAT by the accounting of `perf.flops`, beside the published ones.
+"""FLOP reductions of SWAT by the accounting of `perf.workload.flops`, beside the published ones.
 
-Shown on docs/flops.md (`benchmarks.docs`).
+Shown on docs/results/flops.md (`benchmarks.docs`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from fractions import Fraction
 
 from benchmarks.markdown import table
 from benchmarks.pages import Page
-from golden.methods.budgets import erk_densities
-from perf.flops import (
+from gscn.golden.methods.budgets import erk_densities
+from gscn.perf.workload.flops import (
     LayerDensities,
     Method,
     Sparsification,
@@ -20,7 +20,7 @@ from perf.flops import (
     inference_reduction,
     training_reduction,
 )
-from perf.networks import Network, network
+from gscn.perf.workload.networks import Network, network
 
 IMAGENET_PIXELS, CIFAR_PIXELS, BATCH = 224, 32, 32
 
@@ -82,8 +82,8 @@ run."""
 
 INTRODUCTION = """# FLOP accounting
 
-Shares of the dense FLOPs that SWAT removes, by `perf.flops.flop_reduction`, beside those of Raihan
-and Aamodt (NeurIPS 2020); in percent, differences in points.
+Shares of the dense FLOPs that SWAT removes, by `perf.workload.flops.flop_reduction`, beside those
+of Raihan and Aamodt (NeurIPS 2020); in percent, differences in points.
 
 Counted are, per layer, N K C R S P Q multiply-accumulates for each of the passes that training
 needs: forward (weights' density), input gradient (weights' density; none in the first layer) and

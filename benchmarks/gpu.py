@@ -1,4 +1,4 @@
-"""ReSprop on slices of `large` beside a GTX 1080 Ti: docs/gpu.md.
+"""ReSprop on slices of `large` beside a GTX 1080 Ti: docs/results/gpu.md.
 
 `python -m benchmarks.docs gpu` takes seconds: everything is the closed form's.
 """
@@ -9,8 +9,7 @@ from benchmarks.markdown import percent, table
 from benchmarks.model_error import RESULTS
 from benchmarks.pages import Page
 from gscn.conv import Pass
-from perf.flops import Gradients, Method, Sparsification
-from perf.gpu import (
+from gscn.perf.estimate.gpu import (
     BATCH,
     CLOCK_HZ,
     DRAM_BYTES_PER_SECOND,
@@ -23,8 +22,9 @@ from perf.gpu import (
     gpu_comparison,
     multipliers_for,
 )
-from perf.networks import network
-from perf.traced import read_traced
+from gscn.perf.estimate.recorded_step import read_traced
+from gscn.perf.workload.flops import Gradients, Method, Sparsification
+from gscn.perf.workload.networks import network
 
 SPARSITY = 0.9
 BATCHES = (16, 32, 64, 128)
@@ -96,12 +96,12 @@ def terms(inputs: float, target: float, nominal: float) -> list[str]:
     """Return on what terms the two are compared, a paragraph each."""
     return [
         f"""\
-Estimated by the closed form, whose error is in docs/model-error.md. GPU: whole networks, dense, \
+Estimated by the closed form, whose error is in model-error.md. GPU: whole networks, dense, \
 measured by others \
 (github.com/jcjohnson/cnn-benchmarks: cuDNN 5.1, float32, batch {BATCH}, 224x224 images). Ours: \
 {LANES} multipliers as slices of `{SLICE}` at {CLOCK_HZ / 1e6:.0f} MHz with \
 {DRAM_BYTES_PER_SECOND / 1e9:.0f} GB/s, the GPU's lanes, clock and bandwidth; int16 operands \
-against its float32. What `perf/slices.py`, `perf/other_work.py` and `perf/gpu.py` assume of \
+against its float32. What `slices.py`, `other_work.py` and `gpu.py` of `perf/estimate/` assume of \
 division, DRAM and passes over tensors is said there.""",
         f"""\
 ReSprop at {100 * SPARSITY:.0f} %: differences of output gradients \

@@ -1,4 +1,4 @@
-"""Networks of the papers over a dense array, by the closed form: docs/speedups.md."""
+"""Networks of the papers over a dense array, by the closed form: docs/results/speedups.md."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from benchmarks.markdown import percent, table
 from benchmarks.pages import Page
 from gscn.config import preset
-from perf.estimate import Mode, estimate, to_json
-from perf.flops import Method, Sparsification
-from perf.gpu import PUBLISHED_BACKWARD
-from perf.networks import network
+from gscn.perf.estimate.gpu import PUBLISHED_BACKWARD
+from gscn.perf.estimate.training_step import Mode, estimate, to_json
+from gscn.perf.workload.flops import Method, Sparsification
+from gscn.perf.workload.networks import network
 
 IMAGE_SIZE = 224
 BATCH = 32

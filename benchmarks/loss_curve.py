@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.figures import write_figure
+from gscn.command.plots import plot_losses
 from gscn.errors import InputError
-from perf.plots import plot_losses
 
 
 def loss_rows(result: Mapping[str, object]) -> list[dict[str, float]]:
-    """Return the table of `perf.plots.plot_losses`.
+    """Return the table of `command.plots.plot_losses`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How far the modes that need no trace are from the mode that has one: docs/model-error.md.
+"""How far the modes that need no trace are from the mode that has one: docs/results/model-error.md.
 
 `python -m benchmarks.docs model-error` estimates recorded training steps from nothing but
 the shapes of their layers and the densities of their operands, and compares with the cycles that
@@ -18,16 +18,16 @@ from pathlib import Path
 
 from benchmarks.markdown import table
 from benchmarks.pages import Page
-from golden.trace import load_trace
 from gscn.config import preset
 from gscn.conv import Pass
 from gscn.errors import InputError
-from perf.estimate import Mode, NetworkEstimate, estimate
-from perf.flops import Method, Sparsification, Work
-from perf.networks import Layer, Network
-from perf.sampling import measure
-from perf.statistics import read_statistics
-from perf.traced import TracedPass, measure_trace, read_traced
+from gscn.golden.traces.trace import load_trace
+from gscn.perf.estimate.recorded_step import TracedPass, measure_trace, read_traced
+from gscn.perf.estimate.sampling import measure
+from gscn.perf.estimate.training_step import Mode, NetworkEstimate, estimate
+from gscn.perf.workload.flops import Method, Sparsification, Work
+from gscn.perf.workload.networks import Layer, Network
+from gscn.perf.workload.statistics import read_statistics
 
 RESULTS = Path(__file__).with_name("traced")
 CONFIG = "large"
@@ -218,7 +218,8 @@ The largest error is {100 * worst[Mode.STATISTICAL]:.1f} % in the statistical mo
 
 The statistics were fitted on: {"; ".join(data["fitted_on"])}. Of the steps above that is the \
 first alone; the others are of networks, methods or batches that nothing was fitted on. The closed \
-form was fitted to drawn samples only (`python -m perf.calibration`), to none of these steps. The \
+form was fitted to drawn samples only (`python -m gscn.perf.estimate.calibration`), to none of \
+these steps. The \
 uniform mode takes the utilisation of uniformly random samples for that of their layers; here its \
 samples have the size of the other modes', so that it errs in both directions at once: even \
 operands are too kind, small samples too harsh.
@@ -233,7 +234,7 @@ Errors of single passes are larger and partly cancel.
 
 {recorded}
 
-Those that the statistics were fitted on (`python -m perf.statistics`): {FITTED_ON}.
+Those that the statistics were fitted on (`python -m gscn.perf.workload.statistics`): {FITTED_ON}.
 
 ## What is not in these figures
 

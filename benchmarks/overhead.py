@@ -1,7 +1,8 @@
 """What the sparse-training methods cost on a CPU, against dense training and against torch's top-k.
 
 A training step of networks for 32x32 images, batch 32, by each method, and the selection of a
-threshold in tensors of 1e4 to 1e7 elements: docs/overhead.md. To be taken on an idle machine.
+threshold in tensors of 1e4 to 1e7 elements: docs/results/overhead.md. To be taken on an idle
+machine.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def compute_steps(
 def _compute_steps(network: str, rounds: int, width: int) -> list[dict[str, object]]:
     import torch
 
-    import golden
-    from golden.networks.catalogue import make_network
+    from gscn import golden
+    from gscn.golden.networks.catalogue import make_network
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -124,7 +125,7 @@ def compute_selection(
     """
     import torch
 
-    from golden.methods.selection import magnitude_threshold
+    from gscn.golden.methods.selection import magnitude_threshold
 
     def by_kthvalue(values: torch.Tensor, count: int) -> torch.Tensor:
         return torch.kthvalue(values.abs(), values.numel() - count + 1).values

@@ -20,10 +20,10 @@ from typing import Any
 from benchmarks import versions
 from gscn.config import preset
 from gscn.errors import InputError
-from gscn.files import write_text
+from gscn.system.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs" / "results"
 SHOWN_DIGITS = 12
 
 
@@ -32,7 +32,7 @@ class Page:
     """A page, or the figures of one that is written by hand."""
 
     name: str
-    """docs/NAME.json, and docs/NAME.md."""
+    """docs/results/NAME.json, and docs/results/NAME.md."""
     make: Callable[[], dict[str, Any]]
     """Computes what it shows, as plain JSON values."""
     render: Callable[[dict[str, Any]], str] | None
@@ -197,18 +197,18 @@ def check(page: Page) -> list[str]:
     """Return what is wrong with a page, a sentence each."""
     record = load(page.name)
     problems = [
-        f"docs/{name} must be what {page.name}.json says: `make docs-render`"
+        f"docs/results/{name} must be what {page.name}.json says: `make docs-render`"
         for name in unlike(page, record)
     ]
     now, said = changed(page, record), record["stale"]
     if news := [name for name in now if name not in said]:
         problems.append(
-            f"docs/{page.name}.json is older than {', '.join(news)}: `{page.command}`, or "
+            f"docs/results/{page.name}.json is older than {', '.join(news)}: `{page.command}`, or "
             "`make docs-stale` to have the page say so"
         )
     if gone := [name for name in said if name not in now]:
         problems.append(
-            f"docs/{page.name}.json says that {', '.join(gone)} changed, which is as it was: "
-            "`make docs-stale`"
+            f"docs/results/{page.name}.json says that {', '.join(gone)} changed, which is as it "
+            "was: `make docs-stale`"
         )
     return problems

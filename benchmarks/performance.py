@@ -1,4 +1,4 @@
-"""The report's texts and tables without its figures: docs/performance.md."""
+"""The report's texts and tables without its figures: docs/results/performance.md."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from typing import Any
 
 from benchmarks.pages import Page
 from gscn.config import preset
-from perf.report.build import DOCUMENT_INTRODUCTION, DOCUMENT_TITLE, Documents, document_sections
-from perf.report.cases import CASES, STATISTICAL, compute_cases
-from perf.report.markdown import blocks, render_blocks
-from perf.report.speed import Estimated
+from gscn.perf.report.build import (
+    DOCUMENT_INTRODUCTION,
+    DOCUMENT_TITLE,
+    Documents,
+    document_sections,
+)
+from gscn.perf.report.data.cases import CASES, STATISTICAL, compute_cases
+from gscn.perf.report.drawing.markdown import blocks, render_blocks
+from gscn.perf.report.sections.speed import Estimated
 
 CONFIG = "large"
 CACHE = Path("build/report-cache")

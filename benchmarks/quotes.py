@@ -48,4 +48,4 @@ def quoted(text: str) -> list[tuple[str, str, str]]:
 def texts(root: Path) -> Iterable[Path]:
     """Yield the Markdown files that may quote."""
     yield root / "README.md"
-    yield from sorted((root / "docs").glob("*.md"))
+    yield from sorted((root / "docs").rglob("*.md"))

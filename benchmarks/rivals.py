@@ -1,4 +1,4 @@
-"""Models of rivals beside what their publications and public simulators say: docs/rivals.md."""
+"""Models of rivals beside publications and public simulators: docs/results/rivals.md."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from benchmarks.rivals_points import (
 )
 from benchmarks.rivals_text import CALIBRATION, CONCLUSION, INTRODUCTION, NETWORKS, REASONS, SHARES
 from gscn.conv import ConvShape, Pass
-from perf.flops import passes
-from perf.networks import Network, network
-from perf.rivals import RIVALS, VARIANTS, Resources, Rival
-from perf.rivals.outer_products import ANT, SCNN_PLUS
+from gscn.perf.rivals import RIVALS, VARIANTS, Resources, Rival
+from gscn.perf.rivals.outer_products import ANT, SCNN_PLUS
+from gscn.perf.workload.flops import passes
+from gscn.perf.workload.networks import Network, network
 
 UNLIMITED = 1 << 40
 """Bytes per cycle of a memory that nothing ever waits for: what the simulators assume."""

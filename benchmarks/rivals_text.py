@@ -1,4 +1,4 @@
-"""The hand-written parts of docs/rivals.md."""
+"""The hand-written parts of docs/results/rivals.md."""
 
 from __future__ import annotations
 

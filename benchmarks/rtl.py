@@ -7,17 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.markdown import percent, table
-from cosim.layer import PassInput, PassOutcome, check_passes
-from golden.oracle import conv_integers, useful_products
-from golden.quantize import choose_shift
-from golden.synthetic import random_operands
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.layer import PassInput, PassOutcome, check_passes
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.cycles.cost import cycle_cost
+from gscn.cycles.model import simulate
 from gscn.errors import MismatchError
-from lowering import OutputFormat
-from perf.cycles import simulate
-from perf.tuning import lower_tuned
+from gscn.golden.oracle.integers import conv_integers, useful_products
+from gscn.golden.oracle.quantize import choose_shift
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering import lower
+from gscn.program import OutputFormat
 
 CONFIG = "large"
 LATENCY = 100
@@ -74,7 +75,7 @@ def measure_model(
     sums = conv_integers(one.shape, one.which, one.first, one.second)
     out = OutputFormat(width=16, shift=choose_shift(int(sums.min()), int(sums.max()), 16))
     operands = one.first, one.second
-    program = lower_tuned(config, one.shape, one.which, *operands, out, latency=latency)
+    program = lower(config, one.shape, one.which, *operands, out, cost=cycle_cost(latency))
     model = simulate(program, latency=latency)
     useful = useful_products(one.shape, one.which, *operands)
     causes = model.by_cause()

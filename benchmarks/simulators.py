@@ -1,4 +1,4 @@
-"""The layer on which public simulators were compared, in RTL: docs/single-layer.md.
+"""The layer on which public simulators were compared, in RTL: docs/results/single-layer.md.
 
 ResNet-18's conv2_x: 3x3, 64 to 64 channels, 56x56, batch 1, both operands 10 % nonzero at random,
 256 multipliers. The simulators' figures were measured with the tools themselves; they have

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rtl import CONFIG, measure, measure_model
-from cosim.layer import traced_inputs
-from golden.methods.passes import PassRecord
-from golden.methods.resprop import WARM_UP_EPOCHS
-from golden.recipe import Recipe
-from golden.trace import Trace, load_trace
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.layer import traced_inputs
+from gscn.golden.methods.passes import PassRecord
+from gscn.golden.methods.resprop import WARM_UP_EPOCHS
+from gscn.golden.recipe import Recipe
+from gscn.golden.traces.trace import Trace, load_trace
 
 FOLDER = Path("build/bench/iterations")
 RECIPE = Recipe(
@@ -53,9 +53,9 @@ def record(folder: Path = FOLDER) -> None:
         return
     import torch
 
-    from golden.network import conv_layers
-    from golden.tracing import observing, trace_step
-    from golden.training import Trainer
+    from gscn.golden.traces.recording import observing, trace_step
+    from gscn.golden.training.model import conv_layers
+    from gscn.golden.training.training import Trainer
 
     # Rounding depends on the number of threads, and after so many iterations the masks do too.
     torch.set_num_threads(1)

@@ -20,17 +20,17 @@ from pathlib import Path
 from benchmarks.figures import write_figure
 from benchmarks.markdown import Block, table_block, text_of
 from benchmarks.pages import DOCS, Page, digests
-from golden.measurement import TENSOR_KINDS, tensor_sparsities
-from golden.methods.layers import attached_to
-from golden.methods.resprop import GradientReuse
-from golden.methods.targets import reuse_density
-from golden.methods.watching import sparse_layers
-from golden.recipe import PRESETS, Recipe
-from golden.training import Trainer
-from gscn.cli.training_run import flops_saved, layers_of
+from gscn.command.plots import plot_thresholds
+from gscn.command.training_run import flops_saved, layers_of
 from gscn.errors import InputError
-from gscn.files import write_text
-from perf.plots import plot_thresholds
+from gscn.golden.methods.layer_densities import TENSOR_KINDS, tensor_sparsities
+from gscn.golden.methods.layers import attached_to
+from gscn.golden.methods.resprop import GradientReuse
+from gscn.golden.methods.targets import reuse_density
+from gscn.golden.methods.watching import sparse_layers
+from gscn.golden.recipe import PRESETS, Recipe
+from gscn.golden.training.training import Trainer
+from gscn.system.files import write_text
 
 RECIPES: dict[str, dict[str, object]] = {
     "digits": {"learning_rate": 0.02},

@@ -1,4 +1,4 @@
-"""Utilisation of the generated Verilog on consecutive training steps: docs/utilization.md."""
+"""Utilisation of the Verilog on consecutive training steps: docs/results/utilization.md."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def hardware() -> str:
     """Return the version of the netlist of the core."""
     from amaranth.back import rtlil
 
-    from hw.accelerator import Accelerator
+    from gscn.hw.core.accelerator import Accelerator
 
     parts = [rtlil.convert(Accelerator(config=config), emit_src=False) for config in (FLOATS,)]
     return digest(parts)
@@ -75,9 +75,10 @@ def hardware() -> str:
 @functools.cache
 def _programs() -> tuple[Any, ...]:
     """Return launches of all passes and kinds of lowering."""
-    from golden.synthetic import random_codes, random_operands
-    from lowering import FloatOutput, LoweringOptions, OutputFormat, lower
-    from perf.tuning import lower_tuned
+    from gscn.cycles.cost import cycle_cost
+    from gscn.golden.oracle.synthetic import random_codes, random_operands
+    from gscn.lowering import LoweringOptions, lower
+    from gscn.program import FloatOutput, OutputFormat
 
     found = []
     out = OutputFormat(width=16, shift=4)
@@ -94,7 +95,7 @@ def _programs() -> tuple[Any, ...]:
         found += [lower(TINY, shape, which, *operands, out, one) for one in options]
     for which in Pass:
         operands = random_operands(SHAPES[0], which, *DENSITIES, TINY.format, 99)
-        found.append(lower_tuned(TINY, SHAPES[0], which, *operands, out))
+        found.append(lower(TINY, SHAPES[0], which, *operands, out, cost=cycle_cost()))
         codes = random_codes(SHAPES[1], which, *DENSITIES, BF16, 99)
         floats = FloatOutput(operands=BF16)
         found.append(lower(FLOATS, SHAPES[1], which, *codes, floats))
@@ -112,7 +113,7 @@ def lowering() -> str:
 
 def model() -> str:
     """Return the version of cycles and counters by the cycle model."""
-    from perf.cycles import simulate
+    from gscn.cycles.model import simulate
 
     results = [simulate(program, latency=20) for program in _programs()]
     return digest(
@@ -124,10 +125,10 @@ def model() -> str:
 
 def estimates() -> str:
     """Return the version of estimates of networks, and of the operands that are drawn for them."""
-    from perf.estimate import Mode, estimate, to_json
-    from perf.flops import Method, Sparsification
-    from perf.networks import network
-    from perf.sampling import Sample, draw_operands
+    from gscn.perf.estimate.sampling import Sample, draw_operands
+    from gscn.perf.estimate.training_step import Mode, estimate, to_json
+    from gscn.perf.workload.flops import Method, Sparsification
+    from gscn.perf.workload.networks import network
 
     parts: list[object] = []
     config = preset("large")
@@ -148,7 +149,7 @@ def estimates() -> str:
 
 def rivals() -> str:
     """Return the version of other accelerators' costs."""
-    from perf.rivals import RIVALS, VARIANTS, Resources
+    from gscn.perf.rivals import RIVALS, VARIANTS, Resources
 
     resources = Resources(multipliers=64, port_bytes_per_cycle=64, value_bits=16)
     rng = np.random.default_rng(0)
@@ -165,9 +166,9 @@ def rivals() -> str:
 
 def arithmetic() -> str:
     """Return the version of sums and results in floating point, and of conversions to integers."""
-    from golden.float_conv import conv_windowed, round_sums
-    from golden.quantize import quantize
-    from golden.synthetic import random_codes
+    from gscn.golden.oracle.float_conv import conv_windowed, round_sums
+    from gscn.golden.oracle.quantize import quantize
+    from gscn.golden.oracle.synthetic import random_codes
 
     parts: list[object] = [quantize(np.linspace(-3, 5, 97), TINY.format).values]
     for which in Pass:
@@ -185,9 +186,9 @@ def training() -> str:
     """
     import torch
 
-    import golden
-    from golden.methods.resprop import GradientReuse
-    from golden.methods.schedule import begin_iteration
+    from gscn import golden
+    from gscn.golden.methods.resprop import GradientReuse
+    from gscn.golden.methods.schedule import begin_iteration
 
     parts: list[object] = []
     for method in ("swat", "resprop", "swat+resprop", "dst"):
@@ -227,7 +228,7 @@ def budgets() -> str:
     """Return the version of how SWAT shares out the weights that it keeps."""
     from fractions import Fraction
 
-    from golden.methods.budgets import erk_densities, momentum_budgets
+    from gscn.golden.methods.budgets import erk_densities, momentum_budgets
 
     shapes = [(8, 3, 3, 3), (16, 8, 3, 3), (16, 16, 3, 3), (10, 16)]
     sizes = [math.prod(shape) for shape in shapes]

@@ -13,14 +13,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cosim.backends import CycleModelBackend, RtlBackend
-    from cosim.device import Device, record_waves
-    from cosim.device_jobs import PassJob, PassRun
-    from cosim.device_pool import DevicePool
-    from cosim.errors import DeviceLost, SimulationError, SimulationTimeout
-    from cosim.launch import run
-    from cosim.program import RunResult
-    from cosim.scoreboard import Comparison, compare
+    from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
+    from gscn.cosim.devices.device import Device, record_waves
+    from gscn.cosim.devices.jobs import PassJob, PassRun
+    from gscn.cosim.devices.pool import DevicePool
+    from gscn.cosim.errors import DeviceLost, SimulationError, SimulationTimeout
+    from gscn.cosim.launch import run
+    from gscn.cosim.scoreboard import Comparison, compare
+    from gscn.cosim.simulation import RunResult
 
 __all__ = [
     "Comparison",
@@ -40,13 +40,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "backends": ("CycleModelBackend", "RtlBackend"),
-    "device": ("Device", "record_waves"),
-    "device_jobs": ("PassJob", "PassRun"),
-    "device_pool": ("DevicePool",),
+    "devices.backends": ("CycleModelBackend", "RtlBackend"),
+    "devices.device": ("Device", "record_waves"),
+    "devices.jobs": ("PassJob", "PassRun"),
+    "devices.pool": ("DevicePool",),
     "errors": ("DeviceLost", "SimulationError", "SimulationTimeout"),
     "launch": ("run",),
-    "program": ("RunResult",),
+    "simulation": ("RunResult",),
     "scoreboard": ("Comparison", "compare"),
 }
 
@@ -54,7 +54,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(f"cosim.{module}"), name)
+            return getattr(importlib.import_module(f"gscn.cosim.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

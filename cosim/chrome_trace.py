@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.device_jobs import PassRun
 from gscn.config import AcceleratorConfig
+from gscn.cosim.devices.jobs import PassRun
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError, OutputError
-from gscn.files import write_text
+from gscn.system.files import write_text
 
 PASSES_PROCESS = 0
 """Process that has the passes themselves; cluster c is process c + 1."""

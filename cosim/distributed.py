@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cosim.build import build
-from cosim.device import Device
-from cosim.errors import DeviceLost
-from cosim.layer import PassInput, PassOutcome, check_pass
-from gscn.cache import temporary_folder
 from gscn.config import AcceleratorConfig
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.devices.device import Device
+from gscn.cosim.errors import DeviceLost
+from gscn.cosim.layer import PassInput, PassOutcome, check_pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FLOAT32, FloatFormat
 from gscn.port import READ_LATENCY
-from gscn.processes import deaf_children
-from gscn.supervision import end_with_parent, safe_import_path
+from gscn.system.cache import temporary_folder
+from gscn.system.processes import deaf_children
+from gscn.system.supervision import end_with_parent, safe_import_path
 
 if TYPE_CHECKING:
     from distributed import Client, WorkerPlugin
@@ -89,8 +89,8 @@ def check_on_worker(
 def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
     """Yield a client of a cluster: one made here, on this machine, or one that exists.
 
-    A cluster made here is of no use to anyone else (`cosim.quiet_cluster`). A scheduler that
-    exists is trusted: what it answers is unpickled, which can execute anything.
+    A cluster made here is of no use to anyone else (`cosim.quiet_cluster`). A scheduler
+    that exists is trusted: what it answers is unpickled, which can execute anything.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def connect(workers: int = 1, scheduler: str | None = None) -> Iterator[Client]:
             with client:
                 yield client
             return
-        from cosim.quiet_cluster import quiet_cluster
+        from gscn.cosim.quiet_cluster import quiet_cluster
 
         with contextlib.ExitStack() as stack:
             stack.enter_context(safe_import_path())
@@ -224,7 +224,7 @@ def check_distributed(
     inputs, output_width, result_format, latency
         As of `cosim.layer.check_passes`; the largest are started first.
     build_root
-        Directory of the simulators, here and on the workers, as of `cosim.build.build`.
+        Directory of the simulators, here and on the workers, as of `cosim.builds.simulator.build`.
     finished
         Called in this process with the outcome of each pass, as they end.
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.build import BuiltSimulator, build
-from cosim.errors import SimulationError, SimulationTimeout
-from cosim.process import SimulatorProcess
-from cosim.program import (
+from gscn.config import AcceleratorConfig
+from gscn.cosim.builds.simulator import BuiltSimulator, build
+from gscn.cosim.errors import SimulationError, SimulationTimeout
+from gscn.cosim.process import SimulatorProcess
+from gscn.cosim.simulation import (
     CHANNELS,
     Program,
     RunResult,
@@ -22,17 +23,16 @@ from cosim.program import (
     launch_settings,
     run_result,
 )
-from gscn.cache import temporary_folder
-from gscn.config import AcceleratorConfig
 from gscn.errors import InputError, raise_problems
+from gscn.hw.host.axi import AxiManager
 from gscn.port import READ_LATENCY, WRITE_LATENCY
-from hw.axi import AxiManager
+from gscn.system.cache import temporary_folder
 
 BUNDLE_FILE = "bundle.json"
 
 
 def seen_latencies(latency: int = READ_LATENCY, *, axi: bool) -> dict[str, int]:
-    """Return the memory's latencies as the core sees them, named as `perf.cycles.simulate` does.
+    """Return the memory's latencies as the core sees them, named as `cycles.model.simulate` does.
 
     Parameters
     ----------

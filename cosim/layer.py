@@ -9,29 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.build import BuiltSimulator, build
-from cosim.device import Device
-from cosim.launch import run, seen_latencies
-from cosim.program import RunResult
-from cosim.scoreboard import (
+from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape, Pass
+from gscn.cosim.builds.simulator import BuiltSimulator, build
+from gscn.cosim.devices.device import Device
+from gscn.cosim.launch import run, seen_latencies
+from gscn.cosim.scoreboard import (
     Comparison,
     compare,
     counter_differences,
     stalled_counter_differences,
 )
-from golden.float_conv import conv_windowed, round_sums
-from golden.floats import check_codes, encode
-from golden.oracle import conv_integers, useful_products
-from golden.quantize import check_range, choose_shift, quantize, requantize
-from golden.trace import Trace
-from gscn.config import AcceleratorConfig
-from gscn.conv import ConvShape, Pass
+from gscn.cosim.simulation import RunResult
+from gscn.cycles.cost import cycle_cost
+from gscn.cycles.model import CycleResult, simulate
 from gscn.enums import takes_text
 from gscn.formats import FLOAT32, FloatFormat, IntFormat
+from gscn.golden.oracle.float_conv import conv_windowed, round_sums
+from gscn.golden.oracle.floats import check_codes, encode
+from gscn.golden.oracle.integers import conv_integers, useful_products
+from gscn.golden.oracle.quantize import check_range, choose_shift, quantize, requantize
+from gscn.golden.traces.trace import Trace
+from gscn.lowering import lower
 from gscn.port import READ_LATENCY
-from lowering import FloatOutput, OutputFormat, Program
-from perf.cycles import CycleResult, simulate
-from perf.tuning import lower_tuned
+from gscn.program import FloatOutput, OutputFormat, Program
 
 
 @takes_text
@@ -333,5 +334,5 @@ def _prepare(
             result_format=result_format,
             acc_width=config.acc_width,
         )
-    program = lower_tuned(config, one.shape, one.which, first, second, out, latency=latency)
+    program = lower(config, one.shape, one.which, first, second, out, cost=cycle_cost(latency))
     return program, right

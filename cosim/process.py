@@ -10,8 +10,8 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-from cosim.errors import SimulationError
-from cosim.program import simulator_environment
+from gscn.cosim.errors import SimulationError
+from gscn.cosim.simulation import simulator_environment
 
 LIFELINE_VARIABLE = "GSCN_LIFELINE"
 """Environment variable that tells the program of its lifeline: see lifeline.cpp."""
@@ -50,7 +50,7 @@ class SimulatorProcess:
         *,
         directory: Path,
         log: Path,
-        testbench: str = "cosim.testbench",
+        testbench: str = "gscn.cosim.inside.testbench",
         descriptors: Sequence[int] = (),
     ) -> None:
         environment = simulator_environment(directory, testbench)

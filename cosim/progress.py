@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cosim.device_jobs import PassRun
 from gscn.config import AcceleratorConfig
+from gscn.cosim.devices.jobs import PassRun
 from gscn.counters import CLUSTER_COUNTER_NAMES
 
 

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.layer import PassInput, PassOutcome
-from golden.floats import check_codes
-from golden.quantize import check_range
-from gscn.archives import Arrays, open_arrays
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.layer import PassInput, PassOutcome
 from gscn.enums import takes_text
 from gscn.errors import InputError, OutputError
-from gscn.files import writing
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, FloatFormat
-from gscn.reading import parse_json, shown
+from gscn.golden.oracle.floats import check_codes
+from gscn.golden.oracle.quantize import check_range
 from gscn.records import MOST_SHIFT
+from gscn.system.archives import Arrays, open_arrays
+from gscn.system.files import writing
+from gscn.system.reading import parse_json, shown
 
 FORMAT_VERSION = 1
 _WHAT = "saved result"

@@ -11,8 +11,8 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.cycles.model import CycleResult
 from gscn.errors import InputError
-from perf.cycles import CycleResult
 
 MISMATCHES_LISTED = 8
 """Mismatches that a comparison describes in words."""
@@ -21,7 +21,7 @@ TIMELESS = ("busy", "add")
 
 
 class Counted(Protocol):
-    """What a launch counted: a `cosim.program.RunResult` or a `cosim.device_jobs.PassRun`."""
+    """What a launch counted: a `cosim.simulation.RunResult` or a `cosim.devices.jobs.PassRun`."""
 
     cycles: int
     counters: Mapping[str, Sequence[int]]

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 from amaranth.lib.wiring import Component
 
-from formal.accumulators import AccumulatorChecker
-from formal.arbiters import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
-from formal.channels import BurstWriterChecker, ChunkReaderChecker
 from formal.checker import Checker
-from formal.dispatch import DispatcherChecker
-from formal.queues import StreamFIFOChecker
-from formal.sequencer import SequencerChecker
+from formal.core.dispatcher import DispatcherChecker
+from formal.core.sequencer import SequencerChecker
+from formal.fifo import StreamFIFOChecker
+from formal.pe.accumulator import AccumulatorChecker
+from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
+from formal.port.channels import BurstWriterChecker, ChunkReaderChecker
 from gscn import records
 from gscn.config import PRESETS, AcceleratorConfig
-from hw.accumulator import Accumulator
-from hw.arbiter import ReadArbiter, RoundRobin, WriteArbiter
-from hw.dispatcher import Dispatcher
-from hw.fifo import StreamFIFO
-from hw.reader import ChunkReader
-from hw.sequencer import Sequencer
-from hw.writer import BurstWriter
+from gscn.hw.core.dispatcher import Dispatcher
+from gscn.hw.core.sequencer import Sequencer
+from gscn.hw.fifo import StreamFIFO
+from gscn.hw.pe.accumulator import Accumulator
+from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
+from gscn.hw.port.reader import ChunkReader
+from gscn.hw.port.writer import BurstWriter
 
 
 def config(**fields: int | str) -> AcceleratorConfig:

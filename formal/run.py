@@ -1,7 +1,7 @@
 """Prove every claim, print a table, and keep the counterexamples.
 
 `python -m formal.run` proves all; `--only ReadArbiter` what holds that text in its name;
-`--docs docs/proofs.md` writes down what was proved, if everything was.
+`--docs docs/results/proofs.md` writes down what was proved, if everything was.
 """
 
 from __future__ import annotations

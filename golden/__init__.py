@@ -1,8 +1,8 @@
 """PyTorch golden models: sparse-training layers, networks, training, traces, the integer oracle.
 
-The names below turn any PyTorch model into one that is trained sparsely (docs/sparse-training.md).
-They are imported when first used, because torch is slow to import and parts of this package do
-without.
+The names below turn any PyTorch model into one that is trained sparsely
+(docs/guides/sparse-training.md). They are imported when first used, because torch is slow to import
+and parts of this package do without.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from golden.methods.conversion import forget_gradients, sparsify, unsparsify
-    from golden.methods.coverage import Coverage, coverage
-    from golden.methods.dst import dst_penalty
-    from golden.methods.options import DST, SWAT, Dense, ReSprop, SWATReSprop
-    from golden.methods.schedule import Schedule, begin_iteration, update_budgets
-    from golden.methods.statistics import LayerSparsity, sparsity_report
-    from golden.methods.watching import SparsityWarning
+    from gscn.golden.methods.conversion import forget_gradients, sparsify, unsparsify
+    from gscn.golden.methods.coverage import Coverage, coverage
+    from gscn.golden.methods.dst import dst_penalty
+    from gscn.golden.methods.options import DST, SWAT, Dense, ReSprop, SWATReSprop
+    from gscn.golden.methods.schedule import Schedule, begin_iteration, update_budgets
+    from gscn.golden.methods.statistics import LayerSparsity, sparsity_report
+    from gscn.golden.methods.watching import SparsityWarning
 
 __all__ = [
     "DST",
@@ -53,7 +53,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(f"golden.methods.{module}"), name)
+            return getattr(importlib.import_module(f"gscn.golden.methods.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

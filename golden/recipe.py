@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from golden.methods.options import BUDGETS, STRUCTURES, is_share, plain_number
 from gscn.errors import raise_problems
+from gscn.golden.methods.options import ARITHMETICS, BUDGETS, STRUCTURES, is_share, plain_number
 
 NETWORKS = (
     "digits", "resnet18", "resnet20", "resnet34", "resnet50", "wrn16-1", "wrn16-8", "wrn28-10",
@@ -21,13 +21,10 @@ NETWORKS = (
 SMALL_IMAGE_SIZE = 64
 """Pixels from which images are large to a network."""
 DATASETS = ("digits", "composites", "cifar10", "cifar100", "imagefolder")
-"""`golden.digits`, `golden.composites` and `golden.datasets`'."""
+"""`golden.data.digits`, `golden.data.composites` and `golden.data`'."""
 FILE_DATASETS = ("cifar10", "cifar100", "imagefolder")
 """Data sets that are read from a folder of the user's."""
 METHODS = ("dense", "swat", "resprop", "swat+resprop", "dst")
-ARITHMETICS = ("float32", "bf16")
-"""Of the convolutions' passes: torch's in float32, or bf16 operands with exact sums in a window of
-48 bits, rounded once to float32 (docs/floating-point.md)."""
 FIRST_CONV_RULES = ("paper", "dense", "sparse")
 """First convolution: as published (SWAT leaves it dense, ReSprop takes it), dense, or sparse."""
 
@@ -193,7 +190,7 @@ class Recipe:
     first_conv: str | None = None
     """All methods but dense: one of `FIRST_CONV_RULES`."""
     arithmetic: str = "float32"
-    """One of `ARITHMETICS`."""
+    """One of `golden.methods.options.ARITHMETICS`."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""

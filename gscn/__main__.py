@@ -9,16 +9,16 @@ def main() -> int:
     # traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from gscn.cli.interrupts import Interrupts
-    from gscn.cli.standard_files import open_standard_files
+    from gscn.command.interrupts import Interrupts
+    from gscn.command.standard_files import open_standard_files
 
     open_standard_files()
     return Interrupts(leaving=True).run(_run)
 
 
 def _run() -> int:
-    from gscn.cli.main import main as run
-    from gscn.cli.scratch import scratch_folder
+    from gscn.command.main import main as run
+    from gscn.command.scratch import scratch_folder
 
     with scratch_folder():
         return run()

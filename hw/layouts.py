@@ -48,7 +48,7 @@ NUMBER_MODE = data.StructLayout(
         "window": MOST_TOP.bit_length(),
     }
 )
-"""How a job calculates, in a core with float formats; see `docs/floating-point.md`."""
+"""How a job calculates, in a core with float formats; see `docs/contract/floating-point.md`."""
 
 NUMBER_MODES = data.ArrayLayout(NUMBER_MODE, 2)
 """The same per accumulator bank, of the job that uses it."""
@@ -263,7 +263,7 @@ its job."""
 
 
 def drain_context_layout(config: AcceleratorConfig) -> data.StructLayout:
-    """Return how the accumulators of a job are drained; see `docs/execution.md`."""
+    """Return how the accumulators of a job are drained; see `docs/contract/execution.md`."""
     return data.StructLayout(
         {
             "out_addr": 64,

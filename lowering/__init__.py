@@ -1,25 +1,6 @@
-"""Lowering: convolution to tiles, jobs and a memory image; and the exact functional model."""
+"""Lowering: one pass of a convolution to a `gscn.program.Program`: tiles, jobs, a memory image."""
 
-from lowering.passes import Plan, lower, lower_again
-from lowering.program import (
-    FloatOutput,
-    JobSummary,
-    LoweringOptions,
-    OutputBlock,
-    OutputFormat,
-    Phase,
-    Program,
-)
+from gscn.lowering.options import LoweringOptions
+from gscn.lowering.passes import Plan, lower, lower_again
 
-__all__ = [
-    "FloatOutput",
-    "JobSummary",
-    "LoweringOptions",
-    "OutputBlock",
-    "OutputFormat",
-    "Phase",
-    "Plan",
-    "Program",
-    "lower",
-    "lower_again",
-]
+__all__ = ["LoweringOptions", "Plan", "lower", "lower_again"]

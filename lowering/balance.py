@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
+from gscn.system.compiled import compiled
 
 
 @compiled

@@ -14,9 +14,10 @@ from gscn.directories import (
     fits_narrow_directory,
     pack_directory,
 )
+from gscn.lowering.stream_groups import arrange
+from gscn.program import ABSENT
 from gscn.records import A_ENTRY, AT_ONCE, TAP, TILE_HEADER, UNTIL_URGENT
-from lowering.program import ABSENT
-from lowering.streams import PackedStream, arrange
+from gscn.streams import PackedStream
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +64,7 @@ class TileDraft:
     plane_index: np.ndarray
     row_index: np.ndarray
     col_index: np.ndarray
-    """Tables of `lowering.program.OutputBlock`."""
+    """Tables of `gscn.program.OutputBlock`."""
     walk: Walk
     parts: list[list[SegmentDraft]]
     """Segments of each job."""
@@ -85,7 +86,7 @@ class TileDraft:
 
 
 def pad_index(index: np.ndarray, count: int) -> np.ndarray:
-    """Return a table of `lowering.program.OutputBlock` (int64), padded to `count` entries."""
+    """Return a table of `gscn.program.OutputBlock` (int64), padded to `count` entries."""
     return np.concatenate([index, np.full(count - index.size, ABSENT, dtype=np.int64)])
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gscn.compiled import compiled
-from lowering.balance import bin_of_item
+from gscn.lowering.balance import bin_of_item
+from gscn.system.compiled import compiled
 
 _ROUNDS = 8
 """Times that rows and columns take turns, at most."""

@@ -13,6 +13,9 @@ import numpy as np
 
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.errors import InputError
+from gscn.lowering.balance import JOB_LATENCY, compute_cycles, load_lead, schedule
+from gscn.lowering.drafts import SegmentDraft, TileDraft, Walk, empty_segment
+from gscn.program import FloatOutput, JobSummary, OutputBlock, OutputFormat, Phase
 from gscn.records import (
     AT_ONCE,
     JOB_DESCRIPTOR,
@@ -25,9 +28,6 @@ from gscn.records import (
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
 )
-from lowering.balance import JOB_LATENCY, compute_cycles, load_lead, schedule
-from lowering.drafts import SegmentDraft, TileDraft, Walk, empty_segment
-from lowering.program import FloatOutput, JobSummary, OutputBlock, OutputFormat, Phase
 
 
 def align(count: int) -> int:

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
-from lowering.drafts import (
+from gscn.lowering.drafts import (
     PeTile,
     SegmentDraft,
     TileDraft,
@@ -28,12 +27,13 @@ from lowering.drafts import (
     pack_taps,
     pad_index,
 )
-from lowering.geometry import Classes, Ranking, classify
-from lowering.operands import Nonzeros
-from lowering.regions import WordRegions
-from lowering.streams import arrange
-from lowering.weight_grad import KernelProblem, KernelTiling, TapBlock
-from lowering.windows import HeldMap, Window, cut_windows
+from gscn.lowering.geometry import Classes, Ranking, classify
+from gscn.lowering.operands import Nonzeros
+from gscn.lowering.regions import WordRegions
+from gscn.lowering.stream_groups import arrange
+from gscn.lowering.weight_grad import KernelProblem, KernelTiling, TapBlock
+from gscn.lowering.windows import HeldMap, Window, cut_windows
+from gscn.system.compiled import compiled
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,22 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-from lowering.balance import bin_of_item
-from lowering.drafts import SegmentDraft, TileDraft, Walk, pad_index
-from lowering.geometry import Axis, Classes, Ranking, Side, classify, gather_axis, scatter_axis
-from lowering.matching import HeldTile, KeyLayout, Stationary, WordSet, distinct_codes, hold, match
-from lowering.operands import Nonzeros
-from lowering.pointwise import Pixels, as_maps, is_pointwise, matrix_shape, spread
-from lowering.regions import WordRegions
-from lowering.zeros import Zeros
+from gscn.lowering.balance import bin_of_item
+from gscn.lowering.drafts import SegmentDraft, TileDraft, Walk, pad_index
+from gscn.lowering.geometry import Axis, Classes, Ranking, Side, classify, gather_axis, scatter_axis
+from gscn.lowering.matching import (
+    HeldTile,
+    KeyLayout,
+    Stationary,
+    WordSet,
+    distinct_codes,
+    hold,
+    match,
+)
+from gscn.lowering.operands import Nonzeros
+from gscn.lowering.pointwise import Pixels, as_maps, is_pointwise, matrix_shape, spread
+from gscn.lowering.regions import WordRegions
+from gscn.lowering.zeros import Zeros
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gscn.compiled import compiled
 from gscn.config import AcceleratorConfig
-from lowering.drafts import PeTile, SegmentDraft, pack_load, pack_taps
-from lowering.geometry import Classes, Ranking
-from lowering.operands import Nonzeros
-from lowering.streams import arrange
+from gscn.lowering.drafts import PeTile, SegmentDraft, pack_load, pack_taps
+from gscn.lowering.geometry import Classes, Ranking
+from gscn.lowering.operands import Nonzeros
+from gscn.lowering.stream_groups import arrange
+from gscn.system.compiled import compiled
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
+from gscn.lowering.geometry import gather_axis, scatter_axis
+from gscn.program import FloatOutput
 from gscn.window import pass_top
-from lowering.geometry import gather_axis, scatter_axis
-from lowering.program import FloatOutput
 
 OPERAND_NAMES = {
     Pass.FORWARD: ("weights", "inputs"),

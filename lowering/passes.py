@@ -12,17 +12,17 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
-from lowering.drafts import TileDraft
-from lowering.image import build_image
-from lowering.kernels import kernel_tiles
-from lowering.maps import (
+from gscn.lowering.drafts import TileDraft
+from gscn.lowering.image import build_image
+from gscn.lowering.kernels import kernel_tiles
+from gscn.lowering.maps import (
     KernelStationary,
     MapProblem,
     MapStationary,
     kernel_stationary_tiles,
     map_stationary_tiles,
 )
-from lowering.operands import (
+from gscn.lowering.operands import (
     OPERAND_NAMES,
     check_accumulators,
     check_codes,
@@ -31,19 +31,20 @@ from lowering.operands import (
     count_useful_products,
     nonzero_codes,
 )
-from lowering.planning import (
+from gscn.lowering.options import LoweringOptions
+from gscn.lowering.planning import (
     Candidate,
     plan_kernel_stationary,
     plan_kernels,
     plan_map_stationary,
     plan_waves,
 )
-from lowering.pointwise import as_matrices, contract_pixels, is_pointwise
-from lowering.program import FloatOutput, LoweringOptions, OutputFormat, Program
-from lowering.waves import WaveTiling, refinements, wave_tiles
-from lowering.weight_grad import KernelProblem, KernelTiling, can_fold, channel_work
-from lowering.windows import ramps
-from lowering.zeros import spread_zeros, zero_tiles
+from gscn.lowering.pointwise import as_matrices, contract_pixels, is_pointwise
+from gscn.lowering.waves import WaveTiling, refinements, wave_tiles
+from gscn.lowering.weight_grad import KernelProblem, KernelTiling, can_fold, channel_work
+from gscn.lowering.windows import ramps
+from gscn.lowering.zeros import spread_zeros, zero_tiles
+from gscn.program import FloatOutput, OutputFormat, Program
 
 
 @takes_text
@@ -78,7 +79,7 @@ def lower(
         Choices otherwise left to the cost model.
     cost
         Decides between the best tilings by the cost model; by default their estimated cycles.
-        `perf.tuning.lower_tuned` passes the cycle model.
+        `cycles.cost.cycle_cost` is the cycle model.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gscn.compiled import compiled
+from gscn.system.compiled import compiled
 
 _ROUNDS = 3
 """Times that every item may change its portion; most that do, do in the first two."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lowering.geometry import Axis, Classes, Ranking, classify
-from lowering.operands import Nonzeros
+from gscn.lowering.geometry import Axis, Classes, Ranking, classify
+from gscn.lowering.operands import Nonzeros
 
 
 class WordRegions:

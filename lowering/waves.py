@@ -19,13 +19,22 @@ import numpy as np
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.directories import DIRECTORY_LENGTHS, DIRECTORY_WIDTHS
+from gscn.lowering.drafts import (
+    SINGLE_TAP,
+    PeTile,
+    SegmentDraft,
+    TileDraft,
+    Walk,
+    pack_load,
+    pad_index,
+)
+from gscn.lowering.operands import Nonzeros
+from gscn.lowering.pointwise import spread
+from gscn.lowering.portions import portions
+from gscn.lowering.stream_groups import arrange
+from gscn.lowering.weight_grad import KernelProblem
 from gscn.records import MOST_SHARERS
-from lowering.drafts import SINGLE_TAP, PeTile, SegmentDraft, TileDraft, Walk, pack_load, pad_index
-from lowering.operands import Nonzeros
-from lowering.pointwise import spread
-from lowering.portions import portions
-from lowering.streams import PackedStream, arrange
-from lowering.weight_grad import KernelProblem
+from gscn.streams import PackedStream
 
 KEYS_PER_CHUNK = CHUNK_WIDTH / DIRECTORY_WIDTHS[DIRECTORY_LENGTHS]
 """Of a directory."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape
-from lowering.geometry import Axis, ColumnRanges, Side, gather_axis, scatter_axis
-from lowering.operands import Nonzeros, count_channel_products
+from gscn.lowering.geometry import Axis, ColumnRanges, Side, gather_axis, scatter_axis
+from gscn.lowering.operands import Nonzeros, count_channel_products
 
 FIELD_LIMIT = 32767
 """Largest magnitude of a key or an offset."""

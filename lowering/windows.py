@@ -10,7 +10,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
-from lowering.weight_grad import KernelProblem
+from gscn.lowering.weight_grad import KernelProblem
 
 _KEY_LIMIT = 32767
 _EVEN_WINDOWS = 64

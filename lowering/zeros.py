@@ -14,8 +14,8 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape
-from lowering.drafts import TileDraft, Walk
-from lowering.program import ABSENT
+from gscn.lowering.drafts import TileDraft, Walk
+from gscn.program import ABSENT
 
 
 @dataclass(frozen=True, slots=True)

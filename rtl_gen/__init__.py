@@ -1,13 +1,13 @@
 """Verilog of the accelerator, with a manifest that describes it to other tools."""
 
-from rtl_gen.generator import (
+from gscn.rtl_gen.generator import (
     AXI_TOP_MODULE,
     TOP_MODULE,
     CreateComponent,
     generate,
     generate_axi,
 )
-from rtl_gen.manifest import Manifest, Port, load_manifest
+from gscn.rtl_gen.manifest import Manifest, Port, load_manifest
 
 __all__ = [
     "AXI_TOP_MODULE",

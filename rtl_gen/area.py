@@ -13,13 +13,13 @@ from amaranth.lib import wiring
 
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
-from hw.accelerator import Accelerator
-from hw.cluster import Cluster
-from hw.pe import PE
-from rtl_gen.generator import TOP_MODULE
-from rtl_gen.place import Placement, place
-from rtl_gen.synthesis import Counts, Netlist, cell_delay, synthesize
-from rtl_gen.verilog import to_verilog
+from gscn.hw.cluster.cluster import Cluster
+from gscn.hw.core.accelerator import Accelerator
+from gscn.hw.pe.pe import PE
+from gscn.rtl_gen.generator import TOP_MODULE
+from gscn.rtl_gen.place import Placement, place
+from gscn.rtl_gen.synthesis import Counts, Netlist, cell_delay, synthesize
+from gscn.rtl_gen.verilog import to_verilog
 
 COMPONENTS = {
     "PE": "gscn_pe",

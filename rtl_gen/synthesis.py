@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gscn.cache import temporary_folder
 from gscn.errors import InputError
-from gscn.reading import read_bytes
-from rtl_gen.yosys import Statistics, parse_statistics, run_yosys
+from gscn.rtl_gen.yosys import Statistics, parse_statistics, run_yosys
+from gscn.system.cache import temporary_folder
+from gscn.system.reading import read_bytes
 
 _MOST_LIBERTY_BYTES = 256 << 20
 DEFAULT_LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")

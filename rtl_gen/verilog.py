@@ -14,9 +14,9 @@ from amaranth.hdl._ir import PortDirection  # has no public name in this version
 from amaranth.lib import wiring
 
 from gscn.errors import InputError
-from gscn.supervision import safe_import_path
-from hw.shared import ModuleLibrary, flat_ports
-from rtl_gen.unread import drop_unread_wires
+from gscn.hw.shared import ModuleLibrary, flat_ports
+from gscn.rtl_gen.unread import drop_unread_wires
+from gscn.system.supervision import safe_import_path
 
 _INITIAL_BLOCK = re.compile(r"^  initial begin\n(?P<body>(?:    .*\n)*)  end\n", re.MULTILINE)
 _ZERO_ROW = re.compile(r"^    \S+\[\d+\] = \d+'h0+;$")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gscn.errors import InputError
-from gscn.supervision import run_supervised
+from gscn.system.supervision import run_supervised
 
 PACKAGE = "pyosys"
 """Yosys as a native Python package; the WebAssembly build that writes the Verilog has no `abc`."""

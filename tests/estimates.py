@@ -7,10 +7,10 @@ import json
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from perf.estimate import Mode, estimate, to_json
-from perf.flops import Method, Sparsification
-from perf.networks import network
-from perf.sampling import Measurement
+from gscn.perf.estimate.sampling import Measurement
+from gscn.perf.estimate.training_step import Mode, estimate, to_json
+from gscn.perf.workload.flops import Method, Sparsification
+from gscn.perf.workload.networks import network
 
 UTILIZATION = 0.5
 RIVAL_FACTORS = {"dense": None, "scnn+": 6.0, "ant": 2.0, "ideal": 0.5}

@@ -1,4 +1,4 @@
-"""Floating point by the contract of docs/floating-point.md, in plain integers and fractions.
+"""Floating point by docs/contract/floating-point.md, in plain integers and fractions.
 
 Nothing here comes from the models or the hardware; formats are read from `gscn.formats`.
 """

@@ -15,6 +15,7 @@ import numpy as np
 
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.formats import NUMBER_FORMATS
+from gscn.program import Phase
 from gscn.records import (
     A_ENTRY,
     DIRECTORY_ENTRY,
@@ -30,7 +31,6 @@ from gscn.records import (
     TAP,
     TILE_HEADER,
 )
-from lowering.program import Phase
 from tests import floats, stream_items
 
 WORD = np.dtype([("value", "<i2"), ("offset", "<i2"), ("key", "<i2"), ("tap_start", "u1")])

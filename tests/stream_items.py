@@ -1,4 +1,4 @@
-"""Items of MAC streams in plain Python, from the text of docs/execution.md."""
+"""Items of MAC streams in plain Python, from the text of docs/contract/execution.md."""
 
 from __future__ import annotations
 

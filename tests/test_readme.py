@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from gscn.cli.main import SUBCOMMANDS, build_parser
-from perf.networks import read_network
+from gscn.command.main import SUBCOMMANDS, build_parser
+from gscn.perf.workload.networks import read_network
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""Imports point one way, and the heavy libraries are imported only where they are used."""
+"""The floor plan: imports point one way, and heavy libraries stay where they are used."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,39 +11,82 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 ALLOWED = {
-    "gscn": set(),
-    "lowering": {"gscn"},
+    "gscn.errors": set(),
+    "system": {"gscn.errors"},
+    "gscn": {"gscn.errors", "system"},
+    "lowering": {"gscn", "system"},
+    "emulator": {"gscn", "system"},
+    "cycles": {"gscn", "system"},
     "hw": {"gscn"},
-    "golden": {"gscn"},
-    "rtl_gen": {"gscn", "lowering", "hw", "golden"},
-    "perf": {"gscn", "lowering", "hw", "golden"},
-    "cosim": {"gscn", "lowering", "hw", "golden", "rtl_gen", "perf"},
-    "gscn.cli": {"gscn", "lowering", "hw", "golden", "rtl_gen", "perf", "cosim"},
-    "formal": {"gscn", "hw"},
+    "golden": {"gscn", "system"},
+    "rtl_gen": {"gscn", "system", "hw"},
+    "perf": {"gscn", "system", "lowering", "cycles", "golden"},
+    "cosim": {"gscn", "system", "lowering", "cycles", "hw", "golden", "rtl_gen"},
+    "command": {
+        *("gscn", "system", "lowering", "emulator", "cycles", "golden", "rtl_gen", "perf"),
+        "cosim",
+    },
+    "formal": {"gscn", "system", "hw"},
+    "benchmarks": {
+        *("gscn", "system", "lowering", "emulator", "cycles", "hw", "golden", "rtl_gen", "perf"),
+        *("cosim", "command"),
+    },
 }
-"""What each package may import besides itself."""
+"""What each folder may import besides itself and `gscn.errors`, the ground."""
+NOT_INSTALLED = ("formal", "benchmarks")
+"""Imported by the name of their folder, from the root of the repository."""
+
+ROOMS = {
+    "hw": ("pe", "port", "cluster", "core", "host"),
+    "formal": ("pe", "port", "core"),
+    "cosim": ("builds", "devices", "inside"),
+    "golden": ("oracle", "methods", "data", "networks", "training", "traces"),
+    "perf": ("workload", "rivals", "estimate", "report"),
+    "perf.report": ("data", "drawing", "sections"),
+}
+"""Rooms of a folder, from the ground up: each may import those before it, none after it."""
 
 AT_IMPORT, LAZILY = "at import", "inside a function"
 HEAVY = {
-    "torch": {"golden": AT_IMPORT, "gscn.cli": LAZILY, "cosim": LAZILY},
+    "torch": {
+        "golden": AT_IMPORT, "command": LAZILY, "cosim": LAZILY, "benchmarks": AT_IMPORT
+    },
     "cocotb": {"cosim": AT_IMPORT},
-    "amaranth": {"hw": AT_IMPORT, "rtl_gen": AT_IMPORT, "cosim": AT_IMPORT, "formal": AT_IMPORT},
+    "amaranth": {
+        "hw": AT_IMPORT, "rtl_gen": AT_IMPORT, "cosim": AT_IMPORT, "formal": AT_IMPORT,
+        "benchmarks": LAZILY,
+    },
     "sklearn": {"golden": AT_IMPORT},
-    "numba": {"gscn": AT_IMPORT, "perf": AT_IMPORT, "lowering": AT_IMPORT},
-    "matplotlib": {"perf": LAZILY, "gscn.cli": LAZILY},
-    "rich": {"gscn.cli": LAZILY},
+    "numba": {"system": AT_IMPORT},
+    "matplotlib": {"command": LAZILY, "benchmarks": AT_IMPORT},
+    "rich": {"command": LAZILY},
     "dask": {"cosim": LAZILY},
     "distributed": {"cosim": LAZILY},
-}
+}  # fmt: skip
 """Who may import each heavy library, and from where."""
-LAZY_MODULES = ("cosim.quiet_cluster",)
+LAZY_MODULES = ("gscn.cosim.quiet_cluster",)
 """These have classes of heavy libraries' classes, and are themselves imported inside functions."""
 
 
-def package_of(module: str) -> str:
-    """Return the package, of those in `ALLOWED`, that a dotted module name belongs to."""
-    command = (["gscn", "cli"], ["gscn", "__main__"])
-    return "gscn.cli" if module.split(".")[:2] in command else module.split(".")[0]
+def module_of(path: Path) -> str:
+    """Return the name by which a source is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return ".".join(parts if parts[0] in ("gscn", *NOT_INSTALLED) else ("gscn", *parts))
+
+
+def package_of(module: str) -> str | None:
+    """Return the folder of `ALLOWED` that a module belongs to; None if it is not ours."""
+    if module == "gscn.__main__":
+        return "command"
+    if module.startswith("gscn.errors"):
+        return "gscn.errors"
+    first, *rest = module.split(".")
+    if first in NOT_INSTALLED:
+        return first
+    if first != "gscn":
+        return None
+    return rest[0] if rest and rest[0] in ALLOWED else "gscn"
 
 
 def imports(source: str) -> list[tuple[str, bool, int]]:
@@ -54,7 +98,7 @@ def imports(source: str) -> list[tuple[str, bool, int]]:
             found.extend((alias.name, lazy, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: imports are absolute"
-            # `from gscn import cli` imports a package that `gscn` alone does not name.
+            # `from gscn import command` imports a folder that `gscn` alone does not name.
             found.extend((f"{node.module}.{alias.name}", lazy, node.lineno) for alias in node.names)
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             # Types for the reader; nothing is loaded when the program runs.
@@ -71,17 +115,21 @@ def imports(source: str) -> list[tuple[str, bool, int]]:
     return found
 
 
-def violations(package: str, source: str, *, lazy_module: bool = False) -> list[str]:
-    """Return what is wrong with the imports of one file of `package`."""
-    wrong = []
-    for module, inside, line in imports(source):
-        lazy = inside or lazy_module
-        if module.startswith(LAZY_MODULES) and not lazy:
-            wrong.append(f"line {line}: {package} imports {module} only {LAZILY}")
-        target = package_of(module)
-        if target in ALLOWED and target != package and target not in ALLOWED[package]:
-            wrong.append(f"line {line}: {package} must not import {target}")
-        library = module.split(".")[0]
+def violations(module: str, source: str) -> list[str]:
+    """Return what is wrong with the imports of one module."""
+    package, wrong = package_of(module), []
+    assert package is not None
+    for target, inside, line in imports(source):
+        lazy = inside or module in LAZY_MODULES
+        if target.startswith(LAZY_MODULES) and not lazy:
+            wrong.append(f"line {line}: {package} imports {target} only {LAZILY}")
+        other = package_of(target)
+        if other is None and target.split(".")[0] in ALLOWED:
+            wrong.append(f"line {line}: {target} is imported as gscn.{target}")
+        elif other not in (None, package, "gscn.errors") and other not in ALLOWED[package]:
+            wrong.append(f"line {line}: {package} must not import {other}")
+        wrong += [f"line {line}: {what}" for what in rooms_above(module, target)]
+        library = target.split(".")[0]
         if library in HEAVY:
             where = HEAVY[library].get(package)
             if where is None:
@@ -91,64 +139,150 @@ def violations(package: str, source: str, *, lazy_module: bool = False) -> list[
     return wrong
 
 
-def sources() -> list[tuple[str, Path]]:
-    """Return (package, file) of every source file of the project, tests excluded."""
-    return [
-        (package_of(".".join(path.relative_to(ROOT).with_suffix("").parts)), path)
-        for top in ALLOWED
-        if "." not in top
-        for path in sorted((ROOT / top).rglob("*.py"))
-    ]
+def rooms_above(module: str, target: str) -> list[str]:
+    """Return what is wrong with an import between two rooms of one folder."""
+    wrong = []
+    for folder, rooms in ROOMS.items():
+        stem = f"{folder}." if folder in NOT_INSTALLED else f"gscn.{folder}."
+        here, there = (
+            name.removeprefix(stem).split(".")[0] if name.startswith(stem) else None
+            for name in (module, target)
+        )
+        if here in rooms and there in rooms and rooms.index(there) > rooms.index(here):
+            wrong.append(f"{folder}: {here} must not import {there}")
+    return wrong
 
 
-def test_there_are_sources_in_the_shared_vocabulary_and_the_command():
-    packages = {package for package, _ in sources()}
-    assert {"gscn", "gscn.cli"} <= packages
+def circles(arrows: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Return the names that reach themselves, along arrows; those of one circle together."""
+    reach: dict[str, set[str]] = {}
+    for start in arrows:
+        seen: set[str] = set()
+        waiting = list(arrows[start])
+        while waiting:
+            one = waiting.pop()
+            if one not in seen:
+                seen.add(one)
+                waiting.extend(arrows.get(one, ()))
+        reach[start] = seen
+    rings = {
+        tuple(sorted(two for two in reach[one] if one in reach.get(two, ())))
+        for one in arrows
+        if one in reach[one]
+    }
+    return [list(ring) for ring in sorted(rings)]
+
+
+def sources() -> list[Path]:
+    """Return every source file of the project, tests excluded."""
+    tops = [top for top in ALLOWED if "." not in top]
+    return [path for top in tops for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+SOURCES = [pytest.param(path, id=path.relative_to(ROOT).as_posix()) for path in sources()]
+
+
+def test_there_are_sources_in_every_folder_and_room():
+    assert {package_of(module_of(path)) for path in sources()} == set(ALLOWED)
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in sources()}
+    rooms = {f"{top.replace('.', '/')}/{room}" for top, names in ROOMS.items() for room in names}
+    assert rooms <= folders
+
+
+def test_every_folder_with_rooms_has_its_place_in_the_plan():
+    rooms = {f"{top.replace('.', '/')}/{room}" for top, names in ROOMS.items() for room in names}
+    inner = {path.parent.relative_to(ROOT).as_posix() for path in sources()}
+    # `lowering` is divided by kinds of jobs, not by floors.
+    assert {name for name in inner if "/" in name} - rooms == {"lowering/planning"}
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_imports_point_one_way(path):
+    assert violations(module_of(path), path.read_text(encoding="utf-8")) == []
+
+
+def arrows_between(names: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return which of `names`' values import which; names are of modules, values their places."""
+    found: dict[str, set[str]] = {place: set() for place in names.values()}
+    for path in sources():
+        module = module_of(path)
+        for target, _, _ in imports(path.read_text(encoding="utf-8")):
+            known = target if target in names else target.rpartition(".")[0]
+            if module in names and known in names and names[known] != names[module]:
+                found[names[module]].add(names[known])
+    return found
+
+
+def test_no_file_imports_itself_through_others():
+    # A package's face hands names of its files on.
+    files = {
+        module_of(path): path.relative_to(ROOT).as_posix()
+        for path in sources()
+        if path.name != "__init__.py"
+    }
+    assert circles(arrows_between(files)) == []
+
+
+def test_no_room_imports_itself_through_others():
+    rooms = {}
+    for path in sources():
+        if path.name in ("__init__.py", "__main__.py"):
+            continue
+        place = path.parent.relative_to(ROOT).as_posix()
+        # What lies beside rooms is a room of its own, and so is the ground.
+        alone = place.replace("/", ".") in ROOMS or path.name == "errors.py"
+        rooms[module_of(path)] = f"{place}/{path.stem}" if alone else place
+    assert circles(arrows_between(rooms)) == []
+
+
+def test_circles_are_found():
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b", "d"], "d": []}) == [["b", "c"]]
+    assert circles({"a": ["b"], "b": []}) == []
 
 
 @pytest.mark.parametrize(
-    ("package", "path"), [pytest.param(*s, id=str(s[1].relative_to(ROOT))) for s in sources()]
-)
-def test_imports_point_one_way(package, path):
-    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    source = path.read_text(encoding="utf-8")
-    assert violations(package, source, lazy_module=name in LAZY_MODULES) == []
-
-
-@pytest.mark.parametrize(
-    ("package", "source", "message"),
+    ("module", "source", "message"),
     [
-        ("gscn", "import lowering.tiles", "gscn must not import lowering"),
-        ("gscn", "from gscn import cli", "gscn must not import gscn.cli"),
-        ("lowering", "from hw import pe", "lowering must not import hw"),
-        ("lowering", "def f():\n    import torch", "lowering must not import torch"),
-        ("gscn.cli", "import torch", "gscn.cli imports torch only inside a function"),
-        ("formal", "import rtl_gen", "formal must not import rtl_gen"),
-        ("hw", "from formal import probe", "hw must not import formal"),
-        ("perf", "import cocotb", "perf must not import cocotb"),
-        ("cosim", "from cosim.quiet_cluster import x", "quiet_cluster.x only inside a function"),
+        ("gscn.conv", "import gscn.lowering.tiles", "gscn must not import lowering"),
+        ("gscn.conv", "from gscn import command", "gscn must not import command"),
+        ("gscn.system.files", "from gscn.conv import Pass", "system must not import gscn"),
+        ("gscn.lowering.maps", "from gscn.hw import pe", "lowering must not import hw"),
+        ("gscn.lowering.maps", "def f():\n    import torch", "lowering must not import torch"),
+        ("gscn.emulator.functional", "from gscn.lowering import lower", "not import lowering"),
+        ("gscn.command.main", "import torch", "command imports torch only inside a function"),
+        ("formal.run", "import gscn.rtl_gen", "formal must not import rtl_gen"),
+        ("gscn.hw.fifo", "from formal import probe", "hw must not import formal"),
+        ("gscn.hw.pe.pe", "from gscn.hw.port import reader", "hw: pe must not import port"),
+        ("gscn.perf.workload.flops", "from gscn.perf.report import build", "not import report"),
+        ("gscn.perf.dense_array", "import cocotb", "perf must not import cocotb"),
+        ("gscn.perf.dense_array", "import hw.fifo", "hw.fifo is imported as gscn.hw.fifo"),
+        ("gscn.cosim.layer", "from gscn.cosim.quiet_cluster import x", "only inside a function"),
+        (
+            "gscn.golden.oracle.floats",
+            "if TYPE_CHECKING:\n    from gscn.golden.traces.trace import Trace",
+            "golden: oracle must not import traces",
+        ),
     ],
 )
-def test_the_check_sees_a_wrong_import(package, source, message):
-    (found,) = violations(package, source)
+def test_the_check_sees_a_wrong_import(module, source, message):
+    (found,) = violations(module, source)
     assert message in found
 
 
 @pytest.mark.parametrize(
-    ("package", "source"),
+    ("module", "source"),
     [
-        ("gscn.cli", "def run():\n    import torch\n    from cosim import run"),
-        ("golden", "import torch\nfrom gscn.conv import ConvShape"),
-        ("cosim", "from perf import cycles"),
+        ("gscn.command.train", "def run():\n    import torch\n    from gscn.cosim import run"),
+        ("gscn.golden.oracle.floats", "import torch\nfrom gscn.conv import ConvShape"),
+        ("gscn.cosim.layer", "from gscn.cycles import model"),
+        ("gscn.system.files", "from gscn.errors import InputError"),
     ],
 )
-def test_the_check_accepts_a_right_import(package, source):
-    assert violations(package, source) == []
+def test_the_check_accepts_a_right_import(module, source):
+    assert violations(module, source) == []
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(p, id=str(p.relative_to(ROOT))) for _, p in sources()]
-)
+@pytest.mark.parametrize("path", SOURCES)
 def test_every_module_opens_with_one_sentence(path):
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring, "no module docstring"
@@ -156,5 +290,5 @@ def test_every_module_opens_with_one_sentence(path):
 
 
 def test_no_file_is_called_utils_or_old():
-    names = [path.stem for _, path in sources()]
+    names = [path.stem for path in sources()]
     assert [n for n in names if n in {"utils", "util", "helpers"} or n.endswith("_old")] == []

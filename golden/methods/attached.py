@@ -19,7 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from golden.methods.passes import (
+from gscn.conv import Pass
+from gscn.enums import takes_text
+from gscn.errors import InputError
+from gscn.golden.methods.passes import (
     Arithmetic,
     ConvGeometry,
     Geometry,
@@ -27,10 +30,7 @@ from golden.methods.passes import (
     PassRecord,
     ThreePasses,
 )
-from golden.methods.selection import count_nonzeros, is_traced
-from gscn.conv import Pass
-from gscn.enums import takes_text
-from gscn.errors import InputError
+from gscn.golden.methods.selection import count_nonzeros, is_traced
 
 NAME = "gscn"
 """Of the module, in the layer, that holds everything that is not the layer's own."""

@@ -12,12 +12,13 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
-from golden.backends import BackendChoice, backend_problems, place
-from golden.methods.attached import NAME, Attached
-from golden.methods.budgets import erk_densities
-from golden.methods.coverage import unreached
-from golden.methods.dst import ThresholdMask
-from golden.methods.layers import (
+from gscn.errors import InputError, raise_problems
+from gscn.golden.methods.attached import NAME, Attached
+from gscn.golden.methods.backends import BackendChoice, backend_problems, place
+from gscn.golden.methods.budgets import erk_densities
+from gscn.golden.methods.coverage import unreached
+from gscn.golden.methods.dst import ThresholdMask
+from gscn.golden.methods.layers import (
     TrainingLayer,
     attached_to,
     convert_class,
@@ -26,7 +27,7 @@ from golden.methods.layers import (
     training_class,
     weight_geometry,
 )
-from golden.methods.options import (
+from gscn.golden.methods.options import (
     DST,
     SWAT,
     Dense,
@@ -36,11 +37,10 @@ from golden.methods.options import (
     plain_number,
     resolve,
 )
-from golden.methods.resprop import GradientReuse
-from golden.methods.swat import TopK
-from golden.methods.targets import density_of
-from golden.methods.watching import SparsityWarning, class_name, sparse_layers, unwatch, watch
-from gscn.errors import InputError, raise_problems
+from gscn.golden.methods.resprop import GradientReuse
+from gscn.golden.methods.swat import TopK
+from gscn.golden.methods.targets import density_of
+from gscn.golden.methods.watching import SparsityWarning, class_name, sparse_layers, unwatch, watch
 
 _CONVERTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, _ConvTransposeNd, nn.Linear)
 _OPAQUE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
@@ -77,8 +77,9 @@ def sparsify(
     seed
         Seed of ReSprop's draws, at least 0; each layer has a generator of its own.
     backend
-        Who calculates the two-dimensional convolutions: a name of `golden.backends.BACKENDS` or a
-        backend, for all of them or by the names of layers; by default torch.
+        Who calculates the two-dimensional convolutions: a name of
+        `golden.methods.backends.BACKENDS` or a backend, for all of them or by the names of layers;
+        by default torch.
     **options
         Fields of the method's options, where it is given by name: `sparsity=0.9`.
 

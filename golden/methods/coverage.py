@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.flop_counter import FlopCounterMode
 
-from golden.methods.attached import weight_sources
-from golden.methods.layers import TrainingLayer, attached_to
-from golden.methods.watching import class_name, sparse_layers
+from gscn.golden.methods.attached import weight_sources
+from gscn.golden.methods.layers import TrainingLayer, attached_to
+from gscn.golden.methods.watching import class_name, sparse_layers
 
 NEGLIGIBLE_SHARE = 0.01
 """Of a model's weights: what a method does not reach is warned of if it is more."""

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from golden.methods.attached import Attached, weight_sources
-from golden.methods.passes import ConvGeometry, LinearGeometry
 from gscn.errors import InputError
+from gscn.golden.methods.attached import Attached, weight_sources
+from gscn.golden.methods.passes import ConvGeometry, LinearGeometry
 
 Pad = Callable[[Tensor], Tensor]
 Bound = tuple[Tensor, Tensor, Tensor | None, ConvGeometry | LinearGeometry, Pad | None]

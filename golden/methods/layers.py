@@ -19,10 +19,10 @@ from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
-from golden.methods.attached import NAME, Attached
-from golden.methods.interception import even_padding, intercept
-from golden.methods.passes import ConvGeometry, Geometry, LinearGeometry, OtherArithmetic
 from gscn.conv import ConvShape
+from gscn.golden.methods.attached import NAME, Attached
+from gscn.golden.methods.interception import even_padding, intercept
+from gscn.golden.methods.passes import ConvGeometry, Geometry, LinearGeometry, OtherArithmetic
 
 _PARTS = ("weight_mask.", "operand_sparsifier.", "gradient_sparsifier.")
 """Of an `Attached`; once they were the layer's own, in the names of saved states as well."""

@@ -10,6 +10,9 @@ from typing import Any, TypeAlias
 
 from gscn.errors import InputError, raise_problems
 
+ARITHMETICS = ("float32", "bf16")
+"""Of the convolutions' passes: torch's in float32, or bf16 operands with exact sums in a window of
+48 bits, rounded once to float32 (docs/contract/floating-point.md)."""
 BUDGETS = ("uniform", "erk", "momentum")
 """SWAT-U, SWAT-ERK, SWAT-M: how the weights kept are shared out among the layers."""
 STRUCTURES = ("unstructured", "kernel", "filter")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,9 +13,6 @@ from torch.nn import functional
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-
-if TYPE_CHECKING:
-    from golden.methods.attached import Attached, Call
 
 
 @takes_text
@@ -37,10 +34,32 @@ class PassRecord:
     precomputed: Tensor | None = None
 
 
+class Owner(Protocol):
+    """Whose passes they are: what `golden.methods.attached.Attached` attaches to a layer."""
+
+    observer: Callable[[PassRecord], None] | None
+
+    def error(self, problem: object) -> Exception:
+        """Return an error that names the layer."""
+
+    def observe(
+        self, which: Pass, first: Tensor, second: Tensor, result: Tensor, term: Tensor | None
+    ) -> None:
+        """Hand a pass to the observer, if there is one."""
+
+    def split_gradient(
+        self, output_grad: Tensor, call: Any, *, training: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the output gradient as the method splits it: a sparse part, and a shared one."""
+
+    def end_call(self, call: Any) -> None:
+        """Take note that the gradients of a call have been computed."""
+
+
 class Geometry(Protocol):
     """The three passes of a kind of layer; tensors have the mini-batch in front."""
 
-    def check(self, attached: Attached, inputs: Tensor, weights: Tensor) -> None:
+    def check(self, attached: Owner, inputs: Tensor, weights: Tensor) -> None:
         """Raise `InputError`, naming the layer, for inputs that the weights do not fit."""
 
     def is_single(self, inputs: Tensor) -> bool:
@@ -90,7 +109,7 @@ class ConvGeometry:
     output_padding: tuple[int, ...] = ()
     """Of a transposed convolution."""
 
-    def check(self, attached: Attached, inputs: Tensor, weights: Tensor) -> None:
+    def check(self, attached: Owner, inputs: Tensor, weights: Tensor) -> None:
         """Raise `InputError`, naming the layer, for inputs that the weights do not fit."""
         channels = weights.shape[0] if self.transposed else weights.shape[1] * self.groups
         axes = len(self.stride)
@@ -197,7 +216,7 @@ class OtherArithmetic:
     """Of two dimensions and one group."""
     arithmetic: Arithmetic
 
-    def check(self, attached: Attached, inputs: Tensor, weights: Tensor) -> None:
+    def check(self, attached: Owner, inputs: Tensor, weights: Tensor) -> None:
         """Raise `InputError`, naming the layer, for what no `ConvShape` describes."""
         self.geometry.check(attached, inputs, weights)
         if self.geometry.groups != 1:
@@ -264,7 +283,7 @@ class OtherArithmetic:
 class LinearGeometry:
     """A linear layer on any leading dimensions, of which the first is the mini-batch."""
 
-    def check(self, attached: Attached, inputs: Tensor, weights: Tensor) -> None:
+    def check(self, attached: Owner, inputs: Tensor, weights: Tensor) -> None:
         """Raise `InputError`, naming the layer, for inputs that the weights do not fit."""
         if not inputs.ndim or inputs.shape[-1] != weights.shape[1]:
             raise attached.error(
@@ -325,10 +344,10 @@ class ThreePasses(torch.autograd.Function):
         bias: Tensor | None,
         saved: Tensor,
         used: Tensor,
-        attached: Attached,
+        attached: Owner,
         geometry: Geometry,
         dtype: torch.dtype | None,
-        call: Call,
+        call: object,
     ) -> Tensor:
         """Return the outputs."""
         ctx.attached, ctx.geometry, ctx.call = attached, geometry, call
@@ -400,7 +419,7 @@ def _backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | No
     return input_grad, weight_grad, bias_grad
 
 
-def _add(attached: Attached, result: Tensor, term: Tensor | None) -> Tensor:
+def _add(attached: Owner, result: Tensor, term: Tensor | None) -> Tensor:
     """Return their sum, in the memory of the result unless an observer may hold it."""
     if term is None:
         return result

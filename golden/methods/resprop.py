@@ -23,12 +23,12 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from golden.methods.attached import GradientSparsifier
-from golden.methods.options import is_share, plain_number
-from golden.methods.selection import count_nonzeros, keep_larger
-from golden.methods.state import CarriedState, is_numbered, numbered
-from golden.methods.targets import reuse_density
 from gscn.errors import InputError
+from gscn.golden.methods.attached import GradientSparsifier
+from gscn.golden.methods.options import is_share, plain_number
+from gscn.golden.methods.selection import count_nonzeros, keep_larger
+from gscn.golden.methods.state import CarriedState, is_numbered, numbered
+from gscn.golden.methods.targets import reuse_density
 
 INITIAL_THRESHOLD = 1e-7
 WARM_UP_DENSE_EPOCHS = 2

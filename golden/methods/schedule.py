@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from golden.methods.attached import weight_sources
-from golden.methods.budgets import momentum_budgets
-from golden.methods.layers import TrainingLayer, attached_to, weight_geometry
-from golden.methods.options import plain_number
-from golden.methods.resprop import GradientReuse
-from golden.methods.selection import kept_count
-from golden.methods.swat import TopK
-from golden.methods.watching import sparse_layers
 from gscn.errors import InputError, raise_problems
+from gscn.golden.methods.attached import weight_sources
+from gscn.golden.methods.budgets import momentum_budgets
+from gscn.golden.methods.layers import TrainingLayer, attached_to, weight_geometry
+from gscn.golden.methods.options import plain_number
+from gscn.golden.methods.resprop import GradientReuse
+from gscn.golden.methods.selection import kept_count
+from gscn.golden.methods.swat import TopK
+from gscn.golden.methods.watching import sparse_layers
 
 SECOND_MOMENT_EPSILON = 1e-8
 """Added by SWAT-M's authors to the root of Adam's second moment."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from golden.methods.layers import attached_to
-from golden.methods.watching import sparse_layers
+from gscn.golden.methods.layers import attached_to
+from gscn.golden.methods.watching import sparse_layers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

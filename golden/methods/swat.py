@@ -15,10 +15,10 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from golden.methods.attached import OperandSparsifier
-from golden.methods.selection import keep_largest, kept_count, magnitude_threshold
-from golden.methods.state import CarriedState, is_numbered, numbered
 from gscn.errors import InputError
+from gscn.golden.methods.attached import OperandSparsifier
+from gscn.golden.methods.selection import keep_largest, kept_count, magnitude_threshold
+from gscn.golden.methods.state import CarriedState, is_numbered, numbered
 
 
 class TopK(OperandSparsifier, CarriedState):

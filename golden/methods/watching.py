@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from golden.methods.attached import weight_sources
-from golden.methods.dst import MaskedWeights
-from golden.methods.layers import TrainingLayer, attached_to, ordinary_class
-from golden.methods.passes import ThreePasses
 from gscn.errors import InputError
+from gscn.golden.methods.attached import weight_sources
+from gscn.golden.methods.dst import MaskedWeights
+from gscn.golden.methods.layers import TrainingLayer, attached_to, ordinary_class
+from gscn.golden.methods.passes import ThreePasses
 
 _OURS = (ThreePasses, MaskedWeights)
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from golden.networks.dense import DenseNet121
-from golden.networks.residual import DigitsNetwork, ResNet, SmallResNet
-from golden.networks.survey import WeightedLayer, survey
-from golden.networks.vgg import VGG16
-from golden.networks.wide import WideResNet
-from golden.omitted import covered_share
-from golden.recipe import NETWORKS, SMALL_IMAGE_SIZE
 from gscn.errors import InputError, raise_problems
+from gscn.golden.networks.dense import DenseNet121
+from gscn.golden.networks.residual import DigitsNetwork, ResNet, SmallResNet
+from gscn.golden.networks.survey import WeightedLayer, survey
+from gscn.golden.networks.vgg import VGG16
+from gscn.golden.networks.wide import WideResNet
+from gscn.golden.omitted import covered_share
+from gscn.golden.recipe import NETWORKS, SMALL_IMAGE_SIZE
 
 logger = logging.getLogger(__name__)
 

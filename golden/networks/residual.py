@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from golden.dataset import CLASS_COUNT
 from gscn.errors import InputError
+from gscn.golden.data.dataset import CLASS_COUNT
 
 
 class ResidualBlock(nn.Module):

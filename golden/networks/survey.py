@@ -24,9 +24,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from golden.omitted import Omitted
 from gscn.conv import ConvShape
 from gscn.errors import raise_problems
+from gscn.golden.omitted import Omitted
 
 _CONVOLUTIONS = ("convolution", "_convolution", "cudnn_convolution", "convolution_overrideable")
 _NORMALISATION = re.compile(r"(batch|group|layer|instance|rms)_norm")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from golden.dataset import CLASS_COUNT
 from gscn.errors import InputError
+from gscn.golden.data.dataset import CLASS_COUNT
 
 _STEM_CHANNELS = 16
 

@@ -1,10 +1,10 @@
 """Choice of a tiling: candidates are costed from nonzero counts, the best are then built."""
 
-from lowering.planning.estimate import Candidate
-from lowering.planning.kernel_stationary import plan_kernel_stationary
-from lowering.planning.map_stationary import plan_map_stationary
-from lowering.planning.waves import plan_waves
-from lowering.planning.weight_grad import plan_kernels
+from gscn.lowering.planning.estimate import Candidate
+from gscn.lowering.planning.kernel_stationary import plan_kernel_stationary
+from gscn.lowering.planning.map_stationary import plan_map_stationary
+from gscn.lowering.planning.waves import plan_waves
+from gscn.lowering.planning.weight_grad import plan_kernels
 
 __all__ = [
     "Candidate",

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.config import AcceleratorConfig
-from lowering.balance import JOB_LATENCY, compute_cycles, pack, schedule_jobs
-from lowering.maps import KernelStationary, MapStationary
-from lowering.program import LoweringOptions
-from lowering.streams import ITEM_BYTES
-from lowering.waves import WaveTiling
-from lowering.weight_grad import KernelTiling
+from gscn.lowering.balance import JOB_LATENCY, compute_cycles, pack, schedule_jobs
+from gscn.lowering.maps import KernelStationary, MapStationary
+from gscn.lowering.options import LoweringOptions
+from gscn.lowering.waves import WaveTiling
+from gscn.lowering.weight_grad import KernelTiling
+from gscn.streams import ITEM_BYTES
 
 _PARTS = (1, 2, 4, 8, 16, 32, 64)
 BANKS = 2

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.config import AcceleratorConfig
-from lowering.balance import cut, grade, pack
-from lowering.maps import KernelStationary, MapProblem
-from lowering.planning.estimate import (
+from gscn.lowering.balance import cut, grade, pack
+from gscn.lowering.maps import KernelStationary, MapProblem
+from gscn.lowering.options import LoweringOptions
+from gscn.lowering.planning.estimate import (
     Candidate,
     Work,
     channel_parts,
@@ -18,8 +19,7 @@ from lowering.planning.estimate import (
     sizes,
     wanted_parts,
 )
-from lowering.planning.map_work import FIELD_LIMIT, col_bounds, map_work, trims
-from lowering.program import LoweringOptions
+from gscn.lowering.planning.map_work import FIELD_LIMIT, col_bounds, map_work, trims
 
 _JOBS_PER_CLUSTER = (1, 2, 3, 4, 6, 8, 12)
 _SHARES = (1.0, 1.5, 2.0, 3.0)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from gscn.config import AcceleratorConfig
-from lowering.balance import pack
-from lowering.maps import MapProblem, MapStationary, Strip
-from lowering.planning.estimate import (
+from gscn.lowering.balance import pack
+from gscn.lowering.maps import MapProblem, MapStationary, Strip
+from gscn.lowering.options import LoweringOptions
+from gscn.lowering.planning.estimate import (
     Candidate,
     Work,
     channel_parts,
@@ -17,8 +18,7 @@ from lowering.planning.estimate import (
     sizes,
     wanted_parts,
 )
-from lowering.planning.map_work import FIELD_LIMIT, col_bounds, copy_count, map_work, trims
-from lowering.program import LoweringOptions
+from gscn.lowering.planning.map_work import FIELD_LIMIT, col_bounds, copy_count, map_work, trims
 
 
 def _cost(

@@ -8,9 +8,9 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.errors import InputError
-from lowering.geometry import Axis, Ranking, classify
-from lowering.maps import MapProblem
-from lowering.program import LoweringOptions
+from gscn.lowering.geometry import Axis, Ranking, classify
+from gscn.lowering.maps import MapProblem
+from gscn.lowering.options import LoweringOptions
 
 FIELD_LIMIT = 32767
 """Largest magnitude of a key or an offset."""

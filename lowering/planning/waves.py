@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gscn.config import PARTIAL_WIDTH, AcceleratorConfig
-from lowering.balance import pack_pairs
-from lowering.exchange import exchange_pairs
-from lowering.planning.estimate import BANKS
-from lowering.waves import KEYS_PER_CHUNK, WaveTiling, met_pixels, refinements
-from lowering.weight_grad import KernelProblem
+from gscn.lowering.balance import pack_pairs
+from gscn.lowering.exchange import exchange_pairs
+from gscn.lowering.planning.estimate import BANKS
+from gscn.lowering.waves import KEYS_PER_CHUNK, WaveTiling, met_pixels, refinements
+from gscn.lowering.weight_grad import KernelProblem
 
 _LEAST_CHANNELS = 4
 """Stationary channels of a PE, at least: with fewer, too many words meet nothing."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.directories import DIRECTORY_NARROW, DIRECTORY_WIDE, DIRECTORY_WIDTHS, NARROW_START_WIDTH
-from lowering.balance import cut, pack_pairs
-from lowering.planning.estimate import Candidate, Work, estimate, sizes, wanted_parts
-from lowering.program import LoweringOptions
-from lowering.weight_grad import KernelProblem, KernelTiling, tap_blocks
-from lowering.windows import ramps
+from gscn.lowering.balance import cut, pack_pairs
+from gscn.lowering.options import LoweringOptions
+from gscn.lowering.planning.estimate import Candidate, Work, estimate, sizes, wanted_parts
+from gscn.lowering.weight_grad import KernelProblem, KernelTiling, tap_blocks
+from gscn.lowering.windows import ramps
 
 
 def plan_kernels(

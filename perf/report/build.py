@@ -6,20 +6,29 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from perf.report.cases import Case, Row
-from perf.report.contest import rivals_section
-from perf.report.evidence import assumptions_section, evidence_section, footer
-from perf.report.graphics import claims as gpu_claims
-from perf.report.graphics import gpu_section
-from perf.report.hierarchy import memory_section
-from perf.report.joules import energy_section
-from perf.report.launches import Launch, launches_section
-from perf.report.markdown import blocks, render_blocks
-from perf.report.measured import Documents
-from perf.report.page import Section, csv_text, render
-from perf.report.speed import Estimated, cycles_section, layers_section, speedup_section
-from perf.report.verdict import scnn_claims, swat_claims, verdict_section
-from perf.rivals import RIVALS
+from gscn.perf.report.data.cases import Case, Row
+from gscn.perf.report.data.measured import Documents
+from gscn.perf.report.drawing.markdown import blocks, render_blocks
+from gscn.perf.report.drawing.page import Section, csv_text, render
+from gscn.perf.report.sections.energy_and_area import energy_section
+from gscn.perf.report.sections.evidence import assumptions_section, evidence_section, footer
+from gscn.perf.report.sections.gpu import claims as gpu_claims
+from gscn.perf.report.sections.gpu import gpu_section
+from gscn.perf.report.sections.memory_hierarchy import memory_section
+from gscn.perf.report.sections.other_accelerators import rivals_section
+from gscn.perf.report.sections.published_beside_ours import (
+    scnn_claims,
+    swat_claims,
+    verdict_section,
+)
+from gscn.perf.report.sections.recorded_launches import Launch, launches_section
+from gscn.perf.report.sections.speed import (
+    Estimated,
+    cycles_section,
+    layers_section,
+    speedup_section,
+)
+from gscn.perf.rivals import RIVALS
 
 DOCUMENT_TITLE = "Performance: measured, modelled, extrapolated"
 DOCUMENT_INTRODUCTION = """\
@@ -34,9 +43,9 @@ further out still: accesses are counted, but what an access costs is taken from 
 table of another technology, so that only ratios are worth anything, and those are given as
 ranges.
 
-Baselines are never mixed. A figure over a dense array is over `perf.dense`, the kindest dense
-array that could be imagined; one over another accelerator is over our model of it with the same
-multipliers and port; one over a GPU is over times that others measured on it.
+Baselines are never mixed. A figure over a dense array is over `perf.dense_array`, the
+kindest dense array that could be imagined; one over another accelerator is over our model of it
+with the same multipliers and port; one over a GPU is over times that others measured on it.
 """
 
 TITLE = "GSCN: sparse training in cycles, bytes and joules"
@@ -122,7 +131,7 @@ def report_files(
     Parameters
     ----------
     rows
-        By key of the case (`perf.report.cases.compute_cases`).
+        By key of the case (`perf.report.data.cases.compute_cases`).
     cases
         Those to show, in order.
     documents

@@ -1,19 +1,19 @@
 """Models of other accelerators with our multipliers, clock and memory.
 
 Each is driven by the operands themselves and is checked against what its publication or a public
-simulator says (docs/rivals.md). Where a publication leaves something open, the rival gets the
-choice that favours it.
+simulator says (docs/results/rivals.md). Where a publication leaves something open, the rival gets
+the choice that favours it.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from perf.rivals.dense import Dense
-from perf.rivals.ideal import Ideal
-from perf.rivals.model import Resources, Rival, RivalCost
-from perf.rivals.outer_products import ANT, DNNSIM_SCNN, MATCHED, PLANE_PAIRS, SCNN_PLUS
-from perf.rivals.sigma import STONNE_SIGMA, Sigma
-from perf.rivals.tensordash import TensorDash
+from gscn.perf.rivals.dense import Dense
+from gscn.perf.rivals.ideal import Ideal
+from gscn.perf.rivals.model import Resources, Rival, RivalCost
+from gscn.perf.rivals.outer_products import ANT, DNNSIM_SCNN, MATCHED, PLANE_PAIRS, SCNN_PLUS
+from gscn.perf.rivals.sigma import STONNE_SIGMA, Sigma
+from gscn.perf.rivals.tensordash import TensorDash
 
 RIVALS: Mapping[str, Rival] = MappingProxyType(
     {rival.name: rival for rival in (Dense(), SCNN_PLUS, ANT, TensorDash(), Sigma(), Ideal())}

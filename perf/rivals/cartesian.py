@@ -25,8 +25,8 @@ import numpy as np
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-from lowering.geometry import Axis, Side, gather_axis, scatter_axis
-from perf.rivals.windows import met_inputs
+from gscn.lowering.geometry import Axis, Side, gather_axis, scatter_axis
+from gscn.perf.rivals.windows import met_inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gscn.compiled import compiled
+from gscn.system.compiled import compiled
 
 BANKS = 32
 """Accumulator banks of a PE, twice the products of a cycle."""

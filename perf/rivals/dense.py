@@ -1,4 +1,4 @@
-"""The dense array of `perf.dense` as a rival: it multiplies zeros like everything else."""
+"""The array of `perf.dense_array` as a rival: it multiplies zeros like everything else."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-from lowering.operands import count_useful_products
-from perf.dense import arrangements, matrix_dimensions
-from perf.rivals.model import Resources, RivalCost, check_masks, dense_bytes
+from gscn.lowering.operands import count_useful_products
+from gscn.perf.dense_array import arrangements, matrix_dimensions
+from gscn.perf.rivals.model import Resources, RivalCost, check_masks, dense_bytes
 
 
 class Dense:

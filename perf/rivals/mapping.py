@@ -6,20 +6,49 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
-from perf.rivals.cartesian import Cartesian, Entries
-from perf.rivals.crossbar import anticipated_cycles, crossbar_cycles
-
-if TYPE_CHECKING:
-    from perf.rivals.scnn import OuterProduct
+from gscn.perf.rivals.cartesian import Cartesian, Entries
+from gscn.perf.rivals.crossbar import anticipated_cycles, crossbar_cycles
 
 VECTOR = 4
 """Nonzeros of the image, and of the kernel, that meet in a cycle."""
 SAMPLED_VECTORS, SAMPLED_BLOCK = 1000, 64
 """Image vectors, and kernel vectors for each, by which the crossbar's stalls are judged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """What the publications of an outer-product array leave open."""
+
+    anticipates: bool = False
+    """Whether ANT's ranges are computed before multiplying."""
+    scan: int = 16
+    """Kernel nonzeros that anticipation looks at in a cycle."""
+    accumulators: int = 6144
+    """Per PE; bounds the result channels of a group."""
+    queue: int = 8
+    """Products that may wait at each bank while further vectors are multiplied."""
+    barrier: Literal["group", "channel"] = "group"
+    """When PEs wait for each other: after a group of result channels, or every channel of it."""
+    mappings: tuple[Literal["tiles", "planes"], ...] = ("tiles", "planes")
+    """What a PE may hold: a tile of every image plane, beside the kernel planes of a group of
+    result channels, or one whole image plane at a time beside one kernel plane."""
+    start: int = 0
+    """Cycles before the first products of a pair of planes; of the mapping "planes" only."""
+    matched_tiles: bool = False
+    """Whether a tile is given only the kernel nonzeros that can meet any of its coordinates."""
+    matrix_form: bool = True
+    """Whether a weight gradient of a 1x1 kernel may be a product of matrices."""
+    free_tiling: bool = True
+    """Whether PEs may share out samples and groups as well as tiles, and tiles leave out the
+    padding."""
+    exact_crossbar: bool = False
+    """Whether every product is sent through the crossbar, not a sample of the vectors."""
+    counts_halos: bool = False
+    """Whether partial sums of neighbouring tiles are exchanged one at a time after each group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +110,7 @@ class Mapping:
     """The nonzeros of a pass in the tiles and groups of one split."""
 
     def __init__(
-        self, array: OuterProduct, planes: Cartesian, image: Entries, kernel: Entries, split: Split
+        self, array: Choices, planes: Cartesian, image: Entries, kernel: Entries, split: Split
     ) -> None:
         self.array, self.planes, self.split = array, planes, split
         samples, channels, height, width = planes.image.shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from perf.rivals.scnn import OuterProduct
+from gscn.perf.rivals.scnn import OuterProduct
 
 _VECTORS = (
     "PEs of 4 x 4 multipliers, as many as there are multipliers for; 4 image and 4 kernel "

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
-from lowering.operands import count_useful_products
-from perf.rivals.cartesian import Cartesian
-from perf.rivals.mapping import VECTOR, Mapping, splits
-from perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
+from gscn.lowering.operands import count_useful_products
+from gscn.perf.rivals.cartesian import Cartesian
+from gscn.perf.rivals.mapping import VECTOR, Choices, Mapping, splits
+from gscn.perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
 
 PE_MULTIPLIERS = VECTOR * VECTOR
 RUN_LENGTH_BITS = 4
@@ -33,7 +32,7 @@ less if products are anticipated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OuterProduct:
+class OuterProduct(Choices):
     """An SCNN-like array.
 
     With the defaults every choice that the publications leave open is made in the rival's favour;
@@ -44,32 +43,6 @@ class OuterProduct:
     title: str
     assumptions: tuple[str, ...]
     source: str
-    anticipates: bool = False
-    """Whether ANT's ranges are computed before multiplying."""
-    scan: int = 16
-    """Kernel nonzeros that anticipation looks at in a cycle."""
-    accumulators: int = 6144
-    """Per PE; bounds the result channels of a group."""
-    queue: int = 8
-    """Products that may wait at each bank while further vectors are multiplied."""
-    barrier: Literal["group", "channel"] = "group"
-    """When PEs wait for each other: after a group of result channels, or every channel of it."""
-    mappings: tuple[Literal["tiles", "planes"], ...] = ("tiles", "planes")
-    """What a PE may hold: a tile of every image plane, beside the kernel planes of a group of
-    result channels, or one whole image plane at a time beside one kernel plane."""
-    start: int = 0
-    """Cycles before the first products of a pair of planes; of the mapping "planes" only."""
-    matched_tiles: bool = False
-    """Whether a tile is given only the kernel nonzeros that can meet any of its coordinates."""
-    matrix_form: bool = True
-    """Whether a weight gradient of a 1x1 kernel may be a product of matrices."""
-    free_tiling: bool = True
-    """Whether PEs may share out samples and groups as well as tiles, and tiles leave out the
-    padding."""
-    exact_crossbar: bool = False
-    """Whether every product is sent through the crossbar, not a sample of the vectors."""
-    counts_halos: bool = False
-    """Whether partial sums of neighbouring tiles are exchanged one at a time after each group."""
 
     @takes_text
     def cost(

@@ -14,9 +14,9 @@ import numpy as np
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-from lowering.operands import count_useful_products
-from perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
-from perf.rivals.windows import gathers, met_inputs
+from gscn.lowering.operands import count_useful_products
+from gscn.perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
+from gscn.perf.rivals.windows import gathers, met_inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,13 +12,13 @@ import math
 
 import numpy as np
 
-from gscn.compiled import compiled
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
-from lowering.operands import count_useful_products
-from perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
-from perf.rivals.windows import gathers, met_inputs
+from gscn.lowering.operands import count_useful_products
+from gscn.perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
+from gscn.perf.rivals.windows import gathers, met_inputs
+from gscn.system.compiled import compiled
 
 LANES = 16
 ROWS = 4

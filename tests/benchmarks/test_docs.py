@@ -94,7 +94,9 @@ def test_a_page_that_was_just_made_is_right(page, tmp_path):
 def test_a_file_that_was_edited_or_lost_is_named(page, tmp_path, name):
     path = tmp_path / name
     path.write_text(path.read_text().replace("0.5", "0.9"))
-    assert pages.check(page) == [f"docs/{name} must be what page.json says: `make docs-render`"]
+    assert pages.check(page) == [
+        f"docs/results/{name} must be what page.json says: `make docs-render`"
+    ]
     path.unlink()
     assert len(pages.check(page)) == 1
 
@@ -103,7 +105,7 @@ def test_figures_that_were_edited_no_longer_fit_the_page(page):
     path = pages.json_path("page")
     path.write_text(path.read_text().replace('"mean": 0.5', '"mean": 0.7'))
     assert [problem.split(" must")[0] for problem in pages.check(page)] == [
-        "docs/page.csv", "docs/page.md"
+        "docs/results/page.csv", "docs/page.md"
     ]  # fmt: skip
 
 
@@ -119,7 +121,7 @@ def test_figures_older_than_the_tree_are_named_until_the_page_says_so(page, prov
     altered(page, **provenance)
     problems = [problem for problem in pages.check(page) if "older" in problem]
     (problem,) = problems
-    assert problem.startswith(f"docs/page.json is older than {what}: `make docs PAGE=page`")
+    assert problem.startswith(f"docs/results/page.json is older than {what}: `make docs PAGE=page`")
     record = pages.load("page")
     now = pages.changed(page, record)
     pages.write(page, record["data"], record["provenance"], now)
@@ -182,9 +184,11 @@ def test_a_quoted_figure_that_is_old_is_named(tmp_path):
 
 
 def test_the_command_exits_with_1_if_a_page_is_wrong(monkeypatch, capsys):
-    monkeypatch.setattr(docs, "check_all", lambda: ["docs/page.md must be what page.json says"])
+    monkeypatch.setattr(
+        docs, "check_all", lambda: ["docs/results/page.md must be what page.json says"]
+    )
     assert docs.main(["--check"]) == 1
-    assert "docs/page.md must" in capsys.readouterr().out
+    assert "docs/results/page.md must" in capsys.readouterr().out
     monkeypatch.setattr(docs, "check_all", list)
     assert docs.main(["--check"]) == 0
     with pytest.raises(SystemExit):
@@ -196,7 +200,7 @@ def test_records_that_the_package_ships_are_linked_from_docs(repository):
     names = {path.name for path in folder.glob("*.json")}
     assert names == {"utilization.json", "area.json", "gpu.json", "model-error.json"}
     for name in names:
-        assert (repository / "docs" / name).resolve() == folder / name
+        assert (repository / "docs" / "results" / name).resolve() == folder / name
 
 
 def test_a_record_is_written_through_its_link(page, tmp_path):

@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.extrapolation import METHODS, compute, render
 from gscn.config import preset
-from perf.dense import dense_cost
-from perf.flops import passes
-from perf.networks import network
+from gscn.perf.dense_array import dense_cost
+from gscn.perf.workload.flops import passes
+from gscn.perf.workload.networks import network
 
 
 @pytest.fixture(scope="module")

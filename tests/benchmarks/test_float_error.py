@@ -10,10 +10,10 @@ import pytest
 from benchmarks import float_error
 from benchmarks.float_error import RIVAL, WAYS, WINDOW, Case
 from benchmarks.pages import load
-from golden.recipe import Recipe
-from golden.trace import LayerTrace, PassTrace
 from gscn.conv import ConvShape, Pass
 from gscn.formats import BF16, FP8_E4M3, FP16
+from gscn.golden.recipe import Recipe
+from gscn.golden.traces.trace import LayerTrace, PassTrace
 
 
 def row(layer="conv", which="forward", fmt="bf16", **errors):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.gpu import BATCHES, compute, input_density, render
-from perf.gpu import MEASURED_MS, PUBLISHED_BACKWARD
+from gscn.perf.estimate.gpu import MEASURED_MS, PUBLISHED_BACKWARD
 
 
 @pytest.fixture(scope="module")

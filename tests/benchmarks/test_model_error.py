@@ -11,10 +11,10 @@ from benchmarks import model_error
 from benchmarks.model_error import CASES, MODES, RESULTS, compute, error, render, step_of
 from gscn.config import preset
 from gscn.conv import Pass
-from perf.estimate import Mode, estimate
-from perf.flops import Sparsification
-from perf.sampling import measure
-from perf.traced import read_traced
+from gscn.perf.estimate.recorded_step import read_traced
+from gscn.perf.estimate.sampling import measure
+from gscn.perf.estimate.training_step import Mode, estimate
+from gscn.perf.workload.flops import Sparsification
 
 CONFIG = preset(model_error.CONFIG)
 
@@ -54,7 +54,7 @@ def test_recorded_passes_are_of_the_configuration_and_possible(case):
 def test_the_document_has_the_computed_errors(monkeypatch):
     def half(config, samples, **_):
         """Find every sample half as fast as its products."""
-        from perf.measuring import Measurement
+        from gscn.perf.estimate.pass_cost import Measurement
 
         return [
             Measurement(

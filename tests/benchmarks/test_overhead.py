@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from benchmarks import overhead
-from golden.methods.options import METHODS
+from gscn.golden.methods.options import METHODS
 
 
 def test_every_method_is_measured_beside_a_dense_step():

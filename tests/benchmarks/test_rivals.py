@@ -22,8 +22,8 @@ from benchmarks.rivals import (
     render_assumptions,
 )
 from gscn.conv import Pass
-from perf.networks import network
-from perf.rivals import RIVALS, Resources
+from gscn.perf.rivals import RIVALS, Resources
+from gscn.perf.workload.networks import network
 
 
 def row(setting, scnn, ant, matched):
@@ -94,5 +94,5 @@ def test_the_page_has_every_part():
 
 
 def test_the_published_page_has_the_models_as_they_are(repository):
-    page = (repository / "docs" / "rivals.md").read_text(encoding="utf-8")
+    page = (repository / "docs" / "results" / "rivals.md").read_text(encoding="utf-8")
     assert render_assumptions() in page

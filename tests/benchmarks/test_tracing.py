@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import tracing
-from golden.methods.resprop import target_density
 from gscn.conv import ConvShape, Pass
+from gscn.golden.methods.resprop import target_density
 
 SHAPES = {
     "stem": ConvShape(n=1, c=3, h=8, w=8, k=4, r=3, s=3, padding=(1, 1)),

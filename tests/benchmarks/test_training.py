@@ -9,8 +9,8 @@ import statistics
 import pytest
 
 from benchmarks import training
-from golden.training import train
 from gscn.errors import InputError
+from gscn.golden.training.training import train
 
 TINY = ["--networks", "digits", "--methods", "dense", "resprop-90", "--seeds", "2", "--epochs", "2"]
 TINY += ["--iterations-per-epoch", "4"]

@@ -30,7 +30,7 @@ def test_a_version_is_the_same_twice(name):
 def test_another_margin_of_resprop_is_another_version_of_estimates(monkeypatch):
     from fractions import Fraction
 
-    from golden.methods import targets
+    from gscn.golden.methods import targets
 
     before = versions.estimates()
     monkeypatch.setattr(targets, "DENSITY_MARGIN", Fraction(1, 10))
@@ -38,7 +38,7 @@ def test_another_margin_of_resprop_is_another_version_of_estimates(monkeypatch):
 
 
 def test_another_rule_of_thresholds_is_another_version_of_training(monkeypatch):
-    from golden.methods.resprop import GradientReuse
+    from gscn.golden.methods.resprop import GradientReuse
 
     before = versions.training()
     monkeypatch.setattr(GradientReuse, "_adapted", lambda _, threshold, *__: threshold)
@@ -46,7 +46,7 @@ def test_another_rule_of_thresholds_is_another_version_of_training(monkeypatch):
 
 
 def test_another_way_to_share_weights_is_another_version_of_budgets(monkeypatch):
-    from golden.methods import budgets
+    from gscn.golden.methods import budgets
 
     before = versions.budgets()
     monkeypatch.setattr(budgets, "DENSE_SHARE", budgets.DENSE_SHARE / 2)
@@ -54,7 +54,7 @@ def test_another_way_to_share_weights_is_another_version_of_budgets(monkeypatch)
 
 
 def test_another_cost_of_a_rival_is_another_version_of_rivals(monkeypatch):
-    from perf import rivals
+    from gscn.perf import rivals
 
     before = versions.rivals()
     others = dict(rivals.RIVALS)

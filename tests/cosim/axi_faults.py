@@ -11,9 +11,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from gscn.config import AcceleratorConfig
+from gscn.hw.host.axi_ports import Response
+from gscn.hw.host.top_axi import AcceleratorAxi
 from gscn.registers import register
-from hw.axi_ports import Response
-from hw.top_axi import AcceleratorAxi
 
 FAULT_SHIFT = 24
 FAULTS = (

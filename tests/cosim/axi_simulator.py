@@ -14,18 +14,18 @@ from pathlib import Path
 import cocotb_tools.config
 import numpy as np
 
-from cosim.build import (
+from gscn.cosim.builds.simulator import (
     _generate,
     _keep_runtime,
     _runtime_folder,
     _take_runtime,
     _verilator_flags,
 )
-from cosim.program import FILL, simulator_environment
-from cosim.toolchain import Toolchain
-from gscn.cache import cache_folder, locked, private_folder
+from gscn.cosim.builds.toolchain import Toolchain
+from gscn.cosim.simulation import FILL, simulator_environment
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from rtl_gen import AXI_TOP_MODULE
+from gscn.rtl_gen import AXI_TOP_MODULE
+from gscn.system.cache import cache_folder, locked, private_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 VISIBLE = """`verilator_config

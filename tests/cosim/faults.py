@@ -11,13 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.program import FILL
-from golden.synthetic import random_operands
 from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.simulation import FILL
 from gscn.directories import DIRECTORY_WIDTHS, directory_chunks
+from gscn.emulator.functional import FunctionalResult, execute
+from gscn.emulator.record_checks import check_list_start
+from gscn.emulator.validation import Findings, Malformed, check_phase, read_phase
 from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from gscn.errors import InputError
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering import LoweringOptions, lower
+from gscn.program import OutputFormat, Phase
 from gscn.records import (
     A_ENTRY,
     IN_TURN,
@@ -35,11 +40,6 @@ from gscn.records import (
     segment_descriptors,
     split_job_count,
 )
-from lowering import OutputFormat, lower
-from lowering.functional import FunctionalResult, execute
-from lowering.program import LoweringOptions, Phase
-from lowering.record_checks import check_list_start
-from lowering.validate import Findings, Malformed, check_phase, read_phase
 from tests.programs import random_program
 
 

@@ -11,9 +11,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cosim import run
-from cosim.build import build
 from gscn.config import PRESETS
+from gscn.cosim import run
+from gscn.cosim.builds.simulator import build
 from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from tests.cosim.faults import expect, good_launches, launch_of
 from tests.programs import random_program

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cosim import compare, run
-from cosim.build import build
-from cosim.errors import SimulationError
-from cosim.launch import seen_latencies
 from gscn.config import PRESETS, AcceleratorConfig
+from gscn.cosim import compare, run
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.errors import SimulationError
+from gscn.cosim.launch import seen_latencies
+from gscn.cycles.model import simulate
 from gscn.error_codes import ErrorCode
 from gscn.records import KIND_MAC, TAP, queue_entries, segment_descriptors
-from perf.cycles import simulate
 from tests.programs import random_program
 
 pytestmark = pytest.mark.cosim

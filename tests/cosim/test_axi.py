@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 
-from cosim import compare
-from golden.oracle import conv_integers
-from golden.quantize import requantize
-from golden.synthetic import random_operands
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.cosim import compare
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.error_codes import NO_PHASE
 from gscn.formats import INT32
+from gscn.golden.oracle.integers import conv_integers
+from gscn.golden.oracle.quantize import requantize
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering import lower
+from gscn.program import OutputFormat
 from gscn.records import PHASE_DESCRIPTOR, QUEUE_ENTRY, queue_entries, segment_descriptors
 from gscn.registers import ID_VALUE, VERSION_VALUE, ErrorCode, register
-from lowering import OutputFormat, lower
 from tests.cosim.axi_simulator import Scenario, build_axi, run_axi
 from tests.programs import random_program
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from cosim import compare, run
-from cosim.build import build
-from cosim.launch import seen_latencies
 from gscn.config import PRESETS
-from perf.cycles import simulate
+from gscn.cosim import compare, run
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.launch import seen_latencies
+from gscn.cycles.model import simulate
 from tests.cosim.axi_faults import FAULT_SHIFT, FAULTS, FaultyAxi
 from tests.programs import random_program
 

@@ -7,21 +7,21 @@ import json
 import numpy as np
 import pytest
 
-import cosim.layer
-from cosim import device_testbench
-from cosim.device_jobs import DONE, FAILED, PassJob, lower_job
-from cosim.layer import PassInput, check_pass, check_passes
-from cosim.program import RunResult, launch_settings
-from cosim.scoreboard import compare_arrays, counter_differences, stalled_counter_differences
-from golden.synthetic import random_codes, random_operands
-from gscn.cli.main import main
+import gscn.cosim.layer
+from gscn.command.main import main
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.devices.jobs import DONE, FAILED, PassJob, lower_job
+from gscn.cosim.inside import device_testbench
+from gscn.cosim.layer import PassInput, check_pass, check_passes
+from gscn.cosim.scoreboard import compare_arrays, counter_differences, stalled_counter_differences
+from gscn.cosim.simulation import RunResult, launch_settings
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.cycles.model import simulate
+from gscn.emulator.functional import execute
 from gscn.formats import BF16
-from lowering import FloatOutput
-from lowering.functional import execute
-from perf.cycles import simulate
+from gscn.golden.oracle.synthetic import random_codes, random_operands
+from gscn.program import FloatOutput
 
 CONFIG = PRESETS["small"]
 SHAPE = ConvShape(n=1, c=4, h=6, w=6, k=4, r=3, s=3)
@@ -69,8 +69,8 @@ def launches(monkeypatch):
             change(results[index])
         return results
 
-    monkeypatch.setattr(cosim.layer, "run", run)
-    monkeypatch.setattr("cosim.build.build", lambda *_, **__: Simulator())
+    monkeypatch.setattr(gscn.cosim.layer, "run", run)
+    monkeypatch.setattr("gscn.cosim.builds.simulator.build", lambda *_, **__: Simulator())
     return changes
 
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from distributed.security import Security
 
-from cosim.build import build
-from cosim.distributed import check_distributed, connect, require_scheduler
-from cosim.layer import PassInput, check_passes
-from golden.synthetic import random_codes
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.distributed import check_distributed, connect, require_scheduler
+from gscn.cosim.layer import PassInput, check_passes
 from gscn.errors import InputError
 from gscn.formats import BF16
+from gscn.golden.oracle.synthetic import random_codes
 
 pytestmark = [
     pytest.mark.cosim,
@@ -164,7 +164,7 @@ def test_bad_clusters_are_refused():
 def test_no_worker_outlives_a_killed_command_even_if_it_hears_nothing():
     code = (
         "import os\n"
-        "from cosim.distributed import connect\n"
+        "from gscn.cosim.distributed import connect\n"
         "if __name__ == '__main__':\n"
         "    with connect(1) as client:\n"
         "        (worker,) = client.run(os.getpid).values()\n"

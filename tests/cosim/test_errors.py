@@ -11,8 +11,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cosim import run
 from gscn.config import PRESETS
+from gscn.cosim import run
 from gscn.error_codes import NO_PHASE, ErrorCode
 from tests.cosim.faults import expect, good_launches, with_fault, with_moved_end, with_turns
 

@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cosim.build import build
-from cosim.layer import PassInput, check_passes, traced_inputs
-from golden.recipe import Recipe
-from golden.synthetic import random_codes, random_operands
-from golden.trace import LayerTrace, PassTrace, load_trace
-from golden.trace_writing import write_trace
-from golden.tracing import trace_step
-from golden.training import Trainer
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.layer import PassInput, check_passes, traced_inputs
+from gscn.cycles.model import FLOAT_DRAIN_CYCLES, FLOAT_SUM_CYCLES
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FLOAT_OPERAND_FORMATS
-from perf.cycles import FLOAT_DRAIN_CYCLES, FLOAT_SUM_CYCLES
+from gscn.golden.oracle.synthetic import random_codes, random_operands
+from gscn.golden.recipe import Recipe
+from gscn.golden.traces.recording import trace_step
+from gscn.golden.traces.trace import LayerTrace, PassTrace, load_trace
+from gscn.golden.traces.writing import write_trace
+from gscn.golden.training.training import Trainer
 
 pytestmark = pytest.mark.cosim
 

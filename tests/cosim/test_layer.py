@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cosim.build import build
-from cosim.layer import PassInput, check_passes, oracle
-from cosim.saved import load_result, save_result
-from golden.synthetic import random_operands
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.layer import PassInput, check_passes, oracle
+from gscn.cosim.saved import load_result, save_result
 from gscn.errors import InputError
+from gscn.golden.oracle.synthetic import random_operands
 
 pytestmark = pytest.mark.cosim
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cosim import SimulationError, compare, run
-from cosim.build import build
-from cosim.launch import seen_latencies
-from golden.oracle import conv_integers
-from golden.quantize import requantize
-from golden.synthetic import random_operands
 from gscn.conv import ConvShape, Pass
+from gscn.cosim import SimulationError, compare, run
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.launch import seen_latencies
+from gscn.cycles.model import simulate
 from gscn.error_codes import ErrorCode
 from gscn.formats import INT32
-from lowering import OutputFormat, lower
-from lowering.program import LoweringOptions
-from perf.cycles import simulate
+from gscn.golden.oracle.integers import conv_integers
+from gscn.golden.oracle.quantize import requantize
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering import LoweringOptions, lower
+from gscn.program import OutputFormat
 from tests.cosim.test_accelerator import BEHIND_AXI, CONFIGS
 from tests.programs import random_program
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from cosim import run
-from cosim.build import build
-from cosim.scoreboard import compare_arrays
 from gscn.config import PRESETS
+from gscn.cosim import run
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.scoreboard import compare_arrays
 from tests.programs import random_program
 from tests.rtl_gen.clearing import create, uncleared
 

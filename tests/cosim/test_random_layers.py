@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cosim.build import build
-from cosim.layer import PassInput, check_passes
-from golden.synthetic import random_operands
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.builds.simulator import build
+from gscn.cosim.layer import PassInput, check_passes
 from gscn.errors import InputError
+from gscn.golden.oracle.synthetic import random_operands
 
 pytestmark = pytest.mark.cosim
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cosim.scoreboard import MISMATCHES_LISTED, compare, compare_arrays
+from gscn.cosim.scoreboard import MISMATCHES_LISTED, compare, compare_arrays
 from gscn.errors import InputError
 
 

@@ -5,15 +5,16 @@ import itertools
 import numpy as np
 import pytest
 
-from cosim import run
-from cosim.build import build
-from golden.oracle import conv_integers
-from golden.quantize import requantize
-from golden.synthetic import random_operands
 from gscn.conv import ConvShape, Pass
+from gscn.cosim import run
+from gscn.cosim.builds.simulator import build
 from gscn.formats import INT32
+from gscn.golden.oracle.integers import conv_integers
+from gscn.golden.oracle.quantize import requantize
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering import LoweringOptions, lower
+from gscn.program import OutputFormat
 from gscn.records import queue_entries, segment_descriptors
-from lowering import LoweringOptions, OutputFormat, lower
 from tests.cosim.test_accelerator import CONFIGS, check_cycle_model
 from tests.stream_waits import with_stream_wait
 

@@ -9,7 +9,7 @@ from formal import sby
 from formal.catalog import SUBJECTS, TASKS
 from formal.run import document, main, prove
 from gscn.errors import InputError
-from hw.arbiter import ReadArbiter, WriteArbiter
+from gscn.hw.port.arbiter import ReadArbiter, WriteArbiter
 from tests.formal.mutants import MUTANTS
 
 BMC_CYCLES = 12
@@ -75,7 +75,9 @@ def test_every_component_is_proved_at_bursts_longer_than_the_alignment_of_ranges
 
 
 def test_the_document_lists_what_is_proved_now(repository):
-    assert (repository / "docs" / "proofs.md").read_text(encoding="utf-8") == document(TASKS)
+    assert (repository / "docs" / "results" / "proofs.md").read_text(encoding="utf-8") == document(
+        TASKS
+    )
 
 
 def test_the_runner_reports_a_failure_and_its_trace(monkeypatch, tmp_path, capsys):

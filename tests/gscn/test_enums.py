@@ -15,20 +15,21 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
-from golden.floats import encode
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.enums import enum_parameters, is_taking_text, member, takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, FP16, INT8, INT32, FloatFormat, IntFormat
-from lowering.passes import lower
-from lowering.program import FloatOutput, OutputFormat
-from perf.dense import dense_cost
-from perf.estimate import estimate
-from perf.flops import Method, Sparsification, Work
-from perf.networks import network
+from gscn.golden.oracle.floats import encode
+from gscn.lowering.passes import lower
+from gscn.perf.dense_array import dense_cost
+from gscn.perf.estimate.training_step import estimate
+from gscn.perf.workload.flops import Method, Sparsification, Work
+from gscn.perf.workload.networks import network
+from gscn.program import FloatOutput, OutputFormat
 
-PACKAGES = ("gscn", "golden", "lowering", "perf", "cosim", "rtl_gen")
+ROOMS = ("golden", "lowering", "emulator", "cycles", "perf", "cosim", "rtl_gen", "system", "command")
+PACKAGES = ("gscn", *(f"gscn.{room}" for room in ROOMS))
 
 
 def modules():
@@ -80,11 +81,14 @@ def test_the_enumerations_and_functions_are_found():
     assert {Pass, Method} <= ENUMERATIONS
     assert {
         *(
-            "lowering.passes.lower",
+            "gscn.lowering.passes.lower",
             "gscn.conv.ConvShape.operand_shapes",
-            "perf.flops.Work.__init__",
+            "gscn.perf.workload.flops.Work.__init__",
         ),
-        *("golden.oracle.convolve", "perf.estimated.NetworkEstimate.speedup"),
+        *(
+            "gscn.golden.oracle.integers.convolve",
+            "gscn.perf.estimate.result.NetworkEstimate.speedup",
+        ),
     } <= TAKING.keys()
 
 
@@ -100,7 +104,7 @@ def test_annotations_of_enumerations_can_be_resolved():
             and one.name not in [found for _, found, _ in enum_parameters(function)]
         ]
         # The union of the methods' options has the name of an enumeration.
-        assert name.startswith("golden.methods") or not hidden, (name, hidden)
+        assert name.startswith("gscn.golden.methods") or not hidden, (name, hidden)
 
 
 @pytest.mark.parametrize("name", TAKING)

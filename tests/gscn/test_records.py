@@ -8,8 +8,8 @@ import pytest
 from gscn import records
 from gscn.errors import InputError
 
-# Bytes in memory order, written down from the tables of docs/execution.md and the fields' widths:
-# the first field lowest, every field little-endian.
+# Bytes in memory order, written down from the tables of docs/contract/execution.md and the fields'
+# widths: the first field lowest, every field little-endian.
 KNOWN = [
     # value -2 = fffe, offset 0x1234
     (records.A_ENTRY, {"value": -2, "offset": 0x1234}, "feff 3412"),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hw.layouts import FIBERS_PER_ROW, LoadTarget
+from gscn.hw.layouts import FIBERS_PER_ROW, LoadTarget
 from tests.hw.segments import FIBERS_PER_CHUNK, Segment, in_chunks, load_words
 
 

@@ -11,14 +11,7 @@ from fractions import Fraction
 
 from gscn.config import AcceleratorConfig
 from tests.hw.parts import strobe_of
-from tests.hw.segments import (
-    Segment,
-    accumulators,
-    bits,
-    load_block,
-    stream_chunks,
-    stream_records,
-)
+from tests.hw.segments import Segment, accumulators, bits, load_block, stream_chunks, stream_records
 from tests.hw.streams import never, plain
 
 RESULT_BITS = {0: 16, 1: 32, 2: 64}

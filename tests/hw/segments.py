@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gscn.config import AcceleratorConfig
-from hw.layouts import LoadTarget, WordKind
+from gscn.hw.layouts import LoadTarget, WordKind
 from tests import stream_items
 
 

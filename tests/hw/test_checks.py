@@ -9,8 +9,8 @@ import pytest
 
 from gscn.config import PRESETS
 from gscn.error_codes import ErrorCode
+from gscn.hw.cluster.fetcher import DESCRIPTOR_CHUNKS, Fetcher
 from gscn.records import JOB_DESCRIPTOR, KIND_ADD, OUT_RAW, SEGMENT_DESCRIPTOR
-from hw.fetcher import DESCRIPTOR_CHUNKS, Fetcher
 from tests.hw.streams import simulate
 
 CONFIG = dataclasses.replace(PRESETS["tiny"], addr_width=36)

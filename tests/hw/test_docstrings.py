@@ -5,24 +5,24 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 import re
-from pathlib import Path
 
 import pytest
 from amaranth.lib import wiring
 
-import hw
+from gscn import hw
 from gscn.config import PRESETS
-from hw.shared import Shared
+from gscn.hw.shared import Shared
 
-MODULES = sorted(path.stem for path in Path(hw.__file__).parent.glob("*.py"))
+MODULES = sorted(one.name for one in pkgutil.walk_packages(hw.__path__, "gscn.hw."))
 COMPONENTS = [
     component
     for module in MODULES
-    for component in vars(importlib.import_module(f"hw.{module}")).values()
+    for component in vars(importlib.import_module(module)).values()
     if inspect.isclass(component)
     and issubclass(component, wiring.Component)
-    and component.__module__ == f"hw.{module}"
+    and component.__module__ == module
     # its signature is that of the component it stands for
     and component is not Shared
 ]

@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import signed
 from amaranth.lib import data
 
-from hw.fifo import StreamFIFO
+from gscn.hw.fifo import StreamFIFO
 from tests.hw.streams import collect, drive, simulate, with_pauses
 
 PAIR = data.StructLayout({"a": signed(7), "b": 3})

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from hw.shared import ModuleLibrary, Shared, flat_ports
+from gscn.hw.shared import ModuleLibrary, Shared, flat_ports
 
 PAIR = data.StructLayout({"a": 8, "b": 4})
 

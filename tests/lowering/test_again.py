@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from golden.oracle import conv_integers
-from golden.synthetic import random_operands
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.emulator.functional import execute
 from gscn.errors import InputError
-from lowering import LoweringOptions, OutputFormat, lower, lower_again
-from lowering.functional import execute
+from gscn.golden.oracle.integers import conv_integers
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering import LoweringOptions, lower, lower_again
+from gscn.program import OutputFormat
 
 CONFIG = PRESETS["tiny"]
 SHAPES = (

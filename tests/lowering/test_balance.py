@@ -11,10 +11,11 @@ from torch.nn.grad import conv2d_weight
 
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
-from lowering import LoweringOptions, OutputFormat, lower
-from lowering.balance import cut, grade, interleave, pack, pack_pairs, schedule, schedule_jobs
-from lowering.operands import count_channel_products
-from lowering.windows import ramps
+from gscn.lowering import LoweringOptions, lower
+from gscn.lowering.balance import cut, grade, interleave, pack, pack_pairs, schedule, schedule_jobs
+from gscn.lowering.operands import count_channel_products
+from gscn.lowering.windows import ramps
+from gscn.program import OutputFormat
 from tests.lowering.layers import SMALL, operands, shapes, with_pes
 
 

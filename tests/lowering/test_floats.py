@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.float_conv import conv_windowed, round_sums
-from golden.synthetic import random_codes
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.emulator.functional import execute
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FLOAT_OPERAND_FORMATS, FP8_E4M3, FP16
+from gscn.golden.oracle.float_conv import conv_windowed, round_sums
+from gscn.golden.oracle.synthetic import random_codes
+from gscn.lowering import LoweringOptions, lower
+from gscn.program import FloatOutput
 from gscn.records import queue_entries
-from lowering import FloatOutput, LoweringOptions, lower
-from lowering.functional import execute
 from tests.lowering.layers import PADDED
 
 TINY = dataclasses.replace(PRESETS["tiny"], float_formats=",".join(FLOAT_OPERAND_FORMATS))

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gscn.conv import ConvShape, Pass
-from lowering import LoweringOptions, OutputFormat, lower
-from lowering.geometry import ColumnRanges
-from lowering.operands import Nonzeros
+from gscn.lowering import LoweringOptions, lower
+from gscn.lowering.geometry import ColumnRanges
+from gscn.lowering.operands import Nonzeros
+from gscn.program import OutputFormat
 from tests.lowering.layers import SMALL, TINY, operands, shapes
 from tests.lowering.test_lower import WIDE, check
 

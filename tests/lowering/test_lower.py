@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.oracle import conv_integers, useful_products
 from gscn.conv import ConvShape, Pass
+from gscn.emulator.functional import execute
 from gscn.errors import InputError
-from lowering import LoweringOptions, OutputFormat, Program, lower
-from lowering.functional import execute
+from gscn.golden.oracle.integers import conv_integers, useful_products
+from gscn.lowering import LoweringOptions, lower
+from gscn.program import OutputFormat, Program
 from tests.lowering.layers import PADDED, SMALL, TINY, operands, shapes, with_pes
 
 WIDE = OutputFormat(width=32)

@@ -7,15 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from golden.synthetic import random_operands
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.emulator.validation import read_phase, validate_list
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering import LoweringOptions, lower
+from gscn.lowering.drafts import TileDraft, Walk
+from gscn.lowering.image import build_image
+from gscn.program import OutputFormat
 from gscn.records import PHASE_DESCRIPTOR
-from lowering import OutputFormat, lower
-from lowering.drafts import TileDraft, Walk
-from lowering.image import build_image
-from lowering.program import LoweringOptions
-from lowering.validate import read_phase, validate_list
 
 SHAPE = ConvShape(n=2, c=4, h=7, w=6, k=4, r=3, s=3, padding=(1, 1))
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lowering.pointwise
+import gscn.lowering.pointwise
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
+from gscn.lowering import LoweringOptions, lower, lower_again
+from gscn.lowering.pointwise import spread
+from gscn.lowering.zeros import Zeros, zero_tiles
 from gscn.records import TILE_HEADER
-from lowering import LoweringOptions, lower, lower_again
-from lowering.pointwise import spread
-from lowering.zeros import Zeros, zero_tiles
 from tests.lowering.layers import SMALL, TINY, operands
 from tests.lowering.test_lower import WIDE, check
 
@@ -51,7 +51,7 @@ def test_pixels_of_their_own_order_and_in_place_give_the_same_result(
     first, second = operands(6, shape, which, 0.4)
     options = LoweringOptions(contraction_parts=parts)
     anew = lower(TINY, shape, which, first, second, WIDE, options)
-    monkeypatch.setattr(lowering.pointwise, "MOST_PIXELS", 0)
+    monkeypatch.setattr(gscn.lowering.pointwise, "MOST_PIXELS", 0)
     in_place = lower(TINY, shape, which, first, second, WIDE, options)
     for program in (anew, in_place):
         check(program, first, second)
@@ -129,7 +129,7 @@ def test_pixels_worth_most_are_loaded_first():
     shape = ConvShape(n=1, c=4, h=20, w=20, k=4, r=1, s=1)
     grads, inputs = operands(9, shape, Pass.WEIGHT_GRAD, 0.5)
     inputs[..., :10, :] *= np.array([1, 0, 0, 0])[:, None, None]
-    numbered, first, second = lowering.pointwise.contract_pixels(
+    numbered, first, second = gscn.lowering.pointwise.contract_pixels(
         shape, grads, inputs, grads_held=True
     )
     assert (numbered.h, numbered.w, numbered.n) == (400, 1, 1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowering.portions import portions
+from gscn.lowering.portions import portions
 
 INF = np.inf
 

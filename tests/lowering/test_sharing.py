@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from gscn.conv import ConvShape, Pass
+from gscn.lowering import LoweringOptions, lower
+from gscn.lowering.drafts import TileDraft, Walk, empty_segment
+from gscn.lowering.image import build_image
 from gscn.records import queue_entries, segment_descriptors
-from lowering import LoweringOptions, lower
-from lowering.drafts import TileDraft, Walk, empty_segment
-from lowering.image import build_image
 from tests.lowering.layers import SMALL, operands
 from tests.lowering.test_lower import WIDE, check
 

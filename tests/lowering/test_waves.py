@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.directories import DIRECTORY_LENGTHS
+from gscn.lowering import LoweringOptions, lower, lower_again
+from gscn.lowering.exchange import exchange_pairs
+from gscn.lowering.planning import plan_waves
+from gscn.lowering.pointwise import as_matrices
+from gscn.lowering.waves import refinements, wave_tiles
+from gscn.lowering.weight_grad import KernelProblem, channel_work
+from gscn.program import Program
 from gscn.records import TILE_HEADER, queue_entries, segment_descriptors
-from lowering import LoweringOptions, Program, lower, lower_again
-from lowering.exchange import exchange_pairs
-from lowering.planning import plan_waves
-from lowering.pointwise import as_matrices
-from lowering.waves import refinements, wave_tiles
-from lowering.weight_grad import KernelProblem, channel_work
 from tests.lowering.layers import operands
 from tests.lowering.test_lower import WIDE, check
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cosim.layer import PassInput, oracle
-from golden.oracle import conv_integers
-from golden.synthetic import random_operands
-from golden.trace import LayerTrace, PassTrace
-from golden.trace_writing import write_trace
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.layer import PassInput, oracle
+from gscn.golden.oracle.integers import conv_integers
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.golden.traces.trace import LayerTrace, PassTrace
+from gscn.golden.traces.writing import write_trace
 from tests.malformed.generate import RECIPE
 
 SHAPE = ConvShape(n=2, c=3, h=5, w=5, k=4, r=3, s=3, padding=(1, 1))

@@ -19,7 +19,7 @@ import time
 import warnings
 from pathlib import Path
 
-from gscn.cli.main import main
+from gscn.command.main import main
 from tests.malformed.generate import KINDS, malformed, put
 from tests.malformed.good import make_good
 

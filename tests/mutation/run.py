@@ -33,7 +33,6 @@ import amaranth.lib.fifo
 import amaranth.lib.memory
 import amaranth.lib.stream
 import amaranth.sim
-import numpy as np  # noqa: F401
 import pytest
 
 from tests.mutation.components import TARGETS, Target

@@ -8,9 +8,9 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny_trace(tmp_path_factory):
     """Return the trace of a step of the digits network, SWAT and ReSprop at 90 %, batch 4."""
-    from golden.recipe import Recipe
-    from golden.tracing import trace_step
-    from golden.training import Trainer
+    from gscn.golden.recipe import Recipe
+    from gscn.golden.traces.recording import trace_step
+    from gscn.golden.training.training import Trainer
 
     trainer = Trainer(
         Recipe(network="digits", method="swat+resprop", sparsity=0.9, batch_size=4, seed=1)

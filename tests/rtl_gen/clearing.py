@@ -8,10 +8,10 @@ from unittest import mock
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from hw.accelerator import Accelerator
-from hw.drain import Drainer
-from hw.shared import flat_ports
-from rtl_gen import generate
+from gscn.hw.cluster.drain import Drainer
+from gscn.hw.core.accelerator import Accelerator
+from gscn.hw.shared import flat_ports
+from gscn.rtl_gen import generate
 
 
 class Uncleared(wiring.Component):
@@ -37,7 +37,7 @@ class Uncleared(wiring.Component):
 
 def uncleared():
     """Within this context, accelerators are elaborated without the clearing."""
-    return mock.patch("hw.cluster.Drainer", Uncleared)
+    return mock.patch("gscn.hw.cluster.cluster.Drainer", Uncleared)
 
 
 def create(config):

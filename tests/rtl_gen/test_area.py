@@ -10,8 +10,8 @@ from benchmarks import area
 from benchmarks.pages import load
 from gscn.config import PRESETS, AcceleratorConfig
 from gscn.errors import InputError
-from hw.accelerator import Accelerator
-from rtl_gen.area import (
+from gscn.hw.core.accelerator import Accelerator
+from gscn.rtl_gen.area import (
     CLUSTER_WITHOUT_PES,
     COMPONENTS,
     FLOAT_COMPONENTS,
@@ -22,12 +22,12 @@ from rtl_gen.area import (
     measure_area,
     subtract,
 )
-from rtl_gen.area_formats import FormatReport, formats_table, measure_formats, with_formats
-from rtl_gen.area_text import render_data, report_data, to_markdown, tool_versions
-from rtl_gen.generator import TOP_MODULE
-from rtl_gen.place import Placement
-from rtl_gen.synthesis import Counts, Netlist
-from rtl_gen.verilog import to_verilog
+from gscn.rtl_gen.area_formats import FormatReport, formats_table, measure_formats, with_formats
+from gscn.rtl_gen.area_text import render_data, report_data, to_markdown, tool_versions
+from gscn.rtl_gen.generator import TOP_MODULE
+from gscn.rtl_gen.place import Placement
+from gscn.rtl_gen.synthesis import Counts, Netlist
+from gscn.rtl_gen.verilog import to_verilog
 
 CONFIG = PRESETS["tiny"]
 

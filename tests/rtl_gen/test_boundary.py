@@ -1,4 +1,4 @@
-"""No output of a cluster depends combinationally on an input: `cosim.partition` relies on it."""
+"""No output of a cluster depends combinationally on an input (`cosim.builds.partition`)."""
 
 import dataclasses
 import re
@@ -6,8 +6,8 @@ import re
 import pytest
 
 from gscn.config import preset
-from rtl_gen import generate
-from rtl_gen.yosys import run_yosys
+from gscn.rtl_gen import generate
+from gscn.rtl_gen.yosys import run_yosys
 
 _OUTPUT = re.compile(r"^(\w+)/(\w+)$", re.MULTILINE)
 

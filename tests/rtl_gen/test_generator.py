@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
-import rtl_gen.generator
+import gscn.rtl_gen.generator
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
-from rtl_gen import generate, load_manifest
+from gscn.rtl_gen import generate, load_manifest
 
 CONFIG = PRESETS["tiny"]
 
@@ -88,7 +88,7 @@ def test_a_manifest_of_other_types_is_refused_and_replaced(generated, tmp_path, 
         (tmp_path / "manifest.json").write_text(text)
         with pytest.raises(InputError, match="must describe a generated module"):
             load_manifest(tmp_path)
-        assert rtl_gen.generator._current(CONFIG, tmp_path, manifest.module, "") is None
+        assert gscn.rtl_gen.generator._current(CONFIG, tmp_path, manifest.module, "") is None
 
 
 def test_manifest_has_layouts_and_counters(generated):

@@ -10,7 +10,7 @@ import pytest
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTERS
-from rtl_gen import generate
+from gscn.rtl_gen import generate
 from tests.programs import random_program
 from tests.rtl_gen.clearing import generate_uncleared
 from tests.rtl_gen.tools import call

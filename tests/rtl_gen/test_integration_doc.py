@@ -1,17 +1,17 @@
-"""The tables of `docs/integration.md` are those of the generator."""
+"""The tables of `docs/contract/integration.md` are those of the generator."""
 
 import pytest
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
-from hw.accelerator import Accelerator
-from rtl_gen import generate
-from rtl_gen.packaging import port_table
+from gscn.hw.core.accelerator import Accelerator
+from gscn.rtl_gen import generate
+from gscn.rtl_gen.packaging import port_table
 
 
 @pytest.fixture
 def text(repository):
-    return (repository / "docs" / "integration.md").read_text()
+    return (repository / "docs" / "contract" / "integration.md").read_text()
 
 
 def between(text, name):

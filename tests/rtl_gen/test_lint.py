@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from gscn.config import PRESETS
-from rtl_gen import generate
+from gscn.rtl_gen import generate
 from tests.rtl_gen.tools import WAIVERS, lint
 
 pytestmark = pytest.mark.cosim

@@ -8,8 +8,8 @@ import yaml
 
 from gscn.config import PRESETS
 from gscn.port import port_names
-from rtl_gen import generate
-from rtl_gen.packaging import CORE_FILE, CORE_NAME, EXAMPLE_FILE, EXAMPLE_MODULE
+from gscn.rtl_gen import generate
+from gscn.rtl_gen.packaging import CORE_FILE, CORE_NAME, EXAMPLE_FILE, EXAMPLE_MODULE
 from tests.rtl_gen.tools import call, lint
 
 

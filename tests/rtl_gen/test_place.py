@@ -7,7 +7,7 @@ import sysconfig
 import pytest
 
 from gscn.errors import InputError
-from rtl_gen.place import PACKAGE, Placement, nextpnr_version, parse_report, place
+from gscn.rtl_gen.place import PACKAGE, Placement, nextpnr_version, parse_report, place
 
 
 def hop(start, end):

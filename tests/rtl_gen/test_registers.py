@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 
-from gscn.cli.main import main
+from gscn.command.main import main
 from gscn.config import PRESETS
 from gscn.registers import REGISTERS, ErrorCode, register
-from rtl_gen import generate, generate_axi, load_manifest
-from rtl_gen.registers import c_header, markdown, python_module
+from gscn.rtl_gen import generate, generate_axi, load_manifest
+from gscn.rtl_gen.registers import c_header, markdown, python_module
 
 CONFIG = PRESETS["tiny"]
 
@@ -23,7 +23,7 @@ def constants():
 
 def test_the_documentation_is_up_to_date(repository):
     """Otherwise write `rtl_gen.registers.markdown()` to it."""
-    assert (repository / "docs" / "registers.md").read_text() == markdown()
+    assert (repository / "docs" / "contract" / "registers.md").read_text() == markdown()
 
 
 def test_the_python_module_has_every_register_and_field():

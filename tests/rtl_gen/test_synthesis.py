@@ -9,9 +9,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.errors import InputError
-from hw.shared import Shared
-from rtl_gen.synthesis import cell_delay, check_liberty, parse_delay, synthesize
-from rtl_gen.verilog import to_verilog
+from gscn.hw.shared import Shared
+from gscn.rtl_gen.synthesis import cell_delay, check_liberty, parse_delay, synthesize
+from gscn.rtl_gen.verilog import to_verilog
 
 AREAS = {"INVX1": 1.0, "BUFX1": 1.5, "NAND2X1": 2.0, "NOR2X1": 2.5, "DFFX1": 10.0}
 

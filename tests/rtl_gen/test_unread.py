@@ -5,8 +5,8 @@ import re
 import pytest
 
 from gscn.config import PRESETS
-from rtl_gen import generate
-from rtl_gen.unread import drop_unread_wires
+from gscn.rtl_gen import generate
+from gscn.rtl_gen.unread import drop_unread_wires
 
 TEXT = """\
 module top(a, b, c);

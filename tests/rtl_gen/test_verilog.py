@@ -11,8 +11,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.errors import InputError
-from hw.shared import Shared
-from rtl_gen.verilog import strip_zero_memories, to_verilog, wake_processes
+from gscn.hw.shared import Shared
+from gscn.rtl_gen.verilog import strip_zero_memories, to_verilog, wake_processes
 
 
 class Invert(wiring.Component):

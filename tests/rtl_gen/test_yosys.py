@@ -6,7 +6,7 @@ import json
 import pytest
 
 from gscn.errors import InputError
-from rtl_gen.yosys import parse_statistics, run_yosys, yosys_version
+from gscn.rtl_gen.yosys import parse_statistics, run_yosys, yosys_version
 
 
 def report(**modules):

@@ -6,9 +6,9 @@ import importlib.util
 import subprocess
 from pathlib import Path
 
-import rtl_gen
+from gscn.system.sources import room
 
-WAIVERS = Path(rtl_gen.__file__).parent / "lint.vlt"
+WAIVERS = room("rtl_gen") / "lint.vlt"
 
 
 def call(command, **settings):

@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations, parametrize, prune
 
-import golden
-from golden.methods.layers import TrainingConv2d, TrainingLinear
+from gscn import golden
 from gscn.errors import InputError
+from gscn.golden.methods.layers import TrainingConv2d, TrainingLinear
 
 OPTIONS = [
     ("dense", {}),

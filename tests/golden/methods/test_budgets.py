@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-import golden
-from golden.methods.budgets import DENSE_SHARE, erk_densities, momentum_budgets
+from gscn import golden
 from gscn.errors import InputError
+from gscn.golden.methods.budgets import DENSE_SHARE, erk_densities, momentum_budgets
 
 SHAPES = st.lists(st.lists(st.integers(1, 40), min_size=2, max_size=4).map(tuple), min_size=1)
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-import golden
-from golden.methods.options import METHODS
+from gscn import golden
 from gscn.errors import InputError
+from gscn.golden.methods.options import METHODS
 
 OPTIONS = [
     ("dense", {}),

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-import golden
+from gscn import golden
 from gscn.errors import InputError
 
 METHODS = ["swat", "resprop", "swat+resprop", "dst"]
@@ -336,7 +336,7 @@ def test_package_names_its_interface_without_importing_torch():
 
 
 def test_the_example_of_the_documentation_runs(repository):
-    text = (repository / "docs" / "sparse-training.md").read_text(encoding="utf-8")
+    text = (repository / "docs" / "guides" / "sparse-training.md").read_text(encoding="utf-8")
     (example,) = [
         block.partition("```")[0] for block in text.split("```python\n")[1:] if "assert" in block
     ]

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-import golden
-from golden.methods.resprop import GradientReuse, target_density
+from gscn import golden
 from gscn.errors import InputError
+from gscn.golden.methods.resprop import GradientReuse, target_density
 
 
 def reusing_conv(*shape, sparsity: float, seed: int = 0, swat: bool = False, **conv) -> nn.Module:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import golden
-from golden.methods.options import STRUCTURES
+from gscn import golden
+from gscn.golden.methods.options import STRUCTURES
 from tests.golden.methods.restatement import (
     PADDINGS,
     SlowConv,

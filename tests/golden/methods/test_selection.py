@@ -9,16 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.methods import selection
-from golden.methods.selection import (
+from gscn.errors import InputError
+from gscn.golden.methods import selection
+from gscn.golden.methods.selection import (
     count_nonzeros,
     keep_larger,
     keep_largest,
     kept_count,
     magnitude_threshold,
 )
-from golden.methods.targets import density_of
-from gscn.errors import InputError
+from gscn.golden.methods.targets import density_of
 
 TYPES = [torch.float32, torch.bfloat16, torch.float64, torch.float16]
 LARGE = selection.SMALLEST_SAMPLED + 12_345

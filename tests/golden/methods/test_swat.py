@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-import golden
+from gscn import golden
 from gscn.errors import InputError
 
 GEOMETRIES = [

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-import golden
+from gscn import golden
 
 STEPS = 5
 

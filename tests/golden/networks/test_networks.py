@@ -1,4 +1,4 @@
-"""Networks: parameters and multiply-accumulates as published, and those of `perf.networks`."""
+"""Networks: parameters and products as published, and those of `perf.workload.networks`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-import golden
-from golden.networks.catalogue import make_network, weighted_layers
-from golden.networks.transformer import TransformerBlock
-from golden.networks.wide import WideResNet
-from golden.recipe import NETWORKS
+from gscn import golden
 from gscn.errors import InputError
-from perf.networks import network as layer_table
+from gscn.golden.networks.catalogue import make_network, weighted_layers
+from gscn.golden.networks.transformer import TransformerBlock
+from gscn.golden.networks.wide import WideResNet
+from gscn.golden.recipe import NETWORKS
+from gscn.perf.workload.networks import network as layer_table
 
 PUBLISHED_IMAGENET = {
     # name: parameters and GMAC of torchvision's models at 224 pixels, as its documentation states

@@ -11,12 +11,12 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from golden.networks.catalogue import make_network, weighted_layers
-from golden.networks.survey import survey
-from golden.omitted import Omitted, covered_share
 from gscn.errors import InputError
-from perf.networks import network as layer_table
-from perf.networks import network_of
+from gscn.golden.networks.catalogue import make_network, weighted_layers
+from gscn.golden.networks.survey import survey
+from gscn.golden.omitted import Omitted, covered_share
+from gscn.perf.workload.networks import network as layer_table
+from gscn.perf.workload.networks import network_of
 
 
 class ByWeight(nn.Module):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gscn.files import write_files
-from perf.report import cases
-from perf.report.build import report_files
-from perf.report.measured import Documents
+from gscn.perf.report.build import report_files
+from gscn.perf.report.data import cases
+from gscn.perf.report.data.measured import Documents
+from gscn.system.files import write_files
 from tests.browser import Browser, find_browser
 from tests.estimates import made_up_row, smaller
 

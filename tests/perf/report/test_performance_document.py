@@ -1,4 +1,4 @@
-"""docs/performance.md is of today's configuration and agrees with the figures that it takes."""
+"""docs/results/performance.md is of today's configuration, with the figures that it takes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from gscn.config import PRESETS
-from perf.report import published
-from perf.report.evidence import largest_errors
-from perf.report.measured import Documents
+from gscn.perf.report.data import published
+from gscn.perf.report.data.measured import Documents
+from gscn.perf.report.sections.evidence import largest_errors
 
-RECORD = Path(__file__).resolve().parents[3] / "docs" / "performance.json"
+RECORD = Path(__file__).resolve().parents[3] / "docs" / "results" / "performance.json"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from perf.rivals import Resources
+from gscn.perf.rivals import Resources
 
 RESOURCES = Resources(multipliers=64, port_bytes_per_cycle=1 << 40, value_bits=16)
 """Memory that nothing waits for."""

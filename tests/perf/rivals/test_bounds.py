@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.oracle import useful_products
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from perf.dense import dense_cost
-from perf.rivals import RIVALS, VARIANTS, Resources
+from gscn.golden.oracle.integers import useful_products
+from gscn.perf.dense_array import dense_cost
+from gscn.perf.rivals import RIVALS, VARIANTS, Resources
 from tests.perf.rivals.shapes import RESOURCES, convolutions, masks
 
 LARGE = preset("large")

@@ -16,7 +16,7 @@ from benchmarks.rivals import (
 from benchmarks.rivals_points import LAYER, NETWORK_POINTS, POINTS, Point
 from benchmarks.rivals_text import REASONS
 from gscn.conv import Pass
-from perf.rivals import VARIANTS
+from gscn.perf.rivals import VARIANTS
 
 
 def is_long(point: Point) -> bool:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.oracle import useful_products
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from perf.rivals import RIVALS, VARIANTS, Resources
-from perf.rivals.cartesian import Cartesian
-from perf.rivals.outer_products import ANT, DNNSIM_SCNN, SCNN_PLUS
+from gscn.golden.oracle.integers import useful_products
+from gscn.perf.rivals import RIVALS, VARIANTS, Resources
+from gscn.perf.rivals.cartesian import Cartesian
+from gscn.perf.rivals.outer_products import ANT, DNNSIM_SCNN, SCNN_PLUS
 from tests.perf.rivals.shapes import RESOURCES, convolutions, masks
 
 ONE_PE = dataclasses.replace(RESOURCES, multipliers=16)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.oracle import useful_products
 from gscn.conv import ConvShape, Pass
-from perf.rivals import RIVALS, VARIANTS, Resources
-from perf.rivals.sigma import Sigma, _matrices
+from gscn.golden.oracle.integers import useful_products
+from gscn.perf.rivals import RIVALS, VARIANTS, Resources
+from gscn.perf.rivals.sigma import Sigma, _matrices
 from tests.perf.rivals.shapes import RESOURCES, convolutions, masks
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.oracle import useful_products
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from perf.rivals import RIVALS
-from perf.rivals.tensordash import _streams, lockstep_cycles
+from gscn.golden.oracle.integers import useful_products
+from gscn.perf.rivals import RIVALS
+from gscn.perf.rivals.tensordash import _streams, lockstep_cycles
 from tests.perf.rivals.shapes import RESOURCES, convolutions, masks
 
 ALL = 0xFFFF

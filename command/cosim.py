@@ -1,0 +1,395 @@
+"""`gscn cosim`: run passes on the simulated accelerator and compare them with the models."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gscn.command.numbers import MOST, MOST_LATENCY, MOST_PROCESSES, real, whole
+from gscn.command.options import add_build_argument, add_output_folder, add_preset_arguments
+from gscn.command.result import Result, table
+from gscn.config import AcceleratorConfig, preset
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError, MismatchError, OutputError, raise_problems
+from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat
+from gscn.port import READ_LATENCY
+
+if TYPE_CHECKING:
+    from gscn.cosim.builds.simulator import BuiltSimulator
+    from gscn.cosim.layer import PassInput, PassOutcome
+
+SUMMARY = (
+    "run convolutions on the simulated accelerator and compare every result with golden models, "
+    "every counter with the cycle model"
+)
+EXAMPLE = (
+    "gscn cosim --conv 1,16,14,14,16,3,3 --padding 1 --density-a 0.1 --density-b 0.1 --pass all"
+)
+
+ALL = "all"
+MOST_VALUES = 1 << 26
+"""Of a synthetic layer: drawn, lowered and compared, they take some 2 GB."""
+DENSITY = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments that choose a configuration."""
+    add_preset_arguments(parser, default="small")
+    parser.add_argument(
+        "--format",
+        choices=[*sorted(OPERAND_FORMATS), *FLOAT_OPERAND_FORMATS],
+        help="operand format (default: int16); one of floating point is added to the core's",
+    )
+
+
+def config_from(args: argparse.Namespace) -> AcceleratorConfig:
+    """Return the configuration that the arguments choose."""
+    assignments = list(args.set)
+    if args.format in OPERAND_FORMATS:
+        assignments.append(f"operand_format={args.format}")
+    config = preset(args.config).with_overrides(assignments)
+    if args.format in FLOAT_OPERAND_FORMATS:
+        names = {fmt.name for fmt in config.floats} | {args.format}
+        config = config.with_overrides([f"float_formats={','.join(sorted(names))}"])
+    return config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--trace", type=Path, metavar="DIR", help="trace of `gscn trace`")
+    source.add_argument("--conv", metavar="N,C,H,W,K,R,S", help="shape of a synthetic layer")
+    parser.add_argument("--layer", metavar="NAME", help="layer of the trace (default: all)")
+    for name, default in (("stride", "1"), ("padding", "0"), ("dilation", "1")):
+        parser.add_argument(
+            f"--{name}", metavar="A[,B]", help=f"vertical[,horizontal] (default: {default})"
+        )
+    for name, which in (("a", "first"), ("b", "second")):
+        parser.add_argument(
+            f"--density-{name}",
+            type=real,
+            metavar="X",
+            help=f"share of nonzeros of the {which} operand: weights first, then inputs; in the "
+            f"weight gradient output gradients first (default: {DENSITY})",
+        )
+    parser.add_argument(
+        "--seed", type=whole(), default=0, metavar="N", help="of operands and stalls (default: 0)"
+    )
+    parser.add_argument(
+        "--pass", dest="which", default=ALL, choices=[*map(str, Pass), ALL], help="default: all"
+    )
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--latency",
+        type=whole(high=MOST_LATENCY),
+        default=READ_LATENCY,
+        metavar="N",
+        help="cycles from a memory read to its first data (default: 20)",
+    )
+    parser.add_argument(
+        "--stalls",
+        type=real,
+        default=0.0,
+        metavar="P",
+        help="probability that a memory channel pauses in a cycle (default: 0)",
+    )
+    parser.add_argument(
+        "--axi",
+        action="store_true",
+        help="reach the core by AXI4-Lite and memory by AXI4, not by the core's own ports",
+    )
+    parser.add_argument(
+        "--one-start",
+        action="store_true",
+        help="run all phases of a pass by one start, from their list in memory",
+    )
+    parser.add_argument(
+        "--output-width",
+        type=int,
+        choices=(16, 32),
+        default=32,
+        help="bits of results of integers (default: 32)",
+    )
+    parser.add_argument(
+        "--result-format",
+        choices=[FLOAT32.name, *FLOAT_OPERAND_FORMATS],
+        default=FLOAT32.name,
+        help="results in floating point: float32, bf16 or the operands' format (default: float32)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole(1, MOST_PROCESSES),
+        metavar="N",
+        help="run passes on N processes of this machine at once (Dask)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run passes on the workers of an existing Dask cluster, tcp://HOST:PORT",
+    )
+    add_output_folder(parser, "--out", help="save operands and results, for `gscn compare`")
+    add_build_argument(parser)
+
+
+def _numbers(name: str, text: str, counts: tuple[int, ...], form: str) -> tuple[int, ...]:
+    try:
+        # Very many digits take long.
+        numbers = tuple(int(part) for part in text.split(",") if len(part) < 40)
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in counts or max(map(abs, numbers)) > MOST:
+        raise InputError(f"--{name} must be {form} in whole numbers, not {text[:200]!r}")
+    return numbers
+
+
+def _pair(args: argparse.Namespace, name: str, default: str) -> tuple[int, int]:
+    given = getattr(args, name)
+    numbers = _numbers(name, default if given is None else given, (1, 2), "A or A,B")
+    return (numbers[0], numbers[-1])
+
+
+def _shape(args: argparse.Namespace) -> ConvShape:
+    n, c, h, w, k, r, s = _numbers("conv", args.conv, (7,), "N,C,H,W,K,R,S")
+    shape = ConvShape(
+        n=n,
+        c=c,
+        h=h,
+        w=w,
+        k=k,
+        r=r,
+        s=s,
+        stride=_pair(args, "stride", "1"),
+        padding=_pair(args, "padding", "0"),
+        dilation=_pair(args, "dilation", "1"),
+    )
+    values = sum(map(math.prod, (shape.x_shape, shape.w_shape, shape.y_shape)))
+    if values > MOST_VALUES:
+        raise InputError(
+            f"--conv must have at most {MOST_VALUES} inputs, weights and outputs, not {values}"
+        )
+    return shape
+
+
+def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
+    from gscn.cosim.layer import PassInput
+    from gscn.golden.oracle.synthetic import random_codes, random_operands
+
+    if args.layer is not None:
+        raise InputError("--layer names a layer of a trace, so it must not stand with --conv")
+    shape = _shape(args)
+    densities = [DENSITY if d is None else d for d in (args.density_a, args.density_b)]
+    inputs = []
+    for which in Pass if args.which == ALL else [Pass(args.which)]:
+        fmt = FLOAT_OPERAND_FORMATS.get(args.format)
+        first, second = (
+            random_operands(shape, which, *densities, config.format, args.seed)
+            if fmt is None
+            else random_codes(shape, which, *densities, fmt, args.seed)
+        )
+        inputs.append(
+            PassInput(
+                layer="synthetic", shape=shape, which=which, first=first, second=second, fmt=fmt
+            )
+        )
+    return inputs
+
+
+def _traced_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
+    from gscn.cosim.layer import traced_inputs
+    from gscn.golden.traces.trace import load_trace
+
+    for name in ("stride", "padding", "dilation", "density_a", "density_b"):
+        if getattr(args, name) is not None:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} belongs to --conv, so it must not stand with --trace")
+    trace = load_trace(args.trace)
+    layers = trace.layers if args.layer is None else [args.layer]
+    which = None if args.which == ALL else Pass(args.which)
+    return traced_inputs(trace, config, layers, which, FLOAT_OPERAND_FORMATS.get(args.format))
+
+
+def _result_format(name: str) -> FloatFormat:
+    return FLOAT32 if name == FLOAT32.name else FLOAT_OPERAND_FORMATS[name]
+
+
+def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
+    run = outcome.run
+    return {
+        "layer": outcome.source.layer,
+        "pass": str(outcome.source.which),
+        "outputs": outcome.comparison.outputs,
+        "mismatches": outcome.comparison.mismatches,
+        "stray_bytes": outcome.comparison.stray_bytes,
+        "wrong_counters": outcome.comparison.wrong_counters,
+        "details": list(outcome.comparison.details),
+        "output_width": outcome.output_width,
+        "shift": outcome.shift,
+        "result_format": outcome.result_format and outcome.result_format.name,
+        "cycles": run.cycles,
+        "useful_products": outcome.useful_products,
+        "utilization": outcome.utilization(config),
+        "read_beats": run.read_beats,
+        "write_beats": run.write_beats,
+        "model_cycles": None if outcome.model is None else outcome.model.cycles,
+        "shares": outcome.shares(),
+        "counters": run.counters,
+        "flags": run.flags,
+        "simulated_cycles": run.simulated_cycles,
+        "simulated_cycles_per_second": run.simulated_cycles / run.wall_seconds,
+    }
+
+
+def _distributed(
+    args: argparse.Namespace, config: AcceleratorConfig, inputs: list[PassInput]
+) -> list[PassOutcome]:
+    """Run the passes on a cluster, with a bar on stderr if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from gscn.cosim.distributed import check_distributed, connect
+
+    with (
+        connect(args.workers or 1, args.scheduler) as client,
+        Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar,
+    ):
+        task = bar.add_task("passes", total=len(inputs))
+        return check_distributed(
+            client,
+            config,
+            inputs,
+            output_width=args.output_width,
+            result_format=_result_format(args.result_format),
+            latency=args.latency,
+            build_root=args.build_dir,
+            finished=lambda _: bar.advance(task),
+        )
+
+
+def _check_distribution(args: argparse.Namespace) -> None:
+    """Refuse options that workers do not have."""
+    if args.workers is None and args.scheduler is None:
+        return
+    problems = [
+        f"--{name.replace('_', '-')} must not stand with --workers or --scheduler"
+        for name in ("axi", "one_start", "stalls")
+        if getattr(args, name)
+    ]
+    if args.scheduler is not None and args.build_dir is not None:
+        problems.append(
+            "--build-dir is of this machine, so it must not stand with --scheduler, whose workers "
+            "have their own"
+        )
+    if args.workers is not None and args.scheduler is not None:
+        problems.append("--workers makes a cluster, so it must not stand with --scheduler")
+    raise_problems("cosim", problems)
+    if args.scheduler is not None:
+        # Before a simulator is built, which takes much longer.
+        from gscn.cosim.distributed import require_scheduler
+
+        require_scheduler(args.scheduler)
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Build the simulator if need be, run the passes, compare, and report."""
+    _check_distribution(args)
+    config = config_from(args)
+    from gscn.cosim.builds.simulator import build
+    from gscn.cosim.errors import SimulationError
+    from gscn.cosim.layer import check_passes
+    from gscn.cosim.saved import save_results
+
+    inputs = (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
+    try:
+        simulator: BuiltSimulator = build(config, axi=args.axi, build_root=args.build_dir)
+        if args.workers is None and args.scheduler is None:
+            outcomes = check_passes(
+                config,
+                inputs,
+                output_width=args.output_width,
+                result_format=_result_format(args.result_format),
+                latency=args.latency,
+                stall_probability=args.stalls,
+                seed=args.seed,
+                axi=args.axi,
+                one_start=args.one_start,
+                simulator=simulator,
+            )
+        else:
+            outcomes = _distributed(args, config, inputs)
+    except SimulationError as error:
+        raise MismatchError(str(error)) from error
+    passes = [_describe(outcome, config) for outcome in outcomes]
+    problems = []
+    if args.out is not None:
+        try:
+            saved = save_results(args.out, outcomes, config)
+            for path, description in zip(saved, passes, strict=True):
+                description["saved"] = str(path)
+        except OutputError as error:
+            problems.append(f"--out: {error}")
+    data: dict[str, object] = {
+        "config": config.to_dict(),
+        "config_digest": config.digest(),
+        "simulator_digest": simulator.digest,
+        "mem_width": config.mem_width,
+        "ports": config.ports,
+        "axi": args.axi,
+        "one_start": args.one_start,
+        "multipliers": config.multipliers,
+        "latency": args.latency,
+        "stalls": args.stalls,
+        "seed": args.seed,
+        "passes": passes,
+    }
+    header = (
+        "layer",
+        "pass",
+        "outputs",
+        "mismatches",
+        "cycles",
+        "model cycles",
+        "useful products",
+        "utilization %",
+        "read port %",
+        "write port %",
+        "simulated kcycles/s",
+    )
+    rows = [
+        (
+            outcome.source.layer,
+            str(outcome.source.which),
+            outcome.comparison.outputs,
+            outcome.comparison.mismatches,
+            outcome.run.cycles,
+            "-" if outcome.model is None else outcome.model.cycles,
+            outcome.useful_products,
+            100 * outcome.utilization(config),
+            100 * outcome.run.read_beats / (config.ports * max(outcome.run.cycles, 1)),
+            100 * outcome.run.write_beats / (config.ports * max(outcome.run.cycles, 1)),
+            outcome.run.simulated_cycles / outcome.run.wall_seconds / 1000,
+        )
+        for outcome in outcomes
+    ]
+    title = (
+        f"configuration {config.digest()}: {config.multipliers} multipliers, "
+        f"{config.ports} x {config.mem_width}-bit memory port{' (AXI4)' if args.axi else ''}, "
+        f"{'one start' if args.one_start else 'a start per phase'}, "
+        f"{args.format or config.operand_format}"
+    )
+    bad = [
+        f"{outcome.source.layer} {outcome.source.which}: {detail}"
+        for outcome in outcomes
+        for detail in outcome.comparison.details
+    ]
+    return Result(
+        data=data,
+        text="\n".join([table(header, rows, title=title), *bad]),
+        problems=tuple(problems),
+        mismatch=not all(outcome.comparison.good for outcome in outcomes),
+    )

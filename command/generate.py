@@ -1,0 +1,45 @@
+"""`gscn generate`: write the accelerator's Verilog and its manifest."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gscn.command.cosim import add_config_arguments, config_from
+from gscn.command.options import add_output_folder
+from gscn.command.result import Result
+
+SUMMARY = "write the Verilog of a configuration, with a manifest of ports, records and counters"
+EXAMPLE = "gscn generate --config small --set clusters=4 --out build/verilog"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--axi",
+        action="store_true",
+        help="wrap the core in an AXI4 manager and AXI4-Lite registers, and write the register "
+        "map for C and Python",
+    )
+    add_output_folder(
+        parser,
+        "--out",
+        help="directory of the files (default: build/<configuration digest>/rtl, with --axi /axi)",
+    )
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Generate, or find that nothing has changed."""
+    config = config_from(args)
+    from gscn.rtl_gen import generate, generate_axi
+
+    out = args.out or Path("build") / config.digest() / ("axi" if args.axi else "rtl")
+    manifest = (generate_axi if args.axi else generate)(config, out)
+    data = manifest.to_dict()
+    data["verilog_path"] = str(manifest.verilog)
+    text = (
+        f"{manifest.verilog}: module {manifest.module}, {len(manifest.ports)} ports, "
+        f"{config.multipliers} multipliers, configuration {config.digest()}"
+    )
+    return Result(data=data, text=text)

@@ -1,0 +1,147 @@
+"""`gscn trace`: record the operands and results of a training step's convolutions."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gscn.command.numbers import whole
+from gscn.command.options import add_output_folder
+from gscn.command.result import Result, table
+from gscn.command.train import add_recipe_arguments, given_recipe_fields, recipe_from
+from gscn.command.training_run import run_training
+from gscn.errors import InputError
+from gscn.system.files import new_folder, output_errors
+
+if TYPE_CHECKING:
+    from gscn.golden.traces.trace import Trace
+
+SUMMARY = "record operands and results of all convolutions in training steps"
+EXAMPLE = "gscn trace --method swat+resprop --sparsity 0.9 --iterations 100 --out build/trace"
+
+DEFAULT_ITERATIONS = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    add_recipe_arguments(parser)
+    parser.add_argument(
+        "--iterations",
+        type=whole(),
+        metavar="N",
+        help=f"train for N iterations first (default: {DEFAULT_ITERATIONS})",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="go on from a checkpoint of `gscn train` instead of training first",
+    )
+    parser.add_argument(
+        "--layer",
+        action="append",
+        metavar="NAME",
+        help="trace this convolution only; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=whole(),
+        default=1,
+        metavar="N",
+        help="trace N iterations, each into a directory of its own in --out (default: 1, --out "
+        "itself)",
+    )
+    add_output_folder(parser, "--out", required=True, help="directory to make for the trace")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Train or load, trace one step, and report densities."""
+    from gscn.golden.traces.recording import trace_step
+    from gscn.golden.traces.writing import refuse_existing
+    from gscn.golden.training.model import conv_layers
+    from gscn.golden.training.training import Trainer
+
+    refuse_existing(args.out)
+    if args.steps < 1:
+        raise InputError(f"--steps must be at least 1, not {args.steps}")
+    if args.checkpoint is not None:
+        given = [*given_recipe_fields(args)] + ["iterations"] * (args.iterations is not None)
+        if given:
+            raise InputError(
+                "--checkpoint decides the training, so it must stand without: " + ", ".join(given)
+            )
+        trainer = Trainer.load(args.checkpoint)
+    else:
+        trainer = Trainer(recipe_from(args))
+    known = conv_layers(trainer.network)
+    for name in args.layer or ():
+        # Found before minutes of training rather than after.
+        if name not in known:
+            raise InputError(f"--layer must be one of {', '.join(known)}, not {name!r}")
+    if args.checkpoint is None:
+        iterations = DEFAULT_ITERATIONS if args.iterations is None else args.iterations
+        if not 0 <= iterations <= trainer.iterations - args.steps:
+            wanted = "one" if args.steps == 1 else str(args.steps)
+            raise InputError(
+                f"--iterations must leave {wanted} of the {trainer.iterations} iterations of "
+                f"{trainer.recipe.epochs} epochs to trace, not be {iterations}"
+            )
+        run_training(trainer, iterations)
+    if args.steps == 1:
+        return _report(trace_step(trainer, args.out, args.layer), args.out)
+    traces = []
+    with new_folder(args.out) as place:
+        for _ in range(args.steps):
+            name = f"step-{trainer.iteration:08d}"
+            traces.append(_report(trace_step(trainer, place / name, args.layer), args.out / name))
+        with output_errors("a folder", args.out):
+            place.rename(args.out)
+    return Result(
+        data={"steps": [one.data for one in traces]}, text="\n".join(one.text for one in traces)
+    )
+
+
+def _report(trace: Trace, out: Path) -> Result:
+    """Return what was traced, its densities, and what was not."""
+    from gscn.golden.omitted import covered_share
+
+    rows = []
+    layers = []
+    for entry in trace.entries.values():
+        layers.append(
+            {
+                "name": entry.name,
+                "file": entry.file,
+                "size_bytes": entry.size_bytes,
+                "densities": {str(which): list(pair) for which, pair in entry.densities.items()},
+            }
+        )
+        rows += [
+            (entry.name, str(which), 100 * first, 100 * second)
+            for which, (first, second) in entry.densities.items()
+        ]
+    data: dict[str, object] = {
+        "trace": str(out),
+        "network": trace.network,
+        "dataset": trace.dataset,
+        "method": trace.method,
+        "sparsity": trace.sparsity,
+        "step": trace.step,
+        "seed": trace.seed,
+        "dense_iteration": trace.dense_iteration,
+        "layers": layers,
+        "omitted": [dataclasses.asdict(one) for one in trace.omitted or ()],
+    }
+    title = f"{trace.network}, {trace.method}, step {trace.step}: {out}"
+    header = ("layer", "pass", "first operand nonzero %", "second operand nonzero %")
+    text = table(header, rows, title=title)
+    if trace.omitted:
+        share = 100 * covered_share(trace.omitted)
+        left_out = "\n".join(f"- {one}" for one in trace.omitted)
+        text += (
+            f"\n\nThese layers are {share:.2f} % of the multiply-accumulates of a forward pass. "
+            f"Not traced:\n{left_out}"
+        )
+    return Result(data=data, text=text)

@@ -1,0 +1,344 @@
+"""`gscn train`: train a network by a sparse-training method."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+from gscn.command.numbers import real, whole
+from gscn.command.options import add_output_file, add_output_folder
+from gscn.command.result import Result
+from gscn.command.simulated import add_backend_arguments, check_backend_arguments, simulation
+from gscn.command.training_run import Trained, check_plot, run_training, save_plot, zeros_text
+from gscn.errors import InputError, MismatchError, OutputError, raise_problems
+from gscn.golden.methods.options import BUDGETS, STRUCTURES
+from gscn.golden.recipe import (
+    ARITHMETICS,
+    DATASETS,
+    DEFAULT_WIDTH,
+    FIRST_CONV_RULES,
+    METHOD_OPTIONS,
+    METHODS,
+    MOST_SEED,
+    NETWORKS,
+    PRESETS,
+    Recipe,
+    option_problems,
+)
+
+if TYPE_CHECKING:
+    from gscn.golden.training.training import Trainer
+
+SUMMARY = "train a network on images, dense or sparse"
+EXAMPLE = "gscn train --method swat+resprop --sparsity 0.9 --epochs 12 --out build/digits.pt"
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments that decide a training run; defaults are those of `Recipe`."""
+    default = Recipe()
+    swat, dst = METHOD_OPTIONS["swat"], METHOD_OPTIONS["dst"]
+
+    def add(option: str, meaning: str, value: object, **how: object) -> None:
+        # The default is None: a checkpoint's recipe must be told from what the user gave.
+        parser.add_argument(option, help=f"{meaning} (default: {value})", **how)
+
+    add(
+        "--network",
+        "a small network for digits of 8x8 pixels, or a network of the papers, in its form for "
+        "small images under 64 pixels",
+        default.network,
+        choices=NETWORKS,
+    )
+    add(
+        "--width",
+        "ResNets and WRN-50-2: channels of the first stage",
+        DEFAULT_WIDTH,
+        type=whole(),
+        metavar="K",
+    )
+    add(
+        "--dataset",
+        "images: handwritten digits of 8x8 pixels; composites, digits on photographs, 32x32; or "
+        "of files in --data",
+        "digits for the network of that name, else composites",
+        choices=DATASETS,
+    )
+    add(
+        "--data",
+        "folder with CIFAR's archive, or with train/CLASS/* and val/CLASS/*",
+        "none",
+        metavar="DIR",
+    )
+    add("--image-size", "scale images to N pixels each way", "their own", type=whole(), metavar="N")
+    parser.add_argument(
+        "--augment", action="store_true", default=None, help="mirror and shift images at random"
+    )
+    parser.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        help="method as in its paper; options given besides replace the preset's",
+    )
+    add("--method", "training method", default.method, choices=METHODS)
+    add(
+        "--sparsity",
+        "SWAT, ReSprop: share of zeros aimed at",
+        swat["sparsity"],
+        type=real,
+        metavar="S",
+    )
+    add("--budget", "SWAT: how layers share the weights kept", swat["budget"], choices=BUDGETS)
+    add("--structure", "SWAT: weights dropped together", swat["structure"], choices=STRUCTURES)
+    add(
+        "--dst-alpha",
+        "DST: weight of the penalty, the larger the sparser",
+        dst["dst_alpha"],
+        type=real,
+        metavar="A",
+    )
+    add("--epochs", "epochs", default.epochs, type=whole(), metavar="N")
+    add(
+        "--iterations-per-epoch",
+        "mini-batches after which an epoch ends",
+        "all that the images fill",
+        type=whole(),
+        metavar="N",
+    )
+    add("--batch", "images per mini-batch", default.batch_size, type=whole(), metavar="N")
+    add(
+        "--learning-rate",
+        "at the start; it falls to zero along a cosine",
+        default.learning_rate,
+        type=real,
+        metavar="RATE",
+    )
+    add("--seed", "seed of everything", default.seed, type=whole(high=MOST_SEED), metavar="N")
+    add(
+        "--refresh-period",
+        "SWAT: iterations between exact thresholds",
+        swat["refresh_period"],
+        type=whole(),
+        metavar="P",
+    )
+    add(
+        "--first-conv",
+        "all methods but dense: first convolution as in the paper, dense, or sparse",
+        swat["first_conv"],
+        choices=FIRST_CONV_RULES,
+    )
+    add(
+        "--arithmetic",
+        "of the convolutions: torch's, or bf16 operands with exact sums as in the accelerator",
+        default.arithmetic,
+        choices=ARITHMETICS,
+    )
+    parser.add_argument(
+        "--warm-up",
+        action="store_true",
+        default=None,
+        help="ReSprop: approach the sparsity over the first nine epochs",
+    )
+
+
+def given_recipe_fields(args: argparse.Namespace) -> dict[str, object]:
+    """Return the fields of `Recipe` that the user gave."""
+    names = {
+        "network": "network",
+        "width": "width",
+        "dataset": "dataset",
+        "data": "data",
+        "image_size": "image_size",
+        "augment": "augment",
+        "budget": "budget",
+        "structure": "structure",
+        "dst_alpha": "dst_alpha",
+        "method": "method",
+        "sparsity": "sparsity",
+        "epochs": "epochs",
+        "iterations_per_epoch": "iterations_per_epoch",
+        "batch": "batch_size",
+        "learning_rate": "learning_rate",
+        "seed": "seed",
+        "refresh_period": "refresh_period",
+        "warm_up": "warm_up",
+        "first_conv": "first_conv",
+        "arithmetic": "arithmetic",
+    }
+    given = {
+        field: getattr(args, argument)
+        for argument, field in names.items()
+        if getattr(args, argument) is not None
+    }
+    return {**PRESETS.get(args.preset, {}), **given}
+
+
+def recipe_from(args: argparse.Namespace) -> Recipe:
+    """Return the recipe of the arguments; raise `InputError` for bad ones."""
+    return Recipe(**given_recipe_fields(args))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    add_recipe_arguments(parser)
+    parser.add_argument(
+        "--iterations",
+        type=whole(),
+        metavar="N",
+        help="stop after N iterations (default: all epochs)",
+    )
+    add_output_file(parser, "--out", help="write a checkpoint")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint of --out if there is one, to the very same result",
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=whole(),
+        metavar="N",
+        help="write the checkpoint of --out every N iterations (default: every epoch)",
+    )
+    add_output_file(parser, "--log", help="write a row of each iteration, as CSV")
+    add_output_folder(
+        parser,
+        "--tensorboard",
+        help="write the same as scalars for TensorBoard, an event file in this directory",
+    )
+    add_output_file(parser, "--plot", help="draw the log when training ends (.png, .svg)")
+    add_backend_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Train and report the accuracy."""
+    from gscn.command.training_log import TensorBoardLog, TrainingLog
+
+    check_backend_arguments(args)
+    _check_files(args)
+    trainer = _trainer(args)
+    recipe = trainer.recipe
+    iterations = trainer.iterations if args.iterations is None else args.iterations
+    if not 1 <= iterations <= trainer.iterations:
+        raise InputError(
+            f"--iterations must be 1 to the {trainer.iterations} iterations of "
+            f"{recipe.epochs} epochs, not {iterations}"
+        )
+    period = args.checkpoint_every or trainer.iterations_per_epoch
+    trained: Trained | None = None
+    problems: list[str] = []
+    try:
+        with ExitStack() as stack:
+            logs = [
+                stack.enter_context(closing(kind(path, trainer.iteration)))
+                for kind, path in ((TrainingLog, args.log), (TensorBoardLog, args.tensorboard))
+                if path is not None
+            ]
+            try:
+                with simulation(args, trainer, lambda: _trainer(args), iterations) as simulated:
+                    trained = run_training(
+                        trainer,
+                        iterations,
+                        logs=logs,
+                        checkpoint=args.out,
+                        checkpoint_period=period,
+                        simulated=simulated,
+                        problems=problems,
+                    )
+            except _simulation_errors(args) as error:
+                raise MismatchError(str(error)) from error
+        if args.plot is not None:
+            save_plot(args.plot, args.log)
+    except OutputError as error:
+        if trained is None:
+            raise
+        problems.append(str(error))
+    losses = trained.losses
+    recent = losses[-trainer.iterations_per_epoch :]
+    reached = trained.sparsities
+    data: dict[str, object] = {
+        "network": recipe.network,
+        "dataset": trainer.dataset.name,
+        "method": recipe.method,
+        # Asked for; None for methods that do not have the option.
+        "sparsity": recipe.sparsity,
+        "sparsity_reached": reached,
+        "arithmetic": recipe.arithmetic,
+        "batch": recipe.batch_size,
+        "seed": recipe.seed,
+        "iterations": trainer.iteration,
+        "iterations_now": len(losses),
+        "iterations_per_epoch": trainer.iterations_per_epoch,
+        "loss_nats": sum(recent) / len(recent) if recent else None,
+        "test_accuracy": trainer.evaluate(),
+        "checkpoint": str(args.out) if args.out is not None and args.out.is_file() else None,
+    }
+    asked = "" if recipe.sparsity is None else f", sparsity {recipe.sparsity}"
+    if recipe.arithmetic != Recipe().arithmetic:
+        asked += f", {recipe.arithmetic}"
+    loss = f"loss {data['loss_nats']:.4f} nats" if recent else "none of them now"
+    text = (
+        f"{recipe.method}{asked}: {trainer.iteration} iterations of "
+        f"{recipe.batch_size} images, {loss}, "
+        f"test accuracy {100 * data['test_accuracy']:.2f} %"
+    )
+    if reached:
+        zeros = zeros_text(reached)
+        text += f"\nzeros reached, mean of the last {trained.averaged} iterations: {zeros}"
+    if data["checkpoint"] is not None:
+        text += f"\ncheckpoint: {args.out}"
+    if simulated is None:
+        return Result(data=data, text=text, problems=tuple(problems))
+    data |= {"backend": args.backend, "losses_nats": losses, "simulation": simulated.data()}
+    return Result(
+        data=data,
+        text=f"{text}\n{simulated.text()}",
+        problems=tuple(problems),
+        mismatch=bool(simulated.differences),
+    )
+
+
+def _simulation_errors(args: argparse.Namespace) -> tuple[type[Exception], ...]:
+    """Return what a simulation raises; nothing of it is imported without one."""
+    if args.backend not in ("rtl", "cycle-model"):
+        return ()
+    from gscn.cosim.errors import SimulationError
+
+    return (SimulationError,)
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Find what is wrong with files before minutes of training rather than after."""
+    if args.resume and args.out is None:
+        raise InputError("--resume needs --out, the checkpoint to go on from")
+    if args.checkpoint_every is not None and (args.checkpoint_every < 1 or args.out is None):
+        raise InputError(
+            f"--checkpoint-every must be at least 1, with --out, not {args.checkpoint_every}"
+        )
+    if args.plot is not None and args.log is None:
+        raise InputError("--plot needs --log, the table that is drawn")
+    if args.plot is not None:
+        check_plot(args.plot)
+    board = args.tensorboard
+    if board is not None and not args.resume and any(board.glob("events.out.tfevents*")):
+        raise InputError(f"--tensorboard {board} has the events of another run already")
+    if args.out is not None and args.out.exists() and not args.resume:
+        raise InputError(f"--out {args.out} exists already: --resume goes on from it")
+    if args.log is not None and args.log.exists() and not args.resume:
+        raise InputError(f"--log {args.log} exists already, of another run")
+
+
+def _trainer(args: argparse.Namespace) -> Trainer:
+    """Return a new trainer, or that of the checkpoint to go on from."""
+    from gscn.golden.training.training import Trainer
+
+    if not args.resume or not args.out.exists():
+        return Trainer(recipe_from(args))
+    trainer = Trainer.load(args.out)
+    given = given_recipe_fields(args)
+    raise_problems(f"--resume {args.out}", option_problems(trainer.recipe.method, given))
+    different = [
+        f"{name} must be the checkpoint's {getattr(trainer.recipe, name)!r}, not {value!r}"
+        for name, value in given.items()
+        if getattr(trainer.recipe, name) != value
+    ]
+    raise_problems(f"--resume {args.out}", different)
+    return trainer

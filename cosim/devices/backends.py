@@ -1,0 +1,382 @@
+"""Backends (`golden.methods.backends`): the accelerator, or its cycle model.
+
+Their results equal those of the golden backend, to the bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from gscn.config import AcceleratorConfig, preset
+from gscn.conv import ConvShape, Pass
+from gscn.cosim.closing import Closing
+from gscn.cosim.devices.device import record_waves
+from gscn.cosim.devices.jobs import (
+    SPAN_WINDOWS,
+    PassJob,
+    PassRun,
+    PlanMemory,
+    lower_job,
+    span_fields,
+)
+from gscn.cosim.devices.pool import SPLIT_PRODUCTS, DevicePool, expected_products, split_job
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.cycles.model import simulate
+from gscn.enums import takes_text
+from gscn.errors import InputError
+from gscn.formats import BF16, FLOAT32, FloatFormat
+from gscn.golden.methods.backends import register_backend
+from gscn.golden.oracle.float_conv import conv_windowed, round_sums
+from gscn.golden.oracle.floats import decode, encode
+from gscn.port import READ_LATENCY
+from gscn.program import FloatOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT_CONFIG = dataclasses.replace(preset("small"), float_formats="bf16")
+"""The accelerator of a backend that is given by its name: 16 multipliers."""
+Observer = Callable[[PassRun], None]
+
+
+class Executor(Protocol):
+    """Runs passes on an accelerator, or as one would."""
+
+    config: AcceleratorConfig
+
+    def run_pass(self, job: PassJob) -> list[PassRun]:
+        """Return the runs of the parts of a pass; their results are joined along the first axis."""
+        ...
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls return that run passes and do not depend on each other, in order."""
+        ...
+
+
+@takes_text
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutedArithmetic:
+    """Passes of one layer, run by an executor; an `Arithmetic` of `golden.methods.passes`."""
+
+    executor: Executor
+    layer: str
+    """Names the layer in errors and reports."""
+    fmt: FloatFormat
+    """Of the operands."""
+    result_format: FloatFormat
+    """Of the results: float32, bf16, or that of the operands."""
+
+    @takes_text
+    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
+        """Return a pass; operands and results beyond the formats become infinities or NaN.
+
+        Raises
+        ------
+        InputError
+            The layer does not fit the accelerator.
+        SimulationError
+            The launch failed; its message names layer and pass.
+        """
+        import torch
+
+        codes = [encode(o.detach().cpu().numpy(), self.fmt).codes for o in (first, second)]
+        job = PassJob(
+            label=f"layer {self.layer}, {which}",
+            shape=shape,
+            which=which,
+            first=codes[0],
+            second=codes[1],
+            out=FloatOutput(operands=self.fmt, result=self.result_format),
+        )
+        runs = self.executor.run_pass(job)
+        results = np.concatenate([run.result for run in runs])
+        results = results.astype(np.dtype(f"uint{self.result_format.width}"))
+        if self.result_format == FLOAT32:
+            values = results.view(np.float32)
+        else:
+            values = decode(results, self.result_format)
+        return torch.from_numpy(values).to(first)
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls of `convolve` return, run at the same time if the executor can."""
+        return self.executor.together(calls)
+
+
+class _ExecutorBackend(Closing):
+    """What both backends have in common.
+
+    Parameters
+    ----------
+    config
+        The accelerator; it must have the format.
+    fmt, result_format
+        Of operands and results.
+    observer
+        Called with each run, from any thread, one at a time.
+    spans
+        Whether runs say when each cluster had which job, and what its PEs did.
+
+    Attributes
+    ----------
+    spans : bool
+        As the parameter; may be changed between passes.
+
+    Raises
+    ------
+    InputError
+        The accelerator lacks the format.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig = DEFAULT_CONFIG,
+        *,
+        fmt: FloatFormat = BF16,
+        result_format: FloatFormat = FLOAT32,
+        observer: Observer | None = None,
+        spans: bool = False,
+    ) -> None:
+        if fmt not in config.floats:
+            raise InputError(
+                f"float_formats must contain {fmt.name}, not be {config.float_formats!r}"
+            )
+        self.config = config
+        self.observer = observer
+        self.spans = spans
+        self._formats = fmt, result_format
+        self._observing = threading.Lock()
+
+    def arithmetic(self, layer: str) -> ExecutedArithmetic:
+        """Return what calculates the passes of the layer of this name."""
+        fmt, result_format = self._formats
+        return ExecutedArithmetic(executor=self, layer=layer, fmt=fmt, result_format=result_format)
+
+    def _observe(self, runs: Sequence[PassRun]) -> None:
+        if self.observer is not None:
+            with self._observing:
+                for run in runs:
+                    self.observer(run)
+
+
+class RtlBackend(_ExecutorBackend):
+    """Runs every pass of every layer on the simulated accelerator.
+
+    Passes that do not depend on each other run at the same time, one per device, and large ones are
+    cut so that all devices have work. A context manager; its processes end with it.
+
+    Parameters
+    ----------
+    config, fmt, result_format, observer, spans
+        As of the base class.
+    devices
+        Simulators at once; by default one per processor.
+    latency
+        Cycles from a memory read to its first data.
+    wall_timeout_seconds
+        Limit of time for a pass, or a part of one.
+    build_root
+        Directory of the simulators, as of `cosim.builds.simulator.build`.
+    check_counters
+        As of `cosim.Device`.
+
+    Attributes
+    ----------
+    spans : bool
+        As of the base class.
+    wave_requests : dict
+        Files for the waves of passes by their labels (`layer NAME, PASS`), each written when the
+        pass next runs, by a run of its own.
+
+    Raises
+    ------
+    InputError
+        A setting is out of range.
+    SimulationError
+        The simulator cannot be built.
+    """
+
+    @takes_text
+    def __init__(
+        self,
+        config: AcceleratorConfig = DEFAULT_CONFIG,
+        *,
+        fmt: FloatFormat = BF16,
+        result_format: FloatFormat = FLOAT32,
+        observer: Observer | None = None,
+        devices: int | None = None,
+        spans: bool = False,
+        latency: int = READ_LATENCY,
+        wall_timeout_seconds: float | None = None,
+        build_root: Path | None = None,
+        check_counters: bool = True,
+    ) -> None:
+        super().__init__(
+            config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
+        )
+        self.wave_requests: dict[str, Path] = {}
+        self.pool = DevicePool(
+            config,
+            devices,
+            latency=latency,
+            wall_timeout_seconds=wall_timeout_seconds,
+            build_root=build_root,
+            check_counters=check_counters,
+        )
+        self._build_root = build_root
+        self._latency = latency
+        # Threads that wait: a pass waits for its parts, which other threads run.
+        self._callers = ThreadPoolExecutor(4, thread_name_prefix="gscn-pass")
+
+    def close(self) -> None:
+        """End the simulators."""
+        self._callers.shutdown(wait=False, cancel_futures=True)
+        self.pool.close()
+
+    def run_pass(self, job: PassJob) -> list[PassRun]:
+        """Return the runs of the parts of a pass; their results are joined along the first axis.
+
+        Raises
+        ------
+        InputError, SimulationError
+            As `cosim.devices.device.Device.run_pass`.
+        """
+        job = dataclasses.replace(job, spans=self.spans)
+        if job.label in self.wave_requests:
+            path = self.wave_requests.pop(job.label)
+            record_waves(self.config, job, path, latency=self._latency, build_root=self._build_root)
+        most = int(expected_products(job) / SPLIT_PRODUCTS)
+        runs = self.pool.run(split_job(job, min(len(self.pool.devices), most)))
+        self._observe(runs)
+        return runs
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls return that run passes and do not depend on each other, in order."""
+        import torch
+
+        if len(self.pool.devices) == 1:  # always in the same order, so that cycles are the same
+            return [call() for call in calls]
+
+        def call_without_grad(call: Callable[[], Tensor]) -> Tensor:
+            with torch.no_grad():  # a setting of each thread
+                return call()
+
+        futures = [self._callers.submit(call_without_grad, call) for call in calls]
+        results, errors = [], []
+        for future in futures:
+            # All are waited for: none may still run when the next step begins.
+            try:
+                results.append(future.result())
+            except Exception as error:  # noqa: BLE001  (raised below)
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return results
+
+
+class CycleModelBackend(_ExecutorBackend):
+    """Calculates by the golden model, and takes the cycles that the accelerator would take.
+
+    The cycle model equals the RTL cycle for cycle, without a simulator to be built.
+
+    Parameters
+    ----------
+    config, fmt, result_format, observer, spans
+        As of the base class.
+    latency
+        As of `RtlBackend`.
+    """
+
+    @takes_text
+    def __init__(
+        self,
+        config: AcceleratorConfig = DEFAULT_CONFIG,
+        *,
+        fmt: FloatFormat = BF16,
+        result_format: FloatFormat = FLOAT32,
+        observer: Observer | None = None,
+        spans: bool = False,
+        latency: int = READ_LATENCY,
+    ) -> None:
+        super().__init__(
+            config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
+        )
+        self._latency = latency
+        self._plans = PlanMemory()
+        self._turns: np.ndarray | None = None
+        """Of the arbiters, after the last pass; None after a reset."""
+
+    def close(self) -> None:
+        """Do nothing: there is no process to end."""
+
+    def run_pass(self, job: PassJob) -> list[PassRun]:
+        """Return the run of a pass.
+
+        Raises
+        ------
+        InputError
+            The pass does not fit the accelerator.
+        """
+        job = self._plans.planned(job)
+        started = time.process_time()
+        program, plan = lower_job(self.config, job, latency=self._latency)
+        lowered = time.process_time()
+        if self.spans:
+            self._turns = None
+        cycles = simulate(
+            program, latency=self._latency, turns=self._turns,
+            most_windows=SPAN_WINDOWS if self.spans else 0,
+        )  # fmt: skip
+        simulated = time.process_time()
+        out = job.out
+        sums = conv_windowed(
+            job.shape, job.which, job.first, job.second, out.operands,
+            acc_width=self.config.acc_width,
+        )  # fmt: skip
+        codes, saturated, nonfinite = round_sums(sums, out.result)
+        run = PassRun(
+            label=job.label,
+            which=job.which,
+            result=codes.astype(np.int64),
+            cycles=cycles.cycles,
+            counters={
+                name: cycles.counters[:, index].tolist()
+                for index, name in enumerate(CLUSTER_COUNTER_NAMES)
+            },
+            flags={
+                "saturated": saturated > 0,
+                "accumulator_overflow": False,
+                "address_error": False,
+                "nonfinite": nonfinite > 0,
+            },
+            read_beats=cycles.read_beats,
+            write_beats=cycles.write_beats,
+            useful_products=program.useful_products,
+            simulated_cycles=0,
+            lowering_seconds=lowered - started,
+            simulation_seconds=simulated - lowered,
+            process_id=os.getpid(),
+            plan=plan,
+            **(span_fields(program, cycles) if self.spans else {}),
+        )
+        self._plans.remember(job, plan)
+        # As of a device: a reset clears flags.
+        self._turns = None if any(run.flags.values()) else cycles.turns
+        self._observe([run])
+        return [run]
+
+    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """Return what calls return, one after the other."""
+        return [call() for call in calls]
+
+
+register_backend("rtl", RtlBackend)
+register_backend("cycle-model", CycleModelBackend)

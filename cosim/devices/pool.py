@@ -1,0 +1,168 @@
+"""Several devices that share a queue of passes, and passes cut to keep all of them busy."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import queue
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from gscn.config import AcceleratorConfig
+from gscn.conv import Pass
+from gscn.cosim.builds.simulator import BuiltSimulator, build
+from gscn.cosim.closing import Closing
+from gscn.cosim.devices.device import Device
+from gscn.cosim.devices.jobs import PassJob, PassRun, PlanMemory
+from gscn.errors import InputError
+from gscn.port import READ_LATENCY
+from gscn.program import FloatOutput
+from gscn.window import pass_top
+
+SPLIT_PRODUCTS = 1_000_000
+"""Products that a part of a pass should have at least: below, loading and draining weigh more."""
+
+
+class DevicePool(Closing):
+    """Devices of one configuration, each given the next pass when it has answered.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    count
+        Devices; by default one per processor.
+    latency, wall_timeout_seconds, simulator, build_root, check_counters
+        As of `Device`.
+
+    Attributes
+    ----------
+    devices : list of Device
+        They start with their first pass.
+
+    Raises
+    ------
+    InputError
+        A setting is out of range.
+    SimulationError
+        The simulator cannot be built.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        count: int | None = None,
+        *,
+        latency: int = READ_LATENCY,
+        wall_timeout_seconds: float | None = None,
+        simulator: BuiltSimulator | None = None,
+        build_root: Path | None = None,
+        check_counters: bool = True,
+    ) -> None:
+        count = os.cpu_count() or 1 if count is None else count
+        if count < 1:
+            raise InputError(f"devices must be at least 1, not {count}")
+        simulator = simulator or build(config, build_root=build_root)
+        self.config = config
+        self.devices = [
+            Device(
+                config,
+                latency=latency,
+                wall_timeout_seconds=wall_timeout_seconds,
+                simulator=simulator,
+                check_counters=check_counters,
+            )
+            for _ in range(count)
+        ]
+        self._plans = PlanMemory()
+        self._free: queue.LifoQueue[Device] = queue.LifoQueue()
+        for device in reversed(self.devices):
+            self._free.put(device)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="gscn-device")
+
+    def close(self) -> None:
+        """End the processes; passes not yet started are cancelled."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for device in self.devices:
+            device.close()
+
+    def submit(self, job: PassJob) -> Future[PassRun]:
+        """Run a pass on the next free device; the future raises as `Device.run_pass`."""
+        return self._threads.submit(self._run, job)
+
+    def run(self, jobs: Sequence[PassJob]) -> list[PassRun]:
+        """Run passes, as many at once as there are devices.
+
+        Raises
+        ------
+        InputError, SimulationError
+            As `Device.run_pass`, for the first of the passes in their order that failed.
+        """
+        futures = [self.submit(job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _run(self, job: PassJob) -> PassRun:
+        device = self._free.get()
+        try:
+            run = device.run_pass(self._plans.planned(job))
+        finally:
+            self._free.put(device)
+        self._plans.remember(job, run.plan)
+        return run
+
+
+def expected_products(job: PassJob) -> float:
+    """Return about how many products of two nonzeros a pass has: as if zeros were anywhere."""
+    shape = job.shape
+    dense = shape.n * shape.k * shape.p * shape.q * shape.c * shape.r * shape.s
+    shares = (np.count_nonzero(values) / values.size for values in (job.first, job.second))
+    return float(dense * np.prod(list(shares)))
+
+
+def split_job(job: PassJob, parts: int) -> list[PassJob]:
+    """Cut a pass into passes whose results, one behind the other, are its own, to the bit.
+
+    Forward passes and input gradients are cut by samples, weight gradients by output channels, so
+    that no sum is cut. In floating point all parts have the window of the whole.
+
+    Parameters
+    ----------
+    job
+        The pass.
+    parts
+        Parts wanted; there may be fewer.
+
+    Returns
+    -------
+    list of PassJob
+        Results are to be joined along the first axis.
+    """
+    by_channels = job.which is Pass.WEIGHT_GRAD
+    parts = min(parts, job.shape.k if by_channels else job.shape.n)
+    if parts < 2:
+        return [job]
+    out = job.out
+    if isinstance(out, FloatOutput) and out.top is None:
+        top = pass_top(job.shape, job.which, job.first, job.second, out.operands)
+        out = dataclasses.replace(out, top=top)
+    jobs = []
+    cut, axis = (job.first, 1) if by_channels else (job.second, 0)
+    for number, piece in enumerate(np.array_split(cut, parts, axis=axis)):
+        size = {"k" if by_channels else "n": piece.shape[axis]}
+        jobs.append(
+            dataclasses.replace(
+                job,
+                label=f"{job.label}, part {number + 1} of {parts}",
+                shape=dataclasses.replace(job.shape, **size),
+                out=out,
+                **{"first" if by_channels else "second": piece},
+            )
+        )
+    return jobs

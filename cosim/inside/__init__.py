@@ -1,0 +1,1 @@
+"""What runs inside the simulator's process: testbenches, memory and buses in C++."""

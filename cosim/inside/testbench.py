@@ -1,0 +1,155 @@
+"""cocotb testbench: runs the launches of a bundle one after the other, inside the simulator.
+
+The bundle is a directory that `cosim.launch` fills and reads; its path is the plusarg `bundle`.
+Python acts between launches only: the C++ beside this file loads, sequences and checks them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import time
+from pathlib import Path
+
+import cocotb
+import numpy as np
+from cocotb.triggers import RisingEdge
+
+BUNDLE_FILE = "bundle.json"
+CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
+"""Channels of a memory port in the order of memory.h."""
+STATUS_NAMES = ("ok", "timeout", "error")
+
+
+def program_functions() -> ctypes.CDLL:
+    """Return the functions of memory.cpp, which are part of the running program."""
+    library = ctypes.CDLL(None)
+    u64, u32, pointer = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
+    for name, result, arguments in (
+        ("gscn_setup", None, [u32, u32, u32, u32]),
+        ("gscn_load", None, [pointer, u64, u64, ctypes.c_uint8]),
+        ("gscn_list", None, [u32, u64, u32, u64]),
+        ("gscn_launch", None, [pointer, u64, u64, u64, pointer, u64, u64, u32, u32]),
+        ("gscn_bytes", pointer, []),
+        ("gscn_written", pointer, []),
+        ("gscn_counters", pointer, []),
+        ("gscn_error", ctypes.c_char_p, []),
+        ("gscn_status", u32, []),
+        ("gscn_flags", u32, []),
+        ("gscn_error_code", u32, []),
+        ("gscn_error_job", u32, []),
+        ("gscn_error_phase", u32, []),
+        ("gscn_busy_cycles", u64, []),
+        ("gscn_edges", u64, []),
+        ("gscn_read_beats", u64, []),
+        ("gscn_write_beats", u64, []),
+    ):
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library
+
+
+def view(address: int, count: int, dtype: type) -> np.ndarray:
+    """View `count` items of the program's memory as an array, without a copy."""
+    size = count * np.dtype(dtype).itemsize
+    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype=dtype)
+
+
+async def run_launch(
+    dut: object, library: ctypes.CDLL, settings: dict, launch: dict, image: np.ndarray
+) -> dict:
+    """Run one launch on a fresh memory; return its outcome without the memory.
+
+    The memory stays in the program until the next launch: see `memory_of`.
+
+    Parameters
+    ----------
+    dut
+        The testbench's top.
+    library
+        The program's functions.
+    settings
+        What all launches have in common, as `cosim.simulation.launch_settings` returns it.
+    launch
+        Phases, sizes and limits of this one.
+    image
+        uint8: memory from address 0.
+    """
+    stalls = np.array([settings["stalls"][channel] for channel in CHANNELS])
+    phases = np.array(launch["phases"], dtype=np.uint64).reshape(-1, 4)
+    library.gscn_load(image.ctypes.data, image.size, launch["memory_bytes"], settings["fill"])
+    edges = library.gscn_edges()
+    started, cpu_started = time.perf_counter(), time.process_time()
+    library.gscn_list(
+        settings["one_start"],
+        launch["phases_addr"],
+        launch["phase_count"],
+        launch["abort_cycle"],
+    )
+    library.gscn_launch(
+        phases.ctypes.data,
+        len(phases),
+        settings["latency"],
+        settings["write_latency"],
+        stalls.ctypes.data,
+        launch["seed"],
+        launch["timeout_cycles"],
+        settings["faulty"],
+        launch["reset"],
+    )
+    await RisingEdge(dut.launch_done)
+    counters = view(library.gscn_counters(), settings["counter_count"], np.uint64)
+    return {
+        "status": STATUS_NAMES[library.gscn_status()],
+        "error": library.gscn_error().decode(errors="replace"),
+        "flags": library.gscn_flags(),
+        "error_code": library.gscn_error_code(),
+        "error_job": library.gscn_error_job(),
+        "error_phase": library.gscn_error_phase(),
+        "counters": counters.tolist(),
+        "cycles": library.gscn_busy_cycles(),
+        "read_beats": library.gscn_read_beats(),
+        "write_beats": library.gscn_write_beats(),
+        "simulated_cycles": library.gscn_edges() - edges,
+        "wall_seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - cpu_started,
+    }
+
+
+def memory_of(library: ctypes.CDLL, memory_bytes: int) -> tuple[np.ndarray, np.ndarray]:
+    """View the memory after a launch, and which bytes were written, both uint8."""
+    return (
+        view(library.gscn_bytes(), memory_bytes, np.uint8),
+        view(library.gscn_written(), memory_bytes, np.uint8),
+    )
+
+
+def set_up(library: ctypes.CDLL, settings: dict) -> None:
+    """Describe the accelerator to the program; once per process."""
+    sizes = ("ports", "beat_bytes", "burst_beats", "counter_count")
+    library.gscn_setup(*(settings[size] for size in sizes))
+
+
+@cocotb.test()
+async def launches(dut: object) -> None:
+    """Run every launch of the bundle; stop after the first that fails.
+
+    What a failed launch leaves in the accelerator's memories is unknown, so the ones after it need
+    a fresh process.
+    """
+    library = program_functions()
+    directory = Path(cocotb.plusargs["bundle"])
+    bundle = json.loads((directory / BUNDLE_FILE).read_text())
+    set_up(library, bundle)
+    for index, launch in bundle["launches"]:
+        image = np.fromfile(directory / f"{index}.image", dtype=np.uint8)
+        outcome = await run_launch(dut, library, bundle, launch, image)
+        memory, written = memory_of(library, launch["memory_bytes"])
+        memory.tofile(directory / f"{index}.memory")
+        written.tofile(directory / f"{index}.written")
+        # Written last and in one step: it says that the other files are complete.
+        (directory / "outcome.tmp").write_text(json.dumps(outcome))
+        (directory / "outcome.tmp").replace(directory / f"{index}.json")
+        if outcome["status"] != "ok":
+            return

@@ -1,0 +1,258 @@
+"""What a launch is to a simulator process: its settings, its outcome, its environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cocotb_tools.config
+import find_libpython
+import numpy as np
+
+import gscn
+from gscn.config import AcceleratorConfig
+from gscn.cosim.errors import SimulationError
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.port import READ_LATENCY, WRITE_LATENCY
+
+TESTBENCH_MODULE = "gscn_testbench"
+"""Top of the simulated Verilog."""
+CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
+"""Channels of a memory port that can stall, each with a probability of its own. Behind AXI they
+are AR, R, AW, W and B."""
+FLAGS = ("saturated", "accumulator_overflow", "address_error", "nonfinite")
+FILL = 0xA5
+"""Byte that memory holds beyond the image, so that a result never written is seen."""
+
+
+class Phase(Protocol):
+    """An array of job descriptors."""
+
+    queue_addr: int
+    job_count: int
+    job_word: int
+    """Jobs, with the flag `gscn.records.IN_TURN` if clusters take them in turn."""
+    out_addr: int
+    out_end: int
+    """What may be written; multiples of 64."""
+
+
+class Program(Protocol):
+    """What a launch needs; `lowering.lower` returns one."""
+
+    config: AcceleratorConfig
+    image: np.ndarray
+    """uint8, one-dimensional: memory from address 0."""
+    memory_bytes: int
+    """Bytes of memory in all."""
+    phases: Sequence[Phase]
+    phases_addr: int
+    """Byte address of the list of phases in the image; needed only if one start runs them all."""
+    output_ranges: Sequence[tuple[int, int]]
+    """(first, one past the last) byte addresses that may be written."""
+
+    def result(self, memory: np.ndarray) -> np.ndarray:
+        """Return the result that lies in a memory."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RunResult:
+    """Outcome of one launch."""
+
+    memory: np.ndarray
+    """uint8 [memory_bytes], after the launch."""
+    written: np.ndarray
+    """bool [memory_bytes], whether the byte was written."""
+    cycles: int
+    """Cycles in which the accelerator was busy, all phases."""
+    counters: dict[str, list[int]]
+    """Counter's name to its value in each cluster, in PE-cycles."""
+    flags: dict[str, bool]
+    """Sticky flags: saturated, accumulator_overflow, address_error, nonfinite."""
+    read_beats: int
+    """Beats read, all ports together; `write_beats` likewise."""
+    write_beats: int
+    simulated_cycles: int
+    """Cycles simulated, reset and reading of the counters included."""
+    wall_seconds: float
+    """Time that the simulation of `simulated_cycles` took."""
+    error_code: int
+    """Of a faulty launch: what the accelerator reported (`gscn.error_codes.ErrorCode`), or 0."""
+    error_job: int
+    """Job that the error belongs to, or `gscn.error_codes.NO_JOB`."""
+    error_phase: int
+    """Phase of a list that the error belongs to, or `gscn.error_codes.NO_PHASE`."""
+    error: str | None
+    """What went wrong; None if the launch ended and kept the memory ports' contract."""
+    timed_out: bool
+    """Whether the error is a time-out."""
+
+
+def default_timeout_cycles(program: Program, *, latency: int, stall_probability: float) -> int:
+    """Return a limit of cycles far above what a launch can need.
+
+    A core that works takes at most one product per cycle even if only one PE ever has work, and
+    needs every beat of its memory a small number of times; the limit allows 64 times that.
+    """
+    products = int(getattr(program, "useful_products", 0))
+    jobs = sum(phase.job_count for phase in program.phases)
+    work = products + program.memory_bytes // 8 + jobs * (latency + program.config.acc_depth)
+    return 100_000 + int(64 * work / (1 - stall_probability))
+
+
+def launch_settings(
+    config: AcceleratorConfig,
+    *,
+    latency: int = READ_LATENCY,
+    stalls: Mapping[str, float] | None = None,
+    faulty: bool = False,
+    one_start: bool = False,
+) -> dict[str, object]:
+    """Return what all launches of a process have in common, for `cosim.inside.testbench`.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    latency, faulty, one_start
+        As of `run`.
+    stalls
+        Probability of each of `CHANNELS`; by default none stalls.
+    """
+    return {
+        "ports": config.ports,
+        "beat_bytes": config.mem_bytes,
+        "burst_beats": config.burst_beats,
+        "counter_count": config.clusters * len(CLUSTER_COUNTER_NAMES) + 1,
+        "latency": latency,
+        "write_latency": WRITE_LATENCY,
+        "stalls": dict.fromkeys(CHANNELS, 0.0) if stalls is None else dict(stalls),
+        "fill": FILL,
+        "faulty": faulty,
+        "one_start": one_start,
+    }
+
+
+def launch_fields(
+    program: Program,
+    *,
+    timeout_cycles: int,
+    seed: int = 0,
+    reset: bool = True,
+    one_start: bool = False,
+    abort_cycle: int = 0,
+) -> dict[str, object]:
+    """Return what `cosim.inside.testbench` must know of one launch besides its image.
+
+    Parameters
+    ----------
+    program
+        The launch.
+    timeout_cycles, one_start
+        As of `run`.
+    seed
+        Of the pauses.
+    reset
+        Whether a reset comes before.
+    abort_cycle
+        As an entry of `run`'s `abort_cycles`.
+    """
+    return {
+        "phases": [
+            [phase.queue_addr, phase.job_word, phase.out_addr, phase.out_end]
+            for phase in program.phases
+        ],
+        "memory_bytes": program.memory_bytes,
+        "seed": seed,
+        "timeout_cycles": timeout_cycles,
+        "reset": reset,
+        "phases_addr": program.phases_addr if one_start else 0,
+        "phase_count": getattr(program, "phase_count", len(program.phases)),
+        "abort_cycle": abort_cycle,
+    }
+
+
+def named_counters(config: AcceleratorConfig, counters: Sequence[int]) -> dict[str, list[int]]:
+    """Return the counters of the core by name, each with its value in every cluster."""
+    per_cluster = len(CLUSTER_COUNTER_NAMES)
+    return {
+        name: list(counters[position : config.clusters * per_cluster : per_cluster])
+        for position, name in enumerate(CLUSTER_COUNTER_NAMES)
+    }
+
+
+def named_flags(flags: int) -> dict[str, bool]:
+    """Return the sticky flags by name."""
+    return {name: bool(flags >> bit & 1) for bit, name in enumerate(FLAGS)}
+
+
+def run_result(
+    config: AcceleratorConfig, outcome: Mapping, memory: np.ndarray, written: np.ndarray
+) -> RunResult:
+    """Return the outcome of a launch as `cosim.inside.testbench` states it.
+
+    Parameters
+    ----------
+    config
+        Configuration of the accelerator.
+    outcome
+        What `cosim.inside.testbench.run_launch` returned.
+    memory, written
+        uint8 [memory_bytes], after the launch.
+    """
+    return RunResult(
+        memory=memory,
+        written=written.astype(bool),
+        cycles=outcome["cycles"],
+        counters=named_counters(config, outcome["counters"]),
+        flags=named_flags(outcome["flags"]),
+        read_beats=outcome["read_beats"],
+        write_beats=outcome["write_beats"],
+        simulated_cycles=outcome["simulated_cycles"],
+        wall_seconds=outcome["wall_seconds"],
+        error_code=outcome["error_code"],
+        error_job=outcome["error_job"],
+        error_phase=outcome["error_phase"],
+        error=outcome["error"] or None,
+        timed_out=outcome["status"] == "timeout",
+    )
+
+
+def simulator_environment(
+    directory: Path, testbench: str = "gscn.cosim.inside.testbench"
+) -> dict[str, str]:
+    """Return what a simulator with cocotb inside needs to start Python and find the testbench.
+
+    Parameters
+    ----------
+    directory
+        Where cocotb may write what it thinks of the testbench.
+    testbench
+        Module of the testbench.
+
+    Raises
+    ------
+    SimulationError
+        The shared library of Python is missing.
+    """
+    libpython = find_libpython.find_libpython()
+    if libpython is None:
+        raise SimulationError("the shared library of Python (libpython) must be installed")
+    root = str(Path(gscn.__file__).resolve().parents[1])
+    libraries = [str(cocotb_tools.config.libs_dir), os.environ.get("LD_LIBRARY_PATH", "")]
+    return {
+        **os.environ,
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
+        "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
+        "PYGPI_PYTHON_BIN": sys.executable,
+        "PYTHONPATH": os.pathsep.join([root, *filter(None, sys.path)]),
+        "COCOTB_TOPLEVEL": TESTBENCH_MODULE,
+        "COCOTB_TEST_MODULES": testbench,
+        "COCOTB_RESULTS_FILE": str(directory / "results.xml"),
+        "COCOTB_TRUST_INERTIAL_WRITES": "1",
+        "TOPLEVEL_LANG": "verilog",
+    }

@@ -1,0 +1,1 @@
+"""What a program does, exactly and without time: its results, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""Proofs about the core: which job goes where, which phase comes next."""

@@ -1,0 +1,1 @@
+"""Proofs about memory ports and their channels."""

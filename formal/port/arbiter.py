@@ -1,0 +1,324 @@
+"""Arbiters: grants are requests, waits are bounded, beats go where they belong."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+
+from formal.checker import Checker, Follower, Queue
+from gscn.hw.port.arbiter import ALIGNMENT_BITS, ReadArbiter, RoundRobin, WriteArbiter
+
+
+def total(values: list[Value]) -> Value:
+    """Return the sum of values, wide enough not to wrap."""
+    result = Value.cast(0)
+    for value in values:
+        result = result + value
+    return result
+
+
+def taken_from(m: Module, streams: list, *, name: str) -> tuple[Signal, Signal, Signal]:
+    """Return how many streams are taken from, the number of one of them, and its word."""
+    count = Signal(range(len(streams) + 1), name=f"{name}_taken")
+    number = Signal(range(len(streams)), name=f"{name}_number")
+    word = Signal(len(Value.cast(streams[0].p)), name=f"{name}_word")
+    m.d.comb += count.eq(total([s.valid & s.ready for s in streams]))
+    for position, candidate in enumerate(streams):
+        with m.If(candidate.valid & candidate.ready):
+            m.d.comb += [number.eq(position), word.eq(Value.cast(candidate.p))]
+    return count, number, word
+
+
+class RoundRobinChecker(Checker):
+    """Watch one requester, any of them, until it is granted.
+
+    Assumed: a grant is used only if there is a request.
+    """
+
+    CLAIMS = {
+        "grant": "the grant is one of the requests",
+        "wait": "a requester sees at most `count` - 1 grants to others while it requests",
+    }
+
+    dut: RoundRobin
+
+    def describe(self) -> None:
+        """State how far the priority is from the requester watched."""
+        dut, m = self.dut, self.m
+        count = len(dut.requests)
+        watched = self.any_constant((count - 1).bit_length(), name="requester")
+        self.assume(watched < count)
+        self.assume(~dut.en | dut.requests.any())
+        requested, granted = Signal(), Signal()
+        m.d.comb += [
+            requested.eq(dut.requests.bit_select(watched, 1)),
+            granted.eq(dut.grant == watched),
+        ]
+        others = Signal(range(count + 2))  # grants to others since it began to request
+        with m.If(~requested | (dut.en & granted)):
+            m.d.sync += others.eq(0)
+        with m.Elif(dut.en):
+            m.d.sync += others.eq(others + 1)
+        self.claim(
+            "grant",
+            ~dut.requests.any() | ((dut.grant < count) & dut.requests.bit_select(dut.grant, 1)),
+        )
+        # the grant in this cycle, if it goes to another, counts at once
+        self.claim("wait", (others + (dut.en & requested & ~granted)) < count)
+
+        below = self.probe.signal("below")
+        last, distance = Signal(range(count)), Signal(range(count))
+        m.d.comb += last.eq(Mux(below == 0, count, total(list(below))) - 1)
+        m.d.comb += distance.eq(Mux(watched > last, watched - last - 1, watched + count - last - 1))
+        self.invariant((below & (below + 1)[:count]) == 0)
+        self.invariant(others + distance < count)
+        self.reach(dut.en & granted & (others == count - 1))
+
+
+class ReadArbiterChecker(Checker):
+    """Follow one command, any of them, until its last beat is dealt.
+
+    Assumed: commands are of 1 to `burst_beats` beats; channels hold their commands, and the sharers
+    that they name, until taken; memory sends no more beats than it was asked for, in a cycle after
+    the command.
+    """
+
+    CLAIMS = {
+        "one": "commands taken in one cycle are the same burst, and every beat goes to a channel",
+        "group": "of the channels taken from one is urgent, or names no more sharers than they are",
+        "urgent": "while an urgent channel offers, no command is taken but with an urgent one",
+        "order": "commands reach memory unchanged, in the order in which they were taken",
+        "owner": "a beat is dealt to just the channels of the oldest command with beats to come",
+        "amount": "a channel is never dealt more beats than it asked for",
+        "held": "`command` is held, its payload unchanged, until it is taken",
+    }
+
+    dut: ReadArbiter
+
+    def describe(self) -> None:
+        """State what the queue of owners says about the beats to come."""
+        dut, m, probe = self.dut, self.m, self.probe
+        count, config = len(dut.channels), dut.config
+        longest = config.burst_beats
+        for channel in dut.channels:
+            self.assume(~channel.valid | ((channel.p.beats >= 1) & (channel.p.beats <= longest)))
+        for number, (channel, sharers) in enumerate(zip(dut.channels, dut.sharers, strict=True)):
+            self.assume(self.held(channel, name=f"channel{number}"))
+            named = Signal.like(sharers, name=f"channel{number}_sharers")
+            m.d.sync += named.eq(sharers)
+            waited = self.delayed(channel.valid & ~channel.ready, 1, name=f"channel{number}_waits")
+            self.assume(~waited | (sharers == named))
+        taken, _, word = taken_from(m, dut.channels, name="channel")
+        takers = Cat(channel.valid & channel.ready for channel in dut.channels)
+        beats = dut.command.p.shape()(word).beats
+        sent = dut.command.valid & dut.command.ready
+        bound = config.outstanding_bursts * longest
+        due = Signal(range(bound + 1))  # beats that memory was asked for and has not sent
+        m.d.sync += due.eq(due + Mux(sent, dut.command.p.beats, 0) - dut.data_valid)
+        self.assume(~dut.data_valid | (due != 0))
+
+        owner_width = count + 8
+        depth = config.outstanding_bursts
+        owners = Queue(self, "owners", depth=depth, width=owner_width)
+        commands = Queue(self, "commands", depth=dut.COMMAND_DEPTH, width=len(word))
+        beat = probe.signal("beat")
+        rows = [owners.row(place) for place in range(depth)]
+        shared_by = [row[:count] for row in rows]
+        lengths = [Mux(owners.level > place, row[count:], 0) for place, row in enumerate(rows)]
+        pending = [
+            Mux(commands.level > place, dut.command.p.shape()(commands.row(place)).beats, 0)
+            for place in range(dut.COMMAND_DEPTH)
+        ]
+        for place in range(depth):
+            self.invariant(
+                (owners.level <= place)
+                | ((lengths[place] >= 1) & (lengths[place] <= longest) & shared_by[place].any())
+            )
+        self.invariant(Mux(owners.level == 0, beat == 0, beat < lengths[0]))
+        self.invariant(total(lengths) == due + total(pending) + beat)
+
+        follower = commands.follow(enters=taken != 0, word=word, leaves=sent)
+        self.claim(
+            "order",
+            (sent <= (commands.level != 0))
+            & (
+                ~follower.is_next
+                | (dut.command.valid & (Value.cast(dut.command.p) == follower.word))
+            ),
+        )
+        alike = [
+            ~(channel.valid & channel.ready) | (Value.cast(channel.p) == word)
+            for channel in dut.channels
+        ]
+        group = [
+            taker & (sharers != 0) & (taken >= sharers)
+            for taker, sharers in zip(takers, dut.sharers, strict=True)
+        ]
+        offers = Cat(channel.valid for channel in dut.channels)
+        self.claim("group", (taken == 0) | (takers & dut.urgent).any() | Cat(group).any())
+        self.claim(
+            "urgent",
+            (taken == 0) | ~(offers & dut.urgent).any() | (takers & dut.urgent).any(),
+        )
+        # a candidate's sharers still offer its burst
+        there = [
+            channel.valid
+            & (sharers != 0)
+            & (total([o.valid & (o.p == channel.p) for o in dut.channels]) >= sharers)
+            for channel, sharers in zip(dut.channels, dut.sharers, strict=True)
+        ]
+        candidate = probe.signal("candidate")
+        self.invariant(~probe.signal("complete") | Cat(there).bit_select(candidate, 1))
+        self.claim("one", Cat(alike).all() & (dut.channel_valid.any() == dut.data_valid))
+        self.claim("held", self.held(dut.command, name="command"))
+
+        # -- one command until its last beat
+        pops = dut.data_valid & (beat + 1 == lengths[0])
+        owner = Follower(
+            self,
+            name="owner",
+            enters=taken != 0,
+            word=Cat(takers, beats),
+            ahead=owners.level,
+            leaves=pops,
+        )
+        before = Signal(range(bound + 1))  # beats that come before its own
+        left = Signal(range(longest + 1))  # its own beats to come
+        to_come = Signal(range(bound + 1))  # beats of all commands taken
+        m.d.sync += to_come.eq(to_come + Mux(taken != 0, beats, 0) - dut.data_valid)
+        active = Signal()
+        with m.If(owner.enters):
+            m.d.sync += [active.eq(1), left.eq(beats), before.eq(to_come - dut.data_valid)]
+        with m.Elif(dut.data_valid & active):
+            with m.If(before != 0):
+                m.d.sync += before.eq(before - 1)
+            with m.Else():
+                m.d.sync += left.eq(left - 1)
+                with m.If(left == 1):
+                    m.d.sync += active.eq(0)
+        self.claim(
+            "owner",
+            ~(active & dut.data_valid & (before == 0)) | (dut.channel_valid == owner.word[:count]),
+        )
+        place_rows = owners.row(owner.ahead)
+        self.invariant(active == owner.inside)
+        self.invariant(to_come + beat == total(lengths))
+        self.invariant(
+            ~active | ((owner.ahead < owners.level) & (place_rows == owner.word) & (left != 0))
+        )
+        ahead = total([Mux(owner.ahead > place, length, 0) for place, length in enumerate(lengths)])
+        own = owner.word[count:]
+        self.invariant(
+            ~active
+            | Mux(
+                owner.ahead == 0,
+                (before == 0) & (left + beat == own),
+                (before + beat == ahead) & (left == own),
+            )
+        )
+
+        # -- what one channel asked for
+        watched = self.any_constant((count - 1).bit_length(), name="channel")
+        self.assume(watched < count)
+        asked = Signal(range(bound + 1))
+        gets = dut.channel_valid.bit_select(watched, 1)
+        m.d.sync += asked.eq(asked + Mux(takers.bit_select(watched, 1), beats, 0) - gets)
+        self.claim("amount", ~gets | (asked != 0))
+        shares = [
+            Mux(mask.bit_select(watched, 1), length, 0)
+            for mask, length in zip(shared_by, lengths, strict=True)
+        ]
+        first = Mux(shared_by[0].bit_select(watched, 1) & (owners.level != 0), beat, 0)
+        self.invariant(asked + first == total(shares))
+        several = owners.level >= min(depth, 3)
+        self.reach(active & dut.data_valid & (before == 0) & (left == 1) & several)
+
+
+class WriteArbiterChecker(Checker):
+    """Watch which channel owns the beats that go to memory.
+
+    Assumed: commands are of 1 to `burst_beats` beats, aligned to them, and do not cross a multiple
+    of `burst_beats`; the range that may be written does not change; channels hold their commands
+    and beats until taken.
+    """
+
+    CLAIMS = {
+        "together": "beats are taken from one channel until its burst is complete",
+        "owner": "a beat to memory is the next of the channel whose command was issued last",
+        "order": "commands reach memory unchanged, in the order in which they were issued",
+        "issued": "`issued` is high exactly if one command is taken",
+        "held_command": "`command` is held, its payload unchanged, until it is taken",
+        "held_data": "`data` is held, its payload unchanged, until it is taken",
+        "inside": "no command leaves that names a byte outside the range",
+        "refused": "a channel is refused only if the burst that it offers is outside the range",
+    }
+
+    dut: WriteArbiter
+
+    def describe(self) -> None:
+        """State that one burst is under way at a time."""
+        dut, m, probe = self.dut, self.m, self.probe
+        longest = dut.config.burst_beats
+        beat_bits = (dut.config.mem_bytes - 1).bit_length()
+        # of the range in bytes, each end once
+        start = self.any_constant(len(dut.range_start), name="range_start")
+        end = self.any_constant(len(dut.range_end), name="range_end")
+        self.assume((dut.range_start == start) & (dut.range_end == end))
+
+        def inside(command):
+            after = command.addr + (command.beats << beat_bits)
+            return (command.addr >= start << ALIGNMENT_BITS) & (after <= end << ALIGNMENT_BITS)
+
+        for number, (command, beat) in enumerate(zip(dut.commands, dut.beats, strict=True)):
+            self.assume(~command.valid | ((command.p.beats >= 1) & (command.p.beats <= longest)))
+            first = (command.p.addr >> beat_bits)[: (longest - 1).bit_length()]
+            self.assume(~command.valid | (first + command.p.beats <= longest))
+            self.assume(~command.valid | ~command.p.addr[:beat_bits].any())
+            self.assume(self.held(command, name=f"command{number}"))
+            self.assume(self.held(beat, name=f"beat{number}"))
+        taken, number, word = taken_from(m, dut.commands, name="command")
+        beats_taken, giver, beat = taken_from(m, dut.beats, name="beat")
+        given = dut.beats[0].p.shape()(beat)
+        bytes_per_slot = dut.config.mem_bytes // len(given.slots)
+        strobed_beat = Cat(given.data, *(slot.replicate(bytes_per_slot) for slot in given.slots))
+        current, left = Signal.like(number), Signal(range(longest + 1))
+        leaves = dut.data.valid & dut.data.ready
+        with m.If(taken != 0):
+            m.d.sync += [current.eq(number), left.eq(dut.command.p.shape()(word).beats)]
+        with m.Elif(leaves):
+            m.d.sync += left.eq(left - 1)
+
+        self.claim(
+            "together",
+            ((beats_taken == 0) | ((beats_taken == 1) & (giver == current) & (left != 0)))
+            & ((taken == 0) | (left == 0) | ((left == 1) & leaves)),
+        )
+        self.claim(
+            "owner",
+            (beats_taken == leaves)
+            & (
+                ~leaves
+                | ((giver == current) & (Value.cast(dut.data.p) == strobed_beat) & (left != 0))
+            ),
+        )
+        self.claim("issued", taken == dut.issued)
+        queue = Queue(self, "queue", depth=dut.COMMAND_DEPTH, width=len(word))
+        sent = dut.command.valid & dut.command.ready
+        follower = queue.follow(enters=taken != 0, word=word, leaves=sent)
+        self.claim(
+            "order",
+            ~follower.is_next | (dut.command.valid & (Value.cast(dut.command.p) == follower.word)),
+        )
+        self.claim("held_command", self.held(dut.command, name="o_command"))
+        self.claim("held_data", self.held(dut.data, name="o_data"))
+        followed = dut.command.p.shape()(follower.word)
+        self.claim("inside", ~follower.is_next | inside(dut.command.p))
+        self.invariant(~follower.inside | inside(followed))
+        refused = [
+            ~dut.refused[number] | (command.valid & ~inside(command.p))
+            for number, command in enumerate(dut.commands)
+        ]
+        self.claim("refused", Cat(refused).all())
+        self.invariant(probe.signal("beats_left") == left)
+        self.invariant(probe.signal("sender") == current)
+        self.invariant(current < len(dut.commands))
+        self.reach((taken != 0) & (left == 1) & leaves & (queue.level == 2))

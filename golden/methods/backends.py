@@ -1,0 +1,165 @@
+"""Backends: who calculates the convolutions of a model, layer by layer.
+
+A backend gives each convolution an arithmetic (`golden.methods.passes.Arithmetic`). Some are of
+packages that import this one and not the other way: these register themselves when their module is
+imported, which happens here by name, the first time that they are asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol, TypeAlias
+
+from torch import nn
+
+from gscn.errors import InputError, raise_problems
+from gscn.golden.methods.accelerator_arithmetic import WindowedArithmetic
+from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
+from gscn.golden.methods.passes import Arithmetic
+
+
+class Backend(Protocol):
+    """Calculates convolutions."""
+
+    def arithmetic(self, layer: str) -> Arithmetic:
+        """Return what calculates the passes of the layer of this name."""
+        ...
+
+
+BackendChoice: TypeAlias = "str | Backend"
+"""A backend, or the name of one."""
+
+_MODULES: Mapping[str, str] = MappingProxyType(
+    {
+        "golden": __name__,
+        "rtl": "gscn.cosim.devices.backends",
+        "cycle-model": "gscn.cosim.devices.backends",
+    }
+)
+"""Where each backend registers itself."""
+BACKENDS = tuple(_MODULES)
+_factories: dict[str, Callable[[], Backend]] = {}
+
+
+def register_backend(name: str, factory: Callable[[], Backend]) -> None:
+    """Say how a backend of `BACKENDS` is made; called when its module is imported."""
+    assert name in _MODULES
+    _factories[name] = factory
+
+
+def backend_called(name: str) -> Backend:
+    """Return a new backend with its default settings.
+
+    Parameters
+    ----------
+    name
+        One of `BACKENDS`: "golden" calculates by `golden.oracle.float_conv` in bf16, "rtl" on the
+        simulated accelerator, "cycle-model" as "golden", and takes the time that it would take.
+
+    Raises
+    ------
+    InputError
+        There is no such backend.
+    """
+    if name not in BACKENDS:
+        raise InputError(f"backend must be one of {', '.join(BACKENDS)}, not {name!r}")
+    importlib.import_module(_MODULES[name])
+    return _factories[name]()
+
+
+class GoldenBackend:
+    """The golden model of the accelerator's floating point, in bf16.
+
+    Parameters
+    ----------
+    arithmetic
+        Formats and accumulator; by default those of the accelerator's presets.
+    """
+
+    def __init__(self, arithmetic: WindowedArithmetic | None = None) -> None:
+        self._arithmetic = arithmetic or WindowedArithmetic()
+
+    def arithmetic(self, layer: str) -> Arithmetic:  # noqa: ARG002
+        """Return what calculates the passes of the layer of this name."""
+        return self._arithmetic
+
+
+register_backend("golden", GoldenBackend)
+
+
+def backend_problems(
+    layers: Mapping[str, nn.Module], backend: BackendChoice | Mapping[str, BackendChoice] | None
+) -> list[str]:
+    """Return why the layers of a model cannot be placed on a backend.
+
+    Parameters
+    ----------
+    layers
+        Convolutions and linear layers by name.
+    backend
+        As of `place`.
+    """
+    if backend is None:
+        return []
+    chosen = _choices(layers, backend)
+    problems = [
+        f"backend must be one of {', '.join(BACKENDS)}, not {one!r}"
+        for one in dict.fromkeys(one for one in chosen.values() if isinstance(one, str))
+        if one not in BACKENDS
+    ]
+    for name in chosen:
+        if not isinstance(layers.get(name), nn.Conv2d):
+            known = [n for n, layer in layers.items() if isinstance(layer, nn.Conv2d)]
+            problems.append(f"backend must be for convolutions ({', '.join(known)}), not {name!r}")
+        else:
+            problems += [f"layer {name}: {one}" for one in conv_shape_problems(layers[name])]
+    if not chosen:
+        problems.append("backend must have a two-dimensional convolution to calculate, not none")
+    return problems
+
+
+def place(
+    model: nn.Module, backend: BackendChoice | Mapping[str, BackendChoice] | None
+) -> dict[str, Backend]:
+    """Let a backend calculate the two-dimensional convolutions of a sparsified model.
+
+    Parameters
+    ----------
+    model
+        Model of `golden.sparsify`.
+    backend
+        For all its convolutions; or by the names of layers, the others then being calculated by
+        torch; or None, for torch everywhere.
+
+    Returns
+    -------
+    dict
+        The backends by layer, of which those made here from their names are new.
+
+    Raises
+    ------
+    InputError
+        Unknown backend or layer, or a convolution that no `ConvShape` describes.
+    """
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, TrainingConv2d)}
+    raise_problems("backend", backend_problems(layers, backend))
+    made: dict[str, Backend] = {}
+    placed: dict[str, Backend] = {}
+    for name, one in ({} if backend is None else _choices(layers, backend)).items():
+        if isinstance(one, str) and one not in made:
+            made[one] = backend_called(one)
+        placed[name] = made[one] if isinstance(one, str) else one
+    for name, layer in layers.items():
+        arithmetic = placed[name].arithmetic(name) if name in placed else None
+        attached_to(layer).arithmetic = arithmetic
+    return placed
+
+
+def _choices(
+    layers: Mapping[str, nn.Module], backend: BackendChoice | Mapping[str, BackendChoice]
+) -> dict[str, BackendChoice]:
+    if isinstance(backend, Mapping):
+        return dict(backend)
+    return {name: backend for name, layer in layers.items() if isinstance(layer, nn.Conv2d)}

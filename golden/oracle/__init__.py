@@ -1,0 +1,1 @@
+"""What convolutions must give, exactly: in integers, and in floating point with exact sums."""

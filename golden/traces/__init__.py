@@ -1,0 +1,1 @@
+"""Traces: the operands and results of a training step, written, read and recorded."""

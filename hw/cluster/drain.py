@@ -1,0 +1,201 @@
+"""Drain of a cluster: walk the accumulators of all PEs in lockstep, hand their results on."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import AcceleratorConfig
+from gscn.hw.cluster.packer import Packer
+from gscn.hw.fifo import StreamFIFO
+from gscn.hw.layouts import NUMBER_MODE, OutFormat, drain_context_layout, write_part_layout
+from gscn.hw.pe.pe import PE
+
+
+class Drainer(wiring.Component):
+    """Drain jobs in order: walk the accumulators and write the results.
+
+    A job is drained when every PE has finished it. After reset both accumulator banks are walked
+    once to clear them.
+
+    Implements: the drain in `docs/contract/execution.md`.
+
+    Timing: one accumulator of each PE per cycle; results follow `PE.drain_cycles` cycles behind. A
+    walk begins two cycles after the last PE's job end and the writer is empty; the bank is free
+    again `PE.drain_cycles` + 1 cycles after its last accumulator was read.
+
+    Parameters
+    ----------
+        config: sizes.
+
+    Members:
+        context: announced drains.
+        job_end: per PE, a job is finished (pulse).
+        en, addr, bank, advance, shift, out_format: to the PEs, see `hw.pe.pe.PE`.
+        result, saturated: from the PEs.
+        parts: results, in parts of beats.
+        writer_start, writer_addr, writer_flush, writer_empty: see `hw.port.writer.BurstWriter`.
+        cleared: an accumulator bank has become free (pulse).
+        done: a job's results have all been handed on (pulse).
+        any_saturated: a written result was saturated (pulse).
+        busy: a finished job's results have not all been handed on.
+        initialized: both banks have been cleared since reset.
+        mode: with float formats: to the PEs.
+        nonfinite: with float formats: from the PEs.
+        any_nonfinite: with float formats: a written result was infinite or NaN (pulse).
+    """
+
+    JOBS = 4
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        pes = config.pes_per_cluster
+        floats = {"mode": Out(NUMBER_MODE), "nonfinite": In(pes), "any_nonfinite": Out(1)}
+        super().__init__(
+            {
+                "context": In(stream.Signature(drain_context_layout(config))),
+                "job_end": In(pes),
+                "en": Out(1),
+                "addr": Out((config.acc_depth - 1).bit_length()),
+                "bank": Out(1),
+                "advance": Out(1),
+                "shift": Out(range(64)),
+                "out_format": Out(OutFormat),
+                "result": In(64).array(pes),
+                "saturated": In(pes),
+                "parts": Out(stream.Signature(write_part_layout(config))),
+                "writer_start": Out(1),
+                "writer_addr": Out(config.addr_width),
+                "writer_flush": Out(1),
+                "writer_empty": In(1),
+                "cleared": Out(1),
+                "done": Out(1),
+                "any_saturated": Out(1),
+                "busy": Out(1),
+                "initialized": Out(1),
+                **(floats if config.floats else {}),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        drain_cycles = PE.drain_cycles(config)
+        m.submodules.contexts = contexts = StreamFIFO(
+            shape=drain_context_layout(config), depth=self.JOBS
+        )
+        wiring.connect(m, wiring.flipped(self.context), contexts.i)
+        context = contexts.o.p
+        m.submodules.packer = packer = Packer(config=config)
+        wiring.connect(m, packer.o, wiring.flipped(self.parts))
+
+        # a job is finished when each PE has ended it; PEs may be a job apart
+        finished = Signal(config.pes_per_cluster)
+        ends = [Signal(range(self.JOBS + 1), name=f"ends{pe}") for pe in range(len(self.job_end))]
+        takes = Signal()
+        m.d.comb += finished.eq(Cat(count != 0 for count in ends))
+        for count, end in zip(ends, self.job_end, strict=True):
+            m.d.sync += count.eq(count + end - takes)
+
+        # -- the walk; its registers are set before each
+        clears_left = Signal(range(3), init=2)
+        clearing = clears_left != 0
+        addr = Signal(range(config.acc_depth), reset_less=True)
+        # a walk visits each accumulator at most once, so no column, row or plane exceeds them
+        col = Signal.like(addr)
+        row = Signal.like(addr)
+        plane = Signal.like(addr)
+        # whether column and row lie behind the guard cells, and the plane is one to be written
+        inside_cols = Signal(reset_less=True)
+        inside_rows = Signal(reset_less=True)
+        inside_planes = Signal(reset_less=True)
+        last = Signal()
+        flight = Signal(drain_cycles)
+        writes = Signal()
+        packs = flight[-1]
+        m.d.comb += [
+            last.eq(addr + 1 == Mux(clearing, config.acc_depth, context.walk_count)),
+            writes.eq(self.en & ~clearing & inside_cols & inside_rows & inside_planes),
+            packer.i_valid.eq(packs),
+            packer.out_format.eq(context.out_format),
+            self.advance.eq(~packs | packer.i_ready),
+            self.addr.eq(addr),
+            self.shift.eq(context.shift),
+            self.out_format.eq(context.out_format),
+            self.any_saturated.eq(packs & self.advance & self.saturated.any()),
+            self.writer_addr.eq(context.out_addr),
+            self.initialized.eq(~clearing),
+            self.busy.eq(1),
+        ]
+        m.d.comb += [i.eq(result) for i, result in zip(packer.i, self.result, strict=True)]
+        if config.floats:
+            m.d.comb += [
+                self.mode.eq(context.mode),
+                self.any_nonfinite.eq(packs & self.advance & self.nonfinite.any()),
+            ]
+        with m.If(self.advance):
+            m.d.sync += flight.eq(Cat(writes, flight[:-1]))
+
+        settling = Signal(range(drain_cycles + 1))
+        with m.FSM():
+            with m.State("WAIT"):
+                m.d.sync += [
+                    addr.eq(0),
+                    col.eq(0),
+                    row.eq(0),
+                    plane.eq(0),
+                    inside_cols.eq(context.guard_cols == 0),
+                    inside_rows.eq(context.guard_rows == 0),
+                    inside_planes.eq(context.planes != 0),
+                ]
+                with m.If(clearing):
+                    m.next = "WALK"
+                with m.Else():
+                    m.d.comb += self.busy.eq((finished | self.job_end).any())
+                    with m.If(finished.all()):
+                        m.d.comb += [takes.eq(1), self.writer_start.eq(1)]
+                        m.next = "WALK"
+            with m.State("WALK"):
+                m.d.comb += self.en.eq(1)
+                with m.If(self.advance):
+                    m.d.sync += [addr.eq(addr + 1), col.eq(col + 1)]
+                    with m.If(col + 1 == context.guard_cols):
+                        m.d.sync += inside_cols.eq(1)
+                    with m.If(col + 1 == context.pitch):
+                        m.d.sync += [
+                            col.eq(0),
+                            inside_cols.eq(context.guard_cols == 0),
+                            row.eq(row + 1),
+                        ]
+                        with m.If(row + 1 == context.guard_rows):
+                            m.d.sync += inside_rows.eq(1)
+                        with m.If(row + 1 == context.plane_rows):
+                            m.d.sync += [
+                                row.eq(0),
+                                inside_rows.eq(context.guard_rows == 0),
+                                plane.eq(plane + 1),
+                            ]
+                            with m.If(plane + 1 == context.planes):
+                                m.d.sync += inside_planes.eq(0)
+                    with m.If(last):
+                        m.d.sync += settling.eq(drain_cycles)
+                        m.next = "SETTLE"
+            with m.State("SETTLE"), m.If(self.advance):
+                m.d.sync += settling.eq(settling - 1)
+                with m.If(settling == 1):
+                    m.d.comb += self.cleared.eq(1)
+                    m.d.sync += self.bank.eq(~self.bank)
+                    m.next = "FLUSH"
+            with m.State("FLUSH"):
+                with m.If(clearing):
+                    m.d.sync += clears_left.eq(clears_left - 1)
+                    m.next = "WAIT"
+                with m.Else():
+                    m.d.comb += packer.flush.eq(1)
+                    with m.If(packer.flushed):
+                        m.d.comb += self.writer_flush.eq(1)
+                        with m.If(self.writer_empty):
+                            m.d.comb += [self.done.eq(1), contexts.o.ready.eq(1)]
+                            m.next = "WAIT"
+        return m

@@ -1,0 +1,84 @@
+"""Packer of a cluster: the place in a beat of every set of results."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import AcceleratorConfig
+from gscn.hw.layouts import OutFormat, write_part_layout, write_slots
+
+RESULT_SLOTS = {OutFormat.INT16: 1, OutFormat.INT32: 2, OutFormat.RAW: 4}
+"""Slots of one set of results."""
+FLOAT_RESULT_SLOTS = {OutFormat.BF16: 1}
+"""The same of the format that only a core with float formats has."""
+
+
+class Packer(wiring.Component):
+    """Give each set of results, one per PE and PE 0 lowest, the next slots of a beat.
+
+    The packer stores no result: beats come together in the queue that takes the parts.
+
+    Timing: one set of results per cycle; its part is offered in the same cycle. `i_ready` depends
+    combinationally on `o.ready`, `o` on `i`, `i_valid`, `out_format` and `flush`.
+
+    Parameters
+    ----------
+        config: port width, PEs.
+
+    Members:
+        i: results, 64 bits per PE, of which the format's width counts.
+        i_valid, i_ready: taken when both are high.
+        out_format: format of the results; changes only while `flushed`.
+        flush: end a beat that has been begun; high until `flushed`.
+        flushed: no beat has been begun.
+        o: parts of beats.
+    """
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(64).array(config.pes_per_cluster),
+                "i_valid": In(1),
+                "i_ready": Out(1),
+                "out_format": In(OutFormat),
+                "flush": In(1),
+                "flushed": Out(1),
+                "o": Out(stream.Signature(write_part_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        slots = write_slots(self.config)
+
+        # a set takes 1, 2 or 4 slots, at a position that is a multiple of that
+        position = Signal(range(slots))
+        within = Signal.like(position)
+        formats = RESULT_SLOTS | (FLOAT_RESULT_SLOTS if self.config.floats else {})
+        with m.Switch(self.out_format):
+            for out_format, result_slots in formats.items():
+                with m.Case(out_format):
+                    results = Cat(result[: 16 * result_slots] for result in self.i)
+                    m.d.comb += [
+                        self.o.p.data.as_value().eq(results.replicate(4 // result_slots)),
+                        within.eq(result_slots - 1),
+                    ]
+        full = (position | within) == slots - 1
+        m.d.comb += [
+            self.i_ready.eq(self.o.ready),
+            self.flushed.eq(position == 0),
+            self.o.valid.eq(self.i_valid | (self.flush & ~self.flushed)),
+            self.o.p.ends.eq(full | ~self.i_valid),
+        ]
+        with m.If(self.i_valid):
+            m.d.comb += self.o.p.slots.eq(
+                Cat((slot & ~within) == position for slot in range(slots))
+            )
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += position.eq(position + within + 1)
+            with m.If(self.o.p.ends):
+                m.d.sync += position.eq(0)
+        return m

@@ -1,0 +1,67 @@
+"""The first bus error among several memory ports."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import AcceleratorConfig
+from gscn.hw.host.axi_ports import Response
+from gscn.registers import register
+
+
+def bus_error_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """Return an error as `AxiManager` reports it: whether there is one, and of which burst."""
+    return data.StructLayout(
+        {"error": 1, "write": 1, "resp": Response, "addr": config.addr_width},
+    )
+
+
+class FirstError(wiring.Component):
+    """Report the error of the port that had one first; of several in one cycle, the lowest.
+
+    Each port reports its own first error and holds it.
+
+    Timing: `o` depends combinationally on `i`.
+
+    Parameters
+    ----------
+        config: address width.
+        count: ports.
+
+    Members:
+        i: errors of the ports.
+        clear: the ports forget their errors, in the next cycle.
+        o: the first error.
+        port: number of the port that had it.
+    """
+
+    def __init__(self, *, config: AcceleratorConfig, count: int):
+        self._count = count
+        layout = bus_error_layout(config)
+        super().__init__(
+            {
+                "i": In(layout).array(count),
+                "clear": In(1),
+                "o": Out(layout),
+                "port": Out(register("BUS_ERROR").field("port").width),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        lowest, first = Signal(range(self._count)), Signal(range(self._count))
+        known = Signal()
+        for number in reversed(range(self._count)):
+            with m.If(self.i[number].error):
+                m.d.comb += lowest.eq(number)
+        m.d.comb += [
+            self.port.eq(Mux(known, first, lowest)),
+            self.o.eq(Array(self.i)[Mux(known, first, lowest)]),
+        ]
+        with m.If(self.clear):
+            m.d.sync += known.eq(0)
+        with m.Elif(~known & Cat(error.error for error in self.i).any()):
+            m.d.sync += [known.eq(1), first.eq(lowest)]
+        return m

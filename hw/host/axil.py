@@ -1,0 +1,122 @@
+"""AXI4-Lite subordinate made from the register map."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.hw.host.axi_ports import Response, axil_signature
+from gscn.registers import REGISTER_WIDTH, REGISTERS, Access
+
+STORED = tuple(r for r in REGISTERS if r.access is Access.READ_WRITE)
+DRIVEN = tuple(r for r in REGISTERS if r.access in (Access.READ, Access.CLEAR))
+ACTING = tuple(r for r in REGISTERS if r.access in (Access.WRITE, Access.CLEAR))
+
+
+def _words(registers) -> wiring.Signature:
+    return wiring.Signature({r.name: Out(REGISTER_WIDTH, init=r.reset or 0) for r in registers})
+
+
+class RegisterFile(wiring.Component):
+    """Serve reads and writes of the registers in `gscn.registers`.
+
+    Address and data of a write may come in any order. An offset that is no register's, or no
+    multiple of 4, is answered with SLVERR. Bytes whose strobe is low are not written.
+
+    Timing: a write takes effect `WRITE_LATENCY` cycles after the later of its address and data was
+    taken, with its answer; a value is sampled `READ_LATENCY` cycles after its address was taken and
+    answered in the next. One access in two cycles and direction. No answer depends combinationally
+    on a request.
+
+    Parameters
+    ----------
+        (none: the registers are those of the map)
+
+    Members:
+        axil: the port.
+        stored: read-write registers.
+        driven: values of the read-only and the clearable registers.
+        written: write-only and clearable registers: bits written as 1 (for one cycle).
+        read: registers being sampled for a read (for one cycle).
+    """
+
+    WRITE_LATENCY = 2
+    READ_LATENCY = 1
+
+    def __init__(self):
+        super().__init__(
+            {
+                "axil": In(axil_signature()),
+                "stored": Out(_words(STORED)),
+                "driven": In(_words(DRIVEN)),
+                "written": Out(_words(ACTING)),
+                "read": Out(wiring.Signature({r.name: Out(1) for r in REGISTERS})),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        axil = self.axil
+
+        # -- writes
+        write_addr, write_data = Signal.like(axil.awaddr), Signal.like(axil.wdata)
+        write_strobe = Signal.like(axil.wstrb)
+        has_addr, has_data, write = Signal(), Signal(), Signal()
+        m.d.comb += [
+            axil.awready.eq(~has_addr),
+            axil.wready.eq(~has_data),
+            write.eq(has_addr & has_data & (~axil.bvalid | axil.bready)),
+        ]
+        with m.If(axil.awvalid & axil.awready):
+            m.d.sync += [has_addr.eq(1), write_addr.eq(axil.awaddr)]
+        with m.If(axil.wvalid & axil.wready):
+            m.d.sync += [has_data.eq(1), write_data.eq(axil.wdata), write_strobe.eq(axil.wstrb)]
+        with m.If(axil.bready):
+            m.d.sync += axil.bvalid.eq(0)
+        m.d.sync += [getattr(self.written, register.name).eq(0) for register in ACTING]
+        mask = Cat(bit.replicate(8) for bit in write_strobe)
+        with m.If(write):
+            m.d.sync += [has_addr.eq(0), has_data.eq(0), axil.bvalid.eq(1)]
+            m.d.sync += axil.bresp.eq(Response.SLVERR)
+            with m.Switch(write_addr):
+                for register in REGISTERS:
+                    if not register.writable:
+                        continue
+                    with m.Case(register.offset):
+                        m.d.sync += axil.bresp.eq(Response.OKAY)
+                        enabled = mask & register.mask
+                        if register.access is Access.READ_WRITE:
+                            stored = getattr(self.stored, register.name)
+                            m.d.sync += stored.eq((stored & ~enabled) | (write_data & enabled))
+                        else:
+                            m.d.sync += getattr(self.written, register.name).eq(
+                                write_data & enabled
+                            )
+
+        # -- reads
+        read_addr = Signal.like(axil.araddr)
+        has_read, read = Signal(), Signal()
+        m.d.comb += [
+            axil.arready.eq(~has_read),
+            read.eq(has_read & (~axil.rvalid | axil.rready)),
+        ]
+        with m.If(axil.arvalid & axil.arready):
+            m.d.sync += [has_read.eq(1), read_addr.eq(axil.araddr)]
+        with m.If(axil.rready):
+            m.d.sync += axil.rvalid.eq(0)
+        with m.If(read):
+            m.d.sync += [has_read.eq(0), axil.rvalid.eq(1)]
+            m.d.sync += [axil.rdata.eq(0), axil.rresp.eq(Response.SLVERR)]
+            with m.Switch(read_addr):
+                for register in REGISTERS:
+                    if not register.readable:
+                        continue
+                    source = self.stored if register in STORED else self.driven
+                    with m.Case(register.offset):
+                        m.d.comb += getattr(self.read, register.name).eq(1)
+                        m.d.sync += [
+                            axil.rdata.eq(getattr(source, register.name) & register.mask),
+                            axil.rresp.eq(Response.OKAY),
+                        ]
+        return m

@@ -1,0 +1,142 @@
+"""The core behind standard buses: AXI4 to memory, AXI4-Lite from the host."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetInserter, ResetSignal, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from gscn.config import AcceleratorConfig
+from gscn.hw.core.accelerator import Accelerator
+from gscn.hw.host.axi import AxiManager
+from gscn.hw.host.axi_errors import FirstError
+from gscn.hw.host.axi_ports import axi4_signature, axil_signature, connect_prefixed, prefixed
+from gscn.hw.host.control import STICKY_FLAGS, Control
+from gscn.hw.shared import ModuleLibrary, flat_ports
+from gscn.port import port_names
+
+CORE_MODULE = "gscn_top"
+"""Name of the core's Verilog module, the same as without the buses."""
+
+
+class AcceleratorAxi(wiring.Component):
+    """Run phases, or lists of them, that a host starts by registers, on a memory behind AXI4.
+
+    The registers are described in `gscn.registers`. With several memory ports the members `m_axi_*`
+    are `m_axi0_*`, `m_axi1_*` and so on; of their errors the first is reported.
+
+    Timing: as `Accelerator`, `AxiManager` and `Control`.
+
+    Parameters
+    ----------
+        config: sizes.
+
+    Members:
+        interrupt: an enabled event is set (level).
+        m_axi_awvalid, m_axi_awready, m_axi_awid, m_axi_awaddr, m_axi_awlen, m_axi_awsize: memory,
+            write commands;
+        m_axi_awburst, m_axi_awlock, m_axi_awcache, m_axi_awprot, m_axi_awqos: constant.
+        m_axi_wvalid, m_axi_wready, m_axi_wdata, m_axi_wstrb, m_axi_wlast: memory, written beats.
+        m_axi_bvalid, m_axi_bready, m_axi_bid, m_axi_bresp: memory, answers to writes.
+        m_axi_arvalid, m_axi_arready, m_axi_arid, m_axi_araddr, m_axi_arlen, m_axi_arsize: memory,
+            read commands;
+        m_axi_arburst, m_axi_arlock, m_axi_arcache, m_axi_arprot, m_axi_arqos: constant.
+        m_axi_rvalid, m_axi_rready, m_axi_rid, m_axi_rdata, m_axi_rresp, m_axi_rlast: memory, beats
+            read.
+        s_axil_awvalid, s_axil_awready, s_axil_awaddr, s_axil_awprot: host, write addresses.
+        s_axil_wvalid, s_axil_wready, s_axil_wdata, s_axil_wstrb: host, written words.
+        s_axil_bvalid, s_axil_bready, s_axil_bresp: host, answers to writes.
+        s_axil_arvalid, s_axil_arready, s_axil_araddr, s_axil_arprot: host, read addresses.
+        s_axil_rvalid, s_axil_rready, s_axil_rdata, s_axil_rresp: host, words read.
+    """
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        memory = axi4_signature(
+            addr_width=config.addr_width,
+            data_width=config.mem_width,
+            id_width=config.axi_id_width,
+        )
+        ports = {}
+        for name in port_names("m_axi", config.ports):
+            ports |= prefixed(memory, name)
+        super().__init__(
+            {
+                "interrupt": Out(1),
+                **ports,
+                **prefixed(axil_signature().flip(), "s_axil"),
+            }
+        )
+
+    def _add_core(self, m: Module, platform: object, clear: Signal) -> Accelerator:
+        """Add the core as it is, reset by the domain's reset or by `clear`."""
+        core = Accelerator(config=self.config)
+        if isinstance(platform, ModuleLibrary):
+            # The same module as without buses. Its shared clusters are instances, which an inserted
+            # reset would not reach.
+            platform.register(CORE_MODULE, core)
+            ports = {
+                f"{direction}_{name}": value
+                for name, (value, direction) in flat_ports(core).items()
+            }
+            m.submodules.core = Instance(
+                CORE_MODULE, i_clk=ClockSignal(), i_rst=ResetSignal() | clear, **ports
+            )
+        else:
+            m.submodules.core = ResetInserter(clear)(core)
+        return core
+
+    def elaborate(self, platform):
+        m = Module()
+        ports = self.config.ports
+        m.submodules.control = control = Control(config=self.config)
+        m.submodules.errors = errors = FirstError(config=self.config, count=ports)
+        core = self._add_core(m, platform, control.clearing)
+        managers = []
+        for number in range(ports):
+            manager = AxiManager(config=self.config)
+            m.submodules[port_names("manager", ports)[number]] = manager
+            self._connect_port(m, number, core, manager)
+            m.d.comb += [
+                manager.flush.eq(control.clearing),
+                manager.forget.eq(control.forget),
+                errors.i[number].error.eq(manager.error),
+                errors.i[number].write.eq(manager.error_write),
+                errors.i[number].resp.eq(manager.error_resp),
+                errors.i[number].addr.eq(manager.error_addr),
+            ]
+            managers.append(manager)
+
+        connect_prefixed(m, self, "s_axil", control.axil)
+        wiring.connect(m, control.start, core.start)
+        wiring.connect(m, control.start_list, core.start_list)
+        m.d.comb += [
+            core.counter_addr.eq(control.counter_addr),
+            control.counter_data.eq(core.counter_data),
+            control.busy.eq(core.busy),
+            control.core_error.eq(core.error_code),
+            control.core_error_job.eq(core.error_job),
+            control.core_error_phase.eq(core.error_phase),
+            control.phase.eq(core.phase),
+            *(getattr(control, flag).eq(getattr(core, flag)) for flag in STICKY_FLAGS),
+            control.idle.eq(Cat(manager.idle for manager in managers).all()),
+            errors.clear.eq(control.forget),
+            control.error.eq(errors.o.error),
+            control.error_write.eq(errors.o.write),
+            control.error_resp.eq(errors.o.resp),
+            control.error_addr.eq(errors.o.addr),
+            control.error_port.eq(errors.port),
+            self.interrupt.eq(control.interrupt),
+        ]
+        return m
+
+    def _connect_port(self, m: Module, number: int, core: Accelerator, manager: AxiManager) -> None:
+        """Put a manager between a memory port of the core and the bus."""
+        ports = self.config.ports
+        name = port_names("mem", ports)[number]
+        connect_prefixed(m, self, port_names("m_axi", ports)[number], manager.axi)
+        wiring.connect(m, getattr(core, f"{name}_read_cmd"), manager.read_cmd)
+        wiring.connect(m, manager.read_data, getattr(core, f"{name}_read_data"))
+        wiring.connect(m, getattr(core, f"{name}_write_cmd"), manager.write_cmd)
+        wiring.connect(m, getattr(core, f"{name}_write_data"), manager.write_data)
+        m.d.comb += getattr(core, f"{name}_write_done").eq(manager.write_done)

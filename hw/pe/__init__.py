@@ -1,0 +1,1 @@
+"""Processing element: look-up, multiplier, accumulators, rounding."""

@@ -1,0 +1,234 @@
+"""Rounding of a drained floating-point sum: one normalisation, one rounding."""
+
+from __future__ import annotations
+
+import itertools
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import AcceleratorConfig
+from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
+from gscn.hw.layouts import NUMBER_MODE, SPECIAL, OutFormat
+from gscn.hw.pe.rounding import Rounder
+from gscn.window import lsb_exponent
+
+_SIGNIFICAND = FLOAT32.significand_width
+_HEAD = _SIGNIFICAND + 1
+"""Bits of a significand of float32 and the half of its last place."""
+_EXPONENT = 13
+"""Bits of a signed exponent field, before it is limited."""
+
+
+class FloatRounder(wiring.Component):
+    """Round a sum to a floating-point format; pass the results of a `Rounder` on.
+
+    A sum of a job in floating point becomes the nearest number of the result's format, ties to
+    even, subnormals included; beyond the largest number, infinity. Special bits give infinity or
+    NaN. For integers, and for raw sums, the result of the `Rounder` is passed on; a raw sum of a
+    job in floating point has the special bits in its highest two bits.
+
+    Implements: the results of `docs/contract/floating-point.md`.
+    Golden: `emulator.arithmetic.drain`.
+
+    Timing: `LATENCY` cycles in which `en` is high, throughput one per such cycle; everything holds
+    while `en` is low: sign and magnitude; the leading one to the top; the last place of the result
+    to its own; rounding.
+
+    Parameters
+    ----------
+        config: operand formats, at least one of floating point; width of the accumulators.
+
+    Members:
+        i, i_special: accumulator and its special bits.
+        integer, integer_saturated: what a `Rounder` makes of the accumulator that was at `i`
+            `Rounder.LATENCY` cycles of `en` before.
+        mode: number format and window. Held while values are under way.
+        out_format: format of the result. Held likewise.
+        en: advance.
+        o: result; above the width of its format, RAW's being 64, the bits are undefined, but zero
+            above a code of 8 bits in a result of 16.
+        saturated: a finite result was saturated.
+        nonfinite: special bits gave the result.
+    """
+
+    LATENCY = 2 + Rounder.LATENCY
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(signed(config.acc_width)),
+                "i_special": In(SPECIAL),
+                "integer": In(signed(64)),
+                "integer_saturated": In(1),
+                "mode": In(NUMBER_MODE),
+                "out_format": In(OutFormat),
+                "en": In(1),
+                "o": Out(64),
+                "saturated": Out(1),
+                "nonfinite": Out(1),
+            }
+        )
+
+    def _results(self, m: Module) -> list[tuple[FloatFormat, Signal]]:
+        """Return the formats of results, and whether the results have them."""
+        formats = dict.fromkeys((FLOAT32, BF16, *self.config.floats))
+        chosen = {fmt: Signal(name=f"is_{fmt.name}") for fmt in formats}
+        with m.Switch(self.out_format):
+            with m.Case(OutFormat.INT32):
+                m.d.comb += chosen[FLOAT32].eq(1)
+            with m.Case(OutFormat.BF16):
+                m.d.comb += chosen[BF16].eq(1)
+            with m.Default():
+                for fmt in self.config.floats:
+                    number = NUMBER_FORMATS.index(fmt)
+                    m.d.comb += chosen[fmt].eq(self.mode.number_format == number)
+        return list(chosen.items())
+
+    def elaborate(self, platform):
+        m = Module()
+        width = self.config.acc_width
+        results = self._results(m)
+
+        def select(values):
+            """Return the value that goes with the result's format."""
+            bits = max(Const(value).shape().width for value in values)
+            chosen = [
+                Mux(is_one, Const(v, bits), 0)
+                for (_, is_one), v in zip(results, values, strict=True)
+            ]
+            return _any(chosen)
+
+        # -- what only depends on the job: the exponent field of a sum whose highest bit leads, and
+        # what else there is to shift by so that the result's last place becomes that of float32
+        most = Signal(signed(_EXPONENT), reset_less=True)
+        narrower = Signal(range(_SIGNIFICAND), reset_less=True)
+        scale = Signal(signed(_EXPONENT))
+        with m.Switch(self.mode.number_format):
+            for fmt in self.config.floats:
+                with m.Case(NUMBER_FORMATS.index(fmt)):
+                    m.d.comb += scale.eq(lsb_exponent(0, fmt, width) + width - 1)
+        m.d.sync += [
+            most.eq(self.mode.window + scale + select([f.bias for f, _ in results])),
+            narrower.eq(
+                select([FLOAT32.mantissa_width - fmt.mantissa_width for fmt, _ in results])
+            ),
+        ]
+        passes = (self.mode.number_format == 0) | (self.out_format == OutFormat.RAW)
+
+        # -- sign and magnitude
+        flags = [Signal(SPECIAL + 1, name=f"flags{n}", reset_less=True) for n in range(3)]
+        magnitude = Signal(width, reset_less=True)
+        with m.If(self.en):
+            m.d.sync += [
+                magnitude.eq(Mux(self.i[-1], -self.i, self.i)),
+                flags[0].eq(Cat(self.i_special, self.i[-1])),
+                *(later.eq(flag) for flag, later in itertools.pairwise(flags)),
+            ]
+
+        # -- move the leading one to the top, the widest step first; what float32 does not keep only
+        # matters as far as it is not zero
+        normal, moves = magnitude, []
+        for step in (1 << n for n in reversed(range((width - 1).bit_length()))):
+            normal = self._move(m, normal, step, moves)
+        padded = Cat(Const(0, _HEAD), normal)
+        head = Signal(_HEAD, reset_less=True)
+        tail = Signal(reset_less=True)
+        zeros = Signal(len(moves), reset_less=True)
+        with m.If(self.en):
+            m.d.sync += [
+                head.eq(padded[-_HEAD:]),
+                tail.eq(padded[:-_HEAD].any()),
+                zeros.eq(Cat(reversed(moves))),
+            ]
+
+        # -- shift; a subnormal number further, and never more than leaves nothing but the half
+        places = Signal(signed(_EXPONENT))
+        shift = Signal(range(_HEAD + 1))
+        m.d.comb += places.eq(zeros + 1 - most)  # from the lowest place of normal numbers
+        subnormal = Signal()
+        m.d.comb += [subnormal.eq(~places[-1] & places.any()), shift.eq(narrower)]
+        with m.If(subnormal):
+            further = (places + narrower).as_unsigned()
+            m.d.comb += shift.eq(Mux(further > _HEAD, _HEAD, further))
+        shifted, sticky = head, tail
+        for bit in reversed(range(len(shift))):
+            stage = Signal(_HEAD, name=f"shifted{bit}")
+            m.d.comb += stage.eq(Mux(shift[bit], shifted >> (1 << bit), shifted))
+            sticky |= shift[bit] & shifted[: 1 << bit].any()
+            shifted = stage
+        significand, half = shifted[1:], shifted[0]
+        # results of the `Rounder` take the same registers
+        carried = max(width, 32)
+        kept = Signal(carried, reset_less=True)
+        field = Signal(_EXPONENT - 1, reset_less=True)
+        up, saturates = Signal(reset_less=True), Signal(reset_less=True)
+        with m.If(self.en):
+            m.d.sync += [
+                kept.eq(Mux(passes, self.integer[:carried], significand)),
+                field.eq(Mux(subnormal | ~head[-1], 0, -places)),  # without a leading one zero
+                up.eq(half & (sticky | significand[0])),
+                saturates.eq(self.integer_saturated),
+            ]
+
+        # -- round: the hidden bit, and a carry out of the fraction, count up the exponent field
+        rounded = Signal(_SIGNIFICAND + 1)
+        m.d.comb += rounded.eq(kept[:_SIGNIFICAND] + up)
+        special, negative = flags[2][:SPECIAL], flags[2][SPECIAL]
+        nonfinite = special.any()
+        code, beyond = Signal(FLOAT32.width), Signal()
+        for fmt, is_one in results:
+            with m.If(is_one):
+                self._encode(m, fmt, rounded, field, special, negative, code, beyond)
+        result = Signal(64, reset_less=True)
+        raw = Signal(64)
+        m.d.comb += raw.eq(kept.as_signed())
+        with m.If(self.mode.number_format != 0):
+            m.d.comb += raw[-SPECIAL:].eq(special)
+        with m.If(self.en):
+            m.d.sync += [
+                result.eq(Mux(passes, raw, code)),
+                self.saturated.eq(Mux(passes, saturates, beyond & ~nonfinite)),
+                self.nonfinite.eq(nonfinite & ~passes),
+            ]
+        m.d.comb += self.o.eq(result)
+        return m
+
+    def _move(self, m, value, step, moves):
+        """Return the value moved up by `step` if its highest `step` bits are 0; note whether."""
+        empty = Signal(name=f"empty{step}")
+        moved = Signal(len(value), name=f"moved{step}")
+        m.d.comb += [
+            empty.eq(~value[-step:].any()),
+            moved.eq(Mux(empty, value << step, value)),
+        ]
+        moves.append(empty)
+        return moved
+
+    def _encode(self, m, fmt, rounded, field, special, negative, code, beyond):
+        """Put a code of the format together."""
+        magnitude = Signal(len(field) + 1 + fmt.mantissa_width, name=f"magnitude_{fmt.name}")
+        m.d.comb += [
+            magnitude.eq(rounded + (field << fmt.mantissa_width)),
+            beyond.eq(magnitude >= fmt.infinity),
+            code.eq(Cat(magnitude[: fmt.width - 1], negative)),
+        ]
+        signed_infinity = fmt.infinity != fmt.nan
+        with m.If(beyond):
+            m.d.comb += code.eq(Cat(Const(fmt.infinity, fmt.width - 1), negative))
+        with m.If(special == 0b01):
+            m.d.comb += code.eq(fmt.infinity)
+        with m.Elif(special == 0b10):
+            m.d.comb += code.eq(fmt.infinity | signed_infinity << (fmt.width - 1))
+        with m.Elif(special == 0b11):
+            m.d.comb += code.eq(fmt.nan)
+
+
+def _any(values):
+    """Return the values ORed together."""
+    total = values[0]
+    for value in values[1:]:
+        total |= value
+    return total

@@ -1,0 +1,178 @@
+"""Directory look-up: from streamed words and taps to fibers of the stationary operand."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import AcceleratorConfig
+from gscn.hw.layouts import (
+    B_WORD,
+    LOAD_WORD,
+    PE_WORD,
+    TAP,
+    TILE_HEADER,
+    LoadTarget,
+    WordKind,
+    fiber_layout,
+)
+from gscn.records import PLUS_BIT
+
+
+class Lookup(wiring.Component):
+    """Find the fiber that each (word, tap) pair meets.
+
+    For a MAC word, the taps from `tap_start` to the first one marked last are visited in order;
+    each look-up whose key lies in the directory and whose fiber is not empty is handed on, with the
+    word's value and the sum of the word's and the tap's offsets. ADD words pass with their running
+    number in the segment as offset; END words pass.
+
+    Implements: the index matching of the law in `docs/contract/execution.md`.
+
+    Timing: one look-up per cycle, empty ones included; `LATENCY` cycles from a word at `i` to its
+    first fiber at `o`. `i.ready` depends combinationally on `o.ready`. The bank being filled
+    through `load` must not be the one in use.
+
+    Parameters
+    ----------
+        config: sizes of directory and taps.
+
+    Members:
+        i: words.
+        load: taps, tile header and directory rows for either bank.
+        load_en: `load` holds a chunk for this PE; taken in the same cycle.
+        o: fibers, in order.
+        active: a look-up is under way.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(PE_WORD)),
+                "load": In(LOAD_WORD),
+                "load_en": In(1),
+                "o": Out(stream.Signature(fiber_layout(config))),
+                "active": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        start_width, length_width = len(self.o.p.start), len(self.o.p.length)
+        key_width = (config.directory_depth - 1).bit_length()
+
+        # -- memories: bank in the highest address bit
+        slim_tap = data.StructLayout(
+            {"key_delta": signed(16), "offset_delta": signed(16), "last": 1}
+        )
+        m.submodules.taps = taps = Memory(shape=slim_tap, depth=2 * config.taps_depth, init=[])
+        tap_write, tap_read = taps.write_port(), taps.read_port(domain="comb")
+        slim_entry = data.StructLayout({"start": start_width, "length": length_width})
+        # a row of eight keys may be written at once, but a look-up reads four: the lower and the
+        # upper half of each row have a memory each, of which one is read
+        halves = [
+            Memory(
+                shape=data.ArrayLayout(slim_entry, 4), depth=config.directory_depth // 4, init=[]
+            )
+            for _ in range(2)
+        ]
+        m.submodules.low_directory, m.submodules.high_directory = halves
+        row_writes = [half.write_port(granularity=2) for half in halves]
+        row_reads = [half.read_port() for half in halves]
+        counts = Signal(data.ArrayLayout(config.directory_depth.bit_length(), 2))
+
+        load_tap = data.View(TAP, self.load.chunk)
+        header = data.View(TILE_HEADER, self.load.chunk)
+        m.d.comb += [
+            tap_write.addr.eq(
+                Cat(self.load.row[: (config.taps_depth - 1).bit_length()], self.load.bank)
+            ),
+            tap_write.data.key_delta.eq(load_tap.key_delta),
+            tap_write.data.offset_delta.eq(load_tap.offset_delta),
+            tap_write.data.last.eq(load_tap.last[0]),
+            tap_write.en.eq(self.load_en & (self.load.target == LoadTarget.TAP)),
+        ]
+        row_en = self.load_en & (self.load.target == LoadTarget.DIRECTORY)
+        for half, row_write in enumerate(row_writes):
+            m.d.comb += [
+                row_write.addr.eq(Cat(self.load.row[: key_width - 3], self.load.bank)),
+                row_write.en.eq(Mux(row_en, self.load.pairs.word_select(half, 2), 0)),
+            ]
+            for lane in range(4):
+                fiber = self.load.fibers[4 * half + lane]
+                m.d.comb += [
+                    row_write.data[lane].start.eq(fiber.start),
+                    row_write.data[lane].length.eq(fiber.length),
+                ]
+        with m.If(self.load_en & (self.load.target == LoadTarget.HEADER)):
+            m.d.sync += counts[self.load.bank].eq(header.directory_count)
+
+        # -- look-up: address of the directory
+        word = data.View(B_WORD, self.i.p.chunk)
+        bank = self.i.p.bank
+        tap_number = Signal(range(config.taps_depth))
+        resumed = Signal()
+        adds = Signal(16)
+        advance = Signal()
+        tap = tap_read.data
+        is_mac = self.i.p.kind == WordKind.MAC
+        key = Signal(signed(17))
+        m.d.comb += [
+            tap_read.addr.eq(
+                Cat(Mux(resumed, tap_number, word.tap_start)[: len(tap_number)], bank)
+            ),
+            key.eq(word.key + tap.key_delta),
+            self.i.ready.eq(advance & (~is_mac | tap.last)),
+        ]
+        for half, row_read in enumerate(row_reads):
+            m.d.comb += [
+                row_read.addr.eq(Cat(key[3:key_width], bank)),
+                row_read.en.eq(advance & (key[2] == half)),
+            ]
+        with m.If(self.i.valid & advance):
+            m.d.sync += [
+                resumed.eq(is_mac & ~tap.last),
+                tap_number.eq(tap_read.addr[: len(tap_number)] + 1),
+            ]
+            with m.If(self.i.p.kind == WordKind.ADD):
+                m.d.sync += adds.eq(adds + 1)
+            with m.Elif(self.i.p.kind == WordKind.END):
+                m.d.sync += adds.eq(0)
+
+        # -- look-up: what the directory said
+        found = Signal.like(self.o.p)
+        found_valid = Signal()
+        in_range = Signal()
+        lane, upper = Signal(2), Signal()
+        with m.If(advance):
+            m.d.sync += [
+                found_valid.eq(self.i.valid),
+                found.kind.eq(self.i.p.kind),
+                found.job_end.eq(self.i.p.job_end),
+                found.bank.eq(bank),
+                found.operand.eq(
+                    Mux(is_mac, word.value, self.i.p.chunk[: config.acc_width].as_signed())
+                ),
+                found.offset.eq(Mux(is_mac, word.offset + tap.offset_delta, adds)),
+                in_range.eq((key >= 0) & (key < counts[bank])),
+                Cat(lane, upper).eq(key[:3]),
+            ]
+            if config.floats:
+                m.d.sync += found.special.eq(self.i.p.chunk[PLUS_BIT:])
+        entry = data.View(slim_entry, Mux(upper, *(read.data[lane] for read in row_reads[::-1])))
+        empty = (found.kind == WordKind.MAC) & (~in_range | (entry.length == 0))
+        m.d.comb += [
+            self.o.p.eq(found),
+            self.o.p.start.eq(entry.start),
+            self.o.p.length.eq(entry.length),
+            self.o.valid.eq(found_valid & ~empty),
+            advance.eq(~self.o.valid | self.o.ready),
+            self.active.eq(found_valid),
+        ]
+        return m

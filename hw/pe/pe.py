@@ -1,0 +1,174 @@
+"""Processing element: one multiplier with its stationary tile and its accumulators."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from gscn.config import AcceleratorConfig
+from gscn.hw.fifo import StreamFIFO
+from gscn.hw.layouts import (
+    LOAD_WORD,
+    NUMBER_MODE,
+    NUMBER_MODES,
+    PE_WORD,
+    OutFormat,
+    fiber_layout,
+    limits_layout,
+)
+from gscn.hw.pe.accumulator import Accumulator
+from gscn.hw.pe.float_rounding import FloatRounder
+from gscn.hw.pe.lookup import Lookup
+from gscn.hw.pe.rounding import Rounder
+from gscn.hw.pe.walker import Walker
+
+
+class PE(wiring.Component):
+    """Queue words, look their keys up, walk the fibers, multiply, accumulate; drain on request.
+
+    Golden: `emulator.functional`.
+
+    Timing: one product per cycle; `WORD_TO_SUM_CYCLES` cycles from a word at `i` to its first sum
+    in the accumulators, if nothing is queued before it. `DRAIN_CYCLES` cycles of `drain_advance`
+    from a drain address to its result. In a core with float formats both are longer, by
+    `FLOAT_PRODUCT_CYCLES` and `FLOAT_DRAIN_CYCLES`. `i.ready` depends on registers only.
+
+    Parameters
+    ----------
+        config: sizes.
+
+    Members:
+        i: words, broadcast by the cluster.
+        load, load_en: chunk of a load block, taken in the same cycle when `load_en` is high.
+        limits: accumulators in use, per bank.
+        drain_en, drain_addr, drain_bank: read and clear this accumulator of this bank; only
+            meaningful with `drain_advance`.
+        drain_advance: let the drain pipeline move.
+        shift, out_format: how results are made.
+        result: result of the address given `drain_cycles` cycles of `drain_advance` ago.
+        segment_end, job_end: the PE has finished a segment (the last one of a job); pulses.
+        busy, adds, pending: for the counters: a product is issued, a partial sum is added, anything
+            is queued or under way.
+        saturated, overflow, address_error: pulses. `saturated` belongs to `result`.
+        error_bank: accumulator bank that `address_error` is about.
+        modes: with float formats: how the jobs of the accumulator banks calculate; changes only
+            while a bank is not in use.
+        mode: with float formats: the same of the job that is drained.
+        nonfinite: with float formats: `result` is infinite or NaN.
+    """
+
+    WORD_TO_SUM_CYCLES = (
+        StreamFIFO.LATENCY
+        + Lookup.LATENCY
+        + StreamFIFO.LATENCY
+        + Walker.LATENCY
+        + Accumulator.LATENCY
+    )
+    DRAIN_CYCLES = 1 + Rounder.LATENCY
+    FLOAT_PRODUCT_CYCLES = Walker.FLOAT_LATENCY - Walker.LATENCY
+    FLOAT_DRAIN_CYCLES = FloatRounder.LATENCY - Rounder.LATENCY
+
+    @classmethod
+    def word_to_sum_cycles(cls, config: AcceleratorConfig) -> int:
+        """Cycles from a word to its first sum."""
+        return cls.WORD_TO_SUM_CYCLES + (cls.FLOAT_PRODUCT_CYCLES if config.floats else 0)
+
+    @classmethod
+    def drain_cycles(cls, config: AcceleratorConfig) -> int:
+        """Cycles of `drain_advance` from a drain address to its result."""
+        return cls.DRAIN_CYCLES + (cls.FLOAT_DRAIN_CYCLES if config.floats else 0)
+
+    def __init__(self, *, config: AcceleratorConfig):
+        self.config = config
+        floats = {"modes": In(NUMBER_MODES), "mode": In(NUMBER_MODE), "nonfinite": Out(1)}
+        super().__init__(
+            {
+                "i": In(stream.Signature(PE_WORD)),
+                "load": In(LOAD_WORD),
+                "load_en": In(1),
+                "limits": In(limits_layout(config), init=[config.acc_depth] * 2),
+                "drain_en": In(1),
+                "drain_addr": In((config.acc_depth - 1).bit_length()),
+                "drain_bank": In(1),
+                "drain_advance": In(1),
+                "shift": In(range(64)),
+                "out_format": In(OutFormat),
+                "result": Out(64),
+                "segment_end": Out(1),
+                "job_end": Out(1),
+                "busy": Out(1),
+                "adds": Out(1),
+                "pending": Out(1),
+                "saturated": Out(1),
+                "overflow": Out(1),
+                "address_error": Out(1),
+                "error_bank": Out(1),
+                **(floats if config.floats else {}),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.words = words = StreamFIFO(shape=PE_WORD, depth=config.b_fifo_depth)
+        m.submodules.lookup = lookup = Lookup(config=config)
+        m.submodules.fibers = fibers = StreamFIFO(
+            shape=fiber_layout(config), depth=config.match_fifo_depth
+        )
+        m.submodules.walker = walker = Walker(config=config)
+        m.submodules.accumulator = accumulator = Accumulator(config=config)
+        m.submodules.rounder = rounder = Rounder(width=config.acc_width)
+
+        connect(m, wiring.flipped(self.i), words.i)
+        connect(m, words.o, lookup.i)
+        connect(m, lookup.o, fibers.i)
+        connect(m, fibers.o, walker.i)
+        m.d.comb += [
+            lookup.load.eq(self.load),
+            lookup.load_en.eq(self.load_en),
+            walker.load.eq(self.load),
+            walker.load_en.eq(self.load_en),
+            accumulator.i.eq(walker.o),
+            accumulator.i_valid.eq(walker.o_valid),
+            accumulator.limits.eq(self.limits),
+            accumulator.drain_en.eq(self.drain_en & self.drain_advance),
+            accumulator.drain_addr.eq(self.drain_addr),
+            accumulator.drain_bank.eq(self.drain_bank),
+            rounder.i.eq(accumulator.drained),
+            rounder.shift.eq(self.shift),
+            rounder.out_format.eq(self.out_format),
+            rounder.en.eq(self.drain_advance),
+            self.segment_end.eq(accumulator.segment_end),
+            self.job_end.eq(accumulator.job_end),
+            self.address_error.eq(accumulator.address_error),
+            self.error_bank.eq(accumulator.bank),
+            self.busy.eq(walker.issues),
+            self.adds.eq(walker.adds),
+            self.pending.eq(
+                words.o.valid | lookup.active | fibers.o.valid | walker.active | accumulator.active
+            ),
+        ]
+        if not config.floats:
+            m.d.comb += [
+                self.result.eq(rounder.o),
+                self.saturated.eq(rounder.saturated),
+                self.overflow.eq(accumulator.overflow),
+            ]
+            return m
+        m.submodules.float_rounder = float_rounder = FloatRounder(config=config)
+        m.d.comb += [
+            walker.modes.eq(self.modes),
+            float_rounder.i.eq(accumulator.drained),
+            float_rounder.i_special.eq(accumulator.drained_special),
+            float_rounder.integer.eq(rounder.o),
+            float_rounder.integer_saturated.eq(rounder.saturated),
+            float_rounder.mode.eq(self.mode),
+            float_rounder.out_format.eq(self.out_format),
+            float_rounder.en.eq(self.drain_advance),
+            self.result.eq(float_rounder.o),
+            self.saturated.eq(float_rounder.saturated),
+            self.nonfinite.eq(float_rounder.nonfinite),
+            self.overflow.eq(accumulator.overflow | walker.overflow),
+        ]
+        return m

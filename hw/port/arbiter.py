@@ -1,0 +1,268 @@
+"""Arbiters that share a memory port among the clusters' channels."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.hw.fifo import StreamFIFO
+from gscn.hw.layouts import (
+    SHARERS_WIDTH,
+    burst_layout,
+    slotted_beat_layout,
+    write_beat_layout,
+    write_slots,
+)
+
+ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
+"""Low bits of an address that the ends of an output range do not have."""
+
+
+def balanced_sum(values) -> Value:
+    """Return the sum of values by a tree of adders."""
+    values = list(values)
+    while len(values) > 1:
+        values = [a + b for a, b in zip_longest(values[::2], values[1::2], fillvalue=Const(0))]
+    return values[0]
+
+
+class RoundRobin(wiring.Component):
+    """Choose one of several requests; the one granted last has the lowest priority next time.
+
+    Timing: `grant` depends combinationally on `requests`.
+
+    Parameters
+    ----------
+        count: requesters.
+
+    Members:
+        requests: one bit per requester.
+        grant: number of the requester chosen; meaningful if any requests.
+        en: the grant is used; moves the priority.
+    """
+
+    def __init__(self, *, count: int):
+        self._count = count
+        super().__init__({"requests": In(count), "grant": Out(range(count)), "en": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        below = Signal(self._count)  # requesters that must wait for a full turn
+        waiting = Signal(self._count)
+        m.d.comb += waiting.eq(self.requests & ~below)
+        for candidates in (self.requests, waiting):
+            with m.If(candidates.any()):
+                for number in reversed(range(self._count)):
+                    with m.If(candidates[number]):
+                        m.d.comb += self.grant.eq(number)
+        with m.If(self.en):
+            m.d.sync += below.eq((2 << self.grant) - 1)
+        return m
+
+
+class ReadArbiter(wiring.Component):
+    """Merge the burst commands of several read channels and deal the returning beats out.
+
+    Channels that offer the same burst in one cycle share it: one command, whose beats go to all of
+    them. A channel that is not urgent shares the commands of others: it waits until a cluster that
+    needs the same words soon asks for them, or until it does. One of its own is granted only when
+    as many channels as its `sharers` offer the same burst, itself included: clusters that are all
+    there need not wait for one another, and stay together.
+
+    While no command is urgent, the waiting ones that name sharers are looked at in turn, one per
+    cycle. One that has its sharers is granted in the next cycle, with all that offer the same burst
+    then; it is forgotten, to be looked at again, if a command is urgent then or the queues are
+    full. A channel must hold a command until it is granted, so the sharers counted are still there.
+
+    Timing: one command per cycle with one cycle of latency, waiting ones one in two cycles; beats
+    pass in the cycle they arrive. What depends on the number of sharers comes from registers.
+
+    Parameters
+    ----------
+        config: port.
+        count: read channels.
+
+    Members:
+        channels: burst commands of each channel.
+        urgent: per channel, its command may be granted at once.
+        sharers: per channel, how many must offer its command for it to be granted though it is not
+            urgent; 0: it waits until it is.
+        channel_valid: the beat in this cycle is for this channel.
+        command: to memory.
+        data_valid: a beat arrives from memory.
+    """
+
+    COMMAND_DEPTH = 2
+
+    def __init__(self, *, config: AcceleratorConfig, count: int):
+        self.config = config
+        self._count = count
+        command = stream.Signature(burst_layout(config))
+        super().__init__(
+            {
+                "channels": In(command).array(count),
+                "urgent": In(count, init=(1 << count) - 1),
+                "sharers": In(SHARERS_WIDTH).array(count),
+                "channel_valid": Out(count),
+                "command": Out(command),
+                "data_valid": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.choice = choice = RoundRobin(count=self._count)
+        owner = data.StructLayout({"channels": self._count, "beats": 8})
+        m.submodules.owners = owners = StreamFIFO(shape=owner, depth=config.outstanding_bursts)
+        m.submodules.commands = commands = StreamFIFO(
+            shape=burst_layout(config), depth=self.COMMAND_DEPTH
+        )
+        wiring.connect(m, commands.o, wiring.flipped(self.command))
+
+        valid = Cat(channel.valid for channel in self.channels)
+        requests = valid & self.urgent
+        waiting = valid & Cat(sharers.any() for sharers in self.sharers)
+        candidate = Signal(range(self._count), reset_less=True)
+        complete = Signal()  # `candidate` had its sharers in the cycle before
+        # nothing is to be granted: look at the next of those that wait
+        looks = Signal()
+        granted = Signal.like(candidate)
+        chosen = Signal(burst_layout(config))
+        takes = Signal()
+        alike = Signal(self._count)
+        m.d.comb += [
+            looks.eq(~requests.any() & ~complete),
+            choice.requests.eq(Mux(looks, waiting, requests)),
+            granted.eq(Mux(requests.any() | ~complete, choice.grant, candidate)),
+            chosen.eq(Array(channel.p for channel in self.channels)[granted]),
+            takes.eq(~looks & owners.i.ready & commands.i.ready),
+            # the priority has moved past a candidate
+            choice.en.eq(Mux(looks, waiting.any(), takes & requests.any())),
+            owners.i.valid.eq(takes),
+            owners.i.p.channels.eq(alike),
+            owners.i.p.beats.eq(chosen.beats),
+            commands.i.valid.eq(takes),
+            commands.i.p.eq(chosen),
+        ]
+        for number, channel in enumerate(self.channels):
+            m.d.comb += [
+                alike[number].eq(channel.valid & (channel.p == chosen)),
+                channel.ready.eq(takes & alike[number]),
+            ]
+        present = balanced_sum(alike)
+        m.d.sync += [
+            candidate.eq(choice.grant),
+            complete.eq(looks & waiting.any() & (present >= Array(self.sharers)[granted])),
+        ]
+
+        beat = Signal(8)
+        last = beat + 1 == owners.o.p.beats
+        with m.If(self.data_valid):
+            m.d.comb += self.channel_valid.eq(owners.o.p.channels)
+            m.d.comb += owners.o.ready.eq(last)
+            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
+        return m
+
+
+class WriteArbiter(wiring.Component):
+    """Merge the bursts of several write channels; the beats of a burst stay together.
+
+    A burst outside the range that may be written is never taken, nor is any after it.
+
+    Timing: one beat per cycle, bursts back to back. `refused` depends combinationally on `commands`
+    and the range.
+
+    Parameters
+    ----------
+        config: port.
+        count: write channels.
+
+    Members:
+        commands, beats: each channel's bursts; a channel offers a command when all its beats are
+            ready.
+        command, data: to memory.
+        issued: a burst has been taken from a channel (pulse).
+        range_start, range_end: what may be written, in units of 64 bytes from address 0; the end
+            is one past the last.
+        refused: per channel, its burst is not taken because it is outside (until reset).
+    """
+
+    COMMAND_DEPTH = 4
+
+    def __init__(self, *, config: AcceleratorConfig, count: int):
+        self.config = config
+        self._count = count
+        command = stream.Signature(burst_layout(config))
+        beat = stream.Signature(slotted_beat_layout(config))
+        super().__init__(
+            {
+                "commands": In(command).array(count),
+                "beats": In(beat).array(count),
+                "command": Out(command),
+                "data": Out(stream.Signature(write_beat_layout(config))),
+                "issued": Out(1),
+                "range_start": In(config.addr_width - ALIGNMENT_BITS),
+                "range_end": In(
+                    config.addr_width - ALIGNMENT_BITS + 1,
+                    init=1 << (config.addr_width - ALIGNMENT_BITS),
+                ),
+                "refused": Out(count),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.choice = choice = RoundRobin(count=self._count)
+        m.submodules.queue = queue = StreamFIFO(
+            shape=burst_layout(self.config), depth=self.COMMAND_DEPTH
+        )
+        wiring.connect(m, queue.o, wiring.flipped(self.command))
+
+        requests = Cat(command.valid for command in self.commands)
+        chosen = Array(command.p for command in self.commands)[choice.grant]
+        sender = Signal(range(self._count))
+        beats_left = Signal(8)
+        sent = Array(beat.p for beat in self.beats)[sender]
+        slots = Signal(write_slots(self.config))
+        bytes_per_slot = self.config.mem_bytes // write_slots(self.config)
+        leaves = self.data.valid & self.data.ready
+        # bursts do not cross a multiple of their longest length, so that their ends do not wrap
+        beat_bits = (self.config.mem_bytes - 1).bit_length()
+        last_addr = chosen.addr + ((chosen.beats - 1)[:8] << beat_bits)
+        inside = Signal()
+        m.d.comb += [
+            inside.eq(
+                (chosen.addr[ALIGNMENT_BITS:] >= self.range_start)
+                & (last_addr[ALIGNMENT_BITS:] < self.range_end)
+            ),
+            self.refused.eq(Mux(requests.any() & ~inside, 1 << choice.grant, 0)),
+            choice.requests.eq(requests),
+            choice.en.eq(self.issued),
+            self.issued.eq(
+                requests.any()
+                & inside
+                & queue.i.ready
+                & ((beats_left == 0) | ((beats_left == 1) & leaves))
+            ),
+            queue.i.valid.eq(self.issued),
+            queue.i.p.eq(chosen),
+            slots.eq(sent.slots),
+            self.data.p.data.eq(sent.data),
+            self.data.p.strobe.eq(Cat(bit.replicate(bytes_per_slot) for bit in slots)),
+            self.data.valid.eq((beats_left != 0) & Array(b.valid for b in self.beats)[sender]),
+        ]
+        for number, (command, beat) in enumerate(zip(self.commands, self.beats, strict=True)):
+            m.d.comb += [
+                command.ready.eq(self.issued & (choice.grant == number)),
+                beat.ready.eq(self.data.ready & (beats_left != 0) & (sender == number)),
+            ]
+        with m.If(self.issued):
+            m.d.sync += [sender.eq(choice.grant), beats_left.eq(chosen.beats)]
+        with m.Elif(leaves):
+            m.d.sync += beats_left.eq(beats_left - 1)
+        return m

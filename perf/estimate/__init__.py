@@ -1,0 +1,1 @@
+"""Time, energy and memory traffic of training a network, by several modes."""

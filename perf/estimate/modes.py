@@ -1,0 +1,208 @@
+"""What each mode of an estimate makes of the convolutions of a training step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from gscn.config import AcceleratorConfig
+from gscn.perf.estimate.closed_form import AnalyticCost, analytic_costs
+from gscn.perf.estimate.pass_cost import Measurement
+from gscn.perf.estimate.result import WorkEstimate
+from gscn.perf.estimate.sampling import Measure, MeasureRivals, Sample, choose_sample
+from gscn.perf.workload.flops import Sparsification, Work
+from gscn.perf.workload.statistics import UNIFORM_STATISTICS, operand_kinds
+
+
+def from_cost(
+    config: AcceleratorConfig, work: Work, cost: AnalyticCost, **found: object
+) -> WorkEstimate:
+    """Return the estimate that a cost stands for, with what else was `found`."""
+    return WorkEstimate(
+        work=work,
+        useful_products=cost.useful_products,
+        # no multiplier takes more than one product in a cycle
+        cycles=max(cost.cycles, cost.useful_products / config.multipliers),
+        multipliers=config.multipliers,
+        port_bytes=config.port_bytes_per_cycle,
+        read_bytes=cost.read_bytes,
+        write_bytes=cost.write_bytes,
+        **found,
+    )
+
+
+_LEAST_RATIO, _MOST_RATIO = 0.2, 5.0
+"""Of a correction: beyond it, the closed form's share of lost cycles is too small to be scaled."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Correction:
+    """By how much the cycle model and the closed form differ on a sample."""
+
+    lost: float
+    """Ratio of the cycles beyond those of the useful products."""
+    read: float
+    """Ratio of bytes; `write` likewise."""
+    write: float
+
+    def apply(self, config: AcceleratorConfig, cost: AnalyticCost) -> AnalyticCost:
+        useful = cost.useful_products / config.multipliers
+        cycles = useful + (cost.cycles - useful) * self.lost
+        most = cycles * config.port_bytes_per_cycle
+        return AnalyticCost(
+            useful_products=cost.useful_products,
+            cycles=cycles,
+            read_bytes=min(cost.read_bytes * self.read, most),
+            write_bytes=min(cost.write_bytes * self.write, most),
+        )
+
+
+def analytic(config: AcceleratorConfig, works: Sequence[Work]) -> dict[Work, WorkEstimate]:
+    """Return what the closed form says of convolutions."""
+    costs = analytic_costs(config, works)
+    return {work: from_cost(config, work, cost) for work, cost in zip(works, costs, strict=True)}
+
+
+def statistical(
+    config: AcceleratorConfig,
+    works: Sequence[Work],
+    counts: Mapping[Work, int],
+    *,
+    prunes: bool,
+    sample_products: int,
+    most_samples: int,
+    measure: Measure,
+) -> dict[Work, WorkEstimate]:
+    """Return what samples on the cycle model and the closed form say together.
+
+    Parameters
+    ----------
+    config, works
+        The accelerator, and different convolutions.
+    counts
+        How often each occurs in the training step.
+    prunes
+        Whether the method prunes: it decides of what kind operands are.
+    sample_products, most_samples, measure
+        As of `perf.estimate.training_step.estimate`.
+    """
+    costs = dict(zip(works, analytic_costs(config, works), strict=True))
+    samples = {
+        work: choose_sample(
+            work, products=sample_products, kinds=operand_kinds(work.which, prunes=prunes)
+        )
+        for work in works
+    }
+    time: dict[Sample, float] = defaultdict(float)
+    for work, sample in samples.items():
+        time[sample] += counts[work] * costs[work].cycles
+    chosen = _longest(time, most_samples)
+    measured = dict(zip(chosen, measure(config, chosen), strict=True))
+    corrections = {sample: _correction(config, sample, measured[sample]) for sample in chosen}
+    means = {
+        which: _mean([(corrections[s], time[s]) for s in chosen if s.which is which])
+        for which in {sample.which for sample in chosen}
+    }
+    return {
+        work: from_cost(
+            config,
+            work,
+            corrections.get(samples[work], means[work.which]).apply(config, costs[work]),
+            sample=samples[work] if samples[work] in measured else None,
+            measurement=measured.get(samples[work]),
+        )
+        for work in works
+    }
+
+
+def _longest(time: Mapping[Sample, float], most: int) -> list[Sample]:
+    """Return the samples that stand for most of the time, at least one of each pass."""
+    ordered = sorted(time, key=lambda sample: -time[sample])
+    first = {sample.which: sample for sample in reversed(ordered)}
+    rest = [sample for sample in ordered if sample not in first.values()]
+    return [*first.values(), *rest[: most - len(first)]]
+
+
+def _correction(config: AcceleratorConfig, sample: Sample, found: Measurement) -> _Correction:
+    work = Work(
+        shape=sample.shape,
+        which=sample.which,
+        first_density=sample.first_density,
+        second_density=sample.second_density,
+    )
+    (cost,) = analytic_costs(config, [work], products=[found.useful_products])
+    useful = found.useful_products / config.multipliers
+    lost = (found.cycles - useful) / (cost.cycles - useful)
+    return _Correction(
+        lost=min(max(lost, _LEAST_RATIO), _MOST_RATIO),
+        read=found.read_bytes / cost.read_bytes,
+        write=found.write_bytes / cost.write_bytes,
+    )
+
+
+def _mean(corrections: Sequence[tuple[_Correction, float]]) -> _Correction:
+    """Return the mean, weighted by time."""
+    total = sum(time for _, time in corrections)
+    return _Correction(
+        **{
+            field.name: sum(getattr(one, field.name) * time for one, time in corrections) / total
+            for field in dataclasses.fields(_Correction)
+        }
+    )
+
+
+def uniform(
+    config: AcceleratorConfig,
+    works: Sequence[Work],
+    *,
+    sample_products: int,
+    measure: Measure,
+) -> dict[Work, WorkEstimate]:
+    """Return what the utilisation of uniformly random samples says, one for each convolution."""
+    samples = {work: choose_sample(work, products=sample_products) for work in works}
+    distinct = list(dict.fromkeys(samples.values()))
+    measured = dict(zip(distinct, measure(config, distinct), strict=True))
+    costs = analytic_costs(
+        config, works, products=[work.useful_products for work in works],
+        statistics=UNIFORM_STATISTICS,
+    )  # fmt: skip
+    estimates = {}
+    for work, cost in zip(works, costs, strict=True):
+        found = measured[samples[work]]
+        cycles = work.useful_products / (found.multipliers * found.utilization)
+        estimates[work] = from_cost(
+            config,
+            work,
+            dataclasses.replace(cost, cycles=cycles),
+            sample=samples[work],
+            measurement=found,
+        )
+    return estimates
+
+
+def with_rivals(
+    config: AcceleratorConfig,
+    estimates: Mapping[Work, WorkEstimate],
+    sparsification: Sparsification,
+    rivals: Sequence[str],
+    measure_rivals: MeasureRivals,
+) -> dict[Work, WorkEstimate]:
+    """Add what other accelerators take: per dense product as for a sample with whole maps."""
+    prunes = sparsification.method.prunes
+    samples = {
+        work: choose_sample(work, kinds=operand_kinds(work.which, prunes=prunes), whole_maps=True)
+        for work in estimates
+    }
+    distinct = list(dict.fromkeys(samples.values()))
+    found = dict(zip(distinct, measure_rivals(config, distinct, rivals), strict=True))
+    return {
+        work: dataclasses.replace(
+            own,
+            rivals={
+                name: cost.cycles * work.shape.dense_macs / samples[work].shape.dense_macs
+                for name, cost in found[samples[work]].items()
+            },
+        )
+        for work, own in estimates.items()
+    }

@@ -1,0 +1,270 @@
+"""Training time of a full network.
+
+Three modes need no trace, and one does (`perf.estimate.result.Mode`). In the statistical mode the
+layers that take most of the time are cut to samples (`perf.estimate.sampling`) whose operands are
+drawn by the statistics of real ones, and run on the cycle model; the closed form
+(`perf.estimate.closed_form`) brings each from the sample's size to the layer's: if a sample loses
+half as many cycles again as the closed form says, so does its layer. Layers without a sample of
+their own are corrected as their pass is on average. The result is compared with a dense array of as
+many multipliers at the same clock and memory port (`perf.dense_array`). What is assumed is
+listed in the result, in words.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+from gscn.config import AcceleratorConfig
+from gscn.conv import Pass
+from gscn.enums import takes_text
+from gscn.errors import InputError
+from gscn.golden.traces.trace import Trace
+from gscn.perf.dense_array import dense_cost
+from gscn.perf.estimate.modes import analytic, statistical, uniform, with_rivals
+from gscn.perf.estimate.recorded_step import TracedPass, measure_trace
+from gscn.perf.estimate.result import (
+    BACKWARD,
+    CLOCK_HZ,
+    Mode,
+    NetworkEstimate,
+    PassEstimate,
+    WorkEstimate,
+)
+from gscn.perf.estimate.result_json import assumptions, to_json
+from gscn.perf.estimate.sampling import (
+    STATISTICAL_PRODUCTS,
+    Measure,
+    MeasureRivals,
+    measure,
+    measure_rivals,
+)
+from gscn.perf.workload.flops import Method, Sparsification, Work, pass_work, passes
+from gscn.perf.workload.networks import Layer, Network
+
+__all__ = [
+    "BACKWARD",
+    "Mode",
+    "NetworkEstimate",
+    "PassEstimate",
+    "WorkEstimate",
+    "assumptions",
+    "estimate",
+    "estimate_trace",
+    "to_json",
+    "trace_items",
+]
+
+MOST_SAMPLES = 24
+"""Samples of a statistical estimate, at most: those of the convolutions that take longest."""
+
+MEASURE = functools.partial(measure, plans=2)
+"""Measures samples unless told otherwise: on the cycle model, with the better of two tilings."""
+
+Items = Sequence[tuple[Layer, Pass, tuple[Work, ...]]]
+"""Passes of layers with the convolutions that they consist of."""
+
+
+@takes_text
+def estimate(
+    network: Network,
+    config: AcceleratorConfig,
+    sparsification: Sparsification,
+    *,
+    items: Items | None = None,
+    mode: Mode = Mode.STATISTICAL,
+    sample_products: int = STATISTICAL_PRODUCTS,
+    most_samples: int = MOST_SAMPLES,
+    rivals: Sequence[str] = (),
+    clock_hz: float = CLOCK_HZ,
+    measure: Measure = MEASURE,
+    measure_rivals: MeasureRivals = measure_rivals,
+) -> NetworkEstimate:
+    """Estimate a training step of a network on the accelerator and on the dense array.
+
+    Parameters
+    ----------
+    network
+        Layers at one image size and batch.
+    config
+        The accelerator; the dense array and rivals have as many multipliers and the same port.
+    sparsification
+        Method and densities.
+    items
+        The passes, and the convolutions of each; of a recorded step, `trace_items`. The
+        sparsification then says only of what kind operands are. By default those of the network.
+    mode
+        Any but `Mode.TRACE`, for which there is `estimate_trace`.
+    sample_products
+        Useful products of a sample, at most (expected).
+    most_samples
+        Samples of a statistical estimate, at most, but one for each pass; in uniform mode every
+        layer has one.
+    rivals
+        Names of other accelerators (`perf.rivals.RIVALS`) to be given the same layers.
+    clock_hz
+        At which cycles are told as seconds.
+    measure
+        Measures the samples; by default with the cycle model and two tilings each.
+    measure_rivals
+        Measures samples on the rivals.
+
+    Raises
+    ------
+    InputError
+        A sample cannot be lowered, or has no products; an option out of range.
+    """
+    if items is None:
+        items = [
+            (layer, which, pass_work(layer, which, sparsification))
+            for layer in network.layers
+            for which in passes(layer)
+        ]
+    if sample_products < 1:
+        raise InputError(f"sample products must be at least 1, not {sample_products}")
+    if most_samples < len(Pass):
+        raise InputError(f"samples must be at least {len(Pass)}, one a pass, not {most_samples}")
+    if not clock_hz > 0:
+        raise InputError(f"clock must be over 0 Hz, not {clock_hz}")
+    works = list(dict.fromkeys(work for _, _, own in items for work in own))
+    if mode is Mode.STATISTICAL:
+        estimates = statistical(
+            config,
+            works,
+            {work: sum(own.count(work) for _, _, own in items) for work in works},
+            prunes=sparsification.method.prunes,
+            sample_products=sample_products,
+            most_samples=most_samples,
+            measure=measure,
+        )
+    elif mode is Mode.ANALYTIC:
+        estimates = analytic(config, works)
+    elif mode is Mode.UNIFORM:
+        estimates = uniform(config, works, sample_products=sample_products, measure=measure)
+    else:
+        raise InputError(f"mode must be one that needs no trace, not {mode}")
+    if rivals:
+        estimates = with_rivals(config, estimates, sparsification, rivals, measure_rivals)
+    return NetworkEstimate(
+        network=network,
+        config=config,
+        sparsification=sparsification,
+        mode=mode,
+        sample_products=sample_products,
+        clock_hz=clock_hz,
+        passes=tuple(
+            PassEstimate(
+                layer=layer,
+                which=which,
+                works=tuple(estimates[work] for work in own),
+                dense=dense_cost(config, layer.shape, which),
+            )
+            for layer, which, own in items
+        ),
+    )
+
+
+def trace_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Work, ...]]]]:
+    """Return the layers of a recorded step, and their passes at the recorded densities.
+
+    ReSprop's terms of one sample are not among them: traces hold their results, not their operands.
+    """
+    layers = tuple(
+        Layer(
+            name=entry.name,
+            shape=entry.shape,
+            first=index == 0,
+            # What was recorded says it; the first recorded layer may not be the network's first.
+            input_grad=Pass.INPUT_GRAD in entry.densities,
+            normalised=entry.normalised,
+        )
+        for index, entry in enumerate(trace.entries.values())
+    )
+    items = [
+        (
+            layer,
+            which,
+            (
+                Work(
+                    shape=layer.shape,
+                    which=which,
+                    first_density=densities[0],
+                    second_density=densities[1],
+                ),
+            ),
+        )
+        for layer in layers
+        for which, densities in trace.entry(layer.name).densities.items()
+    ]
+    return Network(name=trace.network, layers=layers, omitted=trace.omitted), items
+
+
+def estimate_trace(
+    trace: Trace,
+    config: AcceleratorConfig,
+    *,
+    clock_hz: float = CLOCK_HZ,
+    measure_trace: Callable[[Trace, AcceleratorConfig], Sequence[TracedPass]] = measure_trace,
+) -> NetworkEstimate:
+    """Return the cycles of a recorded training step, every pass as a whole on the cycle model.
+
+    Parameters
+    ----------
+    trace
+        The step.
+    config
+        The accelerator.
+    clock_hz
+        At which cycles are told as seconds.
+    measure_trace
+        As `perf.estimate.recorded_step.measure_trace`, or that with options bound.
+    """
+    network, _ = trace_items(trace)
+    layers = {layer.name: layer for layer in network.layers}
+    measured = measure_trace(trace, config)
+    sparsification = Sparsification(method=_method(trace), sparsity=trace.sparsity)
+    return NetworkEstimate(
+        network=network,
+        config=config,
+        sparsification=sparsification,
+        mode=Mode.TRACE,
+        sample_products=0,
+        clock_hz=clock_hz,
+        passes=tuple(
+            PassEstimate(
+                layer=layers[one.layer],
+                which=one.which,
+                works=(_of_trace(config, one),),
+                dense=dense_cost(config, one.shape, one.which),
+            )
+            for one in measured
+        ),
+    )
+
+
+def _method(trace: Trace) -> Method:
+    try:
+        return Method(trace.method)
+    except ValueError as error:
+        raise InputError(
+            f"method of the trace must be one of {', '.join(Method)}, not {trace.method!r}"
+        ) from error
+
+
+def _of_trace(config: AcceleratorConfig, one: TracedPass) -> WorkEstimate:
+    measured = one.measurement
+    return WorkEstimate(
+        work=Work(
+            shape=one.shape,
+            which=one.which,
+            first_density=one.first_density,
+            second_density=one.second_density,
+        ),
+        useful_products=measured.useful_products,
+        cycles=measured.cycles,
+        multipliers=config.multipliers,
+        port_bytes=config.port_bytes_per_cycle,
+        read_bytes=measured.read_bytes,
+        write_bytes=measured.write_bytes,
+        measurement=measured,
+    )

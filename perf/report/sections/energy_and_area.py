@@ -1,0 +1,296 @@
+"""Section about energy and area."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from gscn.config import AcceleratorConfig
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from gscn.perf.estimate.energy import (
+    COMPONENTS,
+    HOROWITZ_45NM,
+    Accesses,
+    Technology,
+    dense_energy,
+    energy,
+    energy_per_product,
+)
+from gscn.perf.report.data.measured import Figures
+from gscn.perf.report.drawing import charts
+from gscn.perf.report.drawing.page import Figure, Paragraph, Part, Section, Table
+from gscn.perf.report.sections.memory_hierarchy import MIB
+from gscn.perf.report.sections.speed import Estimated
+
+BUFFER_BYTES = 4 * MIB
+"""Of the variant with a global buffer."""
+_TO_MJ = 1e-9
+
+
+def network_energy(
+    result: Estimated, *, buffer_bytes: float = 0, position: float = 0.5
+) -> dict[str, float]:
+    """Return our energy of a training step by component, mJ."""
+    total = dict.fromkeys(COMPONENTS, 0.0)
+    for p in result.passes:
+        parts = energy(
+            result.config,
+            Accesses(**p.accesses),
+            dram_bytes=p.dram_bytes(buffer_bytes),
+            buffer_bytes=buffer_bytes,
+            dram_position=position,
+        )
+        total = {name: total[name] + _TO_MJ * parts[name] for name in COMPONENTS}
+    return total
+
+
+def network_dense_energy(
+    result: Estimated, *, buffer_bytes: float = 0, position: float = 0.5
+) -> dict[str, float]:
+    """Return the dense array's energy of the same step by component, mJ."""
+    total = dict.fromkeys(COMPONENTS, 0.0)
+    for p in result.passes:
+        parts = dense_energy(
+            result.config,
+            p.shape,
+            p.which,
+            buffer_bytes=buffer_bytes,
+            dram_position=position,
+        )
+        total = {name: total[name] + _TO_MJ * parts[name] for name in COMPONENTS}
+    return total
+
+
+def constants_table(technology: Technology) -> Table:
+    """Every energy that is used as published."""
+    rows = [
+        *((f"integer addition, {bits} bits", value) for bits, value in technology.add),
+        *((f"integer multiplication, {bits} bits", value) for bits, value in technology.multiply),
+        *((f"64 bits of a memory of {size >> 10} KiB", value) for size, value in technology.memory),
+        ("64 bits of DRAM, least", technology.dram[0]),
+        ("64 bits of DRAM, most", technology.dram[1]),
+    ]
+    return Table(
+        name="energy-constants",
+        caption=f"Energies as published: {technology.source}. What lies between is interpolated by "
+        "a power law through the two nearest.",
+        header=("operation", "pJ"),
+        rows=tuple(rows),
+        folded=True,
+    )
+
+
+def derived_table(config: AcceleratorConfig, technology: Technology) -> Table:
+    """Return what each access costs in this configuration."""
+    per_product = energy_per_product(config, technology)
+    whole = sum(per_product.values())
+    rows = [(name, value, 100 * value / whole) for name, value in per_product.items()]
+    rows.append(("a product, inside its PE", whole, 100.0))
+    return Table(
+        name="energy-product",
+        caption=f"One product of `{config.operand_format}`: an accumulator is one of "
+        f"{config.acc_depth} words of {config.acc_width} bits, read and written; a stationary "
+        "entry costs a row of two, of which one is used.",
+        header=("component", "pJ", "share, %"),
+        rows=tuple(rows),
+    )
+
+
+REFERENCE = ConvShape(n=1, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
+"""Layer at which the dense array's energy of a product is told; in a larger one it is the same."""
+DEPTHS = (4096, 1024, 256)
+"""Accumulators of a PE for which a product's energy is told."""
+
+
+def dense_product_pj(config: AcceleratorConfig) -> float:
+    """Return what a product costs in the dense array, on the chip, picojoules."""
+    parts = dense_energy(config, REFERENCE, Pass.FORWARD)
+    chip = sum(value for name, value in parts.items() if name != "DRAM")
+    return chip / REFERENCE.dense_macs
+
+
+def break_even_table(config: AcceleratorConfig) -> Table:
+    """Return from what share of products removed zero skipping saves energy on the chip."""
+    dense = dense_product_pj(config)
+    rows = []
+    for depth in DEPTHS:
+        parts = energy_per_product(dataclasses.replace(config, acc_depth=depth))
+        for rows_read, share in ((1, 1.0), (0.5, 0.5)):
+            product = sum(parts.values()) - (1 - share) * parts["stationary memory"]
+            rows.append(
+                (depth, rows_read, parts["accumulator RAM"], product, 100 * (1 - dense / product))
+            )
+    return Table(
+        name="energy-break-even",
+        caption=f"What smaller memories would change: a product of the dense array costs "
+        f"{dense:.2f} pJ on the chip, so that skipping zeros saves energy there from this share of "
+        "products removed. One stationary row per product is as built; half a row would be read "
+        "if a PE kept the row of two entries. Fewer accumulators mean more jobs, and more reads "
+        "of the streams; that cost is not in this table.",
+        header=(
+            *("accumulators of a PE", "stationary rows per product", "accumulator RAM, pJ"),
+            *("product, pJ", "break-even, % of products removed"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _relative_rows(
+    results: Sequence[Estimated], buffer_bytes: float
+) -> list[tuple[str, dict[str, float]]]:
+    rows = []
+    for result in results:
+        dense = network_dense_energy(result, buffer_bytes=buffer_bytes)
+        ours = network_energy(result, buffer_bytes=buffer_bytes)
+        whole = sum(dense.values())
+        for label, parts in ((result.case.label, ours), ("the dense array", dense)):
+            rows.append((label, {name: value / whole for name, value in parts.items()}))
+    return rows
+
+
+def _energy_figure(results: Sequence[Estimated], buffer_bytes: float, name: str) -> Figure:
+    rows = _relative_rows(results, buffer_bytes)
+
+    def draw(width: int, class_: str) -> str:
+        return charts.stacked_bars(
+            rows,
+            COMPONENTS,
+            width=width,
+            class_=class_,
+            title=f"Energy of a training step, {name}",
+            axis="energy of a training step; the dense array takes 1",
+        )
+
+    behind = f"a global buffer of {buffer_bytes / MIB:g} MiB" if buffer_bytes else "no buffer"
+    return Figure(
+        name=f"energy-{name}",
+        caption=f"Energy of a training step with {behind}, DRAM in the middle of its published "
+        "range; each network above the dense array that computes the same step.",
+        draw=draw,
+    )
+
+
+def _energy_table(results: Sequence[Estimated]) -> Table:
+    rows = []
+    for result in results:
+        for buffer_bytes in (0, BUFFER_BYTES):
+            ratios = [
+                sum(network_dense_energy(result, buffer_bytes=buffer_bytes, position=at).values())
+                / sum(network_energy(result, buffer_bytes=buffer_bytes, position=at).values())
+                for at in (0, 0.5, 1)
+            ]
+            ours = network_energy(result, buffer_bytes=buffer_bytes)
+            dense = network_dense_energy(result, buffer_bytes=buffer_bytes)
+            chip, dense_chip = (
+                sum(value for name, value in parts.items() if name != "DRAM")
+                for parts in (ours, dense)
+            )
+            rows.append(
+                (
+                    result.case.label,
+                    f"{buffer_bytes // MIB} MiB" if buffer_bytes else "none",
+                    *(sum(ours.values()), sum(dense.values()), *ratios, dense_chip / chip),
+                    *(ours[name] for name in COMPONENTS),
+                )
+            )
+    return Table(
+        name="energy",
+        caption="Energy of a training step, mJ, and how many times less than the dense array with "
+        "DRAM at the least, the middle and the most of its published range, and on the chip alone.",
+        header=(
+            *("network", "buffer", "ours, mJ", "dense, mJ"),
+            *("less, DRAM least", "less, middle", "less, DRAM most", "less, on chip"),
+            *(f"{name}, mJ" for name in COMPONENTS),
+        ),
+        rows=tuple(rows),
+        columns=8,
+        folded=True,
+    )
+
+
+_AREA_ROWS = (
+    *("PE", "PE: multiplier", "PE: Lookup", "PE: Walker", "PE: Accumulator", "PE: Rounder"),
+    *("Loader", "Cluster without PEs", "Dispatcher", "ReadArbiter", "WriteArbiter"),
+    "Accelerator",
+)
+_AREA_COLUMNS = (
+    *("instances", "memory_bits", "area", "area_per_multiplier", "share_percent"),
+    *("luts", "ecp5_flip_flops", "ecp5_multipliers", "block_rams"),
+)
+
+
+def area_table(area: Figures, config_name: str) -> Table:
+    """Area of the accelerator's components, from what `gscn synth` measured.
+
+    Raises
+    ------
+    InputError
+        The configuration was not measured.
+    """
+    known = {report["name"]: report for report in area["reports"]}
+    if config_name not in known:
+        raise InputError(f"areas must be of {config_name}, not only of {', '.join(known)}")
+    found = {row["component"]: row for row in known[config_name]["rows"]}
+    rows = [(name, *(found[name][column] for column in _AREA_COLUMNS)) for name in _AREA_ROWS]
+    return Table(
+        name="area",
+        caption=f"`{config_name}`: standard cells osu018 without memories, and ECP5 "
+        "(docs/results/area.md, by `gscn synth`). Rows contain each other.",
+        header=(
+            *("component", "instances", "memory bits", "cell area, um2", "per multiplier, um2"),
+            *("share, %", "ECP5 LUTs", "FFs", "MULT18", "DP16KD"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def energy_section(
+    results: Sequence[Estimated], config: AcceleratorConfig, area: Figures
+) -> Section:
+    """Energy by component beside the dense array's, its constants, and area."""
+    per_product = energy_per_product(config)
+    whole = sum(per_product.values())
+    largest = max(per_product, key=per_product.__getitem__)
+    content: list[Part] = [
+        Paragraph(
+            f"A product costs {whole:.1f} pJ inside its PE, of which the multiplication is "
+            f"{100 * per_product['multiply'] / whole:.1f} % and the {largest} "
+            f"{100 * per_product[largest] / whole:.0f} %. That is the price of having no crossbar: "
+            f"every multiplier owns {config.acc_depth} accumulators, and each product reads and "
+            "writes one of them. A dense array keeps its sums in registers, so that zero skipping "
+            "must remove most products before it saves energy on the chip at all. Time and energy "
+            "are different questions, and this page answers both."
+        ),
+        derived_table(config, HOROWITZ_45NM),
+    ]
+    counted = [r for r in results if all(p.accesses is not None for p in r.passes)]
+    if counted:
+        content += [
+            _energy_figure(counted, 0, "unbuffered"),
+            _energy_figure(counted, BUFFER_BYTES, "buffered"),
+            Paragraph(
+                "The dense array is given all that can be given: operands and results move once, "
+                "sums live in registers that cost nothing, an operand is read once per row or "
+                "column of the array. Neither side pays for clock, control, wires or leakage; the "
+                "last grows with time and would favour whoever is faster. The ratio is therefore "
+                "a pessimistic one."
+            ),
+            _energy_table(counted),
+        ]
+    else:
+        content.append(
+            Paragraph(
+                "Energy of whole networks needs the accesses that the statistical mode counts."
+            )
+        )
+    content += [
+        break_even_table(config),
+        constants_table(HOROWITZ_45NM),
+        Paragraph(
+            "Area is measured by synthesis, not modelled, for 16 multipliers. Memories are outside "
+            "the cell area: their bits are listed."
+        ),
+        area_table(area, "small int16"),
+    ]
+    return Section(key="energy", title="Energy and area", content=tuple(content))

@@ -1,0 +1,1 @@
+"""What is to be computed: networks, FLOPs, how nonzeros are spread."""

@@ -1,0 +1,1 @@
+"""What every part needs of the machine that it runs on: files, archives, caches, processes."""

@@ -1,0 +1,153 @@
+"""`gscn estimate` in its modes, on a network of two layers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from gscn.command.main import main
+from gscn.conv import Pass
+from gscn.golden.traces.trace import load_trace
+
+
+@pytest.fixture
+def network_file(tmp_path):
+    path = tmp_path / "net.json"
+    layers = [
+        {"name": "a", "c": 3, "h": 8, "w": 8, "k": 8, "r": 3, "s": 3, "padding": [1, 1]},
+        {"name": "b", "c": 8, "h": 8, "w": 8, "k": 8, "r": 3, "s": 3, "padding": [1, 1]},
+    ]
+    path.write_text(json.dumps(layers))
+    return path
+
+
+def run(tmp_path, *options):
+    out = tmp_path / "out.json"
+    assert main(["estimate", "--json", str(out), *map(str, options)]) == 0
+    return json.loads(out.read_text())
+
+
+def test_the_modes_agree_on_what_they_estimate(network_file, tmp_path, capsys):
+    common = ("--network", network_file, "--batch", 2, "--config", "tiny", "--sparsity", 0.5)
+    analytic = run(tmp_path, *common, "--mode", "analytic", "--clock-mhz", 500)
+    assert analytic["mode"] == "analytic"
+    assert analytic["training_seconds"] == pytest.approx(analytic["training_cycles"] / 500e6)
+    assert "closed form" in capsys.readouterr().out
+    sampled = run(tmp_path, *common, "--processes", 1, "--plans", 1)
+    assert sampled["mode"] == "statistical"
+    uniform = run(
+        tmp_path, *common, "--operands", "uniform", "--processes", 1, "--sample-products", 9000
+    )
+    assert uniform["mode"] == "uniform"
+    assert "uniform random" in capsys.readouterr().out
+    products = [
+        sum(
+            work["expected_useful_products"]
+            for layer in one["layers"]
+            for own in layer["passes"]
+            for work in own["convolutions"]
+        )
+        for one in (analytic, sampled, uniform)
+    ]
+    assert products[0] == products[1]
+    assert products[2] == pytest.approx(products[0], rel=0.05)
+
+
+def test_a_trace_is_run_as_a_whole(tmp_path, capsys):
+    directory = tmp_path / "trace"
+    train = ("--method", "swat+resprop", "--batch", "2", "--iterations", "3")
+    assert main(["trace", *train, "--out", str(directory)]) == 0
+    data = run(tmp_path, "--trace", directory, "--config", "tiny", "--plans", 1)
+    assert data["mode"] == "trace"
+    assert data["method"] == "swat+resprop"
+    trace = load_trace(directory)
+    assert [layer["name"] for layer in data["layers"]] == list(trace.layers)
+    assert [one["pass"] for one in data["layers"][0]["passes"]] == list(
+        trace.entry(trace.layers[0]).densities
+    )
+    assert Pass.INPUT_GRAD not in trace.entry(trace.layers[0]).densities
+    out = capsys.readouterr().out
+    assert "every pass as a whole" in out
+    # What the trace does not hold is named, and its share; FLOPs are those of the operands.
+    assert "whole network" not in out
+    assert "layers listed, 99.92 % of the network's MACs, over a dense array" in out
+    assert "Not among them: classifier (fully connected layer): 0.08 %" in out
+    assert data["omitted"] == [dataclasses.asdict(one) for one in trace.omitted]
+    assert data["covered_share"] == pytest.approx(0.99918, abs=1e-5)
+    dense = sum(entry.shape.dense_macs for entry in trace.entries.values())
+    left = sum(
+        math.prod(entry.densities[Pass.FORWARD]) * entry.shape.dense_macs
+        for entry in trace.entries.values()
+    )
+    assert data["inference_flop_reduction"] == pytest.approx(1 - left / dense)
+
+
+def test_totals_are_said_to_be_of_what_is_listed(network_file, tmp_path, capsys):
+    common = ("--batch", 2, "--config", "tiny", "--mode", "analytic")
+    data = run(tmp_path, "--network", network_file, *common)
+    assert (data["omitted"], data["covered_share"]) == (None, None)
+    out = capsys.readouterr().out
+    assert "layers listed, over a dense array" in out
+    assert "whether the network computes anything besides is not known" in out
+    assert "2 of 2 layers are normalised; for 2 of them nobody said" in out
+    data = run(tmp_path, "--network", "resnet20", *common)
+    assert (data["omitted"], data["covered_share"]) == ([], 1)
+    out = capsys.readouterr().out
+    assert "whole network, over a dense array" in out
+    assert "Every product of the network's forward pass is one of a layer listed." in out
+    assert "19 of 20 layers are normalised." in out
+
+
+def test_gradients_are_as_dense_as_training_aims_at_unless_told(network_file, tmp_path, capsys):
+    common = ("--network", network_file, "--batch", 8, "--config", "tiny", "--mode", "analytic")
+    common = (*common, "--method", "resprop", "--sparsity", 0.7)
+    default = run(tmp_path, *common)
+    assert (default["gradients"], default["gradient_density"]) == ("target", 0.35)
+    out = capsys.readouterr().out
+    assert "0.35 dense in every convolution (what training aims at" in out
+    assert "resprop at 0.7 (gradient differences 35 % dense): times faster than a dense" in out
+    assert "over a dense array" in out
+    assert run(tmp_path, *common, "--gradients", "target") == default
+    nominal = run(tmp_path, *common, "--gradients", "nominal")
+    assert (nominal["gradients"], nominal["gradient_density"]) == ("nominal", 0.3)
+    assert nominal["backward_speedup_vs_dense"] > default["backward_speedup_vs_dense"]
+    assert "the nominal 1 - sparsity; training aims at more" in capsys.readouterr().out
+    given = run(tmp_path, *common, "--gradient-density", 0.35)
+    assert given["training_cycles"] == default["training_cycles"]
+
+
+def test_rivals_are_given_the_same_layers(network_file, tmp_path):
+    data = run(
+        *(tmp_path, "--network", network_file, "--batch", 2, "--mode", "analytic"),
+        *("--config", "small", "--rivals", "dense,ideal"),
+    )
+    assert set(data["rival_cycles"]) == {"dense", "ideal"}
+    for own in data["rival_cycles"].values():
+        assert own["training"] == pytest.approx(own["forward"] + own["backward"])
+    assert data["rival_cycles"]["ideal"]["training"] < data["rival_cycles"]["dense"]["training"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--mode", "trace"), "--trace and mode trace need each other"),
+        (("--trace", "x", "--mode", "analytic"), "--trace and mode trace need each other"),
+        (("--mode", "analytic", "--operands", "uniform"), "applies to mode statistical"),
+        (
+            ("--gradients", "nominal", "--gradient-density", "0.2"),
+            "gradients must be target where their density is given",
+        ),
+        (("--plans", "0"), "--plans must be at least 1, not 0"),
+        (("--samples", "2"), "samples must be at least 3"),
+        (("--clock-mhz", "0"), "clock must be over 0 Hz"),
+        (("--mode", "analytic", "--rivals", "abacus"), "rivals must be of"),
+        (("--trace", "absent"), "trace must be a directory"),
+    ],
+)
+def test_bad_options_are_named(options, message, network_file, capsys):
+    name = () if "--trace" in options else ("--network", str(network_file))
+    assert main(["estimate", *name, *options]) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,69 @@
+"""`gscn trace`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gscn.command.main import main
+from gscn.golden.traces.trace import load_trace
+
+
+def test_traces_after_training(tmp_path, capsys):
+    out, report = tmp_path / "new" / "trace", tmp_path / "report.json"
+    words = ["trace", "--method", "swat+resprop", "--batch", "8", "--iterations", "3"]
+    words += ["--layer", "head", "--layer", "stem", "--out", str(out), "--json", str(report)]
+    assert main(words) == 0
+    trace = load_trace(out)
+    assert (trace.layers, trace.step, trace.method) == (("stem", "head"), 3, "swat+resprop")
+    data = json.loads(report.read_text())
+    assert [layer["name"] for layer in data["layers"]] == ["stem", "head"]
+    assert data["layers"][1]["densities"]["forward"] == list(
+        trace.entry("head").densities["forward"]
+    )
+    printed = capsys.readouterr().out
+    assert sum(line.startswith("head ") for line in printed.splitlines()) == 3
+
+
+def test_traces_the_larger_network(tmp_path):
+    out, report = tmp_path / "trace", tmp_path / "report.json"
+    words = ["trace", "--network", "resnet18", "--width", "2", "--batch", "4", "--iterations", "2"]
+    words += ["--layer", "stage2.0.shortcut.0", "--out", str(out), "--json", str(report)]
+    assert main(words) == 0
+    trace = load_trace(out)
+    assert (trace.network, trace.dataset, trace.step) == ("resnet18", "composites", 2)
+    assert trace.entry("stage2.0.shortcut.0").shape.w_shape == (4, 2, 1, 1)
+    data = json.loads(report.read_text())
+    assert (data["network"], data["dataset"]) == ("resnet18", "composites")
+
+
+def test_checkpoint_and_training_give_the_same_trace(tmp_path):
+    recipe = ["--method", "resprop", "--batch", "8", "--iterations", "3"]
+    checkpoint = tmp_path / "model.pt"
+    assert main(["train", *recipe, "--out", str(checkpoint)]) == 0
+    assert main(["trace", *recipe, "--out", str(tmp_path / "one")]) == 0
+    resumed = ["trace", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "two")]
+    assert main(resumed) == 0
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--layer", "tail"], "--layer must be one of stem, block1.conv1"),
+        (["--epochs", "1", "--iterations", "42"], "--iterations must leave one of the 42"),
+        (["--checkpoint", "absent.pt"], "checkpoint must be an existing file, not absent.pt"),
+        (["--checkpoint", "absent.pt", "--seed", "1", "--iterations", "2"], "seed, iterations"),
+    ],
+)
+def test_bad_arguments_end_with_status_2_and_write_nothing(words, complaint, tmp_path, capsys):
+    assert main(["trace", *words, "--out", str(tmp_path / "trace")]) == 2
+    assert complaint in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_directory_is_refused_before_training(tmp_path, capsys):
+    assert main(["trace", "--out", str(tmp_path)]) == 2
+    assert f"trace directory must not exist yet: {tmp_path}" in capsys.readouterr().err

@@ -1,0 +1,61 @@
+"""Clusters with a model of their own: the same results, cycles and counters as in one model."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+import gscn.cosim.builds.simulator
+from gscn.config import PRESETS
+from gscn.cosim import run
+from gscn.cosim.builds.partition import MODULE, partition
+from tests.programs import random_program
+
+CONFIG = PRESETS["tiny"]
+SEEDS = (41, 42, 43)
+
+CLUSTER = f"""\
+module {MODULE}(rst, narrow__valid, wide__payload, result, clk);
+  input clk;
+  output [63:0] result;
+  input rst;
+  input narrow__valid;
+  input [511:0] wide__payload;
+endmodule
+"""
+
+
+def test_all_modules_but_the_cluster_stay():
+    others = ("module top(clk);\n  input clk;\nendmodule\n", f"module {MODULE}_x();\nendmodule\n")
+    parts = partition(others[0] + CLUSTER + others[1])
+    assert parts.rest == "".join(others)
+    assert f"module {MODULE} (" in parts.wrapper
+    for port in ("input bit rst", "input bit [511:0] wide__payload", "output bit [63:0] result"):
+        assert re.search(rf"^  {re.escape(port)}\b", parts.wrapper, re.MULTILINE), port
+    assert "set(model.narrow___05Fvalid, narrow__valid);" in parts.calls
+    assert "get(model.result, result);" in parts.calls
+
+
+def test_without_clusters_there_is_nothing_to_part():
+    assert partition("module top(clk);\n  input clk;\nendmodule\n") is None
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("random_init", [False, True])
+def test_parted_and_whole_core_are_equal_in_every_cycle(monkeypatch, random_init):
+    config = dataclasses.replace(CONFIG, float_formats="bf16")
+    programs = [random_program(config, seed) for seed in SEEDS]
+    whole = gscn.cosim.builds.simulator.build(config)
+    monkeypatch.setattr(gscn.cosim.builds.simulator, "_PARTITIONED_CLUSTERS", 1)
+    parted = gscn.cosim.builds.simulator.build(config)
+    assert parted.digest != whole.digest
+    for seed, program in enumerate(programs):
+        results = [
+            run(config, [program], seed=seed, random_init=random_init, simulator=simulator)[0]
+            for simulator in (whole, parted)
+        ]
+        assert np.array_equal(results[0].memory, results[1].memory)
+        assert results[0].counters == results[1].counters
+        assert results[0].cycles == results[1].cycles
+        assert np.array_equal(program.result(results[1].memory), program.oracle())

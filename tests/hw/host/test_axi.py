@@ -1,0 +1,417 @@
+# amaranth: UnusedElaboratable=no
+"""The AXI4 manager against a subordinate that checks the protocol."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+from collections import deque
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.errors import InputError
+from gscn.hw.host.axi import AxiManager
+from gscn.hw.host.axi_ports import Response, check_bursts
+from tests.hw.streams import drive, in_runs, never, simulate, with_pauses
+
+TINY = PRESETS["tiny"]
+LONG = dataclasses.replace(TINY, burst_beats=8, read_fifo_beats=16, outstanding_bursts=4)
+BEAT = TINY.mem_bytes
+OKAY, SLVERR, DECERR = 0, 2, 3
+
+
+class Subordinate:
+    """An AXI4 memory of one bytearray: pauses on every channel, answers in order.
+
+    Commands and written beats must stay unchanged until they are taken. Addresses in `bad` are
+    answered with their response and neither read nor written.
+    """
+
+    def __init__(self, config, *, pauses=never, latency=3, bad=()):
+        self.config = config
+        self.memory = bytearray(random.Random(5).randbytes(4096))
+        self.pauses = pauses
+        self.latency = latency
+        self.bad = dict(bad)
+        self.read_bursts, self.write_bursts = [], []
+        self.strobes = []
+        self.longest_backlog = 0
+        self.holds_beats = False
+
+    def check_command(self, fields):
+        beats, size, addr = fields["len"] + 1, 1 << fields["size"], fields["addr"]
+        assert size == self.config.mem_bytes
+        assert fields["burst"] == 1
+        assert fields["id"] == fields["lock"] == fields["qos"] == 0
+        assert addr % size == 0
+        assert addr // 4096 == (addr + beats * size - 1) // 4096, "a burst crosses 4 KiB"
+        return addr, beats
+
+    def commands(self, axi, channel, queue, seen):
+        """Return a testbench that takes commands with pauses."""
+        names = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "qos")
+        ports = [getattr(axi, channel + name) for name in names]
+        valid, ready = getattr(axi, f"{channel}valid"), getattr(axi, f"{channel}ready")
+        pauses = self.pauses()
+
+        async def server(ctx):
+            offered = None
+            while True:
+                takes = not next(pauses)
+                ctx.set(ready, takes)
+                _, _, has, *values = await ctx.tick().sample(valid, *ports)
+                fields = dict(zip(names, map(int, values), strict=True)) if has else None
+                assert offered is None or fields == offered, "a command changed before it was taken"
+                offered = None if takes else fields
+                if has and takes:
+                    burst = self.check_command(fields)
+                    seen.append(burst)
+                    queue.append(burst)
+
+        return server
+
+    def reads(self, axi):
+        queue, pauses = deque(), self.pauses()
+
+        async def server(ctx):
+            pending = deque()
+            for cycle in itertools.count():
+                while queue:
+                    addr, beats = queue.popleft()
+                    pending += [
+                        (cycle + self.latency, addr + n * self.config.mem_bytes, n == beats - 1)
+                        for n in range(beats)
+                    ]
+                self.longest_backlog = max(
+                    self.longest_backlog, sum(last for _, _, last in pending)
+                )
+                valid = bool(pending) and pending[0][0] <= cycle and not next(pauses)
+                ctx.set(axi.rvalid, valid)
+                if valid:
+                    _, at, last = pending.popleft()
+                    word = self.memory[at : at + self.config.mem_bytes]
+                    ctx.set(axi.rdata, int.from_bytes(word, "little"))
+                    ctx.set(axi.rresp, Response(self.bad.get(at, OKAY)))
+                    ctx.set(axi.rlast, last)
+                _, _, ready = await ctx.tick().sample(axi.rready)
+                assert ready, "read beats are always taken"
+
+        return [self.commands(axi, "ar", queue, self.read_bursts), server]
+
+    def writes(self, axi):
+        queue, beats, pauses, answer_pauses = deque(), deque(), self.pauses(), self.pauses()
+
+        async def take(ctx):
+            offered = None
+            while True:
+                takes = not next(pauses) and not self.holds_beats
+                ctx.set(axi.wready, takes)
+                _, _, has, *word = await ctx.tick().sample(
+                    axi.wvalid, axi.wdata, axi.wstrb, axi.wlast
+                )
+                word = list(map(int, word)) if has else None
+                assert offered is None or word == offered, "a beat changed before it was taken"
+                offered = None if takes else word
+                if has and takes:
+                    beats.append(word)
+
+        async def answer(ctx):
+            while True:
+                ctx.set(axi.bvalid, 0)
+                if queue and len(beats) >= queue[0][1]:
+                    addr, count = queue.popleft()
+                    response = self.bad.get(addr, OKAY)
+                    for number in range(count):
+                        data, strobe, last = beats.popleft()
+                        self.strobes.append(strobe)
+                        assert last == (number == count - 1), "WLAST must mark the last beat alone"
+                        for lane in range(self.config.mem_bytes):
+                            if strobe >> lane & 1 and response == OKAY:
+                                at = addr + number * self.config.mem_bytes + lane
+                                self.memory[at] = data >> (8 * lane) & 0xFF
+                    for _ in range(self.latency):
+                        await ctx.tick()
+                    while next(answer_pauses):
+                        await ctx.tick()
+                    ctx.set(axi.bvalid, 1)
+                    ctx.set(axi.bresp, Response(response))
+                _, _, ready = await ctx.tick().sample(axi.bready)
+                assert ready, "answers are always taken"
+
+        return [self.commands(axi, "aw", queue, self.write_bursts), take, answer]
+
+    def serve(self, axi):
+        return [*self.reads(axi), *self.writes(axi)]
+
+
+def bursts(config, count, seed):
+    """Return aligned bursts (addr, beats), none past a multiple of the longest."""
+    rng = random.Random(seed)
+    longest = config.burst_beats
+    found = []
+    for _ in range(count):
+        first = rng.randrange(longest)
+        beats = rng.randint(1, longest - first)
+        block = rng.randrange(4096 // (longest * config.mem_bytes))
+        found.append(((block * longest + first) * config.mem_bytes, beats))
+    return found
+
+
+def collect_reads(dut, received, count):
+    async def collector(ctx):
+        while len(received) < count:
+            _, _, valid, word = await ctx.tick().sample(dut.read_data.valid, dut.read_data.payload)
+            if valid:
+                received.append(word)
+        await ctx.tick().repeat(8)
+        assert ctx.get(dut.idle)
+
+    return collector
+
+
+@pytest.mark.parametrize("config", [TINY, LONG], ids=["tiny", "long bursts"])
+@with_pauses
+def test_reads_come_back_in_order(config, source_pauses, sink_pauses):
+    memory, dut = Subordinate(config, pauses=sink_pauses), AxiManager(config=config)
+    commands = bursts(config, 60, 1)
+    expected = [
+        int.from_bytes(memory.memory[addr + n * BEAT : addr + (n + 1) * BEAT], "little")
+        for addr, beats in commands
+        for n in range(beats)
+    ]
+    received = []
+    simulate(
+        dut,
+        drive(dut.read_cmd, [{"addr": a, "beats": b} for a, b in commands], source_pauses()),
+        collect_reads(dut, received, len(expected)),
+        background=memory.serve(dut.axi),
+        cycles=4000,
+    )
+    assert received == expected
+    assert memory.read_bursts == commands
+    assert memory.longest_backlog <= config.outstanding_bursts
+
+
+def write_stimulus(config, count, seed):
+    """Return bursts on places of their own, and their beats."""
+    rng = random.Random(seed)
+    longest = config.burst_beats
+    blocks = rng.sample(range(4096 // (longest * config.mem_bytes)), count)
+    commands = [(block * longest * config.mem_bytes, rng.randint(1, longest)) for block in blocks]
+    beats = [
+        {"data": rng.getrandbits(8 * BEAT), "strobe": rng.getrandbits(BEAT)}
+        for _, length in commands
+        for _ in range(length)
+    ]
+    return commands, beats
+
+
+def apply(memory, commands, beats):
+    """Return a memory after the writes."""
+    memory, beats = bytearray(memory), iter(beats)
+    for addr, length in commands:
+        for number in range(length):
+            beat = next(beats)
+            for lane in range(BEAT):
+                if beat["strobe"] >> lane & 1:
+                    memory[addr + number * BEAT + lane] = beat["data"] >> (8 * lane) & 0xFF
+    return memory
+
+
+def count_done(dut, count):
+    async def counter(ctx):
+        done = silent = 0
+        while silent < 12:
+            _, _, pulse = await ctx.tick().sample(dut.write_done)
+            done += pulse
+            silent = silent + 1 if done == count else 0
+            assert done <= count
+        assert ctx.get(dut.idle)
+
+    return counter
+
+
+@pytest.mark.parametrize("config", [TINY, LONG], ids=["tiny", "long bursts"])
+@with_pauses
+def test_writes_arrive_and_are_counted(config, source_pauses, sink_pauses):
+    memory, dut = Subordinate(config, pauses=sink_pauses), AxiManager(config=config)
+    commands, beats = write_stimulus(config, 30, 2)
+    expected = apply(memory.memory, commands, beats)
+    simulate(
+        dut,
+        drive(dut.write_cmd, [{"addr": a, "beats": b} for a, b in commands], source_pauses()),
+        drive(dut.write_data, beats, source_pauses()),
+        count_done(dut, len(commands)),
+        background=memory.serve(dut.axi),
+        cycles=4000,
+    )
+    assert memory.memory == expected
+    assert memory.write_bursts == commands
+
+
+def test_a_beat_per_cycle_both_ways():
+    memory, dut = Subordinate(LONG, latency=0), AxiManager(config=LONG)
+    commands = [(block * 8 * BEAT, 8) for block in range(16)]
+    arrivals, departures = [], []
+
+    async def watch(ctx):
+        for cycle in range(400):
+            _, _, read, write = await ctx.tick().sample(
+                dut.read_data.valid, dut.axi.wvalid & dut.axi.wready
+            )
+            arrivals.extend([cycle] * read)
+            departures.extend([cycle] * write)
+
+    payloads = [{"addr": a, "beats": b} for a, b in commands]
+    beats = [{"data": n, "strobe": 1} for n in range(128)]
+    simulate(
+        dut,
+        drive(dut.read_cmd, payloads, never()),
+        drive(dut.write_cmd, payloads, never()),
+        drive(dut.write_data, beats, never()),
+        watch,
+        background=memory.serve(dut.axi),
+        cycles=500,
+    )
+    assert arrivals == list(range(arrivals[0], arrivals[0] + 128))
+    assert departures == list(range(departures[0], departures[0] + 128))
+
+
+def test_latency_is_as_stated():
+    dut = AxiManager(config=TINY)
+    seen = []
+
+    async def testbench(ctx):
+        for port in (dut.read_cmd, dut.write_cmd):
+            ctx.set(port.p, {"addr": 64, "beats": 1})
+            ctx.set(port.valid, 1)
+        for _ in range(4):
+            *_, read, write, beat = await ctx.tick().sample(
+                dut.axi.arvalid, dut.axi.awvalid, dut.axi.wvalid
+            )
+            seen.append((read, write, beat))
+            ctx.set(dut.read_cmd.valid, 0)
+            ctx.set(dut.write_cmd.valid, 0)
+            # its beat is offered, and taken, one cycle after the command
+            ctx.set(dut.write_data.valid, len(seen) == 1)
+
+    simulate(dut, testbench, cycles=20)
+    after = AxiManager.LATENCY
+    assert [seen.index((1, 1, 0)), seen.index((1, 1, 1))] == [after, 1 + after]
+
+
+@pytest.mark.parametrize(
+    ("bad", "expected"),
+    [
+        ({17 * BEAT: SLVERR, 20 * BEAT: DECERR}, (0, SLVERR, 17 * BEAT)),
+        ({32 * BEAT: DECERR, 40 * BEAT: SLVERR}, (1, DECERR, 32 * BEAT)),
+    ],
+    ids=["read", "write"],
+)
+def test_the_first_error_is_kept_and_nothing_hangs(bad, expected):
+    memory, dut = Subordinate(LONG, bad=bad), AxiManager(config=LONG)
+    commands = [(16 * BEAT, 8), (24 * BEAT, 8)], [(32 * BEAT, 8), (40 * BEAT, 8)]
+    received = []
+    reads, writes = ([{"addr": a, "beats": b} for a, b in which] for which in commands)
+
+    async def check(ctx):
+        await count_done(dut, 2)(ctx)
+        assert ctx.get(dut.error)
+        found = (ctx.get(dut.error_write), ctx.get(dut.error_resp).value, ctx.get(dut.error_addr))
+        assert found == expected
+        # a flush keeps the error for the host
+        ctx.set(dut.flush, 1)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.error)
+        ctx.set(dut.flush, 0)
+        ctx.set(dut.forget, 1)
+        await ctx.tick()
+        assert not ctx.get(dut.error)
+
+    async def count_reads(ctx):
+        async for *_, valid, word in ctx.tick().sample(dut.read_data.valid, dut.read_data.payload):
+            if valid:
+                received.append(word)
+
+    simulate(
+        dut,
+        drive(dut.read_cmd, reads, never()),
+        drive(dut.write_cmd, writes, never()),
+        drive(dut.write_data, [{"data": n, "strobe": 1} for n in range(16)], never()),
+        check,
+        background=[*memory.serve(dut.axi), count_reads],
+        cycles=300,
+    )
+    assert len(received) == 16
+
+
+@pytest.mark.parametrize("beats_sent", range(6))
+def test_flush_completes_what_is_under_way_without_effect(beats_sent):
+    memory = Subordinate(LONG, pauses=lambda: in_runs(6), latency=10)
+    dut = AxiManager(config=LONG)
+    before = bytearray(memory.memory)
+
+    async def testbench(ctx):
+        beats = [{"data": (1 << 8 * BEAT) - 1, "strobe": 1 << n} for n in range(beats_sent)]
+        await drive(dut.read_cmd, [{"addr": 0, "beats": 8}], never())(ctx)
+        await drive(dut.write_cmd, [{"addr": 1024, "beats": 5}], never())(ctx)
+        await drive(dut.write_data, beats, never())(ctx)
+        ctx.set(dut.flush, 1)
+        # the core's ports may hold anything
+        for port in (dut.read_cmd, dut.write_cmd, dut.write_data):
+            ctx.set(port.valid, 1)
+        ctx.set(dut.write_data.p, {"data": 0, "strobe": -1})
+        ctx.set(dut.write_cmd.p, {"addr": 2048, "beats": 1})
+        ctx.set(dut.read_cmd.p, {"addr": 2048, "beats": 1})
+        while not ctx.get(dut.idle):
+            handed_on = ctx.get(dut.read_data.valid), ctx.get(dut.write_done)
+            taken = [ctx.get(p.ready) for p in (dut.read_cmd, dut.write_cmd, dut.write_data)]
+            assert handed_on == (0, 0)
+            assert taken == [0, 0, 0]
+            await ctx.tick()
+        await ctx.tick().repeat(30)
+
+    simulate(dut, testbench, background=memory.serve(dut.axi), cycles=500)
+    beats = [{"data": (1 << 8 * BEAT) - 1, "strobe": 1 << n} for n in range(beats_sent)]
+    nothing = [{"data": 0, "strobe": 0}] * (5 - beats_sent)
+    assert memory.memory == apply(before, [(1024, 5)], beats + nothing)
+    assert memory.read_bursts == [(0, 8)]
+    assert memory.write_bursts == [(1024, 5)]
+    assert memory.strobes == [beat["strobe"] for beat in beats + nothing]
+
+
+def test_write_bursts_under_way_are_limited():
+    """A subordinate that never answers must not make the list of bursts overflow."""
+    dut = AxiManager(config=TINY)
+    taken = []
+
+    async def testbench(ctx):
+        for port in (dut.axi.awready, dut.axi.wready, dut.write_cmd.valid, dut.write_data.valid):
+            ctx.set(port, 1)
+        ctx.set(dut.write_cmd.p, {"addr": 0, "beats": 1})
+        for _ in range(100):
+            *_, ready = await ctx.tick().sample(dut.write_cmd.ready)
+            taken.append(ready)
+
+    simulate(dut, testbench, cycles=200)
+    assert sum(taken) == AxiManager.WRITE_BURSTS
+
+
+@pytest.mark.parametrize(
+    ("beat_bytes", "burst_beats", "message"),
+    [
+        (64, 128, "must divide 4096 bytes, not be of 8192"),
+        (64, 48, "must divide 4096 bytes, not be of 3072"),
+        (8, 512, "must be at most 256, not 512"),
+    ],
+)
+def test_bursts_that_could_cross_a_page_are_refused(beat_bytes, burst_beats, message):
+    with pytest.raises(InputError, match=message):
+        check_bursts(beat_bytes=beat_bytes, burst_beats=burst_beats)
+
+
+def test_the_longest_burst_of_a_configuration_is_accepted():
+    config = dataclasses.replace(TINY, mem_width=512, burst_beats=16, read_fifo_beats=32)
+    assert AxiManager(config=config).axi.wdata.shape().width == 512

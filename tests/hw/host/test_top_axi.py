@@ -1,0 +1,284 @@
+# amaranth: UnusedElaboratable=no
+"""The accelerator behind its buses: a phase by registers, and a clear in the middle of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.error_codes import NO_JOB, ErrorCode
+from gscn.hw.host.axi_ports import axi4_signature, axil_signature
+from gscn.hw.host.top_axi import AcceleratorAxi
+from gscn.port import port_names
+from gscn.registers import register
+from tests.hw.host.axil_host import Host
+from tests.hw.host.test_axi import Subordinate
+from tests.hw.memory import Job, Memory
+from tests.hw.segments import random_partials, random_segment
+from tests.hw.streams import in_runs, never, simulate
+
+TINY = dataclasses.replace(PRESETS["tiny"], acc_depth=32, a_depth=16, directory_depth=16)
+BUSY, DONE, BUS_ERROR = (
+    register("STATUS").field(name).mask for name in ("busy", "done", "bus_error")
+)
+
+
+class Port:
+    """The members of a component with a prefix, under their names without it."""
+
+    def __init__(self, component, prefix):
+        self._component, self._prefix = component, prefix
+
+    def __getattr__(self, name):
+        return getattr(self._component, f"{self._prefix}_{name}")
+
+
+def jobs():
+    rng = random.Random(3)
+    return [
+        Job(
+            segments=[
+                random_segment(rng, TINY, words=12, inside=True),
+                random_partials(rng, TINY, 9),
+            ],
+            pitch=TINY.acc_depth,
+            walk_count=TINY.acc_depth,
+        )
+        for _ in range(3)
+    ]
+
+
+class Bench:
+    """Run one phase, if asked after another that is cut off."""
+
+    def __init__(self, *, pauses, clear_after=None, clear_in_write=False, config=TINY):
+        self.dut = AcceleratorAxi(config=config)
+        self.host = Host(Port(self.dut, "s_axil"))
+        self.memory = Subordinate(TINY, pauses=pauses, latency=6)
+        self.jobs = jobs()
+        self.layout = Memory(TINY)
+        self.queue_addr, self.outs = self.layout.add_jobs(self.jobs)
+        assert len(self.layout.data) <= len(self.memory.memory)
+        self.clear_after = clear_after
+        self.clear_in_write = clear_in_write
+        self.restore()
+
+    def restore(self):
+        self.memory.memory[:] = bytes([0xA5]) * len(self.memory.memory)
+        self.memory.memory[: len(self.layout.data)] = self.layout.data
+
+    async def start(self, ctx):
+        await self.host.write(ctx, "QUEUE_ADDR_LO", self.queue_addr)
+        await self.host.write(ctx, "JOB_COUNT", len(self.jobs))
+        # the queue is stored behind the results
+        await self.host.write(ctx, "OUTPUT_ADDR_LO", min(self.outs))
+        await self.host.write(ctx, "OUTPUT_END_LO", self.queue_addr)
+        await self.host.write(ctx, "INTERRUPT_ENABLE", 1)
+        await self.host.write(ctx, "CONTROL", 1)
+
+    async def control(self, ctx):
+        dut, host = self.dut, self.host
+        if self.clear_after is not None:
+            await self.start(ctx)
+            # beats held back are still in the core when it is reset
+            self.memory.holds_beats = self.clear_in_write
+            bursts = self.memory.write_bursts if self.clear_in_write else self.memory.read_bursts
+            while not bursts:
+                await ctx.tick()
+            await ctx.tick().repeat(self.clear_after)
+            assert await host.read(ctx, "STATUS") & BUSY
+            await host.write(ctx, "CONTROL", 2)
+            if self.clear_in_write:
+                await ctx.tick().repeat(20)
+                assert await host.read(ctx, "STATUS") & BUSY
+                self.memory.holds_beats = False
+            while await host.read(ctx, "STATUS") & BUSY:
+                pass
+            assert await host.read(ctx, "STATUS") == 0
+            assert not ctx.get(dut.interrupt)
+            bursts = len(self.memory.read_bursts), len(self.memory.write_bursts)
+            await ctx.tick().repeat(40)
+            assert bursts == (len(self.memory.read_bursts), len(self.memory.write_bursts))
+            self.restore()
+        await self.start(ctx)
+        while not ctx.get(dut.interrupt):
+            await ctx.tick()
+        assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == DONE
+        assert await host.read(ctx, "ERROR") == 0
+        await host.write(ctx, "COUNTER_SELECT", dut.config.clusters * len(CLUSTER_COUNTER_NAMES))
+        total = await host.read(ctx, "COUNTER_LO")
+        await host.write(ctx, "COUNTER_SELECT", 0)
+        busy = await host.read(ctx, "COUNTER_LO")
+        assert 0 < busy < total < 2000
+
+    def run(self):
+        simulate(
+            self.dut,
+            self.control,
+            background=[
+                server
+                for name in port_names("m_axi", self.dut.config.ports)
+                for server in self.memory.serve(Port(self.dut, name))
+            ],
+            cycles=6000,
+        )
+        expected = bytearray(bytes([0xA5]) * len(self.memory.memory))
+        expected[: len(self.layout.data)] = self.layout.data
+        for job, out in zip(self.jobs, self.outs, strict=True):
+            result, _ = job.results(TINY)
+            expected[out : out + len(result)] = result
+        assert self.memory.memory == expected
+
+
+@pytest.mark.parametrize("pauses", [never, lambda: in_runs(8)], ids=["no pause", "pauses"])
+def test_a_phase_by_registers(pauses):
+    Bench(pauses=pauses).run()
+
+
+def test_a_phase_through_two_ports_after_a_clear():
+    config = dataclasses.replace(TINY, clusters=3, ports=2)
+    Bench(pauses=lambda: in_runs(8), clear_after=90, config=config).run()
+
+
+@pytest.mark.parametrize(
+    "clear_after", [60, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 200))]
+)
+def test_a_clear_cuts_a_phase_off_without_a_trace(clear_after):
+    Bench(pauses=lambda: in_runs(9), clear_after=clear_after).run()
+
+
+def test_a_clear_completes_bursts_whose_beats_are_lost():
+    Bench(pauses=never, clear_after=20, clear_in_write=True).run()
+
+
+class StopBench(Bench):
+    """Run a phase that stops, then the same one to its end: no clear lies between them."""
+
+    def __init__(self, *, change=None, abort_after=None, pauses=never):
+        super().__init__(pauses=pauses)
+        self.change, self.abort_after = change, abort_after
+        if change is not None:
+            change(self.memory.memory, self.queue_addr)
+
+    async def control(self, ctx):
+        dut, host = self.dut, self.host
+        await self.start(ctx)
+        await host.write(ctx, "INTERRUPT_ENABLE", 2)
+        if self.abort_after is not None:
+            while not self.memory.read_bursts:
+                await ctx.tick()
+            await ctx.tick().repeat(self.abort_after)
+            await host.write(ctx, "CONTROL", 4)
+        while not ctx.get(dut.interrupt):
+            await ctx.tick()
+        assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == 0
+        self.error = await host.read(ctx, "ERROR"), await host.read(ctx, "ERROR_JOB")
+        await host.write(ctx, "INTERRUPT_STATUS", 2)
+        self.restore()
+        await super().control(ctx)
+
+
+@pytest.mark.parametrize(
+    "abort_after", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 70, 150))]
+)
+def test_an_abort_stops_a_phase_and_the_next_one_is_whole(abort_after):
+    bench = StopBench(abort_after=abort_after, pauses=lambda: in_runs(4))
+    bench.run()
+    assert bench.error == (ErrorCode.ABORTED, NO_JOB)
+
+
+@pytest.mark.parametrize("job", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2))])
+def test_an_error_names_its_job_and_the_next_phase_is_whole(job):
+    def without_segments(memory, queue_addr):
+        memory[queue_addr + 128 * job + 16] = 0
+
+    bench = StopBench(change=without_segments)
+    bench.run()
+    assert bench.error == (ErrorCode.JOB_SEGMENTS, job)
+
+
+WIDER = dataclasses.replace(TINY, burst_beats=4, read_fifo_beats=8)
+RESPONSES = {"SLVERR": 2, "DECERR": 3}
+
+
+class BusErrorBench(Bench):
+    """Run a phase in which one address is answered with an error, then the same one without."""
+
+    def __init__(self, *, bad):
+        super().__init__(pauses=lambda: in_runs(5), config=WIDER)
+        self.memory.config = WIDER
+        self.memory.bad = dict(bad)
+
+    async def control(self, ctx):
+        dut, host = self.dut, self.host
+        await self.start(ctx)
+        await host.write(ctx, "INTERRUPT_ENABLE", 3)
+        while not ctx.get(dut.interrupt):
+            await ctx.tick()
+        assert await host.read(ctx, "STATUS") == BUS_ERROR
+        assert await host.read(ctx, "INTERRUPT_STATUS") == 2
+        names = ("ERROR", "ERROR_JOB", "BUS_ERROR", "BUS_ERROR_ADDR_LO", "BUS_ERROR_ADDR_HI")
+        self.found = [await host.read(ctx, name) for name in names]
+        await host.write(ctx, "INTERRUPT_STATUS", 2)
+        self.memory.bad.clear()
+        self.restore()
+        await super().control(ctx)
+        # the start has made manager and control forget it
+        assert [await host.read(ctx, name) for name in names] == [0, NO_JOB, 0, 0, 0]
+
+
+@pytest.fixture(scope="module")
+def bursts():
+    """Bursts (addr, beats) read and written by the phase, in order."""
+    bench = Bench(pauses=lambda: in_runs(5), config=WIDER)
+    bench.memory.config = WIDER
+    bench.run()
+    return bench.memory.read_bursts, bench.memory.write_bursts
+
+
+@pytest.mark.parametrize(
+    ("write", "place", "response"),
+    [
+        pytest.param(
+            *(write, place, response),
+            id=f"{'write' if write else 'read'} {place} {response}",
+            marks=() if (place, response) == fast else pytest.mark.slow,
+        )
+        for write, fast in ((False, ("middle", "SLVERR")), (True, ("middle", "DECERR")))
+        for place in ("first", "middle", "last")
+        for response in RESPONSES
+    ],
+)
+def test_a_bus_error_goes_through_manager_and_control_to_the_host(bursts, write, place, response):
+    """Of a read burst the first, a middle or the last beat fails; of writes, such a burst."""
+    reads, writes = bursts
+    if write:
+        at = {"first": 0, "middle": len(writes) // 2, "last": -1}[place]
+        addr = writes[at][0]
+    else:
+        start = next(addr for addr, beats in reads[len(reads) // 2 :] if beats == 4)
+        addr = start + WIDER.mem_bytes * {"first": 0, "middle": 1, "last": 3}[place]
+    bench = BusErrorBench(bad={addr: RESPONSES[response]})
+    bench.run()
+    code = ErrorCode.BUS_WRITE if write else ErrorCode.BUS_READ
+    assert bench.found == [code, NO_JOB, RESPONSES[response] << 4 | write, addr, 0]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "names"), [(2, ["m_axi"]), (4, ["m_axi0", "m_axi1", "m_axi2", "m_axi3"])]
+)
+def test_every_port_is_a_bus_or_the_interrupt(clusters, names):
+    config = dataclasses.replace(TINY, clusters=clusters, ports=len(names), axi_id_width=5)
+    top = AcceleratorAxi(config=config)
+    members = set(top.signature.members)
+    memory = axi4_signature(addr_width=32, data_width=128, id_width=5)
+    buses = {f"{bus}_{name}" for bus in names for name in memory.members}
+    for bus in names:
+        for name, member in memory.members.items():
+            assert top.signature.members[f"{bus}_{name}"] == member
+    buses |= {f"s_axil_{name}" for name in axil_signature().members}
+    assert members == buses | {"interrupt"}

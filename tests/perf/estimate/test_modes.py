@@ -1,0 +1,216 @@
+"""The modes of an estimate against each other, and against a recorded step run whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+
+import pytest
+
+from gscn.config import preset
+from gscn.conv import Pass
+from gscn.errors import InputError
+from gscn.golden.oracle.integers import useful_products
+from gscn.perf.estimate import recorded_step
+from gscn.perf.estimate.closed_form import analytic_costs
+from gscn.perf.estimate.pass_cost import Measurement
+from gscn.perf.estimate.recorded_step import measure_trace, read_traced
+from gscn.perf.estimate.sampling import measure
+from gscn.perf.estimate.training_step import (
+    Mode,
+    assumptions,
+    estimate,
+    estimate_trace,
+    to_json,
+    trace_items,
+)
+from gscn.perf.workload.flops import Method, Sparsification, Work
+from gscn.perf.workload.networks import network
+
+LARGE = preset("large")
+BOTH = Sparsification(method=Method.SWAT_RESPROP, sparsity=0.9)
+NET = network("resnet18", image_size=64, batch=4)
+
+
+def as_the_closed_form(config, samples, *, lost=1.0):
+    """Measure samples by the closed form, with so many times its lost cycles."""
+    results = []
+    for sample in samples:
+        work = Work(
+            shape=sample.shape,
+            which=sample.which,
+            first_density=sample.first_density,
+            second_density=sample.second_density,
+        )
+        products = round(work.useful_products) * 64
+        (cost,) = analytic_costs(config, [work], products=[products])
+        useful = products / config.multipliers
+        results.append(
+            Measurement(
+                useful_products=products,
+                cycles=useful + lost * (cost.cycles - useful),
+                multipliers=config.multipliers,
+                read_bytes=cost.read_bytes,
+                write_bytes=cost.write_bytes,
+            )
+        )
+    return results
+
+
+def run(mode, **options):
+    return estimate(NET, LARGE, BOTH, mode=mode, **options)
+
+
+def test_samples_that_behave_as_the_closed_form_says_change_nothing():
+    analytic, sampled = run(Mode.ANALYTIC), run(Mode.STATISTICAL, measure=as_the_closed_form)
+    assert sampled.cycles() == pytest.approx(analytic.cycles())
+    for one, other in zip(analytic.passes, sampled.passes, strict=True):
+        assert other.cycles == pytest.approx(one.cycles)
+        assert other.works[0].read_bytes == pytest.approx(one.works[0].read_bytes)
+
+
+def test_samples_that_lose_twice_as_much_double_what_layers_lose():
+    analytic = run(Mode.ANALYTIC)
+    sampled = run(Mode.STATISTICAL, measure=functools.partial(as_the_closed_form, lost=2.0))
+    ideal = sum(w.useful_products for p in analytic.passes for w in p.works) / LARGE.multipliers
+    assert sampled.cycles() - ideal == pytest.approx(2 * (analytic.cycles() - ideal))
+
+
+def test_the_longest_convolutions_are_sampled_and_every_pass_is():
+    asked = []
+
+    def note(config, samples):
+        asked.extend(samples)
+        return as_the_closed_form(config, samples)
+
+    result = run(Mode.STATISTICAL, measure=note, most_samples=5)
+    assert len(asked) == 5
+    assert {sample.which for sample in asked} == set(Pass)
+    works = [work for one in result.passes for work in one.works]
+    longest = max(works, key=lambda work: work.cycles)
+    assert longest.sample in asked
+    assert any(work.sample is None for work in works)
+    with pytest.raises(InputError, match="samples must be at least 3, one a pass, not 2"):
+        run(Mode.STATISTICAL, measure=note, most_samples=2)
+
+
+def test_no_mode_beats_the_multipliers():
+    for mode, options in ((Mode.ANALYTIC, {}), (Mode.STATISTICAL, {"measure": generous})):
+        for one in run(mode, **options).passes:
+            assert all(work.utilization <= 1 for work in one.works)
+
+
+def generous(config, samples):
+    """Find full utilisation everywhere."""
+    return [
+        Measurement(
+            useful_products=640_000,
+            cycles=10_000,
+            multipliers=config.multipliers,
+            read_bytes=1,
+            write_bytes=1,
+        )
+        for _ in samples
+    ]
+
+
+@pytest.mark.parametrize("mode", [Mode.ANALYTIC, Mode.STATISTICAL])
+def test_the_json_has_bytes_bounds_and_seconds_that_agree(mode):
+    options = {} if mode is Mode.ANALYTIC else {"measure": as_the_closed_form}
+    result = run(mode, clock_hz=5e8, **options)
+    data = json.loads(json.dumps(to_json(result), allow_nan=False))
+    assert data["mode"] == mode
+    assert data["training_seconds"] == pytest.approx(data["training_cycles"] / 5e8)
+    passes = [one for layer in data["layers"] for one in layer["passes"]]
+    assert data["read_bytes"] == pytest.approx(sum(one["read_bytes"] for one in passes))
+    for one in passes:
+        assert one["bound"] == max(one["busy_cycles"], key=one["busy_cycles"].get)
+        assert one["busy_cycles"]["write port"] == pytest.approx(one["write_bytes"] / 64)
+    step = data["whole_step"]["training"]
+    assert step["speedup_with_everything"] < step["speedup_with_sparsification"]
+    assert step["speedup_with_sparsification"] < data["training_speedup_vs_dense"]
+    assert step["speedup_limit"] > step["speedup_with_everything"]
+    assert any("were found to have" in line for line in assumptions(result))
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    cycles: float
+
+
+def test_rivals_are_scaled_by_dense_products_of_samples_with_whole_maps():
+    def per_product(config, samples, names):
+        assert all((s.shape.h, s.shape.w) in maps for s in samples)
+        return [{name: Cost(s.shape.dense_macs / 10) for name in names} for s in samples]
+
+    maps = {(layer.shape.h, layer.shape.w) for layer in NET.layers}
+    result = run(Mode.ANALYTIC, rivals=("one", "two"), measure_rivals=per_product)
+    dense = sum(work.work.shape.dense_macs for one in result.passes for work in one.works)
+    assert result.rival_cycles() == {
+        "one": pytest.approx(dense / 10),
+        "two": pytest.approx(dense / 10),
+    }
+    data = to_json(result)
+    assert data["rival_cycles"]["one"]["training"] == pytest.approx(dense / 10)
+
+
+def test_a_recorded_step_is_run_whole_and_once(tiny_trace, tmp_path, monkeypatch):
+    cache = tmp_path / "cycles.jsonl"
+    done = []
+    config = preset("tiny")
+    found = measure_trace(
+        tiny_trace, config, plans=1, cache=cache, progress=lambda *at: done.append(at)
+    )
+    count = sum(len(entry.densities) for entry in tiny_trace.entries.values())
+    assert len(found) == count
+    assert done[-1] == (count, count)
+    for one in found:
+        recorded = tiny_trace.load_pass(one.layer, one.which)
+        first, second = recorded.first != 0, recorded.second != 0
+        assert one.measurement.useful_products == useful_products(
+            one.shape, one.which, first.astype("i1"), second.astype("i1")
+        )
+        assert one.first_density == first.mean()
+    # everything is in the file by now
+    monkeypatch.setattr(recorded_step, "measure_pass", pytest.fail)
+    assert measure_trace(tiny_trace, config, plans=1, cache=cache) == found
+    assert read_traced(cache) == found
+    result = estimate_trace(
+        tiny_trace, config, measure_trace=functools.partial(measure_trace, plans=1, cache=cache)
+    )
+    assert result.mode is Mode.TRACE
+    assert result.cycles() == sum(one.measurement.cycles for one in found)
+    assert to_json(result)["layers"][0]["passes"][0]["cycles"] == found[0].measurement.cycles
+    assert "generated Verilog cycle for cycle" in assumptions(result)[0]
+
+
+def test_a_damaged_file_of_results_is_named(tmp_path):
+    path = tmp_path / "cycles.jsonl"
+    path.write_text("{}\n")
+    with pytest.raises(InputError, match="one JSON object with a key per line"):
+        read_traced(path)
+    with pytest.raises(InputError, match="there is none"):
+        read_traced(tmp_path / "absent.jsonl")
+
+
+def test_a_mode_that_needs_a_trace_is_refused_without():
+    with pytest.raises(InputError, match="mode must be one that needs no trace, not trace"):
+        run(Mode.TRACE)
+
+
+@pytest.mark.slow
+def test_drawn_operands_take_about_the_cycles_of_recorded_ones(tiny_trace):
+    """The network is far smaller than those that the model is for, and nothing was fitted on it."""
+    config = preset("small")
+    whole = measure_trace(tiny_trace, config, plans=1)
+    net, items = trace_items(tiny_trace)
+    found = estimate(
+        net,
+        config,
+        BOTH,
+        items=items,
+        measure=functools.partial(measure, plans=1, processes=1),
+    )
+    recorded = sum(one.measurement.cycles for one in whole)
+    assert found.cycles() == pytest.approx(recorded, rel=0.15)
