@@ -49,12 +49,14 @@ class Loader(wiring.Component):
         load, load_en: chunk for the stationary memories; one enable per PE.
         segment_end: the PEs have ended the oldest segment not yet ended (pulse).
         lead: the request taken last waits until so many items are left, see
-        `hw.cluster.fetcher.Fetcher`. forget: no block loaded before may be used again (pulse, while
-        no job is under way). loaded: the oldest announced segment not yet reported has its tile
-        loaded (pulse). busy: a job is being fetched. entry, walk_count: of the job under way, see
-        `hw.cluster.fetcher.Fetcher`. tap_counts: taps in each stationary bank. error: what is wrong
-        with a descriptor or load block of the job under way, or 0. mode: with float formats: of the
-        job under way, see `hw.cluster.fetcher.Fetcher`.
+            `hw.cluster.fetcher.Fetcher`.
+        forget: no block loaded before may be used again (pulse, while no job is under way).
+        loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
+        busy: a job is being fetched.
+        entry, walk_count: of the job under way, see `hw.cluster.fetcher.Fetcher`.
+        tap_counts: taps in each stationary bank.
+        error: what is wrong with a descriptor or load block of the job under way, or 0.
+        mode: with float formats: of the job under way, see `hw.cluster.fetcher.Fetcher`.
     """
 
     STEPS = 4

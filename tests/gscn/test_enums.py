@@ -28,7 +28,9 @@ from gscn.perf.workload.flops import Method, Sparsification, Work
 from gscn.perf.workload.networks import network
 from gscn.program import FloatOutput, OutputFormat
 
-ROOMS = ("golden", "lowering", "emulator", "cycles", "perf", "cosim", "rtl_gen", "system", "command")
+ROOMS = (
+    *("golden", "lowering", "emulator", "cycles", "perf", "cosim", "rtl_gen", "system", "command"),
+)
 PACKAGES = ("gscn", *(f"gscn.{room}" for room in ROOMS))
 
 

@@ -16,26 +16,27 @@ class Target:
 
 
 def _target(component: str, module: str, test: str, only: str = "") -> Target:
-    tests = (f"tests/hw/test_{test}.py", *(["-k", only] if only else []))
-    return Target(component=component, module=f"hw.{module}", tests=tests)
+    path = "/".join([*module.split(".")[:-1], f"test_{test}.py"])
+    tests = (f"tests/hw/{path}", *(["-k", only] if only else []))
+    return Target(component=component, module=f"gscn.hw.{module}", tests=tests)
 
 
 TARGETS = {
     target.component: target
     for target in (
         _target("StreamFIFO", "fifo", "fifo"),
-        _target("Accumulator", "accumulator", "accumulator"),
-        _target("RoundRobin", "arbiter", "arbiter", "round_robin"),
+        _target("Accumulator", "pe.accumulator", "accumulator"),
+        _target("RoundRobin", "port.arbiter", "arbiter", "round_robin"),
         _target(
             "ReadArbiter",
-            "arbiter",
+            "port.arbiter",
             "arbiter",
             "not round_robin and not bursts_inside and not write_bursts",
         ),
-        _target("WriteArbiter", "arbiter", "arbiter", "bursts_inside or write_bursts"),
-        _target("Dispatcher", "dispatcher", "dispatcher"),
-        _target("Sequencer", "sequencer", "sequencer"),
-        _target("ChunkReader", "reader", "reader"),
-        _target("BurstWriter", "writer", "writer"),
+        _target("WriteArbiter", "port.arbiter", "arbiter", "bursts_inside or write_bursts"),
+        _target("Dispatcher", "core.dispatcher", "dispatcher"),
+        _target("Sequencer", "core.sequencer", "sequencer"),
+        _target("ChunkReader", "port.reader", "reader"),
+        _target("BurstWriter", "port.writer", "writer"),
     )
 }

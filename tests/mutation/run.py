@@ -192,7 +192,7 @@ def judge(target: Target, mutant: Mutant) -> Verdict:
 
 def source_of(component: str) -> Path:
     """Return the file of a component's module."""
-    return ROOT / (TARGETS[component].module.replace(".", "/") + ".py")
+    return Path(importlib.util.find_spec(TARGETS[component].module).origin)
 
 
 def run(target: Target, *, count: int, seed: int, skip: int = 0) -> list[Verdict]:
