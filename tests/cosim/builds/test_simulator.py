@@ -15,6 +15,7 @@ import pytest
 
 import gscn.cosim.builds.simulator
 from gscn.command.main import main
+from gscn.command.scratch import scratch_folder
 from gscn.config import PRESETS
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.builds.toolchain import SAFE_FLAGS, Toolchain, compiler_identity, scratch_parent
@@ -382,5 +383,7 @@ def test_simulators_are_built_and_run_below_a_path_with_spaces(tmp_path, monkeyp
     assert main(["cosim", *arguments, "--build-dir", str(root), "--axi"]) == 0
     # What was kept is whole: nothing is compiled again.
     monkeypatch.setattr(gscn.cosim.builds.simulator, "_compile", None)
-    assert main(["cosim", *arguments, "--build-dir", str(root), "--workers", "1"]) == 0
+    # As `gscn` runs it: Dask leaves its folder among the temporary files of the command.
+    with scratch_folder():
+        assert main(["cosim", *arguments, "--build-dir", str(root), "--workers", "1"]) == 0
     assert list(temporary.iterdir()) == []
