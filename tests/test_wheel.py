@@ -15,6 +15,12 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+ROOMS = (
+    *("system", "command", "lowering", "emulator", "cycles", "hw", "rtl_gen", "cosim", "golden"),
+    "perf",
+)
+"""Folders of the repository whose names are common."""
+
 
 @pytest.fixture(scope="module")
 def gscn(repository, tmp_path_factory):
@@ -43,11 +49,14 @@ def gscn(repository, tmp_path_factory):
     return home / "bin" / "python"
 
 
-def run(gscn: Path, place: Path, *words: str) -> str:
+def run(gscn: Path, place: Path, *words: str, safe: bool = True) -> str:
+    """Run the command in `place`, whose own modules come first unless it is `safe`."""
+    environment = {**os.environ, "GSCN_BUILD_DIR": str(place / "cache")}
+    environment.pop("PYTHONSAFEPATH", None)
     done = subprocess.run(
         [gscn, "-m", "gscn", *words],
         cwd=place,
-        env={**os.environ, "PYTHONSAFEPATH": "1", "GSCN_BUILD_DIR": str(place / "cache")},
+        env=environment | ({"PYTHONSAFEPATH": "1"} if safe else {}),
         capture_output=True,
         text=True,
         check=False,
@@ -93,3 +102,45 @@ def test_a_network_is_trained_in_an_empty_folder(gscn, tmp_path):
 def test_a_pass_is_simulated_in_an_empty_folder(gscn, tmp_path):
     conv = ("--conv", "1,2,4,4,2,3,3", "--pass", "forward")
     assert "synthetic" in run(gscn, tmp_path, "cosim", "--config", "tiny", *conv)
+
+
+@pytest.fixture
+def taken(tmp_path):
+    """Return a folder in which a user has modules called as folders of the repository are."""
+    for name in ROOMS:
+        if name == "perf":
+            (tmp_path / "perf.py").write_text("NAME = 'mine'\n")
+        else:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "__init__.py").write_text("NAME = 'mine'\n")
+    return tmp_path
+
+
+def test_only_one_name_is_installed(gscn):
+    (packages,) = gscn.parents[1].glob("lib/python*/site-packages")
+    found = {path.name for path in packages.iterdir() if not path.name.endswith(".dist-info")}
+    assert found - {"dependencies.pth", "bin", "__pycache__"} == {"gscn"}
+
+
+def test_modules_of_the_user_are_left_alone(gscn, taken):
+    program = f"""
+import importlib
+for name in {ROOMS}:
+    assert importlib.import_module(name).NAME == "mine", name
+    assert importlib.import_module("gscn." + name).__name__ == "gscn." + name
+"""
+    done = subprocess.run(
+        [gscn, "-c", program], cwd=taken, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.cosim
+def test_the_command_works_among_modules_of_the_user(gscn, taken):
+    run(gscn, taken, "generate", "--config", "tiny", "--out", "made", safe=False)
+    words = ("estimate", "--network", "resnet20", "--batch", "1", "--mode", "analytic")
+    run(gscn, taken, *words, safe=False)
+    words = ("train", "--method", "swat", "--epochs", "1", "--iterations", "2", "--out", "a.pt")
+    run(gscn, taken, *words, safe=False)
+    conv = ("--conv", "1,2,4,4,2,3,3", "--pass", "forward", "--workers", "1")
+    assert "synthetic" in run(gscn, taken, "cosim", "--config", "tiny", *conv, safe=False)
