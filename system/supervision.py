@@ -65,23 +65,16 @@ def run_supervised(
             try:
                 out, err = process.communicate()
             except BaseException:
-                _end(process)
+                # The supervisor ends the program and all that it started, then itself.
+                os.close(ours)
+                ours = -1
+                process.communicate()
                 raise
     finally:
         os.close(theirs)
-        os.close(ours)
+        if ours >= 0:
+            os.close(ours)
     return subprocess.CompletedProcess(list(command), process.returncode, out, err)
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End a supervised program and all that it started."""
-    for number, seconds in ((signal.SIGTERM, supervisor.TERM_SECONDS), (signal.SIGKILL, None)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        # Its pipes are closed when the last of the group has ended.
-        with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
-            process.communicate(timeout=seconds)
-            return
 
 
 @contextlib.contextmanager

@@ -1,27 +1,27 @@
 """Script that runs a program and ends it, with all that it started, when its own parent ends.
 
-Run by `system.supervision.run_supervised` as the leader of a process group, with the number of a
-file descriptor and the program with its arguments. The descriptor reads a pipe whose other end only
-the parent holds: it is closed when the parent ends, however that comes about.
+Run by `system.supervision.run_supervised` with the number of a file descriptor and the program with
+its arguments. The descriptor reads a pipe whose other end only the parent holds: it is closed when
+the parent ends, however that comes about. Programs may have begun groups and sessions of their own,
+as provers do with their engines.
 """
 
 import _thread
+import importlib.util
 import os
 import signal
 import sys
-import time
-
-TERM_SECONDS = 0.5
-"""Limit of time for programs to end by themselves, as compilers do to remove their files."""
 
 
 def _watch(lifeline: int) -> None:
     while os.read(lifeline, 1):
         pass
-    # The signal reaches this process, too, which is to live until it has sent the next.
-    os.killpg(0, signal.SIGTERM)
-    time.sleep(TERM_SECONDS)
-    os.killpg(0, signal.SIGKILL)
+    # Loaded by its place, and only now: this script starts without the package, and quickly.
+    place = os.path.join(os.path.dirname(__file__), "processes.py")  # noqa: PTH118, PTH120
+    spec = importlib.util.spec_from_file_location("processes", place)
+    processes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(processes)
+    processes.end_descendants()
 
 
 def main() -> int:

@@ -14,6 +14,8 @@ from gscn.system.supervision import run_supervised, safe_import_path
 ROOT = Path(__file__).resolve().parents[2]
 # A shell that starts another, as make starts compilers; both note their numbers.
 NESTED = "echo $$ >> pids; sh -c 'echo $$ >> pids; sleep 60; true' ; true"
+# One of them in a session of its own, as provers start their engines.
+PARTED = "echo $$ >> pids; setsid sh -c 'echo $$ >> pids; sleep 60; true' ; true"
 
 
 def is_running(process):
@@ -55,11 +57,12 @@ def test_status_and_texts_of_a_program_are_returned(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_no_program_outlives_the_process_that_runs_it(tmp_path, number):
+@pytest.mark.parametrize("line", [NESTED, PARTED], ids=["nested", "parted"])
+def test_no_program_outlives_the_process_that_runs_it(tmp_path, line, number):
     code = (
         "import pathlib\n"
         "from gscn.system.supervision import run_supervised\n"
-        f"run_supervised(['sh', '-c', {NESTED!r}], cwd=pathlib.Path({str(tmp_path)!r}))\n"
+        f"run_supervised(['sh', '-c', {line!r}], cwd=pathlib.Path({str(tmp_path)!r}))\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
