@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -154,3 +155,10 @@ def test_a_table_is_aligned():
 
 def test_a_table_without_rows_is_its_header():
     assert table(("a", "b"), []).splitlines() == ["a  b", "-  -"]
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"gscn {importlib.metadata.version('gscn')}\n"
