@@ -22,7 +22,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from gscn.errors import InputError
+from gscn.system.errors import InputError
 from gscn.system.reading import open_regular, shown
 
 MOST_ENTRIES = 100_000

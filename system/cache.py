@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gscn.errors import InputError
+from gscn.system.errors import InputError
 from gscn.system.files import unfinished, write_text
 from gscn.system.reading import read_object
 

@@ -27,8 +27,8 @@ import numba.core.config
 from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl, NullCache
 
-from gscn.errors import InputError
 from gscn.system.cache import ORPHAN_SECONDS, cache_folder, private_folder, remove
+from gscn.system.errors import InputError
 from gscn.system.sources import source_digest
 
 ROOMS = ("gscn", "golden", "lowering", "emulator", "cycles", "perf")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from gscn.errors import OutputError
+from gscn.system.errors import OutputError
 
 _TRIAL_BYTES = 4096
 """Written on trial: a full disk may still take an empty file."""

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from gscn.errors import InputError
+from gscn.system.errors import InputError
 
 MOST_JSON_BYTES = 16 << 20
 """Parsed, a text of this size takes some 400 MB at the worst."""

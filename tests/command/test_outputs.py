@@ -242,7 +242,7 @@ def test_a_plot_of_an_unknown_kind_is_refused_before_training(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["-m", "gscn"], ["-c", "from gscn.__main__ import main; main()"]]
+    "words", [["-m", "gscn"], ["-c", "from gscn.command.__main__ import main; main()"]]
 )
 def test_the_version_is_that_of_the_package(words):
     from importlib import metadata
