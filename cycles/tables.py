@@ -2,43 +2,116 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from gscn import directories, records
-from gscn.config import AcceleratorConfig
+from gscn.config import CHUNK_BYTES, AcceleratorConfig
+from gscn.cycles.state import record
 from gscn.program import Program
 from gscn.streams import ITEM_BYTES, expand
 
+MAC, ADD, END = range(3)
+"""Kinds of segments; a word that ends a segment is of kind END."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobTables:
-    """A launch without its values: what decides the time that it takes. All arrays are int64.
+PHASE = record("jobs", "in_turn")
+JOB = record(
+    "entry_beat",  # address of its queue entry
+    "first_segment", "segments",
+    "size",  # a result has 16 << size bits
+    "pitch", "guard_cols", "plane_rows", "guard_rows", "planes", "walk",
+    "out_beat",  # address of its results
+)  # fmt: skip
+SEGMENT = record(
+    "descriptor_beat",  # its address; of no use for the first of a job
+    "kind",
+    "load_beat", "load_chunks", "load_lead", "load_sharers",
+    "taps", "first_tap",
+    "stream_beat", "stream_chunks", "stream_sharers",
+    "urgent_room",  # room in the stream channel's buffer from which its bursts are urgent
+    "items",  # or partial sums
+    "first_item",
+)  # fmt: skip
+TILE = record("directory_chunks", "stationary_chunks", "first_entry", "entries")
+ITEM = record(
+    "key",
+    "first_tap",  # in its segment's list; -1 if the item is no word
+)
+TAP = record("key", "last")
 
-    `jobs[j]` holds: index of the first segment, segments, size of a result (0: 16 bits, 1: 32, 2:
-    64), pitch, guard columns, plane rows, guard rows, planes, walk count, beat address of the
-    results. `segments[s]` holds: kind, beat
-    address of the load block, load chunks, taps, beat address of the stream, items (or partial
-    sums), first item, first tap, chunks of the stream, items left when the load block is urgent,
-    room in the stream channel's buffer when the stream is, channels that must offer a waiting burst
-    of the load block for it to be taken, and of the stream (0: it waits until it is urgent).
-    `tiles[s, pe]` holds: directory chunks, stationary rows, first directory entry, directory
-    entries.
-    """
 
-    phase_jobs: np.ndarray
-    """(phases, 2): jobs, and 1 if clusters take them in turn."""
+class JobTables(NamedTuple):
+    """A launch without its values: what decides the time that it takes."""
+
+    phases: np.ndarray
+    """`PHASE` (phases,)."""
     jobs: np.ndarray
+    """`JOB` (jobs,), phase by phase."""
     segments: np.ndarray
+    """`SEGMENT` (segments,), job by job."""
     tiles: np.ndarray
-    item_keys: np.ndarray
-    item_taps: np.ndarray
-    """Per item, index of its word's first tap in its segment's list; -1 if it is no word."""
-    tap_keys: np.ndarray
-    tap_last: np.ndarray
+    """`TILE` (segments, PEs)."""
+    items: np.ndarray
+    """`ITEM` of all streams."""
+    taps: np.ndarray
+    """`TAP` of all load blocks."""
     fiber_lengths: np.ndarray
-    """Lengths of all directory entries, tile after tile."""
+    """int64: lengths of all directory entries, tile after tile."""
+
+
+class _Decoder:
+    """Reads an image; streams and load blocks at one address are decoded once."""
+
+    def __init__(self, config: AcceleratorConfig, image: np.ndarray) -> None:
+        self.config, self.image = config, image
+        self.items: list[np.ndarray] = []
+        self.taps: list[np.ndarray] = []
+        self.lengths: list[np.ndarray] = []
+        self._counts = {"items": 0, "taps": 0, "entries": 0}
+        self._streams: dict[tuple[int, int, int], int] = {}
+        self._blocks: dict[int, tuple[int, list[tuple[int, ...]]]] = {}
+
+    def _taken(self, what: str, count: int) -> int:
+        """Return the index of the first of `count` more."""
+        self._counts[what] += count
+        return self._counts[what] - count
+
+    def _read(self, layout: records.Record, addr: int, count: int) -> np.ndarray:
+        return layout.unpack(self.image[addr : addr + count * (layout.width // 8)])
+
+    def stream(self, addr: int, count: int, offset_bits: int) -> int:
+        """Return the index of the first item of a stream."""
+        key = addr, count, offset_bits
+        if key not in self._streams:
+            words = expand(self.image[addr : addr + ITEM_BYTES * count], offset_bits)
+            items = np.empty(count, ITEM)
+            items["key"], items["first_tap"] = words[:, 2], words[:, 3]
+            self.items.append(items)
+            self._streams[key] = self._taken("items", count)
+        return self._streams[key]
+
+    def block(self, addr: int, tap_count: int) -> tuple[int, list[tuple[int, ...]]]:
+        """Return the index of a load block's first tap, and its tiles."""
+        if addr not in self._blocks:
+            found = self._read(records.TAP, addr, tap_count)
+            taps = np.empty(tap_count, TAP)
+            taps["key"], taps["last"] = found["key_delta"], found["last"]
+            self.taps.append(taps)
+            first_tap = self._taken("taps", tap_count)
+            cursor = addr + CHUNK_BYTES * tap_count
+            tiles = []
+            for _ in range(self.config.pes_per_cluster):
+                header = self._read(records.TILE_HEADER, cursor, 1)[0]
+                body = self.image[cursor + CHUNK_BYTES :]
+                self.lengths.append(directories.unpack_directory(body, header)[1])
+                entries = int(header["directory_count"])
+                directory = directories.directory_chunks(entries, int(header["directory_format"]))
+                stationary = (int(header["a_count"]) + 1) // 2
+                tiles.append((directory, stationary, self._taken("entries", entries), entries))
+                cursor += CHUNK_BYTES * (1 + directory + stationary)
+            self._blocks[addr] = first_tap, tiles
+        return self._blocks[addr]
 
 
 def _urgent_room(stream_wait: int, config: AcceleratorConfig) -> int:
@@ -48,108 +121,71 @@ def _urgent_room(stream_wait: int, config: AcceleratorConfig) -> int:
     return config.read_fifo_beats + 1 - stream_wait
 
 
+def _job(job: np.ndarray, entry_addr: int, first_segment: int, beat: int) -> tuple[int, ...]:
+    """Return a `JOB`."""
+    return (
+        entry_addr // beat,
+        first_segment,
+        int(job["segment_count"]),
+        (records.OUT_WIDTHS[int(job["out_format"])] // 16).bit_length() - 1,
+        *(int(job[name]) for name in ("pitch", "guard_cols", "plane_rows", "guard_rows")),
+        *(int(job[name]) for name in ("planes", "walk_count")),
+        int(job["out_addr"]) // beat,
+    )
+
+
+def _segment(
+    decoder: _Decoder, segment: np.ndarray, addr: int
+) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """Return a `SEGMENT`, and its tiles."""
+    config = decoder.config
+    beat, is_mac = config.mem_bytes, segment["kind"] == records.KIND_MAC
+    stream, count = int(segment["stream_addr"]), int(segment["stream_count"])
+    first_item, chunks = 0, count
+    first_tap, tiles = 0, [(0, 0, 0, 0)] * config.pes_per_cluster
+    if is_mac:
+        first_item = decoder.stream(stream, count, int(segment["offset_bits"]))
+        chunks = (count + 1) // 2
+        first_tap, tiles = decoder.block(int(segment["load_addr"]), int(segment["tap_count"]))
+    return (
+        addr // beat,
+        int(segment["kind"]),
+        int(segment["load_addr"]) // beat,
+        *(int(segment[name]) for name in ("load_chunks", "load_lead", "load_sharers")),
+        int(segment["tap_count"]),
+        first_tap,
+        stream // beat,
+        chunks,
+        int(segment["stream_sharers"]),
+        _urgent_room(int(segment["stream_wait"]), config),
+        count,
+        first_item,
+    ), tiles
+
+
 def decode(program: Program) -> JobTables:
-    """Read the descriptors, directories and stream keys of a program from its image.
-
-    Streams and load blocks at one address are decoded once.
-    """
+    """Read the descriptors, directories and stream keys of a program from its image."""
     config, image = program.config, program.image
-    beat = config.mem_bytes
-
+    decoder = _Decoder(config, image)
     jobs, segments, tiles = [], [], []
-    keys, item_taps, tap_keys, tap_last, lengths = [], [], [], [], []
-    item_count = tap_count = entry_count = 0
-    streams: dict[tuple[int, int, int], int] = {}
-    blocks: dict[int, tuple[int, list[tuple[int, int, int, int]]]] = {}
-
-    def read(record: records.Record, addr: int, count: int) -> np.ndarray:
-        return record.unpack(image[addr : addr + count * (record.width // 8)])
-
     for phase in program.phases:
-        for entry in records.queue_entries(image, phase.queue_addr, phase.job_count):
-            job = entry["job"]
-            jobs.append(
-                (
-                    len(segments),
-                    int(job["segment_count"]),
-                    (records.OUT_WIDTHS[int(job["out_format"])] // 16).bit_length() - 1,
-                    int(job["pitch"]),
-                    int(job["guard_cols"]),
-                    int(job["plane_rows"]),
-                    int(job["guard_rows"]),
-                    int(job["planes"]),
-                    int(job["walk_count"]),
-                    int(job["out_addr"]) // beat,
-                )
-            )
-            for segment in records.segment_descriptors(image, entry):
-                is_mac = segment["kind"] == records.KIND_MAC
-                stream, count = int(segment["stream_addr"]), int(segment["stream_count"])
-                first_item, chunks = 0, count
-                if is_mac:
-                    bits = int(segment["offset_bits"])
-                    if (stream, count, bits) not in streams:
-                        items = expand(image[stream : stream + ITEM_BYTES * count], bits)
-                        keys.append(items[:, 2])
-                        item_taps.append(items[:, 3])
-                        streams[stream, count, bits] = item_count
-                        item_count += count
-                    first_item = streams[stream, count, bits]
-                    chunks = (count + 1) // 2
-                block = int(segment["load_addr"])
-                if is_mac and block not in blocks:
-                    taps = read(records.TAP, block, int(segment["tap_count"]))
-                    tap_keys.append(taps["key_delta"].astype(np.int64))
-                    tap_last.append(taps["last"].astype(np.int64))
-                    first_tap, tap_count = tap_count, tap_count + len(taps)
-                    addr = block + 8 * len(taps)
-                    rows = []
-                    for _ in range(config.pes_per_cluster):
-                        header = read(records.TILE_HEADER, addr, 1)[0]
-                        entries = int(header["directory_count"])
-                        directory_rows = directories.directory_chunks(
-                            entries, int(header["directory_format"])
-                        )
-                        a_rows = (int(header["a_count"]) + 1) // 2
-                        lengths.append(directories.unpack_directory(image[addr + 8 :], header)[1])
-                        rows.append((directory_rows, a_rows, entry_count, entries))
-                        entry_count += entries
-                        addr += 8 * (1 + directory_rows + a_rows)
-                    blocks[block] = (first_tap, rows)
-                no_tile = (0, [(0, 0, 0, 0)] * config.pes_per_cluster)
-                first_tap, rows = blocks[block] if is_mac else no_tile
-                segments.append(
-                    (
-                        int(segment["kind"]),
-                        block // beat,
-                        int(segment["load_chunks"]),
-                        int(segment["tap_count"]),
-                        stream // beat,
-                        count,
-                        first_item,
-                        first_tap,
-                        chunks,
-                        int(segment["load_lead"]),
-                        _urgent_room(int(segment["stream_wait"]), config),
-                        int(segment["load_sharers"]),
-                        int(segment["stream_sharers"]),
-                    )
-                )
-                tiles.append(rows)
-
-    def joined(arrays: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate([*arrays, np.zeros(1, np.int64)])
-
+        entries = records.queue_entries(image, phase.queue_addr, phase.job_count)
+        for index, entry in enumerate(entries):
+            addr = phase.queue_addr + records.QUEUE_ENTRY.itemsize * index
+            jobs.append(_job(entry["job"], addr, len(segments), config.mem_bytes))
+            addrs = records.segment_addresses(addr, entry["job"])
+            found = records.segment_descriptors(image, entry)
+            for segment, segment_addr in zip(found, addrs, strict=True):
+                one, own = _segment(decoder, segment, segment_addr)
+                segments.append(one)
+                tiles += own
+    # Of each at least one, which is never looked at if there are none.
     return JobTables(
-        phase_jobs=np.array(
-            [(phase.job_count, phase.in_turn) for phase in program.phases], dtype=np.int64
-        ).reshape(-1, 2),
-        jobs=np.array(jobs, dtype=np.int64).reshape(-1, 10),
-        segments=np.array(segments, dtype=np.int64).reshape(-1, 13),
-        tiles=np.array(tiles, dtype=np.int64).reshape(-1, config.pes_per_cluster, 4),
-        item_keys=joined(keys),
-        item_taps=joined(item_taps),
-        tap_keys=joined(tap_keys),
-        tap_last=joined(tap_last),
-        fiber_lengths=joined(lengths),
+        phases=np.array([(phase.job_count, phase.in_turn) for phase in program.phases], PHASE),
+        jobs=np.array(jobs or [(0,) * len(JOB)], JOB),
+        segments=np.array(segments or [(0,) * len(SEGMENT)], SEGMENT),
+        tiles=np.array(tiles, TILE).reshape(-1, config.pes_per_cluster),
+        items=np.concatenate([*decoder.items, np.zeros(1, ITEM)]),
+        taps=np.concatenate([*decoder.taps, np.zeros(1, TAP)]),
+        fiber_lengths=np.concatenate([*decoder.lengths, np.zeros(1, np.int64)]),
     )

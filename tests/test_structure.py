@@ -37,6 +37,7 @@ NOT_INSTALLED = ("formal", "benchmarks")
 
 ROOMS = {
     "hw": ("pe", "port", "cluster", "core", "host"),
+    "cycles": ("pe", "port", "cluster", "core"),
     "formal": ("pe", "port", "core"),
     "cosim": ("builds", "devices", "inside"),
     "golden": ("oracle", "methods", "data", "networks", "training", "traces"),

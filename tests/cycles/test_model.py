@@ -17,7 +17,7 @@ TINY = PRESETS["tiny"]
 
 
 def test_constants_are_those_of_the_hardware():
-    from gscn.cycles import columns
+    from gscn import latencies
     from gscn.hw.cluster.broadcast import Broadcaster
     from gscn.hw.cluster.cluster import Cluster
     from gscn.hw.cluster.drain import Drainer
@@ -29,28 +29,18 @@ def test_constants_are_those_of_the_hardware():
     from gscn.hw.pe.walker import Walker
     from gscn.hw.port.reader import ChunkReader
 
-    assert model.DRAIN_CYCLES == PE.DRAIN_CYCLES
-    assert model.SUM_CYCLES == Walker.LATENCY + Accumulator.LATENCY
-    assert model.FLOAT_DRAIN_CYCLES == PE.FLOAT_DRAIN_CYCLES
-    assert model.FLOAT_SUM_CYCLES == PE.FLOAT_PRODUCT_CYCLES
-    assert model.SEGMENT_QUEUE == Broadcaster.SEGMENTS == columns.F_DEPTH
-    assert model.DRAIN_QUEUE == Drainer.JOBS
-    assert columns.DESCRIPTOR_CHUNKS == DESCRIPTOR_CHUNKS
-    assert columns.ENTRY_CHUNKS == ENTRY_CHUNKS
-    assert columns.LOAD_STEPS == Loader.STEPS
-    assert columns.SEGMENTS_UNDER_WAY == Filler.SEGMENTS
-    assert columns.STREAM_REQUESTS == Cluster.STREAM_REQUESTS
-    assert columns.R_REQUEST_DEPTH == ChunkReader.REQUEST_DEPTH
-
-
-def test_causes_are_in_the_order_of_the_counters():
-    from gscn.cycles import columns
-
-    names = ("busy", "add", "lookup", "sibling", "stream", "load", "drain", "tail", "idle")
-    assert names == CLUSTER_COUNTER_NAMES
-    values = (columns.BUSY, columns.ADDS, columns.LOOKUP, columns.SIBLING, columns.STREAM,
-              columns.LOAD, columns.DRAIN, columns.TAIL, columns.IDLE)  # fmt: skip
-    assert values == tuple(range(len(names)))
+    assert latencies.drain_cycles(floats=False) == PE.DRAIN_CYCLES
+    assert latencies.drain_cycles(floats=True) == PE.DRAIN_CYCLES + PE.FLOAT_DRAIN_CYCLES
+    assert latencies.sum_cycles(floats=False) == Walker.LATENCY + Accumulator.LATENCY
+    assert latencies.sum_cycles(floats=True) == Walker.FLOAT_LATENCY + Accumulator.LATENCY
+    assert latencies.ANNOUNCED_SEGMENTS == Broadcaster.SEGMENTS
+    assert latencies.ANNOUNCED_DRAINS == Drainer.JOBS
+    assert latencies.SEGMENT_CHUNKS == DESCRIPTOR_CHUNKS
+    assert latencies.ENTRY_CHUNKS == ENTRY_CHUNKS
+    assert latencies.LOAD_STEPS == Loader.STEPS
+    assert latencies.SEGMENTS_UNDER_WAY == Filler.SEGMENTS
+    assert latencies.STREAM_REQUESTS == Cluster.STREAM_REQUESTS
+    assert latencies.REQUESTS == ChunkReader.REQUEST_DEPTH
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,0 +1,1 @@
+"""Time of a cluster: what loads, feeds, drains and counts its PEs."""

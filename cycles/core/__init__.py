@@ -1,0 +1,1 @@
+"""Time of the core: phases, jobs, clusters and ports, cycle by cycle."""

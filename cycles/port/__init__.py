@@ -1,0 +1,1 @@
+"""Time at the memory ports: read and write channels, arbiters, memory."""
