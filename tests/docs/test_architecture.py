@@ -99,8 +99,6 @@ def test_arrows_between_blocks_are_members_of_one_of_them(text, name):
         for member in names
         if member not in around
         and not any(member in members(kinds[one]) for one in (start, end) if kinds[one])
-        # One block as PE in the drawing of a cluster, of which the members of its parts are seen.
-        and not (start == "pe" and member in members(PE))
     ]
     assert wrong == []
     assert len(found) == source.count("-->")
