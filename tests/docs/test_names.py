@@ -57,7 +57,7 @@ def paths(text):
     return {
         path.rstrip(".")
         for path in found
-        if path.split("/")[0] in FOLDERS | {"docs"} and not path.startswith("golden/oracle/x")
+        if path.split("/")[0] in FOLDERS | {"docs"} and "NAME" not in path
     }
 
 
