@@ -81,7 +81,7 @@ $(MERMAID):
 	@if command -v npm >/dev/null && npm pack --silent --pack-destination $(@D) \
 		mermaid@$(MERMAID_VERSION) >/dev/null; then \
 		tar -xzf $(@D)/mermaid-$(MERMAID_VERSION).tgz -C $(@D) --strip-components 2 \
-			package/dist/mermaid.min.js; \
+			package/dist/mermaid.min.js && rm $(@D)/mermaid-$(MERMAID_VERSION).tgz; \
 	else echo "docs-site: no npm, so that pages load mermaid from the net"; fi
 
 report: venv
