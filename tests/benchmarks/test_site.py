@@ -80,4 +80,4 @@ def test_the_site_is_built_without_a_warning(repository, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
     page = (tmp_path / "architecture.html").read_text(encoding="utf-8")
-    assert page.count('class="mermaid"') == 10
+    assert page.count('class="mermaid"') == 11
