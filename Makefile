@@ -7,12 +7,14 @@ PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MERMAID_VERSION := 11.16.0
+MERMAID := build/mermaid/mermaid.min.js
 
 .PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench docs \
-	docs-render docs-check docs-stale report report-check prove prove-docs synth demo clean
+	docs-render docs-check docs-stale docs-site report report-check prove prove-docs synth demo clean
 
 help:
-	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale report report-check prove prove-docs synth demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale docs-site report report-check prove prove-docs synth demo clean"
 
 venv: $(STAMP)
 
@@ -66,6 +68,21 @@ docs-check: venv
 # Lets pages say by themselves what changed since their figures were made.
 docs-stale: venv
 	$(BIN)/python -m benchmarks.docs --stale
+
+# Pages and docstrings as a site in build/site; strict, so that a wrong link or docstring ends it.
+docs-site: venv $(MERMAID)
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+# What draws the pictures. The site has it if npm is there to fetch it; without, pages load it from
+# the net when they are looked at.
+$(MERMAID):
+	@mkdir -p $(@D)
+	@if command -v npm >/dev/null && npm pack --silent --pack-destination $(@D) \
+		mermaid@$(MERMAID_VERSION) >/dev/null; then \
+		tar -xzf $(@D)/mermaid-$(MERMAID_VERSION).tgz -C $(@D) --strip-components 2 \
+			package/dist/mermaid.min.js && rm $(@D)/mermaid-$(MERMAID_VERSION).tgz; \
+	else echo "docs-site: no npm, so that pages load mermaid from the net"; fi
 
 report: venv
 	$(BIN)/gscn report

@@ -1,4 +1,4 @@
-"""What the README shows works as shown."""
+"""What the README and its guides show works as shown."""
 
 from __future__ import annotations
 
@@ -19,13 +19,29 @@ def readme(repository):
     return (repository / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def commands(repository):
+    return (repository / "docs" / "guides" / "command.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def own(repository):
+    return (repository / "docs" / "guides" / "own-networks.md").read_text(encoding="utf-8")
+
+
 def block(text, language):
     (found,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
     return found
 
 
-def test_every_subcommand_is_described(readme):
-    assert tuple(re.findall(r"^\| `gscn (\w+)` \|", readme, re.MULTILINE)) == SUBCOMMANDS
+def test_it_has_one_figure_and_one_table_of_at_most_six_rows(readme):
+    assert len(re.findall(r"^!\[", readme, re.MULTILINE)) == 1
+    (table,) = re.findall(r"(?:^\|.*\n)+", readme, re.MULTILINE)
+    assert len(table.splitlines()) - 2 <= 6
+
+
+def test_every_subcommand_is_described(commands):
+    assert tuple(re.findall(r"^\| `gscn (\w+)` \|", commands, re.MULTILINE)) == SUBCOMMANDS
 
 
 def test_every_make_target_exists(readme, repository):
@@ -35,10 +51,15 @@ def test_every_make_target_exists(readme, repository):
     assert targets <= set(re.findall(r"^(\w[\w-]*):", makefile, re.MULTILINE))
 
 
-def test_every_shown_command_is_valid_usage(readme):
-    commands = re.findall(r"^gscn .*$", readme, re.MULTILINE)
-    assert commands
-    for command in commands:
+def test_every_shown_command_is_valid_usage(repository):
+    pages = [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]
+    shown = [
+        command
+        for page in pages
+        for command in re.findall(r"^gscn .*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert len(shown) >= 5
+    for command in shown:
         build_parser().parse_args(shlex.split(command)[1:])
 
 
@@ -48,9 +69,9 @@ def test_every_linked_file_exists(readme, repository):
     assert [link for link in links if not (repository / link).exists()] == []
 
 
-def test_the_network_file_is_read(readme, tmp_path):
+def test_the_network_file_is_read(own, tmp_path):
     path = tmp_path / "mine.json"
-    path.write_text(block(readme, "json"))
+    path.write_text(block(own, "json"))
     assert [layer.name for layer in read_network(path, batch=32).layers] == [
         "conv1",
         "conv2",
@@ -58,10 +79,16 @@ def test_the_network_file_is_read(readme, tmp_path):
     ]
 
 
+def test_the_model_is_made_sparse(readme):
+    names: dict[str, object] = {}
+    exec(block(readme, "python"), names)
+    assert names["model"][0].gscn is not None
+
+
 @pytest.mark.cosim
-def test_the_python_example_runs(readme, repository):
+def test_tensors_run_on_the_verilog_as_shown(own, repository):
     done = subprocess.run(
-        [sys.executable, "-c", block(readme, "python")],
+        [sys.executable, "-c", block(own, "python")],
         cwd=repository,
         env=os.environ | {"PYTHONPATH": str(repository)},
         capture_output=True,
