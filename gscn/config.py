@@ -13,10 +13,15 @@ from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat, In
 
 CHUNK_WIDTH = 64
 """Bits of one chunk, the unit in which clusters consume every memory stream."""
+CHUNK_BYTES = CHUNK_WIDTH // 8
 ALIGNMENT_BYTES = 64
 """Every address in a descriptor is a multiple of this, whatever the port width."""
+ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
+"""Low bits of such an address, all 0."""
 PARTIAL_WIDTH = 64
 """Bits of one raw partial sum in memory."""
+BANKS = 2
+"""Stationary banks of a PE: so many load blocks a cluster holds at a time."""
 _ADDED_FIELDS = {"ports": 1, "axi_id_width": 1, "float_formats": ""}
 """Fields added since digests were first written to files, and what held before there was a choice:
 what those files say of a configuration stays true."""

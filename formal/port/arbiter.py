@@ -5,7 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from formal.checker import Checker, Follower, Queue
-from gscn.hw.port.arbiter import ALIGNMENT_BITS, ReadArbiter, RoundRobin, WriteArbiter
+from gscn.config import ALIGNMENT_BITS
+from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 
 
 def total(values: list[Value]) -> Value:

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import records
-from gscn.config import ALIGNMENT_BYTES, CHUNK_WIDTH, AcceleratorConfig
+from gscn.config import ALIGNMENT_BITS, CHUNK_WIDTH, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH
 from gscn.hw.checks import first_error, job_checks, segment_checks
 from gscn.hw.layouts import (
@@ -114,7 +114,7 @@ class Fetcher(wiring.Component):
         is_add = segment.kind == records.KIND_ADD
 
         # -- what the banks hold, or will once the steps before are carried out
-        block = segment.load_addr[ALIGNMENT_BYTES.bit_length() - 1 : config.addr_width]
+        block = segment.load_addr[ALIGNMENT_BITS : config.addr_width]
         tags = [Signal(len(block), name=f"tag{number}") for number in range(2)]
         tag_valid = Signal(2)
         last_bank = Signal()

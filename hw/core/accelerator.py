@@ -6,14 +6,14 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import AcceleratorConfig
+from gscn.config import ALIGNMENT_BITS, AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
 from gscn.error_codes import ERROR_WIDTH, NO_JOB, ErrorCode
 from gscn.hw.cluster.cluster import Cluster
 from gscn.hw.core.dispatcher import Dispatcher, start_layout
 from gscn.hw.core.sequencer import Sequencer, list_layout
 from gscn.hw.layouts import entry_width, error_layout, memory_port_members
-from gscn.hw.port.arbiter import ALIGNMENT_BITS, ReadArbiter, WriteArbiter
+from gscn.hw.port.arbiter import ReadArbiter, WriteArbiter
 from gscn.hw.shared import Shared
 from gscn.port import port_names
 

@@ -7,13 +7,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import records
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import ALIGNMENT_BITS, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH, ErrorCode
-from gscn.hw.checks import Checks, first_error
+from gscn.hw.checks import Checks, first_error, is_bad_address
 from gscn.hw.core.dispatcher import JOB_BITS, start_layout
 from gscn.hw.layouts import PHASE_DESCRIPTOR, burst_layout
 
-ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
 DESCRIPTOR_BYTES = records.PHASE_DESCRIPTOR.width // 8
 USED_WIDTH = sum(f.width for f in records.PHASE_DESCRIPTOR.fields if "reserved" not in f.name)
 """Low bits of a phase descriptor that say something."""
@@ -22,11 +21,6 @@ USED_WIDTH = sum(f.width for f in records.PHASE_DESCRIPTOR.fields if "reserved" 
 def list_layout(config: AcceleratorConfig) -> data.StructLayout:
     """Return a list of phases: byte address, a multiple of 64, and phases, at least 1."""
     return data.StructLayout({"phases_addr": config.addr_width, "phase_count": 32})
-
-
-def is_bad_address(addr: Value, config: AcceleratorConfig) -> Value:
-    """Return whether an address (64 bits) is no multiple of 64 or beyond the memory port's."""
-    return addr[:ALIGNMENT_BITS].any() | addr[config.addr_width :].any()
 
 
 def phase_checks(

@@ -9,9 +9,9 @@ from amaranth.lib.wiring import In, Out
 from gscn.config import AcceleratorConfig
 from gscn.counters import COUNTER_WIDTH
 from gscn.error_codes import ERROR_WIDTH, NO_JOB, NO_PHASE, ErrorCode
-from gscn.hw.checks import first_error
+from gscn.hw.checks import first_error, is_bad_address
 from gscn.hw.core.dispatcher import start_layout
-from gscn.hw.core.sequencer import is_bad_address, list_layout, phase_checks
+from gscn.hw.core.sequencer import list_layout, phase_checks
 from gscn.hw.host.axi_ports import Response, axil_signature
 from gscn.hw.host.axil import RegisterFile
 from gscn.registers import ID_VALUE, REGISTER_WIDTH, VERSION_VALUE, register

@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import ALIGNMENT_BITS, AcceleratorConfig
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import (
     SHARERS_WIDTH,
@@ -17,9 +17,6 @@ from gscn.hw.layouts import (
     write_beat_layout,
     write_slots,
 )
-
-ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
-"""Low bits of an address that the ends of an output range do not have."""
 
 
 def balanced_sum(values) -> Value:
