@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.layouts import OutFormat
+from gscn.hw.pe.sticky_shift import shift_right
 
 
 class Rounder(wiring.Component):
@@ -54,18 +55,12 @@ class Rounder(wiring.Component):
         width = self._width
         narrow = max(width, 32)
 
-        # -- shift, the widest step first; one bit more below is the half, and `sticky` collects
-        # whether anything lies under it
+        # -- shift; one bit more below is the half, and `sticky` is whether anything lies under it
         shift = Signal.like(self.shift)
         m.d.comb += shift.eq(Mux(self.out_format == OutFormat.RAW, 0, self.shift))
-        shifted, sticky = Cat(0, self.i).as_signed(), 0
-        for bit in reversed(range(1, len(shift))):
-            stage = Signal(signed(width + 1), name=f"shifted{bit}")
-            m.d.comb += stage.eq(Mux(shift[bit], shifted >> (1 << bit), shifted))
-            sticky |= shift[bit] & shifted[: 1 << bit].any()
-            shifted = stage
         # the step by one bit is left to the second cycle; results are looked at only when values
         # have come through, so nothing here has a reset
+        shifted, sticky = shift_right(m, Cat(0, self.i).as_signed(), shift, 0, first_bit=1)
         coarse = Signal(signed(width + 1), reset_less=True)
         rest = Signal(reset_less=True)
         with m.If(self.en):
