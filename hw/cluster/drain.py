@@ -80,32 +80,76 @@ class Drainer(wiring.Component):
 
     Implements: the drain in `docs/contract/execution.md`.
 
-    Timing: one accumulator of each PE per cycle; results follow `PE.drain_cycles` cycles behind. A
-    walk begins two cycles after the last PE's job end and the writer is empty; the bank is free
-    again `PE.drain_cycles` + 1 cycles after its last accumulator was read.
+    Timing
+    ------
+    - Latency: `WALK_LATENCY` from `job_end` to `en`, if the writer is empty; `RESULT_LATENCY` from
+      `result` to `parts`. Results follow `PE.drain_cycles` cycles behind their addresses; the bank
+      is free again `PE.drain_cycles` + 1 cycles after its last accumulator was read.
+    - Throughput: one accumulator of each PE per cycle.
+    - Combinational: `parts.ready` -> `advance`, `cleared`, `any_saturated`, `any_nonfinite`;
+      `result` -> `parts.p`; `writer_empty` -> `done`; `saturated` -> `any_saturated`; `nonfinite`
+      -> `any_nonfinite`; `job_end` -> `busy`.
+    - Reset: no job, both banks to be cleared; outputs 0, but `context.ready` = 1, `advance` = 1,
+      `busy` = 1 and `addr`, `shift`, `out_format`, `writer_addr`, `mode` undefined.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        context: announced drains.
-        job_end: per PE, a job is finished (pulse).
-        en, addr, bank, advance, shift, out_format: to the PEs, see `hw.pe.pe.PE`.
-        result, saturated: from the PEs.
-        parts: results, in parts of beats.
-        writer_start, writer_addr, writer_flush, writer_empty: see `hw.port.writer.BurstWriter`.
-        cleared: an accumulator bank has become free (pulse).
-        done: a job's results have all been handed on (pulse).
-        any_saturated: a written result was saturated (pulse).
-        busy: a finished job's results have not all been handed on.
-        initialized: both banks have been cleared since reset.
-        mode: with float formats: to the PEs.
-        nonfinite: with float formats: from the PEs.
-        any_nonfinite: with float formats: a written result was infinite or NaN (pulse).
+    Attributes
+    ----------
+    context : In(stream.Signature(drain_context_layout(config)))
+        Announced drains.
+    job_end : In(config.pes_per_cluster)
+        Per PE, a job is finished (pulse).
+    en : Out(1)
+        To the PEs, as `drain_en` of `hw.pe.pe.PE`; likewise the next five.
+    addr : Out(range(config.acc_depth))
+        Accumulator.
+    bank : Out(1)
+        Its bank.
+    advance : Out(1)
+        Let the drain pipelines move.
+    shift : Out(range(64))
+        How results are scaled.
+    out_format : Out(OutFormat)
+        Their format.
+    result : In(64).array(config.pes_per_cluster)
+        From the PEs.
+    saturated : In(config.pes_per_cluster)
+        Likewise.
+    parts : Out(stream.Signature(write_part_layout(config)))
+        Results, in parts of beats.
+    writer_start : Out(1)
+        As `start` of `hw.port.writer.BurstWriter`; likewise the next three.
+    writer_addr : Out(config.addr_width)
+        Byte address of the results.
+    writer_flush : Out(1)
+        No more parts will come.
+    writer_empty : In(1)
+        Every complete beat has been handed on.
+    cleared : Out(1)
+        An accumulator bank has become free (pulse).
+    done : Out(1)
+        A job's results have all been handed on (pulse).
+    any_saturated : Out(1)
+        A written result was saturated (pulse).
+    busy : Out(1)
+        A finished job's results have not all been handed on.
+    initialized : Out(1)
+        Both banks have been cleared since reset.
+    mode : Out(NUMBER_MODE)
+        With float formats: to the PEs.
+    nonfinite : In(config.pes_per_cluster)
+        With float formats: from the PEs.
+    any_nonfinite : Out(1)
+        With float formats: a written result was infinite or NaN (pulse).
     """
 
     JOBS = 4
+    WALK_LATENCY = 2
+    RESULT_LATENCY = Packer.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

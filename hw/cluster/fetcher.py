@@ -147,31 +147,57 @@ class Fetcher(wiring.Component):
     banks uses that bank again; any other block goes to the bank not used last. An ADD segment uses
     no bank.
 
-    Timing: one request per state; a descriptor is collected at one chunk per cycle, while the load
-    block of the segment before it is being requested. `request.valid` and `segment.valid` depend
-    combinationally on `steps.ready`, `steps.valid` on `request.ready`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `job` to `request`; `DESCRIPTOR_LATENCY` from `chunks` to `drain`, of
+      the last chunk of a queue entry.
+    - Throughput: one request per state; a descriptor is collected at one chunk per cycle, while the
+      load block of the segment before it is being requested.
+    - Combinational: `job.valid` -> `request.valid`, `steps.valid`, `busy`; `job.p` -> `request.p`;
+      `request.ready` -> `job.ready`, `steps.valid`; `steps.ready` -> `job.ready`, `request.valid`,
+      `segment.valid`; `segment.ready` -> `steps.valid`.
+    - Reset: no job, nothing known of the banks; outputs 0, but `chunks.ready` = 1.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        job: byte address of a queue entry.
-        request: to the load channel's reader; of a load block with its `load_sharers`.
-        chunks: chunks of descriptors.
-        stream_request: to the stream channel's reader, with its `stream_wait` as `urgent_room` and
-            its `stream_sharers`.
-        segment: announced segments, in order.
-        drain: announced drains, in order.
-        steps: what the chunks requested are for, in order.
-        lead: `load_lead` of the request taken last, if that was a load block; else `AT_ONCE`.
-        forget: no block given to a bank before may be used again (pulse, while `busy` is low).
-        busy: a job is being fetched.
-        entry: queue entry of the job taken last.
-        walk_count: accumulators of the job announced last.
-        error: what is wrong with the descriptor, or 0; what follows it means nothing.
-        mode: with float formats: how the job announced last calculates.
+    Attributes
+    ----------
+    job : In(stream.Signature(config.addr_width))
+        Byte address of a queue entry.
+    request : Out(stream.Signature(read_request_layout(config)))
+        To the load channel's reader; of a load block with its `load_sharers`.
+    chunks : In(stream.Signature(CHUNK_WIDTH))
+        Chunks of descriptors.
+    stream_request : Out(stream.Signature(read_request_layout(config)))
+        To the stream channel's reader, with its `stream_wait` as `urgent_room` and its
+        `stream_sharers`.
+    segment : Out(stream.Signature(SEGMENT_CONTEXT))
+        Announced segments, in order.
+    drain : Out(stream.Signature(drain_context_layout(config)))
+        Announced drains, in order.
+    steps : Out(stream.Signature(LOAD_STEP))
+        What the chunks requested are for, in order.
+    lead : Out(16)
+        `load_lead` of the request taken last, if that was a load block; else `AT_ONCE`.
+    forget : In(1)
+        No block given to a bank before may be used again (pulse, while `busy` is low).
+    busy : Out(1)
+        A job is being fetched.
+    entry : Out(entry_width(config))
+        Queue entry of the job taken last.
+    walk_count : Out(config.acc_depth.bit_length())
+        Accumulators of the job announced last.
+    error : Out(ERROR_WIDTH)
+        What is wrong with the descriptor, or 0; what follows it means nothing.
+    mode : Out(NUMBER_MODE)
+        With float formats: how the job announced last calculates.
     """
+
+    LATENCY = 0
+    DESCRIPTOR_LATENCY = 1
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

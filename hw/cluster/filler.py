@@ -56,27 +56,47 @@ class Filler(wiring.Component):
     does not count. Directories leave decoded, whatever their format. What is wrong with a load
     block is reported with the chunk that shows it.
 
-    Timing: one chunk per cycle; a HELD or NONE step takes one cycle. A FILL step takes one cycle
-    more for the step itself, one for the end of the taps, and two per PE, for the ends of its
-    directory and of its entries.
-    `chunks.ready` depends combinationally on `steps` and `descriptors.ready`, `error` on `chunks`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `chunks` to `load`, and from `chunks` to `descriptors`.
+    - Throughput: one chunk per cycle; a HELD or NONE step takes one cycle. A FILL step takes one
+      cycle more for the step itself, one for the end of the taps, and two per PE, for the ends of
+      its directory and of its entries.
+    - Combinational: `steps.valid`, `steps.p` -> `steps.ready`, `chunks.ready`, `descriptors.valid`,
+      `load_en`, `loaded`, `error`; `steps.p` -> `load`; `chunks.valid` -> `steps.ready`,
+      `descriptors.valid`, `load_en`, `error`; `chunks.p` -> `descriptors.p`, `load`, `error`;
+      `descriptors.ready` -> `steps.ready`, `chunks.ready`, `load_en`, `error`.
+    - Reset: no step begun, no bank used; outputs 0, but `load` meaningless.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        steps: what the next chunks are for.
-        chunks: from the load channel's reader.
-        descriptors: chunks of descriptors.
-        load, load_en: chunk for the stationary memories; one enable per PE.
-        segment_end: the PEs have ended the oldest segment reported and not ended (pulse).
-        loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
-        tap_counts: taps in each bank.
-        error: what is wrong with the load block, or 0; what follows it means nothing.
+    Attributes
+    ----------
+    steps : In(stream.Signature(LOAD_STEP))
+        What the next chunks are for.
+    chunks : In(stream.Signature(CHUNK_WIDTH))
+        From the load channel's reader.
+    descriptors : Out(stream.Signature(CHUNK_WIDTH))
+        Chunks of descriptors.
+    load : Out(LOAD_WORD)
+        Chunk for the stationary memories.
+    load_en : Out(config.pes_per_cluster)
+        `load` is for this PE.
+    segment_end : In(1)
+        The PEs have ended the oldest segment reported and not ended (pulse).
+    loaded : Out(1)
+        The oldest announced segment not yet reported has its tile loaded (pulse).
+    tap_counts : Out(tap_counts_layout(config))
+        Taps in each bank.
+    error : Out(ERROR_WIDTH)
+        What is wrong with the load block, or 0; what follows it means nothing.
     """
 
     SEGMENTS = 8
+    LATENCY = DirectoryDecoder.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

@@ -62,30 +62,71 @@ class Control(wiring.Component):
     then code, job and phase are kept for the host, the events of before too, and the error
     interrupts when a start is possible again. An accepted start forgets them.
 
-    Timing: as `RegisterFile`; a start is offered to the core one cycle after CONTROL was written,
-    `STATUS.busy` and `clearing` rise in that cycle too, before the host can read them. The counter
-    selected is there when the host can read it, if the core needs at most 2 cycles to find it. The
-    interrupt follows its event by one cycle.
+    `STATUS.busy` and `clearing` rise in the cycle in which a start is offered, before the host can
+    read them. The counter selected is there when the host can read it, if the core needs at most 2
+    cycles to find it.
+
+    Timing
+    ------
+    - Latency: `START_LATENCY` from `axil.wdata` to `start.valid`, `start_list.valid`, `clearing`;
+      `INTERRUPT_LATENCY` from `accumulator_overflow` to `interrupt`, and of every other event;
+      `ENABLE_LATENCY` from `axil.wdata` to `interrupt`, when the host enables it. The registers
+      are as late as those of `RegisterFile`.
+    - Throughput: that of `RegisterFile`; one start at a time.
+    - Combinational: `busy` -> `forget`.
+    - Reset: no start, no error, no event; outputs 0, but `axil.awready` = 1, `axil.wready` = 1 and
+      `axil.arready` = 1.
 
     Parameters
     ----------
-        config: digest, address width.
+    config
+        Digest, address width.
 
-    Members:
-        axil: the host's port.
-        interrupt: an enabled event is set.
-        start: phases, to the core.
-        start_list: lists of phases, to the core; never both.
-        busy, phase, saturated, accumulator_overflow, nonfinite: of the core.
-        core_error, core_error_job, core_error_phase: of the core: code, or 0, and the numbers of
-            job and phase.
-        counter_addr, counter_data: of the core.
-        clearing: hold the core in reset and the manager in flush.
-        forget: the manager forgets its error.
-        idle: no burst is under way.
-        error, error_write, error_resp, error_addr: of the manager.
-        error_port: number of the manager's port.
+    Attributes
+    ----------
+    axil : In(axil_signature())
+        The host's port.
+    interrupt : Out(1)
+        An enabled event is set.
+    start : Out(stream.Signature(start_layout(config)))
+        Phases, to the core.
+    start_list : Out(stream.Signature(list_layout(config)))
+        Lists of phases, to the core; never both.
+    busy : In(1)
+        Of the core.
+    phase : In(32)
+        Of the core.
+    saturated, accumulator_overflow, nonfinite : In(1)
+        Of the core.
+    core_error : In(ERROR_WIDTH)
+        Code of the core's error, or 0.
+    core_error_job : In(32)
+        Number of its job.
+    core_error_phase : In(32)
+        Number of its phase.
+    counter_addr : Out(16)
+        To the core.
+    counter_data : In(COUNTER_WIDTH)
+        Of the core.
+    clearing : Out(1)
+        Hold the core in reset and the manager in flush.
+    forget : Out(1)
+        The manager forgets its error.
+    idle : In(1)
+        No burst is under way.
+    error, error_write : In(1)
+        Of the manager.
+    error_resp : In(Response)
+        Of the manager.
+    error_addr : In(config.addr_width)
+        Of the manager.
+    error_port : In(register("BUS_ERROR").field("port").width)
+        Number of the manager's port.
     """
+
+    START_LATENCY = RegisterFile.WRITE_LATENCY + 1
+    INTERRUPT_LATENCY = 1
+    ENABLE_LATENCY = RegisterFile.WRITE_LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

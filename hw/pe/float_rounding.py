@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
+from gscn.hw.arguments import need_floats
 from gscn.hw.layouts import NUMBER_MODE, SPECIAL, OutFormat
 from gscn.hw.pe.rounding import Rounder
 from gscn.hw.pe.sticky_shift import shift_right
@@ -48,30 +49,50 @@ class FloatRounder(wiring.Component):
     Implements: the results of `docs/contract/floating-point.md`.
     Golden: `emulator.arithmetic.drain`.
 
-    Timing: `LATENCY` cycles in which `en` is high, throughput one per such cycle; everything holds
-    while `en` is low: sign and magnitude; the leading one to the top; the last place of the result
-    to its own; rounding.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`, counting cycles in which `en` is high: everything holds
+      while it is low. Sign and magnitude; the leading one to the top; the last place of the result
+      to its own; rounding.
+    - Throughput: one value per cycle in which `en` is high.
+    - Combinational: none.
+    - Reset: the pipeline goes on; outputs 0, but `o` undefined.
 
     Parameters
     ----------
-        config: operand formats, at least one of floating point; width of the accumulators.
+    config
+        Operand formats, at least one of floating point; width of the accumulators.
 
-    Members:
-        i, i_special: accumulator and its special bits.
-        integer, integer_saturated: what a `Rounder` makes of the accumulator that was at `i`
-            `Rounder.LATENCY` cycles of `en` before.
-        mode: number format and window. Held while values are under way.
-        out_format: format of the result. Held likewise.
-        en: advance.
-        o: result; above the width of its format, RAW's being 64, the bits are undefined, but zero
-            above a code of 8 bits in a result of 16.
-        saturated: a finite result was saturated.
-        nonfinite: special bits gave the result.
+    Attributes
+    ----------
+    i : In(signed(config.acc_width))
+        Accumulator.
+    i_special : In(SPECIAL)
+        Its special bits.
+    integer : In(signed(64))
+        What a `Rounder` makes of the accumulator that was at `i` `Rounder.LATENCY` cycles of `en`
+        before.
+    integer_saturated : In(1)
+        `integer` was saturated.
+    mode : In(NUMBER_MODE)
+        Number format and window. Held while values are under way.
+    out_format : In(OutFormat)
+        Format of the result. Held likewise.
+    en : In(1)
+        Advance.
+    o : Out(64)
+        Result; above the width of its format, RAW's being 64, the bits are undefined, but zero
+        above a code of 8 bits in a result of 16.
+    saturated : Out(1)
+        A finite result was saturated.
+    nonfinite : Out(1)
+        Special bits gave the result.
     """
 
     LATENCY = 2 + Rounder.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
+        need_floats(self, config)
         self.config = config
         super().__init__(
             {

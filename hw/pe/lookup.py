@@ -27,24 +27,36 @@ class Lookup(wiring.Component):
     For a MAC word, the taps from `tap_start` to the first one marked last are visited in order;
     each look-up whose key lies in the directory and whose fiber is not empty is handed on, with the
     word's value and the sum of the word's and the tap's offsets. ADD words pass with their running
-    number in the segment as offset; END words pass.
+    number in the segment as offset; END words pass. The bank being filled through `load` must not
+    be the one in use.
 
     Implements: the index matching of the law in `docs/contract/execution.md`.
 
-    Timing: one look-up per cycle, empty ones included; `LATENCY` cycles from a word at `i` to its
-    first fiber at `o`. `i.ready` depends combinationally on `o.ready`. The bank being filled
-    through `load` must not be the one in use.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`, of a word's first fiber.
+    - Throughput: one look-up per cycle, empty ones included.
+    - Combinational: `o.ready`, `i.p` -> `i.ready`.
+    - Reset: no look-up; outputs 0, but `i.ready` undefined: it depends on the taps, which stay, as
+      does the directory.
 
     Parameters
     ----------
-        config: sizes of directory and taps.
+    config
+        Sizes of directory and taps.
 
-    Members:
-        i: words.
-        load: taps, tile header and directory rows for either bank.
-        load_en: `load` holds a chunk for this PE; taken in the same cycle.
-        o: fibers, in order.
-        active: a look-up is under way.
+    Attributes
+    ----------
+    i : In(stream.Signature(PE_WORD))
+        Words.
+    load : In(LOAD_WORD)
+        Taps, tile header and directory rows for either bank.
+    load_en : In(1)
+        `load` holds a chunk for this PE; taken in the same cycle.
+    o : Out(stream.Signature(fiber_layout(config)))
+        Fibers, in order.
+    active : Out(1)
+        A look-up is under way.
     """
 
     LATENCY = 1
