@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from amaranth.hdl import (
     ClockDomain,
+    Const,
     Fragment,
     Module,
     Value,
@@ -25,11 +26,12 @@ Bit = int | None
 def leaves(component: wiring.Component) -> dict[str, tuple[Value, str]]:
     """Return the leaves of a component's members: dotted path to (value, `"i"` or `"o"`).
 
-    A payload is `p` and an index the number, as in the sources. What has no bits is left out.
+    A payload is `p` and an index the number, as in the sources. What has no bits is left out, and
+    so is the constant half of a stream that is always valid or ready.
     """
     found = {}
     for path, member, value in component.signature.flatten(component):
-        if len(Value.cast(value)):
+        if len(Value.cast(value)) and not isinstance(value, Const):
             name = ".".join("p" if step == "payload" else str(step) for step in path)
             found[name] = Value.cast(value), "i" if member.flow == In else "o"
     return found
@@ -232,12 +234,11 @@ def _matches(value: list[Bit], patterns: tuple[str, ...]) -> Bit:
     )
 
 
+# no component divides
 ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "//": operator.floordiv,
-    "%": operator.mod,
     "<<": operator.lshift,
     ">>": operator.rshift,
     "<": operator.lt,

@@ -10,8 +10,9 @@ import pkgutil
 import re
 
 import pytest
-from amaranth.hdl import Shape
-from amaranth.lib import wiring
+from amaranth.hdl import Module, Shape, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from gscn import hw
 from gscn.config import PRESETS
@@ -114,11 +115,7 @@ def alike(first, second):
     if first.flow != second.flow or first.dimensions != second.dimensions:
         return False
     if first.is_signature or second.is_signature:
-        return (
-            first.is_signature
-            and second.is_signature
-            and first.signature.members == second.signature.members
-        )
+        return first.is_signature and second.is_signature and first.signature == second.signature
     return Shape.cast(first.shape) == Shape.cast(second.shape)
 
 
@@ -249,3 +246,113 @@ def test_combinational_paths_are_those_of_the_netlist(component):
 @every_component
 def test_outputs_after_a_reset_are_as_stated(component):
     assert wrong_reset(component) == []
+
+
+# -- every check sees a docstring that lies
+
+
+class Honest(wiring.Component):
+    """Hand words on in the next cycle.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`.
+    - Throughput: one word per cycle.
+    - Combinational: `i.valid` -> `sees`. Only that.
+    - Reset: outputs 0, but `idle` = 1 and `last` undefined. It stays.
+
+    Attributes
+    ----------
+    i : In(stream.Signature(8, always_ready=True))
+        Words.
+    o : Out(stream.Signature(8)).array(2)
+        The same.
+    sees : Out(1)
+        There is a word.
+    idle : Out(1)
+        There was none.
+    last : Out(signed(8))
+        The last word but one.
+    """
+
+    LATENCY = 1
+
+    def __init__(self):
+        super().__init__(
+            {
+                "i": In(stream.Signature(8, always_ready=True)),
+                "o": Out(stream.Signature(8)).array(2),
+                "sees": Out(1),
+                "idle": Out(1),
+                "last": Out(signed(8)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        last = Signal(8, reset_less=True)
+        m.d.comb += [self.sees.eq(self.i.valid), self.idle.eq(~self.o[0].valid), self.last.eq(last)]
+        m.d.sync += last.eq(self.o[0].p)
+        for o in self.o:
+            m.d.sync += [o.valid.eq(self.i.valid), o.p.eq(self.i.p)]
+        return m
+
+
+CHECKS = (wrong_members, wrong_latencies, wrong_paths, wrong_reset)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_true_docstring_passes(check):
+    assert check(Honest) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "new", "message"),
+    [
+        (wrong_members, "sees : Out(1)", "sees : In(1)", "sees: not In(1) but Out(1)"),
+        (wrong_members, "sees : Out(1)", "sees : Out(2)", "sees: not Out(2) but Out(1)"),
+        (wrong_members, "Out(signed(8))", "Out(8)", "last: not Out(8) but Out(signed(8))"),
+        (wrong_members, ".array(2)", "", "o: not"),
+        (wrong_members, "always_ready=True", "", "i: not"),
+        (wrong_members, "sees : ", "saw : ", "sees: not described"),
+        (wrong_members, "sees : ", "saw : ", "saw: no member"),
+        (wrong_members, "        There is a word.\n", "", "sees: no word"),
+        (wrong_members, "Out(1)\n        There is", "Out(bits)\n        There is", "means nothing"),
+        (wrong_latencies, "`i` to `o`", "`i` to `sees`", "from i to sees: not 1 but 0"),
+        (wrong_latencies, "`i` to `o`", "`i` to `last`", "from i to last: not 1 but None"),
+        (wrong_latencies, "`LATENCY`", "`DELAY`", "DELAY: no number of the class"),
+        (wrong_paths, "`i.valid` -> `sees`", "none", "i.valid -> sees: not named"),
+        (wrong_paths, "-> `sees`", "-> `sees`, `idle`", "i.valid -> idle: no path"),
+        (wrong_paths, "`i.valid` ->", "`i.valid`, `o.ready` ->", "o.ready -> sees: no path"),
+        (wrong_reset, "`idle` = 1", "`idle` = 0", "idle: 0x1, not {0}"),
+        (wrong_reset, "`idle` = 1 and ", "", "idle: 0x1, not {0}"),
+        (wrong_reset, " and `last` undefined", "", "last: undefined"),
+        (wrong_reset, "`last` undefined", "`last`, `sees` undefined", "sees: defined"),
+        (wrong_reset, "`idle` = 1", "`idle` = 1, `gone` = 0", "gone: no output to speak of"),
+    ],
+)
+def test_a_false_docstring_is_seen(check, old, new, message):
+    assert old in Honest.__doc__
+    planted = type("Planted", (Honest,), {"__doc__": Honest.__doc__.replace(old, new)})
+    assert any(message in one for one in check(planted)), check(planted)
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "message"),
+    [
+        (wrong_latencies, "`LATENCY` from", "no constant"),
+        (wrong_latencies, "`i` to `o`", "no way"),
+        (wrong_paths, "`i.valid` -> `sees`", "no path"),
+        (wrong_reset, "outputs 0", "nothing of outputs"),
+    ],
+)
+def test_an_item_in_other_words_is_refused(check, old, message):
+    planted = type("Planted", (Honest,), {"__doc__": Honest.__doc__.replace(old, "as it is")})
+    with pytest.raises(AssertionError, match=message):
+        check(planted)
+
+
+def test_a_missing_item_is_seen():
+    text = Honest.__doc__.replace("- Throughput: one word per cycle.\n", "")
+    planted = type("Planted", (Honest,), {"__doc__": text})
+    assert tuple(docstrings.facts(planted)) == ("Latency", "Combinational", "Reset")
