@@ -16,8 +16,11 @@ from amaranth.lib.wiring import In, Out
 
 from gscn import hw
 from gscn.config import PRESETS
-from gscn.errors import InputError
 from gscn.hw import layouts
+from gscn.hw.core.accelerator import Accelerator
+from gscn.hw.host.top_axi import AcceleratorAxi
+from gscn.hw.pe.float_product import FloatProduct
+from gscn.hw.pe.float_rounding import FloatRounder
 from gscn.hw.shared import Shared
 from tests.hw import docstrings
 from tests.hw.netlist import UNKNOWN, Netlist
@@ -61,10 +64,9 @@ def netlists(component):
     if "config" not in parameters(component):
         return [(netlist(component, None), False)]
     found = [(netlist(component, FLOATS), True)]
-    try:
+    # what whole cores leave out without float formats is seen in their parts
+    if component not in (Accelerator, AcceleratorAxi, FloatProduct, FloatRounder):
         found.append((netlist(component, INTEGERS), False))
-    except InputError:
-        assert component.__name__.startswith("Float")
     return found
 
 
