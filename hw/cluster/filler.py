@@ -254,5 +254,6 @@ class Filler(wiring.Component):
         self._report(m, ErrorCode.LOAD_LENGTH, block.chunks_left == 0)
 
     def _report(self, m, code, condition):
+        """Report an error of the load block."""
         with m.If(condition):
             m.d.comb += self.error.eq(code)

@@ -250,9 +250,11 @@ class Control(wiring.Component):
 
     @property
     def _core_fails(self):
+        """Whether the core has an error."""
         return self.core_error != ErrorCode.NONE
 
     def _bus_fails(self, now):
+        """Return whether a bus error begins."""
         return self.error & ~now.bus_failed
 
     def _end(self, m, now):

@@ -75,6 +75,7 @@ class Lookup(wiring.Component):
 
     @property
     def _key_width(self) -> int:
+        """Bits of a key that is in the directory."""
         return (self.config.directory_depth - 1).bit_length()
 
     def elaborate(self, platform):
