@@ -82,6 +82,7 @@ class Broadcaster(wiring.Component):
     """
 
     SEGMENTS = 4
+
     LATENCY = Expander.LATENCY
     SEGMENT_LATENCY = StreamFIFO.LATENCY
 

@@ -100,6 +100,7 @@ class Cluster(wiring.Component):
     """
 
     STREAM_REQUESTS = 2
+
     JOB_LATENCY = Loader.LATENCY + ChunkReader.REQUEST_LATENCY
     COUNTER_LATENCY = Tally.LATENCY
 

@@ -148,6 +148,7 @@ class Drainer(wiring.Component):
     """
 
     JOBS = 4
+
     WALK_LATENCY = 2
     RESULT_LATENCY = Packer.LATENCY
 

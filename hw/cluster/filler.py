@@ -96,6 +96,7 @@ class Filler(wiring.Component):
     """
 
     SEGMENTS = 8
+
     LATENCY = DirectoryDecoder.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):

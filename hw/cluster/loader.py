@@ -88,6 +88,7 @@ class Loader(wiring.Component):
     """
 
     STEPS = 4
+
     LATENCY = Fetcher.LATENCY
     LOAD_LATENCY = Filler.LATENCY
     DESCRIPTOR_LATENCY = Filler.LATENCY + Fetcher.DESCRIPTOR_LATENCY

@@ -72,6 +72,7 @@ class Accumulator(wiring.Component):
     """
 
     LATENCY = 2
+
     DRAIN_LATENCY = 1
 
     def __init__(self, *, config: AcceleratorConfig):

@@ -55,6 +55,7 @@ class ChunkReader(wiring.Component):
     """
 
     REQUEST_DEPTH = 4
+
     REQUEST_LATENCY = 1
     LATENCY = StreamFIFO.LATENCY
 
