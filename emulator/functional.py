@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.config import CHUNK_BYTES, AcceleratorConfig
 from gscn.directories import DIRECTORY_WIDTHS, directory_chunks, unpack_directory
 from gscn.emulator.arithmetic import Arithmetic, add_partials, drain, pe_products
 from gscn.emulator.record_checks import stream_words
@@ -30,8 +30,6 @@ from gscn.records import (
     segment_descriptors,
 )
 from gscn.streams import ITEM_BYTES, expand
-
-CHUNK_BYTES = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import ALIGNMENT_BYTES, CHUNK_BYTES, AcceleratorConfig
 from gscn.directories import DIRECTORY_WIDTHS, directory_chunks, directory_fibers
 from gscn.error_codes import ErrorCode
 from gscn.formats import NUMBER_FORMATS
@@ -25,8 +25,6 @@ from gscn.records import (
 )
 from gscn.system.compiled import compiled
 from gscn.window import MOST_TOP
-
-CHUNK_BYTES = 8
 
 
 def _is_bad_address(addr: int, config: AcceleratorConfig) -> bool:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import ALIGNMENT_BYTES, CHUNK_BYTES, AcceleratorConfig
 from gscn.emulator.record_checks import (
-    CHUNK_BYTES,
     check_job,
     check_list_start,
     check_load,

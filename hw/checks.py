@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import ALIGNMENT_BITS, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH, ErrorCode
 from gscn.formats import NUMBER_FORMATS
 from gscn.records import CODE_WIDTH, KIND_ADD, MOST_SHIFT, OUT_BF16, OUT_RAW
@@ -33,8 +33,9 @@ def first_error(m: Module, checks: Checks) -> Signal:
     return code
 
 
-def _is_bad_address(addr: Value, config: AcceleratorConfig) -> Value:
-    return addr[: ALIGNMENT_BYTES.bit_length() - 1].any() | addr[config.addr_width :].any()
+def is_bad_address(addr: Value, config: AcceleratorConfig) -> Value:
+    """Return whether an address (64 bits) is no multiple of 64 or beyond the memory port's."""
+    return addr[:ALIGNMENT_BITS].any() | addr[config.addr_width :].any()
 
 
 def job_checks(job: data.View, config: AcceleratorConfig) -> Checks:
@@ -64,7 +65,7 @@ def job_checks(job: data.View, config: AcceleratorConfig) -> Checks:
         (ErrorCode.JOB_WALK, (job.walk_count == 0) | (job.walk_count > config.acc_depth)),
         (
             ErrorCode.JOB_ADDRESS,
-            _is_bad_address(job.segment_addr, config) | _is_bad_address(job.out_addr, config),
+            is_bad_address(job.segment_addr, config) | is_bad_address(job.out_addr, config),
         ),
     )
 
@@ -88,8 +89,7 @@ def segment_checks(segment: data.View, walk_count: Value, config: AcceleratorCon
         (ErrorCode.SEGMENT_KIND, segment.kind > KIND_ADD),
         (
             ErrorCode.SEGMENT_ADDRESS,
-            _is_bad_address(segment.load_addr, config)
-            | _is_bad_address(segment.stream_addr, config),
+            is_bad_address(segment.load_addr, config) | is_bad_address(segment.stream_addr, config),
         ),
         (
             ErrorCode.SEGMENT_TAPS,

@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Shape
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from gscn.hw.arguments import need, need_number
+
+
+def _is_shape(shape: object) -> bool:
+    try:
+        Shape.cast(shape)
+    except TypeError:
+        return False
+    return True
 
 
 class StreamFIFO(wiring.Component):
     """Queue stream words in order.
 
-    Timing: a word accepted in cycle t is offered from cycle t + `LATENCY`; one word per cycle in
-    and out. `i.ready` depends on registers only (a full queue accepts nothing, even when read in
-    the same cycle).
+    A full queue accepts nothing, even when read in the same cycle.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`.
+    - Throughput: one word per cycle in and out.
+    - Combinational: none.
+    - Reset: empty; outputs 0, but `i.ready` = 1.
 
     Parameters
     ----------
-        shape: payload shape.
-        depth: words.
+    shape
+        Of the payload.
+    depth
+        Words; at least 1.
 
-    Members:
-        i: words in.
-        o: words out.
-        level: words stored.
+    Attributes
+    ----------
+    i : In(stream.Signature(shape))
+        Words in.
+    o : Out(stream.Signature(shape))
+        Words out.
+    level : Out(range(depth + 1))
+        Words stored.
     """
 
     LATENCY = 1
 
     def __init__(self, *, shape, depth: int):
+        need(self, "shape", shape, _is_shape(shape), "a shape")
+        need_number(self, "depth", depth)
         self._depth = depth
         super().__init__(
             {

@@ -211,13 +211,17 @@ def slotted_beat_layout(config: AcceleratorConfig) -> data.StructLayout:
     return data.StructLayout({"data": config.mem_width, "slots": write_slots(config)})
 
 
+def read_beats(config: AcceleratorConfig) -> wiring.Signature:
+    """Return beats that memory sends, to be taken at once."""
+    return wiring.Signature({"payload": Out(config.mem_width), "valid": Out(1)})
+
+
 def memory_port_members(config: AcceleratorConfig, name: str) -> dict[str, Member]:
     """Return one memory port as members of a component, each with the port's name before it."""
     command = stream.Signature(burst_layout(config))
-    beats_read = wiring.Signature({"payload": Out(config.mem_width), "valid": Out(1)})
     return {
         f"{name}_read_cmd": Out(command),
-        f"{name}_read_data": In(beats_read),
+        f"{name}_read_data": In(read_beats(config)),
         f"{name}_write_cmd": Out(command),
         f"{name}_write_data": Out(stream.Signature(write_beat_layout(config))),
         f"{name}_write_done": In(1),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.config import BANKS, AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.lowering.balance import bin_of_item
@@ -180,8 +180,6 @@ def _common(classes: list[Classes]) -> list[Classes]:
     return common
 
 
-BANKS = 2
-"""Load blocks that a cluster holds at a time."""
 _REUSE = 0.5
 """Share of the keys of all regions that a region must use to have the same load blocks."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Mux, Signal
+from amaranth.hdl import Cat, Mux, Signal, Value
 
 from formal.checker import Checker
 from formal.port.arbiter import total
@@ -39,7 +39,7 @@ class DispatcherChecker(Checker):
 
     def describe(self) -> None:
         """State that the counters of the component count what they are to count."""
-        dut, m, probe = self.dut, self.m, self.probe
+        dut, m = self.dut, self.m
         starts = dut.start.valid & dut.start.ready
         gives = Cat(job.valid & job.ready for job in dut.jobs)
         base, count, given = Signal(len(dut.start.p.queue_addr)), Signal(31), Signal(31)
@@ -57,20 +57,7 @@ class DispatcherChecker(Checker):
             m.d.sync += given.eq(given + total(list(gives)))
             for job, gets in zip(own, gives, strict=True):
                 m.d.sync += job.eq(job + Mux(gets, clusters, 0))
-        active = []
-        for number, job in enumerate(dut.jobs):
-            jobs = Signal(range(JOBS_PER_CLUSTER + 1), name=f"active{number}")
-            m.d.sync += jobs.eq(jobs + gives[number] - dut.done[number])
-            self.assume(~dut.done[number] | (jobs != 0))
-            self.assume(~job.ready | (jobs < JOBS_PER_CLUSTER))
-            self.invariant(jobs <= JOBS_PER_CLUSTER)
-            active.append(jobs)
-        bursts = Signal(16)
-        issued, acknowledged = total(list(dut.write_issued)), total(list(dut.write_done))
-        m.d.sync += bursts.eq(bursts + issued - acknowledged)
-        self.assume(acknowledged <= bursts)
-        self.assume(bursts + issued <= 0xFFFF)
-
+        active, bursts = self._count_active(gives), self._count_bursts()
         offers = Cat(job.valid for job in dut.jobs)
         ready = Cat(job.ready for job in dut.jobs)
         near = Cat(  # own jobs that are at most a round ahead of each other cluster's
@@ -102,8 +89,8 @@ class DispatcherChecker(Checker):
         self.claim("turn", ~turns | in_turn)
         self.claim("round", ~turns | ((offers & ~near) == 0))
         self.claim("all_own", ~turns | ((given == count) == ~there.any()))
-        jobs_left = probe.signal("jobs_left")
-        taken, ahead = probe.signal("taken"), probe.signal("ahead")
+        jobs_left = self.probe.signal("jobs_left")
+        taken, ahead = self.probe.signal("taken"), self.probe.signal("ahead")
         counted = total([*taken, *ahead])  # jobs of these rounds that are no longer left
         self.claim("none_lost", (given + jobs_left == count + counted) & (given <= count))
         self.claim("flow", can.any() == gives.any())
@@ -115,18 +102,55 @@ class DispatcherChecker(Checker):
         begin = Signal(31)  # index of the job at `next_addr`
         m.d.comb += begin.eq(count - jobs_left)
         self.invariant((given <= count) & (jobs_left <= count) & (given == begin + counted))
-        self.invariant(probe.signal("next_addr") == (base + begin * step)[: len(base)])
+        self.invariant(self.probe.signal("next_addr") == (base + begin * step)[: len(base)])
+        # implied by the others; without these two the solver takes three times as long
+        here = ~turns | (near == ~ahead), ~turns | ((near & there) == self.probe.signal("owed"))
+        self._hang_together(turns, count, counted, begin, own, here)
+        self.invariant(self.probe.signal("jobs_active") == total(active))
+        self.invariant(self.probe.signal("bursts") == bursts)
+        self.reach(starts & Mux(count == 2, given == 2, 0))
+        self.reach(starts & turns & (count == 4) & (given == 4))
+
+    def _count_active(self, gives: Value) -> list[Signal]:
+        """Return how many jobs each cluster has; assume that it finishes only those."""
+        active = []
+        for number, job in enumerate(self.dut.jobs):
+            jobs = Signal(range(JOBS_PER_CLUSTER + 1), name=f"active{number}")
+            self.m.d.sync += jobs.eq(jobs + gives[number] - self.dut.done[number])
+            self.assume(~self.dut.done[number] | (jobs != 0))
+            self.assume(~job.ready | (jobs < JOBS_PER_CLUSTER))
+            self.invariant(jobs <= JOBS_PER_CLUSTER)
+            active.append(jobs)
+        return active
+
+    def _count_bursts(self) -> Signal:
+        """Return how many write bursts are under way; assume that only those are acknowledged."""
+        bursts = Signal(16)
+        issued = total(list(self.dut.write_issued))
+        acknowledged = total(list(self.dut.write_done))
+        self.m.d.sync += bursts.eq(bursts + issued - acknowledged)
+        self.assume(acknowledged <= bursts)
+        self.assume(bursts + issued <= 0xFFFF)
+        return bursts
+
+    def _hang_together(
+        self,
+        turns: Value,
+        count: Value,
+        counted: Value,
+        begin: Value,
+        own: list[Signal],
+        implied: tuple[Value, ...],
+    ) -> None:
+        """State what the component knows of a phase in turn."""
+        probe, clusters = self.probe, len(own)
+        taken, ahead = probe.signal("taken"), probe.signal("ahead")
         self.invariant(probe.signal("in_turn") == turns)
         self.invariant(turns | (counted == 0))
         self.invariant(((ahead & ~taken) == 0) & ~taken.all())
-        # implied by the others; without these two the solver takes three times as long
-        self.invariant(~turns | (near == ~ahead), only="flow")
-        self.invariant(~turns | ((near & there) == probe.signal("owed")), only="flow")
+        for condition in implied:
+            self.invariant(condition, only="flow")
         for number, job in enumerate(own):
             mine = begin + number + clusters * (taken[number] + ahead[number])
             self.invariant(~turns | (job == mine))
             self.invariant(~taken[number] | (mine < count + clusters))
-        self.invariant(probe.signal("jobs_active") == total(active))
-        self.invariant(probe.signal("bursts") == bursts)
-        self.reach(starts & Mux(count == 2, given == 2, 0))
-        self.reach(starts & turns & (count == 4) & (given == 4))

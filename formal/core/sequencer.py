@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Mux, Signal
+from amaranth.hdl import Cat, Const, Mux, Signal, Value
 from amaranth.lib import data
 
 from formal.checker import Checker
@@ -72,54 +72,27 @@ class SequencerChecker(Checker):
         says = data.View(PHASE_DESCRIPTOR, content[: PHASE_DESCRIPTOR.size])
         names = ("queue_addr", "job_count", "out_addr", "out_end")
         alike = Cat(dut.o.p[name] == says[name][: len(dut.o.p[name])] for name in names).all()
-        limit = Const(1 << config.addr_width, 64)
-        bad = (
-            (says.queue_addr % size != 0)
-            | (says.queue_addr >= limit)
-            | (says.job_count[:31] == 0)
-            | (says.out_addr % size != 0)
-            | (says.out_end % size != 0)
-            | (says.out_addr > says.out_end)
-            | (says.out_end > limit)
-        )
+        bad = self._is_bad(says)
 
         addr = Signal(config.addr_width)
         m.d.comb += addr.eq(base + size * handed + config.mem_bytes * asked)
-        self.claim(
-            "order",
-            ~dut.command.valid
-            | (
-                listed
-                & (asked + burst_beats <= beats)
-                & (dut.command.p.addr == addr)
-                & (dut.command.p.beats == burst_beats)
-            ),
+        next_burst = (
+            listed
+            & (asked + burst_beats <= beats)
+            & (dut.command.p.addr == addr)
+            & (dut.command.p.beats == burst_beats)
         )
+        self.claim("order", ~dut.command.valid | next_burst)
         self.claim("content", ~(listed & dut.o.valid) | (complete & alike))
         left = probe.signal("left")
         self.claim("none_lost", (handed + left == count) & (dut.busy == listed))
-        previous = (handed - 1)[:32]
-        number = Mux(listed & dut.o.ready, handed, previous)
-        own = Signal()  # the last phase was one of a list
-        with m.If(hands_on | takes_list):
-            m.d.sync += own.eq(listed | takes_list)
-        self.claim("number", ~own | (dut.phase == number))
+        own = self._numbers(handed, listed, hands_on, takes_list)
         good = complete & ~(bad & dut.o.ready) & ~dut.halt
         self.claim("flow", ~listed | (dut.o.valid == good))
         self.claim("checked", (dut.error != 0) == (listed & complete & dut.o.ready & bad))
-        passes = (dut.o.valid == dut.start.valid) & (dut.start.ready == dut.o.ready)
-        same = dut.o.p.as_value() == dut.start.p.as_value()
-        self.claim(
-            "alone",
-            Mux(
-                listed,
-                ~dut.start.ready & ~dut.start_list.ready,
-                passes & same & (dut.start_list.ready == (dut.o.ready & ~dut.start.valid)),
-            ),
-        )
+        self.claim("alone", self._passes_alone(listed))
         self.claim("held", self.held(dut.command, name="command"))
 
-        used = probe.signal("used")
         unit = burst_beats * config.mem_bytes
         bursts = (Cat(asked, Const(0, 8)) // burst_beats)[:8]
         here = Mux(listed, beats // burst_beats - bursts, 0)
@@ -132,8 +105,48 @@ class SequencerChecker(Checker):
         self.invariant(~own | (probe.signal("number") == handed))
         self.invariant(~listed | own)
         self.invariant((base % size) == 0)
-        for beat in range(-(-len(used) // config.mem_width)):
-            mine = used.word_select(beat, config.mem_width)
-            same_beat = mine == content.word_select(beat, kept)[: len(mine)]
-            self.invariant(~listed | (received <= beat) | same_beat)
+        self._keeps(content, ~listed, received)
         self.reach(listed & hands_on & (count == 2) & (handed == 1))
+
+    def _numbers(self, handed: Value, listed: Value, hands_on: Value, takes_list: Value) -> Signal:
+        """Claim that phases of a list are numbered; return whether the last one was of a list."""
+        previous = (handed - 1)[:32]
+        number = Mux(listed & self.dut.o.ready, handed, previous)
+        own = Signal()
+        with self.m.If(hands_on | takes_list):
+            self.m.d.sync += own.eq(listed | takes_list)
+        self.claim("number", ~own | (self.dut.phase == number))
+        return own
+
+    def _is_bad(self, says: data.View) -> Value:
+        """Return whether a descriptor breaks a rule."""
+        size = records.PHASE_DESCRIPTOR.width // 8
+        limit = Const(1 << self.dut.config.addr_width, 64)
+        return (
+            (says.queue_addr % size != 0)
+            | (says.queue_addr >= limit)
+            | (says.job_count[:31] == 0)
+            | (says.out_addr % size != 0)
+            | (says.out_end % size != 0)
+            | (says.out_addr > says.out_end)
+            | (says.out_end > limit)
+        )
+
+    def _passes_alone(self, listed: Value) -> Value:
+        """Return whether starts are taken, and passed on, as they should be."""
+        dut = self.dut
+        passes = (dut.o.valid == dut.start.valid) & (dut.start.ready == dut.o.ready)
+        same = dut.o.p.as_value() == dut.start.p.as_value()
+        return Mux(
+            listed,
+            ~dut.start.ready & ~dut.start_list.ready,
+            passes & same & (dut.start_list.ready == (dut.o.ready & ~dut.start.valid)),
+        )
+
+    def _keeps(self, content: Value, unlisted: Value, received: Value) -> None:
+        """State that the component has of a descriptor what has been received."""
+        used, width = self.probe.signal("used"), self.dut.config.mem_width
+        for beat in range(-(-len(used) // width)):
+            mine = used.word_select(beat, width)
+            same_beat = mine == content.word_select(beat, len(self.dut.data))[: len(mine)]
+            self.invariant(unlisted | (received <= beat) | same_beat)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Mux, Signal
+from amaranth.hdl import Cat, Mux, Signal, Value
 
 from formal.checker import Checker
 from gscn.hw.pe.accumulator import Accumulator
@@ -40,15 +40,7 @@ class AccumulatorChecker(Checker):
         in_use, in_use_next = Signal(), Signal()
         m.d.comb += in_use_next.eq(in_use ^ ends_job)
         m.d.sync += in_use.eq(in_use_next)
-        self.assume(~dut.drain_en | ((dut.drain_bank != in_use) & (dut.drain_bank != in_use_next)))
-        drain_addr_before = self.delayed(dut.drain_addr, 1, name="drain_addr")
-        drain_bank_before = self.delayed(dut.drain_bank, 1, name="drain_bank")
-        draining = self.delayed(dut.drain_en, 1, name="drain_en")
-        self.assume(
-            ~(dut.drain_en & draining)
-            | (dut.drain_addr != drain_addr_before)
-            | (dut.drain_bank != drain_bank_before)
-        )
+        draining = self._assume_drains(in_use, in_use_next)
         addend = dut.i_valid & ~dut.i.end
         limit = dut.limits[in_use]
         self.assume((dut.limits[0] <= depth) & (dut.limits[1] <= depth))
@@ -104,29 +96,42 @@ class AccumulatorChecker(Checker):
         held_bank = self.delayed(in_use, 1, name="held_bank")
         cleared = self.delayed(clears, 1, name="clears")
         drain_bank = probe.register_of(dut.drain_bank)
-        on_its_way_special = []
-        if floats:
-            # read before the row's own port is added
-            reads = [probe.read_data(f"bank{n}") for n in range(2)]
-            before = Mux(
-                probe.signal("forwards"),
-                probe.signal("forwarded"),
-                Mux(held_bank, reads[1], reads[0]),
-            )
-            on_its_way_special = [before[width:] | probe.signal("held_special")]
+        coming = self._sum_on_its_way(held_bank)  # read before the row's own port is added
         rows = [probe.row(f"bank{n}", index, kept, name=f"bank{n}_row") for n in range(2)]
         stored = Signal(kept)
         on_its_way = held_adds & (held_index == index) & (held_bank == bank)
-        m.d.comb += stored.eq(
-            Mux(
-                on_its_way,
-                Cat(probe.signal("total")[:width], on_its_way_special),
-                Mux(cleared, 0, Mux(bank, rows[1], rows[0])),
-            )
-        )
+        m.d.comb += stored.eq(Mux(on_its_way, coming, Mux(cleared, 0, Mux(bank, rows[1], rows[0]))))
         self.invariant(~known | (stored == register))
         self.invariant(probe.signal("fill") == in_use)
         self.invariant(~held_adds | ((held_bank == in_use) & (held_index < depth)))
         self.invariant(~draining | (drain_bank != in_use))
         self.invariant(~was_drained | (drain_bank == bank))
         self.reach(was_drained & (drained == 3) & dut.overflow)
+
+    def _assume_drains(self, in_use: Value, in_use_next: Value) -> Value:
+        """Assume what the drain side does not address; return whether it read a cycle before."""
+        dut = self.dut
+        self.assume(~dut.drain_en | ((dut.drain_bank != in_use) & (dut.drain_bank != in_use_next)))
+        drain_addr_before = self.delayed(dut.drain_addr, 1, name="drain_addr")
+        drain_bank_before = self.delayed(dut.drain_bank, 1, name="drain_bank")
+        draining = self.delayed(dut.drain_en, 1, name="drain_en")
+        self.assume(
+            ~(dut.drain_en & draining)
+            | (dut.drain_addr != drain_addr_before)
+            | (dut.drain_bank != drain_bank_before)
+        )
+        return draining
+
+    def _sum_on_its_way(self, held_bank: Value) -> Value:
+        """Return the sum that is being written, with its special bits."""
+        probe, width = self.probe, self.dut.config.acc_width
+        special = []
+        if self.dut.config.floats:
+            reads = [probe.read_data(f"bank{n}") for n in range(2)]
+            before = Mux(
+                probe.signal("forwards"),
+                probe.signal("forwarded"),
+                Mux(held_bank, reads[1], reads[0]),
+            )
+            special = [before[width:] | probe.signal("held_special")]
+        return Cat(probe.signal("total")[:width], special)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from formal.checker import Checker, Follower, Queue
-from gscn.hw.port.arbiter import ALIGNMENT_BITS, ReadArbiter, RoundRobin, WriteArbiter
+from gscn.config import ALIGNMENT_BITS
+from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 
 
 def total(values: list[Value]) -> Value:
@@ -74,6 +77,27 @@ class RoundRobinChecker(Checker):
         self.reach(dut.en & granted & (others == count - 1))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Deal:
+    """What a `ReadArbiter` takes, and to whom it owes beats."""
+
+    taken: Signal
+    """Channels taken from in this cycle."""
+    takers: Value
+    """Which ones."""
+    beats: Value
+    """Of the command taken."""
+    owners: Queue
+    shared_by: list[Value]
+    """Channels of each place in `owners`."""
+    lengths: list[Value]
+    """Beats of each place, 0 of an empty one."""
+    beat: Signal
+    """Beats dealt of the first place."""
+    bound: int
+    """Most beats of all places."""
+
+
 class ReadArbiterChecker(Checker):
     """Follow one command, any of them, until its last beat is dealt.
 
@@ -98,27 +122,18 @@ class ReadArbiterChecker(Checker):
         """State what the queue of owners says about the beats to come."""
         dut, m, probe = self.dut, self.m, self.probe
         count, config = len(dut.channels), dut.config
-        longest = config.burst_beats
-        for channel in dut.channels:
-            self.assume(~channel.valid | ((channel.p.beats >= 1) & (channel.p.beats <= longest)))
-        for number, (channel, sharers) in enumerate(zip(dut.channels, dut.sharers, strict=True)):
-            self.assume(self.held(channel, name=f"channel{number}"))
-            named = Signal.like(sharers, name=f"channel{number}_sharers")
-            m.d.sync += named.eq(sharers)
-            waited = self.delayed(channel.valid & ~channel.ready, 1, name=f"channel{number}_waits")
-            self.assume(~waited | (sharers == named))
+        longest, depth = config.burst_beats, config.outstanding_bursts
+        self._assume_channels(longest)
         taken, _, word = taken_from(m, dut.channels, name="channel")
         takers = Cat(channel.valid & channel.ready for channel in dut.channels)
         beats = dut.command.p.shape()(word).beats
         sent = dut.command.valid & dut.command.ready
-        bound = config.outstanding_bursts * longest
+        bound = depth * longest
         due = Signal(range(bound + 1))  # beats that memory was asked for and has not sent
         m.d.sync += due.eq(due + Mux(sent, dut.command.p.beats, 0) - dut.data_valid)
         self.assume(~dut.data_valid | (due != 0))
 
-        owner_width = count + 8
-        depth = config.outstanding_bursts
-        owners = Queue(self, "owners", depth=depth, width=owner_width)
+        owners = Queue(self, "owners", depth=depth, width=count + 8)
         commands = Queue(self, "commands", depth=dut.COMMAND_DEPTH, width=len(word))
         beat = probe.signal("beat")
         rows = [owners.row(place) for place in range(depth)]
@@ -145,6 +160,37 @@ class ReadArbiterChecker(Checker):
                 | (dut.command.valid & (Value.cast(dut.command.p) == follower.word))
             ),
         )
+        self._claim_groups(taken, takers, word)
+        self.claim("held", self.held(dut.command, name="command"))
+        deal = _Deal(
+            taken=taken,
+            takers=takers,
+            beats=beats,
+            owners=owners,
+            shared_by=shared_by,
+            lengths=lengths,
+            beat=beat,
+            bound=bound,
+        )
+        ends = self._follow_one(deal, longest)
+        self._watch_channel(deal)
+        self.reach(ends & (owners.level >= min(depth, 3)))
+
+    def _assume_channels(self, longest: int) -> None:
+        """Assume that commands are of legal length, and held with the sharers that they name."""
+        dut = self.dut
+        for channel in dut.channels:
+            self.assume(~channel.valid | ((channel.p.beats >= 1) & (channel.p.beats <= longest)))
+        for number, (channel, sharers) in enumerate(zip(dut.channels, dut.sharers, strict=True)):
+            self.assume(self.held(channel, name=f"channel{number}"))
+            named = Signal.like(sharers, name=f"channel{number}_sharers")
+            self.m.d.sync += named.eq(sharers)
+            waited = self.delayed(channel.valid & ~channel.ready, 1, name=f"channel{number}_waits")
+            self.assume(~waited | (sharers == named))
+
+    def _claim_groups(self, taken: Value, takers: Value, word: Value) -> None:
+        """Claim which channels may be taken from together."""
+        dut, probe = self.dut, self.probe
         alike = [
             ~(channel.valid & channel.ready) | (Value.cast(channel.p) == word)
             for channel in dut.channels
@@ -169,22 +215,24 @@ class ReadArbiterChecker(Checker):
         candidate = probe.signal("candidate")
         self.invariant(~probe.signal("complete") | Cat(there).bit_select(candidate, 1))
         self.claim("one", Cat(alike).all() & (dut.channel_valid.any() == dut.data_valid))
-        self.claim("held", self.held(dut.command, name="command"))
 
-        # -- one command until its last beat
-        pops = dut.data_valid & (beat + 1 == lengths[0])
+    def _follow_one(self, deal: _Deal, longest: int) -> Value:
+        """Follow one command until its last beat; return whether that is dealt."""
+        dut, m = self.dut, self.m
+        count, owners, lengths, beats = len(deal.takers), deal.owners, deal.lengths, deal.beats
+        pops = dut.data_valid & (deal.beat + 1 == lengths[0])
         owner = Follower(
             self,
             name="owner",
-            enters=taken != 0,
-            word=Cat(takers, beats),
+            enters=deal.taken != 0,
+            word=Cat(deal.takers, beats),
             ahead=owners.level,
             leaves=pops,
         )
-        before = Signal(range(bound + 1))  # beats that come before its own
+        before = Signal(range(deal.bound + 1))  # beats that come before its own
         left = Signal(range(longest + 1))  # its own beats to come
-        to_come = Signal(range(bound + 1))  # beats of all commands taken
-        m.d.sync += to_come.eq(to_come + Mux(taken != 0, beats, 0) - dut.data_valid)
+        to_come = Signal(range(deal.bound + 1))  # beats of all commands taken
+        m.d.sync += to_come.eq(to_come + Mux(deal.taken != 0, beats, 0) - dut.data_valid)
         active = Signal()
         with m.If(owner.enters):
             m.d.sync += [active.eq(1), left.eq(beats), before.eq(to_come - dut.data_valid)]
@@ -201,7 +249,7 @@ class ReadArbiterChecker(Checker):
         )
         place_rows = owners.row(owner.ahead)
         self.invariant(active == owner.inside)
-        self.invariant(to_come + beat == total(lengths))
+        self.invariant(to_come + deal.beat == total(lengths))
         self.invariant(
             ~active | ((owner.ahead < owners.level) & (place_rows == owner.word) & (left != 0))
         )
@@ -211,26 +259,29 @@ class ReadArbiterChecker(Checker):
             ~active
             | Mux(
                 owner.ahead == 0,
-                (before == 0) & (left + beat == own),
-                (before + beat == ahead) & (left == own),
+                (before == 0) & (left + deal.beat == own),
+                (before + deal.beat == ahead) & (left == own),
             )
         )
+        return active & dut.data_valid & (before == 0) & (left == 1)
 
-        # -- what one channel asked for
+    def _watch_channel(self, deal: _Deal) -> None:
+        """State what one channel, any of them, asked for and has not been dealt."""
+        count = len(deal.takers)
         watched = self.any_constant((count - 1).bit_length(), name="channel")
         self.assume(watched < count)
-        asked = Signal(range(bound + 1))
-        gets = dut.channel_valid.bit_select(watched, 1)
-        m.d.sync += asked.eq(asked + Mux(takers.bit_select(watched, 1), beats, 0) - gets)
+        asked = Signal(range(deal.bound + 1))
+        gets = self.dut.channel_valid.bit_select(watched, 1)
+        takes = deal.takers.bit_select(watched, 1)
+        self.m.d.sync += asked.eq(asked + Mux(takes, deal.beats, 0) - gets)
         self.claim("amount", ~gets | (asked != 0))
         shares = [
             Mux(mask.bit_select(watched, 1), length, 0)
-            for mask, length in zip(shared_by, lengths, strict=True)
+            for mask, length in zip(deal.shared_by, deal.lengths, strict=True)
         ]
-        first = Mux(shared_by[0].bit_select(watched, 1) & (owners.level != 0), beat, 0)
+        shares_first = deal.shared_by[0].bit_select(watched, 1) & (deal.owners.level != 0)
+        first = Mux(shares_first, deal.beat, 0)
         self.invariant(asked + first == total(shares))
-        several = owners.level >= min(depth, 3)
-        self.reach(active & dut.data_valid & (before == 0) & (left == 1) & several)
 
 
 class WriteArbiterChecker(Checker):

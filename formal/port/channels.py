@@ -62,22 +62,8 @@ class ChunkReaderChecker(Checker):
         issued = command.valid & command.ready
         moves = dut.o.valid & dut.o.ready
 
-        next_addr, to_ask = Signal(config.addr_width), Signal(32)
-        urgent_room = Signal.like(request.p.urgent_room)
-        sharers = Signal.like(request.p.sharers)
+        next_addr, to_ask, urgent_room, sharers = self._follow_request(accepted, issued)
         in_flight = Signal(range(depth + 1))
-        with m.If(accepted):
-            m.d.sync += [
-                next_addr.eq(request.p.addr),
-                to_ask.eq((request.p.chunks + (per_beat - 1)) >> beat_shift),
-                urgent_room.eq(request.p.urgent_room),
-                sharers.eq(request.p.sharers),
-            ]
-        with m.Elif(issued):
-            m.d.sync += [
-                next_addr.eq(next_addr + (command.p.beats << low)),
-                to_ask.eq(to_ask - command.p.beats),
-            ]
         m.d.sync += in_flight.eq(in_flight + Mux(issued, command.p.beats, 0) - dut.data_valid)
         self.assume(~dut.data_valid | (in_flight != 0))
 
@@ -131,8 +117,54 @@ class ChunkReaderChecker(Checker):
         self.invariant(probe.signal("urgent_room") == urgent_room)
         self.invariant(probe.signal("named_sharers") == sharers)
         self.invariant(in_flight + beats.level + probe.signal("room") == depth)
-        # sums of 32-bit lengths are beyond the solver; all that is added up is a few bits wide
-        self.assume(request.p.chunks <= LONGEST_REQUEST, only="amount")
+        held = taken[beat_shift:], to_ask, in_flight, beats.level
+        self._add_up(lengths, head, taken, owed, held)
+        self.reach(follower.is_next & moves & last & (lengths.level == 2))
+
+    def _follow_request(self, accepted: Value, issued: Value) -> tuple[Signal, ...]:
+        """Return where the request under way goes on, beats to ask for, and what it names."""
+        dut, m = self.dut, self.m
+        request, command = dut.request, dut.command
+        per_beat, low = dut.config.chunks_per_beat, beat_bits(dut.config)
+        beat_shift = per_beat.bit_length() - 1
+        next_addr, to_ask = Signal(dut.config.addr_width), Signal(32)
+        urgent_room = Signal.like(request.p.urgent_room)
+        sharers = Signal.like(request.p.sharers)
+        with m.If(accepted):
+            m.d.sync += [
+                next_addr.eq(request.p.addr),
+                to_ask.eq((request.p.chunks + (per_beat - 1)) >> beat_shift),
+                urgent_room.eq(request.p.urgent_room),
+                sharers.eq(request.p.sharers),
+            ]
+        with m.Elif(issued):
+            m.d.sync += [
+                next_addr.eq(next_addr + (command.p.beats << low)),
+                to_ask.eq(to_ask - command.p.beats),
+            ]
+        return next_addr, to_ask, urgent_room, sharers
+
+    def _add_up(
+        self, lengths: Queue, head: Value, taken: Value, owed: Value, held: tuple[Value, ...]
+    ) -> None:
+        """State that chunks and beats of the requests queued add up.
+
+        Sums of 32-bit lengths are beyond the solver; all that is added up is a few bits wide.
+
+        Parameters
+        ----------
+        lengths, head
+            Chunks of the requests, and of the one under way.
+        taken, owed
+            Chunks of it that were handed on; chunks of all that were not.
+        held
+            Beats of the requests: handed on, to be asked for, asked for, there.
+        """
+        dut, m = self.dut, self.m
+        per_beat = dut.config.chunks_per_beat
+        beat_shift = per_beat.bit_length() - 1
+        passed, to_ask, in_flight, stored = held
+        self.assume(dut.request.p.chunks <= LONGEST_REQUEST, only="amount")
         bits = LONGEST_REQUEST.bit_length()
         rows = [lengths.row(place) for place in range(dut.REQUEST_DEPTH)]
         for place, row in enumerate(rows):
@@ -150,10 +182,9 @@ class ChunkReaderChecker(Checker):
                 m.d.comb += newest.eq(length)
         self.invariant(to_ask <= newest, only="amount")
         self.invariant(
-            total(needed) == taken[beat_shift:bits] + to_ask[:bits] + in_flight + beats.level,
+            total(needed) == passed[: bits - beat_shift] + to_ask[:bits] + in_flight + stored,
             only="amount",
         )
-        self.reach(follower.is_next & moves & last & (lengths.level == 2))
 
 
 def strobed(data: Value, slots: Value) -> Value:

@@ -165,7 +165,7 @@ def not_traced(surveyed: Survey, names: Collection[str]) -> tuple[Omitted, ...]:
 def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None) -> Trace:
     """Train for one iteration and write its trace, each pass as soon as it is computed.
 
-    Beyond what training needs, memory holds a chunk (`golden.traces.writing.CHUNK_BYTES`) and,
+    Beyond what training needs, memory holds a chunk (`golden.traces.writing.PIECE_BYTES`) and,
     where tensors are not float32 on the CPU, copies of a pass.
 
     Parameters

@@ -30,7 +30,7 @@ from gscn.golden.traces.trace import (
 )
 from gscn.system.files import new_folder, output_errors
 
-CHUNK_BYTES = 4 << 20
+PIECE_BYTES = 4 << 20
 """Larger arrays are cut along their first axis into pieces of at most this, if an index of the axis
 has no more."""
 
@@ -204,7 +204,7 @@ def refuse_existing(out: Path) -> None:
 
 def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> list[np.ndarray]:
     """Write an array, in chunks if it is large; return its nonzeros along `COUNTED_AXES`."""
-    rows = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
+    rows = max(1, PIECE_BYTES // max(1, array[:1].nbytes))
     counts = [np.zeros(array.shape[axis], np.int64) for axis in COUNTED_AXES]
     for index, start in enumerate(range(0, len(array), rows)):
         piece = array[start : start + rows]

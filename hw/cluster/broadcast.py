@@ -36,32 +36,55 @@ class Broadcaster(wiring.Component):
     segment starts when its tile is loaded and, if it is the first of its job, an accumulator bank
     is free.
 
-    Timing: one word per cycle, when every PE addressed has room; a rebase takes two cycles, needs
-    no room and hands nothing over. Two cycles lie between one segment's last word and the next
-    one's first: the END word, and one that hands nothing over. `o` depends combinationally on
-    `chunks`, and every PE's valid on the ready of all.
+    Timing
+    ------
+    - Latency: `LATENCY` from `chunks` to `o`; `SEGMENT_LATENCY` from `segment` to `starts_job`.
+    - Throughput: one word per cycle, when every PE addressed has room; a rebase takes two cycles,
+      needs no room and hands nothing over. Two cycles lie between one segment's last word and the
+      next one's first: the END word, and one that hands nothing over.
+    - Combinational: `chunks.valid`, `chunks.p` -> `chunks.ready`, `o.valid`, `bad_tap`, `state`;
+      `chunks.p` -> `o.p`; `o.ready` -> `chunks.ready`, `o.valid`, `state`; `tap_counts` ->
+      `bad_tap`. Every PE's valid depends on the ready of all.
+    - Reset: no segment; outputs 0, but `segment.ready` = 1 and `near_end` = 1.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        segment: announced segments.
-        chunks: from the stream channel's reader.
-        o: words for each PE.
-        loaded: another announced segment's tile is loaded (pulse).
-        bank_cleared: another accumulator bank is free (pulse).
-        starts_job: the first segment of a job starts (pulse).
-        tap_counts: taps in each stationary bank.
-        bad_tap: the stream of the segment under way names a first tap that is not in its bank.
-        state: why idle PEs are idle.
-        near_end: the cluster should be given its next job: at most `prefetch_words` items are left.
-        lead: items.
-        hurry: no tile is loaded for the next segment, and at most `lead` items of the current one
-            were left in the cycle before.
+    Attributes
+    ----------
+    segment : In(stream.Signature(SEGMENT_CONTEXT))
+        Announced segments.
+    chunks : In(stream.Signature(CHUNK_WIDTH))
+        From the stream channel's reader.
+    o : Out(stream.Signature(PE_WORD)).array(config.pes_per_cluster)
+        Words for each PE.
+    loaded : In(1)
+        Another announced segment's tile is loaded (pulse).
+    bank_cleared : In(1)
+        Another accumulator bank is free (pulse).
+    starts_job : Out(1)
+        The first segment of a job starts (pulse).
+    tap_counts : In(tap_counts_layout(config))
+        Taps in each stationary bank.
+    bad_tap : Out(1)
+        The stream of the segment under way names a first tap that is not in its bank.
+    state : Out(FeedState)
+        Why idle PEs are idle.
+    near_end : Out(1)
+        The cluster should be given its next job: at most `prefetch_words` items are left.
+    lead : In(16)
+        Items.
+    hurry : Out(1)
+        No tile is loaded for the next segment, and at most `lead` items of the current one were
+        left in the cycle before.
     """
 
     SEGMENTS = 4
+
+    LATENCY = Expander.LATENCY
+    SEGMENT_LATENCY = StreamFIFO.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

@@ -35,39 +35,74 @@ from gscn.records import AT_ONCE
 class Cluster(wiring.Component):
     """Execute jobs: fetch, load, stream, multiply, drain, all overlapped.
 
+    A job is taken when the loader is idle and at most `prefetch_words` words of the job before are
+    left.
+
     Golden: `emulator.functional` (results), `cycles.model` (time).
 
-    Timing: see the parts. A job is taken when the loader is idle and at most `prefetch_words` words
-    of the job before are left. No output depends combinationally on an input: all come from
-    registers, so that a simulator may evaluate a cluster once per cycle (`cosim.builds.partition`).
+    Timing
+    ------
+    - Latency: `JOB_LATENCY` from `job` to `commands`, if the load channel is idle;
+      `COUNTER_LATENCY` from `counter` to `counter_value`.
+    - Throughput: that of its parts.
+    - Combinational: none. All outputs come from registers, so that a simulator may evaluate a
+      cluster once per cycle (`cosim.builds.partition`).
+    - Reset: no job; outputs 0, but `job.ready` = 1 and `urgent`, `sharers`, `counter_value`
+      undefined, `overflow` undefined with float formats. Both accumulator banks are cleared then,
+      which `initialized` ends.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        job: byte address of a queue entry.
-        forget: no stationary tile loaded before may be used again (pulse).
-        done: a job's results have all been handed on (pulse).
-        commands: burst commands of the two read channels (0 load, 1 stream).
-        urgent: per read channel, whether its command should not wait to be shared (`load_lead`,
-            `stream_wait`).
-        sharers: per read channel, how many channels must offer its waiting command for it to be
-            taken all the same (`load_sharers`, `stream_sharers`); 0: none do.
-        data, data_valid: beats read; one valid per channel.
-        write_command, write_data: bursts written.
-        written: queue entry of the job whose results are being written.
-        count: advance the counters.
-        counter: number of a counter in `gscn.counters.CLUSTER_COUNTERS`.
-        counter_value: its value, one cycle later.
-        initialized: ready for the first job after reset.
-        saturated, overflow, address_error: pulses.
-        error: what is wrong with a job, while it shows; the first one counts, and whatever the
-            cluster does after it means nothing.
-        nonfinite: with float formats: a written result was infinite or NaN (pulse).
+    Attributes
+    ----------
+    job : In(stream.Signature(config.addr_width))
+        Byte address of a queue entry.
+    forget : In(1)
+        No stationary tile loaded before may be used again (pulse).
+    done : Out(1)
+        A job's results have all been handed on (pulse).
+    commands : Out(stream.Signature(burst_layout(config))).array(2)
+        Burst commands of the two read channels (0 load, 1 stream).
+    urgent : Out(2)
+        Per read channel, whether its command should not wait to be shared (`load_lead`,
+        `stream_wait`).
+    sharers : Out(SHARERS_WIDTH).array(2)
+        Per read channel, how many channels must offer its waiting command for it to be taken all
+        the same (`load_sharers`, `stream_sharers`); 0: none do.
+    data : In(config.mem_width)
+        Beats read.
+    data_valid : In(2)
+        Per read channel, `data` is a beat for it.
+    write_command : Out(stream.Signature(burst_layout(config)))
+        Bursts written.
+    write_data : Out(stream.Signature(slotted_beat_layout(config)))
+        Their beats.
+    written : Out(entry_width(config))
+        Queue entry of the job whose results are being written.
+    count : In(1)
+        Advance the counters.
+    counter : In(range(len(CLUSTER_COUNTER_NAMES)))
+        Number of a counter in `gscn.counters.CLUSTER_COUNTERS`.
+    counter_value : Out(COUNTER_WIDTH)
+        Its value.
+    initialized : Out(1)
+        Ready for the first job after reset.
+    saturated, overflow, address_error : Out(1)
+        Pulses.
+    error : Out(error_layout(config))
+        What is wrong with a job, while it shows; the first one counts, and whatever the cluster
+        does after it means nothing.
+    nonfinite : Out(1)
+        With float formats: a written result was infinite or NaN (pulse).
     """
 
     STREAM_REQUESTS = 2
+
+    JOB_LATENCY = Loader.LATENCY + ChunkReader.REQUEST_LATENCY
+    COUNTER_LATENCY = Tally.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

@@ -22,22 +22,44 @@ class DirectoryDecoder(wiring.Component):
     Implements: the directory formats of `docs/contract/execution.md`.
     Golden: `gscn.directories.directory_fibers`.
 
-    Timing: outputs depend combinationally on inputs; a chunk may come in every cycle.
+    Timing
+    ------
+    - Latency: `LATENCY` from `chunk` to `fibers`.
+    - Throughput: one chunk per cycle.
+    - Combinational: `chunk` -> `chunk_count`, `fibers`, `beyond`; `number` -> `row`, `pairs`;
+      `a_count` -> `beyond`.
+    - Reset: a directory of format 0; outputs 0, but `pairs` = 1.
 
     Parameters
     ----------
-        config: gives the depth of the stationary memory, which bounds the sum.
+    config
+        Gives the depth of the stationary memory, which bounds the sum.
 
-    Members:
-        chunk: the tile's header or a chunk of its directory.
-        begins: `chunk` is the header of the directory to come.
-        chunk_count: chunks of the directory that the header in `chunk` announces.
-        en: `chunk` is of the directory and is taken.
-        number: its number in the directory, from 0.
-        a_count: entries of the tile, at most the depth.
-        row, pairs, fibers: as in `LOAD_WORD`.
-        beyond: a fiber in `chunk`, also one that only pads it, ends after the tile's entries.
+    Attributes
+    ----------
+    chunk : In(CHUNK_WIDTH)
+        The tile's header or a chunk of its directory.
+    begins : In(1)
+        `chunk` is the header of the directory to come.
+    chunk_count : Out(16)
+        Chunks of the directory that the header in `chunk` announces.
+    en : In(1)
+        `chunk` is of the directory and is taken.
+    number : In(16)
+        Its number in the directory, from 0.
+    a_count : In(16)
+        Entries of the tile, at most the depth.
+    row : Out(16)
+        As in `LOAD_WORD`.
+    pairs : Out(FIBERS_PER_ROW // 2)
+        As in `LOAD_WORD`.
+    fibers : Out(data.ArrayLayout(DIRECTORY_ENTRY, FIBERS_PER_ROW))
+        As in `LOAD_WORD`.
+    beyond : Out(1)
+        A fiber in `chunk`, also one that only pads it, ends after the tile's entries.
     """
+
+    LATENCY = 0
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
@@ -11,6 +11,65 @@ from gscn.hw.cluster.packer import Packer
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import NUMBER_MODE, OutFormat, drain_context_layout, write_part_layout
 from gscn.hw.pe.pe import PE
+
+
+class _Walk:
+    """Registers of a walk over the accumulators, set before each.
+
+    Parameters
+    ----------
+    depth
+        Accumulators of a bank.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self.addr = Signal(range(depth), reset_less=True)
+        # a walk visits each accumulator at most once, so no column, row or plane exceeds them
+        self.col = Signal.like(self.addr)
+        self.row = Signal.like(self.addr)
+        self.plane = Signal.like(self.addr)
+        # whether column and row lie behind the guard cells, and the plane is one to be written
+        self.inside_cols = Signal(reset_less=True)
+        self.inside_rows = Signal(reset_less=True)
+        self.inside_planes = Signal(reset_less=True)
+
+    def writes(self, drained: Value) -> Value:
+        """Return whether the accumulator, if drained, is one to be written."""
+        return drained & self.inside_cols & self.inside_rows & self.inside_planes
+
+    def begin(self, m: Module, context: data.View) -> None:
+        """Go to the first accumulator of a job."""
+        m.d.sync += [
+            self.addr.eq(0),
+            self.col.eq(0),
+            self.row.eq(0),
+            self.plane.eq(0),
+            self.inside_cols.eq(context.guard_cols == 0),
+            self.inside_rows.eq(context.guard_rows == 0),
+            self.inside_planes.eq(context.planes != 0),
+        ]
+
+    def step(self, m: Module, context: data.View) -> None:
+        """Go to the next accumulator of a job."""
+        m.d.sync += [self.addr.eq(self.addr + 1), self.col.eq(self.col + 1)]
+        with m.If(self.col + 1 == context.guard_cols):
+            m.d.sync += self.inside_cols.eq(1)
+        with m.If(self.col + 1 == context.pitch):
+            m.d.sync += [
+                self.col.eq(0),
+                self.inside_cols.eq(context.guard_cols == 0),
+                self.row.eq(self.row + 1),
+            ]
+            with m.If(self.row + 1 == context.guard_rows):
+                m.d.sync += self.inside_rows.eq(1)
+            with m.If(self.row + 1 == context.plane_rows):
+                m.d.sync += [
+                    self.row.eq(0),
+                    self.inside_rows.eq(context.guard_rows == 0),
+                    self.plane.eq(self.plane + 1),
+                ]
+                with m.If(self.plane + 1 == context.planes):
+                    m.d.sync += self.inside_planes.eq(0)
 
 
 class Drainer(wiring.Component):
@@ -21,32 +80,77 @@ class Drainer(wiring.Component):
 
     Implements: the drain in `docs/contract/execution.md`.
 
-    Timing: one accumulator of each PE per cycle; results follow `PE.drain_cycles` cycles behind. A
-    walk begins two cycles after the last PE's job end and the writer is empty; the bank is free
-    again `PE.drain_cycles` + 1 cycles after its last accumulator was read.
+    Timing
+    ------
+    - Latency: `WALK_LATENCY` from `job_end` to `en`, if the writer is empty; `RESULT_LATENCY` from
+      `result` to `parts`. Results follow `PE.drain_cycles` cycles behind their addresses; the bank
+      is free again `PE.drain_cycles` + 1 cycles after its last accumulator was read.
+    - Throughput: one accumulator of each PE per cycle.
+    - Combinational: `parts.ready` -> `advance`, `cleared`, `any_saturated`, `any_nonfinite`;
+      `result` -> `parts.p`; `writer_empty` -> `done`; `saturated` -> `any_saturated`; `nonfinite`
+      -> `any_nonfinite`; `job_end` -> `busy`.
+    - Reset: no job, both banks to be cleared; outputs 0, but `context.ready` = 1, `advance` = 1,
+      `busy` = 1 and `addr`, `shift`, `out_format`, `writer_addr`, `mode` undefined.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        context: announced drains.
-        job_end: per PE, a job is finished (pulse).
-        en, addr, bank, advance, shift, out_format: to the PEs, see `hw.pe.pe.PE`.
-        result, saturated: from the PEs.
-        parts: results, in parts of beats.
-        writer_start, writer_addr, writer_flush, writer_empty: see `hw.port.writer.BurstWriter`.
-        cleared: an accumulator bank has become free (pulse).
-        done: a job's results have all been handed on (pulse).
-        any_saturated: a written result was saturated (pulse).
-        busy: a finished job's results have not all been handed on.
-        initialized: both banks have been cleared since reset.
-        mode: with float formats: to the PEs.
-        nonfinite: with float formats: from the PEs.
-        any_nonfinite: with float formats: a written result was infinite or NaN (pulse).
+    Attributes
+    ----------
+    context : In(stream.Signature(drain_context_layout(config)))
+        Announced drains.
+    job_end : In(config.pes_per_cluster)
+        Per PE, a job is finished (pulse).
+    en : Out(1)
+        To the PEs, as `drain_en` of `hw.pe.pe.PE`; likewise the next five.
+    addr : Out(range(config.acc_depth))
+        Accumulator.
+    bank : Out(1)
+        Its bank.
+    advance : Out(1)
+        Let the drain pipelines move.
+    shift : Out(range(64))
+        How results are scaled.
+    out_format : Out(OutFormat)
+        Their format.
+    result : In(64).array(config.pes_per_cluster)
+        From the PEs.
+    saturated : In(config.pes_per_cluster)
+        Likewise.
+    parts : Out(stream.Signature(write_part_layout(config)))
+        Results, in parts of beats.
+    writer_start : Out(1)
+        As `start` of `hw.port.writer.BurstWriter`; likewise the next three.
+    writer_addr : Out(config.addr_width)
+        Byte address of the results.
+    writer_flush : Out(1)
+        No more parts will come.
+    writer_empty : In(1)
+        Every complete beat has been handed on.
+    cleared : Out(1)
+        An accumulator bank has become free (pulse).
+    done : Out(1)
+        A job's results have all been handed on (pulse).
+    any_saturated : Out(1)
+        A written result was saturated (pulse).
+    busy : Out(1)
+        A finished job's results have not all been handed on.
+    initialized : Out(1)
+        Both banks have been cleared since reset.
+    mode : Out(NUMBER_MODE)
+        With float formats: to the PEs.
+    nonfinite : In(config.pes_per_cluster)
+        With float formats: from the PEs.
+    any_nonfinite : Out(1)
+        With float formats: a written result was infinite or NaN (pulse).
     """
 
     JOBS = 4
+
+    WALK_LATENCY = 2
+    RESULT_LATENCY = Packer.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
@@ -78,6 +182,15 @@ class Drainer(wiring.Component):
             }
         )
 
+    def _finished(self, m: Module, takes: Signal) -> Signal:
+        """Return which PEs have finished the oldest job not yet taken; they may be a job apart."""
+        finished = Signal(len(self.job_end))
+        ends = [Signal(range(self.JOBS + 1), name=f"ends{pe}") for pe in range(len(self.job_end))]
+        m.d.comb += finished.eq(Cat(count != 0 for count in ends))
+        for count, end in zip(ends, self.job_end, strict=True):
+            m.d.sync += count.eq(count + end - takes)
+        return finished
+
     def elaborate(self, platform):
         m = Module()
         config = self.config
@@ -90,37 +203,23 @@ class Drainer(wiring.Component):
         m.submodules.packer = packer = Packer(config=config)
         wiring.connect(m, packer.o, wiring.flipped(self.parts))
 
-        # a job is finished when each PE has ended it; PEs may be a job apart
-        finished = Signal(config.pes_per_cluster)
-        ends = [Signal(range(self.JOBS + 1), name=f"ends{pe}") for pe in range(len(self.job_end))]
         takes = Signal()
-        m.d.comb += finished.eq(Cat(count != 0 for count in ends))
-        for count, end in zip(ends, self.job_end, strict=True):
-            m.d.sync += count.eq(count + end - takes)
+        finished = self._finished(m, takes)
 
-        # -- the walk; its registers are set before each
         clears_left = Signal(range(3), init=2)
         clearing = clears_left != 0
-        addr = Signal(range(config.acc_depth), reset_less=True)
-        # a walk visits each accumulator at most once, so no column, row or plane exceeds them
-        col = Signal.like(addr)
-        row = Signal.like(addr)
-        plane = Signal.like(addr)
-        # whether column and row lie behind the guard cells, and the plane is one to be written
-        inside_cols = Signal(reset_less=True)
-        inside_rows = Signal(reset_less=True)
-        inside_planes = Signal(reset_less=True)
+        walk = _Walk(config.acc_depth)
         last = Signal()
         flight = Signal(drain_cycles)
         writes = Signal()
         packs = flight[-1]
         m.d.comb += [
-            last.eq(addr + 1 == Mux(clearing, config.acc_depth, context.walk_count)),
-            writes.eq(self.en & ~clearing & inside_cols & inside_rows & inside_planes),
+            last.eq(walk.addr + 1 == Mux(clearing, config.acc_depth, context.walk_count)),
+            writes.eq(walk.writes(self.en & ~clearing)),
             packer.i_valid.eq(packs),
             packer.out_format.eq(context.out_format),
             self.advance.eq(~packs | packer.i_ready),
-            self.addr.eq(addr),
+            self.addr.eq(walk.addr),
             self.shift.eq(context.shift),
             self.out_format.eq(context.out_format),
             self.any_saturated.eq(packs & self.advance & self.saturated.any()),
@@ -140,15 +239,7 @@ class Drainer(wiring.Component):
         settling = Signal(range(drain_cycles + 1))
         with m.FSM():
             with m.State("WAIT"):
-                m.d.sync += [
-                    addr.eq(0),
-                    col.eq(0),
-                    row.eq(0),
-                    plane.eq(0),
-                    inside_cols.eq(context.guard_cols == 0),
-                    inside_rows.eq(context.guard_rows == 0),
-                    inside_planes.eq(context.planes != 0),
-                ]
+                walk.begin(m, context)
                 with m.If(clearing):
                     m.next = "WALK"
                 with m.Else():
@@ -159,25 +250,7 @@ class Drainer(wiring.Component):
             with m.State("WALK"):
                 m.d.comb += self.en.eq(1)
                 with m.If(self.advance):
-                    m.d.sync += [addr.eq(addr + 1), col.eq(col + 1)]
-                    with m.If(col + 1 == context.guard_cols):
-                        m.d.sync += inside_cols.eq(1)
-                    with m.If(col + 1 == context.pitch):
-                        m.d.sync += [
-                            col.eq(0),
-                            inside_cols.eq(context.guard_cols == 0),
-                            row.eq(row + 1),
-                        ]
-                        with m.If(row + 1 == context.guard_rows):
-                            m.d.sync += inside_rows.eq(1)
-                        with m.If(row + 1 == context.plane_rows):
-                            m.d.sync += [
-                                row.eq(0),
-                                inside_rows.eq(context.guard_rows == 0),
-                                plane.eq(plane + 1),
-                            ]
-                            with m.If(plane + 1 == context.planes):
-                                m.d.sync += inside_planes.eq(0)
+                    walk.step(m, context)
                     with m.If(last):
                         m.d.sync += settling.eq(drain_cycles)
                         m.next = "SETTLE"

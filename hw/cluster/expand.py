@@ -20,26 +20,37 @@ class Expander(wiring.Component):
     Of a MAC stream every chunk holds two items, the first in its low half. An item of another value
     than 0 is a word: the low `offset_bits` of its code are added to the offset base, those above to
     the key base, modulo 2**16. An item of value 0 sets the first tap of the words to come, the item
-    after it both bases; neither is a word. All three are 0 when a segment starts.
+    after it both bases; neither is a word. All three are 0 when a segment starts. In the cycle of
+    `start` nothing may be taken from `o`.
 
     Implements: the stream of a MAC segment in `docs/contract/execution.md`.
 
-    Timing: one item per cycle; `LATENCY` cycles from `chunks` to `o`: valid, payload and ready are
-    combinational. In the cycle of `start` nothing may be taken from `o`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `chunks` to `o`.
+    - Throughput: one item per cycle.
+    - Combinational: `chunks.valid` -> `o.valid`, `bad_tap`; `chunks.p`, `add` -> `o.p`, `bad_tap`;
+      `offset_bits` -> `o.p`; `o.ready`, `add`, `last` -> `chunks.ready`; `tap_count` -> `bad_tap`.
+    - Reset: as after `start`; outputs 0.
 
-    Parameters
+    Attributes
     ----------
-        none
-
-    Members:
-        chunks: the stream.
-        o: items, expanded.
-        start: the next item is the first of a segment (pulse).
-        add: the segment adds partial sums.
-        offset_bits: of the segment, 0 to 16.
-        last: the item at `o` is the segment's last; the rest of its chunk is dropped.
-        tap_count: taps of the segment, 1 to 256.
-        bad_tap: the item at `o` sets a first tap that is none of them; combinational.
+    chunks : In(stream.Signature(CHUNK_WIDTH))
+        The stream.
+    o : Out(stream.Signature(EXPANDED))
+        Items, expanded.
+    start : In(1)
+        The next item is the first of a segment (pulse).
+    add : In(1)
+        The segment adds partial sums.
+    offset_bits : In(range(CODE_WIDTH + 1))
+        Of the segment, 0 to 16.
+    last : In(1)
+        The item at `o` is the segment's last; the rest of its chunk is dropped.
+    tap_count : In(9)
+        Taps of the segment, 1 to 256.
+    bad_tap : Out(1)
+        The item at `o` sets a first tap that is none of them.
     """
 
     LATENCY = 0

@@ -31,35 +31,67 @@ class Loader(wiring.Component):
     and report the segment loaded. A segment whose block a bank holds uses it without loading; an
     ADD segment uses no bank.
 
-    Timing: a job costs two memory latencies before its first word, those of its queue entry and of
-    its first load block; later blocks are requested ahead. Load blocks cost one cycle per chunk and
-    those of `Filler`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `job` to `request`; `LOAD_LATENCY` from `chunks` to `load`;
+      `DESCRIPTOR_LATENCY` from `chunks` to `drain`. A job costs two memory latencies before its
+      first word, those of its queue entry and of its first load block; later blocks are requested
+      ahead.
+    - Throughput: one chunk per cycle; load blocks cost what `Filler` says besides.
+    - Combinational: `job.valid` -> `request.valid`, `busy`; `job.p` -> `request.p`; `request.ready`
+      -> `job.ready`; `chunks.valid` -> `load_en`, `error`; `chunks.p` -> `load`, `error`.
+    - Reset: no job, nothing known of the banks; outputs 0, but `load` meaningless.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        job: byte address of a queue entry.
-        request: to the load channel's reader.
-        chunks: from the load channel's reader.
-        stream_request: to the stream channel's reader.
-        segment: announced segments, in order.
-        drain: announced drains, in order.
-        load, load_en: chunk for the stationary memories; one enable per PE.
-        segment_end: the PEs have ended the oldest segment not yet ended (pulse).
-        lead: the request taken last waits until so many items are left, see
-            `hw.cluster.fetcher.Fetcher`.
-        forget: no block loaded before may be used again (pulse, while no job is under way).
-        loaded: the oldest announced segment not yet reported has its tile loaded (pulse).
-        busy: a job is being fetched.
-        entry, walk_count: of the job under way, see `hw.cluster.fetcher.Fetcher`.
-        tap_counts: taps in each stationary bank.
-        error: what is wrong with a descriptor or load block of the job under way, or 0.
-        mode: with float formats: of the job under way, see `hw.cluster.fetcher.Fetcher`.
+    Attributes
+    ----------
+    job : In(stream.Signature(config.addr_width))
+        Byte address of a queue entry.
+    request : Out(stream.Signature(read_request_layout(config)))
+        To the load channel's reader.
+    chunks : In(stream.Signature(CHUNK_WIDTH))
+        From the load channel's reader.
+    stream_request : Out(stream.Signature(read_request_layout(config)))
+        To the stream channel's reader.
+    segment : Out(stream.Signature(SEGMENT_CONTEXT))
+        Announced segments, in order.
+    drain : Out(stream.Signature(drain_context_layout(config)))
+        Announced drains, in order.
+    load : Out(LOAD_WORD)
+        Chunk for the stationary memories.
+    load_en : Out(config.pes_per_cluster)
+        `load` is for this PE.
+    segment_end : In(1)
+        The PEs have ended the oldest segment not yet ended (pulse).
+    lead : Out(16)
+        The request taken last waits until so many items are left, see `hw.cluster.fetcher.Fetcher`.
+    forget : In(1)
+        No block loaded before may be used again (pulse, while no job is under way).
+    loaded : Out(1)
+        The oldest announced segment not yet reported has its tile loaded (pulse).
+    busy : Out(1)
+        A job is being fetched.
+    entry : Out(entry_width(config))
+        Queue entry of the job under way, see `hw.cluster.fetcher.Fetcher`.
+    walk_count : Out(config.acc_depth.bit_length())
+        Its accumulators.
+    tap_counts : Out(tap_counts_layout(config))
+        Taps in each stationary bank.
+    error : Out(ERROR_WIDTH)
+        What is wrong with a descriptor or load block of the job under way, or 0.
+    mode : Out(NUMBER_MODE)
+        With float formats: of the job under way, see `hw.cluster.fetcher.Fetcher`.
     """
 
     STEPS = 4
+
+    LATENCY = Fetcher.LATENCY
+    LOAD_LATENCY = Filler.LATENCY
+    DESCRIPTOR_LATENCY = Filler.LATENCY + Fetcher.DESCRIPTOR_LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

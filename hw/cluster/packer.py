@@ -20,21 +20,38 @@ class Packer(wiring.Component):
 
     The packer stores no result: beats come together in the queue that takes the parts.
 
-    Timing: one set of results per cycle; its part is offered in the same cycle. `i_ready` depends
-    combinationally on `o.ready`, `o` on `i`, `i_valid`, `out_format` and `flush`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`.
+    - Throughput: one set of results per cycle.
+    - Combinational: `i_valid`, `flush` -> `o.valid`; `i`, `i_valid`, `out_format` -> `o.p`;
+      `o.ready` -> `i_ready`.
+    - Reset: no beat begun; outputs 0, but `flushed` = 1.
 
     Parameters
     ----------
-        config: port width, PEs.
+    config
+        Port width, PEs.
 
-    Members:
-        i: results, 64 bits per PE, of which the format's width counts.
-        i_valid, i_ready: taken when both are high.
-        out_format: format of the results; changes only while `flushed`.
-        flush: end a beat that has been begun; high until `flushed`.
-        flushed: no beat has been begun.
-        o: parts of beats.
+    Attributes
+    ----------
+    i : In(64).array(config.pes_per_cluster)
+        Results, of which the format's width counts.
+    i_valid : In(1)
+        `i` is there.
+    i_ready : Out(1)
+        `i` is taken, if it is there.
+    out_format : In(OutFormat)
+        Format of the results; changes only while `flushed`.
+    flush : In(1)
+        End a beat that has been begun; high until `flushed`.
+    flushed : Out(1)
+        No beat has been begun.
+    o : Out(stream.Signature(write_part_layout(config)))
+        Parts of beats.
     """
+
+    LATENCY = 0
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

@@ -7,33 +7,50 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from gscn.hw.arguments import need_number
+
 
 class Tally(wiring.Component):
     """Count several causes at once; give the value of any one of them.
 
     Each counter keeps its low bits in a register. Its high bits lie in a memory that is visited
     row by row, one per cycle; a carry waits for its row's visit. The low bits are wide enough that
-    no second carry can come before.
+    no second carry can come before. `value` has what was counted in all cycles before that of
+    `select`.
 
-    Timing: every counter advances in every cycle; `value` follows `select` by `LATENCY` cycles and
-    has what was counted in all cycles before that of `select`. After reset all counters are zero,
-    whatever the memory holds.
+    Timing
+    ------
+    - Latency: `LATENCY` from `select` to `value`.
+    - Throughput: every counter advances, and one is read, in every cycle.
+    - Combinational: none.
+    - Reset: all counters are zero, whatever the memory holds; outputs `value` undefined, until the
+      first `select` has come through.
 
     Parameters
     ----------
-        count: counters.
-        most: largest increment of one counter in one cycle.
-        width: bits of a counter.
+    count
+        Counters; at least 1.
+    most
+        Largest increment of one counter in one cycle; at least 1.
+    width
+        Bits of a counter; more than `count * most` has.
 
-    Members:
-        increments: of each counter in this cycle.
-        select: counter whose value is asked for.
-        value: its value.
+    Attributes
+    ----------
+    increments : In(range(most + 1)).array(count)
+        Of each counter in this cycle.
+    select : In(range(count))
+        Counter whose value is asked for.
+    value : Out(width)
+        Its value.
     """
 
     LATENCY = 1
 
     def __init__(self, *, count: int, most: int, width: int):
+        need_number(self, "count", count)
+        need_number(self, "most", most)
+        need_number(self, "width", width, (count * most).bit_length() + 1)
         self._count, self._most, self._width = count, most, width
         super().__init__(
             {

@@ -6,14 +6,14 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import AcceleratorConfig
+from gscn.config import ALIGNMENT_BITS, AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
 from gscn.error_codes import ERROR_WIDTH, NO_JOB, ErrorCode
 from gscn.hw.cluster.cluster import Cluster
 from gscn.hw.core.dispatcher import Dispatcher, start_layout
 from gscn.hw.core.sequencer import Sequencer, list_layout
 from gscn.hw.layouts import entry_width, error_layout, memory_port_members
-from gscn.hw.port.arbiter import ALIGNMENT_BITS, ReadArbiter, WriteArbiter
+from gscn.hw.port.arbiter import ReadArbiter, WriteArbiter
 from gscn.hw.shared import Shared
 from gscn.port import port_names
 
@@ -21,7 +21,10 @@ from gscn.port import port_names
 class Accelerator(wiring.Component):
     """Run phases of jobs against one memory, through one port or several.
 
-    A phase is started by itself, or all phases of a list by one start (`hw.core.sequencer`).
+    A phase is started by itself, or all phases of a list by one start (`hw.core.sequencer`). Starts
+    are taken when the core is idle (after reset, once the accumulators are cleared), `start` before
+    `start_list`; `busy` rises in the next cycle and falls when all results of the phase, or of the
+    list, are acknowledged by the memory; it stays high after an error.
 
     Each port serves a slice of consecutive clusters (`AcceleratorConfig.port_slices`) on its own;
     clusters share bursts within a slice only. With several ports the members `mem_*` are
@@ -33,38 +36,59 @@ class Accelerator(wiring.Component):
 
     Golden: `emulator.functional` (results), `emulator.validation` (errors), `cycles.model` (time).
 
-    Timing: `start` and `start_list` are taken when the core is idle (after reset, once the
-    accumulators are cleared), `start` before `start_list`; `busy` rises in the next cycle and falls
-    when all results of the phase, or of the list, are acknowledged by the memory; it stays high
-    after an error. `counter_data` follows `counter_addr` by
-    `COUNTER_LATENCY` cycles.
+    Timing
+    ------
+    - Latency: `START_LATENCY` from `start.p` to `mem_read_cmd`; `COUNTER_LATENCY` from
+      `counter_addr` to `counter_data`.
+    - Throughput: that of its parts.
+    - Combinational: `start.valid` -> `start_list.ready`.
+    - Reset: no phase; outputs 0, but `phase` = 0xffffffff. Starts are taken once the accumulators
+      are cleared.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        start: phases.
-        start_list: lists of phases.
-        busy: a phase or list is under way, or there was an error.
-        phase: number in its list of the phase that is under way, waited for or else over; all ones
-            if it is not of a list.
-        error_code: of the first error (`gscn.error_codes.ErrorCode`), or 0; until reset.
-        error_job: number in its phase of the job that the error belongs to.
-        error_phase: what `phase` was when the error was seen.
-        saturated, accumulator_overflow, address_error, nonfinite: sticky until reset.
-        counter_addr: cluster x counters + counter (`gscn.counters.CLUSTER_COUNTERS`); clusters x
-            counters for the busy cycles.
-        counter_data: the counter's value.
-        mem_read_cmd: bursts to read.
-        mem_read_data: beats read, in the order of the commands, taken at once (no ready: what is
-            asked for has room).
-        mem_write_cmd: bursts to write.
-        mem_write_data: their beats, in order; may come before or after the command.
-        mem_write_done: a write burst is complete (pulse, one per burst).
+    Attributes
+    ----------
+    start : In(stream.Signature(start_layout(config)))
+        Phases.
+    start_list : In(stream.Signature(list_layout(config)))
+        Lists of phases.
+    busy : Out(1)
+        A phase or list is under way, or there was an error.
+    phase : Out(32)
+        Number in its list of the phase that is under way, waited for or else over; all ones if it
+        is not of a list.
+    error_code : Out(ERROR_WIDTH)
+        Of the first error (`gscn.error_codes.ErrorCode`), or 0; until reset.
+    error_job : Out(32)
+        Number in its phase of the job that the error belongs to.
+    error_phase : Out(32)
+        What `phase` was when the error was seen.
+    saturated, accumulator_overflow, address_error, nonfinite : Out(1)
+        Sticky until reset.
+    counter_addr : In(16)
+        Cluster x counters + counter (`gscn.counters.CLUSTER_COUNTERS`); clusters x counters for the
+        busy cycles.
+    counter_data : Out(COUNTER_WIDTH)
+        The counter's value.
+    mem_read_cmd : Out(stream.Signature(burst_layout(config)))
+        Bursts to read.
+    mem_read_data : In(read_beats(config))
+        Beats read, in the order of the commands, taken at once (no ready: what is asked for has
+        room).
+    mem_write_cmd : Out(stream.Signature(burst_layout(config)))
+        Bursts to write.
+    mem_write_data : Out(stream.Signature(write_beat_layout(config)))
+        Their beats, in order; may come before or after the command.
+    mem_write_done : In(1)
+        A write burst is complete (pulse, one per burst).
     """
 
     COUNTER_LATENCY = 2
+    START_LATENCY = Dispatcher.LATENCY + Cluster.JOB_LATENCY + ReadArbiter.COMMAND_LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

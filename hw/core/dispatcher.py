@@ -40,23 +40,41 @@ class Dispatcher(wiring.Component):
 
     Golden: `cycles.model` (time).
 
-    Timing: one job per cycle, in turn too: a round ends in the cycle in which its last job is
-    given. `jobs[n].valid` depends combinationally on the clusters' readies, `forget` on
-    `start.valid`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `start` to `jobs`.
+    - Throughput: one job per cycle, in turn too: a round ends in the cycle in which its last job is
+      given.
+    - Combinational: `jobs.ready` -> `jobs.valid`; `allowed` -> `start.ready`, `forget`;
+      `start.valid` -> `forget`.
+    - Reset: no phase; outputs 0.
 
     Parameters
     ----------
-        config: clusters, ports, address width.
+    config
+        Clusters, ports, address width.
 
-    Members:
-        start: phases.
-        allowed: phases may be taken.
-        jobs: to the clusters.
-        done: per cluster, a job is done (pulse).
-        write_issued, write_done: per port, a write burst was issued, was acknowledged (pulses).
-        forget: a phase is taken: memory may have changed since the last one (pulse).
-        busy: a phase is under way.
+    Attributes
+    ----------
+    start : In(stream.Signature(start_layout(config)))
+        Phases.
+    allowed : In(1)
+        Phases may be taken.
+    jobs : Out(stream.Signature(config.addr_width)).array(config.clusters)
+        To the clusters.
+    done : In(config.clusters)
+        Per cluster, a job is done (pulse).
+    write_issued : In(config.ports)
+        Per port, a write burst was issued (pulse).
+    write_done : In(config.ports)
+        Per port, a write burst was acknowledged (pulse).
+    forget : Out(1)
+        A phase is taken: memory may have changed since the last one (pulse).
+    busy : Out(1)
+        A phase is under way.
     """
+
+    LATENCY = 1
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

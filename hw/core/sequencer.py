@@ -7,13 +7,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import records
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import ALIGNMENT_BITS, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH, ErrorCode
-from gscn.hw.checks import Checks, first_error
+from gscn.hw.checks import Checks, first_error, is_bad_address
 from gscn.hw.core.dispatcher import JOB_BITS, start_layout
 from gscn.hw.layouts import PHASE_DESCRIPTOR, burst_layout
 
-ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
 DESCRIPTOR_BYTES = records.PHASE_DESCRIPTOR.width // 8
 USED_WIDTH = sum(f.width for f in records.PHASE_DESCRIPTOR.fields if "reserved" not in f.name)
 """Low bits of a phase descriptor that say something."""
@@ -22,11 +21,6 @@ USED_WIDTH = sum(f.width for f in records.PHASE_DESCRIPTOR.fields if "reserved" 
 def list_layout(config: AcceleratorConfig) -> data.StructLayout:
     """Return a list of phases: byte address, a multiple of 64, and phases, at least 1."""
     return data.StructLayout({"phases_addr": config.addr_width, "phase_count": 32})
-
-
-def is_bad_address(addr: Value, config: AcceleratorConfig) -> Value:
-    """Return whether an address (64 bits) is no multiple of 64 or beyond the memory port's."""
-    return addr[:ALIGNMENT_BITS].any() | addr[config.addr_width :].any()
 
 
 def phase_checks(
@@ -62,35 +56,56 @@ class Sequencer(wiring.Component):
     that the list must not change from its start on. A bad descriptor is reported in the place of
     its phase, which is not handed on, nor is any after it.
 
+    Of a list, `busy` is high from the cycle after `start_list` was taken until the one in which the
+    last phase is handed on. The first burst is also offered `FETCH_LATENCY` after a phase was
+    handed on, and one in every cycle in which one is taken; a phase is handed on `START_LATENCY`
+    after the last beat of its descriptor, or in the first cycle in which the dispatcher is ready
+    again.
+
     Golden: `emulator.validation.validate_list` (errors), `cycles.model` (time).
 
-    Timing: a phase started by itself passes in the same cycle. Of a list, `busy` is high from the
-    cycle after `start_list` was taken until the one in which the last phase is handed on. The first
-    burst is offered `FETCH_LATENCY` cycles after `start_list` was taken, or after the phase before
-    was handed on, and one in every cycle in which one is taken; a phase is handed on
-    `START_LATENCY` cycles after the last beat of its descriptor, or in the first cycle in which the
-    dispatcher is ready again. `start.ready`, `start_list.ready`, `error` and `phase` depend
-    combinationally on `o.ready`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `start` to `o`; `FETCH_LATENCY` from `start_list` to `command`;
+      `START_LATENCY` from `data_valid` to `o`.
+    - Throughput: one phase per cycle by itself, one per descriptor of a list.
+    - Combinational: `start.valid`, `o.ready`, `halt` -> `o.valid`; `start.p` -> `o.p`; `o.ready` ->
+      `start.ready`, `start_list.ready`, `phase`, `error`; `start.valid` -> `start_list.ready`.
+    - Reset: no list; outputs 0, but `phase` = 0xffffffff.
 
     Parameters
     ----------
-        config: address width, memory port.
+    config
+        Address width, memory port.
 
-    Members:
-        start: phases started by themselves; taken only if no list is under way.
-        start_list: lists; taken only if `start` offers nothing.
-        o: phases, to the dispatcher.
-        halt: there was an error; no further phase of the list is handed on.
-        command: bursts to read.
-        data, data_valid: their beats, without the bits that no descriptor uses.
-        busy: phases of a list are left to be handed on.
-        phase: number in its list of the phase under way, or waited for, or else of the last one;
-            all ones for a phase started by itself.
-        error: what is wrong with the descriptor of the phase waited for, or 0.
+    Attributes
+    ----------
+    start : In(stream.Signature(start_layout(config)))
+        Phases started by themselves; taken only if no list is under way.
+    start_list : In(stream.Signature(list_layout(config)))
+        Lists; taken only if `start` offers nothing.
+    o : Out(stream.Signature(start_layout(config)))
+        Phases, to the dispatcher.
+    halt : In(1)
+        There was an error; no further phase of the list is handed on.
+    command : Out(stream.Signature(burst_layout(config)))
+        Bursts to read.
+    data : In(min(config.mem_width, USED_WIDTH))
+        Their beats, without the bits that no descriptor uses.
+    data_valid : In(1)
+        `data` is a beat.
+    busy : Out(1)
+        Phases of a list are left to be handed on.
+    phase : Out(32)
+        Number in its list of the phase under way, or waited for, or else of the last one; all ones
+        for a phase started by itself.
+    error : Out(ERROR_WIDTH)
+        What is wrong with the descriptor of the phase waited for, or 0.
     """
 
     FETCH_LATENCY = 1
     START_LATENCY = 1
+    LATENCY = 0
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.hw.fifo import StreamFIFO
-from gscn.hw.host.axi_ports import Response, axi4_signature, check_bursts
-from gscn.hw.layouts import burst_layout, write_beat_layout
+from gscn.hw.host.axi_ports import Response, axi4_port, check_bursts
+from gscn.hw.layouts import burst_layout, read_beats, write_beat_layout
 
 BURST_INCR = 1
 """Encoding of incrementing bursts."""
@@ -23,36 +23,61 @@ class AxiManager(wiring.Component):
     The answers are taken at once (`rready` and `bready` are always high). A burst that is answered
     with an error counts like any other, its data is handed on, and the first such error is kept.
     Every output of the port comes from a queue and stays until it is taken, whatever the core does.
+    A beat is taken from the cycle on in which its command is.
 
-    Timing: a command is offered on the port `LATENCY` cycles after it was taken, a written beat
-    likewise; read beats and answers to writes are handed on in the same cycle. One burst and one
-    beat per cycle and direction. A beat is taken from the cycle on in which its command is, so
-    `write_data.ready` depends combinationally on `write_cmd.valid`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `read_cmd` to `axi.araddr`, from `write_cmd` to `axi.awaddr` and from
+      `write_data` to `axi.wdata`; `ANSWER_LATENCY` from `axi.rdata` to `read_data` and from
+      `axi.bvalid` to `write_done`.
+    - Throughput: one burst and one beat per cycle and direction.
+    - Combinational: `write_cmd.valid` -> `write_data.ready`; `axi.rvalid`, `axi.rdata` ->
+      `read_data`; `axi.bvalid` -> `write_done`; `flush` -> `read_cmd.ready`, `write_cmd.ready`,
+      `write_data.ready`, `read_data.valid`, `write_done`.
+    - Reset: no burst under way, no error; outputs 0, but `read_cmd.ready` = 1, `write_cmd.ready` =
+      1, `idle` = 1, `axi.rready` = 1 and `axi.bready` = 1.
 
     Parameters
     ----------
-        config: port width, burst length, read bursts under way, width of the ID.
+    config
+        Port width, burst length, read bursts under way, width of the ID.
 
-    Members:
-        read_cmd: bursts to read.
-        read_data: beats read, in the order of the commands, to be taken at once.
-        write_cmd: bursts to write.
-        write_data: their beats, in order.
-        write_done: a write burst is complete (pulse).
-        flush: the core is held in reset: take nothing from it, hand nothing on, complete the bursts
-            under way (those to be written with all strobes low) and keep no error of theirs.
-        forget: forget the error.
-        idle: no burst is under way.
-        error: a burst was answered with an error (until `forget`).
-        error_write, error_resp, error_addr: the first such burst: whether it was written, the
-            response, the byte address (of the beat if read, of the burst if written).
-        axi: the port.
+    Attributes
+    ----------
+    read_cmd : In(stream.Signature(burst_layout(config)))
+        Bursts to read.
+    read_data : Out(read_beats(config))
+        Beats read, in the order of the commands, to be taken at once.
+    write_cmd : In(stream.Signature(burst_layout(config)))
+        Bursts to write.
+    write_data : In(stream.Signature(write_beat_layout(config)))
+        Their beats, in order.
+    write_done : Out(1)
+        A write burst is complete (pulse).
+    flush : In(1)
+        The core is held in reset: take nothing from it, hand nothing on, complete the bursts under
+        way (those to be written with all strobes low) and keep no error of theirs.
+    forget : In(1)
+        Forget the error.
+    idle : Out(1)
+        No burst is under way.
+    error : Out(1)
+        A burst was answered with an error (until `forget`).
+    error_write : Out(1)
+        The first such burst was written.
+    error_resp : Out(Response)
+        Its response.
+    error_addr : Out(config.addr_width)
+        Byte address of its beat if read, of the burst if written.
+    axi : Out(axi4_port(config))
+        The port.
     """
 
     LATENCY = 1
     WRITE_BURSTS = 16
     """Write bursts under way at once."""
     COMMAND_DEPTH = 2
+    ANSWER_LATENCY = 0
 
     def __init__(self, *, config: AcceleratorConfig):
         check_bursts(beat_bytes=config.mem_bytes, burst_beats=config.burst_beats)
@@ -61,9 +86,7 @@ class AxiManager(wiring.Component):
         super().__init__(
             {
                 "read_cmd": In(command),
-                "read_data": Out(
-                    wiring.Signature({"payload": Out(config.mem_width), "valid": Out(1)})
-                ),
+                "read_data": Out(read_beats(config)),
                 "write_cmd": In(command),
                 "write_data": In(stream.Signature(write_beat_layout(config))),
                 "write_done": Out(1),
@@ -74,13 +97,7 @@ class AxiManager(wiring.Component):
                 "error_write": Out(1),
                 "error_resp": Out(Response),
                 "error_addr": Out(config.addr_width),
-                "axi": Out(
-                    axi4_signature(
-                        addr_width=config.addr_width,
-                        data_width=config.mem_width,
-                        id_width=config.axi_id_width,
-                    )
-                ),
+                "axi": Out(axi4_port(config)),
             }
         )
 

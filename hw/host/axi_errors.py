@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
+from gscn.hw.arguments import need_number
 from gscn.hw.host.axi_ports import Response
 from gscn.registers import register
 
@@ -23,21 +24,36 @@ class FirstError(wiring.Component):
 
     Each port reports its own first error and holds it.
 
-    Timing: `o` depends combinationally on `i`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`.
+    - Throughput: one error, until it is cleared.
+    - Combinational: `i` -> `o`, `port`.
+    - Reset: no error known; outputs 0.
 
     Parameters
     ----------
-        config: address width.
-        count: ports.
+    config
+        Address width.
+    count
+        Ports; as many as the register of the error can tell apart, at least 1.
 
-    Members:
-        i: errors of the ports.
-        clear: the ports forget their errors, in the next cycle.
-        o: the first error.
-        port: number of the port that had it.
+    Attributes
+    ----------
+    i : In(bus_error_layout(config)).array(count)
+        Errors of the ports.
+    clear : In(1)
+        The ports forget their errors, in the next cycle.
+    o : Out(bus_error_layout(config))
+        The first error.
+    port : Out(register("BUS_ERROR").field("port").width)
+        Number of the port that had it.
     """
 
+    LATENCY = 0
+
     def __init__(self, *, config: AcceleratorConfig, count: int):
+        need_number(self, "count", count, 1, 1 << register("BUS_ERROR").field("port").width)
         self._count = count
         layout = bus_error_layout(config)
         super().__init__(

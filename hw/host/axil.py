@@ -14,7 +14,8 @@ DRIVEN = tuple(r for r in REGISTERS if r.access in (Access.READ, Access.CLEAR))
 ACTING = tuple(r for r in REGISTERS if r.access in (Access.WRITE, Access.CLEAR))
 
 
-def _words(registers) -> wiring.Signature:
+def words(registers) -> wiring.Signature:
+    """Return a member per register, of its reset value."""
     return wiring.Signature({r.name: Out(REGISTER_WIDTH, init=r.reset or 0) for r in registers})
 
 
@@ -24,21 +25,28 @@ class RegisterFile(wiring.Component):
     Address and data of a write may come in any order. An offset that is no register's, or no
     multiple of 4, is answered with SLVERR. Bytes whose strobe is low are not written.
 
-    Timing: a write takes effect `WRITE_LATENCY` cycles after the later of its address and data was
-    taken, with its answer; a value is sampled `READ_LATENCY` cycles after its address was taken and
-    answered in the next. One access in two cycles and direction. No answer depends combinationally
-    on a request.
+    Timing
+    ------
+    - Latency: `WRITE_LATENCY` from `axil.awaddr`, `axil.wdata` to `stored`, `written`, with the
+      answer; `READ_LATENCY` from `axil.araddr` to `read`, when a value is sampled, to be answered
+      in the next cycle.
+    - Throughput: one access in two cycles and direction.
+    - Combinational: `axil.rready` -> `read`.
+    - Reset: no access, registers at their resets; outputs 0, but `axil.awready` = 1, `axil.wready`
+      = 1 and `axil.arready` = 1.
 
-    Parameters
+    Attributes
     ----------
-        (none: the registers are those of the map)
-
-    Members:
-        axil: the port.
-        stored: read-write registers.
-        driven: values of the read-only and the clearable registers.
-        written: write-only and clearable registers: bits written as 1 (for one cycle).
-        read: registers being sampled for a read (for one cycle).
+    axil : In(axil_signature())
+        The port.
+    stored : Out(words(STORED))
+        Read-write registers.
+    driven : In(words(DRIVEN))
+        Values of the read-only and the clearable registers.
+    written : Out(words(ACTING))
+        Write-only and clearable registers: bits written as 1 (for one cycle).
+    read : Out(wiring.Signature({r.name: Out(1) for r in REGISTERS}))
+        Registers being sampled for a read (for one cycle).
     """
 
     WRITE_LATENCY = 2
@@ -48,9 +56,9 @@ class RegisterFile(wiring.Component):
         super().__init__(
             {
                 "axil": In(axil_signature()),
-                "stored": Out(_words(STORED)),
-                "driven": In(_words(DRIVEN)),
-                "written": Out(_words(ACTING)),
+                "stored": Out(words(STORED)),
+                "driven": In(words(DRIVEN)),
+                "written": Out(words(ACTING)),
                 "read": Out(wiring.Signature({r.name: Out(1) for r in REGISTERS})),
             }
         )

@@ -10,7 +10,7 @@ from gscn.config import AcceleratorConfig
 from gscn.hw.core.accelerator import Accelerator
 from gscn.hw.host.axi import AxiManager
 from gscn.hw.host.axi_errors import FirstError
-from gscn.hw.host.axi_ports import axi4_signature, axil_signature, connect_prefixed, prefixed
+from gscn.hw.host.axi_ports import axi4_port, axil_signature, connect_prefixed, prefixed
 from gscn.hw.host.control import STICKY_FLAGS, Control
 from gscn.hw.shared import ModuleLibrary, flat_ports
 from gscn.port import port_names
@@ -25,41 +25,39 @@ class AcceleratorAxi(wiring.Component):
     The registers are described in `gscn.registers`. With several memory ports the members `m_axi_*`
     are `m_axi0_*`, `m_axi1_*` and so on; of their errors the first is reported.
 
-    Timing: as `Accelerator`, `AxiManager` and `Control`.
+    Timing
+    ------
+    - Latency: `ENABLE_LATENCY` from `s_axil_wdata` to `interrupt`, when the host enables it. Of the
+      rest that of `Accelerator`, `AxiManager` and `Control`, one after the other.
+    - Throughput: that of its parts.
+    - Combinational: none.
+    - Reset: no phase, no burst, registers at their resets; outputs 0, but `s_axil_awready` = 1,
+      `s_axil_wready` = 1, `s_axil_arready` = 1, `m_axi_rready` = 1 and `m_axi_bready` = 1.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        interrupt: an enabled event is set (level).
-        m_axi_awvalid, m_axi_awready, m_axi_awid, m_axi_awaddr, m_axi_awlen, m_axi_awsize: memory,
-            write commands;
-        m_axi_awburst, m_axi_awlock, m_axi_awcache, m_axi_awprot, m_axi_awqos: constant.
-        m_axi_wvalid, m_axi_wready, m_axi_wdata, m_axi_wstrb, m_axi_wlast: memory, written beats.
-        m_axi_bvalid, m_axi_bready, m_axi_bid, m_axi_bresp: memory, answers to writes.
-        m_axi_arvalid, m_axi_arready, m_axi_arid, m_axi_araddr, m_axi_arlen, m_axi_arsize: memory,
-            read commands;
-        m_axi_arburst, m_axi_arlock, m_axi_arcache, m_axi_arprot, m_axi_arqos: constant.
-        m_axi_rvalid, m_axi_rready, m_axi_rid, m_axi_rdata, m_axi_rresp, m_axi_rlast: memory, beats
-            read.
-        s_axil_awvalid, s_axil_awready, s_axil_awaddr, s_axil_awprot: host, write addresses.
-        s_axil_wvalid, s_axil_wready, s_axil_wdata, s_axil_wstrb: host, written words.
-        s_axil_bvalid, s_axil_bready, s_axil_bresp: host, answers to writes.
-        s_axil_arvalid, s_axil_arready, s_axil_araddr, s_axil_arprot: host, read addresses.
-        s_axil_rvalid, s_axil_rready, s_axil_rdata, s_axil_rresp: host, words read.
+    Attributes
+    ----------
+    interrupt : Out(1)
+        An enabled event is set (level).
+    m_axi_* : Out(axi4_port(config))
+        Memory: an AXI4 manager. `m_axi_aw*` and `m_axi_w*` are commands and beats written,
+        `m_axi_b*` their answers, `m_axi_ar*` and `m_axi_r*` commands and beats read; burst type,
+        lock, cache, prot and qos are constant.
+    s_axil_* : In(axil_signature())
+        Host: an AXI4-Lite subordinate.
     """
+
+    ENABLE_LATENCY = Control.ENABLE_LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config
-        memory = axi4_signature(
-            addr_width=config.addr_width,
-            data_width=config.mem_width,
-            id_width=config.axi_id_width,
-        )
         ports = {}
         for name in port_names("m_axi", config.ports):
-            ports |= prefixed(memory, name)
+            ports |= prefixed(axi4_port(config), name)
         super().__init__(
             {
                 "interrupt": Out(1),

@@ -24,33 +24,56 @@ class Accumulator(wiring.Component):
     Implements: the accumulation of the law in `docs/contract/execution.md`, the special bits of
     `docs/contract/floating-point.md`.
 
-    Timing: one addend per cycle; an END is reported `LATENCY` cycles after it was offered, when all
-    sums before it are stored. Drained data appear in the cycle after an enabled read and stay until
-    the next one. The contents after power-up are undefined: the drain side must walk both banks
-    once.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `segment_end`, when all sums before an END are stored;
+      `DRAIN_LATENCY` from `drain_addr` to `drained`, which stays until the next read.
+    - Throughput: one addend and one drained accumulator per cycle.
+    - Combinational: none.
+    - Reset: no addend under way, bank 0 in use; outputs 0, but `drained`, `drained_special`, `bank`
+      undefined. The sums stay, and after power-up are undefined: the drain side must walk both
+      banks once.
 
     Parameters
     ----------
-        config: depth and width.
+    config
+        Depth and width.
 
-    Members:
-        i: addend or END.
-        i_valid: `i` is to be taken.
-        limits: accumulators in use, per bank; changes only while the bank is not in use.
-        drain_en: read and clear `drain_addr` of `drain_bank`.
-        drain_addr: accumulator.
-        drain_bank: bank.
-        drained: its value.
-        segment_end: an END has passed.
-        job_end: a job's END has passed.
-        overflow: a sum left the accumulator's width (pulse).
-        address_error: an addend was dropped (pulse).
-        bank: the bank in use in the cycle before.
-        active: an addend is in the pipeline.
-        drained_special: with float formats: special bits beside `drained`.
+    Attributes
+    ----------
+    i : In(addend_layout(config))
+        Addend or END.
+    i_valid : In(1)
+        `i` is to be taken.
+    limits : In(limits_layout(config))
+        Accumulators in use, per bank; changes only while the bank is not in use.
+    drain_en : In(1)
+        Read and clear `drain_addr` of `drain_bank`.
+    drain_addr : In(range(config.acc_depth))
+        Accumulator.
+    drain_bank : In(1)
+        Bank.
+    drained : Out(config.acc_width)
+        Its value.
+    segment_end : Out(1)
+        An END has passed.
+    job_end : Out(1)
+        A job's END has passed.
+    overflow : Out(1)
+        A sum left the accumulator's width (pulse).
+    address_error : Out(1)
+        An addend was dropped (pulse).
+    bank : Out(1)
+        The bank in use in the cycle before.
+    active : Out(1)
+        An addend is in the pipeline.
+    drained_special : Out(SPECIAL)
+        With float formats: special bits beside `drained`.
     """
 
     LATENCY = 2
+
+    DRAIN_LATENCY = 1
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.formats import NUMBER_FORMATS, FloatFormat
+from gscn.hw.arguments import need_floats
 from gscn.hw.layouts import NUMBER_MODE, SPECIAL
 
 
@@ -86,25 +87,46 @@ class FloatProduct(wiring.Component):
     Implements: the products of `docs/contract/floating-point.md`.
     Golden: `emulator.arithmetic.pe_products`.
 
-    Timing: one addend per cycle, `LATENCY` cycles after its operands: taken apart, multiplied,
-    shifted. No stage can be held.
+    Timing
+    ------
+    - Latency: `LATENCY` from `first` to `value`: taken apart, multiplied, shifted. No stage can be
+      held.
+    - Throughput: one addend per cycle.
+    - Combinational: none.
+    - Reset: none, the pipeline goes on; outputs `value`, `negative`, `special`, `overflow`
+      undefined.
 
     Parameters
     ----------
-        config: operand formats, at least one of floating point; width of the accumulators.
+    config
+        Operand formats, at least one of floating point; width of the accumulators.
 
-    Members:
-        multiplies: the addend is a product of `first` and `second`, otherwise a partial sum.
-        first, second: operands as they are stored.
-        partial, partial_special: partial sum and its special bits, which count in floating point.
-        mode: number format and window.
-        value, negative, special: the addend.
-        overflow: the product is finite, but beyond the window.
+    Attributes
+    ----------
+    multiplies : In(1)
+        The addend is a product of `first` and `second`, otherwise a partial sum.
+    first, second : In(config.value_width)
+        Operands as they are stored.
+    partial : In(signed(config.acc_width))
+        Partial sum.
+    partial_special : In(SPECIAL)
+        Its special bits, which count in floating point.
+    mode : In(NUMBER_MODE)
+        Number format and window.
+    value : Out(signed(config.acc_width))
+        Of the addend.
+    negative : Out(1)
+        `value` is to be subtracted.
+    special : Out(SPECIAL)
+        Special bits of the addend.
+    overflow : Out(1)
+        The product is finite, but beyond the window.
     """
 
     LATENCY = 3
 
     def __init__(self, *, config: AcceleratorConfig):
+        need_floats(self, config)
         self.config = config
         super().__init__(
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
@@ -10,8 +11,10 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.config import AcceleratorConfig
 from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
+from gscn.hw.arguments import need_floats
 from gscn.hw.layouts import NUMBER_MODE, SPECIAL, OutFormat
 from gscn.hw.pe.rounding import Rounder
+from gscn.hw.pe.sticky_shift import shift_right
 from gscn.window import lsb_exponent
 
 _SIGNIFICAND = FLOAT32.significand_width
@@ -19,6 +22,20 @@ _HEAD = _SIGNIFICAND + 1
 """Bits of a significand of float32 and the half of its last place."""
 _EXPONENT = 13
 """Bits of a signed exponent field, before it is limited."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Placed:
+    """A result before its last place is rounded; registers."""
+
+    kept: Signal
+    """Significand, or what is passed on."""
+    field: Signal
+    """Exponent."""
+    up: Signal
+    """The significand is to be rounded up."""
+    saturates: Signal
+    """What is passed on was saturated."""
 
 
 class FloatRounder(wiring.Component):
@@ -32,30 +49,50 @@ class FloatRounder(wiring.Component):
     Implements: the results of `docs/contract/floating-point.md`.
     Golden: `emulator.arithmetic.drain`.
 
-    Timing: `LATENCY` cycles in which `en` is high, throughput one per such cycle; everything holds
-    while `en` is low: sign and magnitude; the leading one to the top; the last place of the result
-    to its own; rounding.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`, counting cycles in which `en` is high: everything holds
+      while it is low. Sign and magnitude; the leading one to the top; the last place of the result
+      to its own; rounding.
+    - Throughput: one value per cycle in which `en` is high.
+    - Combinational: none.
+    - Reset: the pipeline goes on; outputs 0, but `o` undefined.
 
     Parameters
     ----------
-        config: operand formats, at least one of floating point; width of the accumulators.
+    config
+        Operand formats, at least one of floating point; width of the accumulators.
 
-    Members:
-        i, i_special: accumulator and its special bits.
-        integer, integer_saturated: what a `Rounder` makes of the accumulator that was at `i`
-            `Rounder.LATENCY` cycles of `en` before.
-        mode: number format and window. Held while values are under way.
-        out_format: format of the result. Held likewise.
-        en: advance.
-        o: result; above the width of its format, RAW's being 64, the bits are undefined, but zero
-            above a code of 8 bits in a result of 16.
-        saturated: a finite result was saturated.
-        nonfinite: special bits gave the result.
+    Attributes
+    ----------
+    i : In(signed(config.acc_width))
+        Accumulator.
+    i_special : In(SPECIAL)
+        Its special bits.
+    integer : In(signed(64))
+        What a `Rounder` makes of the accumulator that was at `i` `Rounder.LATENCY` cycles of `en`
+        before.
+    integer_saturated : In(1)
+        `integer` was saturated.
+    mode : In(NUMBER_MODE)
+        Number format and window. Held while values are under way.
+    out_format : In(OutFormat)
+        Format of the result. Held likewise.
+    en : In(1)
+        Advance.
+    o : Out(64)
+        Result; above the width of its format, RAW's being 64, the bits are undefined, but zero
+        above a code of 8 bits in a result of 16.
+    saturated : Out(1)
+        A finite result was saturated.
+    nonfinite : Out(1)
+        Special bits gave the result.
     """
 
     LATENCY = 2 + Rounder.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
+        need_floats(self, config)
         self.config = config
         super().__init__(
             {
@@ -89,8 +126,24 @@ class FloatRounder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        width = self.config.acc_width
         results = self._results(m)
+        most, narrower = self._scale(m, results)
+        passes = (self.mode.number_format == 0) | (self.out_format == OutFormat.RAW)
+        magnitude, flags = self._take_apart(m)
+        head, tail, zeros = self._normalise(m, magnitude)
+        places = Signal(signed(_EXPONENT))
+        m.d.comb += places.eq(zeros + 1 - most)  # from the lowest place of normal numbers
+        placed = self._place(m, head, tail, places, narrower, passes)
+        self._round(m, results, placed, flags, passes)
+        return m
+
+    def _scale(self, m, results):
+        """Return what only depends on the job, in registers.
+
+        The exponent field of a sum whose highest bit leads, and what else there is to shift by so
+        that the result's last place becomes that of float32.
+        """
+        width = self.config.acc_width
 
         def select(values):
             """Return the value that goes with the result's format."""
@@ -101,8 +154,6 @@ class FloatRounder(wiring.Component):
             ]
             return _any(chosen)
 
-        # -- what only depends on the job: the exponent field of a sum whose highest bit leads, and
-        # what else there is to shift by so that the result's last place becomes that of float32
         most = Signal(signed(_EXPONENT), reset_less=True)
         narrower = Signal(range(_SIGNIFICAND), reset_less=True)
         scale = Signal(signed(_EXPONENT))
@@ -116,22 +167,28 @@ class FloatRounder(wiring.Component):
                 select([FLOAT32.mantissa_width - fmt.mantissa_width for fmt, _ in results])
             ),
         ]
-        passes = (self.mode.number_format == 0) | (self.out_format == OutFormat.RAW)
+        return most, narrower
 
-        # -- sign and magnitude
+    def _take_apart(self, m):
+        """First cycle: return the magnitude; special bits and sign, in step with the rounding."""
         flags = [Signal(SPECIAL + 1, name=f"flags{n}", reset_less=True) for n in range(3)]
-        magnitude = Signal(width, reset_less=True)
+        magnitude = Signal(self.config.acc_width, reset_less=True)
         with m.If(self.en):
             m.d.sync += [
                 magnitude.eq(Mux(self.i[-1], -self.i, self.i)),
                 flags[0].eq(Cat(self.i_special, self.i[-1])),
                 *(later.eq(flag) for flag, later in itertools.pairwise(flags)),
             ]
+        return magnitude, flags[-1]
 
-        # -- move the leading one to the top, the widest step first; what float32 does not keep only
-        # matters as far as it is not zero
+    def _normalise(self, m, magnitude):
+        """Second cycle: move the leading one to the top, the widest step first.
+
+        Return the highest bits, whether any below is 1 (what float32 does not keep only matters as
+        far as it is not zero), and the zeros that there were above the leading one.
+        """
         normal, moves = magnitude, []
-        for step in (1 << n for n in reversed(range((width - 1).bit_length()))):
+        for step in (1 << n for n in reversed(range((len(magnitude) - 1).bit_length()))):
             normal = self._move(m, normal, step, moves)
         padded = Cat(Const(0, _HEAD), normal)
         head = Signal(_HEAD, reset_less=True)
@@ -143,25 +200,23 @@ class FloatRounder(wiring.Component):
                 tail.eq(padded[:-_HEAD].any()),
                 zeros.eq(Cat(reversed(moves))),
             ]
+        return head, tail, zeros
 
-        # -- shift; a subnormal number further, and never more than leaves nothing but the half
-        places = Signal(signed(_EXPONENT))
+    def _place(self, m, head, tail, places, narrower, passes):
+        """Third cycle: shift the last place of the result to its own.
+
+        A subnormal number goes further, and none more than leaves nothing but the half. Results of
+        the `Rounder` take the same registers.
+        """
         shift = Signal(range(_HEAD + 1))
-        m.d.comb += places.eq(zeros + 1 - most)  # from the lowest place of normal numbers
         subnormal = Signal()
         m.d.comb += [subnormal.eq(~places[-1] & places.any()), shift.eq(narrower)]
         with m.If(subnormal):
             further = (places + narrower).as_unsigned()
             m.d.comb += shift.eq(Mux(further > _HEAD, _HEAD, further))
-        shifted, sticky = head, tail
-        for bit in reversed(range(len(shift))):
-            stage = Signal(_HEAD, name=f"shifted{bit}")
-            m.d.comb += stage.eq(Mux(shift[bit], shifted >> (1 << bit), shifted))
-            sticky |= shift[bit] & shifted[: 1 << bit].any()
-            shifted = stage
+        shifted, sticky = shift_right(m, head, shift, tail)
         significand, half = shifted[1:], shifted[0]
-        # results of the `Rounder` take the same registers
-        carried = max(width, 32)
+        carried = max(self.config.acc_width, 32)
         kept = Signal(carried, reset_less=True)
         field = Signal(_EXPONENT - 1, reset_less=True)
         up, saturates = Signal(reset_less=True), Signal(reset_less=True)
@@ -172,29 +227,30 @@ class FloatRounder(wiring.Component):
                 up.eq(half & (sticky | significand[0])),
                 saturates.eq(self.integer_saturated),
             ]
+        return _Placed(kept=kept, field=field, up=up, saturates=saturates)
 
-        # -- round: the hidden bit, and a carry out of the fraction, count up the exponent field
+    def _round(self, m, results, placed, flags, passes):
+        """Last cycle: the hidden bit, and a carry out of the fraction, count up the exponent."""
         rounded = Signal(_SIGNIFICAND + 1)
-        m.d.comb += rounded.eq(kept[:_SIGNIFICAND] + up)
-        special, negative = flags[2][:SPECIAL], flags[2][SPECIAL]
+        m.d.comb += rounded.eq(placed.kept[:_SIGNIFICAND] + placed.up)
+        special, negative = flags[:SPECIAL], flags[SPECIAL]
         nonfinite = special.any()
         code, beyond = Signal(FLOAT32.width), Signal()
         for fmt, is_one in results:
             with m.If(is_one):
-                self._encode(m, fmt, rounded, field, special, negative, code, beyond)
+                self._encode(m, fmt, rounded, placed.field, special, negative, code, beyond)
         result = Signal(64, reset_less=True)
         raw = Signal(64)
-        m.d.comb += raw.eq(kept.as_signed())
+        m.d.comb += raw.eq(placed.kept.as_signed())
         with m.If(self.mode.number_format != 0):
             m.d.comb += raw[-SPECIAL:].eq(special)
         with m.If(self.en):
             m.d.sync += [
                 result.eq(Mux(passes, raw, code)),
-                self.saturated.eq(Mux(passes, saturates, beyond & ~nonfinite)),
+                self.saturated.eq(Mux(passes, placed.saturates, beyond & ~nonfinite)),
                 self.nonfinite.eq(nonfinite & ~passes),
             ]
         m.d.comb += self.o.eq(result)
-        return m
 
     def _move(self, m, value, step, moves):
         """Return the value moved up by `step` if its highest `step` bits are 0; note whether."""

@@ -27,24 +27,36 @@ class Lookup(wiring.Component):
     For a MAC word, the taps from `tap_start` to the first one marked last are visited in order;
     each look-up whose key lies in the directory and whose fiber is not empty is handed on, with the
     word's value and the sum of the word's and the tap's offsets. ADD words pass with their running
-    number in the segment as offset; END words pass.
+    number in the segment as offset; END words pass. The bank being filled through `load` must not
+    be the one in use.
 
     Implements: the index matching of the law in `docs/contract/execution.md`.
 
-    Timing: one look-up per cycle, empty ones included; `LATENCY` cycles from a word at `i` to its
-    first fiber at `o`. `i.ready` depends combinationally on `o.ready`. The bank being filled
-    through `load` must not be the one in use.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`, of a word's first fiber.
+    - Throughput: one look-up per cycle, empty ones included.
+    - Combinational: `o.ready`, `i.p` -> `i.ready`.
+    - Reset: no look-up; outputs 0, but `i.ready` undefined: it depends on the taps, which stay, as
+      does the directory.
 
     Parameters
     ----------
-        config: sizes of directory and taps.
+    config
+        Sizes of directory and taps.
 
-    Members:
-        i: words.
-        load: taps, tile header and directory rows for either bank.
-        load_en: `load` holds a chunk for this PE; taken in the same cycle.
-        o: fibers, in order.
-        active: a look-up is under way.
+    Attributes
+    ----------
+    i : In(stream.Signature(PE_WORD))
+        Words.
+    load : In(LOAD_WORD)
+        Taps, tile header and directory rows for either bank.
+    load_en : In(1)
+        `load` holds a chunk for this PE; taken in the same cycle.
+    o : Out(stream.Signature(fiber_layout(config)))
+        Fibers, in order.
+    active : Out(1)
+        A look-up is under way.
     """
 
     LATENCY = 1
@@ -61,47 +73,58 @@ class Lookup(wiring.Component):
             }
         )
 
+    @property
+    def _key_width(self) -> int:
+        """Bits of a key that is in the directory."""
+        return (self.config.directory_depth - 1).bit_length()
+
     def elaborate(self, platform):
         m = Module()
-        config = self.config
-        start_width, length_width = len(self.o.p.start), len(self.o.p.length)
-        key_width = (config.directory_depth - 1).bit_length()
+        tap_read = self._keep_taps(m)
+        row_reads = self._keep_directory(m)
+        counts = self._keep_counts(m)
+        self._look_up(m, tap_read, row_reads, counts)
+        return m
 
-        # -- memories: bank in the highest address bit
+    def _keep_taps(self, m):
+        """Store the taps of either bank, the bank in the highest address bit; return the reads."""
         slim_tap = data.StructLayout(
             {"key_delta": signed(16), "offset_delta": signed(16), "last": 1}
         )
-        m.submodules.taps = taps = Memory(shape=slim_tap, depth=2 * config.taps_depth, init=[])
+        depth = self.config.taps_depth
+        m.submodules.taps = taps = Memory(shape=slim_tap, depth=2 * depth, init=[])
         tap_write, tap_read = taps.write_port(), taps.read_port(domain="comb")
-        slim_entry = data.StructLayout({"start": start_width, "length": length_width})
-        # a row of eight keys may be written at once, but a look-up reads four: the lower and the
-        # upper half of each row have a memory each, of which one is read
-        halves = [
-            Memory(
-                shape=data.ArrayLayout(slim_entry, 4), depth=config.directory_depth // 4, init=[]
-            )
-            for _ in range(2)
-        ]
-        m.submodules.low_directory, m.submodules.high_directory = halves
-        row_writes = [half.write_port(granularity=2) for half in halves]
-        row_reads = [half.read_port() for half in halves]
-        counts = Signal(data.ArrayLayout(config.directory_depth.bit_length(), 2))
-
         load_tap = data.View(TAP, self.load.chunk)
-        header = data.View(TILE_HEADER, self.load.chunk)
         m.d.comb += [
-            tap_write.addr.eq(
-                Cat(self.load.row[: (config.taps_depth - 1).bit_length()], self.load.bank)
-            ),
+            tap_write.addr.eq(Cat(self.load.row[: (depth - 1).bit_length()], self.load.bank)),
             tap_write.data.key_delta.eq(load_tap.key_delta),
             tap_write.data.offset_delta.eq(load_tap.offset_delta),
             tap_write.data.last.eq(load_tap.last[0]),
             tap_write.en.eq(self.load_en & (self.load.target == LoadTarget.TAP)),
         ]
+        return tap_read
+
+    def _keep_directory(self, m):
+        """Store the directory of either bank; return the reads of its halves.
+
+        A row of eight keys may be written at once, but a look-up reads four: the lower and the
+        upper half of each row have a memory each, of which one is read.
+        """
+        depth = self.config.directory_depth
+        slim_entry = data.StructLayout(
+            {"start": len(self.o.p.start), "length": len(self.o.p.length)}
+        )
+        halves = [
+            Memory(shape=data.ArrayLayout(slim_entry, 4), depth=depth // 4, init=[])
+            for _ in range(2)
+        ]
+        m.submodules.low_directory, m.submodules.high_directory = halves
+        row_writes = [half.write_port(granularity=2) for half in halves]
+        row_reads = [half.read_port() for half in halves]
         row_en = self.load_en & (self.load.target == LoadTarget.DIRECTORY)
         for half, row_write in enumerate(row_writes):
             m.d.comb += [
-                row_write.addr.eq(Cat(self.load.row[: key_width - 3], self.load.bank)),
+                row_write.addr.eq(Cat(self.load.row[: self._key_width - 3], self.load.bank)),
                 row_write.en.eq(Mux(row_en, self.load.pairs.word_select(half, 2), 0)),
             ]
             for lane in range(4):
@@ -110,10 +133,19 @@ class Lookup(wiring.Component):
                     row_write.data[lane].start.eq(fiber.start),
                     row_write.data[lane].length.eq(fiber.length),
                 ]
+        return row_reads
+
+    def _keep_counts(self, m):
+        """Return the keys of each bank's directory."""
+        header = data.View(TILE_HEADER, self.load.chunk)
+        counts = Signal(data.ArrayLayout(self.config.directory_depth.bit_length(), 2))
         with m.If(self.load_en & (self.load.target == LoadTarget.HEADER)):
             m.d.sync += counts[self.load.bank].eq(header.directory_count)
+        return counts
 
-        # -- look-up: address of the directory
+    def _look_up(self, m, tap_read, row_reads, counts):
+        """Address the directory by word and tap, and in the next cycle hand on what it said."""
+        config = self.config
         word = data.View(B_WORD, self.i.p.chunk)
         bank = self.i.p.bank
         tap_number = Signal(range(config.taps_depth))
@@ -132,7 +164,7 @@ class Lookup(wiring.Component):
         ]
         for half, row_read in enumerate(row_reads):
             m.d.comb += [
-                row_read.addr.eq(Cat(key[3:key_width], bank)),
+                row_read.addr.eq(Cat(key[3 : self._key_width], bank)),
                 row_read.en.eq(advance & (key[2] == half)),
             ]
         with m.If(self.i.valid & advance):
@@ -145,7 +177,7 @@ class Lookup(wiring.Component):
             with m.Elif(self.i.p.kind == WordKind.END):
                 m.d.sync += adds.eq(0)
 
-        # -- look-up: what the directory said
+        # -- what the directory said
         found = Signal.like(self.o.p)
         found_valid = Signal()
         in_range = Signal()
@@ -165,7 +197,8 @@ class Lookup(wiring.Component):
             ]
             if config.floats:
                 m.d.sync += found.special.eq(self.i.p.chunk[PLUS_BIT:])
-        entry = data.View(slim_entry, Mux(upper, *(read.data[lane] for read in row_reads[::-1])))
+        entry = Mux(upper, *(read.data[lane] for read in row_reads[::-1]))
+        entry = data.View(row_reads[0].data.shape().elem_shape, entry)
         empty = (found.kind == WordKind.MAC) & (~in_range | (entry.length == 0))
         m.d.comb += [
             self.o.p.eq(found),
@@ -175,4 +208,3 @@ class Lookup(wiring.Component):
             advance.eq(~self.o.valid | self.o.ready),
             self.active.eq(found_valid),
         ]
-        return m

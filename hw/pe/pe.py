@@ -29,33 +29,64 @@ class PE(wiring.Component):
 
     Golden: `emulator.functional`.
 
-    Timing: one product per cycle; `WORD_TO_SUM_CYCLES` cycles from a word at `i` to its first sum
-    in the accumulators, if nothing is queued before it. `DRAIN_CYCLES` cycles of `drain_advance`
-    from a drain address to its result. In a core with float formats both are longer, by
-    `FLOAT_PRODUCT_CYCLES` and `FLOAT_DRAIN_CYCLES`. `i.ready` depends on registers only.
+    Timing
+    ------
+    - Latency: `WORD_TO_SUM_CYCLES` from `i` to `segment_end`, `FLOAT_PRODUCT_CYCLES` more with
+      float formats, if nothing is queued before; `DRAIN_CYCLES` from `drain_addr` to `result`,
+      `FLOAT_DRAIN_CYCLES` more with float formats, counting cycles of `drain_advance`.
+    - Throughput: one product per cycle.
+    - Combinational: none.
+    - Reset: nothing queued or under way; outputs 0, but `i.ready` = 1 and `result`, `error_bank`
+      undefined, `saturated` undefined without float formats, `overflow` undefined with float
+      formats.
 
     Parameters
     ----------
-        config: sizes.
+    config
+        Sizes.
 
-    Members:
-        i: words, broadcast by the cluster.
-        load, load_en: chunk of a load block, taken in the same cycle when `load_en` is high.
-        limits: accumulators in use, per bank.
-        drain_en, drain_addr, drain_bank: read and clear this accumulator of this bank; only
-            meaningful with `drain_advance`.
-        drain_advance: let the drain pipeline move.
-        shift, out_format: how results are made.
-        result: result of the address given `drain_cycles` cycles of `drain_advance` ago.
-        segment_end, job_end: the PE has finished a segment (the last one of a job); pulses.
-        busy, adds, pending: for the counters: a product is issued, a partial sum is added, anything
-            is queued or under way.
-        saturated, overflow, address_error: pulses. `saturated` belongs to `result`.
-        error_bank: accumulator bank that `address_error` is about.
-        modes: with float formats: how the jobs of the accumulator banks calculate; changes only
-            while a bank is not in use.
-        mode: with float formats: the same of the job that is drained.
-        nonfinite: with float formats: `result` is infinite or NaN.
+    Attributes
+    ----------
+    i : In(stream.Signature(PE_WORD))
+        Words, broadcast by the cluster.
+    load : In(LOAD_WORD)
+        Chunk of a load block.
+    load_en : In(1)
+        `load` is for this PE; taken in the same cycle.
+    limits : In(limits_layout(config))
+        Accumulators in use, per bank.
+    drain_en : In(1)
+        Read and clear an accumulator; only meaningful with `drain_advance`.
+    drain_addr : In(range(config.acc_depth))
+        Which one.
+    drain_bank : In(1)
+        Of which bank.
+    drain_advance : In(1)
+        Let the drain pipeline move.
+    shift : In(range(64))
+        How results are scaled.
+    out_format : In(OutFormat)
+        Their format.
+    result : Out(64)
+        Of the address given `drain_cycles` cycles of `drain_advance` ago.
+    segment_end, job_end : Out(1)
+        The PE has finished a segment (the last one of a job); pulses.
+    busy, adds, pending : Out(1)
+        For the counters: a product is issued, a partial sum is added, anything is queued or under
+        way.
+    saturated : Out(1)
+        `result` was saturated.
+    overflow, address_error : Out(1)
+        Pulses, as of `Accumulator` and `Walker`.
+    error_bank : Out(1)
+        Accumulator bank that `address_error` is about.
+    modes : In(NUMBER_MODES)
+        With float formats: how the jobs of the accumulator banks calculate; changes only while a
+        bank is not in use.
+    mode : In(NUMBER_MODE)
+        With float formats: the same of the job that is drained.
+    nonfinite : Out(1)
+        With float formats: `result` is infinite or NaN.
     """
 
     WORD_TO_SUM_CYCLES = (

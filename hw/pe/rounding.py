@@ -6,7 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn.hw.arguments import need_number
 from gscn.hw.layouts import OutFormat
+from gscn.hw.pe.sticky_shift import shift_right
 
 
 class Rounder(wiring.Component):
@@ -17,26 +19,39 @@ class Rounder(wiring.Component):
 
     Golden: `golden.oracle.quantize.requantize`.
 
-    Timing: `LATENCY` cycles in which `en` is high, throughput one per such cycle; everything holds
-    while `en` is low.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`, counting cycles in which `en` is high: everything holds
+      while it is low.
+    - Throughput: one value per cycle in which `en` is high.
+    - Combinational: none.
+    - Reset: none, the pipeline goes on; outputs `o`, `saturated` undefined.
 
     Parameters
     ----------
-        width: bits of the accumulator.
+    width
+        Bits of the accumulator; 1 to 64.
 
-    Members:
-        i: accumulator.
-        shift: right shift, 0 to `width` - 1; without effect on RAW. Held while values are under
-            way.
-        out_format: format of the result. Held likewise.
-        en: advance.
-        o: result; above the width of its format, RAW's being 64, the bits are undefined.
-        saturated: the result was saturated.
+    Attributes
+    ----------
+    i : In(signed(width))
+        Accumulator.
+    shift : In(range(64))
+        Right shift, 0 to `width` - 1; without effect on RAW. Held while values are under way.
+    out_format : In(OutFormat)
+        Format of the result. Held likewise.
+    en : In(1)
+        Advance.
+    o : Out(signed(64))
+        Result; above the width of its format, RAW's being 64, the bits are undefined.
+    saturated : Out(1)
+        The result was saturated.
     """
 
     LATENCY = 2
 
     def __init__(self, *, width: int):
+        need_number(self, "width", width, 1, 64)
         self._width = width
         super().__init__(
             {
@@ -54,18 +69,12 @@ class Rounder(wiring.Component):
         width = self._width
         narrow = max(width, 32)
 
-        # -- shift, the widest step first; one bit more below is the half, and `sticky` collects
-        # whether anything lies under it
+        # -- shift; one bit more below is the half, and `sticky` is whether anything lies under it
         shift = Signal.like(self.shift)
         m.d.comb += shift.eq(Mux(self.out_format == OutFormat.RAW, 0, self.shift))
-        shifted, sticky = Cat(0, self.i).as_signed(), 0
-        for bit in reversed(range(1, len(shift))):
-            stage = Signal(signed(width + 1), name=f"shifted{bit}")
-            m.d.comb += stage.eq(Mux(shift[bit], shifted >> (1 << bit), shifted))
-            sticky |= shift[bit] & shifted[: 1 << bit].any()
-            shifted = stage
         # the step by one bit is left to the second cycle; results are looked at only when values
         # have come through, so nothing here has a reset
+        shifted, sticky = shift_right(m, Cat(0, self.i).as_signed(), shift, 0, first_bit=1)
         coarse = Signal(signed(width + 1), reset_less=True)
         rest = Signal(reset_less=True)
         with m.If(self.en):

@@ -24,30 +24,48 @@ class Walker(wiring.Component):
     """Walk each fiber of the stationary operand and multiply its entries by the streamed value.
 
     One addend leaves per entry, in index order, at index `entry.offset + fiber.offset`; ADD and END
-    fibers leave as one addend each. The consumer must take an addend in every cycle.
+    fibers leave as one addend each. The consumer must take an addend in every cycle. The bank being
+    filled through `load` must not be the one in use.
 
     Implements: the multiplication of the law in `docs/contract/execution.md`.
 
-    Timing: one entry per cycle, fibers back to back; an addend is offered `LATENCY` cycles after
-    its entry was issued, `FLOAT_LATENCY` in a core with float formats. `i.ready` depends
-    combinationally on `i`. The bank being filled through `load` must not be the one in use.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`, `FLOAT_LATENCY` with float formats. It is counted from
+      the cycle in which an entry is issued.
+    - Throughput: one entry per cycle, fibers back to back.
+    - Combinational: `i.p` -> `i.ready`, `issues`, `adds`; `i.valid` -> `issues`, `adds`.
+    - Reset: nothing issued; outputs 0, but `o` undefined, and `overflow` undefined with float
+      formats. The entries stay.
 
     Parameters
     ----------
-        config: depth of the stationary memory, operand formats.
+    config
+        Depth of the stationary memory, operand formats.
 
-    Members:
-        i: fibers.
-        load: stationary rows for either bank.
-        load_en: `load` holds a chunk for this PE; taken in the same cycle.
-        o: addends.
-        o_valid: `o` holds an addend.
-        issues: an entry is issued to the multiplier in this cycle.
-        adds: a partial sum is passed on in this cycle.
-        active: something is in the multiplier's pipeline.
-        modes: with float formats: how the jobs of the two accumulator banks calculate; changes only
-            while a bank is not in use.
-        overflow: with float formats: a product left its window (pulse).
+    Attributes
+    ----------
+    i : In(stream.Signature(fiber_layout(config)))
+        Fibers.
+    load : In(LOAD_WORD)
+        Stationary rows for either bank.
+    load_en : In(1)
+        `load` holds a chunk for this PE; taken in the same cycle.
+    o : Out(addend_layout(config))
+        Addends.
+    o_valid : Out(1)
+        `o` holds an addend.
+    issues : Out(1)
+        An entry is issued to the multiplier in this cycle.
+    adds : Out(1)
+        A partial sum is passed on in this cycle.
+    active : Out(1)
+        Something is in the multiplier's pipeline.
+    modes : In(NUMBER_MODES)
+        With float formats: how the jobs of the two accumulator banks calculate; changes only while
+        a bank is not in use.
+    overflow : Out(1)
+        With float formats: a product left its window (pulse).
     """
 
     LATENCY = 2

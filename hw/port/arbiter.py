@@ -8,7 +8,8 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
+from gscn.config import ALIGNMENT_BITS, AcceleratorConfig
+from gscn.hw.arguments import need_number
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import (
     SHARERS_WIDTH,
@@ -17,9 +18,6 @@ from gscn.hw.layouts import (
     write_beat_layout,
     write_slots,
 )
-
-ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
-"""Low bits of an address that the ends of an output range do not have."""
 
 
 def balanced_sum(values) -> Value:
@@ -33,19 +31,32 @@ def balanced_sum(values) -> Value:
 class RoundRobin(wiring.Component):
     """Choose one of several requests; the one granted last has the lowest priority next time.
 
-    Timing: `grant` depends combinationally on `requests`.
+    Timing
+    ------
+    - Latency: `LATENCY` from `requests` to `grant`.
+    - Throughput: one grant per cycle.
+    - Combinational: `requests` -> `grant`.
+    - Reset: the lowest number first; outputs 0.
 
     Parameters
     ----------
-        count: requesters.
+    count
+        Requesters; at least 1.
 
-    Members:
-        requests: one bit per requester.
-        grant: number of the requester chosen; meaningful if any requests.
-        en: the grant is used; moves the priority.
+    Attributes
+    ----------
+    requests : In(count)
+        One bit per requester.
+    grant : Out(range(count))
+        Number of the requester chosen; meaningful if any requests.
+    en : In(1)
+        The grant is used; moves the priority.
     """
 
+    LATENCY = 0
+
     def __init__(self, *, count: int):
+        need_number(self, "count", count)
         self._count = count
         super().__init__({"requests": In(count), "grant": Out(range(count)), "en": In(1)})
 
@@ -78,28 +89,47 @@ class ReadArbiter(wiring.Component):
     then; it is forgotten, to be looked at again, if a command is urgent then or the queues are
     full. A channel must hold a command until it is granted, so the sharers counted are still there.
 
-    Timing: one command per cycle with one cycle of latency, waiting ones one in two cycles; beats
-    pass in the cycle they arrive. What depends on the number of sharers comes from registers.
+    Timing
+    ------
+    - Latency: `COMMAND_LATENCY` from `channels` to `command`; `BEAT_LATENCY` from `data_valid` to
+      `channel_valid`.
+    - Throughput: one command per cycle, of waiting ones one in two cycles; one beat per cycle. What
+      depends on the number of sharers comes from registers.
+    - Combinational: `channels.p`, `channels.valid`, `urgent`, `sharers` -> `channels.ready`;
+      `data_valid` -> `channel_valid`.
+    - Reset: no command, no beat due; outputs 0.
 
     Parameters
     ----------
-        config: port.
-        count: read channels.
+    config
+        Port; read bursts under way.
+    count
+        Read channels; at least 1.
 
-    Members:
-        channels: burst commands of each channel.
-        urgent: per channel, its command may be granted at once.
-        sharers: per channel, how many must offer its command for it to be granted though it is not
-            urgent; 0: it waits until it is.
-        channel_valid: the beat in this cycle is for this channel.
-        command: to memory.
-        data_valid: a beat arrives from memory.
+    Attributes
+    ----------
+    channels : In(stream.Signature(burst_layout(config))).array(count)
+        Burst commands of each channel.
+    urgent : In(count)
+        Per channel, its command may be granted at once.
+    sharers : In(SHARERS_WIDTH).array(count)
+        Per channel, how many must offer its command for it to be granted though it is not urgent;
+        0: it waits until it is.
+    channel_valid : Out(count)
+        The beat in this cycle is for this channel.
+    command : Out(stream.Signature(burst_layout(config)))
+        To memory.
+    data_valid : In(1)
+        A beat arrives from memory.
     """
 
     COMMAND_DEPTH = 2
+    COMMAND_LATENCY = StreamFIFO.LATENCY
+    BEAT_LATENCY = 0
 
     def __init__(self, *, config: AcceleratorConfig, count: int):
         self.config = config
+        need_number(self, "count", count)
         self._count = count
         command = stream.Signature(burst_layout(config))
         super().__init__(
@@ -174,28 +204,51 @@ class WriteArbiter(wiring.Component):
 
     A burst outside the range that may be written is never taken, nor is any after it.
 
-    Timing: one beat per cycle, bursts back to back. `refused` depends combinationally on `commands`
-    and the range.
+    Timing
+    ------
+    - Latency: `COMMAND_LATENCY` from `commands` to `command`; `BEAT_LATENCY` from `beats` to
+      `data`.
+    - Throughput: one beat per cycle, bursts back to back.
+    - Combinational: `commands.valid`, `commands.p`, `beats.valid`, `data.ready`, `range_start`,
+      `range_end` -> `commands.ready`, `issued`; `data.ready` -> `beats.ready`; `beats.valid` ->
+      `data.valid`; `beats.p` -> `data.p`; `commands.valid`, `commands.p`, `range_start`,
+      `range_end` -> `refused`.
+    - Reset: no burst under way; outputs 0.
 
     Parameters
     ----------
-        config: port.
-        count: write channels.
+    config
+        Port.
+    count
+        Write channels; at least 1.
 
-    Members:
-        commands, beats: each channel's bursts; a channel offers a command when all its beats are
-            ready.
-        command, data: to memory.
-        issued: a burst has been taken from a channel (pulse).
-        range_start, range_end: what may be written, in units of 64 bytes from address 0; the end
-            is one past the last.
-        refused: per channel, its burst is not taken because it is outside (until reset).
+    Attributes
+    ----------
+    commands : In(stream.Signature(burst_layout(config))).array(count)
+        Bursts of each channel, offered when all their beats are ready.
+    beats : In(stream.Signature(slotted_beat_layout(config))).array(count)
+        Their beats.
+    command : Out(stream.Signature(burst_layout(config)))
+        To memory.
+    data : Out(stream.Signature(write_beat_layout(config)))
+        To memory.
+    issued : Out(1)
+        A burst has been taken from a channel (pulse).
+    range_start : In(config.addr_width - ALIGNMENT_BITS)
+        Where what may be written begins, in units of 64 bytes from address 0.
+    range_end : In(config.addr_width - ALIGNMENT_BITS + 1)
+        Where it ends, one past the last.
+    refused : Out(count)
+        Per channel, its burst is not taken because it is outside (until reset).
     """
 
     COMMAND_DEPTH = 4
+    COMMAND_LATENCY = StreamFIFO.LATENCY
+    BEAT_LATENCY = 0
 
     def __init__(self, *, config: AcceleratorConfig, count: int):
         self.config = config
+        need_number(self, "count", count)
         self._count = count
         command = stream.Signature(burst_layout(config))
         beat = stream.Signature(slotted_beat_layout(config))

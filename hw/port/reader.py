@@ -22,24 +22,42 @@ class ChunkReader(wiring.Component):
     `data` needs no ready. An `urgent_room` is at most the buffer's depth, so that a reader whose
     burst is not urgent has beats to hand on, or due, after which it is.
 
-    Timing: one burst command per cycle, one chunk per cycle; a beat's first chunk is offered from
-    the cycle after the beat arrived. `command`, `urgent` and `sharers` come from registers.
+    Timing
+    ------
+    - Latency: `REQUEST_LATENCY` from `request` to `command`; `LATENCY` from `data` to `o`.
+    - Throughput: one burst command and one chunk per cycle.
+    - Combinational: none.
+    - Reset: no request, no beat; outputs 0, but `request.ready` = 1 and `urgent`, `sharers`
+      undefined.
 
     Parameters
     ----------
-        config: port width, burst length, buffer depth.
+    config
+        Port width, burst length, buffer depth.
 
-    Members:
-        request: byte address (a multiple of the beat) and chunks.
-        command: bursts to read.
-        urgent: `command`, if valid, should not wait to be shared: the buffer has at least the
-            `urgent_room` of its request.
-        sharers: that of the request of `command`.
-        data, data_valid: beats, in the order of the commands.
-        o: chunks.
+    Attributes
+    ----------
+    request : In(stream.Signature(read_request_layout(config)))
+        Byte address, a multiple of the beat, and chunks.
+    command : Out(stream.Signature(burst_layout(config)))
+        Bursts to read.
+    urgent : Out(1)
+        `command`, if valid, should not wait to be shared: the buffer has at least the `urgent_room`
+        of its request.
+    sharers : Out(SHARERS_WIDTH)
+        That of the request of `command`.
+    data : In(config.mem_width)
+        Beats, in the order of the commands.
+    data_valid : In(1)
+        `data` is a beat.
+    o : Out(stream.Signature(CHUNK_WIDTH))
+        Chunks.
     """
 
     REQUEST_DEPTH = 4
+
+    REQUEST_LATENCY = 1
+    LATENCY = StreamFIFO.LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

@@ -18,23 +18,38 @@ class BurstWriter(wiring.Component):
     strobed. A burst ends at a multiple of `burst_beats` beats, or with what is there when `flush`
     is high. All beats of a burst are complete before its command is offered.
 
-    Timing: one part and one beat per cycle; a beat is offered from the cycle after its last part
-    was accepted. `i.ready` depends combinationally on `i.p.ends`: only the end of a beat waits for
-    room.
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`, and from `i` to `command`.
+    - Throughput: one part and one beat per cycle.
+    - Combinational: `i.p` -> `i.ready`; `flush` -> `command.valid`. Only the end of a beat waits
+      for room.
+    - Reset: no part, no beat; outputs 0, but `i.ready` = 1 and `empty` = 1.
 
     Parameters
     ----------
-        config: port width, burst length, PEs.
+    config
+        Port width, burst length, PEs.
 
-    Members:
-        start: take `start_addr` as the next beat's address (only while `empty`).
-        start_addr: byte address, a multiple of the beat.
-        i: parts of beats.
-        flush: no more parts will come for this range; write what is queued.
-        empty: every complete beat has been handed on.
-        command: bursts.
-        o: beats, in the order of the commands.
+    Attributes
+    ----------
+    start : In(1)
+        Take `start_addr` as the next beat's address (only while `empty`).
+    start_addr : In(config.addr_width)
+        Byte address, a multiple of the beat.
+    i : In(stream.Signature(write_part_layout(config)))
+        Parts of beats.
+    flush : In(1)
+        No more parts will come for this range; write what is queued.
+    empty : Out(1)
+        Every complete beat has been handed on.
+    command : Out(stream.Signature(burst_layout(config)))
+        Bursts.
+    o : Out(stream.Signature(slotted_beat_layout(config)))
+        Beats, in the order of the commands.
     """
+
+    LATENCY = 1
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

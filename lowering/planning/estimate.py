@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.config import BANKS, AcceleratorConfig
 from gscn.lowering.balance import JOB_LATENCY, compute_cycles, pack, schedule_jobs
 from gscn.lowering.maps import KernelStationary, MapStationary
 from gscn.lowering.options import LoweringOptions
@@ -15,8 +15,6 @@ from gscn.lowering.weight_grad import KernelTiling
 from gscn.streams import ITEM_BYTES
 
 _PARTS = (1, 2, 4, 8, 16, 32, 64)
-BANKS = 2
-"""Tiles that a PE keeps."""
 _SEGMENT_LATENCIES = 2.5
 """Latencies of the memory between two load blocks: descriptor, block, and part of another."""
 

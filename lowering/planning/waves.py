@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gscn.config import PARTIAL_WIDTH, AcceleratorConfig
+from gscn.config import BANKS, PARTIAL_WIDTH, AcceleratorConfig
 from gscn.lowering.balance import pack_pairs
 from gscn.lowering.exchange import exchange_pairs
-from gscn.lowering.planning.estimate import BANKS
 from gscn.lowering.waves import KEYS_PER_CHUNK, WaveTiling, met_pixels, refinements
 from gscn.lowering.weight_grad import KernelProblem
 

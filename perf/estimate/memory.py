@@ -14,18 +14,16 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gscn.config import ALIGNMENT_BYTES, CHUNK_WIDTH, AcceleratorConfig
+from gscn.config import ALIGNMENT_BYTES, CHUNK_BYTES, AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.cycles.model import CycleResult
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.program import Program
+from gscn.streams import ITEM_BYTES
 
-ITEM_BYTES = 4
-"""Of a nonzero in memory, stationary or streamed: value, and offset or code (`gscn.records`)."""
 LINE_BYTES = ALIGNMENT_BYTES
 """Unit in which DRAM is read and a global buffer is filled; every block begins with a line."""
-_CHUNK_BYTES = CHUNK_WIDTH // 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +58,9 @@ def references(program: Program) -> Iterator[tuple[int, int]]:
             segments = zip(job.load_addrs, job.load_chunks, streams, job.stream_chunks, strict=True)
             for load_addr, load_chunks, stream_addr, stream_chunks in segments:
                 if load_chunks:
-                    yield load_addr, load_chunks * _CHUNK_BYTES
+                    yield load_addr, load_chunks * CHUNK_BYTES
                 if stream_chunks:
-                    yield stream_addr, stream_chunks * _CHUNK_BYTES
+                    yield stream_addr, stream_chunks * CHUNK_BYTES
 
 
 def _stream_addrs(program: Program, phase: object) -> Iterator[list[int]]:
@@ -138,8 +136,8 @@ def compressed_bytes(
 ) -> Traffic:
     """Return the compulsory traffic of a pass from its densities: operands once, results once.
 
-    A nonzero takes `ITEM_BYTES`; directories and rebases, a few per cent, are left out. Results are
-    dense.
+    A nonzero, stationary or streamed, takes `ITEM_BYTES`; directories and rebases, a few per cent,
+    are left out. Results are dense.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import numpy as np
 
 from gscn.system.compiled import compiled
 
-BANKS = 32
+ACCUMULATOR_BANKS = 32
 """Accumulator banks of a PE, twice the products of a cycle."""
 
 
@@ -87,7 +87,7 @@ def crossbar_cycles(
     samples, tiles, channels, phases = sizes
     cycles = np.zeros((samples, tiles, channels, groups), np.int64)
     pairs = np.zeros((samples, tiles, channels, groups), np.int64)
-    waiting = np.zeros(BANKS, np.int64)
+    waiting = np.zeros(ACCUMULATOR_BANKS, np.int64)
     chosen = np.zeros(vector, np.int64)
     number = 0
     for where in range(samples * tiles):
@@ -131,7 +131,7 @@ def crossbar_cycles(
                                         bank = plane % 4 + column % 2 * 4 + row % 2 * 8
                                         waiting[bank + 16 * mixed] += 1
                             time = max(1, waiting.max() - queue)
-                            for bank in range(BANKS):
+                            for bank in range(ACCUMULATOR_BANKS):
                                 waiting[bank] = max(0, waiting[bank] - time)
                             cycles[sample, tile, channel, group] += time
                             pairs[sample, tile, channel, group] += 1

@@ -39,6 +39,21 @@ def field_bits(name):
     raise KeyError(name)
 
 
+class _Job:
+    """What is left of a phase, and of the job under way."""
+
+    def __init__(self, config):
+        self.queue = Signal(config.addr_width)
+        self.jobs = Signal(32)
+        self.source = Signal(config.addr_width)
+        self.target = Signal(config.addr_width)
+        self.left = Signal(32)
+        self.fault = Signal(16)
+
+    def has(self, fault):
+        return self.fault == FAULTS.index(fault)
+
+
 class CopyEngine(wiring.Component):
     """Copy memory, one beat at a time."""
 
@@ -70,130 +85,130 @@ class CopyEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config = self.config
-        queue = Signal(config.addr_width)
-        jobs = Signal(32)
-        source = Signal(config.addr_width)
-        target = Signal(config.addr_width)
-        left = Signal(32)
-        descriptor_beats = 64 // config.mem_bytes
-        descriptor = Signal(512)
-        received = Signal(range(descriptor_beats + 1))
-        data = Signal(config.mem_width)
-        total = Signal(48)
-
-        fault = Signal(16)
-
-        def has(name):
-            return fault == FAULTS.index(name)
-
-        m.d.sync += total.eq(total + self.busy)
-        # Two registers on the way: data are valid two cycles after the address.
-        address = Signal(16)
-        cluster_counters = config.clusters * len(CLUSTER_COUNTERS)
-        m.d.sync += address.eq(self.counter_addr)
-        with m.If(address == cluster_counters):
-            m.d.sync += self.counter_data.eq(total + has("count"))
-        with m.Else():
-            m.d.sync += self.counter_data.eq(1000 + address)
-
+        job = _Job(self.config)
+        self._count(m, job.has("count"))
         m.d.comb += self.busy.eq(1)
         m.d.comb += [self.saturated.eq(1), self.phase.eq(NO_PHASE)]
         with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += [self.start.ready.eq(1), self.busy.eq(0)]
-                m.d.sync += Cat(queue, jobs).eq(self.start.payload[: config.addr_width + 32])
-                with m.If(self.start.valid):
-                    m.next = "NEXT"
-            with m.State("NEXT"):
-                m.d.sync += received.eq(0)
-                with m.If(jobs == 0):
-                    m.next = "IDLE"
-                    with m.If(has("hang")):
-                        m.next = "HANG"
-                with m.Else():
-                    m.next = "DESCRIPTOR_CMD"
-            with m.State("DESCRIPTOR_CMD"):
-                # Bursts are at most `burst_beats` long, so the descriptor is read beat by beat.
-                m.d.comb += [
-                    self.mem_read_cmd.valid.eq(1),
-                    self.mem_read_cmd.payload.eq(
-                        Cat((queue + received * config.mem_bytes)[: config.addr_width], Const(1, 8))
-                    ),
-                ]
-                with m.If(self.mem_read_cmd.ready):
-                    m.next = "DESCRIPTOR"
-            with m.State("DESCRIPTOR"), m.If(self.mem_read_data.valid):
-                m.d.sync += [
-                    descriptor.eq(Cat(descriptor[config.mem_width :], self.mem_read_data.payload)),
-                    received.eq(received + 1),
-                ]
-                m.next = "DESCRIPTOR_CMD"
-                with m.If(received == descriptor_beats - 1):
-                    m.next = "DECODE"
-            with m.State("DECODE"):
-                m.d.sync += [
-                    source.eq(descriptor[field_bits("segment_addr")]),
-                    target.eq(descriptor[field_bits("out_addr")]),
-                    left.eq(descriptor[field_bits("walk_count")]),
-                    fault.eq(descriptor[field_bits("shift")]),
-                    queue.eq(queue + 64),
-                    jobs.eq(jobs - 1),
-                ]
-                m.next = "BREAK"
-            with m.State("BREAK"):
-                with m.If(has("stray")):
-                    m.d.sync += left.eq(left + 1)
-                with m.If(has("outside")):
-                    m.d.sync += target.eq(Const(-1024, config.addr_width))
-                with m.If(has("unaligned")):
-                    m.d.sync += target.eq(target + 1)
-                m.next = "COPY"
-            with m.State("COPY"):
-                with m.If(left == 0):
-                    m.next = "NEXT"
-                with m.Else():
-                    m.d.comb += [
-                        self.mem_read_cmd.valid.eq(1),
-                        self.mem_read_cmd.payload.eq(
-                            Cat(source, Mux(has("oversize"), config.burst_beats + 1, Const(1, 8)))
-                        ),
-                    ]
-                    with m.If(self.mem_read_cmd.ready):
-                        m.next = "READ"
-            with m.State("READ"):
-                m.d.sync += data.eq(self.mem_read_data.payload)
-                with m.If(self.mem_read_data.valid):
-                    m.next = "WRITE_DATA"
-            with m.State("WRITE_DATA"):
-                # Data before the command, which memory must allow.
-                offered = Signal(4)
-                m.d.sync += offered.eq(offered + 1)
-                m.d.comb += [
-                    self.mem_write_data.valid.eq(~has("withdraw") | (offered != 1)),
-                    self.mem_write_data.payload.eq(Cat(data, Const(-1, config.mem_bytes))),
-                ]
-                with m.If(self.mem_write_data.valid & self.mem_write_data.ready):
-                    m.d.sync += offered.eq(0)
-                    m.next = "WRITE_CMD"
-            with m.State("WRITE_CMD"):
-                m.d.comb += [
-                    self.mem_write_cmd.valid.eq(1),
-                    self.mem_write_cmd.payload.eq(Cat(target, Const(1, 8))),
-                ]
-                with m.If(self.mem_write_cmd.ready):
-                    m.next = "DONE"
-                    with m.If(has("early_idle")):
-                        m.next = "ADVANCE"
-            with m.State("DONE"), m.If(self.mem_write_done):
-                m.next = "ADVANCE"
-            with m.State("ADVANCE"):
-                m.d.sync += [
-                    source.eq(source + config.mem_bytes),
-                    target.eq(target + config.mem_bytes),
-                    left.eq(left - 1),
-                ]
-                m.next = "COPY"
+            self._fetch(m, job)
+            self._copy(m, job)
             with m.State("HANG"):
                 m.next = "HANG"
         return m
+
+    def _count(self, m, miscounts):
+        """Answer with the busy cycles, or with 1000 and the address of any other counter."""
+        total = Signal(48)
+        m.d.sync += total.eq(total + self.busy)
+        # Two registers on the way: data are valid two cycles after the address.
+        address = Signal(16)
+        cluster_counters = self.config.clusters * len(CLUSTER_COUNTERS)
+        m.d.sync += address.eq(self.counter_addr)
+        with m.If(address == cluster_counters):
+            m.d.sync += self.counter_data.eq(total + miscounts)
+        with m.Else():
+            m.d.sync += self.counter_data.eq(1000 + address)
+
+    def _fetch(self, m, job):
+        """States from a phase to the decoded descriptor of its next job."""
+        config = self.config
+        descriptor_beats = 64 // config.mem_bytes
+        descriptor = Signal(512)
+        received = Signal(range(descriptor_beats + 1))
+        with m.State("IDLE"):
+            m.d.comb += [self.start.ready.eq(1), self.busy.eq(0)]
+            m.d.sync += Cat(job.queue, job.jobs).eq(self.start.payload[: config.addr_width + 32])
+            with m.If(self.start.valid):
+                m.next = "NEXT"
+        with m.State("NEXT"):
+            m.d.sync += received.eq(0)
+            with m.If(job.jobs == 0):
+                m.next = "IDLE"
+                with m.If(job.has("hang")):
+                    m.next = "HANG"
+            with m.Else():
+                m.next = "DESCRIPTOR_CMD"
+        with m.State("DESCRIPTOR_CMD"):
+            # Bursts are at most `burst_beats` long, so the descriptor is read beat by beat.
+            addr = (job.queue + received * config.mem_bytes)[: config.addr_width]
+            m.d.comb += [
+                self.mem_read_cmd.valid.eq(1),
+                self.mem_read_cmd.payload.eq(Cat(addr, Const(1, 8))),
+            ]
+            with m.If(self.mem_read_cmd.ready):
+                m.next = "DESCRIPTOR"
+        with m.State("DESCRIPTOR"), m.If(self.mem_read_data.valid):
+            m.d.sync += [
+                descriptor.eq(Cat(descriptor[config.mem_width :], self.mem_read_data.payload)),
+                received.eq(received + 1),
+            ]
+            m.next = "DESCRIPTOR_CMD"
+            with m.If(received == descriptor_beats - 1):
+                m.next = "DECODE"
+        with m.State("DECODE"):
+            m.d.sync += [
+                job.source.eq(descriptor[field_bits("segment_addr")]),
+                job.target.eq(descriptor[field_bits("out_addr")]),
+                job.left.eq(descriptor[field_bits("walk_count")]),
+                job.fault.eq(descriptor[field_bits("shift")]),
+                job.queue.eq(job.queue + 64),
+                job.jobs.eq(job.jobs - 1),
+            ]
+            m.next = "BREAK"
+
+    def _copy(self, m, job):
+        """States that copy the beats of a job, one by one."""
+        config = self.config
+        data = Signal(config.mem_width)
+        with m.State("BREAK"):
+            with m.If(job.has("stray")):
+                m.d.sync += job.left.eq(job.left + 1)
+            with m.If(job.has("outside")):
+                m.d.sync += job.target.eq(Const(-1024, config.addr_width))
+            with m.If(job.has("unaligned")):
+                m.d.sync += job.target.eq(job.target + 1)
+            m.next = "COPY"
+        with m.State("COPY"):
+            with m.If(job.left == 0):
+                m.next = "NEXT"
+            with m.Else():
+                beats = Mux(job.has("oversize"), config.burst_beats + 1, Const(1, 8))
+                m.d.comb += [
+                    self.mem_read_cmd.valid.eq(1),
+                    self.mem_read_cmd.payload.eq(Cat(job.source, beats)),
+                ]
+                with m.If(self.mem_read_cmd.ready):
+                    m.next = "READ"
+        with m.State("READ"):
+            m.d.sync += data.eq(self.mem_read_data.payload)
+            with m.If(self.mem_read_data.valid):
+                m.next = "WRITE_DATA"
+        with m.State("WRITE_DATA"):
+            # Data before the command, which memory must allow.
+            offered = Signal(4)
+            m.d.sync += offered.eq(offered + 1)
+            m.d.comb += [
+                self.mem_write_data.valid.eq(~job.has("withdraw") | (offered != 1)),
+                self.mem_write_data.payload.eq(Cat(data, Const(-1, config.mem_bytes))),
+            ]
+            with m.If(self.mem_write_data.valid & self.mem_write_data.ready):
+                m.d.sync += offered.eq(0)
+                m.next = "WRITE_CMD"
+        with m.State("WRITE_CMD"):
+            m.d.comb += [
+                self.mem_write_cmd.valid.eq(1),
+                self.mem_write_cmd.payload.eq(Cat(job.target, Const(1, 8))),
+            ]
+            with m.If(self.mem_write_cmd.ready):
+                m.next = "DONE"
+                with m.If(job.has("early_idle")):
+                    m.next = "ADVANCE"
+        with m.State("DONE"), m.If(self.mem_write_done):
+            m.next = "ADVANCE"
+        with m.State("ADVANCE"):
+            m.d.sync += [
+                job.source.eq(job.source + config.mem_bytes),
+                job.target.eq(job.target + config.mem_bytes),
+                job.left.eq(job.left - 1),
+            ]
+            m.next = "COPY"

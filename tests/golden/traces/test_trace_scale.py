@@ -21,7 +21,7 @@ from gscn.golden.traces.writing import write_trace
 from gscn.golden.training.training import Trainer
 
 ROOT = Path(__file__).resolve().parents[3]
-CHUNK_BYTES = 3000
+PIECE_BYTES = 3000
 """Some arrays of the digits network are smaller, others are cut into dozens of pieces."""
 
 
@@ -40,7 +40,7 @@ def whole(tmp_path_factory):
 @pytest.fixture(scope="module")
 def chunked(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gscn.golden.traces.writing, "CHUNK_BYTES", CHUNK_BYTES)
+        patch.setattr(gscn.golden.traces.writing, "PIECE_BYTES", PIECE_BYTES)
         return trace_step(trained(), tmp_path_factory.mktemp("chunked") / "trace")
 
 
@@ -61,7 +61,7 @@ def test_chunks_hold_the_same_arrays(whole, chunked):
                 assert np.array_equal(np.concatenate([piece for _, piece in pieces]), array)
                 starts = np.cumsum([0, *(len(piece) for _, piece in pieces)])
                 assert [start for start, _ in pieces] == starts[:-1].tolist()
-                assert all(p.nbytes <= max(CHUNK_BYTES, array[:1].nbytes) for _, p in pieces)
+                assert all(p.nbytes <= max(PIECE_BYTES, array[:1].nbytes) for _, p in pieces)
                 counts.append(len(pieces))
     assert min(counts) == 1
     assert max(counts) > 7

@@ -4,146 +4,18 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import random
-from collections import deque
 
 import pytest
 
 from gscn.config import PRESETS
-from gscn.errors import InputError
 from gscn.hw.host.axi import AxiManager
-from gscn.hw.host.axi_ports import Response, check_bursts
+from tests.hw.host.subordinate import DECERR, SLVERR, Subordinate
 from tests.hw.streams import drive, in_runs, never, simulate, with_pauses
 
 TINY = PRESETS["tiny"]
 LONG = dataclasses.replace(TINY, burst_beats=8, read_fifo_beats=16, outstanding_bursts=4)
 BEAT = TINY.mem_bytes
-OKAY, SLVERR, DECERR = 0, 2, 3
-
-
-class Subordinate:
-    """An AXI4 memory of one bytearray: pauses on every channel, answers in order.
-
-    Commands and written beats must stay unchanged until they are taken. Addresses in `bad` are
-    answered with their response and neither read nor written.
-    """
-
-    def __init__(self, config, *, pauses=never, latency=3, bad=()):
-        self.config = config
-        self.memory = bytearray(random.Random(5).randbytes(4096))
-        self.pauses = pauses
-        self.latency = latency
-        self.bad = dict(bad)
-        self.read_bursts, self.write_bursts = [], []
-        self.strobes = []
-        self.longest_backlog = 0
-        self.holds_beats = False
-
-    def check_command(self, fields):
-        beats, size, addr = fields["len"] + 1, 1 << fields["size"], fields["addr"]
-        assert size == self.config.mem_bytes
-        assert fields["burst"] == 1
-        assert fields["id"] == fields["lock"] == fields["qos"] == 0
-        assert addr % size == 0
-        assert addr // 4096 == (addr + beats * size - 1) // 4096, "a burst crosses 4 KiB"
-        return addr, beats
-
-    def commands(self, axi, channel, queue, seen):
-        """Return a testbench that takes commands with pauses."""
-        names = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "qos")
-        ports = [getattr(axi, channel + name) for name in names]
-        valid, ready = getattr(axi, f"{channel}valid"), getattr(axi, f"{channel}ready")
-        pauses = self.pauses()
-
-        async def server(ctx):
-            offered = None
-            while True:
-                takes = not next(pauses)
-                ctx.set(ready, takes)
-                _, _, has, *values = await ctx.tick().sample(valid, *ports)
-                fields = dict(zip(names, map(int, values), strict=True)) if has else None
-                assert offered is None or fields == offered, "a command changed before it was taken"
-                offered = None if takes else fields
-                if has and takes:
-                    burst = self.check_command(fields)
-                    seen.append(burst)
-                    queue.append(burst)
-
-        return server
-
-    def reads(self, axi):
-        queue, pauses = deque(), self.pauses()
-
-        async def server(ctx):
-            pending = deque()
-            for cycle in itertools.count():
-                while queue:
-                    addr, beats = queue.popleft()
-                    pending += [
-                        (cycle + self.latency, addr + n * self.config.mem_bytes, n == beats - 1)
-                        for n in range(beats)
-                    ]
-                self.longest_backlog = max(
-                    self.longest_backlog, sum(last for _, _, last in pending)
-                )
-                valid = bool(pending) and pending[0][0] <= cycle and not next(pauses)
-                ctx.set(axi.rvalid, valid)
-                if valid:
-                    _, at, last = pending.popleft()
-                    word = self.memory[at : at + self.config.mem_bytes]
-                    ctx.set(axi.rdata, int.from_bytes(word, "little"))
-                    ctx.set(axi.rresp, Response(self.bad.get(at, OKAY)))
-                    ctx.set(axi.rlast, last)
-                _, _, ready = await ctx.tick().sample(axi.rready)
-                assert ready, "read beats are always taken"
-
-        return [self.commands(axi, "ar", queue, self.read_bursts), server]
-
-    def writes(self, axi):
-        queue, beats, pauses, answer_pauses = deque(), deque(), self.pauses(), self.pauses()
-
-        async def take(ctx):
-            offered = None
-            while True:
-                takes = not next(pauses) and not self.holds_beats
-                ctx.set(axi.wready, takes)
-                _, _, has, *word = await ctx.tick().sample(
-                    axi.wvalid, axi.wdata, axi.wstrb, axi.wlast
-                )
-                word = list(map(int, word)) if has else None
-                assert offered is None or word == offered, "a beat changed before it was taken"
-                offered = None if takes else word
-                if has and takes:
-                    beats.append(word)
-
-        async def answer(ctx):
-            while True:
-                ctx.set(axi.bvalid, 0)
-                if queue and len(beats) >= queue[0][1]:
-                    addr, count = queue.popleft()
-                    response = self.bad.get(addr, OKAY)
-                    for number in range(count):
-                        data, strobe, last = beats.popleft()
-                        self.strobes.append(strobe)
-                        assert last == (number == count - 1), "WLAST must mark the last beat alone"
-                        for lane in range(self.config.mem_bytes):
-                            if strobe >> lane & 1 and response == OKAY:
-                                at = addr + number * self.config.mem_bytes + lane
-                                self.memory[at] = data >> (8 * lane) & 0xFF
-                    for _ in range(self.latency):
-                        await ctx.tick()
-                    while next(answer_pauses):
-                        await ctx.tick()
-                    ctx.set(axi.bvalid, 1)
-                    ctx.set(axi.bresp, Response(response))
-                _, _, ready = await ctx.tick().sample(axi.bready)
-                assert ready, "answers are always taken"
-
-        return [self.commands(axi, "aw", queue, self.write_bursts), take, answer]
-
-    def serve(self, axi):
-        return [*self.reads(axi), *self.writes(axi)]
 
 
 def bursts(config, count, seed):
@@ -397,19 +269,6 @@ def test_write_bursts_under_way_are_limited():
 
     simulate(dut, testbench, cycles=200)
     assert sum(taken) == AxiManager.WRITE_BURSTS
-
-
-@pytest.mark.parametrize(
-    ("beat_bytes", "burst_beats", "message"),
-    [
-        (64, 128, "must divide 4096 bytes, not be of 8192"),
-        (64, 48, "must divide 4096 bytes, not be of 3072"),
-        (8, 512, "must be at most 256, not 512"),
-    ],
-)
-def test_bursts_that_could_cross_a_page_are_refused(beat_bytes, burst_beats, message):
-    with pytest.raises(InputError, match=message):
-        check_bursts(beat_bytes=beat_bytes, burst_beats=burst_beats)
 
 
 def test_the_longest_burst_of_a_configuration_is_accepted():

@@ -3,78 +3,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
-from gscn.config import PRESETS
 from gscn.hw.core.accelerator import Accelerator
-from gscn.hw.host.axi_ports import Response
 from gscn.hw.host.axil import RegisterFile
-from gscn.hw.host.control import STICKY_FLAGS, Control
+from gscn.hw.host.control import STICKY_FLAGS
 from gscn.records import IN_TURN
-from gscn.registers import ID_VALUE, NO_JOB, NO_PHASE, VERSION_VALUE, ErrorCode, register
-from tests.hw.host.axil_host import Host
-from tests.hw.streams import plain, simulate
-
-WIDE = dataclasses.replace(PRESETS["tiny"], addr_width=40)
-DONE, ERROR = 1, 2
-START, CLEAR, ABORT, START_LIST = 1, 2, 4, 8
-OUT_ADDR, OUT_END = 0x34_0000_0040, 1 << 40
-
-
-def bit(register_name, field_name):
-    return register(register_name).field(field_name).mask
-
-
-def run(body, *background, config=WIDE):
-    dut = Control(config=config)
-
-    async def testbench(ctx):
-        await body(ctx, dut, Host(dut.axil))
-
-    simulate(dut, testbench, background=[b(dut) for b in background], cycles=1500)
-
-
-async def begin(ctx, dut, host, queue_addr, job_count):
-    """Start a phase as a driver does."""
-    await host.write(ctx, "QUEUE_ADDR_LO", queue_addr & 0xFFFF_FFFF)
-    await host.write(ctx, "QUEUE_ADDR_HI", queue_addr >> 32)
-    await host.write(ctx, "JOB_COUNT", job_count)
-    for name, addr in (("OUTPUT_ADDR", OUT_ADDR), ("OUTPUT_END", OUT_END)):
-        await host.write(ctx, f"{name}_LO", addr & 0xFFFF_FFFF)
-        await host.write(ctx, f"{name}_HI", addr >> 32)
-    await host.write(ctx, "CONTROL", START)
-
-
-async def begin_list(ctx, host, phases_addr, phase_count):
-    """Start a list of phases as a driver does."""
-    await host.write(ctx, "PHASES_ADDR_LO", phases_addr & 0xFFFF_FFFF)
-    await host.write(ctx, "PHASES_ADDR_HI", phases_addr >> 32)
-    await host.write(ctx, "PHASE_COUNT", phase_count)
-    await host.write(ctx, "CONTROL", START_LIST)
-
-
-def phase(queue_addr, job_count):
-    """Return what the core is given for a phase that `begin` has started."""
-    return {
-        "queue_addr": queue_addr,
-        "job_count": job_count,
-        "out_addr": OUT_ADDR,
-        "out_end": OUT_END,
-    }
-
-
-async def take(ctx, dut, starts="start"):
-    """Take a start as the core does, and be busy from the next cycle."""
-    port = getattr(dut, starts)
-    ctx.set(port.ready, 1)
-    valid = False
-    while not valid:
-        _, _, valid, payload = await ctx.tick().sample(port.valid, port.p)
-    ctx.set(port.ready, 0)
-    ctx.set(dut.busy, 1)
-    return plain(payload)
+from gscn.registers import ID_VALUE, NO_PHASE, VERSION_VALUE, ErrorCode, register
+from tests.hw.host.control_bench import (
+    CLEAR,
+    DONE,
+    ERROR,
+    START,
+    START_LIST,
+    WIDE,
+    begin,
+    begin_list,
+    bit,
+    phase,
+    run,
+    take,
+)
 
 
 def test_identity():
@@ -197,33 +146,6 @@ def test_with_a_start_that_of_a_list_has_no_effect():
     run(body)
 
 
-def test_a_clear_withdraws_the_start_of_a_list():
-    async def body(ctx, dut, host):
-        ctx.set(dut.idle, 1)
-        await begin_list(ctx, host, 64, 1)
-        await host.write(ctx, "CONTROL", CLEAR | START_LIST)
-        await ctx.tick()
-        assert not ctx.get(dut.start_list.valid)
-        await ctx.tick()
-        assert await host.read(ctx, "STATUS") == 0
-
-    run(body)
-
-
-def test_an_abort_before_the_list_is_taken_names_no_phase():
-    async def body(ctx, dut, host):
-        ctx.set(dut.phase, 5)  # of the list before
-        ctx.set(dut.idle, 1)
-        await begin_list(ctx, host, 64, 1)
-        await host.write(ctx, "CONTROL", ABORT)
-        await ctx.tick().repeat(2)
-        assert not ctx.get(dut.start_list.valid)
-        assert await host.read(ctx, "ERROR") == ErrorCode.ABORTED
-        assert await host.read(ctx, "ERROR_PHASE") == NO_PHASE
-
-    run(body)
-
-
 @pytest.mark.parametrize("jobs", [0, 1 << 31])
 def test_a_phase_without_jobs_is_refused(jobs):
     async def body(ctx, dut, host):
@@ -299,137 +221,6 @@ def test_a_start_while_busy_is_refused():
     run(body)
 
 
-def break_phase(cause, code, job, number=NO_PHASE):
-    """Return a test that a running phase is stopped by `cause`, and reported as `code`.
-
-    With a number the phase is one of a list.
-    """
-
-    async def body(ctx, dut, host):
-        await host.write(ctx, "INTERRUPT_ENABLE", DONE | ERROR)
-        ctx.set(dut.phase, number)
-        if number == NO_PHASE:
-            await begin(ctx, dut, host, 64, 9)
-            await take(ctx, dut)
-        else:
-            await begin_list(ctx, host, 64, 9)
-            await take(ctx, dut, "start_list")
-        await cause(ctx, dut, host)
-        await ctx.tick()
-        assert ctx.get(dut.clearing)
-        # the core is in reset; the manager has bursts under way, and keeps its error
-        for port in (dut.busy, dut.core_error):
-            ctx.set(port, 0)
-        ctx.set(dut.phase, NO_PHASE)
-        await ctx.tick().repeat(4)
-        assert not ctx.get(dut.interrupt)
-        assert await host.read(ctx, "STATUS") & bit("STATUS", "busy")
-        ctx.set(dut.idle, 1)
-        await ctx.tick().repeat(2)
-        assert not ctx.get(dut.clearing)
-        assert ctx.get(dut.interrupt)
-        assert await host.read(ctx, "STATUS") & (bit("STATUS", "busy") | bit("STATUS", "done")) == 0
-        assert await host.read(ctx, "INTERRUPT_STATUS") == ERROR
-        assert await host.read(ctx, "ERROR") == code
-        assert await host.read(ctx, "ERROR_JOB") == job
-        assert await host.read(ctx, "ERROR_PHASE") == number
-        # nothing is repeated by what stays as it is
-        await host.write(ctx, "INTERRUPT_STATUS", ERROR)
-        await ctx.tick().repeat(4)
-        assert not ctx.get(dut.interrupt)
-        assert not ctx.get(dut.clearing)
-        # a start forgets
-        await begin(ctx, dut, host, 64, 1)
-        assert await take(ctx, dut) == phase(64, 1)
-        assert await host.read(ctx, "ERROR") == ErrorCode.NONE
-        assert await host.read(ctx, "ERROR_JOB") == NO_JOB
-        assert await host.read(ctx, "ERROR_PHASE") == NO_PHASE
-
-    return body
-
-
-@pytest.mark.parametrize("job", [0, 7, 0xFFFF_FFFE])
-@pytest.mark.parametrize("number", [NO_PHASE, 0, 3])
-def test_an_error_of_the_core_stops_the_phase(job, number):
-    async def cause(ctx, dut, host):
-        ctx.set(dut.core_error, ErrorCode.LOAD_FIBER)
-        ctx.set(dut.core_error_job, job)
-        ctx.set(dut.core_error_phase, number)
-        ctx.set(dut.phase, 9)  # the error is older
-
-    run(break_phase(cause, ErrorCode.LOAD_FIBER, job, number))
-
-
-@pytest.mark.parametrize("number", [NO_PHASE, 0, 3])
-def test_an_abort_stops_the_phase(number):
-    async def cause(ctx, dut, host):
-        await host.write(ctx, "CONTROL", ABORT)
-
-    run(break_phase(cause, ErrorCode.ABORTED, NO_JOB, number))
-
-
-def test_busy_alone_tells_the_end_of_a_stop_in_which_an_overflow_interrupts():
-    async def body(ctx, dut, host):
-        await host.write(ctx, "INTERRUPT_ENABLE", DONE | ERROR)
-        await begin(ctx, dut, host, 64, 9)
-        await take(ctx, dut)
-        # an overflow, and in the next cycle an error: its interrupt is that of the overflow
-        ctx.set(dut.accumulator_overflow, 1)
-        await ctx.tick()
-        ctx.set(dut.core_error, ErrorCode.LOAD_FIBER)
-        await ctx.tick()
-        for port in (dut.busy, dut.core_error, dut.accumulator_overflow):
-            ctx.set(port, 0)
-        await ctx.tick()
-        assert ctx.get(dut.clearing)
-        assert ctx.get(dut.interrupt)
-        assert await host.read(ctx, "ERROR") == ErrorCode.LOAD_FIBER
-        await host.write(ctx, "INTERRUPT_STATUS", ERROR)
-        # bursts are under way for long; neither the interrupt nor the code was the end
-        for _ in range(5):
-            assert await host.read(ctx, "STATUS") & bit("STATUS", "busy")
-            assert not ctx.get(dut.interrupt)
-        ctx.set(dut.idle, 1)
-        await ctx.tick().repeat(2)
-        assert ctx.get(dut.interrupt)
-        assert await host.read(ctx, "STATUS") == 0
-        assert await host.read(ctx, "INTERRUPT_STATUS") == ERROR
-
-    run(body)
-
-
-def test_an_abort_without_a_phase_does_nothing():
-    async def body(ctx, dut, host):
-        ctx.set(dut.idle, 1)
-        await host.write(ctx, "CONTROL", ABORT)
-        await ctx.tick().repeat(3)
-        assert not ctx.get(dut.clearing)
-        assert await host.read(ctx, "STATUS") == 0
-        assert await host.read(ctx, "ERROR") == ErrorCode.NONE
-        assert await host.read(ctx, "INTERRUPT_STATUS") == 0
-
-    run(body)
-
-
-@pytest.mark.parametrize("write", [0, 1])
-@pytest.mark.parametrize("number", [NO_PHASE, 0, 3])
-def test_a_bus_error_stops_the_phase(write, number):
-    async def cause(ctx, dut, host):
-        ctx.set(dut.error_write, write)
-        ctx.set(dut.error_resp, Response.DECERR)
-        ctx.set(dut.error_addr, 0x9A_BCDE_F010)
-        ctx.set(dut.error_port, 63)
-        ctx.set(dut.error, 1)
-        await ctx.tick()
-        assert await host.read(ctx, "STATUS") & bit("STATUS", "bus_error")
-        assert await host.read(ctx, "BUS_ERROR") == 63 << 8 | 3 << 4 | write
-        assert await host.read(ctx, "BUS_ERROR_ADDR_LO") == 0xBCDE_F010
-        assert await host.read(ctx, "BUS_ERROR_ADDR_HI") == 0x9A
-
-    code = ErrorCode.BUS_WRITE if write else ErrorCode.BUS_READ
-    run(break_phase(cause, code, NO_JOB, number))
-
-
 @pytest.mark.parametrize("flag", STICKY_FLAGS)
 def test_flags_of_the_core_are_shown(flag):
     async def body(ctx, dut, host):
@@ -462,52 +253,6 @@ def test_an_event_in_the_cycle_of_its_clearing_is_kept(end):
         ctx.set(dut.axil.bready, 0)
         kept = end >= RegisterFile.WRITE_LATENCY
         assert await host.read(ctx, "INTERRUPT_STATUS") == (DONE if kept else 0)
-
-    run(body)
-
-
-def test_a_clear_holds_until_no_burst_is_under_way():
-    async def body(ctx, dut, host):
-        await host.write(ctx, "INTERRUPT_ENABLE", DONE | ERROR)
-        await begin(ctx, dut, host, 64, 1)
-        await take(ctx, dut)
-        await host.write(ctx, "CONTROL", START)
-        await ctx.tick().repeat(2)
-        assert ctx.get(dut.interrupt)
-        await host.write(ctx, "CONTROL", CLEAR | START)
-        await ctx.tick()
-        assert ctx.get(dut.clearing)
-        # the core is in reset, the manager forgets
-        ctx.set(dut.busy, 0)
-        ctx.set(dut.error, 0)
-        assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
-        await host.write(ctx, "CONTROL", START)
-        assert not ctx.get(dut.start.valid)
-        assert not ctx.get(dut.interrupt)
-        ctx.set(dut.idle, 1)
-        await ctx.tick()
-        assert not ctx.get(dut.clearing)
-        # nothing of before is left, and what was cut off has no end
-        assert await host.read(ctx, "STATUS") == 0
-        assert await host.read(ctx, "ERROR") == ErrorCode.NONE
-        assert await host.read(ctx, "INTERRUPT_STATUS") == 0
-        assert await host.read(ctx, "INTERRUPT_ENABLE") == DONE | ERROR
-        await host.write(ctx, "CONTROL", START)
-        assert await take(ctx, dut) == phase(64, 1)
-
-    run(body)
-
-
-def test_a_clear_withdraws_a_start():
-    async def body(ctx, dut, host):
-        ctx.set(dut.idle, 1)
-        await begin(ctx, dut, host, 64, 1)
-        await host.write(ctx, "CONTROL", CLEAR)
-        await ctx.tick()
-        assert not ctx.get(dut.start.valid)
-        await ctx.tick()
-        assert await host.read(ctx, "STATUS") == 0
-        assert await host.read(ctx, "INTERRUPT_STATUS") == 0
 
     run(body)
 

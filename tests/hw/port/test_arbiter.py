@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""The arbiters: fairness, order, and beats that stay together."""
+"""Arbiters of requests and of reads: fairness, order, and beats that go where they belong."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections import deque
 import pytest
 
 from gscn.config import PRESETS
-from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
-from tests.hw.parts import strobe_of
-from tests.hw.streams import collect, drive, never, randomly, simulate, with_pauses
+from gscn.hw.port.arbiter import ReadArbiter, RoundRobin
+from tests.hw.port.long_bursts import CHANNELS, burst_unit, long_bursts, port, with_long_bursts
+from tests.hw.streams import collect, drive, never, simulate, with_pauses
 
 TINY = PRESETS["tiny"]
 
@@ -350,229 +350,31 @@ def test_bursts_of_unlike_length_or_address_are_not_shared():
     assert commands == bursts
 
 
-def write_traffic(count, *, per_channel=10, seed=4):
-    """Return each channel's bursts as (command, beats); beats tell their channel and number."""
-    rng = random.Random(seed)
-    return [
-        [
-            (
-                {"addr": 4096 * channel + 64 * n, "beats": beats},
-                [{"data": channel << 32 | n << 8 | b, "slots": 1 + b} for b in range(beats)],
-            )
-            for n in range(per_channel)
-            for beats in [rng.randint(1, 2)]
-        ]
-        for channel in range(count)
-    ]
-
-
-def channel_source(dut, channel, bursts, pauses):
-    """Return testbenches that offer each command with its beats behind it."""
-    beats = [beat for _, own in bursts for beat in own]
-    return [
-        drive(dut.commands[channel], [command for command, _ in bursts], pauses),
-        drive(dut.beats[channel], beats),
-    ]
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-@with_pauses
-def test_write_bursts_stay_together(count, source_pauses, sink_pauses):
-    traffic = write_traffic(count)
-    dut = WriteArbiter(config=TINY, count=count)
-    commands, beats, issued = [], [], []
-
-    async def watch(ctx):
-        while True:
-            _, _, pulse = await ctx.tick().sample(dut.issued)
-            issued.append(pulse)
-
-    sources = [
-        testbench
-        for channel in range(count)
-        for testbench in channel_source(dut, channel, traffic[channel], source_pauses())
-    ]
-    total = sum(len(own) for channel in traffic for _, own in channel)
-    simulate(
-        dut,
-        *sources,
-        collect(dut.command, commands, 10 * count, sink_pauses()),
-        collect(dut.data, beats, total, randomly(5, 0.3)),
-        background=[watch],
-        cycles=200 + 20 * total,
-    )
-    known = {command["addr"]: own for channel in traffic for command, own in channel}
-    # the beats are those of the commands, in the order of the commands
-    assert beats == [
-        {"data": beat["data"], "strobe": strobe_of(beat["slots"], TINY)}
-        for command in commands
-        for beat in known[command["addr"]]
-    ]
-    for channel in range(count):
-        own = [command for command in commands if command["addr"] // 4096 == channel]
-        assert own == [command for command, _ in traffic[channel]]
-    assert sum(issued) == 10 * count
-
-
-def test_write_bursts_follow_back_to_back_in_turn():
-    count = 3
-    dut = WriteArbiter(config=TINY, count=count)
-    traffic = write_traffic(count)
-    commands, beats, cycles = [], [], []
-    total = sum(len(own) for channel in traffic for _, own in channel)
-    simulate(
-        dut,
-        *(
-            testbench
-            for channel in range(count)
-            for testbench in channel_source(dut, channel, traffic[channel], never())
-        ),
-        collect(dut.command, commands, 30),
-        collect(dut.data, beats, total, cycles=cycles),
-        cycles=300,
-    )
-    assert [command["addr"] // 4096 for command in commands] == [0, 1, 2] * 10
-    assert cycles == list(range(1, total + 1))
-
-
-@pytest.mark.parametrize(
-    ("first", "end", "passes"),
-    [
-        (2, 3, True),
-        (3, 4, False),
-        (0, 2, False),
-        (2, 2, False),
-        (0, 1 << (TINY.addr_width - 6), True),
-    ],
-)
-@pytest.mark.parametrize("beats", [1, 2])
-def test_only_bursts_inside_the_range_are_taken(first, end, passes, beats):
-    dut = WriteArbiter(config=TINY, count=2)
-    # a burst at the end of the 64 bytes from 128 on
-    addr = 3 * 64 - beats * TINY.mem_bytes
-
-    async def testbench(ctx):
-        ctx.set(dut.range_start, first)
-        ctx.set(dut.range_end, end)
-        ctx.set(dut.commands[1].p, {"addr": addr, "beats": beats})
-        ctx.set(dut.commands[1].valid, 1)
-        ctx.set(dut.command.ready, 1)
-        assert ctx.get(dut.commands[1].ready) == passes
-        assert ctx.get(dut.refused) == (0 if passes else 0b10)
-        seen = []
-        for _ in range(4):
-            *_, issued, valid = await ctx.tick().sample(dut.issued, dut.command.valid)
-            ctx.set(dut.commands[1].valid, not passes)
-            seen += [issued, valid]
-        assert any(seen) == passes
-
-    simulate(dut, testbench, cycles=20)
-
-
-LONG_BURSTS = [(512, 4), (512, 16), (64, 16), (256, 8)]
-"""Bits of a beat and beats of a burst that is longer than the 64 bytes in which ranges count."""
-
-
-def port(mem_width, burst_beats):
-    return dataclasses.replace(
-        TINY,
-        pes_per_cluster=1,
-        mem_width=mem_width,
-        burst_beats=burst_beats,
-        read_fifo_beats=2 * burst_beats,
-        outstanding_bursts=4,
-    )
-
-
-@pytest.mark.parametrize(("mem_width", "burst_beats"), LONG_BURSTS)
-def test_no_byte_of_a_long_burst_is_outside_the_range(mem_width, burst_beats):
-    """Ends of the range at, before and behind the ends of bursts of every length."""
+@with_long_bursts
+def test_beats_of_long_bursts_go_to_the_channels_of_their_burst(mem_width, burst_beats):
     config = port(mem_width, burst_beats)
-    burst_bytes = burst_beats * config.mem_bytes
-    rng = random.Random(burst_beats)
-    dut, outcomes = WriteArbiter(config=config, count=2), set()
-
-    async def testbench(ctx):
-        ctx.set(dut.command.ready, 0)
-        for _ in range(300):
-            first = rng.randrange(burst_beats)
-            beats = rng.randint(1, burst_beats - first)
-            addr = 4 * burst_bytes + first * config.mem_bytes
-            last = addr + beats * config.mem_bytes - 1
-            # in units of 64 bytes, near both ends of the burst
-            start = max(0, addr // 64 + rng.randint(-1, 1))
-            end = max(0, last // 64 + rng.randint(-1, 2))
-            ctx.set(dut.range_start, start)
-            ctx.set(dut.range_end, end)
-            ctx.set(dut.commands[0].p, {"addr": addr, "beats": beats})
-            ctx.set(dut.commands[0].valid, 1)
-            await ctx.delay(1e-9)
-            inside = start * 64 <= addr and last < end * 64
-            assert ctx.get(dut.commands[0].ready) == inside, (addr, beats, start, end)
-            assert ctx.get(dut.refused) == (not inside), (addr, beats, start, end)
-            ctx.set(dut.commands[0].valid, 0)
-            outcomes.add(inside)
-            await ctx.tick()
-
-    simulate(dut, testbench, cycles=400)
-    assert outcomes == {True, False}
-
-
-@pytest.mark.parametrize(("mem_width", "burst_beats"), LONG_BURSTS)
-def test_long_bursts_keep_their_beats(mem_width, burst_beats):
-    """Read beats go to the channels of their burst, and written ones stay together."""
-    config, count = port(mem_width, burst_beats), 3
-    rng = random.Random(mem_width)
-    lengths = [[burst_beats, *(rng.randint(1, burst_beats) for _ in range(3))] for _ in range(3)]
-    unit = burst_beats * config.mem_bytes
-    bursts = [
-        [{"addr": unit * (count * n + channel), "beats": beats} for n, beats in enumerate(own)]
-        for channel, own in enumerate(lengths)
-    ]
-    total = sum(map(sum, lengths))
-    reads, taken, valids = ReadArbiter(config=config, count=count), [], []
+    bursts = long_bursts(config)
+    total = sum(burst["beats"] for own in bursts for burst in own)
+    dut, taken, valids = ReadArbiter(config=config, count=CHANNELS), [], []
 
     async def memory(ctx):
         asked = 0
         while len(valids) < total:
-            ctx.set(reads.data_valid, asked > len(valids))
-            *_, arrives, valid = await ctx.tick().sample(reads.data_valid, reads.channel_valid)
+            ctx.set(dut.data_valid, asked > len(valids))
+            *_, arrives, valid = await ctx.tick().sample(dut.data_valid, dut.channel_valid)
             valids.extend([valid] * arrives)
             asked = sum(burst["beats"] for burst in taken)
-        ctx.set(reads.data_valid, 0)
+        ctx.set(dut.data_valid, 0)
         await ctx.tick()
 
     simulate(
-        reads,
-        *(drive(reads.channels[channel], bursts[channel]) for channel in range(count)),
-        collect(reads.command, taken, 4 * count),
+        dut,
+        *(drive(dut.channels[channel], own) for channel, own in enumerate(bursts)),
+        collect(dut.command, taken, 4 * CHANNELS),
         memory,
         cycles=200 + 8 * total,
     )
-    owners = [1 << burst["addr"] // unit % count for burst in taken]
+    owners = [1 << burst["addr"] // burst_unit(config) % CHANNELS for burst in taken]
     assert valids == [
         owner for owner, burst in zip(owners, taken, strict=True) for _ in range(burst["beats"])
-    ]
-
-    writes, commands, beats = WriteArbiter(config=config, count=count), [], []
-    traffic = [
-        [
-            (burst, [{"data": burst["addr"] + b, "slots": 1} for b in range(burst["beats"])])
-            for burst in own
-        ]
-        for own in bursts
-    ]
-    simulate(
-        writes,
-        *(
-            testbench
-            for channel in range(count)
-            for testbench in channel_source(writes, channel, traffic[channel], never())
-        ),
-        collect(writes.command, commands, 4 * count),
-        collect(writes.data, beats, total),
-        cycles=200 + 8 * total,
-    )
-    assert [beat["data"] for beat in beats] == [
-        burst["addr"] + b for burst in commands for b in range(burst["beats"])
     ]

@@ -1,0 +1,98 @@
+# amaranth: UnusedElaboratable=no
+"""What checkers have in common: claims stated once, words that are held, values of before."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+
+from formal import sby
+from formal.checker import Checker
+from gscn.errors import InputError
+
+
+class Pass(wiring.Component):
+    """Offers what it is given, and drops it if it is not taken."""
+
+    def __init__(self):
+        super().__init__({"i": In(stream.Signature(2)), "o": Out(stream.Signature(2))})
+
+    def elaborate(self, platform):
+        m = Module()
+        wiring.connect(m, wiring.flipped(self.i), wiring.flipped(self.o))
+        return m
+
+
+class PassChecker(Checker):
+    """Claims that words are held, which is true if those given are."""
+
+    CLAIMS: ClassVar = {"held": "`o` is held"}
+    dut: Pass
+    assumes = True
+
+    def describe(self):
+        if self.assumes:
+            self.assume(self.held(self.dut.i, name="i"))
+        self.claim("held", self.held(self.dut.o, name="o"))
+        self.reach(self.dut.o.valid & self.dut.o.ready)
+
+
+class Doubtful(PassChecker):
+    """Assumes nothing."""
+
+    assumes = False
+
+
+class Forgetful(PassChecker):
+    """States nothing."""
+
+    def describe(self):
+        """State nothing."""
+
+
+@pytest.mark.parametrize(("checker", "status"), [(PassChecker, "PASS"), (Doubtful, "FAIL")])
+def test_a_word_is_held_if_it_stays_until_it_is_taken(checker, status, tmp_path):
+    built = checker(Pass(), claims=["held"])
+    assert sby.run(built, mode="bmc", depth=4, directory=tmp_path / "run").status == status
+
+
+def test_an_unknown_claim_is_refused():
+    with pytest.raises(InputError, match="claim must be one of held, not 'magic'"):
+        PassChecker(Pass(), claims=["magic"])
+
+
+def test_a_claim_that_is_not_stated_is_seen():
+    with pytest.raises(InputError, match="Forgetful must state each of \\['held'\\] once"):
+        rtlil.convert(Forgetful(Pass(), claims=[]), ports=[])
+
+
+@pytest.mark.parametrize(("claims", "counts"), [(["held"], (1, 2, 1)), ([], (0, 2, 1))])
+def test_only_the_claims_asked_for_are_asserted(claims, counts):
+    text = rtlil.convert(PassChecker(Pass(), claims=claims), ports=[], name="checker")
+    # the assumptions are that there is no reset, and that words given are held
+    found = tuple(text.count(f'"{kind}"') for kind in ("assert", "assume", "cover"))
+    assert found == counts
+
+
+def test_a_value_is_delayed_by_cycles():
+    checker, value, seen = PassChecker(Pass(), claims=[]), Signal(3), []
+    checker.m = m = Module()
+    later = checker.delayed(value, 2, name="value")
+
+    async def testbench(ctx):
+        for number in range(1, 6):
+            ctx.set(value, number)
+            seen.append(ctx.get(later))
+            await ctx.tick()
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert seen == [0, 0, 1, 2, 3]

@@ -1,0 +1,97 @@
+# amaranth: UnusedElaboratable=no
+"""The look inside a component: signals, registers and memories by name."""
+
+from __future__ import annotations
+
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+
+from formal.probe import Probe
+from gscn.errors import InputError
+
+
+class Inner(wiring.Component):
+    """Stores a word."""
+
+    def __init__(self):
+        super().__init__({"i": In(4), "o": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        kept = Signal(4)
+        twins = [Signal(name="twin") for _ in range(2)]
+        m.d.sync += [kept.eq(self.i), *(twin.eq(self.i[0]) for twin in twins)]
+        m.d.comb += self.o.eq(kept)
+        return m
+
+
+class Outer(wiring.Component):
+    """Has an `Inner` and a memory."""
+
+    def __init__(self):
+        super().__init__({"i": In(4), "twice": In(1), "o": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = inner = Inner()
+        m.submodules.rows = rows = Memory(shape=4, depth=4, init=[1, 2, 3, 4])
+        read = rows.read_port()
+        local = Signal(4)
+        first = Signal()
+        second = Signal()
+        m.d.comb += [inner.i.eq(self.i), self.o.eq(inner.o), read.addr.eq(2)]
+        m.d.sync += local.eq(self.i)
+        with m.If(self.i[0]):
+            m.d.sync += [first.eq(self.twice), second.eq(self.twice)]
+        return m
+
+
+@pytest.fixture
+def probed():
+    component = Outer()
+    return component, Probe(component)
+
+
+def test_signals_are_found_by_path(probed):
+    _, probe = probed
+    assert len(probe.signal("inner.kept")) == 4
+    assert probe.signal("local").name == "local"
+
+
+@pytest.mark.parametrize(("path", "count"), [("inner.absent", 0), ("kept", 0), ("inner.twin", 2)])
+def test_a_name_of_no_signal_or_of_several_is_refused(probed, path, count):
+    _, probe = probed
+    with pytest.raises(InputError, match=f"must name exactly one signal, not {count}"):
+        probe.signal(path)
+
+
+def test_a_register_is_found_by_what_it_stores(probed):
+    component, probe = probed
+    assert probe.register_of(component.i) is probe.signal("local")
+    with pytest.raises(InputError, match="in exactly one register, not 2"):
+        probe.register_of(component.twice)
+
+
+def test_rows_and_read_data_of_a_memory_are_seen(probed):
+    _, probe = probed
+    m, addr, seen = Module(), Signal(2), []
+    read = probe.read_data("rows")
+    row = probe.row("rows", addr, 4, name="row")
+    m.submodules.dut = probe.fragment
+
+    async def testbench(ctx):
+        for place in range(4):
+            ctx.set(addr, place)
+            seen.append(ctx.get(row))
+        await ctx.tick()
+        seen.append(ctx.get(read))
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert seen == [1, 2, 3, 4, 3]
