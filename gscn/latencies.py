@@ -1,6 +1,7 @@
-"""Depths and latencies that the hardware has and that its cycle model counts: one value for both.
+"""Depths and latencies of the hardware that the cycle model shares with it.
 
-Depths are in entries, latencies in clock cycles. What a configuration decides is in `gscn.config`.
+The components of `hw` name them as constants of their own (`Walker.LATENCY`), from here; a test of
+each component measures its latency.
 """
 
 from __future__ import annotations
@@ -8,60 +9,56 @@ from __future__ import annotations
 from gscn import records
 from gscn.config import CHUNK_WIDTH
 
-# -- hw.core.sequencer
-FETCH = 1
-"""From the start of a list, or of the phase before, to the command for a phase's descriptor."""
-START = 1
-"""From a descriptor's last beat to the phase's start."""
+# -- cycles
+WALKER_LATENCY = 2
+"""`hw.pe.walker.Walker.LATENCY`: from an entry that is issued to its addend."""
+FLOAT_PRODUCT_LATENCY = 3
+"""`hw.pe.float_product.FloatProduct.LATENCY`: from two factors to their product."""
+FLOAT_WALKER_LATENCY = WALKER_LATENCY - 1 + FLOAT_PRODUCT_LATENCY
+"""`hw.pe.walker.Walker.FLOAT_LATENCY`: of a walker in a core with float formats."""
+ACCUMULATOR_LATENCY = 2
+"""`hw.pe.accumulator.Accumulator.LATENCY`: from an addend to its sum in the memory."""
+ROUNDER_LATENCY = 2
+"""`hw.pe.rounding.Rounder.LATENCY`: from a sum to its result."""
+FLOAT_ROUNDER_LATENCY = 2 + ROUNDER_LATENCY
+"""`hw.pe.float_rounding.FloatRounder.LATENCY`: the same in a core with float formats."""
+SUM_CYCLES = WALKER_LATENCY + ACCUMULATOR_LATENCY
+"""From an entry that a PE issues to its sum in the memory."""
+DRAIN_CYCLES = 1 + ROUNDER_LATENCY
+"""`hw.pe.pe.PE.DRAIN_CYCLES`: from an accumulator that is read to its result."""
+FLOAT_PRODUCT_CYCLES = FLOAT_WALKER_LATENCY - WALKER_LATENCY
+"""`hw.pe.pe.PE.FLOAT_PRODUCT_CYCLES`: what a core with float formats adds to the first."""
+FLOAT_DRAIN_CYCLES = FLOAT_ROUNDER_LATENCY - ROUNDER_LATENCY
+"""`hw.pe.pe.PE.FLOAT_DRAIN_CYCLES`: what a core with float formats adds to the second."""
 
-# -- hw.cluster.fetcher, hw.cluster.loader, hw.cluster.filler
-SEGMENT_CHUNKS = records.JOB_DESCRIPTOR.width // CHUNK_WIDTH
-"""Chunks of a descriptor of a job or segment."""
-ENTRY_CHUNKS = records.QUEUE_ENTRY.itemsize * 8 // CHUNK_WIDTH
-"""Chunks of a queue entry: a job's descriptor and that of its first segment."""
+# -- depths
+READER_REQUESTS = 4
+"""`hw.port.reader.ChunkReader.REQUEST_DEPTH`: requests whose chunks are not all handed on."""
 STREAM_REQUESTS = 2
-"""Streams that wait to be requested, in a cluster."""
+"""`hw.cluster.cluster.Cluster.STREAM_REQUESTS`: streams that wait for the stream channel."""
 LOAD_STEPS = 4
-"""Steps of a cluster's load channel that wait: descriptors, load blocks."""
-SEGMENTS_UNDER_WAY = 8
-"""Segments whose tiles are loaded and that the PEs have not ended, in a cluster."""
-
-# -- hw.cluster.broadcast, hw.cluster.drain
-ANNOUNCED_SEGMENTS = 4
-"""Segments announced to a broadcaster."""
-ANNOUNCED_DRAINS = 4
-"""Jobs announced to a drain."""
+"""`hw.cluster.loader.Loader.STEPS`: what the chunks of the load channel are for."""
+SEGMENTS_LOADED = 8
+"""`hw.cluster.filler.Filler.SEGMENTS`: segments loaded that the PEs have not ended."""
+SEGMENTS_ANNOUNCED = 4
+"""`hw.cluster.broadcast.Broadcaster.SEGMENTS`: segments that are not broadcast to their end."""
+DRAINS_ANNOUNCED = 4
+"""`hw.cluster.drain.Drainer.JOBS`: jobs whose results are not all handed on."""
 ACCUMULATOR_BANKS = 2
 """Of a PE: one fills while the other drains."""
 
-# -- hw.pe
-FIFO = 1
-"""Of a queue: from a word's arrival to its offer."""
-LOOKUP = 1
-"""From a word to its fiber."""
-WALKER = 2
-"""From an entry's issue to its product, integers alone."""
-FLOAT_PRODUCT = 3
-"""Of the multiplier in a core with float formats, in place of 1 cycle of the walker."""
-ACCUMULATOR = 2
-"""From an addend to its stored sum."""
-ROUNDER = 2
-"""Of the rounding of integers."""
-FLOAT_ROUNDER = 2 + ROUNDER
-"""Of the rounding in a core with float formats."""
-ACCUMULATOR_READ = 1
-"""From an accumulator's address to its value."""
-
-# -- hw.port.reader
-REQUESTS = 4
-"""Requests of a read channel whose chunks have not all been taken."""
+# -- chunks
+DESCRIPTOR_CHUNKS = records.JOB_DESCRIPTOR.width // CHUNK_WIDTH
+"""Of a job or segment descriptor, as `hw.cluster.fetcher` reads it."""
+ENTRY_CHUNKS = records.QUEUE_ENTRY.itemsize * 8 // CHUNK_WIDTH
+"""Of a queue entry: a job and its first segment."""
 
 
 def sum_cycles(*, floats: bool) -> int:
-    """Return the cycles from an entry's issue to its stored sum."""
-    return (WALKER - 1 + FLOAT_PRODUCT if floats else WALKER) + ACCUMULATOR
+    """Return the cycles from an entry that a PE issues to its sum in the memory."""
+    return SUM_CYCLES + (FLOAT_PRODUCT_CYCLES if floats else 0)
 
 
 def drain_cycles(*, floats: bool) -> int:
-    """Return the cycles from an accumulator's address to its rounded result."""
-    return ACCUMULATOR_READ + (FLOAT_ROUNDER if floats else ROUNDER)
+    """Return the cycles from an accumulator that is read to its result."""
+    return DRAIN_CYCLES + (FLOAT_DRAIN_CYCLES if floats else 0)

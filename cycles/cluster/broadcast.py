@@ -6,7 +6,7 @@ from gscn.cycles.pe.pe import DRAIN, LOAD, NOTHING, SIBLING, STREAM
 from gscn.cycles.port.reader import has_chunk
 from gscn.cycles.state import record
 from gscn.cycles.tables import ADD, END, MAC
-from gscn.latencies import ANNOUNCED_SEGMENTS
+from gscn.latencies import SEGMENTS_ANNOUNCED
 from gscn.system.compiled import borrowing
 
 FEED = record(
@@ -17,7 +17,7 @@ FEED = record(
     # what is pushed in this cycle: kind or -1, item, its segment, job's end, PE or -1 for all
     "kind", "word", "word_segment", "job_end", "pe",
     # announced segments; whether each is the first, the last of its job
-    segment=ANNOUNCED_SEGMENTS, first=ANNOUNCED_SEGMENTS, last=ANNOUNCED_SEGMENTS,
+    segment=SEGMENTS_ANNOUNCED, first=SEGMENTS_ANNOUNCED, last=SEGMENTS_ANNOUNCED,
 )  # fmt: skip
 WAIT, ITEMS, FINISH = range(3)
 """States."""
@@ -75,7 +75,7 @@ def begin_segment(feed, segments):
 @borrowing
 def end_segment(feed):
     """Take the oldest segment off."""
-    for index in range(ANNOUNCED_SEGMENTS - 1):
+    for index in range(SEGMENTS_ANNOUNCED - 1):
         feed.segment[index] = feed.segment[index + 1]
         feed.first[index] = feed.first[index + 1]
         feed.last[index] = feed.last[index + 1]

@@ -8,7 +8,7 @@ from gscn.cycles.cluster.drain import drain_is_busy, step_drain
 from gscn.cycles.cluster.fetcher import IDLE, request_stream, step_loader, takes_job
 from gscn.cycles.pe.pe import NOTHING, step_pe
 from gscn.cycles.port.reader import can_request, step_reader
-from gscn.latencies import ANNOUNCED_DRAINS, ANNOUNCED_SEGMENTS, STREAM_REQUESTS
+from gscn.latencies import DRAINS_ANNOUNCED, SEGMENTS_ANNOUNCED, STREAM_REQUESTS
 from gscn.system.compiled import borrowing
 
 
@@ -59,8 +59,8 @@ def step_cluster(machine, c, given, tables, sizes, account, window):
     fetcher.stream_room = fetcher.requests < STREAM_REQUESTS
     if fetcher.requests > 0 and can_request(stream_reader):
         request_stream(fetcher, stream_reader, tables.segments)
-    fetcher.queue_room = feed.segments < ANNOUNCED_SEGMENTS
-    fetcher.drain_room = drain.jobs < ANNOUNCED_DRAINS
+    fetcher.queue_room = feed.segments < SEGMENTS_ANNOUNCED
+    fetcher.drain_room = drain.jobs < DRAINS_ANNOUNCED
     loads = fetcher.state != IDLE or given >= 0
     drains = drain_is_busy(drain, pes)
 

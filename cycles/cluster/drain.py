@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gscn.cycles.port.writer import step_writer
 from gscn.cycles.state import record
-from gscn.latencies import ANNOUNCED_DRAINS
+from gscn.latencies import DRAINS_ANNOUNCED
 from gscn.system.compiled import borrowing
 
 DRAIN = record(
@@ -15,7 +15,7 @@ DRAIN = record(
     "slot",  # of the packer's beat
     "jobs",
     "cleared", "done",  # in this cycle: a bank is free again; a job's results are handed on
-    job=ANNOUNCED_DRAINS,
+    job=DRAINS_ANNOUNCED,
 )  # fmt: skip
 WAIT, WALK, SETTLE, FLUSH = range(4)
 """States."""
@@ -69,7 +69,7 @@ def walk(drain, job):
 def end_job(drain):
     """Take the oldest job off, all of whose results are handed on."""
     drain.done = 1
-    for index in range(ANNOUNCED_DRAINS - 1):
+    for index in range(DRAINS_ANNOUNCED - 1):
         drain.job[index] = drain.job[index + 1]
     drain.jobs -= 1
     drain.state = WAIT

@@ -18,9 +18,9 @@ from gscn.cycles.port.reader import can_request, request
 from gscn.cycles.state import record
 from gscn.cycles.tables import ADD
 from gscn.latencies import (
+    DESCRIPTOR_CHUNKS,
     ENTRY_CHUNKS,
     LOAD_STEPS,
-    SEGMENT_CHUNKS,
     STREAM_REQUESTS,
 )
 from gscn.records import AT_ONCE
@@ -119,10 +119,10 @@ def ask(fetcher, reader, tables):
     """Ask for the next descriptor or load block; return kind, value and bank of its step."""
     if fetcher.state == NEXT:
         beat = tables.segments[fetcher.segment].descriptor_beat
-        request(reader, beat, SEGMENT_CHUNKS)
+        request(reader, beat, DESCRIPTOR_CHUNKS)
         fetcher.lead = AT_ONCE
         fetcher.state = LOAD if fetcher.loads else ASK_STREAM
-        return DESCRIPTORS, SEGMENT_CHUNKS, 0
+        return DESCRIPTORS, DESCRIPTOR_CHUNKS, 0
     number = fetcher.segment - 1
     segment = tables.segments[number]
     request(reader, segment.load_beat, segment.load_chunks, 0, segment.load_sharers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gscn.config import BANKS
 from gscn.cycles.port.reader import has_chunk
 from gscn.cycles.state import record
-from gscn.latencies import LOAD_STEPS, SEGMENT_CHUNKS, SEGMENTS_UNDER_WAY
+from gscn.latencies import DESCRIPTOR_CHUNKS, LOAD_STEPS, SEGMENTS_LOADED
 from gscn.system.compiled import borrowing
 
 FILLER = record(
@@ -16,7 +16,7 @@ FILLER = record(
     # steps that wait, of which `value` is chunks of descriptors, or a segment
     kind=LOAD_STEPS, value=LOAD_STEPS, bank=LOAD_STEPS,
     users=BANKS,  # segments under way on each bank
-    ends=SEGMENTS_UNDER_WAY,  # banks of the segments under way, -1 for none
+    ends=SEGMENTS_LOADED,  # banks of the segments under way, -1 for none
 )  # fmt: skip
 STEP, TAPS, HEADER, DIRECTORY, STATIONARY = range(5)
 """States."""
@@ -53,7 +53,7 @@ def take_descriptors(filler, reader):
     whole = filler.rows == filler.value[0]
     if whole:
         filler.rows = 0
-    filler.taken = (filler.taken + 1) % SEGMENT_CHUNKS
+    filler.taken = (filler.taken + 1) % DESCRIPTOR_CHUNKS
     filler.collected = 1 if filler.taken == 0 else 0
     return whole
 
@@ -100,7 +100,7 @@ def step_filler(filler, reader, segment_end, tables):
     elif filler.steps > 0:
         if kind == DESCRIPTORS:
             pops = take_descriptors(filler, reader)
-        elif filler.under_way < SEGMENTS_UNDER_WAY:
+        elif filler.under_way < SEGMENTS_LOADED:
             if kind != FILL:
                 loaded = True
             elif filler.users[bank] == 0:
@@ -109,7 +109,7 @@ def step_filler(filler, reader, segment_end, tables):
     if segment_end:
         if filler.ends[0] >= 0:
             filler.users[filler.ends[0]] -= 1
-        for index in range(SEGMENTS_UNDER_WAY - 1):
+        for index in range(SEGMENTS_LOADED - 1):
             filler.ends[index] = filler.ends[index + 1]
         filler.under_way -= 1
     if loaded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gscn.cycles.state import record
-from gscn.latencies import REQUESTS
+from gscn.latencies import READER_REQUESTS
 from gscn.system.compiled import borrowing
 
 READER = record(
@@ -15,14 +15,14 @@ READER = record(
     # what happens to it in this cycle
     "requested", "moved", "issued", "arrived",
     "next_beat", "next_chunks", "next_urgent_room", "next_sharers",
-    chunks=REQUESTS,  # of requests whose chunks are not all taken
+    chunks=READER_REQUESTS,  # of requests whose chunks are not all taken
 )  # fmt: skip
 
 
 @borrowing
 def can_request(reader):
     """Whether a request is taken in this cycle."""
-    return reader.left == 0 and reader.requests < REQUESTS
+    return reader.left == 0 and reader.requests < READER_REQUESTS
 
 
 @borrowing
@@ -56,7 +56,7 @@ def step_reader(reader, chunks_per_beat):
         else:
             reader.taken += 1
     if pops:
-        for index in range(REQUESTS - 1):
+        for index in range(READER_REQUESTS - 1):
             reader.chunks[index] = reader.chunks[index + 1]
         reader.requests -= 1
     reader.beat += reader.issued

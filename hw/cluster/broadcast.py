@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.hw.cluster.expand import Expander
 from gscn.hw.fifo import StreamFIFO
@@ -81,7 +82,7 @@ class Broadcaster(wiring.Component):
         left in the cycle before.
     """
 
-    SEGMENTS = 4
+    SEGMENTS = latencies.SEGMENTS_ANNOUNCED
 
     LATENCY = Expander.LATENCY
     SEGMENT_LATENCY = StreamFIFO.LATENCY

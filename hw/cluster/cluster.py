@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import AcceleratorConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
 from gscn.error_codes import ErrorCode
@@ -99,7 +100,7 @@ class Cluster(wiring.Component):
         With float formats: a written result was infinite or NaN (pulse).
     """
 
-    STREAM_REQUESTS = 2
+    STREAM_REQUESTS = latencies.STREAM_REQUESTS
 
     JOB_LATENCY = Loader.LATENCY + ChunkReader.REQUEST_LATENCY
     COUNTER_LATENCY = Tally.LATENCY

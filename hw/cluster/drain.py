@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import AcceleratorConfig
 from gscn.hw.cluster.packer import Packer
 from gscn.hw.fifo import StreamFIFO
@@ -147,7 +148,7 @@ class Drainer(wiring.Component):
         With float formats: a written result was infinite or NaN (pulse).
     """
 
-    JOBS = 4
+    JOBS = latencies.DRAINS_ANNOUNCED
 
     WALK_LATENCY = 2
     RESULT_LATENCY = Packer.LATENCY

@@ -21,9 +21,7 @@ from gscn.hw.layouts import (
     entry_width,
     read_request_layout,
 )
-
-DESCRIPTOR_CHUNKS = records.JOB_DESCRIPTOR.width // CHUNK_WIDTH
-ENTRY_CHUNKS = records.QUEUE_ENTRY.itemsize * 8 // CHUNK_WIDTH
+from gscn.latencies import DESCRIPTOR_CHUNKS, ENTRY_CHUNKS
 
 
 class _Descriptor:

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import BANKS, CHUNK_WIDTH, AcceleratorConfig
 from gscn.directories import DIRECTORY_LENGTHS
 from gscn.error_codes import ERROR_WIDTH, ErrorCode
@@ -95,7 +96,7 @@ class Filler(wiring.Component):
         What is wrong with the load block, or 0; what follows it means nothing.
     """
 
-    SEGMENTS = 8
+    SEGMENTS = latencies.SEGMENTS_LOADED
 
     LATENCY = DirectoryDecoder.LATENCY
 

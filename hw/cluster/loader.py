@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.error_codes import ERROR_WIDTH
 from gscn.hw.cluster.fetcher import Fetcher
@@ -87,7 +88,7 @@ class Loader(wiring.Component):
         With float formats: of the job under way, see `hw.cluster.fetcher.Fetcher`.
     """
 
-    STEPS = 4
+    STEPS = latencies.LOAD_STEPS
 
     LATENCY = Fetcher.LATENCY
     LOAD_LATENCY = Filler.LATENCY

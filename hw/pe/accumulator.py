@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import AcceleratorConfig
 from gscn.hw.layouts import SPECIAL, addend_layout, limits_layout
 
@@ -71,7 +72,7 @@ class Accumulator(wiring.Component):
         With float formats: special bits beside `drained`.
     """
 
-    LATENCY = 2
+    LATENCY = latencies.ACCUMULATOR_LATENCY
 
     DRAIN_LATENCY = 1
 

@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import AcceleratorConfig
 from gscn.formats import NUMBER_FORMATS, FloatFormat
 from gscn.hw.arguments import need_floats
@@ -123,7 +124,7 @@ class FloatProduct(wiring.Component):
         The product is finite, but beyond the window.
     """
 
-    LATENCY = 3
+    LATENCY = latencies.FLOAT_PRODUCT_LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         need_floats(self, config)

@@ -9,11 +9,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import AcceleratorConfig
 from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
 from gscn.hw.arguments import need_floats
 from gscn.hw.layouts import NUMBER_MODE, SPECIAL, OutFormat
-from gscn.hw.pe.rounding import Rounder
 from gscn.hw.pe.sticky_shift import shift_right
 from gscn.window import lsb_exponent
 
@@ -89,7 +89,7 @@ class FloatRounder(wiring.Component):
         Special bits gave the result.
     """
 
-    LATENCY = 2 + Rounder.LATENCY
+    LATENCY = latencies.FLOAT_ROUNDER_LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         need_floats(self, config)

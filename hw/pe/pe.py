@@ -6,6 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
+from gscn import latencies
 from gscn.config import AcceleratorConfig
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import (
@@ -96,9 +97,9 @@ class PE(wiring.Component):
         + Walker.LATENCY
         + Accumulator.LATENCY
     )
-    DRAIN_CYCLES = 1 + Rounder.LATENCY
-    FLOAT_PRODUCT_CYCLES = Walker.FLOAT_LATENCY - Walker.LATENCY
-    FLOAT_DRAIN_CYCLES = FloatRounder.LATENCY - Rounder.LATENCY
+    DRAIN_CYCLES = latencies.DRAIN_CYCLES
+    FLOAT_PRODUCT_CYCLES = latencies.FLOAT_PRODUCT_CYCLES
+    FLOAT_DRAIN_CYCLES = latencies.FLOAT_DRAIN_CYCLES
 
     @classmethod
     def word_to_sum_cycles(cls, config: AcceleratorConfig) -> int:
@@ -108,7 +109,7 @@ class PE(wiring.Component):
     @classmethod
     def drain_cycles(cls, config: AcceleratorConfig) -> int:
         """Cycles of `drain_advance` from a drain address to its result."""
-        return cls.DRAIN_CYCLES + (cls.FLOAT_DRAIN_CYCLES if config.floats else 0)
+        return latencies.drain_cycles(floats=bool(config.floats))
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

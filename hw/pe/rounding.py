@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.hw.arguments import need_number
 from gscn.hw.layouts import OutFormat
 from gscn.hw.pe.sticky_shift import shift_right
@@ -48,7 +49,7 @@ class Rounder(wiring.Component):
         The result was saturated.
     """
 
-    LATENCY = 2
+    LATENCY = latencies.ROUNDER_LATENCY
 
     def __init__(self, *, width: int):
         need_number(self, "width", width, 1, 64)

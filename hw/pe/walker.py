@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import AcceleratorConfig
 from gscn.hw.layouts import (
     A_ENTRY,
@@ -68,8 +69,8 @@ class Walker(wiring.Component):
         With float formats: a product left its window (pulse).
     """
 
-    LATENCY = 2
-    FLOAT_LATENCY = LATENCY - 1 + FloatProduct.LATENCY
+    LATENCY = latencies.WALKER_LATENCY
+    FLOAT_LATENCY = latencies.FLOAT_WALKER_LATENCY
 
     def __init__(self, *, config: AcceleratorConfig):
         self.config = config

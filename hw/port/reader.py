@@ -9,6 +9,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gscn import latencies
 from gscn.config import CHUNK_WIDTH, AcceleratorConfig
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import SHARERS_WIDTH, burst_layout, read_request_layout
@@ -54,7 +55,7 @@ class ChunkReader(wiring.Component):
         Chunks.
     """
 
-    REQUEST_DEPTH = 4
+    REQUEST_DEPTH = latencies.READER_REQUESTS
 
     REQUEST_LATENCY = 1
     LATENCY = StreamFIFO.LATENCY

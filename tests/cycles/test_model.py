@@ -16,33 +16,6 @@ from tests.stream_waits import with_fields, with_stream_wait
 TINY = PRESETS["tiny"]
 
 
-def test_constants_are_those_of_the_hardware():
-    from gscn import latencies
-    from gscn.hw.cluster.broadcast import Broadcaster
-    from gscn.hw.cluster.cluster import Cluster
-    from gscn.hw.cluster.drain import Drainer
-    from gscn.hw.cluster.fetcher import DESCRIPTOR_CHUNKS, ENTRY_CHUNKS
-    from gscn.hw.cluster.filler import Filler
-    from gscn.hw.cluster.loader import Loader
-    from gscn.hw.pe.accumulator import Accumulator
-    from gscn.hw.pe.pe import PE
-    from gscn.hw.pe.walker import Walker
-    from gscn.hw.port.reader import ChunkReader
-
-    assert latencies.drain_cycles(floats=False) == PE.DRAIN_CYCLES
-    assert latencies.drain_cycles(floats=True) == PE.DRAIN_CYCLES + PE.FLOAT_DRAIN_CYCLES
-    assert latencies.sum_cycles(floats=False) == Walker.LATENCY + Accumulator.LATENCY
-    assert latencies.sum_cycles(floats=True) == Walker.FLOAT_LATENCY + Accumulator.LATENCY
-    assert latencies.ANNOUNCED_SEGMENTS == Broadcaster.SEGMENTS
-    assert latencies.ANNOUNCED_DRAINS == Drainer.JOBS
-    assert latencies.SEGMENT_CHUNKS == DESCRIPTOR_CHUNKS
-    assert latencies.ENTRY_CHUNKS == ENTRY_CHUNKS
-    assert latencies.LOAD_STEPS == Loader.STEPS
-    assert latencies.SEGMENTS_UNDER_WAY == Filler.SEGMENTS
-    assert latencies.STREAM_REQUESTS == Cluster.STREAM_REQUESTS
-    assert latencies.REQUESTS == ChunkReader.REQUEST_DEPTH
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_every_product_is_taken_once_and_counters_sum_to_the_total(seed):
     program = random_program(TINY, seed, phases=3)

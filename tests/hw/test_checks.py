@@ -9,7 +9,8 @@ import pytest
 
 from gscn.config import PRESETS
 from gscn.error_codes import ErrorCode
-from gscn.hw.cluster.fetcher import DESCRIPTOR_CHUNKS, Fetcher
+from gscn.hw.cluster.fetcher import Fetcher
+from gscn.latencies import DESCRIPTOR_CHUNKS
 from gscn.records import JOB_DESCRIPTOR, KIND_ADD, OUT_RAW, SEGMENT_DESCRIPTOR
 from tests.hw.streams import simulate
 
