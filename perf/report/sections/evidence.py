@@ -217,7 +217,7 @@ def assumptions_section(results: Sequence[Estimated]) -> Section:
 def footer() -> str:
     """Return what made the page."""
     return (
-        f"Written by <code>gscn report</code> of gscn {metadata.version('gscn')}. Every number is "
+        f"Written by `gscn report` of gscn {metadata.version('gscn')}. Every number is "
         "computed by this repository or read from figures that one of its commands wrote, "
         "except those that are called published."
     )
