@@ -86,8 +86,10 @@ def _roofline(result: Estimated) -> Figure:
             width=width,
             class_=class_,
             title=f"Roofline of {result.case.label}",
-            x_axis="useful products per byte at the ports",
-            y_axis="useful products per cycle (10^9/s at 1 GHz)",
+            axes=(
+                "useful products per byte at the ports",
+                "useful products per cycle (10^9/s at 1 GHz)",
+            ),
         )
 
     below = sum(p.useful_products / p.cycles < 0.9 * config.multipliers for p in result.passes)
