@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for name in SUBCOMMANDS:
-        module = importlib.import_module(f"command.{name}")
+        module = importlib.import_module(f"gscn.command.{name}")
         sub = subparsers.add_parser(
             name,
             help=module.SUMMARY,
