@@ -20,12 +20,12 @@ def tipped(root, tag):
 
 
 def outside(root):
-    """Return the texts of a drawing that begin or end outside it, by more than a few letters."""
+    """Return the texts of a drawing that begin or end outside it; widths are known roughly."""
     width = float(root.get("width"))
     found = []
     for element in root.iter(NAMESPACE + "text"):
         x, length = float(element.get("x")), svg.text_width(element.text, 11)
         left = x - {"middle": length / 2, "end": length}.get(element.get("text-anchor"), 0)
-        if left < -8 or left + length > width + 8:
+        if left < -2 or left + length > width + 8:
             found.append(element.text)
     return found

@@ -136,9 +136,9 @@ class _Across:
         for tick in self.ticks:
             x = self.at(tick)
             lines.append(line(x, top - 4, x, bottom, class_="grid"))
-            words.append(
-                text(x, bottom + drop, tick_text(tick), text_anchor="middle", class_="tick")
-            )
+            # At the drawing's edge half of a number would be cut off.
+            anchor = "middle" if x else "start"
+            words.append(text(x, bottom + drop, tick_text(tick), text_anchor=anchor, class_="tick"))
         return "".join(lines), "".join(
             [*words, text(self.start, bottom + drop + 17, name, class_="tick")]
         )
