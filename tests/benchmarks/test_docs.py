@@ -105,7 +105,7 @@ def test_figures_that_were_edited_no_longer_fit_the_page(page):
     path = pages.json_path("page")
     path.write_text(path.read_text().replace('"mean": 0.5', '"mean": 0.7'))
     assert [problem.split(" must")[0] for problem in pages.check(page)] == [
-        "docs/results/page.csv", "docs/page.md"
+        "docs/results/page.csv", "docs/results/page.md"
     ]  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def test_the_command_exits_with_1_if_a_page_is_wrong(monkeypatch, capsys):
 
 
 def test_records_that_the_package_ships_are_linked_from_docs(repository):
-    folder = repository / "perf" / "report" / "figures"
+    folder = repository / "perf" / "report" / "data" / "figures"
     names = {path.name for path in folder.glob("*.json")}
     assert names == {"utilization.json", "area.json", "gpu.json", "model-error.json"}
     for name in names:
