@@ -231,7 +231,8 @@ def _groups(rows: Sequence[dict], key: Callable[[dict], object]) -> dict[object,
     return groups
 
 
-def _verdict(rows: Sequence[dict]) -> str:
+def _compared(rows: Sequence[dict]) -> str:
+    """Say in how many passes the window is as good as float32, and where it is not."""
     bad = worse(rows)
     text = (
         f"With {WINDOW} both errors are at most those of float32 in {len(rows) - len(bad)} of "
@@ -299,7 +300,7 @@ def report(rows: Sequence[dict]) -> list[Block]:
             "(here in double precision), their sum added to a float32 accumulator."
         ),
         "Double precision rounds too: errors under about 1e-15 are its own.",
-        f"## bf16\n\n{_verdict(bf16)}\n\n![RMS error by layer]({FIGURE})",
+        f"## bf16\n\n{_compared(bf16)}\n\n![RMS error by layer]({FIGURE})",
         "The largest errors over the layers:",
         _worst(bf16, lambda row: (row["case"], row["pass"]), ("step", "pass")),
     ]
@@ -308,8 +309,8 @@ def report(rows: Sequence[dict]) -> list[Block]:
             (
                 "## Other formats\n\n"
                 "On the digits network. Each tensor is scaled by the power of two that takes its "
-                f"largest magnitude just under the format's. {_verdict(others)} The largest errors "
-                "over the layers:"
+                f"largest magnitude just under the format's. {_compared(others)} The largest "
+                "errors over the layers:"
             ),
             _worst(others, lambda row: (row["format"], row["pass"]), ("format", "pass")),
         ]

@@ -128,10 +128,10 @@ def _json(found: GpuComparison) -> dict[str, object]:
     }
 
 
-def render(data: dict) -> str:
-    """Return the document."""
+def _equal_size_table(data: dict) -> str:
+    """Return the times of slices of the GPU's size, and what bounds them."""
     rows = data["backward"]
-    first = table(
+    return table(
         (
             *("network", "GPU, ms", "ours, ms", "times faster", "with sparsification"),
             *("with everything", "nominal density", "products alone", "DRAM alone", "published"),
@@ -152,6 +152,11 @@ def render(data: dict) -> str:
             for name, row in rows.items()
         ],
     )
+
+
+def render(data: dict) -> str:
+    """Return the document."""
+    rows = data["backward"]
     names = list(next(iter(rows.values()))["shares"])
     shares = table(
         ("network", *names),
@@ -183,7 +188,7 @@ def render(data: dict) -> str:
 
 ## Times faster than the GPU at equal size, batch {BATCH}
 
-{first}
+{_equal_size_table(data)}
 
 Times faster are of the convolutions and fully connected layers alone; the GPU's time is of all \
 layers. "With sparsification" adds the passes over tensors that find the nonzeros, "with \

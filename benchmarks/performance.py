@@ -14,8 +14,8 @@ from gscn.perf.report.build import (
     document_sections,
 )
 from gscn.perf.report.data.cases import CASES, STATISTICAL, compute_cases
+from gscn.perf.report.data.estimated import Estimated
 from gscn.perf.report.drawing.markdown import blocks, render_blocks
-from gscn.perf.report.sections.speed import Estimated
 
 CONFIG = "large"
 CACHE = Path("build/report-cache")

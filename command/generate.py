@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--axi",
         action="store_true",
         help="wrap the core in an AXI4 manager and AXI4-Lite registers, and write the register "
-        "map for C and Python",
+        "map for C and Python and as SystemRDL",
     )
     add_output_folder(
         parser,

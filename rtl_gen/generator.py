@@ -18,6 +18,7 @@ from gscn.hw.host.top_axi import CORE_MODULE, AcceleratorAxi
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
 from gscn.rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
 from gscn.rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
+from gscn.rtl_gen.system_rdl import SYSTEM_RDL, system_rdl
 from gscn.rtl_gen.verilog import to_verilog
 from gscn.system.files import try_folder, write_files
 from gscn.system.sources import source_digest as digest_of_rooms
@@ -118,11 +119,11 @@ def generate(
 def generate_axi(
     config: AcceleratorConfig, out_dir: Path, *, create: CreateComponent | None = None
 ) -> Manifest:
-    """Write `gscn_axi_top.v`, `manifest.json` and the register map for C and Python.
+    """Write `gscn_axi_top.v`, `manifest.json` and the register map.
 
     The Verilog holds the accelerator behind an AXI4 manager and an AXI4-Lite subordinate
-    (`hw.host.top_axi.AcceleratorAxi`); its core is the module that `generate` writes. Files are
-    replaced as by `generate`.
+    (`hw.host.top_axi.AcceleratorAxi`); its core is the module that `generate` writes. The register
+    map is there for C, for Python and as SystemRDL. Files are replaced as by `generate`.
 
     Parameters
     ----------
@@ -145,7 +146,11 @@ def generate_axi(
         AXI_TOP_MODULE,
         create or (lambda config: AcceleratorAxi(config=config)),
         sources=source_digest(config) if create is None else "",
-        companions=lambda _: {C_HEADER: c_header(), PYTHON_MODULE: python_module()},
+        companions=lambda _: {
+            C_HEADER: c_header(),
+            PYTHON_MODULE: python_module(),
+            SYSTEM_RDL: system_rdl(config),
+        },
     )
 
 

@@ -10,8 +10,9 @@ _HEAD = """\
 # Registers
 
 The host sees the accelerator as a page of 32-bit registers behind AXI4-Lite (`hw.host.top_axi`).
-This file is written by `rtl_gen.registers.markdown` from `gscn/registers.py`; the C header and the
-Python module that `gscn generate --axi` writes next to the Verilog come from the same description.
+This file is written by `rtl_gen.registers.markdown` from `gscn/registers.py`; the C header, the
+Python module and the SystemRDL that `gscn generate --axi` writes next to the Verilog come from the
+same description.
 
 An access to any other offset (one that is no multiple of 4 included: bytes of a register are
 chosen by strobes, at its own offset), a write to a read-only register and a read of a write-only

@@ -60,6 +60,7 @@ HEAVY = {
     "numba": {"system": AT_IMPORT},
     "matplotlib": {"command": LAZILY, "benchmarks": AT_IMPORT},
     "rich": {"command": LAZILY},
+    "jinja2": {"perf": AT_IMPORT},
     "dask": {"cosim": LAZILY},
     "distributed": {"cosim": LAZILY},
 }  # fmt: skip

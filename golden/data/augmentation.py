@@ -14,6 +14,20 @@ _PADDING_SHARE = 8
 """Images are padded by one of this many of their height."""
 
 
+class ShiftAndFlip:
+    """The same as a transform of one image or of several, to be composed with others.
+
+    It draws from torch's global generator, as those of `torchvision.transforms` do.
+    """
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return an image (C, H, W), or images (N, C, H, W), changed at random."""
+        generator = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
+        if images.dim() == 3:
+            return augment(images[None], generator)[0]
+        return augment(images, generator)
+
+
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     """Return images (N, C, H, W), each shifted and half of them mirrored, at random.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from gscn.errors import raise_problems
+from gscn.errors import InputError, raise_problems
 
 CLASS_COUNT = 10
 """Classes of the bundled data sets: the ten digits."""
@@ -44,6 +45,9 @@ class ImageDataset:
     test_images: Images
     test_labels: Tensor
     class_count: int = CLASS_COUNT
+    train_transform: Callable[[Tensor], Tensor] | None = None
+    """Changes a training image (C, H, W) each time that it is fetched, as torchvision's transforms
+    do: drawn, if at all, from torch's global generator, which the trainer seeds."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -66,3 +70,29 @@ class ImageDataset:
             elif len(labels) and not 0 <= labels.min() <= labels.max() < self.class_count:
                 problems.append(f"{part}_labels must be from 0 to {self.class_count - 1}")
         raise_problems("data set", problems)
+
+    def transformed(self, images: Tensor) -> Tensor:
+        """Return training images (N, C, H, W), each changed by `train_transform`.
+
+        Raises
+        ------
+        InputError
+            What came of it are no images of as many channels and of one size, float32.
+        """
+        made = [self.train_transform(image) for image in images]
+        wrong = [
+            one
+            for one in made
+            if not isinstance(one, Tensor)
+            or (one.dtype, one.dim()) != (torch.float32, 3)
+            or (one.shape[0], one.shape) != (images.shape[1], made[0].shape)
+        ]
+        if wrong:
+            what = type(wrong[0]).__name__
+            if isinstance(wrong[0], Tensor):
+                what = f"{wrong[0].dtype} of shape {tuple(wrong[0].shape)}"
+            raise InputError(
+                f"train_transform must return images of {images.shape[1]} channels and one size, "
+                f"float32, not {what}"
+            )
+        return torch.stack(made)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from gscn.system.reading import is_there, shown, shown_path
 CHECKPOINT_VERSION = 2
 _EVALUATED_PIXELS = 512 * 32 * 32
 """Pixels of a mini-batch of the evaluation, at most, if one image has no more."""
-_ORDER_STREAM, _AUGMENTATION_STREAM, _DROPOUT_STREAM = range(3)
+_ORDER_STREAM, _AUGMENTATION_STREAM, _DROPOUT_STREAM, _TRANSFORM_STREAM = range(4)
 """Each has a generator of its own in every epoch or iteration, so that runs resume anywhere."""
 
 
@@ -160,15 +161,10 @@ class Trainer:
             group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * fraction)) / 2
         chosen = self._epoch_order(epoch)[position * self.recipe.batch_size :]
         chosen = chosen[: self.recipe.batch_size]
-        images = self._fetch(self.dataset.train_images, chosen)
-        if self.recipe.augment:
-            images = augment(images, self._generator(_AUGMENTATION_STREAM, self.iteration))
+        images = self._training_images(chosen)
         labels = self.dataset.train_labels[chosen]
         self.network.train()
-        # Dropout draws from torch's global generator, which is put back afterwards.
-        with torch.random.fork_rng(devices=[]):
-            seed = self._generator(_DROPOUT_STREAM, self.iteration).initial_seed()
-            torch.random.default_generator.manual_seed(seed)
+        with self._drawing(_DROPOUT_STREAM):
             scores = self.network(images)
         loss = functional.cross_entropy(scores, labels)
         if not torch.isfinite(loss):
@@ -222,6 +218,26 @@ class Trainer:
                 scores = self.network(self._fetch(self.dataset.test_images, chosen))
                 correct += int((scores.argmax(1) == labels[chosen]).sum())
         return correct / len(labels)
+
+    def _training_images(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Return a mini-batch, changed as the data set and the recipe say."""
+        images: Images = self.dataset.train_images
+        if self.dataset.train_transform is not None:
+            with self._drawing(_TRANSFORM_STREAM):
+                images = self.dataset.transformed(images[chosen])
+            chosen = torch.arange(len(chosen))
+        images = self._fetch(images, chosen)
+        if not self.recipe.augment:
+            return images
+        return augment(images, self._generator(_AUGMENTATION_STREAM, self.iteration))
+
+    @contextmanager
+    def _drawing(self, stream: int) -> Iterator[None]:
+        """Let what draws from torch's global generator draw as its stream; put it back after."""
+        with torch.random.fork_rng(devices=[]):
+            seed = self._generator(stream, self.iteration).initial_seed()
+            torch.random.default_generator.manual_seed(seed)
+            yield
 
     def _fetch(self, images: Images, chosen: torch.Tensor) -> torch.Tensor:
         found = images[chosen]

@@ -7,27 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gscn.perf.report.data.cases import Case, Row
+from gscn.perf.report.data.estimated import Estimated
 from gscn.perf.report.data.measured import Documents
 from gscn.perf.report.drawing.markdown import blocks, render_blocks
 from gscn.perf.report.drawing.page import Section, csv_text, render
-from gscn.perf.report.sections.energy_and_area import energy_section
+from gscn.perf.report.sections.energy_and_area import energy_and_area_section
 from gscn.perf.report.sections.evidence import assumptions_section, evidence_section, footer
 from gscn.perf.report.sections.gpu import claims as gpu_claims
 from gscn.perf.report.sections.gpu import gpu_section
-from gscn.perf.report.sections.memory_hierarchy import memory_section
-from gscn.perf.report.sections.other_accelerators import rivals_section
+from gscn.perf.report.sections.layer_by_layer import layer_by_layer_section
+from gscn.perf.report.sections.lost_cycles import lost_cycles_section
+from gscn.perf.report.sections.memory_hierarchy import memory_hierarchy_section
+from gscn.perf.report.sections.other_accelerators import other_accelerators_section
 from gscn.perf.report.sections.published_beside_ours import (
+    published_section,
     scnn_claims,
     swat_claims,
-    verdict_section,
 )
-from gscn.perf.report.sections.recorded_launches import Launch, launches_section
-from gscn.perf.report.sections.speed import (
-    Estimated,
-    cycles_section,
-    layers_section,
-    speedup_section,
-)
+from gscn.perf.report.sections.recorded_launches import Launch, recorded_launches_section
+from gscn.perf.report.sections.speed import speedup_section
 from gscn.perf.rivals import RIVALS
 
 DOCUMENT_TITLE = "Performance: measured, modelled, extrapolated"
@@ -80,17 +78,17 @@ def sections(
     claims += gpu_claims(documents.gpu)
     titles, words = _rivals()
     config = results[0].config
-    recorded = [launches_section(launches, config, source)] if launches else []
+    recorded = [recorded_launches_section(launches, config, source)] if launches else []
     return [
-        verdict_section(claims, missing),
+        published_section(claims, missing),
         speedup_section(results),
-        layers_section(results),
-        cycles_section(documents.utilization, results),
-        memory_section(results),
+        layer_by_layer_section(results),
+        lost_cycles_section(documents.utilization, results),
+        memory_hierarchy_section(results),
         *recorded,
-        rivals_section(results, titles, words),
+        other_accelerators_section(results, titles, words),
         gpu_section(documents.gpu),
-        energy_section(results, config, documents.area),
+        energy_and_area_section(results, config, documents.area),
         evidence_section(results, documents.utilization, documents.errors),
         assumptions_section(results),
     ]

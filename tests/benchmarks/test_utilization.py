@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks import simulators, utilization
+from benchmarks import utilization
 from benchmarks.rtl import BOUNDS, STALLS
 from gscn.conv import Pass
 
@@ -104,24 +104,3 @@ def test_means_leave_out_what_was_not_measured_in_every_iteration_and_say_so():
     quoted = utilization.quotes(DATA | {"passes": [*ROWS, more]})
     assert (quoted["least-3x3"], quoted["passes-3x3"]) == ("10.0 %", "4")
     assert quoted["kinds-3x3"] == "input-grad, weight-grad"
-
-
-def test_the_comparison_sums_what_was_measured():
-    rows = [
-        {
-            "config": config.to_dict(),
-            "passes": [
-                {"pass": str(which), "cycles": cycles, "useful_products": 256_000 + 1}
-                for which, cycles in zip(Pass, (1000, 2000, 3000), strict=True)
-            ],
-        }
-        for config in simulators.configurations()
-    ]
-    lines = simulators.render(rows).splitlines()
-    assert (
-        "| **GSCN, RTL, 32 ports of 512 bits** | **1000** | **2000** | **3000** | **6000** |"
-        in lines
-    )
-    assert "| *every multiplier always busy* | 1001 | 1001 | 1001 | 3003 |" in lines
-    for config in simulators.configurations():
-        assert config.multipliers == simulators.MULTIPLIERS

@@ -1,7 +1,8 @@
 """Rows of an area report."""
 
+from __future__ import annotations
+
 import dataclasses
-import json
 import re
 
 import pytest
@@ -15,17 +16,12 @@ from gscn.rtl_gen.area import (
     CLUSTER_WITHOUT_PES,
     COMPONENTS,
     FLOAT_COMPONENTS,
-    AreaReport,
-    Clock,
     component_counts,
     instances,
     measure_area,
     subtract,
 )
-from gscn.rtl_gen.area_formats import FormatReport, formats_table, measure_formats, with_formats
-from gscn.rtl_gen.area_text import render_data, report_data, to_markdown, tool_versions
 from gscn.rtl_gen.generator import TOP_MODULE
-from gscn.rtl_gen.place import Placement
 from gscn.rtl_gen.synthesis import Counts, Netlist
 from gscn.rtl_gen.verilog import to_verilog
 
@@ -74,72 +70,6 @@ def test_figures_of_flows_not_run_stay_absent():
     assert left.gates == 100
 
 
-def test_the_text_tells_the_multiplier_from_the_rest():
-    report = AreaReport(
-        name="tiny int16",
-        config=CONFIG,
-        components=component_counts(CONFIG, netlist()),
-        clocks=(
-            Clock(
-                component="PE",
-                cell_delay_ns=7.118,
-                placement=Placement(frequency_mhz=61.73, path_from="a", path_to="b"),
-            ),
-        ),
-    )
-    text = to_markdown([report], {"pyosys": "1.2"})
-    assert "| tiny int16 | 50 | 20 | 30 | 60.0 % | 64 | 4 | 50 |" in text
-    assert "| tiny int16: PE | 7.12 | 61.7 | `a` to `b` |" in text
-    # 4 PEs, each an area of 50, in an accelerator of 50: made up, so the share is no real one
-    assert "| PE | 4 | 64 | 50 | - | 50 | 400.0 % |" in text
-    assert "| PE: multiplier | 4 | 0 | 20 | 0 | 20 | 160.0 % |" in text
-    assert "| PE: logic outside the multiplier | 4 | 64 | 30 | - | 30 | 240.0 % |" in text
-    assert "| PE: logic outside the multiplier | 60 | 10 | 0 | - | - | - | - | - |" in text
-    assert "| Cluster | 2 | 192 | 150 | - | 75 | 600.0 % |" in text
-    assert "pyosys 1.2" in text
-    assert CONFIG.digest() in text
-
-
-def test_number_formats_are_named_with_plus_signs():
-    config = with_formats(CONFIG, "int8+fp16+bf16")
-    assert (config.operand_format, config.float_formats) == ("int8", "bf16,fp16")
-    assert with_formats(config, "int16") == CONFIG
-    with pytest.raises(InputError, match="float_formats must be empty or different names of bf16"):
-        with_formats(CONFIG, "int16+int8")
-
-
-def test_formats_are_compared_with_the_first():
-    reports = [
-        FormatReport(
-            formats=formats,
-            config=with_formats(CONFIG, formats),
-            parts={"PE": counts(area=area), "Walker": counts(area=7.0)},
-            cell_delay_ns=7.5,
-            placement=None,
-        )
-        for formats, area in (("int16", 200.0), ("int16+bf16", 250.0))
-    ]
-    head, rows = formats_table(reports)
-    told = [dict(zip(head, row, strict=True)) for row in rows]
-    assert [row["of the first"] for row in told] == ["100.0 %", "125.0 %"]
-    assert [row["Walker (um2)"] for row in told] == [7.0, 7.0]
-    assert [row["FloatRounder (um2)"] for row in told] == [None, None]
-    assert [row["flip-flops"] for row in told] == [10, 10]
-    text = to_markdown([], {}, reports)
-    assert "| int16+bf16 | 250 | 125.0 % | 7 | - | - | - | 10 | 64 | 100 | 1 |" in text
-    with pytest.raises(InputError, match="formats must be at least one set"):
-        formats_table([])
-
-
-@pytest.mark.slow
-def test_a_pe_with_float_formats_has_one_multiplier():
-    plain, floats = measure_formats(CONFIG, ["int16", "int16+bf16+fp16+fp8_e4m3"])
-    assert [one.parts["PE"].multipliers for one in (plain, floats)] == [1, 1]
-    assert "FloatRounder" not in plain.parts
-    grown = floats.parts["Accumulator"].memory_bits - plain.parts["Accumulator"].memory_bits
-    assert grown == 2 * 2 * CONFIG.acc_depth  # two special bits beside the sums of two banks
-
-
 def test_instances_are_those_of_the_accelerator():
     text = to_verilog(lambda: Accelerator(config=CONFIG), TOP_MODULE).text
     assert instances(CONFIG, "Cluster") == len(re.findall(r"^ *gscn_cluster \S+ \(", text, re.M))
@@ -164,42 +94,6 @@ def test_the_published_report_is_of_the_present_configurations_and_components():
         assert list(report["components"]) == list(rows)
         assert [clock["component"] for clock in report["clocks"]] == list(area.CLOCKED)
     assert [report["formats"] for report in data["formats"]] == list(area.FORMATS)
-
-
-def test_a_report_comes_back_from_its_figures_as_it_was():
-    report = AreaReport(
-        name="tiny int16",
-        config=CONFIG,
-        components=component_counts(CONFIG, netlist()),
-        clocks=(
-            Clock(
-                component="PE",
-                cell_delay_ns=7.5,
-                placement=Placement(frequency_mhz=50.0, path_from="a", path_to="b"),
-            ),
-            Clock(component="Cluster", cell_delay_ns=None, placement=None),
-        ),
-    )
-    formats = FormatReport(
-        formats="int16",
-        config=CONFIG,
-        parts={"PE": counts(area=200.0), "Walker": counts(area=7.0)},
-        cell_delay_ns=7.5,
-        placement=None,
-    )
-    data = json.loads(json.dumps(report_data([report], {"tool": "1"}, [formats])))
-    assert render_data(data) == to_markdown([report], {"tool": "1"}, [formats])
-    (whole,) = (r for r in data["reports"][0]["rows"] if r["component"] == "Accelerator")
-    assert (whole["instances"], whole["share_percent"]) == (1, 100)
-    assert whole["area_per_multiplier"] == 50.0 / CONFIG.multipliers
-
-
-def test_versions_name_the_liberty_by_its_content(tmp_path):
-    path = tmp_path / "cells.lib"
-    path.write_text("abc")
-    # the published SHA-256 of "abc" begins so
-    assert tool_versions(path, place=False)["liberty"] == "cells.lib, SHA-256 ba7816bf8f01cfea"
-    assert "liberty" not in tool_versions(None, place=False)
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import pytest
 
 import gscn.rtl_gen.generator
 from gscn.config import PRESETS
-from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.rtl_gen import generate, load_manifest
 
@@ -91,18 +90,6 @@ def test_a_manifest_of_other_types_is_refused_and_replaced(generated, tmp_path, 
         assert gscn.rtl_gen.generator._current(CONFIG, tmp_path, manifest.module, "") is None
 
 
-def test_manifest_has_layouts_and_counters(generated):
-    directory, _ = generated
-    manifest = json.loads((directory / "manifest.json").read_text())
-    assert manifest["records"]["stream_item"]["width"] == 32
-    assert manifest["records"]["stream_item"]["fields"][1]["name"] == "code"
-    assert manifest["records"]["stream_item"]["fields"][1]["low_bit"] == 16
-    counters = manifest["counters"]["cluster"]
-    assert [counter["name"] for counter in counters] == list(CLUSTER_COUNTER_NAMES)
-    assert counters[1]["indices"] == [1, 1 + len(CLUSTER_COUNTER_NAMES)]
-    assert manifest["counters"]["total_cycles"]["index"] == 2 * len(CLUSTER_COUNTER_NAMES)
-
-
 def test_a_damaged_file_is_written_again(tmp_path):
     manifest = generate(CONFIG, tmp_path)
     whole = manifest.verilog.read_bytes()
@@ -136,10 +123,3 @@ def test_a_file_in_the_place_of_the_directory_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="output directory must be one that can be written"):
         generate(CONFIG, tmp_path / "file")
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"module": 1}'])
-def test_a_damaged_manifest_is_refused(tmp_path, text):
-    (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(InputError, match="must describe a generated module"):
-        load_manifest(tmp_path)

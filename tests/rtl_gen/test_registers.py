@@ -96,6 +96,7 @@ def test_files_are_written_once(generated):
         "manifest.json",
         "gscn_registers.h",
         "gscn_registers.py",
+        "gscn_registers.rdl",
     }
     assert load_manifest(directory) == manifest
     assert generate_axi(CONFIG, directory) == manifest

@@ -146,7 +146,7 @@ BY_KEY = {figure.key: figure for figure in FIGURES}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GraphicsCard:
+class Gpu:
     """The card that ReSprop's figures are multiples of, by its vendor's data."""
 
     name: str = "GTX 1080 Ti"
@@ -162,4 +162,4 @@ class GraphicsCard:
         return self.dram_gb_per_s * 1e3 / self.clock_mhz / self.lanes
 
 
-GTX_1080_TI = GraphicsCard()
+GTX_1080_TI = Gpu()

@@ -69,12 +69,12 @@ def legend(
     shapes
         Marks of the names; by default squares of their colour.
     """
-    parts, x, y = [], 0.0, 12.0
     items = [(name, colour, "") for name, colour in zip(names, colours, strict=False)]
     if shapes:
         items = [(*item[:2], shape) for item, shape in zip(items, shapes, strict=False)]
     if extra:
         items.append((extra, "#000000", "published"))
+    parts, x, y = [], 0.0, 12.0
     for name, colour, shape in items:
         advance = 18 + text_width(name) + 14
         if x and x + advance > width:
@@ -85,7 +85,11 @@ def legend(
             parts.append(mark(shape, x + 6, y - 4, 5, fill=colour))
         else:
             parts.append(rect(x, y - 10, 12, 12, fill=colour))
-        parts.append(text(x + 18, y, name))
+        first, *others = _wrapped(name, width - x - 18)
+        parts.append(text(x + 18, y, first))
+        for words in others:
+            y += 16
+            parts.append(text(x + 18, y, words))
         x += advance
     return "".join(parts), y + 8
 
@@ -100,6 +104,91 @@ def _wrapped(label: str, width: float) -> list[str]:
         else:
             lines[-1] = candidate
     return lines
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Across:
+    """A horizontal axis."""
+
+    start: float
+    """Where zero is, pixels."""
+    unit: float
+    """How long 1 is, pixels."""
+    ticks: Sequence[float]
+
+    def at(self, value: float) -> float:
+        """Return where a value is."""
+        return self.start + value * self.unit
+
+    def draw(self, top: float, bottom: float, *, drop: float, name: str) -> tuple[str, str]:
+        """Return the lines behind the bars, and the words below them.
+
+        Parameters
+        ----------
+        top, bottom
+            Where the bars begin and end.
+        drop
+            How far below them the numbers of the ticks stand.
+        name
+            What the numbers are.
+        """
+        lines, words = [], []
+        for tick in self.ticks:
+            x = self.at(tick)
+            lines.append(line(x, top - 4, x, bottom, class_="grid"))
+            # At the drawing's edge half of a number would be cut off.
+            anchor = "middle" if x else "start"
+            words.append(text(x, bottom + drop, tick_text(tick), text_anchor=anchor, class_="tick"))
+        return "".join(lines), "".join(
+            [*words, text(self.start, bottom + drop + 17, name, class_="tick")]
+        )
+
+
+def _reference(across: _Across, value: float | None, top: float, bottom: float) -> str:
+    """Return the dashed line at a value, if there is one."""
+    if value is None:
+        return ""
+    return line(across.at(value), top - 4, across.at(value), bottom, class_="reference")
+
+
+def _room(labels: Sequence[str], narrow: bool) -> float:
+    """Return how much room labels take at the left of bars; none where they stand above them."""
+    return 0.0 if narrow else min(250, max(map(text_width, labels)) + 10)
+
+
+def _label_above(words: Sequence[str], y: float) -> str:
+    return "".join(text(0, y + 11 + 16 * n, w, class_="label") for n, w in enumerate(words))
+
+
+def _label_beside(words: Sequence[str], room: float, y: float) -> str:
+    return "".join(
+        text(room - 8, y + 16 * n, w, text_anchor="end", class_="label")
+        for n, w in enumerate(words)
+    )
+
+
+def _group(bar: Bar, series: Sequence[str], across: _Across, y: float) -> str:
+    """Return the bars of a group, each with its number, and the marks of published values."""
+    parts = []
+    marks = bar.marks or (None,) * len(bar.values)
+    for index, (value, published) in enumerate(zip(bar.values, marks, strict=True)):
+        end = across.start
+        if value is not None:
+            end = across.at(value)
+            tip = f"{bar.label}, {series[index]}: {value:.3g}"
+            parts.append(
+                rect(across.start, y, value * across.unit, _ROW - 3, fill=COLOURS[index], tip=tip)
+            )
+        if published is not None:
+            at = across.at(published)
+            tip = f"{bar.label}, {series[index]}: published {published:g}"
+            parts.append(mark("diamond", at, y + 6, 4, fill="#fff", stroke="#000", tip=tip))
+            if abs(at - end) < 40:
+                end = max(end, at + 6)
+        if value is not None:
+            parts.append(text(end + 4, y + 10.5, f"{value:.2f}", class_="number"))
+        y += _ROW
+    return "".join(parts)
 
 
 def grouped_bars(
@@ -142,52 +231,25 @@ def grouped_bars(
     if not bars:
         raise InputError(f"figure {title!r} must have at least one bar")
     narrow = width < 500
-    room = 0.0 if narrow else min(250, max(text_width(bar.label) for bar in bars) + 10)
+    room = _room([bar.label for bar in bars], narrow)
     names, top = legend(series, COLOURS, width, extra=mark_label)
     values = [v for bar in bars for v in (*bar.values, *bar.marks) if v is not None]
     ticks = nice_ticks(max([*values, reference or 0]), 4 if narrow else 7)
-    scale = (width - room - 52) / ticks[-1]
+    across = _Across(start=room, unit=(width - room - 52) / ticks[-1], ticks=ticks)
     parts, y = [names], top + 6
-    first = y
     for bar in bars:
-        labels = _wrapped(bar.label, width - 8 if narrow else room - 10)
+        words = _wrapped(bar.label, width - 8 if narrow else room - 10)
         if narrow:
-            for words in labels:
-                parts.append(text(0, y + 11, words, class_="label"))
-                y += 16
+            parts.append(_label_above(words, y))
+            y += 16 * len(words)
         else:
-            middle = y + _ROW * len(bar.values) / 2 - 8 * len(labels) + 12
-            parts += [
-                text(room - 8, middle + 16 * index, words, text_anchor="end", class_="label")
-                for index, words in enumerate(labels)
-            ]
-        marks = bar.marks or (None,) * len(bar.values)
-        for index, (value, published) in enumerate(zip(bar.values, marks, strict=True)):
-            end = room
-            if value is not None:
-                end = room + value * scale
-                tip = f"{bar.label}, {series[index]}: {value:.3g}"
-                parts.append(rect(room, y, value * scale, _ROW - 3, fill=COLOURS[index], tip=tip))
-            if published is not None:
-                at = room + published * scale
-                tip = f"{bar.label}, {series[index]}: published {published:g}"
-                parts.append(mark("diamond", at, y + 6, 4, fill="#fff", stroke="#000", tip=tip))
-                if abs(at - end) < 40:
-                    end = max(end, at + 6)
-            if value is not None:
-                parts.append(text(end + 4, y + 10.5, f"{value:.2f}", class_="number"))
-            y += _ROW
-        y += _GAP
-    grid = []
-    for tick in ticks:
-        x = room + tick * scale
-        grid.append(line(x, first - 4, x, y, class_="grid"))
-        parts.append(text(x, y + 14, tick_text(tick), text_anchor="middle", class_="tick"))
-    if reference is not None:
-        x = room + reference * scale
-        parts.append(line(x, first - 4, x, y, class_="reference"))
-    parts.append(text(room, y + 31, axis, class_="tick"))
-    return drawing(width, y + 38, "".join(grid + parts), title=title, class_=class_)
+            middle = y + _ROW * len(bar.values) / 2 - 8 * len(words) + 12
+            parts.append(_label_beside(words, room, middle))
+        parts.append(_group(bar, series, across, y))
+        y += _ROW * len(bar.values) + _GAP
+    lines, below = across.draw(top + 6, y, drop=14, name=axis)
+    parts = [lines, *parts, below, _reference(across, reference, top + 6, y)]
+    return drawing(width, y + 38, "".join(parts), title=title, class_=class_)
 
 
 def stacked_bars(
@@ -224,36 +286,33 @@ def stacked_bars(
     shown = [name for name in series if any(row.get(name) for _, row in rows)]
     colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(series)}
     names, top = legend(shown, [colours[name] for name in shown], width)
-    room = 0.0 if narrow else min(250, max(text_width(label) for label, _ in rows) + 10)
+    room = _room([label for label, _ in rows], narrow)
     sums = [sum(row.get(name, 0) for name in series) for _, row in rows]
     ticks = nice_ticks(total or max(sums), 4 if narrow else 6)
     end = total or ticks[-1]
-    scale = (width - room - (20 if total else 64)) / end
+    across = _Across(
+        start=room,
+        unit=(width - room - (20 if total else 64)) / end,
+        ticks=[tick for tick in ticks if tick <= end * 1.0001],
+    )
     parts, y = [names], top + 6
-    first = y
     for (label, row), whole in zip(rows, sums, strict=True):
         if narrow:
-            parts.append(text(0, y + 11, label, class_="label"))
+            parts.append(_label_above([label], y))
             y += 16
         else:
-            parts.append(text(room - 8, y + 13, label, text_anchor="end", class_="label"))
+            parts.append(_label_beside([label], room, y + 13))
         x = room
         for name in shown:
-            value = row.get(name, 0)
-            tip = f"{label}: {name} {value:.4g}"
-            parts.append(rect(x, y, value * scale, 18, fill=colours[name], tip=tip))
-            x += value * scale
+            length = row.get(name, 0) * across.unit
+            tip = f"{label}: {name} {row.get(name, 0):.4g}"
+            parts.append(rect(x, y, length, 18, fill=colours[name], tip=tip))
+            x += length
         if total is None:
             parts.append(text(x + 4, y + 13, f"{whole:.3g}", class_="number"))
         y += 18 + _GAP
-    grid = []
-    for tick in ticks:
-        if tick <= end * 1.0001:
-            x = room + tick * scale
-            grid.append(line(x, first - 4, x, y, class_="grid"))
-            parts.append(text(x, y + 12, tick_text(tick), text_anchor="middle", class_="tick"))
-    parts.append(text(room, y + 29, axis, class_="tick"))
-    return drawing(width, y + 36, "".join(grid + parts), title=title, class_=class_)
+    lines, below = across.draw(top + 6, y, drop=12, name=axis)
+    return drawing(width, y + 36, "".join([lines, *parts, below]), title=title, class_=class_)
 
 
 def layer_columns(

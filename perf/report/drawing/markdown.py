@@ -30,8 +30,8 @@ def _part(part: Part) -> dict[str, Any] | None:
         return {
             "table": part.name,
             "caption": part.caption,
-            "header": list(part.header[: part.columns]),
-            "rows": [list(row[: part.columns]) for row in part.rows],
+            "header": list(part.shown_header),
+            "rows": [list(row) for row in part.shown_rows],
         }
     return None
 

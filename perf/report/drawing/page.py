@@ -7,13 +7,20 @@ a phone, and a media query shows one of the two.
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
 
 from gscn.errors import raise_problems
+
+TEMPLATES = Path(__file__).with_name("templates")
+"""What the page looks like: HTML by Jinja, and its style sheet; files of the package."""
 
 WIDE, NARROW = 760, 340
 """Widths in pixels for which figures are drawn."""
@@ -36,6 +43,24 @@ class Table:
     """How many columns the page shows, from the left; None: all. The CSV file has all."""
     folded: bool = False
     """Whether the page shows it only when it is opened (and on paper)."""
+
+    @property
+    def shown_header(self) -> tuple[str, ...]:
+        """The names of the columns that the page shows."""
+        return self.header[: self.columns]
+
+    @property
+    def shown_rows(self) -> tuple[tuple[object, ...], ...]:
+        """The rows, of the columns that the page shows."""
+        return tuple(row[: self.columns] for row in self.rows)
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether each column that the page shows is set to the right, as numbers are."""
+        rows = self.shown_rows
+        return tuple(
+            all(is_number(row[index]) for row in rows) for index in range(len(self.shown_header))
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,11 +107,10 @@ class Section:
         return tuple(part for part in self.content if isinstance(part, Table))
 
 
-def markup(words: str) -> str:
+def markup(words: str) -> Markup:
     """Escape a text, and set what is between backticks in the type of code, between ** in bold."""
-    text = escape(words, quote=False)
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-    return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words)))
+    return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text))
 
 
 def cell_text(value: object) -> str:
@@ -119,55 +143,6 @@ def csv_text(table: Table) -> str:
     return out.getvalue()
 
 
-def _table_html(table: Table) -> str:
-    header = table.header[: table.columns]
-    rows = [row[: table.columns] for row in table.rows]
-    numeric = [all(is_number(row[index]) for row in rows) for index in range(len(header))]
-
-    def cell(tag: str, content: str, index: int) -> str:
-        kind = ' class="n"' if numeric[index] else ""
-        return f"<{tag}{kind}>{content}</{tag}>"
-
-    head = "".join(cell("th", markup(name), i) for i, name in enumerate(header))
-    body = "".join(
-        "<tr>" + "".join(cell("td", markup(cell_text(v)), i) for i, v in enumerate(row)) + "</tr>"
-        for row in rows
-    )
-    source = f'<a class="csv" href="{table.name}.csv">CSV</a>'
-    caption = f"<figcaption>{markup(table.caption)} {source}</figcaption>"
-    inner = (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-    if table.folded:
-        inner = f"<details><summary>{len(rows)} rows</summary>{inner}</details>"
-    return f'<figure class="table">{caption}{inner}</figure>'
-
-
-def _figure_html(figure: Figure) -> str:
-    drawn = figure.draw(WIDE, "wide") + figure.draw(NARROW, "narrow")
-    return (
-        f'<figure class="drawing" id="figure-{figure.name}">{drawn}'
-        f"<figcaption>{markup(figure.caption)}</figcaption></figure>"
-    )
-
-
-def part_html(part: Part) -> str:
-    """Return what stands in a section as HTML."""
-    if isinstance(part, Paragraph):
-        attribute = f' class="{part.kind}"' if part.kind else ""
-        return f"<p{attribute}>{markup(part.words)}</p>"
-    if isinstance(part, Items):
-        entries = "".join(f"<li>{markup(entry)}</li>" for entry in part.entries)
-        return f"<ul>{entries}</ul>"
-    if isinstance(part, Table):
-        if not part.shown:
-            link = f'<a class="csv" href="{part.name}.csv">{part.name}.csv</a>'
-            return f'<p class="file">{link}: {markup(part.caption)}</p>'
-        return _table_html(part)
-    return _figure_html(part)
-
-
 def render(title: str, subtitle: str, sections: Sequence[Section], footer: str) -> str:
     """Return the page.
 
@@ -178,7 +153,7 @@ def render(title: str, subtitle: str, sections: Sequence[Section], footer: str) 
     sections
         In order.
     footer
-        Markup.
+        A text as of a paragraph.
 
     Raises
     ------
@@ -196,84 +171,25 @@ def render(title: str, subtitle: str, sections: Sequence[Section], footer: str) 
             f"{what} {name!r} must be there once" for name in set(names) if names.count(name) > 1
         ]
     raise_problems("page", problems)
-    contents = "".join(
-        f'<li><a href="#{section.key}">{escape(section.title)}</a></li>' for section in sections
-    )
-    body = "".join(
-        f'<section id="{section.key}"><h2>{number}. {escape(section.title)}</h2>'
-        + "".join(map(part_html, section.content))
-        + "</section>"
-        for number, section in enumerate(sections, 1)
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        # an icon of no bytes keeps browsers from asking for one
-        '<link rel="icon" href="data:,">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
-        f'<header><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p></header>'
-        f"<nav><ol>{contents}</ol></nav>{body}<footer>{footer}</footer></main></body></html>\n"
-    )
+    template = templates().get_template("page.html")
+    return template.render(title=title, subtitle=subtitle, sections=sections, footer=footer)
 
 
-_STYLE = """
-:root{--ink:#1a1a1a;--soft:#5b6168;--line:#d9dde1;--link:#0b5394;--back:#fff;--tint:#f4f6f8}
-*{box-sizing:border-box}
-html{-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--back);color:var(--ink);font:16px/1.55 system-ui,-apple-system,
-"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-main{max-width:51rem;margin:0 auto;padding:1.5rem 1.25rem 4rem}
-h1{font-size:1.9rem;line-height:1.2;margin:.5rem 0 .25rem}
-h2{font-size:1.35rem;line-height:1.25;margin:2.8rem 0 .6rem;padding-top:.6rem;
-border-top:2px solid var(--ink)}
-h3{font-size:1.05rem;margin:1.6rem 0 .3rem}
-p{margin:.6rem 0}
-.subtitle{color:var(--soft);font-size:1.05rem;margin:0}
-.lead{font-size:1.05rem}
-.note{background:var(--tint);border-left:3px solid var(--link);padding:.5rem .8rem}
-.file{font-size:.85rem;color:var(--soft);margin:.15rem 0}
-a{color:var(--link)}
-nav ol{columns:2;column-gap:2rem;padding:.7rem 1rem .7rem 2.4rem;background:var(--tint);
-font-size:.92rem;margin:1.2rem 0}
-ul{padding-left:1.3rem}
-li{margin:.2rem 0}
-code{font:.88em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
-figure{margin:1.2rem 0 1.6rem}
-figcaption{font-size:.88rem;line-height:1.45;color:var(--soft);margin:.35rem 0}
-.csv{font-size:.78rem;white-space:nowrap}
-.scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
-table{border-collapse:collapse;font-size:.86rem;line-height:1.35;
-font-variant-numeric:tabular-nums;min-width:100%}
-td:first-child{padding-right:.8rem}th,td{padding:.32rem .5rem;text-align:left;vertical-align:top;
-border-bottom:1px solid var(--line)}
-th{vertical-align:bottom;border-bottom:1.5px solid var(--ink);font-weight:600}
-th:first-child,td:first-child{padding-left:0}
-th.n,td.n{text-align:right}
-td.n{white-space:nowrap}td:first-child{min-width:11.5rem}
-svg{max-width:100%;height:auto;display:block}
-svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;fill:var(--ink)}
-svg .tick{font-size:11px;fill:#444}
-svg .number{font-size:11px}
-svg .grid{stroke:#e3e6e9;stroke-width:1}
-svg .axis{stroke:#444;stroke-width:1}
-svg .roof{stroke:#222;stroke-width:1.6}
-svg .reference{stroke:#222;stroke-width:1;stroke-dasharray:3 3}
-.narrow{display:none}
-summary{cursor:pointer;color:var(--link);font-size:.88rem}
-footer{margin-top:3rem;border-top:1px solid var(--line);font-size:.84rem;color:var(--soft)}
-@media (max-width:640px){
-body{font-size:15.5px}main{padding:.8rem .9rem 3rem}h1{font-size:1.5rem}h2{font-size:1.2rem}
-nav ol{columns:1}.wide{display:none}.narrow{display:block}table{font-size:.82rem}
-.scroll table{width:max-content;max-width:none}.scroll td{max-width:15rem}}
-@media print{
-@page{size:A4;margin:14mm}
-body{font-size:10pt}main{max-width:none;padding:0}nav,.csv,.file,summary{display:none}
-h2,h3{break-after:avoid}figure.drawing,tr,.note{break-inside:avoid}
-figcaption,.file,footer{font-size:8.5pt}a{color:inherit;text-decoration:none}
-.scroll{overflow:visible}table{font-size:7pt}th,td{padding:.15rem .2rem}
-th{overflow-wrap:anywhere}
-td:first-child{min-width:0;padding-right:.4rem}thead{display:table-header-group}
-details::details-content{content-visibility:visible;display:block}
-.wide{display:block!important}.narrow{display:none!important}
-*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
-"""
+@functools.cache
+def templates() -> jinja2.Environment:
+    """Return what reads the templates; it has what they use of this module."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {"wide": WIDE, "narrow": NARROW}
+    environment.filters |= {
+        "markup": markup,
+        "cell_text": cell_text,
+        "kind": lambda part: type(part).__name__,
+    }
+    return environment

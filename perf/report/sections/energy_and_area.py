@@ -17,11 +17,11 @@ from gscn.perf.estimate.energy import (
     energy,
     energy_per_product,
 )
+from gscn.perf.report.data.estimated import Estimated
 from gscn.perf.report.data.measured import Figures
 from gscn.perf.report.drawing import charts
 from gscn.perf.report.drawing.page import Figure, Paragraph, Part, Section, Table
 from gscn.perf.report.sections.memory_hierarchy import MIB
-from gscn.perf.report.sections.speed import Estimated
 
 BUFFER_BYTES = 4 * MIB
 """Of the variant with a global buffer."""
@@ -245,7 +245,7 @@ def area_table(area: Figures, config_name: str) -> Table:
     )
 
 
-def energy_section(
+def energy_and_area_section(
     results: Sequence[Estimated], config: AcceleratorConfig, area: Figures
 ) -> Section:
     """Energy by component beside the dense array's, its constants, and area."""

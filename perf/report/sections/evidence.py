@@ -7,9 +7,9 @@ from importlib import metadata
 
 from gscn.conv import Pass
 from gscn.perf.estimate.training_step import Mode
+from gscn.perf.report.data.estimated import Estimated
 from gscn.perf.report.data.measured import Figures
 from gscn.perf.report.drawing.page import Items, Paragraph, Part, Section, Table
-from gscn.perf.report.sections.speed import Estimated
 
 
 def measured_summary(measured: Figures) -> tuple[int, int, int]:
@@ -89,6 +89,38 @@ def largest_errors(errors: Figures | None) -> dict[str, float]:
     return {mode: max(abs(_error(step, mode)) for step in steps) for mode in _modes(steps)}
 
 
+_EXTRAPOLATED = (
+    (
+        "layers at ImageNet sizes",
+        "extrapolated",
+        "statistics of tensors recorded at 32x32 pixels",
+        "no recorded step of that size was run",
+    ),
+    (
+        "other numbers of multipliers, the GPU's size",
+        "extrapolated",
+        "slices side by side, each with its own port",
+        "no such accelerator was built or simulated as a whole",
+    ),
+    (
+        "DRAM bandwidth, global buffers",
+        "extrapolated",
+        "bytes over bandwidth; each byte once behind a buffer",
+        "a bound: the design has no buffer, and its images hold copies",
+    ),
+    (
+        "energy",
+        "extrapolated",
+        "counted accesses times published energies of 45 nm",
+        (
+            "DRAM alone ranges over a factor of two; ratios to the dense array are given at "
+            "both ends"
+        ),
+    ),
+)
+"""What has nothing to be held against: number, kind, how, how wrong."""
+
+
 def _kinds_table(measured: Figures, errors: Figures | None, mode: str) -> Table:
     """Return where each kind of number comes from and how wrong it can be."""
     largest = largest_errors(errors)
@@ -136,33 +168,7 @@ def _kinds_table(measured: Figures, errors: Figures | None, mode: str) -> Table:
             "models of their publications (docs/results/rivals.md)",
             "ratios to published points and to public simulators are there",
         ),
-        (
-            "layers at ImageNet sizes",
-            "extrapolated",
-            "statistics of tensors recorded at 32x32 pixels",
-            "no recorded step of that size was run",
-        ),
-        (
-            "other numbers of multipliers, the GPU's size",
-            "extrapolated",
-            "slices side by side, each with its own port",
-            "no such accelerator was built or simulated as a whole",
-        ),
-        (
-            "DRAM bandwidth, global buffers",
-            "extrapolated",
-            "bytes over bandwidth; each byte once behind a buffer",
-            "a bound: the design has no buffer, and its images hold copies",
-        ),
-        (
-            "energy",
-            "extrapolated",
-            "counted accesses times published energies of 45 nm",
-            (
-                "DRAM alone ranges over a factor of two; ratios to the dense array are given at "
-                "both ends"
-            ),
-        ),
+        *_EXTRAPOLATED,
     )
     return Table(
         name="evidence",
@@ -217,7 +223,7 @@ def assumptions_section(results: Sequence[Estimated]) -> Section:
 def footer() -> str:
     """Return what made the page."""
     return (
-        f"Written by <code>gscn report</code> of gscn {metadata.version('gscn')}. Every number is "
+        f"Written by `gscn report` of gscn {metadata.version('gscn')}. Every number is "
         "computed by this repository or read from figures that one of its commands wrote, "
         "except those that are called published."
     )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from gscn.conv import Pass
 from gscn.perf.report.data import cases
+from gscn.perf.report.data.estimated import PASS_NAMES, Estimated
 from gscn.perf.report.data.published import GTX_1080_TI
 from gscn.perf.report.data.rows import PassRow
 from gscn.perf.report.drawing import rooflines
 from gscn.perf.report.drawing.page import Figure, Paragraph, Section, Table
-from gscn.perf.report.sections.speed import PASS_NAMES, Estimated
 
 MIB = 1 << 20
 BUFFERS = (0, MIB, 4 * MIB, 16 * MIB)
@@ -86,8 +86,10 @@ def _roofline(result: Estimated) -> Figure:
             width=width,
             class_=class_,
             title=f"Roofline of {result.case.label}",
-            x_axis="useful products per byte at the ports",
-            y_axis="useful products per cycle (10^9/s at 1 GHz)",
+            axes=(
+                "useful products per byte at the ports",
+                "useful products per cycle (10^9/s at 1 GHz)",
+            ),
         )
 
     below = sum(p.useful_products / p.cycles < 0.9 * config.multipliers for p in result.passes)
@@ -169,7 +171,7 @@ def _drawn(results: Sequence[Estimated]) -> Sequence[Estimated]:
     return [result for result in results if result.case.key in keys] or results[:1]
 
 
-def memory_section(results: Sequence[Estimated]) -> Section:
+def memory_hierarchy_section(results: Sequence[Estimated]) -> Section:
     """Rooflines, sizes, DRAM bandwidth and a global buffer."""
     config = results[0].config
     share = gtx_share(config.multipliers)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from gscn.perf.report.data import cases, published
+from gscn.perf.report.data.estimated import BOUNDS, Estimated, bound_shares, product_limit
 from gscn.perf.report.drawing.page import Items, Paragraph, Part, Section, Table
-from gscn.perf.report.sections.speed import BOUNDS, Estimated, bound_shares, product_limit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +146,7 @@ def _sentences(claims: Sequence[Claim]) -> str:
     )
 
 
-def verdict_section(claims: Sequence[Claim], missing: Sequence[str]) -> Section:
+def published_section(claims: Sequence[Claim], missing: Sequence[str]) -> Section:
     """Say in sentences, then in a table, how our figures stand beside the published ones.
 
     Parameters
@@ -185,4 +185,4 @@ def verdict_section(claims: Sequence[Claim], missing: Sequence[str]) -> Section:
             kind="note",
         ),
     ]
-    return Section(key="verdict", title="Ours beside the published", content=tuple(content))
+    return Section(key="published", title="Ours beside the published", content=tuple(content))

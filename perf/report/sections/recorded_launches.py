@@ -23,9 +23,9 @@ from gscn.golden.traces.trace import Trace
 from gscn.perf.estimate import memory
 from gscn.perf.estimate.energy import COMPONENTS, Accesses, count_accesses, energy
 from gscn.perf.report.data.cases import launch_digest
+from gscn.perf.report.data.estimated import PASS_NAMES
 from gscn.perf.report.drawing import charts
 from gscn.perf.report.drawing.page import Figure, Paragraph, Section, Table
-from gscn.perf.report.sections.speed import PASS_NAMES
 from gscn.program import OutputFormat
 from gscn.system.cache import keep_result, kept_result
 
@@ -179,7 +179,9 @@ def energy_rows(
     return rows
 
 
-def launches_section(launches: Sequence[Launch], config: AcceleratorConfig, source: str) -> Section:
+def recorded_launches_section(
+    launches: Sequence[Launch], config: AcceleratorConfig, source: str
+) -> Section:
     """Return the section.
 
     Parameters
@@ -198,7 +200,7 @@ def launches_section(launches: Sequence[Launch], config: AcceleratorConfig, sour
         )
         for launch in launches
     ]
-    joules = energy_rows(launches, config)
+    per_product = energy_rows(launches, config)
     most = max(bar.values[0] / bar.values[-1] for bar in bars)
     copies = [bar.values[-1] for bar in bars]
 
@@ -215,7 +217,7 @@ def launches_section(launches: Sequence[Launch], config: AcceleratorConfig, sour
 
     def draw_energy(width: int, class_: str) -> str:
         return charts.stacked_bars(
-            joules,
+            per_product,
             COMPONENTS,
             width=width,
             class_=class_,

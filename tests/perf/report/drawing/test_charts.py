@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
-
 import pytest
 
 from gscn.errors import InputError
-from gscn.perf.report.drawing import charts, rooflines, svg
+from gscn.perf.report.drawing import charts, svg
 from gscn.perf.report.drawing.charts import Bar
-from gscn.perf.report.drawing.rooflines import Point, Roof
-
-NAMESPACE = "{http://www.w3.org/2000/svg}"
-
-
-def parsed(drawing):
-    return ElementTree.fromstring(drawing)
-
-
-def tipped(root, tag):
-    """Return the elements of a kind that carry a tip, with the tip."""
-    pairs = [(e.findtext(f"{NAMESPACE}title"), e) for e in root.iter(NAMESPACE + tag)]
-    return [(tip, e) for tip, e in pairs if tip]
+from tests.drawings import NAMESPACE, outside, parsed, tipped
 
 
 def bars(width, **changed):
@@ -62,12 +48,19 @@ def test_nothing_lies_outside_the_drawing(width):
         assert float(element.get("x")) >= 0
         assert float(element.get("x")) + float(element.get("width")) <= right
         assert float(element.get("y")) + float(element.get("height")) <= bottom
-    for element in root.iter(NAMESPACE + "text"):
-        x, length = float(element.get("x")), svg.text_width(element.text, 11)
-        anchor = element.get("text-anchor")
-        left = x - {"middle": length / 2, "end": length}.get(anchor, 0)
-        assert left >= -8, element.text
-        assert left + length <= right + 8, element.text
+    assert outside(root) == []
+
+
+@pytest.mark.parametrize("width", [760, 340])
+def test_a_long_name_in_a_legend_is_broken_and_not_cut(width):
+    name = "published, over dense on the simulated accelerator of those who published it"
+    assert outside(bars(width, mark_label=name)) == []
+    drawing, height = charts.legend(["a", name], charts.COLOURS, width)
+    words = parsed(svg.drawing(width, height, drawing, title="", class_=""))
+    texts = [e.text for e in words.iter(NAMESPACE + "text")]
+    assert " ".join(texts) == f"a {name}"
+    assert len(texts) == (2 if width == 760 else 3)
+    assert max(float(e.get("y")) for e in words.iter(NAMESPACE + "text")) < height
 
 
 def test_parts_of_a_stack_follow_one_another():
@@ -102,26 +95,6 @@ def test_columns_are_as_high_as_their_values_and_miss_where_there_is_none():
     assert fills[1] == fills[2] != fills[0]
 
 
-def test_points_of_a_roofline_lie_on_its_roofs_where_they_should():
-    points = [Point(x=0.1, y=6.4, series=0, label="bound by bytes"),
-              Point(x=10, y=64, series=0, label="bound by products")]  # fmt: skip
-    root = parsed(
-        rooflines.roofline(
-            points, ["forward"], [Roof(label="port", short="p", bytes_per_cycle=64)],
-            ("64 multipliers", 64.0), width=760, title="t", x_axis="x", y_axis="y",
-        )
-    )  # fmt: skip
-    low, high = (e for _, e in tipped(root, "circle"))
-    (slope,) = root.iter(NAMESPACE + "polyline")
-    (x1, y1), (x2, y2) = (
-        tuple(map(float, pair.split(","))) for pair in slope.get("points").split()
-    )
-    share = (float(low.get("cx")) - x1) / (x2 - x1)
-    assert float(low.get("cy")) == pytest.approx(y1 + share * (y2 - y1), abs=0.2)
-    (roof,) = (e for e in root.iter(NAMESPACE + "line") if e.get("class") == "roof")
-    assert float(high.get("cy")) == pytest.approx(float(roof.get("y1")), abs=0.02)
-
-
 @pytest.mark.parametrize(
     ("most", "ticks"), [(4.0, [0, 1, 2, 3, 4]), (0.9, [0, 0.2, 0.4, 0.6, 0.8, 1])]
 )
@@ -136,11 +109,6 @@ def test_ticks_are_round_and_reach_the_largest_value(most, ticks):
         (lambda: charts.stacked_bars([], ["a"], width=340, title="t", axis=""), "'t' must have"),
         (lambda: charts.layer_columns([], ["a"], width=340, title="t", axis=""), "'t' must have"),
         (lambda: charts.nice_ticks(0.0), "must be positive, not 0"),
-        (
-            lambda: rooflines.roofline([], ["a"], [], ("m", 1.0), width=340, title="t", x_axis="",
-                                    y_axis=""),
-            "all positive",
-        ),
     ],
 )  # fmt: skip
 def test_nothing_to_draw_is_refused(draw, message):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from html.parser import HTMLParser
 
+import jinja2
 import pytest
 
 from gscn.errors import InputError
@@ -18,8 +20,8 @@ from gscn.perf.report.drawing.page import (
     cell_text,
     csv_text,
     markup,
-    part_html,
     render,
+    templates,
 )
 
 TABLE = Table(
@@ -32,12 +34,17 @@ def section(*content, key="one"):
     return Section(key=key, title="A & B", content=content)
 
 
+def shown(*content):
+    """Return a page of those parts, without its breaks of lines."""
+    return render("t", "s", [section(*content)], "").replace("\n", "")
+
+
 def test_markup_is_escaped_code_and_bold():
     assert markup("a < b & `c < d` **e**") == (
         "a &lt; b &amp; <code>c &lt; d</code> <strong>e</strong>"
     )
-    assert part_html(Paragraph("x", "note")) == '<p class="note">x</p>'
-    assert part_html(Items(["<", "y"])) == "<ul><li>&lt;</li><li>y</li></ul>"
+    page = shown(Paragraph("x", "note"), Paragraph("plain"), Items(["<", "y"]))
+    assert '<p class="note">x</p><p>plain</p><ul><li>&lt;</li><li>y</li></ul>' in page
 
 
 @pytest.mark.parametrize(
@@ -63,6 +70,33 @@ def test_the_page_shows_the_columns_asked_for_and_the_title_escaped():
     assert '<td class="n">1,235</td>' in page
     assert '<td class="n">\N{EN DASH}</td>' in page
     assert 'href="numbers.csv"' in page
+
+
+def test_nothing_that_is_given_becomes_markup_of_the_page():
+    hostile = "<script>alert('no')</script> & \"quoted\""
+    table = Table(
+        name="t", caption=hostile, header=(hostile, "n"), rows=((hostile, 1),), folded=True
+    )
+    figure = Figure(name="f", caption=hostile, draw=lambda *_: "<svg></svg>")
+    content = (table, figure, Paragraph(hostile), Items([hostile]))
+    page = render(hostile, hostile, [Section(key="k", title=hostile, content=content)], hostile)
+    assert "<script" not in page
+    # Title, heading, subtitle, contents, heading of the section, six in the parts, footer.
+    assert page.count("&lt;script&gt;") == 12
+    assert page.count("<svg></svg>") == 2
+
+
+def test_long_tables_are_links_and_folded_ones_open():
+    linked = dataclasses.replace(TABLE, name="linked", shown=False)
+    page = shown(dataclasses.replace(TABLE, folded=True), linked)
+    assert "<details><summary>2 rows</summary>" in page
+    assert '<a class="csv" href="linked.csv">linked.csv</a>: Of <strong>all</strong></p>' in page
+    assert page.count("<table>") == 1
+
+
+def test_a_template_that_names_what_is_not_there_fails():
+    with pytest.raises(jinja2.UndefinedError):
+        templates().from_string("{{ nothing }}").render()
 
 
 def test_a_figure_is_drawn_for_both_widths():

@@ -71,7 +71,7 @@ def test_launches_are_measured_once(tmp_path):
 
 
 def test_the_section_tells_copies_from_repeated_reads(measured):
-    section = recorded_launches.launches_section(measured, TINY, "Made up")
+    section = recorded_launches.recorded_launches_section(measured, TINY, "Made up")
     (table,) = (part for part in section.content if isinstance(part, Table))
     for row, launch in zip(table.rows, measured, strict=True):
         cells = dict(zip(table.header, row, strict=True))

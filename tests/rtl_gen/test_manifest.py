@@ -1,0 +1,62 @@
+"""The manifest tells what was generated, and comes back from its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from gscn.config import PRESETS
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.errors import InputError
+from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
+
+CONFIG = PRESETS["tiny"]
+
+
+def manifest(folder):
+    return Manifest(
+        module="top",
+        verilog=folder / "top.v",
+        verilog_digest="a1",
+        source_digest="b2",
+        config=CONFIG,
+        ports=(Port(name="clk", direction="input", width=1),),
+        versions={"tool": "1.0"},
+        companions={"top.core": "c3"},
+    )
+
+
+@pytest.mark.parametrize("changed", [{}, {"source_digest": "", "companions": {}, "ports": ()}])
+def test_a_manifest_comes_back_from_its_file(tmp_path, changed):
+    written = dataclasses.replace(manifest(tmp_path), **changed)
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps(written.to_dict()))
+    assert load_manifest(tmp_path) == load_manifest(tmp_path / MANIFEST_FILE) == written
+
+
+def test_it_names_the_verilog_beside_it_wherever_it_was_moved(tmp_path):
+    written = manifest(Path("elsewhere")).to_dict()
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps(written))
+    assert load_manifest(tmp_path).verilog == tmp_path / "top.v"
+
+
+def test_layouts_and_counters_are_told():
+    told = manifest(Path()).to_dict()
+    item = told["records"]["stream_item"]
+    assert item["width"] == 32
+    assert (item["fields"][1]["name"], item["fields"][1]["low_bit"]) == ("code", 16)
+    for record in told["records"].values():
+        assert sum(field["width"] for field in record["fields"]) == record["width"]
+    counters = told["counters"]["cluster"]
+    assert [counter["name"] for counter in counters] == list(CLUSTER_COUNTER_NAMES)
+    assert counters[1]["indices"] == [1, 1 + len(CLUSTER_COUNTER_NAMES)]
+    assert told["counters"]["total_cycles"]["index"] == 2 * len(CLUSTER_COUNTER_NAMES)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"module": 1}'])
+def test_a_damaged_manifest_is_refused(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match="must describe a generated module"):
+        load_manifest(tmp_path)
