@@ -7,8 +7,8 @@ from torch import nn
 
 from gscn.errors import raise_problems
 from gscn.golden.methods.conversion import sparsify
+from gscn.golden.methods.geometry import Arithmetic
 from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
-from gscn.golden.methods.passes import Arithmetic
 from gscn.golden.networks.catalogue import make_network
 from gscn.golden.recipe import FIRST_CONV_RULES, METHOD_OPTIONS, METHODS, option_problems
 
