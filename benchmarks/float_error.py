@@ -26,7 +26,8 @@ from gscn.golden.oracle.float_conv import conv_windowed
 from gscn.golden.oracle.floats import decode, encode
 from gscn.golden.oracle.integers import convolve
 from gscn.golden.recipe import Recipe
-from gscn.golden.traces.trace import LayerTrace, PassTrace, load_trace
+from gscn.golden.traces.arrays import LayerTrace, PassTrace
+from gscn.golden.traces.trace import load_trace
 from gscn.window import contraction_length, window_top
 
 if TYPE_CHECKING:

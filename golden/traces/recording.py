@@ -16,7 +16,8 @@ from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape
 from gscn.golden.methods.passes import PassRecord
 from gscn.golden.networks.survey import Survey
 from gscn.golden.omitted import Omitted
-from gscn.golden.traces.trace import LayerTrace, PassTrace, Trace
+from gscn.golden.traces.arrays import LayerTrace, PassTrace
+from gscn.golden.traces.trace import Trace
 from gscn.golden.traces.writing import TraceWriter, refuse_existing
 from gscn.golden.training.model import conv_layers
 from gscn.golden.training.training import Trainer
