@@ -109,7 +109,7 @@ def recorded_layers(case: Case) -> Iterator[LayerTrace]:
     import torch
 
     from gscn.golden.traces.recording import layer_trace, recording
-    from gscn.golden.training.model import conv_layers
+    from gscn.golden.training.converted_network import conv_layers
     from gscn.golden.training.training import Trainer
 
     # Rounding depends on the number of threads, and after some iterations the operands do too.

@@ -13,7 +13,7 @@ from gscn.golden.omitted import Omitted, covered_share
 from gscn.golden.oracle.integers import convolve
 from gscn.golden.traces.recording import layer_trace, recording, trace_step
 from gscn.golden.traces.trace import load_trace
-from gscn.golden.training.model import conv_layers
+from gscn.golden.training.converted_network import conv_layers
 from tests.golden.traces.steps import trainer
 
 
