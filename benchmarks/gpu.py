@@ -23,8 +23,8 @@ from gscn.perf.estimate.gpu import (
     multipliers_for,
 )
 from gscn.perf.estimate.recorded_step import read_traced
-from gscn.perf.workload.flops import Gradients, Method, Sparsification
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Gradients, Method, Sparsification
 
 SPARSITY = 0.9
 BATCHES = (16, 32, 64, 128)

@@ -25,9 +25,10 @@ from gscn.golden.traces.trace import load_trace
 from gscn.perf.estimate.recorded_step import TracedPass, measure_trace, read_traced
 from gscn.perf.estimate.sampling import measure
 from gscn.perf.estimate.training_step import Mode, NetworkEstimate, estimate
-from gscn.perf.workload.flops import Method, Sparsification, Work
-from gscn.perf.workload.networks import Layer, Network
+from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.perf.workload.statistics import read_statistics
+from gscn.perf.workload.work import Work
 
 RESULTS = Path(__file__).with_name("traced")
 CONFIG = "large"

@@ -171,8 +171,8 @@ def _estimate() -> dict[str, object]:
 
     from gscn.perf.estimate.sampling import measure
     from gscn.perf.estimate.training_step import estimate, to_json
-    from gscn.perf.workload.flops import Method, Sparsification
     from gscn.perf.workload.networks import network
+    from gscn.perf.workload.sparsification import Method, Sparsification
 
     return to_json(
         estimate(

@@ -195,8 +195,9 @@ def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode)
     from gscn.errors import InputError
     from gscn.perf.estimate.sampling import SAMPLE_PRODUCTS, STATISTICAL_PRODUCTS, measure
     from gscn.perf.estimate.training_step import Mode, estimate
-    from gscn.perf.workload.flops import Method, Sparsification
-    from gscn.perf.workload.networks import NETWORKS, SMALL_NETWORKS, network, read_network
+    from gscn.perf.workload.network_file import read_network
+    from gscn.perf.workload.networks import NETWORKS, SMALL_NETWORKS, network
+    from gscn.perf.workload.sparsification import Method, Sparsification
     from gscn.system.reading import is_there
 
     if args.network not in NETWORKS and is_there(args.network):

@@ -9,8 +9,8 @@ from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.perf.estimate.sampling import Measurement
 from gscn.perf.estimate.training_step import Mode, estimate, to_json
-from gscn.perf.workload.flops import Method, Sparsification
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
 
 UTILIZATION = 0.5
 RIVAL_FACTORS = {"dense": None, "scnn+": 6.0, "ant": 2.0, "ideal": 0.5}

@@ -60,6 +60,7 @@ def count_along(array: np.ndarray, axis: int) -> np.ndarray:
     return np.count_nonzero(array, axis=others).astype(np.int64)
 
 
+@takes_text
 def read_pass(path: Path, shape: ConvShape, which: Pass) -> PassTrace:
     """Read the arrays of a pass.
 
@@ -86,6 +87,7 @@ def read_pass(path: Path, shape: ConvShape, which: Pass) -> PassTrace:
     return one
 
 
+@takes_text
 def read_chunks(
     path: Path, shape: ConvShape, which: Pass, part: str
 ) -> Iterator[tuple[int, np.ndarray]]:
@@ -95,6 +97,7 @@ def read_chunks(
         yield from _chunks(path, stored, which, part)
 
 
+@takes_text
 def check_passes(path: Path, shape: ConvShape, passes: Iterable[Pass]) -> None:
     """Raise `InputError` if a file's entries do not state the arrays of passes."""
     with open_arrays(path, LAYER) as stored:

@@ -35,9 +35,10 @@ from gscn.perf.estimate.closed_form import (
     read_bytes,
 )
 from gscn.perf.estimate.sampling import Sample, choose_sample, measure_sample
-from gscn.perf.workload.flops import Gradients, Method, Sparsification, Work, pass_work, passes
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Gradients, Method, Sparsification
 from gscn.perf.workload.statistics import operand_kinds
+from gscn.perf.workload.work import Work, pass_work, passes
 from gscn.system.files import write_text
 
 CONFIG = "large"

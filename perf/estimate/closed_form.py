@@ -34,8 +34,8 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.perf.workload.flops import Work
 from gscn.perf.workload.statistics import Statistics, read_statistics
+from gscn.perf.workload.work import Work
 
 COEFFICIENTS_PATH = Path(__file__).with_name("closed_form.json")
 ENTRY_BYTES = 4

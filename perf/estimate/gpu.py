@@ -19,8 +19,9 @@ from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.perf.estimate.other_work import SPARSIFICATION, other_work
 from gscn.perf.estimate.slices import sliced_costs
-from gscn.perf.workload.flops import Sparsification, Work, pass_work, passes
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Sparsification
+from gscn.perf.workload.work import Work, pass_work, passes
 
 LANES = 3584
 CLOCK_HZ = 1.582e9

@@ -11,8 +11,9 @@ from gscn.perf.estimate.closed_form import AnalyticCost, analytic_costs
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.result import WorkEstimate
 from gscn.perf.estimate.sampling import Measure, MeasureRivals, Sample, choose_sample
-from gscn.perf.workload.flops import Sparsification, Work
+from gscn.perf.workload.sparsification import Sparsification
 from gscn.perf.workload.statistics import UNIFORM_STATISTICS, operand_kinds
+from gscn.perf.workload.work import Work
 
 
 def from_cost(

@@ -21,9 +21,9 @@ from gscn.errors import InputError
 from gscn.formats import INT8
 from gscn.golden.oracle.synthetic import random_operands
 from gscn.perf.estimate.pass_cost import Measurement, RivalCosts, measure_operands, rival_costs
-from gscn.perf.workload.flops import Work, inner_macs
 from gscn.perf.workload.statistics import Kind, read_statistics
 from gscn.perf.workload.unevenness import draw_nonzeros
+from gscn.perf.workload.work import Work, inner_macs
 from gscn.system.processes import deaf_children
 from gscn.system.supervision import end_with_parent, safe_import_path
 

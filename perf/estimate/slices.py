@@ -25,8 +25,8 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.perf.estimate.closed_form import ENTRY_BYTES, analytic_costs, expected_products
-from gscn.perf.workload.flops import Work
 from gscn.perf.workload.statistics import read_statistics
+from gscn.perf.workload.work import Work
 
 PARTIAL_BYTES = 8
 

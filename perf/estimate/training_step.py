@@ -39,8 +39,9 @@ from gscn.perf.estimate.sampling import (
     measure,
     measure_rivals,
 )
-from gscn.perf.workload.flops import Method, Sparsification, Work, pass_work, passes
-from gscn.perf.workload.networks import Layer, Network
+from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work, pass_work, passes
 
 __all__ = [
     "BACKWARD",

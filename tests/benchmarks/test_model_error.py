@@ -14,7 +14,7 @@ from gscn.conv import Pass
 from gscn.perf.estimate.recorded_step import read_traced
 from gscn.perf.estimate.sampling import measure
 from gscn.perf.estimate.training_step import Mode, estimate
-from gscn.perf.workload.flops import Sparsification
+from gscn.perf.workload.sparsification import Sparsification
 
 CONFIG = preset(model_error.CONFIG)
 

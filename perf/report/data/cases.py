@@ -55,7 +55,7 @@ class Case:
     image_size: int
     batch: int
     method: str
-    """One of `perf.workload.flops.Method`."""
+    """One of `perf.workload.sparsification.Method`."""
     sparsity: float
     rivals: bool = True
     """Whether other accelerators are computed too."""
@@ -149,8 +149,8 @@ def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) 
     from gscn.perf.estimate.training_step import Mode, estimate, to_json
     from gscn.perf.report.data.kept_samples import Keeper
     from gscn.perf.rivals import RIVALS
-    from gscn.perf.workload.flops import Method, Sparsification
     from gscn.perf.workload.networks import network
+    from gscn.perf.workload.sparsification import Method, Sparsification
 
     net = network(case.network, image_size=case.image_size, batch=case.batch)
     sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)

@@ -22,9 +22,10 @@ from gscn.perf.estimate.closed_form import (
     read_coefficients,
 )
 from gscn.perf.estimate.training_step import Mode, estimate
-from gscn.perf.workload.flops import Method, Sparsification, Work
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.perf.workload.statistics import UNIFORM_STATISTICS, read_statistics
+from gscn.perf.workload.work import Work
 
 LARGE = preset("large")
 SHAPE = ConvShape(n=4, c=64, h=16, w=16, k=128, r=3, s=3, padding=(1, 1))

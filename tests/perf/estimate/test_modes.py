@@ -25,8 +25,9 @@ from gscn.perf.estimate.training_step import (
     to_json,
     trace_items,
 )
-from gscn.perf.workload.flops import Method, Sparsification, Work
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work
 
 LARGE = preset("large")
 BOTH = Sparsification(method=Method.SWAT_RESPROP, sparsity=0.9)

@@ -21,8 +21,9 @@ from gscn.perf.estimate.gpu import (
     multipliers_for,
 )
 from gscn.perf.estimate.slices import compulsory_bytes, divisions, sliced_costs
-from gscn.perf.workload.flops import Method, Sparsification, Work, inner_macs
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work, inner_macs
 
 LARGE = preset("large")
 SHAPE = ConvShape(n=16, c=64, h=28, w=28, k=128, r=3, s=3, padding=(1, 1))

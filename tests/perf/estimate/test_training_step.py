@@ -16,8 +16,10 @@ from gscn.golden.networks.survey import survey
 from gscn.perf.dense_array import dense_cost
 from gscn.perf.estimate.sampling import SAMPLE_PRODUCTS, Measurement, choose_sample
 from gscn.perf.estimate.training_step import BACKWARD, Mode, assumptions, estimate, to_json
-from gscn.perf.workload.flops import Method, Sparsification, Work, inner_macs
-from gscn.perf.workload.networks import network, network_of
+from gscn.perf.workload.layers import network_of
+from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work, inner_macs
 
 LARGE = preset("large")
 
