@@ -10,7 +10,7 @@ import pytest
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.perf.estimate.closed_form import analytic_costs
+from gscn.perf.estimate.closed_form import closed_form_costs
 from gscn.perf.estimate.gpu import (
     BATCH,
     CLOCK_HZ,
@@ -43,7 +43,9 @@ def test_divisions_are_all_ways_to_write_a_number_as_four_factors(slices, count)
 
 def test_one_slice_is_the_closed_form_itself():
     works = [work(which) for which in Pass]
-    for one, cost in zip(sliced_costs(LARGE, 1, works), analytic_costs(LARGE, works), strict=True):
+    for one, cost in zip(
+        sliced_costs(LARGE, 1, works), closed_form_costs(LARGE, works), strict=True
+    ):
         assert one.slice_cycles == pytest.approx(cost.cycles)
         assert one.ideal_cycles == pytest.approx(cost.useful_products / 64)
 
@@ -64,7 +66,7 @@ def test_the_largest_part_decides():
         shape=shape, which=Pass.FORWARD, first_density=1.0, second_density=1.0
     )])  # fmt: skip
     assert cost.division == (2, 1, 1, 1)
-    (three,) = analytic_costs(
+    (three,) = closed_form_costs(
         LARGE,
         [Work(shape=dataclasses.replace(shape, n=3), which=Pass.FORWARD,
               first_density=1.0, second_density=1.0)],
