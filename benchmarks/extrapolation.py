@@ -14,8 +14,8 @@ from gscn.conv import Pass
 from gscn.perf.estimate.gpu import PUBLISHED_BACKWARD
 from gscn.perf.estimate.other_work import whole_step
 from gscn.perf.estimate.training_step import BACKWARD, Mode, NetworkEstimate, estimate
-from gscn.perf.workload.flops import Method, Sparsification
 from gscn.perf.workload.networks import SMALL_NETWORKS, network
+from gscn.perf.workload.sparsification import Method, Sparsification
 
 CONFIG = "large"
 BATCHES = {224: 32, 32: 128}

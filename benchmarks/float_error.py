@@ -26,7 +26,8 @@ from gscn.golden.oracle.float_conv import conv_windowed
 from gscn.golden.oracle.floats import decode, encode
 from gscn.golden.oracle.integers import convolve
 from gscn.golden.recipe import Recipe
-from gscn.golden.traces.trace import LayerTrace, PassTrace, load_trace
+from gscn.golden.traces.arrays import LayerTrace, PassTrace
+from gscn.golden.traces.trace import load_trace
 from gscn.window import contraction_length, window_top
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def recorded_layers(case: Case) -> Iterator[LayerTrace]:
     import torch
 
     from gscn.golden.traces.recording import layer_trace, recording
-    from gscn.golden.training.model import conv_layers
+    from gscn.golden.training.converted_network import conv_layers
     from gscn.golden.training.training import Trainer
 
     # Rounding depends on the number of threads, and after some iterations the operands do too.

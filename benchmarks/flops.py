@@ -12,15 +12,10 @@ from fractions import Fraction
 from benchmarks.markdown import table
 from benchmarks.pages import Page
 from gscn.golden.methods.budgets import erk_densities
-from gscn.perf.workload.flops import (
-    LayerDensities,
-    Method,
-    Sparsification,
-    flop_reduction,
-    inference_reduction,
-    training_reduction,
-)
-from gscn.perf.workload.networks import Network, network
+from gscn.perf.workload.flops import flop_reduction, inference_reduction, training_reduction
+from gscn.perf.workload.layers import Network
+from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import LayerDensities, Method, Sparsification
 
 IMAGENET_PIXELS, CIFAR_PIXELS, BATCH = 224, 32, 32
 

@@ -22,9 +22,9 @@ from gscn.perf.estimate.gpu import (
     gpu_comparison,
     multipliers_for,
 )
-from gscn.perf.estimate.recorded_step import read_traced
-from gscn.perf.workload.flops import Gradients, Method, Sparsification
+from gscn.perf.estimate.recorded_step import read_recorded
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Gradients, Method, Sparsification
 
 SPARSITY = 0.9
 BATCHES = (16, 32, 64, 128)
@@ -36,7 +36,7 @@ def input_density() -> float:
     """Return the share of nonzeros that ReLU leaves, weighted by dense products; recorded."""
     weights = total = 0.0
     for name in MEASURED_WITH_RESPROP:
-        rows = [r for r in read_traced(RESULTS / f"{name}.jsonl") if r.which is Pass.FORWARD]
+        rows = [r for r in read_recorded(RESULTS / f"{name}.jsonl") if r.which is Pass.FORWARD]
         for row in rows[1:]:  # the first layer's input is the image
             weights += row.shape.dense_macs / row.shape.n
             total += row.shape.dense_macs / row.shape.n * row.second_density

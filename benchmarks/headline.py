@@ -10,8 +10,8 @@ from benchmarks.pages import Page
 from gscn.config import preset
 from gscn.perf.estimate.gpu import PUBLISHED_BACKWARD
 from gscn.perf.estimate.training_step import Mode, estimate, to_json
-from gscn.perf.workload.flops import Method, Sparsification
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
 
 IMAGE_SIZE = 224
 BATCH = 32

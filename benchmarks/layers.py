@@ -11,7 +11,7 @@ import time
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.perf.estimate.sampling import Sample, choose_sample, measure_sample
-from gscn.perf.workload.flops import Work
+from gscn.perf.workload.work import Work
 
 LAYERS = {
     "conv2_x 3x3 64-64 56x56": ConvShape(n=1, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1)),

@@ -22,12 +22,13 @@ from gscn.config import preset
 from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.golden.traces.trace import load_trace
-from gscn.perf.estimate.recorded_step import TracedPass, measure_trace, read_traced
-from gscn.perf.estimate.sampling import measure
+from gscn.perf.estimate.recorded_step import RecordedPass, measure_recorded, read_recorded
+from gscn.perf.estimate.sampling import Sampling, measure
 from gscn.perf.estimate.training_step import Mode, NetworkEstimate, estimate
-from gscn.perf.workload.flops import Method, Sparsification, Work
-from gscn.perf.workload.networks import Layer, Network
+from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.perf.workload.statistics import read_statistics
+from gscn.perf.workload.work import Work
 
 RESULTS = Path(__file__).with_name("traced")
 CONFIG = "large"
@@ -99,7 +100,7 @@ PLANS = 4
 
 def compute(case: Case, *, processes: int = 2, folder: Path = RESULTS) -> dict[str, object]:
     """Return the cycles of a recorded step, and of every mode, as plain JSON values."""
-    traced = read_traced(folder / f"{case.name}.jsonl")
+    traced = read_recorded(folder / f"{case.name}.jsonl")
     network, items = step_of(case.name, traced)
     sparsification = Sparsification(method=case.method, sparsity=0.9)
     row: dict[str, object] = {
@@ -118,14 +119,16 @@ def compute(case: Case, *, processes: int = 2, folder: Path = RESULTS) -> dict[s
             sparsification,
             items=items,
             mode=mode,
-            measure=functools.partial(measure, plans=SAMPLE_PLANS, processes=processes),
+            sampling=Sampling(
+                measure=functools.partial(measure, plans=SAMPLE_PLANS, processes=processes)
+            ),
         )
         row[str(mode)] = _estimated(result) | {"seconds": time.perf_counter() - start}
     return row
 
 
 def step_of(
-    name: str, traced: Sequence[TracedPass]
+    name: str, traced: Sequence[RecordedPass]
 ) -> tuple[Network, list[tuple[Layer, Pass, tuple[Work, ...]]]]:
     """Return layers and passes of a recorded step at the densities that were recorded."""
     shapes = {one.layer: one.shape for one in traced}
@@ -151,7 +154,7 @@ def step_of(
     return Network(name=name, layers=tuple(layers.values())), items
 
 
-def _cycles(traced: Sequence[TracedPass]) -> dict[str, float]:
+def _cycles(traced: Sequence[RecordedPass]) -> dict[str, float]:
     by_pass = {
         str(which): sum(one.measurement.cycles for one in traced if one.which is which)
         for which in Pass
@@ -280,7 +283,7 @@ def main() -> None:
     name, separator, directory = args.measure.partition("=")
     if not separator:
         raise InputError(f"--measure must read NAME=DIR, not {args.measure!r}")
-    measure_trace(
+    measure_recorded(
         load_trace(directory),
         preset(CONFIG),
         plans=PLANS,

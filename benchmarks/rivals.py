@@ -25,8 +25,9 @@ from benchmarks.rivals_text import CALIBRATION, CONCLUSION, INTRODUCTION, NETWOR
 from gscn.conv import ConvShape, Pass
 from gscn.perf.rivals import RIVALS, VARIANTS, Resources, Rival
 from gscn.perf.rivals.outer_products import ANT, SCNN_PLUS
-from gscn.perf.workload.flops import passes
-from gscn.perf.workload.networks import Network, network
+from gscn.perf.workload.layers import Network
+from gscn.perf.workload.networks import network
+from gscn.perf.workload.work import passes
 
 UNLIMITED = 1 << 40
 """Bytes per cycle of a memory that nothing ever waits for: what the simulators assume."""

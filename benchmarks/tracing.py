@@ -54,7 +54,7 @@ def record(folder: Path = FOLDER) -> None:
     import torch
 
     from gscn.golden.traces.recording import observing, trace_step
-    from gscn.golden.training.model import conv_layers
+    from gscn.golden.training.converted_network import conv_layers
     from gscn.golden.training.training import Trainer
 
     # Rounding depends on the number of threads, and after so many iterations the masks do too.

@@ -127,8 +127,8 @@ def estimates() -> str:
     """Return the version of estimates of networks, and of the operands that are drawn for them."""
     from gscn.perf.estimate.sampling import Sample, draw_operands
     from gscn.perf.estimate.training_step import Mode, estimate, to_json
-    from gscn.perf.workload.flops import Method, Sparsification
     from gscn.perf.workload.networks import network
+    from gscn.perf.workload.sparsification import Method, Sparsification
 
     parts: list[object] = []
     config = preset("large")

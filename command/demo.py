@@ -169,17 +169,17 @@ def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, obje
 def _estimate() -> dict[str, object]:
     from functools import partial
 
-    from gscn.perf.estimate.sampling import measure
+    from gscn.perf.estimate.sampling import Sampling, measure
     from gscn.perf.estimate.training_step import estimate, to_json
-    from gscn.perf.workload.flops import Method, Sparsification
     from gscn.perf.workload.networks import network
+    from gscn.perf.workload.sparsification import Method, Sparsification
 
     return to_json(
         estimate(
             network(NETWORK, image_size=IMAGE_SIZE, batch=BATCH),
             preset(ESTIMATE_CONFIG),
             Sparsification(method=Method(METHOD), sparsity=SPARSITY),
-            measure=partial(measure, processes=2),
+            sampling=Sampling(measure=partial(measure, processes=2)),
         )
     )
 

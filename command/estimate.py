@@ -178,25 +178,26 @@ def run(args: argparse.Namespace) -> Result:
 def _of_trace(args: argparse.Namespace, config: AcceleratorConfig) -> NetworkEstimate:
     from gscn.errors import InputError
     from gscn.golden.traces.trace import load_trace
-    from gscn.perf.estimate.recorded_step import measure_trace
-    from gscn.perf.estimate.training_step import estimate_trace
+    from gscn.perf.estimate.recorded_step import measure_recorded
+    from gscn.perf.estimate.training_step import estimate_recorded
 
     if args.rivals:
         raise InputError("--rivals does not apply to mode trace")
-    return estimate_trace(
+    return estimate_recorded(
         load_trace(args.trace),
         config,
         clock_hz=args.clock_mhz * 1e6,
-        measure_trace=partial(measure_trace, plans=args.plans, progress=_progress("pass")),
+        measure=partial(measure_recorded, plans=args.plans, progress=_progress("pass")),
     )
 
 
 def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode) -> NetworkEstimate:
     from gscn.errors import InputError
-    from gscn.perf.estimate.sampling import SAMPLE_PRODUCTS, STATISTICAL_PRODUCTS, measure
+    from gscn.perf.estimate.sampling import SAMPLE_PRODUCTS, STATISTICAL_PRODUCTS, Sampling, measure
     from gscn.perf.estimate.training_step import Mode, estimate
-    from gscn.perf.workload.flops import Method, Sparsification
-    from gscn.perf.workload.networks import NETWORKS, SMALL_NETWORKS, network, read_network
+    from gscn.perf.workload.network_file import read_network
+    from gscn.perf.workload.networks import NETWORKS, SMALL_NETWORKS, network
+    from gscn.perf.workload.sparsification import Method, Sparsification
     from gscn.system.reading import is_there
 
     if args.network not in NETWORKS and is_there(args.network):
@@ -226,16 +227,18 @@ def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode)
             gradient_density=args.gradient_density,
         ),
         mode=mode,
-        sample_products=products,
-        most_samples=args.samples,
         rivals=tuple(name for name in args.rivals.split(",") if name),
         clock_hz=args.clock_mhz * 1e6,
-        measure=partial(
-            measure,
-            seed=args.seed,
-            plans=plans,
-            processes=args.processes,
-            progress=_progress("sample"),
+        sampling=Sampling(
+            products=products,
+            most=args.samples,
+            measure=partial(
+                measure,
+                seed=args.seed,
+                plans=plans,
+                processes=args.processes,
+                progress=_progress("sample"),
+            ),
         ),
     )
 

@@ -267,7 +267,7 @@ def simulation(
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
     from gscn.cosim.progress import RunTotals
     from gscn.golden.methods.backends import place
-    from gscn.golden.training.model import conv_layers
+    from gscn.golden.training.converted_network import conv_layers
 
     args.format = "bf16"
     config = config_from(args)

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> Result:
     """Train or load, trace one step, and report densities."""
     from gscn.golden.traces.recording import trace_step
     from gscn.golden.traces.writing import refuse_existing
-    from gscn.golden.training.model import conv_layers
+    from gscn.golden.training.converted_network import conv_layers
     from gscn.golden.training.training import Trainer
 
     refuse_existing(args.out)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from gscn.command.simulated import Simulation
     from gscn.command.training_log import Log
     from gscn.golden.training.training import Progress, Trainer
-    from gscn.perf.workload.networks import Network
+    from gscn.perf.workload.layers import Network
 
 
 def layers_of(trainer: Trainer) -> Network:
     """Return the layers that a trainer trains, for FLOP accounting."""
-    from gscn.perf.workload.networks import network_of
+    from gscn.perf.workload.layers import network_of
 
     return network_of(trainer.recipe.network, trainer.survey())
 
@@ -33,7 +33,8 @@ def layers_of(trainer: Trainer) -> Network:
 def flops_saved(trainer: Trainer, layers: Network) -> float:
     """Return the share of the last iteration's FLOPs that the zeros of the method save."""
     from gscn.golden.methods.layer_densities import made_densities
-    from gscn.perf.workload.flops import LayerDensities, flop_reduction
+    from gscn.perf.workload.flops import flop_reduction
+    from gscn.perf.workload.sparsification import LayerDensities
 
     made = made_densities(trainer.network)
     densities = {name: LayerDensities(**dataclasses.asdict(one)) for name, one in made.items()}

@@ -78,6 +78,22 @@ def arrangements(multipliers: int) -> Iterator[tuple[int, int, int]]:
 
 
 @takes_text
+def best_arrangement(
+    multipliers: int, shape: ConvShape, which: Pass
+) -> tuple[tuple[int, int, int], int]:
+    """Return how the multipliers are arranged for a pass, and the cycles that it then computes."""
+    dimensions = matrix_dimensions(shape, which)
+
+    def compute_cycles(arrangement: tuple[int, int, int]) -> int:
+        return math.prod(
+            math.ceil(size / lanes) for size, lanes in zip(dimensions, arrangement, strict=True)
+        )
+
+    best = min(arrangements(multipliers), key=compute_cycles)
+    return best, compute_cycles(best)
+
+
+@takes_text
 def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> DenseCost:
     """Return the cost of a pass on the dense array.
 
@@ -90,21 +106,14 @@ def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> Dens
     which
         The pass.
     """
-    dimensions = matrix_dimensions(shape, which)
-
-    def compute_cycles(arrangement: tuple[int, int, int]) -> int:
-        return math.prod(
-            math.ceil(size / lanes) for size, lanes in zip(dimensions, arrangement, strict=True)
-        )
-
-    best = min(arrangements(config.multipliers), key=compute_cycles)
+    best, compute_cycles = best_arrangement(config.multipliers, shape, which)
     value_bytes = config.format.width // 8
     first, second = shape.operand_shapes(which)
     read_bytes = (math.prod(first) + math.prod(second)) * value_bytes
     write_bytes = math.prod(shape.result_shape(which)) * value_bytes
     return DenseCost(
         arrangement=best,
-        compute_cycles=compute_cycles(best),
+        compute_cycles=compute_cycles,
         read_cycles=math.ceil(read_bytes / config.port_bytes_per_cycle),
         write_cycles=math.ceil(write_bytes / config.port_bytes_per_cycle),
     )

@@ -7,10 +7,10 @@ import json
 
 from gscn.config import PRESETS
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.perf.estimate.sampling import Measurement
+from gscn.perf.estimate.sampling import Measurement, Sampling
 from gscn.perf.estimate.training_step import Mode, estimate, to_json
-from gscn.perf.workload.flops import Method, Sparsification
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
 
 UTILIZATION = 0.5
 RIVAL_FACTORS = {"dense": None, "scnn+": 6.0, "ant": 2.0, "ideal": 0.5}
@@ -34,7 +34,9 @@ def made_up_row(case, mode="statistical", config=PRESETS["large"], *, counted=Tr
     """
     net = network(case.network, image_size=case.image_size, batch=case.batch)
     sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)
-    row = to_json(estimate(net, config, sparsification, mode=Mode.UNIFORM, measure=measure))
+    row = to_json(
+        estimate(net, config, sparsification, mode=Mode.UNIFORM, sampling=Sampling(measure=measure))
+    )
     row["mode"] = mode
     number = 0
     for fields in (fields for layer in row["layers"] for fields in layer["passes"]):

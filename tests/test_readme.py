@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from gscn.command.main import SUBCOMMANDS, build_parser
-from gscn.perf.workload.networks import read_network
+from gscn.perf.workload.network_file import read_network
 
 
 @pytest.fixture

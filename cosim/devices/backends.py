@@ -65,7 +65,7 @@ class Executor(Protocol):
 @takes_text
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ExecutedArithmetic:
-    """Passes of one layer, run by an executor; an `Arithmetic` of `golden.methods.passes`."""
+    """Passes of one layer, run by an executor; an `Arithmetic` of `golden.methods.geometry`."""
 
     executor: Executor
     layer: str

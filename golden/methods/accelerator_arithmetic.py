@@ -13,8 +13,8 @@ from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FloatFormat
+from gscn.golden.methods.geometry import Arithmetic
 from gscn.golden.methods.options import ARITHMETICS
-from gscn.golden.methods.passes import Arithmetic
 from gscn.golden.oracle.float_conv import conv_windowed, round_sums
 from gscn.golden.oracle.floats import decode, encode
 

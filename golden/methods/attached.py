@@ -22,14 +22,8 @@ from torch.nn.utils import parametrize
 from gscn.conv import Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
-from gscn.golden.methods.passes import (
-    Arithmetic,
-    ConvGeometry,
-    Geometry,
-    OtherArithmetic,
-    PassRecord,
-    ThreePasses,
-)
+from gscn.golden.methods.geometry import Arithmetic, ConvGeometry, OtherArithmetic
+from gscn.golden.methods.passes import Geometry, PassRecord, Setting, ThreePasses
 from gscn.golden.methods.selection import count_nonzeros, is_traced
 
 NAME = "gscn"
@@ -267,9 +261,10 @@ class Attached(nn.Module):
             padded = pad(inputs)
             saved = padded if saved is inputs else pad(saved)
             inputs = padded
-        return ThreePasses.apply(
-            inputs, weights, bias, saved, used, self, geometry, _autocast_dtype(inputs), call
+        setting = Setting(
+            attached=self, geometry=geometry, dtype=_autocast_dtype(inputs), call=call
         )
+        return ThreePasses.apply(inputs, weights, bias, saved, used, setting)
 
     def _differentiable(
         self,

@@ -1,6 +1,6 @@
 """Backends: who calculates the convolutions of a model, layer by layer.
 
-A backend gives each convolution an arithmetic (`golden.methods.passes.Arithmetic`). Some are of
+A backend gives each convolution an arithmetic (`golden.methods.geometry.Arithmetic`). Some are of
 packages that import this one and not the other way: these register themselves when their module is
 imported, which happens here by name, the first time that they are asked for.
 """
@@ -16,8 +16,8 @@ from torch import nn
 
 from gscn.errors import InputError, raise_problems
 from gscn.golden.methods.accelerator_arithmetic import WindowedArithmetic
+from gscn.golden.methods.geometry import Arithmetic
 from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
-from gscn.golden.methods.passes import Arithmetic
 
 
 class Backend(Protocol):

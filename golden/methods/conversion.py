@@ -15,7 +15,6 @@ from torch.nn.utils import parametrize
 from gscn.errors import InputError, raise_problems
 from gscn.golden.methods.attached import NAME, Attached
 from gscn.golden.methods.backends import BackendChoice, backend_problems, place
-from gscn.golden.methods.budgets import erk_densities
 from gscn.golden.methods.coverage import unreached
 from gscn.golden.methods.dst import ThresholdMask
 from gscn.golden.methods.layers import (
@@ -27,19 +26,10 @@ from gscn.golden.methods.layers import (
     training_class,
     weight_geometry,
 )
-from gscn.golden.methods.options import (
-    DST,
-    SWAT,
-    Dense,
-    Method,
-    ReSprop,
-    SWATReSprop,
-    plain_number,
-    resolve,
-)
+from gscn.golden.methods.options import Dense, Method, plain_number, resolve
+from gscn.golden.methods.parts import method_parts
 from gscn.golden.methods.resprop import GradientReuse
 from gscn.golden.methods.swat import TopK
-from gscn.golden.methods.targets import density_of
 from gscn.golden.methods.watching import SparsityWarning, class_name, sparse_layers, unwatch, watch
 
 _CONVERTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, _ConvTransposeNd, nn.Linear)
@@ -96,33 +86,9 @@ def sparsify(
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"sparsify: model must be a torch.nn.Module, not {type(model).__name__}")
-    problems = []
-    try:
-        chosen = resolve(method, options)
-    except InputError as error:
-        problems.append(str(error))
     seed = plain_number(seed)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        problems.append(f"seed must be a whole number of at least 0, not {seed!r}")
-    modules = dict(model.named_modules())
-    excluded, complaints = _excluded(exclude, modules)
-    problems += complaints
-    left_alone = {id(m) for name in excluded for m in modules[name].modules()}
-    layers = {}
-    for name, module in modules.items():
-        if id(module) in left_alone or not isinstance(module, _CONVERTED):
-            continue
-        label = name or type(module).__name__
-        layers[label] = module
-        problems += [f"layer {label}: {problem}" for problem in _layer_problems(module)]
-    problems += _opaque_problems(modules, left_alone)
-    problems += backend_problems(layers, backend)
-    if not layers:
-        problems.append(
-            f"model {type(model).__name__} must have a convolution or a linear layer, not none"
-        )
-    raise_problems("sparsify", problems)
-    parts = _plan(layers, chosen, seed)
+    chosen, layers, left_alone = _checked(model, method, options, exclude, seed, backend)
+    parts = method_parts(layers, chosen, seed)
     if not isinstance(chosen, Dense) and not any(parts.values()):
         raise InputError(
             f"sparsify: layers {', '.join(layers)} would all be dense by the rules for first, last "
@@ -145,6 +111,51 @@ def sparsify(
         if missed is not None:
             warnings.warn(missed, SparsityWarning, stacklevel=2)
     return model
+
+
+def _checked(
+    model: nn.Module,
+    method: str | Method,
+    options: Mapping[str, Any],
+    exclude: object,
+    seed: object,
+    backend: BackendChoice | Mapping[str, BackendChoice] | None,
+) -> tuple[Method, dict[str, nn.Module], set[int]]:
+    """Return the method, the layers to convert by name, and the ids of modules to leave alone.
+
+    Raises
+    ------
+    InputError
+        As by `sparsify`.
+    """
+    problems = []
+    chosen: Method | None = None
+    try:
+        chosen = resolve(method, options)
+    except InputError as error:
+        problems.append(str(error))
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        problems.append(f"seed must be a whole number of at least 0, not {seed!r}")
+    modules = dict(model.named_modules())
+    excluded, complaints = _excluded(exclude, modules)
+    problems += complaints
+    left_alone = {id(m) for name in excluded for m in modules[name].modules()}
+    layers = {
+        name or type(module).__name__: module
+        for name, module in modules.items()
+        if id(module) not in left_alone and isinstance(module, _CONVERTED)
+    }
+    for label, layer in layers.items():
+        problems += [f"layer {label}: {problem}" for problem in _layer_problems(layer)]
+    problems += _opaque_problems(modules, left_alone)
+    problems += backend_problems(layers, backend)
+    if not layers:
+        problems.append(
+            f"model {type(model).__name__} must have a convolution or a linear layer, not none"
+        )
+    raise_problems("sparsify", problems)
+    assert chosen is not None
+    return chosen, layers, left_alone
 
 
 def _excluded(exclude: object, modules: Mapping[str, nn.Module]) -> tuple[list[str], list[str]]:
@@ -315,92 +326,3 @@ def _opaque_problems(modules: dict[str, nn.Module], left_alone: set[int]) -> Ite
                 "layers: exclude it, or have linear layers for its projections (as "
                 "golden.networks.transformer.TransformerBlock has)"
             )
-
-
-def _plan(
-    layers: dict[str, nn.Module], method: Method, seed: int
-) -> dict[str, dict[str, nn.Module]]:
-    """Return the parts of the method for each layer, as keyword arguments of `Attached`."""
-    parts: dict[str, dict[str, nn.Module]] = {name: {} for name in layers}
-    if isinstance(method, SWAT | SWATReSprop):
-        for name, sparsifier in _operand_sparsifiers(layers, method).items():
-            parts[name]["operand_sparsifier"] = sparsifier
-    if isinstance(method, ReSprop | SWATReSprop):
-        for name, generator in _generators(layers, seed).items():
-            if _takes_part(name, layers, method, reuse=True):
-                sparsity = getattr(method, "reuse_sparsity", None)
-                parts[name]["gradient_sparsifier"] = GradientReuse(
-                    method.sparsity if sparsity is None else sparsity,
-                    generator,
-                    warm_up=method.warm_up,
-                )
-    if isinstance(method, DST):
-        for name, layer in layers.items():
-            if _takes_part(name, layers, method):
-                by_filter = weight_geometry(layer).to_filters(layer.weight)
-                parts[name]["weight_mask"] = ThresholdMask(by_filter)
-    return parts
-
-
-def _operand_sparsifiers(
-    layers: dict[str, nn.Module], method: SWAT | SWATReSprop
-) -> dict[str, TopK]:
-    chosen = {name: layer for name, layer in layers.items() if _takes_part(name, layers, method)}
-    density = density_of(method.sparsity)
-    densities = [density] * len(chosen)
-    if method.budget == "erk":
-        shapes = [weight_geometry(m).to_filters(m.weight).shape for m in chosen.values()]
-        densities = erk_densities([tuple(shape) for shape in shapes], density)
-    redistributed = method.budget == "momentum"
-    if redistributed:
-        raise_problems(
-            "sparsify",
-            [
-                f"layer {name}: weight must be a parameter, whose momentum the optimiser has, not "
-                "computed from others"
-                for name, layer in chosen.items()
-                if "weight" not in layer._parameters
-            ],
-        )
-    return {
-        name: TopK(
-            layer_density,
-            1 if isinstance(layer, nn.Linear) else method.refresh_period,
-            structure=method.structure,
-            redistributed=redistributed,
-        )
-        for (name, layer), layer_density in zip(chosen.items(), densities, strict=True)
-    }
-
-
-def _takes_part(
-    name: str, layers: dict[str, nn.Module], method: Method, *, reuse: bool = False
-) -> bool:
-    """Whether a layer is sparse by the rules; `reuse` asks for the gradients' part."""
-    names = list(layers)
-    rules = [
-        rule
-        for rule, at in ((method.first_layer, names[0]), (method.last_layer, names[-1]))
-        if name == at
-    ]
-    linear = isinstance(layers[name], nn.Linear)
-    linear_rule = getattr(method, "linear_layers", "paper")
-    if "dense" in rules or (linear and linear_rule == "dense"):
-        return False
-    if "sparse" in rules or (linear and linear_rule == "sparse"):
-        return True
-    if reuse:
-        return not linear
-    uniform = getattr(method, "budget", None) == "uniform"
-    return not (uniform and name == names[0])
-
-
-def _generators(layers: dict[str, nn.Module], seed: int) -> dict[str, torch.Generator]:
-    """Return a generator for each layer; those of convolutions do not depend on linear layers."""
-    found = {}
-    for linear in (False, True):
-        names = [n for n, layer in layers.items() if isinstance(layer, nn.Linear) == linear]
-        for index, name in enumerate(names):
-            own = (linear << 40) + seed * len(names) + index
-            found[name] = torch.Generator().manual_seed(own)
-    return found

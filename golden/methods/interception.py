@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from gscn.errors import InputError
 from gscn.golden.methods.attached import Attached, weight_sources
-from gscn.golden.methods.passes import ConvGeometry, LinearGeometry
+from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry
 
 Pad = Callable[[Tensor], Tensor]
 Bound = tuple[Tensor, Tensor, Tensor | None, ConvGeometry | LinearGeometry, Pad | None]

@@ -21,8 +21,14 @@ from torch.nn.utils import parametrize
 
 from gscn.conv import ConvShape
 from gscn.golden.methods.attached import NAME, Attached
+from gscn.golden.methods.geometry import (
+    ConvGeometry,
+    LinearGeometry,
+    OtherArithmetic,
+    convolution_shape,
+)
 from gscn.golden.methods.interception import even_padding, intercept
-from gscn.golden.methods.passes import ConvGeometry, Geometry, LinearGeometry, OtherArithmetic
+from gscn.golden.methods.passes import Geometry
 
 _PARTS = ("weight_mask.", "operand_sparsifier.", "gradient_sparsifier.")
 """Of an `Attached`; once they were the layer's own, in the names of saved states as well."""
@@ -247,18 +253,12 @@ def conv_shape(layer: TrainingConv2d, inputs_shape: tuple[int, int, int, int]) -
         made = attached.geometry
         if isinstance(made, OtherArithmetic):
             made = made.geometry
-    n, c, h, w = inputs_shape
-    return ConvShape(
-        n=n,
-        c=c,
-        h=h,
-        w=w,
-        k=layer.out_channels,
-        r=layer.kernel_size[0],
-        s=layer.kernel_size[1],
-        stride=tuple(made.stride),
-        padding=tuple(made.padding),
-        dilation=tuple(made.dilation),
+    return convolution_shape(
+        inputs_shape,
+        (layer.out_channels, layer.in_channels, *layer.kernel_size),
+        stride=made.stride,
+        padding=made.padding,
+        dilation=made.dilation,
     )
 
 

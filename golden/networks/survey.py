@@ -26,6 +26,7 @@ from torch.utils.flop_counter import flop_registry
 
 from gscn.conv import ConvShape
 from gscn.errors import raise_problems
+from gscn.golden.methods.geometry import convolution_shape
 from gscn.golden.omitted import Omitted
 
 _CONVOLUTIONS = ("convolution", "_convolution", "cudnn_convolution", "convolution_overrideable")
@@ -251,7 +252,7 @@ class _Observer(TorchDispatchMode):
         shape, groups = None, 1
         if name in _CONVOLUTIONS:
             groups = args[8]
-            shape = _conv_shape(*args)
+            shape = _conv_shape(args)
         operands = _tensors(args)
         owners = [self.owners[s] for one in operands if (s := _storage(one)) in self.owners]
         normalised = any(_tag(one).normalised for one in operands)
@@ -330,42 +331,13 @@ def _tensors(values: object) -> list[Tensor]:
     return [one for one in tree_leaves(values) if isinstance(one, Tensor)]
 
 
-def _conv_shape(
-    inputs: Tensor,
-    weights: Tensor,
-    _bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    transposed: bool,
-    _output_padding: Sequence[int],
-    groups: int,
-    *_: object,
-) -> ConvShape | None:
+def _conv_shape(arguments: Sequence[Any]) -> ConvShape | None:
     """Return the shape of a convolution of one or two dimensions; None for another."""
-    spatial = weights.ndim - 2
-    if spatial > 2 or transposed or groups != 1:
+    inputs, weights, _, stride, padding, dilation, transposed, _, groups, *_ = arguments
+    if weights.ndim > 4 or transposed or groups != 1:
         return None
-    n, c, *sizes = inputs.shape if inputs.ndim == weights.ndim else (1, *inputs.shape)
-    k, _, *kernel = weights.shape
-    h, w = (1, *sizes)[-2:]
-    r, s = (1, *kernel)[-2:]
-
-    def pair(values: Sequence[int], neutral: int) -> tuple[int, int]:
-        values = [*values] * (spatial // len(values))
-        return tuple([neutral, *values][-2:])
-
-    return ConvShape(
-        n=n,
-        c=c,
-        h=h,
-        w=w,
-        k=k,
-        r=r,
-        s=s,
-        stride=pair(stride, 1),
-        padding=pair(padding, 0),
-        dilation=pair(dilation, 1),
+    return convolution_shape(
+        inputs.shape, weights.shape, stride=stride, padding=padding, dilation=dilation
     )
 
 

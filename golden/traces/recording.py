@@ -16,9 +16,10 @@ from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape
 from gscn.golden.methods.passes import PassRecord
 from gscn.golden.networks.survey import Survey
 from gscn.golden.omitted import Omitted
-from gscn.golden.traces.trace import LayerTrace, PassTrace, Trace
+from gscn.golden.traces.arrays import LayerTrace, PassTrace
+from gscn.golden.traces.trace import Trace
 from gscn.golden.traces.writing import TraceWriter, refuse_existing
-from gscn.golden.training.model import conv_layers
+from gscn.golden.training.converted_network import conv_layers
 from gscn.golden.training.training import Trainer
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def recording(
     network
         A converted network.
     layers
-        Names as in `golden.training.model.conv_layers`; by default all.
+        Names as in `golden.training.converted_network.conv_layers`; by default all.
 
     Yields
     ------
@@ -72,7 +73,7 @@ def observing(
     observer
         Called with the layer's name and the live record of each pass.
     layers
-        Names as in `golden.training.model.conv_layers`; by default all.
+        Names as in `golden.training.converted_network.conv_layers`; by default all.
 
     Yields
     ------

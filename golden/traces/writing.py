@@ -16,18 +16,15 @@ import numpy as np
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.golden.omitted import Omitted
-from gscn.golden.traces.trace import (
+from gscn.golden.traces.arrays import (
     COUNTED_AXES,
-    FORMAT_VERSION,
-    MANIFEST_NAME,
     LayerTrace,
     PassTrace,
-    Trace,
     check_arrays,
     count_along,
-    file_digest,
-    load_trace,
 )
+from gscn.golden.traces.manifest import FORMAT_VERSION, MANIFEST_NAME, file_digest
+from gscn.golden.traces.trace import Trace, load_trace
 from gscn.system.files import new_folder, output_errors
 
 PIECE_BYTES = 4 << 20

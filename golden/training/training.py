@@ -29,7 +29,7 @@ from gscn.golden.training.checkpoint import (
     require_parameters,
     require_states,
 )
-from gscn.golden.training.model import build_network, set_arithmetic
+from gscn.golden.training.converted_network import OPTIONS, build_network, set_arithmetic
 from gscn.system.files import writing
 from gscn.system.reading import is_there, shown, shown_path
 
@@ -106,13 +106,8 @@ class Trainer:
         self.network = build_network(
             recipe.method,
             network=recipe.network,
-            sparsity=recipe.sparsity,
             seed=recipe.seed,
-            refresh_period=recipe.refresh_period,
-            first_conv=recipe.first_conv,
-            warm_up=recipe.warm_up,
-            budget=recipe.budget,
-            structure=recipe.structure,
+            **{name: getattr(recipe, name) for name in OPTIONS},
             **self._made,
         )
         set_arithmetic(self.network, arithmetic_called(recipe.arithmetic))

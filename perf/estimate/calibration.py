@@ -5,8 +5,8 @@ of the networks of the papers at random, cut to random sizes, with operands draw
 of real ones, runs them on the cycle model, and keeps the results in that file, so that it can be
 stopped and continued. They decide the coefficients in `perf/estimate/closed_form.json`: robust
 least squares of relative errors. With `--traced`, whole recorded layers (files of
-`perf.estimate.recorded_step.measure_trace`) have a say as well; the package's coefficients are of
-drawn samples alone.
+`perf.estimate.recorded_step.measure_recorded`) have a say as well; the package's coefficients are
+of drawn samples alone.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ from gscn.perf.estimate.closed_form import (
     read_bytes,
 )
 from gscn.perf.estimate.sampling import Sample, choose_sample, measure_sample
-from gscn.perf.workload.flops import Gradients, Method, Sparsification, Work, pass_work, passes
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Gradients, Method, Sparsification
 from gscn.perf.workload.statistics import operand_kinds
+from gscn.perf.workload.work import Work, pass_work, passes
 from gscn.system.files import write_text
 
 CONFIG = "large"
@@ -143,8 +144,8 @@ def observe(config: AcceleratorConfig, path: Path, count: int, *, seed: int) -> 
     return [_observation(row) for row in rows[:count]]
 
 
-def traced_observations(path: Path) -> list[Observation]:
-    """Return whole recorded passes from a file of `perf.estimate.recorded_step.measure_trace`.
+def recorded_observations(path: Path) -> list[Observation]:
+    """Return whole recorded passes from a file of `perf.estimate.recorded_step.measure_recorded`.
 
     Raises
     ------
@@ -154,7 +155,7 @@ def traced_observations(path: Path) -> list[Observation]:
     try:
         return [_observation(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} must be a file of traced passes: {error!r}") from error
+        raise InputError(f"{path} must be a file of recorded passes: {error!r}") from error
 
 
 def _observation(row: dict) -> Observation:
@@ -247,7 +248,7 @@ def main() -> None:
     config = preset(CONFIG)
     observed = observe(config, args.samples, args.count, seed=args.seed)
     for path in args.traced:
-        observed += traced_observations(path)
+        observed += recorded_observations(path)
     fitted = {which: fit(config, [o for o in observed if o.work.which is which]) for which in Pass}
     data = {
         "config": CONFIG,

@@ -34,8 +34,8 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.perf.workload.flops import Work
 from gscn.perf.workload.statistics import Statistics, read_statistics
+from gscn.perf.workload.work import Work
 
 COEFFICIENTS_PATH = Path(__file__).with_name("closed_form.json")
 ENTRY_BYTES = 4
@@ -91,7 +91,7 @@ class Features:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AnalyticCost:
+class ClosedFormCost:
     """What the closed form says of one convolution."""
 
     useful_products: float
@@ -189,13 +189,13 @@ def read_bytes(coefficients: Coefficients, seen: Features) -> np.ndarray:
     return cycles * seen.port_bytes
 
 
-def analytic_costs(
+def closed_form_costs(
     config: AcceleratorConfig,
     works: Sequence[Work],
     *,
     products: Sequence[float] | None = None,
     statistics: Statistics | None = None,
-) -> list[AnalyticCost]:
+) -> list[ClosedFormCost]:
     """Return what convolutions cost by the closed form.
 
     Parameters
@@ -212,7 +212,7 @@ def analytic_costs(
 
     Returns
     -------
-    list of AnalyticCost
+    list of ClosedFormCost
         One per convolution, in order.
     """
     statistics = statistics or read_statistics()
@@ -233,7 +233,7 @@ def analytic_costs(
         cycles[chosen] = busy_cycles(coefficients, own)
         read[chosen] = read_bytes(coefficients, own)
     return [
-        AnalyticCost(
+        ClosedFormCost(
             useful_products=float(count),
             cycles=float(cycles[index]),
             # not more than the port carries in that time

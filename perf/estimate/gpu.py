@@ -19,8 +19,10 @@ from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.perf.estimate.other_work import SPARSIFICATION, other_work
 from gscn.perf.estimate.slices import sliced_costs
-from gscn.perf.workload.flops import Sparsification, Work, pass_work, passes
+from gscn.perf.workload.layers import Network
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Sparsification
+from gscn.perf.workload.work import Work, pass_work, passes
 
 LANES = 3584
 CLOCK_HZ = 1.582e9
@@ -155,14 +157,9 @@ def gpu_comparison(
         for work in pass_work(layer, which, sparsification)
     ]
     costs = sliced_costs(config, slices, works)
-    tensors = {True: 0.0, False: 0.0}
-    for work in other_work(net, sparsification):
-        if work.backward == backward:
-            lanes = slices * config.multipliers
-            tensors[work.kind == SPARSIFICATION] += max(
-                work.elements / (lanes * clock_hz),
-                (work.read_bytes + work.write_bytes) / dram_bytes_per_second,
-            )
+    selecting, others = _tensor_seconds(
+        net, sparsification, backward, slices * config.multipliers * clock_hz, dram_bytes_per_second
+    )
     times = [
         max(cost.slice_cycles / clock_hz, cost.dram_bytes / dram_bytes_per_second) for cost in costs
     ]
@@ -180,9 +177,27 @@ def gpu_comparison(
             cost.ideal_cycles for cost, work in zip(costs, works, strict=True) if work.precomputed
         )
         / clock_hz,
-        sparsification=tensors[True],
-        shared=tensors[False],
+        sparsification=selecting,
+        shared=others,
     )
+
+
+def _tensor_seconds(
+    net: Network,
+    sparsification: Sparsification,
+    backward: bool,
+    elements_per_second: float,
+    dram_bytes_per_second: float,
+) -> tuple[float, float]:
+    """Return the time of a direction's passes over tensors: those of sparsification, and others."""
+    spent = {True: 0.0, False: 0.0}
+    for work in other_work(net, sparsification):
+        if work.backward == backward:
+            spent[work.kind == SPARSIFICATION] += max(
+                work.elements / elements_per_second,
+                (work.read_bytes + work.write_bytes) / dram_bytes_per_second,
+            )
+    return spent[True], spent[False]
 
 
 def multipliers_for(

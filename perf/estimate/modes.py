@@ -7,16 +7,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from gscn.config import AcceleratorConfig
-from gscn.perf.estimate.closed_form import AnalyticCost, analytic_costs
+from gscn.perf.estimate.closed_form import ClosedFormCost, closed_form_costs
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.result import WorkEstimate
-from gscn.perf.estimate.sampling import Measure, MeasureRivals, Sample, choose_sample
-from gscn.perf.workload.flops import Sparsification, Work
+from gscn.perf.estimate.sampling import MeasureRivals, Sample, Sampling, choose_sample
+from gscn.perf.workload.sparsification import Sparsification
 from gscn.perf.workload.statistics import UNIFORM_STATISTICS, operand_kinds
+from gscn.perf.workload.work import Work
 
 
 def from_cost(
-    config: AcceleratorConfig, work: Work, cost: AnalyticCost, **found: object
+    config: AcceleratorConfig, work: Work, cost: ClosedFormCost, **found: object
 ) -> WorkEstimate:
     """Return the estimate that a cost stands for, with what else was `found`."""
     return WorkEstimate(
@@ -46,11 +47,11 @@ class _Correction:
     """Ratio of bytes; `write` likewise."""
     write: float
 
-    def apply(self, config: AcceleratorConfig, cost: AnalyticCost) -> AnalyticCost:
+    def apply(self, config: AcceleratorConfig, cost: ClosedFormCost) -> ClosedFormCost:
         useful = cost.useful_products / config.multipliers
         cycles = useful + (cost.cycles - useful) * self.lost
         most = cycles * config.port_bytes_per_cycle
-        return AnalyticCost(
+        return ClosedFormCost(
             useful_products=cost.useful_products,
             cycles=cycles,
             read_bytes=min(cost.read_bytes * self.read, most),
@@ -60,7 +61,7 @@ class _Correction:
 
 def analytic(config: AcceleratorConfig, works: Sequence[Work]) -> dict[Work, WorkEstimate]:
     """Return what the closed form says of convolutions."""
-    costs = analytic_costs(config, works)
+    costs = closed_form_costs(config, works)
     return {work: from_cost(config, work, cost) for work, cost in zip(works, costs, strict=True)}
 
 
@@ -70,9 +71,7 @@ def statistical(
     counts: Mapping[Work, int],
     *,
     prunes: bool,
-    sample_products: int,
-    most_samples: int,
-    measure: Measure,
+    sampling: Sampling,
 ) -> dict[Work, WorkEstimate]:
     """Return what samples on the cycle model and the closed form say together.
 
@@ -84,21 +83,21 @@ def statistical(
         How often each occurs in the training step.
     prunes
         Whether the method prunes: it decides of what kind operands are.
-    sample_products, most_samples, measure
-        As of `perf.estimate.training_step.estimate`.
+    sampling
+        Size, number and measurement of samples.
     """
-    costs = dict(zip(works, analytic_costs(config, works), strict=True))
+    costs = dict(zip(works, closed_form_costs(config, works), strict=True))
     samples = {
         work: choose_sample(
-            work, products=sample_products, kinds=operand_kinds(work.which, prunes=prunes)
+            work, products=sampling.products, kinds=operand_kinds(work.which, prunes=prunes)
         )
         for work in works
     }
     time: dict[Sample, float] = defaultdict(float)
     for work, sample in samples.items():
         time[sample] += counts[work] * costs[work].cycles
-    chosen = _longest(time, most_samples)
-    measured = dict(zip(chosen, measure(config, chosen), strict=True))
+    chosen = _longest(time, sampling.most)
+    measured = dict(zip(chosen, sampling.measure(config, chosen), strict=True))
     corrections = {sample: _correction(config, sample, measured[sample]) for sample in chosen}
     means = {
         which: _mean([(corrections[s], time[s]) for s in chosen if s.which is which])
@@ -131,7 +130,7 @@ def _correction(config: AcceleratorConfig, sample: Sample, found: Measurement) -
         first_density=sample.first_density,
         second_density=sample.second_density,
     )
-    (cost,) = analytic_costs(config, [work], products=[found.useful_products])
+    (cost,) = closed_form_costs(config, [work], products=[found.useful_products])
     useful = found.useful_products / config.multipliers
     lost = (found.cycles - useful) / (cost.cycles - useful)
     return _Correction(
@@ -153,17 +152,13 @@ def _mean(corrections: Sequence[tuple[_Correction, float]]) -> _Correction:
 
 
 def uniform(
-    config: AcceleratorConfig,
-    works: Sequence[Work],
-    *,
-    sample_products: int,
-    measure: Measure,
+    config: AcceleratorConfig, works: Sequence[Work], sampling: Sampling
 ) -> dict[Work, WorkEstimate]:
     """Return what the utilisation of uniformly random samples says, one for each convolution."""
-    samples = {work: choose_sample(work, products=sample_products) for work in works}
+    samples = {work: choose_sample(work, products=sampling.products) for work in works}
     distinct = list(dict.fromkeys(samples.values()))
-    measured = dict(zip(distinct, measure(config, distinct), strict=True))
-    costs = analytic_costs(
+    measured = dict(zip(distinct, sampling.measure(config, distinct), strict=True))
+    costs = closed_form_costs(
         config, works, products=[work.useful_products for work in works],
         statistics=UNIFORM_STATISTICS,
     )  # fmt: skip

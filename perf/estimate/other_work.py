@@ -31,8 +31,8 @@ from gscn.conv import Pass
 from gscn.enums import takes_text
 from gscn.perf.estimate.closed_form import ENTRY_BYTES
 from gscn.perf.estimate.result import BACKWARD, Mode, NetworkEstimate
-from gscn.perf.workload.flops import LayerDensities, Sparsification, target_densities
-from gscn.perf.workload.networks import Layer, Network
+from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.sparsification import LayerDensities, Sparsification, target_densities
 
 NORMALISATION = "normalisation and ReLU"
 UPDATE = "weight update"

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TracedPass:
+class RecordedPass:
     """One pass of one layer of a trace, on the cycle model."""
 
     layer: str
@@ -46,7 +46,7 @@ def measure_pass(
     *,
     plans: int | None = None,
     rivals: Iterable[str] = (),
-) -> TracedPass:
+) -> RecordedPass:
     """Run one recorded pass on the cycle model, the whole of it.
 
     Parameters
@@ -65,7 +65,7 @@ def measure_pass(
     """
     shape = trace.entry(layer).shape
     first, second = nonzeros(trace, layer, which)
-    return TracedPass(
+    return RecordedPass(
         layer=layer,
         which=which,
         shape=shape,
@@ -77,14 +77,14 @@ def measure_pass(
     )
 
 
-def measure_trace(
+def measure_recorded(
     trace: Trace,
     config: AcceleratorConfig,
     *,
     plans: int | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> list[TracedPass]:
+) -> list[RecordedPass]:
     """Run every recorded pass on the cycle model.
 
     Parameters
@@ -120,8 +120,8 @@ def measure_trace(
     return results
 
 
-def read_traced(path: Path) -> list[TracedPass]:
-    """Return the results of a file that `measure_trace` wrote.
+def read_recorded(path: Path) -> list[RecordedPass]:
+    """Return the results of a file that `measure_recorded` wrote.
 
     Raises
     ------
@@ -129,14 +129,14 @@ def read_traced(path: Path) -> list[TracedPass]:
         The file is missing or is none of these.
     """
     if not path.exists():
-        raise InputError(f"{path} must be a file of traced passes; there is none")
+        raise InputError(f"{path} must be a file of recorded passes; there is none")
     return [_from_json(row) for row in _read(path).values()]
 
 
 def _read(cache: Path | None) -> dict[str, dict]:
     if cache is None or not cache.exists():
         return {}
-    lines = read_text(cache, "file of traced passes", most_bytes=_MOST_CACHE_BYTES).splitlines()
+    lines = read_text(cache, "file of recorded passes", most_bytes=_MOST_CACHE_BYTES).splitlines()
     try:
         rows = [parse_json(line.encode(), f"{cache}") for line in lines]
         known = {row["key"]: row for row in rows}
@@ -147,16 +147,16 @@ def _read(cache: Path | None) -> dict[str, dict]:
     return known
 
 
-def _to_json(result: TracedPass) -> dict[str, object]:
+def _to_json(result: RecordedPass) -> dict[str, object]:
     return dataclasses.asdict(result)
 
 
-def _from_json(row: dict) -> TracedPass:
+def _from_json(row: dict) -> RecordedPass:
     shape = {k: tuple(v) if isinstance(v, list) else v for k, v in row["shape"].items()}
     measured = dict(row["measurement"])
     if measured.get("accesses") is not None:
         measured["accesses"] = Accesses(**measured["accesses"])
-    return TracedPass(
+    return RecordedPass(
         layer=row["layer"],
         which=Pass(row["which"]),
         shape=ConvShape(**shape),

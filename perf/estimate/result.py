@@ -12,8 +12,9 @@ from gscn.enums import takes_text
 from gscn.perf.dense_array import DenseCost
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.sampling import Sample
-from gscn.perf.workload.flops import Sparsification, Work
-from gscn.perf.workload.networks import Layer, Network
+from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.sparsification import Sparsification
+from gscn.perf.workload.work import Work
 
 BACKWARD = (Pass.INPUT_GRAD, Pass.WEIGHT_GRAD)
 CLOCK_HZ = 1e9

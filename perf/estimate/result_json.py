@@ -7,14 +7,9 @@ import dataclasses
 from gscn.conv import ConvShape, Pass
 from gscn.perf.estimate.other_work import WholeStep, recorded_densities, whole_step
 from gscn.perf.estimate.result import BACKWARD, Mode, NetworkEstimate, PassEstimate, WorkEstimate
-from gscn.perf.workload.flops import (
-    Gradients,
-    Sparsification,
-    flop_reduction,
-    inference_reduction,
-    training_reduction,
-)
-from gscn.perf.workload.networks import Layer, Network
+from gscn.perf.workload.flops import flop_reduction, inference_reduction, training_reduction
+from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.sparsification import Gradients, Sparsification
 from gscn.perf.workload.statistics import read_statistics
 
 

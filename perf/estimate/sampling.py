@@ -17,13 +17,13 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-from gscn.errors import InputError
+from gscn.errors import InputError, raise_problems
 from gscn.formats import INT8
 from gscn.golden.oracle.synthetic import random_operands
 from gscn.perf.estimate.pass_cost import Measurement, RivalCosts, measure_operands, rival_costs
-from gscn.perf.workload.flops import Work, inner_macs
 from gscn.perf.workload.statistics import Kind, read_statistics
 from gscn.perf.workload.unevenness import draw_nonzeros
+from gscn.perf.workload.work import Work, inner_macs
 from gscn.system.processes import deaf_children
 from gscn.system.supervision import end_with_parent, safe_import_path
 
@@ -38,6 +38,8 @@ weigh more in a sample than in the layer, so smaller samples understate utilisat
 STATISTICAL_PRODUCTS = 400_000
 """The same where a closed form brings samples to their layers' size
 (`perf.estimate.training_step`)."""
+MOST_SAMPLES = 24
+"""Samples of a statistical estimate, at most: those of the convolutions that take longest."""
 
 # Sizes under which a dimension is cut only when the others have reached theirs: enough channels for
 # every multiplier of the presets to hold some, enough pixels to reuse what is stationary.
@@ -296,3 +298,41 @@ def measure(
             for done, future in enumerate(as_completed(futures), 1):
                 note(futures[future], future.result(), done)
     return [_measured[sample, *options] for sample in samples]
+
+
+MEASURE = partial(measure, plans=2)
+"""Measures samples unless told otherwise: on the cycle model, with the better of two tilings."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How many samples an estimate takes, of what size, and who measures them.
+
+    Raises
+    ------
+    InputError
+        Naming every number that is out of range.
+    """
+
+    products: int = STATISTICAL_PRODUCTS
+    """Useful products of a sample, at most (expected); at least 1."""
+    most: int = MOST_SAMPLES
+    """Samples of a statistical estimate, at most; at least one for each pass. In uniform mode every
+    layer has one."""
+    measure: Measure = MEASURE
+    """Measures samples."""
+    measure_rivals: MeasureRivals = measure_rivals
+    """Measures samples on other accelerators."""
+
+    def __post_init__(self) -> None:
+        """Collect every problem and raise them together."""
+        problems = []
+        if self.products < 1:
+            problems.append(f"sample products must be at least 1, not {self.products}")
+        if self.most < len(Pass):
+            problems.append(f"samples must be at least {len(Pass)}, one a pass, not {self.most}")
+        raise_problems("sampling", problems)
+
+
+SAMPLING = Sampling()
+"""Unless told otherwise."""

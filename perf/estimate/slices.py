@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.perf.estimate.closed_form import ENTRY_BYTES, analytic_costs, expected_products
-from gscn.perf.workload.flops import Work
+from gscn.perf.estimate.closed_form import ENTRY_BYTES, closed_form_costs, expected_products
 from gscn.perf.workload.statistics import read_statistics
+from gscn.perf.workload.work import Work
 
 PARTIAL_BYTES = 8
 
@@ -87,7 +87,7 @@ def sliced_costs(config: AcceleratorConfig, slices: int, works: Sequence[Work]) 
         for part, share in [_part(work.shape, division)]
     ]
     products = [expected_products(work, statistics) for work in works]
-    costs = analytic_costs(
+    costs = closed_form_costs(
         config,
         [dataclasses.replace(works[index], shape=part) for index, _, part, _ in parts],
         products=[products[index] * share for index, _, _, share in parts],

@@ -12,7 +12,6 @@ listed in the result, in words.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 
 from gscn.config import AcceleratorConfig
@@ -22,7 +21,7 @@ from gscn.errors import InputError
 from gscn.golden.traces.trace import Trace
 from gscn.perf.dense_array import dense_cost
 from gscn.perf.estimate.modes import analytic, statistical, uniform, with_rivals
-from gscn.perf.estimate.recorded_step import TracedPass, measure_trace
+from gscn.perf.estimate.recorded_step import RecordedPass, measure_recorded
 from gscn.perf.estimate.result import (
     BACKWARD,
     CLOCK_HZ,
@@ -32,15 +31,10 @@ from gscn.perf.estimate.result import (
     WorkEstimate,
 )
 from gscn.perf.estimate.result_json import assumptions, to_json
-from gscn.perf.estimate.sampling import (
-    STATISTICAL_PRODUCTS,
-    Measure,
-    MeasureRivals,
-    measure,
-    measure_rivals,
-)
-from gscn.perf.workload.flops import Method, Sparsification, Work, pass_work, passes
-from gscn.perf.workload.networks import Layer, Network
+from gscn.perf.estimate.sampling import SAMPLING, Sampling
+from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work, pass_work, passes
 
 __all__ = [
     "BACKWARD",
@@ -50,16 +44,10 @@ __all__ = [
     "WorkEstimate",
     "assumptions",
     "estimate",
-    "estimate_trace",
+    "estimate_recorded",
+    "recorded_items",
     "to_json",
-    "trace_items",
 ]
-
-MOST_SAMPLES = 24
-"""Samples of a statistical estimate, at most: those of the convolutions that take longest."""
-
-MEASURE = functools.partial(measure, plans=2)
-"""Measures samples unless told otherwise: on the cycle model, with the better of two tilings."""
 
 Items = Sequence[tuple[Layer, Pass, tuple[Work, ...]]]
 """Passes of layers with the convolutions that they consist of."""
@@ -73,12 +61,9 @@ def estimate(
     *,
     items: Items | None = None,
     mode: Mode = Mode.STATISTICAL,
-    sample_products: int = STATISTICAL_PRODUCTS,
-    most_samples: int = MOST_SAMPLES,
     rivals: Sequence[str] = (),
     clock_hz: float = CLOCK_HZ,
-    measure: Measure = MEASURE,
-    measure_rivals: MeasureRivals = measure_rivals,
+    sampling: Sampling = SAMPLING,
 ) -> NetworkEstimate:
     """Estimate a training step of a network on the accelerator and on the dense array.
 
@@ -91,23 +76,16 @@ def estimate(
     sparsification
         Method and densities.
     items
-        The passes, and the convolutions of each; of a recorded step, `trace_items`. The
+        The passes, and the convolutions of each; of a recorded step, `recorded_items`. The
         sparsification then says only of what kind operands are. By default those of the network.
     mode
-        Any but `Mode.TRACE`, for which there is `estimate_trace`.
-    sample_products
-        Useful products of a sample, at most (expected).
-    most_samples
-        Samples of a statistical estimate, at most, but one for each pass; in uniform mode every
-        layer has one.
+        Any but `Mode.TRACE`, for which there is `estimate_recorded`.
     rivals
         Names of other accelerators (`perf.rivals.RIVALS`) to be given the same layers.
     clock_hz
         At which cycles are told as seconds.
-    measure
-        Measures the samples; by default with the cycle model and two tilings each.
-    measure_rivals
-        Measures samples on the rivals.
+    sampling
+        Samples of the statistical and the uniform mode, and of rivals.
 
     Raises
     ------
@@ -115,42 +93,18 @@ def estimate(
         A sample cannot be lowered, or has no products; an option out of range.
     """
     if items is None:
-        items = [
-            (layer, which, pass_work(layer, which, sparsification))
-            for layer in network.layers
-            for which in passes(layer)
-        ]
-    if sample_products < 1:
-        raise InputError(f"sample products must be at least 1, not {sample_products}")
-    if most_samples < len(Pass):
-        raise InputError(f"samples must be at least {len(Pass)}, one a pass, not {most_samples}")
+        items = network_items(network, sparsification)
     if not clock_hz > 0:
         raise InputError(f"clock must be over 0 Hz, not {clock_hz}")
-    works = list(dict.fromkeys(work for _, _, own in items for work in own))
-    if mode is Mode.STATISTICAL:
-        estimates = statistical(
-            config,
-            works,
-            {work: sum(own.count(work) for _, _, own in items) for work in works},
-            prunes=sparsification.method.prunes,
-            sample_products=sample_products,
-            most_samples=most_samples,
-            measure=measure,
-        )
-    elif mode is Mode.ANALYTIC:
-        estimates = analytic(config, works)
-    elif mode is Mode.UNIFORM:
-        estimates = uniform(config, works, sample_products=sample_products, measure=measure)
-    else:
-        raise InputError(f"mode must be one that needs no trace, not {mode}")
+    estimates = _estimates(config, sparsification, items, mode, sampling)
     if rivals:
-        estimates = with_rivals(config, estimates, sparsification, rivals, measure_rivals)
+        estimates = with_rivals(config, estimates, sparsification, rivals, sampling.measure_rivals)
     return NetworkEstimate(
         network=network,
         config=config,
         sparsification=sparsification,
         mode=mode,
-        sample_products=sample_products,
+        sample_products=sampling.products,
         clock_hz=clock_hz,
         passes=tuple(
             PassEstimate(
@@ -164,7 +118,39 @@ def estimate(
     )
 
 
-def trace_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Work, ...]]]]:
+def _estimates(
+    config: AcceleratorConfig,
+    sparsification: Sparsification,
+    items: Items,
+    mode: Mode,
+    sampling: Sampling,
+) -> dict[Work, WorkEstimate]:
+    """Return what a mode makes of the different convolutions of a step."""
+    works = list(dict.fromkeys(work for _, _, own in items for work in own))
+    if mode is Mode.STATISTICAL:
+        counts = {work: sum(own.count(work) for _, _, own in items) for work in works}
+        return statistical(
+            config, works, counts, prunes=sparsification.method.prunes, sampling=sampling
+        )
+    if mode is Mode.ANALYTIC:
+        return analytic(config, works)
+    if mode is Mode.UNIFORM:
+        return uniform(config, works, sampling)
+    raise InputError(f"mode must be one that needs no trace, not {mode}")
+
+
+def network_items(
+    network: Network, sparsification: Sparsification
+) -> list[tuple[Layer, Pass, tuple[Work, ...]]]:
+    """Return the passes of a network's layers at the densities that a method aims at."""
+    return [
+        (layer, which, pass_work(layer, which, sparsification))
+        for layer in network.layers
+        for which in passes(layer)
+    ]
+
+
+def recorded_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Work, ...]]]]:
     """Return the layers of a recorded step, and their passes at the recorded densities.
 
     ReSprop's terms of one sample are not among them: traces hold their results, not their operands.
@@ -199,12 +185,12 @@ def trace_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple[Wo
     return Network(name=trace.network, layers=layers, omitted=trace.omitted), items
 
 
-def estimate_trace(
+def estimate_recorded(
     trace: Trace,
     config: AcceleratorConfig,
     *,
     clock_hz: float = CLOCK_HZ,
-    measure_trace: Callable[[Trace, AcceleratorConfig], Sequence[TracedPass]] = measure_trace,
+    measure: Callable[[Trace, AcceleratorConfig], Sequence[RecordedPass]] = measure_recorded,
 ) -> NetworkEstimate:
     """Return the cycles of a recorded training step, every pass as a whole on the cycle model.
 
@@ -216,12 +202,12 @@ def estimate_trace(
         The accelerator.
     clock_hz
         At which cycles are told as seconds.
-    measure_trace
-        As `perf.estimate.recorded_step.measure_trace`, or that with options bound.
+    measure
+        As `perf.estimate.recorded_step.measure_recorded`, or that with options bound.
     """
-    network, _ = trace_items(trace)
+    network, _ = recorded_items(trace)
     layers = {layer.name: layer for layer in network.layers}
-    measured = measure_trace(trace, config)
+    measured = measure(trace, config)
     sparsification = Sparsification(method=_method(trace), sparsity=trace.sparsity)
     return NetworkEstimate(
         network=network,
@@ -251,7 +237,7 @@ def _method(trace: Trace) -> Method:
         ) from error
 
 
-def _of_trace(config: AcceleratorConfig, one: TracedPass) -> WorkEstimate:
+def _of_trace(config: AcceleratorConfig, one: RecordedPass) -> WorkEstimate:
     measured = one.measurement
     return WorkEstimate(
         work=Work(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from gscn.conv import ConvShape, Pass
-from gscn.enums import takes_text
-from gscn.lowering.operands import count_useful_products
-from gscn.perf.dense_array import arrangements, matrix_dimensions
-from gscn.perf.rivals.model import Resources, RivalCost, check_masks, dense_bytes
+from gscn.perf.dense_array import best_arrangement
+from gscn.perf.rivals.model import Resources, Rival, Task, dense_bytes
 
 
-class Dense:
+class Dense(Rival):
     """A matrix unit whose multipliers are arranged anew for each pass, to waste least."""
 
     name = "dense"
@@ -36,26 +31,11 @@ class Dense:
         ),
     )
 
-    @takes_text
-    def cost(
-        self,
-        resources: Resources,
-        shape: ConvShape,
-        which: Pass,
-        first: np.ndarray,
-        second: np.ndarray,
-    ) -> RivalCost:
-        """Return the cost of one pass, as `perf.rivals.Rival.cost` has it."""
-        first, second = check_masks(shape, which, first, second)
-        dimensions = matrix_dimensions(shape, which)
-        return RivalCost(
-            resources=resources,
-            compute_cycles=min(
-                math.prod(-(-size // lanes) for size, lanes in zip(dimensions, lanes3, strict=True))
-                for lanes3 in arrangements(resources.multipliers)
-            ),
-            read_bytes=dense_bytes(first.size + second.size, resources),
-            write_bytes=dense_bytes(math.prod(shape.result_shape(which)), resources),
-            products=shape.dense_macs,
-            useful_products=count_useful_products(shape, which, first, second),
-        )
+    def compute(self, task: Task) -> tuple[float, int]:
+        """Return cycles and products, as `perf.rivals.model.Rival.compute` has it."""
+        _, cycles = best_arrangement(task.resources.multipliers, task.shape, task.which)
+        return cycles, task.shape.dense_macs
+
+    def stored_bytes(self, mask: np.ndarray, resources: Resources) -> float:
+        """Return the bytes of an operand, zeros included."""
+        return dense_bytes(mask.size, resources)

@@ -6,13 +6,10 @@ import math
 
 import numpy as np
 
-from gscn.conv import ConvShape, Pass
-from gscn.enums import takes_text
-from gscn.lowering.operands import count_useful_products
-from gscn.perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
+from gscn.perf.rivals.model import Resources, Rival, Task, compressed_bytes
 
 
-class Ideal:
+class Ideal(Rival):
     """Useful products divided by the multipliers, and only nonzeros in memory."""
 
     name = "ideal"
@@ -26,23 +23,11 @@ class Ideal:
         ),
     )
 
-    @takes_text
-    def cost(
-        self,
-        resources: Resources,
-        shape: ConvShape,
-        which: Pass,
-        first: np.ndarray,
-        second: np.ndarray,
-    ) -> RivalCost:
-        """Return the bound of one pass, as `perf.rivals.Rival.cost` has it."""
-        first, second = check_masks(shape, which, first, second)
-        useful = count_useful_products(shape, which, first, second)
-        return RivalCost(
-            resources=resources,
-            compute_cycles=math.ceil(useful / resources.multipliers),
-            read_bytes=compressed_bytes(first, resources) + compressed_bytes(second, resources),
-            write_bytes=dense_bytes(math.prod(shape.result_shape(which)), resources),
-            products=useful,
-            useful_products=useful,
-        )
+    def compute(self, task: Task) -> tuple[float, int]:
+        """Return cycles and products, as `perf.rivals.model.Rival.compute` has it."""
+        useful = task.useful_products
+        return math.ceil(useful / task.resources.multipliers), useful
+
+    def stored_bytes(self, mask: np.ndarray, resources: Resources) -> float:
+        """Return the bytes of an operand's nonzeros."""
+        return compressed_bytes(mask, resources)

@@ -11,7 +11,15 @@ from typing import Literal
 import numpy as np
 
 from gscn.perf.rivals.cartesian import Cartesian, Entries
-from gscn.perf.rivals.crossbar import anticipated_cycles, crossbar_cycles
+from gscn.perf.rivals.crossbar import (
+    Held,
+    Ranges,
+    Sending,
+    Sizes,
+    Streamed,
+    anticipated_cycles,
+    crossbar_cycles,
+)
 
 VECTOR = 4
 """Nonzeros of the image, and of the kernel, that meet in a cycle."""
@@ -125,7 +133,7 @@ class Mapping:
             limit = 1
         self.group_size = max(1, min(limit, -(-results // split.groups)))
         self.groups = -(-results // self.group_size)
-        self.sizes = (samples, split.rows * split.columns, channels, planes.phases)
+        self.sizes = Sizes(samples, split.rows * split.columns, channels, planes.phases)
         tile = self._tile_of[0][image.row] * split.columns + self._tile_of[1][image.column]
         self._image_code = _code((image.plane, tile, image.channel, image.phase), self.sizes)
         group_sizes = (self.groups, *self.sizes[2:])
@@ -226,8 +234,8 @@ class Mapping:
         )
         return largest * planes.kernel.shape[0] * planes.image.shape[0]
 
-    def _bounds(self) -> tuple[np.ndarray, ...]:
-        """Return tables of kernel ranges by image shift, and the least shift of each axis."""
+    def _ranges(self) -> Ranges:
+        """Return which kernel coordinates each shift of the image can meet."""
         tables, bases = [], []
         for axis in (self.planes.rows, self.planes.columns):
             shifts = np.arange(axis.map.shift.min(), axis.map.shift.max() + 1)
@@ -237,7 +245,7 @@ class Mapping:
             high = np.searchsorted(needed, shifts, side="right")
             tables.append(np.stack([low, high]))
             bases.append(np.array([shifts[0]]))
-        return (*tables, *bases)
+        return Ranges(*tables, *bases)
 
     def _counts(self) -> np.ndarray:
         """Return prefix sums of kernel nonzeros (group, channel, phase, rows + 1, columns + 1)."""
@@ -262,7 +270,7 @@ class Mapping:
         counts = self._counts()
         ranges = []
         for axis, of, low_high in zip(
-            (self.planes.rows, self.planes.columns), self._tile_of, self._bounds(), strict=False
+            (self.planes.rows, self.planes.columns), self._tile_of, self._ranges()[:2], strict=True
         ):
             shifts = axis.map.shift - axis.map.shift.min()
             tiles = range(int(of.max()) + 1)
@@ -285,10 +293,8 @@ class Mapping:
     def _anticipated(self, stall: float) -> tuple[np.ndarray, int]:
         image, starts = _sorted(self._image, self._image_code, self.sizes)
         return anticipated_cycles(
-            starts,
-            image.row_shift,
-            image.column_shift,
-            *self._bounds(),
+            Held(starts, image.row_shift, image.column_shift),
+            self._ranges(),
             self._counts(),
             self.sizes,
             VECTOR,
@@ -306,24 +312,20 @@ class Mapping:
             then=(held.row, held.column, held.plane),
         )
         return crossbar_cycles(
-            starts,
-            image.row_shift,
-            image.column_shift,
-            kernel_starts,
-            kernel.plane,
-            kernel.row,
-            kernel.column,
-            kernel.row_shift,
-            kernel.column_shift,
-            *self._bounds(),
+            Held(starts, image.row_shift, image.column_shift),
+            Streamed(
+                kernel_starts,
+                kernel.plane,
+                kernel.row,
+                kernel.column,
+                kernel.row_shift,
+                kernel.column_shift,
+            ),
+            self._ranges(),
             self.planes.result_extent,
             self.sizes,
             self.groups,
-            VECTOR,
-            self.array.queue,
-            self.array.anticipates,
-            every,
-            block,
+            Sending(VECTOR, self.array.queue, self.array.anticipates, every, block),
         )
 
 

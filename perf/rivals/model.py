@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
+from gscn.lowering.operands import count_useful_products
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,9 +101,45 @@ class RivalCost:
         return self.useful_products / slots if slots else 0.0
 
 
-class Rival(Protocol):
-    """A model of an accelerator."""
+@takes_text
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A pass that a rival is given: where its operands are nonzero, and what it has to do it with.
 
+    Raises
+    ------
+    InputError
+        An operand has another shape than the pass.
+    """
+
+    resources: Resources
+    shape: ConvShape
+    which: Pass
+    first: np.ndarray
+    """Boolean, as `second`; of the shapes `shape.operand_shapes(which)`."""
+    second: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Name the operand, the shape expected and its own."""
+        operands = (("first", self.first), ("second", self.second))
+        expected = self.shape.operand_shapes(self.which)
+        for (name, operand), size in zip(operands, expected, strict=True):
+            if operand.shape != size:
+                raise InputError(
+                    f"{name} operand of {self.which} must have the shape {size}, "
+                    f"not {operand.shape}"
+                )
+
+    @functools.cached_property
+    def useful_products(self) -> int:
+        """Products of two nonzeros that reach a result."""
+        return count_useful_products(self.shape, self.which, self.first, self.second)
+
+
+class Rival(abc.ABC):
+    """A model of an accelerator: each says how it computes and how operands lie in memory."""
+
+    __slots__ = ()
     name: str
     """Key of `perf.rivals.RIVALS`."""
     title: str
@@ -111,6 +149,7 @@ class Rival(Protocol):
     source: str
     """The publication."""
 
+    @takes_text
     def cost(
         self,
         resources: Resources,
@@ -136,27 +175,27 @@ class Rival(Protocol):
         InputError
             Operands of another shape, or resources that the rival cannot be built from.
         """
-        ...
+        task = Task(
+            resources=resources, shape=shape, which=which, first=first != 0, second=second != 0
+        )
+        cycles, products = self.compute(task)
+        operands = (task.first, task.second)
+        return RivalCost(
+            resources=resources,
+            compute_cycles=cycles,
+            read_bytes=sum(self.stored_bytes(mask, resources) for mask in operands),
+            write_bytes=dense_bytes(math.prod(shape.result_shape(which)), resources),
+            products=products,
+            useful_products=task.useful_products,
+        )
 
+    @abc.abstractmethod
+    def compute(self, task: Task) -> tuple[float, int]:
+        """Return the cycles with memory that never makes anything wait, and products executed."""
 
-@takes_text
-def check_masks(
-    shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the operands are nonzero, as booleans.
-
-    Raises
-    ------
-    InputError
-        Naming the operand, the shape expected and its own.
-    """
-    operands = (("first", first), ("second", second))
-    for (name, operand), expected in zip(operands, shape.operand_shapes(which), strict=True):
-        if operand.shape != expected:
-            raise InputError(
-                f"{name} operand of {which} must have the shape {expected}, not {operand.shape}"
-            )
-    return first != 0, second != 0
+    def stored_bytes(self, mask: np.ndarray, resources: Resources) -> float:
+        """Return the bytes of an operand in memory: by default nonzeros, and a bit per element."""
+        return compressed_bytes(mask, resources, mask_bits_each=1)
 
 
 def dense_bytes(size: int, resources: Resources) -> float:

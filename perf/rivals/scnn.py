@@ -10,18 +10,15 @@ Assumed: kernel rows outside are not read, and 16 nonzeros of the others are sca
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.conv import ConvShape, Pass
-from gscn.enums import takes_text
+from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.lowering.operands import count_useful_products
 from gscn.perf.rivals.cartesian import Cartesian
 from gscn.perf.rivals.mapping import VECTOR, Choices, Mapping, splits
-from gscn.perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
+from gscn.perf.rivals.model import Resources, Rival, Task, compressed_bytes
 
 PE_MULTIPLIERS = VECTOR * VECTOR
 RUN_LENGTH_BITS = 4
@@ -32,7 +29,7 @@ less if products are anticipated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OuterProduct(Choices):
+class OuterProduct(Choices, Rival):
     """An SCNN-like array.
 
     With the defaults every choice that the publications leave open is made in the rival's favour;
@@ -44,26 +41,18 @@ class OuterProduct(Choices):
     assumptions: tuple[str, ...]
     source: str
 
-    @takes_text
-    def cost(
-        self,
-        resources: Resources,
-        shape: ConvShape,
-        which: Pass,
-        first: np.ndarray,
-        second: np.ndarray,
-    ) -> RivalCost:
-        """Return the cost of one pass, as `perf.rivals.Rival.cost` has it."""
-        if resources.multipliers % PE_MULTIPLIERS:
+    def compute(self, task: Task) -> tuple[float, int]:
+        """Return cycles and products, as `perf.rivals.model.Rival.compute` has it."""
+        multipliers, shape, which = task.resources.multipliers, task.shape, task.which
+        if multipliers % PE_MULTIPLIERS:
             raise InputError(
                 f"{self.name}: multipliers must be a multiple of {PE_MULTIPLIERS}, "
-                f"not {resources.multipliers}"
+                f"not {multipliers}"
             )
-        first, second = check_masks(shape, which, first, second)
-        pes = resources.multipliers // PE_MULTIPLIERS
-        forms = [Cartesian.of(shape, which, first, second)]
+        pes = multipliers // PE_MULTIPLIERS
+        forms = [Cartesian.of(shape, which, task.first, task.second)]
         if self.matrix_form and which is Pass.WEIGHT_GRAD and (shape.r, shape.s) == (1, 1):
-            forms.append(Cartesian.of_pixels(shape, first, second))
+            forms.append(Cartesian.of_pixels(shape, task.first, task.second))
         mappings = []
         for planes in forms:
             image, kernel = planes.image_nonzeros(), planes.kernel_nonzeros()
@@ -73,17 +62,8 @@ class OuterProduct(Choices):
             ]
         mappings.sort(key=Mapping.estimate)
         tried = mappings[: ANTICIPATED_CANDIDATES if self.anticipates else CANDIDATES]
-        cycles, products = min(
-            (mapping.cycles() for mapping in tried), key=lambda result: result[0]
-        )
-        return RivalCost(
-            resources=resources,
-            compute_cycles=cycles,
-            read_bytes=sum(
-                compressed_bytes(mask, resources, index_bits_each=RUN_LENGTH_BITS)
-                for mask in (first, second)
-            ),
-            write_bytes=dense_bytes(math.prod(shape.result_shape(which)), resources),
-            products=products,
-            useful_products=count_useful_products(shape, which, first, second),
-        )
+        return min((mapping.cycles() for mapping in tried), key=lambda result: result[0])
+
+    def stored_bytes(self, mask: np.ndarray, resources: Resources) -> float:
+        """Return the bytes of an operand's nonzeros, each with its distance to the one before."""
+        return compressed_bytes(mask, resources, index_bits_each=RUN_LENGTH_BITS)

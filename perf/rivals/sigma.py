@@ -7,20 +7,17 @@ network adds up runs of any length; one streamed vector per cycle.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
-from gscn.enums import takes_text
-from gscn.lowering.operands import count_useful_products
-from gscn.perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
+from gscn.perf.rivals.model import Rival, Task
 from gscn.perf.rivals.windows import gathers, met_inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sigma:
+class Sigma(Rival):
     """The matrix unit with the stationary operand that takes less time."""
 
     name: str = "sigma"
@@ -46,36 +43,17 @@ class Sigma:
         "Both operands are compressed in memory: nonzeros and one bit for every element.",
     )
 
-    @takes_text
-    def cost(
-        self,
-        resources: Resources,
-        shape: ConvShape,
-        which: Pass,
-        first: np.ndarray,
-        second: np.ndarray,
-    ) -> RivalCost:
-        """Return the cost of one pass, as `perf.rivals.Rival.cost` has it."""
-        first, second = check_masks(shape, which, first, second)
-        of_first, of_second = _matrices(shape, which, first, second)
+    def compute(self, task: Task) -> tuple[float, int]:
+        """Return cycles and products, as `perf.rivals.model.Rival.compute` has it."""
+        of_first, of_second = _matrices(task.shape, task.which, task.first, task.second)
         choices = []
         for matrices in (of_first, of_second) if self.either else (of_first,):
             cycles = products = 0
             for row_nonzeros, vectors in matrices:
-                cycles += self._fillings(row_nonzeros, resources.multipliers) * vectors
+                cycles += self._fillings(row_nonzeros, task.resources.multipliers) * vectors
                 products += int(row_nonzeros.sum()) * vectors
             choices.append((cycles, products))
-        cycles, products = min(choices)
-        return RivalCost(
-            resources=resources,
-            compute_cycles=cycles,
-            read_bytes=sum(
-                compressed_bytes(mask, resources, mask_bits_each=1) for mask in (first, second)
-            ),
-            write_bytes=dense_bytes(math.prod(shape.result_shape(which)), resources),
-            products=products,
-            useful_products=count_useful_products(shape, which, first, second),
-        )
+        return min(choices)
 
     def _fillings(self, row_nonzeros: np.ndarray, multipliers: int) -> int:
         """Return how often the multipliers are filled with rows of so many nonzeros each."""

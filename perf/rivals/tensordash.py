@@ -8,15 +8,11 @@ of 4 x 4 PEs: the PEs of a row share a schedule, the rows of a tile move on toge
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
-from gscn.enums import takes_text
 from gscn.errors import InputError
-from gscn.lowering.operands import count_useful_products
-from gscn.perf.rivals.model import Resources, RivalCost, check_masks, compressed_bytes, dense_bytes
+from gscn.perf.rivals.model import Rival, Task
 from gscn.perf.rivals.windows import gathers, met_inputs
 from gscn.system.compiled import compiled
 
@@ -34,7 +30,7 @@ _ORDER = np.array([0, 5, 10, 1, 6, 11, 2, 7, 12, 3, 8, 13, 4, 9, 14, 15])
 """Lanes level by level."""
 
 
-class TensorDash:
+class TensorDash(Rival):
     """The array with the operand scheduled that takes less time."""
 
     name = "tensordash"
@@ -60,44 +56,25 @@ class TensorDash:
         ),
     )
 
-    @takes_text
-    def cost(
-        self,
-        resources: Resources,
-        shape: ConvShape,
-        which: Pass,
-        first: np.ndarray,
-        second: np.ndarray,
-    ) -> RivalCost:
-        """Return the cost of one pass, as `perf.rivals.Rival.cost` has it."""
-        if resources.multipliers % LANES:
+    def compute(self, task: Task) -> tuple[float, int]:
+        """Return cycles and products, as `perf.rivals.model.Rival.compute` has it."""
+        multipliers = task.resources.multipliers
+        if multipliers % LANES:
             raise InputError(
-                f"tensordash: multipliers must be a multiple of {LANES}, "
-                f"not {resources.multipliers}"
+                f"tensordash: multipliers must be a multiple of {LANES}, not {multipliers}"
             )
-        first, second = check_masks(shape, which, first, second)
-        pes = resources.multipliers // LANES
+        pes = multipliers // LANES
         rows = _part(pes, ROWS)
         columns = _part(pes // rows, COLUMNS)
         tiles = pes // rows // columns
         choices = []
-        for scheduled in _streams(shape, which, first, second):
+        for scheduled in _streams(task.shape, task.which, task.first, task.second):
             cycles = products = 0
             for streams, others in scheduled:
                 cycles += int(lockstep_cycles(streams, rows).sum()) * -(-others // columns)
                 products += int(np.bitwise_count(streams).sum()) * others
             choices.append((cycles / tiles, products))
-        cycles, products = min(choices)
-        return RivalCost(
-            resources=resources,
-            compute_cycles=cycles,
-            read_bytes=sum(
-                compressed_bytes(mask, resources, mask_bits_each=1) for mask in (first, second)
-            ),
-            write_bytes=dense_bytes(math.prod(shape.result_shape(which)), resources),
-            products=products,
-            useful_products=count_useful_products(shape, which, first, second),
-        )
+        return min(choices)
 
 
 def _part(number: int, most: int) -> int:

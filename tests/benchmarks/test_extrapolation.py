@@ -7,8 +7,8 @@ import pytest
 from benchmarks.extrapolation import METHODS, compute, render
 from gscn.config import preset
 from gscn.perf.dense_array import dense_cost
-from gscn.perf.workload.flops import passes
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.work import passes
 
 
 @pytest.fixture(scope="module")

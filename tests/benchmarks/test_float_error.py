@@ -13,7 +13,7 @@ from benchmarks.pages import load
 from gscn.conv import ConvShape, Pass
 from gscn.formats import BF16, FP8_E4M3, FP16
 from gscn.golden.recipe import Recipe
-from gscn.golden.traces.trace import LayerTrace, PassTrace
+from gscn.golden.traces.arrays import LayerTrace, PassTrace
 
 
 def row(layer="conv", which="forward", fmt="bf16", **errors):

@@ -11,23 +11,23 @@ from benchmarks import model_error
 from benchmarks.model_error import CASES, MODES, RESULTS, compute, error, render, step_of
 from gscn.config import preset
 from gscn.conv import Pass
-from gscn.perf.estimate.recorded_step import read_traced
-from gscn.perf.estimate.sampling import measure
+from gscn.perf.estimate.recorded_step import read_recorded
+from gscn.perf.estimate.sampling import SAMPLING, Sampling, measure
 from gscn.perf.estimate.training_step import Mode, estimate
-from gscn.perf.workload.flops import Sparsification
+from gscn.perf.workload.sparsification import Sparsification
 
 CONFIG = preset(model_error.CONFIG)
 
 
-def estimated(case, mode, **options):
-    network, items = step_of(case.name, read_traced(RESULTS / f"{case.name}.jsonl"))
+def estimated(case, mode, sampling=SAMPLING):
+    network, items = step_of(case.name, read_recorded(RESULTS / f"{case.name}.jsonl"))
     sparsification = Sparsification(method=case.method, sparsity=0.9)
-    return estimate(network, CONFIG, sparsification, items=items, mode=mode, **options)
+    return estimate(network, CONFIG, sparsification, items=items, mode=mode, sampling=sampling)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_closed_form_is_within_8_percent_of_every_recorded_step(case):
-    traced = read_traced(RESULTS / f"{case.name}.jsonl")
+    traced = read_recorded(RESULTS / f"{case.name}.jsonl")
     recorded = sum(one.measurement.cycles for one in traced)
     assert estimated(case, Mode.ANALYTIC).cycles() == pytest.approx(recorded, rel=0.08)
 
@@ -35,17 +35,16 @@ def test_the_closed_form_is_within_8_percent_of_every_recorded_step(case):
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_statistical_mode_is_within_5_percent_of_every_recorded_step(case):
-    traced = read_traced(RESULTS / f"{case.name}.jsonl")
+    traced = read_recorded(RESULTS / f"{case.name}.jsonl")
     recorded = sum(one.measurement.cycles for one in traced)
-    found = estimated(
-        case, Mode.STATISTICAL, measure=functools.partial(measure, plans=2, processes=2)
-    )
+    sampling = Sampling(measure=functools.partial(measure, plans=2, processes=2))
+    found = estimated(case, Mode.STATISTICAL, sampling)
     assert found.cycles() == pytest.approx(recorded, rel=0.05)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_recorded_passes_are_of_the_configuration_and_possible(case):
-    for one in read_traced(RESULTS / f"{case.name}.jsonl"):
+    for one in read_recorded(RESULTS / f"{case.name}.jsonl"):
         assert one.measurement.multipliers == CONFIG.multipliers
         assert 0 < one.measurement.utilization <= 1
         assert one.measurement.read_bytes <= one.measurement.cycles * CONFIG.port_bytes_per_cycle
@@ -65,7 +64,7 @@ def test_the_document_has_the_computed_errors(monkeypatch):
 
     monkeypatch.setattr(model_error, "measure", half)
     row = compute(CASES[1], processes=1)
-    traced = read_traced(RESULTS / f"{CASES[1].name}.jsonl")
+    traced = read_recorded(RESULTS / f"{CASES[1].name}.jsonl")
     assert row["trace"]["all"] == sum(one.measurement.cycles for one in traced)
     expected = estimated(CASES[1], Mode.ANALYTIC).cycles() / row["trace"]["all"] - 1
     assert error(row, Mode.ANALYTIC) == pytest.approx(expected)

@@ -10,7 +10,7 @@ from gscn.command.main import main
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.golden.oracle.integers import convolve
-from gscn.golden.traces.trace import LayerTrace, PassTrace
+from gscn.golden.traces.arrays import LayerTrace, PassTrace
 from gscn.golden.traces.writing import write_trace
 
 pytestmark = pytest.mark.cosim

@@ -67,3 +67,24 @@ def test_bad_arguments_end_with_status_2_and_write_nothing(words, complaint, tmp
 def test_existing_directory_is_refused_before_training(tmp_path, capsys):
     assert main(["trace", "--out", str(tmp_path)]) == 2
     assert f"trace directory must not exist yet: {tmp_path}" in capsys.readouterr().err
+
+
+def test_several_steps_are_traced_each_into_a_directory(tmp_path):
+    out, report = tmp_path / "traces", tmp_path / "report.json"
+    words = ["trace", "--batch", "8", "--iterations", "2", "--steps", "3", "--layer", "head"]
+    assert main([*words, "--out", str(out), "--json", str(report)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"step-0000000{step}" for step in (2, 3, 4)
+    ]
+    assert [load_trace(path).step for path in sorted(out.iterdir())] == [2, 3, 4]
+    data = json.loads(report.read_text())
+    assert [step["trace"] for step in data["steps"]] == sorted(map(str, out.iterdir()))
+
+
+def test_steps_beyond_the_recipe_are_refused(tmp_path, capsys):
+    words = ["trace", "--epochs", "1", "--iterations", "40", "--out", str(tmp_path / "trace")]
+    assert main([*words, "--steps", "3"]) == 2
+    assert "--iterations must leave 3 of the 42 iterations" in capsys.readouterr().err
+    assert main([*words, "--steps", "0"]) == 2
+    assert "--steps must be at least 1, not 0" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

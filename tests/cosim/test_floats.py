@@ -14,8 +14,9 @@ from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FLOAT_OPERAND_FORMATS
 from gscn.golden.oracle.synthetic import random_codes, random_operands
 from gscn.golden.recipe import Recipe
+from gscn.golden.traces.arrays import LayerTrace, PassTrace
 from gscn.golden.traces.recording import trace_step
-from gscn.golden.traces.trace import LayerTrace, PassTrace, load_trace
+from gscn.golden.traces.trace import load_trace
 from gscn.golden.traces.writing import write_trace
 from gscn.golden.training.training import Trainer
 

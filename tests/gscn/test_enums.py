@@ -24,8 +24,9 @@ from gscn.golden.oracle.floats import encode
 from gscn.lowering.passes import lower
 from gscn.perf.dense_array import dense_cost
 from gscn.perf.estimate.training_step import estimate
-from gscn.perf.workload.flops import Method, Sparsification, Work
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work
 from gscn.program import FloatOutput, OutputFormat
 
 ROOMS = (
@@ -85,7 +86,7 @@ def test_the_enumerations_and_functions_are_found():
         *(
             "gscn.lowering.passes.lower",
             "gscn.conv.ConvShape.operand_shapes",
-            "gscn.perf.workload.flops.Work.__init__",
+            "gscn.perf.workload.work.Work.__init__",
         ),
         *(
             "gscn.golden.oracle.integers.convolve",

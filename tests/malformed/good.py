@@ -17,7 +17,7 @@ from gscn.conv import ConvShape, Pass
 from gscn.cosim.layer import PassInput, oracle
 from gscn.golden.oracle.integers import conv_integers
 from gscn.golden.oracle.synthetic import random_operands
-from gscn.golden.traces.trace import LayerTrace, PassTrace
+from gscn.golden.traces.arrays import LayerTrace, PassTrace
 from gscn.golden.traces.writing import write_trace
 from tests.malformed.generate import RECIPE
 

@@ -55,7 +55,7 @@ class Case:
     image_size: int
     batch: int
     method: str
-    """One of `perf.workload.flops.Method`."""
+    """One of `perf.workload.sparsification.Method`."""
     sparsity: float
     rivals: bool = True
     """Whether other accelerators are computed too."""
@@ -146,11 +146,12 @@ def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) 
     cache
         Folder of kept measurements.
     """
+    from gscn.perf.estimate.sampling import Sampling
     from gscn.perf.estimate.training_step import Mode, estimate, to_json
     from gscn.perf.report.data.kept_samples import Keeper
     from gscn.perf.rivals import RIVALS
-    from gscn.perf.workload.flops import Method, Sparsification
     from gscn.perf.workload.networks import network
+    from gscn.perf.workload.sparsification import Method, Sparsification
 
     net = network(case.network, image_size=case.image_size, batch=case.batch)
     sparsification = Sparsification(method=Method(case.method), sparsity=case.sparsity)
@@ -166,8 +167,7 @@ def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) 
                 config,
                 sparsification,
                 mode=Mode(what),
-                most_samples=case.most_samples,
-                measure=keeper.measure,
+                sampling=Sampling(most=case.most_samples, measure=keeper.measure),
             )
         )
     row = to_json(
@@ -177,7 +177,7 @@ def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) 
             sparsification,
             mode=Mode.ANALYTIC,
             rivals=tuple(RIVALS),
-            measure_rivals=keeper.measure_rivals,
+            sampling=Sampling(measure_rivals=keeper.measure_rivals),
         )
     )
     passes = [fields for layer in row["layers"] for fields in layer["passes"]]

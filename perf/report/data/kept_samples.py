@@ -45,8 +45,7 @@ def operands_digest(sample: Sample, first: np.ndarray, second: np.ndarray) -> st
 class Keeper:
     """Measures samples, or reads back what was kept.
 
-    `measure` and `measure_rivals` are what `perf.estimate.training_step.estimate` takes by these
-    names.
+    `measure` and `measure_rivals` are what `perf.estimate.sampling.Sampling` has by these names.
     """
 
     folder: Path

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import zlib
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from gscn.errors import InputError
-from gscn.golden.data.dataset import ImageDataset
 from gscn.golden.data.decoding import MOST_PIXELS, decode_image
-from gscn.golden.data.imagefolder import load_image_folder
 
 OTHER_FORMAT = "must be a whole image, one of BMP, JPEG, PNG, PPM, WEBP by its content"
 MANY_PIECES = "must be a whole image: it must be readable in 1000000 pieces"
@@ -132,45 +128,3 @@ def test_a_jpeg_of_very_many_scans_is_refused(tmp_path):
     path.write_bytes(content + b"\xff\xda" * (1 << 31 >> MOST_PIXELS.bit_length() - 1))
     with pytest.raises(InputError, match="fewer scans for 8192x8192 pixels"):
         pixels(path)
-
-
-def test_pipes_among_images_are_refused_and_links_to_folders_not_followed(tmp_path):
-    for part in ("train", "val"):
-        (tmp_path / part / "one" / "below").mkdir(parents=True)
-        (tmp_path / part / "one" / "below" / "loop").symlink_to("..")
-        (tmp_path / part / "one" / "folder.png").mkdir()
-        Image.new("L", (16, 16)).save(tmp_path / part / "one" / "below" / "0.png")
-        (tmp_path / part / "one" / "1.png").symlink_to("below/0.png")
-    dataset = load_image_folder(tmp_path, 8)
-    assert [path.name for path in dataset.train_images.paths] == ["1.png", "0.png"]
-    (tmp_path / "val" / "one" / "3.png").symlink_to("3.png")
-    with pytest.raises(InputError, match=r"val/one/3\.png must be a regular file"):
-        load_image_folder(tmp_path, 8)
-    (tmp_path / "val" / "one" / "3.png").unlink()
-    os.mkfifo(tmp_path / "val" / "one" / "2.png")
-    with pytest.raises(InputError, match=r"val/one/2\.png must be a regular file"):
-        load_image_folder(tmp_path, 8)
-    with pytest.raises(InputError, match=r"2\.png must be a regular file, not a pipe"):
-        pixels(tmp_path / "val" / "one" / "2.png")
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({"train_labels": torch.tensor([0, 2])}, "train_labels must be from 0 to 1"),
-        ({"test_labels": torch.tensor([-1, 0])}, "test_labels must be from 0 to 1"),
-        ({"test_labels": torch.tensor([0.0, 1.0])}, "test_labels must be int64"),
-        ({"train_labels": torch.tensor([0])}, "one for each of 2 images"),
-        ({"train_images": torch.full((2, 1, 4, 4), 255.0)}, "float32 from 0 to 1"),
-        ({"train_images": torch.full((2, 1, 4, 4), torch.nan)}, "float32 from 0 to 1"),
-        ({"test_images": torch.zeros((2, 1, 4, 4), dtype=torch.float64)}, "float32 from 0 to 1"),
-        ({"test_images": torch.zeros((2, 16))}, r"\(N, C, H, W\), not \(2, 16\)"),
-    ],
-)
-def test_a_data_set_of_something_else_is_refused_not_converted(change, complaint):
-    images, labels = torch.zeros(2, 1, 4, 4), torch.tensor([0, 1])
-    fields = {"train_images": images, "train_labels": labels}
-    fields |= {"test_images": images, "test_labels": labels, "name": "own", "class_count": 2}
-    ImageDataset(**fields)
-    with pytest.raises(InputError, match=complaint):
-        ImageDataset(**{**fields, **change})

@@ -16,7 +16,7 @@ from gscn.golden.methods.accelerator_arithmetic import WindowedArithmetic, arith
 from gscn.golden.methods.options import ARITHMETICS
 from gscn.golden.oracle.integers import convolve
 from gscn.golden.recipe import Recipe
-from gscn.golden.training.model import build_network, conv_layers, set_arithmetic
+from gscn.golden.training.converted_network import build_network, conv_layers, set_arithmetic
 from gscn.golden.training.training import Trainer, train
 
 

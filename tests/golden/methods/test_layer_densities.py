@@ -13,7 +13,8 @@ from gscn.golden.methods.layer_densities import made_densities, tensor_sparsitie
 from gscn.golden.recipe import PRESETS, Recipe
 from gscn.golden.traces.recording import recording
 from gscn.golden.training.training import Trainer
-from gscn.perf.workload.flops import Method, Sparsification, training_reduction
+from gscn.perf.workload.flops import training_reduction
+from gscn.perf.workload.sparsification import Method, Sparsification
 
 
 def trained(iterations: int, **recipe) -> Trainer:

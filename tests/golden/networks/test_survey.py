@@ -15,8 +15,8 @@ from gscn.errors import InputError
 from gscn.golden.networks.catalogue import make_network, weighted_layers
 from gscn.golden.networks.survey import survey
 from gscn.golden.omitted import Omitted, covered_share
+from gscn.perf.workload.layers import network_of
 from gscn.perf.workload.networks import network as layer_table
-from gscn.perf.workload.networks import network_of
 
 
 class ByWeight(nn.Module):

@@ -14,7 +14,7 @@ from gscn.golden.networks.residual import ResNet
 from gscn.golden.recipe import Recipe, method_options
 from gscn.golden.traces.recording import trace_step
 from gscn.golden.traces.trace import load_trace
-from gscn.golden.training.model import build_network, conv_layers
+from gscn.golden.training.converted_network import build_network, conv_layers
 from gscn.golden.training.training import Trainer
 
 RECIPE = Recipe(

@@ -12,19 +12,20 @@ import pytest
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.perf.estimate.calibration import Observation, fit, traced_observations
+from gscn.perf.estimate.calibration import Observation, fit, recorded_observations
 from gscn.perf.estimate.closed_form import (
     Coefficients,
-    analytic_costs,
     busy_cycles,
+    closed_form_costs,
     expected_products,
     features,
     read_coefficients,
 )
 from gscn.perf.estimate.training_step import Mode, estimate
-from gscn.perf.workload.flops import Method, Sparsification, Work
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.perf.workload.statistics import UNIFORM_STATISTICS, read_statistics
+from gscn.perf.workload.work import Work
 
 LARGE = preset("large")
 SHAPE = ConvShape(n=4, c=64, h=16, w=16, k=128, r=3, s=3, padding=(1, 1))
@@ -89,7 +90,7 @@ def test_products_of_real_operands_are_those_expected_times_the_statistics():
 
 @pytest.mark.parametrize("which", Pass)
 def test_cycles_grow_with_density_and_are_never_below_the_ideal(which):
-    costs = analytic_costs(LARGE, [work(which, first, 0.4) for first in (0.05, 0.1, 0.2, 0.9)])
+    costs = closed_form_costs(LARGE, [work(which, first, 0.4) for first in (0.05, 0.1, 0.2, 0.9)])
     cycles = [cost.cycles for cost in costs]
     assert cycles == sorted(cycles)
     for cost in costs:
@@ -99,8 +100,8 @@ def test_cycles_grow_with_density_and_are_never_below_the_ideal(which):
 
 def test_one_call_for_all_passes_gives_what_single_calls_give():
     works = [work(which) for which in Pass]
-    together = analytic_costs(LARGE, works)
-    assert together == [analytic_costs(LARGE, [one])[0] for one in works]
+    together = closed_form_costs(LARGE, works)
+    assert together == [closed_form_costs(LARGE, [one])[0] for one in works]
 
 
 def test_a_whole_network_takes_milliseconds():
@@ -135,7 +136,7 @@ def test_a_fit_finds_the_coefficients_that_made_the_observations():
 
 
 def test_the_coefficients_of_the_package_are_those_of_the_kept_samples(repository):
-    observed = traced_observations(repository / "benchmarks" / "calibration.jsonl")
+    observed = recorded_observations(repository / "benchmarks" / "calibration.jsonl")
     assert len(observed) == 150
     for which, coefficients in read_coefficients().items():
         own = [one for one in observed if one.work.which is which]

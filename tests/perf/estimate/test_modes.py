@@ -13,20 +13,21 @@ from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.golden.oracle.integers import useful_products
 from gscn.perf.estimate import recorded_step
-from gscn.perf.estimate.closed_form import analytic_costs
+from gscn.perf.estimate.closed_form import closed_form_costs
 from gscn.perf.estimate.pass_cost import Measurement
-from gscn.perf.estimate.recorded_step import measure_trace, read_traced
-from gscn.perf.estimate.sampling import measure
+from gscn.perf.estimate.recorded_step import measure_recorded, read_recorded
+from gscn.perf.estimate.sampling import Sampling, measure
 from gscn.perf.estimate.training_step import (
     Mode,
     assumptions,
     estimate,
-    estimate_trace,
+    estimate_recorded,
+    recorded_items,
     to_json,
-    trace_items,
 )
-from gscn.perf.workload.flops import Method, Sparsification, Work
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work
 
 LARGE = preset("large")
 BOTH = Sparsification(method=Method.SWAT_RESPROP, sparsity=0.9)
@@ -44,7 +45,7 @@ def as_the_closed_form(config, samples, *, lost=1.0):
             second_density=sample.second_density,
         )
         products = round(work.useful_products) * 64
-        (cost,) = analytic_costs(config, [work], products=[products])
+        (cost,) = closed_form_costs(config, [work], products=[products])
         useful = products / config.multipliers
         results.append(
             Measurement(
@@ -58,8 +59,16 @@ def as_the_closed_form(config, samples, *, lost=1.0):
     return results
 
 
-def run(mode, **options):
-    return estimate(NET, LARGE, BOTH, mode=mode, **options)
+def run(mode, *, rivals=(), clock_hz=1e9, **sampling):
+    return estimate(
+        NET,
+        LARGE,
+        BOTH,
+        mode=mode,
+        rivals=rivals,
+        clock_hz=clock_hz,
+        sampling=Sampling(**sampling),
+    )
 
 
 def test_samples_that_behave_as_the_closed_form_says_change_nothing():
@@ -84,7 +93,7 @@ def test_the_longest_convolutions_are_sampled_and_every_pass_is():
         asked.extend(samples)
         return as_the_closed_form(config, samples)
 
-    result = run(Mode.STATISTICAL, measure=note, most_samples=5)
+    result = run(Mode.STATISTICAL, measure=note, most=5)
     assert len(asked) == 5
     assert {sample.which for sample in asked} == set(Pass)
     works = [work for one in result.passes for work in one.works]
@@ -92,7 +101,7 @@ def test_the_longest_convolutions_are_sampled_and_every_pass_is():
     assert longest.sample in asked
     assert any(work.sample is None for work in works)
     with pytest.raises(InputError, match="samples must be at least 3, one a pass, not 2"):
-        run(Mode.STATISTICAL, measure=note, most_samples=2)
+        run(Mode.STATISTICAL, measure=note, most=2)
 
 
 def test_no_mode_beats_the_multipliers():
@@ -159,7 +168,7 @@ def test_a_recorded_step_is_run_whole_and_once(tiny_trace, tmp_path, monkeypatch
     cache = tmp_path / "cycles.jsonl"
     done = []
     config = preset("tiny")
-    found = measure_trace(
+    found = measure_recorded(
         tiny_trace, config, plans=1, cache=cache, progress=lambda *at: done.append(at)
     )
     count = sum(len(entry.densities) for entry in tiny_trace.entries.values())
@@ -174,10 +183,12 @@ def test_a_recorded_step_is_run_whole_and_once(tiny_trace, tmp_path, monkeypatch
         assert one.first_density == first.mean()
     # everything is in the file by now
     monkeypatch.setattr(recorded_step, "measure_pass", pytest.fail)
-    assert measure_trace(tiny_trace, config, plans=1, cache=cache) == found
-    assert read_traced(cache) == found
-    result = estimate_trace(
-        tiny_trace, config, measure_trace=functools.partial(measure_trace, plans=1, cache=cache)
+    assert measure_recorded(tiny_trace, config, plans=1, cache=cache) == found
+    assert read_recorded(cache) == found
+    result = estimate_recorded(
+        tiny_trace,
+        config,
+        measure=functools.partial(measure_recorded, plans=1, cache=cache),
     )
     assert result.mode is Mode.TRACE
     assert result.cycles() == sum(one.measurement.cycles for one in found)
@@ -189,9 +200,9 @@ def test_a_damaged_file_of_results_is_named(tmp_path):
     path = tmp_path / "cycles.jsonl"
     path.write_text("{}\n")
     with pytest.raises(InputError, match="one JSON object with a key per line"):
-        read_traced(path)
+        read_recorded(path)
     with pytest.raises(InputError, match="there is none"):
-        read_traced(tmp_path / "absent.jsonl")
+        read_recorded(tmp_path / "absent.jsonl")
 
 
 def test_a_mode_that_needs_a_trace_is_refused_without():
@@ -203,14 +214,14 @@ def test_a_mode_that_needs_a_trace_is_refused_without():
 def test_drawn_operands_take_about_the_cycles_of_recorded_ones(tiny_trace):
     """The network is far smaller than those that the model is for, and nothing was fitted on it."""
     config = preset("small")
-    whole = measure_trace(tiny_trace, config, plans=1)
-    net, items = trace_items(tiny_trace)
+    whole = measure_recorded(tiny_trace, config, plans=1)
+    net, items = recorded_items(tiny_trace)
     found = estimate(
         net,
         config,
         BOTH,
         items=items,
-        measure=functools.partial(measure, plans=1, processes=1),
+        sampling=Sampling(measure=functools.partial(measure, plans=1, processes=1)),
     )
     recorded = sum(one.measurement.cycles for one in whole)
     assert found.cycles() == pytest.approx(recorded, rel=0.15)

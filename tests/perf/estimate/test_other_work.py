@@ -14,8 +14,9 @@ from gscn.perf.estimate.other_work import (
     whole_step,
 )
 from gscn.perf.estimate.training_step import BACKWARD, Mode, estimate
-from gscn.perf.workload.flops import Method, Sparsification
-from gscn.perf.workload.networks import Layer, Network, network
+from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
 
 SHAPE = ConvShape(n=2, c=4, h=6, w=6, k=16, r=3, s=3, padding=(1, 1))
 INPUTS, OUTPUTS, WEIGHTS = 2 * 4 * 36, 2 * 16 * 36, 16 * 4 * 9

@@ -10,7 +10,7 @@ import pytest
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.perf.estimate.closed_form import analytic_costs
+from gscn.perf.estimate.closed_form import closed_form_costs
 from gscn.perf.estimate.gpu import (
     BATCH,
     CLOCK_HZ,
@@ -21,8 +21,9 @@ from gscn.perf.estimate.gpu import (
     multipliers_for,
 )
 from gscn.perf.estimate.slices import compulsory_bytes, divisions, sliced_costs
-from gscn.perf.workload.flops import Method, Sparsification, Work, inner_macs
 from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work, inner_macs
 
 LARGE = preset("large")
 SHAPE = ConvShape(n=16, c=64, h=28, w=28, k=128, r=3, s=3, padding=(1, 1))
@@ -42,7 +43,9 @@ def test_divisions_are_all_ways_to_write_a_number_as_four_factors(slices, count)
 
 def test_one_slice_is_the_closed_form_itself():
     works = [work(which) for which in Pass]
-    for one, cost in zip(sliced_costs(LARGE, 1, works), analytic_costs(LARGE, works), strict=True):
+    for one, cost in zip(
+        sliced_costs(LARGE, 1, works), closed_form_costs(LARGE, works), strict=True
+    ):
         assert one.slice_cycles == pytest.approx(cost.cycles)
         assert one.ideal_cycles == pytest.approx(cost.useful_products / 64)
 
@@ -63,7 +66,7 @@ def test_the_largest_part_decides():
         shape=shape, which=Pass.FORWARD, first_density=1.0, second_density=1.0
     )])  # fmt: skip
     assert cost.division == (2, 1, 1, 1)
-    (three,) = analytic_costs(
+    (three,) = closed_form_costs(
         LARGE,
         [Work(shape=dataclasses.replace(shape, n=3), which=Pass.FORWARD,
               first_density=1.0, second_density=1.0)],

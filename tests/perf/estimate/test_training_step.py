@@ -14,10 +14,12 @@ from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.golden.networks.survey import survey
 from gscn.perf.dense_array import dense_cost
-from gscn.perf.estimate.sampling import SAMPLE_PRODUCTS, Measurement, choose_sample
+from gscn.perf.estimate.sampling import SAMPLE_PRODUCTS, Measurement, Sampling, choose_sample
 from gscn.perf.estimate.training_step import BACKWARD, Mode, assumptions, estimate, to_json
-from gscn.perf.workload.flops import Method, Sparsification, Work, inner_macs
-from gscn.perf.workload.networks import network, network_of
+from gscn.perf.workload.layers import network_of
+from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.perf.workload.work import Work, inner_macs
 
 LARGE = preset("large")
 
@@ -50,7 +52,7 @@ def estimated(method, sparsity, *, measure, name="resnet18", image_size=64, batc
         LARGE,
         Sparsification(method=Method(method), sparsity=sparsity),
         mode=Mode.UNIFORM,
-        measure=measure,
+        sampling=Sampling(measure=measure),
     )
 
 
@@ -203,13 +205,7 @@ class Flat(nn.Module):
 
 def test_a_sample_without_room_is_refused():
     with pytest.raises(InputError, match="sample products must be at least 1, not 0"):
-        estimate(
-            network("resnet18", image_size=64, batch=1),
-            LARGE,
-            Sparsification(method=Method.SWAT, sparsity=0.5),
-            sample_products=0,
-            measure=constant(1.0),
-        )
+        Sampling(products=0)
 
 
 densities = st.floats(0.01, 1.0)

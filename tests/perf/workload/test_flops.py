@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.golden.methods.resprop import GradientReuse
 from gscn.perf.workload.flops import (
+    erk_layer_densities,
+    flop_reduction,
+    inference_reduction,
+    training_reduction,
+)
+from gscn.perf.workload.networks import network
+from gscn.perf.workload.sparsification import (
     Gradients,
     LayerDensities,
     Method,
     Sparsification,
-    erk_layer_densities,
-    flop_reduction,
-    inference_reduction,
-    inner_macs,
-    pass_work,
-    passes,
-    target_densities,
-    training_reduction,
 )
-from gscn.perf.workload.networks import network
 
 RESNET50 = network("resnet50", image_size=224, batch=32)
+
+
 PUBLISHED = {0.8: (0.777, 0.761), 0.9: (0.874, 0.856)}
+
+
 """SWAT-U, ResNet-50, ImageNet: (inference, training) FLOP reduction by sparsity."""
 
 
@@ -83,113 +79,9 @@ def test_resprop_reduces_only_the_backward_pass_and_pays_for_the_stored_sample()
         assert training_reduction(net, sparsification) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("sparsity", [0.0, 0.03, 0.5, 0.7, 0.9, 0.99])
-def test_gradient_differences_are_as_dense_as_training_aims_at(sparsity):
-    trained = GradientReuse(sparsity, generator=torch.Generator()).target
-    for method in (Method.RESPROP, Method.SWAT_RESPROP):
-        sparsification = Sparsification(method=method, sparsity=sparsity)
-        densities = target_densities(RESNET50.layers[5], sparsification)
-        assert densities.output_grads == float(trained)
-        # Training whose target is 100 % reuses nothing.
-        assert densities.reuses == (trained < 1)
-
-
-def test_other_densities_of_gradient_differences_are_asked_for_by_name():
-    nominal = Sparsification(method="resprop", sparsity=0.7, gradients="nominal")
-    assert nominal.difference_density == 0.3
-    given = Sparsification(method="swat+resprop", sparsity=0.7, gradient_density=0.125)
-    assert given.difference_density == 0.125
-    assert swat(0.7).difference_density == 1
-    assert dataclasses.replace(nominal, method=Method.DENSE).difference_density == 1
-    with pytest.raises(InputError, match="gradients must be one of target, nominal, not 'none'"):
-        Sparsification(method="resprop", sparsity=0.7, gradients="none")
-    with pytest.raises(InputError, match="gradients must be target where their density is given"):
-        dataclasses.replace(given, gradients="nominal")
-
-
 def test_dense_training_reduces_nothing():
     dense = Sparsification(method=Method.DENSE, sparsity=0.9)
     assert training_reduction(RESNET50, dense) == 0
-
-
-def test_relu_zeros_are_not_credited_in_flops_but_are_in_products():
-    layer = RESNET50.layers[5]
-    half = swat(0.8, activation_density=0.5)
-    assert training_reduction(RESNET50, half) == training_reduction(RESNET50, swat(0.8))
-    (work,) = pass_work(layer, Pass.FORWARD, half)
-    assert (work.first_density, work.second_density) == (pytest.approx(0.2), 0.5)
-
-
-@pytest.mark.parametrize(
-    ("method", "layer", "which", "densities"),
-    [
-        # Main densities, then those of ReSprop's term where there is one.
-        ("swat", 5, Pass.FORWARD, [(0.1, 1)]),
-        ("swat", 5, Pass.INPUT_GRAD, [(0.1, 1)]),
-        ("swat", 5, Pass.WEIGHT_GRAD, [(1, 0.1)]),
-        ("swat", 0, Pass.WEIGHT_GRAD, [(1, 1)]),
-        ("swat", -1, Pass.WEIGHT_GRAD, [(1, 0.1)]),
-        ("resprop", 5, Pass.FORWARD, [(1, 1)]),
-        ("resprop", 5, Pass.INPUT_GRAD, [(1, 0.15), (1, 1)]),
-        ("resprop", 5, Pass.WEIGHT_GRAD, [(0.15, 1), (1, 1)]),
-        ("resprop", 0, Pass.WEIGHT_GRAD, [(0.15, 1), (1, 1)]),
-        ("resprop", -1, Pass.WEIGHT_GRAD, [(1, 1)]),
-        ("swat+resprop", 5, Pass.INPUT_GRAD, [(0.1, 0.15), (0.1, 1)]),
-        ("swat+resprop", 5, Pass.WEIGHT_GRAD, [(0.15, 0.1), (1, 1)]),
-        ("dense", 5, Pass.WEIGHT_GRAD, [(1, 1)]),
-    ],
-)
-def test_densities_are_those_of_the_method(method, layer, which, densities):
-    sparsification = Sparsification(method=Method(method), sparsity=0.9)
-    work = pass_work(RESNET50.layers[layer], which, sparsification)
-    assert [(w.first_density, w.second_density) for w in work] == [
-        pytest.approx(pair) for pair in densities
-    ]
-    assert [w.precomputed for w in work] == [False, True][: len(densities)]
-    assert [w.shape.n for w in work] == [32, 1][: len(densities)]
-
-
-def test_top_k_keeps_no_more_than_relu_left():
-    (work,) = pass_work(RESNET50.layers[5], Pass.WEIGHT_GRAD, swat(0.2, activation_density=0.5))
-    assert work.second_density == 0.5
-
-
-def test_first_layer_needs_no_input_gradient():
-    assert [Pass.INPUT_GRAD in passes(layer) for layer in RESNET50.layers[:2]] == [False, True]
-
-
-@given(
-    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
-    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
-)
-def test_inner_products_equal_a_count(size, kernel, stride, padding, dilation):
-    try:
-        shape = ConvShape(
-            n=2,
-            c=3,
-            h=size[0],
-            w=size[1],
-            k=5,
-            r=kernel[0],
-            s=kernel[1],
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-        )
-    except InputError:
-        return  # the kernel does not fit
-    padded = np.zeros((shape.h + 2 * padding[0], shape.w + 2 * padding[1]), dtype=bool)
-    padded[padding[0] : padding[0] + shape.h, padding[1] : padding[1] + shape.w] = True
-    count = sum(
-        int(padded[y * stride[0] + r * dilation[0], x * stride[1] + s * dilation[1]])
-        for y, x, r, s in itertools.product(
-            range(shape.p), range(shape.q), range(shape.r), range(shape.s)
-        )
-    )
-    assert inner_macs(shape) == 2 * 3 * 5 * count
 
 
 def test_erk_densities_are_in_proportion_and_keep_the_weights_asked_for():
@@ -233,12 +125,5 @@ def test_measured_densities_are_accounted_for_layer_by_layer():
     )
     with pytest.raises(InputError, match="network resnet50: there is no layer 'conv9'"):
         flop_reduction(RESNET50, {"conv9": LayerDensities()})
-    with pytest.raises(InputError, match=r"weights must be from 0 to 1, not 2; inputs .* -1"):
-        LayerDensities(weights=2, inputs=-1)
     with pytest.raises(InputError, match="budget must be uniform or erk, not 'momentum'"):
         training_reduction(RESNET50, swat(0.8), budget="momentum")
-
-
-def test_all_bad_densities_are_named_at_once():
-    with pytest.raises(InputError, match=r"sparsity .*1\.0.*activation density .*0.*gradient .*2"):
-        swat(1.0, activation_density=0, gradient_density=2)

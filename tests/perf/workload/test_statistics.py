@@ -10,7 +10,6 @@ from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.golden.oracle.integers import useful_products
 from gscn.perf.estimate.sampling import choose_sample, draw_operands, measure_sample
-from gscn.perf.workload.flops import Work, inner_macs
 from gscn.perf.workload.statistics import (
     FITTED_KINDS,
     UNIFORM_STATISTICS,
@@ -22,6 +21,7 @@ from gscn.perf.workload.statistics import (
     write_statistics,
 )
 from gscn.perf.workload.unevenness import Unevenness, variation
+from gscn.perf.workload.work import Work, inner_macs
 
 SHAPE = ConvShape(n=8, c=32, h=12, w=12, k=32, r=3, s=3, padding=(1, 1))
 

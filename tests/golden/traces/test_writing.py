@@ -1,7 +1,8 @@
-"""Traces of large networks: chunks, bounded memory, densities by channel and sample."""
+"""Writing: whole or not at all, in chunks, in bounded memory, as the versions before."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,14 +12,14 @@ import numpy as np
 import pytest
 
 import gscn.golden.traces.writing
-from gscn.command.main import main
 from gscn.conv import Pass
-from gscn.errors import InputError
+from gscn.errors import InputError, OutputError
 from gscn.golden.recipe import Recipe
 from gscn.golden.traces.recording import trace_step
 from gscn.golden.traces.trace import load_trace
 from gscn.golden.traces.writing import write_trace
 from gscn.golden.training.training import Trainer
+from tests.golden.traces.steps import trainer
 
 ROOT = Path(__file__).resolve().parents[3]
 PIECE_BYTES = 3000
@@ -42,6 +43,32 @@ def chunked(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gscn.golden.traces.writing, "PIECE_BYTES", PIECE_BYTES)
         return trace_step(trained(), tmp_path_factory.mktemp("chunked") / "trace")
+
+
+def test_existing_directory_is_never_replaced(copy):
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    teacher = trainer("dense", iterations=0)
+    with pytest.raises(InputError, match="must not exist yet"):
+        trace_step(teacher, copy)
+    assert teacher.iteration == 0
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+def test_failed_writing_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np.lib.format, "write_array", fail)
+    with pytest.raises(OutputError, match="trace must be a folder that can be written: disk full"):
+        trace_step(trainer("dense", iterations=0), tmp_path / "trace")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_layer_computed_twice_in_a_step_is_refused(whole, tmp_path):
+    layer = whole.load("head")
+    with pytest.raises(InputError, match="layer head must compute each pass once"):
+        write_trace(tmp_path / "trace", [layer, layer])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_chunks_hold_the_same_arrays(whole, chunked):
@@ -92,7 +119,6 @@ def test_unknown_parts_are_named(chunked):
 
 def rewritten(trace, out: Path, change, version: int) -> Path:
     """Copy a trace with the arrays of layer `head` alone, changed."""
-    import hashlib
 
     out.mkdir()
     with np.load(trace.directory / "head.npz") as stored:
@@ -136,13 +162,6 @@ def test_counts_and_chunks_at_odds_with_the_arrays_are_named(whole, chunked, tmp
         bad.load_pass("head", Pass.FORWARD)
 
 
-def test_a_layer_computed_twice_in_a_step_is_refused(whole, tmp_path):
-    layer = whole.load("head")
-    with pytest.raises(InputError, match="layer head must compute each pass once"):
-        write_trace(tmp_path / "trace", [layer, layer])
-    assert list(tmp_path.iterdir()) == []
-
-
 GROWTH = """
 import resource, sys
 from pathlib import Path
@@ -169,24 +188,3 @@ def test_memory_grows_by_chunks_not_by_the_trace(tmp_path):
     grown_bytes, trace_bytes = map(int, run.stdout.split())
     assert trace_bytes > 150e6
     assert grown_bytes < 32e6
-
-
-def test_several_steps_are_traced_each_into_a_directory(tmp_path):
-    out, report = tmp_path / "traces", tmp_path / "report.json"
-    words = ["trace", "--batch", "8", "--iterations", "2", "--steps", "3", "--layer", "head"]
-    assert main([*words, "--out", str(out), "--json", str(report)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == [
-        f"step-0000000{step}" for step in (2, 3, 4)
-    ]
-    assert [load_trace(path).step for path in sorted(out.iterdir())] == [2, 3, 4]
-    data = json.loads(report.read_text())
-    assert [step["trace"] for step in data["steps"]] == sorted(map(str, out.iterdir()))
-
-
-def test_steps_beyond_the_recipe_are_refused(tmp_path, capsys):
-    words = ["trace", "--epochs", "1", "--iterations", "40", "--out", str(tmp_path / "trace")]
-    assert main([*words, "--steps", "3"]) == 2
-    assert "--iterations must leave 3 of the 42 iterations" in capsys.readouterr().err
-    assert main([*words, "--steps", "0"]) == 2
-    assert "--steps must be at least 1, not 0" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from gscn.errors import raise_problems
 from gscn.golden.methods.conversion import sparsify
+from gscn.golden.methods.geometry import Arithmetic
 from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
-from gscn.golden.methods.passes import Arithmetic
 from gscn.golden.networks.catalogue import make_network
-from gscn.golden.recipe import FIRST_CONV_RULES, METHOD_OPTIONS, METHODS, option_problems
+from gscn.golden.recipe import (
+    DEFAULT_WIDTH,
+    FIRST_CONV_RULES,
+    METHOD_OPTIONS,
+    METHODS,
+    option_problems,
+)
+
+OPTIONS = ("sparsity", "refresh_period", "first_conv", "warm_up", "budget", "structure")
+"""Fields of `golden.recipe.Recipe` that decide how the layers of a converted network compute."""
 
 
-def convert(
-    network: nn.Module,
-    method: str,
-    *,
-    sparsity: float | None = None,
-    seed: int = 0,
-    refresh_period: int | None = None,
-    first_conv: str | None = None,
-    warm_up: bool | None = None,
-    budget: str | None = None,
-    structure: str | None = None,
-) -> nn.Module:
+def convert(network: nn.Module, method: str, *, seed: int = 0, **options: Any) -> nn.Module:
     """Convert the layers of a network, in place, to a sparse-training method.
 
     As `golden.sparsify`, for convolutions that the accelerator computes: each becomes a
-    `TrainingConv2d`, whatever the method, so that it can be traced. Options that the method does
-    not have (`golden.recipe.METHOD_OPTIONS`) must not be given; the others have the defaults there.
+    `TrainingConv2d`, whatever the method, so that it can be traced.
 
     Parameters
     ----------
@@ -37,18 +36,12 @@ def convert(
         Any module of ordinary layers.
     method
         One of `golden.recipe.METHODS`.
-    sparsity
-        Target of every sparse tensor, at least 0 and less than 1.
     seed
         Seed of ReSprop's draws; each layer has a generator of its own.
-    refresh_period
-        SWAT: iterations between exact thresholds.
-    first_conv
-        One of `golden.recipe.FIRST_CONV_RULES`.
-    warm_up
-        ReSprop: approach the sparsity over the first epochs (W-ReSprop).
-    budget, structure
-        SWAT: as of `golden.SWAT`.
+    **options
+        Those of `OPTIONS`, as of `golden.recipe.Recipe`, that the method has
+        (`golden.recipe.METHOD_OPTIONS`); the others have the defaults there, as have those that
+        are None.
 
     Returns
     -------
@@ -58,22 +51,19 @@ def convert(
     Raises
     ------
     InputError
-        Unknown method or rule, option that the method does not have, sparsity out of range, or
-        convolutions that are not supported, named.
+        Unknown method, option or rule, option that the method does not have, sparsity out of
+        range, or convolutions that are not supported, named.
     """
-    problems = []
-    given = {
-        "sparsity": sparsity,
-        "refresh_period": refresh_period,
-        "first_conv": first_conv,
-        "warm_up": warm_up,
-        "budget": budget,
-        "structure": structure,
-    }
+    problems = [
+        f"option must be one of {', '.join(OPTIONS)}, not {name}"
+        for name in options
+        if name not in OPTIONS
+    ]
     if not isinstance(method, str) or method not in METHODS:
         problems.append(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     else:
-        problems += option_problems(method, given)
+        problems += option_problems(method, {name: options.get(name) for name in OPTIONS})
+    first_conv = options.get("first_conv")
     if first_conv is not None and first_conv not in FIRST_CONV_RULES:
         problems.append(
             f"first_conv must be one of {', '.join(FIRST_CONV_RULES)}, not {first_conv!r}"
@@ -85,31 +75,26 @@ def convert(
         for problem in conv_shape_problems(module)
     ]
     raise_problems("network", problems)
-    options = {
+    chosen = {
         "first_layer" if name == "first_conv" else name: default
-        if given[name] is None
-        else given[name]
+        if options.get(name) is None
+        else options[name]
         for name, default in METHOD_OPTIONS[method].items()
-        if name in given
+        if name in OPTIONS
     }
-    return sparsify(network, method, seed=seed, **options)
+    return sparsify(network, method, seed=seed, **chosen)
 
 
 def build_network(
     method: str,
     *,
     network: str = "digits",
-    width: int = 64,
+    width: int = DEFAULT_WIDTH,
     image_size: int = 32,
     classes: int = 10,
     in_channels: int | None = None,
-    sparsity: float | None = None,
     seed: int = 0,
-    refresh_period: int | None = None,
-    first_conv: str | None = None,
-    warm_up: bool | None = None,
-    budget: str | None = None,
-    structure: str | None = None,
+    **options: Any,
 ) -> nn.Module:
     """Return a network converted to `method`, with parameters drawn from `seed`.
 
@@ -117,7 +102,7 @@ def build_network(
 
     Parameters
     ----------
-    method, sparsity, seed, refresh_period, first_conv, warm_up, budget, structure
+    method, seed, **options
         As of `convert`.
     network, width, image_size, classes
         As of `golden.networks.catalogue.make_network`.
@@ -137,17 +122,7 @@ def build_network(
         made = make_network(
             network, image_size=image_size, classes=classes, in_channels=in_channels, width=width
         )
-    return convert(
-        made,
-        method,
-        sparsity=sparsity,
-        seed=seed,
-        refresh_period=refresh_period,
-        first_conv=first_conv,
-        warm_up=warm_up,
-        budget=budget,
-        structure=structure,
-    )
+    return convert(made, method, seed=seed, **options)
 
 
 def set_arithmetic(network: nn.Module, arithmetic: Arithmetic | None) -> None:

@@ -1,0 +1,105 @@
+"""The convolutions that a training step asks for, with the densities of their operands."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
+from gscn.perf.workload.layers import Layer
+from gscn.perf.workload.sparsification import LayerDensities, Sparsification, target_densities
+
+
+@takes_text
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """One convolution that a pass of a layer asks for."""
+
+    shape: ConvShape
+    which: Pass
+    first_density: float
+    """Share of nonzeros in the first operand of the pass (`ConvShape.operand_shapes`)."""
+    second_density: float
+    """Share of nonzeros in the second operand."""
+    precomputed: bool = False
+    """Whether it is ReSprop's term of one stored sample."""
+
+    @property
+    def macs(self) -> float:
+        """Expected multiply-accumulates, padding counted."""
+        return self.shape.dense_macs * self.first_density * self.second_density
+
+    @property
+    def useful_products(self) -> float:
+        """Expected products of two nonzeros that reach an output; those in the padding do not."""
+        return inner_macs(self.shape) * self.first_density * self.second_density
+
+
+def inner_macs(shape: ConvShape) -> int:
+    """Return the multiply-accumulates of a dense pass that do not read the padding."""
+    counts = []
+    for size, kernel, out, stride, padding, dilation in zip(
+        (shape.h, shape.w),
+        (shape.r, shape.s),
+        (shape.p, shape.q),
+        shape.stride,
+        shape.padding,
+        shape.dilation,
+        strict=True,
+    ):
+        total = 0
+        for tap in range(kernel):
+            # Outputs o with 0 <= o * stride + tap * dilation - padding < size.
+            shift = tap * dilation - padding
+            low = max(0, math.ceil(-shift / stride))
+            high = min(out, math.ceil((size - shift) / stride))
+            total += max(0, high - low)
+        counts.append(total)
+    return shape.n * shape.k * shape.c * counts[0] * counts[1]
+
+
+def passes(layer: Layer) -> tuple[Pass, ...]:
+    """Return the passes of a training step that a layer takes part in."""
+    if layer.reads_image:
+        return (Pass.FORWARD, Pass.WEIGHT_GRAD)
+    return (Pass.FORWARD, Pass.INPUT_GRAD, Pass.WEIGHT_GRAD)
+
+
+@takes_text
+def pass_work(layer: Layer, which: Pass, sparsification: Sparsification) -> tuple[Work, ...]:
+    """Return the convolutions that a pass of a layer consists of, with their densities.
+
+    Parameters
+    ----------
+    layer
+        The layer; its role decides what the method leaves dense.
+    which
+        The pass.
+    sparsification
+        Method and densities.
+    """
+    return work_of(layer, which, target_densities(layer, sparsification))
+
+
+@takes_text
+def work_of(layer: Layer, which: Pass, densities: LayerDensities) -> tuple[Work, ...]:
+    """Return the convolutions that a pass of a layer consists of, at given densities."""
+    first, second = {
+        Pass.FORWARD: (densities.weights, densities.inputs),
+        Pass.INPUT_GRAD: (densities.weights, densities.output_grads),
+        Pass.WEIGHT_GRAD: (densities.output_grads, densities.activations),
+    }[which]
+    work = [Work(shape=layer.shape, which=which, first_density=first, second_density=second)]
+    if densities.reuses and which is not Pass.FORWARD:
+        work.append(
+            Work(
+                shape=dataclasses.replace(layer.shape, n=1),
+                which=which,
+                first_density=densities.weights if which is Pass.INPUT_GRAD else 1.0,
+                second_density=1.0,
+                precomputed=True,
+            )
+        )
+    return tuple(work)

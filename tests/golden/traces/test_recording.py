@@ -1,0 +1,117 @@
+"""Recording: what a trace holds equals what training computed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gscn import golden
+from gscn.conv import Pass
+from gscn.errors import InputError
+from gscn.golden.omitted import Omitted, covered_share
+from gscn.golden.oracle.integers import convolve
+from gscn.golden.traces.recording import layer_trace, recording, trace_step
+from gscn.golden.traces.trace import load_trace
+from gscn.golden.training.converted_network import conv_layers
+from tests.golden.traces.steps import trainer
+
+
+@pytest.mark.parametrize("method", ["dense", "swat", "resprop", "swat+resprop"])
+def test_results_and_precomputed_terms_are_the_gradients_of_the_step(method, tmp_path):
+    teacher = trainer(method)
+    trace = trace_step(teacher, tmp_path / "trace")
+    assert trace.layers == tuple(conv_layers(teacher.network))
+    for name, conv in conv_layers(teacher.network).items():
+        layer = trace.load(name)
+        for which, one in layer.passes.items():
+            operands = (torch.from_numpy(one.first).double(), torch.from_numpy(one.second).double())
+            exact = convolve(layer.shape, which, *operands).numpy()
+            assert np.abs(one.result - exact).max() <= 1e-5 * np.abs(exact).max()
+            backward = which is not Pass.FORWARD
+            assert (one.precomputed is not None) == (backward and "resprop" in method)
+            density = trace.entry(name).densities[which]
+            assert density == (np.mean(one.first != 0), np.mean(one.second != 0))
+        one = layer.get(Pass.WEIGHT_GRAD)
+        term = 0 if one.precomputed is None else one.precomputed
+        # The optimiser adds the decay to the gradient only in its own copy.
+        assert np.array_equal(one.result + term, conv.weight.grad.numpy())
+
+
+def test_operands_are_those_that_each_pass_used(directory):
+    layer = load_trace(directory).load("block2.conv1")
+    forward, input_grad, weight_grad = (layer.get(which) for which in Pass)
+    assert layer.shape.stride == (2, 2)
+    assert np.array_equal(forward.first, input_grad.first)
+    assert np.array_equal(input_grad.second, weight_grad.first)
+    kept = weight_grad.second != 0
+    assert 0 < np.count_nonzero(kept) < np.count_nonzero(forward.second)
+    assert np.array_equal(weight_grad.second[kept], forward.second[kept])
+    assert np.mean(forward.first != 0) < 0.15
+    assert input_grad.precomputed.shape == (1, 16, 8, 8)
+    assert weight_grad.precomputed.shape == weight_grad.result.shape == (32, 16, 3, 3)
+
+
+def test_bias_is_the_forward_precomputed_term():
+    conv = torch.nn.Conv2d(2, 3, 3)
+    network = golden.sparsify(torch.nn.Sequential(conv), "dense")
+    with recording(network) as traced:
+        y = network(torch.randn(2, 2, 5, 5, generator=torch.Generator().manual_seed(0)))
+    one = layer_trace("0", conv, traced["0"]).get(Pass.FORWARD)
+    assert one.precomputed.shape == (1, 3, 1, 1)
+    assert np.array_equal(one.result + one.precomputed, y.detach().numpy())
+
+
+def test_traces_cover_the_kinds_of_convolution(directory):
+    shapes = [entry.shape for entry in load_trace(directory).entries.values()]
+    assert {(s.r, s.s, s.stride) for s in shapes} == {
+        (3, 3, (1, 1)),
+        (3, 3, (2, 2)),
+        (1, 1, (2, 2)),
+        (1, 1, (1, 1)),
+    }
+
+
+def test_equal_seeds_give_equal_bytes(directory, tmp_path):
+    trace_step(trainer("swat+resprop"), tmp_path / "again")
+    trace_step(trainer("swat+resprop", seed=1), tmp_path / "other")
+    for path in directory.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+    assert load_trace(tmp_path / "other").entries != load_trace(directory).entries
+
+
+def test_chosen_layers_only_and_observers_are_removed(tmp_path):
+    teacher = trainer("dense", iterations=0)
+    trace = trace_step(teacher, tmp_path / "trace", ["head", "stem"])
+    assert trace.layers == ("stem", "head")
+    assert all(conv.gscn.observer is None for conv in conv_layers(teacher.network).values())
+    with pytest.raises(InputError, match=r"layer must be one of stem, block1.*, not 'tail'"):
+        trace_step(teacher, tmp_path / "other", ["tail"])
+    assert [path.name for path in tmp_path.iterdir()] == ["trace"]
+
+
+def test_dense_iteration_of_resprop_is_reported(tmp_path, caplog):
+    trace = trace_step(trainer("resprop", iterations=0), tmp_path / "trace")
+    assert trace.dense_iteration
+    assert "first or last of its epoch" in caplog.text
+
+
+def test_what_is_not_traced_is_named_with_its_share(tmp_path):
+    teacher = trainer("swat+resprop")
+    layers = {layer.name: layer for layer in teacher.survey().layers}
+    total = sum(layer.shape.dense_macs for layer in layers.values())
+    whole = trace_step(teacher, tmp_path / "whole")
+    share = layers["classifier"].shape.dense_macs / total
+    assert whole.omitted == (
+        Omitted(name="classifier", kind="fully connected layer", macs=8 * 64 * 10, share=share),
+    )
+    assert {entry.normalised for entry in whole.entries.values()} == {True}
+    part = trace_step(teacher, tmp_path / "part", ["stem", "head"])
+    assert {one.name for one in part.omitted} == layers.keys() - {"stem", "head"}
+    assert {one.kind for one in part.omitted} == {
+        "fully connected layer",
+        "convolution that is not traced",
+    }
+    traced = sum(layers[name].shape.dense_macs for name in ("stem", "head"))
+    assert covered_share(part.omitted) == pytest.approx(traced / total)
+    assert load_trace(tmp_path / "part") == part

@@ -1,0 +1,150 @@
+"""Networks from files: what is read, and what is refused by name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gscn.conv import Pass
+from gscn.errors import InputError
+from gscn.perf.workload.flops import erk_layer_densities, flop_reduction
+from gscn.perf.workload.network_file import read_network
+from gscn.perf.workload.sparsification import LayerDensities, Sparsification, target_densities
+from gscn.perf.workload.work import passes
+
+
+def test_a_network_is_read_from_a_file(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(
+        json.dumps(
+            [
+                {"name": "a", "c": 3, "h": 8, "w": 9, "k": 4, "r": 3, "s": 3, "padding": [1, 1]},
+                {"name": "b", "c": 4, "h": 1, "w": 1, "k": 2, "r": 1, "s": 1, "linear": True},
+            ]
+        )
+    )
+    net = read_network(path, batch=5)
+    assert net.name == "mine"
+    assert [layer.name for layer in net.layers] == ["a", "b"]
+    assert net.layers[0].shape.y_shape == (5, 4, 8, 9)
+    assert [layer.first for layer in net.layers] == [True, False]
+    assert [layer.linear for layer in net.layers] == [False, True]
+
+
+LAYER = {"name": "a", "c": 3, "h": 8, "w": 8, "k": 4, "r": 3, "s": 3}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "must be readable JSON"),
+        ("[]", "a list of 1 to 2000 layers"),
+        ('["a"]', "layer 0: must be an object"),
+        (json.dumps([{"name": "a"}]), "c is missing; h is missing"),
+        (json.dumps([LAYER | {"chanels": 3}]), "unknown field 'chanels'"),
+        (json.dumps([LAYER | {"c": "3"}]), "c must be a whole number, not '3'"),
+        (json.dumps([LAYER | {"c": True}]), "c must be a whole number, not True"),
+        (json.dumps([LAYER | {"stride": 2}]), "stride must be a pair of whole numbers, not 2"),
+        (json.dumps([LAYER | {"stride": [0, 1]}]), "stride must be two numbers of at least 1"),
+        (json.dumps([LAYER | {"r": 9}]), "must fit the padded input"),
+        (json.dumps([LAYER | {"linear": True}]), "h, w, r and s of 1"),
+        (json.dumps([LAYER, LAYER]), "names of layers must differ, not repeat a"),
+    ],
+)
+def test_a_bad_network_file_is_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"bad\.json") as caught:
+        read_network(path, batch=1)
+    assert message in str(caught.value)
+
+
+def test_a_missing_network_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.json must be a readable file"):
+        read_network(tmp_path / "absent.json", batch=1)
+
+
+CONV = {"name": "a", "c": 3, "h": 8, "w": 8, "k": 3, "r": 3, "s": 3, "padding": [1, 1]}
+
+
+FC = {"name": "fc", "c": 192, "h": 1, "w": 1, "k": 10, "r": 1, "s": 1, "linear": True}
+
+
+def read(tmp_path, *layers, name="vgg16.json"):
+    path = tmp_path / name
+    path.write_text(json.dumps(layers))
+    return read_network(path, batch=2)
+
+
+def test_a_file_says_what_is_normalised_whatever_it_is_called(tmp_path):
+    layers = (CONV, CONV | {"name": "b", "normalised": False}, FC)
+    for name in ("vgg16.json", "mine.json"):
+        found = read(tmp_path, *layers, name=name).layers
+        assert [layer.normalised for layer in found] == [None, False, None]
+        assert [layer.has_normalisation for layer in found] == [True, False, False]
+    (layer,) = read(tmp_path, FC | {"normalised": True}).layers
+    assert layer.has_normalisation
+
+
+def test_a_file_says_which_layers_share_weights_and_read_the_image(tmp_path):
+    again = CONV | {"name": "again", "shares": "a"}
+    side = CONV | {"name": "side", "input_grad": False}
+    net = read(tmp_path, CONV, again, side, FC)
+    assert [layer.shares for layer in net.layers] == [None, "a", None, None]
+    assert [layer.first for layer in net.layers] == [True, True, False, False]
+    assert [Pass.INPUT_GRAD in passes(layer) for layer in net.layers] == [False, True, False, True]
+    assert (net.omitted, net.covered_share) == (None, None)
+    # Weights are counted once by the budget, and the first layer's are dense in both calls.
+    densities = erk_layer_densities(net, 0.5)
+    assert densities["a"] == densities["again"]
+    assert densities["a"] == erk_layer_densities(read(tmp_path, CONV, side, FC), 0.5)["a"]
+    swat = Sparsification(method="swat", sparsity=0.9)
+    assert [target_densities(layer, swat).weights for layer in net.layers] == pytest.approx(
+        [1, 1, 0.1, 0.1]
+    )
+    # Densities that were measured for a layer are those of all its calls.
+    only = flop_reduction(net, {"a": LayerDensities(weights=0.5)}, forward_only=True)
+    conv, fc = 2 * 64 * 81, 2 * 1920
+    assert only == pytest.approx(conv / (3 * conv + fc))
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((CONV | {"normalised": 1},), "normalised must be true or false, not 1"),
+        ((CONV | {"input_grad": "no"},), "input_grad must be true or false, not 'no'"),
+        ((CONV | {"shares": 3},), "shares must be the name of a layer, not 3"),
+        ((CONV | {"shares": "a"},), "shares of a must name a layer before it"),
+        ((CONV, CONV | {"name": "b", "shares": "c"}), "shares of b must name a layer before it"),
+        (
+            (CONV, CONV | {"name": "b", "k": 4, "shares": "a"}),
+            r"weights of b must be those of a, of shape \(3, 3, 3, 3\), not \(4, 3, 3, 3\)",
+        ),
+    ],
+)
+def test_bad_fields_of_a_file_are_named(layers, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, *layers)
+
+
+SMALL = {"name": "a", "c": 1, "h": 9, "w": 9, "k": 1, "r": 3, "s": 3}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (json.dumps([SMALL] * 2001), "a list of 1 to 2000 layers"),
+        (json.dumps([{**SMALL, "name": f"{n % 1999}"} for n in range(2000)]), "not repeat 0$"),
+        ("[" * 200_000, "nesting must be at most 64"),
+        (json.dumps([{**SMALL, "c": 1 << 21}]), "c must be at most 1048576, not 2097152"),
+        (json.dumps([{**SMALL, "c": True}]), "c must be a whole number, not True"),
+        (json.dumps([SMALL])[:-2] + ', "c": 2}]', "not twice: 'c'"),
+    ],
+)
+def test_a_network_file_beyond_bounds_is_refused_at_once(tmp_path, content, complaint):
+    path = tmp_path / "network"
+    path.write_text(content)
+    with pytest.raises(InputError, match=rf"network.*{complaint}") as caught:
+        read_network(path, batch=1)
+    assert len(str(caught.value)) < 1000
