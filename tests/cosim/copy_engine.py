@@ -69,6 +69,7 @@ class CopyEngine(wiring.Component):
         )
 
     def elaborate(self, platform):
+        # Long: one state machine, in which each fault is a line of a state.
         m = Module()
         config = self.config
         queue = Signal(config.addr_width)
