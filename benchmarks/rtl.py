@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.markdown import percent, table
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.conditions import Conditions
 from gscn.cosim.layer import PassInput, PassOutcome, check_passes
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.cycles.cost import cycle_cost
@@ -57,7 +58,7 @@ def measure(
     MismatchError
         A result or a counter differs from its model: there is nothing to publish.
     """
-    outcomes = check_passes(config, inputs, output_width=16, latency=latency)
+    outcomes = check_passes(config, inputs, Conditions(latency=latency), output_width=16)
     wrong = [
         f"{outcome.source.layer} {outcome.source.which}: {'; '.join(outcome.comparison.details)}"
         for outcome in outcomes

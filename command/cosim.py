@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gscn.command.numbers import MOST, MOST_LATENCY, MOST_PROCESSES, real, whole
+from gscn.command.numbers import MOST_LATENCY, MOST_PROCESSES, real, whole
 from gscn.command.options import add_build_argument, add_output_folder, add_preset_arguments
+from gscn.command.pass_inputs import ALL, DENSITY, chosen_inputs
 from gscn.command.result import Result, table
 from gscn.config import AcceleratorConfig, preset
-from gscn.conv import ConvShape, Pass
-from gscn.errors import InputError, MismatchError, OutputError, raise_problems
+from gscn.conv import Pass
+from gscn.errors import MismatchError, OutputError, raise_problems
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat
 from gscn.port import READ_LATENCY
 
@@ -29,11 +29,6 @@ SUMMARY = (
 EXAMPLE = (
     "gscn cosim --conv 1,16,14,14,16,3,3 --padding 1 --density-a 0.1 --density-b 0.1 --pass all"
 )
-
-ALL = "all"
-MOST_VALUES = 1 << 26
-"""Of a synthetic layer: drawn, lowered and compared, they take some 2 GB."""
-DENSITY = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +80,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pass", dest="which", default=ALL, choices=[*map(str, Pass), ALL], help="default: all"
     )
     add_config_arguments(parser)
+    _add_launch_arguments(parser)
+    parser.add_argument(
+        "--workers",
+        type=whole(1, MOST_PROCESSES),
+        metavar="N",
+        help="run passes on N processes of this machine at once (Dask)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run passes on the workers of an existing Dask cluster, tcp://HOST:PORT",
+    )
+    add_output_folder(parser, "--out", help="save operands and results, for `gscn compare`")
+    add_build_argument(parser)
+
+
+def _add_launch_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what launches meet, and how they round results."""
     parser.add_argument(
         "--latency",
         type=whole(high=MOST_LATENCY),
@@ -122,96 +135,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=FLOAT32.name,
         help="results in floating point: float32, bf16 or the operands' format (default: float32)",
     )
-    parser.add_argument(
-        "--workers",
-        type=whole(1, MOST_PROCESSES),
-        metavar="N",
-        help="run passes on N processes of this machine at once (Dask)",
-    )
-    parser.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="run passes on the workers of an existing Dask cluster, tcp://HOST:PORT",
-    )
-    add_output_folder(parser, "--out", help="save operands and results, for `gscn compare`")
-    add_build_argument(parser)
-
-
-def _numbers(name: str, text: str, counts: tuple[int, ...], form: str) -> tuple[int, ...]:
-    try:
-        # Very many digits take long.
-        numbers = tuple(int(part) for part in text.split(",") if len(part) < 40)
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in counts or max(map(abs, numbers)) > MOST:
-        raise InputError(f"--{name} must be {form} in whole numbers, not {text[:200]!r}")
-    return numbers
-
-
-def _pair(args: argparse.Namespace, name: str, default: str) -> tuple[int, int]:
-    given = getattr(args, name)
-    numbers = _numbers(name, default if given is None else given, (1, 2), "A or A,B")
-    return (numbers[0], numbers[-1])
-
-
-def _shape(args: argparse.Namespace) -> ConvShape:
-    n, c, h, w, k, r, s = _numbers("conv", args.conv, (7,), "N,C,H,W,K,R,S")
-    shape = ConvShape(
-        n=n,
-        c=c,
-        h=h,
-        w=w,
-        k=k,
-        r=r,
-        s=s,
-        stride=_pair(args, "stride", "1"),
-        padding=_pair(args, "padding", "0"),
-        dilation=_pair(args, "dilation", "1"),
-    )
-    values = sum(map(math.prod, (shape.x_shape, shape.w_shape, shape.y_shape)))
-    if values > MOST_VALUES:
-        raise InputError(
-            f"--conv must have at most {MOST_VALUES} inputs, weights and outputs, not {values}"
-        )
-    return shape
-
-
-def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
-    from gscn.cosim.layer import PassInput
-    from gscn.golden.oracle.synthetic import random_codes, random_operands
-
-    if args.layer is not None:
-        raise InputError("--layer names a layer of a trace, so it must not stand with --conv")
-    shape = _shape(args)
-    densities = [DENSITY if d is None else d for d in (args.density_a, args.density_b)]
-    inputs = []
-    for which in Pass if args.which == ALL else [Pass(args.which)]:
-        fmt = FLOAT_OPERAND_FORMATS.get(args.format)
-        first, second = (
-            random_operands(shape, which, *densities, config.format, args.seed)
-            if fmt is None
-            else random_codes(shape, which, *densities, fmt, args.seed)
-        )
-        inputs.append(
-            PassInput(
-                layer="synthetic", shape=shape, which=which, first=first, second=second, fmt=fmt
-            )
-        )
-    return inputs
-
-
-def _traced_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
-    from gscn.cosim.layer import traced_inputs
-    from gscn.golden.traces.trace import load_trace
-
-    for name in ("stride", "padding", "dilation", "density_a", "density_b"):
-        if getattr(args, name) is not None:
-            option = name.replace("_", "-")
-            raise InputError(f"--{option} belongs to --conv, so it must not stand with --trace")
-    trace = load_trace(args.trace)
-    layers = trace.layers if args.layer is None else [args.layer]
-    which = None if args.which == ALL else Pass(args.which)
-    return traced_inputs(trace, config, layers, which, FLOAT_OPERAND_FORMATS.get(args.format))
 
 
 def _result_format(name: str) -> FloatFormat:
@@ -299,29 +222,12 @@ def run(args: argparse.Namespace) -> Result:
     """Build the simulator if need be, run the passes, compare, and report."""
     _check_distribution(args)
     config = config_from(args)
-    from gscn.cosim.builds.simulator import build
     from gscn.cosim.errors import SimulationError
-    from gscn.cosim.layer import check_passes
     from gscn.cosim.saved import save_results
 
-    inputs = (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
+    inputs = chosen_inputs(args, config)
     try:
-        simulator: BuiltSimulator = build(config, axi=args.axi, build_root=args.build_dir)
-        if args.workers is None and args.scheduler is None:
-            outcomes = check_passes(
-                config,
-                inputs,
-                output_width=args.output_width,
-                result_format=_result_format(args.result_format),
-                latency=args.latency,
-                stall_probability=args.stalls,
-                seed=args.seed,
-                axi=args.axi,
-                one_start=args.one_start,
-                simulator=simulator,
-            )
-        else:
-            outcomes = _distributed(args, config, inputs)
+        simulator, outcomes = _outcomes(args, config, inputs)
     except SimulationError as error:
         raise MismatchError(str(error)) from error
     passes = [_describe(outcome, config) for outcome in outcomes]
@@ -347,6 +253,45 @@ def run(args: argparse.Namespace) -> Result:
         "seed": args.seed,
         "passes": passes,
     }
+    return Result(
+        data=data,
+        text=_text(args, config, outcomes),
+        problems=tuple(problems),
+        mismatch=not all(outcome.comparison.good for outcome in outcomes),
+    )
+
+
+def _outcomes(
+    args: argparse.Namespace, config: AcceleratorConfig, inputs: list[PassInput]
+) -> tuple[BuiltSimulator, list[PassOutcome]]:
+    """Run the passes, here or on workers; return the simulator as well."""
+    from gscn.cosim.builds.simulator import build
+    from gscn.cosim.conditions import Conditions
+    from gscn.cosim.layer import check_passes
+
+    conditions = Conditions(
+        latency=args.latency,
+        stall_probability=args.stalls,
+        seed=args.seed,
+        axi=args.axi,
+        one_start=args.one_start,
+    )
+    simulator = build(config, axi=args.axi, build_root=args.build_dir)
+    if args.workers is not None or args.scheduler is not None:
+        return simulator, _distributed(args, config, inputs)
+    outcomes = check_passes(
+        config,
+        inputs,
+        conditions,
+        output_width=args.output_width,
+        result_format=_result_format(args.result_format),
+        simulator=simulator,
+    )
+    return simulator, outcomes
+
+
+def _text(args: argparse.Namespace, config: AcceleratorConfig, outcomes: list[PassOutcome]) -> str:
+    """Return the table of the passes, and what differs from the models."""
     header = (
         "layer",
         "pass",
@@ -387,9 +332,4 @@ def run(args: argparse.Namespace) -> Result:
         for outcome in outcomes
         for detail in outcome.comparison.details
     ]
-    return Result(
-        data=data,
-        text="\n".join([table(header, rows, title=title), *bad]),
-        problems=tuple(problems),
-        mismatch=not all(outcome.comparison.good for outcome in outcomes),
-    )
+    return "\n".join([table(header, rows, title=title), *bad])

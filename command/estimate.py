@@ -32,6 +32,27 @@ NETWORK_NAMES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `gscn estimate`."""
+    _add_workload_arguments(parser)
+    add_preset_arguments(parser, default="large")
+    parser.add_argument(
+        "--clock-mhz",
+        type=real,
+        default=1000.0,
+        metavar="MHZ",
+        help="at which cycles are told as time (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--rivals",
+        default="",
+        metavar="NAMES",
+        help="other accelerators to be given the same layers, with commas between: dense, scnn+, "
+        "ant, tensordash, sigma, ideal (default: none)",
+    )
+    _add_sampling_arguments(parser)
+
+
+def _add_workload_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is trained: network, images, method, and where its operands are from."""
     parser.add_argument(
         "--network",
         default="resnet50",
@@ -102,21 +123,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="nonzeros of ReSprop's gradient differences, instead of --gradients",
     )
-    add_preset_arguments(parser, default="large")
-    parser.add_argument(
-        "--clock-mhz",
-        type=real,
-        default=1000.0,
-        metavar="MHZ",
-        help="at which cycles are told as time (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--rivals",
-        default="",
-        metavar="NAMES",
-        help="other accelerators to be given the same layers, with commas between: dense, scnn+, "
-        "ant, tensordash, sigma, ideal (default: none)",
-    )
+
+
+def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how samples are drawn and measured."""
     parser.add_argument(
         "--sample-products",
         type=whole(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -28,21 +29,34 @@ from gscn.golden.recipe import (
 )
 
 if TYPE_CHECKING:
+    from gscn.command.simulated import Simulation
     from gscn.golden.training.training import Trainer
 
 SUMMARY = "train a network on images, dense or sparse"
 EXAMPLE = "gscn train --method swat+resprop --sparsity 0.9 --epochs 12 --out build/digits.pt"
 
 
-def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments that decide a training run; defaults are those of `Recipe`."""
-    default = Recipe()
-    swat, dst = METHOD_OPTIONS["swat"], METHOD_OPTIONS["dst"]
+def _adder(parser: argparse.ArgumentParser) -> Callable[..., None]:
+    """Return what declares an option whose help tells the value of `Recipe` without it."""
 
     def add(option: str, meaning: str, value: object, **how: object) -> None:
         # The default is None: a checkpoint's recipe must be told from what the user gave.
         parser.add_argument(option, help=f"{meaning} (default: {value})", **how)
 
+    return add
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments that decide a training run; defaults are those of `Recipe`."""
+    _add_workload_arguments(parser)
+    _add_method_arguments(parser)
+    _add_schedule_arguments(parser)
+    _add_detail_arguments(parser)
+
+
+def _add_workload_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the network and its images."""
+    add, default = _adder(parser), Recipe()
     add(
         "--network",
         "a small network for digits of 8x8 pixels, or a network of the papers, in its form for "
@@ -74,6 +88,12 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--augment", action="store_true", default=None, help="mirror and shift images at random"
     )
+
+
+def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the training method and what it zeroes."""
+    add, default = _adder(parser), Recipe()
+    swat, dst = METHOD_OPTIONS["swat"], METHOD_OPTIONS["dst"]
     parser.add_argument(
         "--preset",
         choices=tuple(PRESETS),
@@ -96,6 +116,11 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         type=real,
         metavar="A",
     )
+
+
+def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how long training takes, and its seed."""
+    add, default = _adder(parser), Recipe()
     add("--epochs", "epochs", default.epochs, type=whole(), metavar="N")
     add(
         "--iterations-per-epoch",
@@ -113,6 +138,12 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
     )
     add("--seed", "seed of everything", default.seed, type=whole(high=MOST_SEED), metavar="N")
+
+
+def _add_detail_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare details of methods, and the arithmetic of the convolutions."""
+    add, default = _adder(parser), Recipe()
+    swat = METHOD_OPTIONS["swat"]
     add(
         "--refresh-period",
         "SWAT: iterations between exact thresholds",
@@ -210,21 +241,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Train and report the accuracy."""
-    from gscn.command.training_log import TensorBoardLog, TrainingLog
-
     check_backend_arguments(args)
     _check_files(args)
     trainer = _trainer(args)
-    recipe = trainer.recipe
     iterations = trainer.iterations if args.iterations is None else args.iterations
     if not 1 <= iterations <= trainer.iterations:
         raise InputError(
             f"--iterations must be 1 to the {trainer.iterations} iterations of "
-            f"{recipe.epochs} epochs, not {iterations}"
+            f"{trainer.recipe.epochs} epochs, not {iterations}"
         )
-    period = args.checkpoint_every or trainer.iterations_per_epoch
-    trained: Trained | None = None
     problems: list[str] = []
+    trained, simulated = _train(args, trainer, iterations, problems)
+    data, text = _report(args, trainer, trained)
+    if simulated is None:
+        return Result(data=data, text=text, problems=tuple(problems))
+    data |= {
+        "backend": args.backend,
+        "losses_nats": trained.losses,
+        "simulation": simulated.data(),
+    }
+    return Result(
+        data=data,
+        text=f"{text}\n{simulated.text()}",
+        problems=tuple(problems),
+        mismatch=bool(simulated.differences),
+    )
+
+
+def _train(
+    args: argparse.Namespace, trainer: Trainer, iterations: int, problems: list[str]
+) -> tuple[Trained, Simulation | None]:
+    """Train with log, checkpoints and plot; `problems` gets what cannot be written at the end."""
+    from gscn.command.training_log import TensorBoardLog, TrainingLog
+
+    trained: Trained | None = None
     try:
         with ExitStack() as stack:
             logs = [
@@ -239,7 +289,7 @@ def run(args: argparse.Namespace) -> Result:
                         iterations,
                         logs=logs,
                         checkpoint=args.out,
-                        checkpoint_period=period,
+                        checkpoint_period=args.checkpoint_every or trainer.iterations_per_epoch,
                         simulated=simulated,
                         problems=problems,
                     )
@@ -251,9 +301,15 @@ def run(args: argparse.Namespace) -> Result:
         if trained is None:
             raise
         problems.append(str(error))
-    losses = trained.losses
+    return trained, simulated
+
+
+def _report(
+    args: argparse.Namespace, trainer: Trainer, trained: Trained
+) -> tuple[dict[str, object], str]:
+    """Return what training came to, as data and in words."""
+    recipe, losses, reached = trainer.recipe, trained.losses, trained.sparsities
     recent = losses[-trainer.iterations_per_epoch :]
-    reached = trained.sparsities
     data: dict[str, object] = {
         "network": recipe.network,
         "dataset": trainer.dataset.name,
@@ -285,15 +341,7 @@ def run(args: argparse.Namespace) -> Result:
         text += f"\nzeros reached, mean of the last {trained.averaged} iterations: {zeros}"
     if data["checkpoint"] is not None:
         text += f"\ncheckpoint: {args.out}"
-    if simulated is None:
-        return Result(data=data, text=text, problems=tuple(problems))
-    data |= {"backend": args.backend, "losses_nats": losses, "simulation": simulated.data()}
-    return Result(
-        data=data,
-        text=f"{text}\n{simulated.text()}",
-        problems=tuple(problems),
-        mismatch=bool(simulated.differences),
-    )
+    return data, text
 
 
 def _simulation_errors(args: argparse.Namespace) -> tuple[type[Exception], ...]:

@@ -8,8 +8,9 @@ import io
 import statistics
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,33 +103,15 @@ def run_training(
         Gets a sentence for each file that cannot be written when training is done; by default that
         is raised, as it is before.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.table import Column
-
     from gscn.golden.methods.layer_densities import tensor_sparsities
 
     shown = sys.stderr.isatty()
     layers = layers_of(trainer) if logs or shown else None
     losses = []
     sparsities: deque[dict[str, float]] = deque(maxlen=trainer.iterations_per_epoch)
-    columns = (
-        BarColumn(12),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        # On a narrow terminal it goes on in the next line, rather than be cut short.
-        TextColumn("{task.fields[state]}", table_column=Column(overflow="fold")),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task("", total=iterations, completed=trainer.iteration, state="")
+    with _bar(iterations, trainer.iteration, shown=shown) as show:
         if simulated is not None:
-            simulated.shown = lambda text: bar.update(task, state=text)
+            simulated.shown = lambda text: show(state=text)
         while trainer.iteration < iterations:
             if simulated is not None:
                 simulated.before_step()
@@ -142,7 +125,7 @@ def run_training(
                 state = _state(row)
                 if simulated is not None:
                     state = f"{state}; {simulated.totals.text()}"
-                bar.update(task, completed=done.iteration, state=state)
+                show(completed=done.iteration, state=state)
             if logs and not done.iteration % trainer.iterations_per_epoch:
                 row["test_accuracy"] = (simulated or trainer).evaluate()
             for log in logs:
@@ -150,13 +133,7 @@ def run_training(
             last = done.iteration == iterations
             due = checkpoint_period and not done.iteration % checkpoint_period
             if checkpoint is not None and (last or due):
-                noted = problems if last else None
-                # In this order: every iteration of a checkpoint is in the logs.
-                for log in logs:
-                    with _noting(noted):
-                        log.flush()
-                with _noting(noted):
-                    trainer.save(checkpoint)
+                _save(trainer, checkpoint, logs, problems if last else None)
         if simulated is not None:
             with _noting(problems):
                 simulated.finish()
@@ -165,6 +142,42 @@ def run_training(
         for kind in (sparsities[-1] if sparsities else ())
     }
     return Trained(losses=losses, sparsities=means, averaged=len(sparsities))
+
+
+@contextlib.contextmanager
+def _bar(total: int, completed: int, *, shown: bool) -> Iterator[Callable[..., None]]:
+    """Yield what updates `completed` and `state` of a bar on stderr."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.table import Column
+
+    columns = (
+        BarColumn(12),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        # On a narrow terminal it goes on in the next line, rather than be cut short.
+        TextColumn("{task.fields[state]}", table_column=Column(overflow="fold")),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task("", total=total, completed=completed, state="")
+        yield partial(bar.update, task)
+
+
+def _save(
+    trainer: Trainer, checkpoint: Path, logs: Sequence[Log], problems: list[str] | None
+) -> None:
+    """Write a checkpoint, and the logs first: every iteration of a checkpoint is in them."""
+    for log in logs:
+        with _noting(problems):
+            log.flush()
+    with _noting(problems):
+        trainer.save(checkpoint)
 
 
 def zeros_text(shares: Mapping[str, float | None], digits: int = 1) -> str:

@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gscn.cosim.conditions import Conditions
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
     from gscn.cosim.devices.device import Device, record_waves
     from gscn.cosim.devices.jobs import PassJob, PassRun
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "Conditions",
     "CycleModelBackend",
     "Device",
     "DeviceLost",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "conditions": ("Conditions",),
     "devices.backends": ("CycleModelBackend", "RtlBackend"),
     "devices.device": ("Device", "record_waves"),
     "devices.jobs": ("PassJob", "PassRun"),

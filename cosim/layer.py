@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.builds.simulator import BuiltSimulator, build
+from gscn.cosim.conditions import DEFAULT_CONDITIONS, Conditions
 from gscn.cosim.devices.device import Device
 from gscn.cosim.launch import run, seen_latencies
 from gscn.cosim.scoreboard import (
@@ -31,7 +32,6 @@ from gscn.golden.oracle.integers import conv_integers, useful_products
 from gscn.golden.oracle.quantize import check_range, choose_shift, quantize, requantize
 from gscn.golden.traces.trace import Trace
 from gscn.lowering import lower
-from gscn.port import READ_LATENCY
 from gscn.program import FloatOutput, OutputFormat, Program
 
 
@@ -179,15 +179,10 @@ def _rounded(sums: np.ndarray, output_width: int, shift: int) -> np.ndarray:
 def check_passes(
     config: AcceleratorConfig,
     inputs: Sequence[PassInput],
+    conditions: Conditions = DEFAULT_CONDITIONS,
     *,
     output_width: int = 32,
     result_format: FloatFormat = FLOAT32,
-    latency: int = READ_LATENCY,
-    stall_probability: float | Mapping[str, float] = 0.0,
-    seed: int = 0,
-    random_init: bool = False,
-    axi: bool = False,
-    one_start: bool = False,
     simulator: BuiltSimulator | None = None,
     build_root: Path | None = None,
 ) -> list[PassOutcome]:
@@ -206,7 +201,7 @@ def check_passes(
         Bits of a result of integers, 16 or 32.
     result_format
         Format of results in floating point: float32, bf16 or that of the operands.
-    latency, stall_probability, seed, random_init, axi, one_start, simulator, build_root
+    conditions, simulator, build_root
         As in `cosim.run`.
 
     Raises
@@ -216,33 +211,19 @@ def check_passes(
     SimulationError
         A launch failed; results that differ from the oracle are no such failure.
     """
-    latencies = seen_latencies(latency, axi=simulator.axi if simulator else axi)
+    axi = simulator.axi if simulator else conditions.axi
+    latencies = seen_latencies(conditions.latency, axi=axi)
     prepared = [
         _prepare(config, one, output_width, result_format, latencies["latency"]) for one in inputs
     ]
     programs = [program for program, _ in prepared]
     if simulator is None:
-        simulator = build(config, axi=axi, build_root=build_root)
-    launches = run(
-        config,
-        programs,
-        latency=latency,
-        stall_probability=stall_probability,
-        seed=seed,
-        random_init=random_init,
-        axi=axi,
-        one_start=one_start,
-        simulator=simulator,
-    )
-    stalls = (
-        stall_probability.values()
-        if isinstance(stall_probability, Mapping)
-        else [stall_probability]
-    )
-    steady = not any(stalls)
+        simulator = build(config, axi=conditions.axi, build_root=build_root)
+    launches = run(config, programs, conditions, simulator=simulator)
+    steady = conditions.steady
     outcomes = []
     for one, (program, right), launch in zip(inputs, prepared, launches, strict=True):
-        model = simulate(program, **latencies, one_start=one_start)
+        model = simulate(program, **latencies, one_start=conditions.one_start)
         outcomes.append(_outcome(one, program, right, launch, model, steady=steady))
     return outcomes
 

@@ -7,6 +7,7 @@ Implements: the law and the drain of `docs/contract/execution.md`, the contract 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,6 +92,52 @@ class Arithmetic:
         return decoded
 
 
+class Taps(NamedTuple):
+    """The taps of a load block, each an int64 array."""
+
+    key_delta: np.ndarray
+    offset_delta: np.ndarray
+    last: np.ndarray
+    """Whether a list of taps ends here."""
+
+
+class Held(NamedTuple):
+    """The tile that one PE holds."""
+
+    start: np.ndarray
+    length: np.ndarray
+    """Fiber of each key: its first entry, and how many."""
+    numbers: np.ndarray
+    """Values of the entries, as `Arithmetic.decode` returns them."""
+    offset: np.ndarray
+    """Of the entries."""
+
+
+class DrainWalk(NamedTuple):
+    """The cells that a job drains, as its descriptor says."""
+
+    pitch: int
+    guard_cols: int
+    rows: int
+    guard_rows: int
+    planes: int
+    count: int
+
+
+class ResultNumbers(NamedTuple):
+    """What rounding must know of the results' format; zeros for integers."""
+
+    floating: bool = False
+    lsb: int = 0
+    """Power of two of an accumulator's lowest bit."""
+    bias: int = 0
+    mantissa_width: int = 0
+    infinity: int = 0
+    nan: int = 0
+    sign: int = 0
+    """Codes, and the bit of the sign in them."""
+
+
 @compiled(inline="always")
 def _wrap(value, half):
     """Return the low bits of an accumulator, sign-extended."""
@@ -99,13 +146,8 @@ def _wrap(value, half):
 
 @compiled
 def pe_products(
-    key_delta: np.ndarray,
-    offset_delta: np.ndarray,
-    last: np.ndarray,
-    start: np.ndarray,
-    length: np.ndarray,
-    held: np.ndarray,
-    held_offset: np.ndarray,
+    taps: Taps,
+    held: Held,
     streamed: np.ndarray,
     words: np.ndarray,
     numbers: tuple[bool, int, int, int],
@@ -115,9 +157,9 @@ def pe_products(
 ) -> tuple[int, int, int, bool, bool]:
     """Stream words past one PE; return products, look-ups, hits, overflow, address error.
 
-    `words` is int64 (count, 4): value, offset, key, tap_start; `streamed` their decoded values and
-    `held` those of the entries, as `Arithmetic.decode` returns them, `numbers` as
-    `Arithmetic.numbers`. If `trace` is not empty, its rows are filled with (address, addend).
+    `words` is int64 (count, 4): value, offset, key, tap_start; `streamed` their decoded values, as
+    `Arithmetic.decode` returns them, `numbers` as `Arithmetic.numbers`. If `trace` is not empty,
+    its rows are filled with (address, addend).
     """
     floating, top, justify, acc_width = numbers
     products, lookups, hits = 0, 0, 0
@@ -126,19 +168,20 @@ def pe_products(
     for i in range(words.shape[0]):
         offset, key, tap = words[i, 1], words[i, 2], words[i, 3]
         while True:
-            target = key + key_delta[tap]
+            target = key + taps.key_delta[tap]
             lookups += 1
-            if 0 <= target < start.size and length[target] > 0:
+            if 0 <= target < held.start.size and held.length[target] > 0:
                 hits += 1
-                base = offset + offset_delta[tap]
-                for entry in range(start[target], start[target] + length[target]):
-                    index = base + held_offset[entry]
-                    addend = streamed[i, 0] * held[entry, 0]
+                base = offset + taps.offset_delta[tap]
+                begin = held.start[target]
+                for entry in range(begin, begin + held.length[target]):
+                    index = base + held.offset[entry]
+                    addend = streamed[i, 0] * held.numbers[entry, 0]
                     special, beyond = 0, False
                     if floating and addend != 0:
-                        negative = streamed[i, 2] != held[entry, 2]
-                        kind = max(streamed[i, 3], held[entry, 3])
-                        distance = top - streamed[i, 1] - held[entry, 1]
+                        negative = streamed[i, 2] != held.numbers[entry, 2]
+                        kind = max(streamed[i, 3], held.numbers[entry, 3])
+                        distance = top - streamed[i, 1] - held.numbers[entry, 1]
                         if kind == NOT_A_NUMBER:
                             addend, special = 0, PLUS | MINUS
                         elif kind == INFINITE:
@@ -161,7 +204,7 @@ def pe_products(
                         specials[index] |= special
                     else:
                         outside = True
-            if last[tap]:
+            if taps.last[tap]:
                 break
             tap += 1
     return products, lookups, hits, overflow, outside
@@ -236,22 +279,17 @@ def _round_float(value, lsb, bias, mantissa_width, infinity):
 def _drain(
     sums: np.ndarray,
     specials: np.ndarray,
-    pitch: int,
-    guard_cols: int,
-    rows: int,
-    guard_rows: int,
-    planes: int,
-    walk_count: int,
+    walk: DrainWalk,
     shift: int,
     width: int,
-    floating: bool,
-    target: tuple[int, int, int, int, int, int],
+    target: ResultNumbers,
 ) -> tuple[np.ndarray, bool, bool]:
     """Read and clear; return the results in order of writing, and if any saturated, was not finite.
 
-    `target` is lsb, bias, mantissa width, infinity, NaN and sign bit of the results' format.
+    `width` is the bits of a result, `shift` that of integers.
     """
-    lsb, bias, mantissa_width, infinity, nan, sign = target
+    pitch, guard_cols, rows, guard_rows, planes, walk_count = walk
+    floating, lsb, bias, mantissa_width, infinity, nan, sign = target
     pes = sums.shape[0]
     cells = written_cells(pitch, guard_cols, rows, guard_rows, planes, walk_count)
     results = np.empty(cells * pes, dtype=np.int64)
@@ -326,23 +364,25 @@ def drain(
         Results (int64) in order of writing; whether one was saturated; whether one is not finite.
     """
     field = {name: int(job[name]) for name in job.dtype.names}
-    out_format, target = field["out_format"], (0, 0, 0, 0, 0, 0)
+    out_format, target = field["out_format"], ResultNumbers()
     if arithmetic.fmt is not None:
         fmt = result_format(arithmetic.fmt, out_format)
-        lsb = lsb_exponent(arithmetic.top, arithmetic.fmt, arithmetic.acc_width)
-        target = (lsb, fmt.bias, fmt.mantissa_width, fmt.infinity, fmt.nan, 1 << (fmt.width - 1))
+        target = ResultNumbers(
+            floating=True,
+            lsb=lsb_exponent(arithmetic.top, arithmetic.fmt, arithmetic.acc_width),
+            bias=fmt.bias,
+            mantissa_width=fmt.mantissa_width,
+            infinity=fmt.infinity,
+            nan=fmt.nan,
+            sign=1 << (fmt.width - 1),
+        )
     assert (MINUS_BIT, OUT_WIDTHS[OUT_RAW]) == (PLUS_BIT + 1, 64)
-    return _drain(
-        sums,
-        specials,
-        field["pitch"],
-        field["guard_cols"],
-        field["plane_rows"],
-        field["guard_rows"],
-        field["planes"],
-        field["walk_count"],
-        field["shift"],
-        OUT_WIDTHS[out_format],
-        arithmetic.fmt is not None,
-        target,
+    walk = DrainWalk(
+        pitch=field["pitch"],
+        guard_cols=field["guard_cols"],
+        rows=field["plane_rows"],
+        guard_rows=field["guard_rows"],
+        planes=field["planes"],
+        count=field["walk_count"],
     )
+    return _drain(sums, specials, walk, field["shift"], OUT_WIDTHS[out_format], target)

@@ -12,7 +12,7 @@ import numpy as np
 
 from gscn.config import CHUNK_BYTES, AcceleratorConfig
 from gscn.directories import DIRECTORY_WIDTHS, directory_chunks, unpack_directory
-from gscn.emulator.arithmetic import Arithmetic, add_partials, drain, pe_products
+from gscn.emulator.arithmetic import Arithmetic, Held, Taps, add_partials, drain, pe_products
 from gscn.emulator.record_checks import stream_words
 from gscn.emulator.validation import Malformed, check_phase
 from gscn.error_codes import ERROR_MEANINGS, NO_JOB, ErrorCode
@@ -209,13 +209,8 @@ def _run(
 ) -> tuple[int, int, int, bool, bool]:
     tile = load.tiles[pe]
     return pe_products(
-        load.key_delta,
-        load.offset_delta,
-        load.last,
-        tile.start,
-        tile.length,
-        arithmetic.decode(tile.value),
-        tile.offset,
+        Taps(load.key_delta, load.offset_delta, load.last),
+        Held(tile.start, tile.length, arithmetic.decode(tile.value), tile.offset),
         arithmetic.decode(words[:, 0]),
         words,
         arithmetic.numbers,

@@ -83,22 +83,12 @@ class AcceleratorConfig:
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
+        self._check_types()
         problems = []
 
         def need(field: str, holds: bool, requirement: str) -> None:
             if not holds:
                 problems.append(f"{field} must be {requirement}, not {getattr(self, field)!r}")
-
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
-                problems.append(f"{field.name} must be a whole number, not {value!r}")
-        problems += [
-            f"{name} must be text, not {getattr(self, name)!r}"
-            for name in ("operand_format", "float_formats")
-            if not isinstance(getattr(self, name), str)
-        ]
-        raise_problems("configuration", problems)
 
         floats = self.float_formats.split(",") if self.float_formats else []
         need(
@@ -164,6 +154,19 @@ class AcceleratorConfig:
         raise_problems("configuration", problems)
         # one set of formats is one configuration, with one digest
         object.__setattr__(self, "float_formats", ordered)
+
+    def _check_types(self) -> None:
+        problems = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
+                problems.append(f"{field.name} must be a whole number, not {value!r}")
+        problems += [
+            f"{name} must be text, not {getattr(self, name)!r}"
+            for name in ("operand_format", "float_formats")
+            if not isinstance(getattr(self, name), str)
+        ]
+        raise_problems("configuration", problems)
 
     @property
     def format(self) -> IntFormat:

@@ -1,5 +1,7 @@
 """Load balance: packing channels, cutting strips, ordering streams, and the cost of a queue."""
 
+# Long: as it is until lowering is rewritten for streams that the chip cuts itself.
+
 from __future__ import annotations
 
 import numpy as np

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import math
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from gscn.config import ALIGNMENT_BYTES, AcceleratorConfig
 from gscn.errors import InputError
 from gscn.lowering.balance import JOB_LATENCY, compute_cycles, load_lead, schedule
 from gscn.lowering.drafts import SegmentDraft, TileDraft, Walk, empty_segment
+from gscn.lowering.memory import Memory, Outputs, align
 from gscn.program import FloatOutput, JobSummary, OutputBlock, OutputFormat, Phase
 from gscn.records import (
     AT_ONCE,
@@ -28,37 +28,6 @@ from gscn.records import (
     QUEUE_ENTRY,
     SEGMENT_DESCRIPTOR,
 )
-
-
-def align(count: int) -> int:
-    """Round a byte count up to the alignment of addresses."""
-    return -(-count // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
-
-
-class _Memory:
-    """Grows by aligned blocks; equal blocks are stored once."""
-
-    def __init__(self) -> None:
-        self.blocks: list[np.ndarray] = []
-        self.size = 0
-        self._known: dict[bytes, int] = {}
-
-    def store(self, data: np.ndarray) -> int:
-        """Store bytes (uint8) and return their address."""
-        if data.size == 0:
-            return 0
-        digest = hashlib.blake2b(data.tobytes(), digest_size=16).digest()
-        if digest not in self._known:
-            self._known[digest] = self.append(data)
-        return self._known[digest]
-
-    def append(self, data: np.ndarray) -> int:
-        """Store bytes at a new address."""
-        address = self.size
-        self.blocks.append(data)
-        self.blocks.append(np.zeros(align(data.size) - data.size, dtype=np.uint8))
-        self.size += align(data.size)
-        return address
 
 
 @dataclass(slots=True)
@@ -104,15 +73,61 @@ def build_image(
     InputError
         The memory needed exceeds `addr_width`.
     """
-    memory = _Memory()
-    pes = config.pes_per_cluster
-    loads: dict[int, int] = {}
+    memory = Memory()
     # A job without products still drains its zeros.
-    idle = empty_segment(pes)
+    idle = empty_segment(config.pes_per_cluster)
     tiles = [
         dataclasses.replace(tile, parts=[part or [idle] for part in tile.parts]) for tile in tiles
     ]
-    pending = [
+    fields_of = _store_segments(memory, tiles)
+    pieces_of = [_pieces(tile, out, config, len(tiles)) for tile in tiles]
+    outputs = Outputs(align(memory.size) + _descriptor_bytes(tiles, pieces_of, config))
+    jobs: list[list[_Job]] = [[], []]
+    blocks = []
+    for tile, fields, pieces in zip(tiles, fields_of, pieces_of, strict=True):
+        block, macs, adds = _tile_jobs(tile, fields, pieces, out, outputs, config)
+        blocks.append(block)
+        jobs[0] += macs
+        jobs[1] += adds
+    phases, summaries, estimate = [], [], 0.0
+    for number, queue in enumerate(jobs):
+        if not queue:
+            continue
+        queue.sort(key=lambda job: (job.rank, -job.cycles))
+        phases.append(
+            Phase(
+                queue_addr=_store_queue(memory, queue),
+                job_count=len(queue),
+                out_addr=outputs.first,
+                out_end=outputs.end,
+                in_turn=number == 0 and any(tile.in_turn for tile in tiles),
+            )
+        )
+        summaries += [job.summary for job in queue]
+        estimate += estimate_phase([job.summary for job in queue], config)
+        assert number == 0 or len(jobs[0]) > 0
+    phases_addr = memory.append(phase_list(phases, config))
+    assert memory.size == outputs.first
+    if outputs.end > 1 << config.addr_width:
+        raise InputError(
+            f"addr_width must cover {outputs.end} bytes of memory, not {config.addr_width} bits"
+        )
+    return Image(
+        data=np.concatenate(memory.blocks),
+        memory_bytes=outputs.end,
+        phases=tuple(phases),
+        phases_addr=phases_addr,
+        output_ranges=tuple(outputs.ranges),
+        blocks=tuple(blocks),
+        jobs=tuple(summaries),
+        estimated_cycles=round(estimate),
+    )
+
+
+def _store_segments(memory: Memory, tiles: list[TileDraft]) -> list[list[list[dict[str, int]]]]:
+    """Store load blocks and streams; return the segments' fields, by tile and part."""
+    loads: dict[int, int] = {}
+    return [
         [
             [
                 {**_mac_fields(memory, segment, loads), "load_lead": lead}
@@ -122,106 +137,73 @@ def build_image(
         ]
         for tile in tiles
     ]
-    input_end = memory.size
-    jobs: list[list[_Job]] = [[], []]
-    ranges: list[tuple[int, int]] = []
-    blocks = []
-    cursor = align(input_end)
 
-    def reserve(size: int) -> int:
-        nonlocal cursor
-        address = cursor
-        cursor += align(size)
-        ranges.append((address, address + size))
-        return address
 
-    # Outputs follow the descriptors, whose total size is known beforehand.
-    pieces_of = [_pieces(tile, out, config, len(tiles)) for tile in tiles]
+def _descriptor_bytes(
+    tiles: list[TileDraft], pieces_of: list[list[tuple[int, int]]], config: AcceleratorConfig
+) -> int:
+    """Return the bytes of all descriptors and the list of phases, which outputs follow."""
     segment_total = sum(len(part) for tile in tiles for part in tile.parts)
     job_total = sum(len(tile.parts) for tile in tiles)
     for tile, pieces in zip(tiles, pieces_of, strict=True):
         if len(tile.parts) > 1:
             segment_total += len(pieces) * len(tile.parts)
             job_total += len(pieces)
-    cursor += 64 * (segment_total + job_total)
-    cursor += _list_bytes(1 + any(len(tile.parts) > 1 for tile in tiles), config)
+    phase_count = 1 + any(len(tile.parts) > 1 for tile in tiles)
+    return 64 * (segment_total + job_total) + _list_bytes(phase_count, config)
 
-    out_addr = cursor
 
-    for tile, parts, pieces in zip(tiles, pending, pieces_of, strict=True):
-        cells = tile.walk.planes * tile.walk.rows * (tile.walk.pitch - tile.walk.guard_cols)
-        addr = reserve(cells * pes * out.width // 8)
-        blocks.append(
-            OutputBlock(
-                addr=addr,
-                plane_index=tile.plane_index,
-                row_index=tile.row_index,
-                col_index=tile.col_index,
-            )
-        )
-        single = len(parts) == 1
-        partials = []
-        ranks = tile.ranks or [0] * len(parts)
-        for part, segments, rank in zip(parts, tile.parts, ranks, strict=True):
-            code = out.code if single else OUT_RAW
-            size = cells * pes * OUT_WIDTHS[code] // 8
-            target = addr if single else reserve(size)
-            partials.append(target)
-            shift = out.shift if single else 0
-            fields = _drain_fields(target, code, shift, tile.walk) | out.job_fields
-            jobs[0].append(
-                _Job(
-                    _descriptors(part),
-                    fields,
-                    _mac_summary(part, segments, tile.walk, size, pes),
-                    rank,
-                )
-            )
-        if not single:
-            for begin, end in pieces:
-                jobs[1].append(_add_job(addr, partials, begin, end, out, pes))
-    phases, summaries, estimate = [], [], 0.0
-    for number, queue in enumerate(jobs):
-        if not queue:
-            continue
-        queue.sort(key=lambda job: (job.rank, -job.cycles))
-        for job in queue:
-            # the first segment's descriptor stands in the queue
-            others = job.descriptors[1:]
-            job.fields["segment_addr"] = memory.append(others.view(np.uint8)) if others.size else 0
-            job.fields["segment_count"] = job.descriptors.size
-        entries = np.zeros(len(queue), dtype=QUEUE_ENTRY)
-        for entry, job in zip(entries, queue, strict=True):
-            entry["job"] = JOB_DESCRIPTOR.pack(1, **job.fields)[0]
-            entry["segment"] = job.descriptors[0]
-        phases.append(
-            Phase(
-                queue_addr=memory.append(entries.view(np.uint8)),
-                job_count=len(queue),
-                out_addr=out_addr,
-                out_end=cursor,
-                in_turn=number == 0 and any(tile.in_turn for tile in tiles),
-            )
-        )
-        summaries += [job.summary for job in queue]
-        estimate += estimate_phase([job.summary for job in queue], config)
-        assert number == 0 or len(jobs[0]) > 0
-    phases_addr = memory.append(phase_list(phases, config))
-    assert memory.size == out_addr
-    if cursor > 1 << config.addr_width:
-        raise InputError(
-            f"addr_width must cover {cursor} bytes of memory, not {config.addr_width} bits"
-        )
-    return Image(
-        data=np.concatenate(memory.blocks),
-        memory_bytes=cursor,
-        phases=tuple(phases),
-        phases_addr=phases_addr,
-        output_ranges=tuple(ranges),
-        blocks=tuple(blocks),
-        jobs=tuple(summaries),
-        estimated_cycles=round(estimate),
+def _tile_jobs(
+    tile: TileDraft,
+    fields: list[list[dict[str, int]]],
+    pieces: list[tuple[int, int]],
+    out: OutputFormat | FloatOutput,
+    outputs: Outputs,
+    config: AcceleratorConfig,
+) -> tuple[OutputBlock, list[_Job], list[_Job]]:
+    """Reserve what a tile's jobs write; return its block, and the jobs of either phase."""
+    pes = config.pes_per_cluster
+    cells = tile.walk.planes * tile.walk.rows * (tile.walk.pitch - tile.walk.guard_cols)
+    addr = outputs.reserve(cells * pes * out.width // 8)
+    block = OutputBlock(
+        addr=addr,
+        plane_index=tile.plane_index,
+        row_index=tile.row_index,
+        col_index=tile.col_index,
     )
+    single = len(tile.parts) == 1
+    code, shift = (out.code, out.shift) if single else (OUT_RAW, 0)
+    size = cells * pes * OUT_WIDTHS[code] // 8
+    macs, partials = [], []
+    ranks = tile.ranks or [0] * len(tile.parts)
+    for part, segments, rank in zip(fields, tile.parts, ranks, strict=True):
+        target = addr if single else outputs.reserve(size)
+        partials.append(target)
+        macs.append(
+            _Job(
+                _descriptors(part),
+                _drain_fields(target, code, shift, tile.walk) | out.job_fields,
+                _mac_summary(part, segments, tile.walk, size, pes),
+                rank,
+            )
+        )
+    if single:
+        return block, macs, []
+    return block, macs, [_add_job(addr, partials, begin, end, out, pes) for begin, end in pieces]
+
+
+def _store_queue(memory: Memory, queue: list[_Job]) -> int:
+    """Store descriptors and queue of a phase; return the queue's address."""
+    for job in queue:
+        # the first segment's descriptor stands in the queue
+        others = job.descriptors[1:]
+        job.fields["segment_addr"] = memory.append(others.view(np.uint8)) if others.size else 0
+        job.fields["segment_count"] = job.descriptors.size
+    entries = np.zeros(len(queue), dtype=QUEUE_ENTRY)
+    for entry, job in zip(entries, queue, strict=True):
+        entry["job"] = JOB_DESCRIPTOR.pack(1, **job.fields)[0]
+        entry["segment"] = job.descriptors[0]
+    return memory.append(entries.view(np.uint8))
 
 
 def _list_bytes(phase_count: int, config: AcceleratorConfig) -> int:
@@ -285,7 +267,7 @@ def estimate_phase(jobs: list[JobSummary], config: AcceleratorConfig) -> float:
     return max(scheduled, (read + 8 * loaded) / bandwidth, written / bandwidth)
 
 
-def _mac_fields(memory: _Memory, segment: SegmentDraft, loads: dict[int, int]) -> dict[str, int]:
+def _mac_fields(memory: Memory, segment: SegmentDraft, loads: dict[int, int]) -> dict[str, int]:
     # Load blocks shared by several tiles are one array, whose bytes need hashing only once.
     if id(segment.load) not in loads:
         loads[id(segment.load)] = memory.store(segment.load)

@@ -194,6 +194,7 @@ def _segments(
 
     The load blocks do not depend on the streamed channels.
     """
+    # Wide: as it is until lowering is rewritten for streams that the chip cuts itself.
     row_ranking, col_ranking = Ranking.of(problem.rows.kernel), Ranking.of(problem.cols.kernel)
     for trim_rows, trim_cols in ((trim, trim), (trim, False), (False, False)):
         windows = cut_windows(
@@ -345,6 +346,7 @@ def _stream_segment(
     tap_pitch: int,
     reorder: bool,
 ) -> SegmentDraft:
+    # Wide: as it is until lowering is rewritten for streams that the chip cuts itself.
     words, _, row_base = stream.regions.window(window.low, window.high)
     row_class, col_class = rows.of[words.row], cols.of[words.col]
     keep = np.flatnonzero((row_class >= 0) & (col_class >= 0))

@@ -1,5 +1,7 @@
 """Jobs of the passes that produce maps: forward and input gradient, either operand stationary."""
 
+# Long: as it is until lowering is rewritten for streams that the chip cuts itself.
+
 from __future__ import annotations
 
 import dataclasses
@@ -193,6 +195,7 @@ def kernel_stationary_tiles(
     the kernels do not depend on how many rows a region has: load blocks are the same for all
     regions.
     """
+    # Long: as it is until lowering is rewritten for streams that the chip cuts itself.
     pes = config.pes_per_cluster
     row_ranking, col_ranking = Ranking.of(problem.rows.kernel), Ranking.of(problem.cols.kernel)
     held = [
@@ -354,6 +357,7 @@ def map_stationary_tiles(
     problem: MapProblem, plan: MapStationary, config: AcceleratorConfig, *, reorder: bool
 ) -> list[TileDraft]:
     """Build every tile of the result with the maps stationary."""
+    # Long: as it is until lowering is rewritten for streams that the chip cuts itself.
     row_ranking, col_ranking = Ranking.of(problem.rows.map), Ranking.of(problem.cols.map)
     part_of_channel = bin_of_item(plan.channel_parts, problem.channels)
     part_count = len(plan.channel_parts)

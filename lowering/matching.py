@@ -10,6 +10,8 @@ that it meets, or a key for each row of the stationary operand, and its words lo
 the other.
 """
 
+# Long: as it is until lowering is rewritten for streams that the chip cuts itself.
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -278,6 +280,7 @@ def hold(
     ramp
         Start with small segments, so that computing begins soon after the first load.
     """
+    # Long: as it is until lowering is rewritten for streams that the chip cuts itself.
     channel, position = np.divmod(codes, max(layout.count, 1))
     whole = layout.whole[position]
     pes, keys = len(held), codes.size

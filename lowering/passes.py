@@ -1,5 +1,7 @@
 """The entry point: a pass of a convolution to a program for the accelerator."""
 
+# Long: as it is until lowering is rewritten for streams that the chip cuts itself.
+
 from __future__ import annotations
 
 import dataclasses

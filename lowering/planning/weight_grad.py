@@ -22,6 +22,7 @@ def plan_kernels(
     options: LoweringOptions,
 ) -> Iterator[Candidate]:
     """Yield tilings of a weight gradient with a given stationary operand."""
+    # Long: as it is until lowering is rewritten for streams that the chip cuts itself.
     pes = config.pes_per_cluster
     blocks = tap_blocks(problem, config)
     lists = max(block.count for block in blocks)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gscn.config import PRESETS
-from gscn.cosim import run
+from gscn.cosim import Conditions, run
 from gscn.cosim.builds.simulator import build
 from gscn.error_codes import NO_JOB, NO_PHASE, ErrorCode
 from tests.cosim.faults import expect, good_launches, launch_of
@@ -39,15 +39,10 @@ def abort_all(config, memory, *, one_start, seed):
     simulator = build(config, axi=True)
     bases = good_launches(config, BASES)
     exact = [expect(base, one_start=one_start).result.memory for base in bases]
-    settings = {
-        "simulator": simulator,
-        "axi": True,
-        "one_start": one_start,
-        "timeout_cycles": TIMEOUT_CYCLES,
-        "seed": seed,
-        **MEMORIES[memory],
-    }
-    whole = run(config, bases, **settings)
+    conditions = Conditions(
+        axi=True, one_start=one_start, timeout_cycles=TIMEOUT_CYCLES, seed=seed, **MEMORIES[memory]
+    )
+    whole = run(config, bases, conditions, simulator=simulator)
     rng = np.random.default_rng(seed)
     chosen = [number % BASES for number in range(ROUNDS) for _ in range(3)]
     # From before the start until after the end. After an abort the accumulators are cleared first,
@@ -59,10 +54,10 @@ def abort_all(config, memory, *, one_start, seed):
     results = run(
         config,
         [bases[number] for number in chosen],
+        dataclasses.replace(conditions, faulty=True),
         abort_cycles=moments,
-        faulty=True,
         check=False,
-        **settings,
+        simulator=simulator,
     )
     stopped = []
     for number, moment, result in zip(chosen, moments, results, strict=True):
@@ -128,18 +123,12 @@ def test_an_overflow_that_interrupts_during_the_stop_is_not_its_end():
     base = launch_of(program, "overflowing launch")
     exact = expect(base).result
     assert exact.accumulator_overflow
-    settings = {
-        "simulator": build(TINY, axi=True),
-        "axi": True,
-        "faulty": True,
-        "check": False,
-        "timeout_cycles": TIMEOUT_CYCLES,
-        "latency": 60,
-    }
-    (whole,) = run(TINY, [base], **settings)
+    settings = {"simulator": build(TINY, axi=True), "check": False}
+    conditions = Conditions(axi=True, faulty=True, timeout_cycles=TIMEOUT_CYCLES, latency=60)
+    (whole,) = run(TINY, [base], conditions, **settings)
     assert whole.flags["accumulator_overflow"]
     moments = range(START_CYCLES, START_CYCLES + whole.cycles)
-    results = run(TINY, [base] * len(moments), abort_cycles=list(moments), **settings)
+    results = run(TINY, [base] * len(moments), conditions, abort_cycles=list(moments), **settings)
     for moment, result in zip(moments, results, strict=True):
         where = f"aborted in cycle {moment}"
         assert result.error is None, f"{where}: {result.error}"

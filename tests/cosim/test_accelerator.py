@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gscn.config import PRESETS, AcceleratorConfig
-from gscn.cosim import compare, run
+from gscn.cosim import Conditions, compare, run
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.errors import SimulationError
 from gscn.cosim.launch import seen_latencies
@@ -146,7 +146,9 @@ def test_launches_in_turn_equal_the_law(simulator, memory):
 
 def check_launches(simulator, programs, memory, first_seed):
     config = simulator.config
-    results = run(config, programs, seed=first_seed, simulator=simulator, **MEMORIES[memory])
+    results = run(
+        config, programs, Conditions(seed=first_seed, **MEMORIES[memory]), simulator=simulator
+    )
     for number, (program, result) in enumerate(zip(programs, results, strict=True)):
         comparison = compare(
             program.result(result.memory),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gscn.config import PRESETS
-from gscn.cosim import compare, run
+from gscn.cosim import Conditions, compare, run
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.launch import seen_latencies
 from gscn.cycles.model import simulate
@@ -76,8 +76,7 @@ def outcomes(simulator):
     results = run(
         CONFIG,
         [program_with(name) for name in names],
-        stall_probability=STALLS,
-        timeout_cycles=20_000,
+        Conditions(stall_probability=STALLS, timeout_cycles=20_000),
         check=False,
         simulator=simulator,
     )

@@ -11,6 +11,7 @@ import gscn.cosim.layer
 from gscn.command.main import main
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.conditions import Conditions
 from gscn.cosim.devices.jobs import DONE, FAILED, PassJob, lower_job
 from gscn.cosim.inside import device_testbench
 from gscn.cosim.layer import PassInput, check_pass, check_passes
@@ -63,8 +64,9 @@ def launches(monkeypatch):
     """Put the models in place of the simulator; return what changes a result, by its place."""
     changes = []
 
-    def run(config, programs, *, latency, one_start, **_):
-        results = [counted(program, latency=latency, one_start=one_start) for program in programs]
+    def run(config, programs, conditions, **_):
+        settings = {"latency": conditions.latency, "one_start": conditions.one_start}
+        results = [counted(program, **settings) for program in programs]
         for index, change in changes:
             change(results[index])
         return results
@@ -88,7 +90,7 @@ def inputs():
 
 
 def checked(**settings):
-    return check_passes(CONFIG, inputs(), simulator=Simulator(), **settings)
+    return check_passes(CONFIG, inputs(), Conditions(**settings), simulator=Simulator())
 
 
 def change_counter(name, cluster, by):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gscn.config import PRESETS
-from gscn.cosim import run
+from gscn.cosim import Conditions, run
 from gscn.error_codes import NO_PHASE, ErrorCode
 from tests.cosim.faults import expect, good_launches, with_fault, with_moved_end, with_turns
 
@@ -117,12 +117,10 @@ def run_faults(config, count, seed, *, one_start=False, change=one_wrong_field):
     results = run(
         config,
         programs,
-        axi=True,
-        faulty=True,
-        one_start=one_start,
-        timeout_cycles=TIMEOUT_CYCLES,
+        Conditions(
+            axi=True, faulty=True, one_start=one_start, timeout_cycles=TIMEOUT_CYCLES, seed=1
+        ),
         check=False,
-        seed=1,
     )
     became = collections.Counter()
     flags = dict.fromkeys(results[0].flags, False)
@@ -155,7 +153,9 @@ def test_any_one_wrong_field_of_a_list_is_harmless_or_reported():
 def test_the_flag_of_turns_flipped_is_no_error(one_start):
     bases = good_launches(TINY, BASES)
     flipped = [with_turns(base) for base in bases]
-    results = run(TINY, flipped, axi=True, faulty=True, one_start=one_start, check=False, seed=1)
+    results = run(
+        TINY, flipped, Conditions(axi=True, faulty=True, one_start=one_start, seed=1), check=False
+    )
     flags = dict.fromkeys(results[0].flags, False)
     for base, launch, result in zip(bases, flipped, results, strict=True):
         assert result.error is None, launch.what

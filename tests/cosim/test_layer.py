@@ -8,6 +8,7 @@ import pytest
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.builds.simulator import build
+from gscn.cosim.conditions import Conditions
 from gscn.cosim.layer import PassInput, check_passes, oracle
 from gscn.cosim.saved import load_result, save_result
 from gscn.errors import InputError
@@ -79,8 +80,8 @@ def test_every_pass_equals_torch(simulator, densities, output_width, stalls):
     outcomes = check_passes(
         config,
         inputs_of(config, densities),
+        Conditions(stall_probability=stalls),
         output_width=output_width,
-        stall_probability=stalls,
         simulator=simulator,
     )
     assert len(outcomes) == len(SHAPES) * len(Pass)

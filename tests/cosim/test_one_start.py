@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gscn.conv import ConvShape, Pass
-from gscn.cosim import SimulationError, compare, run
+from gscn.cosim import Conditions, SimulationError, compare, run
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.launch import seen_latencies
 from gscn.cycles.model import simulate
@@ -52,7 +52,9 @@ def test_random_launches_equal_law_and_model(simulator, latency):
         random_program(config, 300 + latency + seed, phases=1 + seed % 4, jobs=1 + seed % 5)
         for seed in range(LAUNCHES)
     ]
-    results = run(config, programs, latency=latency, one_start=True, simulator=simulator)
+    results = run(
+        config, programs, Conditions(latency=latency, one_start=True), simulator=simulator
+    )
     for program, result in zip(programs, results, strict=True):
         comparison = compare(
             program.result(result.memory),
@@ -81,7 +83,9 @@ def test_launches_in_turn_equal_law_and_model(simulator, latency):
         )
         for seed in range(LAUNCHES // 4)
     ]
-    results = run(config, programs, latency=latency, one_start=True, simulator=simulator)
+    results = run(
+        config, programs, Conditions(latency=latency, one_start=True), simulator=simulator
+    )
     for program, result in zip(programs, results, strict=True):
         where = f"latency {latency}, {config.digest()}"
         assert np.array_equal(program.result(result.memory), program.oracle()), where
@@ -92,9 +96,11 @@ def test_random_launches_equal_the_law_whatever_memory_does(simulator):
     config = simulator.config
     programs = [random_program(config, 400 + seed, phases=3, jobs=3) for seed in range(LAUNCHES)]
     results = run(
-        config, programs, latency=2, stall_probability=0.5, random_init=True, one_start=True,
-        seed=4, simulator=simulator,
-    )  # fmt: skip
+        config,
+        programs,
+        Conditions(latency=2, stall_probability=0.5, random_init=True, one_start=True, seed=4),
+        simulator=simulator,
+    )
     for program, result in zip(programs, results, strict=True):
         assert np.array_equal(program.result(result.memory), program.oracle())
 
@@ -112,8 +118,8 @@ def test_a_split_weight_gradient_equals_torch_and_model(tiny, latency):
     out = OutputFormat(width=32)
     program = lower(config, SHAPE, Pass.WEIGHT_GRAD, *operands, out, options)
     assert len(program.phases) == 2
-    (alone,) = run(config, [program], latency=latency, simulator=tiny)
-    (listed,) = run(config, [program], latency=latency, one_start=True, simulator=tiny)
+    (alone,) = run(config, [program], Conditions(latency=latency), simulator=tiny)
+    (listed,) = run(config, [program], Conditions(latency=latency, one_start=True), simulator=tiny)
     comparison = compare(
         program.result(listed.memory),
         requantize(conv_integers(SHAPE, Pass.WEIGHT_GRAD, *operands), 0, INT32)[0].astype(np.int64),
@@ -139,4 +145,4 @@ def test_a_bad_phase_in_a_list_is_an_error(tiny):
     code = ErrorCode.START_JOBS.value
     message = f"ERROR.code must be 0, not {code}" if tiny.axi else f"not error {code} .phase 1 "
     with pytest.raises(SimulationError, match=message):
-        run(tiny.config, [bad], one_start=True, simulator=tiny)
+        run(tiny.config, [bad], Conditions(one_start=True), simulator=tiny)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gscn.config import PRESETS
-from gscn.cosim import run
+from gscn.cosim import Conditions, run
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.scoreboard import compare_arrays
 from tests.programs import random_program
@@ -27,11 +27,12 @@ def uncleared_simulator():
         return build(CONFIG, create=create)
 
 
-def mismatches(programs, **settings):
+def mismatches(programs, simulator, *, random_init=False):
     """Return wrong words of each launch, each in a process of its own."""
     found = []
     for seed, program in enumerate(programs):
-        (result,) = run(CONFIG, [program], seed=seed, **settings)
+        conditions = Conditions(seed=seed, random_init=random_init)
+        (result,) = run(CONFIG, [program], conditions, simulator=simulator)
         found.append(compare_arrays(program.result(result.memory), program.oracle()).mismatches)
     return found
 
@@ -49,6 +50,8 @@ def test_results_and_cycles_do_not_depend_on_initial_bits(programs):
     assert mismatches(programs, simulator=simulator, random_init=True) == [0] * len(programs)
     for seed in range(2):
         (plain,) = run(CONFIG, programs[:1], simulator=simulator)
-        (random,) = run(CONFIG, programs[:1], seed=seed, random_init=True, simulator=simulator)
+        (random,) = run(
+            CONFIG, programs[:1], Conditions(seed=seed, random_init=True), simulator=simulator
+        )
         assert np.array_equal(plain.memory, random.memory)
         assert (plain.cycles, plain.counters) == (random.cycles, random.counters)

@@ -8,6 +8,7 @@ import pytest
 from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.builds.simulator import build
+from gscn.cosim.conditions import Conditions
 from gscn.cosim.layer import PassInput, check_passes
 from gscn.errors import InputError
 from gscn.golden.oracle.synthetic import random_operands
@@ -68,11 +69,10 @@ def check(config, seed, layers, output_width, stalls, *, axi):
     outcomes = check_passes(
         config,
         random_inputs(config, rng, layers),
+        Conditions(
+            latency=int(rng.integers(2, 60)), stall_probability=stalls, seed=seed, random_init=True
+        ),
         output_width=output_width,
-        latency=int(rng.integers(2, 60)),
-        stall_probability=stalls,
-        seed=seed,
-        random_init=True,
         simulator=build(config, axi=axi),
     )
     for outcome in outcomes:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gscn.conv import ConvShape, Pass
-from gscn.cosim import run
+from gscn.cosim import Conditions, run
 from gscn.cosim.builds.simulator import build
 from gscn.formats import INT32
 from gscn.golden.oracle.integers import conv_integers
@@ -44,7 +44,7 @@ def test_waiting_streams_are_read_less_often(simulator, latency):
     ]
     assert len(set(streams)) <= len(streams) // CONFIG.clusters
     programs = {wait: with_stream_wait(program, wait) for wait in WAITS}
-    results = run(CONFIG, list(programs.values()), simulator=simulator, latency=latency)
+    results = run(CONFIG, list(programs.values()), Conditions(latency=latency), simulator=simulator)
     exact = conv_integers(SHAPE, Pass.FORWARD, *operands)
     expected, _ = requantize(exact, 0, INT32)
     beats, cycles = {}, {}
@@ -67,7 +67,7 @@ def test_streams_whose_sharers_are_there_are_read_no_more_often_and_sooner(simul
         with_stream_wait(program, wait, load_sharers=sharers, stream_sharers=sharers)
         for wait, sharers in kinds
     ]
-    results = run(CONFIG, programs, simulator=simulator, latency=latency)
+    results = run(CONFIG, programs, Conditions(latency=latency), simulator=simulator)
     exact = conv_integers(SHAPE, Pass.FORWARD, *operands)
     expected, _ = requantize(exact, 0, INT32)
     for kind, waiting, result in zip(kinds, programs, results, strict=True):
@@ -96,7 +96,7 @@ def test_weight_gradients_in_waves_are_exact_and_as_fast_as_the_model_says(simul
         )
         for stationary in ("first", "second")
     ]
-    results = run(CONFIG, programs, simulator=simulator, latency=latency)
+    results = run(CONFIG, programs, Conditions(latency=latency), simulator=simulator)
     exact = conv_integers(POINTWISE, Pass.WEIGHT_GRAD, *operands)
     expected, _ = requantize(exact, 0, INT32)
     for program, result in zip(programs, results, strict=True):

@@ -39,23 +39,20 @@ def check(program: Program, first: np.ndarray, second: np.ndarray) -> None:
 @given(
     shape=shapes(),
     which=st.sampled_from(list(Pass)),
-    stationary=st.sampled_from(["first", "second", "auto"]),
-    trim=st.sampled_from([True, False, None]),
-    parts=st.sampled_from([None, 1, 3]),
-    fold=st.sampled_from([True, False, None]),
-    config=st.sampled_from([TINY, SMALL]),
-    pes=st.sampled_from([1, 2, 4]),
+    options=st.builds(
+        LoweringOptions,
+        stationary=st.sampled_from(["first", "second", "auto"]),
+        trim=st.sampled_from([True, False, None]),
+        contraction_parts=st.sampled_from([None, 1, 3]),
+        fold=st.sampled_from([True, False, None]),
+        candidates=st.just(2),
+    ),
+    config=st.builds(with_pes, st.sampled_from([TINY, SMALL]), st.sampled_from([1, 2, 4])),
     density=st.sampled_from([0.0, 0.05, 0.3, 1.0]),
     seed=st.integers(0, 1 << 30),
 )
-def test_any_layer_equals_the_oracle(
-    shape, which, stationary, trim, parts, fold, config, pes, density, seed
-):
-    config = with_pes(config, pes)
+def test_any_layer_equals_the_oracle(shape, which, options, config, density, seed):
     first, second = operands(seed, shape, which, density)
-    options = LoweringOptions(
-        stationary=stationary, trim=trim, contraction_parts=parts, fold=fold, candidates=2
-    )
     check(lower(config, shape, which, first, second, WIDE, options), first, second)
 
 

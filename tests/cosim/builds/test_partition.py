@@ -8,7 +8,7 @@ import pytest
 
 import gscn.cosim.builds.simulator
 from gscn.config import PRESETS
-from gscn.cosim import run
+from gscn.cosim import Conditions, run
 from gscn.cosim.builds.partition import MODULE, partition
 from tests.programs import random_program
 
@@ -52,7 +52,12 @@ def test_parted_and_whole_core_are_equal_in_every_cycle(monkeypatch, random_init
     assert parted.digest != whole.digest
     for seed, program in enumerate(programs):
         results = [
-            run(config, [program], seed=seed, random_init=random_init, simulator=simulator)[0]
+            run(
+                config,
+                [program],
+                Conditions(seed=seed, random_init=random_init),
+                simulator=simulator,
+            )[0]
             for simulator in (whole, parted)
         ]
         assert np.array_equal(results[0].memory, results[1].memory)
