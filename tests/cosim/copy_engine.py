@@ -84,7 +84,6 @@ class CopyEngine(wiring.Component):
         )
 
     def elaborate(self, platform):
-        # Long: one state machine, in which each fault is a line of a state.
         m = Module()
         job = _Job(self.config)
         self._count(m, job.has("count"))
