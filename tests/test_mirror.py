@@ -1,0 +1,183 @@
+"""Every source has a test file of its name in the same room of tests/, or is listed with another."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.test_structure import ROOT, imports, module_of, sources
+
+PASSES = "a launch needs all of it: results are compared with torch's, whatever the layer"
+TIME = "each block's cycles are part of counters that equal the Verilog's, launch by launch"
+PROOFS = "every claim of its checker holds there, and fails on a planted fault"
+PLANNING = "the cheapest of its tilings are lowered there and compared with torch"
+RIVALS = "its cycles are held to publications and public simulators there"
+NETWORK = "its parameters, products and layers are compared with published ones there"
+COVERED_BY = {
+    "system/errors.py": ("command/test_main.py", "statuses of each error are there"),
+    "system/pickled.py": ("golden/data/test_cifar.py", "damaged and hostile pickles are there"),
+    "system/supervisor.py": ("system/test_supervision.py", "it is the other half of supervision"),
+    "gscn/__main__.py": ("command/test_main.py", "it only runs `gscn.command`"),
+    "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
+    "gscn/error_codes.py": ("emulator/test_validation.py", "each code is caused there"),
+    "gscn/errors.py": ("command/test_main.py", "it only names `system.errors`"),
+    "gscn/port.py": ("rtl_gen/test_packaging.py", "names of one and of several ports are there"),
+    "gscn/streams.py": ("lowering/test_stream_groups.py", "packed words are expanded there"),
+    "lowering/drafts.py": ("lowering/test_lower.py", PASSES),
+    "lowering/exchange.py": ("lowering/test_waves.py", "it serves waves alone"),
+    "lowering/geometry.py": ("lowering/test_lower.py", PASSES),
+    "lowering/image.py": ("lowering/test_phase_list.py", "its image is taken apart there"),
+    "lowering/kernels.py": ("lowering/test_fold.py", "weight gradients of every form are there"),
+    "lowering/maps.py": ("lowering/test_lower.py", PASSES),
+    "lowering/matching.py": ("lowering/test_lower.py", PASSES),
+    "lowering/memory.py": ("lowering/test_phase_list.py", "its addresses are read back there"),
+    "lowering/operands.py": ("lowering/test_lower.py", "what it refuses is there as well"),
+    "lowering/options.py": ("lowering/test_lower.py", "each option leaves results as they are"),
+    "lowering/passes.py": ("lowering/test_lower.py", "it is the entry that is tested there"),
+    "lowering/regions.py": ("lowering/test_balance.py", "its counts decide the balance there"),
+    "lowering/weight_grad.py": ("lowering/test_fold.py", PASSES),
+    "lowering/windows.py": ("lowering/test_balance.py", "its cuts are counted there"),
+    "lowering/zeros.py": ("lowering/test_pointwise.py", "strides leave results without products"),
+    "lowering/planning/estimate.py": ("lowering/test_lower.py", PLANNING),
+    "lowering/planning/kernel_stationary.py": ("lowering/test_lower.py", PLANNING),
+    "lowering/planning/map_stationary.py": ("lowering/test_lower.py", PLANNING),
+    "lowering/planning/map_work.py": ("lowering/test_lower.py", PLANNING),
+    "lowering/planning/waves.py": ("lowering/test_waves.py", "it serves waves alone"),
+    "lowering/planning/weight_grad.py": ("lowering/test_fold.py", PLANNING),
+    "emulator/arithmetic.py": ("emulator/test_functional.py", "sums are compared with a law there"),
+    "emulator/record_checks.py": ("emulator/test_validation.py", "each check fails there once"),
+    "cycles/state.py": ("cycles/test_model.py", "it only lays state out"),
+    "cycles/tables.py": ("cycles/test_model.py", "products of random launches are all in them"),
+    "cycles/cluster/broadcast.py": ("cosim/test_accelerator.py", TIME),
+    "cycles/cluster/cluster.py": ("cosim/test_accelerator.py", TIME),
+    "cycles/cluster/drain.py": ("cosim/test_accelerator.py", TIME),
+    "cycles/cluster/fetcher.py": ("cosim/test_accelerator.py", TIME),
+    "cycles/cluster/filler.py": ("cosim/test_accelerator.py", TIME),
+    "cycles/cluster/tally.py": ("cycles/test_model.py", "its history and counters are there"),
+    "cycles/core/accelerator.py": ("cosim/test_accelerator.py", TIME),
+    "cycles/core/dispatcher.py": ("cycles/test_model.py", "who is given which job is there"),
+    "cycles/core/sequencer.py": ("cycles/test_model.py", "what a list costs is there"),
+    "cycles/port/arbiter.py": ("cosim/test_shared_streams.py", "shared bursts are there"),
+    "cycles/port/reader.py": ("cosim/test_accelerator.py", TIME),
+    "cycles/port/writer.py": ("cosim/test_accelerator.py", TIME),
+    "golden/omitted.py": ("golden/networks/test_survey.py", "what is omitted is named there"),
+    "golden/data/loading.py": ("golden/training/test_training.py", "recipes load by it"),
+    "golden/methods/backends.py": (
+        "cosim/devices/test_backends.py",
+        "two of its backends are there",
+    ),
+    "golden/methods/dst.py": ("golden/methods/test_restatement.py", "restated without autograd"),
+    "golden/methods/interception.py": (
+        "golden/methods/test_forwards.py",
+        "kinds of layers are there",
+    ),
+    "golden/methods/layers.py": ("golden/methods/test_attached.py", "what they hold is there"),
+    "golden/methods/options.py": ("golden/methods/test_conversion.py", "legal and illegal options"),
+    "golden/methods/passes.py": ("golden/methods/test_forwards.py", "gradients equal torch's"),
+    "golden/methods/schedule.py": ("golden/methods/test_resprop.py", "what begins when is there"),
+    "golden/methods/state.py": ("golden/methods/test_attached.py", "casts and copies are there"),
+    "golden/methods/statistics.py": ("golden/methods/test_swat.py", "densities reached are there"),
+    "golden/methods/watching.py": ("golden/methods/test_coverage.py", "bypassed layers are there"),
+    "golden/networks/catalogue.py": ("golden/networks/test_networks.py", NETWORK),
+    "golden/networks/dense.py": ("golden/networks/test_networks.py", NETWORK),
+    "golden/networks/residual.py": ("golden/networks/test_networks.py", NETWORK),
+    "golden/networks/transformer.py": ("golden/networks/test_networks.py", NETWORK),
+    "golden/networks/vgg.py": ("golden/networks/test_networks.py", NETWORK),
+    "golden/networks/wide.py": ("golden/networks/test_networks.py", NETWORK),
+    "golden/oracle/im2col.py": (
+        "golden/oracle/test_float_conv.py",
+        "its products are summed there",
+    ),
+    "golden/oracle/synthetic.py": ("cosim/test_layer.py", "it makes operands for tests"),
+    "perf/estimate/calibration.py": ("perf/estimate/test_closed_form.py", "its fit is used there"),
+    "perf/estimate/gpu.py": ("benchmarks/test_gpu.py", "its figures are those of a page"),
+    "perf/estimate/pass_cost.py": ("perf/estimate/test_modes.py", "every mode measures by it"),
+    "perf/estimate/recorded_step.py": ("perf/estimate/test_modes.py", "one of the modes there"),
+    "perf/estimate/result.py": ("perf/estimate/test_training_step.py", "what an estimate returns"),
+    "perf/estimate/result_json.py": ("perf/estimate/test_training_step.py", "the same as JSON"),
+    "perf/rivals/cartesian.py": ("perf/rivals/test_scnn.py", RIVALS),
+    "perf/rivals/dense.py": ("perf/rivals/test_bounds.py", "nobody is slower than it there"),
+    "perf/rivals/ideal.py": ("perf/rivals/test_bounds.py", "nobody is faster than it there"),
+    "perf/rivals/mapping.py": ("perf/rivals/test_scnn.py", RIVALS),
+    "perf/rivals/outer_products.py": ("perf/rivals/test_scnn.py", RIVALS),
+    "perf/rivals/windows.py": ("perf/rivals/test_tensordash.py", RIVALS),
+    "cosim/chrome_trace.py": ("cosim/devices/test_backends.py", "a timeline is read back there"),
+    "cosim/closing.py": ("cosim/devices/test_device.py", "devices are closed by it"),
+    "cosim/launch.py": ("cosim/test_accelerator.py", "every launch goes through it"),
+    "cosim/process.py": ("cosim/devices/test_device.py", "processes that die are there"),
+    "cosim/progress.py": ("cosim/devices/test_backends.py", "its sums are worked out there"),
+    "cosim/quiet_cluster.py": ("cosim/test_distributed.py", "who can use it is there"),
+    "cosim/saved.py": ("cosim/test_layer.py", "results are saved and read back there"),
+    "cosim/simulation.py": ("cosim/inside/test_testbench.py", "settings reach a simulator there"),
+    "cosim/builds/toolchain.py": ("cosim/builds/test_simulator.py", "compilers change there"),
+    "cosim/devices/pool.py": ("cosim/devices/test_device.py", "several devices are there"),
+    "cosim/inside/device_testbench.py": ("cosim/devices/test_device.py", "devices run it"),
+    "command/__main__.py": ("command/test_outputs.py", "the command is started by it there"),
+    "command/compare.py": ("command/test_cosim.py", "saved results are compared there"),
+    "command/demo.py": ("command/test_interrupts.py", "it is run, and interrupted, there"),
+    "command/generate.py": ("command/test_outputs.py", "its set of files is there"),
+    "command/options.py": ("command/test_outputs.py", "options of outputs are there"),
+    "command/pass_inputs.py": ("command/test_cosim.py", "passes are chosen by it there"),
+    "command/result.py": ("command/test_main.py", "results are printed there"),
+    "command/standard_files.py": ("command/test_outputs.py", "closed and full outputs are there"),
+    "command/training_run.py": ("command/test_train.py", "a run is all of it"),
+    "formal/fifo.py": ("formal/test_proofs.py", PROOFS),
+    "formal/core/dispatcher.py": ("formal/test_proofs.py", PROOFS),
+    "formal/core/sequencer.py": ("formal/test_proofs.py", PROOFS),
+    "formal/pe/accumulator.py": ("formal/test_proofs.py", PROOFS),
+    "formal/port/arbiter.py": ("formal/test_proofs.py", PROOFS),
+    "formal/port/channels.py": ("formal/test_proofs.py", PROOFS),
+    "benchmarks/__main__.py": ("benchmarks/test_rtl.py", "it prints what others measure"),
+    "benchmarks/pages.py": ("benchmarks/test_docs.py", "pages are made and checked there"),
+    "benchmarks/performance.py": ("benchmarks/test_docs.py", "one of the pages there"),
+    "benchmarks/rivals_points.py": ("perf/rivals/test_calibration.py", "its points are met there"),
+    "benchmarks/rivals_text.py": ("benchmarks/test_rivals.py", "its text is part of the page"),
+}
+"""Of sources without a test file of their name: the one that covers it, and why that is enough."""
+
+FILES = [path.relative_to(ROOT).as_posix() for path in sources() if path.name != "__init__.py"]
+
+
+def mirrored(source: str) -> Path:
+    """Return the test file of a source's name."""
+    folder, _, name = source.rpartition("/")
+    return ROOT / "tests" / folder / f"test_{name}"
+
+
+def reached_from(start: Path) -> set[Path]:
+    """Return the files that a test file imports, and those that they import."""
+    names = {module_of(path): path for path in sources()}
+    for path in (ROOT / "tests").rglob("*.py"):
+        names[".".join(path.relative_to(ROOT).with_suffix("").parts)] = path
+    seen, waiting = {start}, [start]
+    while waiting:
+        source = waiting.pop().read_text(encoding="utf-8")
+        for target, _, _ in imports(source):
+            parts = target.split(".")
+            # A package's face hands names of its files on.
+            for end in range(1, len(parts) + 1):
+                found = names.get(".".join(parts[:end]))
+                if found is not None and found not in seen:
+                    seen.add(found)
+                    waiting.append(found)
+    return seen
+
+
+@pytest.mark.parametrize("source", FILES)
+def test_every_source_has_its_tests(source):
+    assert mirrored(source).is_file() != (source in COVERED_BY)
+
+
+@pytest.mark.parametrize("source", COVERED_BY)
+def test_what_is_listed_is_there_and_comes_to_the_source(source):
+    test, reason = COVERED_BY[source]
+    path = ROOT / "tests" / test
+    assert source in FILES
+    assert reason
+    functions = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    assert any(getattr(one, "name", "").startswith("test_") for one in functions)
+    # These run in processes of their own.
+    if source not in ("system/supervisor.py", "gscn/__main__.py", "command/__main__.py"):
+        assert ROOT / source in reached_from(path)
