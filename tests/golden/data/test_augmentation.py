@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gscn.errors import InputError
-from gscn.golden.data.augmentation import ShiftAndFlip
+from gscn.golden.data.augmentation import ShiftAndFlip, augment
 from gscn.golden.data.digits import load_digits
 from gscn.golden.recipe import Recipe
 from gscn.golden.training.training import Trainer
@@ -105,3 +105,26 @@ def test_images_may_leave_a_transform_in_another_size_and_are_scaled():
 def test_what_is_no_image_is_refused(transform, message):
     with pytest.raises(InputError, match=message):
         trainer(transform).step()
+
+
+def test_augmented_images_are_shifted_and_mirrored_reproducibly():
+    images = torch.arange(1, 1 + 40 * 3 * 16 * 16.0).reshape(40, 3, 16, 16)
+    one = augment(images, torch.Generator().manual_seed(1))
+    assert torch.equal(one, augment(images, torch.Generator().manual_seed(1)))
+    assert not torch.equal(one, augment(images, torch.Generator().manual_seed(2)))
+    padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
+    seen = set()
+    for index in range(40):
+        crops = {
+            (top, left): padded[index, :, top : top + 16, left : left + 16]
+            for top in range(5)
+            for left in range(5)
+        }
+        matches = [(*at, False) for at, crop in crops.items() if torch.equal(one[index], crop)]
+        matches += [
+            (*at, True) for at, crop in crops.items() if torch.equal(one[index], crop.flip(2))
+        ]
+        assert len(matches) == 1
+        seen |= set(matches)
+    assert {flip for _, _, flip in seen} == {False, True}
+    assert len({(top, left) for top, left, _ in seen}) > 10

@@ -1,10 +1,9 @@
-"""The methods with torch's other features, their schedule and their statistics."""
+"""The methods with torch's other features."""
 
 from __future__ import annotations
 
 import ast
 import copy
-import math
 import os
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import torch
 from torch import nn
 
 from gscn import golden
-from gscn.errors import InputError
 
 METHODS = ["swat", "resprop", "swat+resprop", "dst"]
 each_method = pytest.mark.parametrize("method", METHODS)
@@ -222,104 +220,6 @@ def test_reuse_equals_the_direct_form_and_computes_the_shared_terms_apart():
     assert weight_grad.precomputed.shape == model[3].weight.shape
     total = weight_grad.result + weight_grad.precomputed
     torch.testing.assert_close(total, model[3].weight.grad)
-
-
-def test_schedule_follows_the_optimiser_through_epochs_and_checkpoints():
-    model = golden.sparsify(network(), "resprop", sparsity=0.95, warm_up=True)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-    schedule = golden.Schedule(model, optimizer, iterations_per_epoch=3)
-    seen = []
-    for seed in range(12):
-        reuse = model[3].gscn.gradient_sparsifier
-        seen.append((schedule.epoch, schedule.dense, reuse.dense, float(reuse.target)))
-        optimizer.zero_grad()
-        model(images(seed)).sum().backward()
-        optimizer.step()
-    dense = [True, False, True] * 4
-    assert [row[0] for row in seen] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
-    assert [row[1] for row in seen] == [row[2] for row in seen] == dense
-    assert [row[3] for row in seen] == [1.0] * 6 + [0.8] * 3 + [0.7] * 3
-    state = schedule.state_dict()
-    schedule.close()
-    optimizer.step()
-    assert schedule.iteration == 12
-    resumed = golden.Schedule(model, iterations_per_epoch=3)
-    resumed.load_state_dict(state)
-    assert (resumed.iteration, resumed.epoch, resumed.dense) == (12, 4, True)
-    resumed.advance()
-    assert (resumed.iteration, resumed.dense) == (13, False)
-    with pytest.raises(InputError, match="must be the checkpoint's 3, not 4"):
-        golden.Schedule(model, iterations_per_epoch=4).load_state_dict(state)
-    with pytest.raises(
-        InputError, match=r"iterations_per_epoch must be .*; iteration must be at le"
-    ):
-        golden.Schedule(model, iterations_per_epoch=0, iteration=-1)
-
-
-def test_adaptive_threshold_and_top_k_reach_the_sparsities_asked_for():
-    model = golden.sparsify(network(), "swat+resprop", sparsity=0.75, reuse_sparsity=0.6)
-    shares = []
-    for seed in range(80):
-        model(images(seed)).square().sum().backward()
-        report = golden.sparsity_report(model)
-        if seed >= 40:
-            shares.append(report["3"].output_grads)
-    # ceil(0.25 n), and activations by a threshold that may be nine iterations old.
-    assert report["3"].weights == math.ceil(288 / 4) / 288
-    assert 0.15 < report["5"].activations < 0.35
-    # Halving and doubling makes the share swing around 0.4 + 0.05.
-    assert 0.3 < sum(shares) / len(shares) < 0.6
-    assert (report["7"].weights, report["0"].weights) == (math.ceil(270 / 4) / 270, 1.0)
-    assert list(report) == ["0", "3", "5", "7"]
-
-
-def test_report_of_a_model_that_has_not_been_trained_is_empty():
-    model = golden.sparsify(network(), "swat").eval()
-    model(images(0))
-    report = golden.sparsity_report(model)["0"]
-    assert (report.weights, report.activations, report.output_grads) == (None, None, None)
-    assert report.weight_count == 216
-
-
-def test_dst_penalty_raises_thresholds_and_hardly_any_weights_reset_them():
-    model = golden.sparsify(network(), "dst")
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for seed in range(20):
-        optimizer.zero_grad()
-        (model(images(seed)).square().mean() + 0.02 * golden.dst_penalty(model)).backward()
-        optimizer.step()
-    report = golden.sparsity_report(model)
-    assert all(layer.weights < 1 for layer in report.values())
-    assert model[3].gscn.weight_mask.threshold.min() > 0
-    with torch.no_grad():
-        model[3].gscn.weight_mask.threshold.fill_(10)
-        model[5].gscn.weight_mask.threshold.fill_(10)
-        model[5].gscn.weight_mask.threshold[0] = 0
-    model(images(0))
-    assert not model[3].gscn.weight_mask.threshold.any()
-    # One filter of six, 16 %, is more than 1 %.
-    assert model[5].gscn.weight_mask.threshold[1:].eq(10).all()
-
-
-@pytest.mark.parametrize(("left", "threshold"), [(1, 0.0), (2, 0.5)])
-def test_one_percent_of_the_weights_is_too_few_and_more_is_not(left, threshold):
-    layer = golden.sparsify(nn.Linear(100, 1), "dst")
-    with torch.no_grad():
-        layer.weight.copy_((torch.arange(100) < left).float()[None])
-        layer.gscn.weight_mask.threshold.fill_(0.5)
-    layer(torch.ones(1, 100))
-    assert layer.gscn.weight_mask.threshold.item() == threshold
-
-
-def test_masked_weights_keep_being_updated():
-    layer = golden.sparsify(nn.Linear(2, 1, bias=False), "dst")
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor([[0.5, 0.1]]))
-        layer.gscn.weight_mask.threshold.fill_(0.2)
-    layer(torch.tensor([[1.0, 2.0]])).sum().backward()
-    # |w| - t is 0.3 and -0.1: slopes 0.8 and 1.6; gradients 1 + 0.5 * 0.8 and 2 * 0.1 * 1.6.
-    torch.testing.assert_close(layer.weight.grad, torch.tensor([[1.4, 0.32]]))
-    torch.testing.assert_close(layer.gscn.weight_mask.threshold.grad, torch.tensor([-0.4 - 0.32]))
 
 
 def test_package_names_its_interface_without_importing_torch():

@@ -1,4 +1,4 @@
-"""Densities that methods aim at: exact in decimal numbers."""
+"""Densities that methods aim at: decimals as they are written, and a margin for ReSprop."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import pytest
 from gscn.golden.methods.targets import density_of, reuse_density
 
 
-@pytest.mark.parametrize("tenths", range(10))
-def test_densities_are_exact_where_binary_numbers_are_not(tenths):
-    assert density_of(tenths / 10) == Fraction(10 - tenths, 10)
+@pytest.mark.parametrize(
+    ("sparsity", "density"), [(0.0, 1), (0.7, Fraction(3, 10)), (1e-05, 1 - Fraction(1, 10**5))]
+)
+def test_sparsities_are_read_as_decimals(sparsity, density):
+    assert density_of(sparsity) == density
 
 
-def test_differences_are_five_points_denser_and_never_more_than_dense():
-    assert reuse_density(0.9) == Fraction(15, 100)
-    assert reuse_density(0.03) == reuse_density(0.0) == 1
+@pytest.mark.parametrize(
+    ("sparsity", "density"), [(0.9, Fraction(15, 100)), (0.05, 1), (0.03, 1), (0.0, 1)]
+)
+def test_differences_may_be_five_points_denser_but_not_more_than_dense(sparsity, density):
+    assert reuse_density(sparsity) == density

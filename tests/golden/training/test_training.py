@@ -148,3 +148,30 @@ def test_gradients_reach_the_density_aimed_at():
                     size += one.first.size
     # Halving and doubling makes the density swing around the target.
     assert 0.15 < kept / size < 0.35
+
+
+def test_images_are_scaled_and_changed_as_the_recipe_says():
+    trainer = Trainer(Recipe(network="resnet20", image_size=40, augment=True, batch_size=2))
+    seen = []
+    trainer.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    trainer.step()
+    assert seen[0].shape == (2, 3, 40, 40)
+    plain = Trainer(Recipe(network="resnet20", image_size=40, batch_size=2))
+    plain.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    plain.step()
+    assert not torch.equal(*seen)
+
+
+def test_dropout_is_drawn_from_the_seed_and_the_iteration():
+    # A recipe's dropout is that of its iteration, whoever used torch's generator before.
+    state = torch.random.get_rng_state()
+    losses = []
+    for _ in range(2):
+        trainer = Trainer(Recipe(epochs=1, batch_size=8))
+        trainer.network.head_norm = torch.nn.Sequential(
+            trainer.network.head_norm, torch.nn.Dropout()
+        )
+        losses.append([p.loss for p in trainer.run(2)])
+        torch.rand(1)
+    torch.random.set_rng_state(state)
+    assert losses[0] == losses[1]

@@ -1,4 +1,4 @@
-"""The modes of an estimate against each other, and against a recorded step run whole."""
+"""The modes of an estimate against each other, and against a recorded step."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ import pytest
 from gscn.config import preset
 from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.golden.oracle.integers import useful_products
-from gscn.perf.estimate import recorded_step
 from gscn.perf.estimate.closed_form import closed_form_costs
 from gscn.perf.estimate.pass_cost import Measurement
-from gscn.perf.estimate.recorded_step import measure_recorded, read_recorded
+from gscn.perf.estimate.recorded_step import measure_recorded
 from gscn.perf.estimate.sampling import Sampling, measure
 from gscn.perf.estimate.training_step import (
     Mode,
     assumptions,
     estimate,
-    estimate_recorded,
     recorded_items,
     to_json,
 )
@@ -30,7 +27,11 @@ from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.perf.workload.work import Work
 
 LARGE = preset("large")
+
+
 BOTH = Sparsification(method=Method.SWAT_RESPROP, sparsity=0.9)
+
+
 NET = network("resnet18", image_size=64, batch=4)
 
 
@@ -162,47 +163,6 @@ def test_rivals_are_scaled_by_dense_products_of_samples_with_whole_maps():
     }
     data = to_json(result)
     assert data["rival_cycles"]["one"]["training"] == pytest.approx(dense / 10)
-
-
-def test_a_recorded_step_is_run_whole_and_once(tiny_trace, tmp_path, monkeypatch):
-    cache = tmp_path / "cycles.jsonl"
-    done = []
-    config = preset("tiny")
-    found = measure_recorded(
-        tiny_trace, config, plans=1, cache=cache, progress=lambda *at: done.append(at)
-    )
-    count = sum(len(entry.densities) for entry in tiny_trace.entries.values())
-    assert len(found) == count
-    assert done[-1] == (count, count)
-    for one in found:
-        recorded = tiny_trace.load_pass(one.layer, one.which)
-        first, second = recorded.first != 0, recorded.second != 0
-        assert one.measurement.useful_products == useful_products(
-            one.shape, one.which, first.astype("i1"), second.astype("i1")
-        )
-        assert one.first_density == first.mean()
-    # everything is in the file by now
-    monkeypatch.setattr(recorded_step, "measure_pass", pytest.fail)
-    assert measure_recorded(tiny_trace, config, plans=1, cache=cache) == found
-    assert read_recorded(cache) == found
-    result = estimate_recorded(
-        tiny_trace,
-        config,
-        measure=functools.partial(measure_recorded, plans=1, cache=cache),
-    )
-    assert result.mode is Mode.TRACE
-    assert result.cycles() == sum(one.measurement.cycles for one in found)
-    assert to_json(result)["layers"][0]["passes"][0]["cycles"] == found[0].measurement.cycles
-    assert "generated Verilog cycle for cycle" in assumptions(result)[0]
-
-
-def test_a_damaged_file_of_results_is_named(tmp_path):
-    path = tmp_path / "cycles.jsonl"
-    path.write_text("{}\n")
-    with pytest.raises(InputError, match="one JSON object with a key per line"):
-        read_recorded(path)
-    with pytest.raises(InputError, match="there is none"):
-        read_recorded(tmp_path / "absent.jsonl")
 
 
 def test_a_mode_that_needs_a_trace_is_refused_without():

@@ -1,8 +1,10 @@
-"""Samples measured on the cycle model itself."""
+"""Samples: small enough, like their layers, and measured on the cycle model itself."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
@@ -10,7 +12,16 @@ from gscn.errors import InputError
 from gscn.formats import INT8
 from gscn.golden.oracle.integers import useful_products
 from gscn.golden.oracle.synthetic import random_operands
-from gscn.perf.estimate.sampling import Sample, measure, measure_sample
+from gscn.perf.estimate.sampling import (
+    SAMPLE_PRODUCTS,
+    Sample,
+    Sampling,
+    choose_sample,
+    measure,
+    measure_sample,
+)
+from gscn.perf.workload.networks import network
+from gscn.perf.workload.work import Work, inner_macs
 
 TINY = preset("tiny")
 SHAPE = ConvShape(n=2, c=6, h=8, w=7, k=5, r=3, s=3, stride=(2, 1), padding=(1, 1))
@@ -42,3 +53,54 @@ def test_processes_and_repetition_change_nothing():
 def test_a_sample_without_products_is_refused():
     with pytest.raises(InputError, match="must leave at least one product"):
         measure_sample(TINY, sample(first=0.001), seed=0)
+
+
+def test_a_sample_without_room_is_refused():
+    with pytest.raises(InputError, match="sample products must be at least 1, not 0"):
+        Sampling(products=0)
+
+
+densities = st.floats(0.01, 1.0)
+
+
+@given(
+    shape=st.builds(
+        ConvShape,
+        n=st.integers(1, 64),
+        c=st.integers(1, 512),
+        h=st.integers(7, 224),
+        w=st.integers(7, 224),
+        k=st.integers(1, 512),
+        r=st.sampled_from([1, 3, 7]),
+        s=st.sampled_from([1, 3, 7]),
+        stride=st.sampled_from([(1, 1), (2, 2), (3, 1)]),
+        padding=st.sampled_from([(0, 0), (1, 1), (3, 3)]),
+    ),
+    which=st.sampled_from(list(Pass)),
+    first=densities,
+    second=densities,
+)
+def test_a_sample_fits_and_keeps_what_matters(shape, which, first, second):
+    work = Work(shape=shape, which=which, first_density=first, second_density=second)
+    sample = choose_sample(work, products=100_000)
+    cut = sample.shape
+    assert inner_macs(cut) * first * second <= 100_000
+    assert (cut.r, cut.s, cut.stride, cut.padding, cut.dilation) == (
+        shape.r,
+        shape.s,
+        shape.stride,
+        shape.padding,
+        shape.dilation,
+    )
+    assert all(getattr(cut, name) <= getattr(shape, name) for name in "nchwk")
+    assert (sample.which, sample.first_density, sample.second_density) == (which, first, second)
+    if work.useful_products <= 100_000:
+        assert cut == shape
+
+
+def test_a_sample_of_a_large_layer_fills_the_array():
+    for layer in network("resnet50", image_size=224, batch=32).layers:
+        work = Work(shape=layer.shape, which=Pass.FORWARD, first_density=0.1, second_density=1.0)
+        sample = choose_sample(work)
+        products = inner_macs(sample.shape) * 0.1
+        assert products > SAMPLE_PRODUCTS / 4 or sample.shape == layer.shape

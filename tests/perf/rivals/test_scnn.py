@@ -13,16 +13,23 @@ from hypothesis import strategies as st
 
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.golden.oracle.integers import useful_products
 from gscn.perf.rivals import RIVALS, VARIANTS, Resources
 from gscn.perf.rivals.cartesian import Cartesian
 from gscn.perf.rivals.outer_products import ANT, DNNSIM_SCNN, SCNN_PLUS
 from tests.perf.rivals.shapes import RESOURCES, convolutions, masks
 
 ONE_PE = dataclasses.replace(RESOURCES, multipliers=16)
+
+
 TWO_PES = dataclasses.replace(RESOURCES, multipliers=32)
+
+
 NO_STALLS = {"queue": 1 << 30, "mappings": ("tiles",), "matrix_form": False}
+
+
 PLANES_OF_ANT = dataclasses.replace(ANT, matrix_form=False)
+
+
 LAYER = ConvShape(n=1, c=8, h=14, w=14, k=16, r=3, s=3, padding=(1, 1))
 
 
@@ -120,27 +127,6 @@ def test_multipliers_that_are_no_pes_are_refused():
             np.ones((1, 1, 1, 1)),
             np.ones((1, 1, 1, 4)),
         )
-
-
-@given(shape=convolutions(), which=st.sampled_from(list(Pass)), seed=st.integers(0, 99))
-def test_pairs_of_equal_phase_that_reach_a_result_are_the_useful_products(shape, which, seed):
-    first, second = masks(shape, which, (0.5, 0.6), seed)
-    forms = [Cartesian.of(shape, which, first, second)]
-    if which is Pass.WEIGHT_GRAD and shape.r == shape.s == 1:
-        forms.append(Cartesian.of_pixels(shape, first, second))
-    expected = useful_products(shape, which, first.astype(np.int8), second.astype(np.int8))
-    assert [meeting(planes) for planes in forms] == [expected] * len(forms)
-
-
-def meeting(planes):
-    """Count the pairs of nonzeros that reach a result."""
-    image, kernel = planes.image_nonzeros(), planes.kernel_nonzeros()
-    row = image.row_shift[:, None] + kernel.row_shift
-    column = image.column_shift[:, None] + kernel.column_shift
-    meets = (image.channel[:, None] == kernel.channel) & (image.phase[:, None] == kernel.phase)
-    rows, columns = planes.result_extent
-    reaches = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    return int((meets & reaches).sum())
 
 
 def restated(shape, which, first, second, anticipates):

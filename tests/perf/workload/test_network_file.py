@@ -66,8 +66,6 @@ def test_a_missing_network_file_is_refused(tmp_path):
 
 
 CONV = {"name": "a", "c": 3, "h": 8, "w": 8, "k": 3, "r": 3, "s": 3, "padding": [1, 1]}
-
-
 FC = {"name": "fc", "c": 192, "h": 1, "w": 1, "k": 10, "r": 1, "s": 1, "linear": True}
 
 

@@ -1,0 +1,90 @@
+"""An estimate in words and as JSON: complete, and in agreement with the result."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from torch import nn
+
+from gscn.errors import InputError
+from gscn.golden.networks.survey import survey
+from gscn.perf.estimate.training_step import Mode, assumptions, estimate, to_json
+from gscn.perf.workload.layers import network_of
+from gscn.perf.workload.sparsification import Sparsification
+from tests.perf.estimate.test_training_step import LARGE, constant, estimated
+
+
+def test_the_json_is_complete_and_agrees_with_the_result():
+    result = estimated("swat+resprop", 0.8, measure=constant(0.5))
+    data = json.loads(json.dumps(to_json(result), allow_nan=False))
+    assert data["training_speedup_vs_dense"] == result.speedup()
+    assert data["config_digest"] == LARGE.digest()
+    assert [layer["name"] for layer in data["layers"]] == [
+        layer.name for layer in result.network.layers
+    ]
+    cycles = sum(p["cycles"] for layer in data["layers"] for p in layer["passes"])
+    dense = sum(p["dense_cycles"] for layer in data["layers"] for p in layer["passes"])
+    assert data["training_cycles"] == pytest.approx(cycles)
+    assert data["training_speedup_vs_dense"] == pytest.approx(dense / cycles)
+    assert [p["pass"] for p in data["layers"][0]["passes"]] == ["forward", "weight-grad"]
+    for key in ("forward_speedup_vs_dense", "backward_speedup_vs_dense", "training_flop_reduction"):
+        assert all(isinstance(layer[key], float) for layer in data["layers"])
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("dense", []),
+        ("swat", ["SWAT: weights 0.1 dense", "output gradients are dense"]),
+        (
+            "resprop",
+            [
+                (
+                    "differences of output gradients 0.15 dense in every convolution (what "
+                    "training aims at, 5 points above 1 - sparsity)"
+                ),
+                "1/N of the batch",
+            ],
+        ),
+        ("swat+resprop", ["SWAT: weights 0.1 dense", "differences of output gradients 0.15 dense"]),
+    ],
+)
+def test_assumptions_name_the_densities_of_the_method(method, words):
+    text = "\n".join(assumptions(estimated(method, 0.9, measure=constant(0.5))))
+    assert "uniform random" in text
+    assert all(word in text for word in words)
+    assert ("SWAT" in text) == method.startswith("swat")
+    assert ("ReSprop" in text) == method.endswith("resprop")
+
+
+def test_an_estimate_of_a_module_names_what_is_in_none_of_its_layers():
+    class Head(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.deep = nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 2)
+
+        def forward(self, x):
+            y = self.deep(self.conv(x))
+            return y @ y.transpose(-1, -2)
+
+    found = survey(Head(), (2, 3, 8, 8))
+    net = network_of("head", found)
+    swat = Sparsification(method="swat", sparsity=0.5)
+    result = estimate(net, LARGE, swat, mode=Mode.ANALYTIC)
+    data = to_json(result)
+    macs = {"conv": 2 * 36 * 8 * 27, "deep": 2 * 36 * 8 * 16, "Head": 2 * 4 * 7 * 7 * 7}
+    assert {one["name"]: one["macs"] for one in data["omitted"]} == {
+        name: count for name, count in macs.items() if name != "conv"
+    }
+    assert data["covered_share"] == pytest.approx(macs["conv"] / sum(macs.values()))
+    text = "\n".join(assumptions(result))
+    assert "Not among them: deep (ConvTranspose2d): " in text
+    assert "Head (bmm in Head): " in text
+    with pytest.raises(InputError, match=r"network mm must compute at least one layer, not Flat"):
+        network_of("mm", survey(Flat(), (2, 3)))
+
+
+class Flat(nn.Module):
+    def forward(self, x):
+        return x @ x.T
