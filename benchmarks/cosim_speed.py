@@ -27,7 +27,7 @@ from benchmarks.pages import DOCS, Page, digests
 from gscn.command.main import main as gscn
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
-from gscn.cosim.devices.device import Device
+from gscn.cosim.devices.device import Device, DeviceSettings
 from gscn.cosim.devices.jobs import PassJob
 from gscn.cosim.devices.pool import DevicePool
 from gscn.cosim.distributed import check_distributed, connect
@@ -73,7 +73,7 @@ def _own_cpu_seconds() -> float:
 
 def _throughput(config: AcceleratorConfig, make: Callable[..., PassJob]) -> dict[str, object]:
     totals = RunTotals(config=config, clock_mhz=100.0)
-    with DevicePool(config, PROCESSES, check_counters=False) as pool:
+    with DevicePool(config, PROCESSES, DeviceSettings(check_counters=False)) as pool:
         for repeat in range(2):
             jobs = [make(which, 2 * repeat + layer) for layer in range(2) for which in Pass]
             started, cpu_started = time.perf_counter(), _own_cpu_seconds()

@@ -23,6 +23,7 @@ from gscn.errors import InputError, raise_problems
 
 if TYPE_CHECKING:
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
+    from gscn.cosim.devices.device import DeviceSettings
     from gscn.cosim.devices.jobs import PassRun
     from gscn.cosim.progress import RunTotals
     from gscn.golden.training.training import Progress, Trainer
@@ -281,7 +282,10 @@ def simulation(
         )
     made = (
         RtlBackend(
-            config, devices=args.devices, build_root=args.build_dir, check_counters=args.check
+            config,
+            devices=args.devices,
+            settings=DeviceSettings(check_counters=args.check),
+            build_root=args.build_dir,
         )
         if args.backend == "rtl"
         else CycleModelBackend(config)

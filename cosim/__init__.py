@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gscn.cosim.conditions import Conditions
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
-    from gscn.cosim.devices.device import Device, record_waves
+    from gscn.cosim.devices.device import Device, DeviceSettings, record_waves
     from gscn.cosim.devices.jobs import PassJob, PassRun
     from gscn.cosim.devices.pool import DevicePool
     from gscn.cosim.errors import DeviceLost, SimulationError, SimulationTimeout
@@ -30,6 +30,7 @@ __all__ = [
     "Device",
     "DeviceLost",
     "DevicePool",
+    "DeviceSettings",
     "PassJob",
     "PassRun",
     "RtlBackend",
@@ -44,7 +45,7 @@ __all__ = [
 _MODULES = {
     "conditions": ("Conditions",),
     "devices.backends": ("CycleModelBackend", "RtlBackend"),
-    "devices.device": ("Device", "record_waves"),
+    "devices.device": ("Device", "DeviceSettings", "record_waves"),
     "devices.jobs": ("PassJob", "PassRun"),
     "devices.pool": ("DevicePool",),
     "errors": ("DeviceLost", "SimulationError", "SimulationTimeout"),

@@ -19,7 +19,7 @@ import numpy as np
 
 from gscn.config import AcceleratorConfig
 from gscn.cosim.builds.simulator import build
-from gscn.cosim.devices.device import Device
+from gscn.cosim.devices.device import Device, DeviceSettings
 from gscn.cosim.errors import DeviceLost
 from gscn.cosim.layer import PassInput, PassOutcome, check_pass
 from gscn.enums import takes_text
@@ -73,7 +73,7 @@ def check_on_worker(
     """
     key = config.digest(), latency, build_root
     if key not in _devices:
-        _devices[key] = Device(config, latency=latency, build_root=build_root)
+        _devices[key] = Device(config, DeviceSettings(latency=latency), build_root=build_root)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return check_pass(

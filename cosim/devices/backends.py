@@ -19,7 +19,7 @@ import numpy as np
 from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.closing import Closing
-from gscn.cosim.devices.device import record_waves
+from gscn.cosim.devices.device import DEFAULT_SETTINGS, DeviceSettings, record_waves
 from gscn.cosim.devices.jobs import (
     SPAN_WINDOWS,
     PassJob,
@@ -179,14 +179,10 @@ class RtlBackend(_ExecutorBackend):
         As of the base class.
     devices
         Simulators at once; by default one per processor.
-    latency
-        Cycles from a memory read to its first data.
-    wall_timeout_seconds
-        Limit of time for a pass, or a part of one.
+    settings
+        Of each device; a limit of time is of a pass, or a part of one.
     build_root
         Directory of the simulators, as of `cosim.builds.simulator.build`.
-    check_counters
-        As of `cosim.Device`.
 
     Attributes
     ----------
@@ -214,25 +210,16 @@ class RtlBackend(_ExecutorBackend):
         observer: Observer | None = None,
         devices: int | None = None,
         spans: bool = False,
-        latency: int = READ_LATENCY,
-        wall_timeout_seconds: float | None = None,
+        settings: DeviceSettings = DEFAULT_SETTINGS,
         build_root: Path | None = None,
-        check_counters: bool = True,
     ) -> None:
         super().__init__(
             config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
         )
         self.wave_requests: dict[str, Path] = {}
-        self.pool = DevicePool(
-            config,
-            devices,
-            latency=latency,
-            wall_timeout_seconds=wall_timeout_seconds,
-            build_root=build_root,
-            check_counters=check_counters,
-        )
+        self.pool = DevicePool(config, devices, settings, build_root=build_root)
         self._build_root = build_root
-        self._latency = latency
+        self._settings = settings
         # Threads that wait: a pass waits for its parts, which other threads run.
         self._callers = ThreadPoolExecutor(4, thread_name_prefix="gscn-pass")
 
@@ -252,7 +239,7 @@ class RtlBackend(_ExecutorBackend):
         job = dataclasses.replace(job, spans=self.spans)
         if job.label in self.wave_requests:
             path = self.wave_requests.pop(job.label)
-            record_waves(self.config, job, path, latency=self._latency, build_root=self._build_root)
+            record_waves(self.config, job, path, self._settings, build_root=self._build_root)
         most = int(expected_products(job) / SPLIT_PRODUCTS)
         runs = self.pool.run(split_job(job, min(len(self.pool.devices), most)))
         self._observe(runs)
@@ -292,7 +279,7 @@ class CycleModelBackend(_ExecutorBackend):
     config, fmt, result_format, observer, spans
         As of the base class.
     latency
-        As of `RtlBackend`.
+        Cycles from a memory's read command to its first beat.
     """
 
     @takes_text

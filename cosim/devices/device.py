@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import weakref
+from dataclasses import dataclass
 from multiprocessing.connection import Pipe
 from pathlib import Path
 
@@ -96,6 +97,33 @@ class _Process:
         return f"{how}{f'; its log ends: {tail}' if self.popen.returncode != -9 and tail else ''}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceSettings:
+    """How devices run launches and what they check; no result depends on it.
+
+    Raises
+    ------
+    InputError
+        A setting is out of range.
+    """
+
+    latency: int = READ_LATENCY
+    """Cycles from a memory's read command to its first beat; at least 2."""
+    wall_timeout_seconds: float | None = None
+    """Limit of time for a launch; by default only its cycles are limited."""
+    check_counters: bool = True
+    """Whether every counter of a pass must be the cycle model's, which takes about as long as the
+    simulator. Otherwise each cluster's counters must still sum to the cycles of its PEs."""
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        if self.latency < 2:
+            raise InputError(f"device: latency must be at least 2 cycles, not {self.latency}")
+
+
+DEFAULT_SETTINGS = DeviceSettings()
+
+
 class Device(Closing):
     """A simulated accelerator in one process that stays up between launches.
 
@@ -110,10 +138,8 @@ class Device(Closing):
     ----------
     config
         Configuration of the accelerator.
-    latency
-        Cycles from a read command to its first beat; at least 2.
-    wall_timeout_seconds
-        Limit of time for a launch; by default only its cycles are limited.
+    settings
+        How it runs launches.
     waves
         File (`.fst`) for the waves of everything that the first process does; slow. It is complete
         when the device is closed.
@@ -121,9 +147,6 @@ class Device(Closing):
         A simulator from `build`; by default one is built.
     build_root
         Directory of the simulators.
-    check_counters
-        Whether every counter of a pass must be the cycle model's, which takes about as long as the
-        simulator. Otherwise each cluster's counters must still sum to the cycles of its PEs.
 
     Attributes
     ----------
@@ -141,16 +164,12 @@ class Device(Closing):
     def __init__(
         self,
         config: AcceleratorConfig,
+        settings: DeviceSettings = DEFAULT_SETTINGS,
         *,
-        latency: int = READ_LATENCY,
-        wall_timeout_seconds: float | None = None,
         waves: Path | None = None,
         simulator: BuiltSimulator | None = None,
         build_root: Path | None = None,
-        check_counters: bool = True,
     ) -> None:
-        if latency < 2:
-            raise InputError(f"device: latency must be at least 2 cycles, not {latency}")
         form = "" if waves is None else "fst"
         if simulator is None:
             simulator = build(config, build_root=build_root, waves=form)
@@ -162,17 +181,20 @@ class Device(Closing):
         if waves is not None and simulator.waves != form:
             raise InputError(f"simulator must be built with waves={form!r} to write {waves}")
         self.config = config
-        self.latency = latency
+        self.settings = settings
         self.starts = 0
         self._simulator = simulator
-        self._check_counters = check_counters
-        self._wall_timeout = wall_timeout_seconds
         self._waves = None if waves is None else Path(waves).resolve()
         self._process: _Process | None = None
         self._asked: _Process | None = None
         """Which a thread waits for."""
         self._lock = threading.Lock()
         self._closed = False
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a memory's read command to its first beat."""
+        return self.settings.latency
 
     @property
     def process_id(self) -> int | None:
@@ -268,7 +290,9 @@ class Device(Closing):
         with self._lock:
             process = self._running()
             try:
-                kind, content = self._exchange(process, request, label, self._wall_timeout)
+                kind, content = self._exchange(
+                    process, request, label, self.settings.wall_timeout_seconds
+                )
                 if kind == FAILED:
                     timed_out, problem = content
                     error = SimulationTimeout if timed_out else SimulationError
@@ -292,7 +316,7 @@ class Device(Closing):
             "config": self.config,
             "settings": launch_settings(self.config, latency=self.latency),
             "forbidden_flags": FORBIDDEN_FLAGS,
-            "check_counters": self._check_counters,
+            "check_counters": self.settings.check_counters,
         }
         # The waves of a process that failed are kept.
         waves = self._waves if not self.starts else None
@@ -337,8 +361,8 @@ def record_waves(
     config: AcceleratorConfig,
     job: PassJob,
     path: Path,
+    settings: DeviceSettings = DEFAULT_SETTINGS,
     *,
-    latency: int = READ_LATENCY,
     build_root: Path | None = None,
 ) -> PassRun:
     """Run a pass on a device of its own that writes its waves.
@@ -351,7 +375,7 @@ def record_waves(
         The pass.
     path
         File (`.fst`); it appears when the pass has ended.
-    latency, build_root
+    settings, build_root
         As of `Device`.
 
     Raises
@@ -362,7 +386,7 @@ def record_waves(
     # Complete only when the device is closed.
     with replacing(path) as whole:
         try:
-            with Device(config, latency=latency, waves=whole, build_root=build_root) as device:
+            with Device(config, settings, waves=whole, build_root=build_root) as device:
                 return device.run_pass(job)
         except SimulationError:
             # What shows why it failed is kept as far as it goes.

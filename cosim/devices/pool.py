@@ -15,10 +15,9 @@ from gscn.config import AcceleratorConfig
 from gscn.conv import Pass
 from gscn.cosim.builds.simulator import BuiltSimulator, build
 from gscn.cosim.closing import Closing
-from gscn.cosim.devices.device import Device
+from gscn.cosim.devices.device import DEFAULT_SETTINGS, Device, DeviceSettings
 from gscn.cosim.devices.jobs import PassJob, PassRun, PlanMemory
 from gscn.errors import InputError
-from gscn.port import READ_LATENCY
 from gscn.program import FloatOutput
 from gscn.window import pass_top
 
@@ -35,7 +34,7 @@ class DevicePool(Closing):
         Configuration of the accelerator.
     count
         Devices; by default one per processor.
-    latency, wall_timeout_seconds, simulator, build_root, check_counters
+    settings, simulator, build_root
         As of `Device`.
 
     Attributes
@@ -55,28 +54,17 @@ class DevicePool(Closing):
         self,
         config: AcceleratorConfig,
         count: int | None = None,
+        settings: DeviceSettings = DEFAULT_SETTINGS,
         *,
-        latency: int = READ_LATENCY,
-        wall_timeout_seconds: float | None = None,
         simulator: BuiltSimulator | None = None,
         build_root: Path | None = None,
-        check_counters: bool = True,
     ) -> None:
         count = os.cpu_count() or 1 if count is None else count
         if count < 1:
             raise InputError(f"devices must be at least 1, not {count}")
         simulator = simulator or build(config, build_root=build_root)
         self.config = config
-        self.devices = [
-            Device(
-                config,
-                latency=latency,
-                wall_timeout_seconds=wall_timeout_seconds,
-                simulator=simulator,
-                check_counters=check_counters,
-            )
-            for _ in range(count)
-        ]
+        self.devices = [Device(config, settings, simulator=simulator) for _ in range(count)]
         self._plans = PlanMemory()
         self._free: queue.LifoQueue[Device] = queue.LifoQueue()
         for device in reversed(self.devices):

@@ -16,7 +16,7 @@ from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim import run
 from gscn.cosim.builds.simulator import TEMPORARY_PREFIXES, build
-from gscn.cosim.devices.device import Device, record_waves
+from gscn.cosim.devices.device import Device, DeviceSettings, record_waves
 from gscn.cosim.devices.jobs import PassJob, lower_job
 from gscn.cosim.devices.pool import DevicePool, split_job
 from gscn.cosim.errors import DeviceLost, SimulationError, SimulationTimeout
@@ -186,7 +186,8 @@ def test_a_killed_simulator_is_named_with_its_pass_and_replaced(device):
 
 
 def test_a_pass_that_takes_too_long_is_ended(simulator):
-    with Device(CONFIG, simulator=simulator, wall_timeout_seconds=0.3) as device:
+    settings = DeviceSettings(wall_timeout_seconds=0.3)
+    with Device(CONFIG, settings, simulator=simulator) as device:
         device.start()
         process = device.process_id
         with pytest.raises(SimulationTimeout, match=r"must answer layer b within 0\.3 s"):
@@ -277,16 +278,14 @@ def test_waves_of_a_pass_are_complete(tmp_path):
     assert len(content) > 100_000
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"latency": 1}, "latency must be at least 2 cycles, not 1"),
-        ({"waves": Path("waves.fst")}, "simulator must be built with waves='fst'"),
-    ],
-)
-def test_settings_that_do_not_fit_are_refused(simulator, settings, message):
-    with pytest.raises(InputError, match=message):
-        Device(CONFIG, simulator=simulator, **settings)
+def test_a_simulator_without_waves_is_refused(simulator):
+    with pytest.raises(InputError, match="simulator must be built with waves='fst'"):
+        Device(CONFIG, simulator=simulator, waves=Path("waves.fst"))
+
+
+def test_a_latency_out_of_range_is_refused():
+    with pytest.raises(InputError, match="latency must be at least 2 cycles, not 1"):
+        DeviceSettings(latency=1)
 
 
 def test_a_simulator_of_another_configuration_is_refused(simulator):
