@@ -62,13 +62,11 @@ COVERED_BY = {
     "cycles/port/arbiter.py": ("cosim/test_shared_streams.py", "shared bursts are there"),
     "cycles/port/reader.py": ("cosim/test_accelerator.py", TIME),
     "cycles/port/writer.py": ("cosim/test_accelerator.py", TIME),
-    "golden/omitted.py": ("golden/networks/test_survey.py", "what is omitted is named there"),
     "golden/data/loading.py": ("golden/training/test_training.py", "recipes load by it"),
     "golden/methods/backends.py": (
         "cosim/devices/test_backends.py",
         "its backends are there",
     ),
-    "golden/methods/dst.py": ("golden/methods/test_restatement.py", "restated without autograd"),
     "golden/methods/interception.py": (
         "golden/methods/test_forwards.py",
         "layers of all kinds",
@@ -76,33 +74,23 @@ COVERED_BY = {
     "golden/methods/layers.py": ("golden/methods/test_attached.py", "what they hold is there"),
     "golden/methods/options.py": ("golden/methods/test_conversion.py", "legal and illegal options"),
     "golden/methods/passes.py": ("golden/methods/test_forwards.py", "gradients equal torch's"),
-    "golden/methods/schedule.py": ("golden/methods/test_resprop.py", "what begins when is there"),
     "golden/methods/state.py": ("golden/methods/test_attached.py", "casts and copies are there"),
-    "golden/methods/statistics.py": ("golden/methods/test_swat.py", "densities reached are there"),
     "golden/methods/watching.py": ("golden/methods/test_coverage.py", "bypassed layers are there"),
-    "golden/networks/catalogue.py": ("golden/networks/test_networks.py", NETWORK),
-    "golden/networks/dense.py": ("golden/networks/test_networks.py", NETWORK),
-    "golden/networks/residual.py": ("golden/networks/test_networks.py", NETWORK),
-    "golden/networks/transformer.py": ("golden/networks/test_networks.py", NETWORK),
-    "golden/networks/vgg.py": ("golden/networks/test_networks.py", NETWORK),
-    "golden/networks/wide.py": ("golden/networks/test_networks.py", NETWORK),
+    "golden/networks/dense.py": ("golden/networks/test_catalogue.py", NETWORK),
+    "golden/networks/residual.py": ("golden/networks/test_catalogue.py", NETWORK),
+    "golden/networks/transformer.py": ("golden/networks/test_catalogue.py", NETWORK),
+    "golden/networks/vgg.py": ("golden/networks/test_catalogue.py", NETWORK),
+    "golden/networks/wide.py": ("golden/networks/test_catalogue.py", NETWORK),
     "golden/oracle/im2col.py": (
         "golden/oracle/test_float_conv.py",
         "its sums are there",
     ),
-    "golden/oracle/synthetic.py": ("cosim/test_layer.py", "it makes operands for tests"),
-    "perf/estimate/calibration.py": ("perf/estimate/test_closed_form.py", "its fit is used there"),
-    "perf/estimate/gpu.py": ("benchmarks/test_gpu.py", "its figures are those of a page"),
     "perf/estimate/pass_cost.py": ("perf/estimate/test_modes.py", "every mode measures by it"),
-    "perf/estimate/recorded_step.py": ("perf/estimate/test_modes.py", "one of the modes there"),
     "perf/estimate/result.py": ("perf/estimate/test_training_step.py", "what an estimate returns"),
-    "perf/estimate/result_json.py": ("perf/estimate/test_training_step.py", "the same as JSON"),
-    "perf/rivals/cartesian.py": ("perf/rivals/test_scnn.py", RIVALS),
     "perf/rivals/dense.py": ("perf/rivals/test_bounds.py", "nobody is slower than it there"),
     "perf/rivals/ideal.py": ("perf/rivals/test_bounds.py", "nobody is faster than it there"),
     "perf/rivals/mapping.py": ("perf/rivals/test_scnn.py", RIVALS),
     "perf/rivals/outer_products.py": ("perf/rivals/test_scnn.py", RIVALS),
-    "perf/rivals/windows.py": ("perf/rivals/test_tensordash.py", RIVALS),
     "cosim/chrome_trace.py": ("cosim/devices/test_backends.py", "a timeline is read back there"),
     "cosim/closing.py": ("cosim/devices/test_device.py", "devices are closed by it"),
     "cosim/launch.py": ("cosim/test_accelerator.py", "every launch goes through it"),
@@ -171,7 +159,10 @@ def reached_from(start: Path) -> set[Path]:
 
 @pytest.mark.parametrize("source", FILES)
 def test_every_source_has_its_tests(source):
-    assert mirrored(source).is_file() != (source in COVERED_BY)
+    own = mirrored(source).is_file()
+    listed = source in COVERED_BY
+    assert own or listed, f"{mirrored(source)} must be there, or a reason in COVERED_BY"
+    assert not (own and listed), f"{source} has a test file of its own and needs no reason"
 
 
 @pytest.mark.parametrize("source", COVERED_BY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks import layers
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
@@ -34,3 +35,22 @@ def test_a_sample_has_no_more_products_than_asked_for(monkeypatch):
     assert found["at_most"] == 20_000
     assert 0 < found["useful_products"] < 1.2 * 20_000
     assert 0 < found["utilization"] <= 1
+
+
+def test_the_command_prints_a_row_for_each_layer_and_pass_and_each_size(monkeypatch, capsys):
+    asked = []
+
+    def compute(name, which):
+        asked.append((name, which))
+        return {"layer": name, "pass": str(which)}
+
+    monkeypatch.setattr(layers, "compute", compute)
+    monkeypatch.setattr(layers, "sample_size", lambda products: {"at_most": products})
+    command.main()
+    # The first is asked for once more, to compile the model.
+    assert asked[1:] == [(name, which) for name in layers.LAYERS for which in Pass]
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    rows = [line for line in lines if line.startswith(tuple(layers.LAYERS))]
+    assert [row.split()[-1] for row in rows] == [str(which) for _, which in asked[1:]]
+    sizes = lines[-len(layers.SAMPLE_SIZES) :]
+    assert [size.strip() for size in sizes] == [str(products) for products in layers.SAMPLE_SIZES]
