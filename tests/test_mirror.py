@@ -49,7 +49,6 @@ COVERED_BY = {
     "emulator/arithmetic.py": ("emulator/test_functional.py", "sums are compared with a law there"),
     "emulator/record_checks.py": ("emulator/test_validation.py", "each check fails there once"),
     "cycles/state.py": ("cycles/test_model.py", "it only lays state out"),
-    "cycles/tables.py": ("cycles/test_model.py", "products of random launches are all in them"),
     "cycles/cluster/broadcast.py": ("cosim/test_accelerator.py", TIME),
     "cycles/cluster/cluster.py": ("cosim/test_accelerator.py", TIME),
     "cycles/cluster/drain.py": ("cosim/test_accelerator.py", TIME),
@@ -57,10 +56,7 @@ COVERED_BY = {
     "cycles/cluster/filler.py": ("cosim/test_accelerator.py", TIME),
     "cycles/cluster/tally.py": ("cycles/test_model.py", "its history and counters are there"),
     "cycles/core/accelerator.py": ("cosim/test_accelerator.py", TIME),
-    "cycles/core/dispatcher.py": ("cycles/test_model.py", "who is given which job is there"),
     "cycles/core/sequencer.py": ("cycles/test_model.py", "what a list costs is there"),
-    "cycles/port/arbiter.py": ("cosim/test_shared_streams.py", "shared bursts are there"),
-    "cycles/port/reader.py": ("cosim/test_accelerator.py", TIME),
     "cycles/port/writer.py": ("cosim/test_accelerator.py", TIME),
     "golden/data/loading.py": ("golden/training/test_training.py", "recipes load by it"),
     "golden/methods/backends.py": (
