@@ -23,7 +23,6 @@ from gscn.errors import InputError, raise_problems
 
 if TYPE_CHECKING:
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
-    from gscn.cosim.devices.device import DeviceSettings
     from gscn.cosim.devices.jobs import PassRun
     from gscn.cosim.progress import RunTotals
     from gscn.golden.training.training import Progress, Trainer
@@ -266,6 +265,7 @@ def simulation(
         yield None
         return
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
+    from gscn.cosim.devices.device import DeviceSettings
     from gscn.cosim.progress import RunTotals
     from gscn.golden.methods.backends import place
     from gscn.golden.training.converted_network import conv_layers
