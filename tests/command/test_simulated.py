@@ -120,3 +120,12 @@ def test_golden_is_a_backend_as_well(tmp_path):
         ) == EXIT_GOOD  # fmt: skip
         results.append(json.loads(path.read_text())["loss_nats"])
     assert results[0] == results[1]
+
+
+@pytest.mark.cosim
+def test_a_layer_runs_on_the_verilog_with_every_counter_checked(tmp_path):
+    report = tmp_path / "report.json"
+    words = ["train", "--method", "swat", "--backend", "rtl", "--config", "tiny", "--on", "stem"]
+    words += ["--epochs", "1", "--iterations", "1", "--batch", "2", "--check"]
+    assert main([*words, "--json", str(report)]) == 0
+    assert json.loads(report.read_text())["backend"] == "rtl"
