@@ -12,8 +12,9 @@ from gscn.cycles.state import record
 from gscn.program import Program
 from gscn.streams import ITEM_BYTES, expand
 
-MAC, ADD, END = range(3)
-"""Kinds of segments; a word that ends a segment is of kind END."""
+MAC, ADD = records.KIND_MAC, records.KIND_ADD
+END = ADD + 1
+"""Kinds of words: those of segments, and the word that ends one."""
 
 PHASE = record("jobs", "in_turn")
 JOB = record(
