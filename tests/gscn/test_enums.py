@@ -133,8 +133,9 @@ def _taken(function):
     """Return a legal value of every parameter that takes members."""
     found = {}
     for _, name, annotation in enum_parameters(function):
-        value = next(one for kind, one in LEGAL.items() if kind.__name__ in str(annotation))
-        found[name] = (value, value) if "tuple" in str(annotation) else value
+        text = str(annotation)
+        value = next(one for kind, one in LEGAL.items() if re.search(rf"\b{kind.__name__}\b", text))
+        found[name] = (value, value) if "tuple" in text else value
     return found
 
 
