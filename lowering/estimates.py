@@ -1,0 +1,282 @@
+"""The closed form by which passes are planned: tiles, windows and cycles, in plain numbers.
+
+Everything here is arithmetic on whole numbers and densities, compiled, as a driver does it. A plan
+is the cheapest of a few dozen by the largest of what its parts need on their own: multipliers times
+imbalance, the read port, the write port, loading, words, drains.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from gscn.passes import VECTOR
+from gscn.system.compiled import compiled
+
+DENSE = 3
+"""Level of caution at which stationary strips are taken to be dense."""
+NEVER = 1e30
+"""Cycles of what does not fit."""
+START_CYCLES, SLOWDOWN = 300.0, 1.02
+JOB_CYCLES, JOB_WORDS = 30.0, 70.0
+"""Cycles that a job costs its cluster's multipliers, and its stream."""
+_DROP_CYCLES = 0.5
+"""Cycles that the multipliers lose by a word that is outside of a tile."""
+
+
+class Sizes(NamedTuple):
+    """What a plan needs of an `ArrayConfig`."""
+
+    accumulators: int
+    entries: int
+    keys: int
+    chunks: int
+    clusters: int
+    pes: int
+    drain: int
+    bytes_per_cycle: int
+
+
+class KernelWork(NamedTuple):
+    """What a plan needs of a forward pass or an input gradient (`lowering.axes`)."""
+
+    samples: int
+    channels: int
+    contracted: int
+    rows: int
+    cols: int
+    stream_rows: int
+    stream_cols: int
+    taps: int
+    tap_rows: int
+    first_row: int
+    step: int
+    out_bytes: int
+    value_bytes: int
+
+
+class KernelChoice(NamedTuple):
+    """How a forward pass or an input gradient is cut."""
+
+    cycles: float
+    """By the closed form."""
+    s_real: int
+    s_vectors: int
+    t_real: int
+    t_vectors: int
+    t_rows: int
+    tile_samples: int
+    tile_rows: int
+    tile_cols: int
+    tile_strips: int
+    load_sharers: int
+
+
+@compiled
+def ceil_div(a, b):
+    """Return a / b, rounded up."""
+    return -(-a // b)
+
+
+@compiled
+def most_nonzeros(size, density, level, spread):
+    """Return how many nonzeros are taken to be in `size` numbers, by the level of caution."""
+    mean = size * density
+    if level >= DENSE:
+        return float(size)
+    slack = spread * (1.0 + 0.25 * level + 0.25 * level * level)
+    return min(float(size), slack * mean + (4.0 + 4.0 * level) * math.sqrt(mean) + 8.0)
+
+
+@compiled
+def operand_bytes(numbers, density, value_bytes, strips):
+    """Return bytes of an operand as strips: values, masks, headers and table."""
+    vectors = numbers / VECTOR
+    occupied = 1.0 - (1.0 - density) ** VECTOR
+    return numbers * density * value_bytes + vectors * (2 * occupied + 0.125) + 6.0 * strips
+
+
+@compiled
+def together(compute, read, write, load, words, drain):
+    """Return cycles of what goes on at the same time, from what each alone would take.
+
+    The longest, and a little more the closer the others come to it: they wait for one another.
+    """
+    longest = max(compute, read, write, load, words, drain)
+    shares = 0.0
+    for one in (compute, read, write, load, words, drain):
+        shares += (one / longest) ** 8
+    return longest * shares**0.125
+
+
+@compiled
+def load_cycles(numbers, density):
+    """Return cycles in which strips of so many numbers are loaded.
+
+    A vector takes one for every two nonzeros, and at least one; a block one more.
+    """
+    odd = (1.0 - (1.0 - 2.0 * density) ** VECTOR) / 2.0
+    vector = (VECTOR * density + odd) / 2.0 + (1.0 - density) ** VECTOR
+    return numbers / VECTOR * (vector + 1.0 / VECTOR)
+
+
+@compiled
+def word_cycles(entries, density):
+    """Return cycles per product of a word that meets so many places: it takes one at least."""
+    mean = entries * density
+    return 1.0 + (1.0 - density) ** entries / mean if mean > 0 else 1.0
+
+
+@compiled
+def _imbalance(jobs, clusters):
+    if jobs > clusters:
+        return 1.0 + 1.5 * clusters / jobs  # samples differ up to tenfold
+    return clusters / jobs + 0.15 if jobs < clusters else 1.45
+
+
+@compiled
+def _chunk(contracted, taps, run, density, level, sizes):
+    """Return (real channels, log2 of vectors) of a group of the stream; 0 if none fits.
+
+    The largest of which two chunks fit, so that one is loaded while the other is used; or else the
+    largest of which one does.
+    """
+    hard = (0, 0)
+    for power in range(8, -1, -1):
+        real = 1 << power
+        if power > 4 and real >= 2 * contracted:
+            continue
+        if real * taps >= sizes.keys:
+            continue
+        channels = min(real, contracted)
+        entries = most_nonzeros(channels * taps * run, density, level, 1.25)
+        if entries > sizes.entries - 1:
+            continue
+        vectors = max(0, power - 4)
+        both = 2 * entries <= sizes.entries - 1 and 2 * real * taps < sizes.keys
+        if both or real >= contracted:
+            return real, vectors
+        if hard[0] == 0:
+            hard = (real, vectors)
+    return hard
+
+
+@compiled
+def _kernel_tile(pixels, work):
+    """Return (samples, rows, columns, rows of a strip, strips) of a tile of so many pixels at most.
+
+    0 samples if there is none. Tiles are alike: as many as needed, and then as small as possible.
+    """
+    if pixels >= work.rows * work.cols:
+        samples = min(work.samples, pixels // (work.rows * work.cols))
+        samples = ceil_div(work.samples, ceil_div(work.samples, samples))
+        return samples, work.rows, work.cols, work.stream_rows, 1
+    t_rows = 1
+    while True:
+        unit = t_rows * work.step
+        if pixels < unit:
+            return 0, 0, 0, 0, 0
+        cols = min(work.cols, pixels // unit)
+        cols = ceil_div(work.cols, ceil_div(work.cols, cols))
+        rows = min(pixels // cols // unit, ceil_div(work.rows, unit))
+        rows = ceil_div(ceil_div(work.rows, unit), ceil_div(ceil_div(work.rows, unit), rows))
+        if rows * unit >= work.rows:
+            return 1, work.rows, cols, work.stream_rows, 1
+        # Counts of strips have 8 bits.
+        reach = rows * unit + abs(work.first_row) + work.tap_rows
+        if reach <= 200 * unit:
+            return 1, rows * unit, cols, t_rows, rows
+        t_rows *= 2
+
+
+@compiled
+def _tile_strips(work, tile, whole):
+    """Return strips that a tile streams, those of its halo included."""
+    unit = tile[3] * work.step
+    if whole:
+        return 1.0
+    low = (-work.first_row - work.tap_rows + 1) // unit
+    high = (tile[1] - 1 - work.first_row) // unit
+    return float(max(1, high - low + 1))
+
+
+@compiled
+def plan_kernel(sizes, work, products, s_density, t_density, level):
+    """Return the cheapest cut of a forward pass or input gradient; `cycles` NEVER if none fits.
+
+    Parameters
+    ----------
+    sizes, work
+        `Sizes`, `KernelWork`.
+    products
+        Expected.
+    s_density, t_density
+        Of the weights with zeros for taps that there are not, and of the stream.
+    level
+        0 to 2: strips have more than their share of nonzeros, but not much; `DENSE`: any number.
+    """
+    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    compute = products / (sizes.pes * sizes.clusters)
+    numbers = work.samples * work.contracted * work.stream_rows * work.stream_cols
+    for s_vectors in range(5):
+        lanes = VECTOR << s_vectors
+        if lanes >= 2 * max(VECTOR, work.channels) or lanes > sizes.accumulators:
+            break
+        real = lanes
+        t_real, t_vectors = _chunk(work.contracted, work.taps, real, s_density, level, sizes)
+        while t_real == 0 and s_vectors == 0 and real > 1:
+            real //= 2
+            t_real, t_vectors = _chunk(work.contracted, work.taps, real, s_density, level, sizes)
+        if t_real == 0:
+            break
+        tiles = ceil_div(work.channels, real)
+        chunks = ceil_div(work.contracted, t_real)
+        kept = min(real, work.channels)
+        entries = kept * work.contracted * work.taps * s_density
+        holds = entries <= 0.95 * sizes.entries and chunks * t_real * work.taps < sizes.keys
+        holds = holds and chunks < sizes.chunks
+        filled = work.channels / (tiles * lanes)
+        s_numbers = tiles * lanes * work.contracted * work.taps
+        s_bytes = operand_bytes(s_numbers, s_density * filled, work.value_bytes, tiles * chunks)
+        word = word_cycles(max(1.0, 0.95 * kept * work.taps), s_density)
+        loading = chunks + load_cycles(s_numbers / tiles, s_density * filled)
+        write = work.samples * work.rows * work.cols * tiles * lanes * work.out_bytes
+        for shrink in range(4):
+            tile = _kernel_tile((sizes.accumulators // lanes) >> shrink, work)
+            if tile[0] == 0:
+                break
+            whole = tile[1] >= work.rows
+            blocks_y = ceil_div(work.rows, tile[1])
+            blocks_x = ceil_div(work.cols, tile[2])
+            jobs = tiles * ceil_div(work.samples, tile[0]) * blocks_y * blocks_x
+            strips = ceil_div(work.stream_rows, tile[3])
+            halo = max(1.0, _tile_strips(work, tile, whole) * blocks_y / strips) * blocks_x
+            t_bytes = operand_bytes(
+                numbers, t_density, work.value_bytes, work.samples * strips * chunks
+            )
+            words = numbers * t_density * tiles * halo / sizes.clusters
+            used = words / blocks_x
+            drain = jobs * lanes * tile[0] * tile[1] * tile[2] / sizes.drain / sizes.clusters
+            balance = _imbalance(jobs, sizes.clusters)
+            loads = min(jobs, tiles * sizes.clusters) if holds else jobs
+            for sharers in (1, 4):
+                if sharers > sizes.clusters or (sharers > 1 and holds):
+                    continue
+                read = loads * s_bytes / tiles / sharers + t_bytes * tiles * halo
+                uneven = balance * (1.15 if sharers > 1 else 1.0)
+                mine = jobs / sizes.clusters
+                cycles = together(
+                    compute * word * uneven + JOB_CYCLES * mine + _DROP_CYCLES * (words - used),
+                    read / sizes.bytes_per_cycle,
+                    write / sizes.bytes_per_cycle,
+                    loads * loading / sizes.clusters,
+                    words + JOB_WORDS * mine,
+                    drain,
+                )
+                cycles = cycles * SLOWDOWN + START_CYCLES
+                if cycles < best.cycles:
+                    best = KernelChoice(
+                        cycles, real, s_vectors, t_real, t_vectors, tile[3], tile[0], tile[1],
+                        tile[2], tile[4], sharers,
+                    )  # fmt: skip
+    return best

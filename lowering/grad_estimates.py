@@ -1,0 +1,210 @@
+"""The closed form for weight gradients (`lowering.estimates`): both operands are maps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gscn.lowering.estimates import (
+    JOB_CYCLES,
+    JOB_WORDS,
+    NEVER,
+    SLOWDOWN,
+    START_CYCLES,
+    ceil_div,
+    load_cycles,
+    most_nonzeros,
+    operand_bytes,
+    together,
+    word_cycles,
+)
+from gscn.passes import VECTOR
+from gscn.system.compiled import compiled
+
+
+class GradWork(NamedTuple):
+    """What a plan needs of a part of a weight gradient, with one of its operands stationary."""
+
+    samples: int
+    s_channels: int
+    s_rows: int
+    s_cols: int
+    t_channels: int
+    t_rows: int
+    t_cols: int
+    tap_rows: int
+    tap_cols: int
+    least_first: int
+    """Least `first_row` of the passes on these operands."""
+    most_first: int
+    step: int
+    out_bytes: int
+    value_bytes: int
+
+
+class GradChoice(NamedTuple):
+    """How a part of a weight gradient is cut."""
+
+    cycles: float
+    s_real: int
+    s_vectors: int
+    t_vectors: int
+    t_split: int
+    t_rows: int
+    s_outer: int
+    tile_samples: int
+    team: int
+    load_sharers: int
+
+
+@compiled
+def reach(work, t_rows, s_outer):
+    """Return (behind, ahead): stationary strips before and behind its own that a strip needs."""
+    if s_outer >= work.s_rows and t_rows >= work.t_rows:
+        return 0, 0
+    behind = max(0, ceil_div(-work.least_first, s_outer))
+    last = work.most_first + (t_rows - 1) * work.step + work.tap_rows - 1
+    return behind, max(0, last // s_outer)
+
+
+@compiled
+def _band(work, real, density, level, sizes):
+    """Return (rows of a streamed strip, of a stationary strip); 0, 0 if none fits.
+
+    The largest with room for one strip more than needed, or else the smallest if it fits.
+    """
+    size = work.s_rows * work.s_cols
+    entries = most_nonzeros(size * real, density, level, 1.6)
+    if 2 * entries <= sizes.entries - 1 and 2 * size < sizes.keys:
+        return work.t_rows, work.s_rows
+    hard = (0, 0)
+    if entries <= sizes.entries - 1 and size < sizes.keys:
+        hard = (work.t_rows, work.s_rows)
+    t_rows = 1
+    while 2 * t_rows < work.t_rows:
+        t_rows *= 2
+    while t_rows:
+        outer = t_rows * work.step
+        behind, ahead = reach(work, t_rows, outer)
+        needed = min(behind + ahead + 1, ceil_div(work.s_rows, outer))
+        if needed < sizes.chunks - 1 and behind < 256 and ahead < 256:
+            for spare in (1, 0):
+                rows = min((needed + spare) * outer, work.s_rows + outer)
+                keys = (needed + spare) * outer * work.s_cols
+                entries = most_nonzeros(rows * work.s_cols * real, density, level, 1.6)
+                if entries <= sizes.entries - 1 and keys < sizes.keys:
+                    if spare:
+                        return t_rows, outer
+                    hard = (t_rows, outer)
+                    break
+        t_rows //= 2
+    return hard
+
+
+@compiled
+def _team_imbalance(tiles, units, team, clusters):
+    """Return how much longer teams take than if all work were dealt evenly.
+
+    At the end a team waits for half a tile of another one, and a member for half a unit. In between
+    members wait for one another as soon as they are two tiles apart.
+    """
+    teams = clusters // team
+    if tiles < teams:
+        return float(teams) / tiles
+    waits = 0.5 * teams / tiles if teams > 1 else 0.0
+    if team > 1:
+        waits += 0.5 * clusters / (units * tiles) + 0.25 * team / units
+    return 1.0 + waits
+
+
+@compiled
+def plan_grad(sizes, work, products, s_density, t_density, level):
+    """Return the cheapest cut of a part of a weight gradient; `cycles` NEVER if none fits.
+
+    Parameters
+    ----------
+    sizes, work
+        `Sizes`, `GradWork`.
+    products
+        Expected.
+    s_density, t_density
+        Of the stationary and of the streamed map.
+    level
+        As of `plan_kernel`.
+    """
+    # Long: one nest of loops over the choices, with one formula inside.
+    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    compute = products / (sizes.pes * sizes.clusters)
+    taps = work.tap_rows * work.tap_cols
+    s_map = work.samples * work.s_rows * work.s_cols
+    t_map = work.samples * work.t_rows * work.t_cols
+    for s_vectors in range(5):
+        lanes = VECTOR << s_vectors
+        if lanes >= 2 * max(VECTOR, work.s_channels) or lanes * taps > sizes.accumulators:
+            break
+        real = lanes
+        t_rows, s_outer = _band(work, real, s_density, level, sizes)
+        while t_rows == 0 and s_vectors == 0 and real > 1:
+            real //= 2
+            t_rows, s_outer = _band(work, real, s_density, level, sizes)
+        if t_rows == 0:
+            break
+        kept = min(real, work.s_channels)
+        s_tiles = ceil_div(work.s_channels, real)
+        strips = work.samples * ceil_div(work.t_rows, t_rows)
+        s_bytes = operand_bytes(
+            s_map * s_tiles * lanes, s_density * work.s_channels / (s_tiles * lanes),
+            work.value_bytes, strips * s_tiles,
+        )  # fmt: skip
+        filled = work.s_channels / (s_tiles * lanes)
+        loading = load_cycles(s_map * s_tiles * lanes, s_density * filled)
+        word = word_cycles(max(1.0, 0.95 * kept * taps), s_density)
+        for power in range(9):
+            streamed = 1 << power
+            if streamed >= 2 * max(1, work.t_channels):
+                break
+            if lanes * streamed * taps > sizes.accumulators:
+                break
+            t_vectors, t_split = max(0, power - 4), max(0, 4 - power)
+            t_groups = ceil_div(work.t_channels, VECTOR << t_vectors)
+            t_tiles = t_groups << t_split
+            tiles = s_tiles * t_tiles
+            t_numbers = t_map * (t_groups * VECTOR << t_vectors)
+            t_bytes = operand_bytes(
+                t_numbers, t_density * t_map * work.t_channels / t_numbers, work.value_bytes,
+                strips * t_groups,
+            )  # fmt: skip
+            words = t_map * work.t_channels * t_density * s_tiles / sizes.clusters
+            write = tiles * lanes * streamed * taps * work.out_bytes
+            looks = words * work.tap_rows / sizes.pes
+            for team in range(1, sizes.clusters + 1):
+                if sizes.clusters % team:
+                    continue
+                samples = work.samples if team == 1 else max(1, work.samples // (4 * team))
+                units = ceil_div(work.samples, samples)
+                if team > units and team > 1:
+                    continue
+                balance = _team_imbalance(tiles, units, team, sizes.clusters)
+                drain = (
+                    ceil_div(tiles, sizes.clusters // team) * lanes * streamed * taps / sizes.drain
+                )
+                for sharers in (1, 4):
+                    if sharers > sizes.clusters or (sharers > 1 and team > 1):
+                        continue
+                    read = s_bytes * t_tiles / sharers + t_bytes * s_tiles * (1 << t_split)
+                    uneven = balance * (1.12 if sharers > 1 else 1.0)
+                    mine = tiles * units / sizes.clusters
+                    cycles = together(
+                        max(compute * word, looks) * uneven + JOB_CYCLES * mine,
+                        read / sizes.bytes_per_cycle,
+                        write / sizes.bytes_per_cycle,
+                        loading * t_tiles / sizes.clusters * uneven,
+                        words + JOB_WORDS * mine,
+                        drain,
+                    )
+                    cycles = cycles * SLOWDOWN + START_CYCLES
+                    if cycles < best.cycles:
+                        best = GradChoice(
+                            cycles, real, s_vectors, t_vectors, t_split, t_rows, s_outer, samples,
+                            team, sharers,
+                        )  # fmt: skip
+    return best

@@ -1,0 +1,314 @@
+"""What a driver decides of a pass: how an array cuts it. It sees shapes and densities only."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import NamedTuple
+
+from gscn.array import ArrayConfig
+from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
+from gscn.errors import InputError
+from gscn.lowering import axes
+from gscn.lowering.axes import (
+    Cut,
+    KernelGeometry,
+    TapRun,
+    grad_geometry,
+    kernel_geometries,
+    meetings,
+)
+from gscn.lowering.estimates import (
+    NEVER,
+    KernelChoice,
+    KernelWork,
+    Sizes,
+    plan_kernel,
+)
+from gscn.lowering.grad_estimates import GradChoice, GradWork, plan_grad
+from gscn.lowering.layouts import Grouping
+from gscn.passes import VECTOR
+
+CLASSES_PER_DECADE = 8
+"""Classes of densities: a plan is for all tensors of its classes."""
+_LEAST_CLASS = -4 * CLASSES_PER_DECADE
+
+
+class KernelPlan(NamedTuple):
+    """A forward pass or an input gradient: weights are stationary."""
+
+    geometry: KernelGeometry
+    choice: KernelChoice
+
+    @property
+    def stationary(self) -> Grouping:
+        """Groups of the results' channels: tiles."""
+        return Grouping(self.geometry.channels, self.choice.s_real, self.choice.s_vectors)
+
+    @property
+    def stream(self) -> Grouping:
+        """Groups of contracted channels."""
+        return Grouping(self.geometry.contracted, self.choice.t_real, self.choice.t_vectors)
+
+
+class GradPlan(NamedTuple):
+    """Those passes of a weight gradient that have their operands in common."""
+
+    cuts: tuple[Cut, Cut]
+    """Which phase of the input's rows and columns."""
+    runs: tuple[tuple[TapRun, TapRun], ...]
+    """Tap rows and columns of each pass."""
+    holds_input: bool
+    """The input is stationary; otherwise the output gradient is."""
+    step: int
+    work: GradWork
+    choice: GradChoice
+
+    @property
+    def stationary(self) -> Grouping:
+        """Groups of the stationary map's channels."""
+        return Grouping(self.work.s_channels, self.choice.s_real, self.choice.s_vectors)
+
+    @property
+    def stream(self) -> Grouping:
+        """Groups of the streamed map's channels."""
+        lanes = VECTOR << self.choice.t_vectors
+        return Grouping(self.work.t_channels, lanes, self.choice.t_vectors)
+
+    def first(self, axis: int, run: TapRun) -> int:
+        """Return the row, or column, of the stationary map for which the stream's first counts."""
+        return _first(self.cuts[axis], run, self.step, holds_input=self.holds_input)
+
+
+@takes_text
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class PassPlan:
+    """How an array does a pass."""
+
+    config: ArrayConfig
+    shape: ConvShape
+    which: Pass
+    parts: tuple[KernelPlan, ...] | tuple[GradPlan, ...]
+    """One, or more of a weight gradient, with operands of their own."""
+
+    @property
+    def cycles(self) -> float:
+        """Cycles by the closed form."""
+        return sum(
+            part.choice.cycles * (len(part.runs) if isinstance(part, GradPlan) else 1)
+            for part in self.parts
+        )
+
+    def __str__(self) -> str:
+        """Return the sizes in words."""
+        words = []
+        for part in self.parts:
+            choice = part.choice
+            tile = f"{choice.s_real} stationary channels"
+            if isinstance(part, GradPlan):
+                held = "inputs" if part.holds_input else "output gradients"
+                lanes = (VECTOR << choice.t_vectors) >> choice.t_split
+                words.append(
+                    f"{len(part.runs)} x {held} held, {tile} x {lanes} streamed, teams of "
+                    f"{choice.team}, units of {choice.tile_samples} samples"
+                )
+            else:
+                words.append(
+                    f"weights held, {tile} x {choice.tile_samples} samples x {choice.tile_rows} "
+                    f"rows x {choice.tile_cols} columns"
+                )
+        return "; ".join(words)
+
+
+def density_class(density: float) -> int:
+    """Return the class of a density: eighths of a decade below 1, from 0 down to -32."""
+    if density <= 0:
+        return _LEAST_CLASS
+    return max(_LEAST_CLASS, min(0, round(CLASSES_PER_DECADE * math.log10(density))))
+
+
+@takes_text
+def plan_pass(
+    config: ArrayConfig,
+    shape: ConvShape,
+    which: Pass,
+    densities: tuple[float, float],
+    *,
+    out_bytes: int = 4,
+    value_bytes: int = 2,
+    level: int = 0,
+) -> PassPlan:
+    """Plan a pass for operands of such densities.
+
+    Parameters
+    ----------
+    config, shape, which
+        The pass.
+    densities
+        Nonzeros per number of the first and second operand (`ConvShape.operand_shapes`). Only
+        their classes count.
+    out_bytes, value_bytes
+        Bytes of a result and of an operand's number.
+    level
+        Caution about the nonzeros of stationary strips that an array must hold at a time: at 0 to
+        2 they may have somewhat more than their share; at 3, `DENSE`, any number. If strips have
+        more, the plan is for another level, not wrong: the array says `WINDOW`.
+
+    Raises
+    ------
+    InputError
+        The pass does not fit the array.
+    """
+    classes = (density_class(densities[0]), density_class(densities[1]))
+    return _plan(config, shape, which, classes, out_bytes, value_bytes, level)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plan(
+    config: ArrayConfig,
+    shape: ConvShape,
+    which: Pass,
+    classes: tuple[int, int],
+    out_bytes: int,
+    value_bytes: int,
+    level: int,
+) -> PassPlan:
+    """Plan a pass; by classes, so that alike ones are planned once."""
+    first, second = (10.0 ** (one / CLASSES_PER_DECADE) for one in classes)
+    widths = (out_bytes, value_bytes)
+    if which is Pass.WEIGHT_GRAD:
+        parts = _grad_parts(config, shape, (first, second), widths, level)
+    else:
+        parts = _kernel_parts(config, shape, which, (first, second), widths, level)
+    if parts is None:
+        raise InputError(
+            f"stationary_depth, directory_depth and acc_depth must hold a tile of the {which} "
+            f"of {shape}, not be {config.stationary_depth}, {config.directory_depth} and "
+            f"{config.acc_depth}"
+        )
+    return PassPlan(config=config, shape=shape, which=which, parts=parts)
+
+
+def forget_plans() -> None:
+    """Forget all plans, so that each is made anew."""
+    _plan.cache_clear()
+    axes.forget()
+
+
+def _sizes(config: ArrayConfig) -> Sizes:
+    return Sizes(
+        config.acc_depth,
+        config.stationary_depth,
+        config.directory_depth,
+        config.chunks_depth,
+        config.clusters,
+        config.pes,
+        config.drain_width,
+        config.mem_width // 8 * config.ports,
+    )
+
+
+def _kernel_parts(
+    config: ArrayConfig,
+    shape: ConvShape,
+    which: Pass,
+    densities: tuple[float, float],
+    widths: tuple[int, int],
+    level: int,
+) -> tuple[KernelPlan, ...] | None:
+    parts = []
+    for geometry in kernel_geometries(shape, which, config.acc_depth // VECTOR):
+        y, x = geometry.y, geometry.x
+        work = KernelWork(
+            geometry.samples,
+            geometry.channels,
+            geometry.contracted,
+            *geometry.results,
+            *geometry.stream,
+            y.taps * x.taps,
+            y.taps,
+            y.first,
+            y.step,
+            *widths,
+        )
+        share = len(y.places) * len(x.places) / (shape.r * shape.s)
+        weights = shape.k * shape.c * len(y.places) * len(x.places)
+        filled = weights / (geometry.channels * geometry.contracted * y.taps * x.taps)
+        products = meetings(shape) * share * densities[0] * densities[1]
+        held = densities[0] * filled
+        choice = plan_kernel(_sizes(config), work, products, held, densities[1], level)
+        if choice[0] >= NEVER:
+            return None
+        parts.append(KernelPlan(geometry, KernelChoice(*choice)))
+    return tuple(parts)
+
+
+def _most_taps(config: ArrayConfig, shape: ConvShape) -> list[tuple[int, int, bool]]:
+    """Return most tap rows and columns of a pass, and whether it is apart: many first."""
+    vectors = config.acc_depth // VECTOR
+    rows = vectors // (4 * shape.s) or vectors // shape.s
+    most = (min(shape.r, rows), min(shape.s, vectors)) if rows else (1, min(shape.s, vectors))
+    most = (min(most[0], 16), min(most[1], 16))
+    tried = ((*most, False), (*most, True), (1, most[1], True), (1, 1, True))
+    return list(dict.fromkeys(tried))
+
+
+def _grad_parts(
+    config: ArrayConfig,
+    shape: ConvShape,
+    densities: tuple[float, float],
+    widths: tuple[int, int],
+    level: int,
+) -> tuple[GradPlan, ...] | None:
+    for most_y, most_x, apart in _most_taps(config, shape):
+        rows, cols = grad_geometry(shape, most_y, most_x, apart=apart)
+        parts = []
+        for cut_y, runs_y in rows.parts:
+            for cut_x, runs_x in cols.parts:
+                parts.append(
+                    _grad_part(
+                        config, shape, rows.step, (cut_y, cut_x), (runs_y, runs_x), densities,
+                        widths, level,
+                    )
+                )  # fmt: skip
+        if None not in parts:
+            return tuple(parts)
+    return None
+
+
+def _grad_part(
+    config: ArrayConfig,
+    shape: ConvShape,
+    step: int,
+    cuts: tuple[Cut, Cut],
+    runs: tuple[tuple[TapRun, ...], tuple[TapRun, ...]],
+    densities: tuple[float, float],
+    widths: tuple[int, int],
+    level: int,
+) -> GradPlan | None:
+    """Plan the passes on one phase of the input, by whichever operand is better held."""
+    best = None
+    taps = [max(len(run.taps) for run in one) for one in runs]
+    outs = (shape.k, cuts[0].out_count, cuts[1].out_count)
+    ins = (shape.c, cuts[0].count, cuts[1].count)
+    # As if every tap met alike, and the passes on these operands had as many taps each.
+    macs = meetings(shape) * taps[0] * taps[1] / (shape.r * shape.s)
+    for holds_input in (True, False) if step == 1 else (True,):
+        held, streamed = (ins, outs) if holds_input else (outs, ins)
+        firsts = [_first(cuts[0], run, step, holds_input=holds_input) for run in runs[0]]
+        work = GradWork(shape.n, *held, *streamed, *taps, min(firsts), max(firsts), step, *widths)
+        dense = densities[::-1] if holds_input else densities
+        choice = plan_grad(_sizes(config), work, macs * densities[0] * densities[1], *dense, level)
+        if choice[0] < (NEVER if best is None else best.choice.cycles):
+            pairs = tuple((run_y, run_x) for run_y in runs[0] for run_x in runs[1])
+            best = GradPlan(cuts, pairs, holds_input, step, work, GradChoice(*choice))
+    return best
+
+
+def _first(cut: Cut, run: TapRun, step: int, *, holds_input: bool) -> int:
+    if holds_input:
+        return cut.out_low * step + run.first - cut.low
+    # Input row low + i meets, by the last tap of the run, output row low + i - last.
+    return cut.low - (run.first + len(run.taps) - 1) - cut.out_low

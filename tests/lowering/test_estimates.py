@@ -1,0 +1,80 @@
+"""The closed form keeps to the sizes of an array, and knows what is dear."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gscn.lowering.estimates import (
+    DENSE,
+    NEVER,
+    KernelChoice,
+    KernelWork,
+    Sizes,
+    most_nonzeros,
+    plan_kernel,
+)
+
+LARGE = Sizes(2304, 2048, 2048, 64, 16, 4, 4, 64)
+KERNEL = KernelWork(32, 64, 64, 32, 32, 32, 32, 9, 3, -1, 1, 2, 2)
+
+sizes = st.builds(
+    Sizes,
+    accumulators=st.integers(4, 600).map(lambda n: 4 * n),
+    entries=st.sampled_from([64, 256, 2048]),
+    keys=st.sampled_from([64, 256, 2048]),
+    chunks=st.sampled_from([4, 64]),
+    clusters=st.integers(1, 16),
+    pes=st.just(4),
+    drain=st.just(4),
+    bytes_per_cycle=st.just(64),
+)
+densities = st.sampled_from([0.001, 0.1, 1.0])
+
+
+def small(low, high):
+    return st.integers(low, high)
+
+
+kernel_work = st.builds(
+    KernelWork, small(1, 5), small(1, 80), small(1, 80), small(1, 30), small(1, 30), small(1, 30),
+    small(1, 30), small(1, 9), small(1, 3), small(-8, 2), small(1, 4), st.just(4), st.just(2),
+)  # fmt: skip
+
+
+@given(sizes=sizes, work=kernel_work, held=densities, level=st.integers(0, DENSE))
+def test_cuts_with_weights_keep_to_the_sizes(sizes, work, held, level):
+    choice = KernelChoice(*plan_kernel(sizes, work, 1e6, held, 0.5, level))
+    if choice.cycles >= NEVER:
+        return
+    run = 16 << choice.s_vectors
+    tile = choice.tile_samples * choice.tile_rows * choice.tile_cols * run
+    assert tile <= sizes.accumulators
+    assert choice.t_real * work.taps < sizes.keys
+    channels = min(choice.t_real, work.contracted)
+    entries = most_nonzeros(channels * work.taps * choice.s_real, held, level, 1.25)
+    assert entries <= sizes.entries - 1
+    if choice.tile_rows < work.rows:
+        assert choice.tile_rows == choice.tile_strips * choice.t_rows * work.step
+        assert choice.tile_samples == 1
+    else:
+        assert choice.tile_rows == work.rows
+        assert choice.t_rows == work.stream_rows
+
+
+def test_cycles_are_those_of_the_multipliers_if_nothing_else_is_dear():
+    products = 32 * 32 * 32 * 64 * 64 * 9 * 0.1 * 0.5
+    cycles = plan_kernel(LARGE, KERNEL, products, 0.1, 0.5, 0)[0]
+    assert 1.0 < cycles / (products / 64) < 1.12
+
+
+def test_what_does_not_fit_takes_for_ever():
+    tight = LARGE._replace(entries=16, keys=16)
+    assert plan_kernel(tight, KERNEL._replace(taps=25), 1e6, 1.0, 1.0, DENSE)[0] == NEVER
+
+
+def test_caution_grows_with_the_level_up_to_every_number():
+    bounds = [most_nonzeros(1000, 0.1, level, 1.25) for level in range(DENSE + 1)]
+    assert bounds == sorted(set(bounds))
+    assert bounds[0] > 100
+    assert bounds[-1] == 1000

@@ -1,0 +1,65 @@
+"""The closed form for weight gradients keeps to the sizes of an array."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gscn.lowering.estimates import DENSE, NEVER
+from gscn.lowering.grad_estimates import GradChoice, GradWork, plan_grad, reach
+from tests.lowering.test_estimates import LARGE, densities, sizes, small
+
+GRAD = GradWork(32, 64, 32, 32, 64, 32, 32, 3, 3, -1, -1, 1, 2, 2)
+
+grad_work = st.builds(
+    GradWork, small(1, 5), small(1, 80), small(1, 30), small(1, 30), small(1, 80), small(1, 30),
+    small(1, 30), small(1, 3), small(1, 3), st.just(-1), st.just(1), small(1, 3), st.just(4),
+    st.just(2),
+)  # fmt: skip
+
+
+@given(sizes=sizes, work=grad_work, held=densities, level=st.integers(0, DENSE))
+def test_cuts_of_weight_gradients_keep_to_the_sizes(sizes, work, held, level):
+    choice = GradChoice(*plan_grad(sizes, work, 1e6, held, 0.5, level))
+    if choice.cycles >= NEVER:
+        return
+    lanes = (16 << choice.t_vectors) >> choice.t_split
+    run = lanes * work.tap_rows * work.tap_cols * (16 << choice.s_vectors)
+    assert run <= sizes.accumulators
+    assert sizes.clusters % choice.team == 0
+    whole = choice.s_outer == work.s_rows and choice.t_rows == work.t_rows
+    assert whole or choice.s_outer == choice.t_rows * work.step
+    behind, ahead = reach(work, choice.t_rows, choice.s_outer)
+    chunks = min(behind + ahead + 1, -(-work.s_rows // choice.s_outer))
+    assert chunks * choice.s_outer * work.s_cols < sizes.keys
+    if level == DENSE:
+        rows = min(chunks * choice.s_outer, work.s_rows)
+        assert rows * work.s_cols * choice.s_real <= sizes.entries - 1
+
+
+@pytest.mark.parametrize(
+    ("t_rows", "s_outer", "first", "taps", "step", "expected"),
+    [
+        (1, 1, -1, 3, 1, (1, 1)),
+        (4, 4, -1, 3, 1, (1, 1)),
+        (1, 2, -1, 3, 2, (1, 0)),
+        (1, 2, 0, 2, 2, (0, 0)),
+        (2, 2, -3, 1, 1, (2, 0)),
+        (32, 32, -1, 3, 1, (0, 0)),
+    ],
+)
+def test_strips_that_a_strip_needs_by_hand(t_rows, s_outer, first, taps, step, expected):
+    work = GRAD._replace(tap_rows=taps, step=step, least_first=first, most_first=first)
+    assert reach(work, t_rows, s_outer) == expected
+
+
+def test_cycles_are_those_of_the_multipliers_if_nothing_else_is_dear():
+    products = 32 * 32 * 32 * 64 * 64 * 9 * 0.1 * 0.5
+    cycles = plan_grad(LARGE, GRAD, products, 0.1, 0.5, 0)[0]
+    assert 1.0 < cycles / (products / 64) < 1.15  # members of a team wait for one another
+
+
+def test_what_does_not_fit_takes_for_ever():
+    tight = LARGE._replace(entries=16, keys=16)
+    assert plan_grad(tight, GRAD, 1e6, 1.0, 1.0, DENSE)[0] == NEVER
