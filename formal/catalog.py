@@ -13,14 +13,17 @@ from formal.core.dispatcher import DispatcherChecker
 from formal.core.sequencer import SequencerChecker
 from formal.fifo import StreamFIFOChecker
 from formal.pe.accumulator import AccumulatorChecker
+from formal.pe.sums import SumsChecker
 from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
 from formal.port.channels import BurstWriterChecker, ChunkReaderChecker
 from gscn import records
+from gscn.array import ARRAYS, ArrayConfig
 from gscn.config import PRESETS, AcceleratorConfig
 from gscn.hw.core.dispatcher import Dispatcher
 from gscn.hw.core.sequencer import Sequencer
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.pe.accumulator import Accumulator
+from gscn.hw.pe.sums import Sums
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from gscn.hw.port.reader import ChunkReader
 from gscn.hw.port.writer import BurstWriter
@@ -96,6 +99,25 @@ def _accumulator(**fields: int | str) -> Subject:
         reach_depth=12,
         together=size.acc_width > 24,
     )
+
+
+def _sums(**fields: int | str) -> Subject:
+    size = dataclasses.replace(ARRAYS["tiny"], **fields)
+    floats = f", {size.float_formats}" if size.floats else ""
+    return Subject(
+        component=Sums,
+        sizes=f"2 banks of {_bank(size)}{floats}",
+        parameters={"config": size},
+        checker=SumsChecker,
+        depth=5,
+        reach_depth=14,
+        together=size.acc_width > 24,
+    )
+
+
+def _bank(size: ArrayConfig) -> str:
+    rows = size.acc_depth // size.drain_width
+    return f"{size.drain_width} x {rows} x {size.acc_width} bits"
 
 
 def _round_robin(count: int) -> Subject:
@@ -206,6 +228,9 @@ SUBJECTS = (
     _accumulator(acc_depth=16, acc_width=24, operand_format="int8"),
     _accumulator(acc_depth=256, acc_width=48),
     _accumulator(acc_depth=16, acc_width=48, float_formats="bf16"),
+    _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
+    _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
+    _sums(acc_depth=17, drain_width=1, acc_width=48, float_formats="bf16"),
     _round_robin(3),
     _round_robin(8),
     _round_robin(1),
@@ -232,9 +257,9 @@ SUBJECTS = (
 )
 
 
-def _of_presets(sizes: Callable[[AcceleratorConfig], str], legal: str) -> str:
+def _of_presets(sizes: Callable[..., str], legal: str, presets=PRESETS) -> str:
     """Return the sizes of the presets, each once, and the legal range."""
-    found = dict.fromkeys(sizes(one) for one in PRESETS.values())
+    found = dict.fromkeys(sizes(one) for one in presets.values())
     return f"presets: {'; '.join(found)}. Legal: {legal}"
 
 
@@ -244,6 +269,11 @@ IN_USE: dict[type[Component], str] = {
     Accumulator: _of_presets(
         lambda c: f"2 banks of {c.acc_depth} x {c.acc_width} bits",
         "16 to 32768 x 24 to 48 bits, with or without float formats",
+    ),
+    Sums: _of_presets(
+        lambda c: f"2 banks of {_bank(c)}",
+        "1 to 16 memories, 16 to 32768 sums in all, 24 to 48 bits, with or without float formats",
+        ARRAYS,
     ),
     RoundRobin: _of_presets(
         lambda c: f"{2 * c.clusters + 1} (reads), {c.clusters} (writes)", "1 to 513"

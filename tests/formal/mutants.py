@@ -66,6 +66,14 @@ MUTANTS = [
         ("address_error", "in_range = (self.i.index >= 0) &", "in_range ="),
     ),
     *_of(
+        "Sums",
+        ("sum", "held_forwards.eq(writes &", "held_forwards.eq(0 & writes &"),
+        ("sum", "adds_forwarded.eq(writes &", "adds_forwarded.eq(0 & writes &"),
+        ("overflow", "(total[width] != total[width - 1])", "total[width]"),
+        ("ends", "self.job_end.eq(held_ends)", "self.job_end.eq(held_ends | writes)"),
+        ("index_error", "self.i_valid & ~i.job_end & ~in_range)", "self.i_valid & ~in_range)"),
+    ),
+    *_of(
         "RoundRobin",
         ("grant", "self.grant.eq(number)", "self.grant.eq(number ^ 1)"),
         ("wait", "below.eq((2 << self.grant) - 1)", "below.eq((1 << self.grant) - 1)"),
