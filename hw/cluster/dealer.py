@@ -1,0 +1,78 @@
+"""Dealing of a cluster's words to its PEs."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn import array_latencies
+from gscn.array import ArrayConfig
+from gscn.hw.array_layouts import WordKind, word_layout
+from gscn.hw.port.arbiter import RoundRobin
+
+
+class Dealer(wiring.Component):
+    """Give each word to the PE with the fewest queued, and each MARK or END to all PEs at once.
+
+    Of several with the fewest, the next after the one given a word last gets it.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o`.
+    - Throughput: one word per cycle.
+    - Combinational: `i.p` -> `o.p`, `o.valid`, `i.ready`; `i.valid` -> `o.valid`; `levels` ->
+      `o.valid`, `i.ready`; `o.ready` -> `o.valid`, `i.ready`.
+    - Reset: the first PE first; outputs 0.
+
+    Parameters
+    ----------
+    config
+        PEs.
+
+    Attributes
+    ----------
+    i : In(stream.Signature(word_layout(config)))
+        Words.
+    levels : In(range(config.word_depth + 1)).array(config.pes)
+        Words queued in each PE.
+    o : Out(stream.Signature(word_layout(config))).array(config.pes)
+        Words for each PE.
+    """
+
+    LATENCY = array_latencies.DEALER_LATENCY
+
+    def __init__(self, *, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(word_layout(config))),
+                "levels": In(range(config.word_depth + 1)).array(config.pes),
+                "o": Out(stream.Signature(word_layout(config))).array(config.pes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        count = self.config.pes
+        ready = Cat(o.ready for o in self.o)
+        m.submodules.choice = choice = RoundRobin(count=count)
+        least = [Signal.like(self.levels[0], name=f"least{n}") for n in range(count)]
+        m.d.comb += least[0].eq(self.levels[0])
+        for number in range(1, count):
+            before, level = least[number - 1], self.levels[number]
+            m.d.comb += least[number].eq(Mux(level < before, level, before))
+        one = self.i.p.kind == WordKind.MAC
+        for number in range(count):
+            m.d.comb += choice.requests[number].eq(self.levels[number] == least[-1])
+        addressed = Signal(count)
+        fires = Signal()
+        m.d.comb += [
+            addressed.eq(Mux(one, 1 << choice.grant, (1 << count) - 1)),
+            self.i.ready.eq((ready & addressed) == addressed),
+            fires.eq(self.i.valid & self.i.ready),
+            choice.en.eq(fires & one),
+        ]
+        for number, o in enumerate(self.o):
+            m.d.comb += [o.valid.eq(fires & addressed[number]), o.p.eq(self.i.p)]
+        return m

@@ -1,0 +1,332 @@
+"""Places of streamed nonzeros: from items of strips to words with keys and offsets."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn import array_latencies
+from gscn.array import ArrayConfig
+from gscn.hw.array_layouts import PASS, WordKind, job_layout, word_layout
+from gscn.hw.input_layouts import (
+    CHUNK_NUMBER_WIDTH,
+    REPORT,
+    context_layout,
+    item_layout,
+    product_width,
+    steps_layout,
+)
+from gscn.passes import VECTOR, Mode
+
+PLACE_WIDTH = 18
+"""Bits of a signed row or column; from 2 ** 16 on it stays where it is, outside of everything."""
+
+
+class _Rows:
+    """A row that the stream counts for, and what it adds to keys and offsets.
+
+    Parameters
+    ----------
+    config
+        Sizes.
+    name
+        Of the registers.
+    """
+
+    def __init__(self, config: ArrayConfig, name: str) -> None:
+        width = product_width(config)
+        self.row = Signal(signed(PLACE_WIDTH), name=f"{name}_row")
+        self.keys = Signal(width, name=f"{name}_keys")
+        """Row x `row_keys`."""
+        self.offset = Signal(width, name=f"{name}_offset")
+        """Row x `y_step` (kernel) or `row_step` (correlate)."""
+
+    def all(self) -> Cat:
+        """Return all of it as one value."""
+        return Cat(self.row, self.keys, self.offset)
+
+
+class _Multiplied:
+    """First stage: an item, multiplied by steps.
+
+    Parameters
+    ----------
+    config
+        Sizes.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.valid = Signal()
+        self.columns = Signal(13)
+        """Columns between this item and the one before."""
+        self.column_offset = Signal(product_width(config))
+        """What they add to the offset."""
+        self.lane_part = Signal(product_width(config))
+        """What its channel adds: kernel to the key, correlate to the offset."""
+        self.wanted = Signal()
+        """It is a nonzero of one of the job's channels."""
+        self.value = Signal(signed(config.value_width), reset_less=True)
+        self.ends_row = Signal()
+        self.ends_strip = Signal()
+
+
+class WordPlacer(wiring.Component):
+    """Turn the items of a job's strips into words, and say with marks which chunks are finished.
+
+    A nonzero whose row, column or channel meets nothing of the job is dropped; each other one is a
+    word that meets `span` keys in each of its look-ups, one per tap row inside. In kernel mode all
+    of them are one look-up if all tap columns are inside and tap rows follow each other without a
+    gap. A strip's first item waits for the chunks that the strip needs. After the last item of a
+    strip that `marks`, a MARK goes out, at a job's end an END, which is made `job_end` by `drains`;
+    its report goes out in the same cycle.
+
+    Two stages: products of an item; then its place, into the register of words. Products: `step`
+    x `t_step`, `step` x the offset of a column, channel x `lane_step`, and tap rows x tap columns
+    for words that are one look-up; 5 bits times 8, 5 times those of an index or key, 8 times those,
+    and 5 times 5.
+
+    Implements: "Keys, offsets, indices" in `docs/contract/passes.md`.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `items` to `o`.
+    - Throughput: one item per cycle, a word each; a MARK or END takes a cycle.
+    - Combinational: `o.ready`, `reports.ready`, `chunks`, `bank`, `d`, `job`, `contexts.valid`,
+      `contexts.p` -> `items.ready`, `contexts.ready`; `reports.ready` -> `o.valid`; `o.ready` ->
+      `reports.valid`; `chunks`, `contexts.valid`, `contexts.p` -> `waits`; `contexts.valid`,
+      `contexts.p` -> `present`.
+    - Reset: no item; outputs 0, but `items.ready` = 1.
+
+    Parameters
+    ----------
+    config
+        Sizes.
+
+    Attributes
+    ----------
+    d : In(PASS)
+        The pass; still while there is a job.
+    job : In(job_layout(config))
+        The job under way; still from `start` until its END is taken.
+    steps : In(steps_layout(config))
+        Of the job.
+    start : In(1)
+        Begin a job (pulse).
+    bank : In(1)
+        There are accumulators for the job's words.
+    chunks : In(CHUNK_NUMBER_WIDTH)
+        Chunks loaded.
+    contexts : In(stream.Signature(context_layout(config)))
+        Of each strip.
+    items : In(stream.Signature(item_layout(config, 1)))
+        Of the same strips.
+    o : Out(stream.Signature(word_layout(config)))
+        Words.
+    reports : Out(stream.Signature(REPORT))
+        Of each MARK and END, in the cycle in which it is taken.
+    waits : Out(1)
+        An item waits for chunks.
+    present : Out(1)
+        There is an item, or a mark to be made.
+    """
+
+    LATENCY = array_latencies.PLACER_LATENCY
+
+    def __init__(self, *, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "d": In(PASS),
+                "job": In(job_layout(config)),
+                "steps": In(steps_layout(config)),
+                "start": In(1),
+                "bank": In(1),
+                "chunks": In(CHUNK_NUMBER_WIDTH),
+                "contexts": In(stream.Signature(context_layout(config))),
+                "items": In(stream.Signature(item_layout(config, 1))),
+                "o": Out(stream.Signature(word_layout(config))),
+                "reports": Out(stream.Signature(REPORT)),
+                "waits": Out(1),
+                "present": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        item, rows = _Multiplied(self.config), _Rows(self.config, "present")
+        consumes, advance = Signal(), Signal()
+        placed = Signal()  # the row of the job's first strip is known
+        mark_due = Signal()
+        report = Signal(REPORT)
+        context = self.contexts.p
+        word, is_word = self._place(m, item, rows, consumes)
+
+        early = Signal(CHUNK_NUMBER_WIDTH)  # negative while the strip's chunks are not all there
+        m.d.comb += early.eq(self.chunks - context.need)
+        here = self.contexts.valid & placed & ~mark_due
+        loaded = ~early[-1]
+        closes = here & context.empty & self.bank
+        m.d.comb += [
+            self.present.eq(item.valid | mark_due | (here & context.empty)),
+            consumes.eq(
+                item.valid & here & ~context.empty & loaded & self.bank & (~is_word | advance)
+            ),
+            self.items.ready.eq(~item.valid | consumes),
+            self.contexts.ready.eq(closes | (consumes & item.ends_strip)),
+        ]
+        self._multiply(m, item)
+        self._move(m, item, rows, consumes, placed)
+
+        # -- words
+        kept, kept_report = Signal.like(self.o.p), Signal(REPORT)
+        kept_valid = Signal()
+        is_mark = kept.kind != WordKind.MAC
+        m.d.comb += [
+            # a mark that is not taken may yet give the chunks room
+            self.waits.eq(item.valid & here & ~context.empty & ~loaded & ~(kept_valid & is_mark)),
+            self.o.p.eq(kept),
+            self.o.valid.eq(kept_valid & (~is_mark | self.reports.ready)),
+            self.reports.p.eq(kept_report),
+            self.reports.valid.eq(kept_valid & is_mark & self.o.ready),
+            advance.eq(~kept_valid | (self.o.valid & self.o.ready)),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                kept_valid.eq(mark_due | (consumes & is_word)),
+                kept.eq(word),
+                kept_report.eq(report),
+            ]
+            with m.If(mark_due):
+                m.d.sync += [
+                    kept.kind.eq(Mux(report.ends_job, WordKind.END, WordKind.MARK)),
+                    kept.job_end.eq(report.ends_job & self.job.drains),
+                    kept_report.ends_job.eq(report.ends_job & report.uses),
+                    mark_due.eq(0),
+                ]
+        with m.If(closes | (consumes & item.ends_strip & (context.marks | context.ends_job))):
+            m.d.sync += [
+                mark_due.eq(1),
+                report.finished.eq(context.finished),
+                report.uses.eq(~context.empty),
+                report.ends_job.eq(context.ends_job),
+            ]
+        return m
+
+    def _multiply(self, m, item):
+        """First stage: take an item and multiply."""
+        d, job, new = self.d, self.job, self.items.p
+        channel, relative = Signal(8), Signal(signed(9))
+        tile_channels = ((VECTOR << d.t_vectors[:3]) >> d.t_split[:4])[:9]
+        m.d.comb += [
+            channel.eq(new.vector * VECTOR + new.lanes[0]),
+            relative.eq(channel - Mux(d.mode == Mode.KERNEL, 0, job.lane0)),
+        ]
+        inside = (d.mode == Mode.KERNEL) | ((relative >= 0) & (relative < tile_channels))
+        with m.If(self.items.ready):
+            m.d.sync += [
+                item.valid.eq(self.items.valid),
+                item.columns.eq(new.step * d.t_step),
+                item.column_offset.eq(new.step * self.steps.column),
+                item.lane_part.eq(relative[:8] * d.lane_step[: len(item.lane_part)]),
+                item.wanted.eq((new.count != 0) & inside),
+                item.value.eq(new["values"][0]),
+                item.ends_row.eq(new.ends_row),
+                item.ends_strip.eq(new.ends_strip),
+            ]
+
+    def _place(self, m, item, rows, consumes):
+        """Second stage: return the word that an item makes, and whether it makes one."""
+        d, job, steps = self.d, self.job, self.steps
+        context = self.contexts.p
+        kernel = d.mode == Mode.KERNEL
+        width = product_width(self.config)
+        place = signed(PLACE_WIDTH)
+        base_column, base_offset = Signal(place), Signal(width)
+        column, offset = Signal(place), Signal(width)
+        m.d.comb += [
+            column.eq(base_column + Mux(base_column[16:] == 1, 0, item.columns)),
+            offset.eq(base_offset + item.column_offset),
+        ]
+        with m.If(self.start | (consumes & item.ends_row)):
+            m.d.sync += [base_column.eq(d.first_col), base_offset.eq(steps.first_column)]
+        with m.Elif(consumes):
+            m.d.sync += [base_column.eq(column), base_offset.eq(offset)]
+
+        # -- taps whose targets are inside: those from the first on, before the end
+        before, behind = Signal(place), Signal(place)
+        above, below = Signal(place), Signal(place)
+        m.d.comb += [
+            before.eq(job.x0 - column),
+            behind.eq(job.x1 - column),
+            above.eq(-rows.row),
+            below.eq(job.rows - rows.row),
+        ]
+        first_tap, columns = Signal(4), Signal(5)
+        first_row, tap_rows = Signal(4), Signal(5)
+        m.d.comb += [
+            first_tap.eq(Mux(before > 0, before, 0)),
+            columns.eq(Mux(behind < d.taps_x, behind, d.taps_x) - first_tap),
+            first_row.eq(Mux(above > 0, above, 0)),
+            tap_rows.eq(Mux(below < d.taps_y, below, d.taps_y) - first_row),
+        ]
+        inside = (before < d.taps_x) & (behind > 0) & (above < d.taps_y) & (below > 0)
+        joins = kernel & (columns == d.taps_x) & (d.row_keys == d.taps_x)
+
+        word = Signal(word_layout(self.config))
+        starts_above = rows.row < 0
+        row_keys, row_offset = Signal(width), Signal(width)
+        with m.If(kernel):
+            m.d.comb += [
+                row_keys.eq(Mux(starts_above, -rows.keys, 0)),
+                row_offset.eq(rows.offset + context.sample_offset),
+            ]
+        with m.Else():
+            m.d.comb += [
+                row_keys.eq(Mux(starts_above, 0, rows.keys) + column),
+                row_offset.eq(Mux(starts_above, -rows.offset, 0) + item.lane_part),
+            ]
+        m.d.comb += [
+            word.kind.eq(WordKind.MAC),
+            word.value.eq(item.value),
+            word.key.eq(context.base + row_keys + first_tap + Mux(kernel, item.lane_part, 0)),
+            word.offset.eq(row_offset + offset),
+            word.span.eq(Mux(joins, tap_rows * columns, columns)),
+            word.rows.eq(Mux(joins, 0, tap_rows - 1)),
+        ]
+        return word, item.wanted & inside
+
+    def _move(self, m, item, rows, consumes, placed):
+        """Go from row to row, also over those of strips that are not there."""
+        d, job, steps = self.d, self.job, self.steps
+        first = _Rows(self.config, "first")
+        strips_left, rows_left = Signal(16), Signal(16)
+        skips = Signal()
+        following = _Rows(self.config, "following")
+        m.d.comb += [
+            following.row.eq(Mux(rows.row[16:] == 1, rows.row, rows.row + d.t_step)),
+            following.keys.eq(rows.keys + steps.keys),
+            following.offset.eq(rows.offset + steps.offset),
+            placed.eq(~skips),
+        ]
+        with m.If(self.start):
+            before = (d.mode == Mode.KERNEL) & (job.strip < 0)
+            m.d.sync += [
+                rows.row.eq(d.first_row),
+                rows.keys.eq(steps.first_keys),
+                rows.offset.eq(steps.first_offset),
+                strips_left.eq(Mux(before, -job.strip, 0)),
+                rows_left.eq(d.t_rows),
+                skips.eq(1),
+            ]
+        with m.Elif(skips):
+            with m.If(strips_left == 0):
+                m.d.sync += [skips.eq(0), first.all().eq(rows.all())]
+            with m.Else():
+                m.d.sync += [rows.all().eq(following.all()), rows_left.eq(rows_left - 1)]
+                with m.If(rows_left == 1):
+                    m.d.sync += [strips_left.eq(strips_left - 1), rows_left.eq(d.t_rows)]
+        with m.Elif(consumes & item.ends_strip & self.contexts.p.ends_sample):
+            m.d.sync += rows.all().eq(first.all())
+        with m.Elif(consumes & item.ends_row):
+            m.d.sync += rows.all().eq(following.all())

@@ -1,0 +1,331 @@
+"""Expansion of strips to their nonzeros, each with its place."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn import array_latencies
+from gscn.array import ArrayConfig
+from gscn.hw.arguments import need, need_number
+from gscn.hw.input_layouts import STRIP, WINDOW_HALFWORDS, item_layout
+from gscn.passes import VECTOR
+
+
+def lowest(m: Module, bits: Value) -> Signal:
+    """Return the number of the lowest bit that is set; combinational, 0 if none is.
+
+    Parameters
+    ----------
+    m
+        Module to which the logic is added.
+    bits
+        At least two.
+    """
+    number = Signal(range(len(bits)))
+    for place in reversed(range(len(bits))):
+        with m.If(bits[place]):
+            m.d.comb += number.eq(place)
+    return number
+
+
+class _Place:
+    """Where in a strip the expander is.
+
+    The base is a position in the row: that of the first vector that `bits` speaks of.
+    """
+
+    def __init__(self) -> None:
+        self.active = Signal()
+        """A strip is under way."""
+        self.ends_piece = Signal()
+        self.rows_left = Signal(16)
+        self.mid_left = Signal(8)
+        self.row_left = Signal(16)
+        """Positions of the row from the base on."""
+        self.block_left = Signal(5)
+        """Positions of the block from the base on."""
+        self.bits = Signal(VECTOR)
+        """Vectors of the block from the base on that are not expanded to their end."""
+        self.at = Signal(5)
+        """Positions from the base to the item before."""
+        self.mask_left = Signal(VECTOR)
+        """Lanes of the lowest of these vectors that are left; 0: its mask was not taken yet."""
+        self.odd = Signal()
+        """The next value is in the high half of its halfword."""
+
+
+class _Step:
+    """What is found at a place: combinational."""
+
+    def __init__(self) -> None:
+        self.stretch = Signal(16)
+        """Positions, from the base on, whose end an item must report."""
+        self.reaches = Signal()
+        """The block has all of them."""
+        self.has = Signal()
+        """There is a vector among them."""
+        self.header = Signal()
+        """The next halfword is a block's first one."""
+        self.needed = Signal(range(WINDOW_HALFWORDS + 1))
+        """Halfwords that must be there."""
+        self.used = Signal(range(WINDOW_HALFWORDS + 1))
+        """Halfwords that are taken."""
+        self.position = Signal(4)
+        """Positions from the base to the vector."""
+        self.rest = Signal(VECTOR)
+        """Lanes of the vector that are left after the item."""
+        self.bits = Signal(VECTOR)
+        """Vectors of the block that are left after it."""
+        self.ends_stretch = Signal()
+        self.ends_row = Signal()
+        self.ends_strip = Signal()
+        self.goes = Signal()
+        """The header is taken, or the item made, in this cycle."""
+
+
+class VectorExpander(wiring.Component):
+    """Turn strips into items: up to `values` nonzeros of one vector each, and where they are.
+
+    A strip is `rows` x `mid` rows of `inner` positions of 2 ** `vectors` vectors. Without `skip`
+    every position has at least one item, and no `step` means anything. With `skip` positions
+    without nonzeros are passed over as far as block and row reach: a row's end is reported with its
+    last nonzero if that is in the last block of the row, else by an item without values, and each
+    header is an item without values.
+
+    An item leaves one register. A piece is done with one cycle after its last item is in there.
+
+    Implements: strips in `docs/contract/passes.md`.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `window` to `o`, and from `strips` to `take`.
+    - Throughput: one item per cycle, strips of a piece back to back; a header takes one cycle, and
+      so does the end of a piece.
+    - Combinational: `o.ready` -> `strips.ready`, `take`; `available`, `window` -> `strips.ready`,
+      `take`; `vectors`, `narrow` -> `strips.ready`, `take`; `available`, `ends` -> `done`.
+    - Reset: no strip; outputs 0, but `strips.ready` = 1.
+
+    Parameters
+    ----------
+    config
+        Width of a value.
+    values
+        Nonzeros of an item, 1 or 2.
+    skip
+        Whether positions without nonzeros are passed over.
+
+    Attributes
+    ----------
+    vectors : In(3)
+        Log2 of the vectors of a position, 0 to 4.
+    mid : In(8)
+        Rows of an outer position.
+    inner : In(16)
+        Positions of a row.
+    narrow : In(1)
+        Values have 8 bits, two to a halfword; else 16.
+    strips : In(stream.Signature(STRIP))
+        What to expand.
+    window : In(data.ArrayLayout(16, WINDOW_HALFWORDS))
+        From `hw.port.pieces.PieceReader`, as are the next two.
+    available : In(range(WINDOW_HALFWORDS + 1))
+        Halfwords that are there.
+    ends : In(1)
+        The piece has no others.
+    take : Out(range(WINDOW_HALFWORDS + 1))
+        Halfwords taken.
+    done : Out(1)
+        The piece is done with.
+    o : Out(stream.Signature(item_layout(config, values)))
+        Items.
+    error : Out(1)
+        A piece is no strips (pulse): it ends before or after its data, has an empty mask, or
+        vectors beyond a strip.
+    """
+
+    LATENCY = array_latencies.VECTOR_LATENCY
+
+    def __init__(self, *, config: ArrayConfig, values: int, skip: bool):
+        need_number(self, "values", values, 1, 2)
+        need(self, "skip", skip, isinstance(skip, bool), "True or False")
+        self.config = config
+        self._values = values
+        self._skip = skip
+        super().__init__(
+            {
+                "vectors": In(3),
+                "mid": In(8),
+                "inner": In(16),
+                "narrow": In(1),
+                "strips": In(stream.Signature(STRIP)),
+                "window": In(data.ArrayLayout(16, WINDOW_HALFWORDS)),
+                "available": In(range(WINDOW_HALFWORDS + 1)),
+                "ends": In(1),
+                "take": Out(range(WINDOW_HALFWORDS + 1)),
+                "done": Out(1),
+                "o": Out(stream.Signature(item_layout(config, values))),
+                "error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        place, step = _Place(), _Step()
+        item = Signal.like(self.o.p)
+        makes = Signal()  # an item is made, not only a header taken
+        advance = Signal()
+        closing = Signal()
+        enough = Signal()
+        bad = Signal()
+        self._look(m, place, step, item, bad)
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            enough.eq(self.available >= step.needed),
+            step.goes.eq(place.active & advance & enough),
+            makes.eq(step.goes & (~step.header | self._skip)),
+            self.take.eq(Mux(step.goes, step.used, 0)),
+            self.done.eq(closing & self.ends & (self.available == 0)),
+        ]
+        with m.If(advance):
+            m.d.sync += [self.o.valid.eq(makes), self.o.p.eq(item)]
+        self._move(m, place, step)
+
+        finishes = step.goes & step.ends_strip
+        m.d.comb += self.strips.ready.eq(Mux(place.active, finishes & ~place.ends_piece, ~closing))
+        with m.If(finishes):
+            m.d.sync += [place.active.eq(0), closing.eq(place.ends_piece)]
+        with m.Elif(self.done):
+            m.d.sync += closing.eq(0)
+        with m.If(self.strips.valid & self.strips.ready):
+            m.d.sync += [
+                place.active.eq(1),
+                place.ends_piece.eq(self.strips.p.ends_piece),
+                place.rows_left.eq(self.strips.p.rows),
+                place.mid_left.eq(self.mid),
+                place.row_left.eq(self.inner),
+            ]
+        m.d.sync += self.error.eq(
+            (place.active & ~enough & self.ends)
+            | (step.goes & bad)
+            | (closing & (self.available != 0))
+        )
+        return m
+
+    def _look(self, m, place, step, item, bad):
+        """Find the next vector, and what is left behind the item that it makes."""
+        two = self._values == 2
+        reach, within, after = Signal(range(VECTOR + 1)), Signal(VECTOR), Signal(VECTOR)
+        ones = Signal(VECTOR)
+        m.d.comb += [
+            step.stretch.eq(place.row_left if self._skip else 1),
+            step.reaches.eq(step.stretch <= place.block_left),
+            # vectors of the stretch, at most those of a block
+            reach.eq(
+                Mux(
+                    step.stretch < (VECTOR >> self.vectors)[:5],
+                    (step.stretch[:4] << self.vectors)[:4],
+                    VECTOR,
+                )
+            ),
+            ones.eq((1 << reach) - 1),
+            within.eq(place.bits & ones),
+            step.has.eq(within.any()),
+            step.header.eq(~step.has & ~step.reaches),
+        ]
+        vector = lowest(m, within)
+        fresh = Signal()
+        mask, first_out, second_out = Signal(VECTOR), Signal(VECTOR), Signal(VECTOR)
+        m.d.comb += [
+            fresh.eq(place.mask_left == 0),
+            mask.eq(Mux(fresh, self.window[0], place.mask_left)),
+            first_out.eq(mask & (mask - 1)),
+            second_out.eq(first_out & (first_out - 1)),
+            step.rest.eq(Mux(step.has, second_out if two else first_out, 0)),
+        ]
+        exhausted = step.rest == 0
+        m.d.comb += [
+            after.eq(Mux(step.has & exhausted, within & (within - 1), within)),
+            step.bits.eq((place.bits & ~ones) | after),
+            step.ends_stretch.eq((after == 0) & step.reaches),
+            step.ends_row.eq(step.ends_stretch & (place.row_left == step.stretch)),
+            step.ends_strip.eq(step.ends_row & (place.rows_left == 1) & (place.mid_left == 1)),
+            bad.eq((step.has & (mask == 0)) | (step.ends_strip & (step.bits != 0))),
+        ]
+        self._make(m, place, step, item, vector, (mask, first_out, fresh))
+
+    def _make(self, m, place, step, item, vector, masks):
+        """Make the item of a vector, and count its halfwords."""
+        two = self._values == 2
+        mask, first_out, fresh = masks
+        halves = Cat(Mux(fresh, self.window[n + 1], self.window[n]) for n in range(self._values))
+        pair = two & first_out.any()
+        with m.If(step.header):
+            m.d.comb += [step.needed.eq(1), step.used.eq(1)]
+        with m.Elif(step.has):
+            m.d.comb += [
+                step.needed.eq(fresh + 1 + (pair & ~self.narrow)),
+                step.used.eq(step.needed),
+            ]
+            if not two:
+                with m.If(self.narrow & ~place.odd & (step.rest != 0)):
+                    m.d.comb += step.used.eq(fresh)
+
+        last = (1 << self.vectors)[:5] - 1
+        m.d.comb += [
+            step.position.eq(vector >> self.vectors),
+            item.vector.eq(vector & last[:4]),
+            item.count.eq(Mux(step.has, 1 + pair, 0)),
+            item.ends_position.eq(step.ends_stretch),
+            item.ends_row.eq(step.ends_row),
+            item.ends_strip.eq(step.ends_strip),
+            item.lanes[0].eq(lowest(m, mask)),
+        ]
+        if two:
+            m.d.comb += item.lanes[1].eq(lowest(m, first_out))
+        for number in range(self._values):
+            byte = halves.word_select((number if two else place.odd), 8)
+            m.d.comb += item.values[number].eq(
+                Mux(
+                    self.narrow,
+                    byte.as_signed(),
+                    halves.word_select(number, 16).as_signed(),
+                )
+            )
+        with m.If(step.has):
+            m.d.comb += item.step.eq(step.position - place.at)
+        with m.Elif(step.header):
+            m.d.comb += item.step.eq(place.block_left - place.at)
+
+    def _move(self, m, place, step):
+        """Move on behind the item made or the header taken."""
+        with m.If(step.goes & step.header):
+            m.d.sync += [
+                place.row_left.eq(place.row_left - place.block_left),
+                place.block_left.eq(VECTOR >> self.vectors),
+                place.bits.eq(self.window[0]),
+                place.at.eq(0),
+            ]
+        with m.Elif(step.goes):
+            m.d.sync += [
+                place.mask_left.eq(step.rest),
+                place.odd.eq((step.rest != 0) & ~place.odd),
+                place.bits.eq(step.bits),
+                place.at.eq(step.position),
+            ]
+            with m.If(step.ends_stretch):
+                m.d.sync += [
+                    place.bits.eq(step.bits >> (step.stretch[:5] << self.vectors)[:5]),
+                    place.block_left.eq(place.block_left - step.stretch),
+                    place.row_left.eq(place.row_left - step.stretch),
+                    place.at.eq(0),
+                ]
+            with m.If(step.ends_row):
+                m.d.sync += [
+                    place.row_left.eq(self.inner),
+                    place.mid_left.eq(Mux(place.mid_left == 1, self.mid, place.mid_left - 1)),
+                    place.rows_left.eq(place.rows_left - (place.mid_left == 1)),
+                ]
+            with m.If(step.ends_strip):
+                m.d.sync += [place.bits.eq(0), place.block_left.eq(0)]

@@ -1,0 +1,207 @@
+# amaranth: UnusedElaboratable=no
+"""The reader of tables against the pieces that tables say."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from gscn.array import ARRAYS
+from gscn.hw.cluster.offsets import TableReader
+from gscn.passes import Mode
+from tests.hw.memory import Memory
+from tests.hw.passes import show_pass
+from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate
+
+TINY = ARRAYS["tiny"]
+CONFIGS = {
+    "tiny": TINY,
+    "narrow": dataclasses.replace(
+        TINY, drain_width=1, mem_width=64, burst_beats=2, read_fifo_beats=8
+    ),
+    "wide": dataclasses.replace(TINY, mem_width=512),
+}
+
+
+def random_table(rng, strips, groups):
+    """Return rows of starts: groups follow each other, strips of a group too."""
+    at, columns = 0, []
+    for _ in range(groups):
+        column = [at]
+        for _ in range(strips):
+            at += rng.randint(1, 90)
+            column.append(at)
+        columns.append(column)
+    return [[column[row] for column in columns] for row in range(strips + 1)], at
+
+
+def store(image, table):
+    entries = [entry for row in table for entry in row] + [0] * 2
+    return image.store([entries[n] | entries[n + 1] << 32 for n in range(0, len(entries) - 1, 2)])
+
+
+class Layer:
+    """Tables of both operands, and the fields of a pass that say how they are made."""
+
+    def __init__(self, rng, config, mode, *, wrong=None, **memory):
+        self.mode = mode
+        self.samples = rng.randint(1, 6)
+        self.s_chunks, self.s_tiles = rng.randint(1, 9), rng.randint(1, 5)
+        self.t_strips, self.t_groups = rng.randint(1, 9), rng.randint(1, 20)
+        self.before, self.after = rng.randint(0, 2), rng.randint(1, 3)
+        rows = self.s_chunks * (1 if mode == Mode.KERNEL else self.samples)
+        self.image = Memory(config, **memory)
+        self.image.reserve(64)
+        self.s_table, s_halfwords = random_table(rng, rows, self.s_tiles)
+        self.t_table, t_halfwords = random_table(rng, self.t_strips * self.samples, self.t_groups)
+        if wrong == "descends":
+            self.t_table[0][0], self.t_table[-1][0] = 5, 4
+        s_addr, t_addr = store(self.image, self.s_table), store(self.image, self.t_table)
+        self.image.reserve(64)
+        self.fields = {
+            "mode": mode,
+            "s_table": s_addr,
+            "t_table": t_addr,
+            "s_halfwords": s_halfwords,
+            "t_halfwords": t_halfwords - (wrong == "beyond"),
+            "s_chunks": self.s_chunks,
+            "s_groups": self.s_tiles,
+            "t_strips": self.t_strips,
+            "t_groups": self.t_groups,
+            "strips_before": self.before,
+            "strips_after": self.after,
+        }
+
+    def jobs(self, rng, count):
+        """Return jobs, each with whether it is held if it is of the tile before."""
+        found = []
+        for _ in range(count):
+            first = rng.randrange(self.samples)
+            job = {
+                "s_tile": rng.choice([0, self.s_tiles - 1]),
+                "t_group": rng.randrange(self.t_groups),
+                "first_sample": first,
+                "samples": rng.randint(1, self.samples - first),
+                "strip": 0,
+            }
+            if self.mode == Mode.KERNEL:
+                if rng.random() < 0.5:
+                    job["samples"] = 1
+                    least, most = 1 - self.before - self.after, self.t_strips - 1
+                    job["strip"] = rng.randint(least, most)
+                elif self.before + self.after < self.t_strips:
+                    job["samples"] = 1
+            found.append(job)
+        return found
+
+    def load_piece(self, job):
+        rows = [0, self.s_chunks]
+        if self.mode == Mode.CORRELATE:
+            last = job["first_sample"] + job["samples"]
+            rows = [job["first_sample"] * self.s_chunks, last * self.s_chunks]
+        return self.piece(self.s_table, rows, job["s_tile"])
+
+    def stream_pieces(self, job):
+        base = job["first_sample"] * self.t_strips
+        first, end = 0, self.t_strips
+        if self.mode == Mode.KERNEL:
+            first = max(0, job["strip"])
+            end = min(end, job["strip"] + self.before + self.after)
+        rows = [base + first, base + (job["samples"] - 1) * self.t_strips + end]
+        columns = range(self.t_groups) if self.mode == Mode.KERNEL else [job["t_group"]]
+        return [self.piece(self.t_table, rows, column) for column in columns]
+
+    @staticmethod
+    def piece(table, rows, column):
+        start, end = (table[row][column] for row in rows)
+        return {"first": start, "halfwords": end - start}
+
+
+def taken(job, names):
+    return {name: job[name] for name in names}
+
+
+def find(config, mode, seed, *, source=never, sink=never):
+    rng = random.Random(repr((seed, mode)))
+    layer = Layer(rng, config, mode, latency=rng.randint(1, 9))
+    jobs = layer.jobs(rng, 6)
+    verdicts, loads, tile = [], [], None
+    for job in jobs:
+        if mode == Mode.KERNEL and job["s_tile"] == tile:
+            verdicts.append(rng.randrange(2))
+            if not verdicts[-1]:
+                loads.append(layer.load_piece(job))
+        else:
+            loads.append(layer.load_piece(job))
+        tile = job["s_tile"]
+    streams = [piece for job in jobs for piece in layer.stream_pieces(job)]
+    dut = TableReader(config=config)
+    got_loads, got_streams, errors = [], [], []
+
+    async def watch(ctx):
+        async for *_, error in ctx.tick().sample(dut.error):
+            if error:
+                errors.append(error)
+
+    load_names, stream_names = (
+        ("s_tile", "first_sample", "samples"), ("t_group", "first_sample", "samples", "strip"),
+    )  # fmt: skip
+    simulate(
+        dut,
+        show_pass(dut.d, **layer.fields),
+        drive(dut.load_jobs, [taken(job, load_names) for job in jobs], source()),
+        drive(dut.stream_jobs, [taken(job, stream_names) for job in jobs], source()),
+        drive(dut.verdicts, verdicts, source()),
+        collect(dut.load_pieces, got_loads, len(loads), sink()),
+        collect(dut.stream_pieces, got_streams, len(streams), sink()),
+        background=[layer.image.serve_reads([dut.command], dut.data, dut.data_valid), watch],
+        cycles=10000,
+    )
+    assert got_loads == loads
+    assert got_streams == streams
+    assert not errors
+    return layer
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("mode", Mode)
+def test_pieces_are_those_of_the_tables(config, mode):
+    for seed in range(6):
+        find(config, mode, seed)
+        find(config, mode, 90 + seed, source=lambda: in_runs(3), sink=lambda: randomly(4))
+
+
+def test_entries_that_lie_in_a_beat_are_read_once():
+    config = CONFIGS["wide"]
+    layer = find(config, Mode.KERNEL, 3)
+    # far fewer beats than two for each piece
+    pieces = 6 * (layer.t_groups + 1)
+    assert layer.t_groups > 4
+    assert len(layer.image.reads) < pieces
+
+
+@pytest.mark.parametrize("wrong", ["descends", "beyond"])
+def test_a_table_that_is_wrong_is_an_error(wrong):
+    rng = random.Random(5)
+    layer = Layer(rng, TINY, Mode.CORRELATE, wrong=wrong)
+    dut, errors = TableReader(config=TINY), []
+    column = 0 if wrong == "descends" else layer.t_groups - 1
+    job = {"t_group": column, "first_sample": 0, "samples": layer.samples, "strip": 0}
+
+    async def watch(ctx):
+        for _ in range(200):
+            _, _, error, valid = await ctx.tick().sample(dut.error, dut.stream_pieces.valid)
+            assert not valid
+            errors.append(error)
+
+    simulate(
+        dut,
+        show_pass(dut.d, **layer.fields),
+        drive(dut.stream_jobs, [job]),
+        watch,
+        background=[layer.image.serve_reads([dut.command], dut.data, dut.data_valid)],
+        cycles=300,
+    )
+    assert sum(errors) == 1

@@ -1,0 +1,255 @@
+# amaranth: UnusedElaboratable=no
+"""Words of jobs, one by one, and when they come."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from gscn.array import ARRAYS
+from gscn.hw.array_layouts import WordKind
+from gscn.hw.cluster.streamer import StepMultiplier, Streamer
+from gscn.hw.input_layouts import InputState
+from gscn.passes import Mode
+from tests.hw.cluster.stream_model import dense, items_of, strips_of, words_of
+from tests.hw.memory import Memory
+from tests.hw.passes import PASS_FIELDS, random_correlate, random_kernel, show_pass
+from tests.hw.streams import drive, in_runs, never, plain, randomly, simulate
+
+CONFIG = dataclasses.replace(
+    ARRAYS["tiny"], acc_depth=2304, directory_depth=1024, stationary_depth=1024
+)
+MAKERS = {Mode.KERNEL: random_kernel, Mode.CORRELATE: random_correlate}
+
+
+class Stream:
+    """What a streamer is given for some passes, and what must come out."""
+
+    def __init__(self, passes, rng):
+        self.passes, self.rng = passes, rng
+        self.tiles, self.items, self.strips = [], [], []
+        self.needs = []
+        """Of each word: the chunks that must be there."""
+        self.words, self.reports = [], []
+        chunk = base = 0
+        for made in passes:
+            for job in made.jobs:
+                self.add(made, job, chunk, base)
+                d = made.fields
+                count = d["s_chunks"] * (1 if d["mode"] == Mode.KERNEL else job["samples"])
+                if job["streams"]:
+                    chunk = (chunk + count) % (1 << 16)
+                    base = (base + count * d["s_keys"]) % CONFIG.directory_depth
+        self.last = chunk
+
+    def add(self, made, job, chunk, base):
+        if job["streams"]:
+            self.tiles.append({"chunk": chunk, "base": base})
+            for strip in strips_of(made, job, chunk, base):
+                self.strips.append({"rows": strip.rows, "ends_piece": int(strip.ends_piece)})
+                self.items.append(items_of(dense(made, job, strip), self.rng))
+                own = words_of(made, job, strip)
+                self.words += [{"kind": WordKind.MAC} | word for word in own]
+                self.needs += [strip.need] * len(own)
+                if strip.marks and not strip.ends_job:
+                    self.words.append({"kind": WordKind.MARK})
+                    self.needs.append(strip.need)
+                    self.reports.append({"finished": strip.finished, "uses": 1, "ends_job": 0})
+                if strip.ends_job:
+                    report = {"finished": strip.finished, "uses": 1, "ends_job": 1}
+        else:
+            report = {"uses": 0, "ends_job": 0}
+        self.words.append({"kind": WordKind.END, "job_end": job["drains"]})
+        self.needs.append(None)
+        self.reports.append(report)
+
+
+class Bench:
+    """A streamer with its jobs, chunks, banks and the PEs that take its words."""
+
+    def __init__(self, dut, wanted):
+        self.dut, self.wanted = dut, wanted
+        self.words, self.reports, self.states = [], [], set()
+        self.loaded = 0
+        self.banks_given = self.banks_used = 0
+        self.open_job = False
+
+    async def core(self, ctx):
+        for made in self.wanted.passes:
+            ctx.set(self.dut.d, dict.fromkeys(PASS_FIELDS, 0) | made.fields)
+            ctx.set(self.dut.forget, 1)
+            await ctx.tick()
+            ctx.set(self.dut.forget, 0)
+            await drive(self.dut.jobs, made.jobs)(ctx)
+
+    def load(self, pauses):
+        async def testbench(ctx):
+            while self.loaded != self.wanted.last:
+                await ctx.tick()
+                if not next(pauses):
+                    self.loaded = (self.loaded + 1) % (1 << 16)
+                    ctx.set(self.dut.chunks, self.loaded)
+
+        return testbench
+
+    async def clear(self, ctx):
+        while True:
+            ready = self.banks_given < 2 + self.banks_used
+            ctx.set(self.dut.bank_cleared, ready)
+            self.banks_given += ready
+            await ctx.tick()
+            ctx.set(self.dut.bank_cleared, 0)
+            for _ in range(20):
+                await ctx.tick()
+
+    def take(self, pauses, report_pauses):
+        dut = self.dut
+
+        async def testbench(ctx):
+            while len(self.words) < len(self.wanted.words):
+                ctx.set(dut.o.ready, not next(pauses))
+                ctx.set(dut.reports.ready, not next(report_pauses))
+                sampled = await ctx.tick().sample(
+                    dut.state, dut.o.valid & dut.o.ready, dut.o.p, dut.ends_job,
+                    dut.reports.valid & dut.reports.ready, dut.reports.p, dut.waits & dut.o.valid,
+                )  # fmt: skip
+                _, _, state, moves, word, ends, reports, report, waits = sampled
+                self.states.add(state)
+                # a mark that is not taken may yet give room to the chunks
+                assert not (waits and plain(word)["kind"] != WordKind.MAC)
+                assert (state == InputState.MOVING) == bool(moves)
+                if moves:
+                    self.look(plain(word))
+                marks = moves and self.words[-1]["kind"] != WordKind.MAC
+                assert bool(reports) == marks
+                if reports:
+                    self.reports.append(plain(report))
+                closes = marks and self.words[-1]["kind"] == WordKind.END
+                assert bool(ends) == bool(closes and self.words[-1]["job_end"])
+                self.banks_used += ends
+                self.open_job &= not ends
+
+        return testbench
+
+    def look(self, word):
+        """Require the chunks and the bank that a word needs."""
+        need = self.wanted.needs[len(self.words)]
+        if word["kind"] == WordKind.MAC:
+            assert (self.loaded - need) % (1 << 16) < 1 << 15
+        if not self.open_job:
+            self.open_job = True
+            assert self.banks_given > self.banks_used
+        self.words.append(word)
+
+
+def run(passes, rng, *, source=never, sink=never, chunk_pauses=never):
+    dut = Streamer(config=CONFIG)
+    wanted = Stream(passes, rng)
+    bench = Bench(dut, wanted)
+    simulate(
+        dut,
+        bench.core,
+        bench.load(chunk_pauses()),
+        drive(dut.tiles, wanted.tiles, source()),
+        expand(dut, wanted, source()),
+        bench.take(sink(), sink()),
+        background=[bench.clear],
+        cycles=4000 + 200 * len(wanted.reports) + 30 * sum(map(len, wanted.items)),
+    )
+    for got, right in ((bench.words, wanted.words), (bench.reports, wanted.reports)):
+        assert [
+            {name: one[name] for name in best} for one, best in zip(got, right, strict=True)
+        ] == right
+    return bench.words, bench.states
+
+
+def expand(dut, wanted, pauses):
+    """Return a testbench that takes each strip, which must be the next one, and gives its items."""
+
+    async def testbench(ctx):
+        for strip, items in zip(wanted.strips, wanted.items, strict=True):
+            ctx.set(dut.strips.ready, 1)
+            valid = False
+            while not valid:
+                _, _, valid, got = await ctx.tick().sample(dut.strips.valid, dut.strips.p)
+            assert plain(got) == strip
+            ctx.set(dut.strips.ready, 0)
+            await drive(dut.items, items, pauses)(ctx)
+
+    return testbench
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_words_marks_and_reports_of_random_passes(mode):
+    states, words = set(), []
+    for seed in range(7):
+        rng = random.Random(repr((seed, mode)))
+        image = Memory(CONFIG)
+        passes = [MAKERS[mode](rng, CONFIG, image, samples=2) for _ in range(2)]
+        for made in passes:
+            made.jobs = made.jobs[:4]
+        pauses = {"source": lambda: in_runs(1), "sink": lambda: randomly(2)} if seed % 2 else {}
+        chunk_pauses = (lambda: randomly(3, 0.97)) if seed % 3 == 0 else never
+        found, seen = run(passes, rng, chunk_pauses=chunk_pauses, **pauses)
+        words += found
+        states |= seen
+    assert {word["kind"] for word in words} == set(WordKind)
+    assert sum(word["kind"] == WordKind.MAC for word in words) > 100
+    assert states >= {InputState.LOAD, InputState.EXPAND, InputState.FULL, InputState.MOVING}
+
+
+def test_look_ups_are_joined_where_tap_rows_follow_each_other():
+    rng = random.Random(1)
+    made = random_kernel(
+        rng, CONFIG, Memory(CONFIG), taps_y=3, taps_x=3, t_step=1, height=6, width=8, density=0.5,
+        cuts_columns=False, whole_samples=True,
+    )  # fmt: skip
+    made.jobs = made.jobs[:1]
+    words, _ = run([made], rng)
+    spans = {(word["span"], word["rows"]) for word in words if word["kind"] == WordKind.MAC}
+    assert (9, 0) in spans
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_steps_are_products(mode):
+    rng = random.Random(int(mode))
+    for _ in range(5):
+        fields = {
+            "mode": mode, "row_keys": rng.randrange(1 << 16), "first_row": rng.randint(-40, 40),
+            "t_step": rng.randint(1, 255), "y_step": rng.randint(-999, 999),
+            "row_step": rng.randrange(1 << 16), "x_step": rng.randint(-999, 999),
+            "s_keys": rng.randrange(1, 512), "s_chunks": rng.randrange(1, 512),
+            "first_col": rng.randint(-32768, 32767),
+        }  # fmt: skip
+        x0 = rng.randrange(1 << 16)
+        step = fields["y_step"] if mode == Mode.KERNEL else fields["row_step"]
+        expected = {
+            "first_keys": fields["row_keys"] * fields["first_row"],
+            "keys": fields["row_keys"] * fields["t_step"],
+            "first_offset": step * fields["first_row"],
+            "offset": step * fields["t_step"],
+            "column": fields["x_step"] * fields["t_step"],
+            "sample_keys": fields["s_keys"] * fields["s_chunks"],
+            "first_column": fields["x_step"] * (fields["first_col"] - x0),
+        }
+        dut, cycles, got = StepMultiplier(config=CONFIG), [], {}
+
+        async def bench(ctx, dut=dut, x0=x0, cycles=cycles, got=got):
+            for _ in range(2):
+                ctx.set(dut.x0, x0)
+                ctx.set(dut.start, 1)
+                await ctx.tick()
+                ctx.set(dut.start, 0)
+                count = 1
+                while not ctx.get(dut.done):
+                    await ctx.tick()
+                    count += 1
+                cycles.append(count)
+                got |= plain(ctx.get(dut.steps))
+
+        simulate(dut, show_pass(dut.d, **fields), bench, cycles=1000)
+        assert got == {name: value % (1 << 12) for name, value in expected.items()}
+        # those of the pass are known the second time
+        assert cycles[1] == abs(fields["first_col"] - x0).bit_length() + 3 < cycles[0]
