@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -15,9 +16,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import hw
+from gscn.array import ARRAYS
 from gscn.config import PRESETS
 from gscn.hw import layouts
 from gscn.hw.core.accelerator import Accelerator
+from gscn.hw.core.array import Array
 from gscn.hw.host.top_axi import AcceleratorAxi
 from gscn.hw.pe.float_product import FloatProduct
 from gscn.hw.pe.float_rounding import FloatRounder
@@ -38,7 +41,19 @@ COMPONENTS = [
 ]
 INTEGERS = PRESETS["tiny"].with_overrides(["clusters=1"])
 FLOATS = INTEGERS.with_overrides(["float_formats=bf16"])
-ARGUMENTS = {"count": 3, "width": 48, "shape": 8, "depth": 4, "most": 2}
+ARRAY_INTEGERS = dataclasses.replace(ARRAYS["tiny"], clusters=1)
+ARRAY_FLOATS = dataclasses.replace(ARRAY_INTEGERS, float_formats="bf16")
+OF_AN_ARRAY = {INTEGERS: ARRAY_INTEGERS, FLOATS: ARRAY_FLOATS}
+"""Configurations for components of an array that cuts its own jobs, as they annotate."""
+ARGUMENTS = {
+    "count": 3,
+    "width": 48,
+    "shape": 8,
+    "depth": 4,
+    "most": 2,
+    "values": 2,
+    "skip": False,
+}
 every_component = pytest.mark.parametrize(
     "component", COMPONENTS, ids=lambda component: component.__name__
 )
@@ -51,6 +66,8 @@ def parameters(component):
 
 
 def arguments(component, config):
+    if component.__init__.__annotations__.get("config") == "ArrayConfig":
+        config = OF_AN_ARRAY.get(config)
     return {name: (ARGUMENTS | {"config": config})[name] for name in parameters(component)}
 
 
@@ -65,7 +82,7 @@ def netlists(component):
         return [(netlist(component, None), False)]
     found = [(netlist(component, FLOATS), True)]
     # what whole cores leave out without float formats is seen in their parts
-    if component not in (Accelerator, AcceleratorAxi, FloatProduct, FloatRounder):
+    if component not in (Accelerator, AcceleratorAxi, Array, FloatProduct, FloatRounder):
         found.append((netlist(component, INTEGERS), False))
     return found
 

@@ -26,6 +26,7 @@ TARGETS = {
     for target in (
         _target("StreamFIFO", "fifo", "fifo"),
         _target("Accumulator", "pe.accumulator", "accumulator"),
+        _target("Sums", "pe.sums", "sums"),
         _target("RoundRobin", "port.arbiter", "arbiter", "round_robin"),
         _target("ReadArbiter", "port.arbiter", "arbiter", "not round_robin"),
         _target("WriteArbiter", "port.arbiter", "arbiter_writes"),

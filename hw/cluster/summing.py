@@ -1,0 +1,254 @@
+"""Drain of a cluster of an array: add the sums of its PEs, and those of its team."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn import array_latencies
+from gscn.array import ArrayConfig
+from gscn.hw.array_layouts import PASS, drain_layout, sum_rows, sums_layout, tile_layout
+from gscn.hw.cluster.walk import TileWalk
+from gscn.hw.fifo import StreamFIFO
+
+
+class SummingDrain(wiring.Component):
+    """Drain jobs in order: add the rows of sums of all PEs and of the rest of the team.
+
+    A job is drained when every PE has finished it. Its rows of sums are read in the order of its
+    results; to each the row that comes from the next cluster is added, unless this one is the last
+    of its team; the total goes to the cluster before, or if this one is the head to `o`. After
+    reset both banks are walked once to clear them.
+
+    Implements: "Results" in `docs/contract/passes.md`.
+
+    Timing
+    ------
+    - Latency: `CHAIN_LATENCY` from `chain_i` to `o`, `chain_o`. From `sums` there are
+      `gscn.array_latencies.team_sum_cycles`. A bank is free, as `freed` says, `FREE_CYCLES` after
+      its last row was asked for, if that is taken at once.
+    - Throughput: one row per cycle; `BETWEEN_JOBS` cycles from the end of a job to the first row
+      that is asked for of the next one.
+    - Combinational: `o.ready`, `chain_o.ready` -> `drain`.
+    - Reset: no job, both banks to be cleared; outputs 0, but `tiles.ready` = 1, `chain_i.ready` =
+      1, `busy` = 1, `drain` = 1, as the first row is cleared, and `tile` undefined.
+
+    Parameters
+    ----------
+    config
+        Sizes.
+
+    Attributes
+    ----------
+    tiles : In(stream.Signature(tile_layout(config)))
+        Announced drains.
+    d : In(PASS)
+        The pass.
+    job_end : In(config.pes)
+        Per PE, a job is finished (pulse).
+    drain : Out(drain_layout(config))
+        To all PEs, as of `hw.pe.worker.Worker`.
+    sums : In(sums_layout(config)).array(config.pes)
+        From them.
+    chain_i : In(stream.Signature(sums_layout(config)))
+        Rows of the next cluster.
+    chain_o : Out(stream.Signature(sums_layout(config)))
+        Rows for the cluster before.
+    o : Out(stream.Signature(sums_layout(config)))
+        Rows of a head.
+    tile : Out(tile_layout(config))
+        The job that is drained.
+    begin : Out(1)
+        Its drain begins (pulse).
+    written : In(1)
+        The results of a head are all handed on (pulse).
+    freed : Out(1)
+        A bank of accumulators has become free (pulse), after reset two once they are cleared.
+    done : Out(1)
+        A job is over (pulse).
+    overflow : Out(1)
+        A total left the accumulator's width (pulse).
+    busy : Out(1)
+        A finished job is not over.
+    initialized : Out(1)
+        Both banks have been cleared since reset.
+    """
+
+    TILES = array_latencies.TILES_ANNOUNCED
+    CHAIN_DEPTH = 2
+
+    CHAIN_LATENCY = StreamFIFO.LATENCY + 1
+    FREE_CYCLES = array_latencies.DRAIN_FREE_CYCLES
+    BETWEEN_JOBS = array_latencies.DRAIN_BETWEEN_JOBS
+
+    def __init__(self, *, config: ArrayConfig):
+        self.config = config
+        rows = stream.Signature(sums_layout(config))
+        super().__init__(
+            {
+                "tiles": In(stream.Signature(tile_layout(config))),
+                "d": In(PASS),
+                "job_end": In(config.pes),
+                "drain": Out(drain_layout(config)),
+                "sums": In(sums_layout(config)).array(config.pes),
+                "chain_i": In(rows),
+                "chain_o": Out(rows),
+                "o": Out(rows),
+                "tile": Out(tile_layout(config)),
+                "begin": Out(1),
+                "written": In(1),
+                "freed": Out(1),
+                "done": Out(1),
+                "overflow": Out(1),
+                "busy": Out(1),
+                "initialized": Out(1),
+            }
+        )
+
+    def _finished(self, m, takes):
+        """Return whether all PEs have finished the oldest job; they may be jobs apart."""
+        ends = [Signal(range(self.TILES + 2), name=f"ends{pe}") for pe in range(self.config.pes)]
+        for count, end in zip(ends, self.job_end, strict=True):
+            m.d.sync += count.eq(count + end - takes)
+        finished, some = Signal(), Signal()
+        m.d.comb += [
+            finished.eq(Cat(count != 0 for count in ends).all()),
+            some.eq(Cat(count != 0 for count in ends).any()),
+        ]
+        return finished, some
+
+    def _add(self, m, first, second, name):
+        """Return two rows of sums added, and whether a sum left its width."""
+        width = self.config.acc_width
+        total = Signal(sums_layout(self.config), name=name)
+        beyond = Signal(self.config.drain_width, name=f"{name}_beyond")
+        for lane in range(self.config.drain_width):
+            wide = Signal(width + 1, name=f"{name}_wide{lane}")
+            m.d.comb += [
+                wide.eq(first[lane].sum + second[lane].sum),
+                total[lane].sum.eq(wide[:width]),
+                beyond[lane].eq(wide[width] != wide[width - 1]),
+            ]
+            if self.config.floats:
+                m.d.comb += total[lane].special.eq(first[lane].special | second[lane].special)
+        return total, beyond.any()
+
+    def _add_pes(self, m, flight, moves):
+        """Return the rows of all PEs added, a register after each step of two."""
+        rows, beyond = list(self.sums), []
+        level = 0
+        while len(rows) > 1:
+            added = []
+            for pair in range(len(rows) // 2):
+                name = f"sum{level}_{pair}"
+                total, wide = self._add(m, rows[2 * pair], rows[2 * pair + 1], name)
+                held = Signal.like(total, name=f"held_{name}", reset_less=True)
+                with m.If(moves):
+                    m.d.sync += held.eq(total)
+                added.append(held)
+                beyond.append(wide & flight[level] & moves)
+            rows = added
+            level += 1
+        return rows[0], beyond
+
+    def elaborate(self, platform):
+        m = Module()
+        config, d = self.config, self.d
+        m.submodules.tiles_queue = tiles = StreamFIFO(shape=tile_layout(config), depth=self.TILES)
+        m.submodules.chain = chain = StreamFIFO(shape=sums_layout(config), depth=self.CHAIN_DEPTH)
+        wiring.connect(m, wiring.flipped(self.tiles), tiles.i)
+        wiring.connect(m, wiring.flipped(self.chain_i), chain.i)
+        tile = tiles.o.p
+        row_bits = config.drain_width.bit_length() - 1
+        width = len(self.drain.row)
+        m.submodules.walk = walk = TileWalk(config=config, width=width)
+        m.d.comb += [
+            walk.tile.eq(tile),
+            walk.run.eq(d.run),
+            walk.item.eq(1),
+            walk.col.eq(d.x_step >> row_bits),
+            walk.row.eq(d.y_step >> row_bits),
+            walk.sample.eq(d.plane >> row_bits),
+            self.tile.eq(tile),
+        ]
+
+        # -- rows under way: asked for, and added in levels; the last one waits to be taken
+        levels = (config.pes - 1).bit_length()
+        flight = Signal(levels + 1)
+        ends = Signal(levels + 1)  # which of them is the job's last
+        asks, moves, reads = Signal(), Signal(), Signal()
+        total_there, total_ends = Signal(), Signal(reset_less=True)
+        total_leaves, enters = Signal(), Signal()
+        m.d.comb += [
+            enters.eq(flight[-1] & (tile.last | chain.o.valid) & (~total_there | total_leaves)),
+            chain.o.ready.eq(enters & ~tile.last),
+            moves.eq(~flight[-1] | enters),
+        ]
+        with m.If(moves):
+            m.d.sync += [
+                flight.eq(Cat(asks & moves, flight[:-1])),
+                ends.eq(Cat(walk.last, ends[:-1])),
+            ]
+
+        # -- the total of this cluster and of those after it
+        own, beyond = self._add_pes(m, flight, moves)
+        total, wide = self._add(m, own, chain.o.p, "total")
+        row = Signal(sums_layout(config), reset_less=True)
+        m.d.sync += self.overflow.eq(Cat(*beyond, enters & ~tile.last & wide).any())
+        with m.If(enters):
+            m.d.sync += [row.eq(Mux(tile.last, own, total)), total_ends.eq(ends[-1])]
+        m.d.sync += total_there.eq(enters | (total_there & ~total_leaves))
+        m.d.comb += [
+            self.o.p.eq(row),
+            self.chain_o.p.eq(row),
+            self.o.valid.eq(total_there & tile.head),
+            self.chain_o.valid.eq(total_there & ~tile.head),
+            total_leaves.eq(total_there & Mux(tile.head, self.o.ready, self.chain_o.ready)),
+        ]
+
+        # -- jobs
+        clears_left = Signal(range(3), init=2)
+        clearing = clears_left != 0
+        clear_row = Signal.like(self.drain.row)
+        takes, ended, cleared = Signal(), Signal(), Signal()
+        finished, some = self._finished(m, ended)
+        m.d.comb += [
+            self.initialized.eq(~clearing),
+            self.busy.eq(1),
+            self.drain.row.eq(Mux(clearing, clear_row, walk.place)),
+            self.drain.en.eq(reads),
+            walk.begin.eq(takes),
+            self.begin.eq(takes),
+        ]
+        # PEs keep their last row only as long as the bank is not used anew
+        last_moves = flight[0] & ends[0] & moves
+        m.d.sync += [self.freed.eq(cleared | last_moves), self.done.eq(ended)]
+        m.d.sync += cleared.eq(0)
+        with m.FSM():
+            with m.State("CLEAR"):
+                m.d.comb += reads.eq(1)
+                m.d.sync += clear_row.eq(clear_row + 1)
+                with m.If(clear_row == sum_rows(config) - 1):
+                    m.d.sync += [
+                        clear_row.eq(0),
+                        clears_left.eq(clears_left - 1),
+                        cleared.eq(1),
+                        self.drain.bank.eq(~self.drain.bank),
+                    ]
+                    with m.If(clears_left == 1):
+                        m.next = "WAIT"
+            with m.State("WAIT"):
+                m.d.comb += self.busy.eq(some)
+                with m.If(finished):
+                    m.d.comb += takes.eq(1)
+                    m.next = "WALK"
+            with m.State("WALK"):
+                m.d.comb += [asks.eq(1), reads.eq(moves), walk.en.eq(moves)]
+                with m.If(moves & walk.last):
+                    m.d.sync += self.drain.bank.eq(~self.drain.bank)
+                    m.next = "FINISH"
+            with m.State("FINISH"), m.If(Mux(tile.head, self.written, total_leaves & total_ends)):
+                m.d.comb += [ended.eq(1), tiles.o.ready.eq(1)]
+                m.next = "WAIT"
+        return m

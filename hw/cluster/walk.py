@@ -1,0 +1,112 @@
+"""Walk over the results of a tile, in accumulators or in memory."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.array import ArrayConfig
+from gscn.hw.arguments import need_number
+from gscn.hw.array_layouts import tile_layout
+from gscn.passes import VECTOR
+
+
+class TileWalk(wiring.Component):
+    """Visit samples, rows, columns and, fastest, the rows of results of a run.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `begin`, `en` to `place`.
+    - Throughput: one place per cycle in which `en` is high.
+    - Combinational: `tile`, `run` -> `last`.
+    - Reset: outputs `place`, `last` undefined, until a `begin`.
+
+    Parameters
+    ----------
+    config
+        Results of a row, address width.
+    width
+        Bits of a place.
+
+    Attributes
+    ----------
+    begin : In(1)
+        Go to the first place.
+    first : In(width)
+        That place.
+    en : In(1)
+        Go to the next place; not with `begin`.
+    tile : In(tile_layout(config))
+        Counts; held, like the rest, while a walk is under way.
+    run : In(16)
+        Results of a run, a multiple of `VECTOR`.
+    item : In(width)
+        From one row of results to the next.
+    col : In(width)
+        From one run to the next.
+    row : In(width)
+        From one row of runs to the next.
+    sample : In(width)
+        From one sample to the next.
+    place : Out(width)
+        Where the walk is.
+    last : Out(1)
+        That is the last place.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, *, config: ArrayConfig, width: int):
+        self.config = config
+        need_number(self, "width", width)
+        self._width = width
+        super().__init__(
+            {
+                "begin": In(1),
+                "first": In(width),
+                "en": In(1),
+                "tile": In(tile_layout(config)),
+                "run": In(16),
+                "item": In(width),
+                "col": In(width),
+                "row": In(width),
+                "sample": In(width),
+                "place": Out(width),
+                "last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        row_bits = self.config.drain_width.bit_length() - 1
+        place = Signal(self._width, reset_less=True)
+        loops = [
+            # how many, and the step
+            (self.run[row_bits:], self.item),
+            (self.tile.cols, self.col),
+            (self.tile.rows, self.row),
+            (self.tile.samples, self.sample),
+        ]
+        assert VECTOR % self.config.drain_width == 0
+        counts = [Signal(16, name=f"count{n}", reset_less=True) for n in range(len(loops))]
+        bases = [Signal.like(place, name=f"base{n}") for n in range(len(loops))]
+        m.d.comb += [self.place.eq(place), bases[0].eq(place)]
+        ends = [(count + 1)[:16] == many for count, (many, _) in zip(counts, loops, strict=True)]
+        before = 1
+        for number, (count, base, end) in enumerate(zip(counts, bases, ends, strict=True)):
+            stepped = Signal.like(place, name=f"stepped{number}")
+            m.d.comb += stepped.eq(base + loops[number][1])
+            steps = Signal(name=f"steps{number}")
+            m.d.comb += steps.eq(self.en & before & ~end)
+            with m.If(steps):
+                m.d.sync += [count.eq(count + 1), place.eq(stepped)]
+                m.d.sync += [inner.eq(0) for inner in counts[:number]]
+                m.d.sync += [inner.eq(stepped) for inner in bases[1 : number + 1]]
+            before = before & end
+        m.d.comb += self.last.eq(before)
+        with m.If(self.begin):
+            m.d.sync += place.eq(self.first)
+            m.d.sync += [base.eq(self.first) for base in bases[1:]]
+            m.d.sync += [count.eq(0) for count in counts]
+        return m

@@ -1,0 +1,214 @@
+# amaranth: UnusedElaboratable=no
+"""A pass becomes the jobs of the contract, each unit once, each tile drained by all of its team.
+
+Also the tests of `hw.core.tiles`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+from collections import Counter
+
+import pytest
+
+from gscn.array import ARRAYS
+from gscn.hw.core.cutter import Cutter
+from gscn.hw.core.tiles import TileList
+from tests.hw.streams import plain, simulate
+
+CONFIG = dataclasses.replace(ARRAYS["tiny"], clusters=6)
+
+
+def kernel_tiles(d):
+    """Return the tiles in their order, as the fields of a job."""
+    found = []
+    for s_tile, n, (band, y), x in itertools.product(
+        range(d["s_tiles"]),
+        range(0, d["samples"], d["tile_samples"]),
+        enumerate(range(0, d["rows"], d["tile_rows"])),
+        range(0, d["cols"], d["tile_cols"]),
+    ):
+        addr = d["out_addr"] + s_tile * d["s_tile_bytes"] + n * d["sample_bytes"]
+        found.append(
+            {
+                "s_tile": s_tile, "t_group": 0, "lane0": 0, "first": n,
+                "end": min(n + d["tile_samples"], d["samples"]),
+                "strip": band * d["tile_strips"] - d["strips_before"],
+                "rows": min(d["tile_rows"], d["rows"] - y),
+                "x0": x, "x1": min(x + d["tile_cols"], d["cols"]),
+                "out_addr": addr + y * d["row_bytes"] + x * d["pixel_bytes"],
+            }
+        )  # fmt: skip
+    return found
+
+
+def correlate_tiles(d):
+    lanes = 16 << d["t_vectors"] >> d["t_split"]
+    return [
+        {
+            "s_tile": s_tile, "t_group": j >> d["t_split"],
+            "lane0": j % (1 << d["t_split"]) * lanes, "first": 0, "end": d["samples"],
+            "strip": 0, "rows": d["rows"], "x0": 0, "x1": d["cols"],
+            "out_addr": d["out_addr"] + s_tile * d["s_tile_bytes"] + j * d["t_tile_bytes"],
+        }
+        for s_tile in range(d["s_tiles"]) for j in range(d["t_tiles"])
+    ]  # fmt: skip
+
+
+def some_pass(seed):
+    generator = random.Random(seed)
+    few = lambda most: generator.randint(1, most)  # noqa: E731
+    d = {
+        "mode": seed % 2, "team": 1, "out_addr": 64 * few(99), "s_tiles": few(3),
+        "samples": few(7), "tile_samples": few(3), "rows": few(9), "cols": few(9),
+        "s_tile_bytes": 64 * few(9), "t_tile_bytes": 64 * few(9), "sample_bytes": 64 * few(999),
+        "row_bytes": 64 * few(99), "pixel_bytes": 64 * few(3), "tile_rows": few(4),
+        "tile_cols": few(4), "tile_strips": few(3), "strips_before": few(4) - 1,
+        "t_groups": few(3), "t_vectors": few(3) - 1, "t_strips": few(5), "strips_after": few(4) - 1,
+    }  # fmt: skip
+    if d["mode"]:
+        d["team"] = generator.choice((1, 2, 3, 6))
+        d["t_split"] = generator.randint(0, 4 + d["t_vectors"])
+        d["t_tiles"] = d["t_groups"] << d["t_split"]
+        while d["t_tiles"] > 40:
+            d["t_split"] -= 1
+            d["t_tiles"] = d["t_groups"] << d["t_split"]
+    return d
+
+
+def cut(d, seed):
+    """Return (cluster, job) in the order given, as clusters of random speed take them."""
+    cutter = Cutter(config=CONFIG)
+    given, ended = [], []
+
+    def cluster(number):
+        out, generator = cutter.jobs[number], random.Random(100 * seed + number)
+        speed = generator.choice((0.02, 0.1, 0.5))
+
+        async def takes(ctx):
+            queue = []
+            while True:
+                ctx.set(out.ready, len(queue) < 2)
+                ctx.set(cutter.hungry[number], not queue)
+                done = bool(queue) and generator.random() < speed
+                ctx.set(cutter.done[number], bool(done and queue.pop(0)["drains"]))
+                room = ctx.get(out.ready)
+                _, _, valid, job = await ctx.tick().sample(out.valid, out.p)
+                if valid:
+                    assert room, "a job is only given to a cluster with room"
+                    queue.append(plain(job))
+                    given.append((number, queue[-1]))
+
+        return takes
+
+    async def host(ctx):
+        ctx.set(cutter.d, d)
+        ctx.set(cutter.empty, -1)
+        ctx.set(cutter.start, 1)
+        await ctx.tick()
+        ctx.set(cutter.start, 0)
+        await ctx.tick()
+        while ctx.get(cutter.busy):
+            await ctx.tick()
+        ended.append(len(given))
+        for _ in range(20):
+            await ctx.tick()
+
+    # the host's inputs are whole signals of which clusters set bits: they come first
+    simulate(cutter, host, cycles=60000, background=[cluster(n) for n in range(CONFIG.clusters)])
+    assert ended == [len(given)]
+    return given
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_units_and_drains_are_those_of_the_contract(seed):
+    d = some_pass(seed)
+    given = cut(d, seed)
+    tiles = correlate_tiles(d) if d["mode"] else kernel_tiles(d)
+    units = Counter()
+    for tile in tiles:
+        for first in range(tile["first"], tile["end"], d["tile_samples"]):
+            samples = min(d["tile_samples"], tile["end"] - first)
+            fields = {k: v for k, v in tile.items() if k not in ("first", "end")}
+            units[tuple((fields | {"first_sample": first, "samples": samples}).items())] += 1
+    names = dict(next(iter(units)))
+    streamed = [{n: job[n] for n in names} for _, job in given if job["streams"] or not d["mode"]]
+    assert Counter(tuple(job.items()) for job in streamed) == units
+    for _, job in given if not d["mode"] else ():
+        end = min(job["strip"] + d["strips_before"] + d["strips_after"], d["t_strips"])
+        assert job["streams"] == (end > max(job["strip"], 0))
+    place = {tile["out_addr"]: number for number, tile in enumerate(tiles)}
+    if len(place) == len(tiles):
+        began = [place[job["out_addr"]] for job in streamed if job["first_sample"] == 0 or not
+                 d["mode"]]  # fmt: skip
+        assert sorted(began) == list(range(len(tiles)))
+    # every member drains each tile of its team once, after its units of it
+    for team in range(CONFIG.clusters // d["team"]):
+        drained = []
+        for member in range(team * d["team"], (team + 1) * d["team"]):
+            own = [job for cluster, job in given if cluster == member]
+            assert all(job["head"] == (member % d["team"] == 0) for job in own)
+            assert all(job["last"] == ((member + 1) % d["team"] == 0) for job in own)
+            ends, open_tile = [], None
+            for job in own:
+                if job["streams"] and open_tile is not None:
+                    assert job["out_addr"] == open_tile
+                open_tile = job["out_addr"] if job["streams"] else open_tile
+                if job["drains"]:
+                    assert open_tile in (None, job["out_addr"])
+                    ends.append(job["out_addr"])
+                    open_tile = None
+            assert open_tile is None
+            drained.append(ends)
+        assert all(ends == drained[0] for ends in drained)
+
+
+def test_first_jobs_go_to_all_clusters():
+    d = some_pass(2) | {"samples": 6, "tile_samples": 1}
+    assert [cluster for cluster, _ in cut(d, 2)[:6]] == list(range(6))
+
+
+def test_first_tile_comes_when_it_is_said():
+    tiles = TileList(config=CONFIG)
+    cycles = []
+
+    async def host(ctx):
+        ctx.set(tiles.d, some_pass(0))
+        ctx.set(tiles.start, 1)
+        await ctx.tick()
+        ctx.set(tiles.start, 0)
+        count = 1
+        while not ctx.get(tiles.ready):
+            await ctx.tick()
+            count += 1
+        cycles.append(count)
+
+    simulate(tiles, host, cycles=100)
+    assert cycles == [TileList.PREPARE_CYCLES]
+
+
+def test_jobs_come_as_fast_as_it_is_said():
+    cutter = Cutter(config=CONFIG)
+    cycles = []
+
+    async def host(ctx):
+        ctx.set(cutter.d, some_pass(2) | {"samples": 6, "tile_samples": 1})
+        ctx.set(cutter.hungry, -1)
+        for job in cutter.jobs:
+            ctx.set(job.ready, 1)
+        ctx.set(cutter.start, 1)
+        await ctx.tick()
+        ctx.set(cutter.start, 0)
+        for cycle in range(1, 80):
+            if any(ctx.get(job.valid) for job in cutter.jobs):
+                cycles.append(cycle)
+            await ctx.tick()
+
+    simulate(cutter, host, cycles=100)
+    assert cycles[0] == Cutter.FIRST_JOB_CYCLES
+    # each begins a tile
+    assert {after - before for before, after in itertools.pairwise(cycles)} == {
+        Cutter.JOB_CYCLES + 1
+    }
