@@ -12,13 +12,20 @@ from amaranth.hdl import Fragment
 from amaranth.hdl._ast import Assign, Switch
 
 from gscn import records
+from gscn.array import array
 from gscn.config import preset
 from gscn.conv import ConvShape, Pass
 from gscn.hw.cluster.broadcast import Broadcaster
 from gscn.hw.cluster.drain import Drainer
 from gscn.hw.cluster.fetcher import Fetcher
 from gscn.hw.cluster.filler import Filler
+from gscn.hw.cluster.offsets import TableReader
+from gscn.hw.cluster.streamer import Streamer
+from gscn.hw.cluster.summing import SummingDrain
 from gscn.hw.core.accelerator import Accelerator
+from gscn.hw.core.array import Array
+from gscn.hw.core.cutter import Cutter
+from gscn.hw.core.pass_checker import PassChecker
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.host.top_axi import AcceleratorAxi
 from gscn.hw.pe.accumulator import Accumulator
@@ -32,9 +39,27 @@ from gscn.program import OutputFormat
 from tests.test_structure import ALLOWED
 
 CONFIG = preset("tiny")
-SIZES = {"config": CONFIG, "count": 2, "most": 2, "width": 32, "shape": 8, "depth": 2}
+ARRAY = array("tiny")
+SIZES = {
+    **{"count": 2, "most": 2, "width": 32, "shape": 8, "depth": 2, "values": 2, "skip": False},
+    "config": None,
+}
 """What components are made with here; only the names of their members matter."""
-MACHINES = {"fetcher": Fetcher, "filler": Filler, "broadcaster": Broadcaster, "drainer": Drainer}
+CORE_MACHINES = {
+    "fetcher": Fetcher,
+    "filler": Filler,
+    "broadcaster": Broadcaster,
+    "drainer": Drainer,
+}
+ARRAY_MACHINES = {
+    "checker": PassChecker,
+    "cutter": Cutter,
+    "tables": TableReader,
+    "streamer": Streamer,
+    "summing": SummingDrain,
+}
+MACHINES = CORE_MACHINES | ARRAY_MACHINES
+BLOCKS = ("core", "reading", "writing", "array", "array_reading", "array_writing")
 
 
 @pytest.fixture
@@ -73,25 +98,35 @@ def component(label):
     return getattr(module, re.match(r"\w+", label[0])[0])
 
 
+def config_of(kind):
+    """Return sizes for a component: of the core, or of the array that cuts its own jobs."""
+    asked = inspect.signature(kind).parameters.get("config")
+    return ARRAY if asked is not None and asked.annotation == "ArrayConfig" else CONFIG
+
+
 def members(kind):
     """Return the names of a component's ports."""
-    names = [name for name in inspect.signature(kind).parameters if name in SIZES]
-    return set(kind(**{name: SIZES[name] for name in names}).signature.members)
+    sizes = SIZES | {"config": config_of(kind)}
+    names = [name for name in inspect.signature(kind).parameters if name in sizes]
+    return set(kind(**{name: sizes[name] for name in names}).signature.members)
 
 
 def test_every_picture_is_tested(text):
     assert re.findall(r"<!-- picture: (\w+) -->", text) == [
-        "core", "reading", "writing", "pe", *MACHINES, "memory", "hinge", "folders",
-    ]  # fmt: skip
-    assert text.count("```mermaid") == 11
+        *("core", "reading", "writing", "pe", *CORE_MACHINES),
+        *("array", "array_reading", "array_writing", *ARRAY_MACHINES),
+        *("memory", "hinge", "folders"),
+    ]
+    assert text.count("```mermaid") == 19
 
 
-@pytest.mark.parametrize("name", ["core", "reading", "writing"])
+@pytest.mark.parametrize("name", BLOCKS)
 def test_arrows_between_blocks_are_members_of_one_of_them(text, name):
     source = picture(text, name)
     kinds = {node: component(label) for node, label in nodes(source).items()}
     # Inside the core signals to memory, outside it those of the bus.
-    around = members(Accelerator) | {name.split("_aw")[0] for name in members(AcceleratorAxi)}
+    around = members(Accelerator) | members(Array)
+    around |= {name.split("_aw")[0] for name in members(AcceleratorAxi)}
     found = edges(source)
     wrong = [
         (start, member, end)
@@ -106,7 +141,7 @@ def test_arrows_between_blocks_are_members_of_one_of_them(text, name):
 
 def test_frames_are_components_of_that_file(text):
     frames = re.findall(r'subgraph \w+\["(hw\.[\w.]+): (\w+)"\]', text)
-    assert len(frames) == 5
+    assert len(frames) == 11
     for module, name in frames:
         assert hasattr(importlib.import_module(f"gscn.{module}"), name)
 
@@ -168,7 +203,7 @@ def machine(component):
 @pytest.mark.parametrize("name", MACHINES)
 def test_states_and_their_changes_are_those_of_the_elaborated_machine(text, name):
     drawn = re.findall(r"^ *(\S+) --> (\w+)(?:: .+)?$", picture(text, name), re.MULTILINE)
-    first, changes = machine(MACHINES[name](config=CONFIG))
+    first, changes = machine(MACHINES[name](config=config_of(MACHINES[name])))
     assert {edge for edge in drawn if edge[0] != "[*]"} == changes
     assert [edge for edge in drawn if edge[0] == "[*]"] == [("[*]", first)]
 
