@@ -63,7 +63,7 @@ def odd_arrays(draw):
         chunks_depth=draw(st.sampled_from([4, 16, 64])),
         acc_depth=drain * draw(st.integers(-(-200 // drain), -(-1500 // drain))),
         drain_width=drain,
-        mem_width=128,
+        mem_width=max(128, 64 * drain),
         burst_beats=2,
         operand_format=draw(st.sampled_from(["int8", "int16"])),
     )

@@ -51,9 +51,9 @@ def test_jobs_back_to_back_through_a_window_that_slides(seed, source, drain):
     "changes",
     [
         {"drain_width": 1},
-        {"drain_width": 8, "acc_depth": 296},
-        {"acc_depth": 16, "drain_width": 16, "mem_width": 256},
-        {"acc_depth": 512, "drain_width": 4},
+        {"drain_width": 8, "acc_depth": 296, "mem_width": 512},
+        {"acc_depth": 16, "drain_width": 8, "mem_width": 512},
+        {"acc_depth": 512, "drain_width": 4, "mem_width": 256},
         {"operand_format": "int8", "acc_width": 24},
         {"word_depth": 2, "fiber_depth": 2},
         {"word_depth": 7, "fiber_depth": 5},
