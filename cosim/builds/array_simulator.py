@@ -78,8 +78,10 @@ def build_array(
     files = [file_digest(_INSIDE / name) for name in _SOURCES]
     texts = [] if parts is None else [parts.wrapper, parts.holder, parts.calls]
     digest = key(dataclasses.asdict(config), verilog, flags, texts, files, _common_key())
-    target = root / f"array-{digest}"
-    with locked(root / f"{_LOCK_FILE}-array"):
+    # a folder of its own: what is unfinished is nobody's where the lock around it is free
+    home = private_folder(root / "array")
+    target = home / f"sim-{digest}"
+    with locked(home / _LOCK_FILE):
         if not is_sealed(target, TESTBENCH_MODULE):
             with _new_folder(target, ".sim-") as folder:
                 (folder / "gscn_top.v").write_text(verilog)

@@ -9,6 +9,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.cosim.array import run_arrays
+from gscn.cosim.builds import array_simulator, simulator
 from gscn.cosim.simulation import CHANNELS
 from gscn.emulator.passes import run_passes
 from gscn.pass_errors import PassError
@@ -157,3 +158,17 @@ def test_errors_are_those_of_the_model():
         else:
             assert run.error_code in expected.possible
     assert len(found) > 5
+
+
+def test_an_unfinished_build_is_not_taken_for_what_a_killed_one_left(tmp_path, monkeypatch):
+    def compile_while_others_clean(config, verilog, parts, scratch, root, waves):
+        simulator._clean(root)
+        assert verilog.exists()
+        program = scratch / "program"
+        program.touch()
+        return program
+
+    monkeypatch.setattr(array_simulator, "_compile", compile_while_others_clean)
+    built = array_simulator.build_array(INTEGERS, build_root=tmp_path)
+    assert built.executable.exists()
+    assert built.verilog.exists()
