@@ -196,6 +196,22 @@ class JobSummary:
     out_bytes: int
 
 
+def memory_of(image: np.ndarray, memory_bytes: int) -> np.ndarray:
+    """Return a memory (uint8) of so many bytes with an image at its start, and zeros behind."""
+    memory = np.zeros(memory_bytes, dtype=np.uint8)
+    memory[: image.size] = image
+    return memory
+
+
+def check_memory(memory: np.ndarray, memory_bytes: int) -> None:
+    """Raise `InputError` unless `memory` is uint8 and has so many bytes."""
+    if memory.dtype != np.uint8 or memory.ndim != 1 or memory.size < memory_bytes:
+        raise InputError(
+            f"memory must be a uint8 vector of at least {memory_bytes} bytes, not "
+            f"{memory.dtype} of shape {memory.shape}"
+        )
+
+
 @takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
@@ -240,9 +256,7 @@ class Program:
 
     def initial_memory(self) -> np.ndarray:
         """Return a fresh memory (uint8) of `memory_bytes` with the image at its start."""
-        memory = np.zeros(self.memory_bytes, dtype=np.uint8)
-        memory[: self.image.size] = self.image
-        return memory
+        return memory_of(self.image, self.memory_bytes)
 
     def result(self, memory: np.ndarray) -> np.ndarray:
         """Read the result out of memory.
@@ -262,11 +276,7 @@ class Program:
         InputError
             `memory` is not uint8 or too short.
         """
-        if memory.dtype != np.uint8 or memory.ndim != 1 or memory.size < self.memory_bytes:
-            raise InputError(
-                f"memory must be a uint8 vector of at least {self.memory_bytes} bytes, not "
-                f"{memory.dtype} of shape {memory.shape}"
-            )
+        check_memory(memory, self.memory_bytes)
         shape = self.shape.result_shape(self.which)
         flat = np.zeros(int(np.prod(shape)), dtype=np.int64)
         dtype = self.out.dtype

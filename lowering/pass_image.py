@@ -35,7 +35,7 @@ from gscn.lowering.operands import (
 )
 from gscn.lowering.plan import GradPlan, KernelPlan, PassPlan, plan_pass
 from gscn.passes import DESCRIPTOR_BYTES
-from gscn.program import FloatOutput, OutputFormat
+from gscn.program import FloatOutput, OutputFormat, check_memory, memory_of
 from gscn.strips import Strips, encode, encode_map, weight_bounds
 
 
@@ -68,9 +68,7 @@ class PassImage:
 
     def initial_memory(self) -> np.ndarray:
         """Return a fresh memory (uint8) of `memory_bytes` with the image at its start."""
-        memory = np.zeros(self.memory_bytes, dtype=np.uint8)
-        memory[: self.image.size] = self.image
-        return memory
+        return memory_of(self.image, self.memory_bytes)
 
     def result(self, memory: np.ndarray) -> np.ndarray:
         """Read the result out of memory.
@@ -90,11 +88,7 @@ class PassImage:
         InputError
             `memory` is not uint8 or too short.
         """
-        if memory.dtype != np.uint8 or memory.ndim != 1 or memory.size < self.memory_bytes:
-            raise InputError(
-                f"memory must be a uint8 vector of at least {self.memory_bytes} bytes, not "
-                f"{memory.dtype} of shape {memory.shape}"
-            )
+        check_memory(memory, self.memory_bytes)
         regions = iter(memory[low:high] for low, high in self.output_ranges)
         result = np.zeros(self.shape.result_shape(self.which), dtype=np.int64)
         for part in self.plan.parts:
