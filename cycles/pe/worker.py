@@ -27,7 +27,7 @@ WORKER = record(
     "mark",  # the output of that name
 )  # fmt: skip
 WORD = record("kind", "key", "span", "rows", "job_end")
-"""`key` counts without a ring: it says where its entries begin in the table of starts."""
+"""`key` says where its entries begin in the table of starts."""
 FIBER = record("kind", "length", "job_end")
 
 
@@ -80,6 +80,12 @@ def step_walk(worker, fibers, end_cycles):
 
 
 @borrowing
+def within(key, starts):
+    """Return the place of a key, less than twice round, in a ring of starts."""
+    return key if key < starts.shape[0] else key - starts.shape[0]
+
+
+@borrowing
 def step_ranges(worker, words, fibers, starts, row_keys, room):
     """Advance the look-up; `room` is whether it may make one."""
     if worker.found and (worker.found_kind != MAC or worker.found_length):
@@ -98,7 +104,7 @@ def step_ranges(worker, words, fibers, starts, row_keys, room):
     last = True
     if word.kind == MAC:
         key = word.key + worker.row * row_keys
-        worker.found_length = starts[key + word.span] - starts[key]
+        worker.found_length = starts[within(key + word.span, starts)] - starts[within(key, starts)]
         last = worker.row == word.rows
         worker.row = 0 if last else worker.row + 1
     if last:
@@ -117,7 +123,7 @@ def step_worker(worker, words, fibers, starts, row_keys, end_cycles):
     words, fibers
         `WORD` (depth,), `FIBER` (depth,): its queues, rings.
     starts
-        int64 (keys + 1,): entries before each key.
+        int64 (keys,): entries before each key, a ring; or of all keys and one more.
     row_keys
         Keys from one look-up of a word to the next.
     end_cycles

@@ -132,8 +132,11 @@ class Workers:
             cycle += 1
 
 
-def run(passes, config, *, seed, pace=0.6, latency=5, memory=None, image, source=never):
-    """Run passes; return the PEs."""
+def run(
+    passes, config, *, seed, pace=0.6, latency=5, memory=None, image, source=never, watcher=None
+):
+    """Run passes; return the PEs. `watcher` makes another testbench for the design."""
+    # Wide: what varies from test to test, by name
     dut = ClusterInput(config=config)
     workers = Workers(dut, config, seed=seed, pace=pace)
     image.latency = latency
@@ -171,6 +174,7 @@ def run(passes, config, *, seed, pace=0.6, latency=5, memory=None, image, source
         dut,
         core,
         background=[
+            *([] if watcher is None else [watcher(dut)]),
             image.serve_reads(list(dut.commands), dut.data, dut.data_valid),
             workers.bench,
             watch,

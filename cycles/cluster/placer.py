@@ -1,0 +1,153 @@
+"""Cycle model of `hw.cluster.placer`: from items of strips to words.
+
+Offsets are absent: time depends on keys only.
+"""
+
+from __future__ import annotations
+
+from gscn.cycles.cluster.strip_walk import KERNEL
+from gscn.cycles.pe.worker import END, MAC, MARK
+from gscn.cycles.state import record
+from gscn.passes import VECTOR
+from gscn.system.compiled import borrowing
+
+PLACER = record(
+    # an item, and what its channel adds to keys
+    "valid", "columns", "lane_keys", "wanted", "ends_row", "ends_strip",
+    # the row, that of the job's first strip, and the column of the item before
+    "row", "first_row", "column",
+    "skips", "strips_left", "rows_left",  # strips that are not there, on the way to the first
+    "mark_due", "finished", "uses", "ends_job",
+    # the output: a word, and its report
+    "kept", "kind", "key", "span", "rows", "job_end",
+    "leaves",  # it is taken in this cycle
+    "kept_finished", "kept_uses", "kept_ends_job",
+)  # fmt: skip
+FAR = 1 << 16
+"""From here on a row or column stays where it is."""
+
+
+@borrowing
+def is_mark(placer):
+    """Return whether a MARK or END is kept."""
+    return placer.kept and placer.kind != MAC
+
+
+@borrowing
+def start_places(placer, job, d):
+    """Begin a job."""
+    before = d.mode == KERNEL and job.strip < 0
+    placer.column = d.first_col
+    placer.row = d.first_row
+    placer.strips_left = -job.strip if before else 0
+    placer.rows_left = d.t_rows
+    placer.skips = 1
+
+
+@borrowing
+def skip_row(placer, d):
+    """Go to the next row of strips that are not there."""
+    if placer.strips_left == 0:
+        placer.skips = 0
+        placer.first_row = placer.row
+        return
+    if placer.row < FAR:
+        placer.row += d.t_step
+    placer.rows_left -= 1
+    if placer.rows_left == 0:
+        placer.strips_left -= 1
+        placer.rows_left = d.t_rows
+
+
+@borrowing
+def take_item(placer, expander, job, d):
+    """Take an item."""
+    placer.valid = 1
+    placer.columns = expander.step * d.t_step
+    placer.ends_row = expander.ends_row
+    placer.ends_strip = expander.ends_strip
+    placer.wanted = expander.count
+    if expander.count:
+        channel = expander.vector * VECTOR + expander.lane
+        if d.mode == KERNEL:
+            placer.lane_keys = channel * d.lane_step
+        else:
+            channel -= job.lane0
+            placer.wanted = 0 <= channel < VECTOR << d.t_vectors >> d.t_split
+            placer.lane_keys = 0
+
+
+@borrowing
+def meets(placer, job, d, column):
+    """Return whether the item is a word."""
+    return (
+        placer.wanted and job.x0 - d.taps_x < column < job.x1 and -d.taps_y < placer.row < job.rows
+    )
+
+
+@borrowing
+def keep_word(placer, job, d, base, column, keys):
+    """Keep the word that the item makes."""
+    first_tap = max(job.x0 - column, 0)
+    columns = min(job.x1 - column, d.taps_x) - first_tap
+    tap_rows = min(job.rows - placer.row, d.taps_y) - max(-placer.row, 0)
+    kernel = d.mode == KERNEL
+    key = base + placer.lane_keys + first_tap
+    if kernel:
+        key -= min(placer.row, 0) * d.row_keys
+    else:
+        key += max(placer.row, 0) * d.row_keys + column
+    joins = kernel and columns == d.taps_x == d.row_keys
+    placer.kept = 1
+    placer.kind = MAC
+    placer.key = key & (keys - 1)
+    placer.span = tap_rows * columns if joins else columns
+    placer.rows = 0 if joins else tap_rows - 1
+    placer.job_end = 0
+
+
+@borrowing
+def keep_mark(placer, job):
+    """Keep the MARK or END that is due."""
+    placer.mark_due = 0
+    placer.kept = 1
+    placer.kind = END if placer.ends_job else MARK
+    placer.job_end = placer.ends_job and job.drains
+    placer.kept_finished = placer.finished
+    placer.kept_uses = placer.uses
+    placer.kept_ends_job = placer.ends_job and placer.uses
+
+
+@borrowing
+def move(placer, d, column, ends_sample):
+    """Go to where the next item is counted from."""
+    placer.column = column
+    if placer.ends_row:
+        placer.column = d.first_col
+        if placer.ends_strip and ends_sample:
+            placer.row = placer.first_row
+        elif placer.row < FAR:
+            placer.row += d.t_step
+
+
+@borrowing
+def take_mark(placer, walker):
+    """Make the mark that the context asks for."""
+    placer.mark_due = 1
+    placer.finished = walker.finished[walker.head]
+    placer.uses = not walker.empty[walker.head]
+    placer.ends_job = walker.ends_job[walker.head]
+
+
+@borrowing
+def consume(placer, walker, job, d, advance, keys):
+    """Make the item a word, or drop it; return whether it is done with."""
+    column = placer.column
+    if column < FAR:
+        column += placer.columns
+    if meets(placer, job, d, column):
+        if not advance:
+            return False
+        keep_word(placer, job, d, walker.base[walker.head], column, keys)
+    move(placer, d, column, walker.ends_sample[walker.head])
+    return True

@@ -1,0 +1,187 @@
+"""Cycle model of `hw.port.arbiter` in front of the channels of an array, and of the memory behind.
+
+Memory answers each burst after a fixed latency and then delivers one beat per cycle.
+"""
+
+from __future__ import annotations
+
+from gscn.cycles.port.arbiter import choose
+from gscn.cycles.state import record
+from gscn.system.compiled import borrowing
+
+ARBITER = record(
+    "first", "end",  # channels of the port
+    "first_cluster", "end_cluster",
+    "head", "level",  # of the ring of read bursts under way
+    "arrived",  # beats of the first of them
+    # whose read burst was taken last, or looked at; and whose write burst
+    "read_below", "write_below",
+    "complete",  # 1 more than the channel whose waiting burst had its sharers a cycle before, or 0
+    "sender", "beats_left",  # of the burst that is written
+)  # fmt: skip
+BURST = record("beats", "due")
+"""A read burst under way; `due` is the cycle of its first beat at the earliest."""
+LIST_READER = record("asks", "due", "burst")
+"""Of the list of passes: bursts to ask for, beats to come, beats of a burst."""
+
+
+@borrowing
+def look_at_offers(arbiter, channels, requests):
+    """Note which bursts are urgent; return whether any is, and any names sharers."""
+    any_urgent = any_sharers = False
+    for number in range(arbiter.first, arbiter.end):
+        channel = channels[number]
+        requests[number] = channel.urgent if channel.beats else 0
+        any_urgent = any_urgent or requests[number]
+        any_sharers = any_sharers or (channel.beats and channel.sharers > 0)
+    return any_urgent, any_sharers
+
+
+@borrowing
+def look_at_waiting(arbiter, channels, requests):
+    """Have a ReadArbiter look at the next burst that waits and names sharers.
+
+    It is noted if as many channels offer it. `requests` is overwritten.
+    """
+    first, end = arbiter.first, arbiter.end
+    for number in range(first, end):
+        requests[number] = channels[number].beats if channels[number].sharers > 0 else 0
+    candidate = choose(requests, arbiter.read_below, first, end)
+    arbiter.read_below = candidate
+    one = channels[candidate]
+    present = 0
+    for number in range(first, end):
+        if channels[number].beats == one.beats and channels[number].beat == one.beat:
+            present += 1
+    if present >= one.sharers:
+        arbiter.complete = candidate + 1
+
+
+@borrowing
+def choose_urgent(arbiter, requests, asks):
+    """Channel whose urgent burst is taken; the first above all is that of the list of passes."""
+    first, end = arbiter.first, arbiter.end
+    number = choose(requests, arbiter.read_below, first, end)
+    # the turn of the list comes after all channels that have not had theirs
+    turn_is_over = number <= arbiter.read_below
+    if asks and turn_is_over and (number < 0 or arbiter.read_below < end):
+        number = end
+    arbiter.read_below = number
+    return number
+
+
+@borrowing
+def take_burst(number, arbiter, burst, owners, channels, reader):
+    """Take the burst that a channel offers, for all channels that ask for the same."""
+    first, end = arbiter.first, arbiter.end
+    arbiter.level += 1
+    if number == end:
+        burst.beats = reader.burst
+        reader.asks -= 1
+        for other in range(first, end):
+            owners[other] = False
+        return
+    beat, beats = channels[number].beat, channels[number].beats
+    burst.beats = beats
+    for other in range(first, end):
+        alike = channels[other].beats == beats and channels[other].beat == beat
+        owners[other] = alike
+        if alike:
+            channels[other].granted = 1
+
+
+@borrowing
+def deliver_beat(arbiter, burst, owners, channels, reader, outstanding):
+    """Deliver a beat of the oldest burst, to the list of passes if no channel owns it."""
+    shared = False
+    for number in range(arbiter.first, arbiter.end):
+        if owners[number]:
+            channels[number].arrived = 1
+            shared = True
+    if not shared:
+        reader.due -= 1
+    arbiter.arrived += 1
+    if arbiter.arrived == burst.beats:
+        arbiter.arrived = 0
+        arbiter.head = (arbiter.head + 1) % outstanding
+        arbiter.level -= 1
+
+
+@borrowing
+def step_reads(arbiter, bursts, owners, channels, requests, reader, latency, now):
+    """Advance a ReadArbiter and the memory behind it; return the beats delivered, 0 or 1.
+
+    Parameters
+    ----------
+    arbiter
+        `ARBITER`.
+    bursts, owners
+        `BURST` (outstanding,), bool (outstanding, channels): under way, a ring, and for whom.
+    channels
+        `cycles.port.channel.CHANNEL` (channels,), of all ports.
+    requests
+        int64 (channels,): space to work in.
+    reader
+        `LIST_READER` on the first port; that of another port never asks.
+    latency
+        Cycles from a command at the memory to its first beat.
+    now
+        The cycle.
+    """
+    outstanding = bursts.shape[0]
+    asks = reader.asks > 0
+    any_urgent, any_sharers = look_at_offers(arbiter, channels, requests)
+    any_urgent = any_urgent or asks
+    head, level = arbiter.head, arbiter.level
+    arrived = level > 0 and bursts[head].due <= now
+    complete = arbiter.complete - 1
+    arbiter.complete = 0
+    if not any_urgent and complete < 0 and any_sharers:
+        look_at_waiting(arbiter, channels, requests)
+    if (any_urgent or complete >= 0) and level < outstanding:
+        number = complete
+        if any_urgent:
+            number = choose_urgent(arbiter, requests, asks)
+        tail = (head + level) % outstanding
+        bursts[tail].due = now + 1 + latency  # a command reaches memory one cycle later
+        take_burst(number, arbiter, bursts[tail], owners[tail], channels, reader)
+    if arrived:
+        deliver_beat(arbiter, bursts[head], owners[head], channels, reader, outstanding)
+        return 1
+    return 0
+
+
+@borrowing
+def step_writes(arbiter, writers, bursts, requests):
+    """Advance a WriteArbiter; return whether it sent a beat, ended a burst, took a burst.
+
+    Parameters
+    ----------
+    arbiter
+        `ARBITER`.
+    writers, bursts
+        `cycles.cluster.result_writer.RESULT_WRITER` (clusters,), int64 (clusters, depth).
+    requests
+        int64 (clusters,) or more: space to work in.
+    """
+    sends = arbiter.beats_left > 0
+    ends = False
+    if sends:
+        writers[arbiter.sender].leaves = 1
+        arbiter.beats_left -= 1
+        ends = arbiter.beats_left == 0
+    if arbiter.beats_left:
+        return sends, ends, False
+    takes = False
+    first, end = arbiter.first_cluster, arbiter.end_cluster
+    for cluster in range(first, end):
+        requests[cluster] = writers[cluster].bursts
+        takes = takes or writers[cluster].bursts > 0
+    if takes:
+        cluster = choose(requests, arbiter.write_below, first, end)
+        writer = writers[cluster]
+        arbiter.write_below = cluster
+        arbiter.sender = cluster
+        arbiter.beats_left = bursts[cluster, writer.burst_head]
+        writer.taken = 1
+    return sends, ends, takes
