@@ -11,6 +11,9 @@ from tests.test_structure import ROOT, imports, module_of, sources
 
 PASSES = "a launch needs all of it: results are compared with torch's, whatever the layer"
 TIME = "each block's cycles are part of counters that equal the Verilog's, launch by launch"
+INPUT = "cycles/cluster/test_cluster_input.py"
+EVERY_CYCLE = "what it does is seen in every cycle there, and equals the hardware"
+ARRAY_TIME = "its cycles are part of counters that equal the Verilog's, list by list"
 PROOFS = "every claim of its checker holds there, and fails on a planted fault"
 PLANNING = "the cheapest of its tilings are lowered there and compared with torch"
 RIVALS = "its cycles are held to publications and public simulators there"
@@ -65,12 +68,29 @@ COVERED_BY = {
     "emulator/pass_words.py": ("emulator/test_passes.py", "words of both modes are run there"),
     "emulator/record_checks.py": ("emulator/test_validation.py", "each check fails there once"),
     "cycles/state.py": ("cycles/test_model.py", "it only lays state out"),
+    "cycles/descriptors.py": ("cycles/cluster/test_cluster_input.py", "passes and jobs are there"),
     "cycles/cluster/broadcast.py": ("cosim/test_accelerator.py", TIME),
     "cycles/cluster/cluster.py": ("cosim/test_accelerator.py", TIME),
     "cycles/cluster/drain.py": ("cosim/test_accelerator.py", TIME),
     "cycles/cluster/fetcher.py": ("cosim/test_accelerator.py", TIME),
     "cycles/cluster/filler.py": ("cosim/test_accelerator.py", TIME),
     "cycles/cluster/tally.py": ("cycles/test_model.py", "its history and counters are there"),
+    "cycles/cluster/dealer.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/jobs.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/marks.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/offsets.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/placer.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/streamer.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/strip_walk.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/vectors.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/window.py": (INPUT, EVERY_CYCLE),
+    "cycles/port/channel.py": (INPUT, EVERY_CYCLE),
+    "cycles/port/pieces.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/worker_cluster.py": ("cycles/test_passes.py", ARRAY_TIME),
+    "cycles/core/array.py": ("cycles/test_passes.py", ARRAY_TIME),
+    "cycles/core/pass_sequencer.py": ("cycles/test_passes.py", ARRAY_TIME),
+    "cycles/core/tiles.py": ("cycles/core/test_cutter.py", "its tiles are in the jobs there"),
+    "cycles/port/channels.py": ("cycles/test_passes.py", ARRAY_TIME),
     "cycles/core/accelerator.py": ("cosim/test_accelerator.py", TIME),
     "cycles/core/sequencer.py": ("cycles/test_model.py", "what a list costs is there"),
     "cycles/port/writer.py": ("cosim/test_accelerator.py", TIME),

@@ -28,7 +28,7 @@ READ_CHANNELS = len(CHANNELS)
 class WorkerCluster(wiring.Component):
     """Execute jobs: find strips, load, stream, multiply, sum up and write, all overlapped.
 
-    Golden: `emulator.passes`.
+    Golden: `emulator.passes` (results), `cycles.passes` (time).
 
     Timing
     ------

@@ -41,7 +41,7 @@ class Array(wiring.Component):
     After an error the array stays busy, writes nothing outside the output range of its pass, and
     must be reset; `error_code` and `error_pass` say what was wrong first.
 
-    Golden: `emulator.passes` (results), `emulator.pass_checks` (errors).
+    Golden: `emulator.passes` (results), `emulator.pass_checks` (errors), `cycles.passes` (time).
 
     Timing
     ------

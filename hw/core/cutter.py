@@ -45,6 +45,8 @@ class Cutter(wiring.Component):
     one before. Clusters that have no job waiting come first, then those that have room; within
     each kind they take turns.
 
+    Golden: `cycles.passes` (time).
+
     Timing
     ------
     - Latency: `LATENCY` from `hungry` to `jobs`. The first job comes `FIRST_JOB_CYCLES` after

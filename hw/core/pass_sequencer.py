@@ -28,7 +28,7 @@ class PassSequencer(wiring.Component):
     its start on. A bad descriptor is reported in the place of its pass, which is not started, nor
     is any after it.
 
-    Golden: `emulator.pass_checks`.
+    Golden: `emulator.pass_checks` (errors), `cycles.passes` (time).
 
     Timing
     ------
