@@ -7,6 +7,7 @@ import itertools
 from dataclasses import dataclass
 
 from gscn.errors import InputError, raise_problems
+from gscn.fields import Fields
 from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat, IntFormat
 
 
@@ -15,7 +16,7 @@ def _is_power_of_two(value: int) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ArrayConfig:
+class ArrayConfig(Fields):
     """Sizes and widths of one array.
 
     Raises
@@ -63,6 +64,8 @@ class ArrayConfig:
     """Bits of a byte address; 20 to 40."""
     ports: int = 1
     """Memory ports, each of consecutive clusters; power of two, 1 to 64, at most `clusters`."""
+    axi_id_width: int = 1
+    """Bits of AXI transaction identifiers, which the core sets to 0; 1 to 16."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -99,6 +102,7 @@ class ArrayConfig:
             ("word_depth", 2, 64),
             ("fiber_depth", 2, 64),
             ("job_depth", 1, 8),
+            ("axi_id_width", 1, 16),
             ("addr_width", 20, 40),
         ):
             need(field, low <= getattr(self, field) <= high, f"{low} to {high}")
@@ -159,6 +163,11 @@ class ArrayConfig:
     def multipliers(self) -> int:
         """Multipliers in all, one per PE."""
         return self.clusters * self.pes
+
+    @property
+    def port_bytes_per_cycle(self) -> int:
+        """Bytes that all memory ports together move in a cycle, in each direction."""
+        return self.ports * self.mem_bytes
 
     @property
     def port_slices(self) -> tuple[range, ...]:

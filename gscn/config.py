@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
-import json
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gscn.errors import InputError, raise_problems
+from gscn.fields import Fields
 from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat, IntFormat
 
 CHUNK_WIDTH = 64
@@ -22,9 +22,6 @@ PARTIAL_WIDTH = 64
 """Bits of one raw partial sum in memory."""
 BANKS = 2
 """Stationary banks of a PE: so many load blocks a cluster holds at a time."""
-_ADDED_FIELDS = {"ports": 1, "axi_id_width": 1, "float_formats": ""}
-"""Fields added since digests were first written to files, and what held before there was a choice:
-what those files say of a configuration stays true."""
 
 
 def _is_power_of_two(value: int) -> bool:
@@ -32,7 +29,7 @@ def _is_power_of_two(value: int) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AcceleratorConfig:
+class AcceleratorConfig(Fields):
     """Sizes and widths of one accelerator.
 
     Raises
@@ -40,6 +37,8 @@ class AcceleratorConfig:
     InputError
         Naming every field that is out of range, all at once.
     """
+
+    ADDED: ClassVar[dict[str, int | str]] = {"ports": 1, "axi_id_width": 1, "float_formats": ""}
 
     clusters: int = 8
     """Number of clusters, each taking jobs on its own; 1 to 256."""
@@ -220,57 +219,6 @@ class AcceleratorConfig:
         """Chunks of the longest possible load block: all taps, and a full tile for each PE."""
         tile = 1 + self.directory_depth // 2 + self.a_depth // 2
         return self.taps_depth + self.pes_per_cluster * tile
-
-    def to_dict(self) -> dict[str, int | str]:
-        """Every field by name, in order of declaration."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-
-    def digest(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of the configuration's canonical JSON.
-
-        A field in `_ADDED_FIELDS` is left out while it has the value that was the only one before.
-        """
-        fields = {
-            name: value
-            for name, value in self.to_dict().items()
-            if name not in _ADDED_FIELDS or value != _ADDED_FIELDS[name]
-        }
-        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, int | str]) -> AcceleratorConfig:
-        """Build from a mapping; raise `InputError` naming unknown fields."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        raise_problems(
-            "configuration",
-            [
-                f"unknown field {name!r} (known: {', '.join(sorted(known))})"
-                for name in fields
-                if name not in known
-            ],
-        )
-        return cls(**fields)
-
-    def with_overrides(self, assignments: list[str]) -> AcceleratorConfig:
-        """Return a copy with `field=value` strings applied; raise `InputError` for bad ones."""
-        fields = self.to_dict()
-        problems = []
-        for assignment in assignments:
-            name, separator, text = assignment.partition("=")
-            if not separator:
-                problems.append(f"override must read field=value, not {assignment!r}")
-            elif name not in fields:
-                problems.append(f"unknown field {name!r} (known: {', '.join(sorted(fields))})")
-            elif isinstance(fields[name], int):
-                try:
-                    fields[name] = int(text, 0)
-                except ValueError:
-                    problems.append(f"{name} must be a whole number, not {text!r}")
-            else:
-                fields[name] = text
-        raise_problems("configuration", problems)
-        return AcceleratorConfig.from_dict(fields)
 
 
 PRESETS = {
