@@ -1,6 +1,6 @@
-"""Lowering: one pass of a convolution to a `gscn.program.Program`: tiles, jobs, a memory image."""
+"""Lowering: one pass of a convolution to descriptors and a memory image, as a driver does it."""
 
-from gscn.lowering.options import LoweringOptions
-from gscn.lowering.passes import Plan, lower, lower_again
+from gscn.lowering.pass_image import PassImage, lower_pass
+from gscn.lowering.plan import PassPlan, plan_pass
 
-__all__ = ["LoweringOptions", "Plan", "lower", "lower_again"]
+__all__ = ["PassImage", "PassPlan", "lower_pass", "plan_pass"]

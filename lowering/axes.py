@@ -327,7 +327,7 @@ def _grad_axis(
 
 @functools.lru_cache(maxsize=4096)
 def grad_geometry(
-    shape: ConvShape, most_y: int, most_x: int, *, apart: bool
+    shape: ConvShape, most_y: int, most_x: int, *, apart: bool, most_step: int = MOST_STEP
 ) -> tuple[GradAxis, GradAxis]:
     """Return how a weight gradient is done: rows and columns.
 
@@ -345,10 +345,12 @@ def grad_geometry(
     apart
         Passes of other tap rows have operands of their own, of those rows only that they need:
         more memory, but a smaller window.
+    most_step
+        Most rows for which one row of the gradient may count.
     """
     y, x = zip(shape.stride, shape.padding, shape.dilation, strict=True)
     step = shape.stride[0] == shape.stride[1] and min(shape.r, shape.s) > 1
-    step = step and 1 < shape.stride[0] <= MOST_STEP
+    step = step and 1 < shape.stride[0] <= min(most_step, MOST_STEP)
     return (
         _grad_axis(shape.h, shape.p, shape.r, y, step=step, most=most_y, apart=apart),
         _grad_axis(shape.w, shape.q, shape.s, x, step=step, most=most_x, apart=False),

@@ -54,6 +54,20 @@ class Places(NamedTuple):
     out_addr: int
 
 
+def gang_size(clusters: int, s_tiles: int) -> int:
+    """Return the clusters of a gang: as many as let all stationary tiles begin at once."""
+    most = max(1, clusters // s_tiles)
+    return max(size for size in range(1, most + 1) if clusters % size == 0)
+
+
+def help_limit(steps: int, step: int) -> int:
+    """Return what is left to a gang's own clusters, of so many steps of so many samples or groups.
+
+    Whoever comes to help must load its stationary tile first: not for the last of many steps.
+    """
+    return step if steps >= 8 else 0
+
+
 def kernel_descriptor(
     config: ArrayConfig, plan: KernelPlan, numbers: Numbers, places: Places
 ) -> bytes:
@@ -104,8 +118,8 @@ def kernel_descriptor(
             out_format=numbers.out_format,
             shift=numbers.shift,
             window=numbers.window,
-            team=1,
-            load_sharers=choice.load_sharers,
+            team=gang_size(config.clusters, tiles),
+            load_sharers=1,
             s_tiles=tiles,
             s_chunks=chunks,
             s_groups=tiles,
@@ -148,6 +162,8 @@ def kernel_descriptor(
             strips_before=before,
             strips_after=after,
             run=run,
+            help=help_limit(-(-geometry.samples // choice.tile_samples), choice.tile_samples),
+            chained=0,
         )
     )
 
@@ -229,6 +245,7 @@ def grad_descriptor(
     behind, ahead = reach(work, choice.t_rows, choice.s_outer)
     tile_bytes = run * numbers.out_bytes
     taps_y, taps_x = len(run_y.taps), len(run_x.taps)
+    chained = choice.team > 1
     index_mask = (1 << config.index_width) - 1
     return _packed(
         dict(
@@ -250,8 +267,8 @@ def grad_descriptor(
             out_format=numbers.out_format,
             shift=numbers.shift,
             window=numbers.window,
-            team=choice.team,
-            load_sharers=choice.load_sharers,
+            team=choice.team if chained else gang_size(config.clusters, s_tiles),
+            load_sharers=1,
             s_tiles=s_tiles,
             s_chunks=chunks,
             s_groups=s_tiles,
@@ -294,6 +311,8 @@ def grad_descriptor(
             strips_before=0,
             strips_after=1,
             run=run,
+            help=help_limit(t_tiles >> choice.t_split, 1),
+            chained=int(chained),
         )
     )
 

@@ -69,7 +69,6 @@ class KernelChoice(NamedTuple):
     tile_rows: int
     tile_cols: int
     tile_strips: int
-    load_sharers: int
 
 
 @compiled
@@ -97,14 +96,14 @@ def operand_bytes(numbers, density, value_bytes, strips):
 
 
 @compiled
-def together(compute, read, write, load, words, drain):
+def together(compute, read, write, load, words):
     """Return cycles of what goes on at the same time, from what each alone would take.
 
     The longest, and a little more the closer the others come to it: they wait for one another.
     """
-    longest = max(compute, read, write, load, words, drain)
+    longest = max(compute, read, write, load, words)
     shares = 0.0
-    for one in (compute, read, write, load, words, drain):
+    for one in (compute, read, write, load, words):
         shares += (one / longest) ** 8
     return longest * shares**0.125
 
@@ -128,10 +127,28 @@ def word_cycles(entries, density):
 
 
 @compiled
-def _imbalance(jobs, clusters):
-    if jobs > clusters:
-        return 1.0 + 1.5 * clusters / jobs  # samples differ up to tenfold
-    return clusters / jobs + 0.15 if jobs < clusters else 1.45
+def _swing(density):
+    """Return how unlike samples are: deviation over mean. Sparse gradients differ most.
+
+    Gangs go through the same samples at about the same time, so that the multipliers wait for the
+    write port after one that has little, and it for them in one that has much.
+    """
+    return 1.1 * min(1.0, max(0.2, 1.0 - density / 0.3))
+
+
+@compiled
+def _imbalance(tiles, jobs, clusters):
+    """Return how much longer jobs take than if all work were dealt evenly.
+
+    Samples differ up to tenfold. Gangs that have a stationary tile each go through the same ones;
+    who has none in the last round helps another.
+    """
+    if jobs < clusters:
+        return clusters / jobs + 0.15
+    if tiles < clusters:
+        return 1.0 + 1.0 * clusters / jobs
+    rounds = tiles / clusters
+    return 1.0 + 0.5 * clusters / jobs + 0.3 * (math.ceil(rounds) / rounds - 1.0)
 
 
 @compiled
@@ -215,7 +232,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
     level
         0 to 2: strips have more than their share of nonzeros, but not much; `DENSE`: any number.
     """
-    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     compute = products / (sizes.pes * sizes.clusters)
     numbers = work.samples * work.contracted * work.stream_rows * work.stream_cols
     for s_vectors in range(5):
@@ -257,26 +274,24 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
             words = numbers * t_density * tiles * halo / sizes.clusters
             used = words / blocks_x
             drain = jobs * lanes * tile[0] * tile[1] * tile[2] / sizes.drain / sizes.clusters
-            balance = _imbalance(jobs, sizes.clusters)
-            loads = min(jobs, tiles * sizes.clusters) if holds else jobs
-            for sharers in (1, 4):
-                if sharers > sizes.clusters or (sharers > 1 and holds):
-                    continue
-                read = loads * s_bytes / tiles / sharers + t_bytes * tiles * halo
-                uneven = balance * (1.15 if sharers > 1 else 1.0)
-                mine = jobs / sizes.clusters
-                cycles = together(
-                    compute * word * uneven + JOB_CYCLES * mine + _DROP_CYCLES * (words - used),
-                    read / sizes.bytes_per_cycle,
-                    write / sizes.bytes_per_cycle,
-                    loads * loading / sizes.clusters,
-                    words + JOB_WORDS * mine,
-                    drain,
-                )
-                cycles = cycles * SLOWDOWN + START_CYCLES
-                if cycles < best.cycles:
-                    best = KernelChoice(
-                        cycles, real, s_vectors, t_real, t_vectors, tile[3], tile[0], tile[1],
-                        tile[2], tile[4], sharers,
-                    )  # fmt: skip
+            balance = _imbalance(tiles, jobs, sizes.clusters)
+            loads = min(jobs, tiles * max(1, sizes.clusters // tiles)) if holds else jobs
+            read = loads * s_bytes / tiles + t_bytes * tiles * halo
+            mine = jobs / sizes.clusters
+            busy = compute * word * balance + JOB_CYCLES * mine + _DROP_CYCLES * (words - used)
+            written = max(write / sizes.bytes_per_cycle, drain)
+            cycles = together(
+                busy,
+                read / sizes.bytes_per_cycle,
+                written,
+                loads * loading / sizes.clusters,
+                words + JOB_WORDS * mine,
+            )
+            cycles += 0.4 * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
+            cycles = cycles * SLOWDOWN + START_CYCLES
+            if cycles < best.cycles:
+                best = KernelChoice(
+                    cycles, real, s_vectors, t_real, t_vectors, tile[3], tile[0], tile[1],
+                    tile[2], tile[4],
+                )  # fmt: skip
     return best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from gscn.lowering.estimates import (
@@ -53,7 +54,6 @@ class GradChoice(NamedTuple):
     s_outer: int
     tile_samples: int
     team: int
-    load_sharers: int
 
 
 @compiled
@@ -101,19 +101,28 @@ def _band(work, real, density, level, sizes):
 
 
 @compiled
-def _team_imbalance(tiles, units, team, clusters):
+def uneven_share(jobs, workers):
+    """Return how much longer equal jobs take than if all were dealt evenly.
+
+    The last round may be incomplete, and jobs differ by what their channels have.
+    """
+    rounds = jobs / workers
+    if rounds < 1.0:
+        return 1.2 / rounds
+    return 1.0 + 0.8 * (math.ceil(rounds) / rounds - 1.0) + 0.2 / rounds**0.6
+
+
+@compiled
+def _team_waits(tiles, units, team, clusters, density):
     """Return how much longer teams take than if all work were dealt evenly.
 
-    At the end a team waits for half a tile of another one, and a member for half a unit. In between
-    members wait for one another as soon as they are two tiles apart.
+    At the end of a tile members wait for the slowest as soon as they are two tiles apart, and at
+    the end of the pass at once. Samples differ up to tenfold where gradients are sparse; `density`
+    is that of the denser operand.
     """
-    teams = clusters // team
-    if tiles < teams:
-        return float(teams) / tiles
-    waits = 0.5 * teams / tiles if teams > 1 else 0.0
-    if team > 1:
-        waits += 0.5 * clusters / (units * tiles) + 0.25 * team / units
-    return 1.0 + waits
+    waits = 0.2 + 0.6 * min(1.0, max(0.0, (0.2 - density) / 0.1))
+    last = 2.5 * waits * clusters / (tiles * units) if team > 1 else 0.0
+    return uneven_share(tiles, clusters // team) * (1.0 + waits * (team - 1) / units) + last
 
 
 @compiled
@@ -132,8 +141,9 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
         As of `plan_kernel`.
     """
     # Long: one nest of loops over the choices, with one formula inside.
-    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0)
     compute = products / (sizes.pes * sizes.clusters)
+    denser = max(s_density, t_density)
     taps = work.tap_rows * work.tap_cols
     s_map = work.samples * work.s_rows * work.s_cols
     t_map = work.samples * work.t_rows * work.t_cols
@@ -150,6 +160,8 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
             break
         kept = min(real, work.s_channels)
         s_tiles = ceil_div(work.s_channels, real)
+        holds = s_map * kept * s_density <= 0.93 * sizes.entries and s_map < sizes.keys
+        holds = holds and work.samples * ceil_div(work.s_rows, s_outer) < sizes.chunks
         strips = work.samples * ceil_div(work.t_rows, t_rows)
         s_bytes = operand_bytes(
             s_map * s_tiles * lanes, s_density * work.s_channels / (s_tiles * lanes),
@@ -168,6 +180,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
             t_groups = ceil_div(work.t_channels, VECTOR << t_vectors)
             t_tiles = t_groups << t_split
             tiles = s_tiles * t_tiles
+            some = s_tiles * ceil_div(work.t_channels, streamed)
             t_numbers = t_map * (t_groups * VECTOR << t_vectors)
             t_bytes = operand_bytes(
                 t_numbers, t_density * t_map * work.t_channels / t_numbers, work.value_bytes,
@@ -179,32 +192,30 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
             for team in range(1, sizes.clusters + 1):
                 if sizes.clusters % team:
                     continue
-                samples = work.samples if team == 1 else max(1, work.samples // (4 * team))
-                units = ceil_div(work.samples, samples)
-                if team > units and team > 1:
-                    continue
-                balance = _team_imbalance(tiles, units, team, sizes.clusters)
-                drain = (
-                    ceil_div(tiles, sizes.clusters // team) * lanes * streamed * taps / sizes.drain
-                )
-                for sharers in (1, 4):
-                    if sharers > sizes.clusters or (sharers > 1 and team > 1):
+                for halvings in range(3 if team > 1 else 1):
+                    samples = work.samples if team == 1 else 1 << halvings
+                    units = ceil_div(work.samples, samples)
+                    if team > units and team > 1:
                         continue
-                    read = s_bytes * t_tiles / sharers + t_bytes * s_tiles * (1 << t_split)
-                    uneven = balance * (1.12 if sharers > 1 else 1.0)
+                    balance = _team_waits(some, units, team, sizes.clusters, denser)
+                    drain = lanes * streamed * taps / sizes.drain
+                    drain *= ceil_div(tiles, sizes.clusters // team)
+                    loads = t_tiles
+                    if holds and team == 1:
+                        loads = min(t_tiles, max(1, sizes.clusters // s_tiles))
+                    read = s_bytes * loads + t_bytes * s_tiles * (1 << t_split)
                     mine = tiles * units / sizes.clusters
                     cycles = together(
-                        max(compute * word, looks) * uneven + JOB_CYCLES * mine,
+                        max(compute * word, looks) * balance + JOB_CYCLES * mine,
                         read / sizes.bytes_per_cycle,
-                        write / sizes.bytes_per_cycle,
-                        loading * t_tiles / sizes.clusters * uneven,
-                        words + JOB_WORDS * mine,
-                        drain,
+                        max(write / sizes.bytes_per_cycle, drain),
+                        loading * loads / sizes.clusters * balance,
+                        words * (1 << t_split) + JOB_WORDS * mine,
                     )
                     cycles = cycles * SLOWDOWN + START_CYCLES
                     if cycles < best.cycles:
                         best = GradChoice(
                             cycles, real, s_vectors, t_vectors, t_split, t_rows, s_outer, samples,
-                            team, sharers,
+                            team,
                         )  # fmt: skip
     return best

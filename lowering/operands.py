@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
-
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
 from gscn.lowering.geometry import gather_axis, scatter_axis
-from gscn.program import FloatOutput
+from gscn.outputs import FloatOutput
 from gscn.window import pass_top
 
 OPERAND_NAMES = {
@@ -23,40 +20,8 @@ OPERAND_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Nonzeros:
-    """Nonzeros of a four-dimensional tensor, sorted by (major, row, minor, col).
-
-    For a map, major is the sample and minor the channel; for a kernel, major is the output channel
-    of the pass and minor the channel summed over. All vectors int64 of equal length.
-    """
-
-    major: np.ndarray
-    minor: np.ndarray
-    row: np.ndarray
-    col: np.ndarray
-    value: np.ndarray
-
-    @classmethod
-    def of(cls, tensor: np.ndarray) -> Nonzeros:
-        """Collect from a tensor (major, minor, rows, cols)."""
-        ordered = tensor.transpose(0, 2, 1, 3)
-        major, row, minor, col = np.nonzero(ordered)
-        return cls(major, minor, row, col, ordered[major, row, minor, col].astype(np.int64))
-
-    def take(self, index: np.ndarray) -> Nonzeros:
-        """Return the nonzeros at `index` (indices or mask)."""
-        return Nonzeros(
-            self.major[index],
-            self.minor[index],
-            self.row[index],
-            self.col[index],
-            self.value[index],
-        )
-
-
 def check_operand(
-    name: str, tensor: np.ndarray, shape: tuple[int, ...], config: AcceleratorConfig
+    name: str, tensor: np.ndarray, shape: tuple[int, ...], config: ArrayConfig
 ) -> np.ndarray:
     """Return the operand as an array after checking its type, shape and range.
 
@@ -80,49 +45,13 @@ def check_operand(
     return tensor
 
 
-def count_channel_products(
-    shape: ConvShape, grads: np.ndarray, inputs: np.ndarray, groups: int
-) -> np.ndarray:
-    """Count the nonzero products of each kernel in a weight gradient.
-
-    The rows of the output, sample by sample, are cut into groups that are counted apart.
-
-    Parameters
-    ----------
-    shape
-        The convolution.
-    grads, inputs
-        Output gradients (N, K, P, Q) and inputs (N, C, H, W).
-    groups
-        Most groups.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 (groups, K, C), exact.
-    """
-    kernels, channels = grads.shape[1], inputs.shape[1]
-    held = (grads != 0).transpose(1, 0, 2, 3).reshape(kernels, -1).astype(np.float32)
-    padded = _padded((inputs != 0).astype(np.float32), shape)
-    row_count = shape.n * shape.p
-    bounds = np.unique(np.linspace(0, row_count, min(groups, row_count) + 1).astype(int)) * shape.q
-    counts = np.zeros((bounds.size - 1, kernels, channels))
-    for r in range(shape.r):
-        for s in range(shape.s):
-            met = _tap_slice(padded, shape, r, s).transpose(1, 0, 2, 3).reshape(channels, -1)
-            for group, (low, high) in enumerate(itertools.pairwise(bounds)):
-                # At most N * P * Q, which single precision holds exactly below 2**24.
-                counts[group] += held[:, low:high] @ met[:, low:high].T
-    return counts
-
-
 @takes_text
 def check_codes(
     name: str,
     codes: np.ndarray,
     shape: tuple[int, ...],
     fmt: FloatFormat,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
 ) -> np.ndarray:
     """Return a floating-point operand as an array after checking its type, shape and range.
 
@@ -146,25 +75,11 @@ def check_codes(
 
 
 @takes_text
-def nonzero_codes(codes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
-    """Return codes as the 16-bit values of records, int64; those of magnitude zero become 0.
-
-    Parameters
-    ----------
-    codes
-        Codes of `fmt`, of an unsigned type.
-    fmt
-        Their format.
-    """
-    magnitudes = codes & ((1 << (fmt.width - 1)) - 1)
-    return np.where(magnitudes == 0, 0, codes).astype(np.uint16).view(np.int16).astype(np.int64)
-
-
 @takes_text
 def choose_top(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, out: FloatOutput
 ) -> int:
-    """Return the window of a pass: that of all its jobs, so that their partial sums can be added.
+    """Return the window of a pass: one for all its sums, so that those of several PEs can be added.
 
     Raises
     ------
@@ -205,7 +120,7 @@ def count_useful_products(
 
 @takes_text
 def check_accumulators(
-    shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, config: AcceleratorConfig
+    shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, config: ArrayConfig
 ) -> None:
     """Refuse operands whose sums of magnitudes do not fit an accumulator.
 

@@ -34,8 +34,8 @@ from gscn.lowering.operands import (
     count_useful_products,
 )
 from gscn.lowering.plan import GradPlan, KernelPlan, PassPlan, plan_pass
+from gscn.outputs import FloatOutput, OutputFormat, check_memory, memory_of
 from gscn.passes import DESCRIPTOR_BYTES
-from gscn.program import FloatOutput, OutputFormat, check_memory, memory_of
 from gscn.strips import Strips, encode, encode_map, weight_bounds
 
 
@@ -239,15 +239,18 @@ def _placed(
     config = plan.config
     count = sum(len(part.runs) if isinstance(part, GradPlan) else 1 for part in plan.parts)
     pieces: list[np.ndarray] = []
+    places: dict[bytes, int] = {}
     end = count * DESCRIPTOR_BYTES
 
     def place(content: np.ndarray) -> int:
+        """Return where something is: once, if passes on phases of the results have it in common."""
         nonlocal end
-        start = end
         data = np.ascontiguousarray(content).reshape(-1).view(np.uint8)
-        end += data.size + -data.size % ALIGNMENT
-        pieces.append(data)
-        pieces.append(np.zeros(end - start - data.size, dtype=np.uint8))
+        start = places.setdefault(data.tobytes(), end)
+        if start == end:
+            end += data.size + -data.size % ALIGNMENT
+            pieces.append(data)
+            pieces.append(np.zeros(end - start - data.size, dtype=np.uint8))
         return start
 
     addresses = []

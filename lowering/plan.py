@@ -13,7 +13,9 @@ from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.lowering import axes
 from gscn.lowering.axes import (
+    MOST_STEP,
     Cut,
+    GradAxis,
     KernelGeometry,
     TapRun,
     grad_geometry,
@@ -218,31 +220,49 @@ def _kernel_parts(
     widths: tuple[int, int],
     level: int,
 ) -> tuple[KernelPlan, ...] | None:
-    parts = []
-    for geometry in kernel_geometries(shape, which, config.acc_depth // VECTOR):
-        y, x = geometry.y, geometry.x
-        work = KernelWork(
-            geometry.samples,
-            geometry.channels,
-            geometry.contracted,
-            *geometry.results,
-            *geometry.stream,
-            y.taps * x.taps,
-            y.taps,
-            y.first,
-            y.step,
-            *widths,
-        )
-        share = len(y.places) * len(x.places) / (shape.r * shape.s)
-        weights = shape.k * shape.c * len(y.places) * len(x.places)
-        filled = weights / (geometry.channels * geometry.contracted * y.taps * x.taps)
-        products = meetings(shape) * share * densities[0] * densities[1]
-        held = densities[0] * filled
-        choice = plan_kernel(_sizes(config), work, products, held, densities[1], level)
-        if choice[0] >= NEVER:
-            return None
-        parts.append(KernelPlan(geometry, KernelChoice(*choice)))
-    return tuple(parts)
+    """Plan a forward pass or an input gradient: the phases of its results at once, or each."""
+    best: tuple[KernelPlan, ...] | None = None
+    least = NEVER
+    steps = (config.acc_depth // VECTOR, 1) if max(shape.stride) > 1 else (1,)
+    for geometries in dict.fromkeys(kernel_geometries(shape, which, step) for step in steps):
+        parts = [
+            _kernel_part(config, shape, geometry, densities, widths, level)
+            for geometry in geometries
+        ]
+        cycles = sum(part.choice.cycles for part in parts)
+        if cycles < least:
+            best, least = tuple(parts), cycles
+    return best
+
+
+def _kernel_part(
+    config: ArrayConfig,
+    shape: ConvShape,
+    geometry: KernelGeometry,
+    densities: tuple[float, float],
+    widths: tuple[int, int],
+    level: int,
+) -> KernelPlan:
+    y, x = geometry.y, geometry.x
+    work = KernelWork(
+        geometry.samples,
+        geometry.channels,
+        geometry.contracted,
+        *geometry.results,
+        *geometry.stream,
+        y.taps * x.taps,
+        y.taps,
+        y.first,
+        y.step,
+        *widths,
+    )
+    share = len(y.places) * len(x.places) / (shape.r * shape.s)
+    weights = shape.k * shape.c * len(y.places) * len(x.places)
+    filled = weights / (geometry.channels * geometry.contracted * y.taps * x.taps)
+    products = meetings(shape) * share * densities[0] * densities[1]
+    held = densities[0] * filled
+    choice = plan_kernel(_sizes(config), work, products, held, densities[1], level)
+    return KernelPlan(geometry, KernelChoice(*choice))
 
 
 def _most_taps(config: ArrayConfig, shape: ConvShape) -> list[tuple[int, int, bool]]:
@@ -263,19 +283,40 @@ def _grad_parts(
     level: int,
 ) -> tuple[GradPlan, ...] | None:
     for most_y, most_x, apart in _most_taps(config, shape):
-        rows, cols = grad_geometry(shape, most_y, most_x, apart=apart)
-        parts = []
-        for cut_y, runs_y in rows.parts:
-            for cut_x, runs_x in cols.parts:
-                parts.append(
-                    _grad_part(
-                        config, shape, rows.step, (cut_y, cut_x), (runs_y, runs_x), densities,
-                        widths, level,
-                    )
-                )  # fmt: skip
-        if None not in parts:
-            return tuple(parts)
+        best: tuple[GradPlan, ...] | None = None
+        least = NEVER
+        for most_step in (MOST_STEP, 1) if max(shape.stride) > 1 else (1,):
+            axes = grad_geometry(shape, most_y, most_x, apart=apart, most_step=most_step)
+            parts = _grad_plans(config, shape, axes, densities, widths, level)
+            if parts is None:
+                continue
+            cycles = sum(part.choice.cycles * len(part.runs) for part in parts)
+            if cycles < least:
+                best, least = parts, cycles
+        if best is not None:
+            return best
     return None
+
+
+def _grad_plans(
+    config: ArrayConfig,
+    shape: ConvShape,
+    axes: tuple[GradAxis, GradAxis],
+    densities: tuple[float, float],
+    widths: tuple[int, int],
+    level: int,
+) -> tuple[GradPlan, ...] | None:
+    rows, cols = axes
+    parts = []
+    for cut_y, runs_y in rows.parts:
+        for cut_x, runs_x in cols.parts:
+            part = _grad_part(
+                config, shape, rows.step, (cut_y, cut_x), (runs_y, runs_x), densities, widths, level
+            )
+            if part is None:
+                return None
+            parts.append(part)
+    return tuple(parts)
 
 
 def _grad_part(

@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from gscn.config import AcceleratorConfig, preset
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 
-TINY = preset("tiny")
-SMALL = preset("small")
 PADDED = ConvShape(n=2, c=5, h=9, w=8, k=6, r=3, s=3, padding=(1, 1))
 
 
@@ -56,11 +53,3 @@ def operands(
     rng = np.random.default_rng(seed)
     first, second = shape.operand_shapes(which)
     return sparse(rng, first, density, magnitude), sparse(rng, second, density, magnitude)
-
-
-def with_pes(config: AcceleratorConfig, pes: int) -> AcceleratorConfig:
-    """Copy of a configuration with another number of PEs per cluster."""
-    width = max(config.mem_width, 64 * pes)
-    return AcceleratorConfig.from_dict(
-        {**config.to_dict(), "pes_per_cluster": pes, "mem_width": width}
-    )

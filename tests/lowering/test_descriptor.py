@@ -10,7 +10,7 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.lowering.descriptor import Numbers, descriptors
+from gscn.lowering.descriptor import Numbers, descriptors, gang_size, help_limit
 from gscn.lowering.plan import plan_pass
 from gscn.passes import PASS_DESCRIPTOR
 
@@ -34,7 +34,7 @@ def test_a_forward_pass_by_hand():
         "t_data": 0x3000, "t_table": 0x4000, "t_halfwords": 99,
         "out_addr": 0x8000, "out_end": 0x8000 + 2 * 6 * 4 * 16 * 4,
         "s_tile_bytes": 2 * 6 * 4 * 64, "sample_bytes": 6 * 4 * 64, "row_bytes": 4 * 64,
-        "pixel_bytes": 64, "mode": 0, "out_format": 1, "shift": 3, "team": 1,
+        "pixel_bytes": 64, "mode": 0, "out_format": 1, "shift": 3, "team": 16, "chained": 0,
         "s_tiles": 1, "s_groups": 1, "s_mid": 3, "s_inner": 3, "taps_y": 3, "taps_x": 3,
         "lane_step": 9, "row_keys": 3, "x_step": 16, "s_offset_inner": 16, "first_col": -1,
         "samples": 2, "rows": 6, "cols": 4, "run": 16, "t_width": 4, "t_step": 1,
@@ -66,10 +66,30 @@ def test_a_weight_gradient_by_hand():
         "taps_y": 3, "taps_x": 3, "row_keys": 4, "first_row": -1, "first_col": -1,
         "run": lanes * 9 * held, "t_tile_bytes": lanes * 9 * held * 4,
         "s_tile_bytes": found["t_tiles"] * found["t_tile_bytes"], "samples": 2,
-        "lane_step": 9 * held, "row_step": 3 * held, "x_step": 4096 - held,
+        "lane_step": 9 * held, "row_step": 3 * held, "x_step": 8192 - held,
         "s_offset_inner": held,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected
+
+
+def test_stationary_tiles_have_gangs_of_as_many_clusters_as_there_are():
+    sizes = [gang_size(16, tiles) for tiles in (1, 2, 3, 4, 7, 16, 40)]
+    assert sizes == [16, 8, 4, 4, 2, 1, 1]
+    assert [gang_size(6, tiles) for tiles in (1, 2, 3, 4)] == [6, 3, 2, 1]
+
+
+def test_the_last_of_many_steps_is_left_to_its_own_gang():
+    assert [help_limit(steps, 4) for steps in (1, 7, 8, 32)] == [0, 0, 4, 4]
+
+
+@pytest.mark.parametrize("team", [1, 4])
+def test_only_teams_of_several_clusters_are_chained(team):
+    plan = plan_pass(ARRAYS["large"], SHAPE, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts[0]
+    plan = plan._replace(choice=plan.choice._replace(team=team))
+    made, _ = descriptors(ARRAYS["large"], plan, NUMBERS, OPERANDS, 0x8000)
+    found = PASS_DESCRIPTOR.unpack(np.frombuffer(made[0], np.uint8))[0]
+    assert found["chained"] == (team > 1)
+    assert found["team"] == (team if team > 1 else gang_size(16, int(found["s_tiles"])))
 
 
 def test_results_of_several_passes_lie_one_behind_the_other():

@@ -19,9 +19,9 @@ from gscn.golden.oracle.integers import conv_integers, useful_products
 from gscn.golden.oracle.quantize import requantize
 from gscn.golden.oracle.synthetic import random_codes
 from gscn.lowering.pass_image import lower_pass
+from gscn.outputs import FloatOutput, OutputFormat
 from gscn.pass_errors import PassError
 from gscn.passes import PASS_DESCRIPTOR
-from gscn.program import FloatOutput, OutputFormat
 from tests.lowering.layers import PADDED, operands, shapes
 
 TINY = ARRAYS["tiny"]
@@ -228,6 +228,25 @@ def test_memory_beyond_addresses_is_refused_by_name():
     shape = ConvShape(n=8, c=16, h=64, w=64, k=64, r=1, s=1)
     with pytest.raises(InputError, match="addr_width must be enough"):
         lower_pass(config, shape, Pass.FORWARD, *operands(1, shape, Pass.FORWARD), WIDE)
+
+
+@pytest.mark.parametrize("which", Pass)
+def test_accumulators_that_could_overflow_are_refused_exactly_at_the_bound(which):
+    config = dataclasses.replace(TINY, acc_width=32)
+    shape = ConvShape(n=2, c=2, h=2, w=2, k=2, r=1, s=1)
+    first, second = (np.zeros(size, dtype=np.int64) for size in shape.operand_shapes(which))
+    # two products meet in one result
+    terms = {
+        Pass.FORWARD: (np.s_[0, :, 0, 0], np.s_[0, :, 0, 0]),
+        Pass.INPUT_GRAD: (np.s_[:, 0, 0, 0], np.s_[0, :, 0, 0]),
+        Pass.WEIGHT_GRAD: (np.s_[:, 0, 0, 0], np.s_[:, 0, 0, 0]),
+    }[which]
+    first[terms[0]], second[terms[1]] = -32768, 32767
+    # 2 x 32768 x 32767 = 2147418112 fits 2147483647, 2 x 32768 x 32768 does not
+    check(config, shape, which, (first, second))
+    second[terms[1]] = -32768
+    with pytest.raises(InputError, match="acc_width must hold sums of magnitudes up to 2147483648"):
+        lower_pass(config, shape, which, first, second, WIDE)
 
 
 def test_wrong_operands_and_memories_are_refused_by_name():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from gscn.array import ARRAYS
@@ -43,7 +45,8 @@ def test_few_accumulators_cut_the_taps_of_a_weight_gradient():
     (part,) = plan_pass(ARRAYS["tiny"], shape, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts
     assert len(part.runs) > 1
     assert sum(len(y.taps) * len(x.taps) for y, x in part.runs) == 49
-    (part,) = plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts
+    fewer = dataclasses.replace(LARGE, acc_depth=2304)
+    (part,) = plan_pass(fewer, shape, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts
     assert len(part.runs) == 2  # of 4 and 3 rows: with 7, a tile has 2 streamed channels only
 
 
@@ -56,6 +59,20 @@ def test_dilated_taps_of_a_weight_gradient_are_passes_of_their_own():
 
 
 def test_what_does_not_fit_is_refused_by_name():
-    shape = ConvShape(n=1, c=1, k=1, h=3, w=3000, r=3, s=3)
-    with pytest.raises(InputError, match=r"must hold a tile of the weight-grad .* 2048, 2048 and"):
+    shape = ConvShape(n=1, c=1, k=1, h=3, w=5000, r=3, s=3)
+    with pytest.raises(InputError, match=r"must hold a tile of the weight-grad .* 4096, 4096 and"):
         plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (0.1, 0.1))
+
+
+def test_strided_layers_are_planned_by_phases_where_that_is_cheaper():
+    shape = ConvShape(n=32, c=256, k=512, h=8, w=8, r=3, s=3, stride=(2, 2), padding=(1, 1))
+    sparse = plan_pass(LARGE, shape, Pass.INPUT_GRAD, (0.1, 0.02))
+    assert len(sparse.parts) == 4  # each phase's weights fit the window, all of them do not
+    small = dataclasses.replace(shape, c=16, k=16)
+    assert len(plan_pass(LARGE, small, Pass.INPUT_GRAD, (0.1, 0.02)).parts) == 1
+    shape = dataclasses.replace(shape, c=128, k=256, h=16, w=16)
+    steps = [
+        [part.step for part in plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (density, 0.1)).parts]
+        for density in (0.02, 0.3)
+    ]
+    assert steps == [[1, 1, 1, 1], [2]]
