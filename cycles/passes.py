@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
-from gscn.array_counters import ARRAY_COUNTER_NAMES
-from gscn.config import ALIGNMENT_BYTES
+from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.cycles.cluster.cluster_input import Image, Inputs, input_sizes, new_inputs
 from gscn.cycles.cluster.result_writer import RESULT_WRITER
 from gscn.cycles.cluster.summing import DRAIN, TILE
@@ -22,7 +21,7 @@ from gscn.cycles.core.array import CORE, ArraySizes, Clusters, Core, Passes, Por
 from gscn.cycles.core.cutter import CUTTER, MEMBER, TEAM
 from gscn.cycles.core.pass_checker import check_cycles
 from gscn.cycles.core.pass_sequencer import PASS_SEQUENCER
-from gscn.cycles.core.tiles import CUT, TILE_LIST
+from gscn.cycles.core.tiles import CURSOR, TILE_LIST
 from gscn.cycles.descriptors import JOB, PASS
 from gscn.cycles.pe.worker import FIBER, WORD, WORKER
 from gscn.cycles.port.channels import ARBITER, BURST, LIST_READER
@@ -30,9 +29,11 @@ from gscn.cycles.state import WRITTEN_BURSTS
 from gscn.errors import InputError
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
-from gscn.port import READ_LATENCY, WRITE_LATENCY
+from gscn.port import ALIGNMENT_BYTES, READ_LATENCY, WRITE_LATENCY
 from gscn.records import OUT_WIDTHS
 
+NOTED_BURSTS = 1 << 16
+"""Of which notes are taken at a time."""
 ACCUMULATOR_BANKS = 2
 """Of a PE: one fills while the other drains."""
 
@@ -46,20 +47,23 @@ class PassCycles:
     pass_cycles: tuple[int, ...]
     """The same per pass, from the end of the one before to its own."""
     counters: np.ndarray
-    """PE-cycles by cluster and cause (`gscn.array_counters.ARRAY_COUNTERS`)."""
+    """PE-cycles by cluster and cause (`gscn.counters.CLUSTER_COUNTERS`)."""
     read_beats: int
     """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int
+    bursts: np.ndarray | None = None
+    """int64 (bursts, 3): read bursts in the order in which the ports took them, if they were asked
+    for: address in beats, -1 of the list of passes; beats; channels that share it."""
 
     def by_cause(self) -> dict[str, int]:
         """Return PE-cycles per cause, all clusters together; they sum to cycles x multipliers."""
         totals = self.counters.sum(axis=0)
-        return {name: int(n) for name, n in zip(ARRAY_COUNTER_NAMES, totals, strict=True)}
+        return {name: int(n) for name, n in zip(CLUSTER_COUNTER_NAMES, totals, strict=True)}
 
 
 def _sizes(config: ArrayConfig, latency: int, write_latency: int, limit: int) -> ArraySizes:
     floats = bool(config.floats)
-    results = array_latencies.RESULT_FLOAT_LATENCY if floats else array_latencies.RESULT_LATENCY
+    results = latencies.RESULT_FLOAT_LATENCY if floats else latencies.RESULT_LATENCY
     widths = [OUT_WIDTHS[number] for number in sorted(OUT_WIDTHS)]
     assert sorted(OUT_WIDTHS) == list(range(len(widths)))
     return ArraySizes(
@@ -68,9 +72,9 @@ def _sizes(config: ArrayConfig, latency: int, write_latency: int, limit: int) ->
         beat_bits=(config.mem_bytes - 1).bit_length(),
         row_bits=config.drain_width.bit_length() - 1,
         row_bytes=tuple(width // 8 * config.drain_width for width in widths),
-        sum_levels=array_latencies.team_sum_cycles(config.pes) - 1,
+        sum_levels=latencies.team_sum_cycles(config.pes) - 1,
         result_cycles=results,
-        end_cycles=array_latencies.job_end_cycles(floats=floats),
+        end_cycles=latencies.job_end_cycles(floats=floats),
         latency=latency,
         write_latency=write_latency,
         limit=limit,
@@ -86,7 +90,7 @@ def new_core(config: ArrayConfig, count: int) -> Core:
         tile_lists=np.zeros(1, TILE_LIST),
         jobs=np.zeros(1, JOB),
         teams=np.zeros(config.clusters, TEAM),
-        cuts=np.zeros(config.clusters, CUT),
+        cursors=np.zeros(config.clusters, CURSOR),
         members=np.zeros(config.clusters, MEMBER),
         acknowledged=np.zeros(WRITTEN_BURSTS, np.int64),
     )
@@ -97,8 +101,8 @@ def new_core(config: ArrayConfig, count: int) -> Core:
     return core
 
 
-def _ports(config: ArrayConfig, inputs: Inputs, core: Core) -> Ports:
-    """Return the memory ports, without a burst under way."""
+def _ports(config: ArrayConfig, inputs: Inputs, core: Core, noted: int) -> Ports:
+    """Return the memory ports, without a burst under way, and room to note so many."""
     ports, channels = config.ports, inputs.channels.size
     per_cluster = channels // config.clusters
     burst_beats = min(config.burst_beats, max(1, ALIGNMENT_BYTES // config.mem_bytes))
@@ -118,6 +122,7 @@ def _ports(config: ArrayConfig, inputs: Inputs, core: Core) -> Ports:
         owners=np.zeros((ports, config.outstanding_bursts, channels), np.bool_),
         channels=inputs.channels.reshape(-1),
         requests=np.zeros(channels, np.int64),
+        noted=np.zeros((noted, 3), np.int64),
     )
 
 
@@ -126,13 +131,13 @@ def _clusters(config: ArrayConfig) -> Clusters:
     count, pes = config.clusters, config.pes
     return Clusters(
         drains=np.zeros(count, DRAIN),
-        tiles=np.zeros((count, array_latencies.TILES_ANNOUNCED), TILE),
+        tiles=np.zeros((count, latencies.TILES_ANNOUNCED), TILE),
         writers=np.zeros(count, RESULT_WRITER),
         written=np.zeros((count, 2 * config.burst_beats), np.int64),
         workers=np.zeros((count, pes), WORKER),
         words=np.zeros((count, pes, config.word_depth), WORD),
         fibers=np.zeros((count, pes, config.fiber_depth), FIBER),
-        counters=np.zeros((count, len(ARRAY_COUNTER_NAMES)), np.int64),
+        counters=np.zeros((count, len(CLUSTER_COUNTER_NAMES)), np.int64),
         causes=np.zeros(pes, np.int64),
     )
 
@@ -164,6 +169,7 @@ def simulate_passes(
     latency: int = READ_LATENCY,
     write_latency: int = WRITE_LATENCY,
     max_cycles: int = 1 << 34,
+    bursts: bool = False,
 ) -> PassCycles:
     """Return the time that a list of passes takes after a reset.
 
@@ -184,21 +190,31 @@ def simulate_passes(
         Cycles from a burst's last beat to its acknowledgement; at least 2.
     max_cycles
         Bound on the cycles of a pass.
+    bursts
+        Whether to return every read burst.
 
     Raises
     ------
     InputError
         A latency is below 2, a pass takes more than `max_cycles`, or its strips are wrong.
     """
+    # Wide: a list in memory, and the memory, each by a few numbers
     for name, value in (("latency", latency), ("write_latency", write_latency)):
         if value < 2:
             raise InputError(f"{name} must be at least 2 cycles, not {value}")
     passes = _passes(image, descriptors_addr, count, memory_bytes)
     inputs, core, clusters = new_inputs(config), new_core(config, count), _clusters(config)
     inputs.streamers["free"] = ACCUMULATOR_BANKS
-    ports = _ports(config, inputs, core)
+    ports = _ports(config, inputs, core, NOTED_BURSTS if bursts else 0)
     sizes = _sizes(config, latency, write_latency, max_cycles)
-    ended = run(core, inputs, ports, clusters, passes, sizes)
+    noted = []
+    while True:
+        ended = run(core, inputs, ports, clusters, passes, sizes)
+        count = int(core.cores["noted"][0])
+        noted.append(ports.noted[:count].copy())
+        if count <= NOTED_BURSTS - config.ports or ended:
+            break
+        core.cores["noted"] = 0
     error = PassError(int(core.cores["error"][0]))
     if error:
         raise InputError(f"a pass must have no error, not {error.name}")
@@ -214,4 +230,5 @@ def simulate_passes(
         counters=clusters.counters,
         read_beats=read_beats,
         write_beats=write_beats,
+        bursts=np.concatenate(noted) if bursts else None,
     )

@@ -1,6 +1,6 @@
-"""Arithmetic of the functional model: products, sums and drains, in integers and floating point.
+"""Arithmetic of a pass: its operands as numbers, and its sums as results.
 
-Implements: the law and the drain of `docs/contract/execution.md`, the contract of
+Implements: "Numbers" of `docs/contract/passes.md`, the contract of
 `docs/contract/floating-point.md`.
 """
 
@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
-from gscn.emulator.record_checks import written_cells
+from gscn.array import ArrayConfig
 from gscn.enums import takes_text
 from gscn.formats import BF16, FLOAT32, NUMBER_FORMATS, FloatFormat
 from gscn.records import MINUS_BIT, OUT_BF16, OUT_FLOAT32, OUT_RAW, OUT_WIDTHS, PLUS_BIT
@@ -29,7 +28,7 @@ _VALUE, _EXPONENT, _NEGATIVE, _KIND = range(4)
 @takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arithmetic:
-    """How a job calculates."""
+    """How a pass calculates."""
 
     fmt: FloatFormat | None
     """Of both operands; None for the core's integers."""
@@ -41,11 +40,11 @@ class Arithmetic:
     """Bits of an integer operand."""
 
     @classmethod
-    def of(cls, job: np.void, config: AcceleratorConfig) -> Arithmetic:
-        """Return what a `JOB_DESCRIPTOR` without errors asks for."""
+    def of(cls, descriptor: np.void, config: ArrayConfig) -> Arithmetic:
+        """Return what a `gscn.passes.PASS_DESCRIPTOR` without errors asks for."""
         return cls(
-            fmt=NUMBER_FORMATS[int(job["number_format"])],
-            top=int(job["window"]),
+            fmt=NUMBER_FORMATS[int(descriptor["number_format"])],
+            top=int(descriptor["window"]),
             acc_width=config.acc_width,
             integer_width=config.format.width,
         )
@@ -92,38 +91,6 @@ class Arithmetic:
         return decoded
 
 
-class Taps(NamedTuple):
-    """The taps of a load block, each an int64 array."""
-
-    key_delta: np.ndarray
-    offset_delta: np.ndarray
-    last: np.ndarray
-    """Whether a list of taps ends here."""
-
-
-class Held(NamedTuple):
-    """The tile that one PE holds."""
-
-    start: np.ndarray
-    length: np.ndarray
-    """Fiber of each key: its first entry, and how many."""
-    numbers: np.ndarray
-    """Values of the entries, as `Arithmetic.decode` returns them."""
-    offset: np.ndarray
-    """Of the entries."""
-
-
-class DrainWalk(NamedTuple):
-    """The cells that a job drains, as its descriptor says."""
-
-    pitch: int
-    guard_cols: int
-    rows: int
-    guard_rows: int
-    planes: int
-    count: int
-
-
 class ResultNumbers(NamedTuple):
     """What rounding must know of the results' format; zeros for integers."""
 
@@ -136,100 +103,6 @@ class ResultNumbers(NamedTuple):
     nan: int = 0
     sign: int = 0
     """Codes, and the bit of the sign in them."""
-
-
-@compiled(inline="always")
-def _wrap(value, half):
-    """Return the low bits of an accumulator, sign-extended."""
-    return ((value + half) & (2 * half - 1)) - half
-
-
-@compiled
-def pe_products(
-    taps: Taps,
-    held: Held,
-    streamed: np.ndarray,
-    words: np.ndarray,
-    numbers: tuple[bool, int, int, int],
-    sums: np.ndarray,
-    specials: np.ndarray,
-    trace: np.ndarray,
-) -> tuple[int, int, int, bool, bool]:
-    """Stream words past one PE; return products, look-ups, hits, overflow, address error.
-
-    `words` is int64 (count, 4): value, offset, key, tap_start; `streamed` their decoded values, as
-    `Arithmetic.decode` returns them, `numbers` as `Arithmetic.numbers`. If `trace` is not empty,
-    its rows are filled with (address, addend).
-    """
-    floating, top, justify, acc_width = numbers
-    products, lookups, hits = 0, 0, 0
-    overflow, outside = False, False
-    half = 1 << (acc_width - 1)
-    for i in range(words.shape[0]):
-        offset, key, tap = words[i, 1], words[i, 2], words[i, 3]
-        while True:
-            target = key + taps.key_delta[tap]
-            lookups += 1
-            if 0 <= target < held.start.size and held.length[target] > 0:
-                hits += 1
-                base = offset + taps.offset_delta[tap]
-                begin = held.start[target]
-                for entry in range(begin, begin + held.length[target]):
-                    index = base + held.offset[entry]
-                    addend = streamed[i, 0] * held.numbers[entry, 0]
-                    special, beyond = 0, False
-                    if floating and addend != 0:
-                        negative = streamed[i, 2] != held.numbers[entry, 2]
-                        kind = max(streamed[i, 3], held.numbers[entry, 3])
-                        distance = top - streamed[i, 1] - held.numbers[entry, 1]
-                        if kind == NOT_A_NUMBER:
-                            addend, special = 0, PLUS | MINUS
-                        elif kind == INFINITE:
-                            addend, special = 0, MINUS if negative else PLUS
-                        elif distance < 0:
-                            addend, beyond = 0, True
-                        else:
-                            addend = (addend << justify) >> min(distance, 63)
-                            addend = -addend if negative else addend
-                    if trace.shape[0] > 0:
-                        trace[products, 0] = index
-                        trace[products, 1] = addend
-                    products += 1
-                    overflow |= beyond
-                    if 0 <= index < sums.size:
-                        total = sums[index] + addend
-                        wrapped = _wrap(total, half)
-                        overflow |= wrapped != total
-                        sums[index] = wrapped
-                        specials[index] |= special
-                    else:
-                        outside = True
-            if taps.last[tap]:
-                break
-            tap += 1
-    return products, lookups, hits, overflow, outside
-
-
-@compiled
-def add_partials(
-    sums: np.ndarray, specials: np.ndarray, partials: np.ndarray, floating: bool, acc_width: int
-) -> bool:
-    """Add record i to accumulator i // pes of PE i % pes; return whether a sum overflowed.
-
-    `sums` is int64 (pes, depth), `specials` alike, `partials` int64 (count,).
-    """
-    pes = sums.shape[0]
-    half = 1 << (acc_width - 1)
-    overflow = False
-    for i in range(partials.size):
-        pe, index = i % pes, i // pes
-        total = sums[pe, index] + _wrap(partials[i], half)
-        wrapped = _wrap(total, half)
-        overflow |= wrapped != total
-        sums[pe, index] = wrapped
-        if floating:
-            specials[pe, index] |= partials[i] >> PLUS_BIT & 3
-    return overflow
 
 
 @compiled
@@ -276,95 +149,72 @@ def _round_float(value, lsb, bias, mantissa_width, infinity):
 
 
 @compiled
-def _drain(
-    sums: np.ndarray,
-    specials: np.ndarray,
-    walk: DrainWalk,
-    shift: int,
-    width: int,
-    target: ResultNumbers,
+def _round(
+    sums: np.ndarray, specials: np.ndarray, shift: int, width: int, target: ResultNumbers
 ) -> tuple[np.ndarray, bool, bool]:
-    """Read and clear; return the results in order of writing, and if any saturated, was not finite.
+    """Return the results, and if any saturated, was not finite.
 
     `width` is the bits of a result, `shift` that of integers.
     """
-    pitch, guard_cols, rows, guard_rows, planes, walk_count = walk
     floating, lsb, bias, mantissa_width, infinity, nan, sign = target
-    pes = sums.shape[0]
-    cells = written_cells(pitch, guard_cols, rows, guard_rows, planes, walk_count)
-    results = np.empty(cells * pes, dtype=np.int64)
-    used, saturated, nonfinite = 0, False, False
-    row = col = plane = 0
-    for cell in range(walk_count):
-        if col >= guard_cols and row >= guard_rows and plane < planes:
-            for pe in range(pes):
-                value, special = sums[pe, cell], np.int64(specials[pe, cell])
-                if not floating:
-                    result, beyond = _round_integer(value, shift, width)
-                elif width == 64:
-                    result, beyond = (value & ((1 << PLUS_BIT) - 1)) | special << PLUS_BIT, False
-                elif special != 0:
-                    result, beyond = (nan if special == PLUS | MINUS else infinity), False
-                    nonfinite = True
-                    if special == MINUS and infinity != nan:
-                        result |= sign
-                else:
-                    result, beyond = _round_float(value, lsb, bias, mantissa_width, infinity)
-                    if value < 0:
-                        result |= sign
-                results[used] = result
-                saturated |= beyond
-                used += 1
-        for pe in range(pes):
-            sums[pe, cell] = 0
-            specials[pe, cell] = 0
-        col += 1
-        if col == pitch:
-            col = 0
-            row += 1
-            if row == rows:
-                row = 0
-                plane += 1
+    results = np.empty(sums.size, dtype=np.int64)
+    saturated, nonfinite = False, False
+    for i in range(sums.size):
+        value, special = sums[i], np.int64(specials[i])
+        if not floating:
+            result, beyond = _round_integer(value, shift, width)
+        elif width == 64:
+            result, beyond = (value & ((1 << PLUS_BIT) - 1)) | special << PLUS_BIT, False
+        elif special != 0:
+            result, beyond = (nan if special == PLUS | MINUS else infinity), False
+            nonfinite = True
+            if special == MINUS and infinity != nan:
+                result |= sign
+        else:
+            result, beyond = _round_float(value, lsb, bias, mantissa_width, infinity)
+            if value < 0:
+                result |= sign
+        results[i] = result
+        saturated |= beyond
     return results, saturated, nonfinite
 
 
 @takes_text
 def result_format(fmt: FloatFormat, out_format: int) -> FloatFormat:
-    """Return the format of the results of a floating-point job; raw results have none.
+    """Return the format of the results of a floating-point pass; raw results have none.
 
     Parameters
     ----------
     fmt
         Of the operands.
     out_format
-        Of the job's descriptor, not `OUT_RAW`.
+        Of the descriptor, not `OUT_RAW`.
     """
     return {OUT_FLOAT32: FLOAT32, OUT_BF16: BF16}.get(out_format, fmt)
 
 
-def drain(
-    sums: np.ndarray, specials: np.ndarray, job: np.void, arithmetic: Arithmetic
+def round_sums(
+    sums: np.ndarray, specials: np.ndarray, out_format: int, shift: int, arithmetic: Arithmetic
 ) -> tuple[np.ndarray, bool, bool]:
-    """Drain accumulators as a job's descriptor says, and clear them.
+    """Round sums to results.
 
     Parameters
     ----------
     sums
-        int64 (pes, depth).
+        int64 (count,).
     specials
-        Sticky bits `PLUS` and `MINUS`, uint8 (pes, depth).
-    job
-        A `JOB_DESCRIPTOR` without errors.
+        Sticky bits `PLUS` and `MINUS`, uint8 (count,).
+    out_format, shift
+        Of the descriptor.
     arithmetic
-        How the job calculates.
+        How the pass calculates.
 
     Returns
     -------
     tuple
-        Results (int64) in order of writing; whether one was saturated; whether one is not finite.
+        Results (int64); whether one was saturated; whether one is not finite.
     """
-    field = {name: int(job[name]) for name in job.dtype.names}
-    out_format, target = field["out_format"], ResultNumbers()
+    target = ResultNumbers()
     if arithmetic.fmt is not None:
         fmt = result_format(arithmetic.fmt, out_format)
         target = ResultNumbers(
@@ -377,12 +227,4 @@ def drain(
             sign=1 << (fmt.width - 1),
         )
     assert (MINUS_BIT, OUT_WIDTHS[OUT_RAW]) == (PLUS_BIT + 1, 64)
-    walk = DrainWalk(
-        pitch=field["pitch"],
-        guard_cols=field["guard_cols"],
-        rows=field["plane_rows"],
-        guard_rows=field["guard_rows"],
-        planes=field["planes"],
-        count=field["walk_count"],
-    )
-    return _drain(sums, specials, walk, field["shift"], OUT_WIDTHS[out_format], target)
+    return _round(sums, specials, shift, OUT_WIDTHS[out_format], target)

@@ -16,10 +16,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from gscn.array import ArrayConfig
-from gscn.config import ALIGNMENT_BYTES
 from gscn.formats import NUMBER_FORMATS
 from gscn.pass_errors import PassError
 from gscn.passes import HALFWORD_BYTES, PASS_DESCRIPTOR, TABLE_ENTRY_BYTES, VECTOR, Mode
+from gscn.port import ALIGNMENT_BYTES
 from gscn.records import MOST_SHIFT, OUT_BF16, OUT_RAW, OUT_WIDTHS
 from gscn.window import MOST_TOP
 
@@ -203,10 +203,10 @@ def has_bad_walk(d: PassFields, config: ArrayConfig) -> bool:
 
 
 def has_bad_team(d: PassFields, config: ArrayConfig) -> bool:
-    """Say whether the clusters cannot be cut into such teams."""
+    """Say whether the clusters cannot be cut into such gangs, or those of the mode not chained."""
     if d.team == 0 or config.clusters % d.team != 0:
         return True
-    return d.mode == Mode.KERNEL and d.team > 1
+    return d.chained > (d.mode == Mode.CORRELATE)
 
 
 def results_extent(d: PassFields) -> int | None:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.array import ArrayConfig
-from gscn.emulator.arithmetic import INFINITE, MINUS, NOT_A_NUMBER, PLUS, Arithmetic, drain
+from gscn.emulator.arithmetic import INFINITE, MINUS, NOT_A_NUMBER, PLUS, Arithmetic, round_sums
 from gscn.emulator.pass_checks import PassFields
-from gscn.records import JOB_DESCRIPTOR
 from gscn.system.compiled import compiled
 
 _MOST = 1 << 62
@@ -154,13 +153,6 @@ class TileSums:
         """
         half = 1 << (self._arithmetic.acc_width - 1)
         sums = ((self._sums.sums[walk] + half) & (2 * half - 1)) - half
-        (job,) = JOB_DESCRIPTOR.pack(
-            1,
-            pitch=walk.size,
-            plane_rows=1,
-            planes=1,
-            walk_count=walk.size,
-            out_format=self._d.out_format,
-            shift=self._d.shift,
+        return round_sums(
+            sums, self._sums.specials[walk], self._d.out_format, self._d.shift, self._arithmetic
         )
-        return drain(sums[None], self._sums.specials[walk][None], job, self._arithmetic)

@@ -1,7 +1,6 @@
-"""The functional model of an array that cuts its own jobs: runs passes on memory, without time.
+"""The functional model of the array: runs passes on memory, without time.
 
-It follows `docs/contract/passes.md` and sees bytes only. Tables and strips are taken apart by
-`emulator.pass_pieces`, not by what wrote them.
+It follows `docs/contract/passes.md`, and takes tables and strips apart by `emulator.pass_pieces`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gscn.array import ArrayConfig
-from gscn.config import ALIGNMENT_BYTES
 from gscn.emulator.arithmetic import Arithmetic
 from gscn.emulator.pass_checks import (
     PassFields,
@@ -29,6 +27,7 @@ from gscn.enums import takes_text
 from gscn.formats import NUMBER_FORMATS
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
+from gscn.port import ALIGNMENT_BYTES
 
 
 @dataclass(kw_only=True, slots=True)
@@ -283,12 +282,13 @@ class _Pass:
     # -- correlate
 
     def _correlate_tile(self, tile: int, streamed: int) -> None:
-        """Run all units of work of one tile."""
+        """Run all units of work of one tile; not chained, it is one."""
         d = self.d
         group, part = streamed >> d.t_split, streamed & ((1 << d.t_split) - 1)
         sums = TileSums(d, self.config, self.arithmetic)
-        for n0 in range(0, d.samples, d.tile_samples):
-            samples = min(d.tile_samples, d.samples - n0)
+        unit = d.tile_samples if d.chained else d.samples
+        for n0 in range(0, d.samples, unit):
+            samples = min(unit, d.samples - n0)
             loaded = self._load(tile, n0 * d.s_chunks, samples * d.s_chunks)
             piece = self.streamed.piece(group, n0 * d.t_strips, samples * d.t_strips)
             self.outcome.note(piece.error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.lib import wiring
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.errors import InputError
 
 
@@ -37,7 +37,7 @@ def need_number(
     need(component, name, value, holds, f"a whole number {bounds}")
 
 
-def need_floats(component: wiring.Component, config: AcceleratorConfig) -> None:
+def need_floats(component: wiring.Component, config: ArrayConfig) -> None:
     """Require a configuration with float formats."""
     requirement = "at least one format"
     need(component, "float_formats", config.float_formats, bool(config.floats), requirement)

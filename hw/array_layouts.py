@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
 
@@ -158,31 +156,6 @@ def job_layout(config: ArrayConfig) -> data.StructLayout:
             "head": 1,
             "last": 1,
         }
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PortSizes:
-    """What the arbiters of a memory port know of a configuration; as in `gscn.config`."""
-
-    addr_width: int
-    mem_width: int
-    mem_bytes: int
-    burst_beats: int
-    outstanding_bursts: int
-    pes_per_cluster: int
-    """16-bit results that are written as one."""
-
-
-def port_sizes(config: ArrayConfig) -> PortSizes:
-    """Return the sizes of a memory port: a slot of a beat holds a row of 16-bit results."""
-    return PortSizes(
-        addr_width=config.addr_width,
-        mem_width=config.mem_width,
-        mem_bytes=config.mem_bytes,
-        burst_beats=config.burst_beats,
-        outstanding_bursts=config.outstanding_bursts,
-        pes_per_cluster=config.drain_width,
     )
 
 

@@ -15,7 +15,16 @@ from gscn.formats import NUMBER_FORMATS
 from gscn.passes import Mode
 from tests import floats
 from tests.pass_memory import Program, RandomPass, result_bytes
-from tests.random_jobs import round_half_even
+
+
+def round_half_even(value, shift):
+    """Return value / 2**shift rounded to nearest, ties to even."""
+    return round(value / 2**shift) if abs(value) < 2**52 else _round_large(value, shift)
+
+
+def _round_large(value, shift):
+    quotient, remainder = divmod(value, 1 << shift)
+    return quotient + (2 * remainder > 1 << shift or (2 * remainder == 1 << shift and quotient & 1))
 
 
 @dataclass(kw_only=True, slots=True)

@@ -49,6 +49,16 @@ class Program:
         return len(self.passes)
 
     @property
+    def descriptor_count(self) -> int:
+        """The same, as launches call it."""
+        return len(self.passes)
+
+    @property
+    def output_ranges(self) -> list[tuple[int, int]]:
+        """First byte, and one past the last, that each pass may write."""
+        return [(one.fields["out_addr"], one.fields["out_end"]) for one in self.passes]
+
+    @property
     def memory_bytes(self) -> int:
         """Size of memory."""
         return self.image.size

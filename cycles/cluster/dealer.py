@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gscn.array_latencies import MARKS_UNDER_WAY
 from gscn.cycles.cluster.marks import push_report
 from gscn.cycles.pe.worker import MAC
 from gscn.cycles.state import record
+from gscn.latencies import MARKS_UNDER_WAY
 from gscn.system.compiled import borrowing
 
 DEALER = record("below")

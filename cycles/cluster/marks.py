@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gscn.array_latencies import MARKS_UNDER_WAY
 from gscn.cycles.state import record
+from gscn.latencies import MARKS_UNDER_WAY
 from gscn.system.compiled import borrowing
 
 MOST_PES = 16

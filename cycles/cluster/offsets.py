@@ -111,7 +111,7 @@ def pick(tables, window, queues, jobs, d):
     """Choose what to work on next: what is to be loaded first."""
     if queues.level[TABLE_LOADS] and not tables.load_valid:
         job = jobs[TABLE_LOADS, queues.head[TABLE_LOADS]]
-        if d.mode != KERNEL or not tables.tile_known or job.s_tile != tables.tile:
+        if d.chained or not tables.tile_known or job.s_tile != tables.tile:
             pick_load(tables, job, d)
             pop_job(queues, jobs, TABLE_LOADS)
             return

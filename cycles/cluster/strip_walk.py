@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gscn.array_latencies import STRIPS_NAMED
 from gscn.cycles.state import record
+from gscn.latencies import STRIPS_NAMED
 from gscn.passes import Mode
 from gscn.system.compiled import borrowing
 

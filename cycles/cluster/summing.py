@@ -5,10 +5,10 @@ Sums are absent: time depends on how many rows there are.
 
 from __future__ import annotations
 
-from gscn.array_latencies import TILES_ANNOUNCED
 from gscn.cycles.cluster.marks import MOST_PES
 from gscn.cycles.pe.worker import is_job_end
 from gscn.cycles.state import record
+from gscn.latencies import TILES_ANNOUNCED
 from gscn.system.compiled import borrowing
 
 CHAIN_DEPTH = 2

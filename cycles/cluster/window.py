@@ -5,9 +5,9 @@ Chunks and entries are counted from the beginning of the pass; keys are modulo t
 
 from __future__ import annotations
 
-from gscn.array_latencies import JOBS_DECIDED
 from gscn.cycles.cluster.strip_walk import KERNEL
 from gscn.cycles.state import record
+from gscn.latencies import JOBS_DECIDED
 from gscn.system.compiled import borrowing
 
 WINDOW = record(
@@ -89,7 +89,7 @@ def decides(window):
 def decide(window, job, d):
     """Hold the tile of the job before, or begin to load that of `job`."""
     kernel = d.mode == KERNEL
-    again = kernel and window.known and job.s_tile == window.tile
+    again = not d.chained and window.known and job.s_tile == window.tile
     held = again and window.whole
     if again:
         window.held[(window.verdict_head + window.verdicts) % JOBS_DECIDED] = held

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gscn.array_counters import ARRAY_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.cycles.cluster.cluster_input import deal, give_job, step_input
 from gscn.cycles.cluster.result_writer import is_empty, step_writer, takes_row
 from gscn.cycles.cluster.streamer import (
@@ -17,8 +17,8 @@ from gscn.passes import Mode
 from gscn.system.compiled import borrowing
 
 CORRELATE = int(Mode.CORRELATE)
-BUSY, LOOKUP, DRAIN, LOAD, STREAM, EXPAND, TAIL, IDLE = range(len(ARRAY_COUNTER_NAMES))
-"""Causes, as `gscn.array_counters.ARRAY_COUNTERS`."""
+BUSY, LOOKUP, DRAIN, LOAD, STREAM, EXPAND, TAIL, IDLE = range(len(CLUSTER_COUNTER_NAMES))
+"""Causes, as `gscn.counters.CLUSTER_COUNTERS`."""
 
 
 @borrowing

@@ -1,1 +1,1 @@
-"""Time of the core: phases, jobs, clusters and ports, cycle by cycle."""
+"""Time of the array's core: checks and cuts of passes, cycle by cycle."""

@@ -24,6 +24,7 @@ CORE = record(
     "head", "acknowledgements",  # of their ring
     "read_beats", "write_beats",
     "quiet",  # cycles without a pass
+    "noted",  # bursts in `Ports.noted`
     "error",  # of `gscn.pass_errors.PassError`
 )  # fmt: skip
 
@@ -45,7 +46,7 @@ class ArraySizes(NamedTuple):
     result_cycles: int
     """From a row of sums to its results."""
     end_cycles: int
-    """`gscn.array_latencies.job_end_cycles`."""
+    """`gscn.latencies.job_end_cycles`."""
     latency: int
     write_latency: int
     limit: int
@@ -67,8 +68,8 @@ class Core(NamedTuple):
     """`cycles.descriptors.JOB` (1,): that the cutter makes."""
     teams: np.ndarray
     """`cycles.core.cutter.TEAM` (clusters,)."""
-    cuts: np.ndarray
-    """`cycles.core.tiles.CUT` (clusters,)."""
+    cursors: np.ndarray
+    """`cycles.core.tiles.CURSOR` (clusters,): of the gangs, by their first clusters."""
     members: np.ndarray
     """`cycles.core.cutter.MEMBER` (clusters,)."""
     acknowledged: np.ndarray
@@ -90,6 +91,10 @@ class Ports(NamedTuple):
     """`cycles.port.channel.CHANNEL` (channels,): the same as in `inputs`."""
     requests: np.ndarray
     """int64 (channels,): space to work in."""
+    noted: np.ndarray
+    """int64 (bursts, 3): of read bursts in the order in which they are taken their address in
+    beats, -1 of the list of passes, their beats, and the channels that share them; (0, 3) if
+    nobody asks for them."""
 
 
 class Clusters(NamedTuple):
@@ -128,15 +133,35 @@ class Passes(NamedTuple):
 
 
 @borrowing
+def note_burst(core, ports, port):
+    """Note the read burst that a port took last."""
+    arbiter = ports.arbiters[port]
+    outstanding = ports.bursts.shape[1]
+    # a burst that a beat was delivered of may have left the ring: the last one is where it was
+    last = (arbiter.head + arbiter.level + outstanding - 1) % outstanding
+    burst = ports.bursts[port, last]
+    sharers = 0
+    for channel in range(arbiter.first, arbiter.end):
+        sharers += ports.owners[port, last, channel]
+    ports.noted[core.noted, 0] = burst.beat
+    ports.noted[core.noted, 1] = burst.beats
+    ports.noted[core.noted, 2] = sharers
+    core.noted += 1
+
+
+@borrowing
 def step_ports(core, ports, clusters, acknowledged, sizes):
     """Advance the memory ports and the memory; return bursts written less acknowledged."""
     bursts = 0
     for port in range(ports.arbiters.size):
         arbiter = ports.arbiters[port]
+        taken = arbiter.taken
         core.read_beats += step_reads(
             arbiter, ports.bursts[port], ports.owners[port], ports.channels, ports.requests,
             ports.readers[port], sizes.latency, core.now,
         )  # fmt: skip
+        if arbiter.taken != taken and ports.noted.shape[0]:
+            note_burst(core, ports, port)
         sends, ends, takes = step_writes(
             arbiter, clusters.writers, clusters.written, ports.requests
         )
@@ -225,11 +250,18 @@ def step_array(parts, inputs, ports, clusters, passes, sizes):
 
 @borrowing
 def run(parts, inputs, ports, clusters, passes, sizes):
-    """Walk through a list; return whether every pass ends within its limit, without an error."""
+    """Walk through a list; return whether every pass ends within its limit, without an error.
+
+    Where bursts are noted it stops when there is no more room for them, to be called again.
+    """
     core, sequencer, cutter = parts.cores[0], parts.sequencers[0], parts.cutters[0]
-    fetch(sequencer, ports.readers[0])
+    room = ports.noted.shape[0] - ports.arbiters.size
+    if core.now == 0:
+        fetch(sequencer, ports.readers[0])
     while sequencer.left or sequencer.start or cutter.state != IDLE:
         if core.now - core.start > sizes.limit or core.error:
+            return False
+        if core.noted > max(room, 0):
             return False
         step_array(parts, inputs, ports, clusters, passes, sizes)
     return True

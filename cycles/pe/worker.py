@@ -127,7 +127,7 @@ def step_worker(worker, words, fibers, starts, row_keys, end_cycles):
     row_keys
         Keys from one look-up of a word to the next.
     end_cycles
-        `gscn.array_latencies.job_end_cycles`.
+        `gscn.latencies.job_end_cycles`.
     """
     pending = is_pending(worker)
     room = worker.fibers + worker.found < fibers.shape[0]

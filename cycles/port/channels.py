@@ -5,7 +5,6 @@ Memory answers each burst after a fixed latency and then delivers one beat per c
 
 from __future__ import annotations
 
-from gscn.cycles.port.arbiter import choose
 from gscn.cycles.state import record
 from gscn.system.compiled import borrowing
 
@@ -18,11 +17,29 @@ ARBITER = record(
     "read_below", "write_below",
     "complete",  # 1 more than the channel whose waiting burst had its sharers a cycle before, or 0
     "sender", "beats_left",  # of the burst that is written
+    "taken",  # read bursts so far
 )  # fmt: skip
-BURST = record("beats", "due")
-"""A read burst under way; `due` is the cycle of its first beat at the earliest."""
+BURST = record("beat", "beats", "due")
+"""A read burst under way: address in beats, or -1 of the list of passes; `due` is the cycle of its
+first beat at the earliest."""
 LIST_READER = record("asks", "due", "burst")
 """Of the list of passes: bursts to ask for, beats to come, beats of a burst."""
+
+
+@borrowing
+def choose(requests, below, first, end):
+    """Index of the request in [first, end) that a RoundRobin grants.
+
+    That is the first above `below`, else the first of all.
+    """
+    lowest = -1
+    for index in range(first, end):
+        if requests[index] > 0:
+            if index > below:
+                return index
+            if lowest < 0:
+                lowest = index
+    return lowest
 
 
 @borrowing
@@ -75,14 +92,16 @@ def take_burst(number, arbiter, burst, owners, channels, reader):
     """Take the burst that a channel offers, for all channels that ask for the same."""
     first, end = arbiter.first, arbiter.end
     arbiter.level += 1
+    arbiter.taken += 1
     if number == end:
+        burst.beat = -1
         burst.beats = reader.burst
         reader.asks -= 1
         for other in range(first, end):
             owners[other] = False
         return
     beat, beats = channels[number].beat, channels[number].beats
-    burst.beats = beats
+    burst.beat, burst.beats = beat, beats
     for other in range(first, end):
         alike = channels[other].beats == beats and channels[other].beat == beat
         owners[other] = alike

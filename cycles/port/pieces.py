@@ -5,8 +5,8 @@ Halfwords are not kept: they are in the image of the memory, from `at` on.
 
 from __future__ import annotations
 
-from gscn.array_latencies import PIECES_REQUESTED
 from gscn.cycles.state import record
+from gscn.latencies import PIECES_REQUESTED
 from gscn.system.compiled import borrowing
 
 MOST = 4

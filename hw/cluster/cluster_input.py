@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.formats import NUMBER_FORMATS
 from gscn.hw.array_layouts import PASS, job_layout, load_layout, word_layout
@@ -92,7 +92,7 @@ class ClusterInput(wiring.Component):
         What is wrong, or 0; what follows it means nothing.
     """
 
-    LATENCY = array_latencies.INPUT_LATENCY
+    LATENCY = latencies.INPUT_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import WordKind, word_layout
 from gscn.hw.port.arbiter import RoundRobin
@@ -40,7 +40,7 @@ class Dealer(wiring.Component):
         Words for each PE.
     """
 
-    LATENCY = array_latencies.DEALER_LATENCY
+    LATENCY = latencies.DEALER_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

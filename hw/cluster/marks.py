@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import REPORT
@@ -44,7 +44,7 @@ class MarkJoiner(wiring.Component):
         There is none.
     """
 
-    DEPTH = array_latencies.MARKS_UNDER_WAY
+    DEPTH = latencies.MARKS_UNDER_WAY
 
     LATENCY = 1
     QUEUE_LATENCY = StreamFIFO.LATENCY

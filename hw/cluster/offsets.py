@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS
 from gscn.hw.input_layouts import LOAD_JOB, PIECE, STREAM_JOB
@@ -120,10 +120,10 @@ class TableReader(wiring.Component):
 
     Load jobs and stream jobs are the same jobs, each queue at its own pace; the load side goes
     first. A job has one piece to load: kernel, all chunks of its tile; correlate, those of its
-    samples. A kernel job of the tile of the load job before it waits for a verdict: if that tile
-    is held it loads nothing, else the same piece again. A job's stream has one piece per group
-    (kernel) or one (correlate): consecutive strips that exist, of which there must be one. A piece
-    is worked on only when the place for it is empty.
+    samples. A job of the tile of the load job before it, unless the pass is chained, waits for a
+    verdict: if that tile is held it loads nothing, else the same piece again. A job's stream has
+    one piece per group (kernel) or one (correlate): consecutive strips that exist, of which there
+    must be one. A piece is worked on only when the place for it is empty.
 
     Addresses come from four products, formed one bit of the multiplier per cycle until no bit is
     left: twice the bits of the strips of a sample and of the entries of a row, and a cycle each. A
@@ -151,7 +151,7 @@ class TableReader(wiring.Component):
     stream_jobs : In(stream.Signature(STREAM_JOB))
         The same.
     verdicts : In(stream.Signature(1))
-        For each kernel load job of the tile before: it is held.
+        For each load job of the tile before, unless the pass is chained: it is held.
     load_pieces : Out(stream.Signature(PIECE))
         Pieces of the stationary operand.
     stream_pieces : Out(stream.Signature(PIECE))
@@ -166,7 +166,7 @@ class TableReader(wiring.Component):
         A piece ends before it starts, or beyond the operand's data (pulse); it is not handed on.
     """
 
-    LATENCY = array_latencies.TABLE_LATENCY
+    LATENCY = latencies.TABLE_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -215,7 +215,7 @@ class TableReader(wiring.Component):
         tile, tile_known = Signal(16), Signal()
         load, job = self.load_jobs, self.stream_jobs.p
         begun = streamed.pieces_left != 0
-        again = kernel & tile_known & (load.p.s_tile == tile)
+        again = (d.chained == 0) & tile_known & (load.p.s_tile == tile)
         first_strip, strips_end = Signal(16), Signal(signed(20))
         m.d.comb += [
             first_strip.eq(Mux(kernel & (job.strip > 0), job.strip, 0)),

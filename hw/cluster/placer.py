@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, WordKind, job_layout, word_layout
 from gscn.hw.input_layouts import (
@@ -131,7 +131,7 @@ class WordPlacer(wiring.Component):
         There is an item, or a mark to be made.
     """
 
-    LATENCY = array_latencies.PLACER_LATENCY
+    LATENCY = latencies.PLACER_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

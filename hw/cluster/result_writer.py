@@ -7,9 +7,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
-from gscn.hw.array_layouts import port_sizes, result_row_layout
+from gscn.hw.array_layouts import result_row_layout
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import OutFormat, burst_layout, slotted_beat_layout, write_slots
 
@@ -50,12 +50,12 @@ class ResultWriter(wiring.Component):
         All beats have been handed on.
     command : Out(stream.Signature(burst_layout(config)))
         Bursts.
-    o : Out(stream.Signature(slotted_beat_layout(port_sizes(config))))
+    o : Out(stream.Signature(slotted_beat_layout(config)))
         Beats, in the order of the commands.
     """
 
-    LATENCY = array_latencies.WRITER_BEAT_LATENCY
-    COMMAND_LATENCY = array_latencies.WRITER_COMMAND_LATENCY
+    LATENCY = latencies.WRITER_BEAT_LATENCY
+    COMMAND_LATENCY = latencies.WRITER_COMMAND_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -65,7 +65,7 @@ class ResultWriter(wiring.Component):
                 "out_format": In(OutFormat),
                 "empty": Out(1),
                 "command": Out(stream.Signature(burst_layout(config))),
-                "o": Out(stream.Signature(slotted_beat_layout(port_sizes(config)))),
+                "o": Out(stream.Signature(slotted_beat_layout(config))),
             }
         )
 
@@ -77,7 +77,8 @@ class ResultWriter(wiring.Component):
         place = self.i.p.addr[beat_bits:]
 
         # -- the beat that is being put together
-        begun, flushing = Signal(), Signal()
+        begun = Signal()
+        flushing = Signal()
         open_place = Signal.like(place, reset_less=True)
         level = Signal(range(depth + 1))
         other, room = Signal(), Signal()
@@ -124,8 +125,8 @@ class ResultWriter(wiring.Component):
 
     def _keep(self, m, depth, *, fresh, enters, completes):
         """Store rows in the slots of queued beats; the first one clears those of the beat."""
-        config, sizes = self.config, port_sizes(self.config)
-        slots = write_slots(sizes)
+        config = self.config
+        slots = write_slots(config)
         slot_bits = config.mem_width // slots
         m.submodules.beats = beats = Memory(shape=config.mem_width, depth=depth + 1, init=[])
         m.submodules.strobes = strobes = Memory(shape=slots, depth=depth + 1, init=[])
@@ -144,7 +145,8 @@ class ResultWriter(wiring.Component):
                     m.d.comb += mask.eq(
                         Cat(position | (taken - 1) == slot | (taken - 1) for slot in range(slots))
                     )
-        produce, consume = Signal(range(depth + 1)), Signal(range(depth + 1))
+        produce = Signal(range(depth + 1))
+        consume = Signal(range(depth + 1))
         after = Signal.like(produce)
         at = Mux(completes, after, produce)  # a row that completes a beat begins the next one
         m.d.comb += [

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, result_row_layout, sums_layout, tile_layout
 from gscn.hw.cluster.walk import TileWalk
@@ -55,8 +55,8 @@ class Results(wiring.Component):
         With float formats: a result was infinite or NaN (pulse).
     """
 
-    LATENCY = array_latencies.RESULT_LATENCY
-    FLOAT_LATENCY = array_latencies.RESULT_FLOAT_LATENCY
+    LATENCY = latencies.RESULT_LATENCY
+    FLOAT_LATENCY = latencies.RESULT_FLOAT_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, WordKind, job_layout, word_layout
 from gscn.hw.cluster.placer import WordPlacer
@@ -186,7 +186,7 @@ class Streamer(wiring.Component):
         Why no word leaves.
     """
 
-    CONTEXTS = array_latencies.STRIPS_NAMED
+    CONTEXTS = latencies.STRIPS_NAMED
 
     LATENCY = WordPlacer.LATENCY
 

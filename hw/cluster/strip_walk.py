@@ -19,7 +19,7 @@ class StripWalker(wiring.Component):
     as there are such. Correlate: all strips of each sample. A job without a stream is one context
     without a strip. A strip goes out with its context, when both are taken.
 
-    Implements: "Tiles, units and teams" and "The window" in `docs/contract/passes.md`.
+    Implements: "Tiles, units and gangs" and "The window" in `docs/contract/passes.md`.
 
     Timing
     ------

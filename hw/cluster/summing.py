@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, drain_layout, sum_rows, sums_layout, tile_layout
 from gscn.hw.cluster.walk import TileWalk
@@ -26,7 +26,7 @@ class SummingDrain(wiring.Component):
     Timing
     ------
     - Latency: `CHAIN_LATENCY` from `chain_i` to `o`, `chain_o`. From `sums` there are
-      `gscn.array_latencies.team_sum_cycles`. A bank is free, as `freed` says, `FREE_CYCLES` after
+      `gscn.latencies.team_sum_cycles`. A bank is free, as `freed` says, `FREE_CYCLES` after
       its last row was asked for, if that is taken at once.
     - Throughput: one row per cycle; `BETWEEN_JOBS` cycles from the end of a job to the first row
       that is asked for of the next one.
@@ -75,12 +75,12 @@ class SummingDrain(wiring.Component):
         Both banks have been cleared since reset.
     """
 
-    TILES = array_latencies.TILES_ANNOUNCED
+    TILES = latencies.TILES_ANNOUNCED
     CHAIN_DEPTH = 2
 
     CHAIN_LATENCY = StreamFIFO.LATENCY + 1
-    FREE_CYCLES = array_latencies.DRAIN_FREE_CYCLES
-    BETWEEN_JOBS = array_latencies.DRAIN_BETWEEN_JOBS
+    FREE_CYCLES = latencies.DRAIN_FREE_CYCLES
+    BETWEEN_JOBS = latencies.DRAIN_BETWEEN_JOBS
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

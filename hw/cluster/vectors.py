@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.arguments import need, need_number
 from gscn.hw.input_layouts import STRIP, WINDOW_HALFWORDS, item_layout
@@ -145,7 +145,7 @@ class VectorExpander(wiring.Component):
         vectors beyond a strip.
     """
 
-    LATENCY = array_latencies.VECTOR_LATENCY
+    LATENCY = latencies.VECTOR_LATENCY
 
     def __init__(self, *, config: ArrayConfig, values: int, skip: bool):
         need_number(self, "values", values, 1, 2)

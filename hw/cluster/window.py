@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, load_layout
 from gscn.hw.fifo import StreamFIFO
@@ -89,10 +89,11 @@ class WindowLoader(wiring.Component):
     something has no room, the oldest chunk is forgotten, one per cycle, if it is finished; else
     loading waits.
 
-    A kernel job of the same tile as the job before is held, that is, loads nothing, if none of the
-    tile's chunks was forgotten; a verdict says so. Each job is told where its chunks are (`tiles`)
-    when its loading begins. What a job reports finished counts unless the next one was held to the
-    same tile: then only that one's reports do.
+    A job of the same tile as the job before is held, that is, loads nothing, if none of the tile's
+    chunks was forgotten; a verdict says so. Not if the pass is chained: then its samples are
+    others. Each job is told where its chunks are (`tiles`) when its loading begins. What a job
+    reports finished counts unless the next one was held to the same tile: then only that one's
+    reports do.
 
     Loading waits for room only, which finished chunks give. The stream of a job waits for chunks
     only, and those of all jobs before are loaded before its own; so both wait for each other for
@@ -121,7 +122,7 @@ class WindowLoader(wiring.Component):
     jobs : In(stream.Signature(LOAD_JOB))
         Jobs that contract, in order.
     verdicts : Out(stream.Signature(1))
-        For each kernel job of the tile of the job before: it is held.
+        For each job of the tile of the job before, unless the pass is chained: it is held.
     strips : Out(stream.Signature(STRIP))
         To the expander.
     items : In(stream.Signature(item_layout(config, 2)))
@@ -144,7 +145,7 @@ class WindowLoader(wiring.Component):
         It waits for ever: its chunks do not fit.
     """
 
-    JOBS = array_latencies.JOBS_DECIDED
+    JOBS = latencies.JOBS_DECIDED
 
     LATENCY = 1
 
@@ -207,7 +208,7 @@ class WindowLoader(wiring.Component):
         kernel = self.d.mode == Mode.KERNEL
         m.d.comb += [
             idle.eq((strips.samples_left == 0) & (strips.under_way == 0)),
-            again.eq(kernel & tile.known & (self.jobs.p.s_tile == tile.number)),
+            again.eq((self.d.chained == 0) & tile.known & (self.jobs.p.s_tile == tile.number)),
             held.eq(again & tile.whole),
             self.jobs.ready.eq(
                 idle & (under_way != self.JOBS) & verdicts.i.ready & ~self.report_valid

@@ -7,9 +7,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
-from gscn.array_counters import ARRAY_COUNTER_NAMES
-from gscn.counters import COUNTER_WIDTH
-from gscn.hw.array_layouts import PASS, job_layout, port_sizes, sums_layout
+from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
+from gscn.hw.array_layouts import PASS, job_layout, sums_layout
 from gscn.hw.cluster.cluster_input import CHANNELS, ClusterInput
 from gscn.hw.cluster.result_writer import ResultWriter
 from gscn.hw.cluster.results import Results
@@ -75,12 +74,12 @@ class WorkerCluster(wiring.Component):
         Per channel, `data` is a beat for it.
     write_command : Out(stream.Signature(burst_layout(config)))
         Bursts written.
-    write_data : Out(stream.Signature(slotted_beat_layout(port_sizes(config))))
+    write_data : Out(stream.Signature(slotted_beat_layout(config)))
         Their beats.
     count : In(1)
         Advance the counters.
-    counter : In(range(len(ARRAY_COUNTER_NAMES)))
-        Number of a counter in `gscn.array_counters`.
+    counter : In(range(len(CLUSTER_COUNTER_NAMES)))
+        Number of a counter in `gscn.counters`.
     counter_value : Out(COUNTER_WIDTH)
         Its value.
     initialized : Out(1)
@@ -116,9 +115,9 @@ class WorkerCluster(wiring.Component):
                 "data": In(config.mem_width),
                 "data_valid": In(READ_CHANNELS),
                 "write_command": Out(command),
-                "write_data": Out(stream.Signature(slotted_beat_layout(port_sizes(config)))),
+                "write_data": Out(stream.Signature(slotted_beat_layout(config))),
                 "count": In(1),
-                "counter": In(range(len(ARRAY_COUNTER_NAMES))),
+                "counter": In(range(len(CLUSTER_COUNTER_NAMES))),
                 "counter_value": Out(COUNTER_WIDTH),
                 "initialized": Out(1),
                 "saturated": Out(1),
@@ -223,7 +222,7 @@ class WorkerCluster(wiring.Component):
 
     def _count(self, m, pes, source, drain, writer):
         """Advance exactly one counter per PE and cycle while `count` is high."""
-        names = ARRAY_COUNTER_NAMES
+        names = CLUSTER_COUNTER_NAMES
         fed = Signal(range(len(names)))  # the cause for a PE with nothing queued
         others = Cat(
             *(pe.pending for pe in pes), drain.busy & drain.initialized, ~writer.empty

@@ -1,1 +1,1 @@
-"""The core: clusters, the jobs that they are given, and the phases of a launch."""
+"""The array: its clusters, the jobs that they are given, and the passes of a list."""

@@ -10,10 +10,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
-from gscn.array_counters import ARRAY_COUNTER_NAMES
-from gscn.config import ALIGNMENT_BITS
-from gscn.counters import COUNTER_WIDTH
-from gscn.hw.array_layouts import port_sizes
+from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
 from gscn.hw.cluster.worker_cluster import READ_CHANNELS, WorkerCluster
 from gscn.hw.core.cutter import Cutter
 from gscn.hw.core.pass_sequencer import PassSequencer, pass_list_layout
@@ -21,7 +18,7 @@ from gscn.hw.layouts import memory_port_members
 from gscn.hw.port.arbiter import ReadArbiter, WriteArbiter
 from gscn.hw.shared import Shared
 from gscn.pass_errors import PASS_ERROR_WIDTH, PassError
-from gscn.port import port_names
+from gscn.port import ALIGNMENT_BITS, port_names
 
 CLUSTER_MODULE = "gscn_cluster"
 
@@ -72,7 +69,7 @@ class Array(wiring.Component):
     saturated, accumulator_overflow, nonfinite : Out(1)
         Sticky until reset.
     counter_addr : In(16)
-        Cluster x counters + counter (`gscn.array_counters`); clusters x counters for the busy
+        Cluster x counters + counter (`gscn.counters`); clusters x counters for the busy
         cycles.
     counter_data : Out(COUNTER_WIDTH)
         The counter's value.
@@ -192,8 +189,8 @@ class Array(wiring.Component):
         config = self.config
         clusters = every[served.start : served.stop]
         channels = READ_CHANNELS * len(clusters)
-        reads = ReadArbiter(config=port_sizes(config), count=channels + (port == 0))
-        writes = WriteArbiter(config=port_sizes(config), count=len(clusters))
+        reads = ReadArbiter(config=config, count=channels + (port == 0))
+        writes = WriteArbiter(config=config, count=len(clusters))
         m.submodules[port_names("reads", config.ports)[port]] = reads
         m.submodules[port_names("writes", config.ports)[port]] = writes
 
@@ -233,7 +230,7 @@ class Array(wiring.Component):
 
     def _read_counters(self, m, clusters):
         """Put the counter that `counter_addr` names on `counter_data`."""
-        per_cluster = len(ARRAY_COUNTER_NAMES)
+        per_cluster = len(CLUSTER_COUNTER_NAMES)
         cycles = Signal(COUNTER_WIDTH)
         with m.If(self.busy):
             m.d.sync += cycles.eq(cycles + 1)

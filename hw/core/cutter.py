@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, job_layout
-from gscn.hw.core.tiles import TileList, cut_layout
+from gscn.hw.core.gangs import Cursors, Members, Teams
+from gscn.hw.core.tiles import TileList
 from gscn.hw.port.arbiter import RoundRobin
 from gscn.passes import Mode
 
 
 def team_sizes(config: ArrayConfig) -> list[int]:
-    """Return the sizes that a team can have: divisors of the clusters."""
+    """Return the sizes that a gang can have: divisors of the clusters."""
     return [size for size in range(1, config.clusters + 1) if config.clusters % size == 0]
 
 
-def _record_layout(config: ArrayConfig) -> data.StructLayout:
-    """Return what is known of a team.
+class _Events:
+    """What is counted."""
 
-    Its tile, the address of the results of the one before, and how many members do not drain that
-    one yet.
-    """
-    return data.StructLayout(
-        {
-            "cut": cut_layout(config),
-            "drained_addr": config.addr_width,
-            "open": range(config.clusters),
-        }
-    )
+    def __init__(self) -> None:
+        self.takes_tile, self.ends_tile = Signal(), Signal()
+        """A team's tile is begun; its last unit is given."""
+        self.drains = Signal()
+        """A job that drains is given."""
 
 
 class Cutter(wiring.Component):
     """Give each unit of each tile of a pass to exactly one cluster.
 
-    A cluster that has room for a job gets the next unit of its team's tile, or if there is none
-    of the next tile, in the order of `hw.core.tiles`. Who gets the last unit drains with it; each
-    other member gets a job that only drains, before its next unit. A team is at most one tile
-    ahead of its slowest member: the last unit of a tile is not given before all members drain the
-    one before. Clusters that have no job waiting come first, then those that have room; within
-    each kind they take turns.
+    A cluster that has room for a job gets the next tile of its gang's stationary tile, or if there
+    is none of the next stationary tile, in the order of `hw.core.tiles`. When those have all been
+    begun it goes to the next gang that has more than `help` samples, or groups, left, and stays
+    there; if none has, it gets nothing more in this pass. Clusters that have no job waiting come
+    first, then those that have room; within each kind they take turns.
+
+    Clusters of a chained gang, a team, get units of the same tile instead, which all teams take
+    from one cursor. Who gets the last unit drains with it; each other member gets a job that only
+    drains, before its next unit. A team is at most one tile ahead of its slowest member: the last
+    unit of a tile is not given before all members drain the one before.
 
     Golden: `cycles.passes` (time).
 
@@ -51,7 +50,8 @@ class Cutter(wiring.Component):
     ------
     - Latency: `LATENCY` from `hungry` to `jobs`. The first job comes `FIRST_JOB_CYCLES` after
       `start`.
-    - Throughput: one job in `JOB_CYCLES` cycles, one more for the first unit of a tile.
+    - Throughput: one job in `JOB_CYCLES` cycles, one more for each stationary tile and for the
+      first unit of a team's tile; one for each gang that is looked at.
     - Combinational: none.
     - Reset: no pass; outputs 0.
 
@@ -63,7 +63,7 @@ class Cutter(wiring.Component):
     Attributes
     ----------
     d : In(PASS)
-        The pass; held while `busy`.
+        The pass; held from `start` on while `busy`.
     start : In(1)
         A pass begins (pulse, not while `busy`).
     jobs : Out(stream.Signature(job_layout(config))).array(config.clusters)
@@ -83,7 +83,7 @@ class Cutter(wiring.Component):
     """
 
     LATENCY = 1
-    JOB_CYCLES = array_latencies.JOB_CYCLES
+    JOB_CYCLES = latencies.JOB_CYCLES
     FIRST_JOB_CYCLES = TileList.PREPARE_CYCLES + JOB_CYCLES + 1
 
     def __init__(self, *, config: ArrayConfig):
@@ -102,23 +102,15 @@ class Cutter(wiring.Component):
             }
         )
 
-    def _members(self, m, cluster):
-        """Return first cluster and members of a cluster's team, and its place in it."""
+    def _first_members(self, m):
+        """Return, by cluster, the first one of the gang to which it belongs at first."""
         clusters = self.config.clusters
-        first = Signal(range(clusters))
-        members = Signal(clusters)
+        firsts = [Signal(range(clusters), name=f"first{n}") for n in range(clusters)]
         with m.Switch(self.d.team):
             for size in team_sizes(self.config):
-                firsts = [number - number % size for number in range(clusters)]
-                masks = [((1 << size) - 1) << one for one in firsts]
                 with m.Case(size):
-                    m.d.comb += [
-                        first.eq(Array(Const(one, len(first)) for one in firsts)[cluster]),
-                        members.eq(Array(Const(one, clusters) for one in masks)[cluster]),
-                    ]
-        last = Signal.like(first)
-        m.d.comb += last.eq(first + self.d.team - 1)
-        return first, members, last
+                    m.d.comb += [one.eq(n - n % size) for n, one in enumerate(firsts)]
+        return firsts
 
     def elaborate(self, platform):
         m = Module()
@@ -128,133 +120,154 @@ class Cutter(wiring.Component):
         m.submodules.tiles = tiles = TileList(config=config)
         m.d.comb += [tiles.d.eq(d), tiles.start.eq(self.start)]
 
-        # -- a record per team, by its first cluster: the tile, and what is left of it
-        record = _record_layout(config)
-        m.submodules.teams = teams = Memory(shape=record, depth=clusters, init=[])
-        read, write = teams.read_port(domain="comb"), teams.write_port()
-        begun = Signal(clusters)  # by first cluster: there is a record
-        behind = Signal(clusters)  # has not got its drain of the tile before
-        waits = Signal(clusters)  # nothing for it until another one has got a job
-
-        cluster = Signal(range(clusters))
-        first, members, final = self._members(m, cluster)
-        held = Signal(record)  # the team's, or one without anything left
-        m.d.comb += [
-            read.addr.eq(first),
-            write.addr.eq(first),
-            held.eq(Mux(begun.bit_select(first, 1), read.data.as_value(), 0)),
-            write.data.eq(held),
-        ]
-        left = Signal(16)  # samples
-        exhausted, last_unit = Signal(), Signal()
-        m.d.comb += [
-            left.eq(held.cut.end - held.cut.next),
-            exhausted.eq(left == 0),
-            last_unit.eq(left <= d.tile_samples),
-        ]
+        firsts = self._first_members(m)
+        members = Members(m, clusters)
+        sought = Signal(range(clusters))  # the gang that is looked at instead
+        cursors, teams = Cursors(m, tiles, config), Teams(m, members, d, config)
+        m.d.comb += cursors.number.eq(Mux(d.chained, 0, members.gang))
 
         job = Signal(job_layout(config))
-        gives, takes_tile, ends_tile = Signal(), Signal(), Signal()
+        events, gives = _Events(), Signal()
         # in the cycle in which a job is given it is not yet seen, and nobody waits any more
-        given = Signal(clusters)
-        ready = Cat(job.ready for job in self.jobs) & ~Mux(gives, given, waits)
+        spoken_for = members.retired | Mux(gives, members.mask, members.waits)
+        ready = Cat(job.ready for job in self.jobs) & ~spoken_for
         hungry = ready & self.hungry
-        m.d.comb += choice.requests.eq(Mux(hungry.any(), hungry, ready))
-        m.d.comb += given.eq(1 << cluster)
+        m.d.comb += [
+            choice.requests.eq(Mux(hungry.any(), hungry, ready)),
+            events.drains.eq(gives & job.drains),
+        ]
         for number, out in enumerate(self.jobs):
-            m.d.comb += [out.p.eq(job), out.valid.eq(gives & (cluster == number))]
+            m.d.comb += [out.p.eq(job), out.valid.eq(gives & members.mask[number])]
+
+        def next_gang(number):
+            after = number + d.team
+            return Mux(after == clusters, 0, after)
 
         over = Signal()
-        closes = Signal()
-        m.d.comb += [closes.eq(behind.bit_select(cluster, 1)), self.busy.eq(1)]
+        m.d.comb += self.busy.eq(1)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.busy.eq(0)
-                m.d.sync += [begun.eq(0), behind.eq(0), waits.eq(0)]
+                m.d.sync += [
+                    one.eq(first) for one, first in zip(members.gangs, firsts, strict=True)
+                ]
+                m.d.sync += [one.eq(0) for one in (cursors.more, teams.begun, teams.behind)]
+                m.d.sync += [one.eq(0) for one in (members.retired, members.waits)]
                 with m.If(self.start):
                     m.next = "CHOOSE"
             with m.State("CHOOSE"):
-                m.d.sync += cluster.eq(choice.grant)
+                m.d.sync += members.cluster.eq(choice.grant)
                 with m.If(over):
                     m.next = "IDLE"
                 with m.Elif(choice.requests.any() & tiles.ready):
                     m.d.comb += choice.en.eq(1)
                     m.next = "LOOK"
             with m.State("LOOK"):
-                self._make_job(m, job, held, cluster, closes, last_unit, (first, final))
-                with m.If(closes):
-                    m.d.sync += behind.eq(behind & ~(1 << cluster)[:clusters])
-                    m.d.comb += [write.en.eq(1), write.data.open.eq(held.open - 1)]
+                self._make_job(m, job, members, tiles, teams)
+                with m.If(d.chained):
+                    self._look_chained(m, members, cursors, tiles, teams, events)
+                with m.Elif(cursors.has):
+                    m.d.comb += cursors.steps.eq(1)
                     m.next = "GIVE"
-                with m.Elif(exhausted & tiles.more):
-                    m.d.comb += [
-                        takes_tile.eq(1),
-                        tiles.en.eq(1),
-                        write.en.eq(1),
-                        write.data.cut.eq(tiles.cut),
-                    ]
-                    m.d.sync += begun.eq(begun | (1 << first)[:clusters])
-                with m.Elif(exhausted | (last_unit & (held.open != 0))):
-                    m.d.sync += waits.eq(waits | (1 << cluster)[:clusters])
-                    m.next = "CHOOSE"
+                with m.Elif(tiles.more):
+                    m.d.comb += cursors.begins.eq(1)
                 with m.Else():
-                    after = held.cut.next + Mux(last_unit, left, d.tile_samples)
-                    m.d.comb += [write.en.eq(1), write.data.cut.next.eq(after)]
-                    with m.If(last_unit):
-                        others = members & ~(1 << cluster)[:clusters]
-                        m.d.comb += [
-                            ends_tile.eq(1),
-                            write.data.drained_addr.eq(held.cut.out_addr),
-                            write.data.open.eq(d.team - 1),
-                        ]
-                        m.d.sync += behind.eq(behind | others)
-                    m.next = "GIVE"
+                    m.d.sync += sought.eq(next_gang(members.gang))
+                    m.next = "SEEK"
+            with m.State("SEEK"):
+                m.d.comb += cursors.number.eq(sought)
+                m.d.sync += sought.eq(next_gang(sought))
+                with m.If(sought == members.gang):
+                    m.d.sync += members.retired.eq(members.retired | members.mask)
+                    m.next = "CHOOSE"
+                with m.Elif(cursors.has & (tiles.left > d.help)):
+                    m.d.sync += members.gangs[members.cluster].eq(sought)
+                    m.next = "LOOK"
             with m.State("GIVE"):
                 m.d.comb += gives.eq(1)
-                m.d.sync += [waits.eq(0), cluster.eq(choice.grant)]
+                m.d.sync += [members.waits.eq(0), members.cluster.eq(choice.grant)]
                 m.next = "CHOOSE"
                 with m.If(choice.requests.any()):
                     m.d.comb += choice.en.eq(1)
                     m.next = "LOOK"
-        self._count(m, over, tiles, behind, takes_tile, ends_tile, gives & job.drains)
+        self._count(m, over, tiles, cursors, teams, events)
         return m
 
-    def _make_job(self, m, job, held, cluster, closes, last_unit, team):
+    def _look_chained(self, m, members, cursors, tiles, teams, events):
+        """Give a cluster its drain or a unit, or its team the next tile, or let it wait."""
+        d, held, write, mask = self.d, teams.held, teams.write, members.mask
+        with m.If(teams.closes):
+            m.d.sync += teams.behind.eq(teams.behind & ~mask)
+            m.d.comb += [write.en.eq(1), write.data.open.eq(held.open - 1)]
+            m.next = "GIVE"
+        with m.Elif(teams.exhausted & cursors.has):
+            names = ("s_tile", "t_group", "lane0", "out_addr")
+            m.d.comb += [
+                events.takes_tile.eq(1),
+                cursors.steps.eq(1),
+                write.en.eq(1),
+                *(write.data[name].eq(tiles.cut[name]) for name in names),
+                write.data.next.eq(0),
+            ]
+            m.d.sync += teams.begun.bit_select(members.gang, 1).eq(1)
+        with m.Elif(teams.exhausted & tiles.more):
+            m.d.comb += cursors.begins.eq(1)
+        with m.Elif(teams.exhausted | (teams.last_unit & (held.open != 0))):
+            m.d.sync += members.waits.eq(members.waits | mask)
+            m.next = "CHOOSE"
+        with m.Else():
+            samples = Mux(teams.last_unit, teams.left, d.tile_samples)
+            m.d.comb += [write.en.eq(1), write.data.next.eq(held.next + samples)]
+            with m.If(teams.last_unit):
+                others = Cat(one == members.gang for one in members.gangs) & ~mask
+                m.d.comb += [
+                    events.ends_tile.eq(1),
+                    write.data.drained_addr.eq(held.out_addr),
+                    write.data.open.eq(d.team - 1),
+                ]
+                m.d.sync += teams.behind.eq(teams.behind | others)
+            m.next = "GIVE"
+
+    def _make_job(self, m, job, members, tiles, teams):
         """Put a cluster's next job together."""
-        first, final = team
-        cut, d = held.cut, self.d
+        cut, d, held = tiles.cut, self.d, teams.held
         # a tile whose strips all lie outside of the map has no words
         end_strip = cut.strip + d.strips_before + d.strips_after
         exists = (end_strip > Mux(cut.strip < 0, 0, cut.strip)) & (cut.strip < d.t_strips)
-        left = cut.end - cut.next
-        m.d.sync += [job[name].eq(cut[name]) for name in ("s_tile", "t_group", "lane0", "strip")]
-        m.d.sync += [job[name].eq(cut[name]) for name in ("rows", "x0", "x1")]
+        m.d.sync += [job[name].eq(cut[name]) for name, _ in cut.shape()]
         m.d.sync += [
-            job.first_sample.eq(cut.next),
-            job.samples.eq(Mux(last_unit, left, d.tile_samples)),
-            job.out_addr.eq(Mux(closes, held.drained_addr, cut.out_addr)),
-            job.streams.eq(~closes & ((d.mode == Mode.CORRELATE) | exists)),
-            job.drains.eq(closes | last_unit),
-            job.head.eq(cluster == first),
-            job.last.eq(cluster == final),
+            job.streams.eq((d.mode == Mode.CORRELATE) | exists),
+            *(job[name].eq(1) for name in ("drains", "head", "last")),
         ]
+        with m.If(d.chained):
+            m.d.sync += [job[name].eq(held[name]) for name in ("s_tile", "t_group", "lane0")]
+            m.d.sync += [
+                job.first_sample.eq(held.next),
+                job.samples.eq(Mux(teams.last_unit, teams.left, d.tile_samples)),
+                job.out_addr.eq(Mux(teams.closes, held.drained_addr, held.out_addr)),
+                job.streams.eq(~teams.closes),
+                job.drains.eq(teams.closes | teams.last_unit),
+                job.head.eq(members.cluster == members.gang),
+                job.last.eq(members.cluster == members.gang + d.team - 1),
+            ]
 
-    def _count(self, m, over, tiles, behind, takes_tile, ends_tile, drains):
+    def _count(self, m, over, tiles, cursors, teams, events):
         """Count what is under way; say when all of a pass is over."""
         clusters = self.config.clusters
         tiles_open = Signal(range(clusters + 1))
         jobs = Signal(range(16 * clusters))
         bursts = Signal(16)
         m.d.sync += [
-            tiles_open.eq(tiles_open + takes_tile - ends_tile),
-            jobs.eq(jobs + drains - sum(self.done)),
+            tiles_open.eq(tiles_open + events.takes_tile - events.ends_tile),
+            jobs.eq(jobs + events.drains - sum(self.done)),
             bursts.eq(bursts + sum(self.write_issued) - sum(self.write_done)),
         ]
         m.d.comb += over.eq(
             tiles.ready
             & ~tiles.more
+            & ~cursors.more.any()
             & (tiles_open == 0)
-            & ~behind.any()
+            & ~teams.behind.any()
             & (jobs == 0)
             & self.empty.all()
             & (bursts == 0)

@@ -68,7 +68,7 @@ def field_checks(d: data.View, list_range: data.View, config: ArrayConfig) -> Er
         PassError.TILES: _has_bad_tiles(d, correlate),
         PassError.WALK: _has_bad_walk(d, config, correlate),
         PassError.TEAM: _any(
-            ~_any(*(d.team == size for size in team_sizes(config))), ~correlate & (d.team > 1)
+            ~_any(*(d.team == size for size in team_sizes(config))), d.chained > correlate
         ),
         PassError.OUTPUT_RANGE: _any(
             *(meets(d, begin, end) for begin, end in _data_ranges(d)),

@@ -7,12 +7,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
-from gscn.config import ALIGNMENT_BYTES
 from gscn.hw.array_layouts import PASS, ranges_layout
 from gscn.hw.core.pass_checker import PassChecker
 from gscn.hw.layouts import burst_layout
 from gscn.pass_errors import PASS_ERROR_WIDTH
 from gscn.passes import DESCRIPTOR_BYTES
+from gscn.port import ALIGNMENT_BYTES
 
 
 def pass_list_layout(config: ArrayConfig) -> data.StructLayout:

@@ -1,4 +1,4 @@
-"""List of the tiles of a pass, in the order in which they are visited."""
+"""Tiles of a pass: stationary tiles in their order, and the tiles of each, one after the other."""
 
 from __future__ import annotations
 
@@ -6,42 +6,67 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS
 from gscn.passes import VECTOR, Mode
 
 
-def cut_layout(config: ArrayConfig) -> data.StructLayout:
-    """Return a tile: fields as of a `hw.array_layouts.job_layout`; samples `next` to `end`."""
+def cursor_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return a place in a stationary tile: where its next tile begins.
+
+    `y` and `next` are its first row and sample; `row_addr` and `sample_addr` are where results of
+    the first tile of these rows, and of these samples, begin.
+    """
     return data.StructLayout(
         {
             "s_tile": 16,
             "t_group": 16,
             "lane0": 8,
             "strip": signed(17),
+            "x0": 16,
+            "y": 16,
+            "next": 16,
+            "out_addr": config.addr_width,
+            "row_addr": config.addr_width,
+            "sample_addr": config.addr_width,
+        }
+    )
+
+
+def cut_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return a tile: fields of a `hw.array_layouts.job_layout`, for all of its samples."""
+    return data.StructLayout(
+        {
+            "s_tile": 16,
+            "t_group": 16,
+            "lane0": 8,
+            "first_sample": 16,
+            "samples": 16,
+            "strip": signed(17),
             "rows": 16,
             "x0": 16,
             "x1": 16,
-            "next": 16,
-            "end": 16,
             "out_addr": config.addr_width,
         }
     )
 
 
 class TileList(wiring.Component):
-    """Go through the tiles of a pass; addresses grow by what is multiplied once, bit by bit.
+    """Say which tile is at a cursor and where the next one is, and count stationary tiles.
 
-    Implements: "Tiles, units and teams" and "Results" in `docs/contract/passes.md`.
+    Addresses grow by what is multiplied once, bit by bit.
+
+    Implements: "Tiles, units and gangs" and "Results" in `docs/contract/passes.md`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `en` to `more`. It is `PREPARE_CYCLES` from `start` to the cycle in
+    - Latency: `LATENCY` from `take` to `more`. It is `PREPARE_CYCLES` from `start` to the cycle in
       which `ready` is high again.
-    - Throughput: one tile per cycle.
-    - Combinational: `d` -> `cut`.
-    - Reset: no pass; outputs 0, but `ready` = 1 and `cut` undefined.
+    - Throughput: one stationary tile per cycle.
+    - Combinational: `cursor`, `d` -> `cut`, `after`, `ends`, `left`; `d` -> `first`.
+    - Reset: no pass; outputs 0, but `ready` = 1 and `first`, `cut`, `after`, `ends`, `left`
+      meaningless.
 
     Parameters
     ----------
@@ -53,19 +78,29 @@ class TileList(wiring.Component):
     d : In(PASS)
         The pass; held.
     start : In(1)
-        Go to the first tile (pulse).
-    en : In(1)
-        Go to the next tile.
+        Go to the first stationary tile (pulse).
+    take : In(1)
+        Go to the next one.
     ready : Out(1)
-        `cut` and `more` mean something.
+        All else means something.
     more : Out(1)
-        There is a tile.
+        There is a stationary tile.
+    first : Out(cursor_layout(config))
+        Its first tile.
+    cursor : In(cursor_layout(config))
+        A tile of any stationary tile.
     cut : Out(cut_layout(config))
         It.
+    after : Out(cursor_layout(config))
+        The next one.
+    ends : Out(1)
+        There is no next one.
+    left : Out(16)
+        Samples, or in correlate mode groups of the stream, from `cursor` on, its own included.
     """
 
     LATENCY = 1
-    PREPARE_CYCLES = array_latencies.TILES_PREPARE_CYCLES
+    PREPARE_CYCLES = latencies.TILES_PREPARE_CYCLES
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -73,10 +108,15 @@ class TileList(wiring.Component):
             {
                 "d": In(PASS),
                 "start": In(1),
-                "en": In(1),
+                "take": In(1),
                 "ready": Out(1),
                 "more": Out(1),
+                "first": Out(cursor_layout(config)),
+                "cursor": In(cursor_layout(config)),
                 "cut": Out(cut_layout(config)),
+                "after": Out(cursor_layout(config)),
+                "ends": Out(1),
+                "left": Out(16),
             }
         )
 
@@ -98,15 +138,14 @@ class TileList(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        d, width = self.d, self.config.addr_width
-        correlate = d.mode == Mode.CORRELATE
+        d = self.d
         preparing = Signal(range(17))
         with m.If(self.start):
             m.d.sync += preparing.eq(16)
         with m.Elif(preparing != 0):
             m.d.sync += preparing.eq(preparing - 1)
         m.d.comb += self.ready.eq(preparing == 0)
-        col_bytes, row_bytes, sample_bytes = self._multiply(
+        steps = self._multiply(
             m,
             preparing != 0,
             (
@@ -115,82 +154,89 @@ class TileList(wiring.Component):
                 (d.tile_samples, d.sample_bytes),
             ),
         )
-
-        # -- kernel: samples, rows, columns; correlate: groups, parts of a group
-        cut = Signal(cut_layout(self.config), reset_less=True)
-        y = Signal(16, reset_less=True)
-        lanes = Signal(9)  # of a part of a group
-        m.d.comb += lanes.eq((VECTOR << d.t_vectors[:3]) >> d.t_split[:4])
-        ends = {
-            "col": cut.x0 + d.tile_cols >= d.cols,
-            "row": y + d.tile_rows >= d.rows,
-            "sample": cut.next + d.tile_samples >= d.samples,
-            "part": cut.lane0 + lanes == (VECTOR << d.t_vectors[:3]),
-            "group": cut.t_group + 1 == d.t_groups,
-        }
-        tile_addr, sample_addr, row_addr = (
-            Signal(width, name=f"{name}_addr", reset_less=True)
-            for name in ("tile", "sample", "row")
-        )
-
-        def go_to(addr, bases):
-            """Set the address of the next tile, and of the loops that begin with it."""
-            m.d.sync += [base.eq(addr) for base in (cut.out_addr, *bases)]
-
-        first_strip = Signal(signed(17))
-        m.d.comb += first_strip.eq(-d.strips_before)
-        turns = Signal()  # the next tile is one of the next stationary tile
-        with m.If(self.en & correlate):
-            go_to((cut.out_addr + d.t_tile_bytes)[:width], ())
-            m.d.sync += cut.lane0.eq(cut.lane0 + lanes)
-            with m.If(ends["part"]):
-                m.d.sync += [cut.lane0.eq(0), cut.t_group.eq(cut.t_group + 1)]
-                m.d.comb += turns.eq(ends["group"])
-        with m.Elif(self.en):
-            go_to((cut.out_addr + col_bytes)[:width], ())
-            m.d.sync += cut.x0.eq(cut.x0 + d.tile_cols)
-            with m.If(ends["col"]):
-                go_to((row_addr + row_bytes)[:width], (row_addr,))
-                m.d.sync += [
-                    cut.x0.eq(0),
-                    y.eq(y + d.tile_rows),
-                    cut.strip.eq(cut.strip + d.tile_strips),
-                ]
-                with m.If(ends["row"]):
-                    go_to((sample_addr + sample_bytes)[:width], (row_addr, sample_addr))
-                    m.d.sync += [
-                        y.eq(0),
-                        cut.strip.eq(first_strip),
-                        cut.next.eq(cut.next + d.tile_samples),
-                    ]
-                    m.d.comb += turns.eq(ends["sample"])
-
-        every = (row_addr, sample_addr, tile_addr)
-        begins = Signal()
-        m.d.comb += begins.eq(self.start | turns)
-        with m.If(begins):
-            m.d.sync += [
-                *(cut[name].eq(0) for name in ("t_group", "lane0", "x0", "next")),
-                y.eq(0),
-                cut.strip.eq(first_strip),
-            ]
-        with m.If(self.start):
-            m.d.sync += [cut.s_tile.eq(0), self.more.eq(1)]
-            go_to(d.out_addr[:width], every)
-        with m.Elif(turns):
-            m.d.sync += [
-                cut.s_tile.eq(cut.s_tile + 1),
-                self.more.eq(cut.s_tile + 1 != d.s_tiles),
-            ]
-            go_to((tile_addr + d.s_tile_bytes)[:width], every)
-
-        # -- the last tiles are smaller
-        m.d.comb += [
-            self.cut.eq(cut),
-            self.cut.rows.eq(Mux(ends["row"], d.rows - y, d.tile_rows)),
-            self.cut.x1.eq(Mux(ends["col"], d.cols, cut.x0 + d.tile_cols)),
-            self.cut.end.eq(Mux(correlate | ends["sample"], d.samples, cut.next + d.tile_samples)),
-        ]
-        with m.If(correlate):
-            m.d.comb += [self.cut.rows.eq(d.rows), self.cut.x1.eq(d.cols), self.cut.strip.eq(0)]
+        self._count(m)
+        m.d.comb += self.after.eq(self.cursor)
+        with m.If(d.mode == Mode.CORRELATE):
+            self._step_correlate(m)
+        with m.Else():
+            self._step_kernel(m, steps)
         return m
+
+    def _count(self, m):
+        """Go from one stationary tile to the next."""
+        d, first = self.d, self.first
+        s_tile = Signal(16, reset_less=True)
+        addr = Signal(self.config.addr_width, reset_less=True)
+        with m.If(self.start):
+            m.d.sync += [self.more.eq(1), s_tile.eq(0), addr.eq(d.out_addr)]
+        with m.Elif(self.take):
+            m.d.sync += [
+                self.more.eq(s_tile + 1 != d.s_tiles),
+                s_tile.eq(s_tile + 1),
+                addr.eq(addr + d.s_tile_bytes),
+            ]
+        m.d.comb += [
+            first.s_tile.eq(s_tile),
+            first.strip.eq(-d.strips_before),
+            *(first[f"{name}_addr"].eq(addr) for name in ("out", "row", "sample")),
+        ]
+
+    def _step_correlate(self, m):
+        """Cut the tile at the cursor out, and go on: groups, parts of a group."""
+        d, cursor, cut, after = self.d, self.cursor, self.cut, self.after
+        group, lanes = Signal(9), Signal(9)  # channels, and those of a part
+        ends_group = cursor.lane0 + lanes == group
+        m.d.comb += [
+            group.eq(VECTOR << d.t_vectors[:3]),
+            lanes.eq(group >> d.t_split[:4]),
+            *(cut[name].eq(cursor[name]) for name in ("s_tile", "t_group", "lane0", "out_addr")),
+            cut.samples.eq(d.samples),
+            cut.rows.eq(d.rows),
+            cut.x1.eq(d.cols),
+            after.out_addr.eq(cursor.out_addr + d.t_tile_bytes),
+            after.lane0.eq(Mux(ends_group, 0, cursor.lane0 + lanes)),
+            after.t_group.eq(cursor.t_group + ends_group),
+            self.left.eq(d.t_groups - cursor.t_group),
+            self.ends.eq(ends_group & (self.left == 1)),
+        ]
+
+    def _step_kernel(self, m, steps):
+        """Cut the tile at the cursor out, and go on: samples, rows, columns."""
+        d, cursor, cut, after = self.d, self.cursor, self.cut, self.after
+        col_bytes, row_bytes, sample_bytes = steps
+        ends_col, ends_row, ends_sample = (Signal(name=f"ends_{n}") for n in ("col", "row", "all"))
+        m.d.comb += [
+            self.left.eq(d.samples - cursor.next),
+            ends_col.eq(cursor.x0 + d.tile_cols >= d.cols),
+            ends_row.eq(cursor.y + d.tile_rows >= d.rows),
+            ends_sample.eq(self.left <= d.tile_samples),
+            self.ends.eq(ends_col & ends_row & ends_sample),
+            # the last tiles are smaller
+            cut.s_tile.eq(cursor.s_tile),
+            cut.out_addr.eq(cursor.out_addr),
+            cut.strip.eq(cursor.strip),
+            cut.rows.eq(Mux(ends_row, d.rows - cursor.y, d.tile_rows)),
+            cut.x0.eq(cursor.x0),
+            cut.x1.eq(Mux(ends_col, d.cols, cursor.x0 + d.tile_cols)),
+            cut.first_sample.eq(cursor.next),
+            cut.samples.eq(Mux(ends_sample, self.left, d.tile_samples)),
+            after.x0.eq(cursor.x0 + d.tile_cols),
+            after.out_addr.eq(cursor.out_addr + col_bytes),
+        ]
+        with m.If(ends_col):
+            next_row = (cursor.row_addr + row_bytes)[: self.config.addr_width]
+            m.d.comb += [
+                after.x0.eq(0),
+                after.y.eq(cursor.y + d.tile_rows),
+                after.strip.eq(cursor.strip + d.tile_strips),
+                *(after[name].eq(next_row) for name in ("row_addr", "out_addr")),
+            ]
+            with m.If(ends_row):
+                next_sample = (cursor.sample_addr + sample_bytes)[: self.config.addr_width]
+                names = ("sample_addr", "row_addr", "out_addr")
+                m.d.comb += [
+                    after.y.eq(0),
+                    after.strip.eq(-d.strips_before),
+                    after.next.eq(cursor.next + d.tile_samples),
+                    *(after[name].eq(next_sample) for name in names),
+                ]

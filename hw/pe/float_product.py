@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.formats import NUMBER_FORMATS, FloatFormat
 from gscn.hw.arguments import need_floats
 from gscn.hw.layouts import NUMBER_MODE, SPECIAL
@@ -126,7 +126,7 @@ class FloatProduct(wiring.Component):
 
     LATENCY = latencies.FLOAT_PRODUCT_LATENCY
 
-    def __init__(self, *, config: AcceleratorConfig):
+    def __init__(self, *, config: ArrayConfig):
         need_floats(self, config)
         self.config = config
         super().__init__(

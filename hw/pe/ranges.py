@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import (
     ROWS_WIDTH,
@@ -62,7 +62,7 @@ class RangeLookup(wiring.Component):
         A look-up is under way.
     """
 
-    LATENCY = array_latencies.RANGE_LATENCY
+    LATENCY = latencies.RANGE_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

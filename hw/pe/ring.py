@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import (
     LOAD_LANES,
@@ -74,10 +74,10 @@ class RingWalker(wiring.Component):
         With float formats: a product left its window (pulse).
     """
 
-    LATENCY = array_latencies.RING_LATENCY
-    PRODUCT_LATENCY = array_latencies.PRODUCT_LATENCY
-    FLOAT_LATENCY = array_latencies.RING_FLOAT_LATENCY
-    MARK_LATENCY = array_latencies.MARK_LATENCY
+    LATENCY = latencies.RING_LATENCY
+    PRODUCT_LATENCY = latencies.PRODUCT_LATENCY
+    FLOAT_LATENCY = latencies.RING_FLOAT_LATENCY
+    MARK_LATENCY = latencies.MARK_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

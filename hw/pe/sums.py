@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import (
     addend_layout,
@@ -82,9 +82,9 @@ class Sums(wiring.Component):
         Something is in the pipeline.
     """
 
-    LATENCY = array_latencies.SUMS_LATENCY
-    PRODUCT_LATENCY = array_latencies.PRODUCT_LATENCY
-    DRAIN_LATENCY = array_latencies.SUMS_DRAIN_LATENCY
+    LATENCY = latencies.SUMS_LATENCY
+    PRODUCT_LATENCY = latencies.PRODUCT_LATENCY
+    DRAIN_LATENCY = latencies.SUMS_DRAIN_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

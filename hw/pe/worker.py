@@ -6,7 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import (
     drain_layout,
@@ -76,10 +76,10 @@ class Worker(wiring.Component):
         With float formats: how is calculated; still while anything is under way.
     """
 
-    MARK_CYCLES = array_latencies.WORD_MARK_CYCLES
-    END_CYCLES = array_latencies.WORD_END_CYCLES
-    FLOAT_CYCLES = array_latencies.RING_FLOAT_LATENCY - array_latencies.RING_LATENCY
-    DRAIN_CYCLES = array_latencies.SUMS_DRAIN_LATENCY
+    MARK_CYCLES = latencies.WORD_MARK_CYCLES
+    END_CYCLES = latencies.WORD_END_CYCLES
+    FLOAT_CYCLES = latencies.RING_FLOAT_LATENCY - latencies.RING_LATENCY
+    DRAIN_CYCLES = latencies.SUMS_DRAIN_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

@@ -1,1 +1,1 @@
-"""Memory ports of the core: channels that ask for bursts, and arbiters between them."""
+"""Memory ports of the array: channels that ask for bursts, and arbiters between them."""

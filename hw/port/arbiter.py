@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import ALIGNMENT_BITS, AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.hw.arguments import need_number
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import (
@@ -18,6 +18,7 @@ from gscn.hw.layouts import (
     write_beat_layout,
     write_slots,
 )
+from gscn.port import ALIGNMENT_BITS
 
 
 def balanced_sum(values) -> Value:
@@ -127,7 +128,7 @@ class ReadArbiter(wiring.Component):
     COMMAND_LATENCY = StreamFIFO.LATENCY
     BEAT_LATENCY = 0
 
-    def __init__(self, *, config: AcceleratorConfig, count: int):
+    def __init__(self, *, config: ArrayConfig, count: int):
         self.config = config
         need_number(self, "count", count)
         self._count = count
@@ -246,7 +247,7 @@ class WriteArbiter(wiring.Component):
     COMMAND_LATENCY = StreamFIFO.LATENCY
     BEAT_LATENCY = 0
 
-    def __init__(self, *, config: AcceleratorConfig, count: int):
+    def __init__(self, *, config: ArrayConfig, count: int):
         self.config = config
         need_number(self, "count", count)
         self._count = count

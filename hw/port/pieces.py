@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn import array_latencies
+from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import PIECE, WINDOW_HALFWORDS
@@ -16,8 +16,8 @@ from gscn.hw.layouts import SHARERS_WIDTH, burst_layout
 class PieceReader(wiring.Component):
     """Read pieces of memory in order and show their halfwords, a few at a time.
 
-    Bursts are asked for as by `hw.port.reader.ChunkReader`: they never cross a multiple of
-    `burst_beats` beats, and only when all their beats have room, so `data` needs no ready.
+    Bursts never cross a multiple of `burst_beats` beats, and are asked for only when all their
+    beats have room, so `data` needs no ready.
 
     The window shows the next halfwords of the piece under way, as many as `available` says; `take`
     of them, at most those, leave. They come from a tail of up to three halfwords and then from the
@@ -73,10 +73,10 @@ class PieceReader(wiring.Component):
         The piece under way is done with (pulse).
     """
 
-    REQUEST_DEPTH = array_latencies.PIECES_REQUESTED
+    REQUEST_DEPTH = latencies.PIECES_REQUESTED
 
     REQUEST_LATENCY = 1
-    LATENCY = array_latencies.PIECE_LATENCY
+    LATENCY = latencies.PIECE_LATENCY
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

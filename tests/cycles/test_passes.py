@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from gscn.array import ArrayConfig
-from gscn.array_counters import ARRAY_COUNTER_NAMES
-from gscn.cosim.array import run_arrays
+from gscn.cosim import Conditions, run
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.cycles import passes
 from gscn.cycles.passes import simulate_passes
 from gscn.emulator.passes import run_passes
 from gscn.errors import InputError
@@ -77,15 +78,14 @@ def modelled(program, **options):
 
 def check(programs, latency=20):
     """Run programs, each after a reset, and compare every figure with the model's."""
-    runs = run_arrays(programs, latency=latency)
-    for number, (program, run) in enumerate(zip(programs, runs, strict=True)):
-        assert run.error is None, f"list {number}: {run.error}"
+    runs = run(programs[0].config, programs, Conditions(latency=latency))
+    for number, (program, done) in enumerate(zip(programs, runs, strict=True)):
         model = modelled(program, latency=latency)
-        counters = np.array([run.counters[name] for name in ARRAY_COUNTER_NAMES]).T
-        assert model.cycles == run.cycles, f"list {number}"
+        counters = np.array([done.counters[name] for name in CLUSTER_COUNTER_NAMES]).T
+        assert model.cycles == done.cycles, f"list {number}"
         assert model.counters.tolist() == counters.tolist(), f"list {number}"
-        assert (model.read_beats, model.write_beats) == (run.read_beats, run.write_beats)
-        assert sum(model.pass_cycles) == run.cycles
+        assert (model.read_beats, model.write_beats) == (done.read_beats, done.write_beats)
+        assert sum(model.pass_cycles) == done.cycles
 
 
 @pytest.mark.cosim
@@ -122,6 +122,24 @@ def test_a_slower_memory_takes_more_cycles():
     cycles = [modelled(program, latency=latency).cycles for latency in (2, 50, 500)]
     assert cycles == sorted(cycles)
     assert cycles[0] < cycles[-1]
+
+
+@pytest.mark.parametrize("config", [TINY, NARROW, WIDE], ids=["floats", "narrow", "wide"])
+def test_read_bursts_are_noted_in_order(config, monkeypatch):
+    program = with_sharers(random_program(5, 2, config=config), 5)
+    plain, noted = modelled(program), modelled(program, bursts=True)
+    monkeypatch.setattr(passes, "NOTED_BURSTS", config.ports + 3)
+    bit_by_bit = modelled(program, bursts=True)
+    assert plain.bursts is None
+    assert noted.cycles == bit_by_bit.cycles == plain.cycles
+    assert noted.bursts.tolist() == bit_by_bit.bursts.tolist()
+    assert int(noted.bursts[:, 1].sum()) == noted.read_beats
+    listed = noted.bursts[noted.bursts[:, 0] < 0]
+    assert int(listed[:, 1].sum()) * config.mem_bytes == program.count * DESCRIPTOR_BYTES
+    assert not listed[:, 2].any()
+    own = noted.bursts[noted.bursts[:, 0] >= 0]
+    assert (own[:, 2] >= 1).all()
+    assert int((own[:, 0] + own[:, 1]).max()) * config.mem_bytes <= program.memory_bytes
 
 
 def test_bad_latencies_and_endless_passes_are_refused():

@@ -1,73 +1,15 @@
 # amaranth: UnusedElaboratable=no
-"""Jobs in plain Python: memory images, expected results, and a memory that serves the ports."""
+"""A memory in plain Python that serves the ports."""
 
 from __future__ import annotations
 
 import random
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from tests.hw.parts import strobe_of
-from tests.hw.segments import Segment, accumulators, bits, load_block, stream_chunks, stream_records
 from tests.hw.streams import never, plain
-
-RESULT_BITS = {0: 16, 1: 32, 2: 64}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """Segments and the drain of their sums."""
-
-    segments: list[Segment]
-    out_format: int = 2
-    shift: int = 0
-    pitch: int
-    guard_cols: int = 0
-    plane_rows: int = 1
-    guard_rows: int = 0
-    planes: int = 1
-    walk_count: int
-
-    def cells(self) -> list[int]:
-        """Return the accumulators written out, in order."""
-        plane_cells = self.plane_rows * self.pitch
-        return [
-            cell
-            for cell in range(self.walk_count)
-            if cell % self.pitch >= self.guard_cols
-            and cell // self.pitch % self.plane_rows >= self.guard_rows
-            and cell // plane_cells < self.planes
-        ]
-
-    def results(self, config: AcceleratorConfig) -> tuple[bytes, bool]:
-        """Return the bytes that the job writes, and whether any result is saturated."""
-        width = RESULT_BITS[self.out_format]
-        sums = [accumulators(self.segments, config, pe) for pe in range(config.pes_per_cluster)]
-        written, saturated = bytearray(), False
-        for cell in self.cells():
-            for pe in range(config.pes_per_cluster):
-                exact = round(Fraction(sums[pe][cell], 1 << self.shift))
-                limit = 1 << (width - 1)
-                result = min(max(exact, -limit), limit - 1)
-                saturated |= result != exact
-                written += (result % (1 << width)).to_bytes(width // 8, "little")
-        return bytes(written), saturated
-
-    def descriptor(self, segment_addr: int, out_addr: int) -> list[int]:
-        return [
-            segment_addr,
-            out_addr,
-            bits((len(self.segments), 32), (self.out_format, 16), (self.shift, 16)),
-            bits(
-                (self.pitch, 16), (self.guard_cols, 16),
-                (self.plane_rows, 16), (self.guard_rows, 16),
-            ),
-            bits((self.planes, 32), (self.walk_count, 32)),
-            0, 0, 0,
-        ]  # fmt: skip
 
 
 class Memory:
@@ -78,7 +20,7 @@ class Memory:
 
     ALIGNMENT = 64
 
-    def __init__(self, config: AcceleratorConfig, *, latency: int = 5, pauses=None, seed: int = 0):
+    def __init__(self, config: ArrayConfig, *, latency: int = 5, pauses=None, seed: int = 0):
         self.config = config
         self.latency = latency
         self.pauses: Iterator[bool] = never() if pauses is None else pauses
@@ -96,48 +38,11 @@ class Memory:
         return addr
 
     def store(self, chunks: list[int]) -> int:
-        """Append chunks and return their address."""
+        """Append 64-bit chunks and return their address."""
         addr = self.reserve(8 * len(chunks))
         packed = b"".join((chunk % (1 << 64)).to_bytes(8, "little") for chunk in chunks)
         self.data[addr : addr + len(packed)] = packed
         return addr
-
-    def add_jobs(self, jobs: list[Job]) -> tuple[int, list[int]]:
-        """Store jobs; return the address of their queue and of each job's results."""
-        entries, outs = [], []
-        for job in jobs:
-            segments = []
-            for segment in job.segments:
-                block, words = load_block(segment), stream_chunks(segment)
-                segments += [
-                    self.store(block),
-                    self.store(words),
-                    bits(
-                        (len(block), 32), (len(segment.taps), 16),
-                        (int(segment.partials is not None), 16),
-                    ),
-                    bits((len(stream_records(segment)), 32), (segment.offset_bits, 16)),
-                    0, 0, 0, 0,
-                ]  # fmt: skip
-            segment_addr = self.store(segments[8:])
-            length = len(job.results(self.config)[0])
-            outs.append(self.reserve(length))
-            self.writable.append((outs[-1], outs[-1] + length))
-            entries += job.descriptor(segment_addr, outs[-1]) + segments[:8]
-        return self.store(entries), outs
-
-    def add_list(self, phases: list[dict[str, int]]) -> int:
-        """Store the descriptors of phases; return their address."""
-        return self.store(
-            [
-                chunk
-                for phase in phases
-                for chunk in (
-                    phase["queue_addr"], phase["out_addr"], phase["out_end"], phase["job_count"],
-                    0, 0, 0, 0,
-                )
-            ]
-        )  # fmt: skip
 
     def check_burst(self, addr: int, beats: int) -> None:
         """Require a burst inside the memory that does not cross a multiple of `burst_beats`."""
@@ -225,9 +130,3 @@ class Memory:
                 assert inside, f"byte {at:#x} is written outside the results"
                 assert at not in self.written, f"byte {at:#x} is written twice"
                 self.written[at] = word >> (8 * lane) & 0xFF
-
-    def results(self, out_addr: int, length: int) -> bytes:
-        """Return the bytes written from an address on; a byte never written is an error."""
-        missing = [at for at in range(out_addr, out_addr + length) if at not in self.written]
-        assert not missing, f"{len(missing)} bytes not written, the first at {missing[0]:#x}"
-        return bytes(self.written[at] for at in range(out_addr, out_addr + length))

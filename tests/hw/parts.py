@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 
 
-def slot_bytes(config: AcceleratorConfig) -> int:
+def slot_bytes(config: ArrayConfig) -> int:
     """Return how many bytes one 16-bit result of each PE takes."""
-    return 2 * config.pes_per_cluster
+    return 2 * config.drain_width
 
 
-def parts_of(data: int, slots: Iterable[Iterable[int]], config: AcceleratorConfig) -> list[dict]:
+def parts_of(data: int, slots: Iterable[Iterable[int]], config: ArrayConfig) -> list[dict]:
     """Return the parts that write a beat: one for each group of slots, the last one ends it."""
     groups = list(slots)
     bits = 8 * slot_bytes(config)
@@ -26,13 +26,13 @@ def parts_of(data: int, slots: Iterable[Iterable[int]], config: AcceleratorConfi
     return parts
 
 
-def strobe_of(slots: int, config: AcceleratorConfig) -> int:
+def strobe_of(slots: int, config: ArrayConfig) -> int:
     """Return the strobe of each byte of a beat whose slots have one bit each."""
     ones = (1 << slot_bytes(config)) - 1
     return sum(ones << n * slot_bytes(config) for n in range(slots.bit_length()) if slots >> n & 1)
 
 
-def put_together(parts: Iterable[dict], config: AcceleratorConfig) -> list[tuple[int, int]]:
+def put_together(parts: Iterable[dict], config: ArrayConfig) -> list[tuple[int, int]]:
     """Return the (data, strobe) of the beats that parts make up; each slot is written once."""
     bits = 8 * slot_bytes(config)
     beats, data, strobe = [], 0, 0

@@ -247,7 +247,10 @@ def kernel_jobs(rng, d, tile, result_cols) -> list[dict[str, int]]:
 
 
 def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **wanted) -> Pass:
-    """Return a random pass of correlate mode and its jobs, unit by unit; operands are stored."""
+    """Return a random pass of correlate mode and its jobs, unit by unit; operands are stored.
+
+    Chained unless other is `wanted`.
+    """
     narrow = config.operand_format == "int8"
     w = {
         "samples": rng.randint(1, 4), "contracted": rng.choice([5, 16, 40]),
@@ -256,7 +259,7 @@ def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **w
         "height": rng.randint(1, 6), "width": rng.randint(1, 8), "s_vectors": 0,
         "s_rows": rng.randint(1, 3), "t_vectors": rng.randint(0, 1), "t_rows": rng.randint(1, 3),
         "t_step": rng.randint(1, 2), "density": rng.choice([0.05, 0.2, 0.5]),
-        "weights": rng.choice([0.1, 0.3]),
+        "weights": rng.choice([0.1, 0.3]), "chained": 1,
     } | wanted  # fmt: skip
     channels, outputs = VECTOR << w["t_vectors"], VECTOR << w["s_vectors"]
     map_rows = (w["height"] - 1) * w["t_step"] + w["taps_y"] - rng.randint(0, 1)
@@ -299,14 +302,15 @@ def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **w
         "lane_step": w["taps_y"] * w["taps_x"] * outputs, "x_step": -outputs,
         "row_keys": map_cols, "row_step": w["taps_x"] * outputs,
         "samples": w["samples"], "rows": map_rows, "cols": map_cols,
-        "load_sharers": rng.choice([0, 1, 2]),
+        "load_sharers": rng.choice([0, 1, 2]), "chained": w["chained"],
     }  # fmt: skip
     made = Pass(config=config, fields=fields, stationary=held, streamed=maps)
     tiles = [(s, t) for s in range(len(s_groups)) for t in range(len(t_groups) << t_split)]
-    for s_tile, t_tile in rng.sample(tiles, min(3, len(tiles))):
+    some = rng.sample(tiles, min(3, len(tiles)))
+    for s_tile, t_tile in some if w["chained"] else sorted(some):
         first = 0
         while first < w["samples"]:
-            count = rng.randint(1, w["samples"] - first)
+            count = rng.randint(1, w["samples"] - first) if w["chained"] else w["samples"]
             job = {
                 "s_tile": s_tile, "t_group": t_tile >> t_split,
                 "lane0": (t_tile & ((1 << t_split) - 1)) * (channels >> t_split),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.errors import InputError
 from gscn.hw.cluster.tally import Tally
 from gscn.hw.fifo import StreamFIFO
@@ -15,7 +15,7 @@ from gscn.hw.pe.float_rounding import FloatRounder
 from gscn.hw.pe.rounding import Rounder
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 
 
 @pytest.mark.parametrize(

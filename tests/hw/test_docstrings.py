@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 import inspect
@@ -17,11 +16,9 @@ from amaranth.lib.wiring import In, Out
 
 from gscn import hw
 from gscn.array import ARRAYS
-from gscn.config import PRESETS
 from gscn.hw import layouts
-from gscn.hw.core.accelerator import Accelerator
 from gscn.hw.core.array import Array
-from gscn.hw.host.top_axi import AcceleratorAxi
+from gscn.hw.host.top_axi import ArrayAxi
 from gscn.hw.pe.float_product import FloatProduct
 from gscn.hw.pe.float_rounding import FloatRounder
 from gscn.hw.shared import Shared
@@ -39,12 +36,8 @@ COMPONENTS = [
     # its signature is that of the component it stands for
     and component is not Shared
 ]
-INTEGERS = PRESETS["tiny"].with_overrides(["clusters=1"])
+INTEGERS = ARRAYS["tiny"].with_overrides(["clusters=1"])
 FLOATS = INTEGERS.with_overrides(["float_formats=bf16"])
-ARRAY_INTEGERS = dataclasses.replace(ARRAYS["tiny"], clusters=1)
-ARRAY_FLOATS = dataclasses.replace(ARRAY_INTEGERS, float_formats="bf16")
-OF_AN_ARRAY = {INTEGERS: ARRAY_INTEGERS, FLOATS: ARRAY_FLOATS}
-"""Configurations for components of an array that cuts its own jobs, as they annotate."""
 ARGUMENTS = {
     "count": 3,
     "width": 48,
@@ -66,8 +59,6 @@ def parameters(component):
 
 
 def arguments(component, config):
-    if component.__init__.__annotations__.get("config") == "ArrayConfig":
-        config = OF_AN_ARRAY.get(config)
     return {name: (ARGUMENTS | {"config": config})[name] for name in parameters(component)}
 
 
@@ -82,7 +73,7 @@ def netlists(component):
         return [(netlist(component, None), False)]
     found = [(netlist(component, FLOATS), True)]
     # what whole cores leave out without float formats is seen in their parts
-    if component not in (Accelerator, AcceleratorAxi, Array, FloatProduct, FloatRounder):
+    if component not in (ArrayAxi, Array, FloatProduct, FloatRounder):
         found.append((netlist(component, INTEGERS), False))
     return found
 
@@ -230,7 +221,9 @@ def not_offered(circuit, leaf):
 
 
 def test_components_are_found():
-    assert {"PE", "Lookup", "Cluster", "RoundRobin"} <= {c.__name__ for c in COMPONENTS}
+    assert {"Worker", "RangeLookup", "WorkerCluster", "RoundRobin"} <= {
+        c.__name__ for c in COMPONENTS
+    }
 
 
 @every_component

@@ -226,13 +226,13 @@ def paced(rng, seed):
 
 
 @functools.cache
-def scene(name, mode, seed):
+def scene(name, mode, seed, chained=1):
     """Return what a random pass shows, if hardware and model do not differ."""
     config = CONFIGS[name]
     rng = random.Random(repr((name, mode, seed)))
     image = Memory(config)
     image.reserve(64)
-    made = closed(MAKERS[mode](rng, config, image))
+    made = closed(MAKERS[mode](rng, config, image, chained=chained))
     return assert_equal(config, [made], image=image, **paced(rng, seed))[0]
 
 
@@ -262,12 +262,19 @@ def test_random_passes_show_all_that_there_is():
     assert set(seen["urgent"][:, LOAD][offered[:, LOAD]]) == {0, 1}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_held_maps_equal_the_hardware_in_every_cycle(seed):
+    assert (scene("tiny", Mode.CORRELATE, seed, chained=0)["pe"] != NO_PE).any()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("mode", "chained"), [(Mode.KERNEL, 0), (Mode.CORRELATE, 1), (Mode.CORRELATE, 0)]
+)
 @pytest.mark.parametrize("seed", range(10))
-def test_many_random_passes_equal_the_hardware_in_every_cycle(name, mode, seed):
-    scene(name, mode, seed)
+def test_many_random_passes_equal_the_hardware_in_every_cycle(name, mode, chained, seed):
+    scene(name, mode, seed, chained)
 
 
 def test_what_is_known_of_a_pass_is_forgotten_with_it():
@@ -288,10 +295,11 @@ CHUNKS = {"contracted": 40, "t_vectors": 0, "taps_y": 1, "taps_x": 2, "outputs":
     ("mode", "rings", "wanted"),
     [
         (Mode.CORRELATE, SMALL | {"stationary_depth": 32}, {"samples": 3}),
+        (Mode.CORRELATE, SMALL | {"stationary_depth": 32}, {"samples": 3, "chained": 0}),
         (Mode.KERNEL, SMALL | {"stationary_depth": 64}, CHUNKS),
         (Mode.KERNEL, SMALL | {"directory_depth": 128}, CHUNKS | {"outputs": 20}),
     ],
-    ids=["correlate", "one chunk at a time", "a tile at a time"],
+    ids=["chained", "a map that is too large", "one chunk at a time", "a tile at a time"],
 )
 def test_chunks_are_forgotten_and_loaded_again_as_in_the_hardware(mode, rings, wanted):
     config = dataclasses.replace(CONFIGS["tiny"], **rings)

@@ -8,12 +8,12 @@ import random
 import numpy as np
 import pytest
 
-from gscn.array_latencies import RESULT_LATENCY, TILES_ANNOUNCED
 from gscn.cycles.cluster import summing as model
 from gscn.cycles.core.array import ArraySizes
 from gscn.cycles.descriptors import JOB, PASS, filled
 from gscn.cycles.pe.worker import WORKER
 from gscn.cycles.state import record
+from gscn.latencies import RESULT_LATENCY, TILES_ANNOUNCED
 from gscn.system.compiled import compiled
 from tests.hw.cluster.test_summing import CONFIG, KERNEL, Team
 from tests.hw.streams import PAUSES, simulate

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.array_latencies import job_end_cycles
 from gscn.cycles.pe import worker
 from gscn.hw.array_layouts import WordKind
+from gscn.latencies import job_end_cycles
 from gscn.system.compiled import compiled
 from tests.hw.streams import in_runs, never, randomly
 from tests.hw.words import random_plan

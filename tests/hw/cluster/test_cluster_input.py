@@ -214,6 +214,19 @@ def test_random_passes_sum_up_by_the_law(name, mode, seed):
     )
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_maps_that_are_held_sum_up_by_the_law(name, seed):
+    config = CONFIGS[name]
+    rng = random.Random(repr((name, seed)))
+    image = Memory(config)
+    image.reserve(64)
+    made = closed(random_correlate(rng, config, image, chained=0, outputs=16, contracted=40))
+    assert len({job["s_tile"] for job in made.jobs}) < len(made.jobs)
+    reads = {"memory": in_runs(seed), "latency": rng.randint(1, 20)}
+    run([made], config, seed=seed, image=image, pace=rng.choice([0.2, 0.6, 1]), **reads)
+
+
 def most_entries(made):
     """Return the most entries and keys that a strip of the stream needs at a time."""
     d, held = made.fields, made.stationary != 0
@@ -231,15 +244,18 @@ def most_entries(made):
     return most, chunks * d["s_keys"]
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("mode", "chained"), [(Mode.KERNEL, 0), (Mode.CORRELATE, 1), (Mode.CORRELATE, 0)]
+)
 @pytest.mark.parametrize("room", [1, 2])
-def test_rings_just_as_large_as_they_must_be(mode, room):
+def test_rings_just_as_large_as_they_must_be(mode, chained, room):
     rng = random.Random(repr((mode, room)))
     image = Memory(CONFIGS["wide"])
     image.reserve(64)
     wanted = {"contracted": 40, "t_vectors": 0, "outputs": 24}
     if mode == Mode.CORRELATE:
         wanted = {"samples": 3, "height": 6, "t_rows": 1, "s_rows": 1, "outputs": 20}
+        wanted["chained"] = chained
     made = closed(MAKERS[mode](rng, CONFIGS["wide"], image, **wanted))
     made.jobs = made.jobs[:5]
     closed(made)

@@ -45,8 +45,9 @@ def store(image, table):
 class Layer:
     """Tables of both operands, and the fields of a pass that say how they are made."""
 
-    def __init__(self, rng, config, mode, *, wrong=None, **memory):
+    def __init__(self, rng, config, mode, *, chained=None, wrong=None, **memory):
         self.mode = mode
+        self.chained = mode == Mode.CORRELATE if chained is None else chained
         self.samples = rng.randint(1, 6)
         self.s_chunks, self.s_tiles = rng.randint(1, 9), rng.randint(1, 5)
         self.t_strips, self.t_groups = rng.randint(1, 9), rng.randint(1, 20)
@@ -72,6 +73,7 @@ class Layer:
             "t_groups": self.t_groups,
             "strips_before": self.before,
             "strips_after": self.after,
+            "chained": self.chained,
         }
 
     def jobs(self, rng, count):
@@ -93,6 +95,8 @@ class Layer:
                     job["strip"] = rng.randint(least, most)
                 elif self.before + self.after < self.t_strips:
                     job["samples"] = 1
+            elif not self.chained:
+                job |= {"first_sample": 0, "samples": self.samples}
             found.append(job)
         return found
 
@@ -123,13 +127,13 @@ def taken(job, names):
     return {name: job[name] for name in names}
 
 
-def find(config, mode, seed, *, source=never, sink=never):
+def find(config, mode, seed, *, chained=None, source=never, sink=never):
     rng = random.Random(repr((seed, mode)))
-    layer = Layer(rng, config, mode, latency=rng.randint(1, 9))
+    layer = Layer(rng, config, mode, chained=chained, latency=rng.randint(1, 9))
     jobs = layer.jobs(rng, 6)
     verdicts, loads, tile = [], [], None
     for job in jobs:
-        if mode == Mode.KERNEL and job["s_tile"] == tile:
+        if not layer.chained and job["s_tile"] == tile:
             verdicts.append(rng.randrange(2))
             if not verdicts[-1]:
                 loads.append(layer.load_piece(job))
@@ -166,11 +170,14 @@ def find(config, mode, seed, *, source=never, sink=never):
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-@pytest.mark.parametrize("mode", Mode)
-def test_pieces_are_those_of_the_tables(config, mode):
+@pytest.mark.parametrize(
+    ("mode", "chained"), [(Mode.KERNEL, 0), (Mode.CORRELATE, 0), (Mode.CORRELATE, 1)]
+)
+def test_pieces_are_those_of_the_tables(config, mode, chained):
+    pauses = {"source": lambda: in_runs(3), "sink": lambda: randomly(4)}
     for seed in range(6):
-        find(config, mode, seed)
-        find(config, mode, 90 + seed, source=lambda: in_runs(3), sink=lambda: randomly(4))
+        find(config, mode, seed, chained=chained)
+        find(config, mode, 90 + seed, chained=chained, **pauses)
 
 
 def test_entries_that_lie_in_a_beat_are_read_once():

@@ -22,14 +22,15 @@ CONFIG = dataclasses.replace(
 class Operand:
     """A stationary operand: the fibers of its chunks, of each tile and sample."""
 
-    def __init__(self, rng, mode, *, chunks, outer, mid, inner, fill):
+    def __init__(self, rng, mode, *, chunks, outer, mid, inner, fill, chained=None):
         self.mode, self.chunks = mode, chunks
+        self.chained = mode == Mode.CORRELATE if chained is None else chained
         self.samples = 1 if mode == Mode.KERNEL else 4
         last = rng.randint(1, outer)
         self.fields = {
             "mode": mode, "s_chunks": chunks, "s_outer": outer, "s_outer_last": last, "s_mid": mid,
             "s_inner": inner, "s_keys": outer * mid * inner, "s_offset_mid": rng.randrange(500),
-            "s_offset_inner": rng.randrange(500),
+            "s_offset_inner": rng.randrange(500), "chained": self.chained,
         }  # fmt: skip
         self.fibers = {}
         for tile in range(3):
@@ -111,7 +112,7 @@ class Bench:
             job = next(jobs, None)
             if job is None:
                 break
-            if self.operand.mode == Mode.KERNEL and job["s_tile"] == tile:
+            if not self.operand.chained and job["s_tile"] == tile:
                 while len(self.verdicts) <= at:
                     await ctx.tick()
                 at += 1
@@ -255,6 +256,22 @@ def test_correlate_jobs_slide_over_their_samples(chunks, window):
     bench = run(operand, jobs, rng, window=window)
     assert bench.loads == len(jobs)
     assert bench.verdicts == []
+
+
+@pytest.mark.parametrize(("chunks", "window"), [(1, 1), (2, 2), (5, 2)])
+def test_jobs_of_a_gang_hold_all_samples_of_a_map_that_fits(chunks, window):
+    for seed in range(3):
+        rng = random.Random(repr((seed, chunks, window)))
+        operand = Operand(
+            rng, Mode.CORRELATE, chunks=chunks, outer=2, mid=1, inner=7, fill=1, chained=0
+        )
+        jobs = [
+            {"s_tile": tile, "first_sample": 0, "samples": 4} for tile in (0, 0, 0, 1, 1, 2, 0, 0)
+        ]
+        bench = run(operand, jobs, rng, window=window, dull=seed == 0)
+        # four chunks of 14 keys fit, not eight
+        assert bench.verdicts == [int(chunks == 1)] * 4
+        assert bench.loads == len(jobs) - sum(bench.verdicts)
 
 
 def test_a_tile_stays_although_the_job_before_has_reported_it_finished():

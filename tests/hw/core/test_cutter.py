@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
-"""A pass becomes the jobs of the contract, each unit once, each tile drained by all of its team.
+"""A pass becomes the jobs of the contract, each unit once, in the order of its gang's cursor.
 
-Also the tests of `hw.core.tiles`.
+Also the tests of `hw.core.gangs` and `hw.core.tiles`.
 """
 
 from __future__ import annotations
@@ -61,15 +61,16 @@ def some_pass(seed):
     generator = random.Random(seed)
     few = lambda most: generator.randint(1, most)  # noqa: E731
     d = {
-        "mode": seed % 2, "team": 1, "out_addr": 64 * few(99), "s_tiles": few(3),
-        "samples": few(7), "tile_samples": few(3), "rows": few(9), "cols": few(9),
+        "mode": seed % 2, "team": generator.choice((1, 2, 3, 6)), "out_addr": 64 * few(99),
+        "s_tiles": few(3), "samples": few(7), "tile_samples": few(3), "rows": few(9),
+        "cols": few(9),
         "s_tile_bytes": 64 * few(9), "t_tile_bytes": 64 * few(9), "sample_bytes": 64 * few(999),
         "row_bytes": 64 * few(99), "pixel_bytes": 64 * few(3), "tile_rows": few(4),
         "tile_cols": few(4), "tile_strips": few(3), "strips_before": few(4) - 1,
         "t_groups": few(3), "t_vectors": few(3) - 1, "t_strips": few(5), "strips_after": few(4) - 1,
+        "chained": seed // 2 % 2 * (seed % 2), "help": few(4) - 1,
     }  # fmt: skip
     if d["mode"]:
-        d["team"] = generator.choice((1, 2, 3, 6))
         d["t_split"] = generator.randint(0, 4 + d["t_vectors"])
         d["t_tiles"] = d["t_groups"] << d["t_split"]
         while d["t_tiles"] > 40:
@@ -122,29 +123,53 @@ def cut(d, seed):
     return given
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_units_and_drains_are_those_of_the_contract(seed):
-    d = some_pass(seed)
-    given = cut(d, seed)
-    tiles = correlate_tiles(d) if d["mode"] else kernel_tiles(d)
-    units = Counter()
-    for tile in tiles:
-        for first in range(tile["first"], tile["end"], d["tile_samples"]):
-            samples = min(d["tile_samples"], tile["end"] - first)
-            fields = {k: v for k, v in tile.items() if k not in ("first", "end")}
-            units[tuple((fields | {"first_sample": first, "samples": samples}).items())] += 1
-    names = dict(next(iter(units)))
-    streamed = [{n: job[n] for n in names} for _, job in given if job["streams"] or not d["mode"]]
-    assert Counter(tuple(job.items()) for job in streamed) == units
-    for _, job in given if not d["mode"] else ():
+def tiles_of(d):
+    return correlate_tiles(d) if d["mode"] else kernel_tiles(d)
+
+
+def unit(tile, first, samples):
+    """Return the fields of a job that say what it is a unit of."""
+    fields = {name: value for name, value in tile.items() if name not in ("first", "end")}
+    return fields | {"first_sample": first, "samples": samples}
+
+
+def assert_cursors_are_followed(d, given):
+    """Require that each job is the one that the contract gives its cluster at that time."""
+    tiles = {}
+    for tile in tiles_of(d):
+        whole = unit(tile, tile["first"], tile["end"] - tile["first"])
+        tiles.setdefault(tile["s_tile"], []).append(whole)
+    unbegun = [tiles[s_tile] for s_tile in sorted(tiles)]
+    cursors = {gang: [] for gang in range(0, CONFIG.clusters, d["team"])}
+    gang_of = {number: number - number % d["team"] for number in range(CONFIG.clusters)}
+
+    def left(gang):
+        if not cursors[gang]:
+            return 0
+        tile = cursors[gang][0]
+        return d["t_groups"] - tile["t_group"] if d["mode"] else d["samples"] - tile["first_sample"]
+
+    for number, job in given:
+        home = gang_of[number]
+        if not cursors[home] and unbegun:
+            cursors[home] = unbegun.pop(0)
+        if not cursors[home]:
+            others = [(home + n) % CONFIG.clusters for n in range(d["team"], CONFIG.clusters)]
+            able = [gang for gang in others if gang in cursors and left(gang) > d["help"]]
+            assert able, "a cluster that nobody needs gets nothing"
+            gang_of[number] = home = able[0]
+        expected = cursors[home].pop(0)
+        assert {name: job[name] for name in expected} == expected
+        assert job["drains"] == job["head"] == job["last"] == 1
         end = min(job["strip"] + d["strips_before"] + d["strips_after"], d["t_strips"])
-        assert job["streams"] == (end > max(job["strip"], 0))
-    place = {tile["out_addr"]: number for number, tile in enumerate(tiles)}
-    if len(place) == len(tiles):
-        began = [place[job["out_addr"]] for job in streamed if job["first_sample"] == 0 or not
-                 d["mode"]]  # fmt: skip
-        assert sorted(began) == list(range(len(tiles)))
-    # every member drains each tile of its team once, after its units of it
+        assert job["streams"] == (d["mode"] or end > max(job["strip"], 0))
+    assert not unbegun
+    assert not any(cursors.values())
+    return gang_of
+
+
+def assert_teams_drain_together(d, given):
+    """Require that members drain each tile of their team once, after their units of it."""
     for team in range(CONFIG.clusters // d["team"]):
         drained = []
         for member in range(team * d["team"], (team + 1) * d["team"]):
@@ -165,9 +190,48 @@ def test_units_and_drains_are_those_of_the_contract(seed):
         assert all(ends == drained[0] for ends in drained)
 
 
+@pytest.mark.parametrize("seed", [seed for seed in range(20) if seed % 4 != 3])
+def test_gangs_take_stationary_tiles_and_help_as_in_the_contract(seed):
+    d = some_pass(seed)
+    assert not d["chained"]
+    assert_cursors_are_followed(d, cut(d, seed))
+
+
+def test_clusters_help_who_has_more_left_than_they_may_leave_alone():
+    d = some_pass(0) | {"team": 2, "s_tiles": 1, "samples": 7, "tile_samples": 1, "rows": 9}
+    moved = {}
+    for left in (0, 6, 7):
+        given = cut(d | {"help": left}, 3)
+        gang_of = assert_cursors_are_followed(d | {"help": left}, given)
+        moved[left] = sum(gang != number - number % 2 for number, gang in gang_of.items())
+    assert moved == {0: 4, 6: 4, 7: 0}
+
+
+@pytest.mark.parametrize("seed", range(3, 40, 4))
+def test_units_and_drains_of_teams_are_those_of_the_contract(seed):
+    d = some_pass(seed)
+    assert d["chained"]
+    given = cut(d, seed)
+    tiles = tiles_of(d)
+    units = Counter()
+    for tile in tiles:
+        for first in range(tile["first"], tile["end"], d["tile_samples"]):
+            samples = min(d["tile_samples"], tile["end"] - first)
+            units[tuple(unit(tile, first, samples).items())] += 1
+    names = dict(next(iter(units)))
+    streamed = [{n: job[n] for n in names} for _, job in given if job["streams"]]
+    assert Counter(tuple(job.items()) for job in streamed) == units
+    place = {tile["out_addr"]: number for number, tile in enumerate(tiles)}
+    if len(place) == len(tiles):
+        began = [place[job["out_addr"]] for job in streamed if job["first_sample"] == 0]
+        assert sorted(began) == list(range(len(tiles)))
+    assert_teams_drain_together(d, given)
+
+
 def test_first_jobs_go_to_all_clusters():
-    d = some_pass(2) | {"samples": 6, "tile_samples": 1}
-    assert [cluster for cluster, _ in cut(d, 2)[:6]] == list(range(6))
+    d = some_pass(2) | {"samples": 6, "tile_samples": 1, "s_tiles": 6}
+    for team in (1, 2, 6):
+        assert [cluster for cluster, _ in cut(d | {"team": team}, 2)[:6]] == list(range(6))
 
 
 def test_first_tile_comes_when_it_is_said():
@@ -189,12 +253,13 @@ def test_first_tile_comes_when_it_is_said():
     assert cycles == [TileList.PREPARE_CYCLES]
 
 
-def test_jobs_come_as_fast_as_it_is_said():
+def gaps(d):
+    """Return when the first job comes, and the cycles between jobs that all clusters take."""
     cutter = Cutter(config=CONFIG)
     cycles = []
 
     async def host(ctx):
-        ctx.set(cutter.d, some_pass(2) | {"samples": 6, "tile_samples": 1})
+        ctx.set(cutter.d, d)
         ctx.set(cutter.hungry, -1)
         for job in cutter.jobs:
             ctx.set(job.ready, 1)
@@ -207,8 +272,15 @@ def test_jobs_come_as_fast_as_it_is_said():
             await ctx.tick()
 
     simulate(cutter, host, cycles=100)
-    assert cycles[0] == Cutter.FIRST_JOB_CYCLES
-    # each begins a tile
-    assert {after - before for before, after in itertools.pairwise(cycles)} == {
-        Cutter.JOB_CYCLES + 1
-    }
+    return cycles[0], [after - before for before, after in itertools.pairwise(cycles)]
+
+
+def test_jobs_come_as_fast_as_it_is_said():
+    kernel = {"samples": 6, "tile_samples": 1, "s_tiles": 2, "rows": 1, "cols": 1, "team": 6}
+    first, between = gaps(some_pass(2) | kernel)
+    assert first == Cutter.FIRST_JOB_CYCLES
+    assert between == [Cutter.JOB_CYCLES + (n == 5) for n in range(11)]
+    correlate = {"samples": 9, "tile_samples": 1, "s_tiles": 1, "t_groups": 1, "t_split": 0}
+    first, between = gaps(some_pass(3) | correlate | {"team": 6, "t_tiles": 1})
+    assert first == Cutter.FIRST_JOB_CYCLES + 1
+    assert between[:8] == [Cutter.JOB_CYCLES] * 8

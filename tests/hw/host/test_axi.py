@@ -8,12 +8,12 @@ import random
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.hw.host.axi import AxiManager
 from tests.hw.host.subordinate import DECERR, SLVERR, Subordinate
 from tests.hw.streams import drive, in_runs, never, simulate, with_pauses
 
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 LONG = dataclasses.replace(TINY, burst_beats=8, read_fifo_beats=16, outstanding_bursts=4)
 BEAT = TINY.mem_bytes
 

@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.errors import InputError
 from gscn.hw.host.axi_ports import (
     axi4_port,
@@ -20,7 +20,7 @@ from gscn.hw.host.axi_ports import (
 )
 from gscn.registers import OFFSET_WIDTH
 
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 COMMAND = "valid> ready< id>2 addr>32 len>8 size>3 burst>2 lock> cache>4 prot>3 qos>4"
 AXI4 = {
     "aw": COMMAND,

@@ -44,7 +44,7 @@ def test_stored_registers_keep_their_fields(order, delay):
 
 def test_only_strobed_bytes_are_written():
     async def body(ctx, dut, host):
-        offset = register("QUEUE_ADDR_LO").offset
+        offset = register("PASSES_ADDR_LO").offset
         await host.write_at(ctx, offset, 0x1122_3344)
         await host.write_at(ctx, offset, 0xAABB_CCDD, strobe=0b0101)
         assert await host.read_at(ctx, offset) == (0x11BB_33DD, OKAY)
@@ -116,9 +116,9 @@ def test_addresses_may_run_ahead_of_their_data():
             return addr_taken
 
         ctx.set(axil.awvalid, 1)
-        ctx.set(axil.awaddr, register("QUEUE_ADDR_LO").offset)
+        ctx.set(axil.awaddr, register("PASSES_ADDR_LO").offset)
         assert await step()
-        ctx.set(axil.awaddr, register("QUEUE_ADDR_HI").offset)
+        ctx.set(axil.awaddr, register("PASSES_ADDR_HI").offset)
         for _ in range(3):
             assert not await step(), "there is room for one address"
         ctx.set(axil.wvalid, 1)
@@ -137,15 +137,15 @@ def test_addresses_may_run_ahead_of_their_data():
             await step()
         assert sum(answers) == 2
         ctx.set(axil.bready, 0)
-        assert await host.read(ctx, "QUEUE_ADDR_LO") == 11
-        assert await host.read(ctx, "QUEUE_ADDR_HI") == 22
+        assert await host.read(ctx, "PASSES_ADDR_LO") == 11
+        assert await host.read(ctx, "PASSES_ADDR_HI") == 22
 
     run(body)
 
 
 def test_unknown_offsets_are_refused():
     async def body(ctx, dut, host):
-        stored = register("JOB_COUNT")
+        stored = register("PASS_COUNT")
         await host.write_at(ctx, stored.offset, 77)
         # every bit of the offset counts
         wrong = [
@@ -203,7 +203,7 @@ def test_an_offset_within_a_register_is_refused_and_has_no_effect():
 @pytest.mark.parametrize("strobe", range(16))
 def test_a_narrow_write_changes_its_bytes_alone(strobe):
     async def body(ctx, dut, host):
-        stored = register("OUTPUT_ADDR_HI")
+        stored = register("PASSES_ADDR_HI")
         await host.write_at(ctx, stored.offset, 0x1122_3344)
         assert await host.write_at(ctx, stored.offset, 0xAABB_CCDD, strobe=strobe) == OKAY
         mask = sum(0xFF << 8 * byte for byte in range(4) if strobe >> byte & 1)
@@ -231,11 +231,11 @@ def test_accesses_against_the_grain_are_refused():
 def test_latencies_are_as_stated():
     dut = RegisterFile()
     seen = []
-    jobs = register("JOB_COUNT")
+    passes = register("PASS_COUNT")
 
     async def testbench(ctx):
         axil = dut.axil
-        ctx.set(axil.awaddr, jobs.offset)
+        ctx.set(axil.awaddr, passes.offset)
         ctx.set(axil.wdata, 5)
         ctx.set(axil.wstrb, 15)
         ctx.set(axil.araddr, register("STATUS").offset)
@@ -243,7 +243,7 @@ def test_latencies_are_as_stated():
             for valid in (axil.awvalid, axil.wvalid, axil.arvalid):
                 ctx.set(valid, cycle == 0)
             *_, b, stored, r, sampled = await ctx.tick().sample(
-                axil.bvalid, dut.stored.JOB_COUNT, axil.rvalid, dut.read.STATUS
+                axil.bvalid, dut.stored.PASS_COUNT, axil.rvalid, dut.read.STATUS
             )
             seen.append((b, stored, r, sampled))
 

@@ -1,27 +1,42 @@
 # amaranth: UnusedElaboratable=no
-"""The accelerator behind its buses: a phase by registers, and a clear in the middle of one."""
+"""The array behind its buses: a list by registers, and a clear in the middle of one."""
 
 from __future__ import annotations
 
 import dataclasses
-import random
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ArrayConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.error_codes import NO_JOB, ErrorCode
 from gscn.hw.host.axi_ports import axi4_signature, axil_signature
-from gscn.hw.host.top_axi import AcceleratorAxi
+from gscn.hw.host.top_axi import ArrayAxi
+from gscn.pass_errors import PassError
+from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
 from gscn.port import port_names
-from gscn.registers import register
+from gscn.registers import NO_PASS, register
 from tests.hw.host.axil_host import Host
 from tests.hw.host.test_axi import Subordinate
-from tests.hw.memory import Job, Memory
-from tests.hw.segments import random_partials, random_segment
 from tests.hw.streams import in_runs, never, simulate
+from tests.pass_law import expect
+from tests.pass_programs import random_program
 
-TINY = dataclasses.replace(PRESETS["tiny"], acc_depth=32, a_depth=16, directory_depth=16)
+TINY = ArrayConfig(
+    clusters=2,
+    pes=1,
+    stationary_depth=64,
+    directory_depth=64,
+    chunks_depth=4,
+    acc_depth=64,
+    drain_width=1,
+    word_depth=2,
+    fiber_depth=2,
+    job_depth=1,
+    mem_width=64,
+    burst_beats=2,
+    read_fifo_beats=4,
+    outstanding_bursts=2,
+)
 BUSY, DONE, BUS_ERROR = (
     register("STATUS").field(name).mask for name in ("busy", "done", "bus_error")
 )
@@ -37,46 +52,32 @@ class Port:
         return getattr(self._component, f"{self._prefix}_{name}")
 
 
-def jobs():
-    rng = random.Random(3)
-    return [
-        Job(
-            segments=[
-                random_segment(rng, TINY, words=12, inside=True),
-                random_partials(rng, TINY, 9),
-            ],
-            pitch=TINY.acc_depth,
-            walk_count=TINY.acc_depth,
-        )
-        for _ in range(3)
-    ]
-
-
 class Bench:
-    """Run one phase, if asked after another that is cut off."""
+    """Run a list of two passes, if asked after another that is cut off."""
 
     def __init__(self, *, pauses, clear_after=None, clear_in_write=False, config=TINY):
-        self.dut = AcceleratorAxi(config=config)
+        self.dut = ArrayAxi(config=config)
         self.host = Host(Port(self.dut, "s_axil"))
-        self.memory = Subordinate(TINY, pauses=pauses, latency=6)
-        self.jobs = jobs()
-        self.layout = Memory(TINY)
-        self.queue_addr, self.outs = self.layout.add_jobs(self.jobs)
-        assert len(self.layout.data) <= len(self.memory.memory)
+        self.memory = Subordinate(config, pauses=pauses, latency=6)
+        self.program = random_program(2, 0, config=config, mode=Mode.KERNEL, count=2)
+        assert self.program.memory_bytes <= len(self.memory.memory)
         self.clear_after = clear_after
         self.clear_in_write = clear_in_write
         self.restore()
 
+    @property
+    def descriptors(self):
+        first = self.program.descriptors_addr
+        listed = self.program.image[first : first + self.program.count * DESCRIPTOR_BYTES]
+        return PASS_DESCRIPTOR.unpack(listed)
+
     def restore(self):
         self.memory.memory[:] = bytes([0xA5]) * len(self.memory.memory)
-        self.memory.memory[: len(self.layout.data)] = self.layout.data
+        self.memory.memory[: self.program.memory_bytes] = self.program.image.tobytes()
 
     async def start(self, ctx):
-        await self.host.write(ctx, "QUEUE_ADDR_LO", self.queue_addr)
-        await self.host.write(ctx, "JOB_COUNT", len(self.jobs))
-        # the queue is stored behind the results
-        await self.host.write(ctx, "OUTPUT_ADDR_LO", min(self.outs))
-        await self.host.write(ctx, "OUTPUT_END_LO", self.queue_addr)
+        await self.host.write(ctx, "PASSES_ADDR_LO", self.program.descriptors_addr)
+        await self.host.write(ctx, "PASS_COUNT", self.program.count)
         await self.host.write(ctx, "INTERRUPT_ENABLE", 1)
         await self.host.write(ctx, "CONTROL", 1)
 
@@ -84,7 +85,7 @@ class Bench:
         dut, host = self.dut, self.host
         if self.clear_after is not None:
             await self.start(ctx)
-            # beats held back are still in the core when it is reset
+            # beats held back are still in the array when it is reset
             self.memory.holds_beats = self.clear_in_write
             bursts = self.memory.write_bursts if self.clear_in_write else self.memory.read_bursts
             while not bursts:
@@ -109,11 +110,12 @@ class Bench:
             await ctx.tick()
         assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == DONE
         assert await host.read(ctx, "ERROR") == 0
+        assert await host.read(ctx, "PASS") == self.program.count - 1
         await host.write(ctx, "COUNTER_SELECT", dut.config.clusters * len(CLUSTER_COUNTER_NAMES))
         total = await host.read(ctx, "COUNTER_LO")
-        await host.write(ctx, "COUNTER_SELECT", 0)
+        await host.write(ctx, "COUNTER_SELECT", CLUSTER_COUNTER_NAMES.index("busy"))
         busy = await host.read(ctx, "COUNTER_LO")
-        assert 0 < busy < total < 2000
+        assert 0 < busy < total < 4000
 
     def run(self):
         simulate(
@@ -124,30 +126,30 @@ class Bench:
                 for name in port_names("m_axi", self.dut.config.ports)
                 for server in self.memory.serve(Port(self.dut, name))
             ],
-            cycles=6000,
+            cycles=10_000,
         )
-        expected = bytearray(bytes([0xA5]) * len(self.memory.memory))
-        expected[: len(self.layout.data)] = self.layout.data
-        for job, out in zip(self.jobs, self.outs, strict=True):
-            result, _ = job.results(TINY)
-            expected[out : out + len(result)] = result
-        assert self.memory.memory == expected
+        expected = bytes(expect(self.program).memory)
+        beyond = len(self.memory.memory) - len(expected)
+        assert self.memory.memory == expected + bytes([0xA5]) * beyond
 
 
-@pytest.mark.parametrize("pauses", [never, lambda: in_runs(8)], ids=["no pause", "pauses"])
-def test_a_phase_by_registers(pauses):
+@pytest.mark.parametrize(
+    "pauses",
+    [never, pytest.param(lambda: in_runs(8), marks=pytest.mark.slow)],
+    ids=["no pause", "pauses"],
+)
+def test_a_list_by_registers(pauses):
     Bench(pauses=pauses).run()
 
 
-def test_a_phase_through_two_ports_after_a_clear():
+def test_a_list_through_two_ports_after_a_clear():
     config = dataclasses.replace(TINY, clusters=3, ports=2)
     Bench(pauses=lambda: in_runs(8), clear_after=90, config=config).run()
 
 
-@pytest.mark.parametrize(
-    "clear_after", [60, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 200))]
-)
-def test_a_clear_cuts_a_phase_off_without_a_trace(clear_after):
+@pytest.mark.slow
+@pytest.mark.parametrize("clear_after", [1, 60, 200])
+def test_a_clear_cuts_a_list_off_without_a_trace(clear_after):
     Bench(pauses=lambda: in_runs(9), clear_after=clear_after).run()
 
 
@@ -156,13 +158,13 @@ def test_a_clear_completes_bursts_whose_beats_are_lost():
 
 
 class StopBench(Bench):
-    """Run a phase that stops, then the same one to its end: no clear lies between them."""
+    """Run a list that stops, then the same one to its end: no clear lies between them."""
 
     def __init__(self, *, change=None, abort_after=None, pauses=never):
         super().__init__(pauses=pauses)
-        self.change, self.abort_after = change, abort_after
+        self.abort_after = abort_after
         if change is not None:
-            change(self.memory.memory, self.queue_addr)
+            change(self.memory.memory, self.program.descriptors_addr)
 
     async def control(self, ctx):
         dut, host = self.dut, self.host
@@ -176,29 +178,34 @@ class StopBench(Bench):
         while not ctx.get(dut.interrupt):
             await ctx.tick()
         assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == 0
-        self.error = await host.read(ctx, "ERROR"), await host.read(ctx, "ERROR_JOB")
+        self.error = await host.read(ctx, "ERROR"), await host.read(ctx, "ERROR_PASS")
         await host.write(ctx, "INTERRUPT_STATUS", 2)
         self.restore()
         await super().control(ctx)
 
 
 @pytest.mark.parametrize(
-    "abort_after", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 70, 150))]
+    ("abort_after", "number"),
+    [
+        (3, NO_PASS),  # the first descriptor is still being read
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1, NO_PASS), (200, 0))),
+    ],
 )
-def test_an_abort_stops_a_phase_and_the_next_one_is_whole(abort_after):
+def test_an_abort_stops_a_list_and_the_next_one_is_whole(abort_after, number):
     bench = StopBench(abort_after=abort_after, pauses=lambda: in_runs(4))
     bench.run()
-    assert bench.error == (ErrorCode.ABORTED, NO_JOB)
+    assert bench.error == (PassError.ABORTED, number)
 
 
-@pytest.mark.parametrize("job", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2))])
-def test_an_error_names_its_job_and_the_next_phase_is_whole(job):
-    def without_segments(memory, queue_addr):
-        memory[queue_addr + 128 * job + 16] = 0
+@pytest.mark.parametrize("number", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_an_error_names_its_pass_and_the_next_list_is_whole(number):
+    def of_no_mode(memory, descriptors_addr):
+        names = PASS_DESCRIPTOR.dtype.fields
+        memory[descriptors_addr + DESCRIPTOR_BYTES * number + names["mode"][1]] = 2
 
-    bench = StopBench(change=without_segments)
+    bench = StopBench(change=of_no_mode)
     bench.run()
-    assert bench.error == (ErrorCode.JOB_SEGMENTS, job)
+    assert bench.error == (PassError.MODE, number)
 
 
 WIDER = dataclasses.replace(TINY, burst_beats=4, read_fifo_beats=8)
@@ -206,11 +213,10 @@ RESPONSES = {"SLVERR": 2, "DECERR": 3}
 
 
 class BusErrorBench(Bench):
-    """Run a phase in which one address is answered with an error, then the same one without."""
+    """Run a list in which one address is answered with an error, then the same one without."""
 
     def __init__(self, *, bad):
         super().__init__(pauses=lambda: in_runs(5), config=WIDER)
-        self.memory.config = WIDER
         self.memory.bad = dict(bad)
 
     async def control(self, ctx):
@@ -221,21 +227,21 @@ class BusErrorBench(Bench):
             await ctx.tick()
         assert await host.read(ctx, "STATUS") == BUS_ERROR
         assert await host.read(ctx, "INTERRUPT_STATUS") == 2
-        names = ("ERROR", "ERROR_JOB", "BUS_ERROR", "BUS_ERROR_ADDR_LO", "BUS_ERROR_ADDR_HI")
-        self.found = [await host.read(ctx, name) for name in names]
+        names = ("ERROR", "BUS_ERROR", "BUS_ERROR_ADDR_LO", "BUS_ERROR_ADDR_HI", "ERROR_PASS")
+        *self.found, number = [await host.read(ctx, name) for name in names]
+        assert number in range(self.program.count)
         await host.write(ctx, "INTERRUPT_STATUS", 2)
         self.memory.bad.clear()
         self.restore()
         await super().control(ctx)
         # the start has made manager and control forget it
-        assert [await host.read(ctx, name) for name in names] == [0, NO_JOB, 0, 0, 0]
+        assert [await host.read(ctx, name) for name in names] == [0, 0, 0, 0, NO_PASS]
 
 
 @pytest.fixture(scope="module")
 def bursts():
-    """Bursts (addr, beats) read and written by the phase, in order."""
+    """Bursts (addr, beats) read and written by the list, in order."""
     bench = Bench(pauses=lambda: in_runs(5), config=WIDER)
-    bench.memory.config = WIDER
     bench.run()
     return bench.memory.read_bursts, bench.memory.write_bursts
 
@@ -264,8 +270,8 @@ def test_a_bus_error_goes_through_manager_and_control_to_the_host(bursts, write,
         addr = start + WIDER.mem_bytes * {"first": 0, "middle": 1, "last": 3}[place]
     bench = BusErrorBench(bad={addr: RESPONSES[response]})
     bench.run()
-    code = ErrorCode.BUS_WRITE if write else ErrorCode.BUS_READ
-    assert bench.found == [code, NO_JOB, RESPONSES[response] << 4 | write, addr, 0]
+    code = PassError.BUS_WRITE if write else PassError.BUS_READ
+    assert bench.found == [code, RESPONSES[response] << 4 | write, addr, 0]
 
 
 @pytest.mark.parametrize(
@@ -273,9 +279,9 @@ def test_a_bus_error_goes_through_manager_and_control_to_the_host(bursts, write,
 )
 def test_every_port_is_a_bus_or_the_interrupt(clusters, names):
     config = dataclasses.replace(TINY, clusters=clusters, ports=len(names), axi_id_width=5)
-    top = AcceleratorAxi(config=config)
+    top = ArrayAxi(config=config)
     members = set(top.signature.members)
-    memory = axi4_signature(addr_width=32, data_width=128, id_width=5)
+    memory = axi4_signature(addr_width=32, data_width=64, id_width=5)
     buses = {f"{bus}_{name}" for bus in names for name in memory.members}
     for bus in names:
         for name, member in memory.members.items():

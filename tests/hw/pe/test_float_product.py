@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.formats import NUMBER_FORMATS
 from gscn.hw.pe.float_product import FloatProduct
 from tests import floats
 from tests.hw.streams import simulate
 
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 CONFIGS = {
     "all formats": TINY.with_overrides(["float_formats=bf16,fp16,fp8_e4m3,fp8_e5m2"]),
     "bf16 wider than int8": TINY.with_overrides(

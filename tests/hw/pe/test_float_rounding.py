@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.formats import NUMBER_FORMATS
 from gscn.hw.layouts import OutFormat
 from gscn.hw.pe.float_rounding import FloatRounder
@@ -15,7 +15,7 @@ from gscn.hw.pe.rounding import Rounder
 from tests import floats
 from tests.hw.streams import never, randomly, simulate
 
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 ALL = "float_formats=bf16,fp16,fp8_e4m3,fp8_e5m2"
 CONFIGS = {
     48: TINY.with_overrides([ALL]),

@@ -199,7 +199,7 @@ def test_nothing_is_looked_up_without_room():
 
 def test_the_directory_is_two_copies_read_with_a_clock():
     found = memories_of(RangeLookup(config=ARRAYS["large"]))
-    assert found == [("high", 2048, 11, 1, ["sync"]), ("low", 2048, 11, 1, ["sync"])]
+    assert found == [("high", 4096, 12, 1, ["sync"]), ("low", 4096, 12, 1, ["sync"])]
 
 
 def test_a_plan_meets_what_is_worked_out_by_hand():

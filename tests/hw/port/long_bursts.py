@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from gscn.config import PRESETS, AcceleratorConfig
+from gscn.array import ARRAYS, ArrayConfig
 
 CHANNELS = 3
 
@@ -17,11 +17,11 @@ with_long_bursts = pytest.mark.parametrize(
 """Run a test at bits of a beat, and beats of a burst, that make more than 64 bytes."""
 
 
-def port(mem_width: int, burst_beats: int) -> AcceleratorConfig:
+def port(mem_width: int, burst_beats: int) -> ArrayConfig:
     """Return a configuration whose memory port has such bursts."""
     return dataclasses.replace(
-        PRESETS["tiny"],
-        pes_per_cluster=1,
+        ARRAYS["tiny"],
+        drain_width=1,
         mem_width=mem_width,
         burst_beats=burst_beats,
         read_fifo_beats=2 * burst_beats,
@@ -29,12 +29,12 @@ def port(mem_width: int, burst_beats: int) -> AcceleratorConfig:
     )
 
 
-def burst_unit(config: AcceleratorConfig) -> int:
+def burst_unit(config: ArrayConfig) -> int:
     """Return the bytes of the longest burst."""
     return config.burst_beats * config.mem_bytes
 
 
-def long_bursts(config: AcceleratorConfig) -> list[list[dict[str, int]]]:
+def long_bursts(config: ArrayConfig) -> list[list[dict[str, int]]]:
     """Return bursts of each channel, the first of full length; addresses tell the channel."""
     rng, longest = random.Random(config.mem_width), config.burst_beats
     lengths = [[longest, *(rng.randint(1, longest) for _ in range(3))] for _ in range(CHANNELS)]

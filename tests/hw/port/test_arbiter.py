@@ -9,12 +9,12 @@ from collections import deque
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin
 from tests.hw.port.long_bursts import CHANNELS, burst_unit, long_bursts, port, with_long_bursts
 from tests.hw.streams import collect, drive, never, simulate, with_pauses
 
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])

@@ -7,13 +7,13 @@ import random
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.hw.port.arbiter import WriteArbiter
 from tests.hw.parts import strobe_of
 from tests.hw.port.long_bursts import CHANNELS, burst_unit, long_bursts, port, with_long_bursts
 from tests.hw.streams import collect, drive, never, randomly, simulate, with_pauses
 
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 
 
 def write_traffic(count, *, per_channel=10, seed=4):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gscn.cycles.port.arbiter import choose
+from gscn.cycles.port.channels import choose
 
 
 @pytest.mark.parametrize("turn", range(-1, 4))
