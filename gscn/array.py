@@ -29,13 +29,13 @@ class ArrayConfig(Fields):
     """Clusters, each with a stationary window, a stream and accumulators; 1 to 64."""
     pes: int = 4
     """PEs (multipliers) of a cluster, which take its words in turn; power of two, 1 to 16."""
-    stationary_depth: int = 2048
+    stationary_depth: int = 4096
     """Stationary entries, copied in each PE; power of two, 16 to 32768."""
-    directory_depth: int = 2048
+    directory_depth: int = 4096
     """Keys, likewise; power of two, 16 to 32768."""
     chunks_depth: int = 64
     """Stationary chunks of which a cluster keeps the ends; power of two, 4 to 256."""
-    acc_depth: int = 2304
+    acc_depth: int = 4608
     """Accumulators per PE and bank; a multiple of `drain_width`, 16 to 32768."""
     drain_width: int = 4
     """Results that a cluster drains in a cycle; power of two, 1 to 8."""
@@ -43,7 +43,7 @@ class ArrayConfig(Fields):
     """Words queued per PE; 2 to 64."""
     fiber_depth: int = 4
     """Fibers found ahead of the multiplier, per PE; 2 to 64."""
-    job_depth: int = 4
+    job_depth: int = 3
     """Jobs queued per cluster; 1 to 8."""
     acc_width: int = 48
     """Bits of an accumulator; at least a product (twice the operand), at most 48."""

@@ -19,16 +19,12 @@ class Counter:
 
 CLUSTER_COUNTERS = (
     Counter("busy", "the multiplier takes a product"),
-    Counter("add", "a partial sum from memory is added"),
-    Counter("lookup", "no fiber is ready while words are being looked up (empty or short fibers)"),
-    Counter("sibling", "nothing queued: the broadcast waits for another PE's full queue"),
-    Counter(
-        "stream",
-        "nothing queued: the next word is still in memory or behind a rebase",
-    ),
-    Counter("load", "nothing queued: the segment's stationary tile is still being loaded"),
+    Counter("lookup", "no entry is ready while words are being looked up, or sums stored"),
     Counter("drain", "nothing queued: both accumulator banks await draining"),
-    Counter("tail", "this PE has finished its part of the job; its results are not all written"),
+    Counter("load", "nothing queued: stationary chunks that the next word needs are not there"),
+    Counter("stream", "nothing queued: the next word is still in memory"),
+    Counter("expand", "nothing queued: this PE gets no word in this cycle"),
+    Counter("tail", "the words of all jobs are through; their results are not all written"),
     Counter("idle", "the cluster has no job"),
 )
 """Exclusive causes, in descending order of priority."""

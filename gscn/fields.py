@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import ClassVar, Self
+from typing import Self
 
 from gscn.errors import raise_problems
 
@@ -15,25 +15,13 @@ class Fields:
 
     __slots__ = ()
 
-    ADDED: ClassVar[dict[str, int | str]] = {}
-    """Fields added since digests were first written to files, and what held before there was a
-    choice: what those files say of a configuration stays true."""
-
     def to_dict(self) -> dict[str, int | str]:
         """Every field by name, in order of declaration."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def digest(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of the configuration's canonical JSON.
-
-        A field in `ADDED` is left out while it has the value that was the only one before.
-        """
-        fields = {
-            name: value
-            for name, value in self.to_dict().items()
-            if name not in self.ADDED or value != self.ADDED[name]
-        }
-        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        """First 16 hexadecimal digits of the SHA-256 of the configuration's canonical JSON."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod

@@ -97,7 +97,7 @@ FLOAT32 = FloatFormat(name="float32", exponent_width=8, mantissa_width=23)
 OPERAND_FORMATS = {f.name: f for f in (INT8, INT16)}
 FLOAT_OPERAND_FORMATS = {f.name: f for f in (BF16, FP16, FP8_E4M3, FP8_E5M2)}
 NUMBER_FORMATS = (None, BF16, FP16, FP8_E4M3, FP8_E5M2)
-"""Operand formats by the number that a job descriptor gives; 0 is the core's integer format."""
+"""Operand formats by the number that a descriptor gives; 0 is the array's integer format."""
 
 
 def operand_format(name: str) -> IntFormat:

@@ -1,64 +1,98 @@
 """Depths and latencies of the hardware that the cycle model shares with it.
 
-The components of `hw` name them as constants of their own (`Walker.LATENCY`), from here; a test of
-each component measures its latency.
+The components of `hw` name them as constants of their own (`RingWalker.LATENCY`), from here; a test
+of each component measures its latency.
 """
 
 from __future__ import annotations
 
-from gscn import records
-from gscn.config import CHUNK_WIDTH
-
-# -- cycles
-WALKER_LATENCY = 2
-"""`hw.pe.walker.Walker.LATENCY`: from an entry that is issued to its addend."""
 FLOAT_PRODUCT_LATENCY = 3
 """`hw.pe.float_product.FloatProduct.LATENCY`: from two factors to their product."""
-FLOAT_WALKER_LATENCY = WALKER_LATENCY - 1 + FLOAT_PRODUCT_LATENCY
-"""`hw.pe.walker.Walker.FLOAT_LATENCY`: of a walker in a core with float formats."""
-ACCUMULATOR_LATENCY = 2
-"""`hw.pe.accumulator.Accumulator.LATENCY`: from an addend to its sum in the memory."""
 ROUNDER_LATENCY = 2
 """`hw.pe.rounding.Rounder.LATENCY`: from a sum to its result."""
 FLOAT_ROUNDER_LATENCY = 2 + ROUNDER_LATENCY
-"""`hw.pe.float_rounding.FloatRounder.LATENCY`: the same in a core with float formats."""
-SUM_CYCLES = WALKER_LATENCY + ACCUMULATOR_LATENCY
-"""From an entry that a PE issues to its sum in the memory."""
-DRAIN_CYCLES = 1 + ROUNDER_LATENCY
-"""`hw.pe.pe.PE.DRAIN_CYCLES`: from an accumulator that is read to its result."""
-FLOAT_PRODUCT_CYCLES = FLOAT_WALKER_LATENCY - WALKER_LATENCY
-"""`hw.pe.pe.PE.FLOAT_PRODUCT_CYCLES`: what a core with float formats adds to the first."""
-FLOAT_DRAIN_CYCLES = FLOAT_ROUNDER_LATENCY - ROUNDER_LATENCY
-"""`hw.pe.pe.PE.FLOAT_DRAIN_CYCLES`: what a core with float formats adds to the second."""
-
-# -- depths
-READER_REQUESTS = 4
-"""`hw.port.reader.ChunkReader.REQUEST_DEPTH`: requests whose chunks are not all handed on."""
-STREAM_REQUESTS = 2
-"""`hw.cluster.cluster.Cluster.STREAM_REQUESTS`: streams that wait for the stream channel."""
-LOAD_STEPS = 4
-"""`hw.cluster.loader.Loader.STEPS`: what the chunks of the load channel are for."""
-SEGMENTS_LOADED = 8
-"""`hw.cluster.filler.Filler.SEGMENTS`: segments loaded that the PEs have not ended."""
-SEGMENTS_ANNOUNCED = 4
-"""`hw.cluster.broadcast.Broadcaster.SEGMENTS`: segments that are not broadcast to their end."""
-DRAINS_ANNOUNCED = 4
-"""`hw.cluster.drain.Drainer.JOBS`: jobs whose results are not all handed on."""
+"""`hw.pe.float_rounding.FloatRounder.LATENCY`: the same in an array with float formats."""
 ACCUMULATOR_BANKS = 2
 """Of a PE: one fills while the other drains."""
 
-# -- chunks
-DESCRIPTOR_CHUNKS = records.JOB_DESCRIPTOR.width // CHUNK_WIDTH
-"""Of a job or segment descriptor, as `hw.cluster.fetcher` reads it."""
-ENTRY_CHUNKS = records.QUEUE_ENTRY.itemsize * 8 // CHUNK_WIDTH
-"""Of a queue entry: a job and its first segment."""
+# -- input of a cluster
+PIECES_REQUESTED = 2
+"""`hw.port.pieces.PieceReader.REQUEST_DEPTH`: pieces whose first burst is asked for."""
+MARKS_UNDER_WAY = 8
+"""`hw.cluster.marks.MarkJoiner.DEPTH`: MARKs and ENDs that some PE has not passed."""
+JOBS_DECIDED = 4
+"""`hw.cluster.window.WindowLoader.JOBS`: jobs that are, or are being, loaded and have not ended."""
+STRIPS_NAMED = 2
+"""`hw.cluster.streamer.Streamer.CONTEXTS`: strips whose words are not all made."""
+PIECE_LATENCY = 1
+"""`hw.port.pieces.PieceReader.LATENCY`: from a beat to its halfwords."""
+VECTOR_LATENCY = 1
+"""`hw.cluster.vectors.VectorExpander.LATENCY`: from halfwords to the item they make."""
+TABLE_LATENCY = 2
+"""`hw.cluster.offsets.TableReader.LATENCY`: from the last beat of a table to its piece."""
+PLACER_LATENCY = 2
+"""`hw.cluster.placer.WordPlacer.LATENCY`: from an item to its word."""
+DEALER_LATENCY = 0
+"""`hw.cluster.dealer.Dealer.LATENCY`: from a word to a PE's."""
+INPUT_LATENCY = PIECE_LATENCY + VECTOR_LATENCY + PLACER_LATENCY + DEALER_LATENCY
+"""`hw.cluster.cluster_input.ClusterInput.LATENCY`: from a beat to a word of it."""
+
+# -- PE
+RANGE_LATENCY = 1
+"""`hw.pe.ranges.RangeLookup.LATENCY`: from a word to its first fiber."""
+RING_LATENCY = 2
+"""`hw.pe.ring.RingWalker.LATENCY`: from an entry that is issued to its index."""
+PRODUCT_LATENCY = 1
+"""`hw.pe.ring.RingWalker.PRODUCT_LATENCY`: from an index to its product."""
+RING_FLOAT_LATENCY = RING_LATENCY - PRODUCT_LATENCY + FLOAT_PRODUCT_LATENCY
+"""`hw.pe.ring.RingWalker.FLOAT_LATENCY`: the same in an array with float formats."""
+MARK_LATENCY = 1
+"""`hw.pe.ring.RingWalker.MARK_LATENCY`: from a mark that is taken to its report."""
+SUMS_LATENCY = 2
+"""`hw.pe.sums.Sums.LATENCY`: from the end of a job to its report, when all sums are stored."""
+SUMS_DRAIN_LATENCY = 1
+"""`hw.pe.sums.Sums.DRAIN_LATENCY`: from a row that is drained to its sums."""
+QUEUE_LATENCY = 1
+"""`hw.fifo.StreamFIFO.LATENCY`."""
+WORD_WALK_CYCLES = QUEUE_LATENCY + RANGE_LATENCY + QUEUE_LATENCY
+"""From a word that enters an empty PE to the walk of its first fiber."""
+WORD_MARK_CYCLES = WORD_WALK_CYCLES + MARK_LATENCY
+"""`hw.pe.worker.Worker.MARK_CYCLES`: from a mark that enters an empty PE to its report."""
+JOB_END_CYCLES = RING_LATENCY + SUMS_LATENCY
+"""From an end of a job that a walker takes to its report."""
+WORD_END_CYCLES = WORD_WALK_CYCLES + JOB_END_CYCLES
+"""`hw.pe.worker.Worker.END_CYCLES`: from an end of a job that enters an empty PE to its report."""
+
+WRITER_BEAT_LATENCY = 1
+"""`hw.cluster.result_writer.ResultWriter.LATENCY`: from what completes a beat to the beat."""
+WRITER_COMMAND_LATENCY = 1
+"""`hw.cluster.result_writer.ResultWriter.COMMAND_LATENCY`: from what ends a burst to its offer."""
+
+TILES_ANNOUNCED = 4
+"""`hw.cluster.summing.SummingDrain.TILES`: jobs that drain, taken and not over."""
+DRAIN_FREE_CYCLES = 2
+"""`hw.cluster.summing.SummingDrain.FREE_CYCLES`: from the last row asked for to a free bank."""
+DRAIN_BETWEEN_JOBS = 2
+"""`hw.cluster.summing.SummingDrain.BETWEEN_JOBS`: from the end of a job to the next row."""
+
+RESULT_LATENCY = ROUNDER_LATENCY
+"""`hw.cluster.results.Results.LATENCY`: from a row of sums to its results."""
+RESULT_FLOAT_LATENCY = FLOAT_ROUNDER_LATENCY
+"""`hw.cluster.results.Results.FLOAT_LATENCY`: the same in an array with float formats."""
+
+TILES_PREPARE_CYCLES = 17
+"""`hw.core.tiles.TileList.PREPARE_CYCLES`: from the start of a pass to its first tile."""
+
+JOB_CYCLES = 2
+"""`hw.core.cutter.Cutter.JOB_CYCLES`: from one job to the next; one more if it begins a stationary
+tile, or a team's."""
 
 
-def sum_cycles(*, floats: bool) -> int:
-    """Return the cycles from an entry that a PE issues to its sum in the memory."""
-    return SUM_CYCLES + (FLOAT_PRODUCT_CYCLES if floats else 0)
+def team_sum_cycles(pes: int) -> int:
+    """Return the cycles from the rows of all PEs to their total, the rest of the team added."""
+    return (pes - 1).bit_length() + 1
 
 
-def drain_cycles(*, floats: bool) -> int:
-    """Return the cycles from an accumulator that is read to its result."""
-    return DRAIN_CYCLES + (FLOAT_DRAIN_CYCLES if floats else 0)
+def job_end_cycles(*, floats: bool) -> int:
+    """Return the cycles from an end of a job that a PE's walker takes to its report."""
+    return JOB_END_CYCLES + (RING_FLOAT_LATENCY - RING_LATENCY if floats else 0)

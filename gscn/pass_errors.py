@@ -62,7 +62,8 @@ PASS_ERROR_MEANINGS = {
     "with the operands' strips",
     PassError.WALK: "pass: accumulators of a tile, from its steps, are more than those of a PE or "
     "not apart, or a product's could be none of them",
-    PassError.TEAM: "pass: team is 0 or no divisor of the clusters, or above 1 in kernel mode",
+    PassError.TEAM: "pass: team is 0 or no divisor of the clusters, or chained is above 1, or 1 in "
+    "kernel mode",
     PassError.OUTPUT_RANGE: "pass: results overlap or leave the output range, or that range meets "
     "an operand, a table or the list of passes",
     PassError.TABLE: "a table's offsets descend, or lie beyond the operand's data",

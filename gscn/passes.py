@@ -56,10 +56,10 @@ _FIELDS = (
     _unsigned("pixel_bytes", 16, "kernel: from one pixel to the next"),
     _unsigned("mode", 8, "0 kernel, 1 correlate"),
     _unsigned("number_format", 8, "0: the array's integer format, else a float format's number"),
-    _unsigned("out_format", 8, "as of a job_descriptor: 0 16-bit, 1 32-bit, 2 raw, 3 bf16"),
+    _unsigned("out_format", 8, "0 16-bit, 1 32-bit, 2 raw, 3 bf16"),
     _unsigned("shift", 8, "right shift before rounding; 0 for raw results and floating point"),
     _unsigned("window", 16, "floating point: top of the window of the sums, at most 1023"),
-    _unsigned("team", 8, "correlate: clusters that sum into one tile"),
+    _unsigned("team", 8, "clusters of a gang; chained: that sum into one tile"),
     _unsigned("load_sharers", 8, "channels for which a load burst that is not urgent is taken; 0, "
               "1: it is asked for at once"),
     # -- stationary operand
@@ -100,7 +100,7 @@ _FIELDS = (
     _unsigned("plane", 16, "kernel: offset per sample of a tile"),
     # -- tiles
     _unsigned("samples", 16, "samples of the batch"),
-    _unsigned("tile_samples", 16, "kernel: samples of a tile; correlate: of a unit of work"),
+    _unsigned("tile_samples", 16, "kernel: samples of a tile; chained: of a unit of work"),
     _unsigned("rows", 16, "kernel: rows of the result; correlate: of the stationary map"),
     _unsigned("cols", 16, "the same, columns"),
     _unsigned("tile_rows", 16, "kernel: rows of a tile"),
@@ -109,6 +109,10 @@ _FIELDS = (
     _unsigned("strips_before", 8, "kernel: strips before its own that a tile's rows need"),
     _unsigned("strips_after", 8, "kernel: strips from its first own on that they need"),
     _unsigned("run", 16, "results of one run: kernel of one pixel, correlate of a tile"),
+    _unsigned("help", 16, "samples, or groups of the stream, more than which a gang must have left "
+              "for a cluster of another one to join it"),
+    _unsigned("chained", 8, "correlate: 1 if the clusters of a gang share the samples of each tile "
+              "and sum up at its end, 0 if each takes tiles of its own"),
 )  # fmt: skip
 
 _SIZE = sum(one.width for one in _FIELDS) // 8

@@ -1,5 +1,9 @@
 """The memory ports: their names, and the memory behind them as far as time goes."""
 
+ALIGNMENT_BYTES = 64
+"""Every address in a descriptor is a multiple of this, whatever the port width."""
+ALIGNMENT_BITS = ALIGNMENT_BYTES.bit_length() - 1
+"""Low bits of such an address, all 0."""
 READ_LATENCY = 20
 """Default cycles from an accepted read command to its first beat."""
 WRITE_LATENCY = 4

@@ -10,21 +10,11 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from gscn.array import ArrayConfig
 from gscn.enums import takes_text
-from gscn.error_codes import ERROR_MEANINGS, ERROR_WIDTH, NO_JOB, NO_PHASE, ErrorCode
 from gscn.errors import InputError
-
-__all__ = [
-    "ERROR_MEANINGS",
-    "NO_JOB",
-    "NO_PHASE",
-    "REGISTERS",
-    "Access",
-    "ErrorCode",
-    "Register",
-    "RegisterField",
-    "register",
-]
+from gscn.formats import NUMBER_FORMATS
+from gscn.pass_errors import PASS_ERROR_WIDTH
 
 REGISTER_WIDTH = 32
 """Bits of a register."""
@@ -32,8 +22,10 @@ OFFSET_WIDTH = 12
 """Bits of a byte offset: the registers fill one page of 4 KiB."""
 ID_VALUE = 0x4E435347
 """The letters GSCN, the first in the lowest byte."""
-VERSION_VALUE = 0x0002_0002
+VERSION_VALUE = 0x0003_0000
 """Version of the register map: major in the high half, minor in the low half."""
+NO_PASS = 0xFFFF_FFFF
+"""In place of a pass's number: there is none, or none had begun."""
 
 
 class Access(enum.StrEnum):
@@ -145,30 +137,22 @@ REGISTERS = (
                 "start",
                 0,
                 1,
-                "start the phase described by QUEUE_ADDR, JOB_COUNT, OUTPUT_ADDR and OUTPUT_END; "
-                "forgets the last error",
+                "start the list of passes described by PASSES_ADDR and PASS_COUNT; forgets the "
+                "last error",
             ),
             RegisterField(
                 "clear",
                 1,
                 1,
                 "end every burst under way without further effect, then reset counters, "
-                "flags, errors and pending interrupts; overrides start, start_list "
-                "and abort",
+                "flags, errors and pending interrupts; overrides start and abort",
             ),
             RegisterField(
                 "abort",
                 2,
                 1,
-                "stop the phase or list under way as an error does, with the code ABORTED; no "
-                "effect if there is none",
-            ),
-            RegisterField(
-                "start_list",
-                3,
-                1,
-                "start the list of phases described by PHASES_ADDR and PHASE_COUNT; forgets the "
-                "last error; no effect together with start",
+                "stop the list under way as an error does, with the code ABORTED; no effect if "
+                "there is none",
             ),
         ),
         "commands",
@@ -178,10 +162,8 @@ REGISTERS = (
         0x014,
         Access.READ,
         (
-            RegisterField(
-                "busy", 0, 1, "a phase, a list, a clear or the stop after an error is under way"
-            ),
-            RegisterField("done", 1, 1, "the phase or list started last is over"),
+            RegisterField("busy", 0, 1, "a list, a clear or the stop after an error is under way"),
+            RegisterField("done", 1, 1, "the list started last is over"),
             RegisterField("saturated", 8, 1, "a result was saturated"),
             RegisterField(
                 "accumulator_overflow",
@@ -198,8 +180,12 @@ REGISTERS = (
         "ERROR",
         0x018,
         Access.READ,
-        (RegisterField("code", 0, ERROR_WIDTH, "the error that ended the phase, or of a start"),),
-        "the first error since the last start or clear; one that stops the phase replaces one of a "
+        (
+            RegisterField(
+                "code", 0, PASS_ERROR_WIDTH, "the error that ended the list, or of a start"
+            ),
+        ),
+        "the first error since the last start or clear; one that stops the list replaces one of a "
         "start",
     ),
     Register(
@@ -228,7 +214,7 @@ REGISTERS = (
         0x028,
         Access.READ_WRITE,
         (
-            RegisterField("done", 0, 1, "interrupt at the end of a phase or list"),
+            RegisterField("done", 0, 1, "interrupt at the end of a list"),
             RegisterField("error", 1, 1, "interrupt at an error"),
         ),
         "which events raise the interrupt",
@@ -238,46 +224,37 @@ REGISTERS = (
         0x02C,
         Access.CLEAR,
         (
-            RegisterField("done", 0, 1, "a phase started by itself, or a list, ended"),
+            RegisterField("done", 0, 1, "a list ended"),
             RegisterField(
                 "error",
                 1,
                 1,
-                "the phase has been stopped after an error, a start was ignored, or "
+                "the list has been stopped after an error, a start was ignored, or "
                 "accumulator_overflow was set",
             ),
         ),
         "events, enabled or not; the interrupt is high while an enabled one is set",
     ),
     Register(
-        "QUEUE_ADDR_LO",
+        "PASSES_ADDR_LO",
         0x030,
         Access.READ_WRITE,
         _whole("bits 31 to 0; a multiple of 64"),
-        "byte address of the phase's queue, taken at start",
+        "byte address of the list of passes, taken at start",
     ),
     Register(
-        "QUEUE_ADDR_HI",
+        "PASSES_ADDR_HI",
         0x034,
         Access.READ_WRITE,
         _whole("bits 63 to 32"),
         "the same, upper half",
     ),
     Register(
-        "JOB_COUNT",
+        "PASS_COUNT",
         0x038,
         Access.READ_WRITE,
-        (
-            RegisterField("count", 0, 31, "jobs"),
-            RegisterField(
-                "in_turn",
-                31,
-                1,
-                "job j goes to cluster j mod clusters, not to the first free one; "
-                "changes time only",
-            ),
-        ),
-        "jobs of the phase, taken at start",
+        _whole("passes"),
+        "passes of the list, taken at start",
     ),
     Register(
         "COUNTER_SELECT",
@@ -305,79 +282,84 @@ REGISTERS = (
         "upper half of the counter when COUNTER_LO was read last",
     ),
     Register(
-        "OUTPUT_ADDR_LO",
+        "ERROR_PASS",
         0x048,
-        Access.READ_WRITE,
-        _whole("bits 31 to 0; a multiple of 64"),
-        "first byte address that the phase may write, taken at start",
+        Access.READ,
+        _whole("pass, from 0; all ones if none had begun, or of a start"),
+        "number in its list of the pass that ERROR.code is about, or that was under way then",
+        NO_PASS,
     ),
     Register(
-        "OUTPUT_ADDR_HI",
+        "PASS",
         0x04C,
-        Access.READ_WRITE,
-        _whole("bits 63 to 32"),
-        "the same, upper half",
+        Access.READ,
+        _whole("pass, from 0; all ones before the first one of a list, and after a clear or error"),
+        "number in its list of the pass that is under way, or was last",
+        NO_PASS,
     ),
     Register(
-        "OUTPUT_END_LO",
+        "ARRAY",
         0x050,
-        Access.READ_WRITE,
-        _whole("bits 31 to 0; a multiple of 64"),
-        "one past the last byte address that the phase may write, taken at start",
+        Access.READ,
+        (
+            RegisterField("clusters", 0, 8, "clusters"),
+            RegisterField("pes", 8, 8, "PEs of a cluster"),
+            RegisterField("drain_width", 16, 8, "results that a cluster drains in a cycle"),
+            RegisterField("ports", 24, 8, "memory ports"),
+        ),
+        "sizes of the array",
+        None,
     ),
     Register(
-        "OUTPUT_END_HI",
+        "ARRAY_WINDOW",
         0x054,
-        Access.READ_WRITE,
-        _whole("bits 63 to 32"),
-        "the same, upper half",
+        Access.READ,
+        (
+            RegisterField("stationary_depth", 0, 16, "stationary entries"),
+            RegisterField("directory_depth", 16, 16, "keys"),
+        ),
+        "what the stationary window of a cluster holds",
+        None,
     ),
     Register(
-        "ERROR_JOB",
+        "ARRAY_TILE",
         0x058,
         Access.READ,
-        _whole("job, from 0; all ones if the error belongs to none or its job is not known"),
-        "number of the job in its phase that ERROR.code is about",
-        NO_JOB,
+        (
+            RegisterField("acc_depth", 0, 16, "accumulators of a PE and bank"),
+            RegisterField("chunks_depth", 16, 16, "stationary chunks in the window"),
+        ),
+        "what else bounds a tile",
+        None,
     ),
     Register(
-        "PHASES_ADDR_LO",
+        "ARRAY_MEMORY",
         0x05C,
-        Access.READ_WRITE,
-        _whole("bits 31 to 0; a multiple of 64"),
-        "byte address of the list of phases, taken at start_list",
+        Access.READ,
+        (
+            RegisterField("mem_bytes", 0, 8, "bytes of a beat"),
+            RegisterField("burst_beats", 8, 8, "beats of the longest burst"),
+            RegisterField("addr_width", 16, 8, "bits of a byte address"),
+        ),
+        "the memory ports",
+        None,
     ),
     Register(
-        "PHASES_ADDR_HI",
+        "ARRAY_FORMATS",
         0x060,
-        Access.READ_WRITE,
-        _whole("bits 63 to 32"),
-        "the same, upper half",
-    ),
-    Register(
-        "PHASE_COUNT",
-        0x064,
-        Access.READ_WRITE,
-        _whole("phases"),
-        "phases of the list, taken at start_list",
-    ),
-    Register(
-        "ERROR_PHASE",
-        0x068,
         Access.READ,
-        _whole("phase, from 0; all ones if it was not started by a list"),
-        "number in its list of the phase that ERROR.code is about, or that was under way then",
-        NO_PHASE,
-    ),
-    Register(
-        "PHASE",
-        0x06C,
-        Access.READ,
-        _whole("phase, from 0; all ones before the first list, and after a start, clear or error"),
-        "number in its list of the phase that is under way, fetched next, or over",
-        NO_PHASE,
+        (
+            RegisterField("operand_width", 0, 8, "bits of an integer operand"),
+            RegisterField("acc_width", 8, 8, "bits of an accumulator"),
+            RegisterField("number_formats", 16, 8, "bit n: a pass may have n as its number_format"),
+        ),
+        "number formats",
+        None,
     ),
 )
+
+CONSTANT = ("ID", "VERSION", *(one.name for one in REGISTERS if one.reset is None))
+"""Registers that never change."""
 
 
 def register(name: str) -> Register:
@@ -388,3 +370,29 @@ def register(name: str) -> Register:
     raise InputError(
         f"register must be one of {', '.join(r.name for r in REGISTERS)}, not {name!r}"
     )
+
+
+def reset_values(config: ArrayConfig) -> dict[str, int]:
+    """Return the value of every register after reset, by name.
+
+    Those that depend on the configuration keep it for good.
+    """
+    digest = int(config.digest(), 16)
+    own = {
+        "CONFIG_DIGEST_LO": digest & ((1 << REGISTER_WIDTH) - 1),
+        "CONFIG_DIGEST_HI": digest >> REGISTER_WIDTH,
+    }
+    formats = {
+        "operand_width": config.format.width,
+        "number_formats": sum(1 << NUMBER_FORMATS.index(fmt) for fmt in (None, *config.floats)),
+    }
+    for one in REGISTERS:
+        if one.reset is not None:
+            own[one.name] = one.reset
+        elif one.name not in own:
+            own[one.name] = sum(
+                (formats[field.name] if field.name in formats else getattr(config, field.name))
+                << field.low
+                for field in one.fields
+            )
+    return own

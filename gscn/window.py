@@ -6,7 +6,7 @@ exponents (fields, subnormals counted as 1) `ea`, `eb` and significands `ma`, `m
     (-1)**(sa ^ sb) * floor(ma * mb * 2**(acc_width - 1 - 2 * significand_width - distance))
 
 with `distance = top - ea - eb`. So products are truncated one by one, before they are added, and
-the sum does not depend on the order of addition, on the tiling, or on the number of PEs.
+the sum does not depend on the order of addition, on how a pass is cut, or on the number of PEs.
 
 A product with `ea + eb <= top - guard` has a magnitude under `2**(acc_width - 1 - guard)`, because
 `ma * mb < 2**(2 * significand_width)`. So `2**guard` of them cannot leave the accumulator, whatever
@@ -28,7 +28,7 @@ from gscn.errors import InputError
 from gscn.formats import FloatFormat
 
 MOST_TOP = 1023
-"""Highest `top` that a job descriptor may give."""
+"""Highest `top` that a descriptor may give."""
 MOST_CONTRACTION = 1 << 24
 """Longest contraction for which a window is given; `guard_bits` of it is 24."""
 

@@ -15,19 +15,19 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.enums import enum_parameters, is_taking_text, member, takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, FP16, INT8, INT32, FloatFormat, IntFormat
 from gscn.golden.oracle.floats import encode
-from gscn.lowering.passes import lower
+from gscn.lowering.pass_image import lower_pass
+from gscn.outputs import FloatOutput, OutputFormat
 from gscn.perf.dense_array import dense_cost
 from gscn.perf.estimate.training_step import estimate
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.perf.workload.work import Work
-from gscn.program import FloatOutput, OutputFormat
 
 ROOMS = (
     *("golden", "lowering", "emulator", "cycles", "perf", "cosim", "rtl_gen", "system", "command"),
@@ -84,7 +84,7 @@ def test_the_enumerations_and_functions_are_found():
     assert {Pass, Method} <= ENUMERATIONS
     assert {
         *(
-            "gscn.lowering.passes.lower",
+            "gscn.lowering.pass_image.lower_pass",
             "gscn.conv.ConvShape.operand_shapes",
             "gscn.perf.workload.work.Work.__init__",
         ),
@@ -203,9 +203,10 @@ def test_a_pass_by_its_text_is_lowered_and_costs_the_same(which):
         (rng.integers(-9, 9, size) * (rng.random(size) < 0.5)).astype(np.int16)
         for size in shape.operand_shapes(str(which))
     )
-    config = preset("tiny")
+    config = array("tiny")
     by_member, by_text = (
-        lower(config, shape, name, first, second, OutputFormat()) for name in (which, str(which))
+        lower_pass(config, shape, name, first, second, OutputFormat())
+        for name in (which, str(which))
     )
     assert by_text.which is which
     assert pickle.dumps(by_text) == pickle.dumps(by_member)
@@ -217,7 +218,7 @@ def test_a_pass_by_its_text_is_lowered_and_costs_the_same(which):
 def test_an_estimate_by_texts_is_that_by_members():
     net = network("resnet20", image_size=32, batch=2)
     results = [
-        estimate(net, preset("tiny"), Sparsification(method=method, sparsity=0.9), mode=mode)
+        estimate(net, array("tiny"), Sparsification(method=method, sparsity=0.9), mode=mode)
         for method, mode in ((Method.RESPROP, "analytic"), ("resprop", "analytic"))
     ]
     assert results[0] == results[1]
@@ -225,4 +226,4 @@ def test_an_estimate_by_texts_is_that_by_members():
     with pytest.raises(InputError, match=r"which must be several of forward, .*not 'forward'"):
         results[0].cycles("forward")
     with pytest.raises(InputError, match=r"mode must be one of trace, statistical, .*'exact'"):
-        estimate(net, preset("tiny"), results[0].sparsification, mode="exact")
+        estimate(net, array("tiny"), results[0].sparsification, mode="exact")

@@ -4,15 +4,17 @@ import itertools
 
 import pytest
 
+from gscn.array import ARRAYS
 from gscn.errors import InputError
+from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
 from gscn.registers import (
-    ERROR_MEANINGS,
+    CONSTANT,
     ID_VALUE,
     OFFSET_WIDTH,
     REGISTERS,
     Access,
-    ErrorCode,
     register,
+    reset_values,
 )
 
 
@@ -44,15 +46,13 @@ def test_known_bits():
     assert register("BUS_ERROR").field("response").mask == 0x30
     assert register("COUNTER_HI").offset == 0x44
     assert register("CONTROL").field("abort").mask == 4
-    assert register("OUTPUT_END_HI").offset == 0x54
-    assert register("ERROR_JOB").offset == 0x58
-    assert register("ERROR_JOB").reset == 0xFFFF_FFFF
-    assert register("CONTROL").field("start_list").mask == 8
+    assert [register(f"PASSES_ADDR_{half}").offset for half in ("LO", "HI")] == [0x30, 0x34]
+    assert register("PASS_COUNT").offset == 0x38
+    assert [register(name).offset for name in ("ERROR_PASS", "PASS")] == [0x48, 0x4C]
+    assert register("ERROR_PASS").reset == register("PASS").reset == 0xFFFF_FFFF
     assert register("BUS_ERROR").field("port").mask == 0xFF00
-    assert [register(name).offset for name in ("PHASES_ADDR_LO", "PHASE_COUNT")] == [0x5C, 0x64]
-    assert [register(name).offset for name in ("ERROR_PHASE", "PHASE")] == [0x68, 0x6C]
-    assert ErrorCode.START_PHASES == 29
-    assert (ErrorCode.ABORTED, ErrorCode.JOB_SEGMENTS, ErrorCode.OUTPUT_RANGE) == (7, 8, 28)
+    assert register("ARRAY").offset == 0x50
+    assert (PassError.ABORTED, PassError.OUTPUT_RANGE, PassError.INDEX) == (6, 16, 20)
 
 
 def test_access_says_what_the_host_may_do():
@@ -68,8 +68,8 @@ def test_access_says_what_the_host_may_do():
 
 
 def test_every_error_code_fits_its_field_and_has_a_meaning():
-    assert set(ERROR_MEANINGS) == set(ErrorCode)
-    assert max(ErrorCode) < 1 << register("ERROR").field("code").width
+    assert set(PASS_ERROR_MEANINGS) == set(PassError)
+    assert max(PassError) < 1 << register("ERROR").field("code").width
 
 
 def test_unknown_names_are_refused():
@@ -77,3 +77,16 @@ def test_unknown_names_are_refused():
         register("X")
     with pytest.raises(InputError, match="field of ERROR must be one of code, not 'x'"):
         register("ERROR").field("x")
+
+
+def test_registers_that_tell_of_the_array_never_change():
+    """By hand, of `large`."""
+    config = ARRAYS["large"]
+    values = reset_values(config)
+    assert values["CONFIG_DIGEST_HI"] << 32 | values["CONFIG_DIGEST_LO"] == int(config.digest(), 16)
+    assert values["ARRAY"] == 1 << 24 | config.drain_width << 16 | config.pes << 8 | config.clusters
+    assert values["ARRAY_FORMATS"] == 1 << 16 | 48 << 8 | 16
+    assert all(not register(name).writable for name in CONSTANT)
+    for one in REGISTERS:
+        assert values[one.name] & ~one.mask == 0
+        assert one.reset in (None, values[one.name])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gscn.errors import InputError
-from gscn.program import OutputFormat
+from gscn.outputs import OutputFormat
 from gscn.records import OUT_INT16, OUT_INT32, OUT_WIDTHS
 
 
