@@ -1,12 +1,7 @@
-"""Verilog of the accelerator, with a manifest that describes it to other tools."""
+"""Verilog of the array, with a manifest that describes it to other tools."""
 
-from gscn.rtl_gen.generator import (
-    AXI_TOP_MODULE,
-    TOP_MODULE,
-    CreateComponent,
-    generate,
-    generate_axi,
-)
+from gscn.rtl_gen.array_verilog import AXI_TOP_MODULE, TOP_MODULE, CreateComponent
+from gscn.rtl_gen.generator import generate, generate_axi
 from gscn.rtl_gen.manifest import Manifest, Port, load_manifest
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,46 +12,51 @@ from typing import Any
 
 from amaranth.lib import wiring
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.errors import InputError
-from gscn.hw.cluster.cluster import Cluster
-from gscn.hw.core.accelerator import Accelerator
-from gscn.hw.pe.pe import PE
-from gscn.rtl_gen.generator import TOP_MODULE
+from gscn.hw.cluster.worker_cluster import WorkerCluster
+from gscn.hw.pe.worker import Worker
+from gscn.port import port_names
+from gscn.rtl_gen.array_verilog import TOP_MODULE, array_verilog
 from gscn.rtl_gen.place import Placement, place
 from gscn.rtl_gen.synthesis import Counts, Netlist, cell_delay, synthesize
 from gscn.rtl_gen.verilog import to_verilog
 
 COMPONENTS = {
-    "PE": "gscn_pe",
-    "PE: Lookup": "gscn_pe.lookup",
-    "PE: Walker": "gscn_pe.walker",
-    "PE: Accumulator": "gscn_pe.accumulator",
-    "PE: Rounder": "gscn_pe.rounder",
-    "PE: StreamFIFO of words": "gscn_pe.words",
-    "PE: StreamFIFO of fibers": "gscn_pe.fibers",
-    "ChunkReader": "gscn_chunk_reader",
-    "Loader": "gscn_cluster.loader",
-    "Broadcaster": "gscn_cluster.broadcaster",
-    "Drainer": "gscn_cluster.drainer",
-    "BurstWriter": "gscn_cluster.writer",
+    "PE": "gscn_worker",
+    "PE: Lookup": "gscn_worker.lookup",
+    "PE: Walker": "gscn_worker.walker",
+    "PE: Accumulator": "gscn_worker.accumulators",
+    "PE: StreamFIFO of words": "gscn_worker.words",
+    "PE: StreamFIFO of fibers": "gscn_worker.fibers",
+    "TableReader": "gscn_cluster.input.tables",
+    "PieceReader, load": "gscn_cluster.input.load_reader",
+    "PieceReader, stream": "gscn_cluster.input.stream_reader",
+    "VectorExpander, load": "gscn_cluster.input.load_expander",
+    "VectorExpander, stream": "gscn_cluster.input.stream_expander",
+    "WindowLoader": "gscn_cluster.input.window",
+    "Streamer": "gscn_cluster.input.streamer",
+    "Dealer": "gscn_cluster.input.dealer",
+    "ClusterInput": "gscn_cluster.input",
+    "SummingDrain": "gscn_cluster.drain",
+    "Results": "gscn_cluster.results",
+    "ResultWriter": "gscn_cluster.writer",
     "Cluster": "gscn_cluster",
-    "Dispatcher": f"{TOP_MODULE}.dispatcher",
+    "PassSequencer": f"{TOP_MODULE}.sequencer",
+    "Cutter": f"{TOP_MODULE}.cutter",
     "ReadArbiter": f"{TOP_MODULE}.reads",
     "WriteArbiter": f"{TOP_MODULE}.writes",
-    "Accelerator": TOP_MODULE,
+    "Array": TOP_MODULE,
 }
-"""Rows of a report: name to module of the accelerator's Verilog."""
-FLOAT_COMPONENTS = {
-    "PE: FloatProduct": "gscn_pe.walker.product",
-    "PE: FloatRounder": "gscn_pe.float_rounder",
-}
-"""The same of a core with float formats besides; the first is part of the Walker."""
+"""Rows of a report: name to module of the array's Verilog."""
+FLOAT_COMPONENTS = {"PE: FloatProduct": "gscn_worker.walker.product"}
+"""The same of an array with float formats besides; part of the Walker."""
 
 CLUSTER_WITHOUT_PES = "Cluster without PEs"
-_ONCE = ("Accelerator", "Dispatcher", "ReadArbiter", "WriteArbiter")
-_CHANNELS = 2  # ChunkReaders of a cluster
-CLOCKED = {"PE": PE, "Cluster": Cluster}
+_ONCE = ("Array", "PassSequencer", "Cutter")
+_PER_PORT = ("ReadArbiter", "WriteArbiter")
+_NUMBERED = re.compile(r"\$\d+")  # what the converter adds where a signal has the same name
+CLOCKED = {"PE": Worker, "Cluster": WorkerCluster}
 """Components whose clock is measured, each flattened and on its own."""
 
 logger = logging.getLogger(__name__)
@@ -72,7 +78,7 @@ class AreaReport:
     """Area and clock of one configuration."""
 
     name: str
-    config: AcceleratorConfig
+    config: ArrayConfig
     components: dict[str, Counts]
     """Row name to counts of one instance, what it contains included."""
     clocks: tuple[Clock, ...]
@@ -94,7 +100,7 @@ class AreaReport:
         """Return the report that `to_dict` made these of."""
         return cls(
             name=values["name"],
-            config=AcceleratorConfig.from_dict(values["config"]),
+            config=ArrayConfig.from_dict(values["config"]),
             components={name: Counts(**counts) for name, counts in values["components"].items()},
             clocks=tuple(
                 Clock(
@@ -112,13 +118,13 @@ def placement_of(values: dict[str, Any] | None) -> Placement | None:
     return None if values is None else Placement(**values)
 
 
-def instances(config: AcceleratorConfig, row: str) -> int:
-    """Return how many of a component an accelerator has.
+def instances(config: ArrayConfig, row: str) -> int:
+    """Return how many of a component an array has.
 
     Parameters
     ----------
     config
-        Configuration of the accelerator.
+        Sizes of the array.
     row
         A row of a report: a key of `COMPONENTS`, `CLUSTER_WITHOUT_PES`, or a part of the PE, whose
         name begins with "PE".
@@ -132,9 +138,11 @@ def instances(config: AcceleratorConfig, row: str) -> int:
         raise InputError(f"row must be a component of a report, not {row!r}")
     if row in _ONCE:
         return 1
-    if row.startswith("PE"):
+    if row in _PER_PORT:
+        return config.ports
+    if row == "PE" or row.startswith("PE: "):
         return config.multipliers
-    return config.clusters * (_CHANNELS if row == "ChunkReader" else 1)
+    return config.clusters
 
 
 def subtract(whole: Counts, part: Counts, times: int) -> Counts:
@@ -159,21 +167,24 @@ def subtract(whole: Counts, part: Counts, times: int) -> Counts:
     return Counts(**left)
 
 
-def component_counts(config: AcceleratorConfig, netlist: Netlist) -> dict[str, Counts]:
+def component_counts(config: ArrayConfig, netlist: Netlist) -> dict[str, Counts]:
     """Return the rows of a report.
 
     Parameters
     ----------
     config
-        Configuration of the accelerator.
+        Sizes of the array.
     netlist
-        The accelerator, synthesised.
+        The array, synthesised.
     """
+    modules = {_NUMBERED.sub("", name): counts for name, counts in netlist.modules.items()}
+    first = port_names("reads", config.ports)[0], port_names("writes", config.ports)[0]
+    own = dict(zip(_PER_PORT, (f"{TOP_MODULE}.{name}" for name in first), strict=True))
     rows = {}
     for name, module in (COMPONENTS | (FLOAT_COMPONENTS if config.floats else {})).items():
-        rows[name] = netlist.modules[module]
+        rows[name] = modules[own.get(name, module)]
         if name == "Cluster":
-            rows[CLUSTER_WITHOUT_PES] = subtract(rows[name], rows["PE"], config.pes_per_cluster)
+            rows[CLUSTER_WITHOUT_PES] = subtract(rows[name], rows["PE"], config.pes)
     return rows
 
 
@@ -208,20 +219,20 @@ def measure_clock(
 
 def measure_area(
     name: str,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     *,
     liberty: Path | None = None,
     ecp5: bool = False,
     clocks: Collection[str] = (),
 ) -> AreaReport:
-    """Synthesise the accelerator of a configuration and report its components.
+    """Synthesise the array of a configuration and report its components.
 
     Parameters
     ----------
     name
         Name of the configuration in the report.
     config
-        Configuration of the accelerator.
+        Sizes of the array.
     liberty
         Standard cells; None to leave them out.
     ecp5
@@ -235,7 +246,7 @@ def measure_area(
         A tool or the liberty is missing.
     """
     logger.info("%s: synthesis", name)
-    text = to_verilog(lambda: Accelerator(config=config), TOP_MODULE).text
+    text = array_verilog(config).text
     netlist = synthesize(text, TOP_MODULE, liberty=liberty, ecp5=ecp5)
     measured = []
     for component in clocks:

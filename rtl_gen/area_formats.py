@@ -1,4 +1,4 @@
-"""What each number format costs a PE, next to the core's integers alone."""
+"""What each number format costs a PE, next to the array's integers alone."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.errors import InputError
-from gscn.hw.pe.pe import PE
+from gscn.hw.pe.worker import Worker
 from gscn.rtl_gen.area import placement_of
 from gscn.rtl_gen.place import Placement, place
 from gscn.rtl_gen.synthesis import Counts, cell_delay, synthesize
 from gscn.rtl_gen.verilog import to_verilog
 
-PE_MODULE = "gscn_pe"
+PE_MODULE = "gscn_worker"
 PARTS = {
     "PE": PE_MODULE,
     "Walker": f"{PE_MODULE}.walker",
-    "Accumulator": f"{PE_MODULE}.accumulator",
-    "Rounder": f"{PE_MODULE}.rounder",
-    "FloatRounder": f"{PE_MODULE}.float_rounder",
+    "Accumulator": f"{PE_MODULE}.accumulators",
 }
-"""Parts of a PE on which number formats bear; `FloatRounder` only with float formats. The Walker's
-multiplier serves all formats."""
+"""Parts of a PE on which number formats bear. The Walker's multiplier serves all formats."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +34,7 @@ class FormatReport:
 
     formats: str
     """Names with plus signs between, the integer format first."""
-    config: AcceleratorConfig
+    config: ArrayConfig
     parts: dict[str, Counts]
     """Keys of `PARTS`; counts of one instance, what it contains included."""
     cell_delay_ns: float | None
@@ -61,14 +58,14 @@ class FormatReport:
         """Return the report that `to_dict` made these of."""
         return cls(
             formats=values["formats"],
-            config=AcceleratorConfig.from_dict(values["config"]),
+            config=ArrayConfig.from_dict(values["config"]),
             parts={name: Counts(**counts) for name, counts in values["parts"].items()},
             cell_delay_ns=values["cell_delay_ns"],
             placement=placement_of(values["placement"]),
         )
 
 
-def with_formats(config: AcceleratorConfig, formats: str) -> AcceleratorConfig:
+def with_formats(config: ArrayConfig, formats: str) -> ArrayConfig:
     """Return the configuration with other number formats.
 
     Parameters
@@ -88,7 +85,7 @@ def with_formats(config: AcceleratorConfig, formats: str) -> AcceleratorConfig:
 
 
 def measure_formats(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     formats: Sequence[str],
     *,
     liberty: Path | None = None,
@@ -116,7 +113,7 @@ def measure_formats(
     reports = []
     for text, one in configs.items():
         logger.info("PE with %s: synthesis", text)
-        verilog = to_verilog(lambda one=one: PE(config=one), PE_MODULE).text
+        verilog = to_verilog(lambda one=one: Worker(config=one), PE_MODULE).text
         modules = synthesize(verilog, PE_MODULE, liberty=liberty, ecp5=ecp5).modules
         reports.append(
             FormatReport(

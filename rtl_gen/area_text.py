@@ -24,7 +24,7 @@ By `gscn synth`; every figure is measured, none is edited; a dash stands for wha
 
 * Figures are of one instance of a component with all that it contains. The hierarchy is kept, so
   they add up. **Per multiplier** is the cell area of all instances divided by the multipliers of
-  the accelerator, and **share** their part of the accelerator's; rows contain each other (a cluster
+  the array, and **share** their part of the array's; rows contain each other (a cluster
   its PEs), so neither column adds up to the whole.
 * **Memories** are never mapped to flip-flops. Their bits are a column of their own, and gates,
   flip-flops and cell area are without them, without their address decoders, and without the
@@ -148,7 +148,7 @@ def _rows(report: AreaReport) -> dict[str, Counts]:
 
 def _area_row(report: AreaReport, name: str, counts: Counts) -> tuple[object, ...]:
     count = instances(report.config, name)
-    whole = report.components["Accelerator"].area
+    whole = report.components["Array"].area
     per_multiplier = share = None
     if counts.area is not None and whole:
         per_multiplier = count * counts.area / report.config.multipliers
@@ -202,7 +202,8 @@ _FORMATS = """\
 
 A PE with the integer format alone, and with floating-point formats that share its multiplier. The
 Walker has the multiplier and the alignment of products, the Accumulator the special bits beside the
-sums, whose memory is not in the areas.
+sums, whose memory is not in the areas. Results are rounded once per cluster, in `drain_width`
+rounders for integers and as many for floats.
 
 """
 
@@ -239,11 +240,11 @@ def to_markdown(
                 share,
                 pe.memory_bits,
                 report.config.multipliers,
-                report.components["Accelerator"].area,
+                report.components["Array"].area,
             )
         )
     header = ("configuration", "PE (um2)", "multiplier", "outside", "share", "memory bits")
-    header += ("PEs", "accelerator (um2)")
+    header += ("PEs", "array (um2)")
     parts.append("## PE: logic outside the multiplier\n\n" + _table(header, summary) + "\n")
     clocks = [_clock_row(report, clock) for report in reports for clock in report.clocks]
     if clocks:
@@ -255,7 +256,7 @@ def to_markdown(
         rows = _rows(report)
         parts.append(
             f"## {report.name}\n\nConfiguration {report.config.digest()}, "
-            f"{report.config.clusters} clusters of {report.config.pes_per_cluster} PEs.\n\n"
+            f"{report.config.clusters} clusters of {report.config.pes} PEs.\n\n"
             + _table(_AREA_HEADER, [_area_row(report, *row) for row in rows.items()])
             + "\n\n"
             + _table(_RESOURCE_HEADER, [_resource_row(*row) for row in rows.items()])
@@ -290,9 +291,9 @@ def component_rows(report: AreaReport) -> list[dict[str, object]]:
     """Return number, area and resources of every component, the PE's two parts included.
 
     Each has the fields of its `Counts`, and `component`, `instances`, `area_per_multiplier` (of all
-    instances) and `share_percent` (of the accelerator's area).
+    instances) and `share_percent` (of the array's area).
     """
-    whole, multipliers = report.components["Accelerator"].area, report.config.multipliers
+    whole, multipliers = report.components["Array"].area, report.config.multipliers
     rows = []
     for name, counts in _rows(report).items():
         count = instances(report.config, name)

@@ -1,4 +1,4 @@
-"""Write the accelerator's Verilog, manifest and companion files, only if something changed."""
+"""Write the array's Verilog, manifest and companion files, only if something changed."""
 
 from __future__ import annotations
 
@@ -9,27 +9,21 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from amaranth.lib import wiring
-
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.errors import InputError, OutputError
-from gscn.hw.core.accelerator import Accelerator
-from gscn.hw.host.top_axi import CORE_MODULE, AcceleratorAxi
+from gscn.rtl_gen.array_verilog import (
+    AXI_TOP_MODULE,
+    TOP_MODULE,
+    CreateComponent,
+    array_verilog,
+)
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
 from gscn.rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
 from gscn.rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
 from gscn.rtl_gen.system_rdl import SYSTEM_RDL, system_rdl
-from gscn.rtl_gen.verilog import to_verilog
+from gscn.rtl_gen.verilog import VerilogModule
 from gscn.system.files import try_folder, write_files
 from gscn.system.sources import source_digest as digest_of_rooms
-
-TOP_MODULE = CORE_MODULE
-"""Name of the accelerator's Verilog module."""
-AXI_TOP_MODULE = "gscn_axi_top"
-"""Name of the Verilog module of the accelerator behind AXI4 and AXI4-Lite."""
-
-CreateComponent = Callable[[AcceleratorConfig], wiring.Component]
-"""Makes a component from a configuration."""
 
 _ROOMS = ("gscn", "hw", "rtl_gen")
 """Rooms that the Verilog text may depend on."""
@@ -46,15 +40,13 @@ _LOADED_SOURCES = digest_of_rooms(_ROOMS)
 of files that were edited since."""
 
 
-def source_digest(config: AcceleratorConfig) -> str:
+def source_digest(config: ArrayConfig) -> str:
     """Return the SHA-256 of everything that the Verilog of `config` depends on."""
     text = json.dumps([config.to_dict(), tool_versions(), _LOADED_SOURCES])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _current(
-    config: AcceleratorConfig, out_dir: Path, module: str, sources: str
-) -> Manifest | None:
+def _current(config: ArrayConfig, out_dir: Path, module: str, sources: str) -> Manifest | None:
     """Return the manifest in `out_dir` if it and its Verilog are what would be generated."""
     if not (out_dir / MANIFEST_FILE).is_file():
         return None
@@ -75,7 +67,7 @@ def _current(
 
 
 def generate(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     out_dir: Path,
     *,
     create: CreateComponent | None = None,
@@ -90,11 +82,11 @@ def generate(
     Parameters
     ----------
     config
-        Configuration of the accelerator.
+        Sizes of the array.
     out_dir
         Directory for the files, made if missing.
     create
-        Makes the component from the configuration; by default `hw.core.accelerator.Accelerator`.
+        Makes the component from the configuration; by default `hw.core.array.Array`.
         With another one the Verilog is always generated anew.
 
     Raises
@@ -102,13 +94,11 @@ def generate(
     InputError
         The directory cannot be written.
     """
-    known = create is None
     return _generate(
         config,
         out_dir,
-        TOP_MODULE,
-        create or (lambda config: Accelerator(config=config)),
-        sources=source_digest(config) if known else "",
+        create,
+        axi=False,
         companions=lambda manifest: {
             CORE_FILE: core_text(manifest),
             EXAMPLE_FILE: example_text(manifest),
@@ -117,18 +107,18 @@ def generate(
 
 
 def generate_axi(
-    config: AcceleratorConfig, out_dir: Path, *, create: CreateComponent | None = None
+    config: ArrayConfig, out_dir: Path, *, create: CreateComponent | None = None
 ) -> Manifest:
     """Write `gscn_axi_top.v`, `manifest.json` and the register map.
 
-    The Verilog holds the accelerator behind an AXI4 manager and an AXI4-Lite subordinate
-    (`hw.host.top_axi.AcceleratorAxi`); its core is the module that `generate` writes. The register
+    The Verilog holds the array behind an AXI4 manager and an AXI4-Lite subordinate
+    (`hw.host.top_axi.ArrayAxi`); its core is the module that `generate` writes. The register
     map is there for C, for Python and as SystemRDL. Files are replaced as by `generate`.
 
     Parameters
     ----------
     config
-        Configuration of the accelerator.
+        Sizes of the array.
     out_dir
         Directory for the files, made if missing; not that of `generate`, whose manifest has the
         same name.
@@ -143,9 +133,8 @@ def generate_axi(
     return _generate(
         config,
         out_dir,
-        AXI_TOP_MODULE,
-        create or (lambda config: AcceleratorAxi(config=config)),
-        sources=source_digest(config) if create is None else "",
+        create,
+        axi=True,
         companions=lambda _: {
             C_HEADER: c_header(),
             PYTHON_MODULE: python_module(),
@@ -155,25 +144,27 @@ def generate_axi(
 
 
 def _generate(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     out_dir: Path,
-    name: str,
-    create: CreateComponent,
+    create: CreateComponent | None,
     *,
-    sources: str,
+    axi: bool,
     companions: Callable[[Manifest], dict[str, str]],
 ) -> Manifest:
-    """Write the module `name`, its manifest and companion files (name to text).
+    """Write a top module, its manifest and companion files (name to text).
 
-    Without `sources`, the digest of all that the Verilog depends on, it is always generated anew.
+    With a component of others it is always generated anew.
     """
+    name = AXI_TOP_MODULE if axi else TOP_MODULE
+    sources = source_digest(config) if create is None else ""
     manifest = _current(config, out_dir, name, sources) if sources else None
     if manifest is not None:
         return manifest
     try:
         # Before the long conversion.
         try_folder(out_dir)
-        manifest, texts = _texts(config, out_dir, name, create, sources, companions)
+        module = array_verilog(config, axi=axi, create=create)
+        manifest, texts = _texts(config, out_dir, name, module, sources, companions)
         write_files({out_dir / file: text for file, text in texts.items()})
     except OutputError as error:
         raise OutputError(f"output directory must be one that can be written: {error}") from error
@@ -181,15 +172,14 @@ def _generate(
 
 
 def _texts(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     out_dir: Path,
     name: str,
-    create: CreateComponent,
+    module: VerilogModule,
     sources: str,
     companions: Callable[[Manifest], dict[str, str]],
 ) -> tuple[Manifest, dict[str, str]]:
     """Return the manifest and the text of every file, by its name."""
-    module = to_verilog(lambda: create(config), name)
     manifest = Manifest(
         module=name,
         verilog=out_dir / f"{name}.v",

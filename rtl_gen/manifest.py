@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
 from gscn.errors import InputError
-from gscn.records import RECORDS, Record
+from gscn.passes import PASS_DESCRIPTOR
+from gscn.records import Record
 from gscn.system.reading import read_object
 
 MANIFEST_FILE = "manifest.json"
@@ -37,7 +38,7 @@ class Manifest:
     """SHA-256 of the Verilog file."""
     source_digest: str
     """SHA-256 of everything that the Verilog text depends on; empty if that is not known."""
-    config: AcceleratorConfig
+    config: ArrayConfig
     ports: tuple[Port, ...]
     versions: dict[str, str]
     """Versions of the tools that wrote the file."""
@@ -57,7 +58,7 @@ class Manifest:
             "ports": [asdict(port) for port in self.ports],
             "versions": self.versions,
             "companions": self.companions,
-            "records": {record.name: _layout(record) for record in RECORDS},
+            "records": {PASS_DESCRIPTOR.name: _layout(PASS_DESCRIPTOR)},
             "counters": {
                 "width": COUNTER_WIDTH,
                 "cluster": [
@@ -71,7 +72,7 @@ class Manifest:
                     for index, counter in enumerate(CLUSTER_COUNTERS)
                 ],
                 "total_cycles": {
-                    "meaning": "cycles in which the core is busy",
+                    "meaning": "cycles in which the array is busy",
                     "index": self.config.clusters * names,
                 },
             },
@@ -121,7 +122,7 @@ def load_manifest(path: Path) -> Manifest:
             verilog=path.parent / fields["verilog"],
             verilog_digest=fields["verilog_digest"],
             source_digest=fields["source_digest"],
-            config=AcceleratorConfig.from_dict(fields["config"]),
+            config=ArrayConfig.from_dict(fields["config"]),
             ports=tuple(Port(**port) for port in fields["ports"]),
             versions=fields["versions"],
             companions=fields["companions"],

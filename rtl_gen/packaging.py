@@ -18,7 +18,7 @@ CORE_NAME = "gscn:gscn:gscn_top:0.1.0"
 
 _CORE = Template("""\
 CAPI=2:
-# FuseSoC core description of the generated accelerator, configuration $digest.
+# FuseSoC core description of the generated array, configuration $digest.
 
 name: $core_name
 description: Accelerator for the convolutions of sparse CNN training, $multipliers multipliers
@@ -51,7 +51,7 @@ _EXAMPLE = Template("""\
 // Example: an instance of $module, configuration $digest.
 //
 // Vectors of several fields are split into wires. To be copied and connected to a memory and to
-// whatever starts the accelerator; docs/contract/integration.md has the rules of the ports.
+// whatever starts the array; docs/contract/integration.md has the rules of the ports.
 
 module $example_module (
 $ports
@@ -80,13 +80,7 @@ def fields_of(port: Port, manifest: Manifest) -> list[tuple[str, int]]:
     config = manifest.config
     burst = [("addr", config.addr_width), ("beats", 8)]
     layouts = {
-        "start__payload": [
-            ("queue_addr", config.addr_width),
-            ("job_count", 32),
-            ("out_addr", config.addr_width),
-            ("out_end", config.addr_width + 1),
-        ],
-        "start_list__payload": [("phases_addr", config.addr_width), ("phase_count", 32)],
+        "start_list__payload": [("addr", config.addr_width), ("count", 32)],
     }
     for name in port_names("mem", config.ports):
         layouts |= {

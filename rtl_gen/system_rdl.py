@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gscn.config import AcceleratorConfig
-from gscn.error_codes import ERROR_WIDTH
+from gscn.array import ArrayConfig
+from gscn.pass_errors import PASS_ERROR_MEANINGS, PASS_ERROR_WIDTH, PassError
 from gscn.registers import (
-    ERROR_MEANINGS,
+    CONSTANT,
     REGISTER_WIDTH,
     REGISTERS,
     Access,
-    ErrorCode,
     Register,
     RegisterField,
+    reset_values,
 )
 
 SYSTEM_RDL = "gscn_registers.rdl"
@@ -37,8 +37,6 @@ _PROPERTIES: Mapping[Access, tuple[str, ...]] = {
     Access.CLEAR: ("sw = rw", "onwrite = woclr", "hw = na", "hwset"),
 }
 """What the host and the hardware do with the fields of a register."""
-_CONSTANT = ("ID", "VERSION", "CONFIG_DIGEST_LO", "CONFIG_DIGEST_HI")
-"""Registers that never change: nothing writes them."""
 
 
 def _text(words: str) -> str:
@@ -47,18 +45,10 @@ def _text(words: str) -> str:
     return f'"{escaped}"'
 
 
-def reset_values(config: AcceleratorConfig) -> dict[str, int]:
-    """Return the value of every register after reset, by name."""
-    digest = int(config.digest(), 16)
-    low = digest & ((1 << REGISTER_WIDTH) - 1)
-    own = {"CONFIG_DIGEST_LO": low, "CONFIG_DIGEST_HI": digest >> REGISTER_WIDTH}
-    return {one.name: own[one.name] if one.reset is None else one.reset for one in REGISTERS}
-
-
 def _field(register: Register, field: RegisterField, reset: int) -> Iterator[str]:
     yield "    field {"
     yield f"      desc = {_text(field.meaning)};"
-    constant = register.name in _CONSTANT
+    constant = register.name in CONSTANT
     properties = ("sw = r", "hw = na") if constant else _PROPERTIES[register.access]
     yield from (f"      {words};" for words in properties)
     if (register.name, field.name) == ("ERROR", "code"):
@@ -78,19 +68,19 @@ def _register(register: Register, reset: int) -> Iterator[str]:
 
 def _error_codes() -> Iterator[str]:
     yield f"enum {_ENUM_NAME} {{"
-    for code in ErrorCode:
-        meaning = _text(ERROR_MEANINGS[code])
-        yield f"  {code.name} = {ERROR_WIDTH}'d{code.value} {{ desc = {meaning}; }};"
+    for code in PassError:
+        meaning = _text(PASS_ERROR_MEANINGS[code])
+        yield f"  {code.name} = {PASS_ERROR_WIDTH}'d{code.value} {{ desc = {meaning}; }};"
     yield "};"
 
 
-def system_rdl(config: AcceleratorConfig) -> str:
-    """Return the register map of an accelerator in SystemRDL.
+def system_rdl(config: ArrayConfig) -> str:
+    """Return the register map of an array in SystemRDL.
 
     Parameters
     ----------
     config
-        Its configuration, whose digest two registers hold.
+        Its configuration, which some registers tell.
     """
     resets = reset_values(config)
     lines = [

@@ -1,4 +1,4 @@
-"""AXI4 manager on the memory side of the core's burst port."""
+"""AXI4 manager on the memory side of the array's burst port."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.host.axi_ports import Response, axi4_port, check_bursts
 from gscn.hw.layouts import burst_layout, read_beats, write_beat_layout
@@ -22,8 +22,8 @@ class AxiManager(wiring.Component):
 
     The answers are taken at once (`rready` and `bready` are always high). A burst that is answered
     with an error counts like any other, its data is handed on, and the first such error is kept.
-    Every output of the port comes from a queue and stays until it is taken, whatever the core does.
-    A beat is taken from the cycle on in which its command is.
+    Every output of the port comes from a queue and stays until it is taken, whatever the array
+    does. A beat is taken from the cycle on in which its command is.
 
     Timing
     ------
@@ -55,7 +55,7 @@ class AxiManager(wiring.Component):
     write_done : Out(1)
         A write burst is complete (pulse).
     flush : In(1)
-        The core is held in reset: take nothing from it, hand nothing on, complete the bursts under
+        The array is held in reset: take nothing from it, hand nothing on, complete the bursts under
         way (those to be written with all strobes low) and keep no error of theirs.
     forget : In(1)
         Forget the error.
@@ -79,7 +79,7 @@ class AxiManager(wiring.Component):
     COMMAND_DEPTH = 2
     ANSWER_LATENCY = 0
 
-    def __init__(self, *, config: AcceleratorConfig):
+    def __init__(self, *, config: ArrayConfig):
         check_bursts(beat_bytes=config.mem_bytes, burst_beats=config.burst_beats)
         self.config = config
         command = stream.Signature(burst_layout(config))
@@ -150,7 +150,7 @@ class AxiManager(wiring.Component):
             self.idle.eq((reads.level == 0) & (writes.level == 0)),
         ]
 
-        # -- beats to write: a burst that has its command is completed even if the core is gone
+        # -- beats to write: a burst that has its command is completed even if the array is gone
         beat = data.StructLayout({"beat": write_beat_layout(config), "last": 1})
         m.submodules.beats = beats = StreamFIFO(shape=beat, depth=self.COMMAND_DEPTH)
         beat_number, length = Signal(8), Signal(8)

@@ -6,13 +6,13 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.hw.arguments import need_number
 from gscn.hw.host.axi_ports import Response
 from gscn.registers import register
 
 
-def bus_error_layout(config: AcceleratorConfig) -> data.StructLayout:
+def bus_error_layout(config: ArrayConfig) -> data.StructLayout:
     """Return an error as `AxiManager` reports it: whether there is one, and of which burst."""
     return data.StructLayout(
         {"error": 1, "write": 1, "resp": Response, "addr": config.addr_width},
@@ -52,7 +52,7 @@ class FirstError(wiring.Component):
 
     LATENCY = 0
 
-    def __init__(self, *, config: AcceleratorConfig, count: int):
+    def __init__(self, *, config: ArrayConfig, count: int):
         need_number(self, "count", count, 1, 1 << register("BUS_ERROR").field("port").width)
         self._count = count
         layout = bus_error_layout(config)

@@ -6,7 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.errors import InputError
 from gscn.registers import OFFSET_WIDTH, REGISTER_WIDTH
 
@@ -87,8 +87,8 @@ def axi4_signature(*, addr_width: int, data_width: int, id_width: int) -> wiring
     return wiring.Signature(members)
 
 
-def axi4_port(config: AcceleratorConfig) -> wiring.Signature:
-    """Return the AXI4 port of a core's memory as its manager sees it."""
+def axi4_port(config: ArrayConfig) -> wiring.Signature:
+    """Return the AXI4 port of an array's memory as its manager sees it."""
     return axi4_signature(
         addr_width=config.addr_width,
         data_width=config.mem_width,

@@ -1,4 +1,4 @@
-"""The core behind standard buses: AXI4 to memory, AXI4-Lite from the host."""
+"""The array behind standard buses: AXI4 to memory, AXI4-Lite from the host."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetInserter, Rese
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from gscn.config import AcceleratorConfig
-from gscn.hw.core.accelerator import Accelerator
+from gscn.array import ArrayConfig
+from gscn.hw.core.array import Array
 from gscn.hw.host.axi import AxiManager
 from gscn.hw.host.axi_errors import FirstError
 from gscn.hw.host.axi_ports import axi4_port, axil_signature, connect_prefixed, prefixed
@@ -16,11 +16,11 @@ from gscn.hw.shared import ModuleLibrary, flat_ports
 from gscn.port import port_names
 
 CORE_MODULE = "gscn_top"
-"""Name of the core's Verilog module, the same as without the buses."""
+"""Name of the array's Verilog module, the same as without the buses."""
 
 
-class AcceleratorAxi(wiring.Component):
-    """Run phases, or lists of them, that a host starts by registers, on a memory behind AXI4.
+class ArrayAxi(wiring.Component):
+    """Run lists of passes that a host starts by registers, on a memory behind AXI4.
 
     The registers are described in `gscn.registers`. With several memory ports the members `m_axi_*`
     are `m_axi0_*`, `m_axi1_*` and so on; of their errors the first is reported.
@@ -28,10 +28,10 @@ class AcceleratorAxi(wiring.Component):
     Timing
     ------
     - Latency: `ENABLE_LATENCY` from `s_axil_wdata` to `interrupt`, when the host enables it. Of the
-      rest that of `Accelerator`, `AxiManager` and `Control`, one after the other.
+      rest that of `Array`, `AxiManager` and `Control`, one after the other.
     - Throughput: that of its parts.
     - Combinational: none.
-    - Reset: no phase, no burst, registers at their resets; outputs 0, but `s_axil_awready` = 1,
+    - Reset: no list, no burst, registers at their resets; outputs 0, but `s_axil_awready` = 1,
       `s_axil_wready` = 1, `s_axil_arready` = 1, `m_axi_rready` = 1 and `m_axi_bready` = 1.
 
     Parameters
@@ -53,7 +53,7 @@ class AcceleratorAxi(wiring.Component):
 
     ENABLE_LATENCY = Control.ENABLE_LATENCY
 
-    def __init__(self, *, config: AcceleratorConfig):
+    def __init__(self, *, config: ArrayConfig):
         self.config = config
         ports = {}
         for name in port_names("m_axi", config.ports):
@@ -66,9 +66,9 @@ class AcceleratorAxi(wiring.Component):
             }
         )
 
-    def _add_core(self, m: Module, platform: object, clear: Signal) -> Accelerator:
-        """Add the core as it is, reset by the domain's reset or by `clear`."""
-        core = Accelerator(config=self.config)
+    def _add_core(self, m: Module, platform: object, clear: Signal) -> Array:
+        """Add the array as it is, reset by the domain's reset or by `clear`."""
+        core = Array(config=self.config)
         if isinstance(platform, ModuleLibrary):
             # The same module as without buses. Its shared clusters are instances, which an inserted
             # reset would not reach.
@@ -106,16 +106,14 @@ class AcceleratorAxi(wiring.Component):
             managers.append(manager)
 
         connect_prefixed(m, self, "s_axil", control.axil)
-        wiring.connect(m, control.start, core.start)
         wiring.connect(m, control.start_list, core.start_list)
         m.d.comb += [
             core.counter_addr.eq(control.counter_addr),
             control.counter_data.eq(core.counter_data),
             control.busy.eq(core.busy),
-            control.core_error.eq(core.error_code),
-            control.core_error_job.eq(core.error_job),
-            control.core_error_phase.eq(core.error_phase),
-            control.phase.eq(core.phase),
+            control.array_error.eq(core.error_code),
+            control.array_error_pass.eq(core.error_pass),
+            control.pass_number.eq(core.pass_number),
             *(getattr(control, flag).eq(getattr(core, flag)) for flag in STICKY_FLAGS),
             control.idle.eq(Cat(manager.idle for manager in managers).all()),
             errors.clear.eq(control.forget),
@@ -128,8 +126,8 @@ class AcceleratorAxi(wiring.Component):
         ]
         return m
 
-    def _connect_port(self, m: Module, number: int, core: Accelerator, manager: AxiManager) -> None:
-        """Put a manager between a memory port of the core and the bus."""
+    def _connect_port(self, m: Module, number: int, core: Array, manager: AxiManager) -> None:
+        """Put a manager between a memory port of the array and the bus."""
         ports = self.config.ports
         name = port_names("mem", ports)[number]
         connect_prefixed(m, self, port_names("m_axi", ports)[number], manager.axi)

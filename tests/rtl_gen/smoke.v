@@ -1,15 +1,15 @@
-// Plain Verilog testbench: runs one launch on the accelerator and compares all of memory.
+// Plain Verilog testbench: runs one list of passes on the array and compares all of memory.
 //
-// Plusargs: image, expected (memory before and after, one beat per line, for $readmemh), phases
-// ({end of the results, their address, job count, queue address} of each phase). Ends with the exit status 0 and a line that begins
-// with PASS, or through $fatal.
+// Plusargs: image, expected (memory before and after, one beat per line, for $readmemh). Ends with
+// the exit status 0 and a line that begins with PASS, or through $fatal.
 `timescale 1ns / 1ps
 
 module gscn_smoke;
   parameter ADDR_WIDTH = 32;
   parameter MEM_WIDTH = 128;
   parameter BEATS = 1;           // of memory
-  parameter PHASES = 1;
+  parameter LIST_ADDR = 0;       // of the descriptors
+  parameter LIST_COUNT = 1;      // of passes
   parameter TOTAL_COUNTER = 0;   // index of the counter of busy cycles
   parameter LATENCY = 5;
   parameter SEED = 1;
@@ -21,7 +21,6 @@ module gscn_smoke;
 
   reg rst = 1;
   reg start_valid = 0;
-  reg [3*ADDR_WIDTH+32:0] start = 0;
   reg [15:0] counter_addr = TOTAL_COUNTER;
   reg read_cmd_ready = 0;
   reg read_data_valid = 0;
@@ -29,9 +28,9 @@ module gscn_smoke;
   reg write_cmd_ready = 0;
   reg write_data_ready = 0;
   reg write_done = 0;
-  wire start_ready, busy, saturated, accumulator_overflow, address_error;
+  wire start_ready, busy, saturated, accumulator_overflow, nonfinite;
   wire [4:0] error_code;
-  wire [31:0] error_job;
+  wire [31:0] error_pass;
   wire [47:0] counter_data;
   wire read_cmd_valid, write_cmd_valid, write_data_valid;
   wire [ADDR_WIDTH+7:0] read_cmd, write_cmd;
@@ -40,20 +39,16 @@ module gscn_smoke;
   gscn_top dut (
       .clk(clk),
       .rst(rst),
-      .start__valid(start_valid),
-      .start__payload(start),
-      .start__ready(start_ready),
-      .start_list__valid(1'b0),
-      .start_list__payload({(ADDR_WIDTH+32){1'b0}}),
-      .start_list__ready(),
+      .start_list__valid(start_valid),
+      .start_list__payload({LIST_COUNT[31:0], LIST_ADDR[ADDR_WIDTH-1:0]}),
+      .start_list__ready(start_ready),
       .busy(busy),
       .saturated(saturated),
       .accumulator_overflow(accumulator_overflow),
-      .address_error(address_error),
+      .nonfinite(nonfinite),
       .error_code(error_code),
-      .error_job(error_job),
-      .error_phase(),
-      .phase(),
+      .error_pass(error_pass),
+      .pass_number(),
       .counter_addr(counter_addr),
       .counter_data(counter_data),
       .mem_read_cmd__valid(read_cmd_valid),
@@ -72,7 +67,6 @@ module gscn_smoke;
 
   reg [MEM_WIDTH-1:0] memory[0:BEATS-1];
   reg [MEM_WIDTH-1:0] expected[0:BEATS-1];
-  reg [223:0] phases[0:PHASES-1];
   reg [8*1024-1:0] path;
   integer seed = SEED;
   initial begin
@@ -80,14 +74,12 @@ module gscn_smoke;
     $readmemh(path, memory);
     if (!$value$plusargs("expected=%s", path)) $fatal(1, "the plusarg expected must be given");
     $readmemh(path, expected);
-    if (!$value$plusargs("phases=%s", path)) $fatal(1, "the plusarg phases must be given");
-    $readmemh(path, phases);
   end
 
   // Whatever controls something outside must be known once reset has been applied.
   integer cycles = 0;
   integer busy_cycles = 0;
-  wire known = ^{start_ready, busy, saturated, accumulator_overflow, address_error, error_code,
+  wire known = ^{start_ready, busy, saturated, accumulator_overflow, nonfinite, error_code,
                  read_cmd_valid, write_cmd_valid, write_data_valid} !== 1'bx
       && (read_cmd_valid !== 1'b1 || ^read_cmd !== 1'bx)
       && (write_cmd_valid !== 1'b1 || ^write_cmd !== 1'bx)
@@ -96,7 +88,7 @@ module gscn_smoke;
     cycles <= cycles + 1;
     rst <= 0;  // one edge of reset is enough
     if (cycles > 0 && !known) $fatal(1, "cycle %0d: a control output is unknown", cycles);
-    if (cycles > 0 && error_code != 0) $fatal(1, "job %0d: error %0d", error_job, error_code);
+    if (cycles > 0 && error_code != 0) $fatal(1, "pass %0d: error %0d", error_pass, error_code);
     if (cycles > TIMEOUT) $fatal(1, "not done after %0d cycles", cycles);
     if (cycles > 0 && busy) busy_cycles <= busy_cycles + 1;
   end
@@ -166,8 +158,7 @@ module gscn_smoke;
     end
   end
 
-  // Launch: one phase after the other, then the comparison.
-  integer phase = 0;
+  // The list, then the comparison.
   integer state = 0;
   integer quiet = 0;
   integer wrong = 0;
@@ -176,8 +167,6 @@ module gscn_smoke;
       case (state)
         0: begin
           start_valid <= 1;
-          start <= {phases[phase][160+:ADDR_WIDTH+1], phases[phase][96+:ADDR_WIDTH],
-                    phases[phase][95:64], phases[phase][ADDR_WIDTH-1:0]};
           if (start_valid && start_ready) begin
             start_valid <= 0;
             state <= 1;
@@ -185,13 +174,10 @@ module gscn_smoke;
         end
         1: state <= 2;  // busy rises
         2:
-        if (!busy) begin
-          phase <= phase + 1;
-          state <= phase + 1 == PHASES ? 3 : 0;
-        end
+        if (!busy) state <= 3;
         default: begin
           if (busy || read_cmd_valid || write_cmd_valid || write_data_valid)
-            $fatal(1, "the accelerator must be silent after the last phase");
+            $fatal(1, "the array must be silent after the last pass");
           quiet <= quiet + 1;
           if (quiet == 64) begin
             if (counter_data !== busy_cycles)
@@ -204,7 +190,7 @@ module gscn_smoke;
               end
             if (wrong != 0) $fatal(1, "%0d beats of %0d differ", wrong, BEATS);
             $display("PASS: %0d beats, busy for %0d cycles, flags %b", BEATS, busy_cycles,
-                     {address_error, accumulator_overflow, saturated});
+                     {nonfinite, accumulator_overflow, saturated});
             $finish;
           end
         end

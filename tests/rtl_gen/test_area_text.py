@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.rtl_gen.area import COMPONENTS, AreaReport, Clock, component_counts
 from gscn.rtl_gen.area_formats import FormatReport
 from gscn.rtl_gen.area_text import render_data, report_data, to_markdown, tool_versions
-from gscn.rtl_gen.generator import TOP_MODULE
+from gscn.rtl_gen.array_verilog import TOP_MODULE
 from gscn.rtl_gen.place import Placement
 from gscn.rtl_gen.synthesis import Counts, Netlist
 
-CONFIG = PRESETS["tiny"]
+CONFIG = ARRAYS["tiny"]
 
 
 def counts(scale=1, **changes):
@@ -43,7 +43,7 @@ def test_the_text_tells_the_multiplier_from_the_rest():
     text = to_markdown([report], {"pyosys": "1.2"})
     assert "| tiny int16 | 50 | 20 | 30 | 60.0 % | 64 | 4 | 50 |" in text
     assert "| tiny int16: PE | 7.12 | 61.7 | `a` to `b` |" in text
-    # 4 PEs, each an area of 50, in an accelerator of 50: made up, so the share is no real one
+    # 4 PEs, each an area of 50, in an array of 50: made up, so the share is no real one
     assert "| PE | 4 | 64 | 50 | - | 50 | 400.0 % |" in text
     assert "| PE: multiplier | 4 | 0 | 20 | 0 | 20 | 160.0 % |" in text
     assert "| PE: logic outside the multiplier | 4 | 64 | 30 | - | 30 | 240.0 % |" in text
@@ -76,7 +76,7 @@ def test_a_report_comes_back_from_its_figures_as_it_was():
     )
     data = json.loads(json.dumps(report_data([report], {"tool": "1"}, [formats])))
     assert render_data(data) == to_markdown([report], {"tool": "1"}, [formats])
-    (whole,) = (r for r in data["reports"][0]["rows"] if r["component"] == "Accelerator")
+    (whole,) = (r for r in data["reports"][0]["rows"] if r["component"] == "Array")
     assert (whole["instances"], whole["share_percent"]) == (1, 100)
     assert whole["area_per_multiplier"] == 50.0 / CONFIG.multipliers
 

@@ -7,11 +7,11 @@ import shutil
 import pytest
 
 import gscn.rtl_gen.generator
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.errors import InputError
 from gscn.rtl_gen import generate, load_manifest
 
-CONFIG = PRESETS["tiny"]
+CONFIG = ARRAYS["tiny"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_ports_include_the_memory_port(generated):
     assert widths["mem_read_data__payload"] == CONFIG.mem_width
     assert widths["mem_write_data__payload"] == CONFIG.mem_width + CONFIG.mem_bytes
     assert widths["mem_read_cmd__payload"] == CONFIG.addr_width + 8
-    assert widths["start__payload"] == 3 * CONFIG.addr_width + 33
+    assert widths["start_list__payload"] == CONFIG.addr_width + 32
 
 
 def test_the_cluster_is_emitted_once(generated):
@@ -55,15 +55,16 @@ def test_the_cluster_is_emitted_once(generated):
     assert len(re.findall(r"^  gscn_cluster \S+ \(", text, re.MULTILINE)) == CONFIG.clusters
 
 
-def test_only_cores_with_float_formats_have_their_modules(generated, tmp_path):
+def test_only_arrays_with_float_formats_have_their_modules(generated, tmp_path):
     _, without = generated
     floats = generate(CONFIG.with_overrides(["float_formats=bf16"]), tmp_path)
     modules = {}
     for name, manifest in (("without", without), ("floats", floats)):
         text = manifest.verilog.read_text()
-        modules[name] = set(re.findall(r"^module \\?(\S+?) ?\(", text, re.MULTILINE))
+        found = re.findall(r"^module \\?(\S+?) ?\(", text, re.MULTILINE)
+        modules[name] = {re.sub(r"\$\d+", "", module) for module in found}
     added = modules["floats"] - modules["without"]
-    assert {"gscn_pe.walker.product", "gscn_pe.float_rounder"} <= added
+    assert {"gscn_worker.walker.product", "gscn_cluster.results.float_rounder0"} <= added
     assert not modules["without"] - modules["floats"]
     # the same ports, so that neither testbench nor integrator need tell them apart
     assert floats.ports == without.ports

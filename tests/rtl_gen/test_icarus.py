@@ -8,10 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.counters import CLUSTER_COUNTERS
 from gscn.rtl_gen import generate
-from tests.programs import random_program
+from tests.pass_law import expect
+from tests.pass_programs import random_program
 from tests.rtl_gen.clearing import generate_uncleared
 from tests.rtl_gen.tools import call
 
@@ -23,7 +24,7 @@ pytestmark = [
     ),
 ]
 
-CONFIG = PRESETS["tiny"]
+CONFIG = ARRAYS["tiny"]
 FILL = 0xA5
 
 
@@ -41,13 +42,14 @@ def without_initial_values(text):
 
 
 def compile_smoke(directory, repository, verilog, program):
-    """Compile testbench and accelerator; return the compiled file."""
+    """Compile testbench and array; return the compiled file."""
     beats = -(-program.memory_bytes // CONFIG.mem_bytes)
     parameters = {
         "ADDR_WIDTH": CONFIG.addr_width,
         "MEM_WIDTH": CONFIG.mem_width,
         "BEATS": beats,
-        "PHASES": len(program.phases),
+        "LIST_ADDR": program.descriptors_addr,
+        "LIST_COUNT": program.count,
         "TOTAL_COUNTER": CONFIG.clusters * len(CLUSTER_COUNTERS),
     }
     status, text = call(
@@ -62,26 +64,8 @@ def compile_smoke(directory, repository, verilog, program):
     )
     assert status == 0, text
     write_memory(directory / "image.hex", program.image, beats)
-    write_memory(directory / "expected.hex", memory_after(program), beats)
-    (directory / "phases.hex").write_text(
-        "".join(
-            f"{phase.out_end:016x}{phase.out_addr:016x}"
-            f"{phase.job_word:08x}{phase.queue_addr:016x}\n"
-            for phase in program.phases
-        )
-    )
+    write_memory(directory / "expected.hex", expect(program).memory, beats)
     return directory / "smoke"
-
-
-def memory_after(program):
-    """Return memory as it must be after the launch."""
-    memory = np.full(program.memory_bytes, FILL, dtype=np.uint8)
-    memory[: program.image.size] = program.image
-    for (first, end), width, values in zip(
-        program.output_ranges, program.widths, program.expected, strict=True
-    ):
-        memory[first:end] = np.array(values, dtype=f"<i{width // 8}").view(np.uint8)
-    return memory
 
 
 def write_memory(path, data, beats):
@@ -94,13 +78,13 @@ def write_memory(path, data, beats):
 
 def run_smoke(directory, compiled):
     """Run in a directory with the memories; return the exit status and the text."""
-    files = [f"+{name}={directory / name}.hex" for name in ("image", "expected", "phases")]
+    files = [f"+{name}={directory / name}.hex" for name in ("image", "expected")]
     return call(["vvp", "-n", compiled, *files], timeout=120)
 
 
 @pytest.fixture(scope="module")
 def program():
-    return random_program(CONFIG, 5, phases=2, jobs=3)
+    return random_program(17, 1, config=CONFIG, count=2)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +101,10 @@ def smoke(tmp_path_factory, repository, verilog, program):
 def check_passes(program, status, text):
     assert status == 0, text
     (flags,) = re.findall(r"^PASS: \d+ beats, busy for \d+ cycles, flags (\d+)$", text, re.M)
-    assert program.products > 0
-    assert int(flags, 2) == program.saturated | program.overflowed << 1
+    expected = expect(program)
+    assert expected.products > 0
+    assert expected.overflow_certain == expected.overflow_possible
+    assert int(flags, 2) == expected.saturated | expected.overflow_certain << 1
 
 
 def test_a_launch_is_right_with_unknown_memories(smoke, program):
@@ -128,10 +114,9 @@ def test_a_launch_is_right_with_unknown_memories(smoke, program):
 
 def test_a_wrong_bit_of_the_result_is_found(smoke, program, tmp_path):
     directory, compiled = smoke
-    for name in ("image", "phases"):
-        shutil.copy(directory / f"{name}.hex", tmp_path)
-    changed = memory_after(program)
-    changed[program.output_ranges[-1][1] - 1] ^= 1
+    shutil.copy(directory / "image.hex", tmp_path)
+    changed = np.array(expect(program).memory)
+    changed[-1] ^= 1
     beats = len((directory / "image.hex").read_text().splitlines())
     write_memory(tmp_path / "expected.hex", changed, beats)
     status, text = run_smoke(tmp_path, compiled)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
-from gscn.hw.core.accelerator import Accelerator
+from gscn.hw.core.array import Array
 from gscn.rtl_gen import generate
 from gscn.rtl_gen.packaging import port_table
 
@@ -19,7 +19,7 @@ def between(text, name):
 
 
 def test_ports_are_those_of_the_generated_module(text, tmp_path):
-    assert between(text, "ports") == port_table(generate(PRESETS["small"], tmp_path))
+    assert between(text, "ports") == port_table(generate(ARRAYS["small"], tmp_path))
 
 
 def test_counters_are_those_of_the_list(text):
@@ -27,6 +27,6 @@ def test_counters_are_those_of_the_list(text):
     assert between(text, "counters").splitlines()[2:] == rows
     count = len(CLUSTER_COUNTERS)
     sentences = " ".join(text.split())
-    assert f"`counter_data` {Accelerator.COUNTER_LATENCY} cycles later" in sentences
+    assert f"`counter_data` {Array.COUNTER_LATENCY} cycles later" in sentences
     assert f"cluster x {count} + position" in sentences
     assert f"Counters have {COUNTER_WIDTH} bits" in sentences

@@ -5,20 +5,22 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.rtl_gen import generate
 from tests.rtl_gen.tools import WAIVERS, lint
 
 pytestmark = pytest.mark.cosim
 
 CONFIGS = {
-    "tiny": PRESETS["tiny"],
-    "small": PRESETS["small"],
+    "tiny": ARRAYS["tiny"],
+    "small": ARRAYS["small"],
     # One of everything: signals of no bits, arbiters of one requester.
-    "single": PRESETS["tiny"].with_overrides(["clusters=1", "pes_per_cluster=1", "burst_beats=1"]),
-    "two ports": PRESETS["tiny"].with_overrides(["clusters=3", "ports=2"]),
-    "floats": PRESETS["tiny"].with_overrides(["float_formats=bf16,fp16,fp8_e4m3,fp8_e5m2"]),
-    "floats, narrow": PRESETS["tiny"].with_overrides(
+    "single": ARRAYS["tiny"].with_overrides(
+        ["clusters=1", "pes=1", "drain_width=1", "job_depth=1", "burst_beats=1"]
+    ),
+    "two ports": ARRAYS["tiny"].with_overrides(["clusters=3", "ports=2"]),
+    "floats": ARRAYS["tiny"].with_overrides(["float_formats=bf16,fp16,fp8_e4m3,fp8_e5m2"]),
+    "floats, narrow": ARRAYS["tiny"].with_overrides(
         ["operand_format=int8", "acc_width=24", "float_formats=fp8_e5m2"]
     ),
 }
@@ -74,7 +76,7 @@ def test_each_waiver_follows_a_reason():
 
 
 FAULTS = {
-    "LATCH": "always @* if (busy) latched = start__valid;\n  reg latched;\n  wire seen = latched;",
+    "LATCH": "always @* if (busy) kept = start_list__valid;\n  reg kept;\n  wire seen = kept;",
     "UNDRIVEN": "wire [3:0] nothing;\n  wire [3:0] seen = nothing;",
     "WIDTHTRUNC": "wire [3:0] seen = counter_addr;",
     "WIDTHEXPAND": "wire [20:0] seen = counter_addr;",

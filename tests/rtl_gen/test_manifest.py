@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
 
-CONFIG = PRESETS["tiny"]
+CONFIG = ARRAYS["tiny"]
 
 
 def manifest(folder):
@@ -44,9 +44,10 @@ def test_it_names_the_verilog_beside_it_wherever_it_was_moved(tmp_path):
 
 def test_layouts_and_counters_are_told():
     told = manifest(Path()).to_dict()
-    item = told["records"]["stream_item"]
-    assert item["width"] == 32
-    assert (item["fields"][1]["name"], item["fields"][1]["low_bit"]) == ("code", 16)
+    descriptor = told["records"]["pass_descriptor"]
+    assert descriptor["width"] == 256 * 8
+    second = descriptor["fields"][1]
+    assert (second["name"], second["low_bit"], second["signed"]) == ("s_table", 64, False)
     for record in told["records"].values():
         assert sum(field["width"] for field in record["fields"]) == record["width"]
     counters = told["counters"]["cluster"]

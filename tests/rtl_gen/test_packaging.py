@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.port import port_names
 from gscn.rtl_gen import generate
 from gscn.rtl_gen.packaging import CORE_FILE, CORE_NAME, EXAMPLE_FILE, EXAMPLE_MODULE
@@ -16,7 +16,7 @@ from tests.rtl_gen.tools import call, lint
 @pytest.fixture(scope="module", params=["tiny", "small", "tiny with two ports"])
 def manifest(request, tmp_path_factory):
     name, _, ports = request.param.partition(" with ")
-    config = PRESETS[name].with_overrides(["ports=2"] if ports else [])
+    config = ARRAYS[name].with_overrides(["ports=2"] if ports else [])
     return generate(config, tmp_path_factory.mktemp(name))
 
 

@@ -6,13 +6,14 @@ import subprocess
 
 import pytest
 
+from gscn.array import ARRAYS
 from gscn.command.main import main
-from gscn.config import PRESETS
-from gscn.registers import REGISTERS, ErrorCode, register
+from gscn.pass_errors import PassError
+from gscn.registers import REGISTERS, register
 from gscn.rtl_gen import generate, generate_axi, load_manifest
 from gscn.rtl_gen.registers import c_header, markdown, python_module
 
-CONFIG = PRESETS["tiny"]
+CONFIG = ARRAYS["tiny"]
 
 
 def constants():
@@ -34,7 +35,7 @@ def test_the_python_module_has_every_register_and_field():
             name = f"{one.name}_{field.name.upper()}"
             assert found[f"{name}_MASK"] == field.mask
             assert found[f"{name}_SHIFT"] == field.low
-    for code in ErrorCode:
+    for code in PassError:
         assert found[f"ERROR_CODE_{code.name}"] == code
     # by hand
     assert found["CONTROL_CLEAR_MASK"] == 2

@@ -9,11 +9,12 @@ from peakrdl_ipxact import IPXACTExporter
 from systemrdl import RDLCompiler
 from systemrdl.rdltypes import AccessType, OnWriteType
 
-from gscn.config import PRESETS
-from gscn.registers import ERROR_MEANINGS, REGISTERS, Access, ErrorCode
-from gscn.rtl_gen.system_rdl import MAP_NAME, SYSTEM_RDL, reset_values, system_rdl
+from gscn.array import ARRAYS
+from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
+from gscn.registers import CONSTANT, REGISTERS, Access, register, reset_values
+from gscn.rtl_gen.system_rdl import MAP_NAME, SYSTEM_RDL, system_rdl
 
-CONFIG = PRESETS["tiny"]
+CONFIG = ARRAYS["tiny"]
 SOFTWARE = {
     Access.READ: AccessType.r,
     Access.WRITE: AccessType.w,
@@ -69,8 +70,7 @@ def test_what_host_and_hardware_may_do_is_what_the_map_says(registers):
             assert field.get_property("hwset") is (one.access is Access.CLEAR), one.name
     constant = {name for name, node in registers.items() if not node.has_hw_writable}
     held = {one.name for one in REGISTERS if one.access in (Access.READ_WRITE, Access.WRITE)}
-    known = {"ID", "VERSION", "CONFIG_DIGEST_LO", "CONFIG_DIGEST_HI"}
-    assert constant - held - {"INTERRUPT_STATUS"} == known
+    assert constant - held - {"INTERRUPT_STATUS"} == set(CONSTANT)
 
 
 def test_values_after_reset_are_those_of_the_map_and_the_configuration(registers):
@@ -90,31 +90,35 @@ def test_values_after_reset_are_those_of_the_map_and_the_configuration(registers
 def test_error_codes_are_values_of_their_field(registers):
     (code,) = registers["ERROR"].fields()
     found = {(one.name, one.value): one.rdl_desc for one in code.get_property("encode")}
-    assert found == {(one.name, one.value): ERROR_MEANINGS[one] for one in ErrorCode}
+    assert found == {(one.name, one.value): PASS_ERROR_MEANINGS[one] for one in PassError}
 
 
-def test_another_configuration_changes_its_digest_alone():
-    one, other = (system_rdl(PRESETS[name]).splitlines() for name in ("tiny", "small"))
+def test_another_configuration_changes_its_digest_and_sizes_alone():
+    one, other = (system_rdl(ARRAYS[name]).splitlines() for name in ("tiny", "small"))
     changed = [line for line, with_other in zip(one, other, strict=True) if line != with_other]
-    assert len(changed) == 3
     assert CONFIG.digest() in changed[0]
+    names = {line.split("}")[1].split("[")[0].strip() for line in changed[1:]}
+    sizes = {field.name for name in CONSTANT[2:] for field in register(name).fields}
+    # "value" is each half of the digest
+    assert "clusters" in names <= sizes
+    assert len(changed) == 1 + 2 + len(names - {"value"})
 
 
 def test_ip_xact_made_of_it_has_every_register(compiled, tmp_path):
     path = tmp_path / "gscn.xml"
     IPXACTExporter().export(compiled, str(path))
     found = {}
-    for register in ElementTree.parse(path).iter(f"{IPXACT}register"):
+    for one in ElementTree.parse(path).iter(f"{IPXACT}register"):
         fields = {
             field.findtext(f"{IPXACT}name"): (
                 int(field.findtext(f"{IPXACT}bitOffset")),
                 int(field.findtext(f"{IPXACT}bitWidth")),
                 field.findtext(f"{IPXACT}modifiedWriteValue"),
             )
-            for field in register.iter(f"{IPXACT}field")
+            for field in one.iter(f"{IPXACT}field")
         }
-        offset = int(register.findtext(f"{IPXACT}addressOffset").removeprefix("'h"), 16)
-        found[register.findtext(f"{IPXACT}name")] = offset, fields
+        offset = int(one.findtext(f"{IPXACT}addressOffset").removeprefix("'h"), 16)
+        found[one.findtext(f"{IPXACT}name")] = offset, fields
     clearing = {one.name: one.access is Access.CLEAR for one in REGISTERS}
     assert found == {
         one.name: (

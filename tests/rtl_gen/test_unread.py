@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.rtl_gen import generate
 from gscn.rtl_gen.unread import drop_unread_wires
 
@@ -62,7 +62,7 @@ def test_only_unread_wires_go():
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
-    return generate(PRESETS["tiny"], tmp_path_factory.mktemp("rtl")).verilog.read_text()
+    return generate(ARRAYS["tiny"], tmp_path_factory.mktemp("rtl")).verilog.read_text()
 
 
 def test_nothing_unread_is_left(text):
