@@ -9,30 +9,27 @@ from dataclasses import dataclass
 from amaranth.lib.wiring import Component
 
 from formal.checker import Checker
-from formal.core.dispatcher import DispatcherChecker
-from formal.core.sequencer import SequencerChecker
+from formal.core.pass_sequencer import PassSequencerChecker
 from formal.fifo import StreamFIFOChecker
-from formal.pe.accumulator import AccumulatorChecker
 from formal.pe.sums import SumsChecker
 from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
-from formal.port.channels import BurstWriterChecker, ChunkReaderChecker
-from gscn import records
+from formal.port.pieces import PieceReaderChecker
+from formal.port.result_writer import ResultWriterChecker
 from gscn.array import ARRAYS, ArrayConfig
-from gscn.config import PRESETS, AcceleratorConfig
-from gscn.hw.core.dispatcher import Dispatcher
-from gscn.hw.core.sequencer import Sequencer
+from gscn.hw.cluster.result_writer import ResultWriter
+from gscn.hw.cluster.worker_cluster import READ_CHANNELS
+from gscn.hw.core.pass_sequencer import PassSequencer
 from gscn.hw.fifo import StreamFIFO
-from gscn.hw.pe.accumulator import Accumulator
 from gscn.hw.pe.sums import Sums
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
-from gscn.hw.port.reader import ChunkReader
-from gscn.hw.port.writer import BurstWriter
+from gscn.hw.port.pieces import PieceReader
+from gscn.passes import DESCRIPTOR_BYTES
 
 
-def config(**fields: int | str) -> AcceleratorConfig:
-    """Return a configuration whose addresses, queues and memories are small."""
-    small = {"clusters": 3, "pes_per_cluster": 1, "addr_width": 20, "outstanding_bursts": 4}
-    return dataclasses.replace(PRESETS["tiny"], **{**small, **fields})
+def config(**fields: int | str) -> ArrayConfig:
+    """Return an array whose addresses, queues and memories are small."""
+    small = {"clusters": 3, "drain_width": 1, "addr_width": 20, "outstanding_bursts": 4}
+    return dataclasses.replace(ARRAYS["tiny"], **{**small, **fields})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,20 +84,6 @@ def _queue(depth: int) -> Subject:
     )
 
 
-def _accumulator(**fields: int | str) -> Subject:
-    size = config(**fields)
-    floats = f", {size.float_formats}" if size.floats else ""
-    return Subject(
-        component=Accumulator,
-        sizes=f"2 banks of {size.acc_depth} x {size.acc_width} bits{floats}",
-        parameters={"config": size},
-        checker=AccumulatorChecker,
-        depth=4,
-        reach_depth=12,
-        together=size.acc_width > 24,
-    )
-
-
 def _sums(**fields: int | str) -> Subject:
     size = dataclasses.replace(ARRAYS["tiny"], **fields)
     floats = f", {size.float_formats}" if size.floats else ""
@@ -132,7 +115,7 @@ def _round_robin(count: int) -> Subject:
     )
 
 
-def _bursts(size: AcceleratorConfig) -> str:
+def _bursts(size: ArrayConfig) -> str:
     return f"{size.mem_width} bits x {size.burst_beats} beats"
 
 
@@ -162,29 +145,15 @@ def _writes(count: int, *, together: bool = True, **fields: int) -> Subject:
     )
 
 
-def _dispatcher(*, together: bool = True, **fields: int) -> Subject:
-    size = config(**fields)
-    return Subject(
-        component=Dispatcher,
-        sizes=f"{size.clusters} clusters, ports: {size.ports}, {size.addr_width}-bit addresses",
-        parameters={"config": size},
-        checker=DispatcherChecker,
-        depth=3,
-        reach_depth=10,
-        together=together,
-    )
-
-
 def _sequencer(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
-    beats = records.PHASE_DESCRIPTOR.width // size.mem_width
     return Subject(
-        component=Sequencer,
+        component=PassSequencer,
         sizes=f"{_bursts(size)}, {size.addr_width}-bit addresses",
         parameters={"config": size},
-        checker=SequencerChecker,
+        checker=PassSequencerChecker,
         depth=3,
-        reach_depth=max(18, 10 + 2 * beats),
+        reach_depth=14 + 4 * DESCRIPTOR_BYTES // size.mem_bytes,
         together=together,
     )
 
@@ -192,12 +161,12 @@ def _sequencer(*, together: bool = True, **fields: int) -> Subject:
 def _reader(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
-        component=ChunkReader,
+        component=PieceReader,
         sizes=f"{_bursts(size)}, {size.read_fifo_beats} beats buffered",
         parameters={"config": size},
-        checker=ChunkReaderChecker,
+        checker=PieceReaderChecker,
         depth=3,
-        reach_depth=12,
+        reach_depth=14,
         together=together,
     )
 
@@ -205,12 +174,12 @@ def _reader(*, together: bool = True, **fields: int) -> Subject:
 def _writer(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
-        component=BurstWriter,
-        sizes=_bursts(size),
+        component=ResultWriter,
+        sizes=f"{_bursts(size)}, rows of {size.drain_width}",
         parameters={"config": size},
-        checker=BurstWriterChecker,
+        checker=ResultWriterChecker,
         depth=3,
-        reach_depth=12,
+        reach_depth=14,
         together=together,
     )
 
@@ -225,9 +194,6 @@ SUBJECTS = (
     _queue(5),
     _queue(1),
     _queue(16),
-    _accumulator(acc_depth=16, acc_width=24, operand_format="int8"),
-    _accumulator(acc_depth=256, acc_width=48),
-    _accumulator(acc_depth=16, acc_width=48, float_formats="bf16"),
     _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
     _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
     _sums(acc_depth=17, drain_width=1, acc_width=48, float_formats="bf16"),
@@ -242,22 +208,16 @@ SUBJECTS = (
     _writes(3, **WIDE, addr_width=32),
     _writes(3, **WIDEST),
     _writes(1, **NARROWEST, addr_width=40),
-    _dispatcher(together=False),
-    _dispatcher(clusters=2, ports=2, addr_width=32),
-    _dispatcher(clusters=1),
-    _sequencer(together=False),
-    _sequencer(**WIDE, addr_width=32),
-    _sequencer(**NARROWEST, addr_width=40),
-    _reader(burst_beats=2, read_fifo_beats=4, together=False),
+    _sequencer(**WIDE, together=False),
+    _sequencer(addr_width=32),
+    _reader(mem_width=64, read_fifo_beats=4, together=False),
     _reader(**WIDE, addr_width=32),
-    _reader(**NARROWEST),
-    _writer(burst_beats=4, together=False),
-    _writer(**WIDE, pes_per_cluster=2, addr_width=32),
-    _writer(mem_width=64, burst_beats=1),
+    _writer(read_fifo_beats=4, drain_width=2, together=False),
+    _writer(mem_width=64, burst_beats=1, addr_width=32),
 )
 
 
-def _of_presets(sizes: Callable[..., str], legal: str, presets=PRESETS) -> str:
+def _of_presets(sizes: Callable[..., str], legal: str, presets=ARRAYS) -> str:
     """Return the sizes of the presets, each once, and the legal range."""
     found = dict.fromkeys(sizes(one) for one in presets.values())
     return f"presets: {'; '.join(found)}. Legal: {legal}"
@@ -266,39 +226,35 @@ def _of_presets(sizes: Callable[..., str], legal: str, presets=PRESETS) -> str:
 _PORT = "64 to 512 bits x 1 to 16 beats"
 IN_USE: dict[type[Component], str] = {
     StreamFIFO: "1 to 1024 words of 2 to 578 bits",
-    Accumulator: _of_presets(
-        lambda c: f"2 banks of {c.acc_depth} x {c.acc_width} bits",
-        "16 to 32768 x 24 to 48 bits, with or without float formats",
-    ),
     Sums: _of_presets(
         lambda c: f"2 banks of {_bank(c)}",
         "1 to 16 memories, 16 to 32768 sums in all, 24 to 48 bits, with or without float formats",
-        ARRAYS,
     ),
     RoundRobin: _of_presets(
-        lambda c: f"{2 * c.clusters + 1} (reads), {c.clusters} (writes)", "1 to 513"
+        lambda c: f"{READ_CHANNELS * c.clusters + 1} (reads), {c.clusters} (writes)", "1 to 193"
     ),
     ReadArbiter: _of_presets(
-        lambda c: f"{2 * c.clusters + 1} channels, {_bursts(c)}, {c.outstanding_bursts} under way",
-        f"2 to 513 channels, {_PORT}, 1 to 256 under way, 20- to 40-bit addresses",
+        lambda c: (
+            f"{READ_CHANNELS * c.clusters + 1} channels, {_bursts(c)}, "
+            f"{c.outstanding_bursts} under way"
+        ),
+        f"3 to 193 channels, {_PORT}, 1 to 256 under way, 20- to 40-bit addresses",
     ),
     WriteArbiter: _of_presets(
         lambda c: f"{c.clusters} channels, {_bursts(c)}, {c.addr_width}-bit addresses",
-        f"1 to 256 channels, {_PORT}, 20- to 40-bit addresses",
+        f"1 to 64 channels, {_PORT}, 20- to 40-bit addresses",
     ),
-    Dispatcher: _of_presets(
-        lambda c: f"{c.clusters} clusters, ports: {c.ports}, {c.addr_width}-bit addresses",
-        "1 to 256 clusters, 1 to 64 ports, 20- to 40-bit addresses",
-    ),
-    Sequencer: _of_presets(
+    PassSequencer: _of_presets(
         lambda c: f"{_bursts(c)}, {c.addr_width}-bit addresses",
         f"{_PORT}, 20- to 40-bit addresses",
     ),
-    ChunkReader: _of_presets(
+    PieceReader: _of_presets(
         lambda c: f"{_bursts(c)}, {c.read_fifo_beats} beats buffered",
         f"{_PORT}, 2 bursts to 256 beats buffered",
     ),
-    BurstWriter: _of_presets(_bursts, _PORT),
+    ResultWriter: _of_presets(
+        lambda c: f"{_bursts(c)}, rows of {c.drain_width}", f"{_PORT}, rows of 1 to 8"
+    ),
 }
 """Sizes of each component in the presets, and those that a configuration may ask for."""
 REACHABLE = "the assumptions admit the busy state that the checker names (nothing is vacuous)"

@@ -1,1 +1,1 @@
-"""Proofs about the core: which job goes where, which phase comes next."""
+"""Proofs about the core: which pass comes next."""

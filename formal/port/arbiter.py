@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from formal.checker import Checker, Follower, Queue
-from gscn.config import ALIGNMENT_BITS
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
+from gscn.port import ALIGNMENT_BITS
 
 
 def total(values: list[Value]) -> Value:
