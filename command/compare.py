@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gscn.array import ARRAYS
 from gscn.command.cosim import config_from
 from gscn.command.result import Result, table
-from gscn.config import PRESETS
 from gscn.errors import InputError
 from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS
 from gscn.system.reading import is_folder
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="NAME",
-        help=f"configuration that must have computed them: {', '.join(PRESETS)} (default: any)",
+        help=f"configuration that must have computed them: {', '.join(ARRAYS)} (default: any)",
     )
     parser.add_argument(
         "--set",

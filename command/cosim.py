@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.array import ArrayConfig, array
 from gscn.command.numbers import MOST_LATENCY, MOST_PROCESSES, real, whole
 from gscn.command.options import add_build_argument, add_output_folder, add_preset_arguments
 from gscn.command.pass_inputs import ALL, DENSITY, chosen_inputs
 from gscn.command.result import Result, table
-from gscn.config import AcceleratorConfig, preset
 from gscn.conv import Pass
 from gscn.errors import MismatchError, OutputError, raise_problems
 from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat
@@ -43,15 +43,16 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def config_from(args: argparse.Namespace) -> AcceleratorConfig:
+def config_from(args: argparse.Namespace) -> ArrayConfig:
     """Return the configuration that the arguments choose."""
     assignments = list(args.set)
     if args.format in OPERAND_FORMATS:
         assignments.append(f"operand_format={args.format}")
-    config = preset(args.config).with_overrides(assignments)
+    config = array(args.config).with_overrides(assignments)
     if args.format in FLOAT_OPERAND_FORMATS:
         names = {fmt.name for fmt in config.floats} | {args.format}
-        config = config.with_overrides([f"float_formats={','.join(sorted(names))}"])
+        ordered = [name for name in FLOAT_OPERAND_FORMATS if name in names]
+        config = config.with_overrides([f"float_formats={','.join(ordered)}"])
     return config
 
 
@@ -118,11 +119,6 @@ def _add_launch_arguments(parser: argparse.ArgumentParser) -> None:
         help="reach the core by AXI4-Lite and memory by AXI4, not by the core's own ports",
     )
     parser.add_argument(
-        "--one-start",
-        action="store_true",
-        help="run all phases of a pass by one start, from their list in memory",
-    )
-    parser.add_argument(
         "--output-width",
         type=int,
         choices=(16, 32),
@@ -141,7 +137,7 @@ def _result_format(name: str) -> FloatFormat:
     return FLOAT32 if name == FLOAT32.name else FLOAT_OPERAND_FORMATS[name]
 
 
-def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
+def _describe(outcome: PassOutcome, config: ArrayConfig) -> dict[str, object]:
     run = outcome.run
     return {
         "layer": outcome.source.layer,
@@ -169,7 +165,7 @@ def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, obje
 
 
 def _distributed(
-    args: argparse.Namespace, config: AcceleratorConfig, inputs: list[PassInput]
+    args: argparse.Namespace, config: ArrayConfig, inputs: list[PassInput]
 ) -> list[PassOutcome]:
     """Run the passes on a cluster, with a bar on stderr if that is a terminal."""
     from rich.console import Console
@@ -199,8 +195,8 @@ def _check_distribution(args: argparse.Namespace) -> None:
     if args.workers is None and args.scheduler is None:
         return
     problems = [
-        f"--{name.replace('_', '-')} must not stand with --workers or --scheduler"
-        for name in ("axi", "one_start", "stalls")
+        f"--{name} must not stand with --workers or --scheduler"
+        for name in ("axi", "stalls")
         if getattr(args, name)
     ]
     if args.scheduler is not None and args.build_dir is not None:
@@ -246,7 +242,6 @@ def run(args: argparse.Namespace) -> Result:
         "mem_width": config.mem_width,
         "ports": config.ports,
         "axi": args.axi,
-        "one_start": args.one_start,
         "multipliers": config.multipliers,
         "latency": args.latency,
         "stalls": args.stalls,
@@ -262,7 +257,7 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _outcomes(
-    args: argparse.Namespace, config: AcceleratorConfig, inputs: list[PassInput]
+    args: argparse.Namespace, config: ArrayConfig, inputs: list[PassInput]
 ) -> tuple[BuiltSimulator, list[PassOutcome]]:
     """Run the passes, here or on workers; return the simulator as well."""
     from gscn.cosim.builds.simulator import build
@@ -274,23 +269,23 @@ def _outcomes(
         stall_probability=args.stalls,
         seed=args.seed,
         axi=args.axi,
-        one_start=args.one_start,
     )
-    simulator = build(config, axi=args.axi, build_root=args.build_dir)
     if args.workers is not None or args.scheduler is not None:
-        return simulator, _distributed(args, config, inputs)
-    outcomes = check_passes(
-        config,
-        inputs,
-        conditions,
-        output_width=args.output_width,
-        result_format=_result_format(args.result_format),
-        simulator=simulator,
-    )
-    return simulator, outcomes
+        outcomes = _distributed(args, config, inputs)
+    else:
+        outcomes = check_passes(
+            config,
+            inputs,
+            conditions,
+            output_width=args.output_width,
+            result_format=_result_format(args.result_format),
+            build_root=args.build_dir,
+        )
+    # The one that ran them. It is built after passes that do not fit have been refused.
+    return build(config, axi=args.axi, build_root=args.build_dir), outcomes
 
 
-def _text(args: argparse.Namespace, config: AcceleratorConfig, outcomes: list[PassOutcome]) -> str:
+def _text(args: argparse.Namespace, config: ArrayConfig, outcomes: list[PassOutcome]) -> str:
     """Return the table of the passes, and what differs from the models."""
     header = (
         "layer",
@@ -324,7 +319,6 @@ def _text(args: argparse.Namespace, config: AcceleratorConfig, outcomes: list[Pa
     title = (
         f"configuration {config.digest()}: {config.multipliers} multipliers, "
         f"{config.ports} x {config.mem_width}-bit memory port{' (AXI4)' if args.axi else ''}, "
-        f"{'one start' if args.one_start else 'a start per phase'}, "
         f"{args.format or config.operand_format}"
     )
     bad = [

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.array import ArrayConfig, array
 from gscn.command.options import add_build_argument, add_output_folder
 from gscn.command.result import Result, json_text, table
 from gscn.command.standard_files import say
-from gscn.config import AcceleratorConfig, preset
 from gscn.errors import MismatchError, OutputError
 from gscn.system.files import new_folder, output_errors, write_files
 
@@ -72,7 +72,7 @@ def _demo(out: Path, trace_dir: Path, build_dir: Path | None) -> Result:
     from gscn.cosim.errors import SimulationError
     from gscn.cosim.layer import check_passes, traced_inputs
 
-    config = preset(CONFIG)
+    config = array(CONFIG)
     seconds: dict[str, float] = {}
     with _step(f"train the digits network by {METHOD} at {SPARSITY:.0%}", seconds):
         trace, training = _train(trace_dir)
@@ -141,7 +141,7 @@ def _train(trace_dir: Path) -> tuple[Trace, dict[str, object]]:
     )
 
 
-def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
+def _describe(outcome: PassOutcome, config: ArrayConfig) -> dict[str, object]:
     import numpy as np
 
     source, launch, model = outcome.source, outcome.run, outcome.model
@@ -169,6 +169,7 @@ def _describe(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, obje
 def _estimate() -> dict[str, object]:
     from functools import partial
 
+    from gscn.array import array
     from gscn.perf.estimate.sampling import Sampling, measure
     from gscn.perf.estimate.training_step import estimate, to_json
     from gscn.perf.workload.networks import network
@@ -177,7 +178,7 @@ def _estimate() -> dict[str, object]:
     return to_json(
         estimate(
             network(NETWORK, image_size=IMAGE_SIZE, batch=BATCH),
-            preset(ESTIMATE_CONFIG),
+            array(ESTIMATE_CONFIG),
             Sparsification(method=Method(METHOD), sparsity=SPARSITY),
             sampling=Sampling(measure=partial(measure, processes=2)),
         )

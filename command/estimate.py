@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gscn.array import ArrayConfig, array
 from gscn.command.numbers import MOST_PROCESSES, real, whole
 from gscn.command.options import add_preset_arguments
 from gscn.command.result import Result, table
 from gscn.command.standard_files import say
-from gscn.config import AcceleratorConfig, preset
 
 if TYPE_CHECKING:
+    from gscn.perf.estimate.memory import Dram
     from gscn.perf.estimate.training_step import Mode, NetworkEstimate
 
 SUMMARY = "estimate a training step of a full network against a dense array of the same size"
@@ -23,6 +24,7 @@ EXAMPLE = (
     "gscn estimate --network resnet50 --method swat --sparsity 0.9 --mode analytic "
     "--json build/resnet50.json"
 )
+BUFFERS_KIB = (0, 256, 1024, 4096)
 MODES = ("statistical", "analytic", "trace")
 NETWORK_NAMES = (
     "resnet18, resnet34, resnet50, vgg16, wrn50-2, densenet121; for images of 32 pixels "
@@ -47,6 +49,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="other accelerators to be given the same layers, with commas between: dense, scnn+, "
         "ant, tensordash, sigma, ideal (default: none)",
+    )
+    parser.add_argument(
+        "--dram",
+        type=real,
+        metavar="BYTES",
+        help="bytes per cycle of a DRAM behind the memory ports, reads and writes together "
+        "(default: it is no limit)",
+    )
+    parser.add_argument(
+        "--buffer",
+        type=int,
+        choices=BUFFERS_KIB,
+        metavar="KIB",
+        help="with --dram: KiB of a buffer between ports and DRAM, one of "
+        f"{', '.join(map(str, BUFFERS_KIB))} (default: 0, none)",
     )
     _add_sampling_arguments(parser)
 
@@ -132,7 +149,7 @@ def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole(),
         metavar="COUNT",
         help="useful products of a sample, at most: more are slower and more exact (default: "
-        "400000, with uniform operands 4000000)",
+        "16000000, with uniform operands 4000000)",
     )
     parser.add_argument(
         "--samples",
@@ -141,13 +158,6 @@ def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNT",
         help="fitted operands: samples, at most, of the convolutions that take longest; closed "
         "form for the others (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--plans",
-        type=whole(),
-        metavar="COUNT",
-        help="tilings that are tried for each sample or pass (default: with fitted operands 2, "
-        "otherwise as many as the lowering finds worth while)",
     )
     parser.add_argument(
         "--seed", type=whole(), default=0, help="of the samples' operands (default: %(default)s)"
@@ -170,8 +180,8 @@ def run(args: argparse.Namespace) -> Result:
         raise InputError(f"--processes must be at least 1, not {args.processes}")
     if args.seed < 0:
         raise InputError(f"--seed must be at least 0, not {args.seed}")
-    if args.plans is not None and args.plans < 1:
-        raise InputError(f"--plans must be at least 1, not {args.plans}")
+    if args.buffer is not None and args.dram is None:
+        raise InputError("--buffer needs --dram: it is between the memory ports and that")
     mode = Mode(args.mode or ("trace" if args.trace else "statistical"))
     if (mode is Mode.TRACE) != (args.trace is not None):
         raise InputError("--trace and mode trace need each other")
@@ -179,13 +189,22 @@ def run(args: argparse.Namespace) -> Result:
         if mode is not Mode.STATISTICAL:
             raise InputError(f"--operands uniform applies to mode statistical, not {mode}")
         mode = Mode.UNIFORM
-    config = preset(args.config).with_overrides(args.set)
+    config = array(args.config).with_overrides(args.set)
     result = _of_trace(args, config) if args.trace else _of_network(args, config, mode)
     data = to_json(result) | {"seed": args.seed}
     return Result(data=data, text=_report(data, assumptions(result)))
 
 
-def _of_trace(args: argparse.Namespace, config: AcceleratorConfig) -> NetworkEstimate:
+def _dram(args: argparse.Namespace) -> Dram | None:
+    """Return what is behind the memory ports."""
+    from gscn.perf.estimate.memory import Dram
+
+    if args.dram is None:
+        return None
+    return Dram(bytes_per_cycle=args.dram, buffer_bytes=(args.buffer or 0) << 10)
+
+
+def _of_trace(args: argparse.Namespace, config: ArrayConfig) -> NetworkEstimate:
     from gscn.errors import InputError
     from gscn.golden.traces.trace import load_trace
     from gscn.perf.estimate.recorded_step import measure_recorded
@@ -197,11 +216,12 @@ def _of_trace(args: argparse.Namespace, config: AcceleratorConfig) -> NetworkEst
         load_trace(args.trace),
         config,
         clock_hz=args.clock_mhz * 1e6,
-        measure=partial(measure_recorded, plans=args.plans, progress=_progress("pass")),
+        dram=_dram(args),
+        measure=partial(measure_recorded, progress=_progress("pass")),
     )
 
 
-def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode) -> NetworkEstimate:
+def _of_network(args: argparse.Namespace, config: ArrayConfig, mode: Mode) -> NetworkEstimate:
     from gscn.errors import InputError
     from gscn.perf.estimate.sampling import SAMPLE_PRODUCTS, STATISTICAL_PRODUCTS, Sampling, measure
     from gscn.perf.estimate.training_step import Mode, estimate
@@ -223,9 +243,6 @@ def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode)
     products = args.sample_products
     if products is None:
         products = SAMPLE_PRODUCTS if uniform else STATISTICAL_PRODUCTS
-    plans = args.plans
-    if plans is None and not uniform:
-        plans = 2
     return estimate(
         net,
         config,
@@ -239,13 +256,13 @@ def _of_network(args: argparse.Namespace, config: AcceleratorConfig, mode: Mode)
         mode=mode,
         rivals=tuple(name for name in args.rivals.split(",") if name),
         clock_hz=args.clock_mhz * 1e6,
+        dram=_dram(args),
         sampling=Sampling(
             products=products,
             most=args.samples,
             measure=partial(
                 measure,
                 seed=args.seed,
-                plans=plans,
                 processes=args.processes,
                 progress=_progress("sample"),
             ),
@@ -280,6 +297,25 @@ def _coverage(data: dict) -> str:
     if not data["omitted"]:
         return "whole network"
     return f"layers listed, {100 * share:.2f} % of the network's MACs"
+
+
+def _memory_rows(data: dict) -> list[tuple[str, float]]:
+    """Return what is read of a compressed byte, and how long DRAM takes by itself."""
+    rows = [
+        (f"read per operand byte, {behind}, mean of passes", data["reads_per_operand_byte"][size])
+        for size, behind in (
+            (str(kib << 10), f"buffer of {kib} KiB" if kib else "ports") for kib in BUFFERS_KIB
+        )
+        if size in data["reads_per_operand_byte"]
+    ]
+    if data["dram"] is not None:
+        read = data["dram_read_bytes"][str(data["dram"]["buffer_bytes"])]
+        moved = read + data["write_bytes"]
+        rows += [
+            ("read from DRAM per operand byte, all passes", read / data["operand_bytes"]),
+            ("DRAM alone, million cycles", moved / data["dram"]["bytes_per_cycle"] / 1e6),
+        ]
+    return rows
 
 
 def _report(data: dict, notes: list[str]) -> str:
@@ -321,6 +357,7 @@ def _report(data: dict, notes: list[str]) -> str:
             ("training FLOP reduction, %", 100 * data["training_flop_reduction"]),
             ("inference FLOP reduction, %", 100 * data["inference_flop_reduction"]),
             ("training, million cycles", data["training_cycles"] / 1e6),
+            *_memory_rows(data),
             (f"training at {data['clock_hz'] / 1e6:g} MHz, s", data["training_seconds"]),
             *(
                 (f"{name}: training, million cycles", cycles["training"] / 1e6)

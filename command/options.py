@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.errors import InputError
 from gscn.system.files import try_file, try_folder
 
@@ -20,7 +20,7 @@ def add_preset_arguments(
         "--config",
         default=default,
         metavar="NAME",
-        help=f"configuration: {', '.join(PRESETS)} (default: %(default)s)",
+        help=f"configuration: {', '.join(ARRAYS)} (default: %(default)s)",
     )
     parser.add_argument(
         "--set",

@@ -6,8 +6,8 @@ import argparse
 import math
 from typing import TYPE_CHECKING
 
+from gscn.array import ArrayConfig
 from gscn.command.numbers import MOST
-from gscn.config import AcceleratorConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import FLOAT_OPERAND_FORMATS
@@ -21,7 +21,7 @@ MOST_VALUES = 1 << 26
 DENSITY = 0.1
 
 
-def chosen_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
+def chosen_inputs(args: argparse.Namespace, config: ArrayConfig) -> list[PassInput]:
     """Return the passes that the arguments of `gscn cosim` choose, with their operands."""
     return (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
 
@@ -65,7 +65,7 @@ def _shape(args: argparse.Namespace) -> ConvShape:
     return shape
 
 
-def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
+def _synthetic_inputs(args: argparse.Namespace, config: ArrayConfig) -> list[PassInput]:
     from gscn.cosim.layer import PassInput
     from gscn.golden.oracle.synthetic import random_codes, random_operands
 
@@ -89,7 +89,7 @@ def _synthetic_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> li
     return inputs
 
 
-def _traced_inputs(args: argparse.Namespace, config: AcceleratorConfig) -> list[PassInput]:
+def _traced_inputs(args: argparse.Namespace, config: ArrayConfig) -> list[PassInput]:
     from gscn.cosim.layer import traced_inputs
     from gscn.golden.traces.trace import load_trace
 

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette, which the colour-blind can tell apart, then greys.
 _COLOURS = (
-    "#009E73", "#56B4E9", "#E69F00", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999",
-    "#DDDDDD",
-)  # fmt: skip
+    *("#009E73", "#56B4E9", "#E69F00", "#0072B2", "#D55E00", "#CC79A7", "#999999", "#DDDDDD"),
+)
 
 
 def _require_rows(table: Sequence) -> None:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gscn.array import array
 from gscn.command.numbers import whole
 from gscn.command.options import add_output_file, add_output_folder, add_preset_arguments
 from gscn.command.result import Result, table
 from gscn.command.standard_files import say
-from gscn.config import preset
 from gscn.errors import InputError, OutputError
 from gscn.system.files import write_files
 
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> Result:
                 f"--only must name some of {', '.join(known)}, not {', '.join(unknown)}"
             )
         chosen = tuple(case for case in every if case.key in args.only)
-    config = preset(args.config).with_overrides(args.set)
+    config = array(args.config).with_overrides(args.set)
     # Before the long computation, so that a missing file is found at once.
     documents = Documents.read(args.measured or FOLDER)
     mode = ANALYTIC if args.quick else STATISTICAL

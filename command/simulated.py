@@ -74,7 +74,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_file(
         group,
         "--timeline",
-        help="write clusters and PEs over time in the last iteration, as a Chrome trace (Perfetto)",
+        help="write the passes of the last iteration over time, as a Chrome trace (Perfetto)",
     )
     group.add_argument(
         "--waves",
@@ -139,12 +139,13 @@ class Simulation:
     differences: list[str] = field(default_factory=list)
     shown: Callable[[str], None] | None = None
     """Shows a line of progress."""
+    _recording: bool = False
     _recorded: list[PassRun] = field(default_factory=list)
 
     def observe(self, run: PassRun) -> None:
         """Count a run, and show it; the backend's observer."""
         self.totals.add(run)
-        if run.spans is not None and self.timeline is not None:
+        if self._recording:
             self._recorded.append(run)
         if self.shown is not None:
             self.shown(self.totals.text())
@@ -153,7 +154,7 @@ class Simulation:
         """Prepare for an iteration: the last one is recorded."""
         if self.trainer.iteration + 1 != self.last_iteration:
             return
-        self.backend.spans = self.timeline is not None
+        self._recording = self.timeline is not None
         if self.waves is not None:
             self.backend.wave_requests = dict([self.waves])
 
@@ -217,8 +218,7 @@ class Simulation:
         )
         spent = (
             f"{time.perf_counter() - self.started:.1f} s in all; CPU time of the simulation "
-            f"{totals.simulation_seconds:.1f} s, of looking for {totals.tilings_found} tilings "
-            f"{totals.search_seconds:.1f} s, of other lowering {totals.lowering_seconds:.1f} s"
+            f"{totals.simulation_seconds:.1f} s, of the lowering {totals.lowering_seconds:.1f} s"
         )
         lines = [busy, spent]
         if self.twin is not None:

@@ -1,18 +1,18 @@
-"""`gscn synth`: area and clock of the accelerator, component by component."""
+"""`gscn synth`: area and clock of the array, component by component."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from gscn.array import ARRAYS, array
 from gscn.command.options import add_output_file
 from gscn.command.result import Result
-from gscn.config import PRESETS, preset
 from gscn.errors import OutputError
 from gscn.formats import OPERAND_FORMATS
 from gscn.system.files import write_text
 
-SUMMARY = "synthesise the accelerator: area and clock of its components (see `make synth`)"
+SUMMARY = "synthesise the array: area and clock of its components (see `make synth`)"
 EXAMPLE = "gscn synth --config tiny --flow cells --out build/area.md"
 
 FLOWS = ("cells", "ecp5")
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["small"],
         metavar="NAME[:FORMAT]",
-        help=f"one or more of {', '.join(PRESETS)}, each with an operand format of "
+        help=f"one or more of {', '.join(ARRAYS)}, each with an operand format of "
         f"{', '.join(sorted(OPERAND_FORMATS))} (default: small:int16)",
     )
     parser.add_argument(
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> Result:
     configs = {}
     for word in args.config:
         name, _, operand_format = word.partition(":")
-        config = preset(name).with_overrides(args.set)
+        config = array(name).with_overrides(args.set)
         if operand_format:
             config = config.with_overrides([f"operand_format={operand_format}"])
         configs[f"{name} {config.operand_format}"] = config

@@ -38,17 +38,16 @@ class Conditions:
     random_init: bool = False
     """Whether registers and memories without initial value start with random bits, not zeros."""
     axi: bool = False
-    """Whether the core is behind AXI4 and AXI4-Lite. Then a host runs the phases and reads the
+    """Whether the core is behind AXI4 and AXI4-Lite. Then a host starts the list and reads the
     counters through the registers, `RunResult.cycles` is what the core itself has counted, and the
     latencies are those of the AXI4 memory; see `cosim.launch.seen_latencies`. With a simulator so
     built it need not be said."""
     faulty: bool = False
-    """Whether programs may be malformed, behind AXI only: then an error that the accelerator
-    reports ends the launch and is part of the result, reads outside memory are answered with
-    DECERR, and all launches of a process follow one another without a reset."""
-    one_start: bool = False
-    """Whether one start runs all phases of a launch, from the list at `Program.phases_addr`.
-    A program's `phase_count`, if it has one, says how many; by default all of its `phases`."""
+    """Whether programs may be malformed: then an error that the accelerator reports ends the launch
+    and is part of the result, and reads outside memory are answered, behind AXI with DECERR."""
+    reset: bool = True
+    """Whether there is a reset before each launch of a process, not only before the first. Without,
+    a faulty launch must be behind AXI, whose registers let the core go on after an error."""
 
     def __post_init__(self) -> None:
         """Check the channels, the probabilities and what depends on each other."""
@@ -68,8 +67,8 @@ class Conditions:
         if self.latency < 2:
             problems.append(f"latency must be at least 2 cycles, not {self.latency}")
         raise_problems("memory", problems)
-        if self.faulty and not self.axi:
-            raise InputError("faulty launches must run behind AXI, with axi=True")
+        if self.faulty and not self.reset and not self.axi:
+            raise InputError("faulty launches without a reset must run behind AXI, with axi=True")
 
     @property
     def stalls(self) -> dict[str, float]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.devices.device import Device, DeviceSettings
 from gscn.cosim.errors import DeviceLost
@@ -47,7 +47,7 @@ _devices: dict[tuple[str, int, Path | None], Device] = {}
 
 @takes_text
 def check_on_worker(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     one: PassInput,
     output_width: int,
     result_format: FloatFormat,
@@ -204,7 +204,7 @@ def _ending_with_parent() -> WorkerPlugin:
 @takes_text
 def check_distributed(
     client: Client,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     inputs: Sequence[PassInput],
     *,
     output_width: int = 32,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.cosim.builds.simulator import BuiltSimulator, build
 from gscn.cosim.conditions import DEFAULT_CONDITIONS, Conditions
 from gscn.cosim.errors import SimulationError, SimulationTimeout
@@ -32,7 +32,7 @@ BUNDLE_FILE = "bundle.json"
 
 
 def seen_latencies(latency: int = READ_LATENCY, *, axi: bool) -> dict[str, int]:
-    """Return the memory's latencies as the core sees them, named as `cycles.model.simulate` does.
+    """Return the memory's latencies as the core sees them, by their names in the cycle model.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def seen_latencies(latency: int = READ_LATENCY, *, axi: bool) -> dict[str, int]:
 
 
 def run(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     programs: Sequence[Program],
     conditions: Conditions = DEFAULT_CONDITIONS,
     *,
@@ -55,7 +55,7 @@ def run(
     simulator: BuiltSimulator | None = None,
     build_root: Path | None = None,
 ) -> list[RunResult]:
-    """Run launches on the simulated accelerator, each on a fresh memory and after a reset.
+    """Run launches on the simulated accelerator, each on a fresh memory.
 
     Parameters
     ----------
@@ -141,14 +141,13 @@ def _write_launch(
         program,
         seed=(conditions.seed * 0x10001 + index) % (1 << 63),
         timeout_cycles=limit,
-        reset=not conditions.faulty,
-        one_start=conditions.one_start,
+        reset=conditions.reset,
         abort_cycle=abort_cycle,
     )
 
 
 def _run_all(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     launches: list[dict[str, object]],
     conditions: Conditions,
     simulator: BuiltSimulator,
@@ -160,7 +159,6 @@ def _run_all(
         latency=conditions.latency,
         stalls=conditions.stalls,
         faulty=conditions.faulty,
-        one_start=conditions.one_start,
     )
     results: list[RunResult] = []
     while len(results) < len(launches):
@@ -187,7 +185,7 @@ def _run_all(
     return results
 
 
-def _raise_first_error(results: Sequence[RunResult], config: AcceleratorConfig, seed: int) -> None:
+def _raise_first_error(results: Sequence[RunResult], config: ArrayConfig, seed: int) -> None:
     for index, result in enumerate(results):
         if result.error:
             kind = SimulationTimeout if result.timed_out else SimulationError
@@ -197,7 +195,7 @@ def _raise_first_error(results: Sequence[RunResult], config: AcceleratorConfig, 
             )
 
 
-def _read_result(config: AcceleratorConfig, directory: Path, index: int) -> RunResult:
+def _read_result(config: ArrayConfig, directory: Path, index: int) -> RunResult:
     outcome = json.loads((directory / f"{index}.json").read_text())
     memory = np.fromfile(directory / f"{index}.memory", dtype=np.uint8)
     written = np.fromfile(directory / f"{index}.written", dtype=np.uint8)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.builds.simulator import BuiltSimulator, build
 from gscn.cosim.conditions import DEFAULT_CONDITIONS, Conditions
@@ -19,20 +19,21 @@ from gscn.cosim.scoreboard import (
     Comparison,
     compare,
     counter_differences,
+    model_cycles,
     stalled_counter_differences,
 )
 from gscn.cosim.simulation import RunResult
-from gscn.cycles.cost import cycle_cost
-from gscn.cycles.model import CycleResult, simulate
+from gscn.cycles.passes import PassCycles
 from gscn.enums import takes_text
+from gscn.errors import InputError
 from gscn.formats import FLOAT32, FloatFormat, IntFormat
 from gscn.golden.oracle.float_conv import conv_windowed, round_sums
 from gscn.golden.oracle.floats import check_codes, encode
 from gscn.golden.oracle.integers import conv_integers, useful_products
 from gscn.golden.oracle.quantize import check_range, choose_shift, quantize, requantize
 from gscn.golden.traces.trace import Trace
-from gscn.lowering import lower
-from gscn.program import FloatOutput, OutputFormat, Program
+from gscn.lowering.pass_image import PassImage, lower_pass
+from gscn.outputs import FloatOutput, OutputFormat
 
 
 @takes_text
@@ -61,7 +62,7 @@ class PassInput:
 @takes_text
 def traced_inputs(
     trace: Trace,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     layers: Sequence[str],
     which: Pass | None = None,
     fmt: FloatFormat | None = None,
@@ -118,13 +119,17 @@ class PassOutcome:
     """int64, of shape `ConvShape.result_shape`; codes in floating point."""
     result_format: FloatFormat | None
     """Of the codes; None for integers."""
+    plan: str
+    """The tiling in words."""
+    operand_bytes: int
+    """Of operands and tables in memory."""
     useful_products: int
     run: RunResult
     comparison: Comparison
-    model: CycleResult | None
+    model: PassCycles | None
     """What the cycle model says of the same program; None with random stalls, which it has not."""
 
-    def utilization(self, config: AcceleratorConfig) -> float:
+    def utilization(self, config: ArrayConfig) -> float:
         """Return useful products per multiplier and cycle; 0 if there was nothing to do."""
         capacity = self.run.cycles * config.multipliers
         return self.useful_products / capacity if capacity else 0.0
@@ -177,7 +182,7 @@ def _rounded(sums: np.ndarray, output_width: int, shift: int) -> np.ndarray:
 
 @takes_text
 def check_passes(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     inputs: Sequence[PassInput],
     conditions: Conditions = DEFAULT_CONDITIONS,
     *,
@@ -213,9 +218,7 @@ def check_passes(
     """
     axi = simulator.axi if simulator else conditions.axi
     latencies = seen_latencies(conditions.latency, axi=axi)
-    prepared = [
-        _prepare(config, one, output_width, result_format, latencies["latency"]) for one in inputs
-    ]
+    prepared = [_prepare(config, one, output_width, result_format) for one in inputs]
     programs = [program for program, _ in prepared]
     if simulator is None:
         simulator = build(config, axi=conditions.axi, build_root=build_root)
@@ -223,7 +226,7 @@ def check_passes(
     steady = conditions.steady
     outcomes = []
     for one, (program, right), launch in zip(inputs, prepared, launches, strict=True):
-        model = simulate(program, **latencies, one_start=conditions.one_start)
+        model = model_cycles(program, **latencies)
         outcomes.append(_outcome(one, program, right, launch, model, steady=steady))
     return outcomes
 
@@ -250,9 +253,9 @@ def check_pass(
     InputError, SimulationError
         As by `check_passes`, and what `Device.run` raises.
     """
-    program, right = _prepare(device.config, one, output_width, result_format, device.latency)
+    program, right = _prepare(device.config, one, output_width, result_format)
     launch = device.run(program, label=f"layer {one.layer}, {one.which}")
-    outcome = _outcome(one, program, right, launch, simulate(program, latency=device.latency))
+    outcome = _outcome(one, program, right, launch, model_cycles(program, latency=device.latency))
     nothing = np.zeros(0, np.uint8)
     launch = dataclasses.replace(launch, memory=nothing, written=nothing.astype(bool))
     return dataclasses.replace(outcome, run=launch)
@@ -260,10 +263,10 @@ def check_pass(
 
 def _outcome(
     one: PassInput,
-    program: Program,
+    program: PassImage,
     right: np.ndarray,
     launch: RunResult,
-    model: CycleResult,
+    model: PassCycles,
     *,
     steady: bool = True,
 ) -> PassOutcome:
@@ -280,6 +283,8 @@ def _outcome(
         shift=program.out.shift,
         result=result,
         result_format=None if one.fmt is None else program.out.result,
+        plan=str(program.plan),
+        operand_bytes=program.operand_bytes,
         useful_products=useful_products(one.shape, one.which, *one.magnitudes),
         run=launch,
         comparison=comparison.with_counters(differences),
@@ -288,12 +293,11 @@ def _outcome(
 
 
 def _prepare(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     one: PassInput,
     output_width: int,
     result_format: FloatFormat,
-    latency: int,
-) -> tuple[Program, np.ndarray]:
+) -> tuple[PassImage, np.ndarray]:
     """Return the program of a pass and its right result."""
     label = f"{one.layer} {one.which}"
     shift = 0
@@ -315,5 +319,7 @@ def _prepare(
             result_format=result_format,
             acc_width=config.acc_width,
         )
-    program = lower(config, one.shape, one.which, first, second, out, cost=cycle_cost(latency))
-    return program, right
+    try:
+        return lower_pass(config, one.shape, one.which, first, second, out), right
+    except InputError as error:
+        raise InputError(f"{label}: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.cosim.devices.jobs import PassRun
 from gscn.counters import CLUSTER_COUNTER_NAMES
 
@@ -13,7 +13,7 @@ from gscn.counters import CLUSTER_COUNTER_NAMES
 class RunTotals:
     """Sums over runs; `add` is an observer of a backend."""
 
-    config: AcceleratorConfig
+    config: ArrayConfig
     clock_mhz: float
     """Clock at which simulated time is told."""
     passes: int = 0
@@ -22,11 +22,8 @@ class RunTotals:
     """Cycles in which one accelerator would be busy: of all launches, one after the other."""
     useful_products: int = 0
     simulated_cycles: int = 0
-    tilings_found: int = 0
-    """Launches for which a tiling was looked for."""
-    search_seconds: float = 0.0
-    """CPU time of the lowering of these; of all others in `lowering_seconds`."""
     lowering_seconds: float = 0.0
+    """CPU time of the lowering."""
     simulation_seconds: float = 0.0
     """CPU time of the simulation."""
     pe_cycles: dict[str, int] = field(
@@ -44,11 +41,7 @@ class RunTotals:
         self.cycles += run.cycles
         self.useful_products += run.useful_products
         self.simulated_cycles += run.simulated_cycles
-        if run.plan is None:
-            self.lowering_seconds += run.lowering_seconds
-        else:
-            self.tilings_found += 1
-            self.search_seconds += run.lowering_seconds
+        self.lowering_seconds += run.lowering_seconds
         self.simulation_seconds += run.simulation_seconds
         for name, values in run.counters.items():
             self.pe_cycles[name] += sum(values)
@@ -93,8 +86,6 @@ class RunTotals:
             "utilization": self.utilization,
             "stalls": self.stalls(),
             "simulated_cycles": self.simulated_cycles,
-            "tilings_found": self.tilings_found,
-            "search_cpu_seconds": self.search_seconds,
             "lowering_cpu_seconds": self.lowering_seconds,
             "simulation_cpu_seconds": self.simulation_seconds,
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.layer import PassInput, PassOutcome
 from gscn.enums import takes_text
@@ -24,11 +24,15 @@ from gscn.system.archives import Arrays, open_arrays
 from gscn.system.files import writing
 from gscn.system.reading import parse_json, shown
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 was of another accelerator, whose configuration had other fields."""
 _WHAT = "saved result"
 _ARRAYS = ("first", "second", "result")
 _FIELDS = frozenset(
-    {"format_version", "layer", "shape", "pass", "output_width", "shift", "config", "config_digest"}
+    {
+        *("format_version", "layer", "shape", "pass", "output_width", "shift", "format"),
+        *("result_format", "config", "config_digest"),
+    }
 )
 _WIDTHS = (8, 16, 32)
 _MOST_BYTES = 1 << 30
@@ -48,17 +52,17 @@ class SavedResult:
     result_format: FloatFormat | None
     """Of results in floating point."""
     result: np.ndarray
-    config: AcceleratorConfig
+    config: ArrayConfig
 
 
-def save_result(directory: Path, outcome: PassOutcome, config: AcceleratorConfig) -> Path:
+def save_result(directory: Path, outcome: PassOutcome, config: ArrayConfig) -> Path:
     """Write the operands and the result of a pass; see `save_results`."""
     (path,) = save_results(directory, [outcome], config)
     return path
 
 
 def save_results(
-    directory: Path, outcomes: Sequence[PassOutcome], config: AcceleratorConfig
+    directory: Path, outcomes: Sequence[PassOutcome], config: ArrayConfig
 ) -> list[Path]:
     """Write operands and result of passes, each to `<layer>.<pass>.npz`.
 
@@ -103,7 +107,7 @@ def save_results(
     return paths
 
 
-def _about(outcome: PassOutcome, config: AcceleratorConfig) -> dict[str, object]:
+def _about(outcome: PassOutcome, config: ArrayConfig) -> dict[str, object]:
     source = outcome.source
     return {
         "format_version": FORMAT_VERSION,
@@ -172,7 +176,7 @@ def _parse(about: object, arrays: Arrays) -> tuple[SavedResult, object]:
         )
     if not isinstance(about["config"], dict):
         raise ValueError("config must be an object")
-    config = AcceleratorConfig.from_dict(about["config"])
+    config = ArrayConfig.from_dict(about["config"])
     if not isinstance(about["shape"], dict):
         raise ValueError("shape must be an object")
     sizes = {
@@ -186,9 +190,8 @@ def _parse(about: object, arrays: Arrays) -> tuple[SavedResult, object]:
     if about["pass"] not in list(Pass):
         raise ValueError(f"pass must be one of {', '.join(Pass)}, not {shown(about['pass'])}")
     which = Pass(about["pass"])
-    # files from before there was floating point do not say
-    fmt, result_format = _format(about.get("format")), _format(about.get("result_format"))
-    if (fmt is None) != (result_format is None) or about.get("format") == FLOAT32.name:
+    fmt, result_format = _format(about["format"]), _format(about["result_format"])
+    if (fmt is None) != (result_format is None) or about["format"] == FLOAT32.name:
         raise ValueError("operands and result must both be integers, or both in floating point")
     for name, choices in (("output_width", _WIDTHS), ("shift", range(MOST_SHIFT + 1))):
         if type(about[name]) is not int or about[name] not in choices:

@@ -9,15 +9,15 @@ from typing import Protocol
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
+from gscn.cosim.simulation import Program
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.cycles.model import CycleResult
+from gscn.cycles.passes import PassCycles, simulate_passes
 from gscn.errors import InputError
+from gscn.port import READ_LATENCY, WRITE_LATENCY
 
 MISMATCHES_LISTED = 8
 """Mismatches that a comparison describes in words."""
-TIMELESS = ("busy", "add")
-"""Counters of what a launch does, however long it waits in between."""
 
 
 class Counted(Protocol):
@@ -89,6 +89,20 @@ def compare_arrays(result: np.ndarray, expected: np.ndarray) -> Comparison:
     )
 
 
+def stray_bytes(written: np.ndarray, output_ranges: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return the addresses of bytes that were written and are no outputs.
+
+    Parameters
+    ----------
+    written, output_ranges
+        As of `compare`.
+    """
+    stray = written.astype(bool)  # a copy
+    for first, end in output_ranges:
+        stray[first:end] = False
+    return np.flatnonzero(stray)
+
+
 def compare(
     result: np.ndarray,
     expected: np.ndarray,
@@ -113,10 +127,7 @@ def compare(
         Shape or dtype differ, or there is nothing to compare.
     """
     words = compare_arrays(result, expected)
-    stray = written.astype(bool)  # a copy
-    for first, end in output_ranges:
-        stray[first:end] = False
-    strays = np.flatnonzero(stray)
+    strays = stray_bytes(written, output_ranges)
     details = words.details
     if strays.size:
         details += (f"byte {int(strays[0]):#x} was written, which is no output",)
@@ -128,7 +139,25 @@ def compare(
     )
 
 
-def counter_differences(run: Counted, model: CycleResult) -> list[str]:
+def model_cycles(
+    program: Program, *, latency: int = READ_LATENCY, write_latency: int = WRITE_LATENCY
+) -> PassCycles:
+    """Return what the cycle model says of a launch after a reset.
+
+    Parameters
+    ----------
+    program
+        The launch.
+    latency, write_latency
+        As of `cycles.passes.simulate_passes`.
+    """
+    return simulate_passes(
+        program.config, program.image, program.descriptors_addr, program.descriptor_count,
+        program.memory_bytes, latency=latency, write_latency=write_latency,
+    )  # fmt: skip
+
+
+def counter_differences(run: Counted, model: PassCycles) -> list[str]:
     """Return, in words, every counter of every cluster and of the core that is not the model's.
 
     Parameters
@@ -149,9 +178,7 @@ def counter_differences(run: Counted, model: CycleResult) -> list[str]:
     return _differing(pairs)
 
 
-def stalled_counter_differences(
-    run: Counted, model: CycleResult, config: AcceleratorConfig
-) -> list[str]:
+def stalled_counter_differences(run: Counted, model: PassCycles, config: ArrayConfig) -> list[str]:
     """Return, in words, what no memory that pauses at random explains; the model has none.
 
     Such a memory changes neither what is done in all, nor that each PE counts every cycle once.
@@ -166,14 +193,13 @@ def stalled_counter_differences(
         The accelerator.
     """
     pairs = _sums(run, config)
-    totals = model.by_cause()
-    for name in TIMELESS:
-        pairs[f"counter {name} of all clusters"] = sum(run.counters[name]), totals[name]
+    # what is done, however long it waits in between
+    pairs["counter busy of all clusters"] = sum(run.counters["busy"]), model.by_cause()["busy"]
     pairs["beats written"] = run.write_beats, model.write_beats
     return _differing(pairs)
 
 
-def counter_sum_differences(run: Counted, config: AcceleratorConfig) -> list[str]:
+def counter_sum_differences(run: Counted, config: ArrayConfig) -> list[str]:
     """Return, in words, clusters whose counters do not count every cycle of each PE once.
 
     It needs no model, and is what a launch of which no counter is compared must still hold.
@@ -181,10 +207,10 @@ def counter_sum_differences(run: Counted, config: AcceleratorConfig) -> list[str
     return _differing(_sums(run, config), "cycles of its PEs")
 
 
-def _sums(run: Counted, config: AcceleratorConfig) -> dict[str, tuple[int, int]]:
+def _sums(run: Counted, config: ArrayConfig) -> dict[str, tuple[int, int]]:
     sums = np.sum([run.counters[name] for name in CLUSTER_COUNTER_NAMES], axis=0)
     return {
-        f"sum of the counters of cluster {cluster}": (int(n), run.cycles * config.pes_per_cluster)
+        f"sum of the counters of cluster {cluster}": (int(n), run.cycles * config.pes)
         for cluster, n in enumerate(sums)
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,12 @@ import find_libpython
 import numpy as np
 
 import gscn
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.cosim.errors import SimulationError
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.enums import takes_text
+from gscn.pass_errors import PassError
+from gscn.passes import DESCRIPTOR_BYTES, HALFWORD_BYTES, PASS_DESCRIPTOR, Mode
 from gscn.port import READ_LATENCY, WRITE_LATENCY
 
 TESTBENCH_MODULE = "gscn_testbench"
@@ -24,34 +28,25 @@ TESTBENCH_MODULE = "gscn_testbench"
 CHANNELS = ("read_cmd", "read_data", "write_cmd", "write_data", "write_done")
 """Channels of a memory port that can stall, each with a probability of its own. Behind AXI they
 are AR, R, AW, W and B."""
-FLAGS = ("saturated", "accumulator_overflow", "address_error", "nonfinite")
+FLAGS = ("saturated", "accumulator_overflow", "nonfinite")
 FILL = 0xA5
 """Byte that memory holds beyond the image, so that a result never written is seen."""
-
-
-class Phase(Protocol):
-    """An array of job descriptors."""
-
-    queue_addr: int
-    job_count: int
-    job_word: int
-    """Jobs, with the flag `gscn.records.IN_TURN` if clusters take them in turn."""
-    out_addr: int
-    out_end: int
-    """What may be written; multiples of 64."""
+_CHUNK_BYTES = 8
+"""Of an operand that a cluster takes in a cycle, at least."""
 
 
 class Program(Protocol):
-    """What a launch needs; `lowering.lower` returns one."""
+    """What a launch needs: a memory with a list of passes; `lowering.pass_image` makes such."""
 
-    config: AcceleratorConfig
+    config: ArrayConfig
     image: np.ndarray
     """uint8, one-dimensional: memory from address 0."""
     memory_bytes: int
     """Bytes of memory in all."""
-    phases: Sequence[Phase]
-    phases_addr: int
-    """Byte address of the list of phases in the image; needed only if one start runs them all."""
+    descriptors_addr: int
+    """Byte address of the list in the image."""
+    descriptor_count: int
+    """Its passes."""
     output_ranges: Sequence[tuple[int, int]]
     """(first, one past the last) byte addresses that may be written."""
 
@@ -59,6 +54,7 @@ class Program(Protocol):
         """Return the result that lies in a memory."""
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RunResult:
     """Outcome of one launch."""
@@ -68,11 +64,11 @@ class RunResult:
     written: np.ndarray
     """bool [memory_bytes], whether the byte was written."""
     cycles: int
-    """Cycles in which the accelerator was busy, all phases."""
+    """Cycles in which the accelerator was busy, all passes."""
     counters: dict[str, list[int]]
     """Counter's name to its value in each cluster, in PE-cycles."""
     flags: dict[str, bool]
-    """Sticky flags: saturated, accumulator_overflow, address_error, nonfinite."""
+    """Sticky flags: saturated, accumulator_overflow, nonfinite."""
     read_beats: int
     """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int
@@ -80,12 +76,10 @@ class RunResult:
     """Cycles simulated, reset and reading of the counters included."""
     wall_seconds: float
     """Time that the simulation of `simulated_cycles` took."""
-    error_code: int
-    """Of a faulty launch: what the accelerator reported (`gscn.error_codes.ErrorCode`), or 0."""
-    error_job: int
-    """Job that the error belongs to, or `gscn.error_codes.NO_JOB`."""
-    error_phase: int
-    """Phase of a list that the error belongs to, or `gscn.error_codes.NO_PHASE`."""
+    error_code: PassError
+    """Of a faulty launch: what the accelerator reported."""
+    error_pass: int
+    """Number in its list of the pass that the error belongs to, or `gscn.registers.NO_PASS`."""
     error: str | None
     """What went wrong; None if the launch ended and kept the memory ports' contract."""
     timed_out: bool
@@ -96,21 +90,29 @@ def default_timeout_cycles(program: Program, *, latency: int, stall_probability:
     """Return a limit of cycles far above what a launch can need.
 
     A core that works takes at most one product per cycle even if only one PE ever has work, and
-    needs every beat of its memory a small number of times; the limit allows 64 times that.
+    reads each operand once for every tile of the other; the limit allows 64 times that.
     """
-    products = int(getattr(program, "useful_products", 0))
-    jobs = sum(phase.job_count for phase in program.phases)
-    work = products + program.memory_bytes // 8 + jobs * (latency + program.config.acc_depth)
+    first = program.descriptors_addr
+    listed = program.image[first : first + program.descriptor_count * DESCRIPTOR_BYTES]
+    listed = listed[: listed.size // DESCRIPTOR_BYTES * DESCRIPTOR_BYTES]
+    work = int(getattr(program, "useful_products", 0)) + program.memory_bytes // _CHUNK_BYTES
+    for one in PASS_DESCRIPTOR.unpack(listed):
+        s_tiles, t_tiles = int(one["s_tiles"]), int(one["t_tiles"])
+        if one["mode"] == Mode.KERNEL:
+            sizes = ("samples", "rows", "cols")
+            t_tiles = math.prod(-(-int(one[n]) // max(int(one[f"tile_{n}"]), 1)) for n in sizes)
+        reads = int(one["s_halfwords"]) * t_tiles + int(one["t_halfwords"]) * s_tiles
+        work += reads * HALFWORD_BYTES // _CHUNK_BYTES
+        work += s_tiles * t_tiles * (latency + program.config.acc_depth)
     return 100_000 + int(64 * work / (1 - stall_probability))
 
 
 def launch_settings(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     *,
     latency: int = READ_LATENCY,
     stalls: Mapping[str, float] | None = None,
     faulty: bool = False,
-    one_start: bool = False,
 ) -> dict[str, object]:
     """Return what all launches of a process have in common, for `cosim.inside.testbench`.
 
@@ -118,7 +120,7 @@ def launch_settings(
     ----------
     config
         Configuration of the accelerator.
-    latency, faulty, one_start
+    latency, faulty
         As of `run`.
     stalls
         Probability of each of `CHANNELS`; by default none stalls.
@@ -133,7 +135,6 @@ def launch_settings(
         "stalls": dict.fromkeys(CHANNELS, 0.0) if stalls is None else dict(stalls),
         "fill": FILL,
         "faulty": faulty,
-        "one_start": one_start,
     }
 
 
@@ -143,7 +144,6 @@ def launch_fields(
     timeout_cycles: int,
     seed: int = 0,
     reset: bool = True,
-    one_start: bool = False,
     abort_cycle: int = 0,
 ) -> dict[str, object]:
     """Return what `cosim.inside.testbench` must know of one launch besides its image.
@@ -152,7 +152,7 @@ def launch_fields(
     ----------
     program
         The launch.
-    timeout_cycles, one_start
+    timeout_cycles
         As of `run`.
     seed
         Of the pauses.
@@ -162,21 +162,17 @@ def launch_fields(
         As an entry of `run`'s `abort_cycles`.
     """
     return {
-        "phases": [
-            [phase.queue_addr, phase.job_word, phase.out_addr, phase.out_end]
-            for phase in program.phases
-        ],
+        "list_addr": program.descriptors_addr,
+        "list_count": program.descriptor_count,
         "memory_bytes": program.memory_bytes,
         "seed": seed,
         "timeout_cycles": timeout_cycles,
         "reset": reset,
-        "phases_addr": program.phases_addr if one_start else 0,
-        "phase_count": getattr(program, "phase_count", len(program.phases)),
         "abort_cycle": abort_cycle,
     }
 
 
-def named_counters(config: AcceleratorConfig, counters: Sequence[int]) -> dict[str, list[int]]:
+def named_counters(config: ArrayConfig, counters: Sequence[int]) -> dict[str, list[int]]:
     """Return the counters of the core by name, each with its value in every cluster."""
     per_cluster = len(CLUSTER_COUNTER_NAMES)
     return {
@@ -191,7 +187,7 @@ def named_flags(flags: int) -> dict[str, bool]:
 
 
 def run_result(
-    config: AcceleratorConfig, outcome: Mapping, memory: np.ndarray, written: np.ndarray
+    config: ArrayConfig, outcome: Mapping, memory: np.ndarray, written: np.ndarray
 ) -> RunResult:
     """Return the outcome of a launch as `cosim.inside.testbench` states it.
 
@@ -214,9 +210,8 @@ def run_result(
         write_beats=outcome["write_beats"],
         simulated_cycles=outcome["simulated_cycles"],
         wall_seconds=outcome["wall_seconds"],
-        error_code=outcome["error_code"],
-        error_job=outcome["error_job"],
-        error_phase=outcome["error_phase"],
+        error_code=PassError(outcome["error_code"]),
+        error_pass=outcome["error_pass"],
         error=outcome["error"] or None,
         timed_out=outcome["status"] == "timeout",
     )

@@ -4,9 +4,9 @@ Verilator makes one program of a design, with a copy of the code for each instan
 core of many clusters then no longer fits a processor's caches, and takes minutes to compile. Its
 own remedy (`--hierarchical`) evaluates each instance several times per cycle, because it knows
 nothing of the instance's outputs. No output of a cluster depends combinationally on an input (see
-`hw.cluster.cluster`; `tests/rtl_gen/test_boundary.py` checks the Verilog). So one evaluation at
-each rising edge, with the inputs of before the edge, gives all that the other modules may see after
-it.
+`hw.cluster.worker_cluster`; `tests/rtl_gen/test_boundary.py` checks the Verilog). So one evaluation
+at each rising edge, with the inputs of before the edge, gives all that the other modules may see
+after it.
 
 The Verilog of all modules stays as generated; in place of the clusters' stands a module that calls
 their model. In the model, inputs that hardly ever change, above all the reset, which everything

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cocotb_tools.config
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.cosim.builds.partition import PREFIX, TOP_MODULE, Partition, partition
 from gscn.cosim.builds.toolchain import (
     COMPILER,
@@ -81,7 +81,7 @@ logger = logging.getLogger(__name__)
 class BuiltSimulator:
     """A simulator that is ready to run."""
 
-    config: AcceleratorConfig
+    config: ArrayConfig
     executable: Path
     waves: str
     """Format of the waves that it can write, `vcd` or `fst`; empty for none."""
@@ -93,7 +93,7 @@ class BuiltSimulator:
 
 
 def _verilator_flags(
-    config: AcceleratorConfig, *, waves: str, axi: bool = False, libraries: str = ""
+    config: ArrayConfig, *, waves: str, axi: bool = False, libraries: str = ""
 ) -> list[str]:
     """Return Verilator's options; `libraries`, where cocotb's are, makes no other program."""
     # What g++ has built in, clang takes from a library.
@@ -119,7 +119,7 @@ def _verilator_flags(
     ]
 
 
-def _ports_text(config: AcceleratorConfig, *, axi: bool) -> str:
+def _ports_text(config: ArrayConfig, *, axi: bool) -> str:
     """Return the lines by which the testbench connects each memory port."""
     names = port_names("m_axi" if axi else "mem", config.ports)
     return "".join(f"`GSCN_PORT({name}, {number})\n" for number, name in enumerate(names))
@@ -283,7 +283,7 @@ def _clean(root: Path) -> None:
 
 
 def _generate(
-    config: AcceleratorConfig, place: Path, create: CreateComponent | None, *, axi: bool
+    config: ArrayConfig, place: Path, create: CreateComponent | None, *, axi: bool
 ) -> Manifest:
     """Return the Verilog in `place`, generated again if it is not what was generated there."""
     if not is_sealed(place):
@@ -294,7 +294,7 @@ def _generate(
 
 
 def build(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     *,
     axi: bool = False,
     build_root: Path | None = None,
@@ -347,7 +347,7 @@ def build(
 
 
 def _build(
-    config: AcceleratorConfig, home: Path, form: str, create: CreateComponent | None, *, axi: bool
+    config: ArrayConfig, home: Path, form: str, create: CreateComponent | None, *, axi: bool
 ) -> BuiltSimulator:
     with contextlib.ExitStack() as stack:
         place = home / ("axi" if axi else "rtl")

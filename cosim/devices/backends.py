@@ -16,34 +16,27 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig, preset
+from gscn.array import ArrayConfig, array
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.closing import Closing
 from gscn.cosim.devices.device import DEFAULT_SETTINGS, DeviceSettings, record_waves
-from gscn.cosim.devices.jobs import (
-    SPAN_WINDOWS,
-    PassJob,
-    PassRun,
-    PlanMemory,
-    lower_job,
-    span_fields,
-)
+from gscn.cosim.devices.jobs import PassJob, PassRun, lower_job
 from gscn.cosim.devices.pool import SPLIT_PRODUCTS, DevicePool, expected_products, split_job
+from gscn.cosim.scoreboard import model_cycles
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.cycles.model import simulate
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FloatFormat
 from gscn.golden.methods.backends import register_backend
 from gscn.golden.oracle.float_conv import conv_windowed, round_sums
 from gscn.golden.oracle.floats import decode, encode
+from gscn.outputs import FloatOutput
 from gscn.port import READ_LATENCY
-from gscn.program import FloatOutput
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEFAULT_CONFIG = dataclasses.replace(preset("small"), float_formats="bf16")
+DEFAULT_CONFIG = dataclasses.replace(array("small"), float_formats="bf16")
 """The accelerator of a backend that is given by its name: 16 multipliers."""
 Observer = Callable[[PassRun], None]
 
@@ -51,7 +44,7 @@ Observer = Callable[[PassRun], None]
 class Executor(Protocol):
     """Runs passes on an accelerator, or as one would."""
 
-    config: AcceleratorConfig
+    config: ArrayConfig
 
     def run_pass(self, job: PassJob) -> list[PassRun]:
         """Return the runs of the parts of a pass; their results are joined along the first axis."""
@@ -122,13 +115,6 @@ class _ExecutorBackend(Closing):
         Of operands and results.
     observer
         Called with each run, from any thread, one at a time.
-    spans
-        Whether runs say when each cluster had which job, and what its PEs did.
-
-    Attributes
-    ----------
-    spans : bool
-        As the parameter; may be changed between passes.
 
     Raises
     ------
@@ -138,12 +124,11 @@ class _ExecutorBackend(Closing):
 
     def __init__(
         self,
-        config: AcceleratorConfig = DEFAULT_CONFIG,
+        config: ArrayConfig = DEFAULT_CONFIG,
         *,
         fmt: FloatFormat = BF16,
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
-        spans: bool = False,
     ) -> None:
         if fmt not in config.floats:
             raise InputError(
@@ -151,7 +136,6 @@ class _ExecutorBackend(Closing):
             )
         self.config = config
         self.observer = observer
-        self.spans = spans
         self._formats = fmt, result_format
         self._observing = threading.Lock()
 
@@ -175,7 +159,7 @@ class RtlBackend(_ExecutorBackend):
 
     Parameters
     ----------
-    config, fmt, result_format, observer, spans
+    config, fmt, result_format, observer
         As of the base class.
     devices
         Simulators at once; by default one per processor.
@@ -186,8 +170,6 @@ class RtlBackend(_ExecutorBackend):
 
     Attributes
     ----------
-    spans : bool
-        As of the base class.
     wave_requests : dict
         Files for the waves of passes by their labels (`layer NAME, PASS`), each written when the
         pass next runs, by a run of its own.
@@ -203,19 +185,16 @@ class RtlBackend(_ExecutorBackend):
     @takes_text
     def __init__(
         self,
-        config: AcceleratorConfig = DEFAULT_CONFIG,
+        config: ArrayConfig = DEFAULT_CONFIG,
         *,
         fmt: FloatFormat = BF16,
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
         devices: int | None = None,
-        spans: bool = False,
         settings: DeviceSettings = DEFAULT_SETTINGS,
         build_root: Path | None = None,
     ) -> None:
-        super().__init__(
-            config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
-        )
+        super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
         self.wave_requests: dict[str, Path] = {}
         self.pool = DevicePool(config, devices, settings, build_root=build_root)
         self._build_root = build_root
@@ -236,7 +215,6 @@ class RtlBackend(_ExecutorBackend):
         InputError, SimulationError
             As `cosim.devices.device.Device.run_pass`.
         """
-        job = dataclasses.replace(job, spans=self.spans)
         if job.label in self.wave_requests:
             path = self.wave_requests.pop(job.label)
             record_waves(self.config, job, path, self._settings, build_root=self._build_root)
@@ -272,11 +250,11 @@ class RtlBackend(_ExecutorBackend):
 class CycleModelBackend(_ExecutorBackend):
     """Calculates by the golden model, and takes the cycles that the accelerator would take.
 
-    The cycle model equals the RTL cycle for cycle, without a simulator to be built.
+    The cycle model equals the RTL cycle for cycle, after a reset, without a simulator to be built.
 
     Parameters
     ----------
-    config, fmt, result_format, observer, spans
+    config, fmt, result_format, observer
         As of the base class.
     latency
         Cycles from a memory's read command to its first beat.
@@ -285,21 +263,15 @@ class CycleModelBackend(_ExecutorBackend):
     @takes_text
     def __init__(
         self,
-        config: AcceleratorConfig = DEFAULT_CONFIG,
+        config: ArrayConfig = DEFAULT_CONFIG,
         *,
         fmt: FloatFormat = BF16,
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
-        spans: bool = False,
         latency: int = READ_LATENCY,
     ) -> None:
-        super().__init__(
-            config, fmt=fmt, result_format=result_format, observer=observer, spans=spans
-        )
+        super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
         self._latency = latency
-        self._plans = PlanMemory()
-        self._turns: np.ndarray | None = None
-        """Of the arbiters, after the last pass; None after a reset."""
 
     def close(self) -> None:
         """Do nothing: there is no process to end."""
@@ -312,17 +284,10 @@ class CycleModelBackend(_ExecutorBackend):
         InputError
             The pass does not fit the accelerator.
         """
-        job = self._plans.planned(job)
+        program, lowering_seconds = lower_job(self.config, job)
         started = time.process_time()
-        program, plan = lower_job(self.config, job, latency=self._latency)
-        lowered = time.process_time()
-        if self.spans:
-            self._turns = None
-        cycles = simulate(
-            program, latency=self._latency, turns=self._turns,
-            most_windows=SPAN_WINDOWS if self.spans else 0,
-        )  # fmt: skip
-        simulated = time.process_time()
+        cycles = model_cycles(program, latency=self._latency)
+        simulation_seconds = time.process_time() - started
         out = job.out
         sums = conv_windowed(
             job.shape, job.which, job.first, job.second, out.operands,
@@ -341,22 +306,16 @@ class CycleModelBackend(_ExecutorBackend):
             flags={
                 "saturated": saturated > 0,
                 "accumulator_overflow": False,
-                "address_error": False,
                 "nonfinite": nonfinite > 0,
             },
             read_beats=cycles.read_beats,
             write_beats=cycles.write_beats,
             useful_products=program.useful_products,
             simulated_cycles=0,
-            lowering_seconds=lowered - started,
-            simulation_seconds=simulated - lowered,
+            lowering_seconds=lowering_seconds,
+            simulation_seconds=simulation_seconds,
             process_id=os.getpid(),
-            plan=plan,
-            **(span_fields(program, cycles) if self.spans else {}),
         )
-        self._plans.remember(job, plan)
-        # As of a device: a reset clears flags.
-        self._turns = None if any(run.flags.values()) else cycles.turns
         self._observe([run])
         return [run]
 

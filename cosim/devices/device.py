@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.cosim.builds.simulator import BuiltSimulator, build
 from gscn.cosim.closing import Closing
 from gscn.cosim.devices.jobs import FAILED, READY, REFUSED, PassJob, PassRun
@@ -35,7 +35,7 @@ from gscn.system.files import replacing
 
 START_SECONDS = 120.0
 """Limit of time until a new process serves; it imports the lowering, and compiles it if need be."""
-FORBIDDEN_FLAGS = ("accumulator_overflow", "address_error")
+FORBIDDEN_FLAGS = ("accumulator_overflow",)
 """Flags that a pass as the lowering makes it can never set."""
 FINISH_SECONDS = 2.0
 """Limit of time for a process to end by itself."""
@@ -112,8 +112,8 @@ class DeviceSettings:
     wall_timeout_seconds: float | None = None
     """Limit of time for a launch; by default only its cycles are limited."""
     check_counters: bool = True
-    """Whether every counter of a pass must be the cycle model's, which takes about as long as the
-    simulator. Otherwise each cluster's counters must still sum to the cycles of its PEs."""
+    """Whether every counter of a pass must be the cycle model's; then there is a reset before each.
+    Otherwise each cluster's counters must still sum to the cycles of its PEs."""
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -163,7 +163,7 @@ class Device(Closing):
 
     def __init__(
         self,
-        config: AcceleratorConfig,
+        config: ArrayConfig,
         settings: DeviceSettings = DEFAULT_SETTINGS,
         *,
         waves: Path | None = None,
@@ -236,8 +236,8 @@ class Device(Closing):
     def run_pass(self, job: PassJob) -> PassRun:
         """Lower and run a pass, on a fresh memory.
 
-        Passes follow one another without a reset. So a pass may take a few cycles more or less than
-        after one, as the arbiters' turns go on; with `spans` there is one before.
+        Passes whose counters are not compared follow one another without a reset. So a pass may
+        take a few cycles more or less than after one, as the arbiters' turns go on.
 
         Raises
         ------
@@ -358,7 +358,7 @@ class Device(Closing):
 
 
 def record_waves(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     job: PassJob,
     path: Path,
     settings: DeviceSettings = DEFAULT_SETTINGS,

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import Pass
 from gscn.cosim.builds.simulator import BuiltSimulator, build
 from gscn.cosim.closing import Closing
 from gscn.cosim.devices.device import DEFAULT_SETTINGS, Device, DeviceSettings
-from gscn.cosim.devices.jobs import PassJob, PassRun, PlanMemory
+from gscn.cosim.devices.jobs import PassJob, PassRun
 from gscn.errors import InputError
-from gscn.program import FloatOutput
+from gscn.outputs import FloatOutput
 from gscn.window import pass_top
 
 SPLIT_PRODUCTS = 1_000_000
@@ -52,7 +52,7 @@ class DevicePool(Closing):
 
     def __init__(
         self,
-        config: AcceleratorConfig,
+        config: ArrayConfig,
         count: int | None = None,
         settings: DeviceSettings = DEFAULT_SETTINGS,
         *,
@@ -65,7 +65,6 @@ class DevicePool(Closing):
         simulator = simulator or build(config, build_root=build_root)
         self.config = config
         self.devices = [Device(config, settings, simulator=simulator) for _ in range(count)]
-        self._plans = PlanMemory()
         self._free: queue.LifoQueue[Device] = queue.LifoQueue()
         for device in reversed(self.devices):
             self._free.put(device)
@@ -99,11 +98,9 @@ class DevicePool(Closing):
     def _run(self, job: PassJob) -> PassRun:
         device = self._free.get()
         try:
-            run = device.run_pass(self._plans.planned(job))
+            return device.run_pass(job)
         finally:
             self._free.put(device)
-        self._plans.remember(job, run.plan)
-        return run
 
 
 def expected_products(job: PassJob) -> float:

@@ -1,9 +1,8 @@
 // Sequencer of the testbench of the core behind AXI: an AXI4 memory on every memory port, and a
-// host that runs the phases of a launch through the registers, as a driver does, each by a start of
-// its own or all by that of their list.
+// host that runs the list of passes of a launch through the registers, as a driver does.
 //
 // Answers come in the order of the commands, with the latencies and pauses of `MemoryPort`. What
-// the accelerator offers is checked against the AXI4 protocol at every edge. The host's accesses
+// the array offers is checked against the AXI4 protocol at every edge. The host's accesses
 // follow one another; it is always ready for their answers.
 
 #include <array>
@@ -89,76 +88,65 @@ Host run_launch() {
   constexpr uint32_t kDone = GSCN_INTERRUPT_STATUS_DONE_MASK;
   constexpr uint32_t kFailed = GSCN_INTERRUPT_STATUS_ERROR_MASK;
   co_await write(GSCN_INTERRUPT_ENABLE_OFFSET, kDone | kFailed);
-  const size_t starts = tb.one_start ? 1 : tb.phases.size();
-  for (size_t start = 0; start < starts && tb.status == kOk; ++start) {
-    if (tb.one_start) {
-      co_await write(GSCN_PHASES_ADDR_LO_OFFSET, uint32_t(tb.phases_addr));
-      co_await write(GSCN_PHASES_ADDR_HI_OFFSET, uint32_t(tb.phases_addr >> 32));
-      co_await write(GSCN_PHASE_COUNT_OFFSET, tb.phase_count);
-      co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_START_LIST_MASK);
-    } else {
-      const Phase& phase = tb.phases[tb.phase];
-      co_await write(GSCN_QUEUE_ADDR_LO_OFFSET, uint32_t(phase.queue_addr));
-      co_await write(GSCN_QUEUE_ADDR_HI_OFFSET, uint32_t(phase.queue_addr >> 32));
-      co_await write(GSCN_JOB_COUNT_OFFSET, uint32_t(phase.job_count));
-      co_await write(GSCN_OUTPUT_ADDR_LO_OFFSET, uint32_t(phase.out_addr));
-      co_await write(GSCN_OUTPUT_ADDR_HI_OFFSET, uint32_t(phase.out_addr >> 32));
-      co_await write(GSCN_OUTPUT_END_LO_OFFSET, uint32_t(phase.out_end));
-      co_await write(GSCN_OUTPUT_END_HI_OFFSET, uint32_t(phase.out_end >> 32));
-      co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_START_MASK);
+  co_await write(GSCN_PASSES_ADDR_LO_OFFSET, uint32_t(tb.list_addr));
+  co_await write(GSCN_PASSES_ADDR_HI_OFFSET, uint32_t(tb.list_addr >> 32));
+  co_await write(GSCN_PASS_COUNT_OFFSET, tb.list_count);
+  co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_START_MASK);
+  // The end is STATUS.busy = 0: an overflow interrupts too, in the middle of a pass or while an
+  // error, which ERROR tells already, is stopping it.
+  for (bool busy = true; busy && tb.status == kOk;) {
+    co_await Wait{Wait::kInterrupt};
+    if (tb.status != kOk) break;
+    if (is_time_to_abort()) {
+      // the list may end meanwhile: then this has no effect
+      seq.aborted = true;
+      co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_ABORT_MASK);
+      continue;
     }
-    // The end is STATUS.busy = 0: an overflow interrupts too, in the middle of the phase or while
-    // an error, which ERROR tells already, is stopping it.
-    for (bool busy = true; busy && tb.status == kOk;) {
-      co_await Wait{Wait::kInterrupt};
-      if (tb.status != kOk) break;
-      if (is_time_to_abort()) {
-        // the phase may end meanwhile: then this has no effect
-        seq.aborted = true;
-        co_await write(GSCN_CONTROL_OFFSET, GSCN_CONTROL_ABORT_MASK);
-        continue;
-      }
-      uint32_t events = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
-      co_await write(GSCN_INTERRUPT_STATUS_OFFSET, events);
-      busy = co_await read(GSCN_STATUS_OFFSET) & GSCN_STATUS_BUSY_MASK;
-      if (busy && events & kDone) {
-        tb.fail(kError, "STATUS.busy must be 0 after the interrupt that says done");
-      }
-      if (busy) continue;
-      if (!tb.memory_is_idle()) tb.fail(kError, "a phase must end after its last burst");
-      // The event of the end may have come after those that were read.
-      const uint32_t late = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
-      co_await write(GSCN_INTERRUPT_STATUS_OFFSET, late);
-      events |= late;
-      tb.error_code = co_await read(GSCN_ERROR_OFFSET);
-      if (!(events & (tb.error_code == 0 ? kDone : kFailed))) {
-        tb.fail(kError, "the end of a phase must have its event, not events %u with ERROR %u",
-                events, tb.error_code);
-      }
+    uint32_t events = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
+    co_await write(GSCN_INTERRUPT_STATUS_OFFSET, events);
+    busy = co_await read(GSCN_STATUS_OFFSET) & GSCN_STATUS_BUSY_MASK;
+    if (busy && events & kDone) {
+      tb.fail(kError, "STATUS.busy must be 0 after the interrupt that says done");
     }
-    if (tb.status != kOk || tb.error_code != 0) break;
-    tb.phase = tb.one_start ? tb.phase_count : tb.phase + 1;
+    if (busy) continue;
+    if (!tb.memory_is_idle()) tb.fail(kError, "a list must end after its last burst");
+    // The event of the end may have come after those that were read.
+    const uint32_t late = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
+    co_await write(GSCN_INTERRUPT_STATUS_OFFSET, late);
+    events |= late;
+    tb.error_code = co_await read(GSCN_ERROR_OFFSET);
+    if (!(events & (tb.error_code == 0 ? kDone : kFailed))) {
+      tb.fail(kError, "the end of a list must have its event, not events %u with ERROR %u", events,
+              tb.error_code);
+    }
   }
   seq.quiet = tb.status == kOk;
   const uint32_t status = co_await read(GSCN_STATUS_OFFSET);
   tb.flags = (status & GSCN_STATUS_SATURATED_MASK ? 1 : 0) |
              (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0) |
-             (status & GSCN_STATUS_NONFINITE_MASK ? 8 : 0);
-  tb.error_job = co_await read(GSCN_ERROR_JOB_OFFSET);
-  tb.error_phase = co_await read(GSCN_ERROR_PHASE_OFFSET);
+             (status & GSCN_STATUS_NONFINITE_MASK ? 4 : 0);
+  tb.error_pass = co_await read(GSCN_ERROR_PASS_OFFSET);
   if (tb.error_code != 0 && !tb.faulty) {
-    tb.fail(kError, "ERROR.code must be 0, not %u for job %u", tb.error_code, tb.error_job);
+    tb.fail(kError, "ERROR.code must be 0, not %u for pass %u", tb.error_code, tb.error_pass);
   }
-  if (status & GSCN_STATUS_BUSY_MASK) tb.fail(kError, "STATUS.busy must be 0 after a phase");
-  if (starts != 0 && !(status & GSCN_STATUS_DONE_MASK) == (tb.error_code == 0)) {
-    tb.fail(kError, "STATUS.done must be 1 after a phase, and 0 after an error");
+  if (status & GSCN_STATUS_BUSY_MASK) tb.fail(kError, "STATUS.busy must be 0 after a list");
+  if (!(status & GSCN_STATUS_DONE_MASK) == (tb.error_code == 0)) {
+    tb.fail(kError, "STATUS.done must be 1 after a list, and 0 after an error");
+  }
+  if (tb.error_code == 0) {
+    const uint32_t last = co_await read(GSCN_PASS_OFFSET);
+    if (last != tb.list_count - 1) {
+      tb.fail(kError, "PASS must be %u after the last one, not %u", tb.list_count - 1, last);
+    }
   }
   for (unsigned index = 0; index < tb.counter_count; ++index) {
     co_await write(GSCN_COUNTER_SELECT_OFFSET, index);
     const uint64_t low = co_await read(GSCN_COUNTER_LO_OFFSET);
-    tb.counters[index] = low | uint64_t(co_await read(GSCN_COUNTER_HI_OFFSET)) << 32;
+    const uint64_t high = co_await read(GSCN_COUNTER_HI_OFFSET);
+    tb.counters[index] = (low | high << 32) - tb.counters_before[index];
   }
-  // What the core itself has counted: from outside, the cycles of its work cannot be seen.
+  // What the array itself has counted: from outside, the cycles of its work cannot be seen.
   tb.busy_cycles = tb.counters.back();
   co_await Wait{Wait::kCycles, kQuietCycles};
   tb.state = State::kDone;
@@ -275,7 +263,7 @@ void gscn_axi_cycle(svBit host_interrupt, uint32_t aw_valid, const svBitVecVal* 
            tb.beat_bytes);
   }
   if (seq.quiet && tb.status == kOk && (aw_valid || w_valid || ar_valid)) {
-    tb.fail(kError, "the accelerator must be silent after the last phase");
+    tb.fail(kError, "the array must be silent after the last pass");
   }
 
   // The host: what it offered was seen at this edge.

@@ -1,11 +1,10 @@
-// Sequencer of the testbench of the core: serves its memory ports and runs the phases of a launch
-// by `start` and `busy`, or all of them by `start_list` and `busy`.
+// Sequencer of the testbench of the core: serves its memory ports and runs the list of passes of a
+// launch by `start_list` and `busy`.
 
 #include "memory.h"
 
 namespace {
 
-constexpr uint32_t kNoPhase = 0xffffffff;  // `phase` of a phase that is not of a list
 constexpr unsigned kCounterDelay = 3;  // edges from returning counter_addr to its counter_data
 
 enum class Step { kStart, kAccepted, kRun, kCounters };
@@ -27,39 +26,35 @@ struct Sequencer {
 
 void reset_sequencer() {
   seq = Sequencer();
-  const bool nothing = tb.one_start ? tb.phase_count == 0 : tb.phases.empty();
-  seq.step = nothing ? Step::kCounters : Step::kStart;
+  seq.step = Step::kStart;
   seq.ready.resize(tb.ports.size());
 }
 
 extern "C" {
 
 // Vectors hold one entry per port, masks one bit: see testbench.sv.
-void gscn_cycle(svBit start_ready, svBit start_list_ready, svBit busy, svBit saturated,
-                svBit accumulator_overflow, svBit address_error, svBit nonfinite,
-                uint32_t error_code, uint32_t error_job, uint32_t error_phase, uint32_t phase,
-                uint64_t counter_data, uint32_t read_cmd_valid,
-                const svBitVecVal* read_cmd_addr, const svBitVecVal* read_cmd_beats,
-                uint32_t write_cmd_valid, const svBitVecVal* write_cmd_addr,
-                const svBitVecVal* write_cmd_beats, uint32_t write_data_valid,
-                const svBitVecVal* write_data, const svBitVecVal* write_strobe, svBit* rst,
-                svBit* start_valid, uint64_t* start_queue_addr, uint32_t* start_job_count,
-                uint64_t* start_out_addr, uint64_t* start_out_end, svBit* start_list_valid,
-                uint64_t* start_phases_addr, uint32_t* start_phase_count, uint32_t* counter_addr,
-                uint32_t* read_cmd_ready, uint32_t* read_data_valid,
-                svBitVecVal* read_data, uint32_t* write_cmd_ready, uint32_t* write_data_ready,
-                uint32_t* write_done, svBit* launch_done) {
-  *start_valid = *start_list_valid = 0;
-  *start_queue_addr = *start_phases_addr = 0;
-  *start_job_count = *start_phase_count = 0;
-  *start_out_addr = *start_out_end = 0;
+void gscn_cycle(svBit start_list_ready, svBit busy, svBit saturated, svBit accumulator_overflow,
+                svBit nonfinite, uint32_t error_code, uint32_t error_pass, uint32_t pass_number,
+                uint64_t counter_data, uint32_t read_cmd_valid, const svBitVecVal* read_cmd_addr,
+                const svBitVecVal* read_cmd_beats, uint32_t write_cmd_valid,
+                const svBitVecVal* write_cmd_addr, const svBitVecVal* write_cmd_beats,
+                uint32_t write_data_valid, const svBitVecVal* write_data,
+                const svBitVecVal* write_strobe, svBit* rst, svBit* start_list_valid,
+                uint64_t* list_addr, uint32_t* list_count, uint32_t* counter_addr,
+                uint32_t* read_cmd_ready, uint32_t* read_data_valid, svBitVecVal* read_data,
+                uint32_t* write_cmd_ready, uint32_t* write_data_ready, uint32_t* write_done,
+                svBit* launch_done) {
+  *start_list_valid = 0;
+  *list_addr = 0;
+  *list_count = 0;
   *counter_addr = 0;
   *read_cmd_ready = *read_data_valid = 0;
   *write_cmd_ready = *write_data_ready = *write_done = 0;
   if (!tb.begin_edge(rst, launch_done)) return;
 
   tb.busy_cycles += busy;
-  tb.flags = saturated | accumulator_overflow << 1 | address_error << 2 | nonfinite << 3;
+  tb.flags = saturated | accumulator_overflow << 1 | nonfinite << 2;
+  tb.pass = pass_number;
 
   for (size_t index = 0; index < tb.ports.size(); ++index) {
     MemoryPort& port = tb.ports[index];
@@ -102,29 +97,28 @@ void gscn_cycle(svBit start_ready, svBit start_list_ready, svBit busy, svBit sat
     *write_data_ready |= uint32_t(ready.write_data) << index;
   }
 
-  if (error_code != 0) {
-    tb.fail(kError, "job %u must have no error, not error %u (phase %u of its list)", error_job,
-            error_code, error_phase);
+  if (error_code != 0 && seq.step == Step::kRun) {
+    tb.error_code = error_code;
+    tb.error_pass = error_pass;
+    if (!tb.faulty) {
+      tb.fail(kError, "pass %u must have no error, not error %u", error_pass, error_code);
+    }
+    // What follows an error means nothing.
+    tb.state = State::kDone;
+    return;
   }
 
-  // start_valid, as any output, is seen by the accelerator one edge later.
+  // start_list_valid, as any output, is seen by the array one edge later.
   if (seq.step == Step::kStart) {
-    if (busy) tb.fail(kError, "busy must be low before a phase is started");
-    if (seq.start_offered && (tb.one_start ? start_list_ready : start_ready)) {
+    if (busy) tb.fail(kError, "busy must be low before a list is started");
+    if (seq.start_offered && start_list_ready) {
       seq.start_offered = false;
       seq.step = Step::kAccepted;
-    } else if (tb.one_start) {
-      seq.start_offered = true;
-      *start_list_valid = 1;
-      *start_phases_addr = tb.phases_addr;
-      *start_phase_count = tb.phase_count;
     } else {
       seq.start_offered = true;
-      *start_valid = 1;
-      *start_queue_addr = tb.phases[tb.phase].queue_addr;
-      *start_job_count = static_cast<uint32_t>(tb.phases[tb.phase].job_count);
-      *start_out_addr = tb.phases[tb.phase].out_addr;
-      *start_out_end = tb.phases[tb.phase].out_end;
+      *start_list_valid = 1;
+      *list_addr = tb.list_addr;
+      *list_count = tb.list_count;
     }
   } else if (seq.step == Step::kAccepted) {
     if (!busy) tb.fail(kError, "busy must be high in the cycle after a start is accepted");
@@ -139,14 +133,14 @@ void gscn_cycle(svBit start_ready, svBit start_list_ready, svBit busy, svBit sat
       tb.fail(kError, "busy must stay high until memory has completed %zu reads and %zu writes",
               reads, writes);
     }
-    const uint32_t last = tb.one_start ? tb.phase_count - 1 : kNoPhase;
-    if (phase != last) tb.fail(kError, "phase must be %u after the last one, not %u", last, phase);
-    tb.phase = tb.one_start ? tb.phase_count : tb.phase + 1;
-    const bool more = !tb.one_start && tb.phase < tb.phases.size();
-    seq.step = more ? Step::kStart : Step::kCounters;
+    if (pass_number != tb.list_count - 1) {
+      tb.fail(kError, "pass_number must be %u after the last one, not %u", tb.list_count - 1,
+              pass_number);
+    }
+    seq.step = Step::kCounters;
   } else if (seq.step == Step::kCounters) {
     if (tb.status == kOk && (busy || read_cmd_valid || write_cmd_valid || write_data_valid)) {
-      tb.fail(kError, "the accelerator must be silent after the last phase");
+      tb.fail(kError, "the array must be silent after the last pass");
     }
     ++seq.quiet;
     if (!seq.counter_reads.empty() && seq.counter_reads.front().first == tb.cycle) {
@@ -168,7 +162,7 @@ void gscn_cycle(svBit start_ready, svBit start_list_ready, svBit busy, svBit sat
   }
 
   if (seq.step != Step::kCounters && tb.state != State::kDone) {
-    tb.check_time(seq.step == Step::kStart ? "start is not accepted" : "busy stays high");
+    tb.check_time(seq.step == Step::kStart ? "the list is not accepted" : "busy stays high");
     if (tb.status != kOk) {
       seq.start_offered = false;
       seq.step = Step::kCounters;

@@ -10,64 +10,46 @@ import os
 from multiprocessing.connection import Connection
 
 import cocotb
-import numpy as np
 
-from gscn.cosim.devices.jobs import (
-    DONE,
-    FAILED,
-    READY,
-    REFUSED,
-    SPAN_WINDOWS,
-    PassJob,
-    PassRun,
-    prepare_job,
-    span_fields,
-)
+from gscn.cosim.devices.jobs import DONE, FAILED, READY, REFUSED, PassJob, PassRun, lower_job
 from gscn.cosim.inside.testbench import memory_of, program_functions, run_launch, set_up
-from gscn.cosim.scoreboard import MISMATCHES_LISTED, counter_differences, counter_sum_differences
-from gscn.cosim.simulation import named_counters, named_flags
-from gscn.cycles.model import simulate
+from gscn.cosim.scoreboard import (
+    MISMATCHES_LISTED,
+    counter_differences,
+    counter_sum_differences,
+    model_cycles,
+    stray_bytes,
+)
+from gscn.cosim.simulation import (
+    default_timeout_cycles,
+    launch_fields,
+    named_counters,
+    named_flags,
+)
 from gscn.errors import InputError
-
-_UNKNOWN_TURNS = np.empty(0, np.int64)
-"""Of arbiters whose counters nobody compares with a model."""
 
 
 async def _run_pass(
-    dut: object, library: object, setup: dict, job: PassJob, turns: np.ndarray | None
-) -> tuple[tuple[str, object], np.ndarray | None]:
-    """Lower a pass and run it; return the answer, and the arbiters' turns after it.
-
-    Without turns, of the launch before, there is a reset first.
-    """
-    config = setup["config"]
-    settings = setup["settings"]
+    dut: object, library: object, setup: dict, job: PassJob, *, reset: bool
+) -> tuple[str, object]:
+    """Lower a pass and run it, after a reset if asked for; return the answer."""
+    config, settings = setup["config"], setup["settings"]
     try:
-        lowered = prepare_job(config, job, latency=settings["latency"])
+        program, lowering_seconds = lower_job(config, job)
     except InputError as error:
-        return (REFUSED, str(error)), turns
-    program = lowered.program
-    launch = {**lowered.launch, "reset": turns is None}
+        return REFUSED, str(error)
+    limit = default_timeout_cycles(program, latency=settings["latency"], stall_probability=0.0)
+    launch = launch_fields(program, timeout_cycles=limit, reset=reset)
     outcome = await run_launch(dut, library, settings, launch, program.image)
     memory, written = memory_of(library, program.memory_bytes)
     flags = named_flags(outcome["flags"])
     problems = [outcome["error"]] if outcome["error"] else []
     problems += [f"flag {name} is set" for name in setup["forbidden_flags"] if flags[name]]
-    stray = written.astype(bool)  # a copy
-    for first, end in program.output_ranges:
-        stray[first:end] = False
-    if stray.any():
-        problems.append(f"byte {int(np.flatnonzero(stray)[0]):#x} was written, which is no output")
+    strays = stray_bytes(written, program.output_ranges)
+    if strays.size:
+        problems.append(f"byte {int(strays[0]):#x} was written, which is no output")
     if problems:
-        return (FAILED, (outcome["status"] == "timeout", "; ".join(problems))), None
-    # The model equals the RTL cycle for cycle, and takes about as long.
-    checked = setup["check_counters"]
-    cycles = None
-    if checked or job.spans:
-        cycles = simulate(
-            program, latency=settings["latency"], turns=turns if checked else None,
-            most_windows=SPAN_WINDOWS if job.spans else 0,
-        )  # fmt: skip
+        return FAILED, (outcome["status"] == "timeout", "; ".join(problems))
     run = PassRun(
         label=job.label,
         which=job.which,
@@ -79,20 +61,18 @@ async def _run_pass(
         write_beats=outcome["write_beats"],
         useful_products=program.useful_products,
         simulated_cycles=outcome["simulated_cycles"],
-        lowering_seconds=lowered.lowering_seconds,
+        lowering_seconds=lowering_seconds,
         simulation_seconds=outcome["cpu_seconds"],
         process_id=os.getpid(),
-        plan=lowered.plan,
-        **(span_fields(program, cycles) if job.spans else {}),
     )
-    differences = (
-        counter_differences(run, cycles) if checked else counter_sum_differences(run, config)
-    )
+    if setup["check_counters"]:
+        # The model equals the RTL cycle for cycle.
+        differences = counter_differences(run, model_cycles(program, latency=settings["latency"]))
+    else:
+        differences = counter_sum_differences(run, config)
     if differences:
-        return (FAILED, (False, "; ".join(differences[:MISMATCHES_LISTED]))), None
-    # Flags are sticky: a reset clears them.
-    turns = cycles.turns if checked else _UNKNOWN_TURNS
-    return (DONE, run), None if library.gscn_flags() else turns
+        return FAILED, (False, "; ".join(differences[:MISMATCHES_LISTED]))
+    return DONE, run
 
 
 async def _run_program(
@@ -117,9 +97,9 @@ async def serve(dut: object) -> None:
     library = program_functions()
     connection = Connection(int(cocotb.plusargs["requests"]))
     # After a reset the accelerator clears its accumulators, which takes longer than a small pass.
-    # So there is one only before the first, to clear flags, where times must not depend on what ran
-    # before, and where what ran before is unknown.
-    turns = None
+    # So there is one only before the first, to clear flags, and where cycles are compared with the
+    # model's, which begins with one: the turns of the arbiters go on from launch to launch.
+    reset = True
     try:
         setup = connection.recv()
         set_up(library, setup["settings"])
@@ -127,10 +107,12 @@ async def serve(dut: object) -> None:
         while True:
             request = connection.recv()
             if isinstance(request, PassJob):
-                before = None if request.spans else turns
-                answer, turns = await _run_pass(dut, library, setup, request, before)
+                reset = reset or setup["check_counters"]
+                answer = await _run_pass(dut, library, setup, request, reset=reset)
+                if answer[0] != REFUSED:
+                    reset = library.gscn_flags() != 0  # flags are sticky
             else:
-                answer, turns = await _run_program(dut, library, setup, request), None
+                answer, reset = await _run_program(dut, library, setup, request), True
             connection.send(answer)
             if answer[0] == FAILED:
                 return

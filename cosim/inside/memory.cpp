@@ -161,7 +161,9 @@ void Testbench::fail(Status why, const char* format, ...) {
   va_end(arguments);
   status = why;
   error = text;
-  error += " (cycle " + std::to_string(cycle) + ", phase " + std::to_string(phase) + ")";
+  error += " (cycle " + std::to_string(cycle);
+  if (pass != kNoPass) error += ", pass " + std::to_string(pass);
+  error += ")";
 }
 
 bool Testbench::begin_edge(svBit* rst, svBit* launch_done) {
@@ -219,25 +221,14 @@ void gscn_load(const uint8_t* image, uint64_t image_bytes, uint64_t memory_bytes
   tb.written.assign(size, 0);
 }
 
-// Say that the next launch is started as a list, or not; and when it is aborted.
-void gscn_list(uint32_t one_start, uint64_t phases_addr, uint32_t phase_count,
-               uint64_t abort_cycle) {
-  tb.one_start = one_start;
-  tb.phases_addr = phases_addr;
-  tb.phase_count = phase_count;
+// Start a launch, a list of passes, after a reset if asked for; stalls has a probability per channel,
+// and abort_cycle says when the host aborts it, 0 for never.
+void gscn_launch(uint64_t list_addr, uint32_t list_count, uint64_t latency, uint64_t write_latency,
+                 const double* stalls, uint64_t seed, uint64_t timeout_cycles,
+                 uint64_t abort_cycle, uint32_t faulty, uint32_t reset) {
+  tb.list_addr = list_addr;
+  tb.list_count = list_count;
   tb.abort_cycle = abort_cycle;
-}
-
-// Start a launch, after a reset if asked for. phases holds (queue_addr, job_count, out_addr,
-// out_end) each; stalls a probability per channel.
-void gscn_launch(const uint64_t* phases, uint64_t phase_count, uint64_t latency,
-                 uint64_t write_latency, const double* stalls, uint64_t seed,
-                 uint64_t timeout_cycles, uint32_t faulty, uint32_t reset) {
-  tb.phases.clear();
-  for (uint64_t index = 0; index < phase_count; ++index) {
-    const uint64_t* phase = phases + 4 * index;
-    tb.phases.push_back({phase[0], phase[1], phase[2], phase[3]});
-  }
   tb.latency = latency;
   tb.write_latency = write_latency;
   for (int channel = 0; channel < kChannels; ++channel) {
@@ -248,7 +239,7 @@ void gscn_launch(const uint64_t* phases, uint64_t phase_count, uint64_t latency,
   tb.timeout_cycles = timeout_cycles;
   tb.status = kOk;
   tb.error.clear();
-  tb.phase = 0;
+  tb.pass = kNoPass;
   for (size_t index = 0; index < tb.counters.size(); ++index) {
     tb.counters_before[index] += tb.counters[index];
   }
@@ -257,7 +248,8 @@ void gscn_launch(const uint64_t* phases, uint64_t phase_count, uint64_t latency,
   tb.cycle = tb.busy_cycles = tb.read_beats = tb.write_beats = 0;
   tb.flags = 0;
   tb.faulty = faulty;
-  tb.error_code = tb.error_job = tb.error_phase = 0;
+  tb.error_code = 0;
+  tb.error_pass = kNoPass;
   for (MemoryPort& port : tb.ports) port.clear();
   reset_sequencer();
   tb.countdown = reset ? kResetCycles : 0;
@@ -271,8 +263,7 @@ const char* gscn_error() { return tb.error.c_str(); }
 uint32_t gscn_status() { return tb.status; }
 uint32_t gscn_flags() { return tb.flags; }
 uint32_t gscn_error_code() { return tb.error_code; }
-uint32_t gscn_error_job() { return tb.error_job; }
-uint32_t gscn_error_phase() { return tb.error_phase; }
+uint32_t gscn_error_pass() { return tb.error_pass; }
 uint64_t gscn_busy_cycles() { return tb.busy_cycles; }
 uint64_t gscn_edges() { return tb.edges; }
 uint64_t gscn_read_beats() { return tb.read_beats; }

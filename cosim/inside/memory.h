@@ -19,17 +19,12 @@
 constexpr unsigned kBeatBytes = 64;         // widest beat; memory ends on a multiple of it
 constexpr size_t kCommandsInFlight = 256;   // per direction; beyond that none are accepted
 constexpr size_t kBeatsAhead = 16;          // write beats accepted before their command
-constexpr unsigned kQuietCycles = 64;       // after the last phase the ports must be silent
+constexpr unsigned kQuietCycles = 64;       // after the last pass the ports must be silent
+constexpr uint32_t kNoPass = 0xffffffff;    // number of the pass before the first
 
 enum class State { kIdle, kReset, kActive, kDone };
 enum Channel { kReadCmd, kReadData, kWriteCmd, kWriteData, kWriteDone, kChannels };
 enum Status : uint32_t { kOk = 0, kTimeout = 1, kError = 2 };
-
-struct Phase {
-  uint64_t queue_addr;
-  uint64_t job_count;
-  uint64_t out_addr, out_end;  // what may be written
-};
 
 // One memory port.
 //
@@ -118,11 +113,8 @@ struct Testbench {
   std::vector<uint8_t> bytes;
   std::vector<uint8_t> written;  // 1 where a strobed byte was stored
   uint64_t memory_bytes = 0;     // writes must stay below; `bytes` is rounded up for whole beats
-  std::vector<Phase> phases;
-  // With one_start the launch is started as a list of phases in memory.
-  bool one_start = false;
-  uint64_t phases_addr = 0;
-  uint32_t phase_count = 0;
+  uint64_t list_addr = 0;        // of the list of passes
+  uint32_t list_count = 0;       // its passes
   // Behind AXI: cycle in which the host begins to abort the launch; 0 for never.
   uint64_t abort_cycle = 0;
 
@@ -130,20 +122,20 @@ struct Testbench {
   State state = State::kIdle;
   Status status = kOk;
   std::string error;
-  size_t phase = 0;
+  uint32_t pass = kNoPass;  // under way, for messages
   unsigned countdown = 0;
   std::vector<uint64_t> counters;         // of this launch
   std::vector<uint64_t> counters_before;  // of the launches since the last reset
   uint64_t cycle = 0;  // edges since the launch left reset
   uint64_t busy_cycles = 0;
   uint64_t edges = 0;  // edges since the program started
-  uint32_t flags = 0;  // saturated, accumulator_overflow, address_error, nonfinite
+  uint32_t flags = 0;  // saturated, accumulator_overflow, nonfinite
   std::vector<MemoryPort> ports;
   uint64_t read_beats = 0;
   uint64_t write_beats = 0;
   // The launch may be malformed: errors are outcomes, reads outside memory are answered.
   bool faulty = false;
-  uint32_t error_code = 0, error_job = 0, error_phase = 0;  // reported by the accelerator
+  uint32_t error_code = 0, error_pass = kNoPass;  // reported by the accelerator
 
   bool stall(Channel channel);
   void fail(Status why, const char* format, ...) __attribute__((format(printf, 3, 4)));

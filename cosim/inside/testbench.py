@@ -28,8 +28,7 @@ def program_functions() -> ctypes.CDLL:
     for name, result, arguments in (
         ("gscn_setup", None, [u32, u32, u32, u32]),
         ("gscn_load", None, [pointer, u64, u64, ctypes.c_uint8]),
-        ("gscn_list", None, [u32, u64, u32, u64]),
-        ("gscn_launch", None, [pointer, u64, u64, u64, pointer, u64, u64, u32, u32]),
+        ("gscn_launch", None, [u64, u32, u64, u64, pointer, u64, u64, u64, u32, u32]),
         ("gscn_bytes", pointer, []),
         ("gscn_written", pointer, []),
         ("gscn_counters", pointer, []),
@@ -37,8 +36,7 @@ def program_functions() -> ctypes.CDLL:
         ("gscn_status", u32, []),
         ("gscn_flags", u32, []),
         ("gscn_error_code", u32, []),
-        ("gscn_error_job", u32, []),
-        ("gscn_error_phase", u32, []),
+        ("gscn_error_pass", u32, []),
         ("gscn_busy_cycles", u64, []),
         ("gscn_edges", u64, []),
         ("gscn_read_beats", u64, []),
@@ -72,29 +70,23 @@ async def run_launch(
     settings
         What all launches have in common, as `cosim.simulation.launch_settings` returns it.
     launch
-        Phases, sizes and limits of this one.
+        List, sizes and limits of this one, as `cosim.simulation.launch_fields` returns them.
     image
         uint8: memory from address 0.
     """
     stalls = np.array([settings["stalls"][channel] for channel in CHANNELS])
-    phases = np.array(launch["phases"], dtype=np.uint64).reshape(-1, 4)
     library.gscn_load(image.ctypes.data, image.size, launch["memory_bytes"], settings["fill"])
     edges = library.gscn_edges()
     started, cpu_started = time.perf_counter(), time.process_time()
-    library.gscn_list(
-        settings["one_start"],
-        launch["phases_addr"],
-        launch["phase_count"],
-        launch["abort_cycle"],
-    )
     library.gscn_launch(
-        phases.ctypes.data,
-        len(phases),
+        launch["list_addr"],
+        launch["list_count"],
         settings["latency"],
         settings["write_latency"],
         stalls.ctypes.data,
         launch["seed"],
         launch["timeout_cycles"],
+        launch["abort_cycle"],
         settings["faulty"],
         launch["reset"],
     )
@@ -105,8 +97,7 @@ async def run_launch(
         "error": library.gscn_error().decode(errors="replace"),
         "flags": library.gscn_flags(),
         "error_code": library.gscn_error_code(),
-        "error_job": library.gscn_error_job(),
-        "error_phase": library.gscn_error_phase(),
+        "error_pass": library.gscn_error_pass(),
         "counters": counters.tolist(),
         "cycles": library.gscn_busy_cycles(),
         "read_beats": library.gscn_read_beats(),

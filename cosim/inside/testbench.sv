@@ -1,7 +1,7 @@
-// Testbench top: the accelerator, its clock, and one call per cycle into core.cpp.
+// Testbench top: the array, its clock, and one call per cycle into core.cpp.
 //
-// All that drives the accelerator is registered here: the values that `gscn_cycle` returns at a
-// rising edge are seen by the accelerator at the next one. cocotb waits for `launch_done` only, so
+// All that drives the array is registered here: the values that `gscn_cycle` returns at a
+// rising edge are seen by the array at the next one. cocotb waits for `launch_done` only, so
 // Python runs once per launch and not once per cycle.
 //
 // Every memory port has its place in vectors, port 0 lowest; what has one bit per port travels to
@@ -31,17 +31,14 @@ module gscn_testbench #(
   localparam int MEM_BYTES = MEM_WIDTH / 8;
 
   import "DPI-C" function void gscn_cycle(
-      input bit start_ready,
       input bit start_list_ready,
       input bit busy,
       input bit saturated,
       input bit accumulator_overflow,
-      input bit address_error,
       input bit nonfinite,
       input int unsigned error_code,
-      input int unsigned error_job,
-      input int unsigned error_phase,
-      input int unsigned phase,
+      input int unsigned error_pass,
+      input int unsigned pass_number,
       input longint unsigned counter_data,
       input int unsigned read_cmd_valid,
       input bit [PORTS*64-1:0] read_cmd_addr,
@@ -53,14 +50,9 @@ module gscn_testbench #(
       input bit [PORTS*MEM_WIDTH-1:0] write_data,
       input bit [PORTS*64-1:0] write_strobe,
       output bit rst,
-      output bit start_valid,
-      output longint unsigned start_queue_addr,
-      output int unsigned start_job_count,
-      output longint unsigned start_out_addr,
-      output longint unsigned start_out_end,
       output bit start_list_valid,
-      output longint unsigned start_phases_addr,
-      output int unsigned start_phase_count,
+      output longint unsigned list_addr,
+      output int unsigned list_count,
       output int unsigned counter_addr,
       output int unsigned read_cmd_ready,
       output int unsigned read_data_valid,
@@ -74,16 +66,11 @@ module gscn_testbench #(
   bit clk = 0;
   always #1 clk = ~clk;
 
-  // Drivers of the accelerator's inputs, written by core.cpp.
+  // Drivers of the array's inputs, written by core.cpp.
   bit rst = 1;
-  bit start_valid = 0;
-  longint unsigned start_queue_addr = 0;
-  int unsigned start_job_count = 0;
-  longint unsigned start_out_addr = 0;
-  longint unsigned start_out_end = 0;
   bit start_list_valid = 0;
-  longint unsigned start_phases_addr = 0;
-  int unsigned start_phase_count = 0;
+  longint unsigned list_addr = 0;
+  int unsigned list_count = 0;
   int unsigned counter_addr = 0;
   int unsigned read_cmd_ready = 0;
   int unsigned read_data_valid = 0;
@@ -93,17 +80,14 @@ module gscn_testbench #(
   int unsigned write_done = 0;
   bit launch_done = 0;
 
-  wire start_ready;
   wire start_list_ready;
   wire busy;
   wire saturated;
   wire accumulator_overflow;
-  wire address_error;
   wire nonfinite;
   wire [4:0] error_code;
-  wire [31:0] error_job;
-  wire [31:0] error_phase;
-  wire [31:0] phase;
+  wire [31:0] error_pass;
+  wire [31:0] pass_number;
   wire [47:0] counter_data;
   wire [PORTS-1:0] read_cmd_valid;
   wire [ADDR_WIDTH+8-1:0] read_cmd[PORTS];
@@ -117,26 +101,16 @@ module gscn_testbench #(
 `include "gscn_ports.svh"
       .clk,
       .rst,
-      .start__valid(start_valid),
-      .start__payload({
-        start_out_end[ADDR_WIDTH:0],
-        start_out_addr[ADDR_WIDTH-1:0],
-        start_job_count,
-        start_queue_addr[ADDR_WIDTH-1:0]
-      }),
-      .start__ready(start_ready),
       .start_list__valid(start_list_valid),
-      .start_list__payload({start_phase_count, start_phases_addr[ADDR_WIDTH-1:0]}),
+      .start_list__payload({list_count, list_addr[ADDR_WIDTH-1:0]}),
       .start_list__ready(start_list_ready),
       .busy,
       .saturated,
       .accumulator_overflow,
-      .address_error,
       .nonfinite,
       .error_code,
-      .error_job,
-      .error_phase,
-      .phase,
+      .error_pass,
+      .pass_number,
       .counter_addr(counter_addr[15:0]),
       .counter_data
   );
@@ -152,27 +126,23 @@ module gscn_testbench #(
   end
 
   // Next values, so that the registers change by nonblocking assignment.
-  bit rst_next, start_valid_next, start_list_valid_next, launch_done_next;
-  longint unsigned start_queue_addr_next, start_out_addr_next, start_out_end_next;
-  longint unsigned start_phases_addr_next;
-  int unsigned start_phase_count_next;
-  int unsigned start_job_count_next, counter_addr_next, read_cmd_ready_next, read_data_valid_next;
+  bit rst_next, start_list_valid_next, launch_done_next;
+  longint unsigned list_addr_next;
+  int unsigned list_count_next;
+  int unsigned counter_addr_next, read_cmd_ready_next, read_data_valid_next;
   int unsigned write_cmd_ready_next, write_data_ready_next, write_done_next;
   bit [PORTS*MEM_WIDTH-1:0] read_data_next;
 
   always @(posedge clk) begin
     gscn_cycle(
-        start_ready,
         start_list_ready,
         busy,
         saturated,
         accumulator_overflow,
-        address_error,
         nonfinite,
         32'(error_code),
-        error_job,
-        error_phase,
-        phase,
+        error_pass,
+        pass_number,
         64'(counter_data),
         32'(read_cmd_valid),
         read_cmd_addr,
@@ -184,14 +154,9 @@ module gscn_testbench #(
         write_data,
         write_strobe,
         rst_next,
-        start_valid_next,
-        start_queue_addr_next,
-        start_job_count_next,
-        start_out_addr_next,
-        start_out_end_next,
         start_list_valid_next,
-        start_phases_addr_next,
-        start_phase_count_next,
+        list_addr_next,
+        list_count_next,
         counter_addr_next,
         read_cmd_ready_next,
         read_data_valid_next,
@@ -202,14 +167,9 @@ module gscn_testbench #(
         launch_done_next
     );
     rst <= rst_next;
-    start_valid <= start_valid_next;
-    start_queue_addr <= start_queue_addr_next;
-    start_job_count <= start_job_count_next;
-    start_out_addr <= start_out_addr_next;
-    start_out_end <= start_out_end_next;
     start_list_valid <= start_list_valid_next;
-    start_phases_addr <= start_phases_addr_next;
-    start_phase_count <= start_phase_count_next;
+    list_addr <= list_addr_next;
+    list_count <= list_count_next;
     counter_addr <= counter_addr_next;
     read_cmd_ready <= read_cmd_ready_next;
     read_data_valid <= read_data_valid_next;

@@ -1,4 +1,4 @@
-// Testbench top: the accelerator behind AXI4 and AXI4-Lite, its clock, and one call per cycle into
+// Testbench top: the array behind AXI4 and AXI4-Lite, its clock, and one call per cycle into
 // axi.cpp. Otherwise as testbench.sv.
 
 `define GSCN_PORT(NAME, NUMBER) \
@@ -95,7 +95,7 @@ module gscn_testbench #(
   bit clk = 0;
   always #1 clk = ~clk;
 
-  // Drivers of the accelerator's inputs, written by axi.cpp.
+  // Drivers of the array's inputs, written by axi.cpp.
   bit rst = 1;
   int unsigned aw_ready = 0;
   int unsigned w_ready = 0;

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from gscn.array import ARRAYS
 from gscn.command.main import main
-from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.golden.oracle.integers import convolve
 from gscn.golden.traces.arrays import LayerTrace, PassTrace
@@ -30,8 +30,8 @@ def saved(tmp_path_factory):
 def test_cosim_reports_every_pass_without_mismatch(saved):
     status, report, _ = saved
     assert status == 0
-    assert report["config_digest"] == PRESETS["tiny"].digest()
-    assert report["mem_width"] == PRESETS["tiny"].mem_width
+    assert report["config_digest"] == ARRAYS["tiny"].digest()
+    assert report["mem_width"] == ARRAYS["tiny"].mem_width
     assert [one["pass"] for one in report["passes"]] == ["forward", "input-grad", "weight-grad"]
     for one, outputs in zip(report["passes"], (256, 256, 144), strict=True):
         assert (one["outputs"], one["mismatches"], one["stray_bytes"]) == (outputs, 0, 0)
@@ -114,17 +114,6 @@ def test_cosim_runs_the_passes_that_a_trace_has(trace, tmp_path, axi):
     assert [(one["outputs"], one["mismatches"]) for one in passes] == [(288, 0), (108, 0)]
 
 
-def test_cosim_runs_passes_by_one_start(saved, tmp_path):
-    report = tmp_path / "report.json"
-    assert main(["cosim", *LAYER, "--one-start", "--json", str(report)]) == 0
-    told = json.loads(report.read_text())
-    assert told["one_start"]
-    assert not saved[1]["one_start"]
-    for listed, alone in zip(told["passes"], saved[1]["passes"], strict=True):
-        assert listed["mismatches"] == listed["stray_bytes"] == 0
-        assert listed["cycles"] == listed["model_cycles"] > alone["cycles"]
-
-
 def test_cosim_refuses_a_pass_that_the_trace_lacks(trace, capsys):
     arguments = ["--trace", str(trace), "--config", "tiny", "--pass", "input-grad"]
     assert main(["cosim", *arguments]) == 2
@@ -153,7 +142,7 @@ def test_compare_finds_one_wrong_word(saved, tmp_path, capsys):
 def test_compare_refuses_another_configuration(saved, capsys):
     _, _, directory = saved
     assert main(["compare", str(directory), "--config", "small"]) == 2
-    assert f"must be of configuration {PRESETS['small'].digest()}" in capsys.readouterr().err
+    assert f"must be of configuration {ARRAYS['small'].digest()}" in capsys.readouterr().err
 
 
 def test_compare_refuses_a_file_cut_short(saved, tmp_path, capsys):
@@ -171,10 +160,15 @@ def test_compare_refuses_a_file_cut_short(saved, tmp_path, capsys):
         (["--conv", "1,1,4,4,1,3,3", "--stride", "1,2,3"], "--stride must be A or A,B"),
         (["--conv", "1,1,2,2,1,3,3"], "kernel 3x3 with dilation (1, 1) must fit"),
         (["--conv", "1,1,4,4,1,3,3", "--layer", "x"], "--layer names a layer of a trace"),
-        (["--conv", "1,1,4,4,1,3,3", "--config", "huge"], "configuration must be one of tiny"),
+        (["--conv", "1,1,4,4,1,3,3", "--config", "huge"], "array must be one of tiny"),
         (["--conv", "1,1,4,4,1,3,3", "--density-a", "1.5"], "density must be from 0 to 1"),
         (["--conv", "1,1,4,4,1,3,3", "--latency", "1"], "latency must be at least 2"),
         (["--conv", "1,1,4,4,1,3,3", "--stalls", "1"], "must be at least 0 and below 1, not 1.0"),
+        (
+            ["--conv", "1,1,40,40,1,17,17"],
+            "synthetic forward: kernel rows and columns, spread by the dilation, must be at most",
+        ),
+        (["--conv", "1,1,4,4000,1,3,3"], "must hold a tile of the weight-grad of ConvShape"),
         (["--trace", "no/such", "--stride", "2"], "--stride belongs to --conv"),
         (["--trace", "no/such"], "trace must be a directory"),
     ],
@@ -193,6 +187,6 @@ def test_generate_writes_once(tmp_path, capsys):
         "gscn_top_example.v",
         "manifest.json",
     }
-    assert PRESETS["tiny"].digest() in capsys.readouterr().out
+    assert ARRAYS["tiny"].digest() in capsys.readouterr().out
     assert main(["generate", "--config", "tiny", "--out", str(tmp_path)]) == 0
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files

@@ -36,7 +36,7 @@ def test_the_modes_agree_on_what_they_estimate(network_file, tmp_path, capsys):
     assert analytic["mode"] == "analytic"
     assert analytic["training_seconds"] == pytest.approx(analytic["training_cycles"] / 500e6)
     assert "closed form" in capsys.readouterr().out
-    sampled = run(tmp_path, *common, "--processes", 1, "--plans", 1)
+    sampled = run(tmp_path, *common, "--processes", 1)
     assert sampled["mode"] == "statistical"
     uniform = run(
         tmp_path, *common, "--operands", "uniform", "--processes", 1, "--sample-products", 9000
@@ -60,7 +60,7 @@ def test_a_trace_is_run_as_a_whole(tmp_path, capsys):
     directory = tmp_path / "trace"
     train = ("--method", "swat+resprop", "--batch", "2", "--iterations", "3")
     assert main(["trace", *train, "--out", str(directory)]) == 0
-    data = run(tmp_path, "--trace", directory, "--config", "tiny", "--plans", 1)
+    data = run(tmp_path, "--trace", directory, "--config", "tiny")
     assert data["mode"] == "trace"
     assert data["method"] == "swat+resprop"
     trace = load_trace(directory)
@@ -119,6 +119,33 @@ def test_gradients_are_as_dense_as_training_aims_at_unless_told(network_file, tm
     assert given["training_cycles"] == default["training_cycles"]
 
 
+def test_behind_a_dram_a_launch_takes_the_longer_of_both(network_file, tmp_path, capsys):
+    common = ("--network", network_file, "--batch", 2, "--config", "tiny", "--sparsity", 0.5)
+    for options in (("--mode", "analytic"), ("--processes", 1)):
+        free = run(tmp_path, *common, *options)
+        assert (free["dram"], "DRAM" in free["layers"][0]["passes"][0]["busy_cycles"]) == (
+            None,
+            False,
+        )
+        slow = run(tmp_path, *common, *options, "--dram", 0.5, "--buffer", 256)
+        assert slow["dram"] == {"bytes_per_cycle": 0.5, "buffer_bytes": 256 << 10}
+        for layer, other in zip(slow["layers"], free["layers"], strict=True):
+            for one, own in zip(layer["passes"], other["passes"], strict=True):
+                moved = one["dram_read_bytes"][str(256 << 10)] + one["write_bytes"]
+                assert one["cycles"] == pytest.approx(max(own["cycles"], moved / 0.5))
+                assert one["array_cycles"] == own["cycles"]
+                assert one["dense_cycles"] >= own["dense_cycles"]
+                assert one["dram_read_bytes"]["0"] >= one["dram_read_bytes"][str(4 << 20)]
+        out = capsys.readouterr().out
+        assert "a launch takes the longer of the array's cycles and of DRAM's" in out
+        assert "read from DRAM per operand byte" in out
+        assert "read per operand byte, buffer of 1024 KiB" in out
+        means = slow["reads_per_operand_byte"]
+        passes = [one for layer in slow["layers"] for one in layer["passes"]]
+        ratios = [one["dram_read_bytes"]["0"] / one["operand_bytes"] for one in passes]
+        assert means["0"] == pytest.approx(math.prod(ratios) ** (1 / len(ratios)))
+
+
 def test_rivals_are_given_the_same_layers(network_file, tmp_path):
     data = run(
         *(tmp_path, "--network", network_file, "--batch", 2, "--mode", "analytic"),
@@ -140,7 +167,9 @@ def test_rivals_are_given_the_same_layers(network_file, tmp_path):
             ("--gradients", "nominal", "--gradient-density", "0.2"),
             "gradients must be target where their density is given",
         ),
-        (("--plans", "0"), "--plans must be at least 1, not 0"),
+        (("--buffer", "1024"), "--buffer needs --dram"),
+        (("--mode", "analytic", "--dram", "0"), "bytes per cycle must be over 0"),
+        (("--mode", "analytic", "--dram", "4", "--rivals", "dense"), "without rivals"),
         (("--samples", "2"), "samples must be at least 3"),
         (("--clock-mhz", "0"), "clock must be over 0 Hz"),
         (("--mode", "analytic", "--rivals", "abacus"), "rivals must be of"),

@@ -45,7 +45,6 @@ def test_training_on_the_cycle_model_reports_time_and_equals_the_golden_model(tm
         "layer block3.conv2, input-grad": 3,
         "layer block3.conv2, weight-grad": 3,
     }
-    assert 0 < simulation["tilings_found"] <= simulation["launches"]
     assert simulation["simulated_seconds"] == pytest.approx(simulation["cycles"] / 250e6)
     assert 0 < simulation["utilization"] <= 1
     spans = [e for e in json.loads(timeline.read_text())["traceEvents"] if e["ph"] == "X"]

@@ -1,4 +1,4 @@
-"""cocotb testbench of the accelerator behind AXI, run inside the simulator by `axi_simulator`.
+"""cocotb testbench of the array behind AXI, run inside the simulator by `axi_simulator`.
 
 The host and the memory are those of cocotbext-axi, so that the ports are judged by models of the
 bus that others wrote.
@@ -18,11 +18,11 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 
-from gscn.registers import register
+from gscn.registers import REGISTERS, register
 
 CLOCK_NS = 2
 DONE, ERROR = 1, 2
-START, CLEAR, START_LIST = 1, 2, 8
+START, CLEAR = 1, 2
 BUSY = 1
 
 
@@ -107,25 +107,12 @@ class Driver:
         await self.write("INTERRUPT_STATUS", events)
         return events
 
-    async def run_phase(self, queue_addr, job_count, out_addr, out_end, timeout_cycles):
-        """Run a phase to its end; return the events."""
-        for name, addr in (
-            ("QUEUE_ADDR", queue_addr),
-            ("OUTPUT_ADDR", out_addr),
-            ("OUTPUT_END", out_end),
-        ):
-            await self.write(f"{name}_LO", addr & 0xFFFF_FFFF)
-            await self.write(f"{name}_HI", addr >> 32)
-        await self.write("JOB_COUNT", job_count)
+    async def run_list(self, passes_addr, count, timeout_cycles):
+        """Run a list of passes to its end; return the events."""
+        await self.write("PASSES_ADDR_LO", passes_addr & 0xFFFF_FFFF)
+        await self.write("PASSES_ADDR_HI", passes_addr >> 32)
+        await self.write("PASS_COUNT", count)
         await self.write("CONTROL", START)
-        return await self.finish(timeout_cycles)
-
-    async def run_list(self, phases_addr, phase_count, timeout_cycles):
-        """Run a list of phases as `run_phase` runs one."""
-        await self.write("PHASES_ADDR_LO", phases_addr & 0xFFFF_FFFF)
-        await self.write("PHASES_ADDR_HI", phases_addr >> 32)
-        await self.write("PHASE_COUNT", phase_count)
-        await self.write("CONTROL", START_LIST)
         return await self.finish(timeout_cycles)
 
     async def finish(self, timeout_cycles):
@@ -146,11 +133,7 @@ async def launch(driver, scenario, memory, directory):
     await driver.clear()
     await driver.write("INTERRUPT_ENABLE", DONE | ERROR)
     limit = scenario["timeout_cycles"]
-    if scenario["phases_addr"] is None:
-        events = [await driver.run_phase(*phase, limit) for phase in scenario["phases"]]
-    else:
-        count = len(scenario["phases"])
-        events = [await driver.run_list(scenario["phases_addr"], count, limit)]
+    events = await driver.run_list(scenario["descriptors_addr"], scenario["count"], limit)
     counters = []
     for index in range(scenario["counter_count"]):
         await driver.write("COUNTER_SELECT", index)
@@ -160,8 +143,8 @@ async def launch(driver, scenario, memory, directory):
         "interrupt_after": int(driver.dut.interrupt.value),
         "status": await driver.read("STATUS"),
         "error": await driver.read("ERROR"),
-        "error_phase": await driver.read("ERROR_PHASE"),
-        "phase": await driver.read("PHASE"),
+        "error_pass": await driver.read("ERROR_PASS"),
+        "last_pass": await driver.read("PASS"),
         "bus_error": await driver.read("BUS_ERROR"),
         "bus_error_addr": await driver.read_long("BUS_ERROR_ADDR"),
         "counters": counters,
@@ -186,6 +169,12 @@ async def scenarios(dut):
         "id": await driver.read("ID"),
         "version": await driver.read("VERSION"),
         "digest": await driver.read_long("CONFIG_DIGEST"),
+        "sizes": {
+            f"{one.name}.{field.name}": (await driver.read(one.name) & field.mask) >> field.low
+            for one in REGISTERS
+            if one.name.startswith("ARRAY")
+            for field in one.fields
+        },
     }
     (directory / "identity.json").write_text(json.dumps(identity))
     for index, scenario in enumerate(bundle):

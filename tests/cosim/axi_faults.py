@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
-"""The core behind AXI with faults at its ports: it tests the AXI testbench itself.
+"""The array behind AXI with faults at its ports: it tests the AXI testbench itself.
 
-The upper 8 bits of a phase's number of jobs select a fault, one of those that must be found.
+The upper 8 bits of the address of a list select a fault, one of those that must be found.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.hw.host.axi_ports import Response
-from gscn.hw.host.top_axi import AcceleratorAxi
+from gscn.hw.host.top_axi import ArrayAxi
 from gscn.registers import register
 
 FAULT_SHIFT = 24
+"""Within the upper half of the address."""
 FAULTS = (
     "none",
     "unaligned",
@@ -39,6 +40,7 @@ FAULTS = (
     "noise",
     "still busy",
     "not done",
+    "no pass",
 )
 """Faults by their number."""
 
@@ -46,26 +48,29 @@ FAULTS = (
 class FaultyAxi(wiring.Component):
     """Pass everything on, but for the fault that was selected last."""
 
-    def __init__(self, *, config: AcceleratorConfig):
+    def __init__(self, *, config: ArrayConfig):
         self.config = config
-        super().__init__(AcceleratorAxi(config=config).signature)
+        super().__init__(ArrayAxi(config=config).signature)
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.inner = inner = AcceleratorAxi(config=self.config)
+        m.submodules.inner = inner = ArrayAxi(config=self.config)
         for name, member in self.signature.members.items():
             outside, inside = getattr(self, name), getattr(inner, name)
             m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
 
         fault, beat = Signal(8), Signal()
         m.d.sync += beat.eq(~beat)
-        selects = self.s_axil_awaddr == register("JOB_COUNT").offset
+        selects = self.s_axil_awaddr == register("PASSES_ADDR_HI").offset
         with m.If(self.s_axil_awvalid & self.s_axil_wvalid & selects):
             m.d.sync += fault.eq(self.s_axil_wdata >> FAULT_SHIFT)
             m.d.comb += inner.s_axil_wdata.eq(self.s_axil_wdata[:FAULT_SHIFT])
-        reads_status = Signal()
+        reads_status, reads_pass = Signal(), Signal()
         with m.If(self.s_axil_arvalid & self.s_axil_arready):
-            m.d.sync += reads_status.eq(self.s_axil_araddr == register("STATUS").offset)
+            m.d.sync += [
+                reads_status.eq(self.s_axil_araddr == register("STATUS").offset),
+                reads_pass.eq(self.s_axil_araddr == register("PASS").offset),
+            ]
 
         def has(name):
             return m.If(fault == FAULTS.index(name))
@@ -115,11 +120,13 @@ class FaultyAxi(wiring.Component):
             m.d.comb += inner.m_axi_bvalid.eq(
                 self.m_axi_wvalid & self.m_axi_wready & self.m_axi_wlast
             )
-        with has("noise"), m.If(reads_status):
+        with has("noise"), m.If(reads_pass):
             m.d.comb += self.m_axi_arvalid.eq(1)
         with has("still busy"), m.If(reads_status):
             m.d.comb += self.s_axil_rdata.eq(inner.s_axil_rdata | 1)
         with has("not done"), m.If(reads_status):
             done = register("STATUS").field("done").mask
             m.d.comb += self.s_axil_rdata.eq(inner.s_axil_rdata & ~done)
+        with has("no pass"), m.If(reads_pass):
+            m.d.comb += self.s_axil_rdata.eq(0)
         return m

@@ -1,4 +1,4 @@
-"""Build of the accelerator behind AXI for cocotb, and runs of scenarios on it."""
+"""Build of the array behind AXI for cocotb, and runs of scenarios on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import cocotb_tools.config
 import numpy as np
 
 from gscn.cosim.builds.simulator import (
-    _generate,
     _keep_runtime,
     _runtime_folder,
     _take_runtime,
@@ -24,7 +23,7 @@ from gscn.cosim.builds.simulator import (
 from gscn.cosim.builds.toolchain import Toolchain
 from gscn.cosim.simulation import FILL, simulator_environment
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.rtl_gen import AXI_TOP_MODULE
+from gscn.rtl_gen import AXI_TOP_MODULE, generate_axi
 from gscn.system.cache import cache_folder, locked, private_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,13 +40,11 @@ WALL_SECONDS = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A launch and how the buses behave meanwhile."""
+    """A list of passes and how the buses behave meanwhile."""
 
     program: object
     pause_share: float = 0.0
     seed: int = 0
-    one_start: bool = False
-    """Whether all phases are run as a list."""
     broken: list = field(default_factory=list)
     """(first, one past the last) addresses that are answered with an error."""
 
@@ -87,7 +84,7 @@ def build_axi(config):
     root = private_folder(cache_folder())
     home = private_folder(root / config.digest())
     with locked(home / ".lock"):
-        manifest = _generate(config, home / "axi", None, axi=True)
+        manifest = generate_axi(config, home / "axi")
         key = hashlib.sha256(f"{manifest.verilog_digest} {Path(__file__).read_text()}".encode())
         target = home / f"axi-sim-{key.hexdigest()[:16]}"
         if not (target / AXI_TOP_MODULE).is_file():
@@ -101,12 +98,12 @@ class Outcome:
     memory: np.ndarray
     written: np.ndarray
     events: list
-    """Per start, the events that each interrupt told of."""
+    """That each interrupt told of."""
     interrupt_after: int
     status: int
     error: int
-    error_phase: int
-    phase: int
+    error_pass: int
+    last_pass: int
     bus_error: int
     bus_error_addr: int
     counters: list
@@ -125,11 +122,8 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
                     "image": f"{index}.image",
                     "memory_bytes": program.memory_bytes,
                     "fill": FILL,
-                    "phases": [
-                        [phase.queue_addr, phase.job_word, phase.out_addr, phase.out_end]
-                        for phase in program.phases
-                    ],
-                    "phases_addr": program.phases_addr if scenario.one_start else None,
+                    "descriptors_addr": program.descriptors_addr,
+                    "count": program.count,
                     "broken": scenario.broken,
                     "pause_share": scenario.pause_share,
                     "seed": scenario.seed,

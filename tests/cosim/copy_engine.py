@@ -1,8 +1,8 @@
 # amaranth: UnusedElaboratable=no
-"""A component with the accelerator's ports that copies memory: it tests the testbench itself.
+"""A component with the array's ports that copies memory: it tests the testbench itself.
 
-A job copies `walk_count` beats from `segment_addr` to `out_addr`. `shift` in its descriptor selects
-a fault, one of those that the testbench must find. It takes no lists of phases.
+A pass copies `samples` beats from `s_data` to `out_addr`. `shift` in its descriptor selects a
+fault, one of those that the testbench must find.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.counters import CLUSTER_COUNTERS
-from gscn.error_codes import NO_PHASE
-from gscn.records import JOB_DESCRIPTOR
+from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
 
 FAULTS = (
     "none",
@@ -32,7 +31,7 @@ FAULTS = (
 
 def field_bits(name):
     low = 0
-    for field in JOB_DESCRIPTOR.fields:
+    for field in PASS_DESCRIPTOR.fields:
         if field.name == name:
             return slice(low, low + field.width)
         low += field.width
@@ -40,15 +39,15 @@ def field_bits(name):
 
 
 class _Job:
-    """What is left of a phase, and of the job under way."""
+    """What is left of a list, and of the pass under way."""
 
     def __init__(self, config):
-        self.queue = Signal(config.addr_width)
-        self.jobs = Signal(32)
+        self.list = Signal(config.addr_width)
+        self.passes = Signal(32)
         self.source = Signal(config.addr_width)
         self.target = Signal(config.addr_width)
         self.left = Signal(32)
-        self.fault = Signal(16)
+        self.fault = Signal(8)
 
     def has(self, fault):
         return self.fault == FAULTS.index(fault)
@@ -57,22 +56,19 @@ class _Job:
 class CopyEngine(wiring.Component):
     """Copy memory, one beat at a time."""
 
-    def __init__(self, *, config: AcceleratorConfig):
+    def __init__(self, *, config: ArrayConfig):
         self.config = config
         command = stream.Signature(config.addr_width + 8)
         super().__init__(
             {
-                "start": In(stream.Signature(3 * config.addr_width + 33)),
                 "start_list": In(stream.Signature(config.addr_width + 32)),
                 "busy": Out(1),
-                "phase": Out(32),
+                "pass_number": Out(32, init=0xFFFF_FFFF),
                 "saturated": Out(1),
                 "accumulator_overflow": Out(1),
-                "address_error": Out(1),
                 "nonfinite": Out(1),
                 "error_code": Out(5),
-                "error_job": Out(32),
-                "error_phase": Out(32),
+                "error_pass": Out(32),
                 "counter_addr": In(16),
                 "counter_data": Out(48),
                 "mem_read_cmd": Out(command),
@@ -88,7 +84,7 @@ class CopyEngine(wiring.Component):
         job = _Job(self.config)
         self._count(m, job.has("count"))
         m.d.comb += self.busy.eq(1)
-        m.d.comb += [self.saturated.eq(1), self.phase.eq(NO_PHASE)]
+        m.d.comb += self.saturated.eq(1)
         with m.FSM():
             self._fetch(m, job)
             self._copy(m, job)
@@ -110,19 +106,20 @@ class CopyEngine(wiring.Component):
             m.d.sync += self.counter_data.eq(1000 + address)
 
     def _fetch(self, m, job):
-        """States from a phase to the decoded descriptor of its next job."""
+        """States from a list to the decoded descriptor of its next pass."""
         config = self.config
-        descriptor_beats = 64 // config.mem_bytes
-        descriptor = Signal(512)
+        descriptor_beats = DESCRIPTOR_BYTES // config.mem_bytes
+        descriptor = Signal(8 * DESCRIPTOR_BYTES)
         received = Signal(range(descriptor_beats + 1))
         with m.State("IDLE"):
-            m.d.comb += [self.start.ready.eq(1), self.busy.eq(0)]
-            m.d.sync += Cat(job.queue, job.jobs).eq(self.start.payload[: config.addr_width + 32])
-            with m.If(self.start.valid):
+            m.d.comb += [self.start_list.ready.eq(1), self.busy.eq(0)]
+            m.d.sync += Cat(job.list, job.passes).eq(self.start_list.payload)
+            with m.If(self.start_list.valid):
+                m.d.sync += self.pass_number.eq(-1)
                 m.next = "NEXT"
         with m.State("NEXT"):
             m.d.sync += received.eq(0)
-            with m.If(job.jobs == 0):
+            with m.If(job.passes == 0):
                 m.next = "IDLE"
                 with m.If(job.has("hang")):
                     m.next = "HANG"
@@ -130,7 +127,7 @@ class CopyEngine(wiring.Component):
                 m.next = "DESCRIPTOR_CMD"
         with m.State("DESCRIPTOR_CMD"):
             # Bursts are at most `burst_beats` long, so the descriptor is read beat by beat.
-            addr = (job.queue + received * config.mem_bytes)[: config.addr_width]
+            addr = (job.list + received * config.mem_bytes)[: config.addr_width]
             m.d.comb += [
                 self.mem_read_cmd.valid.eq(1),
                 self.mem_read_cmd.payload.eq(Cat(addr, Const(1, 8))),
@@ -147,17 +144,18 @@ class CopyEngine(wiring.Component):
                 m.next = "DECODE"
         with m.State("DECODE"):
             m.d.sync += [
-                job.source.eq(descriptor[field_bits("segment_addr")]),
+                job.source.eq(descriptor[field_bits("s_data")]),
                 job.target.eq(descriptor[field_bits("out_addr")]),
-                job.left.eq(descriptor[field_bits("walk_count")]),
+                job.left.eq(descriptor[field_bits("samples")]),
                 job.fault.eq(descriptor[field_bits("shift")]),
-                job.queue.eq(job.queue + 64),
-                job.jobs.eq(job.jobs - 1),
+                job.list.eq(job.list + DESCRIPTOR_BYTES),
+                job.passes.eq(job.passes - 1),
+                self.pass_number.eq(self.pass_number + 1),
             ]
             m.next = "BREAK"
 
     def _copy(self, m, job):
-        """States that copy the beats of a job, one by one."""
+        """States that copy the beats of a pass, one by one."""
         config = self.config
         data = Signal(config.mem_width)
         with m.State("BREAK"):

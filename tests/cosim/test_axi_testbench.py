@@ -1,21 +1,23 @@
 # amaranth: UnusedElaboratable=no
-"""The AXI testbench finds every fault that is put at the ports of the core behind AXI."""
+"""The AXI testbench finds every fault that is put at the ports of the array behind AXI."""
 
-from dataclasses import replace
+import dataclasses
 
+import numpy as np
 import pytest
 
-from gscn.config import PRESETS
-from gscn.cosim import Conditions, compare, run
+from gscn.array import ARRAYS
+from gscn.cosim import Conditions, run
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.launch import seen_latencies
-from gscn.cycles.model import simulate
+from gscn.cosim.scoreboard import model_cycles
+from gscn.emulator.passes import run_passes
 from tests.cosim.axi_faults import FAULT_SHIFT, FAULTS, FaultyAxi
-from tests.programs import random_program
+from tests.pass_programs import random_program
 
 pytestmark = pytest.mark.cosim
 
-CONFIG = replace(PRESETS["tiny"], axi_id_width=3)
+CONFIG = dataclasses.replace(ARRAYS["tiny"], axi_id_width=3)
 MESSAGES = {
     "unaligned": "read address must be a multiple of 16, not 0x",
     "narrow": "must have beats of 16 bytes, not 1",
@@ -30,16 +32,18 @@ MESSAGES = {
     "early last": "wlast must be 0 at beat 0 of the 2",
     "no last": "wlast must be 1 at beat",
     "mute": "must be answered within 1000 cycles",
-    "refused": "the access of register 0x038 must be answered with OKAY, not 2",
+    "refused": "the access of register 0x034 must be answered with OKAY, not 2",
     "uncalled": "answer (R) must follow an access",
     "no interrupt": "no interrupt says so",
     "bad answer": "ERROR.code must be 0, not 1",
-    "early end": "a phase must end after its last burst",
-    "noise": "the accelerator must be silent after the last phase",
+    "early end": "a list must end after its last burst",
+    "noise": "the array must be silent after the last pass",
     "still busy": "STATUS.busy must be 0 after the interrupt that says done",
-    "not done": "STATUS.done must be 1 after a phase",
+    "not done": "STATUS.done must be 1 after a list",
+    "no pass": "PASS must be 1 after the last one, not 0",
 }
 STALLS = {"read_cmd": 0.6, "write_cmd": 0.6, "write_data": 0.6, "write_done": 0.95}
+TIMEOUT_CYCLES = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -48,52 +52,37 @@ def simulator():
 
 
 def program_with(fault):
-    """A launch of one phase; the fault is in the upper bits of its number of jobs."""
-    program = random_program(CONFIG, 4, phases=1)
-    (phase,) = program.phases
-    jobs = phase.job_count | FAULTS.index(fault) << FAULT_SHIFT
-    return replace(program, phases=[replace(phase, job_count=jobs)])
+    """A list of two passes; the fault is in the upper bits of its address."""
+    program = random_program(4, 1, config=CONFIG, count=2)
+    select = FAULTS.index(fault) << FAULT_SHIFT + 32
+    return dataclasses.replace(program, descriptors_addr=program.descriptors_addr | select)
 
 
-def assert_right(program, result):
-    comparison = compare(
-        program.result(result.memory),
-        program.oracle(),
-        written=result.written,
-        output_ranges=program.output_ranges,
+def assert_right(done):
+    program = program_with("none")
+    assert done.error is None
+    expected = run_passes(
+        CONFIG, program.image, program.descriptors_addr, program.count, program.memory_bytes
     )
-    assert comparison.good, comparison.details
+    assert np.array_equal(done.memory, expected.memory)
 
 
 def test_every_fault_has_a_message():
     assert set(FAULTS) == {"none", *MESSAGES}
 
 
-@pytest.fixture(scope="module")
-def outcomes(simulator):
-    """A good launch before each faulty one: what a fault leaves behind must not last."""
-    names = [name for fault in MESSAGES for name in ("none", fault)]
-    results = run(
-        CONFIG,
-        [program_with(name) for name in names],
-        Conditions(stall_probability=STALLS, timeout_cycles=20_000),
-        check=False,
-        simulator=simulator,
-    )
-    return dict(zip(MESSAGES, zip(results[::2], results[1::2], strict=True), strict=True))
-
-
 @pytest.mark.parametrize("fault", MESSAGES)
-def test_a_fault_is_found_and_spares_the_next_launch(outcomes, fault):
-    good, bad = outcomes[fault]
-    assert good.error is None
-    assert_right(program_with("none"), good)
+def test_a_fault_is_found(simulator, fault):
+    """A good list comes before the faulty one."""
+    conditions = Conditions(stall_probability=STALLS, timeout_cycles=TIMEOUT_CYCLES)
+    programs = [program_with("none"), program_with(fault)]
+    good, bad = run(CONFIG, programs, conditions, check=False, simulator=simulator)
+    assert_right(good)
     assert MESSAGES[fault] in (bad.error or ""), bad.error
-    assert bad.timed_out == (fault == "no interrupt")
 
 
-def test_without_a_fault_the_launch_takes_the_modelled_cycles(simulator):
+def test_without_a_fault_the_list_takes_the_modelled_cycles(simulator):
     program = program_with("none")
-    (result,) = run(CONFIG, [program], simulator=simulator)
-    assert_right(program, result)
-    assert result.cycles == simulate(program, **seen_latencies(axi=True)).cycles
+    (done,) = run(CONFIG, [program], simulator=simulator)
+    assert_right(done)
+    assert done.cycles == model_cycles(program, **seen_latencies(axi=True)).cycles

@@ -14,7 +14,7 @@ from gscn.errors import InputError
         ({"stall_probability": 1.0}, "of read_cmd must be at least 0 and below 1, not 1.0"),
         ({"stall_probability": {"write_data": -0.1}}, "of write_data must be at least 0"),
         ({"stall_probability": {"bus": 0.1}}, "channel must be one of .*, not 'bus'"),
-        ({"faulty": True}, "faulty launches must run behind AXI, with axi=True"),
+        ({"faulty": True, "reset": False}, "faulty launches without a reset must run behind AXI"),
     ],
 )
 def test_conditions_out_of_range_are_refused(settings, message):

@@ -8,35 +8,40 @@ import numpy as np
 import pytest
 
 import gscn.cosim.layer
+from gscn.array import ARRAYS
 from gscn.command.main import main
-from gscn.config import PRESETS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.conditions import Conditions
 from gscn.cosim.devices.jobs import DONE, FAILED, PassJob, lower_job
 from gscn.cosim.inside import device_testbench
 from gscn.cosim.layer import PassInput, check_pass, check_passes
-from gscn.cosim.scoreboard import compare_arrays, counter_differences, stalled_counter_differences
+from gscn.cosim.scoreboard import (
+    compare_arrays,
+    counter_differences,
+    model_cycles,
+    stalled_counter_differences,
+)
 from gscn.cosim.simulation import RunResult, launch_settings
 from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.cycles.model import simulate
-from gscn.emulator.functional import execute
+from gscn.emulator.passes import run_passes
 from gscn.formats import BF16
 from gscn.golden.oracle.synthetic import random_codes, random_operands
-from gscn.program import FloatOutput
+from gscn.outputs import FloatOutput
 
-CONFIG = PRESETS["small"]
+CONFIG = ARRAYS["small"]
 SHAPE = ConvShape(n=1, c=4, h=6, w=6, k=4, r=3, s=3)
 
 
 def counted(program, **settings):
     """Return the launch as an accelerator without fault runs it, by the models."""
-    model = simulate(program, **settings)
-    memory = np.zeros(program.memory_bytes, np.uint8)
-    memory[: len(program.image)] = program.image
+    model = model_cycles(program, **settings)
+    done = run_passes(
+        program.config, program.image, program.descriptors_addr, program.descriptor_count,
+        program.memory_bytes,
+    )  # fmt: skip
+    memory = done.memory
     written = np.zeros(program.memory_bytes, bool)
-    done = execute(program)
     for first, end in program.output_ranges:
-        memory[first:end] = done.memory[first:end]
         written[first:end] = True
     return RunResult(
         memory=memory,
@@ -52,8 +57,7 @@ def counted(program, **settings):
         simulated_cycles=model.cycles + 10,
         wall_seconds=1.0,
         error_code=0,
-        error_job=0,
-        error_phase=0,
+        error_pass=0,
         error=None,
         timed_out=False,
     )
@@ -65,14 +69,14 @@ def launches(monkeypatch):
     changes = []
 
     def run(config, programs, conditions, **_):
-        settings = {"latency": conditions.latency, "one_start": conditions.one_start}
-        results = [counted(program, **settings) for program in programs]
+        results = [counted(program, latency=conditions.latency) for program in programs]
         for index, change in changes:
             change(results[index])
         return results
 
     monkeypatch.setattr(gscn.cosim.layer, "run", run)
-    monkeypatch.setattr("gscn.cosim.builds.simulator.build", lambda *_, **__: Simulator())
+    for module in ("builds.simulator", "layer"):
+        monkeypatch.setattr(f"gscn.cosim.{module}.build", lambda *_, **__: Simulator())
     return changes
 
 
@@ -186,7 +190,7 @@ def test_a_pass_on_a_device_is_compared_as_well():
     assert "counter tail of cluster 3: " in outcome.comparison.details[0]
 
 
-FLOATS = dataclasses.replace(PRESETS["tiny"], float_formats="bf16")
+FLOATS = dataclasses.replace(ARRAYS["tiny"], float_formats="bf16")
 
 
 class Library:
@@ -195,7 +199,7 @@ class Library:
         return 0
 
 
-def run_on_testbench(monkeypatch, turns, change=lambda _: None, *, check_counters=True):
+def run_on_testbench(monkeypatch, change=lambda _: None, *, check_counters=True, reset=True):
     """Run a pass as the testbench of a device does, with the models as the accelerator."""
     first, second = random_codes(SHAPE, Pass.FORWARD, 0.4, 0.4, BF16, 3)
     job = PassJob(
@@ -203,8 +207,7 @@ def run_on_testbench(monkeypatch, turns, change=lambda _: None, *, check_counter
         out=FloatOutput(operands=BF16),
     )  # fmt: skip
     program, _ = lower_job(FLOATS, job)
-    known = turns if check_counters else None
-    model = simulate(program, turns=known)
+    model = model_cycles(program)
     resets = []
 
     async def run_launch(dut, library, settings, launch, image):
@@ -225,17 +228,9 @@ def run_on_testbench(monkeypatch, turns, change=lambda _: None, *, check_counter
         "config": FLOATS, "settings": launch_settings(FLOATS), "forbidden_flags": (),
         "check_counters": check_counters,
     }  # fmt: skip
-    answer, after = asyncio.run(device_testbench._run_pass(None, Library, setup, job, turns))
-    assert resets == [turns is None]
-    return answer, after, model
-
-
-def test_a_device_goes_on_from_turns_that_the_model_knows(monkeypatch):
-    answer, turns, model = run_on_testbench(monkeypatch, None)
-    assert answer[0] == DONE
-    assert np.array_equal(turns, model.turns)
-    answer, _, _ = run_on_testbench(monkeypatch, turns)
-    assert answer[0] == DONE
+    answer = asyncio.run(device_testbench._run_pass(None, Library, setup, job, reset=reset))
+    assert resets == [reset]
+    return answer, model
 
 
 @pytest.mark.parametrize("place", [0, 4, 10, -1])
@@ -244,8 +239,8 @@ def test_a_changed_counter_fails_a_pass_in_training(monkeypatch, place):
         outcome["counters"][place] += 1
         outcome["cycles"] = outcome["counters"][-1]
 
-    answer, turns, model = run_on_testbench(monkeypatch, None, change)
-    assert (answer[0], turns) == (FAILED, None)
+    answer, model = run_on_testbench(monkeypatch, change)
+    assert answer[0] == FAILED
     timed_out, problem = answer[1]
     assert not timed_out
     if place == -1:
@@ -260,21 +255,22 @@ def test_a_changed_counter_fails_a_pass_in_training(monkeypatch, place):
 
 
 def test_an_unchecked_pass_still_counts_every_cycle_of_each_pe_once(monkeypatch):
-    answer, turns, _ = run_on_testbench(monkeypatch, None, check_counters=False)
+    unchecked = {"check_counters": False, "reset": False}
+    answer, _ = run_on_testbench(monkeypatch, **unchecked)
     assert answer[0] == DONE
 
     def move(outcome):
         outcome["counters"][0] += 1
         outcome["counters"][1] -= 1
 
-    answer, turns, _ = run_on_testbench(monkeypatch, turns, move, check_counters=False)
+    answer, _ = run_on_testbench(monkeypatch, move, **unchecked)
     assert answer[0] == DONE
 
     def add(outcome):
         outcome["counters"][0] += 1
 
-    answer, turns, model = run_on_testbench(monkeypatch, turns, add, check_counters=False)
-    cycles = model.cycles * FLOATS.pes_per_cluster
+    answer, model = run_on_testbench(monkeypatch, add, **unchecked)
+    cycles = model.cycles * FLOATS.pes
     assert answer == (
         FAILED,
         (
@@ -282,7 +278,6 @@ def test_an_unchecked_pass_still_counts_every_cycle_of_each_pe_once(monkeypatch)
             f"sum of the counters of cluster 0: {cycles + 1} in RTL, {cycles} cycles of its PEs",
         ),
     )
-    assert turns is None
 
 
 def test_all_differences_are_counted_and_the_first_described():
@@ -294,7 +289,7 @@ def test_all_differences_are_counted_and_the_first_described():
                        strict=True)),
         ),
     )[0]  # fmt: skip
-    result, model = counted(program), simulate(program)
+    result, model = counted(program), model_cycles(program)
     assert counter_differences(result, model) == []
     assert stalled_counter_differences(result, model, FLOATS) == []
     for values in result.counters.values():
@@ -310,14 +305,12 @@ def test_all_differences_are_counted_and_the_first_described():
 
 @pytest.mark.slow
 @pytest.mark.cosim
-@pytest.mark.parametrize("pes", [1, 2, 4, 8])
+@pytest.mark.parametrize("pes", [1, 2, 4, 8, 16])
 def test_counters_are_right_for_any_number_of_pes(pes, tmp_path):
     report = tmp_path / "report.json"
-    arguments = ["--config", "tiny", "--set", f"pes_per_cluster={pes}", "--set", "mem_width=512"]
+    arguments = ["--config", "tiny", "--set", f"pes={pes}"]
     arguments += ["--conv", "2,8,8,8,8,3,3", "--pass", "forward", "--json", str(report)]
     assert main(["cosim", *arguments]) == 0
     (told,) = json.loads(report.read_text())["passes"]
     clusters = np.array(list(told["counters"].values())).sum(axis=0)
-    assert clusters.tolist() == [told["cycles"] * pes] * PRESETS["tiny"].clusters
-    if pes == 8:
-        assert told["cycles"] == 325
+    assert clusters.tolist() == [told["cycles"] * pes] * ARRAYS["tiny"].clusters

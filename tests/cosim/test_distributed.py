@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from distributed.security import Security
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.distributed import check_distributed, connect, require_scheduler
@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-CONFIG = replace(PRESETS["tiny"], float_formats="bf16")
+CONFIG = replace(ARRAYS["tiny"], float_formats="bf16")
 
 
 def pass_inputs(count, shape):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.conditions import Conditions
@@ -56,7 +56,7 @@ def inputs_of(config, densities=(0.3, 0.4), *, extreme=False):
 )
 def simulator(request):
     name, axi = request.param
-    return build(PRESETS[name], axi=axi)
+    return build(ARRAYS[name], axi=axi)
 
 
 def assert_all_good(outcomes):
@@ -109,12 +109,12 @@ def test_operands_without_nonzeros_give_zeros(simulator):
 
 @pytest.fixture(scope="module")
 def outcome():
-    config = PRESETS["tiny"]
+    config = ARRAYS["tiny"]
     return check_passes(config, inputs_of(config)[:1], simulator=build(config))[0]
 
 
 def test_a_saved_result_is_read_back_whole(tmp_path, outcome):
-    config = PRESETS["tiny"]
+    config = ARRAYS["tiny"]
     path = save_result(tmp_path / "new", outcome, config)
     saved = load_result(path)
     assert path.name == "3x3.forward.npz"
@@ -143,7 +143,7 @@ def test_a_saved_result_is_read_back_whole(tmp_path, outcome):
 
 @pytest.mark.parametrize("keep", [0, 10, 0.3, 0.9, -1])
 def test_a_result_cut_short_is_refused(tmp_path, outcome, keep):
-    path = save_result(tmp_path, outcome, PRESETS["tiny"])
+    path = save_result(tmp_path, outcome, ARRAYS["tiny"])
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
     with pytest.raises(InputError, match="must be a saved result, whole and unchanged"):
@@ -151,7 +151,7 @@ def test_a_result_cut_short_is_refused(tmp_path, outcome, keep):
 
 
 def test_a_changed_byte_is_found(tmp_path, outcome):
-    path = save_result(tmp_path, outcome, PRESETS["tiny"])
+    path = save_result(tmp_path, outcome, ARRAYS["tiny"])
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0x10
     path.write_bytes(content)
@@ -160,7 +160,7 @@ def test_a_changed_byte_is_found(tmp_path, outcome):
 
 
 def test_operands_outside_the_format_are_refused():
-    one = inputs_of(PRESETS["tiny"])[0]
+    one = inputs_of(ARRAYS["tiny"])[0]
     large = replace(one, first=one.first.astype(np.int64) * 100_000)
     with pytest.raises(InputError, match=r"first operand of 3x3 forward must lie in \[-32768"):
-        check_passes(PRESETS["tiny"], [large])
+        check_passes(ARRAYS["tiny"], [large])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.conditions import Conditions
@@ -86,10 +86,10 @@ def check(config, seed, layers, output_width, stalls, *, axi):
 
 
 CASES = [
-    pytest.param(PRESETS["tiny"], id="tiny"),
-    pytest.param(PRESETS["small"], id="small"),
-    pytest.param(int8(PRESETS["tiny"]), id="tiny, int8"),
-    pytest.param(replace(PRESETS["tiny"], clusters=4, ports=2), id="two ports"),
+    pytest.param(ARRAYS["tiny"], id="tiny"),
+    pytest.param(ARRAYS["small"], id="small"),
+    pytest.param(int8(ARRAYS["tiny"]), id="tiny, int8"),
+    pytest.param(replace(ARRAYS["tiny"], clusters=3, ports=2), id="two ports"),
 ]
 BOTH_WAYS = pytest.mark.parametrize("axi", [False, True], ids=["own ports", "AXI"])
 
@@ -104,7 +104,7 @@ def test_random_layers_equal_torch(config, axi):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("config", [*CASES, pytest.param(int8(PRESETS["small"]), id="small, int8")])
+@pytest.mark.parametrize("config", [*CASES, pytest.param(int8(ARRAYS["small"]), id="small, int8")])
 @BOTH_WAYS
 def test_many_random_layers_equal_torch(config, seed, axi):
     check(config, seed, 40, (16, 32)[seed % 2], (0.0, 0.0, 0.2, 0.6)[seed % 4], axi=axi)

@@ -244,7 +244,7 @@ _ESTIMATE = ["estimate", "--mode", "analytic"]
 _NUMBERS = ("0", "-1", "1" + "0" * 20, "9" * 5000, "nan", "inf", "-inf", "1e308", "1.5", "x", "")
 _OPTIONS = {
     "estimate": "--batch --image-size --sparsity --activation-density --gradient-density "
-    "--clock-mhz --sample-products --samples --plans --seed --processes --set=clusters "
+    "--clock-mhz --sample-products --samples --seed --processes --set=clusters "
     "--set=mem_width --set=operand_format --set=float_formats --set",
     "cosim": "--latency --stalls --seed --workers --density-a --conv --stride --padding "
     "--dilation --scheduler --set=addr_width",
@@ -286,7 +286,7 @@ KINDS = {
     "trace": Kind(
         ("trace",),
         _trace,
-        _words("trace", "estimate", "--config", "tiny", "--plans", "1", "--trace"),
+        _words("trace", "estimate", "--config", "tiny", "--trace"),
     ),
     "checkpoint": Kind(
         ("model.pt",),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.layer import PassInput, oracle
 from gscn.golden.oracle.integers import conv_integers
@@ -27,7 +27,7 @@ IMAGES = {"0.png": "RGB", "1.jpg": "RGB", "2.bmp": "P", "3.ppm": "L", "4.webp": 
 
 def make_good(folder: Path, main) -> None:
     """Write the files; `main` is the command."""
-    config = PRESETS["tiny"]
+    config = ARRAYS["tiny"]
     passes = {}
     for which in Pass:
         first, second = random_operands(SHAPE, which, 0.5, 0.5, config.format, 1)
@@ -56,11 +56,11 @@ def make_good(folder: Path, main) -> None:
 
 
 def _write_result(path: Path, first: np.ndarray, second: np.ndarray) -> None:
-    config = PRESETS["tiny"]
+    config = ARRAYS["tiny"]
     source = PassInput(layer="conv", shape=SHAPE, which=Pass.FORWARD, first=first, second=second)
     result = oracle(source, output_width=32, shift=16, result_format=None, acc_width=48)
     about = {
-        "format_version": 1, "layer": "conv", "shape": dataclasses.asdict(SHAPE),
+        "format_version": 2, "layer": "conv", "shape": dataclasses.asdict(SHAPE),
         "pass": "forward", "output_width": 32, "shift": 16, "format": None, "result_format": None,
         "config": config.to_dict(), "config_digest": config.digest(),
     }  # fmt: skip

@@ -25,14 +25,12 @@ TARGETS = {
     target.component: target
     for target in (
         _target("StreamFIFO", "fifo", "fifo"),
-        _target("Accumulator", "pe.accumulator", "accumulator"),
         _target("Sums", "pe.sums", "sums"),
         _target("RoundRobin", "port.arbiter", "arbiter", "round_robin"),
         _target("ReadArbiter", "port.arbiter", "arbiter", "not round_robin"),
         _target("WriteArbiter", "port.arbiter", "arbiter_writes"),
-        _target("Dispatcher", "core.dispatcher", "dispatcher"),
-        _target("Sequencer", "core.sequencer", "sequencer"),
-        _target("ChunkReader", "port.reader", "reader"),
-        _target("BurstWriter", "port.writer", "writer"),
+        _target("PassSequencer", "core.pass_sequencer", "pass_sequencer"),
+        _target("PieceReader", "port.pieces", "pieces"),
+        _target("ResultWriter", "cluster.result_writer", "result_writer"),
     )
 }

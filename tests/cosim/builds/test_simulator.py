@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import gscn.cosim.builds.simulator
+from gscn.array import ARRAYS
 from gscn.command.main import main
 from gscn.command.scratch import scratch_folder
-from gscn.config import PRESETS
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.builds.toolchain import SAFE_FLAGS, Toolchain, compiler_identity, scratch_parent
 from gscn.cosim.errors import SimulationError
@@ -25,7 +25,7 @@ from gscn.rtl_gen import generate
 from gscn.system.cache import OWNER_FILE, SEAL_FILE
 
 ROOT = Path(__file__).resolve().parents[3]
-CONFIG = PRESETS["tiny"]
+CONFIG = ARRAYS["tiny"]
 
 # As Verilator writes the number of idle ones of eight PEs, if there is a job, plus others.
 SUM_OF_COMPARISONS = """
@@ -256,7 +256,7 @@ def test_leftovers_of_killed_builds_go_with_the_next_build(compiled, tmp_path, m
 
 
 def test_a_build_under_way_keeps_its_folders(compiled, tmp_path, monkeypatch):
-    large = PRESETS["small"]
+    large = ARRAYS["small"]
     compile_ = gscn.cosim.builds.simulator._compile
 
     def compile_meanwhile(manifest, parts, scratch, root, *, waves, axi):
@@ -334,8 +334,8 @@ def test_no_compiler_outlives_a_killed_build_and_the_next_build_cleans_up(tmp_pa
     code = (
         "from pathlib import Path\n"
         "from gscn.cosim.builds.simulator import build\n"
-        "from gscn.config import PRESETS\n"
-        f"build(PRESETS['tiny'], build_root=Path({str(root)!r}))\n"
+        "from gscn.array import ARRAYS\n"
+        f"build(ARRAYS['tiny'], build_root=Path({str(root)!r}))\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, start_new_session=True,

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from gscn import golden
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.cosim.chrome_trace import trace_events
 from gscn.cosim.devices.backends import DEFAULT_CONFIG, CycleModelBackend, RtlBackend
 from gscn.cosim.errors import DeviceLost
@@ -23,7 +23,7 @@ from gscn.golden.methods.backends import BACKENDS, GoldenBackend, place
 from gscn.golden.recipe import Recipe
 from gscn.golden.training.training import Trainer
 
-CONFIG = replace(PRESETS["tiny"], float_formats="bf16")
+CONFIG = replace(ARRAYS["tiny"], float_formats="bf16")
 
 
 class Residual(nn.Module):
@@ -98,7 +98,7 @@ def test_the_cycle_model_changes_no_result_and_takes_the_cycles_of_the_verilog(r
 
 @pytest.mark.cosim
 def test_both_count_the_same_cycles():
-    # One device, so that passes come in one order: tilings are remembered and turns go on.
+    # One device, so that passes come in one order; a reset before each, as in the model.
     found = []
     for kind, settings in ((RtlBackend, {"devices": 1}), (CycleModelBackend, {})):
         runs = []
@@ -151,57 +151,35 @@ def test_names_of_backends_work_and_the_rest_are_refused():
     with pytest.raises(InputError, match="layer 0: groups must be 1, not 2"):
         golden.sparsify(nn.Sequential(nn.Conv2d(2, 2, 3, groups=2)), "dense", backend="golden")
     with pytest.raises(InputError, match="float_formats must contain bf16, not be ''"):
-        CycleModelBackend(PRESETS["tiny"])
+        CycleModelBackend(ARRAYS["tiny"])
 
 
 @pytest.fixture(scope="module")
 def timeline():
     """Return runs of an iteration, and the events of their timeline."""
     runs = []
-    with CycleModelBackend(CONFIG, observer=runs.append, spans=True) as backend:
+    with CycleModelBackend(CONFIG, observer=runs.append) as backend:
         train(backend, steps=1)
     return runs, list(trace_events(CONFIG, runs))
 
 
-def test_a_timeline_has_every_cluster_and_pe_and_ends_with_the_last_pass(timeline):
+def test_a_timeline_has_every_pass_in_every_cluster_and_ends_with_the_last(timeline):
     runs, events = timeline
-    names = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
-    assert names == {(c + 1, thread) for c in range(CONFIG.clusters) for thread in range(4)}
-    spans = [event for event in events if event["ph"] == "X"]
-    passes = [event for event in spans if event["pid"] == 0]
-    assert [event["name"] for event in passes] == [run.label for run in runs]
+    names = [event["args"]["name"] for event in events if event["ph"] == "M"]
+    assert names == ["passes", *(f"cluster {number}" for number in range(CONFIG.clusters))]
     total = sum(run.cycles for run in runs)
-    assert max(event["ts"] + event["dur"] for event in spans) == total
-    jobs = [event for event in spans if event["pid"] and event["tid"] % 2 == 0]
-    products = sum(event["args"]["products"] for event in jobs)
-    assert products == sum(sum(run.counters["busy"]) for run in runs)
-    # A PE has one job at a time, up to the drain of the one before.
-    assert all(0 <= event["args"]["busy"] <= 1 for event in jobs)
-    for lacking in ({"spans": None}, {"history": None}):
-        with pytest.raises(InputError, match="must have spans"):
-            list(trace_events(CONFIG, [replace(runs[0], **lacking)]))
-
-
-def test_a_timeline_says_how_every_pe_spends_every_cycle(timeline):
-    runs, events = timeline
-    total = sum(run.cycles for run in runs)
-    spent = dict.fromkeys(CLUSTER_COUNTER_NAMES, 0)
-    for cluster in range(CONFIG.clusters):
-        for pe in range(CONFIG.pes_per_cluster):
-            own = [
-                event
-                for event in events
-                if event["ph"] == "X" and (event["pid"], event["tid"]) == (cluster + 1, 2 * pe + 1)
-            ]
-            ends = [event["ts"] + event["dur"] for event in own]
-            assert [0, *ends] == [*(event["ts"] for event in own), total], "one after the other"
-            for event in own:
-                cycles = event["args"]["cycles"]
-                assert sum(cycles.values()) == event["dur"]
-                assert event["name"] in cycles
-                for name, count in cycles.items():
-                    spent[name] += count
-    assert spent == {name: sum(sum(r.counters[name]) for r in runs) for name in spent}
+    for process in range(CONFIG.clusters + 1):
+        spans = [e for e in events if (e["ph"], e["pid"]) == ("X", process)]
+        assert [span["name"] for span in spans] == [run.label for run in runs]
+        ends = [span["ts"] + span["dur"] for span in spans]
+        assert [0, *ends] == [*(span["ts"] for span in spans), total], "one after the other"
+        for span, run in zip(spans, runs, strict=True):
+            share = CONFIG.clusters if process == 0 else 1
+            counted = span["args"]["pe_cycles"]
+            assert sum(counted.values()) == run.cycles * CONFIG.pes * share
+            assert set(counted) == set(CLUSTER_COUNTER_NAMES)
+    with pytest.raises(InputError, match="runs must be at least 1"):
+        list(trace_events(CONFIG, []))
 
 
 def test_a_timeline_counts_busy_and_stalled_pes_over_time(timeline):
@@ -219,7 +197,7 @@ def test_a_timeline_counts_busy_and_stalled_pes_over_time(timeline):
         busy = [sum(run.counters["busy"][c] for run in runs) for c in range(CONFIG.clusters)]
         right = sum(busy) / CONFIG.clusters if process == 0 else busy[process - 1]
         # Shares are rounded to a tenth of a percent.
-        assert area == pytest.approx(right / CONFIG.pes_per_cluster, abs=5e-4 * total)
+        assert area == pytest.approx(right / CONFIG.pes, abs=5e-4 * total)
     stalls = [e["args"] for e in events if (e["ph"], e["name"]) == ("C", "stalled PEs, %")]
     busy = [
         e["args"]["busy"]
@@ -251,7 +229,7 @@ def test_totals_are_sums_over_runs():
 @pytest.mark.cosim
 @pytest.mark.slow
 def test_ten_iterations_of_the_digits_network_on_64_multipliers_equal_the_golden_model():
-    config = replace(PRESETS["large"], float_formats="bf16")
+    config = replace(ARRAYS["large"], float_formats="bf16")
     recipe = Recipe(method="swat+resprop", sparsity=0.9, arithmetic="bf16", batch_size=16)
     trainers = [Trainer(recipe) for _ in range(2)]
     with RtlBackend(config, devices=2) as backend:

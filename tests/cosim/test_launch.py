@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.cosim.array import run_arrays
-from gscn.cosim.builds import array_simulator, simulator
-from gscn.cosim.simulation import CHANNELS
+from gscn.cosim import Conditions, SimulationError, run
+from gscn.cosim.scoreboard import stray_bytes
 from gscn.emulator.passes import run_passes
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
@@ -46,14 +45,14 @@ def modelled(program):
 
 def check(programs, *, stalls=0.0, reset=True, **conditions):
     """Run programs one after the other and compare each with the model."""
-    probabilities = dict.fromkeys(CHANNELS, stalls)
-    runs = run_arrays(programs, stalls=probabilities, reset=reset, **conditions)
+    config = programs[0].config
+    conditions = Conditions(stall_probability=stalls, reset=reset, **conditions)
+    results = run(config, programs, conditions)
     flags = np.zeros(4, bool)  # sticky until a reset
-    for number, (program, run) in enumerate(zip(programs, runs, strict=True)):
+    for number, (program, result) in enumerate(zip(programs, results, strict=True)):
         expected = modelled(program)
-        assert run.error is None, f"list {number}: {run.error}"
-        assert expected.error == run.error_code == PassError.NONE
-        wrong = np.flatnonzero(run.memory != expected.memory)
+        assert expected.error == result.error_code == PassError.NONE
+        wrong = np.flatnonzero(result.memory != expected.memory)
         assert wrong.size == 0, f"list {number}: {wrong.size} bytes from {wrong[:4]} on"
         flags = flags & (not reset) | [
             expected.saturated,
@@ -61,12 +60,12 @@ def check(programs, *, stalls=0.0, reset=True, **conditions):
             expected.overflow_certain,
             expected.overflow_possible,
         ]
-        assert [run.flags["saturated"], run.flags["nonfinite"]] == [*flags[:2]]
-        assert flags[2] <= run.flags["accumulator_overflow"] <= flags[3]
-        totals = np.sum([*run.counters.values()], axis=0)
-        assert totals.tolist() == [run.cycles * program.config.pes] * program.config.clusters
-        assert sum(run.counters["busy"]) == sum(one.products for one in expected.counts)
-    return runs
+        assert [result.flags["saturated"], result.flags["nonfinite"]] == [*flags[:2]]
+        assert flags[2] <= result.flags["accumulator_overflow"] <= flags[3]
+        totals = np.sum([*result.counters.values()], axis=0)
+        assert totals.tolist() == [result.cycles * config.pes] * config.clusters
+        assert sum(result.counters["busy"]) == sum(one.products for one in expected.counts)
+    return results
 
 
 def programs(config, seeds, size, **choices):
@@ -112,14 +111,11 @@ def test_random_passes_of_larger_arrays(name):
     check(programs(ARRAYS[name], range(4), 2))
 
 
-def outside(program):
-    """Return which bytes lie in no output range of a program."""
-    found = np.ones(program.memory_bytes, bool)
+def written_ranges(program):
+    """Return what the passes of a list in memory may write, as they say themselves."""
     first = program.descriptors_addr
-    content = program.image[first : first + program.count * DESCRIPTOR_BYTES]
-    for descriptor in PASS_DESCRIPTOR.unpack(content):
-        found[int(descriptor["out_addr"]) : int(descriptor["out_end"])] = False
-    return found
+    content = program.image[first : first + program.descriptor_count * DESCRIPTOR_BYTES]
+    return [(int(one["out_addr"]), int(one["out_end"])) for one in PASS_DESCRIPTOR.unpack(content)]
 
 
 def test_errors_are_those_of_the_model():
@@ -141,34 +137,67 @@ def test_errors_are_those_of_the_model():
             image[data + rng.integers(32)] ^= 1 << int(rng.integers(8))
         damaged.append(dataclasses.replace(program, image=image))
     found = set()
-    for program, run in zip(
-        damaged, run_arrays(damaged, faulty=True, timeout_cycles=200_000), strict=True
-    ):
+    conditions = Conditions(faulty=True, timeout_cycles=200_000)
+    for program, result in zip(damaged, run(INTEGERS, damaged, conditions), strict=True):
         expected = modelled(program)
-        assert run.error is None, run.error
-        found.add(run.error_code)
-        assert not run.written[outside(program)].any()
+        found.add(result.error_code)
+        assert stray_bytes(result.written, written_ranges(program)).size == 0
         if expected.error == PassError.NONE:
-            assert run.error_code == PassError.NONE
-            assert np.array_equal(run.memory, expected.memory)
+            assert result.error_code == PassError.NONE
+            assert np.array_equal(result.memory, expected.memory)
             continue
-        assert run.error_pass == expected.error_pass
+        assert result.error_pass == expected.error_pass
         if expected.error == PassError.BUS_READ:  # memory beyond its end has ones here
-            assert run.error_code != PassError.NONE
+            assert result.error_code != PassError.NONE
         else:
-            assert run.error_code in expected.possible
+            assert result.error_code in expected.possible
     assert len(found) > 5
 
 
-def test_an_unfinished_build_is_not_taken_for_what_a_killed_one_left(tmp_path, monkeypatch):
-    def compile_while_others_clean(config, verilog, parts, scratch, root, waves):
-        simulator._clean(root)
-        assert verilog.exists()
-        program = scratch / "program"
-        program.touch()
-        return program
+@pytest.mark.slow
+def test_windows_are_too_small_where_the_model_says_so():
+    """Maps and kernels of larger rings, held or not: neither an error too many nor one too few."""
+    rings = dataclasses.replace(INTEGERS, stationary_depth=64, directory_depth=128, chunks_depth=4)
+    lists = [
+        dataclasses.replace(one, config=rings) for one in programs(INTEGERS, range(40), 1, count=1)
+    ]
+    found = set()
+    conditions = Conditions(faulty=True, timeout_cycles=400_000)
+    for program, result in zip(lists, run(rings, lists, conditions), strict=True):
+        expected = modelled(program)
+        fields = program.passes[0].fields
+        found.add((expected.error, fields["mode"], fields["chained"]))
+        if expected.error == PassError.NONE:
+            assert result.error_code == PassError.NONE
+            assert np.array_equal(result.memory, expected.memory)
+        else:
+            assert result.error_code in expected.possible
+    kinds = ((Mode.KERNEL, 0), (Mode.CORRELATE, 0), (Mode.CORRELATE, 1))
+    assert found >= {(code, *one) for code in (PassError.NONE, PassError.WINDOW) for one in kinds}
 
-    monkeypatch.setattr(array_simulator, "_compile", compile_while_others_clean)
-    built = array_simulator.build_array(INTEGERS, build_root=tmp_path)
-    assert built.executable.exists()
-    assert built.verilog.exists()
+
+def test_an_error_of_a_good_list_is_a_failure_that_names_its_pass():
+    program = programs(INTEGERS, (1,), 1)[0]
+    image = program.image.copy()
+    image[program.descriptors_addr + PASS_DESCRIPTOR.dtype.fields["mode"][1]] = 9
+    bad = dataclasses.replace(program, image=image)
+    message = f"pass 0 must have no error, not error {PassError.MODE.value} "
+    with pytest.raises(SimulationError, match=f"launch 1 .*{message}"):
+        run(INTEGERS, [program, bad])
+    # the launches behind it run in another process
+    results = run(INTEGERS, [program, bad, program], check=False)
+    assert message in results[1].error
+    assert np.array_equal(results[0].memory, results[2].memory)
+
+
+def test_launches_do_not_depend_on_the_ones_before():
+    listed = programs(INTEGERS, range(2), 1)
+    forwards = run(INTEGERS, listed)
+    backwards = run(INTEGERS, listed[::-1])[::-1]
+    for one, other in zip(forwards, backwards, strict=True):
+        assert np.array_equal(one.memory, other.memory)
+        assert (one.cycles, one.counters) == (other.cycles, other.counters)
+
+
+def test_random_initial_values_change_nothing():
+    check(programs(INTEGERS, range(4), 1), random_init=True, seed=5)
