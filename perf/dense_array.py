@@ -6,7 +6,7 @@ factorisation of their number over the three, chosen anew for each layer and pas
 dimension is cut into whole tiles (the rest of an edge tile is idle). The array starts a new tile in
 every cycle: no time to fill, to drain or to load weights. Operands are read once and results
 written once, at the operands' width, over the same memory port, reads and writes at the same time,
-and overlap perfectly with computing.
+and overlap perfectly with computing; where a DRAM behind the port is given, it moves all of them.
 
 This favours the baseline: a real array cannot change its shape, holds no whole layer on chip, and
 spends extra products on the zeros that a strided input gradient inserts.
@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 
@@ -34,19 +34,22 @@ class DenseCost:
     """Cycles of the port's read channel."""
     write_cycles: int
     """Cycles of the port's write channel."""
+    dram_cycles: int = 0
+    """Cycles of the DRAM behind the port; 0 if there is none that limits it."""
 
     @property
     def cycles(self) -> int:
-        """The longest of the three, which overlap."""
-        return max(self.compute_cycles, self.read_cycles, self.write_cycles)
+        """The longest of them, which overlap."""
+        return max(self.compute_cycles, self.read_cycles, self.write_cycles, self.dram_cycles)
 
     @property
     def bound(self) -> str:
-        """What limits the pass: "multipliers", "read port" or "write port"."""
+        """What limits the pass: "multipliers", "read port", "write port" or "DRAM"."""
         limits = {
             "multipliers": self.compute_cycles,
             "read port": self.read_cycles,
             "write port": self.write_cycles,
+            "DRAM": self.dram_cycles,
         }
         return max(limits, key=limits.__getitem__)
 
@@ -94,7 +97,9 @@ def best_arrangement(
 
 
 @takes_text
-def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> DenseCost:
+def dense_cost(
+    config: ArrayConfig, shape: ConvShape, which: Pass, *, dram_bytes_per_cycle: float | None = None
+) -> DenseCost:
     """Return the cost of a pass on the dense array.
 
     Parameters
@@ -105,6 +110,8 @@ def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> Dens
         The convolution.
     which
         The pass.
+    dram_bytes_per_cycle
+        Bandwidth of a DRAM behind the ports, reads and writes together; None: it is no limit.
     """
     best, compute_cycles = best_arrangement(config.multipliers, shape, which)
     value_bytes = config.format.width // 8
@@ -116,4 +123,7 @@ def dense_cost(config: AcceleratorConfig, shape: ConvShape, which: Pass) -> Dens
         compute_cycles=compute_cycles,
         read_cycles=math.ceil(read_bytes / config.port_bytes_per_cycle),
         write_cycles=math.ceil(write_bytes / config.port_bytes_per_cycle),
+        dram_cycles=0
+        if dram_bytes_per_cycle is None
+        else math.ceil((read_bytes + write_bytes) / dram_bytes_per_cycle),
     )

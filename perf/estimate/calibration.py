@@ -3,8 +3,9 @@
 `python -m gscn.perf.estimate.calibration --samples benchmarks/calibration.jsonl` draws convolutions
 of the networks of the papers at random, cut to random sizes, with operands drawn by the statistics
 of real ones, runs them on the cycle model, and keeps the results in that file, so that it can be
-stopped and continued. They decide the coefficients in `perf/estimate/closed_form.json`: robust
-least squares of relative errors. With `--traced`, whole recorded layers (files of
+stopped and continued. What the file has of another driver, array or cycle model is measured again.
+They decide the coefficients in `perf/estimate/closed_form.json`: robust least squares of relative
+errors. With `--traced`, whole recorded layers (files of
 `perf.estimate.recorded_step.measure_recorded`) have a say as well; the package's coefficients are
 of drawn samples alone.
 """
@@ -13,33 +14,36 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
+import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from gscn.config import AcceleratorConfig, preset
+from gscn.array import ArrayConfig, array
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.perf.estimate.closed_form import (
     COEFFICIENT_NAMES,
     COEFFICIENTS_PATH,
     Coefficients,
-    Features,
-    busy_cycles,
     features,
+    pass_cycles,
     read_bytes,
 )
-from gscn.perf.estimate.sampling import Sample, choose_sample, measure_sample
+from gscn.perf.estimate.pass_cost import Measurement
+from gscn.perf.estimate.sampling import Sample, choose_sample, measure
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import Gradients, Method, Sparsification
 from gscn.perf.workload.statistics import operand_kinds
 from gscn.perf.workload.work import Work, pass_work, passes
 from gscn.system.files import write_text
+from gscn.system.sources import source_digest
 
 CONFIG = "large"
 NETWORKS = (
@@ -58,29 +62,15 @@ METHODS = (
     (Method.RESPROP, 0.9),
     (Method.SWAT_RESPROP, 0.9),
 )
-LEAST_PRODUCTS, MOST_PRODUCTS = 80_000, 2_000_000
-PLANS = 3
-_START = {
-    "even": 0.01,
-    "first": 0.01,
-    "second": 0.01,
-    "first_each": 0.05,
-    "second_each": 0.05,
-    "short": 0.02,
-    "short_each": 0.02,
-    "both": 0.05,
-    "start": 300.0,
-    "end": 5.0,
-    "sharpness": 2.0,
-}
-_READ_NAMES = tuple(name for name in COEFFICIENT_NAMES if name.startswith("read"))
-_MOST_READ = 20.0
-_MOST = {"start": 3000.0, "end": 100.0, "sharpness": 10.0}
+LEAST_PRODUCTS, MOST_PRODUCTS = 200_000, 40_000_000
+_START = {"even": 0.3, "first": 0.1, "second": 0.1, "start": 500.0}
+_READ_START = 0.5
+_MOST = {"start": 5000.0}
 """Upper limits; those of the others are `_MOST_SHARE`."""
-_MOST_SHARE = 5.0
-_LEAST = {"sharpness": 0.5}
-"""Lower limits; those of the others are `_LEAST_SHARE`."""
-_LEAST_SHARE = 1e-6
+_MOST_SHARE, _LEAST_SHARE = 20.0, 1e-4
+_AT_A_TIME = 50
+_ROOMS = ("gscn", "lowering", "cycles")
+"""Sources from which cycles of a sample follow."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +80,9 @@ class Observation:
     work: Work
     useful_products: int
     cycles: int
-    read_bytes: int
+    first_read_bytes: float
+    """At the ports, of the first operand; `second_read_bytes` likewise."""
+    second_read_bytes: float
 
 
 def samples(seed: int) -> Iterator[Sample]:
@@ -122,26 +114,62 @@ def samples(seed: int) -> Iterator[Sample]:
         )
 
 
-def observe(config: AcceleratorConfig, path: Path, count: int, *, seed: int) -> list[Observation]:
-    """Run samples until a file holds `count` of them, and return those."""
+def made_by(config: ArrayConfig) -> str:
+    """Return a digest of what a sample's cycles follow from besides the sample."""
+    return f"{config.digest()}-{source_digest(_ROOMS, suffixes=('.py',))[:16]}"
+
+
+def observe(
+    config: ArrayConfig, path: Path, count: int, *, seed: int, processes: int = 2
+) -> list[Observation]:
+    """Run samples until a file holds `count` of this configuration, and return those.
+
+    Parameters
+    ----------
+    config
+        The accelerator.
+    path
+        File of results, one JSON object per line. Those of other sources or another configuration
+        are dropped.
+    count
+        Samples.
+    seed
+        Of their choice.
+    processes
+        At once.
+    """
+    maker = made_by(config)
     known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = [json.loads(line) for line in known]
-    for index, sample in zip(range(count), samples(seed), strict=False):
-        if index < len(rows):
-            continue
-        measured = measure_sample(config, sample, seed=index, plans=PLANS)
-        rows.append(
-            {
-                "shape": dataclasses.asdict(sample.shape),
-                "which": sample.which,
-                "first_density": sample.first_density,
-                "second_density": sample.second_density,
-                "measurement": dataclasses.asdict(measured),
-            }
-        )
+    rows = [row for row in map(json.loads, known) if row.get("made_by") == maker]
+    if len(rows) < len(known):
+        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    chosen = list(itertools.islice(samples(seed), count))
+    while len(rows) < count:
+        some = chosen[len(rows) : min(len(rows) + _AT_A_TIME, count)]
+        measured = measure(config, some, seed=seed, processes=processes)
+        new = [
+            _row(sample, one) | {"made_by": maker}
+            for sample, one in zip(some, measured, strict=True)
+        ]
+        rows += new
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
+            file.write("".join(json.dumps(row) + "\n" for row in new))
     return [_observation(row) for row in rows[:count]]
+
+
+def _row(sample: Sample, measured: Measurement) -> dict[str, object]:
+    """Return what is kept of a sample."""
+    return {
+        "shape": dataclasses.asdict(sample.shape),
+        "which": sample.which,
+        "first_density": sample.first_density,
+        "second_density": sample.second_density,
+        "measurement": {
+            "useful_products": measured.useful_products,
+            "cycles": measured.cycles,
+            "dram_reads": {"0": dataclasses.asdict(measured.dram_reads[0])},
+        },
+    }
 
 
 def recorded_observations(path: Path) -> list[Observation]:
@@ -167,11 +195,14 @@ def _observation(row: dict) -> Observation:
             first_density=row["first_density"],
             second_density=row["second_density"],
         ),
-        **{name: row["measurement"][name] for name in ("useful_products", "cycles", "read_bytes")},
+        useful_products=row["measurement"]["useful_products"],
+        cycles=row["measurement"]["cycles"],
+        first_read_bytes=row["measurement"]["dram_reads"]["0"]["first"],
+        second_read_bytes=row["measurement"]["dram_reads"]["0"]["second"],
     )
 
 
-def fit(config: AcceleratorConfig, observed: Sequence[Observation]) -> Coefficients:
+def fit(config: ArrayConfig, observed: Sequence[Observation]) -> Coefficients:
     """Return the coefficients for observations of one pass.
 
     Parameters
@@ -192,46 +223,42 @@ def fit(config: AcceleratorConfig, observed: Sequence[Observation]) -> Coefficie
         )
     seen = features(config, [o.work for o in observed], [o.useful_products for o in observed])
     measured = np.array([o.cycles for o in observed], np.float64)
-    read = _fit_read(seen, np.array([o.read_bytes for o in observed], np.float64))
-    start = np.log(list(_START.values()))
-
-    def errors(logs: np.ndarray) -> np.ndarray:
-        trial = Coefficients(**dict(zip(_START, np.exp(logs), strict=True)), **read)
-        # The last term decides only what the observations leave open.
-        return np.concatenate([np.log(busy_cycles(trial, seen) / measured), 3e-4 * (logs - start)])
-
-    limits = (
-        np.log([_LEAST.get(name, _LEAST_SHARE) for name in _START]),
-        np.log([_MOST.get(name, _MOST_SHARE) for name in _START]),
-    )
-    found = least_squares(
-        errors,
-        start,
-        loss="soft_l1",
-        f_scale=0.05,
-        bounds=limits,
-    )
-    values = {
-        name: float(f"{value:.4g}") for name, value in zip(_START, np.exp(found.x), strict=True)
-    }
-    return Coefficients(**values, **read)
-
-
-def _fit_read(seen: Features, measured: np.ndarray) -> dict[str, float]:
-    """Return the coefficients of the bytes read."""
     nothing = dict.fromkeys(COEFFICIENT_NAMES, 0.0)
 
-    def errors(logs: np.ndarray) -> np.ndarray:
-        trial = Coefficients(**nothing | dict(zip(_READ_NAMES, np.exp(logs), strict=True)))
-        return np.log(read_bytes(trial, seen) / measured)
+    def errors(trial: Mapping[str, float]) -> np.ndarray:
+        return np.log(pass_cycles(Coefficients(**nothing | trial), seen) / measured)
 
-    start = np.full(len(_READ_NAMES), np.log(0.1))
-    limits = (np.log(_LEAST_SHARE), np.log(_MOST_READ))
-    found = least_squares(errors, start, loss="soft_l1", bounds=limits)
-    return {
-        name: float(f"{value:.4g}")
-        for name, value in zip(_READ_NAMES, np.exp(found.x), strict=True)
-    }
+    values = _least(_START, errors)
+    for side, name in enumerate(("first", "second")):
+        read = np.array([getattr(o, f"{name}_read_bytes") for o in observed], np.float64)
+
+        def read_errors(
+            trial: Mapping[str, float], side: int = side, read: np.ndarray = read
+        ) -> np.ndarray:
+            return np.log(read_bytes(Coefficients(**nothing | trial), seen)[side] / read)
+
+        start = {f"{name}_each": _READ_START, f"{name}_root": _READ_START}
+        values |= _least(start, read_errors)
+    return Coefficients(**values)
+
+
+def _least(
+    start: Mapping[str, float], errors: Callable[[Mapping[str, float]], np.ndarray]
+) -> dict[str, float]:
+    """Return the coefficients, from `start` on, with which errors are least."""
+    names, first = list(start), np.log(list(start.values()))
+
+    def weighed(logs: np.ndarray) -> np.ndarray:
+        trial = dict(zip(names, np.exp(logs), strict=True))
+        # The last term decides only what the observations leave open.
+        return np.concatenate([errors(trial), 3e-4 * (logs - first)])
+
+    limits = (
+        np.full(len(names), math.log(_LEAST_SHARE)),
+        np.log([_MOST.get(name, _MOST_SHARE) for name in names]),
+    )
+    found = least_squares(weighed, first, loss="soft_l1", f_scale=0.05, bounds=limits)
+    return {name: float(f"{value:.4g}") for name, value in zip(names, np.exp(found.x), strict=True)}
 
 
 def main() -> None:
@@ -240,13 +267,14 @@ def main() -> None:
         prog="python -m gscn.perf.estimate.calibration", description=__doc__
     )
     parser.add_argument("--samples", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--count", type=int, default=150, metavar="N")
+    parser.add_argument("--count", type=int, default=200, metavar="N")
+    parser.add_argument("--processes", type=int, default=2, metavar="N")
     parser.add_argument("--traced", type=Path, nargs="*", default=[], metavar="FILE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=COEFFICIENTS_PATH, metavar="FILE")
     args = parser.parse_args()
-    config = preset(CONFIG)
-    observed = observe(config, args.samples, args.count, seed=args.seed)
+    config = array(CONFIG)
+    observed = observe(config, args.samples, args.count, seed=args.seed, processes=args.processes)
     for path in args.traced:
         observed += recorded_observations(path)
     fitted = {which: fit(config, [o for o in observed if o.work.which is which]) for which in Pass}

@@ -1,28 +1,30 @@
-"""The closed form: cycles of a pass from its shape and densities, in microseconds.
+"""The closed form: cycles of a pass from its shape and densities, at once.
 
-Of a pass with P useful products on M multipliers, whose results take w cycles of the write port,
-and whose operands' nonzeros would take a and b of the read port if each were read once, with
-t = P/M:
+It is the driver's own (`lowering.plan.PassPlan.cycles`), which sees shapes and densities, with what
+it takes for lost scaled to the cycle model. Of a pass with P useful products on M multipliers,
+whose results take w cycles of the write port, and for which the driver expects d cycles at p
+products,
 
-    busy   = t (1 + even + first sqrt(a/t) + second sqrt(b/t) + first_each a/t + second_each b/t
-                + short sqrt(f) + short_each f + both sqrt(a b)/t) + start + end sqrt(t)
-    cycles = (busy^p + w^p)^(1/p)
+    least  = max(P/M, w)
+    lost   = max(d - max(p/M, w), 0)
+    cycles = least + lost (even + first (1 - f) + second (1 - s)) + start
 
-a/t and b/t say how little an operand is reused, so how much loading and streaming cannot be hidden,
-and f is the inverse of the length of the longest fiber that a PE can hold, in entries: each word is
-looked up once per fiber. What the unevenness of real operands costs is in the coefficients: they
-are fitted, pass by pass, to runs of the cycle model on samples whose operands were drawn by the
-statistics of real ones (`perf.estimate.calibration`). The model's error is measured on recorded
-steps, to which no coefficient was fitted (docs/results/model-error.md).
+where f and s are the densities of its operands: what is dense is even, and loses less. The plan is
+made for classes of densities; what lies between is interpolated in logarithms. Bytes read of an
+operand of `a` bytes, once, are `each a + root sqrt(a P/M port)`, port being the bytes that the read
+port moves in a cycle; at least `a`, which is read once in any case.
 
-The coefficients are those of the preset `large`. Other sizes enter through M, the port and the
-number of clusters alone; that is an extrapolation.
+The coefficients are fitted, pass by pass, to runs of the cycle model on samples whose operands were
+drawn by the statistics of real ones (`perf.estimate.calibration`), on the preset `large`. The
+model's error is measured on recorded steps, to which no coefficient was fitted
+(docs/results/model-error.md).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -31,15 +33,17 @@ from pathlib import Path
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
-from gscn.conv import Pass
+from gscn.array import ArrayConfig
+from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.lowering.axes import meetings
+from gscn.lowering.plan import CLASSES_PER_DECADE, plan_pass
+from gscn.perf.estimate.memory import operand_bytes
 from gscn.perf.workload.statistics import Statistics, read_statistics
 from gscn.perf.workload.work import Work
 
 COEFFICIENTS_PATH = Path(__file__).with_name("closed_form.json")
-ENTRY_BYTES = 4
-"""Of a nonzero in memory: half of a 64-bit chunk, stationary or streamed."""
+_LEAST_DENSITY = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,25 +53,13 @@ class Coefficients:
     even: float
     first: float
     second: float
-    first_each: float
-    second_each: float
-    short: float
-    short_each: float
-    both: float
     start: float
     """Cycles."""
-    end: float
-    """Square roots of cycles."""
-    sharpness: float
-    """p - 1."""
-    read_work: float
-    """Cycles of the read port = read_work t + read_first a + read_second b
-    + read_first_root sqrt(a t) + read_second_root sqrt(b t): by experience within a factor of two,
-    as tilings are chosen for their cycles and read more where that costs none."""
-    read_first: float
-    read_second: float
-    read_first_root: float
-    read_second_root: float
+    first_each: float
+    """Of the bytes read of the first operand; `second_each` likewise."""
+    first_root: float
+    second_each: float
+    second_root: float
 
 
 COEFFICIENT_NAMES = tuple(field.name for field in dataclasses.fields(Coefficients))
@@ -78,16 +70,28 @@ class Features:
     """What the closed form looks at, one element per convolution, float64."""
 
     compute: np.ndarray
-    """Cycles of the multipliers: t above."""
-    first: np.ndarray
-    """Cycles of the read port for the first operand, once: a above; `second` likewise."""
-    second: np.ndarray
+    """Cycles of the multipliers: P/M above."""
     write: np.ndarray
     """Cycles of the write port for the results: w above."""
-    fiber: np.ndarray
-    """Inverse of the longest fiber's length: f above."""
+    lost: np.ndarray
+    """Of the driver's cycles, by itself."""
+    first_sparse: np.ndarray
+    """Share of zeros in the first operand: 1 - f above; `second_sparse` likewise."""
+    second_sparse: np.ndarray
+    first_bytes: np.ndarray
+    """Of the first operand in memory, once; `second_bytes` likewise."""
+    second_bytes: np.ndarray
     port_bytes: float
-    """Bytes of the port in a cycle, each way."""
+    """Bytes of the read port in a cycle."""
+
+    def of(self, chosen: np.ndarray) -> Features:
+        """Return the features of some of the convolutions."""
+        own = {
+            field.name: getattr(self, field.name)[chosen]
+            for field in dataclasses.fields(self)
+            if field.name != "port_bytes"
+        }
+        return Features(**own, port_bytes=self.port_bytes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,13 +100,52 @@ class ClosedFormCost:
 
     useful_products: float
     cycles: float
-    read_bytes: float
+    read_bytes: tuple[float, float]
+    """At the ports, of the first and the second operand."""
     write_bytes: float
+    operand_bytes: tuple[float, float]
+    """Of the operands in memory, each once."""
+
+    def dram_read_bytes(self, capacity: int) -> tuple[float, float]:
+        """Return the bytes that DRAM delivers of each operand behind a buffer of some capacity.
+
+        An operand that the buffer holds is read once, and another one as often as by the ports.
+        """
+        return tuple(
+            once if once <= capacity else ports
+            for ports, once in zip(self.read_bytes, self.operand_bytes, strict=True)
+        )
 
 
-def features(
-    config: AcceleratorConfig, works: Sequence[Work], products: Sequence[float]
-) -> Features:
+def _corners(density: float) -> list[tuple[float, float]]:
+    """Return the densities of the classes on both sides of one, with their weights."""
+    at = CLASSES_PER_DECADE * math.log10(min(max(density, _LEAST_DENSITY), 1.0))
+    low = math.floor(at + 1e-9)
+    share = at - low
+    corners = [(low, 1.0)] if share < 1e-6 else [(low, 1 - share), (low + 1, share)]
+    return [(10 ** (one / CLASSES_PER_DECADE), weight) for one, weight in corners]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def driver_cycles(
+    config: ArrayConfig, shape: ConvShape, which: Pass, first: float, second: float
+) -> float:
+    """Return the cycles that the driver expects of a pass at two densities.
+
+    Raises
+    ------
+    InputError
+        The pass does not fit the array.
+    """
+    value_bytes = config.format.width // 8
+    logarithm = 0.0
+    for (one, weight), (other, share) in itertools.product(_corners(first), _corners(second)):
+        plan = plan_pass(config, shape, which, (one, other), out_bytes=2, value_bytes=value_bytes)
+        logarithm += weight * share * math.log(plan.cycles)
+    return math.exp(logarithm)
+
+
+def features(config: ArrayConfig, works: Sequence[Work], products: Sequence[float]) -> Features:
     """Return what the closed form looks at.
 
     Parameters
@@ -113,84 +156,55 @@ def features(
         Convolutions and densities.
     products
         Useful products of each.
+
+    Raises
+    ------
+    InputError
+        A pass does not fit the array.
     """
     rows = [_row(config, work, float(count)) for work, count in zip(works, products, strict=True)]
-    columns = np.array(rows, np.float64).reshape(-1, 5).T
+    columns = np.array(rows, np.float64).reshape(-1, 7).T
+    names = [field.name for field in dataclasses.fields(Features) if field.name != "port_bytes"]
     return Features(
-        compute=columns[0],
-        first=columns[1],
-        second=columns[2],
-        write=columns[3],
-        fiber=columns[4],
-        port_bytes=float(config.port_bytes_per_cycle),
+        **dict(zip(names, columns, strict=True)), port_bytes=float(config.port_bytes_per_cycle)
     )
 
 
-def _row(config: AcceleratorConfig, work: Work, products: float) -> tuple[float, ...]:
-    port = config.port_bytes_per_cycle
-    first, second = work.shape.operand_shapes(work.which)
+def _row(config: ArrayConfig, work: Work, products: float) -> tuple[float, ...]:
+    shape, densities = work.shape, (work.first_density, work.second_density)
+    compute = max(products, 1.0) / config.multipliers
+    # results have 16 bits
+    write = math.prod(shape.result_shape(work.which)) * 2 / config.port_bytes_per_cycle
+    driver = driver_cycles(config, shape, work.which, *densities)
+    expected = meetings(shape) * math.prod(densities) / config.multipliers
+    once = operand_bytes(shape, work.which, *densities, value_bytes=config.format.width // 8)
     return (
-        max(products, 1.0) / config.multipliers,
-        math.prod(first) * work.first_density * ENTRY_BYTES / port,
-        math.prod(second) * work.second_density * ENTRY_BYTES / port,
-        math.prod(work.shape.result_shape(work.which)) * config.format.width / 8 / port,
-        1 / _longest_fiber(config, work),
+        compute,
+        write,
+        max(driver - max(expected, write), 0.0),
+        1 - densities[0],
+        1 - densities[1],
+        *once,
     )
 
 
-def _longest_fiber(config: AcceleratorConfig, work: Work) -> float:
-    """Return the expected entries of one key that a PE can hold, if work is to be left for others.
-
-    Weight gradient: a key is a pixel's row; of the results a PE has the share of one multiplier,
-    as many channels of the stationary map as there can be. Otherwise: a key is a channel, and the
-    PEs of a cluster share the kernels of all results.
-    """
-    shape = work.shape
-    if work.which is Pass.WEIGHT_GRAD:
-        share = max(shape.k * shape.c / config.multipliers, 1 / shape.s)
-        return max(
-            shape.s * work.first_density * min(shape.k, share),
-            shape.s * work.second_density * min(shape.c, share),
-        )
-    results = shape.k if work.which is Pass.FORWARD else shape.c
-    kernel = shape.r * shape.s / math.prod(shape.stride)
-    return results * kernel * work.first_density / config.pes_per_cluster
-
-
-def busy_cycles(coefficients: Coefficients, seen: Features) -> np.ndarray:
+def pass_cycles(coefficients: Coefficients, seen: Features) -> np.ndarray:
     """Return the cycles of convolutions of one pass, float64."""
-    c, t, a, b = coefficients, seen.compute, seen.first, seen.second
-    busy = (
-        t * (1 + c.even + c.short * np.sqrt(seen.fiber) + c.short_each * seen.fiber)
-        + c.first * np.sqrt(a * t)
-        + c.second * np.sqrt(b * t)
-        + c.first_each * a
-        + c.second_each * b
-        + c.both * np.sqrt(a * b)
-        + c.start
-        + c.end * np.sqrt(t)
-    )
-    power = 1 + c.sharpness
-    # scaled by the larger, so that no power overflows
-    most = np.maximum(busy, seen.write)
-    return most * ((busy / most) ** power + (seen.write / most) ** power) ** (1 / power)
+    c = coefficients
+    share = c.even + c.first * seen.first_sparse + c.second * seen.second_sparse
+    return np.maximum(seen.compute, seen.write) + share * seen.lost + c.start
 
 
-def read_bytes(coefficients: Coefficients, seen: Features) -> np.ndarray:
-    """Return the bytes that convolutions of one pass read, float64."""
-    c, t, a, b = coefficients, seen.compute, seen.first, seen.second
-    cycles = (
-        c.read_work * t
-        + c.read_first * a
-        + c.read_second * b
-        + c.read_first_root * np.sqrt(a * t)
-        + c.read_second_root * np.sqrt(b * t)
-    )
-    return cycles * seen.port_bytes
+def read_bytes(coefficients: Coefficients, seen: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bytes that convolutions of one pass read of each operand, float64."""
+    c, moved = coefficients, seen.compute * seen.port_bytes
+    first = c.first_each * seen.first_bytes + c.first_root * np.sqrt(seen.first_bytes * moved)
+    second = c.second_each * seen.second_bytes + c.second_root * np.sqrt(seen.second_bytes * moved)
+    return np.maximum(first, seen.first_bytes), np.maximum(second, seen.second_bytes)
 
 
 def closed_form_costs(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     works: Sequence[Work],
     *,
     products: Sequence[float] | None = None,
@@ -214,31 +228,34 @@ def closed_form_costs(
     -------
     list of ClosedFormCost
         One per convolution, in order.
+
+    Raises
+    ------
+    InputError
+        A pass does not fit the array.
     """
     statistics = statistics or read_statistics()
     if products is None:
         products = [expected_products(work, statistics) for work in works]
     seen = features(config, works, products)
-    cycles, read = np.zeros(len(works)), np.zeros(len(works))
+    cycles, first, second = (np.zeros(len(works)) for _ in range(3))
     passes = np.array([work.which for work in works])
     for which, coefficients in read_coefficients().items():
         chosen = passes == which
-        own = Features(
-            **{
-                name: getattr(seen, name)[chosen]
-                for name in ("compute", "first", "second", "write", "fiber")
-            },
-            port_bytes=seen.port_bytes,
-        )
-        cycles[chosen] = busy_cycles(coefficients, own)
-        read[chosen] = read_bytes(coefficients, own)
+        own = seen.of(chosen)
+        cycles[chosen] = pass_cycles(coefficients, own)
+        first[chosen], second[chosen] = read_bytes(coefficients, own)
+    # not more than the port carries in that time, and not less than once
+    scale = np.minimum(1.0, cycles * seen.port_bytes / (first + second))
+    first = np.maximum(first * scale, seen.first_bytes)
+    second = np.maximum(second * scale, seen.second_bytes)
     return [
         ClosedFormCost(
             useful_products=float(count),
             cycles=float(cycles[index]),
-            # not more than the port carries in that time
-            read_bytes=float(min(read[index], cycles[index] * seen.port_bytes)),
+            read_bytes=(float(first[index]), float(second[index])),
             write_bytes=float(seen.write[index] * seen.port_bytes),
+            operand_bytes=(float(seen.first_bytes[index]), float(seen.second_bytes[index])),
         )
         for index, count in enumerate(products)
     ]

@@ -1,7 +1,7 @@
 """Energy of a pass: operations, memory accesses and bytes, times published energies per operation.
 
 Counted are the operations and accesses that the hardware makes for a launch (`count_accesses`, from
-the program and the cycle model), not what an ideal design would make. Not counted, neither here nor
+its image and the cycle model), not what an ideal design would make. Not counted, neither here nor
 in the dense baseline: clock tree, control, wires between components, leakage. Hence a ratio of two
 totals says more than either total.
 
@@ -18,13 +18,32 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gscn.config import CHUNK_WIDTH, AcceleratorConfig
+import numpy as np
+
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
-from gscn.cycles.model import CycleResult
+from gscn.cycles.passes import PassCycles
 from gscn.enums import takes_text
 from gscn.errors import InputError
+from gscn.lowering.pass_image import PassImage
+from gscn.lowering.plan import GradPlan
+from gscn.outputs import FloatOutput
+from gscn.passes import Mode
 from gscn.perf.dense_array import dense_cost
-from gscn.program import Program
+from gscn.perf.estimate.buffer import Region, listed, regions
+from gscn.perf.estimate.storage import (
+    ACCUMULATORS,
+    DIRECTORIES,
+    DIRECTORY_COPIES,
+    ENTRIES,
+    FIBERS,
+    READS,
+    WORDS,
+    WRITES,
+    Storage,
+    storage,
+)
+from gscn.system.compiled import compiled
 
 COMPONENTS = (
     "multiply",
@@ -39,14 +58,9 @@ COMPONENTS = (
 )
 """Parts of a breakdown, in the order in which it is shown."""
 
-_WORD_BITS = 68
-"""Of a word queued in a PE: `hw.layouts.PE_WORD`, which a test holds it to; perf must not need
-Amaranth."""
-_DIRECTORY_ROW_BITS = 64
-"""A look-up reads a row of four narrow entries and takes one."""
 _OPERAND_BYTES = 8192
-"""Operand memory beside each multiplier of the dense baseline: that of the published 10 pJ, as
-large as the stationary memory of a PE of the presets `small` and `large`."""
+"""Operand memory beside each multiplier of the dense baseline: that of the published 10 pJ, about
+the stationary memory of a PE of the presets `small` and `large`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,22 +125,22 @@ def _power_law(points: Sequence[tuple[float, float]], x: float) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accesses:
-    """What the hardware does in a launch, all PEs together."""
+    """What the hardware does in a pass, all PEs together."""
 
     products: float
-    """Products, those that fall off a border included."""
-    adds: float
-    """Partial sums added from memory."""
-    items: float
-    """Words put into the queues of PEs: each streamed item counts once per PE."""
+    words: float
+    """Streamed nonzeros that are dealt to a PE each."""
     lookups: float
-    """Accesses to directories."""
-    loaded_chunks: float
-    """64-bit chunks written into stationary memories, directories and taps."""
-    streamed_chunks: float
-    """64-bit chunks that broadcasters take."""
+    """Ranges of keys that are looked up."""
+    loaded_entries: float
+    """Stationary nonzeros that clusters load; each goes into the memories of all its PEs.
+    `loaded_keys` likewise."""
+    loaded_keys: float
+    loaded_bytes: float
+    """That clusters take in to load, shared bursts once for each; `streamed_bytes` likewise."""
+    streamed_bytes: float
     drained: float
-    """Accumulators read and cleared."""
+    """Accumulators read, cleared and added up."""
     read_bytes: float
     """Bytes of the memory ports, `write_bytes` likewise."""
     write_bytes: float
@@ -147,66 +161,105 @@ class Accesses:
         )
 
 
-def loaded_chunks(program: Program, result: CycleResult) -> int:
-    """Return the chunks of load blocks that clusters load: a block in one of two banks stays.
+@compiled
+def _count_nonzeros(halfwords, narrow):
+    """Return the nonzeros of strips that lie one behind the other."""
+    at = found = 0
+    while at < halfwords.size:
+        occupied = np.int64(halfwords[at])
+        at += 1
+        while occupied:
+            occupied &= occupied - 1
+            mask, lanes = np.int64(halfwords[at]), 0
+            while mask:
+                mask &= mask - 1
+                lanes += 1
+            at += 1 + ((lanes + 1) >> 1 if narrow else lanes)
+            found += lanes
+    return found
+
+
+def _taken_in(image: PassImage, bursts: np.ndarray, known: list[Region]) -> np.ndarray:
+    """Return the bytes that channels take in of each region, float64; shared bursts for each."""
+    begins = np.array([one.begin for one in known], np.int64)
+    at = np.searchsorted(begins, bursts[:, 0] * image.config.mem_bytes, side="right") - 1
+    taken = (bursts[:, 1] * bursts[:, 2] * image.config.mem_bytes).astype(np.float64)
+    return np.bincount(at[at >= 0], weights=taken[at >= 0], minlength=len(known))
+
+
+def _positions(descriptor: np.void) -> int:
+    """Return the positions of a pass's stationary operand: keys, if each were loaded once."""
+    d = {name: int(descriptor[name]) for name in descriptor.dtype.names}
+    outer = (d["s_chunks"] - 1) * d["s_outer"] + d["s_outer_last"]
+    samples = 1 if d["mode"] == Mode.KERNEL else d["samples"]
+    return d["s_groups"] * samples * outer * d["s_mid"] * d["s_inner"]
+
+
+def count_accesses(image: PassImage, result: PassCycles) -> Accesses:
+    """Return the operations and accesses of a lowered pass.
+
+    What is loaded and streamed is in proportion to the bytes that clusters take in. Of several
+    passes on the same operands, look-ups of a word are the mean of theirs.
 
     Parameters
     ----------
-    program, result
-        A lowered pass, and what `cycles.model.simulate` says of it: which cluster ran which job.
+    image
+        The pass.
+    result
+        What `cycles.passes.simulate_passes` says of it, with its bursts.
     """
-    total = 0
-    order = sorted(range(len(program.jobs)), key=lambda job: int(result.job_spans[job, 1]))
-    # per cluster: phase, addresses in the banks, bank of the segment before
-    banks: dict[int, tuple[int, list[int], int]] = {}
-    for index in order:
-        job, cluster = program.jobs[index], int(result.job_spans[index, 0])
-        phase, tags, last = banks.get(cluster, (-1, [-1, -1], 1))
-        if phase != job.phase:
-            phase, tags = job.phase, [-1, -1]
-        for addr, chunks in zip(job.load_addrs, job.load_chunks, strict=True):
-            if not chunks:  # partial sums use no bank
-                continue
-            if addr in tags:
-                last = tags.index(addr)
-                continue
-            last = 1 - last
-            tags[last] = addr
-            total += chunks
-        banks[cluster] = (phase, tags, last)
-    return total
-
-
-def count_accesses(program: Program, result: CycleResult) -> Accesses:
-    """Return the operations and accesses of a launch.
-
-    Parameters
-    ----------
-    program, result
-        A lowered pass, and what `cycles.model.simulate` says of it.
-    """
-    pes = program.config.pes_per_cluster
-    causes = result.by_cause()
-    macs = [
-        (count, bool(load))
-        for job in program.jobs
-        for count, load in zip(job.stream_counts, job.load_chunks, strict=True)
-    ]
+    config, known, passes = image.config, regions(image), listed(image)
+    operands = image.out.operands if isinstance(image.out, FloatOutput) else config.format
+    entries = keys = words = loaded = streamed = 0.0
+    for one, taken in zip(known, _taken_in(image, result.bursts, known), strict=True):
+        if not one.strips or one.end == one.begin:
+            continue
+        strips = np.ascontiguousarray(image.image[one.begin : one.end]).view("<u2")
+        nonzeros = _count_nonzeros(strips, operands.width == 8)
+        # pieces begin and end within beats, which are read as a whole
+        times = float(taken) / (one.end - one.begin)
+        side = "s" if one.stationary else "t"
+        (own,) = np.flatnonzero(passes[f"{side}_data"] == one.begin)[:1]
+        if one.stationary:
+            loaded += float(taken)
+            entries += times * nonzeros
+            keys += times * _positions(passes[own])
+        else:
+            streamed += float(taken)
+            words += times * nonzeros / (1 << int(passes[own]["t_split"]))
+    rows = np.where(passes["mode"] == Mode.KERNEL, 1, passes["taps_y"])
     return Accesses(
-        products=causes["busy"],
-        adds=causes["add"],
-        items=pes * sum(count for count, is_mac in macs if is_mac),
-        lookups=pes * sum(sum(job.lookups) for job in program.jobs),
-        loaded_chunks=loaded_chunks(program, result),
-        streamed_chunks=sum(sum(job.stream_chunks) for job in program.jobs),
-        drained=pes * sum(job.walk_count for job in program.jobs),
-        read_bytes=result.read_beats * program.config.mem_bytes,
-        write_bytes=result.write_beats * program.config.mem_bytes,
+        products=result.by_cause()["busy"],
+        words=words,
+        lookups=words * float(rows.mean()),
+        loaded_entries=entries,
+        loaded_keys=keys,
+        loaded_bytes=loaded,
+        streamed_bytes=streamed,
+        drained=_drained(image),
+        read_bytes=result.read_beats * config.mem_bytes,
+        write_bytes=result.write_beats * config.mem_bytes,
+    )
+
+
+def _drained(image: PassImage) -> float:
+    """Return the accumulators that are drained: of every PE, and of every member of a team."""
+    teams = [
+        part.choice.team if isinstance(part, GradPlan) else 1
+        for part in image.plan.parts
+        for _ in (part.runs if isinstance(part, GradPlan) else (None,))
+    ]
+    itemsize = image.out.dtype.itemsize
+    return float(
+        sum(
+            team * image.config.pes * (end - begin) / itemsize
+            for team, (begin, end) in zip(teams, image.output_ranges, strict=True)
+        )
     )
 
 
 def energy(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     accesses: Accesses,
     *,
     technology: Technology = HOROWITZ_45NM,
@@ -214,13 +267,14 @@ def energy(
     buffer_bytes: float = 0,
     dram_position: float = 0.5,
 ) -> dict[str, float]:
-    """Return the energy of a launch by component, picojoules.
+    """Return the energy of a pass by component, picojoules.
 
-    A product reads a row of the stationary memory (two entries, of which one is used), multiplies,
-    adds, and reads and writes an accumulator. A look-up reads a row of the directory. Words and
-    beats are written into their queues and read from them once. A drained accumulator is read and
-    cleared. Every byte at the ports comes from the global buffer, if there is one, and is written
-    into it once; `dram_bytes` of them come from or go to DRAM.
+    A product reads a stationary entry, multiplies, adds, and reads and writes an accumulator. A
+    look-up reads the directory twice. A loaded entry is written into the memories of all PEs of its
+    cluster, and so is where its key begins, twice. Words wait in a queue and what they find in
+    another, written and read once; beats likewise. A drained accumulator is read, cleared and added
+    to the others. Every byte at the ports comes from the buffer behind them, if there is one, and
+    what DRAM delivers is written into it; `dram_bytes` come from or go to DRAM.
 
     Parameters
     ----------
@@ -231,35 +285,34 @@ def energy(
     technology
         Energies per operation.
     dram_bytes
-        Bytes moved by DRAM; by default all bytes of the ports, which is what the design does.
+        Bytes moved by DRAM; by default all bytes of the ports: there is no buffer.
     buffer_bytes
-        Capacity of a global buffer between ports and DRAM; 0: there is none.
+        Capacity of a buffer between ports and DRAM; 0: there is none.
     dram_position
         Where in the published range of DRAM energies: 0 least, 1 most.
     """
     port_bytes = accesses.read_bytes + accesses.write_bytes
     if dram_bytes is None:
         dram_bytes = port_bytes
-    acc_bytes = config.acc_depth * config.acc_width / 8
-    accumulator = technology.memory_pj(acc_bytes, config.acc_width)
-    # both banks are one memory of rows of two entries
-    stationary_bytes = 2 * config.a_depth * 4
-    stationary = technology.memory_pj(stationary_bytes, CHUNK_WIDTH)
-    directory_bytes = config.directory_depth // 2 * _DIRECTORY_ROW_BITS / 8
-    queue = technology.memory_pj(config.b_fifo_depth * _WORD_BITS / 8, _WORD_BITS)
-    beats_bytes = config.read_fifo_beats * config.mem_bytes
-    reader = technology.memory_pj(beats_bytes, CHUNK_WIDTH)
-    writer = technology.memory_pj(beats_bytes, 8)
+    kept = storage(config)
+
+    def one(memory: Storage, bits: float | None = None) -> float:
+        return technology.memory_pj(memory.capacity_bytes, memory.width if bits is None else bits)
+
+    copies = config.pes
+    taken = 8 * (accesses.loaded_bytes + accesses.streamed_bytes)
     buffered = technology.memory_pj(buffer_bytes, 8) if buffer_bytes else 0.0
+    keys = accesses.lookups + copies * accesses.loaded_keys
     return {
         "multiply": accesses.products * technology.multiply_pj(config.format.width),
-        "add": (accesses.products + accesses.adds) * technology.add_pj(config.acc_width),
-        "accumulator RAM": 2 * accumulator * (accesses.products + accesses.adds + accesses.drained),
-        "stationary memory": stationary * (accesses.products + accesses.loaded_chunks),
-        "directory": accesses.lookups * technology.memory_pj(directory_bytes, _DIRECTORY_ROW_BITS),
-        "queues": 2 * queue * accesses.items,
-        "port": 2 * reader * (accesses.loaded_chunks + accesses.streamed_chunks)
-        + 2 * writer * accesses.write_bytes,
+        "add": (accesses.products + accesses.drained) * technology.add_pj(config.acc_width),
+        "accumulator RAM": 2 * one(kept[ACCUMULATORS]) * (accesses.products + accesses.drained),
+        "stationary memory": one(kept[ENTRIES])
+        * (accesses.products + copies * accesses.loaded_entries),
+        "directory": DIRECTORY_COPIES * one(kept[DIRECTORIES]) * keys,
+        "queues": 2 * (accesses.words * one(kept[WORDS]) + accesses.lookups * one(kept[FIBERS])),
+        "port": 2 * one(kept[READS], 1) * taken
+        + 2 * one(kept[WRITES], 1) * 8 * accesses.write_bytes,
         "buffer": buffered * (port_bytes + dram_bytes),
         "DRAM": dram_bytes * technology.dram_pj(dram_position),
     }
@@ -267,7 +320,7 @@ def energy(
 
 @takes_text
 def dense_energy(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     shape: ConvShape,
     which: Pass,
     *,
@@ -312,7 +365,7 @@ def dense_energy(
 
 
 def energy_per_product(
-    config: AcceleratorConfig, technology: Technology = HOROWITZ_45NM
+    config: ArrayConfig, technology: Technology = HOROWITZ_45NM
 ) -> Mapping[str, float]:
     """Return what one product costs inside a PE, by component, picojoules: no look-up, no word."""
     one = Accesses(**dict.fromkeys((f.name for f in dataclasses.fields(Accesses)), 0.0))

@@ -14,7 +14,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.perf.estimate.other_work import SPARSIFICATION, other_work
@@ -146,7 +146,7 @@ def gpu_comparison(
             "multipliers, clock and bandwidth must be over 0, not "
             f"{multipliers}, {clock_hz}, {dram_bytes_per_second}"
         )
-    config = preset(SLICE)
+    config = array(SLICE)
     slices = math.ceil(multipliers / config.multipliers)
     net = network(name, image_size=IMAGE_SIZE, batch=batch)
     works = [
@@ -221,7 +221,7 @@ def multipliers_for(
     GpuComparison or None
         None if none reaches it: DRAM bounds it, or the parts become too small.
     """
-    step = 8 * preset(SLICE).multipliers
+    step = 8 * array(SLICE).multipliers
     for multipliers in range(step, most + 1, step):
         found = gpu_comparison(name, sparsification, multipliers=multipliers, **options)
         if found.speedup >= speedup:

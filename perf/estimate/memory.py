@@ -1,29 +1,23 @@
-"""Memory hierarchy: bytes at the ports, what a global buffer would keep from DRAM, and rooflines.
+"""Memory hierarchy: bytes at the ports, bytes of DRAM, and the cycles that they take.
 
-The accelerator has no global buffer: what its ports move is what DRAM moves (`port_traffic`). With
-a buffer between ports and DRAM a tile or a stream that is read again may still be there.
-`buffered_traffic` replays the references of a launch through a buffer of a given size;
-`compulsory_traffic` is the limit of a large one: every distinct byte once. `compressed_bytes` is
-the same for a layer that was not lowered, from its densities.
+What the ports move is counted by the cycle model (`port_traffic`). Behind them is DRAM, at a
+bandwidth of its own, and before that may be a buffer (`perf.estimate.buffer`), in which what is
+read again may still be there. `compressed_bytes` is the limit of a large one: operands once, as
+strips of the densities given, and results once.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gscn.config import ALIGNMENT_BYTES, CHUNK_BYTES, AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
-from gscn.cycles.model import CycleResult
+from gscn.cycles.passes import PassCycles
 from gscn.enums import takes_text
-from gscn.errors import InputError
-from gscn.program import Program
-from gscn.streams import ITEM_BYTES
-
-LINE_BYTES = ALIGNMENT_BYTES
-"""Unit in which DRAM is read and a global buffer is filled; every block begins with a line."""
+from gscn.errors import raise_problems
+from gscn.passes import HALFWORD_BYTES, VECTOR
+from gscn.perf.estimate.buffer import BUFFERS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,90 +33,121 @@ class Traffic:
         return self.read_bytes + self.write_bytes
 
 
-def port_traffic(config: AcceleratorConfig, result: CycleResult) -> Traffic:
-    """Return what the ports of a launch move, by the cycle model."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dram:
+    """What is behind the memory ports.
+
+    Raises
+    ------
+    InputError
+        Naming every number that is out of range.
+    """
+
+    bytes_per_cycle: float
+    """Both directions together; over 0."""
+    buffer_bytes: int = 0
+    """Of the buffer between ports and DRAM, one of `BUFFERS`; 0: there is none."""
+
+    def __post_init__(self) -> None:
+        """Collect every problem and raise them together."""
+        problems = []
+        if not self.bytes_per_cycle > 0:
+            problems.append(f"bytes per cycle must be over 0, not {self.bytes_per_cycle}")
+        if self.buffer_bytes not in BUFFERS:
+            known = ", ".join(map(str, BUFFERS))
+            problems.append(f"buffer_bytes must be one of {known}, not {self.buffer_bytes}")
+        raise_problems("DRAM", problems)
+
+    def cycles(self, moved_bytes: float) -> float:
+        """Return the cycles that so many bytes take."""
+        return moved_bytes / self.bytes_per_cycle
+
+
+def port_traffic(config: ArrayConfig, result: PassCycles) -> Traffic:
+    """Return what the ports of a pass move, by the cycle model."""
     return Traffic(
         read_bytes=result.read_beats * config.mem_bytes,
         write_bytes=result.write_beats * config.mem_bytes,
     )
 
 
-def references(program: Program) -> Iterator[tuple[int, int]]:
-    """Yield (address, bytes) of the load blocks and streams of a launch, in queue order.
-
-    Jobs run side by side, so that the real order differs within the jobs of one round.
-    """
-    for phase_index, phase in enumerate(program.phases):
-        jobs = [job for job in program.jobs if job.phase == phase_index]
-        for job, streams in zip(jobs, _stream_addrs(program, phase), strict=True):
-            segments = zip(job.load_addrs, job.load_chunks, streams, job.stream_chunks, strict=True)
-            for load_addr, load_chunks, stream_addr, stream_chunks in segments:
-                if load_chunks:
-                    yield load_addr, load_chunks * CHUNK_BYTES
-                if stream_chunks:
-                    yield stream_addr, stream_chunks * CHUNK_BYTES
-
-
-def _stream_addrs(program: Program, phase: object) -> Iterator[list[int]]:
-    from gscn import records
-
-    for entry in records.queue_entries(program.image, phase.queue_addr, phase.job_count):
-        descriptors = records.segment_descriptors(program.image, entry)
-        yield [int(descriptor["stream_addr"]) for descriptor in descriptors]
-
-
-def _lines(program: Program) -> Iterator[int]:
-    """Yield the lines that a launch references, in order."""
-    for addr, size in references(program):
-        yield from range(addr // LINE_BYTES, (addr + size - 1) // LINE_BYTES + 1)
-
-
-def compulsory_traffic(program: Program) -> Traffic:
-    """Return the least traffic of a launch: every line that it references once, results once.
-
-    Partial sums are written and read: they leave the chip once and come back once.
-    """
-    return Traffic(
-        read_bytes=LINE_BYTES * len(set(_lines(program))),
-        write_bytes=sum(job.out_bytes for job in program.jobs),
-    )
-
-
-def buffered_traffic(program: Program, buffer_bytes: int) -> Traffic:
-    """Return the DRAM traffic of a launch behind a global buffer that keeps what was used last.
-
-    The buffer holds lines of `LINE_BYTES`, fully associative, the least recently used replaced.
-    Results pass it by. Clusters that share a burst, or keep a tile, make fewer references than the
-    launch lists; a buffer of 0 bytes therefore reads more here than the ports do.
+def strip_bytes(vectors: float, lanes: float, density: float, value_bytes: int = 2) -> float:
+    """Return the expected bytes of strips (`docs/contract/passes.md`), tables left out.
 
     Parameters
     ----------
-    program
-        A lowered pass.
-    buffer_bytes
-        Capacity, at least 0.
-
-    Raises
-    ------
-    InputError
-        A negative capacity.
+    vectors
+        Of an operand.
+    lanes
+        Of a vector that hold a number, 1 to 16; the others are zero.
+    density
+        Share of nonzeros among the numbers, spread evenly.
+    value_bytes
+        Of a number. Of 8 bits, a nonzero without a partner takes a halfword.
     """
-    if buffer_bytes < 0:
-        raise InputError(f"buffer_bytes must be at least 0, not {buffer_bytes}")
-    capacity = buffer_bytes // LINE_BYTES
-    held: OrderedDict[int, None] = OrderedDict()
-    misses = 0
-    for line in _lines(program):
-        if line in held:
-            held.move_to_end(line)
-            continue
-        misses += 1
-        held[line] = None
-        if len(held) > capacity:
-            held.popitem(last=False)
-    return Traffic(
-        read_bytes=LINE_BYTES * misses, write_bytes=sum(job.out_bytes for job in program.jobs)
-    )
+    values = lanes * density
+    if value_bytes < HALFWORD_BYTES:
+        odd = (1 - (1 - 2 * density) ** lanes) / 2
+        values = (values + odd) / 2
+    occupied = 1 - (1 - density) ** lanes
+    return HALFWORD_BYTES * vectors * (values + occupied + 1 / VECTOR)
+
+
+def _channels(shape: ConvShape, which: Pass) -> tuple[int, int]:
+    """Return the channels that lie in vectors, of the first and the second operand of a pass."""
+    return {
+        Pass.FORWARD: (shape.k, shape.c),
+        Pass.INPUT_GRAD: (shape.c, shape.k),
+        Pass.WEIGHT_GRAD: (shape.k, shape.c),
+    }[which]
+
+
+@takes_text
+def touched_share(shape: ConvShape, which: Pass) -> float:
+    """Return the share of the second operand that is multiplied: a stride may step over inputs.
+
+    What is not is left out of memory.
+    """
+    if which is Pass.INPUT_GRAD:
+        return 1.0
+    sizes = zip((shape.r, shape.s), shape.stride, strict=True)
+    return math.prod(min(1.0, kernel / stride) for kernel, stride in sizes)
+
+
+@takes_text
+def operand_bytes(
+    shape: ConvShape,
+    which: Pass,
+    first_density: float,
+    second_density: float,
+    *,
+    value_bytes: int = 2,
+) -> tuple[float, float]:
+    """Return the bytes of both operands of a pass as strips, each once.
+
+    Parameters
+    ----------
+    shape, which
+        The convolution and the pass.
+    first_density, second_density
+        Shares of nonzeros of its operands.
+    value_bytes
+        Of a number.
+    """
+    found = []
+    for size, channels, density, touched in zip(
+        shape.operand_shapes(which),
+        _channels(shape, which),
+        (first_density, second_density),
+        (1.0, touched_share(shape, which)),
+        strict=True,
+    ):
+        vectors = math.ceil(channels / VECTOR)
+        positions = math.prod(size) / channels * touched
+        found.append(
+            strip_bytes(positions * vectors, channels / vectors, min(density, 1.0), value_bytes)
+        )
+    return found[0], found[1]
 
 
 @takes_text
@@ -132,40 +157,17 @@ def compressed_bytes(
     first_density: float,
     second_density: float,
     *,
-    result_bytes: int = 2,
+    value_bytes: int = 2,
 ) -> Traffic:
     """Return the compulsory traffic of a pass from its densities: operands once, results once.
 
-    A nonzero, stationary or streamed, takes `ITEM_BYTES`; directories and rebases, a few per cent,
-    are left out. Results are dense.
-
-    Parameters
-    ----------
-    shape, which
-        The convolution and the pass.
-    first_density, second_density
-        Shares of nonzeros of its operands.
-    result_bytes
-        Of one result.
+    Parameters as of `operand_bytes`. Results are dense.
     """
-    first, second = (math.prod(size) for size in shape.operand_shapes(which))
+    operands = operand_bytes(shape, which, first_density, second_density, value_bytes=value_bytes)
     return Traffic(
-        read_bytes=ITEM_BYTES * (first * first_density + second * second_density),
-        write_bytes=result_bytes * math.prod(shape.result_shape(which)),
+        read_bytes=sum(operands),
+        write_bytes=value_bytes * math.prod(shape.result_shape(which)),
     )
-
-
-@takes_text
-def resident_bytes(
-    shape: ConvShape, which: Pass, first_density: float, second_density: float
-) -> float:
-    """Return the smaller compressed operand, which a buffer must hold to move each byte but once.
-
-    While the smaller operand stays, the larger one is streamed past it once, in an order of jobs of
-    which the lowering's is not always one.
-    """
-    first, second = (math.prod(size) for size in shape.operand_shapes(which))
-    return ITEM_BYTES * min(first * first_density, second * second_density)
 
 
 @takes_text
@@ -188,7 +190,7 @@ class Bandwidth:
     """Both directions together; None: no limit behind the ports."""
 
     @classmethod
-    def of(cls, config: AcceleratorConfig, dram: float | None = None) -> Bandwidth:
+    def of(cls, config: ArrayConfig, dram: float | None = None) -> Bandwidth:
         """Return the ports of a configuration, with a DRAM behind them."""
         port = config.port_bytes_per_cycle
         return cls(read_port=port, write_port=port, dram=dram)

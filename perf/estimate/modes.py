@@ -6,31 +6,83 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
+from gscn.perf.estimate.buffer import BUFFERS, CAPACITIES
 from gscn.perf.estimate.closed_form import ClosedFormCost, closed_form_costs
+from gscn.perf.estimate.memory import operand_bytes
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.result import WorkEstimate
-from gscn.perf.estimate.sampling import MeasureRivals, Sample, Sampling, choose_sample
+from gscn.perf.estimate.sampling import MeasureRivals, Sample, Sampling, choose_sample, cut_alike
 from gscn.perf.workload.sparsification import Sparsification
 from gscn.perf.workload.statistics import UNIFORM_STATISTICS, operand_kinds
 from gscn.perf.workload.work import Work
 
 
 def from_cost(
-    config: AcceleratorConfig, work: Work, cost: ClosedFormCost, **found: object
+    config: ArrayConfig, work: Work, cost: ClosedFormCost, **found: object
 ) -> WorkEstimate:
     """Return the estimate that a cost stands for, with what else was `found`."""
+    # no multiplier takes more than one product in a cycle
+    cycles = max(cost.cycles, cost.useful_products / config.multipliers)
+    most = cycles * config.port_bytes_per_cycle
+    sample, measured = found.get("sample"), found.get("measurement")
+    read = {
+        size: min(sum(_dram_read_bytes(config, cost, size, sample, measured)), most)
+        for size in BUFFERS
+    }
     return WorkEstimate(
         work=work,
         useful_products=cost.useful_products,
-        # no multiplier takes more than one product in a cycle
-        cycles=max(cost.cycles, cost.useful_products / config.multipliers),
+        array_cycles=cycles,
         multipliers=config.multipliers,
         port_bytes=config.port_bytes_per_cycle,
-        read_bytes=cost.read_bytes,
+        read_bytes=read[0],
         write_bytes=cost.write_bytes,
+        operand_bytes=sum(cost.operand_bytes),
+        dram_read_bytes=read,
         **found,
     )
+
+
+def _dram_read_bytes(
+    config: ArrayConfig,
+    cost: ClosedFormCost,
+    capacity: int,
+    sample: Sample | None,
+    measured: Measurement | None,
+) -> tuple[float, float]:
+    """Return the bytes that DRAM delivers of each operand of a convolution, behind a buffer.
+
+    An operand is delivered as many times as in the sample. If that has fewer images, so that the
+    buffer holds its operand and not the layer's, as many times as behind a smaller buffer: the
+    largest that does not hold it. So what is read again at once is found in the buffer, and what is
+    read again a whole operand later is not.
+
+    Parameters
+    ----------
+    config
+        The accelerator.
+    cost
+        Of the convolution.
+    capacity
+        One of `perf.estimate.buffer.BUFFERS`.
+    sample, measured
+        What was run on the cycle model; None: nothing, and the closed form decides.
+    """
+    if sample is None or measured is None or not measured.dram_reads:
+        return cost.dram_read_bytes(capacity)
+    densities = (sample.first_density, sample.second_density)
+    once = operand_bytes(
+        sample.shape, sample.which, *densities, value_bytes=config.format.width // 8
+    )
+    found = []
+    for name, whole, part in zip(("first", "second"), cost.operand_bytes, once, strict=True):
+        alike = capacity
+        if part <= capacity < whole:
+            alike = max(size for size in CAPACITIES if size < part or size == 0)
+        times = getattr(measured.dram_reads[alike], name) / part
+        found.append(whole * times)
+    return found[0], found[1]
 
 
 _LEAST_RATIO, _MOST_RATIO = 0.2, 5.0
@@ -47,26 +99,27 @@ class _Correction:
     """Ratio of bytes; `write` likewise."""
     write: float
 
-    def apply(self, config: AcceleratorConfig, cost: ClosedFormCost) -> ClosedFormCost:
+    def apply(self, config: ArrayConfig, cost: ClosedFormCost) -> ClosedFormCost:
         useful = cost.useful_products / config.multipliers
         cycles = useful + (cost.cycles - useful) * self.lost
         most = cycles * config.port_bytes_per_cycle
-        return ClosedFormCost(
-            useful_products=cost.useful_products,
+        read = min(self.read, most / sum(cost.read_bytes))
+        return dataclasses.replace(
+            cost,
             cycles=cycles,
-            read_bytes=min(cost.read_bytes * self.read, most),
+            read_bytes=(cost.read_bytes[0] * read, cost.read_bytes[1] * read),
             write_bytes=min(cost.write_bytes * self.write, most),
         )
 
 
-def analytic(config: AcceleratorConfig, works: Sequence[Work]) -> dict[Work, WorkEstimate]:
+def analytic(config: ArrayConfig, works: Sequence[Work]) -> dict[Work, WorkEstimate]:
     """Return what the closed form says of convolutions."""
     costs = closed_form_costs(config, works)
     return {work: from_cost(config, work, cost) for work, cost in zip(works, costs, strict=True)}
 
 
 def statistical(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     works: Sequence[Work],
     counts: Mapping[Work, int],
     *,
@@ -88,8 +141,12 @@ def statistical(
     """
     costs = dict(zip(works, closed_form_costs(config, works), strict=True))
     samples = {
-        work: choose_sample(
-            work, products=sampling.products, kinds=operand_kinds(work.which, prunes=prunes)
+        work: cut_alike(
+            config,
+            work,
+            choose_sample(
+                work, products=sampling.products, kinds=operand_kinds(work.which, prunes=prunes)
+            ),
         )
         for work in works
     }
@@ -123,7 +180,7 @@ def _longest(time: Mapping[Sample, float], most: int) -> list[Sample]:
     return [*first.values(), *rest[: most - len(first)]]
 
 
-def _correction(config: AcceleratorConfig, sample: Sample, found: Measurement) -> _Correction:
+def _correction(config: ArrayConfig, sample: Sample, found: Measurement) -> _Correction:
     work = Work(
         shape=sample.shape,
         which=sample.which,
@@ -135,7 +192,7 @@ def _correction(config: AcceleratorConfig, sample: Sample, found: Measurement) -
     lost = (found.cycles - useful) / (cost.cycles - useful)
     return _Correction(
         lost=min(max(lost, _LEAST_RATIO), _MOST_RATIO),
-        read=found.read_bytes / cost.read_bytes,
+        read=found.read_bytes / sum(cost.read_bytes),
         write=found.write_bytes / cost.write_bytes,
     )
 
@@ -152,7 +209,7 @@ def _mean(corrections: Sequence[tuple[_Correction, float]]) -> _Correction:
 
 
 def uniform(
-    config: AcceleratorConfig, works: Sequence[Work], sampling: Sampling
+    config: ArrayConfig, works: Sequence[Work], sampling: Sampling
 ) -> dict[Work, WorkEstimate]:
     """Return what the utilisation of uniformly random samples says, one for each convolution."""
     samples = {work: choose_sample(work, products=sampling.products) for work in works}
@@ -177,7 +234,7 @@ def uniform(
 
 
 def with_rivals(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     estimates: Mapping[Work, WorkEstimate],
     sparsification: Sparsification,
     rivals: Sequence[str],

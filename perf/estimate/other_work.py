@@ -1,8 +1,9 @@
 """What a training step does besides convolutions: passes over tensors in memory.
 
-Each is so many bytes through the memory port and so many elements through the lanes, one element
-per lane and cycle, whichever takes longer; nothing overlaps with convolutions. Counted, for our
-accelerator and the dense array alike, per element of a convolution's output:
+Each is so many bytes through the memory port, and DRAM if it is a limit, and so many elements
+through the lanes, one element per lane and cycle, whichever takes longest; nothing overlaps with
+convolutions. Counted, for our accelerator and the dense array alike, per element of a convolution's
+output:
 
 ==============================================  =============  =============
 with normalisation                              values read    values written
@@ -17,8 +18,8 @@ momentum and the weight in the operands' format. Pooling, residual additions and
 out.
 
 For our accelerator alone, sparsification: weights, inputs, saved inputs and output gradients that
-are not dense are read, compared with a threshold, and written as 4 bytes per nonzero; ReSprop's
-differences read the stored gradient besides. A dense operand needs no such pass.
+are not dense are read, compared with a threshold, and written as strips; ReSprop's differences read
+the stored gradient besides. A dense operand needs no such pass.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from dataclasses import dataclass
 
 from gscn.conv import Pass
 from gscn.enums import takes_text
-from gscn.perf.estimate.closed_form import ENTRY_BYTES
+from gscn.passes import VECTOR
+from gscn.perf.estimate.memory import Dram, strip_bytes
 from gscn.perf.estimate.result import BACKWARD, Mode, NetworkEstimate
 from gscn.perf.workload.layers import Layer, Network
 from gscn.perf.workload.sparsification import LayerDensities, Sparsification, target_densities
@@ -54,10 +56,13 @@ class OtherWork:
     read_bytes: float
     write_bytes: float
 
-    def cycles(self, lanes: int, port_bytes: float) -> float:
-        """Return the cycles on so many lanes and a port of so many bytes each way."""
+    def cycles(self, lanes: int, port_bytes: float, dram: Dram | None = None) -> float:
+        """Return the cycles on so many lanes and a port of so many bytes each way, before DRAM."""
         return max(
-            self.elements / lanes, self.read_bytes / port_bytes, self.write_bytes / port_bytes
+            self.elements / lanes,
+            self.read_bytes / port_bytes,
+            self.write_bytes / port_bytes,
+            dram.cycles(self.read_bytes + self.write_bytes) if dram else 0.0,
         )
 
 
@@ -137,7 +142,7 @@ def _sparsification(layer: Layer, densities: LayerDensities, value_bytes: int) -
                     backward=backward,
                     elements=elements,
                     read_bytes=read,
-                    write_bytes=elements * density * ENTRY_BYTES,
+                    write_bytes=strip_bytes(elements / VECTOR, VECTOR, density, value_bytes),
                 )
             )
 
@@ -225,7 +230,9 @@ def whole_step(result: NetworkEstimate, which: Iterable[Pass] = tuple(Pass)) -> 
     cycles: dict[str, float] = {NORMALISATION: 0.0, UPDATE: 0.0, SPARSIFICATION: 0.0}
     for work in found:
         if work.backward in sides:
-            cycles[work.kind] += work.cycles(config.multipliers, config.port_bytes_per_cycle)
+            cycles[work.kind] += work.cycles(
+                config.multipliers, config.port_bytes_per_cycle, result.dram
+            )
     sparsification = cycles.pop(SPARSIFICATION)
     return WholeStep(
         convolutions=result.cycles(wanted),

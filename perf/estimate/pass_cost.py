@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gscn import lowering
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
-from gscn.cycles import model
-from gscn.cycles.cost import cycle_cost
+from gscn.cycles.passes import simulate_passes
 from gscn.enums import takes_text
 from gscn.errors import InputError
+from gscn.lowering.pass_image import lower_pass
+from gscn.outputs import OutputFormat
+from gscn.perf.estimate.buffer import Reads, dram_reads
 from gscn.perf.estimate.energy import Accesses, count_accesses
-from gscn.program import OutputFormat
 
 RivalCosts = Mapping[str, Any]
 """Costs of other accelerators on the same operands, by name: `perf.rivals.RivalCost`."""
@@ -38,6 +38,10 @@ class Measurement:
     """What the hardware does, for `perf.estimate.energy`."""
     causes: Mapping[str, int] = field(default_factory=dict)
     """PE-cycles by cause (`gscn.counters`)."""
+    operand_bytes: int = 0
+    """Of operands and tables in memory."""
+    dram_reads: Mapping[int, Reads] = field(default_factory=dict)
+    """Bytes that DRAM delivers, by the capacity of a buffer (`perf.estimate.buffer.CAPACITIES`)."""
 
     @property
     def utilization(self) -> float:
@@ -47,19 +51,19 @@ class Measurement:
 
 @takes_text
 def measure_operands(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     shape: ConvShape,
     which: Pass,
     first: np.ndarray,
     second: np.ndarray,
     *,
-    plans: int | None = None,
     rivals: Iterable[str] = (),
 ) -> Measurement:
     """Lower one pass and run the cycle model on it.
 
-    Cycles do not depend on values, so operands are taken as 0 and 1, which keeps sums far from the
-    accumulators' limits.
+    Cycles do not depend on values, so nonzeros are taken as 1 and 2, which keeps sums far from the
+    accumulators' limits; of different values, so that operands lie apart in memory even if their
+    nonzeros are at the same places.
 
     Parameters
     ----------
@@ -69,42 +73,49 @@ def measure_operands(
         The convolution and the pass.
     first, second
         Operands as in `ConvShape.operand_shapes`; only where they are zero matters.
-    plans
-        Tilings that are tried on the cycle model; None: as many as `lowering.lower` finds
-        worth while.
     rivals
         Names of other accelerators (`perf.rivals.RIVALS`) to be given the same operands.
 
     Raises
     ------
     InputError
-        There is no useful product, so that nothing can be concluded; or an unknown rival.
+        There is no useful product, so that nothing can be concluded; the pass does not fit the
+        array; or an unknown rival.
     """
-    first, second = ((operand != 0).astype(np.int64) for operand in (first, second))
-    out = OutputFormat(width=16, shift=0)
-    options = lowering.LoweringOptions(candidates=plans)
-    program = lowering.lower(config, shape, which, first, second, out, options, cost=cycle_cost())
-    if not program.useful_products:
+    first, second = (
+        value * (operand != 0).astype(np.int64) for value, operand in ((1, first), (2, second))
+    )
+    image = lower_pass(config, shape, which, first, second, OutputFormat(width=16, shift=0))
+    if not image.useful_products:
         raise InputError(
             f"{which} of {shape}: operands must leave at least one product; "
             "raise the densities or the sample's size"
         )
-    result = model.simulate(program)
+    result = simulate_passes(
+        config,
+        image.image,
+        image.descriptors_addr,
+        image.descriptor_count,
+        image.memory_bytes,
+        bursts=True,
+    )
     return Measurement(
-        useful_products=program.useful_products,
+        useful_products=image.useful_products,
         cycles=result.cycles,
         multipliers=config.multipliers,
         read_bytes=result.read_beats * config.mem_bytes,
         write_bytes=result.write_beats * config.mem_bytes,
         rivals=rival_costs(config, shape, which, first, second, rivals),
-        accesses=count_accesses(program, result),
+        accesses=count_accesses(image, result),
         causes=result.by_cause(),
+        operand_bytes=image.operand_bytes,
+        dram_reads=dram_reads(image, result.bursts),
     )
 
 
 @takes_text
 def rival_costs(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     shape: ConvShape,
     which: Pass,
     first: np.ndarray,

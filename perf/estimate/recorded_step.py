@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.golden.traces.trace import Trace
+from gscn.perf.estimate.buffer import Reads
 from gscn.perf.estimate.energy import Accesses
 from gscn.perf.estimate.pass_cost import Measurement, measure_operands
 from gscn.perf.workload.statistics import nonzeros
@@ -42,9 +43,8 @@ def measure_pass(
     trace: Trace,
     layer: str,
     which: Pass,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     *,
-    plans: int | None = None,
     rivals: Iterable[str] = (),
 ) -> RecordedPass:
     """Run one recorded pass on the cycle model, the whole of it.
@@ -55,7 +55,7 @@ def measure_pass(
         The pass.
     config
         The accelerator.
-    plans, rivals
+    rivals
         As in `perf.estimate.pass_cost.measure_operands`.
 
     Raises
@@ -71,17 +71,14 @@ def measure_pass(
         shape=shape,
         first_density=float(first.mean()),
         second_density=float(second.mean()),
-        measurement=measure_operands(
-            config, shape, which, first, second, plans=plans, rivals=rivals
-        ),
+        measurement=measure_operands(config, shape, which, first, second, rivals=rivals),
     )
 
 
 def measure_recorded(
     trace: Trace,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     *,
-    plans: int | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[RecordedPass]:
@@ -93,11 +90,9 @@ def measure_recorded(
         The training step.
     config
         The accelerator.
-    plans
-        As in `perf.estimate.pass_cost.measure_operands`.
     cache
-        File of results, one JSON object per line: passes found in it, of the same data,
-        configuration and number of plans, are not measured again; others are added.
+        File of results, one JSON object per line: passes found in it, of the same data and
+        configuration, are not measured again; others are added.
     progress
         Called with (passes done, passes).
     """
@@ -105,11 +100,11 @@ def measure_recorded(
     items = [(name, which) for name, entry in trace.entries.items() for which in entry.densities]
     results = []
     for done, (name, which) in enumerate(items, 1):
-        key = f"{trace.entry(name).sha256}/{which}/{config.digest()}/{plans}"
+        key = f"{trace.entry(name).sha256}/{which}/{config.digest()}"
         if key in known:
             result = _from_json(known[key])
         else:
-            result = measure_pass(trace, name, which, config, plans=plans)
+            result = measure_pass(trace, name, which, config)
             if cache is not None:
                 with cache.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"key": key, **_to_json(result)}) + "\n")
@@ -156,6 +151,8 @@ def _from_json(row: dict) -> RecordedPass:
     measured = dict(row["measurement"])
     if measured.get("accesses") is not None:
         measured["accesses"] = Accesses(**measured["accesses"])
+    reads = measured.get("dram_reads") or {}
+    measured["dram_reads"] = {int(size): Reads(**one) for size, one in reads.items()}
     return RecordedPass(
         layer=row["layer"],
         which=Pass(row["which"]),

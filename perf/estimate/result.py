@@ -6,10 +6,11 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import Pass
 from gscn.enums import takes_text
 from gscn.perf.dense_array import DenseCost
+from gscn.perf.estimate.memory import Dram
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.sampling import Sample
 from gscn.perf.workload.layers import Layer, Network
@@ -43,18 +44,37 @@ class WorkEstimate:
     work: Work
     useful_products: float
     """Of the whole convolution, as expected or, of a trace, counted."""
-    cycles: float
-    """Clock cycles on the accelerator."""
+    array_cycles: float
+    """Clock cycles on the accelerator, if memory behind the ports is no limit."""
     multipliers: int
     port_bytes: int
     """Bytes of the memory port in a cycle, each way."""
     read_bytes: float = 0.0
     write_bytes: float = 0.0
+    dram_read_bytes: Mapping[int, float] = field(default_factory=dict)
+    """That DRAM delivers, by the capacity of a buffer behind the ports."""
+    operand_bytes: float = 0.0
+    """Of the operands in memory, compressed."""
+    dram: Dram | None = None
+    """What is behind the ports; None: no limit."""
     sample: Sample | None = None
     """What was run on the cycle model for it, if anything was."""
     measurement: Measurement | None = None
     rivals: Mapping[str, float] = field(default_factory=dict)
     """Cycles of other accelerators, by name."""
+
+    @property
+    def dram_cycles(self) -> float:
+        """Cycles in which DRAM delivers what is read and takes results; 0 if it is no limit."""
+        if self.dram is None:
+            return 0.0
+        read = self.dram_read_bytes[self.dram.buffer_bytes]
+        return self.dram.cycles(read + self.write_bytes)
+
+    @property
+    def cycles(self) -> float:
+        """Clock cycles: of the array or of DRAM, whichever takes longer."""
+        return max(self.array_cycles, self.dram_cycles)
 
     @property
     def utilization(self) -> float:
@@ -79,17 +99,24 @@ class PassEstimate:
 
     @property
     def busy(self) -> dict[str, float]:
-        """Cycles that the multipliers and each direction of the memory port need by themselves."""
+        """Cycles that the multipliers, each direction of the port, and DRAM need by themselves.
+
+        DRAM is among them if it is a limit.
+        """
         port = self.works[0].port_bytes
+        behind = {}
+        if self.works[0].dram is not None:
+            behind["DRAM"] = sum(work.dram_cycles for work in self.works)
         return {
             "multipliers": sum(work.useful_products / work.multipliers for work in self.works),
             "read port": sum(work.read_bytes for work in self.works) / port,
             "write port": sum(work.write_bytes for work in self.works) / port,
+            **behind,
         }
 
     @property
     def bound(self) -> str:
-        """The busiest: "multipliers", "read port" or "write port"."""
+        """The busiest: "multipliers", "read port", "write port" or "DRAM"."""
         busy = self.busy
         return max(busy, key=busy.__getitem__)
 
@@ -106,12 +133,14 @@ class NetworkEstimate:
     """A training step of a network: every pass of every layer."""
 
     network: Network
-    config: AcceleratorConfig
+    config: ArrayConfig
     sparsification: Sparsification
     mode: Mode
     sample_products: int
     passes: tuple[PassEstimate, ...]
     clock_hz: float = CLOCK_HZ
+    dram: Dram | None = None
+    """Behind the memory ports, of the accelerator and of the dense array; None: no limit."""
 
     @takes_text
     def speedup(self, which: Iterable[Pass] = tuple(Pass), *, layer: str | None = None) -> float:
@@ -138,3 +167,8 @@ class NetworkEstimate:
         """Return some passes of all layers or of one."""
         wanted = set(which)
         return [p for p in self.passes if p.which in wanted and layer in (None, p.layer.name)]
+
+
+def works_of(result: NetworkEstimate) -> list[WorkEstimate]:
+    """Return the convolutions of all passes of an estimate."""
+    return [work for one in result.passes for work in one.works]

@@ -1,199 +1,24 @@
-"""An estimate of a training step in words and as JSON: what it takes for granted, what it found."""
+"""An estimate of a training step as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 
 from gscn.conv import ConvShape, Pass
+from gscn.perf.estimate.assumptions import assumptions
 from gscn.perf.estimate.other_work import WholeStep, recorded_densities, whole_step
-from gscn.perf.estimate.result import BACKWARD, Mode, NetworkEstimate, PassEstimate, WorkEstimate
+from gscn.perf.estimate.result import (
+    BACKWARD,
+    Mode,
+    NetworkEstimate,
+    PassEstimate,
+    WorkEstimate,
+    works_of,
+)
 from gscn.perf.workload.flops import flop_reduction, inference_reduction, training_reduction
 from gscn.perf.workload.layers import Layer, Network
-from gscn.perf.workload.sparsification import Gradients, Sparsification
-from gscn.perf.workload.statistics import read_statistics
-
-
-def assumptions(result: NetworkEstimate) -> list[str]:
-    """Return what the estimate takes for granted, in words."""
-    sparsification = result.sparsification
-    method = sparsification.method
-    always = [
-        (
-            "Layers run one after the other. Speed-ups are of convolutions and fully connected "
-            "layers; normalisation, ReLU, the weight update and the selection of nonzeros are "
-            "counted as passes over tensors in memory where it says so (`other_work`), ReLU "
-            "after every layer; pooling, residual additions and the loss are not counted."
-        ),
-        (
-            "The dense baseline has as many multipliers at the same clock, arranged anew for "
-            "each pass to waste least. It starts a tile in every cycle, reads operands once and "
-            "writes results once over the same port, and overlaps that with computing."
-        ),
-        _normalisation_line(result.network),
-        _coverage_line(result.network),
-    ]
-    if result.mode is Mode.TRACE:
-        credited = (
-            "FLOP reductions are of the recorded operands: they count padding and credit zeros "
-            "that ReLU leaves, which a trace does not tell from those of the method; ReSprop's "
-            "terms of one sample are counted in them."
-        )
-        return [*_mode_lines(result), *always, credited]
-    always.append("FLOP reductions count padding and do not credit zeros that ReLU leaves.")
-    lines = [
-        *_mode_lines(result),
-        (
-            "Inputs of layers after the first have a density of "
-            f"{sparsification.activation_density:g} before any selection by the method; the image "
-            "is dense."
-        ),
-        "Layers that read the image need no input gradient.",
-        *always,
-    ]
-    kept = f"{1 - sparsification.sparsity:g}"
-    if method.prunes:
-        lines += [
-            (
-                f"SWAT: weights {kept} dense in forward and input gradient; inputs {kept} dense "
-                "(or as ReLU leaves them, if fewer) in the weight gradient."
-            ),
-            (
-                "SWAT: weights and saved inputs of the first layer are dense; fully connected "
-                "layers are sparse."
-            ),
-        ]
-    if method.reuses:
-        lines += [
-            (
-                f"ReSprop: differences of output gradients {sparsification.difference_density:g} "
-                f"dense in every convolution ({_why_so_dense(sparsification)}); the output "
-                "gradients of fully connected layers are dense."
-            ),
-            (
-                "ReSprop: the backward passes of a convolution also convolve with one stored, "
-                "dense output gradient, 1/N of the batch; the inputs summed over the batch are "
-                "dense."
-            ),
-        ]
-    elif method.prunes:
-        lines.append("SWAT: output gradients are dense.")
-    return lines
-
-
-_NAMED_IN_TEXT = 12
-"""Omitted parts that a text names, the largest; JSON has all."""
-
-
-def _normalisation_line(network: Network) -> str:
-    count = sum(layer.has_normalisation for layer in network.layers)
-    unsaid = sum(layer.normalised is None for layer in network.layers)
-    text = f"{count} of {len(network.layers)} layers are normalised"
-    if unsaid:
-        text += (
-            f"; for {unsaid} of them nobody said: convolutions are taken to be, fully connected "
-            "layers not to be"
-        )
-    return f"{text}."
-
-
-def _coverage_line(network: Network) -> str:
-    """Say what the network computes besides its layers."""
-    if network.omitted is None:
-        return (
-            "Figures are of the layers listed: whether the network computes anything besides "
-            "is not known."
-        )
-    if not network.omitted:
-        return "Every product of the network's forward pass is one of a layer listed."
-    largest = sorted(network.omitted, key=lambda one: -(one.share or 0.0))
-    named = "; ".join(str(one) for one in largest[:_NAMED_IN_TEXT])
-    more = len(largest) - _NAMED_IN_TEXT
-    return (
-        f"Figures are of the layers listed, {100 * network.covered_share:.2f} % of the "
-        "multiply-accumulates of a forward pass. Not among them: "
-        + named
-        + (f"; and {more} more" if more > 0 else "")
-        + "."
-    )
-
-
-def _why_so_dense(sparsification: Sparsification) -> str:
-    if sparsification.gradient_density is not None:
-        return "as given"
-    if sparsification.gradients is Gradients.NOMINAL:
-        return "the nominal 1 - sparsity; training aims at more"
-    points = 100 * (sparsification.difference_density - (1 - sparsification.sparsity))
-    return f"what training aims at, {points:g} points above 1 - sparsity"
-
-
-def _mode_lines(result: NetworkEstimate) -> list[str]:
-    """Say how the cycles were found."""
-    found = {
-        Mode.TRACE: _trace_lines,
-        Mode.UNIFORM: _uniform_lines,
-        Mode.ANALYTIC: _analytic_lines,
-        Mode.STATISTICAL: _statistical_lines,
-    }
-    return found[result.mode](result)
-
-
-def _trace_lines(result: NetworkEstimate) -> list[str]:
-    text = (
-        f"Cycles are those of the cycle model of {result.config.multipliers} multipliers on the "
-        "recorded operands, every pass as a whole; it equals the generated Verilog cycle for "
-        "cycle. ReSprop's terms of one sample, whose operands a trace does not hold, are not "
-        "counted."
-    )
-    return [text]
-
-
-def _uniform_lines(result: NetworkEstimate) -> list[str]:
-    how = (
-        "Cycles of a layer: its expected useful products, divided by the multipliers times the "
-        "utilisation of a sample of the layer on the cycle model of "
-        f"{result.config.multipliers} multipliers."
-    )
-    size = (
-        f"Samples hold at most {result.sample_products} expected useful products: the batch, rows "
-        "and columns, and channels are halved until they fit. Start and end of a launch weigh more "
-        "in a sample than in its layer, which understates the utilisation."
-    )
-    even = (
-        "Operands of samples are uniform random; nonzeros of real tensors are spread less evenly."
-    )
-    return [how, size, even]
-
-
-def _analytic_lines(_: NetworkEstimate) -> list[str]:
-    how = (
-        "Cycles of a layer are those of a closed form whose coefficients were fitted to the cycle "
-        "model (docs/results/model-error.md has its error)."
-    )
-    return [how, *_statistics_lines()]
-
-
-def _statistical_lines(result: NetworkEstimate) -> list[str]:
-    works = _works(result)
-    sampled = {work.sample for work in works if work.sample}
-    covered = sum(work.cycles for work in works if work.sample) / result.cycles()
-    how = (
-        f"{len(sampled)} samples of at most {result.sample_products} expected useful products, "
-        "with operands drawn by the statistics of real ones, were run on the cycle model of "
-        f"{result.config.multipliers} multipliers. A closed form brings each to the size of its "
-        f"layer. Layers with a sample take {100 * covered:.0f} % of the cycles; the others are "
-        "corrected as their pass is on average."
-    )
-    return [how, *_statistics_lines()]
-
-
-def _statistics_lines() -> list[str]:
-    statistics = read_statistics()
-    factors = ", ".join(f"{statistics.products[which]:.3f} ({which})" for which in Pass)
-    products = (
-        "Products of a pass: those that independent operands of the given densities have, times "
-        f"{factors}, as real ones were found to have."
-    )
-    return [products, f"Statistics of real operands: {'; '.join(statistics.traces)}."]
 
 
 def to_json(result: NetworkEstimate) -> dict[str, object]:
@@ -225,8 +50,12 @@ def to_json(result: NetworkEstimate) -> dict[str, object]:
         "forward_seconds": result.cycles((Pass.FORWARD,)) / result.clock_hz,
         "backward_seconds": result.cycles(BACKWARD) / result.clock_hz,
         "training_seconds": result.cycles() / result.clock_hz,
-        "read_bytes": sum(work.read_bytes for work in _works(result)),
-        "write_bytes": sum(work.write_bytes for work in _works(result)),
+        "read_bytes": sum(work.read_bytes for work in works_of(result)),
+        "write_bytes": sum(work.write_bytes for work in works_of(result)),
+        "operand_bytes": sum(work.operand_bytes for work in works_of(result)),
+        "dram_read_bytes": _dram_json(works_of(result)),
+        "reads_per_operand_byte": _reads_per_byte(result),
+        "dram": None if result.dram is None else dataclasses.asdict(result.dram),
         "rival_cycles": {
             name: {
                 "forward": result.rival_cycles((Pass.FORWARD,))[name],
@@ -279,8 +108,22 @@ def _flop_reductions(result: NetworkEstimate, network: Network) -> dict[str, flo
     }
 
 
-def _works(result: NetworkEstimate) -> list[WorkEstimate]:
-    return [work for one in result.passes for work in one.works]
+def _dram_json(works: Sequence[WorkEstimate]) -> dict[str, float]:
+    """Return the bytes that DRAM delivers, by the capacity of the buffer in bytes."""
+    sizes = works[0].dram_read_bytes
+    return {str(size): sum(work.dram_read_bytes[size] for work in works) for size in sizes}
+
+
+def _reads_per_byte(result: NetworkEstimate) -> dict[str, float]:
+    """Return bytes read per byte of operands behind buffers: geometric means over passes."""
+    logarithms: dict[str, float] = {}
+    for one in result.passes:
+        once = sum(work.operand_bytes for work in one.works)
+        for size, read in _dram_json(one.works).items():
+            if once and read:
+                share = math.log(read / once) / len(result.passes)
+                logarithms[size] = logarithms.get(size, 0.0) + share
+    return {size: math.exp(total) for size, total in logarithms.items()}
 
 
 def _layer_json(result: NetworkEstimate, layer: Layer) -> dict[str, object]:
@@ -309,6 +152,9 @@ def _pass_json(estimated: PassEstimate, clock_hz: float) -> dict[str, object]:
         "seconds": estimated.cycles / clock_hz,
         "read_bytes": sum(work.read_bytes for work in estimated.works),
         "write_bytes": sum(work.write_bytes for work in estimated.works),
+        "operand_bytes": sum(work.operand_bytes for work in estimated.works),
+        "dram_read_bytes": _dram_json(estimated.works),
+        "array_cycles": sum(work.array_cycles for work in estimated.works),
         "busy_cycles": estimated.busy,
         "bound": estimated.bound,
         "rival_cycles": estimated.rivals,
@@ -340,8 +186,11 @@ def _work_json(item: WorkEstimate) -> dict[str, object]:
         "second_operand_density": item.work.second_density,
         "expected_useful_products": item.useful_products,
         "cycles": item.cycles,
+        "array_cycles": item.array_cycles,
         "read_bytes": item.read_bytes,
         "write_bytes": item.write_bytes,
+        "operand_bytes": item.operand_bytes,
+        "dram_read_bytes": _dram_json([item]),
         "utilization": item.utilization,
         "rival_cycles": dict(item.rivals),
         "sample": sample,

@@ -14,12 +14,13 @@ from multiprocessing import active_children, get_context
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 from gscn.formats import INT8
 from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering.plan import GradPlan, plan_pass
 from gscn.perf.estimate.pass_cost import Measurement, RivalCosts, measure_operands, rival_costs
 from gscn.perf.workload.statistics import Kind, read_statistics
 from gscn.perf.workload.unevenness import draw_nonzeros
@@ -30,14 +31,16 @@ from gscn.system.supervision import end_with_parent, safe_import_path
 SAMPLE_PRODUCTS = 4_000_000
 """Useful products of a sample, at most (expected).
 
-A launch has a start, when tiles are first loaded, and an end, when clusters run out of jobs. Both
+A pass has a start, when tiles are first loaded, and an end, when clusters run out of jobs. Both
 weigh more in a sample than in the layer, so smaller samples understate utilisation
 (`benchmarks.layers` measures by how much).
 """
 
-STATISTICAL_PRODUCTS = 400_000
+STATISTICAL_PRODUCTS = 16_000_000
 """The same where a closed form brings samples to their layers' size
 (`perf.estimate.training_step`)."""
+MOST_GROWTH = 8
+"""Times as many images that a sample has at most where the driver would cut fewer otherwise."""
 MOST_SAMPLES = 24
 """Samples of a statistical estimate, at most: those of the convolutions that take longest."""
 
@@ -64,9 +67,9 @@ class Sample:
     """What the operands are: it decides how unevenly their nonzeros are drawn."""
 
 
-Measure = Callable[[AcceleratorConfig, Sequence[Sample]], Sequence[Measurement]]
+Measure = Callable[[ArrayConfig, Sequence[Sample]], Sequence[Measurement]]
 """Measures samples, in order; `measure` with its options bound, or a model of its own."""
-MeasureRivals = Callable[[AcceleratorConfig, Sequence[Sample], Sequence[str]], Sequence[RivalCosts]]
+MeasureRivals = Callable[[ArrayConfig, Sequence[Sample], Sequence[str]], Sequence[RivalCosts]]
 """Measures samples on other accelerators, by name, in order."""
 
 
@@ -80,9 +83,11 @@ def choose_sample(
 ) -> Sample:
     """Return a sample of a convolution: the whole of it, or with dimensions halved until it fits.
 
-    The dimension that is largest in relation to the size it needs is halved first: output pixels
-    (the batch, then rows and columns), input channels, output channels. Kernel, stride, padding,
-    dilation and densities stay as they are.
+    The batch is halved first, since what an array does with the images of a layer repeats itself:
+    how often an operand is read depends on channels and maps. If one image is too large, or maps
+    are to stay whole, the dimension that is largest in relation to the size it needs is halved:
+    output pixels, input channels, output channels. Kernel, stride, padding, dilation and densities
+    stay as they are.
 
     Parameters
     ----------
@@ -93,11 +98,15 @@ def choose_sample(
     kinds
         What the operands are.
     whole_maps
-        Keep rows and columns, even if the sample then has more products.
+        Keep rows and columns, even if the sample then has more products, and the batch no longer
+        than channels.
     """
     density = work.first_density * work.second_density
     shape = work.shape
     while inner_macs(shape) * density > products:
+        if shape.n > 1 and not whole_maps:
+            shape = dataclasses.replace(shape, n=math.ceil(shape.n / 2))
+            continue
         candidates = [
             (shape.c / _LEAST_CHANNELS, _halved(shape, "c")),
             (shape.k / _LEAST_CHANNELS, _halved(shape, "k")),
@@ -119,14 +128,57 @@ def choose_sample(
     )
 
 
+def cut_alike(config: ArrayConfig, work: Work, sample: Sample) -> Sample:
+    """Return a sample with more images if the driver cuts it otherwise than the layer.
+
+    As many as it takes for tiles of the same size, but not `MOST_GROWTH` times the images that it
+    has. How often operands are read follows from the tiles.
+
+    Parameters
+    ----------
+    config
+        The accelerator.
+    work
+        The convolution that the sample is of.
+    sample
+        With all its rows, columns and channels; any other is returned as it is.
+    """
+    wanted, grown, most = work.shape, sample, MOST_GROWTH * sample.shape.n
+    if sample.shape != dataclasses.replace(wanted, n=sample.shape.n):
+        return sample
+    tiles = _tiles(config, sample, wanted)
+    while grown.shape.n < wanted.n and _tiles(config, sample, grown.shape) != tiles:
+        images = min(2 * grown.shape.n, wanted.n)
+        if images > most:
+            break
+        grown = dataclasses.replace(grown, shape=dataclasses.replace(wanted, n=images))
+    return grown
+
+
+def _tiles(config: ArrayConfig, sample: Sample, shape: ConvShape) -> list[tuple[int, ...]]:
+    """Return the sizes of the tiles into which the driver cuts a shape at a sample's densities."""
+    plan = plan_pass(
+        config,
+        shape,
+        sample.which,
+        (sample.first_density, sample.second_density),
+        out_bytes=2,
+        value_bytes=config.format.width // 8,
+    )
+    return [
+        (part.holds_input, part.choice.s_real, part.choice.t_vectors, part.choice.t_split)
+        if isinstance(part, GradPlan)
+        else (part.choice.s_real, part.choice.tile_rows, part.choice.tile_cols)
+        for part in plan.parts
+    ]
+
+
 def _halved(shape: ConvShape, name: str) -> ConvShape | None:
     size = getattr(shape, name)
     return dataclasses.replace(shape, **{name: math.ceil(size / 2)}) if size > 1 else None
 
 
 def _with_fewer_pixels(shape: ConvShape) -> ConvShape | None:
-    if shape.n > 1:
-        return _halved(shape, "n")
     for name in sorted(("h", "w"), key=lambda name: -getattr(shape, name)):
         cut = None
         try:
@@ -168,11 +220,10 @@ def draw_operands(sample: Sample, *, seed: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def measure_sample(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     sample: Sample,
     *,
     seed: int,
-    plans: int | None = None,
     rivals: tuple[str, ...] = (),
 ) -> Measurement:
     """Draw one sample's operands, lower it and run the cycle model on it.
@@ -185,7 +236,7 @@ def measure_sample(
         The convolution and its densities.
     seed
         Of the operands.
-    plans, rivals
+    rivals
         As in `perf.estimate.pass_cost.measure_operands`.
 
     Raises
@@ -194,13 +245,11 @@ def measure_sample(
         The sample has no useful product, so that nothing can be concluded from it.
     """
     first, second = draw_operands(sample, seed=seed)
-    return measure_operands(
-        config, sample.shape, sample.which, first, second, plans=plans, rivals=rivals
-    )
+    return measure_operands(config, sample.shape, sample.which, first, second, rivals=rivals)
 
 
 def measure_rivals(
-    config: AcceleratorConfig, samples: Sequence[Sample], names: Sequence[str], *, seed: int = 0
+    config: ArrayConfig, samples: Sequence[Sample], names: Sequence[str], *, seed: int = 0
 ) -> list[RivalCosts]:
     """Return what other accelerators take for samples with the same draws.
 
@@ -222,8 +271,8 @@ def measure_rivals(
 
 
 _measured: dict[tuple[object, ...], Measurement] = {}
-# Results of this process by all that determines them: digest of the configuration, sample, seed,
-# plans and rivals.
+# Results of this process by all that determines them: digest of the configuration, sample, seed
+# and rivals.
 
 
 @contextlib.contextmanager
@@ -245,11 +294,10 @@ def _worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def measure(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     samples: Sequence[Sample],
     *,
     seed: int = 0,
-    plans: int | None = None,
     rivals: tuple[str, ...] = (),
     processes: int = 2,
     progress: Callable[[int, int], None] | None = None,
@@ -264,7 +312,7 @@ def measure(
         What to measure.
     seed
         Of the operands.
-    plans, rivals
+    rivals
         As in `perf.estimate.pass_cost.measure_operands`.
     processes
         Worker processes; with 1, everything runs in this process.
@@ -276,9 +324,9 @@ def measure(
     list of Measurement
         One per sample, in order.
     """
-    options = (config.digest(), seed, plans, rivals)
+    options = (config.digest(), seed, rivals)
     todo = [s for s in dict.fromkeys(samples) if (s, *options) not in _measured]
-    run = partial(measure_sample, config, seed=seed, plans=plans, rivals=rivals)
+    run = partial(measure_sample, config, seed=seed, rivals=rivals)
 
     def note(sample: Sample, measurement: Measurement, done: int) -> None:
         _measured[sample, *options] = measurement
@@ -300,10 +348,6 @@ def measure(
     return [_measured[sample, *options] for sample in samples]
 
 
-MEASURE = partial(measure, plans=2)
-"""Measures samples unless told otherwise: on the cycle model, with the better of two tilings."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
     """How many samples an estimate takes, of what size, and who measures them.
@@ -319,7 +363,7 @@ class Sampling:
     most: int = MOST_SAMPLES
     """Samples of a statistical estimate, at most; at least one for each pass. In uniform mode every
     layer has one."""
-    measure: Measure = MEASURE
+    measure: Measure = measure
     """Measures samples."""
     measure_rivals: MeasureRivals = measure_rivals
     """Measures samples on other accelerators."""

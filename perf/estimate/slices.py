@@ -7,8 +7,8 @@ of it decides. Within that division jobs go to the first free cluster of any sli
 end together. Where the sum of one result is divided (weight gradient: batch or rows; otherwise the
 contracted channels), slices write raw partial sums of 8 bytes and read them back once.
 
-Slices are fed by an on-chip buffer: DRAM carries every operand once, as its nonzeros of 4 bytes,
-and every result once, at its own bandwidth. That needs a buffer for what slices read more than
+Slices are fed by an on-chip buffer: DRAM carries every operand once, as strips, and every result
+once, at its own bandwidth. That needs a buffer for what slices read more than
 once, and is the assumption that favours the accelerator most.
 """
 
@@ -21,10 +21,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.perf.estimate.closed_form import ENTRY_BYTES, closed_form_costs, expected_products
+from gscn.perf.estimate.closed_form import closed_form_costs, expected_products
+from gscn.perf.estimate.memory import compressed_bytes
 from gscn.perf.workload.statistics import read_statistics
 from gscn.perf.workload.work import Work
 
@@ -55,7 +56,7 @@ def divisions(slices: int) -> tuple[tuple[int, int, int, int], ...]:
     )
 
 
-def sliced_costs(config: AcceleratorConfig, slices: int, works: Sequence[Work]) -> list[SlicedCost]:
+def sliced_costs(config: ArrayConfig, slices: int, works: Sequence[Work]) -> list[SlicedCost]:
     """Return what convolutions cost on slices.
 
     Parameters
@@ -104,17 +105,15 @@ def sliced_costs(config: AcceleratorConfig, slices: int, works: Sequence[Work]) 
                 division=division,
                 ideal_cycles=products[index] / (slices * config.multipliers),
                 slice_cycles=cycles,
-                dram_bytes=compulsory_bytes(work, config.format.width // 8),
+                dram_bytes=compressed_bytes(
+                    work.shape,
+                    work.which,
+                    work.first_density,
+                    work.second_density,
+                    value_bytes=config.format.width // 8,
+                ).total_bytes,
             )
     return [best[index] for index in range(len(works))]
-
-
-def compulsory_bytes(work: Work, value_bytes: int) -> float:
-    """Return the bytes of a convolution's operands, compressed, and of its results, each once."""
-    first, second = work.shape.operand_shapes(work.which)
-    entries = math.prod(first) * work.first_density + math.prod(second) * work.second_density
-    results = math.prod(work.shape.result_shape(work.which))
-    return entries * ENTRY_BYTES + results * value_bytes
 
 
 def _part(shape: ConvShape, division: tuple[int, int, int, int]) -> tuple[ConvShape, float]:

@@ -5,21 +5,26 @@ layers that take most of the time are cut to samples (`perf.estimate.sampling`) 
 drawn by the statistics of real ones, and run on the cycle model; the closed form
 (`perf.estimate.closed_form`) brings each from the sample's size to the layer's: if a sample loses
 half as many cycles again as the closed form says, so does its layer. Layers without a sample of
-their own are corrected as their pass is on average. The result is compared with a dense array of as
-many multipliers at the same clock and memory port (`perf.dense_array`). What is assumed is
-listed in the result, in words.
+their own are corrected as their pass is on average. Where a DRAM behind the ports is given, each
+launch takes the longer of the array's cycles and of DRAM's for the bytes that a buffer leaves to it
+(`perf.estimate.buffer`). The result is compared with a dense array of as many multipliers at the
+same clock, memory port and DRAM (`perf.dense_array`). What is assumed is listed in the result, in
+words.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.golden.traces.trace import Trace
 from gscn.perf.dense_array import dense_cost
+from gscn.perf.estimate.assumptions import assumptions
+from gscn.perf.estimate.memory import Dram
 from gscn.perf.estimate.modes import analytic, statistical, uniform, with_rivals
 from gscn.perf.estimate.recorded_step import RecordedPass, measure_recorded
 from gscn.perf.estimate.result import (
@@ -30,7 +35,7 @@ from gscn.perf.estimate.result import (
     PassEstimate,
     WorkEstimate,
 )
-from gscn.perf.estimate.result_json import assumptions, to_json
+from gscn.perf.estimate.result_json import to_json
 from gscn.perf.estimate.sampling import SAMPLING, Sampling
 from gscn.perf.workload.layers import Layer, Network
 from gscn.perf.workload.sparsification import Method, Sparsification
@@ -56,7 +61,7 @@ Items = Sequence[tuple[Layer, Pass, tuple[Work, ...]]]
 @takes_text
 def estimate(
     network: Network,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     sparsification: Sparsification,
     *,
     items: Items | None = None,
@@ -64,6 +69,7 @@ def estimate(
     rivals: Sequence[str] = (),
     clock_hz: float = CLOCK_HZ,
     sampling: Sampling = SAMPLING,
+    dram: Dram | None = None,
 ) -> NetworkEstimate:
     """Estimate a training step of a network on the accelerator and on the dense array.
 
@@ -86,17 +92,24 @@ def estimate(
         At which cycles are told as seconds.
     sampling
         Samples of the statistical and the uniform mode, and of rivals.
+    dram
+        Behind the memory ports; None: it is no limit. Rivals have no such model.
 
     Raises
     ------
     InputError
         A sample cannot be lowered, or has no products; an option out of range.
     """
+    # Wide: what is estimated, on what and how; all but the first three have defaults.
     if items is None:
         items = network_items(network, sparsification)
     if not clock_hz > 0:
         raise InputError(f"clock must be over 0 Hz, not {clock_hz}")
     estimates = _estimates(config, sparsification, items, mode, sampling)
+    if dram is not None:
+        if rivals:
+            raise InputError("a DRAM must be given without rivals: they have no model of it")
+        estimates = {work: dataclasses.replace(own, dram=dram) for work, own in estimates.items()}
     if rivals:
         estimates = with_rivals(config, estimates, sparsification, rivals, sampling.measure_rivals)
     return NetworkEstimate(
@@ -106,12 +119,18 @@ def estimate(
         mode=mode,
         sample_products=sampling.products,
         clock_hz=clock_hz,
+        dram=dram,
         passes=tuple(
             PassEstimate(
                 layer=layer,
                 which=which,
                 works=tuple(estimates[work] for work in own),
-                dense=dense_cost(config, layer.shape, which),
+                dense=dense_cost(
+                    config,
+                    layer.shape,
+                    which,
+                    dram_bytes_per_cycle=dram.bytes_per_cycle if dram else None,
+                ),
             )
             for layer, which, own in items
         ),
@@ -119,7 +138,7 @@ def estimate(
 
 
 def _estimates(
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     sparsification: Sparsification,
     items: Items,
     mode: Mode,
@@ -187,10 +206,11 @@ def recorded_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple
 
 def estimate_recorded(
     trace: Trace,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     *,
     clock_hz: float = CLOCK_HZ,
-    measure: Callable[[Trace, AcceleratorConfig], Sequence[RecordedPass]] = measure_recorded,
+    dram: Dram | None = None,
+    measure: Callable[[Trace, ArrayConfig], Sequence[RecordedPass]] = measure_recorded,
 ) -> NetworkEstimate:
     """Return the cycles of a recorded training step, every pass as a whole on the cycle model.
 
@@ -202,6 +222,8 @@ def estimate_recorded(
         The accelerator.
     clock_hz
         At which cycles are told as seconds.
+    dram
+        Behind the memory ports; None: it is no limit.
     measure
         As `perf.estimate.recorded_step.measure_recorded`, or that with options bound.
     """
@@ -216,12 +238,18 @@ def estimate_recorded(
         mode=Mode.TRACE,
         sample_products=0,
         clock_hz=clock_hz,
+        dram=dram,
         passes=tuple(
             PassEstimate(
                 layer=layers[one.layer],
                 which=one.which,
-                works=(_of_trace(config, one),),
-                dense=dense_cost(config, one.shape, one.which),
+                works=(_of_trace(config, one, dram),),
+                dense=dense_cost(
+                    config,
+                    one.shape,
+                    one.which,
+                    dram_bytes_per_cycle=dram.bytes_per_cycle if dram else None,
+                ),
             )
             for one in measured
         ),
@@ -237,7 +265,7 @@ def _method(trace: Trace) -> Method:
         ) from error
 
 
-def _of_trace(config: AcceleratorConfig, one: RecordedPass) -> WorkEstimate:
+def _of_trace(config: ArrayConfig, one: RecordedPass, dram: Dram | None) -> WorkEstimate:
     measured = one.measurement
     return WorkEstimate(
         work=Work(
@@ -247,10 +275,13 @@ def _of_trace(config: AcceleratorConfig, one: RecordedPass) -> WorkEstimate:
             second_density=one.second_density,
         ),
         useful_products=measured.useful_products,
-        cycles=measured.cycles,
+        array_cycles=measured.cycles,
         multipliers=config.multipliers,
         port_bytes=config.port_bytes_per_cycle,
         read_bytes=measured.read_bytes,
         write_bytes=measured.write_bytes,
+        dram_read_bytes={size: reads.total for size, reads in measured.dram_reads.items()},
+        operand_bytes=measured.operand_bytes,
+        dram=dram,
         measurement=measured,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
@@ -46,7 +46,7 @@ class Resources:
         )
 
     @classmethod
-    def of(cls, config: AcceleratorConfig) -> Resources:
+    def of(cls, config: ArrayConfig) -> Resources:
         """Return those of an accelerator of ours."""
         return cls(
             multipliers=config.multipliers,

@@ -8,11 +8,11 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.perf.dense_array import arrangements, dense_cost, matrix_dimensions
 
-LARGE = preset("large")  # 64 multipliers, 64-byte port, 16-bit operands
+LARGE = array("large")  # 64 multipliers, 64-byte port, 16-bit operands
 
 shapes = st.builds(
     ConvShape,
@@ -59,7 +59,7 @@ def test_a_fully_connected_layer_of_one_sample_is_bound_by_reading_its_weights()
 def test_edges_are_counted_in_whole_tiles():
     # 7 outputs, 5 inputs, 1 pixel on 4 multipliers: the best is 7 rows one by one, contraction
     # of 5 in two steps of 4: 14, or four rows at a time and 5 steps: 2 * 5 = 10.
-    config = dataclasses.replace(LARGE, clusters=4, pes_per_cluster=1)
+    config = dataclasses.replace(LARGE, clusters=4, pes=1)
     cost = dense_cost(config, ConvShape(n=1, c=5, h=1, w=1, k=7, r=1, s=1), Pass.FORWARD)
     assert cost.arrangement == (4, 1, 1)
     assert cost.compute_cycles == 10
@@ -76,3 +76,14 @@ def test_cost_lies_between_the_ideal_and_one_multiplier(shape, which):
         for d, a in zip(matrix_dimensions(shape, which), cost.arrangement, strict=True)
     )
     assert math.prod(lanes) == cost.compute_cycles
+
+
+def test_a_dram_moves_operands_and_results_once():
+    shape = ConvShape(n=1, c=64, h=8, w=8, k=64, r=1, s=1)
+    free = dense_cost(LARGE, shape, Pass.FORWARD)
+    moved = 2 * 3 * 64 * 64
+    slow = dense_cost(LARGE, shape, Pass.FORWARD, dram_bytes_per_cycle=1.5)
+    assert (free.dram_cycles, slow.dram_cycles) == (0, moved / 1.5)
+    assert (slow.cycles, slow.bound) == (slow.dram_cycles, "DRAM")
+    fast = dense_cost(LARGE, shape, Pass.FORWARD, dram_bytes_per_cycle=64.0)
+    assert (fast.cycles, fast.bound) == (free.cycles, free.bound)

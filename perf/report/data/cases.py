@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.system import sources
 from gscn.system.cache import keep_result, kept_result
 
@@ -39,7 +39,7 @@ RIVALS_ALONE = "rivals"
 _MOST_SAMPLES = 24
 Row = Mapping[str, object]
 """A network with one method, as `perf.estimate.training_step.to_json` returns it."""
-Compute = Callable[["Case", str, AcceleratorConfig, Path], Row]
+Compute = Callable[["Case", str, ArrayConfig, Path], Row]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +117,7 @@ def source_digest(*, root: Path | None = None, without: tuple[str, ...] = ()) ->
     )
 
 
-def case_digest(case: Case, what: str, config: AcceleratorConfig, sources: str) -> str:
+def case_digest(case: Case, what: str, config: ArrayConfig, sources: str) -> str:
     """Return the name of a result: 16 hexadecimal digits of all that it follows from."""
     content = {
         "case": dataclasses.asdict(case),
@@ -134,7 +134,7 @@ def launch_digest() -> str:
     return source_digest(without=(*_RIVALS, *_ESTIMATES))
 
 
-def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) -> Row:
+def compute_case(case: Case, what: str, config: ArrayConfig, cache: Path) -> Row:
     """Estimate one training step; see `perf.estimate.training_step`.
 
     Parameters
@@ -187,7 +187,7 @@ def compute_case(case: Case, what: str, config: AcceleratorConfig, cache: Path) 
 def compute_cases(
     cases: Sequence[Case],
     mode: str,
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     cache: Path,
     *,
     compute: Compute = compute_case,

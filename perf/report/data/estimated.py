@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import Pass
 from gscn.perf.report.data.cases import Case, Row
 from gscn.perf.report.data.rows import GROUPS, PassRow, config_of, pass_rows, speedup
@@ -27,7 +27,7 @@ class Estimated:
     case: Case
     row: Row
     passes: tuple[PassRow, ...]
-    config: AcceleratorConfig
+    config: ArrayConfig
 
     @classmethod
     def of(cls, case: Case, row: Row) -> Estimated:
@@ -39,7 +39,7 @@ class Estimated:
         return speedup(self.passes, GROUPS[group], over=over)
 
 
-def product_limit(passes: Sequence[PassRow], config: AcceleratorConfig, group: str) -> float:
+def product_limit(passes: Sequence[PassRow], config: ArrayConfig, group: str) -> float:
     """Return the speed-up over dense if every multiplier took a useful product in every cycle."""
     chosen = [p for p in passes if p.which in GROUPS[group]]
     ideal = sum(p.useful_products for p in chosen) / config.multipliers
@@ -47,7 +47,7 @@ def product_limit(passes: Sequence[PassRow], config: AcceleratorConfig, group: s
 
 
 def bound_shares(
-    passes: Sequence[PassRow], config: AcceleratorConfig, group: str = "training"
+    passes: Sequence[PassRow], config: ArrayConfig, group: str = "training"
 ) -> dict[str, float]:
     """Return the share of our cycles that is spent in passes bound by each resource."""
     chosen = [p for p in passes if p.which in GROUPS[group]]

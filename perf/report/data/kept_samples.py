@@ -16,14 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
+from gscn.perf.estimate.buffer import Reads
 from gscn.perf.estimate.energy import Accesses
 from gscn.perf.estimate.pass_cost import Measurement, measure_operands, rival_costs
 from gscn.perf.estimate.sampling import Sample, draw_operands
 from gscn.system.cache import keep_result, kept_result
-
-PLANS = 2
-"""Tilings that are tried for a sample, as in `perf.estimate.training_step`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,31 +52,35 @@ class Keeper:
     rival_sources: str
     """The same of the other accelerators'."""
 
-    def measure(self, config: AcceleratorConfig, samples: Sequence[Sample]) -> list[Measurement]:
+    def measure(self, config: ArrayConfig, samples: Sequence[Sample]) -> list[Measurement]:
         """Return what the cycle model says of samples, in order."""
         return [self._measurement(config, sample) for sample in samples]
 
     def measure_rivals(
-        self, config: AcceleratorConfig, samples: Sequence[Sample], names: Sequence[str]
+        self, config: ArrayConfig, samples: Sequence[Sample], names: Sequence[str]
     ) -> list[dict[str, KeptCost]]:
         """Return what other accelerators take for samples, in order."""
         return [self._costs(config, sample, tuple(names)) for sample in samples]
 
-    def _measurement(self, config: AcceleratorConfig, sample: Sample) -> Measurement:
+    def _measurement(self, config: ArrayConfig, sample: Sample) -> Measurement:
         first, second = draw_operands(sample, seed=0)
 
         def compute() -> dict:
-            found = measure_operands(config, sample.shape, sample.which, first, second, plans=PLANS)
+            found = measure_operands(config, sample.shape, sample.which, first, second)
             return dataclasses.asdict(dataclasses.replace(found, causes=dict(found.causes)))
 
         fields = self._kept(
-            [operands_digest(sample, first, second), config.to_dict(), PLANS, self.sources], compute
+            [operands_digest(sample, first, second), config.to_dict(), self.sources], compute
         )
-        accesses = fields.pop("accesses")
-        return Measurement(accesses=Accesses(**accesses), **fields)
+        accesses, reads = fields.pop("accesses"), fields.pop("dram_reads")
+        return Measurement(
+            accesses=Accesses(**accesses),
+            dram_reads={int(size): Reads(**one) for size, one in reads.items()},
+            **fields,
+        )
 
     def _costs(
-        self, config: AcceleratorConfig, sample: Sample, names: tuple[str, ...]
+        self, config: ArrayConfig, sample: Sample, names: tuple[str, ...]
     ) -> dict[str, KeptCost]:
         first, second = draw_operands(sample, seed=0)
 

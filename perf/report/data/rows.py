@@ -8,12 +8,12 @@ Used of it:
 `config`                fields of the accelerator
 `layers[]`              `name`, `linear`, `first`, `shape` (fields of `ConvShape`), `passes[]`
 `passes[]`              `pass`, `cycles`, `dense_cycles`, `dense_bound`, `convolutions[]`,
-                        `read_bytes`, `write_bytes`, `rival_cycles` (by name)
+                        `read_bytes`, `write_bytes`, `dram_read_bytes` (by the capacity of a
+                        buffer), `rival_cycles` (by name)
 `convolutions[]`        `batch`, `first_operand_density`, `second_operand_density`,
                         `expected_useful_products`, `cycles`; where a sample was run, `sample`
 `sample`                `useful_products`; `accesses` (fields of `perf.estimate.energy.Accesses`)
-and
-                        `causes` (PE-cycles by cause) of the sample
+                        and `causes` (PE-cycles by cause) of the sample
 ======================  ============================================================================
 
 Accesses of a convolution are those of its sample, in proportion to the useful products, and causes
@@ -24,11 +24,10 @@ one, weighted by useful products or cycles.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 from gscn.perf.estimate import memory
@@ -62,9 +61,11 @@ class PassRow:
     densities: tuple[float, float]
     """Of the operands of the pass itself, without a precomputed term."""
     compressed: Traffic
-    """Operands once, compressed, and results once: what a large global buffer leaves to DRAM."""
-    resident_bytes: float
-    """Capacity of a buffer that suffices for that, in some order of the jobs."""
+    """Operands once, compressed, and results once: what a large buffer leaves to DRAM."""
+    smaller_bytes: float
+    """Of the smaller compressed operand."""
+    dram_reads: Mapping[int, float]
+    """Bytes that DRAM delivers, by the capacity of a buffer."""
     ports: Traffic
     """Bytes at the ports, at least those of `compressed`."""
     rivals: Mapping[str, float]
@@ -84,31 +85,29 @@ class PassRow:
         """Bytes of the dense array: operands once, results once."""
         return memory.dense_bytes(self.shape, self.which)
 
-    def utilization(self, config: AcceleratorConfig) -> float:
+    def utilization(self, config: ArrayConfig) -> float:
         """Return useful products per multiplier and cycle."""
         return self.useful_products / (config.multipliers * self.cycles)
 
-    def bounds(self, config: AcceleratorConfig) -> dict[str, float]:
+    def bounds(self, config: ArrayConfig) -> dict[str, float]:
         """Return the cycles that multipliers and ports need by themselves."""
         return memory.bound_cycles(
             config.multipliers, self.useful_products, self.ports, memory.Bandwidth.of(config)
         )
 
-    def bound(self, config: AcceleratorConfig) -> str:
+    def bound(self, config: ArrayConfig) -> str:
         """Return which of them needs the most."""
         needed = self.bounds(config)
         return max(needed, key=needed.__getitem__)
 
-    def dram_bytes(self, buffer_bytes: float) -> float:
-        """Return the bytes of DRAM behind a global buffer: all of the ports', or each byte once."""
-        if self.resident_bytes > buffer_bytes:
-            return self.ports.total_bytes
-        return min(self.ports.total_bytes, self.compressed.total_bytes)
+    def dram_bytes(self, buffer_bytes: int) -> float:
+        """Return the bytes of DRAM behind a buffer, one of those measured: reads and results."""
+        return self.dram_reads[buffer_bytes] + self.ports.write_bytes
 
 
-def config_of(row: Row) -> AcceleratorConfig:
+def config_of(row: Row) -> ArrayConfig:
     """Return the accelerator that a row is about."""
-    return AcceleratorConfig.from_dict(dict(row["config"]))
+    return ArrayConfig.from_dict(dict(row["config"]))
 
 
 def shape_of(fields: Mapping[str, object]) -> ConvShape:
@@ -170,30 +169,18 @@ def pass_rows(row: Row) -> tuple[PassRow, ...]:
     )
 
 
-@takes_text
-def touched_share(shape: ConvShape, which: Pass) -> float:
-    """Return the share of the second operand that is multiplied: a stride may step over inputs."""
-    if which is Pass.INPUT_GRAD:
-        return 1.0
-    sizes = zip((shape.r, shape.s), shape.stride, strict=True)
-    return math.prod(min(1.0, kernel / stride) for kernel, stride in sizes)
-
-
 def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: int) -> PassRow:
     which, shape = Pass(fields["pass"]), shape_of(layer["shape"])
     works = fields["convolutions"]
-    read = write = resident = 0.0
+    read = write = smaller = 0.0
     accesses: dict[str, float] = {}
     causes: dict[str, float] = {}
     for work in works:
-        densities = (
-            work["first_operand_density"],
-            work["second_operand_density"] * touched_share(shape, which),
-        )
+        densities = (work["first_operand_density"], work["second_operand_density"])
         own = dataclasses.replace(shape, n=work["batch"])
         traffic = memory.compressed_bytes(own, which, *densities)
         read, write = read + traffic.read_bytes, write + traffic.write_bytes
-        resident = max(resident, memory.resident_bytes(own, which, *densities))
+        smaller = max(smaller, min(memory.operand_bytes(own, which, *densities)))
         rates = _rates(work.get("sample")) or mean
         if rates is not None:
             _add(accesses, rates["accesses"], work["expected_useful_products"])
@@ -214,7 +201,10 @@ def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: 
         useful_products=sum(work["expected_useful_products"] for work in works),
         densities=(works[0]["first_operand_density"], works[0]["second_operand_density"]),
         compressed=Traffic(read_bytes=read, write_bytes=write),
-        resident_bytes=resident,
+        smaller_bytes=smaller,
+        dram_reads={
+            int(size): max(moved, read) for size, moved in fields["dram_read_bytes"].items()
+        },
         ports=ports,
         rivals=dict(fields.get("rival_cycles") or {}),
         accesses=_at_ports(accesses, ports),

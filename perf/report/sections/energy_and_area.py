@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.perf.estimate.energy import (
@@ -17,6 +17,7 @@ from gscn.perf.estimate.energy import (
     energy,
     energy_per_product,
 )
+from gscn.perf.estimate.storage import storage
 from gscn.perf.report.data.estimated import Estimated
 from gscn.perf.report.data.measured import Figures
 from gscn.perf.report.drawing import charts
@@ -24,12 +25,12 @@ from gscn.perf.report.drawing.page import Figure, Paragraph, Part, Section, Tabl
 from gscn.perf.report.sections.memory_hierarchy import MIB
 
 BUFFER_BYTES = 4 * MIB
-"""Of the variant with a global buffer."""
+"""Of the variant with a buffer behind the ports."""
 _TO_MJ = 1e-9
 
 
 def network_energy(
-    result: Estimated, *, buffer_bytes: float = 0, position: float = 0.5
+    result: Estimated, *, buffer_bytes: int = 0, position: float = 0.5
 ) -> dict[str, float]:
     """Return our energy of a training step by component, mJ."""
     total = dict.fromkeys(COMPONENTS, 0.0)
@@ -46,7 +47,7 @@ def network_energy(
 
 
 def network_dense_energy(
-    result: Estimated, *, buffer_bytes: float = 0, position: float = 0.5
+    result: Estimated, *, buffer_bytes: int = 0, position: float = 0.5
 ) -> dict[str, float]:
     """Return the dense array's energy of the same step by component, mJ."""
     total = dict.fromkeys(COMPONENTS, 0.0)
@@ -81,7 +82,7 @@ def constants_table(technology: Technology) -> Table:
     )
 
 
-def derived_table(config: AcceleratorConfig, technology: Technology) -> Table:
+def derived_table(config: ArrayConfig, technology: Technology) -> Table:
     """Return what each access costs in this configuration."""
     per_product = energy_per_product(config, technology)
     whole = sum(per_product.values())
@@ -90,8 +91,8 @@ def derived_table(config: AcceleratorConfig, technology: Technology) -> Table:
     return Table(
         name="energy-product",
         caption=f"One product of `{config.operand_format}`: an accumulator is one of "
-        f"{config.acc_depth} words of {config.acc_width} bits, read and written; a stationary "
-        "entry costs a row of two, of which one is used.",
+        f"{config.acc_depth} of {config.acc_width} bits in a bank of {config.drain_width} "
+        "memories, read and written; a stationary entry, a value and an offset, is read.",
         header=("component", "pJ", "share, %"),
         rows=tuple(rows),
     )
@@ -99,37 +100,33 @@ def derived_table(config: AcceleratorConfig, technology: Technology) -> Table:
 
 REFERENCE = ConvShape(n=1, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
 """Layer at which the dense array's energy of a product is told; in a larger one it is the same."""
-DEPTHS = (4096, 1024, 256)
-"""Accumulators of a PE for which a product's energy is told."""
+DEPTHS = (4096, 2304, 1024, 256)
+"""Accumulators of a bank for which a product's energy is told."""
 
 
-def dense_product_pj(config: AcceleratorConfig) -> float:
+def dense_product_pj(config: ArrayConfig) -> float:
     """Return what a product costs in the dense array, on the chip, picojoules."""
     parts = dense_energy(config, REFERENCE, Pass.FORWARD)
     chip = sum(value for name, value in parts.items() if name != "DRAM")
     return chip / REFERENCE.dense_macs
 
 
-def break_even_table(config: AcceleratorConfig) -> Table:
+def break_even_table(config: ArrayConfig) -> Table:
     """Return from what share of products removed zero skipping saves energy on the chip."""
     dense = dense_product_pj(config)
     rows = []
     for depth in DEPTHS:
         parts = energy_per_product(dataclasses.replace(config, acc_depth=depth))
-        for rows_read, share in ((1, 1.0), (0.5, 0.5)):
-            product = sum(parts.values()) - (1 - share) * parts["stationary memory"]
-            rows.append(
-                (depth, rows_read, parts["accumulator RAM"], product, 100 * (1 - dense / product))
-            )
+        product = sum(parts.values())
+        rows.append((depth, parts["accumulator RAM"], product, 100 * (1 - dense / product)))
     return Table(
         name="energy-break-even",
         caption=f"What smaller memories would change: a product of the dense array costs "
         f"{dense:.2f} pJ on the chip, so that skipping zeros saves energy there from this share of "
-        "products removed. One stationary row per product is as built; half a row would be read "
-        "if a PE kept the row of two entries. Fewer accumulators mean more jobs, and more reads "
-        "of the streams; that cost is not in this table.",
+        "products removed; below 0 it does so from the first. Fewer accumulators mean more jobs, "
+        "and more reads of the streams; that cost is not in this table.",
         header=(
-            *("accumulators of a PE", "stationary rows per product", "accumulator RAM, pJ"),
+            *("accumulators of a bank", "accumulator RAM, pJ"),
             *("product, pJ", "break-even, % of products removed"),
         ),
         rows=tuple(rows),
@@ -137,7 +134,7 @@ def break_even_table(config: AcceleratorConfig) -> Table:
 
 
 def _relative_rows(
-    results: Sequence[Estimated], buffer_bytes: float
+    results: Sequence[Estimated], buffer_bytes: int
 ) -> list[tuple[str, dict[str, float]]]:
     rows = []
     for result in results:
@@ -149,7 +146,7 @@ def _relative_rows(
     return rows
 
 
-def _energy_figure(results: Sequence[Estimated], buffer_bytes: float, name: str) -> Figure:
+def _energy_figure(results: Sequence[Estimated], buffer_bytes: int, name: str) -> Figure:
     rows = _relative_rows(results, buffer_bytes)
 
     def draw(width: int, class_: str) -> str:
@@ -162,7 +159,7 @@ def _energy_figure(results: Sequence[Estimated], buffer_bytes: float, name: str)
             axis="energy of a training step; the dense array takes 1",
         )
 
-    behind = f"a global buffer of {buffer_bytes / MIB:g} MiB" if buffer_bytes else "no buffer"
+    behind = f"a buffer of {buffer_bytes / MIB:g} MiB" if buffer_bytes else "no buffer"
     return Figure(
         name=f"energy-{name}",
         caption=f"Energy of a training step with {behind}, DRAM in the middle of its published "
@@ -209,11 +206,6 @@ def _energy_table(results: Sequence[Estimated]) -> Table:
     )
 
 
-_AREA_ROWS = (
-    *("PE", "PE: multiplier", "PE: Lookup", "PE: Walker", "PE: Accumulator", "PE: Rounder"),
-    *("Loader", "Cluster without PEs", "Dispatcher", "ReadArbiter", "WriteArbiter"),
-    "Accelerator",
-)
 _AREA_COLUMNS = (
     *("instances", "memory_bits", "area", "area_per_multiplier", "share_percent"),
     *("luts", "ecp5_flip_flops", "ecp5_multipliers", "block_rams"),
@@ -231,8 +223,10 @@ def area_table(area: Figures, config_name: str) -> Table:
     known = {report["name"]: report for report in area["reports"]}
     if config_name not in known:
         raise InputError(f"areas must be of {config_name}, not only of {', '.join(known)}")
-    found = {row["component"]: row for row in known[config_name]["rows"]}
-    rows = [(name, *(found[name][column] for column in _AREA_COLUMNS)) for name in _AREA_ROWS]
+    rows = [
+        (row["component"], *(row[column] for column in _AREA_COLUMNS))
+        for row in known[config_name]["rows"]
+    ]
     return Table(
         name="area",
         caption=f"`{config_name}`: standard cells osu018 without memories, and ECP5 "
@@ -245,8 +239,31 @@ def area_table(area: Figures, config_name: str) -> Table:
     )
 
 
+def memories_table(config: ArrayConfig) -> Table:
+    """Return the memories of the array by kind, and the energy of an access."""
+    rows = []
+    for name, one in storage(config).items():
+        access = HOROWITZ_45NM.memory_pj(one.capacity_bytes, one.width)
+        rows.append(
+            (
+                *(name, one.count, one.depth, one.width),
+                *(one.bits, one.bits / config.multipliers, access),
+            )
+        )
+    return Table(
+        name="memories",
+        caption=f"Memories of {config.multipliers} multipliers: every PE has two banks of "
+        "accumulators and a copy of the stationary window, entries and directory.",
+        header=(
+            *("memory", "instances", "rows", "bits of a row"),
+            *("bits in all", "per multiplier", "a row, pJ"),
+        ),
+        rows=tuple(rows),
+    )
+
+
 def energy_and_area_section(
-    results: Sequence[Estimated], config: AcceleratorConfig, area: Figures
+    results: Sequence[Estimated], config: ArrayConfig, area: Figures
 ) -> Section:
     """Energy by component beside the dense array's, its constants, and area."""
     per_product = energy_per_product(config)
@@ -257,12 +274,13 @@ def energy_and_area_section(
             f"A product costs {whole:.1f} pJ inside its PE, of which the multiplication is "
             f"{100 * per_product['multiply'] / whole:.1f} % and the {largest} "
             f"{100 * per_product[largest] / whole:.0f} %. That is the price of having no crossbar: "
-            f"every multiplier owns {config.acc_depth} accumulators, and each product reads and "
-            "writes one of them. A dense array keeps its sums in registers, so that zero skipping "
-            "must remove most products before it saves energy on the chip at all. Time and energy "
-            "are different questions, and this page answers both."
+            f"every multiplier owns two banks of {config.acc_depth} accumulators, and each product "
+            "reads and writes one of them. A dense array keeps its sums in registers, so that zero "
+            "skipping must remove many products before it saves energy on the chip at all. Time "
+            "and energy are different questions, and this page answers both."
         ),
         derived_table(config, HOROWITZ_45NM),
+        memories_table(config),
     ]
     counted = [r for r in results if all(p.accesses is not None for p in r.passes)]
     if counted:

@@ -12,6 +12,12 @@ from gscn.perf.report.drawing import charts
 from gscn.perf.report.drawing.page import Figure, Items, Paragraph, Section, Table
 
 _BUSY = "utilization"
+_OTHER = "useless products"
+
+
+def _causes(measured: Figures) -> list[str]:
+    """Return the causes that were counted, but for the products."""
+    return [name for name in measured["passes"][0]["shares"] if name != "busy"]
 
 
 def measured_causes(measured: Figures) -> list[tuple[str, dict[str, float]]]:
@@ -22,7 +28,7 @@ def measured_causes(measured: Figures) -> list[tuple[str, dict[str, float]]]:
     measured
         Figures of `docs/results/utilization.md`.
     """
-    names = [c.name for c in CLUSTER_COUNTERS if c.name != "busy"]
+    names = _causes(measured)
     result = []
     for which in Pass:
         rows = [row for row in measured["passes"] if row["pass"] == str(which)]
@@ -36,7 +42,7 @@ def measured_causes(measured: Figures) -> list[tuple[str, dict[str, float]]]:
         shares = {_BUSY: mean(lambda row: row["utilization"])}
         for name in names:
             shares[name] = mean(lambda row, name=name: row["shares"][name])
-        shares["off the border"] = max(0.0, 100 - sum(shares.values()))
+        shares[_OTHER] = max(0.0, 100 - sum(shares.values()))
         result.append((f"{PASS_NAMES[which]}, {len(rows)} passes", shares))
     return result
 
@@ -44,7 +50,7 @@ def measured_causes(measured: Figures) -> list[tuple[str, dict[str, float]]]:
 def lost_cycles_section(measured: Figures, results: Sequence[Estimated]) -> Section:
     """Where the multipliers' cycles go: counted in the RTL, and by the model for full networks."""
     rtl = measured_causes(measured)
-    names = (_BUSY, *(c.name for c in CLUSTER_COUNTERS if c.name != "busy"), "off the border")
+    names = (_BUSY, *_causes(measured), _OTHER)
 
     def draw(width: int, class_: str) -> str:
         return charts.stacked_bars(
@@ -79,7 +85,7 @@ def lost_cycles_section(measured: Figures, results: Sequence[Estimated]) -> Sect
                 for label, shares in rtl
             ),
         ),
-        Items([*meanings, "off the border: products that land in guard cells"]),
+        Items([*meanings, f"{_OTHER}: products that belong to no result"]),
     ]
     counted = [r for r in results if all(p.causes is not None for p in r.passes)]
     if counted:

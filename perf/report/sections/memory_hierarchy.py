@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from gscn.conv import Pass
+from gscn.perf.estimate.buffer import BUFFERS
 from gscn.perf.report.data import cases
 from gscn.perf.report.data.estimated import PASS_NAMES, Estimated
 from gscn.perf.report.data.published import GTX_1080_TI
@@ -14,12 +15,10 @@ from gscn.perf.report.drawing import rooflines
 from gscn.perf.report.drawing.page import Figure, Paragraph, Section, Table
 
 MIB = 1 << 20
-BUFFERS = (0, MIB, 4 * MIB, 16 * MIB)
-"""Capacities of a global buffer, bytes."""
 
 
 def limited_speedup(
-    passes: Sequence[PassRow], dram_bytes_per_cycle: float, buffer_bytes: float
+    passes: Sequence[PassRow], dram_bytes_per_cycle: float, buffer_bytes: int
 ) -> float:
     """Return the training speed-up over dense where DRAM may be slower than the ports.
 
@@ -34,7 +33,7 @@ def limited_speedup(
 
 
 def dram_bound_share(
-    passes: Sequence[PassRow], dram_bytes_per_cycle: float, buffer_bytes: float
+    passes: Sequence[PassRow], dram_bytes_per_cycle: float, buffer_bytes: int
 ) -> float:
     """Return the share of the time that is spent in passes for which DRAM is the limit."""
     times = [(p.cycles, p.dram_bytes(buffer_bytes) / dram_bytes_per_cycle) for p in passes]
@@ -118,7 +117,7 @@ def _bound_table(results: Sequence[Estimated]) -> Table:
             )
         )
     share = gtx_share(results[0].config.multipliers)
-    sizes = [f"{size // MIB} MiB" if size else "no buffer" for size in BUFFERS]
+    sizes = [f"{size >> 10} KiB" if size else "no buffer" for size in BUFFERS]
     return Table(
         name="dram",
         caption=f"Training speed-up over dense with the ports alone, and with DRAM of "
@@ -147,18 +146,22 @@ def _size_table(results: Sequence[Estimated]) -> Table:
                     *(result.case.label, PASS_NAMES[which], dense / 1e6, least / 1e6, ports / 1e6),
                     *(ports / least, least / dense),
                     sum(p.useful_products for p in chosen) / ports,
-                    max(p.resident_bytes for p in chosen) / MIB,
+                    *(sum(p.dram_reads[size] for p in chosen) / 1e6 for size in BUFFERS[1:]),
+                    max(p.smaller_bytes for p in chosen) / MIB,
                 )
             )
     return Table(
         name="traffic",
         caption="Bytes of a training step, all layers of a pass: dense (2 bytes a value), "
-        "compressed (4 bytes a nonzero, results dense in 2), and what the ports move today: never "
-        "less than compressed, where the closed form that scales samples would say so.",
+        "compressed (operands as strips, results dense in 2), what the ports move: never less than "
+        "compressed, where the closed form that scales samples would say so; and what DRAM "
+        "delivers behind buffers.",
         header=(
             *("network", "pass", "dense, MB", "compressed, MB", "ports, MB"),
             *("reads of a byte (ports / compressed)", "compressed / dense"),
-            *("products per byte at the ports", "largest layer's smaller operand, MiB"),
+            "products per byte at the ports",
+            *(f"read behind {size >> 10} KiB, MB" for size in BUFFERS[1:]),
+            "largest layer's smaller operand, MiB",
         ),
         rows=tuple(rows),
         folded=len(rows) > 12,
@@ -172,7 +175,7 @@ def _drawn(results: Sequence[Estimated]) -> Sequence[Estimated]:
 
 
 def memory_hierarchy_section(results: Sequence[Estimated]) -> Section:
-    """Rooflines, sizes, DRAM bandwidth and a global buffer."""
+    """Rooflines, sizes, DRAM bandwidth and a buffer."""
     config = results[0].config
     share = gtx_share(config.multipliers)
     ratios = [
@@ -185,23 +188,21 @@ def memory_hierarchy_section(results: Sequence[Estimated]) -> Section:
         title="Memory: what bounds which layer",
         content=(
             Paragraph(
-                f"There is no global buffer: every byte at the memory port is a byte of DRAM. The "
-                f"port moves {config.port_bytes_per_cycle} bytes per cycle in each direction for "
-                f"{config.multipliers} multipliers, {2 * config.port_bytes_per_cycle / share:.0f} "
-                "times what a GTX 1080 Ti has per lane. That is generous, and the price of "
-                "compressed operands: a nonzero takes 4 bytes (value and offset), so that a "
-                "dense operand streamed through the array is twice its dense size, and below half "
-                "density a compressed one is smaller."
+                f"There is no buffer in the design: every byte at the memory port is a byte of "
+                f"DRAM. The port moves {config.port_bytes_per_cycle} bytes per cycle in each "
+                f"direction for {config.multipliers} multipliers, "
+                f"{2 * config.port_bytes_per_cycle / share:.0f} times what a GTX 1080 Ti has per "
+                "lane. A nonzero takes 2.1 (dense) to 4 bytes: its value, and its share of two "
+                "masks."
             ),
             *(_roofline(result) for result in _drawn(results)),
             Paragraph(
                 f"Tiles and streams are read more than once: the ports move {mean:.1f} times "
                 "(geometric mean over the networks) the bytes of operands and results themselves. "
-                "A global buffer that holds the smaller compressed operand of a layer could bring "
-                "that down to once, with one copy of each operand in memory and an order of jobs "
-                "that streams the larger one past the smaller. The images of today hold several "
-                "copies, so the columns with buffers are a bound on another format, not a "
-                "measurement of this one."
+                "Each operand is in memory once, so that a buffer between the ports and DRAM finds "
+                "again what it still holds: lines of 64 bytes, the one used longest ago replaced. "
+                "The columns with buffers are the read bursts of samples, in the order in which "
+                "the arbiters take them, replayed through such a buffer."
             ),
             _bound_table(results),
             _size_table(results),

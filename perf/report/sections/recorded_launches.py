@@ -1,7 +1,7 @@
 """Section about memory on launches of recorded layers: what a buffer saves, byte for byte.
 
-Estimates of full networks know densities; a launch of a recorded layer knows addresses. Here every
-reference of the launch is replayed through buffers of several sizes.
+Estimates of full networks know densities; a pass of a recorded layer knows addresses. Here the read
+bursts of the pass are replayed through buffers of several sizes (`perf.estimate.buffer`).
 """
 
 from __future__ import annotations
@@ -9,28 +9,26 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gscn import lowering
-from gscn.config import AcceleratorConfig
+from gscn.array import ArrayConfig
 from gscn.conv import Pass
-from gscn.cycles import model
 from gscn.enums import takes_text
 from gscn.golden.traces.trace import Trace
 from gscn.perf.estimate import memory
-from gscn.perf.estimate.energy import COMPONENTS, Accesses, count_accesses, energy
+from gscn.perf.estimate.buffer import BUFFERS
+from gscn.perf.estimate.energy import COMPONENTS, Accesses, energy
+from gscn.perf.estimate.pass_cost import measure_operands
 from gscn.perf.report.data.cases import launch_digest
 from gscn.perf.report.data.estimated import PASS_NAMES
 from gscn.perf.report.drawing import charts
 from gscn.perf.report.drawing.page import Figure, Paragraph, Section, Table
-from gscn.program import OutputFormat
 from gscn.system.cache import keep_result, kept_result
 
-BUFFERS = (64 << 10, 256 << 10, 1 << 20)
-"""Capacities through which launches are replayed, bytes."""
 LAYERS = ("stage2.0.conv2", "stage3.0.conv2", "stage4.0.shortcut.0")
 """Of ResNet-18 for 32x32 images: 3x3 layers of two sizes, and a 1x1 of stride 2."""
 Launch = Mapping[str, object]
@@ -38,34 +36,28 @@ Launch = Mapping[str, object]
 
 
 @takes_text
-def measure_launch(
-    trace: Trace, layer: str, which: Pass, config: AcceleratorConfig
-) -> dict[str, object]:
-    """Lower a recorded pass, run the cycle model, and replay its references.
+def measure_launch(trace: Trace, layer: str, which: Pass, config: ArrayConfig) -> dict[str, object]:
+    """Lower a recorded pass, run the cycle model, and replay its read bursts.
 
-    Cycles and bytes do not depend on values, so operands are taken as 0 and 1.
+    Cycles and bytes do not depend on values.
     """
     recorded, shape = trace.load_pass(layer, which), trace.entry(layer).shape
-    first, second = ((x != 0).astype(np.int64) for x in (recorded.first, recorded.second))
+    first, second = (x != 0 for x in (recorded.first, recorded.second))
     densities = [float(np.count_nonzero(x) / x.size) for x in (first, second)]
-    out = OutputFormat(width=16, shift=0)
-    program = lowering.lower(config, shape, which, first, second, out)
-    result = model.simulate(program)
-    ports = memory.port_traffic(config, result)
-    compressed = memory.compressed_bytes(shape, which, *densities)
+    found = measure_operands(config, shape, which, first, second)
+    compressed = memory.compressed_bytes(
+        shape, which, *densities, value_bytes=config.format.width // 8
+    )
     return {
         "layer": layer,
         "pass": str(which),
         "densities": densities,
-        "plan": program.plan,
-        "cycles": result.cycles,
-        "useful_products": program.useful_products,
-        "accesses": dataclasses.asdict(count_accesses(program, result)),
-        "ports": dataclasses.asdict(ports),
-        "buffered_read_bytes": {
-            str(size): memory.buffered_traffic(program, size).read_bytes for size in BUFFERS
-        },
-        "distinct_read_bytes": memory.compulsory_traffic(program).read_bytes,
+        "cycles": found.cycles,
+        "useful_products": found.useful_products,
+        "accesses": dataclasses.asdict(found.accesses),
+        "ports": {"read_bytes": found.read_bytes, "write_bytes": found.write_bytes},
+        "buffered_read_bytes": {str(size): found.dram_reads[size].total for size in BUFFERS[1:]},
+        "operand_bytes": found.operand_bytes,
         "compressed": dataclasses.asdict(compressed),
         "dense": dataclasses.asdict(memory.dense_bytes(shape, which)),
     }
@@ -74,7 +66,7 @@ def measure_launch(
 def measure_launches(
     trace: Trace,
     layers: Sequence[str],
-    config: AcceleratorConfig,
+    config: ArrayConfig,
     cache: Path,
     *,
     measure: Callable[..., dict[str, object]] = measure_launch,
@@ -123,17 +115,12 @@ def _label(launch: Launch) -> str:
 
 
 def _reads(launch: Launch) -> tuple[float, ...]:
-    """Return bytes read: by the ports, from DRAM behind each buffer, and every line once."""
-    ports = launch["ports"]["read_bytes"]
-    behind = (min(ports, launch["buffered_read_bytes"][str(size)]) for size in BUFFERS)
-    return (ports, *behind, launch["distinct_read_bytes"])
+    """Return bytes read: by the ports, and from DRAM behind each buffer."""
+    behind = (launch["buffered_read_bytes"][str(size)] for size in BUFFERS[1:])
+    return (launch["ports"]["read_bytes"], *behind)
 
 
-_SERIES = (
-    "ports today",
-    *(f"buffer of {size >> 10} KiB" for size in BUFFERS),
-    "every line once",
-)
+_SERIES = ("ports", *(f"buffer of {size >> 10} KiB" for size in BUFFERS[1:]))
 
 
 def launches_table(launches: Sequence[Launch]) -> Table:
@@ -145,30 +132,29 @@ def launches_table(launches: Sequence[Launch]) -> Table:
             (
                 *(_label(launch), *launch["densities"], launch["cycles"]),
                 launch["dense"]["read_bytes"] / 1e6,
-                launch["compressed"]["read_bytes"] / 1e6,
+                launch["operand_bytes"] / 1e6,
                 *(value / 1e6 for value in reads),
                 launch["ports"]["write_bytes"] / 1e6,
-                reads[-1] / launch["compressed"]["read_bytes"],
+                *(value / launch["operand_bytes"] for value in reads),
             )
         )
     return Table(
         name="launches",
-        caption="Bytes read of launches of recorded layers, MB: dense operands, compressed "
-        "operands once, and what is read today and behind buffers (least recently used replaced, "
-        "lines of 64 bytes, in the order of the queue). **Copies**: distinct bytes of the image "
-        "over the compressed operands; the lowering writes a stream anew for each tile that "
-        "needs other words of it.",
+        caption="Bytes read of passes of recorded layers, MB: dense operands, operands in memory "
+        "with their tables, and what is read by the ports and behind buffers (lines of 64 bytes, "
+        "the one used longest ago replaced, in the order of the arbiters); then the same per byte "
+        "of the operands.",
         header=(
             *("launch", "first operand's density", "second operand's density", "cycles"),
-            *("dense, MB", "compressed, MB", *(f"{name}, MB" for name in _SERIES)),
-            *("written, MB", "copies"),
+            *("dense, MB", "in memory, MB", *(f"{name}, MB" for name in _SERIES)),
+            *("written, MB", *(f"{name}, per byte" for name in _SERIES)),
         ),
         rows=tuple(rows),
     )
 
 
 def energy_rows(
-    launches: Sequence[Launch], config: AcceleratorConfig
+    launches: Sequence[Launch], config: ArrayConfig
 ) -> list[tuple[str, dict[str, float]]]:
     """Return the energy of each launch per useful product by component, picojoules."""
     rows = []
@@ -180,7 +166,7 @@ def energy_rows(
 
 
 def recorded_launches_section(
-    launches: Sequence[Launch], config: AcceleratorConfig, source: str
+    launches: Sequence[Launch], config: ArrayConfig, source: str
 ) -> Section:
     """Return the section.
 
@@ -196,13 +182,16 @@ def recorded_launches_section(
     bars = [
         charts.Bar(
             label=_label(launch),
-            values=tuple(v / launch["compressed"]["read_bytes"] for v in _reads(launch)),
+            values=tuple(v / launch["operand_bytes"] for v in _reads(launch)),
         )
         for launch in launches
     ]
     per_product = energy_rows(launches, config)
-    most = max(bar.values[0] / bar.values[-1] for bar in bars)
-    copies = [bar.values[-1] for bar in bars]
+    means = [
+        math.exp(sum(math.log(bar.values[at]) for bar in bars) / len(bars))
+        for at in range(len(_SERIES))
+    ]
+    told = ", ".join(f"{mean:.2f} ({name})" for name, mean in zip(_SERIES, means, strict=True))
 
     def draw_bytes(width: int, class_: str) -> str:
         return charts.grouped_bars(
@@ -210,8 +199,8 @@ def recorded_launches_section(
             _SERIES,
             width=width,
             class_=class_,
-            title="Bytes read of recorded launches over their compressed operands",
-            axis="bytes read over compressed operands",
+            title="Bytes read of recorded passes over those of their operands",
+            axis="bytes read over operands in memory",
             reference=1.0,
         )
 
@@ -230,17 +219,14 @@ def recorded_launches_section(
         title="Bytes of real launches",
         content=(
             Paragraph(
-                f"{source}. Clusters that ask for the same burst share it, and keep a tile while "
-                f"its address stays, so that the ports read at most {most:.1f} times what is "
-                "distinct in the image: a small buffer is all that can help there. The larger "
-                f"factor is in the image itself, {min(copies):.1f} to {max(copies):.1f} bytes "
-                "for each compressed one, and no buffer behind the ports can remove it: a stream "
-                "is written once for every group of tiles that reads it, in that group's order "
-                "and coordinates."
+                f"{source}. Every operand is in memory once, as strips. Clusters that ask for the "
+                "same burst at the same time share it, and keep a stationary tile that fits; what "
+                "else is read again a buffer behind the ports may still hold. Bytes read per byte "
+                f"of operands, geometric means over these passes: {told}."
             ),
             Figure(
                 name="launch-bytes",
-                caption="Bytes read over the compressed operands, each once (1).",
+                caption="Bytes read over those of the operands, each once (1).",
                 draw=draw_bytes,
             ),
             launches_table(launches),

@@ -3,46 +3,93 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
+from gscn.array import array
 from gscn.errors import InputError
-from gscn.perf.estimate.calibration import Observation, fit, recorded_observations
-from gscn.perf.estimate.closed_form import busy_cycles, features, read_coefficients
+from gscn.perf.estimate import calibration
+from gscn.perf.estimate.buffer import Reads
+from gscn.perf.estimate.calibration import Observation, fit, observe, recorded_observations
+from gscn.perf.estimate.closed_form import (
+    features,
+    pass_cycles,
+    read_bytes,
+    read_coefficients,
+)
+from gscn.perf.estimate.pass_cost import Measurement
 from tests.perf.estimate.test_closed_form import LARGE, NONE, SHAPE, work
 
 
 def test_a_fit_finds_the_coefficients_that_made_the_observations():
     rng = np.random.default_rng(0)
-    true = dataclasses.replace(NONE, even=0.05, start=400.0, end=3.0, sharpness=2.0)
+    true = dataclasses.replace(
+        NONE, even=0.3, first=0.2, second=0.4, start=700.0, first_root=1.2, second_each=2.0
+    )
     works, products = [], []
     for _ in range(40):
         shape = dataclasses.replace(
             SHAPE, n=int(rng.integers(1, 9)), c=int(rng.integers(16, 256)), k=64
         )
-        works.append(work(first=float(rng.uniform(0.05, 1)), shape=shape))
+        first, second = rng.choice([0.1, 0.5, 1.0], 2)
+        works.append(work(first=float(first), second=float(second), shape=shape))
         products.append(works[-1].useful_products)
-    cycles = busy_cycles(true, features(LARGE, works, products))
+    seen = features(LARGE, works, products)
+    cycles, reads = pass_cycles(true, seen), read_bytes(true, seen)
     observed = [
-        Observation(work=one, useful_products=count, cycles=busy, read_bytes=count)
-        for one, count, busy in zip(works, products, cycles, strict=True)
+        Observation(
+            work=one,
+            useful_products=count,
+            cycles=busy,
+            first_read_bytes=first,
+            second_read_bytes=second,
+        )
+        for one, count, busy, first, second in zip(works, products, cycles, *reads, strict=True)
     ]
-    found = busy_cycles(fit(LARGE, observed), features(LARGE, works, products))
-    assert found == pytest.approx(cycles, rel=0.02)
-    with pytest.raises(InputError, match="observations must be more than 16, not 3"):
+    found = fit(LARGE, observed)
+    assert pass_cycles(found, seen) == pytest.approx(cycles, rel=0.02)
+    for side in range(2):
+        assert read_bytes(found, seen)[side] == pytest.approx(reads[side], rel=0.05)
+    with pytest.raises(InputError, match="observations must be more than 8, not 3"):
         fit(LARGE, observed[:3])
 
 
 def test_the_coefficients_of_the_package_are_those_of_the_kept_samples(repository):
     observed = recorded_observations(repository / "benchmarks" / "calibration.jsonl")
-    assert len(observed) == 150
+    assert len(observed) == 200
     for which, coefficients in read_coefficients().items():
         own = [one for one in observed if one.work.which is which]
         works, products = [o.work for o in own], [o.useful_products for o in own]
         seen = features(LARGE, works, products)
-        found = busy_cycles(fit(LARGE, own), seen)
-        assert busy_cycles(coefficients, seen) == pytest.approx(found, rel=0.01)
+        found = pass_cycles(fit(LARGE, own), seen)
+        assert pass_cycles(coefficients, seen) == pytest.approx(found, rel=0.01)
         # most samples are far smaller than layers; half of them come within 10 % even so
         errors = np.abs(found / [o.cycles for o in own] - 1)
         assert np.median(errors) < 0.1
+
+
+def test_samples_of_other_sources_are_measured_again_and_others_are_not(tmp_path, monkeypatch):
+    asked = []
+
+    def measure(config, samples, **_):
+        asked.append(len(samples))
+        reads = {0: Reads(first=10.0, second=20.0)}
+        return [
+            Measurement(useful_products=640, cycles=100, multipliers=4, dram_reads=reads)
+            for _ in samples
+        ]
+
+    monkeypatch.setattr(calibration, "measure", measure)
+    path, tiny = tmp_path / "samples.jsonl", array("tiny")
+    observe(tiny, path, 5, seed=0)
+    assert observe(tiny, path, 20, seed=0) == recorded_observations(path)
+    assert asked == [5, 15]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines[:18]:
+        line["made_by"] = "others"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = observe(tiny, path, 20, seed=0)
+    assert asked == [5, 15, 18]
+    assert found == recorded_observations(path)

@@ -1,4 +1,4 @@
-"""The closed form against its own formula worked out apart, and against the cycle model."""
+"""The closed form against its own formula worked out apart, and against the driver's."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ import time
 
 import pytest
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.lowering.axes import meetings
+from gscn.lowering.plan import plan_pass
 from gscn.perf.estimate.closed_form import (
+    COEFFICIENT_NAMES,
     Coefficients,
-    busy_cycles,
     closed_form_costs,
+    driver_cycles,
     expected_products,
     features,
+    pass_cycles,
+    read_bytes,
     read_coefficients,
 )
+from gscn.perf.estimate.memory import operand_bytes
 from gscn.perf.estimate.training_step import Mode, estimate
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.perf.workload.statistics import UNIFORM_STATISTICS, read_statistics
 from gscn.perf.workload.work import Work
 
-LARGE = preset("large")
+LARGE = array("large")
 SHAPE = ConvShape(n=4, c=64, h=16, w=16, k=128, r=3, s=3, padding=(1, 1))
-NONE = Coefficients(
-    **dict.fromkeys((field.name for field in dataclasses.fields(Coefficients)), 0.0)
-)
+NONE = Coefficients(**dict.fromkeys(COEFFICIENT_NAMES, 0.0))
 
 
 def work(which=Pass.FORWARD, first=0.1, second=0.5, shape=SHAPE):
@@ -37,43 +41,58 @@ def work(which=Pass.FORWARD, first=0.1, second=0.5, shape=SHAPE):
 
 
 def test_features_by_hand():
-    seen = features(LARGE, [work()], [640_000])
+    seen = features(LARGE, [work(second=1.0)], [640_000])
     assert seen.compute == 10_000
-    assert seen.first == pytest.approx(128 * 64 * 9 * 0.1 * 4 / 64)
-    assert seen.second == pytest.approx(4 * 64 * 256 * 0.5 * 4 / 64)
     assert seen.write == 4 * 128 * 256 * 2 / 64
-    # kernels of 128 filters, halved between the two PEs of a cluster
-    assert 1 / seen.fiber == pytest.approx(128 * 9 * 0.1 / 2)
-    seen = features(LARGE, [work(Pass.WEIGHT_GRAD)], [640_000])
-    # 64 x 128 results are 128 for each multiplier: 64 inputs, half dense, in rows of 3
-    assert 1 / seen.fiber == pytest.approx(max(3 * 0.1 * 128, 3 * 0.5 * 64))
+    assert (seen.first_sparse[0], seen.second_sparse[0]) == pytest.approx((0.9, 0.0))
+    assert (seen.first_bytes, seen.second_bytes) == pytest.approx(
+        operand_bytes(SHAPE, Pass.FORWARD, 0.1, 1.0)
+    )
+    # 0.1 and 1 are classes of their own: the driver's cycles less those of the products
+    plan = plan_pass(LARGE, SHAPE, Pass.FORWARD, (0.1, 1.0), out_bytes=2)
+    assert seen.lost == pytest.approx(plan.cycles - meetings(SHAPE) * 0.1 / 64)
 
 
-def test_without_losses_cycles_are_those_of_multipliers_and_write_port():
-    seen = features(LARGE, [work()], [640_000])
-    alone = dataclasses.replace(NONE, sharpness=60.0)
-    assert busy_cycles(alone, seen) == pytest.approx(10_000, rel=1e-3)
+@pytest.mark.parametrize("which", Pass)
+def test_between_classes_of_densities_cycles_are_interpolated(which):
+    low, high = (driver_cycles(LARGE, SHAPE, which, 0.1, 10 ** (at / 8)) for at in (-4, -3))
+    middle = driver_cycles(LARGE, SHAPE, which, 0.1, 10 ** (-3.5 / 8))
+    assert middle == pytest.approx(math.sqrt(low * high))
+    assert driver_cycles(LARGE, SHAPE, which, 0.1, 10 ** (-4 / 8)) == pytest.approx(low)
+
+
+def test_without_losses_cycles_are_those_of_multipliers_or_write_port():
+    assert pass_cycles(NONE, features(LARGE, [work()], [640_000])) == pytest.approx(10_000)
     wide = features(LARGE, [work()], [640])
-    assert busy_cycles(alone, wide) == pytest.approx(4 * 128 * 256 * 2 / 64, rel=1e-3)
+    assert pass_cycles(NONE, wide) == pytest.approx(4 * 128 * 256 * 2 / 64)
 
 
-@pytest.mark.parametrize("name", ["even", "first", "second", "both", "short", "start", "end"])
-def test_each_coefficient_adds_what_the_module_says(name):
-    (t, a, b) = (10_000.0, 128 * 64 * 9 * 0.1 / 16, 4 * 64 * 256 * 0.5 / 16)
-    fiber = 2 / (128 * 9 * 0.1)
-    added = {
-        "even": t,
-        "first": math.sqrt(a * t),
-        "second": math.sqrt(b * t),
-        "both": math.sqrt(a * b),
-        "short": t * math.sqrt(fiber),
-        "start": 1.0,
-        "end": math.sqrt(t),
-    }[name]
+def test_each_coefficient_adds_what_the_module_says():
     seen = features(LARGE, [work()], [640_000])
-    seen = dataclasses.replace(seen, write=seen.write * 0)
-    found = busy_cycles(dataclasses.replace(NONE, **{name: 0.5}), seen)
-    assert found == pytest.approx(t + 0.5 * added)
+    lost = float(seen.lost[0])
+    added = {"even": lost, "first": 0.9 * lost, "second": 0.5 * lost, "start": 1.0}
+    for name, expected in added.items():
+        found = pass_cycles(dataclasses.replace(NONE, **{name: 0.5}), seen)
+        assert found == pytest.approx(10_000 + 0.5 * expected)
+
+
+def test_bytes_read_are_those_of_the_formula_and_at_least_each_once():
+    seen = features(LARGE, [work()], [640_000])
+    once, moved = float(seen.first_bytes[0]), 10_000 * 64
+    assert read_bytes(NONE, seen)[0] == once
+    several = dataclasses.replace(NONE, first_each=2.0, first_root=1.5)
+    first, second = read_bytes(several, seen)
+    assert first == pytest.approx(2 * once + 1.5 * math.sqrt(once * moved))
+    assert second == seen.second_bytes
+
+
+def test_dram_reads_once_what_a_buffer_holds():
+    (cost,) = closed_form_costs(LARGE, [work()])
+    first, second = cost.operand_bytes
+    assert cost.dram_read_bytes(0) == cost.read_bytes
+    assert cost.dram_read_bytes(1 << 30) == cost.operand_bytes
+    assert first < second
+    assert cost.dram_read_bytes(math.ceil(first)) == (first, cost.read_bytes[1])
 
 
 def test_products_of_real_operands_are_those_expected_times_the_statistics():
@@ -93,7 +112,9 @@ def test_cycles_grow_with_density_and_are_never_below_the_ideal(which):
     assert cycles == sorted(cycles)
     for cost in costs:
         assert cost.cycles >= cost.useful_products / 64
-        assert 0 < cost.read_bytes <= cost.cycles * LARGE.port_bytes_per_cycle
+        once = sum(cost.operand_bytes)
+        most = max(once, cost.cycles * LARGE.port_bytes_per_cycle)
+        assert once <= sum(cost.read_bytes) <= most * (1 + 1e-9)
 
 
 def test_one_call_for_all_passes_gives_what_single_calls_give():
@@ -110,6 +131,12 @@ def test_a_whole_network_takes_milliseconds():
     estimate(net, LARGE, sparsification, mode=Mode.ANALYTIC)
     # 0.03 s on an idle core; the requirement is 1 s
     assert time.process_time() - start < 1
+
+
+def test_a_pass_that_does_not_fit_the_array_is_named():
+    wide = ConvShape(n=1, c=64, h=4, w=9000, k=64, r=3, s=3, padding=(1, 1))
+    with pytest.raises(InputError, match="must hold a tile of the weight-grad of"):
+        closed_form_costs(LARGE, [work(Pass.WEIGHT_GRAD, shape=wide)])
 
 
 def test_a_file_without_coefficients_is_refused(tmp_path):

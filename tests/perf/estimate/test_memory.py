@@ -1,101 +1,102 @@
-"""Traffic of launches behind buffers, and bounds, against counts worked out by hand."""
+"""Bytes of operands, and the cycles that they take, against counts worked out by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from gscn import lowering
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
-from gscn.cycles import model
+from gscn.cycles.passes import simulate_passes
 from gscn.errors import InputError
+from gscn.formats import INT8, INT16
+from gscn.lowering.pass_image import lower_pass
+from gscn.outputs import OutputFormat
 from gscn.perf.estimate import memory
-from gscn.program import OutputFormat
+from gscn.perf.estimate.buffer import dram_reads
+from gscn.strips import encode
 
 SHAPE = ConvShape(n=2, c=8, h=12, w=12, k=16, r=3, s=3, padding=(1, 1))
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 
 
-def operands(which, density):
+def test_dense_strips_by_hand():
+    # 32 vectors of 16 values: a mask each, and two blocks
+    assert memory.strip_bytes(32, 16, 1.0) == pytest.approx(2 * (32 * 17 + 2))
+    # 5 lanes of 8 bits: three halfwords and a mask
+    assert memory.strip_bytes(16, 5, 1.0, 1) == pytest.approx(2 * (16 * 4 + 1))
+    # no nonzero: nothing but the blocks
+    assert memory.strip_bytes(160, 16, 0.0) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("fmt", [INT16, INT8])
+@pytest.mark.parametrize("density", [0.02, 0.3, 1.0])
+@pytest.mark.parametrize("lanes", [16, 7])
+def test_expected_strips_are_near_encoded_ones(fmt, density, lanes):
+    rng = np.random.default_rng(1)
+    codes = np.zeros((1, 4096, 16), f"i{fmt.width // 8}")
+    codes[:, :, :lanes] = rng.random((1, 4096, lanes)) < density
+    strips = encode(codes, np.arange(0, 4097, 64), fmt)
+    expected = memory.strip_bytes(4096, lanes, density, fmt.width // 8)
+    assert 2 * strips.halfwords == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("which", Pass)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_estimate_of_compressed_bytes_is_near_the_image(which, stride):
+    shape = ConvShape(n=8, c=64, h=25, w=25, k=48, r=1, s=1, stride=(stride, stride))
     rng = np.random.default_rng(3)
-    return tuple(
-        rng.integers(1, 9, size) * (rng.random(size) < density)
-        for size in SHAPE.operand_shapes(which)
+    first, second = (
+        (rng.random(size) < 0.3).astype(np.int64) for size in shape.operand_shapes(which)
     )
+    image = lower_pass(ARRAYS["large"], shape, which, first, second, OutputFormat(width=16))
+    estimated = memory.compressed_bytes(shape, which, 0.3, 0.3)
+    # tables and empty groups are left out
+    assert estimated.read_bytes == pytest.approx(image.operand_bytes, rel=0.15)
+    assert estimated.read_bytes == sum(memory.operand_bytes(shape, which, 0.3, 0.3))
+    assert estimated.write_bytes == 2 * np.prod(shape.result_shape(which))
 
 
-@pytest.fixture(scope="module", params=list(Pass))
-def lowered(request):
-    out = OutputFormat(width=16, shift=0)
-    first, second = operands(request.param, 0.3)
-    return lowering.lower(TINY, SHAPE, request.param, first, second, out)
-
-
-def test_an_endless_buffer_leaves_the_compulsory_traffic(lowered):
-    endless = memory.buffered_traffic(lowered, 1 << 30)
-    least = memory.compulsory_traffic(lowered)
-    assert endless == least
-    assert least.write_bytes == sum(job.out_bytes for job in lowered.jobs)
-
-
-def test_no_buffer_reads_every_reference(lowered):
-    sizes = [size for _, size in memory.references(lowered)]
-    lines = sum(-(-size // memory.LINE_BYTES) for size in sizes)
-    assert memory.buffered_traffic(lowered, 0).read_bytes == memory.LINE_BYTES * lines
-    listed = sum(sizes)
-    chunks = sum(sum(job.load_chunks) + sum(job.stream_chunks) for job in lowered.jobs)
-    assert listed == 8 * chunks
-
-
-def test_a_larger_buffer_never_reads_more(lowered):
-    sizes = [0, 1 << 12, 1 << 14, 1 << 16, 1 << 20]
-    reads = [memory.buffered_traffic(lowered, size).read_bytes for size in sizes]
-    assert reads == sorted(reads, reverse=True)
-    assert reads[-1] < reads[0]
-
-
-def test_ports_read_at_least_what_is_compulsory(lowered):
-    result = model.simulate(lowered)
+def test_ports_read_at_least_what_a_large_buffer_reads():
+    first, second = np.ones(SHAPE.w_shape, np.int64), np.ones(SHAPE.x_shape, np.int64)
+    image = lower_pass(TINY, SHAPE, Pass.FORWARD, first, second, OutputFormat(width=16))
+    result = simulate_passes(
+        TINY, image.image, image.descriptors_addr, image.descriptor_count, image.memory_bytes,
+        bursts=True,
+    )  # fmt: skip
     ports = memory.port_traffic(TINY, result)
-    assert ports.read_bytes >= memory.compulsory_traffic(lowered).read_bytes
+    assert ports.read_bytes >= dram_reads(image, result.bursts)[4 << 20].total
     assert ports.total_bytes == (result.read_beats + result.write_beats) * TINY.mem_bytes
 
 
-def test_compressed_operands_are_four_bytes_a_nonzero():
+def test_a_stride_steps_over_inputs():
+    shape = ConvShape(n=1, c=16, h=8, w=8, k=16, r=1, s=1, stride=(2, 2))
+    assert memory.touched_share(shape, Pass.FORWARD) == 0.25
+    assert memory.touched_share(shape, Pass.WEIGHT_GRAD) == 0.25
+    assert memory.touched_share(shape, Pass.INPUT_GRAD) == 1.0
+    whole = ConvShape(n=1, c=16, h=4, w=4, k=16, r=1, s=1)
+    assert memory.operand_bytes(shape, Pass.FORWARD, 0.5, 0.5) == pytest.approx(
+        memory.operand_bytes(whole, Pass.FORWARD, 0.5, 0.5)
+    )
+
+
+def test_dense_operands_and_results_by_hand():
     shape = ConvShape(n=1, c=2, h=4, w=4, k=3, r=1, s=1)
-    traffic = memory.compressed_bytes(shape, Pass.FORWARD, 0.5, 0.25)
-    assert traffic.read_bytes == 4 * (3 * 2 * 0.5 + 32 * 0.25)
-    assert traffic.write_bytes == 2 * 3 * 16
-    assert traffic.total_bytes == traffic.read_bytes + traffic.write_bytes
-    assert memory.resident_bytes(shape, Pass.FORWARD, 0.5, 0.25) == 4 * 3
     dense = memory.dense_bytes(shape, Pass.FORWARD)
     assert (dense.read_bytes, dense.write_bytes) == (2 * (6 + 32), 2 * 48)
-
-
-def test_the_estimate_of_compressed_bytes_is_near_the_image():
-    which = Pass.FORWARD
-    first, second = operands(which, 0.3)
-    shares = [np.count_nonzero(x) / x.size for x in (first, second)]
-    out = OutputFormat(width=16, shift=0)
-    # One tile holds all weights, so that nothing is stored twice but what regions share.
-    program = lowering.lower(PRESETS["small"], SHAPE, which, first, second, out)
-    estimated = memory.compressed_bytes(SHAPE, which, *shares)
-    exact = memory.compulsory_traffic(program)
-    assert exact.read_bytes >= estimated.read_bytes
-    assert exact.write_bytes >= estimated.write_bytes
+    assert dense.total_bytes == dense.read_bytes + dense.write_bytes
 
 
 def test_the_slowest_resource_is_the_bound():
     ports = memory.Traffic(read_bytes=640, write_bytes=64)
-    bandwidth = memory.Bandwidth.of(PRESETS["large"], dram=5.5)
+    bandwidth = memory.Bandwidth.of(ARRAYS["large"], dram=5.5)
     cycles_needed = memory.bound_cycles(64, 6400, ports, bandwidth)
     assert cycles_needed == {
         "multipliers": 100, "read port": 10, "write port": 1, "DRAM": pytest.approx(128)
     }  # fmt: skip
     behind = memory.bound_cycles(64, 6400, ports, bandwidth, dram_bytes=55)
     assert behind["DRAM"] == pytest.approx(10)
-    assert "DRAM" not in memory.bound_cycles(64, 6400, ports, memory.Bandwidth.of(PRESETS["large"]))
+    assert "DRAM" not in memory.bound_cycles(64, 6400, ports, memory.Bandwidth.of(ARRAYS["large"]))
 
 
 def test_the_roofline_rises_to_the_multipliers():
@@ -103,6 +104,7 @@ def test_the_roofline_rises_to_the_multipliers():
     assert memory.attainable(3.0, 64, 64) == 64
 
 
-def test_a_negative_buffer_is_refused(lowered):
-    with pytest.raises(InputError, match="at least 0, not -1"):
-        memory.buffered_traffic(lowered, -1)
+def test_every_problem_of_a_dram_is_named():
+    assert memory.Dram(bytes_per_cycle=4.0, buffer_bytes=1 << 20).cycles(10) == 2.5
+    with pytest.raises(InputError, match="bytes per cycle must be over 0, not 0; buffer_bytes"):
+        memory.Dram(bytes_per_cycle=0, buffer_bytes=1)

@@ -8,10 +8,13 @@ import json
 
 import pytest
 
-from gscn.config import preset
-from gscn.conv import Pass
+from gscn.array import array
+from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.perf.estimate.buffer import CAPACITIES, Reads
 from gscn.perf.estimate.closed_form import closed_form_costs
+from gscn.perf.estimate.memory import operand_bytes
+from gscn.perf.estimate.modes import statistical
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.recorded_step import measure_recorded
 from gscn.perf.estimate.sampling import Sampling, measure
@@ -26,7 +29,7 @@ from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.perf.workload.work import Work
 
-LARGE = preset("large")
+LARGE = array("large")
 
 
 BOTH = Sparsification(method=Method.SWAT_RESPROP, sparsity=0.9)
@@ -53,7 +56,7 @@ def as_the_closed_form(config, samples, *, lost=1.0):
                 useful_products=products,
                 cycles=useful + lost * (cost.cycles - useful),
                 multipliers=config.multipliers,
-                read_bytes=cost.read_bytes,
+                read_bytes=sum(cost.read_bytes),
                 write_bytes=cost.write_bytes,
             )
         )
@@ -173,15 +176,74 @@ def test_a_mode_that_needs_a_trace_is_refused_without():
 @pytest.mark.slow
 def test_drawn_operands_take_about_the_cycles_of_recorded_ones(tiny_trace):
     """The network is far smaller than those that the model is for, and nothing was fitted on it."""
-    config = preset("small")
-    whole = measure_recorded(tiny_trace, config, plans=1)
+    config = array("small")
+    whole = measure_recorded(tiny_trace, config)
     net, items = recorded_items(tiny_trace)
     found = estimate(
         net,
         config,
         BOTH,
         items=items,
-        sampling=Sampling(measure=functools.partial(measure, plans=1, processes=1)),
+        sampling=Sampling(measure=functools.partial(measure, processes=1)),
     )
     recorded = sum(one.measurement.cycles for one in whole)
     assert found.cycles() == pytest.approx(recorded, rel=0.15)
+
+
+def test_an_operand_is_read_as_often_as_in_the_sample_by_what_the_buffer_holds():
+    """By hand: of the first operand the buffer holds sample and layer, of the second neither."""
+    shape = ConvShape(n=8, c=64, h=32, w=32, k=64, r=1, s=1)
+    work = Work(shape=shape, which=Pass.FORWARD, first_density=1.0, second_density=1.0)
+    whole = operand_bytes(shape, Pass.FORWARD, 1.0, 1.0)
+
+    def found(images, reads):
+        cut = dataclasses.replace(shape, n=images)
+        measured = Measurement(
+            useful_products=64 * 64 * 1024 * images,
+            cycles=10**6,
+            multipliers=64,
+            read_bytes=10**7,
+            write_bytes=10**6,
+            dram_reads={size: reads(size) for size in CAPACITIES},
+        )
+        (one,) = statistical(
+            LARGE, [work], {work: 1}, prunes=False,
+            sampling=Sampling(
+                products=64 * 64 * 1024 * images, measure=lambda *_: [measured]
+            ),
+        ).values()  # fmt: skip
+        assert one.sample.shape == cut
+        return one.dram_read_bytes
+
+    once = operand_bytes(dataclasses.replace(shape, n=4), Pass.FORWARD, 1.0, 1.0)
+    # 4 images are 557056 bytes, 8 images 1114112: 1 MiB holds the sample's, 4 MiB the layer's too
+    assert once[1] < 1 << 20 < whole[1]
+    reads = found(
+        4, lambda size: Reads(first=2 * once[0], second=once[1] * (1 + 2**20 / (size + 2**20)))
+    )
+    assert reads[4 << 20] == pytest.approx(2 * whole[0] + whole[1] * (1 + 2**20 / (5 << 20)))
+    # as behind the largest capacity that does not hold the sample's
+    assert reads[1 << 20] == pytest.approx(2 * whole[0] + whole[1] * (1 + 2**20 / (3 << 19)))
+    assert reads[256 << 10] == pytest.approx(2 * whole[0] + whole[1] * (1 + 2**20 / (5 << 18)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", Pass)
+def test_few_images_of_a_layer_are_read_from_dram_as_often_as_all(which):
+    shape = ConvShape(n=16, c=128, h=14, w=14, k=128, r=3, s=3, padding=(1, 1))
+    first, second = (1.0, 0.1) if which is Pass.WEIGHT_GRAD else (0.1, 1.0)
+    work = Work(shape=shape, which=which, first_density=first, second_density=second)
+    part, whole = (
+        statistical(
+            LARGE,
+            [work],
+            {work: 1},
+            prunes=True,
+            sampling=Sampling(products=products, measure=functools.partial(measure, processes=1)),
+        )[work]
+        for products in (12_000_000, 10**9)
+    )
+    assert part.sample.shape.n < whole.sample.shape.n == 16
+    assert part.cycles == pytest.approx(whole.cycles, rel=0.05)
+    for size in (1 << 20, 4 << 20):
+        assert part.dram_read_bytes[size] == pytest.approx(whole.dram_read_bytes[size], rel=0.2)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
+from gscn.perf.estimate.memory import Dram
 from gscn.perf.estimate.other_work import (
     NORMALISATION,
     SPARSIFICATION,
@@ -28,6 +29,12 @@ def works(method, **layer):
         method=Method(method), sparsity=0.75, activation_density=0.5, gradient_density=0.25
     )
     return {(w.kind, w.backward, w.elements): w for w in other_work(net, sparsification)}
+
+
+def strips(elements, density):
+    """Return bytes of nonzeros, of masks of those vectors of 16 that have any, and of blocks."""
+    occupied = 1 - (1 - density) ** 16
+    return pytest.approx(2 * (elements * density + elements / 16 * (occupied + 1 / 16)))
 
 
 def test_normalisation_and_update_by_hand():
@@ -81,11 +88,11 @@ def test_weights_that_are_shared_are_updated_and_pruned_once():
 def test_sparsification_by_hand():
     found = works("swat+resprop")
     weights = found[SPARSIFICATION, False, WEIGHTS]
-    assert (weights.read_bytes, weights.write_bytes) == (2 * WEIGHTS, 4 * 0.25 * WEIGHTS)
+    assert (weights.read_bytes, weights.write_bytes) == (2 * WEIGHTS, strips(WEIGHTS, 0.25))
     differences = found[SPARSIFICATION, True, OUTPUTS]
     # the stored gradient is of one sample of two
     assert differences.read_bytes == 2 * OUTPUTS * 1.5
-    assert differences.write_bytes == 4 * 0.25 * OUTPUTS
+    assert differences.write_bytes == strips(OUTPUTS, 0.25)
 
 
 def test_inputs_are_written_as_relu_left_them_and_as_they_are_saved():
@@ -96,20 +103,22 @@ def test_inputs_are_written_as_relu_left_them_and_as_they_are_saved():
         for w in other_work(net, sparsification)
         if w.kind == SPARSIFICATION and w.elements == INPUTS
     )
-    assert written == [4 * 0.25 * INPUTS, 4 * 0.5 * INPUTS]
+    assert written == [strips(INPUTS, 0.25), strips(INPUTS, 0.5)]
 
 
 def test_cycles_are_those_of_lanes_or_port():
     work = works("dense", first=True)[NORMALISATION, False, 2 * OUTPUTS]
     assert work.cycles(1, 1e9) == 2 * OUTPUTS
     assert work.cycles(10**6, 4.0) == 2 * 2 * OUTPUTS / 4
+    slow = Dram(bytes_per_cycle=0.5)
+    assert work.cycles(10**6, 4.0, slow) == (2 * 2 + 2) * OUTPUTS / 0.5
 
 
 def test_the_whole_step_adds_up_and_obeys_amdahl():
     net = network("resnet18", image_size=64, batch=4)
     result = estimate(
         net,
-        preset("large"),
+        array("large"),
         Sparsification(method=Method.SWAT_RESPROP, sparsity=0.9),
         mode=Mode.ANALYTIC,
     )

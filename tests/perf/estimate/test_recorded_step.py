@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.errors import InputError
 from gscn.golden.oracle.integers import useful_products
 from gscn.perf.estimate import recorded_step
@@ -22,10 +22,8 @@ from gscn.perf.estimate.training_step import (
 def test_a_recorded_step_is_run_whole_and_once(tiny_trace, tmp_path, monkeypatch):
     cache = tmp_path / "cycles.jsonl"
     done = []
-    config = preset("tiny")
-    found = measure_recorded(
-        tiny_trace, config, plans=1, cache=cache, progress=lambda *at: done.append(at)
-    )
+    config = array("tiny")
+    found = measure_recorded(tiny_trace, config, cache=cache, progress=lambda *at: done.append(at))
     count = sum(len(entry.densities) for entry in tiny_trace.entries.values())
     assert len(found) == count
     assert done[-1] == (count, count)
@@ -38,12 +36,12 @@ def test_a_recorded_step_is_run_whole_and_once(tiny_trace, tmp_path, monkeypatch
         assert one.first_density == first.mean()
     # everything is in the file by now
     monkeypatch.setattr(recorded_step, "measure_pass", pytest.fail)
-    assert measure_recorded(tiny_trace, config, plans=1, cache=cache) == found
+    assert measure_recorded(tiny_trace, config, cache=cache) == found
     assert read_recorded(cache) == found
     result = estimate_recorded(
         tiny_trace,
         config,
-        measure=functools.partial(measure_recorded, plans=1, cache=cache),
+        measure=functools.partial(measure_recorded, cache=cache),
     )
     assert result.mode is Mode.TRACE
     assert result.cycles() == sum(one.measurement.cycles for one in found)

@@ -1,4 +1,4 @@
-"""An estimate in words and as JSON: complete, and in agreement with the result."""
+"""An estimate as JSON: complete, and in agreement with the result."""
 
 from __future__ import annotations
 
@@ -30,32 +30,6 @@ def test_the_json_is_complete_and_agrees_with_the_result():
     assert [p["pass"] for p in data["layers"][0]["passes"]] == ["forward", "weight-grad"]
     for key in ("forward_speedup_vs_dense", "backward_speedup_vs_dense", "training_flop_reduction"):
         assert all(isinstance(layer[key], float) for layer in data["layers"])
-
-
-@pytest.mark.parametrize(
-    ("method", "words"),
-    [
-        ("dense", []),
-        ("swat", ["SWAT: weights 0.1 dense", "output gradients are dense"]),
-        (
-            "resprop",
-            [
-                (
-                    "differences of output gradients 0.15 dense in every convolution (what "
-                    "training aims at, 5 points above 1 - sparsity)"
-                ),
-                "1/N of the batch",
-            ],
-        ),
-        ("swat+resprop", ["SWAT: weights 0.1 dense", "differences of output gradients 0.15 dense"]),
-    ],
-)
-def test_assumptions_name_the_densities_of_the_method(method, words):
-    text = "\n".join(assumptions(estimated(method, 0.9, measure=constant(0.5))))
-    assert "uniform random" in text
-    assert all(word in text for word in words)
-    assert ("SWAT" in text) == method.startswith("swat")
-    assert ("ReSprop" in text) == method.endswith("resprop")
 
 
 def test_an_estimate_of_a_module_names_what_is_in_none_of_its_layers():

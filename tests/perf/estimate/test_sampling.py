@@ -6,24 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.formats import INT8
 from gscn.golden.oracle.integers import useful_products
 from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering.plan import plan_pass
 from gscn.perf.estimate.sampling import (
     SAMPLE_PRODUCTS,
     Sample,
     Sampling,
     choose_sample,
+    cut_alike,
     measure,
     measure_sample,
 )
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.work import Work, inner_macs
 
-TINY = preset("tiny")
+TINY, LARGE = array("tiny"), array("large")
 SHAPE = ConvShape(n=2, c=6, h=8, w=7, k=5, r=3, s=3, stride=(2, 1), padding=(1, 1))
 
 
@@ -104,3 +106,26 @@ def test_a_sample_of_a_large_layer_fills_the_array():
         sample = choose_sample(work)
         products = inner_macs(sample.shape) * 0.1
         assert products > SAMPLE_PRODUCTS / 4 or sample.shape == layer.shape
+
+
+@pytest.mark.parametrize("which", Pass)
+def test_a_sample_grows_until_the_driver_cuts_it_like_the_layer(which):
+    shape = ConvShape(n=32, c=128, h=28, w=28, k=128, r=3, s=3, padding=(1, 1))
+    densities = (1.0, 0.1) if which is Pass.WEIGHT_GRAD else (0.1, 1.0)
+    work = Work(shape=shape, which=which, first_density=densities[0], second_density=densities[1])
+    small = choose_sample(work, products=12_000_000)
+    grown = cut_alike(LARGE, work, small)
+    assert small.shape.n <= grown.shape.n <= 8 * small.shape.n
+    plans = [
+        plan_pass(LARGE, one, which, densities, out_bytes=2).parts[0].choice
+        for one in (shape, grown.shape)
+    ]
+    assert plans[0].s_real == plans[1].s_real
+    assert (grown == small) == (plan_of_tiles(small.shape, which, densities) == plans[0].s_real)
+    # one that lacks channels stays as it is
+    cut = choose_sample(work, products=50_000)
+    assert cut_alike(LARGE, work, cut) == cut
+
+
+def plan_of_tiles(shape, which, densities):
+    return plan_pass(LARGE, shape, which, densities, out_bytes=2).parts[0].choice.s_real

@@ -7,14 +7,15 @@ import math
 
 import pytest
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.perf.estimate.closed_form import closed_form_costs
-from gscn.perf.estimate.slices import compulsory_bytes, divisions, sliced_costs
+from gscn.perf.estimate.memory import compressed_bytes
+from gscn.perf.estimate.slices import divisions, sliced_costs
 from gscn.perf.workload.work import Work
 
-LARGE = preset("large")
+LARGE = array("large")
 SHAPE = ConvShape(n=16, c=64, h=28, w=28, k=128, r=3, s=3, padding=(1, 1))
 
 
@@ -62,14 +63,10 @@ def test_the_largest_part_decides():
     assert cost.slice_cycles == pytest.approx(three.cycles)
 
 
-def test_bytes_of_dram_by_hand():
-    inputs, weights, outputs = 16 * 64 * 784, 128 * 64 * 9, 16 * 128 * 784
-    assert compulsory_bytes(work(), 2) == pytest.approx(
-        4 * (0.1 * weights + 0.5 * inputs) + 2 * outputs
-    )
-    assert compulsory_bytes(work(Pass.WEIGHT_GRAD), 2) == pytest.approx(
-        4 * (0.1 * outputs + 0.5 * inputs) + 2 * weights
-    )
+@pytest.mark.parametrize("which", Pass)
+def test_dram_moves_operands_and_results_once(which):
+    (cost,) = sliced_costs(LARGE, 4, [work(which)])
+    assert cost.dram_bytes == compressed_bytes(SHAPE, which, 0.1, 0.5).total_bytes
 
 
 def test_no_slice_is_refused():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.perf.report.data import published
 from gscn.perf.report.data.measured import Documents
 from gscn.perf.report.sections.evidence import largest_errors
@@ -37,9 +37,11 @@ def claims(data):
     return {row[0]: row for row in table["rows"]}
 
 
-def test_the_document_is_of_the_configuration_of_today(data):
+def test_the_document_is_of_the_configuration_of_today(record, data):
+    if "configuration large" in record["stale"]:
+        pytest.skip("the page says that the configuration has changed since")
     said = " ".join(block["paragraph"] for block in blocks(data, "paragraph"))
-    assert f"Configuration `{PRESETS['large'].digest()}`" in said
+    assert f"Configuration `{ARRAYS['large'].digest()}`" in said
 
 
 def test_published_figures_are_those_of_the_constants(claims):

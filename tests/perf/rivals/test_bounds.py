@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.golden.oracle.integers import useful_products
@@ -17,7 +17,7 @@ from gscn.perf.dense_array import dense_cost
 from gscn.perf.rivals import RIVALS, VARIANTS, Resources
 from tests.perf.rivals.shapes import RESOURCES, convolutions, masks
 
-LARGE = preset("large")
+LARGE = array("large")
 SHAPE = ConvShape(n=2, c=5, h=9, w=7, k=6, r=3, s=3, stride=(2, 1), padding=(1, 1))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.golden.oracle.integers import useful_products
@@ -65,7 +65,7 @@ def test_equal_seeds_draw_equal_operands():
 
 def test_a_drawn_sample_is_measured_on_its_own_operands():
     small = sample(Pass.FORWARD, (Kind.WEIGHTS, Kind.INPUTS), products=3000)
-    measured = measure_sample(preset("tiny"), small, seed=4, plans=1)
+    measured = measure_sample(array("tiny"), small, seed=4)
     first, second = (operand.astype(np.int8) for operand in draw_operands(small, seed=4))
     assert measured.useful_products == useful_products(small.shape, Pass.FORWARD, first, second)
     assert measured.read_bytes > 0

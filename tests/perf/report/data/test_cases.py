@@ -6,13 +6,13 @@ import dataclasses
 
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.errors import InputError
 from gscn.perf.report.data import cases
 from gscn.perf.report.data.cases import CASES, STATISTICAL, compute_cases
 from gscn.perf.workload.networks import NETWORKS
 
-LARGE, SMALL = PRESETS["large"], PRESETS["small"]
+LARGE, SMALL = ARRAYS["large"], ARRAYS["small"]
 CASE = dataclasses.replace(cases.SWAT_90, rivals=False)
 
 

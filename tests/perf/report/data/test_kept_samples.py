@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
 from gscn.perf.estimate import energy
 from gscn.perf.estimate.pass_cost import measure_operands
@@ -17,7 +17,7 @@ from gscn.perf.report.data.kept_samples import Keeper, operands_digest
 
 SHAPE = ConvShape(n=1, c=4, h=6, w=6, k=4, r=3, s=3, padding=(1, 1))
 SAMPLE = Sample(shape=SHAPE, which=Pass.FORWARD, first_density=0.5, second_density=0.5)
-TINY = PRESETS["tiny"]
+TINY = ARRAYS["tiny"]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def keeper(tmp_path):
 
 def test_a_kept_measurement_is_the_measurement(keeper, monkeypatch):
     operands = draw_operands(SAMPLE, seed=0)
-    fresh = measure_operands(TINY, SHAPE, Pass.FORWARD, *operands, plans=kept_samples.PLANS)
+    fresh = measure_operands(TINY, SHAPE, Pass.FORWARD, *operands)
     (first,) = keeper.measure(TINY, [SAMPLE])
     monkeypatch.setattr(kept_samples, "measure_operands", None)
     (again,) = keeper.measure(TINY, [SAMPLE])

@@ -17,7 +17,7 @@ def test_the_figures_of_the_package_have_what_the_report_takes():
         documents.utilization["passes"][0]
     )
     (small,) = (r for r in documents.area["reports"] if r["name"] == "small int16")
-    (whole,) = (row for row in small["rows"] if row["component"] == "Accelerator")
+    (whole,) = (row for row in small["rows"] if row["component"] == "Array")
     assert whole["instances"] == 1
     assert documents.errors["steps"]
     assert set(documents.gpu["published"]) <= set(documents.gpu["backward"])

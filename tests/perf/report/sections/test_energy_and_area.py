@@ -27,10 +27,10 @@ def test_area_is_that_of_its_figures():
     shown = energy_and_area.area_table(area, "small int16")
     (report,) = (r for r in area["reports"] if r["name"] == "small int16")
     rows = {row[0]: row for row in shown.rows}
-    for name in ("PE", "Loader", "Accelerator"):
+    for name in ("PE", "Results", "Array"):
         counts = report["components"][name]
         assert rows[name][2:4] == (counts["memory_bits"], counts["area"])
         assert rows[name][6] == counts["luts"]
-    assert rows["Accelerator"][5] == 100
+    assert rows["Array"][5] == 100
     with pytest.raises(InputError, match="areas must be of huge, not only of small int16"):
         energy_and_area.area_table(area, "huge")

@@ -21,6 +21,6 @@ def test_dram_slows_both_and_a_buffer_helps(swat):
     assert values[0] < values[-1]
     # At least 20 bytes per cycle at the ports and 5.46 of DRAM: everything waits for DRAM.
     assert memory_hierarchy.dram_bound_share(swat.passes, share, 0) == pytest.approx(1)
-    ours = sum(p.ports.total_bytes / share for p in swat.passes)
+    ours = sum(p.dram_bytes(0) / share for p in swat.passes)
     dense = sum(max(p.dense_cycles, p.dense_traffic.total_bytes / share) for p in swat.passes)
     assert values[0] == pytest.approx(dense / ours)
