@@ -1,11 +1,11 @@
-"""Area and clock of the accelerator's components: docs/results/area.md."""
+"""Area and clock of the array's components: docs/results/area.md."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from benchmarks.pages import Page
-from gscn.config import AcceleratorConfig, preset
+from gscn.array import ArrayConfig, array
 from gscn.rtl_gen.area_text import render_data
 
 CONFIGS = ("small int16", "small int8", "tiny int16")
@@ -16,12 +16,12 @@ FORMATS = (
 CLOCKED = ("PE",)
 
 
-def configurations() -> dict[str, AcceleratorConfig]:
+def configurations() -> dict[str, ArrayConfig]:
     """Return the configurations by their names in the report."""
     found = {}
     for name in CONFIGS:
         size, operand_format = name.split()
-        found[name] = preset(size).with_overrides([f"operand_format={operand_format}"])
+        found[name] = array(size).with_overrides([f"operand_format={operand_format}"])
     return found
 
 
@@ -56,7 +56,7 @@ def quotes(data: dict) -> dict[str, str]:
         short = report["name"].replace(" ", "-")
         for name, counts in report["components"].items():
             if counts["area"] is not None:
-                part = name.removeprefix("PE: ").replace(" ", "-").lower()
+                part = name.removeprefix("PE: ").replace(",", "").replace(" ", "-").lower()
                 found[f"{short}-{part}"] = f"{counts['area']:,.0f}"
         for clock in report["clocks"]:
             if clock["placement"] is not None:
@@ -67,8 +67,6 @@ def quotes(data: dict) -> dict[str, str]:
         parts = report["parts"]
         found[short] = f"{parts['PE']['area']:,.0f}"
         found[f"{short}-walker"] = f"{parts['Walker']['area']:,.0f}"
-        if "FloatRounder" in parts:
-            found[f"{short}-rounder"] = f"{parts['FloatRounder']['area']:,.0f}"
     return found
 
 

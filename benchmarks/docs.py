@@ -20,6 +20,10 @@ from gscn.errors import InputError
 from gscn.system.files import write_text
 
 INDEX = "README.md"
+ACCELERATORS = "accelerators"
+HOST_PLANNED = frozenset({"59997e43adf1d6d0", "6136a764f1aba46e", "368646cfd1e232eb"})
+"""Digests of the presets of the accelerator whose jobs the host planned; commit 9a89806 is the last
+with it measured."""
 
 
 @cache
@@ -50,7 +54,7 @@ def registry() -> dict[str, Page]:
 
 
 def look_up(page: str, name: str) -> str:
-    """Return a quoted figure.
+    """Return a quoted figure, or of the page `accelerators` the pages measured on one of them.
 
     Raises
     ------
@@ -58,12 +62,40 @@ def look_up(page: str, name: str) -> str:
         There is no such page or figure.
     """
     known = registry()
-    if page not in known:
+    if page not in known and page != ACCELERATORS:
         raise InputError(f"a quotation must be of {', '.join(known)}, not of {page}")
-    figures = known[page].quotes(pages.load(page)["data"])
+    figures = (
+        {one: ", ".join(names) or "none yet" for one, names in measured_on().items()}
+        if page == ACCELERATORS
+        else known[page].quotes(pages.load(page)["data"])
+    )
     if name not in figures:
         raise InputError(f"{page} quotes {', '.join(figures) or 'nothing'}, not {name}")
     return figures[name]
+
+
+def measured_on() -> dict[str, list[str]]:
+    """Return the pages measured on the host-planned accelerator, and those on the array."""
+    found: dict[str, list[str]] = {"host-planned": [], "array": []}
+    for name in registry():
+        digests = set(pages.load(name)["provenance"]["configurations"].values())
+        if digests:
+            found["host-planned" if digests & HOST_PLANNED else "array"].append(name)
+    return found
+
+
+def accelerators() -> str:
+    """Return the paragraph that says on which accelerator pages were measured."""
+    links = {
+        one: ", ".join(f"[{name}]({name}.md)" for name in names) or "none yet"
+        for one, names in measured_on().items()
+    }
+    return (
+        "**Host-planned, upper bound.** These pages were measured on the accelerator whose jobs a "
+        "host planned from the nonzeros of every pass, the host's time not counted; commit 9a89806 "
+        f"is the last with it: {links['host-planned']}. Measured on the array that cuts its own "
+        f"passes, the only one there is now: {links['array']}. Other pages are of neither."
+    )
 
 
 def index() -> str:
@@ -98,6 +130,7 @@ def index() -> str:
         "each part of the project has a version, a digest of what it makes of small fixed inputs "
         "(`benchmarks/versions.py`). [registers.md](../contract/registers.md) and "
         "[proofs.md](proofs.md) follow from code alone, with which tests compare them.\n\n"
+        f"{accelerators()}\n\n"
         f"{head}\n| --- | --- | --- | --- | --- | --- |\n" + "\n".join(lines) + "\n"
     )
 

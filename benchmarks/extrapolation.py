@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from benchmarks.markdown import percent, table
 from benchmarks.pages import Page
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import Pass
 from gscn.perf.estimate.gpu import PUBLISHED_BACKWARD
 from gscn.perf.estimate.other_work import whole_step
@@ -38,7 +38,7 @@ def compute(name: str, sparsification: Sparsification) -> dict[str, object]:
     """Return the row of one network and method as plain JSON values."""
     size = 32 if name in SMALL_NETWORKS else 224
     net = network(name, image_size=size, batch=BATCHES[size])
-    result = estimate(net, preset(CONFIG), sparsification, mode=Mode.ANALYTIC)
+    result = estimate(net, array(CONFIG), sparsification, mode=Mode.ANALYTIC)
     step = whole_step(result)
     return {
         "network": name,
@@ -94,7 +94,7 @@ def _densities(rows: Sequence[dict]) -> str:
 
 def render(rows: Sequence[dict]) -> str:
     """Return the document."""
-    config = preset(CONFIG)
+    config = array(CONFIG)
     speedups = table(
         (
             *("network", "image", "method", "sparsity", "million cycles", "utilization"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.markdown import percent, table
 from benchmarks.pages import Page
-from gscn.config import preset
+from gscn.array import array
 from gscn.perf.estimate.gpu import PUBLISHED_BACKWARD
 from gscn.perf.estimate.training_step import Mode, estimate, to_json
 from gscn.perf.workload.networks import network
@@ -40,7 +40,7 @@ def compute(case: Case) -> dict[str, object]:
     """Return the estimate of one row as plain JSON values."""
     sparsification = Sparsification(method=case.method, sparsity=case.sparsity)
     net = network(case.network, image_size=IMAGE_SIZE, batch=BATCH)
-    row = to_json(estimate(net, preset(CONFIG), sparsification, mode=Mode.ANALYTIC))
+    row = to_json(estimate(net, array(CONFIG), sparsification, mode=Mode.ANALYTIC))
     # The layers are many pages, and shown nowhere.
     return {name: value for name, value in row.items() if name != "layers"}
 
@@ -65,7 +65,7 @@ def _other_baseline() -> str:
 
 def render(rows: list[dict[str, object]]) -> str:
     """Return the estimates as a Markdown table with its conditions."""
-    config = preset(CONFIG)
+    config = array(CONFIG)
     intro = (
         f"Times faster than a dense array with the same {config.multipliers} multipliers, "
         f"clock and memory port, batches of {BATCH} images of {IMAGE_SIZE}x{IMAGE_SIZE}, estimated "

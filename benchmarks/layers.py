@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.perf.estimate.sampling import Sample, choose_sample, measure_sample
 from gscn.perf.workload.work import Work
@@ -36,7 +36,7 @@ def compute(name: str, which: Pass) -> dict[str, object]:
     """
     sample = Sample(shape=LAYERS[name], which=which, first_density=DENSITY, second_density=DENSITY)
     start = time.perf_counter()
-    measured = measure_sample(preset(CONFIG), sample, seed=0)
+    measured = measure_sample(array(CONFIG), sample, seed=0)
     seconds = time.perf_counter() - start
     return {
         "layer": name,
@@ -58,7 +58,7 @@ def sample_size(products: int) -> dict[str, object]:
     """
     shape = ConvShape(n=32, c=1024, h=14, w=14, k=256, r=1, s=1)
     work = Work(shape=shape, which=Pass.FORWARD, first_density=0.1, second_density=1.0)
-    measured = measure_sample(preset(CONFIG), choose_sample(work, products=products), seed=0)
+    measured = measure_sample(array(CONFIG), choose_sample(work, products=products), seed=0)
     return {
         "at_most": products,
         "useful_products": measured.useful_products,

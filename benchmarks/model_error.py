@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.markdown import table
 from benchmarks.pages import Page
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.golden.traces.trace import load_trace
@@ -33,8 +33,6 @@ from gscn.perf.workload.work import Work
 RESULTS = Path(__file__).with_name("traced")
 CONFIG = "large"
 MODES = (Mode.STATISTICAL, Mode.ANALYTIC, Mode.UNIFORM)
-SAMPLE_PLANS = 2
-"""Tilings that are tried for each sample, in both modes that have samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +49,10 @@ class Case:
     """How the step was recorded."""
 
 
-_TUNED = "cycle model, best of 4 tilings"
+_MODEL = "cycle model"
 _TRACE = "gscn trace --sparsity 0.9"
 _ITERATIONS = "--epochs 4 --iterations-per-epoch 50 --iterations 120"
+_TRACING = "`python -m benchmarks.tracing`, iteration 226"
 _RESNET18 = (
     f"`{_TRACE} --network resnet18 --method swat+resprop --batch 32 --warm-up --learning-rate 0.01 "
     "--epochs 11 --iterations-per-epoch 25 --iterations 265`"
@@ -61,31 +60,31 @@ _RESNET18 = (
 CASES = (
     Case(
         "resnet18-swat+resprop",
-        "ResNet-18, 32x32, batch 32; 42 of 59 passes",
+        "ResNet-18, 32x32, batch 32",
         Method.SWAT_RESPROP,
-        "generated Verilog",
-        _RESNET18,
+        _MODEL,
+        _TRACING,
     ),
     Case(
         "resnet20-swat",
         "ResNet-20, 32x32, batch 8",
         Method.SWAT,
-        _TUNED,
+        _MODEL,
         f"`{_TRACE} --network resnet20 --method swat --batch 8 --learning-rate 0.02 {_ITERATIONS}`",
     ),
     Case(
         "wrn16-1-resprop",
         "WRN-16-1, 32x32, batch 4",
         Method.RESPROP,
-        _TUNED,
+        _MODEL,
         f"`{_TRACE} --network wrn16-1 --method resprop --batch 4 --learning-rate 0.01 "
         f"{_ITERATIONS}`",
     ),
     Case(
         "vgg16-swat+resprop",
-        "VGG-16, 32x32, batch 4; the first 25 of 38 passes",
+        "VGG-16, 32x32, batch 4",
         Method.SWAT_RESPROP,
-        _TUNED,
+        _MODEL,
         f"`{_TRACE} --network vgg16 --method swat+resprop --batch 4 --learning-rate 0.01 "
         f"{_ITERATIONS}`",
     ),
@@ -95,7 +94,6 @@ FITTED_ON = (
     "--epochs 4 --iterations-per-epoch 25 --iterations 60`"
 )
 """How the steps were recorded that the package's statistics were fitted on."""
-PLANS = 4
 
 
 def compute(case: Case, *, processes: int = 2, folder: Path = RESULTS) -> dict[str, object]:
@@ -115,13 +113,11 @@ def compute(case: Case, *, processes: int = 2, folder: Path = RESULTS) -> dict[s
         start = time.perf_counter()
         result = estimate(
             network,
-            preset(CONFIG),
+            array(CONFIG),
             sparsification,
             items=items,
             mode=mode,
-            sampling=Sampling(
-                measure=functools.partial(measure, plans=SAMPLE_PLANS, processes=processes)
-            ),
+            sampling=Sampling(measure=functools.partial(measure, processes=processes)),
         )
         row[str(mode)] = _estimated(result) | {"seconds": time.perf_counter() - start}
     return row
@@ -209,7 +205,7 @@ def render(data: dict) -> str:
     return f"""# How wrong the estimates can be
 
 Recorded training steps on `{CONFIG}`: the \
-cycles that the recorded operands take (generated Verilog, or the cycle model, which equals it), \
+cycles that the recorded operands take (the cycle model, which equals the generated Verilog), \
 and what the modes of `gscn estimate` that need no trace say, given the shapes of the layers and \
 the share of nonzeros of each operand. Errors are of all passes together; over 0 the mode says too \
 many cycles.
@@ -219,10 +215,10 @@ many cycles.
 The largest error is {100 * worst[Mode.STATISTICAL]:.1f} % in the statistical mode and \
 {100 * worst[Mode.ANALYTIC]:.1f} % in the analytic one.
 
-The statistics were fitted on: {"; ".join(data["fitted_on"])}. Of the steps above that is the \
-first alone; the others are of networks, methods or batches that nothing was fitted on. The closed \
-form was fitted to drawn samples only (`python -m gscn.perf.estimate.calibration`), to none of \
-these steps. The \
+The statistics were fitted on: {"; ".join(data["fitted_on"])}. Of the steps above the first is an \
+earlier one of the same training; the others are of networks, methods or batches that nothing was \
+fitted on. The closed form was fitted to drawn samples only \
+(`python -m gscn.perf.estimate.calibration`), to none of these steps. The \
 uniform mode takes the utilisation of uniformly random samples for that of their layers; here its \
 samples have the size of the other modes', so that it errs in both directions at once: even \
 operands are too kind, small samples too harsh.
@@ -285,8 +281,7 @@ def main() -> None:
         raise InputError(f"--measure must read NAME=DIR, not {args.measure!r}")
     measure_recorded(
         load_trace(directory),
-        preset(CONFIG),
-        plans=PLANS,
+        array(CONFIG),
         cache=RESULTS / f"{name}.jsonl",
         progress=lambda done, total: sys.stderr.write(f"\r{done} of {total}"),
     )

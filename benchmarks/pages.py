@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import versions
-from gscn.config import preset
+from gscn.array import array
 from gscn.errors import InputError
 from gscn.system.files import write_text
 
@@ -90,7 +90,7 @@ def provenance(page: Page, seconds: float | None) -> dict[str, Any]:
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "commit": _commit(),
         "seconds": seconds,
-        "configurations": {name: preset(name).digest() for name in page.configs},
+        "configurations": {name: array(name).digest() for name in page.configs},
         "versions": {name: versions.version(name) for name in page.parts},
         "inputs": {name: data_digest(name) for name in page.inputs},
     }
@@ -174,7 +174,7 @@ def changed(page: Page, record: dict[str, Any]) -> list[str]:
     found += [
         f"configuration {name}"
         for name in page.configs
-        if origin["configurations"].get(name) != preset(name).digest()
+        if origin["configurations"].get(name) != array(name).digest()
     ]
     return found
 

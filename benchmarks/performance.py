@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pages import Page
-from gscn.config import preset
+from gscn.array import array
 from gscn.perf.report.build import (
     DOCUMENT_INTRODUCTION,
     DOCUMENT_TITLE,
@@ -23,7 +23,7 @@ CACHE = Path("build/report-cache")
 
 def make() -> dict[str, Any]:
     """Estimate what is not kept from an earlier run; return what the page shows."""
-    config = preset(CONFIG)
+    config = array(CONFIG)
     rows = compute_cases(CASES, STATISTICAL, config, CACHE)
     results = [Estimated.of(case, rows[case.key]) for case in CASES]
     return {

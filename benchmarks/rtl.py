@@ -7,19 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.markdown import percent, table
-from gscn.config import AcceleratorConfig, preset
+from gscn.array import ArrayConfig, array
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.conditions import Conditions
 from gscn.cosim.layer import PassInput, PassOutcome, check_passes
-from gscn.counters import CLUSTER_COUNTER_NAMES
-from gscn.cycles.cost import cycle_cost
-from gscn.cycles.model import simulate
+from gscn.cosim.scoreboard import model_cycles
 from gscn.errors import MismatchError
-from gscn.golden.oracle.integers import conv_integers, useful_products
+from gscn.golden.oracle.integers import conv_integers
 from gscn.golden.oracle.quantize import choose_shift
 from gscn.golden.oracle.synthetic import random_operands
-from gscn.lowering import lower
-from gscn.program import OutputFormat
+from gscn.lowering.pass_image import lower_pass
+from gscn.outputs import OutputFormat
 
 CONFIG = "large"
 LATENCY = 100
@@ -29,12 +27,11 @@ LAYER = ConvShape(n=1, c=64, h=56, w=56, k=64, r=3, s=3, padding=(1, 1))
 DENSITY = 0.1
 """Of both operands."""
 SEED = 0
-STALLS = CLUSTER_COUNTER_NAMES[1:]
 BOUNDS = ("multipliers", "read port", "write port")
 
 
 def random_inputs(
-    config: AcceleratorConfig, shape: ConvShape = LAYER, density: float = DENSITY
+    config: ArrayConfig, shape: ConvShape = LAYER, density: float = DENSITY
 ) -> list[PassInput]:
     """Return the three passes of a layer with uniformly random operands."""
     name = f"{shape.r}x{shape.s} {shape.c}-{shape.k} {shape.h}x{shape.w}"
@@ -46,12 +43,13 @@ def random_inputs(
 
 
 def measure(
-    config: AcceleratorConfig, inputs: Sequence[PassInput], *, latency: int = LATENCY
+    config: ArrayConfig, inputs: Sequence[PassInput], *, latency: int = LATENCY
 ) -> list[dict[str, object]]:
     """Co-simulate passes with 16-bit results; return plain JSON values, one mapping per pass.
 
     `shares` are of the multipliers' cycles; `port_shares` are the beats of each direction per cycle
     and port. `bound` names the busiest of the three resources, `bound_share` says how busy it is.
+    `read_per_operand` are bytes read per byte of operands and tables, each counted once.
 
     Raises
     ------
@@ -70,15 +68,14 @@ def measure(
 
 
 def measure_model(
-    config: AcceleratorConfig, one: PassInput, *, latency: int = LATENCY
+    config: ArrayConfig, one: PassInput, *, latency: int = LATENCY
 ) -> dict[str, object]:
     """Return the row of a pass by the cycle model alone: no result is computed or compared."""
     sums = conv_integers(one.shape, one.which, one.first, one.second)
     out = OutputFormat(width=16, shift=choose_shift(int(sums.min()), int(sums.max()), 16))
-    operands = one.first, one.second
-    program = lower(config, one.shape, one.which, *operands, out, cost=cycle_cost(latency))
-    model = simulate(program, latency=latency)
-    useful = useful_products(one.shape, one.which, *operands)
+    program = lower_pass(config, one.shape, one.which, one.first, one.second, out)
+    model = model_cycles(program, latency=latency)
+    useful = program.useful_products
     causes = model.by_cause()
     shares = {name: count / sum(causes.values()) for name, count in causes.items()}
     return {
@@ -98,7 +95,7 @@ def measure_model(
 
 
 def _bounds(
-    config: AcceleratorConfig, useful: int, cycles: int, read_beats: int, write_beats: int
+    config: ArrayConfig, useful: int, cycles: int, read_beats: int, write_beats: int
 ) -> dict[str, object]:
     """Return how busy multipliers and ports are, and which of them is busiest."""
     utilization = useful / (cycles * config.multipliers)
@@ -114,7 +111,7 @@ def _bounds(
     }
 
 
-def _row(config: AcceleratorConfig, outcome: PassOutcome) -> dict[str, object]:
+def _row(config: ArrayConfig, outcome: PassOutcome) -> dict[str, object]:
     run, model = outcome.run, outcome.model
     assert model is not None  # there are no random stalls here
     return {
@@ -133,17 +130,24 @@ def _row(config: AcceleratorConfig, outcome: PassOutcome) -> dict[str, object]:
         ),
         "shares": outcome.shares(),
         **_bounds(config, outcome.useful_products, run.cycles, run.read_beats, run.write_beats),
+        "read_per_operand": run.read_beats * config.mem_bytes / outcome.operand_bytes,
+        "plan": outcome.plan,
         "simulated_cycles_per_second": run.simulated_cycles / run.wall_seconds,
     }
 
 
-def compute() -> list[dict[str, object]]:
+def compute() -> dict[str, object]:
     """Measure the three passes of `LAYER` on `CONFIG`."""
-    config = preset(CONFIG)
-    return measure(config, random_inputs(config))
+    config = array(CONFIG)
+    return {"conditions": conditions(config), "passes": measure(config, random_inputs(config))}
 
 
-def conditions(config: AcceleratorConfig) -> str:
+def stalls(rows: Sequence[dict]) -> list[str]:
+    """Return the causes of stalls that rows have, in their order."""
+    return [name for name in rows[0]["shares"] if name != "busy"]
+
+
+def conditions(config: ArrayConfig) -> str:
     """Describe the accelerator and its memory in words."""
     ports = "one port" if config.ports == 1 else f"{config.ports} ports"
     return (
@@ -155,7 +159,8 @@ def conditions(config: AcceleratorConfig) -> str:
 
 def pass_table(rows: Sequence[dict]) -> str:
     """Return a Markdown table with one line per pass: where every multiplier's cycles went."""
-    header = ("pass", "results", "mismatches", "cycles (model)", "utilization", *STALLS)
+    causes = stalls(rows)
+    header = ("pass", "results", "mismatches", "cycles (model)", "utilization", *causes)
     return table(
         header,
         [
@@ -165,18 +170,17 @@ def pass_table(rows: Sequence[dict]) -> str:
                 str(row["mismatches"]),
                 f"{row['cycles']} ({row['model_cycles']})",
                 percent(row["utilization"]),
-                *(percent(row["shares"][name]) for name in STALLS),
+                *(percent(row["shares"][name]) for name in causes),
             )
             for row in rows
         ],
     )
 
 
-def render(rows: Sequence[dict]) -> str:
+def render(data: dict) -> str:
     """Return the passes of `LAYER` as Markdown with their conditions."""
-    config = preset(CONFIG)
     return (
-        f"Measured in RTL, `{CONFIG}`: {conditions(config)}. 64 to 64 channels, 3x3, 56x56 maps, "
+        f"Measured in RTL, `{CONFIG}`: {data['conditions']}. 64 to 64 channels, 3x3, 56x56 maps, "
         f"batch 1, both operands {DENSITY:.0%} nonzero at random. The last columns say where the "
-        f"other cycles of the multipliers went:\n\n{pass_table(rows)}"
+        f"other cycles of the multipliers went:\n\n{pass_table(data['passes'])}"
     )

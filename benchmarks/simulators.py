@@ -15,7 +15,7 @@ from benchmarks import rtl
 from benchmarks.markdown import percent, table
 from benchmarks.pages import Page
 from benchmarks.rtl import LAYER, conditions, measure, random_inputs
-from gscn.config import AcceleratorConfig, preset
+from gscn.array import ArrayConfig, array
 from gscn.conv import Pass
 
 MULTIPLIERS = 256
@@ -44,11 +44,10 @@ SIMULATORS = (
 """SCALE-Sim's forward figure skips weights only, in an N:M pattern."""
 
 
-def configurations() -> list[AcceleratorConfig]:
+def configurations() -> list[ArrayConfig]:
     """Return the accelerator with as many ports as it takes, and with one."""
-    # Clusters of one PE: tiles are loaded at one chunk per cycle and cluster, and with so many
-    # multipliers for so small a layer that would bound clusters of two.
-    base = dataclasses.replace(preset("large"), clusters=MULTIPLIERS, pes_per_cluster=1)
+    base = array("large")
+    base = dataclasses.replace(base, clusters=MULTIPLIERS // base.pes)
     return [dataclasses.replace(base, ports=ports) for ports in (PORTS, 1)]
 
 
@@ -57,6 +56,7 @@ def compute() -> list[dict[str, object]]:
     return [
         {
             "config": config.to_dict(),
+            "conditions": conditions(config),
             "passes": measure(config, random_inputs(config)),
         }
         for config in configurations()
@@ -67,12 +67,12 @@ def render(rows: Sequence[dict]) -> str:
     """Return the comparison as Markdown."""
     lines = []
     for row in rows:
-        config = AcceleratorConfig.from_dict(row["config"])
+        config = row["config"]
         cycles = {one["pass"]: one["cycles"] for one in row["passes"]}
-        ports = "1 port" if config.ports == 1 else f"{config.ports} ports"
+        ports = "1 port" if config["ports"] == 1 else f"{config['ports']} ports"
         lines.append(
             (
-                f"**GSCN, RTL, {ports} of {config.mem_width} bits**",
+                f"**GSCN, RTL, {ports} of {config['mem_width']} bits**",
                 *(f"**{cycles[str(which)]}**" for which in Pass),
                 f"**{sum(cycles.values())}**",
             )
@@ -81,15 +81,15 @@ def render(rows: Sequence[dict]) -> str:
         figures = (tool.forward, tool.input_grad, tool.weight_grad)
         total = "-" if None in figures else str(sum(figures))
         lines.append((tool.name, *("-" if f is None else str(f) for f in figures), total))
+    one_port = "; then the same with one port" * (len(rows) > 1)
     products = [one["useful_products"] for one in rows[0]["passes"]]
     ideal = [-(-count // MULTIPLIERS) for count in products]
     lines.append(("*every multiplier always busy*", *map(str, ideal), str(sum(ideal))))
-    config = AcceleratorConfig.from_dict(rows[0]["config"])
     return (
         f"Cycles of one layer (3x3, 64 to 64 channels, {LAYER.h}x{LAYER.w}, batch 1, both operands "
         f"10 % nonzero at random) on {MULTIPLIERS} multipliers, beside public simulators with "
         "unlimited memory, as measured with those tools on masks of the same densities. Ours are "
-        f"RTL cycles: {conditions(config)}{'; then the same with one port' * (len(rows) > 1)}.\n\n"
+        f"RTL cycles: {rows[0]['conditions']}{one_port}.\n\n"
         f"{table(('', *map(str, Pass), 'sum'), lines)}"
     )
 
@@ -115,7 +115,7 @@ def quotes(data: dict) -> dict[str, str]:
     }
     known = [(tool.forward, tool.input_grad, tool.weight_grad) for tool in SIMULATORS]
     found["cycles-simulators"] = f"{min(sum(three) for three in known if None not in three):,}"
-    for row in data["large"]:
+    for row in data["large"]["passes"]:
         found[f"large-{row['pass']}"] = percent(row["utilization"])
     return found
 

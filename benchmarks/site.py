@@ -50,7 +50,7 @@ def modules() -> list[Path]:
 
 
 def api_page(path: Path | PurePosixPath) -> str:
-    """Return the page of a source, or of a folder: `api/hw/pe/pe.md`, `api/hw/pe/index.md`."""
+    """Return the page of a source, or of a folder: `api/hw/pe/worker.md`, `api/hw/pe/index.md`."""
     if path.suffix != ".py":
         return (PurePosixPath("api") / path / "index.md").as_posix()
     name = "index" if path.name == "__init__.py" else path.stem

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rtl import CONFIG, measure, measure_model
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.layer import traced_inputs
 from gscn.golden.methods.passes import PassRecord
@@ -135,7 +135,7 @@ def measure_all(folder: Path = FOLDER) -> None:
     """
     path = folder / PASSES
     done = {(row["iteration"], row["layer"], row["pass"]) for row in load(path)}
-    config = preset(CONFIG)
+    config = array(CONFIG)
     traces = {
         iteration: load_trace(folder / f"trace-{iteration}")
         for iteration in range(FIRST, FIRST + MEASURED)

@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks import tracing
 from benchmarks.markdown import percent, table
 from benchmarks.pages import Page
-from benchmarks.rtl import CONFIG, STALLS, conditions
-from gscn.config import preset
+from benchmarks.rtl import CONFIG, conditions, stalls
+from gscn.array import array
 from gscn.conv import Pass
 
 SPATIAL, POINTWISE = "3x3", "1x1"
@@ -46,7 +46,7 @@ def collect() -> dict[str, Any]:
     order = {str(which): index for index, which in enumerate(Pass)}
     rows.sort(key=lambda row: (wanted[row["layer"]], order[row["pass"]], row["iteration"]))
     return {
-        "conditions": conditions(preset(CONFIG)),
+        "conditions": conditions(array(CONFIG)),
         "first_iteration": tracing.FIRST,
         "iterations": [line["iteration"] for line in counted],
         "gradients": gradients,
@@ -184,15 +184,16 @@ def _pass_table(rows: Sequence[dict]) -> str:
 
 
 def _stall_table(rows: Sequence[dict]) -> str:
+    causes = stalls(rows)
     return table(
-        ("layer", "pass", "iteration", "utilization", *STALLS),
+        ("layer", "pass", "iteration", "utilization", *causes),
         [
             (
                 row["layer"],
                 row["pass"],
                 str(row["iteration"]),
                 percent(row["utilization"]),
-                *(percent(row["shares"][name]) for name in STALLS),
+                *(percent(row["shares"][name]) for name in causes),
             )
             for row in rows
         ],

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.formats import BF16
 
 DIGITS = 6
 """Significant digits of floats that are compared: the last few may differ between processors."""
-TINY = preset("tiny")
+TINY = array("tiny")
 FLOATS = dataclasses.replace(TINY, float_formats="bf16,fp8_e4m3", ports=2)
 SHAPES = (
     ConvShape(n=2, c=3, h=9, w=8, k=4, r=3, s=3, padding=(1, 1)),
@@ -66,61 +66,58 @@ def hardware() -> str:
     """Return the version of the netlist of the core."""
     from amaranth.back import rtlil
 
-    from gscn.hw.core.accelerator import Accelerator
+    from gscn.hw.core.array import Array
 
-    parts = [rtlil.convert(Accelerator(config=config), emit_src=False) for config in (FLOATS,)]
-    return digest(parts)
+    return digest([rtlil.convert(Array(config=FLOATS), emit_src=False)])
 
 
 @functools.cache
-def _programs() -> tuple[Any, ...]:
-    """Return launches of all passes and kinds of lowering."""
-    from gscn.cycles.cost import cycle_cost
+def _images() -> tuple[Any, ...]:
+    """Return passes of all kinds, lowered."""
     from gscn.golden.oracle.synthetic import random_codes, random_operands
-    from gscn.lowering import LoweringOptions, lower
-    from gscn.program import FloatOutput, OutputFormat
+    from gscn.lowering.pass_image import lower_pass
+    from gscn.outputs import FloatOutput, OutputFormat
 
     found = []
     out = OutputFormat(width=16, shift=4)
     for index, (shape, which) in enumerate(itertools.product(SHAPES, Pass)):
         operands = random_operands(shape, which, *DENSITIES, TINY.format, index)
-        options = [LoweringOptions(candidates=1)]
-        if which is Pass.WEIGHT_GRAD:
-            options += [
-                LoweringOptions(candidates=1, fold=False, contraction_parts=2),
-                LoweringOptions(candidates=1, waves=shape.r == shape.s == 1),
-            ]
-        if index == 0:
-            options.append(LoweringOptions(candidates=1, trim=True, balance=False, reorder=False))
-        found += [lower(TINY, shape, which, *operands, out, one) for one in options]
+        found.append(lower_pass(TINY, shape, which, *operands, out))
     for which in Pass:
-        operands = random_operands(SHAPES[0], which, *DENSITIES, TINY.format, 99)
-        found.append(lower(TINY, SHAPES[0], which, *operands, out, cost=cycle_cost()))
         codes = random_codes(SHAPES[1], which, *DENSITIES, BF16, 99)
-        floats = FloatOutput(operands=BF16)
-        found.append(lower(FLOATS, SHAPES[1], which, *codes, floats))
+        found.append(lower_pass(FLOATS, SHAPES[1], which, *codes, FloatOutput(operands=BF16)))
     return tuple(found)
 
 
 def lowering() -> str:
-    """Return the version of the memory images and launches that layers become."""
+    """Return the version of the memory images and lists of passes that layers become."""
     return digest(
         part
-        for program in _programs()
-        for part in (program.image, program.phases, program.output_ranges, program.useful_products)
+        for image in _images()
+        for part in (
+            *(image.image, image.memory_bytes, image.descriptor_count),
+            *(image.output_ranges, image.useful_products),
+        )
     )
 
 
 def model() -> str:
-    """Return the version of cycles and counters by the cycle model."""
-    from gscn.cycles.model import simulate
+    """Return the version of cycles, counters and bursts by the cycle model."""
+    from gscn.cycles.passes import simulate_passes
 
-    results = [simulate(program, latency=20) for program in _programs()]
-    return digest(
-        part
-        for result in results
-        for part in (result.cycles, result.counters, result.read_beats, result.write_beats)
-    )
+    parts: list[object] = []
+    for image in _images():
+        result = simulate_passes(
+            image.config,
+            image.image,
+            image.descriptors_addr,
+            image.descriptor_count,
+            image.memory_bytes,
+            latency=20,
+            bursts=True,
+        )
+        parts += [result.pass_cycles, result.counters, result.bursts, result.write_beats]
+    return digest(parts)
 
 
 def estimates() -> str:
@@ -131,7 +128,7 @@ def estimates() -> str:
     from gscn.perf.workload.sparsification import Method, Sparsification
 
     parts: list[object] = []
-    config = preset("large")
+    config = array("large")
     for name, size in (("resnet18", 224), ("vgg16-small", 32)):
         for method in (Method.SWAT, Method.RESPROP, Method.SWAT_RESPROP):
             result = estimate(

@@ -29,7 +29,7 @@ def test_quoted_areas_are_those_of_the_components():
         "reports": [
             {
                 "name": "tiny int16",
-                "components": {"PE: Walker": counts, "Loader": counts, "PE": {"area": None}},
+                "components": {"PE: Walker": counts, "Streamer": counts, "PE": {"area": None}},
                 "clocks": [
                     {"component": "PE", "placement": {"frequency_mhz": 61.7}},
                     {"component": "Cluster", "placement": None},
@@ -40,7 +40,7 @@ def test_quoted_areas_are_those_of_the_components():
     }
     assert area.quotes(data) == {
         "tiny-int16-walker": "1,234",
-        "tiny-int16-loader": "1,234",
+        "tiny-int16-streamer": "1,234",
         "tiny-int16-pe-mhz": "62",
         "formats-int16-bf16": "1,234",
         "formats-int16-bf16-walker": "1,234",
@@ -50,4 +50,4 @@ def test_quoted_areas_are_those_of_the_components():
 def test_the_record_has_what_is_quoted_of_every_configuration():
     quoted = area.quotes(load("area")["data"])
     for name in area.CONFIGS:
-        assert f"{name.replace(' ', '-')}-accelerator" in quoted
+        assert f"{name.replace(' ', '-')}-array" in quoted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.extrapolation import METHODS, compute, render
-from gscn.config import preset
+from gscn.array import array
 from gscn.perf.dense_array import dense_cost
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.work import passes
@@ -29,7 +29,7 @@ def test_rows_are_consistent(rows):
 def test_speedups_are_over_the_dense_array(rows):
     net = network("resnet20", image_size=32, batch=128)
     dense = sum(
-        dense_cost(preset("large"), layer.shape, which).cycles
+        dense_cost(array("large"), layer.shape, which).cycles
         for layer in net.layers
         for which in passes(layer)
     )

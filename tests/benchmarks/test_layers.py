@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import layers
-from gscn.config import preset
+from gscn.array import array
 from gscn.conv import ConvShape, Pass
 
 SMALL = ConvShape(n=1, c=8, h=6, w=6, k=8, r=3, s=3, padding=(1, 1))
@@ -17,7 +17,7 @@ def test_figures_of_a_layer_follow_from_its_cycles(monkeypatch, which):
     monkeypatch.setitem(layers.LAYERS, "small", SMALL)
     monkeypatch.setattr(layers, "CONFIG", "tiny")
     found = layers.compute("small", which)
-    multipliers = preset("tiny").multipliers
+    multipliers = array("tiny").multipliers
     assert (found["layer"], found["pass"]) == ("small", str(which))
     busy = found["useful_products"] / multipliers
     assert found["utilization"] == pytest.approx(busy / found["cycles"])

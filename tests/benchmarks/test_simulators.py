@@ -10,6 +10,7 @@ def test_the_comparison_sums_what_was_measured():
     rows = [
         {
             "config": config.to_dict(),
+            "conditions": "conditions",
             "passes": [
                 {"pass": str(which), "cycles": cycles, "useful_products": 256_000 + 1}
                 for which, cycles in zip(Pass, (1000, 2000, 3000), strict=True)
@@ -35,7 +36,7 @@ def test_texts_quote_the_sum_of_the_passes_and_the_least_of_the_simulators():
     beside = [
         {"config": config.to_dict(), "passes": passes} for config in simulators.configurations()
     ]
-    quoted = simulators.quotes({"large": passes, "beside": beside})
+    quoted = simulators.quotes({"large": {"passes": passes}, "beside": beside})
     assert quoted["cycles-32-ports"] == quoted["cycles-1-ports"] == "1,500"
     # STONNE's three passes, from its figures.
     assert quoted["cycles-simulators"] == f"{50_381 + 50_381 + 72_803:,}"

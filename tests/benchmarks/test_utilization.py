@@ -7,8 +7,11 @@ import math
 import pytest
 
 from benchmarks import utilization
-from benchmarks.rtl import BOUNDS, STALLS
+from benchmarks.rtl import BOUNDS
 from gscn.conv import Pass
+from gscn.counters import CLUSTER_COUNTER_NAMES
+
+STALLS = CLUSTER_COUNTER_NAMES[1:]
 
 
 def row(layer, which, iteration, value, *, kernel=(3, 3), by="RTL", density=0.25):
