@@ -92,15 +92,15 @@ def anchors(page: Path):
 
 
 def test_a_name_that_is_nowhere_is_found():
-    assert is_there("hw.pe.walker.Walker.LATENCY")
-    assert is_there("gscn.program.Program.phases_addr")
+    assert is_there("hw.pe.ring.RingWalker.LATENCY")
+    assert is_there("lowering.pass_image.PassImage.descriptors_addr")
     assert is_there("golden.sparsify")
-    assert not is_there("hw.pe.walker.Stroller")
+    assert not is_there("hw.pe.ring.Stroller")
     assert not is_there("hw.pe.stroller")
-    assert not is_there("gscn.program.Program.nothing")
-    assert dotted("`hw.pe.walker`, `torch.nn`, `cosim.run(x)` and `gscn/conv.py`") == {
-        "hw.pe.walker", "cosim.run",
+    assert not is_there("lowering.pass_image.PassImage.nothing")
+    assert dotted("`hw.pe.ring`, `torch.nn`, `cosim.run(x)` and `gscn/conv.py`") == {
+        "hw.pe.ring", "cosim.run",
     }  # fmt: skip
-    assert paths("see `hw/pe/walker.py`, docs/glossary.md.") == {
-        "hw/pe/walker.py", "docs/glossary.md",
+    assert paths("see `hw/pe/ring.py`, docs/glossary.md.") == {
+        "hw/pe/ring.py", "docs/glossary.md",
     }  # fmt: skip
