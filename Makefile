@@ -11,10 +11,10 @@ MERMAID_VERSION := 11.16.0
 MERMAID := build/mermaid/mermaid.min.js
 
 .PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench docs \
-	docs-render docs-check docs-stale docs-site report report-check prove prove-docs synth demo clean
+	docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth demo clean
 
 help:
-	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale docs-site report report-check prove prove-docs synth demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth demo clean"
 
 venv: $(STAMP)
 
@@ -48,6 +48,10 @@ test-slow: venv
 # A second simulator, Icarus Verilog; without it the tests say that they are skipped.
 test-icarus: venv
 	$(BIN)/python -m pytest tests/rtl_gen/test_icarus.py
+
+# The closed form, fitted anew: what the file has of today's driver and array is not measured again.
+calibration: venv
+	$(BIN)/python -m gscn.perf.estimate.calibration --samples benchmarks/calibration.jsonl
 
 bench: venv
 	$(BIN)/python -m benchmarks

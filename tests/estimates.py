@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from gscn.config import PRESETS
+from gscn.array import ARRAYS
 from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.perf.estimate.buffer import BUFFERS
 from gscn.perf.estimate.sampling import Measurement, Sampling
 from gscn.perf.estimate.training_step import Mode, estimate, to_json
 from gscn.perf.workload.networks import network
@@ -27,7 +28,7 @@ def measure(config, samples):
     ]
 
 
-def made_up_row(case, mode="statistical", config=PRESETS["large"], *, counted=True):
+def made_up_row(case, mode="statistical", config=ARRAYS["large"], *, counted=True):
     """Return a row as the estimate writes it, with bytes, rivals and accesses by simple rules.
 
     One that is not `counted` is like those of the analytic mode: without samples and rivals.
@@ -46,6 +47,9 @@ def made_up_row(case, mode="statistical", config=PRESETS["large"], *, counted=Tr
             continue
         cycles = fields["cycles"]
         fields["read_bytes"], fields["write_bytes"] = 16 * cycles, 4 * cycles
+        fields["dram_read_bytes"] = {
+            str(size): 16 * cycles / (1 + at) for at, size in enumerate(BUFFERS)
+        }
         fields["rival_cycles"] = {
             name: fields["dense_cycles"] if factor is None else factor * cycles
             for name, factor in RIVAL_FACTORS.items()
@@ -61,9 +65,10 @@ def made_up_row(case, mode="statistical", config=PRESETS["large"], *, counted=Tr
                 work["sample"] = {
                     "useful_products": products,
                     "accesses": {
-                        "products": products, "adds": 0.0, "items": products / 4,
-                        "lookups": products / 3, "loaded_chunks": products / 50,
-                        "streamed_chunks": products / 20, "drained": products / 10,
+                        "products": products, "words": products / 4,
+                        "lookups": products / 3, "loaded_entries": products / 50,
+                        "loaded_keys": products / 100, "loaded_bytes": products / 20,
+                        "streamed_bytes": products / 2, "drained": products / 10,
                         "read_bytes": 1.0, "write_bytes": 1.0,
                     },
                     "causes": causes | {"busy": products, "idle": idle},

@@ -167,7 +167,13 @@ def random_kernel(config: ArrayConfig, seed: str, size: int, number_format: int 
             codes[:, :, heights[group] :] = 0
     one = RandomPass(fields=f, stationary=stationary, streamed=streamed)
     _thin(draw, one)
+    one.fields |= {"team": draw.rng.choice(_divisors(config)), "help": draw.number(0, 3)}
     return one
+
+
+def _divisors(config: ArrayConfig) -> list[int]:
+    """Return the sizes that a gang can have."""
+    return [n for n in range(1, config.clusters + 1) if config.clusters % n == 0]
 
 
 def _kernel_tiles(draw: _Draw, f: dict[str, int], run: int) -> None:
@@ -199,7 +205,7 @@ def _kernel_tiles(draw: _Draw, f: dict[str, int], run: int) -> None:
     f["x_step"] = run
     f["y_step"] = run * f["tile_cols"] + spare * (f["tile_cols"] > 1)
     f["plane"] = f["tile_rows"] * f["y_step"]
-    f |= {"s_offset_mid": f["y_step"], "s_offset_inner": f["x_step"], "team": 1, "t_tiles": 1}
+    f |= {"s_offset_mid": f["y_step"], "s_offset_inner": f["x_step"], "t_tiles": 1}
 
 
 def _kernel_results(draw: _Draw, f: dict[str, int]) -> None:
@@ -259,6 +265,7 @@ def random_correlate(config: ArrayConfig, seed: str, size: int, number_format: i
     ]
     one = RandomPass(fields=f, stationary=stationary, streamed=_streamed(draw, f, words))
     _thin(draw, one)
+    one.fields |= {"chained": draw.number(0, 1), "help": draw.number(0, 3)}
     return one
 
 
@@ -288,8 +295,7 @@ def _correlate_tiles(draw: _Draw, f: dict[str, int]) -> None:
     f["s_tiles"] = f["s_groups"] = draw.number(1, 1 + draw.size)
     if draw.chance(0.3):
         f["s_groups"] += 1
-    clusters = draw.config.clusters
-    f["team"] = draw.rng.choice([n for n in range(1, clusters + 1) if clusters % n == 0])
+    f["team"] = draw.rng.choice(_divisors(draw.config))
     width = result_bytes(f)
     order = [("t_tile_bytes", f["t_tiles"]), ("s_tile_bytes", f["s_tiles"])]
     order = dict(order if draw.chance(0.5) else order[::-1])

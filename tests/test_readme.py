@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from gscn.array import ARRAYS
 from gscn.command.main import SUBCOMMANDS, build_parser
 from gscn.perf.workload.network_file import read_network
 
@@ -42,6 +43,21 @@ def test_it_has_one_figure_and_one_table_of_at_most_six_rows(readme):
 
 def test_every_subcommand_is_described(commands):
     assert tuple(re.findall(r"^\| `gscn (\w+)` \|", commands, re.MULTILINE)) == SUBCOMMANDS
+
+
+def test_presets_are_those_of_the_table(commands):
+    table = commands.split("<!-- table: presets -->\n")[1].split("\n\n")[0].splitlines()[2:]
+    shown = [[cell.strip(" `") for cell in row.strip("|").split("|")] for row in table]
+    assert shown == [
+        [
+            *(name, str(config.clusters), str(config.pes), str(config.multipliers)),
+            *(str(config.stationary_depth), str(config.directory_depth)),
+            *(str(config.acc_depth), str(config.mem_width)),
+        ]
+        for name, config in ARRAYS.items()
+    ]
+    assert {config.operand_format for config in ARRAYS.values()} == {"int16"}
+    assert {config.ports for config in ARRAYS.values()} == {1}
 
 
 def test_every_make_target_exists(readme, repository):
