@@ -13,8 +13,9 @@ from gscn.cosim.launch import seen_latencies
 from gscn.cosim.scoreboard import counter_differences, model_cycles, stray_bytes
 from gscn.emulator.passes import run_passes
 from gscn.pass_errors import PassError
-from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
+from gscn.passes import Mode
 from gscn.registers import NO_PASS
+from tests.cosim.damage import damaged, written_ranges
 from tests.pass_programs import TINY, random_program
 
 pytestmark = pytest.mark.cosim
@@ -101,27 +102,6 @@ def test_passes_through_two_ports_under_pauses():
 @pytest.mark.slow
 def test_passes_of_an_array_whose_clusters_have_a_model_of_their_own():
     check_all(programs(ARRAYS["large"], range(3), 2))
-
-
-def damaged(program, rng, number):
-    """Return a program with a bit of a descriptor, a table or data turned over."""
-    image = program.image.copy()
-    first = program.descriptors_addr + int(rng.integers(program.count)) * DESCRIPTOR_BYTES
-    descriptor = PASS_DESCRIPTOR.unpack(image[first : first + DESCRIPTOR_BYTES])[0]
-    place = [
-        first + rng.integers(160),
-        descriptor[rng.choice(["s_table", "t_table"])] + rng.integers(16),
-        descriptor[rng.choice(["s_data", "t_data"])] + rng.integers(32),
-    ][number % 3]
-    image[int(place)] ^= 1 << int(rng.integers(8))
-    return dataclasses.replace(program, image=image)
-
-
-def written_ranges(program):
-    """Return what the passes of a list in memory may write, as they say themselves."""
-    first = program.descriptors_addr
-    content = program.image[first : first + program.count * DESCRIPTOR_BYTES]
-    return [(int(one["out_addr"]), int(one["out_end"])) for one in PASS_DESCRIPTOR.unpack(content)]
 
 
 def test_errors_are_those_of_the_model_and_the_next_list_is_whole():

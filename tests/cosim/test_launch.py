@@ -12,7 +12,8 @@ from gscn.cosim import Conditions, SimulationError, run
 from gscn.cosim.scoreboard import stray_bytes
 from gscn.emulator.passes import run_passes
 from gscn.pass_errors import PassError
-from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
+from gscn.passes import PASS_DESCRIPTOR, Mode
+from tests.cosim.damage import damaged, written_ranges
 from tests.pass_programs import TINY, random_program
 
 pytestmark = pytest.mark.cosim
@@ -111,46 +112,33 @@ def test_random_passes_of_larger_arrays(name):
     check(programs(ARRAYS[name], range(4), 2))
 
 
-def written_ranges(program):
-    """Return what the passes of a list in memory may write, as they say themselves."""
-    first = program.descriptors_addr
-    content = program.image[first : first + program.descriptor_count * DESCRIPTOR_BYTES]
-    return [(int(one["out_addr"]), int(one["out_end"])) for one in PASS_DESCRIPTOR.unpack(content)]
+def errors_of(config, lists):
+    """Run damaged lists; check what they report and write, and return the codes."""
+    found = set()
+    conditions = Conditions(faulty=True, timeout_cycles=400_000)
+    for number, (program, result) in enumerate(
+        zip(lists, run(config, lists, conditions), strict=True)
+    ):
+        expected = modelled(program)
+        found.add(result.error_code)
+        assert stray_bytes(result.written, written_ranges(program)).size == 0, number
+        if expected.error == PassError.NONE:
+            assert result.error_code == PassError.NONE, number
+            assert np.array_equal(result.memory, expected.memory), number
+            continue
+        assert result.error_pass == expected.error_pass, number
+        if expected.error == PassError.BUS_READ:  # memory beyond its end has ones here
+            assert result.error_code != PassError.NONE, number
+        else:
+            assert result.error_code in expected.possible, number
+    return found
 
 
 def test_errors_are_those_of_the_model():
     """Damage fields and bytes: what the model allows is reported, and nothing else is written."""
     rng = np.random.default_rng(7)
-    damaged = []
-    for number, program in enumerate(programs(INTEGERS, range(20), 1)):
-        image = program.image.copy()
-        one = int(rng.integers(program.count))
-        first = program.descriptors_addr + one * DESCRIPTOR_BYTES
-        descriptor = PASS_DESCRIPTOR.unpack(image[first : first + DESCRIPTOR_BYTES])[0]
-        if number % 3 == 0:
-            image[first + rng.integers(160)] ^= 1 << int(rng.integers(8))
-        elif number % 3 == 1:
-            table = int(descriptor[rng.choice(["s_table", "t_table"])])
-            image[table + rng.integers(16)] ^= 1 << int(rng.integers(8))
-        else:
-            data = int(descriptor[rng.choice(["s_data", "t_data"])])
-            image[data + rng.integers(32)] ^= 1 << int(rng.integers(8))
-        damaged.append(dataclasses.replace(program, image=image))
-    found = set()
-    conditions = Conditions(faulty=True, timeout_cycles=200_000)
-    for program, result in zip(damaged, run(INTEGERS, damaged, conditions), strict=True):
-        expected = modelled(program)
-        found.add(result.error_code)
-        assert stray_bytes(result.written, written_ranges(program)).size == 0
-        if expected.error == PassError.NONE:
-            assert result.error_code == PassError.NONE
-            assert np.array_equal(result.memory, expected.memory)
-            continue
-        assert result.error_pass == expected.error_pass
-        if expected.error == PassError.BUS_READ:  # memory beyond its end has ones here
-            assert result.error_code != PassError.NONE
-        else:
-            assert result.error_code in expected.possible
+    every = enumerate(programs(INTEGERS, range(20), 1))
+    found = errors_of(INTEGERS, [damaged(program, rng, number) for number, program in every])
     assert len(found) > 5
 
 
