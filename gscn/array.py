@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
+import json
 from dataclasses import dataclass
+from typing import Self
 
 from gscn.errors import InputError, raise_problems
-from gscn.fields import Fields
 from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat, IntFormat
 
 
@@ -16,7 +18,7 @@ def _is_power_of_two(value: int) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ArrayConfig(Fields):
+class ArrayConfig:
     """Sizes and widths of one array.
 
     Raises
@@ -194,6 +196,49 @@ class ArrayConfig(Fields):
     def entry_width(self) -> int:
         """Bits of the number of a stationary entry, modulo the stationary memory."""
         return (self.stationary_depth - 1).bit_length()
+
+    def to_dict(self) -> dict[str, int | str]:
+        """Every field by name, in order of declaration."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def digest(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the configuration's canonical JSON."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, int | str]) -> Self:
+        """Build from a mapping; raise `InputError` naming unknown fields."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        raise_problems(
+            "configuration",
+            [
+                f"unknown field {name!r} (known: {', '.join(sorted(known))})"
+                for name in fields
+                if name not in known
+            ],
+        )
+        return cls(**fields)
+
+    def with_overrides(self, assignments: list[str]) -> Self:
+        """Return a copy with `field=value` strings applied; raise `InputError` for bad ones."""
+        fields = self.to_dict()
+        problems = []
+        for assignment in assignments:
+            name, separator, text = assignment.partition("=")
+            if not separator:
+                problems.append(f"override must read field=value, not {assignment!r}")
+            elif name not in fields:
+                problems.append(f"unknown field {name!r} (known: {', '.join(sorted(fields))})")
+            elif isinstance(fields[name], int):
+                try:
+                    fields[name] = int(text, 0)
+                except ValueError:
+                    problems.append(f"{name} must be a whole number, not {text!r}")
+            else:
+                fields[name] = text
+        raise_problems("configuration", problems)
+        return ArrayConfig.from_dict(fields)
 
 
 ARRAYS = {
