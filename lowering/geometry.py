@@ -8,8 +8,6 @@ import numpy as np
 
 from gscn.conv import ConvShape
 
-_PHASE_STEP = 1 << 40
-
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -30,11 +28,6 @@ class Axis:
     kernel: Side
     map: Side
     extent: int
-
-    @property
-    def reach(self) -> int:
-        """Largest distance between the targets of one map coordinate."""
-        return int(self.kernel.shift.max() - self.kernel.shift.min())
 
     @property
     def meets(self) -> np.ndarray:

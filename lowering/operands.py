@@ -75,7 +75,6 @@ def check_codes(
 
 
 @takes_text
-@takes_text
 def choose_top(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray, out: FloatOutput
 ) -> int:
