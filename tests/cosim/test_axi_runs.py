@@ -11,11 +11,10 @@ from gscn.array import ARRAYS
 from gscn.cosim import Conditions, run
 from gscn.cosim.launch import seen_latencies
 from gscn.cosim.scoreboard import counter_differences, model_cycles, stray_bytes
-from gscn.emulator.passes import run_passes
 from gscn.pass_errors import PassError
 from gscn.passes import Mode
 from gscn.registers import NO_PASS
-from tests.cosim.damage import damaged, written_ranges
+from tests.cosim.lists import damaged, modelled, written_ranges
 from tests.pass_programs import TINY, random_program
 
 pytestmark = pytest.mark.cosim
@@ -25,17 +24,6 @@ PORTS = dataclasses.replace(INTEGERS, clusters=3, ports=2, axi_id_width=4)
 
 def programs(config, seeds, size):
     return [random_program(seed, size, config=config, mode=mode) for mode in Mode for seed in seeds]
-
-
-def modelled(program):
-    """Return what the model makes of a program."""
-    return run_passes(
-        program.config,
-        program.image,
-        program.descriptors_addr,
-        program.count,
-        program.memory_bytes,
-    )
 
 
 def run_axi(programs, **conditions):

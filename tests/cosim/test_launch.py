@@ -10,10 +10,9 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.cosim import Conditions, SimulationError, run
 from gscn.cosim.scoreboard import stray_bytes
-from gscn.emulator.passes import run_passes
 from gscn.pass_errors import PassError
 from gscn.passes import PASS_DESCRIPTOR, Mode
-from tests.cosim.damage import damaged, written_ranges
+from tests.cosim.lists import damaged, modelled, written_ranges
 from tests.pass_programs import TINY, random_program
 
 pytestmark = pytest.mark.cosim
@@ -31,17 +30,6 @@ PORTS = dataclasses.replace(
     read_fifo_beats=2,
     job_depth=1,
 )
-
-
-def modelled(program):
-    """Return what the model makes of a program."""
-    return run_passes(
-        program.config,
-        program.image,
-        program.descriptors_addr,
-        program.count,
-        program.memory_bytes,
-    )
 
 
 def check(programs, *, stalls=0.0, reset=True, **conditions):

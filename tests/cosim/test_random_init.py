@@ -1,49 +1,20 @@
 # amaranth: UnusedElaboratable=no
 """Memories and registers without initial value start random, and the core clears what matters."""
 
-from unittest import mock
-
 import numpy as np
 import pytest
-from amaranth.hdl import Module
-from amaranth.lib import wiring
 
 from gscn.array import ARRAYS
 from gscn.cosim import Conditions, run
 from gscn.cosim.builds.simulator import build
 from gscn.emulator.passes import run_passes
-from gscn.hw.cluster.summing import SummingDrain
-from gscn.hw.core.array import Array
-from gscn.hw.shared import flat_ports
 from tests.pass_programs import random_program
+from tests.rtl_gen.clearing import create, uncleared
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 
 CONFIG = ARRAYS["tiny"]
 SEEDS = (31, 32, 33)
-
-
-class Uncleared(wiring.Component):
-    """A drain whose walk after reset takes its time and clears nothing."""
-
-    def __init__(self, *, config):
-        self.inner = SummingDrain(config=config)
-        super().__init__(self.inner.signature)
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.inner = self.inner
-        inner = flat_ports(self.inner)
-        for name, (outer, direction) in flat_ports(self).items():
-            if direction == "i":
-                m.d.comb += inner[name][0].eq(outer)
-            elif name != "drain":
-                m.d.comb += outer.eq(inner[name][0])
-        m.d.comb += [
-            self.drain.eq(self.inner.drain),
-            self.drain.en.eq(self.inner.drain.en & self.inner.initialized),
-        ]
-        return m
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +24,8 @@ def programs():
 
 @pytest.fixture(scope="module")
 def uncleared_simulator():
-    with mock.patch("gscn.hw.cluster.worker_cluster.SummingDrain", Uncleared):
-        return build(CONFIG, create=lambda config: Array(config=config))
+    with uncleared():
+        return build(CONFIG, create=create)
 
 
 def mismatches(programs, simulator, *, random_init=False):

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""A memory in plain Python that serves the ports."""
+"""A memory in plain Python that serves read ports."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections import deque
 from collections.abc import Iterator
 
 from gscn.array import ArrayConfig
-from tests.hw.parts import strobe_of
 from tests.hw.streams import never, plain
 
 
 class Memory:
-    """A memory image that grows, and testbenches that serve read and write ports from it.
+    """A memory image that grows, and a testbench that serves read ports from it.
 
-    Bytes never stored and not reserved for results must not be read or written.
+    Bytes never stored must not be read.
     """
 
     ALIGNMENT = 64
@@ -26,10 +25,7 @@ class Memory:
         self.pauses: Iterator[bool] = never() if pauses is None else pauses
         self.rng = random.Random(seed)
         self.data = bytearray()
-        self.writable: list[tuple[int, int]] = []
-        self.written: dict[int, int] = {}
         self.reads: list[tuple[int, int]] = []
-        self.bursts_written = 0
 
     def reserve(self, length: int) -> int:
         """Append `length` zero bytes and return their aligned address."""
@@ -82,51 +78,3 @@ class Memory:
                 cycle += 1
 
         return server
-
-    def serve_writes(self, command, data, done=None):
-        """Return a testbench that takes the beats of a burst after its command."""
-
-        async def server(ctx):
-            addr = beats_left = 0
-            while True:
-                paused = next(self.pauses)
-                ctx.set(command.ready, not paused and beats_left == 0)
-                ctx.set(data.ready, not paused and beats_left != 0)
-                _, _, command_valid, burst, data_valid, beat = await ctx.tick().sample(
-                    command.valid, command.p, data.valid, data.p
-                )
-                if done is not None:
-                    ctx.set(done, 0)
-                if paused:
-                    continue
-                if beats_left == 0 and command_valid:
-                    burst = plain(burst)
-                    addr, beats_left = burst["addr"], burst["beats"]
-                    self.check_burst(addr, beats_left)
-                elif beats_left != 0 and data_valid:
-                    beat = plain(beat)
-                    # a cluster gives one bit per slot, a memory port one per byte
-                    strobe = (
-                        beat["strobe"]
-                        if "strobe" in beat
-                        else strobe_of(beat["slots"], self.config)
-                    )
-                    self.write(addr, beat["data"], strobe)
-                    addr += self.config.mem_bytes
-                    beats_left -= 1
-                    if beats_left == 0:
-                        self.bursts_written += 1
-                        if done is not None:
-                            ctx.set(done, 1)
-
-        return server
-
-    def write(self, addr: int, word: int, strobe: int) -> None:
-        """Write the bytes enabled; each result may be written once."""
-        for lane in range(self.config.mem_bytes):
-            if strobe >> lane & 1:
-                at = addr + lane
-                inside = any(low <= at < high for low, high in self.writable)
-                assert inside, f"byte {at:#x} is written outside the results"
-                assert at not in self.written, f"byte {at:#x} is written twice"
-                self.written[at] = word >> (8 * lane) & 0xFF

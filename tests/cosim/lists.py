@@ -1,10 +1,22 @@
-"""Lists of passes in memory of which a bit is wrong."""
+"""Lists of passes in memory: what the model makes of them, and some of which a bit is wrong."""
 
 from __future__ import annotations
 
 import dataclasses
 
+from gscn.emulator.passes import run_passes
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
+
+
+def modelled(program):
+    """Return what the model makes of a program."""
+    return run_passes(
+        program.config,
+        program.image,
+        program.descriptors_addr,
+        program.descriptor_count,
+        program.memory_bytes,
+    )
 
 
 def damaged(program, rng, number):
