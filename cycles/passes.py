@@ -7,6 +7,7 @@ one beat per cycle at each port.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from gscn.cycles.core.tiles import CURSOR, TILE_LIST
 from gscn.cycles.descriptors import JOB, PASS
 from gscn.cycles.pe.worker import FIBER, WORD, WORKER
 from gscn.cycles.port.channels import ARBITER, BURST, LIST_READER
+from gscn.cycles.port.dram import Memory, new_memory
 from gscn.cycles.state import WRITTEN_BURSTS
 from gscn.errors import InputError
 from gscn.pass_errors import PassError
@@ -101,7 +103,7 @@ def new_core(config: ArrayConfig, count: int) -> Core:
     return core
 
 
-def _ports(config: ArrayConfig, inputs: Inputs, core: Core, noted: int) -> Ports:
+def _ports(config: ArrayConfig, inputs: Inputs, core: Core, noted: int, memory: Memory) -> Ports:
     """Return the memory ports, without a burst under way, and room to note so many."""
     ports, channels = config.ports, inputs.channels.size
     per_cluster = channels // config.clusters
@@ -123,6 +125,7 @@ def _ports(config: ArrayConfig, inputs: Inputs, core: Core, noted: int) -> Ports
         channels=inputs.channels.reshape(-1),
         requests=np.zeros(channels, np.int64),
         noted=np.zeros((noted, 3), np.int64),
+        memory=memory,
     )
 
 
@@ -170,6 +173,8 @@ def simulate_passes(
     write_latency: int = WRITE_LATENCY,
     max_cycles: int = 1 << 34,
     bursts: bool = False,
+    dram_bytes_per_cycle: float = math.inf,
+    buffer_bytes: int = 0,
 ) -> PassCycles:
     """Return the time that a list of passes takes after a reset.
 
@@ -192,6 +197,9 @@ def simulate_passes(
         Bound on the cycles of a pass.
     bursts
         Whether to return every read burst.
+    dram_bytes_per_cycle, buffer_bytes
+        Of a DRAM behind the ports and a buffer before it (`cycles.port.dram`); by default DRAM is
+        no limit.
 
     Raises
     ------
@@ -205,7 +213,8 @@ def simulate_passes(
     passes = _passes(image, descriptors_addr, count, memory_bytes)
     inputs, core, clusters = new_inputs(config), new_core(config, count), _clusters(config)
     inputs.streamers["free"] = ACCUMULATOR_BANKS
-    ports = _ports(config, inputs, core, NOTED_BURSTS if bursts else 0)
+    memory = new_memory(dram_bytes_per_cycle, buffer_bytes, memory_bytes)
+    ports = _ports(config, inputs, core, NOTED_BURSTS if bursts else 0, memory)
     sizes = _sizes(config, latency, write_latency, max_cycles)
     noted = []
     while True:

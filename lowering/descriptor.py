@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gscn.array import ArrayConfig
 from gscn.errors import InputError
 from gscn.lowering.axes import TapRun
+from gscn.lowering.estimates import gang_size
 from gscn.lowering.grad_estimates import reach
 from gscn.lowering.plan import GradPlan, KernelPlan
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, VECTOR, Mode
@@ -52,12 +53,6 @@ class Places(NamedTuple):
     t_table: int
     t_halfwords: int
     out_addr: int
-
-
-def gang_size(clusters: int, s_tiles: int) -> int:
-    """Return the clusters of a gang: as many as let all stationary tiles begin at once."""
-    most = max(1, clusters // s_tiles)
-    return max(size for size in range(1, most + 1) if clusters % size == 0)
 
 
 def help_limit(steps: int, step: int) -> int:
@@ -267,7 +262,7 @@ def grad_descriptor(
             out_format=numbers.out_format,
             shift=numbers.shift,
             window=numbers.window,
-            team=choice.team if chained else gang_size(config.clusters, s_tiles),
+            team=choice.gang,
             load_sharers=1,
             s_tiles=s_tiles,
             s_chunks=chunks,

@@ -20,6 +20,13 @@ NEVER = 1e30
 START_CYCLES, SLOWDOWN = 300.0, 1.02
 JOB_CYCLES, JOB_WORDS = 30.0, 70.0
 """Cycles that a job costs its cluster's multipliers, and its stream."""
+CONVOY_BYTES = 4096
+"""Of a buffer, for each cluster, with which those that stream the same data read it once.
+
+DRAM holds up who is ahead, and the others find in the buffer what that one has read.
+"""
+KEPT = 0.6
+"""Of a buffer, what counts: clusters are at different places, of the next tiles already too."""
 _DROP_CYCLES = 0.5
 """Cycles that the multipliers lose by a word that is outside of a tile."""
 
@@ -35,6 +42,9 @@ class Sizes(NamedTuple):
     pes: int
     drain: int
     bytes_per_cycle: int
+    dram: float = math.inf
+    """Bytes per cycle of what is behind the ports; `buffer`: bytes of a buffer before it."""
+    buffer: int = 0
 
 
 class KernelWork(NamedTuple):
@@ -96,14 +106,41 @@ def operand_bytes(numbers, density, value_bytes, strips):
 
 
 @compiled
-def together(compute, read, write, load, words):
+def gang_size(clusters, s_tiles):
+    """Return the clusters of a gang: as many as let all stationary tiles begin at once."""
+    size = max(1, clusters // s_tiles)
+    while clusters % size:
+        size -= 1
+    return size
+
+
+@compiled
+def buffered(once, sweeps, apart, sizes):
+    """Return the bytes of an operand that DRAM delivers.
+
+    Parameters
+    ----------
+    once
+        Bytes of the operand.
+    sweeps
+        How often the array as a whole goes through it.
+    apart
+        Bytes that are read from one time on to the next, these among them.
+    sizes
+        `Sizes`: what the buffer holds from one time to the next is read once.
+    """
+    return once if apart <= KEPT * sizes.buffer else once * sweeps
+
+
+@compiled
+def together(compute, read, write, load, words, dram):
     """Return cycles of what goes on at the same time, from what each alone would take.
 
     The longest, and a little more the closer the others come to it: they wait for one another.
     """
-    longest = max(compute, read, write, load, words)
+    longest = max(compute, read, write, load, words, dram)
     shares = 0.0
-    for one in (compute, read, write, load, words):
+    for one in (compute, read, write, load, words, dram):
         shares += (one / longest) ** 8
     return longest * shares**0.125
 
@@ -235,6 +272,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
     best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     compute = products / (sizes.pes * sizes.clusters)
     numbers = work.samples * work.contracted * work.stream_rows * work.stream_cols
+    pixels = work.samples * work.rows * work.cols
     for s_vectors in range(5):
         lanes = VECTOR << s_vectors
         if lanes >= 2 * max(VECTOR, work.channels) or lanes > sizes.accumulators:
@@ -277,6 +315,15 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
             balance = _imbalance(tiles, jobs, sizes.clusters)
             loads = min(jobs, tiles * max(1, sizes.clusters // tiles)) if holds else jobs
             read = loads * s_bytes / tiles + t_bytes * tiles * halo
+            behind = read
+            if sizes.buffer >= CONVOY_BYTES * sizes.clusters:
+                gangs = sizes.clusters // gang_size(sizes.clusters, tiles)
+                held = s_bytes * min(1.0, gangs / tiles)
+                # a map tile of all groups is read between two times that weights are
+                step = t_bytes * tile[0] * tile[1] * tile[2] / pixels
+                again = 1.0 if held + step <= sizes.buffer else max(1.0, loads / tiles)
+                sweeps = ceil_div(tiles, gangs)
+                behind = s_bytes * again + buffered(t_bytes, sweeps, held + t_bytes, sizes)
             mine = jobs / sizes.clusters
             busy = compute * word * balance + JOB_CYCLES * mine + _DROP_CYCLES * (words - used)
             written = max(write / sizes.bytes_per_cycle, drain)
@@ -286,6 +333,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
                 written,
                 loads * loading / sizes.clusters,
                 words + JOB_WORDS * mine,
+                (behind + write) / sizes.dram,
             )
             cycles += 0.4 * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
             cycles = cycles * SLOWDOWN + START_CYCLES

@@ -6,12 +6,16 @@ import math
 from typing import NamedTuple
 
 from gscn.lowering.estimates import (
+    CONVOY_BYTES,
     JOB_CYCLES,
     JOB_WORDS,
+    KEPT,
     NEVER,
     SLOWDOWN,
     START_CYCLES,
+    buffered,
     ceil_div,
+    gang_size,
     load_cycles,
     most_nonzeros,
     operand_bytes,
@@ -20,6 +24,9 @@ from gscn.lowering.estimates import (
 )
 from gscn.passes import VECTOR
 from gscn.system.compiled import compiled
+
+_CHANNEL_SPREAD = 0.33
+"""Deviation over mean of the nonzeros of a sparse map's channels, as in recorded steps."""
 
 
 class GradWork(NamedTuple):
@@ -54,6 +61,9 @@ class GradChoice(NamedTuple):
     s_outer: int
     tile_samples: int
     team: int
+    """Clusters that sum up a tile together; 1: each has tiles of its own."""
+    gang: int
+    """Clusters that are at one stationary tile at a time, or the team."""
 
 
 @compiled
@@ -126,6 +136,60 @@ def _team_waits(tiles, units, team, clusters, density):
 
 
 @compiled
+def _drifts(density, channels, rounds, size, sizes):
+    """Return whether clusters on tiles of a map do not stay together on the other operand.
+
+    They are done with it at times that differ as their tiles' nonzeros do; then the buffer must
+    hold what lies between them.
+    """
+    spread = _CHANNEL_SPREAD * (1.0 - density) / math.sqrt(channels) * math.sqrt(rounds)
+    return min(1.0, 2.0 * spread) * size > 0.5 * KEPT * sizes.buffer
+
+
+@compiled
+def dram_cycles(maps, tiles, channels, t_split, block, busy, sizes):
+    """Return the cycles in which DRAM delivers both maps.
+
+    The array works on a block of tiles at a time, for which it goes through both maps once, if its
+    clusters stay together. They do if DRAM is slower than they are, or if they have alike to do.
+
+    Parameters
+    ----------
+    maps
+        (bytes, density) of the stationary and of the streamed map.
+    tiles
+        Of both.
+    channels
+        Of a tile, of both.
+    t_split
+        2^t_split tiles of the stream have the same strips.
+    block
+        Stationary and streamed tiles whose pairs the array works on at a time.
+    busy
+        Cycles of the multipliers.
+    sizes
+        `Sizes`.
+    """
+    (s_bytes, s_density), (t_bytes, t_density) = maps
+    s_tiles, t_tiles = tiles
+    s_block, t_block = min(block[0], s_tiles), min(block[1], t_tiles)
+    s_part = s_bytes * s_block / s_tiles
+    t_part = t_bytes * min(1.0, max(t_block, 1 << t_split) / t_tiles)
+    s_sweeps, t_sweeps = ceil_div(t_tiles, t_block), ceil_div(s_tiles, s_block)
+    rounds = s_sweeps * t_sweeps
+    again = max(1.0, (1 << t_split) / t_block)
+    s_read = buffered(s_bytes, s_sweeps, s_part + t_part, sizes)
+    t_read = buffered(t_bytes, t_sweeps * again, s_part + t_bytes, sizes)
+    if (s_read + t_read) / sizes.dram < busy:
+        # nobody waits for those that are behind
+        if t_block > 1 and _drifts(t_density, channels[1], rounds, s_part, sizes):
+            s_read = buffered(s_bytes, t_tiles, s_part + t_part, sizes)
+        if s_block > 1 and _drifts(s_density, channels[0], rounds, t_bytes, sizes):
+            t_read = buffered(t_bytes, s_tiles * again, s_part + t_bytes, sizes)
+    return (s_read + t_read) / sizes.dram
+
+
+@compiled
 def plan_grad(sizes, work, products, s_density, t_density, level):
     """Return the cheapest cut of a part of a weight gradient; `cycles` NEVER if none fits.
 
@@ -141,9 +205,10 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
         As of `plan_kernel`.
     """
     # Long: one nest of loops over the choices, with one formula inside.
-    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0)
+    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     compute = products / (sizes.pes * sizes.clusters)
     denser = max(s_density, t_density)
+    convoys = sizes.dram < NEVER and sizes.buffer >= CONVOY_BYTES * sizes.clusters
     taps = work.tap_rows * work.tap_cols
     s_map = work.samples * work.s_rows * work.s_cols
     t_map = work.samples * work.t_rows * work.t_cols
@@ -192,8 +257,17 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
             for team in range(1, sizes.clusters + 1):
                 if sizes.clusters % team:
                     continue
-                for halvings in range(3 if team > 1 else 1):
-                    samples = work.samples if team == 1 else 1 << halvings
+                gang = gang_size(sizes.clusters, s_tiles) if team == 1 else team
+                # 1 to 3 samples a unit of a team; gangs of 1 to all clusters if DRAM is a limit
+                others = 3 if team > 1 else 1
+                if team == 1 and convoys:
+                    others = 1 + sizes.clusters
+                for other in range(others):
+                    samples = work.samples if team == 1 else 1 << other
+                    if team == 1 and other > 0:
+                        gang = other
+                    if sizes.clusters % gang:
+                        continue
                     units = ceil_div(work.samples, samples)
                     if team > units and team > 1:
                         continue
@@ -204,18 +278,33 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                     if holds and team == 1:
                         loads = min(t_tiles, max(1, sizes.clusters // s_tiles))
                     read = s_bytes * loads + t_bytes * s_tiles * (1 << t_split)
+                    busy = max(compute * word, looks) * balance
+                    behind = read / sizes.dram
+                    if convoys:
+                        block = (sizes.clusters // gang, gang)
+                        if team > 1:
+                            block = (max(1, block[0] // t_tiles), min(block[0], t_tiles))
+                        else:
+                            # who has no stationary tile left helps others, at their own
+                            rounds = ceil_div(s_tiles, block[0]) * ceil_div(t_tiles, gang)
+                            busy *= max(1.0, rounds * sizes.clusters / tiles / balance)
+                        behind = dram_cycles(
+                            ((s_bytes, s_density), (t_bytes, t_density)), (s_tiles, t_tiles),
+                            (kept, min(streamed, work.t_channels)), t_split, block, busy, sizes,
+                        )  # fmt: skip
                     mine = tiles * units / sizes.clusters
                     cycles = together(
-                        max(compute * word, looks) * balance + JOB_CYCLES * mine,
+                        busy + JOB_CYCLES * mine,
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
                         loading * loads / sizes.clusters * balance,
                         words * (1 << t_split) + JOB_WORDS * mine,
+                        behind + write / sizes.dram,
                     )
                     cycles = cycles * SLOWDOWN + START_CYCLES
                     if cycles < best.cycles:
                         best = GradChoice(
                             cycles, real, s_vectors, t_vectors, t_split, t_rows, s_outer, samples,
-                            team,
+                            team, gang,
                         )  # fmt: skip
     return best

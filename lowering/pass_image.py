@@ -8,6 +8,7 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.dram import Dram
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat, IntFormat
@@ -135,6 +136,8 @@ def lower_pass(
     first: np.ndarray,
     second: np.ndarray,
     out: OutputFormat | FloatOutput,
+    *,
+    dram: Dram | None = None,
 ) -> PassImage:
     """Lower one pass of a convolution to descriptors and a memory image.
 
@@ -152,6 +155,8 @@ def lower_pass(
         Likewise, second of `shape.operand_shapes(which)`.
     out
         Rounding of the results; a `FloatOutput` makes the pass one in floating point.
+    dram
+        What is behind the ports, for the plan; None: it is no limit.
 
     Raises
     ------
@@ -182,7 +187,9 @@ def lower_pass(
     densities = [np.count_nonzero(one) / one.size for one in nonzero]
     sizes = {"out_bytes": out.width // 8, "value_bytes": fmt.width // 8}
     for level in range(DENSE + 1):
-        plan = plan_pass(config, shape, which, (densities[0], densities[1]), level=level, **sizes)
+        plan = plan_pass(
+            config, shape, which, (densities[0], densities[1]), level=level, dram=dram, **sizes
+        )
         operands = [_operands(part, shape, codes, fmt) for part in plan.parts]
         fits = (_fits(config, *pair) for pair in zip(plan.parts, operands, strict=True))
         if level == DENSE or all(fits):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.dram import Dram
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.lowering import axes
@@ -141,6 +142,7 @@ def plan_pass(
     out_bytes: int = 4,
     value_bytes: int = 2,
     level: int = 0,
+    dram: Dram | None = None,
 ) -> PassPlan:
     """Plan a pass for operands of such densities.
 
@@ -157,6 +159,9 @@ def plan_pass(
         Caution about the nonzeros of stationary strips that an array must hold at a time: at 0 to
         2 they may have somewhat more than their share; at 3, `DENSE`, any number. If strips have
         more, the plan is for another level, not wrong: the array says `WINDOW`.
+    dram
+        What is behind the ports, so that the plan reads less of it where that is faster; None: it
+        is no limit.
 
     Raises
     ------
@@ -164,7 +169,7 @@ def plan_pass(
         The pass does not fit the array.
     """
     classes = (density_class(densities[0]), density_class(densities[1]))
-    return _plan(config, shape, which, classes, out_bytes, value_bytes, level)
+    return _plan(config, shape, which, classes, (out_bytes, value_bytes), level, dram)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -173,17 +178,17 @@ def _plan(
     shape: ConvShape,
     which: Pass,
     classes: tuple[int, int],
-    out_bytes: int,
-    value_bytes: int,
+    widths: tuple[int, int],
     level: int,
+    dram: Dram | None,
 ) -> PassPlan:
     """Plan a pass; by classes, so that alike ones are planned once."""
     first, second = (10.0 ** (one / CLASSES_PER_DECADE) for one in classes)
-    widths = (out_bytes, value_bytes)
+    sizes = _sizes(config, dram)
     if which is Pass.WEIGHT_GRAD:
-        parts = _grad_parts(config, shape, (first, second), widths, level)
+        parts = _grad_parts(sizes, shape, (first, second), widths, level)
     else:
-        parts = _kernel_parts(config, shape, which, (first, second), widths, level)
+        parts = _kernel_parts(sizes, shape, which, (first, second), widths, level)
     if parts is None:
         raise InputError(
             f"stationary_depth, directory_depth and acc_depth must hold a tile of the {which} "
@@ -199,7 +204,7 @@ def forget_plans() -> None:
     axes.forget()
 
 
-def _sizes(config: ArrayConfig) -> Sizes:
+def _sizes(config: ArrayConfig, dram: Dram | None) -> Sizes:
     return Sizes(
         config.acc_depth,
         config.stationary_depth,
@@ -209,11 +214,13 @@ def _sizes(config: ArrayConfig) -> Sizes:
         config.pes,
         config.drain_width,
         config.mem_width // 8 * config.ports,
+        dram.bytes_per_cycle if dram else math.inf,
+        dram.buffer_bytes if dram else 0,
     )
 
 
 def _kernel_parts(
-    config: ArrayConfig,
+    sizes: Sizes,
     shape: ConvShape,
     which: Pass,
     densities: tuple[float, float],
@@ -223,10 +230,10 @@ def _kernel_parts(
     """Plan a forward pass or an input gradient: the phases of its results at once, or each."""
     best: tuple[KernelPlan, ...] | None = None
     least = NEVER
-    steps = (config.acc_depth // VECTOR, 1) if max(shape.stride) > 1 else (1,)
+    steps = (sizes.accumulators // VECTOR, 1) if max(shape.stride) > 1 else (1,)
     for geometries in dict.fromkeys(kernel_geometries(shape, which, step) for step in steps):
         parts = [
-            _kernel_part(config, shape, geometry, densities, widths, level)
+            _kernel_part(sizes, shape, geometry, densities, widths, level)
             for geometry in geometries
         ]
         cycles = sum(part.choice.cycles for part in parts)
@@ -236,7 +243,7 @@ def _kernel_parts(
 
 
 def _kernel_part(
-    config: ArrayConfig,
+    sizes: Sizes,
     shape: ConvShape,
     geometry: KernelGeometry,
     densities: tuple[float, float],
@@ -261,13 +268,13 @@ def _kernel_part(
     filled = weights / (geometry.channels * geometry.contracted * y.taps * x.taps)
     products = meetings(shape) * share * densities[0] * densities[1]
     held = densities[0] * filled
-    choice = plan_kernel(_sizes(config), work, products, held, densities[1], level)
+    choice = plan_kernel(sizes, work, products, held, densities[1], level)
     return KernelPlan(geometry, KernelChoice(*choice))
 
 
-def _most_taps(config: ArrayConfig, shape: ConvShape) -> list[tuple[int, int, bool]]:
+def _most_taps(sizes: Sizes, shape: ConvShape) -> list[tuple[int, int, bool]]:
     """Return most tap rows and columns of a pass, and whether it is apart: many first."""
-    vectors = config.acc_depth // VECTOR
+    vectors = sizes.accumulators // VECTOR
     rows = vectors // (4 * shape.s) or vectors // shape.s
     most = (min(shape.r, rows), min(shape.s, vectors)) if rows else (1, min(shape.s, vectors))
     most = (min(most[0], 16), min(most[1], 16))
@@ -276,18 +283,18 @@ def _most_taps(config: ArrayConfig, shape: ConvShape) -> list[tuple[int, int, bo
 
 
 def _grad_parts(
-    config: ArrayConfig,
+    sizes: Sizes,
     shape: ConvShape,
     densities: tuple[float, float],
     widths: tuple[int, int],
     level: int,
 ) -> tuple[GradPlan, ...] | None:
-    for most_y, most_x, apart in _most_taps(config, shape):
+    for most_y, most_x, apart in _most_taps(sizes, shape):
         best: tuple[GradPlan, ...] | None = None
         least = NEVER
         for most_step in (MOST_STEP, 1) if max(shape.stride) > 1 else (1,):
             axes = grad_geometry(shape, most_y, most_x, apart=apart, most_step=most_step)
-            parts = _grad_plans(config, shape, axes, densities, widths, level)
+            parts = _grad_plans(sizes, shape, axes, densities, widths, level)
             if parts is None:
                 continue
             cycles = sum(part.choice.cycles * len(part.runs) for part in parts)
@@ -299,7 +306,7 @@ def _grad_parts(
 
 
 def _grad_plans(
-    config: ArrayConfig,
+    sizes: Sizes,
     shape: ConvShape,
     axes: tuple[GradAxis, GradAxis],
     densities: tuple[float, float],
@@ -311,7 +318,7 @@ def _grad_plans(
     for cut_y, runs_y in rows.parts:
         for cut_x, runs_x in cols.parts:
             part = _grad_part(
-                config, shape, rows.step, (cut_y, cut_x), (runs_y, runs_x), densities, widths, level
+                sizes, shape, rows.step, (cut_y, cut_x), (runs_y, runs_x), densities, widths, level
             )
             if part is None:
                 return None
@@ -320,7 +327,7 @@ def _grad_plans(
 
 
 def _grad_part(
-    config: ArrayConfig,
+    sizes: Sizes,
     shape: ConvShape,
     step: int,
     cuts: tuple[Cut, Cut],
@@ -341,7 +348,7 @@ def _grad_part(
         firsts = [_first(cuts[0], run, step, holds_input=holds_input) for run in runs[0]]
         work = GradWork(shape.n, *held, *streamed, *taps, min(firsts), max(firsts), step, *widths)
         dense = densities[::-1] if holds_input else densities
-        choice = plan_grad(_sizes(config), work, macs * densities[0] * densities[1], *dense, level)
+        choice = plan_grad(sizes, work, macs * densities[0] * densities[1], *dense, level)
         if choice[0] < (NEVER if best is None else best.choice.cycles):
             pairs = tuple((run_y, run_x) for run_y in runs[0] for run_x in runs[1])
             best = GradPlan(cuts, pairs, holds_input, step, work, GradChoice(*choice))

@@ -13,6 +13,7 @@ from gscn.cycles.cluster.worker_cluster import is_written, step_cluster
 from gscn.cycles.core.cutter import CHOOSE, GIVE, IDLE, begin_cut, step_cutter
 from gscn.cycles.core.pass_sequencer import fetch, step_sequencer
 from gscn.cycles.port.channels import step_reads, step_writes
+from gscn.cycles.port.dram import Memory, has_write_room, read_lines, write_beats
 from gscn.cycles.state import record
 from gscn.system.compiled import borrowing
 
@@ -95,6 +96,7 @@ class Ports(NamedTuple):
     """int64 (bursts, 3): of read bursts in the order in which they are taken their address in
     beats, -1 of the list of passes, their beats, and the channels that share them; (0, 3) if
     nobody asks for them."""
+    memory: Memory
 
 
 class Clusters(NamedTuple):
@@ -133,12 +135,18 @@ class Passes(NamedTuple):
 
 
 @borrowing
-def note_burst(core, ports, port):
-    """Note the read burst that a port took last."""
+def last_burst(ports, port):
+    """Return where the read burst is that a port took last."""
     arbiter = ports.arbiters[port]
     outstanding = ports.bursts.shape[1]
     # a burst that a beat was delivered of may have left the ring: the last one is where it was
-    last = (arbiter.head + arbiter.level + outstanding - 1) % outstanding
+    return (arbiter.head + arbiter.level + outstanding - 1) % outstanding
+
+
+@borrowing
+def note_burst(core, ports, port, last):
+    """Note a read burst of a port."""
+    arbiter = ports.arbiters[port]
     burst = ports.bursts[port, last]
     sharers = 0
     for channel in range(arbiter.first, arbiter.end):
@@ -160,11 +168,18 @@ def step_ports(core, ports, clusters, acknowledged, sizes):
             arbiter, ports.bursts[port], ports.owners[port], ports.channels, ports.requests,
             ports.readers[port], sizes.latency, core.now,
         )  # fmt: skip
-        if arbiter.taken != taken and ports.noted.shape[0]:
-            note_burst(core, ports, port)
+        if arbiter.taken != taken:
+            last = last_burst(ports, port)
+            burst = ports.bursts[port, last]
+            read_lines(ports.memory, burst, sizes.beat_bits, sizes.latency, core.now)
+            if ports.noted.shape[0]:
+                note_burst(core, ports, port, last)
         sends, ends, takes = step_writes(
-            arbiter, clusters.writers, clusters.written, ports.requests
-        )
+            arbiter, clusters.writers, clusters.written, ports.requests,
+            has_write_room(ports.memory, core.now),
+        )  # fmt: skip
+        if sends:
+            write_beats(ports.memory, 1, sizes.beat_bits, core.now)
         core.write_beats += sends
         bursts += takes
         if ends:

@@ -171,7 +171,7 @@ def step_reads(arbiter, bursts, owners, channels, requests, reader, latency, now
 
 
 @borrowing
-def step_writes(arbiter, writers, bursts, requests):
+def step_writes(arbiter, writers, bursts, requests, has_room):
     """Advance a WriteArbiter; return whether it sent a beat, ended a burst, took a burst.
 
     Parameters
@@ -182,6 +182,8 @@ def step_writes(arbiter, writers, bursts, requests):
         `cycles.cluster.result_writer.RESULT_WRITER` (clusters,), int64 (clusters, depth).
     requests
         int64 (clusters,) or more: space to work in.
+    has_room
+        Memory takes another burst.
     """
     sends = arbiter.beats_left > 0
     ends = False
@@ -189,7 +191,7 @@ def step_writes(arbiter, writers, bursts, requests):
         writers[arbiter.sender].leaves = 1
         arbiter.beats_left -= 1
         ends = arbiter.beats_left == 0
-    if arbiter.beats_left:
+    if arbiter.beats_left or not has_room:
         return sends, ends, False
     takes = False
     first, end = arbiter.first_cluster, arbiter.end_cluster
