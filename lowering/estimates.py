@@ -79,6 +79,11 @@ class KernelChoice(NamedTuple):
     tile_rows: int
     tile_cols: int
     tile_strips: int
+    s_reads: float
+    """Times that DRAM delivers the weights, by the closed form; `t_reads`: the stream."""
+    t_reads: float
+    alone: float
+    """Cycles if DRAM were no limit."""
 
 
 @compiled
@@ -115,34 +120,43 @@ def gang_size(clusters, s_tiles):
 
 
 @compiled
-def buffered(once, sweeps, apart, sizes):
-    """Return the bytes of an operand that DRAM delivers.
+def sweeps_read(sweeps, apart, sizes):
+    """Return how often DRAM delivers an operand that the array goes through so many times.
 
-    Parameters
-    ----------
-    once
-        Bytes of the operand.
-    sweeps
-        How often the array as a whole goes through it.
-    apart
-        Bytes that are read from one time on to the next, these among them.
-    sizes
-        `Sizes`: what the buffer holds from one time to the next is read once.
+    Once if the buffer holds the `apart` bytes that are read from one time on to the next.
     """
-    return once if apart <= KEPT * sizes.buffer else once * sweeps
+    return 1.0 if apart <= KEPT * sizes.buffer else float(sweeps)
 
 
 @compiled
-def together(compute, read, write, load, words, dram):
+def together(compute, read, write, load, words):
     """Return cycles of what goes on at the same time, from what each alone would take.
 
     The longest, and a little more the closer the others come to it: they wait for one another.
     """
-    longest = max(compute, read, write, load, words, dram)
+    longest = max(compute, read, write, load, words)
     shares = 0.0
-    for one in (compute, read, write, load, words, dram):
+    for one in (compute, read, write, load, words):
         shares += (one / longest) ** 8
     return longest * shares**0.125
+
+
+@compiled
+def behind_dram(alone, moved, sizes):
+    """Return the cycles of a pass for which DRAM moves so many bytes.
+
+    Parameters
+    ----------
+    alone
+        Cycles if DRAM were no limit.
+    moved
+        Bytes.
+    sizes
+        `Sizes`.
+    """
+    longest = max(alone, moved / sizes.dram)
+    other = min(alone, moved / sizes.dram)
+    return longest * (1.0 + (other / longest) ** 8) ** 0.125
 
 
 @compiled
@@ -269,7 +283,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
     level
         0 to 2: strips have more than their share of nonzeros, but not much; `DENSE`: any number.
     """
-    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
     compute = products / (sizes.pes * sizes.clusters)
     numbers = work.samples * work.contracted * work.stream_rows * work.stream_cols
     pixels = work.samples * work.rows * work.cols
@@ -315,31 +329,31 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
             balance = _imbalance(tiles, jobs, sizes.clusters)
             loads = min(jobs, tiles * max(1, sizes.clusters // tiles)) if holds else jobs
             read = loads * s_bytes / tiles + t_bytes * tiles * halo
-            behind = read
+            s_reads, t_reads = loads / tiles, tiles * halo
             if sizes.buffer >= CONVOY_BYTES * sizes.clusters:
                 gangs = sizes.clusters // gang_size(sizes.clusters, tiles)
                 held = s_bytes * min(1.0, gangs / tiles)
                 # a map tile of all groups is read between two times that weights are
                 step = t_bytes * tile[0] * tile[1] * tile[2] / pixels
-                again = 1.0 if held + step <= sizes.buffer else max(1.0, loads / tiles)
-                sweeps = ceil_div(tiles, gangs)
-                behind = s_bytes * again + buffered(t_bytes, sweeps, held + t_bytes, sizes)
+                if held + step <= sizes.buffer or s_reads < 1.0:
+                    s_reads = 1.0
+                t_reads = sweeps_read(ceil_div(tiles, gangs), held + t_bytes, sizes)
             mine = jobs / sizes.clusters
             busy = compute * word * balance + JOB_CYCLES * mine + _DROP_CYCLES * (words - used)
             written = max(write / sizes.bytes_per_cycle, drain)
-            cycles = together(
+            alone = together(
                 busy,
                 read / sizes.bytes_per_cycle,
                 written,
                 loads * loading / sizes.clusters,
                 words + JOB_WORDS * mine,
-                (behind + write) / sizes.dram,
             )
-            cycles += 0.4 * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
-            cycles = cycles * SLOWDOWN + START_CYCLES
+            alone += 0.4 * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
+            alone = alone * SLOWDOWN + START_CYCLES
+            cycles = behind_dram(alone, s_reads * s_bytes + t_reads * t_bytes + write, sizes)
             if cycles < best.cycles:
                 best = KernelChoice(
                     cycles, real, s_vectors, t_real, t_vectors, tile[3], tile[0], tile[1],
-                    tile[2], tile[4],
+                    tile[2], tile[4], s_reads, t_reads, alone,
                 )  # fmt: skip
     return best

@@ -13,12 +13,13 @@ from gscn.lowering.estimates import (
     NEVER,
     SLOWDOWN,
     START_CYCLES,
-    buffered,
+    behind_dram,
     ceil_div,
     gang_size,
     load_cycles,
     most_nonzeros,
     operand_bytes,
+    sweeps_read,
     together,
     word_cycles,
 )
@@ -64,6 +65,11 @@ class GradChoice(NamedTuple):
     """Clusters that sum up a tile together; 1: each has tiles of its own."""
     gang: int
     """Clusters that are at one stationary tile at a time, or the team."""
+    s_reads: float
+    """Times that DRAM delivers the stationary map, by the closed form; `t_reads`: the stream."""
+    t_reads: float
+    alone: float
+    """Cycles if DRAM were no limit."""
 
 
 @compiled
@@ -147,8 +153,8 @@ def _drifts(density, channels, rounds, size, sizes):
 
 
 @compiled
-def dram_cycles(maps, tiles, channels, t_split, block, busy, sizes):
-    """Return the cycles in which DRAM delivers both maps.
+def dram_reads(maps, tiles, channels, t_split, block, busy, sizes):
+    """Return how often DRAM delivers the stationary and the streamed map.
 
     The array works on a block of tiles at a time, for which it goes through both maps once, if its
     clusters stay together. They do if DRAM is slower than they are, or if they have alike to do.
@@ -178,15 +184,15 @@ def dram_cycles(maps, tiles, channels, t_split, block, busy, sizes):
     s_sweeps, t_sweeps = ceil_div(t_tiles, t_block), ceil_div(s_tiles, s_block)
     rounds = s_sweeps * t_sweeps
     again = max(1.0, (1 << t_split) / t_block)
-    s_read = buffered(s_bytes, s_sweeps, s_part + t_part, sizes)
-    t_read = buffered(t_bytes, t_sweeps * again, s_part + t_bytes, sizes)
-    if (s_read + t_read) / sizes.dram < busy:
+    s_reads = sweeps_read(s_sweeps, s_part + t_part, sizes)
+    t_reads = sweeps_read(t_sweeps * again, s_part + t_bytes, sizes)
+    if (s_reads * s_bytes + t_reads * t_bytes) / sizes.dram < busy:
         # nobody waits for those that are behind
         if t_block > 1 and _drifts(t_density, channels[1], rounds, s_part, sizes):
-            s_read = buffered(s_bytes, t_tiles, s_part + t_part, sizes)
+            s_reads = sweeps_read(t_tiles, s_part + t_part, sizes)
         if s_block > 1 and _drifts(s_density, channels[0], rounds, t_bytes, sizes):
-            t_read = buffered(t_bytes, s_tiles * again, s_part + t_bytes, sizes)
-    return (s_read + t_read) / sizes.dram
+            t_reads = sweeps_read(s_tiles * again, s_part + t_bytes, sizes)
+    return s_reads, t_reads
 
 
 @compiled
@@ -205,7 +211,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
         As of `plan_kernel`.
     """
     # Long: one nest of loops over the choices, with one formula inside.
-    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
     compute = products / (sizes.pes * sizes.clusters)
     denser = max(s_density, t_density)
     convoys = sizes.dram < NEVER and sizes.buffer >= CONVOY_BYTES * sizes.clusters
@@ -279,7 +285,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                         loads = min(t_tiles, max(1, sizes.clusters // s_tiles))
                     read = s_bytes * loads + t_bytes * s_tiles * (1 << t_split)
                     busy = max(compute * word, looks) * balance
-                    behind = read / sizes.dram
+                    s_reads, t_reads = float(loads), float(s_tiles << t_split)
                     if convoys:
                         block = (sizes.clusters // gang, gang)
                         if team > 1:
@@ -288,23 +294,24 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                             # who has no stationary tile left helps others, at their own
                             rounds = ceil_div(s_tiles, block[0]) * ceil_div(t_tiles, gang)
                             busy *= max(1.0, rounds * sizes.clusters / tiles / balance)
-                        behind = dram_cycles(
+                        s_reads, t_reads = dram_reads(
                             ((s_bytes, s_density), (t_bytes, t_density)), (s_tiles, t_tiles),
                             (kept, min(streamed, work.t_channels)), t_split, block, busy, sizes,
                         )  # fmt: skip
+                    behind = s_reads * s_bytes + t_reads * t_bytes + write
                     mine = tiles * units / sizes.clusters
-                    cycles = together(
+                    alone = together(
                         busy + JOB_CYCLES * mine,
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
                         loading * loads / sizes.clusters * balance,
                         words * (1 << t_split) + JOB_WORDS * mine,
-                        behind + write / sizes.dram,
                     )
-                    cycles = cycles * SLOWDOWN + START_CYCLES
+                    alone = alone * SLOWDOWN + START_CYCLES
+                    cycles = behind_dram(alone, behind, sizes)
                     if cycles < best.cycles:
                         best = GradChoice(
                             cycles, real, s_vectors, t_vectors, t_split, t_rows, s_outer, samples,
-                            team, gang,
+                            team, gang, s_reads, t_reads, alone,
                         )  # fmt: skip
     return best

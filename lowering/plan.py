@@ -104,6 +104,33 @@ class PassPlan:
             for part in self.parts
         )
 
+    @property
+    def array_cycles(self) -> float:
+        """Cycles by the closed form if DRAM were no limit."""
+        return sum(
+            part.choice.alone * (len(part.runs) if isinstance(part, GradPlan) else 1)
+            for part in self.parts
+        )
+
+    @property
+    def dram_reads(self) -> tuple[float, float]:
+        """Times that DRAM delivers the first and the second operand, by the closed form.
+
+        Phases of a strided convolution have the output gradient in common, of which each reads all.
+        """
+        shared = own = 0.0
+        for part in self.parts:
+            choice = part.choice
+            if isinstance(part, KernelPlan):
+                own += choice.s_reads
+                shared += choice.t_reads
+            else:
+                held, streamed = choice.s_reads * len(part.runs), choice.t_reads * len(part.runs)
+                own += held if part.holds_input else streamed
+                shared += streamed if part.holds_input else held
+        own /= len(self.parts)
+        return (shared, own) if self.which is Pass.WEIGHT_GRAD else (own, shared)
+
     def __str__(self) -> str:
         """Return the sizes in words."""
         words = []

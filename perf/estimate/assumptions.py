@@ -99,8 +99,8 @@ def _dram_line(result: NetworkEstimate) -> str:
     }
     how = found.get(
         result.mode,
-        "Each operand of a layer is delivered as many times as in the layer's sample, or in those "
-        "of its pass on average.",
+        "Each operand is delivered as many times as the driver's closed form says, which cuts "
+        "passes so that they read less.",
     )
     bound = sum(p.cycles for p in result.passes if p.bound == "DRAM") / result.cycles()
     return (

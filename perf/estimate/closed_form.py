@@ -27,7 +27,7 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +35,19 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.dram import Dram
 from gscn.errors import InputError
 from gscn.lowering.axes import meetings
 from gscn.lowering.plan import CLASSES_PER_DECADE, plan_pass
-from gscn.perf.estimate.memory import operand_bytes
+from gscn.perf.estimate.buffer import BUFFERS
+from gscn.perf.estimate.memory import operand_bytes, written_share
 from gscn.perf.workload.statistics import Statistics, read_statistics
 from gscn.perf.workload.work import Work
 
 COEFFICIENTS_PATH = Path(__file__).with_name("closed_form.json")
 _LEAST_DENSITY = 1e-4
+_FAST_DRAM = 1e6
+"""Bytes per cycle of one that is no limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,16 +109,26 @@ class ClosedFormCost:
     write_bytes: float
     operand_bytes: tuple[float, float]
     """Of the operands in memory, each once."""
+    dram_reads: Mapping[int, tuple[float, float]]
+    """Times that DRAM delivers each operand, by the capacity of a buffer, one of `BUFFERS`."""
 
     def dram_read_bytes(self, capacity: int) -> tuple[float, float]:
         """Return the bytes that DRAM delivers of each operand behind a buffer of some capacity.
 
-        An operand that the buffer holds is read once, and another one as often as by the ports.
+        Parameters
+        ----------
+        capacity
+            One of `perf.estimate.buffer.BUFFERS`.
         """
-        return tuple(
-            once if once <= capacity else ports
-            for ports, once in zip(self.read_bytes, self.operand_bytes, strict=True)
+        if not capacity:
+            return self.read_bytes
+        first, second = (
+            max(once, min(once * times, ports))
+            for once, times, ports in zip(
+                self.operand_bytes, self.dram_reads[capacity], self.read_bytes, strict=True
+            )
         )
+        return first, second
 
 
 def _corners(density: float) -> list[tuple[float, float]]:
@@ -128,9 +142,16 @@ def _corners(density: float) -> list[tuple[float, float]]:
 
 @functools.lru_cache(maxsize=1 << 16)
 def driver_cycles(
-    config: ArrayConfig, shape: ConvShape, which: Pass, first: float, second: float
+    config: ArrayConfig,
+    shape: ConvShape,
+    which: Pass,
+    first: float,
+    second: float,
+    dram: Dram | None = None,
 ) -> float:
-    """Return the cycles that the driver expects of a pass at two densities.
+    """Return the cycles that the driver expects of the array for a pass at two densities.
+
+    If it knows of a DRAM, they are those of the plan for that, without what DRAM adds.
 
     Raises
     ------
@@ -140,12 +161,28 @@ def driver_cycles(
     value_bytes = config.format.width // 8
     logarithm = 0.0
     for (one, weight), (other, share) in itertools.product(_corners(first), _corners(second)):
-        plan = plan_pass(config, shape, which, (one, other), out_bytes=2, value_bytes=value_bytes)
-        logarithm += weight * share * math.log(plan.cycles)
+        plan = plan_pass(
+            config, shape, which, (one, other), out_bytes=2, value_bytes=value_bytes, dram=dram
+        )
+        logarithm += weight * share * math.log(plan.array_cycles)
     return math.exp(logarithm)
 
 
-def features(config: ArrayConfig, works: Sequence[Work], products: Sequence[float]) -> Features:
+def driver_reads(config: ArrayConfig, work: Work, dram: Dram) -> tuple[float, float]:
+    """Return the times that the driver expects DRAM to deliver each operand of a convolution."""
+    plan = plan_pass(
+        config, work.shape, work.which, (work.first_density, work.second_density), out_bytes=2,
+        value_bytes=config.format.width // 8, dram=dram,
+    )  # fmt: skip
+    return plan.dram_reads
+
+
+def features(
+    config: ArrayConfig,
+    works: Sequence[Work],
+    products: Sequence[float],
+    dram: Dram | None = None,
+) -> Features:
     """Return what the closed form looks at.
 
     Parameters
@@ -156,13 +193,17 @@ def features(config: ArrayConfig, works: Sequence[Work], products: Sequence[floa
         Convolutions and densities.
     products
         Useful products of each.
+    dram
+        Of which the driver knows, if any.
 
     Raises
     ------
     InputError
         A pass does not fit the array.
     """
-    rows = [_row(config, work, float(count)) for work, count in zip(works, products, strict=True)]
+    rows = [
+        _row(config, work, float(count), dram) for work, count in zip(works, products, strict=True)
+    ]
     columns = np.array(rows, np.float64).reshape(-1, 7).T
     names = [field.name for field in dataclasses.fields(Features) if field.name != "port_bytes"]
     return Features(
@@ -170,12 +211,12 @@ def features(config: ArrayConfig, works: Sequence[Work], products: Sequence[floa
     )
 
 
-def _row(config: ArrayConfig, work: Work, products: float) -> tuple[float, ...]:
+def _row(config: ArrayConfig, work: Work, products: float, dram: Dram | None) -> tuple[float, ...]:
     shape, densities = work.shape, (work.first_density, work.second_density)
     compute = max(products, 1.0) / config.multipliers
     # results have 16 bits
     write = math.prod(shape.result_shape(work.which)) * 2 / config.port_bytes_per_cycle
-    driver = driver_cycles(config, shape, work.which, *densities)
+    driver = driver_cycles(config, shape, work.which, *densities, dram)
     expected = meetings(shape) * math.prod(densities) / config.multipliers
     once = operand_bytes(shape, work.which, *densities, value_bytes=config.format.width // 8)
     return (
@@ -209,6 +250,7 @@ def closed_form_costs(
     *,
     products: Sequence[float] | None = None,
     statistics: Statistics | None = None,
+    dram: Dram | None = None,
 ) -> list[ClosedFormCost]:
     """Return what convolutions cost by the closed form.
 
@@ -223,6 +265,9 @@ def closed_form_costs(
         operands times `Statistics.products`.
     statistics
         Of the operands; by default the package's.
+    dram
+        Of which the driver knows; None: it knows of none, and buffers have one that is no limit
+        behind them.
 
     Returns
     -------
@@ -237,7 +282,7 @@ def closed_form_costs(
     statistics = statistics or read_statistics()
     if products is None:
         products = [expected_products(work, statistics) for work in works]
-    seen = features(config, works, products)
+    seen = features(config, works, products, dram)
     cycles, first, second = (np.zeros(len(works)) for _ in range(3))
     passes = np.array([work.which for work in works])
     for which, coefficients in read_coefficients().items():
@@ -245,6 +290,7 @@ def closed_form_costs(
         own = seen.of(chosen)
         cycles[chosen] = pass_cycles(coefficients, own)
         first[chosen], second[chosen] = read_bytes(coefficients, own)
+    per_cycle = dram.bytes_per_cycle if dram else _FAST_DRAM
     # not more than the port carries in that time, and not less than once
     scale = np.minimum(1.0, cycles * seen.port_bytes / (first + second))
     first = np.maximum(first * scale, seen.first_bytes)
@@ -254,10 +300,15 @@ def closed_form_costs(
             useful_products=float(count),
             cycles=float(cycles[index]),
             read_bytes=(float(first[index]), float(second[index])),
-            write_bytes=float(seen.write[index] * seen.port_bytes),
+            write_bytes=float(seen.write[index] * seen.port_bytes)
+            * written_share(work.shape, work.which),
             operand_bytes=(float(seen.first_bytes[index]), float(seen.second_bytes[index])),
+            dram_reads={
+                size: driver_reads(config, work, Dram(bytes_per_cycle=per_cycle, buffer_bytes=size))
+                for size in BUFFERS[1:]
+            },
         )
-        for index, count in enumerate(products)
+        for index, (work, count) in enumerate(zip(works, products, strict=True))
     ]
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.cycles.passes import PassCycles
+from gscn.dram import Dram
 from gscn.enums import takes_text
-from gscn.errors import raise_problems
+from gscn.errors import InputError
 from gscn.passes import HALFWORD_BYTES, VECTOR
 from gscn.perf.estimate.buffer import BUFFERS
 
@@ -33,34 +34,11 @@ class Traffic:
         return self.read_bytes + self.write_bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dram:
-    """What is behind the memory ports.
-
-    Raises
-    ------
-    InputError
-        Naming every number that is out of range.
-    """
-
-    bytes_per_cycle: float
-    """Both directions together; over 0."""
-    buffer_bytes: int = 0
-    """Of the buffer between ports and DRAM, one of `BUFFERS`; 0: there is none."""
-
-    def __post_init__(self) -> None:
-        """Collect every problem and raise them together."""
-        problems = []
-        if not self.bytes_per_cycle > 0:
-            problems.append(f"bytes per cycle must be over 0, not {self.bytes_per_cycle}")
-        if self.buffer_bytes not in BUFFERS:
-            known = ", ".join(map(str, BUFFERS))
-            problems.append(f"buffer_bytes must be one of {known}, not {self.buffer_bytes}")
-        raise_problems("DRAM", problems)
-
-    def cycles(self, moved_bytes: float) -> float:
-        """Return the cycles that so many bytes take."""
-        return moved_bytes / self.bytes_per_cycle
+def check_buffer(dram: Dram | None) -> None:
+    """Raise `InputError` unless an estimate knows the buffer of what is behind the ports."""
+    if dram is not None and dram.buffer_bytes not in BUFFERS:
+        known = ", ".join(map(str, BUFFERS))
+        raise InputError(f"buffer_bytes must be one of {known}, not {dram.buffer_bytes}")
 
 
 def port_traffic(config: ArrayConfig, result: PassCycles) -> Traffic:
@@ -109,6 +87,15 @@ def touched_share(shape: ConvShape, which: Pass) -> float:
     What is not is left out of memory.
     """
     if which is Pass.INPUT_GRAD:
+        return 1.0
+    sizes = zip((shape.r, shape.s), shape.stride, strict=True)
+    return math.prod(min(1.0, kernel / stride) for kernel, stride in sizes)
+
+
+@takes_text
+def written_share(shape: ConvShape, which: Pass) -> float:
+    """Return the share of the results that an array writes: those that any tap reaches."""
+    if which is not Pass.INPUT_GRAD:
         return 1.0
     sizes = zip((shape.r, shape.s), shape.stride, strict=True)
     return math.prod(min(1.0, kernel / stride) for kernel, stride in sizes)

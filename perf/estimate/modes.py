@@ -7,25 +7,38 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from gscn.array import ArrayConfig
+from gscn.dram import Dram
 from gscn.perf.estimate.buffer import BUFFERS, CAPACITIES
 from gscn.perf.estimate.closed_form import ClosedFormCost, closed_form_costs
 from gscn.perf.estimate.memory import operand_bytes
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.result import WorkEstimate
-from gscn.perf.estimate.sampling import MeasureRivals, Sample, Sampling, choose_sample, cut_alike
+from gscn.perf.estimate.sampling import (
+    MeasureRivals,
+    Sample,
+    Sampling,
+    behind,
+    choose_sample,
+    cut_alike,
+)
 from gscn.perf.workload.sparsification import Sparsification
 from gscn.perf.workload.statistics import UNIFORM_STATISTICS, operand_kinds
 from gscn.perf.workload.work import Work
 
 
 def from_cost(
-    config: ArrayConfig, work: Work, cost: ClosedFormCost, **found: object
+    config: ArrayConfig,
+    work: Work,
+    cost: ClosedFormCost,
+    dram: Dram | None = None,
+    **found: object,
 ) -> WorkEstimate:
-    """Return the estimate that a cost stands for, with what else was `found`."""
+    """Return the estimate that a cost stands for, behind a DRAM, with what else was `found`."""
     # no multiplier takes more than one product in a cycle
     cycles = max(cost.cycles, cost.useful_products / config.multipliers)
     most = cycles * config.port_bytes_per_cycle
-    sample, measured = found.get("sample"), found.get("measurement")
+    # what a buffer saves follows from DRAM's speed, which the cycle model's memory does not have
+    sample, measured = (None, None) if dram else (found.get("sample"), found.get("measurement"))
     read = {
         size: min(sum(_dram_read_bytes(config, cost, size, sample, measured)), most)
         for size in BUFFERS
@@ -40,6 +53,7 @@ def from_cost(
         write_bytes=cost.write_bytes,
         operand_bytes=sum(cost.operand_bytes),
         dram_read_bytes=read,
+        dram=dram,
         **found,
     )
 
@@ -112,10 +126,14 @@ class _Correction:
         )
 
 
-def analytic(config: ArrayConfig, works: Sequence[Work]) -> dict[Work, WorkEstimate]:
+def analytic(
+    config: ArrayConfig, works: Sequence[Work], dram: Dram | None = None
+) -> dict[Work, WorkEstimate]:
     """Return what the closed form says of convolutions."""
-    costs = closed_form_costs(config, works)
-    return {work: from_cost(config, work, cost) for work, cost in zip(works, costs, strict=True)}
+    costs = closed_form_costs(config, works, dram=dram)
+    return {
+        work: from_cost(config, work, cost, dram) for work, cost in zip(works, costs, strict=True)
+    }
 
 
 def statistical(
@@ -125,6 +143,7 @@ def statistical(
     *,
     prunes: bool,
     sampling: Sampling,
+    dram: Dram | None = None,
 ) -> dict[Work, WorkEstimate]:
     """Return what samples on the cycle model and the closed form say together.
 
@@ -138,8 +157,10 @@ def statistical(
         Whether the method prunes: it decides of what kind operands are.
     sampling
         Size, number and measurement of samples.
+    dram
+        Behind the ports; None: it is no limit.
     """
-    costs = dict(zip(works, closed_form_costs(config, works), strict=True))
+    costs = dict(zip(works, closed_form_costs(config, works, dram=dram), strict=True))
     samples = {
         work: cut_alike(
             config,
@@ -147,6 +168,7 @@ def statistical(
             choose_sample(
                 work, products=sampling.products, kinds=operand_kinds(work.which, prunes=prunes)
             ),
+            dram,
         )
         for work in works
     }
@@ -165,6 +187,7 @@ def statistical(
             config,
             work,
             corrections.get(samples[work], means[work.which]).apply(config, costs[work]),
+            dram,
             sample=samples[work] if samples[work] in measured else None,
             measurement=measured.get(samples[work]),
         )
@@ -187,7 +210,7 @@ def _correction(config: ArrayConfig, sample: Sample, found: Measurement) -> _Cor
         first_density=sample.first_density,
         second_density=sample.second_density,
     )
-    (cost,) = closed_form_costs(config, [work], products=[found.useful_products])
+    (cost,) = closed_form_costs(config, [work], products=[found.useful_products], dram=sample.dram)
     useful = found.useful_products / config.multipliers
     lost = (found.cycles - useful) / (cost.cycles - useful)
     return _Correction(
@@ -209,15 +232,20 @@ def _mean(corrections: Sequence[tuple[_Correction, float]]) -> _Correction:
 
 
 def uniform(
-    config: ArrayConfig, works: Sequence[Work], sampling: Sampling
+    config: ArrayConfig,
+    works: Sequence[Work],
+    sampling: Sampling,
+    dram: Dram | None = None,
 ) -> dict[Work, WorkEstimate]:
     """Return what the utilisation of uniformly random samples says, one for each convolution."""
-    samples = {work: choose_sample(work, products=sampling.products) for work in works}
+    samples = {
+        work: behind(dram, work, choose_sample(work, products=sampling.products)) for work in works
+    }
     distinct = list(dict.fromkeys(samples.values()))
     measured = dict(zip(distinct, sampling.measure(config, distinct), strict=True))
     costs = closed_form_costs(
         config, works, products=[work.useful_products for work in works],
-        statistics=UNIFORM_STATISTICS,
+        statistics=UNIFORM_STATISTICS, dram=dram,
     )  # fmt: skip
     estimates = {}
     for work, cost in zip(works, costs, strict=True):
@@ -227,6 +255,7 @@ def uniform(
             config,
             work,
             dataclasses.replace(cost, cycles=cycles),
+            dram,
             sample=samples[work],
             measurement=found,
         )

@@ -11,6 +11,7 @@ import numpy as np
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.cycles.passes import simulate_passes
+from gscn.dram import Dram
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.lowering.pass_image import lower_pass
@@ -58,6 +59,7 @@ def measure_operands(
     second: np.ndarray,
     *,
     rivals: Iterable[str] = (),
+    dram: Dram | None = None,
 ) -> Measurement:
     """Lower one pass and run the cycle model on it.
 
@@ -75,6 +77,8 @@ def measure_operands(
         Operands as in `ConvShape.operand_shapes`; only where they are zero matters.
     rivals
         Names of other accelerators (`perf.rivals.RIVALS`) to be given the same operands.
+    dram
+        Of which the driver knows; memory has no such limit.
 
     Raises
     ------
@@ -85,7 +89,9 @@ def measure_operands(
     first, second = (
         value * (operand != 0).astype(np.int64) for value, operand in ((1, first), (2, second))
     )
-    image = lower_pass(config, shape, which, first, second, OutputFormat(width=16, shift=0))
+    image = lower_pass(
+        config, shape, which, first, second, OutputFormat(width=16, shift=0), dram=dram
+    )
     if not image.useful_products:
         raise InputError(
             f"{which} of {shape}: operands must leave at least one product; "

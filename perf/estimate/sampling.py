@@ -16,6 +16,7 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.dram import Dram
 from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 from gscn.formats import INT8
@@ -44,6 +45,9 @@ MOST_GROWTH = 8
 MOST_SAMPLES = 24
 """Samples of a statistical estimate, at most: those of the convolutions that take longest."""
 
+_LEAST_BUFFER = 128 << 10
+"""Bytes of a buffer, in which what clusters share is found at any size of the maps."""
+
 # Sizes under which a dimension is cut only when the others have reached theirs: enough channels for
 # every multiplier of the presets to hold some, enough pixels to reuse what is stationary.
 _LEAST_CHANNELS = 32
@@ -65,6 +69,8 @@ class Sample:
     """Share of nonzeros in the second operand."""
     kinds: tuple[Kind, Kind] = (Kind.UNIFORM, Kind.UNIFORM)
     """What the operands are: it decides how unevenly their nonzeros are drawn."""
+    dram: Dram | None = None
+    """Behind the ports, as the driver knows it; the cycle model's memory has no such limit."""
 
 
 Measure = Callable[[ArrayConfig, Sequence[Sample]], Sequence[Measurement]]
@@ -128,7 +134,7 @@ def choose_sample(
     )
 
 
-def cut_alike(config: ArrayConfig, work: Work, sample: Sample) -> Sample:
+def cut_alike(config: ArrayConfig, work: Work, sample: Sample, dram: Dram | None = None) -> Sample:
     """Return a sample with more images if the driver cuts it otherwise than the layer.
 
     As many as it takes for tiles of the same size, but not `MOST_GROWTH` times the images that it
@@ -141,29 +147,44 @@ def cut_alike(config: ArrayConfig, work: Work, sample: Sample) -> Sample:
     work
         The convolution that the sample is of.
     sample
-        With all its rows, columns and channels; any other is returned as it is.
+        With all its rows, columns and channels; any other keeps its images.
+    dram
+        Of which the driver knows, if any.
     """
     wanted, grown, most = work.shape, sample, MOST_GROWTH * sample.shape.n
     if sample.shape != dataclasses.replace(wanted, n=sample.shape.n):
-        return sample
-    tiles = _tiles(config, sample, wanted)
-    while grown.shape.n < wanted.n and _tiles(config, sample, grown.shape) != tiles:
+        return behind(dram, work, sample)
+    tiles = _tiles(config, behind(dram, work, dataclasses.replace(sample, shape=wanted)))
+    while grown.shape.n < wanted.n and _tiles(config, behind(dram, work, grown)) != tiles:
         images = min(2 * grown.shape.n, wanted.n)
         if images > most:
             break
         grown = dataclasses.replace(grown, shape=dataclasses.replace(wanted, n=images))
-    return grown
+    return behind(dram, work, grown)
 
 
-def _tiles(config: ArrayConfig, sample: Sample, shape: ConvShape) -> list[tuple[int, ...]]:
-    """Return the sizes of the tiles into which the driver cuts a shape at a sample's densities."""
+def behind(dram: Dram | None, work: Work, sample: Sample) -> Sample:
+    """Return a sample whose driver cuts as if it had all images of a convolution.
+
+    Fewer images have smaller maps, which must not fit a buffer that the layer's do not.
+    """
+    if dram is None:
+        return sample
+    share = sample.shape.n / work.shape.n
+    size = max(round(dram.buffer_bytes * share), min(dram.buffer_bytes, _LEAST_BUFFER))
+    return dataclasses.replace(sample, dram=dataclasses.replace(dram, buffer_bytes=size))
+
+
+def _tiles(config: ArrayConfig, sample: Sample) -> list[tuple[int, ...]]:
+    """Return the sizes of the tiles into which the driver cuts a sample."""
     plan = plan_pass(
         config,
-        shape,
+        sample.shape,
         sample.which,
         (sample.first_density, sample.second_density),
         out_bytes=2,
         value_bytes=config.format.width // 8,
+        dram=sample.dram,
     )
     return [
         (part.holds_input, part.choice.s_real, part.choice.t_vectors, part.choice.t_split)
@@ -245,7 +266,9 @@ def measure_sample(
         The sample has no useful product, so that nothing can be concluded from it.
     """
     first, second = draw_operands(sample, seed=seed)
-    return measure_operands(config, sample.shape, sample.which, first, second, rivals=rivals)
+    return measure_operands(
+        config, sample.shape, sample.which, first, second, rivals=rivals, dram=sample.dram
+    )
 
 
 def measure_rivals(

@@ -14,7 +14,6 @@ words.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 from gscn.array import ArrayConfig
@@ -24,7 +23,7 @@ from gscn.errors import InputError
 from gscn.golden.traces.trace import Trace
 from gscn.perf.dense_array import dense_cost
 from gscn.perf.estimate.assumptions import assumptions
-from gscn.perf.estimate.memory import Dram
+from gscn.perf.estimate.memory import Dram, check_buffer
 from gscn.perf.estimate.modes import analytic, statistical, uniform, with_rivals
 from gscn.perf.estimate.recorded_step import RecordedPass, measure_recorded
 from gscn.perf.estimate.result import (
@@ -105,11 +104,10 @@ def estimate(
         items = network_items(network, sparsification)
     if not clock_hz > 0:
         raise InputError(f"clock must be over 0 Hz, not {clock_hz}")
-    estimates = _estimates(config, sparsification, items, mode, sampling)
-    if dram is not None:
-        if rivals:
-            raise InputError("a DRAM must be given without rivals: they have no model of it")
-        estimates = {work: dataclasses.replace(own, dram=dram) for work, own in estimates.items()}
+    check_buffer(dram)
+    if dram is not None and rivals:
+        raise InputError("a DRAM must be given without rivals: they have no model of it")
+    estimates = _estimates(config, sparsification, items, mode, sampling, dram)
     if rivals:
         estimates = with_rivals(config, estimates, sparsification, rivals, sampling.measure_rivals)
     return NetworkEstimate(
@@ -143,18 +141,20 @@ def _estimates(
     items: Items,
     mode: Mode,
     sampling: Sampling,
+    dram: Dram | None,
 ) -> dict[Work, WorkEstimate]:
     """Return what a mode makes of the different convolutions of a step."""
     works = list(dict.fromkeys(work for _, _, own in items for work in own))
     if mode is Mode.STATISTICAL:
         counts = {work: sum(own.count(work) for _, _, own in items) for work in works}
         return statistical(
-            config, works, counts, prunes=sparsification.method.prunes, sampling=sampling
-        )
+            config, works, counts, prunes=sparsification.method.prunes, sampling=sampling,
+            dram=dram,
+        )  # fmt: skip
     if mode is Mode.ANALYTIC:
-        return analytic(config, works)
+        return analytic(config, works, dram)
     if mode is Mode.UNIFORM:
-        return uniform(config, works, sampling)
+        return uniform(config, works, sampling, dram)
     raise InputError(f"mode must be one that needs no trace, not {mode}")
 
 

@@ -85,11 +85,11 @@ def test_the_last_of_many_steps_is_left_to_its_own_gang():
 @pytest.mark.parametrize("team", [1, 4])
 def test_only_teams_of_several_clusters_are_chained(team):
     plan = plan_pass(ARRAYS["large"], SHAPE, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts[0]
-    plan = plan._replace(choice=plan.choice._replace(team=team))
+    plan = plan._replace(choice=plan.choice._replace(team=team, gang=4))
     made, _ = descriptors(ARRAYS["large"], plan, NUMBERS, OPERANDS, 0x8000)
     found = PASS_DESCRIPTOR.unpack(np.frombuffer(made[0], np.uint8))[0]
     assert found["chained"] == (team > 1)
-    assert found["team"] == (team if team > 1 else gang_size(16, int(found["s_tiles"])))
+    assert found["team"] == 4
 
 
 def test_results_of_several_passes_lie_one_behind_the_other():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +30,8 @@ sizes = st.builds(
     pes=st.just(4),
     drain=st.just(4),
     bytes_per_cycle=st.just(64),
+    dram=st.sampled_from([math.inf, 4.0]),
+    buffer=st.sampled_from([0, 1 << 16, 1 << 20]),
 )
 densities = st.sampled_from([0.001, 0.1, 1.0])
 

@@ -28,6 +28,8 @@ def test_cuts_of_weight_gradients_keep_to_the_sizes(sizes, work, held, level):
     run = lanes * work.tap_rows * work.tap_cols * (16 << choice.s_vectors)
     assert run <= sizes.accumulators
     assert sizes.clusters % choice.team == 0
+    assert sizes.clusters % choice.gang == 0
+    assert choice.gang == choice.team or choice.team == 1
     whole = choice.s_outer == work.s_rows and choice.t_rows == work.t_rows
     assert whole or choice.s_outer == choice.t_rows * work.step
     behind, ahead = reach(work, choice.t_rows, choice.s_outer)
