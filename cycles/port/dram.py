@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.cycles.state import record
+from gscn.dram import LINE_BYTES
 from gscn.errors import raise_problems
 from gscn.system.compiled import borrowing
 
-LINE_BYTES = 64
-"""Unit in which DRAM is read; strips, tables and descriptors begin with one."""
 TICKS = 1 << 16
 """Of a cycle, in which DRAM's time is counted."""
 WRITE_SLACK_CYCLES = 512

@@ -2,8 +2,9 @@
 
 The buffer holds lines of 64 bytes, fully associative, of which the one that was used longest ago is
 replaced. It sees the read bursts of all ports in the order in which the arbiters take them
-(`cycles.passes.simulate_passes`); results pass it by. Without a buffer DRAM reads what the ports
-read.
+(`cycles.passes.simulate_passes`); results pass it by. That order is the memory's too: a DRAM that
+is a limit holds up clusters that are ahead, so that those that stream the same data stay together.
+Without a buffer DRAM reads what the ports read.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.array import ArrayConfig
+from gscn.cycles.port.dram import new_lines, use_line
+from gscn.dram import LINE_BYTES
 from gscn.errors import InputError
 from gscn.lowering.pass_image import PassImage
 from gscn.lowering.plan import GradPlan
 from gscn.passes import DESCRIPTOR_BYTES, HALFWORD_BYTES, PASS_DESCRIPTOR, Mode
 from gscn.system.compiled import compiled
 
-LINE_BYTES = 64
-"""Unit in which DRAM is read; strips, tables and descriptors begin with one."""
 BUFFERS = (0, 256 << 10, 1 << 20, 4 << 20)
 """Capacities that a design may have, bytes."""
 CAPACITIES = (0, *(16 << 10 << step for step in range(9)))
@@ -94,29 +95,11 @@ def regions(image: PassImage) -> list[Region]:
 def _misses(first_lines, last_lines, owners, capacity, lines):
     """Return lines that are not in a buffer when they are read, by their owner (int64)."""
     missed = np.zeros(3, np.int64)
-    # a ring of the lines held, from the one used last on; `lines` stands between its ends
-    behind = np.full(lines + 1, -1, np.int32)
-    before = np.full(lines + 1, -1, np.int32)
-    behind[lines] = before[lines] = lines
     held = 0
     for burst in range(first_lines.size):
         for line in range(first_lines[burst], last_lines[burst] + 1):
-            if behind[line] >= 0:
-                before[behind[line]] = before[line]
-                behind[before[line]] = behind[line]
-            else:
-                missed[owners[burst]] += 1
-                if held == capacity:
-                    oldest = before[lines]
-                    before[lines] = before[oldest]
-                    behind[before[oldest]] = lines
-                    behind[oldest] = -1
-                else:
-                    held += 1
-            behind[line] = behind[lines]
-            before[line] = lines
-            before[behind[lines]] = line
-            behind[lines] = line
+            hit, held = use_line(lines, line, capacity, held)
+            missed[owners[burst]] += not hit
     return missed
 
 
@@ -160,7 +143,7 @@ def replay(
         lasts,
         owners[named].astype(np.int64),
         capacity,
-        int(lasts.max(initial=0)) + 1,
+        new_lines(int(lasts.max(initial=0)) + 1),
     )
     return Reads(
         first=float(missed[FIRST]),

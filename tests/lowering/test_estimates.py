@@ -13,8 +13,10 @@ from gscn.lowering.estimates import (
     KernelChoice,
     KernelWork,
     Sizes,
+    behind_dram,
     most_nonzeros,
     plan_kernel,
+    sweeps_read,
 )
 
 LARGE = Sizes(2304, 2048, 2048, 64, 16, 4, 4, 64)
@@ -82,3 +84,32 @@ def test_caution_grows_with_the_level_up_to_every_number():
     assert bounds == sorted(set(bounds))
     assert bounds[0] > 100
     assert bounds[-1] == 1000
+
+
+@given(
+    alone=st.floats(1, 1e9), moved=st.floats(0, 1e9), rate=st.sampled_from([math.inf, 0.5, 64.0])
+)
+def test_cycles_behind_dram_are_the_longer_and_a_little_more(alone, moved, rate):
+    found = behind_dram(alone, moved, LARGE._replace(dram=rate))
+    longest = max(alone, moved / rate)
+    assert longest <= found <= 1.0906 * longest  # the eighth root of 2
+    if moved / rate == 0:
+        assert found == alone
+
+
+def test_what_the_buffer_holds_is_read_once():
+    sizes = LARGE._replace(dram=4.0, buffer=1000)
+    assert [sweeps_read(3, apart, sizes) for apart in (600, 601)] == [1.0, 3.0]
+
+
+def test_the_stream_is_read_once_for_all_stationary_tiles_that_begin_at_once():
+    """32 tiles of 16 of 512 channels on 16 clusters: the map twice, or once if it is held."""
+    work = KERNEL._replace(channels=512, taps=1, tap_rows=1, first_row=0)
+    sizes = LARGE._replace(accumulators=256, dram=4.0, buffer=1 << 17)
+    few = KernelChoice(*plan_kernel(sizes, work, 1e6, 0.1, 1.0, 0))
+    assert few.s_real == 16
+    assert few.t_reads == 2
+    held = plan_kernel(sizes._replace(buffer=1 << 24), work, 1e6, 0.1, 1.0, 0)
+    assert (KernelChoice(*held).s_reads, KernelChoice(*held).t_reads) == (1.0, 1.0)
+    ports = KernelChoice(*plan_kernel(LARGE, work, 1e6, 0.1, 1.0, 0))
+    assert ports.t_reads == -(-512 // ports.s_real)

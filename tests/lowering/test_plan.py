@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
+from gscn.cycles.passes import simulate_passes
+from gscn.dram import Dram
 from gscn.errors import InputError
+from gscn.lowering.pass_image import lower_pass
 from gscn.lowering.plan import density_class, forget_plans, plan_pass
+from gscn.outputs import OutputFormat
+from gscn.perf.estimate.buffer import owners_of, replay
 from tests.lowering.layers import PADDED
 
 LARGE = ARRAYS["large"]
@@ -76,3 +82,67 @@ def test_strided_layers_are_planned_by_phases_where_that_is_cheaper():
         for density in (0.02, 0.3)
     ]
     assert steps == [[1, 1, 1, 1], [2]]
+
+
+STRIDED = ConvShape(n=2, c=32, k=32, h=20, w=20, r=3, s=3, stride=(2, 2), padding=(1, 1))
+
+
+@pytest.mark.parametrize("shape", [PADDED, STRIDED])
+@pytest.mark.parametrize("which", Pass)
+def test_a_dram_that_is_no_limit_changes_no_plan(shape, which):
+    for densities in ((0.1, 0.5), (1.0, 0.1)):
+        plan = plan_pass(LARGE, shape, which, densities)
+        behind = plan_pass(LARGE, shape, which, densities, dram=Dram(bytes_per_cycle=1e9))
+        assert behind == plan
+        assert plan.array_cycles == plan.cycles
+
+
+@pytest.mark.parametrize("which", Pass)
+def test_cycles_behind_dram_are_at_least_those_of_the_array_and_of_the_bytes(which):
+    dram = Dram(bytes_per_cycle=0.5, buffer_bytes=1 << 20)
+    plan = plan_pass(LARGE, STRIDED, which, (1.0, 0.1), dram=dram)
+    results = 4 * np.prod(STRIDED.result_shape(which))
+    assert plan.cycles >= max(plan.array_cycles, results / 0.5)
+
+
+def test_reads_of_dram_are_those_of_all_parts():
+    """The phases of the input are each read once, and the output gradient for each of them."""
+    plan = plan_pass(
+        LARGE, STRIDED, Pass.WEIGHT_GRAD, (1.0, 0.1),
+        dram=Dram(bytes_per_cycle=8.0, buffer_bytes=1 << 20),
+    )  # fmt: skip
+    sides = [
+        (one.choice.s_reads, one.choice.t_reads)[:: -1 if one.holds_input else 1]
+        for one in plan.parts
+        for _ in one.runs
+    ]
+    first, second = plan.dram_reads
+    assert first == sum(one[0] for one in sides)
+    assert second == sum(one[1] for one in sides) / len(plan.parts)
+
+
+def test_a_driver_that_knows_of_dram_reads_less_and_is_faster():
+    """Each pixel of 128 x 128 pointwise channels once, where tiles of the array alone take two."""
+    shape = ConvShape(n=8, c=128, k=128, h=14, w=14, r=1, s=1)
+    dram = Dram(bytes_per_cycle=1.0, buffer_bytes=1 << 16)
+    rng = np.random.default_rng(1)
+    sizes = shape.operand_shapes(Pass.WEIGHT_GRAD)
+    operands = (
+        np.ones(sizes[0], np.int64), 2 * (rng.random(sizes[1]) < 0.1).astype(np.int64)
+    )  # fmt: skip
+    cycles, read = [], []
+    for known in (None, dram):
+        image = lower_pass(
+            LARGE, shape, Pass.WEIGHT_GRAD, *operands, OutputFormat(width=16), dram=known
+        )
+        result = simulate_passes(
+            LARGE, image.image, image.descriptors_addr, image.descriptor_count, image.memory_bytes,
+            bursts=True, dram_bytes_per_cycle=1.0, buffer_bytes=1 << 16,
+        )  # fmt: skip
+        cycles.append(result.cycles)
+        moved = replay(LARGE, result.bursts, owners_of(image, result.bursts), 1 << 16)
+        read.append(moved.total / image.operand_bytes)
+    assert read[1] < 1.01 < 1.5 < read[0]
+    assert cycles[1] < 0.6 * cycles[0]
+    assert image.plan.cycles == pytest.approx(cycles[1], rel=0.02)
+    assert image.plan.dram_reads == (1.0, 1.0)

@@ -10,6 +10,7 @@ import pytest
 
 from gscn.array import array
 from gscn.conv import ConvShape, Pass
+from gscn.dram import Dram
 from gscn.errors import InputError
 from gscn.lowering.axes import meetings
 from gscn.lowering.plan import plan_pass
@@ -18,6 +19,7 @@ from gscn.perf.estimate.closed_form import (
     Coefficients,
     closed_form_costs,
     driver_cycles,
+    driver_reads,
     expected_products,
     features,
     pass_cycles,
@@ -86,13 +88,36 @@ def test_bytes_read_are_those_of_the_formula_and_at_least_each_once():
     assert second == seen.second_bytes
 
 
-def test_dram_reads_once_what_a_buffer_holds():
+def test_dram_reads_as_often_as_the_driver_expects():
     (cost,) = closed_form_costs(LARGE, [work()])
-    first, second = cost.operand_bytes
     assert cost.dram_read_bytes(0) == cost.read_bytes
-    assert cost.dram_read_bytes(1 << 30) == cost.operand_bytes
-    assert first < second
-    assert cost.dram_read_bytes(math.ceil(first)) == (first, cost.read_bytes[1])
+    assert cost.dram_read_bytes(4 << 20) == cost.operand_bytes
+    twice = dataclasses.replace(cost, dram_reads={1 << 20: (2.0, 1.0)})
+    first, second = cost.operand_bytes
+    assert twice.dram_read_bytes(1 << 20) == (2 * first, second)
+    # not more than by the ports
+    often = dataclasses.replace(cost, dram_reads={1 << 20: (1e6, 1e6)})
+    assert often.dram_read_bytes(1 << 20) == cost.read_bytes
+
+
+def test_a_driver_that_knows_of_dram_has_the_array_wait_for_it():
+    """Cycles are the array's alone, of a plan that reads less: not fewer than without."""
+    wide = ConvShape(n=32, c=64, h=28, w=28, k=64, r=3, s=3, padding=(1, 1))
+    one = work(Pass.WEIGHT_GRAD, 1.0, 0.1, shape=wide)
+    dram = Dram(bytes_per_cycle=4.0, buffer_bytes=256 << 10)
+    (alone,) = closed_form_costs(LARGE, [one])
+    (behind,) = closed_form_costs(LARGE, [one], dram=dram)
+    assert behind.dram_reads[256 << 10] == driver_reads(LARGE, one, dram)
+    assert sum(behind.dram_read_bytes(256 << 10)) < 0.5 * sum(alone.read_bytes)
+    assert alone.cycles <= behind.cycles < 1.2 * alone.cycles
+
+
+def test_inputs_that_no_tap_reaches_are_not_written():
+    shape = dataclasses.replace(SHAPE, r=1, s=1, padding=(0, 0), stride=(2, 2))
+    costs = closed_form_costs(LARGE, [work(which, shape=shape) for which in Pass])
+    assert [cost.write_bytes for cost in costs] == [
+        4 * 128 * 64 * 2, 4 * 64 * 64 * 2, 128 * 64 * 2
+    ]  # fmt: skip
 
 
 def test_products_of_real_operands_are_those_expected_times_the_statistics():

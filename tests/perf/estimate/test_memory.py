@@ -104,7 +104,8 @@ def test_the_roofline_rises_to_the_multipliers():
     assert memory.attainable(3.0, 64, 64) == 64
 
 
-def test_every_problem_of_a_dram_is_named():
-    assert memory.Dram(bytes_per_cycle=4.0, buffer_bytes=1 << 20).cycles(10) == 2.5
-    with pytest.raises(InputError, match="bytes per cycle must be over 0, not 0; buffer_bytes"):
-        memory.Dram(bytes_per_cycle=0, buffer_bytes=1)
+def test_estimates_know_some_buffers():
+    memory.check_buffer(None)
+    memory.check_buffer(memory.Dram(bytes_per_cycle=4.0, buffer_bytes=1 << 20))
+    with pytest.raises(InputError, match=r"buffer_bytes must be one of 0, 262144, .*, not 1"):
+        memory.check_buffer(memory.Dram(bytes_per_cycle=4.0, buffer_bytes=1))
