@@ -217,7 +217,7 @@ def _of_trace(args: argparse.Namespace, config: ArrayConfig) -> NetworkEstimate:
         config,
         clock_hz=args.clock_mhz * 1e6,
         dram=_dram(args),
-        measure=partial(measure_recorded, progress=_progress("pass")),
+        measure=partial(measure_recorded, progress=_progress("pass"), dram=_dram(args)),
     )
 
 

@@ -60,6 +60,7 @@ def measure_operands(
     *,
     rivals: Iterable[str] = (),
     dram: Dram | None = None,
+    behind: bool = False,
 ) -> Measurement:
     """Lower one pass and run the cycle model on it.
 
@@ -79,6 +80,8 @@ def measure_operands(
         Names of other accelerators (`perf.rivals.RIVALS`) to be given the same operands.
     dram
         Of which the driver knows; memory has no such limit.
+    behind
+        Count what that DRAM delivers, in a run with its limit.
 
     Raises
     ------
@@ -97,14 +100,15 @@ def measure_operands(
             f"{which} of {shape}: operands must leave at least one product; "
             "raise the densities or the sample's size"
         )
-    result = simulate_passes(
-        config,
-        image.image,
-        image.descriptors_addr,
-        image.descriptor_count,
-        image.memory_bytes,
-        bursts=True,
-    )
+    listed = (image.image, image.descriptors_addr, image.descriptor_count, image.memory_bytes)
+    result = simulate_passes(config, *listed, bursts=True)
+    delivered = dram_reads(image, result.bursts)
+    if dram is not None and behind:
+        slowed = simulate_passes(
+            config, *listed, bursts=True, dram_bytes_per_cycle=dram.bytes_per_cycle,
+            buffer_bytes=dram.buffer_bytes,
+        )  # fmt: skip
+        delivered |= dram_reads(image, slowed.bursts, (dram.buffer_bytes,))
     return Measurement(
         useful_products=image.useful_products,
         cycles=result.cycles,
@@ -115,7 +119,7 @@ def measure_operands(
         accesses=count_accesses(image, result),
         causes=result.by_cause(),
         operand_bytes=image.operand_bytes,
-        dram_reads=dram_reads(image, result.bursts),
+        dram_reads=delivered,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.dram import Dram
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.golden.traces.trace import Trace
@@ -46,6 +47,7 @@ def measure_pass(
     config: ArrayConfig,
     *,
     rivals: Iterable[str] = (),
+    dram: Dram | None = None,
 ) -> RecordedPass:
     """Run one recorded pass on the cycle model, the whole of it.
 
@@ -57,6 +59,9 @@ def measure_pass(
         The accelerator.
     rivals
         As in `perf.estimate.pass_cost.measure_operands`.
+    dram
+        Behind the ports: the driver knows it, and what it delivers is counted; None: it is no
+        limit.
 
     Raises
     ------
@@ -71,7 +76,9 @@ def measure_pass(
         shape=shape,
         first_density=float(first.mean()),
         second_density=float(second.mean()),
-        measurement=measure_operands(config, shape, which, first, second, rivals=rivals),
+        measurement=measure_operands(
+            config, shape, which, first, second, rivals=rivals, dram=dram, behind=True
+        ),
     )
 
 
@@ -81,6 +88,7 @@ def measure_recorded(
     *,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    dram: Dram | None = None,
 ) -> list[RecordedPass]:
     """Run every recorded pass on the cycle model.
 
@@ -95,16 +103,20 @@ def measure_recorded(
         configuration, are not measured again; others are added.
     progress
         Called with (passes done, passes).
+    dram
+        As of `measure_pass`.
     """
     known = _read(cache)
     items = [(name, which) for name, entry in trace.entries.items() for which in entry.densities]
     results = []
     for done, (name, which) in enumerate(items, 1):
         key = f"{trace.entry(name).sha256}/{which}/{config.digest()}"
+        if dram is not None:
+            key += f"/{dram.bytes_per_cycle:g}/{dram.buffer_bytes}"
         if key in known:
             result = _from_json(known[key])
         else:
-            result = measure_pass(trace, name, which, config)
+            result = measure_pass(trace, name, which, config, dram=dram)
             if cache is not None:
                 with cache.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"key": key, **_to_json(result)}) + "\n")

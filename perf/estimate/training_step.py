@@ -15,6 +15,7 @@ words.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from gscn.array import ArrayConfig
 from gscn.conv import Pass
@@ -210,7 +211,7 @@ def estimate_recorded(
     *,
     clock_hz: float = CLOCK_HZ,
     dram: Dram | None = None,
-    measure: Callable[[Trace, ArrayConfig], Sequence[RecordedPass]] = measure_recorded,
+    measure: Callable[[Trace, ArrayConfig], Sequence[RecordedPass]] | None = None,
 ) -> NetworkEstimate:
     """Return the cycles of a recorded training step, every pass as a whole on the cycle model.
 
@@ -225,10 +226,13 @@ def estimate_recorded(
     dram
         Behind the memory ports; None: it is no limit.
     measure
-        As `perf.estimate.recorded_step.measure_recorded`, or that with options bound.
+        As `perf.estimate.recorded_step.measure_recorded` with the DRAM and other options bound; by
+        default with the DRAM.
     """
+    check_buffer(dram)
     network, _ = recorded_items(trace)
     layers = {layer.name: layer for layer in network.layers}
+    measure = measure or partial(measure_recorded, dram=dram)
     measured = measure(trace, config)
     sparsification = Sparsification(method=_method(trace), sparsity=trace.sparsity)
     return NetworkEstimate(

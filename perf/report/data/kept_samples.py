@@ -66,12 +66,15 @@ class Keeper:
         first, second = draw_operands(sample, seed=0)
 
         def compute() -> dict:
-            found = measure_operands(config, sample.shape, sample.which, first, second)
+            found = measure_operands(
+                config, sample.shape, sample.which, first, second, dram=sample.dram
+            )
             return dataclasses.asdict(dataclasses.replace(found, causes=dict(found.causes)))
 
-        fields = self._kept(
-            [operands_digest(sample, first, second), config.to_dict(), self.sources], compute
-        )
+        follows_from = [operands_digest(sample, first, second), config.to_dict(), self.sources]
+        if sample.dram is not None:
+            follows_from.append(dataclasses.asdict(sample.dram))
+        fields = self._kept(follows_from, compute)
         accesses, reads = fields.pop("accesses"), fields.pop("dram_reads")
         return Measurement(
             accesses=Accesses(**accesses),

@@ -10,8 +10,9 @@ import pytest
 
 from gscn.array import array
 from gscn.conv import ConvShape, Pass
+from gscn.dram import Dram
 from gscn.errors import InputError
-from gscn.perf.estimate.buffer import CAPACITIES, Reads
+from gscn.perf.estimate.buffer import BUFFERS, CAPACITIES, Reads
 from gscn.perf.estimate.closed_form import closed_form_costs
 from gscn.perf.estimate.memory import operand_bytes
 from gscn.perf.estimate.modes import statistical
@@ -49,7 +50,7 @@ def as_the_closed_form(config, samples, *, lost=1.0):
             second_density=sample.second_density,
         )
         products = round(work.useful_products) * 64
-        (cost,) = closed_form_costs(config, [work], products=[products])
+        (cost,) = closed_form_costs(config, [work], products=[products], dram=sample.dram)
         useful = products / config.multipliers
         results.append(
             Measurement(
@@ -225,6 +226,29 @@ def test_an_operand_is_read_as_often_as_in_the_sample_by_what_the_buffer_holds()
     # as behind the largest capacity that does not hold the sample's
     assert reads[1 << 20] == pytest.approx(2 * whole[0] + whole[1] * (1 + 2**20 / (3 << 19)))
     assert reads[256 << 10] == pytest.approx(2 * whole[0] + whole[1] * (1 + 2**20 / (5 << 18)))
+
+
+def test_behind_dram_operands_are_read_as_often_as_the_driver_expects():
+    """Whatever the sample's memory delivered, which has no such limit."""
+    shape = ConvShape(n=8, c=64, h=32, w=32, k=64, r=3, s=3, padding=(1, 1))
+    work = Work(shape=shape, which=Pass.WEIGHT_GRAD, first_density=1.0, second_density=0.1)
+    dram = Dram(bytes_per_cycle=2.0, buffer_bytes=256 << 10)
+    (cost,) = closed_form_costs(LARGE, [work], dram=dram)
+    asked = []
+
+    def note(config, samples):
+        asked.extend(samples)
+        return as_the_closed_form(config, samples)
+
+    (one,) = statistical(
+        LARGE, [work], {work: 1}, prunes=False,
+        sampling=Sampling(products=10**8, measure=note), dram=dram,
+    ).values()  # fmt: skip
+    assert asked[0].dram == dram
+    assert one.dram == dram
+    for size in BUFFERS[1:]:
+        assert one.dram_read_bytes[size] == pytest.approx(sum(cost.dram_read_bytes(size)))
+    assert one.cycles == pytest.approx(max(one.array_cycles, one.dram_cycles))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import functools
 import pytest
 
 from gscn.array import array
+from gscn.dram import Dram
 from gscn.errors import InputError
 from gscn.golden.oracle.integers import useful_products
 from gscn.perf.estimate import recorded_step
@@ -56,3 +57,24 @@ def test_a_damaged_file_of_results_is_named(tmp_path):
         read_recorded(path)
     with pytest.raises(InputError, match="there is none"):
         read_recorded(tmp_path / "absent.jsonl")
+
+
+def test_of_a_dram_what_it_delivers_is_counted(tiny_trace, tmp_path):
+    cache, dram = tmp_path / "passes.jsonl", Dram(bytes_per_cycle=0.25, buffer_bytes=256 << 10)
+    config = array("tiny")
+    alone = measure_recorded(tiny_trace, config, cache=cache)
+    found = measure_recorded(tiny_trace, config, cache=cache, dram=dram)
+    assert len(read_recorded(cache)) == 2 * len(alone)
+    for one, other in zip(alone, found, strict=True):
+        assert one.measurement.useful_products == other.measurement.useful_products
+        reads = other.measurement.dram_reads[256 << 10].total
+        # everything once: lines of which a part is padding too
+        assert 0.9 * other.measurement.operand_bytes <= reads
+        assert reads <= other.measurement.operand_bytes + 64 * 64
+    step = estimate_recorded(
+        tiny_trace, config, dram=dram,
+        measure=functools.partial(measure_recorded, cache=cache, dram=dram),
+    )  # fmt: skip
+    assert step.cycles() == sum(
+        max(one.array_cycles, one.dram_cycles) for p in step.passes for one in p.works
+    )

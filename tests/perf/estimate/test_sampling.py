@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gscn.array import array
 from gscn.conv import ConvShape, Pass
+from gscn.dram import Dram
 from gscn.errors import InputError
 from gscn.formats import INT8
 from gscn.golden.oracle.integers import useful_products
@@ -17,6 +20,7 @@ from gscn.perf.estimate.sampling import (
     SAMPLE_PRODUCTS,
     Sample,
     Sampling,
+    behind,
     choose_sample,
     cut_alike,
     measure,
@@ -125,6 +129,40 @@ def test_a_sample_grows_until_the_driver_cuts_it_like_the_layer(which):
     # one that lacks channels stays as it is
     cut = choose_sample(work, products=50_000)
     assert cut_alike(LARGE, work, cut) == cut
+
+
+def test_a_driver_of_few_images_knows_of_as_much_smaller_a_buffer():
+    shape = ConvShape(n=32, c=64, h=56, w=56, k=64, r=1, s=1)
+    work = Work(shape=shape, which=Pass.FORWARD, first_density=0.1, second_density=1.0)
+    dram = Dram(bytes_per_cycle=5.46, buffer_bytes=4 << 20)
+
+    def known(images, buffer_bytes=4 << 20):
+        cut = Sample(
+            shape=dataclasses.replace(shape, n=images), which=Pass.FORWARD, first_density=0.1,
+            second_density=1.0,
+        )  # fmt: skip
+        return behind(dataclasses.replace(dram, buffer_bytes=buffer_bytes), work, cut).dram
+
+    assert known(32) == dram
+    assert known(8) == dataclasses.replace(dram, buffer_bytes=1 << 20)
+    # never too small for what clusters share at once, unless the design's is
+    assert known(1, 1 << 20).buffer_bytes == 128 << 10
+    assert known(1, 0).buffer_bytes == 0
+    assert behind(None, work, choose_sample(work)) == choose_sample(work)
+
+
+@pytest.mark.parametrize("which", Pass)
+def test_a_sample_behind_dram_is_cut_like_the_layer(which):
+    shape = ConvShape(n=32, c=64, h=28, w=28, k=64, r=3, s=3, padding=(1, 1))
+    densities = (1.0, 0.1) if which is Pass.WEIGHT_GRAD else (0.1, 1.0)
+    work = Work(shape=shape, which=which, first_density=densities[0], second_density=densities[1])
+    dram = Dram(bytes_per_cycle=5.46, buffer_bytes=1 << 20)
+    found = cut_alike(LARGE, work, choose_sample(work, products=12_000_000), dram)
+    plans = [
+        plan_pass(LARGE, one, which, densities, out_bytes=2, dram=known).parts[0].choice
+        for one, known in ((shape, dram), (found.shape, found.dram))
+    ]
+    assert plans[0].s_real == plans[1].s_real
 
 
 def plan_of_tiles(shape, which, densities):
