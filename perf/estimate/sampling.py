@@ -138,14 +138,12 @@ def cut_alike(config: ArrayConfig, work: Work, sample: Sample, dram: Dram | None
     """Return a sample with more images if the driver cuts it otherwise than the layer.
 
     As many as it takes for tiles of the same size, but not `MOST_GROWTH` times the images that it
-    has. How often operands are read follows from the tiles.
+    has: how often operands are read follows from the tiles.
 
     Parameters
     ----------
-    config
-        The accelerator.
-    work
-        The convolution that the sample is of.
+    config, work
+        The accelerator, and the convolution that the sample is of.
     sample
         With all its rows, columns and channels; any other keeps its images.
     dram
@@ -154,7 +152,7 @@ def cut_alike(config: ArrayConfig, work: Work, sample: Sample, dram: Dram | None
     wanted, grown, most = work.shape, sample, MOST_GROWTH * sample.shape.n
     if sample.shape != dataclasses.replace(wanted, n=sample.shape.n):
         return behind(dram, work, sample)
-    tiles = _tiles(config, behind(dram, work, dataclasses.replace(sample, shape=wanted)))
+    tiles = _tiles(config, dataclasses.replace(sample, shape=wanted, dram=dram))
     while grown.shape.n < wanted.n and _tiles(config, behind(dram, work, grown)) != tiles:
         images = min(2 * grown.shape.n, wanted.n)
         if images > most:
@@ -258,7 +256,7 @@ def measure_sample(
     seed
         Of the operands.
     rivals
-        As in `perf.estimate.pass_cost.measure_operands`.
+        As in `measure_operands`.
 
     Raises
     ------
@@ -294,8 +292,7 @@ def measure_rivals(
 
 
 _measured: dict[tuple[object, ...], Measurement] = {}
-# Results of this process by all that determines them: digest of the configuration, sample, seed
-# and rivals.
+# Results of this process by what determines them: the configuration's digest, sample, seed, rivals.
 
 
 @contextlib.contextmanager
@@ -329,14 +326,12 @@ def measure(
 
     Parameters
     ----------
-    config
-        The accelerator.
-    samples
-        What to measure.
+    config, samples
+        The accelerator, and what to measure.
     seed
         Of the operands.
     rivals
-        As in `perf.estimate.pass_cost.measure_operands`.
+        As in `measure_operands`.
     processes
         Worker processes; with 1, everything runs in this process.
     progress
