@@ -18,8 +18,13 @@ DENSE = 3
 NEVER = 1e30
 """Cycles of what does not fit."""
 START_CYCLES, SLOWDOWN = 300.0, 1.02
-JOB_CYCLES, JOB_WORDS = 30.0, 70.0
+_JOB_CYCLES, _JOB_WORDS = 30.0, 70.0
 """Cycles that a job costs its cluster's multipliers, and its stream."""
+_GROUP_CYCLES = 12.0
+"""Cycles that a group of the stream costs in each job."""
+_BY_ROWS_DENSITY, _BY_ROWS_BYTES = 0.08, 1 << 19
+"""Streams that are at most so dense, and small enough for a buffer behind the ports, are gone
+through by rows: halos of a sample are read again after all others."""
 _DROP_CYCLES = 0.5
 """Cycles that the multipliers lose by a word that is outside of a tile."""
 
@@ -69,6 +74,7 @@ class KernelChoice(NamedTuple):
     tile_rows: int
     tile_cols: int
     tile_strips: int
+    by_rows: int
 
 
 @compiled
@@ -131,7 +137,8 @@ def _swing(density):
     """Return how unlike samples are: deviation over mean. Sparse gradients differ most.
 
     Gangs go through the same samples at about the same time, so that the multipliers wait for the
-    write port after one that has little, and it for them in one that has much.
+    write port after one that has little, and it for them in one that has much; by rows, clusters
+    are at different samples.
     """
     return 1.1 * min(1.0, max(0.2, 1.0 - density / 0.3))
 
@@ -207,6 +214,24 @@ def _kernel_tile(pixels, work):
 
 
 @compiled
+def _first_chunk(t_real, t_vectors, load, groups, most_halves):
+    """Return (real channels, log2 of vectors) of a group of the stream, and cycles saved.
+
+    The multipliers begin when the first chunk is there, which takes `load` cycles: halves save some
+    where jobs, of `groups` groups in all, are few.
+    """
+    saved = 0.0
+    while most_halves and t_real > VECTOR and load / 2.0 > _GROUP_CYCLES * groups:
+        most_halves -= 1
+        load /= 2.0
+        saved += load - _GROUP_CYCLES * groups
+        groups *= 2.0
+        t_real //= 2
+        t_vectors -= 1
+    return t_real, t_vectors, saved
+
+
+@compiled
 def _tile_strips(work, tile, whole):
     """Return strips that a tile streams, those of its halo included."""
     unit = tile[3] * work.step
@@ -232,7 +257,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
     level
         0 to 2: strips have more than their share of nonzeros, but not much; `DENSE`: any number.
     """
-    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     compute = products / (sizes.pes * sizes.clusters)
     numbers = work.samples * work.contracted * work.stream_rows * work.stream_cols
     for s_vectors in range(5):
@@ -252,6 +277,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
         entries = kept * work.contracted * work.taps * s_density
         holds = entries <= 0.95 * sizes.entries and chunks * t_real * work.taps < sizes.keys
         holds = holds and chunks < sizes.chunks
+        halves = int(math.log2(max(1.0, (sizes.chunks - 1) / chunks)))
         filled = work.channels / (tiles * lanes)
         s_numbers = tiles * lanes * work.contracted * work.taps
         s_bytes = operand_bytes(s_numbers, s_density * filled, work.value_bytes, tiles * chunks)
@@ -278,20 +304,27 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
             loads = min(jobs, tiles * max(1, sizes.clusters // tiles)) if holds else jobs
             read = loads * s_bytes / tiles + t_bytes * tiles * halo
             mine = jobs / sizes.clusters
-            busy = compute * word * balance + JOB_CYCLES * mine + _DROP_CYCLES * (words - used)
+            busy = compute * word * balance + _JOB_CYCLES * mine + _DROP_CYCLES * (words - used)
             written = max(write / sizes.bytes_per_cycle, drain)
             cycles = together(
                 busy,
                 read / sizes.bytes_per_cycle,
                 written,
                 loads * loading / sizes.clusters,
-                words + JOB_WORDS * mine,
+                words + _JOB_WORDS * mine,
             )
-            cycles += 0.4 * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
+            by_rows = not whole and t_density < _BY_ROWS_DENSITY and t_bytes <= _BY_ROWS_BYTES
+            swing = 0.25 if by_rows else 0.4
+            cycles += swing * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
+            chunk, vectors, saved = _first_chunk(
+                t_real, t_vectors, loading / chunks, chunks * mine, halves
+            )
+            # the first tile of a cluster waits for each chunk in turn
+            cycles += loading / chunks - saved + max(0.0, loading - loading / chunks - busy / mine)
             cycles = cycles * SLOWDOWN + START_CYCLES
             if cycles < best.cycles:
                 best = KernelChoice(
-                    cycles, real, s_vectors, t_real, t_vectors, tile[3], tile[0], tile[1],
-                    tile[2], tile[4],
+                    cycles, real, s_vectors, chunk, vectors, tile[3], tile[0], tile[1],
+                    tile[2], tile[4], 1 if by_rows else 0,
                 )  # fmt: skip
     return best

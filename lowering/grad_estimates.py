@@ -6,8 +6,6 @@ import math
 from typing import NamedTuple
 
 from gscn.lowering.estimates import (
-    JOB_CYCLES,
-    JOB_WORDS,
     NEVER,
     SLOWDOWN,
     START_CYCLES,
@@ -20,6 +18,11 @@ from gscn.lowering.estimates import (
 )
 from gscn.passes import VECTOR
 from gscn.system.compiled import compiled
+
+_JOB_CYCLES, _JOB_WORDS, _UNIT_CYCLES = 2.0, 170.0, 180.0
+"""Cycles that a job costs its cluster's multipliers, its stream, and both, however little it is."""
+_STRIP_CYCLES = 3.0
+"""Cycles that a strip of the stream costs in each tile."""
 
 
 class GradWork(NamedTuple):
@@ -101,6 +104,41 @@ def _band(work, real, density, level, sizes):
 
 
 @compiled
+def _finer(sizes, work, best, density):
+    """Return a choice with as small strips as let multipliers begin early and do not cost more.
+
+    They begin when all stationary strips are there that the first strip of the stream needs.
+    """
+    t_rows, s_outer = best.t_rows, best.s_outer
+    lanes = VECTOR << best.s_vectors
+    s_tiles = ceil_div(work.s_channels, best.s_real)
+    t_tiles = ceil_div(work.t_channels, VECTOR << best.t_vectors) << best.t_split
+    mine = s_tiles * t_tiles * work.samples / sizes.clusters
+    filled = density * min(best.s_real, work.s_channels) / lanes
+    row = load_cycles(work.s_cols * lanes, filled)
+    while t_rows > 1:
+        rows = 1
+        while 2 * rows < t_rows:
+            rows *= 2
+        behind, ahead = reach(work, rows, rows * work.step)
+        needed = behind + ahead + 2
+        chunks = work.samples * ceil_div(work.s_rows, rows * work.step)
+        if needed >= sizes.chunks - 1 or chunks >= sizes.chunks or behind > 255 or ahead > 255:
+            break
+        _, before = reach(work, t_rows, s_outer)
+        first = min((before + 1) * s_outer, work.s_rows)
+        saved = row * (first - min((ahead + 1) * rows * work.step, work.s_rows))
+        more = ceil_div(work.t_rows, rows) - ceil_div(work.t_rows, t_rows)
+        if saved <= _STRIP_CYCLES * more * mine:
+            break
+        t_rows, s_outer = rows, rows * work.step
+    return GradChoice(
+        best.cycles, best.s_real, best.s_vectors, best.t_vectors, best.t_split, t_rows, s_outer,
+        best.tile_samples, best.team,
+    )  # fmt: skip
+
+
+@compiled
 def uneven_share(jobs, workers):
     """Return how much longer equal jobs take than if all were dealt evenly.
 
@@ -120,8 +158,8 @@ def _team_waits(tiles, units, team, clusters, density):
     the end of the pass at once. Samples differ up to tenfold where gradients are sparse; `density`
     is that of the denser operand.
     """
-    waits = 0.2 + 0.6 * min(1.0, max(0.0, (0.2 - density) / 0.1))
-    last = 2.5 * waits * clusters / (tiles * units) if team > 1 else 0.0
+    waits = 0.2 + 0.4 * min(1.0, max(0.0, (0.2 - density) / 0.1))
+    last = 1.1 * waits * clusters / (tiles * units) if team > 1 else 0.0
     return uneven_share(tiles, clusters // team) * (1.0 + waits * (team - 1) / units) + last
 
 
@@ -206,16 +244,17 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                     read = s_bytes * loads + t_bytes * s_tiles * (1 << t_split)
                     mine = tiles * units / sizes.clusters
                     cycles = together(
-                        max(compute * word, looks) * balance + JOB_CYCLES * mine,
+                        max(compute * word, looks) * balance + _JOB_CYCLES * mine,
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
                         loading * loads / sizes.clusters * balance,
-                        words * (1 << t_split) + JOB_WORDS * mine,
+                        words * (1 << t_split) + _JOB_WORDS * mine,
                     )
+                    cycles += _UNIT_CYCLES * mine
                     cycles = cycles * SLOWDOWN + START_CYCLES
                     if cycles < best.cycles:
                         best = GradChoice(
                             cycles, real, s_vectors, t_vectors, t_split, t_rows, s_outer, samples,
                             team,
                         )  # fmt: skip
-    return best
+    return _finer(sizes, work, best, s_density) if best.cycles < NEVER else best
