@@ -25,6 +25,8 @@ _GROUP_CYCLES = 12.0
 _BY_ROWS_DENSITY, _BY_ROWS_BYTES = 0.08, 1 << 19
 """Streams that are at most so dense, and small enough for a buffer behind the ports, are gone
 through by rows: halos of a sample are read again after all others."""
+_TAIL_JOBS = 1.5
+"""Jobs, by how unlike samples are, for which clusters wait at the end."""
 _DROP_CYCLES = 0.5
 """Cycles that the multipliers lose by a word that is outside of a tile."""
 
@@ -316,6 +318,8 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
             by_rows = not whole and t_density < _BY_ROWS_DENSITY and t_bytes <= _BY_ROWS_BYTES
             swing = 0.25 if by_rows else 0.4
             cycles += swing * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
+            # at the end clusters wait for a job of a sample that has much
+            cycles += _TAIL_JOBS * _swing(t_density) * busy / mine
             chunk, vectors, saved = _first_chunk(
                 t_real, t_vectors, loading / chunks, chunks * mine, halves
             )

@@ -19,8 +19,11 @@ from gscn.lowering.estimates import (
 from gscn.passes import VECTOR
 from gscn.system.compiled import compiled
 
-_JOB_CYCLES, _JOB_WORDS, _UNIT_CYCLES = 2.0, 170.0, 180.0
+_JOB_CYCLES, _JOB_WORDS, _UNIT_CYCLES = 2.0, 150.0, 50.0
 """Cycles that a job costs its cluster's multipliers, its stream, and both, however little it is."""
+_TURNS = 0.5
+"""Share of what is read or loaded that does not go on beside products: samples that have few of
+them come at the same time in all clusters."""
 _STRIP_CYCLES = 3.0
 """Cycles that a strip of the stream costs in each tile."""
 
@@ -154,13 +157,11 @@ def uneven_share(jobs, workers):
 def _team_waits(tiles, units, team, clusters, density):
     """Return how much longer teams take than if all work were dealt evenly.
 
-    At the end of a tile members wait for the slowest as soon as they are two tiles apart, and at
-    the end of the pass at once. Samples differ up to tenfold where gradients are sparse; `density`
-    is that of the denser operand.
+    At the end of a tile members wait for the slowest as soon as they are two tiles apart. Samples
+    differ up to tenfold where gradients are sparse; `density` is that of the denser operand.
     """
-    waits = 0.2 + 0.4 * min(1.0, max(0.0, (0.2 - density) / 0.1))
-    last = 1.1 * waits * clusters / (tiles * units) if team > 1 else 0.0
-    return uneven_share(tiles, clusters // team) * (1.0 + waits * (team - 1) / units) + last
+    waits = 0.4 + 0.85 * min(1.0, max(0.0, (0.2 - density) / 0.1))
+    return uneven_share(tiles, clusters // team) * (1.0 + waits * (team - 1) / units)
 
 
 @compiled
@@ -182,6 +183,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
     best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0)
     compute = products / (sizes.pes * sizes.clusters)
     denser = max(s_density, t_density)
+    turns = _TURNS * min(1.0, max(0.0, (0.16 - denser) / 0.08))
     taps = work.tap_rows * work.tap_cols
     s_map = work.samples * work.s_rows * work.s_cols
     t_map = work.samples * work.t_rows * work.t_cols
@@ -243,14 +245,17 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                         loads = min(t_tiles, max(1, sizes.clusters // s_tiles))
                     read = s_bytes * loads + t_bytes * s_tiles * (1 << t_split)
                     mine = tiles * units / sizes.clusters
+                    busy = max(compute * word, looks) * balance + _JOB_CYCLES * mine
+                    load = loading * loads / sizes.clusters * balance
                     cycles = together(
-                        max(compute * word, looks) * balance + _JOB_CYCLES * mine,
+                        busy,
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
-                        loading * loads / sizes.clusters * balance,
+                        load,
                         words * (1 << t_split) + _JOB_WORDS * mine,
                     )
                     cycles += _UNIT_CYCLES * mine
+                    cycles += turns * min(busy, max(read / sizes.bytes_per_cycle, load))
                     cycles = cycles * SLOWDOWN + START_CYCLES
                     if cycles < best.cycles:
                         best = GradChoice(

@@ -63,3 +63,12 @@ def test_cycles_are_those_of_the_multipliers_if_nothing_else_is_dear():
 def test_what_does_not_fit_takes_for_ever():
     tight = LARGE._replace(entries=16, keys=16)
     assert plan_grad(tight, GRAD, 1e6, 1.0, 1.0, DENSE)[0] == NEVER
+
+
+def test_strips_are_small_where_tiles_are_few():
+    def rows(samples, clusters):
+        sizes = LARGE._replace(clusters=clusters, bytes_per_cycle=4 * clusters)
+        work = GRAD._replace(samples=samples, s_rows=56, s_cols=56, t_rows=56, t_cols=56)
+        return GradChoice(*plan_grad(sizes, work, samples * 1e6, 0.1, 0.1, 0)).t_rows
+
+    assert rows(1, 64) < rows(32, 16)
