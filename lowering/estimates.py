@@ -25,7 +25,7 @@ _GROUP_CYCLES = 12.0
 _BY_ROWS_DENSITY, _BY_ROWS_BYTES = 0.08, 1 << 19
 """Streams that are at most so dense, and small enough for a buffer behind the ports, are gone
 through by rows: halos of a sample are read again after all others."""
-_TAIL_JOBS = 1.5
+_TAIL_JOBS = 1.0
 """Jobs, by how unlike samples are, for which clusters wait at the end."""
 _DROP_CYCLES = 0.5
 """Cycles that the multipliers lose by a word that is outside of a tile."""
@@ -319,7 +319,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
             swing = 0.25 if by_rows else 0.4
             cycles += swing * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
             # at the end clusters wait for a job of a sample that has much
-            cycles += _TAIL_JOBS * _swing(t_density) * busy / mine
+            cycles += _TAIL_JOBS * _swing(t_density) / math.sqrt(tile[0]) * busy / mine
             chunk, vectors, saved = _first_chunk(
                 t_real, t_vectors, loading / chunks, chunks * mine, halves
             )

@@ -160,7 +160,7 @@ def _team_waits(tiles, units, team, clusters, density):
     At the end of a tile members wait for the slowest as soon as they are two tiles apart. Samples
     differ up to tenfold where gradients are sparse; `density` is that of the denser operand.
     """
-    waits = 0.4 + 0.85 * min(1.0, max(0.0, (0.2 - density) / 0.1))
+    waits = 0.4 + 1.25 * min(1.0, max(0.0, (0.2 - density) / 0.1))
     return uneven_share(tiles, clusters // team) * (1.0 + waits * (team - 1) / units)
 
 

@@ -72,7 +72,7 @@ def test_cycles_are_those_of_the_multipliers_if_nothing_else_is_dear():
 
 def cut(density, work=KERNEL, clusters=16):
     products = math.prod((work.samples, 32 * 32, work.channels, work.contracted, 9)) * 0.1 * density
-    sizes = LARGE._replace(clusters=clusters, bytes_per_cycle=4 * clusters)
+    sizes = Sizes(4608, 4096, 4096, 64, clusters, 4, 4, 4 * clusters)
     return KernelChoice(*plan_kernel(sizes, work, products, 0.1, density, 0))
 
 
