@@ -259,6 +259,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
     level
         0 to 2: strips have more than their share of nonzeros, but not much; `DENSE`: any number.
     """
+    # Long: one nest of loops over the choices, with one formula inside.
     best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     compute = products / (sizes.pes * sizes.clusters)
     numbers = work.samples * work.contracted * work.stream_rows * work.stream_cols
