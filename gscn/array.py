@@ -45,7 +45,7 @@ class ArrayConfig:
     """Words queued per PE; 2 to 64."""
     fiber_depth: int = 4
     """Fibers found ahead of the multiplier, per PE; 2 to 64."""
-    job_depth: int = 3
+    job_depth: int = 2
     """Jobs queued per cluster; 1 to 8."""
     acc_width: int = 48
     """Bits of an accumulator; at least a product (twice the operand), at most 48."""

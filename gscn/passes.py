@@ -88,7 +88,8 @@ _FIELDS = (
     _unsigned("taps_x", 8, "tap columns"),
     _unsigned("ahead", 8, "correlate: strips behind its own that a strip of the stream needs"),
     _unsigned("behind", 8, "correlate: strips before its own that it needs"),
-    _unsigned("reserved0", 8, "zero"),
+    _unsigned("by_rows", 8, "kernel: tiles are visited sample by sample if 0, else those of the "
+              "same rows of all samples before the next"),
     _signed("first_row", 16, "row that row 0 of a tile's first strip counts for; kernel: from the "
             "tile's first row"),
     _signed("first_col", 16, "column that column 0 of the stream counts for"),

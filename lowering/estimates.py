@@ -18,7 +18,7 @@ DENSE = 3
 NEVER = 1e30
 """Cycles of what does not fit."""
 START_CYCLES, SLOWDOWN = 300.0, 1.02
-JOB_CYCLES, JOB_WORDS = 30.0, 70.0
+_JOB_CYCLES, _JOB_WORDS = 30.0, 70.0
 """Cycles that a job costs its cluster's multipliers, and its stream."""
 CONVOY_BYTES = 4096
 """Of a buffer, for each cluster, with which those that stream the same data read it once.
@@ -27,6 +27,13 @@ DRAM holds up who is ahead, and the others find in the buffer what that one has 
 """
 KEPT = 0.6
 """Of a buffer, what counts: clusters are at different places, of the next tiles already too."""
+_GROUP_CYCLES = 12.0
+"""Cycles that a group of the stream costs in each job."""
+_BY_ROWS_DENSITY, _BY_ROWS_BYTES = 0.08, 1 << 19
+"""Streams that are at most so dense, and small enough for a buffer behind the ports, are gone
+through by rows: halos of a sample are read again after all others."""
+_TAIL_JOBS = 1.0
+"""Jobs, by how unlike samples are, for which clusters wait at the end."""
 _DROP_CYCLES = 0.5
 """Cycles that the multipliers lose by a word that is outside of a tile."""
 
@@ -79,6 +86,8 @@ class KernelChoice(NamedTuple):
     tile_rows: int
     tile_cols: int
     tile_strips: int
+    by_rows: int
+    """1: tiles of the same rows of all samples one after the other."""
     s_reads: float
     """Times that DRAM delivers the weights, by the closed form; `t_reads`: the stream."""
     t_reads: float
@@ -182,7 +191,8 @@ def _swing(density):
     """Return how unlike samples are: deviation over mean. Sparse gradients differ most.
 
     Gangs go through the same samples at about the same time, so that the multipliers wait for the
-    write port after one that has little, and it for them in one that has much.
+    write port after one that has little, and it for them in one that has much; by rows, clusters
+    are at different samples.
     """
     return 1.1 * min(1.0, max(0.2, 1.0 - density / 0.3))
 
@@ -258,6 +268,24 @@ def _kernel_tile(pixels, work):
 
 
 @compiled
+def _first_chunk(t_real, t_vectors, load, groups, most_halves):
+    """Return (real channels, log2 of vectors) of a group of the stream, and cycles saved.
+
+    The multipliers begin when the first chunk is there, which takes `load` cycles: halves save some
+    where jobs, of `groups` groups in all, are few.
+    """
+    saved = 0.0
+    while most_halves and t_real > VECTOR and load / 2.0 > _GROUP_CYCLES * groups:
+        most_halves -= 1
+        load /= 2.0
+        saved += load - _GROUP_CYCLES * groups
+        groups *= 2.0
+        t_real //= 2
+        t_vectors -= 1
+    return t_real, t_vectors, saved
+
+
+@compiled
 def _tile_strips(work, tile, whole):
     """Return strips that a tile streams, those of its halo included."""
     unit = tile[3] * work.step
@@ -284,7 +312,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
         0 to 2: strips have more than their share of nonzeros, but not much; `DENSE`: any number.
     """
     # Long: one nest of loops over the choices, with one formula inside.
-    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
+    best = KernelChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
     compute = products / (sizes.pes * sizes.clusters)
     numbers = work.samples * work.contracted * work.stream_rows * work.stream_cols
     pixels = work.samples * work.rows * work.cols
@@ -305,6 +333,7 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
         entries = kept * work.contracted * work.taps * s_density
         holds = entries <= 0.95 * sizes.entries and chunks * t_real * work.taps < sizes.keys
         holds = holds and chunks < sizes.chunks
+        halves = int(math.log2(max(1.0, (sizes.chunks - 1) / chunks)))
         filled = work.channels / (tiles * lanes)
         s_numbers = tiles * lanes * work.contracted * work.taps
         s_bytes = operand_bytes(s_numbers, s_density * filled, work.value_bytes, tiles * chunks)
@@ -340,21 +369,30 @@ def plan_kernel(sizes, work, products, s_density, t_density, level):
                     s_reads = 1.0
                 t_reads = sweeps_read(ceil_div(tiles, gangs), held + t_bytes, sizes)
             mine = jobs / sizes.clusters
-            busy = compute * word * balance + JOB_CYCLES * mine + _DROP_CYCLES * (words - used)
+            busy = compute * word * balance + _JOB_CYCLES * mine + _DROP_CYCLES * (words - used)
             written = max(write / sizes.bytes_per_cycle, drain)
             alone = together(
                 busy,
                 read / sizes.bytes_per_cycle,
                 written,
                 loads * loading / sizes.clusters,
-                words + JOB_WORDS * mine,
+                words + _JOB_WORDS * mine,
             )
-            alone += 0.4 * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
+            by_rows = not whole and t_density < _BY_ROWS_DENSITY and t_bytes <= _BY_ROWS_BYTES
+            swing = 0.25 if by_rows else 0.4
+            alone += swing * _swing(t_density) / math.sqrt(tile[0]) * min(busy, written)
+            # at the end clusters wait for a job of a sample that has much
+            alone += _TAIL_JOBS * _swing(t_density) / math.sqrt(tile[0]) * busy / mine
+            chunk, vectors, saved = _first_chunk(
+                t_real, t_vectors, loading / chunks, chunks * mine, halves
+            )
+            # the first tile of a cluster waits for each chunk in turn
+            alone += loading / chunks - saved + max(0.0, loading - loading / chunks - busy / mine)
             alone = alone * SLOWDOWN + START_CYCLES
             cycles = behind_dram(alone, s_reads * s_bytes + t_reads * t_bytes + write, sizes)
             if cycles < best.cycles:
                 best = KernelChoice(
-                    cycles, real, s_vectors, t_real, t_vectors, tile[3], tile[0], tile[1],
-                    tile[2], tile[4], s_reads, t_reads, alone,
+                    cycles, real, s_vectors, chunk, vectors, tile[3], tile[0], tile[1],
+                    tile[2], tile[4], 1 if by_rows else 0, s_reads, t_reads, alone,
                 )  # fmt: skip
     return best

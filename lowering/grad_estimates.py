@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from gscn.lowering.estimates import (
     CONVOY_BYTES,
-    JOB_CYCLES,
-    JOB_WORDS,
     KEPT,
     NEVER,
     SLOWDOWN,
@@ -28,6 +26,13 @@ from gscn.system.compiled import compiled
 
 _CHANNEL_SPREAD = 0.33
 """Deviation over mean of the nonzeros of a sparse map's channels, as in recorded steps."""
+_JOB_CYCLES, _JOB_WORDS, _UNIT_CYCLES = 2.0, 150.0, 50.0
+"""Cycles that a job costs its cluster's multipliers, its stream, and both, however little it is."""
+_TURNS = 0.5
+"""Share of what is read or loaded that does not go on beside products: samples that have few of
+them come at the same time in all clusters."""
+_STRIP_CYCLES = 3.0
+"""Cycles that a strip of the stream costs in each tile."""
 
 
 class GradWork(NamedTuple):
@@ -117,6 +122,41 @@ def _band(work, real, density, level, sizes):
 
 
 @compiled
+def _finer(sizes, work, best, density):
+    """Return a choice with as small strips as let multipliers begin early and do not cost more.
+
+    They begin when all stationary strips are there that the first strip of the stream needs.
+    """
+    t_rows, s_outer = best.t_rows, best.s_outer
+    lanes = VECTOR << best.s_vectors
+    s_tiles = ceil_div(work.s_channels, best.s_real)
+    t_tiles = ceil_div(work.t_channels, VECTOR << best.t_vectors) << best.t_split
+    mine = s_tiles * t_tiles * work.samples / sizes.clusters
+    filled = density * min(best.s_real, work.s_channels) / lanes
+    row = load_cycles(work.s_cols * lanes, filled)
+    while t_rows > 1:
+        rows = 1
+        while 2 * rows < t_rows:
+            rows *= 2
+        behind, ahead = reach(work, rows, rows * work.step)
+        needed = behind + ahead + 2
+        chunks = work.samples * ceil_div(work.s_rows, rows * work.step)
+        if needed >= sizes.chunks - 1 or chunks >= sizes.chunks or behind > 255 or ahead > 255:
+            break
+        _, before = reach(work, t_rows, s_outer)
+        first = min((before + 1) * s_outer, work.s_rows)
+        saved = row * (first - min((ahead + 1) * rows * work.step, work.s_rows))
+        more = ceil_div(work.t_rows, rows) - ceil_div(work.t_rows, t_rows)
+        if saved <= _STRIP_CYCLES * more * mine:
+            break
+        t_rows, s_outer = rows, rows * work.step
+    return GradChoice(
+        best.cycles, best.s_real, best.s_vectors, best.t_vectors, best.t_split, t_rows, s_outer,
+        best.tile_samples, best.team, best.gang, best.s_reads, best.t_reads, best.alone,
+    )  # fmt: skip
+
+
+@compiled
 def uneven_share(jobs, workers):
     """Return how much longer equal jobs take than if all were dealt evenly.
 
@@ -132,13 +172,11 @@ def uneven_share(jobs, workers):
 def _team_waits(tiles, units, team, clusters, density):
     """Return how much longer teams take than if all work were dealt evenly.
 
-    At the end of a tile members wait for the slowest as soon as they are two tiles apart, and at
-    the end of the pass at once. Samples differ up to tenfold where gradients are sparse; `density`
-    is that of the denser operand.
+    At the end of a tile members wait for the slowest as soon as they are two tiles apart. Samples
+    differ up to tenfold where gradients are sparse; `density` is that of the denser operand.
     """
-    waits = 0.2 + 0.6 * min(1.0, max(0.0, (0.2 - density) / 0.1))
-    last = 2.5 * waits * clusters / (tiles * units) if team > 1 else 0.0
-    return uneven_share(tiles, clusters // team) * (1.0 + waits * (team - 1) / units) + last
+    waits = 0.4 + 1.25 * min(1.0, max(0.0, (0.2 - density) / 0.1))
+    return uneven_share(tiles, clusters // team) * (1.0 + waits * (team - 1) / units)
 
 
 @compiled
@@ -215,6 +253,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
     compute = products / (sizes.pes * sizes.clusters)
     denser = max(s_density, t_density)
     convoys = sizes.dram < NEVER and sizes.buffer >= CONVOY_BYTES * sizes.clusters
+    turns = _TURNS * min(1.0, max(0.0, (0.16 - denser) / 0.08))
     taps = work.tap_rows * work.tap_cols
     s_map = work.samples * work.s_rows * work.s_cols
     t_map = work.samples * work.t_rows * work.t_cols
@@ -300,13 +339,17 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                         )  # fmt: skip
                     behind = s_reads * s_bytes + t_reads * t_bytes + write
                     mine = tiles * units / sizes.clusters
+                    busy += _JOB_CYCLES * mine
+                    load = loading * loads / sizes.clusters * balance
                     alone = together(
-                        busy + JOB_CYCLES * mine,
+                        busy,
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
-                        loading * loads / sizes.clusters * balance,
-                        words * (1 << t_split) + JOB_WORDS * mine,
+                        load,
+                        words * (1 << t_split) + _JOB_WORDS * mine,
                     )
+                    alone += _UNIT_CYCLES * mine
+                    alone += turns * min(busy, max(read / sizes.bytes_per_cycle, load))
                     alone = alone * SLOWDOWN + START_CYCLES
                     cycles = behind_dram(alone, behind, sizes)
                     if cycles < best.cycles:
@@ -314,4 +357,4 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                             cycles, real, s_vectors, t_vectors, t_split, t_rows, s_outer, samples,
                             team, gang, s_reads, t_reads, alone,
                         )  # fmt: skip
-    return best
+    return _finer(sizes, work, best, s_density) if best.cycles < NEVER else best

@@ -168,6 +168,7 @@ def random_kernel(config: ArrayConfig, seed: str, size: int, number_format: int 
     one = RandomPass(fields=f, stationary=stationary, streamed=streamed)
     _thin(draw, one)
     one.fields |= {"team": draw.rng.choice(_divisors(config)), "help": draw.number(0, 3)}
+    one.fields["by_rows"] = draw.rng.choice([0, 0, 1, 255])
     return one
 
 

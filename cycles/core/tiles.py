@@ -16,7 +16,7 @@ TILE_LIST = record(
 CURSOR = record(
     "more",  # there is a tile
     "s_tile", "t_group", "lane0", "strip", "x0", "y", "next", "out_addr",
-    "sample_addr", "row_addr",
+    "outer_addr", "inner_addr",
 )  # fmt: skip
 """Where a gang is, as `hw.core.tiles.cursor_layout`."""
 
@@ -37,7 +37,7 @@ def take_stationary(tiles, cursor, d):
     cursor.s_tile = tiles.s_tile
     cursor.t_group = cursor.lane0 = cursor.x0 = cursor.y = cursor.next = 0
     cursor.strip = -d.strips_before
-    cursor.out_addr = cursor.sample_addr = cursor.row_addr = tiles.tile_addr
+    cursor.out_addr = cursor.outer_addr = cursor.inner_addr = tiles.tile_addr
     tiles.s_tile += 1
     tiles.more = tiles.s_tile != d.s_tiles
     tiles.tile_addr += d.s_tile_bytes
@@ -48,7 +48,11 @@ def units_left(cursor, d):
     """Return the samples, or groups, of a cursor that are not all given."""
     if not cursor.more:
         return 0
-    return d.t_groups - cursor.t_group if d.mode == CORRELATE else d.samples - cursor.next
+    if d.mode == CORRELATE:
+        return d.t_groups - cursor.t_group
+    if d.by_rows and cursor.y + d.tile_rows < d.rows:
+        return d.samples
+    return d.samples - cursor.next
 
 
 @borrowing
@@ -86,14 +90,19 @@ def next_tile(cursor, d):
     if cursor.x0 < d.cols:
         return
     cursor.x0 = 0
-    cursor.row_addr += d.tile_rows * d.row_bytes
-    cursor.y += d.tile_rows
-    cursor.strip += d.tile_strips
-    if cursor.y >= d.rows:
-        cursor.sample_addr += d.tile_samples * d.sample_bytes
-        cursor.row_addr = cursor.sample_addr
-        cursor.y = 0
-        cursor.strip = -d.strips_before
-        cursor.next += d.tile_samples
-        cursor.more = cursor.next < d.samples
-    cursor.out_addr = cursor.row_addr
+    ends_rows = cursor.y + d.tile_rows >= d.rows
+    ends_samples = cursor.next + d.tile_samples >= d.samples
+    cursor.more = not (ends_rows and ends_samples)
+    inner, outer = d.tile_rows * d.row_bytes, d.tile_samples * d.sample_bytes
+    if d.by_rows:
+        inner, outer = outer, inner
+    cursor.inner_addr += inner
+    if ends_samples if d.by_rows else ends_rows:
+        cursor.outer_addr += outer
+        cursor.inner_addr = cursor.outer_addr
+    cursor.out_addr = cursor.inner_addr
+    if not d.by_rows or ends_samples:
+        cursor.y = 0 if ends_rows else cursor.y + d.tile_rows
+        cursor.strip = -d.strips_before if ends_rows else cursor.strip + d.tile_strips
+    if d.by_rows or ends_rows:
+        cursor.next = 0 if ends_samples else cursor.next + d.tile_samples

@@ -15,8 +15,8 @@ from gscn.passes import VECTOR, Mode
 def cursor_layout(config: ArrayConfig) -> data.StructLayout:
     """Return a place in a stationary tile: where its next tile begins.
 
-    `y` and `next` are its first row and sample; `row_addr` and `sample_addr` are where results of
-    the first tile of these rows, and of these samples, begin.
+    `y` and `next` are its first row and sample; `inner_addr` is where results of the first tile of
+    these begin, `outer_addr` where those of the first tile of what is stepped less often do.
     """
     return data.StructLayout(
         {
@@ -28,8 +28,8 @@ def cursor_layout(config: ArrayConfig) -> data.StructLayout:
             "y": 16,
             "next": 16,
             "out_addr": config.addr_width,
-            "row_addr": config.addr_width,
-            "sample_addr": config.addr_width,
+            "inner_addr": config.addr_width,
+            "outer_addr": config.addr_width,
         }
     )
 
@@ -178,7 +178,7 @@ class TileList(wiring.Component):
         m.d.comb += [
             first.s_tile.eq(s_tile),
             first.strip.eq(-d.strips_before),
-            *(first[f"{name}_addr"].eq(addr) for name in ("out", "row", "sample")),
+            *(first[f"{name}_addr"].eq(addr) for name in ("out", "inner", "outer")),
         ]
 
     def _step_correlate(self, m):
@@ -201,15 +201,18 @@ class TileList(wiring.Component):
         ]
 
     def _step_kernel(self, m, steps):
-        """Cut the tile at the cursor out, and go on: samples, rows, columns."""
+        """Cut the tile at the cursor out, and go on: columns, then rows or samples."""
         d, cursor, cut, after = self.d, self.cursor, self.cut, self.after
         col_bytes, row_bytes, sample_bytes = steps
+        by_rows = d.by_rows.any()
         ends_col, ends_row, ends_sample = (Signal(name=f"ends_{n}") for n in ("col", "row", "all"))
+        left = Signal(16)
         m.d.comb += [
-            self.left.eq(d.samples - cursor.next),
+            left.eq(d.samples - cursor.next),
+            self.left.eq(Mux(by_rows & ~ends_row, d.samples, left)),
             ends_col.eq(cursor.x0 + d.tile_cols >= d.cols),
             ends_row.eq(cursor.y + d.tile_rows >= d.rows),
-            ends_sample.eq(self.left <= d.tile_samples),
+            ends_sample.eq(left <= d.tile_samples),
             self.ends.eq(ends_col & ends_row & ends_sample),
             # the last tiles are smaller
             cut.s_tile.eq(cursor.s_tile),
@@ -219,24 +222,29 @@ class TileList(wiring.Component):
             cut.x0.eq(cursor.x0),
             cut.x1.eq(Mux(ends_col, d.cols, cursor.x0 + d.tile_cols)),
             cut.first_sample.eq(cursor.next),
-            cut.samples.eq(Mux(ends_sample, self.left, d.tile_samples)),
+            cut.samples.eq(Mux(ends_sample, left, d.tile_samples)),
             after.x0.eq(cursor.x0 + d.tile_cols),
             after.out_addr.eq(cursor.out_addr + col_bytes),
         ]
+        inner, outer, inner_addr, outer_addr = (
+            Signal(self.config.addr_width, name=name)
+            for name in ("inner", "outer", "inner_addr", "outer_addr")
+        )
+        m.d.comb += [
+            inner.eq(Mux(by_rows, sample_bytes, row_bytes)),
+            outer.eq(Mux(by_rows, row_bytes, sample_bytes)),
+            outer_addr.eq(cursor.outer_addr + outer),
+            inner_addr.eq(cursor.inner_addr + inner),
+        ]
         with m.If(ends_col):
-            next_row = (cursor.row_addr + row_bytes)[: self.config.addr_width]
-            m.d.comb += [
-                after.x0.eq(0),
-                after.y.eq(cursor.y + d.tile_rows),
-                after.strip.eq(cursor.strip + d.tile_strips),
-                *(after[name].eq(next_row) for name in ("row_addr", "out_addr")),
-            ]
-            with m.If(ends_row):
-                next_sample = (cursor.sample_addr + sample_bytes)[: self.config.addr_width]
-                names = ("sample_addr", "row_addr", "out_addr")
+            m.d.comb += [after.x0.eq(0), after.inner_addr.eq(inner_addr)]
+            with m.If(Mux(by_rows, ends_sample, ends_row)):
+                m.d.comb += [after.outer_addr.eq(outer_addr), after.inner_addr.eq(outer_addr)]
+            m.d.comb += after.out_addr.eq(after.inner_addr)
+            with m.If(~by_rows | ends_sample):
                 m.d.comb += [
-                    after.y.eq(0),
-                    after.strip.eq(-d.strips_before),
-                    after.next.eq(cursor.next + d.tile_samples),
-                    *(after[name].eq(next_sample) for name in names),
+                    after.y.eq(Mux(ends_row, 0, cursor.y + d.tile_rows)),
+                    after.strip.eq(Mux(ends_row, -d.strips_before, cursor.strip + d.tile_strips)),
                 ]
+            with m.If(by_rows | ends_row):
+                m.d.comb += after.next.eq(Mux(ends_sample, 0, cursor.next + d.tile_samples))

@@ -74,6 +74,25 @@ def test_cycles_are_those_of_the_multipliers_if_nothing_else_is_dear():
     assert 1.0 < cycles / (products / 64) < 1.12
 
 
+def cut(density, work=KERNEL, clusters=16):
+    products = math.prod((work.samples, 32 * 32, work.channels, work.contracted, 9)) * 0.1 * density
+    sizes = Sizes(4608, 4096, 4096, 64, clusters, 4, 4, 4 * clusters)
+    return KernelChoice(*plan_kernel(sizes, work, products, 0.1, density, 0))
+
+
+def test_sparse_streams_that_a_buffer_holds_are_gone_through_by_rows():
+    assert cut(0.03).by_rows
+    assert not cut(0.1).by_rows
+    assert not cut(0.03, KERNEL._replace(samples=256)).by_rows
+    assert not cut(0.03, KERNEL._replace(rows=1, stream_rows=1)).by_rows
+
+
+def test_chunks_are_small_where_jobs_are_few():
+    few = KERNEL._replace(samples=1)
+    assert cut(0.1, few, clusters=64).t_real < cut(0.1).t_real
+    assert cut(0.1, few, clusters=64).t_vectors < cut(0.1).t_vectors
+
+
 def test_what_does_not_fit_takes_for_ever():
     tight = LARGE._replace(entries=16, keys=16)
     assert plan_kernel(tight, KERNEL._replace(taps=25), 1e6, 1.0, 1.0, DENSE)[0] == NEVER

@@ -121,3 +121,12 @@ def test_a_dram_lets_clusters_share_maps():
     assert behind.s_reads * behind.t_reads < alone.s_reads * alone.t_reads
     assert behind.alone >= alone.alone
     assert alone.cycles == alone.alone
+
+
+def test_strips_are_small_where_tiles_are_few():
+    def rows(samples, clusters):
+        sizes = LARGE._replace(clusters=clusters, bytes_per_cycle=4 * clusters)
+        work = GRAD._replace(samples=samples, s_rows=56, s_cols=56, t_rows=56, t_cols=56)
+        return GradChoice(*plan_grad(sizes, work, samples * 1e6, 0.1, 0.1, 0)).t_rows
+
+    assert rows(1, 64) < rows(32, 16)

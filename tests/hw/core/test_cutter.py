@@ -24,12 +24,14 @@ CONFIG = dataclasses.replace(ARRAYS["tiny"], clusters=6)
 def kernel_tiles(d):
     """Return the tiles in their order, as the fields of a job."""
     found = []
-    for s_tile, n, (band, y), x in itertools.product(
+    samples = range(0, d["samples"], d["tile_samples"])
+    bands = list(enumerate(range(0, d["rows"], d["tile_rows"])))
+    for s_tile, outer, inner, x in itertools.product(
         range(d["s_tiles"]),
-        range(0, d["samples"], d["tile_samples"]),
-        enumerate(range(0, d["rows"], d["tile_rows"])),
+        *((bands, samples) if d["by_rows"] else (samples, bands)),
         range(0, d["cols"], d["tile_cols"]),
     ):
+        n, (band, y) = (inner, outer) if d["by_rows"] else (outer, inner)
         addr = d["out_addr"] + s_tile * d["s_tile_bytes"] + n * d["sample_bytes"]
         found.append(
             {
@@ -69,6 +71,7 @@ def some_pass(seed):
         "tile_cols": few(4), "tile_strips": few(3), "strips_before": few(4) - 1,
         "t_groups": few(3), "t_vectors": few(3) - 1, "t_strips": few(5), "strips_after": few(4) - 1,
         "chained": seed // 2 % 2 * (seed % 2), "help": few(4) - 1,
+        "by_rows": generator.choice((0, 1, 2)),
     }  # fmt: skip
     if d["mode"]:
         d["t_split"] = generator.randint(0, 4 + d["t_vectors"])
@@ -147,7 +150,11 @@ def assert_cursors_are_followed(d, given):
         if not cursors[gang]:
             return 0
         tile = cursors[gang][0]
-        return d["t_groups"] - tile["t_group"] if d["mode"] else d["samples"] - tile["first_sample"]
+        if d["mode"]:
+            return d["t_groups"] - tile["t_group"]
+        if d["by_rows"] and any(tile["strip"] != other["strip"] for other in cursors[gang]):
+            return d["samples"]
+        return d["samples"] - tile["first_sample"]
 
     for number, job in given:
         home = gang_of[number]
