@@ -346,7 +346,7 @@ def step_input(inputs, c, workers, word_depth, bank_cleared, d, image, sizes):
     streams = tables.stream_valid and can_request(readers[STREAM])
     tables.has_verdict = inputs.windows[c].verdicts > 0
     table_error = tables.error
-    strip_error = expanders[LOAD].error or expanders[STREAM].error
+    strip_error = expanders[LOAD].error or expanders[STREAM].error or inputs.placers[c].error
     show_pass(expanders[LOAD], expanders[STREAM], d, sizes.narrow_formats)
 
     takes_item = step_words(inputs, c, workers, word_depth, bank_cleared, d)

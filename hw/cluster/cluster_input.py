@@ -188,7 +188,7 @@ class ClusterInput(wiring.Component):
         m.d.sync += self.error.eq(PassError.NONE)
         with m.If(tables.error):
             m.d.sync += self.error.eq(PassError.TABLE)
-        with m.Elif(load_expander.error | stream_expander.error):
+        with m.Elif(load_expander.error | stream_expander.error | streamer.error):
             m.d.sync += self.error.eq(PassError.STRIP)
         with m.Elif(window.error):
             m.d.sync += self.error.eq(PassError.WINDOW)

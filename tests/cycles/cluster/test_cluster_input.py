@@ -340,6 +340,17 @@ def test_broken_operands_are_found_in_the_same_cycle(mode, place, error):
     assert_equal(config, [made], image=image, error=error, **paced(rng, 5))
 
 
+@pytest.mark.parametrize("seed", [5, 6])
+def test_a_channel_that_its_chunk_lacks_is_found_in_the_same_cycle(seed):
+    config, rng = CONFIGS["tiny"], random.Random(seed)
+    image = Memory(config)
+    image.reserve(64)
+    made = MAKERS[Mode.KERNEL](rng, config, image, samples=1, contracted=20, t_vectors=0)
+    made.fields["s_outer_last"] -= 1  # of 4, all of which some word has
+    made.fields["s_outer"] -= seed == 6
+    assert_equal(config, [made], image=image, error=PassError.STRIP, **paced(rng, seed))
+
+
 def test_values_of_8_bits_are_two_to_a_halfword_in_an_array_of_16():
     config = dataclasses.replace(CONFIGS["tiny"], float_formats="fp8_e4m3")
     rng = random.Random(7)
