@@ -6,17 +6,9 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
-from formal.checker import Checker, Follower, Queue
+from formal.checker import Checker, Follower, Queue, total
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from gscn.port import ALIGNMENT_BITS
-
-
-def total(values: list[Value]) -> Value:
-    """Return the sum of values, wide enough not to wrap."""
-    result = Value.cast(0)
-    for value in values:
-        result = result + value
-    return result
 
 
 def taken_from(m: Module, streams: list, *, name: str) -> tuple[Signal, Signal, Signal]:

@@ -154,6 +154,32 @@ MUTANTS = [
         ),
     ),
     *_of(
+        "Cutter",
+        (
+            "once",
+            "with m.Elif(cursors.has):\n                    m.d.comb += cursors.steps.eq(1)",
+            "with m.Elif(cursors.has):\n                    m.d.comb += cursors.steps.eq(0)",
+        ),
+        (
+            "once",
+            "write.data.next.eq(held.next + samples)",
+            "write.data.next.eq(held.next + samples - 1)",
+        ),
+        ("all", "& ~cursors.more.any()", ""),
+        ("all", "& (tiles_open == 0)", ""),
+        ("drains", "& ~teams.behind.any()", ""),
+        (
+            "drains",
+            "Cat(one == members.gang for one in members.gangs) & ~mask",
+            "self.hungry & ~mask",
+        ),
+        ("place", "members.gang + d.team - 1)", "members.gang + d.team)"),
+        ("end", "& (bursts == 0)", ""),
+        ("end", "& self.empty.all()", ""),
+        ("end", "& (jobs == 0)", ""),
+        ("room", "Mux(gives, members.mask, members.waits)", "members.waits"),
+    ),
+    *_of(
         "PieceReader",
         (
             "held",
