@@ -78,12 +78,6 @@ MUTANTS = [
             "channel.ready.eq(takes & alike[number])",
             "channel.ready.eq(takes)",
         ),
-        ("group", "(present >= Array(", "(present + 1 >= Array("),
-        (
-            "urgent",
-            "Mux(requests.any() | ~complete, choice.grant, candidate)",
-            "Mux(complete, candidate, choice.grant)",
-        ),
         ("order", "commands.i.p.eq(chosen)", "commands.i.p.eq(self.channels[0].p)"),
         ("owner", "last = beat + 1 == owners.o.p.beats", "last = beat + 2 == owners.o.p.beats"),
         ("amount", "owners.i.p.channels.eq(alike)", "owners.i.p.channels.eq(~0)"),
@@ -191,7 +185,6 @@ MUTANTS = [
         ("range", "(config.mem_bytes // 2 - 1)", "(config.mem_bytes // 2)"),
         ("range", "Mux(request.halfwords == 0, 0, last", "Mux(0, 0, last"),
         ("room", "(room >= length)", "(room != 0)"),
-        ("urgent", "(self.share <= 1) | self.hurry", "self.share <= 1"),
     ),
     *_of(
         "ResultWriter",

@@ -34,7 +34,7 @@ DRIVEN = record("begins", "given", "bank_cleared", granted=3, arrived=3, levels=
 SEEN = record(
     "ready", "state", "error", "ends_job",
     "pe", "kind", "job_end", "key", "span", "rows",
-    beat=3, beats=3, urgent=3, sharers=3,
+    beat=3, beats=3,
 )  # fmt: skip
 """What the hardware or the model says in it; of words, bursts and errors only what there is."""
 
@@ -63,7 +63,7 @@ class Watcher:
         config = self.config
         signals = {
             "begins": dut.begin, "job": dut.job.p, "job_valid": dut.job.valid,
-            "ready": dut.job.ready, "bank_cleared": dut.bank_cleared, "urgent": dut.urgent,
+            "ready": dut.job.ready, "bank_cleared": dut.bank_cleared,
             "data_valid": dut.data_valid, "marks": dut.marks, "state": dut.state,
             "error": dut.error, "ends_job": dut.ends_job,
             "fired": Cat(o.valid & o.ready for o in dut.o),
@@ -71,7 +71,7 @@ class Watcher:
         for n in CHANNELS:
             signals |= {
                 f"burst{n}": dut.commands[n].p, f"offered{n}": dut.commands[n].valid,
-                f"granted{n}": dut.commands[n].ready, f"sharers{n}": dut.sharers[n],
+                f"granted{n}": dut.commands[n].ready,
             }  # fmt: skip
         for n in range(config.pes):
             signals |= {f"level{n}": dut.levels[n], f"word{n}": dut.o[n].p}
@@ -96,8 +96,6 @@ class Watcher:
             if offered:
                 seen["beats"][n] = now[f"burst{n}"]["beats"]
                 seen["beat"][n] = now[f"burst{n}"]["addr"] // self.config.mem_bytes
-                seen["urgent"][n] = now["urgent"] >> n & 1
-                seen["sharers"][n] = now[f"sharers{n}"]
         for n in range(self.config.pes):
             driven["levels"][n] = now[f"level{n}"]
             driven["marks"][n] = now["marks"] >> n & 1
@@ -136,8 +134,6 @@ def look(inputs, seen):
         if channel.beats:
             seen.beat[n] = channel.beat
             seen.beats[n] = channel.beats
-            seen.urgent[n] = channel.urgent
-            seen.sharers[n] = channel.sharers
     seen.ready = model.is_ready(inputs, 0)
 
 
@@ -259,7 +255,6 @@ def test_random_passes_show_all_that_there_is():
     assert (ends["job_end"] == 0).any()
     offered = seen["beats"] > 0
     assert offered.any(axis=0).all()
-    assert set(seen["urgent"][:, LOAD][offered[:, LOAD]]) == {0, 1}
 
 
 @pytest.mark.parametrize("seed", range(3))
