@@ -174,6 +174,13 @@ MUTANTS = [
         ("room", "Mux(gives, members.mask, members.waits)", "members.waits"),
     ),
     *_of(
+        "MarkJoiner",
+        ("passed", "for count in passed).all()", "for count in passed).any()"),
+        ("passed", "count + mark - self.o_valid", "count + mark - queue.o.ready * (count > 1)"),
+        ("order", "self.o.eq(queue.o.p)", "self.o.eq(self.reports.p)"),
+        ("idle", "self.idle.eq(~queue.o.valid)", "self.idle.eq(~self.o_valid)"),
+    ),
+    *_of(
         "PieceReader",
         (
             "held",
