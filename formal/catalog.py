@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from amaranth.lib.wiring import Component
 
 from formal.checker import Checker
+from formal.cluster.marks import MarkJoinerChecker
+from formal.core.cutter import CutterChecker
 from formal.core.pass_sequencer import PassSequencerChecker
 from formal.fifo import StreamFIFOChecker
 from formal.pe.sums import SumsChecker
@@ -16,8 +18,10 @@ from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbi
 from formal.port.pieces import PieceReaderChecker
 from formal.port.result_writer import ResultWriterChecker
 from gscn.array import ARRAYS, ArrayConfig
+from gscn.hw.cluster.marks import MarkJoiner
 from gscn.hw.cluster.result_writer import ResultWriter
 from gscn.hw.cluster.worker_cluster import READ_CHANNELS
+from gscn.hw.core.cutter import Cutter
 from gscn.hw.core.pass_sequencer import PassSequencer
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.pe.sums import Sums
@@ -158,6 +162,40 @@ def _sequencer(*, together: bool = True, **fields: int) -> Subject:
     )
 
 
+def _cutter(*, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=Cutter,
+        sizes=_cut(size),
+        parameters={"config": size},
+        checker=CutterChecker,
+        depth=2,
+        reach_depth=34,
+        together=together,
+    )
+
+
+def _cut(size: ArrayConfig) -> str:
+    return f"{size.clusters} clusters, {size.ports} ports"
+
+
+def _marks(*, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=MarkJoiner,
+        sizes=_joined(size),
+        parameters={"config": size},
+        checker=MarkJoinerChecker,
+        depth=2,
+        reach_depth=2 * MarkJoiner.DEPTH + 4,
+        together=together,
+    )
+
+
+def _joined(size: ArrayConfig) -> str:
+    return f"{size.pes} PEs, {MarkJoiner.DEPTH} reports"
+
+
 def _reader(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
@@ -210,6 +248,10 @@ SUBJECTS = (
     _writes(1, **NARROWEST, addr_width=40),
     _sequencer(**WIDE, together=False),
     _sequencer(addr_width=32),
+    _cutter(clusters=2, together=False),
+    _cutter(clusters=4, ports=2),
+    _marks(pes=2, together=False),
+    _marks(pes=8),
     _reader(mem_width=64, read_fifo_beats=4, together=False),
     _reader(**WIDE, addr_width=32),
     _writer(read_fifo_beats=4, drain_width=2, together=False),
@@ -248,6 +290,8 @@ IN_USE: dict[type[Component], str] = {
         lambda c: f"{_bursts(c)}, {c.addr_width}-bit addresses",
         f"{_PORT}, 20- to 40-bit addresses",
     ),
+    Cutter: _of_presets(_cut, "1 to 64 clusters, 1 to 64 ports"),
+    MarkJoiner: _of_presets(_joined, f"1 to 16 PEs, {MarkJoiner.DEPTH} reports"),
     PieceReader: _of_presets(
         lambda c: f"{_bursts(c)}, {c.read_fifo_beats} beats buffered",
         f"{_PORT}, 2 bursts to 256 beats buffered",

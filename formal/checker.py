@@ -24,6 +24,14 @@ from formal.probe import Probe
 from gscn.errors import InputError
 
 
+def total(values: list[Value]) -> Value:
+    """Return the sum of values, wide enough not to wrap."""
+    result = Value.cast(0)
+    for value in values:
+        result = result + value
+    return result
+
+
 class Queue:
     """A `StreamFIFO` inside a component, seen by a checker.
 

@@ -60,8 +60,8 @@ _FIELDS = (
     _unsigned("shift", 8, "right shift before rounding; 0 for raw results and floating point"),
     _unsigned("window", 16, "floating point: top of the window of the sums, at most 1023"),
     _unsigned("team", 8, "clusters of a gang; chained: that sum into one tile"),
-    _unsigned("load_sharers", 8, "channels for which a load burst that is not urgent is taken; 0, "
-              "1: it is asked for at once"),
+    _unsigned("chained", 8, "correlate: 1 if the clusters of a gang share the samples of each tile "
+              "and sum up at its end, 0 if each takes tiles of its own"),
     # -- stationary operand
     _unsigned("s_tiles", 16, "stationary tiles: groups of the stationary operand"),
     _unsigned("s_chunks", 16, "kernel: strips of a tile; correlate: strips of a sample"),
@@ -112,8 +112,6 @@ _FIELDS = (
     _unsigned("run", 16, "results of one run: kernel of one pixel, correlate of a tile"),
     _unsigned("help", 16, "samples, or groups of the stream, more than which a gang must have left "
               "for a cluster of another one to join it"),
-    _unsigned("chained", 8, "correlate: 1 if the clusters of a gang share the samples of each tile "
-              "and sum up at its end, 0 if each takes tiles of its own"),
 )  # fmt: skip
 
 _SIZE = sum(one.width for one in _FIELDS) // 8

@@ -88,8 +88,6 @@ class Record:
         return np.ascontiguousarray(data).view(self.dtype)
 
 
-MOST_SHARERS = 0xFF
-"""The most that a descriptor can name."""
 OUT_INT16 = 0
 OUT_INT32 = 1
 OUT_RAW = 2

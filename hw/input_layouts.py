@@ -63,7 +63,8 @@ def context_layout(config: ArrayConfig) -> data.StructLayout:
     It needs all chunks before `need`. `base` is the key of its group's or sample's first position,
     `sample_offset` what its sample adds to offsets. After it all chunks before `finished` are, and
     a mark says so if it `marks`; rows begin anew with `ends_sample`. With `ends_job` the mark is
-    an END; `empty` is a job's end without a strip.
+    an END; `empty` is a job's end without a strip. Kernel: `last_group` is its tile's last, whose
+    chunk may have fewer channels.
     """
     return data.StructLayout(
         {
@@ -75,6 +76,7 @@ def context_layout(config: ArrayConfig) -> data.StructLayout:
             "ends_sample": 1,
             "ends_job": 1,
             "empty": 1,
+            "last_group": 1,
         }
     )
 

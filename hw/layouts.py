@@ -36,10 +36,6 @@ def burst_layout(config: ArrayConfig) -> data.StructLayout:
     return data.StructLayout({"addr": config.addr_width, "beats": 8})
 
 
-SHARERS_WIDTH = records.MOST_SHARERS.bit_length()
-"""Bits of the number of channels for which a waiting burst is taken."""
-
-
 def write_beat_layout(config: ArrayConfig) -> data.StructLayout:
     """Return a beat to write: data, and one strobe per byte."""
     return data.StructLayout({"data": config.mem_width, "strobe": config.mem_bytes})

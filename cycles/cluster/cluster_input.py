@@ -41,8 +41,6 @@ from gscn.cycles.cluster.offsets import (
 from gscn.cycles.cluster.placer import PLACER
 from gscn.cycles.cluster.streamer import (
     RUN,
-    STATE_EMPTY,
-    STATE_LOAD,
     STREAMER,
     WAIT,
     keep_banks,
@@ -173,8 +171,6 @@ def new_inputs(config: ArrayConfig) -> Inputs:
     made.inputs["pe"] = NO_PE
     made.readers["room"] = config.read_fifo_beats
     made.tables["start_beat"] = made.tables["end_beat"] = NO_BEAT
-    for number in range(len(CHANNELS)):
-        made.channels[:, number]["urgent"] = 1
     return made
 
 
@@ -293,18 +289,13 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
 
 
 @borrowing
-def offer_bursts(inputs, c, d, sizes):
+def offer_bursts(inputs, c, sizes):
     """Leave what the channels offer in the next cycle."""
-    state = inputs.inputs[c].state
     channels = inputs.channels[c]
     load, stream, table = channels[LOAD], channels[STREAM], channels[TABLE]
     offer_burst(inputs.readers[c, LOAD], load, sizes.burst)
     offer_burst(inputs.readers[c, STREAM], stream, sizes.burst)
     offer_beat(inputs.tables[c], table, sizes.beat_bytes // TABLE_ENTRY_BYTES)
-    load.urgent = d.load_sharers <= 1 or state in (STATE_LOAD, STATE_EMPTY)
-    load.sharers = d.load_sharers
-    stream.urgent = 1
-    table.urgent = 1
     for channel in CHANNELS:
         channels[channel].granted = 0
         channels[channel].arrived = 0
@@ -346,7 +337,7 @@ def step_input(inputs, c, workers, word_depth, bank_cleared, d, image, sizes):
     streams = tables.stream_valid and can_request(readers[STREAM])
     tables.has_verdict = inputs.windows[c].verdicts > 0
     table_error = tables.error
-    strip_error = expanders[LOAD].error or expanders[STREAM].error
+    strip_error = expanders[LOAD].error or expanders[STREAM].error or inputs.placers[c].error
     show_pass(expanders[LOAD], expanders[STREAM], d, sizes.narrow_formats)
 
     takes_item = step_words(inputs, c, workers, word_depth, bank_cleared, d)
@@ -374,7 +365,7 @@ def step_input(inputs, c, workers, word_depth, bank_cleared, d, image, sizes):
         me.given = 0
         push_job(queues, jobs)
     me.ready = have_room(queues, jobs.shape[1])
-    offer_bursts(inputs, c, d, sizes)
+    offer_bursts(inputs, c, sizes)
 
 
 @borrowing

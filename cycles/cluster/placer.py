@@ -12,8 +12,8 @@ from gscn.passes import VECTOR
 from gscn.system.compiled import borrowing
 
 PLACER = record(
-    # an item, and what its channel adds to keys
-    "valid", "columns", "lane_keys", "wanted", "ends_row", "ends_strip",
+    # an item, its channel of kernel mode or -1, and what that adds to keys
+    "valid", "columns", "channel", "lane_keys", "wanted", "ends_row", "ends_strip",
     # the row, that of the job's first strip, and the column of the item before
     "row", "first_row", "column",
     "skips", "strips_left", "rows_left",  # strips that are not there, on the way to the first
@@ -22,6 +22,7 @@ PLACER = record(
     "kept", "kind", "key", "span", "rows", "job_end",
     "leaves",  # it is taken in this cycle
     "kept_finished", "kept_uses", "kept_ends_job",
+    "error",
 )  # fmt: skip
 FAR = 1 << 16
 """From here on a row or column stays where it is."""
@@ -67,9 +68,11 @@ def take_item(placer, expander, job, d):
     placer.ends_row = expander.ends_row
     placer.ends_strip = expander.ends_strip
     placer.wanted = expander.count
+    placer.channel = -1
     if expander.count:
         channel = expander.vector * VECTOR + expander.lane
         if d.mode == KERNEL:
+            placer.channel = channel
             placer.lane_keys = channel * d.lane_step
         else:
             channel -= job.lane0
@@ -149,5 +152,7 @@ def consume(placer, walker, job, d, advance, keys):
         if not advance:
             return False
         keep_word(placer, job, d, walker.base[walker.head], column, keys)
+    channels = d.s_outer_last if walker.last_group[walker.head] else d.s_outer
+    placer.error = placer.channel >= channels
     move(placer, d, column, walker.ends_sample[walker.head])
     return True

@@ -71,6 +71,7 @@ def step_placer(streamer, placer, walker, expander, loaded, job, d, keys):
     mark_before = is_mark(placer)
     streamer.present = placer.valid or placer.mark_due
     streamer.waits = 0
+    placer.error = 0
     if advance:
         placer.kept = 0
     takes = not placer.valid

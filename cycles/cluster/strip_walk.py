@@ -17,7 +17,7 @@ WALKER = record(
     "contexts", "head",
     rows=STRIPS_NAMED, ends_piece=STRIPS_NAMED,
     need=STRIPS_NAMED, finished=STRIPS_NAMED, base=STRIPS_NAMED, marks=STRIPS_NAMED,
-    ends_sample=STRIPS_NAMED, ends_job=STRIPS_NAMED, empty=STRIPS_NAMED,
+    ends_sample=STRIPS_NAMED, ends_job=STRIPS_NAMED, empty=STRIPS_NAMED, last_group=STRIPS_NAMED,
 )  # fmt: skip
 
 
@@ -95,6 +95,7 @@ def step_walk(walker, job, d, sample_keys, keys):
     walker.ends_sample[tail] = last_strip
     walker.ends_job[tail] = ends_job
     walker.empty[tail] = walker.is_empty
+    walker.last_group[tail] = walker.groups_left == 1
     walker.contexts += 1
     if ends_job:
         walker.active = 0

@@ -9,7 +9,6 @@ LOAD, STREAM, TABLE = CHANNELS = tuple(range(3))
 
 CHANNEL = record(
     "beat", "beats",  # the burst that is offered: address in beats, and its beats or 0
-    "urgent", "sharers",
     # what happens to it in this cycle: its burst is taken; a beat of one before arrives
     "granted", "arrived",
 )  # fmt: skip

@@ -13,9 +13,8 @@ ARBITER = record(
     "first_cluster", "end_cluster",
     "head", "level",  # of the ring of read bursts under way
     "arrived",  # beats of the first of them
-    # whose read burst was taken last, or looked at; and whose write burst
+    # whose read burst was taken last, and whose write burst
     "read_below", "write_below",
-    "complete",  # 1 more than the channel whose waiting burst had its sharers a cycle before, or 0
     "sender", "beats_left",  # of the burst that is written
     "taken",  # read bursts so far
 )  # fmt: skip
@@ -43,47 +42,18 @@ def choose(requests, below, first, end):
 
 
 @borrowing
-def look_at_offers(arbiter, channels, requests):
-    """Note which bursts are urgent; return whether any is, and any names sharers."""
-    any_urgent = any_sharers = False
-    for number in range(arbiter.first, arbiter.end):
-        channel = channels[number]
-        requests[number] = channel.urgent if channel.beats else 0
-        any_urgent = any_urgent or requests[number]
-        any_sharers = any_sharers or (channel.beats and channel.sharers > 0)
-    return any_urgent, any_sharers
-
-
-@borrowing
-def look_at_waiting(arbiter, channels, requests):
-    """Have a ReadArbiter look at the next burst that waits and names sharers.
-
-    It is noted if as many channels offer it. `requests` is overwritten.
-    """
+def choose_channel(arbiter, channels, requests, asks):
+    """Channel whose burst is taken; the first above all is that of the list of passes."""
     first, end = arbiter.first, arbiter.end
     for number in range(first, end):
-        requests[number] = channels[number].beats if channels[number].sharers > 0 else 0
-    candidate = choose(requests, arbiter.read_below, first, end)
-    arbiter.read_below = candidate
-    one = channels[candidate]
-    present = 0
-    for number in range(first, end):
-        if channels[number].beats == one.beats and channels[number].beat == one.beat:
-            present += 1
-    if present >= one.sharers:
-        arbiter.complete = candidate + 1
-
-
-@borrowing
-def choose_urgent(arbiter, requests, asks):
-    """Channel whose urgent burst is taken; the first above all is that of the list of passes."""
-    first, end = arbiter.first, arbiter.end
+        requests[number] = channels[number].beats
     number = choose(requests, arbiter.read_below, first, end)
     # the turn of the list comes after all channels that have not had theirs
     turn_is_over = number <= arbiter.read_below
     if asks and turn_is_over and (number < 0 or arbiter.read_below < end):
         number = end
-    arbiter.read_below = number
+    if number >= 0:
+        arbiter.read_below = number
     return number
 
 
@@ -149,21 +119,14 @@ def step_reads(arbiter, bursts, owners, channels, requests, reader, latency, now
     """
     outstanding = bursts.shape[0]
     asks = reader.asks > 0
-    any_urgent, any_sharers = look_at_offers(arbiter, channels, requests)
-    any_urgent = any_urgent or asks
     head, level = arbiter.head, arbiter.level
     arrived = level > 0 and bursts[head].due <= now
-    complete = arbiter.complete - 1
-    arbiter.complete = 0
-    if not any_urgent and complete < 0 and any_sharers:
-        look_at_waiting(arbiter, channels, requests)
-    if (any_urgent or complete >= 0) and level < outstanding:
-        number = complete
-        if any_urgent:
-            number = choose_urgent(arbiter, requests, asks)
-        tail = (head + level) % outstanding
-        bursts[tail].due = now + 1 + latency  # a command reaches memory one cycle later
-        take_burst(number, arbiter, bursts[tail], owners[tail], channels, reader)
+    if level < outstanding:
+        number = choose_channel(arbiter, channels, requests, asks)
+        if number >= 0:
+            tail = (head + level) % outstanding
+            bursts[tail].due = now + 1 + latency  # a command reaches memory one cycle later
+            take_burst(number, arbiter, bursts[tail], owners[tail], channels, reader)
     if arrived:
         deliver_beat(arbiter, bursts[head], owners[head], channels, reader, outstanding)
         return 1

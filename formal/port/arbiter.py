@@ -6,17 +6,9 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
-from formal.checker import Checker, Follower, Queue
+from formal.checker import Checker, Follower, Queue, total
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from gscn.port import ALIGNMENT_BITS
-
-
-def total(values: list[Value]) -> Value:
-    """Return the sum of values, wide enough not to wrap."""
-    result = Value.cast(0)
-    for value in values:
-        result = result + value
-    return result
 
 
 def taken_from(m: Module, streams: list, *, name: str) -> tuple[Signal, Signal, Signal]:
@@ -101,15 +93,12 @@ class _Deal:
 class ReadArbiterChecker(Checker):
     """Follow one command, any of them, until its last beat is dealt.
 
-    Assumed: commands are of 1 to `burst_beats` beats; channels hold their commands, and the sharers
-    that they name, until taken; memory sends no more beats than it was asked for, in a cycle after
-    the command.
+    Assumed: commands are of 1 to `burst_beats` beats; channels hold their commands until taken;
+    memory sends no more beats than it was asked for, in a cycle after the command.
     """
 
     CLAIMS = {
         "one": "commands taken in one cycle are the same burst, and every beat goes to a channel",
-        "group": "of the channels taken from one is urgent, or names no more sharers than they are",
-        "urgent": "while an urgent channel offers, no command is taken but with an urgent one",
         "order": "commands reach memory unchanged, in the order in which they were taken",
         "owner": "a beat is dealt to just the channels of the oldest command with beats to come",
         "amount": "a channel is never dealt more beats than it asked for",
@@ -160,7 +149,11 @@ class ReadArbiterChecker(Checker):
                 | (dut.command.valid & (Value.cast(dut.command.p) == follower.word))
             ),
         )
-        self._claim_groups(taken, takers, word)
+        alike = [
+            ~(channel.valid & channel.ready) | (Value.cast(channel.p) == word)
+            for channel in dut.channels
+        ]
+        self.claim("one", Cat(alike).all() & (dut.channel_valid.any() == dut.data_valid))
         self.claim("held", self.held(dut.command, name="command"))
         deal = _Deal(
             taken=taken,
@@ -177,44 +170,10 @@ class ReadArbiterChecker(Checker):
         self.reach(ends & (owners.level >= min(depth, 3)))
 
     def _assume_channels(self, longest: int) -> None:
-        """Assume that commands are of legal length, and held with the sharers that they name."""
-        dut = self.dut
-        for channel in dut.channels:
+        """Assume that commands are of legal length, and held."""
+        for number, channel in enumerate(self.dut.channels):
             self.assume(~channel.valid | ((channel.p.beats >= 1) & (channel.p.beats <= longest)))
-        for number, (channel, sharers) in enumerate(zip(dut.channels, dut.sharers, strict=True)):
             self.assume(self.held(channel, name=f"channel{number}"))
-            named = Signal.like(sharers, name=f"channel{number}_sharers")
-            self.m.d.sync += named.eq(sharers)
-            waited = self.delayed(channel.valid & ~channel.ready, 1, name=f"channel{number}_waits")
-            self.assume(~waited | (sharers == named))
-
-    def _claim_groups(self, taken: Value, takers: Value, word: Value) -> None:
-        """Claim which channels may be taken from together."""
-        dut, probe = self.dut, self.probe
-        alike = [
-            ~(channel.valid & channel.ready) | (Value.cast(channel.p) == word)
-            for channel in dut.channels
-        ]
-        group = [
-            taker & (sharers != 0) & (taken >= sharers)
-            for taker, sharers in zip(takers, dut.sharers, strict=True)
-        ]
-        offers = Cat(channel.valid for channel in dut.channels)
-        self.claim("group", (taken == 0) | (takers & dut.urgent).any() | Cat(group).any())
-        self.claim(
-            "urgent",
-            (taken == 0) | ~(offers & dut.urgent).any() | (takers & dut.urgent).any(),
-        )
-        # a candidate's sharers still offer its burst
-        there = [
-            channel.valid
-            & (sharers != 0)
-            & (total([o.valid & (o.p == channel.p) for o in dut.channels]) >= sharers)
-            for channel, sharers in zip(dut.channels, dut.sharers, strict=True)
-        ]
-        candidate = probe.signal("candidate")
-        self.invariant(~probe.signal("complete") | Cat(there).bit_select(candidate, 1))
-        self.claim("one", Cat(alike).all() & (dut.channel_valid.any() == dut.data_valid))
 
     def _follow_one(self, deal: _Deal, longest: int) -> Value:
         """Follow one command until its last beat; return whether that is dealt."""

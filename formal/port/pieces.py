@@ -32,7 +32,6 @@ class PieceReaderChecker(Checker):
         "burst": "a burst has 1 to `burst_beats` beats and crosses no multiple of that",
         "range": "the bursts of a piece ask, in order, for the beats that it touches and no other",
         "room": "beats asked for and not consumed never exceed the buffer; none is dropped",
-        "urgent": "a burst is urgent unless it may be shared and there is no hurry",
     }
 
     dut: PieceReader
@@ -77,9 +76,6 @@ class PieceReaderChecker(Checker):
             "room",
             (in_flight + beats.level <= depth) & (~dut.data_valid | (beats.level < depth)),
         )
-        shares = (dut.share > 1) & ~dut.hurry
-        self.claim("urgent", (dut.urgent == ~shares) & (dut.sharers == dut.share))
-
         self.invariant(probe.signal("beat_addr") == next_addr[low:])
         self.invariant(next_addr[:low] == 0)
         self.invariant(probe.signal("beats_left") == to_ask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -18,7 +18,7 @@ from gscn.hw.cluster.vectors import VectorExpander
 from gscn.hw.cluster.window import WindowLoader
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import LOAD_JOB, STREAM_JOB, InputState
-from gscn.hw.layouts import SHARERS_WIDTH, burst_layout
+from gscn.hw.layouts import burst_layout
 from gscn.hw.port.pieces import PieceReader
 from gscn.pass_errors import PASS_ERROR_WIDTH, PassError
 from gscn.passes import Mode
@@ -43,9 +43,9 @@ class ClusterInput(wiring.Component):
     ------
     - Latency: `LATENCY` from `data_valid` to `o`.
     - Throughput: one word per cycle.
-    - Combinational: `o.ready`, `levels` -> `o.valid`, `state`, `ends_job`; `d` -> `urgent`,
-      `sharers`, `row_keys`, `row_step`.
-    - Reset: no job; outputs 0, but `job.ready` = 1, `urgent` = 7 and `load` meaningless.
+    - Combinational: `o.ready`, `levels` -> `o.valid`, `state`, `ends_job`; `d` -> `row_keys`,
+      `row_step`.
+    - Reset: no job; outputs 0, but `job.ready` = 1 and `load` meaningless.
 
     Parameters
     ----------
@@ -62,10 +62,6 @@ class ClusterInput(wiring.Component):
         Jobs.
     commands : Out(stream.Signature(burst_layout(config))).array(3)
         Bursts to read for each of `CHANNELS`.
-    urgent : Out(3)
-        Per channel, see `hw.port.arbiter.ReadArbiter`.
-    sharers : Out(SHARERS_WIDTH).array(3)
-        Per channel, likewise.
     data : In(config.mem_width)
         Beats.
     data_valid : In(3)
@@ -104,8 +100,6 @@ class ClusterInput(wiring.Component):
                 "begin": In(1),
                 "job": In(stream.Signature(job_layout(config))),
                 "commands": Out(command).array(len(CHANNELS)),
-                "urgent": Out(len(CHANNELS)),
-                "sharers": Out(SHARERS_WIDTH).array(len(CHANNELS)),
                 "data": In(config.mem_width),
                 "data_valid": In(len(CHANNELS)),
                 "load": Out(load_layout(config)),
@@ -152,8 +146,6 @@ class ClusterInput(wiring.Component):
                 dealer.o[number].ready.eq(self.o[number].ready),
                 dealer.levels[number].eq(self.levels[number]),
             ]
-        hurry = Signal()
-        m.d.sync += hurry.eq((self.state == InputState.LOAD) | (self.state == InputState.EMPTY))
         d = self.d
         m.d.comb += [
             tables.d.eq(d),
@@ -161,8 +153,6 @@ class ClusterInput(wiring.Component):
             streamer.d.eq(d),
             streamer.forget.eq(self.begin),
             load_reader.addr.eq(d.s_data),
-            load_reader.share.eq(d.load_sharers),
-            load_reader.hurry.eq(hurry),
             stream_reader.addr.eq(d.t_data),
             load_expander.vectors.eq(d.s_vectors),
             load_expander.mid.eq(d.s_mid),
@@ -188,7 +178,7 @@ class ClusterInput(wiring.Component):
         m.d.sync += self.error.eq(PassError.NONE)
         with m.If(tables.error):
             m.d.sync += self.error.eq(PassError.TABLE)
-        with m.Elif(load_expander.error | stream_expander.error):
+        with m.Elif(load_expander.error | stream_expander.error | streamer.error):
             m.d.sync += self.error.eq(PassError.STRIP)
         with m.Elif(window.error):
             m.d.sync += self.error.eq(PassError.WINDOW)
@@ -242,8 +232,6 @@ class ClusterInput(wiring.Component):
                 self.commands[number].p.eq(reader.command.p),
                 self.commands[number].valid.eq(reader.command.valid),
                 reader.command.ready.eq(self.commands[number].ready),
-                self.urgent[number].eq(reader.urgent),
-                self.sharers[number].eq(reader.sharers),
                 reader.data.eq(self.data),
                 reader.data_valid.eq(self.data_valid[number]),
             ]
@@ -252,7 +240,6 @@ class ClusterInput(wiring.Component):
             self.commands[table].p.eq(tables.command.p),
             self.commands[table].valid.eq(tables.command.valid),
             tables.command.ready.eq(self.commands[table].ready),
-            self.urgent[table].eq(1),
             tables.data.eq(self.data),
             tables.data_valid.eq(self.data_valid[table]),
         ]

@@ -66,6 +66,8 @@ class _Multiplied:
         """What its channel adds: kernel to the key, correlate to the offset."""
         self.wanted = Signal()
         """It is a nonzero of one of the job's channels."""
+        self.beyond, self.beyond_last = Signal(), Signal()
+        """It is one of a channel that no chunk has, or that a tile's last chunk lacks."""
         self.value = Signal(signed(config.value_width), reset_less=True)
         self.ends_row = Signal()
         self.ends_strip = Signal()
@@ -79,7 +81,8 @@ class WordPlacer(wiring.Component):
     of them are one look-up if all tap columns are inside and tap rows follow each other without a
     gap. A strip's first item waits for the chunks that the strip needs. After the last item of a
     strip that `marks`, a MARK goes out, at a job's end an END, which is made `job_end` by `drains`;
-    its report goes out in the same cycle.
+    its report goes out in the same cycle. In kernel mode a nonzero is an error, dropped or not, if
+    its chunk lacks its channel.
 
     Two stages: products of an item; then its place, into the register of words. Products: `step`
     x `t_step`, `step` x the offset of a column, channel x `lane_step`, and tap rows x tap columns
@@ -129,6 +132,8 @@ class WordPlacer(wiring.Component):
         An item waits for chunks.
     present : Out(1)
         There is an item, or a mark to be made.
+    error : Out(1)
+        A nonzero has a channel that its chunk lacks (pulse).
     """
 
     LATENCY = latencies.PLACER_LATENCY
@@ -149,6 +154,7 @@ class WordPlacer(wiring.Component):
                 "reports": Out(stream.Signature(REPORT)),
                 "waits": Out(1),
                 "present": Out(1),
+                "error": Out(1),
             }
         )
 
@@ -175,6 +181,8 @@ class WordPlacer(wiring.Component):
             self.items.ready.eq(~item.valid | consumes),
             self.contexts.ready.eq(closes | (consumes & item.ends_strip)),
         ]
+        lacks = item.beyond | (item.beyond_last & context.last_group)
+        m.d.sync += self.error.eq(consumes & lacks)
         self._multiply(m, item)
         self._move(m, item, rows, consumes, placed)
 
@@ -223,6 +231,7 @@ class WordPlacer(wiring.Component):
             relative.eq(channel - Mux(d.mode == Mode.KERNEL, 0, job.lane0)),
         ]
         inside = (d.mode == Mode.KERNEL) | ((relative >= 0) & (relative < tile_channels))
+        counts = (d.mode == Mode.KERNEL) & (new.count != 0)
         with m.If(self.items.ready):
             m.d.sync += [
                 item.valid.eq(self.items.valid),
@@ -230,6 +239,8 @@ class WordPlacer(wiring.Component):
                 item.column_offset.eq(new.step * self.steps.column),
                 item.lane_part.eq(relative[:8] * d.lane_step[: len(item.lane_part)]),
                 item.wanted.eq((new.count != 0) & inside),
+                item.beyond.eq(counts & (channel >= d.s_outer)),
+                item.beyond_last.eq(counts & (channel >= d.s_outer_last)),
                 item.value.eq(new["values"][0]),
                 item.ends_row.eq(new.ends_row),
                 item.ends_strip.eq(new.ends_strip),

@@ -184,6 +184,8 @@ class Streamer(wiring.Component):
         A strip waits for its chunks.
     state : Out(InputState)
         Why no word leaves.
+    error : Out(1)
+        A nonzero has a channel that its chunk lacks (pulse).
     """
 
     CONTEXTS = latencies.STRIPS_NAMED
@@ -208,6 +210,7 @@ class Streamer(wiring.Component):
                 "ends_job": Out(1),
                 "waits": Out(1),
                 "state": Out(InputState),
+                "error": Out(1),
             }
         )
 
@@ -243,6 +246,7 @@ class Streamer(wiring.Component):
             placer.chunks.eq(self.chunks),
             placer.start.eq(walker.start),
             self.waits.eq(placer.waits),
+            self.error.eq(placer.error),
         ]
         ends = self.o.valid & self.o.ready & (self.o.p.kind == WordKind.END)
         running = Signal()

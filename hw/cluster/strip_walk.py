@@ -99,6 +99,7 @@ class StripWalker(wiring.Component):
             context.ends_sample.eq(last_strip),
             context.ends_job.eq(empty | (last_strip & last_sample & last_group)),
             context.empty.eq(empty),
+            context.last_group.eq(last_group),
         ]
         with m.If(kernel):
             m.d.comb += [

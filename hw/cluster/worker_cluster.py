@@ -15,7 +15,7 @@ from gscn.hw.cluster.results import Results
 from gscn.hw.cluster.summing import SummingDrain
 from gscn.hw.cluster.tally import Tally
 from gscn.hw.input_layouts import InputState
-from gscn.hw.layouts import SHARERS_WIDTH, burst_layout, slotted_beat_layout
+from gscn.hw.layouts import burst_layout, slotted_beat_layout
 from gscn.hw.pe.worker import Worker
 from gscn.hw.shared import Shared
 from gscn.pass_errors import PASS_ERROR_WIDTH, PassError
@@ -33,11 +33,11 @@ class WorkerCluster(wiring.Component):
     ------
     - Latency: `COUNTER_LATENCY` from `counter` to `counter_value`.
     - Throughput: that of its parts.
-    - Combinational: `d` -> `urgent`, `sharers`. Only while nothing is asked for, as `d` is still,
-      so that a simulator may evaluate a cluster once per cycle (`cosim.builds.partition`).
+    - Combinational: none, so that a simulator may evaluate a cluster once per cycle
+      (`cosim.builds.partition`).
     - Reset: no job; outputs 0, but `job.ready` = 1, `chain_i.ready` = 1, `hungry` = 1, `empty` = 1,
-      `urgent` = 7 and `counter_value` undefined, `overflow` undefined with float formats. Both
-      accumulator banks are cleared then, which `initialized` ends.
+      `counter_value` undefined, `overflow` undefined with float formats. Both accumulator banks are
+      cleared then, which `initialized` ends.
 
     Parameters
     ----------
@@ -64,10 +64,6 @@ class WorkerCluster(wiring.Component):
         Sums for the cluster before.
     commands : Out(stream.Signature(burst_layout(config))).array(READ_CHANNELS)
         Bursts to read for each of `hw.cluster.cluster_input.CHANNELS`.
-    urgent : Out(READ_CHANNELS)
-        Per channel, as of `hw.port.arbiter.ReadArbiter`.
-    sharers : Out(SHARERS_WIDTH).array(READ_CHANNELS)
-        Per channel, likewise.
     data : In(config.mem_width)
         Beats read.
     data_valid : In(READ_CHANNELS)
@@ -110,8 +106,6 @@ class WorkerCluster(wiring.Component):
                 "chain_i": In(sums),
                 "chain_o": Out(sums),
                 "commands": Out(command).array(READ_CHANNELS),
-                "urgent": Out(READ_CHANNELS),
-                "sharers": Out(SHARERS_WIDTH).array(READ_CHANNELS),
                 "data": In(config.mem_width),
                 "data_valid": In(READ_CHANNELS),
                 "write_command": Out(command),
@@ -212,13 +206,9 @@ class WorkerCluster(wiring.Component):
         m.d.comb += [
             source.data.eq(self.data),
             source.data_valid.eq(self.data_valid),
-            self.urgent.eq(source.urgent),
         ]
-        for inner, outer, own, shown in zip(
-            source.commands, self.commands, source.sharers, self.sharers, strict=True
-        ):
+        for inner, outer in zip(source.commands, self.commands, strict=True):
             wiring.connect(m, inner, wiring.flipped(outer))
-            m.d.comb += shown.eq(own)
 
     def _count(self, m, pes, source, drain, writer):
         """Advance exactly one counter per PE and cycle while `count` is high."""

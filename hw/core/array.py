@@ -211,7 +211,6 @@ class Array(wiring.Component):
         if port == 0:
             wiring.connect(m, sequencer.command, reads.channels[channels])
             m.d.comb += [
-                reads.urgent[channels].eq(1),
                 sequencer.data.eq(member("read_data").payload),
                 sequencer.data_valid.eq(reads.channel_valid[channels]),
             ]
@@ -221,11 +220,9 @@ class Array(wiring.Component):
             for channel in range(READ_CHANNELS):
                 place = READ_CHANNELS * number + channel
                 wiring.connect(m, cluster.commands[channel], reads.channels[place])
-                m.d.comb += reads.sharers[place].eq(cluster.sharers[channel])
             m.d.comb += [
                 cluster.data.eq(member("read_data").payload),
                 cluster.data_valid.eq(reads.channel_valid.word_select(number, READ_CHANNELS)),
-                reads.urgent.word_select(number, READ_CHANNELS).eq(cluster.urgent),
             ]
 
     def _read_counters(self, m, clusters):

@@ -10,7 +10,7 @@ from gscn.array import ArrayConfig
 from gscn.hw.core.tiles import TileList, cursor_layout
 
 
-def _team_layout(config: ArrayConfig) -> data.StructLayout:
+def team_layout(config: ArrayConfig) -> data.StructLayout:
     """Return what is known of a chained gang.
 
     Its tile, the next sample of it, the address of the results of the tile before, and how many
@@ -112,7 +112,7 @@ class Teams:
     """
 
     def __init__(self, m: Module, members: Members, d: data.View, config: ArrayConfig) -> None:
-        layout, clusters = _team_layout(config), config.clusters
+        layout, clusters = team_layout(config), config.clusters
         m.submodules.teams = memory = Memory(shape=layout, depth=clusters, init=[])
         read, self.write = memory.read_port(domain="comb"), memory.write_port()
         self.begun = Signal(clusters)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,21 +10,12 @@ from gscn.array import ArrayConfig
 from gscn.hw.arguments import need_number
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import (
-    SHARERS_WIDTH,
     burst_layout,
     slotted_beat_layout,
     write_beat_layout,
     write_slots,
 )
 from gscn.port import ALIGNMENT_BITS
-
-
-def balanced_sum(values) -> Value:
-    """Return the sum of values by a tree of adders."""
-    values = list(values)
-    while len(values) > 1:
-        values = [a + b for a, b in zip_longest(values[::2], values[1::2], fillvalue=Const(0))]
-    return values[0]
 
 
 class RoundRobin(wiring.Component):
@@ -80,24 +69,15 @@ class ReadArbiter(wiring.Component):
     """Merge the burst commands of several read channels and deal the returning beats out.
 
     Channels that offer the same burst in one cycle share it: one command, whose beats go to all of
-    them. A channel that is not urgent shares the commands of others: it waits until a cluster that
-    needs the same words soon asks for them, or until it does. One of its own is granted only when
-    as many channels as its `sharers` offer the same burst, itself included: clusters that are all
-    there need not wait for one another, and stay together.
-
-    While no command is urgent, the waiting ones that name sharers are looked at in turn, one per
-    cycle. One that has its sharers is granted in the next cycle, with all that offer the same burst
-    then; it is forgotten, to be looked at again, if a command is urgent then or the queues are
-    full. A channel must hold a command until it is granted, so the sharers counted are still there.
+    them.
 
     Timing
     ------
     - Latency: `COMMAND_LATENCY` from `channels` to `command`; `BEAT_LATENCY` from `data_valid` to
       `channel_valid`.
-    - Throughput: one command per cycle, of waiting ones one in two cycles; one beat per cycle. What
-      depends on the number of sharers comes from registers.
-    - Combinational: `channels.p`, `channels.valid`, `urgent`, `sharers` -> `channels.ready`;
-      `data_valid` -> `channel_valid`.
+    - Throughput: one command per cycle; one beat per cycle.
+    - Combinational: `channels.p`, `channels.valid` -> `channels.ready`; `data_valid` ->
+      `channel_valid`.
     - Reset: no command, no beat due; outputs 0.
 
     Parameters
@@ -111,11 +91,6 @@ class ReadArbiter(wiring.Component):
     ----------
     channels : In(stream.Signature(burst_layout(config))).array(count)
         Burst commands of each channel.
-    urgent : In(count)
-        Per channel, its command may be granted at once.
-    sharers : In(SHARERS_WIDTH).array(count)
-        Per channel, how many must offer its command for it to be granted though it is not urgent;
-        0: it waits until it is.
     channel_valid : Out(count)
         The beat in this cycle is for this channel.
     command : Out(stream.Signature(burst_layout(config)))
@@ -136,8 +111,6 @@ class ReadArbiter(wiring.Component):
         super().__init__(
             {
                 "channels": In(command).array(count),
-                "urgent": In(count, init=(1 << count) - 1),
-                "sharers": In(SHARERS_WIDTH).array(count),
                 "channel_valid": Out(count),
                 "command": Out(command),
                 "data_valid": In(1),
@@ -155,25 +128,14 @@ class ReadArbiter(wiring.Component):
         )
         wiring.connect(m, commands.o, wiring.flipped(self.command))
 
-        valid = Cat(channel.valid for channel in self.channels)
-        requests = valid & self.urgent
-        waiting = valid & Cat(sharers.any() for sharers in self.sharers)
-        candidate = Signal(range(self._count), reset_less=True)
-        complete = Signal()  # `candidate` had its sharers in the cycle before
-        # nothing is to be granted: look at the next of those that wait
-        looks = Signal()
-        granted = Signal.like(candidate)
         chosen = Signal(burst_layout(config))
         takes = Signal()
         alike = Signal(self._count)
         m.d.comb += [
-            looks.eq(~requests.any() & ~complete),
-            choice.requests.eq(Mux(looks, waiting, requests)),
-            granted.eq(Mux(requests.any() | ~complete, choice.grant, candidate)),
-            chosen.eq(Array(channel.p for channel in self.channels)[granted]),
-            takes.eq(~looks & owners.i.ready & commands.i.ready),
-            # the priority has moved past a candidate
-            choice.en.eq(Mux(looks, waiting.any(), takes & requests.any())),
+            choice.requests.eq(Cat(channel.valid for channel in self.channels)),
+            choice.en.eq(takes),
+            chosen.eq(Array(channel.p for channel in self.channels)[choice.grant]),
+            takes.eq(choice.requests.any() & owners.i.ready & commands.i.ready),
             owners.i.valid.eq(takes),
             owners.i.p.channels.eq(alike),
             owners.i.p.beats.eq(chosen.beats),
@@ -185,11 +147,6 @@ class ReadArbiter(wiring.Component):
                 alike[number].eq(channel.valid & (channel.p == chosen)),
                 channel.ready.eq(takes & alike[number]),
             ]
-        present = balanced_sum(alike)
-        m.d.sync += [
-            candidate.eq(choice.grant),
-            complete.eq(looks & waiting.any() & (present >= Array(self.sharers)[granted])),
-        ]
 
         beat = Signal(8)
         last = beat + 1 == owners.o.p.beats

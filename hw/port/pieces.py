@@ -10,7 +10,7 @@ from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import PIECE, WINDOW_HALFWORDS
-from gscn.hw.layouts import SHARERS_WIDTH, burst_layout
+from gscn.hw.layouts import burst_layout
 
 
 class PieceReader(wiring.Component):
@@ -32,9 +32,8 @@ class PieceReader(wiring.Component):
       `available`, and from `data` to `window`.
     - Throughput: one burst command and `WINDOW_HALFWORDS` halfwords per cycle; a piece costs one
       cycle more.
-    - Combinational: `hurry`, `share` -> `urgent`; `share` -> `sharers`.
-    - Reset: no piece, no beat; outputs 0, but `request.ready` = 1, `window` undefined and `urgent`
-      = 1.
+    - Combinational: none.
+    - Reset: no piece, no beat; outputs 0, but `request.ready` = 1 and `window` undefined.
 
     Parameters
     ----------
@@ -47,16 +46,8 @@ class PieceReader(wiring.Component):
         Byte address at which the operand's data begins, a multiple of 64.
     request : In(stream.Signature(PIECE))
         Pieces.
-    share : In(SHARERS_WIDTH)
-        Channels for which a burst is taken though it is not urgent; 0 or 1: all are urgent.
-    hurry : In(1)
-        They are urgent now.
     command : Out(stream.Signature(burst_layout(config)))
         Bursts to read.
-    urgent : Out(1)
-        `command` should not wait to be shared.
-    sharers : Out(SHARERS_WIDTH)
-        That of `share`.
     data : In(config.mem_width)
         Beats, in the order of the commands.
     data_valid : In(1)
@@ -84,11 +75,7 @@ class PieceReader(wiring.Component):
             {
                 "addr": In(config.addr_width),
                 "request": In(stream.Signature(PIECE)),
-                "share": In(SHARERS_WIDTH),
-                "hurry": In(1),
                 "command": Out(stream.Signature(burst_layout(config))),
-                "urgent": Out(1),
-                "sharers": Out(SHARERS_WIDTH),
                 "data": In(config.mem_width),
                 "data_valid": In(1),
                 "window": Out(data.ArrayLayout(16, WINDOW_HALFWORDS)),
@@ -136,8 +123,6 @@ class PieceReader(wiring.Component):
             self.command.p.addr.eq(beat_addr << beat_bits),
             self.command.p.beats.eq(length),
             self.command.valid.eq((beats_left != 0) & (room >= length)),
-            self.urgent.eq((self.share <= 1) | self.hurry),
-            self.sharers.eq(self.share),
             self.request.ready.eq((beats_left == 0) & piece.ready),
             # one of 0 halfwords has no beat, wherever it lies
             piece.p.position.eq(Mux(request.halfwords == 0, 0, position)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from gscn.cycles import passes
 from gscn.cycles.passes import simulate_passes
 from gscn.emulator.passes import run_passes
 from gscn.errors import InputError
-from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
+from gscn.passes import DESCRIPTOR_BYTES, Mode
 from tests.pass_programs import TINY, random_program
 
 INTEGERS = dataclasses.replace(TINY, float_formats="")
@@ -54,16 +53,6 @@ WIDE = ArrayConfig(
 """Teams of three, ports of one cluster and of two, operands of 8 bits."""
 
 
-def with_sharers(program, seed):
-    """Return a program whose passes share their load bursts, in place."""
-    generator = random.Random(seed)
-    size = program.count * DESCRIPTOR_BYTES
-    listed = program.image[program.descriptors_addr :][:size].view(PASS_DESCRIPTOR.dtype)
-    for one in listed:
-        one["load_sharers"] = generator.choice([0, 1, 2, program.config.clusters, 255])
-    return program
-
-
 def modelled(program, **options):
     """Return what the model says of a program."""
     return simulate_passes(
@@ -93,14 +82,14 @@ def check(programs, latency=20):
 @pytest.mark.parametrize("mode", Mode)
 def test_random_passes_take_the_cycles_of_the_verilog(mode, latency):
     programs = [random_program(seed, 1, config=INTEGERS, mode=mode) for seed in range(8)]
-    check([with_sharers(program, seed) for seed, program in enumerate(programs)], latency)
+    check(programs, latency)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", [TINY, NARROW, WIDE], ids=["floats", "narrow", "wide"])
 def test_arrays_of_every_kind_take_the_cycles_of_the_verilog(config):
     programs = [random_program(seed, 1, config=config) for seed in range(24)]
-    check([with_sharers(program, seed) for seed, program in enumerate(programs)], 50)
+    check(programs, 50)
 
 
 @pytest.mark.parametrize("config", [TINY, NARROW, WIDE], ids=["floats", "narrow", "wide"])
@@ -126,7 +115,7 @@ def test_a_slower_memory_takes_more_cycles():
 
 @pytest.mark.parametrize("config", [TINY, NARROW, WIDE], ids=["floats", "narrow", "wide"])
 def test_read_bursts_are_noted_in_order(config, monkeypatch):
-    program = with_sharers(random_program(5, 2, config=config), 5)
+    program = random_program(5, 2, config=config)
     plain, noted = modelled(program), modelled(program, bursts=True)
     monkeypatch.setattr(passes, "NOTED_BURSTS", config.ports + 3)
     bit_by_bit = modelled(program, bursts=True)

@@ -162,7 +162,7 @@ def test_each_requirement_of_a_weight_gradient_has_its_code(code, changes):
         {"team": 2, "help": 65535},
         {"tile_samples": 9, "tile_cols": 1, "tile_rows": 1, "rows": 1, "plane": 16},
         {"tile_rows": 1, "tile_cols": 1, "tile_strips": 1, "plane": 0},
-        {"strips_after": 0, "load_sharers": 255, "t_tile_bytes": 1, "row_step": 5, "behind": 9},
+        {"strips_after": 0, "t_tile_bytes": 1, "row_step": 5, "behind": 9},
         {"by_rows": 255, "row_bytes": 256, "samples": 1, "sample_bytes": 0},
     ],
 )

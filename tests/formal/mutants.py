@@ -78,12 +78,6 @@ MUTANTS = [
             "channel.ready.eq(takes & alike[number])",
             "channel.ready.eq(takes)",
         ),
-        ("group", "(present >= Array(", "(present + 1 >= Array("),
-        (
-            "urgent",
-            "Mux(requests.any() | ~complete, choice.grant, candidate)",
-            "Mux(complete, candidate, choice.grant)",
-        ),
         ("order", "commands.i.p.eq(chosen)", "commands.i.p.eq(self.channels[0].p)"),
         ("owner", "last = beat + 1 == owners.o.p.beats", "last = beat + 2 == owners.o.p.beats"),
         ("amount", "owners.i.p.channels.eq(alike)", "owners.i.p.channels.eq(~0)"),
@@ -154,6 +148,39 @@ MUTANTS = [
         ),
     ),
     *_of(
+        "Cutter",
+        (
+            "once",
+            "with m.Elif(cursors.has):\n                    m.d.comb += cursors.steps.eq(1)",
+            "with m.Elif(cursors.has):\n                    m.d.comb += cursors.steps.eq(0)",
+        ),
+        (
+            "once",
+            "write.data.next.eq(held.next + samples)",
+            "write.data.next.eq(held.next + samples - 1)",
+        ),
+        ("all", "& ~cursors.more.any()", ""),
+        ("all", "& (tiles_open == 0)", ""),
+        ("drains", "& ~teams.behind.any()", ""),
+        (
+            "drains",
+            "Cat(one == members.gang for one in members.gangs) & ~mask",
+            "self.hungry & ~mask",
+        ),
+        ("place", "members.gang + d.team - 1)", "members.gang + d.team)"),
+        ("end", "& (bursts == 0)", ""),
+        ("end", "& self.empty.all()", ""),
+        ("end", "& (jobs == 0)", ""),
+        ("room", "Mux(gives, members.mask, members.waits)", "members.waits"),
+    ),
+    *_of(
+        "MarkJoiner",
+        ("passed", "for count in passed).all()", "for count in passed).any()"),
+        ("passed", "count + mark - self.o_valid", "count + mark - queue.o.ready * (count > 1)"),
+        ("order", "self.o.eq(queue.o.p)", "self.o.eq(self.reports.p)"),
+        ("idle", "self.idle.eq(~queue.o.valid)", "self.idle.eq(~self.o_valid)"),
+    ),
+    *_of(
         "PieceReader",
         (
             "held",
@@ -165,7 +192,6 @@ MUTANTS = [
         ("range", "(config.mem_bytes // 2 - 1)", "(config.mem_bytes // 2)"),
         ("range", "Mux(request.halfwords == 0, 0, last", "Mux(0, 0, last"),
         ("room", "(room >= length)", "(room != 0)"),
-        ("urgent", "(self.share <= 1) | self.hurry", "self.share <= 1"),
     ),
     *_of(
         "ResultWriter",

@@ -213,7 +213,6 @@ def random_kernel(rng: random.Random, config: ArrayConfig, image: Memory, **want
         "row_keys": w["taps_x"], "plane": outputs * tile_cols * tile_rows,
         "samples": w["samples"], "tile_samples": tile_samples,
         "strips_before": before, "strips_after": after, "tile_strips": tile_strips,
-        "load_sharers": rng.choice([0, 1, 2]),
     }  # fmt: skip
     made = Pass(config=config, fields=fields, stationary=kernels, streamed=maps)
     made.jobs = kernel_jobs(rng, fields, {"rows": tile_rows, "cols": tile_cols}, result_cols)
@@ -286,6 +285,7 @@ def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **w
         bottom = top + (w["t_rows"] - 1) * w["t_step"] + w["taps_y"] - 1
         ahead = max(ahead, min(bottom, map_rows - 1) // w["s_rows"] - p)
         behind = max(behind, p - max(top, 0) // w["s_rows"])
+    ahead = max(ahead, s_chunks - t_strips)  # some strip needs each chunk
     fields = {
         "s_data": s_data, "s_table": s_table, "s_halfwords": s_halfwords,
         "t_data": t_data, "t_table": t_table, "t_halfwords": t_halfwords,
@@ -302,7 +302,7 @@ def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **w
         "lane_step": w["taps_y"] * w["taps_x"] * outputs, "x_step": -outputs,
         "row_keys": map_cols, "row_step": w["taps_x"] * outputs,
         "samples": w["samples"], "rows": map_rows, "cols": map_cols,
-        "load_sharers": rng.choice([0, 1, 2]), "chained": w["chained"],
+        "chained": w["chained"],
     }  # fmt: skip
     made = Pass(config=config, fields=fields, stationary=held, streamed=maps)
     tiles = [(s, t) for s in range(len(s_groups)) for t in range(len(t_groups) << t_split)]

@@ -30,6 +30,8 @@ TARGETS = {
         _target("ReadArbiter", "port.arbiter", "arbiter", "not round_robin"),
         _target("WriteArbiter", "port.arbiter", "arbiter_writes"),
         _target("PassSequencer", "core.pass_sequencer", "pass_sequencer"),
+        _target("Cutter", "core.cutter", "cutter"),
+        _target("MarkJoiner", "cluster.marks", "marks"),
         _target("PieceReader", "port.pieces", "pieces"),
         _target("ResultWriter", "cluster.result_writer", "result_writer"),
     )

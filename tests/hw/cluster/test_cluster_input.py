@@ -283,23 +283,34 @@ def test_passes_follow_each_other():
     assert {InputState.EMPTY, InputState.LOAD, InputState.MOVING} <= workers.states
 
 
-def damaged(image, made, error):
+def damage(image, made, part):
     """Damage an operand so that it shows in the first job."""
     d = made.fields
-    if error == PassError.TABLE:
+    if part == "table":
         at = d["t_table"] + 4 * d["t_groups"] * d["t_strips"]
         image.data[at : at + 4] = (d["t_halfwords"] + 1).to_bytes(4, "little")
         d["t_groups"], d["s_chunks"] = 1, 1
-    elif error == PassError.STRIP:
+    elif part == "block":
         # the first block says that all its vectors have nonzeros
         image.data[d["t_data"] : d["t_data"] + 2] = b"\xff\xff"
+    elif part == "channel":
+        # the first nonzero has the last channel of 16, of which the chunk has one
+        d["s_outer"] = d["s_outer_last"] = 1
+        d["s_keys"] = d["s_mid"] * d["s_inner"]
+        image.data[d["t_data"] + 2 : d["t_data"] + 4] = b"\x00\x80"
     else:
         # more keys than there is room for
         d["s_keys"] = made.config.directory_depth
 
 
-@pytest.mark.parametrize("error", [PassError.TABLE, PassError.STRIP, PassError.WINDOW])
-def test_what_is_wrong_with_operands_is_reported(error):
+@pytest.mark.parametrize(
+    ("part", "error"),
+    [
+        ("table", PassError.TABLE), ("block", PassError.STRIP), ("channel", PassError.STRIP),
+        ("keys", PassError.WINDOW),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_operands_is_reported(part, error):
     config = CONFIGS["tiny"]
     rng = random.Random(2)
     image = Memory(config)
@@ -308,7 +319,7 @@ def test_what_is_wrong_with_operands_is_reported(error):
         rng, config, image, samples=1, contracted=16, whole_samples=True, width=5, t_vectors=0,
         density=0.3,
     )  # fmt: skip
-    damaged(image, made, error)
+    damage(image, made, part)
     dut = ClusterInput(config=config)
     workers = Workers(dut, config, seed=1, pace=1)
     found = []

@@ -212,6 +212,54 @@ def test_look_ups_are_joined_where_tap_rows_follow_each_other():
     assert (9, 0) in spans
 
 
+@pytest.mark.parametrize("lane", [11, 12])
+@pytest.mark.parametrize("group", [0, 1])
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_channel_that_its_chunk_lacks_is_an_error_even_if_the_word_is_dropped(
+    lane, group, inside
+):
+    """Chunks of 12 channels, the last one of 5; the rows of a job, or none of them."""
+    made = random_kernel(
+        random.Random(5), CONFIG, Memory(CONFIG), contracted=20, outputs=16, t_vectors=0,
+        samples=1, height=1, t_rows=1, whole_samples=True, cuts_columns=False,
+    )  # fmt: skip
+    made.fields |= {"s_outer": 12, "s_outer_last": 5, "first_row": 0 if inside else 1000}
+    dut, errors, words = Streamer(config=CONFIG), [], []
+    closing = {"ends_position": 1, "ends_row": 1, "ends_strip": 1}
+
+    async def watch(ctx):
+        ctx.set(dut.chunks, 2)
+        ctx.set(dut.o.ready, 1)
+        ctx.set(dut.reports.ready, 1)
+        ctx.set(dut.bank_cleared, 1)
+        async for *_, error, moves, word in ctx.tick().sample(
+            dut.error, dut.o.valid & dut.o.ready, dut.o.p
+        ):
+            errors.append(error)
+            if moves:
+                words.append(plain(word)["kind"])
+
+    async def expand_strips(ctx):
+        ctx.set(dut.strips.ready, 1)
+        for number in range(2):
+            # a strip without nonzeros has an item that says a channel, too
+            one = {"step": 0, "count": number == group, "lanes": [lane]} | closing
+            await drive(dut.items, [one])(ctx)
+        await ctx.tick().repeat(8)
+
+    simulate(
+        dut,
+        show_pass(dut.d, **made.fields),
+        drive(dut.jobs, [made.jobs[0] | {"drains": 1}]),
+        drive(dut.tiles, [{"chunk": 0, "base": 0}]),
+        expand_strips,
+        background=[watch],
+        cycles=500,
+    )
+    assert sum(errors) == (lane >= (12, 5)[group])
+    assert words.count(WordKind.MAC) == inside
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_steps_are_products(mode):
     rng = random.Random(int(mode))

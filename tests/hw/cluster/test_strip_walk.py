@@ -64,10 +64,12 @@ def test_strips_and_contexts_are_those_of_the_job(mode):
                 assert contexts[0]["ends_job"]
                 continue
             names = ("need", "finished", "base", "sample_offset", "ends_sample", "ends_job")
+            groups = made.fields["t_groups"] if mode == Mode.KERNEL else 1
             for got, one in zip(contexts, expected, strict=True):
                 wanted = {name: int(getattr(one, name)) for name in names}
                 assert {name: got[name] for name in names} == wanted
                 assert got["marks"] == one.marks
+                assert got["last_group"] == (mode == Mode.CORRELATE or one.group == groups - 1)
                 assert not got["empty"]
                 seen += 1
     assert seen > 20

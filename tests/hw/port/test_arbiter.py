@@ -135,192 +135,47 @@ def test_channels_that_ask_for_the_same_burst_at_once_share_it():
     assert valids == [valid for valid in expected for _ in range(2)]
 
 
-def test_a_channel_that_is_not_urgent_waits_to_share():
-    dut, commands, owners = ReadArbiter(config=TINY, count=3), [], []
-    shared, alone = {"addr": 64, "beats": 1}, {"addr": 4096, "beats": 1}
-
-    async def host(ctx):
-        """Let channel 0 wait for channel 2, and channel 1 until it is urgent itself."""
-        ctx.set(dut.urgent, 0b100)
-        for _ in range(5):
-            await ctx.tick()
-            assert not commands
-        await drive(dut.channels[2], [shared])(ctx)
-        for _ in range(5):
-            await ctx.tick()
-            assert commands == [shared]
-        ctx.set(dut.urgent, 0b010)
-        while len(commands) < 2:
-            await ctx.tick()
-        ctx.set(dut.data_valid, 1)
-        for _ in range(2):
-            _, _, valid = await ctx.tick().sample(dut.channel_valid)
-            owners.append(valid)
-        ctx.set(dut.data_valid, 0)
-        await ctx.tick()
-
-    simulate(
-        dut,
-        drive(dut.channels[0], [shared]),
-        drive(dut.channels[1], [alone]),
-        collect(dut.command, commands, 2),
-        host,
-        cycles=100,
-    )
-    assert commands == [shared, alone]
-    assert owners == [0b101, 0b010]
-
-
-async def granted(ctx, dut, cycles):
-    """Return per cycle the mask of channels whose command is taken; they offer no more then."""
-    masks = []
-    for _ in range(cycles):
-        taken = [channel.valid & channel.ready for channel in dut.channels]
-        _, _, *bits = await ctx.tick().sample(*taken)
-        masks.append(sum(bit << number for number, bit in enumerate(bits)))
-        for channel, bit in zip(dut.channels, bits, strict=True):
-            if bit:
-                ctx.set(channel.valid, 0)
-    return masks
-
-
-def offer(ctx, dut, number, addr, *, sharers=0):
-    ctx.set(dut.channels[number].p, {"addr": addr, "beats": 1})
-    ctx.set(dut.channels[number].valid, 1)
-    ctx.set(dut.sharers[number], sharers)
-
-
-def check_grants(count, testbench):
-    """Run a testbench with an arbiter whose channels are not urgent and whose commands leave."""
-    dut = ReadArbiter(config=dataclasses.replace(TINY, outstanding_bursts=16), count=count)
-
-    async def prepared(ctx):
-        ctx.set(dut.urgent, 0)
-        ctx.set(dut.command.ready, 1)
-        await testbench(ctx, dut)
-
-    simulate(dut, prepared, cycles=100)
-
-
-def test_a_waiting_burst_is_taken_when_its_sharers_are_there():
-    async def testbench(ctx, dut):
-        for number in range(2):
-            offer(ctx, dut, number, 64, sharers=3)
-            assert await granted(ctx, dut, 6) == [0] * 6
-        offer(ctx, dut, 2, 128, sharers=3)  # another burst
-        assert await granted(ctx, dut, 6) == [0] * 6
-        offer(ctx, dut, 3, 64)  # counts, though it names none itself
-        masks = await granted(ctx, dut, 6)
-        # three are looked at in turn, and one that is complete is taken one cycle later
-        assert [mask for mask in masks if mask] == [0b1011]
-        assert masks.index(0b1011) <= 3
-
-    check_grants(4, testbench)
-
-
-@pytest.mark.parametrize("sharers", [1, 2])
-def test_a_waiting_burst_is_taken_in_the_cycle_after_it_is_looked_at(sharers):
-    async def testbench(ctx, dut):
-        for number in range(2):
-            offer(ctx, dut, number, 64, sharers=sharers)
-        offer(ctx, dut, 2, 128, sharers=1)
-        # one that comes while the candidate is granted shares it as well
-        assert await granted(ctx, dut, 1) == [0]
-        offer(ctx, dut, 3, 64, sharers=200)
-        assert await granted(ctx, dut, 5) == [0b1011, 0, 0b0100, 0, 0]
-
-    check_grants(4, testbench)
-
-
-def test_urgent_commands_come_before_complete_ones_and_keep_their_turn():
-    async def testbench(ctx, dut):
-        ctx.set(dut.urgent, 0b1100)
-        offer(ctx, dut, 0, 64, sharers=2)
-        offer(ctx, dut, 1, 64, sharers=2)
-        assert await granted(ctx, dut, 1) == [0]
-        offer(ctx, dut, 2, 128)
-        offer(ctx, dut, 3, 192)
-        # the candidate is forgotten, and looked at again once nothing is urgent
-        assert await granted(ctx, dut, 6) == [0b0100, 0b1000, 0, 0b0011, 0, 0]
-        # looking moved the priority past channel 0, granting what it found did not
-        offer(ctx, dut, 1, 64, sharers=1)
-        offer(ctx, dut, 0, 128, sharers=1)
-        assert await granted(ctx, dut, 5) == [0, 0b0010, 0, 0b0001, 0]
-
-    check_grants(4, testbench)
-
-
-def test_one_that_names_more_sharers_than_there_are_waits_until_it_is_urgent():
-    async def testbench(ctx, dut):
-        for number in range(3):
-            offer(ctx, dut, number, 64, sharers=4)
-        assert await granted(ctx, dut, 20) == [0] * 20
-        ctx.set(dut.urgent, 0b010)
-        assert await granted(ctx, dut, 2) == [0b111, 0]
-
-    check_grants(3, testbench)
-
-
 class GrantModel:
     """Which channels a `ReadArbiter` takes from, in plain Python; bursts have one beat."""
 
     def __init__(self, count, depth):
         self.count, self.depth = count, depth
-        self.last, self.candidate = count - 1, None
+        self.last = count - 1
         self.queued = self.under_way = 0
-        self.seen = {"urgent": 0, "complete": 0, "overtaken": 0, "no room": 0}
+        self.seen = {"alone": 0, "shared": 0, "no room": 0}
 
-    def first_of(self, numbers):
-        turn = [(self.last + 1 + n) % self.count for n in range(self.count)]
-        return next((number for number in turn if number in numbers), None)
-
-    def step(self, offers, urgent, sharers, leaves, arrives):
+    def step(self, offers, leaves, arrives):
         """Return the channels granted; `offers` holds an address or None per channel."""
         room = self.queued < ReadArbiter.COMMAND_DEPTH and self.under_way < self.depth
-        offering = [n for n in range(self.count) if offers[n] is not None]
-        hurried = self.first_of([n for n in offering if urgent[n]])
-        complete, self.candidate = self.candidate, None
-        chosen = None
-        if hurried is not None:
-            self.seen["overtaken"] += complete is not None
-            if room:
-                chosen = self.last = hurried
-                self.seen["urgent"] += 1
-        elif complete is not None:
-            self.seen["complete" if room else "no room"] += 1
-            chosen = complete if room else None
-        else:
-            looked_at = self.first_of([n for n in offering if sharers[n]])
-            if looked_at is not None:
-                self.last = looked_at
-                if sum(offers[n] == offers[looked_at] for n in offering) >= sharers[looked_at]:
-                    self.candidate = looked_at
-        self.queued += (chosen is not None) - leaves
-        self.under_way += (chosen is not None) - arrives
-        return [n for n in offering if chosen is not None and offers[n] == offers[chosen]]
+        turn = [(self.last + 1 + n) % self.count for n in range(self.count)]
+        chosen = next((number for number in turn if offers[number] is not None), None)
+        granted = []
+        if chosen is not None and room:
+            self.last = chosen
+            granted = [n for n in range(self.count) if offers[n] == offers[chosen]]
+            self.seen["shared" if len(granted) > 1 else "alone"] += 1
+        self.seen["no room"] += chosen is not None and not room
+        self.queued += bool(granted) - leaves
+        self.under_way += bool(granted) - arrives
+        return granted
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 9])
+@pytest.mark.parametrize("count", [2, 5, 9])
 def test_grants_are_those_of_the_rule(count):
-    """Channels offer one of a few bursts, hold it until it is taken, and become urgent or not."""
+    """Channels offer one of a few bursts and hold it until it is taken."""
     config = dataclasses.replace(TINY, outstanding_bursts=4)
     rng = random.Random(count)
     dut, model = ReadArbiter(config=config, count=count), GrantModel(count, 4)
 
     async def testbench(ctx):
         offers = [None] * count
-        sharers = [0] * count
         due = 0
         for _ in range(3000):
             for number, channel in enumerate(dut.channels):
                 if offers[number] is None and rng.random() < 0.4:
                     offers[number] = 64 * rng.randrange(2)
-                    sharers[number] = rng.choice([0, 1, 1, 2, 3, count, count + 1, 255])
                 ctx.set(channel.valid, offers[number] is not None)
                 ctx.set(channel.p, {"addr": offers[number] or 0, "beats": 1})
-                ctx.set(dut.sharers[number], sharers[number])
-            urgent = [rng.random() < 0.1 for _ in range(count)]
-            ctx.set(dut.urgent, sum(bit << number for number, bit in enumerate(urgent)))
             arrives = due > 0 and rng.random() < 0.1
             ctx.set(dut.data_valid, arrives)
             ctx.set(dut.command.ready, rng.random() < 0.6)
@@ -329,7 +184,7 @@ def test_grants_are_those_of_the_rule(count):
                 dut.command.valid & dut.command.ready, *taken
             )
             due += leaves - arrives
-            expected = model.step(offers, urgent, sharers, leaves, arrives)
+            expected = model.step(offers, leaves, arrives)
             assert [number for number, bit in enumerate(bits) if bit] == expected
             for number in expected:
                 offers[number] = None

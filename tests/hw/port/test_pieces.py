@@ -141,18 +141,3 @@ def test_bursts_end_on_the_grid_and_fit_the_buffer():
     request = {"first": 32 * 5 + 1, "halfwords": 32 * 20}
     simulate(dut, drive(dut.request, [request]), collect(dut.command, bursts, 2), cycles=100)
     assert bursts == [{"addr": 64 * 5, "beats": 3}, {"addr": 64 * 8, "beats": 8}]
-
-
-@pytest.mark.parametrize(
-    ("share", "hurry", "urgent"), [(0, 0, 1), (1, 0, 1), (2, 0, 0), (2, 1, 1), (16, 0, 0)]
-)
-def test_bursts_wait_for_their_sharers_unless_it_is_urgent(share, hurry, urgent):
-    dut = PieceReader(config=TINY)
-
-    async def bench(ctx):
-        ctx.set(dut.share, share)
-        ctx.set(dut.hurry, hurry)
-        assert (ctx.get(dut.urgent), ctx.get(dut.sharers)) == (urgent, share)
-        await ctx.tick()
-
-    simulate(dut, bench, cycles=5)

@@ -1,0 +1,1 @@
+"""Proofs about a cluster: what is true once its PEs have passed a mark."""
