@@ -224,14 +224,23 @@ def make() -> dict[str, object]:
 def _totals(found: dict[str, Any]) -> dict[str, object]:
     """Return what a run on the Verilog took."""
     simulation = found["simulation"]
-    names = ("cycles", "utilization", "wall_seconds")
+    names = (
+        *("cycles", "simulated_cycles", "utilization", "stalls"),
+        *("wall_seconds", "simulation_cpu_seconds", "lowering_cpu_seconds"),
+    )
     return {"passes": simulation["launches"], **{name: simulation[name] for name in names}}
 
 
 def quotes(data: dict[str, Any]) -> dict[str, str]:
     """Return what texts take of the runs."""
     one, two = data["digits"], data["resnet20"]
-    return {
+    stalls = sorted(one["stalls"].items(), key=lambda item: -item[1])[:3]
+    found = {
+        "digits-simulated-cycles": f"{one['simulated_cycles']:,}",
+        "digits-stalls": ", ".join(f"{name} {100 * share:.0f} %" for name, share in stalls),
+        "digits-seconds": f"{one['wall_seconds']:.0f}",
+        "digits-simulation": f"{one['simulation_cpu_seconds']:.0f}",
+        "digits-lowering": f"{one['lowering_cpu_seconds']:.1f}",
         "digits-passes": f"{one['passes']:,}",
         "digits-cycles": f"{one['cycles']:,}",
         "digits-million-cycles": f"{one['cycles'] / 1e6:.1f}",
@@ -244,6 +253,18 @@ def quotes(data: dict[str, Any]) -> dict[str, str]:
         "resnet20-utilization": f"{100 * two['utilization']:.1f} %",
         "resnet20-seconds": f"{two['wall_seconds']:.0f}",
     }
+    for name, speed in data["products"].items():
+        own = "bf16" if name.endswith("bf16") else "int16"
+        found |= {
+            f"{own}-million-products": f"{speed['products_per_wall_second'] / 1e6:.2f}",
+            f"{own}-cycles": f"{speed['cycles_per_wall_second']:,.0f}",
+            f"{own}-cpu-cycles": f"{speed['cycles_per_simulation_cpu_second']:,.0f}",
+            f"{own}-python": f"{100 * speed['python_share']:.1f} %",
+            f"{own}-utilization": f"{100 * speed['utilization']:.0f} %",
+        }
+    workers = data["workers"]
+    found |= {f"workers-{count}": f"{took:.1f}" for count, took in workers["wall_seconds"].items()}
+    return found | {"workers-speed-up": f"{workers['speed_up']:.2f}"}
 
 
 PAGE = Page(

@@ -65,7 +65,7 @@ def look_up(page: str, name: str) -> str:
     if page not in known and page != ACCELERATORS:
         raise InputError(f"a quotation must be of {', '.join(known)}, not of {page}")
     figures = (
-        {one: ", ".join(names) or "none yet" for one, names in measured_on().items()}
+        {one: ", ".join(names) or "none" for one, names in measured_on().items()}
         if page == ACCELERATORS
         else known[page].quotes(pages.load(page)["data"])
     )
@@ -87,14 +87,18 @@ def measured_on() -> dict[str, list[str]]:
 def accelerators() -> str:
     """Return the paragraph that says on which accelerator pages were measured."""
     links = {
-        one: ", ".join(f"[{name}]({name}.md)" for name in names) or "none yet"
+        one: ", ".join(f"[{name}]({name}.md)" for name in names)
         for one, names in measured_on().items()
     }
+    older = links["host-planned"]
+    kept = (
+        "What the accelerator reached whose jobs a host planned is in "
+        "[figures.md](../guides/figures.md#host-planned-upper-bound)."
+    )
     return (
-        "**Host-planned, upper bound.** These pages were measured on the accelerator whose jobs a "
-        "host planned from the nonzeros of every pass, the host's time not counted; commit 9a89806 "
-        f"is the last with it: {links['host-planned']}. Measured on the array that cuts its own "
-        f"passes, the only one there is now: {links['array']}. Other pages are of neither."
+        (f"**Host-planned, upper bound.** Still measured on that one: {older}. " if older else "")
+        + f"Measured on the array that cuts its own passes: {links['array'] or 'none'}. "
+        + f"Other pages are of no accelerator. {kept}"
     )
 
 

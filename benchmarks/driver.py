@@ -8,6 +8,7 @@ machine.
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Sequence
@@ -48,6 +49,25 @@ def _conv(channels: int, kernels: int, size: int, taps: int, stride: int) -> Con
     )  # fmt: skip
 
 
+def read_bytes(shape: ConvShape, passes: int) -> int:
+    """Return the bytes that a driver reads for a pass, 8 a number: all that it is given.
+
+    The shape, which pass it is, the nonzeros of both operands, `Numbers`, where results go, and for
+    each part with operands of its own where their strips and tables are and how long they are.
+
+    Parameters
+    ----------
+    shape
+        Of the convolution.
+    passes
+        Parts with operands of their own.
+    """
+    sizes = dataclasses.astuple(shape)
+    numbers = sum(len(one) if isinstance(one, tuple) else 1 for one in sizes)
+    counts = len(("which", "first nonzeros", "second nonzeros", "results"))
+    return 8 * (numbers + counts + len(NUMBERS) + passes * len(_OPERANDS))
+
+
 def compute(repeats: int = REPEATS, name: str = "large") -> list[dict[str, object]]:
     """Measure every layer and pass; the median over densities and repeats."""
     config = array(name)
@@ -73,6 +93,7 @@ def compute(repeats: int = REPEATS, name: str = "large") -> list[dict[str, objec
                     "plan_us": 1e6 * statistics.median(planned),
                     "descriptor_us": 1e6 * statistics.median(described),
                     "descriptor_bytes": size,
+                    "read_bytes": read_bytes(shape, len(plan.parts)),
                 }
             )
     return rows
@@ -87,15 +108,17 @@ def render(rows: Sequence[dict]) -> str:
             f"{row['plan_us']:.1f}",
             f"{row['descriptor_us']:.1f}",
             str(row["descriptor_bytes"]),
+            str(row["read_bytes"]),
         )
         for row in rows
     ]
     both = statistics.median(row["plan_us"] + row["descriptor_us"] for row in rows)
     size = sum(row["descriptor_bytes"] for row in rows) / len(rows)
-    head = ("layer", "pass", "plan, us", "descriptor, us", "bytes")
+    head = ("layer", "pass", "plan, us", "descriptor, us", "bytes written", "bytes read")
     return (
         f"{table(head, lines)}\n\nMedian of plan and descriptor: {both:.1f} us; descriptors have "
-        f"{size:.0f} bytes per pass, {DESCRIPTOR_BYTES} each."
+        f"{size:.0f} bytes per pass, {DESCRIPTOR_BYTES} each. Bytes read are all that it is "
+        "given: shape, counts of nonzeros, addresses and lengths; no element of a tensor."
     )
 
 

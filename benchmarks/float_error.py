@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.markdown import Block, table_block, text_of
 from benchmarks.pages import DOCS, Page, digests
-from benchmarks.tracing import FIRST, FOLDER, RECIPE, record
+from benchmarks.tracing import FIRST, RECIPE, record, recorded_trace
 from gscn.conv import ConvShape, Pass
 from gscn.formats import BF16, FP8_E4M3, FP8_E5M2, FP16, FloatFormat
 from gscn.golden.oracle.float32_sums import BLOCK_LENGTH, conv_in_blocks, conv_random_order
@@ -27,7 +27,6 @@ from gscn.golden.oracle.floats import decode, encode
 from gscn.golden.oracle.integers import convolve
 from gscn.golden.recipe import Recipe
 from gscn.golden.traces.arrays import LayerTrace, PassTrace
-from gscn.golden.traces.trace import load_trace
 from gscn.window import contraction_length, window_top
 
 if TYPE_CHECKING:
@@ -360,7 +359,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 def make() -> dict[str, object]:
     """Train, record and measure all cases; return what the page shows."""
     record()
-    trace = load_trace(FOLDER / f"trace-{FIRST}")
+    trace = recorded_trace(FIRST)
     rows = compute(TRACED, (trace.load(name) for name in trace.layers))
     for case in CASES:
         formats = (BF16, *SCALED_FORMATS) if case.recipe.network == "digits" else (BF16,)

@@ -2,23 +2,28 @@
 
 `python -m benchmarks.docs model-error` estimates recorded training steps from nothing but
 the shapes of their layers and the densities of their operands, and compares with the cycles that
-the recorded operands took, pass by pass, which are kept in `benchmarks/traced/`. To add a step:
-record it with `gscn trace`, then `python -m benchmarks.model_error --measure NAME=DIRECTORY`.
+the recorded operands took, pass by pass, which are kept in `benchmarks/traced/`. Whenever the
+driver or the cycle model changes, they are measured anew by `python -m benchmarks.model_error
+--record [NAME ...]`, which trains and traces what `build/bench` has not. To add a step: record
+it with `gscn trace`, then `python -m benchmarks.model_error --measure NAME=DIRECTORY`.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import shlex
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import tracing
 from benchmarks.markdown import table
 from benchmarks.pages import Page
 from gscn.array import array
+from gscn.command.main import main as gscn
 from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.golden.traces.trace import load_trace
@@ -50,6 +55,7 @@ class Case:
 
 
 _MODEL = "cycle model"
+TRACES = Path("build/bench/traces")
 _TRACE = "gscn trace --sparsity 0.9"
 _ITERATIONS = "--epochs 4 --iterations-per-epoch 50 --iterations 120"
 _TRACING = "`python -m benchmarks.tracing`, iteration 226"
@@ -269,22 +275,63 @@ PAGE = Page(
 )
 
 
-def main() -> None:
-    """Measure a trace."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.model_error", description=__doc__)
-    parser.add_argument(
-        "--measure", required=True, metavar="NAME=DIR", help="add a recorded step's cycles"
+def recorded_folder(case: Case) -> Path:
+    """Return the trace of a step, recorded if it is not there."""
+    if case.recorded == _TRACING:
+        tracing.record()
+        return tracing.trace_folder(tracing.FIRST)
+    folder = TRACES / case.name
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        command = shlex.split(case.recorded.strip("`"))[1:]
+        if status := gscn([*command, "--out", str(folder)]):
+            raise InputError(f"{case.recorded} must end with 0, not {status}")
+    return folder
+
+
+def record(names: Sequence[str], *, results: Path = RESULTS) -> None:
+    """Measure recorded steps anew, those named or all; train and trace what is not there."""
+    for case in CASES:
+        if names and case.name not in names:
+            continue
+        folder = recorded_folder(case)
+        path = results / f"{case.name}.jsonl"
+        temporary = path.with_suffix(".part")
+        temporary.unlink(missing_ok=True)
+        _measure(folder, temporary)
+        temporary.rename(path)
+
+
+def _measure(folder: Path, path: Path) -> None:
+    measure_recorded(
+        load_trace(folder),
+        array(CONFIG),
+        cache=path,
+        progress=lambda done, total: sys.stderr.write(f"\r{done} of {total}"),
     )
-    args = parser.parse_args()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure a trace, or those of all steps."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.model_error", description=(__doc__ or "").split("\n\n")[0]
+    )
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--measure", metavar="NAME=DIR", help="add a recorded step's cycles")
+    action.add_argument(
+        "--record",
+        nargs="*",
+        choices=[case.name for case in CASES],
+        help="measure steps anew, by default all",
+    )
+    args = parser.parse_args(arguments)
+    if args.measure is None:
+        record(args.record)
+        return
     name, separator, directory = args.measure.partition("=")
     if not separator:
         raise InputError(f"--measure must read NAME=DIR, not {args.measure!r}")
-    measure_recorded(
-        load_trace(directory),
-        array(CONFIG),
-        cache=RESULTS / f"{name}.jsonl",
-        progress=lambda done, total: sys.stderr.write(f"\r{done} of {total}"),
-    )
+    _measure(Path(directory), RESULTS / f"{name}.jsonl")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Passes of a recorded training step on the generated Verilog, a row for each.
 
-`python -m benchmarks.recorded ITERATION [LAYER ...]` runs the passes of a trace of
-`benchmarks.tracing`, of these layers or of one of each shape. Without an iteration it runs the
-three passes of a layer with uniformly random operands (`benchmarks.rtl.LAYER`).
+`python -m benchmarks.recorded ITERATION [LAYER ...]` runs the passes of a trace that
+`benchmarks.tracing` keeps, of these layers or of one of each shape. Without an iteration it runs
+the three passes of a layer with uniformly random operands (`benchmarks.rtl.LAYER`).
 """
 
 from __future__ import annotations
@@ -10,27 +10,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
+from benchmarks.consecutive import densities
 from benchmarks.markdown import percent, table
 from benchmarks.rtl import CONFIG, measure, random_inputs
-from benchmarks.tracing import FOLDER, distinct_layers
+from benchmarks.tracing import distinct_layers, recorded_trace
 from gscn.array import ArrayConfig, array
 from gscn.cosim.layer import PassInput, traced_inputs
-from gscn.golden.traces.trace import load_trace
 
 
 def recorded(config: ArrayConfig, iteration: int, layers: Iterable[str]) -> Iterator[PassInput]:
     """Yield the passes of a recorded iteration, of these layers or of one of each shape."""
-    trace = load_trace(FOLDER / f"trace-{iteration}")
+    trace = recorded_trace(iteration)
     yield from traced_inputs(trace, config, list(layers) or distinct_layers(trace))
 
 
 def cells(one: PassInput, row: dict) -> list[str]:
     """Return the cells of a measured pass, under `HEADER`."""
-    densities = [np.count_nonzero(operand) / operand.size for operand in (one.first, one.second)]
     return [
-        row["layer"], row["pass"], " x ".join(map(percent, densities)), str(row["cycles"]),
+        row["layer"], row["pass"], " x ".join(map(percent, densities(one))), str(row["cycles"]),
         percent(row["utilization"]), *map(percent, row["port_shares"]),
         f"{row['read_per_operand']:.2f}", row["plan"],
     ]  # fmt: skip

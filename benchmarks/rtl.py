@@ -11,13 +11,11 @@ from gscn.array import ArrayConfig, array
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.conditions import Conditions
 from gscn.cosim.layer import PassInput, PassOutcome, check_passes
-from gscn.cosim.scoreboard import model_cycles
+from gscn.cosim.simulation import RunResult
+from gscn.cycles.passes import PassCycles
 from gscn.errors import MismatchError
-from gscn.golden.oracle.integers import conv_integers
-from gscn.golden.oracle.quantize import choose_shift
 from gscn.golden.oracle.synthetic import random_operands
-from gscn.lowering.pass_image import lower_pass
-from gscn.outputs import OutputFormat
+from gscn.lowering.pass_image import PassImage
 
 CONFIG = "large"
 LATENCY = 100
@@ -67,17 +65,11 @@ def measure(
     return [_row(config, outcome) for outcome in outcomes]
 
 
-def measure_model(
-    config: ArrayConfig, one: PassInput, *, latency: int = LATENCY
+def model_row(
+    config: ArrayConfig, one: PassInput, image: PassImage, model: PassCycles
 ) -> dict[str, object]:
-    """Return the row of a pass by the cycle model alone: no result is computed or compared."""
-    sums = conv_integers(one.shape, one.which, one.first, one.second)
-    out = OutputFormat(width=16, shift=choose_shift(int(sums.min()), int(sums.max()), 16))
-    program = lower_pass(config, one.shape, one.which, one.first, one.second, out)
-    model = model_cycles(program, latency=latency)
-    useful = program.useful_products
+    """Return the row of a lowered pass by the cycle model alone: no result is there to compare."""
     causes = model.by_cause()
-    shares = {name: count / sum(causes.values()) for name, count in causes.items()}
     return {
         "layer": one.layer,
         "pass": str(one.which),
@@ -85,22 +77,21 @@ def measure_model(
         "by": "model",
         "results": None,
         "mismatches": None,
-        "useful_products": useful,
+        "useful_products": image.useful_products,
         "cycles": None,
         "model_cycles": model.cycles,
         "counters_differ": None,
-        "shares": shares,
-        **_bounds(config, useful, model.cycles, model.read_beats, model.write_beats),
+        "shares": {name: count / sum(causes.values()) for name, count in causes.items()},
+        **bounds(config, image.useful_products, model),
+        "plan": str(image.plan),
     }
 
 
-def _bounds(
-    config: ArrayConfig, useful: int, cycles: int, read_beats: int, write_beats: int
-) -> dict[str, object]:
+def bounds(config: ArrayConfig, useful: int, counted: RunResult | PassCycles) -> dict[str, object]:
     """Return how busy multipliers and ports are, and which of them is busiest."""
-    utilization = useful / (cycles * config.multipliers)
-    slots = cycles * config.ports
-    shares = (utilization, read_beats / slots, write_beats / slots)
+    utilization = useful / (counted.cycles * config.multipliers)
+    slots = counted.cycles * config.ports
+    shares = (utilization, counted.read_beats / slots, counted.write_beats / slots)
     busy = dict(zip(BOUNDS, shares, strict=True))
     bound = max(busy, key=lambda name: busy[name])
     return {
@@ -129,7 +120,7 @@ def _row(config: ArrayConfig, outcome: PassOutcome) -> dict[str, object]:
             for index, values in enumerate(run.counters.values())
         ),
         "shares": outcome.shares(),
-        **_bounds(config, outcome.useful_products, run.cycles, run.read_beats, run.write_beats),
+        **bounds(config, outcome.useful_products, run),
         "read_per_operand": run.read_beats * config.mem_bytes / outcome.operand_bytes,
         "plan": outcome.plan,
         "simulated_cycles_per_second": run.simulated_cycles / run.wall_seconds,

@@ -6,11 +6,11 @@ import pytest
 
 import benchmarks.rtl
 from benchmarks import recorded
+from benchmarks.consecutive import model_pass
 from benchmarks.rtl import (
     BOUNDS,
     conditions,
     measure,
-    measure_model,
     pass_table,
     random_inputs,
     render,
@@ -41,10 +41,12 @@ def test_every_pass_is_exact_and_keeps_three_multipliers_in_four_busy():
         assert 0 < row["port_shares"][1] < 1
         assert row["read_per_operand"] >= 1
         assert len(recorded.cells(one, row)) == len(recorded.HEADER)
-        model = measure_model(config, one, latency=20)
-        same = ("model_cycles", "utilization", "port_shares", "useful_products")
+        model = model_pass(config, one, latency=20)
+        same = ("model_cycles", "utilization", "port_shares", "useful_products", "plan")
         assert {name: model[name] for name in same} == {name: row[name] for name in same}
         assert model["shares"] == pytest.approx(row["shares"])
+        read = model["read_bytes"]["0"] / model["operand_bytes"]
+        assert read == row["read_per_operand"]
     lines = pass_table(rows).splitlines()
     assert len(lines) == 2 + len(rows)
     for line, row in zip(lines[2:], rows, strict=True):

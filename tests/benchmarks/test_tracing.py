@@ -1,33 +1,19 @@
-"""Iterations follow from a rule, and a measurement that is stopped goes on."""
+"""Iterations follow from a rule, and so do those whose operands are kept."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import tracing
+from benchmarks import masks, tracing
 from gscn.conv import ConvShape, Pass
 from gscn.golden.methods.resprop import target_density
+from gscn.golden.traces import recording
+from gscn.golden.training import training
 
-SHAPES = {
-    "stem": ConvShape(n=1, c=3, h=8, w=8, k=4, r=3, s=3, padding=(1, 1)),
-    "a": ConvShape(n=1, c=4, h=8, w=8, k=4, r=3, s=3, padding=(1, 1)),
-    "again": ConvShape(n=1, c=4, h=8, w=8, k=4, r=3, s=3, padding=(1, 1)),
-    "short": ConvShape(n=1, c=4, h=8, w=8, k=8, r=1, s=1),
-}
-
-
-@pytest.fixture
-def trace():
-    passes = {which: (0.1, 0.2) for which in Pass}
-    entries = {
-        name: SimpleNamespace(shape=shape, densities=dict(passes)) for name, shape in SHAPES.items()
-    }
-    del entries["stem"].densities[Pass.INPUT_GRAD]
-    return SimpleNamespace(entries=entries)
+SHAPE = ConvShape(n=1, c=3, h=8, w=8, k=4, r=3, s=3, padding=(1, 1))
 
 
 def test_the_first_sparse_iterations_of_the_first_epoch_at_the_final_target_are_measured():
@@ -38,52 +24,86 @@ def test_the_first_sparse_iterations_of_the_first_epoch_at_the_final_target_are_
         epoch = iteration // recipe.iterations_per_epoch
         return target_density(recipe.sparsity, epoch=epoch, warm_up=recipe.warm_up)
 
-    epoch, position = divmod(tracing.FIRST, recipe.iterations_per_epoch)
+    found = tracing.iterations()
+    epoch, position = divmod(found[0], recipe.iterations_per_epoch)
     assert position == 1, "the first iteration of an epoch is dense"
-    assert target(tracing.FIRST) == final < target(tracing.FIRST - 2)
-    assert (epoch + 1) * recipe.iterations_per_epoch - 1 == tracing.FIRST + tracing.COUNTED
-    assert 3 <= tracing.MEASURED <= tracing.COUNTED
+    assert target(found[0]) == final < target(found[0] - 2)
+    last = (epoch + 1) * recipe.iterations_per_epoch - 1
+    assert found[-1] < last, "the last iteration of an epoch is dense"
+    assert len(found) == 20
 
 
-def test_every_pass_of_the_first_layer_of_each_shape_is_measured_once(trace):
-    assert tracing.distinct_layers(trace) == ["stem", "a", "short"]
-    found = list(tracing.jobs(trace))
-    assert len(found) == len(set(found)) == tracing.MEASURED * (2 + 3 + 3)
-    assert set(Counter((layer, which) for _, layer, which in found).values()) == {tracing.MEASURED}
+def test_layers_of_one_shape_are_measured_once():
+    entries = {"stem": SHAPE, "a": SHAPE, "short": ConvShape(n=1, c=4, h=8, w=8, k=8, r=1, s=1)}
+    trace = SimpleNamespace(
+        entries={name: SimpleNamespace(shape=shape) for name, shape in entries.items()}
+    )
+    assert tracing.distinct_layers(trace) == ["stem", "short"]
 
 
-def test_gradients_of_two_iterations_of_every_layer_come_first(trace):
-    first = list(tracing.jobs(trace))[: 2 * (1 + 2)]
-    assert {iteration for iteration, _, _ in first} == {tracing.FIRST, tracing.FIRST + 1}
-    assert {which for _, _, which in first} == {Pass.INPUT_GRAD, Pass.WEIGHT_GRAD}
+class MadeTrace(SimpleNamespace):
+    """A trace of one layer with so many nonzeros of its output gradients."""
+
+    def nonzeros(self, name, which, part, axis):
+        assert (name, which, part) == ("stem", Pass.WEIGHT_GRAD, "first")
+        return SimpleNamespace(sum=lambda: self.count)
 
 
-def test_a_run_that_was_stopped_measures_what_is_missing(trace, tmp_path, monkeypatch):
-    monkeypatch.setattr(tracing, "load_trace", lambda _: trace)
-    monkeypatch.setattr(tracing, "traced_inputs", lambda *given: [(given[2][0], given[3])])
-    measured = []
+@pytest.fixture
+def trainings(monkeypatch):
+    """Let training make traces of made-up nonzeros; return the iterations that were trained."""
+    done = []
 
-    def one(config, source, by):
-        measured.append((source, by))
-        return {"layer": source[0], "pass": str(source[1]), "by": by}
+    class Trainer:
+        def __init__(self, recipe):
+            assert recipe is tracing.RECIPE
 
-    monkeypatch.setattr(tracing, "measure", lambda config, found: [one(config, found[0], "RTL")])
-    monkeypatch.setattr(tracing, "measure_model", lambda config, found: one(config, found, "model"))
-    tracing.measure_all(tmp_path)
-    path = tmp_path / tracing.PASSES
-    lines = path.read_text().splitlines(keepends=True)
-    assert len(lines) == len(measured) == len(list(tracing.jobs(trace)))
-    for line in lines:
-        found = json.loads(line)
-        assert (found["by"] == "RTL") == (found["iteration"] == tracing.FIRST)
-        assert found["densities"] == [0.1, 0.2]
-    measured.clear()
-    path.write_text("".join(lines[:5] + lines[6:]))
-    tracing.measure_all(tmp_path)
-    assert len(measured) == 1
-    assert sorted(map(keyed, path.read_text().splitlines())) == sorted(map(keyed, lines))
+        def run(self, iterations):
+            done.extend(range(iterations))
+            return iter(range(iterations))
+
+    def trace_step(trainer, out):
+        iteration = done[-1] + 1
+        done.append(iteration)
+        out.mkdir()
+        entry = SimpleNamespace(shape=SHAPE, densities={Pass.WEIGHT_GRAD: (0.25, 1.0)})
+        # 228 has least, 241 most, and 230 as many as that
+        count = {228: 5, 230: 90, 241: 90}.get(iteration, iteration % 7 + 20)
+        return MadeTrace(entries={"stem": entry}, step=iteration, count=count)
+
+    monkeypatch.setattr(training, "Trainer", Trainer)
+    monkeypatch.setattr(recording, "trace_step", trace_step)
+    monkeypatch.setattr(masks, "keep", lambda _, trace: done.append(trace.step))
+    return done
 
 
-def keyed(line):
-    found = json.loads(line)
-    return found["iteration"], found["layer"], found["pass"], found["by"]
+def test_operands_of_the_first_and_of_the_extremes_are_kept(trainings, tmp_path):
+    stale = tmp_path / "trace-3"
+    stale.mkdir()
+    tracing.record(tmp_path)
+    lines = tracing.load(tmp_path / tracing.DENSITIES)
+    assert [line["iteration"] for line in lines] == list(tracing.iterations())
+    assert lines[2]["gradient_nonzeros"] == 5
+    assert lines[2]["passes"] == [
+        {"layer": "stem", "pass": "weight-grad", "densities": [0.25, 1.0]}
+    ]
+    assert tracing.extremes(lines) == (228, 230)
+    folders = sorted(path.name for path in tmp_path.glob("trace-*"))
+    assert folders == ["trace-226", "trace-228", "trace-230"]
+
+
+def test_what_is_recorded_is_not_recorded_again(trainings, tmp_path):
+    tracing.record(tmp_path)
+    before = list(trainings)
+    tracing.record(tmp_path)
+    assert trainings == before
+    (tmp_path / tracing.DENSITIES).unlink()
+    tracing.record(tmp_path)
+    assert trainings == 2 * before
+
+
+def test_rows_are_read_line_by_line(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    assert tracing.load(path) == []
+    path.write_text(json.dumps({"a": 1}) + "\n" + json.dumps({"a": 2}) + "\n")
+    assert tracing.load(path) == [{"a": 1}, {"a": 2}]
