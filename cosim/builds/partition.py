@@ -20,6 +20,8 @@ import re
 from dataclasses import dataclass
 from string import Template
 
+from gscn.cosim.builds.gating import PASSIVE, both_edges, gate
+
 MODULE = "gscn_cluster"
 """Name of the module that becomes a model of its own."""
 TOP_MODULE = f"{MODULE}_holder"
@@ -66,12 +68,13 @@ module $top (
   input bit change$ports
 );
 $held
-  always @(posedge change or negedge change) begin
+  always $event begin
 $changes
   end
   $module cluster (
     .clk$connections
   );
+$signals
 endmodule
 """)
 
@@ -80,6 +83,7 @@ _CALLS = Template("""\
 #include <svdpi.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "$prefix.h"
 #include "${prefix}___024root.h"
@@ -109,11 +113,13 @@ void get(const Member& member, svBitVecVal* value) {
 
 void set(CData& member, svBit value) { member = value; }
 
+// Take a value over; whether it is another one.
 template <class Member, class Value>
 bool changes(Member& member, Value value) {
   const Member before = member;
   set(member, value);
-  return member != before;
+  // Of a VlWide, == would compare addresses.
+  return memcmp(&member, &before, sizeof(Member)) != 0;
 }
 
 void get(const CData& member, svBit* value) { *value = member; }
@@ -126,24 +132,38 @@ extern "C" {
 void* ${module}_create(const char* name) {
   auto model = new $prefix(name);
   model->clk = model->change = 0;
+  $still
   model->eval_step();
   return model;
 }
 
 void ${module}_evaluate(void* handle, svBit clk$parameters) {
   auto& model = *static_cast<$prefix*>(handle);
-  bool changed = !clk;  // the first call, when members may have random values
+  // The first call is no edge.
+  bool all = !clk, some = false;
 $steady
-  if (changed) {
-    model.clk = 0;
+$inputs
+$passive
+  uint32_t edges = 0;
+  if (all) {
+    edges = $every;
     model.change = !model.change;
+    $take_all
+    model.eval_step();
+  } else if (some) {
     model.eval_step();
   }
-$inputs
-  model.clk = clk;
-  model.eval_step();
-  // So that the next call is a rising edge again, without an evaluation of the falling one.
-  model.rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
+  while (model.differs) {
+    edges |= model.differs;
+    $take
+    model.eval_step();
+  }
+  if (clk) {
+    edges |= model.changed;
+    model.clk = !model.clk;
+    $clocks
+    model.eval_step();
+  }
 $outputs
 }
 
@@ -154,6 +174,9 @@ $outputs
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Partition:
     """Sources of a core whose clusters have a model of their own."""
+
+    cluster: str
+    """Verilog of the clusters, in parts."""
 
     rest: str
     """Verilog of all modules but the cluster."""
@@ -211,7 +234,11 @@ def partition(verilog: str) -> Partition | None:
         f"svBit* {name}" if bits[name] == 1 else f"svBitVecVal* {name}" for name in outputs
     ]
     values = _further([*inputs, *(f"{name}_next" for name in outputs)], indent=6)
+    gated = gate(verilog, MODULE, TOP_MODULE, set(steady))
+    parts = range(len(gated.signals))
+    clocks = [f"{kind}_{number}" for kind in ("change", "clk") for number in parts]
     return Partition(
+        cluster=gated.verilog,
         rest=verilog.replace(found[0], ""),
         wrapper=_WRAPPER.substitute(
             module=MODULE,
@@ -225,7 +252,15 @@ def partition(verilog: str) -> Partition | None:
         holder=_HOLDER.substitute(
             module=MODULE,
             top=TOP_MODULE,
-            ports=_further(declared, indent=2),
+            event=both_edges("change"),
+            ports=_further(
+                [
+                    *(f"input bit {name}" for name in clocks),
+                    *(f"output bit [{len(parts) - 1}:0] {name}" for name in ("differs", "changed")),
+                    *declared,
+                ],
+                indent=2,
+            ),
             held=_lines([f"{kinds[name]} {name}_held = 0;" for name in steady], indent=2),
             changes=_lines([f"{name}_held <= {name};" for name in steady], indent=4),
             connections=_further(
@@ -233,15 +268,27 @@ def partition(verilog: str) -> Partition | None:
                 + [f".{name}" for name in (*others, *outputs)],
                 indent=4,
             ),
+            signals=_lines(
+                [
+                    f"assign {kind}[{number}] = cluster.{paths[place]};"
+                    for number, paths in enumerate(gated.signals)
+                    for place, kind in enumerate(("differs", "changed"))
+                ],
+                indent=2,
+            ),
         ),
         calls=_CALLS.substitute(
             module=MODULE,
             prefix=PREFIX,
             parameters=_further(parameters, indent=4),
-            steady=_lines(
-                [f"changed |= changes(model.{_c_name(name)}, {name});" for name in steady], indent=2
-            ),
-            inputs=_lines([f"set(model.{_c_name(name)}, {name});" for name in others], indent=2),
+            still=" ".join(f"model->{name} = 0;" for name in clocks),
+            every=hex((1 << len(parts)) - 1),
+            steady=_lines([f"all |= changes(model.{_c_name(name)}, {name});" for name in steady], indent=2),
+            inputs=_lines([f"some |= changes(model.{_c_name(name)}, {name});" for name in others if name not in PASSIVE], indent=2),
+            passive=_lines([f"set(model.{_c_name(name)}, {name});" for name in PASSIVE], indent=2),
+            take_all=_lines([f"model.change_{n} = !model.change_{n};" for n in parts], indent=4).strip(),
+            take=_lines([f"model.change_{n} ^= model.differs >> {n} & 1;" for n in parts], indent=4).strip(),
+            clocks=_lines([f"model.clk_{n} ^= edges >> {n} & 1;" for n in parts], indent=4).strip(),
             outputs=_lines([f"get(model.{_c_name(name)}, {name});" for name in outputs], indent=2),
         ),
     )

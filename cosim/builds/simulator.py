@@ -146,7 +146,7 @@ def _common_key() -> list[object]:
 
 
 def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, *, axi: bool) -> str:
-    texts = [] if parts is None else [parts.wrapper, parts.holder, parts.calls]
+    texts = [] if parts is None else [parts.cluster, parts.wrapper, parts.holder, parts.calls]
     if axi:
         texts.append(manifest.companions[C_HEADER])
     files = [file_digest(_INSIDE / name) for name in _SOURCES[axi]]
@@ -165,18 +165,19 @@ def _runtime_folder(root: Path, flags: list[str]) -> Path:
 
 
 def _compile_clusters(
-    tools: Toolchain, verilog: str, parts: Partition, directory: Path
+    tools: Toolchain, parts: Partition, directory: Path
 ) -> tuple[list[str], ...]:
     """Compile the clusters' model; return the sources of the rest, and flags for them."""
     directory.mkdir()
-    holder = directory / "holder.sv"
+    verilog, holder = directory / "cluster.v", directory / "holder.sv"
+    verilog.write_text(parts.cluster)
     holder.write_text(parts.holder)
     tools.verilate(
         directory,
         [
             # Tables in place of logic would only take room in the processor's caches.
             *(*_COMMON_FLAGS, "--no-timing", "-fno-table"),
-            *("--prefix", PREFIX, "--top-module", TOP_MODULE, verilog, str(holder)),
+            *("--prefix", PREFIX, "--top-module", TOP_MODULE, str(verilog), str(holder)),
         ],
     )
     tools.make(directory, f"{PREFIX}.mk", OPTIMISATION)
@@ -213,7 +214,7 @@ def _compile(
     flags = _verilator_flags(config, waves=waves, axi=axi, libraries=libraries)
     design = [verilog]
     if parts is not None:
-        design, further = _compile_clusters(tools, verilog, parts, directory / "cluster")
+        design, further = _compile_clusters(tools, parts, directory / "cluster")
         flags = [*flags, *further]
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     here = tools.plain(_INSIDE)
