@@ -291,3 +291,25 @@ def test_jobs_come_as_fast_as_it_is_said():
     first, between = gaps(some_pass(3) | correlate | {"team": 6, "t_tiles": 1})
     assert first == Cutter.FIRST_JOB_CYCLES + 1
     assert between[:8] == [Cutter.JOB_CYCLES] * 8
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_clusters_with_room_take_turns(alone):
+    """Also after one that alone had room."""
+    cutter, given = Cutter(config=CONFIG), []
+    d = some_pass(2) | {"samples": 12, "tile_samples": 1, "team": 6}
+
+    async def host(ctx):
+        ctx.set(cutter.d, d)
+        ctx.set(cutter.start, 1)
+        await ctx.tick()
+        ctx.set(cutter.start, 0)
+        for cycle in range(80):
+            for number, job in enumerate(cutter.jobs):
+                ctx.set(job.ready, not alone or cycle > 40 or (number == 0 and not given))
+            valid = [number for number, job in enumerate(cutter.jobs) if ctx.get(job.valid)]
+            given.extend(valid)
+            await ctx.tick()
+
+    simulate(cutter, host, cycles=100)
+    assert given[:12] == [*range(6)] * 2
