@@ -88,7 +88,7 @@ def compute(
         for one in consecutive.appended(path, pool.map(_job, missing)):
             kept[one["iteration"], one["layer"], one["pass"]] = one
     return [
-        {"layer": layer, "pass": str(which), **row}
+        {"iteration": iteration, "layer": layer, "pass": str(which), **row}
         for _, _, iteration, layer, which in wanted
         for row in kept[iteration, layer, str(which)]["rows"]
     ]
@@ -108,12 +108,13 @@ def make() -> dict[str, Any]:
     return {
         "iterations": list(ITERATIONS),
         # tables of sums: rows of every pass are many pages
-        "tables": {name: _summed(name, compute(name)) for name in TABLES},
+        "tables": {name: summed(name, compute(name)) for name in TABLES},
     }
 
 
-def _summed(table: str, rows: Sequence[Row]) -> list[Row]:
-    """Return rows with everything added up over layers and iterations, by all their texts."""
+def summed(table: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return how many passes there are, and rows added up over layers, by all other texts."""
+    passes = len({(row["iteration"], row["layer"], row["pass"]) for row in rows})
     found: dict[tuple, Row] = {}
     for row in rows:
         texts = {name: value for name, value in row.items() if isinstance(value, str)}
@@ -122,15 +123,18 @@ def _summed(table: str, rows: Sequence[Row]) -> list[Row]:
             texts.pop("pass")
         one = found.setdefault(tuple(texts.items()), dict(texts))
         for name, value in row.items():
-            if not isinstance(value, str):
+            if name != "iteration" and not isinstance(value, str):
                 one[name] = one.get(name, 0) + value
-    return list(found.values())
+    return {"passes": passes, "rows": list(found.values())}
 
 
 def render(data: dict[str, Any]) -> str:
     """Return the document."""
     steps = " and ".join(map(str, data["iterations"]))
-    text = {name: TABLES[name].render(rows) for name, rows in data["tables"].items()}
+    text = {
+        name: f"{one['passes']} passes:\n\n{TABLES[name].render(one['rows'])}"
+        for name, one in data["tables"].items()
+    }
     return f"""# What choices are worth
 
 By the cycle model on the nonzeros of every operand of iterations {steps} of a ResNet-18 for 32x32 \
@@ -190,8 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, help="by default one per processor")
     args = parser.parse_args(arguments)
     measure = functools.partial(compute, args.table, args.iterations or ITERATIONS)
-    rows = _summed(args.table, measure(layers=args.layers, processes=args.processes))
-    sys.stdout.write(TABLES[args.table].render(rows) + "\n")
+    found = summed(args.table, measure(layers=args.layers, processes=args.processes))
+    sys.stdout.write(TABLES[args.table].render(found["rows"]) + "\n")
 
 
 if __name__ == "__main__":

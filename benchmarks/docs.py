@@ -31,6 +31,7 @@ def registry() -> dict[str, Page]:
     """Return the pages by name, in an order in which each comes after those that it takes from."""
     from benchmarks import (
         area,
+        choices,
         cosim_speed,
         extrapolation,
         float_error,
@@ -47,7 +48,18 @@ def registry() -> dict[str, Page]:
     )
 
     modules = (
-        *(flops, headline, extrapolation, gpu, model_error, rivals, area, utilization, simulators),
+        *(
+            flops,
+            headline,
+            extrapolation,
+            gpu,
+            model_error,
+            rivals,
+            area,
+            utilization,
+            choices,
+            simulators,
+        ),
         *(performance, overhead, float_error, cosim_speed, training),
     )
     return {page.name: page for page in (module.PAGE for module in modules)}

@@ -63,16 +63,17 @@ def tap_passes(rows: int | None, cols: int | None) -> Iterator[None]:
         yield
 
 
-def without_teams(config: ArrayConfig, one: PassInput) -> list[PassPlan]:
+def without_teams(config: ArrayConfig, one: PassInput, level: int = 0) -> list[PassPlan]:
     """Return plans of a weight gradient without teams: tiles as with teams, and smaller ones.
 
     Smaller are those that there would be with a half, a quarter and an eighth of the accumulators.
+    `level` is as of `gscn.lowering.plan.plan_pass`.
     """
     found = []
     for halvings in range(SMALLER + 1):
         smaller = dataclasses.replace(config, acc_depth=config.acc_depth >> halvings)
         try:
-            planned = planned_for(smaller, one)
+            planned = planned_for(smaller, one, level)
         except InputError:
             break
         parts = tuple(_alone(part) for part in planned.parts)
@@ -84,10 +85,10 @@ def _alone(part: GradPlan) -> GradPlan:
     return part._replace(choice=part.choice._replace(team=1, tile_samples=part.work.samples))
 
 
-def planned_for(config: ArrayConfig, one: PassInput) -> PassPlan:
+def planned_for(config: ArrayConfig, one: PassInput, level: int = 0) -> PassPlan:
     """Return the plan of a pass by its shape and densities."""
     densities = (float((one.first != 0).mean()), float((one.second != 0).mean()))
-    return plan_pass(config, one.shape, one.which, densities, out_bytes=OUT.width // 8)
+    return plan_pass(config, one.shape, one.which, densities, out_bytes=OUT.width // 8, level=level)
 
 
 def cycles_of(config: ArrayConfig, one: PassInput, planned: PassPlan | None = None) -> int:

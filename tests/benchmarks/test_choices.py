@@ -59,18 +59,21 @@ def test_what_was_measured_is_not_measured_again(measured, tmp_path):
 
 def test_rows_are_added_up_over_layers():
     rows = [
-        {"layer": layer, "pass": which, "order": "dealt", "cycles": cycles}
+        {"iteration": 4, "layer": layer, "pass": which, "order": "dealt", "cycles": cycles}
         for layer, which, cycles in (
             ("a", "forward", 1),
             ("b", "forward", 2),
             ("a", "input-grad", 4),
         )
     ]
-    assert choices._summed("orders", rows) == [
+    assert choices.summed("orders", rows)["rows"] == [
         {"pass": "forward", "order": "dealt", "cycles": 3},
         {"pass": "input-grad", "order": "dealt", "cycles": 4},
     ]
-    assert choices._summed("sizes", rows) == [{"order": "dealt", "cycles": 7}]
+    assert choices.summed("sizes", rows) == {
+        "passes": 3,
+        "rows": [{"order": "dealt", "cycles": 7}],
+    }
 
 
 def test_rows_follow_from_the_files_of_their_table():
@@ -86,8 +89,9 @@ def test_the_page_has_every_table():
     for name in choices.TABLES:
         more = (one,) if name == "orders" else ()
         rows = choices.TABLES[name].measure(one, *more)
-        tables[name] = choices._summed(
-            name, [{"layer": "a", "pass": "weight-grad", **row} for row in rows]
+        tables[name] = choices.summed(
+            name,
+            [{"iteration": 226, "layer": "a", "pass": "weight-grad", **row} for row in rows],
         )
     text = choices.render({"iterations": [226, 236], "tables": tables})
     assert "iterations 226 and 236" in text
@@ -99,3 +103,4 @@ def test_the_page_has_every_table():
     ):
         (found,) = (part for part in text.split("\n## ") if part.startswith(title))
         assert found.count("\n|") >= 4
+        assert "\n1 passes:" in found
