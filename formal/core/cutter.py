@@ -14,7 +14,7 @@ from gscn.passes import VECTOR, Mode
 _FIELDS = (
     "mode", "chained", "team", "help", "s_tiles", "t_groups", "t_vectors", "t_split", "t_strips",
     "samples", "tile_samples", "rows", "cols", "tile_rows", "tile_cols", "strips_before",
-    "strips_after", "tile_strips",
+    "strips_after", "tile_strips", "by_rows",
 )  # fmt: skip
 """Of a descriptor: all that decides which job there is, addresses left out."""
 
@@ -216,11 +216,14 @@ class CutterChecker(Checker):
     def _is_past(self, cursor) -> Value:
         """Return whether a cursor has gone on beyond the contribution's tile."""
         at, d = self._at, self.dut.d
-        row_past = (cursor.y > at["row"]) | (
-            self._within(at["row"], cursor.y, d.tile_rows) & (at["column"] < cursor.x0)
-        )
-        pixel = (at["sample"] < cursor.next) | (
-            (at["sample"] < cursor.next + d.tile_samples) & row_past
+        column_past = at["column"] < cursor.x0
+        row_past, row_at = at["row"] < cursor.y, self._within(at["row"], cursor.y, d.tile_rows)
+        sample_past = at["sample"] < cursor.next
+        sample_at = at["sample"] < cursor.next + d.tile_samples
+        pixel = Mux(
+            d.by_rows.any(),
+            row_past | (row_at & (sample_past | (sample_at & column_past))),
+            sample_past | (sample_at & (row_past | (row_at & column_past))),
         )
         word = (at["group"] < cursor.t_group) | (
             (at["group"] == cursor.t_group) & (at["channel"] < cursor.lane0)
