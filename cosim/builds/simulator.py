@@ -164,9 +164,7 @@ def _runtime_folder(root: Path, flags: list[str]) -> Path:
     return root / f"verilated-{key(common, _common_key())}"
 
 
-def _compile_clusters(
-    tools: Toolchain, parts: Partition, directory: Path
-) -> tuple[list[str], ...]:
+def _compile_clusters(tools: Toolchain, parts: Partition, directory: Path) -> tuple[list[str], ...]:
     """Compile the clusters' model; return the sources of the rest, and flags for them."""
     directory.mkdir()
     verilog, holder = directory / "cluster.v", directory / "holder.sv"
