@@ -38,7 +38,7 @@ NOT_INSTALLED = ("formal", "benchmarks")
 ROOMS = {
     "hw": ("pe", "port", "cluster", "core", "host"),
     "cycles": ("pe", "port", "cluster", "core"),
-    "formal": ("pe", "port", "core"),
+    "formal": ("pe", "cluster", "port", "core"),
     "cosim": ("builds", "devices", "inside"),
     "golden": ("oracle", "methods", "data", "networks", "training", "traces"),
     "perf": ("workload", "rivals", "estimate", "report"),

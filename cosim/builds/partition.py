@@ -219,6 +219,7 @@ def partition(verilog: str) -> Partition | None:
     Partition or None
         None if no module is called `MODULE`.
     """
+    # Long: two templates and what each of their places is filled with
     found = re.search(rf"(?ms)^module {MODULE}\(.*?^endmodule\n", verilog)
     if found is None:
         return None

@@ -33,7 +33,7 @@ class WorkerCluster(wiring.Component):
     ------
     - Latency: `COUNTER_LATENCY` from `counter` to `counter_value`.
     - Throughput: that of its parts.
-    - Combinational: none, so that a simulator may evaluate a cluster once per cycle
+    - Combinational: none. A simulator may evaluate a cluster once per cycle
       (`cosim.builds.partition`).
     - Reset: no job; outputs 0, but `job.ready` = 1, `chain_i.ready` = 1, `hungry` = 1, `empty` = 1,
       `counter_value` undefined, `overflow` undefined with float formats. Both accumulator banks are
