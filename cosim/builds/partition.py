@@ -115,15 +115,25 @@ void get(const Member& member, svBitVecVal* value) {
   }
 }
 
-void set(CData& member, svBit value) { member = value; }
-
 // Take a value over; whether it is another one.
-template <class Member, class Value>
-bool changes(Member& member, Value value) {
-  const Member before = member;
-  set(member, value);
-  // Of a VlWide, == would compare addresses.
-  return memcmp(&member, &before, sizeof(Member)) != 0;
+bool changes(CData& member, svBit value) {
+  const bool other = member != value;
+  member = value;
+  return other;
+}
+
+template <class Member>
+bool changes(Member& member, const svBitVecVal* value) {
+  if constexpr (requires { member.data(); }) {
+    // Of a VlWide, == would compare addresses.
+    if (memcmp(member.data(), value, sizeof(Member)) == 0) return false;
+    set(member, value);
+    return true;
+  } else {
+    const Member before = member;
+    set(member, value);
+    return member != before;
+  }
 }
 
 void get(const CData& member, svBit* value) { *value = member; }

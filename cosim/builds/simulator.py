@@ -74,6 +74,9 @@ _COMMON_FLAGS = (
     *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
 )
 
+# Of the clusters' model. Tables in place of logic would only take room in the processor's caches.
+_CLUSTER_FLAGS = (*_COMMON_FLAGS, "--no-timing", "-fno-table")
+
 logger = logging.getLogger(__name__)
 
 
@@ -146,7 +149,11 @@ def _common_key() -> list[object]:
 
 
 def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, *, axi: bool) -> str:
-    texts = [] if parts is None else [parts.cluster, parts.wrapper, parts.holder, parts.calls]
+    texts = (
+        []
+        if parts is None
+        else [*_CLUSTER_FLAGS, parts.cluster, parts.wrapper, parts.holder, parts.calls]
+    )
     if axi:
         texts.append(manifest.companions[C_HEADER])
     files = [file_digest(_INSIDE / name) for name in _SOURCES[axi]]
@@ -173,8 +180,7 @@ def _compile_clusters(tools: Toolchain, parts: Partition, directory: Path) -> tu
     tools.verilate(
         directory,
         [
-            # Tables in place of logic would only take room in the processor's caches.
-            *(*_COMMON_FLAGS, "--no-timing", "-fno-table"),
+            *_CLUSTER_FLAGS,
             *("--prefix", PREFIX, "--top-module", TOP_MODULE, str(verilog), str(holder)),
         ],
     )
