@@ -73,8 +73,7 @@ def compute(
         )  # fmt: skip
         result = simulate_passes(
             config, image.image, image.descriptors_addr, image.descriptor_count,
-            image.memory_bytes, bursts=True, dram_bytes_per_cycle=dram.bytes_per_cycle,
-            buffer_bytes=dram.buffer_bytes,
+            image.memory_bytes, bursts=True, dram=dram,
         )  # fmt: skip
         read = replay(config, result.bursts, owners_of(image, result.bursts), dram.buffer_bytes)
         written = result.write_beats * config.mem_bytes

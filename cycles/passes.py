@@ -7,7 +7,6 @@ one beat per cycle at each port.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +27,7 @@ from gscn.cycles.pe.worker import FIBER, WORD, WORKER
 from gscn.cycles.port.channels import ARBITER, BURST, LIST_READER
 from gscn.cycles.port.dram import Memory, new_memory
 from gscn.cycles.state import WRITTEN_BURSTS
+from gscn.dram import Dram
 from gscn.errors import InputError
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
@@ -173,8 +173,7 @@ def simulate_passes(
     write_latency: int = WRITE_LATENCY,
     max_cycles: int = 1 << 34,
     bursts: bool = False,
-    dram_bytes_per_cycle: float = math.inf,
-    buffer_bytes: int = 0,
+    dram: Dram | None = None,
 ) -> PassCycles:
     """Return the time that a list of passes takes after a reset.
 
@@ -197,9 +196,8 @@ def simulate_passes(
         Bound on the cycles of a pass.
     bursts
         Whether to return every read burst.
-    dram_bytes_per_cycle, buffer_bytes
-        Of a DRAM behind the ports and a buffer before it (`cycles.port.dram`); by default DRAM is
-        no limit.
+    dram
+        Behind the ports, with its buffer (`cycles.port.dram`); None: it is no limit.
 
     Raises
     ------
@@ -213,7 +211,7 @@ def simulate_passes(
     passes = _passes(image, descriptors_addr, count, memory_bytes)
     inputs, core, clusters = new_inputs(config), new_core(config, count), _clusters(config)
     inputs.streamers["free"] = ACCUMULATOR_BANKS
-    memory = new_memory(dram_bytes_per_cycle, buffer_bytes, memory_bytes)
+    memory = new_memory(dram, memory_bytes)
     ports = _ports(config, inputs, core, NOTED_BURSTS if bursts else 0, memory)
     sizes = _sizes(config, latency, write_latency, max_cycles)
     noted = []

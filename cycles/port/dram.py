@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.cycles.state import record
-from gscn.dram import LINE_BYTES
-from gscn.errors import raise_problems
+from gscn.dram import LINE_BYTES, Dram
 from gscn.system.compiled import borrowing
 
 TICKS = 1 << 16
@@ -45,34 +44,22 @@ def new_lines(count: int) -> np.ndarray:
     return lines
 
 
-def new_memory(bytes_per_cycle: float, buffer_bytes: int, memory_bytes: int) -> Memory:
+def new_memory(dram: Dram | None, memory_bytes: int) -> Memory:
     """Return a memory that has read nothing.
 
     Parameters
     ----------
-    bytes_per_cycle
-        Of DRAM, both directions together; infinity: it is no limit.
-    buffer_bytes
-        Capacity of the buffer.
+    dram
+        DRAM and its buffer; None: it is no limit.
     memory_bytes
         Size of memory.
-
-    Raises
-    ------
-    InputError
-        Naming every number that is out of range.
     """
-    problems = []
-    if not bytes_per_cycle > 0:
-        problems.append(f"bytes per cycle must be over 0, not {bytes_per_cycle}")
-    if buffer_bytes < 0:
-        problems.append(f"buffer_bytes must be at least 0, not {buffer_bytes}")
-    raise_problems("DRAM", problems)
-    dram = np.zeros(1, DRAM)
-    dram["line_ticks"] = round(LINE_BYTES * TICKS / bytes_per_cycle)
-    dram["capacity"] = buffer_bytes // LINE_BYTES
-    lines = -(-memory_bytes // LINE_BYTES) if dram["line_ticks"][0] else 0
-    return Memory(dram=dram, lines=new_lines(lines))
+    state = np.zeros(1, DRAM)
+    if dram is not None:
+        state["line_ticks"] = round(LINE_BYTES * TICKS / dram.bytes_per_cycle)
+        state["capacity"] = dram.buffer_bytes // LINE_BYTES
+    lines = -(-memory_bytes // LINE_BYTES) if state["line_ticks"][0] else 0
+    return Memory(dram=state, lines=new_lines(lines))
 
 
 @borrowing

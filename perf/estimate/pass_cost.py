@@ -104,10 +104,7 @@ def measure_operands(
     result = simulate_passes(config, *listed, bursts=True)
     delivered = dram_reads(image, result.bursts)
     if dram is not None and behind:
-        slowed = simulate_passes(
-            config, *listed, bursts=True, dram_bytes_per_cycle=dram.bytes_per_cycle,
-            buffer_bytes=dram.buffer_bytes,
-        )  # fmt: skip
+        slowed = simulate_passes(config, *listed, bursts=True, dram=dram)
         delivered |= dram_reads(image, slowed.bursts, (dram.buffer_bytes,))
     return Measurement(
         useful_products=image.useful_products,

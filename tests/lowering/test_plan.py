@@ -137,7 +137,7 @@ def test_a_driver_that_knows_of_dram_reads_less_and_is_faster():
         )
         result = simulate_passes(
             LARGE, image.image, image.descriptors_addr, image.descriptor_count, image.memory_bytes,
-            bursts=True, dram_bytes_per_cycle=1.0, buffer_bytes=1 << 16,
+            bursts=True, dram=dram,
         )  # fmt: skip
         cycles.append(result.cycles)
         moved = replay(LARGE, result.bursts, owners_of(image, result.bursts), 1 << 16)
