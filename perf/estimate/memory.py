@@ -80,25 +80,22 @@ def _channels(shape: ConvShape, which: Pass) -> tuple[int, int]:
     }[which]
 
 
-@takes_text
-def touched_share(shape: ConvShape, which: Pass) -> float:
-    """Return the share of the second operand that is multiplied: a stride may step over inputs.
-
-    What is not is left out of memory.
-    """
-    if which is Pass.INPUT_GRAD:
-        return 1.0
+def _reached_share(shape: ConvShape) -> float:
+    """Return the share of the inputs that any tap reaches: a stride may step over some."""
     sizes = zip((shape.r, shape.s), shape.stride, strict=True)
     return math.prod(min(1.0, kernel / stride) for kernel, stride in sizes)
+
+
+@takes_text
+def touched_share(shape: ConvShape, which: Pass) -> float:
+    """Return the share of the second operand that is multiplied; the rest is not in memory."""
+    return 1.0 if which is Pass.INPUT_GRAD else _reached_share(shape)
 
 
 @takes_text
 def written_share(shape: ConvShape, which: Pass) -> float:
     """Return the share of the results that an array writes: those that any tap reaches."""
-    if which is not Pass.INPUT_GRAD:
-        return 1.0
-    sizes = zip((shape.r, shape.s), shape.stride, strict=True)
-    return math.prod(min(1.0, kernel / stride) for kernel, stride in sizes)
+    return _reached_share(shape) if which is Pass.INPUT_GRAD else 1.0
 
 
 @takes_text
