@@ -303,7 +303,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                 if sizes.clusters % team:
                     continue
                 gang = gang_size(sizes.clusters, s_tiles) if team == 1 else team
-                # 1 to 3 samples a unit of a team; gangs of 1 to all clusters if DRAM is a limit
+                # 1, 2 or 4 samples a unit of a team; gangs of 1 to all clusters if DRAM is a limit
                 others = 3 if team > 1 else 1
                 if team == 1 and convoys:
                     others = 1 + sizes.clusters
