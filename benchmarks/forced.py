@@ -19,7 +19,7 @@ from gscn.cosim.layer import PassInput
 from gscn.cycles.passes import simulate_passes
 from gscn.errors import InputError
 from gscn.lowering import pass_image, plan
-from gscn.lowering.estimates import NEVER
+from gscn.lowering.estimates import NEVER, gang_size
 from gscn.lowering.plan import GradPlan, PassPlan, forget_plans, plan_pass
 from gscn.outputs import OutputFormat
 
@@ -76,13 +76,15 @@ def without_teams(config: ArrayConfig, one: PassInput, level: int = 0) -> list[P
             planned = planned_for(smaller, one, level)
         except InputError:
             break
-        parts = tuple(_alone(part) for part in planned.parts)
+        parts = tuple(_alone(part, config.clusters) for part in planned.parts)
         found.append(dataclasses.replace(planned, config=config, parts=parts))
     return list(dict.fromkeys(found))
 
 
-def _alone(part: GradPlan) -> GradPlan:
-    return part._replace(choice=part.choice._replace(team=1, tile_samples=part.work.samples))
+def _alone(part: GradPlan, clusters: int) -> GradPlan:
+    gang = gang_size(clusters, part.stationary.groups)
+    choice = part.choice._replace(team=1, gang=gang, tile_samples=part.work.samples)
+    return part._replace(choice=choice)
 
 
 def planned_for(config: ArrayConfig, one: PassInput, level: int = 0) -> PassPlan:

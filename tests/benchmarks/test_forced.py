@@ -11,6 +11,7 @@ from benchmarks import forced
 from gscn.array import array
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.layer import PassInput
+from gscn.lowering.estimates import gang_size
 
 SMALL = dataclasses.replace(array("small"), acc_depth=1152)
 SHAPE = ConvShape(n=4, c=96, h=8, w=8, k=96, r=3, s=3, padding=(1, 1))
@@ -61,6 +62,8 @@ def test_tiles_without_teams_have_all_samples_and_come_in_sizes(one):
         assert planned.config == SMALL
         for part in planned.parts:
             assert (part.choice.team, part.choice.tile_samples) == (1, SHAPE.n)
+            # all stationary tiles begin at once, or each cluster has its own
+            assert part.choice.gang == gang_size(SMALL.clusters, part.stationary.groups)
 
 
 def test_cycles_are_of_the_plan_that_is_given(one):
