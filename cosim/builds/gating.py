@@ -39,7 +39,8 @@ PASSIVE = ("data",)
 not change something: a queue grows. `tests/rtl_gen/test_boundary.py` checks the first."""
 
 _MODULE = re.compile(r"^module (\\\S+ |\w+)\s*\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
-_PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\\\S+|\w+) ?;$", re.MULTILINE)
+PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\\\S+|\w+) ?;$", re.MULTILINE)
+"""A port of a module: its way, the number of its highest bit, its name."""
 _INSTANCE = re.compile(
     r"^  (\\\S+|\w+) +(\\\S+|\w+) +\(\n((?:    \.[^\n]*\n)+)  \);\n", re.MULTILINE
 )
@@ -120,7 +121,7 @@ def _gate(
     directions, widths = {}, {}
     inner = set(direct)
     for member in members:
-        ports = _PORT.findall(design.modules[member[1].removeprefix("\\")])
+        ports = PORT.findall(design.modules[member[1].removeprefix("\\")])
         for way, highest, name in ports:
             directions[member[2], name] = way
             widths[member[2], name] = f"[{highest or 0}:0]"
