@@ -17,14 +17,18 @@ SMALL = dataclasses.replace(array("small"), acc_depth=1152)
 SHAPE = ConvShape(n=4, c=96, h=8, w=8, k=96, r=3, s=3, padding=(1, 1))
 
 
-@pytest.fixture
-def one():
+def drawn(shape, *densities):
     rng = np.random.default_rng(1)
     first, second = (
         (rng.random(size) < density).astype(np.int16)
-        for size, density in zip(SHAPE.operand_shapes(Pass.WEIGHT_GRAD), (0.1, 0.4), strict=True)
+        for size, density in zip(shape.operand_shapes(Pass.WEIGHT_GRAD), densities, strict=True)
     )
-    return PassInput(layer="a", shape=SHAPE, which=Pass.WEIGHT_GRAD, first=first, second=second)
+    return PassInput(layer="a", shape=shape, which=Pass.WEIGHT_GRAD, first=first, second=second)
+
+
+@pytest.fixture
+def one():
+    return drawn(SHAPE, 0.1, 0.4)
 
 
 @pytest.mark.parametrize("inputs", [True, False])
@@ -62,8 +66,16 @@ def test_tiles_without_teams_have_all_samples_and_come_in_sizes(one):
         assert planned.config == SMALL
         for part in planned.parts:
             assert (part.choice.team, part.choice.tile_samples) == (1, SHAPE.n)
-            # all stationary tiles begin at once, or each cluster has its own
+
+
+def test_gangs_without_teams_are_not_those_of_the_teams():
+    one = drawn(ConvShape(n=32, c=16, k=32, h=16, w=16, r=3, s=3, padding=(1, 1)), 0.5, 0.5)
+    (teamed,) = forced.planned_for(SMALL, one).parts
+    assert 1 < teamed.choice.team < SMALL.clusters
+    for planned in forced.without_teams(SMALL, one):
+        for part in planned.parts:
             assert part.choice.gang == gang_size(SMALL.clusters, part.stationary.groups)
+            assert part.choice.gang != teamed.choice.gang
 
 
 def test_cycles_are_of_the_plan_that_is_given(one):
