@@ -37,7 +37,7 @@ class ArrayConfig:
     """Keys, likewise; power of two, 16 to 32768."""
     chunks_depth: int = 64
     """Stationary chunks of which a cluster keeps the ends; power of two, 4 to 256."""
-    acc_depth: int = 4608
+    acc_depth: int = 2304
     """Accumulators per PE and bank; a multiple of `drain_width`, 16 to 32768."""
     drain_width: int = 4
     """Results that a cluster drains in a cycle; power of two, 1 to 8."""

@@ -24,7 +24,7 @@ def test_an_unknown_array_is_refused():
 
 def test_derived_widths():
     large = ArrayConfig()
-    assert (large.index_width, large.key_width, large.entry_width) == (13, 12, 12)
+    assert (large.index_width, large.key_width, large.entry_width) == (12, 12, 12)
     assert (large.mem_bytes, large.value_width) == (64, 16)
     slices = dataclasses.replace(large, clusters=6, ports=4).port_slices
     assert [[*one] for one in slices] == [[0, 1], [2], [3, 4], [5]]

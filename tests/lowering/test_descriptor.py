@@ -66,7 +66,7 @@ def test_a_weight_gradient_by_hand():
         "taps_y": 3, "taps_x": 3, "row_keys": 4, "first_row": -1, "first_col": -1,
         "run": lanes * 9 * held, "t_tile_bytes": lanes * 9 * held * 4,
         "s_tile_bytes": found["t_tiles"] * found["t_tile_bytes"], "samples": 2,
-        "lane_step": 9 * held, "row_step": 3 * held, "x_step": 8192 - held,
+        "lane_step": 9 * held, "row_step": 3 * held, "x_step": 4096 - held,
         "s_offset_inner": held,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected

@@ -65,7 +65,7 @@ def test_between_published_points_the_law_is_a_power():
 
 
 def test_a_product_costs_an_entry_an_operation_and_an_accumulator():
-    config = dataclasses.replace(LARGE, acc_depth=2304, stationary_depth=2048, directory_depth=2048)
+    config = dataclasses.replace(LARGE, stationary_depth=2048, directory_depth=2048)
     parts = energy.energy_per_product(config)
     assert list(parts) == ["multiply", "add", "accumulator RAM", "stationary memory"]
     assert parts["multiply"] == pytest.approx((0.2 * 3.1) ** 0.5)

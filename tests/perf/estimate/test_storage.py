@@ -36,9 +36,7 @@ def test_memories_of_a_pe_are_those_of_the_netlist(changed):
 
 
 def test_bits_are_those_of_all_copies():
-    config = dataclasses.replace(
-        ARRAYS["large"], acc_depth=2304, stationary_depth=2048, directory_depth=2048
-    )
+    config = dataclasses.replace(ARRAYS["large"], stationary_depth=2048, directory_depth=2048)
     bits = memory_bits(config)
     # 64 PEs: 2 banks of 2304 accumulators of 48 bits; 2 x 2048 directory rows of 11 bits
     assert bits[storage.ACCUMULATORS] == 64 * 2 * 2304 * 48
