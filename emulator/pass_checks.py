@@ -141,6 +141,7 @@ def has_bad_taps(d: PassFields, config: ArrayConfig) -> bool:
         or d.cols != d.s_inner
         or d.rows != (d.s_chunks - 1) * d.s_outer + d.s_outer_last  # product
         or d.t_strips + d.ahead < d.s_chunks
+        or (d.unit_strips != 0 and d.t_strips > d.s_chunks + d.behind)
         or not _rows_are_waited_for(d)
         or (d.s_offset_inner + d.x_step) % (1 << config.index_width) != 0
     )
@@ -148,7 +149,7 @@ def has_bad_taps(d: PassFields, config: ArrayConfig) -> bool:
 
 def _rows_are_waited_for(d: PassFields) -> bool:
     """Say whether every map row that a strip meets is in the chunks that it waits for."""
-    if d.ahead >= d.s_chunks - 1 and d.behind >= d.t_strips - 1:
+    if d.ahead >= d.s_chunks - 1 and d.behind >= d.t_strips - 1 and not d.unit_strips:
         return True  # a whole sample is held
     return (
         d.s_outer == d.t_rows * d.t_step  # product
@@ -163,8 +164,11 @@ def has_bad_tiles(d: PassFields) -> bool:
         return True
     if d.s_tiles > d.s_groups:
         return True
+    if d.unit_strips != 0 and not (d.chained and d.tile_samples == 1):
+        return True
     if d.mode == Mode.CORRELATE:
-        return d.t_tiles != d.t_groups << d.t_split
+        last = d.t_tiles - (d.t_groups - 1 << d.t_split)  # of the last group
+        return not 1 <= last <= 1 << d.t_split
     whole = d.tile_rows >= d.rows
     return (
         0 in (d.tile_rows, d.tile_cols)

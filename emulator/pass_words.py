@@ -65,11 +65,11 @@ def kernel_words(
 
 
 def correlate_words(
-    d: PassFields, piece: Piece, arithmetic: Arithmetic, first_channel: int
+    d: PassFields, piece: Piece, arithmetic: Arithmetic, first_channel: int, first_strip: int = 0
 ) -> tuple[Words, int]:
     """Return the words of a unit of work in correlate mode, and their look-ups.
 
-    Keys count from those of the unit's first chunk.
+    Keys count from those of the first chunk of the unit's first sample.
 
     Parameters
     ----------
@@ -81,8 +81,10 @@ def correlate_words(
         How values are decoded.
     first_channel
         Of the tile, from the group's first.
+    first_strip
+        Of the unit, from its sample's first.
     """
-    sample, strip = np.divmod(piece.strip, d.t_strips)
+    sample, strip = np.divmod(piece.strip + first_strip, d.t_strips)
     row, col = np.divmod(piece.position, d.t_width)
     channel = piece.channel - first_channel
     y = d.first_row + (strip * d.t_rows + row) * d.t_step

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -98,6 +99,19 @@ class _Loaded:
     ends: np.ndarray
     """Entries before each chunk, and behind the last."""
     piece: Piece
+
+
+class _Unit(NamedTuple):
+    """A unit of work of correlate mode: whole samples, or some strips of one."""
+
+    n0: int
+    samples: int
+    strip: int
+    strips: int
+    """Of each sample."""
+    chunk: int
+    """First stationary strip that it needs, of its sample; `chunks`: from there on."""
+    chunks: int
 
 
 class _Pass:
@@ -286,31 +300,48 @@ class _Pass:
         d = self.d
         group, part = streamed >> d.t_split, streamed & ((1 << d.t_split) - 1)
         sums = TileSums(d, self.config, self.arithmetic)
-        unit = d.tile_samples if d.chained else d.samples
-        for n0 in range(0, d.samples, unit):
-            samples = min(unit, d.samples - n0)
-            loaded = self._load(tile, n0 * d.s_chunks, samples * d.s_chunks)
-            piece = self.streamed.piece(group, n0 * d.t_strips, samples * d.t_strips)
+        for unit in self._units():
+            loaded = self._load(tile, unit.n0 * d.s_chunks + unit.chunk, unit.chunks)
+            strips = (unit.samples - 1) * d.t_strips + unit.strips
+            piece = self.streamed.piece(group, unit.n0 * d.t_strips + unit.strip, strips)
             self.outcome.note(piece.error)
-            self._check_correlate_window(loaded)
+            self._check_correlate_window(loaded, unit)
             if PassError.NONE == loaded.piece.error == piece.error:
                 words, lookups = correlate_words(
-                    d, piece, self.arithmetic, part * channels_of_tile(d)
+                    d, piece, self.arithmetic, part * channels_of_tile(d), unit.strip
                 )
+                words = words._replace(key=words.key - unit.chunk * d.s_keys)
                 sums.add(words, loaded.held, d.row_step)
                 self._count(loaded.piece, [piece], lookups, words.key.size)
         first = d.out_addr + tile * d.s_tile_bytes + streamed * d.t_tile_bytes
         self._write(sums, np.arange(d.run), np.array([first]))
 
-    def _check_correlate_window(self, loaded: _Loaded) -> None:
-        """Note an error if the whole samples of a unit do not slide through the window."""
+    def _units(self) -> Iterator[_Unit]:
+        """Yield the units of work of a tile."""
         d = self.d
-        samples = loaded.piece.strips // d.s_chunks
+        samples = d.tile_samples if d.chained else d.samples
+        step = d.unit_strips or d.t_strips
+        for n0 in range(0, d.samples, samples):
+            for strip in range(0, d.t_strips, step):
+                end = min(strip + step, d.t_strips)
+                chunk = max(strip - d.behind, 0)
+                some = min(samples, d.samples - n0)
+                chunks = (some - 1) * d.s_chunks + min(end + d.ahead, d.s_chunks) - chunk
+                yield _Unit(n0, some, strip, end - strip, chunk, chunks)
+
+    def _check_correlate_window(self, loaded: _Loaded, unit: _Unit) -> None:
+        """Note an error if the samples of a unit, as far as whole, do not slide through the window.
+
+        Of a part of one sample all chunks must be there.
+        """
+        d = self.d
+        each = d.s_chunks if unit.samples > 1 else unit.chunks
+        samples = loaded.piece.strips // each
         needed = []
-        for strip in range(d.t_strips):
+        for strip in range(unit.strip, unit.strip + unit.strips):
             end = min(strip + d.ahead + 1, d.s_chunks)
-            needed.append((min(max(strip - d.behind, 0), end), end))
-        ends = loaded.ends[: samples * d.s_chunks + 1]
+            needed.append((min(max(strip - d.behind, 0), end) - unit.chunk, end - unit.chunk))
+        ends = loaded.ends[: samples * each + 1]
         if samples:
             self._check_window(*longest_window(ends, samples, needed))
 

@@ -75,7 +75,8 @@ _FIELDS = (
     _unsigned("s_offset_mid", 16, "added to an entry's offset per step of mid"),
     _unsigned("s_offset_inner", 16, "added per step of inner"),
     # -- streamed operand
-    _unsigned("t_tiles", 16, "correlate: streamed tiles, t_groups x 2 ** t_split; kernel: 1"),
+    _unsigned("t_tiles", 16, "correlate: streamed tiles, 2 ** t_split of each group, of the last "
+              "one those that have a channel; kernel: 1"),
     _unsigned("t_groups", 16, "groups of the streamed operand, entries of a row of its table"),
     _unsigned("t_vectors", 8, "log2 of the vectors of a position"),
     _unsigned("t_split", 8, "correlate: log2 of the tiles of a group of channels"),
@@ -112,6 +113,7 @@ _FIELDS = (
     _unsigned("run", 16, "results of one run: kernel of one pixel, correlate of a tile"),
     _unsigned("help", 16, "samples, or groups of the stream, more than which a gang must have left "
               "for a cluster of another one to join it"),
+    _unsigned("unit_strips", 16, "chained: strips of one sample that a unit has; 0: whole samples"),
 )  # fmt: skip
 
 _SIZE = sum(one.width for one in _FIELDS) // 8

@@ -158,6 +158,7 @@ def kernel_descriptor(
             strips_after=after,
             run=run,
             help=help_limit(-(-geometry.samples // choice.tile_samples), choice.tile_samples),
+            unit_strips=0,
             chained=0,
         )
     )
@@ -212,8 +213,8 @@ def grad_tile(plan: GradPlan, runs: tuple[TapRun, TapRun]) -> tuple[int, int, in
     lanes = (VECTOR << choice.t_vectors) >> choice.t_split
     taps = len(runs[0].taps) * len(runs[1].taps)
     s_tiles = -(-plan.work.s_channels // choice.s_real)
-    t_groups = -(-plan.work.t_channels // (VECTOR << choice.t_vectors))
-    return s_tiles, t_groups << choice.t_split, lanes * taps * (VECTOR << choice.s_vectors)
+    t_tiles = -(-plan.work.t_channels // lanes)
+    return s_tiles, t_tiles, lanes * taps * (VECTOR << choice.s_vectors)
 
 
 def grad_descriptor(
@@ -238,6 +239,7 @@ def grad_descriptor(
     chunks = -(-work.s_rows // choice.s_outer)
     strips = -(-work.t_rows // choice.t_rows)
     behind, ahead = reach(work, choice.t_rows, choice.s_outer)
+    t_groups = -(-work.t_channels // (VECTOR << choice.t_vectors))
     tile_bytes = run * numbers.out_bytes
     taps_y, taps_x = len(run_y.taps), len(run_x.taps)
     chained = choice.team > 1
@@ -275,7 +277,7 @@ def grad_descriptor(
             s_offset_mid=0,
             s_offset_inner=s_lanes & index_mask,
             t_tiles=t_tiles,
-            t_groups=t_tiles >> choice.t_split,
+            t_groups=t_groups,
             t_vectors=choice.t_vectors,
             t_split=choice.t_split,
             t_strips=strips,
@@ -306,7 +308,8 @@ def grad_descriptor(
             strips_before=0,
             strips_after=1,
             run=run,
-            help=help_limit(t_tiles >> choice.t_split, 1),
+            help=help_limit(t_groups, 1),
+            unit_strips=-(-choice.unit_rows // choice.t_rows),
             chained=int(chained),
         )
     )

@@ -66,6 +66,8 @@ class GradChoice(NamedTuple):
     t_rows: int
     s_outer: int
     tile_samples: int
+    unit_rows: int
+    """Rows of the stream of one sample that a unit of a team has; 0: whole samples."""
     team: int
     """Clusters that sum up a tile together; 1: each has tiles of its own."""
     gang: int
@@ -100,8 +102,16 @@ def _band(work, real, density, level, sizes):
     hard = (0, 0)
     if entries <= sizes.entries - 1 and size < sizes.keys:
         hard = (work.t_rows, work.s_rows)
+    t_rows, outer = _slide(work, real, density, level, sizes, work.t_rows - 1)
+    return (t_rows, outer) if t_rows else hard
+
+
+@compiled
+def _slide(work, real, density, level, sizes, most):
+    """Return the same of strips that are not whole samples, of at most so many rows."""
+    hard = (0, 0)
     t_rows = 1
-    while 2 * t_rows < work.t_rows:
+    while 2 * t_rows <= most:
         t_rows *= 2
     while t_rows:
         outer = t_rows * work.step
@@ -122,19 +132,37 @@ def _band(work, real, density, level, sizes):
 
 
 @compiled
+def _part(work, real, density, level, sizes, split):
+    """Return the same of units that are one of so many parts of a sample, and rows of a unit.
+
+    All 0 if there is none. Strips are small, since each unit loads whole ones of its halo.
+    """
+    rows = ceil_div(work.t_rows, split)
+    most = max(1, rows // 8) if work.tap_rows > 1 else rows
+    t_rows, s_outer = _slide(work, real, density, level, sizes, most)
+    if t_rows == 0 or rows * (split - 1) >= work.t_rows or work.t_rows == 1:
+        return 0, 0, 0
+    behind, _ = reach(work, t_rows, s_outer)
+    if ceil_div(work.t_rows, t_rows) > ceil_div(work.s_rows, s_outer) + behind:
+        return 0, 0, 0
+    return t_rows, s_outer, ceil_div(rows, t_rows) * t_rows
+
+
+@compiled
 def _finer(sizes, work, best, density):
     """Return a choice with as small strips as let multipliers begin early and do not cost more.
 
     They begin when all stationary strips are there that the first strip of the stream needs.
     """
     t_rows, s_outer = best.t_rows, best.s_outer
+    whole = best.unit_rows == 0
     lanes = VECTOR << best.s_vectors
     s_tiles = ceil_div(work.s_channels, best.s_real)
     t_tiles = ceil_div(work.t_channels, VECTOR << best.t_vectors) << best.t_split
     mine = s_tiles * t_tiles * work.samples / sizes.clusters
     filled = density * min(best.s_real, work.s_channels) / lanes
     row = load_cycles(work.s_cols * lanes, filled)
-    while t_rows > 1:
+    while t_rows > 1 and whole:
         rows = 1
         while 2 * rows < t_rows:
             rows *= 2
@@ -152,7 +180,7 @@ def _finer(sizes, work, best, density):
         t_rows, s_outer = rows, rows * work.step
     return GradChoice(
         best.cycles, best.s_real, best.s_vectors, best.t_vectors, best.t_split, t_rows, s_outer,
-        best.tile_samples, best.team, best.gang, best.s_reads, best.t_reads, best.alone,
+        best.tile_samples, best.unit_rows, best.team, best.gang, best.s_reads, best.t_reads, best.alone,
     )  # fmt: skip
 
 
@@ -249,7 +277,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
         As of `plan_kernel`.
     """
     # Long: one nest of loops over the choices, with one formula inside.
-    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
+    best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
     compute = products / (sizes.pes * sizes.clusters)
     denser = max(s_density, t_density)
     convoys = sizes.dram < NEVER and sizes.buffer >= CONVOY_BYTES * sizes.clusters
@@ -262,17 +290,22 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
         if lanes >= 2 * max(VECTOR, work.s_channels) or lanes * taps > sizes.accumulators:
             break
         real = lanes
-        t_rows, s_outer = _band(work, real, s_density, level, sizes)
-        while t_rows == 0 and s_vectors == 0 and real > 1:
+        t_band, s_band = _band(work, real, s_density, level, sizes)
+        while t_band == 0 and s_vectors == 0 and real > 1:
             real //= 2
-            t_rows, s_outer = _band(work, real, s_density, level, sizes)
-        if t_rows == 0:
+            t_band, s_band = _band(work, real, s_density, level, sizes)
+        if t_band == 0:
             break
+        parts = (
+            _part(work, real, s_density, level, sizes, 2),
+            _part(work, real, s_density, level, sizes, 4),
+            _part(work, real, s_density, level, sizes, 8),
+        )
         kept = min(real, work.s_channels)
         s_tiles = ceil_div(work.s_channels, real)
         holds = s_map * kept * s_density <= 0.93 * sizes.entries and s_map < sizes.keys
-        holds = holds and work.samples * ceil_div(work.s_rows, s_outer) < sizes.chunks
-        strips = work.samples * ceil_div(work.t_rows, t_rows)
+        holds = holds and work.samples * ceil_div(work.s_rows, s_band) < sizes.chunks
+        strips = work.samples * ceil_div(work.t_rows, t_band)
         s_bytes = operand_bytes(
             s_map * s_tiles * lanes, s_density * work.s_channels / (s_tiles * lanes),
             work.value_bytes, strips * s_tiles,
@@ -288,9 +321,9 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                 break
             t_vectors, t_split = max(0, power - 4), max(0, 4 - power)
             t_groups = ceil_div(work.t_channels, VECTOR << t_vectors)
-            t_tiles = t_groups << t_split
+            t_tiles = ceil_div(work.t_channels, streamed)
             tiles = s_tiles * t_tiles
-            some = s_tiles * ceil_div(work.t_channels, streamed)
+            some = tiles
             t_numbers = t_map * (t_groups * VECTOR << t_vectors)
             t_bytes = operand_bytes(
                 t_numbers, t_density * t_map * work.t_channels / t_numbers, work.value_bytes,
@@ -303,17 +336,27 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                 if sizes.clusters % team:
                     continue
                 gang = gang_size(sizes.clusters, s_tiles) if team == 1 else team
-                # 1, 2 or 4 samples a unit of a team; gangs of 1 to all clusters if DRAM is a limit
-                others = 3 if team > 1 else 1
+                # 4 samples to an eighth of one a unit of a team; gangs of 1 to all clusters if DRAM
+                # is a limit
+                others = 3 + len(parts) if team > 1 else 1
                 if team == 1 and convoys:
                     others = 1 + sizes.clusters
                 for other in range(others):
-                    samples = work.samples if team == 1 else 1 << other
+                    samples = work.samples if team == 1 else 1 << max(0, 2 - other)
+                    t_rows, s_outer, unit_rows, halo = t_band, s_band, 0, 1.0
+                    units = ceil_div(work.samples, samples)
+                    if other > 2 and team > 1:
+                        t_rows, s_outer, unit_rows = parts[other - 3]
+                        if unit_rows == 0:
+                            continue
+                        split = ceil_div(work.t_rows, unit_rows)
+                        units = work.samples * split
+                        behind, ahead = reach(work, t_rows, s_outer)
+                        halo = 1.0 + (behind + ahead) * s_outer * (split - 1) / work.s_rows
                     if team == 1 and other > 0:
                         gang = other
                     if sizes.clusters % gang:
                         continue
-                    units = ceil_div(work.samples, samples)
                     if team > units and team > 1:
                         continue
                     balance = _team_waits(some, units, team, sizes.clusters, denser)
@@ -322,9 +365,9 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                     loads = t_tiles
                     if holds and team == 1:
                         loads = min(t_tiles, max(1, sizes.clusters // s_tiles))
-                    read = s_bytes * loads + t_bytes * s_tiles * (1 << t_split)
+                    read = s_bytes * loads * halo + t_bytes * s_tiles * min(1 << t_split, t_tiles)
                     busy = max(compute * word, looks) * balance
-                    s_reads, t_reads = float(loads), float(s_tiles << t_split)
+                    s_reads, t_reads = float(loads), float(s_tiles * min(1 << t_split, t_tiles))
                     if convoys:
                         block = (sizes.clusters // gang, gang)
                         if team > 1:
@@ -340,13 +383,13 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                     behind = s_reads * s_bytes + t_reads * t_bytes + write
                     mine = tiles * units / sizes.clusters
                     busy += _JOB_CYCLES * mine
-                    load = loading * loads / sizes.clusters * balance
+                    load = loading * halo * loads / sizes.clusters * balance
                     alone = together(
                         busy,
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
                         load,
-                        words * (1 << t_split) + _JOB_WORDS * mine,
+                        words * min(1 << t_split, t_tiles) + _JOB_WORDS * mine,
                     )
                     alone += _UNIT_CYCLES * mine
                     alone += turns * min(busy, max(read / sizes.bytes_per_cycle, load))
@@ -355,6 +398,6 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                     if cycles < best.cycles:
                         best = GradChoice(
                             cycles, real, s_vectors, t_vectors, t_split, t_rows, s_outer, samples,
-                            team, gang, s_reads, t_reads, alone,
+                            unit_rows, team, gang, s_reads, t_reads, alone,
                         )  # fmt: skip
     return _finer(sizes, work, best, s_density) if best.cycles < NEVER else best

@@ -267,6 +267,14 @@ def random_correlate(config: ArrayConfig, seed: str, size: int, number_format: i
     one = RandomPass(fields=f, stationary=stationary, streamed=_streamed(draw, f, words))
     _thin(draw, one)
     one.fields |= {"chained": draw.number(0, 1), "help": draw.number(0, 3)}
+    slides = (
+        f["t_strips"] <= f["s_chunks"] + f["behind"]
+        and f["s_outer"] == f["t_rows"] * f["t_step"]
+        and f["first_row"] + f["behind"] * f["s_outer"] >= 0
+        and f["first_row"] + f["taps_y"] <= f["ahead"] * f["s_outer"] + f["t_step"]
+    )
+    if one.fields["chained"] and slides and draw.chance(0.5):  # parts of a sample
+        one.fields |= {"unit_strips": draw.number(1, f["t_strips"]), "tile_samples": 1}
     return one
 
 
@@ -292,7 +300,7 @@ def _correlate_tiles(draw: _Draw, f: dict[str, int]) -> None:
         f["x_step"] = -f["s_offset_inner"]
     f["run"] = channels * taps * lanes
     f["t_groups"] = draw.number(1, 1 + draw.size)
-    f["t_tiles"] = f["t_groups"] << f["t_split"]
+    f["t_tiles"] = (f["t_groups"] << f["t_split"]) - draw.rng.randrange(1 << f["t_split"])
     f["s_tiles"] = f["s_groups"] = draw.number(1, 1 + draw.size)
     if draw.chance(0.3):
         f["s_groups"] += 1

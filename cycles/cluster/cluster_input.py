@@ -278,7 +278,7 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
         pop_job(queues, inputs.jobs[c], WINDOW_JOBS)
     take, done = 0, False
     if expander.active or expander.valid or expander.closing or wants:
-        rows = d.s_outer_last if last else d.s_outer
+        rows = d.s_outer_last if last and window.ends_samples else d.s_outer
         take, done, taken = step_expander(
             expander, reader, halfwords, takes_item, True, wants, rows, ends_piece
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from gscn.cycles.cluster.jobs import TABLE_LOADS, TABLE_STREAMS, pop_job
-from gscn.cycles.cluster.strip_walk import KERNEL
+from gscn.cycles.cluster.strip_walk import KERNEL, end_strip, first_chunk
 from gscn.cycles.cluster.window import pop_verdict
 from gscn.cycles.port.pieces import request
 from gscn.cycles.state import record
@@ -83,8 +83,12 @@ def pick_load(tables, job, d):
     tables.tile_known = 1
     tables.streams = 0
     kernel = d.mode == KERNEL
-    first = 0 if kernel else job.first_sample * d.s_chunks
-    count = d.s_chunks if kernel else job.samples * d.s_chunks
+    first, count = 0, d.s_chunks
+    if not kernel:
+        chunk = first_chunk(job, d)
+        first = job.first_sample * d.s_chunks + chunk
+        end = min(end_strip(job, d) + d.ahead, d.s_chunks)
+        count = (job.samples - 1) * d.s_chunks + end - chunk
     multiply(tables, d.s_table, d.s_chunks, d.s_groups, first, count, job.s_tile)
 
 
@@ -92,10 +96,7 @@ def pick_load(tables, job, d):
 def pick_stream(tables, job, d):
     """Begin to work on the stream of a job."""
     kernel = d.mode == KERNEL
-    first, end = 0, d.t_strips
-    if kernel:
-        first = max(job.strip, 0)
-        end = min(end, job.strip + d.strips_before + d.strips_after)
+    first, end = max(job.strip, 0), end_strip(job, d)
     first_row = job.first_sample * d.t_strips + first
     count = (job.samples - 1) * d.t_strips + end - first
     column = 0 if kernel else job.t_group

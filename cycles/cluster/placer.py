@@ -16,6 +16,8 @@ PLACER = record(
     "valid", "columns", "channel", "lane_keys", "wanted", "ends_row", "ends_strip",
     # the row, that of the job's first strip, and the column of the item before
     "row", "first_row", "column",
+    # the row from which keys count, of both
+    "key_row", "first_key_row",
     "skips", "strips_left", "rows_left",  # strips that are not there, on the way to the first
     "mark_due", "finished", "uses", "ends_job",
     # the output: a word, and its report
@@ -37,10 +39,11 @@ def is_mark(placer):
 @borrowing
 def start_places(placer, job, d):
     """Begin a job."""
-    before = d.mode == KERNEL and job.strip < 0
+    kernel = d.mode == KERNEL
     placer.column = d.first_col
     placer.row = d.first_row
-    placer.strips_left = -job.strip if before else 0
+    placer.strips_left = max(-job.strip, 0) if kernel else job.strip
+    placer.key_row = d.first_row
     placer.rows_left = d.t_rows
     placer.skips = 1
 
@@ -51,7 +54,11 @@ def skip_row(placer, d):
     if placer.strips_left == 0:
         placer.skips = 0
         placer.first_row = placer.row
+        placer.first_key_row = placer.key_row
         return
+    if d.mode == KERNEL or placer.strips_left <= d.behind:
+        # chunks that lie before are not loaded
+        placer.key_row += d.t_step
     if placer.row < FAR:
         placer.row += d.t_step
     placer.rows_left -= 1
@@ -99,7 +106,7 @@ def keep_word(placer, job, d, base, column, keys):
     if kernel:
         key -= min(placer.row, 0) * d.row_keys
     else:
-        key += max(placer.row, 0) * d.row_keys + column
+        key += (placer.key_row if placer.row >= 0 else 0) * d.row_keys + column
     joins = kernel and columns == d.taps_x == d.row_keys
     placer.kept = 1
     placer.kind = MAC
@@ -129,8 +136,11 @@ def move(placer, d, column, ends_sample):
         placer.column = d.first_col
         if placer.ends_strip and ends_sample:
             placer.row = placer.first_row
-        elif placer.row < FAR:
-            placer.row += d.t_step
+            placer.key_row = placer.first_key_row
+        else:
+            placer.key_row += d.t_step
+            if placer.row < FAR:
+                placer.row += d.t_step
 
 
 @borrowing

@@ -42,18 +42,31 @@ def pop_strip(walker):
 
 
 @borrowing
+def end_strip(job, d):
+    """Return one past the last strip of a job, in each of its samples."""
+    if d.mode == KERNEL:
+        return min(job.strip + d.strips_before + d.strips_after, d.t_strips)
+    return min(job.strip + d.unit_strips, d.t_strips) if d.unit_strips else d.t_strips
+
+
+@borrowing
+def first_chunk(job, d):
+    """Return the chunk of a sample that is the first of a job of correlate mode."""
+    return job.strip - min(job.strip, d.behind)
+
+
+@borrowing
 def start_walk(walker, job, chunk, base, d):
     """Begin a job whose first chunk, and its first key, are these."""
     kernel = d.mode == KERNEL
-    beyond = job.strip + d.strips_before + d.strips_after
     walker.active = 1
     walker.is_empty = not job.streams
     walker.groups_left = d.t_groups if kernel else 1
     walker.samples_left = job.samples
-    walker.first = max(job.strip, 0) if kernel else 0
+    walker.first = max(job.strip, 0)
     walker.strip = walker.first
-    walker.end = min(beyond, d.t_strips) if kernel else d.t_strips
-    walker.chunk = chunk
+    walker.end = end_strip(job, d)
+    walker.chunk = chunk if kernel else chunk - first_chunk(job, d)
     walker.key = base
 
 
@@ -72,8 +85,9 @@ def name_strip(walker, last_strip, d):
         walker.marks[tail] = last_strip and last_sample
     else:
         behind = walker.strip - d.behind + 1
-        done = d.s_chunks if last_strip else min(max(behind, 0), d.s_chunks)
-        walker.need[tail] = walker.chunk + min(walker.strip + d.ahead + 1, d.s_chunks)
+        need = min(walker.strip + d.ahead + 1, d.s_chunks)
+        done = need if last_strip else min(max(behind, 0), d.s_chunks)
+        walker.need[tail] = walker.chunk + need
         walker.finished[tail] = walker.chunk + done
         walker.marks[tail] = last_strip or behind > 0
 

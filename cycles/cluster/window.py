@@ -5,7 +5,7 @@ Chunks and entries are counted from the beginning of the pass; keys are modulo t
 
 from __future__ import annotations
 
-from gscn.cycles.cluster.strip_walk import KERNEL
+from gscn.cycles.cluster.strip_walk import KERNEL, end_strip, first_chunk
 from gscn.cycles.state import record
 from gscn.latencies import JOBS_DECIDED
 from gscn.system.compiled import borrowing
@@ -18,6 +18,7 @@ WINDOW = record(
     # the tile loaded last
     "tile", "known", "chunk", "first_key", "whole",
     "samples_left", "chunks_left", "under_way",  # strips
+    "ends_samples",  # the last of them is a sample's last
     "jobs",  # decided and not ended
     # queues, rings: verdicts, where the chunks of jobs begin, and whether the next one is held
     "verdicts", "verdict_head", "tiles", "tile_head", "nexts", "next_head",
@@ -107,6 +108,11 @@ def decide(window, job, d):
         window.first_key = window.base
         window.samples_left = 1 if kernel else job.samples
         window.chunks_left = d.s_chunks
+        window.ends_samples = 1
+        if not kernel:
+            end = min(end_strip(job, d) + d.ahead, d.s_chunks)
+            window.chunks_left = end - first_chunk(job, d)
+            window.ends_samples = end == d.s_chunks
     tail = (window.tile_head + window.tiles) % JOBS_DECIDED
     window.tile_chunk[tail] = window.chunk
     window.tile_base[tail] = window.first_key

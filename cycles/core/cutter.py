@@ -27,7 +27,7 @@ CUTTER = record(
 )  # fmt: skip
 TEAM = record(
     "begun",  # there is a tile
-    "s_tile", "t_group", "lane0", "next", "out_addr",
+    "s_tile", "t_group", "lane0", "next", "strip", "out_addr",
     "drained_addr",  # of the tile before
     "open",  # members that do not drain that yet
 )  # fmt: skip
@@ -151,7 +151,7 @@ def take_tile(parts, team, d):
         team.s_tile = cursor.s_tile
         team.t_group = cursor.t_group
         team.lane0 = cursor.lane0
-        team.next = 0
+        team.next = team.strip = 0
         team.out_addr = cursor.out_addr
         next_tile(cursor, d)
         cutter.tiles_open += 1
@@ -170,7 +170,8 @@ def look_chained(parts, d):
     member, first = members[c], members[c].gang
     team = parts.teams[first]
     left = d.samples - team.next
-    exhausted, last_unit = not team.begun or left == 0, left <= d.tile_samples
+    ends_samples = d.unit_strips == 0 or team.strip + d.unit_strips >= d.t_strips
+    exhausted, last_unit = not team.begun or left == 0, left <= d.tile_samples and ends_samples
     closes = member.behind
     if not closes:
         if exhausted and take_tile(parts, team, d):
@@ -182,7 +183,8 @@ def look_chained(parts, d):
     job.s_tile = team.s_tile
     job.t_group = team.t_group
     job.lane0 = team.lane0
-    job.strip = job.x0 = 0
+    job.strip = 0 if closes else team.strip
+    job.x0 = 0
     job.rows = d.rows
     job.x1 = d.cols
     job.first_sample = team.next
@@ -198,7 +200,8 @@ def look_chained(parts, d):
         cutter.behind -= 1
         team.open -= 1
         return
-    team.next += job.samples
+    team.strip = 0 if ends_samples else team.strip + d.unit_strips
+    team.next += job.samples if ends_samples else 0
     if last_unit:
         cutter.tiles_open -= 1
         team.drained_addr = team.out_addr

@@ -83,7 +83,8 @@ def next_tile(cursor, d):
         if cursor.lane0 == channels:
             cursor.lane0 = 0
             cursor.t_group += 1
-            cursor.more = cursor.t_group != d.t_groups
+        tile = (cursor.t_group << d.t_split) + cursor.lane0 // (channels >> d.t_split)
+        cursor.more = tile != d.t_tiles
         return
     cursor.out_addr += d.tile_cols * d.pixel_bytes
     cursor.x0 += d.tile_cols

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS
+from gscn.hw.cluster.strip_walk import end_chunk, end_strip, first_chunk
 from gscn.hw.input_layouts import LOAD_JOB, PIECE, STREAM_JOB
 from gscn.hw.layouts import burst_layout
 from gscn.passes import TABLE_ENTRY_BYTES, Mode
@@ -120,7 +121,7 @@ class TableReader(wiring.Component):
 
     Load jobs and stream jobs are the same jobs, each queue at its own pace; the load side goes
     first. A job has one piece to load: kernel, all chunks of its tile; correlate, those of its
-    samples. A job of the tile of the load job before it, unless the pass is chained, waits for a
+    samples, or those that its strips of one need. A job of the tile of the load job before it, unless the pass is chained, waits for a
     verdict: if that tile is held it loads nothing, else the same piece again. A job's stream has
     one piece per group (kernel) or one (correlate): consecutive strips that exist, of which there
     must be one. A piece is worked on only when the place for it is empty.
@@ -216,12 +217,11 @@ class TableReader(wiring.Component):
         load, job = self.load_jobs, self.stream_jobs.p
         begun = streamed.pieces_left != 0
         again = (d.chained == 0) & tile_known & (load.p.s_tile == tile)
-        first_strip, strips_end = Signal(16), Signal(signed(20))
+        first_strip, chunk = Signal(16), Signal(16)
         m.d.comb += [
-            first_strip.eq(Mux(kernel & (job.strip > 0), job.strip, 0)),
-            strips_end.eq(job.strip + d.strips_before + d.strips_after),
+            first_strip.eq(Mux(job.strip > 0, job.strip, 0)),
+            chunk.eq(first_chunk(d, load.p.strip)),
         ]
-        strips = Mux(kernel & (strips_end < d.t_strips), strips_end, d.t_strips) - first_strip
         repeats, loads = Signal(), Signal()
         m.d.comb += [
             repeats.eq(load.valid & again & ~self.load_pieces.valid & self.verdicts.valid),
@@ -239,8 +239,8 @@ class TableReader(wiring.Component):
                 work.streams.eq(0),
                 work.strips.eq(d.s_chunks),
                 work.groups.eq(d.s_groups),
-                work.first_strip.eq(0),
-                work.strip_count.eq(d.s_chunks),
+                work.first_strip.eq(chunk),
+                work.strip_count.eq(end_chunk(d, load.p.strip) - chunk),
                 work.samples_less_one.eq(Mux(kernel, 0, load.p.samples - 1)),
                 work.column.eq(load.p.s_tile),
                 work.multiplicand.eq(Mux(kernel, 0, load.p.first_sample)),
@@ -264,7 +264,7 @@ class TableReader(wiring.Component):
                 work.strips.eq(d.t_strips),
                 work.groups.eq(d.t_groups),
                 work.first_strip.eq(first_strip),
-                work.strip_count.eq(strips),
+                work.strip_count.eq(end_strip(d, job.strip) - first_strip),
                 work.samples_less_one.eq(job.samples - 1),
                 work.column.eq(Mux(kernel, 0, job.t_group)),
                 work.multiplicand.eq(job.first_sample),

@@ -308,9 +308,10 @@ class WordPlacer(wiring.Component):
         return word, item.wanted & inside
 
     def _move(self, m, item, rows, consumes, placed):
-        """Go from row to row, also over those of strips that are not there."""
+        """Go from row to row, also over those of strips that are not there, or not the job's."""
         d, job, steps = self.d, self.job, self.steps
         first = _Rows(self.config, "first")
+        kernel = d.mode == Mode.KERNEL
         strips_left, rows_left = Signal(16), Signal(16)
         skips = Signal()
         following = _Rows(self.config, "following")
@@ -321,12 +322,11 @@ class WordPlacer(wiring.Component):
             placed.eq(~skips),
         ]
         with m.If(self.start):
-            before = (d.mode == Mode.KERNEL) & (job.strip < 0)
             m.d.sync += [
                 rows.row.eq(d.first_row),
                 rows.keys.eq(steps.first_keys),
                 rows.offset.eq(steps.first_offset),
-                strips_left.eq(Mux(before, -job.strip, 0)),
+                strips_left.eq(Mux(kernel, Mux(job.strip < 0, -job.strip, 0), job.strip)),
                 rows_left.eq(d.t_rows),
                 skips.eq(1),
             ]
@@ -334,7 +334,14 @@ class WordPlacer(wiring.Component):
             with m.If(strips_left == 0):
                 m.d.sync += [skips.eq(0), first.all().eq(rows.all())]
             with m.Else():
-                m.d.sync += [rows.all().eq(following.all()), rows_left.eq(rows_left - 1)]
+                m.d.sync += [
+                    rows.row.eq(following.row),
+                    rows.offset.eq(following.offset),
+                    rows_left.eq(rows_left - 1),
+                ]
+                # keys begin with the first chunk that the job has
+                with m.If(kernel | (strips_left <= d.behind)):
+                    m.d.sync += rows.keys.eq(following.keys)
                 with m.If(rows_left == 1):
                     m.d.sync += [strips_left.eq(strips_left - 1), rows_left.eq(d.t_rows)]
         with m.Elif(consumes & item.ends_strip & self.contexts.p.ends_sample):

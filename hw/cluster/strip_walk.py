@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -12,11 +12,30 @@ from gscn.hw.input_layouts import STRIP, context_layout, tile_layout
 from gscn.passes import Mode
 
 
+def end_strip(d: data.View, strip: Value) -> Value:
+    """Return one past the last strip of a job, in each of its samples, from its first one."""
+    kernel = d.mode == Mode.KERNEL
+    end = strip + Mux(kernel, d.strips_before + d.strips_after, d.unit_strips)
+    return Mux((kernel | d.unit_strips.any()) & (end < d.t_strips), end, d.t_strips)
+
+
+def first_chunk(d: data.View, strip: Value) -> Value:
+    """Return the first chunk of a sample, or tile, that a job needs."""
+    some = (d.mode == Mode.CORRELATE) & (strip > d.behind)
+    return Mux(some, (strip - d.behind)[:16], 0)
+
+
+def end_chunk(d: data.View, strip: Value) -> Value:
+    """Return one past the last chunk of a sample, or tile, that it needs."""
+    end = end_strip(d, strip) + d.ahead
+    return Mux((d.mode == Mode.CORRELATE) & (end < d.s_chunks), end, d.s_chunks)
+
+
 class StripWalker(wiring.Component):
     """Name the strips of a job in order, and what words of each must know.
 
     Kernel: of every group in turn, of each of the job's samples, the strips from `strip` on, as far
-    as there are such. Correlate: all strips of each sample. A job without a stream is one context
+    as there are such. Correlate: those of each sample, or `unit_strips` of one. A job without a stream is one context
     without a strip. A strip goes out with its context, when both are taken.
 
     Implements: "Tiles, units and gangs" and "The window" in `docs/contract/passes.md`.
@@ -78,8 +97,7 @@ class StripWalker(wiring.Component):
         chunk = Signal.like(self.tile.chunk)
         base, sample_offset = Signal(config.key_width), Signal(config.index_width)
         last_strip, last_sample, last_group = Signal(), Signal(), Signal()
-        first = Mux(kernel & (job.strip > 0), job.strip[:16], 0)
-        beyond = job.strip + d.strips_before + d.strips_after
+        first = Mux(job.strip > 0, job.strip[:16], 0)
         m.d.comb += [
             last_strip.eq(strip + 1 == end),
             last_sample.eq(samples_left == 1),
@@ -108,12 +126,11 @@ class StripWalker(wiring.Component):
                 context.marks.eq(last_strip & last_sample),
             ]
         with m.Else():
+            needed = Mux(ahead < d.s_chunks, ahead, d.s_chunks)
             done = Mux(behind > 0, behind, 0)
             m.d.comb += [
-                context.need.eq(chunk + Mux(ahead < d.s_chunks, ahead, d.s_chunks)),
-                context.finished.eq(
-                    chunk + Mux(~last_strip & (done < d.s_chunks), done, d.s_chunks)
-                ),
+                context.need.eq(chunk + needed),
+                context.finished.eq(chunk + Mux(~last_strip & (done < d.s_chunks), done, needed)),
                 context.marks.eq(last_strip | (behind > 0)),
             ]
         m.d.comb += [
@@ -129,8 +146,8 @@ class StripWalker(wiring.Component):
                 groups_left.eq(Mux(kernel, d.t_groups, 1)),
                 samples_left.eq(job.samples),
                 strip.eq(first),
-                end.eq(Mux(kernel & (beyond < d.t_strips), beyond, d.t_strips)),
-                chunk.eq(self.tile.chunk),
+                end.eq(end_strip(d, job.strip)),
+                chunk.eq(self.tile.chunk - first_chunk(d, job.strip)),
                 base.eq(self.tile.base),
                 sample_offset.eq(0),
             ]

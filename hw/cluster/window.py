@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, load_layout
+from gscn.hw.cluster.strip_walk import end_chunk, first_chunk
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import (
     CHUNK_NUMBER_WIDTH,
@@ -76,6 +77,8 @@ class _Strips:
 
     def __init__(self) -> None:
         self.samples_left, self.chunks_left = Signal(16), Signal(16)
+        self.ends_samples = Signal()
+        """The last of them is its sample's, or tile's, last."""
         self.under_way = Signal(2)
         """Asked for, and not loaded."""
 
@@ -228,6 +231,7 @@ class WindowLoader(wiring.Component):
         with m.If(decides & held & ~held_next.o.valid):
             # the job before is the oldest, and has reported for itself alone
             m.d.sync += chunks.finished.eq(tile.place.chunk)
+        end = end_chunk(self.d, self.jobs.p.strip)
         with m.If(decides & ~held):
             m.d.sync += [
                 tile.number.eq(self.jobs.p.s_tile),
@@ -235,7 +239,8 @@ class WindowLoader(wiring.Component):
                 tile.whole.eq(1),
                 tile.place.eq(tiles.i.p),
                 strips.samples_left.eq(Mux(kernel, 1, self.jobs.p.samples)),
-                strips.chunks_left.eq(self.d.s_chunks),
+                strips.chunks_left.eq(end - first_chunk(self.d, self.jobs.p.strip)),
+                strips.ends_samples.eq(end == self.d.s_chunks),
             ]
         with m.If(self.report_valid & self.report.uses & ~(held_next.o.valid & held_next.o.p)):
             m.d.sync += chunks.finished.eq(self.report.finished)
@@ -245,7 +250,9 @@ class WindowLoader(wiring.Component):
         last = strips.chunks_left == 1
         m.d.comb += [
             self.strips.valid.eq((strips.samples_left != 0) & (strips.under_way != 3)),
-            self.strips.p.rows.eq(Mux(last, self.d.s_outer_last, self.d.s_outer)),
+            self.strips.p.rows.eq(
+                Mux(last & strips.ends_samples, self.d.s_outer_last, self.d.s_outer)
+            ),
             self.strips.p.ends_piece.eq(last & (strips.samples_left == 1)),
         ]
         asked = self.strips.valid & self.strips.ready

@@ -40,7 +40,7 @@ class Cutter(wiring.Component):
     first, then those that have room; within each kind they take turns.
 
     Clusters of a chained gang, a team, get units of the same tile instead, which all teams take
-    from one cursor. Who gets the last unit drains with it; each other member gets a job that only
+    from one cursor: `tile_samples` samples each, or `unit_strips` strips of one. Who gets the last unit drains with it; each other member gets a job that only
     drains, before its next unit. A team is at most one tile ahead of its slowest member: the last
     unit of a tile is not given before all members drain the one before.
 
@@ -208,6 +208,7 @@ class Cutter(wiring.Component):
                 write.en.eq(1),
                 *(write.data[name].eq(tiles.cut[name]) for name in names),
                 write.data.next.eq(0),
+                write.data.strip.eq(0),
             ]
             m.d.sync += teams.begun.bit_select(members.gang, 1).eq(1)
         with m.Elif(teams.exhausted & tiles.more):
@@ -217,7 +218,11 @@ class Cutter(wiring.Component):
             m.next = "CHOOSE"
         with m.Else():
             samples = Mux(teams.last_unit, teams.left, d.tile_samples)
-            m.d.comb += [write.en.eq(1), write.data.next.eq(held.next + samples)]
+            m.d.comb += write.en.eq(1)
+            with m.If(teams.ends_samples):
+                m.d.comb += [write.data.next.eq(held.next + samples), write.data.strip.eq(0)]
+            with m.Else():
+                m.d.comb += write.data.strip.eq(held.strip + d.unit_strips)
             with m.If(teams.last_unit):
                 others = Cat(one == members.gang for one in members.gangs) & ~mask
                 m.d.comb += [
@@ -243,6 +248,7 @@ class Cutter(wiring.Component):
             m.d.sync += [job[name].eq(held[name]) for name in ("s_tile", "t_group", "lane0")]
             m.d.sync += [
                 job.first_sample.eq(held.next),
+                job.strip.eq(Mux(teams.closes, 0, held.strip)),
                 job.samples.eq(Mux(teams.last_unit, teams.left, d.tile_samples)),
                 job.out_addr.eq(Mux(teams.closes, held.drained_addr, held.out_addr)),
                 job.streams.eq(~teams.closes),

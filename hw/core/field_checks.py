@@ -121,16 +121,19 @@ def _has_bad_taps(d, config, correlate):
         correlate & (d.s_mid != 1),
         correlate & (d.cols != d.s_inner),
         correlate & (d.t_strips + d.ahead < d.s_chunks),
+        correlate & d.unit_strips.any() & (d.t_strips > d.s_chunks + d.behind),
         correlate & (((d.s_offset_inner + d.x_step) & index) != 0),
     )
 
 
 def _has_bad_tiles(d, correlate):
     whole = d.tile_rows >= d.rows
+    last_tiles = d.t_tiles - ((d.t_groups - 1) << d.t_split[:4])  # of the last group
     return _any(
         _zeros(d.s_tiles, d.t_tiles, d.samples, d.tile_samples, d.rows, d.cols),
         d.s_tiles > d.s_groups,
-        correlate & (d.t_tiles != d.t_groups << d.t_split[:4]),
+        correlate & ((last_tiles <= 0) | (last_tiles > 1 << d.t_split[:4])),
+        (d.unit_strips != 0) & ((d.chained == 0) | (d.tile_samples != 1)),
         ~correlate & _zeros(d.tile_rows, d.tile_cols),
         ~correlate & (d.s_chunks != d.t_groups),
         ~correlate & ~whole & (d.tile_strips > d.tile_rows),

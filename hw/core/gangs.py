@@ -13,8 +13,8 @@ from gscn.hw.core.tiles import TileList, cursor_layout
 def team_layout(config: ArrayConfig) -> data.StructLayout:
     """Return what is known of a chained gang.
 
-    Its tile, the next sample of it, the address of the results of the tile before, and how many
-    members do not drain that one yet.
+    Its tile, the next sample of it and that one's next strip, the address of the results of the
+    tile before, and how many members do not drain that one yet.
     """
     return data.StructLayout(
         {
@@ -22,6 +22,7 @@ def team_layout(config: ArrayConfig) -> data.StructLayout:
             "t_group": 16,
             "lane0": 8,
             "next": 16,
+            "strip": 16,
             "out_addr": config.addr_width,
             "drained_addr": config.addr_width,
             "open": range(config.clusters),
@@ -126,13 +127,18 @@ class Teams:
         self.left = Signal(16)
         """Samples of its tile."""
         self.exhausted, self.last_unit = Signal(), Signal()
+        self.ends_samples = Signal()
+        """The next unit has the last strips of its samples."""
         m.d.comb += [
             read.addr.eq(members.gang),
             self.write.addr.eq(members.gang),
             self.write.data.eq(self.held),
             self.left.eq(d.samples - self.held.next),
             self.exhausted.eq((self.left == 0) | ~self.begun.bit_select(members.gang, 1)),
-            self.last_unit.eq(self.left <= d.tile_samples),
+            self.ends_samples.eq(
+                (d.unit_strips == 0) | (self.held.strip + d.unit_strips >= d.t_strips)
+            ),
+            self.last_unit.eq(self.ends_samples & (self.left <= d.tile_samples)),
             self.closes.eq(self.behind.bit_select(members.cluster, 1)),
         ]
         with m.If(self.begun.bit_select(members.gang, 1)):

@@ -195,7 +195,7 @@ class PassChecker(wiring.Component):
     def _row_steps(self):
         """Return the products for rows of a map: all, and those of the chunks waited for."""
         d = self.d
-        whole = (d.ahead + 1 >= d.s_chunks) & (d.behind + 1 >= d.t_strips)
+        whole = (d.ahead + 1 >= d.s_chunks) & (d.behind + 1 >= d.t_strips) & (d.unit_strips == 0)
 
         def step(factor, other, condition, *, if_whole=False):
             needed = self._correlate if if_whole else self._correlate & ~whole

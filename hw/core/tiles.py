@@ -186,6 +186,8 @@ class TileList(wiring.Component):
         d, cursor, cut, after = self.d, self.cursor, self.cut, self.after
         group, lanes = Signal(9), Signal(9)  # channels, and those of a part
         ends_group = cursor.lane0 + lanes == group
+        lane_bits = VECTOR.bit_length() - 1 + d.t_vectors[:3] - d.t_split[:4]  # of `lanes`
+        tile = (cursor.t_group << d.t_split[:4]) + (cursor.lane0 >> lane_bits[:4])
         m.d.comb += [
             group.eq(VECTOR << d.t_vectors[:3]),
             lanes.eq(group >> d.t_split[:4]),
@@ -197,7 +199,7 @@ class TileList(wiring.Component):
             after.lane0.eq(Mux(ends_group, 0, cursor.lane0 + lanes)),
             after.t_group.eq(cursor.t_group + ends_group),
             self.left.eq(d.t_groups - cursor.t_group),
-            self.ends.eq(ends_group & (self.left == 1)),
+            self.ends.eq(tile + 1 == d.t_tiles),
         ]
 
     def _step_kernel(self, m, steps):

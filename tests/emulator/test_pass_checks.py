@@ -102,6 +102,7 @@ KERNELS = [
     ("WALK", {"tile_samples": 2, "plane": 96}),
     ("TEAM", {"team": 0}),
     ("TEAM", {"team": 3}),
+    ("TILES", {"unit_strips": 1}),
     ("TEAM", {"chained": 1}),
     ("OUTPUT_RANGE", {"pixel_bytes": 0}),
     ("OUTPUT_RANGE", {"row_bytes": 192}),
@@ -110,6 +111,8 @@ KERNELS = [
     ("OUTPUT_RANGE", {"out_end": 0}),
 ]
 """A code of each requirement, and fields that break it alone."""
+
+PARTS = {"unit_strips": 1, "tile_samples": 1, "chained": 1}
 
 CORRELATES = [
     ("TAPS", {"s_mid": 2, "s_keys": 16}),
@@ -121,7 +124,14 @@ CORRELATES = [
     ("TAPS", {"taps_y": 2}),
     ("TAPS", {"t_step": 2}),
     ("TAPS", {"t_strips": 2}),
-    ("TILES", {"t_split": 1}),
+    ("TAPS", PARTS | {"ahead": 2, "behind": 2, "first_row": 99}),
+    ("TAPS", PARTS | {"ahead": 2, "behind": 2, "t_rows": 1, "t_rows_last": 1}),
+    ("TAPS", PARTS | {"t_strips": 4}),
+    ("TAPS", PARTS | {"first_row": -1}),
+    ("TILES", {"t_tiles": 3, "t_split": 1}),
+    ("TILES", {"t_groups": 2}),
+    ("TILES", {"unit_strips": 1, "tile_samples": 1}),
+    ("TILES", {"unit_strips": 1, "tile_samples": 2, "chained": 1}),
     ("WALK", {"run": 248}),
     ("WALK", {"lane_step": 17}),
     ("WALK", {"run": 304}),
@@ -185,6 +195,10 @@ def test_a_kernel_at_the_limits_is_accepted(changes):
         {"team": 2, "plane": 3, "pixel_bytes": 1},
         {"team": 2, "chained": 1},
         {"tile_samples": 9},
+        PARTS,
+        PARTS | {"unit_strips": 65535, "first_row": -3, "behind": 2},
+        {"t_split": 1},
+        PARTS | {"t_strips": 4, "behind": 1},
     ],
 )
 def test_a_weight_gradient_at_the_limits_is_accepted(changes):

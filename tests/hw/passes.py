@@ -107,6 +107,8 @@ class Pass:
             group, last_group = 0, d["t_groups"]
             beyond = job["strip"] + d["strips_before"] + d["strips_after"]
             strips = range(max(0, job["strip"]), min(d["t_strips"], beyond))
+        elif d["unit_strips"]:
+            strips = strips[job["strip"] : job["strip"] + d["unit_strips"]]
         first, end = channels * group, channels * last_group
         if not kernel:
             first += job["lane0"]
@@ -213,6 +215,7 @@ def random_kernel(rng: random.Random, config: ArrayConfig, image: Memory, **want
         "row_keys": w["taps_x"], "plane": outputs * tile_cols * tile_rows,
         "samples": w["samples"], "tile_samples": tile_samples,
         "strips_before": before, "strips_after": after, "tile_strips": tile_strips,
+        "unit_strips": 0,
     }  # fmt: skip
     made = Pass(config=config, fields=fields, stationary=kernels, streamed=maps)
     made.jobs = kernel_jobs(rng, fields, {"rows": tile_rows, "cols": tile_cols}, result_cols)
@@ -259,7 +262,12 @@ def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **w
         "s_rows": rng.randint(1, 3), "t_vectors": rng.randint(0, 1), "t_rows": rng.randint(1, 3),
         "t_step": rng.randint(1, 2), "density": rng.choice([0.05, 0.2, 0.5]),
         "weights": rng.choice([0.1, 0.3]), "chained": 1,
+        "unit_strips": rng.choice([0, 0, 1, 2, 3]),
     } | wanted  # fmt: skip
+    if not w["chained"]:
+        w["unit_strips"] = 0
+    if w["unit_strips"]:
+        w["s_rows"] = w["t_rows"] * w["t_step"]
     channels, outputs = VECTOR << w["t_vectors"], VECTOR << w["s_vectors"]
     map_rows = (w["height"] - 1) * w["t_step"] + w["taps_y"] - rng.randint(0, 1)
     map_rows = max(1, map_rows)
@@ -286,13 +294,16 @@ def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **w
         ahead = max(ahead, min(bottom, map_rows - 1) // w["s_rows"] - p)
         behind = max(behind, p - max(top, 0) // w["s_rows"])
     ahead = max(ahead, s_chunks - t_strips)  # some strip needs each chunk
+    if w["unit_strips"]:
+        behind = max(behind, -(first_row // w["s_rows"]), t_strips - s_chunks)
+        ahead = max(ahead, -(-(first_row + w["taps_y"] - w["t_step"]) // w["s_rows"]))
     fields = {
         "s_data": s_data, "s_table": s_table, "s_halfwords": s_halfwords,
         "t_data": t_data, "t_table": t_table, "t_halfwords": t_halfwords,
         "mode": Mode.CORRELATE, "s_tiles": len(s_groups), "s_groups": len(s_groups),
         "s_chunks": s_chunks, "s_vectors": w["s_vectors"], "s_mid": 1,
-        "s_outer": min(w["s_rows"], map_rows), "s_outer_last": last_of(map_rows, w["s_rows"]),
-        "s_inner": map_cols, "s_keys": min(w["s_rows"], map_rows) * map_cols,
+        "s_outer": w["s_rows"] if w["unit_strips"] else min(w["s_rows"], map_rows), "s_outer_last": last_of(map_rows, w["s_rows"]),
+        "s_inner": map_cols,
         "s_offset_mid": 0, "s_offset_inner": outputs,
         "t_tiles": len(t_groups) << t_split, "t_groups": len(t_groups), "t_vectors": w["t_vectors"],
         "t_split": t_split, "t_strips": t_strips, "t_rows": w["t_rows"],
@@ -302,25 +313,30 @@ def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **w
         "lane_step": w["taps_y"] * w["taps_x"] * outputs, "x_step": -outputs,
         "row_keys": map_cols, "row_step": w["taps_x"] * outputs,
         "samples": w["samples"], "rows": map_rows, "cols": map_cols,
-        "chained": w["chained"],
+        "chained": w["chained"], "unit_strips": w["unit_strips"],
     }  # fmt: skip
+    fields["s_keys"] = fields["s_outer"] * map_cols
     made = Pass(config=config, fields=fields, stationary=held, streamed=maps)
     tiles = [(s, t) for s in range(len(s_groups)) for t in range(len(t_groups) << t_split)]
     some = rng.sample(tiles, min(3, len(tiles)))
     for s_tile, t_tile in some if w["chained"] else sorted(some):
-        first = 0
+        first = strip = 0
         while first < w["samples"]:
             count = rng.randint(1, w["samples"] - first) if w["chained"] else w["samples"]
+            if w["unit_strips"]:
+                count = 1
             job = {
                 "s_tile": s_tile, "t_group": t_tile >> t_split,
                 "lane0": (t_tile & ((1 << t_split) - 1)) * (channels >> t_split),
-                "first_sample": first, "samples": count, "strip": 0, "rows": map_rows,
+                "first_sample": first, "samples": count, "strip": strip, "rows": map_rows,
                 "x0": 0, "x1": map_cols, "streams": 1, "drains": 0,
             }  # fmt: skip
             made.jobs.append(job)
-            first += count
+            strip += w["unit_strips"]
+            if strip >= t_strips or strip == 0:
+                strip, first = 0, first + count
         if rng.random() < 0.5:
             made.jobs[-1]["drains"] = 1
         else:
-            made.jobs.append(made.jobs[-1] | {"streams": 0, "drains": 1})
+            made.jobs.append(made.jobs[-1] | {"streams": 0, "drains": 1, "strip": 0})
     return made

@@ -38,6 +38,9 @@ def strips_of(made: Pass, job: dict[str, int], chunk: int, base: int) -> list[St
         first = max(0, job["strip"])
         end = min(end, job["strip"] + d["strips_before"] + d["strips_after"])
         groups = list(range(d["t_groups"]))
+    elif d["unit_strips"]:
+        first, end = job["strip"], min(end, job["strip"] + d["unit_strips"])
+        chunk -= max(0, first - d["behind"])
     found = []
     for group in groups:
         for sample in range(job["samples"]):
@@ -52,7 +55,7 @@ def strips_of(made: Pass, job: dict[str, int], chunk: int, base: int) -> list[St
                     own = chunk + sample * d["s_chunks"]
                     need = own + min(number + d["ahead"] + 1, d["s_chunks"])
                     done = max(0, number - d["behind"] + 1)
-                    finished = own + (d["s_chunks"] if ends_sample else min(done, d["s_chunks"]))
+                    finished = need if ends_sample else own + min(done, d["s_chunks"])
                     marks = ends_sample or done > 0
                     key = base + sample * d["s_chunks"] * d["s_keys"]
                 found.append(
@@ -125,7 +128,8 @@ def words_of(made: Pass, job: dict[str, int], strip: StreamStrip) -> list[dict]:
             key = channel * d["lane_step"] + rows[0] * d["row_keys"] + taps[0]
             offset = strip.sample_offset + y * d["y_step"] + (column - job["x0"]) * d["x_step"]
         else:
-            key = (y + rows[0]) * d["row_keys"] + column + taps[0]
+            skipped = max(0, job["strip"] - d["behind"]) * d["s_outer"]
+            key = (y - skipped + rows[0]) * d["row_keys"] + column + taps[0]
             offset = channel * d["lane_step"] + column * d["x_step"] + rows[0] * d["row_step"]
         span, more = len(taps), len(rows) - 1
         if kernel and len(taps) == d["taps_x"] == d["row_keys"]:

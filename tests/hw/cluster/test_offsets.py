@@ -52,6 +52,9 @@ class Layer:
         self.s_chunks, self.s_tiles = rng.randint(1, 9), rng.randint(1, 5)
         self.t_strips, self.t_groups = rng.randint(1, 9), rng.randint(1, 20)
         self.before, self.after = rng.randint(0, 2), rng.randint(1, 3)
+        self.behind = max(rng.randint(0, 2), self.t_strips - self.s_chunks)
+        self.ahead = max(rng.randint(0, 2), self.s_chunks - self.t_strips)
+        self.unit_strips = rng.choice([0, 1, 2, 3]) if self.chained and not wrong else 0
         rows = self.s_chunks * (1 if mode == Mode.KERNEL else self.samples)
         self.image = Memory(config, **memory)
         self.image.reserve(64)
@@ -74,6 +77,9 @@ class Layer:
             "strips_before": self.before,
             "strips_after": self.after,
             "chained": self.chained,
+            "ahead": self.ahead,
+            "behind": self.behind,
+            "unit_strips": self.unit_strips,
         }
 
     def jobs(self, rng, count):
@@ -97,22 +103,33 @@ class Layer:
                     job["samples"] = 1
             elif not self.chained:
                 job |= {"first_sample": 0, "samples": self.samples}
+            elif self.unit_strips:
+                job |= {"samples": 1, "strip": rng.randrange(self.t_strips)}
             found.append(job)
         return found
 
     def load_piece(self, job):
         rows = [0, self.s_chunks]
         if self.mode == Mode.CORRELATE:
-            last = job["first_sample"] + job["samples"]
-            rows = [job["first_sample"] * self.s_chunks, last * self.s_chunks]
+            first, end = self.strips(job)
+            last = job["first_sample"] + job["samples"] - 1
+            rows = [
+                job["first_sample"] * self.s_chunks + max(0, first - self.behind),
+                last * self.s_chunks + min(self.s_chunks, end + self.ahead),
+            ]
         return self.piece(self.s_table, rows, job["s_tile"])
+
+    def strips(self, job):
+        """Return the first strip of a job, and one past its last."""
+        if self.mode == Mode.KERNEL:
+            reach = self.before + self.after
+        else:
+            reach = self.unit_strips or self.t_strips
+        return max(0, job["strip"]), min(self.t_strips, job["strip"] + reach)
 
     def stream_pieces(self, job):
         base = job["first_sample"] * self.t_strips
-        first, end = 0, self.t_strips
-        if self.mode == Mode.KERNEL:
-            first = max(0, job["strip"])
-            end = min(end, job["strip"] + self.before + self.after)
+        first, end = self.strips(job)
         rows = [base + first, base + (job["samples"] - 1) * self.t_strips + end]
         columns = range(self.t_groups) if self.mode == Mode.KERNEL else [job["t_group"]]
         return [self.piece(self.t_table, rows, column) for column in columns]
@@ -150,8 +167,9 @@ def find(config, mode, seed, *, chained=None, source=never, sink=never):
                 errors.append(error)
 
     load_names, stream_names = (
-        ("s_tile", "first_sample", "samples"), ("t_group", "first_sample", "samples", "strip"),
-    )  # fmt: skip
+        ("s_tile", "first_sample", "samples", "strip"),
+        ("t_group", "first_sample", "samples", "strip"),
+    )
     simulate(
         dut,
         show_pass(dut.d, **layer.fields),

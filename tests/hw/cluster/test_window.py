@@ -22,7 +22,7 @@ CONFIG = dataclasses.replace(
 class Operand:
     """A stationary operand: the fibers of its chunks, of each tile and sample."""
 
-    def __init__(self, rng, mode, *, chunks, outer, mid, inner, fill, chained=None):
+    def __init__(self, rng, mode, *, chunks, outer, mid, inner, fill, chained=None, unit=0):
         self.mode, self.chunks = mode, chunks
         self.chained = mode == Mode.CORRELATE if chained is None else chained
         self.samples = 1 if mode == Mode.KERNEL else 4
@@ -31,6 +31,7 @@ class Operand:
             "mode": mode, "s_chunks": chunks, "s_outer": outer, "s_outer_last": last, "s_mid": mid,
             "s_inner": inner, "s_keys": outer * mid * inner, "s_offset_mid": rng.randrange(500),
             "s_offset_inner": rng.randrange(500), "chained": self.chained,
+            "t_strips": chunks, "unit_strips": unit, "behind": bool(unit), "ahead": bool(unit),
         }  # fmt: skip
         self.fibers = {}
         for tile in range(3):
@@ -50,6 +51,11 @@ class Operand:
         samples = [0]
         if self.mode == Mode.CORRELATE:
             samples = range(job["first_sample"], job["first_sample"] + job["samples"])
+        if self.fields["unit_strips"]:
+            # a chunk before those of its own strips, and one behind them
+            end = min(self.chunks, job["strip"] + self.fields["unit_strips"] + 1)
+            some = range(max(0, job["strip"] - 1), end)
+            return [(job["s_tile"], job["first_sample"], chunk) for chunk in some]
         return [(job["s_tile"], n, chunk) for n in samples for chunk in range(self.chunks)]
 
     def items(self, number):
@@ -256,6 +262,20 @@ def test_correlate_jobs_slide_over_their_samples(chunks, window):
     bench = run(operand, jobs, rng, window=window)
     assert bench.loads == len(jobs)
     assert bench.verdicts == []
+
+
+@pytest.mark.parametrize(("chunks", "unit"), [(3, 1), (5, 2), (6, 4)])
+def test_parts_of_a_sample_load_what_lies_around_their_own_strips(chunks, unit):
+    rng = random.Random(repr((chunks, unit)))
+    operand = Operand(
+        rng, Mode.CORRELATE, chunks=chunks, outer=2, mid=1, inner=7, fill=1, unit=unit
+    )
+    jobs = [
+        {"s_tile": rng.randrange(3), "first_sample": sample, "samples": 1, "strip": strip}
+        for sample in (0, 3)
+        for strip in range(0, chunks, unit)
+    ]
+    assert run(operand, jobs, rng, window=1).loads == len(jobs)
 
 
 @pytest.mark.parametrize(("chunks", "window"), [(1, 1), (2, 2), (5, 2)])

@@ -71,14 +71,17 @@ def some_pass(seed):
         "tile_cols": few(4), "tile_strips": few(3), "strips_before": few(4) - 1,
         "t_groups": few(3), "t_vectors": few(3) - 1, "t_strips": few(5), "strips_after": few(4) - 1,
         "chained": seed // 2 % 2 * (seed % 2), "help": few(4) - 1,
-        "by_rows": generator.choice((0, 1, 2)),
+        "by_rows": generator.choice((0, 1, 2)), "unit_strips": 0,
     }  # fmt: skip
+    if d["chained"] and generator.random() < 0.5:
+        d |= {"unit_strips": few(4), "tile_samples": 1}
     if d["mode"]:
         d["t_split"] = generator.randint(0, 4 + d["t_vectors"])
         d["t_tiles"] = d["t_groups"] << d["t_split"]
         while d["t_tiles"] > 40:
             d["t_split"] -= 1
             d["t_tiles"] = d["t_groups"] << d["t_split"]
+        d["t_tiles"] -= generator.randrange(1 << d["t_split"])
     return d
 
 
@@ -224,13 +227,16 @@ def test_units_and_drains_of_teams_are_those_of_the_contract(seed):
     for tile in tiles:
         for first in range(tile["first"], tile["end"], d["tile_samples"]):
             samples = min(d["tile_samples"], tile["end"] - first)
-            units[tuple(unit(tile, first, samples).items())] += 1
+            for strip in range(0, d["t_strips"], d["unit_strips"] or d["t_strips"]):
+                units[tuple((unit(tile, first, samples) | {"strip": strip}).items())] += 1
     names = dict(next(iter(units)))
     streamed = [{n: job[n] for n in names} for _, job in given if job["streams"]]
     assert Counter(tuple(job.items()) for job in streamed) == units
     place = {tile["out_addr"]: number for number, tile in enumerate(tiles)}
     if len(place) == len(tiles):
-        began = [place[job["out_addr"]] for job in streamed if job["first_sample"] == 0]
+        began = [
+            place[job["out_addr"]] for job in streamed if job["first_sample"] == job["strip"] == 0
+        ]
         assert sorted(began) == list(range(len(tiles)))
     assert_teams_drain_together(d, given)
 
