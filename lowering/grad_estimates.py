@@ -26,11 +26,21 @@ from gscn.system.compiled import compiled
 
 _CHANNEL_SPREAD = 0.33
 """Deviation over mean of the nonzeros of a sparse map's channels, as in recorded steps."""
-_JOB_CYCLES, _JOB_WORDS, _UNIT_CYCLES = 2.0, 150.0, 50.0
-"""Cycles that a job costs its cluster's multipliers, its stream, and both, however little it is."""
-_TURNS = 0.5
+_JOB_WORDS, _UNIT_CYCLES, _LIGHT_CYCLES = 200.0, 80.0, 40.0
+"""Cycles that a unit costs its cluster's stream, and its multipliers; and those of a team that have
+few products, of which the chunks come later than that."""
+_TURNS = 0.1
 """Share of what is read or loaded that does not go on beside products: samples that have few of
 them come at the same time in all clusters."""
+_INPUT_SPREAD, _DENSE_SPREAD = 0.4, 0.05
+"""Deviation over mean of the nonzeros of an input's samples, sparse or dense."""
+_FEW_HAVE, _MISSES = 0.93, 1.5
+"""Share of an uneven operand that few samples have; what look-ups cost that find nothing."""
+_LONGEST, _LAST, _OVER = 5.0, 0.385, 0.22
+"""Deviations of the longest unit; shares of it, and of what it is over a member's part of a tile,
+for which a team waits."""
+_ROW_SPREAD = 0.3
+"""How much more a part of a sample may have than its share, if samples differ as much as that."""
 _STRIP_CYCLES = 3.0
 """Cycles that a strip of the stream costs in each tile."""
 
@@ -185,26 +195,64 @@ def _finer(sizes, work, best, density):
 
 
 @compiled
-def uneven_share(jobs, workers):
-    """Return how much longer equal jobs take than if all were dealt evenly.
+def _sample_spread(density):
+    """Return deviation over mean of the nonzeros of an output gradient's samples.
 
-    The last round may be incomplete, and jobs differ by what their channels have.
+    As in recorded steps: the sparser, the more of them are in a few samples.
     """
-    rounds = jobs / workers
-    if rounds < 1.0:
-        return 1.2 / rounds
-    return 1.0 + 0.8 * (math.ceil(rounds) / rounds - 1.0) + 0.2 / rounds**0.6
+    return max(0.15, 1.9 * math.log10(0.3 / max(density, 1e-4)))
 
 
 @compiled
-def _team_waits(tiles, units, team, clusters, density):
-    """Return how much longer teams take than if all work were dealt evenly.
+def _uneven_share(tiles, team, clusters):
+    """Return how much longer tiles take than if all were dealt evenly.
 
-    At the end of a tile members wait for the slowest as soon as they are two tiles apart. Samples
-    differ up to tenfold where gradients are sparse; `density` is that of the denser operand.
+    The last round may be incomplete, and tiles differ by what their channels have. Clusters of
+    their own may have a tile more or less at the end, teams share theirs.
     """
-    waits = 0.4 + 1.25 * min(1.0, max(0.0, (0.2 - density) / 0.1))
-    return uneven_share(tiles, clusters // team) * (1.0 + waits * (team - 1) / units)
+    teams = clusters // team
+    rounds = tiles / teams
+    if rounds < 1.0:
+        return (1.2 if team == 1 else 1.0) / rounds
+    share = 1.0 + 1.1 * (math.ceil(rounds) / rounds - 1.0)
+    if team > 1:
+        return share + 0.16 * (1.0 - 1.0 / teams) / math.sqrt(rounds)
+    return share + (0.24 if rounds <= 1.0 else max(0.24 / math.sqrt(rounds), 0.52 / rounds))
+
+
+@compiled
+def _uneven_word(entries, density, spread):
+    """Return `word_cycles` of an operand of which a few samples have nearly all, as they spread."""
+    few = 1.0 / (1.0 + spread * spread)
+    most = max(_FEW_HAVE, few)
+    cycles = few * word_cycles(entries, min(0.99, density * most / few)) * most / few
+    if few < 1.0:
+        rest = (1.0 - most) / (1.0 - few)
+        mean = max(1e-6, entries * density * rest)
+        cycles += (1.0 - few) * (1.0 + _MISSES * (1.0 - density * rest) ** entries / mean) * rest
+    return cycles
+
+
+@compiled
+def _team_ends(unit, units, rounds, team, spread):
+    """Return the cycles for which members of a team wait for the one that has most.
+
+    Parameters
+    ----------
+    unit
+        Cycles of a unit, on average.
+    units
+        Of a tile.
+    rounds
+        Tiles of a team.
+    team
+        Members.
+    spread
+        Deviation over mean of units.
+    """
+    longest = (1.0 + _LONGEST * spread) * unit * (1.0 - 1.0 / team)
+    over = max(0.0, longest - unit * units / team) * max(0.0, rounds - 1.0)
+    return _LAST * longest + _OVER * over
 
 
 @compiled
@@ -262,7 +310,7 @@ def dram_reads(maps, tiles, channels, t_split, block, busy, sizes):
 
 
 @compiled
-def plan_grad(sizes, work, products, s_density, t_density, level):
+def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
     """Return the cheapest cut of a part of a weight gradient; `cycles` NEVER if none fits.
 
     Parameters
@@ -275,13 +323,18 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
         Of the stationary and of the streamed map.
     level
         As of `plan_kernel`.
+    holds_input
+        The stationary map is the input.
     """
     # Long: one nest of loops over the choices, with one formula inside.
     best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
     compute = products / (sizes.pes * sizes.clusters)
-    denser = max(s_density, t_density)
+    grads, inputs = (t_density, s_density) if holds_input else (s_density, t_density)
+    g_spread = _sample_spread(grads)
+    x_spread = _INPUT_SPREAD if inputs < 0.5 else _DENSE_SPREAD
+    spread = math.sqrt(g_spread * g_spread + x_spread * x_spread)
+    light = 1.0 - 1.0 / (1.0 + spread * spread)
     convoys = sizes.dram < NEVER and sizes.buffer >= CONVOY_BYTES * sizes.clusters
-    turns = _TURNS * min(1.0, max(0.0, (0.16 - denser) / 0.08))
     taps = work.tap_rows * work.tap_cols
     s_map = work.samples * work.s_rows * work.s_cols
     t_map = work.samples * work.t_rows * work.t_cols
@@ -312,7 +365,8 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
         )  # fmt: skip
         filled = work.s_channels / (s_tiles * lanes)
         loading = load_cycles(s_map * s_tiles * lanes, s_density * filled)
-        word = word_cycles(max(1.0, 0.95 * kept * taps), s_density)
+        held_spread = x_spread if holds_input else g_spread
+        word = _uneven_word(max(1.0, 0.95 * kept * taps), s_density, held_spread)
         for power in range(9):
             streamed = 1 << power
             if streamed >= 2 * max(1, work.t_channels):
@@ -323,7 +377,6 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
             t_groups = ceil_div(work.t_channels, VECTOR << t_vectors)
             t_tiles = ceil_div(work.t_channels, streamed)
             tiles = s_tiles * t_tiles
-            some = tiles
             t_numbers = t_map * (t_groups * VECTOR << t_vectors)
             t_bytes = operand_bytes(
                 t_numbers, t_density * t_map * work.t_channels / t_numbers, work.value_bytes,
@@ -359,14 +412,25 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                         continue
                     if team > units and team > 1:
                         continue
-                    balance = _team_waits(some, units, team, sizes.clusters, denser)
+                    balance = _uneven_share(tiles, team, sizes.clusters)
                     drain = lanes * streamed * taps / sizes.drain
                     drain *= ceil_div(tiles, sizes.clusters // team)
                     loads = t_tiles
                     if holds and team == 1:
                         loads = min(t_tiles, max(1, sizes.clusters // s_tiles))
                     read = s_bytes * loads * halo + t_bytes * s_tiles * min(1 << t_split, t_tiles)
-                    busy = max(compute * word, looks) * balance
+                    alone = max(compute * word, looks)
+                    ends = 0.0
+                    if team > 1:
+                        u_spread = spread / math.sqrt(samples)
+                        more = 0.0
+                        if unit_rows > 0:
+                            more = _ROW_SPREAD * (1.0 - work.samples / units) * min(1.0, spread)
+                        ends = (1.0 + more) * _team_ends(
+                            alone * sizes.clusters / (tiles * units), units,
+                            tiles / (sizes.clusters // team), team, u_spread,
+                        )  # fmt: skip
+                    busy = alone * balance
                     s_reads, t_reads = float(loads), float(s_tiles * min(1 << t_split, t_tiles))
                     if convoys:
                         block = (sizes.clusters // gang, gang)
@@ -382,8 +446,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                         )  # fmt: skip
                     behind = s_reads * s_bytes + t_reads * t_bytes + write
                     mine = tiles * units / sizes.clusters
-                    busy += _JOB_CYCLES * mine
-                    load = loading * halo * loads / sizes.clusters * balance
+                    load = loading * halo * loads / sizes.clusters
                     alone = together(
                         busy,
                         read / sizes.bytes_per_cycle,
@@ -391,9 +454,11 @@ def plan_grad(sizes, work, products, s_density, t_density, level):
                         load,
                         words * min(1 << t_split, t_tiles) + _JOB_WORDS * mine,
                     )
-                    alone += _UNIT_CYCLES * mine
-                    alone += turns * min(busy, max(read / sizes.bytes_per_cycle, load))
-                    alone = alone * SLOWDOWN + START_CYCLES
+                    alone += ends + _UNIT_CYCLES * mine
+                    if team > 1:
+                        alone += _LIGHT_CYCLES * light * mine
+                    alone += _TURNS * light * min(busy, max(read / sizes.bytes_per_cycle, load))
+                    alone = alone * SLOWDOWN + START_CYCLES + lanes * streamed * taps / sizes.drain
                     cycles = behind_dram(alone, behind, sizes)
                     if cycles < best.cycles:
                         best = GradChoice(

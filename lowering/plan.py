@@ -375,7 +375,8 @@ def _grad_part(
         firsts = [_first(cuts[0], run, step, holds_input=holds_input) for run in runs[0]]
         work = GradWork(shape.n, *held, *streamed, *taps, min(firsts), max(firsts), step, *widths)
         dense = densities[::-1] if holds_input else densities
-        choice = plan_grad(sizes, work, macs * densities[0] * densities[1], *dense, level)
+        products = macs * densities[0] * densities[1]
+        choice = plan_grad(sizes, work, products, *dense, level, holds_input)
         if choice[0] < (NEVER if best is None else best.choice.cycles):
             pairs = tuple((run_y, run_x) for run_y in runs[0] for run_x in runs[1])
             best = GradPlan(cuts, pairs, holds_input, step, work, GradChoice(*choice))
