@@ -291,12 +291,13 @@ CHUNKS = {"contracted": 40, "t_vectors": 0, "taps_y": 1, "taps_x": 2, "outputs":
 @pytest.mark.parametrize(
     ("mode", "rings", "wanted"),
     [
-        (Mode.CORRELATE, SMALL | {"stationary_depth": 32}, {"samples": 3}),
+        (Mode.CORRELATE, SMALL | {"stationary_depth": 32}, {"samples": 3, "unit_strips": 0}),
+        (Mode.CORRELATE, SMALL | {"stationary_depth": 64}, {"samples": 3, "unit_strips": 1}),
         (Mode.CORRELATE, SMALL | {"stationary_depth": 32}, {"samples": 3, "chained": 0}),
         (Mode.KERNEL, SMALL | {"stationary_depth": 64}, CHUNKS),
         (Mode.KERNEL, SMALL | {"directory_depth": 128}, CHUNKS | {"outputs": 20}),
     ],
-    ids=["chained", "a map that is too large", "one chunk at a time", "a tile at a time"],
+    ids=["chained", "parts of a sample", "a map that is too large", "one chunk at a time", "a tile at a time"],
 )
 def test_chunks_are_forgotten_and_loaded_again_as_in_the_hardware(mode, rings, wanted):
     config = dataclasses.replace(CONFIGS["tiny"], **rings)
