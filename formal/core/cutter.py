@@ -12,9 +12,9 @@ from gscn.hw.core.tiles import cursor_layout
 from gscn.passes import VECTOR, Mode
 
 _FIELDS = (
-    "mode", "chained", "team", "help", "s_tiles", "t_groups", "t_vectors", "t_split", "t_strips",
-    "samples", "tile_samples", "rows", "cols", "tile_rows", "tile_cols", "strips_before",
-    "strips_after", "tile_strips", "by_rows",
+    "mode", "chained", "team", "help", "s_tiles", "t_tiles", "t_groups", "t_vectors", "t_split",
+    "t_strips", "samples", "tile_samples", "unit_strips", "rows", "cols", "tile_rows", "tile_cols",
+    "strips_before", "strips_after", "tile_strips", "by_rows",
 )  # fmt: skip
 """Of a descriptor: all that decides which job there is, addresses left out."""
 
@@ -22,13 +22,13 @@ _FIELDS = (
 class CutterChecker(Checker):
     """Follow one result's contribution, any: a stationary tile's, of one sample.
 
-    In kernel mode it is a pixel of the result, else a channel of the stream. So it stands for all
+    In kernel mode it is a pixel of the result, else a channel of a strip of the stream. So it stands for all
     that a pass has to compute, whatever the sizes, and no tile has to be known.
 
     Assumed: a descriptor that has passed its checks, held from `start` on while `busy`; clusters
     that stay ready until they get a job; at most 15 jobs of each that are not done, and as many
-    pulses of `done` as there are jobs that drain. Which strips a job has, and where its results lie
-    is left to tests.
+    pulses of `done` as there are jobs that drain. Which strips a job of kernel mode has, and where
+    results lie is left to tests.
     """
 
     CLAIMS = {
@@ -92,7 +92,7 @@ class CutterChecker(Checker):
         m.d.sync += before.eq(fields)
         self.assume(self._idle | (fields == before))
         self.assume(~dut.start | self._idle)
-        counts = ("s_tiles", "t_groups", "samples", "tile_samples", "rows", "cols")
+        counts = ("s_tiles", "t_groups", "t_strips", "samples", "tile_samples", "rows", "cols")
         for name in (*counts, "tile_rows", "tile_cols"):
             self.assume(d[name] != 0)
         self.assume((d.t_vectors <= 4) & (d.t_split <= 4 + d.t_vectors))
@@ -104,6 +104,16 @@ class CutterChecker(Checker):
             self._group.eq(VECTOR << d.t_vectors[:3]),
             self._lanes.eq(self._group >> d.t_split[:4]),
         ]
+        last_tiles = d.t_tiles - ((d.t_groups - 1) << d.t_split[:4])
+        counted = (last_tiles > 0) & (last_tiles <= 1 << d.t_split[:4])
+        self.assume(self._kernel | counted)
+        self.assume((d.unit_strips == 0) | (self._chained & (d.tile_samples == 1)))
+
+    def _exists(self, group: Value, channel: Value) -> Value:
+        """Return whether there is a tile for a channel of a group."""
+        d = self.dut.d
+        lane_bits = VECTOR.bit_length() - 1 + d.t_vectors[:3] - d.t_split[:4]
+        return (group << d.t_split[:4]) + (channel >> lane_bits[:4]) < d.t_tiles
 
     def _count_jobs(self) -> None:
         """Claim that a pass ends when all is done."""
@@ -177,11 +187,15 @@ class CutterChecker(Checker):
     def _choose_contribution(self) -> Value:
         """Choose one; return whether the pass has it."""
         d = self.dut.d
-        any_of = {"tile": 16, "sample": 16, "row": 16, "column": 16, "group": 16, "channel": 9}
+        any_of = {
+            "tile": 16, "sample": 16, "row": 16, "column": 16, "group": 16, "channel": 9,
+            "strip": 16,
+        }  # fmt: skip
         self._at = {name: self.any_constant(width, name=name) for name, width in any_of.items()}
         at = self._at
         pixel = (at["row"] < d.rows) & (at["column"] < d.cols)
         word = (at["group"] < d.t_groups) & (at["channel"] < self._group)
+        word &= self._exists(at["group"], at["channel"]) & (at["strip"] < d.t_strips)
         inside = (at["tile"] < d.s_tiles) & (at["sample"] < d.samples)
         return inside & Mux(self._kernel, pixel, word)
 
@@ -197,7 +211,7 @@ class CutterChecker(Checker):
 
     def _has_it(self, job) -> Value:
         """Return whether a job has the contribution."""
-        at, m = self._at, self.m
+        at, m, d = self._at, self.m, self.dut.d
         y = Signal(16)  # of the job that is made
         with m.If(self._looks):
             m.d.sync += y.eq(data.View(cursor_layout(self.dut.config), self._cursor()).y)
@@ -208,6 +222,7 @@ class CutterChecker(Checker):
             & self._within(at["sample"], job.first_sample, job.samples)
             & Mux(self._kernel, pixel, self._in_lanes(job))
             & (job.streams | ~self._chained)
+            & ((d.unit_strips == 0) | self._within(at["strip"], job.strip, d.unit_strips))
         )
 
     def _cursor(self) -> Signal:
@@ -255,7 +270,9 @@ class CutterChecker(Checker):
             inside = Mux(
                 self._kernel,
                 (row.x0 < d.cols) & (row.y < d.rows) & (row.next < d.samples),
-                (row.t_group < d.t_groups) & self._aligned(row),
+                (row.t_group < d.t_groups)
+                & self._aligned(row)
+                & self._exists(row.t_group, row.lane0),
             )
             self.invariant(~(busy & more[number]) | inside)
             if number:
@@ -316,15 +333,18 @@ class CutterChecker(Checker):
         for number, row in enumerate(rows):
             here = busy & begun[number]
             self.invariant(~here | ((row.next <= d.samples) & self._aligned(row)))
+            some = (d.unit_strips != 0) & (row.strip < d.t_strips) & (row.next < d.samples)
+            self.invariant(~here | (row.strip == 0) | some)
             self.invariant(~here | members[number][number])
             left = behind & members[number]
             self.invariant(~here | (row.open == total([left[n] for n in range(clusters)])))
             self.invariant(~(here & left.any() & (followed == number)) | (row.drained_addr == addr))
             has = here & (row.s_tile == self._at["tile"]) & self._in_lanes(row)
             at_it.append(has)
-            self.invariant(
-                ~(watched & has) | (self._taken & (given == (self._at["sample"] < row.next)))
+            past = (self._at["sample"] < row.next) | (
+                (self._at["sample"] == row.next) & (self._at["strip"] < row.strip)
             )
+            self.invariant(~(watched & has) | (self._taken & (given == past)))
         self.invariant(~(watched & (total(at_it) > 1)))
         self.invariant(~(watched & self._taken & ~Cat(at_it).any()) | given)
         self.invariant(~(watched & ~self._taken) | ~given)

@@ -17,7 +17,7 @@ from gscn.perf.estimate.training_step import Mode, estimate
 from gscn.perf.workload.sparsification import Sparsification
 
 CONFIG = array(model_error.CONFIG)
-ANALYTIC, STATISTICAL = 0.25, 0.12
+ANALYTIC, STATISTICAL = 0.15, 0.12
 """Relative errors of all passes together that the modes may have."""
 
 

@@ -21,7 +21,7 @@ grad_work = st.builds(
 
 @given(sizes=sizes, work=grad_work, held=densities, level=st.integers(0, DENSE))
 def test_cuts_of_weight_gradients_keep_to_the_sizes(sizes, work, held, level):
-    choice = GradChoice(*plan_grad(sizes, work, 1e6, held, 0.5, level))
+    choice = GradChoice(*plan_grad(sizes, work, 1e6, held, 0.5, level, True))
     if choice.cycles >= NEVER:
         return
     lanes = (16 << choice.t_vectors) >> choice.t_split
@@ -58,13 +58,13 @@ def test_strips_that_a_strip_needs_by_hand(t_rows, s_outer, first, taps, step, e
 
 def test_cycles_are_those_of_the_multipliers_if_nothing_else_is_dear():
     products = 32 * 32 * 32 * 64 * 64 * 9 * 0.1 * 0.5
-    cycles = plan_grad(LARGE, GRAD, products, 0.1, 0.5, 0)[0]
+    cycles = plan_grad(LARGE, GRAD, products, 0.1, 0.5, 0, True)[0]
     assert 1.0 < cycles / (products / 64) < 1.15  # members of a team wait for one another
 
 
 def test_what_does_not_fit_takes_for_ever():
     tight = LARGE._replace(entries=16, keys=16)
-    assert plan_grad(tight, GRAD, 1e6, 1.0, 1.0, DENSE)[0] == NEVER
+    assert plan_grad(tight, GRAD, 1e6, 1.0, 1.0, DENSE, True)[0] == NEVER
 
 
 def reads(sizes, *, densities=(1.0, 1.0), tiles=(8, 8), block=(4, 4), split=0, busy=1.0):
@@ -116,8 +116,8 @@ def test_no_map_is_read_less_than_once_or_for_more_than_each_tile(
 
 def test_a_dram_lets_clusters_share_maps():
     products = 32 * 32 * 32 * 64 * 64 * 9 * 0.1
-    alone = GradChoice(*plan_grad(LARGE, GRAD, products, 1.0, 0.1, 0))
-    behind = GradChoice(*plan_grad(SLOW, GRAD, products, 1.0, 0.1, 0))
+    alone = GradChoice(*plan_grad(LARGE, GRAD, products, 1.0, 0.1, 0, True))
+    behind = GradChoice(*plan_grad(SLOW, GRAD, products, 1.0, 0.1, 0, True))
     assert behind.s_reads * behind.t_reads < alone.s_reads * alone.t_reads
     assert behind.alone >= alone.alone
     assert alone.cycles == alone.alone
@@ -127,6 +127,6 @@ def test_strips_are_small_where_tiles_are_few():
     def rows(samples, clusters):
         sizes = LARGE._replace(clusters=clusters, bytes_per_cycle=4 * clusters)
         work = GRAD._replace(samples=samples, s_rows=56, s_cols=56, t_rows=56, t_cols=56)
-        return GradChoice(*plan_grad(sizes, work, samples * 1e6, 0.1, 0.1, 0)).t_rows
+        return GradChoice(*plan_grad(sizes, work, samples * 1e6, 0.1, 0.1, 0, True)).t_rows
 
     assert rows(1, 64) < rows(32, 16)

@@ -297,7 +297,13 @@ CHUNKS = {"contracted": 40, "t_vectors": 0, "taps_y": 1, "taps_x": 2, "outputs":
         (Mode.KERNEL, SMALL | {"stationary_depth": 64}, CHUNKS),
         (Mode.KERNEL, SMALL | {"directory_depth": 128}, CHUNKS | {"outputs": 20}),
     ],
-    ids=["chained", "parts of a sample", "a map that is too large", "one chunk at a time", "a tile at a time"],
+    ids=[
+        "chained",
+        "parts of a sample",
+        "a map that is too large",
+        "one chunk at a time",
+        "a tile at a time",
+    ],
 )
 def test_chunks_are_forgotten_and_loaded_again_as_in_the_hardware(mode, rings, wanted):
     config = dataclasses.replace(CONFIGS["tiny"], **rings)
