@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 
 from gscn.emulator.arithmetic import Arithmetic
 from gscn.emulator.pass_checks import PassFields, channels_of_tile
 from gscn.emulator.pass_pieces import Piece
 from gscn.emulator.pass_sums import Words
+
+
+class Unit(NamedTuple):
+    """A unit of work of correlate mode: whole samples, or some strips of one."""
+
+    n0: int
+    samples: int
+    strip: int
+    strips: int
+    """Of each sample."""
+    chunk: int
+    """First stationary strip that it needs, of its sample; `chunks`: from there on."""
+    chunks: int
+
+
+def units(d: PassFields) -> Iterator[Unit]:
+    """Yield the units of work of a tile; not chained, it is one."""
+    samples = d.tile_samples if d.chained else d.samples
+    step = d.unit_strips or d.t_strips
+    for n0 in range(0, d.samples, samples):
+        for strip in range(0, d.t_strips, step):
+            end = min(strip + step, d.t_strips)
+            chunk = max(strip - d.behind, 0)
+            some = min(samples, d.samples - n0)
+            chunks = (some - 1) * d.s_chunks + min(end + d.ahead, d.s_chunks) - chunk
+            yield Unit(n0, some, strip, end - strip, chunk, chunks)
+
+
+def needed_chunks(d: PassFields, unit: Unit) -> list[tuple[int, int]]:
+    """Return, for each strip of a unit's sample, the first chunk that it needs and the end of them.
+
+    Chunks count from the unit's first.
+    """
+    needed = []
+    for strip in range(unit.strip, unit.strip + unit.strips):
+        end = min(strip + d.ahead + 1, d.s_chunks)
+        needed.append((min(max(strip - d.behind, 0), end) - unit.chunk, end - unit.chunk))
+    return needed
 
 
 def kernel_words(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from gscn.emulator.pass_checks import (
 )
 from gscn.emulator.pass_pieces import Operand, Piece, Shape, longest_window, stationary_fibers
 from gscn.emulator.pass_sums import Stationary, TileSums
-from gscn.emulator.pass_words import correlate_words, kernel_words
+from gscn.emulator.pass_words import Unit, correlate_words, kernel_words, needed_chunks, units
 from gscn.enums import takes_text
 from gscn.formats import NUMBER_FORMATS
 from gscn.pass_errors import PassError
@@ -99,19 +98,6 @@ class _Loaded:
     ends: np.ndarray
     """Entries before each chunk, and behind the last."""
     piece: Piece
-
-
-class _Unit(NamedTuple):
-    """A unit of work of correlate mode: whole samples, or some strips of one."""
-
-    n0: int
-    samples: int
-    strip: int
-    strips: int
-    """Of each sample."""
-    chunk: int
-    """First stationary strip that it needs, of its sample; `chunks`: from there on."""
-    chunks: int
 
 
 class _Pass:
@@ -300,7 +286,7 @@ class _Pass:
         d = self.d
         group, part = streamed >> d.t_split, streamed & ((1 << d.t_split) - 1)
         sums = TileSums(d, self.config, self.arithmetic)
-        for unit in self._units():
+        for unit in units(d):
             loaded = self._load(tile, unit.n0 * d.s_chunks + unit.chunk, unit.chunks)
             strips = (unit.samples - 1) * d.t_strips + unit.strips
             piece = self.streamed.piece(group, unit.n0 * d.t_strips + unit.strip, strips)
@@ -316,34 +302,16 @@ class _Pass:
         first = d.out_addr + tile * d.s_tile_bytes + streamed * d.t_tile_bytes
         self._write(sums, np.arange(d.run), np.array([first]))
 
-    def _units(self) -> Iterator[_Unit]:
-        """Yield the units of work of a tile."""
-        d = self.d
-        samples = d.tile_samples if d.chained else d.samples
-        step = d.unit_strips or d.t_strips
-        for n0 in range(0, d.samples, samples):
-            for strip in range(0, d.t_strips, step):
-                end = min(strip + step, d.t_strips)
-                chunk = max(strip - d.behind, 0)
-                some = min(samples, d.samples - n0)
-                chunks = (some - 1) * d.s_chunks + min(end + d.ahead, d.s_chunks) - chunk
-                yield _Unit(n0, some, strip, end - strip, chunk, chunks)
-
-    def _check_correlate_window(self, loaded: _Loaded, unit: _Unit) -> None:
+    def _check_correlate_window(self, loaded: _Loaded, unit: Unit) -> None:
         """Note an error if the samples of a unit, as far as whole, do not slide through the window.
 
         Of a part of one sample all chunks must be there.
         """
-        d = self.d
-        each = d.s_chunks if unit.samples > 1 else unit.chunks
+        each = self.d.s_chunks if unit.samples > 1 else unit.chunks
         samples = loaded.piece.strips // each
-        needed = []
-        for strip in range(unit.strip, unit.strip + unit.strips):
-            end = min(strip + d.ahead + 1, d.s_chunks)
-            needed.append((min(max(strip - d.behind, 0), end) - unit.chunk, end - unit.chunk))
-        ends = loaded.ends[: samples * each + 1]
         if samples:
-            self._check_window(*longest_window(ends, samples, needed))
+            ends = loaded.ends[: samples * each + 1]
+            self._check_window(*longest_window(ends, samples, needed_chunks(self.d, unit)))
 
 
 def _descriptors(memory: np.ndarray, addr: int, count: int) -> Iterator[PassFields | None]:

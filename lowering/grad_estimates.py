@@ -19,8 +19,15 @@ from gscn.lowering.estimates import (
     operand_bytes,
     sweeps_read,
     together,
-    word_cycles,
 )
+from gscn.lowering.unevenness import (
+    DENSE_SPREAD,
+    INPUT_SPREAD,
+    sample_spread,
+    team_ends,
+    uneven_share,
+    uneven_word,
+)  # fmt: skip
 from gscn.passes import VECTOR
 from gscn.system.compiled import compiled
 
@@ -32,13 +39,6 @@ few products, of which the chunks come later than that."""
 _TURNS = 0.1
 """Share of what is read or loaded that does not go on beside products: samples that have few of
 them come at the same time in all clusters."""
-_INPUT_SPREAD, _DENSE_SPREAD = 0.4, 0.05
-"""Deviation over mean of the nonzeros of an input's samples, sparse or dense."""
-_FEW_HAVE, _MISSES = 0.93, 1.5
-"""Share of an uneven operand that few samples have; what look-ups cost that find nothing."""
-_LONGEST, _LAST, _OVER = 5.0, 0.385, 0.22
-"""Deviations of the longest unit; shares of it, and of what it is over a member's part of a tile,
-for which a team waits."""
 _ROW_SPREAD = 0.3
 """How much more a part of a sample may have than its share, if samples differ as much as that."""
 _STRIP_CYCLES = 3.0
@@ -190,69 +190,9 @@ def _finer(sizes, work, best, density):
         t_rows, s_outer = rows, rows * work.step
     return GradChoice(
         best.cycles, best.s_real, best.s_vectors, best.t_vectors, best.t_split, t_rows, s_outer,
-        best.tile_samples, best.unit_rows, best.team, best.gang, best.s_reads, best.t_reads, best.alone,
+        best.tile_samples, best.unit_rows, best.team, best.gang, best.s_reads, best.t_reads,
+        best.alone,
     )  # fmt: skip
-
-
-@compiled
-def _sample_spread(density):
-    """Return deviation over mean of the nonzeros of an output gradient's samples.
-
-    As in recorded steps: the sparser, the more of them are in a few samples.
-    """
-    return max(0.15, 1.9 * math.log10(0.3 / max(density, 1e-4)))
-
-
-@compiled
-def _uneven_share(tiles, team, clusters):
-    """Return how much longer tiles take than if all were dealt evenly.
-
-    The last round may be incomplete, and tiles differ by what their channels have. Clusters of
-    their own may have a tile more or less at the end, teams share theirs.
-    """
-    teams = clusters // team
-    rounds = tiles / teams
-    if rounds < 1.0:
-        return (1.2 if team == 1 else 1.0) / rounds
-    share = 1.0 + 1.1 * (math.ceil(rounds) / rounds - 1.0)
-    if team > 1:
-        return share + 0.16 * (1.0 - 1.0 / teams) / math.sqrt(rounds)
-    return share + (0.24 if rounds <= 1.0 else max(0.24 / math.sqrt(rounds), 0.52 / rounds))
-
-
-@compiled
-def _uneven_word(entries, density, spread):
-    """Return `word_cycles` of an operand of which a few samples have nearly all, as they spread."""
-    few = 1.0 / (1.0 + spread * spread)
-    most = max(_FEW_HAVE, few)
-    cycles = few * word_cycles(entries, min(0.99, density * most / few)) * most / few
-    if few < 1.0:
-        rest = (1.0 - most) / (1.0 - few)
-        mean = max(1e-6, entries * density * rest)
-        cycles += (1.0 - few) * (1.0 + _MISSES * (1.0 - density * rest) ** entries / mean) * rest
-    return cycles
-
-
-@compiled
-def _team_ends(unit, units, rounds, team, spread):
-    """Return the cycles for which members of a team wait for the one that has most.
-
-    Parameters
-    ----------
-    unit
-        Cycles of a unit, on average.
-    units
-        Of a tile.
-    rounds
-        Tiles of a team.
-    team
-        Members.
-    spread
-        Deviation over mean of units.
-    """
-    longest = (1.0 + _LONGEST * spread) * unit * (1.0 - 1.0 / team)
-    over = max(0.0, longest - unit * units / team) * max(0.0, rounds - 1.0)
-    return _LAST * longest + _OVER * over
 
 
 @compiled
@@ -330,8 +270,8 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
     best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
     compute = products / (sizes.pes * sizes.clusters)
     grads, inputs = (t_density, s_density) if holds_input else (s_density, t_density)
-    g_spread = _sample_spread(grads)
-    x_spread = _INPUT_SPREAD if inputs < 0.5 else _DENSE_SPREAD
+    g_spread = sample_spread(grads)
+    x_spread = INPUT_SPREAD if inputs < 0.5 else DENSE_SPREAD
     spread = math.sqrt(g_spread * g_spread + x_spread * x_spread)
     light = 1.0 - 1.0 / (1.0 + spread * spread)
     convoys = sizes.dram < NEVER and sizes.buffer >= CONVOY_BYTES * sizes.clusters
@@ -349,11 +289,9 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
             t_band, s_band = _band(work, real, s_density, level, sizes)
         if t_band == 0:
             break
-        parts = (
-            _part(work, real, s_density, level, sizes, 2),
-            _part(work, real, s_density, level, sizes, 4),
-            _part(work, real, s_density, level, sizes, 8),
-        )
+        two = _part(work, real, s_density, level, sizes, 2)
+        four = _part(work, real, s_density, level, sizes, 4)
+        parts = (two, four, _part(work, real, s_density, level, sizes, 8))
         kept = min(real, work.s_channels)
         s_tiles = ceil_div(work.s_channels, real)
         holds = s_map * kept * s_density <= 0.93 * sizes.entries and s_map < sizes.keys
@@ -366,7 +304,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
         filled = work.s_channels / (s_tiles * lanes)
         loading = load_cycles(s_map * s_tiles * lanes, s_density * filled)
         held_spread = x_spread if holds_input else g_spread
-        word = _uneven_word(max(1.0, 0.95 * kept * taps), s_density, held_spread)
+        word = uneven_word(max(1.0, 0.95 * kept * taps), s_density, held_spread)
         for power in range(9):
             streamed = 1 << power
             if streamed >= 2 * max(1, work.t_channels):
@@ -412,7 +350,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                         continue
                     if team > units and team > 1:
                         continue
-                    balance = _uneven_share(tiles, team, sizes.clusters)
+                    balance = uneven_share(tiles, team, sizes.clusters)
                     drain = lanes * streamed * taps / sizes.drain
                     drain *= ceil_div(tiles, sizes.clusters // team)
                     loads = t_tiles
@@ -426,10 +364,9 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                         more = 0.0
                         if unit_rows > 0:
                             more = _ROW_SPREAD * (1.0 - work.samples / units) * min(1.0, spread)
-                        ends = (1.0 + more) * _team_ends(
-                            alone * sizes.clusters / (tiles * units), units,
-                            tiles / (sizes.clusters // team), team, u_spread,
-                        )  # fmt: skip
+                        rounds = tiles * team / sizes.clusters
+                        unit = alone * sizes.clusters / (tiles * units)
+                        ends = (1.0 + more) * team_ends(unit, units, rounds, team, u_spread)
                     busy = alone * balance
                     s_reads, t_reads = float(loads), float(s_tiles * min(1 << t_split, t_tiles))
                     if convoys:

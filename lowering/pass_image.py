@@ -13,7 +13,7 @@ from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat, IntFormat
 from gscn.lowering.axes import TapRun
-from gscn.lowering.descriptor import ALIGNMENT, Numbers, descriptors
+from gscn.lowering.descriptor import ALIGNMENT, Numbers, descriptors, grad_tile
 from gscn.lowering.estimates import DENSE
 from gscn.lowering.grad_estimates import reach
 from gscn.lowering.layouts import (
@@ -36,7 +36,7 @@ from gscn.lowering.operands import (
 )
 from gscn.lowering.plan import GradPlan, KernelPlan, PassPlan, plan_pass
 from gscn.outputs import FloatOutput, OutputFormat, check_memory, memory_of
-from gscn.passes import DESCRIPTOR_BYTES
+from gscn.passes import DESCRIPTOR_BYTES, VECTOR
 from gscn.strips import Strips, encode, encode_map, weight_bounds
 
 
@@ -111,14 +111,13 @@ class PassImage:
         self, part: GradPlan, runs: tuple[TapRun, TapRun], region: np.ndarray
     ) -> np.ndarray:
         """Return results (K, C, tap rows, tap columns) of one pass of a weight gradient."""
-        held, streamed = part.stationary, part.stream
+        held, choice = part.stationary, part.choice
         taps = [len(run.taps) for run in runs]
-        shape = (held.groups, streamed.groups, streamed.lanes, *taps, held.lanes)
-        # Tiles of a group are next to each other, so that its channels are in order.
-        results = gather(self._numbers(region, shape), held)
-        # Now (groups, lanes, taps, taps, channels).
-        results = gather(np.moveaxis(results, 1, -1), streamed)
-        results = results.transpose(3, 2, 0, 1)
+        _, t_tiles, _ = grad_tile(part, runs)
+        # tiles are next to each other, so that channels are in order
+        lanes = t_tiles * ((VECTOR << choice.t_vectors) >> choice.t_split)
+        results = gather(self._numbers(region, (held.groups, lanes, *taps, held.lanes)), held)
+        results = results[: part.work.t_channels].transpose(0, 3, 1, 2)
         if part.holds_input:
             return results
         return results.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]

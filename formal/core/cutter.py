@@ -22,8 +22,8 @@ _FIELDS = (
 class CutterChecker(Checker):
     """Follow one result's contribution, any: a stationary tile's, of one sample.
 
-    In kernel mode it is a pixel of the result, else a channel of a strip of the stream. So it stands for all
-    that a pass has to compute, whatever the sizes, and no tile has to be known.
+    In kernel mode it is a pixel of the result, else a channel of a strip of the stream. So it
+    stands for all that a pass has to compute, whatever the sizes, and no tile has to be known.
 
     Assumed: a descriptor that has passed its checks, held from `start` on while `busy`; clusters
     that stay ready until they get a job; at most 15 jobs of each that are not done, and as many

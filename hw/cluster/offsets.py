@@ -121,10 +121,11 @@ class TableReader(wiring.Component):
 
     Load jobs and stream jobs are the same jobs, each queue at its own pace; the load side goes
     first. A job has one piece to load: kernel, all chunks of its tile; correlate, those of its
-    samples, or those that its strips of one need. A job of the tile of the load job before it, unless the pass is chained, waits for a
-    verdict: if that tile is held it loads nothing, else the same piece again. A job's stream has
-    one piece per group (kernel) or one (correlate): consecutive strips that exist, of which there
-    must be one. A piece is worked on only when the place for it is empty.
+    samples, or those that its strips of one need. A job of the tile of the load job before it,
+    unless the pass is chained, waits for a verdict: if that tile is held it loads nothing, else the
+    same piece again. A job's stream has one piece per group (kernel) or one (correlate):
+    consecutive strips that exist, of which there must be one. A piece is worked on only when the
+    place for it is empty.
 
     Addresses come from four products, formed one bit of the multiplier per cycle until no bit is
     left: twice the bits of the strips of a sample and of the entries of a row, and a cycle each. A

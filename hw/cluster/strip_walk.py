@@ -35,8 +35,8 @@ class StripWalker(wiring.Component):
     """Name the strips of a job in order, and what words of each must know.
 
     Kernel: of every group in turn, of each of the job's samples, the strips from `strip` on, as far
-    as there are such. Correlate: those of each sample, or `unit_strips` of one. A job without a stream is one context
-    without a strip. A strip goes out with its context, when both are taken.
+    as there are such. Correlate: those of each sample, or `unit_strips` of one. A job without a
+    stream is one context without a strip. A strip goes out with its context, when both are taken.
 
     Implements: "Tiles, units and gangs" and "The window" in `docs/contract/passes.md`.
 

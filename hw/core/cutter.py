@@ -40,9 +40,10 @@ class Cutter(wiring.Component):
     first, then those that have room; within each kind they take turns.
 
     Clusters of a chained gang, a team, get units of the same tile instead, which all teams take
-    from one cursor: `tile_samples` samples each, or `unit_strips` strips of one. Who gets the last unit drains with it; each other member gets a job that only
-    drains, before its next unit. A team is at most one tile ahead of its slowest member: the last
-    unit of a tile is not given before all members drain the one before.
+    from one cursor: `tile_samples` samples each, or `unit_strips` strips of one. Who gets the last
+    unit drains with it; each other member gets a job that only drains, before its next unit. A team
+    is at most one tile ahead of its slowest member: the last unit of a tile is not given before all
+    members drain the one before.
 
     Golden: `cycles.passes` (time).
 

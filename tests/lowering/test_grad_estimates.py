@@ -30,6 +30,12 @@ def test_cuts_of_weight_gradients_keep_to_the_sizes(sizes, work, held, level):
     assert sizes.clusters % choice.team == 0
     assert sizes.clusters % choice.gang == 0
     assert choice.gang == choice.team or choice.team == 1
+    if choice.unit_rows:
+        assert choice.team > 1
+        assert choice.tile_samples == 1
+        assert choice.unit_rows % choice.t_rows == 0
+        assert choice.unit_rows < work.t_rows
+        assert choice.s_outer == choice.t_rows * work.step
     whole = choice.s_outer == work.s_rows and choice.t_rows == work.t_rows
     assert whole or choice.s_outer == choice.t_rows * work.step
     behind, ahead = reach(work, choice.t_rows, choice.s_outer)
@@ -124,9 +130,24 @@ def test_a_dram_lets_clusters_share_maps():
 
 
 def test_strips_are_small_where_tiles_are_few():
-    def rows(samples, clusters):
+    def rows(samples, clusters, channels):
         sizes = LARGE._replace(clusters=clusters, bytes_per_cycle=4 * clusters)
         work = GRAD._replace(samples=samples, s_rows=56, s_cols=56, t_rows=56, t_cols=56)
+        work = work._replace(s_channels=channels, t_channels=channels)
         return GradChoice(*plan_grad(sizes, work, samples * 1e6, 0.1, 0.1, 0, True)).t_rows
 
-    assert rows(1, 64) < rows(32, 16)
+    assert rows(1, 64, 64) < rows(32, 16, 512)
+
+
+def test_members_of_a_team_share_samples_where_those_are_few():
+    few = GradChoice(*plan_grad(LARGE, GRAD._replace(samples=4), 1e7, 1.0, 0.1, 0, True))
+    assert few.team > 1
+    assert 0 < few.unit_rows < GRAD.t_rows
+    many = GRAD._replace(s_channels=512, t_channels=512)
+    assert GradChoice(*plan_grad(LARGE, many, 1e9, 1.0, 0.1, 0, True)).unit_rows == 0
+
+
+def test_gradients_that_differ_from_sample_to_sample_take_longer():
+    """So do sparse gradients, but sparse inputs less."""
+    cycles = [plan_grad(LARGE, GRAD, 1e7, 1.0, 0.02, 0, held)[0] for held in (True, False)]
+    assert cycles[0] > 1.03 * cycles[1]

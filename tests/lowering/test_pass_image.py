@@ -21,7 +21,7 @@ from gscn.golden.oracle.synthetic import random_codes
 from gscn.lowering.pass_image import lower_pass
 from gscn.outputs import FloatOutput, OutputFormat
 from gscn.pass_errors import PassError
-from gscn.passes import PASS_DESCRIPTOR
+from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
 from tests.lowering.layers import PADDED, operands, shapes
 
 TINY = ARRAYS["tiny"]
@@ -207,6 +207,20 @@ def test_strips_with_more_nonzeros_than_their_share_are_planned_again():
         for image in (even, uneven)
     ]
     assert outer[1] < outer[0]
+
+
+@pytest.mark.parametrize(
+    ("n", "c", "k", "tiles"), [(8, 3, 64, (1, 4)), (4, 16, 3, (2, 8)), (2, 16, 16, (4, 4))]
+)
+def test_units_may_be_rows_of_a_sample_and_tiles_those_that_have_channels(n, c, k, tiles):
+    shape = ConvShape(n=n, c=c, k=k, h=24, w=6, r=3, s=3, padding=(1, 1))
+    pair = [operands(7 + i, shape, Pass.WEIGHT_GRAD, one)[i] for i, one in enumerate((1.0, 0.1))]
+    image = check(ARRAYS["large"], shape, Pass.WEIGHT_GRAD, pair)
+    (part,) = image.plan.parts
+    fields = PASS_DESCRIPTOR.unpack(image.image[:DESCRIPTOR_BYTES])[0]
+    assert fields["unit_strips"] == part.choice.unit_rows // part.choice.t_rows
+    assert 0 < fields["unit_strips"] < fields["t_strips"]
+    assert (fields["t_tiles"], fields["t_groups"] << fields["t_split"]) == tiles
 
 
 def test_taps_beyond_a_pass_are_refused_by_name():
