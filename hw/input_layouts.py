@@ -25,6 +25,10 @@ STRIP = data.StructLayout({"rows": 16, "ends_piece": 1})
 """A strip to be expanded: its rows, or outer positions, at least 1, and whether it is the last of
 its piece."""
 
+WANTED = data.StructLayout({"lanes": 16, "vector": 4, "care": 4})
+"""Channels of a position that a job wants: `lanes` of those vectors whose numbers are `vector` in
+the bits that `care` has."""
+
 
 def item_layout(config: ArrayConfig, values: int) -> data.StructLayout:
     """Return what an expander hands on: up to `values` nonzeros of one vector.

@@ -41,6 +41,8 @@ _TURNS = 0.1
 them come at the same time in all clusters."""
 _ROW_SPREAD = 0.3
 """How much more a part of a sample may have than its share, if samples differ as much as that."""
+PASSED_VALUES = 3.0
+"""Values of other tiles that a stream passes over in a cycle."""
 _STRIP_CYCLES = 3.0
 """Cycles that a strip of the stream costs in each tile."""
 
@@ -250,6 +252,21 @@ def dram_reads(maps, tiles, channels, t_split, block, busy, sizes):
 
 
 @compiled
+def word_share(streamed, density):
+    """Return cycles of a stream's vector for a tile of `streamed` channels, per word it has in all.
+
+    A word of another channel costs none, but a vector without any of the tile's costs one, and
+    three values that are passed over another.
+    """
+    wanted = streamed * density
+    if streamed >= VECTOR:
+        return 1.0
+    empty = (1.0 - density) ** streamed - (1.0 - density) ** VECTOR
+    passed = (VECTOR - streamed) * density / PASSED_VALUES
+    return (wanted + max(empty, passed)) / (VECTOR * density)
+
+
+@compiled
 def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
     """Return the cheapest cut of a part of a weight gradient; `cycles` NEVER if none fits.
 
@@ -323,6 +340,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
             words = t_map * work.t_channels * t_density * s_tiles / sizes.clusters
             write = tiles * lanes * streamed * taps * work.out_bytes
             looks = words * work.tap_rows / sizes.pes
+            stream = words * min(1 << t_split, t_tiles) * word_share(streamed, t_density)
             for team in range(1, sizes.clusters + 1):
                 if sizes.clusters % team:
                     continue
@@ -389,7 +407,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
                         load,
-                        words * min(1 << t_split, t_tiles) + _JOB_WORDS * mine,
+                        stream + _JOB_WORDS * mine,
                     )
                     alone += ends + _UNIT_CYCLES * mine
                     if team > 1:

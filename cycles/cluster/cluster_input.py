@@ -49,7 +49,7 @@ from gscn.cycles.cluster.streamer import (
     step_placer,
 )
 from gscn.cycles.cluster.strip_walk import WALKER, has_room, pop_strip, step_walk
-from gscn.cycles.cluster.vectors import EXPANDER, show_pass, step_expander
+from gscn.cycles.cluster.vectors import EXPANDER, show_job, show_pass, step_expander
 from gscn.cycles.cluster.window import (
     WINDOW,
     ask,
@@ -236,6 +236,7 @@ def step_words(inputs, c, workers, word_depth, bank_cleared, d):
         pop_job(queues, jobs, STREAM_JOBS)
     elif has_job and state != RUN:
         start_job(streamer, walker, placer, window, job, d)
+        show_job(expander, job, d)
     return takes
 
 

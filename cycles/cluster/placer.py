@@ -68,7 +68,7 @@ def skip_row(placer, d):
 
 
 @borrowing
-def take_item(placer, expander, job, d):
+def take_item(placer, expander, d):
     """Take an item."""
     placer.valid = 1
     placer.columns = expander.step * d.t_step
@@ -82,8 +82,6 @@ def take_item(placer, expander, job, d):
             placer.channel = channel
             placer.lane_keys = channel * d.lane_step
         else:
-            channel -= job.lane0
-            placer.wanted = 0 <= channel < VECTOR << d.t_vectors >> d.t_split
             placer.lane_keys = 0
 
 

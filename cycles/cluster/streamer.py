@@ -99,7 +99,7 @@ def step_placer(streamer, placer, walker, expander, loaded, job, d, keys):
     if placer.skips:
         skip_row(placer, d)
     if takes and expander.valid:
-        take_item(placer, expander, job, d)
+        take_item(placer, expander, d)
     return takes
 
 

@@ -6,11 +6,16 @@ Of the halfwords only those are looked at that say what is there: blocks and mas
 from __future__ import annotations
 
 from gscn.cycles.state import record
-from gscn.passes import VECTOR
+from gscn.passes import VECTOR, Mode
 from gscn.system.compiled import borrowing
+
+CORRELATE = int(Mode.CORRELATE)
+LOOKED_AT = 3
+"""As in `hw.cluster.vectors`."""
 
 EXPANDER = record(
     "vectors", "mid", "inner", "narrow",  # of the pass, as in the hardware
+    "lanes", "vector_wanted", "vector_care",  # of the job
     "active", "ends_piece", "closing",
     "rows_left", "mid_left", "row_left", "block_left",
     "bits", "at", "mask_left", "odd",
@@ -38,6 +43,19 @@ def show_pass(load, stream, d, narrow_formats):
 
 
 @borrowing
+def show_job(stream, job, d):
+    """Show the expander of the stream which lanes a job wants, as `hw.cluster.streamer` does."""
+    stream.lanes = (1 << VECTOR) - 1
+    stream.vector_care = stream.vector_wanted = 0
+    if d.mode == CORRELATE:
+        channels = VECTOR << d.t_vectors >> d.t_split
+        stream.vector_wanted = job.lane0 // VECTOR
+        stream.vector_care = (VECTOR - 1) & ~(max(channels, VECTOR) // VECTOR - 1)
+        if channels < VECTOR:
+            stream.lanes = (1 << channels) - 1 << job.lane0 % VECTOR
+
+
+@borrowing
 def lowest(bits):
     """Return the number of the lowest of 16 bits that is set, or 0."""
     number = 0
@@ -53,6 +71,30 @@ def lowest(bits):
     if bits & 1 == 0:
         number += 1
     return number if bits else 0
+
+
+@borrowing
+def wanted_lanes(expander, vector):
+    """Return the lanes of a vector that items are made of."""
+    if (vector ^ expander.vector_wanted) & expander.vector_care:
+        return 0
+    return expander.lanes
+
+
+@borrowing
+def take_lanes(mask, wanted):
+    """Take lanes up to the second wanted one; return the rest, how many, and the wanted or -1."""
+    lane = -1
+    taken = 0
+    while taken < LOOKED_AT and (mask or taken == 0):
+        low = mask & -mask
+        if low & wanted:
+            if lane >= 0:
+                break
+            lane = lowest(low)
+        mask ^= low
+        taken += 1
+    return mask, taken, lane
 
 
 @borrowing
@@ -110,53 +152,54 @@ def expand(expander, reader, halfwords, advance, loads):
             return -1
         take_header(expander, halfwords[reader.at], loads)
         return 1
-    used = 0
-    count = 0
-    mask = rest = 0
+    used = count = rest = taken = 0
+    position = vector = 0
+    lane = -1
     if within:
         # a fresh mask is not looked at before it has arrived
         if reader.available == 0:
             expander.error = reader.ends
             return -1
+        vector = lowest(within)
+        position = vector >> vectors
+        vector &= (1 << vectors) - 1
         fresh = expander.mask_left == 0
         mask = halfwords[reader.at] if fresh else expander.mask_left
-        rest = mask & (mask - 1)
-        count = 1
-        if loads and rest:
-            count = 2
+        if loads:
+            rest = mask & (mask - 1)
+            count = taken = 1 + (rest != 0)
             rest &= rest - 1
-        used = fresh + (1 if narrow else count)
+        else:
+            rest, taken, lane = take_lanes(mask, wanted_lanes(expander, vector))
+            count = lane >= 0
+        used = fresh + ((expander.odd + taken + 1) // 2 if narrow else taken)
         if reader.available < used:
             expander.error = reader.ends
             return -1
-        if not loads and narrow and not expander.odd and rest:
-            used -= 1
+        if narrow and rest:
+            used = fresh + (expander.odd + taken) // 2
         if not advance:
             return -1
         expander.error = mask == 0
     elif not advance:
         return -1
 
-    position = vector = 0
-    if within:
-        vector = lowest(within)
-        position = vector >> vectors
-        expander.step = position - expander.at
-    else:
-        expander.step = 0
-    expander.valid = 1
-    expander.vector = vector & (1 << vectors) - 1
+    after = within & (within - 1) if rest == 0 else within
+    ends = after == 0 and reaches
+    expander.valid = count > 0 or ends
+    expander.step = position - expander.at if within else 0
+    expander.vector = vector
     expander.count = count
-    expander.lane = lowest(mask)
+    expander.lane = max(lane, 0)
     expander.ends_position = 0
     expander.ends_row = 0
     expander.ends_strip = 0
-    after = within & (within - 1) if rest == 0 else within
     expander.mask_left = rest
-    expander.odd = rest != 0 and not expander.odd
+    expander.odd = rest != 0 and (expander.odd + taken) & 1
     expander.bits = expander.bits & ~ones | after
-    expander.at = position
-    if after == 0 and reaches:
+    if count:
+        expander.at = position
+    if ends:
         end_stretch(expander, stretch)
     return used
 
@@ -176,7 +219,8 @@ def step_expander(expander, reader, halfwords, ready, loads, has_strip, rows, en
     ready
         Its item, if there is one, is taken.
     loads
-        It makes items of 2 values, for each position; else of 1 and passes positions over.
+        It makes items of 2 values, for each position; else of 1, of lanes that the job wants, and
+        passes positions over.
     has_strip
         A strip is offered.
     rows, ends_piece

@@ -160,6 +160,7 @@ class ClusterInput(wiring.Component):
             stream_expander.vectors.eq(d.t_vectors),
             stream_expander.mid.eq(1),
             stream_expander.inner.eq(d.t_width),
+            stream_expander.wanted.eq(streamer.wanted),
             marks.marks.eq(self.marks),
             window.report.eq(marks.o),
             window.report_valid.eq(marks.o_valid),

@@ -65,7 +65,7 @@ class _Multiplied:
         self.lane_part = Signal(product_width(config))
         """What its channel adds: kernel to the key, correlate to the offset."""
         self.wanted = Signal()
-        """It is a nonzero of one of the job's channels."""
+        """It is a nonzero."""
         self.beyond, self.beyond_last = Signal(), Signal()
         """It is one of a channel that no chunk has, or that a tile's last chunk lacks."""
         self.value = Signal(signed(config.value_width), reset_less=True)
@@ -76,7 +76,7 @@ class _Multiplied:
 class WordPlacer(wiring.Component):
     """Turn the items of a job's strips into words, and say with marks which chunks are finished.
 
-    A nonzero whose row, column or channel meets nothing of the job is dropped; each other one is a
+    A nonzero whose row or column meets nothing of the job is dropped; each other one is a
     word that meets `span` keys in each of its look-ups, one per tap row inside. In kernel mode all
     of them are one look-up if all tap columns are inside and tap rows follow each other without a
     gap. A strip's first item waits for the chunks that the strip needs. After the last item of a
@@ -224,21 +224,20 @@ class WordPlacer(wiring.Component):
     def _multiply(self, m, item):
         """First stage: take an item and multiply."""
         d, job, new = self.d, self.job, self.items.p
-        channel, relative = Signal(8), Signal(signed(9))
-        tile_channels = ((VECTOR << d.t_vectors[:3]) >> d.t_split[:4])[:9]
+        channel, relative = Signal(8), Signal(8)
         m.d.comb += [
             channel.eq(new.vector * VECTOR + new.lanes[0]),
+            # correlate: the expander leaves only channels of the job
             relative.eq(channel - Mux(d.mode == Mode.KERNEL, 0, job.lane0)),
         ]
-        inside = (d.mode == Mode.KERNEL) | ((relative >= 0) & (relative < tile_channels))
         counts = (d.mode == Mode.KERNEL) & (new.count != 0)
         with m.If(self.items.ready):
             m.d.sync += [
                 item.valid.eq(self.items.valid),
                 item.columns.eq(new.step * d.t_step),
                 item.column_offset.eq(new.step * self.steps.column),
-                item.lane_part.eq(relative[:8] * d.lane_step[: len(item.lane_part)]),
-                item.wanted.eq((new.count != 0) & inside),
+                item.lane_part.eq(relative * d.lane_step[: len(item.lane_part)]),
+                item.wanted.eq(new.count != 0),
                 item.beyond.eq(counts & (channel >= d.s_outer)),
                 item.beyond_last.eq(counts & (channel >= d.s_outer_last)),
                 item.value.eq(new["values"][0]),

@@ -16,6 +16,7 @@ from gscn.hw.input_layouts import (
     CHUNK_NUMBER_WIDTH,
     REPORT,
     STRIP,
+    WANTED,
     InputState,
     context_layout,
     item_layout,
@@ -24,7 +25,7 @@ from gscn.hw.input_layouts import (
     tile_layout,
 )
 from gscn.latencies import ACCUMULATOR_BANKS
-from gscn.passes import Mode
+from gscn.passes import VECTOR, Mode
 
 
 class StepMultiplier(wiring.Component):
@@ -172,6 +173,8 @@ class Streamer(wiring.Component):
         From it.
     arrived : In(1)
         It has something to expand.
+    wanted : Out(WANTED)
+        Channels of the job under way, one cycle after it is in `jobs`: before its first strip.
     bank_cleared : In(1)
         Another accumulator bank is free (pulse).
     o : Out(stream.Signature(word_layout(config)))
@@ -204,6 +207,7 @@ class Streamer(wiring.Component):
                 "strips": Out(stream.Signature(STRIP)),
                 "items": In(stream.Signature(item_layout(config, 1))),
                 "arrived": In(1),
+                "wanted": Out(WANTED),
                 "bank_cleared": In(1),
                 "o": Out(stream.Signature(word_layout(config))),
                 "reports": Out(stream.Signature(REPORT)),
@@ -267,9 +271,26 @@ class Streamer(wiring.Component):
                     m.d.comb += self.jobs.ready.eq(1)
                     m.next = "WAIT"
         m.d.comb += self.ends_job.eq(ends & self.o.p.job_end)
+        self._choose_lanes(m)
         self._keep_banks(m, placer.bank)
         self._say_why(m, placer, running)
         return m
+
+    def _choose_lanes(self, m):
+        """Say which channels of a position are the job's: all, or a tile's part of a group."""
+        d, lane0 = self.d, self.jobs.p.lane0
+        channels = Signal(9)
+        m.d.comb += channels.eq(((VECTOR << d.t_vectors[:3]) >> d.t_split[:4])[:9])
+        m.d.sync += [self.wanted.lanes.eq(-1), self.wanted.vector.eq(0), self.wanted.care.eq(0)]
+        with m.If(self.d.mode == Mode.CORRELATE):
+            # tiles begin at multiples of their channels
+            m.d.sync += [self.wanted.vector.eq(lane0[4:]), self.wanted.care.eq(-channels[4:8])]
+            with m.If(channels < VECTOR):
+                ones = ((1 << channels[:4]) - 1)[:VECTOR]
+                m.d.sync += [
+                    self.wanted.lanes.eq((ones << lane0[:4])[:VECTOR]),
+                    self.wanted.care.eq(-1),
+                ]
 
     def _keep_banks(self, m, bank):
         """Take an accumulator bank for a job, unless the one before left its own."""

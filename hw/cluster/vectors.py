@@ -9,8 +9,11 @@ from amaranth.lib.wiring import In, Out
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.arguments import need, need_number
-from gscn.hw.input_layouts import STRIP, WINDOW_HALFWORDS, item_layout
+from gscn.hw.input_layouts import STRIP, WANTED, WINDOW_HALFWORDS, item_layout
 from gscn.passes import VECTOR
+
+LOOKED_AT = WINDOW_HALFWORDS - 1
+"""Values that are looked at in a cycle where lanes are chosen: a fresh mask leaves so many."""
 
 
 def lowest(m: Module, bits: Value) -> Signal:
@@ -74,8 +77,12 @@ class _Step:
         """Halfwords that are taken."""
         self.position = Signal(4)
         """Positions from the base to the vector."""
+        self.emits = Signal()
+        """A nonzero is found."""
         self.rest = Signal(VECTOR)
         """Lanes of the vector that are left after the item."""
+        self.odd = Signal()
+        """The value behind it is in the high half of its halfword."""
         self.bits = Signal(VECTOR)
         """Vectors of the block that are left after it."""
         self.ends_stretch = Signal()
@@ -94,6 +101,10 @@ class VectorExpander(wiring.Component):
     last nonzero if that is in the last block of the row, else by an item without values, and each
     header is an item without values.
 
+    With `values` 1 items are of `wanted` lanes alone. Up to `LOOKED_AT` values are taken in a
+    cycle: all before and behind a wanted one, up to the next. So a vector without any takes a cycle
+    for so many values, and makes no item but what reports an end.
+
     An item leaves one register. A piece is done with one cycle after its last item is in there.
 
     Implements: strips in `docs/contract/passes.md`.
@@ -104,7 +115,8 @@ class VectorExpander(wiring.Component):
     - Throughput: one item per cycle, strips of a piece back to back; a header takes one cycle, and
       so does the end of a piece.
     - Combinational: `o.ready` -> `strips.ready`, `take`; `available`, `window` -> `strips.ready`,
-      `take`; `vectors`, `narrow` -> `strips.ready`, `take`; `available`, `ends` -> `done`.
+      `take`; `vectors`, `narrow`, `wanted` -> `strips.ready`, `take`; `available`, `ends` ->
+      `done`.
     - Reset: no strip; outputs 0, but `strips.ready` = 1.
 
     Parameters
@@ -126,6 +138,8 @@ class VectorExpander(wiring.Component):
         Positions of a row.
     narrow : In(1)
         Values have 8 bits, two to a halfword; else 16.
+    wanted : In(WANTED)
+        Lanes that items are made of; still while there is a strip. Not looked at with `values` 2.
     strips : In(stream.Signature(STRIP))
         What to expand.
     window : In(data.ArrayLayout(16, WINDOW_HALFWORDS))
@@ -159,6 +173,7 @@ class VectorExpander(wiring.Component):
                 "mid": In(8),
                 "inner": In(16),
                 "narrow": In(1),
+                "wanted": In(WANTED),
                 "strips": In(stream.Signature(STRIP)),
                 "window": In(data.ArrayLayout(16, WINDOW_HALFWORDS)),
                 "available": In(range(WINDOW_HALFWORDS + 1)),
@@ -184,7 +199,7 @@ class VectorExpander(wiring.Component):
             advance.eq(~self.o.valid | self.o.ready),
             enough.eq(self.available >= step.needed),
             step.goes.eq(place.active & advance & enough),
-            makes.eq(step.goes & (~step.header | self._skip)),
+            makes.eq(step.goes & Mux(step.header, self._skip, step.emits | step.ends_stretch)),
             self.take.eq(Mux(step.goes, step.used, 0)),
             self.done.eq(closing & self.ends & (self.available == 0)),
         ]
@@ -215,7 +230,6 @@ class VectorExpander(wiring.Component):
 
     def _look(self, m, place, step, item, bad):
         """Find the next vector, and what is left behind the item that it makes."""
-        two = self._values == 2
         reach, within, after = Signal(range(VECTOR + 1)), Signal(VECTOR), Signal(VECTOR)
         ones = Signal(VECTOR)
         m.d.comb += [
@@ -235,15 +249,17 @@ class VectorExpander(wiring.Component):
             step.header.eq(~step.has & ~step.reaches),
         ]
         vector = lowest(m, within)
-        fresh = Signal()
-        mask, first_out, second_out = Signal(VECTOR), Signal(VECTOR), Signal(VECTOR)
+        fresh, mask = Signal(), Signal(VECTOR)
         m.d.comb += [
             fresh.eq(place.mask_left == 0),
             mask.eq(Mux(fresh, self.window[0], place.mask_left)),
-            first_out.eq(mask & (mask - 1)),
-            second_out.eq(first_out & (first_out - 1)),
-            step.rest.eq(Mux(step.has, second_out if two else first_out, 0)),
+            step.position.eq(vector >> self.vectors),
+            item.vector.eq(vector & ((1 << self.vectors)[:5] - 1)[:4]),
         ]
+        if self._values == 2:
+            self._take_two(m, step, item, mask, fresh)
+        else:
+            self._take_one(m, place, step, item, mask, fresh)
         exhausted = step.rest == 0
         m.d.comb += [
             after.eq(Mux(step.has & exhausted, within & (within - 1), within)),
@@ -253,50 +269,95 @@ class VectorExpander(wiring.Component):
             step.ends_strip.eq(step.ends_row & (place.rows_left == 1) & (place.mid_left == 1)),
             bad.eq((step.has & (mask == 0)) | (step.ends_strip & (step.bits != 0))),
         ]
-        self._make(m, place, step, item, vector, (mask, first_out, fresh))
-
-    def _make(self, m, place, step, item, vector, masks):
-        """Make the item of a vector, and count its halfwords."""
-        two = self._values == 2
-        mask, first_out, fresh = masks
-        halves = Cat(Mux(fresh, self.window[n + 1], self.window[n]) for n in range(self._values))
-        pair = two & first_out.any()
-        with m.If(step.header):
-            m.d.comb += [step.needed.eq(1), step.used.eq(1)]
-        with m.Elif(step.has):
-            m.d.comb += [
-                step.needed.eq(fresh + 1 + (pair & ~self.narrow)),
-                step.used.eq(step.needed),
-            ]
-            if not two:
-                with m.If(self.narrow & ~place.odd & (step.rest != 0)):
-                    m.d.comb += step.used.eq(fresh)
-
-        last = (1 << self.vectors)[:5] - 1
         m.d.comb += [
-            step.position.eq(vector >> self.vectors),
-            item.vector.eq(vector & last[:4]),
-            item.count.eq(Mux(step.has, 1 + pair, 0)),
             item.ends_position.eq(step.ends_stretch),
             item.ends_row.eq(step.ends_row),
             item.ends_strip.eq(step.ends_strip),
-            item.lanes[0].eq(lowest(m, mask)),
         ]
-        if two:
-            m.d.comb += item.lanes[1].eq(lowest(m, first_out))
-        for number in range(self._values):
-            byte = halves.word_select((number if two else place.odd), 8)
-            m.d.comb += item.values[number].eq(
-                Mux(
-                    self.narrow,
-                    byte.as_signed(),
-                    halves.word_select(number, 16).as_signed(),
-                )
-            )
         with m.If(step.has):
             m.d.comb += item.step.eq(step.position - place.at)
         with m.Elif(step.header):
-            m.d.comb += item.step.eq(place.block_left - place.at)
+            m.d.comb += [
+                item.step.eq(place.block_left - place.at),
+                step.needed.eq(1),
+                step.used.eq(1),
+            ]
+
+    def _take_two(self, m, step, item, mask, fresh):
+        """Make an item of the next two values of a vector, or of its last one."""
+        first_out, second_out = Signal(VECTOR), Signal(VECTOR)
+        pair = first_out.any()
+        m.d.comb += [
+            first_out.eq(mask & (mask - 1)),
+            second_out.eq(first_out & (first_out - 1)),
+            item.lanes[0].eq(lowest(m, mask)),
+            item.lanes[1].eq(lowest(m, first_out)),
+        ]
+        with m.If(step.has):
+            m.d.comb += [
+                step.emits.eq(1),
+                step.rest.eq(second_out),
+                step.needed.eq(fresh + 1 + (pair & ~self.narrow)),
+                step.used.eq(step.needed),
+                item.count.eq(1 + pair),
+            ]
+        halves = Cat(Mux(fresh, self.window[n + 1], self.window[n]) for n in range(2))
+        for number in range(2):
+            byte, half = (halves.word_select(number, width).as_signed() for width in (8, 16))
+            m.d.comb += item.values[number].eq(Mux(self.narrow, byte, half))
+
+    def _take_one(self, m, place, step, item, mask, fresh):
+        """Make an item of the next wanted value of a vector, if it is near.
+
+        Of the next values all up to the second wanted one are taken.
+        """
+        wanted = self.wanted
+        kept = Signal(VECTOR)
+        with m.If(((item.vector ^ wanted.vector) & wanted.care) == 0):
+            m.d.comb += kept.eq(wanted.lanes)
+        left = [mask]  # lanes from each of the next values on
+        for number in range(LOOKED_AT):
+            after = Signal(VECTOR, name=f"left{number + 1}")
+            m.d.comb += after.eq(left[-1] & (left[-1] - 1))
+            left.append(after)
+        there = [lanes.any() for lanes in left]
+        is_wanted = Signal(LOOKED_AT)
+        for number in range(LOOKED_AT):
+            own = left[number] & ~left[number + 1] & kept
+            m.d.comb += is_wanted[number].eq(own.any())
+        taken = Signal(range(1, LOOKED_AT + 1))
+        m.d.comb += taken.eq(LOOKED_AT)
+        for number in reversed(range(1, LOOKED_AT)):
+            second = is_wanted[:number].any() & is_wanted[number]
+            with m.If(~there[number] | second):
+                m.d.comb += taken.eq(number)
+        chosen = lowest(m, is_wanted)
+        lanes, rest = Signal(VECTOR), Signal(VECTOR)
+        with m.Switch(chosen):
+            for number in range(LOOKED_AT):
+                with m.Case(number):
+                    m.d.comb += lanes.eq(left[number])
+        with m.Switch(taken):
+            for number in range(1, LOOKED_AT + 1):
+                with m.Case(number):
+                    m.d.comb += rest.eq(left[number])
+        bytes_end = Signal(range(LOOKED_AT + 2))
+        m.d.comb += [bytes_end.eq(place.odd + taken), item.lanes[0].eq(lowest(m, lanes))]
+        with m.If(step.has):
+            m.d.comb += [
+                step.emits.eq(is_wanted.any()),
+                step.rest.eq(rest),
+                step.odd.eq((rest != 0) & bytes_end[0]),
+                step.needed.eq(fresh + Mux(self.narrow, (bytes_end + 1) >> 1, taken)),
+                step.used.eq(step.needed),
+                item.count.eq(step.emits),
+            ]
+            with m.If(self.narrow & (rest != 0)):
+                m.d.comb += step.used.eq(fresh + (bytes_end >> 1))
+        halves = Cat(Mux(fresh, self.window[n + 1], self.window[n]) for n in range(LOOKED_AT))
+        byte = halves.word_select((place.odd + chosen)[:2], 8).as_signed()
+        half = halves.word_select(chosen, 16).as_signed()
+        m.d.comb += item.values[0].eq(Mux(self.narrow, byte, half))
 
     def _move(self, m, place, step):
         """Move on behind the item made or the header taken."""
@@ -310,10 +371,11 @@ class VectorExpander(wiring.Component):
         with m.Elif(step.goes):
             m.d.sync += [
                 place.mask_left.eq(step.rest),
-                place.odd.eq((step.rest != 0) & ~place.odd),
+                place.odd.eq(step.odd),
                 place.bits.eq(step.bits),
-                place.at.eq(step.position),
             ]
+            with m.If(step.emits):
+                m.d.sync += place.at.eq(step.position)
             with m.If(step.ends_stretch):
                 m.d.sync += [
                     place.bits.eq(step.bits >> (step.stretch[:5] << self.vectors)[:5]),

@@ -44,7 +44,7 @@ ARGUMENTS = {
     "shape": 8,
     "depth": 4,
     "most": 2,
-    "values": 2,
+    "values": 1,
     "skip": False,
 }
 every_component = pytest.mark.parametrize(

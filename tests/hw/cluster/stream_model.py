@@ -82,6 +82,18 @@ def dense(made: Pass, job: dict[str, int], strip: StreamStrip) -> np.ndarray:
     return block[:, :, strip.group * channels : (strip.group + 1) * channels]
 
 
+def wanted(made: Pass, job: dict[str, int], block: np.ndarray) -> np.ndarray:
+    """Return the values of a strip that an expander makes items of; zeros for other channels."""
+    d = made.fields
+    if d["mode"] == Mode.KERNEL:
+        return block
+    channels = (VECTOR << d["t_vectors"]) >> d["t_split"]
+    kept = np.zeros_like(block)
+    own = slice(job["lane0"], job["lane0"] + channels)
+    kept[:, :, own] = block[:, :, own]
+    return kept
+
+
 def items_of(block: np.ndarray, rng) -> list[dict]:
     """Return the items of a strip, with some that say only that positions are passed."""
     items = []

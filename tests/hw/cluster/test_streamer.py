@@ -13,7 +13,7 @@ from gscn.hw.array_layouts import WordKind
 from gscn.hw.cluster.streamer import StepMultiplier, Streamer
 from gscn.hw.input_layouts import InputState
 from gscn.passes import Mode
-from tests.hw.cluster.stream_model import dense, items_of, strips_of, words_of
+from tests.hw.cluster.stream_model import dense, items_of, strips_of, wanted, words_of
 from tests.hw.memory import Memory
 from tests.hw.passes import PASS_FIELDS, random_correlate, random_kernel, show_pass
 from tests.hw.streams import drive, in_runs, never, plain, randomly, simulate
@@ -49,7 +49,8 @@ class Stream:
             self.tiles.append({"chunk": chunk, "base": base})
             for strip in strips_of(made, job, chunk, base):
                 self.strips.append({"rows": strip.rows, "ends_piece": int(strip.ends_piece)})
-                self.items.append(items_of(dense(made, job, strip), self.rng))
+                block = wanted(made, job, dense(made, job, strip))
+                self.items.append(items_of(block, self.rng))
                 own = words_of(made, job, strip)
                 self.words += [{"kind": WordKind.MAC} | word for word in own]
                 self.needs += [strip.need] * len(own)
@@ -301,3 +302,32 @@ def test_steps_are_products(mode):
         assert got == {name: value % (1 << 12) for name, value in expected.items()}
         # those of the pass are known the second time
         assert cycles[1] == abs(fields["first_col"] - x0).bit_length() + 3 < cycles[0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "t_vectors", "t_split", "lane0", "lanes", "vectors"),
+    [
+        (Mode.KERNEL, 1, 0, 0, 0xFFFF, {0, 1}),
+        (Mode.CORRELATE, 0, 0, 0, 0xFFFF, {0}),
+        (Mode.CORRELATE, 0, 2, 8, 0x0F00, {0}),
+        (Mode.CORRELATE, 0, 4, 13, 0x2000, {0}),
+        (Mode.CORRELATE, 2, 1, 32, 0xFFFF, {2, 3}),
+        (Mode.CORRELATE, 3, 4, 120, 0xFF00, {7}),
+        (Mode.CORRELATE, 4, 0, 0, 0xFFFF, set(range(16))),
+        (Mode.CORRELATE, 4, 8, 255, 0x8000, {15}),
+    ],
+)
+def test_a_tile_wants_its_own_part_of_a_group(mode, t_vectors, t_split, lane0, lanes, vectors):
+    dut, found = Streamer(config=CONFIG), []
+
+    async def bench(ctx):
+        ctx.set(dut.jobs.p, {"lane0": lane0, "streams": 1})
+        ctx.set(dut.jobs.valid, 1)
+        await ctx.tick()
+        found.append(plain(ctx.get(dut.wanted)))
+
+    fields = {"mode": mode, "t_vectors": t_vectors, "t_split": t_split}
+    simulate(dut, show_pass(dut.d, **fields), bench, cycles=10)
+    assert found[0]["lanes"] == lanes
+    chosen = {n for n in range(1 << t_vectors) if (n ^ found[0]["vector"]) & found[0]["care"] == 0}
+    assert chosen == vectors

@@ -13,6 +13,8 @@ from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate
 from tests.hw.strips import VECTOR, Nonzero, Strip, halfwords, nonzeros, random_strip
 
 TINY = ARRAYS["tiny"]
+ALL = {"lanes": 0xFFFF, "vector": 0, "care": 0}
+"""All lanes are wanted."""
 
 
 def window(dut, pieces, pauses, done):
@@ -46,8 +48,9 @@ def window(dut, pieces, pauses, done):
     return testbench
 
 
-def settings(dut, vectors, mid, inner, narrow):
+def settings(dut, vectors, mid, inner, narrow, wanted=ALL):
     async def testbench(ctx):
+        ctx.set(dut.wanted, wanted)
         ctx.set(dut.vectors, vectors)
         ctx.set(dut.mid, mid)
         ctx.set(dut.inner, inner)
@@ -56,7 +59,9 @@ def settings(dut, vectors, mid, inner, narrow):
     return testbench
 
 
-def expand(strips, *, values, skip, narrow, per_piece, source=never, sink=never):
+def expand(
+    strips, *, values, skip, narrow, per_piece, wanted=ALL, source=never, sink=never
+):  # fmt: skip
     """Expand strips, some to a piece; return the items of each strip and the cycles of items."""
     mid, inner = strips[0].mid, len(strips[0].rows[0])
     vectors = len(strips[0].rows[0][0]).bit_length() - 1
@@ -93,7 +98,7 @@ def expand(strips, *, values, skip, narrow, per_piece, source=never, sink=never)
 
     simulate(
         dut,
-        settings(dut, vectors, mid, inner, narrow),
+        settings(dut, vectors, mid, inner, narrow, wanted),
         drive(dut.strips, requests),
         collector,
         background=[window(dut, pieces, source(), done), watch],
@@ -179,8 +184,74 @@ def test_nonzeros_and_their_places(shape, narrow, values, skip):
                 assert positions == inner * len(strip.rows)
 
 
+def is_wanted(nonzero, wanted):
+    vector, lane = divmod(nonzero.channel, VECTOR)
+    return (vector ^ wanted["vector"]) & wanted["care"] == 0 and wanted["lanes"] >> lane & 1
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_items_are_of_wanted_lanes_alone(shape, narrow):
+    vectors, outer, mid, inner = shape
+    rng = random.Random(repr((shape, narrow)))
+    for density in (1, 0.4, 0.1, 0):
+        strips = [
+            random_strip(
+                rng, outer=rng.randint(1, outer), mid=mid, inner=inner, vectors=vectors,
+                density=density, narrow=narrow,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        lanes = rng.choice([0, 1 << 15, 0xF << 4 * rng.randrange(4), rng.randrange(1 << 16)])
+        care = rng.choice([0, 15, 15 << rng.randrange(4) & 15])
+        wanted = {"lanes": lanes, "vector": rng.randrange(1 << vectors), "care": care}
+        for skip in (True, False):
+            found, _ = expand(
+                strips, values=1, skip=skip, narrow=narrow, per_piece=rng.randint(1, 3),
+                wanted=wanted, source=lambda: in_runs(3), sink=lambda: randomly(4),
+            )  # fmt: skip
+            right = [[n for n in nonzeros(s) if is_wanted(n, wanted)] for s in strips]
+            assert [placed(items, skip=skip) for items in found] == right
+            for items, strip in zip(found, strips, strict=True):
+                assert sum(item["ends_row"] for item in items) == len(strip.rows)
+
+
 def full_strip(outer, inner):
     return Strip(rows=[[[[1] * VECTOR] for _ in range(inner)] for _ in range(outer)])
+
+
+@pytest.mark.parametrize(
+    ("lanes", "cycles_of_a_vector"),
+    [(0xFFFF, 16), (0x000F, 4 + 4), (0xF000, 4 + 4), (0x8001, 2 + 4), (0x1111, 4 + 2), (0, 6)],
+)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_unwanted_lanes_cost_a_cycle_for_three_or_none_beside_a_wanted_one(
+    lanes, cycles_of_a_vector, narrow
+):
+    strip = full_strip(1, 3)
+    found, cycles = expand(
+        [strip, full_strip(1, 1)], values=1, skip=True, narrow=narrow, per_piece=2,
+        wanted=ALL | {"lanes": lanes},
+    )  # fmt: skip
+    count = lanes.bit_count()
+    assert [sum(item["count"] for item in items) for items in found] == [3 * count, count]
+    last = [n for n, item in enumerate(found[0] + found[1]) if item["ends_strip"]]
+    # from the first strip's end to the second's: a header, and a vector
+    assert cycles[last[1]] - cycles[last[0]] == 1 + cycles_of_a_vector
+
+
+def test_vectors_without_a_wanted_lane_make_no_item():
+    rows = [[[[0] * VECTOR] for _ in range(16)]]
+    for x in range(15):
+        rows[0][x][0][x] = 1
+    found, cycles = expand(
+        [Strip(rows=rows)], values=1, skip=True, narrow=False, per_piece=1,
+        wanted=ALL | {"lanes": 0x0110},
+    )  # fmt: skip
+    # a header, two items, and the row's end with the last vector, which is not wanted
+    assert [item["count"] for item in found[0]] == [0, 1, 1, 0]
+    assert cycles[-1] - cycles[0] == 15
+    assert [nonzero.position for nonzero in placed(found[0], skip=True)] == [4, 8]
 
 
 @pytest.mark.parametrize(("values", "narrow"), [(1, False), (1, True), (2, False), (2, True)])
