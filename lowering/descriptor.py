@@ -11,7 +11,8 @@ from gscn.errors import InputError
 from gscn.lowering.axes import TapRun
 from gscn.lowering.estimates import gang_size
 from gscn.lowering.grad_estimates import reach
-from gscn.lowering.plan import GradPlan, KernelPlan
+from gscn.lowering.kernel_plan import KernelPlan
+from gscn.lowering.plan import GradPlan
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, VECTOR, Mode
 
 ALIGNMENT = 64
@@ -74,7 +75,7 @@ def kernel_descriptor(
         A size is beyond its field, which is named.
     """
     # Long: one entry per field, in the order of the record.
-    geometry, choice = plan.geometry, plan.choice
+    geometry, choice = plan.cut, plan.choice
     y, x = geometry.y, geometry.x
     rows, cols = geometry.results
     stream_rows, stream_cols = geometry.stream
@@ -197,9 +198,10 @@ def descriptors(
             results *= s_tiles * t_tiles
         else:
             made.append(kernel_descriptor(config, part, numbers, places))
-            rows, cols = part.geometry.results
-            tiles = -(-part.geometry.channels // part.choice.s_real)
-            results = tiles * part.geometry.samples * rows * cols
+            cut = part.cut
+            rows, cols = cut.results
+            tiles = -(-cut.channels // part.choice.s_real)
+            results = tiles * cut.samples * rows * cols
             results *= VECTOR << part.choice.s_vectors
         end = out_addr + _aligned(results * numbers.out_bytes)
         ranges.append((out_addr, end))

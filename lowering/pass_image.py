@@ -13,9 +13,11 @@ from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat, IntFormat
 from gscn.lowering.axes import TapRun
+from gscn.lowering.bands import cut_bands, join_bands
 from gscn.lowering.descriptor import ALIGNMENT, Numbers, descriptors, grad_tile
 from gscn.lowering.estimates import DENSE
 from gscn.lowering.grad_estimates import reach
+from gscn.lowering.kernel_plan import KernelPlan
 from gscn.lowering.layouts import (
     gather,
     grad_input,
@@ -34,7 +36,7 @@ from gscn.lowering.operands import (
     choose_top,
     count_useful_products,
 )
-from gscn.lowering.plan import GradPlan, KernelPlan, PassPlan, plan_pass
+from gscn.lowering.plan import GradPlan, PassPlan, plan_pass
 from gscn.outputs import FloatOutput, OutputFormat, check_memory, memory_of
 from gscn.passes import DESCRIPTOR_BYTES, VECTOR
 from gscn.strips import Strips, encode, encode_map, weight_bounds
@@ -104,8 +106,9 @@ class PassImage:
     def _kernel_results(self, part: KernelPlan, region: np.ndarray) -> np.ndarray:
         """Return results (N, rows, columns, channels) of one pass of the array."""
         grouping = part.stationary
-        shape = (grouping.groups, self.shape.n, *part.geometry.results, grouping.lanes)
-        return gather(self._numbers(region, shape), grouping)
+        shape = (grouping.groups, part.cut.samples, *part.cut.results, grouping.lanes)
+        results = gather(self._numbers(region, shape), grouping)
+        return join_bands(part.geometry, part.bands, results)
 
     def _grad_results(
         self, part: GradPlan, runs: tuple[TapRun, TapRun], region: np.ndarray
@@ -208,7 +211,8 @@ def _operands(
         weights = weights.reshape(weights.shape[0], -1, weights.shape[-1])
         taps = part.geometry.y.taps * part.geometry.x.taps
         bounds = weight_bounds(part.geometry.contracted, choice.t_real, taps)
-        stream = spread(stream_of(part.geometry, second), part.stream)
+        stream = cut_bands(part.geometry, part.bands, stream_of(part.geometry, second))
+        stream = spread(stream, part.stream)
         return encode(weights, bounds, fmt), encode_map(stream, choice.t_rows, fmt)
     inputs = grad_input(second, part.cuts, used_rows(shape))
     outputs = grad_outputs(first, part.cuts)

@@ -17,43 +17,20 @@ from gscn.lowering.axes import (
     MOST_STEP,
     Cut,
     GradAxis,
-    KernelGeometry,
     TapRun,
     grad_geometry,
     kernel_geometries,
     meetings,
 )
-from gscn.lowering.estimates import (
-    NEVER,
-    KernelChoice,
-    KernelWork,
-    Sizes,
-    plan_kernel,
-)
+from gscn.lowering.estimates import NEVER, Sizes
 from gscn.lowering.grad_estimates import GradChoice, GradWork, plan_grad
+from gscn.lowering.kernel_plan import KernelPlan, plan_part
 from gscn.lowering.layouts import Grouping
 from gscn.passes import VECTOR
 
 CLASSES_PER_DECADE = 8
 """Classes of densities: a plan is for all tensors of its classes."""
 _LEAST_CLASS = -4 * CLASSES_PER_DECADE
-
-
-class KernelPlan(NamedTuple):
-    """A forward pass or an input gradient: weights are stationary."""
-
-    geometry: KernelGeometry
-    choice: KernelChoice
-
-    @property
-    def stationary(self) -> Grouping:
-        """Groups of the results' channels: tiles."""
-        return Grouping(self.geometry.channels, self.choice.s_real, self.choice.s_vectors)
-
-    @property
-    def stream(self) -> Grouping:
-        """Groups of contracted channels."""
-        return Grouping(self.geometry.contracted, self.choice.t_real, self.choice.t_vectors)
 
 
 class GradPlan(NamedTuple):
@@ -145,9 +122,10 @@ class PassPlan:
                     f"{choice.team}, units of {choice.tile_samples} samples"
                 )
             else:
+                bands = f", in {part.bands} bands" if part.bands > 1 else ""
                 words.append(
                     f"weights held, {tile} x {choice.tile_samples} samples x {choice.tile_rows} "
-                    f"rows x {choice.tile_cols} columns"
+                    f"rows x {choice.tile_cols} columns{bands}"
                 )
         return "; ".join(words)
 
@@ -260,43 +238,12 @@ def _kernel_parts(
     steps = (sizes.accumulators // VECTOR, 1) if max(shape.stride) > 1 else (1,)
     for geometries in dict.fromkeys(kernel_geometries(shape, which, step) for step in steps):
         parts = [
-            _kernel_part(sizes, shape, geometry, densities, widths, level)
-            for geometry in geometries
+            plan_part(sizes, shape, geometry, densities, widths, level) for geometry in geometries
         ]
         cycles = sum(part.choice.cycles for part in parts)
         if cycles < least:
             best, least = tuple(parts), cycles
     return best
-
-
-def _kernel_part(
-    sizes: Sizes,
-    shape: ConvShape,
-    geometry: KernelGeometry,
-    densities: tuple[float, float],
-    widths: tuple[int, int],
-    level: int,
-) -> KernelPlan:
-    y, x = geometry.y, geometry.x
-    work = KernelWork(
-        geometry.samples,
-        geometry.channels,
-        geometry.contracted,
-        *geometry.results,
-        *geometry.stream,
-        y.taps * x.taps,
-        y.taps,
-        y.first,
-        y.step,
-        *widths,
-    )
-    share = len(y.places) * len(x.places) / (shape.r * shape.s)
-    weights = shape.k * shape.c * len(y.places) * len(x.places)
-    filled = weights / (geometry.channels * geometry.contracted * y.taps * x.taps)
-    products = meetings(shape) * share * densities[0] * densities[1]
-    held = densities[0] * filled
-    choice = plan_kernel(sizes, work, products, held, densities[1], level)
-    return KernelPlan(geometry, KernelChoice(*choice))
 
 
 def _most_taps(sizes: Sizes, shape: ConvShape) -> list[tuple[int, int, bool]]:
