@@ -80,7 +80,7 @@ RESULT_LATENCY = ROUNDER_LATENCY
 RESULT_FLOAT_LATENCY = FLOAT_ROUNDER_LATENCY
 """`hw.cluster.results.Results.FLOAT_LATENCY`: the same in an array with float formats."""
 
-TILES_PREPARE_CYCLES = 17
+TILES_PREPARE_CYCLES = 5
 """`hw.core.tiles.TileList.PREPARE_CYCLES`: from the start of a pass to its first tile."""
 
 JOB_CYCLES = 2

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from gscn.passes import VECTOR, Mode
 from gscn.records import OUT_WIDTHS
 
-_STEP_CYCLES = 2
-"""Of a product, besides one for each bit of its smaller factor."""
+_BITS = 4
+"""Of the smaller factor, that are taken in a cycle; a product takes one more."""
 _MASK = (1 << 16) - 1
 
 
@@ -50,4 +50,4 @@ def check_cycles(d: Mapping[str, int]) -> int:
         d[counts[0]] - 1, d[counts[1]] - 1, (lanes if correlate else d["tile_samples"]) - 1,
         *_extent_factors(d, correlate=correlate),
     ]  # fmt: skip
-    return 1 + sum(_STEP_CYCLES + (factor & _MASK).bit_length() for factor in factors)
+    return 2 + sum(1 - -(factor & _MASK).bit_length() // _BITS for factor in factors)

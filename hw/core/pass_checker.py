@@ -1,4 +1,4 @@
-"""Checks of a pass's descriptor, with one multiplier that works bit by bit."""
+"""Checks of a pass's descriptor, with one multiplier that takes four bits at a time."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ STRIP_WIDTH = 20
 """Bits of the number of vectors of a strip."""
 _FACTOR = 16
 """Bits of the factor that is taken apart."""
+_BITS = 4
+"""Bits of it that are taken in a cycle."""
+_LOOPS = 4
+"""Loops over results: columns, rows, samples and stationary tiles."""
 _PRODUCT = 56
 """Bits of a signed product, and of sums of them."""
 
@@ -38,14 +42,15 @@ class _Step:
 class PassChecker(wiring.Component):
     """Find the first error of a descriptor.
 
-    One product after the other is worked out and compared, each in as many cycles as its smaller
-    factor has bits and two more.
+    One product after the other is worked out and compared, each in a cycle for every four bits of
+    its smaller factor, and one more, in which the next one is begun. So that what one product is
+    for is no factor of the next.
 
     Golden: `emulator.pass_checks`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `forget` to `checked`. After `start` it takes hundreds of cycles.
+    - Latency: `LATENCY` from `forget` to `checked`. After `start` it takes dozens of cycles.
     - Throughput: one descriptor at a time.
     - Combinational: `d`, `list_range` -> `error`.
     - Reset: nothing checked; outputs 0, but `error` meaningless.
@@ -89,12 +94,16 @@ class PassChecker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         self._correlate = self.d.mode == Mode.CORRELATE
+        begin, *loops, end = self._extent_steps(m)
+        # a loop's steps are known when the loop before is through, a product later
+        rows = zip(loops, self._row_steps(), strict=True)
         steps = [
             *self._table_steps(),
             *self._size_steps(),
-            *self._row_steps(),
+            begin,
+            *(step for pair in rows for step in pair),
             *self._walk_steps(),
-            *self._extent_steps(m),
+            end,
         ]
         number = Signal(range(len(steps)))
         factor = Signal(_FACTOR)
@@ -107,18 +116,17 @@ class PassChecker(wiring.Component):
                 m.d.sync += [flag.eq(0) for flag in wrong.values()]
                 m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.sync += product.eq(0)
-                with m.Switch(number):
-                    for place, step in enumerate(steps):
-                        with m.Case(place):
-                            m.d.sync += [factor.eq(step.factor), other.eq(step.other)]
+                m.d.sync += [product.eq(0), factor.eq(steps[0].factor), other.eq(steps[0].other)]
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 with m.If(factor != 0):
-                    m.d.sync += [factor.eq(factor >> 1), other.eq(other << 1)]
-                    with m.If(factor[0]):
-                        m.d.sync += product.eq(product + other)
+                    m.d.sync += [
+                        factor.eq(factor >> _BITS),
+                        other.eq(other << _BITS),
+                        product.eq(product + other * factor[:_BITS]),
+                    ]
                 with m.Else():
+                    m.d.sync += [product.eq(0), number.eq(number + 1)]
                     with m.Switch(number):
                         for place, step in enumerate(steps):
                             with m.Case(place):
@@ -126,8 +134,12 @@ class PassChecker(wiring.Component):
                                 m.d.sync += registers
                                 for code, condition in errors.items():
                                     m.d.sync += wrong[code].eq(wrong[code] | condition)
-                    m.d.sync += number.eq(number + 1)
-                    m.next = "LOAD"
+                                if place + 1 < len(steps):
+                                    following = steps[place + 1]
+                                    m.d.sync += [
+                                        factor.eq(following.factor),
+                                        other.eq(following.other),
+                                    ]
                     with m.If(number == len(steps) - 1):
                         m.d.sync += self.checked.eq(1)
                         m.next = "IDLE"
@@ -142,7 +154,7 @@ class PassChecker(wiring.Component):
     def _table_steps(self):
         """Return the products for the ends of the tables: rows, and entries."""
         d = self.d
-        rows = Signal(33)
+        held_rows, streamed_rows = Signal(33), Signal(33)
 
         def ends(table):
             def use(product):
@@ -155,15 +167,15 @@ class PassChecker(wiring.Component):
 
             return use
 
-        def keep(product):
-            return [rows.eq(product + 1)], {}
+        def keep(rows):
+            return lambda product: ([rows.eq(product + 1)], {})
 
         samples = Mux(self._correlate, d.samples, 1)
         return [
-            _Step(factor=samples, other=d.s_chunks, use=keep),
-            _Step(factor=d.s_groups, other=rows, use=ends(d.s_table)),
-            _Step(factor=d.samples, other=d.t_strips, use=keep),
-            _Step(factor=d.t_groups, other=rows, use=ends(d.t_table)),
+            _Step(factor=samples, other=d.s_chunks, use=keep(held_rows)),
+            _Step(factor=d.samples, other=d.t_strips, use=keep(streamed_rows)),
+            _Step(factor=d.s_groups, other=held_rows, use=ends(d.s_table)),
+            _Step(factor=d.t_groups, other=streamed_rows, use=ends(d.t_table)),
         ]
 
     def _size_steps(self):
@@ -173,14 +185,14 @@ class PassChecker(wiring.Component):
         return [
             _Step(factor=d.s_mid, other=d.s_outer, use=lambda p: ([rows.eq(p)], {})),
             _Step(
-                factor=d.s_inner,
-                other=rows,
-                use=lambda p: ([], {PassError.STATIONARY: p != d.s_keys}),
-            ),
-            _Step(
                 factor=d.s_mid,
                 other=d.s_inner,
                 use=lambda p: ([], {PassError.TAPS: ~self._correlate & (p != d.lane_step)}),
+            ),
+            _Step(
+                factor=d.s_inner,
+                other=rows,
+                use=lambda p: ([], {PassError.STATIONARY: p != d.s_keys}),
             ),
             _Step(
                 factor=d.t_rows,
@@ -259,7 +271,10 @@ class PassChecker(wiring.Component):
         ]
 
     def _extent_steps(self, m):
-        """Return the products for the bytes that results span, by the order of their steps."""
+        """Return the products for the bytes that results span, by the order of their steps.
+
+        The first one begins, the last one ends; between are the loops.
+        """
         d, correlate = self.d, self._correlate
         extent = Signal(signed(_PRODUCT))
         self._overlaps, self._tiles_taken = Signal(), Signal()
@@ -307,7 +322,7 @@ class PassChecker(wiring.Component):
         def end(_product):
             return [], {PassError.OUTPUT_RANGE: self._overlaps | (d.out_addr + extent > d.out_end)}
 
-        loops = [_Step(factor=(chosen.count - 1)[:16], other=chosen.step, use=use)] * 4
+        loops = [_Step(factor=(chosen.count - 1)[:16], other=chosen.step, use=use)] * _LOOPS
         return [
             _Step(factor=Const(1), other=d.run << bits, use=begin),
             *loops,

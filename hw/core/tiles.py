@@ -11,6 +11,9 @@ from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS
 from gscn.passes import VECTOR, Mode
 
+_BITS = 4
+"""Bits of a factor that are taken in a cycle."""
+
 
 def cursor_layout(config: ArrayConfig) -> data.StructLayout:
     """Return a place in a stationary tile: where its next tile begins.
@@ -55,7 +58,7 @@ def cut_layout(config: ArrayConfig) -> data.StructLayout:
 class TileList(wiring.Component):
     """Say which tile is at a cursor and where the next one is, and count stationary tiles.
 
-    Addresses grow by what is multiplied once, bit by bit.
+    Addresses grow by what is multiplied once, four bits at a time.
 
     Implements: "Tiles, units and gangs" and "Results" in `docs/contract/passes.md`.
 
@@ -121,7 +124,7 @@ class TileList(wiring.Component):
         )
 
     def _multiply(self, m, preparing, factors):
-        """Return the product of each pair of factors, the first of 16 bits; one bit a cycle."""
+        """Return the product of each pair of factors, the first of 16 bits."""
         products = []
         for number, (bits, factor) in enumerate(factors):
             left = Signal(16, name=f"left{number}", reset_less=True)
@@ -130,8 +133,8 @@ class TileList(wiring.Component):
                 m.d.sync += [left.eq(bits), product.eq(0)]
             with m.Elif(preparing):
                 m.d.sync += [
-                    left.eq(left << 1),
-                    product.eq((product << 1) + Mux(left[-1], factor, 0)),
+                    left.eq(left << _BITS),
+                    product.eq((product << _BITS) + left[-_BITS:] * factor),
                 ]
             products.append(product)
         return products
@@ -139,9 +142,9 @@ class TileList(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         d = self.d
-        preparing = Signal(range(17))
+        preparing = Signal(range(16 // _BITS + 1))
         with m.If(self.start):
-            m.d.sync += preparing.eq(16)
+            m.d.sync += preparing.eq(16 // _BITS)
         with m.Elif(preparing != 0):
             m.d.sync += preparing.eq(preparing - 1)
         m.d.comb += self.ready.eq(preparing == 0)

@@ -37,4 +37,4 @@ def test_checks_take_the_cycles_of_the_hardware():
 
     simulate(checker, bench, cycles=1000 * len(cases))
     assert found == [check_cycles(fields) for fields in cases]
-    assert len(set(found)) > 10
+    assert len(set(found)) > 4
