@@ -340,7 +340,8 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
             words = t_map * work.t_channels * t_density * s_tiles / sizes.clusters
             write = tiles * lanes * streamed * taps * work.out_bytes
             looks = words * work.tap_rows / sizes.pes
-            stream = words * min(1 << t_split, t_tiles) * word_share(streamed, t_density)
+            stream = words * min(1 << t_split, t_tiles)
+            share = word_share(streamed, t_density)
             for team in range(1, sizes.clusters + 1):
                 if sizes.clusters % team:
                     continue
@@ -407,7 +408,8 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
                         load,
-                        stream + _JOB_WORDS * mine,
+                        # members of a team wait for each other's words: none is counted out
+                        stream * (share if team == 1 else 1.0) + _JOB_WORDS * mine,
                     )
                     alone += ends + _UNIT_CYCLES * mine
                     if team > 1:
