@@ -84,8 +84,8 @@ TILES_PREPARE_CYCLES = 5
 """`hw.core.tiles.TileList.PREPARE_CYCLES`: from the start of a pass to its first tile."""
 
 JOB_CYCLES = 2
-"""`hw.core.cutter.Cutter.JOB_CYCLES`: from one job to the next; one more if it begins a stationary
-tile, or a team's."""
+"""`hw.core.cutter.Cutter.JOB_CYCLES`: from one job of a chained pass to the next, one more if it
+begins a team's tile; jobs of others come one a cycle."""
 
 
 def team_sum_cycles(pes: int) -> int:

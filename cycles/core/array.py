@@ -10,7 +10,7 @@ from gscn.cycles.cluster.cluster_input import Image, InputSizes, begin_pass, is_
 from gscn.cycles.cluster.streamer import STATE_EMPTY
 from gscn.cycles.cluster.summing import has_tile_room
 from gscn.cycles.cluster.worker_cluster import is_written, step_cluster
-from gscn.cycles.core.cutter import CHOOSE, GIVE, IDLE, begin_cut, step_cutter
+from gscn.cycles.core.cutter import CHOOSE, GIVE, IDLE, LOOK, begin_cut, step_cutter
 from gscn.cycles.core.pass_sequencer import fetch, step_sequencer
 from gscn.cycles.port.channels import step_reads, step_writes
 from gscn.cycles.port.dram import Memory, has_write_room, read_lines, write_beats
@@ -240,12 +240,12 @@ def step_array(parts, inputs, ports, clusters, passes, sizes):
     state, begins, due = cutter.state, sequencer.start, ports.readers[0].due
     # nothing looks at it before the first one begins
     d = passes.descriptors[max(sequencer.number, 0)]
-    if state in (CHOOSE, GIVE):
+    if state in (CHOOSE, LOOK, GIVE):
         look_for_room(members, inputs, clusters)
     empty = state == CHOOSE and are_written(clusters)
     written = step_ports(core, ports, clusters, parts.acknowledged, sizes)
     done = 0
-    given = cutter.cluster if state == GIVE else -1
+    given = cutter.given if state == GIVE else -1
     if state == IDLE and not begins and core.quiet >= QUIET_CYCLES:
         rest(clusters)
     else:

@@ -18,6 +18,7 @@ IDLE, CHOOSE, LOOK, SEEK, GIVE = range(5)
 CUTTER = record(
     "state",
     "cluster",  # for which it works
+    "given", "ahead",  # which one gets the job; the next one is made meanwhile
     "gang",  # where it seeks: the first cluster of another one than the cluster's
     "below",  # cluster chosen last
     "tiles_open",  # tiles of teams whose last unit is not given
@@ -72,11 +73,16 @@ def is_over(cutter, tiles, cursors, empty):
 
 
 @borrowing
-def choose_cluster(cutter, members):
-    """Choose a cluster that takes a job, hungry ones first; return whether there is one."""
+def choose_cluster(cutter, members, given, looked_at):
+    """Choose a cluster that takes a job, hungry ones first; return whether there is one.
+
+    `given` is given one, `looked_at` is the one for which a job is made, or -1.
+    """
     some = some_hungry = False
     for c in range(members.shape[0]):
-        takes = members[c].ready and not members[c].waits and not members[c].retired
+        takes = members[c].ready and not members[c].retired and c not in (given, looked_at)
+        # as soon as a job is given nobody waits any more
+        takes = takes and (given >= 0 or not members[c].waits)
         members[c].request = takes
         some = some or takes
         some_hungry = some_hungry or (takes and members[c].hungry)
@@ -92,7 +98,7 @@ def choose_cluster(cutter, members):
                 lowest = c
             if chosen < 0 and c > cutter.below:
                 chosen = c
-    cutter.cluster = chosen if chosen >= 0 else lowest
+    cutter.cluster = cutter.below = chosen if chosen >= 0 else lowest
     return True
 
 
@@ -110,12 +116,16 @@ def look(parts, d):
     gang = parts.members[cutter.cluster].gang
     cursor = parts.cursors[gang]
     if not cursor.more:
+        cutter.state = LOOK
         if tiles.more:
             take_stationary(tiles, cursor, d)
         else:
             cutter.gang = next_gang(gang, d, parts.members.shape[0])
             cutter.state = SEEK
         return
+    looked_at, given = cutter.cluster, cutter.given if cutter.state == GIVE else -1
+    cutter.ahead = choose_cluster(cutter, parts.members, given, looked_at)
+    cutter.given = looked_at
     put_tile(cursor, d, job)
     next_tile(cursor, d)
     # a tile whose strips all lie outside of the map has no words
@@ -216,7 +226,7 @@ def look_chained(parts, d):
 def step_cutter(parts, empty, done, written, d):
     """Advance the Cutter, after the clusters.
 
-    In a cycle that it begins in state `GIVE`, its job has been given to its `cluster`.
+    In a cycle that it begins in state `GIVE`, its job has been given to cluster `given`.
 
     Parameters
     ----------
@@ -240,16 +250,17 @@ def step_cutter(parts, empty, done, written, d):
     cutter.jobs -= done
     if state == GIVE:
         cutter.jobs += parts.jobs[0].drains
-        # its cluster does not see the job yet, and nobody else waits any more
-        for c in range(members.shape[0]):
-            members[c].waits = c == cutter.cluster
-        cutter.state = CHOOSE
-        if choose_cluster(cutter, members):
-            cutter.below = cutter.cluster
-            cutter.state = LOOK
         for c in range(members.shape[0]):
             members[c].waits = 0
+        if cutter.ahead:
+            cutter.ahead = 0
+            look(parts, d)
+        else:
+            # its cluster does not see the job yet
+            chosen = choose_cluster(cutter, members, cutter.given, -1)
+            cutter.state = LOOK if chosen else CHOOSE
     elif state == LOOK:
+        cutter.given = cutter.cluster
         if d.chained:
             look_chained(parts, d)
         else:
@@ -258,8 +269,7 @@ def step_cutter(parts, empty, done, written, d):
         seek(parts, d)
     elif over:
         cutter.state = IDLE
-    elif tiles.preparing == 0 and choose_cluster(cutter, members):
-        cutter.below = cutter.cluster
+    elif tiles.preparing == 0 and choose_cluster(cutter, members, -1, -1):
         cutter.state = LOOK
     if tiles.preparing:
         tiles.preparing -= 1

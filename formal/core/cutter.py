@@ -54,6 +54,10 @@ class CutterChecker(Checker):
             state == names[name] for name in ("IDLE", "CHOOSE", "LOOK", "SEEK", "GIVE")
         )
         self.invariant(state < len(names))
+        self._given, ahead = probe.signal("given"), probe.signal("ahead")
+        # the next job may be made while one is given
+        self._looks |= self._gives & ahead
+        self._ahead = self._gives & ahead
         self._assume_pass()
         self._cluster = probe.signal("cluster")
         self._gangs = [probe.signal(f"gang{n}") for n in range(clusters)]
@@ -144,18 +148,23 @@ class CutterChecker(Checker):
     def _look_at_clusters(self) -> None:
         """Claim that jobs are taken, and say to which gang each cluster belongs."""
         dut, m, clusters = self.dut, self.m, self._clusters
-        works = self._looks | self._seeks | self._gives
+        works = self._looks | self._seeks
         ready, valid = (Cat(getattr(job, n) for job in dut.jobs) for n in ("ready", "valid"))
         waited = Signal(clusters)
         m.d.sync += waited.eq(ready & ~valid)
         self.assume((waited & ~ready) == 0)
         self.claim(
-            "room", ((valid & ~ready) == 0) & (valid == Mux(self._gives, 1 << self._cluster, 0))
+            "room", ((valid & ~ready) == 0) & (valid == Mux(self._gives, 1 << self._given, 0))
         )
         # as of the edge before: readiness falls with a job only
         self.invariant(~works | waited.bit_select(self._cluster, 1))
         self.invariant(~(works & self.probe.signal("retired").bit_select(self._cluster, 1)))
         self.invariant(self._cluster < clusters)
+        self.invariant(~self._gives | waited.bit_select(self._given, 1))
+        self.invariant((self._given < clusters) & (~self._ahead | (self._given != self._cluster)))
+        # only one job of a team is under way, and its cluster is the one that is worked for
+        alone = ~self._ahead & (self._given == self._cluster)
+        self.invariant(~(self._gives & self._chained) | alone)
         d, sought = dut.d, self.probe.signal("sought")
         for size in team_sizes(dut.config):
             whole = d.team != size

@@ -51,8 +51,9 @@ class Cutter(wiring.Component):
     ------
     - Latency: `LATENCY` from `hungry` to `jobs`. The first job comes `FIRST_JOB_CYCLES` after
       `start`.
-    - Throughput: one job in `JOB_CYCLES` cycles, one more for each stationary tile and for the
-      first unit of a team's tile; one for each gang that is looked at.
+    - Throughput: one job per cycle; of a chained pass one in `JOB_CYCLES` cycles, and after a
+      cluster without a job, or behind a stationary tile, the first unit of a team's tile, or each
+      gang that is looked at, one cycle more.
     - Combinational: none.
     - Reset: no pass; outputs 0.
 
@@ -128,21 +129,41 @@ class Cutter(wiring.Component):
         m.d.comb += cursors.number.eq(Mux(d.chained, 0, members.gang))
 
         job = Signal(job_layout(config))
-        events, gives = _Events(), Signal()
+        events, gives, looks = _Events(), Signal(), Signal()
+        given = Signal(range(clusters))  # who gets the job
+        given_mask = Signal(clusters)
+        ahead = Signal()  # the next job is made while this one is given
         # in the cycle in which a job is given it is not yet seen, and nobody waits any more
-        spoken_for = members.retired | Mux(gives, members.mask, members.waits)
+        spoken_for = members.retired | Mux(gives, given_mask, members.waits)
+        spoken_for |= Mux(looks, members.mask, 0)
         ready = Cat(job.ready for job in self.jobs) & ~spoken_for
         hungry = ready & self.hungry
         m.d.comb += [
             choice.requests.eq(Mux(hungry.any(), hungry, ready)),
             events.drains.eq(gives & job.drains),
+            given_mask.eq(1 << given),
         ]
         for number, out in enumerate(self.jobs):
-            m.d.comb += [out.p.eq(job), out.valid.eq(gives & members.mask[number])]
+            m.d.comb += [out.p.eq(job), out.valid.eq(gives & given_mask[number])]
+        with m.If(looks):
+            self._make_job(m, job, members, tiles, teams)
+            m.d.sync += given.eq(members.cluster)
 
         def next_gang(number):
             after = number + d.team
             return Mux(after == clusters, 0, after)
+
+        def look_alone():
+            with m.If(cursors.has):
+                m.d.comb += [cursors.steps.eq(1), choice.en.eq(choice.requests.any())]
+                m.d.sync += [members.cluster.eq(choice.grant), ahead.eq(choice.requests.any())]
+                m.next = "GIVE"
+            with m.Elif(tiles.more):
+                m.d.comb += cursors.begins.eq(1)
+                m.next = "LOOK"
+            with m.Else():
+                m.d.sync += sought.eq(next_gang(members.gang))
+                m.next = "SEEK"
 
         over = Signal()
         m.d.comb += self.busy.eq(1)
@@ -164,17 +185,12 @@ class Cutter(wiring.Component):
                     m.d.comb += choice.en.eq(1)
                     m.next = "LOOK"
             with m.State("LOOK"):
-                self._make_job(m, job, members, tiles, teams)
+                m.d.comb += looks.eq(1)
+                m.d.sync += ahead.eq(0)
                 with m.If(d.chained):
                     self._look_chained(m, members, cursors, tiles, teams, events)
-                with m.Elif(cursors.has):
-                    m.d.comb += cursors.steps.eq(1)
-                    m.next = "GIVE"
-                with m.Elif(tiles.more):
-                    m.d.comb += cursors.begins.eq(1)
                 with m.Else():
-                    m.d.sync += sought.eq(next_gang(members.gang))
-                    m.next = "SEEK"
+                    look_alone()
             with m.State("SEEK"):
                 m.d.comb += cursors.number.eq(sought)
                 m.d.sync += sought.eq(next_gang(sought))
@@ -185,12 +201,16 @@ class Cutter(wiring.Component):
                     m.d.sync += members.gangs[members.cluster].eq(sought)
                     m.next = "LOOK"
             with m.State("GIVE"):
-                m.d.comb += gives.eq(1)
-                m.d.sync += [members.waits.eq(0), members.cluster.eq(choice.grant)]
-                m.next = "CHOOSE"
-                with m.If(choice.requests.any()):
-                    m.d.comb += choice.en.eq(1)
-                    m.next = "LOOK"
+                m.d.comb += [gives.eq(1), looks.eq(ahead)]
+                m.d.sync += [members.waits.eq(0), ahead.eq(0)]
+                with m.If(ahead):
+                    look_alone()
+                with m.Else():
+                    m.d.sync += members.cluster.eq(choice.grant)
+                    m.next = "CHOOSE"
+                    with m.If(choice.requests.any()):
+                        m.d.comb += choice.en.eq(1)
+                        m.next = "LOOK"
         self._count(m, over, tiles, cursors, teams, events)
         return m
 

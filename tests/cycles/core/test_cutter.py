@@ -64,7 +64,7 @@ def follow(parts, d, said, ready, hungry, given, jobs):
     for cycle in range(said.shape[0]):
         if cutter.state == model.GIVE:
             given[count, 0] = cycle
-            given[count, 1] = cutter.cluster
+            given[count, 1] = cutter.given
             jobs[count] = parts.jobs[0]
             count += 1
         for c in range(members.shape[0]):
