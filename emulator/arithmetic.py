@@ -106,7 +106,7 @@ class ResultNumbers(NamedTuple):
 
 
 @compiled
-def _round_integer(value, shift, width):
+def round_integer(value, shift, width):
     """Return a sum divided by 2**shift, ties to even, and whether it was saturated."""
     high = (1 << (width - 1)) - 1
     if shift > 0:
@@ -123,7 +123,7 @@ def _round_integer(value, shift, width):
 
 
 @compiled
-def _round_float(value, lsb, bias, mantissa_width, infinity):
+def round_float(value, lsb, bias, mantissa_width, infinity):
     """Return the code of the magnitude of `value * 2**lsb`, and whether it was saturated."""
     magnitude = abs(value)
     if magnitude == 0:
@@ -162,7 +162,7 @@ def _round(
     for i in range(sums.size):
         value, special = sums[i], np.int64(specials[i])
         if not floating:
-            result, beyond = _round_integer(value, shift, width)
+            result, beyond = round_integer(value, shift, width)
         elif width == 64:
             result, beyond = (value & ((1 << PLUS_BIT) - 1)) | special << PLUS_BIT, False
         elif special != 0:
@@ -171,7 +171,7 @@ def _round(
             if special == MINUS and infinity != nan:
                 result |= sign
         else:
-            result, beyond = _round_float(value, lsb, bias, mantissa_width, infinity)
+            result, beyond = round_float(value, lsb, bias, mantissa_width, infinity)
             if value < 0:
                 result |= sign
         results[i] = result

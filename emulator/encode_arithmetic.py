@@ -1,0 +1,253 @@
+"""Arithmetic of an encode pass: values of tensors combined, rounded and summed, one by one.
+
+Implements: "Numbers" and "Sums" of `docs/contract/encode.md`. A code of float32 stands for every
+floating-point value here, since one of bf16 is the upper half of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gscn.emulator.arithmetic import round_float, round_integer
+from gscn.encode import COEFFICIENT_BITS, TENSORS
+from gscn.formats import FLOAT32
+from gscn.system.compiled import compiled
+
+SATURATED, NONFINITE, OVERFLOW = 1, 2, 4
+"""Bits of `flags`."""
+PLUS, MINUS = 1, 2
+"""Sticky bits beside a sum."""
+MANTISSA = FLOAT32.mantissa_width
+BIAS = FLOAT32.bias
+INFINITY = FLOAT32.infinity
+NAN = FLOAT32.nan
+SIGN = 1 << 31
+ONE = BIAS << MANTISSA
+"""The code of 1."""
+
+
+class Numbers(NamedTuple):
+    """How a pass calculates."""
+
+    floating: bool
+    width: int
+    """Bits of a result."""
+    shift: int
+    """Of integers."""
+    acc_width: int
+    """Bits of a sum; a combination has two more."""
+    relu: bool
+    second: bool
+    """Whether there is a second combination."""
+
+
+class Rows(NamedTuple):
+    """Rows of the channels of a group (int64 vectors, one number per lane)."""
+
+    coefficients: np.ndarray
+    """(TENSORS, lanes); float32 codes, or integers."""
+    bias: np.ndarray
+    second: np.ndarray
+    top: np.ndarray
+    second_top: np.ndarray
+
+
+@compiled
+def product(code, factor, top, acc_width):
+    """Return what a value times a coefficient adds to a window, its special bits, and flags.
+
+    `code` and `factor` are float32 codes; of the factor's significand the upper bits count.
+    """
+    magnitude, other = code & (SIGN - 1), factor & (SIGN - 1)
+    exponent, power = magnitude >> MANTISSA, other >> MANTISSA
+    significand = magnitude & ((1 << MANTISSA) - 1) | (np.int64(exponent > 0) << MANTISSA)
+    scale = other & ((1 << MANTISSA) - 1) | (np.int64(power > 0) << MANTISSA)
+    scale >>= MANTISSA + 1 - COEFFICIENT_BITS
+    if significand == 0 or scale == 0:
+        return np.int64(0), 0, 0
+    negative = (code ^ factor) & SIGN != 0
+    if magnitude > INFINITY or other > INFINITY:
+        return np.int64(0), PLUS | MINUS, 0
+    if magnitude == INFINITY or other == INFINITY:
+        return np.int64(0), MINUS if negative else PLUS, 0
+    distance = top - max(exponent, 1) - max(power, 1)
+    if distance < 0:
+        return np.int64(0), 0, OVERFLOW
+    left = acc_width - 1 - (MANTISSA + 1 + COEFFICIENT_BITS) - distance
+    added = significand * scale
+    if left >= 0:
+        added <<= left
+    else:
+        added >>= min(-left, 63)
+    return (-added if negative else added), 0, 0
+
+
+@compiled
+def rounded(value, special, top, numbers):
+    """Return the float32 code of a combination in the pass's format, and flags."""
+    if special == PLUS | MINUS:
+        return np.int64(NAN), NONFINITE
+    if special != 0:
+        return np.int64(INFINITY | (SIGN if special == MINUS else 0)), NONFINITE
+    cut = 32 - numbers.width
+    lsb = top - (numbers.acc_width - 3) - 2 * BIAS
+    code, beyond = round_float(value, lsb, BIAS, MANTISSA - cut, INFINITY >> cut)
+    code = code << cut | (SIGN if value < 0 else 0)
+    return np.int64(code), SATURATED if beyond else 0
+
+
+@compiled
+def narrowed(code):
+    """Return a float32 code rounded to bf16, to nearest, ties to even; and flags."""
+    magnitude = code & (SIGN - 1)
+    sign = (code & SIGN) >> 16
+    if magnitude > INFINITY:
+        return np.int64(NAN >> 16), 0
+    short = (magnitude + 0x7FFF + (magnitude >> 16 & 1)) >> 16
+    beyond = magnitude < INFINITY and short >= INFINITY >> 16
+    return sign | short, SATURATED if beyond else 0
+
+
+@compiled
+def _rectified(code, numbers):
+    """Return a result behind ReLU: a negative number, infinity or zero becomes +0."""
+    if numbers.floating:
+        return np.int64(0) if code & SIGN and code & (SIGN - 1) <= INFINITY else code
+    return max(code, np.int64(0))
+
+
+@compiled
+def _first(values, lane, rows, numbers):
+    """Return the combination of the values of one lane, and flags."""
+    flags = 0
+    if not numbers.floating:
+        total = rows.bias[lane]
+        for tensor in range(TENSORS):
+            total += values[tensor] * rows.coefficients[tensor, lane]
+        code, beyond = round_integer(total, numbers.shift, numbers.width)
+        return code, SATURATED if beyond else 0
+    top = rows.top[lane]
+    total, special, flag = product(rows.bias[lane], ONE, top, numbers.acc_width)
+    flags |= flag
+    for tensor in range(TENSORS):
+        added, bits, flag = product(
+            values[tensor], rows.coefficients[tensor, lane], top, numbers.acc_width
+        )
+        total += added
+        special |= bits
+        flags |= flag
+    code, flag = rounded(total, special, top, numbers)
+    return code, flags | flag
+
+
+@compiled
+def _second(value, result, lane, rows, numbers):
+    """Return tensor 0's value plus the scaled result, and flags."""
+    top = rows.second_top[lane]
+    total, special, flags = product(value, ONE, top, numbers.acc_width)
+    added, bits, flag = product(result, rows.second[lane], top, numbers.acc_width)
+    code, last = rounded(total + added, special | bits, top, numbers)
+    return code, flags | flag | last
+
+
+@compiled
+def combine(values, there, kept, rows, numbers):
+    """Combine the values of a group.
+
+    Parameters
+    ----------
+    values
+        int64 (TENSORS, positions, lanes): float32 codes, or integers.
+    there
+        bool (positions, lanes): elsewhere nothing is computed, and the result is 0.
+    kept
+        bool, likewise: elsewhere the first combination becomes 0.
+    rows
+        `Rows` of the group.
+    numbers
+        `Numbers` of the pass.
+
+    Returns
+    -------
+    tuple
+        int64 (positions, lanes): the first combination and the last one, which is the first if
+        there is no second; and flags.
+    """
+    first = np.zeros(there.shape, dtype=np.int64)
+    last = np.zeros(there.shape, dtype=np.int64)
+    flags = 0
+    for position in range(there.shape[0]):
+        for lane in range(there.shape[1]):
+            if not there[position, lane]:
+                continue
+            code, flag = _first(values[:, position, lane], lane, rows, numbers)
+            flags |= flag
+            if numbers.relu:
+                code = _rectified(code, numbers)
+            if not kept[position, lane]:
+                code = np.int64(0)
+            first[position, lane] = code
+            if numbers.second:
+                code, flag = _second(values[0, position, lane], code, lane, rows, numbers)
+                flags |= flag
+            last[position, lane] = code
+    return first, last, flags
+
+
+@compiled
+def _accumulated(total, added, acc_width):
+    """Return a sum of `acc_width` bits in two's complement, and flags."""
+    half = np.int64(1) << (acc_width - 1)
+    total += added
+    if -half <= total < half:
+        return total, 0
+    return ((total + half) & (2 * half - 1)) - half, OVERFLOW
+
+
+@compiled
+def add_up(results, factors, there, tops, numbers):
+    """Sum results, and products of results with another tensor's values, lane by lane.
+
+    Parameters
+    ----------
+    results, factors
+        int64 (positions, lanes), float32 codes or integers.
+    there
+        bool, likewise.
+    tops
+        Of the windows of both sums.
+    numbers
+        `Numbers` of the pass.
+
+    Returns
+    -------
+    tuple
+        int64 (2, lanes): the sums; special bits, likewise; and flags.
+    """
+    lanes = there.shape[1]
+    sums = np.zeros((2, lanes), dtype=np.int64)
+    specials = np.zeros((2, lanes), dtype=np.int64)
+    flags = 0
+    modulus = np.int64(1) << numbers.acc_width
+    for position in range(there.shape[0]):
+        for lane in range(lanes):
+            if not there[position, lane]:
+                continue
+            result, factor = results[position, lane], factors[position, lane]
+            for which in range(2):
+                bits, flag = 0, 0
+                if not numbers.floating:
+                    # In two's complement only the lowest bits count.
+                    added = (result * (factor if which else np.int64(1))) & (modulus - 1)
+                    added = added - modulus if added >= modulus >> 1 else added
+                elif which:
+                    added, bits, flag = product(factor, result, tops[1], numbers.acc_width)
+                else:
+                    added, bits, flag = product(result, ONE, tops[0], numbers.acc_width)
+                specials[which, lane] |= bits
+                flags |= flag
+                sums[which, lane], flag = _accumulated(sums[which, lane], added, numbers.acc_width)
+                flags |= flag
+    return sums, specials, flags
