@@ -167,7 +167,7 @@ def weight_walk(
             inner, loops[3] = dense.lanes, (contracted // dense.lanes, block)
         # A step of 16 contracted channels is a vector, or a group where that is one.
         near = VECTOR * dense.value_bytes if dense.lanes > VECTOR else block
-        loops |= {2: (inner, near), 5: (grouping.groups, grouping.real * other)}
+        loops |= {2: (inner, near), 5: (grouping.groups, grouping.lanes * other)}
         fields = {"t0_vector": VECTOR * other, "t0_lane": other, "transposed": 1}
     return {
         **_loops(loops),
@@ -216,7 +216,7 @@ def _group_steps(dense: DenseTensor, grouping: Grouping) -> tuple[int, int]:
     if grouping.groups > 1 and grouping.real % VECTOR:
         raise InputError(f"groups must be of a multiple of 16 channels, not {grouping.real}")
     if grouping.channels <= dense.lanes:
-        return size, vector
+        return size if grouping.groups > 1 else 0, vector
     if dense.lanes == VECTOR:
         return group * (-(-grouping.real // VECTOR)), group
     if grouping.real != dense.lanes:

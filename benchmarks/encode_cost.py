@@ -1,0 +1,370 @@
+"""Cycles of the encode passes of a step: ResNet-18, 32x32, batch 32, SWAT and ReSprop 90 %.
+
+`python -m benchmarks.encode_cost` prints what each kind of pass reads and writes, and how much of
+it a step is longer for: in series, or beside convolutions, each unit with a queue in order. A pass
+takes the largest of its bytes read, written and multiplied, at 64 a cycle each; a convolution has
+the port first, and an encode pass beside it has what is left. Cycles of convolutions are means of
+the recorded iterations 226 to 245 on the cycle model of `large`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from benchmarks.markdown import percent, table
+
+PORT_BYTES = 64
+BATCH = 32
+REFRESH = 10
+"""Iterations from one exact selection to the next."""
+RECTIFIED, SAVED, KEPT_WEIGHTS, KEPT_GRADS = 0.5, 0.1, 0.1, 0.15
+"""Densities: behind ReLU, SWAT's of saved activations and weights, ReSprop's target."""
+SELECTIONS_BF16, SELECTIONS_FLOAT32 = 2, 4
+"""Passes of an exact selection: 8 bits of a magnitude each."""
+PORT_USE = {"forward": 0.298, "input": 0.330, "weight": 0.458}
+"""Share of the read port that convolutions take, by pass: cycles of it over cycles of all."""
+
+
+class Layer(NamedTuple):
+    """A convolution with its normalisation."""
+
+    name: str
+    channels: int
+    kernels: int
+    taps: int
+    size: int
+    """Rows and columns of the result."""
+    forward: int
+    """Cycles of the convolution, and of its two gradients."""
+    input: int
+    weight: int
+
+    @property
+    def results(self) -> int:
+        """Elements of the result."""
+        return BATCH * self.kernels * self.size * self.size
+
+    @property
+    def weights(self) -> int:
+        """Weights."""
+        return self.channels * self.kernels * self.taps * self.taps
+
+
+LAYERS = (
+    Layer("stem", 3, 64, 3, 32, 837431, 0, 149600),
+    Layer("1.0.1", 64, 64, 3, 32, 897870, 342182, 317722),
+    Layer("1.0.2", 64, 64, 3, 32, 877991, 348918, 334911),
+    Layer("1.1.1", 64, 64, 3, 32, 1156945, 340599, 349377),
+    Layer("1.1.2", 64, 64, 3, 32, 868013, 376762, 362386),
+    Layer("2.0.s", 64, 128, 1, 16, 71688, 24351, 26486),
+    Layer("2.0.1", 64, 128, 3, 16, 686794, 191019, 173667),
+    Layer("2.0.2", 128, 128, 3, 16, 848818, 322857, 331727),
+    Layer("2.1.1", 128, 128, 3, 16, 832001, 313611, 351106),
+    Layer("2.1.2", 128, 128, 3, 16, 854058, 319611, 340790),
+    Layer("3.0.s", 128, 256, 1, 8, 69670, 19960, 20464),
+    Layer("3.0.1", 128, 256, 3, 8, 579911, 209320, 214448),
+    Layer("3.0.2", 256, 256, 3, 8, 777249, 225043, 236275),
+    Layer("3.1.1", 256, 256, 3, 8, 794800, 290374, 293155),
+    Layer("3.1.2", 256, 256, 3, 8, 788630, 276939, 277153),
+    Layer("4.0.s", 256, 512, 1, 4, 68528, 25393, 25219),
+    Layer("4.0.1", 256, 512, 3, 4, 499291, 188226, 181694),
+    Layer("4.0.2", 512, 512, 3, 4, 658725, 248253, 249749),
+    Layer("4.1.1", 512, 512, 3, 4, 649795, 245344, 248225),
+    Layer("4.1.2", 512, 512, 3, 4, 650162, 223176, 218525),
+)
+"""In the order of the forward pass."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Design:
+    """What is varied."""
+
+    sums_at_drain: bool = True
+    """The forward sums of normalisation are formed where convolutions write their results."""
+    one_update: bool = True
+    """Momenta and weights are updated in one pass, not in two."""
+    mask_bits: bool = True
+    """ReLU's mask is a bit per value, not the strips of what it kept."""
+    beside: bool = True
+    """Encode passes run beside convolutions of other tensors."""
+    parts: int = 4
+    """Parts of a batch by which a normalisation, and the convolution behind it, are handed on."""
+    held_broadcast: bool = False
+    """A tensor that is added to every sample is read once, and held for a group of channels."""
+    late_updates: bool = True
+    """Updates run beside the next step's forward pass, each before its layer is needed."""
+    own_port: bool = False
+    """The unit has a port of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encode:
+    """An encode pass, on the average of iterations."""
+
+    kind: str
+    read: float
+    written: float
+    multiplied: float = 0.0
+    """Bytes of values that take a multiplier, which are as wide as the port; 0: what is read."""
+
+    @property
+    def cycles(self) -> float:
+        """At the rate of port and multipliers."""
+        return max(self.read, self.written, self.multiplied) / PORT_BYTES
+
+
+def strip_share(density: float) -> float:
+    """Return the bytes of a value of 16 bits in strips, nonzeros being independent."""
+    return 2 * density + (1 - (1 - density) ** 16) / 8 + 1 / 128
+
+
+def _joins(layer: Layer) -> bool:
+    """Say whether a residual is added to what a layer normalises."""
+    return layer.name[-1] == "2"
+
+
+def _is_strided(layer: Layer) -> bool:
+    """Say whether layers of stride 2 read what a layer's normalisation gives."""
+    return layer.name in ("1.1.2", "2.1.2", "3.1.2")
+
+
+def forward_passes(layer: Layer, design: Design) -> list[Encode]:
+    """Return the passes that make the next layer's inputs of a layer's results."""
+    n = layer.results
+    found = []
+    if not design.sums_at_drain:
+        found.append(Encode(kind="statistics", read=2 * n, written=0))
+    if layer.name[-1] == "s":
+        # Its scale and bias are part of the sum with the block's other branch.
+        return found
+    sources = 2 * n * (2 if _joins(layer) else 1)
+    # The dense copy is for residuals, and for the strided layers' order.
+    dense = 2 * n if _joins(layer) or layer.name == "stem" else 0
+    mask = n / 8 if design.mask_bits else 0
+    strips = n * (strip_share(RECTIFIED) + strip_share(SAVED))
+    found += [
+        Encode(kind="selection", read=sources * SELECTIONS_BF16 / REFRESH, written=0),
+        Encode(kind="normalisation", read=sources, written=dense + mask + strips),
+    ]
+    if _is_strided(layer):
+        # Phases as channels for the layer of 3x3, one phase for that of 1x1.
+        found.append(
+            Encode(
+                kind="strided order", read=2 * n * 1.25,
+                written=n * 1.25 * (strip_share(RECTIFIED) + strip_share(SAVED) / 5),
+            )
+        )  # fmt: skip
+    # The batch's sum of what was saved, for the reused gradient's product.
+    found.append(Encode(kind="reuse", read=n * strip_share(SAVED), written=2 * n / BATCH))
+    return found
+
+
+def backward_passes(layer: Layer, design: Design) -> list[Encode]:
+    """Return the passes that make a layer's output gradient of those that come in."""
+    n = layer.results
+    mask = n / 8 if design.mask_bits else n * strip_share(RECTIFIED)
+    joins = _joins(layer) or layer.name == "stem"
+    shortcut = layer.name[-1] == "s"
+    broadcast = 2 * n / (BATCH if design.held_broadcast else 1)
+    found = []
+    if joins and layer.name != "4.1.2":
+        # Gradients of both branches, and of the reused sample.
+        found.append(Encode(kind="branches", read=4 * n + broadcast + mask, written=2 * n))
+        mask = 0
+    read = 4 * n + (0 if joins or shortcut else broadcast)
+    kept = 0 if joins or shortcut else 2 * n
+    read_mask = 0 if shortcut else mask
+    found.append(Encode(kind="gradient sums", read=read + read_mask, written=kept))
+    found += [
+        # Gradient, result, and the reused sample's gradient.
+        Encode(kind="gradient", read=4 * n + broadcast, written=n * 2 * strip_share(KEPT_GRADS)),
+        Encode(kind="reuse", read=4 * n / BATCH, written=(2 + strip_share(1)) * n / BATCH),
+    ]
+    return found
+
+
+def update_passes(layer: Layer, design: Design) -> list[Encode]:
+    """Return the passes of a layer's weights."""
+    m = layer.weights
+    strips = m * strip_share(KEPT_WEIGHTS)
+    if design.one_update:
+        found = [Encode(kind="update", read=10 * m, written=8 * m + strips, multiplied=14 * m)]
+    else:
+        found = [
+            Encode(kind="update", read=10 * m, written=4 * m),
+            Encode(kind="update", read=8 * m, written=4 * m + strips),
+        ]
+    other = Encode(kind="other order of weights", read=4 * m, written=strips)
+    chosen = Encode(kind="selection", read=4 * m * SELECTIONS_FLOAT32 / REFRESH, written=0)
+    return [*found, chosen, *([other] if layer.name != "stem" else [])]
+
+
+def passes(design: Design) -> list[Encode]:
+    """Return all encode passes of a step."""
+    return [
+        one
+        for layer in LAYERS
+        for made in (forward_passes, backward_passes, update_passes)
+        for one in made(layer, design)
+    ]
+
+
+def convolution_cycles() -> int:
+    """Return the cycles of all convolutions of a step."""
+    return sum(one.forward + one.input + one.weight for one in LAYERS)
+
+
+class Beside:
+    """Two units, each in the order of its queue; encode passes have what the port has left."""
+
+    def __init__(self, design: Design) -> None:
+        self._own_port = design.own_port
+        self.array = self.encode = 0.0
+        self._busy: list[tuple[float, float, float]] = []
+        """Beginning and end of convolutions, and their share of the port."""
+
+    def convolve(self, cycles: float, ready: float, use: float) -> float:
+        """Run a convolution when its operands are ready; return its end."""
+        start = max(self.array, ready)
+        self.array = start + cycles
+        self._busy.append((start, self.array, 0.0 if self._own_port else use))
+        return self.array
+
+    def encoded(self, cycles: float, ready: float) -> float:
+        """Run an encode pass, beside the convolutions that are queued before it."""
+        now = max(self.encode, ready)
+        self._busy = [one for one in self._busy if one[1] > now]
+        for start, end, use in self._busy:
+            idle = min(cycles, max(0.0, start - now))
+            now, cycles = now + idle, cycles - idle
+            if cycles == 0:
+                break
+            done = min(cycles, (end - max(now, start)) * (1 - use))
+            now, cycles = max(now, start) + done / (1 - use), cycles - done
+            if cycles == 0:
+                break
+        self.encode = now + cycles
+        return self.encode
+
+
+def step_cycles(design: Design) -> float:
+    """Return the cycles of a step."""
+    if not design.beside:
+        return convolution_cycles() + sum(one.cycles for one in passes(design))
+    units = Beside(design)
+    parts = design.parts
+    ready = [0.0] * parts
+    waiting = 0.0
+    ahead = {one: _update(one, design) for one in LAYERS[1:] if design.late_updates}
+    for layer in LAYERS:
+        made = forward_passes(layer, design)
+        last = 0.0
+        if layer in ahead:
+            updated = units.encoded(ahead.pop(layer), 0.0)
+            ready = [max(one, updated) for one in ready]
+        for part in range(parts):
+            last = units.convolve(layer.forward / parts, ready[part], PORT_USE["forward"])
+        # Groups of the layers behind it, while this one's convolution has time for them.
+        share = 1.0 if design.own_port else 1 - PORT_USE["forward"]
+        for later in list(ahead):
+            cycles = min(ahead[later], max(0.0, units.array - units.encode) * share)
+            units.encoded(cycles, 0.0)
+            ahead[later] -= cycles
+            if ahead[later] > 0:
+                break
+            del ahead[later]
+        if layer.name[-1] == "s":
+            waiting = sum(one.cycles for one in made)
+            units.encoded(waiting, last)
+            continue
+        # The sum over the batch of what was saved is not waited for.
+        chain = [one for one in made if one.kind != "reuse"]
+        whole = sum(one.cycles for one in chain if one.kind in ("statistics", "selection"))
+        rest = sum(one.cycles for one in chain) - whole
+        units.encoded(whole, last)
+        ready = [units.encoded(rest / parts, last) for _ in range(parts)]
+        units.encoded(sum(one.cycles for one in made) - whole - rest, 0.0)
+    return _backward(units, max(ready), design)
+
+
+def _update(layer: Layer, design: Design) -> float:
+    return sum(one.cycles for one in update_passes(layer, design))
+
+
+def _backward(units: Beside, ready: float, design: Design) -> float:
+    """Return the end of a step whose forward pass is done at `ready`."""
+    updates: list[tuple[float, float]] = []
+    for layer in reversed(LAYERS):
+        made = sum(one.cycles for one in backward_passes(layer, design))
+        ready = units.encoded(made, ready)
+        # Behind the passes that others wait for: updates of layers whose gradients are there.
+        for cycles, since in updates[:-1]:
+            units.encoded(cycles, since)
+        del updates[:-1]
+        if layer.input:
+            end = units.convolve(layer.input, ready, PORT_USE["input"])
+        weights = units.convolve(layer.weight, ready, PORT_USE["weight"])
+        if not design.late_updates or layer is LAYERS[0]:
+            updates.append((_update(layer, design), weights))
+        if layer.input:
+            # What comes next waits for the gradient of its results, not for that of weights.
+            ready = end
+    for cycles, since in updates:
+        units.encoded(cycles, since)
+    return max(units.encode, units.array)
+
+
+DESIGNS = {
+    "in series": Design(beside=False, sums_at_drain=False),
+    "in series, sums at the drain": Design(beside=False),
+    "the same, updates in two passes": Design(beside=False, one_update=False),
+    "the same, masks from strips": Design(beside=False, mask_bits=False),
+    "the same, broadcast tensors held": Design(beside=False, held_broadcast=True),
+    "beside, whole batches, updates in the same step": Design(
+        parts=1, sums_at_drain=False, late_updates=False
+    ),
+    "the same, updates beside the next forward pass": Design(parts=1, sums_at_drain=False),
+    "the same, sums at the drain": Design(parts=1),
+    "the same, batches in 4 parts": Design(),
+    "the same, but no sums at the drain": Design(sums_at_drain=False),
+    "sums at the drain, 4 parts, broadcast tensors held": Design(held_broadcast=True),
+    "sums at the drain, 4 parts, a port of its own": Design(own_port=True),
+    "all of these": Design(held_broadcast=True, own_port=True),
+}
+
+
+def by_kind(design: Design) -> dict[str, tuple[float, float, float]]:
+    """Return bytes read, bytes written and cycles of each kind of pass."""
+    found: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for one in passes(design):
+        for n, value in enumerate((one.read, one.written, one.cycles)):
+            found[one.kind][n] += value
+    return {kind: (read, wrote, cycles) for kind, (read, wrote, cycles) in found.items()}
+
+
+def text(designs: dict[str, Design]) -> str:
+    """Return the tables."""
+    base = convolution_cycles()
+    kinds = by_kind(Design(sums_at_drain=False))
+    rows: Sequence[Sequence[str]] = [
+        [kind, f"{read / 1e6:.1f}", f"{wrote / 1e6:.1f}", f"{cycles / 1e3:,.0f}",
+         percent(cycles / base)]
+        for kind, (read, wrote, cycles) in kinds.items()
+    ]  # fmt: skip
+    exposed = []
+    for name, design in designs.items():
+        more = step_cycles(design) - base
+        exposed.append([name, f"{more / 1e3:,.0f}", percent(more / (base + more))])
+    return "\n\n".join([
+        f"Convolutions: {base:,} cycles.",
+        table(["pass", "MB read", "MB written", "thousand cycles", "of convolutions"], rows),
+        table(["encode passes", "thousand cycles exposed", "of the step"], exposed),
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text(DESIGNS) + "\n")
