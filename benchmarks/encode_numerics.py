@@ -2,7 +2,8 @@
 
 `python -m benchmarks.encode_numerics` trains a small residual network on the digits: in float32;
 with activations and gradients stored in bf16; and so with every elementwise operation by the law of
-`docs/contract/encode.md`, its coefficients of 8, 16 or 24 bits. Printed are losses, accuracies, and
+`docs/contract/encode.md`, with coefficients and windows of several
+widths. Printed are losses, accuracies, and
 how far each operation's results are from exact ones of the same operands, as a root mean square of
 relative errors. Convolutions have operands and results in bf16, and are float32 inside, in all but
 the first: what differs is elementwise work alone.
@@ -23,9 +24,8 @@ from torch.nn import functional
 from benchmarks.markdown import table
 from gscn.golden.data.digits import load_digits
 
-WIDTHS = (8, 16, 24)
-"""Bits of coefficients that are compared."""
-ACC_WIDTH = 48
+WIDTHS = ((8, 32), (16, 24), (16, 32), (16, 48), (24, 48))
+"""Bits of coefficients, and of the window, that are compared."""
 ITERATIONS, SEEDS, BATCH = 150, (0, 1, 2), 64
 RATE, MOMENTUM, DECAY = 0.05, 0.9, 5e-4
 CHANNELS = (16, 32)
@@ -43,8 +43,8 @@ class Term(NamedTuple):
 class Arithmetic:
     """How elementwise operations are done."""
 
-    coefficient_bits: int | None
-    """None: in float32, as torch does."""
+    widths: tuple[int, int] | None
+    """Bits of coefficients and of the window; None: in float32, as torch does."""
     storage: torch.dtype
     """Of activations and gradients."""
     errors: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -55,19 +55,19 @@ class Arithmetic:
 
     def coefficient(self, values: Tensor) -> Tensor:
         """Round coefficients, as whoever prepares them does."""
-        if self.coefficient_bits is None:
+        if self.widths is None:
             return values
         fractions, exponents = torch.frexp(values.double())
-        unit = 2.0**self.coefficient_bits
+        unit = 2.0 ** self.widths[0]
         return torch.ldexp(torch.round(fractions * unit) / unit, exponents)
 
     def combine(self, name: str, terms: Sequence[Term], bias: Tensor, out: torch.dtype) -> Tensor:
         """Return a combination as it is stored, and note its error."""
         exact = bias.double() + sum(one.values.double() * one.coefficient.double() for one in terms)
-        if self.coefficient_bits is None:
+        if self.widths is None:
             found = bias + sum(one.values * one.coefficient.float() for one in terms)
         else:
-            found = windowed(terms, bias)
+            found = windowed(terms, bias, self.widths[1])
         found = found.to(out).float()
         size = exact.square().mean().sqrt()
         if size > 0:
@@ -75,23 +75,23 @@ class Arithmetic:
         return found
 
 
-def windowed(terms: Sequence[Term], bias: Tensor) -> Tensor:
-    """Return sums of products that are truncated to a window under the largest exponents' sum."""
+def windowed(terms: Sequence[Term], bias: Tensor, width: int) -> Tensor:
+    """Return sums of products that are truncated to a window below the largest one."""
     # The bias has all bits of a tensor's value, times 1.
     every = [*terms, Term(bias.float(), torch.ones(()))]
-    top = max(
-        int(_exponent(one.values.abs().max()) + _exponent(one.coefficient.abs().max()))
-        for one in every
-    )
+    pairs = [(one.values.double(), one.coefficient.double()) for one in every]
+    heights = [
+        torch.where((one != 0) & (other != 0), _exponent(one) + _exponent(other), -1000)
+        for one, other in pairs
+    ]
+    top = torch.stack(torch.broadcast_tensors(*heights)).amax(0)
     # Significands are below 2, and their product below 4 = 2**2; one bit is the sign.
-    unit = 2.0 ** (top + 2 - (ACC_WIDTH - 1))
-    return sum(
-        torch.trunc(one.values.double() * one.coefficient.double() / unit) * unit for one in every
-    )
+    unit = torch.ldexp(torch.ones((), dtype=torch.float64), top + 2 - (width - 1))
+    return sum(torch.trunc(one * other / unit) * unit for one, other in pairs)
 
 
-def _exponent(value: Tensor) -> Tensor:
-    return torch.frexp(value.double()).exponent - 1 if value > 0 else torch.tensor(-126)
+def _exponent(values: Tensor) -> Tensor:
+    return torch.frexp(values).exponent - 1
 
 
 class Stored(torch.autograd.Function):
@@ -217,16 +217,21 @@ class Trained:
     """Root mean square of relative errors, by operation, over all iterations."""
 
 
-def ways(widths: Sequence[int] = WIDTHS) -> dict[str, tuple[int | None, torch.dtype]]:
-    """Return what is compared: bits of coefficients, and the type of what is stored."""
+def ways(
+    widths: Sequence[tuple[int, int]] = WIDTHS,
+) -> dict[str, tuple[tuple[int, int] | None, torch.dtype]]:
+    """Return what is compared: widths, and the type of what is stored."""
     return {
         "float32": (None, torch.float32),
         "float32, stored in bf16": (None, torch.bfloat16),
-        **{f"law, {width} bits": (width, torch.bfloat16) for width in widths},
+        **{
+            f"coefficients of {one[0]} bits, window of {one[1]}": (one, torch.bfloat16)
+            for one in widths
+        },
     }
 
 
-def train(way: tuple[int | None, torch.dtype], seed: int, iterations: int) -> Trained:
+def train(way: tuple[tuple[int, int] | None, torch.dtype], seed: int, iterations: int) -> Trained:
     """Train one network; batches are the same for all ways."""
     data = load_digits()
     arithmetic = Arithmetic(*way)
@@ -251,7 +256,9 @@ def train(way: tuple[int | None, torch.dtype], seed: int, iterations: int) -> Tr
 
 
 def compute(
-    iterations: int = ITERATIONS, seeds: Sequence[int] = SEEDS, widths: Sequence[int] = WIDTHS
+    iterations: int = ITERATIONS,
+    seeds: Sequence[int] = SEEDS,
+    widths: Sequence[tuple[int, int]] = WIDTHS,
 ) -> dict[str, list[Trained]]:
     """Train by all ways from all seeds."""
     return {

@@ -159,8 +159,7 @@ class _Pass:
                 numbers[name] = ((numbers[name] & 0xFFFF) ^ 1 << 15) - (1 << 15)
         rows = Rows(
             np.stack([numbers[name] for name in names[:TENSORS]]), numbers["bias"],
-            numbers["second"], found["top"].astype(np.int64),
-            found["second_top"].astype(np.int64),
+            numbers["second"],
         )  # fmt: skip
         source = {
             Thresholds.NONE: np.zeros(1, dtype=ENCODE_STATE.dtype)[0],

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.emulator.arithmetic import round_float, round_integer
-from gscn.encode import COEFFICIENT_BITS, TENSORS
+from gscn.encode import COEFFICIENT_BITS, TENSORS, WINDOW_WIDTH
 from gscn.formats import FLOAT32
 from gscn.system.compiled import compiled
 
@@ -37,7 +37,7 @@ class Numbers(NamedTuple):
     shift: int
     """Of integers."""
     acc_width: int
-    """Bits of a sum; a combination has two more."""
+    """Bits of a sum."""
     relu: bool
     second: bool
     """Whether there is a second combination."""
@@ -50,32 +50,47 @@ class Rows(NamedTuple):
     """(TENSORS, lanes); float32 codes, or integers."""
     bias: np.ndarray
     second: np.ndarray
-    top: np.ndarray
-    second_top: np.ndarray
 
 
 @compiled
-def product(code, factor, top, acc_width):
+def parts(code):
+    """Return significand, exponent (1 at least) and whether a float32 code is special."""
+    magnitude = code & (SIGN - 1)
+    exponent = magnitude >> MANTISSA
+    significand = magnitude & ((1 << MANTISSA) - 1) | (np.int64(exponent > 0) << MANTISSA)
+    return significand, max(exponent, 1), magnitude >= INFINITY
+
+
+@compiled
+def height(code, factor):
+    """Return the sum of the exponents of a finite product, or 0 where nothing is added."""
+    significand, exponent, special = parts(code)
+    scale, power, other = parts(factor)
+    if special or other or significand == 0 or scale >> (MANTISSA + 1 - COEFFICIENT_BITS) == 0:
+        return np.int64(0)
+    return exponent + power
+
+
+@compiled
+def product(code, factor, top, width):
     """Return what a value times a coefficient adds to a window, its special bits, and flags.
 
     `code` and `factor` are float32 codes; of the factor's significand the upper bits count.
     """
-    magnitude, other = code & (SIGN - 1), factor & (SIGN - 1)
-    exponent, power = magnitude >> MANTISSA, other >> MANTISSA
-    significand = magnitude & ((1 << MANTISSA) - 1) | (np.int64(exponent > 0) << MANTISSA)
-    scale = other & ((1 << MANTISSA) - 1) | (np.int64(power > 0) << MANTISSA)
+    significand, exponent, special = parts(code)
+    scale, power, other = parts(factor)
     scale >>= MANTISSA + 1 - COEFFICIENT_BITS
     if significand == 0 or scale == 0:
         return np.int64(0), 0, 0
     negative = (code ^ factor) & SIGN != 0
-    if magnitude > INFINITY or other > INFINITY:
+    if code & (SIGN - 1) > INFINITY or factor & (SIGN - 1) > INFINITY:
         return np.int64(0), PLUS | MINUS, 0
-    if magnitude == INFINITY or other == INFINITY:
+    if special or other:
         return np.int64(0), MINUS if negative else PLUS, 0
-    distance = top - max(exponent, 1) - max(power, 1)
+    distance = top - exponent - power
     if distance < 0:
         return np.int64(0), 0, OVERFLOW
-    left = acc_width - 1 - (MANTISSA + 1 + COEFFICIENT_BITS) - distance
+    left = width - 1 - (MANTISSA + 1 + COEFFICIENT_BITS) - distance
     added = significand * scale
     if left >= 0:
         added <<= left
@@ -92,7 +107,7 @@ def rounded(value, special, top, numbers):
     if special != 0:
         return np.int64(INFINITY | (SIGN if special == MINUS else 0)), NONFINITE
     cut = 32 - numbers.width
-    lsb = top - (numbers.acc_width - 3) - 2 * BIAS
+    lsb = top - (WINDOW_WIDTH - 3) - 2 * BIAS
     code, beyond = round_float(value, lsb, BIAS, MANTISSA - cut, INFINITY >> cut)
     code = code << cut | (SIGN if value < 0 else 0)
     return np.int64(code), SATURATED if beyond else 0
@@ -121,35 +136,30 @@ def _rectified(code, numbers):
 @compiled
 def _first(values, lane, rows, numbers):
     """Return the combination of the values of one lane, and flags."""
-    flags = 0
     if not numbers.floating:
         total = rows.bias[lane]
         for tensor in range(TENSORS):
             total += values[tensor] * rows.coefficients[tensor, lane]
         code, beyond = round_integer(total, numbers.shift, numbers.width)
         return code, SATURATED if beyond else 0
-    top = rows.top[lane]
-    total, special, flag = product(rows.bias[lane], ONE, top, numbers.acc_width)
-    flags |= flag
+    top = height(rows.bias[lane], ONE)
     for tensor in range(TENSORS):
-        added, bits, flag = product(
-            values[tensor], rows.coefficients[tensor, lane], top, numbers.acc_width
-        )
+        top = max(top, height(values[tensor], rows.coefficients[tensor, lane]))
+    total, special, _ = product(rows.bias[lane], ONE, top, WINDOW_WIDTH)
+    for tensor in range(TENSORS):
+        added, bits, _ = product(values[tensor], rows.coefficients[tensor, lane], top, WINDOW_WIDTH)
         total += added
         special |= bits
-        flags |= flag
-    code, flag = rounded(total, special, top, numbers)
-    return code, flags | flag
+    return rounded(total, special, top, numbers)
 
 
 @compiled
 def _second(value, result, lane, rows, numbers):
     """Return tensor 0's value plus the scaled result, and flags."""
-    top = rows.second_top[lane]
-    total, special, flags = product(value, ONE, top, numbers.acc_width)
-    added, bits, flag = product(result, rows.second[lane], top, numbers.acc_width)
-    code, last = rounded(total + added, special | bits, top, numbers)
-    return code, flags | flag | last
+    top = max(height(value, ONE), height(result, rows.second[lane]))
+    total, special, _ = product(value, ONE, top, WINDOW_WIDTH)
+    added, bits, _ = product(result, rows.second[lane], top, WINDOW_WIDTH)
+    return rounded(total + added, special | bits, top, numbers)
 
 
 @compiled

@@ -24,6 +24,8 @@ GROUP_LOOPS = 3
 """Of these, the outermost ones: they number groups, the others positions of a group."""
 COEFFICIENT_BITS = 16
 """Bits of a coefficient's significand that are used, and of an integer coefficient."""
+WINDOW_WIDTH = 32
+"""Bits of the window in which a value's products are added, the sign included."""
 MOST_TRANSPOSED = 64
 """Vectors in a row of a transposed block: those of the two innermost loops and of a position."""
 MOST_BIN_BITS = 8
@@ -198,8 +200,7 @@ CHANNEL_ROW = Record(
         _unsigned("second", 32, "coefficient of the result in the second combination"),
         _unsigned("threshold_a", 32, "magnitude for strips A"),
         _unsigned("threshold_b", 32, "magnitude for strips B"),
-        _unsigned("top", 16, "floating point: top of the window of the combination"),
-        _unsigned("second_top", 16, "the same of the second combination"),
+        _unsigned("reserved", 32, "zero"),
     ),
 )
 """What a channel is combined with; float32 codes, or two's complement of 32 bits."""

@@ -17,7 +17,7 @@ from gscn.golden.oracle import encode as oracle
 from gscn.golden.oracle.floats import decode, encode
 from gscn.strips import decode as decode_strips
 
-ACC_WIDTH = 48
+ACC_WIDTH, WINDOW_WIDTH = 48, 32
 
 
 class Element(NamedTuple):
@@ -153,9 +153,7 @@ def expected(f, memory):
             terms = [np.where(here, one[group], 0.0) for one in values]
             bias = np.where(here, decode(own["bias"], FLOAT32), 0.0)
             factors = [oracle.as_coefficients(own[f"c{n}"]) for n in range(3)]
-            found = oracle.combine_floats(
-                [bias, *terms], [np.ones(1), *factors], own["top"].astype(int), out, ACC_WIDTH
-            )
+            found = oracle.combine_floats([bias, *terms], [np.ones(1), *factors], out, WINDOW_WIDTH)
         else:
             factors = [
                 np.vectorize(lambda c: oracle.wrapped(int(c), 16))(own[f"c{n}"]) for n in range(3)
@@ -165,16 +163,16 @@ def expected(f, memory):
             found = oracle.combine_integers(
                 [bias, *terms], [np.ones(1, int), *factors], f["shift"], out
             )
-        flags |= found.saturated | found.nonfinite << 1 | found.overflow << 2
+        flags |= found.saturated | found.nonfinite << 1
         codes = oracle.rectified(found.codes, out) if f["activation"] else found.codes
         first[group] = last[group] = np.where(mask[group] & here, codes, 0)
         if f["second_end"] != f["second_addr"]:
             exact = value_of(first[group], f["out_format"])
             found = oracle.combine_floats(
                 [terms[0], exact], [np.ones(1), oracle.as_coefficients(own["second"])],
-                own["second_top"].astype(int), out, ACC_WIDTH,
+                out, WINDOW_WIDTH,
             )  # fmt: skip
-            flags |= found.saturated | found.nonfinite << 1 | found.overflow << 2
+            flags |= found.saturated | found.nonfinite << 1
             last[group] = np.where(here, found.codes, 0)
     kept = chosen(f, memory, tensors, last, rows)
     return Expected(first, last, there, kept, flags, values)

@@ -74,10 +74,6 @@ def row_table(generator, count, *, floating, special):
             rows[name] = float_codes(generator, count, wide=True, special=special)
         else:
             rows[name] = generator.integers(-1000, 1000, count).astype(np.int32).view(np.uint32)
-    # In a tenth of the cases some products are left out.
-    low = 240 if special else 290
-    rows["top"] = generator.integers(low, 320, count)
-    rows["second_top"] = generator.integers(low, 320, count)
     for part in ("threshold_a", "threshold_b"):
         if floating:
             rows[part] = generator.integers(0x3C00, 0x4100, count)

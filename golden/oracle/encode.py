@@ -30,7 +30,6 @@ class Combined:
     """Codes of the result's format, or integers."""
     saturated: bool
     nonfinite: bool
-    overflow: bool
 
 
 def _exponents(values: np.ndarray) -> np.ndarray:
@@ -66,11 +65,10 @@ def _in_window(
 def combine_floats(
     values: list[np.ndarray],
     coefficients: list[np.ndarray],
-    top: np.ndarray,
     fmt: FloatFormat,
-    acc_width: int,
+    width: int,
 ) -> Combined:
-    """Add products in a window of each channel, and round once.
+    """Add products in a window below the largest one's exponent, and round once.
 
     Parameters
     ----------
@@ -78,22 +76,27 @@ def combine_floats(
         float64 (..., channels).
     coefficients
         float64 (channels,), or as `values`, of 16 significant bits; one for each of `values`.
-    top
-        Of the window, (channels,).
     fmt
         Of the result.
-    acc_width
-        Bits below the top, the sign included.
+    width
+        Bits of the window, the sign included.
     """
-    terms = [
-        _in_window(one, other, top, acc_width)
-        for one, other in zip(values, coefficients, strict=True)
+    pairs = [
+        np.broadcast_arrays(one, other) for one, other in zip(values, coefficients, strict=True)
     ]
+    shape = np.broadcast_shapes(*(one.shape for one, _ in pairs))
+    top = np.full(shape, -(1 << 20))
+    for one, other in pairs:
+        finite = np.isfinite(one) & np.isfinite(other) & (one != 0) & (other != 0)
+        height = _exponents(one) + _exponents(other) + 2 * FLOAT32.bias
+        top = np.maximum(top, np.where(finite, height, top))
+    terms = [_in_window(one, other, top, width) for one, other in pairs]
     total = sum(term for term, _, _ in terms)
     # Infinities of both signs, and NaN, add up to NaN.
     with np.errstate(invalid="ignore"):
         special = sum(one for _, one, _ in terms)
-    lsb = np.broadcast_to(top - (acc_width - 3) - 2 * FLOAT32.bias, total.shape)
+    # Where nothing is added, any exponent will do.
+    lsb = np.where(total == 0, 0, top - (width - 3) - 2 * FLOAT32.bias)
     result = round_scaled(total, lsb, fmt)
     finite = special == 0
     codes = np.where(finite, result.codes, encode(special, fmt).codes)
@@ -101,7 +104,6 @@ def combine_floats(
         codes=codes.astype(result.codes.dtype),
         saturated=bool((result.saturated & finite).any()),
         nonfinite=not finite.all(),
-        overflow=any(flag for _, _, flag in terms),
     )
 
 
@@ -135,7 +137,6 @@ def combine_integers(
         codes=codes.astype(np.int64),
         saturated=bool((codes != exact).any()),
         nonfinite=False,
-        overflow=False,
     )
 
 
