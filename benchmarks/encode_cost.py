@@ -99,6 +99,10 @@ class Design:
     """Updates run beside the next step's forward pass, each before its layer is needed."""
     own_port: bool = False
     """The unit has a port of its own."""
+    width: float = 1.0
+    """Of the unit, as a share of the port's."""
+    lean: bool = False
+    """A quarter of the lanes has multipliers for float32, and sums take turns with products."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +182,11 @@ def backward_passes(layer: Layer, design: Design) -> list[Encode]:
     read = 4 * n + (0 if joins or shortcut else broadcast)
     kept = 0 if joins or shortcut else 2 * n
     read_mask = 0 if shortcut else mask
-    found.append(Encode(kind="gradient sums", read=read + read_mask, written=kept))
+    # Gradient, and reused sample's, sum and sum of products take turns.
+    turns = 6 * n + (0 if joins or shortcut else 2 * n) if design.lean else 0
+    found.append(
+        Encode(kind="gradient sums", read=read + read_mask, written=kept, multiplied=turns)
+    )
     found += [
         # Gradient, result, and the reused sample's gradient.
         Encode(kind="gradient", read=4 * n + broadcast, written=n * 2 * strip_share(KEPT_GRADS)),
@@ -191,14 +199,19 @@ def update_passes(layer: Layer, design: Design) -> list[Encode]:
     """Return the passes of a layer's weights."""
     m = layer.weights
     strips = m * strip_share(KEPT_WEIGHTS)
+    slow = 2 if design.lean else 1
     if design.one_update:
-        found = [Encode(kind="update", read=10 * m, written=8 * m + strips, multiplied=14 * m)]
+        found = [
+            Encode(kind="update", read=10 * m, written=8 * m + strips, multiplied=14 * m * slow)
+        ]
     else:
         found = [
             Encode(kind="update", read=10 * m, written=4 * m),
             Encode(kind="update", read=8 * m, written=4 * m + strips),
         ]
-    other = Encode(kind="other order of weights", read=4 * m, written=strips)
+    other = Encode(
+        kind="other order of weights", read=4 * m, written=strips, multiplied=4 * m * slow
+    )
     chosen = Encode(kind="selection", read=4 * m * SELECTIONS_FLOAT32 / REFRESH, written=0)
     return [*found, chosen, *([other] if layer.name != "stem" else [])]
 
@@ -222,7 +235,7 @@ class Beside:
     """Two units, each in the order of its queue; encode passes have what the port has left."""
 
     def __init__(self, design: Design) -> None:
-        self._own_port = design.own_port
+        self._own_port, self._width = design.own_port, design.width
         self.array = self.encode = 0.0
         self._busy: list[tuple[float, float, float]] = []
         """Beginning and end of convolutions, and their share of the port."""
@@ -239,22 +252,23 @@ class Beside:
         now = max(self.encode, ready)
         self._busy = [one for one in self._busy if one[1] > now]
         for start, end, use in self._busy:
-            idle = min(cycles, max(0.0, start - now))
-            now, cycles = now + idle, cycles - idle
+            done = min(cycles, max(0.0, start - now) * self._width)
+            now, cycles = now + done / self._width, cycles - done
             if cycles == 0:
                 break
-            done = min(cycles, (end - max(now, start)) * (1 - use))
-            now, cycles = max(now, start) + done / (1 - use), cycles - done
+            rate = min(self._width, 1 - use)
+            done = min(cycles, (end - max(now, start)) * rate)
+            now, cycles = max(now, start) + done / rate, cycles - done
             if cycles == 0:
                 break
-        self.encode = now + cycles
+        self.encode = now + cycles / self._width
         return self.encode
 
 
 def step_cycles(design: Design) -> float:
     """Return the cycles of a step."""
     if not design.beside:
-        return convolution_cycles() + sum(one.cycles for one in passes(design))
+        return convolution_cycles() + sum(one.cycles for one in passes(design)) / design.width
     units = Beside(design)
     parts = design.parts
     ready = [0.0] * parts
@@ -269,7 +283,7 @@ def step_cycles(design: Design) -> float:
         for part in range(parts):
             last = units.convolve(layer.forward / parts, ready[part], PORT_USE["forward"])
         # Groups of the layers behind it, while this one's convolution has time for them.
-        share = 1.0 if design.own_port else 1 - PORT_USE["forward"]
+        share = min(design.width, 1.0 if design.own_port else 1 - PORT_USE["forward"])
         for later in list(ahead):
             cycles = min(ahead[later], max(0.0, units.array - units.encode) * share)
             units.encoded(cycles, 0.0)
@@ -334,6 +348,15 @@ DESIGNS = {
     "sums at the drain, 4 parts, broadcast tensors held": Design(held_broadcast=True),
     "sums at the drain, 4 parts, a port of its own": Design(own_port=True),
     "all of these": Design(held_broadcast=True, own_port=True),
+    "lean, sums at the drain, 4 parts": Design(lean=True),
+    "lean, sums at the drain, 4 parts, broadcast tensors held": Design(
+        lean=True, held_broadcast=True
+    ),
+    "half as wide, in series, sums at the drain": Design(beside=False, width=0.5),
+    "half as wide, sums at the drain, 4 parts": Design(width=0.5),
+    "half as wide, sums at the drain, 4 parts, broadcast tensors held": Design(
+        width=0.5, held_broadcast=True
+    ),
 }
 
 

@@ -2,11 +2,10 @@
 
 `python -m benchmarks.encode_numerics` trains a small residual network on the digits: in float32;
 with activations and gradients stored in bf16; and so with every elementwise operation by the law of
-`docs/contract/encode.md`, with coefficients and windows of several
-widths. Printed are losses, accuracies, and
-how far each operation's results are from exact ones of the same operands, as a root mean square of
-relative errors. Convolutions have operands and results in bf16, and are float32 inside, in all but
-the first: what differs is elementwise work alone.
+`docs/contract/encode.md`, with coefficients and windows of several widths. Printed are losses,
+accuracies, and how far each operation's results are from exact ones of the same operands, as a root
+mean square of errors relative to that of the results. Convolutions have operands and results in
+bf16, and are float32 inside, in all but the first: what differs is elementwise work alone.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ def windowed(terms: Sequence[Term], bias: Tensor, width: int) -> Tensor:
     ]
     top = torch.stack(torch.broadcast_tensors(*heights)).amax(0)
     # Significands are below 2, and their product below 4 = 2**2; one bit is the sign.
-    unit = torch.ldexp(torch.ones((), dtype=torch.float64), top + 2 - (width - 1))
+    unit = torch.ldexp(torch.ones_like(top, dtype=torch.float64), top + 2 - (width - 1))
     return sum(torch.trunc(one * other / unit) * unit for one, other in pairs)
 
 

@@ -200,7 +200,7 @@ def test_a_selection_finds_the_threshold_of_torch_and_keeps_ties(number_format, 
         codes & ((1 << (fmt.width - 1)) - 1) >= found
     ).sum()
     after = state_of(fields, run(with_fields(memory, fields)).memory)
-    wanted = (np.abs(values) >= torch.kthvalue(tensor.abs(), count - keep + 1).values.item())
+    wanted = np.abs(values) >= torch.kthvalue(tensor.abs(), count - keep + 1).values.item()
     assert after["kept_a"] == (wanted & (values != 0)).sum()
 
 

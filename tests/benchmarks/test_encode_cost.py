@@ -1,0 +1,73 @@
+"""Cycles of encode passes: hand-worked layers, and what each choice can do to a step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.encode_cost import (
+    DESIGNS,
+    LAYERS,
+    Beside,
+    Design,
+    backward_passes,
+    by_kind,
+    convolution_cycles,
+    forward_passes,
+    step_cycles,
+    strip_share,
+    text,
+    update_passes,
+)
+
+SERIAL = Design(beside=False)
+
+
+def test_bytes_of_a_layer_are_those_worked_out_by_hand():
+    layer = next(one for one in LAYERS if one.name == "2.1.1")
+    n, m = 32 * 128 * 256, 128 * 128 * 9
+    assert (layer.results, layer.weights) == (n, m)
+    found = {one.kind: one for one in forward_passes(layer, replace(SERIAL, sums_at_drain=False))}
+    assert found["statistics"].cycles == n * 2 / 64
+    assert found["normalisation"].read == 2 * n
+    assert found["normalisation"].written == pytest.approx(
+        n * (1 / 8 + strip_share(0.5) + strip_share(0.1))
+    )
+    assert update_passes(layer, SERIAL)[0].cycles == 14 * m / 64
+    assert {one.kind for one in backward_passes(layer, SERIAL)} == {
+        "gradient sums", "gradient", "reuse",
+    }  # fmt: skip
+
+
+def test_a_dense_strip_takes_a_mask_of_each_vector_more():
+    assert strip_share(1) == 2 + 1 / 8 + 1 / 128
+    assert strip_share(0) == 1 / 128
+
+
+def test_an_encode_pass_beside_a_convolution_has_what_the_port_has_left():
+    units = Beside(Design())
+    assert units.convolve(100, 0, 0.5) == 100
+    assert units.encoded(20, 10) == 50
+    assert units.encoded(40, 0) == 115  # 25 beside it, 15 behind
+    units = Beside(Design(width=0.5))
+    units.convolve(100, 50, 0.75)
+    assert units.encoded(30, 0) == 70
+
+
+def test_kinds_add_up_to_the_step_in_series():
+    total = sum(cycles for _, _, cycles in by_kind(SERIAL).values())
+    assert step_cycles(SERIAL) == pytest.approx(convolution_cycles() + total)
+
+
+def test_each_choice_makes_a_step_shorter_and_none_beats_the_convolutions():
+    cycles = {name: step_cycles(design) for name, design in DESIGNS.items()}
+    assert min(cycles.values()) > convolution_cycles()
+    plain = Design(parts=1, sums_at_drain=False, late_updates=False)
+    for better in (
+        {"parts": 4}, {"sums_at_drain": True}, {"late_updates": True}, {"held_broadcast": True},
+        {"own_port": True},
+    ):  # fmt: skip
+        assert step_cycles(replace(plain, **better)) < step_cycles(plain)
+    assert step_cycles(replace(plain, mask_bits=False)) > step_cycles(plain)
+    assert all(name in text(DESIGNS) for name in DESIGNS)
