@@ -10,7 +10,7 @@ import pytest
 from tests.docs.test_names import anchors
 
 STATUS = re.compile(
-    r"\*(\d{4}-\d\d-\d\d), (accepted|rejected|superseded by \[([^\]]+)\]\(([^)]+)\))\*"
+    r"\*(\d{4}-\d\d-\d\d), (accepted|proposed|rejected|superseded by \[([^\]]+)\]\(([^)]+)\))\*"
 )
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from gscn.array import array
@@ -28,7 +28,7 @@ from gscn.golden.methods.resprop import GradientReuse
 from gscn.golden.methods.selection import magnitude_threshold
 from gscn.golden.oracle.encode import kth_magnitude, stepped
 from gscn.strips import decode, encode, map_bounds
-from tests.encode_law import expected, number, strip_codes, sums_of
+from tests.encode_law import expected, number, shape_of, strip_codes, sums_of
 from tests.encode_passes import Places, dense_steps, encode_passes
 
 CONFIG = array("small").with_overrides(["float_formats=bf16"])
@@ -325,3 +325,33 @@ def test_a_result_may_replace_the_tensor_that_it_is_made_of():
     result = run(places.memory(own | {"dense_step0": 32}))
     assert result.error == EncodeError.NONE
     assert (result.memory[own["t0_addr"] : own["t0_end"]].view("<u2") == codes).all()
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(encode_passes(), st.data())
+def test_damaged_records_write_nothing_outside_their_ranges(drawn, data):
+    f, memory = drawn
+    f = dict.fromkeys(ENCODE_DESCRIPTOR.dtype.names, 0) | f
+    for _ in range(data.draw(st.integers(1, 3))):
+        name = data.draw(st.sampled_from(ENCODE_DESCRIPTOR.dtype.names))
+        limits = np.iinfo(ENCODE_DESCRIPTOR.dtype[name])
+        near = [f[name] + step for step in (-64, -32, -1, 1, 32, 64)]
+        value = data.draw(st.sampled_from([0, 1, 2, *near]))
+        f[name] = int(np.clip(value, limits.min, limits.max))
+    # A walk of many positions is well defined, but takes long here.
+    assume(math.prod(f[f"count{n}"] for n in range(8)) < 1 << 12)
+    after = run(with_fields(memory, f)).memory
+    changed = np.flatnonzero(after != with_fields(memory, f))
+    allowed = np.zeros(memory.size, dtype=bool)
+    for part in ("dense", "second", "bits", "sums"):
+        allowed[f[f"{part}_addr"] : f[f"{part}_end"]] = True
+    groups, positions, _ = shape_of(f)
+    for part in "ab":
+        allowed[f[f"{part}_data"] : f[f"{part}_end"]] = True
+        strips = (
+            positions // max(1, f["period"]) * -(-f["period"] // max(1, f[f"{part}_positions"]))
+        )
+        start = f[f"{part}_table"]
+        allowed[start : start + 4 * (strips + 1) * groups] = True
+    allowed[f["state_addr"] : f["state_addr"] + 64] = True
+    assert allowed[changed].all()
