@@ -33,6 +33,7 @@ from gscn.emulator.encode_checks import (
     strip_format,
     value_bytes,
 )
+from gscn.emulator.encode_reductions import maxima, rounded_sums
 from gscn.emulator.encode_walk import Walk, WalkError
 from gscn.encode import (
     CHANNEL_ROW,
@@ -40,9 +41,9 @@ from gscn.encode import (
     ENCODE_DESCRIPTOR,
     ENCODE_STATE,
     TENSORS,
-    Activation,
     Adapt,
     EncodeError,
+    Reduce,
     Thresholds,
 )
 from gscn.enums import takes_text
@@ -90,7 +91,7 @@ class _Pass:
         self.width = 8 * value_bytes(d.out_format)
         self.numbers = Numbers(
             self.floating, self.width, d.shift, config.acc_width,
-            d.activation == Activation.RELU, has(d, "second"),
+            d.activation, d.masked, d.product == 1, has(d, "second"),
         )  # fmt: skip
         for end in (d.state_addr + STATE_BYTES, rows_end(d)):
             if end > memory.size:
@@ -122,15 +123,20 @@ class _Pass:
             values, there, walk.mask(group, there) & there, rows, self.numbers
         )
         kept.flags |= flags
-        self._write_dense("dense", first, group, there)
-        self._write_dense("second", last, group, there)
         magnitudes = self._magnitudes(last)
         present = magnitudes != 0
-        kept.bits.append(
-            np.packbits(present.reshape(-1, VECTOR), axis=-1, bitorder="little").reshape(-1)
-        )
         judged = self._judged(last, values)
         chosen = [self._above(judged, one) & present for one in thresholds]
+        summed = self._summed(first, chosen[0])
+        bits = present
+        if self.d.reduce == Reduce.NONE:
+            self._write_dense("dense", first, group, there)
+            self._write_dense("second", last, group, there)
+        else:
+            bits = self._reduce(first, summed, group, there, present)
+        kept.bits.append(
+            np.packbits(bits.reshape(-1, VECTOR), axis=-1, bitorder="little").reshape(-1)
+        )
         codes, stored = self._strip_codes(last)
         for part, choice, found, number in zip(
             ("a", "b"), chosen, (kept.a, kept.b), range(2), strict=True
@@ -143,7 +149,7 @@ class _Pass:
         kept.largest = max(kept.largest, int(self._largest(last).max(initial=0)))
         self._count_bins(magnitudes[there])
         if has(self.d, "sums"):
-            self._sum(first, values, there, chosen[0])
+            self._sum(summed, values, there, chosen[0])
 
     def _rows(self, number: int) -> tuple[Rows, list[np.ndarray]]:
         """Return the rows of a group's channels, and both thresholds of each lane."""
@@ -215,13 +221,38 @@ class _Pass:
         bins = alike >> d.bin_shift & ((1 << d.bin_bits) - 1)
         self.kept.bins += np.bincount(bins, minlength=256)
 
+    def _summed(self, results: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Return what sums are formed of."""
+        if self.d.magnitudes:
+            results = results & 0x7FFFFFFF if self.floating else np.abs(results)
+        return np.where(chosen, results, 0) if self.d.kept_sums else results
+
+    def _reduce(
+        self,
+        results: np.ndarray,
+        summed: np.ndarray,
+        group: int,
+        there: np.ndarray,
+        present: np.ndarray,
+    ) -> np.ndarray:
+        """Write one dense result for each segment; return the group's bits."""
+        d = self.d
+        bits = present
+        if d.reduce == Reduce.MAXIMUM:
+            codes, bits = maxima(results, there, d.segment, self.floating)
+        else:
+            top = int(self.state["sum_top"])
+            codes, flags = rounded_sums(summed, there, d.segment, top, self.numbers)
+            self.kept.flags |= flags
+        some = there.reshape(-1, d.segment, there.shape[1]).any(axis=1)
+        self._write_dense("dense", codes, group, some, d.segment)
+        return bits
+
     def _sum(
         self, results: np.ndarray, values: np.ndarray, there: np.ndarray, chosen: np.ndarray
     ) -> None:
-        """Sum a group's first combination, segment by segment."""
+        """Sum up a group's values, segment by segment."""
         d, state = self.d, self.state
-        if d.magnitudes:
-            results = results & 0x7FFFFFFF if self.floating else np.abs(results)
         factors = values[d.dot - 1] if d.dot else np.zeros_like(results)
         for start in range(0, self.walk.positions, d.segment):
             part = slice(start, start + d.segment)
@@ -250,15 +281,17 @@ class _Pass:
             raise WalkError(EncodeError.BUS_WRITE)
         self.after[addr : addr + content.size] = content
 
-    def _write_dense(self, part: str, results: np.ndarray, group: int, there: np.ndarray) -> None:
-        """Write the vectors of which some lane is there, whole."""
+    def _write_dense(
+        self, part: str, results: np.ndarray, group: int, there: np.ndarray, segment: int = 1
+    ) -> None:
+        """Write the vectors of which some lane is there, whole; segments' at their first."""
         d = self.d
         if not has(d, part):
             return
         size = value_bytes(d.out_format)
         first, end = field_of(d, part, "_addr"), field_of(d, part, "_end")
         used = there.reshape(-1, self.walk.vectors, VECTOR).any(axis=-1)
-        places = first + self.walk.vectors_of("dense", group)[used]
+        places = first + self.walk.vectors_of("dense", group)[::segment][used]
         if places.size == 0:
             return
         if places.min() < first or places.max() + VECTOR * size > end:

@@ -11,7 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.emulator.arithmetic import round_float, round_integer
-from gscn.encode import COEFFICIENT_BITS, TENSORS, WINDOW_WIDTH
+from gscn.encode import (
+    COEFFICIENT_BITS,
+    SLOPE_END,
+    SLOPE_KNEE,
+    TENSORS,
+    WINDOW_WIDTH,
+    Activation,
+    Masked,
+)
 from gscn.formats import FLOAT32
 from gscn.system.compiled import compiled
 
@@ -26,6 +34,10 @@ NAN = FLOAT32.nan
 SIGN = 1 << 31
 ONE = BIAS << MANTISSA
 """The code of 1."""
+RELU, SLOPE = int(Activation.RELU), int(Activation.SLOPE)
+MASKED_TENSOR = int(Masked.TENSOR)
+SHORT_KNEE = 0x3ECD
+"""The code of 0.4 in bf16."""
 
 
 class Numbers(NamedTuple):
@@ -38,7 +50,10 @@ class Numbers(NamedTuple):
     """Of integers."""
     acc_width: int
     """Bits of a sum."""
-    relu: bool
+    activation: int
+    masked: int
+    product: bool
+    """Whether tensor 1 is the coefficient of tensor 2."""
     second: bool
     """Whether there is a second combination."""
 
@@ -100,14 +115,14 @@ def product(code, factor, top, width):
 
 
 @compiled
-def rounded(value, special, top, numbers):
-    """Return the float32 code of a combination in the pass's format, and flags."""
+def rounded(value, special, top, width, numbers):
+    """Return the float32 code of a sum in a window in the pass's format, and flags."""
     if special == PLUS | MINUS:
         return np.int64(NAN), NONFINITE
     if special != 0:
         return np.int64(INFINITY | (SIGN if special == MINUS else 0)), NONFINITE
     cut = 32 - numbers.width
-    lsb = top - (WINDOW_WIDTH - 3) - 2 * BIAS
+    lsb = top - (width - 3) - 2 * BIAS
     code, beyond = round_float(value, lsb, BIAS, MANTISSA - cut, INFINITY >> cut)
     code = code << cut | (SIGN if value < 0 else 0)
     return np.int64(code), SATURATED if beyond else 0
@@ -134,23 +149,38 @@ def _rectified(code, numbers):
 
 
 @compiled
-def _first(values, lane, rows, numbers):
+def _activated(code, value, numbers):
+    """Return a result behind the activation; `value` is tensor 0's."""
+    if numbers.activation == RELU:
+        return _rectified(code, numbers)
+    if numbers.activation != SLOPE:
+        return code
+    magnitude = value & (SIGN - 1)
+    if magnitude <= SLOPE_KNEE:
+        return code
+    if magnitude > SLOPE_END:
+        return np.int64(0)
+    return np.int64(SLOPE_KNEE if numbers.width == 32 else SHORT_KNEE << 16)
+
+
+@compiled
+def _first(values, lane, factors, rows, numbers):
     """Return the combination of the values of one lane, and flags."""
     if not numbers.floating:
         total = rows.bias[lane]
         for tensor in range(TENSORS):
-            total += values[tensor] * rows.coefficients[tensor, lane]
+            total += values[tensor] * factors[tensor]
         code, beyond = round_integer(total, numbers.shift, numbers.width)
         return code, SATURATED if beyond else 0
     top = height(rows.bias[lane], ONE)
     for tensor in range(TENSORS):
-        top = max(top, height(values[tensor], rows.coefficients[tensor, lane]))
+        top = max(top, height(values[tensor], factors[tensor]))
     total, special, _ = product(rows.bias[lane], ONE, top, WINDOW_WIDTH)
     for tensor in range(TENSORS):
-        added, bits, _ = product(values[tensor], rows.coefficients[tensor, lane], top, WINDOW_WIDTH)
+        added, bits, _ = product(values[tensor], factors[tensor], top, WINDOW_WIDTH)
         total += added
         special |= bits
-    return rounded(total, special, top, numbers)
+    return rounded(total, special, top, WINDOW_WIDTH, numbers)
 
 
 @compiled
@@ -159,7 +189,7 @@ def _second(value, result, lane, rows, numbers):
     top = max(height(value, ONE), height(result, rows.second[lane]))
     total, special, _ = product(value, ONE, top, WINDOW_WIDTH)
     added, bits, _ = product(result, rows.second[lane], top, WINDOW_WIDTH)
-    return rounded(total + added, special | bits, top, numbers)
+    return rounded(total + added, special | bits, top, WINDOW_WIDTH, numbers)
 
 
 @compiled
@@ -173,7 +203,7 @@ def combine(values, there, kept, rows, numbers):
     there
         bool (positions, lanes): elsewhere nothing is computed, and the result is 0.
     kept
-        bool, likewise: elsewhere the first combination becomes 0.
+        bool, likewise: elsewhere the first combination, or tensor 0 in it, becomes 0.
     rows
         `Rows` of the group.
     numbers
@@ -188,15 +218,24 @@ def combine(values, there, kept, rows, numbers):
     first = np.zeros(there.shape, dtype=np.int64)
     last = np.zeros(there.shape, dtype=np.int64)
     flags = 0
+    own = np.zeros(TENSORS, dtype=np.int64)
+    factors = np.zeros(TENSORS, dtype=np.int64)
     for position in range(there.shape[0]):
         for lane in range(there.shape[1]):
             if not there[position, lane]:
                 continue
-            code, flag = _first(values[:, position, lane], lane, rows, numbers)
+            for tensor in range(TENSORS):
+                own[tensor] = values[tensor, position, lane]
+                factors[tensor] = rows.coefficients[tensor, lane]
+            cleared = not kept[position, lane]
+            if cleared and numbers.masked == MASKED_TENSOR:
+                own[0] = 0
+            if numbers.product:
+                factors[2], factors[1] = own[1], 0
+            code, flag = _first(own, lane, factors, rows, numbers)
             flags |= flag
-            if numbers.relu:
-                code = _rectified(code, numbers)
-            if not kept[position, lane]:
+            code = _activated(code, own[0], numbers)
+            if cleared and numbers.masked != MASKED_TENSOR:
                 code = np.int64(0)
             first[position, lane] = code
             if numbers.second:

@@ -17,14 +17,18 @@ from gscn.encode import (
     ENCODE_DESCRIPTOR_BYTES,
     ENCODE_MODE,
     ENCODE_STATE,
+    GROUP_LOOPS,
     LOOPS,
     MOST_BIN_BITS,
+    MOST_MAXIMUM,
     MOST_TRANSPOSED,
     TENSOR_FORMATS,
     TENSORS,
     Activation,
     Adapt,
     EncodeError,
+    Masked,
+    Reduce,
     Thresholds,
 )
 from gscn.formats import FLOAT32, FloatFormat, IntFormat
@@ -64,6 +68,17 @@ def groups_and_positions(d: EncodeFields) -> tuple[int, int]:
     return int(np.prod(steps[5:], dtype=object)), int(np.prod(steps[:5], dtype=object))
 
 
+def segment_loops(d: EncodeFields) -> int | None:
+    """Return how many of the innermost loops are a segment, None if no number is (products)."""
+    steps = counts(d)
+    inside = 1
+    for loop in range(LOOPS - GROUP_LOOPS + 1):
+        if inside == d.segment:
+            return loop
+        inside *= steps[loop]
+    return None
+
+
 def strips_of(d: EncodeFields, positions: int) -> int:
     """Return the strips of a group that are cut after so many positions of a period."""
     return groups_and_positions(d)[1] // d.period * -(-d.period // positions)
@@ -98,8 +113,9 @@ def has_bad_format(d: EncodeFields) -> bool:
         return True
     floating = isinstance(format_of(d.out_format), FloatFormat)
     same = all(isinstance(format_of(one), FloatFormat) == floating for one in numbers if one)
-    flags = (d.t0_strips, d.transposed, d.masked, d.strict, d.magnitudes)
+    flags = (d.t0_strips, d.transposed, d.strict, d.magnitudes, d.kept_sums, d.product)
     words = (
+        (d.masked, max(Masked)), (d.reduce, max(Reduce)), (d.absolute, (1 << TENSORS) - 1),
         (d.activation, max(Activation)), (d.thresholds, max(Thresholds)), (d.adapt, max(Adapt)),
         (d.judged, TENSORS), (d.dot, TENSORS), (d.shift, 0 if floating else MOST_SHIFT),
         *((flag, 1) for flag in flags),
@@ -113,6 +129,9 @@ def has_bad_format(d: EncodeFields) -> bool:
         or (d.t0_strips == 1 and (numbers[0] in (0, 2, 5) or d.transposed == 1))
         or (has(d, "second") and (not floating or numbers[0] == 0))
         or (strips and d.out_format == 5)
+        or (d.activation == Activation.SLOPE and (not floating or numbers[0] == 0))
+        or (d.product == 1 and (0 in numbers[1:] or numbers[1] == 5 or d.absolute & 2 != 0))
+        or (d.reduce != Reduce.NONE and has(d, "second"))
         or (d.adapt >= Adapt.SELECT_FIRST and not _finds_bits(d))
         or (d.adapt == Adapt.STEP and d.thresholds != Thresholds.STATE)
     )
@@ -156,7 +175,7 @@ def read(d: EncodeFields) -> list[tuple[int, int]]:
         (field_of(d, stream, "_addr"), field_of(d, stream, "_end"))
         for stream, present in (
             *((f"t{n}", field_of(d, "t", n, "_format") != 0) for n in range(TENSORS)),
-            ("mask", d.masked == 1),
+            ("mask", d.masked != Masked.NONE),
         )
         if present
     ]
@@ -211,6 +230,8 @@ def has_bad_walk(d: EncodeFields) -> bool:
         or not (steps[5] - 1) * d.group_channels < d.channels <= steps[5] * d.group_channels
         or d.segment > positions
         or max(d.a_positions, d.b_positions) > d.period
+        or (d.reduce != Reduce.NONE and segment_loops(d) is None)
+        or (d.reduce == Reduce.MAXIMUM and d.segment > MOST_MAXIMUM)
         or (
             d.transposed == 1 and steps[1] * steps[0] << d.vectors > MOST_TRANSPOSED  # products
         )
@@ -242,7 +263,9 @@ def _are_apart(d: EncodeFields) -> bool:
     """Say whether all vectors of dense results have places of their own (products)."""
     if not (has(d, "dense") or has(d, "second")):
         return True
+    inside = 0 if d.reduce == Reduce.NONE else segment_loops(d)
     steps = [(count, field_of(d, "dense_step", loop)) for loop, count in enumerate(counts(d))]
+    steps = steps[inside:]
     steps.append((1 << d.vectors, d.dense_vector))
     extent = VECTOR * value_bytes(d.out_format)
     for size, count in sorted((abs(step), count) for count, step in steps if count > 1):
@@ -262,7 +285,7 @@ def in_place(d: EncodeFields) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             field_of(d, "t", tensor, name) == field_of(d, "dense", name) for name in names
         )
         strips = tensor == 0 and d.t0_strips == 1
-        if alike and d.transposed == 0 and not strips:
+        if alike and d.transposed == 0 and d.reduce == Reduce.NONE and not strips:
             found += [
                 (place, place)
                 for part in ("dense", "second")

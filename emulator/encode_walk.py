@@ -90,10 +90,13 @@ class Walk:
             codes = self._dense(tensor, number, group, there)
         codes = np.where(there, codes, 0)
         fmt = format_of(number)
+        absolute = d.absolute >> tensor & 1
         if isinstance(fmt, FloatFormat):
-            return codes << (32 - fmt.width)
+            codes = codes << (32 - fmt.width)
+            return codes & 0x7FFFFFFF if absolute else codes
         half = 1 << (fmt.width - 1)
-        return (codes ^ half) - half
+        numbers = (codes ^ half) - half
+        return np.abs(numbers) if absolute else numbers
 
     def mask(self, group: int, there: np.ndarray) -> np.ndarray:
         """Return which values are kept by the bits of another tensor: bool (positions, lanes)."""

@@ -30,6 +30,10 @@ MOST_TRANSPOSED = 64
 """Vectors in a row of a transposed block: those of the two innermost loops and of a position."""
 MOST_BIN_BITS = 8
 """Bits of a magnitude that one pass of a selection finds."""
+MOST_MAXIMUM = 64
+"""Positions of a segment of which the maximum is taken: a window of 8x8."""
+SLOPE_KNEE, SLOPE_END = 0x3ECCCCCD, 0x3F800000
+"""float32 codes of 0.4 and 1: between these magnitudes the slope is 0.4, beyond them 0."""
 BITS_BYTES = 2
 """Bytes of the bits of a vector."""
 TENSOR_FORMATS: tuple[IntFormat | FloatFormat | None, ...] = (
@@ -43,6 +47,28 @@ class Activation(enum.IntEnum):
 
     NONE = 0
     RELU = 1
+    SLOPE = 2
+    """The slope that stands for a step's, of tensor 0's magnitude: DST's."""
+
+
+class Masked(enum.IntEnum):
+    """What bits of another tensor clear."""
+
+    NONE = 0
+    RESULT = 1
+    TENSOR = 2
+    """Tensor 0, as the first combination sees it."""
+
+
+class Reduce(enum.IntEnum):
+    """What the dense result is."""
+
+    NONE = 0
+    """Each value."""
+    SUM = 1
+    """The sum of each segment."""
+    MAXIMUM = 2
+    """The largest value of each segment."""
 
 
 class Thresholds(enum.IntEnum):
@@ -169,8 +195,8 @@ _FIELDS = (
     _unsigned("group_channels", 16, "channels of a group, the others of its lanes are zeros"),
     _unsigned("vectors", 8, "log2 of the vectors of a position"),
     _unsigned("transposed", 8, "1 if loop 2 runs within vectors in memory, and lanes across them"),
-    _unsigned("activation", 8, "0 none, 1 ReLU"),
-    _unsigned("masked", 8, "1 if bits say what is kept"),
+    _unsigned("activation", 8, "0 none, 1 ReLU, 2 slope of tensor 0"),
+    _unsigned("masked", 8, "bits say: 0 nothing, 1 which results are kept, 2 which of tensor 0"),
     _unsigned("thresholds", 8, "0 none, 1 of the state, 2 of the rows"),
     _unsigned("strict", 8, "1 if a magnitude must be above its threshold, 0 if it may equal it"),
     _unsigned("judged", 8, "whose magnitude is compared: 0 the result's, 1 to 3 tensor 0 to 2's"),
@@ -180,6 +206,10 @@ _FIELDS = (
     _unsigned("bin_shift", 8, "selection: bits below those that this pass finds"),
     _unsigned("bin_bits", 8, "selection: bits that it finds, 1 to 8"),
     _unsigned("shift", 8, "integers: right shift before rounding"),
+    _unsigned("reduce", 8, "the dense result is: 0 each value, 1 a segment's sum, 2 its maximum"),
+    _unsigned("kept_sums", 8, "1 if sums are of what strips A keep"),
+    _unsigned("absolute", 8, "bit n: tensor n is taken by its magnitude"),
+    _unsigned("product", 8, "1 if tensor 2's coefficient is tensor 1's value"),
 )  # fmt: skip
 
 _SIZE = sum(one.width for one in _FIELDS) // 8

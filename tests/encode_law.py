@@ -80,6 +80,10 @@ class Expected(NamedTuple):
     kept: list[np.ndarray]
     flags: int
     values: list[np.ndarray]
+    dense: np.ndarray
+    """Dense results: those of segments where there are such, (groups, segments, lanes)."""
+    chosen: np.ndarray
+    """Which value is its segment's maximum."""
 
 
 def shape_of(f):
@@ -121,6 +125,8 @@ def lined_up(f, memory):
                 code = number(memory, place(f, f"t{tensor}", one, size), size)
             if not isinstance(fmt, FloatFormat):
                 code = oracle.wrapped(code, fmt.width)
+            if f["absolute"] >> tensor & 1:
+                code = code & ~(1 << (fmt.width - 1)) if isinstance(fmt, FloatFormat) else abs(code)
             tensors[tensor][at] = code
         mask[at] = True
         if f["masked"]:
@@ -143,29 +149,24 @@ def expected(f, memory):
     """Return what a pass without errors computes."""
     tensors, mask, there, rows = lined_up(f, memory)
     out = TENSOR_FORMATS[f["out_format"]]
-    floating = isinstance(out, FloatFormat)
     values = [value_of(codes, f[f"t{n}_format"]) for n, codes in enumerate(tensors)]
     first = np.zeros(there.shape, dtype=np.int64)
     last, flags = first.copy(), 0
     for group in range(len(there)):
         own, here = rows[group], there[group]
-        if floating:
-            terms = [np.where(here, one[group], 0.0) for one in values]
-            bias = np.where(here, decode(own["bias"], FLOAT32), 0.0)
-            factors = [oracle.as_coefficients(own[f"c{n}"]) for n in range(3)]
-            found = oracle.combine_floats([bias, *terms], [np.ones(1), *factors], out, WINDOW_WIDTH)
-        else:
-            factors = [
-                np.vectorize(lambda c: oracle.wrapped(int(c), 16))(own[f"c{n}"]) for n in range(3)
-            ]
-            bias = np.where(here, own["bias"].astype(np.int32).astype(np.int64), 0)
-            terms = [np.where(here, one[group], 0) for one in values]
-            found = oracle.combine_integers(
-                [bias, *terms], [np.ones(1, int), *factors], f["shift"], out
-            )
+        terms = [np.where(here, one[group], 0) for one in values]
+        seen = list(terms)
+        if f["masked"] == 2:
+            seen[0] = np.where(mask[group], terms[0], 0)
+        found = combined(f, seen, own, here)
         flags |= found.saturated | found.nonfinite << 1
-        codes = oracle.rectified(found.codes, out) if f["activation"] else found.codes
-        first[group] = last[group] = np.where(mask[group] & here, codes, 0)
+        codes = found.codes
+        if f["activation"] == 1:
+            codes = oracle.rectified(codes, out)
+        elif f["activation"] == 2:
+            codes = oracle.sloped(codes, seen[0], out)
+        cleared = ~mask[group] if f["masked"] == 1 else False
+        first[group] = last[group] = np.where(here & ~np.asarray(cleared), codes, 0)
         if f["second_end"] != f["second_addr"]:
             exact = value_of(first[group], f["out_format"])
             found = oracle.combine_floats(
@@ -175,7 +176,61 @@ def expected(f, memory):
             flags |= found.saturated | found.nonfinite << 1
             last[group] = np.where(here, found.codes, 0)
     kept = chosen(f, memory, tensors, last, rows)
-    return Expected(first, last, there, kept, flags, values)
+    dense, picked, more = reduced(f, memory, first, there, kept[0])
+    return Expected(first, last, there, kept, flags | more, values, dense, picked)
+
+
+def combined(f, terms, rows, here):
+    """Return the first combination of a group."""
+    out = TENSOR_FORMATS[f["out_format"]]
+    if isinstance(out, FloatFormat):
+        bias = np.where(here, decode(rows["bias"], FLOAT32), 0.0)
+        factors = [oracle.as_coefficients(rows[f"c{n}"]) for n in range(3)]
+        if f["product"]:
+            factors[2] = oracle.as_coefficients(encode(terms[1], FLOAT32).codes)
+            terms, factors = [terms[0], terms[2]], [factors[0], factors[2]]
+        return oracle.combine_floats([bias, *terms], [np.ones(1), *factors], out, WINDOW_WIDTH)
+    factors = [np.vectorize(lambda c: oracle.wrapped(int(c), 16))(rows[f"c{n}"]) for n in range(3)]
+    if f["product"]:
+        terms, factors = [terms[0], terms[2]], [factors[0], terms[1]]
+    bias = np.where(here, rows["bias"].astype(np.int32).astype(np.int64), 0)
+    return oracle.combine_integers([bias, *terms], [np.ones(1, int), *factors], f["shift"], out)
+
+
+def summed(f, codes, kept):
+    """Return what sums are formed of."""
+    fmt = TENSOR_FORMATS[f["out_format"]]
+    if f["magnitudes"]:
+        floating = isinstance(fmt, FloatFormat)
+        codes = codes & ((1 << (fmt.width - 1)) - 1) if floating else np.abs(codes)
+    return np.where(kept, codes, 0) if f["kept_sums"] else codes
+
+
+def reduced(f, memory, first, there, kept):
+    """Return dense results, which values are maxima, and flags."""
+    if not f["reduce"]:
+        return first, np.zeros(first.shape, dtype=bool), 0
+    state = memory[f["state_addr"] : f["state_addr"] + 64].view(ENCODE_STATE.dtype)[0]
+    fmt, segment = TENSOR_FORMATS[f["out_format"]], f["segment"]
+    codes = summed(f, first, kept)
+    if isinstance(fmt, FloatFormat):
+        codes, first = (one.astype(f"u{fmt.width // 8}") for one in (codes, first))
+    dense = np.zeros((len(first), first.shape[1] // segment, first.shape[2]), dtype=np.int64)
+    picked, flags = np.zeros(first.shape, dtype=bool), 0
+    for group, number in itertools.product(*(range(n) for n in dense.shape[:2])):
+        part = slice(number * segment, (number + 1) * segment)
+        if f["reduce"] == 1:
+            found = oracle.sums_in_order(codes[group, part], int(state["sum_top"]), ACC_WIDTH, fmt)
+            dense[group, number] = found.codes
+            flags |= found.saturated | found.nonfinite << 1
+            continue
+        for lane in range(dense.shape[2]):
+            places = number * segment + np.flatnonzero(there[group, part, lane])
+            if places.size:
+                best = places[oracle.first_maximum(first[group, places, lane], fmt)]
+                dense[group, number, lane] = first[group, best, lane]
+                picked[group, best, lane] = True
+    return dense, picked, flags
 
 
 def chosen(f, memory, tensors, last, rows):
@@ -208,8 +263,8 @@ def sums_of(f, memory, found):
     records = np.zeros((groups, len(starts), lanes), dtype=CHANNEL_SUMS.dtype)
     for group, (number, start) in itertools.product(range(groups), enumerate(starts)):
         part = (group, slice(start, start + f["segment"]))
-        results = value_of(found.first[part], f["out_format"])
-        results = np.abs(results) if f["magnitudes"] else results
+        codes = summed(f, found.first[part], found.kept[0][part])
+        results = value_of(codes, f["out_format"])
         others = found.values[f["dot"] - 1][part] if f["dot"] else np.zeros_like(results)
         record = records[group, number]
         record["nonzeros"] = (results != 0).sum(axis=0)

@@ -12,6 +12,7 @@ from gscn.encode import (
     ENCODE_DESCRIPTOR_BYTES,
     ENCODE_MODE,
     ENCODE_STATE,
+    MOST_MAXIMUM,
     TENSOR_FORMATS,
 )
 from gscn.formats import FloatFormat
@@ -108,6 +109,15 @@ def dense_steps(sizes, vectors, value_size, order):
     return steps, vector, extent
 
 
+def dense_sizes(fields):
+    """Return the steps of the loops of dense results: those within a segment are one."""
+    sizes = [fields[f"count{n}"] for n in range(8)]
+    inside, loop = 1, 0
+    while fields.get("reduce") and inside < fields["segment"]:
+        inside, sizes[loop], loop = inside * sizes[loop], 1, loop + 1
+    return sizes
+
+
 def add_stream(fields, stream, steps, vector, first=0):
     """Set the fields of a stream's steps."""
     fields |= {f"{stream}_step{n}": step for n, step in enumerate(steps)}
@@ -158,19 +168,25 @@ def encode_passes(draw):
         "b_positions": draw(st.integers(1, period)),
         "segment": draw(st.integers(1, positions)),
         "out_format": draw(st.sampled_from(formats)),
-        "activation": draw(st.integers(0, 1)),
+        "absolute": draw(st.integers(0, 7)),
+        "kept_sums": draw(st.integers(0, 1)),
         "strict": draw(st.integers(0, 1)),
         "thresholds": draw(st.integers(0, 2)),
         "magnitudes": draw(st.integers(0, 1)),
         "shift": 0 if floating else draw(st.integers(0, 12)),
-        "masked": draw(st.integers(0, 1)),
+        "masked": draw(st.integers(0, 2)),
     }
     out_bits = TENSOR_FORMATS[fields["out_format"]].width
     present = draw(st.sampled_from([(0,), (0, 1), (0, 1, 2), (1,), (0, 2)]))
+    fields["activation"] = draw(st.integers(0, 2 if floating and 0 in present else 1))
+    if present == (0, 1, 2) and draw(st.booleans()):
+        fields |= {"product": 1, "absolute": fields["absolute"] & 5}
     strips = 0 in present and not transposed and draw(st.integers(0, 3)) == 0
     for n in present:
         narrow = strips and n == 0
-        number = draw(st.sampled_from([f for f in formats if not narrow or f not in (2, 5)]))
+        factor = n == 1 and fields.get("product")
+        narrow_formats = [f for f in formats if f != 5 and (f != 2 or (factor and not narrow))]
+        number = draw(st.sampled_from(narrow_formats if narrow or factor else formats))
         fields[f"t{n}_format"] = number
         size = TENSOR_FORMATS[number].width // 8
         if narrow:
@@ -225,6 +241,12 @@ def encode_passes(draw):
         wanted -= {"second"}
     if fields["out_format"] == 5:
         wanted -= {"a", "b"}
+    if draw(st.booleans()):
+        inside = draw(st.integers(0, 5))
+        fields |= {"reduce": draw(st.integers(1, 2)), "segment": int(np.prod(sizes[:inside]))}
+        wanted -= {"second"}
+        if fields["reduce"] == 2 and fields["segment"] > MOST_MAXIMUM:
+            fields["reduce"] = 1
     _add_outputs(fields, places, wanted, (groups, positions, lanes))
     return fields, places.memory(fields)
 
@@ -233,8 +255,7 @@ def _add_outputs(fields, places, wanted, shape):
     """Give results their places; those that are not wanted have none."""
     groups, positions, lanes = shape
     size = TENSOR_FORMATS[fields["out_format"]].width // 8
-    sizes = [fields[f"count{n}"] for n in range(8)]
-    steps, vector, extent = dense_steps(sizes, lanes // 16, size, range(8))
+    steps, vector, extent = dense_steps(dense_sizes(fields), lanes // 16, size, range(8))
     add_stream(fields, "dense", steps, vector)
     segments = -(-positions // fields["segment"])
     room = {

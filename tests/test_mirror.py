@@ -45,6 +45,10 @@ COVERED_BY = {
     "emulator/pass_words.py": ("emulator/test_passes.py", "words of both modes are run there"),
     "emulator/encode_arithmetic.py": ("emulator/test_encode.py", "values equal the oracle's there"),
     "emulator/encode_checks.py": ("emulator/test_encode.py", "each code has its bad fields there"),
+    "emulator/encode_reductions.py": (
+        "emulator/test_encode.py",
+        "dense sums and maxima equal the oracle's there",
+    ),
     "emulator/encode_walk.py": ("emulator/test_encode.py", "walks equal the law's there"),
     "cycles/state.py": ("cycles/test_passes.py", "it only lays state out"),
     "cycles/descriptors.py": ("cycles/cluster/test_cluster_input.py", "passes and jobs are there"),

@@ -150,6 +150,75 @@ def rectified(codes: np.ndarray, fmt: FloatFormat | IntFormat) -> np.ndarray:
 
 
 @takes_text
+def sloped(codes: np.ndarray, sizes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
+    """Return results where a step's slope falls, 0.4 where it is level, 0 beyond; DST's.
+
+    Parameters
+    ----------
+    codes
+        Results, codes of `fmt`.
+    sizes
+        float64, likewise: how far from the step.
+    fmt
+        Of the codes.
+    """
+    level = encode(np.array([0.4], dtype=np.float32), fmt).codes[0]
+    size = np.abs(sizes)
+    flat = np.where(size <= 1, level, 0)
+    return np.where(size <= np.float32(0.4), codes, flat).astype(codes.dtype)
+
+
+@takes_text
+def sums_in_order(
+    codes: np.ndarray, top: int, acc_width: int, fmt: FloatFormat | IntFormat
+) -> Combined:
+    """Return sums of values along the first axis, rounded once.
+
+    Parameters
+    ----------
+    codes
+        Codes of `fmt`, or integers, (values, channels).
+    top
+        Of the window.
+    acc_width
+        Bits of a sum.
+    fmt
+        Of values and sums.
+    """
+    if isinstance(fmt, IntFormat):
+        totals = np.array([wrapped(sum(one.tolist()), acc_width) for one in codes.T])
+        found = np.clip(totals, fmt.minimum, fmt.maximum)
+        return Combined(codes=found, saturated=bool((found != totals).any()), nonfinite=False)
+    sums, plus, minus = window_sum(decode(codes, fmt), 1.0, top, acc_width)
+    result = round_scaled(np.array(sums), top - (acc_width - 3) - 2 * FLOAT32.bias, fmt)
+    special = np.where(plus, np.where(minus, np.nan, np.inf), -np.inf)
+    finite = ~(plus | minus)
+    found = np.where(finite, result.codes, encode(special, fmt).codes)
+    return Combined(
+        codes=found.astype(result.codes.dtype),
+        saturated=bool((result.saturated & finite).any()),
+        nonfinite=not finite.all(),
+    )
+
+
+@takes_text
+def first_maximum(codes: np.ndarray, fmt: FloatFormat | IntFormat) -> int:
+    """Return the place of the largest of some values, as torch finds it: the first, or a NaN.
+
+    Parameters
+    ----------
+    codes
+        Codes of `fmt`, or integers; one at least.
+    fmt
+        Of the codes.
+    """
+    values = codes if isinstance(fmt, IntFormat) else decode(codes, fmt)
+    tensor = torch.from_numpy(np.asarray(values, dtype=np.float64).reshape(1, 1, 1, -1))
+    pool = torch.nn.functional.max_pool2d_with_indices
+    return int(pool(tensor, (1, tensor.shape[-1]))[1])
+
+
+@takes_text
 def is_kept(
     codes: np.ndarray, thresholds: np.ndarray, fmt: FloatFormat | IntFormat, *, strict: bool
 ) -> np.ndarray:

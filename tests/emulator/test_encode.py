@@ -22,6 +22,7 @@ from gscn.encode import (
     TENSOR_FORMATS,
     Adapt,
     EncodeError,
+    Reduce,
 )
 from gscn.formats import BF16, FLOAT32, FloatFormat
 from gscn.golden.methods.resprop import GradientReuse
@@ -29,7 +30,7 @@ from gscn.golden.methods.selection import magnitude_threshold
 from gscn.golden.oracle.encode import kth_magnitude, stepped
 from gscn.strips import decode, encode, map_bounds
 from tests.encode_law import expected, number, shape_of, strip_codes, sums_of
-from tests.encode_passes import Places, dense_steps, encode_passes
+from tests.encode_passes import Places, dense_sizes, dense_steps, encode_passes
 
 CONFIG = array("small").with_overrides(["float_formats=bf16"])
 LISTED = (0, ENCODE_DESCRIPTOR_BYTES)
@@ -52,8 +53,8 @@ def check_dense(f, memory, part, codes, there):
     """Compare a dense result, vector by vector; what is not there is left alone."""
     groups, positions, lanes = codes.shape
     size = TENSOR_FORMATS[f["out_format"]].width // 8
-    sizes = [f[f"count{n}"] for n in range(8)]
-    steps, vector, _ = dense_steps(sizes, lanes // 16, size, range(8))
+    steps, vector, _ = dense_steps(dense_sizes(f), lanes // 16, size, range(8))
+    there = there.reshape(groups, positions, -1, lanes).any(axis=2)
     whole = codes & ((1 << 8 * size) - 1)
     for group in range(groups):
         for position in range(positions):
@@ -78,12 +79,13 @@ def test_any_pass_does_what_the_law_says(drawn):
     assert result.error == EncodeError.NONE
     after = result.memory
     before, state = state_of(f, memory), state_of(f, after)
-    for part, codes in (("dense", found.first), ("second", found.last)):
+    for part, codes in (("dense", found.dense), ("second", found.last)):
         if has(f, part):
             check_dense(f, after, part, codes, found.there)
     nonzero = strip_nonzero(f, found)
+    marked = found.chosen if f["reduce"] == Reduce.MAXIMUM else nonzero
     if has(f, "bits"):
-        bits = np.packbits(nonzero.reshape(-1, 8), axis=-1, bitorder="little").reshape(-1)
+        bits = np.packbits(marked.reshape(-1, 8), axis=-1, bitorder="little").reshape(-1)
         assert np.array_equal(after[f["bits_addr"] : f["bits_end"]], bits)
     if has(f, "sums"):
         got = after[f["sums_addr"] : f["sums_end"]].view(CHANNEL_SUMS.dtype)
@@ -97,7 +99,7 @@ def test_any_pass_does_what_the_law_says(drawn):
     assert state["kept_b"] == found.kept[1].sum()
     assert state["nonzeros"] == nonzero.sum()
     assert state["elements"] == found.there.sum()
-    overflow_in_sums = has(f, "sums")
+    overflow_in_sums = has(f, "sums") or f["reduce"] == Reduce.SUM
     assert result.flags == state["flags"]
     assert (result.flags | 5) == (found.flags | 5)
     assert result.flags & found.flags == found.flags
@@ -242,14 +244,20 @@ BAD = {
     EncodeError.MODE: ({"mode": 1}, {"mode": 3}),
     EncodeError.FORMAT: (
         {"t0_format": 6}, {"t0_format": 3}, {"out_format": 0}, {"t0_format": 0}, {"shift": 1},
-        {"activation": 2}, {"dot": 2}, {"judged": 4}, {"t0_strips": 1, "t0_format": 2},
+        {"activation": 3}, {"dot": 2}, {"judged": 4}, {"t0_strips": 1, "t0_format": 2},
         {"adapt": 2, "bin_bits": 9}, {"adapt": 2, "bin_bits": 8, "bin_shift": 8}, {"adapt": 1},
-        {"masked": 2}, {"out_format": 5, "t0_format": 5},
+        {"masked": 3}, {"out_format": 5, "t0_format": 5}, {"reduce": 3}, {"kept_sums": 2},
+        {"absolute": 8}, {"product": 1}, {"product": 1, "t1_format": 1}, {"product": 2},
+        {"product": 1, "t1_format": 1, "t2_format": 1, "absolute": 2},
+        {"activation": 2, "t0_format": 0, "t1_format": 1}, {"reduce": 1, "second_end": None},
+        {"activation": 2, "t0_format": 3, "out_format": 3},
     ),
     EncodeError.WALK: (
         {"count3": 0}, {"vectors": 5}, {"period": 3}, {"period": 0}, {"segment": 0},
         {"segment": 9}, {"a_positions": 9}, {"group_channels": 17}, {"channels": 17},
-        {"channels": 0}, {"transposed": 1, "count0": 2, "count1": 65, "count2": 2},
+        {"channels": 0}, {"reduce": 1, "segment": 4}, {"reduce": 1, "segment": 3, "count1": 2},
+        {"reduce": 2, "segment": 80, "count0": 80, "period": 80},
+        {"transposed": 1, "count0": 2, "count1": 65, "count2": 2},
         {"count7": 65535, "count6": 65535},
     ),
     EncodeError.ADDRESS: (

@@ -11,14 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gscn.formats import BF16, FLOAT32, INT8, INT16
+from gscn.golden.methods.dst import step_slope
 from gscn.golden.oracle.encode import (
     as_coefficients,
     combine_floats,
     combine_integers,
+    first_maximum,
     is_kept,
     kth_magnitude,
     rectified,
+    sloped,
     stepped,
+    sums_in_order,
     window_sum,
     wrapped,
 )
@@ -141,3 +145,31 @@ def test_thresholds_step_between_the_least_normal_number_and_the_largest():
     assert stepped(0x0081, 0, (4, 5), step, BF16) == 0x0080
     assert stepped(0x7F7F, 9, (4, 5), step, BF16) == 0x7F7F
     assert stepped(3, 9, (4, 5), 200, INT8) == 127
+
+
+def test_sums_are_rounded_once_and_specials_stay():
+    values = np.array([[1.0, np.inf, np.inf], [2.0**-9, 1.0, -np.inf], [2.0**-9, 1.0, 1.0]])
+    found = sums_in_order(encode(values, BF16).codes, 254 + 3, 48, BF16)
+    got = decode(found.codes, BF16)
+    # Each addend alone is below half a unit of bf16's last place, both are half of one.
+    assert got[0] == 1.0
+    assert got[1] == np.inf
+    assert np.isnan(got[2])
+    assert found.nonfinite
+    assert sums_in_order(np.array([[100], [100]]), 0, 48, INT8).codes.tolist() == [127]
+
+
+def test_the_slope_is_that_of_dst():
+    sizes = torch.tensor([0.0, -0.1, 0.4, -0.5, 1.0, 1.5, torch.nan])
+    falling = (2 - 4 * sizes.abs()).float().numpy().view(np.uint32)
+    found = sloped(falling, sizes.double().numpy(), FLOAT32).view(np.float32)
+    wanted = step_slope(sizes).numpy()
+    wanted[-1] = 0
+    assert found.tolist() == wanted.tolist()
+
+
+def test_the_maximum_is_torchs():
+    codes = encode(np.array([1.0, 3.0, 3.0, -np.inf]), BF16).codes
+    assert first_maximum(codes, BF16) == 1
+    assert first_maximum(np.append(codes, np.uint16(BF16.nan)), BF16) == 4
+    assert first_maximum(np.array([-3, -2, -2]), INT8) == 1
