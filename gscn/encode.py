@@ -103,6 +103,8 @@ class EncodeError(enum.IntEnum):
     STRIP = 18
     RANGE = 21
     CAPACITY = 22
+    ORDER = 23
+    LIST = 24
 
 
 def _unsigned(name: str, width: int, meaning: str) -> Field:
