@@ -30,8 +30,9 @@ from gscn.pass_errors import PassError
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.window import MOST_TOP
 
-Host = Callable[[int, np.ndarray], None]
-"""Is called with the number of a stop, and memory, which it may change."""
+Host = Callable[[int, np.ndarray], int | None]
+"""Is called with the number of a stop, and memory, which it may change. It may start the list anew
+from the record whose address it returns."""
 Choice = Callable[[list[Queue]], Queue]
 """Says which of some queues goes on."""
 
@@ -64,6 +65,7 @@ class _Run:
         self.config, self.memory, self.bounds, self.host = config, memory.copy(), bounds, host
         self.flags = 0
         self.array = [False, False, False]
+        self.again: int | None = None
 
     def record(self, one: Listed, others: int) -> EncodeError | PassError:
         """Run a record; return its error."""
@@ -101,7 +103,7 @@ class _Run:
             return error
         control = control_of(self.memory, one.addr)
         if control.stop and self.host is not None:
-            self.host(control.stop, self.memory)
+            self.again = self.host(control.stop, self.memory)
         for link in control.links:
             states = [at for at in (link.first, link.second) if at]
             if max(link.target + TOP_BYTES, *(at + STATE_BYTES for at in states)) > (
@@ -109,7 +111,7 @@ class _Run:
             ):
                 return EncodeError.BUS_READ
             largest = (
-                int(ENCODE_STATE.unpack(self.memory[at : at + STATE_BYTES])[0]["largest"])
+                max(1, int(ENCODE_STATE.unpack(self.memory[at : at + STATE_BYTES])[0]["largest"]))
                 for at in states
             )
             top = min(max(link.margin + sum(largest), 0), MOST_TOP)
@@ -147,9 +149,9 @@ def run_list(
     done = dict.fromkeys(Queue, 0)
     error: EncodeError | PassError = EncodeError.NONE
     failed = end
-    for place in range(len(records)):
+    while sum(done.values()) < len(records):
         if choose is None:
-            one = records[place]
+            one = records[sum(done.values())]
         else:
             ready = [
                 queue
@@ -164,6 +166,11 @@ def run_list(
             failed = one.addr
             break
         done[one.queue] += 1
+        if run.again is not None:
+            # What runs in the other queue ends; both go on from there.
+            for queue in Queue:
+                done[queue] = sum(other.addr < run.again for other in queues[queue])
+            run.again = None
     return ListResult(
         memory=run.memory,
         encode_flags=run.flags,
