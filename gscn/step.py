@@ -1,0 +1,197 @@
+"""Operations of a training step, by the names of tensors: what a list of passes is made of.
+
+`lowering.step_network` makes operations of a network, `lowering.step_records` records of
+operations, and `golden.oracle.step` computes what they say on tensors. Shapes are those of torch:
+maps (N, C, H, W), weights (K, C, R, S).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gscn.conv import ConvShape, Pass
+
+
+class Walk(enum.Enum):
+    """In which order an encode pass goes through its values."""
+
+    MAP = "every value of a map"
+    ONE = "every value of one sample, which the host names"
+    WINDOW = "every value of every window of a pooling, window by window"
+    SAMPLES = "every value of a map, those of all samples one after the other"
+    WEIGHTS = "every weight"
+    OPERAND = "the values of an operand, in the order of its strips"
+
+
+class Role(enum.Enum):
+    """Which operand of a convolution."""
+
+    FIRST = 0
+    SECOND = 1
+
+
+class Tensor(NamedTuple):
+    """A dense tensor."""
+
+    shape: tuple[int, int, int, int]
+    wide: bool
+    """float32, otherwise bf16."""
+    weights: bool = False
+    by_output: bool = True
+    """Weights: lanes are output channels."""
+
+
+class Use(NamedTuple):
+    """A tensor as a pass reads it."""
+
+    name: str
+    broadcast: bool = False
+    """The same for each sample, or for each value of a window."""
+
+
+class Operand(NamedTuple):
+    """An operand of a convolution, as strips."""
+
+    shape: ConvShape
+    which: Pass
+    role: Role
+
+
+class Window(NamedTuple):
+    """Windows of a pooling, apart from each other."""
+
+    rows: int
+    cols: int
+
+
+class Spread(NamedTuple):
+    """Where a map of every `step`-th position begins in a whole one."""
+
+    step: int
+    rows: int
+    cols: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encode:
+    """An encode pass."""
+
+    name: str
+    walk: Walk
+    shape: tuple[int, int, int, int]
+    """Of the map or the weights that are walked."""
+    tensors: tuple[Use | None, ...]
+    """Up to three."""
+    rows: str
+    """Of coefficients."""
+    state: str
+    wide: bool = False
+    """Results are float32."""
+    by_output: bool = True
+    """Weights: lanes of the walk are output channels."""
+    mask: str | None = None
+    """Bits that an encode pass of the same walk wrote."""
+    results: dict[str, str] = field(default_factory=dict)
+    """Names of results: dense, second, bits, sums, a (strips)."""
+    fields: dict[str, int] = field(default_factory=dict)
+    """Fields of the descriptor that say what is computed."""
+    operand: Operand | None = None
+    window: Window | None = None
+    spread: Spread | None = None
+    """The dense result is every so many positions of its map."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Convolve:
+    """A pass of a convolution on strips."""
+
+    name: str
+    shape: ConvShape
+    which: Pass
+    first: str
+    second: str
+    result: str
+    wide: bool
+    """Results are float32, otherwise bf16."""
+    like: ConvShape | None = None
+    """The convolution, of more samples, whose plan is taken."""
+    spread: Spread | None = None
+    """Only so many positions of an input gradient have a result; all others are zero."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Top:
+    """A top of a window, set by largest exponents."""
+
+    name: str
+    target: str
+    """A convolution, or a state."""
+    which: str
+    """window; sum_top or dot_top of a state."""
+    states: tuple[str, ...]
+    """One or two."""
+    margin: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stop:
+    """The host does something."""
+
+    name: str
+    what: str
+    """begin; forward and backward, a normalisation's scalars; loss; kept, a layer's number of
+    weights that its thresholds leave; thresholds, their gradients."""
+    layer: str = ""
+    again: str = ""
+    """Operation to which the host may go back."""
+
+
+Operation = Encode | Convolve | Top | Stop
+
+
+class Rows(NamedTuple):
+    """A table of coefficients, one row for each channel."""
+
+    channels: int
+    values: dict[str, float]
+    """What all rows have until the host writes others, by the names of their fields."""
+
+
+class State(NamedTuple):
+    """What passes hand on to each other of a tensor."""
+
+    keep: int = 0
+    """Values that a selection keeps."""
+    low: int = 0
+    """Fewest, and most, values that a threshold which steps should keep."""
+    high: int = 0
+    threshold: float = 0.0
+    """At first; rounded towards zero to bf16."""
+    step: int = 0
+    """Codes by which it changes."""
+
+
+class Normalised(NamedTuple):
+    """A normalisation, as the host sees it."""
+
+    channels: int
+    values: int
+    """Of a channel."""
+    folded: bool
+    """Another one adds it."""
+    adds: str
+    """The one that it adds, if any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A training step."""
+
+    operations: tuple[Operation, ...]
+    tensors: dict[str, Tensor]
+    rows: dict[str, Rows]
+    states: dict[str, State]
+    norms: dict[str, Normalised]
+    """By layer."""

@@ -1,0 +1,74 @@
+"""Layers of a network as whoever describes one by hand gives them, and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+from gscn.formats import BF16
+
+IMAGES = "images"
+"""Name of the map that a network reads."""
+
+
+class Conv(NamedTuple):
+    """A convolution without bias, or a linear layer on a map of one position."""
+
+    name: str
+    source: str
+    kernels: int
+    taps: int = 1
+    stride: int = 1
+    padding: int = 0
+    linear: bool = False
+    """Results are logits, in float32; the host adds their bias."""
+    fixed: bool = False
+    """Weights are not trained, nor sparsified, and a normalisation adds the results as they are: a
+    shortcut without parameters."""
+
+
+class Norm(NamedTuple):
+    """Batch normalisation, the sum with another branch, and ReLU."""
+
+    name: str
+    source: str
+    """A convolution."""
+    added: str = ""
+    """A map, or a normalisation that is `folded`."""
+    folded: bool = False
+    """It is part of the sum of the one that adds it, without ReLU of its own."""
+
+
+class Pool(NamedTuple):
+    """A pooling whose windows neither overlap nor leave anything out."""
+
+    name: str
+    source: str
+    maximum: bool
+    rows: int
+    cols: int
+
+
+Layer = Conv | Norm | Pool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """How a step trains."""
+
+    density: Fraction | None = None
+    """SWAT: share of weights and activations that is kept."""
+    refresh: bool = False
+    """SWAT: thresholds are selected in this step."""
+    reuse: tuple[float, float] | None = None
+    """ReSprop: least and highest share of differences aimed at."""
+    step: int = 1 << BF16.mantissa_width
+    """ReSprop: codes of bf16 by which thresholds change; by default they double and halve."""
+    reuses: bool = False
+    """ReSprop: this step has a gradient to reuse, and is not dense."""
+    masks: bool = False
+    """DST: thresholds of filters are trained."""
+    rate: float = 0.1
+    momentum: float = 0.9
+    decay: float = 0.0

@@ -1,0 +1,104 @@
+"""Training steps in memory: lists of records, tensors, rows and states."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gscn.array import ArrayConfig
+from gscn.encode import ENCODE_DESCRIPTOR_BYTES
+from gscn.lowering.step_memory import Memory, row_content, state_content
+from gscn.lowering.step_plans import plan_like
+from gscn.lowering.step_records import Records
+from gscn.passes import DESCRIPTOR_BYTES
+from gscn.step import Convolve, Step, Stop
+
+
+class Listing(NamedTuple):
+    """A training step in memory."""
+
+    memory: Memory
+    addr: int
+    """First byte of the list."""
+    end: int
+    """One past its last."""
+    records: dict[str, int]
+    """Byte address of each operation's record."""
+    stops: dict[int, Stop]
+    """By number."""
+
+
+def listings(
+    steps: list[Step], config: ArrayConfig, *, together: bool = False
+) -> tuple[np.ndarray, list[Listing]]:
+    """Return memory at first, and the lists of steps on the same tensors.
+
+    Parameters
+    ----------
+    steps
+        Their operations; what has the same name is the same.
+    config
+        The array.
+    together
+        Lists have what two queues wait for.
+
+    Raises
+    ------
+    InputError
+        Naming what an array cannot do by passes of one descriptor each.
+    """
+    memory = Memory()
+    rooms = [memory.place(_room(step)) for step in steps]
+    for step in steps:
+        _place(step, config, memory)
+    image = np.zeros(0, dtype=np.uint8)
+    found = []
+    for step, addr in zip(steps, rooms, strict=True):
+        # Tops are set in records behind them: once to know where those are, once to say so.
+        made = Records(step, config, memory, addr, together=together)
+        made.run(step.operations)
+        again = Records(step, config, memory, addr, together=together)
+        again.records = dict(made.records)
+        again.run(step.operations)
+        content = np.concatenate(again.content)
+        found.append((addr, content, again))
+    image = np.zeros(memory.end, dtype=np.uint8)
+    lists = []
+    for addr, content, made in found:
+        image[addr : addr + content.size] = content
+        lists.append(Listing(memory, addr, addr + content.size, made.records, made.stops))
+    for step in steps:
+        for name, rows in step.rows.items():
+            own = row_content(rows)
+            image[memory.rows[name][0] :][: own.size] = own
+        for name, state in step.states.items():
+            own = state_content(state)
+            image[memory.states[name] :][: own.size] = own
+    return image, lists
+
+
+def _room(step: Step) -> int:
+    """Return bytes that are enough for a list."""
+    return sum(
+        DESCRIPTOR_BYTES * (1 + 2 * isinstance(op, Convolve)) + ENCODE_DESCRIPTOR_BYTES
+        for op in step.operations
+    )
+
+
+def _place(step: Step, config: ArrayConfig, memory: Memory) -> None:
+    """Give all that has a name, and no place yet, its place."""
+    made_by = {op.result: op for op in step.operations if isinstance(op, Convolve)}
+    for name, rows in step.rows.items():
+        if name not in memory.rows:
+            memory.table(name, rows)
+    turned = [f"s.turn.{name}" for name in made_by if step.tensors[name].weights]
+    for name in (*step.states, *turned):
+        if name not in memory.states:
+            memory.state(name)
+    for name, tensor in step.tensors.items():
+        op = made_by.get(name) if tensor.weights else None
+        if name not in memory.dense and (
+            op is None or plan_like(config, op.shape, op.which, 4, op.like).holds_input
+        ):
+            memory.tensor(name, tensor)

@@ -1,0 +1,245 @@
+"""A network as the operations of a training step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gscn.encode import TENSORS, Activation, Masked, Reduce
+from gscn.errors import InputError
+from gscn.formats import FLOAT32
+from gscn.lowering.step_convolutions import Convolutions
+from gscn.lowering.step_layers import IMAGES, Conv, Layer, Norm, Pool, Training
+from gscn.step import Encode, Normalised, Step, Stop, Top, Use, Walk, Window
+from gscn.window import guard_bits
+
+GROWTH = 3
+"""Bits by which a tensor of which nothing is known may have grown since the step before."""
+
+
+class _Builder(Convolutions):
+    """Operations of a step, layer by layer."""
+
+    def __init__(self, layers: Iterable[Layer], batch: tuple[int, int, int, int], how: Training):
+        super().__init__(how)
+        self.layers = list(layers)
+        self.maps = {IMAGES: batch}
+        self.map_states = {IMAGES: self.state(f"s.{IMAGES}")}
+        self.grads: dict[str, list[Use]] = {}
+        self.tensor(IMAGES, batch)
+
+    def build(self) -> Step:
+        """Return the step."""
+        self.ops.append(Stop(name="begin", what="begin"))
+        for layer in self.layers:
+            self._check(layer)
+            if isinstance(layer, Conv):
+                self.forward(layer)
+            elif isinstance(layer, Norm):
+                self._norm(layer)
+            else:
+                self._pool(layer)
+        last = self.layers[-1]
+        self.tensor("dlogits", self.maps[last.name])
+        self.ops.append(Stop(name="loss", what="loss", layer=last.name))
+        for layer in reversed(self.layers):
+            if isinstance(layer, Norm):
+                self._norm_grads(layer)
+            elif isinstance(layer, Pool):
+                self._pool_grads(layer)
+            elif layer.fixed:
+                self.backward(layer, self.grads[layer.name], self.first(layer.kernels))
+            elif layer.linear:
+                self.backward(layer, [Use("dlogits")], self.one(layer.kernels))
+        return Step(
+            operations=tuple(self.ops), tensors=self.tensors, rows=self.tables,
+            states=self.states, norms=self.norms,
+        )  # fmt: skip
+
+    def _check(self, layer: Layer) -> None:
+        if layer.source not in self.maps and layer.source not in self.shapes:
+            raise InputError(f"layer {layer.name}: its source {layer.source!r} must come before it")
+        if isinstance(layer, Conv) and layer.linear is not (layer is self.layers[-1]):
+            raise InputError(f"layer {layer.name}: the last layer, and no other, must be linear")
+
+    # -- sums
+
+    def sums(
+        self, name: str, uses: list[Use], states: tuple[str, ...], guard: int, stop: Stop, dot: int
+    ) -> None:
+        """Add sums of a map for the host, in windows below tops of the states given.
+
+        `states` are those of the first tensor and of the one that it is multiplied with.
+        """
+        shape = self.tensors[uses[0].name].shape
+        state = self.state(f"s.{name}")
+        one = 127 + guard
+        self.ops += [
+            Top(name=f"{name}.sum_top", target=state, which="sum_top", states=states[:1],
+                margin=one),
+            Top(name=f"{name}.dot_top", target=state, which="dot_top", states=states,
+                margin=guard),
+            self.pass_(
+                name, Walk.MAP, shape, uses, rows=self.first(shape[1]), state=state,
+                results={"sums": name}, fields={"dot": dot},
+            ),
+            stop,
+        ]  # fmt: skip
+
+    # -- normalisation
+
+    def _norm(self, layer: Norm) -> None:
+        shape = self.shapes[layer.source]
+        n, c, h, w = size = (shape.n, shape.k, shape.p, shape.q)
+        y, guard = Use(f"y.{layer.source}"), guard_bits(n * h * w) + GROWTH
+        own = f"sums.{layer.name}"
+        other = next((one for one in self.layers if one.name == layer.added), None)
+        folded = isinstance(other, Norm) and other.folded
+        self.norms[layer.name] = Normalised(
+            c, n * h * w, layer.folded, layer.added if folded else ""
+        )
+        stop = Stop(name=f"forward.{layer.name}", what="forward", layer=layer.name,
+                    again=f"{own}.sum_top")  # fmt: skip
+        self.sums(own, [y], (f"s.{own}", f"s.{own}"), guard, stop, 1)
+        self.table(f"a.{layer.name}", c, c0=1.0, c1=1.0)
+        self.table(f"b.{layer.name}", c)
+        if layer.folded:
+            return
+        uses = [y]
+        if layer.added:
+            uses.append(Use(f"y.{other.source}" if folded else self.name_of(layer.added)))
+        self.map_(layer.name, size)
+        self.ops.append(
+            self.pass_(
+                f"z.{layer.name}", Walk.MAP, size, uses, rows=f"a.{layer.name}",
+                state=self.map_states[layer.name], fields={"activation": int(Activation.RELU)},
+                results={"dense": f"z.{layer.name}", "bits": f"bits.{layer.name}"},
+            )
+        )  # fmt: skip
+
+    def _norm_grads(self, layer: Norm) -> None:
+        shape = self.shapes[layer.source]
+        n, _c, h, w = size = (shape.n, shape.k, shape.p, shape.q)
+        grad = f"d.{layer.name}"
+        if layer.folded:
+            grad = self.grads[layer.name][0].name
+        else:
+            self.tensor(grad, size)
+            self._total(layer.name, grad, size, masked=True)
+            if layer.added:
+                self.grads.setdefault(layer.added, []).append(Use(grad))
+        own = f"dsums.{layer.name}"
+        stop = Stop(name=f"backward.{layer.name}", what="backward", layer=layer.name)
+        self.sums(
+            own, [Use(grad), Use(f"y.{layer.source}")], (f"s.{grad}", f"s.sums.{layer.name}"),
+            guard_bits(n * h * w), stop, 2,
+        )  # fmt: skip
+        conv = next(one for one in self.layers if one.name == layer.source)
+        self.backward(conv, [Use(grad), Use(f"y.{layer.source}")], f"b.{layer.name}")
+
+    def _total(
+        self, source: str, result: str, size: tuple[int, int, int, int], *, masked: bool
+    ) -> None:
+        """Add up the gradients of a map, and clear what its ReLU had cleared."""
+        uses = self.grads[source]
+        while len(uses) > TENSORS:
+            part = f"{result}.{len(uses)}"
+            self.tensor(part, size)
+            self.ops.append(self._sum(part, uses[:TENSORS], size, part))
+            uses = [Use(part), *uses[TENSORS:]]
+        more: dict[str, Any] = {}
+        if masked:
+            more = {"mask": f"bits.{source}", "fields": {"masked": int(Masked.RESULT)}}
+        self.ops.append(self._sum(result, uses, size, result, **more))
+
+    def _sum(
+        self, name: str, uses: list[Use], size: tuple[int, int, int, int], result: str, **more: Any
+    ) -> Encode:
+        return self.pass_(
+            name, Walk.MAP, size, uses, rows=self.one(size[1]), state=self.state(f"s.{name}"),
+            results={"dense": result}, **more,
+        )  # fmt: skip
+
+    # -- pooling
+
+    def _pool(self, layer: Pool) -> None:
+        n, c, h, w = size = self.maps[layer.source]
+        if h % layer.rows or w % layer.cols:
+            raise InputError(
+                f"layer {layer.name}: windows of {layer.rows} x {layer.cols} must fill the map of "
+                f"{h} x {w}"
+            )
+        made = (n, c, h // layer.rows, w // layer.cols)
+        self.map_(layer.name, made)
+        window = Window(layer.rows, layer.cols)
+        self.windows[layer.name] = size
+        source = Use(self.name_of(layer.source))
+        if layer.maximum:
+            self.ops.append(
+                self.pass_(
+                    f"z.{layer.name}", Walk.WINDOW, size, [source], rows=self.one(c),
+                    state=self.map_states[layer.name], window=window,
+                    fields={"reduce": int(Reduce.MAXIMUM)},
+                    results={"dense": f"z.{layer.name}", "bits": f"bits.{layer.name}"},
+                )
+            )  # fmt: skip
+            return
+        count = layer.rows * layer.cols
+        state = self.state(f"s.t.{layer.name}")
+        self.tensor(f"t.{layer.name}", made)
+        self.table(f"scale.{layer.name}", c, c0=1 / count)
+        self.ops += [
+            Top(name=f"t.{layer.name}.sum_top", target=state, which="sum_top",
+                states=(self.map_states[layer.source],), margin=FLOAT32.bias + guard_bits(count)),
+            self.pass_(
+                f"t.{layer.name}", Walk.WINDOW, size, [source], rows=self.one(c), state=state,
+                window=window, fields={"reduce": int(Reduce.SUM)},
+                results={"dense": f"t.{layer.name}"},
+            ),
+            self.pass_(
+                f"z.{layer.name}", Walk.MAP, made, [Use(f"t.{layer.name}")],
+                rows=f"scale.{layer.name}", state=self.map_states[layer.name],
+                results={"dense": f"z.{layer.name}"},
+            ),
+        ]  # fmt: skip
+
+    def _pool_grads(self, layer: Pool) -> None:
+        size, made = self.windows[layer.name], self.maps[layer.name]
+        grad, result = f"d.{layer.name}", f"u.{layer.name}"
+        self.tensor(grad, made)
+        self.tensor(result, size)
+        self._total(layer.name, grad, made, masked=False)
+        more: dict[str, Any] = {"rows": f"scale.{layer.name}"}
+        if layer.maximum:
+            more = {
+                "rows": self.one(size[1]), "mask": f"bits.{layer.name}",
+                "fields": {"masked": int(Masked.RESULT)},
+            }  # fmt: skip
+        self.ops.append(
+            self.pass_(
+                result, Walk.WINDOW, size, [Use(grad, broadcast=True)],
+                state=self.state(f"s.{result}"), window=Window(layer.rows, layer.cols),
+                results={"dense": result}, **more,
+            )
+        )  # fmt: skip
+        self.grads.setdefault(layer.source, []).append(Use(result))
+
+
+def step_of(layers: Iterable[Layer], batch: tuple[int, int, int, int], how: Training) -> Step:
+    """Return a training step of a network.
+
+    Parameters
+    ----------
+    layers
+        Each behind those that it reads; the last one is linear.
+    batch
+        Samples, channels, rows and columns of the images.
+    how
+        How it trains.
+
+    Raises
+    ------
+    InputError
+        Naming a layer that does not fit.
+    """
+    return _Builder(layers, batch, how).build()

@@ -1,0 +1,126 @@
+"""How an array does each pass of a training step whose operands and results the chip makes itself.
+
+Results of a pass lie in groups of 16 channels, and each pass is one descriptor, so that encode
+passes can walk them. What a pass would need more than one for is refused by name.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from gscn.array import ArrayConfig
+from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
+from gscn.lowering.axes import MOST_STEP, grad_geometry, kernel_geometries
+from gscn.lowering.encode_walks import (
+    DenseTensor,
+    axis_rows,
+    cut_rows,
+    map_walk,
+    output_rows,
+    weight_walk,
+)
+from gscn.lowering.estimates import DENSE
+from gscn.lowering.layouts import Grouping, used_rows
+from gscn.lowering.plan import (
+    GradPlan,
+    KernelPlan,
+    _grad_plans,
+    _kernel_part,
+    _most_taps,
+    _sizes,
+)
+from gscn.passes import VECTOR
+from gscn.step import Operand, Role
+
+DENSITIES = (0.2, 0.4)
+"""Of operands, for choices that only cost time."""
+
+
+@functools.lru_cache(maxsize=512)
+def whole_plan(
+    config: ArrayConfig, shape: ConvShape, which: Pass, out_bytes: int
+) -> KernelPlan | GradPlan:
+    """Return how a pass is done by one descriptor.
+
+    Raises
+    ------
+    InputError
+        It cannot be.
+    """
+    sizes, widths = _sizes(config, None), (out_bytes, 2)
+    if which is not Pass.WEIGHT_GRAD:
+        geometries = kernel_geometries(shape, which, MOST_STEP)
+        if len(geometries) > 1:
+            raise InputError(f"{which} of {shape} must be one pass of the array")
+        part = _kernel_part(sizes, shape, geometries[0], DENSITIES, widths, DENSE)
+        channels = part.geometry.channels
+        stream = shape.c if which is Pass.FORWARD else shape.k
+        phases = part.geometry.contracted // stream
+        if stream > VECTOR and phases > 1 and stream % VECTOR:
+            raise InputError(
+                f"channels of a strided layer must be a multiple of {VECTOR}, not {stream}"
+            )
+        choice = part.choice._replace(
+            s_real=min(VECTOR, channels), s_vectors=0, t_real=min(VECTOR, stream), t_vectors=0
+        )
+        return part._replace(choice=choice)
+    most_y, most_x, apart = _most_taps(sizes, shape)[0]
+    axes = grad_geometry(shape, most_y, most_x, apart=apart, most_step=MOST_STEP)
+    parts = _grad_plans(sizes, shape, axes, DENSITIES, widths, DENSE)
+    if parts is None or len(parts) > 1 or len(parts[0].runs) > 1:
+        raise InputError(f"{which} of {shape} must be one pass of the array")
+    part = parts[0]
+    results = VECTOR * VECTOR * shape.r * shape.s
+    choice = part.choice._replace(
+        s_real=min(VECTOR, part.work.s_channels), s_vectors=0, t_vectors=0,
+        t_split=(-(-results // config.acc_depth) - 1).bit_length(),
+    )  # fmt: skip
+    return part._replace(choice=choice)
+
+
+def plan_like(
+    config: ArrayConfig, shape: ConvShape, which: Pass, out_bytes: int, like: ConvShape | None
+) -> KernelPlan | GradPlan:
+    """Return the plan of a pass; of one sample of a batch, in the layouts of the whole one's."""
+    part = whole_plan(config, like or shape, which, out_bytes)
+    if like is None:
+        return part
+    choice = part.choice._replace(tile_samples=1)
+    if isinstance(part, KernelPlan):
+        return KernelPlan(part.geometry._replace(samples=shape.n), choice)
+    return part._replace(work=part.work._replace(samples=shape.n), choice=choice)
+
+
+def operand_walk(
+    part: KernelPlan | GradPlan, operand: Operand, dense: DenseTensor
+) -> tuple[dict[str, int], int]:
+    """Return the walk of an operand from a dense tensor, and the positions of a strip."""
+    shape, choice = operand.shape, part.choice
+    if isinstance(part, KernelPlan):
+        geometry = part.geometry
+        if operand.role is Role.FIRST:
+            taps = geometry.y.taps * geometry.x.taps
+            walk = weight_walk(dense, geometry, part.stationary, by_output=True)
+            return walk, min(choice.t_real * taps, walk["period"])
+        y, x = geometry.y, geometry.x
+        if geometry.forward:
+            rows = [
+                axis_rows(axis, int(used.nonzero()[0][-1]) + 1)
+                for axis, used in zip((y, x), used_rows(shape), strict=True)
+            ]
+        else:
+            rows = [output_rows(axis) for axis in (y, x)]
+        stream = Grouping(dense.channels, choice.t_real, choice.t_vectors)
+        return map_walk(dense, *rows, stream), min(choice.t_rows, rows[0].count) * rows[1].count
+    held = part.holds_input is (operand.role is Role.SECOND)
+    if operand.role is Role.SECOND:
+        rows = [
+            cut_rows(cut, int(used.nonzero()[0][-1]) + 1)
+            for cut, used in zip(part.cuts, used_rows(shape), strict=True)
+        ]
+    else:
+        rows = [output_rows(cut) for cut in part.cuts]
+    grouping = part.stationary if held else part.stream
+    band = choice.s_outer if held else choice.t_rows
+    return map_walk(dense, *rows, grouping), min(band, rows[0].count) * rows[1].count

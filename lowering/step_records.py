@@ -1,0 +1,362 @@
+"""Records of a training step: what its operations become in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from gscn.array import ArrayConfig
+from gscn.control import CONTROL_MODE, CONTROL_RECORD, LINKS, Queue
+from gscn.conv import Pass
+from gscn.encode import (
+    BITS_BYTES,
+    ENCODE_DESCRIPTOR,
+    ENCODE_MODE,
+    ENCODE_STATE,
+    LOOPS,
+)
+from gscn.errors import InputError
+from gscn.formats import BF16, NUMBER_FORMATS
+from gscn.lowering.descriptor import Numbers, descriptors
+from gscn.lowering.encode_walks import DenseTensor
+from gscn.lowering.plan import GradPlan, KernelPlan
+from gscn.lowering.step_memory import (
+    SUMS_BYTES,
+    DensePlace,
+    Memory,
+)
+from gscn.lowering.step_order import NOTHING, Order, Touched, touched
+from gscn.lowering.step_plans import operand_walk, plan_like, whole_plan
+from gscn.passes import PASS_DESCRIPTOR, VECTOR
+from gscn.records import OUT_FLOAT32, OUT_OWN
+from gscn.step import Convolve, Encode, Operation, Step, Stop, Top, Walk
+
+
+class Loop(NamedTuple):
+    """A loop of a walk: steps, and what it moves along of whole tensors and of small ones."""
+
+    count: int
+    axis: str
+    factor: int
+    small: int
+
+
+class Records:
+    """Records of a step, one after the other.
+
+    Parameters
+    ----------
+    step, config
+        The step, and the array.
+    memory
+        Where all of it lies; strips, bits and sums get their places here.
+    addr
+        Byte address of the list.
+    together
+        Records wait for those of the other queue; otherwise the list is run in its order.
+    """
+
+    def __init__(
+        self, step: Step, config: ArrayConfig, memory: Memory, addr: int, *, together: bool
+    ) -> None:
+        self.step, self.config, self.memory, self.at = step, config, memory, addr
+        self.order = Order() if together else None
+        self.content: list[np.ndarray] = []
+        self.records: dict[str, int] = {}
+        self.stops: dict[int, Stop] = {}
+
+    def add(
+        self, names: list[str], content: np.ndarray, queue: Queue, touches: list[Touched]
+    ) -> None:
+        """Add a record, and what says for which of the other queue it waits."""
+        own = Touched(
+            frozenset().union(*(one.reads for one in touches)),
+            frozenset().union(*(one.writes for one in touches)),
+        )
+        wait = self.order.wait(queue, own) if self.order else 0
+        if wait:
+            self.order.add(queue, NOTHING)
+            fields = {"mode": CONTROL_MODE, "queue": int(queue), "wait": wait}
+            waiting = CONTROL_RECORD.pack(**fields).view(np.uint8)
+            self.content.append(waiting)
+            self.at += waiting.size
+        if self.order:
+            self.order.add(queue, own)
+        for name in names:
+            self.records[name] = self.at
+        self.content.append(content)
+        self.at += content.size
+
+    # -- encode passes
+
+    def encode(self, op: Encode) -> None:
+        """Add an encode pass."""
+        walk, strip = self._walk(op)
+        fields: dict[str, int] = {
+            "mode": ENCODE_MODE, "out_format": 2 if op.wide else 1, "y_limit": 1, "x_limit": 1,
+            "a_positions": strip, "b_positions": 1, **walk, **op.fields,
+            "rows_addr": self.memory.rows[op.rows][0], "state_addr": self.memory.states[op.state],
+        }  # fmt: skip
+        positions = int(np.prod([fields[f"count{n}"] for n in range(LOOPS - 3)]))
+        fields["segment"] = self._segment(op, positions)
+        for number, use in enumerate(op.tensors):
+            if use is not None:
+                place = self.memory.dense[use.name]
+                fields |= {
+                    f"t{number}_addr": place.addr, f"t{number}_end": place.end,
+                    f"t{number}_format": 2 if place.dense.value_bytes == 4 else 1,
+                }  # fmt: skip
+        if op.mask is not None:
+            fields["mask_addr"], fields["mask_end"] = self.memory.parts[op.mask]
+            fields |= _in_order("mask", fields)
+        self._results(op, fields, positions)
+        content = ENCODE_DESCRIPTOR.pack(**fields).view(np.uint8)
+        self.add([op.name], content, Queue.ENCODE, [touched(op)])
+
+    def _walk(self, op: Encode) -> tuple[dict[str, int], int]:
+        if op.operand is not None:
+            return self._operand(op)
+        loops = _loops(op)
+        channels = op.shape[0] if op.walk is Walk.WEIGHTS else op.shape[1]
+        fields = {f"count{n}": loop.count for n, loop in enumerate(loops)}
+        fields |= {f"count{n}": 1 for n in range(len(loops), LOOPS)}
+        groups = -(-channels // VECTOR)
+        fields |= {
+            "count5": groups,
+            "channels": channels,
+            "group_channels": min(VECTOR, channels),
+            "period": int(np.prod([loop.count for loop in loops])),
+        }
+        for number, use in enumerate(op.tensors):
+            if use is not None:
+                place = self.memory.dense[use.name]
+                fields |= _stream(f"t{number}", loops, place, small=use.broadcast)
+        return fields, 1
+
+    def _operand(self, op: Encode) -> tuple[dict[str, int], int]:
+        operand = op.operand
+        out_bytes = 4 if operand.which is Pass.WEIGHT_GRAD else 2
+        part = whole_plan(self.config, self._like(op), operand.which, out_bytes)
+        found: dict[str, int] = {}
+        strip = 1
+        for number, use in reversed(list(enumerate(op.tensors))):
+            walk, strip = operand_walk(part, operand, self.memory.dense[use.name].dense)
+            if use.broadcast:
+                walk["t0_step2"] = 0
+            own = {name.replace("t0_", f"t{number}_", 1): v for name, v in walk.items()}
+            found |= own if number else walk
+        return found, strip
+
+    def _like(self, op: Encode) -> object:
+        """Return the convolution whose plan an operand follows."""
+        for other in self.step.operations:
+            if isinstance(other, Convolve) and op.results["a"] in (other.first, other.second):
+                return other.like or other.shape
+        raise InputError(f"strips {op.results['a']} must be an operand of a convolution")
+
+    def _segment(self, op: Encode, positions: int) -> int:
+        if not op.fields.get("reduce"):
+            return positions
+        return op.window.rows * op.window.cols if op.window else op.shape[0]
+
+    def _results(self, op: Encode, fields: dict[str, int], positions: int) -> None:
+        memory, results = self.memory, op.results
+        groups = fields["count5"] * fields["count6"] * fields["count7"]
+        lanes = VECTOR << fields["vectors"] if "vectors" in fields else VECTOR
+        for part, size in (
+            ("bits", groups * positions * lanes // 8),
+            ("sums", groups * lanes * SUMS_BYTES * (positions // fields["segment"])),
+        ):
+            if part in results:
+                name = results[part]
+                known = memory.parts.get(name)
+                fields[f"{part}_addr"], fields[f"{part}_end"] = known or memory.part(name, size)
+        for part in ("dense", "second"):
+            if part in results:
+                place = memory.dense[results[part]]
+                fields |= {f"{part}_addr": place.addr, f"{part}_end": place.end}
+                small = bool(fields.get("reduce"))
+                fields |= _stream("dense", _loops(op), place, small=small, spread=op.spread)
+        if "a" in results:
+            name = results["a"]
+            strips = memory.strips.get(name) or memory.operand(
+                name, {"vectors": 0, **fields}, fields["a_positions"]
+            )
+            fields |= {"a_data": strips.data, "a_end": strips.end, "a_table": strips.table}
+
+    # -- convolutions
+
+    def convolve(self, op: Convolve) -> None:
+        """Add a pass of a convolution, and one that turns weights round if it needs it."""
+        width = 4 if op.wide else 2
+        part = plan_like(self.config, op.shape, op.which, width, op.like)
+        held, streamed = (self.memory.strips[name] for name in (op.first, op.second))
+        if isinstance(part, GradPlan) and part.holds_input:
+            held, streamed = streamed, held
+        place = self._result(op, part)
+        addresses = [
+            one
+            for strips in (held, streamed)
+            for one in (strips.data, strips.table, (strips.end - strips.data) // 2)
+        ]
+        numbers = Numbers(
+            OUT_FLOAT32 if op.wide else OUT_OWN, 0, NUMBER_FORMATS.index(BF16), 0, width
+        )
+        made, ranges = descriptors(self.config, part, numbers, tuple(addresses), place.addr)
+        if len(made) != 1 or ranges[0][1] - ranges[0][0] != -(-(place.end - place.addr) // 64) * 64:
+            raise InputError(f"{op.name}: must be one pass, with results as large as its tensor")
+        touches = touched(op)
+        turned = f"{op.result}.turned"
+        if turned in self.memory.dense:
+            touches = touches._replace(writes=frozenset({turned}))
+        self.add([op.name], np.frombuffer(made[0], dtype=np.uint8), Queue.ARRAY, [touches])
+        if turned in self.memory.dense:
+            self._turn(op.result)
+
+    def _result(self, op: Convolve, part: KernelPlan | GradPlan) -> DensePlace:
+        memory = self.memory
+        if isinstance(part, KernelPlan):
+            return memory.dense[op.result]
+        raw = f"{op.result}.turned" if part.holds_input else op.result
+        if raw in memory.dense:
+            return memory.dense[raw]
+        work, shape = part.work, op.shape
+        outer = -(-work.t_channels // VECTOR) * VECTOR
+        dense = DenseTensor(outer, shape.r, shape.s, work.s_channels, VECTOR, 4)
+        return memory.raw(raw, dense, turned=not part.holds_input)
+
+    def _turn(self, name: str) -> None:
+        """Put a weight gradient whose lanes are input channels in the order of weights."""
+        source, target = self.memory.dense[f"{name}.turned"], self.memory.dense[name]
+        _, col, row, outer, group = source.dense.steps
+        dense = target.dense
+        loops = [
+            Loop(dense.cols, "x", 1, 1), Loop(dense.rows, "y", 1, 1), Loop(dense.outer, "n", 1, 1),
+        ]  # fmt: skip
+        fields = {f"count{n}": 1 for n in range(LOOPS)}
+        fields |= {f"count{n}": loop.count for n, loop in enumerate(loops)}
+        positions = dense.cols * dense.rows * dense.outer
+        fields |= {
+            "mode": ENCODE_MODE, "out_format": 2, "t0_format": 2, "transposed": 1,
+            "y_limit": 1, "x_limit": 1, "t0_addr": source.addr, "t0_end": source.end,
+            "t0_step0": col, "t0_step1": row, "t0_step2": group, "t0_step5": VECTOR * outer,
+            "t0_lane": outer, "t0_vector": VECTOR * outer,
+            "count5": -(-dense.channels // VECTOR), "channels": dense.channels,
+            "group_channels": min(VECTOR, dense.channels), "period": positions,
+            "segment": positions, "a_positions": 1, "b_positions": 1,
+            "dense_addr": target.addr, "dense_end": target.end,
+            "rows_addr": self.memory.rows[f"first.{dense.channels}"][0],
+            "state_addr": self.memory.states[f"s.turn.{name}"],
+            **_stream("dense", loops, target, small=False),
+        }  # fmt: skip
+        content = ENCODE_DESCRIPTOR.pack(**fields).view(np.uint8)
+        touches = Touched(frozenset({f"{name}.turned"}), frozenset({name}))
+        self.add([f"{name}.turn"], content, Queue.ENCODE, [touches])
+
+    # -- control
+
+    def control(self, tops: list[Top], stop: Stop | None) -> None:
+        """Add a control record."""
+        fields: dict[str, int] = {
+            "mode": CONTROL_MODE,
+            "queue": int(Queue.ENCODE),
+            "links": len(tops),
+        }
+        names = [one.name for one in tops]
+        for number, top in enumerate(tops):
+            states = [self.memory.states[name] for name in top.states]
+            fields |= {
+                f"target{number}": self._target(top), f"first{number}": states[0],
+                f"second{number}": states[1] if len(states) > 1 else 0,
+                f"margin{number}": top.margin,
+            }  # fmt: skip
+        if stop is not None:
+            number = len(self.stops) + 1
+            self.stops[number] = stop
+            fields["stop"] = number
+            names.append(stop.name)
+        content = CONTROL_RECORD.pack(**fields).view(np.uint8)
+        touches = [touched(one) for one in (*tops, *([stop] if stop else []))]
+        self.add(names, content, Queue.ENCODE, touches)
+
+    def _target(self, top: Top) -> int:
+        if top.which == "window":
+            place = PASS_DESCRIPTOR.dtype.fields["window"][1]
+            return self.records.get(top.target, 0) + int(place)
+        return self.memory.states[top.target] + int(ENCODE_STATE.dtype.fields[top.which][1])
+
+    def run(self, operations: tuple[Operation, ...]) -> None:
+        """Add the records of all operations."""
+        for group in _grouped(operations):
+            first = group[0]
+            if isinstance(first, Encode):
+                self.encode(first)
+            elif isinstance(first, Convolve):
+                self.convolve(first)
+            elif isinstance(first, Stop):
+                self.control([], first)
+            else:
+                self.control(group, None)
+
+
+def _grouped(operations: tuple[Operation, ...]) -> Iterator[list[Operation]]:
+    """Yield operations, tops that follow each other together."""
+    tops: list[Operation] = []
+    for op in operations:
+        if isinstance(op, Top) and len(tops) < LINKS:
+            tops.append(op)
+            continue
+        if tops:
+            yield tops
+        tops = [op] if isinstance(op, Top) else []
+        if not tops:
+            yield [op]
+    if tops:
+        yield tops
+
+
+def _loops(op: Encode) -> list[Loop]:
+    """Return the loops of a walk, innermost first."""
+    first, second, rows, cols = op.shape
+    if op.walk is Walk.WEIGHTS:
+        return [Loop(cols, "x", 1, 1), Loop(rows, "y", 1, 1), Loop(second, "n", 1, 1)]
+    if op.walk is Walk.WINDOW:
+        y, x = op.window
+        return [
+            Loop(x, "x", 1, 0), Loop(y, "y", 1, 0), Loop(cols // x, "x", x, 1),
+            Loop(rows // y, "y", y, 1), Loop(first, "n", 1, 1),
+        ]  # fmt: skip
+    plain = [Loop(cols, "x", 1, 1), Loop(rows, "y", 1, 1)]
+    samples = Loop(first, "n", 1, 0)
+    return [samples, *plain] if op.walk is Walk.SAMPLES else [*plain, samples]
+
+
+def _stream(
+    stream: str, loops: list[Loop], place: DensePlace, *, small: bool, spread: object = None
+) -> dict[str, int]:
+    """Return the steps of a dense tensor."""
+    vector, col, row, outer, group = place.dense.steps
+    first = 0
+    if place.turned:
+        first = (place.dense.rows - 1) * row + (place.dense.cols - 1) * col
+        row, col = -row, -col
+    if spread is not None:
+        first = spread.rows * row + spread.cols * col
+        row, col = spread.step * row, spread.step * col
+    sizes = {"x": col, "y": row, "n": outer}
+    steps = {
+        f"{stream}_step{n}": sizes[loop.axis] * (loop.small if small else loop.factor)
+        for n, loop in enumerate(loops)
+    }
+    return {f"{stream}_first": first, f"{stream}_vector": vector, f"{stream}_step5": group, **steps}
+
+
+def _in_order(stream: str, fields: dict[str, int]) -> dict[str, int]:
+    """Return the steps of bits in the order of the walk that wrote them."""
+    steps, size = {}, BITS_BYTES
+    for loop in range(LOOPS):
+        steps[f"{stream}_step{loop}"] = size
+        size *= fields[f"count{loop}"]
+    return {**steps, f"{stream}_vector": BITS_BYTES}
