@@ -57,9 +57,15 @@ class _Builder(Convolutions):
         )  # fmt: skip
 
     def _check(self, layer: Layer) -> None:
-        if layer.source not in self.maps and layer.source not in self.shapes:
-            raise InputError(f"layer {layer.name}: its source {layer.source!r} must come before it")
-        if isinstance(layer, Conv) and layer.linear is not (layer is self.layers[-1]):
+        """Refuse a layer that has no place."""
+        if isinstance(layer, Norm) and layer.source not in self.shapes:
+            raise InputError(f"layer {layer.name}: its source must be a convolution before it")
+        if not isinstance(layer, Norm) and layer.source not in self.maps:
+            raise InputError(
+                f"layer {layer.name}: its source {layer.source!r} must come before it, and be a map"
+            )
+        is_last = layer is self.layers[-1]
+        if (isinstance(layer, Conv) and layer.linear) is not is_last:
             raise InputError(f"layer {layer.name}: the last layer, and no other, must be linear")
 
     # -- sums

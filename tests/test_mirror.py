@@ -16,6 +16,7 @@ TIME = "its cycles are part of counters that equal the Verilog's, list by list"
 PROOFS = "every claim of its checker holds there, and fails on a planted fault"
 RIVALS = "its cycles are held to publications and public simulators there"
 NETWORK = "its parameters, products and layers are compared with published ones there"
+STEPS = "every tensor, strip and state of whole steps is compared there"
 COVERED_BY = {
     "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
     "hw/cluster/results.py": ("hw/cluster/test_summing.py", "sums become results there"),
@@ -45,11 +46,21 @@ COVERED_BY = {
     "emulator/pass_words.py": ("emulator/test_passes.py", "words of both modes are run there"),
     "emulator/encode_arithmetic.py": ("emulator/test_encode.py", "values equal the oracle's there"),
     "emulator/encode_checks.py": ("emulator/test_encode.py", "each code has its bad fields there"),
-    "emulator/encode_reductions.py": (
-        "emulator/test_encode.py",
-        "dense sums and maxima equal the oracle's there",
-    ),
     "emulator/encode_walk.py": ("emulator/test_encode.py", "walks equal the law's there"),
+    "emulator/list_records.py": ("emulator/test_lists.py", "records of each kind are there"),
+    "gscn/step.py": ("golden/oracle/test_step.py", STEPS),
+    "golden/oracle/step_host.py": ("golden/oracle/test_step.py", STEPS),
+    "golden/oracle/step_values.py": ("golden/oracle/test_step.py", STEPS),
+    "lowering/step_convolutions.py": ("golden/oracle/test_step.py", STEPS),
+    "lowering/step_host.py": ("golden/oracle/test_step.py", STEPS),
+    "lowering/step_layers.py": ("lowering/test_step_network.py", "each kind of layer is there"),
+    "lowering/step_lists.py": ("golden/oracle/test_step.py", STEPS),
+    "lowering/step_masks.py": ("golden/oracle/test_step.py", STEPS),
+    "lowering/step_memory.py": ("golden/oracle/test_step.py", STEPS),
+    "lowering/step_names.py": ("lowering/test_step_network.py", "what operations name is there"),
+    "lowering/step_order.py": ("emulator/test_lists.py", "no wait can be left out there"),
+    "lowering/step_plans.py": ("golden/oracle/test_step.py", STEPS),
+    "lowering/step_records.py": ("golden/oracle/test_step.py", STEPS),
     "cycles/state.py": ("cycles/test_passes.py", "it only lays state out"),
     "cycles/descriptors.py": ("cycles/cluster/test_cluster_input.py", "passes and jobs are there"),
     "cycles/cluster/dealer.py": (INPUT, EVERY_CYCLE),
