@@ -13,12 +13,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from benchmarks.encode_layers import BATCH, LAYERS, Layer
 from benchmarks.markdown import percent, table
 
 PORT_BYTES = 64
-BATCH = 32
 REFRESH = 10
 """Iterations from one exact selection to the next."""
 RECTIFIED, SAVED, KEPT_WEIGHTS, KEPT_GRADS = 0.5, 0.1, 0.1, 0.15
@@ -27,56 +26,6 @@ SELECTIONS_BF16, SELECTIONS_FLOAT32 = 2, 4
 """Passes of an exact selection: 8 bits of a magnitude each."""
 PORT_USE = {"forward": 0.298, "input": 0.330, "weight": 0.458}
 """Share of the read port that convolutions take, by pass: cycles of it over cycles of all."""
-
-
-class Layer(NamedTuple):
-    """A convolution with its normalisation."""
-
-    name: str
-    channels: int
-    kernels: int
-    taps: int
-    size: int
-    """Rows and columns of the result."""
-    forward: int
-    """Cycles of the convolution, and of its two gradients."""
-    input: int
-    weight: int
-
-    @property
-    def results(self) -> int:
-        """Elements of the result."""
-        return BATCH * self.kernels * self.size * self.size
-
-    @property
-    def weights(self) -> int:
-        """Weights."""
-        return self.channels * self.kernels * self.taps * self.taps
-
-
-LAYERS = (
-    Layer("stem", 3, 64, 3, 32, 837431, 0, 149600),
-    Layer("1.0.1", 64, 64, 3, 32, 897870, 342182, 317722),
-    Layer("1.0.2", 64, 64, 3, 32, 877991, 348918, 334911),
-    Layer("1.1.1", 64, 64, 3, 32, 1156945, 340599, 349377),
-    Layer("1.1.2", 64, 64, 3, 32, 868013, 376762, 362386),
-    Layer("2.0.s", 64, 128, 1, 16, 71688, 24351, 26486),
-    Layer("2.0.1", 64, 128, 3, 16, 686794, 191019, 173667),
-    Layer("2.0.2", 128, 128, 3, 16, 848818, 322857, 331727),
-    Layer("2.1.1", 128, 128, 3, 16, 832001, 313611, 351106),
-    Layer("2.1.2", 128, 128, 3, 16, 854058, 319611, 340790),
-    Layer("3.0.s", 128, 256, 1, 8, 69670, 19960, 20464),
-    Layer("3.0.1", 128, 256, 3, 8, 579911, 209320, 214448),
-    Layer("3.0.2", 256, 256, 3, 8, 777249, 225043, 236275),
-    Layer("3.1.1", 256, 256, 3, 8, 794800, 290374, 293155),
-    Layer("3.1.2", 256, 256, 3, 8, 788630, 276939, 277153),
-    Layer("4.0.s", 256, 512, 1, 4, 68528, 25393, 25219),
-    Layer("4.0.1", 256, 512, 3, 4, 499291, 188226, 181694),
-    Layer("4.0.2", 512, 512, 3, 4, 658725, 248253, 249749),
-    Layer("4.1.1", 512, 512, 3, 4, 649795, 245344, 248225),
-    Layer("4.1.2", 512, 512, 3, 4, 650162, 223176, 218525),
-)
-"""In the order of the forward pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +50,8 @@ class Design:
     """The unit has a port of its own."""
     width: float = 1.0
     """Of the unit, as a share of the port's."""
+    fourth: bool = False
+    """A pass combines four tensors."""
     lean: bool = False
     """A quarter of the lanes has multipliers for float32, and sums take turns with products."""
 
@@ -162,8 +113,9 @@ def forward_passes(layer: Layer, design: Design) -> list[Encode]:
                 written=n * 1.25 * (strip_share(RECTIFIED) + strip_share(SAVED) / 5),
             )
         )  # fmt: skip
-    # The batch's sum of what was saved, for the reused gradient's product.
-    found.append(Encode(kind="reuse", read=n * strip_share(SAVED), written=2 * n / BATCH))
+    # The batch's sum of what was saved, for the reused gradient's product: with samples as the
+    # innermost loop, which strips do not have, so that the same is computed again.
+    found.append(Encode(kind="reuse", read=sources, written=2 * n / BATCH))
     return found
 
 
@@ -175,7 +127,10 @@ def backward_passes(layer: Layer, design: Design) -> list[Encode]:
     shortcut = layer.name[-1] == "s"
     broadcast = 2 * n / (BATCH if design.held_broadcast else 1)
     found = []
-    if joins and layer.name != "4.1.2":
+    if joins and layer.name != "4.1.2" and design.fourth:
+        # Gradients of both branches, of the reused sample, and the result.
+        found.append(Encode(kind="gradient sums", read=6 * n + broadcast + mask, written=2 * n))
+    elif joins and layer.name != "4.1.2":
         # Gradients of both branches, and of the reused sample.
         found.append(Encode(kind="branches", read=4 * n + broadcast + mask, written=2 * n))
         mask = 0
@@ -184,9 +139,10 @@ def backward_passes(layer: Layer, design: Design) -> list[Encode]:
     read_mask = 0 if shortcut else mask
     # Gradient, and reused sample's, sum and sum of products take turns.
     turns = 6 * n + (0 if joins or shortcut else 2 * n) if design.lean else 0
-    found.append(
-        Encode(kind="gradient sums", read=read + read_mask, written=kept, multiplied=turns)
-    )
+    if not any(one.kind == "gradient sums" for one in found):
+        found.append(
+            Encode(kind="gradient sums", read=read + read_mask, written=kept, multiplied=turns)
+        )
     found += [
         # Gradient, result, and the reused sample's gradient.
         Encode(kind="gradient", read=4 * n + broadcast, written=n * 2 * strip_share(KEPT_GRADS)),
@@ -200,7 +156,11 @@ def update_passes(layer: Layer, design: Design) -> list[Encode]:
     m = layer.weights
     strips = m * strip_share(KEPT_WEIGHTS)
     slow = 2 if design.lean else 1
-    if design.one_update:
+    if design.one_update and design.fourth:
+        found = [
+            Encode(kind="update", read=12 * m, written=8 * m + strips, multiplied=16 * m * slow)
+        ]
+    elif design.one_update:
         found = [
             Encode(kind="update", read=10 * m, written=8 * m + strips, multiplied=14 * m * slow)
         ]
@@ -213,7 +173,12 @@ def update_passes(layer: Layer, design: Design) -> list[Encode]:
         kind="other order of weights", read=4 * m, written=strips, multiplied=4 * m * slow
     )
     chosen = Encode(kind="selection", read=4 * m * SELECTIONS_FLOAT32 / REFRESH, written=0)
-    return [*found, chosen, *([other] if layer.name != "stem" else [])]
+    # That of the differences and that of the reused sample.
+    both = Encode(kind="sum of weight gradients", read=4 * m, written=2 * m)
+    return [
+        *([] if design.fourth else [both]), *found, chosen,
+        *([other] if layer.name != "stem" else []),
+    ]  # fmt: skip
 
 
 def passes(design: Design) -> list[Encode]:
@@ -347,7 +312,11 @@ DESIGNS = {
     "the same, but no sums at the drain": Design(sums_at_drain=False),
     "sums at the drain, 4 parts, broadcast tensors held": Design(held_broadcast=True),
     "sums at the drain, 4 parts, a port of its own": Design(own_port=True),
-    "all of these": Design(held_broadcast=True, own_port=True),
+    "sums at the drain, 4 parts, four tensors": Design(fourth=True),
+    "sums at the drain, 4 parts, four tensors, broadcast tensors held": Design(
+        fourth=True, held_broadcast=True
+    ),
+    "all of these but the fourth": Design(held_broadcast=True, own_port=True),
     "lean, sums at the drain, 4 parts": Design(lean=True),
     "lean, sums at the drain, 4 parts, broadcast tensors held": Design(
         lean=True, held_broadcast=True

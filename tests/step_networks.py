@@ -8,54 +8,6 @@ import torch
 from gscn.lowering.step_layers import IMAGES, Conv, Norm, Pool
 
 
-def block(name, source, channels, stride, shortcut):
-    """Return the layers of a residual block; `shortcut`: "", "projected" or "padded"."""
-    layers, added = [], source
-    if shortcut:
-        added = f"{name}.shortcut"
-        layers.append(Conv(added, source, channels, 1, stride, fixed=shortcut == "padded"))
-        if shortcut == "projected":
-            layers[-1] = layers[-1]._replace(name=f"{name}.shortcut.0")
-            added = f"{name}.shortcut.1"
-            layers.append(Norm(added, f"{name}.shortcut.0", folded=True))
-    return [
-        *layers,
-        Conv(f"{name}.conv1", source, channels, 3, stride, 1),
-        Norm(f"{name}.norm1", f"{name}.conv1"),
-        Conv(f"{name}.conv2", f"{name}.norm1", channels, 3, 1, 1),
-        Norm(f"{name}.norm2", f"{name}.conv2", added=added),
-    ]
-
-
-def digits():
-    """Return the digits network."""
-    layers = [Conv("stem", IMAGES, 16, 3, 1, 1), Norm("stem_norm", "stem")]
-    source = "stem_norm"
-    for name, channels, stride in (("block1", 16, 1), ("block2", 32, 2), ("block3", 64, 2)):
-        layers += block(name, source, channels, stride, "projected" if stride > 1 else "")
-        source = f"{name}.norm2"
-    return [
-        *layers, Conv("head", source, 64), Norm("head_norm", "head"),
-        Pool("pool", "head_norm", False, 2, 2), Conv("classifier", "pool", 10, linear=True),
-    ]  # fmt: skip
-
-
-def resnet20(size, blocks=3):
-    """Return ResNet-20 for images of this size."""
-    layers = [Conv("stem", IMAGES, 16, 3, 1, 1), Norm("stem_norm", "stem")]
-    source = "stem_norm"
-    for stage, channels in enumerate((16, 32, 64)):
-        for number in range(blocks):
-            name = f"stage{stage + 1}.{number}"
-            first = stage > 0 and number == 0
-            layers += block(name, source, channels, 2 if first else 1, "padded" if first else "")
-            source = f"{name}.norm2"
-    return [
-        *layers, Pool("pool", source, False, size // 4, size // 4),
-        Conv("classifier", "pool", 10, linear=True),
-    ]  # fmt: skip
-
-
 def small():
     """Return a network with a layer of every kind."""
     return [

@@ -47,6 +47,10 @@ COVERED_BY = {
     "emulator/encode_arithmetic.py": ("emulator/test_encode.py", "values equal the oracle's there"),
     "emulator/encode_checks.py": ("emulator/test_encode.py", "each code has its bad fields there"),
     "emulator/encode_walk.py": ("emulator/test_encode.py", "walks equal the law's there"),
+    "benchmarks/encode_layers.py": (
+        "benchmarks/test_encode_cost.py",
+        "its layers are there",
+    ),
     "emulator/list_records.py": ("emulator/test_lists.py", "records of each kind are there"),
     "gscn/step.py": ("golden/oracle/test_step.py", STEPS),
     "golden/oracle/step_host.py": ("golden/oracle/test_step.py", STEPS),

@@ -34,7 +34,15 @@ def test_bytes_of_a_layer_are_those_worked_out_by_hand():
     assert found["normalisation"].written == pytest.approx(
         n * (1 / 8 + strip_share(0.5) + strip_share(0.1))
     )
-    assert update_passes(layer, SERIAL)[0].cycles == 14 * m / 64
+    assert update_passes(layer, SERIAL)[0].cycles == 4 * m / 64
+    assert update_passes(layer, SERIAL)[1].cycles == 14 * m / 64
+    fourth = replace(SERIAL, fourth=True)
+    assert update_passes(layer, fourth)[0].cycles == 16 * m / 64
+    joined = next(one for one in LAYERS if one.name == "2.0.2")
+    n = joined.results
+    mask = n / 8
+    assert backward_passes(joined, fourth)[0].read == 8 * n + mask
+    assert sum(one.read for one in backward_passes(joined, SERIAL)[:2]) == 10 * n + mask
     assert {one.kind for one in backward_passes(layer, SERIAL)} == {
         "gradient sums", "gradient", "reuse",
     }  # fmt: skip
@@ -66,7 +74,7 @@ def test_each_choice_makes_a_step_shorter_and_none_beats_the_convolutions():
     plain = Design(parts=1, sums_at_drain=False, late_updates=False)
     for better in (
         {"parts": 4}, {"sums_at_drain": True}, {"late_updates": True}, {"held_broadcast": True},
-        {"own_port": True},
+        {"own_port": True}, {"fourth": True},
     ):  # fmt: skip
         assert step_cycles(replace(plain, **better)) < step_cycles(plain)
     assert step_cycles(replace(plain, mask_bits=False)) > step_cycles(plain)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.encode_step import digits, resnet20
 from gscn.array import array
 from gscn.errors import InputError
 from gscn.lowering.step_layers import IMAGES, Conv, Norm, Pool, Training
 from gscn.lowering.step_lists import listings
 from gscn.lowering.step_network import step_of
 from gscn.step import Convolve, Encode, Stop
-from tests.step_networks import digits, resnet20
 
 PLAIN = Training()
 LAST = Conv("fc", "p", 10, linear=True)

@@ -1,0 +1,140 @@
+"""Lists of whole training steps: their records, and what the host touches between.
+
+`python -m benchmarks.encode_step` makes the lists of the digits network (batch 32) and of ResNet-20
+(32x32, batch 8) by SWAT and ReSprop, and answers their stops as the host does. No pass is run: how
+much the host reads and writes does not depend on what is there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+
+from benchmarks.markdown import percent, table
+from gscn.array import array
+from gscn.emulator.list_records import listed, races
+from gscn.lowering.step_host import Host
+from gscn.lowering.step_layers import IMAGES, Conv, Layer, Norm, Pool, Training
+from gscn.lowering.step_lists import Listing, listings
+from gscn.lowering.step_network import step_of
+from gscn.step import Convolve, Encode, Step, Stop, Top
+
+HOW = Training(density=Fraction(1, 10), reuse=(0.15, 0.15), reuses=True)
+
+
+def block(name: str, source: str, channels: int, stride: int, shortcut: str) -> list[Layer]:
+    """Return the layers of a residual block; `shortcut`: nothing, "projected" or "padded"."""
+    layers: list[Layer] = []
+    added = source
+    if shortcut:
+        added = f"{name}.shortcut"
+        layers.append(Conv(added, source, channels, 1, stride, fixed=shortcut == "padded"))
+    if shortcut == "projected":
+        layers = [Conv(f"{added}.0", source, channels, 1, stride)]
+        layers.append(Norm(f"{added}.1", f"{added}.0", folded=True))
+        added = f"{added}.1"
+    return [
+        *layers,
+        Conv(f"{name}.conv1", source, channels, 3, stride, 1),
+        Norm(f"{name}.norm1", f"{name}.conv1"),
+        Conv(f"{name}.conv2", f"{name}.norm1", channels, 3, 1, 1),
+        Norm(f"{name}.norm2", f"{name}.conv2", added=added),
+    ]
+
+
+def digits() -> list[Layer]:
+    """Return the digits network, by the names that its layers have in torch."""
+    layers: list[Layer] = [Conv("stem", IMAGES, 16, 3, 1, 1), Norm("stem_norm", "stem")]
+    source = "stem_norm"
+    for name, channels, stride in (("block1", 16, 1), ("block2", 32, 2), ("block3", 64, 2)):
+        layers += block(name, source, channels, stride, "projected" if stride > 1 else "")
+        source = f"{name}.norm2"
+    return [
+        *layers, Conv("head", source, 64), Norm("head_norm", "head"),
+        Pool("pool", "head_norm", False, 2, 2), Conv("classifier", "pool", 10, linear=True),
+    ]  # fmt: skip
+
+
+def resnet20(size: int, blocks: int = 3) -> list[Layer]:
+    """Return ResNet-20 for images of this size, or one of other blocks per stage."""
+    layers: list[Layer] = [Conv("stem", IMAGES, 16, 3, 1, 1), Norm("stem_norm", "stem")]
+    source = "stem_norm"
+    for stage, channels in enumerate((16, 32, 64)):
+        for number in range(blocks):
+            name = f"stage{stage + 1}.{number}"
+            first = stage > 0 and number == 0
+            layers += block(name, source, channels, 2 if first else 1, "padded" if first else "")
+            source = f"{name}.norm2"
+    return [
+        *layers, Pool("pool", source, False, size // 4, size // 4),
+        Conv("classifier", "pool", 10, linear=True),
+    ]  # fmt: skip
+
+
+def made(layers: list[Layer], size: tuple[int, int, int, int]) -> tuple[Step, np.ndarray, Listing]:
+    """Return a step, memory at first, and its list for two queues."""
+    config = array("large").with_overrides(["float_formats=bf16"])
+    step = step_of(layers, size, HOW)
+    memory, lists = listings([step], config, together=True)
+    return step, memory, lists[0]
+
+
+def touched(step: Step, memory: np.ndarray, listing: Listing) -> Counter[str]:
+    """Return bytes that the host reads and writes, by what they are."""
+    size = step.tensors[IMAGES].shape
+    host = Host(step.norms, 10, rate=0.1, momentum=0.9)
+    host.batch = (np.zeros(size, dtype=np.uint16), np.zeros(size[0], dtype=np.int64), 0)
+    host.follow(step, listing)
+    for number in sorted(listing.stops):
+        host(number, memory)
+    return host.touched
+
+
+def dense_bytes(step: Step, listing: Listing) -> int:
+    """Return bytes of dense tensors that encode passes read and write, each once a pass."""
+    places = listing.memory.dense
+    return sum(
+        places[name].end - places[name].addr
+        for op in step.operations
+        if isinstance(op, Encode)
+        for name in (
+            *(use.name for use in op.tensors if use is not None),
+            *(name for part, name in op.results.items() if part in ("dense", "second")),
+        )
+    )
+
+
+def text() -> str:
+    """Return the tables."""
+    networks = {
+        "digits, batch 32": (digits(), (32, 1, 8, 8)),
+        "ResNet-20, 32x32, batch 8": (resnet20(32), (8, 3, 32, 32)),
+    }
+    lists, bytes_ = [], []
+    for name, (layers, size) in networks.items():
+        step, memory, listing = made(layers, size)
+        kinds = Counter(type(op) for op in step.operations)
+        records = len(listed(memory, listing.addr, listing.end))
+        found = races(memory, listing.addr, listing.end)
+        dense = dense_bytes(step, listing)
+        lists.append([
+            name, str(kinds[Convolve]), str(kinds[Encode]), str(kinds[Top]), str(kinds[Stop]),
+            str(records), str(len(found)), f"{dense / 1e6:.2f}",
+        ])  # fmt: skip
+        host = touched(step, memory, listing)
+        for kind, count in sorted(host.items()):
+            bytes_.append([name, kind, str(count), percent(count / dense)])
+        rest = sum(host.values()) - host["images"]
+        bytes_.append([name, "all but images", str(rest), percent(rest / dense)])
+    header = ["network", "convolutions", "encode passes", "tops", "stops", "records", "races"]
+    return "\n\n".join([
+        table([*header, "MB of dense tensors read and written"], lists),
+        table(["network", "the host touches", "bytes", "of dense tensors read and written"], bytes_),
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text() + "\n")
