@@ -129,10 +129,11 @@ def text() -> str:
             bytes_.append([name, kind, str(count), percent(count / dense)])
         rest = sum(host.values()) - host["images"]
         bytes_.append([name, "all but images", str(rest), percent(rest / dense)])
+    moved = "of dense tensors read and written"
     header = ["network", "convolutions", "encode passes", "tops", "stops", "records", "races"]
     return "\n\n".join([
-        table([*header, "MB of dense tensors read and written"], lists),
-        table(["network", "the host touches", "bytes", "of dense tensors read and written"], bytes_),
+        table([*header, f"MB {moved}"], lists),
+        table(["network", "the host touches", "bytes", moved], bytes_),
     ])  # fmt: skip
 
 

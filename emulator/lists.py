@@ -1,6 +1,6 @@
 """The functional model of a whole list: passes of both units, and control records between.
 
-It follows `docs/contract/encode.md`, "The list".
+It follows `docs/contract/lists.md`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 A control record stands in the list like a pass, in one place. It waits for passes of the other
 queue, or for the host, and then sets tops of windows from the largest exponents of tensors that
-passes before have left in their states. `docs/contract/encode.md`, "The list", says what its fields
-do.
+passes before have left in their states. `docs/contract/lists.md` says what its fields do.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A whole training step, exactly, on tensors in the shapes of torch.
 
-Implements: the operations of `gscn.step` as docs/contract/encode.md says what passes compute.
+Implements: the operations of `gscn.step`, by docs/contract/encode.md and docs/contract/lists.md.
 Differs: from any hardware in how it gets there; there are no addresses, and no strips but for what
 they hold. Convolutions are `golden.oracle.float_conv`.
 """
