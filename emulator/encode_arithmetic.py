@@ -13,6 +13,7 @@ import numpy as np
 from gscn.emulator.arithmetic import round_float, round_integer
 from gscn.encode import (
     COEFFICIENT_BITS,
+    LEAST_TOP,
     SLOPE_END,
     SLOPE_KNEE,
     TENSORS,
@@ -172,7 +173,7 @@ def _first(values, lane, factors, rows, numbers):
             total += values[tensor] * factors[tensor]
         code, beyond = round_integer(total, numbers.shift, numbers.width)
         return code, SATURATED if beyond else 0
-    top = height(rows.bias[lane], ONE)
+    top = max(height(rows.bias[lane], ONE), LEAST_TOP)
     for tensor in range(TENSORS):
         top = max(top, height(values[tensor], factors[tensor]))
     total, special, _ = product(rows.bias[lane], ONE, top, WINDOW_WIDTH)
@@ -186,7 +187,7 @@ def _first(values, lane, factors, rows, numbers):
 @compiled
 def _second(value, result, lane, rows, numbers):
     """Return tensor 0's value plus the scaled result, and flags."""
-    top = max(height(value, ONE), height(result, rows.second[lane]))
+    top = max(height(value, ONE), height(result, rows.second[lane]), LEAST_TOP)
     total, special, _ = product(value, ONE, top, WINDOW_WIDTH)
     added, bits, _ = product(result, rows.second[lane], top, WINDOW_WIDTH)
     return rounded(total + added, special | bits, top, WINDOW_WIDTH, numbers)

@@ -26,6 +26,9 @@ COEFFICIENT_BITS = 16
 """Bits of a coefficient's significand that are used, and of an integer coefficient."""
 WINDOW_WIDTH = 32
 """Bits of the window in which a value's products are added, the sign included."""
+LEAST_TOP = 125
+"""The lowest top of such a window: its sums, 33 bits long, then begin at the least normal number or
+above, and need no shift to the right."""
 MOST_TRANSPOSED = 64
 """Vectors in a row of a transposed block: those of the two innermost loops and of a position."""
 MOST_BIN_BITS = 8

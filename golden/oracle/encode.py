@@ -19,6 +19,8 @@ from gscn.golden.oracle.floats import decode, encode, round_scaled
 
 COEFFICIENT_WIDTH = 16
 """Bits of a coefficient, stated again."""
+LEAST_TOP = 125
+"""Top of a window that has no larger product, stated again."""
 
 
 @takes_text
@@ -85,7 +87,7 @@ def combine_floats(
         np.broadcast_arrays(one, other) for one, other in zip(values, coefficients, strict=True)
     ]
     shape = np.broadcast_shapes(*(one.shape for one, _ in pairs))
-    top = np.full(shape, -(1 << 20))
+    top = np.full(shape, LEAST_TOP)
     for one, other in pairs:
         finite = np.isfinite(one) & np.isfinite(other) & (one != 0) & (other != 0)
         height = _exponents(one) + _exponents(other) + 2 * FLOAT32.bias

@@ -61,6 +61,13 @@ def test_products_are_cut_one_by_one_below_the_largest():
     assert combined([0.0, tiny], [2.0**100, 1.0])[1] == tiny
 
 
+def test_no_window_ends_below_that_of_the_least_numbers():
+    # Its least bit is 2**-158: what lies below does not decide a tie of subnormal numbers.
+    tie, tiny = [1.5 * 2.0**-140, 2.0**-9], [2.0**-140, -(2.0**-20)]
+    assert combined(*zip(tie, tiny, strict=True))[1] == 2.0**-148
+    assert combined(*zip(tie, [2.0**-140, -(2.0**-18)], strict=True))[1] == 2.0**-149
+
+
 def test_specials_count_and_zeros_do_not():
     assert combined([np.inf, 1.0], [2.0, 1.0])[1] == np.inf
     assert np.isnan(combined([np.inf, np.inf], [2.0, -1.0])[1])
