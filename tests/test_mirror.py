@@ -15,6 +15,7 @@ EVERY_CYCLE = "what it does is seen in every cycle there, and equals the hardwar
 TIME = "its cycles are part of counters that equal the Verilog's, list by list"
 PROOFS = "every claim of its checker holds there, and fails on a planted fault"
 RIVALS = "its cycles are held to publications and public simulators there"
+LANES = "every result of a lane is compared with the emulator's there"
 NETWORK = "its parameters, products and layers are compared with published ones there"
 STEPS = "every tensor, strip and state of whole steps is compared there"
 COVERED_BY = {
@@ -22,6 +23,10 @@ COVERED_BY = {
     "hw/cluster/results.py": ("hw/cluster/test_summing.py", "sums become results there"),
     "hw/cluster/walk.py": ("hw/cluster/test_summing.py", "every tile is walked there"),
     "hw/cluster/worker_cluster.py": ("cosim/test_launch.py", "it only joins its parts"),
+    "hw/encode/lane.py": ("hw/encode/test_combiner.py", LANES),
+    "hw/encode/lane_rounding.py": ("hw/encode/test_combiner.py", LANES),
+    "hw/encode/lane_top.py": ("hw/encode/test_combiner.py", LANES),
+    "hw/encode/layouts.py": ("hw/encode/test_combiner.py", "coefficients are taken apart there"),
     "hw/checks.py": ("hw/core/test_pass_checker.py", "bad addresses are there"),
     "hw/core/array.py": ("cosim/test_launch.py", "it only joins its parts"),
     "hw/core/field_checks.py": ("hw/core/test_pass_checker.py", "errors of both kinds are there"),

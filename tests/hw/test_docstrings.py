@@ -46,6 +46,9 @@ ARGUMENTS = {
     "most": 2,
     "values": 1,
     "skip": False,
+    "factor_width": 16,
+    "window": 32,
+    "digit": 8,
 }
 every_component = pytest.mark.parametrize(
     "component", COMPONENTS, ids=lambda component: component.__name__

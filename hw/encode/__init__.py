@@ -1,0 +1,1 @@
+"""The encode unit: tensors in memory made of tensors in memory."""
