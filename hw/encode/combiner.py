@@ -11,7 +11,7 @@ from gscn.hw.arguments import need_number
 from gscn.hw.encode.lane import CombineLane
 from gscn.hw.encode.lane_rounding import LaneRounder
 from gscn.hw.encode.lane_top import LaneTop
-from gscn.hw.encode.layouts import CODE, SIGNIFICAND, TOP, value_layout
+from gscn.hw.encode.layouts import CODE, SHIFT, SIGNIFICAND, TOP, value_layout
 from gscn.hw.fifo import StreamFIFO
 
 DIGIT = 8
@@ -98,7 +98,11 @@ class Combiner(wiring.Component):
         m = Module()
         count = self._count
         queued = data.StructLayout(
-            {"vector": vector_layout(count), "tops": data.ArrayLayout(TOP, count)}
+            {
+                "vector": vector_layout(count),
+                "tops": data.ArrayLayout(TOP, count),
+                "shifts": data.ArrayLayout(data.ArrayLayout(SHIFT, TENSORS + 1), count),
+            }
         )
         m.submodules.vectors = vectors = StreamFIFO(shape=queued, depth=self._QUEUE)
         m.submodules.results = results = StreamFIFO(shape=result_layout(count), depth=self.DEPTH)
@@ -127,15 +131,18 @@ class Combiner(wiring.Component):
                 factor_width=COEFFICIENT_BITS, window=WINDOW_WIDTH, digit=DIGIT
             )
             m.submodules[f"rounder{number}"] = rounder = LaneRounder(window=WINDOW_WIDTH)
-            terms = vector.values[number].terms
+            terms, shifts = vector.values[number].terms, vectors.o.p.shifts[number]
             m.d.comb += [
                 top.value.eq(self.i.p.values[number]),
                 vectors.i.p.tops[number].eq(top.top),
+                *(vectors.i.p.shifts[number][n].eq(one) for n, one in enumerate(top.shifts)),
                 lane.first.eq(Mux(again, terms[TENSORS - 1], terms[0])),
                 lane.second.eq(terms[1]),
                 lane.plain.eq(terms[TENSORS - 1]),
                 lane.bias.eq(vector.values[number].bias),
                 lane.top.eq(vectors.o.p.tops[number]),
+                lane.shifts[0].eq(Mux(again, shifts[TENSORS - 1], shifts[0])),
+                *(lane.shifts[n].eq(shifts[n]) for n in range(1, TENSORS + 1)),
                 lane.turn.digit.eq(digit),
                 lane.turn.opens.eq(begins),
                 lane.turn.adds.eq(digit == DIGITS - 1),

@@ -8,15 +8,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.formats import FLOAT32
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.layouts import (
     CODE,
     GUARD,
-    HEIGHT,
+    SHIFT,
     SIGNIFICAND,
     TOP,
-    exponent,
     significand,
     term_layout,
     turn_layout,
@@ -53,8 +51,9 @@ class CombineLane(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `first`, `second`, `plain`, `bias` to `sum`, and from `top` to `sum`,
-      `sum_top`; `PRODUCT_LATENCY` from `first`, `second` to `products`. No stage can be held.
+    - Latency: `LATENCY` from `first`, `second`, `plain`, `bias`, `shifts` to `sum`, and from
+      `top` to `sum_top`; `PRODUCT_LATENCY` from `first`, `second` to `products`. No stage can be
+      held.
     - Throughput: one turn per cycle.
     - Combinational: none.
     - Reset: none, the pipeline goes on; outputs `sum`, `sum_top`, `products` undefined.
@@ -76,6 +75,8 @@ class CombineLane(wiring.Component):
         A term whose coefficient's significand is a power of two, or zero: its code is 0 then.
     bias : In(CODE)
         Bias.
+    shifts : In(SHIFT).array(PRODUCTS + 2)
+        Of `first`, `second`, `plain` and `bias`.
     top : In(TOP)
         Of the value.
     turn : In(turn_layout(SIGNIFICAND // digit))
@@ -103,6 +104,7 @@ class CombineLane(wiring.Component):
                 "second": In(term_layout(factor_width)),
                 "plain": In(term_layout(factor_width)),
                 "bias": In(CODE),
+                "shifts": In(SHIFT).array(PRODUCTS + 2),
                 "top": In(TOP),
                 "turn": In(turn_layout(SIGNIFICAND // digit)),
                 "sum": Out(signed(window + GUARD)),
@@ -114,10 +116,10 @@ class CombineLane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         addends = [
-            self._multiplied(m, "first", self.first, self.products[0]),
-            self._multiplied(m, "second", self.second, self.products[1]),
-            self._whole(m, "plain", self.plain.code, self.plain.factor),
-            self._whole(m, "bias", self.bias, None),
+            self._multiplied(m, "first", self.first, self.products[0], self.shifts[0]),
+            self._multiplied(m, "second", self.second, self.products[1], self.shifts[1]),
+            self._whole(m, "plain", self.plain.code, self.plain.factor.negative, self.shifts[2]),
+            self._whole(m, "bias", self.bias, 0, self.shifts[3]),
         ]
         turn = Signal.like(self.turn)
         tops = [Signal(TOP, name=f"top{n}", reset_less=True) for n in range(self.LATENCY)]
@@ -139,7 +141,7 @@ class CombineLane(wiring.Component):
         m.d.comb += [self.sum.eq(total), self.sum_top.eq(tops[-1])]
         return m
 
-    def _multiplied(self, m, name, term, product):
+    def _multiplied(self, m, name, term, product, shift):
         """Return a product, when its last digit has been multiplied."""
         turn, digit = self.turn, self._digit
         whole = significand(term.code)
@@ -158,28 +160,20 @@ class CombineLane(wiring.Component):
         added = taken * term.factor.significand + before[lower:]
         m.d.sync += held.eq(Cat(before[:lower], added[: digit + self._width]))
         m.d.comb += product.eq(held)
-        return self._placed(m, name, held[-self._kept :], term.code, term.factor)
+        negative = term.code[-1] ^ term.factor.negative
+        return self._placed(m, name, held[-self._kept :], negative, shift)
 
-    def _whole(self, m, name, code, factor):
+    def _whole(self, m, name, code, negated, shift):
         """Return a value times a power of two."""
         held = Signal(SIGNIFICAND, name=f"{name}_significand", reset_less=True)
         m.d.sync += held.eq(significand(code))
         # Above it is the place of a carry, which only a product has.
         padded = Cat(Const(0, max(self._kept - 1 - SIGNIFICAND, 0)), held)
-        return self._placed(m, name, padded[-(self._kept - 1) :], code, factor)
+        return self._placed(m, name, padded[-(self._kept - 1) :], code[-1] ^ negated, shift)
 
-    def _placed(self, m, name, magnitude, code, factor):
-        """Return an addend with its shift, in registers; without a factor it is 1."""
-        distance = Signal(signed(HEIGHT + 1), name=f"{name}_distance")
-        scale = FLOAT32.bias if factor is None else factor.exponent
-        sign = code[-1] if factor is None else code[-1] ^ factor.negative
-        m.d.comb += distance.eq(self.top.height - (exponent(code) + scale))
-        shift = Signal(range(self._kept + 1), name=f"{name}_shift", reset_less=True)
-        inside = Signal(name=f"{name}_inside", reset_less=True)
-        negative = Signal(name=f"{name}_negative", reset_less=True)
-        m.d.sync += [
-            shift.eq(distance),
-            inside.eq(~distance[len(shift) :].any()),
-            negative.eq(sign),
-        ]
-        return _Addend(magnitude, shift, inside, negative)
+    def _placed(self, m, name, magnitude, negative, shift):
+        """Return an addend with its shift, in registers."""
+        shift_held = Signal(SHIFT, name=f"{name}_shift", reset_less=True)
+        negative_held = Signal(name=f"{name}_negative", reset_less=True)
+        m.d.sync += [shift_held.eq(shift), negative_held.eq(negative)]
+        return _Addend(magnitude, shift_held.amount, shift_held.inside, negative_held)

@@ -36,9 +36,9 @@ class LaneSums(wiring.Component):
     ------
     - Latency: `LATENCY` from `term`, `row` to `sum`, `overflow`; `PRODUCT_LATENCY` from `product`
       to `sum`, `overflow`. No stage can be held.
-    - Throughput: one product per cycle.
-    - Combinational: none.
-    - Reset: none, the pipeline goes on; outputs 0, but `sum` undefined.
+    - Throughput: one product per cycle, and a row that is read.
+    - Combinational: `drained` -> `sum`.
+    - Reset: none, the pipeline goes on, and rows stay; outputs 0, but `sum` undefined.
 
     Parameters
     ----------
@@ -61,8 +61,10 @@ class LaneSums(wiring.Component):
         Top of the window.
     product : In(PRODUCT)
         Of the significands of the term that was there a cycle before.
+    drained : In(range(depth))
+        Row to be read.
     sum : Out(channel_sum_layout(width))
-        The row, the product included.
+        What it holds.
     overflow : Out(1)
         The product was left out, or the sum wrapped.
     """
@@ -82,6 +84,7 @@ class LaneSums(wiring.Component):
                 "begins": In(1),
                 "top": In(HEIGHT + 1),
                 "product": In(PRODUCT),
+                "drained": In(range(depth)),
                 "sum": Out(channel_sum_layout(width)),
                 "overflow": Out(1),
             }
@@ -113,12 +116,9 @@ class LaneSums(wiring.Component):
             write.data.eq(after),
             write.en.eq(adds),
         ]
-        stored, overflow = Signal(layout, reset_less=True), Signal()
-        m.d.sync += [
-            stored.eq(after),
-            overflow.eq(adds & (beyond | (total[width] ^ total[width - 1]))),
-        ]
-        m.d.comb += [self.sum.eq(stored), self.overflow.eq(overflow)]
+        drain = rows.read_port(domain="comb")
+        m.d.comb += [drain.addr.eq(self.drained), self.sum.eq(drain.data)]
+        m.d.sync += self.overflow.eq(adds & (beyond | (total[width] ^ total[width - 1])))
         return m
 
     def _place(self, m):

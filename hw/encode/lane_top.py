@@ -1,4 +1,4 @@
-"""The largest product of a value: where its window lies."""
+"""The largest product of a value: where its window lies, and each term in it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.encode import LEAST_TOP
+from gscn.encode import LEAST_TOP, TENSORS
 from gscn.formats import FLOAT32
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.layouts import (
     HEIGHT,
     MANTISSA,
+    SHIFT,
     SIGNIFICAND,
     TOP,
     exponent,
@@ -21,7 +22,7 @@ from gscn.hw.layouts import SPECIAL
 
 
 class LaneTop(wiring.Component):
-    """Find the largest height of a value's products, and what infinities and NaN make of it.
+    """Find the largest height of a value's products, and how far below it each of them lies.
 
     A product with a zero adds nothing, whatever the other is, and has no height, nor has one with
     an infinity or NaN.
@@ -31,10 +32,10 @@ class LaneTop(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `value` to `top`.
+    - Latency: `LATENCY` from `value` to `top`, `shifts`.
     - Throughput: one value per cycle.
-    - Combinational: `value` -> `top`.
-    - Reset: no register; outputs 0, but `top` = 125.
+    - Combinational: `value` -> `top`, `shifts`.
+    - Reset: no register; outputs `top`, `shifts` meaningless: of a value of zeros.
 
     Parameters
     ----------
@@ -47,13 +48,21 @@ class LaneTop(wiring.Component):
         Terms and bias.
     top : Out(TOP)
         Largest height, `LEAST_TOP` at least, and special bits.
+    shifts : Out(SHIFT).array(TENSORS + 1)
+        Of each term, and of the bias; what adds nothing is not inside.
     """
 
     LATENCY = 0
 
     def __init__(self, *, factor_width: int):
         need_number(self, "factor_width", factor_width, 1, SIGNIFICAND)
-        super().__init__({"value": In(value_layout(factor_width)), "top": Out(TOP)})
+        super().__init__(
+            {
+                "value": In(value_layout(factor_width)),
+                "top": Out(TOP),
+                "shifts": Out(SHIFT).array(TENSORS + 1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -62,16 +71,27 @@ class LaneTop(wiring.Component):
             factor = term.factor
             self._term(m, number, term.code, factor.significand.any(), factor, heights, specials)
         self._term(m, "bias", self.value.bias, 1, None, heights, specials)
-        while len(heights) > 1:
-            first, second, *heights = heights
-            larger = Signal(HEIGHT, name=f"larger{len(heights)}")
+        left = list(heights)
+        while len(left) > 1:
+            first, second, *left = left
+            larger = Signal(HEIGHT, name=f"larger{len(left)}")
             m.d.comb += larger.eq(Mux(first > second, first, second))
-            heights.append(larger)
+            left.append(larger)
+        top = Signal(HEIGHT)
+        m.d.comb += top.eq(Mux(left[0] > LEAST_TOP, left[0], LEAST_TOP))
+        for number, height in enumerate(heights):
+            distance = Signal(HEIGHT, name=f"distance{number}")
+            amount = len(self.shifts[number].amount)
+            m.d.comb += [
+                distance.eq(top - height),
+                self.shifts[number].amount.eq(distance),
+                self.shifts[number].inside.eq((height != 0) & ~distance[amount:].any()),
+            ]
         special = Signal(SPECIAL)
         for bits in specials:
             special = special | bits
         m.d.comb += [
-            self.top.height.eq(Mux(heights[0] > LEAST_TOP, heights[0], LEAST_TOP)),
+            self.top.height.eq(top),
             self.top.special.eq(special),
         ]
         return m

@@ -45,6 +45,8 @@ def value_layout(width: int) -> data.StructLayout:
 
 TOP = data.StructLayout({"height": HEIGHT, "special": SPECIAL})
 """Of a value: the largest height of its terms; infinities of either sign, both for NaN."""
+SHIFT = data.StructLayout({"amount": 5, "inside": 1})
+"""How far below the top a term lies; whether any of it is in the window."""
 
 
 def turn_layout(digits: int) -> data.StructLayout:

@@ -46,7 +46,7 @@ def run(items, top, width):
 
     async def testbench(ctx):
         ctx.set(dut.sums.top, top)
-        due = []
+        due = {}
         turns = [(*item, digit) for item in items for digit in range(DIGITS)]
         for cycle in range(len(turns) + LaneSums.LATENCY):
             ctx.set(dut.lane.turn, dict.fromkeys(("adds", "opens", "digit"), 0))
@@ -59,7 +59,8 @@ def run(items, top, width):
                 ctx.set(dut.lane.turn.opens, digit == 0)
                 ctx.set(dut.lane.turn.adds, digit == DIGITS - 1)
                 if digit == DIGITS - 1:
-                    due.append(cycle + LaneSums.LATENCY)
+                    due[cycle + LaneSums.LATENCY] = row
+            ctx.set(dut.sums.drained, due.get(cycle, 0))
             _, _, total, overflow = await ctx.tick().sample(dut.sums.sum, dut.sums.overflow)
             if cycle in due:
                 found.append((total.value, total.special, overflow))
