@@ -12,183 +12,20 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from benchmarks.encode_layers import BATCH, LAYERS, Layer
+from benchmarks.encode_layers import LAYERS, Layer
+from benchmarks.encode_passes import (
+    Design,
+    Lanes,
+    backward_passes,
+    forward_passes,
+    passes,
+    update_passes,
+)
 from benchmarks.markdown import percent, table
 
-PORT_BYTES = 64
-REFRESH = 10
-"""Iterations from one exact selection to the next."""
-RECTIFIED, SAVED, KEPT_WEIGHTS, KEPT_GRADS = 0.5, 0.1, 0.1, 0.15
-"""Densities: behind ReLU, SWAT's of saved activations and weights, ReSprop's target."""
-SELECTIONS_BF16, SELECTIONS_FLOAT32 = 2, 4
-"""Passes of an exact selection: 8 bits of a magnitude each."""
 PORT_USE = {"forward": 0.298, "input": 0.330, "weight": 0.458}
 """Share of the read port that convolutions take, by pass: cycles of it over cycles of all."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Design:
-    """What is varied."""
-
-    sums_at_drain: bool = True
-    """The forward sums of normalisation are formed where convolutions write their results."""
-    one_update: bool = True
-    """Momenta and weights are updated in one pass, not in two."""
-    mask_bits: bool = True
-    """ReLU's mask is a bit per value, not the strips of what it kept."""
-    beside: bool = True
-    """Encode passes run beside convolutions of other tensors."""
-    parts: int = 4
-    """Parts of a batch by which a normalisation, and the convolution behind it, are handed on."""
-    held_broadcast: bool = False
-    """A tensor that is added to every sample is read once, and held for a group of channels."""
-    late_updates: bool = True
-    """Updates run beside the next step's forward pass, each before its layer is needed."""
-    own_port: bool = False
-    """The unit has a port of its own."""
-    width: float = 1.0
-    """Of the unit, as a share of the port's."""
-    fourth: bool = False
-    """A pass combines four tensors."""
-    lean: bool = False
-    """A quarter of the lanes has multipliers for float32, and sums take turns with products."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Encode:
-    """An encode pass, on the average of iterations."""
-
-    kind: str
-    read: float
-    written: float
-    multiplied: float = 0.0
-    """Bytes of values that take a multiplier, which are as wide as the port; 0: what is read."""
-
-    @property
-    def cycles(self) -> float:
-        """At the rate of port and multipliers."""
-        return max(self.read, self.written, self.multiplied) / PORT_BYTES
-
-
-def strip_share(density: float) -> float:
-    """Return the bytes of a value of 16 bits in strips, nonzeros being independent."""
-    return 2 * density + (1 - (1 - density) ** 16) / 8 + 1 / 128
-
-
-def _joins(layer: Layer) -> bool:
-    """Say whether a residual is added to what a layer normalises."""
-    return layer.name[-1] == "2"
-
-
-def _is_strided(layer: Layer) -> bool:
-    """Say whether layers of stride 2 read what a layer's normalisation gives."""
-    return layer.name in ("1.1.2", "2.1.2", "3.1.2")
-
-
-def forward_passes(layer: Layer, design: Design) -> list[Encode]:
-    """Return the passes that make the next layer's inputs of a layer's results."""
-    n = layer.results
-    found = []
-    if not design.sums_at_drain:
-        found.append(Encode(kind="statistics", read=2 * n, written=0))
-    if layer.name[-1] == "s":
-        # Its scale and bias are part of the sum with the block's other branch.
-        return found
-    sources = 2 * n * (2 if _joins(layer) else 1)
-    # The dense copy is for residuals, and for the strided layers' order.
-    dense = 2 * n if _joins(layer) or layer.name == "stem" else 0
-    mask = n / 8 if design.mask_bits else 0
-    strips = n * (strip_share(RECTIFIED) + strip_share(SAVED))
-    found += [
-        Encode(kind="selection", read=sources * SELECTIONS_BF16 / REFRESH, written=0),
-        Encode(kind="normalisation", read=sources, written=dense + mask + strips),
-    ]
-    if _is_strided(layer):
-        # Phases as channels for the layer of 3x3, one phase for that of 1x1.
-        found.append(
-            Encode(
-                kind="strided order", read=2 * n * 1.25,
-                written=n * 1.25 * (strip_share(RECTIFIED) + strip_share(SAVED) / 5),
-            )
-        )  # fmt: skip
-    # The batch's sum of what was saved, for the reused gradient's product: with samples as the
-    # innermost loop, which strips do not have, so that the same is computed again.
-    found.append(Encode(kind="reuse", read=sources, written=2 * n / BATCH))
-    return found
-
-
-def backward_passes(layer: Layer, design: Design) -> list[Encode]:
-    """Return the passes that make a layer's output gradient of those that come in."""
-    n = layer.results
-    mask = n / 8 if design.mask_bits else n * strip_share(RECTIFIED)
-    joins = _joins(layer) or layer.name == "stem"
-    shortcut = layer.name[-1] == "s"
-    broadcast = 2 * n / (BATCH if design.held_broadcast else 1)
-    found = []
-    if joins and layer.name != "4.1.2" and design.fourth:
-        # Gradients of both branches, of the reused sample, and the result.
-        found.append(Encode(kind="gradient sums", read=6 * n + broadcast + mask, written=2 * n))
-    elif joins and layer.name != "4.1.2":
-        # Gradients of both branches, and of the reused sample.
-        found.append(Encode(kind="branches", read=4 * n + broadcast + mask, written=2 * n))
-        mask = 0
-    read = 4 * n + (0 if joins or shortcut else broadcast)
-    kept = 0 if joins or shortcut else 2 * n
-    read_mask = 0 if shortcut else mask
-    # Gradient, and reused sample's, sum and sum of products take turns.
-    turns = 6 * n + (0 if joins or shortcut else 2 * n) if design.lean else 0
-    if not any(one.kind == "gradient sums" for one in found):
-        found.append(
-            Encode(kind="gradient sums", read=read + read_mask, written=kept, multiplied=turns)
-        )
-    found += [
-        # Gradient, result, and the reused sample's gradient.
-        Encode(kind="gradient", read=4 * n + broadcast, written=n * 2 * strip_share(KEPT_GRADS)),
-        Encode(kind="reuse", read=4 * n / BATCH, written=(2 + strip_share(1)) * n / BATCH),
-    ]
-    return found
-
-
-def update_passes(layer: Layer, design: Design) -> list[Encode]:
-    """Return the passes of a layer's weights."""
-    m = layer.weights
-    strips = m * strip_share(KEPT_WEIGHTS)
-    slow = 2 if design.lean else 1
-    if design.one_update and design.fourth:
-        found = [
-            Encode(kind="update", read=12 * m, written=8 * m + strips, multiplied=16 * m * slow)
-        ]
-    elif design.one_update:
-        found = [
-            Encode(kind="update", read=10 * m, written=8 * m + strips, multiplied=14 * m * slow)
-        ]
-    else:
-        found = [
-            Encode(kind="update", read=10 * m, written=4 * m),
-            Encode(kind="update", read=8 * m, written=4 * m + strips),
-        ]
-    other = Encode(
-        kind="other order of weights", read=4 * m, written=strips, multiplied=4 * m * slow
-    )
-    chosen = Encode(kind="selection", read=4 * m * SELECTIONS_FLOAT32 / REFRESH, written=0)
-    # That of the differences and that of the reused sample.
-    both = Encode(kind="sum of weight gradients", read=4 * m, written=2 * m)
-    return [
-        *([] if design.fourth else [both]), *found, chosen,
-        *([other] if layer.name != "stem" else []),
-    ]  # fmt: skip
-
-
-def passes(design: Design) -> list[Encode]:
-    """Return all encode passes of a step."""
-    return [
-        one
-        for layer in LAYERS
-        for made in (forward_passes, backward_passes, update_passes)
-        for one in made(layer, design)
-    ]
 
 
 def convolution_cycles() -> int:
@@ -317,9 +154,22 @@ DESIGNS = {
         fourth=True, held_broadcast=True
     ),
     "all of these but the fourth": Design(held_broadcast=True, own_port=True),
-    "lean, sums at the drain, 4 parts": Design(lean=True),
-    "lean, sums at the drain, 4 parts, broadcast tensors held": Design(
-        lean=True, held_broadcast=True
+    "16 lanes, sums at the drain, 4 parts": Design(lanes=Lanes()),
+    "16 lanes, held": Design(lanes=Lanes(), held_broadcast=True),
+    "16 lanes, held, 8 parts": Design(lanes=Lanes(), held_broadcast=True, parts=8),
+    "16 lanes, one sum a turn": Design(lanes=Lanes(sums=1)),
+    "16 lanes, one sum a turn, held": Design(lanes=Lanes(sums=1), held_broadcast=True),
+    "16 lanes, one sum a turn, held, 8 parts": Design(
+        lanes=Lanes(sums=1), held_broadcast=True, parts=8
+    ),
+    "16 lanes, biases take turns, held": Design(lanes=Lanes(plain=1), held_broadcast=True),
+    "8 lanes, held": Design(lanes=Lanes(count=8), held_broadcast=True),
+    "32 lanes, held": Design(lanes=Lanes(count=32), held_broadcast=True),
+    "32 lanes of one product, held": Design(
+        lanes=Lanes(count=32, products=1, plain=0, sums=0), held_broadcast=True
+    ),
+    "32 lanes of one product, biases apart, held": Design(
+        lanes=Lanes(count=32, products=1, plain=1, sums=0), held_broadcast=True
     ),
     "half as wide, in series, sums at the drain": Design(beside=False, width=0.5),
     "half as wide, sums at the drain, 4 parts": Design(width=0.5),

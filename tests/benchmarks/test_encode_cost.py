@@ -6,18 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.encode_cost import (
-    DESIGNS,
-    LAYERS,
-    Beside,
+from benchmarks.encode_cost import DESIGNS, Beside, by_kind, convolution_cycles, step_cycles, text
+from benchmarks.encode_layers import LAYERS
+from benchmarks.encode_passes import (
+    PORT_BYTES,
     Design,
+    Lanes,
     backward_passes,
-    by_kind,
-    convolution_cycles,
     forward_passes,
-    step_cycles,
     strip_share,
-    text,
     update_passes,
 )
 
@@ -79,3 +76,31 @@ def test_each_choice_makes_a_step_shorter_and_none_beats_the_convolutions():
         assert step_cycles(replace(plain, **better)) < step_cycles(plain)
     assert step_cycles(replace(plain, mask_bits=False)) > step_cycles(plain)
     assert all(name in text(DESIGNS) for name in DESIGNS)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "terms", "turns"),
+    [
+        (Lanes(), (2, 2, 0), 1),
+        (Lanes(), (3, 0, 0), 2),
+        (Lanes(), (0, 0, 0), 1),
+        # Two sums, of which that of products takes a multiplier.
+        (Lanes(), (2, 0, 2), 2),
+        (Lanes(), (0, 2, 2), 1),
+        (Lanes(sums=1), (0, 1, 2), 2),
+        (Lanes(plain=1), (2, 2, 0), 2),
+        (Lanes(products=1, plain=0, sums=0), (0, 1, 2), 3),
+        (Lanes(products=1, plain=1, sums=0), (1, 2, 0), 2),
+    ],
+)
+def test_turns_of_a_value_are_those_worked_out_by_hand(lanes, terms, turns):
+    products, plain, sums = terms
+    found = lanes.multiplied(1000, products=products, plain=plain, sums=sums)
+    assert found == 1000 * turns * PORT_BYTES / lanes.count
+
+
+def test_slower_lanes_make_a_step_longer():
+    fast, slow = (step_cycles(Design(lanes=Lanes(sums=sums))) for sums in (2, 1))
+    assert step_cycles(Design()) < fast < slow
+    assert Lanes().updated(10) == 10 * 6 * PORT_BYTES / 16
+    assert Lanes(count=32, products=1, plain=0).updated(10) == 10 * 11 * PORT_BYTES / 32
