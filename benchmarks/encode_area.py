@@ -1,158 +1,245 @@
-"""Cell area that an encode unit will have, by what measured components have per bit.
+"""Cell area of the encode unit, by synthesis of its parts, beside the array `large`.
 
-`python -m benchmarks.encode_area` counts the bits of multipliers, adders, multiplexers and
-flip-flops of units of several sizes, and holds them to the array `large`. An estimate:
-nothing of the unit is synthesised. Cell areas are those of docs/results/area.md, which says how
-they are measured; memories are counted in bits, as there.
+`python -m benchmarks.encode_area` synthesises parts of `hw.encode` as docs/results/area.md does
+those of the array, variants of a lane, and `large` with bf16 (two minutes); it adds parts up to
+units of several sizes, and says what of a step each exposes by `benchmarks.encode_cost`. Memories
+are counted in bits. What of the unit is not there yet is in no figure.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import sys
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from benchmarks.encode_cost import convolution_cycles, step_cycles
+from benchmarks.encode_passes import Design, Lanes
 from benchmarks.markdown import percent, table
 from gscn.array import array
 from gscn.encode import COEFFICIENT_BITS, WINDOW_WIDTH
+from gscn.passes import VECTOR
 
-# Of docs/results/area.md, um2: configuration small, int16.
-MULTIPLIER_16X16, FLIP_FLOP = 63_304, 35_712 / 372
-ALIGNMENT_48 = 119_104 - 93_280
-"""What alignment of products to a window of 48 bits adds to a Walker."""
-CLUSTER, CLUSTER_PES, FORMATS = 2_513_989, 4, 224_691 - 190_460
-REST = 1_032_213 + 224_472
-"""Of the array outside its clusters, for the most part."""
-MEMORY_BITS = 333_232
-"""Of a PE."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-ADDER_BIT = MULTIPLIER_16X16 / 256
-MUX_BIT = ALIGNMENT_48 / (48 * 6)
-SUM_WIDTH = 48
-STREAMS = 5
-BINS, COUNT_BITS = 256, 17
+    from amaranth.lib import wiring
 
-
-class Part(NamedTuple):
-    """Bits of a part of the unit."""
-
-    name: str
-    multiplied: int = 0
-    added: int = 0
-    chosen: int = 0
-    """Of multiplexers of two inputs."""
-    kept: int = 0
-    """Of flip-flops."""
-    memory: int = 0
-
-    @property
-    def area(self) -> float:
-        """Cell area in um2, without memories."""
-        return (
-            (self.multiplied + self.added) * ADDER_BIT
-            + self.chosen * MUX_BIT
-            + self.kept * FLIP_FLOP
-        )
+TOP = "encode_part"
+SUM_ROWS = 2 * VECTOR
+"""Of a lane: a sum and a sum of products for each vector of a position."""
+COUNT_BITS = 28
+"""Of a bin of a lane: elements of a pass, below 2**32, over 16 lanes."""
+BEATS = 16
+"""That a packer holds: four bursts."""
+STREAMS, COORDINATES = 5, 2
+ADDRESS_BITS, COORDINATE_BITS = 32, 17
+MOST_AREA, MOST_EXPOSED = 0.10, 0.12
+"""What a unit may take of `large`, and expose of a step."""
 
 
-class Unit(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """A part, synthesised."""
+
+    area: float
+    """Square micrometres of cells."""
+    memory_bits: int
+    delay_ns: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
     """Sizes of a unit."""
 
-    lanes: int = 32
-    """Values of 16 bits per cycle."""
-    wide: int = 16
-    """Of these, lanes that take values of 32 bits."""
-    coefficient_bits: int = COEFFICIENT_BITS
-    sums_apart: bool = True
-    """Reductions have alignment and adders of their own; otherwise those of combinations."""
-    strips: int = 2
-    """Strips that are written at full width at a time."""
-    held_bits: int = 0
-    """Of a memory for a tensor that is added to every sample."""
+    lanes: int = 16
+    sums: int = 2
+    """Sums of results that a lane adds to in a turn."""
+    factor_width: int = COEFFICIENT_BITS
+    window: int = WINDOW_WIDTH
+    digit: int = 8
+
+    @property
+    def design(self) -> Lanes:
+        """How fast its lanes are."""
+        return Lanes(count=self.lanes, sums=self.sums, digits=24 // self.digit)
 
 
-def parts(unit: Unit) -> list[Part]:
-    """Return the parts of a unit."""
-    lanes, wide = unit.lanes, unit.wide
-    levels, vectors = WINDOW_WIDTH.bit_length() - 1, lanes // 16
-    reductions = Part("reductions", kept=lanes * 2 * SUM_WIDTH)
-    if unit.sums_apart:
-        reductions = reductions._replace(added=lanes * SUM_WIDTH, chosen=lanes * SUM_WIDTH * 6)
-    else:
-        # What is wider and deeper in the combinations' own.
-        wider = SUM_WIDTH - WINDOW_WIDTH
-        reductions = reductions._replace(added=lanes * wider, chosen=lanes * (wider * 6 + 32))
-    return [
-        Part("multipliers", multiplied=(wide * 24 + (lanes - wide) * 8) * unit.coefficient_bits),
-        Part("largest exponent of each value", added=lanes * (3 * 9 + 2 * 10)),
-        Part("alignment", chosen=lanes * WINDOW_WIDTH * levels),
-        Part("sums", added=lanes * (WINDOW_WIDTH + 2), kept=lanes * (WINDOW_WIDTH + 2)),
-        Part(
-            "rounding", added=lanes * (WINDOW_WIDTH + 8) + wide * 16,
-            chosen=lanes * WINDOW_WIDTH * levels,
+def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Component]]]:
+    """Return how many of each part a unit has, and what makes one."""
+    from gscn.hw.encode.judge import Judge
+    from gscn.hw.encode.lane import CombineLane
+    from gscn.hw.encode.lane_counts import LaneCounts
+    from gscn.hw.encode.lane_rounding import LaneRounder
+    from gscn.hw.encode.lane_sums import LaneSums
+    from gscn.hw.encode.lane_top import LaneTop
+    from gscn.hw.encode.loop_walk import LoopWalk
+    from gscn.hw.encode.selection import Selection
+    from gscn.hw.encode.strip_packer import StripPacker
+    from gscn.hw.encode.walk_addresses import WalkAddresses
+
+    width, window, lanes = unit.factor_width, unit.window, unit.lanes
+    vectors = -(-lanes // VECTOR)
+    acc_width = array("large").acc_width
+    part = functools.partial
+    return {
+        "tops of windows": (lanes, part(LaneTop, factor_width=width)),
+        "products and their sum": (
+            lanes, part(CombineLane, factor_width=width, window=window, digit=unit.digit),
         ),
-        Part("thresholds", added=2 * (wide * 31 + (lanes - wide) * 15)),
-        reductions,
-        Part(
-            "strips A and B",
-            chosen=unit.strips * (vectors * 16 * 16 * 4 + lanes * 16 * 5),
-            kept=2 * 2 * lanes * 16,
+        "rounding": (lanes, part(LaneRounder, window=window)),
+        "sums of results": (
+            lanes * unit.sums, part(LaneSums, width=acc_width, depth=SUM_ROWS // unit.sums),
         ),
-        Part(
-            "addresses", added=STREAMS * 48, chosen=STREAMS * 32 * 8, kept=STREAMS * (9 * 32 + 48)
-        ),
-        Part("record", kept=491 * 8 - STREAMS * 9 * 32),
-        Part("selection", memory=lanes * BINS * COUNT_BITS),
-        # Four bursts of 16 beats for each of three tensors, two of each result, rows of a group.
-        Part(
-            "queues", kept=6 * 2 * lanes * 16,
-            memory=(3 * 64 + 5 * 32) * 512 + 2 * 32 * 256 + unit.held_bits,
-        ),
-    ]  # fmt: skip
+        "counts of channels": (lanes, part(LaneCounts, depth=VECTOR)),
+        "thresholds": (vectors, part(Judge)),
+        "selection": (1, part(Selection, count=lanes, width=COUNT_BITS)),
+        "packers of strips A and B": (2 * vectors, part(StripPacker, depth=BEATS)),
+        "loops": (1, part(LoopWalk)),
+        "addresses": (1, part(WalkAddresses, count=STREAMS, width=ADDRESS_BITS)),
+        "coordinates": (1, part(WalkAddresses, count=COORDINATES, width=COORDINATE_BITS)),
+    }  # fmt: skip
 
 
-HELD_BITS = 32 * 1024 * 16
-"""A tensor of 32 channels and 32x32 positions."""
+def measure(make: Callable[[], wiring.Component], *, delay: bool = False) -> Measured:
+    """Synthesise a part, as `gscn.rtl_gen.area` does those of the array.
+
+    Parameters
+    ----------
+    make
+        What makes it.
+    delay
+        Measure its longest path too.
+
+    Raises
+    ------
+    InputError
+        A tool or the library of cells is missing.
+    """
+    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, cell_delay, synthesize
+    from gscn.rtl_gen.verilog import to_verilog
+
+    text = to_verilog(make, TOP).text
+    counts = synthesize(text, TOP, liberty=DEFAULT_LIBERTY).modules[TOP]
+    assert counts.area is not None
+    return Measured(
+        area=counts.area,
+        memory_bits=counts.memory_bits,
+        delay_ns=cell_delay(text, TOP, DEFAULT_LIBERTY) if delay else None,
+    )
+
+
+def measure_array() -> Measured:
+    """Synthesise `large` with bf16."""
+    from gscn.rtl_gen.area import measure_area
+    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY
+
+    config = array("large").with_overrides(["float_formats=bf16"])
+    counts = measure_area("large", config, liberty=DEFAULT_LIBERTY).components["Array"]
+    assert counts.area is not None
+    return Measured(area=counts.area, memory_bits=counts.memory_bits)
+
+
+def unit_area(unit: Unit, known: dict[object, Measured]) -> Measured:
+    """Return the sum of a unit's parts; `known` keeps what has been measured."""
+    area, bits = 0.0, 0
+    for count, make in makers(unit).values():
+        key = (make.func, *make.keywords.items())
+        if key not in known:
+            known[key] = measure(make)
+        area += count * known[key].area
+        bits += count * known[key].memory_bits
+    return Measured(area=area, memory_bits=bits)
+
+
+def exposed(unit: Unit, design: Design) -> float:
+    """Return the share of a step that encode passes make it longer for."""
+    cycles = step_cycles(dataclasses.replace(design, lanes=unit.design))
+    return 1 - convolution_cycles() / cycles
+
+
+STREAMED, HELD = Design(), Design(held_broadcast=True, parts=8)
+"""Broadcast tensors read for each sample, batches in 4 parts; held on the chip, 8 parts."""
 UNITS = {
-    "32 values": Unit(),
-    "32 values, coefficients of 8 bits": Unit(coefficient_bits=8),
-    "lean: 8 lanes for float32, sums take turns with products": Unit(wide=8, sums_apart=False),
-    "lean, broadcast tensors held": Unit(wide=8, sums_apart=False, held_bits=HELD_BITS),
-    "lean, coefficients of 8 bits, one packer": Unit(
-        wide=8, sums_apart=False, coefficient_bits=8, strips=1
-    ),
-    "16 values": Unit(lanes=16, wide=8),
+    "16 lanes": Unit(),
+    "16 lanes, coefficients of 8 bits": Unit(factor_width=8),
+    "16 lanes, window of 28": Unit(window=28),
+    "16 lanes, coefficients of 8 bits, window of 28": Unit(factor_width=8, window=28),
+    "16 lanes, one sum a turn": Unit(sums=1),
+    "16 lanes, one sum a turn, window of 28": Unit(sums=1, window=28),
+    "16 lanes, one sum a turn, coefficients of 8 bits": Unit(sums=1, factor_width=8),
+    "8 lanes": Unit(lanes=8),
+    "32 lanes": Unit(lanes=32),
+    "32 lanes, coefficients of 8 bits, one sum a turn": Unit(lanes=32, factor_width=8, sums=1),
+}
+LANE_PARTS = ("products and their sum", "tops of windows", "rounding")
+LANES = {
+    "as in the contract": Unit(),
+    "digits of 12 bits: float32 in two turns": Unit(digit=12),
+    "digits of 24 bits: float32 in one turn": Unit(digit=24),
+    "coefficients of 8 bits": Unit(factor_width=8),
+    "coefficients of 8 bits, digits of 24": Unit(factor_width=8, digit=24),
+    "window of 28 bits": Unit(window=28),
+    "window of 24 bits, for bf16 alone": Unit(window=24),
 }
 
 
-def array_area() -> tuple[float, float]:
-    """Return cell area in um2 and memory bits of `large` with bf16."""
-    config = array("large")
-    pes = config.multipliers
-    return CLUSTER / CLUSTER_PES * pes + FORMATS * pes + REST, MEMORY_BITS * pes
+def part_rows(unit: Unit, whole: Measured) -> list[list[str]]:
+    """Return a row for each part of a unit."""
+    rows = []
+    for name, (count, make) in makers(unit).items():
+        found = measure(make, delay=True)
+        rows.append(
+            [name, str(count), f"{found.area:,.0f}", f"{count * found.area / 1e6:.2f}",
+             percent(count * found.area / whole.area), f"{count * found.memory_bits:,}",
+             f"{found.delay_ns:.2f}"]
+        )  # fmt: skip
+    return rows
+
+
+def lane_rows() -> list[list[str]]:
+    """Return a row for each variant of a lane."""
+    rows = []
+    for name, unit in LANES.items():
+        made = makers(unit)
+        found = [measure(made[part][1]).area for part in LANE_PARTS]
+        rows.append([name, *(f"{one:,.0f}" for one in found), f"{sum(found):,.0f}"])
+    return rows
+
+
+def unit_rows(whole: Measured) -> list[list[str]]:
+    """Return a row for each unit."""
+    known: dict[object, Measured] = {}
+    rows = []
+    for name, unit in UNITS.items():
+        found = unit_area(unit, known)
+        share, most = found.area / whole.area, exposed(unit, HELD)
+        rows.append(
+            [name, f"{found.area / 1e6:.2f}", percent(share),
+             percent(found.memory_bits / whole.memory_bits),
+             percent(exposed(unit, STREAMED)), percent(most),
+             "yes" if share <= MOST_AREA and most <= MOST_EXPOSED else "no"]
+        )  # fmt: skip
+    return rows
 
 
 def text() -> str:
     """Return the tables."""
-    area, memory = array_area()
-    units = {name: parts(unit) for name, unit in UNITS.items()}
-    rows = [
-        [one.name, str(one.multiplied), str(one.added), str(one.chosen), str(one.kept),
-         str(one.memory), f"{one.area / 1e6:.2f}"]
-        for one in units["32 values"]
-    ]  # fmt: skip
-    sums = [
-        [name, f"{sum(one.area for one in unit) / 1e6:.2f}",
-         percent(sum(one.area for one in unit) / area),
-         percent(sum(one.memory for one in unit) / memory)]
-        for name, unit in units.items()
-    ]  # fmt: skip
+    whole = measure_array()
     return "\n\n".join([
-        f"`large`: {area / 1e6:.1f} mm2, {memory / 1e6:.1f} Mbit.",
+        f"`large` with bf16: {whole.area / 1e6:.1f} mm2, {whole.memory_bits / 1e6:.1f} Mbit.",
         table(
-            ["part, 32 values", "multiplied bits", "added", "chosen", "kept", "memory", "mm2"],
-            rows,
+            ["part", "of 16 lanes", "um2", "mm2 in all", "of `large`", "memory bits in all",
+             "delay (ns)"],
+            part_rows(Unit(), whole),
         ),
-        table(["unit", "mm2", "of `large`", "of its memory bits"], sums),
+        table(["a lane", *LANE_PARTS, "in all"], lane_rows()),
+        table(
+            ["unit, what is there of it", "mm2", "of `large`", "of its memory bits", "exposed",
+             "exposed, held, 8 parts", "both bars"],
+            unit_rows(whole),
+        ),
     ])  # fmt: skip
 
 

@@ -162,14 +162,15 @@ DESIGNS = {
     "16 lanes, one sum a turn, held, 8 parts": Design(
         lanes=Lanes(sums=1), held_broadcast=True, parts=8
     ),
-    "16 lanes, biases take turns, held": Design(lanes=Lanes(plain=1), held_broadcast=True),
+    "16 lanes, biases with tensors, held": Design(lanes=Lanes(bias=0), held_broadcast=True),
+    "16 lanes of one product, held": Design(lanes=Lanes(products=1), held_broadcast=True),
     "8 lanes, held": Design(lanes=Lanes(count=8), held_broadcast=True),
     "32 lanes, held": Design(lanes=Lanes(count=32), held_broadcast=True),
     "32 lanes of one product, held": Design(
-        lanes=Lanes(count=32, products=1, plain=0, sums=0), held_broadcast=True
+        lanes=Lanes(count=32, products=1, plain=0, bias=0, sums=0), held_broadcast=True
     ),
     "32 lanes of one product, biases apart, held": Design(
-        lanes=Lanes(count=32, products=1, plain=1, sums=0), held_broadcast=True
+        lanes=Lanes(count=32, products=1, plain=0, sums=0), held_broadcast=True
     ),
     "half as wide, in series, sums at the drain": Design(beside=False, width=0.5),
     "half as wide, sums at the drain, 4 parts": Design(width=0.5),

@@ -24,26 +24,33 @@ class Lanes:
 
     count: int = 16
     products: int = 2
-    """Terms that a lane multiplies, or adds as they are, in a turn."""
-    plain: int = 2
-    """Terms that it adds besides, their coefficients being powers of two: biases among them."""
+    """Terms that a lane multiplies in a turn, or adds as they are."""
+    plain: int = 1
+    """Tensors that it adds besides, their coefficients being powers of two."""
+    bias: int = 1
+    """Biases that it adds besides; 0: they take the place of a tensor."""
     sums: int = 2
-    """Sums of results that it adds to in a turn; 0: these take turns with terms."""
+    """Sums of results that it adds to in a turn; 0: these take the places of tensors."""
     digits: int = 3
     """Turns of the product of a float32 value."""
 
-    def multiplied(self, values: float, *, products: int, plain: int = 0, sums: int = 0) -> float:
+    def multiplied(
+        self, values: float, *, products: int, plain: int = 0, bias: int = 0, sums: int = 0
+    ) -> float:
         """Return turns of all values, as bytes of a port that the lanes keep up with.
 
         Of two sums one is of products, which take a multiplier.
         """
         products += sums // 2
+        terms = products + plain + max(0, bias - self.bias)
         if self.sums == 0:
-            plain += sums - sums // 2
-        terms = math.ceil((products + plain) / (self.products + self.plain))
-        turns = max(1, terms, math.ceil(products / self.products))
-        if self.sums:
-            turns = max(turns, math.ceil(sums / self.sums))
+            terms += sums - sums // 2
+        turns = max(
+            1,
+            math.ceil(terms / (self.products + self.plain)),
+            math.ceil(products / self.products),
+            math.ceil(sums / self.sums) if self.sums else 0,
+        )
         return values * turns * PORT_BYTES / self.count
 
     def updated(self, values: float, gradients: int = 1) -> float:
@@ -136,7 +143,7 @@ def forward_passes(layer: Layer, design: Design) -> list[Encode]:
     mask = n / 8 if design.mask_bits else 0
     strips = n * (strip_share(RECTIFIED) + strip_share(SAVED))
     often = SELECTIONS_BF16 / REFRESH
-    taken = lanes.multiplied(n, products=1, plain=2 if _joins(layer) else 1)
+    taken = lanes.multiplied(n, products=1, plain=int(_joins(layer)), bias=1)
     found += [
         Encode(kind="selection", read=sources * often, written=0, multiplied=taken * often),
         Encode(kind="normalisation", read=sources, written=dense + mask + strips, multiplied=taken),
@@ -204,7 +211,7 @@ def backward_passes(layer: Layer, design: Design) -> list[Encode]:
         # Gradient, result, and the reused sample's gradient.
         Encode(
             kind="gradient", read=4 * n + broadcast, written=n * 2 * strip_share(KEPT_GRADS),
-            multiplied=lanes.multiplied(n, products=2, plain=2),
+            multiplied=lanes.multiplied(n, products=2, plain=1, bias=1),
         ),
         Encode(kind="reuse", read=4 * n / BATCH, written=(2 + strip_share(1)) * n / BATCH),
     ]  # fmt: skip

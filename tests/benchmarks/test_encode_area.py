@@ -1,35 +1,68 @@
-"""The estimate of an encode unit's area: bits worked out by hand."""
+# amaranth: UnusedElaboratable=no
+"""The area of an encode unit: parts are synthesised, counted and added up."""
 
 from __future__ import annotations
 
 import pytest
 
+from benchmarks import encode_area
 from benchmarks.encode_area import (
-    ADDER_BIT,
-    FLIP_FLOP,
-    MUX_BIT,
+    HELD,
+    LANE_PARTS,
+    LANES,
+    STREAMED,
     UNITS,
-    Part,
+    Measured,
     Unit,
-    array_area,
-    parts,
+    exposed,
+    makers,
+    measure,
     text,
+    unit_area,
 )
+from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY
 
 
-def test_area_is_bits_times_the_area_of_one():
-    part = Part("any", multiplied=1, added=2, chosen=3, kept=4, memory=5)
-    assert part.area == pytest.approx(3 * ADDER_BIT + 3 * MUX_BIT + 4 * FLIP_FLOP)
+@pytest.mark.skipif(not DEFAULT_LIBERTY.is_file(), reason="the library of cells is not installed")
+def test_a_part_has_the_area_of_its_synthesis():
+    walk = measure(makers(Unit())["loops"][1], delay=True)
+    assert walk.area > 100 * 96  # flip-flops of eight counters alone
+    assert walk.memory_bits == 0
+    assert 0 < walk.delay_ns < 20
+    assert measure(makers(Unit())["coordinates"][1]).memory_bits == 2 * 2 * 10 * 17
 
 
-def test_multipliers_are_those_of_the_lanes():
-    assert parts(Unit())[0].multiplied == 16 * 24 * 16 + 16 * 8 * 16
-    assert parts(Unit(wide=8, coefficient_bits=8))[0].multiplied == 8 * 24 * 8 + 24 * 8 * 8
+def test_a_unit_is_the_sum_of_its_parts(monkeypatch):
+    made = []
+
+    def count(make):
+        made.append(make)
+        return Measured(area=1.0, memory_bits=2)
+
+    monkeypatch.setattr(encode_area, "measure", count)
+    known = {}
+    # Four of each lane, a second sum; thresholds, selection, two packers, three of the walk.
+    assert unit_area(Unit(), known) == Measured(area=16 * 6 + 7.0, memory_bits=2 * (16 * 6 + 7))
+    assert len(made) == len(makers(Unit()))
+    # What a unit shares with one that is known is not synthesised again.
+    assert unit_area(Unit(sums=1), known).area == 16 * 5 + 7
+    assert len(made) == len(makers(Unit())) + 1
+    assert unit_area(Unit(lanes=32), known).area == 32 * 6 + 2 + 1 + 4 + 3
 
 
-def test_smaller_units_are_smaller_and_the_table_has_all():
-    areas = [sum(one.area for one in parts(unit)) for unit in UNITS.values()]
-    assert max(areas) == areas[0]
-    assert min(areas) == areas[-1]
-    assert areas[0] < array_area()[0] / 4
-    assert all(name in text() for name in UNITS)
+def test_a_unit_of_fewer_sums_or_lanes_exposes_more():
+    assert exposed(Unit(), STREAMED) < exposed(Unit(sums=1), STREAMED)
+    assert exposed(Unit(), HELD) < exposed(Unit(lanes=8), HELD)
+    assert exposed(Unit(), HELD) < exposed(Unit(), STREAMED)
+
+
+def test_the_tables_have_all_parts_lanes_and_units(monkeypatch):
+    found = Measured(area=1e6, memory_bits=10, delay_ns=1.0)
+    monkeypatch.setattr(encode_area, "measure", lambda *_, **__: found)
+    monkeypatch.setattr(encode_area, "measure_array", lambda: Measured(area=1.1e9, memory_bits=100))
+    shown = text()
+    assert all(name in shown for name in (*makers(Unit()), *LANES, *UNITS, *LANE_PARTS))
+    # Area and cycles within bars, by what is measured here; 8 lanes are too slow.
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in shown.splitlines()}
+    assert rows["16 lanes"].endswith("| yes |")
+    assert rows["8 lanes"].endswith("| no |")

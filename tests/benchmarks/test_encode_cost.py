@@ -81,21 +81,22 @@ def test_each_choice_makes_a_step_shorter_and_none_beats_the_convolutions():
 @pytest.mark.parametrize(
     ("lanes", "terms", "turns"),
     [
-        (Lanes(), (2, 2, 0), 1),
-        (Lanes(), (3, 0, 0), 2),
-        (Lanes(), (0, 0, 0), 1),
+        # Products, plain terms, biases, sums.
+        (Lanes(), (2, 1, 1, 0), 1),
+        (Lanes(), (3, 0, 0, 0), 2),
+        (Lanes(), (0, 0, 0, 0), 1),
         # Two sums, of which that of products takes a multiplier.
-        (Lanes(), (2, 0, 2), 2),
-        (Lanes(), (0, 2, 2), 1),
-        (Lanes(sums=1), (0, 1, 2), 2),
-        (Lanes(plain=1), (2, 2, 0), 2),
-        (Lanes(products=1, plain=0, sums=0), (0, 1, 2), 3),
-        (Lanes(products=1, plain=1, sums=0), (1, 2, 0), 2),
+        (Lanes(), (2, 0, 0, 2), 2),
+        (Lanes(), (0, 2, 0, 2), 1),
+        (Lanes(sums=1), (0, 1, 0, 2), 2),
+        (Lanes(bias=0), (2, 1, 1, 0), 2),
+        (Lanes(products=1, plain=0, sums=0), (0, 1, 0, 2), 3),
+        (Lanes(products=1), (1, 1, 1, 0), 1),
     ],
 )
 def test_turns_of_a_value_are_those_worked_out_by_hand(lanes, terms, turns):
-    products, plain, sums = terms
-    found = lanes.multiplied(1000, products=products, plain=plain, sums=sums)
+    products, plain, bias, sums = terms
+    found = lanes.multiplied(1000, products=products, plain=plain, bias=bias, sums=sums)
     assert found == 1000 * turns * PORT_BYTES / lanes.count
 
 
