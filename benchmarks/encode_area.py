@@ -237,7 +237,7 @@ def text() -> str:
         table(["a lane", *LANE_PARTS, "in all"], lane_rows()),
         table(
             ["unit, what is there of it", "mm2", "of `large`", "of its memory bits", "exposed",
-             "exposed, held, 8 parts", "both bars"],
+             "exposed, held, 8 parts", "both bars, so far"],
             unit_rows(whole),
         ),
     ])  # fmt: skip
