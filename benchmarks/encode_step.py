@@ -16,10 +16,10 @@ import numpy as np
 from benchmarks.markdown import percent, table
 from gscn.array import array
 from gscn.emulator.list_records import listed, races
-from gscn.lowering.step_host import Host
-from gscn.lowering.step_layers import IMAGES, Conv, Layer, Norm, Pool, Training
-from gscn.lowering.step_lists import Listing, listings
-from gscn.lowering.step_network import step_of
+from gscn.lowering.step.host import Host
+from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Training
+from gscn.lowering.step.lists import Listing, listings
+from gscn.lowering.step.network import step_of
 from gscn.step import Convolve, Encode, Step, Stop, Top
 
 HOW = Training(density=Fraction(1, 10), reuse=(0.15, 0.15), reuses=True)

@@ -20,8 +20,8 @@ from gscn.golden.data.digits import load_digits
 from gscn.golden.networks.residual import DigitsNetwork
 from gscn.golden.oracle.step import GoldenStep
 from gscn.golden.oracle.step_host import GoldenHost
-from gscn.lowering.step_layers import Training
-from gscn.lowering.step_network import step_of
+from gscn.lowering.step.layers import Training
+from gscn.lowering.step.network import step_of
 
 ITERATIONS, BATCH, REFRESH, RISING = 100, 32, 10, 25
 SWAT, RESPROP = {"density": Fraction(1, 10)}, {"reuse": (0.15, 0.15)}

@@ -59,7 +59,7 @@ def tap_passes(rows: int | None, cols: int | None) -> Iterator[None]:
     def most_taps(_: Any, shape: Any) -> list[tuple[int, int, bool]]:
         return [(min(shape.r, rows or shape.r), min(shape.s, cols or shape.s), True)]
 
-    with _replaced("_most_taps", most_taps):
+    with _replaced("most_taps", most_taps):
         yield
 
 

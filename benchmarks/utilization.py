@@ -55,7 +55,7 @@ def collect(
     `all_passes` is a table by the cycle model, a line of text per pass (`decoded`); `passes` are
     rows of `benchmarks.rtl.measure` with their iteration and densities.
     """
-    lines = sorted((path.name, _lines(path)) for path in room("lowering").rglob("*.py"))
+    lines = sorted((path.name, _lines(path)) for path in room("lowering").glob("*.py"))
     return {
         "conditions": conditions(array(CONFIG)),
         "multipliers": array(CONFIG).multipliers,

@@ -1,6 +1,6 @@
 """Operations of a training step, by the names of tensors: what a list of passes is made of.
 
-`lowering.step_network` makes operations of a network, `lowering.step_records` records of
+`lowering.step.network` makes operations of a network, `lowering.step.records` records of
 operations, and `golden.oracle.step` computes what they say on tensors. Shapes are those of torch:
 maps (N, C, H, W), weights (K, C, R, S).
 """

@@ -189,7 +189,7 @@ def _plan(
 ) -> PassPlan:
     """Plan a pass; by classes, so that alike ones are planned once."""
     first, second = (10.0 ** (one / CLASSES_PER_DECADE) for one in classes)
-    sizes = _sizes(config, dram)
+    sizes = array_sizes(config, dram)
     if which is Pass.WEIGHT_GRAD:
         parts = _grad_parts(sizes, shape, (first, second), widths, level)
     else:
@@ -209,7 +209,8 @@ def forget_plans() -> None:
     axes.forget()
 
 
-def _sizes(config: ArrayConfig, dram: Dram | None) -> Sizes:
+def array_sizes(config: ArrayConfig, dram: Dram | None) -> Sizes:
+    """Return what plans need to know of an array, and of a DRAM if there is one that counts."""
     return Sizes(
         config.acc_depth,
         config.stationary_depth,
@@ -246,7 +247,7 @@ def _kernel_parts(
     return best
 
 
-def _most_taps(sizes: Sizes, shape: ConvShape) -> list[tuple[int, int, bool]]:
+def most_taps(sizes: Sizes, shape: ConvShape) -> list[tuple[int, int, bool]]:
     """Return most tap rows and columns of a pass, and whether it is apart: many first."""
     vectors = sizes.accumulators // VECTOR
     rows = vectors // (4 * shape.s) or vectors // shape.s
@@ -263,12 +264,12 @@ def _grad_parts(
     widths: tuple[int, int],
     level: int,
 ) -> tuple[GradPlan, ...] | None:
-    for most_y, most_x, apart in _most_taps(sizes, shape):
+    for most_y, most_x, apart in most_taps(sizes, shape):
         best: tuple[GradPlan, ...] | None = None
         least = NEVER
         for most_step in (MOST_STEP, 1) if max(shape.stride) > 1 else (1,):
             axes = grad_geometry(shape, most_y, most_x, apart=apart, most_step=most_step)
-            parts = _grad_plans(sizes, shape, axes, densities, widths, level)
+            parts = grad_plans(sizes, shape, axes, densities, widths, level)
             if parts is None:
                 continue
             cycles = sum(part.choice.cycles * len(part.runs) for part in parts)
@@ -279,7 +280,7 @@ def _grad_parts(
     return None
 
 
-def _grad_plans(
+def grad_plans(
     sizes: Sizes,
     shape: ConvShape,
     axes: tuple[GradAxis, GradAxis],
@@ -287,6 +288,17 @@ def _grad_plans(
     widths: tuple[int, int],
     level: int,
 ) -> tuple[GradPlan, ...] | None:
+    """Plan a weight gradient on each phase of the input, its axes cut as they are; None: no room.
+
+    Parameters
+    ----------
+    sizes, shape
+        The array, and the convolution.
+    axes
+        Rows and columns, as of `lowering.axes.grad_geometry`.
+    densities, widths, level
+        As of `lowering.kernel_plan.plan_part`.
+    """
     rows, cols = axes
     parts = []
     for cut_y, runs_y in rows.parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gscn.lowering.step_layers import IMAGES, Conv, Norm, Pool
+from gscn.lowering.step.layers import IMAGES, Conv, Norm, Pool
 
 
 def small():

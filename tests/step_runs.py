@@ -12,10 +12,10 @@ from gscn.golden.oracle.step import GoldenStep
 from gscn.golden.oracle.step_host import GoldenHost
 from gscn.lowering.pass_image import _operands
 from gscn.lowering.plan import GradPlan
-from gscn.lowering.step_host import Host, dense_content, dense_values, rounded
-from gscn.lowering.step_lists import listings
-from gscn.lowering.step_network import step_of
-from gscn.lowering.step_plans import plan_like
+from gscn.lowering.step.host import Host, dense_content, dense_values, rounded
+from gscn.lowering.step.lists import listings
+from gscn.lowering.step.network import step_of
+from gscn.lowering.step.plans import plan_like
 from gscn.step import Convolve
 
 CONFIG = array("small").with_overrides([

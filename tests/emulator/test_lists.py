@@ -16,7 +16,7 @@ from gscn.control import CONTROL_MODE, CONTROL_RECORD, Queue
 from gscn.emulator.list_records import MODE_PLACE, control_of, listed, races
 from gscn.emulator.lists import run_list
 from gscn.encode import ENCODE_MODE, ENCODE_STATE, EncodeError
-from gscn.lowering.step_layers import Training
+from gscn.lowering.step.layers import Training
 from gscn.pass_errors import PassError
 from tests.step_networks import small
 from tests.step_runs import Runs

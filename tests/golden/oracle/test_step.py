@@ -15,7 +15,7 @@ from benchmarks.encode_step import digits, resnet20
 from gscn.golden.data.digits import load_digits
 from gscn.golden.methods.dst import MaskedWeights
 from gscn.golden.networks.residual import DigitsNetwork
-from gscn.lowering.step_layers import IMAGES, Conv, Norm, Pool, Training
+from gscn.lowering.step.layers import IMAGES, Conv, Norm, Pool, Training
 from tests.step_networks import Small, padding, small
 from tests.step_runs import Runs
 

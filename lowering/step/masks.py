@@ -5,7 +5,7 @@ from __future__ import annotations
 from gscn.conv import ConvShape
 from gscn.encode import Activation, Masked
 from gscn.formats import FLOAT32
-from gscn.lowering.step_names import Names
+from gscn.lowering.step.names import Names
 from gscn.step import Stop, Top, Use, Walk
 from gscn.window import guard_bits
 

@@ -8,8 +8,8 @@ from gscn.conv import ConvShape, Pass
 from gscn.encode import Adapt, Reduce, Thresholds
 from gscn.formats import FLOAT32
 from gscn.lowering.axes import MOST_STEP, kernel_geometries
-from gscn.lowering.step_layers import IMAGES, Conv
-from gscn.lowering.step_masks import Masks
+from gscn.lowering.step.layers import IMAGES, Conv
+from gscn.lowering.step.masks import Masks
 from gscn.step import (
     Convolve,
     Operand,

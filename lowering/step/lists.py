@@ -8,9 +8,9 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.encode import ENCODE_DESCRIPTOR_BYTES
-from gscn.lowering.step_memory import Memory, row_content, state_content
-from gscn.lowering.step_plans import plan_like
-from gscn.lowering.step_records import Records
+from gscn.lowering.step.memory import Memory, row_content, state_content
+from gscn.lowering.step.plans import plan_like
+from gscn.lowering.step.records import Records
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.step import Convolve, Step, Stop
 

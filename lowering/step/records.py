@@ -20,15 +20,15 @@ from gscn.encode import (
 from gscn.errors import InputError
 from gscn.formats import BF16, NUMBER_FORMATS
 from gscn.lowering.descriptor import Numbers, descriptors
-from gscn.lowering.encode_walks import DenseTensor
 from gscn.lowering.plan import GradPlan, KernelPlan
-from gscn.lowering.step_memory import (
+from gscn.lowering.step.memory import (
     SUMS_BYTES,
     DensePlace,
     Memory,
 )
-from gscn.lowering.step_order import NOTHING, Order, Touched, touched
-from gscn.lowering.step_plans import operand_walk, plan_like, whole_plan
+from gscn.lowering.step.order import NOTHING, Order, Touched, touched
+from gscn.lowering.step.plans import operand_walk, plan_like, whole_plan
+from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
 from gscn.records import OUT_FLOAT32, OUT_OWN
 from gscn.step import Convolve, Encode, Operation, Step, Stop, Top, Walk
@@ -223,7 +223,8 @@ class Records:
         if raw in memory.dense:
             return memory.dense[raw]
         work, shape = part.work, op.shape
-        outer = -(-work.t_channels // VECTOR) * VECTOR
+        lanes = VECTOR >> part.choice.t_split
+        outer = -(-work.t_channels // lanes) * lanes
         dense = DenseTensor(outer, shape.r, shape.s, work.s_channels, VECTOR, 4)
         return memory.raw(raw, dense, turned=not part.holds_input)
 

@@ -17,9 +17,9 @@ from gscn.encode import (
     ENCODE_DESCRIPTOR,
     ENCODE_STATE,
 )
-from gscn.lowering.encode_walks import DenseTensor
-from gscn.lowering.step_lists import Listing
-from gscn.lowering.step_memory import STATE_BYTES, DensePlace
+from gscn.lowering.step.lists import Listing
+from gscn.lowering.step.memory import STATE_BYTES, DensePlace
+from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import VECTOR
 from gscn.records import PLUS_BIT
 from gscn.step import Encode, Normalised, Step, Stop, Walk

@@ -8,8 +8,8 @@ from typing import Any
 from gscn.encode import TENSORS, Activation, Masked, Reduce
 from gscn.errors import InputError
 from gscn.formats import FLOAT32
-from gscn.lowering.step_convolutions import Convolutions
-from gscn.lowering.step_layers import IMAGES, Conv, Layer, Norm, Pool, Training
+from gscn.lowering.step.convolutions import Convolutions
+from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Training
 from gscn.step import Encode, Normalised, Step, Stop, Top, Use, Walk, Window
 from gscn.window import guard_bits
 

@@ -12,23 +12,17 @@ from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.lowering.axes import MOST_STEP, grad_geometry, kernel_geometries
-from gscn.lowering.encode_walks import (
+from gscn.lowering.estimates import DENSE
+from gscn.lowering.kernel_plan import KernelPlan, plan_part
+from gscn.lowering.layouts import Grouping, used_rows
+from gscn.lowering.plan import GradPlan, array_sizes, grad_plans, most_taps
+from gscn.lowering.step.walks import (
     DenseTensor,
     axis_rows,
     cut_rows,
     map_walk,
     output_rows,
     weight_walk,
-)
-from gscn.lowering.estimates import DENSE
-from gscn.lowering.layouts import Grouping, used_rows
-from gscn.lowering.plan import (
-    GradPlan,
-    KernelPlan,
-    _grad_plans,
-    _kernel_part,
-    _most_taps,
-    _sizes,
 )
 from gscn.passes import VECTOR
 from gscn.step import Operand, Role
@@ -48,12 +42,12 @@ def whole_plan(
     InputError
         It cannot be.
     """
-    sizes, widths = _sizes(config, None), (out_bytes, 2)
+    sizes, widths = array_sizes(config, None), (out_bytes, 2)
     if which is not Pass.WEIGHT_GRAD:
         geometries = kernel_geometries(shape, which, MOST_STEP)
         if len(geometries) > 1:
             raise InputError(f"{which} of {shape} must be one pass of the array")
-        part = _kernel_part(sizes, shape, geometries[0], DENSITIES, widths, DENSE)
+        part = plan_part(sizes, shape, geometries[0], DENSITIES, widths, DENSE)
         channels = part.geometry.channels
         stream = shape.c if which is Pass.FORWARD else shape.k
         phases = part.geometry.contracted // stream
@@ -65,9 +59,9 @@ def whole_plan(
             s_real=min(VECTOR, channels), s_vectors=0, t_real=min(VECTOR, stream), t_vectors=0
         )
         return part._replace(choice=choice)
-    most_y, most_x, apart = _most_taps(sizes, shape)[0]
+    most_y, most_x, apart = most_taps(sizes, shape)[0]
     axes = grad_geometry(shape, most_y, most_x, apart=apart, most_step=MOST_STEP)
-    parts = _grad_plans(sizes, shape, axes, DENSITIES, widths, DENSE)
+    parts = grad_plans(sizes, shape, axes, DENSITIES, widths, DENSE)
     if parts is None or len(parts) > 1 or len(parts[0].runs) > 1:
         raise InputError(f"{which} of {shape} must be one pass of the array")
     part = parts[0]

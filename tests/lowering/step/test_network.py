@@ -7,9 +7,9 @@ import pytest
 from benchmarks.encode_step import digits, resnet20
 from gscn.array import array
 from gscn.errors import InputError
-from gscn.lowering.step_layers import IMAGES, Conv, Norm, Pool, Training
-from gscn.lowering.step_lists import listings
-from gscn.lowering.step_network import step_of
+from gscn.lowering.step.layers import IMAGES, Conv, Norm, Pool, Training
+from gscn.lowering.step.lists import listings
+from gscn.lowering.step.network import step_of
 from gscn.step import Convolve, Encode, Stop
 
 PLAIN = Training()

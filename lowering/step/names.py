@@ -6,7 +6,7 @@ from typing import Any
 
 from gscn.conv import ConvShape
 from gscn.encode import Adapt
-from gscn.lowering.step_layers import IMAGES, Training
+from gscn.lowering.step.layers import IMAGES, Training
 from gscn.step import Encode, Normalised, Operation, Rows, State, Tensor, Use, Walk
 
 SELECTIONS = {False: ((7, 8), (0, 7)), True: ((23, 8), (15, 8), (7, 8), (0, 7))}

@@ -14,14 +14,6 @@ from gscn.encode import CHANNEL_ROW, ENCODE_DESCRIPTOR_BYTES, ENCODE_MODE, Encod
 from gscn.errors import InputError
 from gscn.formats import BF16
 from gscn.lowering.axes import MOST_STEP, grad_geometry, kernel_geometries
-from gscn.lowering.encode_walks import (
-    DenseTensor,
-    axis_rows,
-    cut_rows,
-    map_walk,
-    output_rows,
-    weight_walk,
-)
 from gscn.lowering.layouts import (
     Grouping,
     grad_input,
@@ -30,6 +22,14 @@ from gscn.lowering.layouts import (
     stream_of,
     used_rows,
     weights_of,
+)
+from gscn.lowering.step.walks import (
+    DenseTensor,
+    axis_rows,
+    cut_rows,
+    map_walk,
+    output_rows,
+    weight_walk,
 )
 from gscn.strips import decode, map_bounds
 from tests.encode_passes import Places

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.encode import CHANNEL_ROW, CHANNEL_SUMS, ENCODE_STATE
-from gscn.lowering.encode_walks import DenseTensor
+from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import VECTOR
 from gscn.port import ALIGNMENT_BYTES
 from gscn.step import Rows, State, Tensor
