@@ -154,8 +154,8 @@ def _part(work, real, density, level, sizes, split):
     t_rows, s_outer = _slide(work, real, density, level, sizes, most)
     if t_rows == 0 or rows * (split - 1) >= work.t_rows or work.t_rows == 1:
         return 0, 0, 0
-    behind, _ = reach(work, t_rows, s_outer)
-    if ceil_div(work.t_rows, t_rows) > ceil_div(work.s_rows, s_outer) + behind:
+    some = ceil_div(work.s_rows, s_outer) + reach(work, t_rows, s_outer)[0]
+    if ceil_div(work.t_rows, t_rows) > some:
         return 0, 0, 0
     return t_rows, s_outer, ceil_div(rows, t_rows) * t_rows
 
@@ -167,14 +167,13 @@ def _finer(sizes, work, best, density):
     They begin when all stationary strips are there that the first strip of the stream needs.
     """
     t_rows, s_outer = best.t_rows, best.s_outer
-    whole = best.unit_rows == 0
     lanes = VECTOR << best.s_vectors
     s_tiles = ceil_div(work.s_channels, best.s_real)
     t_tiles = ceil_div(work.t_channels, VECTOR << best.t_vectors) << best.t_split
     mine = s_tiles * t_tiles * work.samples / sizes.clusters
     filled = density * min(best.s_real, work.s_channels) / lanes
     row = load_cycles(work.s_cols * lanes, filled)
-    while t_rows > 1 and whole:
+    while t_rows > 1 and best.unit_rows == 0:
         rows = 1
         while 2 * rows < t_rows:
             rows *= 2
@@ -346,8 +345,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                 if sizes.clusters % team:
                     continue
                 gang = gang_size(sizes.clusters, s_tiles) if team == 1 else team
-                # 4 samples to an eighth of one a unit of a team; gangs of 1 to all clusters if DRAM
-                # is a limit
+                # 4 samples to an eighth of one a unit; gangs of 1 to all if DRAM is a limit
                 others = 3 + len(parts) if team > 1 else 1
                 if team == 1 and convoys:
                     others = 1 + sizes.clusters
@@ -379,13 +377,11 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                     alone = max(compute * word, looks)
                     ends = 0.0
                     if team > 1:
-                        u_spread = spread / math.sqrt(samples)
-                        more = 0.0
-                        if unit_rows > 0:
-                            more = _ROW_SPREAD * (1.0 - work.samples / units) * min(1.0, spread)
-                        rounds = tiles * team / sizes.clusters
+                        more = _ROW_SPREAD * min(1.0, spread) * max(0.0, 1.0 - work.samples / units)
+                        apart, rounds = spread / math.sqrt(samples), tiles * team / sizes.clusters
                         unit = alone * sizes.clusters / (tiles * units)
-                        ends = (1.0 + more) * team_ends(unit, units, rounds, team, u_spread)
+                        ends = (1.0 + more) * team_ends(unit, units, rounds, team, apart)
+                        ends += _LIGHT_CYCLES * light * tiles * units / sizes.clusters
                     busy = alone * balance
                     s_reads, t_reads = float(loads), float(s_tiles * min(1 << t_split, t_tiles))
                     if convoys:
@@ -412,8 +408,6 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                         stream * (share if team == 1 else 1.0) + _JOB_WORDS * mine,
                     )
                     alone += ends + _UNIT_CYCLES * mine
-                    if team > 1:
-                        alone += _LIGHT_CYCLES * light * mine
                     alone += _TURNS * light * min(busy, max(read / sizes.bytes_per_cycle, load))
                     alone = alone * SLOWDOWN + START_CYCLES + lanes * streamed * taps / sizes.drain
                     cycles = behind_dram(alone, behind, sizes)

@@ -318,26 +318,34 @@ def random_correlate(rng: random.Random, config: ArrayConfig, image: Memory, **w
     }  # fmt: skip
     fields["s_keys"] = fields["s_outer"] * map_cols
     made = Pass(config=config, fields=fields, stationary=held, streamed=maps)
-    tiles = [(s, t) for s in range(len(s_groups)) for t in range(len(t_groups) << t_split)]
+    made.jobs = correlate_jobs(rng, fields)
+    return made
+
+
+def correlate_jobs(rng, d) -> list[dict[str, int]]:
+    """Return the jobs of some tiles of a pass of correlate mode, unit by unit."""
+    jobs = []
+    channels, t_split = VECTOR << d["t_vectors"], d["t_split"]
+    tiles = [(s, t) for s in range(d["s_tiles"]) for t in range(d["t_tiles"])]
     some = rng.sample(tiles, min(3, len(tiles)))
-    for s_tile, t_tile in some if w["chained"] else sorted(some):
+    for s_tile, t_tile in some if d["chained"] else sorted(some):
         first = strip = 0
-        while first < w["samples"]:
-            count = rng.randint(1, w["samples"] - first) if w["chained"] else w["samples"]
-            if w["unit_strips"]:
+        while first < d["samples"]:
+            count = rng.randint(1, d["samples"] - first) if d["chained"] else d["samples"]
+            if d["unit_strips"]:
                 count = 1
             job = {
                 "s_tile": s_tile, "t_group": t_tile >> t_split,
                 "lane0": (t_tile & ((1 << t_split) - 1)) * (channels >> t_split),
-                "first_sample": first, "samples": count, "strip": strip, "rows": map_rows,
-                "x0": 0, "x1": map_cols, "streams": 1, "drains": 0,
+                "first_sample": first, "samples": count, "strip": strip, "rows": d["rows"],
+                "x0": 0, "x1": d["cols"], "streams": 1, "drains": 0,
             }  # fmt: skip
-            made.jobs.append(job)
-            strip += w["unit_strips"]
-            if strip >= t_strips or strip == 0:
+            jobs.append(job)
+            strip += d["unit_strips"]
+            if strip >= d["t_strips"] or strip == 0:
                 strip, first = 0, first + count
         if rng.random() < 0.5:
-            made.jobs[-1]["drains"] = 1
+            jobs[-1]["drains"] = 1
         else:
-            made.jobs.append(made.jobs[-1] | {"streams": 0, "drains": 1, "strip": 0})
-    return made
+            jobs.append(jobs[-1] | {"streams": 0, "drains": 1, "strip": 0})
+    return jobs

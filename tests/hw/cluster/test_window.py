@@ -23,6 +23,7 @@ class Operand:
     """A stationary operand: the fibers of its chunks, of each tile and sample."""
 
     def __init__(self, rng, mode, *, chunks, outer, mid, inner, fill, chained=None, unit=0):
+        # Wide: what varies from test to test, by name
         self.mode, self.chunks = mode, chunks
         self.chained = mode == Mode.CORRELATE if chained is None else chained
         self.samples = 1 if mode == Mode.KERNEL else 4
