@@ -187,7 +187,7 @@ def _tiles(config: ArrayConfig, sample: Sample) -> list[tuple[int, ...]]:
     return [
         (part.holds_input, part.choice.s_real, part.choice.t_vectors, part.choice.t_split)
         if isinstance(part, GradPlan)
-        else (part.choice.s_real, part.choice.tile_rows, part.choice.tile_cols)
+        else (part.choice.s_real, part.choice.tile_rows, part.choice.tile_cols, part.bands)
         for part in plan.parts
     ]
 
