@@ -83,7 +83,7 @@ def without_teams(config: ArrayConfig, one: PassInput, level: int = 0) -> list[P
 
 def _alone(part: GradPlan, clusters: int) -> GradPlan:
     gang = gang_size(clusters, part.stationary.groups)
-    choice = part.choice._replace(team=1, gang=gang, tile_samples=part.work.samples)
+    choice = part.choice._replace(team=1, gang=gang, tile_samples=part.work.samples, unit_rows=0)
     return part._replace(choice=choice)
 
 

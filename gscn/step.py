@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 
 
 class Walk(enum.Enum):
@@ -74,6 +75,7 @@ class Spread(NamedTuple):
     cols: int
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encode:
     """An encode pass."""
@@ -103,6 +105,7 @@ class Encode:
     """The dense result is every so many positions of its map."""
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Convolve:
     """A pass of a convolution on strips."""

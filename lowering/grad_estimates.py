@@ -20,6 +20,7 @@ from gscn.lowering.estimates import (
     sweeps_read,
     together,
 )
+from gscn.lowering.streamed_words import word_share
 from gscn.lowering.unevenness import (
     DENSE_SPREAD,
     INPUT_SPREAD,
@@ -27,24 +28,19 @@ from gscn.lowering.unevenness import (
     team_ends,
     uneven_share,
     uneven_word,
-)  # fmt: skip
+)
 from gscn.passes import VECTOR
 from gscn.system.compiled import compiled
 
 _CHANNEL_SPREAD = 0.33
 """Deviation over mean of the nonzeros of a sparse map's channels, as in recorded steps."""
 _JOB_WORDS, _UNIT_CYCLES, _LIGHT_CYCLES = 200.0, 80.0, 40.0
-"""Cycles that a unit costs its cluster's stream, and its multipliers; and those of a team that have
-few products, of which the chunks come later than that."""
-_TURNS = 0.1
-"""Share of what is read or loaded that does not go on beside products: samples that have few of
-them come at the same time in all clusters."""
+"""Cycles of a unit for its cluster's stream and multipliers; of a team's that has little."""
+_TURNS, _STRIP_CYCLES = 0.1, 3.0
+"""Share of what is read or loaded that is not hidden, as samples with little come in all clusters
+at once; cycles that a strip of the stream costs in each tile."""
 _ROW_SPREAD = 0.3
 """How much more a part of a sample may have than its share, if samples differ as much as that."""
-PASSED_VALUES = 3.0
-"""Values of other tiles that a stream passes over in a cycle."""
-_STRIP_CYCLES = 3.0
-"""Cycles that a strip of the stream costs in each tile."""
 
 
 class GradWork(NamedTuple):
@@ -248,21 +244,6 @@ def dram_reads(maps, tiles, channels, t_split, block, busy, sizes):
         if s_block > 1 and _drifts(s_density, channels[0], rounds, t_bytes, sizes):
             t_reads = sweeps_read(s_tiles * again, s_part + t_bytes, sizes)
     return s_reads, t_reads
-
-
-@compiled
-def word_share(streamed, density):
-    """Return cycles of a stream's vector for a tile of `streamed` channels, per word it has in all.
-
-    A word of another channel costs none, but a vector without any of the tile's costs one, and
-    three values that are passed over another.
-    """
-    wanted = streamed * density
-    if streamed >= VECTOR:
-        return 1.0
-    empty = (1.0 - density) ** streamed - (1.0 - density) ** VECTOR
-    passed = (VECTOR - streamed) * density / PASSED_VALUES
-    return (wanted + max(empty, passed)) / (VECTOR * density)
 
 
 @compiled

@@ -36,6 +36,7 @@ NOT_INSTALLED = ("formal", "benchmarks")
 """Imported by the name of their folder, from the root of the repository."""
 
 ROOMS = {
+    "lowering": ("step",),
     "hw": ("pe", "port", "encode", "cluster", "core", "host"),
     "cycles": ("pe", "port", "cluster", "core"),
     "formal": ("pe", "cluster", "port", "core"),

@@ -128,11 +128,12 @@ def _has_bad_taps(d, config, correlate):
 
 def _has_bad_tiles(d, correlate):
     whole = d.tile_rows >= d.rows
-    last_tiles = d.t_tiles - ((d.t_groups - 1) << d.t_split[:4])  # of the last group
+    before_last = (d.t_groups - 1)[:16] << d.t_split[:4]  # tiles of all groups but the last
     return _any(
         _zeros(d.s_tiles, d.t_tiles, d.samples, d.tile_samples, d.rows, d.cols),
         d.s_tiles > d.s_groups,
-        correlate & ((last_tiles <= 0) | (last_tiles > 1 << d.t_split[:4])),
+        correlate & (d.t_tiles <= before_last),
+        correlate & (d.t_tiles > before_last + (1 << d.t_split[:4])),
         (d.unit_strips != 0) & ((d.chained == 0) | (d.tile_samples != 1)),
         ~correlate & _zeros(d.tile_rows, d.tile_cols),
         ~correlate & (d.s_chunks != d.t_groups),

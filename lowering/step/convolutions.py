@@ -6,6 +6,7 @@ import math
 
 from gscn.conv import ConvShape, Pass
 from gscn.encode import Adapt, Reduce, Thresholds
+from gscn.enums import takes_text
 from gscn.formats import FLOAT32
 from gscn.lowering.axes import MOST_STEP, kernel_geometries
 from gscn.lowering.step.layers import IMAGES, Conv
@@ -64,6 +65,7 @@ class Convolutions(Masks):
         )  # fmt: skip
         return name
 
+    @takes_text
     def convolve(
         self, name: str, shape: ConvShape, which: Pass, operands: list[tuple[str, str]],
         result: str, *, like: ConvShape | None = None, spread: Spread | None = None,

@@ -6,6 +6,7 @@ from typing import Any
 
 from gscn.conv import ConvShape
 from gscn.encode import Adapt
+from gscn.enums import takes_text
 from gscn.lowering.step.layers import IMAGES, Training
 from gscn.step import Encode, Normalised, Operation, Rows, State, Tensor, Use, Walk
 
@@ -76,12 +77,14 @@ class Names:
         """Return the name of rows by which tensor 0 is copied."""
         return self.table(f"first.{channels}", channels, c0=1.0)
 
+    @takes_text
     def pass_(
         self, name: str, walk: Walk, shape: tuple[int, int, int, int], uses: list[Use], **more: Any
     ) -> Encode:
         """Return an encode pass."""
         return Encode(name=name, walk=walk, shape=shape, tensors=tuple(uses), **more)
 
+    @takes_text
     def select(
         self, name: str, walk: Walk, size: tuple[int, int, int, int], tensor: str, state: str,
         *, wide: bool,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gscn.control import Queue
+from gscn.enums import takes_text
 from gscn.step import Convolve, Encode, Operation, Stop, Top, Walk
 
 
@@ -62,6 +63,7 @@ class Order:
         self._queues: dict[Queue, list[Touched]] = {queue: [] for queue in Queue}
         self._awaited = dict.fromkeys(Queue, 0)
 
+    @takes_text
     def wait(self, queue: Queue, own: Touched) -> int:
         """Return how many records of the other queue the next record of a queue must find ended.
 
@@ -74,6 +76,7 @@ class Order:
                 return number + 1
         return 0
 
+    @takes_text
     def add(self, queue: Queue, own: Touched) -> None:
         """Add the next record of a queue."""
         self._queues[queue].append(own)

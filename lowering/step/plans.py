@@ -10,6 +10,7 @@ import functools
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.lowering.axes import MOST_STEP, grad_geometry, kernel_geometries
 from gscn.lowering.estimates import DENSE
@@ -73,6 +74,7 @@ def whole_plan(
     return part._replace(choice=choice)
 
 
+@takes_text
 def plan_like(
     config: ArrayConfig, shape: ConvShape, which: Pass, out_bytes: int, like: ConvShape | None
 ) -> KernelPlan | GradPlan:

@@ -17,6 +17,7 @@ from gscn.encode import (
     ENCODE_STATE,
     LOOPS,
 )
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, NUMBER_FORMATS
 from gscn.lowering.descriptor import Numbers, descriptors
@@ -67,6 +68,7 @@ class Records:
         self.records: dict[str, int] = {}
         self.stops: dict[int, Stop] = {}
 
+    @takes_text
     def add(
         self, names: list[str], content: np.ndarray, queue: Queue, touches: list[Touched]
     ) -> None:

@@ -226,7 +226,9 @@ def count_accesses(image: PassImage, result: PassCycles) -> Accesses:
             keys += times * _positions(passes[own])
         else:
             streamed += float(taken)
-            words += times * nonzeros / (1 << int(passes[own]["t_split"]))
+            # a tile of a weight gradient takes part of the lanes
+            parts = passes[own]["t_tiles"] / passes[own]["t_groups"]
+            words += times * nonzeros / (parts if passes[own]["mode"] == Mode.CORRELATE else 1)
     rows = np.where(passes["mode"] == Mode.KERNEL, 1, passes["taps_y"])
     return Accesses(
         products=result.by_cause()["busy"],

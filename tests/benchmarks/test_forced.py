@@ -69,11 +69,12 @@ def test_tiles_without_teams_have_all_samples_and_come_in_sizes(one):
 
 
 def test_gangs_without_teams_are_not_those_of_the_teams():
-    one = drawn(ConvShape(n=32, c=16, k=32, h=16, w=16, r=3, s=3, padding=(1, 1)), 0.5, 0.5)
+    one = drawn(ConvShape(n=32, c=16, k=16, h=16, w=16, r=3, s=3, padding=(1, 1)), 0.05, 0.1)
     (teamed,) = forced.planned_for(SMALL, one).parts
     assert 1 < teamed.choice.team < SMALL.clusters
     for planned in forced.without_teams(SMALL, one):
         for part in planned.parts:
+            assert (part.choice.team, part.choice.unit_rows) == (1, 0)
             assert part.choice.gang == gang_size(SMALL.clusters, part.stationary.groups)
             assert part.choice.gang != teamed.choice.gang
 

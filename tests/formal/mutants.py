@@ -151,8 +151,8 @@ MUTANTS = [
         "Cutter",
         (
             "once",
-            "with m.Elif(cursors.has):\n                    m.d.comb += cursors.steps.eq(1)",
-            "with m.Elif(cursors.has):\n                    m.d.comb += cursors.steps.eq(0)",
+            "cursors.steps.eq(1), choice.en",
+            "cursors.steps.eq(0), choice.en",
         ),
         (
             "once",
@@ -171,7 +171,7 @@ MUTANTS = [
         ("end", "& (bursts == 0)", ""),
         ("end", "& self.empty.all()", ""),
         ("end", "& (jobs == 0)", ""),
-        ("room", "Mux(gives, members.mask, members.waits)", "members.waits"),
+        ("room", "Mux(gives, given_mask, members.waits)", "members.waits"),
     ),
     *_of(
         "MarkJoiner",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gscn.emulator.encode_arithmetic import NONFINITE, SATURATED, Numbers, Rows, combine
-from gscn.encode import TENSORS
+from gscn.encode import TENSORS, Masked
 from gscn.errors import InputError
 from gscn.hw.encode.combiner import DIGITS, Combiner
 from tests.hw.encode import values
@@ -70,7 +70,7 @@ def expected(vector, lanes, *, wide, relu):
     bits = [
         np.array([[vector[name] >> n & 1 for n in range(LANES)]]) == 1 for name in ("there", "kept")
     ]
-    numbers = Numbers(True, 32 if wide else 16, 0, 48, relu, False)
+    numbers = Numbers(True, 32 if wide else 16, 0, 48, int(relu), Masked.RESULT, False, False)
     first, _, flags = combine(
         np.ascontiguousarray(codes), bits[0], bits[1] & bits[0], rows, numbers
     )

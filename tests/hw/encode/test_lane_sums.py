@@ -73,7 +73,7 @@ def run(items, top, width):
 
 def expected(items, top, width):
     """Return what the emulator has of the values of each row since it began."""
-    numbers = Numbers(True, 32, 0, width, False, False)
+    numbers = Numbers(True, 32, 0, width, 0, 0, False, False)
     since = {}
     found = []
     for code, factor, row, begins in items:

@@ -266,6 +266,6 @@ def test_products_of_floating_point_come_after_their_latency(fmt):
 
 def test_entries_are_two_memories_read_with_a_clock():
     assert memories_of(RingWalker(config=ARRAYS["large"])) == [
-        ("entries0", 2048, 29, 1, ["sync"]),
-        ("entries1", 2048, 29, 1, ["sync"]),
+        ("entries0", 2048, 28, 1, ["sync"]),
+        ("entries1", 2048, 28, 1, ["sync"]),
     ]
