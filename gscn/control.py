@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 
 from gscn.passes import DESCRIPTOR_BYTES
-from gscn.records import Field, Record
+from gscn.records import Field, Record, signed, unsigned
 
 CONTROL_MODE = 3
 """Value of `mode` that says that a record is one of control."""
@@ -27,33 +27,29 @@ class Queue(enum.IntEnum):
     ARRAY = 1
 
 
-def _unsigned(name: str, width: int, meaning: str) -> Field:
-    return Field(name, width, False, meaning)
-
-
 def _links(numbers: range) -> tuple[Field, ...]:
     return tuple(
         field
         for n in numbers
         for field in (
-            _unsigned(f"target{n}", 64, f"byte address of the top, 16 bits, that link {n} sets"),
-            _unsigned(f"first{n}", 64, "byte address of a state"),
-            _unsigned(f"second{n}", 64, "byte address of another one; 0: there is none"),
+            unsigned(f"target{n}", 64, f"byte address of the top, 16 bits, that link {n} sets"),
+            unsigned(f"first{n}", 64, "byte address of a state"),
+            unsigned(f"second{n}", 64, "byte address of another one; 0: there is none"),
         )
     )
 
 
 _FIELDS = (
     *_links(range(_BEFORE_MODE)),
-    _unsigned("links", 8, "links that there are"),
-    _unsigned("queue", 8, "0 the encode unit's, 1 the array's"),
-    _unsigned("mode", 8, "3; at the place of a pass's mode"),
-    _unsigned("reserved_mode", 8, "zero"),
-    _unsigned("wait", 32, "records of the other queue that must have ended"),
-    _unsigned("stop", 32, "number told to the host, for whose answer is waited; 0: not"),
-    _unsigned("reserved_stop", 32, "zero"),
+    unsigned("links", 8, "links that there are"),
+    unsigned("queue", 8, "0 the encode unit's, 1 the array's"),
+    unsigned("mode", 8, "3; at the place of a pass's mode"),
+    unsigned("reserved_mode", 8, "zero"),
+    unsigned("wait", 32, "records of the other queue that must have ended"),
+    unsigned("stop", 32, "number told to the host, for whose answer is waited; 0: not"),
+    unsigned("reserved_stop", 32, "zero"),
     *_links(range(_BEFORE_MODE, LINKS)),
-    *(Field(f"margin{n}", 16, True, f"added to the top that link {n} sets") for n in range(LINKS)),
+    *(signed(f"margin{n}", 16, f"added to the top that link {n} sets") for n in range(LINKS)),
 )
 
 _SIZE = sum(one.width for one in _FIELDS) // 8
@@ -61,7 +57,7 @@ CONTROL_RECORD = Record(
     "control_record",
     (
         *_FIELDS,
-        *(_unsigned(f"reserved{n}", 8, "zero") for n in range(DESCRIPTOR_BYTES - _SIZE)),
+        *(unsigned(f"reserved{n}", 8, "zero") for n in range(DESCRIPTOR_BYTES - _SIZE)),
     ),
 )
 """One control record."""

@@ -11,7 +11,7 @@ import enum
 
 from gscn.formats import BF16, FLOAT32, INT8, INT16, INT32, FloatFormat, IntFormat
 from gscn.passes import DESCRIPTOR_BYTES
-from gscn.records import Field, Record
+from gscn.records import Field, Record, signed, unsigned
 
 ENCODE_MODE = 2
 """Value of `mode` that says that a record is an encode pass; those of `gscn.passes.Mode` follow."""
@@ -110,22 +110,14 @@ class EncodeError(enum.IntEnum):
     LIST = 24
 
 
-def _unsigned(name: str, width: int, meaning: str) -> Field:
-    return Field(name, width, False, meaning)
-
-
-def _signed(name: str, width: int, meaning: str) -> Field:
-    return Field(name, width, True, meaning)
-
-
 def _steps(stream: str, meaning: str) -> tuple[Field, ...]:
     """Return the steps of a stream of vectors."""
     return (
         *(
-            _signed(f"{stream}_step{loop}", 32, f"{meaning}: bytes per step of loop {loop}")
+            signed(f"{stream}_step{loop}", 32, f"{meaning}: bytes per step of loop {loop}")
             for loop in range(LOOPS)
         ),
-        _signed(f"{stream}_vector", 32, f"{meaning}: bytes from one vector of a position to the "
+        signed(f"{stream}_vector", 32, f"{meaning}: bytes from one vector of a position to the "
                 "next"),
     )  # fmt: skip
 
@@ -138,83 +130,83 @@ _FIELDS = (
         one
         for tensor in range(TENSORS)
         for one in (
-            _unsigned(f"t{tensor}_addr", 64, f"first byte of tensor {tensor}"),
-            _unsigned(f"t{tensor}_end", 64, "one past its last byte"),
+            unsigned(f"t{tensor}_addr", 64, f"first byte of tensor {tensor}"),
+            unsigned(f"t{tensor}_end", 64, "one past its last byte"),
         )
     ),
-    _unsigned("t0_table", 64, "byte address of the table of tensor 0, if that is strips"),
-    _unsigned("mask_addr", 64, "first byte of the bits that say what is kept"),
-    _unsigned("mask_end", 64, "one past their last byte"),
-    _unsigned("channels", 16, "channels of all groups that loop 5 counts"),
-    _unsigned("mode", 8, "2; at the place of a pass's mode"),
-    _unsigned("t0_format", 8, "format of tensor 0: 0 none, 1 bf16, 2 float32, 3 int8, 4 int16, "
+    unsigned("t0_table", 64, "byte address of the table of tensor 0, if that is strips"),
+    unsigned("mask_addr", 64, "first byte of the bits that say what is kept"),
+    unsigned("mask_end", 64, "one past their last byte"),
+    unsigned("channels", 16, "channels of all groups that loop 5 counts"),
+    unsigned("mode", 8, "2; at the place of a pass's mode"),
+    unsigned("t0_format", 8, "format of tensor 0: 0 none, 1 bf16, 2 float32, 3 int8, 4 int16, "
               "5 int32"),
-    _unsigned("t1_format", 8, "of tensor 1"),
-    _unsigned("t2_format", 8, "of tensor 2"),
-    _unsigned("out_format", 8, "of the result"),
-    _unsigned("t0_strips", 8, "1 if tensor 0 is strips"),
-    _unsigned("dense_addr", 64, "first byte of the dense result"),
-    _unsigned("dense_end", 64, "one past its last byte; dense_addr: there is none"),
-    _unsigned("second_addr", 64, "first byte of the second combination"),
-    _unsigned("second_end", 64, "one past its last byte; second_addr: there is none"),
-    _unsigned("bits_addr", 64, "first byte of the bits of the result"),
-    _unsigned("bits_end", 64, "one past their last byte; bits_addr: there are none"),
-    _unsigned("sums_addr", 64, "first byte of the sums"),
-    _unsigned("sums_end", 64, "one past their last byte; sums_addr: there are none"),
-    _unsigned("a_data", 64, "first byte of strips A"),
-    _unsigned("a_end", 64, "one past the last byte that they may fill; a_data: there are none"),
-    _unsigned("a_table", 64, "byte address of their table"),
-    _unsigned("b_data", 64, "first byte of strips B"),
-    _unsigned("b_end", 64, "one past the last byte that they may fill; b_data: there are none"),
-    _unsigned("b_table", 64, "byte address of their table"),
-    _unsigned("rows_addr", 64, "byte address of the rows of coefficients"),
-    _unsigned("state_addr", 64, "byte address of the state"),
+    unsigned("t1_format", 8, "of tensor 1"),
+    unsigned("t2_format", 8, "of tensor 2"),
+    unsigned("out_format", 8, "of the result"),
+    unsigned("t0_strips", 8, "1 if tensor 0 is strips"),
+    unsigned("dense_addr", 64, "first byte of the dense result"),
+    unsigned("dense_end", 64, "one past its last byte; dense_addr: there is none"),
+    unsigned("second_addr", 64, "first byte of the second combination"),
+    unsigned("second_end", 64, "one past its last byte; second_addr: there is none"),
+    unsigned("bits_addr", 64, "first byte of the bits of the result"),
+    unsigned("bits_end", 64, "one past their last byte; bits_addr: there are none"),
+    unsigned("sums_addr", 64, "first byte of the sums"),
+    unsigned("sums_end", 64, "one past their last byte; sums_addr: there are none"),
+    unsigned("a_data", 64, "first byte of strips A"),
+    unsigned("a_end", 64, "one past the last byte that they may fill; a_data: there are none"),
+    unsigned("a_table", 64, "byte address of their table"),
+    unsigned("b_data", 64, "first byte of strips B"),
+    unsigned("b_end", 64, "one past the last byte that they may fill; b_data: there are none"),
+    unsigned("b_table", 64, "byte address of their table"),
+    unsigned("rows_addr", 64, "byte address of the rows of coefficients"),
+    unsigned("state_addr", 64, "byte address of the state"),
     *(
-        _signed(f"{stream}_first", 32, f"bytes from {stream}_addr to its vector at the walk's "
+        signed(f"{stream}_first", 32, f"bytes from {stream}_addr to its vector at the walk's "
                   "start")
         for stream in STREAMS
     ),
-    _unsigned("a_positions", 32, "positions of a strip, of A and of a tensor 0 that is strips"),
-    _unsigned("b_positions", 32, "the same of B"),
-    _unsigned("period", 32, "positions after which strips begin anew: a sample's"),
-    _unsigned("segment", 32, "positions of a sum"),
+    unsigned("a_positions", 32, "positions of a strip, of A and of a tensor 0 that is strips"),
+    unsigned("b_positions", 32, "the same of B"),
+    unsigned("period", 32, "positions after which strips begin anew: a sample's"),
+    unsigned("segment", 32, "positions of a sum"),
     *(one for stream in STREAMS for one in _steps(stream, f"stream {stream}")),
     *(
-        _signed(f"t{tensor}_lane", 32, "transposed: bytes from lane to lane; the step of loop 2 "
+        signed(f"t{tensor}_lane", 32, "transposed: bytes from lane to lane; the step of loop 2 "
                 "is per 16 steps then")
         for tensor in range(TENSORS)
     ),
-    *(_unsigned(f"count{loop}", 16, f"steps of loop {loop}") for loop in range(LOOPS)),
+    *(unsigned(f"count{loop}", 16, f"steps of loop {loop}") for loop in range(LOOPS)),
     *(
         one
         for axis in "yx"
         for one in (
-            _signed(f"{axis}_first", 16, f"coordinate {axis} at the walk's start"),
-            _unsigned(f"{axis}_limit", 16, "what it must be below"),
+            signed(f"{axis}_first", 16, f"coordinate {axis} at the walk's start"),
+            unsigned(f"{axis}_limit", 16, "what it must be below"),
             *(
-                _signed(f"{axis}_step{loop}", 8, f"its change per step of loop {loop}")
+                signed(f"{axis}_step{loop}", 8, f"its change per step of loop {loop}")
                 for loop in range(LOOPS)
             ),
         )
     ),
-    _unsigned("group_channels", 16, "channels of a group, the others of its lanes are zeros"),
-    _unsigned("vectors", 8, "log2 of the vectors of a position"),
-    _unsigned("transposed", 8, "1 if loop 2 runs within vectors in memory, and lanes across them"),
-    _unsigned("activation", 8, "0 none, 1 ReLU, 2 slope of tensor 0"),
-    _unsigned("masked", 8, "bits say: 0 nothing, 1 which results are kept, 2 which of tensor 0"),
-    _unsigned("thresholds", 8, "0 none, 1 of the state, 2 of the rows"),
-    _unsigned("strict", 8, "1 if a magnitude must be above its threshold, 0 if it may equal it"),
-    _unsigned("judged", 8, "whose magnitude is compared: 0 the result's, 1 to 3 tensor 0 to 2's"),
-    _unsigned("dot", 8, "1 to 3: sum also the result times tensor 0 to 2; 0: do not"),
-    _unsigned("magnitudes", 8, "1 if sums are of magnitudes"),
-    _unsigned("adapt", 8, "0 nothing, 1 step the threshold, 2 first pass of a selection, 3 next"),
-    _unsigned("bin_shift", 8, "selection: bits below those that this pass finds"),
-    _unsigned("bin_bits", 8, "selection: bits that it finds, 1 to 8"),
-    _unsigned("shift", 8, "integers: right shift before rounding"),
-    _unsigned("reduce", 8, "the dense result is: 0 each value, 1 a segment's sum, 2 its maximum"),
-    _unsigned("kept_sums", 8, "1 if sums are of what strips A keep"),
-    _unsigned("absolute", 8, "bit n: tensor n is taken by its magnitude"),
-    _unsigned("product", 8, "1 if tensor 2's coefficient is tensor 1's value"),
+    unsigned("group_channels", 16, "channels of a group, the others of its lanes are zeros"),
+    unsigned("vectors", 8, "log2 of the vectors of a position"),
+    unsigned("transposed", 8, "1 if loop 2 runs within vectors in memory, and lanes across them"),
+    unsigned("activation", 8, "0 none, 1 ReLU, 2 slope of tensor 0"),
+    unsigned("masked", 8, "bits say: 0 nothing, 1 which results are kept, 2 which of tensor 0"),
+    unsigned("thresholds", 8, "0 none, 1 of the state, 2 of the rows"),
+    unsigned("strict", 8, "1 if a magnitude must be above its threshold, 0 if it may equal it"),
+    unsigned("judged", 8, "whose magnitude is compared: 0 the result's, 1 to 3 tensor 0 to 2's"),
+    unsigned("dot", 8, "1 to 3: sum also the result times tensor 0 to 2; 0: do not"),
+    unsigned("magnitudes", 8, "1 if sums are of magnitudes"),
+    unsigned("adapt", 8, "0 nothing, 1 step the threshold, 2 first pass of a selection, 3 next"),
+    unsigned("bin_shift", 8, "selection: bits below those that this pass finds"),
+    unsigned("bin_bits", 8, "selection: bits that it finds, 1 to 8"),
+    unsigned("shift", 8, "integers: right shift before rounding"),
+    unsigned("reduce", 8, "the dense result is: 0 each value, 1 a segment's sum, 2 its maximum"),
+    unsigned("kept_sums", 8, "1 if sums are of what strips A keep"),
+    unsigned("absolute", 8, "bit n: tensor n is taken by its magnitude"),
+    unsigned("product", 8, "1 if tensor 2's coefficient is tensor 1's value"),
 )  # fmt: skip
 
 _SIZE = sum(one.width for one in _FIELDS) // 8
@@ -222,7 +214,7 @@ ENCODE_DESCRIPTOR = Record(
     "encode_descriptor",
     (
         *_FIELDS,
-        *(_unsigned(f"reserved{n}", 8, "zero") for n in range(ENCODE_DESCRIPTOR_BYTES - _SIZE)),
+        *(unsigned(f"reserved{n}", 8, "zero") for n in range(ENCODE_DESCRIPTOR_BYTES - _SIZE)),
     ),
 )
 """One encode pass."""
@@ -230,12 +222,12 @@ ENCODE_DESCRIPTOR = Record(
 CHANNEL_ROW = Record(
     "channel_row",
     (
-        *(_unsigned(f"c{n}", 32, f"coefficient of tensor {n}") for n in range(TENSORS)),
-        _unsigned("bias", 32, "added to the combination"),
-        _unsigned("second", 32, "coefficient of the result in the second combination"),
-        _unsigned("threshold_a", 32, "magnitude for strips A"),
-        _unsigned("threshold_b", 32, "magnitude for strips B"),
-        _unsigned("reserved", 32, "zero"),
+        *(unsigned(f"c{n}", 32, f"coefficient of tensor {n}") for n in range(TENSORS)),
+        unsigned("bias", 32, "added to the combination"),
+        unsigned("second", 32, "coefficient of the result in the second combination"),
+        unsigned("threshold_a", 32, "magnitude for strips A"),
+        unsigned("threshold_b", 32, "magnitude for strips B"),
+        unsigned("reserved", 32, "zero"),
     ),
 )
 """What a channel is combined with; float32 codes, or two's complement of 32 bits."""
@@ -243,24 +235,24 @@ CHANNEL_ROW = Record(
 ENCODE_STATE = Record(
     "encode_state",
     (
-        _unsigned("threshold_a", 32, "magnitude for strips A; adapted at the end of a pass"),
-        _unsigned("threshold_b", 32, "magnitude for strips B"),
-        _unsigned("keep", 32, "selection: elements to keep"),
-        _unsigned("low", 32, "step: the threshold falls if A keeps fewer"),
-        _unsigned("high", 32, "step: it rises if A keeps more"),
-        _unsigned("step", 32, "step: by so many codes"),
-        _unsigned("sum_top", 16, "floating point: top of the window of sums"),
-        _unsigned("dot_top", 16, "the same of sums of products"),
-        _unsigned("prefix", 32, "selection: bits of the magnitude found so far"),
-        _unsigned("rank", 32, "selection: how many are to be kept of those with these bits"),
-        _unsigned("kept_a", 32, "written: values of strips A"),
-        _unsigned("kept_b", 32, "written: values of strips B"),
-        _unsigned("nonzeros", 32, "written: of the result"),
-        _unsigned("elements", 32, "written: of the result"),
-        _unsigned("largest", 16, "written: largest exponent field of finite nonzero results, or 0"),
-        _unsigned("flags", 16, "written: bit 0 saturated, 1 not finite, 2 overflow"),
-        _unsigned("a_halfwords", 32, "written: halfwords of strips A"),
-        _unsigned("b_halfwords", 32, "written: halfwords of strips B"),
+        unsigned("threshold_a", 32, "magnitude for strips A; adapted at the end of a pass"),
+        unsigned("threshold_b", 32, "magnitude for strips B"),
+        unsigned("keep", 32, "selection: elements to keep"),
+        unsigned("low", 32, "step: the threshold falls if A keeps fewer"),
+        unsigned("high", 32, "step: it rises if A keeps more"),
+        unsigned("step", 32, "step: by so many codes"),
+        unsigned("sum_top", 16, "floating point: top of the window of sums"),
+        unsigned("dot_top", 16, "the same of sums of products"),
+        unsigned("prefix", 32, "selection: bits of the magnitude found so far"),
+        unsigned("rank", 32, "selection: how many are to be kept of those with these bits"),
+        unsigned("kept_a", 32, "written: values of strips A"),
+        unsigned("kept_b", 32, "written: values of strips B"),
+        unsigned("nonzeros", 32, "written: of the result"),
+        unsigned("elements", 32, "written: of the result"),
+        unsigned("largest", 16, "written: largest exponent field of finite nonzero results, or 0"),
+        unsigned("flags", 16, "written: bit 0 saturated, 1 not finite, 2 overflow"),
+        unsigned("a_halfwords", 32, "written: halfwords of strips A"),
+        unsigned("b_halfwords", 32, "written: halfwords of strips B"),
     ),
 )
 """What a pass takes from the one before on the same tensor, and leaves to the next; 64 bytes."""
@@ -268,12 +260,12 @@ ENCODE_STATE = Record(
 CHANNEL_SUMS = Record(
     "channel_sums",
     (
-        _unsigned("sum", 64, "of results, like a raw result of a convolution"),
-        _unsigned("dot", 64, "of results times a tensor's values, likewise"),
-        _unsigned("nonzeros", 32, "of the result"),
-        _unsigned("kept_a", 32, "values of strips A"),
-        _unsigned("largest", 32, "largest exponent field of finite nonzero results, or 0"),
-        _unsigned("reserved", 32, "zero"),
+        unsigned("sum", 64, "of results, like a raw result of a convolution"),
+        unsigned("dot", 64, "of results times a tensor's values, likewise"),
+        unsigned("nonzeros", 32, "of the result"),
+        unsigned("kept_a", 32, "values of strips A"),
+        unsigned("largest", 32, "largest exponent field of finite nonzero results, or 0"),
+        unsigned("reserved", 32, "zero"),
     ),
 )
 """Sums of a channel over a segment; 32 bytes."""

@@ -23,6 +23,16 @@ class Field:
     meaning: str
 
 
+def unsigned(name: str, width: int, meaning: str) -> Field:
+    """Return a field of a number that is never negative."""
+    return Field(name, width, False, meaning)
+
+
+def signed(name: str, width: int, meaning: str) -> Field:
+    """Return a field of a number in two's complement."""
+    return Field(name, width, True, meaning)
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A named sequence of fields, the first in the lowest bits."""
