@@ -15,7 +15,7 @@ import torch
 
 from gscn.enums import takes_text
 from gscn.formats import FLOAT32, FloatFormat, IntFormat
-from gscn.golden.oracle.floats import decode, encode, round_scaled
+from gscn.golden.oracle.floats import Rounded, decode, encode, round_scaled
 
 COEFFICIENT_WIDTH = 16
 """Bits of a coefficient, stated again."""
@@ -32,6 +32,17 @@ class Combined:
     """Codes of the result's format, or integers."""
     saturated: bool
     nonfinite: bool
+
+
+def _with_specials(result: Rounded, special: np.ndarray, fmt: FloatFormat) -> Combined:
+    """Return rounded sums, with infinities and NaN in their places (0 where a sum is finite)."""
+    finite = special == 0
+    codes = np.where(finite, result.codes, encode(special, fmt).codes)
+    return Combined(
+        codes=codes.astype(result.codes.dtype),
+        saturated=bool((result.saturated & finite).any()),
+        nonfinite=not finite.all(),
+    )
 
 
 def _exponents(values: np.ndarray) -> np.ndarray:
@@ -100,13 +111,7 @@ def combine_floats(
     # Where nothing is added, any exponent will do.
     lsb = np.where(total == 0, 0, top - (width - 3) - 2 * FLOAT32.bias)
     result = round_scaled(total, lsb, fmt)
-    finite = special == 0
-    codes = np.where(finite, result.codes, encode(special, fmt).codes)
-    return Combined(
-        codes=codes.astype(result.codes.dtype),
-        saturated=bool((result.saturated & finite).any()),
-        nonfinite=not finite.all(),
-    )
+    return _with_specials(result, special, fmt)
 
 
 @takes_text
@@ -193,14 +198,8 @@ def sums_in_order(
         return Combined(codes=found, saturated=bool((found != totals).any()), nonfinite=False)
     sums, plus, minus = window_sum(decode(codes, fmt), 1.0, top, acc_width)
     result = round_scaled(np.array(sums), top - (acc_width - 3) - 2 * FLOAT32.bias, fmt)
-    special = np.where(plus, np.where(minus, np.nan, np.inf), -np.inf)
-    finite = ~(plus | minus)
-    found = np.where(finite, result.codes, encode(special, fmt).codes)
-    return Combined(
-        codes=found.astype(result.codes.dtype),
-        saturated=bool((result.saturated & finite).any()),
-        nonfinite=not finite.all(),
-    )
+    special = np.where(plus, np.where(minus, np.nan, np.inf), np.where(minus, -np.inf, 0.0))
+    return _with_specials(result, special, fmt)
 
 
 @takes_text
