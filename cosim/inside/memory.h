@@ -114,9 +114,16 @@ struct Testbench {
   std::vector<uint8_t> written;  // 1 where a strobed byte was stored
   uint64_t memory_bytes = 0;     // writes must stay below; `bytes` is rounded up for whole beats
   uint64_t list_addr = 0;        // of the list of passes
-  uint32_t list_count = 0;       // its passes
+  uint32_t list_count = 0;       // its passes; of a machine's list, places of records
+  bool list_together = false;    // a machine has two queues
+  bool counts_passes = true;     // `pass_number` counts to the end of the list
   // Behind AXI: cycle in which the host begins to abort the launch; 0 for never.
   uint64_t abort_cycle = 0;
+
+  // A machine's stop that is under way, 0 without one, and what the host has answered.
+  uint32_t stop = 0;
+  bool answered = false;
+  uint64_t answer_addr = 0;
 
   // Launch.
   State state = State::kIdle;

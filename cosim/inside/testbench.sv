@@ -23,6 +23,9 @@
       .NAME``_write_data__ready(write_data_ready[NUMBER]), \
       .NAME``_write_done(write_done[NUMBER]),
 
+// Of a machine that runs lists of both kinds of passes, `GSCN_LISTS` is defined: it stops for its host.
+// Its list has places in the place of passes, and a bit that says whether there are two queues.
+
 module gscn_testbench #(
     parameter int PORTS = 1,
     parameter int ADDR_WIDTH = 32,
@@ -49,6 +52,8 @@ module gscn_testbench #(
       input int unsigned write_data_valid,
       input bit [PORTS*MEM_WIDTH-1:0] write_data,
       input bit [PORTS*64-1:0] write_strobe,
+      input int unsigned stop_number,
+      input bit answer_ready,
       output bit rst,
       output bit start_list_valid,
       output longint unsigned list_addr,
@@ -60,6 +65,9 @@ module gscn_testbench #(
       output int unsigned write_cmd_ready,
       output int unsigned write_data_ready,
       output int unsigned write_done,
+      output bit list_together,
+      output bit answer_valid,
+      output longint unsigned answer_addr,
       output bit launch_done
   );
 
@@ -78,6 +86,9 @@ module gscn_testbench #(
   int unsigned write_cmd_ready = 0;
   int unsigned write_data_ready = 0;
   int unsigned write_done = 0;
+  bit list_together = 0;
+  bit answer_valid = 0;
+  longint unsigned answer_addr = 0;
   bit launch_done = 0;
 
   wire start_list_ready;
@@ -96,24 +107,48 @@ module gscn_testbench #(
   wire [PORTS-1:0] write_data_valid;
   wire [PORTS*MEM_WIDTH-1:0] write_data;
   wire [PORTS*64-1:0] write_strobe;
+  wire [31:0] stop_number;
+  wire answer_ready;
 
   gscn_top dut (
 `include "gscn_ports.svh"
       .clk,
       .rst,
+`ifdef GSCN_LISTS
+      .start__valid(start_list_valid),
+      .start__payload({list_together, list_addr[ADDR_WIDTH-1:0], list_count,
+                       list_addr[ADDR_WIDTH-1:0]}),
+      .start__ready(start_list_ready),
+      .stop(stop_number),
+      .answer__valid(answer_valid),
+      .answer__payload({answer_addr[ADDR_WIDTH-1:0], answer_addr != 0}),
+      .answer__ready(answer_ready),
+      .error(error_code),
+      .error_addr(error_addr),
+`else
       .start_list__valid(start_list_valid),
       .start_list__payload({list_count, list_addr[ADDR_WIDTH-1:0]}),
       .start_list__ready(start_list_ready),
+      .error_code,
+      .error_pass,
+      .pass_number,
+`endif
       .busy,
       .saturated,
       .accumulator_overflow,
       .nonfinite,
-      .error_code,
-      .error_pass,
-      .pass_number,
       .counter_addr(counter_addr[15:0]),
       .counter_data
   );
+
+`ifdef GSCN_LISTS
+  wire [ADDR_WIDTH-1:0] error_addr;
+  assign error_pass = 32'(error_addr);
+  assign pass_number = 0;
+`else
+  assign stop_number = 0;
+  assign answer_ready = 0;
+`endif
 
   wire [PORTS*64-1:0] read_cmd_addr, write_cmd_addr;
   wire [PORTS*32-1:0] read_cmd_beats, write_cmd_beats;
@@ -132,6 +167,8 @@ module gscn_testbench #(
   int unsigned counter_addr_next, read_cmd_ready_next, read_data_valid_next;
   int unsigned write_cmd_ready_next, write_data_ready_next, write_done_next;
   bit [PORTS*MEM_WIDTH-1:0] read_data_next;
+  bit list_together_next, answer_valid_next;
+  longint unsigned answer_addr_next;
 
   always @(posedge clk) begin
     gscn_cycle(
@@ -153,6 +190,8 @@ module gscn_testbench #(
         32'(write_data_valid),
         write_data,
         write_strobe,
+        stop_number,
+        answer_ready,
         rst_next,
         start_list_valid_next,
         list_addr_next,
@@ -164,6 +203,9 @@ module gscn_testbench #(
         write_cmd_ready_next,
         write_data_ready_next,
         write_done_next,
+        list_together_next,
+        answer_valid_next,
+        answer_addr_next,
         launch_done_next
     );
     rst <= rst_next;
@@ -177,6 +219,9 @@ module gscn_testbench #(
     write_cmd_ready <= write_cmd_ready_next;
     write_data_ready <= write_data_ready_next;
     write_done <= write_done_next;
+    list_together <= list_together_next;
+    answer_valid <= answer_valid_next;
+    answer_addr <= answer_addr_next;
     launch_done <= launch_done_next;
   end
 endmodule

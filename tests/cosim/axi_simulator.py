@@ -14,11 +14,11 @@ from pathlib import Path
 import cocotb_tools.config
 import numpy as np
 
+from gscn.cosim.builds.form import Form
 from gscn.cosim.builds.simulator import (
     _keep_runtime,
     _runtime_folder,
     _take_runtime,
-    _verilator_flags,
 )
 from gscn.cosim.builds.toolchain import Toolchain
 from gscn.cosim.simulation import FILL, simulator_environment
@@ -71,7 +71,7 @@ def _compile(config, manifest, target, root):
             *(str(target / "visible.vlt"), str(manifest.verilog)),
         ],
     )
-    runtime = _runtime_folder(root, _verilator_flags(config, waves=""))
+    runtime = _runtime_folder(root, Form("", True, False).verilator_flags(config))
     known = _take_runtime(runtime, target)
     # Short runs: an optimizing compiler would take longer than it saves.
     tools.make(target, "Vtop.mk", "-O0")
