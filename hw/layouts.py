@@ -49,6 +49,11 @@ def slotted_beat_layout(config: ArrayConfig) -> data.StructLayout:
     return data.StructLayout({"data": config.mem_width, "slots": write_slots(config)})
 
 
+def list_range_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return where a list of records lies: first byte, and one past the last."""
+    return data.StructLayout({"begin": config.addr_width, "end": config.addr_width + 1})
+
+
 def read_beats(config: ArrayConfig) -> wiring.Signature:
     """Return beats that memory sends, to be taken at once."""
     return wiring.Signature({"payload": Out(config.mem_width), "valid": Out(1)})

@@ -6,21 +6,27 @@ import itertools
 
 from amaranth.hdl import Array as Choice
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
 from gscn.hw.cluster.worker_cluster import READ_CHANNELS, WorkerCluster
 from gscn.hw.core.cutter import Cutter
-from gscn.hw.core.pass_sequencer import PassSequencer, pass_list_layout
+from gscn.hw.core.pass_sequencer import PassSequencer, listed_passes_layout, pass_list_layout
 from gscn.hw.layouts import memory_port_members
 from gscn.hw.port.arbiter import ReadArbiter, WriteArbiter
 from gscn.hw.shared import Shared
 from gscn.pass_errors import PASS_ERROR_WIDTH, PassError
+from gscn.passes import DESCRIPTOR_BYTES
 from gscn.port import ALIGNMENT_BITS, port_names
 
 CLUSTER_MODULE = "gscn_cluster"
+
+
+def start_layout(config: ArrayConfig, listed: bool) -> data.StructLayout:
+    """Return what starts an array."""
+    return (listed_passes_layout if listed else pass_list_layout)(config)
 
 
 class Array(wiring.Component):
@@ -53,10 +59,12 @@ class Array(wiring.Component):
     ----------
     config
         Sizes.
+    listed
+        Passes are of a list that others walk, of which `start_list` says where it lies.
 
     Attributes
     ----------
-    start_list : In(stream.Signature(pass_list_layout(config)))
+    start_list : In(stream.Signature(start_layout(config, listed)))
         Lists of passes.
     busy : Out(1)
         A list is under way, or there was an error.
@@ -89,14 +97,15 @@ class Array(wiring.Component):
     COUNTER_LATENCY = 2
     START_LATENCY = PassSequencer.FETCH_LATENCY + ReadArbiter.COMMAND_LATENCY
 
-    def __init__(self, *, config: ArrayConfig):
+    def __init__(self, *, config: ArrayConfig, listed: bool = False):
         self.config = config
+        self._listed = listed
         ports = {}
         for name in port_names("mem", config.ports):
             ports |= memory_port_members(config, name)
         super().__init__(
             {
-                "start_list": In(stream.Signature(pass_list_layout(config))),
+                "start_list": In(stream.Signature(start_layout(config, listed))),
                 "busy": Out(1),
                 "pass_number": Out(32),
                 "error_code": Out(PASS_ERROR_WIDTH),
@@ -125,7 +134,6 @@ class Array(wiring.Component):
         initialized = Signal()
         m.d.comb += [
             initialized.eq(Cat(cluster.initialized for cluster in clusters).all()),
-            sequencer.start_list.p.eq(self.start_list.p),
             sequencer.start_list.valid.eq(self.start_list.valid & initialized),
             self.start_list.ready.eq(
                 sequencer.start_list.ready & initialized & (self.error_code == 0)
@@ -137,6 +145,7 @@ class Array(wiring.Component):
             self.busy.eq(sequencer.busy | cutter.busy | (self.error_code != 0)),
             self.pass_number.eq(sequencer.number),
         ]
+        self._give_list(m, sequencer)
         for number, cluster in enumerate(clusters):
             wiring.connect(m, cutter.jobs[number], cluster.job)
             m.d.comb += [
@@ -161,6 +170,19 @@ class Array(wiring.Component):
         self._keep_error(m, clusters, sequencer)
         self._read_counters(m, clusters)
         return m
+
+    def _give_list(self, m, sequencer):
+        """Give the sequencer a list, with the range of what it is of: itself, if nobody says."""
+        given, taken = self.start_list.p, sequencer.start_list.p
+        if self._listed:
+            m.d.comb += taken.eq(given)
+        else:
+            m.d.comb += [
+                taken.addr.eq(given.addr),
+                taken.count.eq(given.count),
+                taken.list_range.begin.eq(given.addr),
+                taken.list_range.end.eq(given.addr + given.count * DESCRIPTOR_BYTES),
+            ]
 
     def _keep_error(self, m, clusters, sequencer):
         """Keep the first error; of several in one cycle that of the lowest cluster.

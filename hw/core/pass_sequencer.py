@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, ranges_layout
 from gscn.hw.core.pass_checker import PassChecker
-from gscn.hw.layouts import burst_layout
+from gscn.hw.layouts import burst_layout, list_range_layout
 from gscn.pass_errors import PASS_ERROR_WIDTH
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.port import ALIGNMENT_BYTES
@@ -18,6 +18,16 @@ from gscn.port import ALIGNMENT_BYTES
 def pass_list_layout(config: ArrayConfig) -> data.StructLayout:
     """Return a list of passes: byte address, a multiple of 64, and passes, at least 1."""
     return data.StructLayout({"addr": config.addr_width, "count": 32})
+
+
+def listed_passes_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return passes one behind the other, and the list that they are of.
+
+    Results must not meet any of the list.
+    """
+    return data.StructLayout(
+        {"addr": config.addr_width, "count": 32, "list_range": list_range_layout(config)}
+    )
 
 
 class PassSequencer(wiring.Component):
@@ -46,7 +56,7 @@ class PassSequencer(wiring.Component):
 
     Attributes
     ----------
-    start_list : In(stream.Signature(pass_list_layout(config)))
+    start_list : In(stream.Signature(listed_passes_layout(config)))
         Lists of passes.
     halt : In(1)
         There was an error; no further pass is started.
@@ -77,7 +87,7 @@ class PassSequencer(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "start_list": In(stream.Signature(pass_list_layout(config))),
+                "start_list": In(stream.Signature(listed_passes_layout(config))),
                 "halt": In(1),
                 "running": In(1),
                 "start": Out(1),
@@ -144,10 +154,8 @@ class PassSequencer(wiring.Component):
                 left.eq(self.start_list.p.count),
                 self.number.eq(0xFFFFFFFF),
                 burst.eq(self.start_list.p.addr[unit:]),
-                list_range.begin.eq(self.start_list.p.addr),
-                list_range.end.eq(
-                    self.start_list.p.addr + self.start_list.p.count * DESCRIPTOR_BYTES
-                ),
+                list_range.begin.eq(self.start_list.p.list_range.begin),
+                list_range.end.eq(self.start_list.p.list_range.end),
             ]
         m.d.comb += checker.forget.eq(fetches)
         with m.If(fetches):

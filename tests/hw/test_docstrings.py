@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn import hw
 from gscn.array import ARRAYS
+from gscn.control import Queue
 from gscn.hw import layouts
 from gscn.hw.core.array import Array
 from gscn.hw.host.top_axi import ArrayAxi
@@ -49,6 +50,8 @@ ARGUMENTS = {
     "factor_width": 16,
     "window": 32,
     "digit": 8,
+    "listed": False,
+    "queue": Queue.ARRAY,
 }
 every_component = pytest.mark.parametrize(
     "component", COMPONENTS, ids=lambda component: component.__name__

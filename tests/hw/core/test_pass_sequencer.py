@@ -49,7 +49,8 @@ def run(image, addr, count, pauses):
             ctx.set(sequencer.running, running > 0)
 
     async def host(ctx):
-        ctx.set(sequencer.start_list.p, {"addr": addr, "count": count})
+        list_range = {"begin": addr, "end": addr + count * DESCRIPTOR_BYTES}
+        ctx.set(sequencer.start_list.p, {"addr": addr, "count": count, "list_range": list_range})
         ctx.set(sequencer.start_list.valid, 1)
         await ctx.tick().until(sequencer.start_list.ready)
         ctx.set(sequencer.start_list.valid, 0)
