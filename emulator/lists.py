@@ -127,6 +127,7 @@ def run_list(
     end: int,
     host: Host | None = None,
     choose: Choice | None = None,
+    begin: int | None = None,
 ) -> ListResult:
     """Run a list of records on memory, as the hardware must.
 
@@ -142,11 +143,15 @@ def run_list(
         What the host does at a stop; None: nothing.
     choose
         Which queue goes on where both could; None: records run in the order of the list.
+    begin
+        Records before this address count as ended; None: there are none.
     """
     run = _Run(config, memory, (addr, end), host)
     records = listed(memory, addr, end)
     queues = {queue: [one for one in records if one.queue == queue] for queue in Queue}
     done = dict.fromkeys(Queue, 0)
+    if begin is not None:
+        done = {queue: sum(one.addr < begin for one in queues[queue]) for queue in Queue}
     error: EncodeError | PassError = EncodeError.NONE
     failed = end
     while sum(done.values()) < len(records):
@@ -169,7 +174,8 @@ def run_list(
         if run.again is not None:
             # What runs in the other queue ends; both go on from there.
             for queue in Queue:
-                done[queue] = sum(other.addr < run.again for other in queues[queue])
+                before = sum(other.addr < run.again for other in queues[queue])
+                done[queue] = min(done[queue], before)
             run.again = None
     return ListResult(
         memory=run.memory,
