@@ -55,7 +55,8 @@ class ControlRunner(wiring.Component):
     - Latency: `COMMAND_LATENCY` from `en` to `command`; `DONE_LATENCY` from `write_done` to
       `done`.
     - Throughput: one record at a time; one link at a time, whose states are read together.
-    - Combinational: `cancel`, `told` -> `cancelled`.
+    - Combinational: `addr` -> `command.p`; `answered`, `cancel`, `ended`, `told` -> `cancelled`;
+      `others` -> `error`, `failed`.
     - Reset: no record; outputs 0, but `error` meaningless.
 
     Parameters

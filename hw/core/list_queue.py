@@ -33,10 +33,10 @@ class ListQueue(wiring.Component):
 
     Timing
     ------
-    - Latency: `RECORD_LATENCY` from `unit_busy` to `o_record`, if the next record was found
-      meanwhile.
+    - Latency: `ENDED_LATENCY` from `unit_busy` to `ended`. The next record, if it was found
+      meanwhile, is offered `RECORD_CYCLES` after `unit_busy` has fallen.
     - Throughput: one record at a time; the next one is looked for meanwhile.
-    - Combinational: `others_ended`, `hold`, `in_order` -> nothing.
+    - Combinational: `list_range` -> `o_record.p`.
     - Reset: no list; outputs 0, but `over` = 1.
 
     Parameters
@@ -100,7 +100,8 @@ class ListQueue(wiring.Component):
         A beat is in memory (pulse).
     """
 
-    RECORD_LATENCY = 2
+    ENDED_LATENCY = 1
+    RECORD_CYCLES = 2
 
     def __init__(self, *, config: ArrayConfig, queue: Queue):
         self.config = config

@@ -46,12 +46,12 @@ class ListSequencer(wiring.Component):
 
     Timing
     ------
-    - Latency: `START_LATENCY` from `start` to `mem_read_cmd`; `PASS_LATENCY` from `array_busy` to
-      `start_array`, and from `encode_busy` to `start_encode`, if the next record of the queue was
-      found meanwhile.
+    - Latency: `BUSY_LATENCY` from `start` to `busy`; `ANSWER_LATENCY` from `answer` to `stop`. The
+      next pass, if it was found meanwhile, is offered `ListQueue.RECORD_CYCLES` after the one
+      before has ended.
     - Throughput: one record of each queue at a time.
     - Combinational: none.
-    - Reset: no list; outputs 0, but `start.ready` = 1, `start_array.p.count` = 1.
+    - Reset: no list; outputs 0, but `start.ready` = 1.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ class ListSequencer(wiring.Component):
         A beat is in memory (pulse).
     """
 
-    START_LATENCY = 5
-    PASS_LATENCY = ListQueue.RECORD_LATENCY
+    BUSY_LATENCY = 1
+    ANSWER_LATENCY = 1
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

@@ -27,10 +27,9 @@ class ListWalk(wiring.Component):
 
     Timing
     ------
-    - Latency: `COMMAND_LATENCY` from `start` to `command`; `FOUND_LATENCY` from `data` to `found`;
-      `TAKE_LATENCY` from `take` to `command`.
+    - Latency: `OVER_LATENCY` from `start` to `over`; `FOUND_LATENCY` from `data` to `found`.
     - Throughput: a record for every read, and 3 cycles.
-    - Combinational: `data`, `data_valid`, `first`, `start` -> `skips`.
+    - Combinational: `data`, `data_valid`, `first` -> `skips`; `list_range` -> `outside`.
     - Reset: no list; outputs 0, but `over` = 1.
 
     Parameters
@@ -72,9 +71,8 @@ class ListWalk(wiring.Component):
         Records of the other queue before it.
     """
 
-    COMMAND_LATENCY = 3
+    OVER_LATENCY = 1
     FOUND_LATENCY = 1
-    TAKE_LATENCY = 2
 
     def __init__(self, *, config: ArrayConfig, queue: Queue):
         self.config = config

@@ -108,14 +108,14 @@ class RandomList:
         self.later[queue].clear()
         self._append(queue, record, {read}, {written})
 
-    def add_control(self, *, links=None, **fields):
+    def add_control(self, *, random_links=None, **fields):
         """Add a control record: its queue and wait are random where they are not given."""
         rng = self.rng
         control = {"queue": rng.randrange(2), "mode": CONTROL_MODE, **fields}
         queue = Queue(min(control["queue"], 1))
         control.setdefault("wait", rng.randint(0, self.counts[Queue(1 - queue)]))
         self.awaited[queue] = max(self.awaited[queue], control["wait"])
-        links = rng.choice([0, 1, 1, 2, 3, 5, LINKS]) if links is None else links
+        links = rng.choice([0, 1, 1, 2, 3, 5, LINKS]) if random_links is None else random_links
         targets = rng.sample(STATES, len(STATES))
         targets = [one for one in self._may(queue, write=True) if one in targets]
         rng.shuffle(targets)
