@@ -20,7 +20,7 @@ from tests.hw.memory_port import MemoryPort
 from tests.hw.streams import simulate
 
 TINY = ARRAYS["tiny"]
-SEEDS = range(6)
+SEEDS = range(4)
 both_ways = pytest.mark.parametrize("two_queues", [False, True], ids=["in order", "two queues"])
 
 
@@ -152,7 +152,7 @@ def check_order(out, memory, end, *, two_queues):
 @both_ways
 @pytest.mark.parametrize("seed", SEEDS)
 def test_any_list_leaves_the_memory_of_the_emulator(seed, two_queues):
-    listing = records_of(RandomList(seed), 14)
+    listing = records_of(RandomList(seed), 12)
     memory, end = listing.memory(), listing.end
     config = TINY.with_overrides([f"mem_width={64 << seed % 4}", "drain_width=1"])
     out = run(memory, end, two_queues=two_queues, seed=seed, config=config)
