@@ -17,6 +17,7 @@ PROOFS = "every claim of its checker holds there, and fails on a planted fault"
 RIVALS = "its cycles are held to publications and public simulators there"
 LANES = "every result of a lane is compared with the emulator's there"
 NETWORK = "its parameters, products and layers are compared with published ones there"
+LISTS = "every kind of record is run, waited for and found bad there"
 STEPS = "every tensor, strip and state of whole steps is compared there"
 COVERED_BY = {
     "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
@@ -32,6 +33,9 @@ COVERED_BY = {
     "hw/core/array.py": ("cosim/test_launch.py", "it only joins its parts"),
     "hw/core/field_checks.py": ("hw/core/test_pass_checker.py", "errors of both kinds are there"),
     "hw/core/gangs.py": ("hw/core/test_cutter.py", "whose state it is"),
+    "hw/core/control_runner.py": ("hw/core/test_list_sequencer.py", LISTS),
+    "hw/core/list_queue.py": ("hw/core/test_list_sequencer.py", LISTS),
+    "hw/core/list_walk.py": ("hw/core/test_list_sequencer.py", LISTS),
     "hw/core/tiles.py": ("hw/core/test_cutter.py", "every tile becomes jobs there"),
     "rtl_gen/array_verilog.py": ("cosim/test_launch.py", "its Verilog is simulated there"),
     "gscn/pass_errors.py": ("hw/core/test_pass_checker.py", "codes are compared there"),

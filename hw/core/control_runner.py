@@ -174,9 +174,7 @@ class ControlRunner(wiring.Component):
             write.addr.eq(self._row),
             write.data.eq(self.data),
             write.en.eq(self.data_valid & self._receives),
-            word.eq(
-                Mux(self._field == MARGIN, _MARGIN_WORD + (self._link >> 2), link_word)
-            ),
+            word.eq(Mux(self._field == MARGIN, _MARGIN_WORD + (self._link >> 2), link_word)),
             read.addr.eq(word >> (per_row - 1).bit_length()),
             read.en.eq(1),
             self._seen.eq(read.data.word_select(within, 8 * WORD_BYTES)),

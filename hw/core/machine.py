@@ -142,7 +142,10 @@ class Machine(wiring.Component):
                 getattr(self, name).eq(getattr(sequencer, name))
                 for name in ("busy", "stop", "error", "error_addr")
             ),
-            *(own.eq(one) for own, one in zip(self.record_addrs, sequencer.record_addrs, strict=True)),
+            *(
+                own.eq(one)
+                for own, one in zip(self.record_addrs, sequencer.record_addrs, strict=True)
+            ),
         ]
         names = port_names("mem", config.ports)
         encode = wiring.flipped(self.encode)

@@ -112,9 +112,7 @@ class WriteMerger(wiring.Component):
             m.d.comb += [
                 command.ready.eq(takes & (choice.grant == number)),
                 beat.ready.eq(self.data.ready & (beats_left != 0) & (sender == number)),
-                self.channel_done[number].eq(
-                    self.done & owners.o.valid & (owners.o.p == number)
-                ),
+                self.channel_done[number].eq(self.done & owners.o.valid & (owners.o.p == number)),
             ]
         with m.If(takes):
             m.d.sync += [sender.eq(choice.grant), beats_left.eq(chosen.beats)]

@@ -7,7 +7,10 @@ from collections import deque
 
 
 class MemoryPort:
-    """Serve `mem_*` of a component from an array of bytes, after random delays."""
+    """Serve `mem_*` of a component from an array of bytes, after random delays.
+
+    What is read is read when it is asked for; what is written is there when that is acknowledged.
+    """
 
     def __init__(self, config, data, rng, *, latency=(3, 12)):
         self.config, self.data, self.rng, self.latency = config, data, rng, latency
@@ -25,9 +28,7 @@ class MemoryPort:
                 sends = bool(due) and due[0][0] <= cycle
                 ctx.set(data.valid, sends)
                 if sends:
-                    _, addr = due.popleft()
-                    content = self.data[addr : addr + beat].tobytes()
-                    ctx.set(data.payload, int.from_bytes(content, "little"))
+                    ctx.set(data.payload, int.from_bytes(due.popleft()[1], "little"))
                 takes = rng.random() < 0.7
                 ctx.set(read.ready, takes)
                 _, _, valid, burst = await ctx.tick().sample(read.valid, read.p)
@@ -35,15 +36,17 @@ class MemoryPort:
                 if valid and takes:
                     assert burst.addr % beat == 0
                     after = cycle + rng.randint(*self.latency)
-                    due += [(after, burst.addr + n * beat) for n in range(burst.beats)]
+                    for addr in range(burst.addr, burst.addr + burst.beats * beat, beat):
+                        due.append((after, self.data[addr : addr + beat].tobytes()))
 
         async def writes(ctx):
             due, beats, ends, cycle = deque(), deque(), deque(), 0
             while True:
-                ends_now = bool(ends) and ends[0] <= cycle
+                ends_now = bool(ends) and ends[0][0] <= cycle
                 ctx.set(done, ends_now)
                 if ends_now:
-                    ends.popleft()
+                    for addr, value in ends.popleft()[1]:
+                        self.data[addr] = value
                 takes = rng.random() < 0.7
                 ctx.set(command.ready, takes)
                 ctx.set(sent.ready, takes)
@@ -58,11 +61,14 @@ class MemoryPort:
                     beats.append((word.data, word.strobe))
                 while due and len(beats) >= due[0][1]:
                     addr, count = due.popleft()
-                    for number in range(count):
+                    found = []
+                    for at in range(addr, addr + count * beat, beat):
                         content, strobe = beats.popleft()
-                        for byte in range(beat):
-                            if strobe >> byte & 1:
-                                self.data[addr + number * beat + byte] = content >> 8 * byte & 0xFF
-                    ends.append(cycle + rng.randint(*self.latency))
+                        found += [
+                            (at + byte, content >> 8 * byte & 0xFF)
+                            for byte in range(beat)
+                            if strobe >> byte & 1
+                        ]
+                    ends.append((cycle + rng.randint(*self.latency), found))
 
         return reads, writes

@@ -11,16 +11,26 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.control import CONTROL_MODE, CONTROL_RECORD, Queue
-from gscn.emulator.list_records import MODE_PLACE, listed
+from gscn.emulator.list_records import MODE_PLACE, control_of, listed
 from gscn.encode import ENCODE_MODE, EncodeError
 from gscn.hw.core.list_queue import ListQueue
 from gscn.hw.core.list_sequencer import ListSequencer
-from tests.hw.core.lists import LIST, PLACE, STATES, RandomList, awaited_passes, do_pass, golden
+from tests.hw.core.lists import (
+    FAILURES,
+    LIST,
+    PLACE,
+    STATES,
+    RandomList,
+    awaited_passes,
+    do_pass,
+    golden,
+)
 from tests.hw.memory_port import MemoryPort
 from tests.hw.streams import simulate
 
 TINY = ARRAYS["tiny"]
 SEEDS = range(4)
+MARGIN = int(CONTROL_RECORD.dtype.fields["margin0"][1])
 both_ways = pytest.mark.parametrize("two_queues", [False, True], ids=["in order", "two queues"])
 
 
@@ -40,8 +50,12 @@ class Outcome:
     cycles: int = 0
 
 
-def run(memory, end, *, two_queues, seed=0, config=TINY, host=None, first=LIST, spans=(1, 60)):
-    """Run a list by the sequencer, with units that do `do_pass` after a while."""
+def run(memory, end, *, two_queues, seed=0, config=TINY, host=None, first=LIST, **times):
+    """Run a list by the sequencer, with units that do `do_pass` after a while.
+
+    `spans`: the fewest and most cycles of a pass; `answer`: choices of those of the host.
+    """
+    spans, answer_after = times.get("spans", (1, 60)), times.get("answer", (0, 5, 40))
     dut = ListSequencer(config=config)
     rng = random.Random(seed)
     port = MemoryPort(config, memory.copy(), rng)
@@ -89,7 +103,7 @@ def run(memory, end, *, two_queues, seed=0, config=TINY, host=None, first=LIST, 
             number = ctx.get(dut.stop)
             if not number:
                 continue
-            for _ in range(rng.choice([0, 5, 40])):
+            for _ in range(rng.choice(answer_after)):
                 await ctx.tick()
             assert ctx.get(dut.stop) == number
             out.stops.append(number)
@@ -124,7 +138,7 @@ def run(memory, end, *, two_queues, seed=0, config=TINY, host=None, first=LIST, 
         unit(Queue.ARRAY, dut.start_array, dut.array_busy, dut.array_error),
     )
     simulate(
-        dut, testbench, cycles=60_000, background=[*port.processes(dut), *units, answers, ticks]
+        dut, testbench, cycles=12_000, background=[*port.processes(dut), *units, answers, ticks]
     )
     return out
 
@@ -274,13 +288,64 @@ def test_the_first_error_ends_a_list(kind, two_queues):
 
 def test_a_record_waited_for_may_change_the_one_that_waits():
     listing = RandomList(0)
+    listing.add_pass(0)
     listing.add_control(queue=Queue.ARRAY, wait=0, random_links=1)
-    listing.add_control(queue=Queue.ENCODE, wait=1, random_links=1)
+    listing.add_control(queue=Queue.ENCODE, wait=2, random_links=1)
     memory, end = listing.memory(), listing.end
-    margin = LIST + PLACE + int(CONTROL_RECORD.dtype.fields["margin0"][1])
-    memory[LIST : LIST + 8].view("<u8")[:] = margin
-    out = run(memory, end, two_queues=True)
+    margin = LIST + 2 * PLACE + MARGIN
+    memory[LIST + PLACE : LIST + PLACE + 8].view("<u8")[:] = margin
+    out = run(memory, end, two_queues=True, spans=(200, 200))
     assert np.array_equal(out.memory, golden(TINY, memory, LIST, end).memory)
+
+
+def test_a_stop_that_waits_for_another_is_told_though_the_list_begins_anew_behind_it():
+    listing = RandomList(0)
+    listing.add_pass(ENCODE_MODE)
+    listing.add_control(queue=Queue.ENCODE, wait=0, stop=5)
+    listing.add_control(queue=Queue.ARRAY, wait=0, stop=6)
+    memory, end = listing.memory(), listing.end
+    told = []
+
+    def host(number, _):
+        told.append(number)
+        return end - PLACE if told == [6] else None
+
+    out = run(memory, end, two_queues=True, host=host, spans=(30, 30), answer=(200,))
+    assert sorted(told) == [5, 6, 6] and told[0] == 6
+    assert np.array_equal(out.memory, golden(TINY, memory, LIST, end).memory)
+
+
+def test_a_record_that_waits_does_not_hold_up_a_list_that_begins_anew():
+    listing = RandomList(0, fresh=True)
+    listing.add_control(queue=Queue.ARRAY, wait=0, stop=6, random_links=1)
+    listing.add_pass(0)
+    listing.add_control(queue=Queue.ENCODE, wait=2, random_links=2)
+    memory, end = listing.memory(), listing.end
+    told = []
+
+    def host(number, _):
+        told.append(number)
+        return LIST if len(told) == 1 else None
+
+    out = run(memory, end, two_queues=True, host=host, answer=(200,))
+    assert told == [6, 6]
+    assert np.array_equal(out.memory, golden(TINY, memory, LIST, end).memory)
+
+
+def test_a_record_whose_stop_was_told_ends_though_the_other_queue_fails():
+    listing = RandomList(0, fresh=True)
+    listing.add_control(queue=Queue.ENCODE, wait=0, stop=5, random_links=2)
+    listing.add_pass(ENCODE_MODE)
+    listing.add_pass(0, fails=True)
+    memory, end = listing.memory(), listing.end
+    failing = end - PLACE
+    out = run(memory, end, two_queues=True, spans=(150, 150), answer=(300,))
+    assert (out.error, out.error_addr, out.stops) == (FAILURES[Queue.ARRAY], failing, [5])
+    record = memory[LIST : LIST + PLACE]
+    alone = memory[: LIST + PLACE]
+    assert control_of(record, 0).links
+    expected = golden(TINY, alone, LIST, LIST + PLACE)
+    assert np.array_equal(out.memory[: len(alone)], expected.memory)
 
 
 def test_an_empty_list_and_one_of_which_nothing_is_left_end():

@@ -75,9 +75,7 @@ def unit(dut, memory, rng):
     async def write(ctx, addr, content):
         within = addr % beat
         ctx.set(port.mem_write_cmd.p, {"addr": addr - within, "beats": 1})
-        ctx.set(
-            port.mem_write_data.p, {"data": content << 8 * within, "strobe": 3 << within}
-        )
+        ctx.set(port.mem_write_data.p, {"data": content << 8 * within, "strobe": 3 << within})
         ctx.set(port.mem_write_data.valid, 1)
         ctx.set(port.mem_write_cmd.valid, 1)
         await ctx.tick().until(port.mem_write_cmd.ready)
