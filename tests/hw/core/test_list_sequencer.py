@@ -17,6 +17,7 @@ from gscn.hw.core.list_queue import ListQueue
 from gscn.hw.core.list_sequencer import ListSequencer
 from tests.hw.core.lists import (
     FAILURES,
+    LARGEST,
     LIST,
     PLACE,
     STATES,
@@ -24,6 +25,7 @@ from tests.hw.core.lists import (
     awaited_passes,
     do_pass,
     golden,
+    halfword,
 )
 from tests.hw.memory_port import MemoryPort
 from tests.hw.streams import simulate
@@ -53,12 +55,13 @@ class Outcome:
 def run(memory, end, *, two_queues, seed=0, config=TINY, host=None, first=LIST, **times):
     """Run a list by the sequencer, with units that do `do_pass` after a while.
 
-    `spans`: the fewest and most cycles of a pass; `answer`: choices of those of the host.
+    `spans`, `latency`: the fewest and most cycles of a pass, and of memory; `answer`: choices of
+    those of the host.
     """
     spans, answer_after = times.get("spans", (1, 60)), times.get("answer", (0, 5, 40))
     dut = ListSequencer(config=config)
     rng = random.Random(seed)
-    port = MemoryPort(config, memory.copy(), rng)
+    port = MemoryPort(config, memory.copy(), rng, latency=times.get("latency", (3, 12)))
     out = Outcome(memory=port.data)
     ended = set()
     clock = [0]
@@ -245,6 +248,7 @@ BAD_CONTROLS = [
     (EncodeError.ADDRESS, {"links": 1, "second0": 1 << 62}),
     (EncodeError.ADDRESS, {"links": 7, "target6": 1 << TINY.addr_width}),
     (EncodeError.ORDER, {"wait": 99}),
+    (EncodeError.ADDRESS, {"wait": 99, "links": 1, "target0": 65}),
 ]
 
 
@@ -254,7 +258,7 @@ def test_the_first_error_ends_a_list(kind, two_queues):
     listing = RandomList(kind, fresh=True)
     records_of(listing, 4, random_links=1)
     if kind < len(BAD_CONTROLS):
-        code, fields = BAD_CONTROLS[kind]
+        _, fields = BAD_CONTROLS[kind]
         listing.add_control(**{"wait": 0, "random_links": 0, **fields})
     elif kind < len(BAD_CONTROLS) + 3:
         mode = (0, ENCODE_MODE, 4)[kind - len(BAD_CONTROLS)]
@@ -268,7 +272,10 @@ def test_the_first_error_ends_a_list(kind, two_queues):
         records_of(listing, 3, random_links=1)
     memory, end = listing.memory(), listing.end
     expected = golden(TINY, memory, LIST, end)
-    assert expected.error and expected.error_addr == failing
+    assert expected.error
+    assert expected.error_addr == failing
+    if kind < len(BAD_CONTROLS):
+        assert expected.error == BAD_CONTROLS[kind][0]
     out = run(memory, end, two_queues=two_queues, seed=kind)
     assert (out.error, out.error_addr) == (expected.error, failing)
     if two_queues:
@@ -294,8 +301,23 @@ def test_a_record_waited_for_may_change_the_one_that_waits():
     memory, end = listing.memory(), listing.end
     margin = LIST + 2 * PLACE + MARGIN
     memory[LIST + PLACE : LIST + PLACE + 8].view("<u8")[:] = margin
+    halfword(memory, LIST + PLACE + MARGIN)[:] = 100
+    halfword(memory, margin)[:] = 0
     out = run(memory, end, two_queues=True, spans=(200, 200))
     assert np.array_equal(out.memory, golden(TINY, memory, LIST, end).memory)
+
+
+def test_a_link_reads_what_the_one_before_has_written():
+    listing = RandomList(0)
+    listing.add_control(
+        links=2, random_links=0, wait=0, target0=STATES[1] + LARGEST, first0=STATES[0],
+        target1=STATES[3] + LARGEST, first1=STATES[1], second1=STATES[2], margin0=7,
+    )  # fmt: skip
+    memory, end = listing.memory(), listing.end
+    out = run(memory, end, two_queues=True, latency=(40, 40))
+    expected = golden(TINY, memory, LIST, end).memory
+    assert np.array_equal(out.memory, expected)
+    assert halfword(expected, STATES[1] + LARGEST) != halfword(memory, STATES[1] + LARGEST)
 
 
 def test_a_stop_that_waits_for_another_is_told_though_the_list_begins_anew_behind_it():
@@ -311,7 +333,8 @@ def test_a_stop_that_waits_for_another_is_told_though_the_list_begins_anew_behin
         return end - PLACE if told == [6] else None
 
     out = run(memory, end, two_queues=True, host=host, spans=(30, 30), answer=(200,))
-    assert sorted(told) == [5, 6, 6] and told[0] == 6
+    assert told[0] == 6
+    assert sorted(told) == [5, 6, 6]
     assert np.array_equal(out.memory, golden(TINY, memory, LIST, end).memory)
 
 
@@ -353,7 +376,8 @@ def test_an_empty_list_and_one_of_which_nothing_is_left_end():
     memory, end = listing.memory(), listing.end
     for last, first in ((LIST, LIST), (end, end)):
         out = run(memory, last, two_queues=True, first=first)
-        assert out.error == EncodeError.NONE and not out.begun
+        assert out.error == EncodeError.NONE
+        assert not out.begun
         assert np.array_equal(out.memory, memory)
 
 
