@@ -12,16 +12,12 @@ import sys
 from collections import deque
 
 import numpy as np
-from amaranth.sim import Simulator
 
 from benchmarks.markdown import percent, table
 from gscn.array import array
 from gscn.control import CONTROL_MODE, CONTROL_RECORD, LINKS, Queue
 from gscn.emulator.list_records import MODE_PLACE, control_of, listed
 from gscn.encode import ENCODE_MODE
-from gscn.hw.core.list_sequencer import ListSequencer
-from gscn.hw.port.arbiter import ReadArbiter
-from gscn.hw.port.write_merger import WriteMerger
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
 
 LATENCIES = (10, 40, 100)
@@ -71,6 +67,10 @@ def gap(content: np.ndarray, latency: int, *, two_queues: bool = True, span: int
     span
         Cycles that a pass of the array takes; one of the encode unit takes none.
     """
+    from amaranth.sim import Simulator
+
+    from gscn.hw.core.list_sequencer import ListSequencer
+
     config = array("large")
     dut = ListSequencer(config=config)
     memory = np.zeros(LIST + len(content), dtype=np.uint8)
@@ -179,6 +179,9 @@ def step_rows(cycles: dict[int, list[int]]) -> list[list[str]]:
 def area_rows() -> list[list[str]]:
     """Return a row for each part."""
     from benchmarks.encode_area import measure, measure_array
+    from gscn.hw.core.list_sequencer import ListSequencer
+    from gscn.hw.port.arbiter import ReadArbiter
+    from gscn.hw.port.write_merger import WriteMerger
 
     config = array("large").with_overrides(["float_formats=bf16"])
     whole = measure_array()

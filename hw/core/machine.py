@@ -41,9 +41,9 @@ class Machine(wiring.Component):
       of `ListSequencer`; bursts and beats of what shares a port as those of the arbiters in front.
     - Throughput: that of its parts.
     - Combinational: `mem_read_data` -> `encode.mem_read_data`; `mem_write_done` ->
-      `encode.mem_write_done`; `mem_write_data.ready`, `encode.mem_write_cmd.valid`,
-      `encode.mem_write_data.valid` -> `encode.mem_write_cmd.ready`,
-      `encode.mem_write_data.ready`; `encode.mem_read_cmd` -> `encode.mem_read_cmd.ready`;
+      `encode.mem_write_done`; `mem_write_data.ready` -> `encode.mem_write_data.ready`;
+      `mem_write_data.ready`, `encode.mem_write_cmd.valid`, `encode.mem_write_data.valid` ->
+      `encode.mem_write_cmd.ready`; `encode.mem_read_cmd` -> `encode.mem_read_cmd.ready`;
       `encode.mem_write_data` -> `mem_write_data`.
     - Reset: no list; outputs 0, but `start.ready` = 1.
 

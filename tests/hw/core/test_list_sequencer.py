@@ -58,6 +58,7 @@ def run(memory, end, *, two_queues, seed=0, config=TINY, host=None, first=LIST, 
     `spans`, `latency`: the fewest and most cycles of a pass, and of memory; `answer`: choices of
     those of the host.
     """
+    # Long: its testbenches share what has happened so far
     spans, answer_after = times.get("spans", (1, 60)), times.get("answer", (0, 5, 40))
     dut = ListSequencer(config=config)
     rng = random.Random(seed)
