@@ -216,7 +216,7 @@ class ControlRunner(wiring.Component):
                 self._link.eq(0),
                 self._field.eq(TARGET),
             ]
-            m.next = "STOP WORD"
+            m.next = "STOP_WORD"
             with m.If((links > LINKS) | (self._seen_byte(_QUEUE_BYTE, 8) > max(Queue))):
                 self._fail(m, EncodeError.FORMAT)
 
@@ -227,7 +227,7 @@ class ControlRunner(wiring.Component):
     def _check(self, m):
         """Look at every address, then at the order."""
         looked, what = self._looked, Signal(2)
-        with m.State("STOP WORD"):
+        with m.State("STOP_WORD"):
             m.d.sync += self._stop.eq(self._seen_byte(_STOP_BYTE, 32))
             m.next = "CHECK"
             with m.If((self._wait > self._known) & (self._wait <= self.others)):
@@ -327,8 +327,8 @@ class ControlRunner(wiring.Component):
         with m.State("WRITE"):
             m.d.comb += self.write_command.valid.eq(1)
             with m.If(self.write_command.ready):
-                m.next = "WRITE DATA"
-        with m.State("WRITE DATA"):
+                m.next = "WRITE_DATA"
+        with m.State("WRITE_DATA"):
             m.d.comb += self.write_data.valid.eq(1)
             with m.If(self.write_data.ready):
                 m.next = "WRITTEN"

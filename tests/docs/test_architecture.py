@@ -12,12 +12,16 @@ from amaranth.hdl import Fragment
 from amaranth.hdl._ast import Assign, Switch
 
 from gscn.array import array
+from gscn.control import Queue
 from gscn.conv import ConvShape, Pass
 from gscn.hw.cluster.offsets import TableReader
 from gscn.hw.cluster.streamer import Streamer
 from gscn.hw.cluster.summing import SummingDrain
 from gscn.hw.core.array import Array
+from gscn.hw.core.control_runner import ControlRunner
 from gscn.hw.core.cutter import Cutter
+from gscn.hw.core.list_queue import ListQueue
+from gscn.hw.core.list_walk import ListWalk
 from gscn.hw.core.pass_checker import PassChecker
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.host.top_axi import ArrayAxi
@@ -42,7 +46,11 @@ MACHINES = {
     "tables": TableReader,
     "streamer": Streamer,
     "summing": SummingDrain,
+    "list_walk": ListWalk,
+    "list_queue": ListQueue,
+    "control_runner": ControlRunner,
 }
+OF_A_QUEUE = ("list_walk", "list_queue")
 BLOCKS = ("array", "reading", "writing")
 
 
@@ -170,8 +178,9 @@ def machine(component):
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_states_and_their_changes_are_those_of_the_elaborated_machine(text, name):
+    of_queue = {"queue": Queue.ARRAY} if name in OF_A_QUEUE else {}
     drawn = re.findall(r"^ *(\S+) --> (\w+)(?:: .+)?$", picture(text, name), re.MULTILINE)
-    first, changes = machine(MACHINES[name](config=CONFIG))
+    first, changes = machine(MACHINES[name](config=CONFIG, **of_queue))
     assert {edge for edge in drawn if edge[0] != "[*]"} == changes
     assert [edge for edge in drawn if edge[0] == "[*]"] == [("[*]", first)]
 
