@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.encode import LOOPS
+from gscn.encode import GROUP_LOOPS, LOOPS
 
 VECTOR_BITS = 4
 """Bits of the number of a vector in its position."""
@@ -14,9 +14,21 @@ LEVELS = LOOPS + 1
 """Vectors of a position, and loops 0 to 7 around them."""
 START = LEVELS
 """Row of what a walk begins with."""
-STEP = data.StructLayout({"level": range(LEVELS), "row": range(LEVELS + 1), "begins": 1, "last": 1})
+WITHIN = LEVELS + 1
+"""Row of the step that some steps of a loop take in place of its own."""
+STEP = data.StructLayout(
+    {
+        "level": range(LEVELS),
+        "row": range(LEVELS + 1),
+        "begins": 1,
+        "within": 1,
+        "ends_group": 1,
+        "last": 1,
+    }
+)
 """How a walk goes on: the level that steps, while all below it begin again, from what row of
-`WalkAddresses`; whether it begins here, and whether this is its last vector."""
+`WalkAddresses`; whether it begins here, whether it steps by `WITHIN` (which `LoopWalk` never says),
+whether this is the last position of a group, and whether the last vector of all."""
 LOOP_COUNTS = data.StructLayout({"vectors": VECTOR_BITS, "loops": data.ArrayLayout(16, LOOPS)})
 """Of each level, its number of steps less 1."""
 
@@ -89,6 +101,7 @@ class LoopWalk(wiring.Component):
                     m.d.sync += [left[number].eq(most[number]), stepped[number].eq(0)]
         m.d.comb += [
             o.p.last.eq(ends),
+            o.p.ends_group.eq(~Cat(*(one.any() for one in left[1 : LEVELS - GROUP_LOOPS])).any()),
             o.p.begins.eq(begins),
             o.p.level.eq(stepped_level),
             o.p.row.eq(from_row),

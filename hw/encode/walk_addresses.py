@@ -8,13 +8,13 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.arguments import need_number
-from gscn.hw.encode.loop_walk import LEVELS, STEP
+from gscn.hw.encode.loop_walk import START, STEP, WITHIN
 
 
 def field_layout(count: int, width: int) -> data.StructLayout:
-    """Return a step to be stored: of a level of a stream, or, at row `LEVELS`, its start."""
+    """Return a step to be stored: of a level of a stream, its start (row `START`), or `WITHIN`."""
     return data.StructLayout(
-        {"number": range(max(count, 2)), "row": range(LEVELS + 1), "value": width}
+        {"number": range(max(count, 2)), "row": range(WITHIN + 1), "value": width}
     )
 
 
@@ -78,10 +78,10 @@ class WalkAddresses(wiring.Component):
             m.d.sync += o.valid.eq(i.valid)
         for number in range(self._count):
             m.submodules[f"steps{number}"] = steps = Memory(
-                shape=self._width, depth=LEVELS + 1, init=[]
+                shape=self._width, depth=WITHIN + 1, init=[]
             )
             m.submodules[f"sums{number}"] = rows = Memory(
-                shape=self._width, depth=LEVELS + 1, init=[]
+                shape=self._width, depth=START + 1, init=[]
             )
             step, store = steps.read_port(domain="comb"), steps.write_port()
             before, write = rows.read_port(domain="comb"), rows.write_port()
@@ -90,10 +90,10 @@ class WalkAddresses(wiring.Component):
                 store.addr.eq(self.field.row),
                 store.data.eq(self.field.value),
                 store.en.eq(self.field_en & (self.field.number == number)),
-                step.addr.eq(Mux(i.p.begins, LEVELS, i.p.level)),
+                step.addr.eq(Mux(i.p.begins, START, Mux(i.p.within, WITHIN, i.p.level))),
                 before.addr.eq(i.p.row),
                 after.eq(Mux(i.p.begins, 0, before.data) + step.data),
-                write.addr.eq(Mux(i.p.begins, LEVELS, i.p.level)),
+                write.addr.eq(Mux(i.p.begins, START, i.p.level)),
                 write.data.eq(after),
                 write.en.eq(i.valid & i.ready),
             ]
