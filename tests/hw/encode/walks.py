@@ -56,9 +56,9 @@ def walk_fields(d) -> list[dict[str, int]]:
         for number, name in enumerate(names):
             steps = [field_of(d, name, "_step", loop) for loop in range(LOOPS)]
             within = steps[2]
-            if kind == ADDRESSES and d.transposed and name.startswith("t"):
+            if kind == ADDRESSES and name.startswith("t"):
                 within = {0: 0, 1: 2, 2: 4}[field_of(d, name, "_format")]
-                steps[2] -= (VECTOR - 1) * within
+                steps[2] -= d.transposed * (VECTOR - 1) * within
             start = field_of(d, name, "_first")
             vector = 0
             if kind == ADDRESSES:

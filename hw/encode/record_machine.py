@@ -1,0 +1,239 @@
+"""A small machine that runs the program of records: one accumulator, one operand at a time."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gscn.array import ArrayConfig
+from gscn.hw.array_layouts import ranges_layout
+from gscn.hw.encode.record import FIELD, FIELD_PLACE
+from gscn.hw.encode.record_code import (
+    INSTRUCTION_WIDTH,
+    SCRATCH_DEPTH,
+    WIDTH,
+    WIDTHS,
+    If,
+    Kind,
+    Op,
+)
+from gscn.hw.encode.record_pairs import RecordPairs
+from gscn.hw.encode.record_program import record_program
+from gscn.pass_errors import PASS_ERROR_WIDTH
+
+INSTRUCTION = data.StructLayout(WIDTHS)
+SENT = data.StructLayout({"place": WIDTHS["target"], "value": signed(FIELD + 2)})
+"""A value for the unit, and its place as `record_program.place` numbers them."""
+_FACTOR = 33
+_DIGIT = 4
+_COUNT = 32
+"""Bits of a factor, of a digit of it that is multiplied in a cycle, and of what is divided."""
+
+
+class RecordMachine(wiring.Component):
+    """Check a record, and hand its fields out if it has no error.
+
+    An instruction takes a cycle, and so does what follows a branch that is taken; multiplications a
+    cycle for every four bits of the factor, divisions `_COUNT`, comparisons of pairs one for each.
+
+    Golden: `emulator.encode_checks.check_encode`.
+
+    Timing
+    ------
+    - Latency: after `start` it takes some hundred cycles to `done`.
+    - Throughput: one record at a time.
+    - Combinational: `value`, `list_range` -> `sent`.
+    - Reset: idle; outputs 0, but `place`, `en` and `sent` meaningless.
+
+    Parameters
+    ----------
+    config
+        Port.
+
+    Attributes
+    ----------
+    list_range : In(ranges_layout())
+        Where the list of descriptors lies; held while it runs.
+    start : In(1)
+        Begin (pulse): the record is there.
+    place : Out(FIELD_PLACE)
+        A field that is wanted in the next cycle.
+    en : Out(1)
+        `place` counts; otherwise the last one is wanted still.
+    value : In(signed(FIELD + 1))
+        Field of the record.
+    sent : Out(SENT)
+        A value for the unit.
+    sent_en : Out(1)
+        There is one.
+    done : Out(1)
+        It has come to an end (pulse).
+    error : Out(PASS_ERROR_WIDTH)
+        An `EncodeError`, from `done` to the next `start`.
+    """
+
+    def __init__(self, *, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "list_range": In(ranges_layout()),
+                "start": In(1),
+                "place": Out(FIELD_PLACE),
+                "en": Out(1),
+                "value": In(signed(FIELD + 1)),
+                "sent": Out(SENT),
+                "sent_en": Out(1),
+                "done": Out(1),
+                "error": Out(PASS_ERROR_WIDTH),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.program = program = Memory(
+            shape=INSTRUCTION_WIDTH, depth=len(record_program()), init=record_program()
+        )
+        m.submodules.words = words = Memory(shape=WIDTH, depth=SCRATCH_DEPTH, init=[])
+        m.submodules.pairs = pairs = RecordPairs(config=self.config)
+        fetch = program.read_port(domain="comb")
+        fetched = data.View(INSTRUCTION, fetch.data)
+        one = Signal(INSTRUCTION, reset_less=True)
+        runs, valid, advance = Signal(), Signal(), Signal()
+        place = Signal(WIDTHS["target"], reset_less=True)
+        acc = Signal(signed(WIDTH), reset_less=True)
+        x, holds = Signal(signed(WIDTH)), Signal()
+        m.d.comb += [
+            fetch.addr.eq(place),
+            self.place.eq(fetched.where),
+            self.en.eq(advance),
+            self.sent.place.eq(one.target),
+            self.sent.value.eq(x),
+        ]
+        with m.If(advance):
+            m.d.sync += [one.eq(fetched), valid.eq(runs), place.eq(place + 1)]
+        with m.If(self.start):
+            m.d.sync += [runs.eq(1), valid.eq(0), place.eq(0), self.error.eq(0)]
+
+        self._operand(m, words, one, acc, x)
+        self._condition(m, one, acc, x, holds)
+        fails, code = Signal(), Signal(PASS_ERROR_WIDTH)
+        write = words.write_port()
+        m.d.comb += [write.addr.eq(one.target), write.data.eq(acc), code.eq(one.target)]
+        m.d.sync += self.done.eq(fails)
+        pairs_list = self._pairs(m, pairs, one, acc, x)
+        factor, left = Signal(_FACTOR, reset_less=True), Signal(range(_COUNT + 1))
+        wide = Signal(signed(WIDTH), reset_less=True)
+        with m.FSM():
+            with m.State("RUN"):
+                m.d.comb += advance.eq(runs)
+                with m.If(valid & runs):
+                    with m.Switch(one.op):
+                        self._simple(m, acc, x)
+                        with m.Case(Op.STORE):
+                            m.d.comb += write.en.eq(1)
+                        with m.Case(Op.BRANCH), m.If(holds):
+                            m.d.sync += [place.eq(one.target), valid.eq(0)]
+                        with m.Case(Op.FAIL):
+                            m.d.comb += fails.eq(holds)
+                        with m.Case(Op.SEND):
+                            m.d.comb += self.sent_en.eq(1)
+                        with m.Case(Op.APPEND, Op.ENDS, Op.FLAG):
+                            m.d.comb += pairs_list
+                        with m.Case(Op.MULTIPLY, Op.DIVIDE):
+                            m.d.comb += advance.eq(0)
+                            m.d.sync += [factor.eq(x), left.eq(_COUNT)]
+                            m.d.sync += wide.eq(Mux(one.op == Op.MULTIPLY, acc, 0))
+                            with m.If(one.op == Op.MULTIPLY):
+                                m.d.sync += acc.eq(0)
+                                m.next = "MULTIPLY"
+                            with m.Else():
+                                m.next = "DIVIDE"
+                        with m.Case(Op.PAIRS):
+                            m.d.comb += [advance.eq(0), pairs.start.eq(1)]
+                            m.next = "PAIRS"
+            with m.State("MULTIPLY"):
+                m.d.sync += [
+                    acc.eq(acc + wide * factor[:_DIGIT]),
+                    wide.eq(wide << _DIGIT),
+                    factor.eq(factor >> _DIGIT),
+                ]
+                with m.If(~factor[_DIGIT:].any()):
+                    m.d.comb += advance.eq(1)
+                    m.next = "RUN"
+            with m.State("DIVIDE"):
+                # the quotient comes in below what is divided, which leaves above
+                rest, less = Signal(_FACTOR), Signal(signed(_FACTOR + 1))
+                m.d.comb += [rest.eq(Cat(acc[_COUNT - 1], wide)), less.eq(rest - factor)]
+                m.d.sync += [
+                    wide.eq(Mux(less < 0, rest, less)),
+                    acc.eq(Cat(less >= 0, acc[: _COUNT - 1])),
+                    left.eq(left - 1),
+                ]
+                with m.If(left == 1):
+                    m.d.comb += advance.eq(1)
+                    m.next = "RUN"
+            with m.State("PAIRS"), m.If(pairs.done):
+                m.d.comb += [fails.eq(pairs.found), advance.eq(~pairs.found)]
+                m.next = "RUN"
+        with m.If(fails):
+            m.d.sync += [self.error.eq(code), runs.eq(0), valid.eq(0)]
+        return m
+
+    def _operand(self, m, words, one, acc, x):
+        """Choose the operand."""
+        read = words.read_port(domain="comb")
+        listed = self.list_range
+        m.d.comb += read.addr.eq(one.where)
+        others = Array(
+            [acc, listed.begin, listed.end, 1 << self.config.addr_width, (1 << _COUNT) - 1]
+        )
+        with m.Switch(one.kind):
+            with m.Case(Kind.FIELD):
+                m.d.comb += x.eq(self.value)
+            with m.Case(Kind.CONSTANT):
+                m.d.comb += x.eq(one.where)
+            with m.Case(Kind.SCRATCH):
+                m.d.comb += x.eq(read.data)
+            with m.Case(Kind.OTHER):
+                m.d.comb += x.eq(others[one.where[:3]])
+
+    def _condition(self, m, one, acc, x, holds):
+        """Compare the accumulator with the operand."""
+        equal, below = Signal(), Signal()
+        m.d.comb += [equal.eq(acc == x), below.eq(acc < x)]
+        values = {
+            If.ALWAYS: 1, If.EQUAL: equal, If.UNEQUAL: ~equal, If.BELOW: below,
+            If.AT_LEAST: ~below, If.ABOVE: ~below & ~equal, If.AT_MOST: below | equal,
+            If.ANY: (acc & x).any(),
+        }  # fmt: skip
+        with m.Switch(one.condition):
+            for condition, value in values.items():
+                with m.Case(condition):
+                    m.d.comb += holds.eq(value)
+
+    def _simple(self, m, acc, x):
+        """Add the operations that take one cycle."""
+        for op, value in (
+            (Op.LOAD, x), (Op.ADD, acc + x), (Op.SUB, acc - x), (Op.OR, acc | x),
+            (Op.ABS, Mux(x < 0, -x, x)), (Op.SHIFT, acc << x[:3].as_unsigned()),
+        ):  # fmt: skip
+            with m.Case(op):
+                m.d.sync += acc.eq(value)
+
+    def _pairs(self, m, pairs, one, acc, x):
+        """Connect the pairs; return what is assigned where an instruction is for them."""
+        m.d.comb += [
+            pairs.forget.eq(self.start),
+            pairs.pair.begin.eq(x),
+            pairs.pair.end.eq(acc),
+            pairs.extent.eq(acc),
+            pairs.spans.eq(x[0]),
+            pairs.number.eq(one.target),
+        ]
+        return [
+            pairs.append.eq(one.op == Op.APPEND),
+            pairs.ends.eq(one.op == Op.ENDS),
+            pairs.flag.eq(one.op == Op.FLAG),
+        ]
