@@ -52,6 +52,9 @@ from gscn.passes import HALFWORD_BYTES, VECTOR
 from gscn.records import PLUS_BIT
 from gscn.strips import encode, map_bounds
 
+STATE_WORD = (1 << 32) - 1
+"""What a field of the state holds: prefixes that no selection has found may be any."""
+
 
 @takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -332,8 +335,8 @@ class _Pass:
                 rank -= int(kept.bins[found])
                 found -= 1
             state["rank"] = rank
-            state["prefix"] = prefix << d.bin_bits | found
-            state["threshold_a"] = int(state["prefix"]) << d.bin_shift
+            state["prefix"] = (prefix << d.bin_bits | found) & STATE_WORD
+            state["threshold_a"] = int(state["prefix"]) << d.bin_shift & STATE_WORD
         state["kept_a"], state["kept_b"] = kept.kept
         state["nonzeros"], state["elements"] = kept.nonzeros, kept.elements
         state["largest"], state["flags"] = kept.largest, kept.flags
