@@ -15,6 +15,7 @@ EVERY_CYCLE = "what it does is seen in every cycle there, and equals the hardwar
 TIME = "its cycles are part of counters that equal the Verilog's, list by list"
 PROOFS = "every claim of its checker holds there, and fails on a planted fault"
 RIVALS = "its cycles are held to publications and public simulators there"
+READERS = "all that it reads is compared with the emulator's walk there"
 LANES = "every result of a lane is compared with the emulator's there"
 NETWORK = "its parameters, products and layers are compared with published ones there"
 LISTS = "every kind of record is run, waited for and found bad there"
@@ -29,6 +30,10 @@ COVERED_BY = {
     "hw/encode/lane_top.py": ("hw/encode/test_combiner.py", LANES),
     "hw/encode/layouts.py": ("hw/encode/test_combiner.py", "coefficients are taken apart there"),
     "hw/encode/loop_walk.py": ("hw/encode/test_walk_addresses.py", "every vector is reached there"),
+    "hw/encode/line_reader.py": ("hw/encode/test_inputs.py", READERS),
+    "hw/encode/mask_reader.py": ("hw/encode/test_inputs.py", READERS),
+    "hw/encode/rows.py": ("hw/encode/test_inputs.py", READERS),
+    "hw/encode/tensor_reader.py": ("hw/encode/test_inputs.py", READERS),
     "hw/checks.py": ("hw/core/test_pass_checker.py", "bad addresses are there"),
     "hw/core/array.py": ("cosim/test_launch.py", "it only joins its parts"),
     "hw/core/field_checks.py": ("hw/core/test_pass_checker.py", "errors of both kinds are there"),

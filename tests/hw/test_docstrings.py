@@ -52,6 +52,7 @@ ARGUMENTS = {
     "digit": 8,
     "listed": False,
     "queue": Queue.ARRAY,
+    "vectors": 6,
 }
 every_component = pytest.mark.parametrize(
     "component", COMPONENTS, ids=lambda component: component.__name__

@@ -1,0 +1,241 @@
+"""All that the lanes of an encode pass are given, vector by vector."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.array import ArrayConfig
+from gscn.encode import STREAMS, TENSOR_FORMATS, TENSORS, EncodeError
+from gscn.formats import FLOAT32
+from gscn.hw.arguments import need_number
+from gscn.hw.encode.layouts import CODE
+from gscn.hw.encode.loop_walk import VECTOR_BITS
+from gscn.hw.encode.mask_reader import MaskReader
+from gscn.hw.encode.rows import RowReader
+from gscn.hw.encode.tensor_reader import TensorReader
+from gscn.hw.encode.unit_layouts import MARKS, input_layout, place_layout, settings_layout
+from gscn.hw.fifo import StreamFIFO
+from gscn.hw.layouts import burst_layout, read_beats
+from gscn.hw.port.arbiter import ReadArbiter
+from gscn.pass_errors import PASS_ERROR_WIDTH
+from gscn.passes import VECTOR
+
+FLOAT32_NUMBER = TENSOR_FORMATS.index(FLOAT32)
+_MASK = STREAMS.index("mask")
+_DENSE = STREAMS.index("dense")
+
+
+class Inputs(wiring.Component):
+    """Bring together what is computed with, for each vector of the walk.
+
+    Every tensor, the mask and the rows have a reader of their own, which is told of all vectors at
+    once, as many as may be on the way; each reads ahead as far as it has room. Lanes that are not
+    there are 0 in all tensors, and so is a vector without any, which is not read. After an error
+    nothing more is asked for. `start` needs `quiet`.
+
+    Implements: "The walk" of `docs/contract/encode.md`, for floating-point tensors.
+    Golden: `emulator.encode_walk.Walk`.
+
+    Timing
+    ------
+    - Latency: `COMMAND_LATENCY` from `i` to `command`; `LATENCY` from `beats.valid` to `o`.
+    - Throughput: one vector per cycle, two cycles for new rows; one burst per cycle.
+    - Combinational: `settings` -> `o`, `i.ready`; `i` -> `i.ready`.
+    - Reset: no vector; outputs 0, but `i.ready` = 1, `quiet` = 1.
+
+    Parameters
+    ----------
+    config
+        Port.
+    depth
+        Lines that each tensor has asked for or holds.
+    vectors
+        Vectors on the way.
+
+    Attributes
+    ----------
+    settings : In(settings_layout(config))
+        Of the pass; held from `start` on.
+    start : In(1)
+        All of the pass before is forgotten (pulse).
+    halt : In(1)
+        Nothing more is asked for.
+    i : In(stream.Signature(place_layout(config)))
+        Vectors.
+    o : Out(stream.Signature(input_layout(config)))
+        The same with all that their results are made of.
+    command : Out(stream.Signature(burst_layout(config)))
+        Bursts to read.
+    beats : In(read_beats(config))
+        Their beats.
+    error : Out(PASS_ERROR_WIDTH)
+        Code of the first error of the pass, 0: none.
+    quiet : Out(1)
+        No beat is due.
+    """
+
+    COMMAND_LATENCY = TensorReader.COMMAND_LATENCY + ReadArbiter.COMMAND_LATENCY
+    LATENCY = TensorReader.LATENCY
+    MASK_LINES = 8
+    """Lines of the mask: each has the bits of 32 vectors."""
+    BURSTS = 128
+    """Bursts that may be on the way."""
+
+    def __init__(self, *, config: ArrayConfig, depth: int, vectors: int):
+        need_number(self, "depth", depth, 2)
+        need_number(self, "vectors", vectors)
+        self.config, self._depth, self._vectors = config, depth, vectors
+        super().__init__(
+            {
+                "settings": In(settings_layout(config)),
+                "start": In(1),
+                "halt": In(1),
+                "i": In(stream.Signature(place_layout(config))),
+                "o": Out(stream.Signature(input_layout(config))),
+                "command": Out(stream.Signature(burst_layout(config))),
+                "beats": In(read_beats(config)),
+                "error": Out(PASS_ERROR_WIDTH),
+                "quiet": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        sizes = {"config": self.config, "vectors": self._vectors}
+        tensors = [TensorReader(depth=self._depth, **sizes) for _ in range(TENSORS)]
+        mask = MaskReader(depth=self.MASK_LINES, **sizes)
+        rows = RowReader(config=self.config)
+        for number, tensor in enumerate(tensors):
+            m.submodules[f"tensor{number}"] = tensor
+        m.submodules.mask, m.submodules.rows = mask, rows
+        present = [self.settings[f"t{n}_format"] != 0 for n in range(TENSORS)]
+        self._set(m, tensors, mask, rows)
+        self._read(m, [*tensors, mask, rows])
+        moving = data.StructLayout(
+            {
+                "there": VECTOR,
+                "vector": VECTOR_BITS,
+                "dense_addr": self.config.addr_width,
+                "marks": MARKS,
+                "loads": 1,
+            }
+        )
+        m.submodules.moving = queue = StreamFIFO(shape=moving, depth=self._vectors)
+        self._fork(m, queue.i, rows.i, [*zip(tensors, present, strict=True)], mask)
+        self._join(m, queue.o, rows, [*zip(tensors, present, strict=True)], mask)
+        return ResetInserter(self.start)(m)
+
+    def _set(self, m, tensors, mask, rows):
+        """Tell the readers what the pass reads, and collect their errors."""
+        settings = self.settings
+        for name, reader in (*((f"t{n}", one) for n, one in enumerate(tensors)), ("mask", mask)):
+            m.d.comb += [
+                reader.start_addr.eq(settings[f"{name}_addr"]),
+                reader.end_addr.eq(settings[f"{name}_end"]),
+            ]
+        for number, reader in enumerate(tensors):
+            m.d.comb += reader.wide.eq(settings[f"t{number}_format"] == FLOAT32_NUMBER)
+        m.d.comb += [rows.addr.eq(settings.rows_addr), rows.vectors.eq(settings.vectors)]
+        outside = Cat(reader.outside for reader in (*tensors, mask)).any()
+        with m.If(outside & (self.error == 0)):
+            m.d.sync += self.error.eq(EncodeError.RANGE)
+
+    def _read(self, m, readers):
+        """Let the readers share the port."""
+        # as many bursts on the way as hide a long latency: a line is one beat of a wide port
+        config = dataclasses.replace(self.config, outstanding_bursts=self.BURSTS)
+        m.submodules.arbiter = arbiter = ReadArbiter(config=config, count=len(readers))
+        wiring.connect(m, arbiter.command, wiring.flipped(self.command))
+        stopped = self.halt | (self.error != 0)
+        due = Signal(range(self.BURSTS * (config.burst_beats + 1) * 2))
+        taken = Signal(range(config.burst_beats + 1))
+        m.d.comb += [
+            arbiter.data_valid.eq(self.beats.valid),
+            self.quiet.eq(due == 0),
+        ]
+        for number, reader in enumerate(readers):
+            channel = arbiter.channels[number]
+            m.d.comb += [
+                channel.p.eq(reader.command.p),
+                channel.valid.eq(reader.command.valid & ~stopped),
+                reader.command.ready.eq(channel.ready & ~stopped),
+                reader.data.eq(self.beats.payload),
+                reader.data_valid.eq(arbiter.channel_valid[number]),
+            ]
+            with m.If(channel.valid & channel.ready):
+                m.d.comb += taken.eq(channel.p.beats)
+        m.d.sync += due.eq(due + taken - self.beats.valid)
+
+    def _fork(self, m, queue, columns, tensors, mask):
+        """Tell every reader of a vector, when all of them can be told."""
+        place = self.i.p
+        column, known, loads = Signal(16, reset_less=True), Signal(), Signal()
+        targets = [
+            *((tensor.i, there) for tensor, there in tensors),
+            (mask.i, self.settings.masked != 0), (columns, loads), (queue, 1),
+        ]  # fmt: skip
+        room = Cat(target.ready | ~(wanted != 0) for target, wanted in targets).all()
+        m.d.comb += [
+            loads.eq(
+                place.marks.begins_rows & (place.vector == 0) & ~(known & (column == place.column))
+            ),
+            self.i.ready.eq(room),
+            columns.p.eq(place.column),
+            mask.i.p.addr.eq(place.addrs[_MASK]),
+            mask.i.p.used.eq(place.there.any()),
+            queue.p.there.eq(place.there),
+            queue.p.vector.eq(place.vector),
+            queue.p.dense_addr.eq(place.addrs[_DENSE]),
+            queue.p.marks.eq(place.marks),
+            queue.p.loads.eq(loads),
+        ]
+        for number, (tensor, _) in enumerate(tensors):
+            m.d.comb += [
+                tensor.i.p.addr.eq(place.addrs[number]), tensor.i.p.there.eq(place.there),
+            ]  # fmt: skip
+        for target, wanted in targets:
+            m.d.comb += target.valid.eq(self.i.valid & room & wanted)
+        with m.If(self.i.valid & room & loads):
+            m.d.sync += [known.eq(1), column.eq(place.column)]
+
+    def _join(self, m, queue, rows, tensors, mask):
+        """Offer a vector when all that belongs to it is there."""
+        settings, o = self.settings, self.o.p
+        own = Signal(queue.p.shape(), reset_less=True)
+        m.d.comb += [
+            rows.i_turn.p.vector.eq(queue.p.vector),
+            rows.i_turn.p.loads.eq(queue.p.loads),
+            rows.i_turn.valid.eq(queue.valid),
+            queue.ready.eq(rows.i_turn.ready),
+        ]
+        with m.If(queue.valid & queue.ready):
+            m.d.sync += own.eq(queue.p)
+        sources = [
+            *((tensor.o, there) for tensor, there in tensors),
+            (mask.o, settings.masked != 0), (rows.o, 1),
+        ]  # fmt: skip
+        whole = Cat(source.valid | ~(wanted != 0) for source, wanted in sources).all()
+        m.d.comb += self.o.valid.eq(whole)
+        for source, wanted in sources:
+            m.d.comb += source.ready.eq(whole & self.o.ready & wanted)
+        many = []
+        for lane in range(VECTOR):
+            c2 = rows.o.p[lane].factors[TENSORS - 1].significand
+            many.append(own.there[lane] & (c2 & (c2 - 1)).any())
+            for number, (tensor, there) in enumerate(tensors):
+                code = tensor.o.p[lane]
+                magnitude = Cat(code[: CODE - 1], code[-1] & ~settings.absolute[number])
+                m.d.comb += o.codes[number][lane].eq(Mux(own.there[lane] & there, magnitude, 0))
+        m.d.comb += [
+            o.rows.eq(rows.o.p),
+            o.third.eq(tensors[-1][1] & ((settings.product != 0) | Cat(many).any())),
+            o.kept.eq(Mux(settings.masked != 0, mask.o.p, (1 << VECTOR) - 1)),
+            o.there.eq(own.there),
+            o.vector.eq(own.vector),
+            o.dense_addr.eq(own.dense_addr),
+            o.marks.eq(own.marks),
+        ]

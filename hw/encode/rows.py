@@ -1,0 +1,218 @@
+"""Rows of coefficients: those of a group are in a memory, and a vector's are taken apart."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gscn.array import ArrayConfig
+from gscn.encode import CHANNEL_ROW, COEFFICIENT_BITS, TENSORS
+from gscn.formats import FLOAT32
+from gscn.hw.encode.layouts import CODE, MANTISSA, SIGNIFICAND, exponent, significand
+from gscn.hw.encode.line_reader import line_burst
+from gscn.hw.encode.loop_walk import VECTOR_BITS
+from gscn.hw.encode.unit_layouts import LINE_BYTES, ROW
+from gscn.hw.layouts import burst_layout, record_layout
+from gscn.passes import VECTOR
+from gscn.port import ALIGNMENT_BITS
+
+ROW_LAYOUT = record_layout(CHANNEL_ROW)
+ROW_BYTES = CHANNEL_ROW.width // 8
+VECTORS = 1 << VECTOR_BITS
+"""Vectors of a position at most."""
+TURN = data.StructLayout({"vector": VECTOR_BITS, "loads": 1})
+"""A vector of a position; whether it is the first one of the next rows."""
+
+
+def take_apart(m: Module, factor: data.View, code: Value) -> None:
+    """Fill a `factor_layout` with a float32 code; combinational."""
+    magnitude = code[: CODE - 1]
+    m.d.comb += [
+        factor.significand.eq(significand(code)[SIGNIFICAND - COEFFICIENT_BITS :]),
+        factor.exponent.eq(exponent(code)),
+        factor.negative.eq(code[-1]),
+        factor.infinite.eq(magnitude == FLOAT32.infinity),
+        factor.nan.eq(code[MANTISSA:-1].all() & code[:MANTISSA].any()),
+    ]
+
+
+class RowReader(wiring.Component):
+    """Hold the rows of a group's channels, and take those of a vector's lanes apart.
+
+    The next rows are read while those before are used if a position has fewer than 16 vectors: two
+    halves of the memory take turns. Otherwise they are read when they are wanted.
+
+    Implements: rows of coefficients in `docs/contract/encode.md`.
+    Golden: `emulator.encode`.
+
+    Timing
+    ------
+    - Latency: `COMMAND_LATENCY` from `i` to `command`; `LATENCY` from `i_turn` to `o`.
+    - Throughput: one vector per cycle, and two cycles for new rows; one burst.
+    - Combinational: `i_turn`, `o.ready` -> `i_turn.ready`; `vectors` -> `i.ready`.
+    - Reset: no rows, no vector; outputs 0, but `i.ready` = 1.
+
+    Parameters
+    ----------
+    config
+        Port.
+
+    Attributes
+    ----------
+    addr : In(config.addr_width)
+        Of the first row, a multiple of 64.
+    vectors : In(3)
+        Log2 of the vectors of a position, 0 to 4.
+    i : In(stream.Signature(16))
+        Columns, in the order in which their rows are wanted.
+    command : Out(stream.Signature(burst_layout(config)))
+        Bursts to read.
+    data : In(config.mem_width)
+        Beats, in the order of the commands.
+    data_valid : In(1)
+        `data` is a beat.
+    i_turn : In(stream.Signature(TURN))
+        Vectors.
+    o : Out(stream.Signature(data.ArrayLayout(ROW, VECTOR)))
+        Their rows.
+    """
+
+    COMMAND_LATENCY = 1
+    LATENCY = 1
+
+    def __init__(self, *, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "addr": In(config.addr_width),
+                "vectors": In(3),
+                "i": In(stream.Signature(16)),
+                "command": Out(stream.Signature(burst_layout(config))),
+                "data": In(config.mem_width),
+                "data_valid": In(1),
+                "i_turn": In(stream.Signature(TURN)),
+                "o": Out(stream.Signature(data.ArrayLayout(ROW, VECTOR))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        memories = []
+        for lane in range(VECTOR):
+            memory = Memory(shape=8 * ROW_BYTES, depth=VECTORS, init=[])
+            m.submodules[f"rows{lane}"] = memory
+            memories.append(memory)
+        whole, released = Signal(), Signal()
+        held = Signal(2)
+        begins = self._ask(m, held)
+        m.d.comb += whole.eq(self._fill(m, memories))
+        m.d.comb += released.eq(self._show(m, memories, whole))
+        m.d.sync += held.eq(held + begins - released)
+        return m
+
+    def _row_addr(self, half, vector):
+        """Return the place of a vector in the memories."""
+        return Mux(self.vectors == VECTOR_BITS, vector, Cat(vector[: VECTOR_BITS - 1], half))
+
+    def _ask(self, m, held):
+        """Ask for the rows of a column when there is a half for them; return when it begins."""
+        config = self.config
+        beats = line_burst(config)
+        step = (beats * config.mem_bytes).bit_length() - 1
+        most = VECTORS * VECTOR * ROW_BYTES >> step
+        addr = Signal(config.addr_width - step, reset_less=True)
+        left, begins = Signal(range(most + 1)), Signal()
+        free = Mux(self.vectors == VECTOR_BITS, held == 0, held != 2)
+        position_bits = (VECTOR * ROW_BYTES).bit_length() - 1
+        m.d.comb += [
+            self.command.p.addr.eq(addr << step),
+            self.command.p.beats.eq(beats),
+            self.command.valid.eq(left != 0),
+            self.i.ready.eq((left == 0) & free),
+            begins.eq(self.i.valid & self.i.ready),
+        ]
+        with m.If(begins):
+            m.d.sync += [
+                addr.eq((self.addr + (self.i.p << (position_bits + self.vectors))) >> step),
+                left.eq((VECTOR * ROW_BYTES >> step) << self.vectors),
+            ]
+        with m.Elif(self.command.valid & self.command.ready):
+            m.d.sync += [addr.eq(addr + 1), left.eq(left - 1)]
+        return begins
+
+    def _fill(self, m, memories):
+        """Store beats; return when the rows of a group are there."""
+        width, row_width = self.config.mem_width, 8 * ROW_BYTES
+        parts, rows = max(row_width // width, 1), max(width // row_width, 1)
+        part = Signal(range(max(parts, 2)))
+        lane, vector, half = Signal(range(VECTOR)), Signal(VECTOR_BITS), Signal()
+        last_part, last_lane, last = Signal(), Signal(), Signal()
+        m.d.comb += [
+            last_part.eq(part == parts - 1),
+            last_lane.eq(last_part & (lane == VECTOR - rows)),
+            last.eq(last_lane & (vector == ((1 << self.vectors) - 1)[:VECTOR_BITS])),
+        ]
+        for number, memory in enumerate(memories):
+            write = memory.write_port(granularity=min(width, row_width))
+            bits = self.data.word_select(number % rows, row_width) if rows > 1 else self.data
+            own = self.data_valid & (lane == number // rows * rows)
+            m.d.comb += [
+                write.addr.eq(self._row_addr(half, vector)),
+                write.data.eq(bits if width >= row_width else bits.replicate(parts)),
+                write.en.eq(Mux(own, 1 << part, 0)),
+            ]
+        with m.If(self.data_valid):
+            m.d.sync += part.eq(Mux(last_part, 0, part + 1))
+            with m.If(last_part):
+                m.d.sync += lane.eq(Mux(last_lane, 0, lane + rows))
+            with m.If(last_lane):
+                m.d.sync += vector.eq(Mux(last, 0, vector + 1))
+            with m.If(last):
+                m.d.sync += half.eq(~half)
+        return self.data_valid & last
+
+    def _show(self, m, memories, whole):
+        """Show rows; return when those of a group are not wanted any more."""
+        turn, o = self.i_turn, self.o
+        current, entered, released, enters, goes = (Signal(name=name) for name in (
+            "current", "entered", "released", "enters", "goes",
+        ))  # fmt: skip
+        ready = Signal(2)
+        half = Signal(init=1)
+        waits = Signal()
+        m.d.comb += [
+            waits.eq(turn.p.loads & ~entered),
+            released.eq(turn.valid & waits & current),
+            enters.eq(turn.valid & waits & ~current & (ready != 0)),
+            goes.eq(turn.valid & ~waits & (~o.valid | o.ready)),
+            turn.ready.eq(goes),
+        ]
+        m.d.sync += ready.eq(ready + whole - enters)
+        with m.If(released):
+            m.d.sync += current.eq(0)
+        with m.If(enters):
+            m.d.sync += [current.eq(1), entered.eq(1), half.eq(~half)]
+        with m.If(goes):
+            m.d.sync += entered.eq(0)
+        with m.If(~o.valid | o.ready):
+            m.d.sync += o.valid.eq(goes)
+        for number, memory in enumerate(memories):
+            read = memory.read_port()
+            row = data.View(ROW_LAYOUT, read.data)
+            found = o.p[number]
+            m.d.comb += [
+                read.addr.eq(self._row_addr(half, turn.p.vector)),
+                read.en.eq(goes),
+                found.bias.eq(row.bias),
+                found.threshold_a.eq(row.threshold_a),
+                found.threshold_b.eq(row.threshold_b),
+            ]
+            for tensor in range(TENSORS):
+                take_apart(m, found.factors[tensor], row[f"c{tensor}"])
+            take_apart(m, found.second, row.second)
+        return released
+
+
+assert LINE_BYTES == 1 << ALIGNMENT_BITS
