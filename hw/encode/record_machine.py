@@ -128,31 +128,30 @@ class RecordMachine(wiring.Component):
         with m.FSM():
             with m.State("RUN"):
                 m.d.comb += advance.eq(runs)
-                with m.If(valid & runs):
-                    with m.Switch(one.op):
-                        self._simple(m, acc, x)
-                        with m.Case(Op.STORE):
-                            m.d.comb += write.en.eq(1)
-                        with m.Case(Op.BRANCH), m.If(holds):
-                            m.d.sync += [place.eq(one.target), valid.eq(0)]
-                        with m.Case(Op.FAIL):
-                            m.d.comb += fails.eq(holds)
-                        with m.Case(Op.SEND):
-                            m.d.comb += self.sent_en.eq(1)
-                        with m.Case(Op.APPEND, Op.ENDS, Op.FLAG):
-                            m.d.comb += pairs_list
-                        with m.Case(Op.MULTIPLY, Op.DIVIDE):
-                            m.d.comb += advance.eq(0)
-                            m.d.sync += [factor.eq(x), left.eq(_COUNT)]
-                            m.d.sync += wide.eq(Mux(one.op == Op.MULTIPLY, acc, 0))
-                            with m.If(one.op == Op.MULTIPLY):
-                                m.d.sync += acc.eq(0)
-                                m.next = "MULTIPLY"
-                            with m.Else():
-                                m.next = "DIVIDE"
-                        with m.Case(Op.PAIRS):
-                            m.d.comb += [advance.eq(0), pairs.start.eq(1)]
-                            m.next = "PAIRS"
+                with m.If(valid & runs), m.Switch(one.op):
+                    self._simple(m, acc, x)
+                    with m.Case(Op.STORE):
+                        m.d.comb += write.en.eq(1)
+                    with m.Case(Op.BRANCH), m.If(holds):
+                        m.d.sync += [place.eq(one.target), valid.eq(0)]
+                    with m.Case(Op.FAIL):
+                        m.d.comb += fails.eq(holds)
+                    with m.Case(Op.SEND):
+                        m.d.comb += self.sent_en.eq(1)
+                    with m.Case(Op.APPEND, Op.ENDS, Op.FLAG):
+                        m.d.comb += pairs_list
+                    with m.Case(Op.MULTIPLY, Op.DIVIDE):
+                        m.d.comb += advance.eq(0)
+                        m.d.sync += [factor.eq(x), left.eq(_COUNT)]
+                        m.d.sync += wide.eq(Mux(one.op == Op.MULTIPLY, acc, 0))
+                        with m.If(one.op == Op.MULTIPLY):
+                            m.d.sync += acc.eq(0)
+                            m.next = "MULTIPLY"
+                        with m.Else():
+                            m.next = "DIVIDE"
+                    with m.Case(Op.PAIRS):
+                        m.d.comb += [advance.eq(0), pairs.start.eq(1)]
+                        m.next = "PAIRS"
             with m.State("MULTIPLY"):
                 m.d.sync += [
                     acc.eq(acc + wide * factor[:_DIGIT]),

@@ -9,7 +9,7 @@ from gscn.hw.encode.record_code import WIDTHS, If, Kind, Op, Other
 from gscn.hw.encode.record_program import record_program
 
 CONDITIONS = {
-    If.ALWAYS: lambda acc, x: True,
+    If.ALWAYS: lambda _acc, _x: True,
     If.EQUAL: lambda acc, x: acc == x,
     If.UNEQUAL: lambda acc, x: acc != x,
     If.BELOW: lambda acc, x: acc < x,
@@ -19,11 +19,11 @@ CONDITIONS = {
     If.ANY: lambda acc, x: acc & x != 0,
 }
 SIMPLE = {
-    Op.LOAD: lambda acc, x: x,
+    Op.LOAD: lambda _, x: x,
     Op.ADD: lambda acc, x: acc + x,
     Op.SUB: lambda acc, x: acc - x,
     Op.OR: lambda acc, x: acc | x,
-    Op.ABS: lambda acc, x: abs(x),
+    Op.ABS: lambda _, x: abs(x),
     Op.SHIFT: lambda acc, x: acc << x,
     Op.MULTIPLY: lambda acc, x: acc * x,
     Op.DIVIDE: lambda acc, x: acc // x,

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""The machine that checks records against the emulator's checks, and its program in plain Python."""
+"""The machine that checks records, against the emulator's checks and its program in Python."""
 
 from __future__ import annotations
 
