@@ -5,8 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_DESCRIPTOR_BYTES
+from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_DESCRIPTOR_BYTES, ENCODE_STATE
 from gscn.hw.arguments import need_number
+from gscn.records import Record
 
 
 class Op(enum.IntEnum):
@@ -85,9 +86,22 @@ class Other(enum.IntEnum):
     """One past the last address."""
     MOST_COUNT = 4
     """2^32 - 1."""
+    HALFWORDS_A = 5
+    HALFWORDS_B = 6
+    """Of strips that the pass has written."""
+    BIN = 7
+    RANK = 8
+    """The choice of a selection."""
+    KEPT_A = 9
+    KEPT_B = 10
+    NONZEROS = 11
+    ELEMENTS = 12
+    LARGEST = 13
+    FLAGS = 14
+    """What was counted, in the order of `unit_layouts.TALLY`."""
 
 
-WIDTHS = {"op": 4, "condition": 3, "kind": 2, "where": 12, "target": 10}
+WIDTHS = {"op": 4, "condition": 3, "kind": 2, "where": 13, "target": 10}
 """Parts of an instruction, the lowest first."""
 INSTRUCTION_WIDTH = sum(WIDTHS.values())
 SCRATCH_DEPTH = 16
@@ -100,28 +114,37 @@ WIDTH = 66
 class Operand:
     """Where an operand comes from.
 
-    Of a field, `where` has its first byte (9 bits), the log2 of its bytes (2), and its sign (1).
+    Of a field, `where` has its first byte (10 bits; those of the state follow the record's), the
+    log2 of its bytes (2), and its sign (1).
     """
 
     kind: Kind
     where: int
 
 
-def field(*parts: object) -> Operand:
-    """Return the operand that is a field of the record; its name is that of the parts, joined."""
-    name = "".join(str(part) for part in parts)
-    place = 0
-    for one in ENCODE_DESCRIPTOR.fields:
+def _placed(record: Record, name: str, first: int) -> Operand:
+    place = first
+    for one in record.fields:
         if one.name == name:
             size = (one.width // 8).bit_length() - 1
-            where = place // 8 | size << 9 | int(one.signed) << 11
+            where = place // 8 | size << 10 | int(one.signed) << 12
             return Operand(kind=Kind.FIELD, where=where)
         place += one.width
     raise KeyError(name)
 
 
+def field(*parts: object) -> Operand:
+    """Return the operand that is a field of the record; its name is that of the parts, joined."""
+    return _placed(ENCODE_DESCRIPTOR, "".join(str(part) for part in parts), 0)
+
+
+def of_state(name: str) -> Operand:
+    """Return the operand that is a field of the state."""
+    return _placed(ENCODE_STATE, name, ENCODE_DESCRIPTOR.width)
+
+
 def constant(value: int) -> Operand:
-    """Return an operand that is a number below 2^12."""
+    """Return an operand that is a number, small enough for an instruction."""
     assert 0 <= value < 1 << WIDTHS["where"]
     return Operand(kind=Kind.CONSTANT, where=value)
 
@@ -152,6 +175,11 @@ class Code:
 
     def __init__(self) -> None:
         self._lines: list[tuple[Op, If, Operand, int | Label]] = []
+
+    @property
+    def place(self) -> int:
+        """Where the next instruction will be."""
+        return len(self._lines)
 
     def put(
         self,
@@ -184,7 +212,7 @@ class Code:
     def here(self, *labels: Label) -> None:
         """Give labels their place: the next instruction."""
         for label in labels:
-            label.place = len(self._lines)
+            label.place = self.place
 
     def words(self) -> list[int]:
         """Return the instructions as numbers."""

@@ -20,7 +20,9 @@ from gscn.hw.encode.record_code import (
     Op,
 )
 from gscn.hw.encode.record_pairs import RecordPairs
-from gscn.hw.encode.record_program import record_program
+from gscn.hw.encode.record_program import Entry, record_program
+from gscn.hw.encode.selection import CHOICE
+from gscn.hw.encode.unit_layouts import TALLY
 from gscn.pass_errors import PASS_ERROR_WIDTH
 
 INSTRUCTION = data.StructLayout(WIDTHS)
@@ -33,7 +35,7 @@ _COUNT = 32
 
 
 class RecordMachine(wiring.Component):
-    """Check a record, and hand its fields out if it has no error.
+    """Check a record and hand its fields out; hand a state out, and adapt it.
 
     An instruction takes a cycle, and so does what follows a branch that is taken; multiplications a
     cycle for every four bits of the factor, divisions `_COUNT`, comparisons of pairs one for each.
@@ -44,7 +46,7 @@ class RecordMachine(wiring.Component):
     ------
     - Latency: after `start` it takes some hundred cycles to `done`.
     - Throughput: one record at a time.
-    - Combinational: `value`, `list_range` -> `sent`.
+    - Combinational: `value`, `list_range`, `tally`, `halfwords`, `choice` -> `sent`.
     - Reset: idle; outputs 0, but `place`, `en` and `sent` meaningless.
 
     Parameters
@@ -56,8 +58,16 @@ class RecordMachine(wiring.Component):
     ----------
     list_range : In(ranges_layout())
         Where the list of descriptors lies; held while it runs.
+    tally : In(TALLY)
+        What was counted; held while it runs `Entry.CLOSE`.
+    halfwords : In(data.ArrayLayout(32, 2))
+        Of strips A and B, likewise.
+    choice : In(CHOICE)
+        Of a selection, likewise.
+    entry : In(range(len(Entry)))
+        With `start`: what is to be run.
     start : In(1)
-        Begin (pulse): the record is there.
+        Begin (pulse): the record, or the state, is there.
     place : Out(FIELD_PLACE)
         A field that is wanted in the next cycle.
     en : Out(1)
@@ -79,6 +89,10 @@ class RecordMachine(wiring.Component):
         super().__init__(
             {
                 "list_range": In(ranges_layout()),
+                "tally": In(TALLY),
+                "halfwords": In(data.ArrayLayout(32, 2)),
+                "choice": In(CHOICE),
+                "entry": In(range(len(Entry))),
                 "start": In(1),
                 "place": Out(FIELD_PLACE),
                 "en": Out(1),
@@ -92,8 +106,9 @@ class RecordMachine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        instructions, entries = record_program()
         m.submodules.program = program = Memory(
-            shape=INSTRUCTION_WIDTH, depth=len(record_program()), init=record_program()
+            shape=INSTRUCTION_WIDTH, depth=len(instructions), init=instructions
         )
         m.submodules.words = words = Memory(shape=WIDTH, depth=SCRATCH_DEPTH, init=[])
         m.submodules.pairs = pairs = RecordPairs(config=self.config)
@@ -114,7 +129,8 @@ class RecordMachine(wiring.Component):
         with m.If(advance):
             m.d.sync += [one.eq(fetched), valid.eq(runs), place.eq(place + 1)]
         with m.If(self.start):
-            m.d.sync += [runs.eq(1), valid.eq(0), place.eq(0), self.error.eq(0)]
+            m.d.sync += [runs.eq(1), valid.eq(0), self.error.eq(0)]
+            m.d.sync += place.eq(Array(entries)[self.entry])
 
         self._operand(m, words, one, acc, x)
         self._condition(m, one, acc, x, holds)
@@ -186,8 +202,12 @@ class RecordMachine(wiring.Component):
         listed = self.list_range
         m.d.comb += read.addr.eq(one.where)
         others = Array(
-            [acc, listed.begin, listed.end, 1 << self.config.addr_width, (1 << _COUNT) - 1]
-        )
+            [
+                acc, listed.begin, listed.end, 1 << self.config.addr_width, (1 << _COUNT) - 1,
+                *self.halfwords, self.choice.bin, self.choice.rank,
+                *(self.tally[name] for name in TALLY.members),
+            ]
+        )  # fmt: skip
         with m.Switch(one.kind):
             with m.Case(Kind.FIELD):
                 m.d.comb += x.eq(self.value)
@@ -196,7 +216,7 @@ class RecordMachine(wiring.Component):
             with m.Case(Kind.SCRATCH):
                 m.d.comb += x.eq(read.data)
             with m.Case(Kind.OTHER):
-                m.d.comb += x.eq(others[one.where[:3]])
+                m.d.comb += x.eq(others[one.where[:4]])
 
     def _condition(self, m, one, acc, x, holds):
         """Compare the accumulator with the operand."""

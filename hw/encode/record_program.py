@@ -1,56 +1,29 @@
-"""The program that checks a record of an encode pass, and hands its fields to the unit."""
+"""The programs of the encode unit: what is done with a record, and with a state."""
 
 from __future__ import annotations
 
+import enum
 import functools
 
 from gscn.array import array
-from gscn.encode import (
-    ENCODE_MODE,
-    GROUP_LOOPS,
-    LOOPS,
-    MOST_BIN_BITS,
-    MOST_MAXIMUM,
-    MOST_TRANSPOSED,
-    STREAMS,
-    TENSORS,
-    Activation,
-    Adapt,
-    EncodeError,
-    Masked,
-    Reduce,
-    Thresholds,
-)
+from gscn.encode import ENCODE_MODE, LOOPS, STREAMS, TENSORS, Adapt, EncodeError
+from gscn.formats import BF16, FLOAT32
 from gscn.hw.encode.encode_walk import ADDRESSES, AXES, COORDINATES, COUNTS
 from gscn.hw.encode.loop_walk import START, WITHIN
-from gscn.hw.encode.record_code import (
-    ACC,
-    Code,
-    If,
-    Label,
-    Op,
-    Operand,
-    Other,
-    field,
-    other,
-    scratch,
-)
-from gscn.hw.encode.unit_layouts import LINE_BYTES, STATE, settings_layout
+from gscn.hw.encode.record_checks import NARROW, STEP, UNIT
+from gscn.hw.encode.record_code import ACC, If, Label, Op, Other, field, of_state, other
+from gscn.hw.encode.record_ranges import RangeChecks
+from gscn.hw.encode.unit_layouts import STATE, settings_layout
 
 HELD = 3
-"""Kind of a place that is no field of the walk: a setting, or a limit of a coordinate."""
+"""Kind of a place that is no field of the walk, but is held while the pass runs."""
 SETTINGS = tuple(settings_layout(array("small")).members)
-"""Settings by number; limits of y and x follow them."""
-MOST_VECTORS = 4
-_ROW_SHIFT, _TABLE_SHIFT = 5, 2
-"""log2 of the bytes of a row of coefficients, or of sums, and of an entry of a table."""
-_BF16, _FLOAT32 = 1, 2
-(
-    _POSITIONS, _GROUPS, _ELEMENTS, _LANES, _ROUNDS, _INSIDE, _UNIT, _STEP, _COUNT, _END,
-) = (scratch(n) for n in range(10))  # fmt: skip
-"""Words of the scratch memory. `_ROUNDS`: periods in a group; `_INSIDE`: loops that are within a
-segment, if there is one dense result of it; `_UNIT`: bytes of a vector, less 1 where steps are
-multiples of it; `_STEP`, `_COUNT`, `_END`: of what is being looked at."""
+"""Settings by number."""
+KEPT_OF_STATE = ("threshold_a", "threshold_b", "sum_top", "dot_top", "prefix", "rank")
+"""What is held of the state. `rank` is that of a selection's pass: `keep` if it is the first."""
+HELD_NAMES = (*SETTINGS, "y_limit", "x_limit", *KEPT_OF_STATE)
+"""What is held, by number."""
+WORD_BITS = 32
 
 
 def place(kind: int, number: int, row: int = 0) -> int:
@@ -58,405 +31,38 @@ def place(kind: int, number: int, row: int = 0) -> int:
     return kind | number << 2 | row << 5
 
 
-class _Checks(Code):
-    """Parts of the program, in its order."""
+def word_place(name: str) -> int:
+    """Return the number of the place that is the word of the state in which a field is."""
+    return 1 << 9 | STATE[name].offset // WORD_BITS
 
-    def unless_has(self, part: str, label: Label) -> None:
-        """Go to a label if a pass has not a result."""
-        self.load(field(part, "_end"))
-        self.branch(label, If.EQUAL, field(part, "_data" if part in "ab" else "_addr"))
 
-    def unless_any_dense(self, label: Label) -> None:
-        """Go to a label if a pass has no dense result."""
-        some = Label()
-        self.load(field("dense_end"))
-        self.branch(some, If.UNEQUAL, field("dense_addr"))
-        self.unless_has("second", label)
-        self.here(some)
+class Entry(enum.IntEnum):
+    """Programs, each of which ends with an error, or `NONE`."""
 
-    def unless(self, name: str, label: Label) -> None:
-        """Go to a label if a field is 0."""
-        self.load(field(name))
-        self.branch(label, If.EQUAL, 0)
+    CHECK = 0
+    """Check the record and hand out its fields."""
+    OPEN = 1
+    """Hand out what is held of the state."""
+    CLOSE = 2
+    """Change the state as the end of a pass does."""
 
-    def most(self, value: int, *names: str) -> None:
-        """Check that fields are at most 2^n - 1, or a single one at most a number."""
-        self.load(field(names[0]))
-        for name in names[1:]:
-            self.put(Op.OR, field(name))
-        self.fail(EncodeError.FORMAT, If.ABOVE, value)
 
-    # -- FORMAT
+class _Programs(RangeChecks):
+    """Instructions that hand out what the unit is told, and adapt the state."""
 
-    def formats(self) -> None:
-        """Check formats, words, and what goes with what."""
-        code = EncodeError.FORMAT
-        for name in ("t0_format", "t1_format", "t2_format", "out_format"):
-            self.most(_FLOAT32, name)
-        self.fail(code, If.EQUAL, 0)
-        self.most(1, "t0_strips", "transposed", "strict", "magnitudes", "kept_sums", "product")
-        for name, values in (
-            ("masked", Masked), ("reduce", Reduce), ("activation", Activation),
-            ("thresholds", Thresholds),
-        ):  # fmt: skip
-            self.most(max(values), name)
-        self.most(3, "adapt", "judged", "dot")
-        self.most((1 << TENSORS) - 1, "absolute")
-        self.load(field("shift"))
-        self.fail(code, If.UNEQUAL, 0)
-        self.load(field("t0_format"))
-        self.put(Op.OR, field("t1_format"))
-        self.put(Op.OR, field("t2_format"))
-        self.fail(code, If.EQUAL, 0)
-        for tensor in range(TENSORS):
-            self._absent(tensor)
-        self._flags()
-        self._adapts()
+    def check(self) -> None:
+        """Check a record as `emulator.encode_checks` does; then hand it out.
 
-    def _absent(self, tensor: int) -> None:
-        """Check that a tensor that is not there is not asked for."""
-        code, there = EncodeError.FORMAT, Label()
-        self.load(field("t", tensor, "_format"))
-        self.branch(there, If.UNEQUAL, 0)
-        for name in ("judged", "dot"):
-            self.load(field(name))
-            self.fail(code, If.EQUAL, tensor + 1)
-        if tensor == 0:
-            self.load(field("activation"))
-            self.fail(code, If.EQUAL, Activation.SLOPE)
-            self.load(field("second_end"))
-            self.fail(code, If.UNEQUAL, field("second_addr"))
-        else:
-            self.load(field("product"))
-            self.fail(code, If.UNEQUAL, 0)
-        self.here(there)
-
-    def _flags(self) -> None:
-        """Check what goes with strips as a tensor, a product, and one result for a segment."""
-        code, dense, no_product, each = EncodeError.FORMAT, Label(), Label(), Label()
-        self.unless("t0_strips", dense)
-        self.load(field("t0_format"))
-        self.fail(code, If.UNEQUAL, _BF16)
-        self.load(field("transposed"))
-        self.fail(code, If.UNEQUAL, 0)
-        self.here(dense)
-        self.unless("product", no_product)
-        self.load(field("absolute"))
-        self.fail(code, If.ANY, 2)
-        self.here(no_product)
-        self.unless("reduce", each)
-        self.load(field("second_end"))
-        self.fail(code, If.UNEQUAL, field("second_addr"))
-        self.here(each)
-
-    def _adapts(self) -> None:
-        """Check what goes with a step, and with a selection."""
-        code, nothing, selects = EncodeError.FORMAT, Label(), Label()
-        self.unless("adapt", nothing)
-        self.branch(selects, If.AT_LEAST, Adapt.SELECT_FIRST)
-        self.load(field("thresholds"))
-        self.fail(code, If.UNEQUAL, Thresholds.STATE)
-        self.branch(nothing)
-        self.here(selects)
-        self.load(field("bin_bits"))
-        self.fail(code, If.EQUAL, 0)
-        self.fail(code, If.ABOVE, MOST_BIN_BITS)
-        self.put(Op.ADD, field("bin_shift"))
-        self.store(_COUNT)
-        # 16 bits, or 32, of which one is the sign
-        self.load(field("out_format"))
-        self.put(Op.SHIFT, 4)
-        self.put(Op.SUB, 1)
-        self.fail(code, If.BELOW, _COUNT)
-        self.here(nothing)
-
-    # -- WALK
-
-    def walk(self) -> None:
-        """Check counts, and what positions are cut by."""
-        code = EncodeError.WALK
-        for loop in range(LOOPS):
-            self.load(field("count", loop))
-            self.fail(code, If.EQUAL, 0)
-        self.load(field("vectors"))
-        self.fail(code, If.ABOVE, MOST_VECTORS)
-        inner = LOOPS - GROUP_LOOPS
-        for found, loops in ((_POSITIONS, range(inner)), (_GROUPS, range(inner, LOOPS))):
-            self.load(field("count", loops[0]))
-            for loop in loops[1:]:
-                self._times(field("count", loop))
-            self.store(found)
-        self._times(_POSITIONS)
-        self.put(Op.SHIFT, field("vectors"))
-        self.put(Op.SHIFT, 4)
-        self.fail(code, If.ABOVE, other(Other.MOST_COUNT))
-        self.store(_ELEMENTS)
-        self.load(16)
-        self.put(Op.SHIFT, field("vectors"))
-        self.store(_LANES)
-        for name in ("a_positions", "b_positions", "segment", "period"):
-            self.load(field(name))
-            self.fail(code, If.EQUAL, 0)
-        self.fail(code, If.BELOW, field("a_positions"))
-        self.fail(code, If.BELOW, field("b_positions"))
-        self.load(field("segment"))
-        self.fail(code, If.ABOVE, _POSITIONS)
-        self._quotient(field("period"))
-        self.store(_ROUNDS)
-        self.put(Op.MULTIPLY, field("period"))
-        self.fail(code, If.UNEQUAL, _POSITIONS)
-        self.load(field("group_channels"))
-        self.fail(code, If.EQUAL, 0)
-        self.fail(code, If.ABOVE, _LANES)
-        self.put(Op.MULTIPLY, field("count5"))
-        self.fail(code, If.BELOW, field("channels"))
-        self.put(Op.SUB, field("group_channels"))
-        self.fail(code, If.AT_LEAST, field("channels"))
-        self._segment()
-        dense = Label()
-        self.unless("transposed", dense)
-        self.load(field("count1"))
-        self.put(Op.MULTIPLY, field("count0"))
-        self.put(Op.SHIFT, field("vectors"))
-        self.fail(code, If.ABOVE, MOST_TRANSPOSED)
-        self.here(dense)
-
-    def _times(self, x: Operand) -> None:
-        """Multiply a count, which must stay one."""
-        self.put(Op.MULTIPLY, x)
-        self.fail(EncodeError.WALK, If.ABOVE, other(Other.MOST_COUNT))
-
-    def _quotient(self, divisor: Operand, dividend: Operand = _POSITIONS, *, up: bool = False):
-        """Divide, but find 1 at once if both are alike."""
-        divide, done = Label(), Label()
-        self.load(dividend)
-        self.branch(divide, If.UNEQUAL, divisor)
-        self.load(1)
-        self.branch(done)
-        self.here(divide)
-        if up:
-            self.put(Op.SUB, 1)
-        self.put(Op.DIVIDE, divisor)
-        if up:
-            self.put(Op.ADD, 1)
-        self.here(done)
-
-    def _segment(self) -> None:
-        """Check that segments with one result are loops, and keep how many."""
-        code, each, found = EncodeError.WALK, Label(), Label()
-        self.load(0)
-        self.store(_INSIDE)
-        self.unless("reduce", each)
-        inner = LOOPS - GROUP_LOOPS
-        founds = [Label() for _ in range(inner + 1)]
-        self.load(1)
-        for loop in range(inner + 1):
-            self.branch(founds[loop], If.EQUAL, field("segment"))
-            if loop < inner:
-                self.put(Op.MULTIPLY, field("count", loop))
-        self.fail(code, If.ALWAYS, 0)
-        for loop in range(inner + 1):
-            self.here(founds[loop])
-            self.load(loop)
-            self.branch(found)
-        self.here(found)
-        self.store(_INSIDE)
-        self.load(field("reduce"))
-        self.branch(each, If.UNEQUAL, Reduce.MAXIMUM)
-        self.load(field("segment"))
-        self.fail(code, If.ABOVE, MOST_MAXIMUM)
-        self.here(each)
-
-    # -- ADDRESS, and the ranges
-
-    def ranges(self) -> None:
-        """Check all ranges, and append them to the pairs: those that are written, then others."""
-        self._find_placed()
-        for flag, part in enumerate(("dense", "second", "bits", "sums"), start=1):
-            absent = Label()
-            self.unless_has(part, absent)
-            self._range(field(part, "_addr"), field(part, "_end"), flag if flag <= 2 else 0)
-            self.here(absent)
-        for part in "ab":
-            absent = Label()
-            self.unless_has(part, absent)
-            self._range(field(part, "_data"), field(part, "_end"))
-            self._table(field(part, "_table"), field(part, "_positions"))
-            self.here(absent)
-        self._sized(field("state_addr"), STATE.size // 8)
-        self.put(Op.ENDS, 0, 0)
-        for stream, name in (*((f"t{n}", f"t{n}_format") for n in range(TENSORS)),
-                             ("mask", "masked")):  # fmt: skip
-            absent = Label()
-            self.unless(name, absent)
-            self._range(field(stream, "_addr"), field(stream, "_end"))
-            self.here(absent)
-        dense = Label()
-        self.unless("t0_strips", dense)
-        self._table(field("t0_table"), field("a_positions"))
-        self.here(dense)
-        self.load(_LANES)
-        self.put(Op.MULTIPLY, field("count5"))
-        self.put(Op.SHIFT, _ROW_SHIFT)
-        self._sized(field("rows_addr"), ACC)
-        # the list is nothing that a record says, and not checked
-        self.load(other(Other.LIST_END))
-        self.put(Op.APPEND, other(Other.LIST_BEGIN))
-        self.put(Op.ENDS, 0, 1)
-
-    def _range(self, begin: Operand, end: Operand, flag: int = 0) -> None:
-        code = EncodeError.ADDRESS
-        self.load(begin)
-        self.fail(code, If.ANY, LINE_BYTES - 1)
-        self.load(end)
-        self.fail(code, If.BELOW, begin)
-        self.fail(code, If.ABOVE, other(Other.MEMORY_END))
-        self.put(Op.APPEND, begin, flag)
-
-    def _sized(self, begin: Operand, size: Operand | int) -> None:
-        """Take a range of so many bytes."""
-        if size is not ACC:
-            self.load(size)
-        self.put(Op.ADD, begin)
-        self.store(_END)
-        self._range(begin, _END)
-
-    def _table(self, begin: Operand, positions: Operand) -> None:
-        """Take the range of a table of strips."""
-        self._quotient(positions, field("period"), up=True)
-        self.put(Op.MULTIPLY, _ROUNDS)
-        self.put(Op.ADD, 1)
-        self.put(Op.MULTIPLY, _GROUPS)
-        self.put(Op.SHIFT, _TABLE_SHIFT)
-        self._sized(begin, ACC)
-
-    def _find_placed(self) -> None:
-        """Flag dense results that have the place of a tensor."""
-        done = Label()
-        self.load(field("transposed"))
-        self.put(Op.OR, field("reduce"))
-        self.branch(done, If.UNEQUAL, 0)
-        self.unless_any_dense(done)
-        names = ["_first", "_vector", *(f"_step{loop}" for loop in range(LOOPS))]
-        for tensor in range(TENSORS):
-            following, alike = Label(), Label()
-            self.load(field("t", tensor, "_format"))
-            self.branch(following, If.UNEQUAL, field("out_format"))
-            if tensor == 0:
-                self.load(field("t0_strips"))
-                self.branch(following, If.UNEQUAL, 0)
-            self.load(field("t", tensor, "_addr"))
-            self.branch(alike, If.EQUAL, field("dense_addr"))
-            self.branch(following, If.UNEQUAL, field("second_addr"))
-            self.here(alike)
-            for name in names:
-                self.load(field("t", tensor, name))
-                self.branch(following, If.UNEQUAL, field("dense", name))
-            for flag, part in enumerate(("dense", "second")):
-                apart = Label()
-                for name in ("_addr", "_end"):
-                    self.load(field("t", tensor, name))
-                    self.branch(apart, If.UNEQUAL, field(part, name))
-                self.put(Op.FLAG, 0, flag)
-                self.here(apart)
-            self.here(following)
-        self.here(done)
-
-    def steps(self) -> None:
-        """Check that steps are multiples of vectors."""
-        for tensor in range(TENSORS):
-            absent = Label()
-            if tensor == 0:
-                self.load(field("t0_strips"))
-                self.branch(absent, If.UNEQUAL, 0)
-            self.unless(f"t{tensor}_format", absent)
-            self._aligned(f"t{tensor}")
-            self.unless("transposed", absent)
-            self.load(field("t", tensor, "_lane"))
-            self.fail(EncodeError.ADDRESS, If.ANY, _UNIT)
-            self.here(absent)
-        unmasked, no_dense = Label(), Label()
-        self.unless("masked", unmasked)
-        self.load(1)
-        self.store(_UNIT)
-        self._aligned("mask", of_two=True)
-        self.here(unmasked)
-        self.unless_any_dense(no_dense)
-        self.load(field("out_format"))
-        self._aligned("dense")
-        self.here(no_dense)
-
-    def _aligned(self, stream: str, *, of_two: bool = False) -> None:
-        """Check steps of a stream; the accumulator has its format, 1 or 2."""
-        if not of_two:
-            self.put(Op.SHIFT, 5)
-            self.put(Op.SUB, 1)
-            self.store(_UNIT)
-        self.load(field(stream, "_first"))
-        for name in ("_vector", *(f"_step{loop}" for loop in range(LOOPS))):
-            self.put(Op.OR, field(stream, name))
-        self.fail(EncodeError.ADDRESS, If.ANY, _UNIT)
-
-    # -- OUTPUT_RANGE
-
-    def outputs(self) -> None:
-        """Check that results have room, and places of their own."""
-        code, no_bits, no_sums = EncodeError.OUTPUT_RANGE, Label(), Label()
-        self.unless_has("bits", no_bits)
-        self.put(Op.SUB, field("bits_addr"))
-        self.put(Op.SHIFT, 3)
-        self.fail(code, If.BELOW, _ELEMENTS)
-        self.here(no_bits)
-        self.unless_has("sums", no_sums)
-        self._quotient(field("segment"), up=True)
-        self.put(Op.MULTIPLY, _GROUPS)
-        self.put(Op.MULTIPLY, _LANES)
-        self.put(Op.SHIFT, _ROW_SHIFT)
-        self.store(_END)
-        self.load(field("sums_end"))
-        self.put(Op.SUB, field("sums_addr"))
-        self.fail(code, If.BELOW, _END)
-        self.here(no_sums)
-        self._apart()
-        self.put(Op.PAIRS, 0, code)
-
-    def _apart(self) -> None:
-        """Check that vectors of dense results are apart."""
-        code, done = EncodeError.OUTPUT_RANGE, Label()
-        self.unless_any_dense(done)
-        self.load(field("out_format"))
-        self.put(Op.SHIFT, 5)
-        self.store(_UNIT)
-        for loop in range(LOOPS):
-            once = Label()
-            if loop < LOOPS - GROUP_LOOPS:
-                self.load(_INSIDE)
-                self.branch(once, If.ABOVE, loop)
-            self.load(field("count", loop))
-            self.branch(once, If.EQUAL, 1)
-            self._span(field("dense_step", loop))
-            self.here(once)
-        one = Label()
-        self.unless("vectors", one)
-        self.load(1)
-        self.put(Op.SHIFT, field("vectors"))
-        self._span(field("dense_vector"))
-        self.here(one)
-        self.load(_UNIT)
-        self.put(Op.PAIRS, 1, code)
-        self.here(done)
-
-    def _span(self, step: Operand) -> None:
-        """Append a step's magnitude, and how far it leads; the accumulator has the count."""
-        self.put(Op.SUB, 1)
-        self.store(_COUNT)
-        self.put(Op.ABS, step)
-        self.fail(EncodeError.OUTPUT_RANGE, If.BELOW, _UNIT)
-        self.store(_STEP)
-        self.put(Op.MULTIPLY, _COUNT)
-        self.put(Op.APPEND, _STEP)
-
-    # -- what the unit is told
+        There are no integers: their formats are errors like unknown ones.
+        """
+        self.load(field("mode"))
+        self.fail(EncodeError.MODE, If.UNEQUAL, ENCODE_MODE)
+        self.formats()
+        self.walk()
+        self.ranges()
+        self.steps()
+        self.outputs()
+        self.send()
 
     def send(self) -> None:
         """Hand out the fields of the walk, and settings."""
@@ -490,17 +96,17 @@ class _Checks(Code):
             plain, done = Label(), Label()
             self.put(Op.SHIFT, 1)
             self.put(Op.SEND, ACC, at(WITHIN))
-            self.store(_UNIT)
+            self.store(UNIT)
             self.unless("transposed", plain)
             self.load(step)
             # 15 steps are within a block: 16 less 1
-            self.put(Op.ADD, _UNIT)
-            self.store(_STEP)
-            self.load(_UNIT)
+            self.put(Op.ADD, UNIT)
+            self.store(STEP)
+            self.load(UNIT)
             self.put(Op.SHIFT, 4)
-            self.store(_UNIT)
-            self.load(_STEP)
-            self.put(Op.SUB, _UNIT)
+            self.store(UNIT)
+            self.load(STEP)
+            self.put(Op.SUB, UNIT)
             self.branch(done)
             self.here(plain)
             self.load(step)
@@ -517,21 +123,131 @@ class _Checks(Code):
         self.put(Op.ADD, field(stream, "_first"))
         self.put(Op.SEND, ACC, at(START))
 
+    def open(self) -> None:
+        """Hand out what is held of the state."""
+        for name in KEPT_OF_STATE[:-1]:
+            self.put(Op.SEND, of_state(name), place(HELD, HELD_NAMES.index(name)))
+        first, done = Label(), Label()
+        rank = place(HELD, HELD_NAMES.index("rank"))
+        self.load(field("adapt"))
+        self.branch(first, If.EQUAL, Adapt.SELECT_FIRST)
+        self.put(Op.SEND, of_state("rank"), rank)
+        self.branch(done)
+        self.here(first)
+        self.put(Op.SEND, of_state("keep"), rank)
+        self.here(done)
+
+    def close(self) -> None:
+        """Adapt the state, and count in it."""
+        counted, selects = Label(), Label()
+        self.unless("adapt", counted)
+        self.branch(selects, If.AT_LEAST, Adapt.SELECT_FIRST)
+        self._step(counted)
+        self.here(selects)
+        self._select()
+        self.here(counted)
+        for what in (Other.KEPT_A, Other.KEPT_B, Other.NONZEROS, Other.ELEMENTS):
+            self.put(Op.SEND, other(what), word_place(what.name.lower()))
+        self.load(other(Other.FLAGS))
+        self.shift(16)
+        self.put(Op.OR, other(Other.LARGEST))
+        self.put(Op.SEND, ACC, word_place("largest"))
+        for part, what in (("a", Other.HALFWORDS_A), ("b", Other.HALFWORDS_B)):
+            absent = Label()
+            self.unless_has(part, absent)
+            self.put(Op.SEND, other(what), word_place(f"{part}_halfwords"))
+            self.here(absent)
+
+    def shift(self, bits: int) -> None:
+        """Shift by more than one instruction can."""
+        while bits:
+            self.put(Op.SHIFT, min(bits, 7))
+            bits -= min(bits, 7)
+
+    def _step(self, counted: Label) -> None:
+        """Step the threshold down to the least normal number, or up to the largest; go on."""
+        enough, sends = Label(), Label()
+        self.load(other(Other.KEPT_A))
+        self.branch(enough, If.AT_LEAST, of_state("low"))
+        self._bound(1 << BF16.mantissa_width, FLOAT32.mantissa_width - BF16.mantissa_width)
+        self.load(of_state("threshold_a"))
+        self.put(Op.SUB, of_state("step"))
+        self.branch(sends, If.AT_LEAST, UNIT)
+        self.load(UNIT)
+        self.branch(sends)
+        self.here(enough)
+        self.branch(counted, If.AT_MOST, of_state("high"))
+        self._bound(BF16.infinity >> 4, FLOAT32.width - BF16.width, 4, less=1)
+        self.load(of_state("threshold_a"))
+        self.put(Op.ADD, of_state("step"))
+        self.branch(sends, If.AT_MOST, UNIT)
+        self.load(UNIT)
+        self.here(sends)
+        self.put(Op.SEND, ACC, word_place("threshold_a"))
+        self.branch(counted)
+
+    def _bound(self, code: int, wider: int, shift: int = 0, *, less: int = 0) -> None:
+        """Keep a code of bf16, or the one of float32 that has so many bits more."""
+        narrow = Label()
+        self.load(code)
+        self.shift(shift)
+        self.store(UNIT)
+        self.load(field("out_format"))
+        self.branch(narrow, If.EQUAL, NARROW)
+        self.load(UNIT)
+        self.shift(wider)
+        self.store(UNIT)
+        self.here(narrow)
+        self.load(UNIT)
+        self.put(Op.SUB, less)
+        self.store(UNIT)
+
+    def _select(self) -> None:
+        """Append a bin to the prefix, and make a threshold of it."""
+        first, shifted, few = Label(), Label(), Label()
+        self.put(Op.SEND, other(Other.RANK), word_place("rank"))
+        self.load(0)
+        self.store(STEP)
+        self.load(field("adapt"))
+        self.branch(first, If.EQUAL, Adapt.SELECT_FIRST)
+        self.load(of_state("prefix"))
+        self.store(STEP)
+        self.here(first)
+        # one instruction shifts by 7 at most
+        self.load(field("bin_bits"))
+        self.branch(few, If.BELOW, 8)
+        self.load(STEP)
+        self.shift(8)
+        self.branch(shifted)
+        self.here(few)
+        self.load(STEP)
+        self.put(Op.SHIFT, field("bin_bits"))
+        self.here(shifted)
+        self.put(Op.OR, other(Other.BIN))
+        self.put(Op.SEND, ACC, word_place("prefix"))
+        self.put(Op.SHIFT, field("bin_shift"))
+        self.store(STEP)
+        for bit in (8, 16):
+            clear, following = Label(), Label()
+            self.load(field("bin_shift"))
+            self.branch(clear, If.ANY, bit)
+            self.branch(following)
+            self.here(clear)
+            self.load(STEP)
+            self.shift(bit)
+            self.store(STEP)
+            self.here(following)
+        self.load(STEP)
+        self.put(Op.SEND, ACC, word_place("threshold_a"))
+
 
 @functools.cache
-def record_program() -> tuple[int, ...]:
-    """Return the program: checks as `emulator.encode_checks` has them, then all that is sent.
-
-    It has no integers: their formats are errors like unknown ones. It ends with `FAIL` 0.
-    """
-    code = _Checks()
-    code.load(field("mode"))
-    code.fail(EncodeError.MODE, If.UNEQUAL, ENCODE_MODE)
-    code.formats()
-    code.walk()
-    code.ranges()
-    code.steps()
-    code.outputs()
-    code.send()
-    code.fail(EncodeError.NONE, If.ALWAYS, 0)
-    return tuple(code.words())
+def record_program() -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the instructions, and where each `Entry` begins."""
+    code = _Programs()
+    entries = []
+    for write in (code.check, code.open, code.close):
+        entries.append(code.place)
+        write()
+        code.fail(EncodeError.NONE, If.ALWAYS, 0)
+    return tuple(code.words()), tuple(entries)

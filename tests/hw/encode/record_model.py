@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from gscn.encode import ENCODE_DESCRIPTOR, TENSOR_FORMATS, TENSORS
-from gscn.hw.encode.record_code import WIDTHS, If, Kind, Op, Other
-from gscn.hw.encode.record_program import record_program
+from gscn.hw.encode.record_code import WIDTHS, If, Kind, Op
+from gscn.hw.encode.record_program import Entry, record_program
 
 CONDITIONS = {
     If.ALWAYS: lambda _acc, _x: True,
@@ -50,31 +50,33 @@ def ranges_meet(pairs, outputs, ranges):
     return False
 
 
-def run_program(content: bytes, listed: tuple[int, int], addr_width: int):
-    """Return the error of a record, and what is sent of it: (place, value)."""
-    acc, place, words = 0, 0, [0] * 16
+def run_program(
+    content: bytes, listed: tuple[int, int], addr_width: int, entry: Entry = Entry.CHECK, others=()
+):
+    """Return the error that a program ends with, and what it sends: (place, value).
+
+    `content` is a record, and a state behind it; `others` are operands from `HALFWORDS_A` on.
+    """
+    code, entries = record_program()
+    acc, place, words = 0, entries[entry], [0] * 16
     pairs, flags, outputs, ranges, sent = [], [False] * 2, 0, 0, []
-    code = record_program()
     while True:
         one = decoded(code[place])
         place += 1
         op, where, target = Op(one["op"]), one["where"], one["target"]
         if one["kind"] == Kind.FIELD:
-            at, size = where & 511, 1 << (where >> 9 & 3)
-            x = int.from_bytes(content[at : at + size], "little", signed=bool(where >> 11))
+            at, size = where & 1023, 1 << (where >> 10 & 3)
+            x = int.from_bytes(content[at : at + size], "little", signed=bool(where >> 12))
         elif one["kind"] == Kind.CONSTANT:
             x = where
         elif one["kind"] == Kind.SCRATCH:
             x = words[where]
         else:
-            x = {
-                Other.ACC: acc, Other.LIST_BEGIN: listed[0], Other.LIST_END: listed[1],
-                Other.MEMORY_END: 1 << addr_width, Other.MOST_COUNT: (1 << 32) - 1,
-            }[Other(where)]  # fmt: skip
+            x = [acc, *listed, 1 << addr_width, (1 << 32) - 1, *others][where]
         holds = CONDITIONS[If(one["condition"])](acc, x)
         if op in SIMPLE:
             acc = SIMPLE[op](acc, x)
-            assert -(1 << 65) <= acc < 1 << 65
+            acc = (acc + (1 << 65)) % (1 << 66) - (1 << 65)
         elif op == Op.STORE:
             words[target] = acc
         elif op == Op.BRANCH:
