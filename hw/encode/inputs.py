@@ -17,7 +17,13 @@ from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.mask_reader import MaskReader
 from gscn.hw.encode.rows import RowReader
 from gscn.hw.encode.tensor_reader import TensorReader
-from gscn.hw.encode.unit_layouts import MARKS, input_layout, place_layout, settings_layout
+from gscn.hw.encode.unit_layouts import (
+    BLOCK_LOOPS,
+    MARKS,
+    input_layout,
+    place_layout,
+    settings_layout,
+)
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import burst_layout, read_beats
 from gscn.hw.port.arbiter import ReadArbiter
@@ -54,7 +60,7 @@ class Inputs(wiring.Component):
     depth
         Lines that each tensor has asked for or holds.
     vectors
-        Vectors on the way.
+        Vectors on the way; more than 64, a row of a block, if a tensor is transposed.
 
     Attributes
     ----------
@@ -78,10 +84,12 @@ class Inputs(wiring.Component):
         No beat is due.
     """
 
-    COMMAND_LATENCY = TensorReader.COMMAND_LATENCY + ReadArbiter.COMMAND_LATENCY
+    COMMAND_LATENCY = MaskReader.COMMAND_LATENCY + ReadArbiter.COMMAND_LATENCY
     LATENCY = TensorReader.LATENCY
     MASK_LINES = 8
     """Lines of the mask: each has the bits of 32 vectors."""
+    SLOTS = 128
+    """Vectors of float32 in each half of a tensor's buffer, if it is transposed."""
     BURSTS = 128
     """Bursts that may be on the way."""
 
@@ -106,7 +114,9 @@ class Inputs(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         sizes = {"config": self.config, "vectors": self._vectors}
-        tensors = [TensorReader(depth=self._depth, **sizes) for _ in range(TENSORS)]
+        tensors = [
+            TensorReader(depth=self._depth, slots=self.SLOTS, **sizes) for _ in range(TENSORS)
+        ]
         mask = MaskReader(depth=self.MASK_LINES, **sizes)
         rows = RowReader(config=self.config)
         for number, tensor in enumerate(tensors):
@@ -138,7 +148,16 @@ class Inputs(wiring.Component):
                 reader.end_addr.eq(settings[f"{name}_end"]),
             ]
         for number, reader in enumerate(tensors):
-            m.d.comb += reader.wide.eq(settings[f"t{number}_format"] == FLOAT32_NUMBER)
+            turning = reader.turning
+            m.d.comb += [
+                reader.wide.eq(settings[f"t{number}_format"] == FLOAT32_NUMBER),
+                reader.transposed.eq(settings.transposed),
+                turning.vectors.eq(settings.vectors),
+                turning.lane.eq(settings[f"t{number}_lane"]),
+                turning.steady.eq((settings.y_step2 == 0) & (settings.x_step2 == 0)),
+            ]
+            for loop in range(BLOCK_LOOPS):
+                m.d.comb += turning.counts[loop].eq(settings[f"count{loop}"])
         m.d.comb += [rows.addr.eq(settings.rows_addr), rows.vectors.eq(settings.vectors)]
         outside = Cat(reader.outside for reader in (*tensors, mask)).any()
         with m.If(outside & (self.error == 0)):

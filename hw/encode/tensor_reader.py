@@ -1,21 +1,20 @@
-"""A dense tensor of an encode pass, vector by vector."""
+"""A dense tensor of an encode pass, vector by vector, transposed or not."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.layouts import CODE
-from gscn.hw.encode.line_reader import LineReader, spot_layout
+from gscn.hw.encode.line_reader import LineReader
+from gscn.hw.encode.transposer import CODES, TURNING, Transposer, reach_layout
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import burst_layout
 from gscn.passes import VECTOR
 
-CODES = data.ArrayLayout(CODE, VECTOR)
-"""Values of a vector: float32 codes."""
 BF16_BYTES, FLOAT32_BYTES = 2, 4
 
 
@@ -35,17 +34,19 @@ def count_of(there: Value) -> Value:
 class TensorReader(wiring.Component):
     """Read the vectors of a tensor.
 
-    Lanes that are not there have any code. `outside` says that one that is there is not in the
-    tensor's range; it is not read.
+    Lanes that are not there have any code. `outside` says that a value that is there was not in the
+    tensor's range; its vector is not read.
 
     Implements: "Where it is" of `docs/contract/encode.md`.
     Golden: `emulator.encode_walk.Walk.values`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `data_valid` to `o`; `COMMAND_LATENCY` from `i` to `command`.
-    - Throughput: one vector per cycle, or one burst.
-    - Combinational: `wide` -> `o`; `i`, `start_addr`, `end_addr`, `wide` -> `outside`.
+    - Latency: `LATENCY` from `data_valid` to `o`, if nothing is transposed; `COMMAND_LATENCY` from
+      `i` to `command`.
+    - Throughput: one vector per cycle, or one burst; if they are transposed that of `Transposer`.
+    - Combinational: `wide`, `transposed` -> `o`; `start_addr`, `end_addr`, `wide` -> `outside`;
+      `start_addr`, `end_addr`, `transposed`, `turning` -> `command`.
     - Reset: no vector; outputs 0, but `i.ready` = 1.
 
     Parameters
@@ -56,6 +57,8 @@ class TensorReader(wiring.Component):
         Lines that are asked for or held, 2 at least.
     vectors
         Vectors that are taken and not handed on.
+    slots
+        Of the buffer of `Transposer`.
 
     Attributes
     ----------
@@ -65,10 +68,14 @@ class TensorReader(wiring.Component):
         One past its last byte.
     wide : In(1)
         It is of float32; else bf16.
+    transposed : In(1)
+        Its vectors lie across those of memory.
+    turning : In(TURNING)
+        How, if they do.
     i : In(stream.Signature(vector_layout(config)))
         Vectors.
     outside : Out(1)
-        That of `i` is outside the range.
+        One was outside the range (pulse).
     command : Out(stream.Signature(burst_layout(config)))
         Bursts to read.
     data : In(config.mem_width)
@@ -79,18 +86,20 @@ class TensorReader(wiring.Component):
         Values.
     """
 
-    COMMAND_LATENCY = StreamFIFO.LATENCY + LineReader.COMMAND_LATENCY
+    COMMAND_LATENCY = 1 + StreamFIFO.LATENCY + LineReader.COMMAND_LATENCY
     LATENCY = LineReader.LATENCY
 
-    def __init__(self, *, config: ArrayConfig, depth: int, vectors: int):
+    def __init__(self, *, config: ArrayConfig, depth: int, vectors: int, slots: int):
         need_number(self, "depth", depth, 2)
         need_number(self, "vectors", vectors)
-        self.config, self._depth, self._vectors = config, depth, vectors
+        self.config, self._depth, self._vectors, self._slots = config, depth, vectors, slots
         super().__init__(
             {
                 "start_addr": In(config.addr_width),
                 "end_addr": In(config.addr_width + 1),
                 "wide": In(1),
+                "transposed": In(1),
+                "turning": In(TURNING),
                 "i": In(stream.Signature(vector_layout(config))),
                 "outside": Out(1),
                 "command": Out(stream.Signature(burst_layout(config))),
@@ -103,30 +112,80 @@ class TensorReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.places = places = StreamFIFO(shape=spot_layout(config), depth=self._vectors)
+        m.submodules.places = places = StreamFIFO(shape=reach_layout(config), depth=self._vectors)
         m.submodules.lines = lines = LineReader(
             config=config, depth=self._depth, vectors=self._vectors
         )
-        i, count, end = self.i, Signal(range(VECTOR + 1)), Signal(config.addr_width + 2)
+        m.submodules.transposer = across = Transposer(config=config, slots=self._slots)
+        wiring.connect(m, lines.command, wiring.flipped(self.command))
+        self._check(m, places.i)
         m.d.comb += [
-            count.eq(count_of(i.p.there)),
-            end.eq(i.p.addr + Mux(self.wide, count << 2, count << 1)),
-            self.outside.eq(
-                i.valid & (count != 0) & ((i.p.addr < self.start_addr) | (end > self.end_addr))
-            ),
-            places.i.valid.eq(i.valid),
-            i.ready.eq(places.i.ready),
-            places.i.p.addr.eq(i.p.addr),
-            places.i.p.used.eq((count != 0) & ~self.outside),
             lines.data.eq(self.data),
             lines.data_valid.eq(self.data_valid),
-            self.o.valid.eq(lines.o.valid),
-            lines.o.ready.eq(self.o.ready),
-            self.o.p.eq(codes_of(lines.o.p, self.wide)),
+            across.start_addr.eq(self.start_addr),
+            across.end_addr.eq(self.end_addr),
+            across.wide.eq(self.wide),
+            across.turning.eq(self.turning),
         ]
-        wiring.connect(m, places.o, lines.i)
-        wiring.connect(m, lines.command, wiring.flipped(self.command))
+        place, spot = places.o, lines.i
+        m.d.comb += [across.i.p.eq(place.p), across.i_line.p.eq(lines.o.p)]
+        with m.If(self.transposed):
+            m.d.comb += [
+                across.i.valid.eq(place.valid),
+                place.ready.eq(across.i.ready),
+                spot.p.eq(across.o_spot.p),
+                spot.valid.eq(across.o_spot.valid),
+                across.o_spot.ready.eq(spot.ready),
+                across.i_line.valid.eq(lines.o.valid),
+                lines.o.ready.eq(across.i_line.ready),
+                self.o.p.eq(across.o.p),
+                self.o.valid.eq(across.o.valid),
+                across.o.ready.eq(self.o.ready),
+            ]
+        with m.Else():
+            m.d.comb += [
+                spot.p.addr.eq(place.p.addr),
+                spot.p.used.eq(place.p.count != 0),
+                spot.valid.eq(place.valid),
+                place.ready.eq(spot.ready),
+                self.o.p.eq(codes_of(lines.o.p, self.wide)),
+                self.o.valid.eq(lines.o.valid),
+                lines.o.ready.eq(self.o.ready),
+            ]
         return m
+
+    def _check(self, m, place):
+        """Queue places; those that are not in the range as if nothing were there."""
+        i, width = self.i, self.config.addr_width
+        valid, addr = Signal(), Signal(width, reset_less=True)
+        count = Signal(range(VECTOR + 1), reset_less=True)
+        size = Mux(self.wide, FLOAT32_BYTES, BF16_BYTES)
+        # from the first value's beginning to that of the last one that is there
+        stride, reach = Signal(signed(32)), Signal(signed(37), reset_less=True)
+        own = count_of(i.p.there)
+        last = Signal(signed(width + 3))
+        low, high = Signal.like(last), Signal.like(last)
+        m.d.comb += [
+            i.ready.eq(~valid | place.ready),
+            stride.eq(Mux(self.transposed, self.turning.lane, size)),
+            last.eq(addr + reach),
+            low.eq(Mux(reach[-1], last, addr)),
+            high.eq(Mux(reach[-1], addr, last)),
+            self.outside.eq(
+                valid & (count != 0) & ((low < self.start_addr) | (high + size > self.end_addr))
+            ),
+            place.valid.eq(valid),
+            place.p.addr.eq(addr),
+            place.p.count.eq(Mux(self.outside, 0, count)),
+        ]
+        with m.If(i.ready):
+            m.d.sync += valid.eq(i.valid)
+        with m.If(i.ready & i.valid):
+            m.d.sync += [
+                addr.eq(i.p.addr),
+                count.eq(own),
+                reach.eq(stride * Mux(own == 0, 0, own - 1)),
+            ]
 
 
 def codes_of(found: data.View, wide: Value) -> Value:

@@ -26,20 +26,20 @@ LINE = 8 * LINE_BYTES
 STATE = record_layout(ENCODE_STATE)
 SUMS = record_layout(CHANNEL_SUMS)
 
+BLOCK_LOOPS = 3
+"""The innermost loops, within which tensors are transposed block by block: loop 2 is turned."""
+_other_steps = [f"step{loop}" for loop in range(LOOPS) if loop != BLOCK_LOOPS - 1]
 _WALKED = (
     *(
         f"{stream}_{part}"
         for stream in STREAMS
         for part in ("first", "vector", *(f"step{loop}" for loop in range(LOOPS)))
     ),
-    *(f"count{loop}" for loop in range(LOOPS)),
-    *(
-        f"{axis}_{part}"
-        for axis in "yx"
-        for part in ("first", "limit", *(f"step{loop}" for loop in range(LOOPS)))
-    ),
+    *(f"count{loop}" for loop in range(BLOCK_LOOPS, LOOPS)),
+    *(f"{axis}_{part}" for axis in "yx" for part in ("first", "limit", *_other_steps)),
 )
-"""Fields that only the walk wants, or the checks."""
+"""Fields that only the walk wants, or the checks. Whoever transposes blocks counts their loops, and
+asks whether what is there changes within them."""
 
 
 def settings_layout(config: ArrayConfig) -> data.StructLayout:

@@ -53,6 +53,7 @@ ARGUMENTS = {
     "listed": False,
     "queue": Queue.ARRAY,
     "vectors": 6,
+    "slots": 64,
 }
 every_component = pytest.mark.parametrize(
     "component", COMPONENTS, ids=lambda component: component.__name__

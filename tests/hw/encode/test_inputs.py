@@ -68,8 +68,19 @@ def check(config, walked, **more):
 def test_any_walk_gives_what_the_emulator_reads(width, drawn, seed):
     fields, memory = drawn
     assume(fields["out_format"] <= 2 and not fields.get("t0_strips"))
-    assume(not fields.get("transposed"))
+    assume(not fields["transposed"])
     assume(np.prod([fields[f"count{n}"] for n in range(8)]) << fields["vectors"] <= 80)
+    pauses = (lambda: in_runs(seed), lambda: randomly(seed, 0.3), lambda: randomly(seed + 1, 0.2))
+    latency = random.Random(seed).randint(1, 40)
+    check(configured(width), Walked(configured(width), memory), latency=latency, pauses=pauses)
+
+
+@settings(deadline=None, max_examples=2, suppress_health_check=list(HealthCheck))
+@given(encode_passes(), st.integers(0, 1000))
+def test_any_transposed_walk_gives_what_the_emulator_reads(drawn, seed):
+    (fields, memory), width = drawn, 512
+    assume(fields["out_format"] <= 2 and fields["transposed"])
+    assume(np.prod([fields[f"count{n}"] for n in range(8)]) << fields["vectors"] <= 200)
     pauses = (lambda: in_runs(seed), lambda: randomly(seed, 0.3), lambda: randomly(seed + 1, 0.2))
     latency = random.Random(seed).randint(1, 40)
     check(configured(width), Walked(configured(width), memory), latency=latency, pauses=pauses)

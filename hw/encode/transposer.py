@@ -1,0 +1,332 @@
+"""Vectors that lie across those of memory: blocks of 16 lanes are turned in a buffer."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gscn.array import ArrayConfig
+from gscn.encode import MOST_TRANSPOSED
+from gscn.hw.arguments import need
+from gscn.hw.encode.layouts import CODE
+from gscn.hw.encode.line_reader import FOUND, spot_layout
+from gscn.hw.encode.unit_layouts import BLOCK_LOOPS
+from gscn.hw.fifo import StreamFIFO
+from gscn.passes import VECTOR
+
+CODES = data.ArrayLayout(CODE, VECTOR)
+"""Values of a vector: float32 codes."""
+HALF = 16
+"""Bits of a bf16 code."""
+_LANE_BITS = (VECTOR - 1).bit_length()
+_ROW_BITS = (MOST_TRANSPOSED - 1).bit_length()
+TURNING = data.StructLayout(
+    {
+        "counts": data.ArrayLayout(16, BLOCK_LOOPS),
+        "vectors": 3,
+        "lane": signed(32),
+        "steady": 1,
+    }
+)
+"""Steps of loops 0 to 2, log2 of the vectors of a position, bytes from lane to lane. `steady`: what
+is there does not depend on loop 2."""
+BLOCK = data.StructLayout({"first": _LANE_BITS, "rows": range(VECTOR + 1)})
+"""Of 16 values of loop 2, the first one that a block has, and how many."""
+
+
+def reach_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return the address of lane 0's value, and how many lanes are there, from lane 0 on."""
+    return data.StructLayout({"addr": config.addr_width, "count": range(VECTOR + 1)})
+
+
+class Transposer(wiring.Component):
+    """Turn blocks: read vectors that lie along loop 2, hand on those that lie across.
+
+    A *block* has some values of loop 2, at most 16 and a power of two, but for the last one; and
+    all vectors of the loops within, a *row*. Its vectors are read lane by lane as soon as the first
+    row is known; the buffer has two blocks. As many values of loop 2 are in a block as there is
+    room for: `slots` vectors of float32 or twice as many of bf16. A vector in memory is read again
+    for each block that it has a part in.
+
+    The buffer has a bank for each lane. The value of lane l at i of loop 2 is in bank (l + i) mod
+    16, so that both a lane's values and an i's are in different banks.
+
+    Implements: transposed tensors in `docs/contract/encode.md`.
+    Golden: `emulator.encode_walk.Walk`.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `i_line` to `o`; `SPOT_LATENCY` from `i` to `o_spot`. That is from the
+      last vector of a block, or of a row.
+    - Throughput: one vector per cycle out, and one of memory in; so one each 16 / n cycles if
+      blocks have n values of loop 2.
+    - Combinational: `start_addr`, `end_addr`, `turning` -> `o_spot`; `wide` -> `o`.
+    - Reset: no block; outputs 0, but `i.ready` = 1.
+
+    Parameters
+    ----------
+    config
+        Port.
+    slots
+        Vectors of float32 in each half of the buffer: a power of two, 64 at least.
+
+    Attributes
+    ----------
+    start_addr : In(config.addr_width)
+        Of the tensor's first byte.
+    end_addr : In(config.addr_width + 1)
+        One past its last byte.
+    wide : In(1)
+        It is of float32; else bf16.
+    turning : In(TURNING)
+        How it lies.
+    i : In(stream.Signature(reach_layout(config)))
+        Vectors that are wanted.
+    o_spot : Out(stream.Signature(spot_layout(config)))
+        Vectors to read.
+    i_line : In(stream.Signature(FOUND))
+        Their lines.
+    o : Out(stream.Signature(CODES))
+        What is wanted.
+    """
+
+    LATENCY = 2
+    SPOT_LATENCY = 1
+
+    def __init__(self, *, config: ArrayConfig, slots: int):
+        holds = isinstance(slots, int) and slots >= MOST_TRANSPOSED and slots & (slots - 1) == 0
+        need(self, "slots", slots, holds, f"a power of two, {MOST_TRANSPOSED} at least")
+        self.config, self._slots = config, slots
+        super().__init__(
+            {
+                "start_addr": In(config.addr_width),
+                "end_addr": In(config.addr_width + 1),
+                "wide": In(1),
+                "turning": In(TURNING),
+                "i": In(stream.Signature(reach_layout(config))),
+                "o_spot": Out(stream.Signature(spot_layout(config))),
+                "i_line": In(stream.Signature(FOUND)),
+                "o": Out(stream.Signature(CODES)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        # of a row: its last vector, and log2 of the values of loop 2 in a block
+        self._last = Signal(_ROW_BITS, reset_less=True)
+        self._log = Signal(range(_LANE_BITS + 1), reset_less=True)
+        banks = []
+        for bank in range(VECTOR):
+            both = []
+            for part in ("low", "high"):
+                memory = Memory(shape=HALF, depth=2 * self._slots, init=[])
+                m.submodules[f"{part}{bank}"] = memory
+                both.append(memory)
+            banks.append(both)
+        m.submodules.asked = asked = StreamFIFO(shape=BLOCK, depth=2)
+        m.submodules.filled = filled = StreamFIFO(shape=BLOCK, depth=2)
+        block, collected, leaves = self._collect(m)
+        freed = Signal()
+        begun = Signal(2)
+        begins = self._ask(m, block, collected, leaves, asked.i, begun != 2)
+        self._fill(m, banks, asked.o, filled.i)
+        m.d.comb += freed.eq(self._show(m, banks, filled.o))
+        m.d.sync += begun.eq(begun + begins - freed)
+        return m
+
+    def _collect(self, m):
+        """Keep the first row of each block, and drop the others.
+
+        Return the block, whether its first row is there, and a signal that lets it go.
+        """
+        i, turning = self.i, self.turning
+        counts = turning.counts
+        vector, inner, outer = Signal(_LANE_BITS), Signal(16), Signal(16)
+        turned, rows_left = Signal(16), Signal(range(VECTOR + 1))
+        number = Signal(_ROW_BITS)
+        block, collected, leaves = Signal(BLOCK), Signal(), Signal()
+        ends_vectors, ends_inner, ends_row, ends_turned = (Signal(name=name) for name in (
+            "ends_vectors", "ends_inner", "ends_row", "ends_turned",
+        ))  # fmt: skip
+        log, most, left = Signal.like(self._log), Signal(range(VECTOR + 1)), Signal(16)
+        capacity = Mux(self.wide, self._slots, 2 * self._slots)
+        for bits in range(_LANE_BITS + 1):
+            with m.If(((number + 1) << bits) <= capacity):
+                m.d.comb += log.eq(bits)
+        m.d.comb += [
+            i.ready.eq((rows_left != 0) | ~collected),
+            ends_vectors.eq(vector == ((1 << turning.vectors) - 1)[:_LANE_BITS]),
+            ends_inner.eq(ends_vectors & (inner == counts[0] - 1)),
+            ends_row.eq(ends_inner & (outer == counts[1] - 1)),
+            ends_turned.eq(turned == counts[2] - 1),
+            left.eq(counts[2] - turned),
+            most.eq(Mux(left < (1 << log), left, 1 << log)),
+        ]
+        self._store(m, i.valid & i.ready & (rows_left == 0), number)
+        with m.If(leaves):
+            m.d.sync += collected.eq(0)
+        with m.If(i.valid & i.ready):
+            m.d.sync += [
+                vector.eq(Mux(ends_vectors, 0, vector + 1)),
+                number.eq(Mux(ends_row, 0, number + 1)),
+            ]
+            with m.If(ends_vectors):
+                m.d.sync += inner.eq(Mux(ends_inner, 0, inner + 1))
+            with m.If(ends_inner):
+                m.d.sync += outer.eq(Mux(ends_row, 0, outer + 1))
+            with m.If(ends_row):
+                m.d.sync += turned.eq(Mux(ends_turned, 0, turned + 1))
+                with m.If(rows_left != 0):
+                    m.d.sync += rows_left.eq(rows_left - 1)
+                with m.Else():
+                    m.d.sync += [
+                        rows_left.eq(most - 1),
+                        self._last.eq(number),
+                        self._log.eq(log),
+                        collected.eq(1),
+                        block.first.eq(turned),
+                        block.rows.eq(most),
+                    ]
+        return block, collected, leaves
+
+    def _store(self, m, stores, number):
+        """Store the vectors of a row; while they are asked for each steps from lane to lane."""
+        m.submodules.row = row = Memory(
+            shape=reach_layout(self.config), depth=MOST_TRANSPOSED, init=[]
+        )
+        self._row_read, write = row.read_port(domain="comb"), row.write_port()
+        self._steps = Signal()
+        own = self._row_read
+        m.d.comb += [
+            write.en.eq(stores | self._steps),
+            write.addr.eq(Mux(self._steps, own.addr, number)),
+            write.data.addr.eq(Mux(self._steps, own.data.addr + self.turning.lane, self.i.p.addr)),
+            write.data.count.eq(Mux(self._steps, own.data.count, self.i.p.count)),
+        ]
+
+    def _ask(self, m, block, collected, leaves, asked, free):
+        """Ask for the vectors of a block, lane by lane; return when one begins."""
+        spot, read = self.o_spot, self._row_read
+        asking, lane, number = Signal(), Signal(_LANE_BITS), Signal(_ROW_BITS)
+        begins, goes = Signal(), Signal()
+        addr, count = read.data.addr, read.data.count
+        # what nobody knows yet to be there is read if that is no error
+        wanted = Mux(count == 0, ~self.turning.steady, lane < count)
+        m.d.comb += [
+            begins.eq(collected & ~asking & free & asked.ready),
+            asked.valid.eq(begins),
+            asked.p.eq(block),
+            read.addr.eq(number),
+            spot.valid.eq(asking),
+            spot.p.addr.eq(addr),
+            spot.p.used.eq(wanted & (addr >= self.start_addr) & (addr < self.end_addr)),
+            goes.eq(spot.valid & spot.ready),
+            self._steps.eq(goes),
+            leaves.eq(goes & (number == self._last) & (lane == VECTOR - 1)),
+        ]
+        with m.If(begins):
+            m.d.sync += asking.eq(1)
+        with m.If(goes):
+            m.d.sync += number.eq(number + 1)
+            with m.If(number == self._last):
+                m.d.sync += [number.eq(0), lane.eq(lane + 1)]
+            with m.If(leaves):
+                m.d.sync += asking.eq(0)
+        return begins
+
+    def _slot(self, number, turned):
+        """Return the slot of a vector of a row at a value of loop 2."""
+        return ((number << self._log) | (turned & ((1 << self._log) - 1)))[: _slot_bits(self)]
+
+    def _fill(self, m, banks, asked, filled):
+        """Store what comes of a block in its banks."""
+        found = self.i_line
+        lane, number, half = Signal(_LANE_BITS), Signal(_ROW_BITS), Signal()
+        goes, last = Signal(), Signal()
+        narrow = found.p.line.word_select(found.p.offset[-1], HALF * VECTOR)
+        values = []
+        for n in range(VECTOR):
+            whole = found.p.line.word_select(n, CODE)
+            short = narrow.word_select(n, HALF)
+            values.append(Mux(self.wide, whole, Cat(short, short)))
+        # bank b has the value at b - l of loop 2
+        turned = Signal(CODE * VECTOR)
+        m.d.comb += [
+            turned.eq(Cat(values)),
+            goes.eq(found.valid & found.ready),
+            found.ready.eq(asked.valid),
+            last.eq((number == self._last) & (lane == VECTOR - 1)),
+            asked.ready.eq(goes & last),
+            filled.valid.eq(goes & last),
+            filled.p.eq(asked.p),
+        ]
+        for bit in range(_LANE_BITS):
+            before, turned = turned, Signal(CODE * VECTOR, name=f"turned{bit}")
+            m.d.comb += turned.eq(Mux(lane[bit], before.rotate_left(CODE << bit), before))
+        for bank, both in enumerate(banks):
+            at, own = Signal(_LANE_BITS, name=f"at{bank}"), Signal(name=f"own{bank}")
+            slot = Signal(_slot_bits(self), name=f"slot{bank}")
+            m.d.comb += [
+                at.eq(bank - lane),
+                own.eq(goes & ((at >> self._log) == (asked.p.first >> self._log))),
+                slot.eq(self._slot(number, at)),
+            ]
+            for part, memory in enumerate(both):
+                write = memory.write_port()
+                m.d.comb += [
+                    write.addr.eq(Cat(slot[:-1], half)),
+                    write.data.eq(turned.word_select(bank, CODE).word_select(part, HALF)),
+                    write.en.eq(own & (self.wide | (slot[-1] == part))),
+                ]
+        with m.If(goes):
+            m.d.sync += number.eq(number + 1)
+            with m.If(number == self._last):
+                m.d.sync += [number.eq(0), lane.eq(lane + 1)]
+            with m.If(last):
+                m.d.sync += half.eq(~half)
+
+    def _show(self, m, banks, filled):
+        """Show the vectors of a block row by row; return when all are out of the buffer."""
+        o = self.o
+        row, number, half = Signal(range(VECTOR + 1)), Signal(_ROW_BITS), Signal()
+        goes, last, at = Signal(), Signal(), Signal(_LANE_BITS)
+        turn, high = Signal(_LANE_BITS, reset_less=True), Signal(reset_less=True)
+        slot = Signal(_slot_bits(self))
+        m.d.comb += [
+            goes.eq(filled.valid & (~o.valid | o.ready)),
+            at.eq(filled.p.first + row),
+            slot.eq(self._slot(number, at)),
+            last.eq((number == self._last) & (row == filled.p.rows - 1)),
+            filled.ready.eq(goes & last),
+        ]
+        words = []
+        for both in banks:
+            parts = []
+            for memory in both:
+                read = memory.read_port()
+                m.d.comb += [read.addr.eq(Cat(slot[:-1], half)), read.en.eq(goes)]
+                parts.append(read.data)
+            low, upper = parts
+            whole = Cat(low, upper)
+            words.append(Mux(self.wide, whole, Cat(Mux(high, upper, low) << HALF)[:CODE]))
+        turned = Cat(words)
+        for bit in range(_LANE_BITS):
+            before, turned = turned, Signal(CODE * VECTOR, name=f"back{bit}")
+            m.d.comb += turned.eq(Mux(turn[bit], before.rotate_right(CODE << bit), before))
+        m.d.comb += o.p.eq(turned)
+        with m.If(~o.valid | o.ready):
+            m.d.sync += o.valid.eq(goes)
+        with m.If(goes):
+            m.d.sync += [turn.eq(at), high.eq(slot[-1]), number.eq(number + 1)]
+            with m.If(number == self._last):
+                m.d.sync += [number.eq(0), row.eq(row + 1)]
+            with m.If(last):
+                m.d.sync += [row.eq(0), half.eq(~half)]
+        return goes & last
+
+
+def _slot_bits(transposer: Transposer) -> int:
+    """Return the bits of a slot's number; the highest one says which half of a word bf16 has."""
+    return transposer._slots.bit_length()
