@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,36 +12,62 @@ from gscn.encode import COEFFICIENT_BITS, TENSORS, WINDOW_WIDTH
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.lane import CombineLane
 from gscn.hw.encode.lane_rounding import LaneRounder
+from gscn.hw.encode.lane_sums import PRODUCT
 from gscn.hw.encode.lane_top import LaneTop
-from gscn.hw.encode.layouts import CODE, SHIFT, SIGNIFICAND, TOP, value_layout
-from gscn.hw.fifo import StreamFIFO
+from gscn.hw.encode.layouts import CODE, SHIFT, SIGNIFICAND, TOP, term_layout, value_layout
+from gscn.hw.encode.wide_fifo import WideFIFO
 
 DIGIT = 8
 """Bits of a value's significand that are multiplied in a turn: all of one of bf16."""
 DIGITS = SIGNIFICAND // DIGIT
 
 
+class _Turns(NamedTuple):
+    """What all lanes do in a cycle."""
+
+    digit: Value
+    again: Value
+    """Tensor 2 is multiplied."""
+    opens: Value
+    """A term's first digit."""
+    ends: Value
+    """A vector's last turn."""
+    dots: Value
+    """A term of sums is multiplied."""
+
+
 def vector_layout(lanes: int) -> data.StructLayout:
     """Return what lanes combine: a value each, whether it is there, and whether it is kept.
 
-    `wide`: some tensor that is multiplied is float32. `third`: tensor 2 is multiplied, since its
-    coefficient is no power of two in all lanes.
+    `knee`: it lies between the knee and the end of the slope. `wide`: some tensor that is
+    multiplied is float32. `third`: tensor 2 is multiplied, since its coefficient is no power of two
+    in all lanes. `second` only goes along.
     """
     return data.StructLayout(
         {
             "values": data.ArrayLayout(value_layout(COEFFICIENT_BITS), lanes),
             "there": lanes,
             "kept": lanes,
+            "knee": lanes,
+            "relu": 1,
             "wide": 1,
             "third": 1,
+            "second": 1,
         }
     )
 
 
 def result_layout(lanes: int) -> data.StructLayout:
-    """Return results of lanes: codes, and whether one was saturated, or is not finite."""
+    """Return results of lanes: codes, whether one was saturated, or is not finite, and `second`."""
     return data.StructLayout(
-        {"codes": data.ArrayLayout(CODE, lanes), "saturated": 1, "nonfinite": 1}
+        {"codes": data.ArrayLayout(CODE, lanes), "saturated": 1, "nonfinite": 1, "second": 1}
+    )
+
+
+def dot_layout(lanes: int) -> data.StructLayout:
+    """Return terms of lanes that are multiplied for sums; `wide`: values are float32."""
+    return data.StructLayout(
+        {"terms": data.ArrayLayout(term_layout(COEFFICIENT_BITS), lanes), "wide": 1}
     )
 
 
@@ -49,16 +77,19 @@ class Combiner(wiring.Component):
     A vector takes a turn; one that is `wide` takes `DIGITS`, and `third` as many more. Results have
     a queue, and a vector begins only if there is room for it, so that lanes need not be held.
 
-    Implements: "Numbers", floating point, the first combination, ReLU and mask of
-    `docs/contract/encode.md`.
+    Between vectors, and before the next one, lanes multiply a vector of `dot`: it is taken with its
+    last digit, and its `products` are there a cycle later, for sums of results.
+
+    Implements: "Numbers", floating point, combinations, activations and mask
+    of `docs/contract/encode.md`.
     Golden: `emulator.encode_arithmetic.combine`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `i` to `o`.
+    - Latency: `LATENCY` from `i` to `o`; `PRODUCT_LATENCY` from `dot` to `products`.
     - Throughput: one vector per cycle and turn.
-    - Combinational: none.
-    - Reset: nothing under way; outputs 0, but `i.ready` = 1.
+    - Combinational: `dot` -> `dot.ready`.
+    - Reset: nothing under way; outputs 0, but `i.ready` = 1, and `products` undefined.
 
     Parameters
     ----------
@@ -71,15 +102,18 @@ class Combiner(wiring.Component):
         Vectors.
     wide : In(1)
         Results are float32, not bf16. Held while there are vectors.
-    relu : In(1)
-        ReLU. Held likewise.
     o : Out(stream.Signature(result_layout(count)))
         Results.
+    dot : In(stream.Signature(dot_layout(count)))
+        What is multiplied for sums.
+    products : Out(PRODUCT).array(count)
+        Of the significands of what was taken from `dot` a cycle before.
     """
 
     DEPTH = 8
     """Vectors of results under way and in the queue; the least that keeps lanes busy."""
     _QUEUE = 2
+    PRODUCT_LATENCY = CombineLane.PRODUCT_LATENCY
     LATENCY = 1 + CombineLane.LATENCY + LaneRounder.LATENCY + 1
 
     def __init__(self, *, count: int):
@@ -89,8 +123,9 @@ class Combiner(wiring.Component):
             {
                 "i": In(stream.Signature(vector_layout(count))),
                 "wide": In(1),
-                "relu": In(1),
                 "o": Out(stream.Signature(result_layout(count))),
+                "dot": In(stream.Signature(dot_layout(count))),
+                "products": Out(PRODUCT).array(count),
             }
         )
 
@@ -104,8 +139,8 @@ class Combiner(wiring.Component):
                 "shifts": data.ArrayLayout(data.ArrayLayout(SHIFT, TENSORS + 1), count),
             }
         )
-        m.submodules.vectors = vectors = StreamFIFO(shape=queued, depth=self._QUEUE)
-        m.submodules.results = results = StreamFIFO(shape=result_layout(count), depth=self.DEPTH)
+        m.submodules.vectors = vectors = WideFIFO(shape=queued, depth=self._QUEUE)
+        m.submodules.results = results = WideFIFO(shape=result_layout(count), depth=self.DEPTH)
         wiring.connect(m, results.o, wiring.flipped(self.o))
         m.d.comb += [
             vectors.i.p.vector.eq(self.i.p),
@@ -113,82 +148,99 @@ class Combiner(wiring.Component):
             self.i.ready.eq(vectors.i.ready),
         ]
         vector = vectors.o.p.vector
-        digit, again, begins, ends = self._turns(m, vectors.o, results)
+        turns = self._turns(m, vectors.o)
 
         # -- what goes along: valid, and what the last stage wants to know
         flight = Signal(CombineLane.LATENCY + LaneRounder.LATENCY)
-        marks = Cat(vector.there, vector.kept)
-        m.d.sync += flight.eq(Cat(ends, flight))
-        for _ in range(CombineLane.LATENCY + LaneRounder.LATENCY - LaneRounder.LAST_LATENCY):
-            later = Signal(len(marks), reset_less=True)
-            m.d.sync += later.eq(marks)
-            marks = later
+        m.d.sync += flight.eq(Cat(turns.ends, flight))
+        marks = Cat(vector.there, vector.kept, vector.knee, vector.relu, vector.second)
+        marks = delayed(m, marks, len(flight) - LaneRounder.LAST_LATENCY)
+        relu, second = marks[-2], marks[-1]
 
-        saturated, nonfinite = [], []
+        rounders = []
         for number in range(count):
             m.submodules[f"top{number}"] = top = LaneTop(factor_width=COEFFICIENT_BITS)
-            m.submodules[f"lane{number}"] = lane = CombineLane(
-                factor_width=COEFFICIENT_BITS, window=WINDOW_WIDTH, digit=DIGIT
-            )
             m.submodules[f"rounder{number}"] = rounder = LaneRounder(window=WINDOW_WIDTH)
-            terms, shifts = vector.values[number].terms, vectors.o.p.shifts[number]
+            lane = self._lane(m, number, vectors.o.p, turns)
             m.d.comb += [
                 top.value.eq(self.i.p.values[number]),
                 vectors.i.p.tops[number].eq(top.top),
                 *(vectors.i.p.shifts[number][n].eq(one) for n, one in enumerate(top.shifts)),
-                lane.first.eq(Mux(again, terms[TENSORS - 1], terms[0])),
-                lane.second.eq(terms[1]),
-                lane.plain.eq(terms[TENSORS - 1]),
-                lane.bias.eq(vector.values[number].bias),
-                lane.top.eq(vectors.o.p.tops[number]),
-                lane.shifts[0].eq(Mux(again, shifts[TENSORS - 1], shifts[0])),
-                *(lane.shifts[n].eq(shifts[n]) for n in range(1, TENSORS + 1)),
-                lane.turn.digit.eq(digit),
-                lane.turn.opens.eq(begins),
-                lane.turn.adds.eq(digit == DIGITS - 1),
-                lane.turn.adds_others.eq((digit == DIGITS - 1) & ~again),
-                lane.turn.adds_plain.eq((digit == DIGITS - 1) & ~again & ~vector.third),
-                lane.turn.starts.eq((digit == DIGITS - 1) & ~again),
                 rounder.sum.eq(lane.sum),
                 rounder.top.eq(lane.sum_top),
                 rounder.there.eq(marks[number]),
                 rounder.kept.eq(marks[count + number]),
+                rounder.knee.eq(marks[2 * count + number]),
                 rounder.wide.eq(self.wide),
-                rounder.relu.eq(self.relu),
+                rounder.relu.eq(relu),
                 results.i.p.codes[number].eq(rounder.o),
             ]
-            saturated.append(rounder.saturated)
-            nonfinite.append(rounder.nonfinite)
+            rounders.append(rounder)
         m.d.comb += [
             results.i.valid.eq(flight[-1]),
-            results.i.p.saturated.eq(Cat(saturated).any()),
-            results.i.p.nonfinite.eq(Cat(nonfinite).any()),
+            results.i.p.saturated.eq(Cat(one.saturated for one in rounders).any()),
+            results.i.p.nonfinite.eq(Cat(one.nonfinite for one in rounders).any()),
+            results.i.p.second.eq(delayed(m, second, LaneRounder.LAST_LATENCY)),
         ]
         return m
 
-    def _turns(self, m, o, results):
-        """Return digit, whether tensor 2 is multiplied, and the first and last turn of a term.
+    def _lane(self, m, number, queued, turns):
+        """Return a lane that takes the turns of a vector, or of what is multiplied for sums."""
+        m.submodules[f"lane{number}"] = lane = CombineLane(
+            factor_width=COEFFICIENT_BITS, window=WINDOW_WIDTH, digit=DIGIT
+        )
+        value, shifts = queued.vector.values[number], queued.shifts[number]
+        terms, again = value.terms, turns.again
+        last = turns.digit == DIGITS - 1
+        m.d.comb += [
+            lane.first.eq(Mux(again, terms[TENSORS - 1], terms[0])),
+            lane.second.eq(Mux(turns.dots, self.dot.p.terms[number], terms[1])),
+            lane.plain.eq(terms[TENSORS - 1]),
+            lane.bias.eq(value.bias),
+            lane.top.eq(queued.tops[number]),
+            lane.shifts[0].eq(Mux(again, shifts[TENSORS - 1], shifts[0])),
+            *(lane.shifts[n].eq(shifts[n]) for n in range(1, TENSORS + 1)),
+            lane.turn.digit.eq(turns.digit),
+            lane.turn.opens.eq(turns.opens),
+            lane.turn.adds.eq(last),
+            lane.turn.adds_others.eq(last & ~again),
+            lane.turn.adds_plain.eq(last & ~again & ~queued.vector.third),
+            # A turn for sums leaves any sum here, which the next vector starts anew.
+            lane.turn.starts.eq(last & ~again),
+            self.products[number].eq(lane.products[1]),
+        ]
+        return lane
 
-        The last one is that of a vector, which leaves the queue.
-        """
+    def _turns(self, m, o) -> _Turns:
+        """Return what lanes do; a vector leaves the queue with its last turn."""
         vector = o.p.vector
         due = Signal(range(self.DEPTH + 1))  # results under way or in the queue
         turn, again, under_way = Signal(range(DIGITS)), Signal(), Signal()
-        runs, ends = Signal(), Signal()
+        dots, runs, ends, last = Signal(), Signal(), Signal(), Signal()
         digit = Signal(range(DIGITS))
-        last = ~vector.wide | (turn == DIGITS - 1)
+        wide = Mux(dots, self.dot.p.wide, vector.wide)
         m.d.comb += [
-            runs.eq(o.valid & (under_way | (due != self.DEPTH))),
-            digit.eq(Mux(vector.wide, turn, DIGITS - 1)),
+            dots.eq(self.dot.valid & ~under_way),
+            runs.eq(o.valid & ~dots & (under_way | (due != self.DEPTH))),
+            last.eq(~wide | (turn == DIGITS - 1)),
+            digit.eq(Mux(wide, turn, DIGITS - 1)),
             ends.eq(runs & last & (again | ~vector.third)),
             o.ready.eq(ends),
+            self.dot.ready.eq(dots & last),
         ]
         leaves = self.o.valid & self.o.ready
         m.d.sync += due.eq(due + (runs & ~under_way) - leaves)
+        with m.If(runs | dots):
+            m.d.sync += turn.eq(Mux(last, 0, turn + 1))
         with m.If(runs):
-            m.d.sync += [
-                turn.eq(Mux(last, 0, turn + 1)),
-                again.eq(Mux(ends, 0, again | last)),
-                under_way.eq(~ends),
-            ]
-        return digit, again, turn == 0, ends
+            m.d.sync += [again.eq(Mux(ends, 0, again | last)), under_way.eq(~ends)]
+        return _Turns(digit, again, turn == 0, ends, dots)
+
+
+def delayed(m: Module, value: Value, cycles: int) -> Value:
+    """Return what a value was so many cycles before."""
+    for _ in range(cycles):
+        later = Signal(len(value), name="later", reset_less=True)
+        m.d.sync += later.eq(value)
+        value = later
+    return value

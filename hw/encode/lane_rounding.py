@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gscn.encode import LEAST_TOP
+from gscn.encode import LEAST_TOP, SLOPE_KNEE
 from gscn.formats import BF16, FLOAT32
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.layouts import CODE, GUARD, HEIGHT, MANTISSA, SIGNIFICAND, TOP
@@ -14,6 +14,8 @@ from gscn.hw.layouts import SPECIAL
 
 _CUT = FLOAT32.mantissa_width - BF16.mantissa_width
 """Bits that bf16 lacks."""
+_SHORT_KNEE = (SLOPE_KNEE + (1 << _CUT >> 1)) >> _CUT << _CUT
+"""0.4 in bf16."""
 
 
 class LaneRounder(wiring.Component):
@@ -22,7 +24,8 @@ class LaneRounder(wiring.Component):
     The leading one moves to the top, but a subnormal number's only as far as its last place is
     where that of the smallest normal number is: a top of `LEAST_TOP` or more lies above them all.
     Beyond the largest number follows an infinity. Special bits give infinity or NaN. ReLU makes
-    what is negative, and -0, to +0; so is a value that is not kept.
+    what is negative, and -0, to +0; so is a value that is not kept. One at the `knee` of the slope
+    is 0.4 instead.
 
     Implements: rounding of "Numbers", floating point, of `docs/contract/encode.md`.
     Golden: `emulator.encode_arithmetic.rounded`.
@@ -30,7 +33,7 @@ class LaneRounder(wiring.Component):
     Timing
     ------
     - Latency: `LATENCY` from `sum`, `top` to `o`; `LAST_LATENCY` from `there`, `kept`,
-      `wide`, `relu` to `o`. No stage can be held.
+      `wide`, `relu`, `knee` to `o`. No stage can be held.
     - Throughput: one sum per cycle.
     - Combinational: none.
     - Reset: none, the pipeline goes on; outputs `o`, `saturated`, `nonfinite` undefined.
@@ -38,7 +41,7 @@ class LaneRounder(wiring.Component):
     Parameters
     ----------
     window
-        Bits of the window, the sign included; 25 to 32.
+        Bits of the window, the sign included; 25 to 62.
 
     Attributes
     ----------
@@ -54,6 +57,8 @@ class LaneRounder(wiring.Component):
         The result is float32, not bf16.
     relu : In(1)
         ReLU.
+    knee : In(1)
+        The result is that of the slope between its knee and its end.
     o : Out(CODE)
         Code; one of bf16 in the upper half, and zeros below.
     saturated : Out(1)
@@ -66,7 +71,7 @@ class LaneRounder(wiring.Component):
     LAST_LATENCY = 1
 
     def __init__(self, *, window: int):
-        need_number(self, "window", window, SIGNIFICAND + 1 - GUARD, 32)
+        need_number(self, "window", window, SIGNIFICAND + 1 - GUARD, 62)
         self._window = window
         super().__init__(
             {
@@ -76,6 +81,7 @@ class LaneRounder(wiring.Component):
                 "kept": In(1),
                 "wide": In(1),
                 "relu": In(1),
+                "knee": In(1),
                 "o": Out(CODE),
                 "saturated": Out(1),
                 "nonfinite": Out(1),
@@ -114,7 +120,7 @@ class LaneRounder(wiring.Component):
         o = Signal(CODE, reset_less=True)
         saturated, nonfinite = Signal(reset_less=True), Signal(reset_less=True)
         m.d.sync += [
-            o.eq(Mux(zero, 0, code)),
+            o.eq(Mux(zero, 0, Mux(self.knee, Mux(wide, SLOPE_KNEE, _SHORT_KNEE), code))),
             saturated.eq(beyond & ~is_special & self.there),
             nonfinite.eq(is_special & self.there),
         ]

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.encode import COEFFICIENT_BITS
 from gscn.hw.arguments import need_number
-from gscn.hw.encode.layouts import HEIGHT, MANTISSA, SIGNIFICAND, exponent, term_layout
+from gscn.hw.encode.layouts import HEIGHT, MANTISSA, SIGNIFICAND, exponent, significand, term_layout
 from gscn.hw.layouts import SPECIAL
 
 PRODUCT = SIGNIFICAND + COEFFICIENT_BITS
@@ -24,10 +24,11 @@ def channel_sum_layout(width: int) -> data.StructLayout:
 class LaneSums(wiring.Component):
     """Add products of a `CombineLane` in the window of a pass, in rows.
 
-    A term that the lane multiplies is added when its last digit is: a result times 1, or a tensor's
-    value times a result. There is a row for each vector of a position, and kind of sum; the first
-    product of a segment `begins` its row at 0. What falls below the window is cut off magnitudes; a
-    product above it is left out and reported, as is a sum that wraps.
+    A term that the lane multiplies is added when its last digit is: a tensor's value times a
+    result. A result `alone`, whose coefficient is 1, is not multiplied by the lane. There is a row
+    for each vector of a position, and kind of sum; the first product of a segment `begins` its row
+    at 0. What falls below the window is cut off magnitudes; a product above it is left out and
+    reported, as is a sum that wraps.
 
     Implements: "Sums", floating point, of `docs/contract/encode.md`.
     Golden: `emulator.encode_arithmetic.add_up`.
@@ -51,6 +52,8 @@ class LaneSums(wiring.Component):
     ----------
     term : In(term_layout(COEFFICIENT_BITS))
         What the lane multiplies.
+    alone : In(1)
+        The coefficient is 1, and the product the significand.
     adds : In(1)
         Its last digit.
     row : In(range(depth))
@@ -60,7 +63,7 @@ class LaneSums(wiring.Component):
     top : In(HEIGHT + 1)
         Top of the window.
     product : In(PRODUCT)
-        Of the significands of the term that was there a cycle before.
+        Of the significands of the term that was there a cycle before, if it was not alone.
     drained : In(range(depth))
         Row to be read.
     sum : Out(channel_sum_layout(width))
@@ -79,6 +82,7 @@ class LaneSums(wiring.Component):
         super().__init__(
             {
                 "term": In(term_layout(COEFFICIENT_BITS)),
+                "alone": In(1),
                 "adds": In(1),
                 "row": In(range(depth)),
                 "begins": In(1),
@@ -97,11 +101,14 @@ class LaneSums(wiring.Component):
         row = Signal.like(self.row, reset_less=True)
         m.d.sync += [adds.eq(self.adds), begins.eq(self.begins), row.eq(self.row)]
         shift, inside, negative, beyond, special = self._place(m)
+        alone, whole = Signal(reset_less=True), Signal(SIGNIFICAND, reset_less=True)
+        m.d.sync += [alone.eq(self.alone), whole.eq(significand(self.term.code))]
+        product = Mux(alone, Cat(Const(0, COEFFICIENT_BITS - 1), whole), self.product)
 
         layout = channel_sum_layout(width)
         m.submodules.rows = rows = Memory(shape=layout, depth=self._depth, init=[])
         read, write = rows.read_port(domain="comb"), rows.write_port()
-        aligned = Mux(inside, Cat(Const(0, width - 1 - PRODUCT), self.product) >> shift, 0)
+        aligned = Mux(inside, Cat(Const(0, width - 1 - PRODUCT), product) >> shift, 0)
         subtracts = inside & negative
         addend = (Cat(aligned, Const(0, 1)) ^ subtracts.replicate(width)).as_signed()
         before, total = Signal(signed(width)), Signal(signed(width + 1))

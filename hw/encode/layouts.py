@@ -80,6 +80,15 @@ def exponent(code: Value) -> Value:
     return Cat(field[0] | ~field.any(), field[1:])
 
 
+def factor_of(code: Value, width: int) -> Value:
+    """Return a float32 code as a coefficient: `factor_layout`."""
+    full, fraction = code[MANTISSA:-1].all(), code[:MANTISSA].any()
+    return Cat(
+        significand(code)[SIGNIFICAND - width :], exponent(code), code[-1], full & ~fraction,
+        full & fraction,
+    )  # fmt: skip
+
+
 def factor_fields(code: int, width: int) -> dict[str, int]:
     """Return the fields of `factor_layout` of a float32 code."""
     magnitude = code & (1 << (CODE - 1)) - 1

@@ -18,7 +18,7 @@ from tests.hw.streams import collect, drive, simulate, with_pauses
 LANES = 3
 
 
-def vectors(count, source, *, bf16, third, plain_only=False):
+def vectors(count, source, *, bf16, third, relu=False):
     """Return (vector of the hardware, tensors and coefficients of each lane) at random."""
     found = []
     for _ in range(count):
@@ -28,8 +28,6 @@ def vectors(count, source, *, bf16, third, plain_only=False):
         for _ in range(LANES):
             codes = [values.code(source, bf16=narrow) for _ in range(TENSORS)]
             scales = [values.code(source) for _ in range(TENSORS)]
-            if plain_only:
-                scales = [values.power(source) for _ in range(TENSORS)]
             if source.random() < 0.3:
                 values.opposite(codes, scales, source)
             if not multiplies:
@@ -50,8 +48,8 @@ def vectors(count, source, *, bf16, third, plain_only=False):
         found.append(
             (
                 {
-                    "values": items, "there": there, "kept": kept, "wide": not narrow,
-                    "third": multiplies,
+                    "values": items, "there": there, "kept": kept, "knee": 0, "relu": relu,
+                    "wide": not narrow, "third": multiplies, "second": source.getrandbits(1),
                 },
                 lanes,
             )
@@ -78,16 +76,16 @@ def expected(vector, lanes, *, wide, relu):
         "codes": [int(one) for one in first[0]],
         "saturated": int(flags & SATURATED != 0),
         "nonfinite": int(flags & NONFINITE != 0),
+        "second": vector["second"],
     }
 
 
-def run(items, *, wide, relu, source_pauses, sink_pauses, cycles=None):
+def run(items, *, wide, source_pauses, sink_pauses, cycles=None):
     dut = Combiner(count=LANES)
     received = []
 
     async def settings(ctx):
         ctx.set(dut.wide, wide)
-        ctx.set(dut.relu, relu)
 
     simulate(
         dut,
@@ -103,10 +101,8 @@ def run(items, *, wide, relu, source_pauses, sink_pauses, cycles=None):
 @pytest.mark.parametrize("relu", [False, True], ids=["as it is", "ReLU"])
 @pytest.mark.parametrize("wide", [False, True], ids=["bf16", "float32"])
 def test_results_are_those_of_the_emulator(wide, relu, source_pauses, sink_pauses):
-    items = vectors(150, random.Random(f"{wide}{relu}"), bf16=0.5, third=0.3)
-    received = run(
-        items, wide=wide, relu=relu, source_pauses=source_pauses, sink_pauses=sink_pauses
-    )
+    items = vectors(150, random.Random(f"{wide}{relu}"), bf16=0.5, third=0.3, relu=relu)
+    received = run(items, wide=wide, source_pauses=source_pauses, sink_pauses=sink_pauses)
     assert received == [expected(*item, wide=wide, relu=relu) for item in items]
     assert {one["saturated"] for one in received} == {0, 1}
     assert {one["nonfinite"] for one in received} == {0, 1}
@@ -119,7 +115,7 @@ def test_a_vector_takes_a_turn_for_each_digit_and_more_products(bf16, third, tur
     items = vectors(40, random.Random(1), bf16=bf16, third=third)
     cycles = []
     run(
-        items, wide=False, relu=False, source_pauses=lambda: iter(lambda: False, 1),
+        items, wide=False, source_pauses=lambda: iter(lambda: False, 1),
         sink_pauses=lambda: iter(lambda: False, 1), cycles=cycles,
     )  # fmt: skip
     assert cycles[-1] - cycles[0] == turns * (len(items) - 1)
@@ -132,9 +128,12 @@ def test_a_tensor_alone_comes_out_as_it_is():
             "terms": [values.term(bits, values.ONE), values.term(0, 0), values.term(0, 0)],
             "bias": 0,
         }
-        vector = {"values": [value] * LANES, "there": 7, "kept": 7, "wide": 1, "third": 0}
+        vector = {
+            "values": [value] * LANES, "there": 7, "kept": 7, "knee": 0, "relu": 0, "wide": 1,
+            "third": 0, "second": 0,
+        }  # fmt: skip
         (found,) = run(
-            [(vector, None)], wide=True, relu=False, source_pauses=lambda: iter(lambda: False, 1),
+            [(vector, None)], wide=True, source_pauses=lambda: iter(lambda: False, 1),
             sink_pauses=lambda: iter(lambda: False, 1),
         )  # fmt: skip
         assert found["codes"] == [bits] * LANES

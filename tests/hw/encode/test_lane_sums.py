@@ -33,6 +33,7 @@ class Both(wiring.Component):
         m.submodules.lane, m.submodules.sums = lane, sums = self.lane, self.sums
         m.d.comb += [
             sums.term.eq(lane.first),
+            sums.alone.eq(0),
             sums.adds.eq(lane.turn.adds),
             sums.product.eq(lane.products[0]),
         ]

@@ -1,0 +1,448 @@
+"""Lanes of the encode unit: from vectors of tensors to all that a pass makes of them."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.array import ArrayConfig
+from gscn.encode import (
+    COEFFICIENT_BITS,
+    SLOPE_END,
+    SLOPE_KNEE,
+    TENSORS,
+    Activation,
+    Adapt,
+    Masked,
+    Reduce,
+    Thresholds,
+)
+from gscn.formats import FLOAT32
+from gscn.hw.encode.combiner import Combiner, vector_layout
+from gscn.hw.encode.judge import VERDICT, Judge
+from gscn.hw.encode.layouts import CODE, factor_layout, factor_of
+from gscn.hw.encode.loop_walk import VECTOR_BITS
+from gscn.hw.encode.maxima import Maxima
+from gscn.hw.encode.segment_sums import SegmentSums
+from gscn.hw.encode.segments import segmented_layout
+from gscn.hw.encode.selection import magnitudes_layout
+from gscn.hw.encode.tally import Tally
+from gscn.hw.encode.unit_layouts import (
+    BITS,
+    LANE_SUMS,
+    MARKS,
+    STATE,
+    TALLY,
+    VERDICTS,
+    dense_layout,
+    input_layout,
+    settings_layout,
+)
+from gscn.hw.encode.wide_fifo import WideFIFO
+from gscn.passes import VECTOR
+
+_CODES = data.ArrayLayout(CODE, VECTOR)
+_WIDE = 2
+"""The number of float32 among formats of tensors."""
+
+
+def _tag_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return what is wanted of a vector when its results are there."""
+    return data.StructLayout(
+        {
+            "judged": _CODES,
+            "others": _CODES,
+            "thresholds": data.ArrayLayout(data.ArrayLayout(32, 2), VECTOR),
+            "there": VECTOR,
+            "vector": VECTOR_BITS,
+            "addr": config.addr_width,
+            "marks": MARKS,
+        }
+    )
+
+
+_SECOND = data.StructLayout(
+    {
+        "codes": _CODES,
+        "factors": data.ArrayLayout(factor_layout(COEFFICIENT_BITS), VECTOR),
+        "there": VECTOR,
+    }
+)
+"""What the second combination wants of a vector: tensor 0, and coefficients of the first result."""
+
+
+def _finished_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return a vector of results with all that outputs are made of."""
+    return data.StructLayout(
+        {
+            "last": _CODES,
+            "verdict": VERDICT,
+            "segmented": segmented_layout(config),
+        }
+    )
+
+
+class Lanes(wiring.Component):
+    """Make all results of a pass of vectors of its tensors.
+
+    A vector is combined; with a second combination its result goes through the same lanes again.
+    Results are judged, and wait in a queue until every output that the pass has takes them, each
+    into a queue of its own. Sums of products take lanes for a turn meanwhile. As many vectors are
+    under way as there is room for results, so that those that come back need not wait for others.
+    An output that the pass has not is not offered.
+
+    Implements: "What is computed", "What is kept" and "Sums", floating point, of
+    `docs/contract/encode.md`.
+    Golden: `emulator.encode`, group by group.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to each output but `o_sums` and those of a segment, if lanes are
+      free and there is no second combination.
+    - Throughput: one vector per cycle and turn: one for each combination, and one for sums of
+      products, `DIGITS` if what is multiplied is float32; of the first combination twice as many
+      if tensor 2 is multiplied.
+    - Combinational: `i`, `settings` -> `i.ready`.
+    - Reset: nothing under way; outputs 0, but `i.ready` = 1.
+
+    Attributes
+    ----------
+    settings : In(settings_layout(config))
+        Of the pass; held from `start` to its end.
+    state : In(STATE)
+        As the pass found it; held likewise.
+    start : In(1)
+        A pass begins (pulse): all of the one before is forgotten.
+    i : In(stream.Signature(input_layout(config)))
+        Vectors, in the order of the walk.
+    o_dense : Out(stream.Signature(dense_layout(config)))
+        The dense result.
+    o_second : Out(stream.Signature(dense_layout(config)))
+        The second combination.
+    o_bits : Out(stream.Signature(BITS))
+        Bits.
+    o_verdicts : Out(stream.Signature(VERDICTS))
+        What strips get.
+    o_sums : Out(stream.Signature(LANE_SUMS))
+        Sums.
+    o_selected : Out(stream.Signature(magnitudes_layout(VECTOR)))
+        What a selection counts.
+    tally : Out(TALLY)
+        What was counted so far.
+    done : Out(1)
+        The last vector came, and all outputs were taken, until `start`.
+    """
+
+    LATENCY = Combiner.LATENCY + 2
+    DEPTH = Combiner.DEPTH
+    """Vectors under way."""
+
+    def __init__(self, *, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "settings": In(settings_layout(config)),
+                "state": In(STATE),
+                "start": In(1),
+                "i": In(stream.Signature(input_layout(config))),
+                "o_dense": Out(stream.Signature(dense_layout(config))),
+                "o_second": Out(stream.Signature(dense_layout(config))),
+                "o_bits": Out(stream.Signature(BITS)),
+                "o_verdicts": Out(stream.Signature(VERDICTS)),
+                "o_sums": Out(stream.Signature(LANE_SUMS)),
+                "o_selected": Out(stream.Signature(magnitudes_layout(VECTOR))),
+                "tally": Out(TALLY),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m, inner = Module(), Module()
+        m.submodules.inner = ResetInserter(self.start)(inner)
+        combiner, tags, seconds, firsts, finished = self._parts(inner)
+        has_second = self._has(inner, "second")
+        settings = self.settings
+        returns = combiner.o.valid & has_second & ~combiner.o.p.second
+        comes = self.i.valid & tags.i.ready & seconds.i.ready
+        inner.d.comb += [
+            combiner.wide.eq(settings.out_format == _WIDE),
+            combiner.i.valid.eq(returns | comes),
+            self.i.ready.eq(combiner.i.ready & tags.i.ready & seconds.i.ready & ~returns),
+            tags.i.valid.eq(self.i.valid & self.i.ready),
+            seconds.i.valid.eq(self.i.valid & self.i.ready & has_second),
+            seconds.o.ready.eq(returns & combiner.i.ready),
+            # There is room: what returns is of the vectors under way.
+            firsts.i.valid.eq(returns & combiner.i.ready),
+            firsts.i.p.eq(combiner.o.p.codes),
+        ]
+        self._tag(inner, tags.i.p, seconds.i.p)
+        self._combine(inner, combiner, returns, seconds.o.p)
+        judged = self._judge(inner, combiner.o.p.codes, has_second, firsts.o.p, tags.o.p, finished)
+        ends = combiner.o.valid & ~returns
+        inner.d.comb += [
+            finished.i.valid.eq(ends),
+            combiner.o.ready.eq(Mux(returns, combiner.i.ready, finished.i.ready)),
+            tags.o.ready.eq(ends & finished.i.ready),
+            firsts.o.ready.eq(ends & finished.i.ready & has_second),
+            judged.i.valid.eq(ends),
+            judged.o.ready.eq(finished.i.ready),
+        ]
+        self._share(inner, combiner, finished.o, has_second)
+        return m
+
+    def _parts(self, m):
+        """Return lanes and queues."""
+        m.submodules.combiner = combiner = Combiner(count=VECTOR)
+        m.submodules.tags = tags = WideFIFO(shape=_tag_layout(self.config), depth=self.DEPTH)
+        m.submodules.seconds = seconds = WideFIFO(shape=_SECOND, depth=self.DEPTH)
+        m.submodules.firsts = firsts = WideFIFO(shape=_CODES, depth=self.DEPTH)
+        m.submodules.finished = finished = WideFIFO(shape=_finished_layout(self.config), depth=2)
+        return combiner, tags, seconds, firsts, finished
+
+    def _has(self, m, part: str) -> Signal:
+        """Return whether the pass has a result."""
+        found = Signal(name=f"has_{part}")
+        first = f"{part}_data" if part in ("a", "b") else f"{part}_addr"
+        m.d.comb += found.eq(self.settings[f"{part}_end"] != self.settings[first])
+        return found
+
+    def _is_wide(self, tensor: int) -> Value:
+        return self.settings[f"t{tensor}_format"] == _WIDE
+
+    # -- the way in
+
+    def _tag(self, m, tag, second):
+        """Say what is wanted of a vector later."""
+        found = self.i.p
+        for name, number in (("judged", self.settings.judged), ("others", self.settings.dot)):
+            with m.Switch(number):
+                for tensor in range(TENSORS):
+                    with m.Case(tensor + 1):
+                        m.d.comb += tag[name].eq(found.codes[tensor])
+        m.d.comb += [
+            tag.there.eq(found.there),
+            tag.vector.eq(found.vector),
+            tag.addr.eq(found.dense_addr),
+            tag.marks.eq(found.marks),
+            second.codes.eq(found.codes[0]),
+            second.there.eq(found.there),
+        ]
+        for number, row in enumerate(found.rows):
+            m.d.comb += [
+                tag.thresholds[number][0].eq(row.threshold_a),
+                tag.thresholds[number][1].eq(row.threshold_b),
+                second.factors[number].eq(row.second),
+            ]
+
+    def _combine(self, m, combiner, returns, second):
+        """Bring vectors to the lanes: those that come, or come back."""
+        settings, item, vector = self.settings, self.i.p, combiner.i.p
+        product = settings.product[0]
+        masks_tensor = settings.masked == Masked.TENSOR
+        slope = settings.activation == Activation.SLOPE
+        wide = self._is_wide(0) | Mux(
+            product, self._is_wide(2), self._is_wide(1) | (self._is_wide(2) & item.third)
+        )
+        again = settings.out_format == _WIDE
+        new, back = Signal(vector_layout(VECTOR)), Signal(vector_layout(VECTOR))
+        m.d.comb += [
+            vector.eq(Mux(returns, back.as_value(), new.as_value())),
+            new.there.eq(item.there),
+            new.relu.eq(settings.activation == Activation.RELU),
+            new.wide.eq(wide),
+            new.third.eq(item.third & ~product),
+            back.there.eq(second.there),
+            back.kept.eq(~0),
+            back.wide.eq(again),
+            back.second.eq(1),
+        ]
+        for number in range(VECTOR):
+            codes, row = [one[number] for one in item.codes], item.rows[number]
+            first, one = Signal(CODE, name=f"first{number}"), new.values[number]
+            magnitude = first[:-1]
+            m.d.comb += [
+                first.eq(Mux(masks_tensor & ~item.kept[number], 0, codes[0])),
+                one.terms[0].code.eq(first),
+                one.terms[0].factor.eq(row.factors[0]),
+                # Tensor 2 takes the place of tensor 1, which is its coefficient.
+                one.terms[1].code.eq(Mux(product, codes[2], codes[1])),
+                one.terms[1]
+                .factor.as_value()
+                .eq(Mux(product, factor_of(codes[1], COEFFICIENT_BITS), row.factors[1].as_value())),
+                one.terms[2].code.eq(Mux(product, 0, codes[2])),
+                one.terms[2].factor.eq(row.factors[2]),
+                one.bias.eq(row.bias),
+                new.knee[number].eq(slope & (magnitude > SLOPE_KNEE)),
+                new.kept[number].eq(
+                    (item.kept[number] | masks_tensor) & ~(slope & (magnitude > SLOPE_END))
+                ),
+                back.values[number].terms[1].code.eq(combiner.o.p.codes[number]),
+                back.values[number].terms[1].factor.eq(second.factors[number]),
+                back.values[number].terms[2].code.eq(second.codes[number]),
+                back.values[number].terms[2].factor.significand.eq(1 << COEFFICIENT_BITS - 1),
+                back.values[number].terms[2].factor.exponent.eq(FLOAT32.bias),
+            ]
+
+    # -- the way out
+
+    def _judge(self, m, last, has_second, firsts, tag, finished):
+        """Judge results, and describe them for all outputs."""
+        settings, found = self.settings, finished.i.p
+        m.submodules.judge = judge = Judge()
+        of_result = settings.judged == 0
+        wide = Signal()
+        with m.Switch(settings.judged):
+            for tensor in range(TENSORS):
+                with m.Case(tensor + 1):
+                    m.d.comb += wide.eq(self._is_wide(tensor))
+            with m.Default():
+                m.d.comb += wide.eq(settings.out_format == _WIDE)
+        m.d.comb += [
+            judge.wide.eq(wide),
+            judge.strict.eq(settings.strict[0]),
+            judge.i.p.there.eq(tag.there),
+            found.verdict.eq(judge.o.p),
+            found.last.eq(last),
+            found.segmented.codes.eq(Mux(has_second, firsts.as_value(), last.as_value())),
+            found.segmented.others.eq(tag.others),
+            found.segmented.chosen.eq(judge.o.p.kept_a),
+            found.segmented.there.eq(tag.there),
+            found.segmented.vector.eq(tag.vector),
+            found.segmented.last_vector.eq(tag.vector == self._last_vector()),
+            found.segmented.addr.eq(tag.addr),
+            found.segmented.marks.eq(tag.marks),
+        ]
+        for number, lane in enumerate(judge.i.p.lanes):
+            m.d.comb += [
+                lane.code.eq(last[number]),
+                lane.judged.eq(Mux(of_result, last[number], tag.judged[number])),
+            ]
+            for part, (name, own) in enumerate(
+                (("threshold_a", self.state.threshold_a), ("threshold_b", self.state.threshold_b))
+            ):
+                with m.Switch(settings.thresholds):
+                    with m.Case(Thresholds.STATE):
+                        m.d.comb += lane[name].eq(own)
+                    with m.Case(Thresholds.ROWS):
+                        m.d.comb += lane[name].eq(tag.thresholds[number][part])
+        return judge
+
+    def _last_vector(self) -> Value:
+        """Return the number of the last vector of a position."""
+        return ((1 << self.settings.vectors[:3]) - 1)[:VECTOR_BITS]
+
+    def _share(self, m, combiner, found, has_second):
+        """Give results to all outputs that the pass has, when all of them take them."""
+        settings = self.settings
+        has = {part: self._has(m, part) for part in ("dense", "bits", "sums", "a", "b")}
+        summing, is_maximum = settings.reduce == Reduce.SUM, settings.reduce == Reduce.MAXIMUM
+        plain = settings.reduce == Reduce.NONE
+        m.submodules.sums = sums = SegmentSums(config=self.config)
+        m.submodules.maxima = maxima = Maxima(config=self.config)
+        outputs = {
+            name: self._queue(m, name)
+            for name in ("dense", "second", "bits", "verdicts", "sums", "selected")
+        }
+        wanted = {
+            "dense": has["dense"] & plain,
+            "second": has_second,
+            "bits": has["bits"] & ~is_maximum,
+            "verdicts": has["a"] | has["b"],
+            "selected": settings.adapt >= Adapt.SELECT_FIRST,
+        }
+        room, taken = Signal(), Signal()
+        sums_wanted, sums_take = Signal(), Signal()
+        maxima_take = Signal()
+        m.d.comb += [
+            room.eq(Cat(~one | outputs[name].i.ready for name, one in wanted.items()).all()),
+            sums_wanted.eq(has["sums"] | summing),
+            sums_take.eq(~sums_wanted | sums.i.ready),
+            maxima_take.eq(~is_maximum | maxima.i.ready),
+            sums.i.valid.eq(found.valid & sums_wanted & room & maxima_take),
+            maxima.i.valid.eq(found.valid & is_maximum & room & sums_take),
+            taken.eq(found.valid & room & sums_take & maxima_take),
+            found.ready.eq(taken),
+            sums.settings.eq(settings),
+            sums.state.eq(self.state),
+            sums.i.p.eq(found.p.segmented),
+            maxima.i.p.eq(found.p.segmented),
+            maxima.vectors.eq(self._last_vector()),
+            maxima.has_dense.eq(has["dense"]),
+            maxima.has_bits.eq(has["bits"]),
+            *(sums.products[n].eq(one) for n, one in enumerate(combiner.products)),
+        ]
+        wiring.connect(m, sums.dot, combiner.dot)
+        wiring.connect(m, sums.o_sums, outputs["sums"].i)
+        for name, one in wanted.items():
+            m.d.comb += outputs[name].i.valid.eq(taken & one)
+        self._results(m, outputs, found.p, taken)
+        # Sums are rounded for their flags alone if there is no dense result.
+        dense, bits = outputs["dense"].i, outputs["bits"].i
+        self._merge(m, dense, sums.o_dense, has["dense"])
+        self._merge(m, dense, maxima.o_dense, has["dense"])
+        self._merge(m, bits, maxima.o_bits, has["bits"])
+
+        m.submodules.tally = tally = Tally()
+        flags = Signal(3)
+        passes = combiner.o.valid & combiner.o.ready
+        m.d.comb += [
+            flags.eq(
+                Cat(
+                    (passes & combiner.o.p.saturated)
+                    | (taken & found.p.verdict.saturated & wanted["verdicts"])
+                    | sums.saturated,
+                    (passes & combiner.o.p.nonfinite) | sums.nonfinite,
+                    sums.overflow,
+                )
+            ),
+            tally.en.eq(taken),
+            tally.there.eq(found.p.segmented.there),
+            tally.verdict.eq(found.p.verdict),
+            tally.flags.eq(flags),
+            self.tally.eq(tally.o),
+        ]
+        ended = Signal()
+        with m.If(taken & found.p.segmented.marks.ends):
+            m.d.sync += ended.eq(1)
+        waiting = Cat(one.o.valid for one in outputs.values()).any()
+        m.d.comb += self.done.eq(ended & ~sums.busy & ~maxima.busy & ~waiting)
+
+    def _queue(self, m, name):
+        """Return the queue of an output."""
+        port = getattr(self, f"o_{name}")
+        queue = WideFIFO(shape=port.p.shape(), depth=2)
+        m.submodules[f"queue_{name}"] = queue
+        wiring.connect(m, queue.o, wiring.flipped(port))
+        return queue
+
+    def _results(self, m, outputs, found, taken):
+        """Describe a vector for outputs that have it as it is."""
+        verdict, item = found.verdict, found.segmented
+        second, verdicts = outputs["second"].i.p, outputs["verdicts"].i.p
+        selected = outputs["selected"].i.p
+        m.d.comb += [
+            second.addr.eq(item.addr - self.settings.dense_addr + self.settings.second_addr),
+            second.codes.eq(found.last),
+            second.wanted.eq(item.there.any()),
+            second.ends.eq(item.marks.ends),
+            verdicts.codes.eq(verdict.codes),
+            verdicts.packed_a.eq(verdict.packed_a),
+            verdicts.packed_b.eq(verdict.packed_b),
+            verdicts.marks.eq(item.marks),
+            verdicts.last_vector.eq(item.last_vector),
+            *(selected.magnitudes[n].eq(one[:-1]) for n, one in enumerate(found.last)),
+            selected.there.eq(item.there),
+            outputs["dense"].i.p.addr.eq(item.addr),
+            outputs["dense"].i.p.codes.eq(item.codes),
+            outputs["dense"].i.p.wanted.eq(item.there.any()),
+            outputs["dense"].i.p.ends.eq(item.marks.ends),
+            outputs["bits"].i.p.bits.eq(verdict.nonzero),
+            outputs["bits"].i.p.ends.eq(item.marks.ends),
+        ]
+
+    def _merge(self, m, queue, other, wanted):
+        """Let a queue have what segments make, in place of vectors as they are."""
+        m.d.comb += other.ready.eq(queue.ready | ~wanted)
+        with m.If(other.valid & wanted):
+            m.d.comb += [queue.p.eq(other.p), queue.valid.eq(1)]

@@ -1,0 +1,195 @@
+"""Maxima of segments: the first largest value of each lane, and bits that say which it was."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gscn.array import ArrayConfig
+from gscn.encode import MOST_MAXIMUM
+from gscn.formats import FLOAT32
+from gscn.hw.encode.layouts import CODE
+from gscn.hw.encode.loop_walk import VECTOR_BITS
+from gscn.hw.encode.segments import BANKS, SegmentPlaces, segmented_layout
+from gscn.hw.encode.unit_layouts import BITS, dense_layout
+from gscn.passes import VECTOR
+
+POSITION = (MOST_MAXIMUM - 1).bit_length()
+_WINNER = data.StructLayout({"position": POSITION, "found": 1})
+"""Position of the largest value within its segment, and whether there is one."""
+_BEST = data.StructLayout({"code": CODE, "winner": _WINNER})
+_LENGTH = data.StructLayout({"last": POSITION, "ends": 1})
+"""The last position of a segment that is complete; whether the pass ends with it."""
+
+
+class Maxima(wiring.Component):
+    """Find the largest value of each lane of each segment.
+
+    A value takes the place of the largest so far if it is larger as a number, or NaN. With the last
+    position of a segment its maxima are there. Its bits, one for each value, follow while the next
+    segment is compared.
+
+    Implements: maxima of "One dense result for a segment" in `docs/contract/encode.md`.
+    Golden: `emulator.encode_reductions.maxima`.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `i` to `o_dense`; `BITS_LATENCY` from the last vector of a segment to
+      the first one of `o_bits`.
+    - Throughput: one vector per cycle, and one of bits.
+    - Combinational: `i` -> `o_dense`; `o_dense.ready`, `has_dense`, `has_bits`, `i` -> `i.ready`.
+    - Reset: no segment; outputs 0, but `i.ready` = 1 and `o_dense.payload` undefined.
+
+    Attributes
+    ----------
+    i : In(stream.Signature(segmented_layout(config)))
+        Results.
+    vectors : In(VECTOR_BITS)
+        The last vector of a position. Held while there are results.
+    has_dense, has_bits : In(1)
+        Maxima, and bits, are wanted. Held likewise.
+    o_dense : Out(stream.Signature(dense_layout(config)))
+        Maxima; +0 where nothing is there.
+    o_bits : Out(stream.Signature(BITS))
+        Bits.
+    busy : Out(1)
+        Bits are due.
+    """
+
+    LATENCY = 0
+    BITS_LATENCY = 1
+
+    def __init__(self, *, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(segmented_layout(config))),
+                "vectors": In(VECTOR_BITS),
+                "has_dense": In(1),
+                "has_bits": In(1),
+                "o_dense": Out(stream.Signature(dense_layout(config))),
+                "o_bits": Out(stream.Signature(BITS)),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        item, marks = self.i.p, self.i.p.marks
+        bank, full = Signal(), Signal(BANKS)
+        position = Signal(POSITION)
+        taken, completes = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(
+                ~marks.ends_segment
+                | ((self.o_dense.ready | ~self.has_dense) & ~full.bit_select(bank, 1))
+            ),
+            taken.eq(self.i.valid & self.i.ready),
+            completes.eq(taken & item.last_vector & marks.ends_segment & self.has_bits),
+        ]
+        with m.If(taken & item.last_vector):
+            m.d.sync += position.eq(Mux(marks.ends_segment, 0, position + 1))
+        with m.If(completes):
+            m.d.sync += bank.eq(~bank)
+
+        after = self._compare(m, taken, position)
+        m.submodules.places = places = SegmentPlaces(config=self.config)
+        dense = self.o_dense
+        m.d.comb += [
+            places.en.eq(taken),
+            places.row.eq(item.vector),
+            places.begins.eq(marks.begins_segment),
+            places.addr.eq(item.addr),
+            places.some.eq(item.there.any()),
+            dense.valid.eq(
+                self.i.valid & marks.ends_segment & self.has_dense & ~full.bit_select(bank, 1)
+            ),
+            dense.p.addr.eq(places.after.addr),
+            dense.p.wanted.eq(places.after.some),
+            dense.p.ends.eq(marks.ends),
+            *(dense.p.codes[n].eq(one.code) for n, one in enumerate(after)),
+        ]
+        emptied = self._bits(m, [one.winner for one in after], taken, bank, full, position)
+        m.d.sync += full.eq((full | Mux(completes, 1 << bank, 0)) & ~Mux(emptied.any(), emptied, 0))
+        m.d.comb += self.busy.eq(full.any())
+        return m
+
+    def _compare(self, m, taken, position):
+        """Return the largest values with this vector's, for each lane."""
+        item = self.i.p
+        layout = data.ArrayLayout(_BEST, VECTOR)
+        m.submodules.best = best = Memory(shape=layout, depth=VECTOR, init=[])
+        read, write = best.read_port(domain="comb"), best.write_port()
+        after = Signal(layout)
+        m.d.comb += [
+            read.addr.eq(item.vector),
+            write.addr.eq(item.vector),
+            write.data.eq(after),
+            write.en.eq(taken),
+        ]
+        for number in range(VECTOR):
+            before, code = read.data[number], item.codes[number]
+            found = Signal(name=f"found{number}")
+            takes = Signal(name=f"takes{number}")
+            m.d.comb += [
+                found.eq(before.winner.found & ~item.marks.begins_segment),
+                takes.eq(item.there[number] & (~found | _is_larger(m, number, code, before.code))),
+                after[number].code.eq(Mux(takes, code, Mux(found, before.code, 0))),
+                after[number].winner.position.eq(Mux(takes, position, before.winner.position)),
+                after[number].winner.found.eq(takes | found),
+            ]
+        return after
+
+    def _bits(self, m, winners, taken, bank, full, position):
+        """Say, position by position, which values are the largest; return banks that are done."""
+        item = self.i.p
+        layout = data.ArrayLayout(_WINNER, VECTOR)
+        m.submodules.winners = memory = Memory(shape=layout, depth=BANKS * VECTOR, init=[])
+        m.submodules.lengths = lengths = Memory(shape=_LENGTH, depth=BANKS, init=[])
+        write, read = memory.write_port(), memory.read_port(domain="comb")
+        note, noted = lengths.write_port(), lengths.read_port(domain="comb")
+        out, vector, at = Signal(), Signal(VECTOR_BITS), Signal(POSITION)
+        last_vector, last = Signal(), Signal()
+        emptied = Signal(BANKS)
+        m.d.comb += [
+            write.addr.eq(Cat(item.vector, bank)),
+            *(write.data[n].eq(one) for n, one in enumerate(winners)),
+            write.en.eq(taken & item.marks.ends_segment),
+            note.addr.eq(bank),
+            note.data.last.eq(position),
+            note.data.ends.eq(item.marks.ends),
+            note.en.eq(taken & item.marks.ends_segment),
+            read.addr.eq(Cat(vector, out)),
+            noted.addr.eq(out),
+            last_vector.eq(vector == self.vectors),
+            last.eq(last_vector & (at == noted.data.last)),
+            self.o_bits.valid.eq(full.bit_select(out, 1)),
+            *(
+                self.o_bits.p.bits[n].eq(one.found & (one.position == at))
+                for n, one in enumerate(read.data)
+            ),
+            self.o_bits.p.ends.eq(last & noted.data.ends),
+        ]
+        with m.If(self.o_bits.valid & self.o_bits.ready):
+            m.d.sync += vector.eq(Mux(last_vector, 0, vector + 1))
+            with m.If(last_vector):
+                m.d.sync += at.eq(Mux(last, 0, at + 1))
+            with m.If(last):
+                m.d.sync += out.eq(~out)
+                m.d.comb += emptied.eq(1 << out)
+        return emptied
+
+
+def _is_larger(m: Module, number: int, code: Value, than: Value) -> Value:
+    """Return whether a value takes the place of another one."""
+    magnitude, other = code[:-1], than[:-1]
+    below = Signal(CODE, name=f"below{number}")  # bit 31: magnitude is the smaller one
+    m.d.comb += below.eq(magnitude - other)
+    smaller, differs = below[-1], magnitude != other
+    nan, other_nan = magnitude > FLOAT32.infinity, other > FLOAT32.infinity
+    same = Mux(code[-1], smaller, ~smaller & differs)
+    # Zeros of both signs are equal.
+    opposite = ~code[-1] & (magnitude.any() | other.any())
+    return nan | (~other_nan & Mux(code[-1] == than[-1], same, opposite))

@@ -1,0 +1,138 @@
+"""Rounding of sums of segments, lane by lane, into vectors of a dense result."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gscn.array import ArrayConfig
+from gscn.encode import LEAST_TOP
+from gscn.hw.encode.lane_rounding import LaneRounder
+from gscn.hw.encode.lane_sums import channel_sum_layout
+from gscn.hw.encode.layouts import CODE, HEIGHT
+from gscn.hw.encode.segments import place_of_segment
+from gscn.hw.encode.unit_layouts import dense_layout
+from gscn.hw.fifo import StreamFIFO
+from gscn.passes import VECTOR
+
+
+def lane_sum_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return a lane's sum; with the `last` lane of a vector, the place of its result counts."""
+    return data.StructLayout(
+        {
+            "sum": channel_sum_layout(config.acc_width),
+            "last": 1,
+            "place": place_of_segment(config),
+            "ends": 1,
+        }
+    )
+
+
+class SumRounding(wiring.Component):
+    """Round sums in one `LaneRounder`, and put those of 16 lanes together.
+
+    A window whose top is below `LEAST_TOP` is moved up first; what is cut off stays as a bit that
+    rounding looks at.
+
+    Implements: sums of "One dense result for a segment", floating point, in
+    `docs/contract/encode.md`.
+    Golden: `emulator.encode_arithmetic.rounded`.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from the last lane to `o`.
+    - Throughput: one lane per cycle.
+    - Combinational: none.
+    - Reset: no lane; outputs 0, but `i.ready` = 1.
+
+    Attributes
+    ----------
+    i : In(stream.Signature(lane_sum_layout(config)))
+        Sums, lane by lane.
+    top : In(16)
+        Top of their window. Held while there are sums.
+    wide : In(1)
+        Results are float32, not bf16. Held likewise.
+    o : Out(stream.Signature(dense_layout(config)))
+        Vectors.
+    saturated, nonfinite : Out(1)
+        A sum was beyond the largest number, or is none.
+    busy : Out(1)
+        Sums are under way.
+    """
+
+    LATENCY = 1 + LaneRounder.LATENCY + 1
+    _QUEUE = 3
+
+    def __init__(self, *, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(lane_sum_layout(config))),
+                "top": In(16),
+                "wide": In(1),
+                "o": Out(stream.Signature(dense_layout(config))),
+                "saturated": Out(1),
+                "nonfinite": Out(1),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        width = self.config.acc_width
+        dense = dense_layout(self.config)
+        m.submodules.vectors = vectors = StreamFIFO(shape=dense, depth=self._QUEUE)
+        m.submodules.rounder = rounder = LaneRounder(window=width)
+        wiring.connect(m, vectors.o, wiring.flipped(self.o))
+        taken, flight = Signal(), Signal(1 + LaneRounder.LATENCY)
+        last, place = Signal(len(flight)), Signal.like(self.i.p.place, reset_less=True)
+        m.d.comb += [
+            # A vector that is put together finds room.
+            self.i.ready.eq(vectors.level + last.any() < self._QUEUE),
+            taken.eq(self.i.valid & self.i.ready),
+        ]
+        m.d.sync += flight.eq(Cat(taken, flight))
+
+        # -- a window too low is moved up; one too high has no sum in it
+        lift, moved = Signal(range(LEAST_TOP + 1)), Signal(signed(width), reset_less=True)
+        special = Signal.like(self.i.p.sum.special, reset_less=True)
+        value = self.i.p.sum.value
+        bits = (width - 1).bit_length()
+        far = lift[bits:].any()
+        shift = Mux(far, width - 1, lift[:bits])
+        cut = (value[:width] & ~((Const(-1, width) << shift)[:width])).any()
+        m.d.comb += lift.eq(Mux(self.top < LEAST_TOP, LEAST_TOP - self.top, 0))
+        height = Mux(
+            self.top < LEAST_TOP, LEAST_TOP, Mux(self.top[HEIGHT:].any(), ~0, self.top[:HEIGHT])
+        )
+        m.d.sync += [moved.eq((value >> shift) | cut), special.eq(self.i.p.sum.special)]
+        m.d.comb += [
+            rounder.sum.eq(moved),
+            rounder.top.height.eq(height[:HEIGHT]),
+            rounder.top.special.eq(special),
+            rounder.there.eq(1),
+            rounder.kept.eq(1),
+            rounder.wide.eq(self.wide),
+            self.saturated.eq(rounder.saturated & flight[-1]),
+            self.nonfinite.eq(rounder.nonfinite & flight[-1]),
+        ]
+
+        # -- lanes in a row
+        codes = Signal((VECTOR - 1) * CODE, reset_less=True)
+        with m.If(flight[-1]):
+            m.d.sync += codes.eq(Cat(codes[CODE:], rounder.o))
+        ends = Signal(reset_less=True)
+        m.d.sync += last.eq(Cat(taken & self.i.p.last, last))
+        with m.If(taken & self.i.p.last):
+            m.d.sync += [place.eq(self.i.p.place), ends.eq(self.i.p.ends)]
+        m.d.comb += [
+            vectors.i.valid.eq(last[-1]),
+            vectors.i.p.addr.eq(place.addr),
+            vectors.i.p.wanted.eq(place.some),
+            vectors.i.p.ends.eq(ends),
+            vectors.i.p.codes.as_value().eq(Cat(codes, rounder.o)),
+            self.busy.eq(flight.any() | vectors.o.valid),
+        ]
+        return m
