@@ -61,10 +61,13 @@ class EncodeFront(wiring.Component):
     write_done : In(1)
         A burst of these is in memory (pulse).
     settings : Out(settings_layout(config))
-        Of the pass, from `begin` on.
+        Of the pass, from `begin` on. If it has only a second combination, both ends of the dense
+        range are that one's first address, as addresses of stream dense are relative to it then.
     state : Out(STATE)
         What is in use while a pass runs, likewise: `record_program.KEPT_OF_STATE`, and `keep`,
         which is then `rank`; other fields are 0.
+    columns : Out(32)
+        Groups of the pass, likewise.
     begin : Out(1)
         The pass begins (pulse).
     o : Out(stream.Signature(place_layout(config)))
@@ -101,6 +104,7 @@ class EncodeFront(wiring.Component):
                 "write_done": In(1),
                 "settings": Out(settings_layout(config)),
                 "state": Out(STATE),
+                "columns": Out(32),
                 "begin": Out(1),
                 "o": Out(stream.Signature(place_layout(config))),
                 "finish": In(1),
@@ -187,6 +191,7 @@ class EncodeFront(wiring.Component):
         kind, number = machine.sent.place[:2], machine.sent.place[2:9]
         held = machine.sent_en & (kind == HELD) & ~machine.sent.place[9]
         limits = Signal(data.ArrayLayout(16, 2), reset_less=True)
+        columns = Signal(32, reset_less=True)
         settings = Signal(self.settings.shape(), reset_less=True)
         state = Signal(data.ArrayLayout(32, len(KEPT_OF_STATE)), reset_less=True)
         m.d.comb += [
@@ -200,8 +205,9 @@ class EncodeFront(wiring.Component):
             record.word.value.eq(machine.sent.value),
             record.word_en.eq(machine.sent_en & machine.sent.place[9]),
             self.settings.eq(settings),
+            self.columns.eq(columns),
         ]
-        targets = [*(settings[name] for name in SETTINGS), *limits, *state]
+        targets = [*(settings[name] for name in SETTINGS), *limits, columns, *state]
         assert len(targets) == len(HELD_NAMES)
         for place, target in enumerate(targets):
             with m.If(held & (number == place)):

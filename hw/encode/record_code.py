@@ -101,7 +101,7 @@ class Other(enum.IntEnum):
     """What was counted, in the order of `unit_layouts.TALLY`."""
 
 
-WIDTHS = {"op": 4, "condition": 3, "kind": 2, "where": 13, "target": 10}
+WIDTHS = {"op": 4, "condition": 3, "kind": 2, "where": 13, "target": 11}
 """Parts of an instruction, the lowest first."""
 INSTRUCTION_WIDTH = sum(WIDTHS.values())
 SCRATCH_DEPTH = 16

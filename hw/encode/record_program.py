@@ -10,7 +10,7 @@ from gscn.encode import ENCODE_MODE, LOOPS, STREAMS, TENSORS, Adapt, EncodeError
 from gscn.formats import BF16, FLOAT32
 from gscn.hw.encode.encode_walk import ADDRESSES, AXES, COORDINATES, COUNTS
 from gscn.hw.encode.loop_walk import START, WITHIN
-from gscn.hw.encode.record_checks import NARROW, STEP, UNIT
+from gscn.hw.encode.record_checks import GROUPS, NARROW, STEP, UNIT
 from gscn.hw.encode.record_code import ACC, If, Label, Op, Other, field, of_state, other
 from gscn.hw.encode.record_ranges import RangeChecks
 from gscn.hw.encode.unit_layouts import STATE, settings_layout
@@ -21,8 +21,8 @@ SETTINGS = tuple(settings_layout(array("small")).members)
 """Settings by number."""
 KEPT_OF_STATE = ("threshold_a", "threshold_b", "sum_top", "dot_top", "prefix", "rank")
 """What is held of the state. `rank` is that of a selection's pass: `keep` if it is the first."""
-HELD_NAMES = (*SETTINGS, "y_limit", "x_limit", *KEPT_OF_STATE)
-"""What is held, by number."""
+HELD_NAMES = (*SETTINGS, "y_limit", "x_limit", "columns", *KEPT_OF_STATE)
+"""What is held, by number. `columns`: of tables of strips, the groups of a pass."""
 WORD_BITS = 32
 
 
@@ -85,8 +85,30 @@ class _Programs(RangeChecks):
                 self.put(Op.SEND, field(axis, "_step", loop), at(1 + loop))
             self.put(Op.SEND, field(axis, "_step2"), at(WITHIN))
             self.put(Op.SEND, field(axis, "_limit"), place(HELD, len(SETTINGS) + number))
+        self.put(Op.SEND, GROUPS, place(HELD, HELD_NAMES.index("columns")))
         for number, name in enumerate(SETTINGS):
-            self.put(Op.SEND, field(name), place(HELD, number))
+            if not name.startswith("dense"):
+                self.put(Op.SEND, field(name), place(HELD, number))
+        present, done = Label(), Label()
+        self.load(field("dense_end"))
+        self.branch(present, If.UNEQUAL, field("dense_addr"))
+        self._send_dense("second_addr", "second_addr")
+        self.branch(done)
+        self.here(present)
+        self._send_dense("dense_addr", "dense_end")
+        self.here(done)
+
+    def _send_dense(self, first: str, end: str) -> None:
+        """Hand out the range of the dense result, and where its walk begins.
+
+        If there is only a second combination, it is that range, empty: addresses are then those
+        of the second one, and lie in memory if they are in range.
+        """
+        for name, value in (("dense_addr", first), ("dense_end", end)):
+            self.put(Op.SEND, field(value), place(HELD, SETTINGS.index(name)))
+        self.load(field(first))
+        self.put(Op.ADD, field("dense_first"))
+        self.put(Op.SEND, ACC, place(ADDRESSES, STREAMS.index("dense"), START))
 
     def _send_stream(self, number: int, stream: str, *, tensor: bool) -> None:
         """Hand out the steps of a stream; a tensor's accumulator has its format, 1 or 2."""
@@ -119,9 +141,10 @@ class _Programs(RangeChecks):
             if loop != 2:
                 self.put(Op.SEND, field(stream, "_step", loop), at(1 + loop))
         self.put(Op.SEND, field(stream, "_vector"), at(0))
-        self.load(field(stream, "_addr"))
-        self.put(Op.ADD, field(stream, "_first"))
-        self.put(Op.SEND, ACC, at(START))
+        if stream != "dense":
+            self.load(field(stream, "_addr"))
+            self.put(Op.ADD, field(stream, "_first"))
+            self.put(Op.SEND, ACC, at(START))
 
     def open(self) -> None:
         """Hand out what is held of the state."""

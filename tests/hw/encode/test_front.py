@@ -36,6 +36,7 @@ def random_pass(source):
     f["bin_shift"] = source.randint(0, 16 * f["out_format"] - 1 - f["bin_bits"])
     f |= {"adapt": source.randint(0, 3), "thresholds": 1, "state_addr": STATE_PLACE}
     f |= {"rows_addr": ROOM // 2, "dense_end": f["dense_addr"]}
+    f |= {"second_addr": f["dense_addr"], "second_end": f["dense_addr"]}
     for n in range(3):
         f[f"t{n}_end"] = f[f"t{n}_addr"] = 4096
     for place, part in enumerate("ab"):
