@@ -14,7 +14,7 @@ from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_MODE, ENCODE_STATE, EncodeErro
 from gscn.hw.encode.front import EncodeFront
 from gscn.hw.encode.record_program import KEPT_OF_STATE, SETTINGS
 from tests.hw.encode.walks import expected_places, random_walk, unpacked
-from tests.hw.encode.write_memory import WrittenMemory
+from tests.hw.encode.unit_memory import WrittenMemory
 from tests.hw.streams import collect, randomly, simulate
 
 CONFIG = array("small").with_overrides(["drain_width=1"])

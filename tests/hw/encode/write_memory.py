@@ -1,61 +1,83 @@
 # amaranth: UnusedElaboratable=no
-"""A memory in plain Python that is written as well as read."""
+"""A memory in plain Python that takes bursts, with pauses, and says late that it has them."""
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
+import random
 
-from tests.hw.memory import Memory
-from tests.hw.streams import never
+from tests.hw.streams import plain
 
 
-class WrittenMemory(Memory):
-    """A memory of given content; bursts and their beats are taken with pauses."""
+class WriteMemory:
+    """A memory image, and a testbench that writes what a port sends.
 
-    def __init__(self, config, content=b"", *, latency=5, pauses=None, write_pauses=None):
-        super().__init__(config, latency=latency, pauses=pauses)
-        self.data = bytearray(content)
-        self.write_pauses = never() if write_pauses is None else write_pauses
-        self.writes: list[tuple[int, int]] = []
+    Parameters
+    ----------
+    config
+        Port.
+    content
+        Bytes that it begins with.
+    busy
+        Share of the cycles in which it takes no command, and no beat.
+    latency
+        Most cycles from a burst's last beat to its answer, which come in order.
+    seed
+        Of pauses.
+    """
 
-    def check_burst(self, addr: int, beats: int) -> None:
-        """Let the last line be read as a whole."""
-        self.data += bytes(-len(self.data) % 64)
-        super().check_burst(addr, beats)
+    def __init__(self, config, content, *, busy=0.0, latency=4, seed=0):
+        self.config, self.data = config, bytearray(content)
+        self.busy, self.latency = busy, latency
+        self.source = random.Random(seed)
+        self.beats = 0
+        self.done = 0
 
-    def serve_writes(self, command, beat, done):
-        """Return a testbench that takes bursts, and says when each is there."""
+    def serve(self, command, data, done):
+        """Return the testbench."""
 
         async def server(ctx):
-            due: deque[int] = deque()  # places of beats
-            ends: deque[int] = deque()  # beats of bursts
-            acknowledged: deque[int] = deque()  # cycles
-            left = 0
-            for cycle in itertools.count():
-                ctx.set(command.ready, not next(self.write_pauses))
-                ctx.set(beat.ready, bool(due) and not next(self.write_pauses))
-                ctx.set(done, bool(acknowledged) and acknowledged[0] <= cycle)
-                _, _, asked, ready, burst, sent, takes, word = await ctx.tick().sample(
-                    command.valid, command.ready, command.p, beat.valid, beat.ready, beat.p
+            bursts, beats, answers = [], [], []
+            cycle = 0
+            while True:
+                takes_command = self.source.random() >= self.busy
+                takes_beat = self.source.random() >= self.busy
+                answers_now = bool(answers) and answers[0] <= cycle
+                if answers_now:
+                    answers.pop(0)
+                    self.done += 1
+                ctx.set(command.ready, takes_command)
+                ctx.set(data.ready, takes_beat)
+                ctx.set(done, answers_now)
+                _, _, burst, beat, has_burst, has_beat = await ctx.tick().sample(
+                    command.p, data.p, command.valid, data.valid
                 )
-                if acknowledged and acknowledged[0] <= cycle:
-                    acknowledged.popleft()
-                if sent and takes:
-                    place, size = due.popleft(), self.config.mem_bytes
-                    data, strobe = int(word.data).to_bytes(size, "little"), int(word.strobe)
-                    for n in range(size):
-                        if strobe >> n & 1:
-                            self.data[place + n] = data[n]
-                    left = left or ends.popleft()
-                    left -= 1
-                    if left == 0:
-                        acknowledged.append(cycle + self.latency)
-                if asked and ready:
-                    addr, beats = int(burst.addr), int(burst.beats)
-                    self.check_burst(addr, beats)
-                    self.writes.append((addr, beats))
-                    due.extend(addr + n * self.config.mem_bytes for n in range(beats))
-                    ends.append(beats)
+                if has_burst and takes_command:
+                    bursts.append(self.checked(plain(burst)))
+                if has_beat and takes_beat:
+                    beats.append(plain(beat))
+                while bursts and len(beats) >= bursts[0]["beats"]:
+                    self.write(bursts[0]["addr"], beats[: bursts[0]["beats"]])
+                    del beats[: bursts.pop(0)["beats"]]
+                    answers.append(cycle + 1 + self.source.randrange(self.latency))
+                cycle += 1
 
         return server
+
+    def checked(self, burst):
+        size, longest = self.config.mem_bytes, self.config.burst_beats
+        addr, beats = burst["addr"], burst["beats"]
+        assert addr % size == 0, f"{addr:#x}"
+        assert 1 <= beats <= longest, f"{beats} beats"
+        assert addr // size // longest == (addr // size + beats - 1) // longest
+        assert addr + beats * size <= len(self.data), f"{addr:#x} is beyond"
+        return burst
+
+    def write(self, addr, beats):
+        size = self.config.mem_bytes
+        for beat in beats:
+            content = beat["data"].to_bytes(size, "little")
+            for number in range(size):
+                if beat["strobe"] >> number & 1:
+                    self.data[addr + number] = content[number]
+            addr += size
+            self.beats += 1
