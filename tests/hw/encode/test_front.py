@@ -13,8 +13,8 @@ from gscn.emulator.encode import _Kept, _Pass
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_MODE, ENCODE_STATE, EncodeError
 from gscn.hw.encode.front import EncodeFront
 from gscn.hw.encode.record_program import KEPT_OF_STATE, SETTINGS
-from tests.hw.encode.walks import expected_places, random_walk, unpacked
 from tests.hw.encode.unit_memory import WrittenMemory
+from tests.hw.encode.walks import expected_places, random_walk, unpacked
 from tests.hw.streams import collect, randomly, simulate
 
 CONFIG = array("small").with_overrides(["drain_width=1"])

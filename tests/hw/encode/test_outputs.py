@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.encode import CHANNEL_SUMS, Adapt, EncodeError
+from gscn.encode import CHANNEL_SUMS, EncodeError
 from gscn.formats import INT16
 from gscn.hw.encode.outputs import Outputs
 from gscn.passes import VECTOR
 from gscn.strips import encode
 from tests.hw.encode.write_memory import WriteMemory
-from tests.hw.streams import drive, in_runs, never, simulate
+from tests.hw.streams import in_runs, never, simulate
 
 SIZE = 1 << 15
 FULL = (1 << VECTOR) - 1
