@@ -32,7 +32,7 @@ class DenseWriter(wiring.Component):
     - Throughput: one vector per cycle, if lines are taken.
     - Combinational: `i.p`, `first`, `last`, `wide` -> `i.ready`; `i.p`, `i.valid`, `first`,
       `last`, `wide` -> `outside`.
-    - Reset: no vector; outputs 0, but `i.ready` = 1 and `o.p` undefined.
+    - Reset: no vector; outputs 0, but `i.ready` = 1.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class LineGatherer(wiring.Component):
     - Latency: `LATENCY` from `i` to `o`, of the piece behind a line.
     - Throughput: one piece per cycle, if lines are taken and `depth` is at least 4.
     - Combinational: none.
-    - Reset: no line, and none that is begun; outputs 0, but `i.ready` = 1 and `o.p` undefined.
+    - Reset: no line, and none that is begun; outputs 0, but `i.ready` = 1.
 
     Parameters
     ----------
@@ -119,10 +119,8 @@ class LineGatherer(wiring.Component):
         ):  # fmt: skip
             memory = Memory(shape=len(written), depth=depth, init=[])
             m.submodules[name] = memory
-            write, read = (
-                memory.write_port(granularity=granularity),
-                memory.read_port(domain="comb"),
-            )
+            write = memory.write_port(granularity=granularity)
+            read = memory.read_port(domain="comb")
             m.d.comb += [
                 write.addr.eq(at), write.data.eq(written), write.en.eq(en),
                 read.addr.eq(consume), into.eq(read.data),

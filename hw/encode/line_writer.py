@@ -27,8 +27,8 @@ class LineWriter(wiring.Component):
     ------
     - Latency: `LATENCY` from `channels` to `data`, and one cycle more to `command`.
     - Throughput: one beat per cycle.
-    - Combinational: `channels.valid` -> `channels.ready`; `data.ready` -> none.
-    - Reset: nothing under way; outputs 0, but `idle` = 1 and `data.p` undefined.
+    - Combinational: `channels.valid`, `en` -> `channels.ready`.
+    - Reset: nothing under way; outputs 0, but `idle` = 1.
 
     Parameters
     ----------

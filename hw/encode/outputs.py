@@ -60,8 +60,8 @@ class Outputs(wiring.Component):
       long as the port takes a line for every line that is made.
     - Combinational: `settings`, `i_dense.p` -> `i_dense.ready`; `settings`, `i_second.p` ->
       `i_second.ready`; `settings` -> `i_verdicts.ready`.
-    - Reset: nothing under way; outputs 0, but `i_dense.ready`, `i_second.ready` and `data.p`
-      undefined.
+    - Reset: nothing under way; outputs 0, but `i_dense.ready` = 1, `i_second.ready` = 1 and
+      `i_verdicts.ready` = 1.
 
     Parameters
     ----------
@@ -111,6 +111,8 @@ class Outputs(wiring.Component):
     """
 
     LATENCY = DenseWriter.LATENCY + LineWriter.LATENCY
+    COUNT_BITS = 28
+    """Of a bin of a lane: elements of a pass, below 2**32, over 16 lanes."""
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -170,17 +172,19 @@ class Outputs(wiring.Component):
                 & ~failed
                 & Cat(~one.has | one.writer.ended for one in parts).all()
             ),
-            self.done.eq(complete & ~exceeded),
             self.halfwords_a.eq(a.writer.halfwords),
             self.halfwords_b.eq(b.writer.halfwords),
         ]
         with m.If(self.start):
-            m.d.sync += self.error.eq(0)
+            m.d.sync += [self.error.eq(0), self.done.eq(0)]
         with m.Elif(~failed):
             with m.If(dense.writer.outside | second.writer.outside):
                 m.d.sync += self.error.eq(EncodeError.RANGE)
-            with m.Elif(complete & exceeded):
-                m.d.sync += self.error.eq(EncodeError.CAPACITY)
+            with m.Elif(complete):
+                m.d.sync += [
+                    self.done.eq(~exceeded),
+                    self.error.eq(Mux(exceeded, EncodeError.CAPACITY, 0)),
+                ]
         return m
 
     def _has(self, m, part, first):
@@ -253,7 +257,7 @@ class Outputs(wiring.Component):
 
     def _select(self, m, failed):
         """Count for a selection; return whether there is none, or it has been made."""
-        m.submodules.selector = selector = Selector()
+        m.submodules.selector = selector = Selector(count=VECTOR, width=self.COUNT_BITS)
         settings, state = self.settings, self.state
         has, is_first = Signal(), settings.adapt == Adapt.SELECT_FIRST
         m.d.comb += [

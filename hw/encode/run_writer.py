@@ -26,7 +26,7 @@ class RunWriter(wiring.Component):
     - Latency: `LATENCY` from `i` to `o`, of the word behind a line.
     - Throughput: one word per cycle, but those that begin a line, if lines are taken.
     - Combinational: none.
-    - Reset: no word; outputs 0, but `o.p` undefined.
+    - Reset: no word; outputs 0.
 
     Parameters
     ----------

@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In, Out
 from gscn.encode import MOST_BIN_BITS
 from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.selection import CHOICE, MAGNITUDE, Selection, magnitudes_layout
-from gscn.passes import VECTOR
 
 _NARROW = CODE // 2
 """Bits that a magnitude of bf16 lies above those of a float32."""
@@ -28,11 +27,18 @@ class Selector(wiring.Component):
     - Combinational: none.
     - Reset: bins are emptied first; outputs 0.
 
+    Parameters
+    ----------
+    count
+        Lanes.
+    width
+        Bits of a count.
+
     Attributes
     ----------
     start : In(1)
         A pass begins (pulse): the choice, and what was counted without one, are forgotten.
-    i : In(stream.Signature(magnitudes_layout(VECTOR)))
+    i : In(stream.Signature(magnitudes_layout(count)))
         Vectors.
     wide : In(1)
         Magnitudes are of float32, else of bf16.
@@ -52,15 +58,14 @@ class Selector(wiring.Component):
         It.
     """
 
-    LATENCY = 3
-    COUNT_BITS = 28
-    """Of a bin of a lane: elements of a pass, below 2**32, over 16 lanes."""
+    LATENCY = 2
 
-    def __init__(self):
+    def __init__(self, *, count: int, width: int):
+        self._count, self._width = count, width
         super().__init__(
             {
                 "start": In(1),
-                "i": In(stream.Signature(magnitudes_layout(VECTOR))),
+                "i": In(stream.Signature(magnitudes_layout(count))),
                 "wide": In(1),
                 "bin_shift": In(8),
                 "bin_bits": In(8),
@@ -76,7 +81,7 @@ class Selector(wiring.Component):
         m = Module()
         # Bins that have counted are emptied by a choice, or else by a reset.
         counted, chooses = Signal(), Signal()
-        selection = Selection(count=VECTOR, width=self.COUNT_BITS)
+        selection = Selection(count=self._count, width=self._width)
         m.submodules.selection = ResetInserter(self.start & counted)(selection)
         shift = Signal(range(MAGNITUDE))
         above = Signal(range(MAGNITUDE + 1))
@@ -94,7 +99,7 @@ class Selector(wiring.Component):
             selection.shift.eq(shift),
             selection.bin_mask.eq(~((~0 & (1 << MOST_BIN_BITS) - 1) << self.bin_bits[:4])),
             selection.rank.eq(self.rank),
-            self.i.ready.eq(selection.ready & ~self.through),
+            self.i.ready.eq(selection.ready),
         ]
         asked = Signal()
         m.d.comb += [

@@ -40,10 +40,10 @@ class StripWriter(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `i` to `o_data`, of the last vector of a block.
+    - Latency: `LATENCY` from `i.p` to `o_data.p.data`, of the last vector of a block.
     - Throughput: one vector per cycle, as `StripPacker`, two cycles for a strip at least.
-    - Combinational: `last` -> `o_data.valid`; `o_data.ready`, `last` -> none.
-    - Reset: no vector; outputs 0, but `i.ready` = 1 and `o_data.p`, `o_table.p` undefined.
+    - Combinational: `last` -> `o_data.valid`.
+    - Reset: no vector; outputs 0, but `i.ready` = 1.
 
     Parameters
     ----------

@@ -44,6 +44,7 @@ ARGUMENTS = {
     "width": 48,
     "shape": 8,
     "depth": 4,
+    "halfwords": 2,
     "most": 2,
     "values": 1,
     "skip": False,

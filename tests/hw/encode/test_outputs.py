@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.encode import CHANNEL_SUMS, EncodeError
+from gscn.encode import CHANNEL_SUMS, Adapt, EncodeError
 from gscn.formats import INT16
 from gscn.hw.encode.outputs import Outputs
 from gscn.passes import VECTOR
 from gscn.strips import encode
 from tests.hw.encode.write_memory import WriteMemory
-from tests.hw.streams import in_runs, never, simulate
+from tests.hw.streams import in_runs, never, plain, simulate
 
 SIZE = 1 << 15
 FULL = (1 << VECTOR) - 1
@@ -43,30 +43,36 @@ class Made:
         What it has.
     out_format
         Of dense results.
-    groups, strips, vectors
+    shape
         Groups, strips of each, and vectors of each strip (A; B has half as many strips).
+    selection
+        What the record says of a selection, if it has one.
     changes
         Settings that are changed.
     """
 
     def __init__(
-        self, seed, *, parts=PARTS, out_format=BF16, groups=2, strips=2, vectors=5, changes=None
+        self, seed, *, parts=PARTS, out_format=BF16, shape=(2, 2, 5), selection=None, changes=None
     ):
         self.source = source = random.Random(seed)
         self.parts, self.wide = parts, out_format == FLOAT32
         self.before = source.randbytes(SIZE)
         self.after = bytearray(self.before)
-        self.shape = groups, strips, vectors
-        self.count = groups * strips * vectors
+        self.shape = shape
+        self.count = shape[0] * shape[1] * shape[2]
         self.at = 0
         self.settings = {"out_format": out_format}
-        self.words = {name: [] for name in ("dense", "second", "bits", "sums", "verdicts")}
+        self.state, self.choice = {}, None
+        self.words = {
+            name: [] for name in ("dense", "second", "bits", "sums", "verdicts", "selected")
+        }
         self.halfwords = {}
         for name in ("dense", "second"):
             self.dense(name)
         self.bits()
         self.sums()
         self.verdicts()
+        self.select(selection)
         self.settings |= changes or {}
 
     def place(self, name, size, first="addr"):
@@ -157,6 +163,41 @@ class Made:
                 word[f"packed_{name}"] = sum(bit << lane for lane, bit in enumerate(lanes))
             self.words["verdicts"].append(word)
 
+    def select(self, selection):
+        """Magnitudes that are counted, and the choice as the law has it."""
+        if selection is None:
+            return
+        shift, width, prefix, share = selection
+        is_first = prefix is None
+        self.settings |= {"adapt": Adapt.SELECT_FIRST if is_first else Adapt.SELECT_NEXT}
+        self.settings |= {"bin_shift": shift, "bin_bits": width}
+        narrow = 0 if self.wide else 16
+        above = shift + width + narrow
+        counts = [0] * (1 << width)
+        for _ in range(self.count):
+            codes = [self.source.getrandbits(31) for _ in range(VECTOR)]
+            # Most have the prefix.
+            codes = [
+                code % (1 << above) | (prefix or 0) << above & 0x7FFFFFFF
+                if self.source.random() < 0.8 else code
+                for code in codes
+            ]  # fmt: skip
+            codes = [code >> narrow << narrow for code in codes]
+            there = self.source.getrandbits(VECTOR)
+            self.words["selected"].append({"magnitudes": codes, "there": there})
+            for lane, code in enumerate(codes):
+                if there >> lane & 1 and code >> above == (prefix or 0):
+                    counts[code >> shift + narrow & (1 << width) - 1] += 1
+        rank = left = int(share * sum(counts))
+        found = (1 << width) - 1
+        while found > 0 and counts[found] < left:
+            left -= counts[found]
+            found -= 1
+        other = self.source.getrandbits(32)
+        self.state = {"prefix": self.source.getrandbits(32) if is_first else prefix}
+        self.state |= {"keep": rank, "rank": other} if is_first else {"keep": other, "rank": rank}
+        self.choice = {"bin": found, "rank": left}
+
     def random_array(self, below, lanes):
         numbers = [self.source.randrange(below) for _ in range(self.count * lanes)]
         return np.array(numbers).reshape(self.count, lanes)
@@ -165,9 +206,9 @@ class Made:
 class Ran:
     """What a unit did."""
 
-    def __init__(self, errors, halfwords, cycles, memory):
-        self.errors, self.halfwords, self.cycles = errors, halfwords, cycles
-        self.memory = memory
+    def __init__(self, error, halfwords, choice, cycles, memory):
+        self.error, self.halfwords, self.choice = error, halfwords, choice
+        self.cycles, self.memory = cycles, memory
 
 
 def run(passes, config, *, busy=0.0, latency=4, pauses=never, most=6000):
@@ -179,9 +220,12 @@ def run(passes, config, *, busy=0.0, latency=4, pauses=never, most=6000):
     async def driver(ctx):
         for one in passes:
             memory.data = bytearray(one.before)
+            ctx.set(dut.settings.adapt, 0)
             for name, value in one.settings.items():
                 if not name.startswith("table"):
                     ctx.set(dut.settings[name], value)
+            for name, value in one.state.items():
+                ctx.set(dut.state[name], value)
             ctx.set(dut.columns, one.shape[0])
             ctx.set(dut.start, 1)
             await ctx.tick()
@@ -207,8 +251,9 @@ def run(passes, config, *, busy=0.0, latency=4, pauses=never, most=6000):
             for port in ports:
                 ctx.set(port.valid, 0)
             halfwords = {"a": ctx.get(dut.halfwords_a), "b": ctx.get(dut.halfwords_b)}
+            choice = plain(ctx.get(dut.choice))
             ctx.set(dut.through, 0)
-            found.append(Ran(ctx.get(dut.error), halfwords, cycles, bytes(memory.data)))
+            found.append(Ran(ctx.get(dut.error), halfwords, choice, cycles, bytes(memory.data)))
             await ctx.tick().repeat(4)
             assert bytes(memory.data) == found[-1].memory
 
@@ -221,7 +266,8 @@ def run(passes, config, *, busy=0.0, latency=4, pauses=never, most=6000):
 def check(passes, config, **options):
     found = run(passes, config, **options)
     for one, ran in zip(passes, found, strict=True):
-        assert ran.errors == EncodeError.NONE
+        assert ran.error == EncodeError.NONE
+        assert one.choice is None or ran.choice == one.choice
         assert ran.halfwords | {n: 0 for n in "ab" if n not in one.parts} == one.halfwords
         wrong = [n for n in range(SIZE) if ran.memory[n] != one.after[n]]
         assert not wrong, f"{len(wrong)} bytes from {wrong[0]:#x}: {one.settings}"
@@ -239,6 +285,89 @@ def test_all_results_of_a_pass_are_in_memory_and_nothing_else_changes(
     config = config_of(mem_width, burst_beats)
     passes = [
         Made(mem_width, out_format=out_format),
-        Made(mem_width + 1, out_format=out_format, groups=3, strips=3, vectors=2),
+        Made(mem_width + 1, out_format=out_format, shape=(3, 3, 2)),
     ]
     check(passes, config, busy=busy, latency=30, pauses=lambda: in_runs(mem_width, 4))
+
+
+def test_a_selection_is_made_of_what_has_the_prefix_and_bins_are_empty_behind_an_error():
+    # The third pass is given up when its bins have counted.
+    passes = [
+        Made(1, parts=(), selection=(8, 7, None, 0.4)),
+        Made(2, parts=(), out_format=FLOAT32, selection=(15, 8, 0x5A, 0.7)),
+        Made(3, parts=("dense",), shape=(1, 1, 9), selection=(8, 7, None, 0.5)),
+        Made(4, parts=("bits",), selection=(0, 3, 0xABC, 0.0)),
+        Made(5, parts=(), out_format=FLOAT32, selection=(23, 8, 0x123456, 1.0)),
+    ]
+    passes[2].words["dense"][-1] |= {"addr": SIZE - 64, "wanted": 1}
+    found = run(passes, config_of(512), most=40000)
+    assert [ran.error for ran in found] == [0, 0, EncodeError.RANGE, 0, 0]
+    for one, ran in zip(passes, found, strict=True):
+        assert ran.error or ran.choice == one.choice
+    assert found[3].memory == passes[3].after
+
+
+def outside(made, name):
+    """Move some vector of a result just below its range, or behind it."""
+    size = 64 if made.wide else 32
+    first, end = (made.settings[f"{name}_{part}"] for part in ("addr", "end"))
+    word = made.source.choice(made.words[name])
+    word |= {"wanted": 1, "addr": made.source.choice([first - size, -(-end // size) * size])}
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", ["dense", "second"])
+def test_a_vector_outside_its_range_is_an_error_and_is_not_written(name, seed):
+    bad = Made(10 + seed, out_format=(BF16, FLOAT32)[seed], shape=(1, 2, 4))
+    outside(bad, name)
+    good = Made(20 + seed, out_format=BF16, shape=(1, 2, 3))
+    found = run([bad, good], config_of(256), busy=0.3)
+    assert [ran.error for ran in found] == [EncodeError.RANGE, 0]
+    # Every byte is as it was, or as the pass would have it.
+    for before, after, now in zip(bad.before, bad.after, found[0].memory, strict=True):
+        assert now in (before, after)
+    assert found[1].memory == good.after
+
+
+@pytest.mark.parametrize("out_format", [BF16, FLOAT32])
+def test_a_range_that_ends_within_a_line_has_room_for_half_a_line_of_bf16(out_format):
+    size = 64 if out_format == FLOAT32 else 32
+    passes = []
+    for less in (0, 1):
+        made = Made(30, parts=("dense",), out_format=out_format, shape=(1, 1, 5))
+        used = max(word["addr"] for word in made.words["dense"] if word["wanted"]) + size
+        made.settings["dense_end"] = used - less
+        passes.append(made)
+    assert [ran.error for ran in run(passes, config_of(512))] == [0, EncodeError.RANGE]
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_strips_longer_than_their_range_are_an_error_at_the_end(name):
+    passes = []
+    for less in (0, 1, 70):
+        made = Made(40, parts=("bits", name), shape=(2, 2, 6))
+        made.settings[f"{name}_end"] -= less
+        passes.append(made)
+    found = run(passes, config_of(512))
+    assert [ran.error for ran in found] == [0, *[EncodeError.CAPACITY] * 2]
+    for made, ran in zip(passes, found, strict=True):
+        first, end = (made.settings[f"{name}_{part}"] for part in ("data", "end"))
+        # Nothing behind the range.
+        after = bytearray(made.after)
+        after[end : end + 128] = made.before[end : end + 128]
+        assert ran.memory[:first] == after[:first]
+        assert ran.memory[end:] == after[end:]
+
+
+@pytest.mark.parametrize(("out_format", "cycles"), [(BF16, 1), (FLOAT32, 1)])
+def test_a_vector_of_either_format_takes_a_cycle(out_format, cycles):
+    passes = []
+    for count in (20, 60):
+        made = Made(50, parts=("dense",), out_format=out_format, shape=(1, 1, count))
+        made.words["dense"].sort(key=lambda word: word["addr"])
+        passes.append(made)
+    for made in passes:
+        for word in made.words["dense"]:
+            word["ends"] = word is made.words["dense"][-1]
+    short, long = check(passes, config_of(512))
+    assert long.cycles - short.cycles == 40 * cycles
