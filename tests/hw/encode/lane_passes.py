@@ -119,8 +119,11 @@ def chosen(source: random.Random, **fixed: int) -> dict[str, int]:
     return found
 
 
-def tensors(source: random.Random, fields, positions: int) -> dict[str, object]:
-    """Return what a group has: codes, rows, mask and what is there."""
+def tensors(source: random.Random, fields, positions: int, plain: bool | None) -> dict[str, object]:
+    """Return what a group has: codes, rows, mask and what is there.
+
+    `plain`: coefficients of tensor 2 are powers of two; `None`: at random.
+    """
     lanes = VECTOR << fields["vectors"]
     tame = source.random() < 0.5
 
@@ -147,7 +150,8 @@ def tensors(source: random.Random, fields, positions: int) -> dict[str, object]:
         [[not fields["masked"] or source.random() < 0.6 for _ in range(lanes)]
          for _ in range(positions)]
     )  # fmt: skip
-    plain = source.random() < 0.5
+    if plain is None:
+        plain = source.random() < 0.5
     seen = [int(one) & 0x7FFFFFFF for one in codes[fields["judged"] - 1].flat] or [0]
 
     def threshold():
@@ -183,13 +187,22 @@ def bits_of(lanes) -> int:
 class Case:
     """A pass: what lanes are told, and given, and what they must make."""
 
-    def __init__(self, source: random.Random, config: ArrayConfig, *, most: int = 24, **fixed):
+    def __init__(
+        self,
+        source: random.Random,
+        config: ArrayConfig,
+        *,
+        most: int = 24,
+        positions: int | None = None,
+        groups: int | None = None,
+        plain: bool | None = None,
+        **fixed: int,
+    ):
         fields = chosen(source, **fixed)
-        self.groups = source.choice((1, 1, 2))
+        self.groups = groups or source.choice((1, 1, 2))
         room = max(most // (self.groups << fields["vectors"]), 1)
         fields["segment"] = min(fields["segment"], room)
-        self.positions = fixed.get("positions", source.randint(fields["segment"], room))
-        fields.pop("positions", None)
+        self.positions = positions or source.randint(fields["segment"], room)
         if fields["reduce"]:
             self.positions -= self.positions % fields["segment"]
         record = np.zeros(1, dtype=ENCODE_DESCRIPTOR.dtype)[0]
@@ -197,7 +210,7 @@ class Case:
             record[name] = number
         self.d = encode_fields(record)
         self.settings = {name: int(fields.get(name, 0)) for name, _ in settings_layout(config)}
-        groups = [tensors(source, fields, self.positions) for _ in range(self.groups)]
+        contents = [tensors(source, fields, self.positions, plain) for _ in range(self.groups)]
         self.state = np.zeros(1, dtype=ENCODE_STATE.dtype)[0]
         tops = (260, 254, 251, 300, 190, 100, 508, 2000)
         self.state["sum_top"], self.state["dot_top"] = source.choice(tops), source.choice(tops)
@@ -205,8 +218,8 @@ class Case:
             self.state[f"threshold_{part}"] = source.choice(
                 (0, 0x3F80, 0x3F800000, source.getrandbits(32))
             )
-        self.given = LanePass(self.d, config, self.state, groups)
-        self.vectors = self._vectors(groups)
+        self.given = LanePass(self.d, config, self.state, contents)
+        self.vectors = self._vectors(contents)
 
     def _vectors(self, groups):
         """Return vectors as the inputs give them."""
