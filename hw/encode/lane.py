@@ -72,7 +72,7 @@ class CombineLane(wiring.Component):
     first, second : In(term_layout(factor_width))
         Terms that are multiplied. They stay for all digits.
     plain : In(term_layout(factor_width))
-        A term whose coefficient's significand is a power of two, or zero: its code is 0 then.
+        A term whose coefficient's significand is a power of two, or zero: it is not inside then.
     bias : In(CODE)
         Bias.
     shifts : In(SHIFT).array(PRODUCTS + 2)

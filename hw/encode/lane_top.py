@@ -69,8 +69,9 @@ class LaneTop(wiring.Component):
         heights, specials = [], []
         for number, term in enumerate(self.value.terms):
             factor = term.factor
-            self._term(m, number, term.code, factor.significand.any(), factor, heights, specials)
-        self._term(m, "bias", self.value.bias, 1, None, heights, specials)
+            counts = factor.significand.any() & self.value.adds[number]
+            self._term(m, number, term.code, counts, factor, heights, specials)
+        self._term(m, "bias", self.value.bias, self.value.adds[TENSORS], None, heights, specials)
         left = list(heights)
         while len(left) > 1:
             first, second, *left = left

@@ -18,8 +18,7 @@ from gscn.encode import (
     Reduce,
     Thresholds,
 )
-from gscn.formats import FLOAT32
-from gscn.hw.encode.combiner import Combiner, vector_layout
+from gscn.hw.encode.combiner import Combiner
 from gscn.hw.encode.judge import VERDICT, Judge
 from gscn.hw.encode.layouts import CODE, factor_layout, factor_of
 from gscn.hw.encode.loop_walk import VECTOR_BITS
@@ -43,6 +42,8 @@ from gscn.hw.encode.wide_fifo import WideFIFO
 from gscn.passes import VECTOR
 
 _CODES = data.ArrayLayout(CODE, VECTOR)
+_FINISHED = 2
+"""Vectors whose results wait for outputs."""
 _WIDE = 2
 """The number of float32 among formats of tensors."""
 
@@ -172,23 +173,23 @@ class Lanes(wiring.Component):
             tags.i.valid.eq(self.i.valid & self.i.ready),
             seconds.i.valid.eq(self.i.valid & self.i.ready & has_second),
             seconds.o.ready.eq(returns & combiner.i.ready),
-            # There is room: what returns is of the vectors under way.
-            firsts.i.valid.eq(returns & combiner.i.ready),
+            # There is room: first results are of vectors that are under way or finished.
+            firsts.i.valid.eq(combiner.o.valid & combiner.o.ready & ~combiner.o.p.second),
             firsts.i.p.eq(combiner.o.p.codes),
         ]
         self._tag(inner, tags.i.p, seconds.i.p)
         self._combine(inner, combiner, returns, seconds.o.p)
-        judged = self._judge(inner, combiner.o.p.codes, has_second, firsts.o.p, tags.o.p, finished)
+        judged = self._judge(inner, combiner.o.p.codes, tags.o.p, finished)
         ends = combiner.o.valid & ~returns
         inner.d.comb += [
             finished.i.valid.eq(ends),
             combiner.o.ready.eq(Mux(returns, combiner.i.ready, finished.i.ready)),
             tags.o.ready.eq(ends & finished.i.ready),
-            firsts.o.ready.eq(ends & finished.i.ready & has_second),
+            firsts.o.ready.eq(finished.o.ready),
             judged.i.valid.eq(ends),
             judged.o.ready.eq(finished.i.ready),
         ]
-        self._share(inner, combiner, finished.o, has_second)
+        self._share(inner, combiner, finished.o, firsts.o.p, has_second)
         return m
 
     def _parts(self, m):
@@ -196,8 +197,9 @@ class Lanes(wiring.Component):
         m.submodules.combiner = combiner = Combiner(count=VECTOR)
         m.submodules.tags = tags = WideFIFO(shape=_tag_layout(self.config), depth=self.DEPTH)
         m.submodules.seconds = seconds = WideFIFO(shape=_SECOND, depth=self.DEPTH)
-        m.submodules.firsts = firsts = WideFIFO(shape=_CODES, depth=self.DEPTH)
-        m.submodules.finished = finished = WideFIFO(shape=_finished_layout(self.config), depth=2)
+        finished = WideFIFO(shape=_finished_layout(self.config), depth=_FINISHED)
+        firsts = WideFIFO(shape=_CODES, depth=self.DEPTH + _FINISHED)
+        m.submodules.finished, m.submodules.firsts = finished, firsts
         return combiner, tags, seconds, firsts, finished
 
     def _has(self, m, part: str) -> Signal:
@@ -217,9 +219,11 @@ class Lanes(wiring.Component):
         found = self.i.p
         for name, number in (("judged", self.settings.judged), ("others", self.settings.dot)):
             with m.Switch(number):
-                for tensor in range(TENSORS):
+                for tensor in range(TENSORS - 1):
                     with m.Case(tensor + 1):
                         m.d.comb += tag[name].eq(found.codes[tensor])
+                with m.Default():
+                    m.d.comb += tag[name].eq(found.codes[TENSORS - 1])
         m.d.comb += [
             tag.there.eq(found.there),
             tag.vector.eq(found.vector),
@@ -241,52 +245,44 @@ class Lanes(wiring.Component):
         product = settings.product[0]
         masks_tensor = settings.masked == Masked.TENSOR
         slope = settings.activation == Activation.SLOPE
-        wide = self._is_wide(0) | Mux(
-            product, self._is_wide(2), self._is_wide(1) | (self._is_wide(2) & item.third)
-        )
-        again = settings.out_format == _WIDE
-        new, back = Signal(vector_layout(VECTOR)), Signal(vector_layout(VECTOR))
+        third = item.third | product
+        wide = self._is_wide(0) | (self._is_wide(1) & ~product) | (self._is_wide(2) & third)
         m.d.comb += [
-            vector.eq(Mux(returns, back.as_value(), new.as_value())),
-            new.there.eq(item.there),
-            new.relu.eq(settings.activation == Activation.RELU),
-            new.wide.eq(wide),
-            new.third.eq(item.third & ~product),
-            back.there.eq(second.there),
-            back.kept.eq(~0),
-            back.wide.eq(again),
-            back.second.eq(1),
+            vector.there.eq(Mux(returns, second.there, item.there)),
+            vector.relu.eq((settings.activation == Activation.RELU) & ~returns),
+            vector.wide.eq(Mux(returns, settings.out_format == _WIDE, wide)),
+            vector.third.eq(third & ~returns),
+            vector.second.eq(returns),
         ]
-        for number in range(VECTOR):
+        for number, value in enumerate(vector.values):
             codes, row = [one[number] for one in item.codes], item.rows[number]
-            first, one = Signal(CODE, name=f"first{number}"), new.values[number]
-            magnitude = first[:-1]
+            own, kept = Signal(name=f"own{number}"), item.kept[number]
+            magnitude = codes[0][:-1]
+            terms = value.terms
             m.d.comb += [
-                first.eq(Mux(masks_tensor & ~item.kept[number], 0, codes[0])),
-                one.terms[0].code.eq(first),
-                one.terms[0].factor.eq(row.factors[0]),
-                # Tensor 2 takes the place of tensor 1, which is its coefficient.
-                one.terms[1].code.eq(Mux(product, codes[2], codes[1])),
-                one.terms[1]
+                own.eq(~masks_tensor | kept),
+                terms[0].code.eq(codes[0]),
+                terms[0].factor.eq(row.factors[0]),
+                # What returns is multiplied in the place of tensor 1, tensor 0 is added as it is.
+                terms[1].code.eq(Mux(returns, combiner.o.p.codes[number], codes[1])),
+                terms[1]
                 .factor.as_value()
-                .eq(Mux(product, factor_of(codes[1], COEFFICIENT_BITS), row.factors[1].as_value())),
-                one.terms[2].code.eq(Mux(product, 0, codes[2])),
-                one.terms[2].factor.eq(row.factors[2]),
-                one.bias.eq(row.bias),
-                new.knee[number].eq(slope & (magnitude > SLOPE_KNEE)),
-                new.kept[number].eq(
-                    (item.kept[number] | masks_tensor) & ~(slope & (magnitude > SLOPE_END))
+                .eq(Mux(returns, second.factors[number].as_value(), row.factors[1].as_value())),
+                terms[2].code.eq(codes[2]),
+                terms[2]
+                .factor.as_value()
+                .eq(Mux(product, factor_of(codes[1], COEFFICIENT_BITS), row.factors[2].as_value())),
+                value.bias.eq(Mux(returns, second.codes[number], row.bias)),
+                value.adds.eq(Cat(~returns & own, returns | ~product, ~returns, 1)),
+                vector.knee[number].eq(slope & own & (magnitude > SLOPE_KNEE) & ~returns),
+                vector.kept[number].eq(
+                    returns | ((kept | masks_tensor) & ~(slope & own & (magnitude > SLOPE_END)))
                 ),
-                back.values[number].terms[1].code.eq(combiner.o.p.codes[number]),
-                back.values[number].terms[1].factor.eq(second.factors[number]),
-                back.values[number].terms[2].code.eq(second.codes[number]),
-                back.values[number].terms[2].factor.significand.eq(1 << COEFFICIENT_BITS - 1),
-                back.values[number].terms[2].factor.exponent.eq(FLOAT32.bias),
             ]
 
     # -- the way out
 
-    def _judge(self, m, last, has_second, firsts, tag, finished):
+    def _judge(self, m, last, tag, finished):
         """Judge results, and describe them for all outputs."""
         settings, found = self.settings, finished.i.p
         m.submodules.judge = judge = Judge()
@@ -304,7 +300,6 @@ class Lanes(wiring.Component):
             judge.i.p.there.eq(tag.there),
             found.verdict.eq(judge.o.p),
             found.last.eq(last),
-            found.segmented.codes.eq(Mux(has_second, firsts.as_value(), last.as_value())),
             found.segmented.others.eq(tag.others),
             found.segmented.chosen.eq(judge.o.p.kept_a),
             found.segmented.there.eq(tag.there),
@@ -332,25 +327,26 @@ class Lanes(wiring.Component):
         """Return the number of the last vector of a position."""
         return ((1 << self.settings.vectors[:3]) - 1)[:VECTOR_BITS]
 
-    def _share(self, m, combiner, found, has_second):
+    def _share(self, m, combiner, found, firsts, has_second):
         """Give results to all outputs that the pass has, when all of them take them."""
         settings = self.settings
         has = {part: self._has(m, part) for part in ("dense", "bits", "sums", "a", "b")}
         summing, is_maximum = settings.reduce == Reduce.SUM, settings.reduce == Reduce.MAXIMUM
-        plain = settings.reduce == Reduce.NONE
         m.submodules.sums = sums = SegmentSums(config=self.config)
         m.submodules.maxima = maxima = Maxima(config=self.config)
         outputs = {
             name: self._queue(m, name)
             for name in ("dense", "second", "bits", "verdicts", "sums", "selected")
         }
+        item = Signal(segmented_layout(self.config))
         wanted = {
-            "dense": has["dense"] & plain,
             "second": has_second,
             "bits": has["bits"] & ~is_maximum,
             "verdicts": has["a"] | has["b"],
             "selected": settings.adapt >= Adapt.SELECT_FIRST,
         }
+        # Dense results of single values go the way of maxima.
+        whole = is_maximum | (has["dense"] & ~summing)
         room, taken = Signal(), Signal()
         sums_wanted, sums_take = Signal(), Signal()
         maxima_take = Signal()
@@ -358,15 +354,18 @@ class Lanes(wiring.Component):
             room.eq(Cat(~one | outputs[name].i.ready for name, one in wanted.items()).all()),
             sums_wanted.eq(has["sums"] | summing),
             sums_take.eq(~sums_wanted | sums.i.ready),
-            maxima_take.eq(~is_maximum | maxima.i.ready),
+            maxima_take.eq(~whole | maxima.i.ready),
             sums.i.valid.eq(found.valid & sums_wanted & room & maxima_take),
-            maxima.i.valid.eq(found.valid & is_maximum & room & sums_take),
+            maxima.i.valid.eq(found.valid & whole & room & sums_take),
             taken.eq(found.valid & room & sums_take & maxima_take),
             found.ready.eq(taken),
             sums.settings.eq(settings),
             sums.state.eq(self.state),
-            sums.i.p.eq(found.p.segmented),
-            maxima.i.p.eq(found.p.segmented),
+            item.eq(found.p.segmented),
+            item.codes.eq(firsts),
+            sums.i.p.eq(item),
+            maxima.i.p.eq(item),
+            maxima.compares.eq(is_maximum),
             maxima.vectors.eq(self._last_vector()),
             maxima.has_dense.eq(has["dense"]),
             maxima.has_bits.eq(has["bits"]),
@@ -379,9 +378,9 @@ class Lanes(wiring.Component):
         self._results(m, outputs, found.p, taken)
         # Sums are rounded for their flags alone if there is no dense result.
         dense, bits = outputs["dense"].i, outputs["bits"].i
+        self._merge(m, dense, maxima.o_dense, 1)
         self._merge(m, dense, sums.o_dense, has["dense"])
-        self._merge(m, dense, maxima.o_dense, has["dense"])
-        self._merge(m, bits, maxima.o_bits, has["bits"])
+        self._merge(m, bits, maxima.o_bits, 1)
 
         m.submodules.tally = tally = Tally()
         flags = Signal(3)
@@ -433,10 +432,6 @@ class Lanes(wiring.Component):
             verdicts.last_vector.eq(item.last_vector),
             *(selected.magnitudes[n].eq(one[:-1]) for n, one in enumerate(found.last)),
             selected.there.eq(item.there),
-            outputs["dense"].i.p.addr.eq(item.addr),
-            outputs["dense"].i.p.codes.eq(item.codes),
-            outputs["dense"].i.p.wanted.eq(item.there.any()),
-            outputs["dense"].i.p.ends.eq(item.marks.ends),
             outputs["bits"].i.p.bits.eq(verdict.nonzero),
             outputs["bits"].i.p.ends.eq(item.marks.ends),
         ]

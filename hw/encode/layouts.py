@@ -39,8 +39,17 @@ def term_layout(width: int) -> data.StructLayout:
 
 
 def value_layout(width: int) -> data.StructLayout:
-    """Return what one lane combines: a term for each tensor, and a bias; where none is, zeros."""
-    return data.StructLayout({"terms": data.ArrayLayout(term_layout(width), TENSORS), "bias": CODE})
+    """Return what one lane combines: a term for each tensor, and a bias; where none is, zeros.
+
+    `adds` says which of them count, the bias last: one bit for each is less than zeros for all.
+    """
+    return data.StructLayout(
+        {
+            "terms": data.ArrayLayout(term_layout(width), TENSORS),
+            "bias": CODE,
+            "adds": TENSORS + 1,
+        }
+    )
 
 
 TOP = data.StructLayout({"height": HEIGHT, "special": SPECIAL})

@@ -9,8 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import MOST_MAXIMUM
-from gscn.formats import FLOAT32
-from gscn.hw.encode.layouts import CODE
+from gscn.hw.encode.layouts import CODE, MANTISSA
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.segments import BANKS, SegmentPlaces, segmented_layout
 from gscn.hw.encode.unit_layouts import BITS, dense_layout
@@ -19,7 +18,8 @@ from gscn.passes import VECTOR
 POSITION = (MOST_MAXIMUM - 1).bit_length()
 _WINNER = data.StructLayout({"position": POSITION, "found": 1})
 """Position of the largest value within its segment, and whether there is one."""
-_BEST = data.StructLayout({"code": CODE, "winner": _WINNER})
+_KIND = data.StructLayout({"nan": 1, "nonzero": 1})
+_BEST = data.StructLayout({"code": CODE, "kind": _KIND, "winner": _WINNER})
 _LENGTH = data.StructLayout({"last": POSITION, "ends": 1})
 """The last position of a segment that is complete; whether the pass ends with it."""
 
@@ -29,7 +29,7 @@ class Maxima(wiring.Component):
 
     A value takes the place of the largest so far if it is larger as a number, or NaN. With the last
     position of a segment its maxima are there. Its bits, one for each value, follow while the next
-    segment is compared.
+    segment is compared. If it does not compare, each vector is a dense result as it is.
 
     Implements: maxima of "One dense result for a segment" in `docs/contract/encode.md`.
     Golden: `emulator.encode_reductions.maxima`.
@@ -48,8 +48,12 @@ class Maxima(wiring.Component):
         Results.
     vectors : In(VECTOR_BITS)
         The last vector of a position. Held while there are results.
-    has_dense, has_bits : In(1)
-        Maxima, and bits, are wanted. Held likewise.
+    compares : In(1)
+        There are segments. Held likewise.
+    has_dense : In(1)
+        Dense results are wanted. Held likewise.
+    has_bits : In(1)
+        Bits are wanted. Held likewise.
     o_dense : Out(stream.Signature(dense_layout(config)))
         Maxima; +0 where nothing is there.
     o_bits : Out(stream.Signature(BITS))
@@ -67,6 +71,7 @@ class Maxima(wiring.Component):
             {
                 "i": In(stream.Signature(segmented_layout(config))),
                 "vectors": In(VECTOR_BITS),
+                "compares": In(1),
                 "has_dense": In(1),
                 "has_bits": In(1),
                 "o_dense": Out(stream.Signature(dense_layout(config))),
@@ -80,14 +85,13 @@ class Maxima(wiring.Component):
         item, marks = self.i.p, self.i.p.marks
         bank, full = Signal(), Signal(BANKS)
         position = Signal(POSITION)
-        taken, completes = Signal(), Signal()
+        taken, completes, emits, free = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            self.i.ready.eq(
-                ~marks.ends_segment
-                | ((self.o_dense.ready | ~self.has_dense) & ~full.bit_select(bank, 1))
-            ),
+            emits.eq(marks.ends_segment | ~self.compares),
+            free.eq(~full.bit_select(bank, 1)),
+            self.i.ready.eq(~emits | ((self.o_dense.ready | ~self.has_dense) & free)),
             taken.eq(self.i.valid & self.i.ready),
-            completes.eq(taken & item.last_vector & marks.ends_segment & self.has_bits),
+            completes.eq(taken & item.last_vector & emits & self.compares & self.has_bits),
         ]
         with m.If(taken & item.last_vector):
             m.d.sync += position.eq(Mux(marks.ends_segment, 0, position + 1))
@@ -100,12 +104,10 @@ class Maxima(wiring.Component):
         m.d.comb += [
             places.en.eq(taken),
             places.row.eq(item.vector),
-            places.begins.eq(marks.begins_segment),
+            places.begins.eq(marks.begins_segment | ~self.compares),
             places.addr.eq(item.addr),
             places.some.eq(item.there.any()),
-            dense.valid.eq(
-                self.i.valid & marks.ends_segment & self.has_dense & ~full.bit_select(bank, 1)
-            ),
+            dense.valid.eq(self.i.valid & emits & self.has_dense & free),
             dense.p.addr.eq(places.after.addr),
             dense.p.wanted.eq(places.after.some),
             dense.p.ends.eq(marks.ends),
@@ -133,12 +135,18 @@ class Maxima(wiring.Component):
             before, code = read.data[number], item.codes[number]
             found = Signal(name=f"found{number}")
             takes = Signal(name=f"takes{number}")
+            kind = after[number].kind
+            nan = code[MANTISSA:-1].all() & code[:MANTISSA].any()
+            larger = nan | (~before.kind.nan & _is_larger(m, number, code, before))
             m.d.comb += [
-                found.eq(before.winner.found & ~item.marks.begins_segment),
-                takes.eq(item.there[number] & (~found | _is_larger(m, number, code, before.code))),
-                after[number].code.eq(Mux(takes, code, Mux(found, before.code, 0))),
+                found.eq(before.winner.found & ~item.marks.begins_segment & self.compares),
+                takes.eq(~found | (item.there[number] & larger)),
+                # What is not there is 0 already.
+                after[number].code.eq(Mux(takes, code, before.code)),
+                kind.nan.eq(Mux(takes, nan, before.kind.nan)),
+                kind.nonzero.eq(Mux(takes, code[:-1].any(), before.kind.nonzero)),
                 after[number].winner.position.eq(Mux(takes, position, before.winner.position)),
-                after[number].winner.found.eq(takes | found),
+                after[number].winner.found.eq(item.there[number] | found),
             ]
         return after
 
@@ -182,14 +190,14 @@ class Maxima(wiring.Component):
         return emptied
 
 
-def _is_larger(m: Module, number: int, code: Value, than: Value) -> Value:
-    """Return whether a value takes the place of another one."""
-    magnitude, other = code[:-1], than[:-1]
-    below = Signal(CODE, name=f"below{number}")  # bit 31: magnitude is the smaller one
-    m.d.comb += below.eq(magnitude - other)
-    smaller, differs = below[-1], magnitude != other
-    nan, other_nan = magnitude > FLOAT32.infinity, other > FLOAT32.infinity
-    same = Mux(code[-1], smaller, ~smaller & differs)
+def _is_larger(m: Module, number: int, code: Value, before: data.View) -> Value:
+    """Return whether a number is larger than the one before."""
+    than = before.code
+    below = Signal(CODE, name=f"below{number}")  # bit 31: its magnitude is the smaller one
+    m.d.comb += below.eq(code[:-1] - than[:-1])
+    smaller, nonzero = below[-1], Signal(name=f"nonzero{number}")
+    m.d.comb += nonzero.eq(code[:-1].any())
+    same = Mux(code[-1], smaller, ~smaller & below[:-1].any())
     # Zeros of both signs are equal.
-    opposite = ~code[-1] & (magnitude.any() | other.any())
-    return nan | (~other_nan & Mux(code[-1] == than[-1], same, opposite))
+    opposite = ~code[-1] & (nonzero | before.kind.nonzero)
+    return Mux(code[-1] == than[-1], same, opposite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -13,7 +14,6 @@ from gscn.hw.encode.lane_sums import channel_sum_layout
 from gscn.hw.encode.layouts import CODE, HEIGHT
 from gscn.hw.encode.segments import place_of_segment
 from gscn.hw.encode.unit_layouts import dense_layout
-from gscn.hw.fifo import StreamFIFO
 from gscn.passes import VECTOR
 
 
@@ -63,7 +63,7 @@ class SumRounding(wiring.Component):
     """
 
     LATENCY = 1 + LaneRounder.LATENCY + 1
-    _QUEUE = 3
+    _QUEUE = 2
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -82,15 +82,12 @@ class SumRounding(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         width = self.config.acc_width
-        dense = dense_layout(self.config)
-        m.submodules.vectors = vectors = StreamFIFO(shape=dense, depth=self._QUEUE)
         m.submodules.rounder = rounder = LaneRounder(window=width)
-        wiring.connect(m, vectors.o, wiring.flipped(self.o))
         taken, flight = Signal(), Signal(1 + LaneRounder.LATENCY)
-        last, place = Signal(len(flight)), Signal.like(self.i.p.place, reset_less=True)
+        last, level = Signal(len(flight)), Signal(range(self._QUEUE + 1))
         m.d.comb += [
             # A vector that is put together finds room.
-            self.i.ready.eq(vectors.level + last.any() < self._QUEUE),
+            self.i.ready.eq(level + last.any() < self._QUEUE),
             taken.eq(self.i.valid & self.i.ready),
         ]
         m.d.sync += flight.eq(Cat(taken, flight))
@@ -119,20 +116,37 @@ class SumRounding(wiring.Component):
             self.nonfinite.eq(rounder.nonfinite & flight[-1]),
         ]
 
-        # -- lanes in a row
-        codes = Signal((VECTOR - 1) * CODE, reset_less=True)
-        with m.If(flight[-1]):
-            m.d.sync += codes.eq(Cat(codes[CODE:], rounder.o))
+        # -- lanes go to their places in a vector one by one, and leave together
+        lane, row, out = Signal(range(VECTOR)), Signal(1), Signal(1)
+        place = Signal.like(self.i.p.place, reset_less=True)
         ends = Signal(reset_less=True)
-        m.d.sync += last.eq(Cat(taken & self.i.p.last, last))
+        goes = self.o.valid & self.o.ready
+        m.d.sync += [last.eq(Cat(taken & self.i.p.last, last)), level.eq(level + last[-1] - goes)]
         with m.If(taken & self.i.p.last):
             m.d.sync += [place.eq(self.i.p.place), ends.eq(self.i.p.ends)]
+        with m.If(flight[-1]):
+            m.d.sync += lane.eq(lane + 1)
+        with m.If(last[-1]):
+            m.d.sync += row.eq(~row)
+        with m.If(goes):
+            m.d.sync += out.eq(~out)
+        for number in range(VECTOR):
+            here = flight[-1] & (lane == number)
+            code = self._rows(m, f"lane{number}", CODE, row, here, rounder.o, out)
+            m.d.comb += self.o.p.codes[number].eq(code)
+        kept = self._rows(
+            m, "place", len(place.as_value()) + 1, row, last[-1], Cat(place.as_value(), ends), out
+        )
         m.d.comb += [
-            vectors.i.valid.eq(last[-1]),
-            vectors.i.p.addr.eq(place.addr),
-            vectors.i.p.wanted.eq(place.some),
-            vectors.i.p.ends.eq(ends),
-            vectors.i.p.codes.as_value().eq(Cat(codes, rounder.o)),
-            self.busy.eq(flight.any() | vectors.o.valid),
+            Cat(self.o.p.addr, self.o.p.wanted, self.o.p.ends).eq(kept),
+            self.o.valid.eq(level != 0),
+            self.busy.eq(flight.any() | (level != 0)),
         ]
         return m
+
+    def _rows(self, m, name, width, row, en, data, out):
+        """Write into a memory with a row for each vector; return what is in the one that leaves."""
+        m.submodules[name] = memory = Memory(shape=width, depth=self._QUEUE, init=[])
+        write, read = memory.write_port(), memory.read_port(domain="comb")
+        m.d.comb += [write.addr.eq(row), write.data.eq(data), write.en.eq(en), read.addr.eq(out)]
+        return read.data

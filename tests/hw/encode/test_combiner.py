@@ -33,17 +33,17 @@ def vectors(count, source, *, bf16, third, relu=False):
             if not multiplies:
                 scales[2] = values.power(source)
             bias = values.code(source) if source.random() < 0.7 else 0
-            lanes.append((codes, scales, bias))
+            adds = source.choice((15, 15, source.getrandbits(4)))
+            counted = [one if adds >> n & 1 else 0 for n, one in enumerate((*codes, bias))]
+            lanes.append((counted[:TENSORS], scales, counted[TENSORS]))
             items.append(
                 {
                     # A plain term without a coefficient has no value.
                     "terms": [values.term(c, s) for c, s in zip(codes, scales, strict=True)],
                     "bias": bias,
+                    "adds": adds,
                 }
             )
-        for item, (_, scales, _) in zip(items, lanes, strict=True):
-            if not multiplies and scales[2] == 0:
-                item["terms"][2]["code"] = 0
         there, kept = source.getrandbits(LANES), source.getrandbits(LANES) | source.getrandbits(3)
         found.append(
             (
@@ -127,6 +127,7 @@ def test_a_tensor_alone_comes_out_as_it_is():
         value = {
             "terms": [values.term(bits, values.ONE), values.term(0, 0), values.term(0, 0)],
             "bias": 0,
+            "adds": 15,
         }
         vector = {
             "values": [value] * LANES, "there": 7, "kept": 7, "knee": 0, "relu": 0, "wide": 1,
