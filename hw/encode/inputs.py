@@ -88,8 +88,9 @@ class Inputs(wiring.Component):
     LATENCY = TensorReader.LATENCY
     MASK_LINES = 8
     """Lines of the mask: each has the bits of 32 vectors."""
-    SLOTS = 128
-    """Vectors of float32 in each half of a tensor's buffer, if it is transposed."""
+    SLOTS = (128, 0, 0)
+    """Of each tensor, the vectors of float32 in each half of the buffer in which it is transposed;
+    0: it has none."""
     BURSTS = 128
     """Bursts that may be on the way."""
 
@@ -115,7 +116,8 @@ class Inputs(wiring.Component):
         m = Module()
         sizes = {"config": self.config, "vectors": self._vectors}
         tensors = [
-            TensorReader(depth=self._depth, slots=self.SLOTS, **sizes) for _ in range(TENSORS)
+            TensorReader(depth=self._depth, slots=self.SLOTS[number], **sizes)
+            for number in range(TENSORS)
         ]
         mask = MaskReader(depth=self.MASK_LINES, **sizes)
         rows = RowReader(config=self.config)

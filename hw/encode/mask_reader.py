@@ -86,6 +86,9 @@ class MaskReader(wiring.Component):
         )
         i, end = self.i, Signal(config.addr_width + 1)
         found = lines.o.p
+        bits = found.line
+        for bit in reversed(found.offset):
+            bits = Mux(bit, bits[len(bits) // 2 :], bits[: len(bits) // 2])
         m.d.comb += [
             end.eq(i.p.addr + BITS_BYTES),
             self.outside.eq(
@@ -99,7 +102,7 @@ class MaskReader(wiring.Component):
             lines.data_valid.eq(self.data_valid),
             self.o.valid.eq(lines.o.valid),
             lines.o.ready.eq(self.o.ready),
-            self.o.p.eq(Mux(found.used, found.line.word_select(found.offset, VECTOR), 0)),
+            self.o.p.eq(Mux(found.used, bits, 0)),
         ]
         wiring.connect(m, places.o, lines.i)
         wiring.connect(m, lines.command, wiring.flipped(self.command))

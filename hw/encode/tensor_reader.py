@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,7 +58,7 @@ class TensorReader(wiring.Component):
     vectors
         Vectors that are taken and not handed on.
     slots
-        Of the buffer of `Transposer`.
+        Of the buffer of `Transposer`; 0: there is none, and `transposed` must be 0.
 
     Attributes
     ----------
@@ -116,19 +116,45 @@ class TensorReader(wiring.Component):
         m.submodules.lines = lines = LineReader(
             config=config, depth=self._depth, vectors=self._vectors
         )
-        m.submodules.transposer = across = Transposer(config=config, slots=self._slots)
         wiring.connect(m, lines.command, wiring.flipped(self.command))
         self._check(m, places.i)
+        place, spot = places.o, lines.i
+        found = stream.Signature(CODES).create()
         m.d.comb += [
             lines.data.eq(self.data),
             lines.data_valid.eq(self.data_valid),
+            found.p.eq(codes_of(lines.o.p, self.wide)),
+            found.valid.eq(lines.o.valid),
+            lines.o.ready.eq(found.ready),
+        ]
+        if self._slots:
+            turns = self.transposed
+            self._turn(m, place, spot, found)
+        else:
+            turns = Const(0)
+        with m.If(~turns):
+            m.d.comb += [
+                spot.p.addr.eq(place.p.addr),
+                spot.p.used.eq(place.p.count != 0),
+                spot.valid.eq(place.valid),
+                place.ready.eq(spot.ready),
+                self.o.p.eq(found.p),
+                self.o.valid.eq(found.valid),
+                found.ready.eq(self.o.ready),
+            ]
+        return m
+
+    def _turn(self, m, place, spot, found):
+        """Let the transposer ask, and hand on what it makes of what is found."""
+        m.submodules.transposer = across = Transposer(config=self.config, slots=self._slots)
+        m.d.comb += [
             across.start_addr.eq(self.start_addr),
             across.end_addr.eq(self.end_addr),
             across.wide.eq(self.wide),
             across.turning.eq(self.turning),
+            across.i.p.eq(place.p),
+            across.i_found.p.eq(found.p),
         ]
-        place, spot = places.o, lines.i
-        m.d.comb += [across.i.p.eq(place.p), across.i_line.p.eq(lines.o.p)]
         with m.If(self.transposed):
             m.d.comb += [
                 across.i.valid.eq(place.valid),
@@ -136,23 +162,12 @@ class TensorReader(wiring.Component):
                 spot.p.eq(across.o_spot.p),
                 spot.valid.eq(across.o_spot.valid),
                 across.o_spot.ready.eq(spot.ready),
-                across.i_line.valid.eq(lines.o.valid),
-                lines.o.ready.eq(across.i_line.ready),
+                across.i_found.valid.eq(found.valid),
+                found.ready.eq(across.i_found.ready),
                 self.o.p.eq(across.o.p),
                 self.o.valid.eq(across.o.valid),
                 across.o.ready.eq(self.o.ready),
             ]
-        with m.Else():
-            m.d.comb += [
-                spot.p.addr.eq(place.p.addr),
-                spot.p.used.eq(place.p.count != 0),
-                spot.valid.eq(place.valid),
-                place.ready.eq(spot.ready),
-                self.o.p.eq(codes_of(lines.o.p, self.wide)),
-                self.o.valid.eq(lines.o.valid),
-                lines.o.ready.eq(self.o.ready),
-            ]
-        return m
 
     def _check(self, m, place):
         """Queue places; those that are not in the range as if nothing were there."""
@@ -162,12 +177,13 @@ class TensorReader(wiring.Component):
         size = Mux(self.wide, FLOAT32_BYTES, BF16_BYTES)
         # from the first value's beginning to that of the last one that is there
         stride, reach = Signal(signed(32)), Signal(signed(37), reset_less=True)
+        lane = self.turning.lane if self._slots else size
         own = count_of(i.p.there)
         last = Signal(signed(width + 3))
         low, high = Signal.like(last), Signal.like(last)
         m.d.comb += [
             i.ready.eq(~valid | place.ready),
-            stride.eq(Mux(self.transposed, self.turning.lane, size)),
+            stride.eq(Mux(self.transposed, lane, size)),
             last.eq(addr + reach),
             low.eq(Mux(reach[-1], last, addr)),
             high.eq(Mux(reach[-1], addr, last)),
@@ -190,6 +206,7 @@ class TensorReader(wiring.Component):
 
 def codes_of(found: data.View, wide: Value) -> Value:
     """Return the float32 codes of a vector in its line."""
-    half = found.line.word_select(found.offset[-1], 8 * BF16_BYTES * VECTOR)
+    width = 8 * BF16_BYTES * VECTOR
+    half = Mux(found.offset[-1], found.line[width:], found.line[:width])
     narrow = Cat(Cat(half.word_select(n, 16) << 16)[:CODE] for n in range(VECTOR))
     return Mux(wide, found.line[: CODE * VECTOR], narrow)

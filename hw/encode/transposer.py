@@ -11,7 +11,7 @@ from gscn.array import ArrayConfig
 from gscn.encode import MOST_TRANSPOSED
 from gscn.hw.arguments import need
 from gscn.hw.encode.layouts import CODE
-from gscn.hw.encode.line_reader import FOUND, spot_layout
+from gscn.hw.encode.line_reader import spot_layout
 from gscn.hw.encode.unit_layouts import BLOCK_LOOPS
 from gscn.hw.fifo import StreamFIFO
 from gscn.passes import VECTOR
@@ -51,18 +51,20 @@ class Transposer(wiring.Component):
     for each block that it has a part in.
 
     The buffer has a bank for each lane. The value of lane l at i of loop 2 is in bank (l + i) mod
-    16, so that both a lane's values and an i's are in different banks.
+    16, so that both a lane's values and an i's are in different banks. They are moved there and
+    back 16 bits at a time, those of float32 in two cycles.
 
     Implements: transposed tensors in `docs/contract/encode.md`.
     Golden: `emulator.encode_walk.Walk`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `i_line` to `o`; `SPOT_LATENCY` from `i` to `o_spot`. That is from the
-      last vector of a block, or of a row.
+    - Latency: `LATENCY` from `i_found` to `o`; `SPOT_LATENCY` from `i` to `o_spot`. These are from
+      the last vector of a block, or of a row.
     - Throughput: one vector per cycle out, and one of memory in; so one each 16 / n cycles if
-      blocks have n values of loop 2.
-    - Combinational: `start_addr`, `end_addr`, `turning` -> `o_spot`; `wide` -> `o`.
+      blocks have n values of loop 2. Twice as many cycles for float32.
+    - Combinational: `start_addr`, `end_addr`, `turning` -> `o_spot`; `wide` -> `o`,
+      `i_found.ready`.
     - Reset: no block; outputs 0, but `i.ready` = 1.
 
     Parameters
@@ -86,13 +88,15 @@ class Transposer(wiring.Component):
         Vectors that are wanted.
     o_spot : Out(stream.Signature(spot_layout(config)))
         Vectors to read.
-    i_line : In(stream.Signature(FOUND))
-        Their lines.
+    i_found : In(stream.Signature(CODES))
+        Their values.
     o : Out(stream.Signature(CODES))
         What is wanted.
     """
 
-    LATENCY = 2
+    LATENCY = 3
+    OUT_DEPTH = 4
+    """Vectors that are turned and not handed on."""
     SPOT_LATENCY = 1
 
     def __init__(self, *, config: ArrayConfig, slots: int):
@@ -107,7 +111,7 @@ class Transposer(wiring.Component):
                 "turning": In(TURNING),
                 "i": In(stream.Signature(reach_layout(config))),
                 "o_spot": Out(stream.Signature(spot_layout(config))),
-                "i_line": In(stream.Signature(FOUND)),
+                "i_found": In(stream.Signature(CODES)),
                 "o": Out(stream.Signature(CODES)),
             }
         )
@@ -241,30 +245,22 @@ class Transposer(wiring.Component):
         return ((number << self._log) | (turned & ((1 << self._log) - 1)))[: _slot_bits(self)]
 
     def _fill(self, m, banks, asked, filled):
-        """Store what comes of a block in its banks."""
-        found = self.i_line
+        """Store what comes of a block in its banks, upper halves last."""
+        found = self.i_found
         lane, number, half = Signal(_LANE_BITS), Signal(_ROW_BITS), Signal()
-        goes, last = Signal(), Signal()
-        narrow = found.p.line.word_select(found.p.offset[-1], HALF * VECTOR)
-        values = []
-        for n in range(VECTOR):
-            whole = found.p.line.word_select(n, CODE)
-            short = narrow.word_select(n, HALF)
-            values.append(Mux(self.wide, whole, Cat(short, short)))
-        # bank b has the value at b - l of loop 2
-        turned = Signal(CODE * VECTOR)
+        goes, last, upper, second = Signal(), Signal(), Signal(), Signal()
+        words = [Mux(upper, word[HALF:], word[:HALF]) for word in found.p]
         m.d.comb += [
-            turned.eq(Cat(values)),
-            goes.eq(found.valid & found.ready),
-            found.ready.eq(asked.valid),
-            last.eq((number == self._last) & (lane == VECTOR - 1)),
+            upper.eq(second | ~self.wide),
+            goes.eq(found.valid & asked.valid),
+            found.ready.eq(asked.valid & upper),
+            last.eq(upper & (number == self._last) & (lane == VECTOR - 1)),
             asked.ready.eq(goes & last),
             filled.valid.eq(goes & last),
             filled.p.eq(asked.p),
         ]
-        for bit in range(_LANE_BITS):
-            before, turned = turned, Signal(CODE * VECTOR, name=f"turned{bit}")
-            m.d.comb += turned.eq(Mux(lane[bit], before.rotate_left(CODE << bit), before))
+        # bank b has the value at b - l of loop 2
+        turned = self._turned(m, words, lane, back=False)
         for bank, both in enumerate(banks):
             at, own = Signal(_LANE_BITS, name=f"at{bank}"), Signal(name=f"own{bank}")
             slot = Signal(_slot_bits(self), name=f"slot{bank}")
@@ -277,25 +273,40 @@ class Transposer(wiring.Component):
                 write = memory.write_port()
                 m.d.comb += [
                     write.addr.eq(Cat(slot[:-1], half)),
-                    write.data.eq(turned.word_select(bank, CODE).word_select(part, HALF)),
-                    write.en.eq(own & (self.wide | (slot[-1] == part))),
+                    write.data.eq(turned.word_select(bank, HALF)),
+                    write.en.eq(own & (Mux(self.wide, second, slot[-1]) == part)),
                 ]
         with m.If(goes):
+            m.d.sync += second.eq(self.wide & ~second)
+        with m.If(goes & upper):
             m.d.sync += number.eq(number + 1)
             with m.If(number == self._last):
                 m.d.sync += [number.eq(0), lane.eq(lane + 1)]
             with m.If(last):
                 m.d.sync += half.eq(~half)
 
+    def _turned(self, m, words, amount, *, back):
+        """Return words moved round by an amount, upwards or back; combinational."""
+        found = Cat(words)
+        for bit in range(_LANE_BITS):
+            step = HALF << bit
+            moved = found.rotate_right(step) if back else found.rotate_left(step)
+            after = Signal(HALF * VECTOR, name=f"{'back' if back else 'turned'}{bit}")
+            m.d.comb += after.eq(Mux(amount[bit], moved, found))
+            found = after
+        return found
+
     def _show(self, m, banks, filled):
         """Show the vectors of a block row by row; return when all are out of the buffer."""
-        o = self.o
         row, number, half = Signal(range(VECTOR + 1)), Signal(_ROW_BITS), Signal()
         goes, last, at = Signal(), Signal(), Signal(_LANE_BITS)
+        there, leaves, second, upper = (Signal(name=name) for name in (
+            "there", "leaves", "second", "upper",
+        ))  # fmt: skip
         turn, high = Signal(_LANE_BITS, reset_less=True), Signal(reset_less=True)
         slot = Signal(_slot_bits(self))
         m.d.comb += [
-            goes.eq(filled.valid & (~o.valid | o.ready)),
+            goes.eq(filled.valid & (~there | leaves)),
             at.eq(filled.p.first + row),
             slot.eq(self._slot(number, at)),
             last.eq((number == self._last) & (row == filled.p.rows - 1)),
@@ -308,16 +319,33 @@ class Transposer(wiring.Component):
                 read = memory.read_port()
                 m.d.comb += [read.addr.eq(Cat(slot[:-1], half)), read.en.eq(goes)]
                 parts.append(read.data)
-            low, upper = parts
-            whole = Cat(low, upper)
-            words.append(Mux(self.wide, whole, Cat(Mux(high, upper, low) << HALF)[:CODE]))
-        turned = Cat(words)
-        for bit in range(_LANE_BITS):
-            before, turned = turned, Signal(CODE * VECTOR, name=f"back{bit}")
-            m.d.comb += turned.eq(Mux(turn[bit], before.rotate_right(CODE << bit), before))
-        m.d.comb += o.p.eq(turned)
-        with m.If(~o.valid | o.ready):
-            m.d.sync += o.valid.eq(goes)
+            words.append(Mux(Mux(self.wide, second, high), parts[1], parts[0]))
+        turned = self._turned(m, words, turn, back=True)
+        queues = []
+        for name in ("lows", "highs"):
+            queue = StreamFIFO(shape=HALF * VECTOR, depth=self.OUT_DEPTH)
+            m.submodules[name] = queue
+            m.d.comb += queue.i.p.eq(turned)
+            queues.append(queue)
+        lows, highs = queues
+        m.d.comb += [
+            upper.eq(second | ~self.wide),
+            lows.i.valid.eq(there & ~upper),
+            highs.i.valid.eq(there & upper),
+            leaves.eq(there & upper & highs.i.ready),
+            self.o.valid.eq(highs.o.valid),
+            highs.o.ready.eq(self.o.ready),
+            lows.o.ready.eq(self.o.ready & highs.o.valid & self.wide),
+        ]
+        for lane in range(VECTOR):
+            low, upper_half = (q.o.p.word_select(lane, HALF) for q in (lows, highs))
+            m.d.comb += self.o.p[lane].eq(Cat(low & self.wide.replicate(HALF), upper_half))
+        with m.If(goes | leaves):
+            m.d.sync += there.eq(goes)
+        with m.If(lows.i.valid & lows.i.ready):
+            m.d.sync += second.eq(1)
+        with m.If(leaves):
+            m.d.sync += second.eq(0)
         with m.If(goes):
             m.d.sync += [turn.eq(at), high.eq(slot[-1]), number.eq(number + 1)]
             with m.If(number == self._last):
