@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import CHANNEL_ROW, COEFFICIENT_BITS, TENSORS
-from gscn.formats import FLOAT32
-from gscn.hw.encode.layouts import CODE, MANTISSA, SIGNIFICAND, exponent, significand
+from gscn.hw.encode.layouts import MANTISSA, SIGNIFICAND, exponent, significand
 from gscn.hw.encode.line_reader import line_burst
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.unit_layouts import LINE_BYTES, ROW
-from gscn.hw.layouts import burst_layout, record_layout
+from gscn.hw.layouts import burst_layout
 from gscn.passes import VECTOR
 from gscn.port import ALIGNMENT_BITS
 
-ROW_LAYOUT = record_layout(CHANNEL_ROW)
 ROW_BYTES = CHANNEL_ROW.width // 8
 VECTORS = 1 << VECTOR_BITS
 """Vectors of a position at most."""
+WORD = 32
+"""Bits of a field of a row."""
+_FIELDS = [field.name for field in CHANNEL_ROW.fields]
+_FACTORS = [_FIELDS.index(name) for name in (*(f"c{n}" for n in range(TENSORS)), "second")]
+"""Fields that are coefficients."""
 TURN = data.StructLayout({"vector": VECTOR_BITS, "loads": 1})
 """A vector of a position; whether it is the first one of the next rows."""
 
 
-def take_apart(m: Module, factor: data.View, code: Value) -> None:
-    """Fill a `factor_layout` with a float32 code; combinational."""
-    magnitude = code[: CODE - 1]
-    m.d.comb += [
-        factor.significand.eq(significand(code)[SIGNIFICAND - COEFFICIENT_BITS :]),
-        factor.exponent.eq(exponent(code)),
-        factor.negative.eq(code[-1]),
-        factor.infinite.eq(magnitude == FLOAT32.infinity),
-        factor.nan.eq(code[MANTISSA:-1].all() & code[:MANTISSA].any()),
-    ]
+_STORED = data.ArrayLayout(WORD, ROW_BYTES * 8 // WORD)
+"""A row in the memory: coefficients taken apart, each in the place of its code."""
+
+
+def apart(code: Value) -> Value:
+    """Return a float32 code as a `factor_layout`, filled up with zeros."""
+    full, some = code[MANTISSA:-1].all(), code[:MANTISSA].any()
+    fields = Cat(
+        significand(code)[SIGNIFICAND - COEFFICIENT_BITS :],
+        exponent(code),
+        code[-1],
+        full & ~some,
+        full & some,
+    )
+    return Cat(fields, Const(0, WORD - len(fields)))
 
 
 class RowReader(wiring.Component):
@@ -154,9 +162,10 @@ class RowReader(wiring.Component):
             last_lane.eq(last_part & (lane == VECTOR - rows)),
             last.eq(last_lane & (vector == ((1 << self.vectors) - 1)[:VECTOR_BITS])),
         ]
+        words = self._apart(m, part)
         for number, memory in enumerate(memories):
             write = memory.write_port(granularity=min(width, row_width))
-            bits = self.data.word_select(number % rows, row_width) if rows > 1 else self.data
+            bits = words.word_select(number % rows, row_width) if rows > 1 else words
             own = self.data_valid & (lane == number // rows * rows)
             m.d.comb += [
                 write.addr.eq(self._row_addr(half, vector)),
@@ -172,6 +181,22 @@ class RowReader(wiring.Component):
             with m.If(last):
                 m.d.sync += half.eq(~half)
         return self.data_valid & last
+
+    def _apart(self, m, part):
+        """Return a beat whose coefficients are taken apart: rows, or a `part` of one."""
+        count = self.config.mem_width // WORD
+        words = []
+        for number in range(count):
+            code = self.data.word_select(number, WORD)
+            word = Signal(WORD, name=f"word{number}")
+            m.d.comb += word.eq(code)
+            with m.Switch(part):
+                for value in range(max(len(_FIELDS) // count, 1)):
+                    if (value * count + number) % len(_FIELDS) in _FACTORS:
+                        with m.Case(value):
+                            m.d.comb += word.eq(apart(code))
+            words.append(word)
+        return Cat(words)
 
     def _show(self, m, memories, whole):
         """Show rows; return when those of a group are not wanted any more."""
@@ -200,18 +225,18 @@ class RowReader(wiring.Component):
             m.d.sync += o.valid.eq(goes)
         for number, memory in enumerate(memories):
             read = memory.read_port()
-            row = data.View(ROW_LAYOUT, read.data)
+            row = dict(zip(_FIELDS, data.View(_STORED, read.data), strict=True))
             found = o.p[number]
             m.d.comb += [
                 read.addr.eq(self._row_addr(half, turn.p.vector)),
                 read.en.eq(goes),
-                found.bias.eq(row.bias),
-                found.threshold_a.eq(row.threshold_a),
-                found.threshold_b.eq(row.threshold_b),
+                found.bias.eq(row["bias"]),
+                found.threshold_a.eq(row["threshold_a"]),
+                found.threshold_b.eq(row["threshold_b"]),
+                found.second.eq(row["second"]),
             ]
             for tensor in range(TENSORS):
-                take_apart(m, found.factors[tensor], row[f"c{tensor}"])
-            take_apart(m, found.second, row.second)
+                m.d.comb += found.factors[tensor].eq(row[f"c{tensor}"])
         return released
 
 

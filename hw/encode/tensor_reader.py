@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -16,6 +17,7 @@ from gscn.hw.layouts import burst_layout
 from gscn.passes import VECTOR
 
 BF16_BYTES, FLOAT32_BYTES = 2, 4
+LANE_BITS = (VECTOR - 1).bit_length()
 
 
 def vector_layout(config: ArrayConfig) -> data.StructLayout:
@@ -45,7 +47,8 @@ class TensorReader(wiring.Component):
     - Latency: `LATENCY` from `data_valid` to `o`, if nothing is transposed; `COMMAND_LATENCY` from
       `i` to `command`.
     - Throughput: one vector per cycle, or one burst; if they are transposed that of `Transposer`.
-    - Combinational: `wide`, `transposed` -> `o`; `start_addr`, `end_addr`, `wide` -> `outside`;
+    - Combinational: `wide`, `transposed` -> `o`; `start_addr`, `end_addr`, `wide`, `transposed`
+      -> `outside`; `transposed` -> `i.ready`;
       `start_addr`, `end_addr`, `transposed`, `turning` -> `command`.
     - Reset: no vector; outputs 0, but `i.ready` = 1.
 
@@ -176,14 +179,17 @@ class TensorReader(wiring.Component):
         count = Signal(range(VECTOR + 1), reset_less=True)
         size = Mux(self.wide, FLOAT32_BYTES, BF16_BYTES)
         # from the first value's beginning to that of the last one that is there
-        stride, reach = Signal(signed(32)), Signal(signed(37), reset_less=True)
-        lane = self.turning.lane if self._slots else size
-        own = count_of(i.p.there)
+        before = (count - 1)[:LANE_BITS]
+        reach, known = Signal(signed(width + 2)), Signal(init=1)
+        m.d.comb += reach.eq(Mux(self.wide, before << 2, before << 1))
+        if self._slots:
+            lanes, known = self._lanes(m, before)
+            with m.If(self.transposed):
+                m.d.comb += reach.eq(lanes)
         last = Signal(signed(width + 3))
         low, high = Signal.like(last), Signal.like(last)
         m.d.comb += [
-            i.ready.eq(~valid | place.ready),
-            stride.eq(Mux(self.transposed, lane, size)),
+            i.ready.eq(known & (~valid | place.ready)),
             last.eq(addr + reach),
             low.eq(Mux(reach[-1], last, addr)),
             high.eq(Mux(reach[-1], addr, last)),
@@ -194,14 +200,27 @@ class TensorReader(wiring.Component):
             place.p.addr.eq(addr),
             place.p.count.eq(Mux(self.outside, 0, count)),
         ]
-        with m.If(i.ready):
-            m.d.sync += valid.eq(i.valid)
+        with m.If(~valid | place.ready):
+            m.d.sync += valid.eq(i.valid & i.ready)
         with m.If(i.ready & i.valid):
-            m.d.sync += [
-                addr.eq(i.p.addr),
-                count.eq(own),
-                reach.eq(stride * Mux(own == 0, 0, own - 1)),
-            ]
+            m.d.sync += [addr.eq(i.p.addr), count.eq(count_of(i.p.there))]
+
+    def _lanes(self, m, number):
+        """Return the bytes from lane 0 to a lane, and whether all are known: first of all."""
+        width = self.config.addr_width + 2
+        m.submodules.lanes = lanes = Memory(shape=signed(width), depth=VECTOR, init=[])
+        read, write = lanes.read_port(domain="comb"), lanes.write_port()
+        at, bytes_ = Signal(range(VECTOR + 1)), Signal(signed(width))
+        known = at == VECTOR
+        m.d.comb += [
+            read.addr.eq(number),
+            write.addr.eq(at),
+            write.data.eq(bytes_),
+            write.en.eq(self.transposed & ~known),
+        ]
+        with m.If(write.en):
+            m.d.sync += [at.eq(at + 1), bytes_.eq(bytes_ + self.turning.lane)]
+        return read.data, known | ~self.transposed
 
 
 def codes_of(found: data.View, wide: Value) -> Value:
