@@ -11,11 +11,12 @@ from amaranth.lib.wiring import In, Out
 from gscn.array import ArrayConfig
 from gscn.encode import STREAMS, TENSOR_FORMATS, TENSORS, EncodeError
 from gscn.formats import FLOAT32
-from gscn.hw.arguments import need_number
+from gscn.hw.arguments import need, need_number
 from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.mask_reader import MaskReader
 from gscn.hw.encode.rows import RowReader
+from gscn.hw.encode.strip_reader import StripReader
 from gscn.hw.encode.tensor_reader import TensorReader
 from gscn.hw.encode.unit_layouts import (
     BLOCK_LOOPS,
@@ -59,6 +60,8 @@ class Inputs(wiring.Component):
         Port.
     depth
         Lines that each tensor has asked for or holds.
+    strips
+        Whether tensor 0 may be strips.
     vectors
         Vectors on the way; more than 64, a row of a block, if a tensor is transposed.
 
@@ -70,6 +73,8 @@ class Inputs(wiring.Component):
         All of the pass before is forgotten (pulse).
     halt : In(1)
         Nothing more is asked for.
+    columns : In(32)
+        Groups of the pass, if tensor 0 is strips: entries of a row of its table.
     i : In(stream.Signature(place_layout(config)))
         Vectors.
     o : Out(stream.Signature(input_layout(config)))
@@ -94,15 +99,17 @@ class Inputs(wiring.Component):
     BURSTS = 128
     """Bursts that may be on the way."""
 
-    def __init__(self, *, config: ArrayConfig, depth: int, vectors: int):
+    def __init__(self, *, config: ArrayConfig, depth: int, strips: bool, vectors: int):
         need_number(self, "depth", depth, 2)
         need_number(self, "vectors", vectors)
-        self.config, self._depth, self._vectors = config, depth, vectors
+        need(self, "strips", strips, isinstance(strips, bool), "True or False")
+        self.config, self._depth, self._strips, self._vectors = config, depth, strips, vectors
         super().__init__(
             {
                 "settings": In(settings_layout(config)),
                 "start": In(1),
                 "halt": In(1),
+                "columns": In(32),
                 "i": In(stream.Signature(place_layout(config))),
                 "o": Out(stream.Signature(input_layout(config))),
                 "command": Out(stream.Signature(burst_layout(config))),
@@ -125,8 +132,21 @@ class Inputs(wiring.Component):
             m.submodules[f"tensor{number}"] = tensor
         m.submodules.mask, m.submodules.rows = mask, rows
         present = [self.settings[f"t{n}_format"] != 0 for n in range(TENSORS)]
+        readers = [(one.i, one.o, there) for one, there in zip(tensors, present, strict=True)]
+        channels = [(one.command, one.data, one.data_valid) for one in (*tensors, mask, rows)]
+        if self._strips:
+            strips = StripReader(**sizes)
+            m.submodules.strips = strips
+            packed = self.settings.t0_strips[0]
+            channels += [
+                (command, strips.data, strips.data_valid[n])
+                for n, command in enumerate(strips.commands)
+            ]
+            readers[0] = (*readers[0][:2], present[0] & ~packed)
+            readers.append((strips.i, strips.o, present[0] & packed))
+            self._set_strips(m, strips)
         self._set(m, tensors, mask, rows)
-        self._read(m, [*tensors, mask, rows])
+        self._read(m, channels)
         moving = data.StructLayout(
             {
                 "there": VECTOR,
@@ -137,9 +157,21 @@ class Inputs(wiring.Component):
             }
         )
         m.submodules.moving = queue = StreamFIFO(shape=moving, depth=self._vectors)
-        self._fork(m, queue.i, rows.i, [*zip(tensors, present, strict=True)], mask)
-        self._join(m, queue.o, rows, [*zip(tensors, present, strict=True)], mask)
+        self._fork(m, queue.i, rows.i, readers, mask)
+        self._join(m, queue.o, rows, readers, mask)
         return ResetInserter(self.start)(m)
+
+    def _set_strips(self, m, strips):
+        """Tell the reader of strips where they are, and collect its errors."""
+        settings = self.settings
+        m.d.comb += [
+            strips.start_addr.eq(settings.t0_addr),
+            strips.end_addr.eq(settings.t0_end),
+            strips.table_addr.eq(settings.t0_table),
+            strips.columns.eq(self.columns),
+        ]
+        with m.If((strips.error != 0) & (self.error == 0)):
+            m.d.sync += self.error.eq(strips.error)
 
     def _set(self, m, tensors, mask, rows):
         """Tell the readers what the pass reads, and collect their errors."""
@@ -165,11 +197,11 @@ class Inputs(wiring.Component):
         with m.If(outside & (self.error == 0)):
             m.d.sync += self.error.eq(EncodeError.RANGE)
 
-    def _read(self, m, readers):
-        """Let the readers share the port."""
+    def _read(self, m, channels):
+        """Let the readers share the port: of each its commands, and where its beats go."""
         # as many bursts on the way as hide a long latency: a line is one beat of a wide port
         config = dataclasses.replace(self.config, outstanding_bursts=self.BURSTS)
-        m.submodules.arbiter = arbiter = ReadArbiter(config=config, count=len(readers))
+        m.submodules.arbiter = arbiter = ReadArbiter(config=config, count=len(channels))
         wiring.connect(m, arbiter.command, wiring.flipped(self.command))
         stopped = self.halt | (self.error != 0)
         due = Signal(range(self.BURSTS * (config.burst_beats + 1) * 2))
@@ -178,25 +210,25 @@ class Inputs(wiring.Component):
             arbiter.data_valid.eq(self.beats.valid),
             self.quiet.eq(due == 0),
         ]
-        for number, reader in enumerate(readers):
+        for number, (command, beat, valid) in enumerate(channels):
             channel = arbiter.channels[number]
             m.d.comb += [
-                channel.p.eq(reader.command.p),
-                channel.valid.eq(reader.command.valid & ~stopped),
-                reader.command.ready.eq(channel.ready & ~stopped),
-                reader.data.eq(self.beats.payload),
-                reader.data_valid.eq(arbiter.channel_valid[number]),
+                channel.p.eq(command.p),
+                channel.valid.eq(command.valid & ~stopped),
+                command.ready.eq(channel.ready & ~stopped),
+                beat.eq(self.beats.payload),
+                valid.eq(arbiter.channel_valid[number]),
             ]
             with m.If(channel.valid & channel.ready):
                 m.d.comb += taken.eq(channel.p.beats)
         m.d.sync += due.eq(due + taken - self.beats.valid)
 
-    def _fork(self, m, queue, columns, tensors, mask):
+    def _fork(self, m, queue, columns, readers, mask):
         """Tell every reader of a vector, when all of them can be told."""
         place = self.i.p
         column, known, loads = Signal(16, reset_less=True), Signal(), Signal()
         targets = [
-            *((tensor.i, there) for tensor, there in tensors),
+            *((i, wanted) for i, _, wanted in readers),
             (mask.i, self.settings.masked != 0), (columns, loads), (queue, 1),
         ]  # fmt: skip
         room = Cat(target.ready | ~(wanted != 0) for target, wanted in targets).all()
@@ -214,16 +246,22 @@ class Inputs(wiring.Component):
             queue.p.marks.eq(place.marks),
             queue.p.loads.eq(loads),
         ]
-        for number, (tensor, _) in enumerate(tensors):
+        for number, (tensor, _, _) in enumerate(readers[:TENSORS]):
             m.d.comb += [
-                tensor.i.p.addr.eq(place.addrs[number]), tensor.i.p.there.eq(place.there),
+                tensor.p.addr.eq(place.addrs[number]), tensor.p.there.eq(place.there),
             ]  # fmt: skip
+        for strips, _, _ in readers[TENSORS:]:
+            last = place.vector == ((1 << self.settings.vectors) - 1)[:VECTOR_BITS]
+            m.d.comb += [
+                strips.p.begins_group.eq(place.marks.begins_rows & (place.vector == 0)),
+                strips.p.ends_strip.eq(place.marks.ends_strip_a & last),
+            ]
         for target, wanted in targets:
             m.d.comb += target.valid.eq(self.i.valid & room & wanted)
         with m.If(self.i.valid & room & loads):
             m.d.sync += [known.eq(1), column.eq(place.column)]
 
-    def _join(self, m, queue, rows, tensors, mask):
+    def _join(self, m, queue, rows, readers, mask):
         """Offer a vector when all that belongs to it is there."""
         settings, o = self.settings, self.o.p
         own = Signal(queue.p.shape(), reset_less=True)
@@ -236,27 +274,38 @@ class Inputs(wiring.Component):
         with m.If(queue.valid & queue.ready):
             m.d.sync += own.eq(queue.p)
         sources = [
-            *((tensor.o, there) for tensor, there in tensors),
+            *((source, wanted) for _, source, wanted in readers),
             (mask.o, settings.masked != 0), (rows.o, 1),
         ]  # fmt: skip
         whole = Cat(source.valid | ~(wanted != 0) for source, wanted in sources).all()
         m.d.comb += self.o.valid.eq(whole)
         for source, wanted in sources:
             m.d.comb += source.ready.eq(whole & self.o.ready & wanted)
-        many = []
+        # tensors, and strips in the place of the first one
+        which = [*range(TENSORS), 0]
         for lane in range(VECTOR):
-            c2 = rows.o.p[lane].factors[TENSORS - 1].significand
-            many.append(own.there[lane] & (c2 & (c2 - 1)).any())
-            for number, (tensor, there) in enumerate(tensors):
-                code = tensor.o.p[lane]
-                magnitude = Cat(code[: CODE - 1], code[-1] & ~settings.absolute[number])
-                m.d.comb += o.codes[number][lane].eq(Mux(own.there[lane] & there, magnitude, 0))
+            codes = [0] * TENSORS
+            for number, (_, source, wanted) in zip(which, readers, strict=False):
+                shown = own.there[lane] & wanted
+                codes[number] = codes[number] | (source.p[lane] & shown.replicate(CODE))
+            for number, code in enumerate(codes):
+                sign = code[-1] & ~settings.absolute[number]
+                m.d.comb += o.codes[number][lane].eq(Cat(code[: CODE - 1], sign))
         m.d.comb += [
             o.rows.eq(rows.o.p),
-            o.third.eq(tensors[-1][1] & ((settings.product != 0) | Cat(many).any())),
+            o.third.eq((settings.t2_format != 0) & ((settings.product != 0) | _odd(rows.o.p, own))),
             o.kept.eq(Mux(settings.masked != 0, mask.o.p, (1 << VECTOR) - 1)),
             o.there.eq(own.there),
             o.vector.eq(own.vector),
             o.dense_addr.eq(own.dense_addr),
             o.marks.eq(own.marks),
         ]
+
+
+def _odd(rows, own):
+    """Return whether a lane's coefficient of tensor 2 is no power of two, nor 0."""
+    found = []
+    for lane in range(VECTOR):
+        significand = rows[lane].factors[TENSORS - 1].significand
+        found.append(own.there[lane] & (significand & (significand - 1)).any())
+    return Cat(found).any()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -28,6 +28,15 @@ def spot_layout(config: ArrayConfig) -> data.StructLayout:
 def line_burst(config: ArrayConfig) -> int:
     """Return the beats of a burst that reads a line, or a part of one."""
     return min(config.burst_beats, LINE_BYTES // config.mem_bytes)
+
+
+def pick(found: data.View, width: int) -> Value:
+    """Return what begins at the place, 16 bits or twice, four times, ... as many."""
+    bits = found.line
+    for bit in reversed(found.offset):
+        if len(bits) > width:
+            bits = Mux(bit, bits[len(bits) // 2 :], bits[: len(bits) // 2])
+    return bits
 
 
 class LineReader(wiring.Component):

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gscn.array import ArrayConfig
 from gscn.encode import BITS_BYTES
 from gscn.hw.arguments import need_number
-from gscn.hw.encode.line_reader import LineReader, spot_layout
+from gscn.hw.encode.line_reader import LineReader, pick, spot_layout
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import burst_layout
 from gscn.passes import VECTOR
@@ -86,9 +86,6 @@ class MaskReader(wiring.Component):
         )
         i, end = self.i, Signal(config.addr_width + 1)
         found = lines.o.p
-        bits = found.line
-        for bit in reversed(found.offset):
-            bits = Mux(bit, bits[len(bits) // 2 :], bits[: len(bits) // 2])
         m.d.comb += [
             end.eq(i.p.addr + BITS_BYTES),
             self.outside.eq(
@@ -102,7 +99,7 @@ class MaskReader(wiring.Component):
             lines.data_valid.eq(self.data_valid),
             self.o.valid.eq(lines.o.valid),
             lines.o.ready.eq(self.o.ready),
-            self.o.p.eq(Mux(found.used, bits, 0)),
+            self.o.p.eq(Mux(found.used, pick(found, VECTOR), 0)),
         ]
         wiring.connect(m, places.o, lines.i)
         wiring.connect(m, lines.command, wiring.flipped(self.command))

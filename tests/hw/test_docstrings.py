@@ -55,6 +55,7 @@ ARGUMENTS = {
     "queue": Queue.ARRAY,
     "vectors": 6,
     "slots": 64,
+    "strips": True,
 }
 every_component = pytest.mark.parametrize(
     "component", COMPONENTS, ids=lambda component: component.__name__

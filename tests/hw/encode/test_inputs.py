@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from gscn.array import array
 from gscn.encode import EncodeError
+from gscn.formats import BF16
 from gscn.hw.encode.inputs import Inputs
+from gscn.strips import encode, map_bounds
 from tests.emulator.test_encode import copied as plain_pass
 from tests.encode_passes import encode_passes
 from tests.hw.encode.walked import Walked, memory_of, parts_of, raw, settings_of
@@ -26,15 +28,17 @@ def configured(width):
     )
 
 
-def run(config, walked, *, dut=None, latency=5, pauses=(never, never, never), depth=4, vectors=80):
+def run(config, walked, *, latency=5, pauses=(never, never, never), depth=4, vectors=80):
     """Return words and the cycles of each, of passes one behind the other."""
-    dut = Inputs(config=config, depth=depth, vectors=vectors)
+    strips = bool(walked.d.t0_strips)
+    dut = Inputs(config=config, depth=depth, strips=strips, vectors=vectors)
     memory = Memory(config, latency=latency, pauses=pauses[2]())
     memory_of(memory, walked.memory)
     received, cycles = [], []
 
     async def begin(ctx):
         ctx.set(dut.settings, settings_of(config, walked.d))
+        ctx.set(dut.columns, walked.groups)
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
@@ -53,7 +57,7 @@ def run(config, walked, *, dut=None, latency=5, pauses=(never, never, never), de
 
 def check(config, walked, **more):
     received, cycles, memory = run(config, walked, **more)
-    layout = Inputs(config=config, depth=2, vectors=2).o.p.shape()
+    layout = Inputs(config=config, depth=2, strips=False, vectors=2).o.p.shape()
     for number, (got, wanted) in enumerate(zip(received, walked.inputs, strict=True)):
         if got != wanted:
             got, wanted = parts_of(layout, got), parts_of(layout, wanted)
@@ -133,7 +137,7 @@ def test_a_vector_outside_its_range_is_an_error_and_the_next_pass_has_none(chang
     walked = Walked(config, places.memory(fields))
     bad = settings_of(config, walked.d)
     bad |= {name: bad[name] + change for name, change in changes.items()}
-    dut = Inputs(config=config, depth=4, vectors=80)
+    dut = Inputs(config=config, depth=4, strips=False, vectors=80)
     memory = Memory(config)
     memory_of(memory, walked.memory)
     received, errors = [], []
@@ -179,7 +183,7 @@ def test_nothing_is_asked_for_after_a_halt():
     config = configured(512)
     fields, places = copied(1, 8)
     walked = Walked(config, places.memory(fields))
-    dut = Inputs(config=config, depth=4, vectors=80)
+    dut = Inputs(config=config, depth=4, strips=False, vectors=80)
 
     async def testbench(ctx):
         ctx.set(dut.halt, 1)
@@ -192,3 +196,23 @@ def test_nothing_is_asked_for_after_a_halt():
             assert not asks
 
     simulate(dut, testbench, cycles=100)
+
+
+def test_strips_may_stand_in_the_place_of_a_tensor():
+    fields, places = copied(1, 24)
+    generator = np.random.default_rng(1)
+    codes = generator.integers(1, 0xFF80, (2, 12, 32)).astype("<u2")
+    codes[generator.random(codes.shape) < 0.6] = 0
+    found = encode(codes, map_bounds(2, 6, 1, 4), BF16)
+    start, rows = places.put(found.data), generator.integers(0, 1 << 32, 64 * 8)
+    fields |= {f"t1{name[2:]}": fields[name] for name in list(fields) if name.startswith("t0_")}
+    fields |= {
+        "t1_end": fields["t1_end"], "t1_vector": 32, "t1_step0": 0,
+        "t0_strips": 1, "t0_addr": start, "t0_end": start + 2 * found.halfwords,
+        "t0_table": places.put(found.table.astype("<u4")), "absolute": 1, "vectors": 1,
+        "count0": 4, "count1": 3, "count5": 2, "channels": 63, "group_channels": 32, "period": 6,
+        "a_positions": 4, "segment": 12, "rows_addr": places.put(rows.astype("<u4")),
+    }  # fmt: skip
+    walked = Walked(configured(256), places.memory(fields))
+    assert len(walked.inputs) == 48
+    check(configured(256), walked, pauses=(lambda: in_runs(1), lambda: randomly(1, 0.3), never))
