@@ -104,13 +104,20 @@ class WalkChecks(Code):
 
     def _flags(self) -> None:
         """Check what goes with strips as a tensor, a product, and one result for a segment."""
-        code, dense, no_product, each = EncodeError.FORMAT, Label(), Label(), Label()
+        code, dense, as_it_is = EncodeError.FORMAT, Label(), Label()
+        no_product, each = Label(), Label()
         self.unless("t0_strips", dense)
         self.load(field("t0_format"))
         self.fail(code, If.UNEQUAL, NARROW)
         self.load(field("transposed"))
         self.fail(code, If.UNEQUAL, 0)
         self.here(dense)
+        # only tensor 0 has a buffer in which it is turned
+        self.unless("transposed", as_it_is)
+        self.load(field("t1_format"))
+        self.put(Op.OR, field("t2_format"))
+        self.fail(code, If.UNEQUAL, 0)
+        self.here(as_it_is)
         self.unless("product", no_product)
         self.load(field("absolute"))
         self.fail(code, If.ANY, 2)

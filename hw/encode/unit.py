@@ -29,7 +29,8 @@ class EncodeUnit(wiring.Component):
     A record is read and checked, then its state is read; vectors go from the walk through inputs,
     lanes and outputs, each of which may hold the one before. When all results are in memory the
     state is written. After an error no more is asked for, and what is under way is let end; the
-    next pass is independent of it. A record of integers is answered with `FORMAT`.
+    next pass is independent of it. A record of integers is answered with `FORMAT`, and so
+    is one that transposes more than tensor 0.
 
     Implements: `docs/contract/encode.md`, floating point.
     Golden: `emulator.encode.run_encode`.
@@ -48,7 +49,7 @@ class EncodeUnit(wiring.Component):
     depth
         Lines that each tensor has asked for or holds.
     vectors
-        Vectors on the way from the walk to the lanes.
+        Vectors on the way from the walk to the lanes; more than 64.
 
     Attributes
     ----------
@@ -77,7 +78,7 @@ class EncodeUnit(wiring.Component):
 
     def __init__(self, *, config: ArrayConfig, depth: int = DEPTH, vectors: int = VECTORS):
         need_number(self, "depth", depth, 2)
-        need_number(self, "vectors", vectors)
+        need_number(self, "vectors", vectors, 65)
         self.config, self._depth, self._vectors = config, depth, vectors
         super().__init__(
             {
@@ -94,7 +95,7 @@ class EncodeUnit(wiring.Component):
         config = self.config
         m.submodules.front = front = EncodeFront(config=config)
         m.submodules.inputs = inputs = Inputs(
-            config=config, depth=self._depth, vectors=self._vectors
+            config=config, depth=self._depth, strips=True, vectors=self._vectors
         )
         m.submodules.lanes = lanes = Lanes(config=config)
         m.submodules.outputs = outputs = Outputs(config=config)
@@ -108,6 +109,7 @@ class EncodeUnit(wiring.Component):
         m.d.comb += [
             lanes.state.eq(front.state),
             outputs.state.eq(front.state),
+            inputs.columns.eq(front.columns),
             outputs.columns.eq(front.columns),
             outputs.through.eq(lanes.done),
             front.tally.eq(lanes.tally),

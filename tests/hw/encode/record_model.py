@@ -105,7 +105,12 @@ def run_program(
 
 
 def floating(f: dict[str, int]) -> bool:
-    """Say whether a record has only formats that there are in hardware, or unknown ones."""
+    """Say whether a record has only formats that there are in hardware, or unknown ones.
+
+    There are no integers, and of transposed tensors only tensor 0.
+    """
+    if f.get("transposed", 0) == 1 and (f.get("t1_format", 0) or f.get("t2_format", 0)):
+        return False
     numbers = [f.get(f"t{n}_format", 0) for n in range(TENSORS)] + [f["out_format"]]
     return all(one < 3 or one >= len(TENSOR_FORMATS) for one in numbers)
 

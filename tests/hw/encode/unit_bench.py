@@ -16,7 +16,7 @@ LISTED = (0, ENCODE_DESCRIPTOR_BYTES)
 
 def run_unit(config, images, *, latency=5, pauses=None, write_pauses=None, most=20000):
     """Return (memory, error, flags, cycles) of each pass, whose record is at 0 of its image."""
-    dut = EncodeUnit(config=config, depth=16, vectors=32)
+    dut = EncodeUnit(config=config, depth=16, vectors=80)
     memory = WrittenMemory(config, latency=latency, pauses=pauses, write_pauses=write_pauses)
     found = []
 
