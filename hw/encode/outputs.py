@@ -98,6 +98,8 @@ class Outputs(wiring.Component):
         To memory.
     write_done : In(1)
         A burst is in memory.
+    halt : In(1)
+        Nothing more is written, and all that comes is dropped.
     busy : Out(1)
         Lines are on their way to memory.
     done : Out(1)
@@ -132,6 +134,7 @@ class Outputs(wiring.Component):
                 "command": Out(stream.Signature(burst_layout(config))),
                 "data": Out(stream.Signature(write_beat_layout(config))),
                 "write_done": In(1),
+                "halt": In(1),
                 "busy": Out(1),
                 "done": Out(1),
                 "error": Out(ERROR_BITS),
@@ -144,7 +147,7 @@ class Outputs(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         failed = Signal()
-        m.d.comb += failed.eq(self.error != 0)
+        m.d.comb += failed.eq((self.error != 0) | self.halt)
         dense, second = (self._dense(m, name, failed) for name in ("dense", "second"))
         bits = self._run(m, "bits", VECTOR, self.i_bits.p.bits, failed)
         sums = self._run(m, "sums", SUMS.size, self.i_sums.p.sums, failed)

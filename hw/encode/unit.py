@@ -48,8 +48,6 @@ class EncodeUnit(wiring.Component):
         Port, sizes of sums.
     depth
         Lines that each tensor has asked for or holds.
-    vectors
-        Vectors on the way from the walk to the lanes; more than 64.
 
     Attributes
     ----------
@@ -74,12 +72,11 @@ class EncodeUnit(wiring.Component):
     """
 
     DEPTH, VECTORS = 128, 128
-    """Lines and vectors that hide a latency of 100 cycles."""
+    """Lines, and vectors, that hide a latency of 100 cycles; a row of a block has 64 vectors."""
 
-    def __init__(self, *, config: ArrayConfig, depth: int = DEPTH, vectors: int = VECTORS):
+    def __init__(self, *, config: ArrayConfig, depth: int = DEPTH):
         need_number(self, "depth", depth, 2)
-        need_number(self, "vectors", vectors, 65)
-        self.config, self._depth, self._vectors = config, depth, vectors
+        self.config, self._depth = config, depth
         super().__init__(
             {
                 "start": In(stream.Signature(encode_start_layout(config))),
@@ -95,7 +92,7 @@ class EncodeUnit(wiring.Component):
         config = self.config
         m.submodules.front = front = EncodeFront(config=config)
         m.submodules.inputs = inputs = Inputs(
-            config=config, depth=self._depth, strips=True, vectors=self._vectors
+            config=config, depth=self._depth, strips=True, vectors=self.VECTORS
         )
         m.submodules.lanes = lanes = Lanes(config=config)
         m.submodules.outputs = outputs = Outputs(config=config)
@@ -126,15 +123,16 @@ class EncodeUnit(wiring.Component):
 
     def _end(self, m, front, inputs, outputs):
         """Finish a pass, or give it up after its first error, when nothing is under way."""
-        runs, failed, ends = Signal(), Signal(), Signal()
+        runs, failed, ends, stopped = Signal(), Signal(), Signal(), Signal()
         found = Mux(inputs.error != 0, inputs.error, outputs.error)
         error = Signal(PASS_ERROR_WIDTH)
         m.d.comb += [
             failed.eq((inputs.error != 0) | (outputs.error != 0)),
-            inputs.halt.eq(runs & failed),
+            inputs.halt.eq(stopped | (runs & failed)),
+            outputs.halt.eq(stopped),
             ends.eq(runs & outputs.done & ~failed),
             front.finish.eq(ends),
-            front.give_up.eq(runs & failed & inputs.quiet & ~outputs.busy),
+            front.give_up.eq(runs & stopped & inputs.quiet & ~outputs.busy),
             self.error.eq(Mux(front.error != 0, front.error, error)),
         ]
         with m.If(self.start.valid & self.start.ready):
@@ -143,6 +141,11 @@ class EncodeUnit(wiring.Component):
             m.d.sync += runs.eq(0)
         with m.If(front.give_up):
             m.d.sync += error.eq(found)
+        # what an error leaves in the parts stays there until the next pass begins
+        with m.If(runs & failed):
+            m.d.sync += stopped.eq(1)
+        with m.If(front.begin):
+            m.d.sync += stopped.eq(0)
         begun = Signal()
         m.d.sync += begun.eq(front.begin)
         # parts forget the errors of the pass before in the cycle of `begin`
