@@ -102,9 +102,9 @@ CASES = {
     "a block and a part": {"wide": True, "counts": [1, 3, 21]},
     "two vectors, backwards": {"wide": True, "counts": [2, 1, 17], "vectors": 1, "backwards": True},
     "taps, in two parts of 8": {"wide": False, "counts": [3, 3, 32]},
-    "parts of 2, of which the last is 1": {"wide": True, "counts": [3, 7, 5], "outer": 2},
-    "the longest rows": {"wide": False, "counts": [8, 8, 3]},
-    "the longest rows, one by one": {"wide": True, "counts": [8, 4, 3], "vectors": 1},
+    "parts of 2, of which the last is 1": {"wide": True, "counts": [3, 7, 5]},
+    "the longest rows": {"wide": False, "counts": [8, 8, 2]},
+    "the longest rows, one by one": {"wide": True, "counts": [8, 4, 2], "vectors": 1},
     "what is there changes": {"wide": False, "counts": [3, 3, 16], "steady": False},
 }
 
