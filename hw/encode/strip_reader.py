@@ -10,7 +10,6 @@ from amaranth.lib.wiring import In, Out
 from gscn.array import ArrayConfig
 from gscn.encode import EncodeError
 from gscn.hw.arguments import need_number
-from gscn.hw.cluster.vectors import lowest
 from gscn.hw.encode.line_reader import LineReader, pick
 from gscn.hw.encode.transposer import CODES, HALF
 from gscn.hw.fifo import StreamFIFO
@@ -280,7 +279,8 @@ class StripReader(wiring.Component):
     def _collect(self, m, whole, state, stores, code):
         """Keep the values of vectors, each lane in a memory of its own, and show the oldest."""
         write_at, read_at = (Signal(range(self.OUT_DEPTH), name=name) for name in ("to", "of"))
-        lane = lowest(m, state.rest)
+        # the lowest of the lanes whose values are not taken
+        own = state.rest & ~(state.rest - 1)
         for number in range(VECTOR):
             memory = Memory(shape=HALF, depth=self.OUT_DEPTH, init=[])
             m.submodules[f"lane{number}"] = memory
@@ -288,7 +288,7 @@ class StripReader(wiring.Component):
             m.d.comb += [
                 write.addr.eq(write_at),
                 write.data.eq(code),
-                write.en.eq(stores & (lane == number)),
+                write.en.eq(stores & own[number]),
                 read.addr.eq(read_at),
                 self.o.p[number].eq(Cat(Const(0, HALF), Mux(whole.o.p[number], read.data, 0))),
             ]
