@@ -13,20 +13,21 @@ from gscn.encode import (
     SLOPE_KNEE,
     TENSORS,
     Activation,
-    Adapt,
     Masked,
-    Reduce,
     Thresholds,
 )
 from gscn.hw.encode.combiner import Combiner
-from gscn.hw.encode.judge import VERDICT, Judge
+from gscn.hw.encode.judge import Judge
+from gscn.hw.encode.lane_outputs import (
+    OUTPUTS,
+    LaneOutputs,
+    finished_layout,
+    has_result,
+    last_vector_of,
+)
 from gscn.hw.encode.layouts import CODE, factor_layout, factor_of
 from gscn.hw.encode.loop_walk import VECTOR_BITS
-from gscn.hw.encode.maxima import Maxima
-from gscn.hw.encode.segment_sums import SegmentSums
-from gscn.hw.encode.segments import segmented_layout
 from gscn.hw.encode.selection import magnitudes_layout
-from gscn.hw.encode.tally import Tally
 from gscn.hw.encode.unit_layouts import (
     BITS,
     LANE_SUMS,
@@ -73,17 +74,6 @@ _SECOND = data.StructLayout(
 """What the second combination wants of a vector: tensor 0, and coefficients of the first result."""
 
 
-def _finished_layout(config: ArrayConfig) -> data.StructLayout:
-    """Return a vector of results with all that outputs are made of."""
-    return data.StructLayout(
-        {
-            "last": _CODES,
-            "verdict": VERDICT,
-            "segmented": segmented_layout(config),
-        }
-    )
-
-
 class Lanes(wiring.Component):
     """Make all results of a pass of vectors of its tensors.
 
@@ -99,13 +89,19 @@ class Lanes(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `i` to each output but `o_sums` and those of a segment, if lanes are
-      free and there is no second combination.
+    - Latency: `TAG_LATENCY` from `i` to `o_dense`, `o_second`, `o_verdicts`. That is of what goes
+      beside the lanes; a result takes `LATENCY` if lanes are free, and a second combination as long
+      again as one takes.
     - Throughput: one vector per cycle and turn: one for each combination, and one for sums of
       products, `DIGITS` if what is multiplied is float32; of the first combination twice as many
       if tensor 2 is multiplied.
-    - Combinational: `i`, `settings` -> `i.ready`.
+    - Combinational: `settings` -> `i.ready`.
     - Reset: nothing under way; outputs 0, but `i.ready` = 1.
+
+    Parameters
+    ----------
+    config
+        The array beside which the unit is.
 
     Attributes
     ----------
@@ -136,6 +132,7 @@ class Lanes(wiring.Component):
     """
 
     LATENCY = Combiner.LATENCY + 2
+    TAG_LATENCY = 3
     DEPTH = Combiner.DEPTH
     """Vectors under way."""
 
@@ -162,7 +159,7 @@ class Lanes(wiring.Component):
         m, inner = Module(), Module()
         m.submodules.inner = ResetInserter(self.start)(inner)
         combiner, tags, seconds, firsts, finished = self._parts(inner)
-        has_second = self._has(inner, "second")
+        has_second = has_result(inner, self.settings, "second")
         settings = self.settings
         returns = combiner.o.valid & has_second & ~combiner.o.p.second
         comes = self.i.valid & tags.i.ready & seconds.i.ready
@@ -189,7 +186,24 @@ class Lanes(wiring.Component):
             judged.i.valid.eq(ends),
             judged.o.ready.eq(finished.i.ready),
         ]
-        self._share(inner, combiner, finished.o, firsts.o.p, has_second)
+        inner.submodules.outputs = outputs = LaneOutputs(config=self.config)
+        passes = combiner.o.valid & combiner.o.ready
+        inner.d.comb += [
+            outputs.settings.eq(settings),
+            outputs.state.eq(self.state),
+            outputs.i.valid.eq(finished.o.valid),
+            finished.o.ready.eq(outputs.i.ready),
+            outputs.i.p.eq(finished.o.p),
+            outputs.i.p.segmented.codes.eq(firsts.o.p),
+            *(outputs.products[n].eq(one) for n, one in enumerate(combiner.products)),
+            outputs.saturated.eq(passes & combiner.o.p.saturated),
+            outputs.nonfinite.eq(passes & combiner.o.p.nonfinite),
+            self.tally.eq(outputs.tally),
+            self.done.eq(outputs.done),
+        ]
+        wiring.connect(inner, outputs.dot, combiner.dot)
+        for name in OUTPUTS:
+            wiring.connect(inner, getattr(outputs, name), wiring.flipped(getattr(self, name)))
         return m
 
     def _parts(self, m):
@@ -197,17 +211,10 @@ class Lanes(wiring.Component):
         m.submodules.combiner = combiner = Combiner(count=VECTOR)
         m.submodules.tags = tags = WideFIFO(shape=_tag_layout(self.config), depth=self.DEPTH)
         m.submodules.seconds = seconds = WideFIFO(shape=_SECOND, depth=self.DEPTH)
-        finished = WideFIFO(shape=_finished_layout(self.config), depth=_FINISHED)
+        finished = WideFIFO(shape=finished_layout(self.config), depth=_FINISHED)
         firsts = WideFIFO(shape=_CODES, depth=self.DEPTH + _FINISHED)
         m.submodules.finished, m.submodules.firsts = finished, firsts
         return combiner, tags, seconds, firsts, finished
-
-    def _has(self, m, part: str) -> Signal:
-        """Return whether the pass has a result."""
-        found = Signal(name=f"has_{part}")
-        first = f"{part}_data" if part in ("a", "b") else f"{part}_addr"
-        m.d.comb += found.eq(self.settings[f"{part}_end"] != self.settings[first])
-        return found
 
     def _is_wide(self, tensor: int) -> Value:
         return self.settings[f"t{tensor}_format"] == _WIDE
@@ -304,7 +311,7 @@ class Lanes(wiring.Component):
             found.segmented.chosen.eq(judge.o.p.kept_a),
             found.segmented.there.eq(tag.there),
             found.segmented.vector.eq(tag.vector),
-            found.segmented.last_vector.eq(tag.vector == self._last_vector()),
+            found.segmented.last_vector.eq(tag.vector == last_vector_of(settings)),
             found.segmented.addr.eq(tag.addr),
             found.segmented.marks.eq(tag.marks),
         ]
@@ -322,122 +329,3 @@ class Lanes(wiring.Component):
                     with m.Case(Thresholds.ROWS):
                         m.d.comb += lane[name].eq(tag.thresholds[number][part])
         return judge
-
-    def _last_vector(self) -> Value:
-        """Return the number of the last vector of a position."""
-        return ((1 << self.settings.vectors[:3]) - 1)[:VECTOR_BITS]
-
-    def _share(self, m, combiner, found, firsts, has_second):
-        """Give results to all outputs that the pass has, when all of them take them."""
-        settings = self.settings
-        has = {part: self._has(m, part) for part in ("dense", "bits", "sums", "a", "b")}
-        summing, is_maximum = settings.reduce == Reduce.SUM, settings.reduce == Reduce.MAXIMUM
-        m.submodules.sums = sums = SegmentSums(config=self.config)
-        m.submodules.maxima = maxima = Maxima(config=self.config)
-        outputs = {
-            name: self._queue(m, name)
-            for name in ("dense", "second", "bits", "verdicts", "sums", "selected")
-        }
-        item = Signal(segmented_layout(self.config))
-        wanted = {
-            "second": has_second,
-            "bits": has["bits"] & ~is_maximum,
-            "verdicts": has["a"] | has["b"],
-            "selected": settings.adapt >= Adapt.SELECT_FIRST,
-        }
-        # Dense results of single values go the way of maxima.
-        whole = is_maximum | (has["dense"] & ~summing)
-        room, taken = Signal(), Signal()
-        sums_wanted, sums_take = Signal(), Signal()
-        maxima_take = Signal()
-        m.d.comb += [
-            room.eq(Cat(~one | outputs[name].i.ready for name, one in wanted.items()).all()),
-            sums_wanted.eq(has["sums"] | summing),
-            sums_take.eq(~sums_wanted | sums.i.ready),
-            maxima_take.eq(~whole | maxima.i.ready),
-            sums.i.valid.eq(found.valid & sums_wanted & room & maxima_take),
-            maxima.i.valid.eq(found.valid & whole & room & sums_take),
-            taken.eq(found.valid & room & sums_take & maxima_take),
-            found.ready.eq(taken),
-            sums.settings.eq(settings),
-            sums.state.eq(self.state),
-            item.eq(found.p.segmented),
-            item.codes.eq(firsts),
-            sums.i.p.eq(item),
-            maxima.i.p.eq(item),
-            maxima.compares.eq(is_maximum),
-            maxima.vectors.eq(self._last_vector()),
-            maxima.has_dense.eq(has["dense"]),
-            maxima.has_bits.eq(has["bits"]),
-            *(sums.products[n].eq(one) for n, one in enumerate(combiner.products)),
-        ]
-        wiring.connect(m, sums.dot, combiner.dot)
-        wiring.connect(m, sums.o_sums, outputs["sums"].i)
-        for name, one in wanted.items():
-            m.d.comb += outputs[name].i.valid.eq(taken & one)
-        self._results(m, outputs, found.p, taken)
-        # Sums are rounded for their flags alone if there is no dense result.
-        dense, bits = outputs["dense"].i, outputs["bits"].i
-        self._merge(m, dense, maxima.o_dense, 1)
-        self._merge(m, dense, sums.o_dense, has["dense"])
-        self._merge(m, bits, maxima.o_bits, 1)
-
-        m.submodules.tally = tally = Tally()
-        flags = Signal(3)
-        passes = combiner.o.valid & combiner.o.ready
-        m.d.comb += [
-            flags.eq(
-                Cat(
-                    (passes & combiner.o.p.saturated)
-                    | (taken & found.p.verdict.saturated & wanted["verdicts"])
-                    | sums.saturated,
-                    (passes & combiner.o.p.nonfinite) | sums.nonfinite,
-                    sums.overflow,
-                )
-            ),
-            tally.en.eq(taken),
-            tally.there.eq(found.p.segmented.there),
-            tally.verdict.eq(found.p.verdict),
-            tally.flags.eq(flags),
-            self.tally.eq(tally.o),
-        ]
-        ended = Signal()
-        with m.If(taken & found.p.segmented.marks.ends):
-            m.d.sync += ended.eq(1)
-        waiting = Cat(one.o.valid for one in outputs.values()).any()
-        m.d.comb += self.done.eq(ended & ~sums.busy & ~maxima.busy & ~waiting)
-
-    def _queue(self, m, name):
-        """Return the queue of an output."""
-        port = getattr(self, f"o_{name}")
-        queue = WideFIFO(shape=port.p.shape(), depth=2)
-        m.submodules[f"queue_{name}"] = queue
-        wiring.connect(m, queue.o, wiring.flipped(port))
-        return queue
-
-    def _results(self, m, outputs, found, taken):
-        """Describe a vector for outputs that have it as it is."""
-        verdict, item = found.verdict, found.segmented
-        second, verdicts = outputs["second"].i.p, outputs["verdicts"].i.p
-        selected = outputs["selected"].i.p
-        m.d.comb += [
-            second.addr.eq(item.addr - self.settings.dense_addr + self.settings.second_addr),
-            second.codes.eq(found.last),
-            second.wanted.eq(item.there.any()),
-            second.ends.eq(item.marks.ends),
-            verdicts.codes.eq(verdict.codes),
-            verdicts.packed_a.eq(verdict.packed_a),
-            verdicts.packed_b.eq(verdict.packed_b),
-            verdicts.marks.eq(item.marks),
-            verdicts.last_vector.eq(item.last_vector),
-            *(selected.magnitudes[n].eq(one[:-1]) for n, one in enumerate(found.last)),
-            selected.there.eq(item.there),
-            outputs["bits"].i.p.bits.eq(verdict.nonzero),
-            outputs["bits"].i.p.ends.eq(item.marks.ends),
-        ]
-
-    def _merge(self, m, queue, other, wanted):
-        """Let a queue have what segments make, in place of vectors as they are."""
-        m.d.comb += other.ready.eq(queue.ready | ~wanted)
-        with m.If(other.valid & wanted):
-            m.d.comb += [queue.p.eq(other.p), queue.valid.eq(1)]

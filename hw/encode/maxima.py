@@ -36,11 +36,16 @@ class Maxima(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `i` to `o_dense`; `BITS_LATENCY` from the last vector of a segment to
-      the first one of `o_bits`.
+    - Latency: `LATENCY` from `i` to `o_dense`; `BITS_LATENCY` from `i` to `o_bits`.
     - Throughput: one vector per cycle, and one of bits.
-    - Combinational: `i` -> `o_dense`; `o_dense.ready`, `has_dense`, `has_bits`, `i` -> `i.ready`.
-    - Reset: no segment; outputs 0, but `i.ready` = 1 and `o_dense.payload` undefined.
+    - Combinational: `i`, `compares`, `has_dense` -> `o_dense`; `i`, `compares`, `has_dense`,
+      `o_dense.ready` -> `i.ready`; `vectors` -> `o_bits`.
+    - Reset: no segment; outputs 0, but `i.ready` = 1.
+
+    Parameters
+    ----------
+    config
+        Width of addresses.
 
     Attributes
     ----------

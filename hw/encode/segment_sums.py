@@ -39,10 +39,16 @@ class SegmentSums(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from the last vector of a segment to the first lane of `o_sums`.
+    - Latency: `LATENCY` from `i` to `o_sums`. Sums are in their rows a cycle later than counts, and
+      are taken out from then on.
     - Throughput: one vector per cycle, or, with sums of products, per cycle and turns of `dot`.
-    - Combinational: `i`, `settings` -> `dot`; `settings` -> `i.ready`.
+    - Combinational: `i`, `settings` -> `dot`; `settings` -> `i.ready`, `o_sums`.
     - Reset: no segment; outputs 0, but `i.ready` = 1; payloads undefined.
+
+    Parameters
+    ----------
+    config
+        Widths of addresses and sums.
 
     Attributes
     ----------
@@ -66,7 +72,7 @@ class SegmentSums(wiring.Component):
         Segments are complete, and not taken out.
     """
 
-    LATENCY = 2
+    LATENCY = 1
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

@@ -54,6 +54,11 @@ class SegmentPlaces(wiring.Component):
     - Combinational: `row`, `begins`, `addr`, `some` -> `after`; `drained` -> `o`.
     - Reset: none, rows stay; outputs `after`, `o` undefined.
 
+    Parameters
+    ----------
+    config
+        Width of addresses.
+
     Attributes
     ----------
     en : In(1)

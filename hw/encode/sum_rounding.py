@@ -41,10 +41,15 @@ class SumRounding(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from the last lane to `o`.
+    - Latency: `LATENCY` from `i.valid` to `o.valid`.
     - Throughput: one lane per cycle.
     - Combinational: none.
     - Reset: no lane; outputs 0, but `i.ready` = 1.
+
+    Parameters
+    ----------
+    config
+        Widths of addresses and sums.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ class WideFIFO(wiring.Component):
     - Latency: `LATENCY` from `i` to `o`.
     - Throughput: one word per cycle in and out, from a depth of 2 on.
     - Combinational: none.
-    - Reset: empty; outputs 0, but `i.ready` = 1 and `o.payload` undefined.
+    - Reset: empty; outputs 0, but `i.ready` = 1.
 
     Parameters
     ----------
