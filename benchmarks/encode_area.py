@@ -198,6 +198,33 @@ def part_rows(unit: Unit, whole: Measured) -> list[list[str]]:
     return rows
 
 
+LANE_SHARE = (
+    "tops of windows", "products and their sum", "rounding", "sums of results",
+    "counts of channels", "thresholds",
+)  # fmt: skip
+"""Parts that lanes join."""
+
+
+def joined_rows(whole: Measured) -> list[list[str]]:
+    """Return a row for lanes as they are joined, and one for the parts that they join."""
+    from gscn.hw.encode.lanes import Lanes
+
+    config = array("large").with_overrides(["float_formats=bf16"])
+    made = makers(Unit(sums=1))
+    parts = [(count, measure(make)) for count, make in (made[name] for name in LANE_SHARE)]
+    found = {
+        "parts of lanes, one sum a turn": Measured(
+            area=sum(count * one.area for count, one in parts),
+            memory_bits=sum(count * one.memory_bits for count, one in parts),
+        ),
+        "lanes, joined": measure(functools.partial(Lanes, config=config)),
+    }
+    return [
+        [name, f"{one.area / 1e6:.2f}", percent(one.area / whole.area), f"{one.memory_bits:,}"]
+        for name, one in found.items()
+    ]
+
+
 def lane_rows() -> list[list[str]]:
     """Return a row for each variant of a lane."""
     rows = []
@@ -234,6 +261,7 @@ def text() -> str:
              "delay (ns)"],
             part_rows(Unit(), whole),
         ),
+        table(["joined", "mm2", "of `large`", "memory bits"], joined_rows(whole)),
         table(["a lane", *LANE_PARTS, "in all"], lane_rows()),
         table(
             ["unit, what is there of it", "mm2", "of `large`", "of its memory bits", "exposed",

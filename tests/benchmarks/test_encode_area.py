@@ -62,6 +62,7 @@ def test_the_tables_have_all_parts_lanes_and_units(monkeypatch):
     monkeypatch.setattr(encode_area, "measure_array", lambda: Measured(area=1.1e9, memory_bits=100))
     shown = text()
     assert all(name in shown for name in (*makers(Unit()), *LANES, *UNITS, *LANE_PARTS))
+    assert "lanes, joined" in shown
     # Area and cycles within bars, by what is measured here; 8 lanes are too slow.
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in shown.splitlines()}
     assert rows["16 lanes"].endswith("| yes |")
