@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,6 @@ from gscn.array import ArrayConfig
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.line_gatherer import HALFWORD, HALFWORDS, line_layout
 from gscn.hw.encode.unit_layouts import LINE, LINE_BYTES
-from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import burst_layout, write_beat_layout
 from gscn.hw.port.arbiter import RoundRobin
 from gscn.port import ALIGNMENT_BITS
@@ -20,15 +19,17 @@ class LineWriter(wiring.Component):
     """Write lines of several channels, in turns, and know when they are in memory.
 
     A line is a burst, or several if it has more beats than a burst. Beats of which nothing is
-    written are sent as well, without strobes. A burst's command is offered before, or with, its
-    first beat.
+    written are sent as well, without strobes. Command and first beat of a
+    burst are offered at once.
 
     Timing
     ------
-    - Latency: `LATENCY` from `channels` to `data`, and one cycle more to `command`.
+    - Latency: `LATENCY` from `channels` to `command` and `data`.
     - Throughput: one beat per cycle.
-    - Combinational: `channels.valid`, `en` -> `channels.ready`.
-    - Reset: nothing under way; outputs 0, but `idle` = 1.
+    - Combinational: `channels.valid`, `en`, `command.ready`, `data.ready` -> `channels.ready`;
+      `channels.valid`, `en` -> `command.valid`, `data.valid`; `channels.valid`, `channels.p` ->
+      `command.p`, `data.p`.
+    - Reset: nothing under way; outputs 0, but `idle` = 1 and `command.p`, `data.p` meaningless.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class LineWriter(wiring.Component):
     channels : In(stream.Signature(line_layout(config))).array(count)
         Lines of each channel.
     en : In(1)
-        Lines are taken.
+        A line may begin.
     command : Out(stream.Signature(burst_layout(config)))
         To memory.
     data : Out(stream.Signature(write_beat_layout(config)))
@@ -50,14 +51,12 @@ class LineWriter(wiring.Component):
     write_done : In(1)
         A burst is in memory.
     idle : Out(1)
-        All lines that were taken are in memory.
+        No line has begun that is not in memory.
     """
 
-    DEPTH = 2
-    COMMAND_DEPTH = 4
     UNDER_WAY = 255
     """Bursts that are not in memory yet, at most."""
-    LATENCY = StreamFIFO.LATENCY
+    LATENCY = 0
 
     def __init__(self, *, config: ArrayConfig, count: int):
         self.config = config
@@ -78,46 +77,37 @@ class LineWriter(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.choice = choice = RoundRobin(count=self._count)
-        m.submodules.lines = lines = StreamFIFO(shape=line_layout(config), depth=self.DEPTH)
-        m.submodules.commands = commands = StreamFIFO(
-            shape=burst_layout(config), depth=self.COMMAND_DEPTH
-        )
-        wiring.connect(m, commands.o, wiring.flipped(self.command))
-        takes = Signal()
+        # -- the channel whose line is at hand: a line that has been shown stays
+        held, sender = Signal(), Signal(range(self._count))
+        at_hand, valid, line = Signal.like(sender), Signal(), Signal(line_layout(config))
+        advances, ends_line = Signal(), Signal()
         m.d.comb += [
             choice.requests.eq(Cat(one.valid for one in self.channels)),
-            takes.eq(choice.requests.any() & lines.i.ready & self.en),
-            choice.en.eq(takes),
-            lines.i.valid.eq(takes),
-            lines.i.p.eq(Array(one.p for one in self.channels)[choice.grant]),
+            choice.en.eq(valid & ~held),
+            at_hand.eq(Mux(held, sender, choice.grant)),
+            valid.eq(held | (choice.requests.any() & self.en)),
+            line.eq(self._chosen(at_hand)),
             *(
-                one.ready.eq(takes & (choice.grant == number))
+                one.ready.eq(ends_line & (at_hand == number))
                 for number, one in enumerate(self.channels)
             ),
         ]
+        m.d.sync += [held.eq(valid & ~ends_line), sender.eq(at_hand)]
 
-        # -- beats of the line at hand
+        # -- its bursts: each is through when its command and all of its beats are
         beats = LINE_BYTES // config.mem_bytes
         burst = min(beats, config.burst_beats)
-        line = lines.o.p
         beat = Signal(range(beats))
-        opened, may_open = Signal(), Signal()
         ends_burst = beat & (burst - 1) == burst - 1
-        leaves, opens = Signal(), Signal()
+        commanded, sent = Signal(), Signal()
+        command_goes, beat_goes = Signal(), Signal()
         under_way = Signal(range(self.UNDER_WAY + 1))
-        beat_bits = config.mem_bytes.bit_length() - 1
-        at = Cat(0 for _ in range(beat_bits))
-        if beats > 1:
-            at = Cat(at, beat)
+        offset = ((beat & ~(burst - 1)) << config.mem_bytes.bit_length() - 1)[:ALIGNMENT_BITS]
         m.d.comb += [
-            may_open.eq(commands.i.ready & (under_way != self.UNDER_WAY)),
-            self.data.valid.eq(lines.o.valid & (opened | may_open)),
-            opens.eq(lines.o.valid & ~opened & may_open),
-            commands.i.valid.eq(opens),
-            commands.i.p.addr.eq(Cat(at, line.place)),
-            commands.i.p.beats.eq(burst),
-            leaves.eq(self.data.valid & self.data.ready),
-            lines.o.ready.eq(leaves & (beat == beats - 1)),
+            self.command.valid.eq(valid & ~commanded & (under_way != self.UNDER_WAY)),
+            self.command.p.addr.eq((line.place << ALIGNMENT_BITS) | offset),
+            self.command.p.beats.eq(burst),
+            self.data.valid.eq(valid & ~sent),
             self.data.p.data.eq(self._part(line.data, beat, LINE // beats)),
             self.data.p.strobe.eq(
                 Cat(
@@ -125,17 +115,30 @@ class LineWriter(wiring.Component):
                     for one in self._part(line.halfwords, beat, HALFWORDS // beats)
                 )
             ),
-            self.idle.eq(~lines.o.valid & (under_way == 0)),
+            command_goes.eq(self.command.valid & self.command.ready),
+            beat_goes.eq(self.data.valid & self.data.ready),
+            advances.eq((commanded | command_goes) & (sent | (beat_goes & ends_burst))),
+            ends_line.eq(advances & (beat == beats - 1)),
+            self.idle.eq(~held & (under_way == 0)),
         ]
-        assert len(commands.i.p.addr) == ALIGNMENT_BITS + len(line.place)
         m.d.sync += [
-            opened.eq((opened | opens) & ~(leaves & ends_burst)),
-            under_way.eq(under_way + opens - self.write_done),
+            commanded.eq((commanded | command_goes) & ~advances),
+            sent.eq((sent | (beat_goes & ends_burst)) & ~advances),
+            under_way.eq(under_way + command_goes - self.write_done),
         ]
         if beats > 1:
-            with m.If(leaves):
+            with m.If(advances | (beat_goes & ~ends_burst)):
                 m.d.sync += beat.eq(beat + 1)
         return m
+
+    def _chosen(self, number):
+        """Return the line of a channel: gates without a choice between two, which are smaller."""
+        lines = [Mux(number == n, one.p.as_value(), 0) for n, one in enumerate(self.channels)]
+        while len(lines) > 1:
+            lines = [lines[n] | lines[n + 1] for n in range(0, len(lines) - 1, 2)] + (
+                lines[-1:] if len(lines) % 2 else []
+            )
+        return lines[0]
 
     def _part(self, whole, beat, width):
         """Return a beat's part of a line."""

@@ -59,7 +59,7 @@ class Outputs(wiring.Component):
     - Throughput: one vector per cycle of each kind, two cycles for those that fill a packer, as
       long as the port takes a line for every line that is made.
     - Combinational: `settings`, `i_dense.p` -> `i_dense.ready`; `settings`, `i_second.p` ->
-      `i_second.ready`; `settings` -> `i_verdicts.ready`.
+      `i_second.ready`; `settings` -> `i_verdicts.ready`, `command`, `data`.
     - Reset: nothing under way; outputs 0, but `i_dense.ready` = 1, `i_second.ready` = 1 and
       `i_verdicts.ready` = 1.
 
