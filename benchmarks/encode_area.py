@@ -31,8 +31,6 @@ SUM_ROWS = 2 * VECTOR
 """Of a lane: a sum and a sum of products for each vector of a position."""
 COUNT_BITS = 28
 """Of a bin of a lane: elements of a pass, below 2**32, over 16 lanes."""
-BEATS = 16
-"""That a packer holds: four bursts."""
 STREAMS, COORDINATES = 5, 2
 ADDRESS_BITS, COORDINATE_BITS = 32, 17
 MOST_AREA, MOST_EXPOSED = 0.10, 0.12
@@ -68,20 +66,24 @@ class Unit:
 
 def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Component]]]:
     """Return how many of each part a unit has, and what makes one."""
+    from gscn.hw.encode.dense_writer import DenseWriter
     from gscn.hw.encode.judge import Judge
     from gscn.hw.encode.lane import CombineLane
     from gscn.hw.encode.lane_counts import LaneCounts
     from gscn.hw.encode.lane_rounding import LaneRounder
     from gscn.hw.encode.lane_sums import LaneSums
     from gscn.hw.encode.lane_top import LaneTop
+    from gscn.hw.encode.line_writer import LineWriter
     from gscn.hw.encode.loop_walk import LoopWalk
-    from gscn.hw.encode.selection import Selection
-    from gscn.hw.encode.strip_packer import StripPacker
+    from gscn.hw.encode.run_writer import RunWriter
+    from gscn.hw.encode.selector import Selector
+    from gscn.hw.encode.strip_writer import StripWriter
     from gscn.hw.encode.walk_addresses import WalkAddresses
 
     width, window, lanes = unit.factor_width, unit.window, unit.lanes
     vectors = -(-lanes // VECTOR)
-    acc_width = array("large").acc_width
+    config = array("large").with_overrides(["float_formats=bf16"])
+    acc_width = config.acc_width
     part = functools.partial
     return {
         "tops of windows": (lanes, part(LaneTop, factor_width=width)),
@@ -94,8 +96,14 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
         ),
         "counts of channels": (lanes, part(LaneCounts, depth=VECTOR)),
         "thresholds": (vectors, part(Judge)),
-        "selection": (1, part(Selection, count=lanes, width=COUNT_BITS)),
-        "packers of strips A and B": (2 * vectors, part(StripPacker, depth=BEATS)),
+        "selection": (1, part(Selector, count=lanes, width=COUNT_BITS)),
+        "packers of strips A and B, and their tables": (
+            2 * vectors, part(StripWriter, config=config),
+        ),
+        "outputs: lines of dense results": (2, part(DenseWriter, config=config)),
+        "outputs: bits": (1, part(RunWriter, config=config, halfwords=1)),
+        "outputs: sums": (1, part(RunWriter, config=config, halfwords=16)),
+        "outputs: one port for all lines": (1, part(LineWriter, config=config, count=8)),
         "loops": (1, part(LoopWalk)),
         "addresses": (1, part(WalkAddresses, count=STREAMS, width=ADDRESS_BITS)),
         "coordinates": (1, part(WalkAddresses, count=COORDINATES, width=COORDINATE_BITS)),

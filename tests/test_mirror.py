@@ -16,6 +16,7 @@ TIME = "its cycles are part of counters that equal the Verilog's, list by list"
 PROOFS = "every claim of its checker holds there, and fails on a planted fault"
 RIVALS = "its cycles are held to publications and public simulators there"
 READERS = "all that it reads is compared with the emulator's walk there"
+OUTPUTS = "all bytes that a pass writes are compared there"
 LANES = "every result of a lane is compared with the emulator's there"
 WHOLE = "every output of whole passes is compared with the emulator's there"
 NETWORK = "its parameters, products and layers are compared with published ones there"
@@ -29,6 +30,11 @@ COVERED_BY = {
     "hw/encode/lane.py": ("hw/encode/test_combiner.py", LANES),
     "hw/encode/lane_rounding.py": ("hw/encode/test_combiner.py", LANES),
     "hw/encode/lane_top.py": ("hw/encode/test_combiner.py", LANES),
+    "hw/encode/dense_writer.py": ("hw/encode/test_outputs.py", OUTPUTS),
+    "hw/encode/line_gatherer.py": ("hw/encode/test_outputs.py", OUTPUTS),
+    "hw/encode/line_writer.py": ("hw/encode/test_outputs.py", OUTPUTS),
+    "hw/encode/run_writer.py": ("hw/encode/test_outputs.py", OUTPUTS),
+    "hw/encode/strip_writer.py": ("hw/encode/test_outputs.py", OUTPUTS),
     "hw/encode/layouts.py": ("hw/encode/test_combiner.py", "coefficients are taken apart there"),
     "hw/encode/lane_outputs.py": ("hw/encode/test_lanes.py", WHOLE),
     "hw/encode/maxima.py": ("hw/encode/test_lanes.py", WHOLE),

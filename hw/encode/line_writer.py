@@ -19,8 +19,8 @@ class LineWriter(wiring.Component):
     """Write lines of several channels, in turns, and know when they are in memory.
 
     A line is a burst, or several if it has more beats than a burst. Beats of which nothing is
-    written are sent as well, without strobes. Command and first beat of a
-    burst are offered at once.
+    written are sent as well, without strobes. The command and the first beat of a burst are offered
+    at once.
 
     Timing
     ------
@@ -29,7 +29,7 @@ class LineWriter(wiring.Component):
     - Combinational: `channels.valid`, `en`, `command.ready`, `data.ready` -> `channels.ready`;
       `channels.valid`, `en` -> `command.valid`, `data.valid`; `channels.valid`, `channels.p` ->
       `command.p`, `data.p`.
-    - Reset: nothing under way; outputs 0, but `idle` = 1 and `command.p`, `data.p` meaningless.
+    - Reset: nothing under way; outputs 0, but `idle` = 1.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ class StripWriter(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `i.p` to `o_data.p.data`, of the last vector of a block.
+    - Latency: `LATENCY` from `i.p` to `o_data.valid`, of the last vector of a block.
     - Throughput: one vector per cycle, as `StripPacker`, two cycles for a strip at least.
     - Combinational: `last` -> `o_data.valid`.
     - Reset: no vector; outputs 0, but `i.ready` = 1.

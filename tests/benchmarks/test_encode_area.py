@@ -41,13 +41,14 @@ def test_a_unit_is_the_sum_of_its_parts(monkeypatch):
 
     monkeypatch.setattr(encode_area, "measure", count)
     known = {}
-    # Four of each lane, a second sum; thresholds, selection, two packers, three of the walk.
-    assert unit_area(Unit(), known) == Measured(area=16 * 6 + 7.0, memory_bits=2 * (16 * 6 + 7))
+    # Four of each lane, a second sum; thresholds, selection, two packers, five of other outputs,
+    # three of the walk.
+    assert unit_area(Unit(), known) == Measured(area=16 * 6 + 12.0, memory_bits=2 * (16 * 6 + 12))
     assert len(made) == len(makers(Unit()))
     # What a unit shares with one that is known is not synthesised again.
-    assert unit_area(Unit(sums=1), known).area == 16 * 5 + 7
+    assert unit_area(Unit(sums=1), known).area == 16 * 5 + 12
     assert len(made) == len(makers(Unit())) + 1
-    assert unit_area(Unit(lanes=32), known).area == 32 * 6 + 2 + 1 + 4 + 3
+    assert unit_area(Unit(lanes=32), known).area == 32 * 6 + 2 + 1 + 4 + 5 + 3
 
 
 def test_a_unit_of_fewer_sums_or_lanes_exposes_more():
