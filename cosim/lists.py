@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from gscn.array import ArrayConfig
+from gscn.control import Queue
 from gscn.cosim.builds.simulator import BuiltSimulator, build
 from gscn.cosim.conditions import DEFAULT_CONDITIONS, Conditions
 from gscn.cosim.errors import SimulationError, SimulationTimeout
@@ -85,6 +86,7 @@ def run_lists(
     *,
     together: bool = False,
     simulator: BuiltSimulator | None = None,
+    names: Mapping[int, str] | None = None,
 ) -> ListsRun:
     """Run lists one after the other on one memory, as a program that trains does.
 
@@ -104,6 +106,8 @@ def run_lists(
         Whether there are two queues.
     simulator
         One that `build` made with `lists=True`; by default one is built.
+    names
+        What the records at byte addresses are called in errors; others are named by address.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def run_lists(
         A list did not end in time.
     SimulationError
         The machine broke the contract of its memory port, or the simulator ended; the message names
-        the list.
+        the list and what each queue was at.
     """
     if conditions.axi:
         raise InputError("conditions must have axi=False to run lists, not axi=True")
@@ -136,13 +140,17 @@ def run_lists(
             for number, (addr, end) in enumerate(lists)
         ],
     }
-    return _run(config, simulator, request)
+    return _run(config, simulator, request, names or {})
 
 
-def _run(config: ArrayConfig, simulator: BuiltSimulator, request: dict) -> ListsRun:
+def _run(
+    config: ArrayConfig, simulator: BuiltSimulator, request: dict, names: Mapping[int, str]
+) -> ListsRun:
     runs: list[ListRun] = []
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(temporary_folder("gscn-run-")))
+        progress = np.memmap(place / "progress", dtype=np.uint64, mode="w+", shape=len(Queue))
+        request["progress"] = place / "progress"
         connection, theirs = Pipe()
         stack.callback(connection.close)
         with theirs:
@@ -163,9 +171,18 @@ def _run(config: ArrayConfig, simulator: BuiltSimulator, request: dict) -> Lists
             process.popen.wait()
             log = (place / "log").read_text(errors="replace")[-4000:]
             raise SimulationError(
-                f"simulator {simulator.executable} ended during list {len(runs)}:\n{log}"
+                f"simulator {simulator.executable} ended during list {len(runs)}, "
+                f"{_at(progress, names)}:\n{log}"
             ) from error
     return ListsRun(runs=runs, memory=memory, written=written.astype(bool), host=host)
+
+
+def _at(progress: np.ndarray, names: Mapping[int, str]) -> str:
+    """Say which record each queue is at."""
+    return ", ".join(
+        f"the {queue.name.lower()} queue at {names.get(int(addr), f'record {int(addr):#x}')}"
+        for queue, addr in zip(Queue, progress, strict=True)
+    )
 
 
 def _list_run(config: ArrayConfig, outcome: dict, number: int) -> ListRun:

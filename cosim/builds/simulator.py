@@ -237,6 +237,10 @@ def _clean(root: Path) -> None:
     remove_leftovers(Path(tempfile.gettempdir()), *TEMPORARY_PREFIXES)
 
 
+def _machine(config: ArrayConfig) -> Machine:
+    return Machine(config=config)
+
+
 def _generate(
     config: ArrayConfig, place: Path, create: CreateComponent | None, form: Form
 ) -> Manifest:
@@ -244,7 +248,7 @@ def _generate(
     if not is_sealed(place):
         remove(place)
     if form.lists and create is None:
-        create = Machine
+        create = _machine
     manifest = (generate_axi if form.axi else generate)(config, place, create=create)
     seal(place)
     return manifest

@@ -62,6 +62,7 @@ void gscn_cycle(svBit start_list_ready, svBit busy, svBit saturated, svBit accum
                 const svBitVecVal* write_cmd_addr, const svBitVecVal* write_cmd_beats,
                 uint32_t write_data_valid, const svBitVecVal* write_data,
                 const svBitVecVal* write_strobe, uint32_t stop_number, svBit answer_ready,
+                const svBitVecVal* record_addrs,
                 svBit* rst, svBit* start_list_valid,
                 uint64_t* list_addr, uint32_t* list_count, uint32_t* counter_addr,
                 uint32_t* read_cmd_ready, uint32_t* read_data_valid, svBitVecVal* read_data,
@@ -81,6 +82,9 @@ void gscn_cycle(svBit start_list_ready, svBit busy, svBit saturated, svBit accum
   tb.busy_cycles += busy;
   tb.flags = saturated | accumulator_overflow << 1 | nonfinite << 2;
   tb.pass = pass_number;
+  if (tb.records != nullptr) {
+    for (size_t queue = 0; queue < 2; ++queue) tb.records[queue] = word64(record_addrs, queue);
+  }
 
   for (size_t index = 0; index < tb.ports.size(); ++index) {
     MemoryPort& port = tb.ports[index];

@@ -77,6 +77,8 @@ async def lists(dut: object) -> None:
         request = connection.recv()
         settings, host, image = request["settings"], request["host"], request["image"]
         set_up(library, settings)
+        progress = np.memmap(request["progress"], dtype=np.uint64, mode="r+")
+        library.gscn_progress(progress.ctypes.data)
         size = request["memory_bytes"]
         library.gscn_load(image.ctypes.data, image.size, size, settings["fill"])
         for number, one in enumerate(request["lists"]):

@@ -273,6 +273,9 @@ void gscn_answer(uint64_t addr) {
   tb.answered = true;
 }
 
+// Where to keep the addresses of the records that the queues of a machine are at, two of them.
+void gscn_progress(uint64_t* records) { tb.records = records; }
+
 uint32_t gscn_stop() { return tb.stop; }
 const uint8_t* gscn_bytes() { return tb.bytes.data(); }
 const uint8_t* gscn_written() { return tb.written.data(); }

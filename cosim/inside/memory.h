@@ -123,6 +123,7 @@ struct Testbench {
   // A machine's stop that is under way, 0 without one, and what the host has answered.
   uint32_t stop = 0;
   bool answered = false;
+  uint64_t* records = nullptr;  // what its queues are at, for those who watch
   uint64_t answer_addr = 0;
 
   // Launch.

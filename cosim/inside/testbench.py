@@ -31,6 +31,7 @@ def program_functions() -> ctypes.CDLL:
         ("gscn_launch", None, [u64, u32, u64, u64, pointer, u64, u64, u64, u32, u32]),
         ("gscn_machine", None, [u32]),
         ("gscn_answer", None, [u64]),
+        ("gscn_progress", None, [pointer]),
         ("gscn_stop", u32, []),
         ("gscn_bytes", pointer, []),
         ("gscn_written", pointer, []),

@@ -23,8 +23,8 @@
       .NAME``_write_data__ready(write_data_ready[NUMBER]), \
       .NAME``_write_done(write_done[NUMBER]),
 
-// Of a machine that runs lists of both kinds of passes, `GSCN_LISTS` is defined: it stops for its host.
-// Its list has places in the place of passes, and a bit that says whether there are two queues.
+// Of a machine that runs lists of both kinds of passes, `GSCN_LISTS` is defined: it stops for its
+// host. Its list has places, not passes, and a bit that says whether there are two queues.
 
 module gscn_testbench #(
     parameter int PORTS = 1,
@@ -54,6 +54,7 @@ module gscn_testbench #(
       input bit [PORTS*64-1:0] write_strobe,
       input int unsigned stop_number,
       input bit answer_ready,
+      input bit [127:0] record_addrs,
       output bit rst,
       output bit start_list_valid,
       output longint unsigned list_addr,
@@ -109,6 +110,7 @@ module gscn_testbench #(
   wire [PORTS*64-1:0] write_strobe;
   wire [31:0] stop_number;
   wire answer_ready;
+  wire [127:0] record_addrs;
 
   gscn_top dut (
 `include "gscn_ports.svh"
@@ -125,6 +127,8 @@ module gscn_testbench #(
       .answer__ready(answer_ready),
       .error(error_code),
       .error_addr(error_addr),
+      .record_addrs__0(record_addr[0]),
+      .record_addrs__1(record_addr[1]),
 `else
       .start_list__valid(start_list_valid),
       .start_list__payload({list_count, list_addr[ADDR_WIDTH-1:0]}),
@@ -143,11 +147,14 @@ module gscn_testbench #(
 
 `ifdef GSCN_LISTS
   wire [ADDR_WIDTH-1:0] error_addr;
+  wire [ADDR_WIDTH-1:0] record_addr[2];
+  assign record_addrs = {64'(record_addr[1]), 64'(record_addr[0])};
   assign error_pass = 32'(error_addr);
   assign pass_number = 0;
 `else
   assign stop_number = 0;
   assign answer_ready = 0;
+  assign record_addrs = 0;
 `endif
 
   wire [PORTS*64-1:0] read_cmd_addr, write_cmd_addr;
@@ -192,6 +199,7 @@ module gscn_testbench #(
         write_strobe,
         stop_number,
         answer_ready,
+        record_addrs,
         rst_next,
         start_list_valid_next,
         list_addr_next,

@@ -14,7 +14,7 @@ from gscn.array import ARRAYS
 from gscn.control import CONTROL_MODE, CONTROL_RECORD, Queue
 from gscn.emulator import lists
 from gscn.encode import ENCODE_MODE
-from gscn.hw.core.machine import Machine
+from gscn.hw.core.listed_array import ListedArray
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
 from tests.hw.core.lists import LARGEST, do_pass, halfword
@@ -109,7 +109,7 @@ def unit(dut, memory, rng):
 
 def run(memory, addr, *, two_queues, seed=0):
     """Return what a machine leaves of memory, its flags, and (error, address)."""
-    dut = Machine(config=SMALL)
+    dut = ListedArray(config=SMALL)
     rng = random.Random(seed)
     port = MemoryPort(SMALL, memory.copy(), rng)
     found = []
