@@ -40,7 +40,7 @@ class Runs:
     ):
         self.steps = {name: step_of(layers, size, how) for name, how in ways.items()}
         image, lists = listings(list(self.steps.values()), config, together=together)
-        self.config, self.memory = config, image
+        self.config, self.memory, self.together = config, image, together
         self.lists = dict(zip(self.steps, lists, strict=True))
         first = next(iter(self.steps.values()))
         classes = layers[-1].kernels
@@ -74,13 +74,18 @@ class Runs:
         """Return weights as numbers."""
         return self.golden.tensors[name].view(np.float32)
 
-    def run(self, way, images, labels, sample, choose=None):
-        """Run a step in both ways, and compare everything."""
+    def begin(self, way, images, labels, sample):
+        """Return a step and its list, of which the hosts know what to do."""
         step, listing = self.steps[way], self.lists[way]
         self.host.batch = (rounded(images.astype(np.float64)), labels, sample)
         self.golden_host.batch = (images, labels, sample)
         self.host.follow(step, listing)
         self.golden.follow(step)
+        return step, listing
+
+    def run(self, way, images, labels, sample, choose=None):
+        """Run a step in both ways, and compare everything."""
+        _, listing = self.begin(way, images, labels, sample)
         result = run_list(self.config, self.memory, listing.addr, listing.end, self.host, choose)
         named = {addr: name for name, addr in listing.records.items()}
         assert result.error == EncodeError.NONE, (
