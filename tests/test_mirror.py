@@ -22,6 +22,8 @@ WHOLE = "every output of whole passes is compared with the emulator's there"
 NETWORK = "its parameters, products and layers are compared with published ones there"
 LISTS = "every kind of record is run, waited for and found bad there"
 STEPS = "every tensor, strip and state of whole steps is compared there"
+RECORDS = "records and states go through it there, at several widths of ports"
+PROGRAM = "its errors and all that it sends are compared with the emulator's checks there"
 COVERED_BY = {
     "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
     "hw/cluster/results.py": ("hw/cluster/test_summing.py", "sums become results there"),
@@ -46,6 +48,12 @@ COVERED_BY = {
     "hw/encode/loop_walk.py": ("hw/encode/test_walk_addresses.py", "every vector is reached there"),
     "hw/encode/line_reader.py": ("hw/encode/test_inputs.py", READERS),
     "hw/encode/mask_reader.py": ("hw/encode/test_inputs.py", READERS),
+    "hw/encode/record.py": ("hw/encode/test_front.py", RECORDS),
+    "hw/encode/record_checks.py": ("hw/encode/test_record_machine.py", PROGRAM),
+    "hw/encode/record_code.py": ("hw/encode/test_record_machine.py", PROGRAM),
+    "hw/encode/record_pairs.py": ("hw/encode/test_record_machine.py", PROGRAM),
+    "hw/encode/record_program.py": ("hw/encode/test_record_machine.py", PROGRAM),
+    "hw/encode/record_ranges.py": ("hw/encode/test_record_machine.py", PROGRAM),
     "hw/encode/rows.py": ("hw/encode/test_inputs.py", READERS),
     "hw/encode/tensor_reader.py": ("hw/encode/test_inputs.py", READERS),
     "hw/checks.py": ("hw/core/test_pass_checker.py", "bad addresses are there"),

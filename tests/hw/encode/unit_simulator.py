@@ -48,6 +48,7 @@ def build(folder: Path) -> Path:
     verilog = folder / f"{TOP}.v"
     verilog.write_text(to_verilog(lambda: EncodeUnit(config=CONFIG, depth=DEPTH), TOP).text)
     tools, objects = Toolchain(folder), folder / "objects"
+    objects.mkdir()
     tools.verilate(
         objects,
         [
