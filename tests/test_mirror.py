@@ -158,6 +158,7 @@ COVERED_BY = {
     "cosim/simulation.py": ("cosim/inside/test_testbench.py", "settings reach a simulator there"),
     "cosim/builds/toolchain.py": ("cosim/builds/test_simulator.py", "compilers change there"),
     "cosim/devices/pool.py": ("cosim/devices/test_device.py", "several devices are there"),
+    "hw/core/machine.py": ("cosim/test_lists.py", "runs whole steps on its Verilog"),
     "cosim/inside/device_testbench.py": ("cosim/test_counters.py", "its checks are there"),
     "command/__main__.py": ("command/test_outputs.py", "the command is started by it there"),
     "command/compare.py": ("command/test_cosim.py", "saved results are compared there"),

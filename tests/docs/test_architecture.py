@@ -23,6 +23,9 @@ from gscn.hw.core.cutter import Cutter
 from gscn.hw.core.list_queue import ListQueue
 from gscn.hw.core.list_walk import ListWalk
 from gscn.hw.core.pass_checker import PassChecker
+from gscn.hw.encode.front import EncodeFront
+from gscn.hw.encode.record_machine import RecordMachine
+from gscn.hw.encode.record_pairs import RecordPairs
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.host.top_axi import ArrayAxi
 from gscn.hw.pe.float_rounding import FloatRounder
@@ -49,6 +52,9 @@ MACHINES = {
     "list_walk": ListWalk,
     "list_queue": ListQueue,
     "control_runner": ControlRunner,
+    "front": EncodeFront,
+    "record_machine": RecordMachine,
+    "record_pairs": RecordPairs,
 }
 OF_A_QUEUE = ("list_walk", "list_queue")
 BLOCKS = ("array", "reading", "writing")
