@@ -19,6 +19,7 @@ from gscn.array import ARRAYS
 from gscn.control import Queue
 from gscn.hw import layouts
 from gscn.hw.core.array import Array
+from gscn.hw.encode.unit import EncodeUnit
 from gscn.hw.host.top_axi import ArrayAxi
 from gscn.hw.pe.float_product import FloatProduct
 from gscn.hw.pe.float_rounding import FloatRounder
@@ -83,7 +84,7 @@ def netlists(component):
         return [(netlist(component, None), False)]
     found = [(netlist(component, FLOATS), True)]
     # what whole cores leave out without float formats is seen in their parts
-    if component not in (ArrayAxi, Array, FloatProduct, FloatRounder):
+    if component not in (ArrayAxi, Array, EncodeUnit, FloatProduct, FloatRounder):
         found.append((netlist(component, INTEGERS), False))
     return found
 
