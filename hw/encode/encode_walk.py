@@ -46,8 +46,8 @@ class EncodeWalk(wiring.Component):
     ------
     - Latency: `LATENCY` from `start` to `o`.
     - Throughput: one vector per cycle.
-    - Combinational: `settings` -> `o.p`.
-    - Reset: no walk, fields stay; outputs 0, but `o.p` meaningless.
+    - Combinational: `settings`, `limits` -> `o.p`.
+    - Reset: no walk, fields stay; outputs 0.
 
     Parameters
     ----------

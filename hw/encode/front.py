@@ -33,11 +33,11 @@ class EncodeFront(wiring.Component):
 
     Timing
     ------
-    - Latency: from `start` to `begin` the record and then the state are read, and 450 to 1,000
-      cycles are between; from `begin` to `o` it is `LATENCY`.
+    - Latency: `LATENCY` from `start` to `command`. The record and the state are read, and 450 to
+      1,000 cycles are between; the walk begins with `begin`.
     - Throughput: one vector per cycle.
     - Combinational: none.
-    - Reset: idle; outputs 0, but `start.ready` = 1, `settings`, `state` and `o.p` meaningless.
+    - Reset: idle; outputs 0, but `start.ready` = 1 and `settings`, `state`, `columns` meaningless.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class EncodeFront(wiring.Component):
         What is wrong with the record of the last pass, until the next one.
     """
 
-    LATENCY = EncodeWalk.LATENCY
+    LATENCY = 1
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

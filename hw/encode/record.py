@@ -29,10 +29,10 @@ class EncodeRecord(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `place` with `en` to `value`, which stays until `en`; `SEND_LATENCY`
-      from `send` to `write_command` and `write_data`.
+    - Latency: `LATENCY` from `place` to `value`; `SEND_LATENCY` from `send` to `write_data`. A value
+      stays until `en`.
     - Throughput: one field per cycle; bursts of at most 64 bytes; one beat to write per cycle.
-    - Combinational: `write_data.ready` -> row that is read next; none between ports.
+    - Combinational: none.
     - Reset: no record; outputs 0, but `value` meaningless.
 
     Parameters

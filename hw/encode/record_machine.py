@@ -44,10 +44,10 @@ class RecordMachine(wiring.Component):
 
     Timing
     ------
-    - Latency: after `start` it takes some hundred cycles to `done`.
+    - Latency: `LATENCY` from `start` to `en`. A check takes some hundred cycles.
     - Throughput: one record at a time.
     - Combinational: `value`, `list_range`, `tally`, `halfwords`, `choice` -> `sent`.
-    - Reset: idle; outputs 0, but `place`, `en` and `sent` meaningless.
+    - Reset: idle; outputs 0, but `place`, `en`, `sent` meaningless.
 
     Parameters
     ----------
@@ -83,6 +83,8 @@ class RecordMachine(wiring.Component):
     error : Out(PASS_ERROR_WIDTH)
         An `EncodeError`, from `done` to the next `start`.
     """
+
+    LATENCY = 1
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

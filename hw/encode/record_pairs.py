@@ -23,7 +23,8 @@ class RecordPairs(wiring.Component):
 
     Timing
     ------
-    - Latency: after `start`, a cycle for each pair of pairs, and one for each first one, to `done`.
+    - Latency: `LATENCY` from `start` to `done`, if there are none. A cycle more for each two pairs,
+      and for each first one.
     - Throughput: one comparison per cycle.
     - Combinational: none.
     - Reset: no pairs; outputs 0.
@@ -54,6 +55,8 @@ class RecordPairs(wiring.Component):
     found : Out(1)
         With `done`: ranges meet, or a step is too short.
     """
+
+    LATENCY = 1
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config

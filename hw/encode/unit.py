@@ -37,10 +37,10 @@ class EncodeUnit(wiring.Component):
 
     Timing
     ------
-    - Latency: that of `EncodeFront`, and then that of inputs, lanes and outputs.
+    - Latency: `LATENCY` from `start` to `mem_read_cmd`.
     - Throughput: one vector per cycle and turn of lanes, at most.
     - Combinational: none.
-    - Reset: idle; outputs 0, but `start.ready` = 1, payloads meaningless.
+    - Reset: idle; outputs 0, but `start.ready` = 1.
 
     Parameters
     ----------
@@ -71,6 +71,7 @@ class EncodeUnit(wiring.Component):
         A burst is in memory (pulse).
     """
 
+    LATENCY = EncodeFront.LATENCY + ReadArbiter.COMMAND_LATENCY
     DEPTH, VECTORS = 128, 128
     """Lines, and vectors, that hide a latency of 100 cycles; a row of a block has 64 vectors."""
 
