@@ -259,6 +259,38 @@ def unit_rows(whole: Measured) -> list[list[str]]:
     return rows
 
 
+def whole_rows(whole: Measured) -> list[list[str]]:
+    """Return a row for each of the parts that a unit is joined of, and one for all of it."""
+    from gscn.hw.encode.front import EncodeFront
+    from gscn.hw.encode.inputs import Inputs
+    from gscn.hw.encode.lanes import Lanes
+    from gscn.hw.encode.outputs import Outputs
+    from gscn.hw.encode.unit import EncodeUnit
+
+    config = array("large").with_overrides(["float_formats=bf16"])
+    part = functools.partial
+    rows = []
+    for name, make in (
+        ("front", part(EncodeFront, config=config)),
+        (
+            "inputs",
+            part(
+                Inputs, config=config, depth=EncodeUnit.DEPTH, strips=True,
+                vectors=EncodeUnit.VECTORS,
+            ),
+        ),
+        ("lanes", part(Lanes, config=config)),
+        ("outputs", part(Outputs, config=config)),
+        ("unit, everything", part(EncodeUnit, config=config)),
+    ):  # fmt: skip
+        found = measure(make)
+        rows.append(
+            [name, f"{found.area / 1e6:.2f}", percent(found.area / whole.area),
+             f"{found.memory_bits:,}"]
+        )  # fmt: skip
+    return rows
+
+
 def text() -> str:
     """Return the tables."""
     whole = measure_array()
@@ -276,6 +308,7 @@ def text() -> str:
              "exposed, held, 8 parts", "both bars, so far"],
             unit_rows(whole),
         ),
+        table(["joined", "mm2", "of `large`", "memory bits"], whole_rows(whole)),
     ])  # fmt: skip
 
 

@@ -29,8 +29,8 @@ class EncodeRecord(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `place` to `value`; `SEND_LATENCY` from `send` to `write_data`. A value
-      stays until `en`.
+    - Latency: `LATENCY` from `place` to `value`; `SEND_LATENCY` from `send` to `write_data`. A
+      value stays until `en`.
     - Throughput: one field per cycle; bursts of at most 64 bytes; one beat to write per cycle.
     - Combinational: none.
     - Reset: no record; outputs 0, but `value` meaningless.
