@@ -165,6 +165,14 @@ def _passes(image: np.ndarray, addr: int, count: int, memory_bytes: int) -> Pass
     )
 
 
+def _memory(dram: Dram | None, memory_bytes: int, passes: Passes) -> Memory:
+    """Return what is behind the ports of an array that does these passes."""
+    orders = []
+    if dram is not None and dram.ahead_bytes:
+        orders = [read_order(one, passes.image.entries) for one in passes.descriptors]
+    return new_memory(dram, memory_bytes, orders)
+
+
 def simulate_passes(
     config: ArrayConfig,
     image: np.ndarray,
@@ -214,10 +222,7 @@ def simulate_passes(
     passes = _passes(image, descriptors_addr, count, memory_bytes)
     inputs, core, clusters = new_inputs(config), new_core(config, count), _clusters(config)
     inputs.streamers["free"] = ACCUMULATOR_BANKS
-    orders = []
-    if dram is not None and dram.ahead_bytes:
-        orders = [read_order(one, passes.image.entries) for one in passes.descriptors]
-    memory = new_memory(dram, memory_bytes, orders)
+    memory = _memory(dram, memory_bytes, passes)
     ports = _ports(config, inputs, core, NOTED_BURSTS if bursts else 0, memory)
     sizes = _sizes(config, latency, write_latency, max_cycles)
     noted = []
