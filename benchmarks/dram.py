@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,10 +18,10 @@ from benchmarks.markdown import table
 from gscn.array import ArrayConfig, array
 from gscn.conv import Pass
 from gscn.cycles.passes import simulate_passes
-from gscn.dram import LINE_BYTES, Dram
-from gscn.lowering.pass_image import PassImage, lower_pass
-from gscn.outputs import OutputFormat, memory_of
-from gscn.perf.estimate.buffer import listed, owners_of, replay
+from gscn.dram import Dram
+from gscn.lowering.pass_image import lower_pass
+from gscn.outputs import OutputFormat
+from gscn.perf.estimate.buffer import owners_of, replay
 from gscn.perf.estimate.sampling import Sample, draw_operands
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import Method, Sparsification
@@ -91,31 +90,6 @@ def compute(
             }
         )
     return rows
-
-
-class PassList(NamedTuple):
-    """Lowered passes in one memory, as `cycles.passes.simulate_passes` takes them."""
-
-    image: np.ndarray
-    descriptors_addr: int
-    count: int
-    memory_bytes: int
-
-
-def join(images: Sequence[PassImage]) -> PassList:
-    """Return lowered passes as one list, each with memory of its own."""
-    at, placed, lists = 0, [], []
-    for one in images:
-        descriptors = listed(one).copy()
-        for name in ("s_data", "s_table", "t_data", "t_table", "out_addr", "out_end"):
-            descriptors[name] += at
-        lists.append(descriptors)
-        size = -(-one.memory_bytes // LINE_BYTES) * LINE_BYTES
-        placed.append(memory_of(one.image, size))
-        at += size
-    content = np.concatenate(lists)
-    image = np.concatenate([*placed, content.view(np.uint8)])
-    return PassList(image, at, content.size, image.size)
 
 
 def render(rows: Sequence[dict]) -> str:

@@ -65,13 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --dram: KiB of a buffer between ports and DRAM, one of "
         f"{', '.join(map(str, BUFFERS_KIB))} (default: 0, none)",
     )
-    parser.add_argument(
-        "--ahead",
-        type=whole(high=1 << 20),
-        metavar="KIB",
-        help="with --buffer: also the step with its gradients in parts, behind a buffer of which "
-        "so many KiB are for results that wait and lines read ahead (default: none)",
-    )
     _add_sampling_arguments(parser)
 
 
@@ -181,7 +174,6 @@ def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Estimate the network that the options describe."""
     from gscn.errors import InputError
-    from gscn.perf.estimate.in_parts import in_parts, parts_json
     from gscn.perf.estimate.training_step import Mode, assumptions, to_json
 
     if args.processes < 1:
@@ -190,8 +182,6 @@ def run(args: argparse.Namespace) -> Result:
         raise InputError(f"--seed must be at least 0, not {args.seed}")
     if args.buffer is not None and args.dram is None:
         raise InputError("--buffer needs --dram: it is between the memory ports and that")
-    if args.ahead is not None and not 0 < args.ahead <= (args.buffer or 0):
-        raise InputError(f"--ahead must be from 1 to the KiB of --buffer, not {args.ahead}")
     mode = Mode(args.mode or ("trace" if args.trace else "statistical"))
     if (mode is Mode.TRACE) != (args.trace is not None):
         raise InputError("--trace and mode trace need each other")
@@ -202,9 +192,6 @@ def run(args: argparse.Namespace) -> Result:
     config = array(args.config).with_overrides(args.set)
     result = _of_trace(args, config) if args.trace else _of_network(args, config, mode)
     data = to_json(result) | {"seed": args.seed}
-    if args.ahead is not None:
-        ahead_bytes = args.ahead << 10
-        data["in_parts"] = parts_json(in_parts(result, ahead_bytes), ahead_bytes)
     return Result(data=data, text=_report(data, assumptions(result)))
 
 
@@ -331,20 +318,6 @@ def _memory_rows(data: dict) -> list[tuple[str, float]]:
     return rows
 
 
-def _parts_rows(data: dict) -> list[tuple[str, float]]:
-    """Return what the step takes with its gradients in parts."""
-    if "in_parts" not in data:
-        return []
-    step = data["in_parts"]
-    return [
-        ("gradients in parts: training, times faster, at most", step["training_speedup_vs_dense"]),
-        ("gradients in parts: passes", len(step["parts"])),
-        ("gradients in parts: backward, million cycles", step["backward_cycles"] / 1e6),
-        ("gradients in parts: array alone", step["backward_array_cycles"] / 1e6),
-        ("gradients in parts: DRAM alone", step["backward_dram_cycles"] / 1e6),
-    ]
-
-
 def _report(data: dict, notes: list[str]) -> str:
     rows = []
     for layer in data["layers"]:
@@ -385,7 +358,6 @@ def _report(data: dict, notes: list[str]) -> str:
             ("inference FLOP reduction, %", 100 * data["inference_flop_reduction"]),
             ("training, million cycles", data["training_cycles"] / 1e6),
             *_memory_rows(data),
-            *_parts_rows(data),
             (f"training at {data['clock_hz'] / 1e6:g} MHz, s", data["training_seconds"]),
             *(
                 (f"{name}: training, million cycles", cycles["training"] / 1e6)

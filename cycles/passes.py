@@ -25,8 +25,7 @@ from gscn.cycles.core.tiles import CURSOR, TILE_LIST
 from gscn.cycles.descriptors import JOB, PASS
 from gscn.cycles.pe.worker import FIBER, WORD, WORKER
 from gscn.cycles.port.channels import ARBITER, BURST, LIST_READER
-from gscn.cycles.port.dram import TICKS, Memory, new_memory
-from gscn.cycles.port.read_order import read_order
+from gscn.cycles.port.dram import Memory, new_memory
 from gscn.cycles.state import WRITTEN_BURSTS
 from gscn.dram import Dram
 from gscn.errors import InputError
@@ -54,8 +53,6 @@ class PassCycles:
     read_beats: int
     """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int
-    behind_cycles: float = 0.0
-    """Time that DRAM takes after the end for results that are in its buffer."""
     bursts: np.ndarray | None = None
     """int64 (bursts, 3): read bursts in the order in which the ports took them, if they were asked
     for: address in beats, -1 of the list of passes; beats; channels that share it."""
@@ -165,14 +162,6 @@ def _passes(image: np.ndarray, addr: int, count: int, memory_bytes: int) -> Pass
     )
 
 
-def _memory(dram: Dram | None, memory_bytes: int, passes: Passes) -> Memory:
-    """Return what is behind the ports of an array that does these passes."""
-    orders = []
-    if dram is not None and dram.ahead_bytes:
-        orders = [read_order(one, passes.image.entries) for one in passes.descriptors]
-    return new_memory(dram, memory_bytes, orders)
-
-
 def simulate_passes(
     config: ArrayConfig,
     image: np.ndarray,
@@ -222,7 +211,7 @@ def simulate_passes(
     passes = _passes(image, descriptors_addr, count, memory_bytes)
     inputs, core, clusters = new_inputs(config), new_core(config, count), _clusters(config)
     inputs.streamers["free"] = ACCUMULATOR_BANKS
-    memory = _memory(dram, memory_bytes, passes)
+    memory = new_memory(dram, memory_bytes)
     ports = _ports(config, inputs, core, NOTED_BURSTS if bursts else 0, memory)
     sizes = _sizes(config, latency, write_latency, max_cycles)
     noted = []
@@ -248,6 +237,5 @@ def simulate_passes(
         counters=clusters.counters,
         read_beats=read_beats,
         write_beats=write_beats,
-        behind_cycles=float(memory.dram["late"][0]) / TICKS,
         bursts=np.concatenate(noted) if bursts else None,
     )

@@ -31,10 +31,6 @@ class Dram:
     buffer_bytes: int = 0
     """Of the buffer between ports and DRAM, at least 0; 0: there is none. It holds lines of
     `LINE_BYTES`, of which the one that was used longest ago is replaced; results pass it by."""
-    ahead_bytes: int = 0
-    """Of the buffer, what is not for lines that have been read, at most `buffer_bytes`: for results
-    that DRAM takes when nobody reads, and for lines that it reads for the pass behind the one under
-    way. 0: neither is done."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -43,14 +39,7 @@ class Dram:
             problems.append(f"bytes per cycle must be over 0, not {self.bytes_per_cycle}")
         if self.buffer_bytes < 0:
             problems.append(f"buffer_bytes must be at least 0, not {self.buffer_bytes}")
-        if not 0 <= self.ahead_bytes <= max(self.buffer_bytes, 0):
-            problems.append(f"ahead_bytes must be from 0 to buffer_bytes, not {self.ahead_bytes}")
         raise_problems("DRAM", problems)
-
-    @property
-    def kept_bytes(self) -> int:
-        """Of the buffer, what is for lines that have been read."""
-        return self.buffer_bytes - self.ahead_bytes
 
     def cycles(self, moved_bytes: float) -> float:
         """Return the cycles that so many bytes take."""

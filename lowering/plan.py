@@ -221,7 +221,7 @@ def array_sizes(config: ArrayConfig, dram: Dram | None) -> Sizes:
         config.drain_width,
         config.mem_width // 8 * config.ports,
         dram.bytes_per_cycle if dram else math.inf,
-        dram.kept_bytes if dram else 0,
+        dram.buffer_bytes if dram else 0,
     )
 
 

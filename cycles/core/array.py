@@ -13,13 +13,7 @@ from gscn.cycles.cluster.worker_cluster import is_written, step_cluster
 from gscn.cycles.core.cutter import CHOOSE, GIVE, IDLE, LOOK, begin_cut, step_cutter
 from gscn.cycles.core.pass_sequencer import fetch, step_sequencer
 from gscn.cycles.port.channels import step_reads, step_writes
-from gscn.cycles.port.dram import (
-    Memory,
-    begin_ahead,
-    has_write_room,
-    read_lines,
-    write_beats,
-)
+from gscn.cycles.port.dram import Memory, has_write_room, read_lines, write_beats
 from gscn.cycles.state import record
 from gscn.system.compiled import borrowing
 
@@ -261,7 +255,6 @@ def step_array(parts, inputs, ports, clusters, passes, sizes):
         for c in range(members.shape[0]):
             begin_pass(inputs, c)
         begin_cut(parts, d)
-        begin_ahead(ports.memory, sequencer.number)
     step_cutter(parts, empty, done, written, d)
     step_sequencer(sequencer, ports.readers[0], state != IDLE, due, passes.check_cycles)
     core.now += 1

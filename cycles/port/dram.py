@@ -3,17 +3,10 @@
 It is none of the array: a memory whose bursts come as late as DRAM delivers those of their lines
 that the buffer does not hold. Reads and written results take DRAM's time in the order in which the
 ports take them; results pass the buffer by.
-
-A part of the buffer may be for work that nobody waits for (`gscn.dram.Dram.ahead_bytes`). Results
-lie there until DRAM has nothing to read. When there are none of them either, it reads lines of the
-pass behind the one under way (`cycles.port.read_order`), whose descriptor the array has by then.
-Whoever asks for a line comes before both, but for one that is under way. If results find no room,
-as many as lack it are written at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,11 +23,7 @@ WRITE_SLACK_CYCLES = 512
 DRAM = record(
     "line_ticks",  # that a line takes; 0: there is no DRAM
     "free",  # from when on it has nothing to do, in ticks
-    "capacity", "held",  # of the part of the buffer for lines that were read, lines
-    "room",  # of the other part, lines; 0: there is none
-    "ahead",  # lines in it that the array has not asked for yet
-    "late",  # time, in ticks, that results in it will take of DRAM
-    "next", "end",  # of the order of lines, what may be read ahead
+    "capacity", "held",  # of the buffer, lines
 )  # fmt: skip
 
 
@@ -46,12 +35,6 @@ class Memory(NamedTuple):
     lines: np.ndarray
     """int32 (2, lines + 1): of each line that is held the one used before it and the one after, -1
     of others, a ring; the last one stands between its ends."""
-    order: np.ndarray
-    """int32: lines in the order in which passes read them first, pass after pass."""
-    ends: np.ndarray
-    """int64 (passes + 1): where the lines of each begin in `order`, and end."""
-    early: np.ndarray
-    """bool (lines,): those read ahead that the array has not asked for."""
 
 
 def new_lines(count: int) -> np.ndarray:
@@ -61,7 +44,7 @@ def new_lines(count: int) -> np.ndarray:
     return lines
 
 
-def new_memory(dram: Dram | None, memory_bytes: int, orders: Sequence[np.ndarray] = ()) -> Memory:
+def new_memory(dram: Dram | None, memory_bytes: int) -> Memory:
     """Return a memory that has read nothing.
 
     Parameters
@@ -70,23 +53,13 @@ def new_memory(dram: Dram | None, memory_bytes: int, orders: Sequence[np.ndarray
         DRAM and its buffer; None: it is no limit.
     memory_bytes
         Size of memory.
-    orders
-        int32: lines in the order in which each pass of a list reads them; needed of a DRAM that
-        reads ahead.
     """
     state = np.zeros(1, DRAM)
     if dram is not None:
         state["line_ticks"] = round(LINE_BYTES * TICKS / dram.bytes_per_cycle)
-        state["capacity"] = dram.kept_bytes // LINE_BYTES
-        state["room"] = dram.ahead_bytes // LINE_BYTES
+        state["capacity"] = dram.buffer_bytes // LINE_BYTES
     lines = -(-memory_bytes // LINE_BYTES) if state["line_ticks"][0] else 0
-    return Memory(
-        dram=state,
-        lines=new_lines(lines),
-        order=np.concatenate([np.zeros(0, np.int32), *orders]),
-        ends=np.cumsum([0, *(order.size for order in orders)]),
-        early=np.zeros(lines, np.bool_),
-    )
+    return Memory(dram=state, lines=new_lines(lines))
 
 
 @borrowing
@@ -113,49 +86,6 @@ def use_line(lines, line, capacity, held):
 
 
 @borrowing
-def begin_ahead(memory, number):
-    """Turn to what is behind pass `number`, which begins; forget what the one before did not use.
-
-    `number` counts from 0.
-    """
-    dram = memory.dram[0]
-    if not dram.room:
-        return
-    if number > 0:
-        for index in range(memory.ends[number - 1], memory.ends[number]):
-            line = memory.order[index]
-            dram.ahead -= memory.early[line]
-            memory.early[line] = False
-    behind = min(number + 1, memory.ends.size - 1)
-    dram.next = memory.ends[behind]
-    dram.end = memory.ends[min(behind + 1, memory.ends.size - 1)]
-
-
-@borrowing
-def work_ahead(memory, now):
-    """Let DRAM do until now what nobody waits for."""
-    dram = memory.dram[0]
-    if not dram.room:
-        return
-    until = now * TICKS
-    written = max(min(until - dram.free, dram.late), 0)
-    dram.late -= written
-    dram.free += written
-    behind = memory.lines[1]
-    while dram.free < until:
-        full = (dram.ahead + 1) * dram.line_ticks + dram.late > dram.room * dram.line_ticks
-        if dram.next == dram.end or full:
-            dram.free = until  # it has had nothing to do
-            return
-        line = memory.order[dram.next]
-        dram.next += 1
-        if behind[line] < 0 and not memory.early[line]:
-            memory.early[line] = True
-            dram.ahead += 1
-            dram.free += dram.line_ticks
-
-
-@borrowing
 def read_lines(memory, burst, beat_bits, latency, now):
     """Let a burst that was taken in this cycle come when DRAM has delivered its lines.
 
@@ -175,7 +105,6 @@ def read_lines(memory, burst, beat_bits, latency, now):
     dram = memory.dram[0]
     if not dram.line_ticks:
         return
-    work_ahead(memory, now)
     missed = (burst.beats << beat_bits) / LINE_BYTES
     if burst.beat >= 0 and dram.capacity:
         missed = 0.0
@@ -183,10 +112,6 @@ def read_lines(memory, burst, beat_bits, latency, now):
         last = (((burst.beat + burst.beats) << beat_bits) - 1) // LINE_BYTES
         for line in range(first, last + 1):
             hit, dram.held = use_line(memory.lines, line, dram.capacity, dram.held)
-            if dram.room and memory.early[line]:
-                memory.early[line] = False
-                dram.ahead -= 1
-                hit = True
             missed += not hit
     if missed > 0:
         dram.free = max(dram.free, (now + 1) * TICKS) + int(missed * dram.line_ticks)
@@ -205,12 +130,4 @@ def write_beats(memory, beats, beat_bits, now):
     dram = memory.dram[0]
     if dram.line_ticks:
         ticks = (beats << beat_bits) * dram.line_ticks // LINE_BYTES
-        if dram.room:
-            work_ahead(memory, now)
-            dram.late += ticks
-            # what has no room
-            ticks = max(0, dram.late - (dram.room - dram.ahead) * dram.line_ticks)
-            ticks = min(ticks, dram.late)
-            dram.late -= ticks
-        if ticks:
-            dram.free = max(dram.free, now * TICKS) + ticks
+        dram.free = max(dram.free, now * TICKS) + ticks

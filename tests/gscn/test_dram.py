@@ -12,12 +12,6 @@ def test_cycles_are_those_of_the_bytes():
     assert Dram(bytes_per_cycle=4.0, buffer_bytes=1 << 20).cycles(10) == 2.5
 
 
-def test_lines_that_were_read_have_what_work_ahead_does_not_take_of_a_buffer():
-    assert Dram(bytes_per_cycle=1, buffer_bytes=100, ahead_bytes=30).kept_bytes == 70
-    with pytest.raises(InputError, match="ahead_bytes must be from 0 to buffer_bytes, not 101"):
-        Dram(bytes_per_cycle=1, buffer_bytes=100, ahead_bytes=101)
-
-
 def test_every_problem_of_a_dram_is_named():
     with pytest.raises(InputError, match="bytes per cycle must be over 0, not 0; buffer_bytes"):
         Dram(bytes_per_cycle=0, buffer_bytes=-1)
