@@ -12,66 +12,31 @@ from collections import Counter
 from fractions import Fraction
 
 import numpy as np
+import torch
 
 from benchmarks.markdown import percent, table
 from gscn.array import array
 from gscn.emulator.list_records import listed, races
+from gscn.golden.networks.residual import DigitsNetwork, SmallResNet
+from gscn.golden.networks.tracing import traced
 from gscn.lowering.step.host import Host
-from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Training
+from gscn.lowering.step.layers import IMAGES, Layer, Training
 from gscn.lowering.step.lists import Listing, listings
 from gscn.lowering.step.network import step_of
+from gscn.lowering.step.placing import place
 from gscn.step import Convolve, Encode, Step, Stop, Top
 
 HOW = Training(density=Fraction(1, 10), reuse=(0.15, 0.15), reuses=True)
 
 
-def block(name: str, source: str, channels: int, stride: int, shortcut: str) -> list[Layer]:
-    """Return the layers of a residual block; `shortcut`: nothing, "projected" or "padded"."""
-    layers: list[Layer] = []
-    added = source
-    if shortcut:
-        added = f"{name}.shortcut"
-        layers.append(Conv(added, source, channels, 1, stride, fixed=shortcut == "padded"))
-    if shortcut == "projected":
-        layers = [Conv(f"{added}.0", source, channels, 1, stride)]
-        layers.append(Norm(f"{added}.1", f"{added}.0", folded=True))
-        added = f"{added}.1"
-    return [
-        *layers,
-        Conv(f"{name}.conv1", source, channels, 3, stride, 1),
-        Norm(f"{name}.norm1", f"{name}.conv1"),
-        Conv(f"{name}.conv2", f"{name}.norm1", channels, 3, 1, 1),
-        Norm(f"{name}.norm2", f"{name}.conv2", added=added),
-    ]
-
-
 def digits() -> list[Layer]:
     """Return the digits network, by the names that its layers have in torch."""
-    layers: list[Layer] = [Conv("stem", IMAGES, 16, 3, 1, 1), Norm("stem_norm", "stem")]
-    source = "stem_norm"
-    for name, channels, stride in (("block1", 16, 1), ("block2", 32, 2), ("block3", 64, 2)):
-        layers += block(name, source, channels, stride, "projected" if stride > 1 else "")
-        source = f"{name}.norm2"
-    return [
-        *layers, Conv("head", source, 64), Norm("head_norm", "head"),
-        Pool("pool", "head_norm", False, 2, 2), Conv("classifier", "pool", 10, linear=True),
-    ]  # fmt: skip
+    return list(place(traced(DigitsNetwork(), torch.zeros(1, 1, 8, 8))).layers)
 
 
 def resnet20(size: int, blocks: int = 3) -> list[Layer]:
     """Return ResNet-20 for images of this size, or one of other blocks per stage."""
-    layers: list[Layer] = [Conv("stem", IMAGES, 16, 3, 1, 1), Norm("stem_norm", "stem")]
-    source = "stem_norm"
-    for stage, channels in enumerate((16, 32, 64)):
-        for number in range(blocks):
-            name = f"stage{stage + 1}.{number}"
-            first = stage > 0 and number == 0
-            layers += block(name, source, channels, 2 if first else 1, "padded" if first else "")
-            source = f"{name}.norm2"
-    return [
-        *layers, Pool("pool", source, False, size // 4, size // 4),
-        Conv("classifier", "pool", 10, linear=True),
-    ]  # fmt: skip
+    return list(place(traced(SmallResNet(blocks), torch.zeros(1, 3, size, size))).layers)
 
 
 def made(layers: list[Layer], size: tuple[int, int, int, int]) -> tuple[Step, np.ndarray, Listing]:

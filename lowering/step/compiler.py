@@ -1,0 +1,90 @@
+"""A network's graph to a training step, or one error that names all that has no place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gscn.array import ArrayConfig
+from gscn.errors import InputError
+from gscn.graph import Graph, Kind
+from gscn.lowering.step.layers import Layer, Training
+from gscn.lowering.step.network import step_of
+from gscn.lowering.step.placing import Refused, place
+from gscn.lowering.step.plans import operand_walk, plan_like
+from gscn.lowering.step.walks import DenseTensor
+from gscn.passes import VECTOR
+from gscn.step import Convolve, Encode, Step, Walk
+
+
+class Compiled(NamedTuple):
+    """A network as training steps take it."""
+
+    layers: tuple[Layer, ...]
+    step: Step
+
+
+def compile_step(graph: Graph, how: Training, config: ArrayConfig | None = None) -> Compiled:
+    """Return a training step of a network.
+
+    Parameters
+    ----------
+    graph
+        The network, as `golden.networks.tracing.traced` makes it of a model and an example.
+    how
+        How it trains. Steps of other ways of the same network share their tensors.
+    config
+        The array; None does not ask whether it can do every pass.
+
+    Raises
+    ------
+    InputError
+        Naming every node that has no place, what it is and why, and saying what stays in torch.
+    """
+    placed = place(graph)
+    if placed.refused:
+        raise _error(graph, placed.refused)
+    # Without a refusal all that the result depends on is a layer.
+    step = step_of(placed.layers, graph.nodes[0].shape, how)
+    refused = _beyond(step, config, graph) if config else ()
+    if refused:
+        raise _error(graph, refused)
+    return Compiled(placed.layers, step)
+
+
+def _beyond(step: Step, config: ArrayConfig, graph: Graph) -> tuple[Refused, ...]:
+    """Return nodes of whose passes the array cannot do one, with the first of them."""
+    found: dict[str, Refused] = {}
+    whats = {node.name: node.what for node in graph.nodes}
+    convolutions = [op for op in step.operations if isinstance(op, Convolve)]
+    strips = {
+        op.results["a"]: op
+        for op in step.operations
+        if isinstance(op, Encode) and op.walk is Walk.OPERAND
+    }
+    for op in convolutions:
+        name = op.name.partition(".")[2]
+        if name in found:
+            continue
+        try:
+            part = plan_like(config, op.shape, op.which, 4 if op.wide else 2, op.like)
+            for operand in (strips[op.first], strips[op.second]):
+                tensor = step.tensors[operand.tensors[0].name]
+                first, second, rows, cols = tensor.shape
+                channels, outer = (first, second) if tensor.weights else (second, first)
+                dense = DenseTensor(outer, rows, cols, channels, VECTOR, 4 if tensor.wide else 2)
+                operand_walk(part, operand.operand, dense)
+        except InputError as error:
+            found[name] = Refused(name, whats[name], str(error))
+    return tuple(found.values())
+
+
+def _error(graph: Graph, refused: tuple[Refused, ...]) -> InputError:
+    """Return what a user reads of a network that has no place."""
+    products = sum(node.kind in (Kind.CONV, Kind.LINEAR) for node in graph.nodes)
+    listed = "".join(f"\n  {one}" for one in refused)
+    return InputError(
+        f"a whole training step has no place for {len(refused)} of the network's "
+        f"{len(graph.nodes)} operations:{listed}\n"
+        "so the whole step stays in torch, but for the passes of its convolutions and linear "
+        f"layers, {products} of them, which golden.sparsify with a backend puts on the array"
+    )

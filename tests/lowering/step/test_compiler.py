@@ -1,0 +1,78 @@
+"""Networks of torch.nn to steps: one of ResNet-18 equals the golden one; errors, word by word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gscn.array import array
+from gscn.errors import InputError
+from gscn.golden.networks.parameters import taken
+from gscn.golden.networks.residual import ResNet
+from gscn.golden.networks.tracing import traced
+from gscn.lowering.step.compiler import compile_step
+from gscn.lowering.step.layers import Training
+from gscn.lowering.step.parameters import put
+from tests.step_runs import Runs
+
+CONFIG = array("small").with_overrides(["float_formats=bf16"])
+
+
+def run_of(model, size):
+    """Return a step of a model on the emulators and the golden one, both with its parameters."""
+    graph = traced(model, torch.zeros(size))
+    layers = compile_step(graph, Training(), CONFIG).layers
+    runs = Runs(list(layers), size, {"plain": Training()}, config=CONFIG)
+    own = taken(model, graph)
+    put(own, runs.host, runs.lists["plain"].memory, runs.memory)
+    for name, value in own.weights.items():
+        runs.golden.tensors[f"w.{name}"] = value.view(np.uint32)
+    runs.golden_host.bias = own.bias.copy()
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("blocks", "bottleneck", "size"),
+    [((2, 2, 2, 2), False, (2, 3, 8, 8)), ((1, 1, 1, 1), True, (2, 3, 8, 8))],
+)
+def test_a_step_of_a_residual_network_equals_the_golden_one(blocks, bottleneck, size):
+    torch.manual_seed(1)
+    model = ResNet(blocks, bottleneck=bottleneck, width=16, small=True, classes=10)
+    runs = run_of(model, size)
+    images = torch.randn(size, generator=torch.Generator().manual_seed(2))
+    labels = torch.tensor([3, 7])
+    runs.run("plain", images.numpy(), labels.numpy(), 0)
+    # The same loss as torch's in float32, but for results of 8 bits.
+    wanted = nn.functional.cross_entropy(model(images), labels).item()
+    assert runs.host.losses[0] == pytest.approx(wanted, rel=0.1)
+
+
+def test_an_error_names_every_node_and_what_stays_in_torch():
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10, bias=False),
+    )  # fmt: skip
+    graph = traced(model, torch.zeros(2, 3, 8, 8))
+    with pytest.raises(InputError) as error:
+        compile_step(graph, Training())
+    assert str(error.value) == (
+        "a whole training step has no place for 2 of the network's 8 operations:\n"
+        "  3 (torch.nn.Dropout): nothing draws at random in a step; p must be 0, not 0.5\n"
+        "  6 (torch.nn.Linear): it must have a bias, which the host adds\n"
+        "so the whole step stays in torch, but for the passes of its convolutions and linear "
+        "layers, 2 of them, which golden.sparsify with a backend puts on the array"
+    )
+
+
+def test_layers_that_an_array_cannot_do_are_named():
+    model = nn.Sequential(
+        nn.Conv2d(3, 20, 3, padding=1, bias=False), nn.BatchNorm2d(20), nn.ReLU(),
+        nn.Conv2d(20, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10),
+    )  # fmt: skip
+    graph = traced(model, torch.zeros(2, 3, 8, 8))
+    assert len(compile_step(graph, Training()).layers) == 6
+    with pytest.raises(InputError, match=r"3 \(torch.nn.Conv2d\): channels of a strided layer"):
+        compile_step(graph, Training(), CONFIG)
