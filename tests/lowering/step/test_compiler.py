@@ -76,3 +76,15 @@ def test_layers_that_an_array_cannot_do_are_named():
     assert len(compile_step(graph, Training()).layers) == 6
     with pytest.raises(InputError, match=r"3 \(torch.nn.Conv2d\): channels of a strided layer"):
         compile_step(graph, Training(), CONFIG)
+
+
+def test_what_keeps_resnet_for_large_images_out_is_named():
+    model = ResNet((1, 1, 1, 1), width=16, classes=10)
+    size = (2, 3, 32, 32)
+    with pytest.raises(
+        InputError, match=r"1 of .*\n  pool \(torch.nn.MaxPool2d\): windows must lie"
+    ):
+        compile_step(traced(model, torch.zeros(size)), Training(), CONFIG)
+    model.pool = nn.MaxPool2d(2)
+    with pytest.raises(InputError, match=r"1 of .*\n  stem \(torch.nn.Conv2d\): weight-grad"):
+        compile_step(traced(model, torch.zeros(size)), Training(), CONFIG)
