@@ -60,6 +60,8 @@ def plan_part(
     densities: tuple[float, float],
     widths: tuple[int, int],
     level: int,
+    *,
+    most_bands: int = BANDS[-1],
 ) -> KernelPlan:
     """Return the plan of a pass, or of one phase of the results, whose geometry is known.
 
@@ -73,6 +75,8 @@ def plan_part(
         Bytes of a result and of an operand's number.
     level
         As of `lowering.plan.plan_pass`.
+    most_bands
+        Bands of columns at most; 1 for streams that lie in memory as whole maps.
     """
     y, x = geometry.y, geometry.x
     share = len(y.places) * len(x.places) / (shape.r * shape.s)
@@ -84,7 +88,9 @@ def plan_part(
     best = KernelPlan(geometry, _cut(sizes, geometry, operands, widths, level))
     jobs = best.jobs
     for bands in BANDS:
-        if jobs >= _BANDED_JOBS * sizes.clusters or geometry.results[1] < _LEAST_COLUMNS * bands:
+        if bands > most_bands or jobs >= _BANDED_JOBS * sizes.clusters:
+            break
+        if geometry.results[1] < _LEAST_COLUMNS * bands:
             break
         if not can_cut(geometry, bands):
             continue

@@ -48,7 +48,8 @@ def whole_plan(
         geometries = kernel_geometries(shape, which, MOST_STEP)
         if len(geometries) > 1:
             raise InputError(f"{which} of {shape} must be one pass of the array")
-        part = plan_part(sizes, shape, geometries[0], DENSITIES, widths, DENSE)
+        # Encode passes write maps whole.
+        part = plan_part(sizes, shape, geometries[0], DENSITIES, widths, DENSE, most_bands=1)
         channels = part.geometry.channels
         stream = shape.c if which is Pass.FORWARD else shape.k
         phases = part.geometry.contracted // stream

@@ -12,12 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.encode_step import digits, resnet20
+from gscn.conv import Pass
 from gscn.golden.data.digits import load_digits
 from gscn.golden.methods.dst import MaskedWeights
 from gscn.golden.networks.residual import DigitsNetwork
+from gscn.lowering.axes import MOST_STEP, kernel_geometries
+from gscn.lowering.estimates import DENSE
+from gscn.lowering.kernel_plan import plan_part
+from gscn.lowering.plan import array_sizes
 from gscn.lowering.step.layers import IMAGES, Conv, Norm, Pool, Training
+from gscn.lowering.step.plans import DENSITIES
+from gscn.step import Convolve
 from tests.step_networks import Small, padding, small
-from tests.step_runs import Runs
+from tests.step_runs import CONFIG, Runs
 
 DENSITY = Fraction(1, 10)
 REUSE = (0.15, 0.15)
@@ -95,6 +102,27 @@ def test_steps_of_any_network_equal_the_golden_ones(drawn, method, seed):
     runs.set_weights(seed)
     for way, batch in zip(order[:2], batches(seed, size, 2), strict=True):
         runs.run(way, *batch)
+
+
+@pytest.mark.parametrize(("side", "channels"), [(16, 16), (32, 8)])
+def test_maps_that_a_driver_would_cut_into_bands_are_left_whole(side, channels):
+    layers = [
+        Conv("c0", IMAGES, 16, 3, 1, 1), Norm("n0", "c0"),
+        Conv("c1", "n0", 16, 3, 2, 1), Norm("n1", "c1"),
+        Pool("last", "n1", False, side // 2, side // 2), Conv("fc", "last", 10, linear=True),
+    ]  # fmt: skip
+    size = (1, channels, side, side)
+    runs = Runs(layers, size, METHODS["plain"][0])
+    runs.set_weights(1)
+    sizes = array_sizes(CONFIG, None)
+    assert any(
+        plan_part(sizes, op.shape, kernel_geometries(op.shape, op.which, MOST_STEP)[0],
+                  DENSITIES, (2, 2), DENSE).bands > 1
+        for op in runs.golden.step.operations
+        if isinstance(op, Convolve) and op.which is not Pass.WEIGHT_GRAD
+    )  # fmt: skip
+    for batch in batches(1, size, 1):
+        runs.run("plain", *batch)
 
 
 def trained_by_torch(model, weights, images, labels, *, steps, rate, momentum=0.9):
