@@ -75,7 +75,7 @@ def compiled(monkeypatch, rtl):
     """Replace generator and compiler by stand-ins; return the programs compiled."""
     programs = []
 
-    def compile_(manifest, parts, scratch, root, *, waves, axi):
+    def compile_(manifest, parts, scratch, root, form):
         path = scratch / "program"
         path.write_text(f"#!/bin/sh\necho {manifest.config.digest()}\n")
         path.chmod(0o755)
@@ -250,12 +250,12 @@ def test_a_build_under_way_keeps_its_folders(compiled, tmp_path, monkeypatch):
     large = ARRAYS["small"]
     compile_ = gscn.cosim.builds.simulator._compile
 
-    def compile_meanwhile(manifest, parts, scratch, root, *, waves, axi):
+    def compile_meanwhile(manifest, parts, scratch, root, form):
         with monkeypatch.context() as inner:
             inner.setattr(gscn.cosim.builds.simulator, "_compile", compile_)
             build(large, build_root=root)
         assert scratch.is_dir()
-        return compile_(manifest, parts, scratch, root, waves=waves, axi=axi)
+        return compile_(manifest, parts, scratch, root, form)
 
     monkeypatch.setattr(gscn.cosim.builds.simulator, "_compile", compile_meanwhile)
     build(CONFIG, build_root=tmp_path)
