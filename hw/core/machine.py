@@ -27,7 +27,8 @@ class Machine(wiring.Component):
 
     Timing
     ------
-    - Latency: as `ListedArray`.
+    - Latency: `COUNTER_LATENCY` from `counter_addr` to `counter_data`. Lists are as late as those
+      of `ListSequencer`.
     - Throughput: that of its parts.
     - Combinational: none.
     - Reset: no list; outputs 0, but `start.ready` = 1.
