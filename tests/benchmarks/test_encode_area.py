@@ -29,7 +29,8 @@ def test_a_part_has_the_area_of_its_synthesis():
     assert walk.area > 100 * 96  # flip-flops of eight counters alone
     assert walk.memory_bits == 0
     assert 0 < walk.delay_ns < 20
-    assert measure(makers(Unit())["coordinates"][1]).memory_bits == 2 * 2 * 10 * 17
+    # Eleven rows of steps, ten of sums, of two coordinates.
+    assert measure(makers(Unit())["coordinates"][1]).memory_bits == 2 * (11 + 10) * 17
 
 
 def test_a_unit_is_the_sum_of_its_parts(monkeypatch):
