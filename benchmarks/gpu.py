@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmarks.markdown import percent, table
 from benchmarks.model_error import RESULTS
 from benchmarks.pages import Page
@@ -59,8 +61,8 @@ def masked(name: str, inputs: float) -> float:
     return 1.0 if any(layer.has_normalisation for layer in layers) else inputs
 
 
-def compute() -> dict[str, object]:
-    """Return everything that the document shows, as plain JSON values."""
+def compute(names: Sequence[str] = tuple(MEASURED_MS)) -> dict[str, object]:
+    """Return everything that the document shows of some networks, as plain JSON values."""
     inputs = input_density()
     target, nominal = (sparsification(inputs, gradients) for gradients in Gradients)
 
@@ -75,18 +77,20 @@ def compute() -> dict[str, object]:
             masked_gradients=masked(name, inputs),
         )
         for name, speedup in PUBLISHED_BACKWARD.items()
+        if name in names
     }
     return {
         "terms": terms(inputs, target.difference_density, nominal.difference_density),
-        "published": PUBLISHED_BACKWARD,
+        "published": {
+            name: PUBLISHED_BACKWARD[name] for name in PUBLISHED_BACKWARD if name in names
+        },
         "input_density": inputs,
         "gradient_density": target.difference_density,
         "nominal_gradient_density": nominal.difference_density,
-        "backward": {name: _json(one(name, target)) for name in MEASURED_MS},
-        "nominal": {name: _json(one(name, nominal)) for name in MEASURED_MS},
+        "backward": {name: _json(one(name, target)) for name in names},
+        "nominal": {name: _json(one(name, nominal)) for name in names},
         "batches": {
-            name: {str(n): _json(one(name, target, batch=n)) for n in BATCHES}
-            for name in MEASURED_MS
+            name: {str(n): _json(one(name, target, batch=n)) for n in BATCHES} for name in names
         },
         "sizes": {name: None if size is None else _json(size) for name, size in sizes.items()},
     }
