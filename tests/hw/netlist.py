@@ -58,6 +58,8 @@ class Netlist:
         self._nets = {name: netlist.signals[value] for name, (value, _) in self.leaves.items()}
         self._input: dict[_nir.Net, str] = {}
         self._bits: dict[_nir.Net, Bit] = {_nir.Net.from_const(0): 0, _nir.Net.from_const(1): 1}
+        self._reached: dict[_nir.Net, bool] = {}
+        """Whether the reset has a path to a net that no register is on."""
         for name, (value, direction) in self.leaves.items():
             if direction == "i":
                 for bit, net in enumerate(self._nets[name]):
@@ -143,15 +145,18 @@ class Netlist:
 
     def _has_reset(self, net: _nir.Net) -> bool:
         """Return whether the reset reaches what a register takes."""
-        known, waiting = set(), [net]
+        waiting = [net]
         while waiting:
-            one = waiting.pop()
-            if one == self._reset:
-                return True
-            if not one.is_const and one not in known:
-                known.add(one)
-                waiting += self._needed(one)
-        return False
+            one = waiting[-1]
+            if one in self._reached:
+                waiting.pop()
+                continue
+            before = [] if one == self._reset or one.is_const else self._needed(one)
+            missing = [other for other in before if other not in self._reached]
+            waiting += missing
+            if not missing:
+                self._reached[one] = one == self._reset or any(self._reached[o] for o in before)
+        return self._reached[net]
 
     def _bit(self, net: _nir.Net) -> Bit:
         cell = self._cells[net.cell]
