@@ -58,8 +58,10 @@ class Outputs(wiring.Component):
     - Latency: `LATENCY` from `i_dense`, `i_second` to `data`, of the vector behind a line.
     - Throughput: one vector per cycle of each kind, two cycles for those that fill a packer, as
       long as the port takes a line for every line that is made.
-    - Combinational: `settings`, `i_dense.p` -> `i_dense.ready`; `settings`, `i_second.p` ->
-      `i_second.ready`; `settings` -> `i_verdicts.ready`, `command`, `data`.
+    - Combinational: `settings`, `i_dense.p`, `halt` -> `i_dense.ready`; `settings`, `i_second.p`,
+      `halt` -> `i_second.ready`; `settings`, `halt` -> `i_verdicts.ready`; `settings` ->
+      `command`, `data`; `halt` -> `command.valid`, `data.valid`, `i_bits.ready`, `i_sums.ready`,
+      `i_selected.ready`.
     - Reset: nothing under way; outputs 0, but `i_dense.ready` = 1, `i_second.ready` = 1 and
       `i_verdicts.ready` = 1.
 
