@@ -61,7 +61,7 @@ def plan_part(
     widths: tuple[int, int],
     level: int,
     *,
-    most_bands: int = BANDS[-1],
+    whole: bool = False,
 ) -> KernelPlan:
     """Return the plan of a pass, or of one phase of the results, whose geometry is known.
 
@@ -75,8 +75,8 @@ def plan_part(
         Bytes of a result and of an operand's number.
     level
         As of `lowering.plan.plan_pass`.
-    most_bands
-        Bands of columns at most; 1 for streams that lie in memory as whole maps.
+    whole
+        Maps are not cut into bands.
     """
     y, x = geometry.y, geometry.x
     share = len(y.places) * len(x.places) / (shape.r * shape.s)
@@ -88,7 +88,7 @@ def plan_part(
     best = KernelPlan(geometry, _cut(sizes, geometry, operands, widths, level))
     jobs = best.jobs
     for bands in BANDS:
-        if bands > most_bands or jobs >= _BANDED_JOBS * sizes.clusters:
+        if whole or jobs >= _BANDED_JOBS * sizes.clusters:
             break
         if geometry.results[1] < _LEAST_COLUMNS * bands:
             break

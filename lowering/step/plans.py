@@ -49,7 +49,7 @@ def whole_plan(
         if len(geometries) > 1:
             raise InputError(f"{which} of {shape} must be one pass of the array")
         # Encode passes write maps whole.
-        part = plan_part(sizes, shape, geometries[0], DENSITIES, widths, DENSE, most_bands=1)
+        part = plan_part(sizes, shape, geometries[0], DENSITIES, widths, DENSE, whole=True)
         channels = part.geometry.channels
         stream = shape.c if which is Pass.FORWARD else shape.k
         phases = part.geometry.contracted // stream
