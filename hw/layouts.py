@@ -54,6 +54,11 @@ def list_range_layout(config: ArrayConfig) -> data.StructLayout:
     return data.StructLayout({"begin": config.addr_width, "end": config.addr_width + 1})
 
 
+def listed_record_layout(config: ArrayConfig) -> data.StructLayout:
+    """Return a record to be run: its byte address, and where the list lies that it is of."""
+    return data.StructLayout({"addr": config.addr_width, "list_range": list_range_layout(config)})
+
+
 def read_beats(config: ArrayConfig) -> wiring.Signature:
     """Return beats that memory sends, to be taken at once."""
     return wiring.Signature({"payload": Out(config.mem_width), "valid": Out(1)})

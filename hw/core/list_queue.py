@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -11,16 +11,11 @@ from gscn.control import Queue
 from gscn.encode import EncodeError
 from gscn.hw.core.control_runner import ControlRunner
 from gscn.hw.core.list_walk import ListWalk
-from gscn.hw.layouts import burst_layout, list_range_layout, write_beat_layout
+from gscn.hw.layouts import burst_layout, list_range_layout, listed_record_layout, write_beat_layout
 from gscn.pass_errors import PASS_ERROR_WIDTH
 
 READ_CHANNELS = 2
 """Of the walk, and of control records."""
-
-
-def record_layout(config: ArrayConfig) -> data.StructLayout:
-    """Return a record to be run: its byte address, and where the list lies that it is of."""
-    return data.StructLayout({"addr": config.addr_width, "list_range": list_range_layout(config)})
 
 
 class ListQueue(wiring.Component):
@@ -80,7 +75,7 @@ class ListQueue(wiring.Component):
         Number that the host is to be told; 0: none.
     told, answered : In(1)
         The host has been told; has answered (pulse).
-    o_record : Out(stream.Signature(record_layout(config)))
+    o_record : Out(stream.Signature(listed_record_layout(config)))
         A pass for the unit.
     unit_busy : In(1)
         It is under way: from the cycle after it was taken on.
@@ -126,7 +121,7 @@ class ListQueue(wiring.Component):
                 "stop": Out(32),
                 "told": In(1),
                 "answered": In(1),
-                "o_record": Out(stream.Signature(record_layout(config))),
+                "o_record": Out(stream.Signature(listed_record_layout(config))),
                 "unit_busy": In(1),
                 "unit_error": In(PASS_ERROR_WIDTH),
                 "commands": Out(command).array(READ_CHANNELS),

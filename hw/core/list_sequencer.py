@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.control import Queue
-from gscn.hw.core.list_queue import READ_CHANNELS, ListQueue, record_layout
+from gscn.hw.core.list_queue import READ_CHANNELS, ListQueue
 from gscn.hw.core.pass_sequencer import listed_passes_layout
-from gscn.hw.layouts import list_range_layout, memory_port_members
+from gscn.hw.layouts import list_range_layout, listed_record_layout, memory_port_members
 from gscn.hw.port.arbiter import ReadArbiter
 from gscn.hw.port.write_merger import WriteMerger
 from gscn.pass_errors import PASS_ERROR_WIDTH
@@ -80,7 +80,7 @@ class ListSequencer(wiring.Component):
         Of the array, from the cycle after it took a pass.
     array_error : In(PASS_ERROR_WIDTH)
         Of the array, which stays busy; 0: none.
-    start_encode : Out(stream.Signature(record_layout(config)))
+    start_encode : Out(stream.Signature(listed_record_layout(config)))
         Passes for the encode unit.
     encode_busy : In(1)
         As of the array.
@@ -115,7 +115,7 @@ class ListSequencer(wiring.Component):
                 "start_array": Out(stream.Signature(listed_passes_layout(config))),
                 "array_busy": In(1),
                 "array_error": In(PASS_ERROR_WIDTH),
-                "start_encode": Out(stream.Signature(record_layout(config))),
+                "start_encode": Out(stream.Signature(listed_record_layout(config))),
                 "encode_busy": In(1),
                 "encode_error": In(PASS_ERROR_WIDTH),
                 **memory_port_members(config, "mem"),

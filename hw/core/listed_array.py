@@ -10,9 +10,8 @@ from gscn.array import ArrayConfig
 from gscn.control import Queue
 from gscn.counters import COUNTER_WIDTH
 from gscn.hw.core.array import Array
-from gscn.hw.core.list_queue import record_layout
 from gscn.hw.core.list_sequencer import ListSequencer, answer_layout, list_layout
-from gscn.hw.layouts import memory_port_members
+from gscn.hw.layouts import listed_record_layout, memory_port_members
 from gscn.hw.port.arbiter import ReadArbiter
 from gscn.hw.port.write_merger import WriteMerger
 from gscn.pass_errors import PASS_ERROR_WIDTH
@@ -74,7 +73,7 @@ class ListedArray(wiring.Component):
         Of the array.
     counter_data : Out(COUNTER_WIDTH)
         Of the array.
-    start_encode : Out(stream.Signature(record_layout(config)))
+    start_encode : Out(stream.Signature(listed_record_layout(config)))
         Passes for the encode unit.
     encode_busy : In(1)
         A pass is under way, from the cycle after it was taken on.
@@ -113,7 +112,7 @@ class ListedArray(wiring.Component):
                 **{flag: Out(1) for flag in STICKY},
                 "counter_addr": In(16),
                 "counter_data": Out(COUNTER_WIDTH),
-                "start_encode": Out(stream.Signature(record_layout(config))),
+                "start_encode": Out(stream.Signature(listed_record_layout(config))),
                 "encode_busy": In(1),
                 "encode_error": In(PASS_ERROR_WIDTH),
                 "encode": In(encode_port(config)),

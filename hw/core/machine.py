@@ -99,13 +99,9 @@ class Machine(wiring.Component):
         m = Module()
         m.submodules.listed = listed = ListedArray(config=self.config)
         m.submodules.encode = encode = EncodeUnit(config=self.config)
-        begin, port = listed.start_encode, listed.encode
+        port = listed.encode
+        wiring.connect(m, listed.start_encode, encode.start)
         m.d.comb += [
-            encode.start.valid.eq(begin.valid),
-            begin.ready.eq(encode.start.ready),
-            encode.start.p.addr.eq(begin.p.addr),
-            encode.start.p.list_range.begin.eq(begin.p.list_range.begin),
-            encode.start.p.list_range.end.eq(begin.p.list_range.end),
             listed.encode_busy.eq(encode.busy),
             listed.encode_error.eq(encode.error),
             encode.mem_write_done.eq(port.mem_write_done),

@@ -7,20 +7,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
-from gscn.hw.array_layouts import ranges_layout
 from gscn.hw.encode.encode_walk import EncodeWalk
 from gscn.hw.encode.record import EncodeRecord
 from gscn.hw.encode.record_machine import RecordMachine
 from gscn.hw.encode.record_program import HELD, HELD_NAMES, KEPT_OF_STATE, SETTINGS, Entry
 from gscn.hw.encode.selection import CHOICE
 from gscn.hw.encode.unit_layouts import STATE, TALLY, place_layout, settings_layout
-from gscn.hw.layouts import burst_layout, write_beat_layout
+from gscn.hw.layouts import burst_layout, list_range_layout, listed_record_layout, write_beat_layout
 from gscn.pass_errors import PASS_ERROR_WIDTH
-
-
-def encode_start_layout(config: ArrayConfig) -> data.StructLayout:
-    """Return what begins a pass: where its record is, and the range of its list."""
-    return data.StructLayout({"addr": config.addr_width, "list_range": ranges_layout()})
 
 
 class EncodeFront(wiring.Component):
@@ -46,7 +40,7 @@ class EncodeFront(wiring.Component):
 
     Attributes
     ----------
-    start : In(stream.Signature(encode_start_layout(config)))
+    start : In(stream.Signature(listed_record_layout(config)))
         A pass.
     command : Out(stream.Signature(burst_layout(config)))
         Bursts to read.
@@ -95,7 +89,7 @@ class EncodeFront(wiring.Component):
         command = stream.Signature(burst_layout(config))
         super().__init__(
             {
-                "start": In(stream.Signature(encode_start_layout(config))),
+                "start": In(stream.Signature(listed_record_layout(config))),
                 "command": Out(command),
                 "data": In(config.mem_width),
                 "data_valid": In(1),
@@ -127,7 +121,7 @@ class EncodeFront(wiring.Component):
         wiring.connect(m, record.write_command, wiring.flipped(self.write_command))
         wiring.connect(m, record.write_data, wiring.flipped(self.write_data))
         wiring.connect(m, walk.o, wiring.flipped(self.o))
-        list_range = Signal(ranges_layout(), reset_less=True)
+        list_range = Signal(list_range_layout(self.config), reset_less=True)
         m.d.comb += [
             record.data.eq(self.data),
             record.data_valid.eq(self.data_valid),

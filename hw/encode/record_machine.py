@@ -8,7 +8,6 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
-from gscn.hw.array_layouts import ranges_layout
 from gscn.hw.encode.record import FIELD, FIELD_PLACE
 from gscn.hw.encode.record_code import (
     INSTRUCTION_WIDTH,
@@ -23,6 +22,7 @@ from gscn.hw.encode.record_pairs import RecordPairs
 from gscn.hw.encode.record_program import Entry, record_program
 from gscn.hw.encode.selection import CHOICE
 from gscn.hw.encode.unit_layouts import TALLY
+from gscn.hw.layouts import list_range_layout
 from gscn.pass_errors import PASS_ERROR_WIDTH
 
 INSTRUCTION = data.StructLayout(WIDTHS)
@@ -56,7 +56,7 @@ class RecordMachine(wiring.Component):
 
     Attributes
     ----------
-    list_range : In(ranges_layout())
+    list_range : In(list_range_layout(config))
         Where the list of descriptors lies; held while it runs.
     tally : In(TALLY)
         What was counted; held while it runs `Entry.CLOSE`.
@@ -90,7 +90,7 @@ class RecordMachine(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "list_range": In(ranges_layout()),
+                "list_range": In(list_range_layout(config)),
                 "tally": In(TALLY),
                 "halfwords": In(data.ArrayLayout(32, 2)),
                 "choice": In(CHOICE),

@@ -10,12 +10,12 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.hw.arguments import need_number
-from gscn.hw.encode.front import EncodeFront, encode_start_layout
+from gscn.hw.encode.front import EncodeFront
 from gscn.hw.encode.inputs import Inputs
 from gscn.hw.encode.lanes import Lanes
 from gscn.hw.encode.outputs import Outputs
 from gscn.hw.encode.unit_layouts import TALLY
-from gscn.hw.layouts import memory_port_members
+from gscn.hw.layouts import listed_record_layout, memory_port_members
 from gscn.hw.port.arbiter import ReadArbiter
 from gscn.pass_errors import PASS_ERROR_WIDTH
 
@@ -51,7 +51,7 @@ class EncodeUnit(wiring.Component):
 
     Attributes
     ----------
-    start : In(stream.Signature(encode_start_layout(config)))
+    start : In(stream.Signature(listed_record_layout(config)))
         A pass.
     busy : Out(1)
         There is a pass.
@@ -80,7 +80,7 @@ class EncodeUnit(wiring.Component):
         self.config, self._depth = config, depth
         super().__init__(
             {
-                "start": In(stream.Signature(encode_start_layout(config))),
+                "start": In(stream.Signature(listed_record_layout(config))),
                 "busy": Out(1),
                 "error": Out(PASS_ERROR_WIDTH),
                 "flags": Out(TALLY["flags"].shape),

@@ -141,8 +141,8 @@ int main(int count, char** given) {
     bool started = false, ended = false;
     long cycle = 0, first = 0;
     for (; !ended && cycle < most; ++cycle) {
-      for (int i = 0; i < 5; ++i) unit.start___05Fpayload[i] = 0;
-      unit.start___05Fpayload[3] = 512;  // the list ends behind the record
+      for (int i = 0; i < 4; ++i) unit.start___05Fpayload[i] = 0;
+      unit.start___05Fpayload[2] = 512;  // the list ends behind the record
       unit.start___05Fvalid = !started;
       Offer(unit, memory, stalls, cycle);
       ended = started && !unit.busy;
