@@ -25,6 +25,7 @@ from gscn.hw.encode.unit_layouts import (
     TALLY,
     VERDICTS,
     dense_layout,
+    has_result,
     settings_layout,
 )
 from gscn.hw.encode.wide_fifo import WideFIFO
@@ -47,14 +48,6 @@ def finished_layout(config: ArrayConfig) -> data.StructLayout:
             "segmented": segmented_layout(config),
         }
     )
-
-
-def has_result(m: Module, settings: data.View, part: str) -> Signal:
-    """Return whether a pass has a result."""
-    found = Signal(name=f"has_{part}")
-    first = f"{part}_data" if part in ("a", "b") else f"{part}_addr"
-    m.d.comb += found.eq(settings[f"{part}_end"] != settings[first])
-    return found
 
 
 def last_vector_of(settings: data.View) -> Value:

@@ -22,7 +22,6 @@ from gscn.hw.encode.lane_outputs import (
     OUTPUTS,
     LaneOutputs,
     finished_layout,
-    has_result,
     last_vector_of,
 )
 from gscn.hw.encode.layouts import CODE, factor_layout, factor_of
@@ -35,7 +34,9 @@ from gscn.hw.encode.unit_layouts import (
     STATE,
     TALLY,
     VERDICTS,
+    WIDE_FORMAT,
     dense_layout,
+    has_result,
     input_layout,
     settings_layout,
 )
@@ -45,8 +46,6 @@ from gscn.passes import VECTOR
 _CODES = data.ArrayLayout(CODE, VECTOR)
 _FINISHED = 2
 """Vectors whose results wait for outputs."""
-_WIDE = 2
-"""The number of float32 among formats of tensors."""
 
 
 def _tag_layout(config: ArrayConfig) -> data.StructLayout:
@@ -164,7 +163,7 @@ class Lanes(wiring.Component):
         returns = combiner.o.valid & has_second & ~combiner.o.p.second
         comes = self.i.valid & tags.i.ready & seconds.i.ready
         inner.d.comb += [
-            combiner.wide.eq(settings.out_format == _WIDE),
+            combiner.wide.eq(settings.out_format == WIDE_FORMAT),
             combiner.i.valid.eq(returns | comes),
             self.i.ready.eq(combiner.i.ready & tags.i.ready & seconds.i.ready & ~returns),
             tags.i.valid.eq(self.i.valid & self.i.ready),
@@ -217,7 +216,7 @@ class Lanes(wiring.Component):
         return combiner, tags, seconds, firsts, finished
 
     def _is_wide(self, tensor: int) -> Value:
-        return self.settings[f"t{tensor}_format"] == _WIDE
+        return self.settings[f"t{tensor}_format"] == WIDE_FORMAT
 
     # -- the way in
 
@@ -257,7 +256,7 @@ class Lanes(wiring.Component):
         m.d.comb += [
             vector.there.eq(Mux(returns, second.there, item.there)),
             vector.relu.eq((settings.activation == Activation.RELU) & ~returns),
-            vector.wide.eq(Mux(returns, settings.out_format == _WIDE, wide)),
+            vector.wide.eq(Mux(returns, settings.out_format == WIDE_FORMAT, wide)),
             vector.third.eq(third & ~returns),
             vector.second.eq(returns),
         ]
@@ -300,7 +299,7 @@ class Lanes(wiring.Component):
                 with m.Case(tensor + 1):
                     m.d.comb += wide.eq(self._is_wide(tensor))
             with m.Default():
-                m.d.comb += wide.eq(settings.out_format == _WIDE)
+                m.d.comb += wide.eq(settings.out_format == WIDE_FORMAT)
         m.d.comb += [
             judge.wide.eq(wide),
             judge.strict.eq(settings.strict[0]),

@@ -23,15 +23,14 @@ from gscn.hw.encode.unit_layouts import (
     STATE,
     SUMS,
     VERDICTS,
+    WIDE_FORMAT,
     dense_layout,
+    has_result,
     settings_layout,
 )
 from gscn.hw.layouts import burst_layout, write_beat_layout
+from gscn.pass_errors import PASS_ERROR_WIDTH
 from gscn.passes import VECTOR
-
-_WIDE = 2
-"""The number of float32 among formats of tensors."""
-ERROR_BITS = max(EncodeError).bit_length()
 
 
 class _Part(NamedTuple):
@@ -106,7 +105,7 @@ class Outputs(wiring.Component):
         Lines are on their way to memory.
     done : Out(1)
         All results are in memory, and the choice is made, if there is one.
-    error : Out(ERROR_BITS)
+    error : Out(PASS_ERROR_WIDTH)
         A code of `EncodeError`, or 0; until `start`.
     halfwords_a, halfwords_b : Out(32)
         Of strips.
@@ -139,7 +138,7 @@ class Outputs(wiring.Component):
                 "halt": In(1),
                 "busy": Out(1),
                 "done": Out(1),
-                "error": Out(ERROR_BITS),
+                "error": Out(PASS_ERROR_WIDTH),
                 "halfwords_a": Out(32),
                 "halfwords_b": Out(32),
                 "choice": Out(CHOICE),
@@ -192,12 +191,6 @@ class Outputs(wiring.Component):
                 ]
         return m
 
-    def _has(self, m, part, first):
-        """Return whether the pass has a result."""
-        has = Signal(name=f"has_{part}")
-        m.d.comb += has.eq(self.settings[f"{part}_end"] != self.settings[first])
-        return has
-
     def _add(self, m, name, writer):
         """Add a writer that forgets what it has at the start of a pass."""
         m.submodules[name] = ResetInserter(self.start)(writer)
@@ -214,11 +207,11 @@ class Outputs(wiring.Component):
         self._pass_on(m, i, writer, failed)
         m.d.comb += [
             writer.i.p.eq(i.p),
-            writer.wide.eq(self.settings.out_format == _WIDE),
+            writer.wide.eq(self.settings.out_format == WIDE_FORMAT),
             writer.first.eq(self.settings[f"{name}_addr"]),
             writer.last.eq(self.settings[f"{name}_end"]),
         ]
-        return _Part(writer, self._has(m, name, f"{name}_addr"))
+        return _Part(writer, has_result(m, self.settings, name))
 
     def _run(self, m, name, width, word, failed):
         """Write words one behind the other."""
@@ -230,7 +223,7 @@ class Outputs(wiring.Component):
             writer.i.p.ends.eq(i.p.ends),
             writer.addr.eq(self.settings[f"{name}_addr"]),
         ]
-        return _Part(writer, self._has(m, name, f"{name}_addr"))
+        return _Part(writer, has_result(m, self.settings, name))
 
     def _strips(self, m, failed):
         """Write strips A and B of the same vectors."""
@@ -238,7 +231,7 @@ class Outputs(wiring.Component):
         names = ("a", "b")
         parts = [
             _Part(self._add(m, part, StripWriter(config=self.config)),
-                  self._has(m, part, f"{part}_data"))
+                  has_result(m, settings, part))
             for part in names
         ]  # fmt: skip
         room = [one.writer.i.ready | ~one.has for one in parts]
@@ -271,7 +264,7 @@ class Outputs(wiring.Component):
             selector.i.valid.eq(self.i_selected.valid & ~failed),
             selector.i.p.eq(self.i_selected.p),
             self.i_selected.ready.eq(selector.i.ready | failed),
-            selector.wide.eq(settings.out_format == _WIDE),
+            selector.wide.eq(settings.out_format == WIDE_FORMAT),
             selector.bin_shift.eq(settings.bin_shift),
             selector.bin_bits.eq(settings.bin_bits),
             selector.prefix.eq(Mux(is_first, 0, state.prefix)),

@@ -16,7 +16,7 @@ from gscn.hw.encode.layouts import CODE, HEIGHT, MANTISSA, exponent, factor_of
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.segments import BANKS, SegmentPlaces, segmented_layout
 from gscn.hw.encode.sum_rounding import SumRounding
-from gscn.hw.encode.unit_layouts import LANE_SUMS, STATE, dense_layout, settings_layout
+from gscn.hw.encode.unit_layouts import LANE_SUMS, STATE, dense_layout, has_result, settings_layout
 from gscn.passes import VECTOR
 from gscn.records import PLUS_BIT
 
@@ -96,10 +96,10 @@ class SegmentSums(wiring.Component):
         m = Module()
         settings, item = self.settings, self.i.p
         bank, full, ends = Signal(), Signal(BANKS), Signal(BANKS)
-        has_sums, has_dot, multiplied = Signal(), Signal(), Signal()
+        has_sums = has_result(m, settings, "sums")
+        has_dot, multiplied = Signal(), Signal()
         taken, completes = Signal(), Signal()
         m.d.comb += [
-            has_sums.eq(settings.sums_end != settings.sums_addr),
             has_dot.eq(has_sums & settings.dot.any()),
             self.i.ready.eq(~full.bit_select(bank, 1) & (multiplied | ~has_dot)),
             taken.eq(self.i.valid & self.i.ready),

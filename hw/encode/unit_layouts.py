@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data
 
 from gscn.array import ArrayConfig
@@ -13,8 +13,10 @@ from gscn.encode import (
     ENCODE_STATE,
     LOOPS,
     STREAMS,
+    TENSOR_FORMATS,
     TENSORS,
 )
+from gscn.formats import FLOAT32
 from gscn.hw.encode.layouts import CODE, factor_layout
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.layouts import record_layout
@@ -123,6 +125,18 @@ def input_layout(config: ArrayConfig) -> data.StructLayout:
             "marks": MARKS,
         }
     )
+
+
+WIDE_FORMAT = TENSOR_FORMATS.index(FLOAT32)
+"""The number of float32 among formats of tensors."""
+
+
+def has_result(m: Module, settings: data.View, part: str) -> Signal:
+    """Return whether a pass has a result: dense, second, bits, sums, a or b."""
+    found = Signal(name=f"has_{part}")
+    first = f"{part}_data" if part in ("a", "b") else f"{part}_addr"
+    m.d.comb += found.eq(settings[f"{part}_end"] != settings[first])
+    return found
 
 
 def dense_layout(config: ArrayConfig) -> data.StructLayout:
