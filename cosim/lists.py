@@ -131,9 +131,10 @@ def run_lists(
         "memory_bytes": image.size,
         "lists": [
             {
-                "addr": addr,
-                "places": (end - addr) // DESCRIPTOR_BYTES,
+                "list_addr": addr,
+                "list_count": (end - addr) // DESCRIPTOR_BYTES,
                 "together": together,
+                "abort_cycle": 0,
                 "seed": (conditions.seed * 0x10001 + number) % (1 << 63),
                 "timeout_cycles": conditions.timeout_cycles or TIMEOUT_CYCLES,
             }
@@ -197,7 +198,7 @@ def _list_run(config: ArrayConfig, outcome: dict, number: int) -> ListRun:
         write_beats=outcome["write_beats"],
         stops=outcome["stops"],
         error=EncodeError(outcome["error_code"]),
-        error_addr=outcome["error_addr"],
+        error_addr=outcome["error_pass"],
         simulated_cycles=outcome["simulated_cycles"],
         wall_seconds=outcome["wall_seconds"],
     )

@@ -6,7 +6,6 @@ A request comes through a `multiprocessing.connection` whose file descriptor is 
 
 from __future__ import annotations
 
-import time
 from multiprocessing.connection import Connection
 
 import cocotb
@@ -14,9 +13,9 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from gscn.cosim.inside.testbench import (
-    CHANNELS,
-    STATUS_NAMES,
+    begin_launch,
     memory_of,
+    outcome_of,
     program_functions,
     set_up,
     view,
@@ -27,20 +26,7 @@ async def _run_list(
     dut: object, library: object, settings: dict, one: dict, host: object
 ) -> dict[str, object]:
     """Run one list on the memory that there is; `host` is called at its stops."""
-    stalls = np.array([settings["stalls"][channel] for channel in CHANNELS])
-    began, edges = time.perf_counter(), library.gscn_edges()
-    library.gscn_launch(
-        one["addr"],
-        one["places"],
-        settings["latency"],
-        settings["write_latency"],
-        stalls.ctypes.data,
-        one["seed"],
-        one["timeout_cycles"],
-        0,
-        settings["faulty"],
-        one["reset"],
-    )
+    begun = begin_launch(library, settings, one)
     library.gscn_machine(one["together"])
     memory = view(library.gscn_bytes(), one["memory_bytes"], np.uint8)
     stops = 0
@@ -52,20 +38,7 @@ async def _run_list(
         stops += 1
         again = host(number, memory)
         library.gscn_answer(again or 0)
-    return {
-        "status": STATUS_NAMES[library.gscn_status()],
-        "error": library.gscn_error().decode(errors="replace"),
-        "flags": library.gscn_flags(),
-        "error_code": library.gscn_error_code(),
-        "error_addr": library.gscn_error_pass(),
-        "counters": view(library.gscn_counters(), settings["counter_count"], np.uint64).tolist(),
-        "cycles": library.gscn_busy_cycles(),
-        "read_beats": library.gscn_read_beats(),
-        "write_beats": library.gscn_write_beats(),
-        "stops": stops,
-        "simulated_cycles": library.gscn_edges() - edges,
-        "wall_seconds": time.perf_counter() - began,
-    }
+    return {**outcome_of(library, settings, begun), "stops": stops}
 
 
 @cocotb.test()

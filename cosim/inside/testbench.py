@@ -10,6 +10,7 @@ import ctypes
 import json
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import cocotb
 import numpy as np
@@ -78,10 +79,24 @@ async def run_launch(
     image
         uint8: memory from address 0.
     """
-    stalls = np.array([settings["stalls"][channel] for channel in CHANNELS])
     library.gscn_load(image.ctypes.data, image.size, launch["memory_bytes"], settings["fill"])
-    edges = library.gscn_edges()
-    started, cpu_started = time.perf_counter(), time.process_time()
+    begun = begin_launch(library, settings, launch)
+    await RisingEdge(dut.launch_done)
+    return outcome_of(library, settings, begun)
+
+
+class Begun(NamedTuple):
+    """When a launch began."""
+
+    edges: int
+    wall: float
+    cpu: float
+
+
+def begin_launch(library: ctypes.CDLL, settings: dict, launch: dict) -> Begun:
+    """Begin a launch on the memory that there is; arguments are as of `run_launch`."""
+    stalls = np.array([settings["stalls"][channel] for channel in CHANNELS])
+    begun = Begun(library.gscn_edges(), time.perf_counter(), time.process_time())
     library.gscn_launch(
         launch["list_addr"],
         launch["list_count"],
@@ -94,7 +109,11 @@ async def run_launch(
         settings["faulty"],
         launch["reset"],
     )
-    await RisingEdge(dut.launch_done)
+    return begun
+
+
+def outcome_of(library: ctypes.CDLL, settings: dict, begun: Begun) -> dict:
+    """Return the outcome of a launch that is over, without its memory."""
     counters = view(library.gscn_counters(), settings["counter_count"], np.uint64)
     return {
         "status": STATUS_NAMES[library.gscn_status()],
@@ -106,9 +125,9 @@ async def run_launch(
         "cycles": library.gscn_busy_cycles(),
         "read_beats": library.gscn_read_beats(),
         "write_beats": library.gscn_write_beats(),
-        "simulated_cycles": library.gscn_edges() - edges,
-        "wall_seconds": time.perf_counter() - started,
-        "cpu_seconds": time.process_time() - cpu_started,
+        "simulated_cycles": library.gscn_edges() - begun.edges,
+        "wall_seconds": time.perf_counter() - begun.wall,
+        "cpu_seconds": time.process_time() - begun.cpu,
     }
 
 

@@ -16,8 +16,8 @@ SETTINGS = {
     "counter_count": 3,
 }  # fmt: skip
 LIST = {
-    "addr": 64, "places": 5, "seed": 1, "timeout_cycles": 100, "reset": True, "together": True,
-    "memory_bytes": 8,
+    "list_addr": 64, "list_count": 5, "abort_cycle": 0, "seed": 1, "timeout_cycles": 100,
+    "reset": True, "together": True, "memory_bytes": 8,
 }  # fmt: skip
 
 
