@@ -106,8 +106,8 @@ def value_bytes(number: int) -> int:
     return 0 if fmt is None else fmt.width // 8
 
 
-def has_bad_format(d: EncodeFields) -> bool:
-    """Say whether a format is unknown, or does not go with another or with what is asked for."""
+def has_bad_format(d: EncodeFields, config: ArrayConfig) -> bool:
+    """Say whether a format is unknown, or not one of the unit, or goes not with what is asked."""
     numbers = [field_of(d, "t", tensor, "_format") for tensor in range(TENSORS)]
     if max(*numbers, d.out_format) >= len(TENSOR_FORMATS) or d.out_format == 0 or not any(numbers):
         return True
@@ -124,8 +124,10 @@ def has_bad_format(d: EncodeFields) -> bool:
     strips = has(d, "a") or has(d, "b")
     return (
         not same
+        or floating != bool(config.floats)
         or any(value > most for value, most in words)
         or any(numbers[one - 1] == 0 for one in named if one <= TENSORS)
+        or (d.transposed == 1 and (not floating or any(numbers[1:])))
         or (d.t0_strips == 1 and (numbers[0] in (0, 2, 5) or d.transposed == 1))
         or (has(d, "second") and (not floating or numbers[0] == 0))
         or (strips and d.out_format == 5)
@@ -312,7 +314,7 @@ def check_encode(d: EncodeFields, config: ArrayConfig, listed: tuple[int, int]) 
     """
     if d.mode != ENCODE_MODE:
         return EncodeError.MODE
-    if has_bad_format(d):
+    if has_bad_format(d, config):
         return EncodeError.FORMAT
     if has_bad_walk(d):
         return EncodeError.WALK

@@ -32,13 +32,15 @@ from gscn.strips import decode, encode, map_bounds
 from tests.encode_law import expected, number, shape_of, strip_codes, sums_of
 from tests.encode_passes import Places, dense_sizes, dense_steps, encode_passes
 
-CONFIG = array("small").with_overrides(["float_formats=bf16"])
+INTEGERS = array("small")
+CONFIG = INTEGERS.with_overrides(["float_formats=bf16"])
 LISTED = (0, ENCODE_DESCRIPTOR_BYTES)
 
 
 def run(memory):
-    """Run the pass whose record is at the start of memory."""
-    return run_encode(CONFIG, memory, 0, LISTED)
+    """Run the pass whose record is at the start of memory, beside an array that has its formats."""
+    out_format = ENCODE_DESCRIPTOR.unpack(memory[:ENCODE_DESCRIPTOR_BYTES])[0]["out_format"]
+    return run_encode(INTEGERS if 3 <= out_format <= 5 else CONFIG, memory, 0, LISTED)
 
 
 def has(f, part):
@@ -250,7 +252,8 @@ BAD = {
         {"absolute": 8}, {"product": 1}, {"product": 1, "t1_format": 1}, {"product": 2},
         {"product": 1, "t1_format": 1, "t2_format": 1, "absolute": 2},
         {"activation": 2, "t0_format": 0, "t1_format": 1}, {"reduce": 1, "second_end": None},
-        {"activation": 2, "t0_format": 3, "out_format": 3},
+        {"activation": 2, "t0_format": 3, "out_format": 3}, {"transposed": 1, "t1_format": 1},
+        {"transposed": 1, "t2_format": 2}, {"transposed": 1, "t0_format": 3, "out_format": 3},
     ),
     EncodeError.WALK: (
         {"count3": 0}, {"vectors": 5}, {"period": 3}, {"period": 0}, {"segment": 0},
@@ -284,6 +287,14 @@ def test_every_bad_field_is_refused_by_its_code(error, fields):
     result = run(memory)
     assert result.error == error
     assert result.memory is memory
+
+
+def test_a_unit_refuses_what_its_array_was_not_made_for():
+    for fmt, known, other in ((1, CONFIG, INTEGERS), (4, INTEGERS, CONFIG)):
+        own, places = copied(np.zeros(128, dtype="<u2"), fmt)
+        memory = places.memory(own)
+        assert run_encode(known, memory, 0, LISTED).error == EncodeError.NONE
+        assert run_encode(other, memory, 0, LISTED).error == EncodeError.FORMAT
 
 
 def test_what_goes_wrong_under_way_has_its_code():
