@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
+from gscn.hw.arguments import need
 from gscn.hw.encode.encode_walk import EncodeWalk
 from gscn.hw.encode.record import EncodeRecord
 from gscn.hw.encode.record_machine import RecordMachine
@@ -37,6 +38,8 @@ class EncodeFront(wiring.Component):
     ----------
     config
         Port.
+    integers
+        The unit has integers, and no floating point.
 
     Attributes
     ----------
@@ -84,8 +87,9 @@ class EncodeFront(wiring.Component):
 
     LATENCY = 1
 
-    def __init__(self, *, config: ArrayConfig):
-        self.config = config
+    def __init__(self, *, config: ArrayConfig, integers: bool = False):
+        need(self, "integers", integers, isinstance(integers, bool), "True or False")
+        self.config, self._integers = config, integers
         command = stream.Signature(burst_layout(config))
         super().__init__(
             {
@@ -114,7 +118,7 @@ class EncodeFront(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.record = record = EncodeRecord(config=self.config)
-        m.submodules.machine = machine = RecordMachine(config=self.config)
+        m.submodules.machine = machine = RecordMachine(config=self.config, integers=self._integers)
         walk = EncodeWalk(config=self.config)
         m.submodules.walk = ResetInserter(self.give_up)(walk)
         wiring.connect(m, record.command, wiring.flipped(self.command))

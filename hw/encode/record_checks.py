@@ -17,20 +17,33 @@ from gscn.encode import (
     Thresholds,
 )
 from gscn.hw.encode.record_code import Code, If, Label, Op, Operand, Other, field, other, scratch
+from gscn.records import MOST_SHIFT
 
 MOST_VECTORS = 4
 NARROW, WIDE = 1, 2
 """Numbers of bf16 and float32."""
+INT8, INT16, INT32 = 3, 4, 5
+"""Numbers of integers."""
 (
-    POSITIONS, GROUPS, ELEMENTS, LANES, ROUNDS, INSIDE, UNIT, STEP, COUNT, END,
-) = (scratch(n) for n in range(10))  # fmt: skip
+    POSITIONS, GROUPS, ELEMENTS, LANES, ROUNDS, INSIDE, UNIT, STEP, COUNT, END, SIZE,
+) = (scratch(n) for n in range(11))  # fmt: skip
 """Words of the scratch memory. `ROUNDS`: periods in a group; `INSIDE`: loops that are within a
 segment, if there is one dense result of it; `UNIT`: bytes of a vector, less 1 where steps are
-multiples of it; `STEP`, `COUNT`, `END`: of what is being looked at."""
+multiples of it; `STEP`, `COUNT`, `END`, `SIZE`: of what is being looked at."""
 
 
 class WalkChecks(Code):
-    """Instructions that check formats and the walk, and keep its sizes."""
+    """Instructions that check formats and the walk, and keep its sizes.
+
+    Parameters
+    ----------
+    integers
+        The unit has integers, and no floating point.
+    """
+
+    def __init__(self, *, integers: bool) -> None:
+        super().__init__()
+        self.integers = integers
 
     def unless_has(self, part: str, label: Label) -> None:
         """Go to a label if a pass has not a result."""
@@ -57,14 +70,24 @@ class WalkChecks(Code):
             self.put(Op.OR, field(name))
         self.fail(EncodeError.FORMAT, If.ABOVE, value)
 
+    def sized(self, bits: int) -> None:
+        """Shift the bytes of a value by so many bits; the accumulator has its format."""
+        if self.integers:
+            self.put(Op.SUB, INT8)
+            self.store(SIZE)
+            self.load(1)
+            self.put(Op.SHIFT, SIZE)
+            self.put(Op.SHIFT, bits)
+        else:
+            self.put(Op.SHIFT, bits + 1)
+
     # -- FORMAT
 
     def formats(self) -> None:
         """Check formats, words, and what goes with what."""
         code = EncodeError.FORMAT
         for name in ("t0_format", "t1_format", "t2_format", "out_format"):
-            self.most(WIDE, name)
-        self.fail(code, If.EQUAL, 0)
+            self._format(name, needed=name == "out_format")
         self.most(1, "t0_strips", "transposed", "strict", "magnitudes", "kept_sums", "product")
         for name, values in (
             ("masked", Masked), ("reduce", Reduce), ("activation", Activation),
@@ -73,8 +96,7 @@ class WalkChecks(Code):
             self.most(max(values), name)
         self.most(3, "adapt", "judged", "dot")
         self.most((1 << TENSORS) - 1, "absolute")
-        self.load(field("shift"))
-        self.fail(code, If.UNEQUAL, 0)
+        self.most(MOST_SHIFT if self.integers else 0, "shift")
         self.load(field("t0_format"))
         self.put(Op.OR, field("t1_format"))
         self.put(Op.OR, field("t2_format"))
@@ -82,7 +104,42 @@ class WalkChecks(Code):
         for tensor in range(TENSORS):
             self._absent(tensor)
         self._flags()
+        if self.integers:
+            self._only_floating()
         self._adapts()
+
+    def _format(self, name: str, *, needed: bool) -> None:
+        """Check that a format is one of the unit's, or that there is none."""
+        code, none = EncodeError.FORMAT, Label()
+        self.load(field(name))
+        if needed:
+            self.fail(code, If.EQUAL, 0)
+        else:
+            self.branch(none, If.EQUAL, 0)
+        if self.integers:
+            self.fail(code, If.BELOW, INT8)
+        self.fail(code, If.ABOVE, INT32 if self.integers else WIDE)
+        self.here(none)
+
+    def _only_floating(self) -> None:
+        """Check that nothing is asked for that integers have not."""
+        code, narrow, no_product = EncodeError.FORMAT, Label(), Label()
+        self.load(field("transposed"))
+        self.fail(code, If.UNEQUAL, 0)
+        self.load(field("activation"))
+        self.fail(code, If.EQUAL, Activation.SLOPE)
+        self.load(field("second_end"))
+        self.fail(code, If.UNEQUAL, field("second_addr"))
+        self.load(field("out_format"))
+        self.branch(narrow, If.UNEQUAL, INT32)
+        for part in "ab":
+            self.load(field(part, "_end"))
+            self.fail(code, If.UNEQUAL, field(part, "_data"))
+        self.here(narrow)
+        self.unless("product", no_product)
+        self.load(field("t1_format"))
+        self.fail(code, If.EQUAL, INT32)
+        self.here(no_product)
 
     def _absent(self, tensor: int) -> None:
         """Check that a tensor that is not there is not asked for."""
@@ -108,11 +165,14 @@ class WalkChecks(Code):
         no_product, each = Label(), Label()
         self.unless("t0_strips", dense)
         self.load(field("t0_format"))
-        self.fail(code, If.UNEQUAL, NARROW)
+        if self.integers:
+            self.fail(code, If.EQUAL, 0)
+            self.fail(code, If.EQUAL, INT32)
+        else:
+            self.fail(code, If.UNEQUAL, NARROW)
         self.load(field("transposed"))
         self.fail(code, If.UNEQUAL, 0)
         self.here(dense)
-        # only tensor 0 has a buffer in which it is turned
         self.unless("transposed", as_it_is)
         self.load(field("t1_format"))
         self.put(Op.OR, field("t2_format"))
@@ -141,10 +201,11 @@ class WalkChecks(Code):
         self.fail(code, If.ABOVE, MOST_BIN_BITS)
         self.put(Op.ADD, field("bin_shift"))
         self.store(COUNT)
-        # 16 bits, or 32, of which one is the sign
+        # all bits of an integer, or those of a code without its sign
         self.load(field("out_format"))
-        self.put(Op.SHIFT, 4)
-        self.put(Op.SUB, 1)
+        self.sized(3)
+        if not self.integers:
+            self.put(Op.SUB, 1)
         self.fail(code, If.BELOW, COUNT)
         self.here(nothing)
 

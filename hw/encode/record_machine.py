@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
+from gscn.hw.arguments import need
 from gscn.hw.encode.record import FIELD, FIELD_PLACE
 from gscn.hw.encode.record_code import (
     INSTRUCTION_WIDTH,
@@ -53,6 +54,8 @@ class RecordMachine(wiring.Component):
     ----------
     config
         Port.
+    integers
+        The unit has integers, and no floating point.
 
     Attributes
     ----------
@@ -86,8 +89,9 @@ class RecordMachine(wiring.Component):
 
     LATENCY = 1
 
-    def __init__(self, *, config: ArrayConfig):
-        self.config = config
+    def __init__(self, *, config: ArrayConfig, integers: bool = False):
+        need(self, "integers", integers, isinstance(integers, bool), "True or False")
+        self.config, self._integers = config, integers
         super().__init__(
             {
                 "list_range": In(list_range_layout(config)),
@@ -108,7 +112,7 @@ class RecordMachine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        instructions, entries = record_program()
+        instructions, entries = record_program(integers=self._integers)
         m.submodules.program = program = Memory(
             shape=INSTRUCTION_WIDTH, depth=len(instructions), init=instructions
         )

@@ -10,7 +10,7 @@ from gscn.encode import ENCODE_MODE, LOOPS, STREAMS, TENSORS, Adapt, EncodeError
 from gscn.formats import BF16, FLOAT32
 from gscn.hw.encode.encode_walk import ADDRESSES, AXES, COORDINATES, COUNTS
 from gscn.hw.encode.loop_walk import START, WITHIN
-from gscn.hw.encode.record_checks import GROUPS, NARROW, STEP, UNIT
+from gscn.hw.encode.record_checks import GROUPS, INT8, INT16, INT32, NARROW, STEP, UNIT
 from gscn.hw.encode.record_code import ACC, If, Label, Op, Other, field, of_state, other
 from gscn.hw.encode.record_ranges import RangeChecks
 from gscn.hw.encode.unit_layouts import STATE, settings_layout
@@ -53,7 +53,7 @@ class _Programs(RangeChecks):
     def check(self) -> None:
         """Check a record as `emulator.encode_checks` does; then hand it out.
 
-        There are no integers: their formats are errors like unknown ones.
+        Formats that the unit has not are errors like unknown ones.
         """
         self.load(field("mode"))
         self.fail(EncodeError.MODE, If.UNEQUAL, ENCODE_MODE)
@@ -111,12 +111,15 @@ class _Programs(RangeChecks):
         self.put(Op.SEND, ACC, place(ADDRESSES, STREAMS.index("dense"), START))
 
     def _send_stream(self, number: int, stream: str, *, tensor: bool) -> None:
-        """Hand out the steps of a stream; a tensor's accumulator has its format, 1 or 2."""
+        """Hand out the steps of a stream; a tensor's accumulator has its format.
+
+        Integers are not transposed.
+        """
         at = functools.partial(place, ADDRESSES, number)
         step = field(stream, "_step2")
-        if tensor:
+        if tensor and not self.integers:
             plain, done = Label(), Label()
-            self.put(Op.SHIFT, 1)
+            self.sized(0)
             self.put(Op.SEND, ACC, at(WITHIN))
             self.store(UNIT)
             self.unless("transposed", plain)
@@ -192,7 +195,11 @@ class _Programs(RangeChecks):
         enough, sends = Label(), Label()
         self.load(other(Other.KEPT_A))
         self.branch(enough, If.AT_LEAST, of_state("low"))
-        self._bound(1 << BF16.mantissa_width, FLOAT32.mantissa_width - BF16.mantissa_width)
+        if self.integers:
+            self.load(1)
+            self.store(UNIT)
+        else:
+            self._bound(1 << BF16.mantissa_width, FLOAT32.mantissa_width - BF16.mantissa_width)
         self.load(of_state("threshold_a"))
         self.put(Op.SUB, of_state("step"))
         self.branch(sends, If.AT_LEAST, UNIT)
@@ -200,7 +207,10 @@ class _Programs(RangeChecks):
         self.branch(sends)
         self.here(enough)
         self.branch(counted, If.AT_MOST, of_state("high"))
-        self._bound(BF16.infinity >> 4, FLOAT32.width - BF16.width, 4, less=1)
+        if self.integers:
+            self._maximum()
+        else:
+            self._bound(BF16.infinity >> 4, FLOAT32.width - BF16.width, 4, less=1)
         self.load(of_state("threshold_a"))
         self.put(Op.ADD, of_state("step"))
         self.branch(sends, If.AT_MOST, UNIT)
@@ -208,6 +218,21 @@ class _Programs(RangeChecks):
         self.here(sends)
         self.put(Op.SEND, ACC, word_place("threshold_a"))
         self.branch(counted)
+
+    def _maximum(self) -> None:
+        """Keep the largest integer of the results' format."""
+        done = Label()
+        for number in (INT8, INT16, INT32):
+            following = Label()
+            self.load(field("out_format"))
+            self.branch(following, If.UNEQUAL, number)
+            self.load(1)
+            self.shift((8 << number - INT8) - 1)
+            self.branch(done)
+            self.here(following)
+        self.here(done)
+        self.put(Op.SUB, 1)
+        self.store(UNIT)
 
     def _bound(self, code: int, wider: int, shift: int = 0, *, less: int = 0) -> None:
         """Keep a code of bf16, or the one of float32 that has so many bits more."""
@@ -265,9 +290,9 @@ class _Programs(RangeChecks):
 
 
 @functools.cache
-def record_program() -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the instructions, and where each `Entry` begins."""
-    code = _Programs()
+def record_program(*, integers: bool = False) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the instructions, and where each `Entry` begins; of a unit of integers, or floats."""
+    code = _Programs(integers=integers)
     entries = []
     for write in (code.check, code.open, code.close):
         entries.append(code.place)

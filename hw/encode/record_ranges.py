@@ -145,9 +145,9 @@ class RangeChecks(WalkChecks):
         self.here(no_dense)
 
     def _aligned(self, stream: str, *, of_two: bool = False) -> None:
-        """Check steps of a stream; the accumulator has its format, 1 or 2."""
+        """Check steps of a stream; the accumulator has its format."""
         if not of_two:
-            self.put(Op.SHIFT, 5)
+            self.sized(4)
             self.put(Op.SUB, 1)
             self.store(UNIT)
         self.load(field(stream, "_first"))
@@ -183,7 +183,7 @@ class RangeChecks(WalkChecks):
         code, done = EncodeError.OUTPUT_RANGE, Label()
         self.unless_any_dense(done)
         self.load(field("out_format"))
-        self.put(Op.SHIFT, 5)
+        self.sized(4)
         self.store(UNIT)
         for loop in range(LOOPS):
             once = Label()

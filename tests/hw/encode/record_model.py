@@ -51,13 +51,19 @@ def ranges_meet(pairs, outputs, ranges):
 
 
 def run_program(
-    content: bytes, listed: tuple[int, int], addr_width: int, entry: Entry = Entry.CHECK, others=()
+    content: bytes,
+    listed: tuple[int, int],
+    addr_width: int,
+    entry: Entry = Entry.CHECK,
+    others=(),
+    *,
+    integers: bool = False,
 ):
     """Return the error that a program ends with, and what it sends: (place, value).
 
     `content` is a record, and a state behind it; `others` are operands from `HALFWORDS_A` on.
     """
-    code, entries = record_program()
+    code, entries = record_program(integers=integers)
     acc, place, words = 0, entries[entry], [0] * 16
     pairs, flags, outputs, ranges, sent = [], [False] * 2, 0, 0, []
     while True:
@@ -105,12 +111,7 @@ def run_program(
 
 
 def floating(f: dict[str, int]) -> bool:
-    """Say whether a record has only formats that there are in hardware, or unknown ones.
-
-    There are no integers, and of transposed tensors only tensor 0.
-    """
-    if f.get("transposed", 0) == 1 and (f.get("t1_format", 0) or f.get("t2_format", 0)):
-        return False
+    """Say whether a record has only formats of floating point, or unknown ones."""
     numbers = [f.get(f"t{n}_format", 0) for n in range(TENSORS)] + [f["out_format"]]
     return all(one < 3 or one >= len(TENSOR_FORMATS) for one in numbers)
 

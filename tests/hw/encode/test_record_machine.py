@@ -18,39 +18,43 @@ from gscn.hw.encode.record import EncodeRecord
 from gscn.hw.encode.record_machine import RecordMachine
 from gscn.hw.encode.record_program import HELD, HELD_NAMES, KEPT_OF_STATE, place, record_program
 from tests.encode_passes import encode_passes
-from tests.hw.encode.record_model import damaged, floating, run_program
+from tests.hw.encode.record_model import damaged, run_program
 from tests.hw.encode.walks import unpacked, walk_fields
 from tests.hw.memory import Memory
 from tests.hw.streams import plain, simulate
 
-CONFIG = array("small")
+INTEGERS = array("small")
+CONFIG = INTEGERS.with_overrides(["float_formats=bf16"])
 LISTED = (0, ENCODE_DESCRIPTOR_BYTES)
 MOST_CYCLES = 2500
-FLOATING = encode_passes().filter(lambda drawn: floating(drawn[0]))
+KINDS = st.booleans().flatmap(lambda kind: st.tuples(st.just(not kind), encode_passes(kind)))
+"""Whether a pass is of integers, and the pass."""
 
 
-def model(f):
+def model(f, integers):
     """Return error and what is sent of a record by the program in plain Python."""
     content = ENCODE_DESCRIPTOR.pack(**f).tobytes()
-    return run_program(content, LISTED, CONFIG.addr_width)
+    return run_program(content, LISTED, CONFIG.addr_width, integers=integers)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-@given(FLOATING, st.integers(0, 2**32 - 1))
+@given(KINDS, st.integers(0, 2**32 - 1))
 def test_damaged_records_have_the_first_error_of_the_contract(drawn, seed):
-    f, source = drawn[0], random.Random(seed)
-    assert model(f)[0] == EncodeError.NONE
+    (integers, (f, _)), source = drawn, random.Random(seed)
+    assert model(f, integers)[0] == EncodeError.NONE
+    assert model(f, not integers)[0] == EncodeError.FORMAT
+    config = INTEGERS if integers else CONFIG
     for _ in range(5):
         bad = damaged(f, source)
-        if floating(bad):
-            assert model(bad)[0] == check_encode(unpacked(bad), CONFIG, LISTED), bad
+        assert model(bad, integers)[0] == check_encode(unpacked(bad), config, LISTED), bad
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
-@given(FLOATING)
+@given(KINDS)
 def test_the_walk_and_all_settings_are_sent(drawn):
-    d = unpacked(drawn[0])
-    sent = dict(model(drawn[0])[1])
+    integers, (f, _) = drawn
+    d = unpacked(f)
+    sent = dict(model(f, integers)[1])
     present = [d.t0_format, d.t1_format, d.t2_format, d.masked,
                d.dense_end != d.dense_addr or d.second_end != d.second_addr]  # fmt: skip
     if d.dense_end == d.dense_addr:
@@ -67,8 +71,9 @@ def test_the_walk_and_all_settings_are_sent(drawn):
 class Both(wiring.Component):
     """A record, and the machine that checks it."""
 
-    def __init__(self, config):
-        self.record, self.machine = EncodeRecord(config=config), RecordMachine(config=config)
+    def __init__(self, config, integers):
+        self.record = EncodeRecord(config=config)
+        self.machine = RecordMachine(config=config, integers=integers)
         super().__init__({"start": In(1), "done": Out(1)})
 
     def elaborate(self, platform):
@@ -83,14 +88,14 @@ class Both(wiring.Component):
         return m
 
 
-def run_records(config, records):
+def run_records(config, integers, records):
     """Return (error, what is sent, cycles of the machine) of each record, by the hardware."""
     memory = Memory(config)
     addrs = []
     for f in records:
         addrs.append(memory.reserve(ENCODE_DESCRIPTOR_BYTES))
         memory.data[addrs[-1] :] = ENCODE_DESCRIPTOR.pack(**f).tobytes()
-    dut = Both(config)
+    dut = Both(config, integers)
     record, machine = dut.record, dut.machine
     found = []
 
@@ -127,17 +132,24 @@ def run_records(config, records):
     deadline=None, max_examples=4, derandomize=True, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
-@given(st.lists(FLOATING, min_size=3, max_size=3), st.integers(0, 2**32 - 1))
+@given(st.booleans().flatmap(
+    lambda kind: st.tuples(
+        st.just(not kind), st.lists(encode_passes(kind), min_size=3, max_size=3)
+    )
+), st.integers(0, 2**32 - 1))  # fmt: skip
 def test_the_hardware_runs_the_program(drawn, seed):
-    source = random.Random(seed)
-    records = [f for f, _ in drawn]
+    source, integers = random.Random(seed), drawn[0]
+    records = [f for f, _ in drawn[1]]
     records += [damaged(f, source) for f in records]
     for width in (64, 256):
         config = CONFIG.with_overrides([f"mem_width={width}", "drain_width=1"])
-        for f, (error, sent, cycles) in zip(records, run_records(config, records), strict=True):
-            assert (error, sent) == model(f)
+        for f, (error, sent, cycles) in zip(
+            records, run_records(config, integers, records), strict=True
+        ):
+            assert (error, sent) == model(f, integers)
             assert cycles <= MOST_CYCLES
 
 
 def test_the_program_has_no_more_instructions_than_a_target_can_name():
-    assert len(record_program()[0]) <= 1 << 11
+    for integers in (False, True):
+        assert len(record_program(integers=integers)[0]) <= 1 << 11

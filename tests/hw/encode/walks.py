@@ -57,7 +57,8 @@ def walk_fields(d) -> list[dict[str, int]]:
             steps = [field_of(d, name, "_step", loop) for loop in range(LOOPS)]
             within = steps[2]
             if kind == ADDRESSES and name.startswith("t"):
-                within = {0: 0, 1: 2, 2: 4}[field_of(d, name, "_format")]
+                # integers have no transposed tensors: a step of loop 2 is always whole
+                within = {0: 0, 1: 2, 2: 4}.get(field_of(d, name, "_format"), within)
                 steps[2] -= d.transposed * (VECTOR - 1) * within
             start = field_of(d, name, "_first")
             vector = 0
