@@ -8,15 +8,13 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import Adapt, Reduce
-from gscn.hw.encode.combiner import dot_layout
 from gscn.hw.encode.judge import VERDICT
-from gscn.hw.encode.lane_sums import PRODUCT
 from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.maxima import Maxima
 from gscn.hw.encode.segment_sums import SegmentSums
 from gscn.hw.encode.segments import segmented_layout
-from gscn.hw.encode.selection import magnitudes_layout
+from gscn.hw.encode.selection import MAGNITUDE, magnitudes_layout
 from gscn.hw.encode.tally import Tally
 from gscn.hw.encode.unit_layouts import (
     BITS,
@@ -110,6 +108,8 @@ class LaneOutputs(wiring.Component):
     """
 
     LATENCY = WideFIFO.LATENCY
+    SUMS, MAXIMA = SegmentSums, Maxima
+    MAGNITUDE = MAGNITUDE
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -118,8 +118,8 @@ class LaneOutputs(wiring.Component):
                 "settings": In(settings_layout(config)),
                 "state": In(STATE),
                 "i": In(stream.Signature(finished_layout(config))),
-                "dot": Out(stream.Signature(dot_layout(VECTOR))),
-                "products": In(PRODUCT).array(VECTOR),
+                "dot": Out(stream.Signature(self.SUMS.DOT)),
+                "products": In(self.SUMS.PRODUCT).array(VECTOR),
                 "saturated": In(1),
                 "nonfinite": In(1),
                 "o_dense": Out(stream.Signature(dense_layout(config))),
@@ -127,7 +127,7 @@ class LaneOutputs(wiring.Component):
                 "o_bits": Out(stream.Signature(BITS)),
                 "o_verdicts": Out(stream.Signature(VERDICTS)),
                 "o_sums": Out(stream.Signature(LANE_SUMS)),
-                "o_selected": Out(stream.Signature(magnitudes_layout(VECTOR))),
+                "o_selected": Out(stream.Signature(magnitudes_layout(VECTOR, self.MAGNITUDE))),
                 "tally": Out(TALLY),
                 "done": Out(1),
             }
@@ -139,8 +139,8 @@ class LaneOutputs(wiring.Component):
         settings = self.settings
         has = {part: has_result(m, settings, part) for part in RESULTS}
         summing, is_maximum = settings.reduce == Reduce.SUM, settings.reduce == Reduce.MAXIMUM
-        m.submodules.sums = sums = SegmentSums(config=self.config)
-        m.submodules.maxima = maxima = Maxima(config=self.config)
+        m.submodules.sums = sums = self.SUMS(config=self.config)
+        m.submodules.maxima = maxima = self.MAXIMA(config=self.config)
         outputs = {name.removeprefix("o_"): self._queue(m, name) for name in OUTPUTS}
         wanted = {
             "second": has["second"],
@@ -232,11 +232,15 @@ class LaneOutputs(wiring.Component):
             verdicts.packed_b.eq(verdict.packed_b),
             verdicts.marks.eq(item.marks),
             verdicts.last_vector.eq(item.last_vector),
-            *(selected.magnitudes[n].eq(one[:-1]) for n, one in enumerate(found.last)),
+            *(selected.magnitudes[n].eq(self._magnitude(one)) for n, one in enumerate(found.last)),
             selected.there.eq(item.there),
             outputs["bits"].i.p.bits.eq(verdict.nonzero),
             outputs["bits"].i.p.ends.eq(item.marks.ends),
         ]
+
+    def _magnitude(self, code: Value) -> Value:
+        """Return the magnitude of a result."""
+        return code[:-1]
 
     def _merge(self, m, queue, other, wanted):
         """Let a queue have what segments make, in place of vectors as they are."""

@@ -134,6 +134,8 @@ class Lanes(wiring.Component):
     TAG_LATENCY = 3
     DEPTH = Combiner.DEPTH
     """Vectors under way."""
+    OUTPUTS = LaneOutputs
+    MAGNITUDE = LaneOutputs.MAGNITUDE
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -148,7 +150,7 @@ class Lanes(wiring.Component):
                 "o_bits": Out(stream.Signature(BITS)),
                 "o_verdicts": Out(stream.Signature(VERDICTS)),
                 "o_sums": Out(stream.Signature(LANE_SUMS)),
-                "o_selected": Out(stream.Signature(magnitudes_layout(VECTOR))),
+                "o_selected": Out(stream.Signature(magnitudes_layout(VECTOR, self.MAGNITUDE))),
                 "tally": Out(TALLY),
                 "done": Out(1),
             }
@@ -163,7 +165,6 @@ class Lanes(wiring.Component):
         returns = combiner.o.valid & has_second & ~combiner.o.p.second
         comes = self.i.valid & tags.i.ready & seconds.i.ready
         inner.d.comb += [
-            combiner.wide.eq(settings.out_format == WIDE_FORMAT),
             combiner.i.valid.eq(returns | comes),
             self.i.ready.eq(combiner.i.ready & tags.i.ready & seconds.i.ready & ~returns),
             tags.i.valid.eq(self.i.valid & self.i.ready),
@@ -185,7 +186,7 @@ class Lanes(wiring.Component):
             judged.i.valid.eq(ends),
             judged.o.ready.eq(finished.i.ready),
         ]
-        inner.submodules.outputs = outputs = LaneOutputs(config=self.config)
+        inner.submodules.outputs = outputs = self.OUTPUTS(config=self.config)
         passes = combiner.o.valid & combiner.o.ready
         inner.d.comb += [
             outputs.settings.eq(settings),
@@ -193,7 +194,7 @@ class Lanes(wiring.Component):
             outputs.i.valid.eq(finished.o.valid),
             finished.o.ready.eq(outputs.i.ready),
             outputs.i.p.eq(finished.o.p),
-            outputs.i.p.segmented.codes.eq(firsts.o.p),
+            outputs.i.p.segmented.codes.eq(self._first(firsts.o.p, finished.o.p)),
             *(outputs.products[n].eq(one) for n, one in enumerate(combiner.products)),
             outputs.saturated.eq(passes & combiner.o.p.saturated),
             outputs.nonfinite.eq(passes & combiner.o.p.nonfinite),
@@ -207,13 +208,21 @@ class Lanes(wiring.Component):
 
     def _parts(self, m):
         """Return lanes and queues."""
-        m.submodules.combiner = combiner = Combiner(count=VECTOR)
+        m.submodules.combiner = combiner = self._combiner()
         m.submodules.tags = tags = WideFIFO(shape=_tag_layout(self.config), depth=self.DEPTH)
         m.submodules.seconds = seconds = WideFIFO(shape=_SECOND, depth=self.DEPTH)
         finished = WideFIFO(shape=finished_layout(self.config), depth=_FINISHED)
         firsts = WideFIFO(shape=_CODES, depth=self.DEPTH + _FINISHED)
         m.submodules.finished, m.submodules.firsts = finished, firsts
         return combiner, tags, seconds, firsts, finished
+
+    def _combiner(self):
+        """Return the lanes."""
+        return Combiner(count=VECTOR)
+
+    def _first(self, first, finished):
+        """Return the results of the first combination of a vector that is finished."""
+        return first
 
     def _is_wide(self, tensor: int) -> Value:
         return self.settings[f"t{tensor}_format"] == WIDE_FORMAT
@@ -254,6 +263,7 @@ class Lanes(wiring.Component):
         third = item.third | product
         wide = self._is_wide(0) | (self._is_wide(1) & ~product) | (self._is_wide(2) & third)
         m.d.comb += [
+            combiner.wide.eq(settings.out_format == WIDE_FORMAT),
             vector.there.eq(Mux(returns, second.there, item.there)),
             vector.relu.eq((settings.activation == Activation.RELU) & ~returns),
             vector.wide.eq(Mux(returns, settings.out_format == WIDE_FORMAT, wide)),
@@ -288,20 +298,24 @@ class Lanes(wiring.Component):
 
     # -- the way out
 
-    def _judge(self, m, last, tag, finished):
-        """Judge results, and describe them for all outputs."""
-        settings, found = self.settings, finished.i.p
-        m.submodules.judge = judge = Judge()
-        of_result = settings.judged == 0
-        wide = Signal()
-        with m.Switch(settings.judged):
+    def _judging(self, m):
+        """Return the judge, told what its numbers are."""
+        judge, wide = Judge(), Signal()
+        with m.Switch(self.settings.judged):
             for tensor in range(TENSORS):
                 with m.Case(tensor + 1):
                     m.d.comb += wide.eq(self._is_wide(tensor))
             with m.Default():
-                m.d.comb += wide.eq(settings.out_format == WIDE_FORMAT)
+                m.d.comb += wide.eq(self.settings.out_format == WIDE_FORMAT)
+        m.d.comb += judge.wide.eq(wide)
+        return judge
+
+    def _judge(self, m, last, tag, finished):
+        """Judge results, and describe them for all outputs."""
+        settings, found = self.settings, finished.i.p
+        m.submodules.judge = judge = self._judging(m)
+        of_result = settings.judged == 0
         m.d.comb += [
-            judge.wide.eq(wide),
             judge.strict.eq(settings.strict[0]),
             judge.i.p.there.eq(tag.there),
             found.verdict.eq(judge.o.p),

@@ -141,8 +141,7 @@ class Maxima(wiring.Component):
             found = Signal(name=f"found{number}")
             takes = Signal(name=f"takes{number}")
             kind = after[number].kind
-            nan = code[MANTISSA:-1].all() & code[:MANTISSA].any()
-            larger = nan | (~before.kind.nan & _is_larger(m, number, code, before))
+            nan, larger = self._is_larger(m, number, code, before)
             m.d.comb += [
                 found.eq(before.winner.found & ~item.marks.begins_segment & self.compares),
                 takes.eq(~found | (item.there[number] & larger)),
@@ -154,6 +153,11 @@ class Maxima(wiring.Component):
                 after[number].winner.found.eq(item.there[number] | found),
             ]
         return after
+
+    def _is_larger(self, m, number, code, before):
+        """Return whether a code is NaN, and whether it takes the place of the one before."""
+        nan = code[MANTISSA:-1].all() & code[:MANTISSA].any()
+        return nan, nan | (~before.kind.nan & _is_larger(m, number, code, before))
 
     def _bits(self, m, winners, taken, bank, full, position):
         """Say, position by position, which values are the largest; return banks that are done."""

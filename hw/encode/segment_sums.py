@@ -20,7 +20,7 @@ from gscn.hw.encode.unit_layouts import LANE_SUMS, STATE, dense_layout, has_resu
 from gscn.passes import VECTOR
 from gscn.records import PLUS_BIT
 
-_SUM_ROWS, _COUNT_ROWS = 2 * BANKS * VECTOR, BANKS * VECTOR
+SUM_ROWS, COUNT_ROWS = 2 * BANKS * VECTOR, BANKS * VECTOR
 _LANE = VECTOR.bit_length() - 1
 
 
@@ -73,6 +73,7 @@ class SegmentSums(wiring.Component):
     """
 
     LATENCY = 1
+    DOT, PRODUCT = dot_layout(VECTOR), PRODUCT
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -81,8 +82,8 @@ class SegmentSums(wiring.Component):
                 "settings": In(settings_layout(config)),
                 "state": In(STATE),
                 "i": In(stream.Signature(segmented_layout(config))),
-                "dot": Out(stream.Signature(dot_layout(VECTOR))),
-                "products": In(PRODUCT).array(VECTOR),
+                "dot": Out(stream.Signature(self.DOT)),
+                "products": In(self.PRODUCT).array(VECTOR),
                 "o_sums": Out(stream.Signature(LANE_SUMS)),
                 "o_dense": Out(stream.Signature(dense_layout(config))),
                 "overflow": Out(1),
@@ -147,9 +148,9 @@ class SegmentSums(wiring.Component):
             sign = code[-1] & ~settings.magnitudes[0]
             term = self.dot.p.terms[number]
             m.submodules[f"sums{number}"] = one = LaneSums(
-                width=self.config.acc_width, depth=_SUM_ROWS
+                width=self.config.acc_width, depth=SUM_ROWS
             )
-            m.submodules[f"counts{number}"] = count = LaneCounts(depth=_COUNT_ROWS)
+            m.submodules[f"counts{number}"] = count = LaneCounts(depth=COUNT_ROWS)
             field = summed[MANTISSA:-1]
             m.d.comb += [
                 summed.eq(Mux(chosen, Cat(code[:-1], sign), 0)),
@@ -175,6 +176,15 @@ class SegmentSums(wiring.Component):
         m.d.comb += self.overflow.eq(Cat(one.overflow for one in sums).any())
         return sums, counts
 
+    def _rounding(self, m):
+        """Return what rounds sums."""
+        rounding = SumRounding(config=self.config)
+        m.d.comb += [
+            rounding.top.eq(self.state.sum_top),
+            rounding.wide.eq(self.settings.out_format == 2),
+        ]
+        return rounding
+
     def _drain(self, m, sums, counts, places, full, ends, has_sums, has_dot):
         """Take segments out; return the banks that are empty then."""
         out, vector, lane, second = Signal(), Signal(VECTOR_BITS), Signal(_LANE), Signal()
@@ -186,7 +196,7 @@ class SegmentSums(wiring.Component):
         runs, goes, record, last_lane, last = Signal(), Signal(), Signal(), Signal(), Signal()
         emptied = Signal(BANKS)
         last_vector = vector == ((1 << self.settings.vectors[:3]) - 1)
-        m.submodules.rounding = rounding = SumRounding(config=self.config)
+        m.submodules.rounding = rounding = self._rounding(m)
         rounds = self.settings.reduce == Reduce.SUM
         sums_out = self.o_sums.p.sums
         for one, count in zip(sums, counts, strict=True):
@@ -217,8 +227,6 @@ class SegmentSums(wiring.Component):
             rounding.i.p.last.eq(last_lane),
             rounding.i.p.place.eq(places.o),
             rounding.i.p.ends.eq(last & ends.bit_select(out, 1)),
-            rounding.top.eq(self.state.sum_top),
-            rounding.wide.eq(self.settings.out_format == 2),
             places.drained.eq(Cat(vector, out)),
             self.saturated.eq(rounding.saturated),
             self.nonfinite.eq(rounding.nonfinite),

@@ -17,9 +17,9 @@ CHOICE = data.StructLayout({"bin": MOST_BIN_BITS, "rank": 32})
 """The bin in which the rank is reached, and what is left of the rank for it."""
 
 
-def magnitudes_layout(count: int) -> data.StructLayout:
+def magnitudes_layout(count: int, magnitude: int = MAGNITUDE) -> data.StructLayout:
     """Return magnitudes of lanes, 31 bits (one of bf16 has zeros below), and which there are."""
-    return data.StructLayout({"magnitudes": data.ArrayLayout(MAGNITUDE, count), "there": count})
+    return data.StructLayout({"magnitudes": data.ArrayLayout(magnitude, count), "there": count})
 
 
 class Selection(wiring.Component):
@@ -47,16 +47,18 @@ class Selection(wiring.Component):
         Lanes.
     width
         Bits of a count.
+    magnitude
+        Bits of a magnitude: one more for integers, which have 2**31.
 
     Attributes
     ----------
-    i : In(magnitudes_layout(count))
+    i : In(magnitudes_layout(count, magnitude))
         A vector.
     en : In(1)
         There is a vector; only while `ready`.
-    mask, prefix : In(MAGNITUDE)
+    mask, prefix : In(magnitude)
         Bits that must be alike.
-    shift : In(range(MAGNITUDE))
+    shift : In(range(magnitude))
         Bits below those of bins.
     bin_mask : In(MOST_BIN_BITS)
         Bits that a bin has.
@@ -72,17 +74,18 @@ class Selection(wiring.Component):
 
     LATENCY = 1
 
-    def __init__(self, *, count: int, width: int):
+    def __init__(self, *, count: int, width: int, magnitude: int = MAGNITUDE):
         need_number(self, "count", count, 2)
+        need_number(self, "magnitude", magnitude, MAGNITUDE, CODE)
         need_number(self, "width", width, 1, 64)
-        self._count, self._width = count, width
+        self._count, self._width, self._magnitude = count, width, magnitude
         super().__init__(
             {
-                "i": In(magnitudes_layout(count)),
+                "i": In(magnitudes_layout(count, magnitude)),
                 "en": In(1),
-                "mask": In(MAGNITUDE),
-                "prefix": In(MAGNITUDE),
-                "shift": In(range(MAGNITUDE)),
+                "mask": In(magnitude),
+                "prefix": In(magnitude),
+                "shift": In(range(magnitude)),
                 "bin_mask": In(MOST_BIN_BITS),
                 "rank": In(32),
                 "choose": In(1),

@@ -33,15 +33,17 @@ class Selector(wiring.Component):
         Lanes.
     width
         Bits of a count.
+    magnitude
+        Bits of a magnitude, as `Selection` has them.
 
     Attributes
     ----------
     start : In(1)
         A pass begins (pulse): the choice, and what was counted without one, are forgotten.
-    i : In(stream.Signature(magnitudes_layout(count)))
+    i : In(stream.Signature(magnitudes_layout(count, magnitude)))
         Vectors.
     wide : In(1)
-        Magnitudes are of float32, else of bf16.
+        Magnitudes are of float32 or integers, else of bf16.
     bin_shift : In(8)
         Bits below those of bins, in codes of the format.
     bin_bits : In(8)
@@ -60,12 +62,12 @@ class Selector(wiring.Component):
 
     LATENCY = 2
 
-    def __init__(self, *, count: int, width: int):
-        self._count, self._width = count, width
+    def __init__(self, *, count: int, width: int, magnitude: int = MAGNITUDE):
+        self._count, self._width, self._magnitude = count, width, magnitude
         super().__init__(
             {
                 "start": In(1),
-                "i": In(stream.Signature(magnitudes_layout(count))),
+                "i": In(stream.Signature(magnitudes_layout(count, magnitude))),
                 "wide": In(1),
                 "bin_shift": In(8),
                 "bin_bits": In(8),
@@ -81,11 +83,12 @@ class Selector(wiring.Component):
         m = Module()
         # Bins that have counted are emptied by a choice, or else by a reset.
         counted, chooses = Signal(), Signal()
-        selection = Selection(count=self._count, width=self._width)
+        size = self._magnitude
+        selection = Selection(count=self._count, width=self._width, magnitude=size)
         m.submodules.selection = ResetInserter(self.start & counted)(selection)
-        shift = Signal(range(MAGNITUDE))
-        above = Signal(range(MAGNITUDE + 1))
-        prefix = Signal(32 + MAGNITUDE)
+        shift = Signal(range(size))
+        above = Signal(range(size + 1))
+        prefix = Signal(32 + size)
         m.d.comb += [
             # A record that was checked has no bits beyond those of a magnitude.
             shift.eq(self.bin_shift + Mux(self.wide, 0, _NARROW)),
@@ -93,8 +96,8 @@ class Selector(wiring.Component):
             prefix.eq(self.prefix << above),
             selection.i.eq(self.i.p),
             # No magnitude has a prefix that is too long.
-            selection.en.eq(self.i.valid & self.i.ready & ~prefix[MAGNITUDE:].any()),
-            selection.mask.eq(((1 << MAGNITUDE) - 1) << above),
+            selection.en.eq(self.i.valid & self.i.ready & ~prefix[size:].any()),
+            selection.mask.eq(((1 << size) - 1) << above),
             selection.prefix.eq(prefix),
             selection.shift.eq(shift),
             selection.bin_mask.eq(~((~0 & (1 << MOST_BIN_BITS) - 1) << self.bin_bits[:4])),

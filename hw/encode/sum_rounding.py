@@ -67,7 +67,10 @@ class SumRounding(wiring.Component):
         Sums are under way.
     """
 
-    LATENCY = 1 + LaneRounder.LATENCY + 1
+    STAGES = 1 + LaneRounder.LATENCY
+    LATENCY = STAGES + 1
+    MEMBERS = (("top", In(16)), ("wide", In(1)))
+    """How sums are rounded."""
     _QUEUE = 2
 
     def __init__(self, *, config: ArrayConfig):
@@ -75,8 +78,7 @@ class SumRounding(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(lane_sum_layout(config))),
-                "top": In(16),
-                "wide": In(1),
+                **dict(self.MEMBERS),
                 "o": Out(stream.Signature(dense_layout(config))),
                 "saturated": Out(1),
                 "nonfinite": Out(1),
@@ -86,9 +88,7 @@ class SumRounding(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        width = self.config.acc_width
-        m.submodules.rounder = rounder = LaneRounder(window=width)
-        taken, flight = Signal(), Signal(1 + LaneRounder.LATENCY)
+        taken, flight = Signal(), Signal(self.STAGES)
         last, level = Signal(len(flight)), Signal(range(self._QUEUE + 1))
         m.d.comb += [
             # A vector that is put together finds room.
@@ -97,6 +97,44 @@ class SumRounding(wiring.Component):
         ]
         m.d.sync += flight.eq(Cat(taken, flight))
 
+        code, saturated, nonfinite = self._round(m)
+        m.d.comb += [
+            self.saturated.eq(saturated & flight[-1]),
+            self.nonfinite.eq(nonfinite & flight[-1]),
+        ]
+
+        # -- lanes go to their places in a vector one by one, and leave together
+        lane, row, out = Signal(range(VECTOR)), Signal(1), Signal(1)
+        place = Signal.like(self.i.p.place, reset_less=True)
+        ends = Signal(reset_less=True)
+        goes = self.o.valid & self.o.ready
+        m.d.sync += [last.eq(Cat(taken & self.i.p.last, last)), level.eq(level + last[-1] - goes)]
+        with m.If(taken & self.i.p.last):
+            m.d.sync += [place.eq(self.i.p.place), ends.eq(self.i.p.ends)]
+        with m.If(flight[-1]):
+            m.d.sync += lane.eq(lane + 1)
+        with m.If(last[-1]):
+            m.d.sync += row.eq(~row)
+        with m.If(goes):
+            m.d.sync += out.eq(~out)
+        for number in range(VECTOR):
+            here = flight[-1] & (lane == number)
+            held = self._rows(m, f"lane{number}", CODE, row, here, code, out)
+            m.d.comb += self.o.p.codes[number].eq(held)
+        kept = self._rows(
+            m, "place", len(place.as_value()) + 1, row, last[-1], Cat(place.as_value(), ends), out
+        )
+        m.d.comb += [
+            Cat(self.o.p.addr, self.o.p.wanted, self.o.p.ends).eq(kept),
+            self.o.valid.eq(level != 0),
+            self.busy.eq(flight.any() | (level != 0)),
+        ]
+        return m
+
+    def _round(self, m):
+        """Return code, saturated, nonfinite of a sum, `STAGES` after it was taken."""
+        width = self.config.acc_width
+        m.submodules.rounder = rounder = LaneRounder(window=width)
         # -- a window too low is moved up; one too high has no sum in it
         lift, moved = Signal(range(LEAST_TOP + 1)), Signal(signed(width), reset_less=True)
         special = Signal.like(self.i.p.sum.special, reset_less=True)
@@ -117,37 +155,8 @@ class SumRounding(wiring.Component):
             rounder.there.eq(1),
             rounder.kept.eq(1),
             rounder.wide.eq(self.wide),
-            self.saturated.eq(rounder.saturated & flight[-1]),
-            self.nonfinite.eq(rounder.nonfinite & flight[-1]),
         ]
-
-        # -- lanes go to their places in a vector one by one, and leave together
-        lane, row, out = Signal(range(VECTOR)), Signal(1), Signal(1)
-        place = Signal.like(self.i.p.place, reset_less=True)
-        ends = Signal(reset_less=True)
-        goes = self.o.valid & self.o.ready
-        m.d.sync += [last.eq(Cat(taken & self.i.p.last, last)), level.eq(level + last[-1] - goes)]
-        with m.If(taken & self.i.p.last):
-            m.d.sync += [place.eq(self.i.p.place), ends.eq(self.i.p.ends)]
-        with m.If(flight[-1]):
-            m.d.sync += lane.eq(lane + 1)
-        with m.If(last[-1]):
-            m.d.sync += row.eq(~row)
-        with m.If(goes):
-            m.d.sync += out.eq(~out)
-        for number in range(VECTOR):
-            here = flight[-1] & (lane == number)
-            code = self._rows(m, f"lane{number}", CODE, row, here, rounder.o, out)
-            m.d.comb += self.o.p.codes[number].eq(code)
-        kept = self._rows(
-            m, "place", len(place.as_value()) + 1, row, last[-1], Cat(place.as_value(), ends), out
-        )
-        m.d.comb += [
-            Cat(self.o.p.addr, self.o.p.wanted, self.o.p.ends).eq(kept),
-            self.o.valid.eq(level != 0),
-            self.busy.eq(flight.any() | (level != 0)),
-        ]
-        return m
+        return rounder.o, rounder.saturated, rounder.nonfinite
 
     def _rows(self, m, name, width, row, en, data, out):
         """Write into a memory with a row for each vector; return what is in the one that leaves."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from gscn.array import ArrayConfig
@@ -16,7 +16,7 @@ from gscn.encode import (
     TENSOR_FORMATS,
     TENSORS,
 )
-from gscn.formats import FLOAT32
+from gscn.formats import FLOAT32, INT8
 from gscn.hw.encode.layouts import CODE, factor_layout
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.layouts import record_layout
@@ -129,6 +129,15 @@ def input_layout(config: ArrayConfig) -> data.StructLayout:
 
 WIDE_FORMAT = TENSOR_FORMATS.index(FLOAT32)
 """The number of float32 among formats of tensors."""
+
+
+INTEGER = TENSOR_FORMATS.index(INT8)
+"""The number of the first integer format: each has twice the bytes of the one before."""
+
+
+def size_of(number: Value) -> Value:
+    """Return log2 of the bytes of a value of an integer format."""
+    return (number - INTEGER)[:2]
 
 
 def has_result(m: Module, settings: data.View, part: str) -> Signal:

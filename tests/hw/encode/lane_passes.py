@@ -26,6 +26,7 @@ from gscn.hw.encode.unit_layouts import settings_layout
 from gscn.passes import VECTOR
 from tests.hw.encode import values
 
+CODES = 0xFFFFFFFF
 VECTOR_BYTES = 64
 """From one dense vector to the next, in the order of the walk."""
 
@@ -35,9 +36,9 @@ class LanePass(_Pass):
 
     def __init__(self, d: EncodeFields, config: ArrayConfig, state, groups) -> None:
         self.d, self.config, self.state = d, config, state
-        self.floating, self.width = True, 8 * value_bytes(d.out_format)
+        self.floating, self.width = d.out_format <= 2, 8 * value_bytes(d.out_format)
         self.numbers = Numbers(
-            True, self.width, 0, config.acc_width, d.activation, d.masked, d.product == 1,
+            self.floating, self.width, d.shift, config.acc_width, d.activation, d.masked, d.product == 1,
             has(d, "second"),
         )  # fmt: skip
         self.groups, self.kept = groups, _Kept()
@@ -187,6 +188,8 @@ def bits_of(lanes) -> int:
 class Case:
     """A pass: what lanes are told, and given, and what they must make."""
 
+    chosen, tensors = staticmethod(chosen), staticmethod(tensors)
+
     def __init__(
         self,
         source: random.Random,
@@ -198,7 +201,7 @@ class Case:
         plain: bool | None = None,
         **fixed: int,
     ):
-        fields = chosen(source, **fixed)
+        fields = self.chosen(source, **fixed)
         self.groups = groups or source.choice((1, 1, 2))
         room = max(most // (self.groups << fields["vectors"]), 1)
         fields["segment"] = min(fields["segment"], room)
@@ -210,7 +213,7 @@ class Case:
             record[name] = number
         self.d = encode_fields(record)
         self.settings = {name: int(fields.get(name, 0)) for name, _ in settings_layout(config)}
-        contents = [tensors(source, fields, self.positions, plain) for _ in range(self.groups)]
+        contents = [self.tensors(source, fields, self.positions, plain) for _ in range(self.groups)]
         self.state = np.zeros(1, dtype=ENCODE_STATE.dtype)[0]
         tops = (260, 254, 251, 300, 190, 100, 508, 2000)
         self.state["sum_top"], self.state["dot_top"] = source.choice(tops), source.choice(tops)
@@ -238,12 +241,13 @@ class Case:
                         )
                         for name in ("there", "kept")
                     }
-                    scales = [values.factor(int(one))["significand"] for one in rows["c2"]]
+                    factors = [self._row(rows, lane)["factors"][-1] for lane in range(VECTOR)]
+                    scales = [one["significand"] for one in factors]
                     ends = last and group == len(groups) - 1 and vector == count - 1
                     found.append(
                         {
                             "codes": [
-                                [int(one) for one in codes[position, lanes]]
+                                [int(one) & CODES for one in codes[position, lanes]]
                                 for codes in content["codes"]
                             ],
                             "rows": [self._row(rows, lane) for lane in range(VECTOR)],
@@ -286,7 +290,7 @@ class Case:
                     found.append(
                         {
                             "addr": field_of(self.d, part, "_addr") + VECTOR_BYTES * place,
-                            "codes": [int(one) for one in row[lanes]],
+                            "codes": [int(one) & CODES for one in row[lanes]],
                             "wanted": int(some[lanes].any()),
                             "ends": 0,
                         }
@@ -331,7 +335,8 @@ class Case:
         packed = {"packed_a": None, "packed_b": None}
         for part, found in (("a", self.given.kept.a), ("b", self.given.kept.b)):
             if has(self.d, part):
-                packed[f"packed_{part}"] = np.concatenate(found).reshape(-1, VECTOR) & 0x7FFF
+                codes_of = np.concatenate(found).reshape(-1, VECTOR).astype(np.int64)
+                packed[f"packed_{part}"] = codes_of & 0x7FFF
         last = (1 << self.d.vectors) - 1
         return [
             {

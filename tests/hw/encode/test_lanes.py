@@ -74,9 +74,9 @@ async def one_pass(ctx, dut, case, pauses):
     pytest.fail(f"not done: { ({name: len(one) for name, one in outputs.items()}) }")
 
 
-def run(cases):
+def run(cases, dut=None):
     """Return what lanes make of (pass, pauses), one behind the other."""
-    dut, results = Lanes(config=CONFIG), []
+    dut, results = dut or Lanes(config=CONFIG), []
 
     async def testbench(ctx):
         for case, pauses in cases:
@@ -104,8 +104,8 @@ def check(case, made):
     assert made.tally == case.tally()
 
 
-def check_all(cases):
-    for number, ((case, _), made) in enumerate(zip(cases, run(cases), strict=True)):
+def check_all(cases, dut=None):
+    for number, ((case, _), made) in enumerate(zip(cases, run(cases, dut), strict=True)):
         try:
             check(case, made)
         except AssertionError as failed:
