@@ -12,6 +12,8 @@ from gscn.array import ArrayConfig
 from gscn.encode import STREAMS, TENSOR_FORMATS, TENSORS, EncodeError
 from gscn.formats import FLOAT32
 from gscn.hw.arguments import need, need_number
+from gscn.hw.encode.integer_judge import magnitude_of
+from gscn.hw.encode.integer_reader import IntegerReader
 from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.mask_reader import MaskReader
@@ -20,10 +22,12 @@ from gscn.hw.encode.strip_reader import StripReader
 from gscn.hw.encode.tensor_reader import TensorReader
 from gscn.hw.encode.unit_layouts import (
     BLOCK_LOOPS,
+    INTEGER,
     MARKS,
     input_layout,
     place_layout,
     settings_layout,
+    size_of,
 )
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import burst_layout, read_beats
@@ -44,7 +48,7 @@ class Inputs(wiring.Component):
     there are 0 in all tensors, and so is a vector without any, which is not read. After an error
     nothing more is asked for. `start` needs `quiet`.
 
-    Implements: "The walk" of `docs/contract/encode.md`, for floating-point tensors.
+    Implements: "The walk" of `docs/contract/encode.md`.
     Golden: `emulator.encode_walk.Walk`.
 
     Timing
@@ -64,6 +68,8 @@ class Inputs(wiring.Component):
         Whether tensor 0 may be strips.
     vectors
         Vectors on the way; more than 64, a row of a block, if a tensor is transposed.
+    integers
+        Tensors are integers: codes are numbers of 32 bits in two's complement, or magnitudes.
 
     Attributes
     ----------
@@ -99,11 +105,15 @@ class Inputs(wiring.Component):
     BURSTS = 128
     """Bursts that may be on the way."""
 
-    def __init__(self, *, config: ArrayConfig, depth: int, strips: bool, vectors: int):
+    def __init__(
+        self, *, config: ArrayConfig, depth: int, strips: bool, vectors: int, integers: bool = False
+    ):
         need_number(self, "depth", depth, 2)
         need_number(self, "vectors", vectors)
         need(self, "strips", strips, isinstance(strips, bool), "True or False")
+        need(self, "integers", integers, isinstance(integers, bool), "True or False")
         self.config, self._depth, self._strips, self._vectors = config, depth, strips, vectors
+        self._integers = integers
         super().__init__(
             {
                 "settings": In(settings_layout(config)),
@@ -122,12 +132,9 @@ class Inputs(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         sizes = {"config": self.config, "vectors": self._vectors}
-        tensors = [
-            TensorReader(depth=self._depth, slots=self.SLOTS[number], **sizes)
-            for number in range(TENSORS)
-        ]
+        tensors = [self._reader(number, sizes) for number in range(TENSORS)]
         mask = MaskReader(depth=self.MASK_LINES, **sizes)
-        rows = RowReader(config=self.config)
+        rows = RowReader(config=self.config, integers=self._integers)
         for number, tensor in enumerate(tensors):
             m.submodules[f"tensor{number}"] = tensor
         m.submodules.mask, m.submodules.rows = mask, rows
@@ -135,7 +142,7 @@ class Inputs(wiring.Component):
         readers = [(one.i, one.o, there) for one, there in zip(tensors, present, strict=True)]
         channels = [(one.command, one.data, one.data_valid) for one in (*tensors, mask, rows)]
         if self._strips:
-            strips = StripReader(**sizes)
+            strips = StripReader(**sizes, integers=self._integers)
             m.submodules.strips = strips
             packed = self.settings.t0_strips[0]
             channels += [
@@ -161,6 +168,12 @@ class Inputs(wiring.Component):
         self._join(m, queue.o, rows, readers, mask)
         return ResetInserter(self.start)(m)
 
+    def _reader(self, number, sizes):
+        """Return the reader of a tensor."""
+        if self._integers:
+            return IntegerReader(depth=self._depth, **sizes)
+        return TensorReader(depth=self._depth, slots=self.SLOTS[number], **sizes)
+
     def _set_strips(self, m, strips):
         """Tell the reader of strips where they are, and collect its errors."""
         settings = self.settings
@@ -169,6 +182,7 @@ class Inputs(wiring.Component):
             strips.end_addr.eq(settings.t0_end),
             strips.table_addr.eq(settings.t0_table),
             strips.columns.eq(self.columns),
+            strips.narrow.eq(self._integers & (settings.t0_format == INTEGER)),
         ]
         with m.If((strips.error != 0) & (self.error == 0)):
             m.d.sync += self.error.eq(strips.error)
@@ -182,6 +196,9 @@ class Inputs(wiring.Component):
                 reader.end_addr.eq(settings[f"{name}_end"]),
             ]
         for number, reader in enumerate(tensors):
+            if self._integers:
+                m.d.comb += reader.size.eq(size_of(settings[f"t{number}_format"]))
+                continue
             turning = reader.turning
             m.d.comb += [
                 reader.wide.eq(settings[f"t{number}_format"] == FLOAT32_NUMBER),
@@ -289,6 +306,10 @@ class Inputs(wiring.Component):
                 shown = own.there[lane] & wanted
                 codes[number] = codes[number] | (source.p[lane] & shown.replicate(CODE))
             for number, code in enumerate(codes):
+                if self._integers:
+                    magnitude = settings.absolute[number]
+                    m.d.comb += o.codes[number][lane].eq(Mux(magnitude, magnitude_of(code), code))
+                    continue
                 sign = code[-1] & ~settings.absolute[number]
                 m.d.comb += o.codes[number][lane].eq(Cat(code[: CODE - 1], sign))
         m.d.comb += [

@@ -10,15 +10,19 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import Adapt, EncodeError
+from gscn.hw.arguments import need
 from gscn.hw.encode.dense_writer import DenseWriter
+from gscn.hw.encode.integer_writer import IntegerWriter
+from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.line_gatherer import HALFWORD
 from gscn.hw.encode.line_writer import LineWriter
 from gscn.hw.encode.run_writer import RunWriter
-from gscn.hw.encode.selection import CHOICE, magnitudes_layout
+from gscn.hw.encode.selection import CHOICE, MAGNITUDE, magnitudes_layout
 from gscn.hw.encode.selector import Selector
 from gscn.hw.encode.strip_writer import StripWriter
 from gscn.hw.encode.unit_layouts import (
     BITS,
+    INTEGER,
     LANE_SUMS,
     STATE,
     SUMS,
@@ -27,6 +31,7 @@ from gscn.hw.encode.unit_layouts import (
     dense_layout,
     has_result,
     settings_layout,
+    size_of,
 )
 from gscn.hw.layouts import burst_layout, write_beat_layout
 from gscn.pass_errors import PASS_ERROR_WIDTH
@@ -68,6 +73,8 @@ class Outputs(wiring.Component):
     ----------
     config
         Port, width of addresses.
+    integers
+        Results are integers.
 
     Attributes
     ----------
@@ -117,8 +124,10 @@ class Outputs(wiring.Component):
     COUNT_BITS = 28
     """Of a bin of a lane: elements of a pass, below 2**32, over 16 lanes."""
 
-    def __init__(self, *, config: ArrayConfig):
-        self.config = config
+    def __init__(self, *, config: ArrayConfig, integers: bool = False):
+        need(self, "integers", integers, isinstance(integers, bool), "True or False")
+        self.config, self._integers = config, integers
+        magnitude = CODE if integers else MAGNITUDE
         super().__init__(
             {
                 "settings": In(settings_layout(config)),
@@ -130,7 +139,7 @@ class Outputs(wiring.Component):
                 "i_bits": In(stream.Signature(BITS)),
                 "i_verdicts": In(stream.Signature(VERDICTS)),
                 "i_sums": In(stream.Signature(LANE_SUMS)),
-                "i_selected": In(stream.Signature(magnitudes_layout(VECTOR))),
+                "i_selected": In(stream.Signature(magnitudes_layout(VECTOR, magnitude))),
                 "through": In(1),
                 "command": Out(stream.Signature(burst_layout(config))),
                 "data": Out(stream.Signature(write_beat_layout(config))),
@@ -202,12 +211,17 @@ class Outputs(wiring.Component):
 
     def _dense(self, m, name, failed):
         """Write one of the dense results."""
-        writer = self._add(m, name, DenseWriter(config=self.config))
+        settings = self.settings
+        kind = IntegerWriter if self._integers else DenseWriter
+        writer = self._add(m, name, kind(config=self.config))
         i = getattr(self, f"i_{name}")
         self._pass_on(m, i, writer, failed)
+        if self._integers:
+            m.d.comb += writer.size.eq(size_of(settings.out_format))
+        else:
+            m.d.comb += writer.wide.eq(settings.out_format == WIDE_FORMAT)
         m.d.comb += [
             writer.i.p.eq(i.p),
-            writer.wide.eq(self.settings.out_format == WIDE_FORMAT),
             writer.first.eq(self.settings[f"{name}_addr"]),
             writer.last.eq(self.settings[f"{name}_end"]),
         ]
@@ -230,8 +244,10 @@ class Outputs(wiring.Component):
         i, settings = self.i_verdicts, self.settings
         names = ("a", "b")
         parts = [
-            _Part(self._add(m, part, StripWriter(config=self.config)),
-                  has_result(m, settings, part))
+            _Part(
+                self._add(m, part, StripWriter(config=self.config, integers=self._integers)),
+                has_result(m, settings, part),
+            )
             for part in names
         ]  # fmt: skip
         room = [one.writer.i.ready | ~one.has for one in parts]
@@ -240,6 +256,7 @@ class Outputs(wiring.Component):
         for name, one, other in zip(names, parts, reversed(room), strict=True):
             to = one.writer.i
             m.d.comb += [
+                one.writer.narrow.eq(self._integers & (settings.out_format == INTEGER)),
                 to.valid.eq(i.valid & one.has & other & ~failed),
                 to.p.codes.eq(i.p.codes),
                 to.p.kept.eq(i.p[f"packed_{name}"]),
@@ -255,7 +272,10 @@ class Outputs(wiring.Component):
 
     def _select(self, m, failed):
         """Count for a selection; return whether there is none, or it has been made."""
-        m.submodules.selector = selector = Selector(count=VECTOR, width=self.COUNT_BITS)
+        magnitude = CODE if self._integers else MAGNITUDE
+        m.submodules.selector = selector = Selector(
+            count=VECTOR, width=self.COUNT_BITS, magnitude=magnitude
+        )
         settings, state = self.settings, self.state
         has, is_first = Signal(), settings.adapt == Adapt.SELECT_FIRST
         m.d.comb += [
@@ -264,7 +284,7 @@ class Outputs(wiring.Component):
             selector.i.valid.eq(self.i_selected.valid & ~failed),
             selector.i.p.eq(self.i_selected.p),
             self.i_selected.ready.eq(selector.i.ready | failed),
-            selector.wide.eq(settings.out_format == WIDE_FORMAT),
+            selector.wide.eq(self._integers | (settings.out_format == WIDE_FORMAT)),
             selector.bin_shift.eq(settings.bin_shift),
             selector.bin_bits.eq(settings.bin_bits),
             selector.prefix.eq(Mux(is_first, 0, state.prefix)),

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import CHANNEL_ROW, COEFFICIENT_BITS, TENSORS
+from gscn.hw.arguments import need
 from gscn.hw.encode.layouts import MANTISSA, SIGNIFICAND, exponent, significand
 from gscn.hw.encode.line_reader import line_burst
 from gscn.hw.encode.loop_walk import VECTOR_BITS
@@ -66,6 +67,8 @@ class RowReader(wiring.Component):
     ----------
     config
         Port.
+    integers
+        Coefficients are integers, of 16 bits, in the place of a significand.
 
     Attributes
     ----------
@@ -90,8 +93,9 @@ class RowReader(wiring.Component):
     COMMAND_LATENCY = 1
     LATENCY = 1
 
-    def __init__(self, *, config: ArrayConfig):
-        self.config = config
+    def __init__(self, *, config: ArrayConfig, integers: bool = False):
+        need(self, "integers", integers, isinstance(integers, bool), "True or False")
+        self.config, self._integers = config, integers
         super().__init__(
             {
                 "addr": In(config.addr_width),
@@ -190,12 +194,14 @@ class RowReader(wiring.Component):
             code = self.data.word_select(number, WORD)
             word = Signal(WORD, name=f"word{number}")
             m.d.comb += word.eq(code)
+            words.append(word)
+            if self._integers:
+                continue
             with m.Switch(part):
                 for value in range(max(len(_FIELDS) // count, 1)):
                     if (value * count + number) % len(_FIELDS) in _FACTORS:
                         with m.Case(value):
                             m.d.comb += word.eq(apart(code))
-            words.append(word)
         return Cat(words)
 
     def _show(self, m, memories, whole):
@@ -233,8 +239,11 @@ class RowReader(wiring.Component):
                 found.bias.eq(row["bias"]),
                 found.threshold_a.eq(row["threshold_a"]),
                 found.threshold_b.eq(row["threshold_b"]),
-                found.second.eq(row["second"]),
             ]
+            if self._integers:
+                m.d.comb += [found.factors[n].significand.eq(row[f"c{n}"]) for n in range(TENSORS)]
+                continue
+            m.d.comb += found.second.eq(row["second"])
             for tensor in range(TENSORS):
                 m.d.comb += found.factors[tensor].eq(row[f"c{tensor}"])
         return released

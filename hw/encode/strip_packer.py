@@ -9,17 +9,33 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from gscn.hw.arguments import need_number
+from gscn.hw.arguments import need, need_number
 from gscn.hw.fifo import StreamFIFO
 from gscn.passes import VECTOR
 
 _LANE_BITS = VECTOR.bit_length() - 1
 BEAT_HALFWORDS = 32
 """Halfwords of a beat of 64 bytes."""
-KEPT_VECTOR = data.StructLayout(
-    {"codes": data.ArrayLayout(16, VECTOR), "kept": VECTOR, "ends_strip": 1, "ends": 1}
-)
-"""A vector of 16 codes, and which of them are kept; the last one of its strip, of all strips."""
+
+
+def kept_layout(*, masked: bool) -> data.StructLayout:
+    """Return a vector of 16 codes, and which of them are kept.
+
+    `ends_strip`, `ends`: the last one of its strip, of all strips. `mask`, if codes are narrower
+    than their halfwords: the lanes that are kept, as a strip says them; `kept` are then halfwords.
+    """
+    return data.StructLayout(
+        {
+            "codes": data.ArrayLayout(16, VECTOR),
+            "kept": VECTOR,
+            **({"mask": VECTOR} if masked else {}),
+            "ends_strip": 1,
+            "ends": 1,
+        }
+    )
+
+
+KEPT_VECTOR = kept_layout(masked=False)
 STRIP_BEAT = data.StructLayout(
     {
         "halfwords": data.ArrayLayout(16, BEAT_HALFWORDS),
@@ -92,7 +108,7 @@ class StripPacker(wiring.Component):
     two if its halfwords are more. They go to banks of a queue of beats, 32 in all, by a network
     that moves them to their places in one step.
 
-    Implements: "Strips" of `docs/contract/passes.md`, codes of 16 bits.
+    Implements: "Strips" of `docs/contract/passes.md`, codes of 16 bits, or halfwords of two.
     Golden: `gscn.strips.encode`.
 
     Timing
@@ -106,10 +122,12 @@ class StripPacker(wiring.Component):
     ----------
     depth
         Beats that it holds, 4 at least.
+    masked
+        The halfword of a vector is its own, not that of the lanes that are written.
 
     Attributes
     ----------
-    i : In(stream.Signature(KEPT_VECTOR))
+    i : In(stream.Signature(kept_layout(masked=masked)))
         Vectors.
     o : Out(stream.Signature(STRIP_BEAT))
         Beats. After the last one halfwords are counted from 0 again.
@@ -121,12 +139,13 @@ class StripPacker(wiring.Component):
     VECTORS = 2 * VECTOR
     """Vectors that wait for their blocks."""
 
-    def __init__(self, *, depth: int):
+    def __init__(self, *, depth: int, masked: bool = False):
         need_number(self, "depth", depth, 4)
-        self._depth = depth
+        need(self, "masked", masked, isinstance(masked, bool), "True or False")
+        self._depth, self._masked = depth, masked
         super().__init__(
             {
-                "i": In(stream.Signature(KEPT_VECTOR)),
+                "i": In(stream.Signature(kept_layout(masked=masked))),
                 "o": Out(stream.Signature(STRIP_BEAT)),
                 "o_strip": Out(stream.Signature(32)),
             }
@@ -180,7 +199,8 @@ class StripPacker(wiring.Component):
                 m.d.sync += [number.eq(Mux(is_last, 0, number + 1)), header.eq(is_last)]
                 with m.If(is_last & block.p.ends):
                     m.d.sync += flushing.eq(1)
-        slots = self._arrange(m, piece, vector.p.codes, kept, block.p.occupied, position)
+        mask = vector.p.mask if self._masked else kept
+        slots = self._arrange(m, piece, vector.p.codes, mask, block.p.occupied, position)
         flushed = self._store(m, slots, position, writes, after, room, flushing)
         with m.If(flushed):
             m.d.sync += [flushing.eq(0), position.eq(0)]
@@ -198,7 +218,8 @@ class StripPacker(wiring.Component):
 
     def _collect(self, m):
         """Return the streams of vectors and of the blocks that are complete."""
-        layout = data.StructLayout({"codes": data.ArrayLayout(16, VECTOR), "kept": VECTOR})
+        names = ("codes", "kept", "mask") if self._masked else ("codes", "kept")
+        layout = data.StructLayout({name: self.i.p.shape()[name].shape for name in names})
         m.submodules.vectors = vectors = StreamFIFO(shape=layout, depth=self.VECTORS)
         m.submodules.blocks = blocks = StreamFIFO(shape=_BLOCK, depth=4)
         occupied, count = Signal(VECTOR), Signal(_LANE_BITS)
@@ -209,8 +230,7 @@ class StripPacker(wiring.Component):
         m.d.comb += [
             i.ready.eq(vectors.i.ready & blocks.i.ready),
             vectors.i.valid.eq(i.valid & blocks.i.ready),
-            vectors.i.p.codes.eq(i.p.codes),
-            vectors.i.p.kept.eq(i.p.kept),
+            *(vectors.i.p[name].eq(i.p[name]) for name in names),
             now.eq(occupied | (i.p.kept.any() << count)),
             blocks.i.valid.eq(i.valid & vectors.i.ready & ends),
             blocks.i.p.occupied.eq(now),
@@ -222,7 +242,7 @@ class StripPacker(wiring.Component):
             m.d.sync += [occupied.eq(Mux(ends, 0, now)), count.eq(Mux(ends, 0, count + 1))]
         return vectors.o, blocks.o
 
-    def _arrange(self, m, piece, codes, kept, occupied, position):
+    def _arrange(self, m, piece, codes, mask, occupied, position):
         """Return the word of each place of a ring of 16 halfwords, and whether there is one."""
         first = position[:_LANE_BITS]
         behind = Signal(_LANE_BITS)
@@ -236,7 +256,7 @@ class StripPacker(wiring.Component):
             is_header = piece.header & (first == place)
             is_mask = piece.mask & (mask_place == place)
             slot = Signal(16, name=f"slot{place}")
-            m.d.comb += slot.eq(Mux(is_header, occupied, Mux(is_mask, kept, word)))
+            m.d.comb += slot.eq(Mux(is_header, occupied, Mux(is_mask, mask, word)))
             slots.append((slot, there | is_header | is_mask))
         return slots
 

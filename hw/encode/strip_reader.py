@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import EncodeError
-from gscn.hw.arguments import need_number
+from gscn.hw.arguments import need, need_number
 from gscn.hw.encode.line_reader import LineReader, pick
 from gscn.hw.encode.transposer import CODES, HALF
 from gscn.hw.fifo import StreamFIFO
@@ -50,7 +50,7 @@ class StripReader(wiring.Component):
     The table's entries are asked for as vectors come, and the halfwords of a strip as soon as its
     two entries are there. After an error nothing comes any more.
 
-    Implements: "Strips as a tensor" of `docs/contract/encode.md`, codes of 16 bits.
+    Implements: "Strips as a tensor" of `docs/contract/encode.md`, codes of 16 bits, or integers.
     Golden: `gscn.strips.decode`.
 
     Timing
@@ -67,9 +67,13 @@ class StripReader(wiring.Component):
         Port.
     vectors
         Vectors that are taken and not handed on.
+    integers
+        Codes are integers, of 16 bits or of 8, two in a halfword.
 
     Attributes
     ----------
+    narrow : In(1)
+        Codes have 8 bits. Held while there are vectors.
     start_addr : In(config.addr_width)
         Of the first halfword.
     end_addr : In(config.addr_width + 1)
@@ -99,11 +103,13 @@ class StripReader(wiring.Component):
     OUT_DEPTH = 4
     """Vectors that are whole and not handed on."""
 
-    def __init__(self, *, config: ArrayConfig, vectors: int):
+    def __init__(self, *, config: ArrayConfig, vectors: int, integers: bool = False):
         need_number(self, "vectors", vectors)
-        self.config, self._vectors = config, vectors
+        need(self, "integers", integers, isinstance(integers, bool), "True or False")
+        self.config, self._vectors, self._integers = config, vectors, integers
         super().__init__(
             {
+                "narrow": In(1),
                 "start_addr": In(config.addr_width),
                 "end_addr": In(config.addr_width + 1),
                 "table_addr": In(config.addr_width),
@@ -220,11 +226,13 @@ class StripReader(wiring.Component):
         ))  # fmt: skip
         kind = Signal(2)
         code = Signal(HALF)
-        after = Signal(VECTOR)
+        # lanes whose values are not taken, but for the lowest, and those behind this halfword
+        others, after = Signal(VECTOR), Signal(VECTOR)
         runs = ticket.valid & whole.i.ready & (self.error == 0)
         m.d.comb += [
             code.eq(pick(halfword.p, HALF)),
-            after.eq(state.rest & (state.rest - 1)),
+            others.eq(state.rest & (state.rest - 1)),
+            after.eq(others),
             enters.eq(runs & ticket.p.begins & ~state.entered),
             length.ready.eq(enters),
             goes.eq(runs & (~ticket.p.begins | state.entered)),
@@ -274,24 +282,36 @@ class StripReader(wiring.Component):
                 state.index.eq(Mux(last, 0, state.index + 1)),
                 state.entered.eq(~ticket.p.ends),
             ]
-        self._collect(m, whole, state, takes & (kind == 2), code)
+        if self._integers:
+            with m.If(self.narrow):
+                m.d.comb += after.eq(others & (others - 1))
+        self._collect(m, whole, state.rest, others, takes & (kind == 2), code)
 
-    def _collect(self, m, whole, state, stores, code):
+    def _collect(self, m, whole, rest, others, stores, code):
         """Keep the values of vectors, each lane in a memory of its own, and show the oldest."""
         write_at, read_at = (Signal(range(self.OUT_DEPTH), name=name) for name in ("to", "of"))
         # the lowest of the lanes whose values are not taken
-        own = state.rest & ~(state.rest - 1)
+        own = rest & ~(rest - 1)
+        upper = others & ~(others - 1) & self.narrow.replicate(VECTOR)
         for number in range(VECTOR):
             memory = Memory(shape=HALF, depth=self.OUT_DEPTH, init=[])
             m.submodules[f"lane{number}"] = memory
             write, read = memory.write_port(), memory.read_port(domain="comb")
+            value = Mux(whole.o.p[number], read.data, 0)
             m.d.comb += [
                 write.addr.eq(write_at),
                 write.data.eq(code),
                 write.en.eq(stores & own[number]),
                 read.addr.eq(read_at),
-                self.o.p[number].eq(Cat(Const(0, HALF), Mux(whole.o.p[number], read.data, 0))),
+                self.o.p[number].eq(Cat(Const(0, HALF), value)),
             ]
+            if self._integers:
+                byte = Mux(own[number], code[: HALF // 2], code[HALF // 2 :])
+                m.d.comb += [
+                    write.data.eq(Mux(self.narrow, byte.as_signed(), code)),
+                    write.en.eq(stores & (own[number] | upper[number])),
+                    self.o.p[number].eq(value.as_signed()),
+                ]
         m.d.comb += [self.o.valid.eq(whole.o.valid), whole.o.ready.eq(self.o.ready)]
         with m.If(whole.i.valid):
             m.d.sync += write_at.eq(write_at + 1)

@@ -7,6 +7,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
+from gscn.hw.arguments import need
+from gscn.hw.encode.integer_writer import halved
 from gscn.hw.encode.line_gatherer import HALFWORD, HALFWORDS, LineGatherer, line_layout
 from gscn.hw.encode.strip_packer import StripPacker
 from gscn.hw.fifo import StreamFIFO
@@ -49,11 +51,15 @@ class StripWriter(wiring.Component):
     ----------
     config
         Width of addresses.
+    integers
+        Codes are of integers, whose lower halves may be all that there is.
 
     Attributes
     ----------
     i : In(stream.Signature(STRIP_VECTOR))
         Vectors. Behind the one that ends, none until a reset.
+    narrow : In(1)
+        Codes have 8 bits. Held while there are vectors.
     first : In(config.addr_width)
         Where the range begins, a multiple of 64.
     last : In(config.addr_width + 1)
@@ -80,11 +86,13 @@ class StripWriter(wiring.Component):
     """Whose ends wait: one of each block that waits, and those that wait for their entries."""
     LATENCY = StripPacker.LATENCY
 
-    def __init__(self, *, config: ArrayConfig):
-        self.config = config
+    def __init__(self, *, config: ArrayConfig, integers: bool = False):
+        need(self, "integers", integers, isinstance(integers, bool), "True or False")
+        self.config, self._integers = config, integers
         super().__init__(
             {
                 "i": In(stream.Signature(STRIP_VECTOR)),
+                "narrow": In(1),
                 "first": In(config.addr_width),
                 "last": In(config.addr_width + 1),
                 "table": In(config.addr_width),
@@ -99,7 +107,7 @@ class StripWriter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.packer = packer = StripPacker(depth=self.BEATS)
+        m.submodules.packer = packer = StripPacker(depth=self.BEATS, masked=self._integers)
         m.submodules.marks = marks = StreamFIFO(shape=_MARKS, depth=self.STRIPS)
         m.submodules.entries = entries = LineGatherer(config=self.config, depth=self.DEPTH)
         wiring.connect(m, entries.o, wiring.flipped(self.o_table))
@@ -108,14 +116,16 @@ class StripWriter(wiring.Component):
         m.d.comb += [
             self.i.ready.eq(packer.i.ready & marks.i.ready),
             packer.i.valid.eq(self.i.valid & marks.i.ready),
-            packer.i.p.codes.eq(vector.codes),
-            packer.i.p.kept.eq(vector.kept),
             packer.i.p.ends_strip.eq(vector.ends_strip),
             packer.i.p.ends.eq(vector.ends),
             marks.i.valid.eq(self.i.valid & packer.i.ready & vector.ends_strip),
             marks.i.p.ends_group.eq(vector.ends_group),
             marks.i.p.ends.eq(vector.ends),
         ]
+        names = ("codes", "kept")
+        if self._integers:
+            vector, names = halved(m, vector, self.narrow), (*names, "mask")
+        m.d.comb += [packer.i.p[name].eq(vector[name]) for name in names]
         opened, opens = Signal(), Signal()
         m.d.comb += opens.eq(self.i.valid & ~opened)
         with m.If(opens):

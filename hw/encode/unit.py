@@ -12,6 +12,7 @@ from gscn.array import ArrayConfig
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.front import EncodeFront
 from gscn.hw.encode.inputs import Inputs
+from gscn.hw.encode.integer_lanes import IntegerLanes
 from gscn.hw.encode.lanes import Lanes
 from gscn.hw.encode.outputs import Outputs
 from gscn.hw.encode.unit_layouts import TALLY
@@ -24,15 +25,14 @@ _FRONT, _INPUTS = range(2)
 
 
 class EncodeUnit(wiring.Component):
-    """Run encode passes in floating point.
+    """Run encode passes, in floating point if the array has it, else of integers.
 
     A record is read and checked, then its state is read; vectors go from the walk through inputs,
     lanes and outputs, each of which may hold the one before. When all results are in memory the
     state is written. After an error no more is asked for, and what is under way is let end; the
-    next pass is independent of it. A record of integers is answered with `FORMAT`, and so
-    is one that transposes more than tensor 0.
+    next pass is independent of it. A record of the other kind is answered with `FORMAT`.
 
-    Implements: `docs/contract/encode.md`, floating point.
+    Implements: `docs/contract/encode.md`.
     Golden: `emulator.encode.run_encode`.
 
     Timing
@@ -91,12 +91,14 @@ class EncodeUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.front = front = EncodeFront(config=config)
+        integers = not config.floats
+        m.submodules.front = front = EncodeFront(config=config, integers=integers)
         m.submodules.inputs = inputs = Inputs(
-            config=config, depth=self._depth, strips=True, vectors=self.VECTORS
-        )
-        m.submodules.lanes = lanes = Lanes(config=config)
-        m.submodules.outputs = outputs = Outputs(config=config)
+            config=config, depth=self._depth, strips=True, vectors=self.VECTORS,
+            integers=integers,
+        )  # fmt: skip
+        m.submodules.lanes = lanes = (IntegerLanes if integers else Lanes)(config=config)
+        m.submodules.outputs = outputs = Outputs(config=config, integers=integers)
         wiring.connect(m, front.start, wiring.flipped(self.start))
         wiring.connect(m, front.o, inputs.i)
         wiring.connect(m, inputs.o, lanes.i)

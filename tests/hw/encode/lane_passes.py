@@ -38,8 +38,8 @@ class LanePass(_Pass):
         self.d, self.config, self.state = d, config, state
         self.floating, self.width = d.out_format <= 2, 8 * value_bytes(d.out_format)
         self.numbers = Numbers(
-            self.floating, self.width, d.shift, config.acc_width, d.activation, d.masked, d.product == 1,
-            has(d, "second"),
+            self.floating, self.width, d.shift, config.acc_width, d.activation, d.masked,
+            d.product == 1, has(d, "second"),
         )  # fmt: skip
         self.groups, self.kept = groups, _Kept()
         positions, lanes = groups[0]["there"].shape

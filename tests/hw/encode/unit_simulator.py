@@ -17,7 +17,8 @@ from gscn.encode import ENCODE_DESCRIPTOR_BYTES
 from gscn.hw.encode.unit import EncodeUnit
 from gscn.rtl_gen.verilog import to_verilog
 
-CONFIG = array("small").with_overrides(["float_formats=bf16", "drain_width=1"])
+INTEGERS = array("small").with_overrides(["drain_width=1"])
+CONFIG = INTEGERS.with_overrides(["float_formats=bf16"])
 DEPTH = 16
 TOP = "encode_unit"
 LISTED = (0, ENCODE_DESCRIPTOR_BYTES)
@@ -42,11 +43,11 @@ class Ran(NamedTuple):
     memory: np.ndarray
 
 
-def build(folder: Path) -> Path:
-    """Return the program, made in an empty folder."""
-    assert CONFIG.mem_width == 512
+def build(folder: Path, config=CONFIG) -> Path:
+    """Return the program of a unit, made in an empty folder."""
+    assert config.mem_width == 512
     verilog = folder / f"{TOP}.v"
-    verilog.write_text(to_verilog(lambda: EncodeUnit(config=CONFIG, depth=DEPTH), TOP).text)
+    verilog.write_text(to_verilog(lambda: EncodeUnit(config=config, depth=DEPTH), TOP).text)
     tools, objects = Toolchain(folder), folder / "objects"
     objects.mkdir()
     tools.verilate(
@@ -77,9 +78,9 @@ def run(program: Path, images: list[np.ndarray], folder: Path, *, latency=8, sta
     return results
 
 
-def differences(image: np.ndarray, ran: Ran) -> dict[str, object]:
+def differences(image: np.ndarray, ran: Ran, config=CONFIG) -> dict[str, object]:
     """Return what differs from the emulator's pass, or nothing."""
-    wanted = run_encode(CONFIG, image, 0, LISTED)
+    wanted = run_encode(config, image, 0, LISTED)
     found = {
         name: value
         for name, value in (("hung", ran.hung), ("outside", ran.outside), ("left", ran.left))
