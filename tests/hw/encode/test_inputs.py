@@ -31,7 +31,8 @@ def configured(width):
 def run(config, walked, *, latency=5, pauses=(never, never, never), depth=4, vectors=80):
     """Return words and the cycles of each, of passes one behind the other."""
     strips = bool(walked.d.t0_strips)
-    dut = Inputs(config=config, depth=depth, strips=strips, vectors=vectors)
+    sizes = {"depth": depth, "vectors": vectors, "integers": walked.integers}
+    dut = Inputs(config=config, strips=strips, **sizes)
     memory = Memory(config, latency=latency, pauses=pauses[2]())
     memory_of(memory, walked.memory)
     received, cycles = [], []
@@ -68,10 +69,10 @@ def check(config, walked, **more):
 
 @pytest.mark.parametrize("width", [64, 128, 512])
 @settings(deadline=None, max_examples=2, suppress_health_check=list(HealthCheck))
-@given(encode_passes(), st.integers(0, 1000))
+@given(encode_passes(True), st.integers(0, 1000))
 def test_any_walk_gives_what_the_emulator_reads(width, drawn, seed):
     fields, memory = drawn
-    assume(fields["out_format"] <= 2 and not fields.get("t0_strips"))
+    assume(not fields.get("t0_strips"))
     assume(not fields["transposed"])
     assume(np.prod([fields[f"count{n}"] for n in range(8)]) << fields["vectors"] <= 60)
     pauses = (lambda: in_runs(seed), lambda: randomly(seed, 0.3), lambda: randomly(seed + 1, 0.2))
@@ -79,12 +80,22 @@ def test_any_walk_gives_what_the_emulator_reads(width, drawn, seed):
     check(configured(width), Walked(configured(width), memory), latency=latency, pauses=pauses)
 
 
+@pytest.mark.parametrize(("width", "strips"), [(64, 0), (512, 0), (128, 1)])
 @settings(deadline=None, max_examples=1, suppress_health_check=list(HealthCheck))
-@given(encode_passes(), st.integers(0, 1000))
+@given(encode_passes(False), st.integers(0, 1000))
+def test_any_walk_of_integers_gives_what_the_emulator_reads(width, strips, drawn, seed):
+    fields, memory = drawn
+    assume(fields.get("t0_strips", 0) == strips)
+    assume(np.prod([fields[f"count{n}"] for n in range(8)]) << fields["vectors"] <= 60)
+    pauses = (lambda: in_runs(seed), lambda: randomly(seed, 0.3), lambda: randomly(seed + 1, 0.2))
+    check(configured(width), Walked(configured(width), memory), latency=9, pauses=pauses)
+
+
+@settings(deadline=None, max_examples=1, suppress_health_check=list(HealthCheck))
+@given(encode_passes(True), st.integers(0, 1000))
 def test_any_transposed_walk_gives_what_the_emulator_reads(drawn, seed):
     (fields, memory), width = drawn, 512
-    assume(fields["out_format"] <= 2 and fields["transposed"])
-    assume(not fields.get("t1_format") and not fields.get("t2_format"))
+    assume(fields["transposed"])
     assume(np.prod([fields[f"count{n}"] for n in range(8)]) << fields["vectors"] <= 300)
     pauses = (lambda: in_runs(seed), lambda: randomly(seed, 0.3), lambda: randomly(seed + 1, 0.2))
     latency = random.Random(seed).randint(1, 40)

@@ -12,6 +12,7 @@ from gscn.emulator.encode_walk import Walk
 from gscn.encode import CHANNEL_ROW, COEFFICIENT_BITS, ENCODE_DESCRIPTOR, STREAMS, TENSORS
 from gscn.hw.encode.layouts import factor_fields
 from gscn.hw.encode.unit_layouts import (
+    INTEGER,
     MARKS,
     ROW,
     input_layout,
@@ -75,6 +76,7 @@ class Walked:
     def __init__(self, config, memory):
         self.config, self.memory = config, memory
         self.d = d = fields_of(memory)
+        self.integers = d.out_format >= INTEGER
         self.walk = Walk(d, memory)
         self.groups, self.positions = groups_and_positions(d)
         self.places, self.inputs = [], []
@@ -102,12 +104,13 @@ class Walked:
                     "there": bits, "vector": u, "column": column, "marks": marks,
                 }  # fmt: skip
                 self.places.append(packed(place_layout(self.config), place))
-                coded, numbers = rows[u]
+                coded, scales = rows[u]
                 third = d.t2_format and (
                     d.product
-                    or any(n & (n - 1) for n, one in zip(numbers, own, strict=True) if one)
+                    or any(n & (n - 1) for n, one in zip(scales, own, strict=True) if one)
                 )
-                codes = [rows_of(map(int, v[position, lanes]))(32) for v in values]
+                numbers = [v[position, lanes] & 0xFFFFFFFF for v in values]
+                codes = [rows_of(map(int, one))(32) for one in numbers]
                 word = {
                     "codes": rows_of(codes)(32 * VECTOR), "rows": coded, "third": int(bool(third)),
                     "kept": sum(int(one) << n for n, one in enumerate(kept[position, lanes])),
@@ -132,19 +135,26 @@ class Walked:
         found = CHANNEL_ROW.unpack(self.memory[first : first + VECTOR * size])
         words, numbers = [], []
         for row in found:
-            factors = [factor_fields(int(row[f"c{n}"]), COEFFICIENT_BITS) for n in range(TENSORS)]
+            factors = [self._factor(int(row[f"c{n}"])) for n in range(TENSORS)]
             numbers.append(factors[-1]["significand"])
             words.append(
                 ROW.const(
                     {
                         "factors": factors, "bias": int(row["bias"]),
-                        "second": factor_fields(int(row["second"]), COEFFICIENT_BITS),
+                        "second": self._factor(0 if self.integers else int(row["second"])),
                         "threshold_a": int(row["threshold_a"]),
                         "threshold_b": int(row["threshold_b"]),
                     }
                 ).as_value().value
             )  # fmt: skip
         return rows_of(words)(ROW.size), numbers
+
+    def _factor(self, code):
+        """Return a coefficient taken apart; one of integers is in a significand's place."""
+        if self.integers:
+            fields = dict.fromkeys(factor_fields(0, COEFFICIENT_BITS), 0)
+            return fields | {"significand": code & (1 << COEFFICIENT_BITS) - 1}
+        return factor_fields(code, COEFFICIENT_BITS)
 
     def _marks(self, group, position, u):
         d = self.d
