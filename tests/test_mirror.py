@@ -103,6 +103,7 @@ COVERED_BY = {
     "lowering/step/order.py": ("emulator/test_lists.py", "no wait can be left out there"),
     "lowering/step/plans.py": ("golden/oracle/test_step.py", STEPS),
     "lowering/step/records.py": ("golden/oracle/test_step.py", STEPS),
+    "lowering/step/streams.py": ("golden/oracle/test_step.py", STEPS),
     "cycles/state.py": ("cycles/test_passes.py", "it only lays state out"),
     "cycles/descriptors.py": ("cycles/cluster/test_cluster_input.py", "passes and jobs are there"),
     "cycles/cluster/dealer.py": (INPUT, EVERY_CYCLE),

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.array import ArrayConfig
+from gscn.conv import Pass
 from gscn.encode import ENCODE_DESCRIPTOR_BYTES
 from gscn.lowering.step.memory import Memory, row_content, state_content
-from gscn.lowering.step.plans import plan_like
+from gscn.lowering.step.plans import is_turned, plan_like
 from gscn.lowering.step.records import Records
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.step import Convolve, Step, Stop
@@ -80,10 +81,20 @@ def listings(
 
 def _room(step: Step) -> int:
     """Return bytes that are enough for a list."""
+    # Besides a pass what it waits for; of a convolution a pass that turns its result round. A
+    # weight gradient has at most as many of these as taps, each with a top.
+    encode, convolution = DESCRIPTOR_BYTES + ENCODE_DESCRIPTOR_BYTES, 2 * DESCRIPTOR_BYTES
     return sum(
-        DESCRIPTOR_BYTES * (1 + 2 * isinstance(op, Convolve)) + ENCODE_DESCRIPTOR_BYTES
+        encode + convolution + (DESCRIPTOR_BYTES + encode + convolution) * (_parts(op) - 1)
+        if isinstance(op, Convolve)
+        else encode
         for op in step.operations
     )
+
+
+def _parts(op: Convolve) -> int:
+    """Return the most passes that a convolution is done by."""
+    return op.shape.r * op.shape.s if op.which is Pass.WEIGHT_GRAD else 1
 
 
 def _place(step: Step, config: ArrayConfig, memory: Memory) -> None:
@@ -99,6 +110,6 @@ def _place(step: Step, config: ArrayConfig, memory: Memory) -> None:
     for name, tensor in step.tensors.items():
         op = made_by.get(name) if tensor.weights else None
         if name not in memory.dense and (
-            op is None or plan_like(config, op.shape, op.which, 4, op.like).holds_input
+            op is None or is_turned(plan_like(config, op.shape, op.which, 4, op.like))
         ):
             memory.tensor(name, tensor)

@@ -1,7 +1,8 @@
 """How an array does each pass of a training step whose operands and results the chip makes itself.
 
-Results of a pass lie in groups of 16 channels, and each pass is one descriptor, so that encode
-passes can walk them. What a pass would need more than one for is refused by name.
+Results of a pass lie in groups of 16 channels, so that encode passes can walk them, and each pass
+is one descriptor; but a weight gradient of many taps, or of dilated ones, is several on the same
+operands, each of some taps, which encode passes put together.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ DENSITIES = (0.2, 0.4)
 def whole_plan(
     config: ArrayConfig, shape: ConvShape, which: Pass, out_bytes: int
 ) -> KernelPlan | GradPlan:
-    """Return how a pass is done by one descriptor.
+    """Return how a pass is done: on one pair of operands.
 
     Raises
     ------
@@ -64,15 +65,25 @@ def whole_plan(
     most_y, most_x, apart = most_taps(sizes, shape)[0]
     axes = grad_geometry(shape, most_y, most_x, apart=apart, most_step=MOST_STEP)
     parts = grad_plans(sizes, shape, axes, DENSITIES, widths, DENSE)
-    if parts is None or len(parts) > 1 or len(parts[0].runs) > 1:
-        raise InputError(f"{which} of {shape} must be one pass of the array")
+    if parts is None or len(parts) > 1:
+        raise InputError(f"{which} of {shape} must have one operand of its inputs")
     part = parts[0]
-    results = VECTOR * VECTOR * shape.r * shape.s
+    results = VECTOR * VECTOR * max(len(y.taps) * len(x.taps) for y, x in part.runs)
     choice = part.choice._replace(
         s_real=min(VECTOR, part.work.s_channels), s_vectors=0, t_vectors=0,
         t_split=(-(-results // config.acc_depth) - 1).bit_length(),
     )  # fmt: skip
     return part._replace(choice=choice)
+
+
+def is_turned(part: GradPlan) -> bool:
+    """Say whether an encode pass puts a weight gradient in the order of weights."""
+    return part.holds_input or len(part.runs) > 1
+
+
+def part_name(name: str, number: int) -> str:
+    """Return the name of one of several passes, or results, of an operation."""
+    return f"{name}/{number}" if number else name
 
 
 @takes_text

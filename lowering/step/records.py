@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from gscn.array import ArrayConfig
 from gscn.control import CONTROL_MODE, CONTROL_RECORD, LINKS, Queue
 from gscn.conv import Pass
 from gscn.encode import (
-    BITS_BYTES,
     ENCODE_DESCRIPTOR,
     ENCODE_MODE,
     ENCODE_STATE,
@@ -27,21 +26,13 @@ from gscn.lowering.step.memory import (
     DensePlace,
     Memory,
 )
-from gscn.lowering.step.order import NOTHING, Order, Touched, touched
-from gscn.lowering.step.plans import operand_walk, plan_like, whole_plan
+from gscn.lowering.step.order import NOTHING, Order, Touched, top_of, touched
+from gscn.lowering.step.plans import is_turned, operand_walk, part_name, plan_like, whole_plan
+from gscn.lowering.step.streams import in_order, loops_of, stream_steps, turn_fields
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
 from gscn.records import OUT_FLOAT32, OUT_OWN
 from gscn.step import Convolve, Encode, Operation, Step, Stop, Top, Walk
-
-
-class Loop(NamedTuple):
-    """A loop of a walk: steps, and what it moves along of whole tensors and of small ones."""
-
-    count: int
-    axis: str
-    factor: int
-    small: int
 
 
 class Records:
@@ -112,7 +103,7 @@ class Records:
                 }  # fmt: skip
         if op.mask is not None:
             fields["mask_addr"], fields["mask_end"] = self.memory.parts[op.mask]
-            fields |= _in_order("mask", fields)
+            fields |= in_order("mask", fields)
         self._results(op, fields, positions)
         content = ENCODE_DESCRIPTOR.pack(**fields).view(np.uint8)
         self.add([op.name], content, Queue.ENCODE, [touched(op)])
@@ -120,7 +111,7 @@ class Records:
     def _walk(self, op: Encode) -> tuple[dict[str, int], int]:
         if op.operand is not None:
             return self._operand(op)
-        loops = _loops(op)
+        loops = loops_of(op)
         channels = op.shape[0] if op.walk is Walk.WEIGHTS else op.shape[1]
         fields = {f"count{n}": loop.count for n, loop in enumerate(loops)}
         fields |= {f"count{n}": 1 for n in range(len(loops), LOOPS)}
@@ -134,7 +125,7 @@ class Records:
         for number, use in enumerate(op.tensors):
             if use is not None:
                 place = self.memory.dense[use.name]
-                fields |= _stream(f"t{number}", loops, place, small=use.broadcast)
+                fields |= stream_steps(f"t{number}", loops, place, small=use.broadcast)
         return fields, 1
 
     def _operand(self, op: Encode) -> tuple[dict[str, int], int]:
@@ -180,7 +171,7 @@ class Records:
                 place = memory.dense[results[part]]
                 fields |= {f"{part}_addr": place.addr, f"{part}_end": place.end}
                 small = bool(fields.get("reduce"))
-                fields |= _stream("dense", _loops(op), place, small=small, spread=op.spread)
+                fields |= stream_steps("dense", loops_of(op), place, small=small, spread=op.spread)
         if "a" in results:
             name = results["a"]
             strips = memory.strips.get(name) or memory.operand(
@@ -191,13 +182,14 @@ class Records:
     # -- convolutions
 
     def convolve(self, op: Convolve) -> None:
-        """Add a pass of a convolution, and one that turns weights round if it needs it."""
+        """Add the passes of a convolution, and those that put weight gradients in order."""
         width = 4 if op.wide else 2
         part = plan_like(self.config, op.shape, op.which, width, op.like)
         held, streamed = (self.memory.strips[name] for name in (op.first, op.second))
         if isinstance(part, GradPlan) and part.holds_input:
             held, streamed = streamed, held
-        place = self._result(op, part)
+        places = self._places(op, part)
+        aside = isinstance(part, GradPlan) and is_turned(part)
         addresses = [
             one
             for strips in (held, streamed)
@@ -206,57 +198,53 @@ class Records:
         numbers = Numbers(
             OUT_FLOAT32 if op.wide else OUT_OWN, 0, NUMBER_FORMATS.index(BF16), 0, width
         )
-        made, ranges = descriptors(self.config, part, numbers, tuple(addresses), place.addr)
-        if len(made) != 1 or ranges[0][1] - ranges[0][0] != -(-(place.end - place.addr) // 64) * 64:
-            raise InputError(f"{op.name}: must be one pass, with results as large as its tensor")
-        touches = touched(op)
-        turned = f"{op.result}.turned"
-        if turned in self.memory.dense:
-            touches = touches._replace(writes=frozenset({turned}))
-        self.add([op.name], np.frombuffer(made[0], dtype=np.uint8), Queue.ARRAY, [touches])
-        if turned in self.memory.dense:
-            self._turn(op.result)
+        made, ranges = descriptors(self.config, part, numbers, tuple(addresses), places[0].addr)
+        if any(
+            (end - first) != -(-(place.end - place.addr) // 64) * 64
+            for (first, end), place in zip(ranges, places, strict=True)
+        ):
+            raise InputError(f"{op.name}: results must be as large as their tensor")
+        for number, content in enumerate(made):
+            name = part_name(op.name, number)
+            own = touched(op)._replace(reads=frozenset({op.first, op.second, top_of(name)}))
+            if aside:
+                own = own._replace(writes=frozenset({part_name(f"{op.result}.turned", number)}))
+            self.add([name], np.frombuffer(content, dtype=np.uint8), Queue.ARRAY, [own])
+        if aside:
+            for number, place in enumerate(places):
+                self._turn(op.result, number, place, part)
 
-    def _result(self, op: Convolve, part: KernelPlan | GradPlan) -> DensePlace:
+    def _places(self, op: Convolve, part: KernelPlan | GradPlan) -> list[DensePlace]:
+        """Return where the results of each descriptor lie."""
         memory = self.memory
         if isinstance(part, KernelPlan):
-            return memory.dense[op.result]
-        raw = f"{op.result}.turned" if part.holds_input else op.result
-        if raw in memory.dense:
-            return memory.dense[raw]
-        work, shape = part.work, op.shape
+            return [memory.dense[op.result]]
+        raw = f"{op.result}.turned" if is_turned(part) else op.result
+        work = part.work
         lanes = VECTOR >> part.choice.t_split
         outer = -(-work.t_channels // lanes) * lanes
-        dense = DenseTensor(outer, shape.r, shape.s, work.s_channels, VECTOR, 4)
-        return memory.raw(raw, dense, turned=not part.holds_input)
+        return [
+            memory.dense.get(part_name(raw, number))
+            or memory.raw(
+                part_name(raw, number),
+                DenseTensor(outer, len(y.taps), len(x.taps), work.s_channels, VECTOR, 4),
+                turned=not part.holds_input,
+            )
+            for number, (y, x) in enumerate(part.runs)
+        ]
 
-    def _turn(self, name: str) -> None:
-        """Put a weight gradient whose lanes are input channels in the order of weights."""
-        source, target = self.memory.dense[f"{name}.turned"], self.memory.dense[name]
-        _, col, row, outer, group = source.dense.steps
-        dense = target.dense
-        loops = [
-            Loop(dense.cols, "x", 1, 1), Loop(dense.rows, "y", 1, 1), Loop(dense.outer, "n", 1, 1),
-        ]  # fmt: skip
-        fields = {f"count{n}": 1 for n in range(LOOPS)}
-        fields |= {f"count{n}": loop.count for n, loop in enumerate(loops)}
-        positions = dense.cols * dense.rows * dense.outer
+    def _turn(self, name: str, number: int, source: DensePlace, part: GradPlan) -> None:
+        """Put some taps of a weight gradient where they belong, lanes being output channels."""
+        target = self.memory.dense[name]
+        fields = turn_fields(source, target, part.runs[number], transposed=part.holds_input)
         fields |= {
-            "mode": ENCODE_MODE, "out_format": 2, "t0_format": 2, "transposed": 1,
-            "y_limit": 1, "x_limit": 1, "t0_addr": source.addr, "t0_end": source.end,
-            "t0_step0": col, "t0_step1": row, "t0_step2": group, "t0_step5": VECTOR * outer,
-            "t0_lane": outer, "t0_vector": VECTOR * outer,
-            "count5": -(-dense.channels // VECTOR), "channels": dense.channels,
-            "group_channels": min(VECTOR, dense.channels), "period": positions,
-            "segment": positions, "a_positions": 1, "b_positions": 1,
-            "dense_addr": target.addr, "dense_end": target.end,
-            "rows_addr": self.memory.rows[f"first.{dense.channels}"][0],
+            "rows_addr": self.memory.rows[f"first.{target.dense.channels}"][0],
             "state_addr": self.memory.states[f"s.turn.{name}"],
-            **_stream("dense", loops, target, small=False),
-        }  # fmt: skip
+        }
         content = ENCODE_DESCRIPTOR.pack(**fields).view(np.uint8)
-        touches = Touched(frozenset({f"{name}.turned"}), frozenset({name}))
-        self.add([f"{name}.turn"], content, Queue.ENCODE, [touches])
+        own = part_name(f"{name}.turned", number)
+        touches = Touched(frozenset({own}), frozenset({name}))
+        self.add([part_name(f"{name}.turn", number)], content, Queue.ENCODE, [touches])
 
     # -- control
 
@@ -290,9 +278,28 @@ class Records:
             return self.records.get(top.target, 0) + int(place)
         return self.memory.states[top.target] + int(ENCODE_STATE.dtype.fields[top.which][1])
 
+    def _by_record(self, operations: tuple[Operation, ...]) -> Iterator[Operation]:
+        """Yield operations, tops of windows once for each pass of their convolutions."""
+        counts = {
+            op.name: len(part.runs)
+            for op in operations
+            if isinstance(op, Convolve)
+            and isinstance(
+                part := plan_like(self.config, op.shape, op.which, 4 if op.wide else 2, op.like),
+                GradPlan,
+            )
+        }
+        for op in operations:
+            yield op
+            if isinstance(op, Top) and op.which == "window":
+                for number in range(1, counts.get(op.target, 1)):
+                    names = (part_name(one, number) for one in (op.name, op.target))
+                    name, target = names
+                    yield dataclasses.replace(op, name=name, target=target)
+
     def run(self, operations: tuple[Operation, ...]) -> None:
         """Add the records of all operations."""
-        for group in _grouped(operations):
+        for group in _grouped(tuple(self._by_record(operations))):
             first = group[0]
             if isinstance(first, Encode):
                 self.encode(first)
@@ -318,48 +325,3 @@ def _grouped(operations: tuple[Operation, ...]) -> Iterator[list[Operation]]:
             yield [op]
     if tops:
         yield tops
-
-
-def _loops(op: Encode) -> list[Loop]:
-    """Return the loops of a walk, innermost first."""
-    first, second, rows, cols = op.shape
-    if op.walk is Walk.WEIGHTS:
-        return [Loop(cols, "x", 1, 1), Loop(rows, "y", 1, 1), Loop(second, "n", 1, 1)]
-    if op.walk is Walk.WINDOW:
-        y, x = op.window
-        return [
-            Loop(x, "x", 1, 0), Loop(y, "y", 1, 0), Loop(cols // x, "x", x, 1),
-            Loop(rows // y, "y", y, 1), Loop(first, "n", 1, 1),
-        ]  # fmt: skip
-    plain = [Loop(cols, "x", 1, 1), Loop(rows, "y", 1, 1)]
-    samples = Loop(first, "n", 1, 0)
-    return [samples, *plain] if op.walk is Walk.SAMPLES else [*plain, samples]
-
-
-def _stream(
-    stream: str, loops: list[Loop], place: DensePlace, *, small: bool, spread: object = None
-) -> dict[str, int]:
-    """Return the steps of a dense tensor."""
-    vector, col, row, outer, group = place.dense.steps
-    first = 0
-    if place.turned:
-        first = (place.dense.rows - 1) * row + (place.dense.cols - 1) * col
-        row, col = -row, -col
-    if spread is not None:
-        first = spread.rows * row + spread.cols * col
-        row, col = spread.step * row, spread.step * col
-    sizes = {"x": col, "y": row, "n": outer}
-    steps = {
-        f"{stream}_step{n}": sizes[loop.axis] * (loop.small if small else loop.factor)
-        for n, loop in enumerate(loops)
-    }
-    return {f"{stream}_first": first, f"{stream}_vector": vector, f"{stream}_step5": group, **steps}
-
-
-def _in_order(stream: str, fields: dict[str, int]) -> dict[str, int]:
-    """Return the steps of bits in the order of the walk that wrote them."""
-    steps, size = {}, BITS_BYTES
-    for loop in range(LOOPS):
-        steps[f"{stream}_step{loop}"] = size
-        size *= fields[f"count{loop}"]
-    return {**steps, f"{stream}_vector": BITS_BYTES}

@@ -125,6 +125,26 @@ def test_maps_that_a_driver_would_cut_into_bands_are_left_whole(side, channels):
         runs.run("plain", *batch)
 
 
+@pytest.mark.parametrize(
+    ("taps", "stride", "channels", "method"),
+    [(7, 2, 3, "both"), (7, 2, 3, "dst"), (5, 1, 16, "plain")],
+)
+def test_weight_gradients_of_many_taps_are_put_together(taps, stride, channels, method):
+    side = 12
+    made = side // stride
+    layers = [
+        Conv("c", IMAGES, 20, taps, stride, taps // 2), Norm("n", "c"),
+        Pool("last", "n", False, made, made), Conv("fc", "last", 10, linear=True),
+    ]  # fmt: skip
+    ways, order = METHODS[method]
+    size = (2, channels, side, side)
+    runs = Runs(layers, size, ways, penalty=1e-2)
+    assert "dw.c/1" in runs.lists[order[0]].records
+    runs.set_weights(1)
+    for way, batch in zip(order[:2], batches(2, size, 2), strict=True):
+        runs.run(way, *batch)
+
+
 def trained_by_torch(model, weights, images, labels, *, steps, rate, momentum=0.9):
     """Return losses of torch in float32, from the same weights."""
     with torch.no_grad():

@@ -86,5 +86,4 @@ def test_what_keeps_resnet_for_large_images_out_is_named():
     ):
         compile_step(traced(model, torch.zeros(size)), Training(), CONFIG)
     model.pool = nn.MaxPool2d(2)
-    with pytest.raises(InputError, match=r"1 of .*\n  stem \(torch.nn.Conv2d\): weight-grad"):
-        compile_step(traced(model, torch.zeros(size)), Training(), CONFIG)
+    assert compile_step(traced(model, torch.zeros(size)), Training(), CONFIG).layers
