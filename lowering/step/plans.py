@@ -58,8 +58,16 @@ def whole_plan(
             raise InputError(
                 f"channels of a strided layer must be a multiple of {VECTOR}, not {stream}"
             )
+        t_real = min(VECTOR, stream)
+        taps = part.geometry.y.taps * part.geometry.x.taps
+        if VECTOR * t_real * taps >= config.stationary_depth or t_real * taps >= sizes.keys:
+            raise InputError(
+                f"stationary_depth and directory_depth must be above {VECTOR * t_real * taps} and "
+                f"{t_real * taps}, to hold the weights of {t_real} channels that the {which} adds "
+                f"up, not {config.stationary_depth} and {config.directory_depth}"
+            )
         choice = part.choice._replace(
-            s_real=min(VECTOR, channels), s_vectors=0, t_real=min(VECTOR, stream), t_vectors=0
+            s_real=min(VECTOR, channels), s_vectors=0, t_real=t_real, t_vectors=0
         )
         return part._replace(choice=choice)
     most_y, most_x, apart = most_taps(sizes, shape)[0]
