@@ -21,6 +21,8 @@ class Walk(enum.Enum):
     MAP = "every value of a map"
     ONE = "every value of one sample, which the host names"
     WINDOW = "every value of every window of a pooling, window by window"
+    SLIDING = "the same of windows that overlap, or do not fill their map"
+    HOLDING = "the windows that hold each position of one phase of a map, position by position"
     SAMPLES = "every value of a map, those of all samples one after the other"
     WEIGHTS = "every weight"
     OPERAND = "the values of an operand, in the order of its strips"
@@ -49,7 +51,7 @@ class Use(NamedTuple):
 
     name: str
     broadcast: bool = False
-    """The same for each sample, or for each value of a window."""
+    """The same for each sample, or for each value of a window of its own."""
 
 
 class Operand(NamedTuple):
@@ -65,6 +67,17 @@ class Window(NamedTuple):
 
     rows: int
     cols: int
+
+
+class Sliding(NamedTuple):
+    """Windows of a pooling that may overlap, leave values out, or reach beyond the map."""
+
+    size: tuple[int, int]
+    """Rows and columns of one."""
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    made: tuple[int, int]
+    """Windows below, and beside, each other."""
 
 
 class Spread(NamedTuple):
@@ -101,6 +114,9 @@ class Encode:
     """Fields of the descriptor that say what is computed."""
     operand: Operand | None = None
     window: Window | None = None
+    sliding: Sliding | None = None
+    phase: tuple[int, int] = (0, 0)
+    """HOLDING: rows and columns, the padding's first one being 0, modulo the stride."""
     spread: Spread | None = None
     """The dense result is every so many positions of its map."""
 

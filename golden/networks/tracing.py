@@ -238,11 +238,13 @@ def _pool(
     ]
     if changed:
         return Kind.OTHER, {}, f"{changed[0]} must be as it is by default"
-    return (
-        kind,
-        {"kernel_size": size, "stride": stride, "padding": _pair(given.get("padding", 0))},
-        "",
-    )
+    fields = {"kernel_size": size, "stride": stride, "padding": _pair(given.get("padding", 0))}
+    others = {"ceil_mode": False, "count_include_pad": True}
+    # What is as it is by default is left out.
+    fields |= {
+        name: given[name] for name, plain in others.items() if given.get(name, plain) != plain
+    }
+    return kind, fields, ""
 
 
 def _pair(value: Any) -> tuple[int, int]:

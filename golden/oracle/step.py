@@ -27,6 +27,7 @@ from gscn.golden.oracle.step_values import (
     reduced,
     sum_up,
 )
+from gscn.golden.oracle.step_windows import bits_of, put
 from gscn.step import Convolve, Encode, Step, Stop, Top, Walk
 
 NAMES = ("c0", "c1", "c2", "bias", "second", "threshold_a")
@@ -155,19 +156,23 @@ class GoldenStep:
             values[number] = np.abs(exact) if absolute else exact
         state = self.states[op.state]
         mask = self.bits[op.mask] if op.mask is not None else None
+        if mask is not None and op.walk is Walk.HOLDING:
+            mask = bits_of(op, mask)
         made = compute(op, values, mask, self.rows[op.rows], state)
         here = np.broadcast_to(are_there(op)[:, None], made.last.shape)
         made = made._replace(kept=made.kept & here)
-        flags = made.flags | self._results(op, made, values)
+        flags = made.flags | self._results(op, made, values, here)
         self._note(op, made, here, flags)
 
-    def _results(self, op: Encode, made: Computed, values: list[np.ndarray | None]) -> int:
+    def _results(
+        self, op: Encode, made: Computed, values: list[np.ndarray | None], here: np.ndarray
+    ) -> int:
         """Keep the results of a pass; return whether a window of sums was left, as a flag."""
         out, results = FLOAT32 if op.wide else BF16, op.results
         state, flags = self.states[op.state], 0
         dense, bits = made.first, decode(made.last, out) != 0
         if op.fields.get("reduce"):
-            dense, chosen = reduced(op, made.first, made.kept, state["sum_top"])
+            dense, chosen = reduced(op, made.first, made.kept, here, state["sum_top"])
             bits = chosen if op.fields["reduce"] == Reduce.MAXIMUM else bits
         if "dense" in results:
             self._put(op, results["dense"], in_shape(op, dense))
@@ -189,6 +194,9 @@ class GoldenStep:
         return flags
 
     def _put(self, op: Encode, name: str, codes: np.ndarray) -> None:
+        if op.walk is Walk.HOLDING:
+            self.tensors[name] = put(op, self.tensors[name], codes)
+            return
         if op.spread is None:
             self.tensors[name] = codes
             return

@@ -16,6 +16,7 @@ from gscn.encode import Activation, Masked, Reduce, Thresholds
 from gscn.formats import BF16, FLOAT32, FloatFormat
 from gscn.golden.oracle import encode as law
 from gscn.golden.oracle.floats import decode, encode
+from gscn.golden.oracle.step_windows import result_size, segment_of, windows_of, within
 from gscn.step import Encode, Role, Walk
 
 ACC_WIDTH, WINDOW_WIDTH = 48, 32
@@ -45,6 +46,8 @@ def lined_up(op: Encode, codes: np.ndarray, *, broadcast: bool) -> np.ndarray:
         It is of one sample, or of pooled values.
     """
     first, second, rows, cols = op.shape
+    if op.sliding is not None:
+        return windows_of(op, codes)
     if _by_weights(op):
         lanes = 1 if op.operand and op.operand.which is Pass.INPUT_GRAD else 0
         return np.moveaxis(codes, lanes, -1).reshape(-1, op.shape[lanes])
@@ -62,6 +65,8 @@ def lined_up(op: Encode, codes: np.ndarray, *, broadcast: bool) -> np.ndarray:
 def in_shape(op: Encode, matrix: np.ndarray) -> np.ndarray:
     """Undo `lined_up`; a matrix of one row for each segment is that of its result."""
     first, second, rows, cols = op.shape
+    if op.sliding is not None:
+        return matrix.reshape(first, *result_size(op), second).transpose(0, 3, 1, 2)
     if _by_weights(op):
         lanes = 1 if op.operand and op.operand.which is Pass.INPUT_GRAD else 0
         sizes = [size for axis, size in enumerate(op.shape) if axis != lanes]
@@ -86,7 +91,13 @@ def _by_weights(op: Encode) -> bool:
 
 
 def are_there(op: Encode) -> np.ndarray:
-    """Return which rows of the matrix there are: positions of an operand that some tap uses."""
+    """Return which rows of the matrix there are.
+
+    Positions of an operand that some tap uses; of windows those within a map, and windows that
+    hold a position.
+    """
+    if op.sliding is not None:
+        return within(op)
     if op.operand is None or _by_weights(op):
         return np.ones(1, dtype=np.bool_)
     shape, which, role = op.operand
@@ -229,14 +240,28 @@ def _leaves(first: np.ndarray, second: np.ndarray, top: int) -> bool:
 
 
 def reduced(
-    op: Encode, results: np.ndarray, kept: np.ndarray, top: int
+    op: Encode, results: np.ndarray, kept: np.ndarray, here: np.ndarray, top: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return one result for each segment, and which value is a maximum."""
+    """Return one result for each segment, and which value is a maximum.
+
+    Parameters
+    ----------
+    op
+        The pass.
+    results
+        Codes (positions, channels).
+    kept, here
+        bool, likewise: what strips have, and what is there.
+    top
+        Of sums.
+    """
     out = FLOAT32 if op.wide else BF16
     segment = op.window.rows * op.window.cols if op.window else op.shape[0]
+    segment = segment_of(op) if op.sliding else segment
     if op.fields.get("kept_sums"):
         results = np.where(kept, results, 0).astype(results.dtype)
-    parts = results.reshape(-1, segment, results.shape[1])
+    parts = np.where(here, results, 0).astype(results.dtype)
+    parts = parts.reshape(-1, segment, results.shape[1])
     chosen = np.zeros(parts.shape, dtype=np.bool_)
     found = np.zeros((len(parts), results.shape[1]), dtype=results.dtype)
     for number, part in enumerate(parts):
@@ -244,7 +269,8 @@ def reduced(
             found[number] = law.sums_in_order(part, top, ACC_WIDTH, out).codes
             continue
         for channel in range(part.shape[1]):
-            best = law.first_maximum(part[:, channel], out)
+            some = np.flatnonzero(here.reshape(parts.shape)[number, :, channel])
+            best = some[law.first_maximum(part[some, channel], out)]
             found[number, channel] = part[best, channel]
             chosen[number, best, channel] = True
     return found, chosen.reshape(results.shape)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from gscn.formats import BF16
+from gscn.step import Sliding
 
 IMAGES = "images"
 """Name of the map that a network reads."""
@@ -41,13 +42,38 @@ class Norm(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """A pooling whose windows neither overlap nor leave anything out."""
+    """A pooling."""
 
     name: str
     source: str
     maximum: bool
     rows: int
     cols: int
+    stride: tuple[int, int] = (0, 0)
+    """(0, 0): windows lie side by side."""
+    padding: tuple[int, int] = (0, 0)
+    """Of a mean, zeros that count."""
+    ceil: bool = False
+    """The last window may reach beyond the map and its padding."""
+
+    def windows(self, size: tuple[int, int]) -> Sliding:
+        """Return the windows of a map of these rows and columns."""
+        kernel = (self.rows, self.cols)
+        stride = (self.stride[0] or self.rows, self.stride[1] or self.cols)
+        made = [
+            _windows(*axis, ceil=self.ceil)
+            for axis in zip(size, kernel, stride, self.padding, strict=True)
+        ]
+        return Sliding(kernel, stride, self.padding, (made[0], made[1]))
+
+
+def _windows(size: int, kernel: int, stride: int, padding: int, *, ceil: bool) -> int:
+    left = size + 2 * padding - kernel
+    if not ceil:
+        return left // stride + 1
+    made = -(-left // stride) + 1
+    # No window begins behind the map.
+    return made - ((made - 1) * stride >= size + padding)
 
 
 Layer = Conv | Norm | Pool

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from gscn.encode import TENSORS, Activation, Masked, Reduce
+from gscn.encode import Activation
 from gscn.errors import InputError
-from gscn.formats import FLOAT32
-from gscn.lowering.step.convolutions import Convolutions
 from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Training
-from gscn.step import Encode, Normalised, Step, Stop, Top, Use, Walk, Window
+from gscn.lowering.step.pools import Pools
+from gscn.step import Normalised, Step, Stop, Top, Use, Walk
 from gscn.window import guard_bits
 
 GROWTH = 3
 """Bits by which a tensor of which nothing is known may have grown since the step before."""
 
 
-class _Builder(Convolutions):
+class _Builder(Pools):
     """Operations of a step, layer by layer."""
 
     def __init__(self, layers: Iterable[Layer], batch: tuple[int, int, int, int], how: Training):
@@ -38,7 +36,7 @@ class _Builder(Convolutions):
             elif isinstance(layer, Norm):
                 self._norm(layer)
             else:
-                self._pool(layer)
+                self.pool(layer)
         last = self.layers[-1]
         self.tensor("dlogits", self.maps[last.name])
         self.ops.append(Stop(name="loss", what="loss", layer=last.name))
@@ -46,7 +44,7 @@ class _Builder(Convolutions):
             if isinstance(layer, Norm):
                 self._norm_grads(layer)
             elif isinstance(layer, Pool):
-                self._pool_grads(layer)
+                self.pool_grads(layer)
             elif layer.fixed:
                 self.backward(layer, self.grads[layer.name], self.first(layer.kernels))
             elif layer.linear:
@@ -131,7 +129,7 @@ class _Builder(Convolutions):
             grad = self.grads[layer.name][0].name
         else:
             self.tensor(grad, size)
-            self._total(layer.name, grad, size, masked=True)
+            self.total(layer.name, grad, size, masked=True)
             if layer.added:
                 self.grads.setdefault(layer.added, []).append(Use(grad))
         own = f"dsums.{layer.name}"
@@ -142,93 +140,6 @@ class _Builder(Convolutions):
         )  # fmt: skip
         conv = next(one for one in self.layers if one.name == layer.source)
         self.backward(conv, [Use(grad), Use(f"y.{layer.source}")], f"b.{layer.name}")
-
-    def _total(
-        self, source: str, result: str, size: tuple[int, int, int, int], *, masked: bool
-    ) -> None:
-        """Add up the gradients of a map, and clear what its ReLU had cleared."""
-        uses = self.grads[source]
-        while len(uses) > TENSORS:
-            part = f"{result}.{len(uses)}"
-            self.tensor(part, size)
-            self.ops.append(self._sum(part, uses[:TENSORS], size, part))
-            uses = [Use(part), *uses[TENSORS:]]
-        more: dict[str, Any] = {}
-        if masked:
-            more = {"mask": f"bits.{source}", "fields": {"masked": int(Masked.RESULT)}}
-        self.ops.append(self._sum(result, uses, size, result, **more))
-
-    def _sum(
-        self, name: str, uses: list[Use], size: tuple[int, int, int, int], result: str, **more: Any
-    ) -> Encode:
-        return self.pass_(
-            name, Walk.MAP, size, uses, rows=self.one(size[1]), state=self.state(f"s.{name}"),
-            results={"dense": result}, **more,
-        )  # fmt: skip
-
-    # -- pooling
-
-    def _pool(self, layer: Pool) -> None:
-        n, c, h, w = size = self.maps[layer.source]
-        if h % layer.rows or w % layer.cols:
-            raise InputError(
-                f"layer {layer.name}: windows of {layer.rows} x {layer.cols} must fill the map of "
-                f"{h} x {w}"
-            )
-        made = (n, c, h // layer.rows, w // layer.cols)
-        self.map_(layer.name, made)
-        window = Window(layer.rows, layer.cols)
-        self.windows[layer.name] = size
-        source = Use(self.name_of(layer.source))
-        if layer.maximum:
-            self.ops.append(
-                self.pass_(
-                    f"z.{layer.name}", Walk.WINDOW, size, [source], rows=self.one(c),
-                    state=self.map_states[layer.name], window=window,
-                    fields={"reduce": int(Reduce.MAXIMUM)},
-                    results={"dense": f"z.{layer.name}", "bits": f"bits.{layer.name}"},
-                )
-            )  # fmt: skip
-            return
-        count = layer.rows * layer.cols
-        state = self.state(f"s.t.{layer.name}")
-        self.tensor(f"t.{layer.name}", made)
-        self.table(f"scale.{layer.name}", c, c0=1 / count)
-        self.ops += [
-            Top(name=f"t.{layer.name}.sum_top", target=state, which="sum_top",
-                states=(self.map_states[layer.source],), margin=FLOAT32.bias + guard_bits(count)),
-            self.pass_(
-                f"t.{layer.name}", Walk.WINDOW, size, [source], rows=self.one(c), state=state,
-                window=window, fields={"reduce": int(Reduce.SUM)},
-                results={"dense": f"t.{layer.name}"},
-            ),
-            self.pass_(
-                f"z.{layer.name}", Walk.MAP, made, [Use(f"t.{layer.name}")],
-                rows=f"scale.{layer.name}", state=self.map_states[layer.name],
-                results={"dense": f"z.{layer.name}"},
-            ),
-        ]  # fmt: skip
-
-    def _pool_grads(self, layer: Pool) -> None:
-        size, made = self.windows[layer.name], self.maps[layer.name]
-        grad, result = f"d.{layer.name}", f"u.{layer.name}"
-        self.tensor(grad, made)
-        self.tensor(result, size)
-        self._total(layer.name, grad, made, masked=False)
-        more: dict[str, Any] = {"rows": f"scale.{layer.name}"}
-        if layer.maximum:
-            more = {
-                "rows": self.one(size[1]), "mask": f"bits.{layer.name}",
-                "fields": {"masked": int(Masked.RESULT)},
-            }  # fmt: skip
-        self.ops.append(
-            self.pass_(
-                result, Walk.WINDOW, size, [Use(grad, broadcast=True)],
-                state=self.state(f"s.{result}"), window=Window(layer.rows, layer.cols),
-                results={"dense": result}, **more,
-            )
-        )  # fmt: skip
-        self.grads.setdefault(layer.source, []).append(Use(result))
 
 
 def step_of(layers: Iterable[Layer], batch: tuple[int, int, int, int], how: Training) -> Step:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from gscn.encode import MOST_MAXIMUM
 from gscn.graph import Graph, Kind, Node
 from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool
 
@@ -156,11 +157,17 @@ class _Placing:
     def _pool(self, node: Node, known: list[_Value]) -> _Value | str:
         if known[0].kind != "map":
             return f"its input must be a map, not {_NAMES[known[0].kind]}"
-        (h, w), (rows, cols) = self.nodes[node.sources[0]].shape[2:], node.fields["kernel_size"]
-        if h % rows or w % cols:
-            return f"windows of {rows} x {cols} must fill the map of {h} x {w}"
-        maximum = node.kind is Kind.MAXIMUM
-        self.layers[node.name] = Pool(node.name, known[0].layer, maximum, rows, cols)
+        maximum, fields = node.kind is Kind.MAXIMUM, node.fields
+        kernel = fields["kernel_size"]
+        stride = fields.get("stride", kernel)
+        pool = Pool(
+            node.name, known[0].layer, maximum, *kernel, (0, 0) if stride == kernel else stride,
+            fields.get("padding", (0, 0)), ceil=fields.get("ceil_mode", False),
+        )  # fmt: skip
+        size = self.nodes[node.sources[0]].shape[2:]
+        if not maximum and pool.windows(size) != pool._replace(ceil=False).windows(size):
+            return "ceil_mode must be False where a mean's last window reaches beyond its map"
+        self.layers[node.name] = pool
         return _Value("map", node.name)
 
     def _linear(self, node: Node, known: list[_Value]) -> _Value | str:
@@ -232,14 +239,16 @@ def _wrong(node: Node) -> str:
     if node.kind is Kind.LINEAR:
         return "" if fields["bias"] else "it must have a bias, which the host adds"
     if node.kind in (Kind.MAXIMUM, Kind.AVERAGE):
-        size = fields["kernel_size"]
-        stride, padding = fields.get("stride", size), fields.get("padding", (0, 0))
-        if stride != size or any(padding):
-            rows, cols = size
-            return (
-                f"windows must lie side by side without padding: {rows} x {cols} of stride "
-                f"{stride} and padding {padding}"
-            )
+        return _wrong_pool(node.kind is Kind.MAXIMUM, fields)
+    return ""
+
+
+def _wrong_pool(maximum: bool, fields: dict[str, Any]) -> str:
+    rows, cols = fields["kernel_size"]
+    if maximum and rows * cols > MOST_MAXIMUM:
+        return f"windows must have at most {MOST_MAXIMUM} positions, not {rows} x {cols}"
+    if any(fields.get("padding", (0, 0))) and not fields.get("count_include_pad", True):
+        return "count_include_pad must be True, so that all windows count alike"
     return ""
 
 

@@ -28,6 +28,7 @@ from gscn.lowering.step.memory import (
 )
 from gscn.lowering.step.order import NOTHING, Order, Touched, top_of, touched
 from gscn.lowering.step.plans import is_turned, operand_walk, part_name, plan_like, whole_plan
+from gscn.lowering.step.pools import holding_steps, sliding_steps
 from gscn.lowering.step.streams import in_order, loops_of, stream_steps, turn_fields
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
@@ -93,7 +94,7 @@ class Records:
             "rows_addr": self.memory.rows[op.rows][0], "state_addr": self.memory.states[op.state],
         }  # fmt: skip
         positions = int(np.prod([fields[f"count{n}"] for n in range(LOOPS - 3)]))
-        fields["segment"] = self._segment(op, positions)
+        fields.setdefault("segment", self._segment(op, positions))
         for number, use in enumerate(op.tensors):
             if use is not None:
                 place = self.memory.dense[use.name]
@@ -103,7 +104,8 @@ class Records:
                 }  # fmt: skip
         if op.mask is not None:
             fields["mask_addr"], fields["mask_end"] = self.memory.parts[op.mask]
-            fields |= in_order("mask", fields)
+            if op.walk is not Walk.HOLDING:
+                fields |= in_order("mask", fields)
         self._results(op, fields, positions)
         content = ENCODE_DESCRIPTOR.pack(**fields).view(np.uint8)
         self.add([op.name], content, Queue.ENCODE, [touched(op)])
@@ -111,6 +113,8 @@ class Records:
     def _walk(self, op: Encode) -> tuple[dict[str, int], int]:
         if op.operand is not None:
             return self._operand(op)
+        if op.sliding is not None:
+            return self._windows(op), 1
         loops = loops_of(op)
         channels = op.shape[0] if op.walk is Walk.WEIGHTS else op.shape[1]
         fields = {f"count{n}": loop.count for n, loop in enumerate(loops)}
@@ -127,6 +131,22 @@ class Records:
                 place = self.memory.dense[use.name]
                 fields |= stream_steps(f"t{number}", loops, place, small=use.broadcast)
         return fields, 1
+
+    def _windows(self, op: Encode) -> dict[str, int]:
+        """Return the walk of a pooling whose windows overlap, or of its gradient."""
+        source, made = (self.memory.dense[name].dense for name in
+                        (op.tensors[0].name, op.results["dense"]))  # fmt: skip
+        steps = (
+            sliding_steps(op.sliding, source, made)
+            if op.walk is Walk.SLIDING
+            else holding_steps(op.sliding, op.phase, source, made)
+        )
+        channels = op.shape[1]
+        fields = {
+            "count5": -(-channels // VECTOR), "count6": 1, "count7": 1, "channels": channels,
+            "group_channels": min(VECTOR, channels), **steps,
+        }  # fmt: skip
+        return fields | {"period": int(np.prod([fields[f"count{n}"] for n in range(5)]))}
 
     def _operand(self, op: Encode) -> tuple[dict[str, int], int]:
         operand = op.operand
@@ -171,7 +191,10 @@ class Records:
                 place = memory.dense[results[part]]
                 fields |= {f"{part}_addr": place.addr, f"{part}_end": place.end}
                 small = bool(fields.get("reduce"))
-                fields |= stream_steps("dense", loops_of(op), place, small=small, spread=op.spread)
+                if op.sliding is None:
+                    fields |= stream_steps(
+                        "dense", loops_of(op), place, small=small, spread=op.spread
+                    )
         if "a" in results:
             name = results["a"]
             strips = memory.strips.get(name) or memory.operand(

@@ -9,12 +9,15 @@ from torch import nn
 
 from gscn.array import array
 from gscn.errors import InputError
+from gscn.golden.networks.catalogue import make_network
 from gscn.golden.networks.parameters import taken
-from gscn.golden.networks.residual import ResNet
+from gscn.golden.networks.residual import ResidualBlock, ResNet
 from gscn.golden.networks.tracing import traced
 from gscn.lowering.step.compiler import compile_step
 from gscn.lowering.step.layers import Training
+from gscn.lowering.step.lists import listings
 from gscn.lowering.step.parameters import put
+from gscn.step import Walk
 from tests.step_runs import Runs
 
 CONFIG = array("small").with_overrides(["float_formats=bf16"])
@@ -49,6 +52,33 @@ def test_a_step_of_a_residual_network_equals_the_golden_one(blocks, bottleneck, 
     assert runs.host.losses[0] == pytest.approx(wanted, rel=0.1)
 
 
+def test_steps_of_a_network_for_large_images_equal_the_golden_ones():
+    torch.manual_seed(3)
+    size = (2, 3, 20, 20)
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1), ResidualBlock(16, 32, 2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
+    )  # fmt: skip
+    runs = run_of(model, size)
+    before = runs.weights("w.0").copy()
+    optimizer = torch.optim.SGD(model.parameters(), lr=runs.host.rate, momentum=0.9)
+    losses = []
+    for seed in range(2):
+        images = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+        labels = torch.tensor([3, 7])
+        runs.run("plain", images.numpy(), labels.numpy(), 0)
+        loss = nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert runs.host.losses == pytest.approx(losses, rel=0.1)
+    after = model[0].weight.detach().numpy()
+    # Of what two steps change most is as torch has it: the gradient went to the right positions.
+    assert np.linalg.norm(runs.weights("w.0") - after) < 0.3 * np.linalg.norm(after - before)
+
+
 def test_an_error_names_every_node_and_what_stays_in_torch():
     model = nn.Sequential(
         nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5),
@@ -78,12 +108,13 @@ def test_layers_that_an_array_cannot_do_are_named():
         compile_step(graph, Training(), CONFIG)
 
 
-def test_what_keeps_resnet_for_large_images_out_is_named():
-    model = ResNet((1, 1, 1, 1), width=16, classes=10)
-    size = (2, 3, 32, 32)
-    with pytest.raises(
-        InputError, match=r"1 of .*\n  pool \(torch.nn.MaxPool2d\): windows must lie"
-    ):
-        compile_step(traced(model, torch.zeros(size)), Training(), CONFIG)
-    model.pool = nn.MaxPool2d(2)
-    assert compile_step(traced(model, torch.zeros(size)), Training(), CONFIG).layers
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_residual_networks_for_large_images_have_a_list_for_the_large_array(name):
+    size, config = (8, 3, 224, 224), array("large")
+    graph = traced(make_network(name, image_size=224, classes=1000), torch.zeros(size))
+    step = compile_step(graph, Training(), config).step
+    _, (listing,) = listings([step], config, together=True)
+    # The gradient of the first layer's weights is two passes, that of the pooling one per phase.
+    assert "dw.stem/1" in listing.records
+    phases = [op.phase for op in step.operations if getattr(op, "walk", None) is Walk.HOLDING]
+    assert phases == [(0, 0), (0, 1), (1, 0), (1, 1)]

@@ -24,12 +24,12 @@ LAST = Conv("fc", "p", 10, linear=True)
         ([Conv("fc", IMAGES, 8, linear=True), Conv("c", "fc", 8)], "layer fc: the last layer"),
         ([Conv("c", IMAGES, 8), Norm("n", "c")], "layer n: the last layer"),
         (
-            [Conv("c", IMAGES, 8), Norm("n", "c"), Pool("p", "n", True, 3, 2), LAST],
-            "layer p: windows of 3 x 2 must fill the map of 8 x 8",
+            [Conv("c", IMAGES, 8), Norm("n", "c"), Pool("p", "n", True, 8, 9), LAST],
+            "layer p: windows of a maximum must have at most 64 positions, not 8 x 9",
         ),
         (
-            [Conv("c", IMAGES, 8), Norm("n", "c"), Pool("p", "n", True, 16, 16), LAST],
-            "layer p: windows of 16 x 16 must fill the map of 8 x 8",
+            [Conv("c", IMAGES, 8), Norm("n", "c"), Pool("p", "n", False, 16, 16), LAST],
+            "layer p: windows of 16 x 16 must not be larger than the map of 8 x 8",
         ),
     ],
 )
