@@ -202,6 +202,8 @@ class Normalised(NamedTuple):
     """Another one adds it."""
     adds: str
     """The one that it adds, if any."""
+    of: str = ""
+    """The layer that it normalises."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,18 @@ def small():
     ]  # fmt: skip
 
 
+def large():
+    """Return a network as those for large images begin: maps of 16 x 16 become 2 x 2."""
+    return [
+        Conv("stem", IMAGES, 16, 7, 2, 3), Norm("n", "stem"),
+        Pool("pool", "n", True, 3, 3, (2, 2), (1, 1)),
+        Conv("s", "pool", 32, 1, 2), Norm("ns", "s", folded=True),
+        Conv("c1", "pool", 32, 3, 2, 1), Norm("n1", "c1"),
+        Conv("c2", "n1", 32, 3, 1, 1), Norm("n2", "c2", added="ns"),
+        Pool("mean", "n2", False, 2, 2), Conv("fc", "mean", 10, linear=True),
+    ]  # fmt: skip
+
+
 def padding(kernels, channels):
     """Return weights (K, C, 1, 1) of a shortcut that fills channels up with zeros."""
     found = np.zeros((kernels, channels, 1, 1), dtype=np.float32)

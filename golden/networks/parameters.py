@@ -112,6 +112,10 @@ def move_statistics(
             if share is None:
                 share = 1 / int(module.num_batches_tracked)
             mean, slope = found[name][:2]
+            bias = getattr(model.get_submodule(norm.of), "bias", None)
+            if bias is not None:
+                # A step leaves it out: a normalisation takes it away again.
+                mean = mean + _numbers(bias, np.float64)
             variance = (1 / slope**2 - module.eps) * norm.values / max(1, norm.values - 1)
             for own, value in ((module.running_mean, mean), (module.running_var, variance)):
                 own.lerp_(torch.from_numpy(value).to(own), share)

@@ -110,10 +110,10 @@ class Convolutions(Masks):
             self.strips(f"w2.{name}", Operand(shape, Pass.INPUT_GRAD, Role.FIRST), [Use(weights)],
                         state=f"sw.{name}", wide=True, fields=chosen)  # fmt: skip
         result = self.tensor(f"y.{name}", shape.y_shape, wide=layer.linear)
-        if layer.linear or layer.fixed:
+        if layer.linear or layer.fixed or layer.plain:
             self.maps[name] = shape.y_shape
-        if layer.fixed:
-            self.fixed.add(name)
+        if layer.fixed or layer.plain:
+            self.plain.add(name)
         self.convolve(f"forward.{name}", shape, Pass.FORWARD, made, result)
 
     # -- gradients

@@ -27,6 +27,8 @@ class Conv(NamedTuple):
     fixed: bool = False
     """Weights are not trained, nor sparsified, and a normalisation adds the results as they are: a
     shortcut without parameters."""
+    plain: bool = False
+    """The result is a map: several layers read it, or a sum adds it."""
 
 
 class Norm(NamedTuple):
@@ -34,11 +36,19 @@ class Norm(NamedTuple):
 
     name: str
     source: str
-    """A convolution."""
+    """A convolution, or a map."""
     added: str = ""
     """A map, or a normalisation that is `folded`."""
     folded: bool = False
     """It is part of the sum of the one that adds it, without ReLU of its own."""
+
+
+class Sum(NamedTuple):
+    """The sum of two maps, or convolutions that are `plain`, without ReLU."""
+
+    name: str
+    source: str
+    added: str
 
 
 class Pool(NamedTuple):
@@ -76,7 +86,7 @@ def _windows(size: int, kernel: int, stride: int, padding: int, *, ceil: bool) -
     return made - ((made - 1) * stride >= size + padding)
 
 
-Layer = Conv | Norm | Pool
+Layer = Conv | Norm | Sum | Pool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,7 +35,8 @@ class Names:
         self.norms: dict[str, Normalised] = {}
         self.windows: dict[str, tuple[int, int, int, int]] = {}
         self.grads: dict[str, list[Use]] = {}
-        self.fixed: set[str] = set()
+        self.plain: set[str] = set()
+        """Convolutions whose result is a map."""
 
     # -- what operations name
 
@@ -57,7 +58,7 @@ class Names:
         """Return the tensor of a layer's map."""
         if source == IMAGES:
             return source
-        return f"y.{source}" if source in self.fixed else f"z.{source}"
+        return f"y.{source}" if source in self.plain else f"z.{source}"
 
     def state(self, name: str, **fields: Any) -> str:
         """Return the name of a state."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gscn.encode import Activation
 from gscn.errors import InputError
-from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Training
+from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Sum, Training
 from gscn.lowering.step.pools import Pools
 from gscn.step import Normalised, Step, Stop, Top, Use, Walk
 from gscn.window import guard_bits
@@ -35,6 +35,8 @@ class _Builder(Pools):
                 self.forward(layer)
             elif isinstance(layer, Norm):
                 self._norm(layer)
+            elif isinstance(layer, Sum):
+                self._add(layer)
             else:
                 self.pool(layer)
         last = self.layers[-1]
@@ -45,6 +47,10 @@ class _Builder(Pools):
                 self._norm_grads(layer)
             elif isinstance(layer, Pool):
                 self.pool_grads(layer)
+            elif isinstance(layer, Sum):
+                self._sum_grads(layer)
+            elif layer.plain:
+                self._plain_grads(layer)
             elif layer.fixed:
                 self.backward(layer, self.grads[layer.name], self.first(layer.kernels))
             elif layer.linear:
@@ -56,8 +62,10 @@ class _Builder(Pools):
 
     def _check(self, layer: Layer) -> None:
         """Refuse a layer that has no place."""
-        if isinstance(layer, Norm) and layer.source not in self.shapes:
-            raise InputError(f"layer {layer.name}: its source must be a convolution before it")
+        if isinstance(layer, Norm) and layer.source not in {*self.shapes, *self.maps} - {IMAGES}:
+            raise InputError(
+                f"layer {layer.name}: its source must be a convolution, or a map, before it"
+            )
         if not isinstance(layer, Norm) and layer.source not in self.maps:
             raise InputError(
                 f"layer {layer.name}: its source {layer.source!r} must come before it, and be a map"
@@ -93,14 +101,14 @@ class _Builder(Pools):
     # -- normalisation
 
     def _norm(self, layer: Norm) -> None:
-        shape = self.shapes[layer.source]
-        n, c, h, w = size = (shape.n, shape.k, shape.p, shape.q)
-        y, guard = Use(f"y.{layer.source}"), guard_bits(n * h * w) + GROWTH
+        y = self._normalised(layer)
+        n, c, h, w = size = self.tensors[y.name].shape
+        guard = guard_bits(n * h * w) + GROWTH
         own = f"sums.{layer.name}"
         other = next((one for one in self.layers if one.name == layer.added), None)
         folded = isinstance(other, Norm) and other.folded
         self.norms[layer.name] = Normalised(
-            c, n * h * w, layer.folded, layer.added if folded else ""
+            c, n * h * w, layer.folded, layer.added if folded else "", layer.source
         )
         stop = Stop(name=f"forward.{layer.name}", what="forward", layer=layer.name,
                     again=f"{own}.sum_top")  # fmt: skip
@@ -111,7 +119,7 @@ class _Builder(Pools):
             return
         uses = [y]
         if layer.added:
-            uses.append(Use(f"y.{other.source}" if folded else self.name_of(layer.added)))
+            uses.append(self._normalised(other) if folded else Use(self.name_of(layer.added)))
         self.map_(layer.name, size)
         self.ops.append(
             self.pass_(
@@ -122,8 +130,8 @@ class _Builder(Pools):
         )  # fmt: skip
 
     def _norm_grads(self, layer: Norm) -> None:
-        shape = self.shapes[layer.source]
-        n, _c, h, w = size = (shape.n, shape.k, shape.p, shape.q)
+        y = self._normalised(layer)
+        n, _, h, w = size = self.tensors[y.name].shape
         grad = f"d.{layer.name}"
         if layer.folded:
             grad = self.grads[layer.name][0].name
@@ -135,11 +143,60 @@ class _Builder(Pools):
         own = f"dsums.{layer.name}"
         stop = Stop(name=f"backward.{layer.name}", what="backward", layer=layer.name)
         self.sums(
-            own, [Use(grad), Use(f"y.{layer.source}")], (f"s.{grad}", f"s.sums.{layer.name}"),
+            own, [Use(grad), y], (f"s.{grad}", f"s.sums.{layer.name}"),
             guard_bits(n * h * w), stop, 2,
         )  # fmt: skip
+        uses, rows = [Use(grad), y], f"b.{layer.name}"
+        if layer.source in self.maps:
+            result = self.tensor(f"v.{layer.name}", size)
+            self.ops.append(
+                self.pass_(
+                    result, Walk.MAP, size, uses, rows=rows, state=self.state(f"s.{result}"),
+                    results={"dense": result},
+                )
+            )  # fmt: skip
+            self.grads.setdefault(layer.source, []).append(Use(result))
+            return
         conv = next(one for one in self.layers if one.name == layer.source)
-        self.backward(conv, [Use(grad), Use(f"y.{layer.source}")], f"b.{layer.name}")
+        self.backward(conv, uses, rows)
+
+    def _normalised(self, layer: Norm) -> Use:
+        """Return what a normalisation reads."""
+        source = layer.source
+        return Use(self.name_of(source) if source in self.maps else f"y.{source}")
+
+    # -- sums without ReLU
+
+    def _add(self, layer: Sum) -> None:
+        size = self.maps[layer.source]
+        self.map_(layer.name, size)
+        uses = [Use(self.name_of(one)) for one in (layer.source, layer.added)]
+        self.ops.append(
+            self.pass_(
+                f"z.{layer.name}", Walk.MAP, size, uses, rows=self.one(size[1]),
+                state=self.map_states[layer.name], results={"dense": f"z.{layer.name}"},
+            )
+        )  # fmt: skip
+
+    def _sum_grads(self, layer: Sum) -> None:
+        grad = self._whole_grad(layer.name)
+        for source in (layer.source, layer.added):
+            self.grads.setdefault(source, []).append(Use(grad))
+
+    def _plain_grads(self, layer: Conv) -> None:
+        grad, kernels = self._whole_grad(layer.name), layer.kernels
+        # What is reused is taken from it.
+        rows = self.table(f"less.{kernels}", kernels, c0=1.0, c1=-1.0)
+        self.backward(layer, [Use(grad)], rows)
+
+    def _whole_grad(self, name: str) -> str:
+        """Return the gradient of a map that has no ReLU, added up if it is a sum."""
+        uses = self.grads[name]
+        if len(uses) == 1 and not uses[0].broadcast:
+            return uses[0].name
+        grad = self.tensor(f"d.{name}", self.maps[name])
+        self.total(name, grad, self.maps[name], masked=False)
+        return grad
 
 
 def step_of(layers: Iterable[Layer], batch: tuple[int, int, int, int], how: Training) -> Step:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from gscn.encode import MOST_MAXIMUM
 from gscn.graph import Graph, Kind, Node
-from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool
+from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Sum
 
 EPSILON = 1e-5
 """Of normalisations, as hosts compute them."""
@@ -105,7 +105,11 @@ class _Placing:
             return own
         if LOST in known:
             return LOST
-        once = [s for s, one in zip(node.sources, known, strict=True) if one.kind != "map"]
+        once = [
+            source
+            for source, one in zip(node.sources, known, strict=True)
+            if one.kind not in ("map", "conv")
+        ]
         if any(self.uses[source] > 1 for source in once):
             many = next(source for source in once if self.uses[source] > 1)
             return f"{many}, which it reads, must be read by nothing else before its ReLU"
@@ -127,10 +131,19 @@ class _Placing:
         return _Value("conv", node.name)
 
     def _norm(self, node: Node, known: list[_Value]) -> _Value | str:
-        if known[0].kind != "conv":
-            return "its input must be the result of a convolution"
+        if known[0].kind not in ("conv", "map"):
+            return f"its input must be a convolution or a map, not {_NAMES[known[0].kind]}"
+        if known[0].layer == IMAGES:
+            return "the images must not be normalised"
+        if known[0].kind == "conv" and self.uses[node.sources[0]] > 1:
+            self._plain(known[0])
         self.layers[node.name] = Norm(node.name, known[0].layer)
         return _Value("norm", node.name)
+
+    def _plain(self, value: _Value) -> None:
+        """Note that a convolution's result is a map."""
+        if value.kind == "conv":
+            self.layers[value.layer] = self.layers[value.layer]._replace(plain=True)
 
     def _relu(self, _: Node, known: list[_Value]) -> _Value | str:
         one = known[0]
@@ -143,8 +156,15 @@ class _Placing:
             self.layers[one.folded] = self.layers[one.folded]._replace(folded=True)
         return _Value("map", one.layer)
 
-    def _add(self, _: Node, known: list[_Value]) -> _Value | str:
+    def _add(self, node: Node, known: list[_Value]) -> _Value | str:
         first, second = known
+        if {first.kind, second.kind} <= {"conv", "map"} and IMAGES not in (
+            first.layer, second.layer,
+        ):  # fmt: skip
+            for one in known:
+                self._plain(one)
+            self.layers[node.name] = Sum(node.name, first.layer, second.layer)
+            return _Value("map", node.name)
         if first.kind != "norm":
             first, second = second, first
         if first.kind != "norm" or second.kind not in ("norm", "map", "padded"):
@@ -216,7 +236,7 @@ class _Placing:
         while waiting:
             name = waiting[-1]
             layer = self.layers[name]
-            needed = [layer.added] if isinstance(layer, Norm) and layer.added else []
+            needed = [layer.added] if isinstance(layer, Norm | Sum) and layer.added else []
             missing = [one for one in (*needed, layer.source) if one != IMAGES and one not in found]
             if missing:
                 waiting.append(missing[0])
@@ -253,8 +273,6 @@ def _wrong_pool(maximum: bool, fields: dict[str, Any]) -> str:
 
 
 def _wrong_conv(fields: dict[str, object]) -> str:
-    if fields["bias"]:
-        return "it must have no bias: its normalisation has one"
     for name in ("groups", "dilation"):
         plain = 1 if name == "groups" else (1, 1)
         if fields[name] != plain:

@@ -15,7 +15,7 @@ from gscn.errors import InputError
 from tests.golden.oracle.test_step import METHODS
 from tests.golden.oracle.test_step import batches as random_batches
 from tests.step_machines import MachineRuns
-from tests.step_networks import small
+from tests.step_networks import large, small
 
 pytestmark = pytest.mark.cosim
 SIZE = (3, 3, 8, 8)
@@ -43,6 +43,16 @@ def test_steps_by_swat_and_resprop_in_two_queues_equal_the_golden_ones():
 def test_steps_by_every_method_equal_the_golden_ones(method, together):
     runs, steps = small_runs(method, together=together)
     for way, batch in steps:
+        runs.run(way, *batch)
+
+
+@pytest.mark.slow
+def test_steps_of_a_network_for_large_images_equal_the_golden_ones():
+    size = (2, 3, 16, 16)
+    ways, order = METHODS["plain"]
+    runs = MachineRuns(large(), size, ways, together=True)
+    runs.set_weights(5)
+    for way, batch in zip(order[:2], random_batches(6, size, 2), strict=True):
         runs.run(way, *batch)
 
 
