@@ -102,6 +102,7 @@ def move_statistics(
     found
         Mean, and 1 / standard deviation, of each: what hosts call `found`, after the step.
     """
+    modules = dict(model.named_modules())
     with torch.no_grad():
         for name, norm in norms.items():
             module = model.get_submodule(name)
@@ -112,9 +113,9 @@ def move_statistics(
             if share is None:
                 share = 1 / int(module.num_batches_tracked)
             mean, slope = found[name][:2]
-            bias = getattr(model.get_submodule(norm.of), "bias", None)
+            bias = getattr(modules.get(norm.of), "bias", None)
             if bias is not None:
-                # A step leaves it out: a normalisation takes it away again.
+                # A step leaves it out: the normalisation takes it away again.
                 mean = mean + _numbers(bias, np.float64)
             variance = (1 / slope**2 - module.eps) * norm.values / max(1, norm.values - 1)
             for own, value in ((module.running_mean, mean), (module.running_var, variance)):

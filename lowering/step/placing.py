@@ -136,14 +136,20 @@ class _Placing:
         if known[0].layer == IMAGES:
             return "the images must not be normalised"
         if known[0].kind == "conv" and self.uses[node.sources[0]] > 1:
-            self._plain(known[0])
+            wrong = self._plain(node, known)
+            if wrong:
+                return wrong
         self.layers[node.name] = Norm(node.name, known[0].layer)
         return _Value("norm", node.name)
 
-    def _plain(self, value: _Value) -> None:
-        """Note that a convolution's result is a map."""
-        if value.kind == "conv":
-            self.layers[value.layer] = self.layers[value.layer]._replace(plain=True)
+    def _plain(self, node: Node, known: list[_Value]) -> str:
+        """Note that results of convolutions that a node reads are maps; return what is wrong."""
+        for source, value in zip(node.sources, known, strict=True):
+            if value.kind == "conv":
+                if self.nodes[source].fields["bias"]:
+                    return f"{source}, which it reads, must have no bias: no normalisation takes it"
+                self.layers[value.layer] = self.layers[value.layer]._replace(plain=True)
+        return ""
 
     def _relu(self, _: Node, known: list[_Value]) -> _Value | str:
         one = known[0]
@@ -161,8 +167,9 @@ class _Placing:
         if {first.kind, second.kind} <= {"conv", "map"} and IMAGES not in (
             first.layer, second.layer,
         ):  # fmt: skip
-            for one in known:
-                self._plain(one)
+            wrong = self._plain(node, known)
+            if wrong:
+                return wrong
             self.layers[node.name] = Sum(node.name, first.layer, second.layer)
             return _Value("map", node.name)
         if first.kind != "norm":

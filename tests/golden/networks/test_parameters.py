@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -59,5 +61,18 @@ def test_running_statistics_are_those_of_torch(momentum):
         flat = x.double().transpose(0, 1).flatten(1).numpy()
         found = (flat.mean(1), 1 / np.sqrt(flat.var(1) + 1e-5))
         move_statistics(model, norms, {"0": found})
+    for name, value in theirs.state_dict().items():
+        assert torch.allclose(model.state_dict()[name], value, rtol=1e-4), name
+
+
+def test_running_means_have_the_bias_that_a_step_leaves_out():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    theirs = copy.deepcopy(model)
+    x = torch.randn(3, 3, 5, 5, generator=torch.Generator().manual_seed(1))
+    theirs(x)
+    made = nn.functional.conv2d(x, model[0].weight).detach()
+    flat = made.double().transpose(0, 1).flatten(1).numpy()
+    found = (flat.mean(1), 1 / np.sqrt(flat.var(1) + 1e-5))
+    move_statistics(model, {"1": Normalised(4, 75, False, "", "0")}, {"1": found})
     for name, value in theirs.state_dict().items():
         assert torch.allclose(model.state_dict()[name], value, rtol=1e-4), name

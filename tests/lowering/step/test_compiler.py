@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from gscn.golden.networks.catalogue import make_network
 from gscn.golden.networks.parameters import taken
 from gscn.golden.networks.residual import ResidualBlock, ResNet
 from gscn.golden.networks.tracing import traced
+from gscn.golden.networks.wide import PreactivatedBlock
 from gscn.lowering.step.compiler import compile_step
 from gscn.lowering.step.layers import Training
 from gscn.lowering.step.lists import listings
@@ -52,14 +55,34 @@ def test_a_step_of_a_residual_network_equals_the_golden_one(blocks, bottleneck, 
     assert runs.host.losses[0] == pytest.approx(wanted, rel=0.1)
 
 
-def test_steps_of_a_network_for_large_images_equal_the_golden_ones():
+def head(channels, classes=10):
+    """Return what follows the last map."""
+    return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
+
+
+LARGE = (
+    nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+    ResidualBlock(16, 32, 2), *head(32),
+)  # fmt: skip
+WIDE = (
+    nn.Conv2d(3, 16, 3, 1, 1, bias=False), PreactivatedBlock(16, 16, 1),
+    PreactivatedBlock(16, 32, 2), nn.BatchNorm2d(32), nn.ReLU(), *head(32),
+)  # fmt: skip
+BIASED = (
+    nn.Conv2d(3, 20, 3, padding=1), nn.BatchNorm2d(20), nn.ReLU(), nn.MaxPool2d(2), *head(20),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("modules", "side"), [(LARGE, 20), (WIDE, 8), (BIASED, 8)], ids=["large", "wide", "biased"]
+)
+def test_steps_of_networks_of_users_equal_the_golden_ones_and_are_near_torchs(modules, side):
     torch.manual_seed(3)
-    size = (2, 3, 20, 20)
-    model = nn.Sequential(
-        nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.MaxPool2d(3, 2, 1), ResidualBlock(16, 32, 2),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
-    )  # fmt: skip
+    size = (2, 3, side, side)
+    model = copy.deepcopy(nn.Sequential(*modules))
+    for one in model.modules():
+        if hasattr(one, "reset_parameters"):
+            one.reset_parameters()
     runs = run_of(model, size)
     before = runs.weights("w.0").copy()
     optimizer = torch.optim.SGD(model.parameters(), lr=runs.host.rate, momentum=0.9)
@@ -75,7 +98,7 @@ def test_steps_of_a_network_for_large_images_equal_the_golden_ones():
         losses.append(loss.item())
     assert runs.host.losses == pytest.approx(losses, rel=0.1)
     after = model[0].weight.detach().numpy()
-    # Of what two steps change most is as torch has it: the gradient went to the right positions.
+    # Of what two steps change most is as torch has it: gradients went where they belong.
     assert np.linalg.norm(runs.weights("w.0") - after) < 0.3 * np.linalg.norm(after - before)
 
 

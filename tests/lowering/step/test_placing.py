@@ -8,7 +8,8 @@ from torch import nn
 
 from gscn.golden.networks.residual import ResidualBlock
 from gscn.golden.networks.tracing import traced
-from gscn.lowering.step.layers import IMAGES, Conv, Norm, Pool
+from gscn.golden.networks.wide import PreactivatedBlock
+from gscn.lowering.step.layers import IMAGES, Conv, Norm, Pool, Sum
 from gscn.lowering.step.placing import place
 from tests.step_networks import Small, small
 
@@ -66,6 +67,18 @@ class Twice(nn.Module):
         return self.block(self.block(hidden))
 
 
+class Branches(nn.Module):
+    """Adds a block to what it reads."""
+
+    def __init__(self, block):
+        super().__init__()
+        self.block = block
+
+    def forward(self, hidden):
+        """Return the sum."""
+        return hidden + self.block(hidden)
+
+
 class Left(nn.Module):
     """A map that nothing reads."""
 
@@ -75,10 +88,28 @@ class Left(nn.Module):
         return hidden
 
 
+def test_a_preactivated_block_normalises_sums_and_adds_convolutions():
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), PreactivatedBlock(16, 32, 2),
+        nn.BatchNorm2d(32), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
+    )  # fmt: skip
+    found = place(traced(model, IMAGE))
+    assert not found.refused
+    assert found.layers == (
+        Conv("0", IMAGES, 16, 3, 1, 1), Norm("1.norm1", "0"),
+        Conv("1.shortcut", "1.norm1", 32, 1, 2, plain=True),
+        Conv("1.conv1", "1.norm1", 32, 3, 2, 1), Norm("1.norm2", "1.conv1"),
+        Conv("1.conv2", "1.norm2", 32, 3, 1, 1, plain=True),
+        Sum("1.add", "1.conv2", "1.shortcut"), Norm("2", "1.add"),
+        Pool("4", "2", False, 4, 4), Conv("6", "4", 10, linear=True),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("modules", "name", "message"),
     [
-        ([nn.Conv2d(16, 16, 1)], "3", "it must have no bias"),
+        ([nn.Conv2d(16, 16, 1)], "4", "not a convolution without normalisation"),
+        ([Branches(nn.Conv2d(16, 16, 1))], "3.add", "3.block, which it reads, must have no bias"),
         ([nn.Conv2d(16, 16, 1, groups=2, bias=False)], "3", "groups must be 1, not 2"),
         ([nn.Conv2d(16, 16, 3, dilation=2, bias=False)], "3", "dilation must be (1, 1)"),
         ([nn.Conv2d(16, 16, (1, 3), bias=False)], "3", "kernel_size must be the same"),
@@ -87,7 +118,6 @@ class Left(nn.Module):
             [nn.Conv2d(16, 16, 3, padding=1, padding_mode="reflect", bias=False)],
             "3", "padding must be by zeros, not reflect",
         ),
-        ([nn.BatchNorm2d(16)], "3", "must be the result of a convolution"),
         (
             [nn.Conv2d(16, 16, 1, bias=False), nn.BatchNorm2d(16, eps=1e-3)],
             "4", "eps must be 1e-05, not 0.001",
@@ -128,5 +158,7 @@ def test_a_linear_layer_needs_a_map_of_one_position_and_is_the_last():
 
 
 def test_all_are_named_at_once_but_for_those_that_follow_from_others():
-    model = ending(nn.Dropout(0.1), nn.Conv2d(16, 16, 1), nn.BatchNorm2d(16), nn.Sigmoid())
+    model = ending(
+        nn.Dropout(0.1), nn.Conv2d(16, 16, 1, groups=2), nn.BatchNorm2d(16), nn.Sigmoid(),
+    )  # fmt: skip
     assert list(refused(model)) == ["3", "4", "6"]
