@@ -26,6 +26,7 @@ from gscn.golden.oracle.step_values import (
     lined_up,
     reduced,
     sum_up,
+    with_channels,
 )
 from gscn.golden.oracle.step_windows import bits_of, put
 from gscn.step import Convolve, Encode, Step, Stop, Top, Walk
@@ -190,6 +191,7 @@ class GoldenStep:
         if "a" in results:
             codes = in_shape(op, np.where(made.kept, made.last, 0).astype(made.last.dtype))
             codes = encode(decode(codes, out), BF16).codes if op.wide else codes
+            codes = with_channels(op, codes)
             self.strips[results["a"]] = codes
         return flags
 
@@ -197,10 +199,11 @@ class GoldenStep:
         if op.walk is Walk.HOLDING:
             self.tensors[name] = put(op, self.tensors[name], codes)
             return
-        if op.spread is None:
-            self.tensors[name] = codes
-            return
         whole = np.zeros_like(self.tensors[name])
+        if op.spread is None:
+            whole[:, : codes.shape[1]] = codes
+            self.tensors[name] = whole
+            return
         step, y, x = op.spread
         whole[:, :, y::step, x::step][:, :, : codes.shape[2], : codes.shape[3]] = codes
         self.tensors[name] = whole

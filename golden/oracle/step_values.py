@@ -83,6 +83,14 @@ def in_shape(op: Encode, matrix: np.ndarray) -> np.ndarray:
     return matrix.reshape(first, rows, cols, second).transpose(0, 3, 1, 2)
 
 
+def with_channels(op: Encode, codes: np.ndarray) -> np.ndarray:
+    """Return an operand with the channels of its convolution that its tensor lacks, as zeros."""
+    lacking = 0
+    if op.operand.which is Pass.FORWARD and op.operand.role is Role.SECOND:
+        lacking = op.operand.shape.c - codes.shape[1]
+    return np.pad(codes, ((0, 0), (0, lacking), (0, 0), (0, 0)))
+
+
 def _by_weights(op: Encode) -> bool:
     """Say whether weights are walked."""
     if op.operand is None:

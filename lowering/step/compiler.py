@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from gscn.array import ArrayConfig
@@ -10,7 +11,7 @@ from gscn.graph import Graph, Kind
 from gscn.lowering.step.layers import Layer, Training
 from gscn.lowering.step.network import step_of
 from gscn.lowering.step.placing import Refused, place
-from gscn.lowering.step.plans import operand_walk, plan_like
+from gscn.lowering.step.plans import check_room, operand_walk, plan_like
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import VECTOR
 from gscn.step import Convolve, Encode, Step, Walk
@@ -61,12 +62,22 @@ def _beyond(step: Step, config: ArrayConfig, graph: Graph) -> tuple[Refused, ...
         for op in step.operations
         if isinstance(op, Encode) and op.walk is Walk.OPERAND
     }
+    # Weights between whose taps there are zeros.
+    laid_out = {
+        op.results["dense"]: math.prod(op.shape[2:])
+        for op in step.operations
+        if isinstance(op, Encode) and op.walk is Walk.WEIGHTS and "dense" in op.results
+    }
     for op in convolutions:
         name = op.name.partition(".")[2]
         if name in found:
             continue
         try:
             part = plan_like(config, op.shape, op.which, 4 if op.wide else 2, op.like)
+            weights = strips[op.first].tensors[0].name
+            if step.tensors[weights].weights:
+                taps = math.prod(step.tensors[weights].shape[2:])
+                check_room(config, part, laid_out.get(weights, taps))
             for operand in (strips[op.first], strips[op.second]):
                 tensor = step.tensors[operand.tensors[0].name]
                 first, second, rows, cols = tensor.shape

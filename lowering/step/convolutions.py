@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from gscn.conv import ConvShape, Pass
@@ -11,6 +12,7 @@ from gscn.formats import FLOAT32
 from gscn.lowering.axes import MOST_STEP, kernel_geometries
 from gscn.lowering.step.layers import IMAGES, Conv
 from gscn.lowering.step.masks import Masks
+from gscn.passes import VECTOR
 from gscn.step import (
     Convolve,
     Operand,
@@ -88,33 +90,54 @@ class Convolutions(Masks):
         shape = ConvShape(
             n=n, c=c, h=h, w=w, k=layer.kernels, r=layer.taps, s=layer.taps,
             stride=(layer.stride,) * 2, padding=(layer.padding,) * 2,
+            dilation=(layer.dilation,) * 2,
         )  # fmt: skip
         name = layer.name
         self.shapes[name] = shape
         source = Use(self.name_of(layer.source))
         weights = self._weights(layer, shape)
         chosen = BY_STATE if self.how.density and not layer.fixed else {}
+        flat = undilated(shape)
+        filled = filled_up(flat)
+        spread = weights if flat is shape else self._laid_out("ws", weights, shape, flat)
+        whole = spread if filled is flat else self._laid_out("wp", weights, shape, filled)
         made = [
             (
-                self.strips(f"w1.{name}", Operand(shape, Pass.FORWARD, Role.FIRST), [Use(weights)],
+                self.strips(f"w1.{name}", Operand(filled, Pass.FORWARD, Role.FIRST), [Use(whole)],
                             state=f"sw.{name}", wide=True, fields=chosen),
                 f"sw.{name}",
             ),
             (
-                self.strips(f"x1.{name}", Operand(shape, Pass.FORWARD, Role.SECOND), [source],
+                self.strips(f"x1.{name}", Operand(filled, Pass.FORWARD, Role.SECOND), [source],
                             state=self.state(f"sx.{name}")),
                 f"sx.{name}",
             ),
         ]  # fmt: skip
         if layer.source != IMAGES:
-            self.strips(f"w2.{name}", Operand(shape, Pass.INPUT_GRAD, Role.FIRST), [Use(weights)],
+            self.strips(f"w2.{name}", Operand(flat, Pass.INPUT_GRAD, Role.FIRST), [Use(spread)],
                         state=f"sw.{name}", wide=True, fields=chosen)  # fmt: skip
         result = self.tensor(f"y.{name}", shape.y_shape, wide=layer.linear)
         if layer.linear or layer.fixed or layer.plain:
             self.maps[name] = shape.y_shape
         if layer.fixed or layer.plain:
             self.plain.add(name)
-        self.convolve(f"forward.{name}", shape, Pass.FORWARD, made, result)
+        self.convolve(f"forward.{name}", filled, Pass.FORWARD, made, result)
+
+    def _laid_out(self, prefix: str, weights: str, shape: ConvShape, like: ConvShape) -> str:
+        """Put weights into larger ones, of a convolution that is the same; return their name."""
+        result = self.tensor(
+            f"{prefix}.{weights.partition('.')[2]}", like.w_shape, wide=True, weights=True
+        )
+        dilation = shape.dilation[0]
+        self.ops.append(
+            self.pass_(
+                result, Walk.WEIGHTS, shape.w_shape, [Use(weights)], wide=True,
+                rows=self.first(shape.k), state=self.state(f"s.{result}"),
+                spread=Spread(dilation, 0, 0) if like.dilation != shape.dilation else None,
+                results={"dense": result},
+            )
+        )  # fmt: skip
+        return result
 
     # -- gradients
 
@@ -151,7 +174,7 @@ class Convolutions(Masks):
     def _input_grad(
         self, layer: Conv, terms: list[Use], rows: str, fields: dict[str, int], *, reuses: bool
     ) -> None:
-        name, shape = layer.name, self.shapes[layer.name]
+        name, shape = layer.name, undilated(self.shapes[layer.name])
         parts = [("dx", shape, terms, rows, fields, f"sg.{name}")]
         if reuses:
             one = one_sample(shape)
@@ -270,9 +293,25 @@ class Convolutions(Masks):
         )  # fmt: skip
 
 
+def undilated(shape: ConvShape) -> ConvShape:
+    """Return a convolution whose kernel has what lies between its taps, as zeros."""
+    if shape.dilation == (1, 1):
+        return shape
+    r, s = (
+        (taps - 1) * apart + 1
+        for taps, apart in zip((shape.r, shape.s), shape.dilation, strict=True)
+    )
+    return dataclasses.replace(shape, r=r, s=s, dilation=(1, 1))
+
+
+def filled_up(shape: ConvShape) -> ConvShape:
+    """Return a forward pass with channels that are zero, so that no 16 are of two phases."""
+    phased = max(shape.stride) > 1 and max(shape.r, shape.s) > 1
+    if not phased or shape.c <= VECTOR or shape.c % VECTOR == 0:
+        return shape
+    return dataclasses.replace(shape, c=shape.c + -shape.c % VECTOR)
+
+
 def one_sample(shape: ConvShape) -> ConvShape:
     """Return the convolution of one sample of a batch."""
-    return ConvShape(
-        n=1, c=shape.c, h=shape.h, w=shape.w, k=shape.k, r=shape.r, s=shape.s,
-        stride=shape.stride, padding=shape.padding, dilation=shape.dilation,
-    )  # fmt: skip
+    return dataclasses.replace(shape, n=1)

@@ -29,6 +29,7 @@ class Conv(NamedTuple):
     shortcut without parameters."""
     plain: bool = False
     """The result is a map: several layers read it, or a sum adds it."""
+    dilation: int = 1
 
 
 class Norm(NamedTuple):

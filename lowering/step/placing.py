@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from gscn.encode import MOST_MAXIMUM
 from gscn.graph import Graph, Kind, Node
+from gscn.lowering.axes import MOST_TAPS
 from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Sum
 
 EPSILON = 1e-5
@@ -126,7 +127,7 @@ class _Placing:
         fields = node.fields
         self.layers[node.name] = Conv(
             node.name, known[0].layer, node.shape[1], fields["kernel_size"][0],
-            fields["stride"][0], fields["padding"][0],
+            fields["stride"][0], fields["padding"][0], dilation=fields["dilation"][0],
         )  # fmt: skip
         return _Value("conv", node.name)
 
@@ -279,15 +280,18 @@ def _wrong_pool(maximum: bool, fields: dict[str, Any]) -> str:
     return ""
 
 
-def _wrong_conv(fields: dict[str, object]) -> str:
-    for name in ("groups", "dilation"):
-        plain = 1 if name == "groups" else (1, 1)
-        if fields[name] != plain:
-            return f"{name} must be {plain}, not {fields[name]}"
+def _wrong_conv(fields: dict[str, Any]) -> str:
+    if fields["groups"] != 1:
+        return f"groups must be 1, not {fields['groups']}"
     if fields["padding_mode"] != "zeros":
         return f"padding must be by zeros, not {fields['padding_mode']}"
-    for name in ("kernel_size", "stride", "padding"):
+    for name in ("kernel_size", "stride", "padding", "dilation"):
         value = fields[name]
         if isinstance(value, str) or value[0] != value[1]:
             return f"{name} must be the same for rows and columns, not {value}"
+    taps, stride, dilation = (fields[name][0] for name in ("kernel_size", "stride", "dilation"))
+    if dilation > 1 and stride > 1:
+        return f"dilation must be 1 where the stride is not, not {dilation}"
+    if (taps - 1) * dilation >= MOST_TAPS * stride:
+        return f"the kernel must reach over at most {MOST_TAPS * stride} rows"
     return ""

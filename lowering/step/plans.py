@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
@@ -58,16 +60,8 @@ def whole_plan(
             raise InputError(
                 f"channels of a strided layer must be a multiple of {VECTOR}, not {stream}"
             )
-        t_real = min(VECTOR, stream)
-        taps = part.geometry.y.taps * part.geometry.x.taps
-        if VECTOR * t_real * taps >= config.stationary_depth or t_real * taps >= sizes.keys:
-            raise InputError(
-                f"stationary_depth and directory_depth must be above {VECTOR * t_real * taps} and "
-                f"{t_real * taps}, to hold the weights of {t_real} channels that the {which} adds "
-                f"up, not {config.stationary_depth} and {config.directory_depth}"
-            )
         choice = part.choice._replace(
-            s_real=min(VECTOR, channels), s_vectors=0, t_real=t_real, t_vectors=0
+            s_real=min(VECTOR, channels), s_vectors=0, t_real=min(VECTOR, stream), t_vectors=0
         )
         return part._replace(choice=choice)
     most_y, most_x, apart = most_taps(sizes, shape)[0]
@@ -108,6 +102,34 @@ def plan_like(
     return part._replace(work=part.work._replace(samples=shape.n), choice=choice)
 
 
+def check_room(config: ArrayConfig, part: KernelPlan | GradPlan, weights: int) -> None:
+    """Refuse a forward pass or an input gradient whose weights the array cannot hold.
+
+    Parameters
+    ----------
+    config, part
+        The array, and how it does the pass.
+    weights
+        Taps of a channel that have a weight.
+
+    Raises
+    ------
+    InputError
+        Those of as many channels as lie together do not fit.
+    """
+    if isinstance(part, GradPlan):
+        return
+    taps = part.geometry.y.taps * part.geometry.x.taps
+    places = part.choice.t_real * taps
+    most = VECTOR * part.choice.t_real * min(taps, weights)
+    if most >= config.stationary_depth or places >= config.directory_depth:
+        raise InputError(
+            f"stationary_depth and directory_depth must be above {most} and {places}, to hold "
+            f"weights of {part.choice.t_real} x {VECTOR} channels, not {config.stationary_depth} "
+            f"and {config.directory_depth}"
+        )
+
+
 def operand_walk(
     part: KernelPlan | GradPlan, operand: Operand, dense: DenseTensor
 ) -> tuple[dict[str, int], int]:
@@ -122,7 +144,7 @@ def operand_walk(
         y, x = geometry.y, geometry.x
         if geometry.forward:
             rows = [
-                axis_rows(axis, int(used.nonzero()[0][-1]) + 1)
+                axis_rows(axis, _end(used))
                 for axis, used in zip((y, x), used_rows(shape), strict=True)
             ]
         else:
@@ -132,11 +154,19 @@ def operand_walk(
     held = part.holds_input is (operand.role is Role.SECOND)
     if operand.role is Role.SECOND:
         rows = [
-            cut_rows(cut, int(used.nonzero()[0][-1]) + 1)
-            for cut, used in zip(part.cuts, used_rows(shape), strict=True)
+            cut_rows(cut, _end(used)) for cut, used in zip(part.cuts, used_rows(shape), strict=True)
         ]
+        for own, used in zip(rows, used_rows(shape), strict=True):
+            places = own.first + own.cut * np.arange(own.count)
+            if not used[places[(places >= 0) & (places < own.limit)]].all():
+                raise InputError(f"{operand.which} of {shape} must use every row that it holds")
     else:
         rows = [output_rows(cut) for cut in part.cuts]
     grouping = part.stationary if held else part.stream
     band = choice.s_outer if held else choice.t_rows
     return map_walk(dense, *rows, grouping), min(band, rows[0].count) * rows[1].count
+
+
+def _end(used: np.ndarray) -> int:
+    """Return one past the last row that some tap uses."""
+    return int(used.nonzero()[0][-1]) + 1

@@ -145,6 +145,21 @@ def test_weight_gradients_of_many_taps_are_put_together(taps, stride, channels, 
         runs.run(way, *batch)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_strided_layers_of_ragged_channels_and_dilated_ones_equal_the_golden_ones(method):
+    layers = [
+        Conv("c", IMAGES, 20, 3, 1, 1), Norm("n", "c"), Conv("d", "n", 20, 3, 2, 1),
+        Norm("dn", "d"), Conv("e", "dn", 16, 3, 1, 2, dilation=2), Norm("en", "e"),
+        Pool("last", "en", False, 4, 4), Conv("fc", "last", 10, linear=True),
+    ]  # fmt: skip
+    ways, order = METHODS[method]
+    size = (2, 3, 8, 8)
+    runs = Runs(layers, size, ways, penalty=1e-2)
+    runs.set_weights(1)
+    for way, batch in zip(order[:2], batches(2, size, 2), strict=True):
+        runs.run(way, *batch)
+
+
 def trained_by_torch(model, weights, images, labels, *, steps, rate, momentum=0.9):
     """Return losses of torch in float32, from the same weights."""
     with torch.no_grad():

@@ -121,14 +121,20 @@ def test_an_error_names_every_node_and_what_stays_in_torch():
 
 def test_layers_that_an_array_cannot_do_are_named():
     model = nn.Sequential(
-        nn.Conv2d(3, 20, 3, padding=1, bias=False), nn.BatchNorm2d(20), nn.ReLU(),
-        nn.Conv2d(20, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10),
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 16, 5, padding=2, bias=False), nn.BatchNorm2d(16), nn.ReLU(), *head(16),
     )  # fmt: skip
     graph = traced(model, torch.zeros(2, 3, 8, 8))
     assert len(compile_step(graph, Training()).layers) == 6
-    with pytest.raises(InputError, match=r"3 \(torch.nn.Conv2d\): channels of a strided layer"):
+    with pytest.raises(
+        InputError,
+        match=r"1 of .*\n  3 \(torch.nn.Conv2d\): stationary_depth and directory_depth must be "
+        r"above 6400 and 400, .* not 4096 and 4096",
+    ):
         compile_step(graph, Training(), CONFIG)
+    # Zeros between dilated taps need no place.
+    model[3] = nn.Conv2d(16, 16, 3, padding=2, dilation=2, bias=False)
+    compile_step(traced(model, torch.zeros(2, 3, 8, 8)), Training(), CONFIG)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])

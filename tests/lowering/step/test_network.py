@@ -38,14 +38,23 @@ def test_what_cannot_be_placed_is_refused_by_its_name(layers, message):
         step_of(layers, (2, 3, 8, 8), PLAIN)
 
 
-def test_strided_layers_of_ragged_channels_are_refused():
+def test_strided_layers_of_ragged_channels_get_zeros_and_dilated_ones_a_larger_kernel():
     layers = [
         Conv("a", IMAGES, 20), Norm("an", "a"), Conv("b", "an", 16, 3, 2, 1), Norm("bn", "b"),
-        Pool("p", "bn", False, 4, 4), LAST,
+        Conv("c", "bn", 8, 3, 1, 2, dilation=2), Norm("cn", "c"), Pool("p", "cn", False, 4, 4),
+        LAST,
     ]  # fmt: skip
     step = step_of(layers, (2, 3, 8, 8), PLAIN)
-    with pytest.raises(InputError, match=r"strided layer must be a multiple of 16, not 20"):
-        listings([step], array("small").with_overrides(["float_formats=bf16"]))
+    shapes = {op.name: op.shape for op in step.operations if isinstance(op, Convolve)}
+    assert [shapes[name].c for name in ("forward.b", "dx.b", "dw.b")] == [32, 20, 20]
+    assert step.tensors["wp.b"].shape == (16, 32, 3, 3)
+    sizes = [(shapes[name].r, shapes[name].dilation) for name in ("forward.c", "dx.c", "dw.c")]
+    assert sizes == [(5, (1, 1)), (5, (1, 1)), (3, (2, 2))]
+    _, (listing,) = listings([step], array("small").with_overrides(["float_formats=bf16"]))
+    # Between dilated taps nothing is computed: each has a pass of its own.
+    assert [name for name in listing.records if name.startswith("dw.c/")] == [
+        f"dw.c/{number}" for number in range(1, 9)
+    ]
 
 
 def test_a_step_of_resnet20_has_three_passes_of_each_layer_but_the_first():

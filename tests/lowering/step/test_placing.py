@@ -111,7 +111,8 @@ def test_a_preactivated_block_normalises_sums_and_adds_convolutions():
         ([nn.Conv2d(16, 16, 1)], "4", "not a convolution without normalisation"),
         ([Branches(nn.Conv2d(16, 16, 1))], "3.add", "3.block, which it reads, must have no bias"),
         ([nn.Conv2d(16, 16, 1, groups=2, bias=False)], "3", "groups must be 1, not 2"),
-        ([nn.Conv2d(16, 16, 3, dilation=2, bias=False)], "3", "dilation must be (1, 1)"),
+        ([nn.Conv2d(16, 16, 3, 2, dilation=2, bias=False)], "3", "dilation must be 1 where the"),
+        ([nn.Conv2d(16, 16, 3, dilation=8, padding=8, bias=False)], "3", "at most 16 rows"),
         ([nn.Conv2d(16, 16, (1, 3), bias=False)], "3", "kernel_size must be the same"),
         ([nn.Conv2d(16, 16, 3, padding="same", bias=False)], "3", "padding must be the same"),
         (
