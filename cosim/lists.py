@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,13 +29,25 @@ TIMEOUT_CYCLES = 1 << 31
 
 
 class ListHost(Protocol):
-    """The host of lists; it runs in the simulator's process, and comes back with the result."""
+    """The host of lists; it goes to the simulator's process with each, and comes back."""
 
     def begin(self, number: int) -> None:
         """Prepare for a list; they are counted from 0."""
 
     def __call__(self, number: int, memory: np.ndarray) -> int | None:
         """Do what a stop asks for, in memory; return the record to start anew from, if any."""
+
+
+class Taken(NamedTuple):
+    """A record that a queue took."""
+
+    queue: Queue
+    addr: int
+    begin: int
+    """Cycle of the list in which it was taken."""
+    end: int
+    """When the queue took its next one, or the list was over. In a list without two queues, at
+    latest when the other queue took one."""
 
 
 @takes_text
@@ -60,6 +72,8 @@ class ListRun:
     simulated_cycles: int
     wall_seconds: float
     """Time that the simulation took, the host included."""
+    taken: tuple[Taken, ...]
+    """In the order of their cycles; empty unless it was asked for."""
 
 
 @takes_text
@@ -77,6 +91,152 @@ class ListsRun:
     """As it came back."""
 
 
+class ListSimulator:
+    """A simulated machine with memory, which stays between lists; a context manager.
+
+    Parameters
+    ----------
+    config
+        The array of the machine.
+    image
+        uint8: all of memory.
+    conditions
+        Memory's latency, pauses, limits.
+    simulator
+        One that `build` made with `lists=True`; by default one is built.
+    names
+        What the records at byte addresses are called in errors; others are named by address.
+
+    Attributes
+    ----------
+    count : int
+        Lists run.
+
+    Raises
+    ------
+    InputError
+        Conditions have AXI.
+    SimulationError
+        The simulator cannot be built, or does not start.
+    """
+
+    def __init__(
+        self,
+        config: ArrayConfig,
+        image: np.ndarray,
+        conditions: Conditions = DEFAULT_CONDITIONS,
+        *,
+        simulator: BuiltSimulator | None = None,
+        names: Mapping[int, str] | None = None,
+    ) -> None:
+        if conditions.axi:
+            raise InputError("conditions must have axi=False to run lists, not axi=True")
+        self.config, self.conditions, self.names = config, conditions, names or {}
+        self.simulator = build(config, lists=True) if simulator is None else simulator
+        self.count = 0
+        settings = launch_settings(
+            config, latency=conditions.latency, stalls=conditions.stalls, faulty=conditions.faulty
+        )
+        with contextlib.ExitStack() as stack:
+            self._place = Path(stack.enter_context(temporary_folder("gscn-run-")))
+            progress = self._place / "progress"
+            self._progress = np.memmap(progress, dtype=np.uint64, mode="w+", shape=len(Queue))
+            self._connection, theirs = Pipe()
+            stack.callback(self._connection.close)
+            with theirs:
+                self._process = SimulatorProcess(
+                    [str(self.simulator.executable), f"+requests={theirs.fileno()}"],
+                    directory=self._place,
+                    log=self._place / "log",
+                    testbench="gscn.cosim.inside.list_testbench",
+                    descriptors=[theirs.fileno()],
+                )
+            stack.callback(self._process.end)
+            setup = {"settings": settings, "progress": progress, "memory_bytes": image.size}
+            with self._ended():
+                self._connection.send({**setup, "image": np.ascontiguousarray(image, np.uint8)})
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> ListSimulator:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the simulator."""
+        self.close()
+
+    def close(self) -> None:
+        """End the simulator. Again does nothing."""
+        self._stack.close()
+
+    def run(
+        self, addr: int, end: int, host: ListHost, *, together: bool = False, timed: bool = False
+    ) -> tuple[ListRun, ListHost]:
+        """Run a list on the memory that there is; return the host as it came back besides.
+
+        Parameters
+        ----------
+        addr, end
+            First byte of the list, and one past its last.
+        host
+            What is done at stops.
+        together
+            Whether there are two queues.
+        timed
+            Whether to keep when queues take records.
+
+        Raises
+        ------
+        SimulationTimeout
+            The list did not end in time.
+        SimulationError
+            The machine broke the contract of its memory port, or the simulator ended; the message
+            names the list and what each queue was at.
+        """
+        host.begin(self.count)
+        one = {
+            "list_addr": addr,
+            "list_count": (end - addr) // DESCRIPTOR_BYTES,
+            "together": together,
+            "abort_cycle": 0,
+            "seed": (self.conditions.seed * 0x10001 + self.count) % (1 << 63),
+            "timeout_cycles": self.conditions.timeout_cycles or TIMEOUT_CYCLES,
+            "reset": self.count == 0,
+            "timed": timed,
+        }
+        outcome, host = self._ask({"list": one, "host": host})
+        run = _list_run(self.config, outcome, self.count, together=together)
+        self.count += 1
+        return run, host
+
+    def memory(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return memory as it is, uint8, and which bytes of it the machine wrote, bool."""
+        memory, written = self._ask({})
+        return memory, written.astype(bool)
+
+    def read(self, places: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+        """Return what memory holds at some byte addresses, so many bytes each."""
+        return self._ask({"places": list(places)})
+
+    def _ask(self, request: dict) -> object:
+        with self._ended():
+            self._connection.send(request)
+            return self._connection.recv()
+
+    @contextlib.contextmanager
+    def _ended(self) -> Iterator[None]:
+        """Say what the machine was at, if the simulator ends within this context."""
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            self._process.popen.wait()
+            log = (self._place / "log").read_text(errors="replace")[-4000:]
+            raise SimulationError(
+                f"simulator {self.simulator.executable} ended during list {self.count}, "
+                f"{_at(self._progress, self.names)}:\n{log}"
+            ) from error
+
+
 def run_lists(
     config: ArrayConfig,
     image: np.ndarray,
@@ -88,94 +248,31 @@ def run_lists(
     simulator: BuiltSimulator | None = None,
     names: Mapping[int, str] | None = None,
 ) -> ListsRun:
-    """Run lists one after the other on one memory, as a program that trains does.
+    """Run lists one after the other on one memory; the arguments are as of `ListSimulator`.
 
     Parameters
     ----------
-    config
-        The array of the machine.
-    image
-        uint8: all of memory.
+    config, image, conditions, simulator, names
+        As of `ListSimulator`.
     lists
         First byte of each, and one past its last.
-    host
-        What is done at stops.
-    conditions
-        Memory's latency, pauses, limits.
-    together
-        Whether there are two queues.
-    simulator
-        One that `build` made with `lists=True`; by default one is built.
-    names
-        What the records at byte addresses are called in errors; others are named by address.
+    host, together
+        As of `ListSimulator.run`.
 
     Raises
     ------
-    SimulationTimeout
-        A list did not end in time.
     SimulationError
-        The machine broke the contract of its memory port, or the simulator ended; the message names
-        the list and what each queue was at.
+        As by `ListSimulator`.
     """
-    if conditions.axi:
-        raise InputError("conditions must have axi=False to run lists, not axi=True")
-    if simulator is None:
-        simulator = build(config, lists=True)
-    settings = launch_settings(
-        config, latency=conditions.latency, stalls=conditions.stalls, faulty=conditions.faulty
-    )
-    request = {
-        "settings": settings,
-        "host": host,
-        "image": np.ascontiguousarray(image, dtype=np.uint8),
-        "memory_bytes": image.size,
-        "lists": [
-            {
-                "list_addr": addr,
-                "list_count": (end - addr) // DESCRIPTOR_BYTES,
-                "together": together,
-                "abort_cycle": 0,
-                "seed": (conditions.seed * 0x10001 + number) % (1 << 63),
-                "timeout_cycles": conditions.timeout_cycles or TIMEOUT_CYCLES,
-            }
-            for number, (addr, end) in enumerate(lists)
-        ],
-    }
-    return _run(config, simulator, request, names or {})
-
-
-def _run(
-    config: ArrayConfig, simulator: BuiltSimulator, request: dict, names: Mapping[int, str]
-) -> ListsRun:
     runs: list[ListRun] = []
-    with contextlib.ExitStack() as stack:
-        place = Path(stack.enter_context(temporary_folder("gscn-run-")))
-        progress = np.memmap(place / "progress", dtype=np.uint64, mode="w+", shape=len(Queue))
-        request["progress"] = place / "progress"
-        connection, theirs = Pipe()
-        stack.callback(connection.close)
-        with theirs:
-            process = SimulatorProcess(
-                [str(simulator.executable), f"+requests={theirs.fileno()}"],
-                directory=place,
-                log=place / "log",
-                testbench="gscn.cosim.inside.list_testbench",
-                descriptors=[theirs.fileno()],
-            )
-        stack.callback(process.end)
-        try:
-            connection.send(request)
-            while len(runs) < len(request["lists"]) and not (runs and runs[-1].error):
-                runs.append(_list_run(config, connection.recv(), len(runs)))
-            memory, written, host = connection.recv()
-        except (EOFError, OSError) as error:
-            process.popen.wait()
-            log = (place / "log").read_text(errors="replace")[-4000:]
-            raise SimulationError(
-                f"simulator {simulator.executable} ended during list {len(runs)}, "
-                f"{_at(progress, names)}:\n{log}"
-            ) from error
-    return ListsRun(runs=runs, memory=memory, written=written.astype(bool), host=host)
+    with ListSimulator(config, image, conditions, simulator=simulator, names=names) as machine:
+        for addr, end in lists:
+            run, host = machine.run(addr, end, host, together=together)
+            runs.append(run)
+            if run.error:
+                break
+        memory, written = machine.memory()
+    return ListsRun(runs=runs, memory=memory, written=written, host=host)
 
 
 def _at(progress: np.ndarray, names: Mapping[int, str]) -> str:
@@ -186,7 +283,7 @@ def _at(progress: np.ndarray, names: Mapping[int, str]) -> str:
     )
 
 
-def _list_run(config: ArrayConfig, outcome: dict, number: int) -> ListRun:
+def _list_run(config: ArrayConfig, outcome: dict, number: int, *, together: bool) -> ListRun:
     if outcome["error"]:
         kind = SimulationTimeout if outcome["status"] == "timeout" else SimulationError
         raise kind(f"list {number} (configuration {config.digest()}): {outcome['error']}")
@@ -201,4 +298,27 @@ def _list_run(config: ArrayConfig, outcome: dict, number: int) -> ListRun:
         error_addr=outcome["error_pass"],
         simulated_cycles=outcome["simulated_cycles"],
         wall_seconds=outcome["wall_seconds"],
+        taken=taken_records(outcome["taken"].tolist(), outcome["cycles"], together=together),
     )
+
+
+def taken_records(
+    events: Sequence[Sequence[int]], cycles: int, *, together: bool
+) -> tuple[Taken, ...]:
+    """Return the records that queues took, with the cycles in which they had them.
+
+    Parameters
+    ----------
+    events
+        Cycle, queue and address of each record taken, in the order of their cycles.
+    cycles
+        The list took so many.
+    together
+        Whether there were two queues.
+    """
+    found, ends = [], dict.fromkeys(Queue, cycles)
+    for begin, queue, addr in reversed(events):
+        found.append(Taken(Queue(queue), addr, begin, ends[Queue(queue)]))
+        # Without two queues, there is one record at a time.
+        ends |= {one: begin for one in Queue if not together or one == queue}
+    return tuple(reversed(found))

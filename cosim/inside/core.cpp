@@ -85,6 +85,16 @@ void gscn_cycle(svBit start_list_ready, svBit busy, svBit saturated, svBit accum
   if (tb.records != nullptr) {
     for (size_t queue = 0; queue < 2; ++queue) tb.records[queue] = word64(record_addrs, queue);
   }
+  if (tb.records_taken) {
+    // Before a list begins, queues are at the last records of the list before.
+    for (uint64_t queue = 0; queue < 2; ++queue) {
+      const uint64_t addr = word64(record_addrs, queue);
+      if (busy && addr != tb.seen[queue]) {
+        tb.taken.insert(tb.taken.end(), {tb.busy_cycles - 1, queue, addr});
+      }
+      tb.seen[queue] = addr;
+    }
+  }
 
   for (size_t index = 0; index < tb.ports.size(); ++index) {
     MemoryPort& port = tb.ports[index];

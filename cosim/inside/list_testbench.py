@@ -1,7 +1,8 @@
 """cocotb testbench of a machine: runs lists of both kinds of passes, with their host inside.
 
-A request comes through a `multiprocessing.connection` whose file descriptor is the plusarg
-`requests`; after each list an answer goes back, and at the end the memory.
+Requests come through a `multiprocessing.connection` whose file descriptor is the plusarg
+`requests`, until the other end closes it. The first one brings memory, which stays; each of the
+others is a list to run, or asks for memory.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ async def _run_list(
     """Run one list on the memory that there is; `host` is called at its stops."""
     begun = begin_launch(library, settings, one)
     library.gscn_machine(one["together"])
+    if one["timed"]:
+        library.gscn_keep_taken()
     memory = view(library.gscn_bytes(), one["memory_bytes"], np.uint8)
     stops = 0
     while True:
@@ -38,31 +41,39 @@ async def _run_list(
         stops += 1
         again = host(number, memory)
         library.gscn_answer(again or 0)
-    return {**outcome_of(library, settings, begun), "stops": stops}
+    taken = np.zeros(0, dtype=np.uint64)
+    if one["timed"]:
+        taken = view(library.gscn_taken(), library.gscn_taken_count(), np.uint64).copy()
+    return {**outcome_of(library, settings, begun), "stops": stops, "taken": taken.reshape(-1, 3)}
+
+
+async def _answer(dut: object, library: object, setup: dict, request: dict) -> object:
+    """Do what a request asks for; return what goes back."""
+    size = setup["memory_bytes"]
+    memory, written = memory_of(library, size)
+    if "list" in request:
+        host, one = request["host"], {**request["list"], "memory_bytes": size}
+        outcome = await _run_list(dut, library, setup["settings"], one, host)
+        return outcome, host
+    if "places" in request:
+        return [memory[addr : addr + count].copy() for addr, count in request["places"]]
+    return memory.copy(), written.copy()
 
 
 @cocotb.test()
 async def lists(dut: object) -> None:
-    """Run the lists of a request one after the other on one memory, until one fails."""
+    """Answer requests until nobody asks for more."""
     library = program_functions()
     connection = Connection(int(cocotb.plusargs["requests"]))
     try:
-        request = connection.recv()
-        settings, host, image = request["settings"], request["host"], request["image"]
+        setup = connection.recv()
+        settings, image = setup["settings"], setup["image"]
         set_up(library, settings)
-        progress = np.memmap(request["progress"], dtype=np.uint64, mode="r+")
+        progress = np.memmap(setup["progress"], dtype=np.uint64, mode="r+")
         library.gscn_progress(progress.ctypes.data)
-        size = request["memory_bytes"]
+        size = setup["memory_bytes"]
         library.gscn_load(image.ctypes.data, image.size, size, settings["fill"])
-        for number, one in enumerate(request["lists"]):
-            host.begin(number)
-            outcome = await _run_list(
-                dut, library, settings, {**one, "memory_bytes": size, "reset": number == 0}, host
-            )
-            connection.send(outcome)
-            if outcome["status"] != "ok" or outcome["error_code"]:
-                break
-        memory, written = memory_of(library, size)
-        connection.send((memory.copy(), written.copy(), host))
+        while True:
+            connection.send(await _answer(dut, library, setup, connection.recv()))
     except (EOFError, OSError):  # the parent has closed its end
         return

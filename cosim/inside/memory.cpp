@@ -254,6 +254,8 @@ void gscn_launch(uint64_t list_addr, uint32_t list_count, uint64_t latency, uint
   tb.counts_passes = true;
   tb.stop = 0;
   tb.answered = false;
+  tb.records_taken = false;
+  tb.taken.clear();
   for (MemoryPort& port : tb.ports) port.clear();
   reset_sequencer();
   tb.countdown = reset ? kResetCycles : 0;
@@ -273,9 +275,14 @@ void gscn_answer(uint64_t addr) {
   tb.answered = true;
 }
 
+// Of the launch just begun: keep the cycles in which queues take records.
+void gscn_keep_taken() { tb.records_taken = true; }
+
 // Where to keep the addresses of the records that the queues of a machine are at, two of them.
 void gscn_progress(uint64_t* records) { tb.records = records; }
 
+uint64_t gscn_taken_count() { return tb.taken.size(); }
+const uint64_t* gscn_taken() { return tb.taken.data(); }
 uint32_t gscn_stop() { return tb.stop; }
 const uint8_t* gscn_bytes() { return tb.bytes.data(); }
 const uint8_t* gscn_written() { return tb.written.data(); }

@@ -125,6 +125,9 @@ struct Testbench {
   bool answered = false;
   uint64_t* records = nullptr;  // what its queues are at, for those who watch
   uint64_t answer_addr = 0;
+  bool records_taken = false;    // keep when a queue takes a record
+  std::vector<uint64_t> taken;   // three numbers each: busy cycle, queue, address
+  uint64_t seen[2] = {};         // what the queues were at the edge before
 
   // Launch.
   State state = State::kIdle;

@@ -17,7 +17,7 @@ SETTINGS = {
 }  # fmt: skip
 LIST = {
     "list_addr": 64, "list_count": 5, "abort_cycle": 0, "seed": 1, "timeout_cycles": 100,
-    "reset": True, "together": True, "memory_bytes": 8,
+    "reset": True, "together": True, "memory_bytes": 8, "timed": False,
 }  # fmt: skip
 
 
