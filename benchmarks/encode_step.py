@@ -21,7 +21,7 @@ from gscn.golden.networks.residual import DigitsNetwork, SmallResNet
 from gscn.golden.networks.tracing import traced
 from gscn.lowering.step.host import Host
 from gscn.lowering.step.layers import IMAGES, Layer, Training
-from gscn.lowering.step.lists import Listing, listings
+from gscn.lowering.step.lists import Listing, dense_bytes, listings
 from gscn.lowering.step.network import step_of
 from gscn.lowering.step.placing import place
 from gscn.step import Convolve, Encode, Step, Stop, Top
@@ -58,20 +58,6 @@ def touched(step: Step, memory: np.ndarray, listing: Listing) -> Counter[str]:
     return host.touched
 
 
-def dense_bytes(step: Step, listing: Listing) -> int:
-    """Return bytes of dense tensors that encode passes read and write, each once a pass."""
-    places = listing.memory.dense
-    return sum(
-        places[name].end - places[name].addr
-        for op in step.operations
-        if isinstance(op, Encode)
-        for name in (
-            *(use.name for use in op.tensors if use is not None),
-            *(name for part, name in op.results.items() if part in ("dense", "second")),
-        )
-    )
-
-
 def text() -> str:
     """Return the tables."""
     networks = {
@@ -84,7 +70,7 @@ def text() -> str:
         kinds = Counter(type(op) for op in step.operations)
         records = len(listed(memory, listing.addr, listing.end))
         found = races(memory, listing.addr, listing.end)
-        dense = dense_bytes(step, listing)
+        dense = dense_bytes(step, listing.memory)
         lists.append([
             name, str(kinds[Convolve]), str(kinds[Encode]), str(kinds[Top]), str(kinds[Stop]),
             str(records), str(len(found)), f"{dense / 1e6:.2f}",

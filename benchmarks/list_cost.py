@@ -154,10 +154,11 @@ def step_rows(cycles: dict[int, list[int]]) -> list[list[str]]:
     cycles
         Per links of a control record, 0 and 1, its cycles at each of `LATENCIES`.
     """
-    from benchmarks.encode_step import dense_bytes, made, resnet20
+    from benchmarks.encode_step import made, resnet20
+    from gscn.lowering.step.lists import dense_bytes
 
     step, memory, listing = made(resnet20(32), (8, 3, 32, 32))
-    port_cycles = dense_bytes(step, listing) / array("large").mem_bytes
+    port_cycles = dense_bytes(step, listing.memory) / array("large").mem_bytes
     rows = []
     for queue in Queue:
         own = [one for one in listed(memory, listing.addr, listing.end) if one.queue == queue]

@@ -5,18 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from gscn.array import array
+from gscn.cosim.step_differences import operand_differences, step_differences
 from gscn.emulator.lists import run_list
-from gscn.encode import ENCODE_STATE, EncodeError
-from gscn.formats import BF16
+from gscn.encode import EncodeError
 from gscn.golden.oracle.step import GoldenStep
 from gscn.golden.oracle.step_host import GoldenHost
-from gscn.lowering.pass_image import _operands
-from gscn.lowering.plan import GradPlan
-from gscn.lowering.step.host import Host, dense_content, dense_values, rounded
+from gscn.lowering.step.host import Host, dense_content, rounded
 from gscn.lowering.step.lists import listings
 from gscn.lowering.step.network import step_of
-from gscn.lowering.step.plans import plan_like
-from gscn.step import Convolve
 
 CONFIG = array("small").with_overrides([
     "float_formats=bf16", "acc_depth=1024", "stationary_depth=4096", "directory_depth=1024",
@@ -99,37 +95,11 @@ class Runs:
         self.compare(way)
 
     def compare(self, way):
-        """Compare every tensor, all strips, all states, the loss."""
-        step, places = self.steps[way], self.lists[way].memory
-        for name, tensor in step.tensors.items():
-            place = places.dense[name]
-            content = self.memory[place.addr : place.end].view("<u4" if tensor.wide else "<u2")
-            got = dense_values(place, content)
-            wanted = self.golden.tensors[name]
-            wanted = wanted.transpose(1, 0, 2, 3) if tensor.weights else wanted
-            assert np.array_equal(got[: len(wanted)], wanted), name
-        for op in step.operations:
-            if isinstance(op, Convolve):
-                self._compare_operands(op, places)
-        for name in step.states:
-            start = places.states[name]
-            got = ENCODE_STATE.unpack(self.memory[start : start + 64])[0]
-            for field in ("kept_a", "nonzeros", "elements", "largest", "sum_top", "dot_top"):
-                assert got[field] == self.golden.states[name][field], (name, field)
-            if not name.startswith("sk") or self.golden.states[name]["keep"]:
-                assert got["threshold_a"] == self.golden.states[name]["threshold_a"], name
+        """Compare every tensor, all strips, all states, the loss, and the host's scalars."""
+        step, listing = self.steps[way], self.lists[way]
+        assert [*step_differences(step, listing, self.memory, self.host, self.golden)] == []
+        places = listing.memory
+        assert [
+            *operand_differences(self.config, step, places, self.memory, self.golden)
+        ] == []  # fmt: skip
         assert self.host.losses == self.golden_host.losses
-
-    def _compare_operands(self, op, places):
-        """Compare strips and tables with those that a driver makes of the golden operands."""
-        part = plan_like(self.config, op.shape, op.which, 4 if op.wide else 2, op.like)
-        codes = [self.golden.strips[name] for name in (op.first, op.second)]
-        made = _operands(part, op.shape, codes, BF16)
-        names = [op.first, op.second]
-        names = names[::-1] if isinstance(part, GradPlan) and part.holds_input else names
-        for name, wanted in zip(names, made, strict=True):
-            place = places.strips[name]
-            table = wanted.table.astype("<u4").reshape(-1).view(np.uint8)
-            data = wanted.data.view(np.uint8)[: 2 * wanted.halfwords]
-            assert np.array_equal(self.memory[place.table :][: table.size], table), name
-            assert np.array_equal(self.memory[place.data :][: data.size], data), name

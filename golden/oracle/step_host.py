@@ -29,8 +29,8 @@ class GoldenHost:
         The network's normalisations.
     classes
         Logits.
-    rate, momentum
-        Of SGD.
+    rate, momentum, decay
+        Of SGD; the decay of what the host updates. Rows have the rate at first.
     penalty
         DST's factor of the sum of exp(-t).
 
@@ -38,15 +38,18 @@ class GoldenHost:
     ----------
     batch : tuple
         Images, labels, and the sample whose gradients are reused next.
+    rate : float
+        May be changed between steps.
     losses : list of float
         Of all steps.
     """
 
     def __init__(
         self, norms: dict[str, Normalised], classes: int, *, rate: float, momentum: float,
-        penalty: float = 0.0,
+        penalty: float = 0.0, decay: float = 0.0,
     ) -> None:  # fmt: skip
         self.norms, self.rate, self.momentum, self.penalty = norms, rate, momentum, penalty
+        self.decay = decay
         self.gammas = {name: np.ones(one.channels) for name, one in norms.items()}
         self.betas = {name: np.zeros(one.channels) for name, one in norms.items()}
         self.bias = np.zeros(classes)
@@ -75,6 +78,9 @@ class GoldenHost:
         step.states["s.images"]["largest"] = int(
             (step.tensors["images"] >> BF16.mantissa_width & 0xFF).max()
         )
+        for name, rows in step.rows.items():
+            if name.startswith("update."):
+                rows["second"] = np.full(len(rows["second"]), -self.rate, dtype=np.float32)
 
     def _forward(self, step: GoldenStep, layer: str) -> None:
         norm, sums = self.norms[layer], step.sums[f"sums.{layer}"]
@@ -138,7 +144,8 @@ class GoldenHost:
         step.rows[f"t.{layer}"]["bias"] = (-self.thresholds[layer]).astype(np.float32)
 
     def _moved(self, name: str, value: np.ndarray, grad: np.ndarray) -> np.ndarray:
-        self.velocities[name] = self.momentum * self.velocities.get(name, 0.0) + grad
+        decayed = grad + self.decay * value
+        self.velocities[name] = self.momentum * self.velocities.get(name, 0.0) + decayed
         return value - self.rate * self.velocities[name]
 
 

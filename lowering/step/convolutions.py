@@ -43,9 +43,10 @@ class Convolutions(Masks):
             self.state(f"sw.{name}")
             return weights
         self.tensor(f"m.{name}", size, wide=True, weights=True)
-        keep = math.ceil(self.how.density * math.prod(size)) if self.how.density else 0
+        density = self.how.density_of(name)
+        keep = math.ceil(density * math.prod(size)) if density else 0
         state = self.state(f"sw.{name}", keep=keep)
-        if self.how.density and self.how.refresh:
+        if density and self.how.refresh:
             self.select(f"select.w.{name}", Walk.WEIGHTS, size, weights, state, wide=True)
         if not self.how.masks:
             return weights
@@ -96,7 +97,7 @@ class Convolutions(Masks):
         self.shapes[name] = shape
         source = Use(self.name_of(layer.source))
         weights = self._weights(layer, shape)
-        chosen = BY_STATE if self.how.density and not layer.fixed else {}
+        chosen = BY_STATE if self.how.density_of(name) and not layer.fixed else {}
         flat = undilated(shape)
         filled = filled_up(flat)
         spread = weights if flat is shape else self._laid_out("ws", weights, shape, flat)
@@ -214,7 +215,7 @@ class Convolutions(Masks):
     ) -> None:
         name, shape = layer.name, self.shapes[layer.name]
         source, size = Use(self.name_of(layer.source)), shape.x_shape
-        density = self.how.density
+        density = self.how.density_of(name)
         state = self.state(
             f"sk.{name}", keep=math.ceil(density * math.prod(size)) if density else 0
         )

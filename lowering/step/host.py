@@ -25,6 +25,8 @@ from gscn.records import PLUS_BIT
 from gscn.step import Encode, Normalised, Step, Stop, Walk
 
 OVERFLOW = 4
+UPDATES = "update."
+"""How the names of rows begin that have the rate."""
 EPSILON = 1e-5
 LEAST_SHARE = 100
 """Thresholds of weights go back to 0 where at most one weight in so many is left."""
@@ -42,8 +44,8 @@ class Host:
         The network's normalisations.
     classes
         Logits.
-    rate, momentum
-        Of SGD.
+    rate, momentum, decay
+        Of SGD; the decay of what the host updates. Lists have the rate at first.
     penalty
         DST's factor of the sum of exp(-t).
 
@@ -51,17 +53,22 @@ class Host:
     ----------
     batch : tuple
         Images (N, C, H, W) as codes of bf16, labels, and the sample whose gradients are reused.
+    rate : float
+        May be changed between steps.
     losses : list of float
         Of all steps.
+    accuracies : list of float
+        Of all steps: share of samples whose largest logit is that of their label.
     touched : Counter
         Bytes read and written, by what they are.
     """
 
     def __init__(
         self, norms: dict[str, Normalised], classes: int, *, rate: float, momentum: float,
-        penalty: float = 0.0,
+        penalty: float = 0.0, decay: float = 0.0,
     ) -> None:  # fmt: skip
         self.norms, self.rate, self.momentum, self.penalty = norms, rate, momentum, penalty
+        self.decay, self.rate_there = decay, rate
         self.gammas = {name: np.ones(one.channels) for name, one in norms.items()}
         self.betas = {name: np.zeros(one.channels) for name, one in norms.items()}
         self.bias = np.zeros(classes)
@@ -70,10 +77,18 @@ class Host:
         self.found: dict[str, tuple[np.ndarray, ...]] = {}
         self.batch: tuple[np.ndarray, np.ndarray, int]
         self.losses: list[float] = []
+        self.accuracies: list[float] = []
         self.touched: Counter[str] = Counter()
         self.step: Step
         self.listing: Listing
         self.memory: np.ndarray
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes with the host to another process: all but memory, which it is given."""
+        return {name: value for name, value in vars(self).items() if name != "memory"}
+
+    def begin(self, number: int) -> None:
+        """Prepare for a list, of which `follow` has told."""
 
     def follow(self, step: Step, listing: Listing) -> None:
         """Take the stops of another list."""
@@ -139,6 +154,18 @@ class Host:
         for op in self.step.operations:
             if isinstance(op, Encode) and op.walk is Walk.ONE:
                 self._choose(op, sample)
+        if self.rate != self.rate_there:
+            self._change_rate()
+            self.rate_there = self.rate
+
+    def _change_rate(self) -> None:
+        """Write the rate into the rows of updates."""
+        for name, (addr, channels) in self.listing.memory.rows.items():
+            if name.startswith(UPDATES):
+                at = CHANNEL_ROW.dtype.fields["second"][1]
+                second = np.array([-self.rate], dtype="<f4")
+                for channel in range(channels):
+                    self._write("rates", addr + channel * CHANNEL_ROW.dtype.itemsize + at, second)
 
     def _choose(self, op: Encode, sample: int) -> None:
         """Name the sample of a pass of one."""
@@ -190,6 +217,7 @@ class Host:
         shares = exponentials / exponentials.sum(axis=1, keepdims=True)
         right = np.arange(len(labels)), labels
         self.losses.append(float(-np.log(shares[right]).mean()))
+        self.accuracies.append(float((logits.argmax(axis=1) == labels).mean()))
         shares[right] -= 1
         grads = rounded(shares / len(labels))
         place = self.listing.memory.dense["dlogits"]
@@ -216,6 +244,7 @@ class Host:
         self._rows(f"t.{layer}", c0=1.0, bias=-self.thresholds[layer])
 
     def _moved(self, name: str, value: np.ndarray, grad: np.ndarray) -> np.ndarray:
+        grad = grad + self.decay * value
         self.velocities[name] = self.momentum * self.velocities.get(name, 0.0) + grad
         return value - self.rate * self.velocities[name]
 

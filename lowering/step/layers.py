@@ -96,6 +96,8 @@ class Training:
 
     density: Fraction | None = None
     """SWAT: share of weights and activations that is kept."""
+    unselected: frozenset[str] = frozenset()
+    """SWAT: layers that keep all of both."""
     refresh: bool = False
     """SWAT: thresholds are selected in this step."""
     reuse: tuple[float, float] | None = None
@@ -109,3 +111,7 @@ class Training:
     rate: float = 0.1
     momentum: float = 0.9
     decay: float = 0.0
+
+    def density_of(self, layer: str) -> Fraction | None:
+        """Return SWAT's density of a layer; None where nothing is selected."""
+        return None if layer in self.unselected else self.density

@@ -13,7 +13,7 @@ from gscn.lowering.step.memory import Memory, row_content, state_content
 from gscn.lowering.step.plans import is_turned, plan_like
 from gscn.lowering.step.records import Records
 from gscn.passes import DESCRIPTOR_BYTES
-from gscn.step import Convolve, Step, Stop
+from gscn.step import Convolve, Encode, Step, Stop
 
 
 class Listing(NamedTuple):
@@ -77,6 +77,19 @@ def listings(
             own = state_content(state)
             image[memory.states[name] :][: own.size] = own
     return image, lists
+
+
+def dense_bytes(step: Step, places: Memory) -> int:
+    """Return bytes of dense tensors that encode passes read and write, each once a pass."""
+    return sum(
+        places.dense[name].end - places.dense[name].addr
+        for op in step.operations
+        if isinstance(op, Encode)
+        for name in (
+            *(use.name for use in op.tensors if use is not None),
+            *(name for part, name in op.results.items() if part in ("dense", "second")),
+        )
+    )
 
 
 def _room(step: Step) -> int:

@@ -7,11 +7,12 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks.encode_step import dense_bytes, digits, resnet20
+from benchmarks.encode_step import digits, resnet20
 from benchmarks.encode_training import batches, weights
 from gscn.cosim.conditions import Conditions
 from gscn.cosim.errors import SimulationError, SimulationTimeout
 from gscn.errors import InputError
+from gscn.lowering.step.lists import dense_bytes
 from tests.golden.oracle.test_step import METHODS
 from tests.golden.oracle.test_step import batches as random_batches
 from tests.step_machines import MachineRuns
@@ -119,7 +120,7 @@ def test_ten_steps_of_resnet20_equal_the_golden_ones():
     runs.set_weights(3)
     for number, batch in enumerate(random_batches(4, size, 10)):
         runs.run("dense" if number == 0 else "keep", *batch)
-    dense = dense_bytes(runs.steps["keep"], runs.lists["keep"])
+    dense = dense_bytes(runs.steps["keep"], runs.lists["keep"].memory)
     touched = sum(runs.host.touched.values()) - runs.host.touched["images"]
     assert touched <= 0.01 * 10 * dense
 
