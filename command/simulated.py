@@ -18,6 +18,7 @@ from gscn.command.options import (
     add_preset_arguments,
     declare_output,
 )
+from gscn.command.whole_step import add_whole_step_argument
 from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
 
@@ -44,6 +45,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         "the golden model with the cycles of the cycle model (default: as --arithmetic says)",
     )
     add_preset_arguments(group, default="small")
+    add_whole_step_argument(group)
     group.add_argument(
         "--devices",
         type=whole(1, MOST_PROCESSES),

@@ -12,6 +12,7 @@ from gscn.command.options import add_output_file, add_output_folder
 from gscn.command.result import Result
 from gscn.command.simulated import add_backend_arguments, check_backend_arguments, simulation
 from gscn.command.training_run import Trained, check_plot, run_training, save_plot, zeros_text
+from gscn.command.whole_step import check_whole_step_arguments, whole_step
 from gscn.errors import InputError, MismatchError, OutputError, raise_problems
 from gscn.golden.methods.options import BUDGETS, STRUCTURES
 from gscn.golden.recipe import (
@@ -242,6 +243,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Train and report the accuracy."""
     check_backend_arguments(args)
+    check_whole_step_arguments(args)
     _check_files(args)
     trainer = _trainer(args)
     iterations = trainer.iterations if args.iterations is None else args.iterations
@@ -283,7 +285,12 @@ def _train(
                 if path is not None
             ]
             try:
-                with simulation(args, trainer, lambda: _trainer(args), iterations) as simulated:
+                placed = (
+                    whole_step(args, trainer, iterations)
+                    if args.whole_step
+                    else simulation(args, trainer, lambda: _trainer(args), iterations)
+                )
+                with placed as simulated:
                     trained = run_training(
                         trainer,
                         iterations,
@@ -377,10 +384,12 @@ def _check_files(args: argparse.Namespace) -> None:
 def _trainer(args: argparse.Namespace) -> Trainer:
     """Return a new trainer, or that of the checkpoint to go on from."""
     from gscn.golden.training.training import Trainer
+    from gscn.golden.training.whole_training import WholeTrainer
 
+    kind = WholeTrainer if args.whole_step else Trainer
     if not args.resume or not args.out.exists():
-        return Trainer(recipe_from(args))
-    trainer = Trainer.load(args.out)
+        return kind(recipe_from(args))
+    trainer = kind.load(args.out)
     given = given_recipe_fields(args)
     raise_problems(f"--resume {args.out}", option_problems(trainer.recipe.method, given))
     different = [

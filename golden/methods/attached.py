@@ -179,6 +179,10 @@ class Attached(nn.Module):
             if found
         }
 
+    def note_nonzeros(self, what: str, nonzeros: int, elements: int) -> None:
+        """Take over what was counted in an iteration that something else computed."""
+        self._counts[what] = {0: (torch.tensor(nonzeros), elements)}
+
     def error(self, problem: object) -> InputError:
         """Return an error that names the layer."""
         return InputError(f"layer {self.layer_name}: {problem}")

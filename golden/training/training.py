@@ -36,7 +36,7 @@ from gscn.system.reading import is_there, shown, shown_path
 CHECKPOINT_VERSION = 2
 _EVALUATED_PIXELS = 512 * 32 * 32
 """Pixels of a mini-batch of the evaluation, at most, if one image has no more."""
-_ORDER_STREAM, _AUGMENTATION_STREAM, _DROPOUT_STREAM, _TRANSFORM_STREAM = range(4)
+_ORDER_STREAM, _AUGMENTATION_STREAM, _DROPOUT_STREAM, _TRANSFORM_STREAM, REUSE_STREAM = range(5)
 """Each has a generator of its own in every epoch or iteration, so that runs resume anywhere."""
 
 
@@ -58,6 +58,18 @@ class Progress:
     """Whether ReSprop's schedule made it dense."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Minibatch:
+    """What an iteration trains on."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    epoch: int
+    dense: bool
+    """Whether ReSprop's schedule makes the iteration dense."""
+    learning_rate: float
+
+
 class Trainer:
     """Trains a network by a recipe, one iteration at a time.
 
@@ -74,6 +86,10 @@ class Trainer:
         The network, converted to the recipe's method.
     dataset : ImageDataset
         The images.
+    optimizer : torch.optim.SGD
+        Of the network's parameters.
+    made : dict
+        What the network is made for, as `golden.networks.catalogue.make_network` takes it.
     iterations_per_epoch : int
         Mini-batches in an epoch.
     iteration : int
@@ -101,17 +117,17 @@ class Trainer:
                 f"training images fill, not {recipe.iterations_per_epoch}"
             )
         self.iterations_per_epoch = recipe.iterations_per_epoch or full_epoch
-        self._made = _made(recipe, self.dataset)
-        self.image_size = self._made["image_size"]
+        self.made = _made(recipe, self.dataset)
+        self.image_size = self.made["image_size"]
         self.network = build_network(
             recipe.method,
             network=recipe.network,
             seed=recipe.seed,
             **{name: getattr(recipe, name) for name in OPTIONS},
-            **self._made,
+            **self.made,
         )
         set_arithmetic(self.network, arithmetic_called(recipe.arithmetic))
-        self._optimizer = torch.optim.SGD(
+        self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=recipe.learning_rate,
             momentum=recipe.momentum,
@@ -127,17 +143,17 @@ class Trainer:
     def survey(self) -> Survey:
         """Return what the network of the recipe computes for a mini-batch."""
         with torch.device("meta"):
-            network = make_network(self.recipe.network, **self._made)
-        size = (self._made["in_channels"], self.image_size, self.image_size)
+            network = make_network(self.recipe.network, **self.made)
+        size = (self.made["in_channels"], self.image_size, self.image_size)
         return survey(network, (self.recipe.batch_size, *size))
 
-    def step(self) -> Progress:
-        """Train for one iteration.
+    def next_batch(self) -> Minibatch:
+        """Return what the next iteration trains on; the methods' schedules are told of it.
 
         Raises
         ------
         InputError
-            The recipe has been completed, or the loss is no longer finite.
+            The recipe has been completed.
         """
         if self.iteration >= self.iterations:
             raise InputError(
@@ -152,25 +168,44 @@ class Trainer:
             iterations_per_epoch=self.iterations_per_epoch,
         )
         fraction = self.iteration / self.iterations
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * fraction)) / 2
         chosen = self._epoch_order(epoch)[position * self.recipe.batch_size :]
         chosen = chosen[: self.recipe.batch_size]
-        images = self._training_images(chosen)
-        labels = self.dataset.train_labels[chosen]
-        self.network.train()
-        with self._drawing(_DROPOUT_STREAM):
-            scores = self.network(images)
-        loss = functional.cross_entropy(scores, labels)
-        if not torch.isfinite(loss):
+        return Minibatch(
+            images=self._training_images(chosen),
+            labels=self.dataset.train_labels[chosen],
+            epoch=epoch,
+            dense=dense,
+            learning_rate=self.recipe.learning_rate * (1 + math.cos(math.pi * fraction)) / 2,
+        )
+
+    def require_finite(self, loss: float) -> None:
+        """Raise `InputError` if the loss of the next iteration is not finite."""
+        if not math.isfinite(loss):
             raise InputError(
-                f"training diverged: the loss of iteration {self.iteration} is {loss.item()}; "
+                f"training diverged: the loss of iteration {self.iteration} is {loss}; "
                 f"learning_rate must be smaller than {self.recipe.learning_rate}"
             )
+
+    def step(self) -> Progress:
+        """Train for one iteration.
+
+        Raises
+        ------
+        InputError
+            The recipe has been completed, or the loss is no longer finite.
+        """
+        batch = self.next_batch()
+        for group in self.optimizer.param_groups:
+            group["lr"] = batch.learning_rate
+        self.network.train()
+        with self._drawing(_DROPOUT_STREAM):
+            scores = self.network(batch.images)
+        loss = functional.cross_entropy(scores, batch.labels)
+        self.require_finite(loss.item())
         penalty = 0.0
         if self.recipe.method == "dst":
             penalty = self.recipe.dst_alpha * dst_penalty(self.network)
-        self._optimizer.zero_grad()
+        self.optimizer.zero_grad()
         try:
             (loss + penalty).backward()
         except InputError as error:
@@ -178,16 +213,21 @@ class Trainer:
                 f"training diverged in iteration {self.iteration}: {error}; "
                 f"learning_rate must be smaller than {self.recipe.learning_rate}"
             ) from error
-        self._optimizer.step()
-        update_budgets(self.network, self._optimizer)
+        self.optimizer.step()
+        update_budgets(self.network, self.optimizer)
+        accuracy = (scores.argmax(1) == batch.labels).double().mean().item()
+        return self.progress(batch, loss.item(), accuracy)
+
+    def progress(self, batch: Minibatch, loss: float, accuracy: float) -> Progress:
+        """Count an iteration as done, and return what it came to."""
         self.iteration += 1
         return Progress(
             iteration=self.iteration,
             iterations=self.iterations,
-            epoch=epoch,
-            loss=loss.item(),
-            accuracy=(scores.argmax(1) == labels).double().mean().item(),
-            dense_iteration=dense,
+            epoch=batch.epoch,
+            loss=loss,
+            accuracy=accuracy,
+            dense_iteration=batch.dense,
         )
 
     def run(self, iterations: int | None = None) -> Iterator[Progress]:
@@ -224,13 +264,13 @@ class Trainer:
         images = self._fetch(images, chosen)
         if not self.recipe.augment:
             return images
-        return augment(images, self._generator(_AUGMENTATION_STREAM, self.iteration))
+        return augment(images, self.generator(_AUGMENTATION_STREAM, self.iteration))
 
     @contextmanager
     def _drawing(self, stream: int) -> Iterator[None]:
         """Let what draws from torch's global generator draw as its stream; put it back after."""
         with torch.random.fork_rng(devices=[]):
-            seed = self._generator(stream, self.iteration).initial_seed()
+            seed = self.generator(stream, self.iteration).initial_seed()
             torch.random.default_generator.manual_seed(seed)
             yield
 
@@ -241,11 +281,12 @@ class Trainer:
             return found
         return functional.interpolate(found, size, mode="bilinear", align_corners=False)
 
-    def _generator(self, stream: int, index: int) -> torch.Generator:
+    def generator(self, stream: int, index: int) -> torch.Generator:
+        """Return the generator of a stream in an epoch or iteration."""
         return torch.Generator().manual_seed((stream << 56) + (self.recipe.seed << 20) + index)
 
     def _epoch_order(self, epoch: int) -> torch.Tensor:
-        generator = self._generator(_ORDER_STREAM, epoch)
+        generator = self.generator(_ORDER_STREAM, epoch)
         return torch.randperm(len(self.dataset.train_labels), generator=generator)
 
     def save(self, path: Path) -> None:
@@ -262,7 +303,7 @@ class Trainer:
             "recipe": dataclasses.asdict(self.recipe),
             "iteration": self.iteration,
             "network": self.network.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
         }
         try:
             # The same name always, so that what a killed process leaves is overwritten by the next.
@@ -301,7 +342,7 @@ class Trainer:
             sketch = make_network(recipe.network, **_made(recipe, dataset))
         require_parameters(path, outlined, sketch)
         trainer = cls(recipe, dataset)
-        require_states(path, outlined, trainer.network, trainer._optimizer)
+        require_states(path, outlined, trainer.network, trainer.optimizer)
         iteration = outlined.get("iteration")
         if type(iteration) is not int or not 0 <= iteration <= trainer.iterations:
             raise InputError(
@@ -311,7 +352,7 @@ class Trainer:
         state = load_checkpoint(path)
         try:
             trainer.network.load_state_dict(state["network"])
-            trainer._optimizer.load_state_dict(state["optimizer"])
+            trainer.optimizer.load_state_dict(state["optimizer"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
         trainer.iteration = iteration
