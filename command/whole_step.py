@@ -111,26 +111,22 @@ class WholeStepSimulation:
         """Return lines for the report."""
         totals = self.totals
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(totals.host_bytes.items()))
-        lines = [
-            (
-                f"{totals.steps} whole steps of {totals.operations // max(1, totals.steps)} operations "
-                f"on the machine: {totals.cycles} cycles, {1e3 * totals.simulated_seconds:.2f} ms at "
-                f"{totals.clock_mhz:g} MHz"
-            ),
-            (
-                f"the host answered {totals.stops} stops; bytes that it touched: {kinds}; all but "
-                f"images are {100 * totals.host_share:.3f} % of {totals.dense_bytes} bytes of dense "
-                f"tensors"
-            ),
-            (
-                f"{time.perf_counter() - self.started:.1f} s in all; simulation "
-                f"{totals.wall_seconds:.1f} s, between its steps {totals.overhead_seconds:.1f} s"
-            ),
-        ]
+        each = totals.operations // max(1, totals.steps)
+        counted = (
+            f"{totals.steps} whole steps of {each} operations: {totals.cycles} cycles, "
+            f"{1e3 * totals.simulated_seconds:.2f} ms at {totals.clock_mhz:g} MHz"
+        )
+        touched = (
+            f"the host answered {totals.stops} stops and touched bytes of {kinds}; all but images "
+            f"are {100 * totals.host_share:.3f} % of the {totals.dense_bytes} of dense tensors"
+        )
+        spent = (
+            f"{time.perf_counter() - self.started:.1f} s in all; simulation "
+            f"{totals.wall_seconds:.1f} s, between its steps {totals.overhead_seconds:.1f} s"
+        )
+        lines = [counted, touched, spent]
         if self.checked:
-            lines.append(
-                "every loss, tensor, state and scalar equals the golden step's, bit for bit"
-            )
+            lines.append("every loss, tensor and state equals the golden step's, bit for bit")
         return "\n".join(lines)
 
 

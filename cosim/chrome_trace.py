@@ -2,7 +2,8 @@
 
 Implements: "Trace Event Format" of the Chromium project, complete events (`ph` "X"), counters
 (`ph` "C") and names (`ph` "M"). Processes are clusters, whose spans are passes: what the hardware
-counts, it counts for each. A microsecond of the trace is a cycle.
+counts, it counts for each. Of a whole training step, processes are the units, whose spans are what
+their queues took. A microsecond of the trace is a cycle.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gscn.array import ArrayConfig
+from gscn.control import Queue
 from gscn.cosim.devices.jobs import PassRun
+from gscn.cosim.lists import Taken
 from gscn.errors import InputError, OutputError
 from gscn.system.files import write_text
 
 PASSES_PROCESS = 0
 """Process that has the passes themselves; cluster c is process c + 1."""
+UNITS = {Queue.ENCODE: "encode unit", Queue.ARRAY: "array"}
+"""Processes of a training step's timeline."""
 
 
 def trace_events(config: ArrayConfig, runs: Sequence[PassRun]) -> Iterator[dict]:
@@ -95,9 +100,60 @@ def write_chrome_trace(path: Path, config: ArrayConfig, runs: Sequence[PassRun])
     InputError
         As `trace_events`, or the file cannot be written.
     """
+    _write(path, config, trace_events(config, runs))
+
+
+def _write(path: Path, config: ArrayConfig, events: Iterator[dict]) -> None:
     about = {"configuration": config.digest(), "unit": "1 us is 1 clock cycle"}
-    content = {"traceEvents": list(trace_events(config, runs)), "otherData": about}
+    content = {"traceEvents": list(events), "otherData": about}
     try:
         write_text(path, json.dumps(content))
     except OutputError as error:
         raise OutputError(f"timeline {error}") from error
+
+
+def step_trace_events(taken: Sequence[Taken], names: Mapping[int, str]) -> Iterator[dict]:
+    """Yield the events of a training step: a process for each unit, with what its queue took.
+
+    Parameters
+    ----------
+    taken
+        Records that the queues took, at least one.
+    names
+        What the records at byte addresses are called.
+
+    Raises
+    ------
+    InputError
+        There is no record.
+    """
+    if not taken:
+        raise InputError("taken must be at least 1 record for a timeline, not none")
+    for process, name in UNITS.items():
+        yield _name(process, name)
+    for one in taken:
+        name = names.get(one.addr, f"control record {one.addr:#x}")
+        about = {"address": one.addr, "cycles": one.end - one.begin}
+        yield _span(name, one.queue, one.begin, one.end - one.begin, about)
+
+
+def write_step_trace(
+    path: Path, config: ArrayConfig, taken: Sequence[Taken], names: Mapping[int, str]
+) -> None:
+    """Write a timeline of a training step, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        JSON file.
+    config
+        The array.
+    taken, names
+        As of `step_trace_events`.
+
+    Raises
+    ------
+    InputError
+        As `step_trace_events`, or the file cannot be written.
+    """
+    _write(path, config, step_trace_events(taken, names))
