@@ -76,21 +76,6 @@ class ListRun:
     """In the order of their cycles; empty unless it was asked for."""
 
 
-@takes_text
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class ListsRun:
-    """What became of lists on one memory."""
-
-    runs: list[ListRun]
-    """In their order; the last one may have failed, then the others were not run."""
-    memory: np.ndarray
-    """uint8, at the end."""
-    written: np.ndarray
-    """bool, which bytes the machine wrote."""
-    host: ListHost
-    """As it came back."""
-
-
 class ListSimulator:
     """A simulated machine with memory, which stays between lists; a context manager.
 
@@ -235,44 +220,6 @@ class ListSimulator:
                 f"simulator {self.simulator.executable} ended during list {self.count}, "
                 f"{_at(self._progress, self.names)}:\n{log}"
             ) from error
-
-
-def run_lists(
-    config: ArrayConfig,
-    image: np.ndarray,
-    lists: Sequence[tuple[int, int]],
-    host: ListHost,
-    conditions: Conditions = DEFAULT_CONDITIONS,
-    *,
-    together: bool = False,
-    simulator: BuiltSimulator | None = None,
-    names: Mapping[int, str] | None = None,
-) -> ListsRun:
-    """Run lists one after the other on one memory; the arguments are as of `ListSimulator`.
-
-    Parameters
-    ----------
-    config, image, conditions, simulator, names
-        As of `ListSimulator`.
-    lists
-        First byte of each, and one past its last.
-    host, together
-        As of `ListSimulator.run`.
-
-    Raises
-    ------
-    SimulationError
-        As by `ListSimulator`.
-    """
-    runs: list[ListRun] = []
-    with ListSimulator(config, image, conditions, simulator=simulator, names=names) as machine:
-        for addr, end in lists:
-            run, host = machine.run(addr, end, host, together=together)
-            runs.append(run)
-            if run.error:
-                break
-        memory, written = machine.memory()
-    return ListsRun(runs=runs, memory=memory, written=written, host=host)
 
 
 def _at(progress: np.ndarray, names: Mapping[int, str]) -> str:

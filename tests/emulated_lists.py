@@ -33,7 +33,9 @@ class EmulatedLists:
         self.image = result.memory
         records = listed(self.image, addr, end)
         taken = [
-            Taken(one.queue, one.addr, 10 * n, 10 * n + 10) for n, one in enumerate(records) if timed
+            Taken(one.queue, one.addr, 10 * n, 10 * n + 10)
+            for n, one in enumerate(records)
+            if timed
         ]
         cycles = 10 * len(records)
         return ListRun(

@@ -8,23 +8,23 @@ import signal
 
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.conditions import DEFAULT_CONDITIONS
-from gscn.cosim.lists import run_lists
+from gscn.cosim.errors import SimulationError
+from gscn.cosim.lists import ListSimulator
 from gscn.encode import EncodeError
 from tests.step_runs import Runs
 
 
-class HostOfOne:
-    """The host of one list, which `cosim.lists` hands to the simulator and back."""
+class KillingHost:
+    """A host that ends the simulator at one of its stops, if that is wanted."""
 
-    def __init__(self, host, kills_at=None):
+    def __init__(self, host, kills_at):
         self.host, self.kills_at, self.stops = host, kills_at, 0
 
     def begin(self, number):
-        """There is one list."""
-        assert number == 0
+        """Every list is like another."""
 
     def __call__(self, number, memory):
-        """Do what a stop asks for; end the simulator at one of them, if that is wanted."""
+        """Do what a stop asks for, or end the simulator."""
         self.stops += 1
         if self.stops == self.kills_at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -36,22 +36,36 @@ class MachineRuns(Runs):
 
     def __init__(self, layers, size, ways, *, conditions=DEFAULT_CONDITIONS, **options):
         super().__init__(layers, size, ways, **options)
-        self.conditions, self.kills_at = conditions, None
-        self.simulator = simulator_of(self.config)
+        self.conditions, self.kills_at, self._machine = conditions, None, None
+
+    @property
+    def machine(self):
+        """The simulator, which stays from the first step to the last, or an error."""
+        if self._machine is None:
+            named = {
+                addr: name for one in self.lists.values() for name, addr in one.records.items()
+            }
+            self._machine = ListSimulator(
+                self.config, self.memory, self.conditions,
+                simulator=simulator_of(self.config), names=named,
+            )  # fmt: skip
+        return self._machine
 
     def run(self, way, images, labels, sample, choose=None):
         """Run a step in both ways, and compare everything."""
         assert choose is None
         _, listing = self.begin(way, images, labels, sample)
-        named = {addr: name for name, addr in listing.records.items()}
-        host = HostOfOne(self.host, self.kills_at)
-        found = run_lists(
-            self.config, self.memory, [(listing.addr, listing.end)], host, self.conditions,
-            together=self.together, simulator=self.simulator, names=named,
-        )  # fmt: skip
-        (run,) = found.runs
-        assert run.error == EncodeError.NONE, (run.error, named.get(run.error_addr))
-        self.memory, self.host = found.memory, found.host.host
+        host = KillingHost(self.host, self.kills_at)
+        try:
+            run, back = self.machine.run(
+                listing.addr, listing.end, host, together=self.together, timed=True
+            )
+        except SimulationError:
+            self._machine.close()
+            self._machine = None
+            raise
+        assert run.error == EncodeError.NONE, (run.error, run.error_addr)
+        self.memory, self.host = self.machine.memory()[0], back.host
         self.flags.append(run)
         self.golden.run()
         self.compare(way)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from gscn.command.main import EXIT_GOOD, EXIT_MISMATCH, EXIT_USAGE, main
 from gscn.command.training_log import read_training_log
 from gscn.cosim import whole_steps
 from gscn.cosim.builds import simulator
+from gscn.golden.methods.layers import attached_to
+from gscn.golden.training.training import Trainer
 from gscn.lowering.step.host import Host
 from tests.emulated_lists import EmulatedLists
 
@@ -26,7 +29,9 @@ def emulated(monkeypatch):
     monkeypatch.setattr(simulator, "build", lambda *_, **__: None)
 
 
-def test_training_by_whole_steps_is_checked_and_reported(emulated, tmp_path, capsys):
+def test_training_by_whole_steps_is_checked_reported_and_goes_on_in_torch(
+    emulated, tmp_path, capsys
+):
     result, timeline, log, out = (tmp_path / name for name in ("r.json", "t.json", "log.csv", "c"))
     words = ["--method", "swat+resprop", "--sparsity", "0.9", "--check"]
     files = ["--json", result, "--timeline", timeline, "--log", log, "--out", out]
@@ -34,6 +39,78 @@ def test_training_by_whole_steps_is_checked_and_reported(emulated, tmp_path, cap
     text = capsys.readouterr().out
     assert "2 whole steps of " in text
     assert "every loss, tensor and state equals the golden step's, bit for bit" in text
-    simulation = json.loads(result.read_text())["simulation"]
+    data = json.loads(result.read_text())
+    simulation = data["simulation"]
     assert simulation["checked"]
-    assert simulation["host_share"] <= 0.01
+    assert simulation["steps"] == 2
+    # 4 bytes of each of 122 channels: the rate falls behind the first step.
+    assert simulation["host_bytes"]["rates"] == 4 * (16 + 32 + 64 + 10)
+    assert f"{100 * simulation['host_share']:.3f} %" in text
+    # Layers but the first keep a tenth.
+    assert data["sparsity_reached"]["weights"] == pytest.approx(0.9, abs=0.01)
+    rows = read_training_log(log)
+    assert [row["loss"] for row in rows] == data["losses_nats"]
+    spans = [e for e in json.loads(timeline.read_text())["traceEvents"] if e["ph"] == "X"]
+    units = {event["name"]: event["pid"] for event in spans}
+    assert (units["forward.stem"], units["update.stem"]) == (1, 0)
+    trainer = Trainer.load(out)
+    layer = trainer.network.get_submodule("block1.conv1")
+    top = attached_to(layer).operand_sparsifier
+    assert top.iteration == trainer.iteration == 2
+    kept = int((layer.weight.abs() >= top.weight_threshold).sum())
+    assert 0 < kept / layer.weight.numel() < 0.2
+    reuse = attached_to(layer).gradient_sparsifier
+    assert torch.count_nonzero(reuse.reused_grad) > 0
+    assert main(["train", "--resume", "--out", str(out), "--iterations", "3"]) == EXIT_GOOD
+    assert "3 iterations of 2 images" in capsys.readouterr().out
+
+
+def test_a_wrong_result_is_an_error_that_names_step_and_tensor(emulated, monkeypatch, capsys):
+    def wrong(self, stop):
+        """Change a weight behind the loss."""
+        right(self, stop)
+        place = self.listing.memory.dense["w.head"]
+        self.memory[place.addr] ^= 1
+
+    right = Host._loss
+    monkeypatch.setattr(Host, "_loss", wrong)
+    assert main([*TRAIN, "--check", "--iterations", "1"]) == EXIT_MISMATCH
+    error = capsys.readouterr().err
+    assert "step 1: " in error
+    assert "w.head" in error
+    assert "must be as in the golden step, bit for bit" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        (["--on", "stem"], ["--on must not stand with --whole-step, which takes every layer"]),
+        (["--devices", "2"], ["--devices must not stand with --whole-step"]),
+        (["--waves", "stem", "forward", "x"], ["--waves must not stand with --whole-step"]),
+        (["--backend", "cycle-model"], ["--whole-step needs --backend rtl"]),
+        (
+            ["--method", "swat", "--budget", "erk", "--structure", "kernel"],
+            [
+                "budget must be uniform for a whole step, not erk",
+                "structure must be unstructured for a whole step, not kernel",
+            ],
+        ),
+        (["--method", "resprop", "--warm-up"], ["warm_up must be False for a whole step"]),
+        (
+            ["--method", "resprop", "--first-conv", "dense"],
+            ["first_conv must be paper or sparse for a whole step of resprop, not dense"],
+        ),
+    ],
+)
+def test_what_a_whole_step_has_no_way_for_is_refused_by_name(options, messages, capsys):
+    assert main([*TRAIN, *options]) == EXIT_USAGE
+    error = capsys.readouterr().err
+    assert all(message in error for message in messages)
+
+
+def test_every_operation_without_a_place_is_named_before_anything_is_built(monkeypatch, capsys):
+    monkeypatch.setattr(simulator, "build", None)
+    assert main([*TRAIN, "--network", "densenet121"]) == EXIT_USAGE
+    error = capsys.readouterr().err
+    assert "a whole training step has no place for " in error
+    assert error.count("torch.cat") > 1

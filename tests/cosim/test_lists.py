@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 
 from benchmarks.encode_step import digits, resnet20
 from benchmarks.encode_training import batches, weights
+from gscn.control import Queue
 from gscn.cosim.conditions import Conditions
 from gscn.cosim.errors import SimulationError, SimulationTimeout
+from gscn.cosim.lists import taken_records
 from gscn.errors import InputError
 from gscn.lowering.step.lists import dense_bytes
+from gscn.step import Convolve, Encode
 from tests.golden.oracle.test_step import METHODS
 from tests.golden.oracle.test_step import batches as random_batches
 from tests.step_machines import MachineRuns
@@ -35,6 +39,19 @@ def test_steps_by_swat_and_resprop_in_two_queues_equal_the_golden_ones():
     for way, batch in [*steps][:2]:
         runs.run(way, *batch)
     assert all(run.stops > 0 for run in runs.flags)
+    names = {addr: name for name, addr in runs.lists["keep"].records.items()}
+    taken = runs.flags[1].taken
+    for queue in Queue:
+        own = [one for one in taken if one.queue == queue]
+        assert all(a.end == b.begin for a, b in itertools.pairwise(own))
+        assert own[-1].end == runs.flags[1].cycles
+        assert [one.addr for one in own] == sorted(one.addr for one in own)
+    found = {names[one.addr]: one for one in taken if one.addr in names}
+    for op in runs.steps["keep"].operations:
+        if isinstance(op, Convolve | Encode):
+            queue = Queue.ARRAY if isinstance(op, Convolve) else Queue.ENCODE
+            assert found[op.name].queue == queue
+            assert found[op.name].end - found[op.name].begin > 10
     assert not any(run.flags["accumulator_overflow"] for run in runs.flags)
 
 
@@ -123,6 +140,18 @@ def test_ten_steps_of_resnet20_equal_the_golden_ones():
     dense = dense_bytes(runs.steps["keep"], runs.lists["keep"].memory)
     touched = sum(runs.host.touched.values()) - runs.host.touched["images"]
     assert touched <= 0.01 * 10 * dense
+
+
+@pytest.mark.parametrize(
+    ("together", "ends"), [(True, [30, 50, 50]), (False, [10, 30, 50])], ids=["two queues", "one"]
+)
+def test_a_record_is_over_when_its_queue_takes_the_next_or_another_if_there_is_one_at_a_time(
+    together, ends
+):
+    taken = taken_records([[2, 0, 64], [10, 1, 128], [30, 0, 256]], 50, together=together)
+    assert [one.begin for one in taken] == [2, 10, 30]
+    assert [one.end for one in taken] == ends
+    assert [one.queue for one in taken] == [Queue.ENCODE, Queue.ARRAY, Queue.ENCODE]
 
 
 def test_a_machine_has_no_axi_yet():
