@@ -91,6 +91,14 @@ COVERED_BY = {
     ),
     "emulator/list_records.py": ("emulator/test_lists.py", "records of each kind are there"),
     "gscn/step.py": ("golden/oracle/test_step.py", STEPS),
+    "cosim/step_differences.py": (
+        "command/test_whole_step.py",
+        "a wrong weight is named there, and right ones are not",
+    ),
+    "golden/training/whole_training.py": (
+        "command/test_whole_step.py",
+        "options, batches, and what goes back to torch are there",
+    ),
     "golden/oracle/step_host.py": ("golden/oracle/test_step.py", STEPS),
     "golden/oracle/step_values.py": ("golden/oracle/test_step.py", STEPS),
     "golden/oracle/step_windows.py": ("lowering/step/test_pools.py", "they equal torch's there"),
