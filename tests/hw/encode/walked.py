@@ -106,8 +106,7 @@ class Walked:
                 self.places.append(packed(place_layout(self.config), place))
                 coded, scales = rows[u]
                 third = d.t2_format and (
-                    d.product
-                    or any(n & (n - 1) for n, one in zip(scales, own, strict=True) if one)
+                    d.product or any(n & (n - 1) for n, one in zip(scales, own, strict=True) if one)
                 )
                 numbers = [v[position, lanes] & 0xFFFFFFFF for v in values]
                 codes = [rows_of(map(int, one))(32) for one in numbers]
