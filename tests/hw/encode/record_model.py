@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from gscn.encode import ENCODE_DESCRIPTOR, TENSOR_FORMATS, TENSORS
+from gscn.encode import ENCODE_DESCRIPTOR
 from gscn.hw.encode.record_code import WIDTHS, If, Kind, Op
 from gscn.hw.encode.record_program import Entry, record_program
 
@@ -108,12 +108,6 @@ def run_program(
                     return target, sent
         elif op == Op.SEND:
             sent.append((target, x))
-
-
-def floating(f: dict[str, int]) -> bool:
-    """Say whether a record has only formats of floating point, or unknown ones."""
-    numbers = [f.get(f"t{n}_format", 0) for n in range(TENSORS)] + [f["out_format"]]
-    return all(one < 3 or one >= len(TENSOR_FORMATS) for one in numbers)
 
 
 SMALL = [one for one in ENCODE_DESCRIPTOR.fields if one.width == 8]

@@ -11,9 +11,9 @@ import pytest
 from gscn.emulator.encode import run_encode
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_DESCRIPTOR_BYTES, EncodeError
 from tests.emulator.test_encode import copied
-from tests.hw.encode.record_model import damaged, floating
+from tests.hw.encode.record_model import damaged
 from tests.hw.encode.unit_passes import drawn_passes
-from tests.hw.encode.unit_simulator import CONFIG, LISTED, build, differences, run
+from tests.hw.encode.unit_simulator import CONFIG, INTEGERS, LISTED, build, differences, run
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 DAMAGED_ERRORS = (EncodeError.NONE, EncodeError.MODE, EncodeError.FORMAT, EncodeError.WALK,
@@ -26,10 +26,16 @@ def program(tmp_path_factory):
     return build(tmp_path_factory.mktemp("unit"))
 
 
-def compare(program, folder, images, **conditions):
+@pytest.fixture(scope="module")
+def integer_program(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("integers"), INTEGERS)
+
+
+def compare(program, folder, images, config=CONFIG, **conditions):
     """Run images, and compare every byte, flag and error."""
     results = run(program, images, folder, **conditions)
-    wrong = {n: differences(*one) for n, one in enumerate(zip(images, results, strict=True))}
+    pairs = enumerate(zip(images, results, strict=True))
+    wrong = {n: differences(*one, config) for n, one in pairs}
     assert {n: found for n, found in wrong.items() if found} == {}
     return results
 
@@ -59,7 +65,16 @@ def test_random_passes_leave_what_the_emulator_leaves(program, tmp_path, latency
     compare(program, tmp_path, [image for _, image in drawn], latency=latency, stalls=stalls)
 
 
-def damaged_images(source, drawn, count):
+def test_random_passes_of_integers_leave_what_the_emulator_leaves(integer_program, tmp_path):
+    drawn = [one for seed in range(8) for one in drawn_passes(12, seed, most=1500, integers=True)]
+    images = [image for _, image in drawn]
+    for latency, stalls in ((8, 0), (30, 30)):
+        compare(
+            integer_program, tmp_path, images, INTEGERS, latency=latency, stalls=stalls
+        )  # fmt: skip
+
+
+def damaged_images(source, drawn, count, config=CONFIG):
     """Return images with records that are damaged, or whose ranges are too short."""
     images = []
     while len(images) < count:
@@ -72,11 +87,11 @@ def damaged_images(source, drawn, count):
             first = f[f"{part}_data" if part in "ab" else f"{part}_addr"]
             f[f"{part}_end"] = max(first, f[f"{part}_end"] - 64 * source.randint(1, 3))
         vectors = (1 << f["vectors"] % 8) * np.prod([f[f"count{n}"] for n in range(8)], dtype=float)
-        if not floating(f) or vectors > 6000:
+        if vectors > 6000:
             continue
         after = image.copy()
         after[:ENCODE_DESCRIPTOR_BYTES] = ENCODE_DESCRIPTOR.pack(**f).view(np.uint8)
-        if run_encode(CONFIG, after, 0, LISTED).error in DAMAGED_ERRORS:
+        if run_encode(config, after, 0, LISTED).error in DAMAGED_ERRORS:
             images.append(after)
     return images
 
@@ -89,3 +104,11 @@ def test_damaged_passes_have_the_error_of_the_emulator_and_leave_the_next_one_al
     images = damaged_images(source, drawn, 200)
     results = compare(program, tmp_path, images, stalls=10)
     assert {EncodeError(one.error) for one in results} == set(DAMAGED_ERRORS)
+
+
+def test_damaged_passes_of_integers_have_the_error_of_the_emulator(integer_program, tmp_path):
+    source = random.Random(1)
+    drawn = [one for seed in range(8) for one in drawn_passes(12, seed, most=1500, integers=True)]
+    images = damaged_images(source, drawn, 120, INTEGERS)
+    results = compare(integer_program, tmp_path, images, INTEGERS, stalls=10)
+    assert {EncodeError(one.error) for one in results} >= {*DAMAGED_ERRORS} - {EncodeError.CAPACITY}
