@@ -21,7 +21,9 @@ ENTRY = 8 * TABLE_ENTRY_BYTES
 STRIP_VECTOR = data.StructLayout({"begins_group": 1, "ends_strip": 1})
 """A vector of the walk: whether it is the first of its group, or the last of its strip."""
 _TICKET = data.StructLayout({"begins_group": 1, "begins": 1, "ends": 1})
-_SPAN = data.StructLayout({"first": ENTRY, "halfwords": ENTRY})
+_LENGTH = data.StructLayout({"halfwords": ENTRY, "bad": 1})
+_SPAN = data.StructLayout({"first": ENTRY, "length": _LENGTH})
+"""A strip: its first halfword, and how many it has; none if its entries are `bad`."""
 
 
 class _Decoder:
@@ -137,7 +139,7 @@ class StripReader(wiring.Component):
         queues = {}
         for name, shape, depth in (
             ("arrivals", _TICKET, self._vectors), ("tickets", _TICKET, self._vectors),
-            ("kinds", 1, self._vectors + 2), ("spans", _SPAN, 2), ("lengths", ENTRY, 4),
+            ("kinds", 1, self._vectors + 2), ("spans", _SPAN, 2), ("lengths", _LENGTH, 4),
         ):  # fmt: skip
             queues[name] = m.submodules[name] = StreamFIFO(shape=shape, depth=depth)
         first = Signal(init=1)
@@ -188,27 +190,27 @@ class StripReader(wiring.Component):
             number.eq(pick(entry.p, ENTRY)),
             bad.eq((number < before) | (number > halfwords)),
             span.p.first.eq(before),
-            span.p.halfwords.eq(number - before),
-            span.valid.eq(entry.valid & kind.valid & ~kind.p & ~bad),
-            entry.ready.eq(kind.valid & (kind.p | (~bad & span.ready))),
+            span.p.length.halfwords.eq(Mux(bad, 0, number - before)),
+            span.p.length.bad.eq(bad),
+            span.valid.eq(entry.valid & kind.valid & ~kind.p),
+            entry.ready.eq(kind.valid & (kind.p | span.ready)),
             kind.ready.eq(entry.valid & entry.ready),
         ]
         with m.If(entry.valid & entry.ready):
             m.d.sync += before.eq(number)
-        with m.If(entry.valid & kind.valid & ~kind.p & bad & (self.error == 0)):
-            m.d.sync += self.error.eq(EncodeError.TABLE)
 
     def _read(self, m, span, length, spot):
         """Ask for each halfword of the spans, and hand on how many they have."""
         at, begun = Signal(ENTRY), Signal()
-        last = at + 1 == span.p.halfwords
+        halfwords = span.p.length.halfwords
+        last = at + 1 == halfwords
         m.d.comb += [
-            length.p.eq(span.p.halfwords),
+            length.p.eq(span.p.length),
             length.valid.eq(span.valid & ~begun),
             spot.p.addr.eq(self.start_addr + ((span.p.first + at) << 1)),
             spot.p.used.eq(1),
-            spot.valid.eq(span.valid & begun & (span.p.halfwords != 0)),
-            span.ready.eq(begun & ((span.p.halfwords == 0) | (spot.ready & last))),
+            spot.valid.eq(span.valid & begun & (halfwords != 0)),
+            span.ready.eq(begun & ((halfwords == 0) | (spot.ready & last))),
         ]
         with m.If(length.valid & length.ready):
             m.d.sync += begun.eq(1)
@@ -263,7 +265,10 @@ class StripReader(wiring.Component):
         with m.If(bad):
             m.d.sync += self.error.eq(EncodeError.STRIP)
         with m.If(enters & length.valid):
-            m.d.sync += [state.entered.eq(1), state.left.eq(length.p)]
+            m.d.sync += [state.entered.eq(1), state.left.eq(length.p.halfwords)]
+            # an error of the table comes in its turn: behind all strips before it
+            with m.If(length.p.bad):
+                m.d.sync += self.error.eq(EncodeError.TABLE)
         with m.If(takes):
             m.d.sync += state.left.eq(left)
             with m.Switch(kind):

@@ -80,6 +80,7 @@ def test_any_walk_gives_what_the_emulator_reads(width, drawn, seed):
     check(configured(width), Walked(configured(width), memory), latency=latency, pauses=pauses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "strips"), [(64, 0), (512, 0), (128, 1)])
 @settings(deadline=None, max_examples=1, suppress_health_check=list(HealthCheck))
 @given(encode_passes(False), st.integers(0, 1000))

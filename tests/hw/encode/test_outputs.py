@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.encode import CHANNEL_SUMS, Adapt, EncodeError
-from gscn.formats import INT16
+from gscn.encode import CHANNEL_SUMS, TENSOR_FORMATS, Adapt, EncodeError
+from gscn.formats import INT8, INT16, IntFormat
 from gscn.hw.encode.outputs import Outputs
 from gscn.passes import VECTOR
 from gscn.strips import encode
@@ -57,7 +57,8 @@ class Made:
         self, seed, *, parts=PARTS, out_format=BF16, shape=(2, 2, 5), selection=None, changes=None
     ):
         self.source = source = random.Random(seed)
-        self.parts, self.wide = parts, out_format == FLOAT32
+        self.parts, self.fmt = parts, TENSOR_FORMATS[out_format]
+        self.integers = isinstance(self.fmt, IntFormat)
         self.before = source.randbytes(SIZE)
         self.after = bytearray(self.before)
         self.shape = shape
@@ -92,14 +93,16 @@ class Made:
 
     def dense(self, name):
         """Vectors, some of which are not wanted, each run of neighbours anywhere in the range."""
-        size = 64 if self.wide else 32
+        size = VECTOR * self.fmt.width // 8
+        shift, kind = 0 if self.integers else 32 - self.fmt.width, f"<u{self.fmt.width // 8}"
+        below = (1 << self.fmt.width) - 1
         places = list(range(self.count + 3))
         turn = self.source.randrange(self.count)
         places = places[turn:] + places[:turn]
         addr = self.place(name, size * len(places))
         for number in range(self.count):
             codes = [self.source.randrange(1 << 32) for _ in range(VECTOR)]
-            codes = codes if self.wide else [code >> 16 << 16 for code in codes]
+            codes = [code >> shift << shift for code in codes]
             wanted = self.source.random() < 0.9
             at = addr + size * places[number]
             # Where a vector is that is not written says nothing.
@@ -108,8 +111,8 @@ class Made:
             if name in self.parts:
                 self.words[name].append(word)
                 if wanted:
-                    shift, kind = (0, "<u4") if self.wide else (16, "<u2")
-                    self.put(at, np.array([code >> shift for code in codes], kind).tobytes())
+                    values = [code >> shift & below for code in codes]
+                    self.put(at, np.array(values, kind).tobytes())
 
     def bits(self):
         masks = [self.source.randrange(1 << VECTOR) for _ in range(self.count)]
@@ -135,6 +138,7 @@ class Made:
     def verdicts(self):
         groups, strips, vectors = self.shape
         codes = self.random_array(1 << 16, VECTOR) | 1
+        fmt = INT8 if self.fmt is INT8 else INT16
         kept = {name: self.random_array(2, VECTOR) for name in "ab"}
         # Some vectors have nothing, or all.
         kept["a"] *= self.random_array(3, 1) > 0
@@ -142,9 +146,9 @@ class Made:
         ends = {"a": vectors, "b": 2 * vectors}
         per_group = strips * vectors
         for name in "ab":
-            chosen = (codes * kept[name]).reshape(groups, -1, VECTOR).astype(np.uint16)
+            chosen = (codes * kept[name]).reshape(groups, -1, VECTOR).astype(f"<u{fmt.width // 8}")
             bounds = np.append(np.arange(0, per_group, ends[name]), per_group)
-            found = encode(chosen, bounds, INT16)
+            found = encode(chosen, bounds, fmt)
             self.halfwords[name] = found.halfwords if name in self.parts else 0
             addr = self.place(name, 2 * found.halfwords, "data")
             table = self.place("table", 0) + 64
@@ -194,7 +198,7 @@ class Ran:
 
 def run(passes, config, *, busy=0.0, latency=4, pauses=never, most=6000):
     """Run passes one after the other on one memory each; return what happened of each."""
-    dut = Outputs(config=config)
+    dut = Outputs(config=config, integers=passes[0].integers)
     found = []
     memory = WriteMemory(config, passes[0].before, busy=busy, latency=latency)
 
@@ -258,7 +262,7 @@ def check(passes, config, **options):
 @pytest.mark.parametrize(
     ("mem_width", "burst_beats", "out_format", "busy"),
     [(512, 4, BF16, 0.0), (512, 1, FLOAT32, 0.5), (256, 4, BF16, 0.3), (128, 2, FLOAT32, 0.2),
-     (64, 16, BF16, 0.0)],
+     (64, 16, BF16, 0.0), (128, 2, 3, 0.2), (512, 4, 5, 0.0)],
 )  # fmt: skip
 def test_all_results_of_a_pass_are_in_memory_and_nothing_else_changes(
     mem_width, burst_beats, out_format, busy
@@ -279,7 +283,7 @@ def test_a_choice_is_made_of_what_was_counted():
 
 def outside(made, name):
     """Move some vector of a result just below its range, or behind it."""
-    size = 64 if made.wide else 32
+    size = VECTOR * made.fmt.width // 8
     first, end = (made.settings[f"{name}_{part}"] for part in ("addr", "end"))
     word = made.source.choice(made.words[name])
     word |= {"wanted": 1, "addr": made.source.choice([first - size, -(-end // size) * size])}
@@ -335,7 +339,7 @@ def test_a_vector_of_either_format_takes_a_cycle(out_format):
     for count in (20, 60):
         made = Made(50, parts=("dense",), out_format=out_format, shape=(1, 1, count))
         first = made.settings["dense_addr"]
-        size = 64 if made.wide else 32
+        size = VECTOR * made.fmt.width // 8
         for number, word in enumerate(made.words["dense"]):
             word |= {"addr": first + size * number, "wanted": 1}
         passes.append(made)

@@ -8,7 +8,7 @@ import pytest
 
 from gscn.array import array
 from gscn.encode import EncodeError
-from gscn.formats import BF16
+from gscn.formats import BF16, INT8, INT16
 from gscn.hw.encode.strip_reader import StripReader
 from gscn.passes import VECTOR
 from gscn.strips import encode
@@ -22,14 +22,15 @@ CONFIG = array("small").with_overrides(["mem_width=128", "drain_width=1"])
 class Operand:
     """Random strips, and what they hold: (groups, positions, lanes)."""
 
-    def __init__(self, seed, *, groups, lengths, vectors=0, density=0.4):
+    def __init__(self, seed, *, groups, lengths, vectors=0, density=0.4, fmt=BF16):
         generator = np.random.default_rng(seed)
         self.vectors, self.groups = vectors, groups
         self.bounds = np.cumsum([0, *lengths])
         shape = (groups, int(self.bounds[-1]), VECTOR << vectors)
-        self.codes = generator.integers(1, 0x7F80, shape).astype(np.uint16)
+        self.fmt = fmt
+        self.codes = generator.integers(1, 0x7F80, shape).astype(f"<u{fmt.width // 8}")
         self.codes[generator.random(shape) >= density] = 0
-        found = encode(self.codes, self.bounds, BF16)
+        found = encode(self.codes, self.bounds, fmt)
         self.table, self.data = found.table.astype("<u4"), found.data.view("<u2").copy()
         self.halfwords = found.halfwords
 
@@ -41,13 +42,17 @@ class Operand:
 
     def expected(self):
         """Return the values of each vector, as one number."""
-        vectors = self.codes.reshape(-1, VECTOR).tolist()
-        return [sum(code << 32 * n + 16 for n, code in enumerate(one)) for one in vectors]
+        vectors = self.codes.reshape(-1, VECTOR)
+        if self.fmt is BF16:
+            numbers = vectors.astype(np.int64) << 16
+        else:
+            numbers = vectors.view(f"<i{self.fmt.width // 8}").astype(np.int64) & 0xFFFFFFFF
+        return [sum(code << 32 * n for n, code in enumerate(one)) for one in numbers.tolist()]
 
 
 def started(operand, latency=5, pauses=never):
     """Return a reader, its memory, and a testbench that sets it up."""
-    dut = StripReader(config=CONFIG, vectors=80)
+    dut = StripReader(config=CONFIG, vectors=80, integers=operand.fmt is not BF16)
     memory = Memory(CONFIG, latency=latency, pauses=pauses())
     table = len(memory.data)
     memory_of(memory, operand.table.reshape(-1).view(np.uint8))
@@ -55,6 +60,7 @@ def started(operand, latency=5, pauses=never):
     memory_of(memory, operand.data.view(np.uint8))
 
     async def begin(ctx):
+        ctx.set(dut.narrow, operand.fmt is INT8)
         ctx.set(dut.table_addr, table)
         ctx.set(dut.start_addr, start)
         # an odd byte is no halfword
@@ -89,6 +95,8 @@ OPERANDS = {
     "nothing": {"groups": 2, "lengths": [20, 3], "density": 0},
     "blocks that are whole and not": {"groups": 2, "lengths": [16, 32, 5, 1]},
     "few": {"groups": 3, "lengths": [9, 9, 2], "vectors": 1, "density": 0.05},
+    "int8": {"groups": 2, "lengths": [9, 4], "fmt": INT8},
+    "int16": {"groups": 1, "lengths": [6], "fmt": INT16},
     "all": {"groups": 1, "lengths": [10, 7], "vectors": 1, "density": 1},
 }
 
@@ -155,6 +163,13 @@ BAD = {
     "a strip beyond the data": (change("table", (2, 0), lambda at: at + 1), EncodeError.TABLE),
     "a strip that is too long": (change("table", (1, 0), lambda at: at + 1), EncodeError.STRIP),
     "a strip that is too short": (change("table", (1, 0), lambda at: at - 1), EncodeError.STRIP),
+    "a table that is bad behind a bad strip": (
+        lambda operand: [
+            change("table", (2, 0), lambda _: 0)(operand),
+            change("data", 1, lambda _: 0)(operand),
+        ],
+        EncodeError.STRIP,
+    ),
     "no halfword": (change("table", (1, 0), lambda _: 0), EncodeError.STRIP),
     "a mask without lanes": (change("data", 1, lambda _: 0), EncodeError.STRIP),
     "a vector beyond the strip": (change("data", 0, lambda _: 0x803F), EncodeError.STRIP),
