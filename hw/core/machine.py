@@ -36,7 +36,7 @@ class Machine(wiring.Component):
     Parameters
     ----------
     config
-        Sizes; bf16 must be among the float formats.
+        Sizes; its encode unit has floating point if there are float formats, else integers.
 
     Attributes
     ----------
