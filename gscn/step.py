@@ -22,7 +22,7 @@ class Walk(enum.Enum):
     ONE = "every value of one sample, which the host names"
     WINDOW = "every value of every window of a pooling, window by window"
     SLIDING = "the same of windows that overlap, or do not fill their map"
-    HOLDING = "the windows that hold each position of one phase of a map, position by position"
+    HOLDING = "the windows that hold some positions of a map, position by position"
     SAMPLES = "every value of a map, those of all samples one after the other"
     WEIGHTS = "every weight"
     OPERAND = "the values of an operand, in the order of its strips"
@@ -80,6 +80,20 @@ class Sliding(NamedTuple):
     """Windows below, and beside, each other."""
 
 
+class Held(NamedTuple):
+    """Positions of a map that windows hold alike, and by which windows.
+
+    They are rows and columns of a phase, that is modulo the stride; row 0 is the padding's first.
+    """
+
+    phase: tuple[int, int]
+    rows: tuple[int, int]
+    """The first, and how many."""
+    cols: tuple[int, int]
+    window: tuple[int, int] | None = None
+    """Of the windows that hold a position, counted from the last one, that one; None: all."""
+
+
 class Spread(NamedTuple):
     """Where a map of every `step`-th position begins in a whole one."""
 
@@ -115,8 +129,8 @@ class Encode:
     operand: Operand | None = None
     window: Window | None = None
     sliding: Sliding | None = None
-    phase: tuple[int, int] = (0, 0)
-    """HOLDING: rows and columns, the padding's first one being 0, modulo the stride."""
+    held: Held | None = None
+    """HOLDING: which positions."""
     spread: Spread | None = None
     """The dense result is every so many positions of its map."""
 

@@ -47,7 +47,7 @@ def lined_up(op: Encode, codes: np.ndarray, *, broadcast: bool) -> np.ndarray:
     """
     first, second, rows, cols = op.shape
     if op.sliding is not None:
-        return windows_of(op, codes)
+        return windows_of(op, codes, of_windows=broadcast or op.walk is Walk.SLIDING)
     if _by_weights(op):
         lanes = 1 if op.operand and op.operand.which is Pass.INPUT_GRAD else 0
         return np.moveaxis(codes, lanes, -1).reshape(-1, op.shape[lanes])

@@ -17,7 +17,7 @@ def segment_of(op: Encode) -> int:
 
 
 def result_size(op: Encode) -> tuple[int, int]:
-    """Return rows and columns of the result: windows, or positions of the phase."""
+    """Return rows and columns of the result: windows, or positions."""
     return len(_places(op, 0)), len(_places(op, 1))
 
 
@@ -28,8 +28,21 @@ def within(op: Encode) -> np.ndarray:
     return np.broadcast_to(both, (op.shape[0], *both.shape)).reshape(-1)
 
 
-def windows_of(op: Encode, codes: np.ndarray) -> np.ndarray:
-    """Return the values of windows, or of the windows of positions, as a matrix in their order."""
+def windows_of(op: Encode, codes: np.ndarray, *, of_windows: bool) -> np.ndarray:
+    """Return the values of windows, or of the windows of positions, as a matrix in their order.
+
+    Parameters
+    ----------
+    op
+        The pass.
+    codes
+        In the shape of torch.
+    of_windows
+        They are of windows; otherwise of the positions themselves.
+    """
+    if not of_windows:
+        own = codes[:, :, _positions(op, 0)[:, None], _positions(op, 1)]
+        return own.transpose(0, 2, 3, 1).reshape(-1, codes.shape[1])
     rows, cols = (np.where(_there(op, axis), _places(op, axis), 0) for axis in range(2))
     found = codes[:, :, rows[:, None, :, None], cols[None, :, None, :]]
     matrix = found.transpose(0, 2, 3, 4, 5, 1).reshape(-1, codes.shape[1])
@@ -60,17 +73,19 @@ def bits_of(op: Encode, bits: np.ndarray) -> np.ndarray:
 
 
 def put(op: Encode, whole: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return a map with the results of a phase in their places."""
+    """Return a map with results in their places."""
     found = whole.copy()
     found[:, :, _positions(op, 0)[:, None], _positions(op, 1)] = codes
     return found
 
 
 def _positions(op: Encode, axis: int) -> np.ndarray:
-    """Return the rows, or columns, of a map that are of the phase."""
-    rows = np.arange(op.shape[2 + axis])
-    sliding = op.sliding
-    return rows[(rows + sliding.padding[axis]) % sliding.stride[axis] == op.phase[axis]]
+    """Return the rows, or columns, of a map that are meant."""
+    sliding, held = op.sliding, op.held
+    first, count = (held.rows, held.cols)[axis]
+    every = np.arange(op.shape[2 + axis])
+    number, phase = np.divmod(every + sliding.padding[axis], sliding.stride[axis])
+    return every[(phase == held.phase[axis]) & (number >= first) & (number < first + count)]
 
 
 def _places(op: Encode, axis: int) -> np.ndarray:
@@ -80,7 +95,10 @@ def _places(op: Encode, axis: int) -> np.ndarray:
     if op.walk is Walk.SLIDING:
         return np.arange(sliding.made[axis])[:, None] * step - padding + np.arange(size)
     last = (_positions(op, axis) + padding) // step
-    return last[:, None] - np.arange(-(-(size - op.phase[axis]) // step))
+    before = np.arange(-(-(size - op.held.phase[axis]) // step))
+    if op.held.window is not None:
+        before = before[op.held.window[axis]][None]
+    return last[:, None] - before
 
 
 def _there(op: Encode, axis: int) -> np.ndarray:

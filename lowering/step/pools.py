@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from gscn.encode import BITS_BYTES, MOST_MAXIMUM, TENSORS, Masked, Reduce
 from gscn.errors import InputError
@@ -12,8 +12,12 @@ from gscn.formats import FLOAT32
 from gscn.lowering.step.convolutions import Convolutions
 from gscn.lowering.step.layers import Pool
 from gscn.lowering.step.walks import DenseTensor
-from gscn.step import Encode, Sliding, Top, Use, Walk, Window
+from gscn.step import Encode, Held, Sliding, Top, Use, Walk, Window
 from gscn.window import guard_bits
+
+MOST_ADDED = 4
+"""Windows whose gradients are added one after the other: some 2 cycles each, where the sum of a
+segment is rounded lane by lane, which takes 16, but once."""
 
 
 class Pools(Convolutions):
@@ -78,7 +82,7 @@ class Pools(Convolutions):
         count = layer.rows * layer.cols
         state = self.state(f"s.t.{layer.name}")
         self.tensor(f"t.{layer.name}", made)
-        self.table(f"scale.{layer.name}", c, c0=1 / count)
+        self.table(f"scale.{layer.name}", c, c0=1 / count, c1=1.0)
         self.ops += [
             Top(name=f"t.{layer.name}.sum_top", target=state, which="sum_top",
                 states=(self.map_states[layer.source],), margin=FLOAT32.bias + guard_bits(count)),
@@ -122,28 +126,31 @@ class Pools(Convolutions):
     def _held_grads(self, windows: Sliding, grad: str, result: str, more: dict[str, Any]) -> None:
         """Add up, for each position, the gradients of the windows that hold it.
 
-        Positions of a phase are held alike: a pass for each phase, in which the windows of a
-        position are a segment.
+        Positions of a phase are held alike. Where few windows hold each, their gradients are
+        copied and added one after the other; elsewhere, and at borders, where some are not there,
+        the windows of a position are a segment.
         """
         size = self.tensors[result].shape
         tops, passes = [], []
-        for phase in itertools.product(*map(range, windows.stride)):
-            counts, held = holding(windows, phase), held_rows(windows, phase, size[2:])
-            if min(*counts, held[0][1], held[1][1]) < 1:
-                continue
-            name = f"{result}.{phase[0]}.{phase[1]}"
+        for held in held_parts(windows, size[2:]):
+            number = len(passes)
+            name = f"{result}.{number}"
             state = self.state(f"s.{name}")
-            tops.append(
-                Top(name=f"{name}.sum_top", target=state, which="sum_top", states=(f"s.{grad}",),
-                    margin=FLOAT32.bias + guard_bits(math.prod(counts)))
-            )  # fmt: skip
-            fields = {**more["fields"], "reduce": int(Reduce.SUM)}
+            own = {**more, "state": state, "results": {"dense": result}}
+            uses = [Use(grad, broadcast=True)]
+            if held.window is None:
+                own["fields"] = {**more["fields"], "reduce": int(Reduce.SUM)}
+                count = math.prod(holding(windows, held.phase))
+                tops.append(
+                    Top(name=f"{name}.sum_top", target=state, which="sum_top",
+                        states=(f"s.{grad}",), margin=FLOAT32.bias + guard_bits(count))
+                )  # fmt: skip
+            elif any(held.window):
+                uses.append(Use(result))
+                own["fields"] = {"masked": int(Masked.TENSOR)} if more["fields"] else {}
             passes.append(
-                self.pass_(
-                    name, Walk.HOLDING, size, [Use(grad)], sliding=windows, phase=phase,
-                    state=state, results={"dense": result}, **{**more, "fields": fields},
-                )
-            )  # fmt: skip
+                self.pass_(name, Walk.HOLDING, size, uses, sliding=windows, held=held, **own)
+            )
         self.ops += [*tops, *passes]
 
 
@@ -191,60 +198,102 @@ def sliding_steps(windows: Sliding, source: DenseTensor, made: DenseTensor) -> d
 
 
 def holding_steps(
-    windows: Sliding, phase: tuple[int, int], grad: DenseTensor, result: DenseTensor
+    windows: Sliding, held: Held, grad: DenseTensor, result: DenseTensor
 ) -> dict[str, int]:
-    """Return the walk of the windows that hold each position of a phase, the last one first.
+    """Return the walk of windows that hold positions, the last window of each first.
 
     Row y of a map is the phase a's row J, y + padding = J x stride + a; window J - d holds it as
     its own row a + d x stride.
 
     Parameters
     ----------
-    windows, phase
+    windows, held
         Of a pooling, and which positions.
     grad, result
         The gradient of the windows, and of the map.
     """
     (rows, cols), (step_y, step_x), _, (down, across) = windows
-    counts = holding(windows, phase)
-    (first_y, count_y), (first_x, count_x) = held_rows(windows, phase, (result.rows, result.cols))
+    counts = (1, 1) if held.window else holding(windows, held.phase)
+    (first_y, count_y), (first_x, count_x) = held.rows, held.cols
+    # The window, and its own row, of the first position.
+    (dy, dx), phase = held.window or (0, 0), held.phase
+    at_y, at_x, own_y, own_x = (
+        first_y - dy, first_x - dx, phase[0] + dy * step_y, phase[1] + dx * step_x,
+    )  # fmt: skip
     vector, col, row, outer, group = grad.steps
     fields = {
         "count0": counts[1], "count1": counts[0], "count2": count_x, "count3": count_y,
         "count4": grad.outer, "segment": counts[0] * counts[1],
-        "t0_first": first_y * row + first_x * col, "t0_vector": vector, "t0_step0": -col,
+        "t0_first": at_y * row + at_x * col, "t0_vector": vector, "t0_step0": -col,
         "t0_step1": -row, "t0_step2": col, "t0_step3": row, "t0_step4": outer, "t0_step5": group,
-        "y_first": first_y, "y_limit": down, "y_step1": -1, "y_step3": 1,
-        "x_first": first_x, "x_limit": across, "x_step0": -1, "x_step2": 1,
+        "y_first": at_y, "y_limit": down, "y_step1": -1, "y_step3": 1,
+        "x_first": at_x, "x_limit": across, "x_step0": -1, "x_step2": 1,
     }  # fmt: skip
     # Bits lie in the order of `sliding_steps`.
     inner, in_row = BITS_BYTES, BITS_BYTES * cols
     window = in_row * rows
     below, sample = window * across, window * across * down
     fields |= {
-        "mask_first": first_y * below + phase[0] * in_row + first_x * window + phase[1] * inner,
+        "mask_first": at_y * below + own_y * in_row + at_x * window + own_x * inner,
         "mask_vector": BITS_BYTES, "mask_step0": step_x * inner - window,
         "mask_step1": step_y * in_row - below, "mask_step2": window, "mask_step3": below,
         "mask_step4": sample, "mask_step5": sample * grad.outer,
     }  # fmt: skip
     vector, col, row, outer, group = result.steps
-    at_y = first_y * step_y + phase[0] - windows.padding[0]
-    at_x = first_x * step_x + phase[1] - windows.padding[1]
+    place_y = first_y * step_y + phase[0] - windows.padding[0]
+    place_x = first_x * step_x + phase[1] - windows.padding[1]
+    # Behind the gradient what has been added up already is read, and written in its place.
     return fields | {
-        "dense_first": at_y * row + at_x * col, "dense_vector": vector, "dense_step2": step_x * col,
-        "dense_step3": step_y * row, "dense_step4": outer, "dense_step5": group,
+        f"{stream}_{name}": value
+        for stream in ("dense", "t1")
+        for name, value in (
+            ("first", place_y * row + place_x * col), ("vector", vector), ("step2", step_x * col),
+            ("step3", step_y * row), ("step4", outer), ("step5", group),
+        )
     }  # fmt: skip
 
 
-def held_rows(
-    windows: Sliding, phase: tuple[int, int], size: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return rows and columns of a phase that some window holds: the first, and how many."""
+def held_parts(windows: Sliding, size: tuple[int, int]) -> list[Held]:
+    """Return positions of a map by the windows that hold them; what no window holds is left out.
+
+    Parameters
+    ----------
+    windows, size
+        Of a pooling, and of the map.
+    """
     found = []
-    counts = holding(windows, phase)
-    for axis in range(2):
-        step, padding, own = windows.stride[axis], windows.padding[axis], phase[axis]
-        first = max(0, -((own - padding) // step))
-        last = min((size[axis] - 1 + padding - own) // step, windows.made[axis] + counts[axis] - 2)
-        found.append((first, last - first + 1))
-    return found[0], found[1]
+    for phase in itertools.product(*map(range, windows.stride)):
+        counts = holding(windows, phase)
+        if not all(counts):
+            continue
+        axes = [_pieces(windows, axis, phase[axis], counts[axis], size) for axis in range(2)]
+        for rows, cols in itertools.product(*axes):
+            if rows.inside and cols.inside and math.prod(counts) <= MOST_ADDED:
+                each = itertools.product(*map(range, counts))
+                found += [Held(phase, rows.place, cols.place, window) for window in each]
+            else:
+                found.append(Held(phase, rows.place, cols.place))
+    return found
+
+
+class _Piece(NamedTuple):
+    """Rows, or columns, of a phase."""
+
+    place: tuple[int, int]
+    """The first, and how many."""
+    inside: bool
+    """Every window that may hold them is there."""
+
+
+def _pieces(
+    windows: Sliding, axis: int, phase: int, count: int, size: tuple[int, int]
+) -> list[_Piece]:
+    step, padding, made = windows.stride[axis], windows.padding[axis], windows.made[axis]
+    first = max(0, -((phase - padding) // step))
+    end = min((size[axis] - 1 + padding - phase) // step, made + count - 2) + 1
+    # From the first row to the last of those that as many windows hold as any.
+    bounds = [first, min(max(first, count - 1), end), max(first, min(made, end)), end]
+    if bounds[1] >= bounds[2]:
+        bounds = [first, first, first, end]
+    found = zip(bounds[:-1], bounds[1:], (False, True, False), strict=True)
+    return [_Piece((low, high - low), inside) for low, high, inside in found if high > low]

@@ -139,7 +139,7 @@ class Records:
         steps = (
             sliding_steps(op.sliding, source, made)
             if op.walk is Walk.SLIDING
-            else holding_steps(op.sliding, op.phase, source, made)
+            else holding_steps(op.sliding, op.held, source, made)
         )
         channels = op.shape[1]
         fields = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -143,7 +144,10 @@ def test_residual_networks_for_large_images_have_a_list_for_the_large_array(name
     graph = traced(make_network(name, image_size=224, classes=1000), torch.zeros(size))
     step = compile_step(graph, Training(), config).step
     _, (listing,) = listings([step], config, together=True)
-    # The gradient of the first layer's weights is two passes, that of the pooling one per phase.
+    # The gradient of the first layer's weights is two passes.
     assert "dw.stem/1" in listing.records
-    phases = [op.phase for op in step.operations if getattr(op, "walk", None) is Walk.HOLDING]
-    assert phases == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    held = [op.held for op in step.operations if getattr(op, "walk", None) is Walk.HOLDING]
+    # Of the padded map every second row, and every second column, is held by one window.
+    assert Counter(one.phase for one in held if one.window) == {
+        (0, 0): 4, (0, 1): 2, (1, 0): 2, (1, 1): 1,
+    }  # fmt: skip
