@@ -174,8 +174,9 @@ class Stop:
 
     name: str
     what: str
-    """begin; forward and backward, a normalisation's scalars; loss; kept, a layer's number of
-    weights that its thresholds leave; thresholds, their gradients."""
+    """begin; forward and backward, a normalisation's scalars; bias and moved, those of a bias
+    without one; loss; kept, a layer's number of weights that its thresholds leave; thresholds,
+    their gradients."""
     layer: str = ""
     again: str = ""
     """Operation to which the host may go back."""

@@ -54,7 +54,11 @@ def taken(
     return Parameters(
         weights=weights, momenta=momenta, velocities=velocities, bias=others["bias"],
         gammas={node.name: others[f"gamma.{node.name}"] for node in _norms(graph)},
-        betas={node.name: others[f"beta.{node.name}"] for node in _norms(graph)},
+        betas={
+            name.partition(".")[2]: value
+            for name, value in others.items()
+            if name.startswith("beta.")
+        },
     )  # fmt: skip
 
 
@@ -124,14 +128,28 @@ def move_statistics(
 
 def _parameters(model: nn.Module, graph: Graph) -> Iterator[tuple[Node, str, Tensor]]:
     """Yield nodes with parameters, names of what hosts and steps call them, and the parameters."""
+    before = {node.name: node for node in graph.nodes}
     for node in graph.nodes:
         if node.kind in (Kind.CONV, Kind.LINEAR):
             yield node, f"w.{node.name}", model.get_parameter(f"{node.name}.weight")
-        if node.kind is Kind.LINEAR:
+        source = before[node.sources[0]] if node.sources else node
+        if node.kind is Kind.RELU and source.kind in (Kind.CONV, Kind.LINEAR):
+            # Nothing normalises it: the bias is of the layer that has ReLU.
+            yield node, f"beta.{node.name}", model.get_parameter(f"{source.name}.bias")
+        if node.kind is Kind.LINEAR and node.name == _last(graph):
             yield node, "bias", model.get_parameter(f"{node.name}.bias")
         if node.kind is Kind.NORM:
             yield node, f"gamma.{node.name}", model.get_parameter(f"{node.name}.weight")
             yield node, f"beta.{node.name}", model.get_parameter(f"{node.name}.bias")
+
+
+def _last(graph: Graph) -> str:
+    """Return the linear layer whose results are the network's, reshaped or not."""
+    nodes = {node.name: node for node in graph.nodes}
+    node = nodes[graph.result]
+    while node.kind is Kind.SAME:
+        node = nodes[node.sources[0]]
+    return node.name
 
 
 def _norms(graph: Graph) -> list[Node]:

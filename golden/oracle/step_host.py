@@ -68,7 +68,8 @@ class GoldenHost:
             return self._kept(step, stop.layer)
         {
             "begin": self._begin, "forward": self._forward, "backward": self._backward,
-            "loss": self._loss, "thresholds": self._threshold_grads,
+            "bias": self._bias, "moved": self._move_bias, "loss": self._loss,
+            "thresholds": self._threshold_grads,
         }[stop.what](step, stop.layer)  # fmt: skip
         return False
 
@@ -109,6 +110,15 @@ class GoldenHost:
         rows["bias"] = bias.astype(np.float32)
         rows["c2"] = np.full(norm.channels, -1, dtype=np.float32)
         self.gammas[layer] = self._moved(f"gamma.{layer}", self.gammas[layer], by_gamma)
+        self.betas[layer] = self._moved(f"beta.{layer}", self.betas[layer], total)
+
+    def _bias(self, step: GoldenStep, layer: str) -> None:
+        rows = step.rows[f"a.{layer}"]
+        rows["c0"] = np.ones_like(rows["c0"])
+        rows["bias"] = self.betas.setdefault(layer, np.zeros(rows["c0"].size)).astype(np.float32)
+
+    def _move_bias(self, step: GoldenStep, layer: str) -> None:
+        total = step.sums[f"dsums.{layer}"].values(0)
         self.betas[layer] = self._moved(f"beta.{layer}", self.betas[layer], total)
 
     def _loss(self, step: GoldenStep, layer: str) -> None:

@@ -103,7 +103,8 @@ class Host:
             return self.listing.records[stop.again]
         return {
             "begin": self._begin, "forward": self._forward, "backward": self._backward,
-            "loss": self._loss, "kept": self._kept, "thresholds": self._threshold_grads,
+            "bias": self._bias, "moved": self._move_bias, "loss": self._loss,
+            "kept": self._kept, "thresholds": self._threshold_grads,
         }[stop.what](stop)  # fmt: skip
 
     # -- memory
@@ -205,6 +206,18 @@ class Host:
         self._rows(f"b.{layer}", c0=scale, c1=second, c2=-1.0, bias=bias)
         self.gammas[layer] = self._moved(f"gamma.{layer}", self.gammas[layer], by_gamma)
         self.betas[layer] = self._moved(f"beta.{layer}", self.betas[layer], total)
+
+    def _bias(self, stop: Stop) -> None:
+        layer = stop.layer
+        _, channels = self.listing.memory.rows[f"a.{layer}"]
+        bias = self.betas.setdefault(layer, np.zeros(channels))
+        self._rows(f"a.{layer}", c0=np.ones(channels), bias=bias)
+
+    def _move_bias(self, stop: Stop) -> None:
+        layer = stop.layer
+        bias = self.betas[layer]
+        total, _ = self._sums(f"dsums.{layer}", f"s.dsums.{layer}", bias.size)
+        self.betas[layer] = self._moved(f"beta.{layer}", bias, total)
 
     def _loss(self, stop: Stop) -> None:
         _, labels, _ = self.batch

@@ -42,6 +42,8 @@ class Norm(NamedTuple):
     """A map, or a normalisation that is `folded`."""
     folded: bool = False
     """It is part of the sum of the one that adds it, without ReLU of its own."""
+    biased: bool = False
+    """Nothing is normalised: a bias of each channel and ReLU, of a convolution."""
 
 
 class Sum(NamedTuple):

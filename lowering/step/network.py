@@ -102,7 +102,11 @@ class _Builder(Pools):
 
     def _norm(self, layer: Norm) -> None:
         y = self._normalised(layer)
-        n, c, h, w = size = self.tensors[y.name].shape
+        if layer.biased:
+            self.ops.append(Stop(name=f"bias.{layer.name}", what="bias", layer=layer.name))
+            self._clear(layer, [y], self.table(f"a.{layer.name}", self.tensors[y.name].shape[1]))
+            return
+        n, c, h, w = self.tensors[y.name].shape
         guard = guard_bits(n * h * w) + GROWTH
         own = f"sums.{layer.name}"
         other = next((one for one in self.layers if one.name == layer.added), None)
@@ -120,10 +124,15 @@ class _Builder(Pools):
         uses = [y]
         if layer.added:
             uses.append(self._normalised(other) if folded else Use(self.name_of(layer.added)))
+        self._clear(layer, uses, f"a.{layer.name}")
+
+    def _clear(self, layer: Norm, uses: list[Use], rows: str) -> None:
+        """Make the map of a layer with ReLU."""
+        size = self.tensors[uses[0].name].shape
         self.map_(layer.name, size)
         self.ops.append(
             self.pass_(
-                f"z.{layer.name}", Walk.MAP, size, uses, rows=f"a.{layer.name}",
+                f"z.{layer.name}", Walk.MAP, size, uses, rows=rows,
                 state=self.map_states[layer.name], fields={"activation": int(Activation.RELU)},
                 results={"dense": f"z.{layer.name}", "bits": f"bits.{layer.name}"},
             )
@@ -141,6 +150,13 @@ class _Builder(Pools):
             if layer.added:
                 self.grads.setdefault(layer.added, []).append(Use(grad))
         own = f"dsums.{layer.name}"
+        conv = next((one for one in self.layers if one.name == layer.source), None)
+        if layer.biased:
+            stop = Stop(name=f"moved.{layer.name}", what="moved", layer=layer.name)
+            states = (f"s.{grad}", f"s.{grad}")
+            self.sums(own, [Use(grad)], states, guard_bits(n * h * w), stop, 0)
+            self.backward(conv, [Use(grad)], self._less(conv))
+            return
         stop = Stop(name=f"backward.{layer.name}", what="backward", layer=layer.name)
         self.sums(
             own, [Use(grad), y], (f"s.{grad}", f"s.sums.{layer.name}"),
@@ -157,7 +173,6 @@ class _Builder(Pools):
             )  # fmt: skip
             self.grads.setdefault(layer.source, []).append(Use(result))
             return
-        conv = next(one for one in self.layers if one.name == layer.source)
         self.backward(conv, uses, rows)
 
     def _normalised(self, layer: Norm) -> Use:
@@ -184,10 +199,12 @@ class _Builder(Pools):
             self.grads.setdefault(source, []).append(Use(grad))
 
     def _plain_grads(self, layer: Conv) -> None:
-        grad, kernels = self._whole_grad(layer.name), layer.kernels
-        # What is reused is taken from it.
-        rows = self.table(f"less.{kernels}", kernels, c0=1.0, c1=-1.0)
-        self.backward(layer, [Use(grad)], rows)
+        grad = self._whole_grad(layer.name)
+        self.backward(layer, [Use(grad)], self._less(layer))
+
+    def _less(self, layer: Conv) -> str:
+        """Return rows by which what is reused is taken from a gradient."""
+        return self.table(f"less.{layer.kernels}", layer.kernels, c0=1.0, c1=-1.0)
 
     def _whole_grad(self, name: str) -> str:
         """Return the gradient of a map that has no ReLU, added up if it is a sum."""

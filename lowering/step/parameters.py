@@ -55,7 +55,8 @@ def got(like: Parameters, host: Host, places: Memory, memory: np.ndarray) -> Par
             found[name] = np.ascontiguousarray(own.transpose(1, 0, 2, 3))
         return found
 
-    names = [*(f"{kind}.{name}" for name in like.gammas for kind in ("gamma", "beta")), "bias"]
+    names = [*(f"gamma.{name}" for name in like.gammas), *(f"beta.{name}" for name in like.betas)]
+    names.append("bias")
     return Parameters(
         weights=read("w", like.weights), momenta=read("m", like.momenta),
         gammas=dict(host.gammas), betas=dict(host.betas), bias=host.bias,

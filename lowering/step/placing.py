@@ -152,8 +152,14 @@ class _Placing:
                 self.layers[value.layer] = self.layers[value.layer]._replace(plain=True)
         return ""
 
-    def _relu(self, _: Node, known: list[_Value]) -> _Value | str:
+    def _relu(self, node: Node, known: list[_Value]) -> _Value | str:
         one = known[0]
+        if one.kind == "conv":
+            source = node.sources[0]
+            if self.uses[source] > 1 or not self.nodes[source].fields["bias"]:
+                return f"{source}, which it reads, must have a bias, and be read by nothing else"
+            self.layers[node.name] = Norm(node.name, one.layer, biased=True)
+            return _Value("map", node.name)
         if one.kind not in ("norm", "sum"):
             return "its input must be a normalisation, or the sum of one and another branch"
         norm = self.layers[one.layer]
@@ -200,10 +206,15 @@ class _Placing:
 
     def _linear(self, node: Node, known: list[_Value]) -> _Value | str:
         one, before = known[0], self.nodes[node.sources[0]].shape
-        if one.kind != "map" or self.graph.result not in self._reached(node.name):
-            return "a linear layer must be the last, and read a map"
+        readers = [other.kind for other in self.graph.nodes if node.name in other.sources]
+        inner = readers == [Kind.RELU]
+        if one.kind != "map" or not (inner or self.graph.result in self._reached(node.name)):
+            return "a linear layer must be the last, or ReLU follow it, and read a map"
         if len(before) != 2:
             return "its input must have the shape (N, C)"
+        if inner:
+            self.layers[node.name] = Conv(node.name, one.layer, node.shape[1])
+            return _Value("conv", node.name)
         self.layers[node.name] = Conv(node.name, one.layer, node.shape[1], linear=True)
         return _Value("logits", node.name)
 

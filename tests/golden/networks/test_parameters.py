@@ -65,6 +65,23 @@ def test_running_statistics_are_those_of_torch(momentum):
         assert torch.allclose(model.state_dict()[name], value, rtol=1e-4), name
 
 
+def test_biases_without_normalisation_are_betas_of_the_layer_that_has_relu():
+    modules = (
+        nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5),
+        nn.ReLU(), nn.Linear(5, 10),
+    )  # fmt: skip
+    model, other = nn.Sequential(*modules), copy.deepcopy(nn.Sequential(*modules))
+    for value in other.parameters():
+        nn.init.zeros_(value)
+    graph = traced(model, torch.zeros(SIZE))
+    own = taken(model, graph)
+    assert {name: value.size for name, value in own.betas.items()} == {"1": 4, "5": 5}
+    assert own.gammas == {}
+    give(other, graph, own)
+    for name, value in model.named_parameters():
+        assert torch.equal(other.get_parameter(name), value), name
+
+
 def test_running_means_have_the_bias_that_a_step_leaves_out():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     theirs = copy.deepcopy(model)

@@ -37,6 +37,7 @@ def run_of(model, size):
     for name, value in own.weights.items():
         runs.golden.tensors[f"w.{name}"] = value.view(np.uint32)
     runs.golden_host.bias = own.bias.copy()
+    runs.golden_host.betas = {name: value.copy() for name, value in own.betas.items()}
     return runs
 
 
@@ -72,10 +73,17 @@ WIDE = (
 BIASED = (
     nn.Conv2d(3, 20, 3, padding=1), nn.BatchNorm2d(20), nn.ReLU(), nn.MaxPool2d(2), *head(20),
 )  # fmt: skip
+PLAIN = (
+    nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 20, 3, padding=1),
+    nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(20, 24), nn.ReLU(),
+    nn.Linear(24, 10),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("modules", "side"), [(LARGE, 20), (WIDE, 8), (BIASED, 8)], ids=["large", "wide", "biased"]
+    ("modules", "side"),
+    [(LARGE, 20), (WIDE, 8), (BIASED, 8), (PLAIN, 8)],
+    ids=["large", "wide", "biased", "plain"],
 )
 def test_steps_of_networks_of_users_equal_the_golden_ones_and_are_near_torchs(modules, side):
     torch.manual_seed(3)
@@ -99,6 +107,8 @@ def test_steps_of_networks_of_users_equal_the_golden_ones_and_are_near_torchs(mo
         losses.append(loss.item())
     assert runs.host.losses == pytest.approx(losses, rel=0.1)
     after = model[0].weight.detach().numpy()
+    for name, bias in runs.host.betas.items():
+        assert np.array_equal(bias, runs.golden_host.betas[name])
     # Of what two steps change most is as torch has it: gradients went where they belong.
     assert np.linalg.norm(runs.weights("w.0") - after) < 0.3 * np.linalg.norm(after - before)
 

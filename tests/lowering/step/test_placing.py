@@ -131,6 +131,7 @@ def test_a_preactivated_block_normalises_sums_and_adds_convolutions():
             [nn.Conv2d(16, 16, 1, bias=False), nn.BatchNorm2d(16, affine=False)],
             "4", "it must have weights and biases",
         ),
+        ([nn.Conv2d(16, 16, 1, bias=False), nn.ReLU()], "4", "3, which it reads, must have a bias"),
         ([nn.ReLU()], "3", "its input must be a normalisation"),
         ([nn.Conv2d(16, 16, 1, bias=False)], "4", "not a convolution without normalisation"),
         (
