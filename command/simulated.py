@@ -18,11 +18,12 @@ from gscn.command.options import (
     add_preset_arguments,
     declare_output,
 )
-from gscn.command.whole_step import add_whole_step_argument
+from gscn.command.whole_step import add_whole_step_argument, whole_step
 from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
 
 if TYPE_CHECKING:
+    from gscn.command.whole_step import WholeStepSimulation
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
     from gscn.cosim.devices.jobs import PassRun
     from gscn.cosim.progress import RunTotals
@@ -237,7 +238,7 @@ def simulation(
     trainer: Trainer,
     make_twin: Callable[[], Trainer],
     last_iteration: int,
-) -> Iterator[Simulation | None]:
+) -> Iterator[Simulation | WholeStepSimulation | None]:
     """Place a network on the backend of the arguments, as long as this context lasts.
 
     Parameters
@@ -253,7 +254,7 @@ def simulation(
 
     Yields
     ------
-    Simulation or None
+    Simulation, WholeStepSimulation or None
         None if no accelerator is simulated.
 
     Raises
@@ -265,6 +266,10 @@ def simulation(
     """
     if args.backend not in ("rtl", "cycle-model"):
         yield None
+        return
+    if args.whole_step:
+        with whole_step(args, trainer, last_iteration) as running:
+            yield running
         return
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
     from gscn.cosim.devices.device import DeviceSettings

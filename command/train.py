@@ -12,7 +12,7 @@ from gscn.command.options import add_output_file, add_output_folder
 from gscn.command.result import Result
 from gscn.command.simulated import add_backend_arguments, check_backend_arguments, simulation
 from gscn.command.training_run import Trained, check_plot, run_training, save_plot, zeros_text
-from gscn.command.whole_step import check_whole_step_arguments, whole_step
+from gscn.command.whole_step import check_whole_step_arguments
 from gscn.errors import InputError, MismatchError, OutputError, raise_problems
 from gscn.golden.methods.options import BUDGETS, STRUCTURES
 from gscn.golden.recipe import (
@@ -285,12 +285,7 @@ def _train(
                 if path is not None
             ]
             try:
-                placed = (
-                    whole_step(args, trainer, iterations)
-                    if args.whole_step
-                    else simulation(args, trainer, lambda: _trainer(args), iterations)
-                )
-                with placed as simulated:
+                with simulation(args, trainer, lambda: _trainer(args), iterations) as simulated:
                     trained = run_training(
                         trainer,
                         iterations,

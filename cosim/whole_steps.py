@@ -184,7 +184,6 @@ class WholeSteps:
         The simulator cannot be built, or does not start.
     """
 
-    # Wide: hosts have scalars of the method, of which this need not know.
     def __init__(
         self,
         config: ArrayConfig,
