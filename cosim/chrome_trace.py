@@ -120,7 +120,7 @@ def step_trace_events(taken: Sequence[Taken], names: Mapping[int, str]) -> Itera
     taken
         Records that the queues took, at least one.
     names
-        What the records at byte addresses are called.
+        What the records at byte addresses are called; those without a name only wait.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def step_trace_events(taken: Sequence[Taken], names: Mapping[int, str]) -> Itera
     for process, name in UNITS.items():
         yield _name(process, name)
     for one in taken:
-        name = names.get(one.addr, f"control record {one.addr:#x}")
+        name = names.get(one.addr, "waits")
         about = {"address": one.addr, "cycles": one.end - one.begin}
         yield _span(name, one.queue, one.begin, one.end - one.begin, about)
 

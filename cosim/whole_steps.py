@@ -212,6 +212,7 @@ class WholeSteps:
         }
         self.names = names
         self._machine = ListSimulator(config, image, conditions, simulator=simulator, names=names)
+        self._machine.read([])  # waits until it runs: its start belongs to no step
 
     def __enter__(self) -> WholeSteps:
         """Return itself."""
