@@ -102,7 +102,7 @@ class Training:
     """SWAT: layers that keep all of both."""
     refresh: bool = False
     """SWAT: thresholds are selected in this step."""
-    reuse: tuple[float, float] | None = None
+    reuse: tuple[float | Fraction, float | Fraction] | None = None
     """ReSprop: least and highest share of differences aimed at."""
     step: int = 1 << BF16.mantissa_width
     """ReSprop: codes of bf16 by which thresholds change; by default they double and halve."""

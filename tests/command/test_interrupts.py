@@ -179,6 +179,7 @@ COMMANDS = (
     TRAIN,
     (*TRAIN, "--backend", "cycle-model", *TINY, "--timeline", "{}.json", "--check"),
     (*TRAIN, "--backend", "rtl", *TINY),
+    (*TRAIN, "--backend", "rtl", "--whole-step"),
     (*TRAIN, "--method", "dst", "--tensorboard", "{}-board"),
     ("trace", "--iterations", "800", "--epochs", "1000", "--out", "{}-trace"),
     ("generate", "--config", "large", "--out", "{}-rtl"),
