@@ -76,6 +76,12 @@ class WholeStepSimulation:
         """Prepare for an iteration: the last one is recorded."""
         last = self.trainer.iteration + 1 == self.last_iteration
         self.machine.timed = last and self.timeline is not None
+        self.machine.watch(self.watch if self.shown is not None else None)
+
+    def watch(self, at: str) -> None:
+        """Show what the machine is at in the midst of a step."""
+        if self.shown is not None:
+            self.shown(f"step {self.trainer.iteration + 1}: {at}; {self.totals.text()}")
 
     def after_step(self, done: Progress) -> None:
         """Show what an iteration took."""

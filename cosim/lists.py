@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
 from pathlib import Path
@@ -26,6 +26,9 @@ from gscn.system.cache import temporary_folder
 
 TIMEOUT_CYCLES = 1 << 31
 """Limit of a list's cycles, unless conditions give another."""
+
+WATCH_SECONDS = 0.5
+"""Between two times that a watcher is told."""
 
 
 class ListHost(Protocol):
@@ -96,6 +99,8 @@ class ListSimulator:
     ----------
     count : int
         Lists run.
+    watcher : callable or None
+        Is told from time to time what each queue is at.
 
     Raises
     ------
@@ -119,6 +124,7 @@ class ListSimulator:
         self.config, self.conditions, self.names = config, conditions, names or {}
         self.simulator = build(config, lists=True) if simulator is None else simulator
         self.count = 0
+        self.watcher: Callable[[str], None] | None = None
         settings = launch_settings(
             config, latency=conditions.latency, stalls=conditions.stalls, faulty=conditions.faulty
         )
@@ -206,6 +212,8 @@ class ListSimulator:
     def _ask(self, request: dict) -> object:
         with self._ended():
             self._connection.send(request)
+            while self.watcher is not None and not self._connection.poll(WATCH_SECONDS):
+                self.watcher(_at(self._progress, self.names))
             return self._connection.recv()
 
     @contextlib.contextmanager

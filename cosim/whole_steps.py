@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -221,6 +221,10 @@ class WholeSteps:
     def __exit__(self, *_: object) -> None:
         """End the simulator."""
         self._machine.close()
+
+    def watch(self, watcher: Callable[[str], None] | None) -> None:
+        """Let a function be told from time to time what each queue is at."""
+        self._machine.watcher = watcher
 
     def step(self, batch: StepBatch) -> StepOutcome:
         """Train for one step.

@@ -11,6 +11,7 @@ from gscn.cosim.conditions import DEFAULT_CONDITIONS
 from gscn.cosim.errors import SimulationError
 from gscn.cosim.lists import ListSimulator
 from gscn.encode import EncodeError
+from gscn.lowering.step.host import Host
 from tests.step_runs import Runs
 
 
@@ -29,6 +30,13 @@ class KillingHost:
         if self.stops == self.kills_at:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.host(number, memory)
+
+
+class HostKilledInGradients(Host):
+    """Ends the simulator at the first stop of a gradient."""
+
+    def _backward(self, stop):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class MachineRuns(Runs):

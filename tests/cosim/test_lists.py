@@ -36,8 +36,11 @@ def small_runs(method, **options):
 
 def test_steps_by_swat_and_resprop_in_two_queues_equal_the_golden_ones():
     runs, steps = small_runs("both", together=True)
+    told = []
+    runs.machine.watcher = told.append
     for way, batch in [*steps][:2]:
         runs.run(way, *batch)
+    assert any("the encode queue at " in text for text in told)
     assert all(run.stops > 0 for run in runs.flags)
     names = {addr: name for name, addr in runs.lists["keep"].records.items()}
     taken = runs.flags[1].taken

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 
 import pytest
 
 from gscn.command.main import EXIT_GOOD, EXIT_MISMATCH, main
 from gscn.lowering.step import host
-from gscn.lowering.step.host import Host
+from tests.step_machines import HostKilledInGradients
 from tests.step_runs import CONFIG
 
 pytestmark = pytest.mark.cosim
@@ -26,23 +24,16 @@ TRAIN = [
 ]  # fmt: skip
 
 
-class KillingHost(Host):
-    """Ends the simulator at the first stop of a gradient."""
-
-    def _backward(self, stop):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 def test_a_simulator_killed_in_a_step_is_named_by_its_operation_and_the_next_run_is_right(
     tmp_path, monkeypatch, capsys
 ):
     result, out, timeline = (tmp_path / name for name in ("r.json", "c.pt", "t.json"))
     with monkeypatch.context() as killing:
-        killing.setattr(host, "Host", KillingHost)
+        killing.setattr(host, "Host", HostKilledInGradients)
         assert main([*TRAIN, "--out", str(out)]) == EXIT_MISMATCH
     error = capsys.readouterr().err
     at = re.search(r"step 1: .*the encode queue at (\S+), the array queue at (\S+):", error)
-    assert at is not None
+    assert at is not None, error
     assert at[1].startswith("backward.")
     assert list(tmp_path.iterdir()) == []
     files = ["--json", result, "--out", out, "--timeline", timeline]
