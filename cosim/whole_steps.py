@@ -104,7 +104,7 @@ class StepTotals:
     wall_seconds: float = 0.0
     """Of the simulator, in steps."""
     overhead_seconds: float = 0.0
-    """Between its steps and their begin and end here."""
+    """Of steps outside of the simulation, but for the first, at which the simulator imports."""
     last: ListRun | None = None
 
     @property
@@ -246,10 +246,11 @@ class WholeSteps:
         self.host.batch = (rounded(batch.images.astype(np.float64)), batch.labels, batch.sample)
         self.host.follow(step, listing)
         run = self._run(listing)
-        self.warm = True
         states = self._read_states([f"{s}.{one.name}" for one in self.compiled.layers
                                     for s in COUNTED.values()])  # fmt: skip
-        self.totals.overhead_seconds += time.perf_counter() - started - run.wall_seconds
+        if self.warm:
+            self.totals.overhead_seconds += time.perf_counter() - started - run.wall_seconds
+        self.warm = True
         self._count(run, step)
         if self._golden is not None:
             self._check(batch, step, listing)
