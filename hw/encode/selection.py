@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -135,14 +135,16 @@ class Selection(wiring.Component):
 
         # -- lanes: a bin is read, and written again, in the cycle after its magnitude
         totals = []
+        zeros, ones = Signal(MAGNITUDE), Signal(MAGNITUDE)
+        m.d.comb += [zeros.eq(self.mask & ~self.prefix), ones.eq(self.mask & self.prefix)]
         for one in range(count):
             m.submodules[f"bins{one}"] = bins = Memory(shape=width, depth=BINS, init=[])
             read, write = bins.read_port(domain="comb"), bins.write_port()
             magnitude = self.i.magnitudes[one]
-            alike = ~((magnitude ^ self.prefix) & self.mask).any()
+            alike = ~((magnitude & zeros) | (~magnitude & ones)).any()
             at = Signal(MOST_BIN_BITS, name=f"at{one}", reset_less=True)
             counts_one = Signal(name=f"counts{one}")
-            taken = (magnitude >> self.shift)[:MOST_BIN_BITS] & self.bin_mask
+            taken = _bits_at(magnitude, self.shift) & self.bin_mask
             m.d.sync += [
                 at.eq(taken),
                 counts_one.eq(self.en & self.i.there[one] & alike),
@@ -157,6 +159,17 @@ class Selection(wiring.Component):
             totals.append(Mux(mine, read.data, 0))
         m.d.comb += counts.eq(_any(totals))
         return m
+
+
+def _bits_at(magnitude, shift):
+    """Return the bits of a bin; the long steps first, behind which fewer bits are wanted."""
+    bits = Cat(magnitude, Const(0, (1 << len(shift)) - MAGNITUDE))
+    for place in reversed(range(len(shift))):
+        step = 1 << place
+        wanted = MOST_BIN_BITS + step - 1
+        bits = Cat(bits, Const(0, max(0, wanted + step - len(bits))))
+        bits = Mux(shift[place], bits[step : step + wanted], bits[:wanted])
+    return bits
 
 
 def _any(values):
