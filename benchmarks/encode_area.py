@@ -1,15 +1,17 @@
-"""Cell area of the encode unit, by synthesis of its parts, beside the array `large`.
+"""Cell area of the encode unit, by synthesis of the unit itself, beside the array `large`.
 
-`python -m benchmarks.encode_area` synthesises parts of `hw.encode` as docs/results/area.md does
-those of the array, variants of a lane, and `large` with bf16 (two minutes); it adds parts up to
-units of several sizes, and says what of a step each exposes by `benchmarks.encode_cost`. Memories
-are counted in bits. What of the unit is not there yet is in no figure.
+`python -m benchmarks.encode_area` synthesises `EncodeUnit` and `large` with bf16 as
+docs/results/area.md does the parts of the array (ten minutes), and shows the unit module by module,
+each with all that it contains. Variants of a lane are synthesised alone; what a variant of the unit
+takes is what the unit takes, and by how much its parts differ. `benchmarks.encode_cost` says what
+of a step each exposes. Memories are counted in bits.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ from benchmarks.encode_cost import convolution_cycles, step_cycles
 from benchmarks.encode_passes import Design, Lanes
 from benchmarks.markdown import percent, table
 from gscn.array import array
-from gscn.encode import COEFFICIENT_BITS, WINDOW_WIDTH
+from gscn.encode import COEFFICIENT_BITS, STREAMS, WINDOW_WIDTH
 from gscn.passes import VECTOR
 
 if TYPE_CHECKING:
@@ -26,13 +28,13 @@ if TYPE_CHECKING:
 
     from amaranth.lib import wiring
 
+    from gscn.rtl_gen.synthesis import Counts, Netlist
+
 TOP = "encode_part"
-SUM_ROWS = 2 * VECTOR
-"""Of a lane: a sum and a sum of products for each vector of a position."""
-COUNT_BITS = 28
-"""Of a bin of a lane: elements of a pass, below 2**32, over 16 lanes."""
-STREAMS, COORDINATES = 5, 2
-ADDRESS_BITS, COORDINATE_BITS = 32, 17
+SUM_ROWS, COUNT_ROWS = 4 * VECTOR, 2 * VECTOR
+"""Of a lane, for each vector of two segments: a sum and a sum of products; counts."""
+LEAST_SHARE = 0.004
+"""Of the unit: modules that take less have no row."""
 MOST_AREA, MOST_EXPOSED = 0.10, 0.12
 """What a unit may take of `large`, and expose of a step."""
 
@@ -67,6 +69,7 @@ class Unit:
 def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Component]]]:
     """Return how many of each part a unit has, and what makes one."""
     from gscn.hw.encode.dense_writer import DenseWriter
+    from gscn.hw.encode.encode_walk import AXES, COORDINATE_WIDTH, SUM_WIDTH
     from gscn.hw.encode.judge import Judge
     from gscn.hw.encode.lane import CombineLane
     from gscn.hw.encode.lane_counts import LaneCounts
@@ -75,6 +78,7 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
     from gscn.hw.encode.lane_top import LaneTop
     from gscn.hw.encode.line_writer import LineWriter
     from gscn.hw.encode.loop_walk import LoopWalk
+    from gscn.hw.encode.outputs import Outputs
     from gscn.hw.encode.run_writer import RunWriter
     from gscn.hw.encode.selector import Selector
     from gscn.hw.encode.strip_writer import StripWriter
@@ -94,9 +98,9 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
         "sums of results": (
             lanes * unit.sums, part(LaneSums, width=acc_width, depth=SUM_ROWS // unit.sums),
         ),
-        "counts of channels": (lanes, part(LaneCounts, depth=VECTOR)),
+        "counts of channels": (lanes, part(LaneCounts, depth=COUNT_ROWS)),
         "thresholds": (vectors, part(Judge)),
-        "selection": (1, part(Selector, count=lanes, width=COUNT_BITS)),
+        "selection": (1, part(Selector, count=lanes, width=Outputs.COUNT_BITS)),
         "packers of strips A and B, and their tables": (
             2 * vectors, part(StripWriter, config=config),
         ),
@@ -105,8 +109,8 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
         "outputs: sums": (1, part(RunWriter, config=config, halfwords=16)),
         "outputs: one port for all lines": (1, part(LineWriter, config=config, count=8)),
         "loops": (1, part(LoopWalk)),
-        "addresses": (1, part(WalkAddresses, count=STREAMS, width=ADDRESS_BITS)),
-        "coordinates": (1, part(WalkAddresses, count=COORDINATES, width=COORDINATE_BITS)),
+        "addresses": (1, part(WalkAddresses, count=len(STREAMS), width=SUM_WIDTH)),
+        "coordinates": (1, part(WalkAddresses, count=len(AXES), width=COORDINATE_WIDTH)),
     }  # fmt: skip
 
 
@@ -136,6 +140,17 @@ def measure(make: Callable[[], wiring.Component], *, delay: bool = False) -> Mea
         memory_bits=counts.memory_bits,
         delay_ns=cell_delay(text, TOP, DEFAULT_LIBERTY) if delay else None,
     )
+
+
+def measure_unit() -> Netlist:
+    """Synthesise the unit beside `large` with bf16, the hierarchy kept."""
+    from gscn.hw.encode.unit import EncodeUnit
+    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, synthesize
+    from gscn.rtl_gen.verilog import to_verilog
+
+    config = array("large").with_overrides(["float_formats=bf16"])
+    text = to_verilog(functools.partial(EncodeUnit, config=config), TOP).text
+    return synthesize(text, TOP, liberty=DEFAULT_LIBERTY)
 
 
 def measure_array() -> Measured:
@@ -181,6 +196,8 @@ UNITS = {
     "32 lanes": Unit(lanes=32),
     "32 lanes, coefficients of 8 bits, one sum a turn": Unit(lanes=32, factor_width=8, sums=1),
 }
+BUILT = UNITS["16 lanes, one sum a turn"]
+"""The one that there is."""
 LANE_PARTS = ("products and their sum", "tops of windows", "rounding")
 LANES = {
     "as in the contract": Unit(),
@@ -193,46 +210,6 @@ LANES = {
 }
 
 
-def part_rows(unit: Unit, whole: Measured) -> list[list[str]]:
-    """Return a row for each part of a unit."""
-    rows = []
-    for name, (count, make) in makers(unit).items():
-        found = measure(make, delay=True)
-        rows.append(
-            [name, str(count), f"{found.area:,.0f}", f"{count * found.area / 1e6:.2f}",
-             percent(count * found.area / whole.area), f"{count * found.memory_bits:,}",
-             f"{found.delay_ns:.2f}"]
-        )  # fmt: skip
-    return rows
-
-
-LANE_SHARE = (
-    "tops of windows", "products and their sum", "rounding", "sums of results",
-    "counts of channels", "thresholds",
-)  # fmt: skip
-"""Parts that lanes join."""
-
-
-def joined_rows(whole: Measured) -> list[list[str]]:
-    """Return a row for lanes as they are joined, and one for the parts that they join."""
-    from gscn.hw.encode.lanes import Lanes
-
-    config = array("large").with_overrides(["float_formats=bf16"])
-    made = makers(Unit(sums=1))
-    parts = [(count, measure(make)) for count, make in (made[name] for name in LANE_SHARE)]
-    found = {
-        "parts of lanes, one sum a turn": Measured(
-            area=sum(count * one.area for count, one in parts),
-            memory_bits=sum(count * one.memory_bits for count, one in parts),
-        ),
-        "lanes, joined": measure(functools.partial(Lanes, config=config)),
-    }
-    return [
-        [name, f"{one.area / 1e6:.2f}", percent(one.area / whole.area), f"{one.memory_bits:,}"]
-        for name, one in found.items()
-    ]
-
-
 def lane_rows() -> list[list[str]]:
     """Return a row for each variant of a lane."""
     rows = []
@@ -243,72 +220,63 @@ def lane_rows() -> list[list[str]]:
     return rows
 
 
-def unit_rows(whole: Measured) -> list[list[str]]:
-    """Return a row for each unit."""
+def module_rows(unit: Netlist, whole: Measured) -> list[list[str]]:
+    """Return a row for each module of a unit, those of one kind together."""
+    kinds: dict[str, list[Counts]] = {}
+    for name, counts in unit.modules.items():
+        path = [re.sub(r"(\$\d+)|(?<=[a-z])\d+$", "", part) for part in name.split(".")[1:]]
+        kinds.setdefault(".".join(path), []).append(counts)
+    most = unit.modules[TOP].area
+    assert most is not None
+    rows = []
+    for path, found in sorted(kinds.items()):
+        area = sum(one.area or 0.0 for one in found)
+        if area >= LEAST_SHARE * most:
+            rows.append(
+                [path or "all", str(len(found)), f"{area / len(found):,.0f}", f"{area / 1e6:.2f}",
+                 percent(area / whole.area), f"{sum(one.flip_flops for one in found):,}",
+                 f"{sum(one.memory_bits for one in found):,}"]
+            )  # fmt: skip
+    return rows
+
+
+def unit_rows(built: Measured, whole: Measured) -> list[list[str]]:
+    """Return a row for each variant of a unit; `built` is the one that there is."""
     known: dict[object, Measured] = {}
+    own = unit_area(BUILT, known)
     rows = []
     for name, unit in UNITS.items():
-        found = unit_area(unit, known)
-        share, most = found.area / whole.area, exposed(unit, HELD)
+        parts = unit_area(unit, known)
+        area = built.area + parts.area - own.area
+        bits = built.memory_bits + parts.memory_bits - own.memory_bits
+        share, most = area / whole.area, exposed(unit, HELD)
         rows.append(
-            [name, f"{found.area / 1e6:.2f}", percent(share),
-             percent(found.memory_bits / whole.memory_bits),
+            [name, f"{area / 1e6:.2f}", percent(share), percent(bits / whole.memory_bits),
              percent(exposed(unit, STREAMED)), percent(most),
              "yes" if share <= MOST_AREA and most <= MOST_EXPOSED else "no"]
         )  # fmt: skip
     return rows
 
 
-def whole_rows(whole: Measured) -> list[list[str]]:
-    """Return a row for each of the parts that a unit is joined of, and one for all of it."""
-    from gscn.hw.encode.front import EncodeFront
-    from gscn.hw.encode.inputs import Inputs
-    from gscn.hw.encode.lanes import Lanes
-    from gscn.hw.encode.outputs import Outputs
-    from gscn.hw.encode.unit import EncodeUnit
-
-    config = array("large").with_overrides(["float_formats=bf16"])
-    part = functools.partial
-    rows = []
-    for name, make in (
-        ("front", part(EncodeFront, config=config)),
-        (
-            "inputs",
-            part(
-                Inputs, config=config, depth=EncodeUnit.DEPTH, strips=True,
-                vectors=EncodeUnit.VECTORS,
-            ),
-        ),
-        ("lanes", part(Lanes, config=config)),
-        ("outputs", part(Outputs, config=config)),
-        ("unit, everything", part(EncodeUnit, config=config)),
-    ):  # fmt: skip
-        found = measure(make)
-        rows.append(
-            [name, f"{found.area / 1e6:.2f}", percent(found.area / whole.area),
-             f"{found.memory_bits:,}"]
-        )  # fmt: skip
-    return rows
-
-
 def text() -> str:
     """Return the tables."""
-    whole = measure_array()
+    whole, unit = measure_array(), measure_unit()
+    counts = unit.modules[TOP]
+    assert counts.area is not None
+    built = Measured(area=counts.area, memory_bits=counts.memory_bits)
     return "\n\n".join([
         f"`large` with bf16: {whole.area / 1e6:.1f} mm2, {whole.memory_bits / 1e6:.1f} Mbit.",
         table(
-            ["part", "of 16 lanes", "um2", "mm2 in all", "of `large`", "memory bits in all",
-             "delay (ns)"],
-            part_rows(Unit(), whole),
+            ["module, with what it contains", "of them", "um2 each", "mm2 in all", "of `large`",
+             "flip-flops", "memory bits"],
+            module_rows(unit, whole),
         ),
-        table(["joined", "mm2", "of `large`", "memory bits"], joined_rows(whole)),
         table(["a lane", *LANE_PARTS, "in all"], lane_rows()),
         table(
-            ["unit, what is there of it", "mm2", "of `large`", "of its memory bits", "exposed",
-             "exposed, held, 8 parts", "both bars, so far"],
-            unit_rows(whole),
+            ["unit", "mm2", "of `large`", "of its memory bits", "exposed",
+             "exposed, held, 8 parts", "both bars"],
+            unit_rows(built, whole),
         ),
-        table(["joined", "mm2", "of `large`", "memory bits"], whole_rows(whole)),
     ])  # fmt: skip
 
 

@@ -11,16 +11,18 @@ from benchmarks.encode_area import (
     LANE_PARTS,
     LANES,
     STREAMED,
+    TOP,
     UNITS,
     Measured,
     Unit,
     exposed,
     makers,
     measure,
+    module_rows,
     text,
     unit_area,
 )
-from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY
+from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, Counts, Netlist
 
 
 @pytest.mark.skipif(not DEFAULT_LIBERTY.is_file(), reason="the library of cells is not installed")
@@ -30,7 +32,7 @@ def test_a_part_has_the_area_of_its_synthesis():
     assert walk.memory_bits == 0
     assert 0 < walk.delay_ns < 20
     # Eleven rows of steps, ten of sums, of two coordinates.
-    assert measure(makers(Unit())["coordinates"][1]).memory_bits == 2 * (11 + 10) * 17
+    assert measure(makers(Unit())["coordinates"][1]).memory_bits == 2 * (11 + 10) * 28
 
 
 def test_a_unit_is_the_sum_of_its_parts(monkeypatch):
@@ -58,14 +60,41 @@ def test_a_unit_of_fewer_sums_or_lanes_exposes_more():
     assert exposed(Unit(), HELD) < exposed(Unit(), STREAMED)
 
 
-def test_the_tables_have_all_parts_lanes_and_units(monkeypatch):
-    found = Measured(area=1e6, memory_bits=10, delay_ns=1.0)
+def counted(area, memory_bits):
+    return Counts(
+        gates=1, flip_flops=2, multipliers=0, memory_bits=memory_bits, multiplier_gates=0, area=area
+    )
+
+
+def netlist(area):
+    """Return a unit: two lanes alike, and what is too small for a row."""
+    modules = {TOP: counted(area, 50)}
+    for name, share in (("lanes", 0.5), ("lanes.lane0", 0.2), ("lanes.lane1", 0.1), ("end", 0.001)):
+        modules[f"{TOP}.{name}"] = counted(share * area, 5)
+    return Netlist(top=TOP, modules=modules)
+
+
+def test_modules_of_one_kind_have_a_row_with_what_they_take_in_all():
+    rows = module_rows(netlist(2e6), Measured(area=2e7, memory_bits=100))
+    assert rows == [
+        ["all", "1", "2,000,000", "2.00", "10.0 %", "2", "50"],
+        ["lanes", "1", "1,000,000", "1.00", "5.0 %", "2", "5"],
+        ["lanes.lane", "2", "300,000", "0.60", "3.0 %", "4", "10"],
+    ]
+
+
+def test_the_tables_have_all_modules_lanes_and_units(monkeypatch):
+    found = Measured(area=1e6, memory_bits=10)
     monkeypatch.setattr(encode_area, "measure", lambda *_, **__: found)
     monkeypatch.setattr(encode_area, "measure_array", lambda: Measured(area=1.1e9, memory_bits=100))
+    monkeypatch.setattr(encode_area, "measure_unit", lambda: netlist(9e7))
     shown = text()
-    assert all(name in shown for name in (*makers(Unit()), *LANES, *UNITS, *LANE_PARTS))
-    assert "lanes, joined" in shown
-    # Area and cycles within bars, by what is measured here; 8 lanes are too slow.
+    assert all(name in shown for name in (*LANES, *UNITS, *LANE_PARTS))
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in shown.splitlines()}
+    assert "90.00" in rows["all"]
+    # The unit that there is, and by how much its parts differ: 16 sums more.
+    assert "90.00" in rows["16 lanes, one sum a turn"]
+    assert "106.00" in rows["16 lanes"]
+    # Area and cycles within bars; 8 lanes are too slow.
     assert rows["16 lanes"].endswith("| yes |")
     assert rows["8 lanes"].endswith("| no |")
