@@ -57,6 +57,28 @@ def vector_layout(lanes: int) -> data.StructLayout:
     )
 
 
+_ALONG = ("there", "kept", "knee", "relu", "wide", "third", "second")
+
+
+def _queued_layout(lanes: int) -> data.StructLayout:
+    """Return what is queued of a vector: what lanes multiply, and what goes along."""
+    terms = data.ArrayLayout(term_layout(COEFFICIENT_BITS), TENSORS)
+    members = {name: vector_layout(lanes).members[name] for name in _ALONG}
+    return data.StructLayout({"terms": data.ArrayLayout(terms, lanes), **members})
+
+
+_ADDENDS = data.StructLayout(
+    {
+        "plain": CODE,
+        "negative": 1,
+        "bias": CODE,
+        "top": TOP,
+        "shifts": data.ArrayLayout(SHIFT, TENSORS + 1),
+    }
+)
+"""Of a lane: what is added as it is; `negative`: the sign of the plain term's coefficient."""
+
+
 def result_layout(lanes: int) -> data.StructLayout:
     """Return results of lanes: codes, whether one was saturated, or is not finite, and `second`."""
     return data.StructLayout(
@@ -132,23 +154,23 @@ class Combiner(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count = self._count
-        queued = data.StructLayout(
-            {
-                "vector": vector_layout(count),
-                "tops": data.ArrayLayout(TOP, count),
-                "shifts": data.ArrayLayout(data.ArrayLayout(SHIFT, TENSORS + 1), count),
-            }
+        m.submodules.vectors = vectors = WideFIFO(shape=_queued_layout(count), depth=self._QUEUE)
+        # What is added as it is stays in a queue until it is, which is a cycle longer.
+        m.submodules.addends = addends = WideFIFO(
+            shape=data.ArrayLayout(_ADDENDS, count), depth=self._QUEUE + 1
         )
-        m.submodules.vectors = vectors = WideFIFO(shape=queued, depth=self._QUEUE)
         m.submodules.results = results = WideFIFO(shape=result_layout(count), depth=self.DEPTH)
         wiring.connect(m, results.o, wiring.flipped(self.o))
         m.d.comb += [
-            vectors.i.p.vector.eq(self.i.p),
+            *(vectors.i.p[name].eq(self.i.p[name]) for name in _ALONG),
             vectors.i.valid.eq(self.i.valid),
+            addends.i.valid.eq(self.i.valid & self.i.ready),
             self.i.ready.eq(vectors.i.ready),
         ]
-        vector = vectors.o.p.vector
+        vector = vectors.o.p
         turns = self._turns(m, vectors.o)
+        again = Signal(reset_less=True)
+        m.d.sync += [addends.o.ready.eq(turns.ends), again.eq(turns.again)]
 
         # -- what goes along: valid, and what the last stage wants to know
         flight = Signal(CombineLane.LATENCY + LaneRounder.LATENCY)
@@ -161,11 +183,17 @@ class Combiner(wiring.Component):
         for number in range(count):
             m.submodules[f"top{number}"] = top = LaneTop(factor_width=COEFFICIENT_BITS)
             m.submodules[f"rounder{number}"] = rounder = LaneRounder(window=WINDOW_WIDTH)
-            lane = self._lane(m, number, vectors.o.p, turns)
+            lane = self._lane(m, number, vector, turns)
+            self._add(m, lane, addends.o.p[number], again)
+            value, added = self.i.p.values[number], addends.i.p[number]
             m.d.comb += [
-                top.value.eq(self.i.p.values[number]),
-                vectors.i.p.tops[number].eq(top.top),
-                *(vectors.i.p.shifts[number][n].eq(one) for n, one in enumerate(top.shifts)),
+                top.value.eq(value),
+                vectors.i.p.terms[number].eq(value.terms),
+                added.plain.eq(value.terms[TENSORS - 1].code),
+                added.negative.eq(value.terms[TENSORS - 1].factor.negative),
+                added.bias.eq(value.bias),
+                added.top.eq(top.top),
+                *(added.shifts[n].eq(one) for n, one in enumerate(top.shifts)),
                 rounder.sum.eq(lane.sum),
                 rounder.top.eq(lane.sum_top),
                 rounder.there.eq(marks[number]),
@@ -189,31 +217,37 @@ class Combiner(wiring.Component):
         m.submodules[f"lane{number}"] = lane = CombineLane(
             factor_width=COEFFICIENT_BITS, window=WINDOW_WIDTH, digit=DIGIT
         )
-        value, shifts = queued.vector.values[number], queued.shifts[number]
-        terms, again = value.terms, turns.again
+        terms, again = queued.terms[number], turns.again
         last = turns.digit == DIGITS - 1
         m.d.comb += [
             lane.first.eq(Mux(again, terms[TENSORS - 1], terms[0])),
             lane.second.eq(Mux(turns.dots, self.dot.p.terms[number], terms[1])),
-            lane.plain.eq(terms[TENSORS - 1]),
-            lane.bias.eq(value.bias),
-            lane.top.eq(queued.tops[number]),
-            lane.shifts[0].eq(Mux(again, shifts[TENSORS - 1], shifts[0])),
-            *(lane.shifts[n].eq(shifts[n]) for n in range(1, TENSORS + 1)),
             lane.turn.digit.eq(turns.digit),
             lane.turn.opens.eq(turns.opens),
             lane.turn.adds.eq(last),
             lane.turn.adds_others.eq(last & ~again),
-            lane.turn.adds_plain.eq(last & ~again & ~queued.vector.third),
+            lane.turn.adds_plain.eq(last & ~again & ~queued.third),
             # A turn for sums leaves any sum here, which the next vector starts anew.
             lane.turn.starts.eq(last & ~again),
             self.products[number].eq(lane.products[1]),
         ]
         return lane
 
+    def _add(self, m, lane, added, again):
+        """Give a lane what it adds as it is, and where everything is added."""
+        shifts = added.shifts
+        m.d.comb += [
+            lane.plain.code.eq(added.plain),
+            lane.plain.factor.negative.eq(added.negative),
+            lane.bias.eq(added.bias),
+            lane.top.eq(added.top),
+            lane.shifts[0].eq(Mux(again, shifts[TENSORS - 1], shifts[0])),
+            *(lane.shifts[n].eq(shifts[n]) for n in range(1, TENSORS + 1)),
+        ]
+
     def _turns(self, m, o) -> _Turns:
         """Return what lanes do; a vector leaves the queue with its last turn."""
-        vector = o.p.vector
+        vector = o.p
         due = Signal(range(self.DEPTH + 1))  # results under way or in the queue
         turn, again, under_way = Signal(range(DIGITS)), Signal(), Signal()
         dots, runs, ends, last = Signal(), Signal(), Signal(), Signal()

@@ -51,9 +51,9 @@ class CombineLane(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `first`, `second`, `plain`, `bias`, `shifts` to `sum`, and from
-      `top` to `sum_top`; `PRODUCT_LATENCY` from `first`, `second` to `products`. No stage can be
-      held.
+    - Latency: `LATENCY` from `first`, `second` to `sum`; `LAST_LATENCY` from `plain`, `bias`,
+      `shifts` to `sum`, and from `top` to `sum_top`, which come a cycle behind their turn;
+      `PRODUCT_LATENCY` from `first`, `second` to `products`. No stage can be held.
     - Throughput: one turn per cycle.
     - Combinational: none.
     - Reset: none, the pipeline goes on; outputs `sum`, `sum_top`, `products` undefined.
@@ -90,6 +90,7 @@ class CombineLane(wiring.Component):
     """
 
     LATENCY = 2
+    LAST_LATENCY = 1
     PRODUCT_LATENCY = 1
 
     def __init__(self, *, factor_width: int, window: int, digit: int):
@@ -118,16 +119,12 @@ class CombineLane(wiring.Component):
         addends = [
             self._multiplied(m, "first", self.first, self.products[0], self.shifts[0]),
             self._multiplied(m, "second", self.second, self.products[1], self.shifts[1]),
-            self._whole(m, "plain", self.plain.code, self.plain.factor.negative, self.shifts[2]),
-            self._whole(m, "bias", self.bias, 0, self.shifts[3]),
+            self._whole(self.plain.code, self.plain.factor.negative, self.shifts[2]),
+            self._whole(self.bias, 0, self.shifts[3]),
         ]
         turn = Signal.like(self.turn)
-        tops = [Signal(TOP, name=f"top{n}", reset_less=True) for n in range(self.LATENCY)]
-        m.d.sync += [
-            turn.eq(self.turn),
-            tops[0].eq(self.top),
-            tops[1].eq(tops[0]),
-        ]
+        top = Signal(TOP, reset_less=True)
+        m.d.sync += [turn.eq(self.turn), top.eq(self.top)]
         total = Signal(signed(self._window + GUARD), reset_less=True)
         added = Mux(turn.starts, 0, total)
         adds = [turn.adds, turn.adds_others, turn.adds_plain, turn.adds_others]
@@ -138,7 +135,7 @@ class CombineLane(wiring.Component):
             negated = Cat(aligned, Const(0, 1)) ^ subtracts.replicate(self._kept + 1)
             added = added + negated.as_signed() + subtracts
         m.d.sync += total.eq(added)
-        m.d.comb += [self.sum.eq(total), self.sum_top.eq(tops[-1])]
+        m.d.comb += [self.sum.eq(total), self.sum_top.eq(top)]
         return m
 
     def _multiplied(self, m, name, term, product, shift):
@@ -160,20 +157,12 @@ class CombineLane(wiring.Component):
         added = taken * term.factor.significand + before[lower:]
         m.d.sync += held.eq(Cat(before[:lower], added[: digit + self._width]))
         m.d.comb += product.eq(held)
-        negative = term.code[-1] ^ term.factor.negative
-        return self._placed(m, name, held[-self._kept :], negative, shift)
+        negative = Signal(name=f"{name}_negative", reset_less=True)
+        m.d.sync += negative.eq(term.code[-1] ^ term.factor.negative)
+        return _Addend(held[-self._kept :], shift.amount, shift.inside, negative)
 
-    def _whole(self, m, name, code, negated, shift):
+    def _whole(self, code, negated, shift):
         """Return a value times a power of two."""
-        held = Signal(SIGNIFICAND, name=f"{name}_significand", reset_less=True)
-        m.d.sync += held.eq(significand(code))
         # Above it is the place of a carry, which only a product has.
-        padded = Cat(Const(0, max(self._kept - 1 - SIGNIFICAND, 0)), held)
-        return self._placed(m, name, padded[-(self._kept - 1) :], code[-1] ^ negated, shift)
-
-    def _placed(self, m, name, magnitude, negative, shift):
-        """Return an addend with its shift, in registers."""
-        shift_held = Signal(SHIFT, name=f"{name}_shift", reset_less=True)
-        negative_held = Signal(name=f"{name}_negative", reset_less=True)
-        m.d.sync += [shift_held.eq(shift), negative_held.eq(negative)]
-        return _Addend(magnitude, shift_held.amount, shift_held.inside, negative_held)
+        padded = Cat(Const(0, max(self._kept - 1 - SIGNIFICAND, 0)), significand(code))
+        return _Addend(padded[-(self._kept - 1) :], shift.amount, shift.inside, code[-1] ^ negated)
