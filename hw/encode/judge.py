@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.formats import BF16, FLOAT32
-from gscn.hw.encode.layouts import CODE, EXPONENT, MANTISSA
+from gscn.hw.encode.layouts import CODE, EXPONENT, MANTISSA, reaches
 from gscn.passes import VECTOR
 
 _CUT = CODE - BF16.width
@@ -111,9 +111,12 @@ class Judge(wiring.Component):
 
     def _reaches(self, m, name: str, magnitude: Value, threshold: Value) -> Value:
         """Return whether a magnitude is at least its threshold; above it, if `strict`."""
-        difference = Signal(len(threshold) + 1, name=f"difference_{name}")
-        m.d.comb += difference.eq(magnitude + (~threshold)[: len(threshold)] + ~self.strict[0])
-        return difference[-1]
+        width = len(magnitude)
+        found = Signal(name=f"reaches_{name}")
+        m.d.comb += found.eq(
+            reaches(magnitude, threshold[:width], ~self.strict[0]) & ~threshold[width:].any()
+        )
+        return found
 
     def _narrowed(self, m, number: int, code: Value):
         """Return a code rounded to bf16, and whether it was finite and is so no more."""

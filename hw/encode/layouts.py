@@ -110,3 +110,13 @@ def factor_fields(code: int, width: int) -> dict[str, int]:
         "infinite": int(magnitude == FLOAT32.infinity),
         "nan": int(magnitude > FLOAT32.infinity),
     }
+
+
+def reaches(magnitude: Value, least: Value, equal: Value) -> Value:
+    """Return whether a magnitude is above another one, or, if `equal`, the same.
+
+    Bit by bit from the lowest one: a carry alone is less than a difference.
+    """
+    for mine, its in zip(magnitude, least, strict=True):
+        equal = (mine & ~its) | ((mine | ~its) & equal)
+    return equal

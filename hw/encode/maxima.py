@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import MOST_MAXIMUM
-from gscn.hw.encode.layouts import CODE, MANTISSA
+from gscn.hw.encode.layouts import CODE, MANTISSA, reaches
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.segments import BANKS, SegmentPlaces, segmented_layout
 from gscn.hw.encode.unit_layouts import BITS, dense_layout
@@ -202,11 +202,10 @@ class Maxima(wiring.Component):
 def _is_larger(m: Module, number: int, code: Value, before: data.View) -> Value:
     """Return whether a number is larger than the one before."""
     than = before.code
-    below = Signal(CODE, name=f"below{number}")  # bit 31: its magnitude is the smaller one
-    m.d.comb += below.eq(code[:-1] - than[:-1])
-    smaller, nonzero = below[-1], Signal(name=f"nonzero{number}")
+    negative, nonzero = code[-1], Signal(name=f"nonzero{number}")
     m.d.comb += nonzero.eq(code[:-1].any())
-    same = Mux(code[-1], smaller, ~smaller & below[:-1].any())
+    # Of negative numbers the one that does not reach the other is larger.
+    same = reaches(code[:-1], than[:-1], negative) ^ negative
     # Zeros of both signs are equal.
-    opposite = ~code[-1] & (nonzero | before.kind.nonzero)
-    return Mux(code[-1] == than[-1], same, opposite)
+    opposite = ~negative & (nonzero | before.kind.nonzero)
+    return Mux(negative == than[-1], same, opposite)
