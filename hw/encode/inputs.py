@@ -44,9 +44,8 @@ class Inputs(wiring.Component):
     """Bring together what is computed with, for each vector of the walk.
 
     Every tensor, the mask and the rows have a reader of their own, which is told of all vectors at
-    once, as many as may be on the way; each reads ahead as far as it has room. Lanes that are not
-    there are 0 in all tensors, and so is a vector without any, which is not read. After an error
-    nothing more is asked for. `start` needs `quiet`.
+    once, as many as may be on the way; each reads ahead as far as it has room. A vector of which
+    nothing is there is not read. After an error nothing more is asked for. `start` needs `quiet`.
 
     Implements: "The walk" of `docs/contract/encode.md`.
     Golden: `emulator.encode_walk.Walk`.
@@ -303,8 +302,10 @@ class Inputs(wiring.Component):
         for lane in range(VECTOR):
             codes = [0] * TENSORS
             for number, (_, source, wanted) in zip(which, readers, strict=False):
-                shown = own.there[lane] & wanted
-                codes[number] = codes[number] | (source.p[lane] & shown.replicate(CODE))
+                # one of two sources is shown; nobody looks at what there is not
+                both = number == 0 and len(readers) > TENSORS
+                shown = source.p[lane] & wanted.replicate(CODE) if both else source.p[lane]
+                codes[number] = codes[number] | shown
             for number, code in enumerate(codes):
                 if self._integers:
                     magnitude = settings.absolute[number]

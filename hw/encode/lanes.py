@@ -261,6 +261,7 @@ class Lanes(wiring.Component):
         masks_tensor = settings.masked == Masked.TENSOR
         slope = settings.activation == Activation.SLOPE
         third = item.third | product
+        present = [settings[f"t{n}_format"] != 0 for n in range(TENSORS)]
         wide = self._is_wide(0) | (self._is_wide(1) & ~product) | (self._is_wide(2) & third)
         m.d.comb += [
             combiner.wide.eq(settings.out_format == WIDE_FORMAT),
@@ -273,6 +274,7 @@ class Lanes(wiring.Component):
         for number, value in enumerate(vector.values):
             codes, row = [one[number] for one in item.codes], item.rows[number]
             own, kept = Signal(name=f"own{number}"), item.kept[number]
+            some = vector.there[number]
             magnitude = codes[0][:-1]
             terms = value.terms
             m.d.comb += [
@@ -289,7 +291,15 @@ class Lanes(wiring.Component):
                 .factor.as_value()
                 .eq(Mux(product, factor_of(codes[1], COEFFICIENT_BITS), row.factors[2].as_value())),
                 value.bias.eq(Mux(returns, second.codes[number], row.bias)),
-                value.adds.eq(Cat(~returns & own, returns | ~product, ~returns, 1)),
+                value.adds.eq(
+                    Cat(
+                        ~returns & own & present[0],
+                        returns | (~product & present[1]),
+                        ~returns & present[2],
+                        1,
+                    )
+                    & some.replicate(TENSORS + 1)
+                ),
                 vector.knee[number].eq(slope & own & (magnitude > SLOPE_KNEE) & ~returns),
                 vector.kept[number].eq(
                     returns | ((kept | masks_tensor) & ~(slope & own & (magnitude > SLOPE_END)))

@@ -109,9 +109,10 @@ ROW = data.StructLayout(
 def input_layout(config: ArrayConfig) -> data.StructLayout:
     """Return a vector with all that its results are made of.
 
-    `codes` are float32 codes, of bf16 in the upper half, 0 for tensors that there are not and where
-    nothing is there. `kept`: the mask's bits; ones if the pass has no mask. `third`: some lane's
-    coefficient of tensor 2 is no power of two, nor 0. `dense_addr` is that of stream dense.
+    `codes` are float32 codes, of bf16 in the upper half, and mean nothing for tensors that there
+    are not and where nothing is there. `kept`: the mask's bits; ones if the pass has no mask.
+    `third`: some lane's coefficient of tensor 2 is no power of two, nor 0. `dense_addr` is that of
+    stream dense.
     """
     return data.StructLayout(
         {

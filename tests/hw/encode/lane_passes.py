@@ -28,6 +28,8 @@ from tests.hw.encode import values
 
 CODES = 0xFFFFFFFF
 VECTOR_BYTES = 64
+NOTHING = 0x7FC12345
+"""A code, NaN, where there is none."""
 """From one dense vector to the next, in the order of the walk."""
 
 
@@ -243,12 +245,17 @@ class Case:
                     }
                     factors = [self._row(rows, lane)["factors"][-1] for lane in range(VECTOR)]
                     scales = [one["significand"] for one in factors]
+                    there = content["there"][position, lanes]
+                    shown = [there & bool(field_of(d, "t", n, "_format")) for n in range(TENSORS)]
                     ends = last and group == len(groups) - 1 and vector == count - 1
                     found.append(
                         {
                             "codes": [
-                                [int(one) & CODES for one in codes[position, lanes]]
-                                for codes in content["codes"]
+                                [
+                                    int(one) & CODES
+                                    for one in np.where(own, codes[position, lanes], NOTHING)
+                                ]
+                                for own, codes in zip(shown, content["codes"], strict=True)
                             ],
                             "rows": [self._row(rows, lane) for lane in range(VECTOR)],
                             "third": int(any(one & (one - 1) for one in scales)),

@@ -17,7 +17,7 @@ from gscn.hw.encode.inputs import Inputs
 from gscn.strips import encode, map_bounds
 from tests.emulator.test_encode import copied as plain_pass
 from tests.encode_passes import encode_passes
-from tests.hw.encode.walked import Walked, memory_of, parts_of, raw, settings_of
+from tests.hw.encode.walked import Walked, memory_of, parts_of, raw, seen, settings_of
 from tests.hw.memory import Memory
 from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate
 
@@ -53,7 +53,7 @@ def run(config, walked, *, latency=5, pauses=(never, never, never), depth=4, vec
         cycles=2000 + (40 + 10 * latency) * len(walked.inputs),
         background=(beats,),
     )
-    return received, cycles, memory
+    return [seen(config, walked.d, word) for word in received], cycles, memory
 
 
 def check(config, walked, **more):
@@ -174,7 +174,7 @@ def test_a_vector_outside_its_range_is_an_error_and_the_next_pass_has_none(chang
     beats = memory.serve_reads([dut.command], dut.beats.payload, dut.beats.valid)
     simulate(dut, testbench, cycles=1000, background=(beats,))
     assert errors == [EncodeError.RANGE, EncodeError.NONE]
-    assert received == walked.inputs
+    assert [seen(config, walked.d, word) for word in received] == walked.inputs
 
 
 def test_values_that_are_not_there_may_be_outside():

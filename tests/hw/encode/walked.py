@@ -170,6 +170,16 @@ class Walked:
         }
 
 
+def seen(config, d, word):
+    """Return an input of lanes with zeros for all codes that mean nothing."""
+    there = word >> input_layout(config)["there"].offset
+    for tensor in range(TENSORS):
+        for lane in range(VECTOR):
+            if not (field_of(d, "t", tensor, "_format") and there >> lane & 1):
+                word &= ~(0xFFFFFFFF << 32 * (VECTOR * tensor + lane))
+    return word
+
+
 def memory_of(memory, content):
     """Put an array of bytes into a memory of `tests.hw.memory`."""
     memory.data += bytes(np.asarray(content, dtype=np.uint8))
