@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from amaranth.back import verilog
@@ -91,8 +92,24 @@ class VerilogModule:
     """Name of each port of the top module to its direction, `input` or `output`, and its bits."""
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave garbage for later: a netlist is all of use until it is written.
+
+    The collector, which looks at all of its objects again and again, takes as long as the rest.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> VerilogModule:
-    fragment = Fragment.get(component, library)
+    with _uncollected():
+        fragment = Fragment.get(component, library)
     # The domain is declared here, not left to be inferred, so that every module has both ports
     # even if it is purely combinational: instances of shared modules connect them always.
     sync = ClockDomain("sync")
@@ -106,7 +123,7 @@ def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> 
         }.items()
     }
     try:
-        with safe_import_path():  # Yosys is started by `python -m`
+        with _uncollected(), safe_import_path():  # Yosys is started by `python -m`
             text, _ = verilog.convert_fragment(
                 fragment, ports, name, emit_src=False, strip_internal_attrs=True
             )

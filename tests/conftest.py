@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -24,6 +25,17 @@ from hypothesis import settings
 # first example of a compiled model pays for its compilation.
 settings.register_profile("default", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("default")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector look at what tests make, seldom, and never at modules and tests.
+
+    Netlists are hundreds of thousands of objects that live until the end, in which the collector
+    else spends half of the time that their making takes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 10)
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ class Netlist:
                 for bit, net in enumerate(self._nets[name]):
                     self._input[net] = name
                     self._bits[net] = value.init >> bit & 1
+        self._sources: dict[tuple[str, int | None], dict[str, int]] = {}
         self._writes: dict[int, list[int]] = {}
         for number, cell in enumerate(self._cells):
             if isinstance(cell, _nir.SyncWritePort):
@@ -80,6 +81,11 @@ class Netlist:
         cycles
             Look no further back than this; None: as far as registers go.
         """
+        if (output, cycles) not in self._sources:
+            self._sources[output, cycles] = self._search(output, cycles)
+        return self._sources[output, cycles]
+
+    def _search(self, output: str, cycles: int | None) -> dict[str, int]:
         known: set[_nir.Net] = set()
         found: dict[str, int] = {}
         waiting = deque((net, 0) for net in self._nets[output])
