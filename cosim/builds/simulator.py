@@ -27,7 +27,6 @@ from gscn.cosim.builds.toolchain import (
 )
 from gscn.cosim.simulation import TESTBENCH_MODULE
 from gscn.errors import InputError
-from gscn.hw.core.machine import Machine
 from gscn.rtl_gen import CreateComponent, Manifest, generate, generate_axi
 from gscn.rtl_gen.registers import C_HEADER
 from gscn.system.cache import (
@@ -237,19 +236,16 @@ def _clean(root: Path) -> None:
     remove_leftovers(Path(tempfile.gettempdir()), *TEMPORARY_PREFIXES)
 
 
-def _machine(config: ArrayConfig) -> Machine:
-    return Machine(config=config)
-
-
 def _generate(
     config: ArrayConfig, place: Path, create: CreateComponent | None, form: Form
 ) -> Manifest:
     """Return the Verilog in `place`, generated again if it is not what was generated there."""
     if not is_sealed(place):
         remove(place)
-    if form.lists and create is None:
-        create = _machine
-    manifest = (generate_axi if form.axi else generate)(config, place, create=create)
+    if form.axi:
+        manifest = generate_axi(config, place, create=create)
+    else:
+        manifest = generate(config, place, lists=form.lists, create=create)
     seal(place)
     return manifest
 
