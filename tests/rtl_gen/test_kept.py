@@ -19,9 +19,7 @@ OTHER = CONFIG.with_overrides(["clusters=1"])
 def folder(tmp_path, monkeypatch):
     """Where it is kept, empty, and whatever Yosys there is, none but Amaranth's own."""
     monkeypatch.setenv("GSCN_BUILD_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("PATH", "")
-    for name in ("AMARANTH_USE_YOSYS", "YOSYS"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AMARANTH_USE_YOSYS", "builtin")
     return tmp_path / "cache" / kept.FOLDER
 
 
@@ -71,17 +69,25 @@ def test_another_configuration_component_source_package_or_python_is_another_tex
     assert asked() == 1
 
 
-@pytest.mark.parametrize("name", ["AMARANTH_USE_YOSYS", "YOSYS"])
-def test_nothing_is_kept_where_another_yosys_may_be_used(asked, folder, monkeypatch, name):
-    monkeypatch.setenv(name, "system")
-    assert [asked(), asked()] == [1, 2]
-    assert not folder.exists()
+def put_yosys(folder, version):
+    program = folder / "yosys"
+    program.write_text(f"#!/bin/sh\necho 'Yosys {version} (git sha1 0)'\n")
+    program.chmod(0o700)
+    return program
 
 
-def test_nothing_is_kept_where_a_yosys_is_installed(asked, folder, monkeypatch, tmp_path):
-    program = tmp_path / "yosys"
-    program.touch(mode=0o700)
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.mark.parametrize(("version", "times"), [("0.55", [1, 2]), ("0.9", [1, 1])])
+def test_nothing_is_kept_where_the_systems_yosys_is_used(
+    asked, folder, monkeypatch, tmp_path, version, times
+):
+    monkeypatch.delenv("AMARANTH_USE_YOSYS")
+    monkeypatch.setenv("YOSYS", str(put_yosys(tmp_path, version)))
+    assert [asked(), asked()] == times
+    assert folder.exists() == (times == [1, 1])
+
+
+def test_nothing_is_kept_where_no_yosys_is_found(asked, folder, monkeypatch):
+    monkeypatch.setenv("AMARANTH_USE_YOSYS", "another")
     assert [asked(), asked()] == [1, 2]
     assert not folder.exists()
 
