@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections import deque
 from collections.abc import Callable, Iterator
 
 from amaranth.hdl import (
@@ -21,6 +20,7 @@ from amaranth.lib.wiring import In
 UNKNOWN = None
 """A bit of which a reset says nothing."""
 Bit = int | None
+_READS = (_nir.AsyncReadPort, _nir.SyncReadPort)
 
 
 def leaves(component: wiring.Component) -> dict[str, tuple[Value, str]]:
@@ -65,45 +65,51 @@ class Netlist:
                 for bit, net in enumerate(self._nets[name]):
                     self._input[net] = name
                     self._bits[net] = value.init >> bit & 1
-        self._sources: dict[tuple[str, int | None], dict[str, int]] = {}
+        self._sources: dict[tuple[tuple[str, ...], int | None], dict[str, int]] = {}
         self._writes: dict[int, list[int]] = {}
         for number, cell in enumerate(self._cells):
             if isinstance(cell, _nir.SyncWritePort):
                 self._writes.setdefault(cell.memory, []).append(number)
 
-    def sources(self, output: str, cycles: int | None = None) -> dict[str, int]:
-        """Return the inputs that reach an output, and after how many cycles at the earliest.
+    def sources(self, *outputs: str, cycles: int | None = None) -> dict[str, int]:
+        """Return the inputs that reach some outputs, and how many cycles before at the least.
 
         Parameters
         ----------
-        output
-            Path of a leaf.
+        outputs
+            Paths of leaves.
         cycles
             Look no further back than this; None: as far as registers go.
         """
-        if (output, cycles) not in self._sources:
-            self._sources[output, cycles] = self._search(output, cycles)
-        return self._sources[output, cycles]
+        if (outputs, cycles) not in self._sources:
+            self._sources[outputs, cycles] = self._search(outputs, cycles)
+        return self._sources[outputs, cycles]
 
-    def _search(self, output: str, cycles: int | None) -> dict[str, int]:
+    def _search(self, outputs: tuple[str, ...], cycles: int | None) -> dict[str, int]:
         known: set[_nir.Net] = set()
+        # what follows from one bit of a read follows from any, and no earlier from later ones
+        ports: set[int] = set()
         found: dict[str, int] = {}
-        waiting = deque((net, 0) for net in self._nets[output])
-        while waiting:
-            net, distance = waiting.popleft()
-            if net.is_const or net in known:
-                continue
-            known.add(net)
-            if net in self._input:
-                found.setdefault(self._input[net], distance)
-                continue
-            if net.cell == 0:
-                continue  # clock or reset
-            for other, later in self._before(net):
-                if later == 0:
-                    waiting.appendleft((other, distance))
-                elif cycles is None or distance + later <= cycles:
-                    waiting.append((other, distance + later))
+        # by distance: the next ones are at most two cycles before
+        waiting = [[net for output in outputs for net in self._nets[output]], [], []]
+        distance = 0
+        while any(waiting) and (cycles is None or distance <= cycles):
+            here = waiting[0]
+            while here:
+                net = here.pop()
+                if net in known or net.is_const:
+                    continue
+                known.add(net)
+                if net in self._input:
+                    found.setdefault(self._input[net], distance)
+                elif net.cell != 0 and net.cell not in ports:  # neither clock nor reset
+                    if isinstance(self._cells[net.cell], _READS):
+                        ports.add(net.cell)
+                    for other, later in self._before(net):
+                        if other not in known:
+                            waiting[later].append(other)
+            waiting = [*waiting[1:], here]
+            distance += 1
         return found
 
     def _before(self, net: _nir.Net) -> Iterator[tuple[_nir.Net, int]]:

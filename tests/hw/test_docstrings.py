@@ -161,14 +161,13 @@ def wrong_latencies(component):
 
 def shortest(circuit, source, target, most):
     """Return the fewest registers between two members, None if there are more than `most`."""
-    distances = [
-        distance
+    outputs = [
+        leaf
         for leaf, (_, direction) in circuit.leaves.items()
         if direction == "o" and covers(target, leaf)
-        for other, distance in circuit.sources(leaf, most).items()
-        if covers(source, other)
     ]
-    return min(distances, default=None)
+    found = circuit.sources(*outputs, cycles=most)
+    return min((found[leaf] for leaf in found if covers(source, leaf)), default=None)
 
 
 def wrong_paths(component):
@@ -181,7 +180,7 @@ def wrong_paths(component):
         for leaf, (_, direction) in circuit.leaves.items():
             if direction != "o":
                 continue
-            for source in circuit.sources(leaf, 0):
+            for source in circuit.sources(leaf, cycles=0):
                 own = {(a, b) for a, b in named if covers(a, source) and covers(b, leaf)}
                 unseen -= own
                 if not own:

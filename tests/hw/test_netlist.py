@@ -149,8 +149,17 @@ def test_distances_count_registers_and_memories():
 
 def test_what_is_farther_than_asked_for_is_left_out():
     netlist = Netlist(Paths())
-    found = [netlist.sources("by_sync", cycles) for cycles in range(3)]
+    found = [netlist.sources("by_sync", cycles=cycles) for cycles in range(3)]
     assert found == [{}, {"addr": 1}, {"addr": 1, "written": 2}]
+
+
+def test_distances_from_several_outputs_are_the_least_of_each():
+    netlist = Netlist(Paths())
+    assert netlist.sources("by_sync", "by_async", "by_register") == {
+        "addr": 0,
+        "written": 1,
+        "register": 2,
+    }
 
 
 def test_memories_are_unknown_after_a_reset():
