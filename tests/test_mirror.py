@@ -13,6 +13,7 @@ PASSES = "a launch needs all of it: results are compared with torch's, whatever 
 INPUT = "cycles/cluster/test_cluster_input.py"
 EVERY_CYCLE = "what it does is seen in every cycle there, and equals the hardware"
 TIME = "its cycles are part of counters that equal the Verilog's, list by list"
+UNIT_TIME = "cycles and bytes of whole passes equal the Verilog's there"
 PROOFS = "every claim of its checker holds there, and fails on a planted fault"
 RIVALS = "its cycles are held to publications and public simulators there"
 READERS = "all that it reads is compared with the emulator's walk there"
@@ -130,6 +131,25 @@ COVERED_BY = {
     "cycles/cluster/strip_walk.py": (INPUT, EVERY_CYCLE),
     "cycles/cluster/vectors.py": (INPUT, EVERY_CYCLE),
     "cycles/cluster/window.py": (INPUT, EVERY_CYCLE),
+    **{
+        f"cycles/encode/{name}.py": ("cycles/encode/test_unit.py", UNIT_TIME)
+        for name in (
+            "fields",
+            "gatherer",
+            "lanes",
+            "line_writer",
+            "new_unit",
+            "packer",
+            "pipeline",
+            "queues",
+            "readers",
+            "segments",
+            "state",
+            "strip_reader",
+            "transposer",
+            "walk",
+        )
+    },
     "cycles/port/channel.py": (INPUT, EVERY_CYCLE),
     "cycles/port/pieces.py": (INPUT, EVERY_CYCLE),
     "cycles/cluster/worker_cluster.py": ("cycles/test_passes.py", TIME),

@@ -38,7 +38,7 @@ NOT_INSTALLED = ("formal", "benchmarks")
 ROOMS = {
     "lowering": ("step",),
     "hw": ("pe", "port", "encode", "cluster", "core", "host"),
-    "cycles": ("pe", "port", "cluster", "core"),
+    "cycles": ("pe", "port", "encode", "cluster", "core"),
     "formal": ("pe", "cluster", "port", "core"),
     "cosim": ("builds", "devices", "inside"),
     "golden": ("oracle", "methods", "data", "networks", "training", "traces"),

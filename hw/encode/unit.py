@@ -111,7 +111,6 @@ class EncodeUnit(wiring.Component):
             outputs.state.eq(front.state),
             inputs.columns.eq(front.columns),
             outputs.columns.eq(front.columns),
-            outputs.through.eq(lanes.done),
             front.tally.eq(lanes.tally),
             front.halfwords[0].eq(outputs.halfwords_a),
             front.halfwords[1].eq(outputs.halfwords_b),
@@ -119,15 +118,17 @@ class EncodeUnit(wiring.Component):
             self.busy.eq(front.busy),
             self.flags.eq(lanes.tally.flags),
         ]
-        self._end(m, front, inputs, outputs)
+        self._end(m, front, inputs, lanes, outputs)
         self._read(m, front, inputs)
         self._write(m, front, outputs)
         return m
 
-    def _end(self, m, front, inputs, outputs):
+    def _end(self, m, front, inputs, lanes, outputs):
         """Finish a pass, or give it up after its first error, when nothing is under way."""
         runs, failed, ends, stopped = Signal(), Signal(), Signal(), Signal()
         found = Mux(inputs.error != 0, inputs.error, outputs.error)
+        # between passes lanes are done still: a selection would be made of nothing
+        m.d.comb += outputs.through.eq(lanes.done & runs)
         error = Signal(PASS_ERROR_WIDTH)
         m.d.comb += [
             failed.eq((inputs.error != 0) | (outputs.error != 0)),

@@ -1,6 +1,7 @@
 // Runs encode passes, one memory image after the other, on a memory that stalls at random.
 //
-// Arguments: images, results, cycles of latency, per cent of stalls, most cycles of a pass.
+// Arguments: images, results, cycles of latency, per cent of stalls, most cycles of a pass, and
+// whether a beat to write is taken in the cycle of its command, or one later.
 // An image is its bytes, after their number; the record is at its start. A result is 8 numbers
 // (error, flags, cycles, whether it hung, bursts outside memory, beats read, beats written, what
 // was under way at the end) and the bytes.
@@ -60,7 +61,7 @@ void Reset(Vencode_unit& unit) {
   unit.rst = 0;
 }
 
-void Offer(Vencode_unit& unit, Memory& memory, Stalls& stalls, long cycle) {
+void Offer(Vencode_unit& unit, Memory& memory, Stalls& stalls, long cycle, bool at_once) {
   const bool due = !memory.reads.empty() && memory.reads.front().first <= cycle && stalls.Free();
   unit.mem_read_data___05Fvalid = due;
   if (due) {
@@ -71,7 +72,7 @@ void Offer(Vencode_unit& unit, Memory& memory, Stalls& stalls, long cycle) {
   }
   unit.mem_read_cmd___05Fready = stalls.Free();
   unit.mem_write_cmd___05Fready = stalls.Free();
-  unit.mem_write_data___05Fready = !memory.writes.empty() && stalls.Free();
+  unit.mem_write_data___05Fready = (at_once || !memory.writes.empty()) && stalls.Free();
   const bool answers = !memory.answers.empty() && memory.answers.front() <= cycle;
   unit.mem_write_done = answers;
   if (answers) memory.answers.pop_front();
@@ -89,6 +90,14 @@ void Take(Vencode_unit& unit, Memory& memory, long cycle, long latency) {
       }
       memory.reads.push_back({cycle + latency, place});
     }
+  }
+  if (unit.mem_write_cmd___05Fvalid && unit.mem_write_cmd___05Fready) {
+    const uint64_t burst = unit.mem_write_cmd___05Fpayload;
+    const uint32_t beats = burst >> 32 & 255;
+    for (uint32_t i = 0; i < beats; ++i) {
+      memory.writes.push_back(static_cast<uint32_t>(burst) + kBeat * i);
+    }
+    memory.bursts.push_back(beats);
   }
   if (unit.mem_write_data___05Fvalid && unit.mem_write_data___05Fready) {
     const uint32_t place = memory.writes.front();
@@ -111,24 +120,17 @@ void Take(Vencode_unit& unit, Memory& memory, long cycle, long latency) {
     }
     if (--memory.left == 0) memory.answers.push_back(cycle + kWriteLatency);
   }
-  if (unit.mem_write_cmd___05Fvalid && unit.mem_write_cmd___05Fready) {
-    const uint64_t burst = unit.mem_write_cmd___05Fpayload;
-    const uint32_t beats = burst >> 32 & 255;
-    for (uint32_t i = 0; i < beats; ++i) {
-      memory.writes.push_back(static_cast<uint32_t>(burst) + kBeat * i);
-    }
-    memory.bursts.push_back(beats);
-  }
 }
 
 }  // namespace
 
 int main(int count, char** given) {
-  if (count != 6) return 2;
+  if (count != 7) return 2;
   FILE* images = std::fopen(given[1], "rb");
   FILE* results = std::fopen(given[2], "wb");
   if (!images || !results) return 2;
   const long latency = std::atol(given[3]), most = std::atol(given[5]);
+  const bool at_once = std::atoi(given[6]) != 0;
   Stalls stalls(std::atoi(given[4]));
   Vencode_unit unit;
   unit.clk = 0;
@@ -144,7 +146,7 @@ int main(int count, char** given) {
       for (int i = 0; i < 4; ++i) unit.start___05Fpayload[i] = 0;
       unit.start___05Fpayload[2] = 512;  // the list ends behind the record
       unit.start___05Fvalid = !started;
-      Offer(unit, memory, stalls, cycle);
+      Offer(unit, memory, stalls, cycle, at_once);
       ended = started && !unit.busy;
       if (unit.start___05Fvalid && unit.start___05Fready) {
         started = true;

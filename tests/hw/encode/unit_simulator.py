@@ -43,11 +43,11 @@ class Ran(NamedTuple):
     memory: np.ndarray
 
 
-def build(folder: Path, config=CONFIG) -> Path:
-    """Return the program of a unit, made in an empty folder."""
+def build(folder: Path, config=CONFIG, depth: int = DEPTH) -> Path:
+    """Return the program of a unit, made in an empty folder; `depth` as `EncodeUnit` takes it."""
     assert config.mem_width == 512
     verilog = folder / f"{TOP}.v"
-    verilog.write_text(to_verilog(lambda: EncodeUnit(config=config, depth=DEPTH), TOP).text)
+    verilog.write_text(to_verilog(lambda: EncodeUnit(config=config, depth=depth), TOP).text)
     tools, objects = Toolchain(folder), folder / "objects"
     objects.mkdir()
     tools.verilate(
@@ -61,11 +61,17 @@ def build(folder: Path, config=CONFIG) -> Path:
     return objects / f"V{TOP}"
 
 
-def run(program: Path, images: list[np.ndarray], folder: Path, *, latency=8, stalls=0):
-    """Return what passes leave of their images, whose records are at their starts."""
+def run(
+    program: Path, images: list[np.ndarray], folder: Path, *, latency=8, stalls=0, at_once=False
+):
+    """Return what passes leave of their images, whose records are at their starts.
+
+    `at_once`: beats are written in the cycle of their command, and not one later.
+    """
     given, found = folder / "images", folder / "results"
     given.write_bytes(b"".join(struct.pack("<I", one.size) + one.tobytes() for one in images))
-    arguments = [str(given), str(found), str(latency), str(stalls), str(MOST_CYCLES)]
+    numbers = (latency, stalls, MOST_CYCLES, int(at_once))
+    arguments = [str(given), str(found), *(str(one) for one in numbers)]
     subprocess.run([str(program), *arguments], check=True, timeout=600)
     content, place, results = found.read_bytes(), 0, []
     for image in images:

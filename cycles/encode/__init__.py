@@ -1,0 +1,1 @@
+"""The time that an encode pass takes: a model of `hw.encode.unit`."""
