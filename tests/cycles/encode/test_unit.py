@@ -6,7 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gscn.cycles.encode.fields import record_fields
+from benchmarks.encode_cycles import records
+from benchmarks.encode_step import digits, made
+from gscn.cycles.encode.fields import record_fields, vectors_of
 from gscn.cycles.encode.unit import Known, PortTimes, encode_cycles, simulate_encode
 from gscn.encode import ENCODE_DESCRIPTOR
 from tests.cycles.encode.known_passes import modelled
@@ -97,20 +99,66 @@ def test_a_record_may_be_given_as_bytes_or_by_its_fields():
     )
 
 
+def compare(program, folder, images, port):
+    """Run passes one behind the other, and compare cycles and bytes with the model's."""
+    turn, bins_ready = -1, BINS_AFTER_RESET
+    results = run(
+        program, images, folder, latency=port.latency, at_once=not port.write_lag
+    )  # fmt: skip
+    for number, (image, result) in enumerate(zip(images, results, strict=True)):
+        assert not result.error
+        found = modelled(image, CONFIG, port, turn, bins_ready)
+        # the run's last cycle is the first one in which it is not busy
+        rtl = (result.cycles - 1, 64 * result.read, 64 * result.written)
+        assert tuple(found.cost) == rtl, f"pass {number}"
+        turn, bins_ready = found.turn, found.bins_ready - result.cycles
+
+
+def step_images(layers, size):
+    """Return a pass of each kind of a network's step, on tensors of which a tenth is not zero."""
+    _, memory, listing = made(layers, size)
+    generator = np.random.default_rng(1)
+    codes = generator.normal(size=memory.size // 4).astype(np.float32).view(np.uint16)[1::2]
+    codes = np.where(generator.random(codes.size) < 0.1, codes, 0).astype(np.uint16)
+    filled = memory.copy()
+    filled[listing.end : listing.end + 2 * codes.size] = codes.view(np.uint8)[
+        : memory.size - listing.end
+    ]
+    # of each kind the largest
+    each = sorted(records(memory, listing), key=lambda one: vectors_of(one[1]))
+    passes = {name.split(".")[0]: fields for name, fields in each}
+    images = []
+    for fields in passes.values():
+        image = filled.copy()
+        image[: ENCODE_DESCRIPTOR.width // 8] = ENCODE_DESCRIPTOR.pack(**fields).view(np.uint8)
+        place = fields["state_addr"]
+        image[place : place + STATE_BYTES] = memory[place : place + STATE_BYTES]
+        images.append(image)
+    return images
+
+
+@pytest.fixture(scope="module")
+def deep_program(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("deep"), DEEP)
+
+
+@pytest.mark.cosim
+@pytest.mark.slow
+@pytest.mark.parametrize("write_lag", [0, 1])
+def test_passes_of_a_step_take_the_cycles_and_bytes_of_the_verilog(
+    deep_program, tmp_path, write_lag
+):
+    images = step_images(digits(), (4, 1, 8, 8))
+    assert len(images) >= 20
+    compare(deep_program, tmp_path, images, PortTimes(write_lag=write_lag))
+
+
 @pytest.mark.cosim
 @pytest.mark.slow
 @pytest.mark.parametrize("depth", [DEPTH, DEEP])
-def test_random_passes_take_the_cycles_and_bytes_of_the_verilog(tmp_path, depth):
-    program = build(tmp_path, depth=depth)
-    for latency, at_once, seeds in ((2, False, 8), (8, True, 8), (20, False, 8), (100, False, 8)):
-        drawn = [one for seed in range(seeds) for one in drawn_passes(12, seed, most=3000)]
-        images = [image for _, image in drawn]
-        port = PortTimes(latency=latency, write_lag=int(not at_once), depth=depth)
-        turn, bins_ready = -1, BINS_AFTER_RESET
-        results = run(program, images, tmp_path, latency=latency, at_once=at_once)
-        for number, (image, result) in enumerate(zip(images, results, strict=True)):
-            found = modelled(image, CONFIG, port, turn, bins_ready)
-            # the run's last cycle is the first one in which it is not busy
-            rtl = (result.cycles - 1, 64 * result.read, 64 * result.written)
-            assert tuple(found.cost) == rtl, f"pass {number}"
-            turn, bins_ready = found.turn, found.bins_ready - result.cycles
+def test_random_passes_take_the_cycles_and_bytes_of_the_verilog(deep_program, tmp_path, depth):
+    program = deep_program if depth == DEEP else build(tmp_path, depth)
+    for latency, write_lag in ((2, 1), (8, 0), (20, 1), (100, 1)):
+        drawn = [one for seed in range(8) for one in drawn_passes(12, seed + latency, most=3000)]
+        port = PortTimes(latency=latency, write_lag=write_lag, depth=depth)
+        compare(program, tmp_path, [image for _, image in drawn], port)
