@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,7 @@ from gscn.command.result import Result, table
 from gscn.command.standard_files import say
 
 if TYPE_CHECKING:
+    from gscn.graph import Graph
     from gscn.perf.estimate.memory import Dram
     from gscn.perf.estimate.training_step import Mode, NetworkEstimate
 
@@ -191,6 +193,7 @@ def run(args: argparse.Namespace) -> Result:
         mode = Mode.UNIFORM
     config = array(args.config).with_overrides(args.set)
     result = _of_trace(args, config) if args.trace else _of_network(args, config, mode)
+    result = dataclasses.replace(result, graph=_graph(args, result))
     data = to_json(result) | {"seed": args.seed}
     return Result(data=data, text=_report(data, assumptions(result)))
 
@@ -318,6 +321,62 @@ def _memory_rows(data: dict) -> list[tuple[str, float]]:
     return rows
 
 
+def _whole_rows(step: dict) -> list[tuple[str, float]]:
+    """Return the totals of a step with everything, if there is a figure."""
+    if step["refused"] is not None:
+        return []
+    return [
+        ("training with operands, times faster", step["speedup_with_operands"]),
+        ("training with everything, times faster", step["speedup_with_everything"]),
+        ("step with everything, million cycles", step["cycles"] / 1e6),
+        ("exposed by encode passes, %", 100 * step["exposed_share"]),
+        ("exposed by selection alone, %", 100 * step["selection_share"]),
+    ]
+
+
+def _whole_step(step: dict) -> str:
+    """Return what a step consists of, ours and the dense array's, or why there is no figure."""
+    if step["refused"] is not None:
+        return f"Step with everything: no figure.\n{step['refused']}"
+    rows = []
+    for name, machine in (
+        ("ours", step["ours"]),
+        (f"ours, 1 of {step['refresh_period']}", step["selecting"]),
+        ("dense array", step["dense"]),
+    ):
+        if machine is None:
+            continue
+        parts = {"convolutions": machine["convolutions"], **machine["encode_passes"]}
+        rows += [
+            (
+                name, kind, one["passes"], one["cycles"] / 1e6,
+                None if kind == "convolutions" else one["exposed"] / 1e6,
+                one["read_bytes"] / 1e6, one["write_bytes"] / 1e6,
+            )
+            for kind, one in parts.items()
+        ]  # fmt: skip
+        rows.append((name, "step, two queues", None, machine["cycles"] / 1e6, None, None, None))
+        in_series = machine["in_series_cycles"] / 1e6
+        rows.append((name, "step, in series", None, in_series, None, None, None))
+    return table(
+        ("", "passes of a kind", "passes", "Mcycles", "exposed", "MB read", "MB written"),
+        rows,
+        title="step with everything; exposed: while the array has no pass",
+    )
+
+
+def _graph(args: argparse.Namespace, result: NetworkEstimate) -> Graph | None:
+    """Return what a network computes between its layers, if it is one that is known by name."""
+    from gscn.golden.networks.catalogue import network_graph
+    from gscn.golden.recipe import NETWORKS
+
+    name = result.network.name
+    if name.removesuffix("-small") not in NETWORKS:
+        return None
+    first = result.network.layers[0].shape
+    return network_graph(name, image_size=first.h, batch=first.n)
+
+
 def _report(data: dict, notes: list[str]) -> str:
     rows = []
     for layer in data["layers"]:
@@ -346,14 +405,7 @@ def _report(data: dict, notes: list[str]) -> str:
             ("forward, times faster", data["forward_speedup_vs_dense"]),
             ("backward, times faster", data["backward_speedup_vs_dense"]),
             ("training, times faster", data["training_speedup_vs_dense"]),
-            (
-                "training with selection of nonzeros",
-                data["whole_step"]["training"]["speedup_with_sparsification"],
-            ),
-            (
-                "training with normalisation and update too",
-                data["whole_step"]["training"]["speedup_with_everything"],
-            ),
+            *_whole_rows(data["whole_step"]),
             ("training FLOP reduction, %", 100 * data["training_flop_reduction"]),
             ("inference FLOP reduction, %", 100 * data["inference_flop_reduction"]),
             ("training, million cycles", data["training_cycles"] / 1e6),
@@ -365,4 +417,5 @@ def _report(data: dict, notes: list[str]) -> str:
             ),
         ],
     )
-    return "\n\n".join((layers, totals, "Assumptions:\n" + "\n".join(f"- {n}" for n in notes)))
+    parts = (layers, totals, _whole_step(data["whole_step"]))
+    return "\n\n".join((*parts, "Assumptions:\n" + "\n".join(f"- {n}" for n in notes)))

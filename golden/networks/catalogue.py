@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from gscn.errors import InputError, raise_problems
 from gscn.golden.networks.dense import DenseNet121
 from gscn.golden.networks.residual import DigitsNetwork, ResNet, SmallResNet
 from gscn.golden.networks.survey import WeightedLayer, survey
+from gscn.golden.networks.tracing import traced
 from gscn.golden.networks.vgg import VGG16
 from gscn.golden.networks.wide import WideResNet
 from gscn.golden.omitted import covered_share
 from gscn.golden.recipe import NETWORKS, SMALL_IMAGE_SIZE
+from gscn.graph import Graph
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,9 @@ _WIDE = {"wrn16-1": (16, 1), "wrn16-8": (16, 8), "wrn28-10": (28, 10)}
 """Depth and widening factor; the first is for machines that would take days for the others."""
 _LEAST_IMAGE_SIZES = dict.fromkeys(("digits", "resnet20", *_WIDE), 8)
 """Pixels; the other networks halve their maps up to five times."""
+
+_CLASSES = 1000
+"""Of networks for large images."""
 
 
 def make_network(
@@ -84,6 +90,35 @@ def make_network(
     if name == "densenet121":
         return DenseNet121(**common)
     return ResNet(**_RESNETS[name], **common, width=width)
+
+
+def network_graph(name: str, *, image_size: int, batch: int) -> Graph:
+    """Return all that a network computes in training; no parameter is drawn.
+
+    Parameters
+    ----------
+    name
+        One of `golden.recipe.NETWORKS`, or the name of a small form: with `-small` behind it.
+    image_size
+        Height and width of the images, pixels.
+    batch
+        Images.
+
+    Raises
+    ------
+    InputError
+        Unknown network, or a size that it cannot have.
+    """
+    plain = name.removesuffix("-small")
+    with torch.device("meta"):
+        channels = 1 if plain == "digits" else 3
+        made = make_network(
+            plain,
+            image_size=image_size,
+            classes=10 if image_size < SMALL_IMAGE_SIZE else _CLASSES,
+            in_channels=channels,
+        )
+        return traced(made, torch.zeros(batch, channels, image_size, image_size))
 
 
 def weighted_layers(

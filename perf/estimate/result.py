@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gscn.array import ArrayConfig
 from gscn.conv import Pass
 from gscn.enums import takes_text
+from gscn.graph import Graph
 from gscn.perf.dense_array import DenseCost
 from gscn.perf.estimate.memory import Dram
 from gscn.perf.estimate.pass_cost import Measurement
@@ -141,6 +142,8 @@ class NetworkEstimate:
     clock_hz: float = CLOCK_HZ
     dram: Dram | None = None
     """Behind the memory ports, of the accelerator and of the dense array; None: no limit."""
+    graph: Graph | None = None
+    """All that the network computes; None: only its layers are known."""
 
     @takes_text
     def speedup(self, which: Iterable[Pass] = tuple(Pass), *, layer: str | None = None) -> float:

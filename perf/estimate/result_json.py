@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 
 from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
 from gscn.perf.estimate.assumptions import assumptions
-from gscn.perf.estimate.other_work import WholeStep, recorded_densities, whole_step
 from gscn.perf.estimate.result import (
     BACKWARD,
     Mode,
@@ -17,8 +17,10 @@ from gscn.perf.estimate.result import (
     WorkEstimate,
     works_of,
 )
+from gscn.perf.estimate.whole_step import REFRESH, MachineStep, whole_step
 from gscn.perf.workload.flops import flop_reduction, inference_reduction, training_reduction
 from gscn.perf.workload.layers import Layer, Network
+from gscn.perf.workload.sparsification import LayerDensities
 
 
 def to_json(result: NetworkEstimate) -> dict[str, object]:
@@ -64,14 +66,7 @@ def to_json(result: NetworkEstimate) -> dict[str, object]:
             }
             for name, cycles in result.rival_cycles().items()
         },
-        "whole_step": {
-            name: _step_json(whole_step(result, which))
-            for name, which in (
-                ("forward", (Pass.FORWARD,)),
-                ("backward", BACKWARD),
-                ("training", tuple(Pass)),
-            )
-        },
+        "whole_step": _whole_step_json(result),
         "multipliers": result.config.multipliers,
         "config": result.config.to_dict(),
         "config_digest": result.config.digest(),
@@ -81,15 +76,35 @@ def to_json(result: NetworkEstimate) -> dict[str, object]:
     }
 
 
-def _step_json(step: WholeStep) -> dict[str, object]:
+def _whole_step_json(result: NetworkEstimate) -> dict[str, object]:
+    """Return a step with everything, or why there is no figure."""
+    try:
+        step = whole_step(result)
+    except InputError as error:
+        return {"refused": str(error)}
     return {
-        "convolution_cycles": step.convolutions,
-        "dense_convolution_cycles": step.dense_convolutions,
-        "sparsification_cycles": step.sparsification,
-        "shared_cycles": step.shared,
-        "speedup_with_sparsification": step.speedup_with_sparsification,
+        "refused": None,
+        "refresh_period": REFRESH,
+        "cycles": step.cycles,
+        "exposed_share": step.exposed_share,
+        "selection_share": step.selection_share,
+        "speedup_with_operands": step.speedup_with_operands,
         "speedup_with_everything": step.speedup,
         "speedup_limit": step.limit,
+        "ours": _machine_json(step.ours),
+        "selecting": None if step.selecting is None else _machine_json(step.selecting),
+        "dense": _machine_json(step.dense),
+    }
+
+
+def _machine_json(machine: MachineStep) -> dict[str, object]:
+    return {
+        "cycles": machine.cycles,
+        "in_series_cycles": machine.in_series,
+        "exposed_share": machine.exposed_share,
+        "exposed_cycles": dict(machine.exposed),
+        "convolutions": machine.array._asdict(),
+        "encode_passes": {kind: one._asdict() for kind, one in machine.kinds.items()},
     }
 
 
@@ -97,7 +112,7 @@ def _flop_reductions(result: NetworkEstimate, network: Network) -> dict[str, flo
     """Return the shares of dense FLOPs that are saved, of the whole network or of a layer."""
     if result.mode is Mode.TRACE:
         names = {layer.name for layer in network.layers}
-        densities = {k: v for k, v in recorded_densities(result).items() if k in names}
+        densities = {k: v for k, v in _recorded_densities(result).items() if k in names}
         return {
             "training_flop_reduction": flop_reduction(network, densities),
             "inference_flop_reduction": flop_reduction(network, densities, forward_only=True),
@@ -106,6 +121,21 @@ def _flop_reductions(result: NetworkEstimate, network: Network) -> dict[str, flo
         "training_flop_reduction": training_reduction(network, result.sparsification),
         "inference_flop_reduction": inference_reduction(network, result.sparsification),
     }
+
+
+def _recorded_densities(result: NetworkEstimate) -> dict[str, LayerDensities]:
+    """Return the densities of the operands that an estimate's passes have, by layer."""
+    found: dict[str, dict[str, float]] = {}
+    for one in result.passes:
+        work, own = one.works[0].work, found.setdefault(one.layer.name, {})
+        first, second = {
+            Pass.FORWARD: ("weights", "inputs"),
+            Pass.INPUT_GRAD: ("weights", "output_grads"),
+            Pass.WEIGHT_GRAD: ("output_grads", "activations"),
+        }[one.which]
+        own |= {first: work.first_density, second: work.second_density}
+    reuses = result.sparsification.method.reuses
+    return {name: LayerDensities(**own, reuses=reuses) for name, own in found.items()}
 
 
 def _dram_json(works: Sequence[WorkEstimate]) -> dict[str, float]:

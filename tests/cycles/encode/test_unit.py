@@ -139,7 +139,7 @@ def step_images(layers, size):
 
 @pytest.fixture(scope="module")
 def deep_program(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("deep"), DEEP)
+    return build(tmp_path_factory.mktemp("deep"), depth=DEEP)
 
 
 @pytest.mark.cosim
@@ -157,7 +157,7 @@ def test_passes_of_a_step_take_the_cycles_and_bytes_of_the_verilog(
 @pytest.mark.slow
 @pytest.mark.parametrize("depth", [DEPTH, DEEP])
 def test_random_passes_take_the_cycles_and_bytes_of_the_verilog(deep_program, tmp_path, depth):
-    program = deep_program if depth == DEEP else build(tmp_path, depth)
+    program = deep_program if depth == DEEP else build(tmp_path, depth=depth)
     for latency, write_lag in ((2, 1), (8, 0), (20, 1), (100, 1)):
         drawn = [one for seed in range(8) for one in drawn_passes(12, seed + latency, most=3000)]
         port = PortTimes(latency=latency, write_lag=write_lag, depth=depth)
