@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from benchmarks.markdown import percent, table
 from benchmarks.pages import Page
 from gscn.array import array
 from gscn.conv import Pass
+from gscn.errors import InputError
+from gscn.golden.networks.catalogue import network_graph
 from gscn.perf.estimate.gpu import PUBLISHED_BACKWARD
-from gscn.perf.estimate.other_work import whole_step
 from gscn.perf.estimate.training_step import BACKWARD, Mode, NetworkEstimate, estimate
+from gscn.perf.estimate.whole_step import whole_step
 from gscn.perf.workload.networks import SMALL_NETWORKS, network
 from gscn.perf.workload.sparsification import Method, Sparsification
 
@@ -24,6 +27,8 @@ NETWORKS = (
     *("resnet18", "resnet34", "resnet50", "vgg16", "wrn50-2", "densenet121"),
     *("resnet18-small", "resnet20", "vgg16-small", "wrn16-8", "wrn28-10", "densenet121-small"),
 )
+WHOLE = ("with_operands", "with_everything", "limit")
+"""What is said of a step with everything."""
 METHODS = (
     Sparsification(method=Method.SWAT, sparsity=0.8),
     Sparsification(method=Method.SWAT, sparsity=0.9),
@@ -38,8 +43,10 @@ def compute(name: str, sparsification: Sparsification) -> dict[str, object]:
     """Return the row of one network and method as plain JSON values."""
     size = 32 if name in SMALL_NETWORKS else 224
     net = network(name, image_size=size, batch=BATCHES[size])
-    result = estimate(net, array(CONFIG), sparsification, mode=Mode.ANALYTIC)
-    step = whole_step(result)
+    result = dataclasses.replace(
+        estimate(net, array(CONFIG), sparsification, mode=Mode.ANALYTIC),
+        graph=network_graph(name, image_size=size, batch=BATCHES[size]),
+    )
     return {
         "network": name,
         "image_size": size,
@@ -52,12 +59,20 @@ def compute(name: str, sparsification: Sparsification) -> dict[str, object]:
         "forward": result.speedup((Pass.FORWARD,)),
         "backward": result.speedup(BACKWARD),
         "training": result.speedup(),
-        "with_selection": step.speedup_with_sparsification,
-        "with_everything": step.speedup,
-        "limit": step.limit,
+        **_whole(result),
         "utilization": _utilization(result),
         "bounds": _bounds(result),
     }
+
+
+def _whole(result: NetworkEstimate) -> dict[str, object]:
+    """Return what a step with everything gains; None for each where the compiler refuses it."""
+    try:
+        step = whole_step(result)
+    except InputError as error:
+        return dict.fromkeys(WHOLE) | {"refused": str(error)}
+    found = (step.speedup_with_operands, step.speedup, step.limit)
+    return dict(zip(WHOLE, found, strict=True)) | {"refused": None}
 
 
 def compute_all() -> list[dict[str, object]]:
@@ -92,13 +107,31 @@ def _densities(rows: Sequence[dict]) -> str:
     )
 
 
+def _refused(rows: Sequence[dict]) -> str:
+    """Return which networks have no figure, and why."""
+    found = {row["network"]: row["refused"] for row in rows if row["refused"]}
+    if not found:
+        return "none is refused."
+    return "\n".join(f"* {name}: {_first(why)}" for name, why in found.items())
+
+
+def _first(why: str) -> str:
+    """Return the first of the operations that have no place, and how many more there are."""
+    head, *named = why.splitlines()
+    named = [one.strip() for one in named if one.startswith("  ")]
+    if not named:
+        return head
+    more = f", and {len(named) - 1} more" if len(named) > 1 else ""
+    return f"{named[0]}{more}"
+
+
 def render(rows: Sequence[dict]) -> str:
     """Return the document."""
     config = array(CONFIG)
     speedups = table(
         (
             *("network", "image", "method", "sparsity", "million cycles", "utilization"),
-            *("forward", "backward", "training", "with selection", "with everything", "limit"),
+            *("forward", "backward", "training", "with operands", "with everything", "limit"),
         ),
         [
             (
@@ -108,13 +141,8 @@ def render(rows: Sequence[dict]) -> str:
                 f"{row['sparsity']:g}",
                 f"{row['million_cycles']:.1f}",
                 percent(row["utilization"]),
-                *(
-                    f"{row[name]:.2f}"
-                    for name in (
-                        *("forward", "backward", "training"),
-                        *("with_selection", "with_everything", "limit"),
-                    )
-                ),
+                *(f"{row[name]:.2f}" for name in ("forward", "backward", "training")),
+                *("none" if row[name] is None else f"{row[name]:.2f}" for name in WHOLE),
             )
             for row in rows
         ],
@@ -145,10 +173,14 @@ ReSprop's published {figures} of the backward pass are over a GPU, not over such
 {_densities(rows)}with SWAT alone inputs of the forward pass count as dense. First layers stay \
 dense with SWAT, fully connected ones with ReSprop, whose terms of one stored sample are included.
 
-"With selection" adds the passes over tensors that find the nonzeros, "with everything" those of \
-normalisation, ReLU and weight update as well, which both accelerators make; the limit is what \
-these alone would leave if convolutions and selection took no time (Amdahl's law). None is fused \
-with a convolution; `perf/estimate/other_work.py` says what is counted.
+"With operands" adds the encode passes that zeros ask for, those that find them and those that put \
+tensors in the order of operands; "with everything" those of normalisation, ReLU, pooling, \
+residual sums and weight update as well, which the dense array makes too, by the same unit. Both \
+are of the list of a step in two queues, one in ten steps selecting thresholds; the limit is what \
+encode passes alone would leave if convolutions took no time. `perf/estimate/whole_step.py` says \
+what is counted. Of a network that the compiler of steps refuses there are no such figures:
+
+{_refused(rows)}
 
 ## Times faster than the dense array
 

@@ -105,8 +105,8 @@ measured by others \
 (github.com/jcjohnson/cnn-benchmarks: cuDNN 5.1, float32, batch {BATCH}, 224x224 images). Ours: \
 {LANES} multipliers as slices of `{SLICE}` at {CLOCK_HZ / 1e6:.0f} MHz with \
 {DRAM_BYTES_PER_SECOND / 1e9:.0f} GB/s, the GPU's lanes, clock and bandwidth; int16 operands \
-against its float32. What `slices.py`, `other_work.py` and `gpu.py` of `perf/estimate/` assume of \
-division, DRAM and passes over tensors is said there.""",
+against its float32. What `slices.py` and `gpu.py` of `perf/estimate/` assume of \
+division and DRAM is said there.""",
         f"""\
 ReSprop at {100 * SPARSITY:.0f} %: differences of output gradients \
 {percent(target)} dense, the aim of its controller of thresholds, which adds \
@@ -124,8 +124,6 @@ def _json(found: GpuComparison) -> dict[str, object]:
         "gpu_seconds": found.gpu,
         "seconds": found.convolutions,
         "speedup": found.speedup,
-        "speedup_with_sparsification": found.speedup_with_sparsification,
-        "speedup_with_everything": found.speedup_with_everything,
         "speedup_of_products_alone": found.gpu / found.ideal,
         "speedup_of_dram_alone": found.gpu / found.dram,
         "shares": found.shares,
@@ -137,8 +135,8 @@ def _equal_size_table(data: dict) -> str:
     rows = data["backward"]
     return table(
         (
-            *("network", "GPU, ms", "ours, ms", "times faster", "with sparsification"),
-            *("with everything", "nominal density", "products alone", "DRAM alone", "published"),
+            *("network", "GPU, ms", "ours, ms", "times faster"),
+            *("nominal density", "products alone", "DRAM alone", "published"),
         ),
         [
             (
@@ -146,8 +144,6 @@ def _equal_size_table(data: dict) -> str:
                 f"{1e3 * row['gpu_seconds']:.2f}",
                 f"{1e3 * row['seconds']:.2f}",
                 f"{row['speedup']:.2f}",
-                f"{row['speedup_with_sparsification']:.2f}",
-                f"{row['speedup_with_everything']:.2f}",
                 f"{data['nominal'][name]['speedup']:.2f}",
                 f"{row['speedup_of_products_alone']:.2f}",
                 f"{row['speedup_of_dram_alone']:.2f}",
@@ -195,13 +191,12 @@ def render(data: dict) -> str:
 {_equal_size_table(data)}
 
 Times faster are of the convolutions and fully connected layers alone; the GPU's time is of all \
-layers. "With sparsification" adds the passes over tensors that find the nonzeros, "with \
-everything" those of normalisation, ReLU and weight update as well, each by itself, none fused \
-with a convolution. "Products alone" is the bound of the multipliers: no accelerator of this size \
-that computes these products passes it. The published figures are of the backward pass; size, \
-clock, precision, batch and sparsity of that accelerator are not published.
+layers: what of encode passes convolutions do not hide would come on top of ours. "Products \
+alone" is the bound of the multipliers: no accelerator of this size that computes these products \
+passes it. The published figures are of the backward pass; size, clock, precision, batch and \
+sparsity of that accelerator are not published.
 
-Where our time goes, everything included:
+Where our time goes:
 
 {shares}
 
@@ -253,7 +248,6 @@ def quotes(data: dict) -> dict[str, str]:
     for name, row in data["backward"].items():
         found[name] = f"{row['speedup']:.1f}"
         found[f"{name}-nominal"] = f"{data['nominal'][name]['speedup']:.1f}"
-        found[f"{name}-everything"] = f"{row['speedup_with_everything']:.1f}"
         if name in data["published"]:
             found[f"{name}-published"] = f"{data['published'][name]:.1f}"
     return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.markdown import percent, table
 from benchmarks.pages import Page
 from gscn.array import array
+from gscn.golden.networks.catalogue import network_graph
 from gscn.perf.estimate.gpu import PUBLISHED_BACKWARD
 from gscn.perf.estimate.training_step import Mode, estimate, to_json
 from gscn.perf.workload.networks import network
@@ -40,7 +42,11 @@ def compute(case: Case) -> dict[str, object]:
     """Return the estimate of one row as plain JSON values."""
     sparsification = Sparsification(method=case.method, sparsity=case.sparsity)
     net = network(case.network, image_size=IMAGE_SIZE, batch=BATCH)
-    row = to_json(estimate(net, array(CONFIG), sparsification, mode=Mode.ANALYTIC))
+    result = dataclasses.replace(
+        estimate(net, array(CONFIG), sparsification, mode=Mode.ANALYTIC),
+        graph=network_graph(case.network, image_size=IMAGE_SIZE, batch=BATCH),
+    )
+    row = to_json(result)
     # The layers are many pages, and shown nowhere.
     return {name: value for name, value in row.items() if name != "layers"}
 
@@ -71,13 +77,14 @@ def render(rows: list[dict[str, object]]) -> str:
         f"clock and memory port, batches of {BATCH} images of {IMAGE_SIZE}x{IMAGE_SIZE}, estimated "
         "by the closed form, whose error is in [model-error.md](model-error.md); zeros that ReLU "
         "leaves in inputs are not counted on. [networks.md](networks.md) has more networks, with "
-        "those zeros. The last two columns add what is done besides convolutions: the passes over "
-        "tensors that find nonzeros, and with them normalisation, ReLU and weight update, which "
-        f"the dense array does as well. {_gradients(rows)}{_other_baseline()}:"
+        "those zeros. The last two columns are of whole steps, lists in two queues with encode "
+        "passes by the cycle model: those that zeros ask for; and with normalisation, ReLU, "
+        "pooling and weight update, which the dense array does as well, by the same unit; none where the "
+        f"compiler of steps has no place for the network. {_gradients(rows)}{_other_baseline()}:"
     )
     header = (
         *("network", "method", "sparsity", "forward", "backward", "training"),
-        *("training FLOPs removed", "with selection", "with everything"),
+        *("training FLOPs removed", "with operands", "with everything"),
     )
     lines = [
         (
@@ -89,8 +96,10 @@ def render(rows: list[dict[str, object]]) -> str:
                 for name in ("forward", "backward", "training")
             ),
             percent(row["training_flop_reduction"]),
-            f"{row['whole_step']['training']['speedup_with_sparsification']:.2f}",
-            f"{row['whole_step']['training']['speedup_with_everything']:.2f}",
+            *(
+                "none" if row["whole_step"]["refused"] else f"{row['whole_step'][name]:.2f}"
+                for name in ("speedup_with_operands", "speedup_with_everything")
+            ),
         )
         for row in rows
     ]

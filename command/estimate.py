@@ -193,7 +193,7 @@ def run(args: argparse.Namespace) -> Result:
         mode = Mode.UNIFORM
     config = array(args.config).with_overrides(args.set)
     result = _of_trace(args, config) if args.trace else _of_network(args, config, mode)
-    result = dataclasses.replace(result, graph=_graph(args, result))
+    result = dataclasses.replace(result, graph=_graph(result))
     data = to_json(result) | {"seed": args.seed}
     return Result(data=data, text=_report(data, assumptions(result)))
 
@@ -365,7 +365,7 @@ def _whole_step(step: dict) -> str:
     )
 
 
-def _graph(args: argparse.Namespace, result: NetworkEstimate) -> Graph | None:
+def _graph(result: NetworkEstimate) -> Graph | None:
     """Return what a network computes between its layers, if it is one that is known by name."""
     from gscn.golden.networks.catalogue import network_graph
     from gscn.golden.recipe import NETWORKS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gscn.conv import Pass
 from gscn.perf.estimate.result import Mode, NetworkEstimate, works_of
 from gscn.perf.estimate.sampling import MOST_GROWTH
+from gscn.perf.estimate.whole_step import REFRESH
 from gscn.perf.workload.layers import Network
 from gscn.perf.workload.sparsification import Gradients, Sparsification
 from gscn.perf.workload.statistics import read_statistics
@@ -17,9 +18,10 @@ def assumptions(result: NetworkEstimate) -> list[str]:
     always = [
         (
             "Layers run one after the other. Speed-ups are of convolutions and fully connected "
-            "layers; normalisation, ReLU, the weight update and the selection of nonzeros are "
-            "counted as passes over tensors in memory where it says so (`other_work`), ReLU "
-            "after every layer; pooling, residual additions and the loss are not counted."
+            "layers; those with operands or with everything are of a whole step, the list that "
+            "its compiler makes, in two queues: encode passes take what the unit's cycle model "
+            f"says, and one step in {REFRESH} selects thresholds. The dense array has the same "
+            "unit. The host, its scalars of channels and the loss, takes no time."
         ),
         (
             "The dense baseline has as many multipliers at the same clock, arranged anew for "
@@ -27,7 +29,6 @@ def assumptions(result: NetworkEstimate) -> list[str]:
             "writes results once over the same port, and overlaps that with computing."
         ),
         _dram_line(result),
-        _normalisation_line(result.network),
         _coverage_line(result.network),
     ]
     if result.mode is Mode.TRACE:
@@ -109,18 +110,6 @@ def _dram_line(result: NetworkEstimate) -> str:
         "DRAM's, and so does the dense array, which moves every operand and result once. "
         f"{how} {100 * bound:.0f} % of the cycles are in passes that DRAM bounds."
     )
-
-
-def _normalisation_line(network: Network) -> str:
-    count = sum(layer.has_normalisation for layer in network.layers)
-    unsaid = sum(layer.normalised is None for layer in network.layers)
-    text = f"{count} of {len(network.layers)} layers are normalised"
-    if unsaid:
-        text += (
-            f"; for {unsaid} of them nobody said: convolutions are taken to be, fully connected "
-            "layers not to be"
-        )
-    return f"{text}."
 
 
 def _coverage_line(network: Network) -> str:

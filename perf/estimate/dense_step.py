@@ -15,12 +15,16 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.control import Queue
+from gscn.errors import InputError
 from gscn.lowering.step.lists import room_of
 from gscn.lowering.step.memory import Memory
 from gscn.lowering.step.order import touched
 from gscn.lowering.step.records import Records
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.step import Convolve, Encode, Operation, Step, Tensor, Walk
+
+_COPIES = ("first.", "one.")
+"""How names of rows begin by which one tensor stays as it is (`lowering.step.names`)."""
 
 
 class DenseRecords(Records):
@@ -54,6 +58,11 @@ def dense_step(step: Step) -> Step:
     ----------
     step
         Of the sparse one, trained without zeroing anything.
+
+    Raises
+    ------
+    InputError
+        Naming an operand that leaves something out.
     """
     tensors = dict(step.tensors)
     read_as: dict[str, str] = {}
@@ -77,7 +86,9 @@ def dense_step(step: Step) -> Step:
             )
         elif isinstance(op, Encode) and op.walk is Walk.OPERAND:
             source = tensors[op.tensors[0].name]
-            if len(op.tensors) == 1 and not source.wide and _copies(step, op):
+            if op.fields:
+                raise InputError(f"{op.name}: a dense array must have operands of dense training")
+            if len(op.tensors) == 1 and not source.wide and op.rows.startswith(_COPIES):
                 read_as[op.results["a"]] = op.tensors[0].name
                 continue
             known = combined.get(op.tensors)
@@ -89,11 +100,6 @@ def dense_step(step: Step) -> Step:
         elif not (isinstance(op, Encode) and op.spread is not None):
             operations.append(op)
     return dataclasses.replace(step, operations=tuple(operations), tensors=tensors)
-
-
-def _copies(step: Step, op: Encode) -> bool:
-    """Say whether an operand is its tensor as it is."""
-    return step.rows[op.rows].values == {"c0": 1.0} and op.mask is None
 
 
 def _whole(op: Encode, source: Tensor, result: str) -> Encode:

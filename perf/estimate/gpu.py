@@ -2,10 +2,11 @@
 
 Source of the times: github.com/jcjohnson/cnn-benchmarks (cuDNN 5.1, CUDA 8, float32, batch 16,
 224x224), whole networks. The accelerator is slices of `large` (`perf.estimate.slices`); its time
-for a part of the step is the sum over layers of the longer of slices and DRAM, and the passes over
-tensors besides (`perf.estimate.other_work`) at the DRAM's bandwidth. ReSprop's published speed-ups
-over that GPU (Goli and Aamodt's accelerator: 8.0x for ResNet-34, 7.2x for VGG-16) are of the
-backward pass; size, clock, precision and batch of that accelerator are not published.
+for a part of the step is the sum over layers of the longer of slices and DRAM. Encode passes are
+not in it: they run on a list's second queue, beside one array (`perf.estimate.whole_step`), and
+slices have no lists. ReSprop's published speed-ups over that GPU (Goli and Aamodt's accelerator:
+8.0x for ResNet-34, 7.2x for VGG-16) are of the backward pass; size, clock, precision and batch of
+that accelerator are not published.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ from dataclasses import dataclass
 from gscn.array import array
 from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.perf.estimate.other_work import SPARSIFICATION, other_work
 from gscn.perf.estimate.slices import sliced_costs
-from gscn.perf.workload.layers import Network
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import Sparsification
 from gscn.perf.workload.work import Work, pass_work, passes
@@ -62,32 +61,18 @@ class GpuComparison:
     """Convolutions by DRAM alone."""
     precomputed_ideal: float
     """Of `ideal`, ReSprop's terms of one sample."""
-    sparsification: float
-    """Passes over tensors that make operands sparse."""
-    shared: float
-    """Passes over tensors that the GPU makes as well: normalisation, ReLU, weight update."""
 
     @property
     def speedup(self) -> float:
-        """GPU over the convolutions, if all else overlapped with them."""
+        """GPU over the convolutions."""
         return self.gpu / self.convolutions
 
     @property
-    def speedup_with_sparsification(self) -> float:
-        """GPU over convolutions and sparsification, one after the other."""
-        return self.gpu / (self.convolutions + self.sparsification)
-
-    @property
-    def speedup_with_everything(self) -> float:
-        """GPU over convolutions and all passes over tensors, one after the other."""
-        return self.gpu / (self.convolutions + self.sparsification + self.shared)
-
-    @property
     def shares(self) -> dict[str, float]:
-        """Where the time of convolutions and all else goes; shares of their sum.
+        """Where the time of convolutions goes, as shares of it.
 
         Products of the gradients' differences, the terms of one sample, cycles lost in the
-        array, waiting for DRAM, passes over tensors.
+        array, waiting for DRAM.
         """
         waiting = self.convolutions - self.slices
         lost = self.slices - self.ideal
@@ -96,11 +81,8 @@ class GpuComparison:
             "precomputed terms": self.precomputed_ideal,
             "losses in the array": lost,
             "waiting for DRAM": waiting,
-            "sparsification": self.sparsification,
-            "other passes over tensors": self.shared,
         }
-        total = self.convolutions + self.sparsification + self.shared
-        return {name: part / total for name, part in parts.items()}
+        return {name: part / self.convolutions for name, part in parts.items()}
 
 
 def gpu_comparison(
@@ -157,9 +139,6 @@ def gpu_comparison(
         for work in pass_work(layer, which, sparsification)
     ]
     costs = sliced_costs(config, slices, works)
-    selecting, others = _tensor_seconds(
-        net, sparsification, backward, slices * config.multipliers * clock_hz, dram_bytes_per_second
-    )
     times = [
         max(cost.slice_cycles / clock_hz, cost.dram_bytes / dram_bytes_per_second) for cost in costs
     ]
@@ -177,27 +156,7 @@ def gpu_comparison(
             cost.ideal_cycles for cost, work in zip(costs, works, strict=True) if work.precomputed
         )
         / clock_hz,
-        sparsification=selecting,
-        shared=others,
     )
-
-
-def _tensor_seconds(
-    net: Network,
-    sparsification: Sparsification,
-    backward: bool,
-    elements_per_second: float,
-    dram_bytes_per_second: float,
-) -> tuple[float, float]:
-    """Return the time of a direction's passes over tensors: those of sparsification, and others."""
-    spent = {True: 0.0, False: 0.0}
-    for work in other_work(net, sparsification):
-        if work.backward == backward:
-            spent[work.kind == SPARSIFICATION] += max(
-                work.elements / elements_per_second,
-                (work.read_bytes + work.write_bytes) / dram_bytes_per_second,
-            )
-    return spent[True], spent[False]
 
 
 def multipliers_for(

@@ -56,6 +56,29 @@ def test_the_modes_agree_on_what_they_estimate(network_file, tmp_path, capsys):
     assert products[2] == pytest.approx(products[0], rel=0.05)
 
 
+def test_a_step_with_everything_is_that_of_its_list(tmp_path, capsys):
+    data = run(tmp_path, "--network", "resnet20", "--batch", 2, "--mode", "analytic")
+    step = data["whole_step"]
+    assert step["refused"] is None
+    out = capsys.readouterr().out
+    for name in ("ours", "ours, 1 of 10", "dense array"):
+        assert f"\n{name} " in out
+    machines = (step["ours"], step["selecting"], step["dense"])
+    kinds = {kind for machine in machines for kind in machine["encode_passes"]}
+    assert len(kinds) > 4
+    assert all(kind in out for kind in kinds)
+    (line,) = (line for line in out.splitlines() if line.startswith("exposed by encode passes"))
+    assert line.endswith(f" {100 * step['exposed_share']:.4g}")
+
+
+def test_a_step_of_which_only_layers_are_known_has_no_figure(network_file, tmp_path, capsys):
+    data = run(tmp_path, "--network", network_file, "--batch", 2, "--mode", "analytic")
+    assert "must have the graph of what is between its layers" in data["whole_step"]["refused"]
+    out = capsys.readouterr().out
+    assert "Step with everything: no figure.\na whole step of net must have the graph" in out
+    assert "exposed" not in out
+
+
 def test_a_trace_is_run_as_a_whole(tmp_path, capsys):
     directory = tmp_path / "trace"
     train = ("--method", "swat+resprop", "--batch", "2", "--iterations", "3")
@@ -92,13 +115,11 @@ def test_totals_are_said_to_be_of_what_is_listed(network_file, tmp_path, capsys)
     out = capsys.readouterr().out
     assert "layers listed, over a dense array" in out
     assert "whether the network computes anything besides is not known" in out
-    assert "2 of 2 layers are normalised; for 2 of them nobody said" in out
     data = run(tmp_path, "--network", "resnet20", *common)
     assert (data["omitted"], data["covered_share"]) == ([], 1)
     out = capsys.readouterr().out
     assert "whole network, over a dense array" in out
     assert "Every product of the network's forward pass is one of a layer listed." in out
-    assert "19 of 20 layers are normalised." in out
 
 
 def test_gradients_are_as_dense_as_training_aims_at_unless_told(network_file, tmp_path, capsys):

@@ -28,8 +28,9 @@ _RIVALS = ("perf/rivals/",)
 _ESTIMATES = (
     "perf/dense_array.py", "perf/workload/", "perf/estimate/training_step.py",
     "perf/estimate/result", "perf/estimate/calibration.py", "perf/estimate/closed_form",
-    "perf/estimate/gpu.py", "perf/estimate/modes.py", "perf/estimate/other_work.py",
+    "perf/estimate/gpu.py", "perf/estimate/modes.py", "perf/estimate/dense_step.py",
     "perf/estimate/sampling.py", "perf/estimate/slices.py", "perf/estimate/recorded_step.py",
+    "perf/estimate/step_costs.py", "perf/estimate/step_schedule.py", "perf/estimate/whole_step.py",
 )  # fmt: skip
 """Sources of other accelerators, and of estimates."""
 

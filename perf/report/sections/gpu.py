@@ -24,10 +24,9 @@ def claims(figures: Figures) -> list[Claim]:
         largest = max(row["shares"], key=row["shares"].__getitem__)
         bound = (
             f"the products alone allow {row['speedup_of_products_alone']:.2f}x, DRAM alone "
-            f"{row['speedup_of_dram_alone']:.1f}x; with sparsification after the convolutions "
-            f"{row['speedup_with_sparsification']:.2f}x, with every pass over tensors, which the "
-            f"GPU's time contains, {row['speedup_with_everything']:.2f}x, and then {largest} take "
-            f"{100 * row['shares'][largest]:.0f} %; larger batches: "
+            f"{row['speedup_of_dram_alone']:.1f}x; {largest} take "
+            f"{100 * row['shares'][largest]:.0f} % of our time; what the GPU's time contains "
+            "besides convolutions is not in ours; larger batches: "
             + ", ".join(f"batch {n} {own['speedup']:.2f}x" for n, own in batches.items())
         )
         for part, density in (
@@ -54,7 +53,6 @@ def _equal_table(figures: Figures) -> Table:
             (
                 _title(name),
                 *(1e3 * row["gpu_seconds"], 1e3 * row["seconds"], row["speedup"]),
-                *(row["speedup_with_sparsification"], row["speedup_with_everything"]),
                 figures["nominal"][name]["speedup"],
                 *(row["speedup_of_products_alone"], row["speedup_of_dram_alone"]),
                 figures["published"].get(name),
@@ -65,8 +63,8 @@ def _equal_table(figures: Figures) -> Table:
         caption="Times faster than the GPU at equal size, batch 16 (docs/results/gpu.md). "
         "**Products alone**: the bound of the multipliers, which none of that size passes.",
         header=(
-            *("network", "GPU, ms", "ours, ms", "times faster", "with sparsification"),
-            *("with everything", "nominal density", "products alone", "DRAM alone", "published"),
+            *("network", "GPU, ms", "ours, ms", "times faster"),
+            *("nominal density", "products alone", "DRAM alone", "published"),
         ),
         rows=tuple(rows),
     )
@@ -93,13 +91,10 @@ def gpu_section(figures: Figures) -> Section:
     bars = [
         charts.Bar(
             label=_title(name),
-            values=(
-                *(own["speedup"] for own in figures["batches"][name].values()),
-                row["speedup_with_everything"],
-            ),
-            marks=(figures["published"].get(name), *([None] * len(series))),
+            values=tuple(own["speedup"] for own in figures["batches"][name].values()),
+            marks=(figures["published"].get(name), *([None] * (len(series) - 1))),
         )
-        for name, row in backward.items()
+        for name in backward
     ]
     parts = [
         (_title(name), {part: 100 * share for part, share in row["shares"].items()})
@@ -109,7 +104,7 @@ def gpu_section(figures: Figures) -> Section:
     def draw(width: int, class_: str) -> str:
         return charts.grouped_bars(
             bars,
-            [*series, "batch 16, all passes over tensors after the convolutions"],
+            series,
             width=width,
             class_=class_,
             title="Backward pass over a GTX 1080 Ti",
@@ -139,13 +134,13 @@ def gpu_section(figures: Figures) -> Section:
         Figure(
             name="gpu",
             caption="Backward pass, equal lanes, clock and DRAM bandwidth: convolutions alone by "
-            "batch, then everything one after the other.",
+            "batch.",
             draw=draw,
         ),
         _equal_table(figures),
         Figure(
             name="gpu-parts",
-            caption="What our time is spent on, convolutions and passes over tensors together.",
+            caption="What the time of our convolutions is spent on.",
             draw=draw_parts,
         ),
         _sizes_table(figures),

@@ -8,10 +8,11 @@ from torch import nn
 
 from gscn import golden
 from gscn.errors import InputError
-from gscn.golden.networks.catalogue import make_network, weighted_layers
+from gscn.golden.networks.catalogue import make_network, network_graph, weighted_layers
 from gscn.golden.networks.transformer import TransformerBlock
 from gscn.golden.networks.wide import WideResNet
 from gscn.golden.recipe import NETWORKS
+from gscn.graph import Kind
 from gscn.perf.workload.networks import network as layer_table
 
 PUBLISHED_IMAGENET = {
@@ -156,3 +157,13 @@ def test_wrong_networks_are_named():
         WideResNet(18, 8)
     with pytest.raises(InputError, match="width must be a multiple of heads, not 10 of 3"):
         TransformerBlock(10, 3)
+
+
+@pytest.mark.parametrize(("name", "size"), [("resnet18-small", 32), ("resnet50", 224)])
+def test_graphs_have_the_layers_of_the_tables(name, size):
+    graph = network_graph(name, image_size=size, batch=4)
+    products = [one for one in graph.nodes if one.kind in (Kind.CONV, Kind.LINEAR)]
+    layers = layer_table(name, image_size=size, batch=4).layers
+    made = sorted(one.shape + (1, 1) * (one.kind is Kind.LINEAR) for one in products)
+    assert made == sorted(layer.shape.y_shape for layer in layers)
+    assert graph.nodes[0].shape == (4, 3, size, size)

@@ -28,7 +28,6 @@ def test_the_comparison_adds_up():
     assert sum(found.shares.values()) == pytest.approx(1)
     assert found.ideal <= found.slices <= found.convolutions
     assert found.dram <= found.convolutions
-    assert found.speedup > found.speedup_with_sparsification > found.speedup_with_everything
     # products alone: 0.1 dense gradients (input gradient), times 0.5 dense inputs (weight
     # gradient), and the terms of one sample of sixteen
     assert found.precomputed_ideal < found.ideal

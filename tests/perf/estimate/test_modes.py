@@ -141,10 +141,6 @@ def test_the_json_has_bytes_bounds_and_seconds_that_agree(mode):
     for one in passes:
         assert one["bound"] == max(one["busy_cycles"], key=one["busy_cycles"].get)
         assert one["busy_cycles"]["write port"] == pytest.approx(one["write_bytes"] / 64)
-    step = data["whole_step"]["training"]
-    assert step["speedup_with_everything"] < step["speedup_with_sparsification"]
-    assert step["speedup_with_sparsification"] < data["training_speedup_vs_dense"]
-    assert step["speedup_limit"] > step["speedup_with_everything"]
     assert any("were found to have" in line for line in assumptions(result))
 
 
