@@ -126,3 +126,16 @@ def place_step(step: Step, config: ArrayConfig, memory: Memory) -> None:
             op is None or is_turned(plan_like(config, op.shape, op.which, 4, op.like))
         ):
             memory.tensor(name, tensor)
+
+
+def records_of(step: Step, config: ArrayConfig) -> Records:
+    """Return the records of a step in two queues, without memory for what they work on.
+
+    Parameters, and what is raised, as of `listings`. Tops of windows have no address yet.
+    """
+    memory = Memory()
+    addr = memory.place(room_of(step))
+    place_step(step, config, memory)
+    made = Records(step, config, memory, addr, together=True)
+    made.run(step.operations)
+    return made

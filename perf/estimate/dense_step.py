@@ -16,7 +16,6 @@ import numpy as np
 from gscn.array import ArrayConfig
 from gscn.control import Queue
 from gscn.errors import InputError
-from gscn.lowering.step.lists import room_of
 from gscn.lowering.step.memory import Memory
 from gscn.lowering.step.order import touched
 from gscn.lowering.step.records import Records
@@ -25,6 +24,9 @@ from gscn.step import Convolve, Encode, Operation, Step, Tensor, Walk
 
 _COPIES = ("first.", "one.")
 """How names of rows begin by which one tensor stays as it is (`lowering.step.names`)."""
+
+_MOST_RECORDS = 4
+"""Places in a list that an operation takes, at most, with what it waits for."""
 
 
 class DenseRecords(Records):
@@ -39,7 +41,7 @@ class DenseRecords(Records):
 def dense_records(step: Step, config: ArrayConfig) -> DenseRecords:
     """Return the records of a step that `dense_step` made."""
     memory = Memory()
-    addr = memory.place(room_of(step))
+    addr = memory.place(_MOST_RECORDS * DESCRIPTOR_BYTES * len(step.operations))
     for name, rows in step.rows.items():
         memory.table(name, rows)
     for name in step.states:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -12,8 +13,7 @@ from gscn.control import CONTROL_MODE, CONTROL_RECORD, Queue
 from gscn.cycles.encode.unit import EncodeCost, encode_cycles
 from gscn.dram import Dram
 from gscn.encode import ENCODE_MODE, Adapt
-from gscn.lowering.step.lists import place_step, room_of
-from gscn.lowering.step.memory import Memory
+from gscn.lowering.step.lists import records_of
 from gscn.lowering.step.records import Records
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.perf.estimate.step_schedule import CONTROL, Queued, Ways
@@ -38,6 +38,8 @@ KINDS = (SELECTION, OPERANDS, REUSE, ORDER, SUMS, MAPS, UPDATE)
 OF_ZEROS = (SELECTION, OPERANDS, REUSE, ORDER)
 """Kinds for which there would be no pass, or fewer, on an array that skips no zeros."""
 
+_PART = "/"
+"""Between an operation's name and the number of one of several passes that it is done by."""
 _MODE = int(PASS_DESCRIPTOR.dtype.fields["mode"][1])
 _CONTROL_CYCLES, _LINK_CYCLES = 18, 18
 """Beside latencies: one for a control record, two for each top that it sets; `python -m
@@ -69,16 +71,13 @@ class Record(NamedTuple):
     """Its bytes."""
     op: Convolve | Encode | None
     """None: control, or a pass that no operation names."""
+    parts: int = 1
+    """Passes that the operation is done by."""
 
 
 def step_records(step: Step, config: ArrayConfig) -> list[Record]:
     """Return the records of a step in two queues, as `lowering.step` makes them."""
-    memory = Memory()
-    addr = memory.place(room_of(step))
-    place_step(step, config, memory)
-    made = Records(step, config, memory, addr, together=True)
-    made.run(step.operations)
-    return listed(made)
+    return listed(records_of(step, config))
 
 
 def listed(made: Records) -> list[Record]:
@@ -86,10 +85,12 @@ def listed(made: Records) -> list[Record]:
     addr = made.at - sum(content.size for content in made.content)
     ops = {op.name: op for op in made.step.operations if isinstance(op, Convolve | Encode)}
     names = {at: name for name, at in made.records.items()}
+    parts = Counter(name.partition(_PART)[0] for name in made.records)
     found = []
     for content in made.content:
         name = names.get(addr, "wait")
-        found.append(Record(name, content, ops.get(name)))
+        whole = name.partition(_PART)[0]
+        found.append(Record(name, content, ops.get(whole), parts[whole]))
         addr += content.size
     return found
 
@@ -148,7 +149,7 @@ def costs(
             cost = _of_encode(encode_cycles(record.content, config, kept_a=kept.get(strips, 1.0)))
         else:
             kind, queue = CONVOLUTION, Queue.ARRAY
-            cost = convolution(record.op)
+            cost = PassCost(*(one / record.parts for one in convolution(record.op)))
         if dram is not None:
             cost = cost._replace(cycles=max(cost.cycles, dram.cycles(cost.dram_bytes)))
         ways = _ways(cost, config.port_bytes_per_cycle, dram)

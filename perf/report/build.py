@@ -26,6 +26,7 @@ from gscn.perf.report.sections.published_beside_ours import (
 )
 from gscn.perf.report.sections.recorded_launches import Launch, recorded_launches_section
 from gscn.perf.report.sections.speed import speedup_section
+from gscn.perf.report.sections.whole_steps import whole_steps_section
 from gscn.perf.rivals import RIVALS
 
 DOCUMENT_TITLE = "Performance: measured, modelled, extrapolated"
@@ -82,6 +83,7 @@ def sections(
     return [
         published_section(claims, missing),
         speedup_section(results),
+        whole_steps_section(results),
         layer_by_layer_section(results),
         lost_cycles_section(documents.utilization, results),
         memory_hierarchy_section(results),

@@ -147,6 +147,7 @@ def compute_case(case: Case, what: str, config: ArrayConfig, cache: Path) -> Row
     cache
         Folder of kept measurements.
     """
+    from gscn.golden.networks.catalogue import network_graph
     from gscn.perf.estimate.sampling import Sampling
     from gscn.perf.estimate.training_step import Mode, estimate, to_json
     from gscn.perf.report.data.kept_samples import Keeper
@@ -162,15 +163,15 @@ def compute_case(case: Case, what: str, config: ArrayConfig, cache: Path) -> Row
         rival_sources=source_digest(without=_ESTIMATES),
     )
     if what != RIVALS_ALONE:
-        return to_json(
-            estimate(
-                net,
-                config,
-                sparsification,
-                mode=Mode(what),
-                sampling=Sampling(most=case.most_samples, measure=keeper.measure),
-            )
+        result = estimate(
+            net,
+            config,
+            sparsification,
+            mode=Mode(what),
+            sampling=Sampling(most=case.most_samples, measure=keeper.measure),
         )
+        graph = network_graph(case.network, image_size=case.image_size, batch=case.batch)
+        return to_json(dataclasses.replace(result, graph=graph))
     row = to_json(
         estimate(
             net,
