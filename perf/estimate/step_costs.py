@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -10,9 +11,9 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.control import CONTROL_MODE, CONTROL_RECORD, Queue
-from gscn.cycles.encode.unit import EncodeCost, encode_cycles
+from gscn.cycles.encode.unit import encode_cycles
 from gscn.dram import Dram
-from gscn.encode import ENCODE_MODE, Adapt
+from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_MODE, Adapt
 from gscn.lowering.step.lists import records_of
 from gscn.lowering.step.records import Records
 from gscn.passes import PASS_DESCRIPTOR
@@ -38,6 +39,10 @@ KINDS = (SELECTION, OPERANDS, REUSE, ORDER, SUMS, MAPS, UPDATE)
 OF_ZEROS = (SELECTION, OPERANDS, REUSE, ORDER)
 """Kinds for which there would be no pass, or fewer, on an array that skips no zeros."""
 
+_PAGE_BYTES = 4096
+"""Whose borders bursts may not cross."""
+_MOST_TABLE = 1 << 24
+"""Bytes of a table, of rows or of a state, at most."""
 _PART = "/"
 """Between an operation's name and the number of one of several passes that it is done by."""
 _MODE = int(PASS_DESCRIPTOR.dtype.fields["mode"][1])
@@ -146,7 +151,7 @@ def costs(
         if mode == ENCODE_MODE:
             kind, queue = kind_of(record), Queue.ENCODE
             strips = record.op.results.get("a", "") if record.op else ""
-            cost = _of_encode(encode_cycles(record.content, config, kept_a=kept.get(strips, 1.0)))
+            cost = _of_encode(_alike(record.content), config, kept.get(strips, 1.0))
         else:
             kind, queue = CONVOLUTION, Queue.ARRAY
             cost = PassCost(*(one / record.parts for one in convolution(record.op)))
@@ -167,7 +172,34 @@ def _ways(cost: PassCost, port_bytes: int, dram: Dram | None) -> Ways:
     )
 
 
-def _of_encode(cost: EncodeCost) -> PassCost:
+def _alike(content: np.ndarray) -> bytes:
+    """Return a record that takes the same time: its places, at their offsets in a page, but apart.
+
+    A network has many layers of the same shapes, and a step is estimated in several ways.
+    """
+    fields = ENCODE_DESCRIPTOR.unpack(content)[0]
+    moved = {name: int(fields[name]) for name in ENCODE_DESCRIPTOR.dtype.names}
+    begins: dict[int, int] = {}
+    free = _PAGE_BYTES
+    for name, value in moved.items():
+        part, _, what = name.rpartition("_")
+        if not value or what not in ("addr", "data", "table"):
+            continue
+        end = f"{part}_end" if what != "table" else ""
+        size = moved[end] - value if end in moved else _MOST_TABLE
+        # What is one place, an updated tensor for example, stays one.
+        if value not in begins:
+            begins[value] = free + value % _PAGE_BYTES
+            free += (size // _PAGE_BYTES + 2) * _PAGE_BYTES
+        moved[name] = begins[value]
+        if end in moved:
+            moved[end] = begins[value] + size
+    return ENCODE_DESCRIPTOR.pack(**moved).tobytes()
+
+
+@functools.lru_cache(maxsize=8192)
+def _of_encode(content: bytes, config: ArrayConfig, kept: float) -> PassCost:
+    cost = encode_cycles(content, config, kept_a=kept)
     moved = cost.read_bytes + cost.write_bytes
     return PassCost(cost.cycles, cost.read_bytes, cost.write_bytes, moved)
 

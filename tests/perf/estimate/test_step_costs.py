@@ -144,3 +144,13 @@ def test_kinds_are_told_apart_by_what_passes_do(records):
     assert kinds["z.n2"] == kinds["d.n2"] == kinds["z.largest"] == kinds["u.largest"] == MAPS
     assert kinds["sums.n2"] == kinds["dsums.n2"] == SUMS
     assert kinds["update.c2"] == UPDATE
+
+
+def test_records_of_the_same_shape_cost_the_same_wherever_their_tensors_lie(step):
+    twice = listings([step, step], CONFIG, together=True)
+    (memory, (_, other)), own = twice, step_records(step, CONFIG)
+    for record in own:
+        if isinstance(record.op, Encode) and record.name.startswith(("update.", "x1.", "sums.")):
+            addr = other.records[record.name]
+            there = record._replace(content=memory[addr : addr + len(record.content)])
+            assert costs([record], CONFIG, of_nothing, {}) == costs([there], CONFIG, of_nothing, {})
