@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.control import CONTROL_MODE, CONTROL_RECORD, Queue
-from gscn.cycles.encode.unit import encode_cycles
+from gscn.cycles.encode.unit import NOTHING_KNOWN, Known, encode_cycles
 from gscn.dram import Dram
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_MODE, Adapt
 from gscn.lowering.step.lists import records_of
@@ -19,7 +20,7 @@ from gscn.lowering.step.records import Records
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.perf.estimate.step_schedule import CONTROL, Queued, Ways
 from gscn.port import READ_LATENCY
-from gscn.step import Convolve, Encode, Step, Walk
+from gscn.step import Convolve, Encode, Rows, Step, Walk
 
 SELECTION = "selection"
 """Passes that find the threshold of a tensor's largest values."""
@@ -78,6 +79,8 @@ class Record(NamedTuple):
     """None: control, or a pass that no operation names."""
     parts: int = 1
     """Passes that the operation is done by."""
+    rounded: bool = True
+    """Whether some coefficient of tensor 2 is no power of two, so that it takes a turn."""
 
 
 def step_records(step: Step, config: ArrayConfig) -> list[Record]:
@@ -95,9 +98,16 @@ def listed(made: Records) -> list[Record]:
     for content in made.content:
         name = names.get(addr, "wait")
         whole = name.partition(_PART)[0]
-        found.append(Record(name, content, ops.get(whole), parts[whole]))
+        op = ops.get(whole)
+        rounded = not isinstance(op, Encode) or _rounded(made.step.rows[op.rows])
+        found.append(Record(name, content, op, parts[whole], rounded))
         addr += content.size
     return found
+
+
+def _rounded(rows: Rows) -> bool:
+    """Say whether a host's, or a constant, coefficient of tensor 2 is no power of two."""
+    return math.frexp(rows.values.get("c2", 0.3))[0] != 0.5
 
 
 def kind_of(record: Record) -> str:
@@ -151,7 +161,7 @@ def costs(
         if mode == ENCODE_MODE:
             kind, queue = kind_of(record), Queue.ENCODE
             strips = record.op.results.get("a", "") if record.op else ""
-            cost = _of_encode(_alike(record.content), config, kept.get(strips, 1.0))
+            cost = _of_encode(_alike(record.content), config, kept.get(strips, 1.0), record.rounded)
         else:
             kind, queue = CONVOLUTION, Queue.ARRAY
             cost = PassCost(*(one / record.parts for one in convolution(record.op)))
@@ -198,8 +208,9 @@ def _alike(content: np.ndarray) -> bytes:
 
 
 @functools.lru_cache(maxsize=8192)
-def _of_encode(content: bytes, config: ArrayConfig, kept: float) -> PassCost:
-    cost = encode_cycles(content, config, kept_a=kept)
+def _of_encode(content: bytes, config: ArrayConfig, kept: float, rounded: bool) -> PassCost:
+    known = NOTHING_KNOWN if rounded else Known(third=False)
+    cost = encode_cycles(content, config, kept_a=kept, known=known)
     moved = cost.read_bytes + cost.write_bytes
     return PassCost(cost.cycles, cost.read_bytes, cost.write_bytes, moved)
 

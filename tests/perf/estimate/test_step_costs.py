@@ -10,7 +10,7 @@ import pytest
 
 from gscn.array import array
 from gscn.control import Queue
-from gscn.cycles.encode.unit import encode_cycles
+from gscn.cycles.encode.unit import Known, encode_cycles
 from gscn.encode import Adapt
 from gscn.lowering.step.layers import Training
 from gscn.lowering.step.lists import listings
@@ -94,13 +94,22 @@ def test_passes_cost_what_the_cycle_model_says_of_their_records(records):
     for record, one in zip(records, found, strict=True):
         if isinstance(record.op, Encode):
             share = 0.25 if record.name == "w1.c2" else 1.0
-            wanted = encode_cycles(record.content, CONFIG, kept_a=share)
+            known = Known(third=None if record.rounded else False)
+            wanted = encode_cycles(record.content, CONFIG, kept_a=share, known=known)
             assert one.queued.queue == Queue.ENCODE
             assert one.queued.cycles == one.cost.cycles == wanted.cycles
             moved = CONFIG.port_bytes_per_cycle * wanted.cycles
             assert one.queued.ways.read == pytest.approx(wanted.read_bytes / moved)
             assert one.queued.ways.write == pytest.approx(wanted.write_bytes / moved)
             assert one.queued.ways.dram == 0
+
+
+def test_only_coefficients_that_are_no_powers_of_two_take_a_turn_for_tensor_2(records):
+    rounded = {one.name: one.rounded for one in records if isinstance(one.op, Encode)}
+    # The gradient's own coefficient is 1; that of a normalisation is the host's.
+    assert not rounded["update.c2"]
+    assert rounded["s1.dx.c2"]
+    assert rounded["x1.c2"]
 
 
 def test_strips_that_keep_less_are_written_in_fewer_bytes(records):
