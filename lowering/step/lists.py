@@ -50,9 +50,9 @@ def listings(
         Naming what an array cannot do by passes of one descriptor each.
     """
     memory = Memory()
-    rooms = [memory.place(room_of(step)) for step in steps]
+    rooms = [memory.place(_room(step)) for step in steps]
     for step in steps:
-        place_step(step, config, memory)
+        _place(step, config, memory)
     image = np.zeros(0, dtype=np.uint8)
     found = []
     for step, addr in zip(steps, rooms, strict=True):
@@ -92,7 +92,7 @@ def dense_bytes(step: Step, places: Memory) -> int:
     )
 
 
-def room_of(step: Step) -> int:
+def _room(step: Step) -> int:
     """Return bytes that are enough for a list."""
     # Besides a pass what it waits for; of a convolution a pass that turns its result round. A
     # weight gradient has at most as many of these as taps, each with a top.
@@ -110,7 +110,7 @@ def _parts(op: Convolve) -> int:
     return op.shape.r * op.shape.s if op.which is Pass.WEIGHT_GRAD else 1
 
 
-def place_step(step: Step, config: ArrayConfig, memory: Memory) -> None:
+def _place(step: Step, config: ArrayConfig, memory: Memory) -> None:
     """Give all that has a name, and no place yet, its place."""
     made_by = {op.result: op for op in step.operations if isinstance(op, Convolve)}
     for name, rows in step.rows.items():
@@ -134,8 +134,8 @@ def records_of(step: Step, config: ArrayConfig) -> Records:
     Parameters, and what is raised, as of `listings`. Tops of windows have no address yet.
     """
     memory = Memory()
-    addr = memory.place(room_of(step))
-    place_step(step, config, memory)
+    addr = memory.place(_room(step))
+    _place(step, config, memory)
     made = Records(step, config, memory, addr, together=True)
     made.run(step.operations)
     return made
