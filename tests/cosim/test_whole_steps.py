@@ -12,7 +12,7 @@ from gscn.lowering.step import host
 from tests.step_machines import HostKilledInGradients
 from tests.step_runs import CONFIG
 
-pytestmark = pytest.mark.cosim
+pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 SAME = [
     f"--set={name}={getattr(CONFIG, name)}"
     for name in ("acc_depth", "stationary_depth", "directory_depth")
@@ -32,7 +32,7 @@ def test_a_simulator_killed_in_a_step_is_named_by_its_operation_and_the_next_run
         killing.setattr(host, "Host", HostKilledInGradients)
         assert main([*TRAIN, "--out", str(out)]) == EXIT_MISMATCH
     error = capsys.readouterr().err
-    at = re.search(r"step 1: .*the encode queue at (\S+), the array queue at (\S+):", error)
+    at = re.search(r"step 1: .*the encode queue at (\S+), the array queue at ([^:]+):", error)
     assert at is not None, error
     assert at[1].startswith("backward.")
     assert list(tmp_path.iterdir()) == []
@@ -44,6 +44,6 @@ def test_a_simulator_killed_in_a_step_is_named_by_its_operation_and_the_next_run
     spans = [e for e in json.loads(timeline.read_text())["traceEvents"] if e["ph"] == "X"]
     ends = {unit: max(e["ts"] + e["dur"] for e in spans if e["pid"] == unit) for unit in (0, 1)}
     assert ends == dict.fromkeys((0, 1), found["simulation"]["cycles"])
-    # Simulated time is never longer than both units took, one after the other.
-    busy = sum(e["dur"] for e in spans if e["name"].startswith(("forward.", "dx.", "dw.")))
+    products = [e for e in spans if e["pid"] == 1 and e["name"].startswith(("forward.", "d"))]
+    busy = sum(event["dur"] for event in products)
     assert 0 < busy < found["simulation"]["cycles"]
