@@ -108,7 +108,9 @@ class Combiner(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `i` to `o`; `PRODUCT_LATENCY` from `dot` to `products`.
+    - Latency: `ADDEND_LATENCY` from `i` to `o`; `PRODUCT_LATENCY` from `dot` to `products`. The
+      first is of the registers that what is added as it is goes through; it waits a cycle for its
+      products, so that a result takes `LATENCY`.
     - Throughput: one vector per cycle and turn.
     - Combinational: `dot` -> `dot.ready`.
     - Reset: nothing under way; outputs 0, but `i.ready` = 1, and `products` undefined.
@@ -137,6 +139,7 @@ class Combiner(wiring.Component):
     _QUEUE = 2
     PRODUCT_LATENCY = CombineLane.PRODUCT_LATENCY
     LATENCY = 1 + CombineLane.LATENCY + LaneRounder.LATENCY + 1
+    ADDEND_LATENCY = LATENCY - CombineLane.LATENCY + CombineLane.LAST_LATENCY
 
     def __init__(self, *, count: int):
         need_number(self, "count", count)
