@@ -3,7 +3,8 @@
 VENV ?= .venv
 PYTHON ?= python3
 PIP_FLAGS ?=
-PYTEST_FLAGS ?= -n 2 --dist loadfile
+# Files are begun in the order of tests/conftest.py, not by their numbers of tests.
+PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

@@ -48,6 +48,27 @@ def _remember_shapes() -> None:
 _remember_shapes()
 
 
+LONGEST = (
+    *("cosim", "command/test_cosim.py", "benchmarks/test_gpu.py", "hw/test_docstrings.py"),
+    *("rtl_gen", "hw", "command", "cycles"),
+)
+"""Folders and files that take longest, which begin first: a worker has a file to itself."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it at the end."""
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(here).as_posix()
+        return next(
+            (place for place, name in enumerate(LONGEST) if f"{path}/".startswith(f"{name}/")),
+            len(LONGEST),
+        )
+
+    items.sort(key=place)  # others, and those of one place, stay in their order
+
+
 def pytest_collection_finish() -> None:
     """Have the garbage collector look at what tests make, seldom, and never at modules and tests.
 
