@@ -82,7 +82,7 @@ def compiled(monkeypatch, rtl):
         programs.append(path)
         return path
 
-    def generated(config, place, *, create=None):
+    def generated(config, place, *, lists=False, create=None):
         place.mkdir(parents=True, exist_ok=True)
         for file in rtl.verilog.parent.iterdir():
             if not (place / file.name).exists():
