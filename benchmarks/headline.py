@@ -79,8 +79,9 @@ def render(rows: list[dict[str, object]]) -> str:
         "leaves in inputs are not counted on. [networks.md](networks.md) has more networks, with "
         "those zeros. The last two columns are of whole steps, lists in two queues with encode "
         "passes by the cycle model: those that zeros ask for; and with normalisation, ReLU, "
-        "pooling and weight update, which the dense array does as well, by the same unit; none where the "
-        f"compiler of steps has no place for the network. {_gradients(rows)}{_other_baseline()}:"
+        "pooling and weight update, which the dense array does as well, by the same unit; none "
+        "where the compiler of steps has no place for the network. "
+        f"{_gradients(rows)}{_other_baseline()}:"
     )
     header = (
         *("network", "method", "sparsity", "forward", "backward", "training"),

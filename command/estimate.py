@@ -15,6 +15,7 @@ from gscn.command.numbers import MOST_PROCESSES, real, whole
 from gscn.command.options import add_preset_arguments
 from gscn.command.result import Result, table
 from gscn.command.standard_files import say
+from gscn.command.step_text import whole_rows, whole_step
 
 if TYPE_CHECKING:
     from gscn.graph import Graph
@@ -321,50 +322,6 @@ def _memory_rows(data: dict) -> list[tuple[str, float]]:
     return rows
 
 
-def _whole_rows(step: dict) -> list[tuple[str, float]]:
-    """Return the totals of a step with everything, if there is a figure."""
-    if step["refused"] is not None:
-        return []
-    return [
-        ("training with operands, times faster", step["speedup_with_operands"]),
-        ("training with everything, times faster", step["speedup_with_everything"]),
-        ("step with everything, million cycles", step["cycles"] / 1e6),
-        ("exposed by encode passes, %", 100 * step["exposed_share"]),
-        ("exposed by selection alone, %", 100 * step["selection_share"]),
-    ]
-
-
-def _whole_step(step: dict) -> str:
-    """Return what a step consists of, ours and the dense array's, or why there is no figure."""
-    if step["refused"] is not None:
-        return f"Step with everything: no figure.\n{step['refused']}"
-    rows = []
-    for name, machine in (
-        ("ours", step["ours"]),
-        (f"ours, 1 of {step['refresh_period']}", step["selecting"]),
-        ("dense array", step["dense"]),
-    ):
-        if machine is None:
-            continue
-        parts = {"convolutions": machine["convolutions"], **machine["encode_passes"]}
-        rows += [
-            (
-                name, kind, one["passes"], one["cycles"] / 1e6,
-                None if kind == "convolutions" else one["exposed"] / 1e6,
-                one["read_bytes"] / 1e6, one["write_bytes"] / 1e6,
-            )
-            for kind, one in parts.items()
-        ]  # fmt: skip
-        rows.append((name, "step, two queues", None, machine["cycles"] / 1e6, None, None, None))
-        in_series = machine["in_series_cycles"] / 1e6
-        rows.append((name, "step, in series", None, in_series, None, None, None))
-    return table(
-        ("", "passes of a kind", "passes", "Mcycles", "exposed", "MB read", "MB written"),
-        rows,
-        title="step with everything; exposed: while the array has no pass",
-    )
-
-
 def _graph(result: NetworkEstimate) -> Graph | None:
     """Return what a network computes between its layers, if it is one that is known by name."""
     from gscn.golden.networks.catalogue import network_graph
@@ -405,7 +362,7 @@ def _report(data: dict, notes: list[str]) -> str:
             ("forward, times faster", data["forward_speedup_vs_dense"]),
             ("backward, times faster", data["backward_speedup_vs_dense"]),
             ("training, times faster", data["training_speedup_vs_dense"]),
-            *_whole_rows(data["whole_step"]),
+            *whole_rows(data["whole_step"]),
             ("training FLOP reduction, %", 100 * data["training_flop_reduction"]),
             ("inference FLOP reduction, %", 100 * data["inference_flop_reduction"]),
             ("training, million cycles", data["training_cycles"] / 1e6),
@@ -417,5 +374,5 @@ def _report(data: dict, notes: list[str]) -> str:
             ),
         ],
     )
-    parts = (layers, totals, _whole_step(data["whole_step"]))
+    parts = (layers, totals, whole_step(data["whole_step"]))
     return "\n\n".join((*parts, "Assumptions:\n" + "\n".join(f"- {n}" for n in notes)))
