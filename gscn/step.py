@@ -180,6 +180,8 @@ class Stop:
     layer: str = ""
     again: str = ""
     """Operation to which the host may go back."""
+    after: str = ""
+    """A layer whose scalars it needs besides."""
 
 
 Operation = Encode | Convolve | Top | Stop

@@ -114,15 +114,15 @@ class Convolutions(Masks):
                 f"sx.{name}",
             ),
         ]  # fmt: skip
-        if layer.source != IMAGES:
-            self.strips(f"w2.{name}", Operand(flat, Pass.INPUT_GRAD, Role.FIRST), [Use(spread)],
-                        state=f"sw.{name}", wide=True, fields=chosen)  # fmt: skip
         result = self.tensor(f"y.{name}", shape.y_shape, wide=layer.linear)
         if layer.linear or layer.fixed or layer.plain:
             self.maps[name] = shape.y_shape
         if layer.fixed or layer.plain:
             self.plain.add(name)
         self.convolve(f"forward.{name}", filled, Pass.FORWARD, made, result)
+        if layer.source != IMAGES:
+            self.strips(f"w2.{name}", Operand(flat, Pass.INPUT_GRAD, Role.FIRST), [Use(spread)],
+                        state=f"sw.{name}", wide=True, fields=chosen)  # fmt: skip
 
     def _laid_out(self, prefix: str, weights: str, shape: ConvShape, like: ConvShape) -> str:
         """Put weights into larger ones, of a convolution that is the same; return their name."""

@@ -115,7 +115,7 @@ class _Builder(Pools):
             c, n * h * w, layer.folded, layer.added if folded else "", layer.source
         )
         stop = Stop(name=f"forward.{layer.name}", what="forward", layer=layer.name,
-                    again=f"{own}.sum_top")  # fmt: skip
+                    again=f"{own}.sum_top", after=layer.added if folded else "")  # fmt: skip
         self.sums(own, [y], (f"s.{own}", f"s.{own}"), guard, stop, 1)
         self.table(f"a.{layer.name}", c, c0=1.0, c1=1.0)
         self.table(f"b.{layer.name}", c)

@@ -8,6 +8,8 @@ from gscn.control import Queue
 from gscn.enums import takes_text
 from gscn.step import Convolve, Encode, Operation, Stop, Top, Walk
 
+BEGUN = "what the host does first"
+
 
 class Touched(NamedTuple):
     """Names that an operation reads, and those that it writes."""
@@ -18,6 +20,14 @@ class Touched(NamedTuple):
     def meets(self, other: Touched) -> bool:
         """Say whether one of two operations must wait for the other."""
         return bool(self.writes & (other.reads | other.writes) or self.reads & other.writes)
+
+
+def joined(touches: list[Touched]) -> Touched:
+    """Return what several operations touch."""
+    return Touched(
+        frozenset().union(*(one.reads for one in touches)),
+        frozenset().union(*(one.writes for one in touches)),
+    )
 
 
 def touched(op: Operation) -> Touched:
@@ -48,12 +58,22 @@ NOTHING = Touched(frozenset(), frozenset())
 
 
 def _of_stop(op: Stop) -> Touched:
-    """Return what the host reads and writes where something of the array is among it."""
-    if op.what == "loss":
-        return Touched(frozenset({f"y.{op.layer}"}), frozenset({"dlogits"}))
-    if op.what == "begin":
-        return Touched(frozenset(), frozenset({"images", "s.images"}))
-    return NOTHING
+    """Return what the host reads and writes, its own scalars of layers among it."""
+    own, scalars, learned = op.layer, f"scalars of {op.layer}", f"parameters of {op.layer}"
+    reads, writes = {
+        "begin": ([], [BEGUN, "images", "s.images"]),
+        "loss": ([f"y.{own}"], ["dlogits"]),
+        "forward": (
+            [f"sums.{own}", f"s.sums.{own}", learned, f"scalars of {op.after}"],
+            [f"a.{own}", scalars],
+        ),
+        "backward": ([f"dsums.{own}", f"s.dsums.{own}", scalars], [f"b.{own}", learned]),
+        "bias": ([learned], [f"a.{own}"]),
+        "moved": ([f"dsums.{own}", f"s.dsums.{own}"], [learned]),
+        "kept": ([f"st.{own}"], [f"t.{own}"]),
+        "thresholds": ([f"dt.{own}", f"s.dt.{own}"], [f"t.{own}"]),
+    }[op.what]
+    return Touched(frozenset(reads), frozenset(writes))
 
 
 class Order:

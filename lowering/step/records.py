@@ -26,10 +26,19 @@ from gscn.lowering.step.memory import (
     DensePlace,
     Memory,
 )
-from gscn.lowering.step.order import NOTHING, Order, Touched, top_of, touched
+from gscn.lowering.step.order import (
+    BEGUN,
+    NOTHING,
+    Order,
+    Touched,
+    joined,
+    top_of,
+    touched,
+)
 from gscn.lowering.step.plans import is_turned, operand_walk, part_name, plan_like, whole_plan
 from gscn.lowering.step.pools import holding_steps, sliding_steps
 from gscn.lowering.step.streams import in_order, loops_of, stream_steps, turn_fields
+from gscn.lowering.step.urgency import Piece, Turn, by_urgency, cycles_of
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
 from gscn.records import OUT_FLOAT32, OUT_OWN
@@ -65,10 +74,7 @@ class Records:
         self, names: list[str], content: np.ndarray, queue: Queue, touches: list[Touched]
     ) -> None:
         """Add a record, and what says for which of the other queue it waits."""
-        own = Touched(
-            frozenset().union(*(one.reads for one in touches)),
-            frozenset().union(*(one.writes for one in touches)),
-        )
+        own = joined(touches)
         wait = self.order.wait(queue, own) if self.order else 0
         if wait:
             self.order.add(queue, NOTHING)
@@ -207,7 +213,7 @@ class Records:
     def convolve(self, op: Convolve) -> None:
         """Add the passes of a convolution, and those that put weight gradients in order."""
         width = 4 if op.wide else 2
-        part = plan_like(self.config, op.shape, op.which, width, op.like)
+        part = self.plan(op)
         held, streamed = (self.memory.strips[name] for name in (op.first, op.second))
         if isinstance(part, GradPlan) and part.holds_input:
             held, streamed = streamed, held
@@ -233,9 +239,6 @@ class Records:
             if aside:
                 own = own._replace(writes=frozenset({part_name(f"{op.result}.turned", number)}))
             self.add([name], np.frombuffer(content, dtype=np.uint8), Queue.ARRAY, [own])
-        if aside:
-            for number, place in enumerate(places):
-                self._turn(op.result, number, place, part)
 
     def _places(self, op: Convolve, part: KernelPlan | GradPlan) -> list[DensePlace]:
         """Return where the results of each descriptor lie."""
@@ -255,6 +258,12 @@ class Records:
             )
             for number, (y, x) in enumerate(part.runs)
         ]
+
+    def turn(self, op: Convolve) -> None:
+        """Add the passes that put a weight gradient in the order of weights."""
+        part = self.plan(op)
+        for number, place in enumerate(self._places(op, part)):
+            self._turn(op.result, number, place, part)
 
     def _turn(self, name: str, number: int, source: DensePlace, part: GradPlan) -> None:
         """Put some taps of a weight gradient where they belong, lanes being output channels."""
@@ -301,42 +310,85 @@ class Records:
             return self.records.get(top.target, 0) + int(place)
         return self.memory.states[top.target] + int(ENCODE_STATE.dtype.fields[top.which][1])
 
-    def _by_record(self, operations: tuple[Operation, ...]) -> Iterator[Operation]:
+    def plan(self, op: Convolve) -> KernelPlan | GradPlan | None:
+        """Return how a convolution is done; None: by one record, whose result is in order."""
+        return plan_like(self.config, op.shape, op.which, 4 if op.wide else 2, op.like)
+
+    def _by_record(self, operations: tuple[Operation, ...]) -> Iterator[Operation | Turn]:
         """Yield operations, tops of windows once for each pass of their convolutions."""
-        counts = {
-            op.name: len(part.runs)
-            for op in operations
-            if isinstance(op, Convolve)
-            and isinstance(
-                part := plan_like(self.config, op.shape, op.which, 4 if op.wide else 2, op.like),
-                GradPlan,
-            )
-        }
+        convolutions = [op for op in operations if isinstance(op, Convolve)]
+        parts = {op.name: self.plan(op) for op in convolutions}
+        runs = {name: part.runs for name, part in parts.items() if isinstance(part, GradPlan)}
+        turned = {name for name in runs if is_turned(parts[name])}
         for op in operations:
             yield op
             if isinstance(op, Top) and op.which == "window":
-                for number in range(1, counts.get(op.target, 1)):
+                for number in range(1, len(runs.get(op.target, "1"))):
                     names = (part_name(one, number) for one in (op.name, op.target))
                     name, target = names
                     yield dataclasses.replace(op, name=name, target=target)
+            elif isinstance(op, Convolve) and op.name in turned:
+                yield Turn(op)
 
     def run(self, operations: tuple[Operation, ...]) -> None:
-        """Add the records of all operations."""
-        for group in _grouped(tuple(self._by_record(operations))):
+        """Add the records of all operations; for two queues, in an order in which they wait little.
+
+        What the host may go back to stays before its stop, with all between.
+        """
+        made = list(self._by_record(operations))
+        if self.order:
+            blocks = _blocks(made)
+            pieces = [self._piece(block) for block in blocks]
+            made = [op for number in by_urgency(pieces) for op in blocks[number]]
+        for group in _grouped(made):
             first = group[0]
             if isinstance(first, Encode):
                 self.encode(first)
             elif isinstance(first, Convolve):
                 self.convolve(first)
+            elif isinstance(first, Turn):
+                self.turn(first.op)
             elif isinstance(first, Stop):
                 self.control([], first)
             else:
                 self.control(group, None)
 
+    def _piece(self, block: list[Operation | Turn]) -> Piece:
+        """Return operations that stay together as something to be listed."""
+        touches = joined([self._touched(op) for op in block])
+        is_first = BEGUN in touches.writes
+        reads = touches.reads if is_first else touches.reads | {BEGUN}
+        queue = Queue.ARRAY if isinstance(block[0], Convolve) else Queue.ENCODE
+        cycles = sum(cycles_of(op, self.step, self.config) for op in block)
+        return Piece(queue, touches._replace(reads=reads), cycles)
 
-def _grouped(operations: tuple[Operation, ...]) -> Iterator[list[Operation]]:
+    def _touched(self, op: Operation | Turn) -> Touched:
+        if isinstance(op, Turn):
+            return Touched(frozenset({f"{op.op.result}.turned"}), frozenset({op.op.result}))
+        found = touched(op)
+        if isinstance(op, Convolve) and isinstance(part := self.plan(op), GradPlan):
+            tops = {top_of(part_name(op.name, number)) for number in range(len(part.runs))}
+            found = found._replace(reads=found.reads | tops)
+            if is_turned(part):
+                found = found._replace(writes=frozenset({f"{op.result}.turned"}))
+        return found
+
+
+def _blocks(operations: list[Operation | Turn]) -> list[list[Operation | Turn]]:
+    """Return operations in blocks: those that run again if a host goes back are in one."""
+    found: list[list[Operation | Turn]] = []
+    for op in operations:
+        block = [op]
+        if isinstance(op, Stop) and op.again:
+            while block[0] is op or block[0].name != op.again:
+                block = [*found.pop(), *block]
+        found.append(block)
+    return found
+
+
+def _grouped(operations: list[Operation | Turn]) -> Iterator[list[Operation | Turn]]:
     """Yield operations, tops that follow each other together."""
-    tops: list[Operation] = []
+    tops: list[Operation | Turn] = []
     for op in operations:
         if isinstance(op, Top) and len(tops) < LINKS:
             tops.append(op)

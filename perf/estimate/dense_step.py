@@ -32,6 +32,9 @@ _MOST_RECORDS = 4
 class DenseRecords(Records):
     """Records of a step whose convolutions are not those of a sparse array."""
 
+    def plan(self, op: Convolve) -> None:
+        """Return nothing: a pass of a convolution is one record."""
+
     def convolve(self, op: Convolve) -> None:
         """Add a place for a pass of a convolution."""
         content = np.zeros(DESCRIPTOR_BYTES, dtype=np.uint8)
