@@ -119,7 +119,7 @@ class PassPlan:
                 lanes = (VECTOR << choice.t_vectors) >> choice.t_split
                 words.append(
                     f"{len(part.runs)} x {held} held, {tile} x {lanes} streamed, teams of "
-                    f"{choice.team}, units of {choice.tile_samples} samples"
+                    f"{choice.team}, units of {_unit(choice)}"
                 )
             else:
                 bands = f", in {part.bands} bands" if part.bands > 1 else ""
@@ -128,6 +128,13 @@ class PassPlan:
                     f"rows x {choice.tile_cols} columns{bands}"
                 )
         return "; ".join(words)
+
+
+def _unit(choice: GradChoice) -> str:
+    """Return what a cluster takes of a tile's contraction at a time, in words."""
+    if choice.unit_rows:
+        return f"{choice.unit_rows} rows of a sample"
+    return f"{choice.tile_samples} samples"
 
 
 def density_class(density: float) -> int:

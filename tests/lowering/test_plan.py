@@ -46,6 +46,14 @@ def test_a_plan_says_its_sizes_and_its_cycles():
     assert grad.cycles == grad.parts[0].choice.cycles
 
 
+@pytest.mark.parametrize(
+    ("density", "unit"), [(0.02, "units of 8 samples"), (1.0, "units of 5 rows of a sample")]
+)
+def test_a_plan_says_whether_units_are_samples_or_rows_of_one(density, unit):
+    shape = dataclasses.replace(STRIDED, n=8, k=16, c=16, stride=(1, 1))
+    assert str(plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (density, 0.1))).endswith(unit)
+
+
 def test_few_accumulators_cut_the_taps_of_a_weight_gradient():
     shape = ConvShape(n=1, c=16, k=16, h=12, w=12, r=7, s=7, padding=(3, 3))
     (part,) = plan_pass(ARRAYS["tiny"], shape, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts
