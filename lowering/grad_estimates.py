@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from gscn.lowering.estimates import (
     CONVOY_BYTES,
-    KEPT,
     NEVER,
     SLOWDOWN,
     START_CYCLES,
@@ -17,9 +16,9 @@ from gscn.lowering.estimates import (
     load_cycles,
     most_nonzeros,
     operand_bytes,
-    sweeps_read,
     together,
 )
+from gscn.lowering.grad_dram import dram_reads
 from gscn.lowering.streamed_words import word_share
 from gscn.lowering.unevenness import (
     DENSE_SPREAD,
@@ -32,8 +31,8 @@ from gscn.lowering.unevenness import (
 from gscn.passes import VECTOR
 from gscn.system.compiled import compiled
 
-_CHANNEL_SPREAD = 0.33
-"""Deviation over mean of the nonzeros of a sparse map's channels, as in recorded steps."""
+ANY = -1
+"""Groups may have any number of vectors."""
 _JOB_WORDS, _UNIT_CYCLES, _LIGHT_CYCLES = 200.0, 80.0, 40.0
 """Cycles of a unit for its cluster's stream and multipliers; of a team's that has little."""
 _TURNS, _STRIP_CYCLES = 0.1, 3.0
@@ -193,61 +192,7 @@ def _finer(sizes, work, best, density):
 
 
 @compiled
-def _drifts(density, channels, rounds, size, sizes):
-    """Return whether clusters on tiles of a map do not stay together on the other operand.
-
-    They are done with it at times that differ as their tiles' nonzeros do; then the buffer must
-    hold what lies between them.
-    """
-    spread = _CHANNEL_SPREAD * (1.0 - density) / math.sqrt(channels) * math.sqrt(rounds)
-    return min(1.0, 2.0 * spread) * size > 0.5 * KEPT * sizes.buffer
-
-
-@compiled
-def dram_reads(maps, tiles, channels, t_split, block, busy, sizes):
-    """Return how often DRAM delivers the stationary and the streamed map.
-
-    The array works on a block of tiles at a time, for which it goes through both maps once, if its
-    clusters stay together. They do if DRAM is slower than they are, or if they have alike to do.
-
-    Parameters
-    ----------
-    maps
-        (bytes, density) of the stationary and of the streamed map.
-    tiles
-        Of both.
-    channels
-        Of a tile, of both.
-    t_split
-        2^t_split tiles of the stream have the same strips.
-    block
-        Stationary and streamed tiles whose pairs the array works on at a time.
-    busy
-        Cycles of the multipliers.
-    sizes
-        `Sizes`.
-    """
-    (s_bytes, s_density), (t_bytes, t_density) = maps
-    s_tiles, t_tiles = tiles
-    s_block, t_block = min(block[0], s_tiles), min(block[1], t_tiles)
-    s_part = s_bytes * s_block / s_tiles
-    t_part = t_bytes * min(1.0, max(t_block, 1 << t_split) / t_tiles)
-    s_sweeps, t_sweeps = ceil_div(t_tiles, t_block), ceil_div(s_tiles, s_block)
-    rounds = s_sweeps * t_sweeps
-    again = max(1.0, (1 << t_split) / t_block)
-    s_reads = sweeps_read(s_sweeps, s_part + t_part, sizes)
-    t_reads = sweeps_read(t_sweeps * again, s_part + t_bytes, sizes)
-    if (s_reads * s_bytes + t_reads * t_bytes) / sizes.dram < busy:
-        # nobody waits for those that are behind
-        if t_block > 1 and _drifts(t_density, channels[1], rounds, s_part, sizes):
-            s_reads = sweeps_read(t_tiles, s_part + t_part, sizes)
-        if s_block > 1 and _drifts(s_density, channels[0], rounds, t_bytes, sizes):
-            t_reads = sweeps_read(s_tiles * again, s_part + t_bytes, sizes)
-    return s_reads, t_reads
-
-
-@compiled
-def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
+def plan_grad(sizes, work, products, s_density, t_density, level, holds_input, grouping=ANY):
     """Return the cheapest cut of a part of a weight gradient; `cycles` NEVER if none fits.
 
     Parameters
@@ -262,6 +207,8 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
         As of `plan_kernel`.
     holds_input
         The stationary map is the input.
+    grouping
+        log2 of the vectors that a group of the output gradient must have; `ANY`: what is cheapest.
     """
     # Long: one nest of loops over the choices, with one formula inside.
     best = GradChoice(NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, NEVER)
@@ -279,9 +226,11 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
         lanes = VECTOR << s_vectors
         if lanes >= 2 * max(VECTOR, work.s_channels) or lanes * taps > sizes.accumulators:
             break
+        if grouping != ANY and not holds_input and s_vectors != grouping:
+            continue
         real = lanes
         t_band, s_band = _band(work, real, s_density, level, sizes)
-        while t_band == 0 and s_vectors == 0 and real > 1:
+        while t_band == 0 and s_vectors == 0 and real > 1 and (holds_input or grouping == ANY):
             real //= 2
             t_band, s_band = _band(work, real, s_density, level, sizes)
         if t_band == 0:
@@ -294,13 +243,13 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
         holds = s_map * kept * s_density <= 0.93 * sizes.entries and s_map < sizes.keys
         holds = holds and work.samples * ceil_div(work.s_rows, s_band) < sizes.chunks
         strips = work.samples * ceil_div(work.t_rows, t_band)
+        held_spread = x_spread if holds_input else g_spread
         s_bytes = operand_bytes(
             s_map * s_tiles * lanes, s_density * work.s_channels / (s_tiles * lanes),
             work.value_bytes, strips * s_tiles,
         )  # fmt: skip
         filled = work.s_channels / (s_tiles * lanes)
         loading = load_cycles(s_map * s_tiles * lanes, s_density * filled)
-        held_spread = x_spread if holds_input else g_spread
         word = uneven_word(max(1.0, 0.95 * kept * taps), s_density, held_spread)
         for power in range(9):
             streamed = 1 << power
@@ -308,7 +257,10 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                 break
             if lanes * streamed * taps > sizes.accumulators:
                 break
-            t_vectors, t_split = max(0, power - 4), max(0, 4 - power)
+            t_vectors = max(0, power - 4) if grouping == ANY or not holds_input else grouping
+            t_split = t_vectors + 4 - power
+            if t_split < 0:
+                break
             t_groups = ceil_div(work.t_channels, VECTOR << t_vectors)
             t_tiles = ceil_div(work.t_channels, streamed)
             tiles = s_tiles * t_tiles
@@ -321,7 +273,7 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
             write = tiles * lanes * streamed * taps * work.out_bytes
             looks = words * work.tap_rows / sizes.pes
             stream = words * min(1 << t_split, t_tiles)
-            share = word_share(streamed, t_density)
+            share = word_share(streamed, VECTOR << t_vectors, t_density)
             for team in range(1, sizes.clusters + 1):
                 if sizes.clusters % team:
                     continue
@@ -379,14 +331,16 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input):
                         )  # fmt: skip
                     behind = s_reads * s_bytes + t_reads * t_bytes + write
                     mine = tiles * units / sizes.clusters
-                    load = loading * halo * loads / sizes.clusters
+                    # who has no tile loads nothing, and streams nothing
+                    idle = max(1.0, sizes.clusters / (tiles * team))
+                    load = loading * halo * loads / sizes.clusters * idle
                     alone = together(
                         busy,
                         read / sizes.bytes_per_cycle,
                         max(write / sizes.bytes_per_cycle, drain),
                         load,
                         # members of a team wait for each other's words: none is counted out
-                        stream * (share if team == 1 else 1.0) + _JOB_WORDS * mine,
+                        stream * idle * (share if team == 1 else 1.0) + _JOB_WORDS * mine,
                     )
                     alone += ends + _UNIT_CYCLES * mine
                     alone += _TURNS * light * min(busy, max(read / sizes.bytes_per_cycle, load))

@@ -22,14 +22,18 @@ from gscn.lowering.axes import (
     kernel_geometries,
     meetings,
 )
-from gscn.lowering.estimates import NEVER, Sizes
-from gscn.lowering.grad_estimates import GradChoice, GradWork, plan_grad
+from gscn.lowering.estimates import NEVER, Sizes, operand_bytes
+from gscn.lowering.grad_estimates import ANY, GradChoice, GradWork, plan_grad
 from gscn.lowering.kernel_plan import KernelPlan, plan_part
 from gscn.lowering.layouts import Grouping
 from gscn.passes import VECTOR
 
 CLASSES_PER_DECADE = 8
 """Classes of densities: a plan is for all tensors of its classes."""
+_GROUPINGS = 5
+"""Numbers of vectors that a group may have."""
+_COPIES = 0.12
+"""Share of the operands that an output gradient may take that is in memory more than once."""
 _LEAST_CLASS = -4 * CLASSES_PER_DECADE
 
 
@@ -250,8 +254,16 @@ def _kernel_parts(
         ]
         cycles = sum(part.choice.cycles for part in parts)
         if cycles < least:
-            best, least = tuple(parts), cycles
+            best, least = _on_one_stream(parts), cycles
     return best
+
+
+def _on_one_stream(parts: list[KernelPlan]) -> tuple[KernelPlan, ...]:
+    """Return parts in whose streams groups have as many channels: those that fit all windows."""
+    real, vectors = min((part.choice.t_real, part.choice.t_vectors) for part in parts)
+    return tuple(
+        part._replace(choice=part.choice._replace(t_real=real, t_vectors=vectors)) for part in parts
+    )
 
 
 def most_taps(sizes: Sizes, shape: ConvShape) -> list[tuple[int, int, bool]]:
@@ -306,17 +318,41 @@ def grad_plans(
     densities, widths, level
         As of `lowering.kernel_plan.plan_part`.
     """
-    rows, cols = axes
-    parts = []
-    for cut_y, runs_y in rows.parts:
-        for cut_x, runs_x in cols.parts:
+    phases = [
+        ((cut_y, cut_x), (runs_y, runs_x))
+        for cut_y, runs_y in axes[0].parts
+        for cut_x, runs_x in axes[1].parts
+    ]
+    grads, inputs = (
+        operand_bytes(math.prod(size), density, widths[1], 0)
+        for size, density in zip((shape.y_shape, shape.x_shape), densities, strict=True)
+    )
+    found: list[tuple[GradPlan, ...]] = []
+    # All phases have the gradient in common, in one grouping if copies would be large.
+    for grouping in (ANY, *range(_GROUPINGS)):
+        parts = []
+        for cuts, runs in phases:
             part = _grad_part(
-                sizes, shape, rows.step, (cut_y, cut_x), (runs_y, runs_x), densities, widths, level
+                sizes, shape, axes[0].step, cuts, runs, densities, (*widths, grouping), level
             )
             if part is None:
-                return None
+                break
             parts.append(part)
-    return tuple(parts)
+        if len(parts) < len(phases):
+            continue
+        found.append(tuple(parts))
+        if grouping == ANY and (len(_groupings(parts)) - 1) * grads <= _COPIES * (grads + inputs):
+            break
+    return min(
+        found[1:] or found,
+        key=lambda parts: sum(part.choice.cycles * len(part.runs) for part in parts),
+        default=None,
+    )
+
+
+def _groupings(parts: list[GradPlan]) -> set[Grouping]:
+    """Return the groupings of the output gradient that parts have."""
+    return {part.stream if part.holds_input else part.stationary for part in parts}
 
 
 def _grad_part(
@@ -326,7 +362,7 @@ def _grad_part(
     cuts: tuple[Cut, Cut],
     runs: tuple[tuple[TapRun, ...], tuple[TapRun, ...]],
     densities: tuple[float, float],
-    widths: tuple[int, int],
+    widths: tuple[int, int, int],
     level: int,
 ) -> GradPlan | None:
     """Plan the passes on one phase of the input, by whichever operand is better held."""
@@ -339,10 +375,12 @@ def _grad_part(
     for holds_input in (True, False) if step == 1 else (True,):
         held, streamed = (ins, outs) if holds_input else (outs, ins)
         firsts = [_first(cuts[0], run, step, holds_input=holds_input) for run in runs[0]]
-        work = GradWork(shape.n, *held, *streamed, *taps, min(firsts), max(firsts), step, *widths)
+        work = GradWork(
+            shape.n, *held, *streamed, *taps, min(firsts), max(firsts), step, *widths[:2]
+        )
         dense = densities[::-1] if holds_input else densities
         products = macs * densities[0] * densities[1]
-        choice = plan_grad(sizes, work, products, *dense, level, holds_input)
+        choice = plan_grad(sizes, work, products, *dense, level, holds_input, widths[2])
         if choice[0] < (NEVER if best is None else best.choice.cycles):
             pairs = tuple((run_y, run_x) for run_y in runs[0] for run_x in runs[1])
             best = GradPlan(cuts, pairs, holds_input, step, work, GradChoice(*choice))

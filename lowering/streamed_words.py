@@ -10,15 +10,27 @@ _PASSED_VALUES = 3.0
 
 
 @compiled
-def word_share(streamed, density):
-    """Return cycles of a stream's vector for a tile of `streamed` channels, per word it has in all.
+def word_share(streamed, lanes, density):
+    """Return cycles of a stream for a tile of `streamed` channels, per word that it has in all.
 
     A word of another channel costs none, but a vector without any of the tile's costs one, and
     three values that are passed over another.
+
+    Parameters
+    ----------
+    streamed
+        Channels of a tile.
+    lanes
+        Channels of a group.
+    density
+        Of the stream.
     """
-    wanted = streamed * density
-    if streamed >= VECTOR:
+    if streamed >= lanes:
         return 1.0
-    empty = (1.0 - density) ** streamed - (1.0 - density) ** VECTOR
-    passed = (VECTOR - streamed) * density / _PASSED_VALUES
-    return (wanted + max(empty, passed)) / (VECTOR * density)
+    own = min(streamed, VECTOR)
+    empty = (1.0 - density) ** own - (1.0 - density) ** VECTOR
+    passed = (VECTOR - own) * density / _PASSED_VALUES
+    partly = own * density + (max(empty, passed) if own < VECTOR else 0.0)
+    other = max(1.0 - (1.0 - density) ** VECTOR, VECTOR * density / _PASSED_VALUES)
+    vectors = max(1, streamed // VECTOR)
+    return (vectors * partly + (lanes // VECTOR - vectors) * other) / (lanes * density)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gscn.lowering.estimates import DENSE, NEVER
-from gscn.lowering.grad_estimates import GradChoice, GradWork, dram_reads, plan_grad, reach
+from gscn.lowering.grad_estimates import ANY, GradChoice, GradWork, plan_grad, reach
 from tests.lowering.test_estimates import LARGE, densities, sizes, small
 
 GRAD = GradWork(32, 64, 32, 32, 64, 32, 32, 3, 3, -1, -1, 1, 2, 2)
@@ -19,11 +19,20 @@ grad_work = st.builds(
 )  # fmt: skip
 
 
-@given(sizes=sizes, work=grad_work, held=densities, level=st.integers(0, DENSE))
-def test_cuts_of_weight_gradients_keep_to_the_sizes(sizes, work, held, level):
-    choice = GradChoice(*plan_grad(sizes, work, 1e6, held, 0.5, level, True))
+@given(
+    sizes=sizes, work=grad_work, held=densities, level=st.integers(0, DENSE),
+    holds_input=st.booleans(), grouping=st.integers(ANY, 4),
+)  # fmt: skip
+def test_cuts_of_weight_gradients_keep_to_the_sizes(
+    sizes, work, held, level, holds_input, grouping
+):
+    choice = GradChoice(*plan_grad(sizes, work, 1e6, held, 0.5, level, holds_input, grouping))
     if choice.cycles >= NEVER:
         return
+    if grouping != ANY:
+        assert grouping == (choice.t_vectors if holds_input else choice.s_vectors)
+        assert holds_input or choice.s_real == 16 << grouping
+    assert 0 <= choice.t_split <= 4 + choice.t_vectors
     lanes = (16 << choice.t_vectors) >> choice.t_split
     run = lanes * work.tap_rows * work.tap_cols * (16 << choice.s_vectors)
     assert run <= sizes.accumulators
@@ -73,51 +82,20 @@ def test_what_does_not_fit_takes_for_ever():
     assert plan_grad(tight, GRAD, 1e6, 1.0, 1.0, DENSE, True)[0] == NEVER
 
 
-def reads(sizes, *, densities=(1.0, 1.0), tiles=(8, 8), block=(4, 4), split=0, busy=1.0):
-    maps = tuple(zip((8e6, 4e6), densities, strict=True))
-    return dram_reads(maps, tiles, (16, 16), split, block, busy, sizes)
-
-
 SLOW = LARGE._replace(dram=4.0, buffer=1 << 20)
 
 
-def test_maps_are_read_once_for_each_block_of_tiles_by_hand():
-    assert reads(SLOW, tiles=(4, 4)) == (1.0, 1.0)
-    assert reads(SLOW) == (2.0, 2.0)
-    assert reads(SLOW, block=(2, 8)) == (1.0, 4.0)
-    # a group of 16 channels is streamed for each of its four tiles, two of them at once
-    assert reads(SLOW, block=(8, 2), split=2) == (4.0, 2.0)
-    assert reads(SLOW._replace(buffer=1 << 30)) == (1.0, 1.0)
-    # 2 MB of one map and all of the other lie between two times, and 0.6 of the buffer counts
-    assert reads(SLOW._replace(buffer=11_000_000), block=(2, 8)) == (1.0, 1.0)
-
-
-def test_clusters_that_are_faster_than_dram_and_uneven_share_nothing():
-    compute = 1e9
-    assert reads(SLOW, busy=compute) == (2.0, 2.0)
-    assert reads(SLOW, busy=compute, densities=(1.0, 0.1)) == (8.0, 2.0)
-    assert reads(SLOW, busy=compute, densities=(0.1, 1.0)) == (2.0, 8.0)
-    assert reads(SLOW, densities=(0.1, 0.1)) == (2.0, 2.0)
-
-
-powers = st.integers(0, 6).map(lambda power: 1 << power)
-
-
-@given(
-    densities=st.tuples(densities, densities), tiles=st.tuples(powers, powers),
-    block=st.tuples(powers, powers), busy=st.sampled_from([1.0, 1e9]),
-    buffer=st.sampled_from([1 << 16, 1 << 20, 1 << 24]),
-)  # fmt: skip
-def test_no_map_is_read_less_than_once_or_for_more_than_each_tile(
-    densities, tiles, block, busy, buffer
-):
-    found = reads(
-        SLOW._replace(buffer=buffer), densities=densities, tiles=tiles, block=block, busy=busy
-    )
-    assert 1.0 <= found[0] <= tiles[1]
-    assert 1.0 <= found[1] <= tiles[0]
-    if buffer == 1 << 24:
-        assert found == (1.0, 1.0)
+def test_few_tiles_that_are_long_to_load_are_for_teams_or_small():
+    """Clusters without a tile would load nothing of the maps for the others."""
+    phase = GRAD._replace(
+        s_rows=16, s_cols=16, t_channels=128, t_rows=16, t_cols=16, tap_rows=1, tap_cols=1,
+        least_first=0, most_first=0,
+    )  # fmt: skip
+    for density in (0.001, 0.003, 0.03):
+        choice = GradChoice(*plan_grad(LARGE, phase, 1e6 * density, 0.1, density, 0, True))
+        lanes = (16 << choice.t_vectors) >> choice.t_split
+        tiles = -(-phase.s_channels // choice.s_real) * -(-phase.t_channels // lanes)
+        assert tiles * choice.team >= LARGE.clusters
 
 
 def test_a_dram_lets_clusters_share_maps():

@@ -223,6 +223,25 @@ def test_units_may_be_rows_of_a_sample_and_tiles_those_that_have_channels(n, c, 
     assert (fields["t_tiles"], fields["t_groups"] << fields["t_split"]) == tiles
 
 
+@pytest.mark.parametrize(
+    ("which", "n", "channels"), [(Pass.WEIGHT_GRAD, 32, 128), (Pass.INPUT_GRAD, 8, 256)]
+)
+def test_a_gradient_is_in_memory_once_for_all_phases_of_a_stride(which, n, channels):
+    size = 2048 // channels
+    shape = ConvShape(
+        n=n, c=channels, h=size, w=size, k=2 * channels, r=3, s=3, stride=(2, 2), padding=(1, 1)
+    )
+    pair = [operands(5 + i, shape, which, 0.08)[i] for i in range(2)]
+    image = lower_pass(ARRAYS["large"], shape, which, *pair, OutputFormat(width=16))
+    assert len(image.plan.parts) == 4
+    fields = [
+        PASS_DESCRIPTOR.unpack(image.image[at : at + DESCRIPTOR_BYTES])[0]
+        for at in range(0, 4 * DESCRIPTOR_BYTES, DESCRIPTOR_BYTES)
+    ]
+    assert len({int(one["t_data"]) for one in fields}) == 1
+    assert len({int(one["s_data"]) for one in fields}) == 4
+
+
 def test_taps_beyond_a_pass_are_refused_by_name():
     shape = ConvShape(n=1, c=1, h=40, w=40, k=1, r=2, s=2, dilation=(17, 17))
     for which in (Pass.FORWARD, Pass.INPUT_GRAD):

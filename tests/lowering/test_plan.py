@@ -47,10 +47,10 @@ def test_a_plan_says_its_sizes_and_its_cycles():
 
 
 @pytest.mark.parametrize(
-    ("density", "unit"), [(0.02, "units of 8 samples"), (1.0, "units of 5 rows of a sample")]
+    ("density", "unit"), [(0.02, "units of 1 samples"), (1.0, "units of 5 rows of a sample")]
 )
 def test_a_plan_says_whether_units_are_samples_or_rows_of_one(density, unit):
-    shape = dataclasses.replace(STRIDED, n=8, k=16, c=16, stride=(1, 1))
+    shape = dataclasses.replace(STRIDED, n=32, stride=(1, 1))
     assert str(plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (density, 0.1))).endswith(unit)
 
 
@@ -89,6 +89,34 @@ def test_strided_layers_are_planned_by_phases_where_that_is_cheaper():
         for density in (0.02, 0.3)
     ]
     assert steps == [[1, 1, 1, 1], [2]]
+
+
+def strided(channels: int) -> ConvShape:
+    """Return the first convolution of a stage of the ResNet-18 for 32x32 images."""
+    size = 2048 // channels
+    return ConvShape(
+        n=32, c=channels, h=size, w=size, k=2 * channels, r=3, s=3, stride=(2, 2), padding=(1, 1)
+    )
+
+
+@pytest.mark.parametrize("grads", [0.08, 0.05, 0.035])
+@pytest.mark.parametrize("channels", [64, 128])
+def test_phases_of_a_strided_weight_gradient_have_the_gradient_in_one_grouping(channels, grads):
+    parts = plan_pass(LARGE, strided(channels), Pass.WEIGHT_GRAD, (grads, 0.1)).parts
+    assert len(parts) == 4
+    assert len({part.stream if part.holds_input else part.stationary for part in parts}) == 1
+
+
+def test_a_gradient_that_is_small_may_have_a_grouping_for_each_phase():
+    parts = plan_pass(LARGE, strided(128), Pass.WEIGHT_GRAD, (0.002, 0.1)).parts
+    assert len({part.stream for part in parts}) > 1
+
+
+def test_phases_of_a_strided_input_gradient_have_one_stream():
+    parts = plan_pass(LARGE, strided(256), Pass.INPUT_GRAD, (0.1, 0.08)).parts
+    assert len(parts) == 4
+    assert len({part.stream for part in parts}) == 1
+    assert len({part.choice.s_vectors for part in parts}) > 1
 
 
 STRIDED = ConvShape(n=2, c=32, k=32, h=20, w=20, r=3, s=3, stride=(2, 2), padding=(1, 1))
