@@ -288,7 +288,7 @@ def _grad_parts(
         least = NEVER
         for most_step in (MOST_STEP, 1) if max(shape.stride) > 1 else (1,):
             axes = grad_geometry(shape, most_y, most_x, apart=apart, most_step=most_step)
-            parts = grad_plans(sizes, shape, axes, densities, widths, level)
+            parts = grad_plans(sizes, shape, axes, densities, widths, level, least)
             if parts is None:
                 continue
             cycles = sum(part.choice.cycles * len(part.runs) for part in parts)
@@ -306,8 +306,11 @@ def grad_plans(
     densities: tuple[float, float],
     widths: tuple[int, int],
     level: int,
+    most: float = NEVER,
 ) -> tuple[GradPlan, ...] | None:
-    """Plan a weight gradient on each phase of the input, its axes cut as they are; None: no room.
+    """Plan a weight gradient on each phase of the input, its axes cut as they are.
+
+    None: there is no room, or it takes as many cycles as another way.
 
     Parameters
     ----------
@@ -317,6 +320,8 @@ def grad_plans(
         Rows and columns, as of `lowering.axes.grad_geometry`.
     densities, widths, level
         As of `lowering.kernel_plan.plan_part`.
+    most
+        Cycles of the other way.
     """
     phases = [
         ((cut_y, cut_x), (runs_y, runs_x))
@@ -327,27 +332,28 @@ def grad_plans(
         operand_bytes(math.prod(size), density, widths[1], 0)
         for size, density in zip((shape.y_shape, shape.x_shape), densities, strict=True)
     )
-    found: list[tuple[GradPlan, ...]] = []
+    best: tuple[GradPlan, ...] | None = None
     # All phases have the gradient in common, in one grouping if copies would be large.
     for grouping in (ANY, *range(_GROUPINGS)):
-        parts = []
+        parts, cycles = [], 0.0
         for cuts, runs in phases:
             part = _grad_part(
                 sizes, shape, axes[0].step, cuts, runs, densities, (*widths, grouping), level
             )
-            if part is None:
+            cycles += part.choice.cycles * len(part.runs) if part else NEVER
+            if part is None or cycles >= most:
                 break
             parts.append(part)
         if len(parts) < len(phases):
-            continue
-        found.append(tuple(parts))
-        if grouping == ANY and (len(_groupings(parts)) - 1) * grads <= _COPIES * (grads + inputs):
-            break
-    return min(
-        found[1:] or found,
-        key=lambda parts: sum(part.choice.cycles * len(part.runs) for part in parts),
-        default=None,
-    )
+            if grouping == ANY:
+                return None
+        elif grouping != ANY:
+            best, most = tuple(parts), cycles
+        elif (len(_groupings(parts)) - 1) * grads <= _COPIES * (grads + inputs):
+            return tuple(parts)
+        elif most >= NEVER:
+            best = tuple(parts)
+    return best
 
 
 def _groupings(parts: list[GradPlan]) -> set[Grouping]:
