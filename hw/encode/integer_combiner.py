@@ -67,7 +67,7 @@ class IntegerCombiner(wiring.Component):
     - Latency: `LATENCY` from `i` to `o`, of a vector of one turn; `PRODUCT_LATENCY` from `dot` to
       `products`.
     - Throughput: one vector per cycle and turn.
-    - Combinational: `i`, `dot`, `used` -> `i.ready`, `dot.ready`.
+    - Combinational: `i`, `dot`, `used` -> `i.ready`; `dot` -> `dot.ready`.
     - Reset: nothing under way; outputs 0, but `products` undefined.
 
     Parameters

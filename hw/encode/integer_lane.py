@@ -56,7 +56,7 @@ class IntegerLane(wiring.Component):
       can be held.
     - Throughput: one product per cycle.
     - Combinational: none.
-    - Reset: none, the pipeline goes on; outputs undefined.
+    - Reset: none, the pipeline goes on; outputs `o`, `product`, `saturated` undefined.
 
     Attributes
     ----------

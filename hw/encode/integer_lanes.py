@@ -12,6 +12,7 @@ from gscn.hw.encode.lane_outputs import LaneOutputs
 from gscn.hw.encode.lanes import Lanes
 from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.maxima import Maxima
+from gscn.hw.encode.selection import magnitudes_layout
 from gscn.hw.encode.unit_layouts import size_of
 from gscn.passes import VECTOR
 
@@ -42,10 +43,19 @@ class IntegerLaneOutputs(LaneOutputs):
     Timing
     ------
     - Latency, throughput, combinational paths, reset: those of `LaneOutputs`.
+
+    Attributes
+    ----------
+    dot : Out(stream.Signature(IntegerSegmentSums.DOT))
+        What lanes are to multiply.
+    products : In(IntegerSegmentSums.PRODUCT).array(VECTOR)
+        Their products, a cycle later.
+    o_selected : Out(stream.Signature(magnitudes_layout(VECTOR, CODE)))
+        What a selection counts.
     """
 
     SUMS, MAXIMA = IntegerSegmentSums, IntegerMaxima
-    MAGNITUDE = CODE
+    SELECTED = magnitudes_layout(VECTOR, CODE)
 
     def _magnitude(self, code: Value) -> Value:
         """Return the magnitude of a result."""
@@ -63,18 +73,23 @@ class IntegerLanes(Lanes):
 
     Timing
     ------
-    - Latency: `TAG_LATENCY` from `i` to `o_dense`, `o_verdicts`, of what goes beside the lanes; a
-      result takes `LATENCY` if lanes are free.
+    - Latency: `TAG_LATENCY` from `i` to `o_dense`, `o_verdicts`. That is of what goes beside the
+      lanes; a result takes `LATENCY` if lanes are free.
     - Throughput: one vector per cycle and turn: one for each tensor that is multiplied, and two for
       sums of products.
     - Combinational: `settings`, `i` -> `i.ready`.
     - Reset: nothing under way; outputs 0.
+
+    Attributes
+    ----------
+    o_selected : Out(stream.Signature(magnitudes_layout(VECTOR, CODE)))
+        What a selection counts.
     """
 
     LATENCY = IntegerCombiner.LATENCY + 2
     DEPTH = IntegerCombiner.DEPTH
     OUTPUTS = IntegerLaneOutputs
-    MAGNITUDE = IntegerLaneOutputs.MAGNITUDE
+    SELECTED = IntegerLaneOutputs.SELECTED
 
     def _combiner(self):
         """Return the lanes."""

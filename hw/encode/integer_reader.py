@@ -36,7 +36,7 @@ class IntegerReader(wiring.Component):
     ------
     - Latency: `LATENCY` from `data_valid` to `o`; `COMMAND_LATENCY` from `i` to `command`.
     - Throughput: one vector per cycle, or one burst.
-    - Combinational: `size` -> `o`; `start_addr`, `end_addr`, `size` -> `outside`, `command`.
+    - Combinational: `size` -> `o`; `start_addr`, `end_addr`, `size` -> `outside`.
     - Reset: no vector; outputs 0, but `i.ready` = 1.
 
     Parameters

@@ -31,8 +31,8 @@ class IntegerLaneSums(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `value`, `row` to `sum`, `overflow`; `PRODUCT_LATENCY` from `product`.
-      No stage can be held.
+    - Latency: `LATENCY` from `value`, `row` to `sum`, `overflow`; `PRODUCT_LATENCY` from `product`
+      to `sum`, `overflow`. No stage can be held.
     - Throughput: one number per cycle, and a row that is read.
     - Combinational: `drained` -> `sum`.
     - Reset: none, rows stay; outputs 0, but `sum` undefined.
@@ -165,6 +165,13 @@ class IntegerSegmentSums(SegmentSums):
     Timing
     ------
     - Latency, throughput, combinational paths, reset: those of `SegmentSums`.
+
+    Attributes
+    ----------
+    dot : Out(stream.Signature(integer_dot_layout(VECTOR)))
+        What lanes are to multiply.
+    products : In(signed(DOT_PRODUCT)).array(VECTOR)
+        Their products, a cycle later.
     """
 
     DOT = integer_dot_layout(VECTOR)

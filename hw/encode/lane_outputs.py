@@ -14,7 +14,7 @@ from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.maxima import Maxima
 from gscn.hw.encode.segment_sums import SegmentSums
 from gscn.hw.encode.segments import segmented_layout
-from gscn.hw.encode.selection import MAGNITUDE, magnitudes_layout
+from gscn.hw.encode.selection import magnitudes_layout
 from gscn.hw.encode.tally import Tally
 from gscn.hw.encode.unit_layouts import (
     BITS,
@@ -83,9 +83,9 @@ class LaneOutputs(wiring.Component):
         With the tops of windows.
     i : In(stream.Signature(finished_layout(config)))
         Results that are judged.
-    dot : Out(stream.Signature(dot_layout(VECTOR)))
+    dot : Out(stream.Signature(SegmentSums.DOT))
         What lanes are to multiply.
-    products : In(PRODUCT).array(VECTOR)
+    products : In(SegmentSums.PRODUCT).array(VECTOR)
         Their products, a cycle later.
     saturated, nonfinite : In(1)
         A combination was so (pulses).
@@ -109,7 +109,7 @@ class LaneOutputs(wiring.Component):
 
     LATENCY = WideFIFO.LATENCY
     SUMS, MAXIMA = SegmentSums, Maxima
-    MAGNITUDE = MAGNITUDE
+    SELECTED = magnitudes_layout(VECTOR)
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -127,7 +127,7 @@ class LaneOutputs(wiring.Component):
                 "o_bits": Out(stream.Signature(BITS)),
                 "o_verdicts": Out(stream.Signature(VERDICTS)),
                 "o_sums": Out(stream.Signature(LANE_SUMS)),
-                "o_selected": Out(stream.Signature(magnitudes_layout(VECTOR, self.MAGNITUDE))),
+                "o_selected": Out(stream.Signature(self.SELECTED)),
                 "tally": Out(TALLY),
                 "done": Out(1),
             }

@@ -26,7 +26,6 @@ from gscn.hw.encode.lane_outputs import (
 )
 from gscn.hw.encode.layouts import CODE, factor_layout, factor_of
 from gscn.hw.encode.loop_walk import VECTOR_BITS
-from gscn.hw.encode.selection import magnitudes_layout
 from gscn.hw.encode.unit_layouts import (
     BITS,
     LANE_SUMS,
@@ -122,7 +121,7 @@ class Lanes(wiring.Component):
         What strips get.
     o_sums : Out(stream.Signature(LANE_SUMS))
         Sums.
-    o_selected : Out(stream.Signature(magnitudes_layout(VECTOR)))
+    o_selected : Out(stream.Signature(LaneOutputs.SELECTED))
         What a selection counts.
     tally : Out(TALLY)
         What was counted so far.
@@ -135,7 +134,7 @@ class Lanes(wiring.Component):
     DEPTH = Combiner.DEPTH
     """Vectors under way."""
     OUTPUTS = LaneOutputs
-    MAGNITUDE = LaneOutputs.MAGNITUDE
+    SELECTED = LaneOutputs.SELECTED
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -150,7 +149,7 @@ class Lanes(wiring.Component):
                 "o_bits": Out(stream.Signature(BITS)),
                 "o_verdicts": Out(stream.Signature(VERDICTS)),
                 "o_sums": Out(stream.Signature(LANE_SUMS)),
-                "o_selected": Out(stream.Signature(magnitudes_layout(VECTOR, self.MAGNITUDE))),
+                "o_selected": Out(stream.Signature(self.SELECTED)),
                 "tally": Out(TALLY),
                 "done": Out(1),
             }

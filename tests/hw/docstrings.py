@@ -27,6 +27,19 @@ def sections(component: type[wiring.Component]) -> dict[str, list[str]]:
     return found
 
 
+def lineage(component: type[wiring.Component]) -> list[type[wiring.Component]]:
+    """Return what a component extends, the first one first, and itself.
+
+    A docstring of one that extends another says what is different: the rest is that of the other.
+    """
+    found = [
+        one
+        for one in component.__mro__
+        if issubclass(one, wiring.Component) and one is not wiring.Component
+    ]
+    return found[::-1]
+
+
 def described(lines: list[str]) -> dict[str, tuple[str, str]]:
     """Return type and text of each name that a section describes: `a, b : type`, then its text."""
     found: dict[str, tuple[str, str]] = {}
@@ -44,9 +57,12 @@ def described(lines: list[str]) -> dict[str, tuple[str, str]]:
 
 def facts(component: type[wiring.Component]) -> dict[str, str]:
     """Return the items of the section `Timing`."""
-    text = " ".join(line.strip() for line in sections(component).get("Timing", ()))
-    items = re.split(r"(?:^|(?<=\.) )- (?=\w+: )", text)[1:]
-    return dict(item.split(": ", 1) for item in items)
+    found: dict[str, str] = {}
+    for one in lineage(component):
+        text = " ".join(line.strip() for line in sections(one).get("Timing", ()))
+        items = re.split(r"(?:^|(?<=\.) )- (?=\w+: )", text)[1:]
+        found |= dict(item.split(": ", 1) for item in items)
+    return found
 
 
 def first_sentence(text: str) -> str:

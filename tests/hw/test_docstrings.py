@@ -57,6 +57,9 @@ ARGUMENTS = {
     "vectors": 6,
     "slots": 64,
     "strips": True,
+    "integers": False,
+    "magnitude": 31,
+    "masked": False,
 }
 every_component = pytest.mark.parametrize(
     "component", COMPONENTS, ids=lambda component: component.__name__
@@ -103,11 +106,19 @@ def wrong_members(component):
     config = FLOATS if "config" in parameters(component) else None
     given = arguments(component, config)
     members = dict(component(**given).signature.members)
-    # a docstring speaks of what its module knows, and of the common layouts
-    names = {**vars(layouts), **vars(inspect.getmodule(component)), **given}
     wrong, stated = [], {}
-    entries = docstrings.described(docstrings.sections(component).get("Attributes", []))
-    for name, (kind, text) in entries.items():
+    entries = {}
+    for one in docstrings.lineage(component):
+        # a docstring speaks of what its module knows, and of the common layouts
+        names = {**vars(layouts), **vars(inspect.getmodule(one)), **given}
+        own = docstrings.described(docstrings.sections(one).get("Attributes", []))
+        # one that extends another may have others of its members
+        entries |= {
+            name: (*entry, names)
+            for name, entry in own.items()
+            if one is component or name in members
+        }
+    for name, (kind, text, names) in entries.items():
         if not text:
             wrong.append(f"{name}: no word")
         try:
@@ -243,7 +254,9 @@ def test_docstring_names_every_member_with_direction_and_shape(component):
 
 @every_component
 def test_docstring_names_every_parameter(component):
-    found = docstrings.described(docstrings.sections(component).get("Parameters", []))
+    found = {}
+    for one in docstrings.lineage(component):
+        found |= docstrings.described(docstrings.sections(one).get("Parameters", []))
     assert list(found) == parameters(component)
     assert all(text for _, text in found.values())
 
@@ -300,14 +313,16 @@ class Honest(wiring.Component):
     LATENCY = 1
 
     def __init__(self):
-        super().__init__(
+        # by name, as the docstring is planted in other classes
+        wiring.Component.__init__(
+            self,
             {
                 "i": In(stream.Signature(8, always_ready=True)),
                 "o": Out(stream.Signature(8)).array(2),
                 "sees": Out(1),
                 "idle": Out(1),
                 "last": Out(signed(8)),
-            }
+            },
         )
 
     def elaborate(self, platform):
@@ -318,6 +333,16 @@ class Honest(wiring.Component):
         for o in self.o:
             m.d.sync += [o.valid.eq(self.i.valid), o.p.eq(self.i.p)]
         return m
+
+
+def with_docstring(text):
+    """Return `Honest` with another docstring, not one that adds to its own."""
+    own = {
+        name: value
+        for name, value in vars(Honest).items()
+        if name not in ("__dict__", "__weakref__")
+    }
+    return type("Planted", Honest.__bases__, {**own, "__doc__": text})
 
 
 CHECKS = (wrong_members, wrong_latencies, wrong_paths, wrong_reset)
@@ -355,7 +380,7 @@ def test_a_true_docstring_passes(check):
 )
 def test_a_false_docstring_is_seen(check, old, new, message):
     assert old in Honest.__doc__
-    planted = type("Planted", (Honest,), {"__doc__": Honest.__doc__.replace(old, new)})
+    planted = with_docstring(Honest.__doc__.replace(old, new))
     assert any(message in one for one in check(planted)), check(planted)
 
 
@@ -369,12 +394,29 @@ def test_a_false_docstring_is_seen(check, old, new, message):
     ],
 )
 def test_an_item_in_other_words_is_refused(check, old, message):
-    planted = type("Planted", (Honest,), {"__doc__": Honest.__doc__.replace(old, "as it is")})
+    planted = with_docstring(Honest.__doc__.replace(old, "as it is"))
     with pytest.raises(AssertionError, match=message):
         check(planted)
 
 
+def test_what_extends_another_says_what_is_different():
+    assert docstrings.facts(Later) == docstrings.facts(Honest) | {"Reset": "outputs 0."}
+    assert wrong_members(Later) == []
+    assert wrong_latencies(Later) == []
+    assert wrong_reset(Later) != []
+
+
+class Later(Honest):
+    """The same.
+
+    Timing
+    ------
+    - Latency, throughput: those of `Honest`.
+    - Reset: outputs 0.
+    """
+
+
 def test_a_missing_item_is_seen():
     text = Honest.__doc__.replace("- Throughput: one word per cycle.\n", "")
-    planted = type("Planted", (Honest,), {"__doc__": text})
+    planted = with_docstring(text)
     assert tuple(docstrings.facts(planted)) == ("Latency", "Combinational", "Reset")
