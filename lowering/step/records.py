@@ -38,7 +38,7 @@ from gscn.lowering.step.order import (
 from gscn.lowering.step.plans import is_turned, operand_walk, part_name, plan_like, whole_plan
 from gscn.lowering.step.pools import holding_steps, sliding_steps
 from gscn.lowering.step.streams import in_order, loops_of, stream_steps, turn_fields
-from gscn.lowering.step.urgency import Piece, Turn, by_urgency, cycles_of
+from gscn.lowering.step.urgency import Piece, Turn, blocks_of, by_urgency, cycles_of
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
 from gscn.records import OUT_FLOAT32, OUT_OWN
@@ -337,7 +337,7 @@ class Records:
         """
         made = list(self._by_record(operations))
         if self.order:
-            blocks = _blocks(made)
+            blocks = blocks_of(made)
             pieces = [self._piece(block) for block in blocks]
             made = [op for number in by_urgency(pieces) for op in blocks[number]]
         for group in _grouped(made):
@@ -372,18 +372,6 @@ class Records:
             if is_turned(part):
                 found = found._replace(writes=frozenset({f"{op.result}.turned"}))
         return found
-
-
-def _blocks(operations: list[Operation | Turn]) -> list[list[Operation | Turn]]:
-    """Return operations in blocks: those that run again if a host goes back are in one."""
-    found: list[list[Operation | Turn]] = []
-    for op in operations:
-        block = [op]
-        if isinstance(op, Stop) and op.again:
-            while block[0] is op or block[0].name != op.again:
-                block = [*found.pop(), *block]
-        found.append(block)
-    return found
 
 
 def _grouped(operations: list[Operation | Turn]) -> Iterator[list[Operation | Turn]]:

@@ -19,7 +19,7 @@ from gscn.control import Queue
 from gscn.encode import Thresholds
 from gscn.lowering.step.order import Touched
 from gscn.passes import VECTOR
-from gscn.step import Convolve, Encode, Operation, Step
+from gscn.step import Convolve, Encode, Operation, Step, Stop
 
 _CONTROL, _RECORD = 100, 700
 """Cycles of a control record, and of an encode pass beside its vectors."""
@@ -44,6 +44,18 @@ class Turn(NamedTuple):
     def name(self) -> str:
         """Of the passes."""
         return f"{self.op.result}.turn"
+
+
+def blocks_of(operations: list[Operation | Turn]) -> list[list[Operation | Turn]]:
+    """Return operations in blocks: those that run again if a host goes back are in one."""
+    found: list[list[Operation | Turn]] = []
+    for op in operations:
+        block = [op]
+        if isinstance(op, Stop) and op.again:
+            while block[0] is op or block[0].name != op.again:
+                block = [*found.pop(), *block]
+        found.append(block)
+    return found
 
 
 def cycles_of(op: Operation | Turn, step: Step, config: ArrayConfig) -> float:
