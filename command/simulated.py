@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
 
 if TYPE_CHECKING:
+    from gscn.array import ArrayConfig
     from gscn.command.whole_step import WholeStepSimulation
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
     from gscn.cosim.devices.jobs import PassRun
@@ -232,6 +233,26 @@ class Simulation:
         return "\n".join(lines)
 
 
+def _check_layers(args: argparse.Namespace, layers: Collection[str]) -> None:
+    """Refuse names of layers that a network does not have."""
+    unknown = [name for name in args.on if name not in layers]
+    if args.waves is not None and args.waves[0] not in layers:
+        unknown.append(args.waves[0])
+    if unknown:
+        raise InputError(f"layer must be one of {', '.join(layers)}, not {', '.join(unknown)}")
+
+
+def _made_backend(args: argparse.Namespace, config: ArrayConfig) -> CycleModelBackend | RtlBackend:
+    """Return the backend of the arguments."""
+    from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
+    from gscn.cosim.devices.device import DeviceSettings
+
+    if args.backend != "rtl":
+        return CycleModelBackend(config)
+    settings = DeviceSettings(check_counters=args.check)
+    return RtlBackend(config, devices=args.devices, settings=settings, build_root=args.build_dir)
+
+
 @contextlib.contextmanager
 def simulation(
     args: argparse.Namespace,
@@ -271,33 +292,14 @@ def simulation(
         with whole_step(args, trainer, last_iteration) as running:
             yield running
         return
-    from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
-    from gscn.cosim.devices.device import DeviceSettings
     from gscn.cosim.progress import RunTotals
     from gscn.golden.methods.backends import place
     from gscn.golden.training.converted_network import conv_layers
 
     args.format = "bf16"
     config = config_from(args)
-    unknown = [name for name in args.on if name not in conv_layers(trainer.network)]
-    if args.waves is not None and args.waves[0] not in conv_layers(trainer.network):
-        unknown.append(args.waves[0])
-    if unknown:
-        raise InputError(
-            f"layer must be one of {', '.join(conv_layers(trainer.network))}, "
-            f"not {', '.join(unknown)}"
-        )
-    made = (
-        RtlBackend(
-            config,
-            devices=args.devices,
-            settings=DeviceSettings(check_counters=args.check),
-            build_root=args.build_dir,
-        )
-        if args.backend == "rtl"
-        else CycleModelBackend(config)
-    )
-    with made as backend:
+    _check_layers(args, conv_layers(trainer.network))
+    with _made_backend(args, config) as backend:
         placement = {
             name: backend if name in args.on or not args.on else "golden"
             for name in conv_layers(trainer.network)
