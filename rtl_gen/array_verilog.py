@@ -8,6 +8,7 @@ from collections.abc import Callable
 from amaranth.lib import wiring
 
 from gscn.array import ArrayConfig
+from gscn.enums import takes_text
 from gscn.hw.core.array import Array
 from gscn.hw.core.machine import Machine
 from gscn.hw.host.top_axi import CORE_MODULE, ArrayAxi
@@ -39,6 +40,7 @@ class Kind(enum.StrEnum):
 _COMPONENTS = {Kind.ARRAY: Array, Kind.AXI: ArrayAxi, Kind.MACHINE: Machine}
 
 
+@takes_text
 def array_verilog(
     config: ArrayConfig, kind: Kind = Kind.ARRAY, *, create: CreateComponent | None = None
 ) -> VerilogModule:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from gscn.array import ArrayConfig
 from gscn.conv import Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16
 from gscn.lowering.step.compiler import Compiled, compile_step
@@ -130,6 +131,7 @@ class WholeStep:
         return kept if selecting is None else kept + (selecting - kept) / REFRESH
 
 
+@takes_text
 def whole_step(result: NetworkEstimate, turns: Turns = Turns.EQUAL) -> WholeStep:
     """Return a training step with everything.
 
