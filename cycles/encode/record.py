@@ -70,7 +70,7 @@ class RecordCost:
 
     def formats(self) -> int:
         """Return the cycles of `WalkChecks.formats`."""
-        most = _FORMATS * 2 + 1 + 7 + 4 * 2 + 4 + 2
+        most = _FORMATS * 3 + 7 + 4 * 2 + 4 + 2
         absent = sum(self._absent(tensor) for tensor in range(TENSORS))
         return most + LOADED_CHECKED + 4 + absent + self._flags() + self._adapts()
 
