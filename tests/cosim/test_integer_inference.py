@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gscn.array import array
-from gscn.cosim.lists import run_lists
+from gscn.cosim.lists import ListSimulator
 from gscn.emulator.lists import run_list
 from gscn.encode import EncodeError
 from tests.integer_inference import inference
@@ -39,10 +39,8 @@ def test_two_layers_of_integers_are_what_whole_numbers_give():
 @pytest.mark.cosim
 def test_two_layers_of_integers_run_on_the_verilog_from_image_to_result():
     listed = inference(CONFIG, 0)
-    found = run_lists(
-        CONFIG, listed.memory, [(listed.begin, listed.end)], NoHost(),
-        simulator=simulator_of(CONFIG),
-    )  # fmt: skip
-    (run,) = found.runs
+    with ListSimulator(CONFIG, listed.memory, simulator=simulator_of(CONFIG)) as machine:
+        run, _ = machine.run(listed.begin, listed.end, NoHost())
+        memory, _ = machine.memory()
     assert run.error == EncodeError.NONE
-    assert np.array_equal(listed.read(found.memory), listed.wanted)
+    assert np.array_equal(listed.read(memory), listed.wanted)
