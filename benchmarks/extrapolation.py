@@ -1,6 +1,6 @@
 """Every network of the papers with every method, by the closed form: docs/results/networks.md.
 
-`python -m benchmarks.docs networks` takes seconds.
+`python -m benchmarks.docs networks` takes some minutes: lists of whole steps on the cycle model.
 """
 
 from __future__ import annotations
