@@ -113,13 +113,18 @@ def make() -> dict[str, Any]:
 
 
 def quotes(data: dict) -> dict[str, str]:
-    """Return times faster than the dense array, by network, method, sparsity and passes."""
+    """Return times faster than the dense array, by network, method, sparsity and passes.
+
+    "everything" is a whole step; a network that the compiler of steps refuses has none.
+    """
     found = {}
     for row in data["networks"]:
         method = row["method"].replace("+", "-")
         name = f"{row['network']}-{method}-{100 * row['sparsity']:.0f}"
         for passes in ("forward", "backward", "training"):
             found[f"{name}-{passes}"] = f"{row[f'{passes}_speedup_vs_dense']:.1f}"
+        if not row["whole_step"]["refused"]:
+            found[f"{name}-everything"] = f"{row['whole_step']['speedup_with_everything']:.1f}"
     return found
 
 

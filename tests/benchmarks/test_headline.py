@@ -35,3 +35,12 @@ def test_backward_passes_are_quoted_at_the_density_that_training_aims_at(rows):
     assert float(quoted["resnet34-resprop-90-backward"]) < 6.5
     assert float(quoted["vgg16-resprop-90-backward"]) < 6
     assert float(quoted["resnet18-swat-resprop-90-backward"]) < 30
+
+
+def test_whole_steps_are_quoted_where_there_are_some(rows):
+    quoted = PAGE.quotes({"networks": rows})
+    assert "vgg16-resprop-90-everything" not in quoted
+    everything, training = (
+        float(quoted[f"resnet50-swat-90-{what}"]) for what in ("everything", "training")
+    )
+    assert 1 < everything < training

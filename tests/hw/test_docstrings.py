@@ -1,4 +1,5 @@
 # amaranth: UnusedElaboratable=no
+# Long: the checks, and a component on which each is seen to fail.
 """Every component's docstring states members, latency, paths and reset state, and truly so."""
 
 from __future__ import annotations
