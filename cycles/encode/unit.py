@@ -2,11 +2,10 @@
 
 It goes through the cycles of a pass as the RTL does, with its queues and arbiters, in front of a
 port that takes each command at once, answers it after a fixed latency and then delivers a beat per
-cycle; cycles and bytes equal the RTL's, but for a pass that docs/decisions/encode.md names. What it
-needs of the data is how many values of each vector strips have, which coefficients of tensor 2 are
-no powers of two, and in which bin a selection ends; of the pass before, whose turn it is to write,
-and when bins are empty. A few million cycles take a second, so that the passes of a step can all be
-gone through to their ends.
+cycle; cycles and bytes equal the RTL's. What it needs of the data is how many values of each vector
+strips have, which coefficients of tensor 2 are no powers of two, and in which bin a selection ends;
+of the pass before, whose turn it is to write, and when bins are empty. A few million cycles take a
+second, so that the passes of a step can all be gone through to their ends.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from tests.hw.encode.unit_simulator import CONFIG, DEPTH, build, run
 BINS_AFTER_RESET = 4096
 RECORD_BYTES, STATE_BYTES, ROWS_BYTES = 512, 64, 512
 DEEP = 128
+MOST_CYCLES = 200_000
+"""Of a pass: sums of short segments take longer than one in 60,000."""
 
 
 def copy(positions, *, wide=False):
@@ -103,10 +105,12 @@ def compare(program, folder, images, port):
     """Run passes one behind the other, and compare cycles and bytes with the model's."""
     turn, bins_ready = -1, BINS_AFTER_RESET
     results = run(
-        program, images, folder, latency=port.latency, at_once=not port.write_lag
+        program, images, folder, latency=port.latency, at_once=not port.write_lag,
+        most=MOST_CYCLES,
     )  # fmt: skip
     for number, (image, result) in enumerate(zip(images, results, strict=True)):
         assert not result.error
+        assert not result.hung
         found = modelled(image, CONFIG, port, turn, bins_ready)
         # the run's last cycle is the first one in which it is not busy
         rtl = (result.cycles - 1, 64 * result.read, 64 * result.written)

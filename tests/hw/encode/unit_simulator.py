@@ -62,15 +62,17 @@ def build(folder: Path, config=CONFIG, depth: int = DEPTH) -> Path:
 
 
 def run(
-    program: Path, images: list[np.ndarray], folder: Path, *, latency=8, stalls=0, at_once=False
-):
+    program: Path, images: list[np.ndarray], folder: Path, *, latency=8, stalls=0, at_once=False,
+    most=MOST_CYCLES,
+):  # fmt: skip
     """Return what passes leave of their images, whose records are at their starts.
 
-    `at_once`: beats are written in the cycle of their command, and not one later.
+    `at_once`: beats are written in the cycle of their command, and not one later. `most`: cycles
+    after which a pass hangs.
     """
     given, found = folder / "images", folder / "results"
     given.write_bytes(b"".join(struct.pack("<I", one.size) + one.tobytes() for one in images))
-    numbers = (latency, stalls, MOST_CYCLES, int(at_once))
+    numbers = (latency, stalls, most, int(at_once))
     arguments = [str(given), str(found), *(str(one) for one in numbers)]
     subprocess.run([str(program), *arguments], check=True, timeout=600)
     content, place, results = found.read_bytes(), 0, []
