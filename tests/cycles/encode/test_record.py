@@ -10,7 +10,7 @@ from gscn.cycles.encode.fields import record_fields
 from gscn.cycles.encode.record import RecordCost
 from gscn.encode import ENCODE_DESCRIPTOR_BYTES, ENCODE_STATE
 from gscn.hw.encode.record_program import SETTINGS, Entry
-from tests.cycles.encode.record_cost import program_cycles
+from tests.hw.encode.record_model import run_program
 from tests.hw.encode.unit_passes import drawn_passes
 
 LISTED, ADDR_WIDTH = (0, ENCODE_DESCRIPTOR_BYTES), 32
@@ -31,10 +31,12 @@ def test_a_program_takes_a_cycle_for_each_instruction_and_what_it_waits_for(seed
         kept = source.choice((0, state["low"], state["high"], state["high"] + 1))
         others = [0] * HALFWORDS_TO_RANK + [kept] + [0] * BEHIND_KEPT_A
         cost = RecordCost(f)
-        assert [cost.check(), cost.open(), cost.close(kept, state)] == [
-            program_cycles(content + bytes(words), LISTED, ADDR_WIDTH, entry, others)
+        ended = [
+            run_program(content + bytes(words), LISTED, ADDR_WIDTH, entry, others)
             for entry in Entry
         ]
+        assert not any(one.error for one in ended)
+        assert [cost.check(), cost.open(), cost.close(kept, state)] == [one.cycles for one in ended]
 
 
 def test_settings_that_are_handed_out_are_those_of_the_unit():

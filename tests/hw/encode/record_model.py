@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from gscn.encode import ENCODE_DESCRIPTOR
 from gscn.hw.encode.record_code import WIDTHS, If, Kind, Op
@@ -28,6 +29,20 @@ SIMPLE = {
     Op.MULTIPLY: lambda acc, x: acc * x,
     Op.DIVIDE: lambda acc, x: acc // x,
 }
+
+
+DIVISION, DIGIT = 33, 4
+"""Cycles of a division; bits that a multiplication takes in a cycle."""
+
+
+class Ended(NamedTuple):
+    """How a program ended."""
+
+    error: int
+    sent: list[tuple[int, int]]
+    """Place and value."""
+    cycles: int
+    """From its start, if there is no error."""
 
 
 def decoded(word):
@@ -58,17 +73,19 @@ def run_program(
     others=(),
     *,
     integers: bool = False,
-):
-    """Return the error that a program ends with, and what it sends: (place, value).
+) -> Ended:
+    """Return how a program ends.
 
     `content` is a record, and a state behind it; `others` are operands from `HALFWORDS_A` on.
     """
     code, entries = record_program(integers=integers)
     acc, place, words = 0, entries[entry], [0] * 16
     pairs, flags, outputs, ranges, sent = [], [False] * 2, 0, 0, []
+    cycles = 2
     while True:
         one = decoded(code[place])
         place += 1
+        cycles += 1
         op, where, target = Op(one["op"]), one["where"], one["target"]
         if one["kind"] == Kind.FIELD:
             at, size = where & 1023, 1 << (where >> 10 & 3)
@@ -83,12 +100,17 @@ def run_program(
         if op in SIMPLE:
             acc = SIMPLE[op](acc, x)
             acc = (acc + (1 << 65)) % (1 << 66) - (1 << 65)
+        if op == Op.MULTIPLY:
+            cycles += max(1, -(-x.bit_length() // DIGIT))
+        elif op == Op.DIVIDE:
+            cycles += DIVISION - 1
         elif op == Op.STORE:
             words[target] = acc
-        elif op == Op.BRANCH:
-            place = target if holds else place
+        elif op == Op.BRANCH and holds:
+            place = target
+            cycles += 1
         elif op == Op.FAIL and holds:
-            return target, sent
+            return Ended(target, sent, cycles)
         elif op == Op.FLAG:
             flags[target] = True
         elif op == Op.APPEND:
@@ -98,14 +120,16 @@ def run_program(
         elif op == Op.ENDS:
             ranges = len(pairs)
         elif op == Op.PAIRS and x == 0:
+            cycles += 1 + sum(1 + ranges - first for first in range(outputs))
             if ranges_meet(pairs, outputs, ranges):
-                return target, sent
+                return Ended(target, sent, cycles)
         elif op == Op.PAIRS:
             spans = pairs[ranges:]
+            cycles += 1 + len(spans) * (2 + len(spans))
             for i, (step, _, _) in enumerate(spans):
-                others = (n for j, (s, n, _) in enumerate(spans) if j != i and s <= step)
-                if acc + sum(others) > step:
-                    return target, sent
+                rest = (n for j, (s, n, _) in enumerate(spans) if j != i and s <= step)
+                if acc + sum(rest) > step:
+                    return Ended(target, sent, cycles)
         elif op == Op.SEND:
             sent.append((target, x))
 
