@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import numbers
 from dataclasses import dataclass
 
 from gscn.enums import takes_text
-from gscn.errors import raise_problems
+from gscn.errors import InputError, raise_problems
 
 
 class Pass(enum.StrEnum):
@@ -31,15 +32,16 @@ def _is_whole(value: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvShape:
-    """A two-dimensional convolution: `Y[N,K,P,Q] = conv(X[N,C,H,W], W[K,C,R,S])`.
+    """A two-dimensional convolution: `Y[N,K,P,Q] = conv(X[N,C,H,W], W[K,C/groups,R,S])`.
 
     N batch, C input channels, H and W input height and width, K output channels, R and S kernel
-    height and width, P and Q output height and width. Pairs are (vertical, horizontal).
+    height and width, P and Q output height and width. Pairs are (vertical, horizontal). Channels
+    are cut into `groups` of consecutive ones, each a convolution of its own (`group`).
 
     Raises
     ------
     InputError
-        Naming every field out of range; groups other than 1 are refused by name.
+        Naming every field out of range, and groups that do not divide both channels.
     """
 
     n: int
@@ -74,12 +76,13 @@ class ConvShape:
                 problems.append(f"{name} must be two numbers of at least {low}, not {pair!r}")
             elif max(pair) > MOST_SIZE:
                 problems.append(f"{name} must be at most {MOST_SIZE}, not {pair}")
-        if not _is_whole(self.groups) or self.groups != 1:
-            problems.append(
-                f"groups must be 1, not {self.groups!r}: grouped convolutions are not supported; "
-                "run each group as a convolution of its own"
-            )
+        if not _is_whole(self.groups) or self.groups < 1:
+            problems.append(f"groups must be a whole number of at least 1, not {self.groups!r}")
         raise_problems("convolution", problems)
+        if self.c % self.groups or self.k % self.groups:
+            problems.append(
+                f"groups must divide both c ({self.c}) and k ({self.k}), not be {self.groups}"
+            )
         if self.p < 1 or self.q < 1:
             problems.append(
                 f"kernel {self.r}x{self.s} with dilation {self.dilation} must fit the padded input "
@@ -100,14 +103,26 @@ class ConvShape:
         return (self.w + 2 * self.padding[1] - span) // self.stride[1] + 1
 
     @property
+    def group(self) -> ConvShape:
+        """The convolution of the channels of one group; itself if there is one only."""
+        if self.groups == 1:
+            return self
+        return dataclasses.replace(self, c=self.c // self.groups, k=self.k // self.groups, groups=1)
+
+    def require_one_group(self, what: str) -> None:
+        """Raise `InputError` if there are several groups, which `what` cannot have."""
+        if self.groups != 1:
+            raise InputError(f"groups must be 1 in {what}, not {self.groups}")
+
+    @property
     def x_shape(self) -> tuple[int, int, int, int]:
         """Shape of the input (and of its gradient): (N, C, H, W)."""
         return (self.n, self.c, self.h, self.w)
 
     @property
     def w_shape(self) -> tuple[int, int, int, int]:
-        """Shape of the weights (and of their gradient): (K, C, R, S)."""
-        return (self.k, self.c, self.r, self.s)
+        """Shape of the weights (and of their gradient): (K, C/groups, R, S)."""
+        return (self.k, self.c // self.groups, self.r, self.s)
 
     @property
     def y_shape(self) -> tuple[int, int, int, int]:
@@ -116,8 +131,11 @@ class ConvShape:
 
     @property
     def dense_macs(self) -> int:
-        """Multiplications of a dense pass, padding counted: N*K*P*Q*C*R*S, equal in all passes."""
-        return self.n * self.k * self.p * self.q * self.c * self.r * self.s
+        """Multiplications of a dense pass, padding counted, equal in all passes.
+
+        N*K*P*Q*C*R*S / groups.
+        """
+        return self.n * self.k * self.p * self.q * (self.c // self.groups) * self.r * self.s
 
     @takes_text
     def operand_shapes(self, which: Pass) -> tuple[tuple[int, ...], tuple[int, ...]]:

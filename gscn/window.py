@@ -97,8 +97,8 @@ def window_top(
 def contraction_length(shape: ConvShape, which: Pass) -> int:
     """Return how many products a result of the pass adds up at most."""
     return {
-        Pass.FORWARD: shape.c * shape.r * shape.s,
-        Pass.INPUT_GRAD: shape.k * shape.r * shape.s,
+        Pass.FORWARD: shape.group.c * shape.r * shape.s,
+        Pass.INPUT_GRAD: shape.group.k * shape.r * shape.s,
         Pass.WEIGHT_GRAD: shape.n * shape.p * shape.q,
     }[which]
 
@@ -126,7 +126,12 @@ def pass_top(
     """
     by_count = window_top(first, second, fmt, contraction_length(shape, which))
     # A weight, or a pixel, is in one product of each result of its channel at most.
-    tops = [_top_by_magnitudes(first, 0 if which is Pass.FORWARD else 1, second, fmt)]
+    owned = first
+    if which is Pass.INPUT_GRAD and shape.groups > 1:
+        # The kernels of a group are all that its input channels meet.
+        by_group = first.reshape(shape.groups, shape.group.k, *first.shape[1:])
+        owned = by_group.swapaxes(0, 1).reshape(shape.group.k, shape.c, *first.shape[2:])
+    tops = [_top_by_magnitudes(owned, 0 if which is Pass.FORWARD else 1, second, fmt)]
     if which is Pass.WEIGHT_GRAD:
         tops.append(_top_by_magnitudes(second, 1, first, fmt))
     exponents = largest_exponent(first, fmt) + largest_exponent(second, fmt)

@@ -184,6 +184,7 @@ def plan_pass(
     InputError
         The pass does not fit the array.
     """
+    shape.require_one_group("a pass of the array")
     classes = (density_class(densities[0]), density_class(densities[1]))
     return _plan(config, shape, which, classes, (out_bytes, value_bytes), level, dram)
 

@@ -60,6 +60,7 @@ def matrix_dimensions(shape: ConvShape, which: Pass) -> tuple[int, int, int]:
 
     Their product is `shape.dense_macs` in every pass.
     """
+    shape.require_one_group("the dense array")
     pixels = shape.n * shape.p * shape.q
     window = shape.r * shape.s
     return {

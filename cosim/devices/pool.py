@@ -106,9 +106,8 @@ class DevicePool(Closing):
 def expected_products(job: PassJob) -> float:
     """Return about how many products of two nonzeros a pass has: as if zeros were anywhere."""
     shape = job.shape
-    dense = shape.n * shape.k * shape.p * shape.q * shape.c * shape.r * shape.s
     shares = (np.count_nonzero(values) / values.size for values in (job.first, job.second))
-    return float(dense * np.prod(list(shares)))
+    return float(shape.dense_macs * np.prod(list(shares)))
 
 
 def split_job(job: PassJob, parts: int) -> list[PassJob]:

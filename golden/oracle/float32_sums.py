@@ -10,9 +10,10 @@ import numpy as np
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-from gscn.golden.oracle.im2col import Block, NonzeroRows, pass_matrices
+from gscn.golden.oracle.im2col import Block, NonzeroRows, add_up_pass
 from gscn.golden.oracle.integers import check_operands
 from gscn.system.compiled import compiled
+from gscn.window import contraction_length
 
 BLOCK_LENGTH = 16
 """Products that a matrix unit adds at once."""
@@ -52,15 +53,14 @@ def conv_random_order(
         Operands of another shape.
     """
     check_operands(shape, which, first, second)
-    matrices = pass_matrices(shape, which, first, second)
-    length = matrices.left.shape[1]
+    length = contraction_length(shape, which)
     order = generator.permutation(length) if which is Pass.WEIGHT_GRAD else None
 
     def add(block: Block, part: np.ndarray) -> None:
         left = _shuffled(block.left, generator)
         _add_each(left.starts, left.columns, left.values, block.right, part)
 
-    return matrices.add_up(np.float32, add, order)
+    return add_up_pass(shape, which, first, second, np.float32, add, order)
 
 
 def _shuffled(rows: NonzeroRows, generator: np.random.Generator) -> NonzeroRows:
@@ -102,7 +102,7 @@ def conv_in_blocks(
         left = block.left
         _add_blocks(left.starts, left.columns, left.values, block.right, BLOCK_LENGTH, part)
 
-    return pass_matrices(shape, which, first, second).add_up(np.float32, add)
+    return add_up_pass(shape, which, first, second, np.float32, add)
 
 
 @compiled

@@ -19,7 +19,7 @@ from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
 from gscn.golden.oracle.floats import Rounded, check_codes, decode, round_scaled
-from gscn.golden.oracle.im2col import Block, pass_matrices
+from gscn.golden.oracle.im2col import Block, add_up_pass
 from gscn.golden.oracle.integers import check_operands, convolve
 from gscn.system.compiled import compiled
 from gscn.window import lsb_exponent, pass_top
@@ -117,13 +117,12 @@ def conv_windowed(
     plus, minus = _specials(shape, which, first_values, second_values)
     # The second operand is scaled: products are then in units of the least bit.
     scaled = np.ldexp(_finite(second_values), -lsb_exponent(top, fmt, acc_width))
-    matrices = pass_matrices(shape, which, _finite(first_values), scaled)
 
     def add(block: Block, part: np.ndarray) -> None:
         left = block.left
         _add_truncated(left.starts, left.columns, left.values, block.right, part)
 
-    sums = matrices.add_up(np.int64, add)
+    sums = add_up_pass(shape, which, _finite(first_values), scaled, np.int64, add)
     return WindowedSums(sums=sums, plus=plus, minus=minus, top=top, fmt=fmt, acc_width=acc_width)
 
 

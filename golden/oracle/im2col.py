@@ -1,4 +1,7 @@
-"""A pass of a convolution as a matrix product: rows of nonzeros times an im2col matrix."""
+"""A pass of a convolution as a matrix product: rows of nonzeros times an im2col matrix.
+
+Each group of channels is a product of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.conv_groups import group_operands, join_groups
 from gscn.enums import takes_text
 
 _BLOCK_ELEMENTS = 1 << 18
@@ -142,6 +146,38 @@ def _runs(pixels: tuple[int, int, int], depth: int) -> Iterator[tuple[slice, sli
 
 
 @takes_text
+def add_up_pass(
+    shape: ConvShape,
+    which: Pass,
+    first: np.ndarray,
+    second: np.ndarray,
+    dtype: type[np.generic],
+    add: Callable[[Block, np.ndarray], None],
+    order: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return a pass's result as `PassMatrices.add_up` does that of each group.
+
+    Parameters
+    ----------
+    shape
+        The convolution.
+    which
+        The pass.
+    first, second
+        Operands of any numeric type, of the shapes `ConvShape.operand_shapes`.
+    dtype, add, order
+        As of `PassMatrices.add_up`.
+    """
+    return join_groups(
+        which,
+        [
+            pass_matrices(shape.group, which, *pair).add_up(dtype, add, order)
+            for pair in group_operands(shape, which, first, second)
+        ],
+    )
+
+
+@takes_text
 def pass_matrices(
     shape: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
 ) -> PassMatrices:
@@ -150,7 +186,7 @@ def pass_matrices(
     Parameters
     ----------
     shape
-        The convolution.
+        The convolution, of one group.
     which
         The pass.
     first, second

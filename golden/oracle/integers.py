@@ -38,7 +38,7 @@ def convolve(shape: ConvShape, which: Pass, first: Tensor, second: Tensor) -> Te
     torch.Tensor
         Of shape `shape.result_shape(which)`.
     """
-    geometry = (shape.stride, shape.padding, shape.dilation)
+    geometry = (shape.stride, shape.padding, shape.dilation, shape.groups)
     if which is Pass.FORWARD:
         return functional.conv2d(second, first, None, *geometry)
     if which is Pass.INPUT_GRAD:

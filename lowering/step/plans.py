@@ -46,6 +46,7 @@ def whole_plan(
     InputError
         It cannot be.
     """
+    shape.require_one_group("a whole step")
     sizes, widths = array_sizes(config, None), (out_bytes, 2)
     if which is not Pass.WEIGHT_GRAD:
         geometries = kernel_geometries(shape, which, MOST_STEP)

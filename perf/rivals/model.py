@@ -121,6 +121,7 @@ class Task:
 
     def __post_init__(self) -> None:
         """Name the operand, the shape expected and its own."""
+        self.shape.require_one_group("a rival's model")
         operands = (("first", self.first), ("second", self.second))
         expected = self.shape.operand_shapes(self.which)
         for (name, operand), size in zip(operands, expected, strict=True):

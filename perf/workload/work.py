@@ -26,6 +26,10 @@ class Work:
     precomputed: bool = False
     """Whether it is ReSprop's term of one stored sample."""
 
+    def __post_init__(self) -> None:
+        """Refuse groups."""
+        self.shape.require_one_group("an estimate")
+
     @property
     def macs(self) -> float:
         """Expected multiply-accumulates, padding counted."""

@@ -19,19 +19,20 @@ pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
     stride=pairs,
     padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
     dilation=pairs,
+    groups=st.integers(1, 3),
 )
-def test_output_size_is_that_of_torch(sizes, stride, padding, dilation):
+def test_output_size_is_that_of_torch(sizes, stride, padding, dilation, groups):
     n, c, k, h, w, r, s = sizes
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
-    x = torch.empty((n, c, h, w), device="meta")
-    weights = torch.empty((k, c, r, s), device="meta")
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    x = torch.empty((n, c * groups, h, w), device="meta")
+    weights = torch.empty((k * groups, c, r, s), device="meta")
     try:
         expected = functional.conv2d(x, weights, **geometry).shape
     except RuntimeError:
         with pytest.raises(InputError, match="must fit the padded input"):
-            ConvShape(n=n, c=c, h=h, w=w, k=k, r=r, s=s, **geometry)
+            ConvShape(n=n, c=c * groups, h=h, w=w, k=k * groups, r=r, s=s, **geometry)
         return
-    shape = ConvShape(n=n, c=c, h=h, w=w, k=k, r=r, s=s, **geometry)
+    shape = ConvShape(n=n, c=c * groups, h=h, w=w, k=k * groups, r=r, s=s, **geometry)
     assert shape.y_shape == tuple(expected)
     assert (shape.x_shape, shape.w_shape) == (tuple(x.shape), tuple(weights.shape))
     # Each output is a sum over one window of weights.
@@ -48,14 +49,38 @@ def test_operands_and_results_of_the_passes():
     ]
 
 
+def test_a_group_is_a_convolution_of_its_own():
+    shape = ConvShape(n=2, c=6, h=8, w=9, k=4, r=3, s=2, dilation=(2, 1), groups=2)
+    assert shape.group == ConvShape(n=2, c=3, h=8, w=9, k=2, r=3, s=2, dilation=(2, 1))
+    assert shape.group.group == shape.group
+    assert shape.dense_macs == 2 * shape.group.dense_macs
+    shape.group.require_one_group("anything")
+    with pytest.raises(InputError, match="groups must be 1 in a test, not 2"):
+        shape.require_one_group("a test")
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (0, "groups must be a whole number of at least 1, not 0"),
+        (1.0, "groups must be a whole number of at least 1, not 1.0"),
+        (4, r"groups must divide both c \(6\) and k \(4\), not be 4"),
+        (3, r"groups must divide both c \(6\) and k \(4\), not be 3"),
+    ],
+)
+def test_groups_that_are_none(groups, message):
+    with pytest.raises(InputError, match=message):
+        ConvShape(n=1, c=6, h=4, w=4, k=4, r=1, s=1, groups=groups)
+
+
 def test_every_problem_is_named_at_once():
     with pytest.raises(InputError) as caught:
-        ConvShape(n=0, c=3, h=8, w=8, k=-1, r=3, s=3, stride=(0, 1), padding=(-1, 0), groups=3)
+        ConvShape(n=0, c=3, h=8, w=8, k=-1, r=3, s=3, stride=(0, 1), padding=(-1, 0), groups=-3)
     for problem in (
         "n must be at least 1, not 0",
         "k must be at least 1, not -1",
         "stride must be two numbers of at least 1, not (0, 1)",
         "padding must be two numbers of at least 0, not (-1, 0)",
-        "groups must be 1, not 3",
+        "groups must be a whole number of at least 1, not -3",
     ):
         assert problem in str(caught.value)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gscn.conv import ConvShape, Pass
+from gscn.conv_groups import group_operands
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT_OPERAND_FORMATS, FP8_E4M3, FP8_E5M2, FP16
 from gscn.window import (
@@ -137,6 +138,8 @@ def test_no_sum_leaves_the_accumulator_at_the_limits_of_any_format(fmt, acc_widt
 def test_contractions_by_hand():
     shape = ConvShape(n=2, c=3, h=6, w=5, k=4, r=3, s=2)
     assert [contraction_length(shape, which) for which in Pass] == [18, 24, 2 * 4 * 4]
+    grouped = ConvShape(n=2, c=6, h=6, w=5, k=8, r=3, s=2, groups=2)
+    assert [contraction_length(grouped, which) for which in Pass] == [18, 24, 2 * 4 * 4]
 
 
 def parts(code, fmt):
@@ -196,6 +199,26 @@ def test_no_sum_of_magnitudes_leaves_the_accumulator_at_the_top_of_a_pass(fmt, w
                 for a, b in zip(row, pixel, strict=True)
             )
             assert total < 1 << (acc_width - 1)
+
+
+@pytest.mark.parametrize("which", Pass)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_top_of_groups_is_the_highest_of_theirs(which, seed):
+    shape = ConvShape(n=2, c=6, h=4, w=3, k=4, r=3, s=2, groups=2)
+    rng = np.random.default_rng(seed)
+    operands = [
+        (rng.standard_normal(size).astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+        for size in shape.operand_shapes(which)
+    ]
+    # The first group has the largest of both operands, so that both are judged by the same.
+    first, second = next(group_operands(shape, which, *operands))
+    first.flat[0] = second.flat[0] = 0x4180
+    tops = [
+        pass_top(shape.group, which, *pair, BF16)
+        for pair in group_operands(shape, which, *operands)
+    ]
+    assert pass_top(shape, which, *operands, BF16) >= max(tops)
+    assert pass_top(shape, which, *operands, BF16) <= max(tops) + 1
 
 
 def test_the_top_of_a_long_contraction_is_lower_where_few_operands_are_large():

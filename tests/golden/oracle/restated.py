@@ -54,11 +54,13 @@ def looped_sums(
     for n, k, p, q, c, r, s in itertools.product(
         *map(range, (shape.n, shape.k, shape.p, shape.q, shape.c, shape.r, shape.s))
     ):
+        if c * shape.groups // shape.c != k * shape.groups // shape.k:
+            continue
         y = p * shape.stride[0] + r * shape.dilation[0] - shape.padding[0]
         x = q * shape.stride[1] + s * shape.dilation[1] - shape.padding[1]
         if not (0 <= y < shape.h and 0 <= x < shape.w):
             continue
-        weight, pixel, output = (k, c, r, s), (n, c, y, x), (n, k, p, q)
+        weight, pixel, output = (k, c % (shape.c // shape.groups), r, s), (n, c, y, x), (n, k, p, q)
         place, at_first, at_second = {
             Pass.FORWARD: (output, weight, pixel),
             Pass.INPUT_GRAD: (pixel, weight, output),

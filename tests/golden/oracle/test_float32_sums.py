@@ -38,6 +38,9 @@ def operands(shape, which, seed=0, density=0.7):
     ]
 
 
+GROUPED = ConvShape(n=2, c=6, h=7, w=6, k=4, r=3, s=2, stride=(2, 1), padding=(1, 1), groups=2)
+
+
 def exact(shape, which, first, second):
     return convolve(shape, which, torch.from_numpy(first), torch.from_numpy(second)).numpy()
 
@@ -70,22 +73,23 @@ def test_every_order_of_three_products_occurs_and_no_other_sum():
     assert set(found.reshape(-1).tolist()) == expected == {0.0, 1.0}
 
 
+@pytest.mark.parametrize("shape", [SHAPE, GROUPED])
 @pytest.mark.parametrize("which", Pass)
-def test_both_are_near_double_precision_and_orders_differ(which, monkeypatch):
-    first, second = operands(SHAPE, which)
-    reference = exact(SHAPE, which, first, second)
-    limit = 64 * 2.0**-24 * exact(SHAPE, which, np.abs(first), np.abs(second))
+def test_both_are_near_double_precision_and_orders_differ(shape, which, monkeypatch):
+    first, second = operands(shape, which)
+    reference = exact(shape, which, first, second)
+    limit = 64 * 2.0**-24 * exact(shape, which, np.abs(first), np.abs(second))
     draws = [
-        conv_random_order(SHAPE, which, first, second, np.random.default_rng(seed))
+        conv_random_order(shape, which, first, second, np.random.default_rng(seed))
         for seed in (1, 1, 2)
     ]
-    for found in (*draws, conv_in_blocks(SHAPE, which, first, second)):
+    for found in (*draws, conv_in_blocks(shape, which, first, second)):
         assert (np.abs(found - reference) <= limit).all()
     assert np.array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
     # In parts of a few pixels nothing is lost or taken twice.
     monkeypatch.setattr(im2col, "_BLOCK_ELEMENTS", 50)
-    cut = conv_random_order(SHAPE, which, first, second, np.random.default_rng(1))
+    cut = conv_random_order(shape, which, first, second, np.random.default_rng(1))
     assert (np.abs(cut - reference) <= limit).all()
 
 

@@ -29,6 +29,8 @@ SHAPES = [
     ConvShape(n=2, c=2, h=5, w=5, k=2, r=1, s=1, stride=(2, 2)),
     ConvShape(n=1, c=1, h=4, w=6, k=2, r=4, s=2, padding=(3, 1), dilation=(1, 3)),
     ConvShape(n=3, c=1, h=2, w=2, k=1, r=2, s=2, padding=(3, 2), stride=(3, 1)),
+    ConvShape(n=2, c=6, h=4, w=3, k=4, r=3, s=2, stride=(2, 1), padding=(1, 1), groups=2),
+    ConvShape(n=1, c=3, h=4, w=5, k=6, r=2, s=3, dilation=(2, 1), groups=3),
 ]
 ONE = ConvShape(n=1, c=1, h=1, w=1, k=1, r=1, s=1)
 

@@ -19,6 +19,8 @@ SHAPES = [
     ConvShape(n=1, c=3, h=7, w=6, k=2, r=3, s=2, stride=(2, 3), padding=(2, 0), dilation=(2, 1)),
     ConvShape(n=2, c=2, h=5, w=5, k=2, r=1, s=1, stride=(2, 2)),
     ConvShape(n=1, c=1, h=4, w=6, k=2, r=4, s=2, padding=(3, 1), dilation=(1, 3)),
+    ConvShape(n=2, c=6, h=5, w=4, k=4, r=3, s=2, stride=(2, 1), padding=(1, 1), groups=2),
+    ConvShape(n=1, c=3, h=4, w=5, k=6, r=2, s=3, padding=(0, 1), dilation=(2, 1), groups=3),
 ]
 
 
@@ -29,11 +31,13 @@ def looped(shape, which, first, second):
     for n, k, p, q, c, r, s in itertools.product(
         *map(range, (shape.n, shape.k, shape.p, shape.q, shape.c, shape.r, shape.s))
     ):
+        if c * shape.groups // shape.c != k * shape.groups // shape.k:
+            continue
         y = p * shape.stride[0] + r * shape.dilation[0] - shape.padding[0]
         x = q * shape.stride[1] + s * shape.dilation[1] - shape.padding[1]
         if not (0 <= y < shape.h and 0 <= x < shape.w):
             continue
-        weight, pixel, output = (k, c, r, s), (n, c, y, x), (n, k, p, q)
+        weight, pixel, output = (k, c % (shape.c // shape.groups), r, s), (n, c, y, x), (n, k, p, q)
         place, at_first, at_second = {
             Pass.FORWARD: (output, weight, pixel),
             Pass.INPUT_GRAD: (pixel, weight, output),
