@@ -21,6 +21,15 @@ class Pass(enum.StrEnum):
     WEIGHT_GRAD = "weight-grad"
     """dW from X and dY."""
 
+    @property
+    def of_transposed(self) -> Pass:
+        """What this pass of a transposed convolution is of the convolution that it transposes.
+
+        Their weights are the same, and what is the input of one is the output of the other.
+        """
+        swapped = {Pass.FORWARD: Pass.INPUT_GRAD, Pass.INPUT_GRAD: Pass.FORWARD}
+        return swapped.get(self, self)
+
 
 MOST_SIZE = (1 << 31) - 1
 """Of anything in the shape of a convolution."""
@@ -89,6 +98,85 @@ class ConvShape:
                 f"{self.h + 2 * self.padding[0]}x{self.w + 2 * self.padding[1]}"
             )
         raise_problems("convolution", problems)
+
+    @classmethod
+    def of_transposed(
+        cls,
+        *,
+        n: int,
+        c: int,
+        h: int,
+        w: int,
+        k: int,
+        output_padding: tuple[int, int] = (0, 0),
+        **others: int | tuple[int, int],
+    ) -> ConvShape:
+        """Return the convolution that a transposed one transposes.
+
+        Its weights are those of the transposed one, in the same layout, its outputs are the
+        inputs, and its inputs the outputs (`Pass.of_transposed`).
+
+        Parameters
+        ----------
+        n, c, h, w, k
+            Of the transposed convolution: batch, input channels, height and width of the inputs,
+            output channels.
+        output_padding
+            Rows and columns by which its outputs are higher and wider, of those for which inputs
+            would have the same size; less than the stride.
+        **others
+            The other fields, which both have in common.
+
+        Raises
+        ------
+        InputError
+            Naming every field out of range, and an output padding of another size.
+        """
+        # Checks the fields that both have, on maps that hold any kernel.
+        plain = cls(n=n, c=c, h=MOST_SIZE, w=MOST_SIZE, k=k, **others)
+        problems = [
+            f"{name} must be from 1 to {MOST_SIZE}, not {size!r}"
+            for name, size in (("h", h), ("w", w))
+            if not _is_whole(size) or not 1 <= size <= MOST_SIZE
+        ]
+        if (
+            not isinstance(output_padding, tuple)
+            or len(output_padding) != 2
+            or not all(
+                _is_whole(more) and 0 <= more < stride
+                for more, stride in zip(output_padding, plain.stride, strict=True)
+            )
+        ):
+            problems.append(
+                f"output_padding must be two numbers, each less than the stride {plain.stride}, "
+                f"not {output_padding!r}"
+            )
+        raise_problems("transposed convolution", problems)
+        height, width = (
+            (size - 1) * stride - 2 * padding + dilation * (taps - 1) + 1 + more
+            for size, stride, padding, dilation, taps, more in zip(
+                (h, w), plain.stride, plain.padding, plain.dilation, (plain.r, plain.s),
+                output_padding, strict=True,
+            )
+        )  # fmt: skip
+        if not 1 <= min(height, width) <= max(height, width) <= MOST_SIZE:
+            raise InputError(
+                f"transposed convolution: outputs must be 1x1 to {MOST_SIZE}x{MOST_SIZE}, not "
+                f"{height}x{width}"
+            )
+        return dataclasses.replace(plain, c=k, h=height, w=width, k=c)
+
+    @property
+    def output_padding(self) -> tuple[int, int]:
+        """Rows and columns of the inputs past the last that a kernel meets: see `of_transposed`."""
+        height, width = (
+            (size + 2 * padding - dilation * (taps - 1) - 1) % stride
+            for size, stride, padding, dilation, taps in zip(
+                (self.h, self.w), self.stride, self.padding, self.dilation, (self.r, self.s),
+                strict=True,
+            )
+        )  # fmt: skip
+        return height, width
 
     @property
     def p(self) -> int:

@@ -22,7 +22,8 @@ from torch.nn.utils import parametrize
 from gscn.conv import Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
-from gscn.golden.methods.geometry import Arithmetic, ConvGeometry, OtherArithmetic
+from gscn.golden.methods.as_convolution import OtherArithmetic
+from gscn.golden.methods.geometry import Arithmetic
 from gscn.golden.methods.passes import Geometry, PassRecord, Setting, ThreePasses
 from gscn.golden.methods.selection import count_nonzeros, is_traced
 
@@ -218,7 +219,7 @@ class Attached(nn.Module):
         pad
             Pads the inputs before.
         """
-        if self.arithmetic is not None and isinstance(geometry, ConvGeometry):
+        if self.arithmetic is not None:
             geometry = OtherArithmetic(geometry=geometry, arithmetic=self.arithmetic)
         geometry.check(self, inputs, weights)
         self.calls += 1

@@ -1,19 +1,28 @@
-"""What each kind of layer computes in each pass: convolutions, by torch or not, and linear layers.
+"""What each kind of layer computes in each pass, by torch, and as which `ConvShape`.
 
-Each is a `golden.methods.passes.Geometry`.
+Each is a `golden.methods.passes.Geometry`. All that the accelerator computes are convolutions of
+two dimensions; layers are such convolutions as follows.
+
+* One dimension: maps and kernels have one column. (In one row, strips of memory, which are rows,
+  would hold whole maps, and leave few tiles to share the work out by.)
+* Transposed: the convolution that it transposes, whose weights have the same layout. Its forward
+  pass is that one's input gradient, and the reverse (`Pass.of_transposed`).
+* Linear: a kernel of 1x1 on maps of one column, which has a row for each vector of a sample.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from gscn.conv import ConvShape, Pass
+from gscn.errors import InputError
 from gscn.golden.methods.passes import Owner
 
 _CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
@@ -83,8 +92,11 @@ class ConvGeometry:
             result = _CONVOLVE[axes - 1](
                 inputs, weights, None, self.stride, self.padding, self.dilation, self.groups
             )
-        term = None if bias is None else bias.reshape(1, -1, *[1] * len(self.stride))
-        return result, term
+        return result, None if bias is None else self.bias_term(bias)
+
+    def bias_term(self, bias: Tensor) -> Tensor:
+        """Return a bias as it is added to outputs."""
+        return bias.reshape(1, -1, *[1] * len(self.stride))
 
     def input_grad(self, shape: torch.Size, weights: Tensor, output_grad: Tensor) -> Tensor:
         """Return the gradient of inputs of this shape."""
@@ -105,6 +117,56 @@ class ConvGeometry:
         """Return what passes return, called one after the other."""
         return [call() for call in calls]
 
+    def conv_shape(self, inputs: Sequence[int], weights: Sequence[int]) -> ConvShape:
+        """Return the convolution that is computed, transposed or not, with these operands.
+
+        Parameters
+        ----------
+        inputs
+            (N, C, ...), or of one sample without N.
+        weights
+            As the layer has them.
+
+        Raises
+        ------
+        InputError
+            No convolution of two dimensions.
+        """
+        axes = len(self.stride)
+        if axes > 2:
+            raise InputError(
+                f"kernel must have one or two dimensions, not {axes}: sums over depth are not "
+                "computed"
+            )
+        n, _, *size = inputs if len(inputs) == axes + 2 else (1, *inputs)
+        first, second, *kernel = weights
+        (h, w), (r, s) = (*size, 1)[:2], (*kernel, 1)[:2]
+        found = {
+            "n": n,
+            "h": h,
+            "w": w,
+            "r": r,
+            "s": s,
+            "stride": (*self.stride, 1)[:2],
+            "padding": (*self.padding, 0)[:2],
+            "dilation": (*self.dilation, 1)[:2],
+            "groups": self.groups,
+        }
+        if not self.transposed:
+            return ConvShape(c=second * self.groups, k=first, **found)
+        more = (*(self.output_padding or (0,) * axes), 0)[:2]
+        return ConvShape.of_transposed(
+            c=first, k=second * self.groups, output_padding=more, **found
+        )
+
+    def to_map(self, values: Tensor) -> Tensor:
+        """Return inputs, outputs or weights as a tensor of that convolution; see the module."""
+        return values if len(self.stride) == 2 else values.unsqueeze(-1)
+
+    def from_map(self, values: Tensor, sizes: Sequence[int]) -> Tensor:  # noqa: ARG002
+        """Undo `to_map`; `sizes` are those before it, but that channels may differ."""
+        return values if len(self.stride) == 2 else values.squeeze(-1)
+
     def _backward(
         self, output_grad: Tensor, inputs: Tensor, weights: Tensor, wanted: tuple[bool, bool, bool]
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -123,48 +185,6 @@ class ConvGeometry:
         )
 
 
-def convolution_shape(
-    inputs: Sequence[int],
-    weights: Sequence[int],
-    *,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-) -> ConvShape:
-    """Return the shape of a convolution of one or two dimensions and one group.
-
-    Parameters
-    ----------
-    inputs
-        (N, C, H, W) or, of one dimension, (N, C, W), which is a map of one row; or that of one
-        sample, without N.
-    weights
-        (K, C, R, S) or (K, C, S).
-    stride, padding, dilation
-        A number for every axis, or one for all.
-    """
-    n, c, *size = inputs if len(inputs) == len(weights) else (1, *inputs)
-    k, _, *kernel = weights
-    (h, w), (r, s) = (1, *size)[-2:], (1, *kernel)[-2:]
-
-    def pair(values: Sequence[int], of_one_row: int) -> tuple[int, int]:
-        values = [*values] * (len(kernel) // len(values))
-        return tuple([of_one_row, *values][-2:])
-
-    return ConvShape(
-        n=n,
-        c=c,
-        h=h,
-        w=w,
-        k=k,
-        r=r,
-        s=s,
-        stride=pair(stride, 1),
-        padding=pair(padding, 0),
-        dilation=pair(dilation, 1),
-    )
-
-
 class Arithmetic(Protocol):
     """Calculates the passes of a `ConvShape` otherwise than torch does."""
 
@@ -178,72 +198,10 @@ class Arithmetic(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OtherArithmetic:
-    """A convolution whose passes `arithmetic` calculates."""
-
-    geometry: ConvGeometry
-    """Of two dimensions and one group."""
-    arithmetic: Arithmetic
-
-    def check(self, attached: Owner, inputs: Tensor, weights: Tensor) -> None:
-        """Raise `InputError`, naming the layer, for what no `ConvShape` describes."""
-        self.geometry.check(attached, inputs, weights)
-        if self.geometry.groups != 1:
-            raise attached.error(
-                f"groups must be 1 in other arithmetic, not {self.geometry.groups}"
-            )
-
-    def is_single(self, inputs: Tensor) -> bool:
-        """Whether the inputs are one sample, without a mini-batch in front."""
-        return self.geometry.is_single(inputs)
-
-    def to_filters(self, weights: Tensor) -> Tensor:
-        """Return the weights, which have the filters in front."""
-        return weights
-
-    def from_filters(self, weights: Tensor) -> Tensor:
-        """Undo `to_filters`."""
-        return weights
-
-    def _shape(self, inputs: torch.Size, weights: torch.Size) -> ConvShape:
-        return convolution_shape(
-            inputs,
-            weights,
-            stride=self.geometry.stride,
-            padding=self.geometry.padding,
-            dilation=self.geometry.dilation,
-        )
-
-    def forward(
-        self, inputs: Tensor, weights: Tensor, bias: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the outputs without the bias, and the bias, or None."""
-        shape = self._shape(inputs.shape, weights.shape)
-        result = self.arithmetic.convolve(Pass.FORWARD, shape, weights, inputs)
-        return result, None if bias is None else bias.reshape(1, -1, 1, 1)
-
-    def input_grad(self, shape: torch.Size, weights: Tensor, output_grad: Tensor) -> Tensor:
-        """Return the gradient of inputs of this shape."""
-        conv = self._shape(shape, weights.shape)
-        return self.arithmetic.convolve(Pass.INPUT_GRAD, conv, weights, output_grad)
-
-    def weight_grad(self, inputs: Tensor, shape: torch.Size, output_grad: Tensor) -> Tensor:
-        """Return the gradient of weights of this shape, summed over the mini-batch."""
-        conv = self._shape(inputs.shape, shape)
-        return self.arithmetic.convolve(Pass.WEIGHT_GRAD, conv, output_grad, inputs)
-
-    def bias_grad(self, output_grad: Tensor) -> Tensor:
-        """Return the sum over all dimensions but that of the channels."""
-        return self.geometry.bias_grad(output_grad)
-
-    def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
-        """Return what passes return; the arithmetic decides when it calculates which."""
-        return self.arithmetic.together(calls)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class LinearGeometry:
     """A linear layer on any leading dimensions, of which the first is the mini-batch."""
+
+    transposed: ClassVar[bool] = False
 
     def check(self, attached: Owner, inputs: Tensor, weights: Tensor) -> None:
         """Raise `InputError`, naming the layer, for inputs that the weights do not fit."""
@@ -271,6 +229,10 @@ class LinearGeometry:
         """Return the outputs with the bias, and None."""
         return functional.linear(inputs, weights, bias), None
 
+    def bias_term(self, bias: Tensor) -> Tensor:
+        """Return a bias as it is added to outputs."""
+        return bias
+
     # The shapes, which a convolution needs, follow from the operands.
 
     def input_grad(self, _: torch.Size, weights: Tensor, output_grad: Tensor) -> Tensor:
@@ -288,3 +250,17 @@ class LinearGeometry:
     def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
         """Return what passes return, called one after the other."""
         return [call() for call in calls]
+
+    def conv_shape(self, inputs: Sequence[int], weights: Sequence[int]) -> ConvShape:
+        """Return the convolution that is computed, of inputs (N, ..., C) and weights (K, C)."""
+        n, *rows, c = inputs if len(inputs) > 1 else (1, *inputs)
+        return ConvShape(n=n, c=c, h=math.prod(rows), w=1, k=weights[0], r=1, s=1)
+
+    def to_map(self, values: Tensor) -> Tensor:
+        """Return inputs, outputs or weights as a tensor of that convolution; see the module."""
+        rows = values.flatten(1, -2) if values.ndim > 2 else values.unsqueeze(1)
+        return rows.transpose(1, 2).unsqueeze(-1)
+
+    def from_map(self, values: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Undo `to_map`; `sizes` are those before it, but that channels may differ."""
+        return values.squeeze(-1).transpose(1, 2).reshape(*sizes[:-1], values.shape[1])

@@ -20,13 +20,9 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
 from gscn.conv import ConvShape
+from gscn.golden.methods.as_convolution import OtherArithmetic
 from gscn.golden.methods.attached import NAME, Attached
-from gscn.golden.methods.geometry import (
-    ConvGeometry,
-    LinearGeometry,
-    OtherArithmetic,
-    convolution_shape,
-)
+from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry
 from gscn.golden.methods.interception import even_padding, intercept
 from gscn.golden.methods.passes import Geometry
 
@@ -253,13 +249,10 @@ def conv_shape(layer: TrainingConv2d, inputs_shape: tuple[int, int, int, int]) -
         made = attached.geometry
         if isinstance(made, OtherArithmetic):
             made = made.geometry
-    return convolution_shape(
-        inputs_shape,
-        (layer.out_channels, layer.in_channels, *layer.kernel_size),
-        stride=made.stride,
-        padding=made.padding,
-        dilation=made.dilation,
+    geometry = ConvGeometry(
+        stride=made.stride, padding=made.padding, dilation=made.dilation, groups=made.groups
     )
+    return geometry.conv_shape(inputs_shape, layer.weight.shape)
 
 
 def conv_shape_problems(conv: nn.Conv2d) -> list[str]:

@@ -21,9 +21,9 @@ class PassRecord:
 
     `first` and `second` are the operands in the order of `ConvShape.operand_shapes`, after
     sparsification and, where zeros are not padded evenly, after padding. `precomputed` is the term
-    added to the result: the bias (1, K, 1, 1) in the forward pass of a convolution (a linear
-    layer's is in the result), with ReSprop the reused gradient's part in the two others:
-    (1, C, H, W), one for the whole mini-batch, and (K, C, R, S).
+    added to the result: the bias in the forward pass, (1, K, 1, 1) or of a linear layer (K,), with
+    ReSprop the reused gradient's part in the two others: (1, C, H, W), one for the whole
+    mini-batch, and (K, C, R, S).
     """
 
     which: Pass
@@ -132,7 +132,13 @@ class ThreePasses(torch.autograd.Function):
                 used = used.to(dtype)
                 bias = None if bias is None else bias.to(dtype)
             result, term = setting.geometry.forward(inputs, used, bias)
-        attached.observe(Pass.FORWARD, used, inputs, result, term)
+        if attached.observer is not None and term is None and bias is not None:
+            # Torch added it while it multiplied; an accelerator is to compute the product alone.
+            with torch.autocast(inputs.device.type, enabled=False):
+                product, _ = setting.geometry.forward(inputs, used, None)
+            attached.observe(Pass.FORWARD, used, inputs, product, bias)
+        else:
+            attached.observe(Pass.FORWARD, used, inputs, result, term)
         # No more than is needed, so that inputs of frozen weights may be changed in place after.
         needs_inputs, needs_weights = ctx.needs_input_grad[:2]
         ctx.save_for_backward(saved if needs_weights else None, used if needs_inputs else None)

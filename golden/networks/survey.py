@@ -2,14 +2,18 @@
 
 Products are counted where torch executes them, as `torch.utils.flop_counter` does: every matrix
 product and convolution of the forward pass, padding included, whatever calls it. Each belongs to
-the innermost module that is being called. Those of a convolution of one or two dimensions and one
-group, or of a linear layer, are a layer's; all others are listed by name, kind and share, so that
-no sum over the layers is taken for the whole network.
+the innermost module that is being called. Those of a convolution of one or two dimensions, grouped
+or transposed or neither, of a linear layer, or of the projections of `nn.MultiheadAttention`, are a
+layer's, whether the layer is called or another module multiplies with its weight: the projection of
+queries, keys and values has the name of the attention. All others, attention's own products and
+convolutions of three dimensions among them, are listed by name, kind and share, so that no sum over
+the layers is taken for the whole network.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,8 +29,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from gscn.conv import ConvShape
-from gscn.errors import raise_problems
-from gscn.golden.methods.geometry import convolution_shape
+from gscn.errors import InputError, raise_problems
+from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry
 from gscn.golden.omitted import Omitted
 
 _CONVOLUTIONS = ("convolution", "_convolution", "cudnn_convolution", "convolution_overrideable")
@@ -45,9 +49,12 @@ class WeightedLayer:
     name: str
     """That of the module; of its second call `name#2`, and so on."""
     shape: ConvShape
-    """A linear layer is a 1x1 convolution on 1x1 maps, of as many samples as it has vectors; a
-    convolution of one dimension has maps of one row."""
+    """As `golden.methods.geometry` says: maps of linear layers, with a row for each vector of a
+    sample, and of convolutions of one dimension have one column."""
     linear: bool
+    transposed: bool = False
+    """Whether it is a transposed convolution: `shape` is then the one that it transposes, of which
+    its forward pass is the input gradient (`gscn.conv.Pass.of_transposed`)."""
     normalised: bool = False
     """Whether a normalisation follows it, or is what it is applied to."""
     input_grad: bool = True
@@ -75,6 +82,8 @@ class _Call:
     module: nn.Module
     learned: bool
     """Whether its first tensor depends on parameters."""
+    samples: int
+    """Of its first tensor."""
     products: list[_Product] = field(default_factory=list)
 
 
@@ -83,10 +92,14 @@ class _Product:
     operator: str
     macs: int | None
     shape: ConvShape | None
-    """Of a convolution that is one."""
-    groups: int
+    """Of a convolution of which `ConvShape` can tell."""
+    transposed: bool
     owner: str | None
     """Name of the layer whose weight is an operand."""
+    is_whole: bool
+    """Whether it is the whole weight of that layer."""
+    learned: bool
+    """Whether another operand depends on parameters."""
     normalised: bool
     """Whether an operand was normalised or, noted later, the result is."""
 
@@ -178,10 +191,11 @@ class _Observer(TorchDispatchMode):
         self.done: list[_Call] = []
         # Weights are known by their storage, which their views share.
         self.owners = {
-            _storage(weight): name
+            _storage(weight): (name, weight.numel())
             for module, name in reversed(self.names.items())
             if _is_layer(module) and (weight := _own_weight(module)) is not None
         }
+        self.modules = {name: module for module, name in self.names.items()}
 
     @contextlib.contextmanager
     def calls(self) -> Iterator[None]:
@@ -205,7 +219,8 @@ class _Observer(TorchDispatchMode):
     def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
         tensors = _tensors((args, kwargs))
         learned = _tag(tensors[0]).learned if tensors else False
-        self.stack.append(_Call(self.names[module], module, learned))
+        samples = _samples(module, tensors[0].shape) if tensors else 1
+        self.stack.append(_Call(self.names[module], module, learned, samples))
 
     def _leave(self, *_: object) -> None:
         self.done.append(self.stack.pop())
@@ -249,14 +264,25 @@ class _Observer(TorchDispatchMode):
             macs = _MACS[name](*args)
         elif func.namespace in ("aten", "prim", "prims") and not _UNKNOWN.search(name):
             return None
-        shape, groups = None, 1
-        if name in _CONVOLUTIONS:
-            groups = args[8]
-            shape = _conv_shape(args)
+        convolves = name in _CONVOLUTIONS
         operands = _tensors(args)
-        owners = [self.owners[s] for one in operands if (s := _storage(one)) in self.owners]
-        normalised = any(_tag(one).normalised for one in operands)
-        return _Product(name, macs, shape, groups, owners[0] if owners else None, normalised)
+        owner, is_whole, learned = None, False, False
+        for one in operands:
+            if _storage(one) in self.owners:
+                owner, size = self.owners[_storage(one)]
+                is_whole = one.numel() % size == 0
+            elif not isinstance(one, nn.Parameter):
+                learned = learned or _tag(one).learned
+        return _Product(
+            operator=name,
+            macs=macs,
+            shape=_conv_shape(args) if convolves else None,
+            transposed=convolves and args[6],
+            owner=owner,
+            is_whole=is_whole,
+            learned=learned,
+            normalised=any(_tag(one).normalised for one in operands),
+        )
 
     def result(self) -> Survey:
         """Return what was noted."""
@@ -272,6 +298,10 @@ class _Observer(TorchDispatchMode):
                 found.setdefault(call.name, []).append(layer)
                 continue
             for product in call.products:
+                layer = self._by_weight(call, product)
+                if layer is not None:
+                    found.setdefault(layer.name, []).append(layer)
+                    continue
                 key = (call.name, _kind(call, product))
                 known = others.get(key, 0)
                 unknown = known is None or product.macs is None
@@ -294,13 +324,32 @@ class _Observer(TorchDispatchMode):
         omitted.sort(key=lambda one: order.index(one.name))
         return Survey(layers=tuple(layers), omitted=tuple(omitted), macs=macs)
 
+    def _by_weight(self, call: _Call, product: _Product) -> WeightedLayer | None:
+        """Return the layer whose whole weight is used past the layer, if any is."""
+        if not product.is_whole:
+            return None
+        shape, module = product.shape, self.modules[product.owner]
+        linear = shape is None and not isinstance(module, _ConvNd)
+        if linear:
+            shape = _linear_shape(_own_weight(module).shape, product.macs, call.samples)
+        if shape is None:
+            return None
+        return WeightedLayer(
+            name=product.owner,
+            shape=shape,
+            linear=linear,
+            transposed=product.transposed,
+            normalised=product.normalised,
+            input_grad=product.learned,
+        )
+
     def _numbered(self, found: dict[str, list[WeightedLayer]]) -> list[WeightedLayer]:
         """Return all calls in order of definition, and whose weights they share."""
         layers = []
         for module, name in self.names.items():
             for index, layer in enumerate(found.get(name, ())):
                 weight = _own_weight(module)
-                first = name if weight is None else self.owners[_storage(weight)]
+                first = name if weight is None else self.owners[_storage(weight)][0]
                 if first not in found:
                     first = name
                 shares = first if index or first != name else None
@@ -310,12 +359,23 @@ class _Observer(TorchDispatchMode):
 
 
 def _is_layer(module: nn.Module) -> bool:
-    return isinstance(module, _ConvNd | nn.Linear)
+    return isinstance(module, _ConvNd | nn.Linear | nn.MultiheadAttention)
 
 
 def _own_weight(module: nn.Module) -> Tensor | None:
-    """Return the weight of a layer; None if it is computed, which may change a state."""
-    return module._parameters.get("weight")
+    """Return the weight of a layer; None if it is computed, which may change a state.
+
+    That of attention is of the queries, keys and values together.
+    """
+    attends = isinstance(module, nn.MultiheadAttention)
+    return module._parameters.get("in_proj_weight" if attends else "weight")
+
+
+def _samples(module: nn.Module, shape: Sequence[int]) -> int:
+    """Return how many samples a module is given, by the shape of its first tensor."""
+    if isinstance(module, nn.MultiheadAttention):
+        return shape[0 if module.batch_first else 1] if len(shape) == 3 else 1
+    return shape[0] if len(shape) > 1 else 1
 
 
 def _storage(tensor: Tensor) -> int:
@@ -332,13 +392,36 @@ def _tensors(values: object) -> list[Tensor]:
 
 
 def _conv_shape(arguments: Sequence[Any]) -> ConvShape | None:
-    """Return the shape of a convolution of one or two dimensions; None for another."""
-    inputs, weights, _, stride, padding, dilation, transposed, _, groups, *_ = arguments
-    if weights.ndim > 4 or transposed or groups != 1:
-        return None
-    return convolution_shape(
-        inputs.shape, weights.shape, stride=stride, padding=padding, dilation=dilation
+    """Return the shape of a convolution of one or two dimensions, None of another."""
+    inputs, weights, _, stride, padding, dilation, transposed, output_padding, groups, *_ = (
+        arguments
     )
+    stride, padding, dilation, output_padding = (
+        tuple(values) * ((weights.ndim - 2) // len(values))
+        for values in (stride, padding, dilation, output_padding)
+    )
+    geometry = ConvGeometry(
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        transposed=transposed,
+        output_padding=output_padding if transposed else (),
+    )
+    try:
+        return geometry.conv_shape(inputs.shape, weights.shape)
+    except InputError:
+        return None
+
+
+def _linear_shape(weights: Sequence[int], macs: int | None, samples: int) -> ConvShape | None:
+    """Return what a product with weights (K, C) is, if it is of whole vectors."""
+    if not macs or macs % math.prod(weights):
+        return None
+    vectors = macs // math.prod(weights)
+    if vectors % samples:
+        samples = vectors
+    return LinearGeometry().conv_shape((samples, vectors // samples, weights[1]), weights)
 
 
 _MACS: dict[str, Callable[..., int]] = {
@@ -361,26 +444,21 @@ def _layer_of(call: _Call) -> WeightedLayer | None:
         "input_grad": call.learned,
     }
     if isinstance(module, nn.Linear):
-        size = module.in_features * module.out_features
+        weights = (module.out_features, module.in_features)
         macs = products[0].macs if len(products) == 1 else None
-        if not macs or macs % size:
-            return None
-        shape = ConvShape(
-            n=macs // size, c=module.in_features, h=1, w=1, k=module.out_features, r=1, s=1
-        )
-        return WeightedLayer(shape=shape, linear=True, **found)
+        shape = _linear_shape(weights, macs, call.samples)
+        return None if shape is None else WeightedLayer(shape=shape, linear=True, **found)
     if isinstance(module, _ConvNd) and len(products) == 1 and products[0].shape is not None:
-        return WeightedLayer(shape=products[0].shape, linear=False, **found)
+        shape, transposed = products[0].shape, products[0].transposed
+        return WeightedLayer(shape=shape, linear=False, transposed=transposed, **found)
     return None
 
 
 def _kind(call: _Call, product: _Product) -> str:
     """Return in words what a product is that is no layer's."""
     kind = type(call.module).__name__
-    if product.groups != 1:
-        return f"{kind} of {product.groups} groups"
     if isinstance(call.module, _ConvNd) and product.operator in _CONVOLUTIONS:
         return kind
     if product.owner is not None and product.owner != call.name:
-        return f"weights of {product.owner}, which is not called"
+        return f"parts of the weights of {product.owner}"
     return f"{product.operator} in {kind}"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gscn.conv import ConvShape
+from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.golden.omitted import Omitted, covered_share
 
@@ -19,7 +20,9 @@ class Layer:
     """Name of the module in torchvision's state dictionary."""
     shape: ConvShape
     linear: bool = False
-    """Whether it is a fully connected layer."""
+    """Whether it is a fully connected layer; a pixel of its maps is a vector of a sample."""
+    transposed: bool = False
+    """Whether it is a transposed convolution: `shape` is then the one that it transposes."""
     first: bool = False
     """Whether its weights are those of the first layer, which a method may leave dense."""
     input_grad: bool | None = None
@@ -33,6 +36,11 @@ class Layer:
     def reads_image(self) -> bool:
         """Whether its input is the image, so that no input gradient is needed."""
         return self.first if self.input_grad is None else not self.input_grad
+
+    @takes_text
+    def runs_as(self, which: Pass) -> Pass:
+        """Return which pass of `shape` computes a pass of the layer."""
+        return which.of_transposed if self.transposed else which
 
     @property
     def has_normalisation(self) -> bool:
@@ -66,6 +74,7 @@ class SurveyedLayer(Protocol):
     name: str
     shape: ConvShape
     linear: bool
+    transposed: bool
     normalised: bool
     input_grad: bool
     shares: str | None
@@ -103,6 +112,7 @@ def network_of(name: str, surveyed: Surveyed) -> Network:
                 name=layer.name,
                 shape=layer.shape,
                 linear=layer.linear,
+                transposed=layer.transposed,
                 first=not index or layer.shares == surveyed.layers[0].name,
                 input_grad=layer.input_grad,
                 normalised=layer.normalised,

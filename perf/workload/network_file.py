@@ -17,21 +17,25 @@ MOST_LAYERS = 2000
 MOST_FILE_SIZE = 1 << 20
 """Of a layer in a network file, along any axis."""
 _REQUIRED = frozenset({"name", "c", "h", "w", "k", "r", "s"})
-_OPTIONAL = frozenset(
-    {"stride", "padding", "dilation", "linear", "normalised", "shares", "input_grad"}
-)
+_PAIRS = ("stride", "padding", "dilation", "output_padding")
+_FLAGS = ("linear", "transposed", "normalised", "input_grad")
+_OPTIONAL = frozenset({*_PAIRS, *_FLAGS, "groups", "shares"})
 
 
 def read_network(path: Path, *, batch: int) -> Network:
     """Read a network from a JSON file: a list of layers in order, the first one fed by the image.
 
     Each layer is an object with `name`, `c`, `h`, `w`, `k`, `r`, `s` and, if they are not 1, 0 and
-    1, the pairs `stride`, `padding` and `dilation`; `"linear": true` marks a fully connected layer
-    (with `h`, `w`, `r` and `s` all 1). `"normalised"` says whether a normalisation follows the
-    layer, or precedes it as in pre-activation networks; where it is absent, convolutions count as
-    normalised and fully connected layers as not. `"shares": "name"` says that the layer uses the
-    weights of one before: it is a further call of that layer. `"input_grad": false` says that
-    its input is the image, as that of the first layer is. Letters as in `gscn.conv.ConvShape`.
+    1, the pairs `stride`, `padding` and `dilation`, and the number `groups`. Letters are as in
+    `gscn.conv.ConvShape`. `"linear": true` marks a fully connected layer, with `r` and `s` of 1 and
+    a pixel for each vector of a sample. `"transposed": true` marks a transposed convolution, of
+    which `c`, `h` and `w` are inputs and `k` outputs as of any other, with the pair
+    `output_padding` if that is not 0; it becomes the convolution that it transposes
+    (`ConvShape.of_transposed`). `"normalised"` says whether a normalisation follows the layer, or
+    precedes it as in pre-activation networks; where it is absent, convolutions count as normalised
+    and fully connected layers as not. `"shares": "name"` says that the layer uses the weights of
+    one before: it is a further call of that layer. `"input_grad": false` says that its input is the
+    image, as that of the first layer is.
 
     Parameters
     ----------
@@ -106,19 +110,19 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
         problems.append(f"name must be text, not {shown(item['name'])}")
     problems += [
         f"{name} must be true or false, not {shown(item[name])}"
-        for name in ("linear", "normalised", "input_grad")
+        for name in _FLAGS
         if name in item and not isinstance(item[name], bool)
     ]
     if not isinstance(item.get("shares", ""), str):
         problems.append(f"shares must be the name of a layer, not {shown(item['shares'])}")
     problems += [
         f"{name} must be a whole number, not {shown(item[name])}"
-        for name in sorted(_REQUIRED - {"name"})
+        for name in sorted(_REQUIRED - {"name"} | {"groups"})
         if name in item and type(item[name]) is not int
     ]
     problems += [
         f"{name} must be a pair of whole numbers, not {shown(item[name])}"
-        for name in ("stride", "padding", "dilation")
+        for name in _PAIRS
         if name in item
         and not (
             isinstance(item[name], list)
@@ -134,18 +138,26 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
         if size > MOST_FILE_SIZE
     ]
     raise_problems(where, problems)
-    pairs = {name: tuple(item[name]) for name in ("stride", "padding", "dilation") if name in item}
+    given = {name: tuple(item[name]) for name in _PAIRS if name in item}
+    given |= {"groups": item.get("groups", 1)}
+    transposed, linear = item.get("transposed", False), item.get("linear", False)
+    where = f"{where} ({_short(item['name'])})"
+    if linear and (transposed or given["groups"] != 1 or (sizes["r"], sizes["s"]) != (1, 1)):
+        raise InputError(
+            f"{where}: a linear layer must have r and s of 1 and be neither grouped nor transposed"
+        )
+    if not transposed and "output_padding" in given:
+        raise InputError(f"{where}: output_padding must be of a transposed layer alone")
+    make = ConvShape.of_transposed if transposed else ConvShape
     try:
-        shape = ConvShape(n=batch, **sizes, **pairs)
+        shape = make(n=batch, **sizes, **given)
     except InputError as error:
-        raise InputError(f"{where} ({_short(item['name'])}): {error}") from error
-    linear = item.get("linear", False)
-    if linear and (shape.h, shape.w, shape.r, shape.s) != (1, 1, 1, 1):
-        raise InputError(f"{where} ({_short(item['name'])}): a linear layer has h, w, r and s of 1")
+        raise InputError(f"{where}: {error}") from error
     return Layer(
         name=item["name"],
         shape=shape,
         linear=linear,
+        transposed=transposed,
         first=index == 0,
         input_grad=item.get("input_grad"),
         normalised=item.get("normalised"),

@@ -23,12 +23,19 @@ class Work:
     """Share of nonzeros in the first operand of the pass (`ConvShape.operand_shapes`)."""
     second_density: float
     """Share of nonzeros in the second operand."""
+    transposed: bool = False
+    """Whether a transposed layer asks for it, of which `shape` is what it transposes."""
     precomputed: bool = False
     """Whether it is ReSprop's term of one stored sample."""
 
     def __post_init__(self) -> None:
         """Refuse groups."""
         self.shape.require_one_group("an estimate")
+
+    @property
+    def role(self) -> Pass:
+        """The pass of the layer that asks for it: what its operands are follows from that."""
+        return self.which.of_transposed if self.transposed else self.which
 
     @property
     def macs(self) -> float:
@@ -61,7 +68,7 @@ def inner_macs(shape: ConvShape) -> int:
             high = min(out, math.ceil((size - shift) / stride))
             total += max(0, high - low)
         counts.append(total)
-    return shape.n * shape.k * shape.c * counts[0] * counts[1]
+    return shape.n * shape.k * shape.group.c * counts[0] * counts[1]
 
 
 def passes(layer: Layer) -> tuple[Pass, ...]:
@@ -80,7 +87,7 @@ def pass_work(layer: Layer, which: Pass, sparsification: Sparsification) -> tupl
     layer
         The layer; its role decides what the method leaves dense.
     which
-        The pass.
+        The layer's pass.
     sparsification
         Method and densities.
     """
@@ -95,15 +102,23 @@ def work_of(layer: Layer, which: Pass, densities: LayerDensities) -> tuple[Work,
         Pass.INPUT_GRAD: (densities.weights, densities.output_grads),
         Pass.WEIGHT_GRAD: (densities.output_grads, densities.activations),
     }[which]
-    work = [Work(shape=layer.shape, which=which, first_density=first, second_density=second)]
-    if densities.reuses and which is not Pass.FORWARD:
-        work.append(
-            Work(
-                shape=dataclasses.replace(layer.shape, n=1),
-                which=which,
-                first_density=densities.weights if which is Pass.INPUT_GRAD else 1.0,
-                second_density=1.0,
-                precomputed=True,
-            )
-        )
-    return tuple(work)
+    if layer.transposed and which is Pass.WEIGHT_GRAD:
+        # Its inputs are the outputs of what it transposes.
+        first, second = second, first
+    own = Work(
+        shape=layer.shape,
+        which=layer.runs_as(which),
+        first_density=first,
+        second_density=second,
+        transposed=layer.transposed,
+    )
+    if not densities.reuses or which is Pass.FORWARD:
+        return (own,)
+    term = dataclasses.replace(
+        own,
+        shape=dataclasses.replace(layer.shape, n=1),
+        first_density=densities.weights if which is Pass.INPUT_GRAD else 1.0,
+        second_density=1.0,
+        precomputed=True,
+    )
+    return own, term

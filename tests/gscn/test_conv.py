@@ -84,3 +84,54 @@ def test_every_problem_is_named_at_once():
         "groups must be a whole number of at least 1, not -3",
     ):
         assert problem in str(caught.value)
+
+
+@given(
+    sizes=st.tuples(*[st.integers(1, 4)] * 3, *[st.integers(1, 9)] * 2, *[st.integers(1, 4)] * 2),
+    groups=st.integers(1, 3),
+    stride=pairs,
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    dilation=pairs,
+    more=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+)
+def test_what_a_transposed_convolution_transposes(sizes, groups, stride, padding, dilation, more):
+    n, c, k, h, w, r, s = sizes
+    c, k = c * groups, k * groups
+    x = torch.empty((n, c, h, w), device="meta")
+    weights = torch.empty((c, k // groups, r, s), device="meta")
+    kernel = {"r": r, "s": s, "stride": stride, "padding": padding, "dilation": dilation}
+
+    def make():
+        return ConvShape.of_transposed(
+            n=n, c=c, h=h, w=w, k=k, **kernel, groups=groups, output_padding=more
+        )
+
+    if not all(one < by for one, by in zip(more, stride, strict=True)):
+        with pytest.raises(InputError, match="output_padding must be two numbers, each less"):
+            make()
+        return
+    sizes = [
+        (size - 1) * by - 2 * pad + step * (taps - 1) + 1 + extra
+        for size, by, pad, step, taps, extra in zip(
+            (h, w), stride, padding, dilation, (r, s), more, strict=True
+        )
+    ]
+    if min(sizes) < 1:
+        with pytest.raises(InputError, match="outputs must be 1x1 to"):
+            make()
+        return
+    y = functional.conv_transpose2d(x, weights, None, stride, padding, more, groups, dilation)
+    shape = make()
+    assert (shape.x_shape, shape.w_shape, shape.y_shape) == (y.shape, weights.shape, x.shape)
+    assert shape.output_padding == more
+    assert shape.dense_macs == x.numel() * weights[0].numel()
+
+
+def test_passes_of_a_transposed_convolution_change_places():
+    assert [which.of_transposed for which in Pass] == [
+        Pass.INPUT_GRAD, Pass.FORWARD, Pass.WEIGHT_GRAD
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"groups must divide both c \(3\) and k \(4\)"):
+        ConvShape.of_transposed(n=1, c=3, h=2, w=2, k=4, r=1, s=1, groups=3)
+    with pytest.raises(InputError, match=r"h must be from 1 to .*, not 0"):
+        ConvShape.of_transposed(n=1, c=3, h=0, w=2, k=4, r=1, s=1)

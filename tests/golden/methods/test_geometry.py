@@ -7,26 +7,37 @@ import torch
 from torch.nn import functional
 
 from gscn.conv import ConvShape
-from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry, convolution_shape
+from gscn.errors import InputError
+from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry
 
 
-@pytest.mark.parametrize(
-    ("inputs", "weights", "expected"),
-    [
-        ((2, 3, 9, 8), (4, 3, 3, 2), {"n": 2, "c": 3, "h": 9, "w": 8, "k": 4, "r": 3, "s": 2}),
-        ((3, 9, 8), (4, 3, 3, 2), {"n": 1, "c": 3, "h": 9, "w": 8, "k": 4, "r": 3, "s": 2}),
-    ],
-)
-def test_a_convolution_of_two_dimensions_has_its_own_numbers(inputs, weights, expected):
-    found = convolution_shape(inputs, weights, stride=(2, 1), padding=(1, 0), dilation=[1])
-    assert found == ConvShape(**expected, stride=(2, 1), padding=(1, 0), dilation=(1, 1))
+@pytest.mark.parametrize("inputs", [(2, 6, 9, 8), (6, 9, 8)])
+def test_a_convolution_of_two_dimensions_has_its_own_numbers(inputs):
+    geometry = ConvGeometry(stride=(2, 1), padding=(1, 0), dilation=(1, 1), groups=2)
+    assert geometry.conv_shape(inputs, (4, 3, 3, 2)) == ConvShape(
+        n=2 if len(inputs) == 4 else 1, c=6, h=9, w=8, k=4, r=3, s=2,
+        stride=(2, 1), padding=(1, 0), dilation=(1, 1), groups=2,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("inputs", [(2, 3, 9), (3, 9)])
-def test_a_convolution_of_one_dimension_has_maps_of_one_row(inputs):
-    found = convolution_shape(inputs, (4, 3, 5), stride=[2], padding=[3], dilation=[1])
+def test_a_convolution_of_one_dimension_has_maps_of_one_column(inputs):
+    geometry = ConvGeometry(stride=(2,), padding=(3,), dilation=(1,), groups=1)
     n = 2 if len(inputs) == 3 else 1
-    assert found == ConvShape(n=n, c=3, h=1, w=9, k=4, r=1, s=5, stride=(1, 2), padding=(0, 3))
+    assert geometry.conv_shape(inputs, (4, 3, 5)) == ConvShape(
+        n=n, c=3, h=9, w=1, k=4, r=5, s=1, stride=(2, 1), padding=(3, 0)
+    )
+
+
+def test_what_is_no_convolution_of_two_dimensions_says_why():
+    deep = ConvGeometry(stride=(1, 1, 1), padding=(0, 0, 0), dilation=(1, 1, 1), groups=1)
+    with pytest.raises(InputError, match="kernel must have one or two dimensions, not 3"):
+        deep.conv_shape((2, 3, 4, 4, 4), (5, 3, 1, 1, 1))
+    longer = ConvGeometry(
+        stride=(1,), padding=(0,), dilation=(3,), groups=1, transposed=True, output_padding=(2,)
+    )
+    with pytest.raises(InputError, match=r"output_padding must be .* less than the stride"):
+        longer.conv_shape((2, 3, 4), (3, 5, 2))
 
 
 def integers(*size: int) -> torch.Tensor:

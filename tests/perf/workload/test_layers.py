@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gscn.conv import ConvShape
+from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.golden.omitted import Omitted
 from gscn.perf.workload.layers import Layer, Network, network_of
@@ -19,6 +19,7 @@ class Found:
     name: str
     shape: ConvShape = SHAPE
     linear: bool = False
+    transposed: bool = False
     normalised: bool = True
     input_grad: bool = True
     shares: str | None = None
@@ -38,6 +39,15 @@ def test_layers_of_a_module_are_taken_over_and_the_first_is_first_in_every_call(
     assert [layer.shares for layer in net.layers] == [None, "stem"]
     assert net.dense_macs == 2 * SHAPE.dense_macs
     assert (net.omitted, net.covered_share) == ((), 1)
+
+
+def test_a_transposed_layer_runs_what_it_transposes():
+    found = [Found(name="up", transposed=True), Found(name="down")]
+    up, down = network_of("own", Surveyed(layers=found)).layers
+    assert [up.runs_as(which) for which in Pass] == [
+        Pass.INPUT_GRAD, Pass.FORWARD, Pass.WEIGHT_GRAD
+    ]  # fmt: skip
+    assert [down.runs_as(which) for which in Pass] == list(Pass)
 
 
 def test_a_module_without_layers_is_refused_with_what_it_computes():

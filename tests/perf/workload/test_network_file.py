@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
+from torch.nn import functional
 
 from gscn.conv import Pass
 from gscn.errors import InputError
@@ -32,6 +34,24 @@ def test_a_network_is_read_from_a_file(tmp_path):
     assert [layer.linear for layer in net.layers] == [False, True]
 
 
+def test_a_file_has_grouped_transposed_and_token_layers(tmp_path):
+    size = {"name": "g", "c": 8, "h": 9, "w": 6, "k": 4, "r": 3, "s": 2}
+    up = size | {
+        "name": "up", "transposed": True, "groups": 2, "stride": [2, 3], "padding": [1, 0],
+        "dilation": [2, 1], "output_padding": [1, 2],
+    }  # fmt: skip
+    tokens = {"name": "t", "c": 8, "h": 35, "w": 1, "k": 4, "r": 1, "s": 1, "linear": True}
+    net = read(tmp_path, size | {"groups": 4}, up, tokens)
+    grouped, transposed, linear = (layer.shape for layer in net.layers)
+    assert [layer.transposed for layer in net.layers] == [False, True, False]
+    assert grouped.w_shape == (4, 2, 3, 2)
+    inputs, weights = torch.zeros(2, 8, 9, 6), torch.zeros(8, 2, 3, 2)
+    outputs = functional.conv_transpose2d(inputs, weights, None, (2, 3), (1, 0), (1, 2), 2, (2, 1))
+    assert transposed.x_shape == outputs.shape
+    assert (transposed.w_shape, transposed.y_shape) == (weights.shape, inputs.shape)
+    assert (linear.n, linear.dense_macs) == (2, 2 * 35 * 32)
+
+
 LAYER = {"name": "a", "c": 3, "h": 8, "w": 8, "k": 4, "r": 3, "s": 3}
 
 
@@ -48,7 +68,15 @@ LAYER = {"name": "a", "c": 3, "h": 8, "w": 8, "k": 4, "r": 3, "s": 3}
         (json.dumps([LAYER | {"stride": 2}]), "stride must be a pair of whole numbers, not 2"),
         (json.dumps([LAYER | {"stride": [0, 1]}]), "stride must be two numbers of at least 1"),
         (json.dumps([LAYER | {"r": 9}]), "must fit the padded input"),
-        (json.dumps([LAYER | {"linear": True}]), "h, w, r and s of 1"),
+        (json.dumps([LAYER | {"linear": True}]), "(a): a linear layer must have r and s of 1"),
+        (json.dumps([LAYER | {"groups": 2}]), "(a): convolution: groups must divide both c (3)"),
+        (json.dumps([LAYER | {"groups": "2"}]), "groups must be a whole number, not '2'"),
+        (json.dumps([LAYER | {"output_padding": [1, 1]}]), "of a transposed layer alone"),
+        (
+            json.dumps([LAYER | {"transposed": True, "output_padding": [1, 1]}]),
+            "output_padding must be two numbers, each less than the stride (1, 1), not (1, 1)",
+        ),
+        (json.dumps([LAYER | {"transposed": 1}]), "transposed must be true or false, not 1"),
         (json.dumps([LAYER, LAYER]), "names of layers must differ, not repeat a"),
     ],
 )

@@ -14,6 +14,7 @@ from gscn.errors import InputError
 from gscn.perf.workload.flops import (
     training_reduction,
 )
+from gscn.perf.workload.layers import Layer
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import (
     Method,
@@ -106,3 +107,26 @@ def test_inner_products_equal_a_count(size, kernel, stride, padding, dilation):
         )
     )
     assert inner_macs(shape) == 2 * 3 * 5 * count
+
+
+def test_a_transposed_layer_asks_for_passes_of_what_it_transposes():
+    shape = ConvShape.of_transposed(n=4, c=8, h=5, w=5, k=6, r=3, s=3, stride=(2, 2))
+    up = Layer(name="up", shape=shape, transposed=True)
+    sparsification = Sparsification(
+        method=Method.SWAT_RESPROP, sparsity=0.9, activation_density=0.5
+    )
+    found = {which: pass_work(up, which, sparsification) for which in passes(up)}
+    assert {which: work[0].which for which, work in found.items()} == {
+        which: which.of_transposed for which in Pass
+    }
+    assert all(one.role is which for which, work in found.items() for one in work)
+    # The inputs stand where output gradients do: forward in the second place, then in the first.
+    assert [
+        pytest.approx((one.first_density, one.second_density))
+        for which in Pass
+        for one in found[which]
+    ] == [(0.1, 0.5), (0.1, 0.15), (0.1, 1), (0.1, 0.15), (1, 1)]
+    assert [one.shape.n for which in Pass for one in found[which]] == [4, 4, 1, 4, 1]
+    assert sum(one.macs for one in found[Pass.FORWARD]) == pytest.approx(
+        4 * 25 * 8 * 6 * 9 * 0.1 * 0.5
+    )
