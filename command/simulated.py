@@ -193,7 +193,7 @@ class Simulation:
         """Return the accuracy by the golden model, whose results are equal and come sooner."""
         from gscn.golden.methods.backends import place
 
-        place(self.trainer.network, "golden")
+        place(self.trainer.network, dict.fromkeys(self.placement, "golden"))
         try:
             return self.trainer.evaluate()
         finally:
@@ -318,4 +318,4 @@ def simulation(
         try:
             yield running
         finally:
-            place(trainer.network, "golden")
+            place(trainer.network, dict.fromkeys(placement, "golden"))

@@ -1,6 +1,6 @@
-"""Backends: who calculates the convolutions of a model, layer by layer.
+"""Backends: who calculates the layers of a model, layer by layer.
 
-A backend gives each convolution an arithmetic (`golden.methods.geometry.Arithmetic`). Some are of
+A backend gives each layer an arithmetic (`golden.methods.geometry.Arithmetic`). Some are of
 packages that import this one and not the other way: these register themselves when their module is
 imported, which happens here by name, the first time that they are asked for.
 """
@@ -17,11 +17,12 @@ from torch import nn
 from gscn.errors import InputError, raise_problems
 from gscn.golden.methods.accelerator_arithmetic import WindowedArithmetic
 from gscn.golden.methods.geometry import Arithmetic
-from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
+from gscn.golden.methods.layers import attached_to
+from gscn.golden.methods.watching import sparse_layers
 
 
 class Backend(Protocol):
-    """Calculates convolutions."""
+    """Calculates layers."""
 
     def arithmetic(self, layer: str) -> Arithmetic:
         """Return what calculates the passes of the layer of this name."""
@@ -40,6 +41,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
 )
 """Where each backend registers itself."""
 BACKENDS = tuple(_MODULES)
+_DEEP = (nn.Conv3d, nn.ConvTranspose3d)
 _factories: dict[str, Callable[[], Backend]] = {}
 
 
@@ -97,7 +99,8 @@ def backend_problems(
     Parameters
     ----------
     layers
-        Convolutions and linear layers by name.
+        By name: those that can be placed are convolutions of one or two dimensions, grouped or
+        transposed or neither, and linear layers (`golden.methods.geometry`).
     backend
         As of `place`.
     """
@@ -110,27 +113,27 @@ def backend_problems(
         if one not in BACKENDS
     ]
     for name in chosen:
-        if not isinstance(layers.get(name), nn.Conv2d):
-            known = [n for n, layer in layers.items() if isinstance(layer, nn.Conv2d)]
-            problems.append(f"backend must be for convolutions ({', '.join(known)}), not {name!r}")
-        else:
-            problems += [f"layer {name}: {one}" for one in conv_shape_problems(layers[name])]
-    if not chosen:
-        problems.append("backend must have a two-dimensional convolution to calculate, not none")
+        if name not in layers:
+            problems.append(f"backend must be for layers ({', '.join(layers)}), not {name!r}")
+        elif isinstance(layers[name], _DEEP):
+            problems.append(
+                f"layer {name}: kernel must have one or two dimensions on a backend, not 3: give "
+                "backends by the names of layers, without it"
+            )
     return problems
 
 
 def place(
     model: nn.Module, backend: BackendChoice | Mapping[str, BackendChoice] | None
 ) -> dict[str, Backend]:
-    """Let a backend calculate the two-dimensional convolutions of a sparsified model.
+    """Let a backend calculate the layers of a sparsified model.
 
     Parameters
     ----------
     model
         Model of `golden.sparsify`.
     backend
-        For all its convolutions; or by the names of layers, the others then being calculated by
+        For all of them; or by the names of layers, the others then being calculated by
         torch; or None, for torch everywhere.
 
     Returns
@@ -141,9 +144,9 @@ def place(
     Raises
     ------
     InputError
-        Unknown backend or layer, or a convolution that no `ConvShape` describes.
+        Unknown backend or layer, or a layer that no `ConvShape` describes.
     """
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, TrainingConv2d)}
+    layers = sparse_layers(model)
     raise_problems("backend", backend_problems(layers, backend))
     made: dict[str, Backend] = {}
     placed: dict[str, Backend] = {}
@@ -160,6 +163,4 @@ def place(
 def _choices(
     layers: Mapping[str, nn.Module], backend: BackendChoice | Mapping[str, BackendChoice]
 ) -> dict[str, BackendChoice]:
-    if isinstance(backend, Mapping):
-        return dict(backend)
-    return {name: backend for name, layer in layers.items() if isinstance(layer, nn.Conv2d)}
+    return dict(backend) if isinstance(backend, Mapping) else dict.fromkeys(layers, backend)

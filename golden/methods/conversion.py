@@ -67,9 +67,8 @@ def sparsify(
     seed
         Seed of ReSprop's draws, at least 0; each layer has a generator of its own.
     backend
-        Who calculates the two-dimensional convolutions: a name of
-        `golden.methods.backends.BACKENDS` or a backend, for all of them or by the names of layers;
-        by default torch.
+        Who calculates the layers: a name of `golden.methods.backends.BACKENDS` or a backend, for
+        all of them or by the names of layers; by default torch.
     **options
         Fields of the method's options, where it is given by name: `sparsity=0.9`.
 

@@ -1,4 +1,4 @@
-"""Models whose convolutions run on the generated Verilog learn as with the golden model."""
+"""Models whose layers run on the generated Verilog learn as with the golden model."""
 
 import itertools
 import os
@@ -77,10 +77,11 @@ def test_training_on_the_generated_verilog_equals_the_golden_model_bit_for_bit(r
     with RtlBackend(CONFIG, devices=2, observer=runs.append) as backend:
         assert_same(train(backend), right)
     labels = [run.label.removeprefix("layer ") for run in runs]
-    for layer in ("stem", "inner", "head"):
+    for layer in ("stem", "inner", "head", "classifier"):
         for which in ("forward", "input-grad", "weight-grad"):
-            # with the terms of the reused gradient, in all steps but the first
-            count = 3 if which == "forward" else 5
+            # with the terms of the reused gradient, in all steps but the first; linear layers
+            # have none
+            count = 3 if which == "forward" or layer == "classifier" else 5
             count = 0 if (layer, which) == ("stem", "input-grad") else count
             assert labels.count(f"{layer}, {which}") == count, (layer, which)
     assert right[0] != train(None)[0], "float32 is another arithmetic"
@@ -106,7 +107,7 @@ def test_both_count_the_same_cycles():
             train(backend, steps=2)
         found.append([(run.label, run.cycles, run.counters) for run in runs])
     assert found[0] == found[1]
-    assert len(found[0]) == 8 + 8 + 5
+    assert len(found[0]) == 11 + 11 + 5
 
 
 @pytest.mark.cosim
@@ -146,10 +147,10 @@ def test_names_of_backends_work_and_the_rest_are_refused():
     assert "rtl" in BACKENDS
     with pytest.raises(InputError, match="backend must be one of golden, rtl, cycle-model, not 'r"):
         golden.sparsify(Residual(), "swat", backend="rt")
-    with pytest.raises(InputError, match=r"for convolutions \(stem, inner, head\), not 'classifie"):
-        golden.sparsify(Residual(), "swat", backend={"classifier": "golden"})
-    with pytest.raises(InputError, match="layer 0: groups must be 1, not 2"):
-        golden.sparsify(nn.Sequential(nn.Conv2d(2, 2, 3, groups=2)), "dense", backend="golden")
+    with pytest.raises(InputError, match=r"for layers \(stem, .*, classifier\), not 'classes'"):
+        golden.sparsify(Residual(), "swat", backend={"classes": "golden"})
+    with pytest.raises(InputError, match="layer Conv3d: kernel must have one or two dimensions"):
+        golden.sparsify(nn.Conv3d(2, 2, 3), "dense", backend="golden")
     with pytest.raises(InputError, match="float_formats must contain bf16, not be ''"):
         CycleModelBackend(ARRAYS["tiny"])
 
