@@ -58,6 +58,8 @@ HEAVY = {
         "benchmarks": LAZILY,
     },
     "sklearn": {"golden": AT_IMPORT},
+    "torchvision": {"golden": LAZILY},
+    "timm": {"golden": LAZILY},
     "numba": {"system": AT_IMPORT},
     "matplotlib": {"command": LAZILY, "benchmarks": AT_IMPORT},
     "rich": {"command": LAZILY},
