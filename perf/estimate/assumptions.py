@@ -30,6 +30,8 @@ def assumptions(result: NetworkEstimate) -> list[str]:
         ),
         _dram_line(result),
         _coverage_line(result.network),
+        *result.network.notes,
+        *_weights_line(result.network),
     ]
     if result.mode is Mode.TRACE:
         credited = (
@@ -110,6 +112,14 @@ def _dram_line(result: NetworkEstimate) -> str:
         "DRAM's, and so does the dense array, which moves every operand and result once. "
         f"{how} {100 * bound:.0f} % of the cycles are in passes that DRAM bounds."
     )
+
+
+def _weights_line(network: Network) -> list[str]:
+    """Say whose weights have a density that no method aims at."""
+    count = sum(layer.weight_density is not None for layer in network.layers)
+    if not count:
+        return []
+    return [f"Weights of {count} layers are as dense as the network's file says, in every pass."]
 
 
 def _coverage_line(network: Network) -> str:

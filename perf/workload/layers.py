@@ -31,6 +31,8 @@ class Layer:
     """Whether a normalisation follows it, or is what it is applied to; None where nobody said."""
     shares: str | None = None
     """Name of a layer before whose weights it uses: an earlier call of the same, or a tied one."""
+    weight_density: float | None = None
+    """Share of nonzero weights that its source says it has; None: what the method leaves."""
 
     @property
     def reads_image(self) -> bool:
@@ -56,6 +58,8 @@ class Network:
     layers: tuple[Layer, ...]
     omitted: tuple[Omitted, ...] | None = None
     """What the network computes in none of the layers; None where that is not known."""
+    notes: tuple[str, ...] = ()
+    """What its reader took for granted, in sentences."""
 
     @property
     def covered_share(self) -> float | None:

@@ -161,7 +161,8 @@ def target_densities(
         Method and densities.
     kept
         Density of the layer's weights and saved activations, whatever its role; by default the
-        same for every layer but the first, which is dense.
+        same for every layer but the first, which is dense. Weights have the density that the
+        layer's source says, if it does.
     """
     method = sparsification.method
     inputs = 1.0 if layer.reads_image else sparsification.activation_density
@@ -171,8 +172,9 @@ def target_densities(
     reused = differences < 1 and not layer.linear
     if kept is None:
         kept = 1 - sparsification.sparsity
+    weights = kept if pruned else 1.0
     return LayerDensities(
-        weights=kept if pruned else 1.0,
+        weights=weights if layer.weight_density is None else layer.weight_density,
         inputs=inputs,
         # The k largest of a tensor that holds fewer than k nonzeros are those nonzeros.
         activations=min(kept, inputs) if pruned else inputs,
