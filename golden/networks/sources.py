@@ -20,13 +20,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from gscn.errors import InputError
-from gscn.golden.networks import libraries
+from gscn.golden.networks import BATCH, IMAGE_SIZE, libraries
 from gscn.system.reading import shown
 
-IMAGE_SIZE = 224
-"""Height and width of images where neither the user nor the network says another, pixels."""
-BATCH = 32
-"""Images where the user does not say how many."""
 LIBRARIES = ("torchvision", "timm")
 
 

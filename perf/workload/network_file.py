@@ -1,4 +1,4 @@
-"""Networks read from a file."""
+"""Networks in JSON files: the table of layers that all loaders make, kept and read again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gscn.conv import ConvShape
 from gscn.errors import InputError, raise_problems
+from gscn.golden.networks import BATCH
+from gscn.golden.omitted import Omitted
 from gscn.perf.workload.layers import Layer, Network
 from gscn.system.reading import read_json, shown
 
@@ -19,51 +22,50 @@ MOST_FILE_SIZE = 1 << 20
 _REQUIRED = frozenset({"name", "c", "h", "w", "k", "r", "s"})
 _PAIRS = ("stride", "padding", "dilation", "output_padding")
 _FLAGS = ("linear", "transposed", "normalised", "input_grad")
-_OPTIONAL = frozenset({*_PAIRS, *_FLAGS, "groups", "shares"})
+_OPTIONAL = frozenset({*_PAIRS, *_FLAGS, "groups", "shares", "weight_density", "n"})
 
 
-def read_network(path: Path, *, batch: int) -> Network:
-    """Read a network from a JSON file: a list of layers in order, the first one fed by the image.
-
-    Each layer is an object with `name`, `c`, `h`, `w`, `k`, `r`, `s` and, if they are not 1, 0 and
-    1, the pairs `stride`, `padding` and `dilation`, and the number `groups`. Letters are as in
-    `gscn.conv.ConvShape`. `"linear": true` marks a fully connected layer, with `r` and `s` of 1 and
-    a pixel for each vector of a sample. `"transposed": true` marks a transposed convolution, of
-    which `c`, `h` and `w` are inputs and `k` outputs as of any other, with the pair
-    `output_padding` if that is not 0; it becomes the convolution that it transposes
-    (`ConvShape.of_transposed`). `"normalised"` says whether a normalisation follows the layer, or
-    precedes it as in pre-activation networks; where it is absent, convolutions count as normalised
-    and fully connected layers as not. `"shares": "name"` says that the layer uses the weights of
-    one before: it is a further call of that layer. `"input_grad": false` says that its input is the
-    image, as that of the first layer is.
+def read_network(path: Path, *, batch: int | None = None) -> Network:
+    """Read a network from a JSON file, such as `network_table` makes (docs/contract/networks.md).
 
     Parameters
     ----------
     path
-        The file.
+        The file: a list of layers in order, the first one fed by the image, or an object with such
+        a list.
     batch
-        Images per batch.
+        Images per batch; by default those of the file, or `golden.networks.BATCH`.
 
     Raises
     ------
     InputError
-        The file cannot be read, is not JSON, or describes a layer that is none.
+        The file cannot be read, is not JSON, describes a layer that is none, or has layers with as
+        many samples as another batch has.
     """
-    items = read_json(path, "network file")
+    where = f"network file {path}"
+    table = _table(read_json(path, "network file"), where)
+    items = table["layers"]
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_LAYERS:
-        raise InputError(f"network file {path} must hold a list of 1 to {MOST_LAYERS} layers")
+        raise InputError(f"{where} must hold a list of 1 to {MOST_LAYERS} layers")
+    own = table.get("batch")
+    counted = any(isinstance(item, dict) and "n" in item for item in items)
+    if own is not None and batch not in (None, own) and counted:
+        raise InputError(
+            f"{where} must be read with its batch of {own}, since it has layers with samples of "
+            f"their own, not {batch}"
+        )
     layers = tuple(
-        _read_layer(item, where=f"network file {path}, layer {index}", index=index, batch=batch)
+        _read_layer(item, where=f"{where}, layer {index}", index=index, batch=batch or own or BATCH)
         for index, item in enumerate(items)
     )
     counts = Counter(layer.name for layer in layers)
     repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         raise InputError(
-            f"network file {path}: names of layers must differ, not repeat "
+            f"{where}: names of layers must differ, not repeat "
             f"{', '.join(map(_short, repeated[:5]))}"
         )
-    raise_problems(f"network file {path}", _sharing_problems(layers))
+    raise_problems(where, _sharing_problems(layers))
     # A method that leaves the first layer dense leaves its weights dense in every call.
     layers = tuple(
         dataclasses.replace(layer, first=True, input_grad=layer.input_grad is not False)
@@ -71,7 +73,82 @@ def read_network(path: Path, *, batch: int) -> Network:
         else layer
         for layer in layers
     )
-    return Network(name=path.stem, layers=layers)
+    omitted = table.get("omitted")
+    return Network(
+        name=table.get("name", path.stem),
+        layers=layers,
+        omitted=None if omitted is None else tuple(omitted),
+        notes=tuple(table.get("notes", ())),
+    )
+
+
+def network_table(network: Network) -> dict[str, object]:
+    """Return a network as the plain JSON values of which `read_network` makes the same."""
+    batch = network.layers[0].shape.n
+    omitted = network.omitted
+    return {
+        "name": network.name,
+        "batch": batch,
+        "layers": [_fields(layer, batch) for layer in network.layers],
+        "omitted": None if omitted is None else [dataclasses.asdict(one) for one in omitted],
+        "notes": list(network.notes),
+    }
+
+
+def _fields(layer: Layer, batch: int) -> dict[str, object]:
+    """Return a layer's fields, without those that are as if they were absent."""
+    shape = layer.shape
+    sizes = {name: getattr(shape, name) for name in ("c", "h", "w", "k", "r", "s")}
+    if layer.transposed:
+        # Of the layer, not of what it transposes.
+        sizes |= {"c": shape.k, "h": shape.p, "w": shape.q, "k": shape.c}
+        sizes["output_padding"] = shape.output_padding
+    fields = {
+        "name": layer.name,
+        **sizes,
+        **{name: getattr(shape, name) for name in ("stride", "padding", "dilation", "groups")},
+        **{name: getattr(layer, name) for name in (*_FLAGS, "shares", "weight_density")},
+    }
+    if shape.n != batch:
+        fields["n"] = shape.n
+    absent = {**dict.fromkeys(("stride", "dilation"), (1, 1)), "groups": 1}
+    absent |= dict.fromkeys(("padding", "output_padding"), (0, 0))
+    absent |= dict.fromkeys(("linear", "transposed"), False)
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in fields.items()
+        if value != absent.get(name)
+    }
+
+
+def _table(found: object, where: str) -> dict[str, Any]:
+    """Return the object that a file holds; a list is that of its layers."""
+    if isinstance(found, list):
+        return {"layers": found}
+    if not isinstance(found, dict) or "layers" not in found:
+        raise InputError(
+            f"{where} must hold a list of layers, or an object that has one, not {shown(found)}"
+        )
+    known = {"name", "batch", "layers", "omitted", "notes"}
+    problems = [f"unknown field {shown(name)}" for name in sorted(found.keys() - known)]
+    if not isinstance(found.get("name", ""), str):
+        problems.append(f"name must be text, not {shown(found['name'])}")
+    batch = found.get("batch", 1)
+    if type(batch) is not int or not 1 <= batch <= MOST_FILE_SIZE:
+        problems.append(f"batch must be from 1 to {MOST_FILE_SIZE}, not {shown(batch)}")
+    notes = found.get("notes", [])
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        problems.append(f"notes must be a list of texts, not {shown(notes)}")
+    omitted = found.get("omitted")
+    if isinstance(omitted, list):
+        try:
+            omitted = [Omitted.of(one) for one in omitted]
+        except ValueError as error:
+            problems.append(f"omitted {error}")
+    elif omitted is not None:
+        problems.append(f"omitted must be a list, not {shown(omitted)}")
+    raise_problems(where, problems)
+    return {**found, "omitted": omitted}
 
 
 def _sharing_problems(layers: Sequence[Layer]) -> list[str]:
@@ -117,7 +194,7 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
         problems.append(f"shares must be the name of a layer, not {shown(item['shares'])}")
     problems += [
         f"{name} must be a whole number, not {shown(item[name])}"
-        for name in sorted(_REQUIRED - {"name"} | {"groups"})
+        for name in sorted(_REQUIRED - {"name"} | {"groups", "n"})
         if name in item and type(item[name]) is not int
     ]
     problems += [
@@ -130,8 +207,12 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
             and all(type(value) is int for value in item[name])
         )
     ]
+    density = item.get("weight_density")
+    if density is not None and not (type(density) in (int, float) and 0 < density <= 1):
+        problems.append(f"weight_density must be over 0 and at most 1, not {shown(density)}")
     raise_problems(where, problems)
-    sizes = {name: item[name] for name in _REQUIRED - {"name"}}
+    sizes = {"n": batch} | {name: item[name] for name in (_REQUIRED | {"n"}) & item.keys()}
+    del sizes["name"]
     problems = [
         f"{name} must be at most {MOST_FILE_SIZE}, not {size}"
         for name, size in sorted(sizes.items())
@@ -150,7 +231,7 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
         raise InputError(f"{where}: output_padding must be of a transposed layer alone")
     make = ConvShape.of_transposed if transposed else ConvShape
     try:
-        shape = make(n=batch, **sizes, **given)
+        shape = make(**sizes, **given)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     return Layer(
@@ -162,4 +243,5 @@ def _read_layer(item: object, *, where: str, index: int, batch: int) -> Layer:
         input_grad=item.get("input_grad"),
         normalised=item.get("normalised"),
         shares=item.get("shares"),
+        weight_density=density,
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gscn.conv import ConvShape
 from gscn.errors import InputError, raise_problems
+from gscn.golden.networks import BATCH
 from gscn.perf.workload.layers import Network
 from gscn.perf.workload.listed import Listed, network_of_list
 from gscn.perf.workload.network_file import MOST_FILE_SIZE, MOST_LAYERS
@@ -53,7 +54,7 @@ def read_topology(path: Path, *, batch: int | None) -> Network:
         The file.
     batch
         Images per batch: samples of each layer, where the file has no batch size; of a product of
-        matrices, M vectors of each sample. None: 32 there.
+        matrices, M vectors of each sample. None: `golden.networks.BATCH` there.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def read_topology(path: Path, *, batch: int | None) -> Network:
     if batch is not None and columns.batch is not None:
         raise InputError(f"topology file {path} must be read without a batch: it has its own sizes")
     listed = [
-        _layer(cells, columns, batch or 32, line, f"topology file {path}, line {line}")
+        _layer(cells, columns, batch or BATCH, line, f"topology file {path}, line {line}")
         for line, cells in rows
     ]
     if not 1 <= len(listed) <= MOST_LAYERS:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from gscn.errors import InputError
-from gscn.golden.networks.sources import BATCH, IMAGE_SIZE, is_source, named_model
+from gscn.golden.networks import BATCH, IMAGE_SIZE
+from gscn.golden.networks.sources import is_source, named_model
 from gscn.golden.networks.survey import survey
 
 OWN = """

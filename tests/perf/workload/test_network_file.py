@@ -10,8 +10,10 @@ from torch.nn import functional
 
 from gscn.conv import Pass
 from gscn.errors import InputError
+from gscn.golden.networks import BATCH
 from gscn.perf.workload.flops import erk_layer_densities, flop_reduction
-from gscn.perf.workload.network_file import read_network
+from gscn.perf.workload.network_file import network_table, read_network
+from gscn.perf.workload.networks import NETWORKS, network
 from gscn.perf.workload.sparsification import LayerDensities, Sparsification, target_densities
 from gscn.perf.workload.work import passes
 
@@ -174,3 +176,86 @@ def test_a_network_file_beyond_bounds_is_refused_at_once(tmp_path, content, comp
     with pytest.raises(InputError, match=rf"network.*{complaint}") as caught:
         read_network(path, batch=1)
     assert len(str(caught.value)) < 1000
+
+
+TRANSPOSED = {
+    "name": "up", "c": 8, "h": 7, "w": 5, "k": 4, "r": 3, "s": 3, "stride": [2, 1],
+    "padding": [1, 1], "output_padding": [1, 0], "transposed": True,
+}  # fmt: skip
+OMITTED = {"name": "attention", "kind": "bmm in Attention", "macs": 12, "share": 0.25}
+EVERYTHING = {
+    "name": "own",
+    "batch": 6,
+    "layers": [
+        CONV | {"normalised": True, "weight_density": 0.5},
+        CONV | {"name": "b", "c": 4, "k": 8, "groups": 2, "stride": [2, 1], "dilation": [1, 2]},
+        TRANSPOSED | {"normalised": False},
+        CONV | {"name": "a#2", "shares": "a", "input_grad": True},
+        FC | {"h": 3, "normalised": False},
+        FC | {"name": "table", "n": 49, "input_grad": False},
+    ],
+    "omitted": [OMITTED],
+    "notes": ["Said.", "Said too."],
+}
+
+
+def test_an_object_says_more_than_a_list(tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(EVERYTHING))
+    net = read_network(path)
+    assert (net.name, net.notes, net.covered_share) == ("own", ("Said.", "Said too."), 0.75)
+    assert [layer.shape.n for layer in net.layers] == [6, 6, 6, 6, 6, 49]
+    assert [layer.weight_density for layer in net.layers] == [0.5, *[None] * 5]
+    assert network_table(net)["layers"][2] == TRANSPOSED | {"normalised": False}
+
+
+def test_a_table_is_read_as_the_network_that_it_is_of(tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(EVERYTHING))
+    known = [network(name, image_size=64, batch=3) for name in NETWORKS]
+    for net in (read_network(path), *known):
+        table = json.dumps(network_table(net))
+        path.write_text(table)
+        assert read_network(path) == net
+        assert json.dumps(network_table(read_network(path))) == table
+
+
+def test_another_batch_is_refused_where_layers_have_samples_of_their_own(tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(EVERYTHING))
+    assert read_network(path, batch=6) == read_network(path)
+    with pytest.raises(InputError, match="must be read with its batch of 6"):
+        read_network(path, batch=8)
+    path.write_text(json.dumps(EVERYTHING | {"layers": EVERYTHING["layers"][:-1]}))
+    assert {layer.shape.n for layer in read_network(path, batch=8).layers} == {8}
+    path.write_text(json.dumps([CONV]))
+    assert read_network(path).layers[0].shape.n == BATCH
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"batch": 0}, "batch must be from 1 to 1048576, not 0"),
+        ({"batch": "2"}, "batch must be from 1 to 1048576, not '2'"),
+        ({"name": 3}, "name must be text, not 3"),
+        ({"notes": "said"}, "notes must be a list of texts, not 'said'"),
+        ({"omitted": 3}, "omitted must be a list, not 3"),
+        ({"omitted": [OMITTED | {"macs": -1}]}, "omitted macs must be a whole number of at least"),
+        ({"omitted": [{}]}, "omitted must have name, kind, macs and share"),
+        ({"layer": []}, "unknown field 'layer'"),
+        ({"layers": {}}, "must hold a list of 1 to 2000 layers"),
+        ({"layers": ["n"], "batch": 2}, "layer 0: must be an object"),
+        ({"layers": [CONV | {"n": 0}]}, r"\(a\): convolution: n must be at least 1, not 0"),
+        ({"layers": [CONV | {"n": 1.5}]}, "n must be a whole number, not 1.5"),
+        ({"layers": [CONV | {"weight_density": 0}]}, "weight_density must be over 0 and at most 1"),
+        ({"layers": [CONV | {"weight_density": "x"}]}, "at most 1, not 'x'"),
+    ],
+)
+def test_bad_fields_of_a_table_are_named(fields, message, tmp_path):
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(EVERYTHING | fields))
+    with pytest.raises(InputError, match=message):
+        read_network(path)
+    path.write_text(json.dumps({"name": "own"}))
+    with pytest.raises(InputError, match="a list of layers, or an object that has one"):
+        read_network(path)
