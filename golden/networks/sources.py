@@ -1,6 +1,6 @@
 """A module of torch, and inputs for it, from the text by which a user names it.
 
-`torchvision:NAME`, `timm:NAME`, or `package.module:factory`: a module, or what makes one.
+`torchvision:NAME`, `timm:NAME`, `FILE.pt2`, or `package.module:NAME`, a module or what makes one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from torch.utils._pytree import tree_map_only
 
 from gscn.errors import InputError
 from gscn.golden.networks import BATCH, IMAGE_SIZE, libraries
+from gscn.golden.networks.exported import exported_model
 from gscn.system.reading import shown
 
 LIBRARIES = ("torchvision", "timm")
+EXPORTED = ".pt2"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -39,6 +41,8 @@ class NamedModel:
 
 def is_source(spec: str) -> bool:
     """Return whether a text has the form that `named_model` takes."""
+    if spec.endswith(EXPORTED):
+        return True
     before, colon, after = spec.partition(":")
     names = after.split(".") if before not in LIBRARIES else ["any"]
     return bool(colon and after) and all(one.isidentifier() for one in (*before.split("."), *names))
@@ -55,12 +59,12 @@ def named_model(
         `torchvision:NAME` or `timm:NAME`, with weights drawn at random; or `package.module:NAME`,
         found from the current folder as well, where NAME is a module of torch, or a function
         without arguments that returns one, or one and its inputs: a tensor or a tuple of what it is
-        called with.
+        called with; or a file that `torch.export.save` wrote.
     batch
-        Images; by default `BATCH`.
+        Images; by default `BATCH`, or what a program was exported for.
     image_size
-        Height and width of images, pixels; by default what the library says of the network, else
-        `IMAGE_SIZE`.
+        Height and width of images, pixels; by default what the library or the program says of the
+        network, else `IMAGE_SIZE`.
     values
         False: parameters and inputs may be without values, on the meta device, which takes neither
         time nor memory. What cannot be made there has values.
@@ -73,8 +77,13 @@ def named_model(
     """
     if not is_source(spec):
         raise InputError(
-            f"a model must be torchvision:NAME, timm:NAME or package.module:NAME, not {shown(spec)}"
+            "a model must be torchvision:NAME, timm:NAME, package.module:NAME or FILE.pt2, not "
+            f"{shown(spec)}"
         )
+    if spec.endswith(EXPORTED):
+        model, inputs = exported_model(Path(spec), batch=batch, image_size=image_size)
+        named = NamedModel(name=Path(spec).stem, model=model, inputs=inputs)
+        return named if values else _without_values(named)
     before, _, after = spec.partition(":")
     make = {"torchvision": _torchvision, "timm": _timm}.get(before)
     if make is None:

@@ -141,7 +141,7 @@ def test_a_users_module_keeps_its_values(own):
         ("torchvision:resnet81", "torchvision has no model 'resnet81'; near to it are resnet18"),
         ("timm:rasnet18", "timm has no model 'rasnet18'; near to it are resnet18"),
         ("torchvision:fasterrcnn_resnet50_fpn", "must take a batch of images"),
-        ("torchvision:", "must be torchvision:NAME, timm:NAME or package.module:NAME"),
+        ("torchvision:", "must be torchvision:NAME, timm:NAME, package.module:NAME or FILE.pt2"),
         ("no dots:name", "must be torchvision:NAME"),
         ("OWN:absent", "must be in OWN, which has no absent"),
         ("OWN:plain.absent", "has no plain.absent"),
@@ -165,4 +165,5 @@ def test_names_of_networks_and_files_are_no_sources():
     for text in ("resnet50", "net.json", "a/b.py:net", "C:/net.json", "a..b:c", "a:b:c", ":a"):
         assert not is_source(text)
     assert is_source("package.module:Class.make")
+    assert is_source("some/where/net.pt2")
     assert is_source("timm:resnet50.a1_in1k")
