@@ -21,6 +21,7 @@ from gscn.system.files import write_text
 SUBCOMMANDS = (
     "train",
     "trace",
+    "publish-operands",
     "generate",
     "cosim",
     "compare",
@@ -29,7 +30,7 @@ SUBCOMMANDS = (
     "synth",
     "demo",
 )
-"""Modules of `command`.
+"""Modules of `command`, with underscores for hyphens.
 
 Each has SUMMARY, EXAMPLE, `add_arguments(parser)` and `run(args) -> Result`.
 """
@@ -56,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for name in SUBCOMMANDS:
-        module = importlib.import_module(f"gscn.command.{name}")
+        module = importlib.import_module(f"gscn.command.{name.replace('-', '_')}")
         sub = subparsers.add_parser(
             name,
             help=module.SUMMARY,

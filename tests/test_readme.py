@@ -42,7 +42,7 @@ def test_it_has_one_figure_and_one_table_of_at_most_six_rows(readme):
 
 
 def test_every_subcommand_is_described(commands):
-    assert tuple(re.findall(r"^\| `gscn (\w+)` \|", commands, re.MULTILINE)) == SUBCOMMANDS
+    assert tuple(re.findall(r"^\| `gscn ([\w-]+)` \|", commands, re.MULTILINE)) == SUBCOMMANDS
 
 
 def test_presets_are_those_of_the_table(commands):

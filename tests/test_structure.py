@@ -41,7 +41,7 @@ ROOMS = {
     "cycles": ("pe", "port", "encode", "cluster", "core"),
     "formal": ("pe", "cluster", "port", "core"),
     "cosim": ("builds", "devices", "inside"),
-    "golden": ("oracle", "methods", "data", "networks", "training", "traces"),
+    "golden": ("oracle", "methods", "data", "networks", "training", "traces", "operands"),
     "perf": ("workload", "rivals", "estimate", "report"),
     "perf.report": ("data", "drawing", "sections"),
 }

@@ -127,7 +127,7 @@ def test_every_subcommand_has_a_summary_and_an_example(name, capsys):
 @pytest.mark.parametrize("name", command.SUBCOMMANDS)
 def test_the_example_is_valid_usage(name):
     parser = command.build_parser()
-    module = sys.modules[f"gscn.command.{name}"]
+    module = sys.modules[f"gscn.command.{name.replace('-', '_')}"]
     args = parser.parse_args(module.EXAMPLE.split()[1:])
     assert args.subcommand == name
 

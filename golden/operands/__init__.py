@@ -1,0 +1,1 @@
+"""Operands to be published: recorded training steps that a command makes again bit for bit."""
