@@ -22,6 +22,7 @@ SUBCOMMANDS = (
     "train",
     "trace",
     "publish-operands",
+    "convert",
     "generate",
     "cosim",
     "compare",
