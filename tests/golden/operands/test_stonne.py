@@ -11,8 +11,9 @@ import struct
 import numpy as np
 import pytest
 
-from gscn.conv import Pass
+from gscn.conv import ConvShape, Pass
 from gscn.conv_groups import join_groups
+from gscn.errors import InputError
 from gscn.golden.operands.matrices import products
 from gscn.golden.operands.stonne import write
 from tests.golden.operands.recorded import SHAPES, recorded
@@ -41,8 +42,11 @@ def multiplied(place):
         (b[row, column],) = struct.unpack_from("<f", memory, address)
         address += 4
     assert address == told["matrix_c_dram_address"] == len(memory) - 4
-    assert np.count_nonzero(a) == bits_a.sum()
-    assert np.count_nonzero(b) == bits_b.sum()
+    # Its adders need three addends; no more zeros are marked than that takes.
+    for bits, values in ((bits_a, a), (bits_b.T, b.T)):
+        expected = np.maximum(np.count_nonzero(values, axis=1), 3)
+        assert np.array_equal(bits.sum(axis=1), expected)
+        assert not (bits[:, 3:] & (values[:, 3:] == 0)).any()
     return a @ b
 
 
@@ -58,14 +62,20 @@ def test_the_files_of_a_pass_multiply_to_its_result(kind, which, tmp_path):
 
 
 def test_bits_and_words_of_a_product_by_hand(tmp_path):
-    shape = SHAPES["pointwise"].__class__(n=1, c=2, h=1, w=2, k=1, r=1, s=1)
+    shape = ConvShape(n=1, c=4, h=1, w=2, k=1, r=1, s=1)
     one = recorded(shape, Pass.FORWARD)
-    one.first[...] = np.array([0.0, 1.0]).reshape(1, 2, 1, 1)
-    one.second[...] = np.array([[0.0, 2.0], [-1.0, 0.5]]).reshape(1, 2, 1, 2)
+    one.first[...] = np.array([0.0, 1.0, 0.0, -0.5]).reshape(1, 4, 1, 1)
+    one.second[...] = np.array([[1, 0], [2, 0.5], [4, 0], [0, 0]]).reshape(1, 4, 1, 2)
     write(products("one", shape, one), tmp_path)
     place = tmp_path / "one.forward"
-    assert (place / "bitmap_a.in").read_text() == "0,1"
-    assert (place / "bitmap_b.in").read_text() == "0,1,1,1"
-    # 1.0; then by columns -1.0, and 2.0, 0.5.
-    values = (0x3F800000, 0xBF800000, 0x40000000, 0x3F000000, 0)
+    # The first 0 of A, and the first two of the second column of B, are marked.
+    assert (place / "bitmap_a.in").read_text() == "1,1,0,1"
+    assert (place / "bitmap_b.in").read_text() == "1,1,1,1,1,1,0,0"
+    values = (0, 0x3F800000, 0xBF000000, 0x3F800000, 0x40000000, 0x40800000, 0, 0x3F000000, 0, 0)
     assert (place / "mem.ini").read_text() == ",".join(map(str, values))
+
+
+def test_a_contraction_that_its_adders_cannot_have_is_refused(tmp_path):
+    shape = ConvShape(n=1, c=2, h=2, w=2, k=1, r=1, s=1)
+    with pytest.raises(InputError, match=r"one\.forward: .* at least 3 for STONNE, not 2"):
+        write(products("one", shape, recorded(shape, Pass.FORWARD)), tmp_path)
