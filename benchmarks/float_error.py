@@ -8,7 +8,6 @@ is measured is the distance of the sums, before any final rounding, from double 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from gscn.conv import ConvShape, Pass
 from gscn.formats import BF16, FP8_E4M3, FP8_E5M2, FP16, FloatFormat
 from gscn.golden.oracle.float32_sums import BLOCK_LENGTH, conv_in_blocks, conv_random_order
 from gscn.golden.oracle.float_conv import conv_windowed
-from gscn.golden.oracle.floats import decode, encode
+from gscn.golden.oracle.floats import decode, encode, scale_exponent
 from gscn.golden.oracle.integers import convolve
 from gscn.golden.recipe import Recipe
 from gscn.golden.traces.arrays import LayerTrace, PassTrace
@@ -123,16 +122,6 @@ def recorded_layers(case: Case) -> Iterator[LayerTrace]:
         yield layer_trace(name, convs[name], passes)
 
 
-def scale_exponent(values: np.ndarray, fmt: FloatFormat) -> int:
-    """Return the largest power of two with which no value leaves the format; 0 for bf16."""
-    largest = float(np.abs(values).max(initial=0))
-    if fmt == BF16 or largest == 0:
-        return 0
-    # The code before that of an overflow is the largest finite one.
-    limit = float(decode(np.array([fmt.infinity - 1], np.uint32), fmt)[0])
-    return math.floor(math.log2(limit / largest))
-
-
 def measure(shape: ConvShape, one: PassTrace, fmt: FloatFormat, seed: int = 0) -> dict[str, dict]:
     """Return the RMS and largest error of each way of adding, in units of the results' RMS.
 
@@ -150,7 +139,7 @@ def measure(shape: ConvShape, one: PassTrace, fmt: FloatFormat, seed: int = 0) -
     import torch
 
     codes = [
-        encode(np.ldexp(operand, scale_exponent(operand, fmt)), fmt).codes
+        encode(np.ldexp(operand, 0 if fmt == BF16 else scale_exponent(operand, fmt)), fmt).codes
         for operand in (one.first, one.second)
     ]
     values = [decode(operand, fmt) for operand in codes]

@@ -44,15 +44,13 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from(args: argparse.Namespace) -> ArrayConfig:
-    """Return the configuration that the arguments choose."""
-    assignments = list(args.set)
-    if args.format in OPERAND_FORMATS:
-        assignments.append(f"operand_format={args.format}")
+    """Return the configuration that the arguments choose; their number format, if any, is in it."""
+    assignments, name = list(args.set), getattr(args, "format", None)
+    if name in OPERAND_FORMATS:
+        assignments.append(f"operand_format={name}")
     config = array(args.config).with_overrides(assignments)
-    if args.format in FLOAT_OPERAND_FORMATS:
-        names = {fmt.name for fmt in config.floats} | {args.format}
-        ordered = [name for name in FLOAT_OPERAND_FORMATS if name in names]
-        config = config.with_overrides([f"float_formats={','.join(ordered)}"])
+    if name in FLOAT_OPERAND_FORMATS:
+        config = config.with_floats([FLOAT_OPERAND_FORMATS[name]])
     return config
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -239,6 +240,12 @@ class ArrayConfig:
                 fields[name] = text
         raise_problems("configuration", problems)
         return ArrayConfig.from_dict(fields)
+
+    def with_floats(self, formats: Iterable[FloatFormat]) -> ArrayConfig:
+        """Return the configuration that has these formats as well."""
+        names = {fmt.name for fmt in (*self.floats, *formats)}
+        ordered = ",".join(name for name in FLOAT_OPERAND_FORMATS if name in names)
+        return dataclasses.replace(self, float_formats=ordered)
 
 
 ARRAYS = {

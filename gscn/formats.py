@@ -83,6 +83,11 @@ class FloatFormat:
             return self.nan
         return ((1 << self.exponent_width) - 1) << self.mantissa_width
 
+    @property
+    def largest(self) -> int:
+        """The code of the largest finite number."""
+        return self.infinity - 1
+
 
 INT8 = IntFormat(name="int8", width=8)
 INT16 = IntFormat(name="int16", width=16)

@@ -26,17 +26,19 @@ from gscn.cosim.scoreboard import model_cycles
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.enums import takes_text
 from gscn.errors import InputError
-from gscn.formats import BF16, FLOAT32, FloatFormat
+from gscn.formats import FLOAT32, FloatFormat
+from gscn.golden.methods.accelerator_arithmetic import CodedArithmetic
 from gscn.golden.methods.backends import register_backend
+from gscn.golden.methods.operand_formats import CodedOperands, OperandFormats, formats_of
 from gscn.golden.oracle.float_conv import conv_windowed, round_sums
-from gscn.golden.oracle.floats import decode, encode
+from gscn.golden.oracle.floats import storage_type
 from gscn.outputs import FloatOutput
 from gscn.port import READ_LATENCY
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEFAULT_CONFIG = dataclasses.replace(array("small"), float_formats="bf16")
+DEFAULT_ARRAY = "small"
 """The accelerator of a backend that is given by its name: 16 multipliers."""
 Observer = Callable[[PassRun], None]
 
@@ -57,20 +59,15 @@ class Executor(Protocol):
 
 @takes_text
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class ExecutedArithmetic:
+class ExecutedArithmetic(CodedArithmetic):
     """Passes of one layer, run by an executor; an `Arithmetic` of `golden.methods.geometry`."""
 
     executor: Executor
     layer: str
     """Names the layer in errors and reports."""
-    fmt: FloatFormat
-    """Of the operands."""
-    result_format: FloatFormat
-    """Of the results: float32, bf16, or that of the operands."""
 
-    @takes_text
-    def convolve(self, which: Pass, shape: ConvShape, first: Tensor, second: Tensor) -> Tensor:
-        """Return a pass; operands and results beyond the formats become infinities or NaN.
+    def result_codes(self, which: Pass, shape: ConvShape, operands: CodedOperands) -> np.ndarray:
+        """Return the codes of a pass's results, in the storage type of their format.
 
         Raises
         ------
@@ -79,25 +76,17 @@ class ExecutedArithmetic:
         SimulationError
             The launch failed; its message names layer and pass.
         """
-        import torch
-
-        codes = [encode(o.detach().cpu().numpy(), self.fmt).codes for o in (first, second)]
         job = PassJob(
             label=f"layer {self.layer}, {which}",
             shape=shape,
             which=which,
-            first=codes[0],
-            second=codes[1],
-            out=FloatOutput(operands=self.fmt, result=self.result_format),
+            first=operands.first,
+            second=operands.second,
+            out=FloatOutput(operands=operands.fmt, result=self.result_format),
         )
         runs = self.executor.run_pass(job)
         results = np.concatenate([run.result for run in runs])
-        results = results.astype(np.dtype(f"uint{self.result_format.width}"))
-        if self.result_format == FLOAT32:
-            values = results.view(np.float32)
-        else:
-            values = decode(results, self.result_format)
-        return torch.from_numpy(values).to(first)
+        return results.astype(storage_type(self.result_format))
 
     def together(self, calls: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
         """Return what calls of `convolve` return, run at the same time if the executor can."""
@@ -110,39 +99,49 @@ class _ExecutorBackend(Closing):
     Parameters
     ----------
     config
-        The accelerator; it must have the format.
-    fmt, result_format
-        Of operands and results.
+        The accelerator, which must have the formats of all passes; by default `DEFAULT_ARRAY` with
+        these.
+    formats
+        Of operands, or their name in `golden.methods.operand_formats.FORMATS`.
+    result_format
+        Of results: float32, bf16, or that of the operands of every pass.
     observer
         Called with each run, from any thread, one at a time.
 
     Raises
     ------
     InputError
-        The accelerator lacks the format.
+        There are no such formats, or the accelerator lacks one.
     """
 
     def __init__(
         self,
-        config: ArrayConfig = DEFAULT_CONFIG,
+        config: ArrayConfig | None = None,
         *,
-        fmt: FloatFormat = BF16,
+        formats: OperandFormats | str = "bf16",
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
     ) -> None:
-        if fmt not in config.floats:
-            raise InputError(
-                f"float_formats must contain {fmt.name}, not be {config.float_formats!r}"
-            )
+        self._formats, self._result_format = formats_of(formats), result_format
+        needed = self._formats.on_the_array
+        config = array(DEFAULT_ARRAY).with_floats(needed) if config is None else config
+        for fmt in needed:
+            if fmt not in config.floats:
+                raise InputError(
+                    f"float_formats must contain {fmt.name}, not be {config.float_formats!r}"
+                )
         self.config = config
         self.observer = observer
-        self._formats = fmt, result_format
         self._observing = threading.Lock()
 
     def arithmetic(self, layer: str) -> ExecutedArithmetic:
         """Return what calculates the passes of the layer of this name."""
-        fmt, result_format = self._formats
-        return ExecutedArithmetic(executor=self, layer=layer, fmt=fmt, result_format=result_format)
+        return ExecutedArithmetic(
+            executor=self,
+            layer=layer,
+            formats=self._formats,
+            result_format=self._result_format,
+        )
 
     def _observe(self, runs: Sequence[PassRun]) -> None:
         if self.observer is not None:
@@ -159,7 +158,7 @@ class RtlBackend(_ExecutorBackend):
 
     Parameters
     ----------
-    config, fmt, result_format, observer
+    config, formats, result_format, observer
         As of the base class.
     devices
         Simulators at once; by default one per processor.
@@ -185,18 +184,18 @@ class RtlBackend(_ExecutorBackend):
     @takes_text
     def __init__(
         self,
-        config: ArrayConfig = DEFAULT_CONFIG,
+        config: ArrayConfig | None = None,
         *,
-        fmt: FloatFormat = BF16,
+        formats: OperandFormats | str = "bf16",
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
         devices: int | None = None,
         settings: DeviceSettings = DEFAULT_SETTINGS,
         build_root: Path | None = None,
     ) -> None:
-        super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
+        super().__init__(config, formats=formats, result_format=result_format, observer=observer)
         self.wave_requests: dict[str, Path] = {}
-        self.pool = DevicePool(config, devices, settings, build_root=build_root)
+        self.pool = DevicePool(self.config, devices, settings, build_root=build_root)
         self._build_root = build_root
         self._settings = settings
         # Threads that wait: a pass waits for its parts, which other threads run.
@@ -254,7 +253,7 @@ class CycleModelBackend(_ExecutorBackend):
 
     Parameters
     ----------
-    config, fmt, result_format, observer
+    config, formats, result_format, observer
         As of the base class.
     latency
         Cycles from a memory's read command to its first beat.
@@ -263,14 +262,14 @@ class CycleModelBackend(_ExecutorBackend):
     @takes_text
     def __init__(
         self,
-        config: ArrayConfig = DEFAULT_CONFIG,
+        config: ArrayConfig | None = None,
         *,
-        fmt: FloatFormat = BF16,
+        formats: OperandFormats | str = "bf16",
         result_format: FloatFormat = FLOAT32,
         observer: Observer | None = None,
         latency: int = READ_LATENCY,
     ) -> None:
-        super().__init__(config, fmt=fmt, result_format=result_format, observer=observer)
+        super().__init__(config, formats=formats, result_format=result_format, observer=observer)
         self._latency = latency
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from gscn.errors import InputError, raise_problems
 from gscn.golden.methods.accelerator_arithmetic import WindowedArithmetic
 from gscn.golden.methods.geometry import Arithmetic
 from gscn.golden.methods.layers import attached_to
+from gscn.golden.methods.operand_formats import OperandFormats, formats_of
 from gscn.golden.methods.watching import sparse_layers
 
 
@@ -72,16 +73,16 @@ def backend_called(name: str) -> Backend:
 
 
 class GoldenBackend:
-    """The golden model of the accelerator's floating point, in bf16.
+    """The golden model of the accelerator's floating point.
 
     Parameters
     ----------
-    arithmetic
-        Formats and accumulator; by default those of the accelerator's presets.
+    formats
+        Of operands, or their name in `golden.methods.operand_formats.FORMATS`.
     """
 
-    def __init__(self, arithmetic: WindowedArithmetic | None = None) -> None:
-        self._arithmetic = arithmetic or WindowedArithmetic()
+    def __init__(self, formats: OperandFormats | str = "bf16") -> None:
+        self._arithmetic = WindowedArithmetic(formats=formats_of(formats))
 
     def arithmetic(self, layer: str) -> Arithmetic:  # noqa: ARG002
         """Return what calculates the passes of the layer of this name."""

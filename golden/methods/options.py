@@ -10,15 +10,24 @@ from typing import Any, TypeAlias
 
 from gscn.errors import InputError, raise_problems
 
-ARITHMETICS = ("float32", "bf16")
-"""Of the convolutions' passes: torch's in float32, or bf16 operands with exact sums in a window of
-48 bits, rounded once to float32 (docs/contract/floating-point.md)."""
+ARITHMETICS = ("float32", "bf16", "fp16", "fp8", "fp8_e4m3", "fp8_e5m2")
+"""Of the convolutions' passes: torch's in float32, or operands in the formats of
+`golden.methods.operand_formats.FORMATS` with exact sums in a window of 48 bits, rounded once to
+float32 (docs/contract/floating-point.md)."""
+TENSOR_SCALES = ("none", "amax")
+"""Powers of two by which tensors are multiplied before they are rounded: 1, or the largest one with
+which the tensor's largest magnitude is in the format. Not for bf16, which needs none."""
 BUDGETS = ("uniform", "erk", "momentum")
 """SWAT-U, SWAT-ERK, SWAT-M: how the weights kept are shared out among the layers."""
 STRUCTURES = ("unstructured", "kernel", "filter")
 """What SWAT drops together: nothing, the R x S weights of a (k, c) pair, the weights of a k."""
 LAYER_RULES = ("paper", "dense", "sparse")
 """As published, or always dense, or always sparse."""
+
+
+def default_scales(arithmetic: str) -> str:
+    """Return which of `TENSOR_SCALES` belongs to one of `ARITHMETICS`: 8 bits need scales."""
+    return "amax" if arithmetic.startswith("fp8") else "none"
 
 
 def plain_number(value: Any) -> Any:
@@ -115,7 +124,8 @@ class SWAT(_Checked):
     last_layer: str = "paper"
     """One of `LAYER_RULES`; published: sparse."""
     check_gradients: bool = True
-    """Whether output gradients that are not finite raise an error."""
+    """Whether output gradients that are not finite raise an error; with a scaler of the loss
+    (`golden.follow_scaler`) none does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,6 +128,30 @@ def encode(values: np.ndarray, fmt: FloatFormat) -> Rounded:
 
 
 @takes_text
+def scale_exponent(values: np.ndarray, fmt: FloatFormat) -> int:
+    """Return the largest k with which no finite value times 2**k leaves a format.
+
+    Parameters
+    ----------
+    values
+        float32 or float64, any shape; infinities and NaN are left out.
+    fmt
+        The format.
+
+    Returns
+    -------
+    int
+        0 if all values are zero.
+    """
+    largest = float(np.abs(values).max(initial=0.0, where=np.isfinite(values)))
+    if largest == 0:
+        return 0
+    limit = float(decode(np.array([fmt.largest], storage_type(fmt)), fmt)[0])
+    (fraction, exponent), (most, highest) = math.frexp(largest), math.frexp(limit)
+    return highest - exponent - (fraction > most)
+
+
+@takes_text
 def round_scaled(integers: np.ndarray, exponents: np.ndarray | int, fmt: FloatFormat) -> Rounded:
     """Round `integers * 2**exponents` to a format, once, whatever the integers' size.
 
@@ -159,7 +184,7 @@ def round_scaled(integers: np.ndarray, exponents: np.ndarray | int, fmt: FloatFo
         np.ascontiguousarray(powers).reshape(-1),
         1 - fmt.bias,
         fmt.mantissa_width,
-        (fmt.infinity if fmt.has_infinity else fmt.nan) - 1,
+        fmt.largest,
         fmt.infinity,
         codes,
         saturated,

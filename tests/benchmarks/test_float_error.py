@@ -11,7 +11,7 @@ from benchmarks import float_error
 from benchmarks.float_error import RIVAL, WAYS, WINDOW, Case
 from benchmarks.pages import load
 from gscn.conv import ConvShape, Pass
-from gscn.formats import BF16, FP8_E4M3, FP16
+from gscn.formats import BF16, FP16
 from gscn.golden.recipe import Recipe
 from gscn.golden.traces.arrays import LayerTrace, PassTrace
 
@@ -57,20 +57,6 @@ def test_errors_of_hand_made_operands_are_those_worked_out_by_hand():
     assert errors["32 bits"] == errors["40 bits"] == errors[RIVAL] == lost
     assert errors["48 bits"] == errors["64 bits"] == errors[float_error.COUNTED] == nothing
     assert errors[float_error.BLOCKS] == lost
-
-
-@pytest.mark.parametrize(
-    ("largest", "fmt", "exponent"),
-    [
-        (3.0, BF16, 0),
-        (1.0, FP16, 15),  # 32768 of 65504
-        (448.0, FP8_E4M3, 0),
-        (449.0, FP8_E4M3, -1),
-        (0.0, FP16, 0),
-    ],
-)
-def test_tensors_are_scaled_just_under_the_largest_number(largest, fmt, exponent):
-    assert float_error.scale_exponent(np.array([0.1 * largest, -largest]), fmt) == exponent
 
 
 def test_passes_without_results_are_left_out():

@@ -14,11 +14,12 @@ from torch.nn import functional
 from gscn import golden
 from gscn.array import ARRAYS
 from gscn.cosim.chrome_trace import trace_events
-from gscn.cosim.devices.backends import DEFAULT_CONFIG, CycleModelBackend, RtlBackend
+from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
 from gscn.cosim.errors import DeviceLost
 from gscn.cosim.progress import RunTotals
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
+from gscn.formats import FLOAT_OPERAND_FORMATS, FP8_E4M3
 from gscn.golden.methods.backends import BACKENDS, GoldenBackend, place
 from gscn.golden.recipe import Recipe
 from gscn.golden.training.training import Trainer
@@ -87,6 +88,19 @@ def test_training_on_the_generated_verilog_equals_the_golden_model_bit_for_bit(r
     assert right[0] != train(None)[0], "float32 is another arithmetic"
 
 
+@pytest.mark.cosim
+@pytest.mark.parametrize("formats", ["fp16", "fp8", "fp8_e4m3", "fp8_e5m2"])
+def test_formats_and_scales_of_tensors_are_the_golden_models_on_the_generated_verilog(formats):
+    right = train(GoldenBackend(formats), steps=2)
+    # One array has them all, so that one simulator is built.
+    config = CONFIG.with_floats(FLOAT_OPERAND_FORMATS.values())
+    with RtlBackend(config, formats=formats, devices=1) as backend:
+        assert_same(train(backend, steps=2), right)
+    with CycleModelBackend(formats=formats) as backend:
+        assert_same(train(backend, steps=2), right)
+    assert right[0] != train("golden", steps=2)[0], "bf16 is another arithmetic"
+
+
 def test_the_cycle_model_changes_no_result_and_takes_the_cycles_of_the_verilog(right):
     runs = []
     with CycleModelBackend(CONFIG, observer=runs.append) as backend:
@@ -138,9 +152,10 @@ def test_a_simulator_killed_in_a_step_is_named_and_the_next_step_works(right):
 
 
 def test_names_of_backends_work_and_the_rest_are_refused():
-    assert DEFAULT_CONFIG.multipliers == 16
     model = golden.sparsify(Residual(), "swat", backend="cycle-model")
-    assert model.inner.gscn.arithmetic.executor.config == DEFAULT_CONFIG
+    config = model.inner.gscn.arithmetic.executor.config
+    assert (config.multipliers, config.float_formats) == (16, "bf16")
+    assert CycleModelBackend(formats="fp8").config.float_formats == "fp16,fp8_e4m3"
     placed = place(model, {"head": "golden"})
     assert isinstance(placed["head"], GoldenBackend)
     assert model.inner.gscn.arithmetic is None
@@ -153,6 +168,10 @@ def test_names_of_backends_work_and_the_rest_are_refused():
         golden.sparsify(nn.Conv3d(2, 2, 3), "dense", backend="golden")
     with pytest.raises(InputError, match="float_formats must contain bf16, not be ''"):
         CycleModelBackend(ARRAYS["tiny"])
+    with pytest.raises(InputError, match="float_formats must contain fp16, not be 'bf16,fp8_e4m3'"):
+        CycleModelBackend(CONFIG.with_floats([FP8_E4M3]), formats="fp8")
+    with pytest.raises(InputError, match=r"formats must be one of bf16, fp16, fp8, .*, not 'fp4'"):
+        CycleModelBackend(CONFIG, formats="fp4")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gscn.errors import InputError
 from gscn.formats import BF16, FLOAT32, FP8_E4M3, FP8_E5M2, FP16
-from gscn.golden.oracle.floats import decode, encode, round_scaled, storage_type
+from gscn.golden.oracle.floats import decode, encode, round_scaled, scale_exponent, storage_type
 
 OTHERS = {
     "bf16": ml_dtypes.bfloat16,
@@ -164,6 +164,29 @@ def test_integers_of_64_bits_are_rounded_once(fmt, data):
     result = round_scaled(np.array([integer]), exponent, fmt)
     expected = rounded_exactly(integer * Fraction(2) ** exponent, fmt)
     assert (int(result.codes[0]), bool(result.saturated[0])) == expected
+
+
+@pytest.mark.parametrize(
+    ("largest", "fmt", "exponent"),
+    [
+        (1.0, FP16, 15),  # 32768 of 65504
+        (448.0, FP8_E4M3, 0),
+        (449.0, FP8_E4M3, -1),
+        (1.75 * 2.0**-140, FP8_E4M3, 148),  # a subnormal float32
+        (0.0, FP16, 0),
+    ],
+)
+def test_tensors_are_scaled_just_under_the_largest_number(largest, fmt, exponent):
+    values = np.array([0.1 * largest, -largest, np.inf, np.nan], np.float32)
+    assert scale_exponent(values, fmt) == exponent
+
+
+@every_operand_format
+@given(largest=st.floats(min_value=1e-300, max_value=1e300))
+def test_one_power_more_would_leave_the_format(fmt, largest):
+    most = Fraction(float(decode(np.array([fmt.largest], storage_type(fmt)), fmt)[0]))
+    scaled = Fraction(largest) * Fraction(2) ** scale_exponent(np.array([largest]), fmt)
+    assert scaled <= most < 2 * scaled
 
 
 def test_shapes_and_types_are_kept():
