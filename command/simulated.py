@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
     from gscn.cosim.devices.jobs import PassRun
     from gscn.cosim.progress import RunTotals
-    from gscn.golden.training.training import Progress, Trainer
+    from gscn.golden.methods.backends import GoldenBackend
+    from gscn.golden.methods.operand_formats import OperandFormats
+    from gscn.golden.training.progress import Progress
+    from gscn.golden.training.training import Trainer
 
 BACKENDS = ("golden", "rtl", "cycle-model")
 """As `golden.methods.backends.BACKENDS`, which a test holds it to; torch is slow to import."""
@@ -43,8 +46,9 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="calculate convolutions in bf16 by the golden model, on the generated Verilog, or by "
-        "the golden model with the cycles of the cycle model (default: as --arithmetic says)",
+        help="calculate convolutions, in bf16 unless --arithmetic says otherwise, by the golden "
+        "model, on the generated Verilog, or by the golden model with the cycles of the cycle "
+        "model (default: as --arithmetic says)",
     )
     add_preset_arguments(group, default="small")
     add_whole_step_argument(group)
@@ -91,7 +95,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_backend_arguments(args: argparse.Namespace) -> None:
-    """Find what is wrong with these arguments; the backend's arithmetic becomes the recipe's.
+    """Find what is wrong with these arguments; the recipe's arithmetic becomes bf16 by default.
 
     Raises
     ------
@@ -116,9 +120,9 @@ def check_backend_arguments(args: argparse.Namespace) -> None:
     if args.waves is not None and args.waves[1] not in list(map(str, Pass)):
         problems.append(f"--waves needs a pass, {', '.join(map(str, Pass))}, not {args.waves[1]!r}")
     if args.backend is not None:
-        if args.arithmetic not in (None, "bf16"):
-            problems.append(f"--backend calculates in bf16, not --arithmetic {args.arithmetic}")
-        args.arithmetic = "bf16"
+        if args.arithmetic == "float32":
+            problems.append("--backend calculates with narrow operands, not --arithmetic float32")
+        args.arithmetic = args.arithmetic or "bf16"
     raise_problems("train", problems)
 
 
@@ -129,6 +133,8 @@ class Simulation:
     trainer: Trainer
     backend: RtlBackend | CycleModelBackend
     totals: RunTotals
+    golden: GoldenBackend
+    """Calculates as the backend does."""
     placement: dict[str, object]
     """Backend of each layer."""
     twin: Trainer | None
@@ -193,7 +199,7 @@ class Simulation:
         """Return the accuracy by the golden model, whose results are equal and come sooner."""
         from gscn.golden.methods.backends import place
 
-        place(self.trainer.network, dict.fromkeys(self.placement, "golden"))
+        place(self.trainer.network, dict.fromkeys(self.placement, self.golden))
         try:
             return self.trainer.evaluate()
         finally:
@@ -242,15 +248,22 @@ def _check_layers(args: argparse.Namespace, layers: Collection[str]) -> None:
         raise InputError(f"layer must be one of {', '.join(layers)}, not {', '.join(unknown)}")
 
 
-def _made_backend(args: argparse.Namespace, config: ArrayConfig) -> CycleModelBackend | RtlBackend:
+def _made_backend(
+    args: argparse.Namespace, config: ArrayConfig, formats: OperandFormats
+) -> CycleModelBackend | RtlBackend:
     """Return the backend of the arguments."""
     from gscn.cosim.devices.backends import CycleModelBackend, RtlBackend
     from gscn.cosim.devices.device import DeviceSettings
 
     if args.backend != "rtl":
-        return CycleModelBackend(config)
-    settings = DeviceSettings(check_counters=args.check)
-    return RtlBackend(config, devices=args.devices, settings=settings, build_root=args.build_dir)
+        return CycleModelBackend(config, formats=formats)
+    return RtlBackend(
+        config,
+        formats=formats,
+        devices=args.devices,
+        settings=DeviceSettings(check_counters=args.check),
+        build_root=args.build_dir,
+    )
 
 
 @contextlib.contextmanager
@@ -267,7 +280,7 @@ def simulation(
     args
         Checked by `check_backend_arguments`.
     trainer
-        Of a recipe in bf16.
+        Of a recipe with narrow operands.
     make_twin
         Makes an equal trainer.
     last_iteration
@@ -293,21 +306,24 @@ def simulation(
             yield running
         return
     from gscn.cosim.progress import RunTotals
-    from gscn.golden.methods.backends import place
+    from gscn.golden.methods.backends import GoldenBackend, place
+    from gscn.golden.methods.operand_formats import formats_of
     from gscn.golden.training.converted_network import conv_layers
 
-    args.format = "bf16"
-    config = config_from(args)
+    formats = formats_of(trainer.recipe.arithmetic, trainer.recipe.tensor_scales)
+    config = config_from(args).with_floats(formats.on_the_array)
+    golden = GoldenBackend(formats)
     _check_layers(args, conv_layers(trainer.network))
-    with _made_backend(args, config) as backend:
+    with _made_backend(args, config, formats) as backend:
         placement = {
-            name: backend if name in args.on or not args.on else "golden"
+            name: backend if name in args.on or not args.on else golden
             for name in conv_layers(trainer.network)
         }
         running = Simulation(
             trainer=trainer,
             backend=backend,
             totals=RunTotals(config=config, clock_mhz=args.clock_mhz),
+            golden=golden,
             placement=dict(place(trainer.network, placement)),
             twin=make_twin() if args.check else None,
             timeline=args.timeline,
@@ -318,4 +334,4 @@ def simulation(
         try:
             yield running
         finally:
-            place(trainer.network, dict.fromkeys(placement, "golden"))
+            place(trainer.network, dict.fromkeys(placement, golden))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
@@ -14,12 +15,13 @@ from gscn.command.simulated import add_backend_arguments, check_backend_argument
 from gscn.command.training_run import Trained, check_plot, run_training, save_plot, zeros_text
 from gscn.command.whole_step import check_whole_step_arguments
 from gscn.errors import InputError, MismatchError, OutputError, raise_problems
-from gscn.golden.methods.options import BUDGETS, STRUCTURES
+from gscn.golden.methods.options import BUDGETS, STRUCTURES, TENSOR_SCALES
 from gscn.golden.recipe import (
     ARITHMETICS,
     DATASETS,
     DEFAULT_WIDTH,
     FIRST_CONV_RULES,
+    LOSS_SCALES,
     METHOD_OPTIONS,
     METHODS,
     MOST_SEED,
@@ -160,9 +162,23 @@ def _add_detail_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--arithmetic",
-        "of the convolutions: torch's, or bf16 operands with exact sums as in the accelerator",
+        "of the convolutions: torch's, or narrow operands with exact sums as in the accelerator; "
+        "fp8 has e4m3 forward and output gradients in e5m2",
         default.arithmetic,
         choices=ARITHMETICS,
+    )
+    add(
+        "--loss-scale",
+        f"what the loss is multiplied by: {', '.join(LOSS_SCALES)} or a power of two that stays",
+        "dynamic for fp16, else none",
+        type=_loss_scale,
+        metavar="SCALE",
+    )
+    add(
+        "--tensor-scales",
+        "multiply each operand by the largest power of two with which it is in the format (amax)",
+        "amax for formats of 8 bits, else none",
+        choices=TENSOR_SCALES,
     )
     parser.add_argument(
         "--warm-up",
@@ -172,34 +188,17 @@ def _add_detail_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _loss_scale(text: str) -> str | float:
+    return text if text in LOSS_SCALES else real(text)
+
+
 def given_recipe_fields(args: argparse.Namespace) -> dict[str, object]:
     """Return the fields of `Recipe` that the user gave."""
-    names = {
-        "network": "network",
-        "width": "width",
-        "dataset": "dataset",
-        "data": "data",
-        "image_size": "image_size",
-        "augment": "augment",
-        "budget": "budget",
-        "structure": "structure",
-        "dst_alpha": "dst_alpha",
-        "method": "method",
-        "sparsity": "sparsity",
-        "epochs": "epochs",
-        "iterations_per_epoch": "iterations_per_epoch",
-        "batch": "batch_size",
-        "learning_rate": "learning_rate",
-        "seed": "seed",
-        "refresh_period": "refresh_period",
-        "warm_up": "warm_up",
-        "first_conv": "first_conv",
-        "arithmetic": "arithmetic",
-    }
     given = {
-        field: getattr(args, argument)
-        for argument, field in names.items()
-        if getattr(args, argument) is not None
+        field.name: value
+        for field in dataclasses.fields(Recipe)
+        if (value := getattr(args, "batch" if field.name == "batch_size" else field.name, None))
+        is not None
     }
     return {**PRESETS.get(args.preset, {}), **given}
 
@@ -320,6 +319,10 @@ def _report(
         "sparsity": recipe.sparsity,
         "sparsity_reached": reached,
         "arithmetic": recipe.arithmetic,
+        "tensor_scales": recipe.tensor_scales,
+        "loss_scale": recipe.loss_scale,
+        "loss_scale_reached": trainer.scaling.scale,
+        "steps_left_out": trained.left_out,
         "batch": recipe.batch_size,
         "seed": recipe.seed,
         "iterations": trainer.iteration,
@@ -330,14 +333,15 @@ def _report(
         "checkpoint": str(args.out) if args.out is not None and args.out.is_file() else None,
     }
     asked = "" if recipe.sparsity is None else f", sparsity {recipe.sparsity}"
-    if recipe.arithmetic != Recipe().arithmetic:
-        asked += f", {recipe.arithmetic}"
+    asked += "" if recipe.arithmetic == Recipe().arithmetic else f", {recipe.arithmetic}"
     loss = f"loss {data['loss_nats']:.4f} nats" if recent else "none of them now"
     text = (
         f"{recipe.method}{asked}: {trainer.iteration} iterations of "
         f"{recipe.batch_size} images, {loss}, "
         f"test accuracy {100 * data['test_accuracy']:.2f} %"
     )
+    if recipe.loss_scale != "none":
+        text += f"\nloss scale {data['loss_scale_reached']:g}, {trained.left_out} steps left out"
     if reached:
         zeros = zeros_text(reached)
         text += f"\nzeros reached, mean of the last {trained.averaged} iterations: {zeros}"

@@ -20,7 +20,8 @@ from gscn.system.files import try_file, write_files
 if TYPE_CHECKING:
     from gscn.command.simulated import Simulation
     from gscn.command.training_log import Log
-    from gscn.golden.training.training import Progress, Trainer
+    from gscn.golden.training.progress import Progress
+    from gscn.golden.training.training import Trainer
     from gscn.perf.workload.layers import Network
 
 
@@ -69,6 +70,8 @@ class Trained:
     whoever made the zeros, as they were used; empty without iterations."""
     averaged: int
     """Iterations in the means: the last, at most an epoch."""
+    left_out: int
+    """Iterations whose scaled gradients were not finite, so that no weight was updated."""
 
 
 def run_training(
@@ -107,7 +110,7 @@ def run_training(
 
     shown = sys.stderr.isatty()
     layers = layers_of(trainer) if logs or shown else None
-    losses = []
+    losses, left_out = [], 0
     sparsities: deque[dict[str, float]] = deque(maxlen=trainer.iterations_per_epoch)
     with _bar(iterations, trainer.iteration, shown=shown) as show:
         if simulated is not None:
@@ -117,6 +120,7 @@ def run_training(
                 simulated.before_step()
             done = trainer.step()
             losses.append(done.loss)
+            left_out += not done.stepped
             sparsities.append(tensor_sparsities(trainer.network))
             if simulated is not None:
                 simulated.after_step(done)
@@ -141,7 +145,7 @@ def run_training(
         kind: statistics.fmean(one[kind] for one in sparsities)
         for kind in (sparsities[-1] if sparsities else ())
     }
-    return Trained(losses=losses, sparsities=means, averaged=len(sparsities))
+    return Trained(losses=losses, sparsities=means, averaged=len(sparsities), left_out=left_out)
 
 
 @contextlib.contextmanager

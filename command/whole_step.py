@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from gscn.command.cosim import config_from
 from gscn.errors import raise_problems
+from gscn.formats import BF16
 
 if TYPE_CHECKING:
     from gscn.cosim.whole_steps import StepTotals, Way, WholeSteps
-    from gscn.golden.training.training import Progress
+    from gscn.golden.training.progress import Progress
     from gscn.golden.training.whole_training import WholeTrainer
     from gscn.lowering.step.layers import Training
 
@@ -200,8 +201,7 @@ def whole_step(
     from gscn.golden.oracle.step_host import GoldenHost
     from gscn.lowering.step.host import Host
 
-    args.format = "bf16"
-    config = config_from(args)
+    config = config_from(args).with_floats([BF16])
     # What has no place is told before minutes of building.
     compiled = compile_steps(trainer.graph, step_ways(trainer), config)
     simulator = build(config, lists=True, build_root=args.build_dir)

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from gscn.golden.methods.coverage import Coverage, coverage
     from gscn.golden.methods.dst import dst_penalty
     from gscn.golden.methods.options import DST, SWAT, Dense, ReSprop, SWATReSprop
-    from gscn.golden.methods.schedule import Schedule, begin_iteration, update_budgets
+    from gscn.golden.methods.schedule import (
+        Schedule,
+        begin_iteration,
+        follow_scaler,
+        update_budgets,
+    )
     from gscn.golden.methods.statistics import LayerSparsity, sparsity_report
     from gscn.golden.methods.watching import SparsityWarning
 
@@ -32,6 +37,7 @@ __all__ = [
     "begin_iteration",
     "coverage",
     "dst_penalty",
+    "follow_scaler",
     "forget_gradients",
     "sparsify",
     "sparsity_report",
@@ -44,7 +50,7 @@ _MODULES = {
     "coverage": ("Coverage", "coverage"),
     "dst": ("dst_penalty",),
     "options": ("DST", "SWAT", "Dense", "ReSprop", "SWATReSprop"),
-    "schedule": ("Schedule", "begin_iteration", "update_budgets"),
+    "schedule": ("Schedule", "begin_iteration", "follow_scaler", "update_budgets"),
     "statistics": ("LayerSparsity", "sparsity_report"),
     "watching": ("SparsityWarning",),
 }

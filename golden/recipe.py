@@ -11,7 +11,15 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from gscn.errors import raise_problems
-from gscn.golden.methods.options import ARITHMETICS, BUDGETS, STRUCTURES, is_share, plain_number
+from gscn.golden.methods.options import (
+    ARITHMETICS,
+    BUDGETS,
+    STRUCTURES,
+    TENSOR_SCALES,
+    default_scales,
+    is_share,
+    plain_number,
+)
 
 NETWORKS = (
     "digits", "resnet18", "resnet20", "resnet34", "resnet50", "wrn16-1", "wrn16-8", "wrn28-10",
@@ -27,6 +35,7 @@ FILE_DATASETS = ("cifar10", "cifar100", "imagefolder")
 METHODS = ("dense", "swat", "resprop", "swat+resprop", "dst")
 FIRST_CONV_RULES = ("paper", "dense", "sparse")
 """First convolution: as published (SWAT leaves it dense, ReSprop takes it), dense, or sparse."""
+LOSS_SCALES = ("none", "dynamic")
 
 _DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
@@ -91,6 +100,13 @@ def _is_whole(value: object, least: int) -> bool:
 def _is_finite(value: object) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and 0 <= value < math.inf
+
+
+def _is_loss_scale(value: object) -> bool:
+    if isinstance(value, str):
+        return value in LOSS_SCALES
+    exponents = range(-24, 25)
+    return not isinstance(value, bool) and any(value == 2.0**exponent for exponent in exponents)
 
 
 def _rule(holds: Callable[[Any], bool], requirement: str) -> Rule:
@@ -191,6 +207,12 @@ class Recipe:
     """All methods but dense: one of `FIRST_CONV_RULES`."""
     arithmetic: str = "float32"
     """One of `golden.methods.options.ARITHMETICS`."""
+    loss_scale: str | float | None = None
+    """What the loss is multiplied by: one of `LOSS_SCALES`, or a power of two from 2**-24 to 2**24
+    that stays. "dynamic" is `torch.amp.GradScaler`; by default that for fp16, "none" for others."""
+    tensor_scales: str | None = None
+    """One of `golden.methods.options.TENSOR_SCALES`, "none" for float32 and bf16, which need none;
+    by default "amax" for formats of 8 bits, "none" for fp16."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -206,6 +228,13 @@ class Recipe:
             for name, value in given.items():
                 if value is None and name in options:
                     object.__setattr__(self, name, options[name])
+        if self.loss_scale is None:
+            scale = "dynamic" if self.arithmetic == "fp16" else "none"
+            object.__setattr__(self, "loss_scale", scale)
+        if self.tensor_scales is None:
+            object.__setattr__(self, "tensor_scales", default_scales(str(self.arithmetic)))
+        elif self.arithmetic in ("float32", "bf16") and self.tensor_scales == "amax":
+            problems.append(f"tensor_scales must be none for {self.arithmetic}, not amax")
         if self.network in WIDE_NETWORKS and self.width is None:
             object.__setattr__(self, "width", DEFAULT_WIDTH)
         elif self.network in NETWORKS and self.network not in WIDE_NETWORKS and self.width:
@@ -239,6 +268,10 @@ class Recipe:
             "warm_up": _TRUTH,
             "first_conv": one_of(*FIRST_CONV_RULES),
             "arithmetic": one_of(*ARITHMETICS),
+            "loss_scale": _rule(
+                _is_loss_scale, f"{', '.join(LOSS_SCALES)} or a power of two from 2**-24 to 2**24"
+            ),
+            "tensor_scales": one_of(*TENSOR_SCALES),
         }
         unset = {"width", "dataset", "data", "image_size", "iterations_per_epoch", *_DEFAULTS}
         problems += [

@@ -24,6 +24,7 @@ from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.golden.methods.as_convolution import OtherArithmetic
 from gscn.golden.methods.geometry import Arithmetic
+from gscn.golden.methods.loss_scale import is_finite, split_unscaled
 from gscn.golden.methods.passes import Geometry, PassRecord, Setting, ThreePasses
 from gscn.golden.methods.selection import count_nonzeros, is_traced
 
@@ -112,6 +113,8 @@ class Attached(nn.Module):
         Called with a `PassRecord` after each pass. Records hold the live tensors: copy to keep.
     arithmetic : Arithmetic or None
         Calculates the passes of a layer that is a `ConvShape`; None: torch.
+    scaler : torch.amp.GradScaler or None
+        Scales the loss; not of copies.
     geometry : Geometry or None
         Of the last call.
     calls : int
@@ -143,6 +146,7 @@ class Attached(nn.Module):
         self.intercepts = intercepts
         self.observer: Callable[[PassRecord], None] | None = None
         self.arithmetic: Arithmetic | None = None
+        self.scaler: torch.amp.GradScaler | None = None
         self.geometry: Geometry | None = None
         self.calls = 0
         self.bypassed = False
@@ -153,8 +157,8 @@ class Attached(nn.Module):
         self._pending: weakref.WeakSet[Call] = weakref.WeakSet()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what copies and files have: the calls that wait are the original's."""
-        return {key: value for key, value in vars(self).items() if key != "_pending"}
+        """Return what copies and files have: waiting calls and scaler are the original's."""
+        return {k: v for k, v in vars(self).items() if k != "_pending"} | {"scaler": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over what `__getstate__` returned."""
@@ -315,15 +319,12 @@ class Attached(nn.Module):
         Raises
         ------
         InputError
-            The gradient is not finite, the sparsifier refuses it, or a part needs a schedule that
-            there is not.
+            The gradient is not finite, without a scaler of the loss; the sparsifier refuses it; or
+            a part needs a schedule that there is not.
         """
-        # The sum of finite numbers may overflow: the exact test decides.
-        if (
-            self.check_gradients
-            and not output_grad.sum(dtype=torch.float32).isfinite()
-            and not output_grad.isfinite().all()
-        ):
+        scaled = self.scaler is not None and self.scaler.is_enabled()
+        finite = not (scaled or self.check_gradients) or is_finite(output_grad)
+        if not (finite or scaled):
             raise self.error("output gradients must be finite, not NaN or infinite")
         split: tuple[Tensor, Tensor | None] = (output_grad, None)
         if not training:
@@ -336,9 +337,11 @@ class Attached(nn.Module):
                     "golden.begin_iteration before each iteration"
                 )
         counted = None
-        if self.gradient_sparsifier is not None:
+        # The step of a gradient that is not finite is left out: nothing of it is remembered.
+        if self.gradient_sparsifier is not None and finite:
+            scale = self.scaler.get_scale() if scaled else 1.0
             try:
-                split = self.gradient_sparsifier(output_grad, call.index)
+                split = split_unscaled(self.gradient_sparsifier, output_grad, call.index, scale)
             except InputError as error:
                 raise self.error(error) from error
             counted = self.gradient_sparsifier.nonzeros

@@ -68,6 +68,33 @@ def begin_iteration(
     return dense
 
 
+def follow_scaler(model: nn.Module, scaler: torch.amp.GradScaler | None) -> None:
+    """Tell the layers of a model what scales its loss.
+
+    Gradients that are not finite are then no error, as the scaler leaves the step out, and what
+    methods remember is neither scaled nor of such an iteration. Copies of the model, and files, do
+    not have the scaler.
+
+    Parameters
+    ----------
+    model
+        Sparsified.
+    scaler
+        Whose `scale(loss).backward()` computes the gradients of every iteration; None: nobody's.
+
+    Raises
+    ------
+    InputError
+        The model is not sparsified, or there is another scaler.
+    """
+    if scaler is not None and not isinstance(scaler, torch.amp.GradScaler):
+        raise InputError(
+            f"scaler must be a torch.amp.GradScaler or None, not {type(scaler).__name__}"
+        )
+    for layer in sparse_layers(model).values():
+        attached_to(layer).scaler = scaler
+
+
 def _whole(what: str, **values: Any) -> list[int]:
     """Return whole numbers, which may be numpy's or torch's; raise `InputError` for others."""
     found = {name: plain_number(value) for name, value in values.items()}

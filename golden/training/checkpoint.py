@@ -17,6 +17,7 @@ from torch import nn
 
 from gscn.errors import InputError
 from gscn.golden.methods.attached import NAME
+from gscn.golden.training.loss_scaling import LossScaling
 from gscn.system.archives import ERRORS, open_archive
 from gscn.system.pickled import Call, Name, Reference, decode
 from gscn.system.reading import shown
@@ -181,9 +182,13 @@ def require_parameters(path: Path, outlined: dict, network: nn.Module) -> None:
 
 
 def require_states(
-    path: Path, outlined: dict, network: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path,
+    outlined: dict,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaling: LossScaling,
 ) -> None:
-    """Raise `InputError` if a checkpoint's states are not of this network and optimiser."""
+    """Raise `InputError` if a checkpoint's states are not of this network, optimiser and scale."""
     problems = []
     own = {_plain(name): value for name, value in network.state_dict().items()}
     held = {_plain(name): one for name, one in outlined["network"].items()}
@@ -197,6 +202,8 @@ def require_states(
             if not fits or (value.numel() and have.shape != want.shape):
                 problems.append(f"{shown(name)} must be {want}, not {shown(have)}")
     problems += _optimizer_problems(outlined.get("optimizer"), optimizer)
+    # Checkpoints of before losses were scaled have no state of it.
+    problems += scaling.problems(outlined.get("scaling", {}))
     if problems:
         more = f" and {len(problems) - 5} others" if len(problems) > 5 else ""
         raise _not_ours(path, "; ".join(problems[:5]) + more)

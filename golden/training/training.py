@@ -30,6 +30,8 @@ from gscn.golden.training.checkpoint import (
     require_states,
 )
 from gscn.golden.training.converted_network import OPTIONS, build_network, set_arithmetic
+from gscn.golden.training.loss_scaling import LossScaling
+from gscn.golden.training.progress import Minibatch, Progress
 from gscn.system.files import writing
 from gscn.system.reading import is_there, shown, shown_path
 
@@ -38,36 +40,6 @@ _EVALUATED_PIXELS = 512 * 32 * 32
 """Pixels of a mini-batch of the evaluation, at most, if one image has no more."""
 _ORDER_STREAM, _AUGMENTATION_STREAM, _DROPOUT_STREAM, _TRANSFORM_STREAM, REUSE_STREAM = range(5)
 """Each has a generator of its own in every epoch or iteration, so that runs resume anywhere."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """One training iteration done."""
-
-    iteration: int
-    """Iterations done so far."""
-    iterations: int
-    """Iterations in the whole recipe."""
-    epoch: int
-    """Epoch of this iteration, from 0."""
-    loss: float
-    """Cross-entropy of its mini-batch before the update, in nats."""
-    accuracy: float
-    """Share of its mini-batch classified correctly before the update."""
-    dense_iteration: bool
-    """Whether ReSprop's schedule made it dense."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Minibatch:
-    """What an iteration trains on."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    epoch: int
-    dense: bool
-    """Whether ReSprop's schedule makes the iteration dense."""
-    learning_rate: float
 
 
 class Trainer:
@@ -88,6 +60,8 @@ class Trainer:
         The images.
     optimizer : torch.optim.SGD
         Of the network's parameters.
+    scaling : LossScaling
+        Of the loss.
     made : dict
         What the network is made for, as `golden.networks.catalogue.make_network` takes it.
     iterations_per_epoch : int
@@ -126,7 +100,8 @@ class Trainer:
             **{name: getattr(recipe, name) for name in OPTIONS},
             **self.made,
         )
-        set_arithmetic(self.network, arithmetic_called(recipe.arithmetic))
+        set_arithmetic(self.network, arithmetic_called(recipe.arithmetic, recipe.tensor_scales))
+        self.scaling = LossScaling(recipe.loss_scale, self.network)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=recipe.learning_rate,
@@ -205,20 +180,21 @@ class Trainer:
         penalty = 0.0
         if self.recipe.method == "dst":
             penalty = self.recipe.dst_alpha * dst_penalty(self.network)
-        self.optimizer.zero_grad()
         try:
-            (loss + penalty).backward()
+            stepped = self.scaling.step(loss + penalty, self.optimizer)
         except InputError as error:
             raise InputError(
                 f"training diverged in iteration {self.iteration}: {error}; "
                 f"learning_rate must be smaller than {self.recipe.learning_rate}"
             ) from error
-        self.optimizer.step()
-        update_budgets(self.network, self.optimizer)
+        if stepped:
+            update_budgets(self.network, self.optimizer)
         accuracy = (scores.argmax(1) == batch.labels).double().mean().item()
-        return self.progress(batch, loss.item(), accuracy)
+        return self.progress(batch, loss.item(), accuracy, stepped)
 
-    def progress(self, batch: Minibatch, loss: float, accuracy: float) -> Progress:
+    def progress(
+        self, batch: Minibatch, loss: float, accuracy: float, stepped: bool = True
+    ) -> Progress:
         """Count an iteration as done, and return what it came to."""
         self.iteration += 1
         return Progress(
@@ -228,6 +204,7 @@ class Trainer:
             loss=loss,
             accuracy=accuracy,
             dense_iteration=batch.dense,
+            stepped=stepped,
         )
 
     def run(self, iterations: int | None = None) -> Iterator[Progress]:
@@ -304,6 +281,7 @@ class Trainer:
             "iteration": self.iteration,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaling": self.scaling.state_dict(),
         }
         try:
             # The same name always, so that what a killed process leaves is overwritten by the next.
@@ -342,7 +320,7 @@ class Trainer:
             sketch = make_network(recipe.network, **_made(recipe, dataset))
         require_parameters(path, outlined, sketch)
         trainer = cls(recipe, dataset)
-        require_states(path, outlined, trainer.network, trainer.optimizer)
+        require_states(path, outlined, trainer.network, trainer.optimizer, trainer.scaling)
         iteration = outlined.get("iteration")
         if type(iteration) is not int or not 0 <= iteration <= trainer.iterations:
             raise InputError(
@@ -353,6 +331,7 @@ class Trainer:
         try:
             trainer.network.load_state_dict(state["network"])
             trainer.optimizer.load_state_dict(state["optimizer"])
+            trainer.scaling.load_state_dict(state.get("scaling", {}))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
         trainer.iteration = iteration

@@ -21,7 +21,8 @@ from gscn.golden.networks.catalogue import make_network
 from gscn.golden.networks.parameters import MOMENTUM, give, move_statistics, taken
 from gscn.golden.networks.tracing import traced
 from gscn.golden.recipe import Recipe
-from gscn.golden.training.training import REUSE_STREAM, Progress, Trainer
+from gscn.golden.training.progress import Progress
+from gscn.golden.training.training import REUSE_STREAM, Trainer
 from gscn.graph import Graph, Parameters
 from gscn.step import Normalised
 
@@ -29,6 +30,8 @@ _ONLY = {
     "budget": "uniform", "structure": "unstructured", "warm_up": False,
 }  # fmt: skip
 """What a whole step takes of the options of methods."""
+_NUMBERS = {"arithmetic": ("float32", "bf16"), "loss_scale": ("none",), "tensor_scales": ("none",)}
+"""What it takes of number formats: its own is bf16, whatever the arithmetic of evaluations."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +110,12 @@ def whole_step_problems(recipe: Recipe) -> list[str]:
         f"{name} must be {only} for a whole step, not {value}"
         for name, only in _ONLY.items()
         if (value := getattr(recipe, name)) not in (None, only)
+    ]
+    # The encode unit has neither formats of 8 bits nor fp16, and no scales.
+    problems += [
+        f"{name} must be {' or '.join(known)} for a whole step, not {value}"
+        for name, known in _NUMBERS.items()
+        if (value := getattr(recipe, name)) not in known
     ]
     # SWAT leaves the first layer as it is by another rule than the others.
     if recipe.method in ("resprop", "swat+resprop", "dst") and recipe.first_conv == "dense":

@@ -84,7 +84,7 @@ def test_a_wrong_result_is_found(monkeypatch, capsys):
         (["--backend", "cycle-model", "--build-dir", "x"], "--build-dir needs --backend rtl"),
         (
             ["--backend", "rtl", "--arithmetic", "float32"],
-            "--backend calculates in bf16, not --arithmetic float32",
+            "--backend calculates with narrow operands, not --arithmetic float32",
         ),
         (["--backend", "rtl", "--waves", "stem", "all", "x"], "needs a pass, forward, input-grad"),
         (["--clock-mhz", "0"], "--clock-mhz must be positive, not 0"),
