@@ -44,3 +44,11 @@ def real(text: str) -> float:
     if not abs(value) <= _MOST_REAL:
         raise argparse.ArgumentTypeError(f"must be a finite number, not {text[:40]!r}")
     return value
+
+
+def number_or_text(text: str) -> float | str:
+    """Return a number if it is one, for `argparse`; what either may be is for others to say."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -310,7 +310,7 @@ def simulation(
     from gscn.golden.methods.operand_formats import formats_of
     from gscn.golden.training.converted_network import conv_layers
 
-    formats = formats_of(trainer.recipe.arithmetic, trainer.recipe.tensor_scales)
+    formats = formats_of(trainer.recipe.arithmetic, trainer.recipe.scales)
     config = config_from(args).with_floats(formats.on_the_array)
     golden = GoldenBackend(formats)
     _check_layers(args, conv_layers(trainer.network))

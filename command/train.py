@@ -8,14 +8,14 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-from gscn.command.numbers import real, whole
+from gscn.command.numbers import number_or_text, real, whole
 from gscn.command.options import add_output_file, add_output_folder
 from gscn.command.result import Result
 from gscn.command.simulated import add_backend_arguments, check_backend_arguments, simulation
 from gscn.command.training_run import Trained, check_plot, run_training, save_plot, zeros_text
 from gscn.command.whole_step import check_whole_step_arguments
 from gscn.errors import InputError, MismatchError, OutputError, raise_problems
-from gscn.golden.methods.options import BUDGETS, STRUCTURES, TENSOR_SCALES
+from gscn.golden.methods.options import BUDGETS, SCALES, STRUCTURES
 from gscn.golden.recipe import (
     ARITHMETICS,
     DATASETS,
@@ -171,14 +171,15 @@ def _add_detail_arguments(parser: argparse.ArgumentParser) -> None:
         "--loss-scale",
         f"what the loss is multiplied by: {', '.join(LOSS_SCALES)} or a power of two that stays",
         "dynamic for fp16, else none",
-        type=_loss_scale,
+        type=number_or_text,
         metavar="SCALE",
     )
     add(
-        "--tensor-scales",
-        "multiply each operand by the largest power of two with which it is in the format (amax)",
+        "--scales",
+        "powers of two that operands are multiplied by: the largest one with which a tensor is in "
+        "its format (amax), or one for each 32 channels (mx, for formats of 8 bits)",
         "amax for formats of 8 bits, else none",
-        choices=TENSOR_SCALES,
+        choices=SCALES,
     )
     parser.add_argument(
         "--warm-up",
@@ -186,10 +187,6 @@ def _add_detail_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="ReSprop: approach the sparsity over the first nine epochs",
     )
-
-
-def _loss_scale(text: str) -> str | float:
-    return text if text in LOSS_SCALES else real(text)
 
 
 def given_recipe_fields(args: argparse.Namespace) -> dict[str, object]:
@@ -319,7 +316,7 @@ def _report(
         "sparsity": recipe.sparsity,
         "sparsity_reached": reached,
         "arithmetic": recipe.arithmetic,
-        "tensor_scales": recipe.tensor_scales,
+        "scales": recipe.scales,
         "loss_scale": recipe.loss_scale,
         "loss_scale_reached": trainer.scaling.scale,
         "steps_left_out": trained.left_out,

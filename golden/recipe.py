@@ -14,11 +14,12 @@ from gscn.errors import raise_problems
 from gscn.golden.methods.options import (
     ARITHMETICS,
     BUDGETS,
+    SCALES,
     STRUCTURES,
-    TENSOR_SCALES,
     default_scales,
     is_share,
     plain_number,
+    scales_of,
 )
 
 NETWORKS = (
@@ -210,9 +211,9 @@ class Recipe:
     loss_scale: str | float | None = None
     """What the loss is multiplied by: one of `LOSS_SCALES`, or a power of two from 2**-24 to 2**24
     that stays. "dynamic" is `torch.amp.GradScaler`; by default that for fp16, "none" for others."""
-    tensor_scales: str | None = None
-    """One of `golden.methods.options.TENSOR_SCALES`, "none" for float32 and bf16, which need none;
-    by default "amax" for formats of 8 bits, "none" for fp16."""
+    scales: str | None = None
+    """Of operands, one of `golden.methods.options.SCALES` that the arithmetic has; by default
+    "amax" for formats of 8 bits, "none" for others."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
@@ -231,10 +232,14 @@ class Recipe:
         if self.loss_scale is None:
             scale = "dynamic" if self.arithmetic == "fp16" else "none"
             object.__setattr__(self, "loss_scale", scale)
-        if self.tensor_scales is None:
-            object.__setattr__(self, "tensor_scales", default_scales(str(self.arithmetic)))
-        elif self.arithmetic in ("float32", "bf16") and self.tensor_scales == "amax":
-            problems.append(f"tensor_scales must be none for {self.arithmetic}, not amax")
+        if self.scales is None:
+            object.__setattr__(self, "scales", default_scales(str(self.arithmetic)))
+        elif self.arithmetic in ARITHMETICS:
+            known = scales_of(self.arithmetic)
+            if self.scales in SCALES and self.scales not in known:
+                problems.append(
+                    f"scales must be {' or '.join(known)} for {self.arithmetic}, not {self.scales}"
+                )
         if self.network in WIDE_NETWORKS and self.width is None:
             object.__setattr__(self, "width", DEFAULT_WIDTH)
         elif self.network in NETWORKS and self.network not in WIDE_NETWORKS and self.width:
@@ -271,7 +276,7 @@ class Recipe:
             "loss_scale": _rule(
                 _is_loss_scale, f"{', '.join(LOSS_SCALES)} or a power of two from 2**-24 to 2**24"
             ),
-            "tensor_scales": one_of(*TENSOR_SCALES),
+            "scales": one_of(*SCALES),
         }
         unset = {"width", "dataset", "data", "image_size", "iterations_per_epoch", *_DEFAULTS}
         problems += [

@@ -2,13 +2,17 @@
 
 The array multiplies two operands of one format and knows no scale. Both are kept from it here: a
 pass of two formats has the codes of one that holds every number of both, and a tensor multiplied by
-2**k has the same significands as before, its results are divided by it when they come out.
+2**k has the same significands as before, its results are divided by it when they come out. Blocks
+that share a scale become codes of bf16, which has the exponents of the scales: products of two
+blocks then have their places in the window as any others have.
 
 Implements: Micikevicius et al., "FP8 formats for deep learning", 2022: weights and activations in
 e4m3, output gradients in e5m2, each tensor scaled by a factor of its own.
 Differs: factors are powers of two; they follow from the largest magnitude of the tensor itself,
 rather than from those of earlier steps, so nothing saturates and nothing is kept between steps. It
-is known before a pass, since the window's top follows from the whole operands as well.
+is known before a pass, since the window's top follows from the whole operands as well. With blocks
+("mx": `golden.oracle.microscaling`) scales are those of 32 channels that memory has side by side in
+a position, whether a pass contracts them or not: there is one copy of each map for all passes.
 """
 
 from __future__ import annotations
@@ -24,8 +28,9 @@ from gscn.conv import Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, FP8_E4M3, FP8_E5M2, FP16, FloatFormat
-from gscn.golden.methods.options import TENSOR_SCALES, default_scales
+from gscn.golden.methods.options import SCALES, default_scales
 from gscn.golden.oracle.floats import decode, encode, scale_exponent
+from gscn.golden.oracle.microscaling import to_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,12 +60,13 @@ class OperandFormats:
     gradients: FloatFormat = BF16
     """Of output gradients."""
     scales: str = "none"
-    """One of `golden.methods.options.TENSOR_SCALES`."""
+    """One of `golden.methods.options.SCALES`."""
 
     def __post_init__(self) -> None:
         """Raise `InputError` for scales that there are not, or that the formats do not take."""
         # Scaled numbers of bf16 would be as large as float32 has them, and products larger.
-        known = ("none",) if BF16 in self.on_the_array else TENSOR_SCALES
+        wide = {self.forward, self.backward, self.gradients} & {BF16, FP16}
+        known = SCALES if not wide else SCALES[:1] if BF16 in wide else SCALES[:2]
         if self.scales not in known:
             raise InputError(f"scales must be {' or '.join(known)}, not {self.scales!r}")
 
@@ -77,6 +83,8 @@ class OperandFormats:
     def of_codes(self, which: Pass) -> FloatFormat:
         """Return the format in which the array gets both operands of a pass."""
         first, second = self.of(which)
+        if self.scales == "mx":
+            return BF16
         return first if first == second else FP16
 
     @property
@@ -97,16 +105,32 @@ class OperandFormats:
             becomes an infinity, or NaN; with scales that is only what was none before.
         """
         fmt = self.of_codes(which)
-        codes, total = [], 0
-        for operand, own in zip((first, second), self.of(which), strict=True):
-            values = operand.detach().cpu().numpy()
-            if self.scales == "amax":
-                exponent = scale_exponent(values, own)
-                # In double precision, which loses nothing of a float32 number.
-                values, total = np.ldexp(values.astype(np.float64), exponent), total + exponent
-            rounded = encode(values, own).codes
-            codes.append(rounded if own == fmt else encode(decode(rounded, own), fmt).codes)
-        return CodedOperands(first=codes[0], second=codes[1], fmt=fmt, exponent=total)
+        # Lanes of stationary weights are the pass's output channels: (K, C, R, S) in the forward
+        # pass; in all else, (C or K) of maps and C of weights, they are the second axis.
+        axes = (0 if which is Pass.FORWARD else 1, 1)
+        codes, exponents = zip(
+            *(
+                self._operand(operand.detach().cpu().numpy(), own, fmt, axis)
+                for operand, own, axis in zip((first, second), self.of(which), axes, strict=True)
+            ),
+            strict=True,
+        )
+        return CodedOperands(first=codes[0], second=codes[1], fmt=fmt, exponent=sum(exponents))
+
+    def _operand(
+        self, values: np.ndarray, own: FloatFormat, fmt: FloatFormat, axis: int
+    ) -> tuple[np.ndarray, int]:
+        """Return the codes in `fmt` of an operand rounded to `own`, and what it is scaled by."""
+        exponent = 0
+        if self.scales == "mx":
+            # Exact from 2**-126 on, and from 2**-133 on for what bf16 has left of a significand.
+            return encode(to_blocks(values, own, axis).values(), fmt).codes, exponent
+        if self.scales == "amax":
+            exponent = scale_exponent(values, own)
+            # In double precision, which loses nothing of a float32 number.
+            values = np.ldexp(values.astype(np.float64), exponent)
+        rounded = encode(values, own).codes
+        return rounded if own == fmt else encode(decode(rounded, own), fmt).codes, exponent
 
 
 _E4M3, _E5M2 = FP8_E4M3, FP8_E5M2
@@ -120,7 +144,8 @@ FORMATS = MappingProxyType(
     }
 )
 """By the names of `golden.methods.options.ARITHMETICS`, without scales. "fp8" is as published, and
-its backward passes have fp16 codes; the other two of 8 bits have 8 bits in every pass."""
+its backward passes have fp16 codes; the other two of 8 bits have 8 bits in every pass. In blocks
+all have codes of bf16."""
 
 
 def formats_of(formats: OperandFormats | str, scales: str | None = None) -> OperandFormats:
@@ -131,7 +156,7 @@ def formats_of(formats: OperandFormats | str, scales: str | None = None) -> Oper
     formats
         Formats, or their name.
     scales
-        One of `golden.methods.options.TENSOR_SCALES`; by default what belongs to the name
+        One of `golden.methods.options.SCALES`; by default what belongs to the name
         (`golden.methods.options.default_scales`), or is the formats' own.
 
     Raises

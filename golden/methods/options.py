@@ -14,9 +14,10 @@ ARITHMETICS = ("float32", "bf16", "fp16", "fp8", "fp8_e4m3", "fp8_e5m2")
 """Of the convolutions' passes: torch's in float32, or operands in the formats of
 `golden.methods.operand_formats.FORMATS` with exact sums in a window of 48 bits, rounded once to
 float32 (docs/contract/floating-point.md)."""
-TENSOR_SCALES = ("none", "amax")
-"""Powers of two by which tensors are multiplied before they are rounded: 1, or the largest one with
-which the tensor's largest magnitude is in the format. Not for bf16, which needs none."""
+SCALES = ("none", "amax", "mx")
+"""Powers of two by which operands are multiplied before they are rounded: 1; the largest one with
+which the tensor is in the format, not for bf16, which needs none; or those of blocks of 32
+channels, of formats of 8 bits alone."""
 BUDGETS = ("uniform", "erk", "momentum")
 """SWAT-U, SWAT-ERK, SWAT-M: how the weights kept are shared out among the layers."""
 STRUCTURES = ("unstructured", "kernel", "filter")
@@ -26,8 +27,15 @@ LAYER_RULES = ("paper", "dense", "sparse")
 
 
 def default_scales(arithmetic: str) -> str:
-    """Return which of `TENSOR_SCALES` belongs to one of `ARITHMETICS`: 8 bits need scales."""
+    """Return which of `SCALES` belongs to one of `ARITHMETICS`: 8 bits need scales."""
     return "amax" if arithmetic.startswith("fp8") else "none"
+
+
+def scales_of(arithmetic: str) -> tuple[str, ...]:
+    """Return which of `SCALES` one of `ARITHMETICS` can have."""
+    if arithmetic.startswith("fp8"):
+        return SCALES
+    return SCALES[:2] if arithmetic == "fp16" else SCALES[:1]
 
 
 def plain_number(value: Any) -> Any:

@@ -100,7 +100,7 @@ class Trainer:
             **{name: getattr(recipe, name) for name in OPTIONS},
             **self.made,
         )
-        set_arithmetic(self.network, arithmetic_called(recipe.arithmetic, recipe.tensor_scales))
+        set_arithmetic(self.network, arithmetic_called(recipe.arithmetic, recipe.scales))
         self.scaling = LossScaling(recipe.loss_scale, self.network)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),

@@ -30,7 +30,7 @@ _ONLY = {
     "budget": "uniform", "structure": "unstructured", "warm_up": False,
 }  # fmt: skip
 """What a whole step takes of the options of methods."""
-_NUMBERS = {"arithmetic": ("float32", "bf16"), "loss_scale": ("none",), "tensor_scales": ("none",)}
+_NUMBERS = {"arithmetic": ("float32", "bf16"), "loss_scale": ("none",), "scales": ("none",)}
 """What it takes of number formats: its own is bf16, whatever the arithmetic of evaluations."""
 
 

@@ -121,6 +121,28 @@ def test_golden_is_a_backend_as_well(tmp_path):
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize(
+    ("arithmetic", "scales", "formats"),
+    [("fp8", "amax", "fp16,fp8_e4m3"), ("fp8_e4m3", "mx", "bf16"), ("fp16", "none", "fp16")],
+)
+def test_an_array_has_the_formats_of_the_arithmetic(arithmetic, scales, formats, tmp_path):
+    report = tmp_path / "report.json"
+    words = ["train", "--backend", "cycle-model", "--arithmetic", arithmetic, "--scales", scales]
+    words += ["--method", "resprop", "--iterations", "2", "--batch", "2", "--check"]
+    assert main([*words, "--json", str(report)]) == EXIT_GOOD
+    data = json.loads(report.read_text())
+    assert data["simulation"]["config"]["float_formats"] == formats
+    assert (data["simulation"]["checked"], data["simulation"]["differences"]) == (True, [])
+
+
+def test_a_whole_step_has_no_other_formats(capsys):
+    words = ["train", "--backend", "rtl", "--whole-step", "--arithmetic", "fp16"]
+    assert main(words) == EXIT_USAGE
+    told = capsys.readouterr().err
+    assert "arithmetic must be float32 or bf16 for a whole step, not fp16" in told
+    assert "loss_scale must be none for a whole step, not dynamic" in told
+
+
 @pytest.mark.cosim
 def test_a_layer_runs_on_the_verilog_with_every_counter_checked(tmp_path):
     report = tmp_path / "report.json"

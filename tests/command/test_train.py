@@ -43,6 +43,47 @@ def test_further_options_reach_the_recipe(tmp_path):
     assert recipe.arithmetic == "bf16"
 
 
+def test_formats_and_scales_reach_the_recipe_and_are_told(tmp_path, capsys):
+    checkpoint, report = tmp_path / "model.pt", tmp_path / "report.json"
+    words = ["train", "--iterations", "2", "--batch", "4", "--out", str(checkpoint)]
+    words += ["--arithmetic", "fp8_e4m3", "--scales", "mx", "--loss-scale", "1024"]
+    assert main([*words, "--json", str(report)]) == 0
+    recipe = Trainer.load(checkpoint).recipe
+    assert (recipe.arithmetic, recipe.scales, recipe.loss_scale) == ("fp8_e4m3", "mx", 1024.0)
+    data = json.loads(report.read_text())
+    assert (data["scales"], data["loss_scale"], data["loss_scale_reached"]) == ("mx", 1024, 1024)
+    assert data["steps_left_out"] == 0
+    assert "fp8_e4m3: 2 iterations" in (out := capsys.readouterr().out)
+    assert "loss scale 1024, 0 steps left out" in out
+
+
+def test_steps_that_a_scale_is_too_large_for_are_counted(tmp_path, capsys):
+    report = tmp_path / "report.json"
+    words = ["train", "--iterations", "2", "--batch", "4", "--arithmetic", "fp16"]
+    assert main([*words, "--loss-scale", str(2.0**24), "--json", str(report)]) == 0
+    assert json.loads(report.read_text())["steps_left_out"] == 2
+    assert "2 steps left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--loss-scale", "3"], "loss_scale must be none, dynamic or a power of two from 2**-24"),
+        (["--loss-scale", "nan"], "loss_scale must be none, dynamic or a power of two"),
+        (["--loss-scale", "auto"], "or a power of two from 2**-24 to 2**24, not 'auto'"),
+        (["--scales", "amax"], "scales must be none for float32, not amax"),
+        (["--arithmetic", "bf16", "--scales", "amax"], "scales must be none for bf16, not amax"),
+        (
+            ["--arithmetic", "fp16", "--scales", "mx"],
+            "scales must be none or amax for fp16, not mx",
+        ),
+    ],
+)
+def test_scales_that_do_not_fit_are_refused(words, problem, capsys):
+    assert main(["train", *words]) == 2
+    assert problem in capsys.readouterr().err
+
+
 def test_options_of_the_larger_network_reach_the_recipe(tmp_path):
     checkpoint, report = tmp_path / "model.pt", tmp_path / "report.json"
     words = ["train", "--network", "resnet18", "--width", "2", "--batch", "4", "--epochs", "3"]

@@ -21,6 +21,7 @@ from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
 from gscn.formats import FLOAT_OPERAND_FORMATS, FP8_E4M3
 from gscn.golden.methods.backends import BACKENDS, GoldenBackend, place
+from gscn.golden.methods.operand_formats import formats_of
 from gscn.golden.recipe import Recipe
 from gscn.golden.training.training import Trainer
 
@@ -89,8 +90,12 @@ def test_training_on_the_generated_verilog_equals_the_golden_model_bit_for_bit(r
 
 
 @pytest.mark.cosim
-@pytest.mark.parametrize("formats", ["fp16", "fp8", "fp8_e4m3", "fp8_e5m2"])
-def test_formats_and_scales_of_tensors_are_the_golden_models_on_the_generated_verilog(formats):
+@pytest.mark.parametrize(
+    ("name", "scales"),
+    [("fp16", None), ("fp8", None), ("fp8_e4m3", None), ("fp8_e5m2", "none"), ("fp8_e4m3", "mx")],
+)
+def test_formats_and_scales_are_the_golden_models_on_the_generated_verilog(name, scales):
+    formats = formats_of(name, scales)
     right = train(GoldenBackend(formats), steps=2)
     # One array has them all, so that one simulator is built.
     config = CONFIG.with_floats(FLOAT_OPERAND_FORMATS.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -9,11 +11,12 @@ import torch
 
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.formats import FP8_E4M3, FP8_E5M2, FP16, FloatFormat
+from gscn.formats import FLOAT_OPERAND_FORMATS, FP8_E4M3, FP8_E5M2, FP16, FloatFormat
 from gscn.golden.methods.accelerator_arithmetic import WindowedArithmetic
 from gscn.golden.methods.operand_formats import FORMATS, OperandFormats, formats_of
 from gscn.golden.oracle.floats import decode, encode
 from gscn.golden.oracle.integers import convolve
+from gscn.golden.oracle.microscaling import to_blocks
 
 SHAPE = ConvShape(n=3, c=5, h=6, w=5, k=4, r=3, s=2, padding=(1, 1))
 OTHERS = {
@@ -93,6 +96,33 @@ def test_without_scales_small_numbers_are_lost():
     assert scaled.any()
 
 
+@pytest.mark.parametrize("which", Pass)
+@pytest.mark.parametrize("formats", ["fp8", "fp8_e4m3", "fp8_e5m2"])
+def test_passes_of_blocks_are_those_of_the_numbers_of_their_codes_and_scales(formats, which):
+    shape = dataclasses.replace(SHAPE, c=40, k=33)
+    generator = torch.Generator().manual_seed(8)
+    # Channels of many magnitudes, which one scale could not have.
+    pair = [
+        torch.randn(size, generator=generator)
+        * 2.0 ** torch.randint(-40, 20, (size[1], 1, 1), generator=generator)
+        for size in shape.operand_shapes(which)
+    ]
+    arithmetic = WindowedArithmetic(formats=formats_of(formats, "mx"), acc_width=64)
+    found = arithmetic.convolve(which, shape, *pair)
+    axes = (0 if which is Pass.FORWARD else 1, 1)
+    values = []
+    for one, name, axis in zip(pair, names(formats, which), axes, strict=True):
+        blocks = to_blocks(one.numpy(), FLOAT_OPERAND_FORMATS[name], axis)
+        scales = blocks.scales.view(ml_dtypes.float8_e8m0fnu).astype(np.float64)
+        elements = blocks.codes.view(OTHERS[name]).astype(np.float64)
+        values.append(elements * scales.repeat(32, axis).take(range(one.shape[axis]), axis))
+        # Within a block's largest numbers only.
+        assert np.abs(values[-1] - one.numpy()).max() <= 2.0**-3 * np.abs(one.numpy()).max()
+    exact = convolve(shape, which, *map(torch.from_numpy, values))
+    limit = 2.0**-24 * exact.abs() + 2.0**-40 * exact.abs().max()
+    assert ((found.double() - exact).abs() <= limit).all()
+
+
 @pytest.mark.parametrize("fmt", [FP8_E4M3, FP8_E5M2], ids=lambda fmt: fmt.name)
 def test_fp16_has_every_number_of_both_formats_of_8_bits(fmt: FloatFormat):
     values = decode(np.arange(256, dtype=np.uint8), fmt)
@@ -108,6 +138,8 @@ def test_a_pass_of_two_formats_has_codes_of_fp16_and_others_their_own():
         "fp8_e4m3": ["fp8_e4m3"] * 3,
         "fp8_e5m2": ["fp8_e4m3", "fp8_e5m2", "fp8_e5m2"],
     }
+    for which in Pass:
+        assert formats_of("fp8", "mx").of_codes(which).name == "bf16"
     for name in FORMATS:
         assert [fmt.name for fmt in formats_of(name).on_the_array] == list(
             dict.fromkeys(found[name])
@@ -129,10 +161,12 @@ def test_zeros_and_specials_are_not_scaled_away():
 
 
 def test_what_there_is_not_or_would_overflow_is_refused():
-    with pytest.raises(InputError, match="scales must be none or amax, not 'history'"):
+    with pytest.raises(InputError, match="scales must be none or amax or mx, not 'history'"):
         formats_of("fp8", "history")
     with pytest.raises(InputError, match="scales must be none, not 'amax'"):
         OperandFormats(scales="amax")
+    with pytest.raises(InputError, match="scales must be none or amax, not 'mx'"):
+        formats_of("fp16", "mx")
     with pytest.raises(InputError, match="result_format must be float32 or bf16 with scales"):
         WindowedArithmetic(formats=formats_of("fp8_e4m3"), result_format=FP8_E4M3)
     with pytest.raises(InputError, match=r"formats must be one of bf16, fp16, .*, not 'fp4'"):

@@ -148,8 +148,8 @@ def test_a_checkpoint_of_before_losses_were_scaled_is_one_without(tmp_path):
     trainer.save(tmp_path / "new.pt")
     state = torch.load(tmp_path / "new.pt", weights_only=True)
     assert state.pop("scaling") == {}
-    for name in ("loss_scale", "tensor_scales"):
+    for name in ("loss_scale", "scales"):
         del state["recipe"][name]
     torch.save(state, tmp_path / "old.pt")
     recipe = Trainer.load(tmp_path / "old.pt").recipe
-    assert (recipe.loss_scale, recipe.tensor_scales) == ("none", "none")
+    assert (recipe.loss_scale, recipe.scales) == ("none", "none")
