@@ -12,7 +12,7 @@ from gscn.formats import BF16
 from gscn.golden.oracle.step import GoldenStep
 from gscn.lowering.pass_image import _operands
 from gscn.lowering.plan import GradPlan
-from gscn.lowering.step.host import Host, dense_values
+from gscn.lowering.step.host import Host, dense_values, weights_values
 from gscn.lowering.step.lists import Listing
 from gscn.lowering.step.memory import STATE_BYTES, Memory
 from gscn.lowering.step.plans import plan_like
@@ -46,8 +46,8 @@ def step_differences(
         place = listing.memory.dense[name]
         content = memory[place.addr : place.end].view("<u4" if tensor.wide else "<u2")
         wanted = golden.tensors[name]
-        wanted = wanted.transpose(1, 0, 2, 3) if tensor.weights else wanted
-        if not np.array_equal(dense_values(place, content)[: len(wanted)], wanted):
+        values = (weights_values if tensor.weights else dense_values)(place, content)
+        if not np.array_equal(values[: len(wanted), : wanted.shape[1]], wanted):
             yield name
     for name in step.states:
         start = listing.memory.states[name]

@@ -10,7 +10,7 @@ from gscn.emulator.lists import run_list
 from gscn.encode import EncodeError
 from gscn.golden.oracle.step import GoldenStep
 from gscn.golden.oracle.step_host import GoldenHost
-from gscn.lowering.step.host import Host, dense_content, rounded
+from gscn.lowering.step.host import Host, rounded, weights_content
 from gscn.lowering.step.lists import listings
 from gscn.lowering.step.network import step_of
 
@@ -63,7 +63,7 @@ class Runs:
         codes = values.view(np.uint32)
         self.golden.tensors[name] = codes
         place = next(iter(self.lists.values())).memory.dense[name]
-        content = dense_content(place, codes.transpose(1, 0, 2, 3)).view(np.uint8)
+        content = weights_content(place, codes).view(np.uint8)
         self.memory[place.addr : place.addr + content.size] = content.reshape(-1)
 
     def weights(self, name):

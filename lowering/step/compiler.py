@@ -8,6 +8,7 @@ from typing import NamedTuple
 from gscn.array import ArrayConfig
 from gscn.errors import InputError
 from gscn.graph import Graph, Kind
+from gscn.lowering.step.arranging import arranged
 from gscn.lowering.step.layers import Layer, Training
 from gscn.lowering.step.network import step_of
 from gscn.lowering.step.placing import Refused, place
@@ -55,6 +56,7 @@ def compile_step(graph: Graph, how: Training, config: ArrayConfig | None = None)
 def _beyond(step: Step, config: ArrayConfig, graph: Graph) -> tuple[Refused, ...]:
     """Return nodes of whose passes the array cannot do one, with the first of them."""
     found: dict[str, Refused] = {}
+    (step,) = arranged([step], config)
     whats = {node.name: node.what for node in graph.nodes}
     convolutions = [op for op in step.operations if isinstance(op, Convolve)]
     strips = {
@@ -81,9 +83,10 @@ def _beyond(step: Step, config: ArrayConfig, graph: Graph) -> tuple[Refused, ...
             for operand in (strips[op.first], strips[op.second]):
                 tensor = step.tensors[operand.tensors[0].name]
                 first, second, rows, cols = tensor.shape
-                channels, outer = (first, second) if tensor.weights else (second, first)
+                by_output = tensor.weights and tensor.by_output
+                channels, outer = (first, second) if by_output else (second, first)
                 dense = DenseTensor(outer, rows, cols, channels, VECTOR, 4 if tensor.wide else 2)
-                operand_walk(part, operand.operand, dense)
+                operand_walk(part, operand.operand, dense, by_output=tensor.by_output)
         except InputError as error:
             found[name] = Refused(name, whats[name], str(error))
     return tuple(found.values())

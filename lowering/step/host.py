@@ -295,6 +295,17 @@ def dense_values(place: DensePlace, content: np.ndarray) -> np.ndarray:
     return whole[:, : dense.channels]
 
 
+def weights_content(place: DensePlace, weights: np.ndarray) -> np.ndarray:
+    """Return weights (K, C, R, S) as they lie in memory."""
+    return dense_content(place, weights.transpose(1, 0, 2, 3) if place.by_output else weights)
+
+
+def weights_values(place: DensePlace, content: np.ndarray) -> np.ndarray:
+    """Return weights, as they lie in memory, as (K, C, R, S), or with more K or C of padding."""
+    values = dense_values(place, content)
+    return values.transpose(1, 0, 2, 3) if place.by_output else values
+
+
 def _grouped(dense: DenseTensor, tensor: np.ndarray) -> np.ndarray:
     groups = -(-dense.channels // VECTOR)
     outer, channels, rows, cols = tensor.shape

@@ -9,6 +9,7 @@ import numpy as np
 from gscn.array import ArrayConfig
 from gscn.conv import Pass
 from gscn.encode import ENCODE_DESCRIPTOR_BYTES
+from gscn.lowering.step.arranging import arranged
 from gscn.lowering.step.memory import Memory, row_content, state_content
 from gscn.lowering.step.plans import is_turned, plan_like
 from gscn.lowering.step.records import Records
@@ -49,6 +50,7 @@ def listings(
     InputError
         Naming what an array cannot do by passes of one descriptor each.
     """
+    steps = arranged(steps, config)
     memory = Memory()
     rooms = [memory.place(_room(step)) for step in steps]
     for step in steps:
@@ -123,7 +125,10 @@ def _place(step: Step, config: ArrayConfig, memory: Memory) -> None:
     for name, tensor in step.tensors.items():
         op = made_by.get(name) if tensor.weights else None
         if name not in memory.dense and (
-            op is None or is_turned(plan_like(config, op.shape, op.which, 4, op.like))
+            op is None
+            or is_turned(
+                plan_like(config, op.shape, op.which, 4, op.like), by_output=tensor.by_output
+            )
         ):
             memory.tensor(name, tensor)
 
@@ -133,6 +138,7 @@ def records_of(step: Step, config: ArrayConfig) -> Records:
 
     Parameters, and what is raised, as of `listings`. Tops of windows have no address yet.
     """
+    (step,) = arranged([step], config)
     memory = Memory()
     addr = memory.place(_room(step))
     _place(step, config, memory)

@@ -26,6 +26,8 @@ class DensePlace(NamedTuple):
     dense: DenseTensor
     turned: bool = False
     """Taps of weights lie from the last to the first."""
+    by_output: bool = False
+    """Of weights: lanes are output channels; otherwise input channels."""
 
 
 class StripsPlace(NamedTuple):
@@ -65,13 +67,17 @@ class Memory:
     def tensor(self, name: str, tensor: Tensor) -> None:
         """Give a dense tensor its place."""
         first, second, rows, cols = tensor.shape
-        channels, outer = (first, second) if tensor.weights else (second, first)
-        self.raw(name, DenseTensor(outer, rows, cols, channels, VECTOR, 4 if tensor.wide else 2))
+        by_output = tensor.weights and tensor.by_output
+        channels, outer = (first, second) if by_output else (second, first)
+        dense = DenseTensor(outer, rows, cols, channels, VECTOR, 4 if tensor.wide else 2)
+        self.raw(name, dense, by_output=by_output)
 
-    def raw(self, name: str, dense: DenseTensor, *, turned: bool = False) -> DensePlace:
+    def raw(
+        self, name: str, dense: DenseTensor, *, turned: bool = False, by_output: bool = False
+    ) -> DensePlace:
         """Give a tensor of this layout its place."""
         start = self.place(dense.bytes)
-        self.dense[name] = DensePlace(start, start + dense.bytes, dense, turned)
+        self.dense[name] = DensePlace(start, start + dense.bytes, dense, turned, by_output)
         return self.dense[name]
 
     def table(self, name: str, rows: Rows) -> None:

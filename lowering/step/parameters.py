@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gscn.graph import Parameters
-from gscn.lowering.step.host import Host, dense_content, dense_values
+from gscn.lowering.step.host import Host, weights_content, weights_values
 from gscn.lowering.step.memory import Memory
 
 
@@ -27,7 +27,7 @@ def put(parameters: Parameters, host: Host, places: Memory, memory: np.ndarray) 
         for name, value in values.items():
             codes = np.ascontiguousarray(value, dtype=np.float32).view(np.uint32)
             place = places.dense[f"{prefix}.{name}"]
-            content = dense_content(place, codes.transpose(1, 0, 2, 3)).reshape(-1)
+            content = weights_content(place, codes).reshape(-1)
             memory[place.addr :][: 4 * content.size] = content.view(np.uint8)
     host.gammas = {name: value.copy() for name, value in parameters.gammas.items()}
     host.betas = {name: value.copy() for name, value in parameters.betas.items()}
@@ -51,8 +51,8 @@ def got(like: Parameters, host: Host, places: Memory, memory: np.ndarray) -> Par
         for name, value in values.items():
             place = places.dense[f"{prefix}.{name}"]
             content = memory[place.addr : place.end].view("<f4")
-            own = dense_values(place, content)[: value.shape[1], : value.shape[0]]
-            found[name] = np.ascontiguousarray(own.transpose(1, 0, 2, 3))
+            own = weights_values(place, content)[: value.shape[0], : value.shape[1]]
+            found[name] = np.ascontiguousarray(own)
         return found
 
     names = [*(f"gamma.{name}" for name in like.gammas), *(f"beta.{name}" for name in like.betas)]

@@ -79,9 +79,17 @@ def whole_plan(
     return part._replace(choice=choice)
 
 
-def is_turned(part: GradPlan) -> bool:
-    """Say whether an encode pass puts a weight gradient in the order of weights."""
-    return part.holds_input or len(part.runs) > 1
+def is_turned(part: GradPlan, *, by_output: bool) -> bool:
+    """Say whether an encode pass puts a weight gradient in the order of weights.
+
+    Parameters
+    ----------
+    part
+        How the gradient is made.
+    by_output
+        Lanes of weights are output channels; otherwise input channels.
+    """
+    return part.holds_input is by_output or len(part.runs) > 1
 
 
 def part_name(name: str, number: int) -> str:
@@ -132,15 +140,25 @@ def check_room(config: ArrayConfig, part: KernelPlan | GradPlan, weights: int) -
 
 
 def operand_walk(
-    part: KernelPlan | GradPlan, operand: Operand, dense: DenseTensor
+    part: KernelPlan | GradPlan, operand: Operand, dense: DenseTensor, *, by_output: bool = True
 ) -> tuple[dict[str, int], int]:
-    """Return the walk of an operand from a dense tensor, and the positions of a strip."""
+    """Return the walk of an operand from a dense tensor, and the positions of a strip.
+
+    Parameters
+    ----------
+    part
+        How the array does its pass.
+    operand, dense
+        The operand, and the tensor in memory.
+    by_output
+        Of weights: lanes in memory are output channels; otherwise input channels.
+    """
     shape, choice = operand.shape, part.choice
     if isinstance(part, KernelPlan):
         geometry = part.geometry
         if operand.role is Role.FIRST:
             taps = geometry.y.taps * geometry.x.taps
-            walk = weight_walk(dense, geometry, part.stationary, by_output=True)
+            walk = weight_walk(dense, geometry, part.stationary, by_output=by_output)
             return walk, min(choice.t_real * taps, walk["period"])
         y, x = geometry.y, geometry.x
         if geometry.forward:

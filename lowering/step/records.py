@@ -122,7 +122,7 @@ class Records:
         if op.sliding is not None:
             return self._windows(op), 1
         loops = loops_of(op)
-        channels = op.shape[0] if op.walk is Walk.WEIGHTS else op.shape[1]
+        channels = op.shape[0] if op.walk is Walk.WEIGHTS and op.by_output else op.shape[1]
         fields = {f"count{n}": loop.count for n, loop in enumerate(loops)}
         fields |= {f"count{n}": 1 for n in range(len(loops), LOOPS)}
         groups = -(-channels // VECTOR)
@@ -161,7 +161,8 @@ class Records:
         found: dict[str, int] = {}
         strip = 1
         for number, use in reversed(list(enumerate(op.tensors))):
-            walk, strip = operand_walk(part, operand, self.memory.dense[use.name].dense)
+            place = self.memory.dense[use.name]
+            walk, strip = operand_walk(part, operand, place.dense, by_output=place.by_output)
             if use.broadcast:
                 walk["t0_step2"] = 0
             own = {name.replace("t0_", f"t{number}_", 1): v for name, v in walk.items()}
@@ -218,7 +219,7 @@ class Records:
         if isinstance(part, GradPlan) and part.holds_input:
             held, streamed = streamed, held
         places = self._places(op, part)
-        aside = isinstance(part, GradPlan) and is_turned(part)
+        aside = self._is_turned(op, part)
         addresses = [
             one
             for strips in (held, streamed)
@@ -245,7 +246,7 @@ class Records:
         memory = self.memory
         if isinstance(part, KernelPlan):
             return [memory.dense[op.result]]
-        raw = f"{op.result}.turned" if is_turned(part) else op.result
+        raw = f"{op.result}.turned" if self._is_turned(op, part) else op.result
         work = part.work
         lanes = VECTOR >> part.choice.t_split
         outer = -(-work.t_channels // lanes) * lanes
@@ -255,9 +256,15 @@ class Records:
                 part_name(raw, number),
                 DenseTensor(outer, len(y.taps), len(x.taps), work.s_channels, VECTOR, 4),
                 turned=not part.holds_input,
+                by_output=not part.holds_input,
             )
             for number, (y, x) in enumerate(part.runs)
         ]
+
+    def _is_turned(self, op: Convolve, part: KernelPlan | GradPlan | None) -> bool:
+        """Say whether encode passes put the result of a convolution in the order of weights."""
+        by_output = self.step.tensors[op.result].by_output
+        return isinstance(part, GradPlan) and is_turned(part, by_output=by_output)
 
     def turn(self, op: Convolve) -> None:
         """Add the passes that put a weight gradient in the order of weights."""
@@ -319,7 +326,7 @@ class Records:
         convolutions = [op for op in operations if isinstance(op, Convolve)]
         parts = {op.name: self.plan(op) for op in convolutions}
         runs = {name: part.runs for name, part in parts.items() if isinstance(part, GradPlan)}
-        turned = {name for name in runs if is_turned(parts[name])}
+        turned = {op.name for op in convolutions if self._is_turned(op, parts[op.name])}
         for op in operations:
             yield op
             if isinstance(op, Top) and op.which == "window":
@@ -369,7 +376,7 @@ class Records:
         if isinstance(op, Convolve) and isinstance(part := self.plan(op), GradPlan):
             tops = {top_of(part_name(op.name, number)) for number in range(len(part.runs))}
             found = found._replace(reads=found.reads | tops)
-            if is_turned(part):
+            if self._is_turned(op, part):
                 found = found._replace(writes=frozenset({f"{op.result}.turned"}))
         return found
 

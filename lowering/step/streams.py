@@ -24,7 +24,8 @@ def loops_of(op: Encode) -> list[Loop]:
     """Return the loops of a walk, innermost first."""
     first, second, rows, cols = op.shape
     if op.walk is Walk.WEIGHTS:
-        return [Loop(cols, "x", 1, 1), Loop(rows, "y", 1, 1), Loop(second, "n", 1, 1)]
+        other = second if op.by_output else first
+        return [Loop(cols, "x", 1, 1), Loop(rows, "y", 1, 1), Loop(other, "n", 1, 1)]
     if op.walk is Walk.WINDOW:
         y, x = op.window
         return [
