@@ -1,8 +1,11 @@
-"""What of a training step is as the array has it: weights lie as their gradients are made.
+"""What of a training step is as the array has it: the order of weights, and operands made once.
 
 A weight gradient whose input is held has input channels for lanes. Weights and momenta that have
 them too are updated as they lie; otherwise each gradient would first be turned round. The forward
 pass's operand is then the one of two that is transposed.
+
+Both gradients of a layer read the same output gradient. Where they cut it into the same strips it
+is made once.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ from collections.abc import Iterable, Iterator
 from gscn.array import ArrayConfig
 from gscn.conv import Pass
 from gscn.errors import InputError
-from gscn.lowering.step.plans import is_turned, plan_like
+from gscn.lowering.step.memory import dense_of
+from gscn.lowering.step.order import touched
+from gscn.lowering.step.plans import is_turned, operand_walk, plan_like
 from gscn.step import Convolve, Encode, Operation, Rows, Step, Walk
 
 _OWN_PLACES = {"dense", "second"}
@@ -21,10 +26,16 @@ _OWN_PLACES = {"dense", "second"}
 
 
 def arranged(steps: Iterable[Step], config: ArrayConfig) -> list[Step]:
-    """Return steps on the same tensors with weights in the order of their gradients."""
+    """Return steps on the same tensors: weights in the order of gradients, equal operands once.
+
+    Their convolutions are in the same order, and may have other names of operands.
+    """
     steps = list(steps)
     names = _by_input(steps, config)
-    return [_laid_out(step, names) for step in steps]
+    steps = [_laid_out(step, names) for step in steps]
+    twice = [_equal_operands(step, config) for step in steps]
+    common = set.intersection(*(set(one.items()) for one in twice))
+    return [_made_once(step, dict(common)) for step in steps]
 
 
 def _by_input(steps: list[Step], config: ArrayConfig) -> set[str]:
@@ -84,3 +95,72 @@ def _laid_out(step: Step, names: set[str]) -> Step:
         step, operations=tuple(operations), tensors=tensors,
         rows={name: one for name, one in rows.items() if name in used},
     )  # fmt: skip
+
+
+def _equal_operands(step: Step, config: ArrayConfig) -> dict[str, str]:
+    """Return passes that make the strips of one before, by its name.
+
+    They may adapt a threshold, which the one before does then in their place.
+    """
+    users = {
+        name: op
+        for op in step.operations
+        if isinstance(op, Convolve)
+        for name in (op.first, op.second)
+    }
+    found: dict[str, str] = {}
+    known: dict[object, tuple[Encode, set[str]]] = {}
+    for op in step.operations:
+        for _, written in known.values():
+            written |= touched(op).writes - {getattr(op, "state", "")}
+        if not isinstance(op, Encode) or op.operand is None:
+            continue
+        fields = {name: value for name, value in op.fields.items() if name != "adapt"}
+        try:
+            made = _strips(step, op, users[op.name], config)
+        except InputError:  # as above
+            continue
+        key = (op.tensors, op.rows, op.state, op.wide, *map(_items, (fields, *made)))
+        before, written = known.get(key, (None, set()))
+        if before is None or written & touched(op).reads or "adapt" in before.fields:
+            known[key] = (op, set())
+        else:
+            found[op.name] = before.name
+    return found
+
+
+def _items(fields: dict[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(fields.items()))
+
+
+def _strips(
+    step: Step, op: Encode, user: Convolve, config: ArrayConfig
+) -> tuple[dict[str, int], ...]:
+    """Return the walks of an operand's tensors, with the positions of a strip."""
+    part = plan_like(config, user.shape, user.which, 4 if user.wide else 2, user.like)
+    walks = []
+    for use in op.tensors:
+        tensor = step.tensors[use.name]
+        walk, strip = operand_walk(part, op.operand, dense_of(tensor), by_output=tensor.by_output)
+        walks.append({**walk, "strip": strip, "broadcast": use.broadcast})
+    return tuple(walks)
+
+
+def _made_once(step: Step, twice: dict[str, str]) -> Step:
+    """Return a step without passes that make what one before has made."""
+    gone = {op.name: op for op in step.operations if op.name in twice}
+    adapted = {
+        twice[name]: {"adapt": op.fields["adapt"]}
+        for name, op in gone.items()
+        if "adapt" in op.fields
+    }
+    operations: list[Operation] = []
+    for op in step.operations:
+        if isinstance(op, Convolve):
+            first, second = (twice.get(name, name) for name in (op.first, op.second))
+            operations.append(dataclasses.replace(op, first=first, second=second))
+        elif op.name in adapted:
+            operations.append(dataclasses.replace(op, fields=op.fields | adapted[op.name]))
+        elif op.name not in gone:
+            operations.append(op)
+    return dataclasses.replace(step, operations=tuple(operations))

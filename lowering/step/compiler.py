@@ -10,11 +10,10 @@ from gscn.errors import InputError
 from gscn.graph import Graph, Kind
 from gscn.lowering.step.arranging import arranged
 from gscn.lowering.step.layers import Layer, Training
+from gscn.lowering.step.memory import dense_of
 from gscn.lowering.step.network import step_of
 from gscn.lowering.step.placing import Refused, place
 from gscn.lowering.step.plans import check_room, operand_walk, plan_like
-from gscn.lowering.step.walks import DenseTensor
-from gscn.passes import VECTOR
 from gscn.step import Convolve, Encode, Step, Walk
 
 
@@ -82,11 +81,7 @@ def _beyond(step: Step, config: ArrayConfig, graph: Graph) -> tuple[Refused, ...
                 check_room(config, part, laid_out.get(weights, taps))
             for operand in (strips[op.first], strips[op.second]):
                 tensor = step.tensors[operand.tensors[0].name]
-                first, second, rows, cols = tensor.shape
-                by_output = tensor.weights and tensor.by_output
-                channels, outer = (first, second) if by_output else (second, first)
-                dense = DenseTensor(outer, rows, cols, channels, VECTOR, 4 if tensor.wide else 2)
-                operand_walk(part, operand.operand, dense, by_output=tensor.by_output)
+                operand_walk(part, operand.operand, dense_of(tensor), by_output=tensor.by_output)
         except InputError as error:
             found[name] = Refused(name, whats[name], str(error))
     return tuple(found.values())

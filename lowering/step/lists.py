@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ def listings(
     InputError
         Naming what an array cannot do by passes of one descriptor each.
     """
-    steps = arranged(steps, config)
+    whole, steps = steps, arranged(steps, config)
     memory = Memory()
     rooms = [memory.place(_room(step)) for step in steps]
     for step in steps:
@@ -66,6 +67,9 @@ def listings(
         again.run(step.operations)
         content = np.concatenate(again.content)
         found.append((addr, content, again))
+    for step, own in zip(whole, steps, strict=True):
+        for name, made in _operand_names(step, own):
+            memory.strips[name] = memory.strips[made]
     image = np.zeros(memory.end, dtype=np.uint8)
     lists = []
     for addr, content, made in found:
@@ -92,6 +96,15 @@ def dense_bytes(step: Step, places: Memory) -> int:
             *(name for part, name in op.results.items() if part in ("dense", "second")),
         )
     )
+
+
+def _operand_names(step: Step, own: Step) -> Iterator[tuple[str, str]]:
+    """Yield the names of operands of a step, and of those that are made in their place."""
+    convolutions = (
+        [op for op in one.operations if isinstance(op, Convolve)] for one in (step, own)
+    )
+    for op, other in zip(*convolutions, strict=True):
+        yield from ((op.first, other.first), (op.second, other.second))
 
 
 def _room(step: Step) -> int:

@@ -66,11 +66,7 @@ class Memory:
 
     def tensor(self, name: str, tensor: Tensor) -> None:
         """Give a dense tensor its place."""
-        first, second, rows, cols = tensor.shape
-        by_output = tensor.weights and tensor.by_output
-        channels, outer = (first, second) if by_output else (second, first)
-        dense = DenseTensor(outer, rows, cols, channels, VECTOR, 4 if tensor.wide else 2)
-        self.raw(name, dense, by_output=by_output)
+        self.raw(name, dense_of(tensor), by_output=tensor.weights and tensor.by_output)
 
     def raw(
         self, name: str, dense: DenseTensor, *, turned: bool = False, by_output: bool = False
@@ -109,6 +105,14 @@ class Memory:
             data, data + most, table, groups, positions, walk["period"], strip, lanes
         )
         return self.strips[name]
+
+
+def dense_of(tensor: Tensor) -> DenseTensor:
+    """Return a dense tensor as it lies in memory."""
+    first, second, rows, cols = tensor.shape
+    by_output = tensor.weights and tensor.by_output
+    channels, outer = (first, second) if by_output else (second, first)
+    return DenseTensor(outer, rows, cols, channels, VECTOR, 4 if tensor.wide else 2)
 
 
 def row_content(rows: Rows) -> np.ndarray:
