@@ -3,12 +3,16 @@
 Each unit takes the records of its queue in the order of the list, so that one that waits holds all
 behind it. Operations are therefore listed as two units would take them that run, of what can run,
 what has the longest chain of operations behind it to the end of the step (list scheduling by
-critical paths: T. C. Hu, Operations Research 9(6), 1961). Cycles are estimated by sizes alone;
-wrong ones cost time, but nothing else: what waits for what is by names (`lowering.step.order`).
+critical paths: T. C. Hu, Operations Research 9(6), 1961). A long one that little waits for may
+then be in the way when the other unit is done with what a more urgent one reads; so a second list
+is made by a unit that leaves such alone, and stands still if there is nothing shorter. The list
+that ends first is taken. Cycles are estimated by sizes alone; wrong ones cost time, but nothing
+else: what waits for what is by names (`lowering.step.order`).
 """
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import math
 from collections.abc import Sequence
@@ -16,15 +20,19 @@ from typing import NamedTuple
 
 from gscn.array import ArrayConfig
 from gscn.control import Queue
-from gscn.encode import Thresholds
+from gscn.conv import Pass
+from gscn.encode import Activation, Thresholds
 from gscn.lowering.step.order import Touched
 from gscn.passes import VECTOR
-from gscn.step import Convolve, Encode, Operation, Step, Stop
+from gscn.step import Convolve, Encode, Operation, Step, Stop, Tensor, Walk
 
 _CONTROL, _RECORD = 100, 700
 """Cycles of a control record, and of an encode pass beside its vectors."""
 _WIDE_TURNS, _TURN_TURNS = 3, 4
 """Of a vector of float32; of one that is turned."""
+_LINE_BYTES = 64
+_CLEARED = 0.5
+"""Share of a map that a ReLU is taken to leave."""
 
 
 class Piece(NamedTuple):
@@ -69,19 +77,39 @@ def cycles_of(op: Operation | Turn, step: Step, config: ArrayConfig) -> float:
         return _CONTROL
     used = [step.tensors[use.name] for use in op.tensors if use is not None]
     turns = 1 + ("second" in op.results) + bool(op.fields.get("dot"))
-    if any(tensor.wide for tensor in used):
+    if _is_transposed(op, used[0]):
+        turns = _TURN_TURNS
+    elif any(tensor.wide for tensor in used):
         turns *= _WIDE_TURNS
-    return _RECORD + turns * max(math.prod(tensor.shape) for tensor in used) / VECTOR
+    # Samples lie apart, so that each vector of one is a line of its own.
+    lines = sum(1 if op.walk is Walk.SAMPLES else _lines(tensor.wide) for tensor in used)
+    made = sum(_lines(op.wide) for part in ("dense", "second") if part in op.results)
+    shapes = [op.shape] if op.walk is Walk.ONE else [tensor.shape for tensor in used]
+    return _RECORD + max(turns, lines, made) * max(map(math.prod, shapes)) / VECTOR
+
+
+def _lines(wide: bool) -> float:
+    return VECTOR * (4 if wide else 2) / _LINE_BYTES
+
+
+def _is_transposed(op: Encode, tensor: Tensor) -> bool:
+    """Say whether lanes of an operand lie across those of its weights."""
+    if op.operand is None or not tensor.weights:
+        return False
+    return tensor.by_output is not (op.operand.which is Pass.FORWARD)
 
 
 def _density(name: str, step: Step) -> float:
-    """Return which share of an operand its thresholds are meant to keep."""
-    made = next(
-        (op for op in step.operations if isinstance(op, Encode) and op.results.get("a") == name),
-        None,
-    )
-    if made is None or made.fields.get("thresholds") != Thresholds.STATE:
+    """Return which share of an operand is expected: what its thresholds are meant to keep."""
+    passes = [op for op in step.operations if isinstance(op, Encode)]
+    made = next((op for op in passes if op.results.get("a") == name), None)
+    if made is None:
         return 1.0
+    if made.fields.get("thresholds") != Thresholds.STATE:
+        source = made.tensors[0].name
+        of = next((op for op in passes if op.results.get("dense") == source), None)
+        cleared = of is not None and of.fields.get("activation") == Activation.RELU
+        return _CLEARED if cleared else 1.0
     state = step.states[made.state]
     size = max(math.prod(step.tensors[use.name].shape) for use in made.tensors if use is not None)
     return (state.keep or state.high) / size
@@ -96,6 +124,22 @@ def by_urgency(pieces: Sequence[Piece]) -> list[int]:
         In an order in which each is behind those whose results it reads; one that must not run
         before, or with, another stays behind it.
     """
+    return min((_listed(pieces, patient=patient) for patient in (False, True)), key=_end).order
+
+
+class _Listed(NamedTuple):
+    """An order, and when it ends."""
+
+    order: list[int]
+    end: float
+
+
+def _end(made: _Listed) -> float:
+    return made.end
+
+
+def _listed(pieces: Sequence[Piece], *, patient: bool) -> _Listed:
+    """List pieces as two units take them; `patient` ones begin nothing that gets in the way."""
     behind = _behind(pieces)
     ahead = [0] * len(pieces)
     chains = [0.0] * len(pieces)
@@ -111,22 +155,54 @@ def by_urgency(pieces: Sequence[Piece]) -> list[int]:
     found: list[int] = []
     for number, piece in enumerate(pieces):
         if not ahead[number]:
-            heapq.heappush(ready[piece.queue], (-chains[number], number))
+            bisect.insort(ready[piece.queue], (-chains[number], number))
     now = 0.0
     while len(found) < len(pieces) or running:
-        for queue in sorted(free):
-            if ready[queue]:
-                _, number = heapq.heappop(ready[queue])
-                found.append(number)
+        # The array first, so that it is known when what it begins now will end.
+        for queue in sorted(free, reverse=True):
+            soon = [
+                (end, chains[other])
+                for end, number in (running if patient else ())
+                for other in behind[number]
+                if ahead[other] == 1 and pieces[other].queue == queue
+            ]
+            one = _next(ready[queue], soon, now, pieces)
+            if one is not None:
+                ready[queue].remove(one)
+                found.append(one[1])
                 free.remove(queue)
-                heapq.heappush(running, (now + pieces[number].cycles, number))
+                heapq.heappush(running, (now + pieces[one[1]].cycles, one[1]))
         now, number = heapq.heappop(running)
         free.add(pieces[number].queue)
         for other in behind[number]:
             ahead[other] -= 1
             if not ahead[other]:
-                heapq.heappush(ready[pieces[other].queue], (-chains[other], other))
-    return found
+                bisect.insort(ready[pieces[other].queue], (-chains[other], other))
+    return _Listed(found, now)
+
+
+def _next(
+    ready: list[tuple[float, int]],
+    soon: list[tuple[float, float]],
+    now: float,
+    pieces: Sequence[Piece],
+) -> tuple[float, int] | None:
+    """Return the first of what is ready that has ended when something more urgent will be.
+
+    Parameters
+    ----------
+    ready
+        Chains, negative, and numbers of pieces, in order.
+    soon
+        When pieces will be ready, and their chains.
+    now, pieces
+        When it would begin, and all pieces.
+    """
+    for one in ready:
+        end = now + pieces[one[1]].cycles
+        if all(end <= time or -one[0] >= chain for time, chain in soon):
+            return one
+    return None
 
 
 def _behind(pieces: Sequence[Piece]) -> list[set[int]]:

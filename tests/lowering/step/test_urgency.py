@@ -33,7 +33,7 @@ def test_what_most_waits_for_comes_first():
         piece(Queue.ENCODE, "a", "c", 1),
         piece(Queue.ARRAY, "c", "d", 9),
     ]
-    assert by_urgency(pieces) == [1, 0, 2]
+    assert by_urgency(pieces) == [1, 2, 0]
 
 
 def test_a_unit_does_not_wait_for_what_is_urgent_while_something_else_is_ready():
@@ -43,7 +43,32 @@ def test_a_unit_does_not_wait_for_what_is_urgent_while_something_else_is_ready()
         piece(Queue.ARRAY, "b", "c", 9),
         piece(Queue.ENCODE, "", "d", 1),
     ]
-    assert by_urgency(pieces) == [3, 0, 1, 2]
+    assert by_urgency(pieces) == [0, 3, 1, 2]
+
+
+def test_a_unit_stands_still_where_what_is_ready_would_be_in_the_way():
+    pieces = [
+        piece(Queue.ARRAY, "", "a", 2),
+        piece(Queue.ENCODE, "", "z", 9),
+        piece(Queue.ENCODE, "a", "b", 1),
+        piece(Queue.ARRAY, "b", "c", 20),
+    ]
+    assert by_urgency(pieces) == [0, 2, 3, 1]
+    # With more behind it the long one is as urgent.
+    assert by_urgency([*pieces, piece(Queue.ARRAY, "z", "y", 20)])[:2] == [0, 1]
+
+
+def test_estimates_know_what_bounds_a_pass(step):
+    ops = {op.name: op for op in step.operations if isinstance(op, Encode)}
+    cycles = {name: cycles_of(op, step, CONFIG) - 700 for name, op in ops.items()}
+    # 9 of 64 values: float32 takes three turns, two combinations as many each; what is turned four.
+    vectors = 32 * 32 * 9 / 16
+    assert cycles["update.c3"] == 6 * vectors
+    assert (cycles["w1.c3"], cycles["w2.c3"]) == (3 * vectors, 4 * vectors)
+    # A product with a tensor takes a turn; two maps of half a line are read while one is taken.
+    values = 3 * 32 * 2 * 2
+    assert cycles["sums.n3"] == 2 * values / 16
+    assert cycles["s1.dx.c3"] == values / 16
 
 
 def meets(before, after):

@@ -12,6 +12,7 @@ from gscn.array import array
 from gscn.control import Queue
 from gscn.cycles.encode.unit import Known, encode_cycles
 from gscn.encode import Adapt
+from gscn.lowering.step.arranging import arranged
 from gscn.lowering.step.layers import Training
 from gscn.lowering.step.lists import listings
 from gscn.lowering.step.network import step_of
@@ -68,9 +69,10 @@ def test_records_are_those_that_a_list_in_memory_has(step, records):
 
 def test_every_operation_has_its_record_and_every_pass_a_kind(step, records):
     named = {one.name for one in records if one.op is not None}
-    assert named == {op.name for op in step.operations if isinstance(op, Convolve | Encode)}
+    made = arranged([step], CONFIG)[0].operations
+    assert named == {op.name for op in made if isinstance(op, Convolve | Encode)}
     kinds = Counter(one.queued.kind for one in costs(records, CONFIG, of_nothing, {}))
-    ops = [op for op in step.operations if isinstance(op, Encode)]
+    ops = [op for op in made if isinstance(op, Encode)]
     assert kinds[CONVOLUTION] == sum(isinstance(op, Convolve) for op in step.operations)
     assert kinds[OPERANDS] == sum(op.walk is Walk.OPERAND for op in ops)
     # Four passes of float32 weights, two of bf16 inputs, for each of five layers.
@@ -148,7 +150,7 @@ def test_a_dram_makes_passes_as_slow_as_it_brings_their_bytes(records):
 def test_kinds_are_told_apart_by_what_passes_do(records):
     kinds = {one.name: kind_of(one) for one in records if isinstance(one.op, Encode)}
     assert kinds["select.w.c2.0"] == SELECTION
-    assert kinds["s2.dw.c2"] == kinds["x1.c2"] == OPERANDS
+    assert kinds["s1.dx.c2"] == kinds["x1.c2"] == OPERANDS
     assert kinds["g.c2"] == kinds["xs.c2"] == kinds["dws.c2"] == REUSE
     assert kinds["z.n2"] == kinds["d.n2"] == kinds["z.largest"] == kinds["u.largest"] == MAPS
     assert kinds["sums.n2"] == kinds["dsums.n2"] == SUMS
