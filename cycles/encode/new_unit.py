@@ -109,9 +109,8 @@ def new_unit(f: dict[str, int], config: ArrayConfig, depth: int) -> np.ndarray:
     unit["arbiter"]["below"] = unit["writer"]["below"] = -1
     if f["transposed"]:
         row = f["count0"] * f["count1"] << f["vectors"]
-        slots = SLOTS if s["wide"][0] else 2 * SLOTS
         unit["transposer"]["last"] = row - 1
-        unit["transposer"]["log"] = max(bits for bits in range(5) if row << bits <= slots)
+        unit["transposer"]["log"] = max(bits for bits in range(5) if row << bits <= SLOTS)
     gatherers = unit["gatherers"]
     gatherers["depth"] = _RUN_DEPTH
     gatherers["depth"][DENSE : SECOND + 1] = _DENSE_DEPTH

@@ -7,7 +7,7 @@ from gscn.passes import VECTOR
 from gscn.port import ALIGNMENT_BITS
 from gscn.system.compiled import borrowing
 
-SLOTS = 128
+SLOTS = 144
 """`Inputs.SLOTS` of tensor 0."""
 OUT_DEPTH = 4
 _BLOCKS = 2

@@ -98,9 +98,9 @@ class Inputs(wiring.Component):
     LATENCY = TensorReader.LATENCY
     MASK_LINES = 8
     """Lines of the mask: each has the bits of 32 vectors."""
-    SLOTS = (128, 0, 0)
-    """Of each tensor, the vectors of float32 in each half of the buffer in which it is transposed;
-    0: it has none."""
+    SLOTS = (9 * VECTOR, 0, 0)
+    """Of each tensor, the vectors in each half of the buffer in which it is transposed, enough for
+    blocks of 16 values of loop 2 and 3 x 3 taps; 0: it has none."""
     BURSTS = 128
     """Bursts that may be on the way."""
 

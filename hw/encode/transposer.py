@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import MOST_TRANSPOSED
-from gscn.hw.arguments import need
+from gscn.hw.arguments import need_number
 from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.line_reader import spot_layout
 from gscn.hw.encode.unit_layouts import BLOCK_LOOPS
@@ -46,9 +46,8 @@ class Transposer(wiring.Component):
 
     A *block* has some values of loop 2, at most 16 and a power of two, but for the last one; and
     all vectors of the loops within, a *row*. Its vectors are read lane by lane as soon as the first
-    row is known; the buffer has two blocks. As many values of loop 2 are in a block as there is
-    room for: `slots` vectors of float32 or twice as many of bf16. A vector in memory is read again
-    for each block that it has a part in.
+    row is known; the buffer has two blocks. As many values of loop 2 are in a block as its `slots`
+    have room for. A vector in memory is read again for each block that it has a part in.
 
     The buffer has a bank for each lane. The value of lane l at i of loop 2 is in bank (l + i) mod
     16, so that both a lane's values and an i's are in different banks. They are moved there and
@@ -72,7 +71,7 @@ class Transposer(wiring.Component):
     config
         Port.
     slots
-        Vectors of float32 in each half of the buffer: a power of two, 64 at least.
+        Vectors in each half of the buffer, `MOST_TRANSPOSED` at least.
 
     Attributes
     ----------
@@ -100,8 +99,7 @@ class Transposer(wiring.Component):
     SPOT_LATENCY = 1
 
     def __init__(self, *, config: ArrayConfig, slots: int):
-        holds = isinstance(slots, int) and slots >= MOST_TRANSPOSED and slots & (slots - 1) == 0
-        need(self, "slots", slots, holds, f"a power of two, {MOST_TRANSPOSED} at least")
+        need_number(self, "slots", slots, MOST_TRANSPOSED)
         self.config, self._slots = config, slots
         super().__init__(
             {
@@ -155,9 +153,8 @@ class Transposer(wiring.Component):
             "ends_vectors", "ends_inner", "ends_row", "ends_turned",
         ))  # fmt: skip
         log, most, left = Signal.like(self._log), Signal(range(VECTOR + 1)), Signal(16)
-        capacity = Mux(self.wide, self._slots, 2 * self._slots)
         for bits in range(_LANE_BITS + 1):
-            with m.If(((number + 1) << bits) <= capacity):
+            with m.If(number < self._slots >> bits):
                 m.d.comb += log.eq(bits)
         m.d.comb += [
             i.ready.eq((rows_left != 0) | ~collected),
@@ -240,9 +237,10 @@ class Transposer(wiring.Component):
                 m.d.sync += asking.eq(0)
         return begins
 
-    def _slot(self, number, turned):
-        """Return the slot of a vector of a row at a value of loop 2."""
-        return ((number << self._log) | (turned & ((1 << self._log) - 1)))[: _slot_bits(self)]
+    def _place(self, half, number, turned):
+        """Return where a bank has a vector of a row at a value of loop 2."""
+        slot = (number << self._log) | (turned & ((1 << self._log) - 1))
+        return Cat(half, slot[: (self._slots - 1).bit_length()])
 
     def _fill(self, m, banks, asked, filled):
         """Store what comes of a block in its banks, upper halves last."""
@@ -263,18 +261,18 @@ class Transposer(wiring.Component):
         turned = self._turned(m, words, lane, back=False)
         for bank, both in enumerate(banks):
             at, own = Signal(_LANE_BITS, name=f"at{bank}"), Signal(name=f"own{bank}")
-            slot = Signal(_slot_bits(self), name=f"slot{bank}")
+            place = Signal(range(2 * self._slots), name=f"place{bank}")
             m.d.comb += [
                 at.eq(bank - lane),
                 own.eq(goes & ((at >> self._log) == (asked.p.first >> self._log))),
-                slot.eq(self._slot(number, at)),
+                place.eq(self._place(half, number, at)),
             ]
             for part, memory in enumerate(both):
                 write = memory.write_port()
                 m.d.comb += [
-                    write.addr.eq(Cat(slot[:-1], half)),
+                    write.addr.eq(place),
                     write.data.eq(turned.word_select(bank, HALF)),
-                    write.en.eq(own & (Mux(self.wide, second, slot[-1]) == part)),
+                    write.en.eq(own & (second == part)),
                 ]
         with m.If(goes):
             m.d.sync += second.eq(self.wide & ~second)
@@ -303,12 +301,12 @@ class Transposer(wiring.Component):
         there, leaves, second, upper = (Signal(name=name) for name in (
             "there", "leaves", "second", "upper",
         ))  # fmt: skip
-        turn, high = Signal(_LANE_BITS, reset_less=True), Signal(reset_less=True)
-        slot = Signal(_slot_bits(self))
+        turn = Signal(_LANE_BITS, reset_less=True)
+        place = Signal(range(2 * self._slots))
         m.d.comb += [
             goes.eq(filled.valid & (~there | leaves)),
             at.eq(filled.p.first + row),
-            slot.eq(self._slot(number, at)),
+            place.eq(self._place(half, number, at)),
             last.eq((number == self._last) & (row == filled.p.rows - 1)),
             filled.ready.eq(goes & last),
         ]
@@ -317,9 +315,9 @@ class Transposer(wiring.Component):
             parts = []
             for memory in both:
                 read = memory.read_port()
-                m.d.comb += [read.addr.eq(Cat(slot[:-1], half)), read.en.eq(goes)]
+                m.d.comb += [read.addr.eq(place), read.en.eq(goes)]
                 parts.append(read.data)
-            words.append(Mux(Mux(self.wide, second, high), parts[1], parts[0]))
+            words.append(Mux(second, parts[1], parts[0]))
         turned = self._turned(m, words, turn, back=True)
         queues = []
         for name in ("lows", "highs"):
@@ -347,14 +345,9 @@ class Transposer(wiring.Component):
         with m.If(leaves):
             m.d.sync += second.eq(0)
         with m.If(goes):
-            m.d.sync += [turn.eq(at), high.eq(slot[-1]), number.eq(number + 1)]
+            m.d.sync += [turn.eq(at), number.eq(number + 1)]
             with m.If(number == self._last):
                 m.d.sync += [number.eq(0), row.eq(row + 1)]
             with m.If(last):
                 m.d.sync += [row.eq(0), half.eq(~half)]
         return goes & last
-
-
-def _slot_bits(transposer: Transposer) -> int:
-    """Return the bits of a slot's number; the highest one says which half of a word bf16 has."""
-    return transposer._slots.bit_length()
