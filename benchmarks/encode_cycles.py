@@ -16,7 +16,7 @@ from benchmarks.encode_step import digits, made, resnet20
 from benchmarks.markdown import percent, table
 from gscn.array import ArrayConfig, array
 from gscn.cycles.encode.fields import has, record_fields, vectors_of
-from gscn.cycles.encode.unit import PortTimes, simulate_encode
+from gscn.cycles.encode.unit import ODD_ALL, Known, PortTimes, simulate_encode
 from gscn.emulator.list_records import listed
 from gscn.encode import (
     ENCODE_DESCRIPTOR,
@@ -27,6 +27,7 @@ from gscn.encode import (
 )
 from gscn.formats import FLOAT32
 from gscn.lowering.step.lists import Listing
+from gscn.perf.estimate.step_costs import step_records
 from gscn.port import ALIGNMENT_BYTES
 
 KEPT = 0.1
@@ -58,12 +59,12 @@ class Kind(NamedTuple):
     """Cycles if a line can be written in each cycle."""
 
 
-def turns(f: dict[str, int]) -> int:
-    """Return the turns of lanes that a vector takes."""
+def turns(f: dict[str, int], odd: int) -> int:
+    """Return the turns of lanes that a vector takes; `odd` as in `Known`."""
     wide = [f[f"t{n}_format"] == WIDE for n in range(TENSORS)]
-    third = f["t2_format"] != 0 and (f["product"] == 1 or wide[2])
-    multiplies = wide[0] or (wide[1] and not f["product"]) or (wide[2] and third)
-    found = (DIGITS if multiplies else 1) * (2 if third else 1)
+    third = f["t2_format"] != 0 and (f["product"] == 1 or odd >> 2 & 1)
+    digits = [wide[0] and odd & 1, wide[1] and not f["product"] and odd >> 1 & 1, wide[2] and third]
+    found = (DIGITS if any(digits) else 1) * (2 if third else 1)
     if has(f, "second"):
         found += DIGITS if f["out_format"] == WIDE else 1
     if f["dot"] and has(f, "sums"):
@@ -89,15 +90,15 @@ def records(memory: np.ndarray, listing: Listing) -> list[tuple[str, dict[str, i
     return found
 
 
-def costs(f: dict[str, int], config: ArrayConfig) -> Kind:
-    """Return what a pass comes to."""
-    kept = {"kept_a": KEPT, "kept_b": KEPT}
+def costs(f: dict[str, int], config: ArrayConfig, odd: int = ODD_ALL) -> Kind:
+    """Return what a pass comes to; `odd` as in `Known`."""
+    kept = {"kept_a": KEPT, "kept_b": KEPT, "known": Known(odd=odd)}
     cost = simulate_encode(f, config, **kept).cost
     fast = simulate_encode(f, config, **kept, port=PortTimes(write_lag=0)).cost
     around = simulate_encode(alone(f), config, **kept).cost
     lines = max(cost.read_bytes, cost.write_bytes) // ALIGNMENT_BYTES
     vectors = vectors_of(f)
-    taken = vectors * turns(f)
+    taken = vectors * turns(f, odd)
     return Kind(
         1, vectors, taken, lines, max(taken, lines), cost.cycles, around.cycles, fast.cycles
     )  # fmt: skip
@@ -107,10 +108,11 @@ def kinds(name: str) -> dict[str, Kind]:
     """Return what the passes of a network's step come to, by their kinds."""
     layers, size = NETWORKS[name]
     config = array("large").with_overrides(["float_formats=bf16"])
-    _, memory, listing = made(layers(), size)
+    step, memory, listing = made(layers(), size)
+    odd = {one.name: one.odd for one in step_records(step, config)}
     found: dict[str, list[Kind]] = defaultdict(list)
     for operation, f in records(memory, listing):
-        found[operation.split(".")[0]].append(costs(f, config))
+        found[operation.split(".")[0]].append(costs(f, config, odd[operation]))
     return {kind: Kind(*np.sum(each, axis=0).tolist()) for kind, each in found.items()}
 
 

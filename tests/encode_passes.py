@@ -67,11 +67,22 @@ def tensor(generator, shape, number, *, special):
     return generator.integers(low, high + 1, shape).astype(f"<i{fmt.width // 8}")
 
 
+def powers(generator, count):
+    """Return float32 codes of powers of two, among them subnormal ones, and of zeros."""
+    fields = generator.integers(118, 134, count) << 23
+    least = 1 << generator.integers(0, 23, count)
+    kinds = generator.choice(3, count, p=(0.9, 0.05, 0.05))
+    found = np.choose(kinds, (fields, least, np.zeros(count, dtype=np.int64)))
+    return (found | generator.integers(0, 2, count) << 31).astype(np.uint32)
+
+
 def row_table(generator, count, *, floating, special):
     """Return rows of channels."""
     rows = np.zeros(count, dtype=CHANNEL_ROW.dtype)
     for name in ("c0", "c1", "c2", "bias", "second"):
-        if floating:
+        if floating and generator.random() < 0.3:
+            rows[name] = powers(generator, count)
+        elif floating:
             rows[name] = float_codes(generator, count, wide=True, special=special)
         else:
             rows[name] = generator.integers(-1000, 1000, count).astype(np.int32).view(np.uint32)

@@ -60,21 +60,14 @@ def _turn(unit, dots, leaves):
 
 
 @borrowing
-def _enter(unit, second, third):
+def _enter(unit, second, third, wide):
     """Queue a vector of a combination."""
-    lanes, settings = unit.lanes, unit.settings
+    lanes = unit.lanes
     vector = unit.combined[(lanes.queue_head + lanes.queue) % QUEUE]
     lanes.queue += 1
     vector.second = second
     vector.third = third
-    if second:
-        vector.wide = settings.out_wide
-    else:
-        vector.wide = (
-            settings.wide[0]
-            or (settings.wide[1] and not settings.product)
-            or (settings.wide[2] and third)
-        )
+    vector.wide = wide
 
 
 @calling
@@ -101,13 +94,13 @@ def step_lanes(unit, comes, dots):
         lanes.result_head = (lanes.result_head + 1) % DEPTH
         if returns:
             lanes.returned += 1
-            _enter(unit, 1, 0)
+            _enter(unit, 1, 0, settings.out_wide)
         else:
             lanes.finished += 1
     if comes:
-        third = unit.items[lanes.entered % RING].third
+        item = unit.items[lanes.entered % RING]
         lanes.entered += 1
-        _enter(unit, 0, third)
+        _enter(unit, 0, item.third, item.wide)
     if lanes.flight & 1:
         unit.results[(lanes.result_head + lanes.results) % DEPTH] = lanes.seconds & 1
         lanes.results += 1

@@ -40,7 +40,7 @@ SETTINGS = record(
     "vectors", "columns", "segment", "period", "a_positions", "b_positions",
     "channels", "group_channels", "y_limit", "x_limit",
     "dense_addr", "second_addr", "all_vectors", "rows_addr", "t0_table",
-    "t0_addr", "t0_end", "t0_lane", "addr_mask", "third_all",
+    "t0_addr", "t0_end", "t0_lane", "addr_mask", "odd_all",
     "a_table", "b_table",
     "bursts", "beats",  # of a line, and of one of these
     "latency", "write_latency", "write_lag", "limit",
@@ -59,7 +59,7 @@ WALK = record(
 PLACE = record("vector_step", at=LEVELS, steps=LEVELS, within=1)
 """A sum as it was when each level stepped last, and the steps of the levels."""
 ITEM = record(
-    "mask", "dense", "there", "vector", "last_vector", "column", "loads", "third",
+    "mask", "dense", "there", "vector", "last_vector", "column", "loads", "third", "wide",
     "begins_rows", "begins_segment", "ends_segment", "ends_a", "ends_b", "ends_group", "ends",
     "begins_strip", "ends_strip", "a", "b", "number",
     places=TENSORS,
@@ -172,6 +172,6 @@ UNIT = np.dtype(
 )
 """All parts of the unit."""
 MASKS = 4
-"""What may be known of each vector: third, kept_0, kept_a, kept_b."""
+"""What may be known of each vector: odd, kept_0, kept_a, kept_b."""
 
 LANES_ALL = (1 << VECTOR) - 1

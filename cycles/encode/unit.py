@@ -3,7 +3,7 @@
 It goes through the cycles of a pass as the RTL does, with its queues and arbiters, in front of a
 port that takes each command at once, answers it after a fixed latency and then delivers a beat per
 cycle; cycles and bytes equal the RTL's. What it needs of the data is how many values of each vector
-strips have, which coefficients of tensor 2 are no powers of two, and in which bin a selection ends;
+strips have, which coefficients are no powers of two, and in which bin a selection ends;
 of the pass before, whose turn it is to write, and when bins are empty. A few million cycles take a
 second, so that the passes of a step can all be gone through to their ends.
 """
@@ -31,6 +31,9 @@ PORT_CYCLES = 2
 CYCLES_OF_A_VECTOR, MOST_CYCLES = 400, 40_000
 """More than any vector takes beside the latency, and more than all else."""
 
+ODD_ALL = (1 << TENSORS) - 1
+"""Some coefficient of every tensor is no power of two."""
+
 
 class EncodeCost(NamedTuple):
     """What an encode pass costs."""
@@ -45,9 +48,9 @@ class EncodeCost(NamedTuple):
 class Known(NamedTuple):
     """What is known of the data of a pass, and of the pass before."""
 
-    third: object = None
-    """Of each vector, whether a coefficient of tensor 2 of its values is no power of two; or the
-    same of all. None: it is if tensor 2 is float32."""
+    odd: object = ODD_ALL
+    """Of each vector, a bit for each tensor: some coefficient of it is no normal power of two, nor
+    0; or the same of all."""
     kept_0: object = 1.0
     """Of strips that are tensor 0, as `kept_a`."""
     chosen_bin: int = 0
@@ -98,12 +101,10 @@ class _Passed(NamedTuple):
 
 def _masks(settings: np.void, known: Known, kept_a: object, kept_b: object) -> np.ndarray:
     """Return what is known of each vector; note densities of what is not."""
-    parts = (known.third, known.kept_0, kept_a, kept_b)
-    each = [np.asarray(one) for one in parts if one is not None and np.ndim(one)]
+    parts = (known.odd, known.kept_0, kept_a, kept_b)
+    each = [np.asarray(one) for one in parts if np.ndim(one)]
     masks = np.zeros((MASKS, max((one.size for one in each), default=0)), np.uint16)
     for number, what in enumerate(parts):
-        if what is None:
-            continue
         if np.ndim(what):
             settings["known"][number] = np.size(what) > 0
             masks[number, : np.size(what)] = what
@@ -123,12 +124,10 @@ def _passed(
     unit = units[0]
     settings = unit["settings"]
     masks = _masks(settings, known, *kept)
-    third = known.third
-    if third is None or np.ndim(third) > 0:
-        third = settings["wide"][TENSORS - 1]
+    odd = 0 if np.ndim(known.odd) else known.odd
     most = MOST_CYCLES + vectors_of(f) * (CYCLES_OF_A_VECTOR + port.latency)
     for name, value in (
-        ("begin", begin), ("limit", begin + most), ("third_all", third),
+        ("begin", begin), ("limit", begin + most), ("odd_all", odd),
         ("latency", port.latency), ("write_latency", port.write_latency),
         ("write_lag", port.write_lag), ("chosen_bin", known.chosen_bin),
         ("bins_ready", known.bins_ready),

@@ -166,9 +166,12 @@ def next_item(unit, masks):
     item.begins_strip = not walk.inside_strip
     item.ends_strip = item.ends_a and item.last_vector
     walk.inside_strip = not item.ends_strip
-    item.third = 0
-    if settings.present[2]:
-        known = masks[0, number] if settings.known[0] else settings.third_all
-        item.third = settings.product or known
+    odd = masks[0, number] if settings.known[0] else settings.odd_all
+    item.third = settings.present[2] and (settings.product or (odd >> 2) & 1)
+    item.wide = (
+        (settings.wide[0] and odd & 1)
+        or (settings.wide[1] and not settings.product and (odd >> 1) & 1)
+        or (settings.wide[2] and item.third)
+    )
     item.a = lanes_of(settings, masks, 2, number) & there
     item.b = lanes_of(settings, masks, 3, number) & there

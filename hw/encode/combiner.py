@@ -40,8 +40,8 @@ def vector_layout(lanes: int) -> data.StructLayout:
     """Return what lanes combine: a value each, whether it is there, and whether it is kept.
 
     `knee`: it lies between the knee and the end of the slope. `wide`: some tensor that is
-    multiplied is float32. `third`: tensor 2 is multiplied, since its coefficient is no power of two
-    in all lanes. `second` only goes along.
+    multiplied is float32, with a coefficient that is no normal power of two in all lanes. `third`:
+    tensor 2 is multiplied, for the same reason, whatever its format. `second` only goes along.
     """
     return data.StructLayout(
         {

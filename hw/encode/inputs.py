@@ -315,7 +315,7 @@ class Inputs(wiring.Component):
                 m.d.comb += o.codes[number][lane].eq(Cat(code[: CODE - 1], sign))
         m.d.comb += [
             o.rows.eq(rows.o.p),
-            o.third.eq((settings.t2_format != 0) & ((settings.product != 0) | _odd(rows.o.p, own))),
+            o.odd.eq(_odd(rows.o.p, own)),
             o.kept.eq(Mux(settings.masked != 0, mask.o.p, (1 << VECTOR) - 1)),
             o.there.eq(own.there),
             o.vector.eq(own.vector),
@@ -325,9 +325,6 @@ class Inputs(wiring.Component):
 
 
 def _odd(rows, own):
-    """Return whether a lane's coefficient of tensor 2 is no power of two, nor 0."""
-    found = []
-    for lane in range(VECTOR):
-        significand = rows[lane].factors[TENSORS - 1].significand
-        found.append(own.there[lane] & (significand & (significand - 1)).any())
-    return Cat(found).any()
+    """Return of which tensors a lane that is there has a coefficient that is to be multiplied."""
+    lanes = [rows[lane].odd & own.there[lane].replicate(TENSORS) for lane in range(VECTOR)]
+    return Cat(Cat(lane[tensor] for lane in lanes).any() for tensor in range(TENSORS))

@@ -40,9 +40,10 @@ class CombineLane(wiring.Component):
     In a turn two terms are multiplied by a digit of their values' significands; `plain` has a
     coefficient that is a power of two, and is only shifted, and so is the bias. A float32
     significand has `24 / digit` digits, and takes as many turns; one of bf16 needs the highest
-    alone, if that is not shorter. With the last digit all is added. What falls below the window is
-    cut off magnitudes. A value may have more products than a turn takes: turns add up until one
-    `starts` the next value.
+    alone, if that is not shorter, and so does one whose coefficient is a normal power of two: what
+    lies below its highest digit is shifted. With the last digit all is added. What falls below the
+    window is cut off magnitudes. A value may have more products than a turn takes: turns add up
+    until one `starts` the next value.
 
     Sums of integers are not formed here.
 
@@ -72,7 +73,7 @@ class CombineLane(wiring.Component):
     first, second : In(term_layout(factor_width))
         Terms that are multiplied. They stay for all digits.
     plain : In(term_layout(factor_width))
-        A term whose coefficient's significand is a power of two, or zero: it is not inside then.
+        A term whose coefficient is a normal power of two, or zero: it is not inside then.
     bias : In(CODE)
         Bias.
     shifts : In(SHIFT).array(PRODUCTS + 2)
@@ -151,9 +152,11 @@ class CombineLane(wiring.Component):
                     m.d.comb += taken.eq(whole.word_select(number, digit))
             with m.Default():
                 m.d.comb += taken.eq(whole[-digit:])
-        # What the digits before it made lies a digit lower.
-        before = Mux(turn.opens, 0, held[digit:])
+        # What the digits before it made lies a digit lower. If the highest is the first one, those
+        # before it are zeros, or the coefficient is a normal power of two.
         lower = SIGNIFICAND - digit
+        below = whole[:lower] & (turn.digit == digits - 1).replicate(lower)
+        before = Mux(turn.opens, below << (self._width - 1), held[digit:])
         added = taken * term.factor.significand + before[lower:]
         m.d.sync += held.eq(Cat(before[:lower], added[: digit + self._width]))
         m.d.comb += product.eq(held)

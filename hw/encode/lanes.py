@@ -91,8 +91,8 @@ class Lanes(wiring.Component):
       beside the lanes; a result takes `LATENCY` if lanes are free, and a second combination as long
       again as one takes.
     - Throughput: one vector per cycle and turn: one for each combination, and one for sums of
-      products, `DIGITS` if what is multiplied is float32; of the first combination twice as many
-      if tensor 2 is multiplied.
+      products, `DIGITS` if what is multiplied is float32, and not by a power of two; of the first
+      combination twice as many if tensor 2 is multiplied.
     - Combinational: `settings` -> `i.ready`.
     - Reset: nothing under way; outputs 0, but `i.ready` = 1.
 
@@ -259,9 +259,11 @@ class Lanes(wiring.Component):
         product = settings.product[0]
         masks_tensor = settings.masked == Masked.TENSOR
         slope = settings.activation == Activation.SLOPE
-        third = item.third | product
         present = [settings[f"t{n}_format"] != 0 for n in range(TENSORS)]
-        wide = self._is_wide(0) | (self._is_wide(1) & ~product) | (self._is_wide(2) & third)
+        third = present[2] & (item.odd[2] | product)
+        # What is only shifted needs no digits, whatever its format.
+        digits = [self._is_wide(n) & item.odd[n] for n in range(TENSORS - 1)]
+        wide = digits[0] | (digits[1] & ~product) | (self._is_wide(2) & third)
         m.d.comb += [
             combiner.wide.eq(settings.out_format == WIDE_FORMAT),
             vector.there.eq(Mux(returns, second.there, item.there)),

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from gscn.array import ArrayConfig
 from gscn.encode import CHANNEL_ROW, COEFFICIENT_BITS, TENSORS
 from gscn.hw.arguments import need
-from gscn.hw.encode.layouts import MANTISSA, SIGNIFICAND, exponent, significand
+from gscn.hw.encode.layouts import MANTISSA, SIGNIFICAND, exponent, factor_layout, significand
 from gscn.hw.encode.line_reader import line_burst
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.unit_layouts import LINE_BYTES, ROW
@@ -32,18 +32,17 @@ TURN = data.StructLayout({"vector": VECTOR_BITS, "loads": 1})
 
 _STORED = data.ArrayLayout(WORD, ROW_BYTES * 8 // WORD)
 """A row in the memory: coefficients taken apart, each in the place of its code."""
+_ODD = factor_layout(COEFFICIENT_BITS).size
+"""The bit behind a coefficient that says whether it is to be multiplied."""
 
 
 def apart(code: Value) -> Value:
-    """Return a float32 code as a `factor_layout`, filled up with zeros."""
+    """Return a float32 code as a `factor_layout`, behind which bit `_ODD` is, and then zeros."""
     full, some = code[MANTISSA:-1].all(), code[:MANTISSA].any()
+    counted = significand(code)[SIGNIFICAND - COEFFICIENT_BITS :]
     fields = Cat(
-        significand(code)[SIGNIFICAND - COEFFICIENT_BITS :],
-        exponent(code),
-        code[-1],
-        full & ~some,
-        full & some,
-    )
+        counted, exponent(code), code[-1], full & ~some, full & some, counted[:-1].any()
+    )  # fmt: skip
     return Cat(fields, Const(0, WORD - len(fields)))
 
 
@@ -245,7 +244,8 @@ class RowReader(wiring.Component):
                 continue
             m.d.comb += found.second.eq(row["second"])
             for tensor in range(TENSORS):
-                m.d.comb += found.factors[tensor].eq(row[f"c{tensor}"])
+                word = row[f"c{tensor}"]
+                m.d.comb += [found.factors[tensor].eq(word), found.odd[tensor].eq(word[_ODD])]
         return released
 
 

@@ -97,13 +97,15 @@ def place_layout(config: ArrayConfig) -> data.StructLayout:
 ROW = data.StructLayout(
     {
         "factors": data.ArrayLayout(factor_layout(COEFFICIENT_BITS), TENSORS),
+        "odd": TENSORS,
         "bias": CODE,
         "second": factor_layout(COEFFICIENT_BITS),
         "threshold_a": 32,
         "threshold_b": 32,
     }
 )
-"""A lane's row of coefficients, floating point, taken apart; thresholds as they are stored."""
+"""A lane's row of coefficients, floating point, taken apart; thresholds as they are stored. `odd`:
+which of the tensors' coefficients are no normal powers of two, nor 0."""
 
 
 def input_layout(config: ArrayConfig) -> data.StructLayout:
@@ -111,14 +113,14 @@ def input_layout(config: ArrayConfig) -> data.StructLayout:
 
     `codes` are float32 codes, of bf16 in the upper half, and mean nothing for tensors that there
     are not and where nothing is there. `kept`: the mask's bits; ones if the pass has no mask.
-    `third`: some lane's coefficient of tensor 2 is no power of two, nor 0. `dense_addr` is that of
-    stream dense.
+    `odd`: of which tensors some lane's coefficient is no normal power of two, nor 0. `dense_addr`
+    is that of stream dense.
     """
     return data.StructLayout(
         {
             "codes": data.ArrayLayout(data.ArrayLayout(CODE, VECTOR), TENSORS),
             "rows": data.ArrayLayout(ROW, VECTOR),
-            "third": 1,
+            "odd": TENSORS,
             "kept": VECTOR,
             "there": VECTOR,
             "vector": VECTOR_BITS,

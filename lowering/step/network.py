@@ -118,7 +118,7 @@ class _Builder(Pools):
                     again=f"{own}.sum_top", after=layer.added if folded else "")  # fmt: skip
         self.sums(own, [y], (f"s.{own}", f"s.{own}"), guard, stop, 1)
         self.table(f"a.{layer.name}", c, c0=1.0, c1=1.0)
-        self.table(f"b.{layer.name}", c)
+        self.table(f"b.{layer.name}", c, c2=-1.0)
         if layer.folded:
             return
         uses = [y]

@@ -12,9 +12,9 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.control import CONTROL_MODE, CONTROL_RECORD, Queue
-from gscn.cycles.encode.unit import NOTHING_KNOWN, Known, encode_cycles
+from gscn.cycles.encode.unit import ODD_ALL, Known, encode_cycles
 from gscn.dram import Dram
-from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_MODE, Adapt
+from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_MODE, TENSORS, Adapt
 from gscn.lowering.step.lists import records_of
 from gscn.lowering.step.records import Records
 from gscn.passes import PASS_DESCRIPTOR
@@ -52,6 +52,10 @@ _CONTROL_CYCLES, _LINK_CYCLES = 18, 18
 benchmarks.list_cost` measures them."""
 
 
+TURNED = Rows(0, {"c0": 1.0})
+"""Of a pass that no operation names: one that copies."""
+
+
 class PassCost(NamedTuple):
     """What a pass costs on its unit, alone."""
 
@@ -79,8 +83,8 @@ class Record(NamedTuple):
     """None: control, or a pass that no operation names."""
     parts: int = 1
     """Passes that the operation is done by."""
-    rounded: bool = True
-    """Whether some coefficient of tensor 2 is no power of two, so that it takes a turn."""
+    odd: int = ODD_ALL
+    """Of which tensors some coefficient is no power of two, a bit each: these are multiplied."""
 
 
 def step_records(step: Step, config: ArrayConfig) -> list[Record]:
@@ -99,15 +103,16 @@ def listed(made: Records) -> list[Record]:
         name = names.get(addr, "wait")
         whole = name.partition(_PART)[0]
         op = ops.get(whole)
-        rounded = not isinstance(op, Encode) or _rounded(made.step.rows[op.rows])
-        found.append(Record(name, content, op, parts[whole], rounded))
+        rows = made.step.rows[op.rows] if isinstance(op, Encode) else TURNED
+        found.append(Record(name, content, op, parts[whole], _odd(rows)))
         addr += content.size
     return found
 
 
-def _rounded(rows: Rows) -> bool:
-    """Say whether a host's, or a constant, coefficient of tensor 2 is no power of two."""
-    return math.frexp(rows.values.get("c2", 0.3))[0] != 0.5
+def _odd(rows: Rows) -> int:
+    """Return of which tensors coefficients are no powers of two; those of a host are none."""
+    shares = (math.frexp(rows.values.get(f"c{n}", 0.3))[0] for n in range(TENSORS))
+    return sum((abs(share) not in (0, 0.5)) << n for n, share in enumerate(shares))
 
 
 def kind_of(record: Record) -> str:
@@ -161,7 +166,7 @@ def costs(
         if mode == ENCODE_MODE:
             kind, queue = kind_of(record), Queue.ENCODE
             strips = record.op.results.get("a", "") if record.op else ""
-            cost = _of_encode(_alike(record.content), config, kept.get(strips, 1.0), record.rounded)
+            cost = _of_encode(_alike(record.content), config, kept.get(strips, 1.0), record.odd)
         else:
             kind, queue = CONVOLUTION, Queue.ARRAY
             cost = PassCost(*(one / record.parts for one in convolution(record.op)))
@@ -208,9 +213,8 @@ def _alike(content: np.ndarray) -> bytes:
 
 
 @functools.lru_cache(maxsize=8192)
-def _of_encode(content: bytes, config: ArrayConfig, kept: float, rounded: bool) -> PassCost:
-    known = NOTHING_KNOWN if rounded else Known(third=False)
-    cost = encode_cycles(content, config, kept_a=kept, known=known)
+def _of_encode(content: bytes, config: ArrayConfig, kept: float, odd: int) -> PassCost:
+    cost = encode_cycles(content, config, kept_a=kept, known=Known(odd=odd))
     moved = cost.read_bytes + cost.write_bytes
     return PassCost(cost.cycles, cost.read_bytes, cost.write_bytes, moved)
 

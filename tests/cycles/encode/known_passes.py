@@ -15,7 +15,6 @@ from gscn.encode import (
     ENCODE_DESCRIPTOR,
     ENCODE_DESCRIPTOR_BYTES,
     ENCODE_STATE,
-    TENSORS,
     Adapt,
 )
 from gscn.formats import FLOAT32
@@ -39,16 +38,18 @@ class _Watched(encode._Pass):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.third, self.strips = [], []
+        self.odd, self.strips = [], []
 
     def _group(self, group):
         there = self.walk.there(group)
         rows, _ = self._rows(int(self.walk.outer[0, group]))
-        code = rows.coefficients[TENSORS - 1]
-        hidden = (code >> FLOAT32.mantissa_width & 0xFF > 0) << FLOAT32.mantissa_width
-        significand = (hidden | code & (1 << FLOAT32.mantissa_width) - 1) >> _CUT
-        odd = significand & (significand - 1) != 0
-        self.third.append((odd & there).reshape(-1, VECTOR).any(axis=1))
+        # A subnormal one is no power of two either: it is not where a normal one has its bit.
+        bits = 0
+        for tensor, code in enumerate(rows.coefficients):
+            whole = code & (1 << FLOAT32.mantissa_width) - 1
+            odd = whole >> _CUT != 0
+            bits = bits | (odd & there).reshape(-1, VECTOR).any(axis=1) << tensor
+        self.odd.append(bits)
         if self.walk._strips is not None:
             self.strips.append(packed(self.walk._strips[group] != 0))
         super()._group(group)
@@ -91,7 +92,7 @@ def known_pass(image: np.ndarray, config) -> KnownPass:
         for parts in (found.kept.a, found.kept.b)
     )
     known = Known(
-        third=_joined(found.third), kept_0=_joined(found.strips) if found.strips else 1.0,
+        odd=_joined(found.odd), kept_0=_joined(found.strips) if found.strips else 1.0,
         kept=found.kept.kept[0], state=state,
         chosen_bin=_chosen_bin(f, state, found.kept.bins) if f["adapt"] > Adapt.STEP else 0,
     )  # fmt: skip

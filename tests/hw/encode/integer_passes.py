@@ -36,7 +36,7 @@ def chosen_integers(source: random.Random, **fixed: int) -> dict[str, int]:
     return found
 
 
-def integers(source: random.Random, fields, positions: int, _plain) -> dict[str, object]:
+def integers(source: random.Random, fields, positions: int, _shifted) -> dict[str, object]:
     """Return what a group has: codes, rows, mask and what is there."""
     lanes = VECTOR << fields["vectors"]
     small = source.random() < 0.6

@@ -122,10 +122,12 @@ def chosen(source: random.Random, **fixed: int) -> dict[str, int]:
     return found
 
 
-def tensors(source: random.Random, fields, positions: int, plain: bool | None) -> dict[str, object]:
+def tensors(
+    source: random.Random, fields, positions: int, shifted: tuple[bool, ...] | None
+) -> dict[str, object]:
     """Return what a group has: codes, rows, mask and what is there.
 
-    `plain`: coefficients of tensor 2 are powers of two; `None`: at random.
+    `shifted`: of which tensors coefficients are powers of two; `None`: at random.
     """
     lanes = VECTOR << fields["vectors"]
     tame = source.random() < 0.5
@@ -153,8 +155,9 @@ def tensors(source: random.Random, fields, positions: int, plain: bool | None) -
         [[not fields["masked"] or source.random() < 0.6 for _ in range(lanes)]
          for _ in range(positions)]
     )  # fmt: skip
-    if plain is None:
-        plain = source.random() < 0.5
+    ones = tame and shifted is None
+    if shifted is None:
+        shifted = tuple(source.random() < share for share in (0.3, 0.3, 0.5))
     seen = [int(one) & 0x7FFFFFFF for one in codes[fields["judged"] - 1].flat] or [0]
 
     def threshold():
@@ -162,9 +165,11 @@ def tensors(source: random.Random, fields, positions: int, plain: bool | None) -
         return source.choice((near, near >> 16, near >> 16, 0, 0xFFFFFFFF, 0x3F80))
 
     def row():
-        scales = [values.ONE if tame else values.code(source) for _ in range(TENSORS)]
-        if plain:
-            scales[2] = values.power(source)
+        scales = [values.ONE if ones else values.code(source) for _ in range(TENSORS)]
+        scales = [
+            values.power(source) if one else scale
+            for one, scale in zip(shifted, scales, strict=True)
+        ]
         return {
             **{f"c{n}": scale for n, scale in enumerate(scales)},
             "bias": 0 if source.random() < 0.5 else values.code(source),
@@ -200,7 +205,7 @@ class Case:
         most: int = 24,
         positions: int | None = None,
         groups: int | None = None,
-        plain: bool | None = None,
+        shifted: tuple[bool, ...] | None = None,
         **fixed: int,
     ):
         fields = self.chosen(source, **fixed)
@@ -215,7 +220,9 @@ class Case:
             record[name] = number
         self.d = encode_fields(record)
         self.settings = {name: int(fields.get(name, 0)) for name, _ in settings_layout(config)}
-        contents = [self.tensors(source, fields, self.positions, plain) for _ in range(self.groups)]
+        contents = [
+            self.tensors(source, fields, self.positions, shifted) for _ in range(self.groups)
+        ]
         self.state = np.zeros(1, dtype=ENCODE_STATE.dtype)[0]
         tops = (260, 254, 251, 300, 190, 100, 508, 2000)
         self.state["sum_top"], self.state["dot_top"] = source.choice(tops), source.choice(tops)
@@ -243,8 +250,9 @@ class Case:
                         )
                         for name in ("there", "kept")
                     }
-                    factors = [self._row(rows, lane)["factors"][-1] for lane in range(VECTOR)]
-                    scales = [one["significand"] for one in factors]
+                    odd = 0
+                    for lane in range(VECTOR):
+                        odd |= self._row(rows, lane)["odd"]
                     there = content["there"][position, lanes]
                     shown = [there & bool(field_of(d, "t", n, "_format")) for n in range(TENSORS)]
                     ends = last and group == len(groups) - 1 and vector == count - 1
@@ -258,7 +266,7 @@ class Case:
                                 for own, codes in zip(shown, content["codes"], strict=True)
                             ],
                             "rows": [self._row(rows, lane) for lane in range(VECTOR)],
-                            "third": int(any(one & (one - 1) for one in scales)),
+                            "odd": odd,
                             **bits,
                             "vector": vector,
                             "dense_addr": d.dense_addr + VECTOR_BYTES * len(found),
@@ -274,8 +282,10 @@ class Case:
 
     def _row(self, rows, lane):
         one = {name: int(part[lane]) for name, part in rows.items()}
+        factors = [values.factor(one[f"c{n}"]) for n in range(TENSORS)]
         return {
-            "factors": [values.factor(one[f"c{n}"]) for n in range(TENSORS)],
+            "factors": factors,
+            "odd": values.odd(factors),
             "bias": one["bias"],
             "second": values.factor(one["second"]),
             "threshold_a": one["threshold_a"],

@@ -62,8 +62,10 @@ TURNS = (
 
 def test_a_vector_takes_a_turn_for_each_tensor_and_two_for_sums_of_products():
     source, config = random.Random(2), ARRAYS["tiny"]
-    plain = {"positions": 16, "groups": 1, "plain": True}
-    cases = [(IntegerCase(source, config, **fields, **plain), never) for _, fields in TURNS]
+    cases = [
+        (IntegerCase(source, config, **fields, positions=16, groups=1), never)
+        for _, fields in TURNS
+    ]
     made = run(cases, IntegerLanes(config=config))
     for (turns, _), (case, _), one in zip(TURNS, cases, made, strict=True):
         check(case, one)

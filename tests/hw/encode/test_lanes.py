@@ -162,23 +162,32 @@ def test_every_output_of_random_passes_is_the_emulators(seed):
     check_all([(Case(source, CONFIG), PATTERNS[n % len(PATTERNS)]) for n in range(12)])
 
 
-PLAIN = {"positions": 16, "groups": 1, "plain": True}
+WIDE = {"t0_format": FLOAT32, "t1_format": FLOAT32, "t2_format": FLOAT32}
 TURNS = (
-    (1, {**NOTHING, **DENSE, "a_end": 64, "bits_end": 64}),
-    (1, {**NOTHING, **DENSE, **SUMS}),
-    (1, {**NOTHING, **DENSE, "reduce": Reduce.MAXIMUM, "bits_end": 64, "segment": 4}),
-    (1, {**NOTHING, **DENSE, "reduce": Reduce.SUM}),
-    (2, {**NOTHING, **DENSE, **SUMS, "dot": 2}),
-    (2, {**NOTHING, **SECOND}),
-    (DIGITS, {**NOTHING, **DENSE, "t1_format": FLOAT32}),
-    (DIGITS + 1, {**NOTHING, **DENSE, **SECOND, "t0_format": FLOAT32}),
+    # turns, of which tensors coefficients are powers of two, and what the pass has
+    (1, (0, 0, 1), {**NOTHING, **DENSE, "a_end": 64, "bits_end": 64}),
+    (1, (0, 0, 1), {**NOTHING, **DENSE, **SUMS}),
+    (1, (0, 0, 1), {**NOTHING, **DENSE, "reduce": Reduce.MAXIMUM, "bits_end": 64, "segment": 4}),
+    (1, (0, 0, 1), {**NOTHING, **DENSE, "reduce": Reduce.SUM}),
+    (2, (0, 0, 1), {**NOTHING, **DENSE, **SUMS, "dot": 2}),
+    (2, (0, 0, 1), {**NOTHING, **SECOND}),
+    (DIGITS, (1, 0, 1), {**NOTHING, **DENSE, "t1_format": FLOAT32}),
+    (DIGITS + 1, (0, 0, 1), {**NOTHING, **DENSE, **SECOND, "t0_format": FLOAT32}),
+    (1, (0, 1, 1), {**NOTHING, **DENSE, "t1_format": FLOAT32}),
+    (1, (1, 1, 1), {**NOTHING, **DENSE, **WIDE}),
+    (2, (1, 1, 0), {**NOTHING, **DENSE, "t2_format": BF16}),
+    (2 * DIGITS, (1, 1, 0), {**NOTHING, **DENSE, **WIDE}),
+    (2 * DIGITS, (1, 0, 0), {**NOTHING, **DENSE, "t1_format": FLOAT32, "t2_format": BF16}),
 )
 
 
 def test_a_vector_takes_a_turn_for_each_combination_and_for_sums_of_products():
     source = random.Random(2)
-    cases = [(Case(source, CONFIG, **fields, **PLAIN), never) for _, fields in TURNS]
-    for (turns, _), (case, _), made in zip(TURNS, cases, run(cases), strict=True):
+    cases = [
+        (Case(source, CONFIG, **fields, shifted=shifted, positions=16, groups=1), never)
+        for _, shifted, fields in TURNS
+    ]
+    for (turns, _, _), (case, _), made in zip(TURNS, cases, run(cases), strict=True):
         check(case, made)
         # Queues take some vectors before the first one is through. With a second combination six
         # come one behind the other, while six come back.

@@ -42,6 +42,12 @@ def factor(one: int) -> dict[str, int]:
     return factor_fields(one, COEFFICIENT_BITS)
 
 
+def odd(factors: list[dict[str, int]]) -> int:
+    """Return, a bit each, which coefficients taken apart are no normal powers of two, nor 0."""
+    top = 1 << COEFFICIENT_BITS - 1
+    return sum((one["significand"] not in (0, top)) << n for n, one in enumerate(factors))
+
+
 def term(value: int, coefficient: int) -> dict[str, object]:
     """Return a term of `term_layout`."""
     return {"code": value, "factor": factor(coefficient)}

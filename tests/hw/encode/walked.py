@@ -20,6 +20,7 @@ from gscn.hw.encode.unit_layouts import (
     settings_layout,
 )
 from gscn.passes import VECTOR
+from tests.hw.encode import values
 
 
 def packed(layout, values):
@@ -84,9 +85,9 @@ class Walked:
             self._group(group)
 
     def _group(self, group):
-        d, walk = self.d, self.walk
+        walk = self.walk
         there = walk.there(group)
-        values = [walk.values(n, group, there) for n in range(TENSORS)]
+        tensors = [walk.values(n, group, there) for n in range(TENSORS)]
         kept = walk.mask(group, there)
         addrs = [self._addrs(stream, group) for stream in STREAMS]
         column = int(walk.outer[0, group])
@@ -104,14 +105,14 @@ class Walked:
                     "there": bits, "vector": u, "column": column, "marks": marks,
                 }  # fmt: skip
                 self.places.append(packed(place_layout(self.config), place))
-                coded, scales = rows[u]
-                third = d.t2_format and (
-                    d.product or any(n & (n - 1) for n, one in zip(scales, own, strict=True) if one)
-                )
-                numbers = [v[position, lanes] & 0xFFFFFFFF for v in values]
+                coded, each = rows[u]
+                odd = 0
+                for lane, one in zip(each, own, strict=True):
+                    odd |= lane if one else 0
+                numbers = [v[position, lanes] & 0xFFFFFFFF for v in tensors]
                 codes = [rows_of(map(int, one))(32) for one in numbers]
                 word = {
-                    "codes": rows_of(codes)(32 * VECTOR), "rows": coded, "third": int(bool(third)),
+                    "codes": rows_of(codes)(32 * VECTOR), "rows": coded, "odd": odd,
                     "kept": sum(int(one) << n for n, one in enumerate(kept[position, lanes])),
                     "there": bits, "vector": u, "dense_addr": at[-1], "marks": marks,
                 }  # fmt: skip
@@ -128,18 +129,19 @@ class Walked:
         return found
 
     def _rows(self, column, u):
-        """Return a vector's rows, and the significands of their coefficients of tensor 2."""
+        """Return a vector's rows, and which of their coefficients are no powers of two."""
         size = CHANNEL_ROW.width // 8
         first = self.d.rows_addr + size * (column * self.walk.lanes + VECTOR * u)
         found = CHANNEL_ROW.unpack(self.memory[first : first + VECTOR * size])
         words, numbers = [], []
         for row in found:
             factors = [self._factor(int(row[f"c{n}"])) for n in range(TENSORS)]
-            numbers.append(factors[-1]["significand"])
+            odd = 0 if self.integers else values.odd(factors)
+            numbers.append(odd)
             words.append(
                 ROW.const(
                     {
-                        "factors": factors, "bias": int(row["bias"]),
+                        "factors": factors, "odd": odd, "bias": int(row["bias"]),
                         "second": self._factor(0 if self.integers else int(row["second"])),
                         "threshold_a": int(row["threshold_a"]),
                         "threshold_b": int(row["threshold_b"]),

@@ -96,7 +96,7 @@ def test_passes_cost_what_the_cycle_model_says_of_their_records(records):
     for record, one in zip(records, found, strict=True):
         if isinstance(record.op, Encode):
             share = 0.25 if record.name == "w1.c2" else 1.0
-            known = Known(third=None if record.rounded else False)
+            known = Known(odd=record.odd)
             wanted = encode_cycles(record.content, CONFIG, kept_a=share, known=known)
             assert one.queued.queue == Queue.ENCODE
             assert one.queued.cycles == one.cost.cycles == wanted.cycles
@@ -106,12 +106,14 @@ def test_passes_cost_what_the_cycle_model_says_of_their_records(records):
             assert one.queued.ways.dram == 0
 
 
-def test_only_coefficients_that_are_no_powers_of_two_take_a_turn_for_tensor_2(records):
-    rounded = {one.name: one.rounded for one in records if isinstance(one.op, Encode)}
-    # The gradient's own coefficient is 1; that of a normalisation is the host's.
-    assert not rounded["update.c2"]
-    assert rounded["s1.dx.c2"]
-    assert rounded["x1.c2"]
+def test_tensors_are_multiplied_whose_coefficients_are_no_powers_of_two(records):
+    odd = {one.name: one.odd for one in records}
+    # Weights decay by 0, and the gradient's own coefficient is 1.
+    assert odd["update.c2"] == 0b010
+    # Of a normalisation the first two are the host's; what is reused is taken away.
+    assert odd["s1.dx.c2"] == 0b011
+    assert not odd["w1.c2"] & 1
+    assert not any(number & 1 for name, number in odd.items() if ".turn" in name)
 
 
 def test_strips_that_keep_less_are_written_in_fewer_bytes(records):
