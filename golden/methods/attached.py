@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from gscn.conv import Pass
 from gscn.enums import takes_text
@@ -46,7 +45,7 @@ class OperandSparsifier(nn.Module):
     def forward(self, inputs: Tensor, weights: Tensor, call: int = 0) -> tuple[Tensor, Tensor]:
         """Return (activations to save for the weight gradient, weights to use in both passes).
 
-        `call` is the index of the call in its iteration.
+        `call` is the index of the call in its iteration, or `NO_ITERATION`.
         """
         raise NotImplementedError
 
@@ -71,17 +70,9 @@ class GradientSparsifier(nn.Module):
         raise NotImplementedError
 
 
-def weight_sources(layer: nn.Module) -> list[Tensor]:
-    """Return what a layer's weight is, or is computed from: parameters, or a plain tensor.
-
-    A weight is computed by a parametrization, or by a hook before each call: `weight_orig` is of
-    `torch.nn.utils.prune`, `weight_g` and `weight_v` of its older `weight_norm`.
-    """
-    if parametrize.is_parametrized(layer, "weight"):
-        return list(layer.parametrizations["weight"].parameters())
-    names = ("weight", "weight_orig", "weight_g", "weight_v")
-    held = [layer._parameters[name] for name in names if name in layer._parameters]
-    return held or [layer.weight]
+NO_ITERATION = -1
+"""Index of a call in training mode without gradients: it chooses as the first of the next iteration
+will, on the same inputs, and leaves iterations as they are."""
 
 
 class Call:
@@ -119,6 +110,10 @@ class Attached(nn.Module):
         Of the last call.
     calls : int
         Calls so far.
+    macs : int
+        Multiplications of their forward passes, of zeros and padding too.
+    is_calculating : bool
+        Whether a call is being computed: its products are not another one's.
     was_plain : bool
         Whether the last call was computed in operations of torch's own.
     transforms : bool
@@ -149,6 +144,8 @@ class Attached(nn.Module):
         self.scaler: torch.amp.GradScaler | None = None
         self.geometry: Geometry | None = None
         self.calls = 0
+        self.macs = 0
+        self.is_calculating = False
         self.bypassed = False
         self.was_plain = False
         self.transforms = False
@@ -232,13 +229,18 @@ class Attached(nn.Module):
         if single:
             inputs = inputs.unsqueeze(0)
         self.was_plain = not inputs.numel() or is_traced(inputs, weights)
-        if not inputs.numel():
-            # Nothing is multiplied, so there is nothing to choose and nothing to remember.
-            result = _plain(inputs, weights, bias, geometry, pad)
-        elif self.was_plain:
-            result = self._differentiable(inputs, weights, bias, geometry, pad)
-        else:
-            result = self._three_passes(inputs, weights, bias, geometry, pad)
+        self.is_calculating = True
+        try:
+            if not inputs.numel():
+                # Nothing is multiplied, so there is nothing to choose and nothing to remember.
+                result = _plain(inputs, weights, bias, geometry, pad)
+            elif self.was_plain:
+                result = self._differentiable(inputs, weights, bias, geometry, pad)
+            else:
+                result = self._three_passes(inputs, weights, bias, geometry, pad)
+                self.macs += geometry.macs(inputs, weights, result)
+        finally:
+            self.is_calculating = False
         return result.squeeze(0) if single else result
 
     def _three_passes(
@@ -251,7 +253,8 @@ class Attached(nn.Module):
     ) -> Tensor:
         call = Call(0)
         if self.training:
-            call = self._begin_call()
+            # Without gradients, as a checkpointed part first runs, no iteration of training begins.
+            call = self._begin_call() if torch.is_grad_enabled() else Call(NO_ITERATION)
         if self.weight_mask is not None:
             weights = geometry.from_filters(self.weight_mask(geometry.to_filters(weights)))
         saved, used = inputs, weights

@@ -15,12 +15,15 @@ from torch.nn.utils import parametrize
 from gscn.errors import InputError, raise_problems
 from gscn.golden.methods.attached import NAME, Attached
 from gscn.golden.methods.backends import BackendChoice, backend_problems, place
+from gscn.golden.methods.by_weight import may_use_weights
 from gscn.golden.methods.coverage import unreached
 from gscn.golden.methods.dst import ThresholdMask
 from gscn.golden.methods.layers import (
+    ByWeight,
     TrainingLayer,
     attached_to,
     convert_class,
+    convert_module,
     restore_class,
     runs_as_it_is,
     training_class,
@@ -31,10 +34,9 @@ from gscn.golden.methods.parts import method_parts
 from gscn.golden.methods.resprop import GradientReuse
 from gscn.golden.methods.swat import TopK
 from gscn.golden.methods.watching import SparsityWarning, class_name, sparse_layers, unwatch, watch
+from gscn.golden.methods.weights import weight_name, weight_of
 
 _CONVERTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, _ConvTransposeNd, nn.Linear)
-_OPAQUE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
-"""Modules that may compute with the weights of their layers without calling the layers."""
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -51,9 +53,11 @@ def sparsify(
 
     Layers stay the objects that they are: parameters, their names, hooks, devices, types and modes
     are kept, and optimisers made before remain valid (DST adds parameters: make the optimiser
-    after). What a layer gets is in one module of it, named "gscn". First and last layers are meant
-    in order of definition. A `golden.SparsityWarning` says which weights stay dense because they
-    are no layer's, and, when the model first runs, which are used without calling their layers.
+    after). What a layer gets is in one module of it, named "gscn". The projection of queries, keys
+    and values of an `nn.MultiheadAttention` is a linear layer with the name of the attention. First
+    and last layers are meant in order of definition. A `golden.SparsityWarning` says which weights
+    stay dense because they are no layer's, and, when the model first runs, which are used otherwise
+    than by torch's function for their layer.
 
     Parameters
     ----------
@@ -102,6 +106,9 @@ def sparsify(
             **parts[name],
         )
         convert_class(module, attached)
+    for module in list(model.modules()):
+        if id(module) not in left_alone and _uses_layers(module):
+            convert_module(module)
     watch(model)
     if backend is not None:
         place(model, backend)
@@ -142,11 +149,10 @@ def _checked(
     layers = {
         name or type(module).__name__: module
         for name, module in modules.items()
-        if id(module) not in left_alone and isinstance(module, _CONVERTED)
+        if id(module) not in left_alone and _is_layer(module)
     }
     for label, layer in layers.items():
         problems += [f"layer {label}: {problem}" for problem in _layer_problems(layer)]
-    problems += _opaque_problems(modules, left_alone)
     problems += backend_problems(layers, backend)
     if not layers:
         problems.append(
@@ -155,6 +161,23 @@ def _checked(
     raise_problems("sparsify", problems)
     assert chosen is not None
     return chosen, layers, left_alone
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Whether a module has a weight with which methods know what to do."""
+    if isinstance(module, nn.MultiheadAttention):
+        # With three weights instead, it is a module that multiplies with parameters of its own.
+        return module.in_proj_weight is not None
+    return isinstance(module, _CONVERTED)
+
+
+def _uses_layers(module: nn.Module) -> bool:
+    """Whether a module, no layer itself, may multiply with the weights of layers in it."""
+    return (
+        not isinstance(module, TrainingLayer | ByWeight)
+        and may_use_weights(parametrize.type_before_parametrizations(module))
+        and any(isinstance(one, TrainingLayer) for one in module.modules())
+    )
 
 
 def _excluded(exclude: object, modules: Mapping[str, nn.Module]) -> tuple[list[str], list[str]]:
@@ -199,8 +222,11 @@ def unsparsify(model: Model, *, bake: bool = False) -> Model:
     for name, layer in layers.items():
         if name in baked:
             with torch.no_grad():
-                layer.weight.copy_(baked[name])
+                weight_of(layer).copy_(baked[name])
         restore_class(layer)
+    for module in model.modules():
+        if isinstance(module, ByWeight):
+            restore_class(module)
     unwatch(model)
     return model
 
@@ -218,7 +244,7 @@ def _baked_weights(model: nn.Module, layers: Mapping[str, TrainingLayer]) -> dic
         attached = attached_to(layer)
         if attached.weight_mask is None and attached.operand_sparsifier is None:
             continue
-        if "weight" not in layer._parameters:
+        if weight_name(layer) not in layer._parameters:
             problems.append(
                 f"layer {name}: weight must be a parameter to be baked, not computed from others"
             )
@@ -235,10 +261,10 @@ def _baked_weights(model: nn.Module, layers: Mapping[str, TrainingLayer]) -> dic
                 "model besides, without calling the layer"
             )
         else:
-            baked[name] = attached.evaluated(layer.weight, weight_geometry(layer))
+            baked[name] = attached.evaluated(weight_of(layer), weight_geometry(layer))
     by_layer = {id(layer): name for name, layer in layers.items()}
     for name, weights in baked.items():
-        weight = layers[name].weight
+        weight = weight_of(layers[name])
         for other, module in model.named_modules():
             if module is layers[name] or all(weight is not p for p in module._parameters.values()):
                 continue
@@ -293,35 +319,15 @@ def _layer_problems(module: nn.Module) -> Iterator[str]:
         yield "must be an ordinary layer, not sparsified already (`golden.unsparsify` undoes it)"
     elif hasattr(module, NAME):
         yield f"must have no attribute {NAME}, which the method needs: exclude it"
-    elif isinstance(getattr(module, "weight", None), UninitializedParameter):
+    elif isinstance(getattr(module, weight_name(module), None), UninitializedParameter):
         yield "must have its weights, not wait for the first mini-batch: run one before"
-    elif not isinstance(getattr(module, "weight", None), Tensor):
-        kind = type(getattr(module, "weight", None)).__name__
+    elif not isinstance(getattr(module, weight_name(module), None), Tensor):
+        kind = type(getattr(module, weight_name(module), None)).__name__
         yield f"must have a tensor as its weight, not {kind}: exclude it"
     elif training_class(parametrize.type_before_parametrizations(module)) is None:
         yield f"must be of one of torch's layers, not {type(module).__name__}: exclude it"
-    elif not module.weight.is_floating_point() or not module.weight.numel():
+    elif not (weight := weight_of(module)).is_floating_point() or not weight.numel():
         yield (
             "must have weights of a floating-point type, and at least one, not "
-            f"{module.weight.numel()} of {module.weight.dtype}"
+            f"{weight.numel()} of {weight.dtype}"
         )
-
-
-def _opaque_problems(modules: dict[str, nn.Module], left_alone: set[int]) -> Iterator[str]:
-    """Yield the modules that would bypass converted layers."""
-    for name, module in modules.items():
-        if not isinstance(module, _OPAQUE) or id(module) in left_alone:
-            continue
-        # The encoder layer's short cut can be switched off, attention's bypass cannot.
-        if isinstance(module, nn.TransformerEncoderLayer):
-            if torch.backends.mha.get_fastpath_enabled():
-                yield (
-                    f"module {name}: {type(module).__name__} evaluates without calling its layers: "
-                    "exclude it, or call torch.backends.mha.set_fastpath_enabled(False) before"
-                )
-        elif not {id(child) for child in module.modules()} - {id(module)} <= left_alone:
-            yield (
-                f"module {name}: {type(module).__name__} computes with its weights without calling "
-                "layers: exclude it, or have linear layers for its projections (as "
-                "golden.networks.transformer.TransformerBlock has)"
-            )

@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.flop_counter import FlopCounterMode
 
-from gscn.golden.methods.attached import weight_sources
-from gscn.golden.methods.layers import TrainingLayer, attached_to
+from gscn.golden.methods.layers import ByWeight, TrainingLayer, attached_to
 from gscn.golden.methods.watching import class_name, sparse_layers
+from gscn.golden.methods.weights import weight_name, weight_of, weight_sources
 
 NEGLIGIBLE_SHARE = 0.01
 """Of a model's weights: what a method does not reach is warned of if it is more."""
@@ -88,26 +89,32 @@ def coverage(model: nn.Module, *args: Any, **kwargs: Any) -> Coverage:
     """
     layers = sparse_layers(model)
     by_layer = {id(layer): name for name, layer in layers.items()}
-    before = {name: attached_to(layer).calls for name, layer in layers.items()}
+    calls = {name: attached_to(layer).calls for name, layer in layers.items()}
+    done = {name: attached_to(layer).macs for name, layer in layers.items()}
     macs = _macs(model, args, kwargs) if args or kwargs else None
-    called = {name for name, layer in layers.items() if attached_to(layer).calls > before[name]}
+    all_macs = None if macs is None else sum(macs.values())
+    called = {name for name, layer in layers.items() if attached_to(layer).calls > calls[name]}
     if macs is None:
-        called = {name for name, count in before.items() if count} or set(layers)
+        called = {name for name, count in calls.items() if count} or set(layers)
+    else:
+        done = {name: attached_to(one).macs - done[name] for name, one in layers.items()}
+        macs = _outside(macs, dict(model.named_modules()), by_layer, done)
     weights = _weights(model)
     total = sum(weights.values())
-    all_macs = None if macs is None else sum(macs.values())
     parts = []
     for name, module in model.named_modules():
         count = weights.get(name, 0)
         own = 0 if macs is None else macs.get(name, 0)
         reason = _reason(module, by_layer.get(id(module)), called)
-        if reason is None or not (count or own):
+        if reason is None:
+            count = 0
+        if not (count or own):
             continue
         parts.append(
             DensePart(
                 name=name,
                 kind=class_name(module),
-                reason=reason if count else "multiplies outside of its layers",
+                reason=reason if reason and count else "multiplies outside of its layers",
                 weight_count=count,
                 weight_share=count / total,
                 mac_share=None if all_macs is None else own / max(1, all_macs),
@@ -190,15 +197,53 @@ def _weights(model: nn.Module) -> dict[str, int]:
         if isinstance(module, TrainingLayer):
             # A weight may be computed from parameters of modules in the layer.
             seen.update(id(one) for one in weight_sources(module))
-            found[name] = found.get(name, 0) + module.weight.numel()
+            found[name] = found.get(name, 0) + weight_of(module).numel()
     shared: dict[int, str] = {}
     for name, module in modules.items():
-        if isinstance(module, TrainingLayer) and "weight" in module._parameters:
-            first = shared.setdefault(id(module.weight), name)
+        if isinstance(module, TrainingLayer) and weight_name(module) in module._parameters:
+            first = shared.setdefault(id(weight_of(module)), name)
             if first != name:
                 del found[name]
     for name, module in modules.items():
         add(name, iter(module._parameters.values()))
+    return found
+
+
+def _outside(
+    macs: dict[str, int],
+    modules: dict[str, nn.Module],
+    by_layer: dict[int, str],
+    done: dict[str, int],
+) -> dict[str, int]:
+    """Return the multiplications of each module that are none of a sparse layer's.
+
+    Those of a layer whose weight is used without calling it are counted where it is used: in the
+    nearest module around it that may do so.
+
+    Parameters
+    ----------
+    macs
+        Of each module.
+    modules
+        By name.
+    by_layer
+        Names of layers by their identities.
+    done
+        What each layer has multiplied.
+    """
+    found = dict(macs)
+    for name, module in modules.items():
+        layer = by_layer.get(id(module))
+        if layer is None or not attached_to(module).is_sparse:
+            continue
+        elsewhere = max(0, done[layer] - macs.get(name, 0))
+        found[name] = macs.get(name, 0) - (done[layer] - elsewhere)
+        user = name
+        while elsewhere and user:
+            user = user.rpartition(".")[0]
+            if isinstance(modules[user], ByWeight | nn.MultiheadAttention):
+                found[user] -= elsewhere
+                break
     return found
 
 
@@ -222,7 +267,9 @@ def _macs(model: nn.Module, args: Any, kwargs: Any) -> dict[str, int]:
     ]
     try:
         model.eval()
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        # Attention by operators that are counted.
+        plain = sdpa_kernel(SDPBackend.MATH)
+        with torch.no_grad(), plain, FlopCounterMode(display=False) as counter:
             model(*args, **kwargs)
     finally:
         for hook in hooks:
@@ -230,16 +277,21 @@ def _macs(model: nn.Module, args: Any, kwargs: Any) -> dict[str, int]:
         for module, training in modes:
             module.training = training
     root = type(model).__name__
+    counts = counter.get_flop_counts()
     inclusive = {
-        name: sum(counter.get_flop_counts().get(f"{root}.{name}" if name else root, {}).values())
-        // 2
+        name: sum(counts[label].values()) // 2
         for name in names.values()
+        if (label := f"{root}.{name}" if name else root) in counts
     }
     inclusive[""] = counter.get_total_flops() // 2
-    own = dict(inclusive)
-    for name in sorted(names.values(), key=lambda name: -name.count(".")):
-        if name:
-            own[name.rpartition(".")[0]] -= inclusive[name]
+    own = dict.fromkeys(names.values(), 0) | inclusive
+    for name, count in inclusive.items():
+        around = name
+        while around:
+            around = around.rpartition(".")[0]
+            if around in inclusive:  # others, as lists of modules, are not called
+                own[around] -= count
+                break
     for name, count in recurrent.items():
         # Their operations are counted or not, as the device has them.
         own[name] = count

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from gscn.errors import InputError
-from gscn.golden.methods.attached import NAME, WeightMask, weight_sources
+from gscn.golden.methods.attached import NAME, WeightMask
 from gscn.golden.methods.selection import is_traced
+from gscn.golden.methods.weights import weight_sources
 
 LEAST_PERCENT = 1
 """Thresholds go back to 0 where at most this share of a layer's weights stays."""

@@ -60,6 +60,10 @@ class ConvGeometry:
         """Whether the inputs are one sample, without a mini-batch in front."""
         return inputs.ndim == len(self.stride) + 1
 
+    def macs(self, inputs: Tensor, weights: Tensor, outputs: Tensor) -> int:
+        """Return the multiplications of a forward pass, zeros and padding counted."""
+        return weights[0].numel() * (inputs if self.transposed else outputs).numel()
+
     def to_filters(self, weights: Tensor) -> Tensor:
         """Return a view of the weights with the filters in front."""
         if not self.transposed:
@@ -214,6 +218,10 @@ class LinearGeometry:
     def is_single(self, inputs: Tensor) -> bool:
         """Whether the inputs are a single vector."""
         return inputs.ndim == 1
+
+    def macs(self, inputs: Tensor, weights: Tensor, outputs: Tensor) -> int:  # noqa: ARG002
+        """Return the multiplications of a forward pass, zeros counted."""
+        return weights.shape[1] * outputs.numel()
 
     def to_filters(self, weights: Tensor) -> Tensor:
         """Return the weights, which have the neurons in front."""

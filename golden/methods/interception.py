@@ -18,8 +18,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from gscn.errors import InputError
-from gscn.golden.methods.attached import Attached, weight_sources
+from gscn.golden.methods.attached import Attached
 from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry
+from gscn.golden.methods.weights import weight_of, weight_sources
 
 Pad = Callable[[Tensor], Tensor]
 Bound = tuple[Tensor, Tensor, Tensor | None, ConvGeometry | LinearGeometry, Pad | None]
@@ -40,7 +41,7 @@ def intercept(
     InputError
         The forward uses its weights in another way, or not at all.
     """
-    mode = _Interception(attached, weight_sources(layer), layer.weight.shape)
+    mode = _Interception(attached, weight_sources(layer), weight_of(layer).shape)
     with mode:
         result = forward(*args, **kwargs)
     if mode.products != 1 or mode.is_tainted(_tensors([result])):
@@ -71,7 +72,7 @@ class _Interception(TorchFunctionMode):
         found = [one for one in _tensors([*args, *kwargs.values()]) if id(one) in self._tainted]
         if not found:
             return func(*args, **kwargs)
-        bind = _PRODUCTS.get(func)
+        bind = PRODUCTS.get(func)
         if bind is None:
             result = func(*args, **kwargs)
             self._tainted |= {id(one): one for one in _tensors([result])}
@@ -180,7 +181,7 @@ def _linear(
     return input, weight, bias, LinearGeometry(), None
 
 
-_PRODUCTS: Mapping[Callable[..., Any], Callable[..., Bound]] = MappingProxyType(
+PRODUCTS: Mapping[Callable[..., Any], Callable[..., Bound]] = MappingProxyType(
     {
         **dict.fromkeys((functional.conv1d, functional.conv2d, functional.conv3d), _convolution),
         **dict.fromkeys(
@@ -194,3 +195,4 @@ _PRODUCTS: Mapping[Callable[..., Any], Callable[..., Bound]] = MappingProxyType(
         functional.linear: _linear,
     }
 )
+"""Torch's functions that multiply with weights: how each is called."""

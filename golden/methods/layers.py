@@ -22,21 +22,53 @@ from torch.nn.utils import parametrize
 from gscn.conv import ConvShape
 from gscn.golden.methods.as_convolution import OtherArithmetic
 from gscn.golden.methods.attached import NAME, Attached
+from gscn.golden.methods.by_weight import by_weight
 from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry
 from gscn.golden.methods.interception import even_padding, intercept
 from gscn.golden.methods.passes import Geometry
+from gscn.golden.methods.weights import is_linear
 
 _PARTS = ("weight_mask.", "operand_sparsifier.", "gradient_sparsifier.")
 """Of an `Attached`; once they were the layer's own, in the names of saved states as well."""
 
 
-class TrainingLayer(nn.Module):
+_uncompiled = torch.compiler.disable(
+    reason="sparsifiers keep state across iterations, in the backward pass; "
+    "golden.unsparsify(model, bake=True) makes an ordinary model of the same outputs"
+)
+
+
+class _Exchanged(nn.Module):
+    """A module whose class was exchanged for one derived from it while running."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Name the ordinary class."""
+        reduced = super().__reduce_ex__(protocol)
+        ordinary = ordinary_class(type(self))
+        if ordinary is None or reduced[0] is not copyreg.__newobj__:
+            return reduced
+        return (_new_module, (ordinary, isinstance(self, ByWeight)), *reduced[2:])
+
+
+def _new_module(ordinary: type[nn.Module], by_its_weight: bool = False) -> nn.Module:
+    made = by_weight_class(ordinary) if by_its_weight else training_class(ordinary)
+    assert made is not None
+    return made.__new__(made)
+
+
+class ByWeight(_Exchanged):
+    """A module, no layer itself, that may multiply with the weights of layers in it."""
+
+    @_uncompiled
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the ordinary module would, its layers' products in three passes."""
+        return by_weight(self, super().forward, args, kwargs)
+
+
+class TrainingLayer(_Exchanged):
     """What the layers have in common."""
 
-    @torch.compiler.disable(
-        reason="sparsifiers keep state across iterations, in the backward pass; "
-        "golden.unsparsify(model, bake=True) makes an ordinary model of the same outputs"
-    )
+    @_uncompiled
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the ordinary layer would, its product with the weights in three passes.
 
@@ -55,17 +87,11 @@ class TrainingLayer(nn.Module):
                     "inputs must be a tensor, not a torch.fx.Proxy: golden.unsparsify the model "
                     "before its operations are traced"
                 )
+        if isinstance(self, nn.MultiheadAttention):
+            return by_weight(self, super().forward, args, kwargs)
         if attached.intercepts:
             return intercept(attached, self, super().forward, args, kwargs)
         return _direct(self, attached, *args, **kwargs)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Name the ordinary class, since that of a derived layer is made while running."""
-        reduced = super().__reduce_ex__(protocol)
-        ordinary = ordinary_class(type(self))
-        if ordinary is None or reduced[0] is not copyreg.__newobj__:
-            return reduced
-        return (_new_layer, (ordinary,), *reduced[2:])
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         for key in [key for key in state_dict if key.startswith(prefix)]:
@@ -73,12 +99,6 @@ class TrainingLayer(nn.Module):
             if name.startswith(_PARTS) and name.partition(".")[0] not in self._modules:
                 state_dict[f"{prefix}{NAME}.{name}"] = state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _new_layer(ordinary: type[nn.Module]) -> nn.Module:
-    made = training_class(ordinary)
-    assert made is not None
-    return made.__new__(made)
 
 
 def attached_to(layer: nn.Module) -> Attached:
@@ -119,6 +139,13 @@ class TrainingLinear(TrainingLayer, nn.Linear):
     """`nn.Linear` with its passes computed apart, on any leading dimensions."""
 
 
+class TrainingAttention(TrainingLayer, nn.MultiheadAttention):
+    """`nn.MultiheadAttention` whose first projection, of queries, keys and values, is a layer.
+
+    Its last one is a layer of its own. Both are sparse where a sequence attends to itself.
+    """
+
+
 _MARKERS: dict[type[nn.Module], type[TrainingLayer]] = {
     nn.Conv1d: TrainingConv1d,
     nn.Conv2d: TrainingConv2d,
@@ -127,10 +154,15 @@ _MARKERS: dict[type[nn.Module], type[TrainingLayer]] = {
     nn.ConvTranspose2d: TrainingConvTranspose2d,
     nn.ConvTranspose3d: TrainingConvTranspose3d,
     nn.Linear: TrainingLinear,
+    nn.MultiheadAttention: TrainingAttention,
 }
 _training = dict(_MARKERS)
 """By the class of an ordinary layer, those derived from torch's added when they are met."""
-_ordinary = {training: ordinary for ordinary, training in _MARKERS.items()}
+_by_weight: dict[type[nn.Module], type[ByWeight]] = {}
+"""The same, by the class of a module that is no layer."""
+_ordinary: dict[type[nn.Module], type[nn.Module]] = {
+    training: ordinary for ordinary, training in _MARKERS.items()
+}
 
 
 def training_class(kind: type[nn.Module]) -> type[TrainingLayer] | None:
@@ -142,6 +174,14 @@ def training_class(kind: type[nn.Module]) -> type[TrainingLayer] | None:
                 _training[kind], _ordinary[made] = made, kind
                 break
     return _training.get(kind)
+
+
+def by_weight_class(kind: type[nn.Module]) -> type[ByWeight]:
+    """Return the class that the class of a module becomes which is no layer."""
+    if kind not in _by_weight:
+        made = type(f"Training{kind.__name__}", (ByWeight, kind), {"__doc__": ByWeight.__doc__})
+        _by_weight[kind], _ordinary[made] = made, kind
+    return _by_weight[kind]
 
 
 def ordinary_class(kind: type[nn.Module]) -> type[nn.Module] | None:
@@ -156,10 +196,17 @@ def convert_class(layer: nn.Module, attached: Attached) -> None:
     attached.train(layer.training)
 
 
-def restore_class(layer: TrainingLayer) -> None:
-    """Turn a training layer back into an ordinary one."""
-    layer.__class__ = _exchanged(type(layer), ordinary_class, ordinary_class(type(layer)) is None)
-    del layer._modules[NAME]
+def convert_module(module: nn.Module) -> None:
+    """Let a module that is no layer multiply with the weights of layers in it as these do."""
+    wrapped = parametrize.is_parametrized(module)
+    module.__class__ = _exchanged(type(module), by_weight_class, wrapped)
+
+
+def restore_class(module: TrainingLayer | ByWeight) -> None:
+    """Turn a layer, or a module that uses weights, back into an ordinary one."""
+    kind = type(module)
+    module.__class__ = _exchanged(kind, ordinary_class, ordinary_class(kind) is None)
+    module._modules.pop(NAME, None)
 
 
 def _exchanged(
@@ -209,7 +256,7 @@ def _direct(layer: nn.Module, attached: Attached, input: Tensor) -> Tensor:
 
 def weight_geometry(layer: nn.Module) -> Geometry:
     """Return a geometry of a layer's kind, for the order of its weights' dimensions alone."""
-    if isinstance(layer, nn.Linear):
+    if is_linear(layer):
         return LinearGeometry()
     return ConvGeometry(
         stride=layer.stride,

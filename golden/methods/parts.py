@@ -15,6 +15,7 @@ from gscn.golden.methods.options import DST, SWAT, Method, ReSprop, SWATReSprop
 from gscn.golden.methods.resprop import GradientReuse
 from gscn.golden.methods.swat import TopK
 from gscn.golden.methods.targets import density_of
+from gscn.golden.methods.weights import is_linear, weight_name, weight_of
 
 
 def method_parts(
@@ -52,7 +53,7 @@ def method_parts(
     if isinstance(method, DST):
         for name, layer in layers.items():
             if _takes_part(name, layers, method):
-                by_filter = weight_geometry(layer).to_filters(layer.weight)
+                by_filter = weight_geometry(layer).to_filters(weight_of(layer))
                 parts[name]["weight_mask"] = ThresholdMask(by_filter)
     return parts
 
@@ -64,7 +65,7 @@ def _operand_sparsifiers(
     density = density_of(method.sparsity)
     densities = [density] * len(chosen)
     if method.budget == "erk":
-        shapes = [weight_geometry(m).to_filters(m.weight).shape for m in chosen.values()]
+        shapes = [weight_geometry(m).to_filters(weight_of(m)).shape for m in chosen.values()]
         densities = erk_densities([tuple(shape) for shape in shapes], density)
     redistributed = method.budget == "momentum"
     if redistributed:
@@ -74,13 +75,13 @@ def _operand_sparsifiers(
                 f"layer {name}: weight must be a parameter, whose momentum the optimiser has, not "
                 "computed from others"
                 for name, layer in chosen.items()
-                if "weight" not in layer._parameters
+                if weight_name(layer) not in layer._parameters
             ],
         )
     return {
         name: TopK(
             layer_density,
-            1 if isinstance(layer, nn.Linear) else method.refresh_period,
+            1 if is_linear(layer) else method.refresh_period,
             structure=method.structure,
             redistributed=redistributed,
         )
@@ -98,7 +99,7 @@ def _takes_part(
         for rule, at in ((method.first_layer, names[0]), (method.last_layer, names[-1]))
         if name == at
     ]
-    linear = isinstance(layers[name], nn.Linear)
+    linear = is_linear(layers[name])
     linear_rule = getattr(method, "linear_layers", "paper")
     if "dense" in rules or (linear and linear_rule == "dense"):
         return False
@@ -114,7 +115,7 @@ def _generators(layers: Mapping[str, nn.Module], seed: int) -> dict[str, torch.G
     """Return a generator for each layer; those of convolutions do not depend on linear layers."""
     found = {}
     for linear in (False, True):
-        names = [n for n, layer in layers.items() if isinstance(layer, nn.Linear) == linear]
+        names = [n for n, layer in layers.items() if is_linear(layer) == linear]
         for index, name in enumerate(names):
             own = (linear << 40) + seed * len(names) + index
             found[name] = torch.Generator().manual_seed(own)

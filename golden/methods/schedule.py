@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from gscn.errors import InputError, raise_problems
-from gscn.golden.methods.attached import weight_sources
 from gscn.golden.methods.budgets import momentum_budgets
 from gscn.golden.methods.layers import TrainingLayer, attached_to, weight_geometry
 from gscn.golden.methods.options import plain_number
@@ -18,6 +17,7 @@ from gscn.golden.methods.resprop import GradientReuse
 from gscn.golden.methods.selection import kept_count
 from gscn.golden.methods.swat import TopK
 from gscn.golden.methods.watching import sparse_layers
+from gscn.golden.methods.weights import weight_of, weight_sources
 
 SECOND_MOMENT_EPSILON = 1e-8
 """Added by SWAT-M's authors to the root of Adam's second moment."""
@@ -137,8 +137,8 @@ def update_budgets(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         top.lacks_schedule = False
         weight = weight_sources(layer)[0]
         unused = weight.grad is None and weight not in optimizer.state
-        if not weight.requires_grad or unused or weight.shape != layer.weight.shape:
-            kept[name] = kept_count(top.density, layer.weight.numel())
+        if not weight.requires_grad or unused or weight.shape != weight_of(layer).shape:
+            kept[name] = kept_count(top.density, weight_of(layer).numel())
             continue
         state = optimizer.state.get(weight, {})
         momentum = _momentum(state)
@@ -158,7 +158,7 @@ def update_budgets(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     raise_problems("momentum budget", problems)
     if not momenta:
         return
-    sizes = {name: layer.weight.numel() for name, layer in layers.items()}
+    sizes = {name: weight_of(layer).numel() for name, layer in layers.items()}
     moving = [sizes[name] for name in momenta]
     first = attached_to(next(iter(layers.values()))).operand_sparsifier
     rest = kept_count(first.target, sum(sizes.values())) - sum(kept.values())

@@ -8,6 +8,7 @@ from torch import nn
 
 from gscn.golden.methods.layers import attached_to
 from gscn.golden.methods.watching import sparse_layers
+from gscn.golden.methods.weights import weight_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +43,7 @@ def sparsity_report(model: nn.Module) -> dict[str, LayerSparsity]:
         shares = {what: int(count) / size for what, (count, size) in counts.items()}
         report[name] = LayerSparsity(
             name=name,
-            weight_count=layer.weight.numel(),
+            weight_count=weight_of(layer).numel(),
             weights=shares.get("weights"),
             activations=shares.get("activations"),
             output_grads=shares.get("output_grads"),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gscn.errors import InputError
-from gscn.golden.methods.attached import OperandSparsifier
+from gscn.golden.methods.attached import NO_ITERATION, OperandSparsifier
 from gscn.golden.methods.selection import keep_largest, kept_count, magnitude_threshold
 from gscn.golden.methods.state import CarriedState, is_numbered, numbered
 
@@ -82,18 +82,18 @@ class TopK(OperandSparsifier, CarriedState):
     def forward(self, inputs: Tensor, weights: Tensor, call: int = 0) -> tuple[Tensor, Tensor]:
         """Return (topk(inputs), topk(weights)); in evaluation mode (inputs, topk(weights)).
 
-        An iteration begins with a call of index 0 in training mode; calls of other indices are of
-        the same iteration.
+        An iteration begins with a call of index 0 in training mode; calls of higher indices are of
+        the same iteration, and one of `NO_ITERATION` is of none.
         """
         if self.density == 1 and not self.redistributed:
             return inputs, weights  # A reused threshold would drop small values.
         if not self.training:
             return inputs, self.evaluated(weights)
         refreshed = (self.iteration - (call > 0)) % self.refresh_period == 0
-        if not call:
+        if call <= 0:
             if refreshed and self.structure == "unstructured":
                 self.weight_threshold = self._exact(weights).double()
-            self.iteration += 1
+            self.iteration += call != NO_ITERATION
         saved = keep_largest(inputs, self._activation_threshold(inputs, call, refreshed=refreshed))
         used = self._select_weights(weights, self.weight_threshold)
         if self.redistributed:
@@ -107,7 +107,7 @@ class TopK(OperandSparsifier, CarriedState):
         return self._select_weights(weights, self._exact(weights))
 
     def _activation_threshold(self, inputs: Tensor, call: int, *, refreshed: bool) -> Tensor:
-        if not call:
+        if call <= 0:
             if refreshed:
                 self.activation_threshold = self._exact(inputs).double()
             return self.activation_threshold

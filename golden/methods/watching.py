@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from gscn.errors import InputError
-from gscn.golden.methods.attached import weight_sources
 from gscn.golden.methods.dst import MaskedWeights
 from gscn.golden.methods.layers import TrainingLayer, attached_to, ordinary_class
 from gscn.golden.methods.passes import ThreePasses
+from gscn.golden.methods.weights import weight_name, weight_sources
 
 _OURS = (ThreePasses, MaskedWeights)
 
@@ -121,7 +121,7 @@ def _used_past(layers: Mapping[str, TrainingLayer], output: Any) -> list[str]:
         for name in owners.get(id(variable), ()):
             attached = attached_to(layers[name])
             # What a parametrization or a forward of its own does with a weight may be the layer's.
-            own = attached.intercepts or "weight" not in layers[name]._parameters
+            own = attached.intercepts or weight_name(layers[name]) not in layers[name]._parameters
             if not attached.calls if own else getattr(node, "_forward_cls", None) not in _OURS:
                 found.add(name)
     return [name for name in layers if name in found]

@@ -233,8 +233,7 @@ def test_layers_that_are_not_supported_are_named_all_at_once():
         Attributed(2, 2, 3),
         nn.LazyConv2d(3, 3),
         nn.Conv2d(2, 2, 1, dtype=torch.complex64),
-        nn.MultiheadAttention(4, 2),
-        nn.TransformerEncoderLayer(4, 2, 8),
+        nn.MultiheadAttention(4, 2, dtype=torch.complex64),
     )
     with pytest.raises(InputError) as caught:
         golden.sparsify(model, "swat", sparsity=1.5, budget="all", colour=1, seed=-1, exclude=["9"])
@@ -249,8 +248,8 @@ def test_layers_that_are_not_supported_are_named_all_at_once():
         "layer 1: must have no attribute gscn, which the method needs: exclude it",
         "layer 2: must have its weights, not wait for the first mini-batch",
         "layer 3: must have weights of a floating-point type",
-        "module 4: MultiheadAttention computes with its weights without calling layers",
-        "module 5: TransformerEncoderLayer evaluates without calling its layers",
+        "layer 4: must have weights of a floating-point type",
+        "layer 4.out_proj: must have weights of a floating-point type",
     ):
         assert part in message
     assert type(model[1]) is Attributed

@@ -15,7 +15,7 @@ from gscn.errors import InputError
 
 
 class Attention(nn.Module):
-    """Computes with the weights of its layers, as torchvision's shifted windows do."""
+    """Computes with the weights of its layers, by other functions than torch's for them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,9 +23,9 @@ class Attention(nn.Module):
         self.projection = nn.Linear(8, 8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        query, key, value = functional.linear(x, self.qkv.weight, self.qkv.bias).chunk(3, -1)
+        query, key, value = (x @ self.qkv.weight.T + self.qkv.bias).chunk(3, -1)
         attended = (query @ key.transpose(-1, -2)).softmax(-1) @ value
-        return functional.linear(attended, self.projection.weight, self.projection.bias)
+        return attended @ self.projection.weight.T + self.projection.bias
 
 
 class Output:
