@@ -1,9 +1,10 @@
 """A dense array with as many multipliers, the baseline of every speed-up.
 
 Each pass is a matrix product of three dimensions: forward K x (C R S) x (N P Q), input gradient
-C x (K R S) x (N P Q), weight gradient K x (N P Q) x (C R S). The multipliers are arranged as any
-factorisation of their number over the three, chosen anew for each layer and pass, and every
-dimension is cut into whole tiles (the rest of an edge tile is idle). The array starts a new tile in
+C x (K R S) x (N P Q), weight gradient K x (N P Q) x (C R S). A grouped convolution is as many
+products, of the channels of one group each. The multipliers are arranged as any factorisation of
+their number over groups and the three, chosen anew for each layer and pass, and every dimension is
+cut into whole tiles (the rest of an edge tile is idle). The array starts a new tile in
 every cycle: no time to fill, to drain or to load weights. Operands are read once and results
 written once, at the operands' width, over the same memory port, reads and writes at the same time,
 and overlap perfectly with computing; where a DRAM behind the port is given, it moves all of them.
@@ -14,8 +15,9 @@ spends extra products on the zeros that a strided input gradient inserts.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gscn.array import ArrayConfig
@@ -29,6 +31,8 @@ class DenseCost:
 
     arrangement: tuple[int, int, int]
     """Multipliers along (rows, contraction, columns) of the matrix product."""
+    groups: int
+    """Products of groups that are multiplied at the same time, each by so many multipliers."""
     compute_cycles: int
     read_cycles: int
     """Cycles of the port's read channel."""
@@ -56,11 +60,11 @@ class DenseCost:
 
 @takes_text
 def matrix_dimensions(shape: ConvShape, which: Pass) -> tuple[int, int, int]:
-    """Return (rows, contraction, columns) of the matrix product that a pass is.
+    """Return (rows, contraction, columns) of the matrix product that a pass of a group is.
 
-    Their product is `shape.dense_macs` in every pass.
+    Their product, times the groups, is `shape.dense_macs` in every pass.
     """
-    shape.require_one_group("the dense array")
+    shape = shape.group
     pixels = shape.n * shape.p * shape.q
     window = shape.r * shape.s
     return {
@@ -70,30 +74,33 @@ def matrix_dimensions(shape: ConvShape, which: Pass) -> tuple[int, int, int]:
     }[which]
 
 
-def arrangements(multipliers: int) -> Iterator[tuple[int, int, int]]:
-    """Yield every ordered factorisation of the number of multipliers into three."""
-    for rows in range(1, multipliers + 1):
-        if multipliers % rows:
-            continue
-        rest = multipliers // rows
-        for contraction in range(1, rest + 1):
-            if rest % contraction == 0:
-                yield rows, contraction, rest // contraction
+@functools.cache
+def factorisations(number: int) -> tuple[tuple[int, int, int, int], ...]:
+    """Return every way to write a number as a product of four."""
+    divisors = [one for one in range(1, number + 1) if number % one == 0]
+    return tuple(
+        (one, two, three, number // (one * two * three))
+        for one, two, three in itertools.product(divisors, repeat=3)
+        if number % (one * two * three) == 0
+    )
 
 
 @takes_text
 def best_arrangement(
     multipliers: int, shape: ConvShape, which: Pass
-) -> tuple[tuple[int, int, int], int]:
-    """Return how the multipliers are arranged for a pass, and the cycles that it then computes."""
-    dimensions = matrix_dimensions(shape, which)
+) -> tuple[tuple[int, int, int, int], int]:
+    """Return how the multipliers are arranged for a pass, and the cycles that it then computes.
 
-    def compute_cycles(arrangement: tuple[int, int, int]) -> int:
+    Along groups, rows, contraction and columns; ties go to the fewest groups at the same time.
+    """
+    dimensions = (shape.groups, *matrix_dimensions(shape, which))
+
+    def compute_cycles(arrangement: tuple[int, int, int, int]) -> int:
         return math.prod(
             math.ceil(size / lanes) for size, lanes in zip(dimensions, arrangement, strict=True)
         )
 
-    best = min(arrangements(multipliers), key=compute_cycles)
+    best = min(factorisations(multipliers), key=compute_cycles)
     return best, compute_cycles(best)
 
 
@@ -114,13 +121,14 @@ def dense_cost(
     dram_bytes_per_cycle
         Bandwidth of a DRAM behind the ports, reads and writes together; None: it is no limit.
     """
-    best, compute_cycles = best_arrangement(config.multipliers, shape, which)
+    (groups, *arrangement), compute_cycles = best_arrangement(config.multipliers, shape, which)
     value_bytes = config.format.width // 8
     first, second = shape.operand_shapes(which)
     read_bytes = (math.prod(first) + math.prod(second)) * value_bytes
     write_bytes = math.prod(shape.result_shape(which)) * value_bytes
     return DenseCost(
-        arrangement=best,
+        arrangement=(arrangement[0], arrangement[1], arrangement[2]),
+        groups=groups,
         compute_cycles=compute_cycles,
         read_cycles=math.ceil(read_bytes / config.port_bytes_per_cycle),
         write_cycles=math.ceil(write_bytes / config.port_bytes_per_cycle),

@@ -351,7 +351,7 @@ def dense_energy(
     read_bytes = sum(math.prod(size) for size in shape.operand_shapes(which)) * width / 8
     write_bytes = math.prod(shape.result_shape(which)) * width / 8
     operand = technology.memory_pj(_OPERAND_BYTES, width)
-    operands_read = cost.compute_cycles * contraction * (rows + columns)
+    operands_read = cost.compute_cycles * cost.groups * contraction * (rows + columns)
     queue = technology.memory_pj(config.read_fifo_beats * config.mem_bytes, 8)
     buffered = technology.memory_pj(buffer_bytes, 8) if buffer_bytes else 0.0
     moved = read_bytes + write_bytes

@@ -1,11 +1,12 @@
 """Many multipliers as slices: copies of one accelerator that share a network on chip and a DRAM.
 
 A slice is a whole `large` with its own memory port, so that ports grow with the multipliers. A
-layer is divided among the slices along batch, rows, input and output channels, whichever division
-is fastest by the closed form of a slice (`perf.estimate.closed_form`), and the slice with the most
-of it decides. Within that division jobs go to the first free cluster of any slice, so that slices
-end together. Where the sum of one result is divided (weight gradient: batch or rows; otherwise the
-contracted channels), slices write raw partial sums of 8 bytes and read them back once.
+layer is divided among the slices along batch, rows, input and output channels, a grouped one along
+batch, rows and groups, whichever division is fastest by the closed form of a slice
+(`perf.estimate.closed_form`), and the slice with the most of it decides. Within that division jobs
+go to the first free cluster of any slice, so that slices end together. Where the sum of one result
+is divided (weight gradient: batch or rows; otherwise the contracted channels), slices write raw
+partial sums of 8 bytes and read them back once.
 
 Slices are fed by an on-chip buffer: DRAM carries every operand once, as strips, and every result
 once, at its own bandwidth. That needs a buffer for what slices read more than
@@ -15,8 +16,6 @@ once, and is the assumption that favours the accelerator most.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.perf.dense_array import factorisations
 from gscn.perf.estimate.closed_form import closed_form_costs, expected_products
 from gscn.perf.estimate.memory import compressed_bytes
 from gscn.perf.workload.statistics import read_statistics
@@ -37,23 +37,12 @@ class SlicedCost:
     """A convolution on all slices together."""
 
     division: tuple[int, int, int, int]
-    """Parts of batch, rows, input channels and output channels."""
+    """Parts of batch, rows, input channels (of grouped ones: groups) and output channels."""
     ideal_cycles: float
     """Useful products over all multipliers."""
     slice_cycles: float
     """Of the slice that has most to do."""
     dram_bytes: float
-
-
-@functools.cache
-def divisions(slices: int) -> tuple[tuple[int, int, int, int], ...]:
-    """Return every way to write a number as a product of four."""
-    divisors = [d for d in range(1, slices + 1) if slices % d == 0]
-    return tuple(
-        (n, rows, c, slices // (n * rows * c))
-        for n, rows, c in itertools.product(divisors, repeat=3)
-        if slices % (n * rows * c) == 0
-    )
 
 
 def sliced_costs(config: ArrayConfig, slices: int, works: Sequence[Work]) -> list[SlicedCost]:
@@ -84,7 +73,8 @@ def sliced_costs(config: ArrayConfig, slices: int, works: Sequence[Work]) -> lis
     parts = [
         (index, division, part, share)
         for index, work in enumerate(works)
-        for division in divisions(slices)
+        for division in factorisations(slices)
+        if work.shape.groups == 1 or division[3] == 1
         for part, share in [_part(work.shape, division)]
     ]
     products = [expected_products(work, statistics) for work in works]
@@ -97,7 +87,7 @@ def sliced_costs(config: ArrayConfig, slices: int, works: Sequence[Work]) -> lis
     for (index, division, part, _), cost in zip(parts, costs, strict=True):
         work = works[index]
         cycles = cost.cycles
-        if _divides_sums(work.which, division):
+        if _divides_sums(work.shape, work.which, division):
             results = math.prod(part.result_shape(work.which))
             cycles += 2 * results * PARTIAL_BYTES / config.port_bytes_per_cycle
         if index not in best or cycles < best[index].slice_cycles:
@@ -118,7 +108,8 @@ def sliced_costs(config: ArrayConfig, slices: int, works: Sequence[Work]) -> lis
 
 def _part(shape: ConvShape, division: tuple[int, int, int, int]) -> tuple[ConvShape, float]:
     """Return the largest part of a convolution, and its share of the products."""
-    sizes = (shape.n, shape.p, shape.c, shape.k)
+    grouped = shape.groups > 1
+    sizes = (shape.n, shape.p, *((shape.groups, 1) if grouped else (shape.c, shape.k)))
     own = [math.ceil(size / parts) for size, parts in zip(sizes, division, strict=True)]
     # rows of the input that give so many rows of the output
     rows = (own[1] - 1) * shape.stride[0] + shape.dilation[0] * (shape.r - 1) + 1
@@ -126,17 +117,18 @@ def _part(shape: ConvShape, division: tuple[int, int, int, int]) -> tuple[ConvSh
         shape,
         n=own[0],
         h=min(max(rows - 2 * shape.padding[0], 1), shape.h),
-        c=own[2],
-        k=own[3],
+        c=own[2] * shape.group.c if grouped else own[2],
+        k=own[2] * shape.group.k if grouped else own[3],
+        groups=own[2] if grouped else 1,
     )
     share = math.prod(have / size for have, size in zip(own, sizes, strict=True))
     return part, share
 
 
-def _divides_sums(which: Pass, division: tuple[int, int, int, int]) -> bool:
+def _divides_sums(shape: ConvShape, which: Pass, division: tuple[int, int, int, int]) -> bool:
     batch, rows, inputs, outputs = division
     return {
-        Pass.FORWARD: inputs > 1,
+        Pass.FORWARD: inputs > 1 and shape.groups == 1,
         Pass.INPUT_GRAD: outputs > 1,
         Pass.WEIGHT_GRAD: batch * rows > 1,
     }[which]

@@ -29,7 +29,12 @@ class Dense(Rival):
             "The zeros that a strided input gradient inserts cost nothing; zeros of the padding "
             "are multiplied."
         ),
+        (
+            "A grouped convolution is a matrix product for each group; the multipliers are shared "
+            "out over groups as over the three dimensions."
+        ),
     )
+    takes_groups = True
 
     def compute(self, task: Task) -> tuple[float, int]:
         """Return cycles and products, as `perf.rivals.model.Rival.compute` has it."""

@@ -21,7 +21,9 @@ class Ideal(Rival):
             "Nonzeros are read once, without anything that says where they are; results are "
             "written once."
         ),
+        "Groups, as all else, never leave a multiplier without a product.",
     )
+    takes_groups = True
 
     def compute(self, task: Task) -> tuple[float, int]:
         """Return cycles and products, as `perf.rivals.model.Rival.compute` has it."""

@@ -6,12 +6,15 @@ import abc
 import dataclasses
 import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.conv_groups import group_operands
 from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 from gscn.lowering.operands import count_useful_products
@@ -121,7 +124,6 @@ class Task:
 
     def __post_init__(self) -> None:
         """Name the operand, the shape expected and its own."""
-        self.shape.require_one_group("a rival's model")
         operands = (("first", self.first), ("second", self.second))
         expected = self.shape.operand_shapes(self.which)
         for (name, operand), size in zip(operands, expected, strict=True):
@@ -131,10 +133,18 @@ class Task:
                     f"not {operand.shape}"
                 )
 
+    def by_group(self) -> Iterator[Task]:
+        """Yield the pass of each group."""
+        for first, second in group_operands(self.shape, self.which, self.first, self.second):
+            yield dataclasses.replace(self, shape=self.shape.group, first=first, second=second)
+
     @functools.cached_property
     def useful_products(self) -> int:
         """Products of two nonzeros that reach a result."""
-        return count_useful_products(self.shape, self.which, self.first, self.second)
+        return sum(
+            count_useful_products(one.shape, one.which, one.first, one.second)
+            for one in self.by_group()
+        )
 
 
 class Rival(abc.ABC):
@@ -149,6 +159,8 @@ class Rival(abc.ABC):
     """What the model takes for granted, in sentences."""
     source: str
     """The publication."""
+    takes_groups: ClassVar[bool] = False
+    """Whether it computes groups of a convolution together; others compute one after the other."""
 
     @takes_text
     def cost(
@@ -179,20 +191,24 @@ class Rival(abc.ABC):
         task = Task(
             resources=resources, shape=shape, which=which, first=first != 0, second=second != 0
         )
-        cycles, products = self.compute(task)
+        tasks = [task] if self.takes_groups else task.by_group()
+        costs = [self.compute(one) for one in tasks]
         operands = (task.first, task.second)
         return RivalCost(
             resources=resources,
-            compute_cycles=cycles,
+            compute_cycles=sum(cycles for cycles, _ in costs),
             read_bytes=sum(self.stored_bytes(mask, resources) for mask in operands),
             write_bytes=dense_bytes(math.prod(shape.result_shape(which)), resources),
-            products=products,
+            products=sum(products for _, products in costs),
             useful_products=task.useful_products,
         )
 
     @abc.abstractmethod
     def compute(self, task: Task) -> tuple[float, int]:
-        """Return the cycles with memory that never makes anything wait, and products executed."""
+        """Return the cycles with memory that never makes anything wait, and products executed.
+
+        The pass has one group unless the rival `takes_groups`.
+        """
 
     def stored_bytes(self, mask: np.ndarray, resources: Resources) -> float:
         """Return the bytes of an operand in memory: by default nonzeros, and a bit per element."""

@@ -37,6 +37,10 @@ _OTHERWISE = (
         "Operands are read once: nonzeros with 4 bits each for the distance to the one before; "
         "results are written once, zeros included."
     ),
+    (
+        "Groups of a convolution are computed one after the other, each with the mapping that is "
+        "faster for it."
+    ),
 )
 _SHARED = (_VECTORS, _EITHER, *_OTHERWISE)
 _WEIGHT_GRAD = (

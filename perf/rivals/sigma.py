@@ -8,6 +8,7 @@ network adds up runs of any length; one streamed vector per cycle.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,7 +42,12 @@ class Sigma(Rival):
             "without inserted zeros. The streamed vectors are formed on chip at no cost."
         ),
         "Both operands are compressed in memory: nonzeros and one bit for every element.",
+        (
+            "Groups of a convolution lie side by side: the multipliers hold rows of several, and a "
+            "streamed vector has for each of them what it meets."
+        ),
     )
+    takes_groups: ClassVar[bool] = True
 
     def compute(self, task: Task) -> tuple[float, int]:
         """Return cycles and products, as `perf.rivals.model.Rival.compute` has it."""
@@ -99,10 +105,12 @@ def _matrices(
             [np.count_nonzero(met, axis=(0, 2, 3)) for met in met_inputs(shape, second)]
         )
         return (
-            [(np.count_nonzero(first, axis=(0, 2, 3)), shape.c * shape.r * shape.s)],
-            [(inputs, shape.k)],
+            [(np.count_nonzero(first, axis=(0, 2, 3)), shape.group.c * shape.r * shape.s)],
+            [(inputs, shape.group.k)],
         )
-    kernels = np.count_nonzero(first, axis=1 if which is Pass.FORWARD else 0)
+    by_group = first.reshape(shape.groups, shape.group.k, *first.shape[1:])
+    kernels = np.count_nonzero(by_group, axis=2 if which is Pass.FORWARD else 1)
+    kernels = kernels.reshape(-1, shape.r, shape.s)
     # a row and a column of zeros for what lies on the padding
     maps = np.pad(np.count_nonzero(second, axis=1), ((0, 0), (0, 1), (0, 1)))
     of_kernels, of_maps = [], []
@@ -115,5 +123,5 @@ def _matrices(
                 for x in range(taps_x.size)
             ).ravel()
             of_kernels.append((held, windows.size))
-            of_maps.append((windows, held.size))
+            of_maps.append((windows, held.size // shape.groups))
     return of_kernels, of_maps

@@ -54,6 +54,10 @@ class TensorDash(Rival):
             "Both operands are compressed in memory: nonzeros and one bit for every element. "
             "On-chip banks never conflict."
         ),
+        (
+            "Groups of a convolution are computed one after the other; lanes that the channels of "
+            "a group do not fill are idle."
+        ),
     )
 
     def compute(self, task: Task) -> tuple[float, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import pytest
 
@@ -12,7 +11,7 @@ from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.perf.estimate.closed_form import closed_form_costs
 from gscn.perf.estimate.memory import compressed_bytes
-from gscn.perf.estimate.slices import divisions, sliced_costs
+from gscn.perf.estimate.slices import _part, sliced_costs
 from gscn.perf.workload.work import Work
 
 LARGE = array("large")
@@ -21,13 +20,6 @@ SHAPE = ConvShape(n=16, c=64, h=28, w=28, k=128, r=3, s=3, padding=(1, 1))
 
 def work(which=Pass.FORWARD, shape=SHAPE):
     return Work(shape=shape, which=which, first_density=0.1, second_density=0.5)
-
-
-@pytest.mark.parametrize(("slices", "count"), [(1, 1), (2, 4), (6, 16), (56, 80)])
-def test_divisions_are_all_ways_to_write_a_number_as_four_factors(slices, count):
-    found = divisions(slices)
-    assert len(set(found)) == len(found) == count
-    assert all(math.prod(division) == slices for division in found)
 
 
 def test_one_slice_is_the_closed_form_itself():
@@ -46,6 +38,14 @@ def test_more_slices_are_faster_but_not_more_than_their_number(which):
     assert four.slice_cycles >= one.ideal_cycles / 4
     assert many.slice_cycles >= many.ideal_cycles
     assert one.dram_bytes == many.dram_bytes
+
+
+def test_groups_are_divided_where_channels_of_others_are():
+    grouped = dataclasses.replace(SHAPE, c=12, k=24, groups=6)
+    for division, groups in (((1, 1, 4, 1), 2), ((1, 1, 6, 1), 1), ((2, 1, 1, 1), 6)):
+        part, share = _part(grouped, division)
+        assert (part.groups, part.group) == (groups, dataclasses.replace(grouped.group, n=part.n))
+        assert share == pytest.approx(groups / 6 * part.n / grouped.n)
 
 
 def test_the_largest_part_decides():

@@ -25,22 +25,24 @@ def masks(
 
 
 @st.composite
-def convolutions(draw) -> ConvShape:
-    """Draw a small convolution with any stride, padding and dilation."""
+def convolutions(draw, most_groups: int = 1) -> ConvShape:
+    """Draw a small convolution with any stride, padding and dilation, and groups."""
+    groups = draw(st.integers(1, most_groups))
     pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
     while True:
         try:
             return ConvShape(
                 n=draw(st.integers(1, 3)),
-                c=draw(st.integers(1, 5)),
+                c=groups * draw(st.integers(1, 5)),
                 h=draw(st.integers(1, 9)),
                 w=draw(st.integers(1, 9)),
-                k=draw(st.integers(1, 5)),
+                k=groups * draw(st.integers(1, 5)),
                 r=draw(st.integers(1, 3)),
                 s=draw(st.integers(1, 3)),
                 stride=draw(pairs),
                 padding=draw(st.tuples(st.integers(0, 2), st.integers(0, 2))),
                 dilation=draw(st.tuples(st.integers(1, 2), st.integers(1, 2))),
+                groups=groups,
             )
         except InputError:
             continue  # the kernel does not fit: draw again

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gscn.array import array
 from gscn.conv import ConvShape, Pass
+from gscn.conv_groups import group_operands
 from gscn.errors import InputError
 from gscn.golden.oracle.integers import useful_products
 from gscn.perf.dense_array import dense_cost
@@ -52,12 +53,31 @@ def test_the_ideal_by_hand():
 
 @pytest.mark.parametrize("which", list(Pass))
 @pytest.mark.parametrize("name", list(RIVALS))
-def test_useful_products_are_those_that_torch_counts(name, which):
-    first, second = masks(SHAPE, which, (0.3, 0.5))
+@pytest.mark.parametrize("groups", [1, 3])
+def test_useful_products_are_those_that_torch_counts(name, which, groups):
+    shape = dataclasses.replace(SHAPE, c=groups * SHAPE.c, groups=groups)
+    first, second = masks(shape, which, (0.3, 0.5))
     resources = Resources(multipliers=64, port_bytes_per_cycle=64, value_bits=16)
-    cost = RIVALS[name].cost(resources, SHAPE, which, first, second)
-    assert cost.useful_products == useful_products(SHAPE, which, first, second) > 0
+    cost = RIVALS[name].cost(resources, shape, which, first, second)
+    assert cost.useful_products == useful_products(shape, which, first, second) > 0
     assert cost.products >= cost.useful_products
+
+
+@pytest.mark.parametrize("name", list(RIVALS))
+@pytest.mark.parametrize("which", list(Pass))
+def test_groups_take_as_long_as_each_by_itself_or_less(name, which):
+    shape = dataclasses.replace(SHAPE, c=4 * 5, k=4 * 6, groups=4)
+    operands = masks(shape, which, (0.3, 0.5))
+    cost = RIVALS[name].cost(RESOURCES, shape, which, *operands)
+    alone = [
+        RIVALS[name].cost(RESOURCES, shape.group, which, *pair)
+        for pair in group_operands(shape, which, *operands)
+    ]
+    cycles = sum(one.compute_cycles for one in alone)
+    together = name in ("dense", "sigma", "ideal")
+    assert cost.compute_cycles < cycles if together else cost.compute_cycles == cycles
+    assert cost.products == sum(one.products for one in alone) or name == "sigma"
+    assert cost.read_bytes == sum(one.read_bytes for one in alone)
 
 
 @pytest.mark.parametrize("name", list(RIVALS))
@@ -87,7 +107,9 @@ def test_the_models_are_those_of_the_comparison():
 
 
 @pytest.mark.parametrize("name", [*RIVALS, *VARIANTS])
-@given(shape=convolutions(), which=st.sampled_from(list(Pass)), seed=st.integers(0, 99))
+@given(
+    shape=convolutions(most_groups=3), which=st.sampled_from(list(Pass)), seed=st.integers(0, 99)
+)
 @settings(max_examples=25)
 def test_no_model_is_faster_than_the_ideal(name, shape, which, seed):
     operands = masks(shape, which, (0.5, 0.4), seed)
