@@ -25,7 +25,7 @@ from gscn.perf.estimate.buffer import owners_of, replay
 from gscn.perf.estimate.sampling import Sample, draw_operands
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import Method, Sparsification
-from gscn.perf.workload.statistics import operand_kinds
+from gscn.perf.workload.statistics import kinds_of
 from gscn.perf.workload.work import Work, pass_work, passes
 
 SWAT = Sparsification(method=Method.SWAT, sparsity=0.9)
@@ -64,7 +64,7 @@ def compute(
             which=work.which,
             first_density=work.first_density,
             second_density=work.second_density,
-            kinds=operand_kinds(work.which, prunes=prunes),
+            kinds=kinds_of(work, prunes=prunes),
         )
         first, second = (one.astype(np.int64) for one in draw_operands(sample, seed=0))
         image = lower_pass(

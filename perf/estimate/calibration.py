@@ -40,7 +40,7 @@ from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.sampling import Sample, choose_sample, measure
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import Gradients, Method, Sparsification
-from gscn.perf.workload.statistics import operand_kinds
+from gscn.perf.workload.statistics import kinds_of
 from gscn.perf.workload.work import Work, pass_work, passes
 from gscn.system.files import write_text
 from gscn.system.sources import source_digest
@@ -110,7 +110,7 @@ def samples(seed: int) -> Iterator[Sample]:
         yield choose_sample(
             work,
             products=round(10 ** rng.uniform(low, high)),
-            kinds=operand_kinds(work.which, prunes=method.prunes),
+            kinds=kinds_of(work, prunes=method.prunes),
         )
 
 

@@ -37,12 +37,11 @@ from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.dram import Dram
 from gscn.errors import InputError
-from gscn.lowering.axes import meetings
 from gscn.lowering.plan import CLASSES_PER_DECADE, plan_pass
 from gscn.perf.estimate.buffer import BUFFERS
 from gscn.perf.estimate.memory import operand_bytes, written_share
 from gscn.perf.workload.statistics import Statistics, read_statistics
-from gscn.perf.workload.work import Work
+from gscn.perf.workload.work import Work, inner_macs
 
 COEFFICIENTS_PATH = Path(__file__).with_name("closed_form.json")
 _LEAST_DENSITY = 1e-4
@@ -217,7 +216,7 @@ def _row(config: ArrayConfig, work: Work, products: float, dram: Dram | None) ->
     # results have 16 bits
     write = math.prod(shape.result_shape(work.which)) * 2 / config.port_bytes_per_cycle
     driver = driver_cycles(config, shape, work.which, *densities, dram)
-    expected = meetings(shape) * math.prod(densities) / config.multipliers
+    expected = inner_macs(shape) * math.prod(densities) / config.multipliers
     once = operand_bytes(shape, work.which, *densities, value_bytes=config.format.width // 8)
     return (
         compute,
@@ -318,7 +317,7 @@ def expected_products(work: Work, statistics: Statistics) -> float:
     Operands that are dense have no unevenness that could coincide with the other's.
     """
     dense = 1.0 in (work.first_density, work.second_density)
-    return work.useful_products * (1.0 if dense else statistics.products[work.which])
+    return work.useful_products * (1.0 if dense else statistics.products[work.role])
 
 
 @functools.cache

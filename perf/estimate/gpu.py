@@ -192,6 +192,7 @@ def _masked(work: Work, density: float) -> Work:
     """Return ReSprop's term with the density of the stored gradient; other work as it is."""
     if not work.precomputed:
         return work
-    if work.which is Pass.INPUT_GRAD:
+    # Of a transposed layer's weight gradient as well: its gradients stand where inputs do.
+    if work.role is Pass.INPUT_GRAD or work.transposed:
         return dataclasses.replace(work, second_density=density)
     return dataclasses.replace(work, first_density=density)

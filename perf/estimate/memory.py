@@ -109,6 +109,8 @@ def operand_bytes(
 ) -> tuple[float, float]:
     """Return the bytes of both operands of a pass as strips, each once.
 
+    Weights of a group are in vectors of their own, and maps in vectors of all channels.
+
     Parameters
     ----------
     shape, which
@@ -118,7 +120,12 @@ def operand_bytes(
     value_bytes
         Of a number.
     """
-    found = []
+    found: list[float] = []
+    if which is not Pass.WEIGHT_GRAD and shape.groups > 1:
+        weights, _ = operand_bytes(
+            shape.group, which, first_density, second_density, value_bytes=value_bytes
+        )
+        found.append(shape.groups * weights)
     for size, channels, density, touched in zip(
         shape.operand_shapes(which),
         _channels(shape, which),
@@ -131,7 +138,7 @@ def operand_bytes(
         found.append(
             strip_bytes(positions * vectors, channels / vectors, min(density, 1.0), value_bytes)
         )
-    return found[0], found[1]
+    return found[0], found[-1]
 
 
 @takes_text

@@ -22,7 +22,7 @@ from gscn.perf.estimate.sampling import (
     cut_alike,
 )
 from gscn.perf.workload.sparsification import Sparsification
-from gscn.perf.workload.statistics import UNIFORM_STATISTICS, operand_kinds
+from gscn.perf.workload.statistics import UNIFORM_STATISTICS, kinds_of
 from gscn.perf.workload.work import Work
 
 
@@ -165,9 +165,7 @@ def statistical(
         work: cut_alike(
             config,
             work,
-            choose_sample(
-                work, products=sampling.products, kinds=operand_kinds(work.which, prunes=prunes)
-            ),
+            choose_sample(work, products=sampling.products, kinds=kinds_of(work, prunes=prunes)),
             dram,
         )
         for work in works
@@ -272,7 +270,7 @@ def with_rivals(
     """Add what other accelerators take: per dense product as for a sample with whole maps."""
     prunes = sparsification.method.prunes
     samples = {
-        work: choose_sample(work, kinds=operand_kinds(work.which, prunes=prunes), whole_maps=True)
+        work: choose_sample(work, kinds=kinds_of(work, prunes=prunes), whole_maps=True)
         for work in estimates
     }
     distinct = list(dict.fromkeys(samples.values()))

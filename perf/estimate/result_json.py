@@ -162,6 +162,7 @@ def _layer_json(result: NetworkEstimate, layer: Layer) -> dict[str, object]:
     return {
         "name": layer.name,
         "linear": layer.linear,
+        "transposed": layer.transposed,
         "first": layer.first,
         "reads_image": layer.reads_image,
         "normalised": layer.has_normalisation,
@@ -178,6 +179,7 @@ def _layer_json(result: NetworkEstimate, layer: Layer) -> dict[str, object]:
 def _pass_json(estimated: PassEstimate, clock_hz: float) -> dict[str, object]:
     return {
         "pass": str(estimated.which),
+        "runs_as": str(estimated.layer.runs_as(estimated.which)),
         "cycles": estimated.cycles,
         "seconds": estimated.cycles / clock_hz,
         "read_bytes": sum(work.read_bytes for work in estimated.works),

@@ -92,8 +92,8 @@ def choose_sample(
     The batch is halved first, since what an array does with the images of a layer repeats itself:
     how often an operand is read depends on channels and maps. If one image is too large, or maps
     are to stay whole, the dimension that is largest in relation to the size it needs is halved:
-    output pixels, input channels, output channels. Kernel, stride, padding, dilation and densities
-    stay as they are.
+    output pixels, groups while there are several, input channels, output channels. Kernel, stride,
+    padding, dilation and densities stay as they are.
 
     Parameters
     ----------
@@ -114,8 +114,7 @@ def choose_sample(
             shape = dataclasses.replace(shape, n=math.ceil(shape.n / 2))
             continue
         candidates = [
-            (shape.c / _LEAST_CHANNELS, _halved(shape, "c")),
-            (shape.k / _LEAST_CHANNELS, _halved(shape, "k")),
+            *_with_fewer_channels(shape),
             (
                 shape.n * shape.p * shape.q / _LEAST_PIXELS,
                 _halved(shape, "n") if whole_maps else _with_fewer_pixels(shape),
@@ -195,6 +194,17 @@ def _tiles(config: ArrayConfig, sample: Sample) -> list[tuple[int, ...]]:
 def _halved(shape: ConvShape, name: str) -> ConvShape | None:
     size = getattr(shape, name)
     return dataclasses.replace(shape, **{name: math.ceil(size / 2)}) if size > 1 else None
+
+
+def _with_fewer_channels(shape: ConvShape) -> list[tuple[float, ConvShape | None]]:
+    """Return ways to halve channels, with how many there are in relation to what it takes."""
+    if shape.groups > 1:
+        groups = math.ceil(shape.groups / 2)
+        fewer = dataclasses.replace(
+            shape, groups=groups, c=groups * shape.group.c, k=groups * shape.group.k
+        )
+        return [(max(shape.c, shape.k) / _LEAST_CHANNELS, fewer)]
+    return [(getattr(shape, name) / _LEAST_CHANNELS, _halved(shape, name)) for name in ("c", "k")]
 
 
 def _with_fewer_pixels(shape: ConvShape) -> ConvShape | None:

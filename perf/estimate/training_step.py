@@ -127,7 +127,7 @@ def estimate(
                 dense=dense_cost(
                     config,
                     layer.shape,
-                    which,
+                    layer.runs_as(which),
                     dram_bytes_per_cycle=dram.bytes_per_cycle if dram else None,
                 ),
             )

@@ -32,13 +32,15 @@ from gscn.conv import Pass
 from gscn.errors import InputError, raise_problems
 from gscn.golden.methods.budgets import erk_densities
 from gscn.golden.methods.targets import density_of
-from gscn.perf.workload.layers import Network
+from gscn.perf.workload.layers import Layer, Network
 from gscn.perf.workload.sparsification import LayerDensities, Sparsification, target_densities
 from gscn.perf.workload.work import passes, work_of
 
 
 def erk_layer_densities(network: Network, sparsity: float) -> dict[str, float]:
     """Return the Erdos-Renyi-Kernel density of every layer's weights, by name.
+
+    Filters of transposed layers are their outputs, and kernels of one dimension have one column.
 
     Parameters
     ----------
@@ -48,10 +50,18 @@ def erk_layer_densities(network: Network, sparsity: float) -> dict[str, float]:
         Share of zeros of all weights together, at least 0 and less than 1.
     """
     own = [layer for layer in network.layers if layer.shares is None]
-    shapes = [layer.shape.w_shape[:2] if layer.linear else layer.shape.w_shape for layer in own]
+    shapes = [_filters(layer) for layer in own]
     kept = erk_densities(shapes, density_of(sparsity))
     found = {layer.name: float(d) for layer, d in zip(own, kept, strict=True)}
     return {layer.name: found[layer.shares or layer.name] for layer in network.layers}
+
+
+def _filters(layer: Layer) -> tuple[int, ...]:
+    """Return the shape of a layer's weights with the filters in front."""
+    shape = layer.shape
+    if layer.transposed:
+        return (shape.c, shape.group.k, shape.r, shape.s)
+    return shape.w_shape[:2] if layer.linear else shape.w_shape
 
 
 def flop_reduction(

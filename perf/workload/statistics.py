@@ -28,7 +28,7 @@ from gscn.golden.traces.trace import Trace, load_trace
 from gscn.lowering.operands import count_useful_products
 from gscn.perf.workload.sparsification import Method
 from gscn.perf.workload.unevenness import Unevenness, fit_unevenness, mean_unevenness
-from gscn.perf.workload.work import inner_macs
+from gscn.perf.workload.work import Work, inner_macs
 from gscn.system.files import write_text
 
 STATISTICS_PATH = Path(__file__).with_name("statistics.json")
@@ -89,6 +89,22 @@ def operand_kinds(which: Pass, *, prunes: bool) -> tuple[Kind, Kind]:
         Pass.INPUT_GRAD: (Kind.WEIGHTS, Kind.GRADIENTS),
         Pass.WEIGHT_GRAD: (Kind.GRADIENTS, Kind.SAVED_INPUTS if prunes else Kind.INPUTS),
     }[which]
+
+
+def kinds_of(work: Work, *, prunes: bool) -> tuple[Kind, Kind]:
+    """Return the kinds of a convolution's operands, which follow from what the layer does.
+
+    Parameters
+    ----------
+    work
+        The convolution.
+    prunes
+        As of `operand_kinds`.
+    """
+    first, second = operand_kinds(work.role, prunes=prunes)
+    if work.transposed and work.role is Pass.WEIGHT_GRAD:
+        return second, first
+    return first, second
 
 
 def fit(traces: Iterable[Trace]) -> Statistics:

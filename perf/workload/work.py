@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
+from gscn.lowering.axes import meetings
 from gscn.perf.workload.layers import Layer
 from gscn.perf.workload.sparsification import LayerDensities, Sparsification, target_densities
 
@@ -28,10 +28,6 @@ class Work:
     precomputed: bool = False
     """Whether it is ReSprop's term of one stored sample."""
 
-    def __post_init__(self) -> None:
-        """Refuse groups."""
-        self.shape.require_one_group("an estimate")
-
     @property
     def role(self) -> Pass:
         """The pass of the layer that asks for it: what its operands are follows from that."""
@@ -50,25 +46,7 @@ class Work:
 
 def inner_macs(shape: ConvShape) -> int:
     """Return the multiply-accumulates of a dense pass that do not read the padding."""
-    counts = []
-    for size, kernel, out, stride, padding, dilation in zip(
-        (shape.h, shape.w),
-        (shape.r, shape.s),
-        (shape.p, shape.q),
-        shape.stride,
-        shape.padding,
-        shape.dilation,
-        strict=True,
-    ):
-        total = 0
-        for tap in range(kernel):
-            # Outputs o with 0 <= o * stride + tap * dilation - padding < size.
-            shift = tap * dilation - padding
-            low = max(0, math.ceil(-shift / stride))
-            high = min(out, math.ceil((size - shift) / stride))
-            total += max(0, high - low)
-        counts.append(total)
-    return shape.n * shape.k * shape.group.c * counts[0] * counts[1]
+    return shape.groups * meetings(shape.group)
 
 
 def passes(layer: Layer) -> tuple[Pass, ...]:

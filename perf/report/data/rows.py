@@ -52,6 +52,8 @@ class PassRow:
     linear: bool
     first: bool
     which: Pass
+    runs_as: Pass
+    """The pass of `shape` that computes it: another one of a transposed layer."""
     shape: ConvShape
     cycles: float
     dense_cycles: float
@@ -83,7 +85,7 @@ class PassRow:
     @property
     def dense_traffic(self) -> Traffic:
         """Bytes of the dense array: operands once, results once."""
-        return memory.dense_bytes(self.shape, self.which)
+        return memory.dense_bytes(self.shape, self.runs_as)
 
     def utilization(self, config: ArrayConfig) -> float:
         """Return useful products per multiplier and cycle."""
@@ -171,6 +173,7 @@ def pass_rows(row: Row) -> tuple[PassRow, ...]:
 
 def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: int) -> PassRow:
     which, shape = Pass(fields["pass"]), shape_of(layer["shape"])
+    runs_as = Pass(fields.get("runs_as", which))
     works = fields["convolutions"]
     read = write = smaller = 0.0
     accesses: dict[str, float] = {}
@@ -178,9 +181,9 @@ def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: 
     for work in works:
         densities = (work["first_operand_density"], work["second_operand_density"])
         own = dataclasses.replace(shape, n=work["batch"])
-        traffic = memory.compressed_bytes(own, which, *densities)
+        traffic = memory.compressed_bytes(own, runs_as, *densities)
         read, write = read + traffic.read_bytes, write + traffic.write_bytes
-        smaller = max(smaller, min(memory.operand_bytes(own, which, *densities)))
+        smaller = max(smaller, min(memory.operand_bytes(own, runs_as, *densities)))
         rates = _rates(work.get("sample")) or mean
         if rates is not None:
             _add(accesses, rates["accesses"], work["expected_useful_products"])
@@ -194,6 +197,7 @@ def _pass_row(layer: Mapping, fields: Mapping, mean: Rates | None, multipliers: 
         linear=layer["linear"],
         first=layer["first"],
         which=which,
+        runs_as=runs_as,
         shape=shape,
         cycles=fields["cycles"],
         dense_cycles=fields["dense_cycles"],

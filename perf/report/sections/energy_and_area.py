@@ -55,7 +55,7 @@ def network_dense_energy(
         parts = dense_energy(
             result.config,
             p.shape,
-            p.which,
+            p.runs_as,
             buffer_bytes=buffer_bytes,
             dram_position=position,
         )

@@ -57,6 +57,19 @@ def test_the_estimate_of_compressed_bytes_is_near_the_image(which, stride):
     assert estimated.write_bytes == 2 * np.prod(shape.result_shape(which))
 
 
+def test_weights_of_groups_are_in_vectors_of_their_own():
+    # 4 groups of 5 filters and 3 channels: of each, 3 x 9 vectors of 5 lanes
+    shape = ConvShape(n=2, c=12, h=6, w=6, k=20, r=3, s=3, groups=4)
+    weights = {which: memory.operand_bytes(shape, which, 1.0, 1.0)[0] for which in Pass}
+    assert weights[Pass.FORWARD] == memory.strip_bytes(4 * 27, 5, 1.0)
+    assert weights[Pass.INPUT_GRAD] == memory.strip_bytes(4 * 5 * 9, 3, 1.0)
+    # Maps are of all channels: 20 in two vectors of 10 on average, 12 in one.
+    assert weights[Pass.WEIGHT_GRAD] == memory.strip_bytes(2 * 2 * 16, 10, 1.0)
+    assert memory.operand_bytes(shape, Pass.FORWARD, 1.0, 1.0)[1] == memory.strip_bytes(
+        2 * 36, 12, 1.0
+    )
+
+
 def test_ports_read_at_least_what_a_large_buffer_reads():
     first, second = np.ones(SHAPE.w_shape, np.int64), np.ones(SHAPE.x_shape, np.int64)
     image = lower_pass(TINY, SHAPE, Pass.FORWARD, first, second, OutputFormat(width=16))

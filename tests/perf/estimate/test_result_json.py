@@ -7,6 +7,7 @@ import json
 import pytest
 from torch import nn
 
+from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.golden.networks.survey import survey
 from gscn.perf.estimate.training_step import Mode, assumptions, estimate, to_json
@@ -36,24 +37,30 @@ def test_an_estimate_of_a_module_names_what_is_in_none_of_its_layers():
     class Head(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv, self.deep = nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 2)
+            self.conv, self.up = nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 2)
+            self.deep = nn.Conv3d(4, 4, (1, 2, 2))
 
         def forward(self, x):
-            y = self.deep(self.conv(x))
-            return y @ y.transpose(-1, -2)
+            y = self.up(self.conv(x))
+            return self.deep(y.unsqueeze(2)).flatten(1, 2) @ y.transpose(-1, -2)[..., 1:, 1:]
 
     found = survey(Head(), (2, 3, 8, 8))
     net = network_of("head", found)
     swat = Sparsification(method="swat", sparsity=0.5)
     result = estimate(net, LARGE, swat, mode=Mode.ANALYTIC)
     data = to_json(result)
-    macs = {"conv": 2 * 36 * 8 * 27, "deep": 2 * 36 * 8 * 16, "Head": 2 * 4 * 7 * 7 * 7}
-    assert {one["name"]: one["macs"] for one in data["omitted"]} == {
-        name: count for name, count in macs.items() if name != "conv"
-    }
-    assert data["covered_share"] == pytest.approx(macs["conv"] / sum(macs.values()))
+    layers = 2 * 36 * 8 * 27 + 2 * 36 * 8 * 16
+    macs = {"deep": 2 * 36 * 4 * 16, "Head": 2 * 4 * 6 * 6 * 6}
+    assert {one["name"]: one["macs"] for one in data["omitted"]} == macs
+    assert data["covered_share"] == pytest.approx(layers / (layers + sum(macs.values())))
     text = "\n".join(assumptions(result))
-    assert "Not among them: deep (ConvTranspose2d): " in text
+    assert "Not among them: " in text
+    assert "deep (Conv3d): " in text
+    assert [(one["name"], one["transposed"]) for one in data["layers"]] == [
+        ("conv", False), ("up", True)
+    ]  # fmt: skip
+    passes = [(one["pass"], one["runs_as"]) for one in data["layers"][1]["passes"]]
+    assert passes == [(which, which.of_transposed) for which in Pass]
     assert "Head (bmm in Head): " in text
     with pytest.raises(InputError, match=r"network mm must compute at least one layer, not Flat"):
         network_of("mm", survey(Flat(), (2, 3)))

@@ -104,6 +104,17 @@ def test_a_sample_fits_and_keeps_what_matters(shape, which, first, second):
         assert cut == shape
 
 
+def test_a_sample_of_a_grouped_layer_has_fewer_groups_of_the_same_size():
+    shape = ConvShape(n=1, c=256, h=7, w=7, k=512, r=3, s=3, padding=(1, 1), groups=128)
+    work = Work(shape=shape, which=Pass.FORWARD, first_density=1.0, second_density=1.0)
+    cut = choose_sample(work, products=50_000).shape
+    assert inner_macs(cut) <= 50_000 < inner_macs(shape)
+    assert (cut.group.c, cut.group.k, cut.h, cut.w) == (2, 4, 7, 7)
+    assert 1 < cut.groups < 128
+    one = choose_sample(work, products=10).shape
+    assert (one.groups, one.c, one.k) == (1, 1, 1)
+
+
 def test_a_sample_of_a_large_layer_fills_the_array():
     for layer in network("resnet50", image_size=224, batch=32).layers:
         work = Work(shape=layer.shape, which=Pass.FORWARD, first_density=0.1, second_density=1.0)

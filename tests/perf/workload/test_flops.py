@@ -6,14 +6,19 @@ import dataclasses
 
 import numpy as np
 import pytest
+from torch import nn
 
+from gscn import golden
 from gscn.errors import InputError
+from gscn.golden.methods.layers import attached_to
+from gscn.golden.networks.survey import survey
 from gscn.perf.workload.flops import (
     erk_layer_densities,
     flop_reduction,
     inference_reduction,
     training_reduction,
 )
+from gscn.perf.workload.layers import network_of
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.sparsification import (
     Gradients,
@@ -98,6 +103,18 @@ def test_erk_densities_are_in_proportion_and_keep_the_weights_asked_for():
     # In proportion, the dense layers would have a density above 1.
     assert 0 < len(scales[True]) < 10
     assert max(scales[True]) < scales[False][0]
+
+
+def test_erk_densities_are_those_of_the_layers_that_train():
+    model = nn.Sequential(
+        nn.Conv2d(4, 8, 3, groups=4), nn.ConvTranspose2d(8, 12, 3, groups=4), nn.Conv2d(12, 6, 1),
+        nn.Flatten(), nn.Linear(6 * 64, 5),
+    )  # fmt: skip
+    found = erk_layer_densities(network_of("own", survey(model, (2, 4, 8, 8))), 0.8)
+    golden.sparsify(model, "swat", sparsity=0.8, budget="erk")
+    ours = {name: float(attached_to(model[int(name)]).operand_sparsifier.density) for name in found}
+    assert found == pytest.approx(ours)
+    assert len(set(found.values())) > 2
 
 
 def test_erk_removes_what_is_published_within_a_third_of_a_point():

@@ -16,6 +16,7 @@ from gscn.perf.workload.statistics import (
     Kind,
     Statistics,
     fit,
+    kinds_of,
     operand_kinds,
     read_statistics,
     write_statistics,
@@ -42,6 +43,20 @@ def sample(which, kinds, products=10**9):
 )
 def test_operands_of_a_pass_are_of_the_kind_that_the_method_makes(which, prunes, kinds):
     assert operand_kinds(which, prunes=prunes) == kinds
+
+
+@pytest.mark.parametrize("which", Pass)
+def test_operands_of_a_transposed_layer_are_of_the_kinds_of_what_it_does(which):
+    transposed = Work(
+        shape=SHAPE, which=which.of_transposed, first_density=1.0, second_density=1.0,
+        transposed=True,
+    )  # fmt: skip
+    ordinary = Work(shape=SHAPE, which=which, first_density=1.0, second_density=1.0)
+    kinds = operand_kinds(which, prunes=True)
+    assert kinds_of(ordinary, prunes=True) == kinds
+    # Inputs stand where output gradients do.
+    turned = which is Pass.WEIGHT_GRAD
+    assert kinds_of(transposed, prunes=True) == (kinds[::-1] if turned else kinds)
 
 
 def test_drawn_operands_have_shape_density_and_unevenness():
