@@ -179,6 +179,7 @@ COVERED_BY = {
         "golden/oracle/test_float_conv.py",
         "its sums are there",
     ),
+    "perf/workload/onnx_graph.py": ("perf/workload/test_onnx_file.py", "graphs are walked there"),
     "perf/estimate/pass_cost.py": ("perf/estimate/test_modes.py", "every mode measures by it"),
     "perf/estimate/result.py": ("perf/estimate/test_training_step.py", "what an estimate returns"),
     "perf/rivals/dense.py": ("perf/rivals/test_bounds.py", "nobody is slower than it there"),

@@ -59,6 +59,8 @@ HEAVY = {
     },
     "sklearn": {"golden": AT_IMPORT},
     "torchvision": {"golden": LAZILY},
+    "onnx": {"perf": LAZILY},
+    "yaml": {"perf": LAZILY},
     "timm": {"golden": LAZILY},
     "numba": {"system": AT_IMPORT},
     "matplotlib": {"command": LAZILY, "benchmarks": AT_IMPORT},
