@@ -91,11 +91,13 @@ def _padded(listed: Sequence[Listed]) -> tuple[list[ConvShape], list[str]]:
             key=lambda words: _halvings(found[words][0][0].h),
         )
     shapes, explained = found[best]
-    words = (
-        f"Sizes of maps are taken {best}: then {explained} of the {others} layers after the first "
-        "take a map that a layer before them makes, or a pooling of one."
-    )
-    return shapes, [words]
+    words = f"Sizes of maps are taken {best}"
+    if others:
+        words += (
+            f": then {explained} of the {others} layers after the first take a map that a layer "
+            "before them makes, or a pooling of one"
+        )
+    return shapes, [f"{words}."]
 
 
 def _halvings(size: int) -> int:
@@ -112,8 +114,10 @@ def _read(
         choices = [one.shape] if one.padded or one.linear else options(one)
         fitting = [shape for shape in choices if (shape.h, shape.w) in known]
         explained += bool(index and fitting)
-        # Of sizes that give the same outputs, images have the one that can be halved.
-        shape = max(fitting or choices, key=lambda choice: _halvings(choice.h))
+        if not fitting:
+            # Nothing makes an image; of sizes with the same outputs, it has one to be halved.
+            fitting = choices[:1] if options is _plain else choices
+        shape = max(fitting, key=lambda choice: (_halvings(choice.h), _halvings(choice.w)))
         shapes.append(shape)
         known |= _followers(shape)
     return shapes, explained
