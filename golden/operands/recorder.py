@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         record(step, Path(out))
     except InputError as error:
-        print(error, file=sys.stderr)  # noqa: T201  (the parent process reads it)
+        sys.stderr.write(f"{error}\n")
         return EXIT_REFUSED
     return 0
 

@@ -151,6 +151,7 @@ def test_what_does_not_unwind_is_ended(tmp_path):
 
 ESTIMATE = ("estimate", "--network", "resnet50", "--batch", "4")
 TRAIN = ("train", "--method", "swat", "--epochs", "1000", "--log", "{}.csv", "--out", "{}.pt")
+PUBLISH = ("publish-operands", "--only", "vgg16-dst", "--out", "{}-operands")
 
 
 @pytest.mark.parametrize(
@@ -160,8 +161,9 @@ TRAIN = ("train", "--method", "swat", "--epochs", "1000", "--log", "{}.csv", "--
         (ESTIMATE, 3.0, signal.SIGINT, True),
         (TRAIN, 0.8, signal.SIGINT, True),
         (("generate", "--config", "tiny", "--out", "rtl"), 1.0, signal.SIGTERM, False),
+        (PUBLISH, 3.0, signal.SIGINT, True),
     ],
-    ids=["at-once", "workers", "imports", "yosys"],
+    ids=["at-once", "workers", "imports", "yosys", "recorder"],
 )
 def test_a_command_that_is_interrupted_leaves_nothing(tmp_path, words, delay, number, group):
     words = [word.format("run") for word in words]
@@ -169,7 +171,8 @@ def test_a_command_that_is_interrupted_leaves_nothing(tmp_path, words, delay, nu
     new = {"GSCN_BUILD_DIR": str(tmp_path / "cache")} if words[0] == "generate" else None
     one = interrupt(words, tmp_path, delay, number, group=group, environment=new)
     assert (one.early, problems(one, number)) == (False, [])
-    assert [path.name for path in tmp_path.iterdir() if path.name in ("rtl", "run.pt")] == []
+    results = ("rtl", "run.pt", "run-operands")
+    assert [path.name for path in tmp_path.iterdir() if path.name in results] == []
 
 
 TINY = ("--config", "tiny", "--set", "clusters=1")
@@ -184,6 +187,7 @@ COMMANDS = (
     (*TRAIN, "--backend", "rtl", "--whole-step"),
     (*TRAIN, "--method", "dst", "--tensorboard", "{}-board"),
     ("trace", "--iterations", "800", "--epochs", "1000", "--out", "{}-trace"),
+    PUBLISH,
     ("generate", "--config", "large", "--out", "{}-rtl"),
     ("generate", "--axi", "--out", "{}-axi"),
     ("cosim", *TINY, *LONG, "--out", "{}-results"),
