@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -78,18 +79,25 @@ def published_trace(step: Step, trace: Trace) -> PublishedTrace:
     return PublishedTrace(
         name=step.name,
         sha256=file_digest(trace.directory / MANIFEST_NAME),
-        arrays_sha256=_arrays_digest(trace),
-        size_bytes=sum(entry.size_bytes for entry in trace.entries.values()),
-        images=trace.dataset,
-        iterations=step.iterations,
         images_seen=step.images_seen,
         recipe={name: value for name, value in fields if value is not None},
-        densities={str(which): _density(trace, which) for which in Pass},
-        layers={
+        **_facts(trace),
+    )
+
+
+def _facts(trace: Trace) -> dict[str, Any]:
+    """Return the fields of the index that a trace itself decides."""
+    return {
+        "arrays_sha256": _arrays_digest(trace),
+        "size_bytes": sum(entry.size_bytes for entry in trace.entries.values()),
+        "images": trace.dataset,
+        "iterations": trace.step,
+        "densities": {str(which): _density(trace, which) for which in Pass},
+        "layers": {
             name: {str(which): pair for which, pair in entry.densities.items()}
             for name, entry in trace.entries.items()
         },
-    )
+    }
 
 
 def _arrays_digest(trace: Trace) -> str:
@@ -98,22 +106,15 @@ def _arrays_digest(trace: Trace) -> str:
 
 
 def _density(trace: Trace, which: Pass) -> tuple[float, float]:
-    """Return the shares of nonzeros of all layers that have a pass."""
-    nonzeros, elements = [0.0, 0.0], [0, 0]
+    """Return the shares of nonzeros of all layers that have a pass; 0 if none has."""
+    nonzeros, elements = [0, 0], [0, 0]
     for entry in trace.entries.values():
         if which not in entry.densities:
             continue
-        for place, size in enumerate(map(_elements, entry.shape.operand_shapes(which))):
+        for place, size in enumerate(map(math.prod, entry.shape.operand_shapes(which))):
             nonzeros[place] += round(size * entry.densities[which][place])
             elements[place] += size
-    return nonzeros[0] / elements[0], nonzeros[1] / elements[1]
-
-
-def _elements(size: tuple[int, ...]) -> int:
-    found = 1
-    for axis in size:
-        found *= axis
-    return found
+    return nonzeros[0] / max(1, elements[0]), nonzeros[1] / max(1, elements[1])
 
 
 def index_text(index: Index) -> str:
@@ -212,13 +213,23 @@ def check_operands(folder: Path) -> Index:
         if found != one.sha256:
             raise InputError(f"{manifest} must have the SHA-256 {one.sha256}, not {found}")
         # Which compares every file with the digest that the manifest has of it.
-        found = _arrays_digest(load_trace(directory))
-        if found != one.arrays_sha256:
-            raise InputError(
-                f"files of {directory} must have the SHA-256 {one.arrays_sha256} together, "
-                f"not {found}"
-            )
+        _check_facts(Path(folder) / INDEX_NAME, one, load_trace(directory))
     return index
+
+
+def _check_facts(path: Path, one: PublishedTrace, trace: Trace) -> None:
+    """Raise `InputError` if the index says something else of a trace than the trace does."""
+    for name, right in _facts(trace).items():
+        if getattr(one, name) != right:
+            raise InputError(f"{path}: {name} of {one.name} must be that of its trace")
+    if one.images_seen != one.iterations * one.recipe.get("batch_size", 0):
+        raise InputError(f"{path}: images_seen of {one.name} must be iterations times batch_size")
+    for name in ("network", "method", "seed"):
+        if one.recipe.get(name) != getattr(trace, name):
+            raise InputError(
+                f"{path}: {name} of {one.name} must be {getattr(trace, name)!r}, as in its trace, "
+                f"not {shown(one.recipe.get(name))}"
+            )
 
 
 def index_digest(folder: Path) -> str:

@@ -35,7 +35,7 @@ EXIT_REFUSED = 2
 
 
 def record(step: Step, out: Path) -> None:
-    """Train, and write the trace of the step after `step.iterations`.
+    """Train, and write the trace of all convolutions in the step after `step.iterations`.
 
     Raises
     ------
@@ -46,6 +46,7 @@ def record(step: Step, out: Path) -> None:
     import torch
 
     from gscn.golden.traces.recording import trace_step
+    from gscn.golden.training.converted_network import conv_layers
     from gscn.golden.training.training import Trainer
 
     capability = torch.backends.cpu.get_cpu_capability()
@@ -61,7 +62,7 @@ def record(step: Step, out: Path) -> None:
         trainer = Trainer(step.recipe)
         for _ in trainer.run(step.iterations):
             pass
-        trace_step(trainer, out)
+        trace_step(trainer, out, list(conv_layers(trainer.network)))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -288,6 +288,11 @@ KINDS = {
         _trace,
         _words("trace", "estimate", "--config", "tiny", "--trace"),
     ),
+    "operands": Kind(
+        ("operands",),
+        _one("operands/operands.json", replace_bytes, change_json, change_json, change_json),
+        _words("operands", "publish-operands", "--check"),
+    ),
     "checkpoint": Kind(
         ("model.pt",),
         _one("model.pt", replace_bytes, change_entry, change_entry, change_entry),

@@ -15,9 +15,13 @@ from PIL import Image
 from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.layer import PassInput, oracle
+from gscn.golden.operands.index import Index, index_text, published_trace
+from gscn.golden.operands.suite import Step
 from gscn.golden.oracle.integers import conv_integers
 from gscn.golden.oracle.synthetic import random_operands
+from gscn.golden.recipe import Recipe
 from gscn.golden.traces.arrays import LayerTrace, PassTrace
+from gscn.golden.traces.trace import Trace
 from gscn.golden.traces.writing import write_trace
 from tests.malformed.generate import RECIPE
 
@@ -41,10 +45,8 @@ def make_good(folder: Path, main) -> None:
         )
         if which is Pass.FORWARD:
             _write_result(folder / "result.npz", first, second)
-    write_trace(
-        folder / "trace", [LayerTrace(name="conv", shape=SHAPE, passes=passes)], network="own",
-        dataset="none", method="dense", sparsity=0.0, step=1, seed=0, dense_iteration=False,
-    )  # fmt: skip
+    _write_trace(folder / "trace", passes, "own")
+    _write_operands(folder / "operands", passes)
     sizes = {name: getattr(SHAPE, name) for name in "chwkrs"}
     layers = [{"name": f"conv{n}", **sizes, "c": 3 + n, "padding": [1, 1]} for n in range(3)]
     (folder / "network").write_text(json.dumps(layers))
@@ -53,6 +55,20 @@ def make_good(folder: Path, main) -> None:
     assert main([*words, *out]) == 0
     _write_batches(folder)
     _write_images(folder / "images")
+
+
+def _write_trace(folder: Path, passes: dict[Pass, PassTrace], network: str) -> Trace:
+    return write_trace(
+        folder, [LayerTrace(name="conv", shape=SHAPE, passes=passes)], network=network,
+        dataset="none", method="dense", sparsity=0.0, step=1, seed=0, dense_iteration=False,
+    )  # fmt: skip
+
+
+def _write_operands(folder: Path, passes: dict[Pass, PassTrace]) -> None:
+    step = Step(recipe=Recipe(), iterations=1)
+    one = published_trace(step, _write_trace(folder / step.name, passes, "digits"))
+    index = Index(traces={one.name: one}, made_with={"torch": "2"})
+    (folder / "operands.json").write_text(index_text(index))
 
 
 def _write_result(path: Path, first: np.ndarray, second: np.ndarray) -> None:

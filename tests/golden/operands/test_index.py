@@ -101,6 +101,28 @@ def test_a_bad_index_is_named(copy, change, complaint):
         read_index(copy)
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda one: one.update(arrays_sha256="0" * 64), "arrays_sha256 of digits-resprop must"),
+        (lambda one: one.update(size_bytes=1), "size_bytes of digits-resprop must be that of"),
+        (lambda one: one.update(iterations=4), "iterations of digits-resprop must be that of"),
+        (lambda one: one["densities"].update(forward=[0.5, 0.5]), "densities of digits-resprop"),
+        (lambda one: one["layers"].pop("stem"), "layers of digits-resprop must be that of"),
+        (lambda one: one["recipe"].update(seed=7), "seed of digits-resprop must be 0, .* not 7"),
+        (lambda one: one["recipe"].pop("network"), "network of .* must be 'digits', .* None"),
+        (lambda one: one.update(images_seen=7), "images_seen of digits-resprop must be iterations"),
+    ],
+)
+def test_an_index_at_odds_with_its_traces_is_named(copy, change, complaint):
+    path = copy / "operands.json"
+    content = json.loads(path.read_text())
+    change(content["traces"][0])
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"{re.escape(str(path))}: {complaint}"):
+        check_operands(copy)
+
+
 def test_reference_digests_are_of_the_steps_that_are_published():
     assert set(reference_digests()) <= set(STEPS)
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in reference_digests().values())
