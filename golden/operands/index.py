@@ -222,7 +222,8 @@ def _check_facts(path: Path, one: PublishedTrace, trace: Trace) -> None:
     for name, right in _facts(trace).items():
         if getattr(one, name) != right:
             raise InputError(f"{path}: {name} of {one.name} must be that of its trace")
-    if one.images_seen != one.iterations * one.recipe.get("batch_size", 0):
+    batch = one.recipe.get("batch_size")
+    if type(batch) is not int or one.images_seen != one.iterations * batch:
         raise InputError(f"{path}: images_seen of {one.name} must be iterations times batch_size")
     for name in ("network", "method", "seed"):
         if one.recipe.get(name) != getattr(trace, name):

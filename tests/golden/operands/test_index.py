@@ -111,6 +111,7 @@ def test_a_bad_index_is_named(copy, change, complaint):
         (lambda one: one["layers"].pop("stem"), "layers of digits-resprop must be that of"),
         (lambda one: one["recipe"].update(seed=7), "seed of digits-resprop must be 0, .* not 7"),
         (lambda one: one["recipe"].pop("network"), "network of .* must be 'digits', .* None"),
+        (lambda one: one["recipe"].update(batch_size={}), "images_seen of digits-resprop must be"),
         (lambda one: one.update(images_seen=7), "images_seen of digits-resprop must be iterations"),
     ],
 )
