@@ -12,9 +12,10 @@ units are left alone, and matrix products are those that MKL computes alike on a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gscn.errors import InputError
@@ -57,12 +58,25 @@ def record(step: Step, out: Path) -> None:
         )
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    # Its convolutions are chosen by the processor's caches.
-    with torch.backends.mkldnn.flags(enabled=False):
+    with plain_kernels():
         trainer = Trainer(step.recipe)
         for _ in trainer.run(step.iterations):
             pass
         trace_step(trainer, out, list(conv_layers(trainer.network)))
+
+
+@contextlib.contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Let convolutions be matrix products: oneDNN and NNPACK cut theirs by the size of caches."""
+    import torch
+
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False
+    try:
+        with torch.backends.nnpack.flags(enabled=False):
+            yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 def main(arguments: Sequence[str]) -> int:
