@@ -50,7 +50,7 @@ def config_from(args: argparse.Namespace) -> ArrayConfig:
         assignments.append(f"operand_format={name}")
     config = array(args.config).with_overrides(assignments)
     if name in FLOAT_OPERAND_FORMATS:
-        config = config.with_floats([FLOAT_OPERAND_FORMATS[name]])
+        config = config.with_floats([name])
     return config
 
 

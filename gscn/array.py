@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat, IntFormat
 
@@ -241,6 +242,7 @@ class ArrayConfig:
         raise_problems("configuration", problems)
         return ArrayConfig.from_dict(fields)
 
+    @takes_text
     def with_floats(self, formats: Iterable[FloatFormat]) -> ArrayConfig:
         """Return the configuration that has these formats as well."""
         names = {fmt.name for fmt in (*self.floats, *formats)}

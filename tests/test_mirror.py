@@ -72,6 +72,7 @@ COVERED_BY = {
     "hw/core/list_walk.py": ("hw/core/test_list_sequencer.py", LISTS),
     "hw/core/tiles.py": ("hw/core/test_cutter.py", "every tile becomes jobs there"),
     "rtl_gen/array_verilog.py": ("cosim/test_launch.py", "its Verilog is simulated there"),
+    "golden/training/progress.py": ("golden/training/test_training.py", "what each step says"),
     "gscn/graph.py": ("golden/networks/test_tracing.py", "nodes of each kind are there"),
     "gscn/pass_errors.py": ("hw/core/test_pass_checker.py", "codes are compared there"),
     "gscn/passes.py": ("hw/core/test_pass_checker.py", "every field is changed there"),

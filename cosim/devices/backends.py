@@ -66,6 +66,7 @@ class ExecutedArithmetic(CodedArithmetic):
     layer: str
     """Names the layer in errors and reports."""
 
+    @takes_text
     def result_codes(self, which: Pass, shape: ConvShape, operands: CodedOperands) -> np.ndarray:
         """Return the codes of a pass's results, in the storage type of their format.
 

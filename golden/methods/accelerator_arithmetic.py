@@ -57,6 +57,7 @@ class CodedArithmetic:
             values = np.ldexp(values.astype(np.float64), -operands.exponent)
         return torch.from_numpy(values).to(first)
 
+    @takes_text
     def result_codes(self, which: Pass, shape: ConvShape, operands: CodedOperands) -> np.ndarray:
         """Return the codes of a pass's results, in the storage type of their format."""
         raise NotImplementedError
@@ -73,6 +74,7 @@ class WindowedArithmetic(CodedArithmetic):
     acc_width: int = 48
     """Bits of an accumulator, 32 to 64."""
 
+    @takes_text
     def result_codes(self, which: Pass, shape: ConvShape, operands: CodedOperands) -> np.ndarray:
         """Return the codes of a pass's results, in the storage type of their format."""
         sums = conv_windowed(
