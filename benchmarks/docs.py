@@ -38,6 +38,7 @@ def registry() -> dict[str, Page]:
         flops,
         gpu,
         headline,
+        microscaling,
         model_error,
         overhead,
         performance,
@@ -60,7 +61,7 @@ def registry() -> dict[str, Page]:
             choices,
             simulators,
         ),
-        *(performance, overhead, float_error, cosim_speed, training),
+        *(performance, overhead, float_error, microscaling, cosim_speed, training),
     )
     return {page.name: page for page in (module.PAGE for module in modules)}
 

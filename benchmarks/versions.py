@@ -175,6 +175,26 @@ def arithmetic() -> str:
     return digest(parts)
 
 
+def formats() -> str:
+    """Return the version of what operands of training passes are rounded to and scaled by."""
+    import torch
+
+    from gscn.golden.methods.operand_formats import FORMATS, formats_of
+    from gscn.golden.methods.options import scales_of
+
+    shape = dataclasses.replace(SHAPES[0], c=33, k=34)
+    parts: list[object] = []
+    for name, which in itertools.product(FORMATS, Pass):
+        operands = [
+            torch.linspace(-3, 5, math.prod(size)).reshape(size) ** 7
+            for size in shape.operand_shapes(which)
+        ]
+        for scales in scales_of(name):
+            coded = formats_of(name, scales).coded(which, *operands)
+            parts += [name, scales, coded.first, coded.second, coded.fmt.name, coded.exponent]
+    return digest(parts)
+
+
 def training() -> str:
     """Return the version of training by every method.
 
@@ -243,7 +263,17 @@ def budgets() -> str:
 
 PROBES: dict[str, Callable[[], str]] = {
     one.__name__: one
-    for one in (hardware, lowering, model, estimates, rivals, arithmetic, training, budgets)
+    for one in (
+        hardware,
+        lowering,
+        model,
+        estimates,
+        rivals,
+        arithmetic,
+        formats,
+        training,
+        budgets,
+    )
 }
 
 

@@ -13,6 +13,7 @@ rather than from those of earlier steps, so nothing saturates and nothing is kep
 is known before a pass, since the window's top follows from the whole operands as well. With blocks
 ("mx": `golden.oracle.microscaling`) scales are those of 32 channels that memory has side by side in
 a position, whether a pass contracts them or not: there is one copy of each map for all passes.
+They are chosen so that nothing is clamped.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ class OperandFormats:
         exponent = 0
         if self.scales == "mx":
             # Exact from 2**-126 on, and from 2**-133 on for what bf16 has left of a significand.
-            return encode(to_blocks(values, own, axis).values(), fmt).codes, exponent
+            blocks = to_blocks(values, own, axis, clamps=False)
+            return encode(blocks.values(), fmt).codes, exponent
         if self.scales == "amax":
             exponent = scale_exponent(values, own)
             # In double precision, which loses nothing of a float32 number.

@@ -3,8 +3,9 @@
 Implements: OCP Microscaling Formats (MX) Specification, rev. 1.0, Sec. 5.2 (MXFP8: 32 elements, a
 scale in E8M0) and 6.3 (conversion: the scale is the power of two of the largest magnitude, divided
 by that of the format's largest number; what is then beyond the format is clamped).
-Differs: infinities and NaN, of which the specification leaves open what a block makes, stay where
-they are, as their format has them, and decide no scale.
+Differs: on request, no number of a block is clamped, as in Mishra et al., "Recipes for pre-training
+LLMs with MXFP8", 2025. Infinities and NaN, of which the specification leaves open what a block
+makes, stay where they are, as their format has them, and decide no scale.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class ScaledBlocks:
 
 
 @takes_text
-def to_blocks(values: np.ndarray, fmt: FloatFormat, axis: int) -> ScaledBlocks:
+def to_blocks(
+    values: np.ndarray, fmt: FloatFormat, axis: int, *, clamps: bool = True
+) -> ScaledBlocks:
     """Round a tensor to blocks of 32 along an axis; a block of zeros has the least scale.
 
     Parameters
@@ -57,6 +60,9 @@ def to_blocks(values: np.ndarray, fmt: FloatFormat, axis: int) -> ScaledBlocks:
         Of elements, of 8 bits.
     axis
         Along which elements share a scale.
+    clamps
+        Whether the scale is that of the specification. Otherwise it is twice as large in blocks of
+        which a number would have been clamped.
 
     Raises
     ------
@@ -68,6 +74,8 @@ def to_blocks(values: np.ndarray, fmt: FloatFormat, axis: int) -> ScaledBlocks:
     starts = np.arange(0, values.shape[axis], BLOCK)
     largest = np.maximum.reduceat(magnitudes, starts, axis)
     powers = np.frexp(largest)[1] - 1 - (fmt.top_exponent - fmt.bias)
+    if not clamps:
+        powers += np.ldexp(largest, -powers) > decode(np.array([fmt.largest], np.uint8), fmt)[0]
     powers = np.where(largest > 0, powers, -SCALE_BIAS)
     scales = np.clip(powers + SCALE_BIAS, 0, LARGEST_SCALE)
     powers = np.repeat(scales - SCALE_BIAS, BLOCK, axis).take(range(values.shape[axis]), axis)

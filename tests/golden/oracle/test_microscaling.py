@@ -79,6 +79,21 @@ def test_blocks_by_hand():
 
 
 @every_format
+@given(values=hnp.arrays(np.float32, st.integers(1, 40), elements=FLOATS))
+def test_scales_that_clamp_nothing_are_twice_as_large_where_it_would(fmt, values):
+    clamped, covering = (to_blocks(values, fmt, 0, clamps=clamps) for clamps in (True, False))
+    most = LARGEST[fmt.name][0]
+    for number in range(clamped.scales.size):
+        part = slice(number * BLOCK, (number + 1) * BLOCK)
+        largest = float(np.abs(values[part]).max())
+        beyond = largest > most * 2.0 ** (int(clamped.scales[number]) - 127)
+        assert covering.scales[number] == clamped.scales[number] + beyond
+        if not beyond:
+            assert np.array_equal(covering.codes[part], clamped.codes[part])
+        assert largest <= most * 2.0 ** (int(covering.scales[number]) - 127)
+
+
+@every_format
 def test_infinities_and_nan_stay_and_decide_no_scale(fmt):
     values = np.array([1.0, np.inf, -np.inf, np.nan], np.float32)
     blocks = to_blocks(values, fmt, 0)
