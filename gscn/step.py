@@ -123,7 +123,7 @@ class Encode:
     mask: str | None = None
     """Bits that an encode pass of the same walk wrote."""
     results: dict[str, str] = field(default_factory=dict)
-    """Names of results: dense, second, bits, sums, a (strips)."""
+    """Names of results: dense, second, bits, sums, a and b (strips)."""
     fields: dict[str, int] = field(default_factory=dict)
     """Fields of the descriptor that say what is computed."""
     operand: Operand | None = None

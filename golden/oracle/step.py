@@ -52,7 +52,8 @@ class GoldenStep:
     strips : dict
         Codes of what strips hold, in the shapes of what they are made of.
     states : dict
-        States: threshold_a, kept_a, nonzeros, elements, largest, sum_top, dot_top, flags.
+        States: threshold_a, threshold_b, kept_a, nonzeros, elements, largest, sum_top, dot_top,
+        flags.
     rows : dict
         float32 coefficients of each table, by their names.
     sums : dict
@@ -92,6 +93,7 @@ class GoldenStep:
                 name,
                 {
                     "threshold_a": code,
+                    "threshold_b": 0,
                     "keep": one.keep,
                     "low": one.low,
                     "high": one.high,
@@ -188,11 +190,11 @@ class GoldenStep:
             found, left = sum_up(decode(made.first, out), other, tops)
             self.sums[results["sums"]] = found
             flags |= OVERFLOW * left
-        if "a" in results:
-            codes = in_shape(op, np.where(made.kept, made.last, 0).astype(made.last.dtype))
-            codes = encode(decode(codes, out), BF16).codes if op.wide else codes
-            codes = with_channels(op, codes)
-            self.strips[results["a"]] = codes
+        for part, kept in (("a", made.kept), ("b", made.kept_b)):
+            if part in results:
+                codes = in_shape(op, np.where(kept & here, made.last, 0).astype(made.last.dtype))
+                codes = encode(decode(codes, out), BF16).codes if op.wide else codes
+                self.strips[results[part]] = with_channels(op, codes)
         return flags
 
     def _put(self, op: Encode, name: str, codes: np.ndarray) -> None:

@@ -29,7 +29,8 @@ class Computed(NamedTuple):
     first: np.ndarray
     last: np.ndarray
     kept: np.ndarray
-    """bool: what strips have."""
+    """bool: what strips A have; `kept_b` likewise."""
+    kept_b: np.ndarray
     flags: int
 
 
@@ -86,7 +87,11 @@ def in_shape(op: Encode, matrix: np.ndarray) -> np.ndarray:
 def with_channels(op: Encode, codes: np.ndarray) -> np.ndarray:
     """Return an operand with the channels of its convolution that its tensor lacks, as zeros."""
     lacking = 0
-    if op.operand.which is Pass.FORWARD and op.operand.role is Role.SECOND:
+    if (
+        op.operand is not None
+        and op.operand.which is Pass.FORWARD
+        and op.operand.role is Role.SECOND
+    ):
         lacking = op.operand.shape.c - codes.shape[1]
     return np.pad(codes, ((0, 0), (0, lacking), (0, 0), (0, 0)))
 
@@ -167,12 +172,13 @@ def compute(
             [np.ones(1), law.as_coefficients(rows["second"].view(np.uint32))], out, WINDOW_WIDTH,
         )  # fmt: skip
         last, flags = found.codes, flags | found.saturated | found.nonfinite << 1
-    kept = decode(last, out) != 0
+    kept = [decode(last, out) != 0] * 2
     if fields.get("thresholds") == Thresholds.STATE:
-        limit = np.full(last.shape, state["threshold_a"])
-        kept &= law.is_kept(last, limit, out, strict=bool(fields.get("strict")))
+        limits = [np.full(last.shape, state[f"threshold_{part}"]) for part in "ab"]
+        strict = bool(fields.get("strict"))
+        kept = [kept[0] & law.is_kept(last, limit, out, strict=strict) for limit in limits]
     assert seen
-    return Computed(first, last, kept, int(flags))
+    return Computed(first, last, *kept, int(flags))
 
 
 def _combined(

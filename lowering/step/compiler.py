@@ -11,10 +11,11 @@ from gscn.graph import Graph, Kind
 from gscn.lowering.step.arranging import arranged
 from gscn.lowering.step.layers import Layer, Training
 from gscn.lowering.step.memory import dense_of
+from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.network import step_of
 from gscn.lowering.step.placing import Refused, place
 from gscn.lowering.step.plans import check_room, operand_walk, plan_like
-from gscn.step import Convolve, Encode, Step, Walk
+from gscn.step import Convolve, Encode, Operand, Role, Step, Walk
 
 
 class Compiled(NamedTuple):
@@ -58,10 +59,12 @@ def _beyond(step: Step, config: ArrayConfig, graph: Graph) -> tuple[Refused, ...
     (step,) = arranged([step], config)
     whats = {node.name: node.what for node in graph.nodes}
     convolutions = [op for op in step.operations if isinstance(op, Convolve)]
-    strips = {
-        op.results["a"]: op
+    sources = {
+        op.results[part]: op.tensors[0].name if op.operand else op.results["dense"]
         for op in step.operations
-        if isinstance(op, Encode) and op.walk is Walk.OPERAND
+        if isinstance(op, Encode)
+        for part in STRIPS
+        if part in op.results
     }
     # Weights between whose taps there are zeros.
     laid_out = {
@@ -75,13 +78,14 @@ def _beyond(step: Step, config: ArrayConfig, graph: Graph) -> tuple[Refused, ...
             continue
         try:
             part = plan_like(config, op.shape, op.which, 4 if op.wide else 2, op.like)
-            weights = strips[op.first].tensors[0].name
+            weights = sources[op.first]
             if step.tensors[weights].weights:
                 taps = math.prod(step.tensors[weights].shape[2:])
                 check_room(config, part, laid_out.get(weights, taps))
-            for operand in (strips[op.first], strips[op.second]):
-                tensor = step.tensors[operand.tensors[0].name]
-                operand_walk(part, operand.operand, dense_of(tensor), by_output=tensor.by_output)
+            for strips, role in ((op.first, Role.FIRST), (op.second, Role.SECOND)):
+                tensor = step.tensors[sources[strips]]
+                operand = Operand(op.shape, op.which, role)
+                operand_walk(part, operand, dense_of(tensor), by_output=tensor.by_output)
         except InputError as error:
             found[name] = Refused(name, whats[name], str(error))
     return tuple(found.values())

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from gscn.encode import Activation
 from gscn.errors import InputError
 from gscn.lowering.step.layers import IMAGES, Conv, Layer, Norm, Pool, Sum, Training
+from gscn.lowering.step.merging import merged
 from gscn.lowering.step.pools import Pools
 from gscn.step import Normalised, Step, Stop, Top, Use, Walk
 from gscn.window import guard_bits
@@ -233,4 +234,4 @@ def step_of(layers: Iterable[Layer], batch: tuple[int, int, int, int], how: Trai
     InputError
         Naming a layer that does not fit.
     """
-    return _Builder(layers, batch, how).build()
+    return merged(_Builder(layers, batch, how).build())

@@ -26,6 +26,7 @@ from gscn.lowering.step.memory import (
     DensePlace,
     Memory,
 )
+from gscn.lowering.step.merging import STRIPS, operand_of
 from gscn.lowering.step.order import (
     BEGUN,
     NOTHING,
@@ -43,6 +44,12 @@ from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
 from gscn.records import OUT_FLOAT32, OUT_OWN
 from gscn.step import Convolve, Encode, Operation, Step, Stop, Top, Walk
+
+_SAME = {
+    *(f"count{loop}" for loop in range(LOOPS)), "channels", "y_first", "y_limit", "x_first",
+    "x_limit",
+}  # fmt: skip
+"""Of an operand's walk, what it has in common with that of its whole map."""
 
 
 class Records:
@@ -183,6 +190,8 @@ class Records:
 
     def _results(self, op: Encode, fields: dict[str, int], positions: int) -> None:
         memory, results = self.memory, op.results
+        if op.operand is None:
+            self._as_operands(op, fields)
         groups = fields["count5"] * fields["count6"] * fields["count7"]
         lanes = VECTOR << fields["vectors"] if "vectors" in fields else VECTOR
         for part, size in (
@@ -202,12 +211,32 @@ class Records:
                     fields |= stream_steps(
                         "dense", loops_of(op), place, small=small, spread=op.spread
                     )
-        if "a" in results:
-            name = results["a"]
-            strips = memory.strips.get(name) or memory.operand(
-                name, {"vectors": 0, **fields}, fields["a_positions"]
-            )
-            fields |= {"a_data": strips.data, "a_end": strips.end, "a_table": strips.table}
+        for part in STRIPS:
+            if part in results:
+                name = results[part]
+                strips = memory.strips.get(name) or memory.operand(
+                    name, {"vectors": 0, **fields}, fields[f"{part}_positions"]
+                )
+                fields |= {
+                    f"{part}_data": strips.data, f"{part}_end": strips.end,
+                    f"{part}_table": strips.table,
+                }  # fmt: skip
+
+    def _as_operands(self, op: Encode, fields: dict[str, int]) -> None:
+        """Cut the strips that a pass over a map writes as their convolutions ask for."""
+        for part in STRIPS:
+            if part in op.results:
+                operand, user = operand_of(self.step, op.results[part])
+                dense = self.memory.dense[op.results["dense"]].dense
+                walk, strip = operand_walk(self.plan(user), operand, dense)
+                fields[f"{part}_positions"], fields["period"] = strip, walk["period"]
+                # Lanes beyond the channels of a single group are zeros, however many it may have.
+                names = _SAME if walk["count5"] == 1 else {*_SAME, "group_channels"}
+                whole = fields | {
+                    "y_first": 0, "y_limit": dense.rows, "x_first": 0, "x_limit": dense.cols,
+                }  # fmt: skip
+                if any(walk[name] != whole[name] for name in names):
+                    raise InputError(f"{op.name}: operand {op.results[part]} must be its whole map")
 
     # -- convolutions
 

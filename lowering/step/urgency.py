@@ -22,6 +22,7 @@ from gscn.array import ArrayConfig
 from gscn.control import Queue
 from gscn.conv import Pass
 from gscn.encode import Activation, Thresholds
+from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.order import Touched
 from gscn.passes import VECTOR
 from gscn.step import Convolve, Encode, Operation, Step, Stop, Tensor, Walk
@@ -102,11 +103,11 @@ def _is_transposed(op: Encode, tensor: Tensor) -> bool:
 def _density(name: str, step: Step) -> float:
     """Return which share of an operand is expected: what its thresholds are meant to keep."""
     passes = [op for op in step.operations if isinstance(op, Encode)]
-    made = next((op for op in passes if op.results.get("a") == name), None)
+    made = next((op for op in passes if name in (op.results.get(part) for part in STRIPS)), None)
     if made is None:
         return 1.0
-    if made.fields.get("thresholds") != Thresholds.STATE:
-        source = made.tensors[0].name
+    if made.fields.get("thresholds") != Thresholds.STATE or made.results.get("a") != name:
+        source = made.results.get("dense", made.tensors[0].name if made.tensors[0] else "")
         of = next((op for op in passes if op.results.get("dense") == source), None)
         cleared = of is not None and of.fields.get("activation") == Activation.RELU
         return _CLEARED if cleared else 1.0

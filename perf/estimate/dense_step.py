@@ -17,6 +17,7 @@ from gscn.array import ArrayConfig
 from gscn.control import Queue
 from gscn.errors import InputError
 from gscn.lowering.step.memory import Memory
+from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.order import touched
 from gscn.lowering.step.records import Records
 from gscn.passes import DESCRIPTOR_BYTES
@@ -102,6 +103,10 @@ def dense_step(step: Step) -> Step:
                 tensors[known] = Tensor(source.shape, wide=False, weights=source.weights)
                 operations.append(_whole(op, source, known))
             read_as[op.results["a"]] = known
+        elif isinstance(op, Encode) and set(STRIPS) & op.results.keys():
+            made = dict(op.results)
+            read_as |= {made.pop(part): made["dense"] for part in STRIPS if part in made}
+            operations.append(dataclasses.replace(op, results=made))
         elif not (isinstance(op, Encode) and op.spread is not None):
             operations.append(op)
     return dataclasses.replace(step, operations=tuple(operations), tensors=tensors)

@@ -16,6 +16,7 @@ from gscn.cycles.encode.unit import ODD_ALL, Known, encode_cycles
 from gscn.dram import Dram
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_MODE, TENSORS, Adapt
 from gscn.lowering.step.lists import records_of
+from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.records import Records
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.perf.estimate.step_schedule import CONTROL, Queued, Ways
@@ -25,14 +26,15 @@ from gscn.step import Convolve, Encode, Rows, Step, Walk
 SELECTION = "selection"
 """Passes that find the threshold of a tensor's largest values."""
 OPERANDS = "operands"
-"""Passes that make strips: thresholds and differences are applied on the way."""
+"""Passes that make strips alone: thresholds and differences are applied on the way."""
 REUSE = "reused sample"
 """ReSprop: its gradients, the sum of inputs over samples, the sum of both weight gradients."""
 ORDER = "order of results"
 """Weight gradients turned round, input gradients of strided layers spread."""
 SUMS = "sums of normalisation"
 MAPS = "maps and their gradients"
-"""Normalisation, residual, ReLU, pooling; gradients of branches and of pooling."""
+"""Normalisation, residual, ReLU, pooling, with operands written on the way; gradients of branches
+and of pooling."""
 UPDATE = "weight update"
 CONVOLUTION = "convolution"
 KINDS = (SELECTION, OPERANDS, REUSE, ORDER, SUMS, MAPS, UPDATE)
@@ -122,7 +124,7 @@ def kind_of(record: Record) -> str:
         return ORDER
     if op.fields.get("adapt") in (Adapt.SELECT_FIRST, Adapt.SELECT_NEXT):
         return SELECTION
-    if op.operand is not None or "a" in op.results:
+    if op.operand is not None:
         return OPERANDS
     if op.walk in (Walk.ONE, Walk.SAMPLES):
         return REUSE
@@ -165,8 +167,9 @@ def costs(
             continue
         if mode == ENCODE_MODE:
             kind, queue = kind_of(record), Queue.ENCODE
-            strips = record.op.results.get("a", "") if record.op else ""
-            cost = _of_encode(_alike(record.content), config, kept.get(strips, 1.0), record.odd)
+            strips = [record.op.results.get(part, "") if record.op else "" for part in STRIPS]
+            shares = tuple(kept.get(one, 1.0) for one in strips)
+            cost = _of_encode(_alike(record.content), config, shares, record.odd)
         else:
             kind, queue = CONVOLUTION, Queue.ARRAY
             cost = PassCost(*(one / record.parts for one in convolution(record.op)))
@@ -213,8 +216,8 @@ def _alike(content: np.ndarray) -> bytes:
 
 
 @functools.lru_cache(maxsize=8192)
-def _of_encode(content: bytes, config: ArrayConfig, kept: float, odd: int) -> PassCost:
-    cost = encode_cycles(content, config, kept_a=kept, known=Known(odd=odd))
+def _of_encode(content: bytes, config: ArrayConfig, kept: tuple[float, ...], odd: int) -> PassCost:
+    cost = encode_cycles(content, config, kept_a=kept[0], kept_b=kept[1], known=Known(odd=odd))
     moved = cost.read_bytes + cost.write_bytes
     return PassCost(cost.cycles, cost.read_bytes, cost.write_bytes, moved)
 
