@@ -16,7 +16,7 @@ from benchmarks.encode_step import digits, made, resnet20
 from benchmarks.markdown import percent, table
 from gscn.array import ArrayConfig, array
 from gscn.cycles.encode.fields import has, record_fields, vectors_of
-from gscn.cycles.encode.unit import ODD_ALL, Known, PortTimes, simulate_encode
+from gscn.cycles.encode.unit import ODD_ALL, Known, simulate_encode
 from gscn.emulator.list_records import listed
 from gscn.encode import (
     ENCODE_DESCRIPTOR,
@@ -55,8 +55,6 @@ class Kind(NamedTuple):
     cycles: int
     around: int
     """Of these, what a pass of one vector takes."""
-    at_once: int
-    """Cycles if a line can be written in each cycle."""
 
 
 def turns(f: dict[str, int], odd: int) -> int:
@@ -94,14 +92,11 @@ def costs(f: dict[str, int], config: ArrayConfig, odd: int = ODD_ALL) -> Kind:
     """Return what a pass comes to; `odd` as in `Known`."""
     kept = {"kept_a": KEPT, "kept_b": KEPT, "known": Known(odd=odd)}
     cost = simulate_encode(f, config, **kept).cost
-    fast = simulate_encode(f, config, **kept, port=PortTimes(write_lag=0)).cost
     around = simulate_encode(alone(f), config, **kept).cost
     lines = max(cost.read_bytes, cost.write_bytes) // ALIGNMENT_BYTES
     vectors = vectors_of(f)
     taken = vectors * turns(f, odd)
-    return Kind(
-        1, vectors, taken, lines, max(taken, lines), cost.cycles, around.cycles, fast.cycles
-    )  # fmt: skip
+    return Kind(1, vectors, taken, lines, max(taken, lines), cost.cycles, around.cycles)
 
 
 def kinds(name: str) -> dict[str, Kind]:
@@ -121,7 +116,7 @@ def _row(kind: str, one: Kind) -> list[str]:
     return [
         kind, str(one.passes), f"{one.vectors:,}", f"{one.turns / one.vectors:.1f}",
         f"{one.lines / one.vectors:.2f}", f"{one.bound:,}", f"{one.cycles:,}", f"{one.around:,}",
-        f"{streaming / one.bound:.2f}", f"{one.cycles - one.at_once:,}",
+        f"{streaming / one.bound:.2f}",
     ]  # fmt: skip
 
 
@@ -134,7 +129,7 @@ def text() -> str:
         rows = [_row(kind, one) for kind, one in found.items()]
         header = [
             name, "passes", "vectors", "turns a vector", "lines a vector", "bound", "cycles",
-            "around them", "the rest, of the bound", "less, if a line goes in each cycle",
+            "around them", "the rest, of the bound",
         ]  # fmt: skip
         share = percent(whole.around / whole.cycles)
         parts.append(table(header, [*rows, _row("all", whole)]))

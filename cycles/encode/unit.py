@@ -70,8 +70,9 @@ class PortTimes(NamedTuple):
 
     latency: int = READ_LATENCY
     write_latency: int = WRITE_LATENCY
-    write_lag: int = 1
-    """1: a beat is taken a cycle after its command, as `hw.port.write_merger` has it."""
+    write_lag: int = 0
+    """1: a beat is taken a cycle after its command, as `hw.port.write_merger` takes it without a
+    queue in front."""
     depth: int = VECTORS
     """`depth` of `EncodeUnit`."""
 

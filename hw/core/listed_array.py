@@ -11,7 +11,8 @@ from gscn.control import Queue
 from gscn.counters import COUNTER_WIDTH
 from gscn.hw.core.array import Array
 from gscn.hw.core.list_sequencer import ListSequencer, answer_layout, list_layout
-from gscn.hw.layouts import listed_record_layout, memory_port_members
+from gscn.hw.fifo import StreamFIFO
+from gscn.hw.layouts import listed_record_layout, memory_port_members, write_beat_layout
 from gscn.hw.port.arbiter import ReadArbiter
 from gscn.hw.port.write_merger import WriteMerger
 from gscn.pass_errors import PASS_ERROR_WIDTH
@@ -38,13 +39,11 @@ class ListedArray(wiring.Component):
     ------
     - Latency: `COUNTER_LATENCY` from `counter_addr` to `counter_data`. Lists are as late as those
       of `ListSequencer`; bursts and beats of what shares a port as those of the arbiters in front.
-    - Throughput: that of its parts.
+    - Throughput: that of its parts; bursts of the unit follow each other without a pause.
     - Combinational: `mem_read_data` -> `encode.mem_read_data`; `mem_write_done` ->
-      `encode.mem_write_done`; `mem_write_data.ready` -> `encode.mem_write_data.ready`;
-      `mem_write_data.ready`, `encode.mem_write_cmd.valid`, `encode.mem_write_data.valid` ->
-      `encode.mem_write_cmd.ready`; `encode.mem_read_cmd` -> `encode.mem_read_cmd.ready`;
-      `encode.mem_write_data` -> `mem_write_data`.
-    - Reset: no list; outputs 0, but `start.ready` = 1.
+      `encode.mem_write_done`; `mem_write_data.ready`, `encode.mem_write_cmd.valid` ->
+      `encode.mem_write_cmd.ready`; `encode.mem_read_cmd` -> `encode.mem_read_cmd.ready`.
+    - Reset: no list; outputs 0, but `start.ready`, `encode.mem_write_data.ready` = 1.
 
     Parameters
     ----------
@@ -94,6 +93,8 @@ class ListedArray(wiring.Component):
     """
 
     COUNTER_LATENCY = Array.COUNTER_LATENCY
+    BEATS_DEPTH = 2
+    """Beats of the unit that may wait for their command."""
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -149,6 +150,12 @@ class ListedArray(wiring.Component):
         names = port_names("mem", config.ports)
         encode = wiring.flipped(self.encode)
         self._share_port(m, names[0], [(array, names[0]), (sequencer, "mem"), (encode, "mem")])
+        # The unit offers a line's beat with its command, and the merger takes it a cycle later.
+        m.submodules.beats = beats = StreamFIFO(
+            shape=write_beat_layout(config), depth=self.BEATS_DEPTH
+        )
+        wiring.connect(m, encode.mem_write_data, beats.i)
+        wiring.connect(m, beats.o, m.submodules.writes.beats[-1])
         for name in names[1:]:
             for suffix in ("read_cmd", "read_data", "write_cmd", "write_data"):
                 member = f"{name}_{suffix}"
@@ -157,7 +164,10 @@ class ListedArray(wiring.Component):
         return m
 
     def _share_port(self, m, name, users):
-        """Merge ports into one; `users` are components, each with its port's name."""
+        """Merge ports into one, but for the beats that the last user writes.
+
+        `users` are components, each with its port's name.
+        """
         m.submodules.reads = reads = ReadArbiter(config=self.config, count=len(users))
         m.submodules.writes = writes = WriteMerger(config=self.config, count=len(users))
         own = {
@@ -169,11 +179,10 @@ class ListedArray(wiring.Component):
         wiring.connect(m, writes.data, wiring.flipped(own["write_data"]))
         m.d.comb += [reads.data_valid.eq(own["read_data"].valid), writes.done.eq(own["write_done"])]
         for number, (user, its_name) in enumerate(users):
-            for suffix, channels in (
-                ("read_cmd", reads.channels),
-                ("write_cmd", writes.commands),
-                ("write_data", writes.beats),
-            ):
+            taken = [("read_cmd", reads.channels), ("write_cmd", writes.commands)]
+            if number < len(users) - 1:
+                taken.append(("write_data", writes.beats))
+            for suffix, channels in taken:
                 wiring.connect(m, getattr(user, f"{its_name}_{suffix}"), channels[number])
             data = getattr(user, f"{its_name}_read_data")
             m.d.comb += [

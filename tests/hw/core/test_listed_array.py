@@ -177,3 +177,35 @@ def test_results_must_not_meet_any_record_of_the_list():
     assert memory[passes[0] + begin :][:8].view("<u8")[0] < addr
     _, (error, error_addr, _) = run(memory, addr, two_queues=False)
     assert (error, error_addr) == (PassError.OUTPUT_RANGE, passes[0])
+
+
+def test_lines_of_the_unit_leave_in_every_cycle():
+    dut = ListedArray(config=SMALL)
+    port, count, left = dut.encode, 12, []
+
+    async def memory(ctx):
+        ctx.set(dut.mem_write_cmd.ready, 1)
+        ctx.set(dut.mem_write_data.ready, 1)
+        while len(left) < count:
+            _, _, valid, p = await ctx.tick().sample(
+                dut.mem_write_data.valid, dut.mem_write_data.payload
+            )
+            left.append((len(left), p.data) if valid else None)
+
+    async def lines(ctx):
+        sent, taken = [False] * 2, 0
+        channels = (port.mem_write_cmd, port.mem_write_data)
+        while taken < count:
+            ctx.set(port.mem_write_cmd.p, {"addr": SMALL.mem_bytes * taken, "beats": 1})
+            ctx.set(port.mem_write_data.p, {"data": taken, "strobe": 1})
+            for channel, done in zip(channels, sent, strict=True):
+                ctx.set(channel.valid, not done)
+            _, _, *ready = await ctx.tick().sample(*(channel.ready for channel in channels))
+            sent = [done or bool(one) for done, one in zip(sent, ready, strict=True)]
+            if all(sent):
+                sent, taken = [False] * 2, taken + 1
+
+    simulate(dut, memory, cycles=100, background=[lines])
+    found = [one for one in left if one is not None]
+    assert [data for _, data in found] == list(range(len(found)))
+    assert len(found) >= count - 3
