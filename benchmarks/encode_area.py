@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from gscn.rtl_gen.synthesis import Counts, Netlist
 
 TOP = "encode_part"
-SUM_ROWS, COUNT_ROWS = 4 * VECTOR, 2 * VECTOR
-"""Of a lane, for each vector of two segments: a sum and a sum of products; counts."""
+ROWS = 2 * VECTOR
+"""Of a lane, for each vector of two segments: a sum, a sum of products, and counts."""
 LEAST_SHARE = 0.004
 """Of the unit: modules that take less have no row."""
 MOST_AREA, MOST_EXPOSED = 0.10, 0.12
@@ -55,7 +55,7 @@ class Unit:
 
     lanes: int = 16
     sums: int = 2
-    """Sums of results that a lane adds to in a turn."""
+    """Sums that a lane adds to in a turn: of results and of products, or either."""
     factor_width: int = COEFFICIENT_BITS
     window: int = WINDOW_WIDTH
     digit: int = 8
@@ -74,7 +74,7 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
     from gscn.hw.encode.lane import CombineLane
     from gscn.hw.encode.lane_counts import LaneCounts
     from gscn.hw.encode.lane_rounding import LaneRounder
-    from gscn.hw.encode.lane_sums import LaneSums
+    from gscn.hw.encode.lane_sums import LaneResultSums, LaneSums
     from gscn.hw.encode.lane_top import LaneTop
     from gscn.hw.encode.line_writer import LineWriter
     from gscn.hw.encode.loop_walk import LoopWalk
@@ -96,9 +96,12 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
         ),
         "rounding": (lanes, part(LaneRounder, window=window)),
         "sums of results": (
-            lanes * unit.sums, part(LaneSums, width=acc_width, depth=SUM_ROWS // unit.sums),
+            lanes * (unit.sums - 1), part(LaneResultSums, width=acc_width, depth=ROWS),
         ),
-        "counts of channels": (lanes, part(LaneCounts, depth=COUNT_ROWS)),
+        "sums of products": (
+            lanes, part(LaneSums, width=acc_width, depth=2 * ROWS // unit.sums),
+        ),
+        "counts of channels": (lanes, part(LaneCounts, depth=ROWS)),
         "thresholds": (vectors, part(Judge)),
         "selection": (1, part(Selector, count=lanes, width=Outputs.COUNT_BITS)),
         "packers of strips A and B, and their tables": (
@@ -196,7 +199,7 @@ UNITS = {
     "32 lanes": Unit(lanes=32),
     "32 lanes, coefficients of 8 bits, one sum a turn": Unit(lanes=32, factor_width=8, sums=1),
 }
-BUILT = UNITS["16 lanes, one sum a turn"]
+BUILT = UNITS["16 lanes"]
 """The one that there is."""
 LANE_PARTS = ("products and their sum", "tops of windows", "rounding")
 LANES = {

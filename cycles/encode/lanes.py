@@ -38,7 +38,8 @@ def _turn(unit, dots, leaves):
     vector = unit.combined[lanes.queue_head]
     multiplies = dots and not lanes.under_way
     due = lanes.due
-    runs = lanes.queue > 0 and not multiplies and (lanes.under_way or due < DEPTH)
+    beside = settings.idle and not (settings.dot_wide or vector.wide or vector.third)
+    runs = lanes.queue > 0 and (not multiplies or beside) and (lanes.under_way or due < DEPTH)
     lanes.due -= leaves
     if multiplies or runs:
         wide = settings.dot_wide if multiplies else vector.wide
@@ -144,21 +145,17 @@ def offer_dot(unit):
     item = unit.items[lanes.taken % RING]
     whole = settings.maximum or (settings.has_dense and not settings.sums_dense)
     room = _has_room(unit, settings) and (not whole or maxima_ready(unit, item))
-    segments = unit.segments
-    dots = room and settings.sums and settings.has_dot and not segments.multiplied
-    return room, dots and sums_room(segments)
+    return room, room and settings.has_dot and sums_room(unit.segments)
 
 
 @calling
 def step_outputs(unit, room, dot_goes):
     """Give outputs the vector at hand, if all of them take it; take segments out."""
-    lanes, settings, segments = unit.lanes, unit.settings, unit.segments
+    lanes, settings = unit.lanes, unit.settings
     item = unit.items[lanes.taken % RING]
     whole = settings.maximum or (settings.has_dense and not settings.sums_dense)
-    ready = sums_room(segments) and (segments.multiplied or not settings.has_dot)
+    ready = sums_room(unit.segments) and (dot_goes or not settings.has_dot)
     taken = room and (not settings.sums or ready)
-    if dot_goes:
-        segments.multiplied = 1
     dense, ends, addr, there = step_sums(unit, item, taken and settings.sums)
     if dense:
         push(unit, DENSE, addr, there, ends)

@@ -53,6 +53,7 @@ def set_fields(s: np.void, f: dict[str, int], config: ArrayConfig) -> None:
     s["sums"] = s["has_sums"] or s["sums_dense"]
     s["has_dot"] = s["has_sums"] and f["dot"] != 0
     s["dot_wide"] = f["dot"] != 0 and f[f"t{f['dot'] - 1}_format"] == WIDE
+    s["idle"] = not s["has_second"] and (not s["present"][1] or s["product"])
     s["selects"] = f["adapt"] >= Adapt.SELECT_FIRST
     s["steady"] = f["y_step2"] == 0 and f["x_step2"] == 0
     s["columns"] = groups_of(f)

@@ -36,7 +36,6 @@ def _add(unit, item, taken):
     segments = unit.segments
     completed = -1
     if taken:
-        segments.multiplied = 0
         bank = segments.bank
         _place(unit.segment_rows, bank * VECTOR + item.vector, item, item.begins_segment)
         if item.last_vector and item.ends_segment:
@@ -83,11 +82,9 @@ def step_sums(unit, item, taken):
     there = segments.full[out] and segments.settled[out]
     completed = _add(unit, item, taken)
     rounding_ready = segments.level + (segments.last != 0) < ROUNDED
-    record = segments.second or not settings.has_dot
-    room = not record or not settings.has_sums or unit.queues[SUMS].room
-    runs = there and (rounding_ready or not settings.sums_dense or segments.second)
-    goes = runs and room
-    enters = there and settings.sums_dense and not segments.second and room and rounding_ready
+    room = not settings.has_sums or unit.queues[SUMS].room
+    goes = there and room and (rounding_ready or not settings.sums_dense)
+    enters = goes and settings.sums_dense
     last_lane = segments.lane == VECTOR - 1
     last_vector = segments.vector == (1 << settings.vectors) - 1
     ends = last_lane and last_vector and segments.ends[out]
@@ -97,16 +94,14 @@ def step_sums(unit, item, taken):
     if completed >= 0:
         segments.full[completed] = 1
     if goes:
-        segments.second = not record
-        if record:
-            if settings.has_sums:
-                push(unit, SUMS, 0, 1, ends)
-            segments.lane = (segments.lane + 1) % VECTOR
-            if last_lane:
-                segments.vector = 0 if last_vector else segments.vector + 1
-                if last_vector:
-                    segments.full[out] = 0
-                    segments.out = 1 - out
+        if settings.has_sums:
+            push(unit, SUMS, 0, 1, ends)
+        segments.lane = (segments.lane + 1) % VECTOR
+        if last_lane:
+            segments.vector = 0 if last_vector else segments.vector + 1
+            if last_vector:
+                segments.full[out] = 0
+                segments.out = 1 - out
     return found
 
 

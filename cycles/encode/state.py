@@ -36,7 +36,7 @@ OUTPUT_QUEUES = 6
 SETTINGS = record(
     "masked", "packed", "transposed", "product", "out_wide", "second_wide",
     "has_dense", "has_second", "has_bits", "has_sums", "has_a", "has_b",
-    "sums", "sums_dense", "maximum", "has_dot", "dot_wide", "selects", "steady",
+    "sums", "sums_dense", "maximum", "has_dot", "dot_wide", "idle", "selects", "steady",
     "vectors", "columns", "segment", "period", "a_positions", "b_positions",
     "channels", "group_channels", "y_limit", "x_limit",
     "dense_addr", "second_addr", "all_vectors", "rows_addr", "t0_table",
@@ -109,7 +109,7 @@ WAITING = record("level", "head", "tail", "room")
 """A queue of two of an output."""
 QUEUED = record("addr", "there", "ends")
 SEGMENTS = record(
-    "bank", "multiplied", "out", "vector", "lane", "second", "flight", "last", "level",
+    "bank", "out", "vector", "lane", "flight", "last", "level",
     "place_addr", "place_there", "place_ends",
     full=2, settled=2, ends=2,
 )  # fmt: skip

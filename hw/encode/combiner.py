@@ -100,7 +100,8 @@ class Combiner(wiring.Component):
     a queue, and a vector begins only if there is room for it, so that lanes need not be held.
 
     Between vectors, and before the next one, lanes multiply a vector of `dot`: it is taken with its
-    last digit, and its `products` are there a cycle later, for sums of results.
+    last digit, and its `products` are there a cycle later, for sums of results. If tensor 1 is
+    `idle`, its multiplier does so in the turn of a vector, where both take one turn alone.
 
     Implements: "Numbers", floating point, combinations, activations and mask
     of `docs/contract/encode.md`.
@@ -128,6 +129,8 @@ class Combiner(wiring.Component):
         Results are float32, not bf16. Held while there are vectors.
     o : Out(stream.Signature(result_layout(count)))
         Results.
+    idle : In(1)
+        Nothing is multiplied in the place of tensor 1. Held likewise.
     dot : In(stream.Signature(dot_layout(count)))
         What is multiplied for sums.
     products : Out(PRODUCT).array(count)
@@ -149,6 +152,7 @@ class Combiner(wiring.Component):
                 "i": In(stream.Signature(vector_layout(count))),
                 "wide": In(1),
                 "o": Out(stream.Signature(result_layout(count))),
+                "idle": In(1),
                 "dot": In(stream.Signature(dot_layout(count))),
                 "products": Out(PRODUCT).array(count),
             }
@@ -254,11 +258,12 @@ class Combiner(wiring.Component):
         due = Signal(range(self.DEPTH + 1))  # results under way or in the queue
         turn, again, under_way = Signal(range(DIGITS)), Signal(), Signal()
         dots, runs, ends, last = Signal(), Signal(), Signal(), Signal()
-        digit = Signal(range(DIGITS))
+        digit, beside = Signal(range(DIGITS)), Signal()
         wide = Mux(dots, self.dot.p.wide, vector.wide)
         m.d.comb += [
             dots.eq(self.dot.valid & ~under_way),
-            runs.eq(o.valid & ~dots & (under_way | (due != self.DEPTH))),
+            beside.eq(self.idle & ~self.dot.p.wide & ~vector.wide & ~vector.third),
+            runs.eq(o.valid & (~dots | beside) & (under_way | (due != self.DEPTH))),
             last.eq(~wide | (turn == DIGITS - 1)),
             digit.eq(Mux(wide, turn, DIGITS - 1)),
             ends.eq(runs & last & (again | ~vector.third)),

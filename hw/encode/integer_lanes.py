@@ -99,7 +99,7 @@ class IntegerLanes(Lanes):
         """Return the results of a vector."""
         return finished.last
 
-    def _combine(self, m, combiner, returns, second):
+    def _combine(self, m, combiner, returns, second, has_second):
         """Bring vectors to the lanes."""
         settings, item, vector = self.settings, self.i.p, combiner.i.p
         product = settings.product[0]

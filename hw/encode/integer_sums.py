@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -21,24 +21,26 @@ from gscn.passes import VECTOR
 
 
 class IntegerLaneSums(wiring.Component):
-    """Add numbers, and products of a lane, modulo 2**width in rows.
+    """Add numbers modulo 2**width in rows: results, or products of a lane.
 
-    There is a row for each vector of a position, and kind of sum; the first number of a segment
-    `begins` its row at 0. A sum that wraps is reported.
+    There is a row for each vector of a position; the first number of a segment `begins` its row at
+    0. A sum that wraps is reported.
 
     Implements: "Sums", integers, of `docs/contract/encode.md`.
     Golden: `emulator.encode_arithmetic.add_up`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `value`, `row` to `sum`, `overflow`; `PRODUCT_LATENCY` from `product`
-      to `sum`, `overflow`. No stage can be held.
+    - Latency: `LATENCY` from `adds`, `row` to `sum`, `overflow`; `VALUE_LATENCY` from `value`. No
+      stage can be held.
     - Throughput: one number per cycle, and a row that is read.
     - Combinational: `drained` -> `sum`.
     - Reset: none, rows stay; outputs 0, but `sum` undefined.
 
     Parameters
     ----------
+    bits
+        Of a number.
     width
         Bits of a sum.
     depth
@@ -46,18 +48,14 @@ class IntegerLaneSums(wiring.Component):
 
     Attributes
     ----------
-    value : In(signed(NUMBER))
-        What is added alone.
-    alone : In(1)
-        It is added; otherwise the product.
     adds : In(1)
         There is something to add.
     row : In(range(depth))
         Row of the sum.
     begins : In(1)
         The row begins at 0.
-    product : In(signed(DOT_PRODUCT))
-        Of a term, a cycle later.
+    value : In(signed(bits))
+        What is added, a cycle later.
     drained : In(range(depth))
         Row to be read.
     sum : Out(channel_sum_layout(width))
@@ -67,20 +65,19 @@ class IntegerLaneSums(wiring.Component):
     """
 
     LATENCY = 2
-    PRODUCT_LATENCY = 1
+    VALUE_LATENCY = 1
 
-    def __init__(self, *, width: int, depth: int):
+    def __init__(self, *, bits: int, width: int, depth: int):
+        need_number(self, "bits", bits)
         need_number(self, "width", width, 2, 62)
         need_number(self, "depth", depth, 2)
         self._width, self._depth = width, depth
         super().__init__(
             {
-                "value": In(signed(NUMBER)),
-                "alone": In(1),
                 "adds": In(1),
                 "row": In(range(depth)),
                 "begins": In(1),
-                "product": In(signed(DOT_PRODUCT)),
+                "value": In(signed(bits)),
                 "drained": In(range(depth)),
                 "sum": Out(channel_sum_layout(width)),
                 "overflow": Out(1),
@@ -90,16 +87,9 @@ class IntegerLaneSums(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         width = self._width
-        value = Signal(signed(NUMBER), reset_less=True)
-        alone, begins = Signal(reset_less=True), Signal(reset_less=True)
-        adds, row = Signal(), Signal.like(self.row, reset_less=True)
-        m.d.sync += [
-            value.eq(self.value),
-            alone.eq(self.alone),
-            begins.eq(self.begins),
-            adds.eq(self.adds),
-            row.eq(self.row),
-        ]
+        adds, begins = Signal(), Signal(reset_less=True)
+        row = Signal.like(self.row, reset_less=True)
+        m.d.sync += [begins.eq(self.begins), adds.eq(self.adds), row.eq(self.row)]
         m.submodules.rows = rows = Memory(shape=signed(width), depth=self._depth, init=[])
         read, write = rows.read_port(domain="comb"), rows.write_port()
         drain = rows.read_port(domain="comb")
@@ -107,7 +97,7 @@ class IntegerLaneSums(wiring.Component):
         total = Signal(signed(width + 1))
         m.d.comb += [
             # in two's complement only the lowest bits count
-            addend.eq(Mux(alone, value, self.product)),
+            addend.eq(self.value),
             read.addr.eq(row),
             before.eq(Mux(begins, 0, read.data)),
             total.eq(before + addend),
@@ -178,18 +168,15 @@ class IntegerSegmentSums(SegmentSums):
     PRODUCT = signed(DOT_PRODUCT)
 
     def _add(self, m, taken, bank):
-        """Return sums and counts of lanes, to be taken out."""
+        """Return sums of results, sums of products, and counts of lanes, to be taken out."""
         settings, item = self.settings, self.i.p
-        dots, absolute = Signal(), Signal()
-        m.d.comb += [
-            dots.eq(self.dot.valid & self.dot.ready),
-            absolute.eq(settings.absolute.bit_select((settings.dot - 1)[:2], 1)),
-        ]
-        sums, counts = [], []
+        absolute = Signal()
+        m.d.comb += absolute.eq(settings.absolute.bit_select((settings.dot - 1)[:2], 1))
+        own, dots, counts = [], [], []
         for number in range(VECTOR):
-            m.submodules[f"sums{number}"] = one = IntegerLaneSums(
-                width=self.config.acc_width, depth=SUM_ROWS
-            )
+            sizes = {"width": self.config.acc_width, "depth": SUM_ROWS}
+            m.submodules[f"sums{number}"] = one = IntegerLaneSums(bits=NUMBER, **sizes)
+            m.submodules[f"dots{number}"] = dot = IntegerLaneSums(bits=DOT_PRODUCT, **sizes)
             m.submodules[f"counts{number}"] = count = LaneCounts(depth=COUNT_ROWS)
             code, term = item.codes[number], self.dot.p.terms[number]
             summed = Signal(signed(NUMBER), name=f"summed{number}")
@@ -199,22 +186,15 @@ class IntegerSegmentSums(SegmentSums):
                 summed.eq(Mux(chosen, number_of(size, settings.magnitudes[0]), 0)),
                 term.code.eq(number_of(item.others[number], absolute)),
                 term.factor.eq(summed),
-                one.value.eq(summed),
-                one.alone.eq(~dots),
-                one.adds.eq(dots | taken),
-                one.row.eq(Cat(item.vector, bank, dots)),
-                one.begins.eq(item.marks.begins_segment),
-                one.product.eq(self.products[number]),
-                count.en.eq(taken),
-                count.row.eq(Cat(item.vector, bank)),
-                count.begins.eq(item.marks.begins_segment),
+                dot.value.eq(self.products[number]),
                 count.nonzero.eq(summed.any()),
-                count.kept.eq(item.chosen[number]),
             ]
-            sums.append(one)
+            m.d.sync += one.value.eq(summed)
+            own.append(one)
+            dots.append(dot)
             counts.append(count)
-        m.d.comb += self.overflow.eq(Cat(one.overflow for one in sums).any())
-        return sums, counts
+        self._advance(m, taken, bank, own, dots, counts)
+        return own, dots, counts
 
     def _rounding(self, m):
         """Return what rounds sums."""
@@ -224,4 +204,4 @@ class IntegerSegmentSums(SegmentSums):
 
 
 assert CODE == 32
-assert IntegerCombiner.PRODUCT_LATENCY == IntegerLaneSums.LATENCY - IntegerLaneSums.PRODUCT_LATENCY
+assert IntegerCombiner.PRODUCT_LATENCY == IntegerLaneSums.LATENCY - IntegerLaneSums.VALUE_LATENCY

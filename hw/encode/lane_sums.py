@@ -1,4 +1,4 @@
-"""Sums of a lane's results, or of products with a tensor, channel by channel."""
+"""Sums of a lane's results, and of products with a tensor, channel by channel."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.encode import COEFFICIENT_BITS
+from gscn.formats import FLOAT32
 from gscn.hw.arguments import need_number
-from gscn.hw.encode.layouts import HEIGHT, MANTISSA, SIGNIFICAND, exponent, significand, term_layout
+from gscn.hw.encode.layouts import (
+    CODE,
+    HEIGHT,
+    MANTISSA,
+    SIGNIFICAND,
+    exponent,
+    factor_layout,
+    significand,
+    term_layout,
+)
 from gscn.hw.layouts import SPECIAL
 
 PRODUCT = SIGNIFICAND + COEFFICIENT_BITS
@@ -25,10 +35,9 @@ class LaneSums(wiring.Component):
     """Add products of a `CombineLane` in the window of a pass, in rows.
 
     A term that the lane multiplies is added when its last digit is: a tensor's value times a
-    result. A result `alone`, whose coefficient is 1, is not multiplied by the lane. There is a row
-    for each vector of a position, and kind of sum; the first product of a segment `begins` its row
-    at 0. What falls below the window is cut off magnitudes; a product above it is left out and
-    reported, as is a sum that wraps.
+    result. There is a row for each vector of a position; the first product of a segment `begins`
+    its row at 0. What falls below the window is cut off magnitudes; a product above it is left out
+    and reported, as is a sum that wraps.
 
     Implements: "Sums", floating point, of `docs/contract/encode.md`.
     Golden: `emulator.encode_arithmetic.add_up`.
@@ -52,8 +61,6 @@ class LaneSums(wiring.Component):
     ----------
     term : In(term_layout(COEFFICIENT_BITS))
         What the lane multiplies.
-    alone : In(1)
-        The coefficient is 1, and the product the significand.
     adds : In(1)
         Its last digit.
     row : In(range(depth))
@@ -63,7 +70,7 @@ class LaneSums(wiring.Component):
     top : In(HEIGHT + 1)
         Top of the window.
     product : In(PRODUCT)
-        Of the significands of the term that was there a cycle before, if it was not alone.
+        Of the significands of the term that was there a cycle before.
     drained : In(range(depth))
         Row to be read.
     sum : Out(channel_sum_layout(width))
@@ -74,6 +81,8 @@ class LaneSums(wiring.Component):
 
     LATENCY = 2
     PRODUCT_LATENCY = 1
+    MEMBERS = (("term", In(term_layout(COEFFICIENT_BITS))), ("product", In(PRODUCT)))
+    """What is added."""
 
     def __init__(self, *, width: int, depth: int):
         need_number(self, "width", width, PRODUCT + 1, 62)
@@ -81,13 +90,11 @@ class LaneSums(wiring.Component):
         self._width, self._depth = width, depth
         super().__init__(
             {
-                "term": In(term_layout(COEFFICIENT_BITS)),
-                "alone": In(1),
+                **dict(self.MEMBERS),
                 "adds": In(1),
                 "row": In(range(depth)),
                 "begins": In(1),
                 "top": In(HEIGHT + 1),
-                "product": In(PRODUCT),
                 "drained": In(range(depth)),
                 "sum": Out(channel_sum_layout(width)),
                 "overflow": Out(1),
@@ -101,9 +108,7 @@ class LaneSums(wiring.Component):
         row = Signal.like(self.row, reset_less=True)
         m.d.sync += [adds.eq(self.adds), begins.eq(self.begins), row.eq(self.row)]
         shift, inside, negative, beyond, special = self._place(m)
-        alone, whole = Signal(reset_less=True), Signal(SIGNIFICAND, reset_less=True)
-        m.d.sync += [alone.eq(self.alone), whole.eq(significand(self.term.code))]
-        product = Mux(alone, Cat(Const(0, COEFFICIENT_BITS - 1), whole), self.product)
+        product = self._product(m)
 
         layout = channel_sum_layout(width)
         m.submodules.rows = rows = Memory(shape=layout, depth=self._depth, init=[])
@@ -128,9 +133,17 @@ class LaneSums(wiring.Component):
         m.d.sync += self.overflow.eq(adds & (beyond | (total[width] ^ total[width - 1])))
         return m
 
+    def _term(self):
+        """Return a value, and its coefficient."""
+        return self.term.code, self.term.factor
+
+    def _product(self, m):
+        """Return the product of significands, a cycle behind the term."""
+        return self.product
+
     def _place(self, m):
         """Return, in registers, shift, whether it is inside, negative, beyond; special bits."""
-        code, factor = self.term.code, self.term.factor
+        code, factor = self._term()
         full = code[MANTISSA:-1].all()
         nan = (full & code[:MANTISSA].any()) | factor.nan
         special = full | factor.nan | factor.infinite
@@ -150,3 +163,35 @@ class LaneSums(wiring.Component):
             bits.eq(Mux(nonzero & special, Cat(nan | ~sign, nan | sign), 0)),
         ]
         return shift, inside, negative, beyond, bits
+
+
+class LaneResultSums(LaneSums):
+    """Add results in the window of a pass, in rows: each times 1, and so not multiplied.
+
+    Implements: `sum` of "Sums", floating point, of `docs/contract/encode.md`.
+    Golden: `emulator.encode_arithmetic.add_up`.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `code`, `row` to `sum`, `overflow`. No stage can be held.
+    - Throughput, combinational paths, reset: those of `LaneSums`.
+
+    Attributes
+    ----------
+    code : In(CODE)
+        What is added.
+    """
+
+    MEMBERS = (("code", In(CODE)),)
+
+    def _term(self):
+        """Return a result, and 1."""
+        layout = factor_layout(COEFFICIENT_BITS)
+        one = 1 << (COEFFICIENT_BITS - 1) | FLOAT32.bias << COEFFICIENT_BITS
+        return self.code, data.View(layout, Const(one, layout.size))
+
+    def _product(self, m):
+        """Return the significand, as a product with that of 1."""
+        whole = Signal(SIGNIFICAND, reset_less=True)
+        m.d.sync += whole.eq(significand(self.code))
+        return Cat(Const(0, COEFFICIENT_BITS - 1), whole, Const(0, 1))

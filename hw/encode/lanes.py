@@ -92,7 +92,8 @@ class Lanes(wiring.Component):
       again as one takes.
     - Throughput: one vector per cycle and turn: one for each combination, and one for sums of
       products, `DIGITS` if what is multiplied is float32, and not by a power of two; of the first
-      combination twice as many if tensor 2 is multiplied.
+      combination twice as many if tensor 2 is multiplied. Sums of products take none beside a
+      combination of one turn without tensor 1.
     - Combinational: `settings` -> `i.ready`.
     - Reset: nothing under way; outputs 0, but `i.ready` = 1.
 
@@ -174,7 +175,7 @@ class Lanes(wiring.Component):
             firsts.i.p.eq(combiner.o.p.codes),
         ]
         self._tag(inner, tags.i.p, seconds.i.p)
-        self._combine(inner, combiner, returns, seconds.o.p)
+        self._combine(inner, combiner, returns, seconds.o.p, has_second)
         judged = self._judge(inner, combiner.o.p.codes, tags.o.p, finished)
         ends = combiner.o.valid & ~returns
         inner.d.comb += [
@@ -253,7 +254,7 @@ class Lanes(wiring.Component):
                 second.factors[number].eq(row.second),
             ]
 
-    def _combine(self, m, combiner, returns, second):
+    def _combine(self, m, combiner, returns, second, has_second):
         """Bring vectors to the lanes: those that come, or come back."""
         settings, item, vector = self.settings, self.i.p, combiner.i.p
         product = settings.product[0]
@@ -266,6 +267,7 @@ class Lanes(wiring.Component):
         wide = digits[0] | (digits[1] & ~product) | (self._is_wide(2) & third)
         m.d.comb += [
             combiner.wide.eq(settings.out_format == WIDE_FORMAT),
+            combiner.idle.eq((~present[1] | product) & ~has_second),
             vector.there.eq(Mux(returns, second.there, item.there)),
             vector.relu.eq((settings.activation == Activation.RELU) & ~returns),
             vector.wide.eq(Mux(returns, settings.out_format == WIDE_FORMAT, wide)),

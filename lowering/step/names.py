@@ -76,7 +76,7 @@ class Names:
 
     def first(self, channels: int) -> str:
         """Return the name of rows by which tensor 0 is copied."""
-        return self.table(f"first.{channels}", channels, c0=1.0)
+        return self.table(f"first.{channels}", channels, c0=1.0, c1=0.0, c2=0.0)
 
     @takes_text
     def pass_(

@@ -78,7 +78,13 @@ class _Builder(Pools):
     # -- sums
 
     def sums(
-        self, name: str, uses: list[Use], states: tuple[str, ...], guard: int, stop: Stop, dot: int
+        self,
+        name: str,
+        uses: list[Use | None],
+        states: tuple[str, ...],
+        guard: int,
+        stop: Stop,
+        dot: int,
     ) -> None:
         """Add sums of a map for the host, in windows below tops of the states given.
 
@@ -159,9 +165,10 @@ class _Builder(Pools):
             self.backward(conv, [Use(grad)], self._less(conv))
             return
         stop = Stop(name=f"backward.{layer.name}", what="backward", layer=layer.name)
+        # What is only multiplied is tensor 2, so that lanes do it beside the copy of tensor 0.
         self.sums(
-            own, [Use(grad), y], (f"s.{grad}", f"s.sums.{layer.name}"),
-            guard_bits(n * h * w), stop, 2,
+            own, [Use(grad), None, y], (f"s.{grad}", f"s.sums.{layer.name}"),
+            guard_bits(n * h * w), stop, 3,
         )  # fmt: skip
         uses, rows = [Use(grad), y], f"b.{layer.name}"
         if layer.source in self.maps:

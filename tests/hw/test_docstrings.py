@@ -44,6 +44,7 @@ FLOATS = INTEGERS.with_overrides(["float_formats=bf16"])
 ARGUMENTS = {
     "count": 3,
     "width": 48,
+    "bits": 33,
     "shape": 8,
     "depth": 4,
     "halfwords": 2,

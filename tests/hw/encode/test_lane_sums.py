@@ -13,7 +13,7 @@ from amaranth.lib import wiring
 from gscn.emulator.encode_arithmetic import OVERFLOW, Numbers, add_up
 from gscn.encode import COEFFICIENT_BITS, WINDOW_WIDTH
 from gscn.hw.encode.lane import CombineLane
-from gscn.hw.encode.lane_sums import LaneSums
+from gscn.hw.encode.lane_sums import LaneResultSums, LaneSums
 from tests.hw.encode import values
 from tests.hw.streams import simulate
 
@@ -21,28 +21,28 @@ DIGIT, DIGITS, DEPTH = 8, 3, 4
 
 
 class Both(wiring.Component):
-    """A lane, and sums of its first product."""
+    """A lane, and sums of its first product; `alone`: of its value."""
 
-    def __init__(self, width):
+    def __init__(self, width, *, alone):
         self.lane = CombineLane(factor_width=COEFFICIENT_BITS, window=WINDOW_WIDTH, digit=DIGIT)
-        self.sums = LaneSums(width=width, depth=DEPTH)
+        self.sums = (LaneResultSums if alone else LaneSums)(width=width, depth=DEPTH)
+        self.alone = alone
         super().__init__({})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.lane, m.submodules.sums = lane, sums = self.lane, self.sums
-        m.d.comb += [
-            sums.term.eq(lane.first),
-            sums.alone.eq(0),
-            sums.adds.eq(lane.turn.adds),
-            sums.product.eq(lane.products[0]),
-        ]
+        m.d.comb += sums.adds.eq(lane.turn.adds)
+        if self.alone:
+            m.d.comb += sums.code.eq(lane.first.code)
+        else:
+            m.d.comb += [sums.term.eq(lane.first), sums.product.eq(lane.products[0])]
         return m
 
 
-def run(items, top, width):
+def run(items, top, width, *, alone=False):
     """Return (sum, special bits, overflow) of each (value, factor, row, begins), digit by digit."""
-    dut = Both(width)
+    dut = Both(width, alone=alone)
     found = []
 
     async def testbench(ctx):
@@ -110,19 +110,22 @@ def overflows(total, had, code, factor, top, numbers):
     return flags & OVERFLOW != 0 or before + int(sums[1, 0]) != total
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["products", "results"])
 @pytest.mark.parametrize("width", [48, 41])
 @pytest.mark.parametrize("top", [260, 254, 251, 190, 100, 508])
-def test_sums_are_those_of_the_emulator(top, width):
+def test_sums_are_those_of_the_emulator(top, width, alone):
     source = random.Random(top * width)
     items, begun = [], set()
-    for _ in range(120):
+    for number in range(120):
         row = source.randrange(DEPTH)
         begins = row not in begun or source.random() < 0.15
         begun.add(row)
         code = values.code(source, bf16=source.random() < 0.5)
-        factor = values.ONE if source.random() < 0.3 else values.code(source)
+        if number == 60:
+            code = 0x7F800000
+        factor = values.ONE if alone or source.random() < 0.3 else values.code(source)
         items.append((code, factor, row, begins))
-    found = run(items, top, width)
+    found = run(items, top, width, alone=alone)
     assert found == expected(items, top, width)
     assert {special for _, special, _ in found} > {0}
 
