@@ -18,8 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gscn.conv import Pass
-from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.golden.methods.as_convolution import OtherArithmetic
 from gscn.golden.methods.geometry import Arithmetic
@@ -188,16 +186,6 @@ class Attached(nn.Module):
     def error(self, problem: object) -> InputError:
         """Return an error that names the layer."""
         return InputError(f"layer {self.layer_name}: {problem}")
-
-    @takes_text
-    def observe(
-        self, which: Pass, first: Tensor, second: Tensor, result: Tensor, term: Tensor | None
-    ) -> None:
-        """Hand a pass to the observer, if there is one."""
-        if self.observer is not None:
-            self.observer(
-                PassRecord(which=which, first=first, second=second, result=result, precomputed=term)
-            )
 
     def calculate(
         self,

@@ -21,15 +21,19 @@ class PassRecord:
 
     `first` and `second` are the operands in the order of `ConvShape.operand_shapes`, after
     sparsification and, where zeros are not padded evenly, after padding. `precomputed` is the term
-    added to the result: the bias in the forward pass, (1, K, 1, 1) or of a linear layer (K,), with
-    ReSprop the reused gradient's part in the two others: (1, C, H, W), one for the whole
-    mini-batch, and (K, C, R, S).
+    added to the result: the bias in the forward pass, (1, K, 1, 1) of a convolution and (K) of a
+    linear layer, with ReSprop the reused gradient's part in the two others: (1, C, H, W), one for
+    the whole mini-batch, and (K, C, R, S).
     """
 
     which: Pass
     first: Tensor
     second: Tensor
     result: Tensor
+    geometry: Geometry
+    """What is computed."""
+    call: Any
+    """Of which call of the layer: the same object in all its passes."""
     precomputed: Tensor | None = None
 
 
@@ -40,11 +44,6 @@ class Owner(Protocol):
 
     def error(self, problem: object) -> Exception:
         """Return an error that names the layer."""
-
-    def observe(
-        self, which: Pass, first: Tensor, second: Tensor, result: Tensor, term: Tensor | None
-    ) -> None:
-        """Hand a pass to the observer, if there is one."""
 
     def split_gradient(
         self, output_grad: Tensor, call: Any, *, training: bool
@@ -63,9 +62,6 @@ class Geometry(Protocol):
 
     def is_single(self, inputs: Tensor) -> bool:
         """Whether the inputs are one sample, without a mini-batch in front."""
-
-    def macs(self, inputs: Tensor, weights: Tensor, outputs: Tensor) -> int:
-        """Return the multiplications of a forward pass, zeros and padding counted."""
 
     def to_filters(self, weights: Tensor) -> Tensor:
         """Return a view of the weights with the filters, or neurons, in front."""
@@ -135,13 +131,8 @@ class ThreePasses(torch.autograd.Function):
                 used = used.to(dtype)
                 bias = None if bias is None else bias.to(dtype)
             result, term = setting.geometry.forward(inputs, used, bias)
-        if attached.observer is not None and term is None and bias is not None:
-            # Torch added it while it multiplied; an accelerator is to compute the product alone.
-            with torch.autocast(inputs.device.type, enabled=False):
-                product, _ = setting.geometry.forward(inputs, used, None)
-            attached.observe(Pass.FORWARD, used, inputs, product, bias)
-        else:
-            attached.observe(Pass.FORWARD, used, inputs, result, term)
+            if attached.observer is not None:
+                _show_forward(setting, used, inputs, bias, (result, term))
         # No more than is needed, so that inputs of frozen weights may be changed in place after.
         needs_inputs, needs_weights = ctx.needs_input_grad[:2]
         ctx.save_for_backward(saved if needs_weights else None, used if needs_inputs else None)
@@ -187,15 +178,51 @@ def _backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | No
     input_grad = weight_grad = bias_grad = None
     if ctx.needs_input_grad[0]:
         input_grad, term = next(results), None if one is None else next(results)
-        attached.observe(Pass.INPUT_GRAD, used, sparse_grad, input_grad, term)
+        _show(ctx.setting, Pass.INPUT_GRAD, (used, sparse_grad), input_grad, term)
         input_grad = _add(attached, input_grad, term)
     if ctx.needs_input_grad[1]:
         weight_grad, term = next(results), None if one is None else next(results)
-        attached.observe(Pass.WEIGHT_GRAD, sparse_grad, saved, weight_grad, term)
+        _show(ctx.setting, Pass.WEIGHT_GRAD, (sparse_grad, saved), weight_grad, term)
         weight_grad = _add(attached, weight_grad, term)
     if ctx.needs_input_grad[2]:
         bias_grad = geometry.bias_grad(output_grad)
     return input_grad, weight_grad, bias_grad
+
+
+def _show_forward(
+    setting: Setting,
+    used: Tensor,
+    inputs: Tensor,
+    bias: Tensor | None,
+    outputs: tuple[Tensor, Tensor | None],
+) -> None:
+    result, term = outputs
+    if bias is not None and term is None:
+        # A linear layer adds it while it multiplies.
+        (result, _), term = setting.geometry.forward(inputs, used, None), bias
+    _show(setting, Pass.FORWARD, (used, inputs), result, term)
+
+
+def _show(
+    setting: Setting,
+    which: Pass,
+    operands: tuple[Tensor, Tensor],
+    result: Tensor,
+    term: Tensor | None,
+) -> None:
+    """Hand a pass to the observer, if there is one."""
+    if setting.attached.observer is not None:
+        setting.attached.observer(
+            PassRecord(
+                which=which,
+                first=operands[0],
+                second=operands[1],
+                result=result,
+                precomputed=term,
+                geometry=setting.geometry,
+                call=setting.call,
+            )
+        )
 
 
 def _add(attached: Owner, result: Tensor, term: Tensor | None) -> Tensor:

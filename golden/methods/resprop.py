@@ -26,7 +26,7 @@ from torch import Tensor
 from gscn.errors import InputError
 from gscn.golden.methods.attached import GradientSparsifier
 from gscn.golden.methods.options import is_share, plain_number
-from gscn.golden.methods.selection import count_nonzeros, keep_larger
+from gscn.golden.methods.selection import count_nonzeros, keep_larger, magnitude_threshold
 from gscn.golden.methods.state import CarriedState, is_numbered, numbered
 from gscn.golden.methods.targets import reuse_density
 
@@ -101,6 +101,9 @@ class GradientReuse(GradientSparsifier, CarriedState):
         Nonzeros of the last S, where it was computed.
     lacks_schedule : bool
         With `warm_up`, whether nobody has told the epoch so far.
+    exact : bool
+        Whether an iteration begins with the threshold that keeps the share aimed at, as many
+        iterations of training would find it.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class GradientReuse(GradientSparsifier, CarriedState):
         self.dense = False
         self.nonzeros: Tensor | None = None
         self.lacks_schedule = warm_up
+        self.exact = False
         self._calls: dict[int, _Reused] = {0: _Reused()}
 
     @property
@@ -154,7 +158,11 @@ class GradientReuse(GradientSparsifier, CarriedState):
         sparse, shared, self.nonzeros = output_grad, None, None
         if not self.dense and self.target < 1 and reused.numel():
             shared = reused = reused.to(output_grad)
-            sparse = keep_larger(output_grad - reused, kept.threshold, in_place=True)
+            differences = output_grad - reused
+            if self.exact:
+                most = math.floor(self.target * differences.numel())
+                kept.threshold = magnitude_threshold(differences, most + 1).double()
+            sparse = keep_larger(differences, kept.threshold, in_place=True)
             self.nonzeros = count_nonzeros(sparse)
             kept.threshold = self._adapted(kept.threshold, sparse, self.nonzeros)
         index = torch.randint(output_grad.shape[0], (), generator=self.generator)

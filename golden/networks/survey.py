@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -115,7 +115,15 @@ class _Tag:
     """Whether it depends on parameters."""
 
 
-def survey(network: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, ...]) -> Survey:
+def call_name(layer: str, number: int) -> str:
+    """Return the name of a layer's call of a number, from 1."""
+    return layer if number == 1 else f"{layer}#{number}"
+
+
+def survey(
+    network: nn.Module,
+    inputs: Sequence[int] | Tensor | tuple[Any, ...] | Mapping[str, Any],
+) -> Survey:
     """Return what an ordinary network computes in a forward pass.
 
     The network computes once, in evaluation mode; on the meta device (`with torch.device("meta")`)
@@ -126,7 +134,8 @@ def survey(network: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, ..
     network
         On one device; left in the mode that it was in.
     inputs
-        Shape of the images (N, C, H, W), or of what else the network takes; or the tensors.
+        Shape of the images (N, C, H, W), or of what else the network takes; or what it is called
+        with, tensors and others: one tensor, arguments in their order, or by name.
 
     Raises
     ------
@@ -137,12 +146,12 @@ def survey(network: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, ..
     raise_problems("survey", list(_problems(network)))
     if isinstance(inputs, Tensor):
         inputs = (inputs,)
-    elif not any(isinstance(one, Tensor) for one in inputs):
+    elif not isinstance(inputs, Mapping) and all(isinstance(one, int) for one in inputs):
         device = next((p.device for p in network.parameters()), None)
         inputs = (torch.zeros(tuple(inputs), device=device),)
     observed = _Observer(network)
     with observed.calls(), _plain_operators(), torch.no_grad(), observed:
-        network(*inputs)
+        network(**inputs) if isinstance(inputs, Mapping) else network(*inputs)
     return observed.result()
 
 
@@ -353,8 +362,7 @@ class _Observer(TorchDispatchMode):
                 if first not in found:
                     first = name
                 shares = first if index or first != name else None
-                own = name if not index else f"{name}#{index + 1}"
-                layers.append(replace(layer, name=own, shares=shares))
+                layers.append(replace(layer, name=call_name(name, index + 1), shares=shares))
         return layers
 
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor, nn
 
-from gscn.conv import ConvShape, Pass
+from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape
 from gscn.golden.methods.passes import PassRecord
-from gscn.golden.networks.survey import Survey
+from gscn.golden.methods.watching import sparse_layers
+from gscn.golden.networks.survey import Survey, call_name
 from gscn.golden.omitted import Omitted
 from gscn.golden.traces.arrays import LayerTrace, PassTrace
+from gscn.golden.traces.as_convolution import as_convolution
 from gscn.golden.traces.trace import Trace
 from gscn.golden.traces.writing import TraceWriter, refuse_existing
-from gscn.golden.training.converted_network import conv_layers
 from gscn.golden.training.training import Trainer
 
 logger = logging.getLogger(__name__)
+
+_NO_TASK = -1
+"""Of the autograd engine, while it computes no gradients."""
 
 
 @contextmanager
@@ -36,7 +43,7 @@ def recording(
     network
         A converted network.
     layers
-        Names as in `golden.training.converted_network.conv_layers`; by default all.
+        Names of converted layers; by default all.
 
     Yields
     ------
@@ -46,12 +53,14 @@ def recording(
     Raises
     ------
     InputError
-        A name is not that of a convolution of the network.
+        A name is not that of a converted layer, or there is none.
     """
     traced: dict[str, list[PassTrace]] = {}
 
     def keep(name: str, record: PassRecord) -> None:
-        traced[name].append(_pass_trace(record, copied=True))
+        shown = as_convolution(record, copied=True)
+        if shown is not None:
+            traced[name].append(shown[1])
 
     with observing(network, keep, layers) as names:
         traced.update((name, []) for name in names)
@@ -73,7 +82,7 @@ def observing(
     observer
         Called with the layer's name and the live record of each pass.
     layers
-        Names as in `golden.training.converted_network.conv_layers`; by default all.
+        Names of converted layers; by default all.
 
     Yields
     ------
@@ -83,9 +92,9 @@ def observing(
     Raises
     ------
     InputError
-        A name is not that of a convolution of the network.
+        A name is not that of a converted layer, or there is none.
     """
-    known = conv_layers(network)
+    known = sparse_layers(network)
     for name in layers or ():
         if name not in known:
             raise InputError(f"layer must be one of {', '.join(known)}, not {name!r}")
@@ -97,20 +106,6 @@ def observing(
     finally:
         for name in chosen:
             attached_to(known[name]).observer = None
-
-
-def _pass_trace(record: PassRecord, *, copied: bool) -> PassTrace:
-    def array(tensor: Tensor) -> np.ndarray:
-        values = tensor.detach().cpu().float().contiguous()
-        return (values.clone() if copied else values).numpy()
-
-    return PassTrace(
-        which=record.which,
-        first=array(record.first),
-        second=array(record.second),
-        result=array(record.result),
-        precomputed=None if record.precomputed is None else array(record.precomputed),
-    )
 
 
 def layer_trace(name: str, conv: TrainingConv2d, passes: Sequence[PassTrace]) -> LayerTrace:
@@ -163,6 +158,81 @@ def not_traced(surveyed: Survey, names: Collection[str]) -> tuple[Omitted, ...]:
     return (*layers, *surveyed.omitted)
 
 
+class StepWriter:
+    """Observes a training step, and writes every pass under the name of the call it belongs to.
+
+    The first call of a layer has the layer's name, further ones `name#2` and so on, as in
+    `golden.networks.survey`. What is computed again for the backward pass, as checkpointing does,
+    is not written again.
+
+    Parameters
+    ----------
+    writer
+        Takes the passes.
+    """
+
+    def __init__(self, writer: TraceWriter) -> None:
+        self._writer = writer
+        self._calls: dict[str, _Calls] = {}
+
+    def __call__(self, name: str, record: PassRecord) -> None:
+        """Write a pass of a layer, unless it is a repetition, or no convolution."""
+        shown = as_convolution(record, copied=False)
+        if shown is None:
+            return
+        calls = self._calls.setdefault(name, _Calls())
+        if record.which is not Pass.FORWARD:
+            number = calls.numbers[record.call]
+        elif torch._C._current_graph_task_id() != _NO_TASK:
+            calls.repeat(record)
+            return
+        else:
+            number = calls.add(record)
+        self._writer.add(call_name(name, number), *shown)
+
+    def written(self, names: Iterable[str]) -> list[str]:
+        """Return the names of calls written, of these layers and in their order."""
+        return [
+            call_name(name, number)
+            for name in names
+            if name in self._calls
+            for number in range(1, self._calls[name].count + 1)
+        ]
+
+
+class _Calls:
+    """The calls of a layer in a step, numbered from 1."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        # A layer sees by its calls' being forgotten that no gradients will be asked for.
+        self.numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._by_inputs: dict[bytes, list[int]] = {}
+
+    def add(self, record: PassRecord) -> int:
+        """Number a call by its forward pass."""
+        self.count += 1
+        self.numbers[record.call] = self.count
+        self._by_inputs.setdefault(_digest(record.second), []).append(self.count)
+        return self.count
+
+    def repeat(self, record: PassRecord) -> None:
+        """Take note which call a forward pass repeats, whose gradients may be asked of it."""
+        numbers = [1] if self.count == 1 else self._by_inputs.get(_digest(record.second))
+        if numbers is None:
+            raise InputError(
+                "a layer that is called several times and computed again for its gradients must "
+                "have the inputs again that it had"
+            )
+        # Calls of equal inputs are repeated in the order of gradients, the last one first.
+        self.numbers[record.call] = numbers[-1] if len(numbers) == 1 else numbers.pop()
+
+
+def _digest(tensor: Tensor) -> bytes:
+    values = tensor.detach().cpu().contiguous().view(torch.uint8).numpy()
+    return hashlib.blake2b(values, digest_size=16).digest()
+
+
 def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None) -> Trace:
     """Train for one iteration and write its trace, each pass as soon as it is computed.
 
@@ -176,7 +246,7 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
     out
         Directory to make; it appears whole or not at all.
     layers
-        Convolutions to trace; by default all.
+        Convolutions and linear layers to trace; by default all.
 
     Returns
     -------
@@ -192,17 +262,11 @@ def trace_step(trainer: Trainer, out: Path, layers: Sequence[str] | None = None)
     refuse_existing(out)
     recipe = trainer.recipe
     step = trainer.iteration
-    convs = conv_layers(trainer.network)
-    shapes: dict[str, ConvShape] = {}
     with TraceWriter(out) as writer:
-
-        def write(name: str, record: PassRecord) -> None:
-            if record.which is Pass.FORWARD:
-                shapes[name] = conv_shape(convs[name], tuple(record.second.shape))
-            writer.add(name, shapes[name], _pass_trace(record, copied=False))
-
-        with observing(trainer.network, write, layers) as names:
+        write = StepWriter(writer)
+        with observing(trainer.network, write, layers) as chosen:
             progress = trainer.step()
+        names = write.written(chosen)
         if progress.dense_iteration and "resprop" in recipe.method:
             logger.warning(
                 "iteration %d is the first or last of its epoch: its output gradients are dense",
