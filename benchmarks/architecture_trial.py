@@ -1,0 +1,240 @@
+"""One architecture of a library: its layers at full size, and a training step at a small one."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+import gscn
+from gscn.array import array
+from gscn.golden.networks import libraries
+from gscn.golden.networks.sources import NamedModel, named_model, told
+from gscn.golden.networks.survey import Survey, survey
+from gscn.perf.estimate.training_step import Mode, estimate
+from gscn.perf.workload.layers import network_of
+from gscn.perf.workload.sparsification import Method, Sparsification
+from gscn.system.cache import temporary_folder
+
+METHODS = ("swat", "resprop", "dst")
+ESTIMATED = (Method.SWAT, Method.RESPROP)
+"""Of DST nobody says how sparse it will be."""
+SPARSITY = 0.9
+CONFIG = "large"
+ESTIMATED_BATCH = 32
+TRAINED_BATCH = 2
+IMAGE_SIZES = (64, 128, None)
+"""Of the training step, the first that the architecture takes; None: its own."""
+TRACED_BYTES = 32 << 20
+"""Of the operands and results of the layers that are traced, if there is more than one."""
+SHARED_FROM = 100_000_000
+"""Parameters from which weights of equal shape have the same values, in the same memory."""
+_SHARED_ELEMENTS = 1 << 16
+MOST_ESTIMATE_SECONDS = 60.0
+
+Row = dict[str, Any]
+
+libraries.timm()  # once, before processes are forked off for each architecture
+
+
+def measured(spec: str) -> Row:
+    """Return what an architecture computes at its own size of images, and its estimates.
+
+    Nothing is computed where it can be avoided: parameters have no values. `problem` says what
+    failed, if anything did.
+    """
+    row: Row = {}
+    try:
+        # A step is traced of what has values; here layers are only counted.
+        named = _without_values(spec)
+        row["parameters"] = sum(one.numel() for one in named.model.parameters())
+        row["input"] = [list(one.shape) for one in named.inputs if isinstance(one, Tensor)]
+        found = survey(named.model, named.inputs)
+        row |= {"layers": len(found.layers), "macs": found.macs, "omitted": _omitted(found)}
+        network = network_of(spec, found)
+        for method in ESTIMATED:
+            start = time.perf_counter()
+            result = estimate(
+                network,
+                array(CONFIG),
+                Sparsification(method=method, sparsity=SPARSITY),
+                mode=Mode.ANALYTIC,
+            )
+            seconds = time.perf_counter() - start
+            row[f"estimate {method}"] = {"speedup": result.speedup(), "seconds": seconds}
+            if seconds > MOST_ESTIMATE_SECONDS:
+                row["problem"] = _problem(f"estimate {method}", f"took {seconds:.0f} s")
+    except Exception as error:  # noqa: BLE001
+        row["problem"] = _failed("layers and estimate", error)
+    return row
+
+
+def _without_values(spec: str) -> NamedModel:
+    named = named_model(spec, batch=ESTIMATED_BATCH, values=False)
+    if any(one.is_meta for one in named.inputs if isinstance(one, Tensor)):
+        return named
+    # Made with values, it may still compute without.
+    inputs = tuple(one.to("meta") if isinstance(one, Tensor) else one for one in named.inputs)
+    return NamedModel(name=named.name, model=named.model.to("meta"), inputs=inputs)
+
+
+def _omitted(found: Survey) -> list[Row]:
+    """Return what is in no layer, by kind, the largest share first."""
+    shares: dict[str, Row] = {}
+    for one in found.omitted:
+        row = shares.setdefault(one.kind, {"kind": one.kind, "share": 0.0, "count": 0})
+        row["count"] += 1
+        row["share"] = (
+            None if one.share is None or row["share"] is None else row["share"] + one.share
+        )
+    return sorted(shares.values(), key=lambda row: -(1.0 if row["share"] is None else row["share"]))
+
+
+def trained(spec: str, parameters: int) -> Row:
+    """Return how an architecture takes a training step by each method, traced.
+
+    Parameters
+    ----------
+    spec
+        As of `golden.networks.sources.named_model`.
+    parameters
+        As `measured` counted them.
+    """
+    row: Row = {"methods": {}}
+    torch.manual_seed(0)
+    try:
+        named, images = _made(spec, shared=parameters > SHARED_FROM)
+        row["image_size"] = images.shape[-1]
+        found = survey(named.model, (images,))
+        layers = chosen_layers(found)
+    except Exception as error:  # noqa: BLE001
+        row["problem"] = _failed("made at a small size", error)
+        return row
+    row["traced"] = len(layers)
+    for method in METHODS:
+        start = time.perf_counter()
+        options = {} if method == "dst" else {"sparsity": SPARSITY}
+        with warnings.catch_warnings(record=True) as told_of, temporary_folder("trace") as place:
+            warnings.simplefilter("always")
+            try:
+                written = gscn.trace(
+                    named.model, (images,), place / "trace", method=method, layers=layers, **options
+                )
+                row["methods"][method] = {
+                    "passes": sum(len(one.densities) for one in written.entries.values()),
+                    "calls": len(written.entries),
+                }
+            except Exception as error:  # noqa: BLE001
+                row["problem"] = _failed(f"step by {method}", error)
+                return row
+        row["methods"][method]["seconds"] = time.perf_counter() - start
+        row["methods"][method]["warnings"] = sorted({str(one.message)[:300] for one in told_of})
+    return row
+
+
+def _made(spec: str, *, shared: bool) -> tuple[NamedModel, Tensor]:
+    """Return an architecture, and images of the first size that it takes."""
+    problem: Exception | None = None
+    for size in IMAGE_SIZES:
+        try:
+            with shared_weights() if shared else contextlib.nullcontext():
+                named = named_model(spec, batch=TRAINED_BATCH, image_size=size)
+            (images,) = named.inputs
+            images.normal_()
+            with torch.no_grad():
+                # Normalisation wants more than one value of each channel.
+                named.model.train()(images)
+            return named, images
+        except Exception as error:  # noqa: BLE001
+            problem = error
+    assert problem is not None
+    raise problem
+
+
+def chosen_layers(found: Survey) -> list[str]:
+    """Return a layer of each shape, the smallest first, until their passes take `TRACED_BYTES`."""
+    by_shape = {}
+    for layer in found.layers:
+        by_shape.setdefault((layer.shape, layer.linear), layer)
+    chosen, total = [], 0
+    for layer in sorted(by_shape.values(), key=_passes_bytes):
+        total += _passes_bytes(layer)
+        if chosen and total > TRACED_BYTES:
+            break
+        chosen.append((layer.shares or layer.name).split("#")[0])
+    return list(dict.fromkeys(chosen))
+
+
+def _passes_bytes(layer: Any) -> int:
+    shape = layer.shape
+    sizes = (shape.x_shape, shape.w_shape, shape.y_shape)
+    return 3 * 4 * sum(torch.Size(one).numel() for one in sizes)
+
+
+@contextlib.contextmanager
+def shared_weights() -> Iterator[None]:
+    """Let modules made inside have the same memory for all their large weights of one shape.
+
+    So that networks of billions of parameters compute in little memory all that they would compute
+    otherwise.
+    """
+    kept: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
+    shared: set[int] = set()
+
+    def register(_: nn.Module, __: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
+        if parameter is None or parameter.numel() < _SHARED_ELEMENTS or parameter.is_meta:
+            return None
+        values = kept.setdefault((parameter.shape, parameter.dtype), parameter.data)
+        if values.data_ptr() != parameter.data_ptr():
+            shared.add(values.untyped_storage()._cdata)
+            parameter.data = values
+        return parameter
+
+    handle = nn.modules.module.register_module_parameter_registration_hook(register)
+    try:
+        with _DrawnOnce(shared):
+            yield
+    finally:
+        handle.remove()
+
+
+class _DrawnOnce(TorchFunctionMode):
+    """Leaves values alone that another weight of the same memory has already."""
+
+    def __init__(self, shared: set[int]) -> None:
+        super().__init__()
+        self._shared = shared
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        """Call a function of torch unless it would change shared values in place."""
+        name = getattr(func, "__name__", "")
+        if (
+            name.endswith("_")
+            and not name.endswith("__")
+            and args
+            and isinstance(args[0], Tensor)
+            and name != "requires_grad_"
+            and not args[0].is_meta
+            and args[0].untyped_storage()._cdata in self._shared
+        ):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def _failed(stage: str, error: Exception) -> Row:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return _problem(stage, told(error), f"{Path(where.filename).name}:{where.lineno}")
+
+
+def _problem(stage: str, text: str, where: str = "") -> Row:
+    return {"stage": stage, "text": text[:400], "where": where}

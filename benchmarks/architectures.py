@@ -1,0 +1,127 @@
+"""Architectures that anybody may bring: what converts, trains a step, is traced and estimated.
+
+`python -m benchmarks.architectures` tries what has not been tried of torchvision's classification
+models and of 200 of timm's (`timm_names.txt`), each in a process of its own, and writes a line for
+each to a file; what was stopped goes on. `--again` tries what failed anew. Shown on
+docs/results/architectures.md (`benchmarks.docs`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import json
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from benchmarks.markdown import percent, table
+from benchmarks.pages import ROOT, Page
+
+NAMES = Path(__file__).with_name("timm_names.txt")
+RESULTS = ROOT / "build" / "architectures.jsonl"
+MOST_BYTES = 3 << 30
+"""Of memory that a process may take for its data."""
+MOST_CPU_SECONDS = 600
+MOST_SECONDS = 3600
+"""For a machine that has other work."""
+
+Row = dict[str, Any]
+
+
+def specs() -> list[str]:
+    """Return the architectures, as `golden.networks.sources` names them."""
+    from gscn.golden.networks import libraries
+
+    models = libraries.torchvision().models
+    own = [f"torchvision:{name}" for name in models.list_models(module=models)]
+    drawn = NAMES.read_text(encoding="utf-8").split()
+    return [*own, *(f"timm:{name}" for name in drawn)]
+
+
+def known(path: Path) -> dict[str, Row]:
+    """Return the rows of a file by `spec` and part; later ones replace earlier ones."""
+    if not path.exists():
+        return {}
+    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return {f"{row['part']} {row['spec']}": row for row in rows}
+
+
+def try_all(path: Path, wanted: Sequence[str], *, again: bool = False) -> None:
+    """Try what is missing: layers of all, then training steps, the smallest architecture first."""
+    for spec in wanted:
+        _try(path, "measured", spec, again)
+    rows = known(path)
+    sizes = {
+        spec: rows[f"measured {spec}"].get("parameters", 0)
+        for spec in wanted
+        if f"measured {spec}" in rows
+    }
+    for spec in sorted(sizes, key=lambda spec: (sizes[spec] or 10**12, spec)):
+        _try(path, "trained", spec, again, sizes[spec])
+
+
+def _try(path: Path, part: str, spec: str, again: bool, *args: Any) -> None:
+    row = known(path).get(f"{part} {spec}")
+    if row is not None and not (again and "problem" in row):
+        return
+    row = {"part": part, "spec": spec, **apart(part, spec, *args)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    problem = row.get("problem")
+    sys.stderr.write(f"{part} {spec}: {problem['text'] if problem else 'good'}\n")
+
+
+def apart(part: str, *args: Any) -> Row:
+    """Return the row of `benchmarks.architecture_trial` that a process with limits computes."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.architecture_trial"])
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_limited, args=(theirs, part, args), daemon=True)
+    process.start()
+    theirs.close()
+    row: Row | None = None
+    if ours.poll(MOST_SECONDS):
+        with contextlib.suppress(EOFError):
+            row = ours.recv()
+    process.kill() if row is None else None
+    process.join()
+    if row is not None:
+        return row
+    ended = f"was ended by signal {-process.exitcode}" if process.exitcode < 0 else "ended"
+    return {"problem": {"stage": part, "text": f"the process {ended}", "where": ""}}
+
+
+def _limited(answer: Connection, part: str, args: Sequence[Any]) -> None:
+    from benchmarks import architecture_trial
+
+    import torch
+
+    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_SECONDS, MOST_CPU_SECONDS + 5))
+    row = getattr(architecture_trial, part)(*args)
+    peak = resource.getrusage(resource.RUSAGE_SELF)
+    row["cpu_seconds"] = peak.ru_utime + peak.ru_stime
+    answer.send(row)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try what the command line names, by default all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.architectures", description=__doc__)
+    parser.add_argument("specs", nargs="*", metavar="SPEC", help="by default all")
+    parser.add_argument("--again", action="store_true", help="what failed, too")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
+    args = parser.parse_args(arguments)
+    try_all(args.results, args.specs or specs(), again=args.again)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
