@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-import gscn
 from gscn.array import array
 from gscn.golden.networks import libraries
 from gscn.golden.networks.sources import NamedModel, named_model, told
 from gscn.golden.networks.survey import Survey, survey
+from gscn.golden.traces.model_step import trace
 from gscn.perf.estimate.training_step import Mode, estimate
 from gscn.perf.workload.layers import network_of
 from gscn.perf.workload.sparsification import Method, Sparsification
@@ -125,7 +125,7 @@ def trained(spec: str, parameters: int) -> Row:
         with warnings.catch_warnings(record=True) as told_of, temporary_folder("trace") as place:
             warnings.simplefilter("always")
             try:
-                written = gscn.trace(
+                written = trace(
                     named.model, (images,), place / "trace", method=method, layers=layers, **options
                 )
                 row["methods"][method] = {
