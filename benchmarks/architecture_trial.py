@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from benchmarks.architectures import LARGE
+from gscn import golden
 from gscn.array import array
 from gscn.golden.networks import libraries
 from gscn.golden.networks.sources import NamedModel, named_model, told
@@ -35,8 +37,6 @@ IMAGE_SIZES = (64, 128, None)
 """Of the training step, the first that the architecture takes; None: its own."""
 TRACED_BYTES = 32 << 20
 """Of the operands and results of the layers that are traced, if there is more than one."""
-SHARED_FROM = 100_000_000
-"""Parameters from which weights of equal shape have the same values, in the same memory."""
 _SHARED_ELEMENTS = 1 << 16
 MOST_ESTIMATE_SECONDS = 60.0
 
@@ -111,10 +111,11 @@ def trained(spec: str, parameters: int) -> Row:
     row: Row = {"methods": {}}
     torch.manual_seed(0)
     try:
-        named, images = _made(spec, shared=parameters > SHARED_FROM)
+        named, images = _made(spec, shared=parameters >= LARGE)
         row["image_size"] = images.shape[-1]
         found = survey(named.model, (images,))
         layers = chosen_layers(found)
+        row["dense"] = _dense_share(named.model, images)
     except Exception as error:  # noqa: BLE001
         row["problem"] = _failed("made at a small size", error)
         return row
@@ -138,6 +139,17 @@ def trained(spec: str, parameters: int) -> Row:
         row["methods"][method]["seconds"] = time.perf_counter() - start
         row["methods"][method]["warnings"] = sorted({str(one.message)[:300] for one in told_of})
     return row
+
+
+def _dense_share(model: nn.Module, images: Tensor) -> float | None:
+    """Return the share of multiplications that SWAT does not reach: those of no layer's call."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        golden.sparsify(model, "swat", sparsity=SPARSITY)
+        try:
+            return golden.coverage(model, images).mac_share
+        finally:
+            golden.unsparsify(model)
 
 
 def _made(spec: str, *, shared: bool) -> tuple[NamedModel, Tensor]:

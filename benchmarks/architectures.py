@@ -28,6 +28,8 @@ RESULTS = ROOT / "build" / "architectures.jsonl"
 MOST_BYTES = 3 << 30
 """Of memory that a process may take for its data."""
 MOST_CPU_SECONDS = 600
+LARGE = 100_000_000
+"""Parameters from which weights of equal shape share their memory in the training step."""
 MOST_SECONDS = 3600
 """For a machine that has other work."""
 
@@ -53,29 +55,29 @@ def known(path: Path) -> dict[str, Row]:
 
 
 def try_all(path: Path, wanted: Sequence[str], *, again: bool = False) -> None:
-    """Try what is missing: layers of all, then training steps, the smallest architecture first."""
+    """Try what is missing, training steps of large architectures last, the smallest first."""
+    sizes = {}
     for spec in wanted:
-        _try(path, "measured", spec, again)
-    rows = known(path)
-    sizes = {
-        spec: rows[f"measured {spec}"].get("parameters", 0)
-        for spec in wanted
-        if f"measured {spec}" in rows
-    }
-    for spec in sorted(sizes, key=lambda spec: (sizes[spec] or 10**12, spec)):
+        row = _try(path, "measured", spec, again)
+        sizes[spec] = row.get("parameters", LARGE)
+        if sizes[spec] < LARGE:
+            _try(path, "trained", spec, again, sizes[spec])
+    for spec in sorted(wanted, key=sizes.__getitem__):
         _try(path, "trained", spec, again, sizes[spec])
 
 
-def _try(path: Path, part: str, spec: str, again: bool, *args: Any) -> None:
+def _try(path: Path, part: str, spec: str, again: bool, *args: Any) -> Row:
+    """Return the row of a part of an architecture, tried now if it has none."""
     row = known(path).get(f"{part} {spec}")
     if row is not None and not (again and "problem" in row):
-        return
+        return row
     row = {"part": part, "spec": spec, **apart(part, spec, *args)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     problem = row.get("problem")
     sys.stderr.write(f"{part} {spec}: {problem['text'] if problem else 'good'}\n")
+    return row
 
 
 def apart(part: str, *args: Any) -> Row:

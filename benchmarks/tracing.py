@@ -59,6 +59,7 @@ def record(folder: Path = FOLDER) -> None:
     import torch
 
     from gscn.golden.traces.recording import trace_step
+    from gscn.golden.training.converted_network import conv_layers
     from gscn.golden.training.training import Trainer
 
     # Rounding depends on the number of threads, and after so many iterations the masks do too.
@@ -72,7 +73,9 @@ def record(folder: Path = FOLDER) -> None:
     lines: list[dict[str, Any]] = []
     held: set[int] = set()
     for iteration in iterations():
-        trace = trace_step(trainer, trace_folder(iteration, folder))
+        # The pages are of convolutions.
+        names = list(conv_layers(trainer.network))
+        trace = trace_step(trainer, trace_folder(iteration, folder), names)
         masks.keep(folder, trace)
         lines.append(_counted(iteration, trace))
         held.add(iteration)

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layer",
         action="append",
         metavar="NAME",
-        help="trace this convolution only; may be repeated (default: all)",
+        help="trace this layer only; may be repeated (default: all)",
     )
     parser.add_argument(
         "--steps",
@@ -58,9 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Train or load, trace one step, and report densities."""
+    from gscn.golden.methods.watching import sparse_layers
     from gscn.golden.traces.recording import trace_step
     from gscn.golden.traces.writing import refuse_existing
-    from gscn.golden.training.converted_network import conv_layers
     from gscn.golden.training.training import Trainer
 
     refuse_existing(args.out)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> Result:
         trainer = Trainer.load(args.checkpoint)
     else:
         trainer = Trainer(recipe_from(args))
-    known = conv_layers(trainer.network)
+    known = sparse_layers(trainer.network)
     for name in args.layer or ():
         # Found before minutes of training rather than after.
         if name not in known:

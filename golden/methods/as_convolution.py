@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,26 +15,26 @@ from gscn.golden.methods.geometry import Arithmetic, ConvGeometry, LinearGeometr
 from gscn.golden.methods.passes import Owner, PassRecord
 
 
-def as_convolution(
-    record: PassRecord, geometry: ConvGeometry | LinearGeometry
-) -> tuple[ConvShape, PassRecord]:
+def as_convolution(record: PassRecord) -> tuple[ConvShape, PassRecord]:
     """Return the convolution that a pass of a layer is of, and the record of its pass.
 
-    Tensors are views where they can be. Those of a transposed layer change places: what it computes
+    Its geometry is that of the layer, whatever calculates it. Tensors are views where they can be.
+    Those of a transposed layer change places: what it computes
     forward is an input gradient, and its inputs stand where output gradients do.
 
     Parameters
     ----------
     record
         As a layer computed it.
-    geometry
-        Of the layer in that call.
 
     Raises
     ------
     InputError
         The layer is no convolution of two dimensions, whatever its form.
     """
+    geometry: Any = record.geometry
+    if isinstance(geometry, OtherArithmetic):
+        geometry = geometry.geometry
     inputs, weights = {
         Pass.FORWARD: (record.second, record.first),
         Pass.INPUT_GRAD: (record.result, record.first),
@@ -49,7 +50,9 @@ def as_convolution(
     if terms is not None:
         # Of a linear layer in other arithmetic, the bias is (K,).
         terms = geometry.to_map(terms.unsqueeze(0) if terms.ndim == 1 else terms)
-    return shape, PassRecord(
+    return shape, replace(
+        record,
+        geometry=geometry,
         which=which,
         first=geometry.to_map(first),
         second=geometry.to_map(second),
@@ -76,10 +79,6 @@ class OtherArithmetic:
     def is_single(self, inputs: Tensor) -> bool:
         """Whether the inputs are one sample, without a mini-batch in front."""
         return self.geometry.is_single(inputs)
-
-    def macs(self, inputs: Tensor, weights: Tensor, outputs: Tensor) -> int:
-        """Return the multiplications of a forward pass, zeros and padding counted."""
-        return self.geometry.macs(inputs, weights, outputs)
 
     def to_filters(self, weights: Tensor) -> Tensor:
         """Return a view of the weights with the filters in front."""

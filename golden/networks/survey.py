@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -150,7 +151,9 @@ def survey(
         device = next((p.device for p in network.parameters()), None)
         inputs = (torch.zeros(tuple(inputs), device=device),)
     observed = _Observer(network)
-    with observed.calls(), _plain_operators(), torch.no_grad(), observed:
+    with observed.calls(), _plain_operators(), torch.no_grad(), warnings.catch_warnings(), observed:
+        # Checkpointing misses the gradients that nobody wants here.
+        warnings.filterwarnings("ignore", message="None of the inputs have requires_grad=True")
         network(**inputs) if isinstance(inputs, Mapping) else network(*inputs)
     return observed.result()
 

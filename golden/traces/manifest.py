@@ -16,10 +16,11 @@ from gscn.golden.omitted import Omitted
 from gscn.golden.traces.arrays import LAYER, check_passes
 from gscn.system.reading import is_there, open_regular, read_object, shown, shown_path
 
-FORMAT_VERSION = 4
-_READABLE_VERSIONS = (2, 3, 4)
+FORMAT_VERSION = 5
+_READABLE_VERSIONS = (2, 3, 4, 5)
 """Version 2 has neither chunks nor counts of nonzeros; versions before 4 do not say what else the
-network computes, nor which layers are normalised."""
+network computes, nor which layers are normalised; versions before 5 have no groups, and no layers
+that are transposed."""
 MANIFEST_NAME = "trace.json"
 _HASHED_BYTES = 1 << 20
 _QUICKLY_HASHED_BYTES = 256 << 20
@@ -42,6 +43,9 @@ class LayerEntry:
     """Share of nonzeros of (first, second), per traced pass."""
     normalised: bool | None = None
     """Whether a normalisation belongs to the layer; None where nobody said."""
+    transposed: bool = False
+    """Whether the layer is a transposed convolution: `shape` is then the one that it transposes,
+    of which its forward pass is the input gradient (`Pass.of_transposed`)."""
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -154,6 +158,7 @@ def _read_entry(layer: object) -> LayerEntry:
         shape=ConvShape(**sizes, **pairs, groups=groups),
         densities=densities,
         normalised=_read_normalised(layer.get("normalised")),
+        transposed=_get(layer, "transposed", *_TRUTH) if "transposed" in layer else False,
     )
 
 

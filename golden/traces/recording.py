@@ -10,18 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gscn.conv import Pass
+from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
+from gscn.golden.methods.as_convolution import as_convolution
 from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape
 from gscn.golden.methods.passes import PassRecord
 from gscn.golden.methods.watching import sparse_layers
 from gscn.golden.networks.survey import Survey, call_name
 from gscn.golden.omitted import Omitted
 from gscn.golden.traces.arrays import LayerTrace, PassTrace
-from gscn.golden.traces.as_convolution import as_convolution
 from gscn.golden.traces.trace import Trace
 from gscn.golden.traces.writing import TraceWriter, refuse_existing
 from gscn.golden.training.training import Trainer
@@ -58,7 +59,7 @@ def recording(
     traced: dict[str, list[PassTrace]] = {}
 
     def keep(name: str, record: PassRecord) -> None:
-        shown = as_convolution(record, copied=True)
+        shown = _recorded(record, copied=True)
         if shown is not None:
             traced[name].append(shown[1])
 
@@ -106,6 +107,30 @@ def observing(
     finally:
         for name in chosen:
             attached_to(known[name]).observer = None
+
+
+def _recorded(record: PassRecord, *, copied: bool) -> tuple[ConvShape, PassTrace, bool] | None:
+    """Return the shape of a pass, float32 arrays, copied or not, and whether it is transposed.
+
+    None is returned of what is no `ConvShape`.
+    """
+    try:
+        shape, record = as_convolution(record)
+    except InputError:
+        return None
+
+    def array(tensor: Tensor) -> np.ndarray:
+        values = tensor.detach().cpu().float().contiguous()
+        return (values.clone() if copied else values).numpy()
+
+    one = PassTrace(
+        which=record.which,
+        first=array(record.first),
+        second=array(record.second),
+        result=array(record.result),
+        precomputed=None if record.precomputed is None else array(record.precomputed),
+    )
+    return shape, one, record.geometry.transposed
 
 
 def layer_trace(name: str, conv: TrainingConv2d, passes: Sequence[PassTrace]) -> LayerTrace:
@@ -177,7 +202,7 @@ class StepWriter:
 
     def __call__(self, name: str, record: PassRecord) -> None:
         """Write a pass of a layer, unless it is a repetition, or no convolution."""
-        shown = as_convolution(record, copied=False)
+        shown = _recorded(record, copied=False)
         if shown is None:
             return
         calls = self._calls.setdefault(name, _Calls())
@@ -188,7 +213,8 @@ class StepWriter:
             return
         else:
             number = calls.add(record)
-        self._writer.add(call_name(name, number), *shown)
+        shape, one, transposed = shown
+        self._writer.add(call_name(name, number), shape, one, transposed=transposed)
 
     def written(self, names: Iterable[str]) -> list[str]:
         """Return the names of calls written, of these layers and in their order."""
@@ -210,7 +236,7 @@ class _Calls:
         self._by_inputs: dict[bytes, list[int]] = {}
 
     def add(self, record: PassRecord) -> int:
-        """Number a call by its forward pass."""
+        """Give a call a number, by its forward pass, and return it."""
         self.count += 1
         self.numbers[record.call] = self.count
         self._by_inputs.setdefault(_digest(record.second), []).append(self.count)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -66,8 +67,8 @@ class TraceWriter:
     ) -> None:
         self._stack.__exit__(kind, error, where)
 
-    def add(self, name: str, shape: ConvShape, one: PassTrace) -> None:
-        """Write a pass of a layer.
+    def add(self, name: str, shape: ConvShape, one: PassTrace, *, transposed: bool = False) -> None:
+        """Write a pass of a layer, as `LayerEntry` says of a transposed one.
 
         Raises
         ------
@@ -75,7 +76,8 @@ class TraceWriter:
             Arrays do not have the shapes of the layer, or the pass has been written before, or
             cannot be written.
         """
-        path = self._directory / f"{name}.npz"
+        # Torch allows any name without a dot of its own.
+        path = self._directory / f"{quote(name, safe='#')}.npz"
         check_arrays(path, shape, one)
         layer = self._layers.setdefault(
             name,
@@ -83,6 +85,7 @@ class TraceWriter:
                 "name": name,
                 "file": path.name,
                 "shape": dataclasses.asdict(shape),
+                "transposed": transposed,
                 "densities": {},
             },
         )
@@ -148,7 +151,10 @@ class TraceWriter:
         layers = []
         for name in names:
             layer = self._layers.get(name, {"densities": {}})
-            if Pass.FORWARD not in layer["densities"]:
+            forward = Pass.FORWARD
+            if layer.get("transposed"):
+                forward = forward.of_transposed
+            if forward not in layer["densities"]:
                 raise InputError(
                     f"layer {name} must compute each pass once in a traced step, not "
                     f"{', '.join(layer['densities']) or 'none'}"

@@ -10,6 +10,8 @@ from gscn.errors import InputError
 from gscn.golden.traces.trace import load_trace
 from tests.golden.traces.steps import change_manifest
 
+OMITTED = {"name": "attention", "kind": "bmm", "macs": 5, "share": 0.1}
+
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_traces_that_do_not_say_what_they_omit_are_read(copy, version):
@@ -17,7 +19,7 @@ def test_traces_that_do_not_say_what_they_omit_are_read(copy, version):
         manifest.update(format_version=version)
         del manifest["omitted"]
         for layer in manifest["layers"]:
-            del layer["normalised"]
+            del layer["normalised"], layer["transposed"]
 
     change_manifest(copy, older)
     trace = load_trace(copy)
@@ -29,7 +31,7 @@ def test_traces_that_do_not_say_what_they_omit_are_read(copy, version):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda m: m.update(format_version=1), "must have format version 2 or 3 or 4, not 1"),
+        (lambda m: m.update(format_version=1), "must have format version 2 or 3 or 4 or 5, not 1"),
         (lambda m: m.pop("format_version"), "must be the manifest of a trace"),
         (lambda m: m.pop("step"), "must be the manifest of a trace: .* is missing"),
         (lambda m: m.pop("dataset"), "must be the manifest of a trace: .* is missing"),
@@ -40,10 +42,11 @@ def test_traces_that_do_not_say_what_they_omit_are_read(copy, version):
         (lambda m: m["layers"][0].update(densities={"sideways": [1, 1]}), "sideways"),
         (lambda m: m.update(omitted={}), "omitted must be a list"),
         (lambda m: m.update(omitted=[3]), "must have name, kind, macs and share, not 3"),
-        (lambda m: m["omitted"][0].pop("kind"), "must have name, kind, macs and share"),
-        (lambda m: m["omitted"][0].update(share=2), "share must be from 0 to 1, not 2"),
-        (lambda m: m["omitted"][0].update(macs=-1), "macs must be a whole number"),
+        (lambda m: m.update(omitted=[{"name": "x"}]), "must have name, kind, macs and share"),
+        (lambda m: m.update(omitted=[{**OMITTED, "share": 2}]), "share must be from 0 to 1, not 2"),
+        (lambda m: m.update(omitted=[{**OMITTED, "macs": -1}]), "macs must be a whole number"),
         (lambda m: m["layers"][0].update(normalised=1), "normalised must be true, false or null"),
+        (lambda m: m["layers"][0].update(transposed=1), "transposed must be true or false, not 1"),
         (lambda m: m.update(layers=[]), "layers must be at least one"),
         (lambda m: m["layers"].append(m["layers"][0]), "names of layers must differ"),
         (lambda m: m["layers"].append(7), "a layer must be an object, not 7"),
@@ -111,7 +114,7 @@ def test_changed_byte_is_found_on_opening_and_on_loading(copy):
 def test_a_long_file_that_holds_nothing_of_a_trace_is_refused_before_it_is_read(copy):
     with (copy / "head.npz").open("r+b") as file:
         file.truncate(1 << 40)
-    change_manifest(copy, lambda m: m["layers"][-1].update(size_bytes=1 << 40))
+    change_manifest(copy, lambda m: m["layers"][-2].update(size_bytes=1 << 40))
     with pytest.raises(InputError, match=r"head\.npz must be a whole archive"):
         load_trace(copy)
 

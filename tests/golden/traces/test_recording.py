@@ -9,11 +9,11 @@ import torch
 from gscn import golden
 from gscn.conv import Pass
 from gscn.errors import InputError
+from gscn.golden.methods.watching import sparse_layers
 from gscn.golden.omitted import Omitted, covered_share
 from gscn.golden.oracle.integers import convolve
 from gscn.golden.traces.recording import layer_trace, recording, trace_step
 from gscn.golden.traces.trace import load_trace
-from gscn.golden.training.converted_network import conv_layers
 from tests.golden.traces.steps import trainer
 
 
@@ -21,21 +21,23 @@ from tests.golden.traces.steps import trainer
 def test_results_and_precomputed_terms_are_the_gradients_of_the_step(method, tmp_path):
     teacher = trainer(method)
     trace = trace_step(teacher, tmp_path / "trace")
-    assert trace.layers == tuple(conv_layers(teacher.network))
-    for name, conv in conv_layers(teacher.network).items():
+    layers = sparse_layers(teacher.network)
+    assert trace.layers == tuple(layers)
+    for name, made in layers.items():
         layer = trace.load(name)
         for which, one in layer.passes.items():
             operands = (torch.from_numpy(one.first).double(), torch.from_numpy(one.second).double())
             exact = convolve(layer.shape, which, *operands).numpy()
             assert np.abs(one.result - exact).max() <= 1e-5 * np.abs(exact).max()
-            backward = which is not Pass.FORWARD
-            assert (one.precomputed is not None) == (backward and "resprop" in method)
+            linear = isinstance(made, torch.nn.Linear)
+            reused = which is not Pass.FORWARD and "resprop" in method and not linear
+            assert (one.precomputed is not None) == (reused or (linear and which is Pass.FORWARD))
             density = trace.entry(name).densities[which]
             assert density == (np.mean(one.first != 0), np.mean(one.second != 0))
         one = layer.get(Pass.WEIGHT_GRAD)
         term = 0 if one.precomputed is None else one.precomputed
         # The optimiser adds the decay to the gradient only in its own copy.
-        assert np.array_equal(one.result + term, conv.weight.grad.numpy())
+        assert np.array_equal((one.result + term).reshape(made.weight.shape), made.weight.grad)
 
 
 def test_operands_are_those_that_each_pass_used(directory):
@@ -84,7 +86,7 @@ def test_chosen_layers_only_and_observers_are_removed(tmp_path):
     teacher = trainer("dense", iterations=0)
     trace = trace_step(teacher, tmp_path / "trace", ["head", "stem"])
     assert trace.layers == ("stem", "head")
-    assert all(conv.gscn.observer is None for conv in conv_layers(teacher.network).values())
+    assert all(conv.gscn.observer is None for conv in sparse_layers(teacher.network).values())
     with pytest.raises(InputError, match=r"layer must be one of stem, block1.*, not 'tail'"):
         trace_step(teacher, tmp_path / "other", ["tail"])
     assert [path.name for path in tmp_path.iterdir()] == ["trace"]
@@ -101,11 +103,14 @@ def test_what_is_not_traced_is_named_with_its_share(tmp_path):
     layers = {layer.name: layer for layer in teacher.survey().layers}
     total = sum(layer.shape.dense_macs for layer in layers.values())
     whole = trace_step(teacher, tmp_path / "whole")
+    assert whole.omitted == ()
+    unlike = [name for name, entry in whole.entries.items() if not entry.normalised]
+    assert unlike == ["classifier"]
+    convolutions = trace_step(teacher, tmp_path / "convolutions", list(layers)[:-1])
     share = layers["classifier"].shape.dense_macs / total
-    assert whole.omitted == (
+    assert convolutions.omitted == (
         Omitted(name="classifier", kind="fully connected layer", macs=8 * 64 * 10, share=share),
     )
-    assert {entry.normalised for entry in whole.entries.values()} == {True}
     part = trace_step(teacher, tmp_path / "part", ["stem", "head"])
     assert {one.name for one in part.omitted} == layers.keys() - {"stem", "head"}
     assert {one.kind for one in part.omitted} == {

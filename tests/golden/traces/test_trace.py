@@ -35,7 +35,7 @@ def test_layer_that_is_no_archive_is_named(copy):
     content = b"not an archive"
     (copy / "head.npz").write_bytes(content)
     manifest = json.loads((copy / "trace.json").read_text())
-    manifest["layers"][-1] |= {
+    manifest["layers"][-2] |= {
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }

@@ -79,7 +79,7 @@ def test_a_traced_step_has_every_convolution_in_its_shape(composites, tmp_path):
     assert (trace.network, trace.dataset) == ("resnet18", "composites")
     assert (trace.step, trace.dense_iteration) == (3, False)
     shapes = {name: entry.shape for name, entry in trace.entries.items()}
-    assert list(shapes) == list(LAYERS)
+    assert list(shapes) == [*LAYERS, "classifier"]
     for name, (c, k, kernel, stride, height) in LAYERS.items():
         shape = shapes[name]
         assert shape.x_shape == (8, 4 * c or 3, height, height), name
