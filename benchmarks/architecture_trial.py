@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.architectures import LARGE
-from gscn import golden
 from gscn.array import array
 from gscn.golden.networks import libraries
 from gscn.golden.networks.sources import NamedModel, named_model, told
@@ -37,6 +36,7 @@ IMAGE_SIZES = (64, 128, None)
 """Of the training step, the first that the architecture takes; None: its own."""
 TRACED_BYTES = 32 << 20
 """Of the operands and results of the layers that are traced, if there is more than one."""
+TRACED_LAYERS = 12
 _SHARED_ELEMENTS = 1 << 16
 MOST_ESTIMATE_SECONDS = 60.0
 
@@ -101,6 +101,8 @@ def _omitted(found: Survey) -> list[Row]:
 def trained(spec: str, parameters: int) -> Row:
     """Return how an architecture takes a training step by each method, traced.
 
+    It is made for small images, or if the step fails, for larger ones.
+
     Parameters
     ----------
     spec
@@ -108,76 +110,59 @@ def trained(spec: str, parameters: int) -> Row:
     parameters
         As `measured` counted them.
     """
-    row: Row = {"methods": {}}
-    torch.manual_seed(0)
-    try:
-        named, images = _made(spec, shared=parameters >= LARGE)
-        row["image_size"] = images.shape[-1]
-        found = survey(named.model, (images,))
-        layers = chosen_layers(found)
-        row["dense"] = _dense_share(named.model, images)
-    except Exception as error:  # noqa: BLE001
-        row["problem"] = _failed("made at a small size", error)
-        return row
-    row["traced"] = len(layers)
-    for method in METHODS:
-        start = time.perf_counter()
-        options = {} if method == "dst" else {"sparsity": SPARSITY}
-        with warnings.catch_warnings(record=True) as told_of, temporary_folder("trace") as place:
-            warnings.simplefilter("always")
-            try:
-                written = trace(
-                    named.model, (images,), place / "trace", method=method, layers=layers, **options
-                )
-                row["methods"][method] = {
-                    "passes": sum(len(one.densities) for one in written.entries.values()),
-                    "calls": len(written.entries),
-                }
-            except Exception as error:  # noqa: BLE001
-                row["problem"] = _failed(f"step by {method}", error)
-                return row
-        row["methods"][method]["seconds"] = time.perf_counter() - start
-        row["methods"][method]["warnings"] = sorted({str(one.message)[:300] for one in told_of})
+    row: Row = {}
+    for size in IMAGE_SIZES:
+        row = _trained_at(size, spec, shared=parameters >= LARGE)
+        if "problem" not in row:
+            break
     return row
 
 
-def _dense_share(model: nn.Module, images: Tensor) -> float | None:
-    """Return the share of multiplications that SWAT does not reach: those of no layer's call."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        golden.sparsify(model, "swat", sparsity=SPARSITY)
-        try:
-            return golden.coverage(model, images).mac_share
-        finally:
-            golden.unsparsify(model)
+def _trained_at(size: int | None, spec: str, *, shared: bool) -> Row:
+    row: Row = {"methods": {}}
+    torch.manual_seed(0)
+    stage = "made"
+    try:
+        with shared_weights() if shared else contextlib.nullcontext():
+            named = named_model(spec, batch=TRAINED_BATCH, image_size=size)
+        (images,) = named.inputs
+        row["image_size"] = images.shape[-1]
+        images.normal_()
+        layers = chosen_layers(survey(named.model, (images,)))
+        row["traced"] = len(layers)
+        for method in METHODS:
+            stage = f"step by {method}"
+            row["methods"][method] = _step(named.model, images, method, layers)
+    except Exception as error:  # noqa: BLE001
+        row["problem"] = _failed(stage, error)
+    return row
 
 
-def _made(spec: str, *, shared: bool) -> tuple[NamedModel, Tensor]:
-    """Return an architecture, and images of the first size that it takes."""
-    problem: Exception | None = None
-    for size in IMAGE_SIZES:
-        try:
-            with shared_weights() if shared else contextlib.nullcontext():
-                named = named_model(spec, batch=TRAINED_BATCH, image_size=size)
-            (images,) = named.inputs
-            images.normal_()
-            with torch.no_grad():
-                # Normalisation wants more than one value of each channel.
-                named.model.train()(images)
-            return named, images
-        except Exception as error:  # noqa: BLE001
-            problem = error
-    assert problem is not None
-    raise problem
+def _step(model: nn.Module, images: Tensor, method: str, layers: Sequence[str]) -> Row:
+    start = time.perf_counter()
+    options = {} if method == "dst" else {"sparsity": SPARSITY}
+    with warnings.catch_warnings(record=True) as told_of, temporary_folder("trace") as place:
+        warnings.simplefilter("always")
+        written = trace(model, (images,), place / "trace", method=method, layers=layers, **options)
+    return {
+        "calls": len(written.entries),
+        "passes": sum(len(one.densities) for one in written.entries.values()),
+        "seconds": time.perf_counter() - start,
+        "warnings": sorted({str(one.message)[:300] for one in told_of}),
+    }
 
 
 def chosen_layers(found: Survey) -> list[str]:
-    """Return a layer of each shape, the smallest first, until their passes take `TRACED_BYTES`."""
-    by_shape = {}
+    """Return a layer of each shape, the smallest first, within `TRACED_BYTES` and `TRACED_LAYERS`.
+
+    There is at least one. Of more shapes than that every second one is taken, or every third.
+    """
+    by_shape: dict[Any, Any] = {}
     for layer in found.layers:
         by_shape.setdefault((layer.shape, layer.linear), layer)
+    ordered = sorted(by_shape.values(), key=_passes_bytes)
     chosen, total = [], 0
-    for layer in sorted(by_shape.values(), key=_passes_bytes):
+    for layer in ordered[:: -(-len(ordered) // TRACED_LAYERS)]:
         total += _passes_bytes(layer)
         if chosen and total > TRACED_BYTES:
             break

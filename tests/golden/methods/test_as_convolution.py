@@ -79,7 +79,7 @@ def test_a_record_is_a_pass_of_a_convolution(kind):
     records, values = [], []
 
     def observe(record):
-        records.append(as_convolution(record, attached.geometry))
+        records.append(as_convolution(record))
         total = record.result if record.precomputed is None else record.result + record.precomputed
         values.append(total)
 
