@@ -9,22 +9,22 @@ docs/results/architectures.md (`benchmarks.docs`).
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
 import json
 import multiprocessing
 import resource
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.markdown import percent, table
 from benchmarks.pages import ROOT, Page
+from gscn.system.sources import source_digest
 
 NAMES = Path(__file__).with_name("timm_names.txt")
-RESULTS = ROOT / "build" / "architectures.jsonl"
+ROOMS = ("gscn", "lowering", "golden", "perf")
+"""From whose sources results follow."""
 MOST_BYTES = 3 << 30
 """Of memory that a process may take for its data."""
 MOST_CPU_SECONDS = 600
@@ -44,6 +44,11 @@ def specs() -> list[str]:
     own = [f"torchvision:{name}" for name in models.list_models(module=models)]
     drawn = NAMES.read_text(encoding="utf-8").split()
     return [*own, *(f"timm:{name}" for name in drawn)]
+
+
+def results_path() -> Path:
+    """Return the file of results: another one whenever sources change."""
+    return ROOT / "build" / f"architectures-{source_digest(ROOMS)}.jsonl"
 
 
 def known(path: Path) -> dict[str, Row]:
@@ -101,9 +106,9 @@ def apart(part: str, *args: Any) -> Row:
 
 
 def _limited(answer: Connection, part: str, args: Sequence[Any]) -> None:
-    from benchmarks import architecture_trial
-
     import torch
+
+    from benchmarks import architecture_trial
 
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
@@ -114,14 +119,52 @@ def _limited(answer: Connection, part: str, args: Sequence[Any]) -> None:
     answer.send(row)
 
 
+def make() -> Row:
+    """Return the rows of all architectures, trying those that have not been tried."""
+    path = results_path()
+    wanted = specs()
+    try_all(path, wanted)
+    rows = known(path)
+    parts = ("measured", "trained")
+    return {
+        "rows": [
+            {"spec": spec, **{part: rows[f"{part} {spec}"] for part in parts}} for spec in wanted
+        ],
+        "seconds": sum(row.get("cpu_seconds", 0.0) for row in rows.values()),
+    }
+
+
+def _render(data: Row) -> str:
+    # Its figures have names and limits of the trial, which imports torch.
+    from benchmarks import architectures_text
+
+    return architectures_text.render(data)
+
+
+def quotes(data: Row) -> dict[str, str]:
+    """Return how many of each library pass, as texts quote it."""
+    from benchmarks import architectures_text
+
+    found = {}
+    for one in architectures_text.summary(data["rows"]):
+        found[f"{one['library']}-tried"] = str(one["tried"])
+        found[f"{one['library']}-passed"] = str(one["passed"])
+    return found
+
+
+PAGE = Page(name="architectures", make=make, render=_render, parts=("estimates",), quotes=quotes)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try what the command line names, by default all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.architectures", description=__doc__)
     parser.add_argument("specs", nargs="*", metavar="SPEC", help="by default all")
     parser.add_argument("--again", action="store_true", help="what failed, too")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="by default one for the sources as they are"
+    )
     args = parser.parse_args(arguments)
-    try_all(args.results, args.specs or specs(), again=args.again)
+    try_all(args.results or results_path(), args.specs or specs(), again=args.again)
     return 0
 
 

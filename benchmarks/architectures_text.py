@@ -1,0 +1,179 @@
+"""The page of architectures: how many pass, what fails for which reason, and what stays outside."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from benchmarks.architecture_trial import (
+    CONFIG,
+    ESTIMATED_BATCH,
+    IMAGE_SIZES,
+    METHODS,
+    MOST_ESTIMATE_SECONDS,
+    SPARSITY,
+    TRACED_BYTES,
+    TRACED_LAYERS,
+    TRAINED_BATCH,
+)
+from benchmarks.architectures import LARGE
+from benchmarks.markdown import percent, table
+
+Row = dict[str, Any]
+_SHOWN_NAMES = 6
+
+INTRODUCTION = f"""# Architectures that users bring
+
+Classification models of torchvision, all of them, and names of timm drawn at random before any was
+tried (`benchmarks/timm_names.txt`; which draw, its test says). Of each architecture:
+
+* Its **layers** are found and counted at the size of images that its library gives,
+  {ESTIMATED_BATCH} images (`golden.networks.survey`, on tensors without values), and a training
+  step is **estimated** in analytic mode on the preset `{CONFIG}`, by SWAT and by ReSprop at
+  {100 * SPARSITY:g} %, which may take {MOST_ESTIMATE_SECONDS:g} s.
+* It is **converted**, takes one **training step** by each of {", ".join(METHODS)}, in float32 on
+  random images, with all that `gscn.trace` does by default, and the step is **traced**. The
+  mini-batch has {TRAINED_BATCH} images of {IMAGE_SIZES[0]} pixels; where that fails, of
+  {IMAGE_SIZES[1]}; where that fails too, of the architecture's own size. All layers compute;
+  recorded are a layer of each shape, at most {TRACED_LAYERS} of them and {TRACED_BYTES >> 20} MiB.
+  From {LARGE // 10**6} million parameters on, weights of equal shape have the same values and the
+  same memory, so that billions of them fit; all products are computed.
+
+Each runs in a process of its own with limits of memory and time, so that one that dies is one row.
+"""
+
+
+def summary(rows: Iterable[Row]) -> list[Row]:
+    """Return how many architectures of each library pass, by stage."""
+    found = []
+    by_library = defaultdict(list)
+    for row in rows:
+        by_library[row["spec"].partition(":")[0]].append(row)
+    for library, ones in by_library.items():
+        found.append(
+            {
+                "library": library,
+                "tried": len(ones),
+                "estimated": sum("problem" not in one["measured"] for one in ones),
+                "trained": sum("problem" not in one["trained"] for one in ones),
+                "passed": sum(not problems(one) for one in ones),
+            }
+        )
+    return found
+
+
+def problems(row: Row) -> list[Row]:
+    """Return what failed of an architecture."""
+    return [row[part]["problem"] for part in ("measured", "trained") if "problem" in row[part]]
+
+
+def reason(problem: Mapping[str, Any]) -> str:
+    """Return what is the same in what fails alike: without names, numbers and what follows."""
+    text = re.sub(r"\b(module|layer|layers|model) [^\s:,;]+", r"\1 ...", problem["text"])
+    text = re.sub(r"\d[\d.,x]*", "N", text).split(";")[0]
+    return f"{problem['stage']}: {text[:160]}"
+
+
+def _failures(rows: Iterable[Row]) -> str:
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for problem in problems(row):
+            by_reason[reason(problem)].append(row["spec"])
+    if not by_reason:
+        return "None fails.\n"
+    cells = []
+    for why, specs in sorted(by_reason.items(), key=lambda pair: -len(pair[1])):
+        shown = ", ".join(specs[:_SHOWN_NAMES]) + (" ..." if len(specs) > _SHOWN_NAMES else "")
+        cells.append((str(len(specs)), why.replace("|", "/"), shown))
+    return table(["architectures", "stage and reason", "which"], cells) + "\n"
+
+
+def outside(row: Row) -> float | None:
+    """Return the share of MACs in no layer; None if nobody knows."""
+    shares = [one["share"] for one in row["measured"].get("omitted", ())]
+    if "macs" not in row["measured"] or None in shares:
+        return None
+    return sum(shares)
+
+
+def _outside(rows: list[Row]) -> str:
+    """Return the table of what is in no layer, by kind: in how many architectures, its share."""
+    by_kind: dict[str, list[float | None]] = defaultdict(list)
+    for row in rows:
+        for one in row["measured"].get("omitted", ()):
+            by_kind[one["kind"]].append(one["share"])
+    cells = []
+    for kind, shares in sorted(by_kind.items(), key=lambda pair: -len(pair[1])):
+        known = sorted(share for share in shares if share is not None)
+        cells.append(
+            (
+                kind,
+                str(len(shares)),
+                percent(known[len(known) // 2]) if known else "no formula",
+                percent(known[-1]) if known else "no formula",
+            )
+        )
+    return table(["in no layer", "architectures", "share of MACs, median", "most"], cells)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    measured, trained = row["measured"], row["trained"]
+    share = outside(row)
+    speedups = [measured.get(f"estimate {method}", {}).get("speedup") for method in METHODS[:2]]
+    return (
+        row["spec"],
+        f"{measured['parameters'] / 1e6:.1f}" if "parameters" in measured else "-",
+        str(measured.get("layers", "-")),
+        f"{measured['macs'] / ESTIMATED_BATCH / 1e9:.2f}" if "macs" in measured else "-",
+        "-" if share is None else percent(share),
+        *("-" if one is None else f"{one:.2f}" for one in speedups),
+        str(trained.get("image_size", "-")),
+        "; ".join(dict.fromkeys(one["stage"] for one in problems(row))) or "passes",
+    )
+
+
+def render(data: Mapping[str, Any]) -> str:
+    """Return the page as Markdown."""
+    rows = data["rows"]
+    heads = ("library", "tried", "layers and estimate", "step and trace by all", "pass")
+    counts = [
+        (
+            one["library"],
+            str(one["tried"]),
+            str(one["estimated"]),
+            str(one["trained"]),
+            f"{one['passed']} ({percent(one['passed'] / one['tried'])})",
+        )
+        for one in summary(rows)
+    ]
+    slowest = max(
+        (one["seconds"], row["spec"])
+        for row in rows
+        for key, one in row["measured"].items()
+        if key.startswith("estimate ")
+    )
+    return "\n".join(
+        (
+            INTRODUCTION,
+            f"{table(heads, counts)}\n",
+            f"The slowest estimate took {slowest[0]:.1f} s ({slowest[1]}).\n",
+            "## Failures by reason\n",
+            _failures(rows),
+            "## What is in no layer\n",
+            "Products that the accelerator is not given, by kind, with their share of the",
+            "multiply-accumulates of a forward pass in the architectures that have them.\n",
+            f"{_outside(rows)}\n",
+            "## Each architecture\n",
+            "Speedups are of the training step over the dense array of as many multipliers,",
+            "convolutions and linear layers alone.\n",
+            table(
+                (
+                    *("architecture", "million parameters", "layers", "GMAC per image"),
+                    *("in no layer", "SWAT", "ReSprop", "pixels of the step", "result"),
+                ),
+                [_cells(row) for row in rows],
+            ),
+        )
+    )
