@@ -22,11 +22,29 @@ SUMMARY = "record operands and results of all convolutions in training steps"
 EXAMPLE = "gscn trace --method swat+resprop --sparsity 0.9 --iterations 100 --out build/trace"
 
 DEFAULT_ITERATIONS = 100
+MODEL_BATCH = 4
+"""Random images for a model of a library: its trace has all of its layers' maps, at full size."""
+MODEL_FIELDS = {
+    "method": "method",
+    "sparsity": "sparsity",
+    "budget": "budget",
+    "structure": "structure",
+    "first_conv": "first_layer",
+    "seed": "seed",
+}
+"""Fields of `Recipe` that a model of the user's can have, as `golden.sparsify` calls them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""
     add_recipe_arguments(parser)
+    parser.add_argument(
+        "--model",
+        metavar="SPEC",
+        help="instead of a network of the recipe, torchvision:NAME, timm:NAME or "
+        f"package.module:NAME: a step of it as it is, on --batch (default: {MODEL_BATCH}) random "
+        "images of a library's size or --image-size, or on the inputs that come with it",
+    )
     parser.add_argument(
         "--iterations",
         type=whole(),
@@ -59,6 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Train or load, trace one step, and report densities."""
     from gscn.golden.methods.watching import sparse_layers
+
+    if args.model is not None:
+        return _of_model(args)
     from gscn.golden.traces.recording import trace_step
     from gscn.golden.traces.writing import refuse_existing
     from gscn.golden.training.training import Trainer
@@ -101,6 +122,40 @@ def run(args: argparse.Namespace) -> Result:
     return Result(
         data={"steps": [one.data for one in traces]}, text="\n".join(one.text for one in traces)
     )
+
+
+def _of_model(args: argparse.Namespace) -> Result:
+    """Trace a step of a model that the user names."""
+    import torch
+
+    from gscn.golden.networks.sources import LIBRARIES, named_model
+    from gscn.golden.traces.model_step import trace
+    from gscn.golden.traces.writing import refuse_existing
+
+    given = given_recipe_fields(args)
+    image_size, batch = given.pop("image_size", None), given.pop("batch_size", None)
+    others = [*(set(given) - set(MODEL_FIELDS)), *["iterations"] * (args.iterations is not None)]
+    others += ["checkpoint"] * (args.checkpoint is not None) + ["steps"] * (args.steps != 1)
+    if others:
+        raise InputError(
+            "--model is traced as it is, so it must stand without: " + ", ".join(sorted(others))
+        )
+    refuse_existing(args.out)
+    if batch is None and args.model.partition(":")[0] in LIBRARIES:
+        batch = MODEL_BATCH
+    seed = given.get("seed", 0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        named = named_model(args.model, batch=batch, image_size=image_size)
+        for one in named.inputs:
+            # Images that nobody gave have no values.
+            if isinstance(one, torch.Tensor) and one.is_floating_point() and not one.any():
+                one.normal_()
+    options = {MODEL_FIELDS[field]: value for field, value in given.items()}
+    written = trace(
+        named.model, named.inputs, args.out, layers=args.layer, name=args.model, **options
+    )
+    return _report(written, args.out)
 
 
 def _report(trace: Trace, out: Path) -> Result:

@@ -88,3 +88,26 @@ def test_steps_beyond_the_recipe_are_refused(tmp_path, capsys):
     assert main([*words, "--steps", "0"]) == 2
     assert "--steps must be at least 1, not 0" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_of_a_library_is_traced(tmp_path, capsys):
+    out, report = tmp_path / "trace", tmp_path / "report.json"
+    words = ["trace", "--model", "timm:test_efficientnet", "--image-size", "32", "--batch", "2"]
+    words += ["--method", "swat+resprop", "--sparsity", "0.75", "--layer", "conv_stem"]
+    words += ["--layer", "blocks.1.0.conv_pwl", "--layer", "classifier"]
+    assert main([*words, "--out", str(out), "--json", str(report)]) == 0
+    trace = load_trace(out)
+    assert trace.layers == ("conv_stem", "blocks.1.0.conv_pwl", "classifier")
+    assert (trace.network, trace.sparsity) == ("timm:test_efficientnet", 0.75)
+    assert trace.entry("conv_stem").shape.n == 2
+    assert json.loads(report.read_text())["network"] == trace.network
+    assert "Not traced" in capsys.readouterr().out
+
+
+def test_a_model_stands_without_what_a_recipe_has(tmp_path, capsys):
+    words = ["trace", "--model", "timm:test_vit", "--epochs", "3", "--iterations", "4"]
+    assert main([*words, "--steps", "2", "--out", str(tmp_path / "trace")]) == 2
+    assert "must stand without: epochs, iterations, steps" in capsys.readouterr().err
+    assert main(["trace", "--model", "timm:nothing", "--out", str(tmp_path / "trace")]) == 2
+    assert "timm has no model 'nothing'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
