@@ -67,7 +67,7 @@ def try_all(path: Path, wanted: Sequence[str], *, again: bool = False) -> None:
         sizes[spec] = row.get("parameters", LARGE)
         if sizes[spec] < LARGE:
             _try(path, "trained", spec, again, sizes[spec])
-    for spec in sorted(wanted, key=sizes.__getitem__):
+    for spec in sorted((one for one in wanted if sizes[one] >= LARGE), key=sizes.__getitem__):
         _try(path, "trained", spec, again, sizes[spec])
 
 
@@ -90,7 +90,8 @@ def apart(part: str, *args: Any) -> Row:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.architecture_trial"])
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_limited, args=(theirs, part, args), daemon=True)
+    limits = (MOST_BYTES, MOST_CPU_SECONDS)
+    process = context.Process(target=_limited, args=(theirs, limits, part, args), daemon=True)
     process.start()
     theirs.close()
     row: Row | None = None
@@ -105,14 +106,14 @@ def apart(part: str, *args: Any) -> Row:
     return {"problem": {"stage": part, "text": f"the process {ended}", "where": ""}}
 
 
-def _limited(answer: Connection, part: str, args: Sequence[Any]) -> None:
+def _limited(answer: Connection, limits: tuple[int, int], part: str, args: Sequence[Any]) -> None:
     import torch
 
     from benchmarks import architecture_trial
 
     torch.set_num_threads(1)
-    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_SECONDS, MOST_CPU_SECONDS + 5))
+    resource.setrlimit(resource.RLIMIT_DATA, (limits[0], limits[0]))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits[1], limits[1] + 5))
     row = getattr(architecture_trial, part)(*args)
     peak = resource.getrusage(resource.RUSAGE_SELF)
     row["cpu_seconds"] = peak.ru_utime + peak.ru_stime

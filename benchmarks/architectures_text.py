@@ -32,7 +32,8 @@ tried (`benchmarks/timm_names.txt`; which draw, its test says). Of each architec
 * Its **layers** are found and counted at the size of images that its library gives,
   {ESTIMATED_BATCH} images (`golden.networks.survey`, on tensors without values), and a training
   step is **estimated** in analytic mode on the preset `{CONFIG}`, by SWAT and by ReSprop at
-  {100 * SPARSITY:g} %, which may take {MOST_ESTIMATE_SECONDS:g} s.
+  {100 * SPARSITY:g} %, which may take {MOST_ESTIMATE_SECONDS:g} s of a
+  processor each.
 * It is **converted**, takes one **training step** by each of {", ".join(METHODS)}, in float32 on
   random images, with all that `gscn.trace` does by default, and the step is **traced**. The
   mini-batch has {TRAINED_BATCH} images of {IMAGE_SIZES[0]} pixels; where that fails, of
