@@ -80,6 +80,10 @@ class OtherArithmetic:
         """Whether the inputs are one sample, without a mini-batch in front."""
         return self.geometry.is_single(inputs)
 
+    def macs(self, inputs: Tensor, weights: Tensor, outputs: Tensor) -> int:
+        """Return the multiplications of a forward pass, zeros and padding counted."""
+        return self.geometry.macs(inputs, weights, outputs)
+
     def to_filters(self, weights: Tensor) -> Tensor:
         """Return a view of the weights with the filters in front."""
         return self.geometry.to_filters(weights)

@@ -63,6 +63,9 @@ class Geometry(Protocol):
     def is_single(self, inputs: Tensor) -> bool:
         """Whether the inputs are one sample, without a mini-batch in front."""
 
+    def macs(self, inputs: Tensor, weights: Tensor, outputs: Tensor) -> int:
+        """Return the multiplications of a forward pass, zeros and padding counted."""
+
     def to_filters(self, weights: Tensor) -> Tensor:
         """Return a view of the weights with the filters, or neurons, in front."""
 

@@ -122,9 +122,7 @@ def trace(
             with observing(inner, observer, layers) as chosen:
                 _step(inner, batch, loss)
             found, sparsity = _described(inner)
-            dense = any(
-                part.dense for part in inner.modules() if isinstance(part, GradientReuse)
-            )
+            dense = any(part.dense for part in inner.modules() if isinstance(part, GradientReuse))
         finally:
             if not sparsified:
                 unsparsify(inner)
