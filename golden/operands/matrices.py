@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gscn.conv import ConvShape, Pass
+from gscn.conv import ConvShape
 from gscn.conv_groups import group_operands
 from gscn.golden.oracle.im2col import PassMatrices, pass_matrices
 from gscn.golden.traces.arrays import PassTrace
@@ -24,7 +24,6 @@ class Product:
 
     name: str
     """`layer.pass`, with `.group` behind it where there are several."""
-    which: Pass
     matrices: PassMatrices
 
     @property
@@ -67,6 +66,5 @@ def products(name: str, shape: ConvShape, one: PassTrace) -> Iterator[Product]:
     for index, (first, second) in enumerate(pairs):
         yield Product(
             name=f"{name}.{one.which}" + (f".{index}" if shape.groups > 1 else ""),
-            which=one.which,
             matrices=pass_matrices(shape.group, one.which, first, second),
         )
