@@ -40,6 +40,7 @@ def registry() -> dict[str, Page]:
         headline,
         microscaling,
         model_error,
+        operands,
         overhead,
         performance,
         rivals,
@@ -61,7 +62,7 @@ def registry() -> dict[str, Page]:
             choices,
             simulators,
         ),
-        *(performance, overhead, float_error, microscaling, cosim_speed, training),
+        *(performance, overhead, float_error, microscaling, cosim_speed, training, operands),
     )
     return {page.name: page for page in (module.PAGE for module in modules)}
 
