@@ -11,6 +11,7 @@ Where they are Timeloop has no place for: `hypergeometric` has them anywhere wit
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,9 @@ def _density(shape: ConvShape, space: str, operand: np.ndarray) -> float:
         )
         nonzeros = int(np.count_nonzero(operand[:, :, :rows, :columns]))
         points = operand.shape[0] * operand.shape[1] * box[0] * box[1]
-    return nonzeros / points
+    share = nonzeros / points
+    # Timeloop rounds the product of share and points up to a number of nonzeros.
+    return share if share * points <= nonzeros else math.nextafter(share, 0)
 
 
 def write(name: str, shape: ConvShape, one: PassTrace, folder: Path) -> None:

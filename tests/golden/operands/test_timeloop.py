@@ -6,12 +6,13 @@ Timeloop itself is not on the package index.
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import yaml
 
-from gscn.conv import Pass
+from gscn.conv import ConvShape, Pass
 from gscn.golden.operands.timeloop import problem
 from tests.golden.operands.recorded import SHAPES, recorded
 
@@ -89,6 +90,8 @@ def test_the_loops_of_a_problem_compute_the_pass(kind, which):
         said = content["instance"]["densities"][name]
         assert said["distribution"] == "hypergeometric"
         assert said["density"] == pytest.approx(np.count_nonzero(box) / box.size, abs=1e-15)
+        # As its density model counts them.
+        assert math.ceil(said["density"] * box.size) == np.count_nonzero(box)
     assert set(content["instance"]["densities"]) == set(tensors)
 
 
@@ -100,3 +103,12 @@ def test_a_dense_operand_is_not_named():
     assert list(content["instance"]["densities"]) == ["Inputs"]
     assert content["version"] == 0.4
     assert content["shape"]["name"] == "layer"
+
+
+def test_a_share_is_of_as_many_nonzeros_as_there_are():
+    shape = ConvShape(n=1, c=5, h=1, w=1, k=5, r=1, s=1)
+    one = recorded(shape, Pass.FORWARD)
+    one.first[...] = (np.arange(25) < 7).reshape(5, 5, 1, 1)
+    assert 7 / 25 * 25 > 7
+    content = yaml.safe_load(problem("layer", shape, one))["problem"]
+    assert math.ceil(content["instance"]["densities"]["Weights"]["density"] * 25) == 7
