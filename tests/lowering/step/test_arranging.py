@@ -78,3 +78,35 @@ def test_gradients_of_several_passes_are_put_in_order():
     }
     assert max(runs.values()) > 1
     assert not by_input(made) & {name for name, count in runs.items() if count > 1}
+
+
+def test_an_output_gradient_is_made_once_where_both_gradients_cut_it_alike():
+    step = step_of(small(), SIZE, BOTH)
+    (made,) = arranged([step], CONFIG)
+    names = [op.name for op in made.operations]
+    gone = [op for op in step.operations if op.name not in names]
+    assert gone
+    assert {op.name.rpartition(".")[0] for op in gone} == {"s2.dw"}
+    users = {op.name: op for op in made.operations if isinstance(op, Convolve)}
+    for op in gone:
+        layer = op.name.rpartition(".")[2]
+        assert users[f"dw.{layer}"].first == users[f"dx.{layer}"].second == f"s1.dx.{layer}"
+        # What adapted the threshold does it still.
+        (first,) = (one for one in made.operations if one.name == f"s1.dx.{layer}")
+        assert first.fields == op.fields
+        assert "adapt" in op.fields
+    _, (listing,) = listings([step], CONFIG)
+    for op in gone:
+        strips = listing.memory.strips
+        assert strips[op.name] == strips[op.name.replace("s2.dw", "s1.dx")]
+
+
+def test_strips_that_are_made_of_something_else_are_made_again():
+    step = step_of(small(), SIZE, BOTH)
+    names = [op.name for op in step.operations]
+    at = names.index("s2.dw.c3")
+    own = step.operations[at]
+    changed = dataclasses.replace(own, fields=own.fields | {"strict": 0})
+    operations = (*step.operations[:at], changed, *step.operations[at + 1 :])
+    (made,) = arranged([dataclasses.replace(step, operations=operations)], CONFIG)
+    assert "s2.dw.c3" in [op.name for op in made.operations]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from gscn.control import Queue
 from gscn.errors import InputError
+from gscn.perf.estimate.step_costs import PassCost, costs, step_records
 from gscn.perf.estimate.step_schedule import (
     CONTROL,
     WAITING,
@@ -17,6 +20,12 @@ from gscn.perf.estimate.step_schedule import (
     in_order,
     schedule,
 )
+from tests.golden.oracle.test_step import METHODS, batches
+from tests.step_machines import MachineRuns
+from tests.step_networks import small
+
+KEEP_TOLERANCE, SELECT_TOLERANCE = 0.02, 0.08
+"""Shares of a step by which a schedule may differ from the Verilog."""
 
 
 def encode(cycles, *, kind="maps", wait=0, **ways):
@@ -132,3 +141,31 @@ def test_waiting_for_what_is_not_before_is_an_error():
 def test_an_empty_list_takes_no_time():
     assert schedule([]).cycles == 0
     assert schedule([]).exposed() == {}
+
+
+@pytest.mark.cosim
+@pytest.mark.slow
+def test_a_step_on_the_verilog_takes_as_long_as_its_schedule():
+    ways, _ = METHODS["both"]
+    order = ("dense", "keep", "select")
+    runs = MachineRuns(small(), (3, 3, 8, 8), ways, together=True)
+    runs.set_weights(1)
+    shares = {}
+    for way, batch in zip(order, batches(2, (3, 3, 8, 8), len(order)), strict=True):
+        runs.run(way, *batch)
+        run, names = runs.flags[-1], runs.lists[way].records
+        at = {addr: name for name, addr in names.items()}
+        measured: Counter[str] = Counter()
+        for one in run.taken:
+            measured[at.get(one.addr, "").partition("/")[0]] += one.end - one.begin
+        kept = {name: float(np.mean(codes != 0)) for name, codes in runs.golden.strips.items()}
+        found = costs(
+            step_records(runs.steps[way], runs.config), runs.config,
+            lambda op, measured=measured: PassCost(measured[op.name], 0.0, 0.0, 0.0), kept,
+        )  # fmt: skip
+        made = schedule([one.queued for one in found])
+        shares[way] = made.cycles / run.cycles
+    # Selections are taken to end in the last bin; of the array's bytes nothing is known here.
+    assert shares["keep"] == pytest.approx(1, abs=KEEP_TOLERANCE), shares
+    for way in ("dense", "select"):
+        assert -SELECT_TOLERANCE < shares[way] - 1 < KEEP_TOLERANCE, shares
