@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -11,23 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.array import ArrayConfig, array
+from gscn.command.estimate_text import BUFFERS_KIB
 from gscn.command.numbers import MOST_PROCESSES, real, whole
-from gscn.command.options import add_preset_arguments
-from gscn.command.result import Result, table
+from gscn.command.options import add_output_file, add_preset_arguments
+from gscn.command.result import Result
 from gscn.command.standard_files import say
-from gscn.command.step_text import whole_rows, whole_step
 
 if TYPE_CHECKING:
-    from gscn.graph import Graph
+    from gscn.command.analysis import Analysis
     from gscn.perf.estimate.memory import Dram
-    from gscn.perf.estimate.training_step import Mode, NetworkEstimate
+    from gscn.perf.estimate.training_step import Mode
 
 SUMMARY = "estimate a training step of a full network against a dense array of the same size"
 EXAMPLE = (
-    "gscn estimate --network resnet50 --method swat --sparsity 0.9 --mode analytic "
+    "gscn estimate --model torchvision:resnet50 --method swat --sparsity 0.9 --mode analytic "
     "--json build/resnet50.json"
 )
-BUFFERS_KIB = (0, 256, 1024, 4096)
 MODES = ("statistical", "analytic", "trace")
 NETWORK_NAMES = (
     "resnet18, resnet34, resnet50, vgg16, wrn50-2, densenet121; for images of 32 pixels "
@@ -69,15 +67,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{', '.join(map(str, BUFFERS_KIB))} (default: 0, none)",
     )
     _add_sampling_arguments(parser)
+    add_output_file(
+        parser, "--export", help="also write the network's table of layers, which --model reads"
+    )
+    add_output_file(parser, "--report", help="also write a page with drawings (HTML)")
 
 
 def _add_workload_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is trained: network, images, method, and where its operands are from."""
     parser.add_argument(
-        "--network",
+        "--model",
         default="resnet50",
-        metavar="NAME",
-        help=f"{NETWORK_NAMES}; or a JSON file of layers (default: %(default)s)",
+        metavar="MODEL",
+        help=f"{NETWORK_NAMES}; torchvision:NAME, timm:NAME, package.module:NAME; or a file: .pt2 "
+        "of torch.export, .onnx, .csv of SCALE-Sim, .yaml of Timeloop, .json "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--mode",
@@ -100,15 +104,14 @@ def _add_workload_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=whole(high=1 << 20),
         metavar="PIXELS",
-        help="height and width of the images (default: 224, or 32 for the networks of such; a file "
-        "has its own sizes)",
+        help="height and width of the images (default: what is customary for the network; files "
+        "have their own sizes)",
     )
     parser.add_argument(
         "--batch",
         type=whole(high=1 << 20),
-        default=32,
         metavar="N",
-        help="images per batch (default: %(default)s)",
+        help="images per batch (default: 32, or those of the file)",
     )
     parser.add_argument(
         "--method",
@@ -176,8 +179,9 @@ def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Estimate the network that the options describe."""
-    from gscn.errors import InputError
-    from gscn.perf.estimate.training_step import Mode, assumptions, to_json
+    from gscn.errors import InputError, OutputError
+    from gscn.perf.estimate.training_step import Mode
+    from gscn.system.files import write_files
 
     if args.processes < 1:
         raise InputError(f"--processes must be at least 1, not {args.processes}")
@@ -193,10 +197,19 @@ def run(args: argparse.Namespace) -> Result:
             raise InputError(f"--operands uniform applies to mode statistical, not {mode}")
         mode = Mode.UNIFORM
     config = array(args.config).with_overrides(args.set)
-    result = _of_trace(args, config) if args.trace else _of_network(args, config, mode)
-    result = dataclasses.replace(result, graph=_graph(result))
-    data = to_json(result) | {"seed": args.seed}
-    return Result(data=data, text=_report(data, assumptions(result)))
+    result = _of_trace(args, config) if args.trace else _of_model(args, config, mode)
+    files = {}
+    if args.export is not None:
+        files[args.export] = result.table_text()
+    if args.report is not None:
+        files[args.report] = result.page()
+    problems = []
+    try:
+        write_files(files)
+    except OutputError as error:
+        problems.append(str(error))
+    data = result.data | {"seed": args.seed}
+    return Result(data=data, text=str(result), problems=tuple(problems))
 
 
 def _dram(args: argparse.Namespace) -> Dram | None:
@@ -208,7 +221,8 @@ def _dram(args: argparse.Namespace) -> Dram | None:
     return Dram(bytes_per_cycle=args.dram, buffer_bytes=(args.buffer or 0) << 10)
 
 
-def _of_trace(args: argparse.Namespace, config: ArrayConfig) -> NetworkEstimate:
+def _of_trace(args: argparse.Namespace, config: ArrayConfig) -> Analysis:
+    from gscn.command.analysis import Analysis
     from gscn.errors import InputError
     from gscn.golden.traces.trace import load_trace
     from gscn.perf.estimate.recorded_step import measure_recorded
@@ -216,41 +230,32 @@ def _of_trace(args: argparse.Namespace, config: ArrayConfig) -> NetworkEstimate:
 
     if args.rivals:
         raise InputError("--rivals does not apply to mode trace")
-    return estimate_recorded(
-        load_trace(args.trace),
-        config,
-        clock_hz=args.clock_mhz * 1e6,
-        dram=_dram(args),
-        measure=partial(measure_recorded, progress=_progress("pass"), dram=_dram(args)),
+    return Analysis.of(
+        estimate_recorded(
+            load_trace(args.trace),
+            config,
+            clock_hz=args.clock_mhz * 1e6,
+            dram=_dram(args),
+            measure=partial(measure_recorded, progress=_progress("pass"), dram=_dram(args)),
+        )
     )
 
 
-def _of_network(args: argparse.Namespace, config: ArrayConfig, mode: Mode) -> NetworkEstimate:
-    from gscn.errors import InputError
+def _of_model(args: argparse.Namespace, config: ArrayConfig, mode: Mode) -> Analysis:
+    from gscn.command.analysis import analyse
     from gscn.perf.estimate.sampling import SAMPLE_PRODUCTS, STATISTICAL_PRODUCTS, Sampling, measure
-    from gscn.perf.estimate.training_step import Mode, estimate
-    from gscn.perf.workload.network_file import read_network
-    from gscn.perf.workload.networks import NETWORKS, SMALL_NETWORKS, network
+    from gscn.perf.estimate.training_step import Mode
     from gscn.perf.workload.sparsification import Method, Sparsification
-    from gscn.system.reading import is_there
 
-    if args.network not in NETWORKS and is_there(args.network):
-        if args.image_size is not None:
-            raise InputError("--image-size does not apply to a network file: it has its own sizes")
-        net = read_network(Path(args.network), batch=args.batch)
-    else:
-        size = args.image_size
-        if size is None:
-            size = 32 if args.network in SMALL_NETWORKS else 224
-        net = network(args.network, image_size=size, batch=args.batch)
-    uniform = mode is Mode.UNIFORM
     products = args.sample_products
     if products is None:
-        products = SAMPLE_PRODUCTS if uniform else STATISTICAL_PRODUCTS
-    return estimate(
-        net,
-        config,
-        Sparsification(
+        products = SAMPLE_PRODUCTS if mode is Mode.UNIFORM else STATISTICAL_PRODUCTS
+    return analyse(
+        args.model,
+        batch=args.batch,
+        image_size=args.image_size,
+        config=config,
+        method=Sparsification(
             method=Method(args.method),
             sparsity=args.sparsity,
             activation_density=args.activation_density,
@@ -283,96 +288,3 @@ def _progress(noun: str) -> Callable[[int, int], None] | None:
         say(f"\r{noun} {done} of {total}", end=end)
 
     return show
-
-
-def _gradients(data: dict) -> str:
-    """Say how dense ReSprop's differences are taken to be."""
-    density = data["gradient_density"]
-    if density is None or "resprop" not in data["method"]:
-        return ""
-    return f" (gradient differences {100 * density:g} % dense)"
-
-
-def _coverage(data: dict) -> str:
-    """Say of what the totals are."""
-    share = data["covered_share"]
-    if share is None:
-        return "layers listed"
-    if not data["omitted"]:
-        return "whole network"
-    return f"layers listed, {100 * share:.2f} % of the network's MACs"
-
-
-def _memory_rows(data: dict) -> list[tuple[str, float]]:
-    """Return what is read of a compressed byte, and how long DRAM takes by itself."""
-    rows = [
-        (f"read per operand byte, {behind}, mean of passes", data["reads_per_operand_byte"][size])
-        for size, behind in (
-            (str(kib << 10), f"buffer of {kib} KiB" if kib else "ports") for kib in BUFFERS_KIB
-        )
-        if size in data["reads_per_operand_byte"]
-    ]
-    if data["dram"] is not None:
-        read = data["dram_read_bytes"][str(data["dram"]["buffer_bytes"])]
-        moved = read + data["write_bytes"]
-        rows += [
-            ("read from DRAM per operand byte, all passes", read / data["operand_bytes"]),
-            ("DRAM alone, million cycles", moved / data["dram"]["bytes_per_cycle"] / 1e6),
-        ]
-    return rows
-
-
-def _graph(result: NetworkEstimate) -> Graph | None:
-    """Return what a network computes between its layers, if it is one that is known by name."""
-    from gscn.golden.networks.catalogue import network_graph
-    from gscn.golden.recipe import NETWORKS
-
-    name = result.network.name
-    if name.removesuffix("-small") not in NETWORKS:
-        return None
-    first = result.network.layers[0].shape
-    return network_graph(name, image_size=first.h, batch=first.n)
-
-
-def _report(data: dict, notes: list[str]) -> str:
-    rows = []
-    for layer in data["layers"]:
-        by_pass = {p["pass"]: p["speedup_vs_dense"] for p in layer["passes"]}
-        shape = layer["shape"]
-        rows.append(
-            (
-                layer["name"],
-                f"{shape['k']}x{shape['c']}x{shape['r']}x{shape['s']}",
-                f"{shape['h']}x{shape['w']}",
-                by_pass["forward"],
-                by_pass.get("input-grad"),
-                by_pass.get("weight-grad"),
-                layer["training_speedup_vs_dense"],
-            )
-        )
-    layers = table(
-        ("layer", "weights", "map", "forward", "input-grad", "weight-grad", "training"),
-        rows,
-        title=f"{data['network']}, {data['method']} at {data['sparsity']:g}{_gradients(data)}: "
-        f"times faster than a dense array of {data['multipliers']} multipliers",
-    )
-    totals = table(
-        (f"{_coverage(data)}, over a dense array", "value"),
-        [
-            ("forward, times faster", data["forward_speedup_vs_dense"]),
-            ("backward, times faster", data["backward_speedup_vs_dense"]),
-            ("training, times faster", data["training_speedup_vs_dense"]),
-            *whole_rows(data["whole_step"]),
-            ("training FLOP reduction, %", 100 * data["training_flop_reduction"]),
-            ("inference FLOP reduction, %", 100 * data["inference_flop_reduction"]),
-            ("training, million cycles", data["training_cycles"] / 1e6),
-            *_memory_rows(data),
-            (f"training at {data['clock_hz'] / 1e6:g} MHz, s", data["training_seconds"]),
-            *(
-                (f"{name}: training, million cycles", cycles["training"] / 1e6)
-                for name, cycles in data["rival_cycles"].items()
-            ),
-        ],
-    )
-    parts = (layers, totals, whole_step(data["whole_step"]))
-    return "\n\n".join((*parts, "Assumptions:\n" + "\n".join(f"- {n}" for n in notes)))

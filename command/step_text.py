@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from gscn.command.result import table
 
+_LINES = 6
+"""Of a sentence that says why there is no figure, which names operations; JSON has all."""
+
 
 def whole_rows(step: dict) -> list[tuple[str, float]]:
     """Return the totals of a step with everything, if there is a figure."""
@@ -21,7 +24,10 @@ def whole_rows(step: dict) -> list[tuple[str, float]]:
 def whole_step(step: dict) -> str:
     """Return what a step consists of, ours and the dense array's, or why there is no figure."""
     if step["refused"] is not None:
-        return f"Step with everything: no figure.\n{step['refused']}"
+        lines = step["refused"].splitlines()
+        if len(lines) > _LINES:
+            lines = [*lines[:_LINES], f"  and {len(lines) - _LINES} more"]
+        return "\n".join(("Step with everything: no figure.", *lines))
     rows = []
     for name, machine in (
         ("ours", step["ours"]),

@@ -1,6 +1,7 @@
 """Shared vocabulary of the accelerator: configuration, formats, shapes, records, counters.
 
-`gscn.trace` records a training step of any model; it is imported when first used, with torch.
+`gscn.trace` records a training step of any model, `gscn.analyse` estimates any model; each is
+imported when first used, with torch.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_CALLS = {"trace": "gscn.golden.traces.model_step"}
+_CALLS = {"analyse": "gscn.command.analysis", "trace": "gscn.golden.traces.model_step"}
 """Where the calls for users are, by name."""
 
 

@@ -202,6 +202,7 @@ COVERED_BY = {
     "command/__main__.py": ("command/test_outputs.py", "the command is started by it there"),
     "command/compare.py": ("command/test_cosim.py", "saved results are compared there"),
     "command/demo.py": ("command/test_interrupts.py", "it is run, and interrupted, there"),
+    "command/estimate_text.py": ("command/test_estimate.py", "its tables are read there"),
     "command/generate.py": ("command/test_outputs.py", "its set of files is there"),
     "command/options.py": ("command/test_outputs.py", "options of outputs are there"),
     "command/pass_inputs.py": ("command/test_cosim.py", "passes are chosen by it there"),

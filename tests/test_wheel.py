@@ -81,7 +81,7 @@ def test_a_report_is_made_in_an_empty_folder(gscn, tmp_path):
 
 
 def test_a_network_is_estimated_in_an_empty_folder(gscn, tmp_path):
-    words = ("estimate", "--network", "resnet20", "--batch", "1", "--mode", "analytic")
+    words = ("estimate", "--model", "resnet20", "--batch", "1", "--mode", "analytic")
     run(gscn, tmp_path, *words, "--json", "estimate.json")
     assert json.loads((tmp_path / "estimate.json").read_text())["network"] == "resnet20"
 
@@ -138,7 +138,7 @@ for name in {ROOMS}:
 @pytest.mark.cosim
 def test_the_command_works_among_modules_of_the_user(gscn, taken):
     run(gscn, taken, "generate", "--config", "tiny", "--out", "made", safe=False)
-    words = ("estimate", "--network", "resnet20", "--batch", "1", "--mode", "analytic")
+    words = ("estimate", "--model", "resnet20", "--batch", "1", "--mode", "analytic")
     run(gscn, taken, *words, safe=False)
     words = ("train", "--method", "swat", "--epochs", "1", "--iterations", "2", "--out", "a.pt")
     run(gscn, taken, *words, safe=False)

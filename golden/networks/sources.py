@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from gscn.errors import InputError
+from gscn.errors import InputError, raise_problems
 from gscn.golden.networks import BATCH, IMAGE_SIZE, libraries
 from gscn.golden.networks.exported import exported_model
 from gscn.system.reading import shown
@@ -66,8 +66,8 @@ def named_model(
         Height and width of images, pixels; by default what the library or the program says of the
         network, else `IMAGE_SIZE`.
     values
-        False: parameters and inputs may be without values, on the meta device, which takes neither
-        time nor memory. What cannot be made there has values.
+        False: parameters and inputs are without values, on the meta device; calling the network
+        then takes neither time nor memory, and nor does making it, if it can be made there.
 
     Raises
     ------
@@ -75,6 +75,14 @@ def named_model(
         The text is of no such form; there is no such library, network or module; making it raised
         an error; nobody says what its inputs are; or they have a batch and a size of their own.
     """
+    raise_problems(
+        f"model {spec}",
+        [
+            f"{what} must be at least 1, not {value}"
+            for what, value in (("batch", batch), ("image size", image_size))
+            if value is not None and value < 1
+        ],
+    )
     if not is_source(spec):
         raise InputError(
             "a model must be torchvision:NAME, timm:NAME, package.module:NAME or FILE.pt2, not "
@@ -83,7 +91,7 @@ def named_model(
     if spec.endswith(EXPORTED):
         model, inputs = exported_model(Path(spec), batch=batch, image_size=image_size)
         named = NamedModel(name=Path(spec).stem, model=model, inputs=inputs)
-        return named if values else _without_values(named)
+        return named if values else without_values(named)
     before, _, after = spec.partition(":")
     make = {"torchvision": _torchvision, "timm": _timm}.get(before)
     if make is None:
@@ -93,20 +101,20 @@ def named_model(
 
 
 def _built(spec: str, values: bool, make: Callable[[], NamedModel]) -> NamedModel:
-    """Return what a function makes, on the meta device if that is wanted and it can."""
+    """Return what a function makes; without values on the meta device, if it can be made there."""
     # Whatever a network's own code raises is a fault of the input.
     if not values:
         with contextlib.suppress(Exception), torch.device("meta"):
-            return _without_values(make())
+            return without_values(make())
     try:
-        return make()
+        return make() if values else without_values(make())
     except InputError:
         raise
     except (Exception, SystemExit) as error:
         raise InputError(f"model {spec} must be made without an error: {told(error)}") from error
 
 
-def _without_values(named: NamedModel) -> NamedModel:
+def without_values(named: NamedModel) -> NamedModel:
     """Return a network all of whose tensors are on the meta device, those made elsewhere too."""
     model = named.model
     if any(not one.is_meta for one in (*model.parameters(), *model.buffers())):
@@ -116,7 +124,7 @@ def _without_values(named: NamedModel) -> NamedModel:
     return NamedModel(name=named.name, model=model, inputs=inputs)
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """Return what an error of somebody else's code says, on one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__

@@ -160,3 +160,37 @@ def report_files(
         shown = blocks(in_order(parts))
         texts[document] = render_blocks(DOCUMENT_TITLE, DOCUMENT_INTRODUCTION, shown)
     return texts
+
+
+def model_page(row: Row) -> str:
+    """Return a page about one network.
+
+    Parameters
+    ----------
+    row
+        As `perf.estimate.training_step.to_json` returns it.
+    """
+    case = Case(
+        key="model",
+        title=str(row["network"]),
+        network=str(row["network"]),
+        image_size=row["image_size"][0],
+        batch=row["batch"],
+        method=row["method"],
+        sparsity=row["sparsity"],
+        rivals=bool(row["rival_cycles"]),
+    )
+    results = [Estimated.of(case, row)]
+    parts = [
+        speedup_section(results),
+        whole_steps_section(results),
+        layer_by_layer_section(results),
+        memory_hierarchy_section(results),
+        assumptions_section(results),
+    ]
+    config = results[0].config
+    subtitle = (
+        f"{config.multipliers} multipliers in {config.clusters} clusters, {row['mode']} mode of "
+        f"the performance model, configuration {config.digest()}"
+    )
+    return render(case.label, subtitle, parts, footer())

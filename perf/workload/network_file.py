@@ -55,7 +55,12 @@ def read_network(path: Path, *, batch: int | None = None) -> Network:
             f"their own, not {batch}"
         )
     layers = tuple(
-        _read_layer(item, where=f"{where}, layer {index}", index=index, batch=batch or own or BATCH)
+        _read_layer(
+            item,
+            where=f"{where}, layer {index}",
+            index=index,
+            batch=(own or BATCH) if batch is None else batch,
+        )
         for index, item in enumerate(items)
     )
     counts = Counter(layer.name for layer in layers)

@@ -139,7 +139,8 @@ def _sizes(
         for axis, size in enumerate(dims):
             known = named.get(size) if isinstance(size, str) else None
             if axis == 0 and (size == first or type(size) is not int):
-                known = batch or (size if type(size) is int else BATCH)
+                known = size if type(size) is int else BATCH
+                known = known if batch is None else batch
             elif axis >= 2 and type(size) is not int:
                 known = known or image_size
             elif type(size) is int:

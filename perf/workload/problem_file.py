@@ -125,7 +125,9 @@ def _layer(problem: Any, batch: int | None, label: str, where: str) -> Listed:
     try:
         if gemm:
             vectors, k, c = (fields[key] for key in "MNK")
-            shape = ConvShape(n=batch or BATCH, c=c, h=vectors, w=1, k=k, r=1, s=1)
+            shape = ConvShape(
+                n=BATCH if batch is None else batch, c=c, h=vectors, w=1, k=k, r=1, s=1
+            )
             return dataclasses.replace(listed, shape=shape, linear=True)
         return _convolution(listed, fields, batch)
     except InputError as error:
@@ -155,7 +157,7 @@ def _convolution(listed: Listed, fields: Mapping[str, int], batch: int | None) -
     ]
     groups = fields.get("G", 1)
     shape = ConvShape(
-        n=batch or fields.get("N", BATCH),
+        n=fields.get("N", BATCH) if batch is None else batch,
         c=fields["C"] * groups,
         h=sizes[0],
         w=sizes[1],

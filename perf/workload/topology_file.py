@@ -68,7 +68,13 @@ def read_topology(path: Path, *, batch: int | None) -> Network:
     if batch is not None and columns.batch is not None:
         raise InputError(f"topology file {path} must be read without a batch: it has its own sizes")
     listed = [
-        _layer(cells, columns, batch or BATCH, line, f"topology file {path}, line {line}")
+        _layer(
+            cells,
+            columns,
+            BATCH if batch is None else batch,
+            line,
+            f"topology file {path}, line {line}",
+        )
         for line, cells in rows
     ]
     if not 1 <= len(listed) <= MOST_LAYERS:

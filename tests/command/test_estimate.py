@@ -31,7 +31,7 @@ def run(tmp_path, *options):
 
 
 def test_the_modes_agree_on_what_they_estimate(network_file, tmp_path, capsys):
-    common = ("--network", network_file, "--batch", 2, "--config", "tiny", "--sparsity", 0.5)
+    common = ("--model", network_file, "--batch", 2, "--config", "tiny", "--sparsity", 0.5)
     analytic = run(tmp_path, *common, "--mode", "analytic", "--clock-mhz", 500)
     assert analytic["mode"] == "analytic"
     assert analytic["training_seconds"] == pytest.approx(analytic["training_cycles"] / 500e6)
@@ -57,7 +57,7 @@ def test_the_modes_agree_on_what_they_estimate(network_file, tmp_path, capsys):
 
 
 def test_a_step_with_everything_is_that_of_its_list(tmp_path, capsys):
-    data = run(tmp_path, "--network", "resnet20", "--batch", 2, "--mode", "analytic")
+    data = run(tmp_path, "--model", "resnet20", "--batch", 2, "--mode", "analytic")
     step = data["whole_step"]
     assert step["refused"] is None
     out = capsys.readouterr().out
@@ -72,7 +72,7 @@ def test_a_step_with_everything_is_that_of_its_list(tmp_path, capsys):
 
 
 def test_a_step_of_which_only_layers_are_known_has_no_figure(network_file, tmp_path, capsys):
-    data = run(tmp_path, "--network", network_file, "--batch", 2, "--mode", "analytic")
+    data = run(tmp_path, "--model", network_file, "--batch", 2, "--mode", "analytic")
     assert "must have the graph of what is between its layers" in data["whole_step"]["refused"]
     out = capsys.readouterr().out
     assert "Step with everything: no figure.\na whole step of net must have the graph" in out
@@ -110,12 +110,12 @@ def test_a_trace_is_run_as_a_whole(tmp_path, capsys):
 
 def test_totals_are_said_to_be_of_what_is_listed(network_file, tmp_path, capsys):
     common = ("--batch", 2, "--config", "tiny", "--mode", "analytic")
-    data = run(tmp_path, "--network", network_file, *common)
+    data = run(tmp_path, "--model", network_file, *common)
     assert (data["omitted"], data["covered_share"]) == (None, None)
     out = capsys.readouterr().out
     assert "layers listed, over a dense array" in out
     assert "whether the network computes anything besides is not known" in out
-    data = run(tmp_path, "--network", "resnet20", *common)
+    data = run(tmp_path, "--model", "resnet20", *common)
     assert (data["omitted"], data["covered_share"]) == ([], 1)
     out = capsys.readouterr().out
     assert "whole network, over a dense array" in out
@@ -123,7 +123,7 @@ def test_totals_are_said_to_be_of_what_is_listed(network_file, tmp_path, capsys)
 
 
 def test_gradients_are_as_dense_as_training_aims_at_unless_told(network_file, tmp_path, capsys):
-    common = ("--network", network_file, "--batch", 8, "--config", "tiny", "--mode", "analytic")
+    common = ("--model", network_file, "--batch", 8, "--config", "tiny", "--mode", "analytic")
     common = (*common, "--method", "resprop", "--sparsity", 0.7)
     default = run(tmp_path, *common)
     assert (default["gradients"], default["gradient_density"]) == ("target", 0.35)
@@ -141,7 +141,7 @@ def test_gradients_are_as_dense_as_training_aims_at_unless_told(network_file, tm
 
 
 def test_behind_a_dram_a_launch_takes_the_longer_of_both(network_file, tmp_path, capsys):
-    common = ("--network", network_file, "--batch", 2, "--config", "tiny", "--sparsity", 0.5)
+    common = ("--model", network_file, "--batch", 2, "--config", "tiny", "--sparsity", 0.5)
     for options in (("--mode", "analytic"), ("--processes", 1)):
         free = run(tmp_path, *common, *options)
         assert (free["dram"], "DRAM" in free["layers"][0]["passes"][0]["busy_cycles"]) == (
@@ -169,7 +169,7 @@ def test_behind_a_dram_a_launch_takes_the_longer_of_both(network_file, tmp_path,
 
 def test_rivals_are_given_the_same_layers(network_file, tmp_path):
     data = run(
-        *(tmp_path, "--network", network_file, "--batch", 2, "--mode", "analytic"),
+        *(tmp_path, "--model", network_file, "--batch", 2, "--mode", "analytic"),
         *("--config", "small", "--rivals", "dense,ideal"),
     )
     assert set(data["rival_cycles"]) == {"dense", "ideal"}
@@ -198,6 +198,6 @@ def test_rivals_are_given_the_same_layers(network_file, tmp_path):
     ],
 )
 def test_bad_options_are_named(options, message, network_file, capsys):
-    name = () if "--trace" in options else ("--network", str(network_file))
+    name = () if "--trace" in options else ("--model", str(network_file))
     assert main(["estimate", *name, *options]) == 2
     assert message in capsys.readouterr().err

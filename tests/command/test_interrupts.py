@@ -149,7 +149,7 @@ def test_what_does_not_unwind_is_ended(tmp_path):
     assert one.seconds > 1
 
 
-ESTIMATE = ("estimate", "--network", "resnet50", "--batch", "4")
+ESTIMATE = ("estimate", "--model", "resnet50", "--batch", "4")
 TRAIN = ("train", "--method", "swat", "--epochs", "1000", "--log", "{}.csv", "--out", "{}.pt")
 PUBLISH = ("publish-operands", "--only", "vgg16-dst", "--out", "{}-operands")
 

@@ -133,10 +133,10 @@ def test_the_example_is_valid_usage(name):
 
 
 def test_bad_input_of_a_real_subcommand_exits_with_2(capsys):
-    assert main(["estimate", "--network", "alexnet", "--batch", "0"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("gscn estimate: network: name must be one of resnet18")
-    assert "batch must be at least 1 image, not 0" in error
+    assert main(["estimate", "--model", "alexnet"]) == 2
+    assert capsys.readouterr().err.startswith("gscn estimate: a model must be one of resnet18")
+    assert main(["estimate", "--batch", "0"]) == 2
+    assert "batch must be at least 1, not 0" in capsys.readouterr().err
 
 
 def test_a_table_is_aligned():

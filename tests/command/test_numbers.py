@@ -32,8 +32,8 @@ CONV = ["cosim", "--conv", "1,1,4,4,1,3,3"]
         (["train", "--learning-rate", "nan"], "a finite number"),
         (["estimate", "--clock-mhz", "inf"], "a finite number"),
         (["estimate", "--batch", "1" + "0" * 12], "at most 1048576"),
-        (["estimate", "--network", "/dev/zero"], "must be a regular file, not a device"),
-        (["estimate", "--network", "x" * 5000], "must be one of"),
+        (["estimate", "--model", "/dev/zero"], "must be a regular file, not a device"),
+        (["estimate", "--model", "x" * 5000], "must be one of"),
         (["estimate", "--trace", "x" * 5000], "trace must be a directory"),
         (["compare", "x" * 5000], "File name too long"),
         (["trace", "--out", "new", "--checkpoint", "x" * 5000], "must be an existing file"),
@@ -61,5 +61,5 @@ def test_numbers_in_range_are_read():
 def test_a_network_file_may_have_any_name(tmp_path, capsys):
     path = tmp_path / "layers.txt"
     path.write_text('[{"name": "a", "c": 8, "h": 9, "w": 9, "k": 8, "r": 3, "s": 3}]')
-    assert main(["estimate", "--mode", "analytic", "--network", str(path)]) == 0
+    assert main(["estimate", "--mode", "analytic", "--model", str(path)]) == 0
     assert "8x8x3x3" in capsys.readouterr().out

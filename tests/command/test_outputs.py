@@ -18,7 +18,7 @@ from gscn.command.options import add_output_file, add_output_folder
 from gscn.command.result import Result
 from gscn.errors import OutputError
 
-QUICK = ("estimate", "--network", "resnet20", "--batch", "1", "--mode", "analytic")
+QUICK = ("estimate", "--model", "resnet20", "--batch", "1", "--mode", "analytic")
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_closed_and_full_standard_errors_and_inputs_do_no_harm(tmp_path):
         assert "Assumptions" in done.stdout
         assert "network" in json.loads((tmp_path / "a.json").read_text())
         assert shell(f"nonsense {closed}").returncode == 2
-    assert shell("estimate --network none 2>/dev/full").returncode == 2
+    assert shell("estimate --model none 2>/dev/full").returncode == 2
 
 
 def test_a_full_device_for_json_is_told_after_the_result():

@@ -263,7 +263,7 @@ def _options(rng: random.Random, folder: Path) -> list[str]:
     joined = f"{option}={value}"
     if command == "estimate":
         # With a network that would be quick, were the option right.
-        return [*_ESTIMATE, "--network", str(folder / "network"), joined]
+        return [*_ESTIMATE, "--model", str(folder / "network"), joined]
     if command == "cosim":
         # Of no layer, so that nothing is built.
         others = [] if "conv" in option else ["--conv", "1,1,2,2,1,3,3"]
@@ -303,7 +303,7 @@ KINDS = {
     "network": Kind(
         ("network",),
         _one("network", replace_bytes, change_json, change_json, change_json),
-        _words("network", *_ESTIMATE, "--network"),
+        _words("network", *_ESTIMATE, "--model"),
     ),
     "archive": Kind(
         ("archive",),
