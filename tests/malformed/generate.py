@@ -305,6 +305,26 @@ KINDS = {
         _one("network", replace_bytes, change_json, change_json, change_json),
         _words("network", *_ESTIMATE, "--model"),
     ),
+    "topology": Kind(
+        ("topology.csv",),
+        _one("topology.csv", replace_bytes, change_text),
+        _words("topology.csv", *_ESTIMATE, "--model"),
+    ),
+    "problems": Kind(
+        ("problems.yaml",),
+        _one("problems.yaml", replace_bytes, change_text),
+        _words("problems.yaml", *_ESTIMATE, "--model"),
+    ),
+    "graph": Kind(
+        ("graph.onnx",),
+        _one("graph.onnx", replace_bytes),
+        _words("graph.onnx", *_ESTIMATE, "--model"),
+    ),
+    "exported": Kind(
+        ("exported.pt2",),
+        _one("exported.pt2", replace_bytes, change_entry, change_entry),
+        _words("exported.pt2", *_ESTIMATE, "--model"),
+    ),
     "archive": Kind(
         ("archive",),
         _one("archive/cifar-10-python.tar.gz", replace_bytes, change_packed, change_packed),

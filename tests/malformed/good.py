@@ -10,7 +10,11 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import onnx
+import torch
+import yaml
 from PIL import Image
+from torch import nn
 
 from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
@@ -50,6 +54,7 @@ def make_good(folder: Path, main) -> None:
     sizes = {name: getattr(SHAPE, name) for name in "chwkrs"}
     layers = [{"name": f"conv{n}", **sizes, "c": 3 + n, "padding": [1, 1]} for n in range(3)]
     (folder / "network").write_text(json.dumps(layers))
+    _write_models(folder)
     words = ["train", *RECIPE, "--iterations", "2"]
     out = ["--out", str(folder / "model.pt"), "--log", str(folder / "log.csv")]
     assert main([*words, *out]) == 0
@@ -69,6 +74,26 @@ def _write_operands(folder: Path, passes: dict[Pass, PassTrace]) -> None:
     one = published_trace(step, _write_trace(folder / step.name, passes, "digits"))
     index = Index(traces={one.name: one}, made_with={"torch": "2"})
     (folder / "operands.json").write_text(index_text(index))
+
+
+def _write_models(folder: Path) -> None:
+    """Write one network in the formats of other tools."""
+    header = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, "
+    rows = [f"{header}Num Filter, Strides,"]
+    rows += [f"conv{n}, 5, 5, 3, 3, {3 + n}, 4, 1," for n in range(3)]
+    (folder / "topology.csv").write_text("\n".join(rows))
+    problem = {"C": 3, "K": 4, "R": 3, "S": 3, "P": 5, "Q": 5, "N": 2}
+    (folder / "problems.yaml").write_text(yaml.safe_dump_all([{"problem": problem}] * 3))
+    weights = onnx.helper.make_tensor("w", 1, [4, 3, 3, 3], b"\0" * 432, raw=True)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="conv", pads=[1, 1, 1, 1])], "own",
+        [onnx.helper.make_tensor_value_info("x", 1, ["N", 3, 5, 5])],
+        [onnx.helper.make_tensor_value_info("y", 1, None)], [weights],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    (folder / "graph.onnx").write_bytes(model.SerializeToString())
+    program = torch.export.export(nn.Conv2d(3, 4, 3, padding=1), (torch.zeros(2, 3, 5, 5),))
+    torch.export.save(program, folder / "exported.pt2")
 
 
 def _write_result(path: Path, first: np.ndarray, second: np.ndarray) -> None:
