@@ -124,8 +124,11 @@ def read_bytes(path: Path | str, what: str, *, most_bytes: int) -> bytes:
     with open_regular(path, what) as file:
         try:
             size = os.fstat(file.fileno()).st_size
-            # Some systems' files have more than the size that they state.
-            content = file.read(most_bytes + 1) if size <= most_bytes else b""
+            # A read takes the memory that it is told of, whatever the file has.
+            content = file.read(size + 1) if size <= most_bytes else b""
+            if len(content) > size:
+                # Some systems' files have more than the size that they state.
+                content += file.read(most_bytes + 1 - len(content))
         except OSError as error:
             raise InputError(f"{what} {path} must be a readable file: {error.strerror}") from error
     if max(size, len(content)) > most_bytes:

@@ -7,7 +7,6 @@ under the name that it had, so that whatever is done to a network can be done to
 
 from __future__ import annotations
 
-import io
 import logging
 import operator
 from collections.abc import Iterator
@@ -20,10 +19,8 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from gscn.errors import InputError
 from gscn.golden.networks import BATCH
-from gscn.system.reading import read_bytes
+from gscn.system.reading import open_regular
 
-MOST_BYTES = 1 << 33
-"""Of a file."""
 _LAYERS = {
     "linear": nn.Linear,
     "conv1d": nn.Conv1d,
@@ -62,12 +59,13 @@ def exported_model(
         is no tensor.
     """
     what = f"exported program {path}"
-    content = io.BytesIO(read_bytes(path, "exported program", most_bytes=MOST_BYTES))
+    file = open_regular(path, "exported program")
     # Torch logs the error that it raises a moment later.
     logger = logging.getLogger("torch.export")
     disabled, logger.disabled = logger.disabled, True
     try:
-        program = torch.export.load(content)
+        with file:
+            program = torch.export.load(file)
     # What damaged files raise is any error of the readers below.
     except Exception as error:
         raise InputError(f"{what} must be one that torch can load: {_first(error)}") from error
