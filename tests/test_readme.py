@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.command.main import SUBCOMMANDS, build_parser
+from gscn.command.main import SUBCOMMANDS, build_parser, main
 from gscn.perf.workload.network_file import read_network
 
 
@@ -95,16 +95,36 @@ def test_the_network_file_is_read(own, tmp_path):
     ]
 
 
-def test_the_model_is_made_sparse(readme):
+def test_the_model_is_estimated_and_made_sparse_in_six_lines(readme, capsys):
     names: dict[str, object] = {}
-    exec(block(readme, "python"), names)
+    source = block(readme, "python")
+    assert len([line for line in source.splitlines() if line]) <= 6
+    exec(source, names)
     assert names["model"][0].gscn is not None
+    assert "training, times faster" in capsys.readouterr().out
+
+
+def test_a_model_is_analysed_as_shown(own):
+    names: dict[str, object] = {}
+    exec(re.findall(r"```python\n(.*?)```", own, re.DOTALL)[0], names)
+    assert [one.name for one in names["found"].network.layers] == ["0", "3"]
+
+
+@pytest.mark.parametrize("name", ["generator", "unet", "siamese"])
+def test_networks_of_a_users_own_have_the_output_that_is_shown(
+    own, name, repository, monkeypatch, capsys
+):
+    monkeypatch.chdir(repository)
+    (shown,) = re.findall(rf"```\n(gscn .*)\n```\n\n<!-- output: {name} -->\n```\n", own)
+    (output,) = re.findall(rf"<!-- output: {name} -->\n```\n(.*?)\n```", own, re.DOTALL)
+    assert main(shlex.split(shown)[1:]) == 0
+    assert capsys.readouterr().out.startswith(f"{output}\n\nwhole network, over a dense array")
 
 
 @pytest.mark.cosim
 def test_tensors_run_on_the_verilog_as_shown(own, repository):
     done = subprocess.run(
-        [sys.executable, "-c", block(own, "python")],
+        [sys.executable, "-c", re.findall(r"```python\n(.*?)```", own, re.DOTALL)[1]],
         cwd=repository,
         env=os.environ | {"PYTHONPATH": str(repository)},
         capture_output=True,
