@@ -119,7 +119,6 @@ def analyse(
         There is no such model, a file is wrong, a module does not take the inputs or has no layer
         with a product, or an option is out of range.
     """
-    # Wide: a model, what is done to it, and on what; all but the first have defaults.
     found = _read(model, inputs, batch, image_size)
     if not isinstance(method, Sparsification):
         try:

@@ -171,6 +171,7 @@ COVERED_BY = {
     "golden/methods/passes.py": ("golden/methods/test_forwards.py", "gradients equal torch's"),
     "golden/methods/state.py": ("golden/methods/test_attached.py", "casts and copies are there"),
     "golden/methods/watching.py": ("golden/methods/test_coverage.py", "bypassed layers are there"),
+    "golden/networks/called.py": ("perf/workload/test_models.py", "modules are called by it there"),
     "golden/networks/dense.py": ("golden/networks/test_catalogue.py", NETWORK),
     "golden/networks/residual.py": ("golden/networks/test_catalogue.py", NETWORK),
     "golden/networks/transformer.py": ("golden/networks/test_catalogue.py", NETWORK),

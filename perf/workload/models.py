@@ -97,7 +97,7 @@ def read_model(
             f"a model must be one of {', '.join(NETWORKS)}, or {FORMS}, not {shown(text)}"
         )
 
-    def named(*, values: bool) -> NamedModel:
+    def named(values: bool) -> NamedModel:
         return named_model(text, batch=batch, image_size=image_size, values=values)
 
     return _surveyed(text, named)
@@ -140,50 +140,9 @@ def _known(name: str, batch: int, image_size: int | None) -> ReadModel:
     return ReadModel(network=found, graph=graph)
 
 
-def _surveyed(text: str, make: Callable[..., NamedModel]) -> ReadModel:
-    """Return what a module computes, without values if it can be called so."""
-    from gscn.golden.networks.sources import told
-    from gscn.golden.networks.survey import survey
+def _surveyed(text: str, make: Callable[[bool], NamedModel]) -> ReadModel:
+    """Return the network that a module is, called without values if it can be."""
+    from gscn.golden.networks.called import called
 
-    problem: Exception | None = None
-    for values in (False, True):
-        named = make(values=values)
-        try:
-            found = survey(named.model, named.inputs)
-        except InputError:
-            raise
-        # Whatever the network's own code raises.
-        except Exception as error:  # noqa: BLE001
-            problem = error
-            continue
-        return ReadModel(network=network_of(named.name, found), graph=_graph(named))
-    raise InputError(
-        f"model {text} must take its inputs, {_shapes(named.inputs)}: {told(problem)}"
-    ) from problem
-
-
-def _shapes(inputs: tuple[Any, ...]) -> str:
-    from torch import Tensor
-
-    return ", ".join(
-        f"a tensor of {tuple(one.shape)}" if isinstance(one, Tensor) else shown(one)
-        for one in inputs
-    )
-
-
-def _graph(named: NamedModel) -> Graph | None:
-    """Return all that a module computes of images; None if nothing says it."""
-    from torch import Tensor, fx
-
-    from gscn.golden.networks.tracing import traced
-
-    # What was exported has operators of ATen, not modules, for which nothing has passes.
-    if isinstance(named.model, fx.GraphModule):
-        return None
-    if len(named.inputs) != 1 or not isinstance(named.inputs[0], Tensor):
-        return None
-    try:
-        return traced(named.model, named.inputs[0])
-    # It is for figures that are given besides: networks that torch.fx cannot follow have none.
-    except Exception:  # noqa: BLE001
-        return None
+    found = called(text, make)
+    return ReadModel(network=network_of(found.name, found.survey), graph=found.graph)
