@@ -30,6 +30,7 @@ with it measured."""
 def registry() -> dict[str, Page]:
     """Return the pages by name, in an order in which each comes after those that it takes from."""
     from benchmarks import (
+        architectures,
         area,
         choices,
         cosim_speed,
@@ -62,7 +63,16 @@ def registry() -> dict[str, Page]:
             choices,
             simulators,
         ),
-        *(performance, overhead, float_error, microscaling, cosim_speed, training, operands),
+        *(
+            performance,
+            overhead,
+            float_error,
+            microscaling,
+            cosim_speed,
+            training,
+            operands,
+            architectures,
+        ),
     )
     return {page.name: page for page in (module.PAGE for module in modules)}
 

@@ -220,6 +220,14 @@ COVERED_BY = {
     "formal/port/result_writer.py": ("formal/test_proofs.py", PROOFS),
     "benchmarks/__main__.py": ("benchmarks/test_layers.py", "it prints what is measured there"),
     "benchmarks/encode_passes.py": ("benchmarks/test_encode_cost.py", "they are added up there"),
+    "benchmarks/architecture_trial.py": (
+        "benchmarks/test_architectures.py",
+        "architectures are tried there",
+    ),
+    "benchmarks/architectures_text.py": (
+        "benchmarks/test_architectures.py",
+        "its text is part of the page",
+    ),
     "benchmarks/pages.py": ("benchmarks/test_docs.py", "pages are made and checked there"),
     "benchmarks/performance.py": ("benchmarks/test_docs.py", "one of the pages there"),
     "benchmarks/recorded.py": ("benchmarks/test_rtl.py", "its rows are measured there"),
