@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from benchmarks.architectures import LARGE
 from gscn.array import array
 from gscn.golden.networks import libraries
 from gscn.golden.networks.sources import NamedModel, named_model, told
@@ -40,6 +39,20 @@ TRACED_LAYERS = 12
 _SHARED_ELEMENTS = 1 << 16
 MOST_ESTIMATE_SECONDS = 60.0
 """Of processor time, so that it does not matter what else the machine does."""
+
+LIMITS: dict[str, Any] = {
+    "estimated_batch": ESTIMATED_BATCH,
+    "config": CONFIG,
+    "sparsity_percent": 100 * SPARSITY,
+    "most_estimate_seconds": MOST_ESTIMATE_SECONDS,
+    "methods": ", ".join(METHODS),
+    "trained_batch": TRAINED_BATCH,
+    "small": IMAGE_SIZES[0],
+    "larger": IMAGE_SIZES[1],
+    "traced_layers": TRACED_LAYERS,
+    "traced_mib": TRACED_BYTES >> 20,
+}
+"""What the page says of trials."""
 
 Row = dict[str, Any]
 
@@ -99,7 +112,7 @@ def _omitted(found: Survey) -> list[Row]:
     return sorted(shares.values(), key=lambda row: -(1.0 if row["share"] is None else row["share"]))
 
 
-def trained(spec: str, parameters: int) -> Row:
+def trained(spec: str, shared: bool) -> Row:
     """Return how an architecture takes a training step by each method, traced.
 
     It is made for small images, or if the step fails, for larger ones.
@@ -108,12 +121,12 @@ def trained(spec: str, parameters: int) -> Row:
     ----------
     spec
         As of `golden.networks.sources.named_model`.
-    parameters
-        As `measured` counted them.
+    shared
+        Whether its weights share memory, as by `shared_weights`.
     """
     row: Row = {}
     for size in IMAGE_SIZES:
-        row = _trained_at(size, spec, shared=parameters >= LARGE)
+        row = _trained_at(size, spec, shared=shared)
         if "problem" not in row:
             break
     return row

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks import architectures_text
 from benchmarks.pages import ROOT, Page
 from gscn.system.sources import source_digest
 
@@ -66,9 +67,9 @@ def try_all(path: Path, wanted: Sequence[str], *, again: bool = False) -> None:
         row = _try(path, "measured", spec, again)
         sizes[spec] = row.get("parameters", LARGE)
         if sizes[spec] < LARGE:
-            _try(path, "trained", spec, again, sizes[spec])
+            _try(path, "trained", spec, again, sizes[spec] >= LARGE)
     for spec in sorted((one for one in wanted if sizes[one] >= LARGE), key=sizes.__getitem__):
-        _try(path, "trained", spec, again, sizes[spec])
+        _try(path, "trained", spec, again, sizes[spec] >= LARGE)
 
 
 def _try(path: Path, part: str, spec: str, again: bool, *args: Any) -> Row:
@@ -122,12 +123,14 @@ def _limited(answer: Connection, limits: tuple[int, int], part: str, args: Seque
 
 def make() -> Row:
     """Return the rows of all architectures, trying those that have not been tried."""
-    path = results_path()
-    wanted = specs()
+    from benchmarks.architecture_trial import LIMITS
+
+    path, wanted = results_path(), specs()
     try_all(path, wanted)
     rows = known(path)
     parts = ("measured", "trained")
     return {
+        "limits": {**LIMITS, "large_millions": LARGE // 10**6},
         "rows": [
             {"spec": spec, **{part: rows[f"{part} {spec}"] for part in parts}} for spec in wanted
         ],
@@ -135,17 +138,8 @@ def make() -> Row:
     }
 
 
-def _render(data: Row) -> str:
-    # Its figures have names and limits of the trial, which imports torch.
-    from benchmarks import architectures_text
-
-    return architectures_text.render(data)
-
-
 def quotes(data: Row) -> dict[str, str]:
     """Return how many of each library pass, as texts quote it."""
-    from benchmarks import architectures_text
-
     found = {}
     for one in architectures_text.summary(data["rows"]):
         found[f"{one['library']}-tried"] = str(one["tried"])
@@ -153,7 +147,13 @@ def quotes(data: Row) -> dict[str, str]:
     return found
 
 
-PAGE = Page(name="architectures", make=make, render=_render, parts=("estimates",), quotes=quotes)
+PAGE = Page(
+    name="architectures",
+    make=make,
+    render=architectures_text.render,
+    parts=("estimates",),
+    quotes=quotes,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,40 +7,27 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.architecture_trial import (
-    CONFIG,
-    ESTIMATED_BATCH,
-    IMAGE_SIZES,
-    METHODS,
-    MOST_ESTIMATE_SECONDS,
-    SPARSITY,
-    TRACED_BYTES,
-    TRACED_LAYERS,
-    TRAINED_BATCH,
-)
-from benchmarks.architectures import LARGE
 from benchmarks.markdown import percent, table
 
 Row = dict[str, Any]
 _SHOWN_NAMES = 6
 
-INTRODUCTION = f"""# Architectures that users bring
+INTRODUCTION = """# Architectures that users bring
 
 Classification models of torchvision, all of them, and names of timm drawn at random before any was
 tried (`benchmarks/timm_names.txt`; which draw, its test says). Of each architecture:
 
 * Its **layers** are found and counted at the size of images that its library gives,
-  {ESTIMATED_BATCH} images (`golden.networks.survey`, on tensors without values), and a training
-  step is **estimated** in analytic mode on the preset `{CONFIG}`, by SWAT and by ReSprop at
-  {100 * SPARSITY:g} %, which may take {MOST_ESTIMATE_SECONDS:g} s of a
-  processor each.
-* It is **converted**, takes one **training step** by each of {", ".join(METHODS)}, in float32 on
-  random images, with all that `gscn.trace` does by default, and the step is **traced**. The
-  mini-batch has {TRAINED_BATCH} images of {IMAGE_SIZES[0]} pixels; where that fails, of
-  {IMAGE_SIZES[1]}; where that fails too, of the architecture's own size. All layers compute;
-  recorded are a layer of each shape, at most {TRACED_LAYERS} of them and {TRACED_BYTES >> 20} MiB.
-  From {LARGE // 10**6} million parameters on, weights of equal shape have the same values and the
-  same memory, so that billions of them fit; all products are computed.
+  {estimated_batch} images (`golden.networks.survey`, on tensors without values), and a training
+  step is **estimated** in analytic mode on the preset `{config}`, by SWAT and by ReSprop at
+  {sparsity_percent:g} %, which may take {most_estimate_seconds:g} s of a processor each.
+* It is **converted**, takes one **training step** by each of {methods}, in float32 on random
+  images, with all that `gscn.trace` does by default, and the step is **traced**. The mini-batch has
+  {trained_batch} images of {small} pixels; where that fails, of {larger}; where that fails too, of
+  the architecture's own size. All layers compute; recorded are a layer of each shape, at most
+  {traced_layers} of them and {traced_mib} MiB. From {large_millions} million parameters on, weights
+  of equal shape have the same values and the same memory, so that billions of them fit; all
+  products are computed.
 
 Each runs in a process of its own with limits of memory and time, so that one that dies is one row.
 """
@@ -119,15 +106,17 @@ def _outside(rows: list[Row]) -> str:
     return table(["in no layer", "architectures", "share of MACs, median", "most"], cells)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, batch: int) -> tuple[str, ...]:
     measured, trained = row["measured"], row["trained"]
     share = outside(row)
-    speedups = [measured.get(f"estimate {method}", {}).get("speedup") for method in METHODS[:2]]
+    speedups = [
+        measured.get(f"estimate {method}", {}).get("speedup") for method in ("swat", "resprop")
+    ]
     return (
         row["spec"],
         f"{measured['parameters'] / 1e6:.1f}" if "parameters" in measured else "-",
         str(measured.get("layers", "-")),
-        f"{measured['macs'] / ESTIMATED_BATCH / 1e9:.2f}" if "macs" in measured else "-",
+        f"{measured['macs'] / batch / 1e9:.2f}" if "macs" in measured else "-",
         "-" if share is None else percent(share),
         *("-" if one is None else f"{one:.2f}" for one in speedups),
         str(trained.get("image_size", "-")),
@@ -157,7 +146,7 @@ def render(data: Mapping[str, Any]) -> str:
     )
     return "\n".join(
         (
-            INTRODUCTION,
+            INTRODUCTION.format(**data["limits"]),
             f"{table(heads, counts)}\n",
             f"The slowest estimate took {slowest[0]:.1f} s ({slowest[1]}).\n",
             "## Failures by reason\n",
@@ -174,7 +163,7 @@ def render(data: Mapping[str, Any]) -> str:
                     *("architecture", "million parameters", "layers", "GMAC per image"),
                     *("in no layer", "SWAT", "ReSprop", "pixels of the step", "result"),
                 ),
-                [_cells(row) for row in rows],
+                [_cells(row, data["limits"]["estimated_batch"]) for row in rows],
             ),
         )
     )

@@ -37,7 +37,7 @@ def test_a_trial_of_each_part():
     assert row["input"] == [[architecture_trial.ESTIMATED_BATCH, 3, 160, 160]]
     assert [one["kind"] for one in row["omitted"]] == ["bmm in Attention"]
     assert row["estimate swat"]["speedup"] > 1
-    row = trained("timm:test_vit", row["parameters"])
+    row = trained("timm:test_vit", shared=False)
     assert "problem" not in row
     assert row["image_size"] == architecture_trial.IMAGE_SIZES[0]
     assert list(row["methods"]) == list(architecture_trial.METHODS)
@@ -49,7 +49,7 @@ def test_what_fails_is_named_by_its_stage(monkeypatch):
         raise RuntimeError("no images\nof this size")
 
     monkeypatch.setattr(architecture_trial, "trace", unfit)
-    row = trained("timm:test_vit", 1)
+    row = trained("timm:test_vit", shared=True)
     assert row["problem"]["stage"] == "step by swat"
     assert row["problem"]["text"] == "RuntimeError: no images"
     assert row["problem"]["where"].startswith("test_architectures.py:")
@@ -104,7 +104,7 @@ def test_what_has_been_tried_is_not_tried_again_and_large_ones_come_last(tries, 
     architectures.try_all(path, ["large", "bad", "good"])
     order = [("measured", "large"), ("measured", "bad"), ("trained", "bad"), ("measured", "good")]
     assert [one[:2] for one in tries] == [*order, ("trained", "good"), ("trained", "large")]
-    assert tries[-1] == ("trained", "large", 10**9)
+    assert tries[-1] == ("trained", "large", True)
     tries.clear()
     architectures.try_all(path, ["large", "bad", "good", "more"])
     assert [one[1] for one in tries] == ["more", "more"]
@@ -149,13 +149,16 @@ def made_rows():
     return [good, bad, dead]
 
 
+LIMITS = architecture_trial.LIMITS | {"large_millions": 100}
+
+
 def test_the_page_counts_names_and_explains():
     rows = made_rows()
     assert architectures_text.summary(rows) == [
         {"library": "timm", "tried": 2, "estimated": 2, "trained": 1, "passed": 1},
         {"library": "torchvision", "tried": 1, "estimated": 0, "trained": 0, "passed": 0},
     ]
-    page = architectures.PAGE.render({"rows": rows})
+    page = architectures.PAGE.render({"rows": rows, "limits": LIMITS})
     assert "| timm | 2 | 2 | 1 | 1 (50.0 %) |" in page
     assert "The slowest estimate took 2.5 s (timm:b)." in page
     assert "| 1 | step by dst: InputError: layer ...: must be N, not N | timm:b |" in page
@@ -168,7 +171,7 @@ def test_the_page_counts_names_and_explains():
 def test_kinds_without_a_formula_are_said_to_have_none():
     rows = made_rows()[:1]
     rows[0]["measured"]["omitted"][0]["share"] = None
-    page = architectures_text.render({"rows": rows})
+    page = architectures_text.render({"rows": rows, "limits": LIMITS})
     assert "| bmm in A | 1 | no formula | no formula |" in page
     assert "| timm:a | 2.0 | 5 | 3.00 | - |" in page
     assert "None fails." in page
