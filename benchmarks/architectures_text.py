@@ -60,7 +60,7 @@ def problems(row: Row) -> list[Row]:
 def reason(problem: Mapping[str, Any]) -> str:
     """Return what is the same in what fails alike: without names, numbers and what follows."""
     text = re.sub(r"\b(module|layer|layers|model) [^\s:,;]+", r"\1 ...", problem["text"])
-    text = re.sub(r"\d[\d.,x]*", "N", text).split(";")[0]
+    text = re.sub(r"\d+([.x]\d+)*", "N", text).split(";")[0]
     return f"{problem['stage']}: {text[:160]}"
 
 
