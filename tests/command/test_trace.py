@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
+from torch import nn
+from torch.nn import functional
 
+import gscn
 from gscn.command.main import main
 from gscn.golden.traces.trace import load_trace
 
@@ -111,3 +115,28 @@ def test_a_model_stands_without_what_a_recipe_has(tmp_path, capsys):
     assert main(["trace", "--model", "timm:nothing", "--out", str(tmp_path / "trace")]) == 2
     assert "timm has no model 'nothing'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_every_kind_of_layer_of_a_model_runs_on_the_verilog_as_it_was_traced(tmp_path):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+            self.up = nn.ConvTranspose2d(8, 4, 2, stride=2)
+            self.line = nn.Conv1d(4, 8, 3, padding=1)
+            self.mix = nn.Linear(8, 6)
+
+        def forward(self, images):
+            maps = functional.relu(self.up(functional.relu(self.conv(images))))
+            tokens = functional.relu(self.line(maps.flatten(2))).transpose(1, 2)
+            return self.mix(tokens)
+
+    out, report = tmp_path / "trace", tmp_path / "report.json"
+    trace = gscn.trace(Model(), torch.randn(2, 3, 8, 8), out, method="swat", sparsity=0.5)
+    for name in ("conv", "up", "line", "mix"):
+        words = ["cosim", "--trace", str(out), "--config", "tiny", "--layer", name]
+        assert main([*words, "--json", str(report)]) == 0
+        passes = json.loads(report.read_text())["passes"]
+        assert len(passes) == len(trace.entry(name).densities)
+        assert all(one["mismatches"] == 0 for one in passes)
