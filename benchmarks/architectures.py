@@ -19,7 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks import architectures_text
+from benchmarks import architectures_text, pages
+from benchmarks.architectures_text import UNTRIED
 from benchmarks.pages import ROOT, Page
 from gscn.system.sources import source_digest
 
@@ -123,16 +124,23 @@ def _limited(answer: Connection, limits: tuple[int, int], part: str, args: Seque
 
 def make() -> Row:
     """Return the rows of all architectures, trying those that have not been tried."""
+    path = results_path()
+    try_all(path, specs())
+    return collected(path)
+
+
+def collected(path: Path) -> Row:
+    """Return what the page shows, of what has been tried; the rest is said to be untried."""
     from benchmarks.architecture_trial import LIMITS
 
-    path, wanted = results_path(), specs()
-    try_all(path, wanted)
-    rows = known(path)
+    rows, wanted = known(path), specs()
     parts = ("measured", "trained")
+    none = {"problem": {"stage": UNTRIED, "text": UNTRIED, "where": ""}}
     return {
         "limits": {**LIMITS, "large_millions": LARGE // 10**6},
         "rows": [
-            {"spec": spec, **{part: rows[f"{part} {spec}"] for part in parts}} for spec in wanted
+            {"spec": spec, **{part: rows.get(f"{part} {spec}", none) for part in parts}}
+            for spec in wanted
         ],
         "seconds": sum(row.get("cpu_seconds", 0.0) for row in rows.values()),
     }
@@ -162,10 +170,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("specs", nargs="*", metavar="SPEC", help="by default all")
     parser.add_argument("--again", action="store_true", help="what failed, too")
     parser.add_argument(
+        "--page", action="store_true", help="write the page from what has been tried, and end"
+    )
+    parser.add_argument(
         "--results", type=Path, metavar="FILE", help="by default one for the sources as they are"
     )
     args = parser.parse_args(arguments)
-    try_all(args.results or results_path(), args.specs or specs(), again=args.again)
+    path = args.results or results_path()
+    if args.page:
+        data = collected(path)
+        pages.write(PAGE, data, pages.provenance(PAGE, data["seconds"]))
+        return 0
+    try_all(path, args.specs or specs(), again=args.again)
     return 0
 
 

@@ -144,7 +144,7 @@ def made_rows():
     dead = {
         "spec": "torchvision:c",
         "measured": {"problem": {"stage": "measured", "text": "the process ended", "where": ""}},
-        "trained": {"problem": {"stage": "made", "text": "ValueError: no", "where": ""}},
+        "trained": {"problem": {"stage": "not tried", "text": "not tried", "where": ""}},
     }
     return [good, bad, dead]
 
@@ -155,16 +155,17 @@ LIMITS = architecture_trial.LIMITS | {"large_millions": 100}
 def test_the_page_counts_names_and_explains():
     rows = made_rows()
     assert architectures_text.summary(rows) == [
-        {"library": "timm", "tried": 2, "estimated": 2, "trained": 1, "passed": 1},
-        {"library": "torchvision", "tried": 1, "estimated": 0, "trained": 0, "passed": 0},
+        {"library": "timm", "listed": 2, "tried": 2, "estimated": 2, "trained": 1, "passed": 1},
+        dict.fromkeys(("estimated", "trained", "passed", "tried"), 0)
+        | {"library": "torchvision", "listed": 1},
     ]
     page = architectures.PAGE.render({"rows": rows, "limits": LIMITS})
-    assert "| timm | 2 | 2 | 1 | 1 (50.0 %) |" in page
+    assert "| timm | 2 | 2 | 2 | 1 | 1 (50.0 %) |" in page
     assert "The slowest estimate took 2.5 s (timm:b)." in page
     assert "| 1 | step by dst: InputError: layer ...: must be N, not N | timm:b |" in page
     assert "| bmm in A | 2 | 25.0 % | 25.0 % |" in page
     assert "| timm:a | 2.0 | 5 | 3.00 | 25.0 % | 4.50 | 1.50 | 64 | passes |" in page
-    assert "| torchvision:c | - | - | - | - | - | - | - | measured; made |" in page
+    assert "| torchvision:c | - | - | - | - | - | - | - | measured; not tried |" in page
     assert architectures.PAGE.quotes({"rows": rows})["timm-passed"] == "1"
 
 
