@@ -18,9 +18,10 @@ from gscn.array import ArrayConfig
 from gscn.cosim.layer import PassInput
 from gscn.cycles.passes import simulate_passes
 from gscn.errors import InputError
-from gscn.lowering import pass_image, plan
+from gscn.lowering import grad_plan, pass_image
 from gscn.lowering.estimates import NEVER, gang_size
-from gscn.lowering.plan import GradPlan, PassPlan, forget_plans, plan_pass
+from gscn.lowering.grad_plan import GradPlan
+from gscn.lowering.plan import PassPlan, forget_plans, plan_pass
 from gscn.outputs import OutputFormat
 
 OUT = OutputFormat(width=16, shift=0)
@@ -30,9 +31,9 @@ SMALLER = 3
 
 @contextlib.contextmanager
 def _replaced(name: str, value: Callable[..., Any]) -> Iterator[None]:
-    """Replace a function of `gscn.lowering.plan`."""
+    """Replace a function of `gscn.lowering.grad_plan`."""
     forget_plans()
-    with mock.patch.object(plan, name, value):
+    with mock.patch.object(grad_plan, name, value):
         yield
     forget_plans()
 
@@ -40,7 +41,7 @@ def _replaced(name: str, value: Callable[..., Any]) -> Iterator[None]:
 @contextlib.contextmanager
 def holding(*, inputs: bool) -> Iterator[None]:
     """Let weight gradients hold inputs, or output gradients, wherever either is possible."""
-    real, turns = plan.plan_grad, itertools.count()
+    real, turns = grad_plan.plan_grad, itertools.count()
 
     def plan_grad(sizes: Any, work: Any, *rest: Any) -> Any:
         # with a step of the stream inputs alone can be held; else they are tried first

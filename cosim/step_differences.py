@@ -10,8 +10,8 @@ from gscn.array import ArrayConfig
 from gscn.encode import ENCODE_STATE
 from gscn.formats import BF16
 from gscn.golden.oracle.step import GoldenStep
+from gscn.lowering.grad_plan import GradPlan
 from gscn.lowering.pass_image import _operands
-from gscn.lowering.plan import GradPlan
 from gscn.lowering.step.host import Host, dense_values, weights_values
 from gscn.lowering.step.lists import Listing
 from gscn.lowering.step.memory import STATE_BYTES, Memory

@@ -49,6 +49,15 @@ def guard_bits(contraction_length: int) -> int:
 
 
 @takes_text
+def are_finite(codes: np.ndarray, fmt: FloatFormat) -> np.ndarray:
+    """Return which codes (unsigned integers, any shape) are no infinity and no NaN, as bool."""
+    magnitudes = codes & ((1 << (fmt.width - 1)) - 1)
+    if fmt.has_infinity:
+        return magnitudes >> fmt.mantissa_width <= fmt.top_exponent
+    return magnitudes != fmt.nan
+
+
+@takes_text
 def largest_exponent(codes: np.ndarray, fmt: FloatFormat) -> int:
     """Return the largest exponent (field, subnormals counted as 1) of the finite nonzero codes.
 
@@ -66,9 +75,7 @@ def largest_exponent(codes: np.ndarray, fmt: FloatFormat) -> int:
     """
     magnitudes = codes & ((1 << (fmt.width - 1)) - 1)
     exponents = magnitudes >> fmt.mantissa_width
-    finite = (exponents <= fmt.top_exponent if fmt.has_infinity else magnitudes != fmt.nan) & (
-        magnitudes != 0
-    )
+    finite = are_finite(codes, fmt) & (magnitudes != 0)
     return max(1, int(exponents[finite].max(initial=1)))
 
 
@@ -176,7 +183,7 @@ def _finite_parts(codes: np.ndarray, fmt: FloatFormat) -> tuple[np.ndarray, np.n
     exponents = magnitudes >> fmt.mantissa_width
     hidden = (exponents > 0).astype(np.int64) << fmt.mantissa_width
     significands = magnitudes & ((1 << fmt.mantissa_width) - 1) | hidden
-    special = exponents > fmt.top_exponent if fmt.has_infinity else magnitudes == fmt.nan
+    special = ~are_finite(codes, fmt)
     return np.where(special, 0, significands), np.where(special, 1, np.maximum(exponents, 1))
 
 

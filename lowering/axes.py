@@ -274,7 +274,7 @@ def meetings(shape: ConvShape) -> int:
             last = min(out - 1, (size - 1 + padding - r * dilation) // stride)
             found += max(0, last - first + 1)
         pairs *= found
-    return shape.n * shape.k * shape.c * pairs
+    return shape.n * shape.k * shape.group.c * pairs
 
 
 def _runs(taps: list[int], places: list[int], most: int) -> tuple[TapRun, ...]:

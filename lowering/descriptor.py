@@ -11,8 +11,8 @@ from gscn.errors import InputError
 from gscn.lowering.axes import TapRun
 from gscn.lowering.estimates import gang_size
 from gscn.lowering.grad_estimates import reach
+from gscn.lowering.grad_plan import GradPlan
 from gscn.lowering.kernel_plan import KernelPlan
-from gscn.lowering.plan import GradPlan
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, VECTOR, Mode
 
 ALIGNMENT = 64

@@ -62,6 +62,7 @@ def plan_part(
     level: int,
     *,
     whole: bool = False,
+    packed: bool = False,
 ) -> KernelPlan:
     """Return the plan of a pass, or of one phase of the results, whose geometry is known.
 
@@ -77,6 +78,9 @@ def plan_part(
         As of `lowering.plan.plan_pass`.
     whole
         Maps are not cut into bands.
+    packed
+        Weights are those of a pack of groups: a word meets few, and words of halos count, so that
+        bands are worth their while however many tiles there are.
     """
     y, x = geometry.y, geometry.x
     share = len(y.places) * len(x.places) / (shape.r * shape.s)
@@ -88,7 +92,7 @@ def plan_part(
     best = KernelPlan(geometry, _cut(sizes, geometry, operands, widths, level))
     jobs = best.jobs
     for bands in BANDS:
-        if whole or jobs >= _BANDED_JOBS * sizes.clusters:
+        if whole or (jobs >= _BANDED_JOBS * sizes.clusters and not packed):
             break
         if geometry.results[1] < _LEAST_COLUMNS * bands:
             break

@@ -6,12 +6,13 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.conv_groups import group_operands
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FloatFormat
 from gscn.lowering.geometry import gather_axis, scatter_axis
-from gscn.outputs import FloatOutput
-from gscn.window import pass_top
+from gscn.outputs import FloatOutput, OutputFormat
+from gscn.window import are_finite, pass_top
 
 OPERAND_NAMES = {
     Pass.FORWARD: ("weights", "inputs"),
@@ -97,10 +98,13 @@ def count_useful_products(
 ) -> int:
     """Count the nonzero products that belong to an element of the result."""
     if which is Pass.WEIGHT_GRAD:
-        grads = np.count_nonzero(first, axis=1).astype(np.float64)
-        inputs = _padded(np.count_nonzero(second, axis=1)[:, None].astype(np.float64), shape)
+        grads, inputs = (
+            np.count_nonzero(one.reshape(shape.n, shape.groups, -1, *one.shape[2:]), axis=2)
+            for one in (first, second)
+        )
+        inputs = _padded(inputs.astype(np.float64), shape)
         return sum(
-            int((grads * _tap_slice(inputs, shape, r, s)[:, 0]).sum())
+            int((grads * _tap_slice(inputs, shape, r, s)).sum())
             for r in range(shape.r)
             for s in range(shape.s)
         )
@@ -110,8 +114,11 @@ def count_useful_products(
         target = axis.kernel.shift[:, None] + axis.map.shift[None, :]
         same = axis.kernel.phase[:, None] == axis.map.phase[None, :]
         meets.append((same & (target >= 0) & (target < axis.extent)).astype(np.float64))
-    owners = 0 if which is Pass.FORWARD else 1
-    kernels = np.count_nonzero(first, axis=owners).astype(np.float64)
+    # By group: (groups, kernels, channels, taps).
+    owners = 1 if which is Pass.FORWARD else 2
+    by_group = first.reshape(shape.groups, -1, *first.shape[1:])
+    kernels = np.count_nonzero(by_group, axis=owners).astype(np.float64)
+    kernels = kernels.reshape(-1, shape.r, shape.s)
     maps = np.count_nonzero(second, axis=0).astype(np.float64)
     reached = meets[0] @ maps @ meets[1].T
     return int((kernels * reached).sum())
@@ -134,12 +141,48 @@ def check_accumulators(
     if a.sum(axis=axes[which]).max() * b.max() <= limit:
         return
     # Magnitudes are summed in float64: exact up to 2**53, and accumulators have at most 48 bits.
-    largest = int(_largest_sum(shape, which, a, b))
+    pairs = group_operands(shape, which, a, b)
+    largest = int(max(_largest_sum(shape.group, which, *pair) for pair in pairs))
     if largest > limit:
         raise InputError(
             f"acc_width must hold sums of magnitudes up to {largest}, not {config.acc_width} bits "
             f"(at most {limit})"
         )
+
+
+@takes_text
+def may_groups_meet(
+    shape: ConvShape,
+    first: np.ndarray,
+    second: np.ndarray,
+    out: OutputFormat | FloatOutput,
+    config: ArrayConfig,
+) -> bool:
+    """Return whether sums of products of different groups, which nobody reads, raise no flag.
+
+    Parameters
+    ----------
+    shape
+        The convolution, of whose weight gradient they are.
+    first, second
+        Output gradients and inputs; integers, or codes.
+    out
+        Rounding of the results; in floating point `top` is known.
+    config
+        The array.
+    """
+    if shape.groups == 1:
+        return True
+    if isinstance(out, FloatOutput):
+        fmt, result = out.operands, out.result
+        # The window is for all channels of one operand with the largest of the other.
+        largest = out.top + 2 - 2 * fmt.bias
+        finite = all(are_finite(codes, fmt).all() for codes in (first, second))
+        return bool(finite) and largest <= result.top_exponent - result.bias
+    sums = np.abs(first.astype(np.float64)).sum(axis=(0, 2, 3))
+    largest = int(sums.max()) * int(np.abs(second.astype(np.int64)).max())
+    most = (1 << (out.width - 1)) - 1
+    return largest < 1 << (config.acc_width - 1) and (largest >> out.shift) < most
 
 
 def _padded(maps: np.ndarray, shape: ConvShape) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from gscn.lowering.bands import cut_bands, join_bands
 from gscn.lowering.descriptor import ALIGNMENT, Numbers, descriptors, grad_tile
 from gscn.lowering.estimates import DENSE
 from gscn.lowering.grad_estimates import reach
+from gscn.lowering.grad_plan import GradPlan
 from gscn.lowering.kernel_plan import KernelPlan
 from gscn.lowering.layouts import (
     gather,
@@ -35,8 +37,9 @@ from gscn.lowering.operands import (
     check_operand,
     choose_top,
     count_useful_products,
+    may_groups_meet,
 )
-from gscn.lowering.plan import GradPlan, PassPlan, plan_pass
+from gscn.lowering.plan import PassPlan, plan_pass
 from gscn.outputs import FloatOutput, OutputFormat, check_memory, memory_of
 from gscn.passes import DESCRIPTOR_BYTES, VECTOR
 from gscn.strips import Strips, encode, encode_map, weight_bounds
@@ -94,13 +97,17 @@ class PassImage:
         check_memory(memory, self.memory_bytes)
         regions = iter(memory[low:high] for low, high in self.output_ranges)
         result = np.zeros(self.shape.result_shape(self.which), dtype=np.int64)
-        for part in self.plan.parts:
-            if isinstance(part, KernelPlan):
-                put_results(part.geometry, self._kernel_results(part, next(regions)), result)
-                continue
-            for runs in part.runs:
-                taps = np.ix_(*(run.taps for run in runs))
-                result[:, :, *taps] = self._grad_results(part, runs, next(regions))
+        pairs = zip(self.plan.parts, self.plan.packs, strict=True)
+        for pack, parts in itertools.groupby(pairs, key=lambda pair: pair[1]):
+            found = np.zeros(pack.shape(self.shape).result_shape(self.which), dtype=np.int64)
+            for part, _ in parts:
+                if isinstance(part, KernelPlan):
+                    put_results(part.geometry, self._kernel_results(part, next(regions)), found)
+                    continue
+                for runs in part.runs:
+                    taps = np.ix_(*(run.taps for run in runs))
+                    found[:, :, *taps] = self._grad_results(part, runs, next(regions))
+            pack.put(self.shape, self.which, found, result)
         return result
 
     def _kernel_results(self, part: KernelPlan, region: np.ndarray) -> np.ndarray:
@@ -188,11 +195,13 @@ def lower_pass(
     codes = [one.astype(f"<{one.dtype.kind}{fmt.width // 8}") for one in (first, second)]
     densities = [np.count_nonzero(one) / one.size for one in nonzero]
     sizes = {"out_bytes": out.width // 8, "value_bytes": fmt.width // 8}
+    meet = which is not Pass.WEIGHT_GRAD or may_groups_meet(shape, first, second, out, config)
     for level in range(DENSE + 1):
         plan = plan_pass(
-            config, shape, which, (densities[0], densities[1]), level=level, dram=dram, **sizes
-        )
-        operands = [_operands(part, shape, codes, fmt) for part in plan.parts]
+            config, shape, which, (densities[0], densities[1]), level=level, dram=dram,
+            groups_meet=meet, **sizes,
+        )  # fmt: skip
+        operands = _strips(plan, codes, fmt)
         fits = (_fits(config, *pair) for pair in zip(plan.parts, operands, strict=True))
         if level == DENSE or all(fits):
             break
@@ -200,8 +209,20 @@ def lower_pass(
     return _placed(plan, operands, out, useful)
 
 
+def _strips(
+    plan: PassPlan, codes: list[np.ndarray], fmt: IntFormat | FloatFormat
+) -> list[tuple[Strips, Strips]]:
+    """Return the stationary and the streamed operand of each part as strips."""
+    found = []
+    pairs = zip(plan.parts, plan.packs, strict=True)
+    for pack, parts in itertools.groupby(pairs, key=lambda pair: pair[1]):
+        own = pack.operands(plan.shape, plan.which, *codes)
+        found += [_operands(part, pack.shape(plan.shape), own, fmt) for part, _ in parts]
+    return found
+
+
 def _operands(
-    part: KernelPlan | GradPlan, shape: ConvShape, codes: list[np.ndarray], fmt: object
+    part: KernelPlan | GradPlan, shape: ConvShape, codes: tuple[np.ndarray, np.ndarray], fmt: object
 ) -> tuple[Strips, Strips]:
     """Return the stationary and the streamed operand as strips."""
     first, second = codes

@@ -17,9 +17,10 @@ from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.lowering.axes import MOST_STEP, grad_geometry, kernel_geometries
 from gscn.lowering.estimates import DENSE
+from gscn.lowering.grad_plan import GradPlan, grad_plans, most_taps
 from gscn.lowering.kernel_plan import KernelPlan, plan_part
 from gscn.lowering.layouts import Grouping, used_rows
-from gscn.lowering.plan import GradPlan, array_sizes, grad_plans, most_taps
+from gscn.lowering.plan import array_sizes
 from gscn.lowering.step.walks import (
     DenseTensor,
     axis_rows,

@@ -20,7 +20,8 @@ from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import BF16, NUMBER_FORMATS
 from gscn.lowering.descriptor import Numbers, descriptors
-from gscn.lowering.plan import GradPlan, KernelPlan
+from gscn.lowering.grad_plan import GradPlan
+from gscn.lowering.kernel_plan import KernelPlan
 from gscn.lowering.step.memory import (
     SUMS_BYTES,
     DensePlace,

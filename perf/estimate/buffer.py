@@ -18,8 +18,8 @@ from gscn.array import ArrayConfig
 from gscn.cycles.port.dram import new_lines, use_line
 from gscn.dram import LINE_BYTES
 from gscn.errors import InputError
+from gscn.lowering.grad_plan import GradPlan
 from gscn.lowering.pass_image import PassImage
-from gscn.lowering.plan import GradPlan
 from gscn.passes import DESCRIPTOR_BYTES, HALFWORD_BYTES, PASS_DESCRIPTOR, Mode
 from gscn.system.compiled import compiled
 

@@ -25,8 +25,8 @@ from gscn.conv import ConvShape, Pass
 from gscn.cycles.passes import PassCycles
 from gscn.enums import takes_text
 from gscn.errors import InputError
+from gscn.lowering.grad_plan import GradPlan
 from gscn.lowering.pass_image import PassImage
-from gscn.lowering.plan import GradPlan
 from gscn.outputs import FloatOutput
 from gscn.passes import Mode
 from gscn.perf.dense_array import dense_cost

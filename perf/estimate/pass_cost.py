@@ -18,6 +18,7 @@ from gscn.lowering.pass_image import lower_pass
 from gscn.outputs import OutputFormat
 from gscn.perf.estimate.buffer import Reads, dram_reads
 from gscn.perf.estimate.energy import Accesses, count_accesses
+from gscn.records import MOST_SHIFT
 
 RivalCosts = Mapping[str, Any]
 """Costs of other accelerators on the same operands, by name: `perf.rivals.RivalCost`."""
@@ -92,9 +93,9 @@ def measure_operands(
     first, second = (
         value * (operand != 0).astype(np.int64) for value, operand in ((1, first), (2, second))
     )
-    image = lower_pass(
-        config, shape, which, first, second, OutputFormat(width=16, shift=0), dram=dram
-    )
+    # Shifted so far that no sum is beyond 16 bits.
+    out = OutputFormat(width=16, shift=MOST_SHIFT)
+    image = lower_pass(config, shape, which, first, second, out, dram=dram)
     if not image.useful_products:
         raise InputError(
             f"{which} of {shape}: operands must leave at least one product; "

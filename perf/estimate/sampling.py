@@ -21,7 +21,7 @@ from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
 from gscn.formats import INT8
 from gscn.golden.oracle.synthetic import random_operands
-from gscn.lowering.plan import GradPlan, plan_pass
+from gscn.lowering.plan import plan_pass
 from gscn.perf.estimate.pass_cost import Measurement, RivalCosts, measure_operands, rival_costs
 from gscn.perf.workload.statistics import Kind, read_statistics
 from gscn.perf.workload.unevenness import draw_nonzeros
@@ -185,7 +185,7 @@ def _tiles(config: ArrayConfig, sample: Sample) -> list[tuple[int, ...]]:
     )
     return [
         (part.holds_input, part.choice.s_real, part.choice.t_vectors, part.choice.t_split)
-        if isinstance(part, GradPlan)
+        if plan.which is Pass.WEIGHT_GRAD
         else (part.choice.s_real, part.choice.tile_rows, part.choice.tile_cols, part.bands)
         for part in plan.parts
     ]

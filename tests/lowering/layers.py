@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -9,6 +11,15 @@ from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 
 PADDED = ConvShape(n=2, c=5, h=9, w=8, k=6, r=3, s=3, padding=(1, 1))
+STRIDED = ConvShape(n=2, c=32, k=32, h=20, w=20, r=3, s=3, stride=(2, 2), padding=(1, 1))
+
+
+def strided(channels: int) -> ConvShape:
+    """Return the first convolution of a stage of the ResNet-18 for 32x32 images."""
+    size = 2048 // channels
+    return ConvShape(
+        n=32, c=channels, h=size, w=size, k=2 * channels, r=3, s=3, stride=(2, 2), padding=(1, 1)
+    )
 
 
 @st.composite
@@ -36,6 +47,19 @@ def shapes(draw: st.DrawFn, largest: int = 9) -> ConvShape:
             for i, size in enumerate((r, s))
         ]
         return ConvShape(h=max(h, spans[0]), w=max(w, spans[1]), **fields)
+
+
+@st.composite
+def grouped_shapes(draw: st.DrawFn) -> ConvShape:
+    """Convolutions of any groups: one channel, or many, as many kernels to a group or not."""
+    groups = draw(st.one_of(st.integers(2, 9), st.sampled_from([16, 17, 40])))
+    most = 20 if groups < 5 else 3
+    return dataclasses.replace(
+        draw(shapes(largest=7)),
+        c=groups * draw(st.integers(1, most)),
+        k=groups * draw(st.integers(1, most)),
+        groups=groups,
+    )
 
 
 def sparse(

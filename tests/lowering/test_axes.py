@@ -62,6 +62,11 @@ def test_passes_with_weights_meet_every_tap_once(shape, which):
     assert meetings(shape) == sum(found.values())
 
 
+def test_channels_of_other_groups_do_not_meet():
+    shape = ConvShape(n=2, c=6, h=5, w=4, k=4, r=3, s=2, padding=(1, 0), groups=2)
+    assert meetings(shape) == 2 * meetings(shape.group)
+
+
 @given(shape=rows())
 def test_steps_and_phases_of_an_input_gradient_are_the_same(shape):
     square = ConvShape(

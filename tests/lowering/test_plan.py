@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from gscn.lowering.pass_image import lower_pass
 from gscn.lowering.plan import density_class, forget_plans, plan_pass
 from gscn.outputs import OutputFormat
 from gscn.perf.estimate.buffer import owners_of, replay
-from tests.lowering.layers import PADDED
+from tests.lowering.layers import PADDED, STRIDED, strided
 
 LARGE = ARRAYS["large"]
 
@@ -46,29 +47,56 @@ def test_a_plan_says_its_sizes_and_its_cycles():
     assert grad.cycles == grad.parts[0].choice.cycles
 
 
-@pytest.mark.parametrize(
-    ("density", "unit"), [(0.02, "units of 1 samples"), (1.0, "units of 5 rows of a sample")]
-)
-def test_a_plan_says_whether_units_are_samples_or_rows_of_one(density, unit):
-    shape = dataclasses.replace(STRIDED, n=32, stride=(1, 1))
-    assert str(plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (density, 0.1))).endswith(unit)
+def grouped(c: int, k: int, groups: int, n: int = 32) -> ConvShape:
+    return ConvShape(n=n, c=c, k=k, h=14, w=14, r=3, s=3, padding=(1, 1), groups=groups)
 
 
-def test_few_accumulators_cut_the_taps_of_a_weight_gradient():
-    shape = ConvShape(n=1, c=16, k=16, h=12, w=12, r=7, s=7, padding=(3, 3))
-    (part,) = plan_pass(ARRAYS["tiny"], shape, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts
-    assert len(part.runs) > 1
-    assert sum(len(y.taps) * len(x.taps) for y, x in part.runs) == 49
-    (part,) = plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts
-    assert len(part.runs) == 2  # of 4 and 3 rows: with 7, a tile has 2 streamed channels only
+def test_groups_are_packed_into_vectors_and_the_rest_is_a_pack_of_its_own():
+    for which in Pass:
+        plan = plan_pass(LARGE, grouped(100, 100, 100), which, (0.1, 0.4))
+        packs = list(dict.fromkeys(plan.packs))
+        assert [pack.first for pack in packs] == list(
+            itertools.accumulate([0, *(pack.groups for pack in packs[:-1])])
+        )
+        assert sum(pack.groups for pack in packs) == 100
+        assert {pack.groups % 16 for pack in packs[:-1]} == {0}
+        alone = plan_pass(LARGE, grouped(100, 100, 100), which, (0.1, 0.4), groups_meet=False)
+        met = 1 if which is Pass.WEIGHT_GRAD else alone.packs[0].groups
+        assert alone.packs[0].met == met
+        assert plan.cycles <= alone.cycles
+        assert plan.cycles == sum(
+            part.choice.cycles * (len(part.runs) if which is Pass.WEIGHT_GRAD else 1)
+            for part in plan.parts
+        )
 
 
-def test_dilated_taps_of_a_weight_gradient_are_passes_of_their_own():
-    shape = ConvShape(n=1, c=16, k=16, h=12, w=12, r=3, s=2, padding=(2, 2), dilation=(2, 3))
-    (part,) = plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (0.1, 0.1)).parts
-    assert [(y.taps, x.taps) for y, x in part.runs] == [
-        ((y,), (x,)) for y in range(3) for x in range(2)
-    ]
+def test_groups_of_whole_vectors_are_not_packed_if_that_saves_nothing():
+    plan = plan_pass(LARGE, grouped(512, 512, 2), Pass.FORWARD, (0.1, 0.4))
+    one = plan_pass(LARGE, grouped(256, 256, 1), Pass.FORWARD, (0.1, 0.4))
+    assert [pack.groups for pack in plan.packs] == [1, 1]
+    assert plan.parts[0].choice == one.parts[0].choice
+    assert str(plan) == f"2 x 1 groups, each {one}"
+
+
+def test_a_plan_of_packs_says_so():
+    plan = plan_pass(LARGE, grouped(36, 36, 36), Pass.WEIGHT_GRAD, (0.1, 0.4), groups_meet=False)
+    assert str(plan).startswith("2 x 16 groups in 16 sets, each 1 x "), str(plan)
+    assert "; 1 x 4 groups in 4 sets, each 1 x " in str(plan)
+
+
+def test_samples_of_sets_are_as_many_as_a_descriptor_counts():
+    shape = ConvShape(n=9000, c=64, k=64, h=1, w=1, r=1, s=1, groups=64)
+    plan = plan_pass(LARGE, shape, Pass.WEIGHT_GRAD, (0.1, 0.4), groups_meet=False)
+    assert max(pack.groups for pack in plan.packs) == 7
+
+
+def test_reads_of_dram_of_packs_are_those_of_each():
+    dram = Dram(bytes_per_cycle=8.0, buffer_bytes=1 << 20)
+    for which in Pass:
+        whole = plan_pass(LARGE, grouped(512, 512, 2), which, (0.1, 0.4), dram=dram)
+        one = plan_pass(LARGE, grouped(256, 256, 1), which, (0.1, 0.4), dram=dram)
+        assert {pack.groups for pack in whole.packs} == {1}
+        assert whole.dram_reads == one.dram_reads
 
 
 def test_what_does_not_fit_is_refused_by_name():
@@ -91,35 +119,11 @@ def test_strided_layers_are_planned_by_phases_where_that_is_cheaper():
     assert steps == [[1, 1, 1, 1], [2]]
 
 
-def strided(channels: int) -> ConvShape:
-    """Return the first convolution of a stage of the ResNet-18 for 32x32 images."""
-    size = 2048 // channels
-    return ConvShape(
-        n=32, c=channels, h=size, w=size, k=2 * channels, r=3, s=3, stride=(2, 2), padding=(1, 1)
-    )
-
-
-@pytest.mark.parametrize("grads", [0.08, 0.05, 0.035])
-@pytest.mark.parametrize("channels", [64, 128])
-def test_phases_of_a_strided_weight_gradient_have_the_gradient_in_one_grouping(channels, grads):
-    parts = plan_pass(LARGE, strided(channels), Pass.WEIGHT_GRAD, (grads, 0.1)).parts
-    assert len(parts) == 4
-    assert len({part.stream if part.holds_input else part.stationary for part in parts}) == 1
-
-
-def test_a_gradient_that_is_small_may_have_a_grouping_for_each_phase():
-    parts = plan_pass(LARGE, strided(128), Pass.WEIGHT_GRAD, (0.002, 0.1)).parts
-    assert len({part.stream for part in parts}) > 1
-
-
 def test_phases_of_a_strided_input_gradient_have_one_stream():
     parts = plan_pass(LARGE, strided(256), Pass.INPUT_GRAD, (0.1, 0.08)).parts
     assert len(parts) == 4
     assert len({part.stream for part in parts}) == 1
     assert len({part.choice.s_vectors for part in parts}) > 1
-
-
-STRIDED = ConvShape(n=2, c=32, k=32, h=20, w=20, r=3, s=3, stride=(2, 2), padding=(1, 1))
 
 
 @pytest.mark.parametrize("shape", [PADDED, STRIDED])
