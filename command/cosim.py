@@ -64,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", metavar="A[,B]", help=f"vertical[,horizontal] (default: {default})"
         )
+    parser.add_argument(
+        "--groups", type=whole(1), metavar="G", help="of channels, C and K multiples (default: 1)"
+    )
     for name, which in (("a", "first"), ("b", "second")):
         parser.add_argument(
             f"--density-{name}",

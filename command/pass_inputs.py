@@ -56,6 +56,7 @@ def _shape(args: argparse.Namespace) -> ConvShape:
         stride=_pair(args, "stride", "1"),
         padding=_pair(args, "padding", "0"),
         dilation=_pair(args, "dilation", "1"),
+        groups=args.groups or 1,
     )
     values = sum(map(math.prod, (shape.x_shape, shape.w_shape, shape.y_shape)))
     if values > MOST_VALUES:
@@ -93,7 +94,7 @@ def _traced_inputs(args: argparse.Namespace, config: ArrayConfig) -> list[PassIn
     from gscn.cosim.layer import traced_inputs
     from gscn.golden.traces.trace import load_trace
 
-    for name in ("stride", "padding", "dilation", "density_a", "density_b"):
+    for name in ("stride", "padding", "dilation", "groups", "density_a", "density_b"):
         if getattr(args, name) is not None:
             option = name.replace("_", "-")
             raise InputError(f"--{option} belongs to --conv, so it must not stand with --trace")

@@ -113,8 +113,9 @@ def expected_products(job: PassJob) -> float:
 def split_job(job: PassJob, parts: int) -> list[PassJob]:
     """Cut a pass into passes whose results, one behind the other, are its own, to the bit.
 
-    Forward passes and input gradients are cut by samples, weight gradients by output channels, so
-    that no sum is cut. In floating point all parts have the window of the whole.
+    Forward passes and input gradients are cut by samples, weight gradients by output channels, or
+    groups of channels, so that no sum is cut. In floating point all parts have the window of the
+    whole.
 
     Parameters
     ----------
@@ -128,25 +129,41 @@ def split_job(job: PassJob, parts: int) -> list[PassJob]:
     list of PassJob
         Results are to be joined along the first axis.
     """
-    by_channels = job.which is Pass.WEIGHT_GRAD
-    parts = min(parts, job.shape.k if by_channels else job.shape.n)
+    shape, by_channels = job.shape, job.which is Pass.WEIGHT_GRAD
+    grouped = by_channels and shape.groups > 1
+    units = shape.n if not by_channels else shape.groups if grouped else shape.k
+    parts = min(parts, units)
     if parts < 2:
         return [job]
     out = job.out
     if isinstance(out, FloatOutput) and out.top is None:
-        top = pass_top(job.shape, job.which, job.first, job.second, out.operands)
+        top = pass_top(shape, job.which, job.first, job.second, out.operands)
         out = dataclasses.replace(out, top=top)
     jobs = []
-    cut, axis = (job.first, 1) if by_channels else (job.second, 0)
-    for number, piece in enumerate(np.array_split(cut, parts, axis=axis)):
-        size = {"k" if by_channels else "n": piece.shape[axis]}
+    for number, some in enumerate(np.array_split(np.arange(units), parts)):
+        first, second, size = job.first, job.second, {"n": some.size}
+        if not by_channels:
+            second = second[some[0] : some[-1] + 1]
+        else:
+            first = first[:, _of_units(first, units, some)]
+            size = {"k": first.shape[1]}
+        if grouped:
+            second = second[:, _of_units(second, units, some)]
+            size |= {"c": second.shape[1], "groups": some.size}
         jobs.append(
             dataclasses.replace(
                 job,
                 label=f"{job.label}, part {number + 1} of {parts}",
-                shape=dataclasses.replace(job.shape, **size),
+                shape=dataclasses.replace(shape, **size),
+                first=first,
+                second=second,
                 out=out,
-                **{"first" if by_channels else "second": piece},
             )
         )
     return jobs
+
+
+def _of_units(operand: np.ndarray, units: int, some: np.ndarray) -> slice:
+    """Return which channels of an operand some units, one behind the other, have."""
+    size = operand.shape[1] // units
+    return slice(int(some[0]) * size, (int(some[-1]) + 1) * size)

@@ -41,6 +41,16 @@ def test_cosim_reports_every_pass_without_mismatch(saved):
         assert sum(map(sum, one["counters"].values())) == one["cycles"] * 4
 
 
+def test_cosim_of_groups_reports_every_pass_without_mismatch(tmp_path):
+    report, out = tmp_path / "report.json", tmp_path / "out"
+    layer = ["--conv", "1,18,5,5,36,3,3", "--padding", "1", "--groups", "18", "--config", "tiny"]
+    assert main(["cosim", *layer, "--out", str(out), "--json", str(report)]) == 0
+    for one, outputs in zip(json.loads(report.read_text())["passes"], (900, 450, 324), strict=True):
+        assert (one["outputs"], one["mismatches"], one["stray_bytes"]) == (outputs, 0, 0)
+        assert one["model_cycles"] == one["cycles"]
+    assert main(["compare", str(out), "--config", "tiny"]) == 0
+
+
 @pytest.mark.parametrize("axi", [False, True], ids=["own ports", "AXI"])
 def test_cosim_in_floating_point_is_checked_again_from_the_files(tmp_path, axi):
     report, out = tmp_path / "report.json", tmp_path / "out"
@@ -158,6 +168,8 @@ def test_compare_refuses_a_file_cut_short(saved, tmp_path, capsys):
     [
         (["--conv", "1,2,3"], "--conv must be N,C,H,W,K,R,S in whole numbers, not '1,2,3'"),
         (["--conv", "1,1,4,4,1,3,3", "--stride", "1,2,3"], "--stride must be A or A,B"),
+        (["--conv", "1,6,4,4,6,3,3", "--groups", "4"], "groups must divide both c (6) and k (6)"),
+        (["--trace", "no/such", "--groups", "2"], "--groups belongs to --conv"),
         (["--conv", "1,1,2,2,1,3,3"], "kernel 3x3 with dilation (1, 1) must fit"),
         (["--conv", "1,1,4,4,1,3,3", "--layer", "x"], "--layer names a layer of a trace"),
         (["--conv", "1,1,4,4,1,3,3", "--config", "huge"], "array must be one of tiny"),

@@ -38,6 +38,7 @@ SHAPES = {
     "3x3": ConvShape(n=2, c=4, h=7, w=6, k=4, r=3, s=3, padding=(1, 1)),
     "strided": ConvShape(n=1, c=3, h=9, w=8, k=5, r=3, s=3, stride=(2, 2), padding=(1, 1)),
     "1x1": ConvShape(n=2, c=9, h=5, w=5, k=7, r=1, s=1),
+    "groups": ConvShape(n=1, c=6, h=6, w=5, k=9, r=3, s=3, padding=(1, 1), groups=3),
 }
 
 

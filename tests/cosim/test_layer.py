@@ -23,6 +23,10 @@ SHAPES = {
         n=1, c=2, h=12, w=11, k=3, r=4, s=2, stride=(3, 1), padding=(2, 0), dilation=(1, 2)
     ),
     "1x1": ConvShape(n=2, c=9, h=5, w=5, k=7, r=1, s=1),
+    "groups": ConvShape(n=1, c=6, h=6, w=5, k=9, r=3, s=3, padding=(1, 1), groups=3),
+    "depthwise": ConvShape(
+        n=2, c=17, h=6, w=5, k=17, r=3, s=2, stride=(2, 1), padding=(1, 0), groups=17
+    ),
     "one output": ConvShape(n=1, c=70, h=1, w=1, k=1, r=1, s=1),
 }
 

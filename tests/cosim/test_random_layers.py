@@ -26,18 +26,21 @@ def random_shape(rng):
     """Return a layer over all that a convolution can have, small enough to simulate in no time."""
     while True:
         pick = rng.integers
+        groups = int(rng.choice([1, 1, 1, 2, 3, 17]))
+        most = 8 if groups < 17 else 2
         try:
             return ConvShape(
                 n=int(pick(1, 4)),
-                c=int(rng.choice([1, 1, 2, 3, 5, 8])),
+                c=groups * min(most, int(rng.choice([1, 1, 2, 3, 5, 8]))),
                 h=int(pick(1, 14)),
                 w=int(pick(1, 14)),
-                k=int(rng.choice([1, 2, 3, 4, 7])),
+                k=groups * min(most, int(rng.choice([1, 2, 3, 4, 7]))),
                 r=int(pick(1, 8)),
                 s=int(pick(1, 8)),
                 stride=(int(pick(1, 4)), int(pick(1, 4))),
                 padding=(int(pick(0, 4)), int(pick(0, 4))),
                 dilation=(int(pick(1, 3)), int(pick(1, 3))),
+                groups=groups,
             )
         except InputError:
             continue  # a kernel that does not fit its input

@@ -217,6 +217,19 @@ def test_parts_of_a_pass_make_the_whole(device, which):
     assert np.array_equal(results, right(one))
 
 
+@pytest.mark.parametrize("which", list(Pass))
+def test_parts_of_a_grouped_pass_are_groups_or_samples(which):
+    one = job(which, shape=replace(SHAPE, c=6, k=9, groups=3))
+    for number in (2, 3):
+        parts = split_job(one, number)
+        assert len(parts) == number
+        for part in parts:
+            pair = (part.first.shape, part.second.shape)
+            assert pair == part.shape.operand_shapes(which)
+        assert np.array_equal(np.concatenate([right(part) for part in parts]), right(one))
+    assert len(split_job(one, 100)) == 3
+
+
 def test_a_pass_has_no_more_parts_than_samples_or_channels():
     assert len(split_job(job(), 100)) == SHAPE.n
     assert len(split_job(job(Pass.WEIGHT_GRAD), 100)) == SHAPE.k
