@@ -95,6 +95,8 @@ def trace(
         `out` exists; the model cannot be made sparse, or lies on several devices or on none; the
         loss is no scalar or depends on no parameter; no layer that could be recorded is called.
     """
+    # Long: half of it is what users read of it.
+    # Wide: all but three have defaults, and are given by name.
     inner = _unwrapped(model)
     device = _device(inner, batch)
     sparsified = any(isinstance(one, TrainingLayer) for one in inner.modules())
