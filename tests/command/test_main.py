@@ -111,7 +111,9 @@ def test_help_is_complete_and_loads_no_heavy_library():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert all(f"    {name} " in done.stdout for name in command.SUBCOMMANDS)
+    # What a long name does is said in the next line.
+    listed = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("    ")}
+    assert listed >= set(command.SUBCOMMANDS)
 
 
 @pytest.mark.parametrize("name", command.SUBCOMMANDS)
