@@ -263,7 +263,7 @@ def report(rows: Sequence[dict]) -> list[Block]:
             "results, against torch's convolution of the operands in float32, both in double "
             "precision: the RMS of the difference over the RMS of the results. What the formats "
             "are is in [floating-point.md](../contract/floating-point.md#training), why blocks "
-            "are as they are in [models.md](../decisions/models.md)."
+            "are as they are in [training.md](../decisions/training.md)."
         ),
         (
             "* Up to `fp8_e5m2, amax`: arithmetic, and scales of tensors.\n"
