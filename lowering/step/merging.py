@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gscn.conv import Pass
 from gscn.encode import Thresholds
+from gscn.errors import InputError
 from gscn.lowering.step.order import touched
 from gscn.step import Convolve, Encode, Operand, Operation, Role, Step, Top, Use, Walk
 
@@ -51,12 +52,18 @@ def merged(step: Step) -> Step:
 
 
 def operand_of(step: Step, name: str) -> tuple[Operand, Convolve]:
-    """Return what strips are an operand of, and the convolution that reads them."""
-    user = next(
-        op for op in step.operations if isinstance(op, Convolve) and name in (op.first, op.second)
-    )
-    role = Role.FIRST if user.first == name else Role.SECOND
-    return Operand(user.shape, user.which, role), user
+    """Return what strips are an operand of, and the convolution that reads them.
+
+    Raises
+    ------
+    InputError
+        None does.
+    """
+    for op in step.operations:
+        if isinstance(op, Convolve) and name in (op.first, op.second):
+            role = Role.FIRST if op.first == name else Role.SECOND
+            return Operand(op.shape, op.which, role), op
+    raise InputError(f"strips {name} must be an operand of a convolution")
 
 
 def _found(step: Step) -> list[_Merged]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
+from gscn.encode import LOOPS
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.lowering.axes import MOST_STEP, grad_geometry, kernel_geometries
@@ -185,6 +186,37 @@ def operand_walk(
     grouping = part.stationary if held else part.stream
     band = choice.s_outer if held else choice.t_rows
     return map_walk(dense, *rows, grouping), min(band, rows[0].count) * rows[1].count
+
+
+def whole_strips(
+    part: KernelPlan | GradPlan, operand: Operand, dense: DenseTensor, fields: dict[str, int]
+) -> tuple[int, int]:
+    """Return positions of a strip, and after which strips begin anew, of an operand.
+
+    Parameters
+    ----------
+    part, operand, dense
+        As of `operand_walk`.
+    fields
+        The walk of the whole map.
+
+    Raises
+    ------
+    InputError
+        The operand is not the whole map in that order.
+    """
+    walk, strip = operand_walk(part, operand, dense)
+    names = {*(f"count{loop}" for loop in range(LOOPS)), "channels"}
+    if walk["count5"] > 1:
+        # Lanes beyond the channels of a single group are zeros, however many it may have.
+        names.add("group_channels")
+    ends = [walk[f"{axis}_{end}"] for axis in "yx" for end in ("first", "limit")]
+    if any(walk[name] != fields[name] for name in names) or ends != [0, dense.rows, 0, dense.cols]:
+        raise InputError(
+            f"the {operand.role.name.lower()} operand of {operand.which} of "
+            f"{operand.shape} must be its whole map"
+        )
+    return strip, walk["period"]
 
 
 def _end(used: np.ndarray) -> int:

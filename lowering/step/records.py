@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gscn.array import ArrayConfig
-from gscn.control import CONTROL_MODE, CONTROL_RECORD, LINKS, Queue
-from gscn.conv import Pass
+from gscn.control import CONTROL_MODE, CONTROL_RECORD, Queue
 from gscn.encode import (
     ENCODE_DESCRIPTOR,
     ENCODE_MODE,
@@ -37,20 +36,20 @@ from gscn.lowering.step.order import (
     top_of,
     touched,
 )
-from gscn.lowering.step.plans import is_turned, operand_walk, part_name, plan_like, whole_plan
+from gscn.lowering.step.plans import (
+    is_turned,
+    operand_walk,
+    part_name,
+    plan_like,
+    whole_strips,
+)
 from gscn.lowering.step.pools import holding_steps, sliding_steps
 from gscn.lowering.step.streams import in_order, loops_of, stream_steps, turn_fields
-from gscn.lowering.step.urgency import Piece, Turn, blocks_of, by_urgency, cycles_of
+from gscn.lowering.step.urgency import Piece, Turn, blocks_of, by_urgency, cycles_of, grouped
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
 from gscn.records import OUT_FLOAT32, OUT_OWN
 from gscn.step import Convolve, Encode, Operation, Step, Stop, Top, Walk
-
-_SAME = {
-    *(f"count{loop}" for loop in range(LOOPS)), "channels", "y_first", "y_limit", "x_first",
-    "x_limit",
-}  # fmt: skip
-"""Of an operand's walk, what it has in common with that of its whole map."""
 
 
 class Records:
@@ -164,8 +163,7 @@ class Records:
 
     def _operand(self, op: Encode) -> tuple[dict[str, int], int]:
         operand = op.operand
-        out_bytes = 4 if operand.which is Pass.WEIGHT_GRAD else 2
-        part = whole_plan(self.config, self._like(op), operand.which, out_bytes)
+        part = self.plan(operand_of(self.step, op.results["a"])[1])
         found: dict[str, int] = {}
         strip = 1
         for number, use in reversed(list(enumerate(op.tensors))):
@@ -176,13 +174,6 @@ class Records:
             own = {name.replace("t0_", f"t{number}_", 1): v for name, v in walk.items()}
             found |= own if number else walk
         return found, strip
-
-    def _like(self, op: Encode) -> object:
-        """Return the convolution whose plan an operand follows."""
-        for other in self.step.operations:
-            if isinstance(other, Convolve) and op.results["a"] in (other.first, other.second):
-                return other.like or other.shape
-        raise InputError(f"strips {op.results['a']} must be an operand of a convolution")
 
     def _segment(self, op: Encode, positions: int) -> int:
         if not op.fields.get("reduce"):
@@ -229,15 +220,8 @@ class Records:
             if part in op.results:
                 operand, user = operand_of(self.step, op.results[part])
                 dense = self.memory.dense[op.results["dense"]].dense
-                walk, strip = operand_walk(self.plan(user), operand, dense)
-                fields[f"{part}_positions"], fields["period"] = strip, walk["period"]
-                # Lanes beyond the channels of a single group are zeros, however many it may have.
-                names = _SAME if walk["count5"] == 1 else {*_SAME, "group_channels"}
-                whole = fields | {
-                    "y_first": 0, "y_limit": dense.rows, "x_first": 0, "x_limit": dense.cols,
-                }  # fmt: skip
-                if any(walk[name] != whole[name] for name in names):
-                    raise InputError(f"{op.name}: operand {op.results[part]} must be its whole map")
+                strip, fields["period"] = whole_strips(self.plan(user), operand, dense, fields)
+                fields[f"{part}_positions"] = strip
 
     # -- convolutions
 
@@ -377,7 +361,7 @@ class Records:
             blocks = blocks_of(made)
             pieces = [self._piece(block) for block in blocks]
             made = [op for number in by_urgency(pieces) for op in blocks[number]]
-        for group in _grouped(made):
+        for group in grouped(made):
             first = group[0]
             if isinstance(first, Encode):
                 self.encode(first)
@@ -409,19 +393,3 @@ class Records:
             if self._is_turned(op, part):
                 found = found._replace(writes=frozenset({f"{op.result}.turned"}))
         return found
-
-
-def _grouped(operations: list[Operation | Turn]) -> Iterator[list[Operation | Turn]]:
-    """Yield operations, tops that follow each other together."""
-    tops: list[Operation | Turn] = []
-    for op in operations:
-        if isinstance(op, Top) and len(tops) < LINKS:
-            tops.append(op)
-            continue
-        if tops:
-            yield tops
-        tops = [op] if isinstance(op, Top) else []
-        if not tops:
-            yield [op]
-    if tops:
-        yield tops

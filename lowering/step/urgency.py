@@ -15,17 +15,17 @@ from __future__ import annotations
 import bisect
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gscn.array import ArrayConfig
-from gscn.control import Queue
+from gscn.control import LINKS, Queue
 from gscn.conv import Pass
 from gscn.encode import Activation, Thresholds
 from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.order import Touched
 from gscn.passes import VECTOR
-from gscn.step import Convolve, Encode, Operation, Step, Stop, Tensor, Walk
+from gscn.step import Convolve, Encode, Operation, Step, Stop, Tensor, Top, Walk
 
 _CONTROL, _RECORD = 100, 700
 """Cycles of a control record, and of an encode pass beside its vectors."""
@@ -65,6 +65,22 @@ def blocks_of(operations: list[Operation | Turn]) -> list[list[Operation | Turn]
                 block = [*found.pop(), *block]
         found.append(block)
     return found
+
+
+def grouped(operations: list[Operation | Turn]) -> Iterator[list[Operation | Turn]]:
+    """Yield operations, tops that follow each other together."""
+    tops: list[Operation | Turn] = []
+    for op in operations:
+        if isinstance(op, Top) and len(tops) < LINKS:
+            tops.append(op)
+            continue
+        if tops:
+            yield tops
+        tops = [op] if isinstance(op, Top) else []
+        if not tops:
+            yield [op]
+    if tops:
+        yield tops
 
 
 def cycles_of(op: Operation | Turn, step: Step, config: ArrayConfig) -> float:

@@ -15,6 +15,7 @@ from gscn.cosim.conditions import Conditions
 from gscn.cosim.errors import SimulationError, SimulationTimeout
 from gscn.cosim.lists import taken_records
 from gscn.errors import InputError
+from gscn.lowering.step.arranging import arranged
 from gscn.lowering.step.lists import dense_bytes
 from gscn.step import Convolve, Encode
 from tests.golden.oracle.test_step import METHODS
@@ -50,7 +51,8 @@ def test_steps_by_swat_and_resprop_in_two_queues_equal_the_golden_ones():
         assert own[-1].end == runs.flags[1].cycles
         assert [one.addr for one in own] == sorted(one.addr for one in own)
     found = {names[one.addr]: one for one in taken if one.addr in names}
-    for op in runs.steps["keep"].operations:
+    steps = dict(zip(runs.steps, arranged(runs.steps.values(), runs.config), strict=True))
+    for op in steps["keep"].operations:
         if isinstance(op, Convolve | Encode):
             queue = Queue.ARRAY if isinstance(op, Convolve) else Queue.ENCODE
             assert found[op.name].queue == queue

