@@ -35,11 +35,12 @@ def copy(positions, *, wide=False):
     }  # fmt: skip
 
 
-# A turn is enough for float32 that is only shifted, but a line is written in two cycles.
-@pytest.mark.parametrize(("wide", "odd", "turns"), [(False, 7, 1), (True, 1, 3), (True, 6, 2)])
+@pytest.mark.parametrize(("wide", "odd", "turns"), [(False, 7, 1), (True, 1, 3), (True, 6, 1)])
 def test_a_vector_more_takes_its_turns_and_moves_its_bytes(wide, odd, turns):
-    known = Known(odd=odd)
-    short, long = (encode_cycles(copy(n, wide=wide), CONFIG, known=known) for n in (1024, 3072))
+    more = {"known": Known(odd=odd), "port": PortTimes(write_lag=0)}
+    short, long = (
+        simulate_encode(copy(n, wide=wide), CONFIG, **more).cost for n in (1024, 3072)
+    )  # fmt: skip
     assert long.cycles - short.cycles == 2048 * turns
     size = 2048 * (64 if wide else 32)
     assert (long.read_bytes - short.read_bytes, long.write_bytes - short.write_bytes) == (
