@@ -91,6 +91,7 @@ class IntegerCase(Case):
         nothing = {"exponent": 0, "negative": 0, "infinite": 0, "nan": 0}
         return {
             "factors": [{"significand": one[f"c{n}"] & 0xFFFF, **nothing} for n in range(TENSORS)],
+            "odd": 0,
             "bias": one["bias"] & 0xFFFFFFFF,
             "second": {"significand": 0, **nothing},
             "threshold_a": one["threshold_a"],
