@@ -14,6 +14,9 @@ made for classes of densities; what lies between is interpolated in logarithms. 
 operand of `a` bytes, once, are `each a + root sqrt(a P/M port)`, port being the bytes that the read
 port moves in a cycle; at least `a`, which is read once in any case.
 
+Of a grouped convolution the driver's cycles stand as they are: its packs are short passes of many
+starts, unlike those to which the share of what is lost was fitted.
+
 The coefficients are fitted, pass by pass, to runs of the cycle model on samples whose operands were
 drawn by the statistics of real ones (`perf.estimate.calibration`), on the preset `large`. The
 model's error is measured on recorded steps, to which no coefficient was fitted
@@ -289,6 +292,8 @@ def closed_form_costs(
         own = seen.of(chosen)
         cycles[chosen] = pass_cycles(coefficients, own)
         first[chosen], second[chosen] = read_bytes(coefficients, own)
+    grouped = np.array([work.shape.groups > 1 for work in works], bool)
+    cycles = np.where(grouped, np.maximum(seen.compute, seen.write) + seen.lost, cycles)
     per_cycle = dram.bytes_per_cycle if dram else _FAST_DRAM
     # not more than the port carries in that time, and not less than once
     scale = np.minimum(1.0, cycles * seen.port_bytes / (first + second))
