@@ -9,11 +9,11 @@ queries, keys and values has the name of the attention. All others, attention's 
 convolutions of three dimensions among them, are listed by name, kind and share, so that no sum over
 the layers is taken for the whole network.
 """
+# Long: one observer of operators, and what it notes of them.
 
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,8 +30,14 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from gscn.conv import ConvShape
-from gscn.errors import InputError, raise_problems
-from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry
+from gscn.errors import raise_problems
+from gscn.golden.networks.surveyed_shapes import (
+    conv_shape,
+    is_layer,
+    linear_shape,
+    own_weight,
+    samples_of,
+)
 from gscn.golden.omitted import Omitted
 
 _CONVOLUTIONS = ("convolution", "_convolution", "cudnn_convolution", "convolution_overrideable")
@@ -205,7 +211,7 @@ class _Observer(TorchDispatchMode):
         self.owners = {
             _storage(weight): (name, weight.numel())
             for module, name in reversed(self.names.items())
-            if _is_layer(module) and (weight := _own_weight(module)) is not None
+            if is_layer(module) and (weight := own_weight(module)) is not None
         }
         self.modules = {name: module for module, name in self.names.items()}
 
@@ -231,7 +237,7 @@ class _Observer(TorchDispatchMode):
     def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
         tensors = _tensors((args, kwargs))
         learned = _tag(tensors[0]).learned if tensors else False
-        samples = _samples(module, tensors[0].shape) if tensors else 1
+        samples = samples_of(module, tensors[0].shape) if tensors else 1
         self.stack.append(_Call(self.names[module], module, learned, samples))
 
     def _leave(self, *_: object) -> None:
@@ -288,7 +294,7 @@ class _Observer(TorchDispatchMode):
         return _Product(
             operator=name,
             macs=macs,
-            shape=_conv_shape(args) if convolves else None,
+            shape=conv_shape(args) if convolves else None,
             transposed=convolves and args[6],
             owner=owner,
             is_whole=is_whole,
@@ -319,7 +325,7 @@ class _Observer(TorchDispatchMode):
                 unknown = known is None or product.macs is None
                 others[key] = None if unknown else known + product.macs
         for module, name in self.names.items():
-            if _is_layer(module) and name not in used:
+            if is_layer(module) and name not in used:
                 others[name, f"{type(module).__name__} that evaluation does not use"] = 0
         layers = self._numbered(found)
         macs = sum(layer.shape.dense_macs for layer in layers)
@@ -343,7 +349,7 @@ class _Observer(TorchDispatchMode):
         shape, module = product.shape, self.modules[product.owner]
         linear = shape is None and not isinstance(module, _ConvNd)
         if linear:
-            shape = _linear_shape(_own_weight(module).shape, product.macs, call.samples)
+            shape = linear_shape(own_weight(module).shape, product.macs, call.samples)
         if shape is None:
             return None
         return WeightedLayer(
@@ -360,33 +366,13 @@ class _Observer(TorchDispatchMode):
         layers = []
         for module, name in self.names.items():
             for index, layer in enumerate(found.get(name, ())):
-                weight = _own_weight(module)
+                weight = own_weight(module)
                 first = name if weight is None else self.owners[_storage(weight)][0]
                 if first not in found:
                     first = name
                 shares = first if index or first != name else None
                 layers.append(replace(layer, name=call_name(name, index + 1), shares=shares))
         return layers
-
-
-def _is_layer(module: nn.Module) -> bool:
-    return isinstance(module, _ConvNd | nn.Linear | nn.MultiheadAttention)
-
-
-def _own_weight(module: nn.Module) -> Tensor | None:
-    """Return the weight of a layer; None if it is computed, which may change a state.
-
-    That of attention is of the queries, keys and values together.
-    """
-    attends = isinstance(module, nn.MultiheadAttention)
-    return module._parameters.get("in_proj_weight" if attends else "weight")
-
-
-def _samples(module: nn.Module, shape: Sequence[int]) -> int:
-    """Return how many samples a module is given, by the shape of its first tensor."""
-    if isinstance(module, nn.MultiheadAttention):
-        return shape[0 if module.batch_first else 1] if len(shape) == 3 else 1
-    return shape[0] if len(shape) > 1 else 1
 
 
 def _storage(tensor: Tensor) -> int:
@@ -400,39 +386,6 @@ def _tag(tensor: Tensor) -> _Tag:
 def _tensors(values: object) -> list[Tensor]:
     """Return the tensors in what an operator takes or returns."""
     return [one for one in tree_leaves(values) if isinstance(one, Tensor)]
-
-
-def _conv_shape(arguments: Sequence[Any]) -> ConvShape | None:
-    """Return the shape of a convolution of one or two dimensions, None of another."""
-    inputs, weights, _, stride, padding, dilation, transposed, output_padding, groups, *_ = (
-        arguments
-    )
-    stride, padding, dilation, output_padding = (
-        tuple(values) * ((weights.ndim - 2) // len(values))
-        for values in (stride, padding, dilation, output_padding)
-    )
-    geometry = ConvGeometry(
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        transposed=transposed,
-        output_padding=output_padding if transposed else (),
-    )
-    try:
-        return geometry.conv_shape(inputs.shape, weights.shape)
-    except InputError:
-        return None
-
-
-def _linear_shape(weights: Sequence[int], macs: int | None, samples: int) -> ConvShape | None:
-    """Return what a product with weights (K, C) is, if it is of whole vectors."""
-    if not macs or macs % math.prod(weights):
-        return None
-    vectors = macs // math.prod(weights)
-    if vectors % samples:
-        samples = vectors
-    return LinearGeometry().conv_shape((samples, vectors // samples, weights[1]), weights)
 
 
 _MACS: dict[str, Callable[..., int]] = {
@@ -457,7 +410,7 @@ def _layer_of(call: _Call) -> WeightedLayer | None:
     if isinstance(module, nn.Linear):
         weights = (module.out_features, module.in_features)
         macs = products[0].macs if len(products) == 1 else None
-        shape = _linear_shape(weights, macs, call.samples)
+        shape = linear_shape(weights, macs, call.samples)
         return None if shape is None else WeightedLayer(shape=shape, linear=True, **found)
     if isinstance(module, _ConvNd) and len(products) == 1 and products[0].shape is not None:
         shape, transposed = products[0].shape, products[0].transposed

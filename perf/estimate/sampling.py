@@ -1,4 +1,5 @@
 """Samples of layers, with operands drawn like those of real training, on the cycle model."""
+# Long: how samples are chosen, drawn and measured, which depends on each other.
 
 from __future__ import annotations
 
@@ -198,11 +199,9 @@ def _halved(shape: ConvShape, name: str) -> ConvShape | None:
 
 def _with_fewer_channels(shape: ConvShape) -> list[tuple[float, ConvShape | None]]:
     """Return ways to halve channels, with how many there are in relation to what it takes."""
-    if shape.groups > 1:
-        groups = math.ceil(shape.groups / 2)
-        fewer = dataclasses.replace(
-            shape, groups=groups, c=groups * shape.group.c, k=groups * shape.group.k
-        )
+    if (groups := math.ceil(shape.groups / 2)) < shape.groups:
+        c, k = groups * shape.group.c, groups * shape.group.k
+        fewer = dataclasses.replace(shape, groups=groups, c=c, k=k)
         return [(max(shape.c, shape.k) / _LEAST_CHANNELS, fewer)]
     return [(getattr(shape, name) / _LEAST_CHANNELS, _halved(shape, name)) for name in ("c", "k")]
 
