@@ -181,21 +181,23 @@ def recorded_items(trace: Trace) -> tuple[Network, list[tuple[Layer, Pass, tuple
             shape=entry.shape,
             first=index == 0,
             # What was recorded says it; the first recorded layer may not be the network's first.
-            input_grad=Pass.INPUT_GRAD in entry.densities,
+            input_grad=(Pass.FORWARD if entry.transposed else Pass.INPUT_GRAD) in entry.densities,
             normalised=entry.normalised,
+            transposed=entry.transposed,
         )
         for index, entry in enumerate(trace.entries.values())
     )
     items = [
         (
             layer,
-            which,
+            layer.runs_as(which),
             (
                 Work(
                     shape=layer.shape,
                     which=which,
                     first_density=densities[0],
                     second_density=densities[1],
+                    transposed=layer.transposed,
                 ),
             ),
         )
@@ -246,8 +248,8 @@ def estimate_recorded(
         passes=tuple(
             PassEstimate(
                 layer=layers[one.layer],
-                which=one.which,
-                works=(_of_trace(config, one, dram),),
+                which=layers[one.layer].runs_as(one.which),
+                works=(_of_trace(config, one, layers[one.layer], dram),),
                 dense=dense_cost(
                     config,
                     one.shape,
@@ -269,7 +271,9 @@ def _method(trace: Trace) -> Method:
         ) from error
 
 
-def _of_trace(config: ArrayConfig, one: RecordedPass, dram: Dram | None) -> WorkEstimate:
+def _of_trace(
+    config: ArrayConfig, one: RecordedPass, layer: Layer, dram: Dram | None
+) -> WorkEstimate:
     measured = one.measurement
     return WorkEstimate(
         work=Work(
@@ -277,6 +281,7 @@ def _of_trace(config: ArrayConfig, one: RecordedPass, dram: Dram | None) -> Work
             which=one.which,
             first_density=one.first_density,
             second_density=one.second_density,
+            transposed=layer.transposed,
         ),
         useful_products=measured.useful_products,
         array_cycles=measured.cycles,
