@@ -62,12 +62,18 @@ def turns(f: dict[str, int], odd: int) -> int:
     wide = [f[f"t{n}_format"] == WIDE for n in range(TENSORS)]
     third = f["t2_format"] != 0 and (f["product"] == 1 or odd >> 2 & 1)
     digits = [wide[0] and odd & 1, wide[1] and not f["product"] and odd >> 1 & 1, wide[2] and third]
-    found = (DIGITS if any(digits) else 1) * (2 if third else 1)
+    combined = (DIGITS if any(digits) else 1) * (2 if third else 1)
+    second = 0
     if has(f, "second"):
-        found += DIGITS if f["out_format"] == WIDE else 1
+        second = DIGITS if f["out_format"] == WIDE else 1
+    dot = 0
     if f["dot"] and has(f, "sums"):
-        found += DIGITS if wide[f["dot"] - 1] else 1
-    return found
+        dot = DIGITS if wide[f["dot"] - 1] else 1
+    # A product is added beside a combination that leaves a multiplier.
+    leaves = f["t1_format"] == 0 or f["product"]
+    if dot == combined == 1 and leaves and not second:
+        dot = 0
+    return combined + second + dot
 
 
 def alone(f: dict[str, int]) -> dict[str, int]:

@@ -10,12 +10,13 @@ from gscn.cycles.encode.unit import ODD_ALL
 from tests.cycles.encode.test_unit import CONFIG, copy
 
 
-def test_turns_are_digits_of_what_is_multiplied_and_a_turn_for_each_sum():
+def test_turns_are_digits_of_what_is_multiplied_and_a_turn_for_a_sum_without_a_multiplier():
     assert turns(record_fields(copy(8)), ODD_ALL) == 1
     wide = record_fields(copy(8, wide=True))
     assert (turns(wide, ODD_ALL), turns(wide, 0)) == (3, 1)
     two = copy(8) | {"t1_format": 1, "dot": 2, "sums_end": 512}
     assert turns(record_fields(two), ODD_ALL) == 2
+    assert turns(record_fields(two | {"t1_format": 0, "dot": 1}), ODD_ALL) == 1
     # three of float32, tensor 2 with any coefficient or 1, and the result added once more
     update = copy(8, wide=True) | {"t1_format": 2, "t2_format": 2, "second_end": 512}
     found = [turns(record_fields(update), odd) for odd in (ODD_ALL, 0b010)]
