@@ -43,7 +43,7 @@ class ListedArray(wiring.Component):
     - Combinational: `mem_read_data` -> `encode.mem_read_data`; `mem_write_done` ->
       `encode.mem_write_done`; `mem_write_data.ready`, `encode.mem_write_cmd.valid` ->
       `encode.mem_write_cmd.ready`; `encode.mem_read_cmd` -> `encode.mem_read_cmd.ready`.
-    - Reset: no list; outputs 0, but `start.ready`, `encode.mem_write_data.ready` = 1.
+    - Reset: no list; outputs 0, but `start.ready` = 1 and `encode.mem_write_data.ready` = 1.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ class IntegerLaneSums(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `adds`, `row` to `sum`, `overflow`; `VALUE_LATENCY` from `value`. No
-      stage can be held.
+    - Latency: `LATENCY` from `adds`, `row` to `sum`, `overflow`; `VALUE_LATENCY` from `value` to
+      `sum`, `overflow`. No stage can be held.
     - Throughput: one number per cycle, and a row that is read.
     - Combinational: `drained` -> `sum`.
     - Reset: none, rows stay; outputs 0, but `sum` undefined.

@@ -67,7 +67,7 @@ class LaneOutputs(wiring.Component):
     ------
     - Latency: `LATENCY` from `i` to `o_dense`, `o_second`, `o_bits`, `o_verdicts`, `o_selected`.
     - Throughput: one vector per cycle, or, with sums of products, per cycle and turns of `dot`.
-    - Combinational: `i`, `settings` -> `dot`, `i.ready`.
+    - Combinational: `i`, `settings` -> `dot`, `i.ready`; `dot.ready` -> `i.ready`.
     - Reset: nothing waits; outputs 0.
 
     Parameters

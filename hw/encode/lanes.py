@@ -131,7 +131,7 @@ class Lanes(wiring.Component):
     """
 
     LATENCY = Combiner.LATENCY + 2
-    TAG_LATENCY = 3
+    TAG_LATENCY = 2
     DEPTH = Combiner.DEPTH
     """Vectors under way."""
     OUTPUTS = LaneOutputs

@@ -40,7 +40,8 @@ class SegmentSums(wiring.Component):
     - Latency: `LATENCY` from `i` to `o_sums`. Sums are in their rows a cycle later than counts, and
       are taken out from then on.
     - Throughput: one vector per cycle, or, with sums of products, per cycle and turns of `dot`.
-    - Combinational: `i`, `settings` -> `dot`; `dot.ready`, `settings` -> `i.ready`, `o_sums`.
+    - Combinational: `i`, `settings` -> `dot`; `dot.ready`, `settings` -> `i.ready`; `settings` ->
+      `o_sums`.
     - Reset: no segment; outputs 0, but `i.ready` = 1; payloads undefined.
 
     Parameters
