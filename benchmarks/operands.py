@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.markdown import table
 from benchmarks.pages import ROOT, Page, duration
 from gscn.conv import Pass
-from gscn.golden.operands.index import LICENCES, Index
+from gscn.golden.operands.published import LICENCES, Index
 from gscn.golden.operands.publishing import publish
 from gscn.golden.operands.suite import STEPS, Step
 

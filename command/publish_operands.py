@@ -14,7 +14,7 @@ from gscn.errors import InputError
 from gscn.golden.operands.suite import STEPS
 
 if TYPE_CHECKING:
-    from gscn.golden.operands.index import Index
+    from gscn.golden.operands.published import Index
 
 SUMMARY = "record the operands of training steps that are published, or check a copy of them"
 EXAMPLE = "gscn publish-operands --only digits-swat --out build/operands"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Record or check; then compare with what was published."""
-    from gscn.golden.operands.index import check_operands
+    from gscn.golden.operands.published import check_operands
 
     if args.check is None:
         from gscn.golden.operands.publishing import publish
@@ -59,7 +59,7 @@ def _say(text: str) -> None:
 
 
 def _report(index: Index, folder: Path) -> Result:
-    from gscn.golden.operands.index import index_digest, reference_digests
+    from gscn.golden.operands.published import index_digest, reference_digests
 
     reference = reference_digests()
     rows, differing = [], []

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from gscn.errors import InputError
-from gscn.golden.operands.index import INDEX_NAME, Index, index_text, published_trace
+from gscn.golden.operands.published import INDEX_NAME, Index, index_text, published_trace
 from gscn.golden.operands.recorder import ENVIRONMENT, EXIT_REFUSED
 from gscn.golden.operands.suite import Step
 from gscn.golden.traces.trace import load_trace

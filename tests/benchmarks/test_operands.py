@@ -6,7 +6,7 @@ import dataclasses
 
 from benchmarks.operands import make, quotes, render
 from benchmarks.pages import load
-from gscn.golden.operands.index import reference_digests
+from gscn.golden.operands.published import reference_digests
 from gscn.golden.operands.suite import STEPS
 from gscn.golden.recipe import Recipe
 

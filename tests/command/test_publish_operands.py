@@ -8,7 +8,7 @@ import json
 import pytest
 
 from gscn.command.main import main
-from gscn.golden.operands import index, publishing
+from gscn.golden.operands import published, publishing
 from gscn.golden.operands.suite import STEPS
 
 
@@ -25,7 +25,7 @@ def test_a_copy_is_checked_and_compared_with_what_is_published(made, capsys, mon
     right = told.traces["digits-dst"].arrays_sha256
     report = tmp_path / "report.json"
     words = ["publish-operands", "--check", str(out), "--json", str(report)]
-    monkeypatch.setattr(index, "reference_digests", lambda: {"digits-dst": right})
+    monkeypatch.setattr(published, "reference_digests", lambda: {"digits-dst": right})
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "as published" in shown
@@ -34,10 +34,10 @@ def test_a_copy_is_checked_and_compared_with_what_is_published(made, capsys, mon
     assert data["index_sha256"] in shown
     assert data["traces"][0]["name"] == "digits-dst"
 
-    monkeypatch.setattr(index, "reference_digests", lambda: {"digits-dst": "0" * 64})
+    monkeypatch.setattr(published, "reference_digests", lambda: {"digits-dst": "0" * 64})
     assert main(words) == 1
     assert "Not the bytes that are published: digits-dst" in capsys.readouterr().out
-    monkeypatch.setattr(index, "reference_digests", dict)
+    monkeypatch.setattr(published, "reference_digests", dict)
     assert main(words) == 0
     assert "not published" in capsys.readouterr().out
 

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from gscn.conv import Pass
-from gscn.golden.operands.index import FORMAT_VERSION, PublishedTrace
+from gscn.golden.operands.published import FORMAT_VERSION, PublishedTrace
 from gscn.golden.traces.arrays import LayerTrace
 from gscn.golden.traces.writing import write_trace
 from tests.golden.operands.recorded import SHAPES, recorded

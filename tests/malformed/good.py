@@ -19,7 +19,7 @@ from torch import nn
 from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
 from gscn.cosim.layer import PassInput, oracle
-from gscn.golden.operands.index import Index, index_text, published_trace
+from gscn.golden.operands.published import Index, index_text, published_trace
 from gscn.golden.operands.suite import Step
 from gscn.golden.oracle.integers import conv_integers
 from gscn.golden.oracle.synthetic import random_operands

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gscn.errors import InputError
-from gscn.golden.operands.index import check_operands
+from gscn.golden.operands.published import check_operands
 from gscn.golden.operands.publishing import publish
 from gscn.golden.operands.suite import STEPS, Step
 from gscn.golden.recipe import Recipe

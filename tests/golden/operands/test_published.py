@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from gscn.errors import InputError
-from gscn.golden.operands.index import (
+from gscn.golden.operands.published import (
     Index,
     check_operands,
     index_text,
