@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.conv import ConvShape, Pass
+from gscn.enums import takes_text
 from gscn.passes import VECTOR
 
 _LANES = (VECTOR, 2 * VECTOR, 4 * VECTOR, 8 * VECTOR)
@@ -45,11 +46,13 @@ class Pack(NamedTuple):
             one, n=one.n * self.sets, c=one.c * self.met, k=one.k * self.groups
         )
 
+    @takes_text
     def densities(self, which: Pass, densities: tuple[float, float]) -> tuple[float, float]:
         """Return the densities of its operands from those of the convolution's."""
         first, second = densities
         return first / (self.sets if which is Pass.WEIGHT_GRAD else self.groups), second
 
+    @takes_text
     def operands(
         self, whole: ConvShape, which: Pass, first: np.ndarray, second: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +79,7 @@ class Pack(NamedTuple):
         spread[:, numbers, numbers] = grads.reshape(n, self.sets, met * one.k, *size)
         return spread.reshape(n * self.sets, self.groups * one.k, *size), inputs
 
+    @takes_text
     def put(self, whole: ConvShape, which: Pass, found: np.ndarray, result: np.ndarray) -> None:
         """Put the result of its passes where it belongs in that of the convolution."""
         one = whole.group
@@ -94,6 +98,7 @@ class Pack(NamedTuple):
         return tensor[(slice(None),) * axis + (bounds,)]
 
 
+@takes_text
 def pack_sizes(shape: ConvShape, which: Pass) -> list[int]:
     """Return how many groups a pack may have: as fill some vectors, or one."""
     channels = max(shape.group.c, shape.group.k)
@@ -103,6 +108,7 @@ def pack_sizes(shape: ConvShape, which: Pass) -> list[int]:
     return sorted({min(most, max(1, lanes // channels)) for lanes in _LANES})
 
 
+@takes_text
 def possible_sets(shape: ConvShape, which: Pass, size: int, *, meet: bool) -> list[int]:
     """Return into how many sets a pack of so many groups may be cut.
 
