@@ -115,9 +115,9 @@ def recorded_layers(case: Case) -> Iterator[LayerTrace]:
     trainer = Trainer(case.recipe)
     for _ in trainer.run(case.iterations):
         pass
-    with recording(trainer.network, case.layers) as traced:
-        trainer.step()
     convs = conv_layers(trainer.network)
+    with recording(trainer.network, case.layers or list(convs)) as traced:
+        trainer.step()
     for name, passes in traced.items():
         yield layer_trace(name, convs[name], passes)
 
