@@ -43,8 +43,8 @@ def test_training_by_whole_steps_is_checked_reported_and_goes_on_in_torch(
     simulation = data["simulation"]
     assert simulation["checked"]
     assert simulation["steps"] == 2
-    # 4 bytes of each of 122 channels: the rate falls behind the first step.
-    assert simulation["host_bytes"]["rates"] == 4 * (16 + 32 + 64 + 10)
+    # 4 bytes of each of 112 lanes: the rate falls behind the first step.
+    assert simulation["host_bytes"]["rates"] == 4 * (16 + 32 + 64)
     assert f"{100 * simulation['host_share']:.3f} %" in text
     # Layers but the first keep a tenth.
     assert data["sparsity_reached"]["weights"] == pytest.approx(0.9, abs=0.01)
