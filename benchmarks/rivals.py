@@ -361,18 +361,17 @@ def blocks(report: dict) -> list[Block]:
 
 def make() -> dict[str, object]:
     """Return what the page shows, as plain JSON values."""
-    report = {
+    return {
         "calibration": compute_calibration(),
         "network_calibration": compute_network_calibration(),
         "shares": compute_shares(),
         "ant": compute_ant(),
     }
-    return {"blocks": blocks(report), **report}
 
 
 PAGE = Page(
     name="rivals",
     make=make,
-    render=lambda data: text_of(data["blocks"]),
+    render=lambda data: text_of(blocks(data)),
     parts=("rivals",),
 )
