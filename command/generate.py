@@ -22,10 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="wrap the core in an AXI4 manager and AXI4-Lite registers, and write the register "
         "map for C and Python and as SystemRDL",
     )
+    parser.add_argument(
+        "--machine",
+        action="store_true",
+        help="the array with encode unit and lists of both kinds of passes (proposed)",
+    )
     add_output_folder(
         parser,
         "--out",
-        help="directory of the files (default: build/<configuration digest>/rtl, with --axi /axi)",
+        help="directory of the files (default: build/<configuration digest>/rtl, with --axi /axi, "
+        "of a machine /machine and /machine-axi)",
     )
 
 
@@ -34,8 +40,12 @@ def run(args: argparse.Namespace) -> Result:
     config = config_from(args)
     from gscn.rtl_gen import generate, generate_axi
 
-    out = args.out or Path("build") / config.digest() / ("axi" if args.axi else "rtl")
-    manifest = (generate_axi if args.axi else generate)(config, out)
+    folder = {
+        (False, False): "rtl", (True, False): "axi",
+        (False, True): "machine", (True, True): "machine-axi",
+    }[args.axi, args.machine]  # fmt: skip
+    out = args.out or Path("build") / config.digest() / folder
+    manifest = (generate_axi if args.axi else generate)(config, out, lists=args.machine)
     data = manifest.to_dict()
     data["verilog_path"] = str(manifest.verilog)
     text = (

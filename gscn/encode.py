@@ -110,6 +110,16 @@ class EncodeError(enum.IntEnum):
     LIST = 24
 
 
+LISTED_ERROR_MEANINGS = {
+    EncodeError.RANGE: "encode pass: a vector that is there lies outside its stream's range",
+    EncodeError.CAPACITY: "encode pass: strips are longer than their range",
+    EncodeError.ORDER: "control record: fewer records of the other queue than wait says are before "
+    "it in the list",
+    EncodeError.LIST: "encode pass: its second place is beyond the list",
+}
+"""Of the errors that a machine reports and an array cannot."""
+
+
 def _steps(stream: str, meaning: str) -> tuple[Field, ...]:
     """Return the steps of a stream of vectors."""
     return (

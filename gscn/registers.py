@@ -7,100 +7,26 @@ effect. Bits that belong to no field read as zero and ignore what is written.
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
+import functools
 
 from gscn.array import ArrayConfig
-from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import NUMBER_FORMATS
+from gscn.list_registers import LIST_REGISTERS
 from gscn.pass_errors import PASS_ERROR_WIDTH
+from gscn.register import REGISTER_WIDTH, Access, Register, RegisterField, Top, whole
 
-REGISTER_WIDTH = 32
-"""Bits of a register."""
 OFFSET_WIDTH = 12
 """Bits of a byte offset: the registers fill one page of 4 KiB."""
 ID_VALUE = 0x4E435347
 """The letters GSCN, the first in the lowest byte."""
-VERSION_VALUE = 0x0003_0000
+VERSION_VALUE = 0x0003_0001
 """Version of the register map: major in the high half, minor in the low half."""
 NO_PASS = 0xFFFF_FFFF
 """In place of a pass's number: there is none, or none had begun."""
 
-
-class Access(enum.StrEnum):
-    """What the host may do with a register."""
-
-    READ = "read"
-    WRITE = "write"
-    """A write acts at once; nothing is stored."""
-    READ_WRITE = "read-write"
-    CLEAR = "write 1 to clear"
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterField:
-    """Consecutive bits of a register."""
-
-    name: str
-    low: int
-    """Lowest bit."""
-    width: int
-    """Bits."""
-    meaning: str
-
-    @property
-    def mask(self) -> int:
-        """The field's bits in the register."""
-        return ((1 << self.width) - 1) << self.low
-
-
-@takes_text
-@dataclass(frozen=True, slots=True)
-class Register:
-    """One register."""
-
-    name: str
-    offset: int
-    """Bytes from the start of the map."""
-    access: Access
-    fields: tuple[RegisterField, ...]
-    meaning: str
-    reset: int | None = 0
-    """Value after reset; None if it depends on the configuration."""
-
-    @property
-    def mask(self) -> int:
-        """The bits that belong to a field."""
-        return sum(field.mask for field in self.fields)
-
-    @property
-    def readable(self) -> bool:
-        """Whether a read succeeds."""
-        return self.access is not Access.WRITE
-
-    @property
-    def writable(self) -> bool:
-        """Whether a write succeeds."""
-        return self.access is not Access.READ
-
-    def field(self, name: str) -> RegisterField:
-        """Return the field called `name`; raise `InputError` for an unknown one."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        known = ", ".join(field.name for field in self.fields)
-        raise InputError(f"field of {self.name} must be one of {known}, not {name!r}")
-
-
-def _whole(meaning: str) -> tuple[RegisterField, ...]:
-    return (RegisterField("value", 0, REGISTER_WIDTH, meaning),)
-
-
 REGISTERS = (
-    Register(
-        "ID", 0x000, Access.READ, _whole("0x4E435347"), "identifies the accelerator", ID_VALUE
-    ),
+    Register("ID", 0x000, Access.READ, whole("0x4E435347"), "identifies the accelerator", ID_VALUE),
     Register(
         "VERSION",
         0x004,
@@ -116,7 +42,7 @@ REGISTERS = (
         "CONFIG_DIGEST_LO",
         0x008,
         Access.READ,
-        _whole("bits 31 to 0 of the configuration's digest"),
+        whole("bits 31 to 0 of the configuration's digest"),
         "which configuration this is",
         None,
     ),
@@ -124,7 +50,7 @@ REGISTERS = (
         "CONFIG_DIGEST_HI",
         0x00C,
         Access.READ,
-        _whole("bits 63 to 32 of the configuration's digest"),
+        whole("bits 63 to 32 of the configuration's digest"),
         "which configuration this is",
         None,
     ),
@@ -154,6 +80,20 @@ REGISTERS = (
                 "stop the list under way as an error does, with the code ABORTED; no effect if "
                 "there is none",
             ),
+            RegisterField(
+                "answer",
+                3,
+                1,
+                "answer the stop: the list goes on; no effect if there is none",
+                Top.MACHINE,
+            ),
+            RegisterField(
+                "anew",
+                4,
+                1,
+                "with answer: the list begins anew at the record at ANSWER_ADDR",
+                Top.MACHINE,
+            ),
         ),
         "commands",
     ),
@@ -164,6 +104,7 @@ REGISTERS = (
         (
             RegisterField("busy", 0, 1, "a list, a clear or the stop after an error is under way"),
             RegisterField("done", 1, 1, "the list started last is over"),
+            RegisterField("stopped", 2, 1, "STOP is not 0", Top.MACHINE),
             RegisterField("saturated", 8, 1, "a result was saturated"),
             RegisterField(
                 "accumulator_overflow",
@@ -203,11 +144,11 @@ REGISTERS = (
         "BUS_ERROR_ADDR_LO",
         0x020,
         Access.READ,
-        _whole("bits 31 to 0"),
+        whole("bits 31 to 0"),
         "its byte address: of the beat if it was read, of the burst if it was written",
     ),
     Register(
-        "BUS_ERROR_ADDR_HI", 0x024, Access.READ, _whole("bits 63 to 32"), "the same, upper half"
+        "BUS_ERROR_ADDR_HI", 0x024, Access.READ, whole("bits 63 to 32"), "the same, upper half"
     ),
     Register(
         "INTERRUPT_ENABLE",
@@ -216,6 +157,7 @@ REGISTERS = (
         (
             RegisterField("done", 0, 1, "interrupt at the end of a list"),
             RegisterField("error", 1, 1, "interrupt at an error"),
+            RegisterField("stop", 2, 1, "interrupt at a stop", Top.MACHINE),
         ),
         "which events raise the interrupt",
     ),
@@ -232,6 +174,7 @@ REGISTERS = (
                 "the list has been stopped after an error, a start was ignored, or "
                 "accumulator_overflow was set",
             ),
+            RegisterField("stop", 2, 1, "a control record waits for the host", Top.MACHINE),
         ),
         "events, enabled or not; the interrupt is high while an enabled one is set",
     ),
@@ -239,22 +182,22 @@ REGISTERS = (
         "PASSES_ADDR_LO",
         0x030,
         Access.READ_WRITE,
-        _whole("bits 31 to 0; a multiple of 64"),
-        "byte address of the list of passes, taken at start",
+        whole("bits 31 to 0; a multiple of 64"),
+        "byte address of the list, taken at start",
     ),
     Register(
         "PASSES_ADDR_HI",
         0x034,
         Access.READ_WRITE,
-        _whole("bits 63 to 32"),
+        whole("bits 63 to 32"),
         "the same, upper half",
     ),
     Register(
         "PASS_COUNT",
         0x038,
         Access.READ_WRITE,
-        _whole("passes"),
-        "passes of the list, taken at start",
+        whole("passes; of a machine, places of 256 bytes"),
+        "length of the list, taken at start",
     ),
     Register(
         "COUNTER_SELECT",
@@ -262,7 +205,11 @@ REGISTERS = (
         Access.READ_WRITE,
         (
             RegisterField(
-                "index", 0, 16, "cluster x counters + counter; clusters x counters: busy cycles"
+                "index",
+                0,
+                16,
+                "cluster x counters + counter; clusters x counters: busy cycles of the array, the "
+                "next one: of the machine",
             ),
         ),
         "which performance counter to read, as numbered in the manifest",
@@ -271,31 +218,34 @@ REGISTERS = (
         "COUNTER_LO",
         0x040,
         Access.READ,
-        _whole("bits 31 to 0"),
+        whole("bits 31 to 0"),
         "the selected counter; reading it keeps the upper half of the same moment",
     ),
     Register(
         "COUNTER_HI",
         0x044,
         Access.READ,
-        _whole("bits 63 to 32"),
+        whole("bits 63 to 32"),
         "upper half of the counter when COUNTER_LO was read last",
     ),
     Register(
         "ERROR_PASS",
         0x048,
         Access.READ,
-        _whole("pass, from 0; all ones if none had begun, or of a start"),
-        "number in its list of the pass that ERROR.code is about, or that was under way then",
+        whole("pass, from 0; all ones if none had begun, or of a start"),
+        "number in its list of the pass that ERROR.code is about, or that was under way then; of a "
+        "machine, place in its list of the record that failed, all ones for a bus error or an "
+        "abort, whose records RECORD_ENCODE and RECORD_ARRAY tell",
         NO_PASS,
     ),
     Register(
         "PASS",
         0x04C,
         Access.READ,
-        _whole("pass, from 0; all ones before the first one of a list, and after a clear or error"),
+        whole("pass, from 0; all ones before the first one of a list, and after a clear or error"),
         "number in its list of the pass that is under way, or was last",
         NO_PASS,
+        Top.ARRAY,
     ),
     Register(
         "ARRAY",
@@ -356,10 +306,28 @@ REGISTERS = (
         "number formats",
         None,
     ),
+    Register(
+        "UNITS",
+        0x064,
+        Access.READ,
+        (
+            RegisterField("encode", 0, 1, "there is an encode unit: it is a machine"),
+            RegisterField("encode_floats", 1, 1, "it computes in floating point, else in integers"),
+        ),
+        "what there is beside the array",
+        None,
+    ),
+    *LIST_REGISTERS,
 )
 
 CONSTANT = ("ID", "VERSION", *(one.name for one in REGISTERS if one.reset is None))
 """Registers that never change."""
+
+
+@functools.cache
+def registers_of(top: Top) -> tuple[Register, ...]:
+    """Return the registers that an array or a machine has, each with the fields that it has."""
+    return tuple(one.of(top) for one in REGISTERS if one.top in (None, top))
 
 
 def register(name: str) -> Register:
@@ -372,21 +340,22 @@ def register(name: str) -> Register:
     )
 
 
-def reset_values(config: ArrayConfig) -> dict[str, int]:
+def reset_values(config: ArrayConfig, top: Top = Top.ARRAY) -> dict[str, int]:
     """Return the value of every register after reset, by name.
 
-    Those that depend on the configuration keep it for good.
+    Those that depend on the configuration, and on what it is of, keep it for good.
     """
     digest = int(config.digest(), 16)
     own = {
         "CONFIG_DIGEST_LO": digest & ((1 << REGISTER_WIDTH) - 1),
         "CONFIG_DIGEST_HI": digest >> REGISTER_WIDTH,
+        "UNITS": (top is Top.MACHINE) * (1 | bool(config.floats) << 1),
     }
     formats = {
         "operand_width": config.format.width,
         "number_formats": sum(1 << NUMBER_FORMATS.index(fmt) for fmt in (None, *config.floats)),
     }
-    for one in REGISTERS:
+    for one in registers_of(top):
         if one.reset is not None:
             own[one.name] = one.reset
         elif one.name not in own:

@@ -1,4 +1,4 @@
-"""Verilog of the array, with and without buses, and of the machine."""
+"""Verilog of the array and of the machine, with and without buses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gscn.array import ArrayConfig
 from gscn.enums import takes_text
 from gscn.hw.core.array import Array
 from gscn.hw.core.machine import Machine
+from gscn.hw.host.machine_axi import MachineAxi
 from gscn.hw.host.top_axi import CORE_MODULE, ArrayAxi
 from gscn.rtl_gen.kept import kept_verilog
 from gscn.rtl_gen.verilog import VerilogModule, to_verilog
@@ -18,7 +19,7 @@ from gscn.rtl_gen.verilog import VerilogModule, to_verilog
 TOP_MODULE = CORE_MODULE
 """Name of the array's top module, and of the machine's."""
 AXI_TOP_MODULE = "gscn_axi_top"
-"""Name of the array's top module behind AXI4 and AXI4-Lite."""
+"""Name of the array's top module behind AXI4 and AXI4-Lite, and of the machine's."""
 
 CreateComponent = Callable[[ArrayConfig], wiring.Component]
 """Makes a component from a configuration."""
@@ -30,14 +31,32 @@ class Kind(enum.StrEnum):
     ARRAY = "array"
     AXI = "array behind AXI4 and AXI4-Lite"
     MACHINE = "machine"
+    MACHINE_AXI = "machine behind AXI4 and AXI4-Lite"
+
+    @classmethod
+    def of(cls, *, axi: bool, lists: bool) -> Kind:
+        """Return the array's or, with `lists`, the machine's; with buses or without."""
+        return {
+            (False, False): cls.ARRAY,
+            (True, False): cls.AXI,
+            (False, True): cls.MACHINE,
+            (True, True): cls.MACHINE_AXI,
+        }[axi, lists]
 
     @property
     def module(self) -> str:
         """Name of its top module."""
-        return AXI_TOP_MODULE if self is Kind.AXI else TOP_MODULE
+        return AXI_TOP_MODULE if self in (Kind.AXI, Kind.MACHINE_AXI) else TOP_MODULE
 
 
-_COMPONENTS = {Kind.ARRAY: Array, Kind.AXI: ArrayAxi, Kind.MACHINE: Machine}
+_COMPONENTS = {
+    Kind.ARRAY: Array,
+    Kind.AXI: ArrayAxi,
+    Kind.MACHINE: Machine,
+    Kind.MACHINE_AXI: MachineAxi,
+}
+_CORES = {Kind.AXI: Kind.ARRAY, Kind.MACHINE_AXI: Kind.MACHINE}
+"""What is behind buses."""
 
 
 @takes_text
@@ -57,8 +76,12 @@ def array_verilog(
     """
     if create is not None:
         return to_verilog(lambda: create(config), kind.module)
-    return kept_verilog(
-        config,
-        kind,
-        lambda: to_verilog(lambda: _COMPONENTS[kind](config=config), kind.module),
-    )
+    return kept_verilog(config, kind, lambda: _converted(config, kind))
+
+
+def _converted(config: ArrayConfig, kind: Kind) -> VerilogModule:
+    """Convert a component; the core of one with buses is the one without."""
+    known = {}
+    if kind in _CORES:
+        known[CORE_MODULE] = array_verilog(config, _CORES[kind]).text
+    return to_verilog(lambda: _COMPONENTS[kind](config=config), kind.module, known)

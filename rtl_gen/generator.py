@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gscn.array import ArrayConfig
 from gscn.errors import InputError, OutputError
+from gscn.register import Top
 from gscn.rtl_gen.array_verilog import (
     CreateComponent,
     Kind,
@@ -79,7 +80,7 @@ def generate(
         config,
         out_dir,
         create,
-        kind=Kind.MACHINE if lists else Kind.ARRAY,
+        kind=Kind.of(axi=False, lists=lists),
         companions=lambda manifest: {
             CORE_FILE: core_text(manifest),
             EXAMPLE_FILE: example_text(manifest),
@@ -88,13 +89,18 @@ def generate(
 
 
 def generate_axi(
-    config: ArrayConfig, out_dir: Path, *, create: CreateComponent | None = None
+    config: ArrayConfig,
+    out_dir: Path,
+    *,
+    lists: bool = False,
+    create: CreateComponent | None = None,
 ) -> Manifest:
     """Write `gscn_axi_top.v`, `manifest.json` and the register map.
 
-    The Verilog holds the array behind an AXI4 manager and an AXI4-Lite subordinate
-    (`hw.host.top_axi.ArrayAxi`); its core is the module that `generate` writes. The register
-    map is there for C, for Python and as SystemRDL. Files are replaced as by `generate`.
+    The Verilog holds the array or the machine behind an AXI4 manager and an AXI4-Lite subordinate
+    (`hw.host.top_axi.ArrayAxi`, `hw.host.machine_axi.MachineAxi`); its core is the module that
+    `generate` writes. The map of its registers is there for C, for Python and as SystemRDL. Files
+    are replaced as by `generate`.
 
     Parameters
     ----------
@@ -103,6 +109,8 @@ def generate_axi(
     out_dir
         Directory for the files, made if missing; not that of `generate`, whose manifest has the
         same name.
+    lists
+        Whether it is the machine, not the array.
     create
         Makes another component with the same ports, as in `generate`.
 
@@ -111,15 +119,16 @@ def generate_axi(
     InputError
         The directory cannot be written.
     """
+    top = Top.MACHINE if lists else Top.ARRAY
     return _generate(
         config,
         out_dir,
         create,
-        kind=Kind.AXI,
+        kind=Kind.of(axi=True, lists=lists),
         companions=lambda _: {
-            C_HEADER: c_header(),
-            PYTHON_MODULE: python_module(),
-            SYSTEM_RDL: system_rdl(config),
+            C_HEADER: c_header(top),
+            PYTHON_MODULE: python_module(top),
+            SYSTEM_RDL: system_rdl(config, top),
         },
     )
 

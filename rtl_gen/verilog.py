@@ -6,7 +6,7 @@ import contextlib
 import gc
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from amaranth.back import verilog
@@ -137,7 +137,9 @@ def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> 
     )
 
 
-def to_verilog(create: Callable[[], wiring.Component], name: str) -> VerilogModule:
+def to_verilog(
+    create: Callable[[], wiring.Component], name: str, known: Mapping[str, str] | None = None
+) -> VerilogModule:
     """Return the Verilog of a component, each shared submodule emitted once.
 
     Parameters
@@ -147,6 +149,8 @@ def to_verilog(create: Callable[[], wiring.Component], name: str) -> VerilogModu
         double underscores, and `clk` and `rst` (synchronous, active high).
     name
         Name of its module.
+    known
+        Names of shared modules, with the Verilog that there is of them and of what they share.
 
     Returns
     -------
@@ -157,17 +161,17 @@ def to_verilog(create: Callable[[], wiring.Component], name: str) -> VerilogModu
         with warnings.catch_warnings():
             # Of the components that share a module only the first is elaborated.
             warnings.simplefilter("ignore", UnusedElaboratable)
-            return _convert_all(create(), name)
+            return _convert_all(create(), name, known or {})
     except BaseException:
         # What is not elaborated for this dies later, with the exception.
         warnings.simplefilter("ignore", UnusedElaboratable)
         raise
 
 
-def _convert_all(component: wiring.Component, name: str) -> VerilogModule:
+def _convert_all(component: wiring.Component, name: str, known: Mapping[str, str]) -> VerilogModule:
     library = ModuleLibrary()
     top = _convert(component, name, library)
-    texts = {name: top.text}
+    texts = {name: top.text, **known}
     # Converting a shared module may register further ones.
     while missing := [found for found in library.components if found not in texts]:
         for shared in missing:

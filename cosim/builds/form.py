@@ -1,4 +1,4 @@
-"""What is built of a configuration: array, array behind AXI or machine, with waves or without."""
+"""What is built of a configuration: array or machine, behind AXI or not, with waves or without."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class Form(NamedTuple):
     @property
     def folder(self) -> str:
         """Name of the folder of its Verilog."""
-        return "axi" if self.axi else "lists" if self.lists else "rtl"
+        return {
+            (False, False): "rtl", (True, False): "axi",
+            (False, True): "lists", (True, True): "lists-axi",
+        }[self.axi, self.lists]  # fmt: skip
 
     @property
     def sources(self) -> tuple[str, ...]:

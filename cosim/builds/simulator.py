@@ -243,7 +243,7 @@ def _generate(
     if not is_sealed(place):
         remove(place)
     if form.axi:
-        manifest = generate_axi(config, place, create=create)
+        manifest = generate_axi(config, place, lists=form.lists, create=create)
     else:
         manifest = generate(config, place, lists=form.lists, create=create)
     seal(place)
@@ -294,8 +294,6 @@ def build(
     form = Form("vcd" if waves is True else waves or "", axi, lists)
     if form.waves not in ("", "vcd", "fst"):
         raise InputError(f"waves must be vcd or fst, not {waves!r}")
-    if axi and lists:
-        raise InputError("axi must be False for the machine, not True")
     root = private_folder(cache_folder() if build_root is None else build_root.resolve())
     home = private_folder(root / config.digest())
     try:

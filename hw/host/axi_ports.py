@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.errors import InputError
-from gscn.registers import OFFSET_WIDTH, REGISTER_WIDTH
+from gscn.register import REGISTER_WIDTH
+from gscn.registers import OFFSET_WIDTH
 
 BURST_BOUNDARY_BYTES = 4096
 """No burst may cross a multiple of this."""

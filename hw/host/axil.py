@@ -7,20 +7,37 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.host.axi_ports import Response, axil_signature
-from gscn.registers import REGISTER_WIDTH, REGISTERS, Access
-
-STORED = tuple(r for r in REGISTERS if r.access is Access.READ_WRITE)
-DRIVEN = tuple(r for r in REGISTERS if r.access in (Access.READ, Access.CLEAR))
-ACTING = tuple(r for r in REGISTERS if r.access in (Access.WRITE, Access.CLEAR))
+from gscn.register import REGISTER_WIDTH, Access, Register, Top
+from gscn.registers import registers_of
 
 
-def words(registers) -> wiring.Signature:
+def stored_of(top: Top) -> tuple[Register, ...]:
+    """Return the registers of an array or a machine that keep what is written."""
+    return tuple(r for r in registers_of(top) if r.access is Access.READ_WRITE)
+
+
+def driven_of(top: Top) -> tuple[Register, ...]:
+    """Return those whose values come from elsewhere."""
+    return tuple(r for r in registers_of(top) if r.access in (Access.READ, Access.CLEAR))
+
+
+def acting_of(top: Top) -> tuple[Register, ...]:
+    """Return those in which what is written acts."""
+    return tuple(r for r in registers_of(top) if r.access in (Access.WRITE, Access.CLEAR))
+
+
+def words(registers: tuple[Register, ...]) -> wiring.Signature:
     """Return a member per register, of its reset value."""
     return wiring.Signature({r.name: Out(REGISTER_WIDTH, init=r.reset or 0) for r in registers})
 
 
+def pulses(top: Top) -> wiring.Signature:
+    """Return a member of one bit per register."""
+    return wiring.Signature({r.name: Out(1) for r in registers_of(top)})
+
+
 class RegisterFile(wiring.Component):
-    """Serve reads and writes of the registers in `gscn.registers`.
+    """Serve reads and writes of the registers of an array or a machine, from `gscn.registers`.
 
     Address and data of a write may come in any order. An offset that is no register's, or no
     multiple of 4, is answered with SLVERR. Bytes whose strobe is low are not written.
@@ -35,31 +52,37 @@ class RegisterFile(wiring.Component):
     - Reset: no access, registers at their resets; outputs 0, but `axil.awready` = 1, `axil.wready`
       = 1 and `axil.arready` = 1.
 
+    Parameters
+    ----------
+    top
+        What has the registers.
+
     Attributes
     ----------
     axil : In(axil_signature())
         The port.
-    stored : Out(words(STORED))
+    stored : Out(words(stored_of(top)))
         Read-write registers.
-    driven : In(words(DRIVEN))
+    driven : In(words(driven_of(top)))
         Values of the read-only and the clearable registers.
-    written : Out(words(ACTING))
+    written : Out(words(acting_of(top)))
         Write-only and clearable registers: bits written as 1 (for one cycle).
-    read : Out(wiring.Signature({r.name: Out(1) for r in REGISTERS}))
+    read : Out(pulses(top))
         Registers being sampled for a read (for one cycle).
     """
 
     WRITE_LATENCY = 2
     READ_LATENCY = 1
 
-    def __init__(self):
+    def __init__(self, *, top: Top):
+        self._top = top
         super().__init__(
             {
                 "axil": In(axil_signature()),
-                "stored": Out(words(STORED)),
-                "driven": In(words(DRIVEN)),
-                "written": Out(words(ACTING)),
-                "read": Out(wiring.Signature({r.name: Out(1) for r in REGISTERS})),
+                "stored": Out(words(stored_of(top))),
+                "driven": In(words(driven_of(top))),
+                "written": Out(words(acting_of(top))),
+                "read": Out(pulses(top)),
             }
         )
 
@@ -82,21 +105,23 @@ class RegisterFile(wiring.Component):
             m.d.sync += [has_data.eq(1), write_data.eq(axil.wdata), write_strobe.eq(axil.wstrb)]
         with m.If(axil.bready):
             m.d.sync += axil.bvalid.eq(0)
-        m.d.sync += [getattr(self.written, register.name).eq(0) for register in ACTING]
+        m.d.sync += [
+            getattr(self.written, register.name).eq(0) for register in acting_of(self._top)
+        ]
         mask = Cat(bit.replicate(8) for bit in write_strobe)
         with m.If(write):
             m.d.sync += [has_addr.eq(0), has_data.eq(0), axil.bvalid.eq(1)]
             m.d.sync += axil.bresp.eq(Response.SLVERR)
             with m.Switch(write_addr):
-                for register in REGISTERS:
+                for register in registers_of(self._top):
                     if not register.writable:
                         continue
                     with m.Case(register.offset):
                         m.d.sync += axil.bresp.eq(Response.OKAY)
                         enabled = mask & register.mask
                         if register.access is Access.READ_WRITE:
-                            stored = getattr(self.stored, register.name)
-                            m.d.sync += stored.eq((stored & ~enabled) | (write_data & enabled))
+                            value = getattr(self.stored, register.name)
+                            m.d.sync += value.eq((value & ~enabled) | (write_data & enabled))
                         else:
                             m.d.sync += getattr(self.written, register.name).eq(
                                 write_data & enabled
@@ -117,10 +142,10 @@ class RegisterFile(wiring.Component):
             m.d.sync += [has_read.eq(0), axil.rvalid.eq(1)]
             m.d.sync += [axil.rdata.eq(0), axil.rresp.eq(Response.SLVERR)]
             with m.Switch(read_addr):
-                for register in REGISTERS:
+                for register in registers_of(self._top):
                     if not register.readable:
                         continue
-                    source = self.stored if register in STORED else self.driven
+                    source = self.stored if register.access is Access.READ_WRITE else self.driven
                     with m.Case(register.offset):
                         m.d.comb += getattr(self.read, register.name).eq(1)
                         m.d.sync += [

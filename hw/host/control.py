@@ -1,4 +1,4 @@
-"""What the registers mean: starting lists of passes, errors, interrupts and counters."""
+"""What the registers mean: starting lists, their stops, errors, interrupts and counters."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
+from gscn.control import Queue
 from gscn.counters import COUNTER_WIDTH
 from gscn.hw.checks import is_bad_address
-from gscn.hw.core.pass_sequencer import pass_list_layout
+from gscn.hw.core.list_sequencer import answer_layout, list_layout
 from gscn.hw.host.axi_ports import Response, axil_signature
 from gscn.hw.host.axil import RegisterFile
 from gscn.pass_errors import PASS_ERROR_WIDTH, PassError
 from gscn.passes import DESCRIPTOR_BYTES
-from gscn.registers import CONSTANT, NO_PASS, REGISTER_WIDTH, register, reset_values
+from gscn.register import REGISTER_WIDTH, Top
+from gscn.registers import CONSTANT, NO_PASS, register, reset_values
 
 STICKY_FLAGS = ("saturated", "accumulator_overflow", "nonfinite")
 """Flags of the array, by the names of their fields in STATUS."""
+EVENTS = {Top.ARRAY: ("done", "error"), Top.MACHINE: ("done", "error", "stop")}
+"""Fields of INTERRUPT_STATUS, from bit 0 on."""
 
 
 def _field(word: Value, register_name: str, field_name: str) -> Value:
@@ -54,7 +58,7 @@ class _Error:
 
 
 class Control(wiring.Component):
-    """Run the array from the host: the registers of `gscn.registers` and what they do.
+    """Run array or machine from the host: the registers of `gscn.registers` and what they do.
 
     A start is kept until the array takes it. A clear holds the array in reset and the managers in
     flush until no burst is under way. So does an error of the array or of a bus, and an abort; but
@@ -65,14 +69,18 @@ class Control(wiring.Component):
     read them. The counter selected is there when the host can read it, if the array needs at most 2
     cycles to find it.
 
+    A machine's stop interrupts; `answer` is offered in the cycle in which the host answers. What an
+    array has not, `first` and `two_queues` of a list, stops and records, is not used with one.
+
     Timing
     ------
     - Latency: `START_LATENCY` from `axil.wdata` to `start_list.valid`, `clearing`;
+      `ANSWER_LATENCY` from `axil.wdata` to `answer.valid`;
       `INTERRUPT_LATENCY` from `accumulator_overflow` to `interrupt`, and of every other event;
       `ENABLE_LATENCY` from `axil.wdata` to `interrupt`, when the host enables it. The registers
       are as late as those of `RegisterFile`.
     - Throughput: that of `RegisterFile`; one start at a time.
-    - Combinational: `busy` -> `forget`.
+    - Combinational: `busy` -> `forget`; `stop` -> `answer.valid`.
     - Reset: no start, no error, no event; outputs 0, but `axil.awready` = 1, `axil.wready` = 1 and
       `axil.arready` = 1.
 
@@ -80,6 +88,8 @@ class Control(wiring.Component):
     ----------
     config
         Digest and sizes that the host can read, address width.
+    top
+        What is run; "the array" is the machine, if that is.
 
     Attributes
     ----------
@@ -87,8 +97,8 @@ class Control(wiring.Component):
         The host's port.
     interrupt : Out(1)
         An enabled event is set.
-    start_list : Out(stream.Signature(pass_list_layout(config)))
-        Lists of passes, to the array.
+    start_list : Out(stream.Signature(list_layout(config)))
+        Lists, to the array.
     busy : In(1)
         Of the array.
     pass_number : In(32)
@@ -99,6 +109,12 @@ class Control(wiring.Component):
         Code of the array's error, or 0.
     array_error_pass : In(32)
         Number of its pass.
+    stop : In(32)
+        Number that the host is told; 0: none.
+    answer : Out(stream.Signature(answer_layout(config)))
+        Its answer, taken at once.
+    record_addrs : In(config.addr_width).array(len(Queue))
+        Per queue, of the record under way, or of the last one.
     counter_addr : Out(16)
         To the array.
     counter_data : In(COUNTER_WIDTH)
@@ -120,21 +136,26 @@ class Control(wiring.Component):
     """
 
     START_LATENCY = RegisterFile.WRITE_LATENCY + 1
+    ANSWER_LATENCY = RegisterFile.WRITE_LATENCY
     INTERRUPT_LATENCY = 1
     ENABLE_LATENCY = RegisterFile.WRITE_LATENCY
 
-    def __init__(self, *, config: ArrayConfig):
-        self.config = config
+    def __init__(self, *, config: ArrayConfig, top: Top):
+        self.config, self._top = config, top
+        self._lists = top is Top.MACHINE
         super().__init__(
             {
                 "axil": In(axil_signature()),
                 "interrupt": Out(1),
-                "start_list": Out(stream.Signature(pass_list_layout(config))),
+                "start_list": Out(stream.Signature(list_layout(config))),
                 "busy": In(1),
                 "pass_number": In(32),
                 **{flag: In(1) for flag in STICKY_FLAGS},
                 "array_error": In(PASS_ERROR_WIDTH),
                 "array_error_pass": In(32),
+                "stop": In(32),
+                "answer": Out(stream.Signature(answer_layout(config))),
+                "record_addrs": In(config.addr_width).array(len(Queue)),
                 "counter_addr": Out(16),
                 "counter_data": In(COUNTER_WIDTH),
                 "clearing": Out(1),
@@ -150,7 +171,7 @@ class Control(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.registers = registers = RegisterFile()
+        m.submodules.registers = registers = RegisterFile(top=self._top)
         wiring.connect(m, wiring.flipped(self.axil), registers.axil)
         now = _Now()
         self._start(m, registers, now)
@@ -166,18 +187,26 @@ class Control(wiring.Component):
             for name, source in fields.items():
                 m.d.comb += _field(value, register_name, name).eq(source)
 
-        values = reset_values(self.config)
+        values = reset_values(self.config, self._top)
         for name in CONSTANT:
             m.d.comb += getattr(registers.driven, name).eq(Const(values[name], REGISTER_WIDTH))
         flags = {flag: getattr(self, flag) for flag in STICKY_FLAGS}
+        if self._lists:
+            flags["stopped"] = self.stop != 0
+            drive("STOP", value=self.stop)
+            for queue, addr in zip(Queue, self._records(m, now), strict=True):
+                drive(f"RECORD_{queue.name}_LO", value=addr)
+                drive(f"RECORD_{queue.name}_HI", value=addr >> REGISTER_WIDTH)
+            self._answer(m, registers, now)
+        else:
+            drive("PASS", value=self.pass_number)
         drive("STATUS", busy=now.active, done=done, bus_error=self.error, **flags)
         drive("ERROR", code=error.code)
         drive("ERROR_PASS", value=error.number)
-        drive("PASS", value=self.pass_number)
         drive("BUS_ERROR", write=self.error_write, response=self.error_resp, port=self.error_port)
         drive("BUS_ERROR_ADDR_LO", value=self.error_addr)
         drive("BUS_ERROR_ADDR_HI", value=self.error_addr >> REGISTER_WIDTH)
-        drive("INTERRUPT_STATUS", done=events[0], error=events[1])
+        drive("INTERRUPT_STATUS", **dict(zip(EVENTS[self._top], events, strict=True)))
         drive("COUNTER_LO", value=self.counter_data)
         drive("COUNTER_HI", value=counter_hi)
         return m
@@ -187,6 +216,11 @@ class Control(wiring.Component):
         stored, control = registers.stored, registers.written.CONTROL
         addr = Cat(stored.PASSES_ADDR_LO, stored.PASSES_ADDR_HI)
         count = stored.PASS_COUNT
+        first, two_queues = Const(0, 2 * REGISTER_WIDTH), Const(0, 1)
+        if self._lists:
+            first = Cat(stored.LIST_FIRST_LO, stored.LIST_FIRST_HI)
+            two_queues = _field(stored.LIST_ORDER, "LIST_ORDER", "two_queues")
+        bad = is_bad_address(addr, self.config) | is_bad_address(first, self.config)
         end = addr[: self.config.addr_width] + count * DESCRIPTOR_BYTES
         m.d.comb += [
             now.clear.eq(_field(control, "CONTROL", "clear")),
@@ -199,7 +233,7 @@ class Control(wiring.Component):
         with m.If(now.starts):
             with m.If(now.active):
                 m.d.comb += now.start_error.eq(PassError.START_BUSY)
-            with m.Elif(is_bad_address(addr, self.config) | (end > 1 << self.config.addr_width)):
+            with m.Elif(bad | (end > 1 << self.config.addr_width)):
                 m.d.comb += now.start_error.eq(PassError.START_ADDRESS)
             with m.Elif(count == 0):
                 m.d.comb += now.start_error.eq(PassError.START_PASSES)
@@ -207,7 +241,9 @@ class Control(wiring.Component):
             m.d.sync += [
                 self.start_list.valid.eq(1),
                 self.start_list.p.addr.eq(addr),
-                self.start_list.p.count.eq(count),
+                self.start_list.p.places.eq(count),
+                self.start_list.p.first.eq(first),
+                self.start_list.p.two_queues.eq(two_queues),
             ]
         with m.If(self.start_list.valid & self.start_list.ready):
             m.d.sync += self.start_list.valid.eq(0)
@@ -216,6 +252,31 @@ class Control(wiring.Component):
         with m.If(now.clear | now.stops):
             m.d.sync += self.start_list.valid.eq(0)
             m.d.sync += [self.clearing.eq(1), now.stopping.eq(~now.clear)]
+
+    def _answer(self, m, registers, now):
+        """Hand on the host's answer to a stop."""
+        stored, control = registers.stored, registers.written.CONTROL
+        addr = Cat(stored.ANSWER_ADDR_LO, stored.ANSWER_ADDR_HI)
+        answers = _field(control, "CONTROL", "answer") & (self.stop != 0) & ~now.clear
+        m.d.comb += [
+            self.answer.valid.eq(answers),
+            self.answer.p.anew.eq(_field(control, "CONTROL", "anew")),
+            self.answer.p.addr.eq(addr),
+        ]
+        # Beyond all addresses there is no record to begin anew at.
+        with m.If(addr[self.config.addr_width :].any()):
+            m.d.comb += self.answer.p.addr.eq(~0)
+
+    def _records(self, m, now):
+        """Return the record that each queue is at, or was at before an error."""
+        kept = [Signal.like(addr, name=f"{queue.name.lower()}_record")
+                for queue, addr in zip(Queue, self.record_addrs, strict=True)]  # fmt: skip
+        for own, addr in zip(kept, self.record_addrs, strict=True):
+            with m.If(now.clear | (self.clearing & ~now.stopping)):
+                m.d.sync += own.eq(0)
+            with m.Elif(self.busy & ~self.clearing):
+                m.d.sync += own.eq(addr)
+        return kept
 
     def _stop(self, m, registers, now):
         """Say what stops a list; a bus error is a state, of which the beginning counts."""
@@ -270,9 +331,14 @@ class Control(wiring.Component):
             | (now.start_error != PassError.NONE)
             | (now.stopping & self.clearing & self.idle)
         )
-        events = Signal(2)
+        causes = {"done": ends, "error": now.fails}
+        if self._lists:
+            stopped_before = Signal()
+            m.d.sync += stopped_before.eq(self.stop != 0)
+            causes["stop"] = (self.stop != 0) & ~stopped_before
+        events = Signal(len(causes))
         happens = Signal.like(events)
-        for name, event in (("done", ends), ("error", now.fails)):
+        for name, event in causes.items():
             m.d.comb += _field(happens, "INTERRUPT_STATUS", name).eq(event)
         m.d.sync += events.eq((events & ~registers.written.INTERRUPT_STATUS) | happens)
         with m.If(now.clear | (self.clearing & ~now.stopping)):

@@ -14,9 +14,10 @@ from gscn.hw.host.axi_ports import axi4_port, axil_signature, connect_prefixed, 
 from gscn.hw.host.control import STICKY_FLAGS, Control
 from gscn.hw.shared import ModuleLibrary, flat_ports
 from gscn.port import port_names
+from gscn.register import Top
 
 CORE_MODULE = "gscn_top"
-"""Name of the array's Verilog module, the same as without the buses."""
+"""Name of the array's Verilog module, and of the machine's, the same as without the buses."""
 
 
 class ArrayAxi(wiring.Component):
@@ -52,6 +53,8 @@ class ArrayAxi(wiring.Component):
     """
 
     ENABLE_LATENCY = Control.ENABLE_LATENCY
+    _TOP = Top.ARRAY
+    _CORE = Array
 
     def __init__(self, *, config: ArrayConfig):
         self.config = config
@@ -66,9 +69,9 @@ class ArrayAxi(wiring.Component):
             }
         )
 
-    def _add_core(self, m: Module, platform: object, clear: Signal) -> Array:
+    def _add_core(self, m: Module, platform: object, clear: Signal) -> wiring.Component:
         """Add the array as it is, reset by the domain's reset or by `clear`."""
-        core = Array(config=self.config)
+        core = self._CORE(config=self.config)
         if isinstance(platform, ModuleLibrary):
             # The same module as without buses. Its shared clusters are instances, which an inserted
             # reset would not reach.
@@ -87,7 +90,7 @@ class ArrayAxi(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ports = self.config.ports
-        m.submodules.control = control = Control(config=self.config)
+        m.submodules.control = control = Control(config=self.config, top=self._TOP)
         m.submodules.errors = errors = FirstError(config=self.config, count=ports)
         core = self._add_core(m, platform, control.clearing)
         managers = []
@@ -106,14 +109,10 @@ class ArrayAxi(wiring.Component):
             managers.append(manager)
 
         connect_prefixed(m, self, "s_axil", control.axil)
-        wiring.connect(m, control.start_list, core.start_list)
+        self._connect_core(m, control, core)
         m.d.comb += [
             core.counter_addr.eq(control.counter_addr),
-            control.counter_data.eq(core.counter_data),
             control.busy.eq(core.busy),
-            control.array_error.eq(core.error_code),
-            control.array_error_pass.eq(core.error_pass),
-            control.pass_number.eq(core.pass_number),
             *(getattr(control, flag).eq(getattr(core, flag)) for flag in STICKY_FLAGS),
             control.idle.eq(Cat(manager.idle for manager in managers).all()),
             errors.clear.eq(control.forget),
@@ -126,7 +125,23 @@ class ArrayAxi(wiring.Component):
         ]
         return m
 
-    def _connect_port(self, m: Module, number: int, core: Array, manager: AxiManager) -> None:
+    def _connect_core(self, m: Module, control: Control, core: wiring.Component) -> None:
+        """Connect what an array has and a machine has not: lists of passes, their numbers."""
+        start = control.start_list
+        m.d.comb += [
+            core.start_list.valid.eq(start.valid),
+            core.start_list.p.addr.eq(start.p.addr),
+            core.start_list.p.count.eq(start.p.places),
+            start.ready.eq(core.start_list.ready),
+            control.counter_data.eq(core.counter_data),
+            control.array_error.eq(core.error_code),
+            control.array_error_pass.eq(core.error_pass),
+            control.pass_number.eq(core.pass_number),
+        ]
+
+    def _connect_port(
+        self, m: Module, number: int, core: wiring.Component, manager: AxiManager
+    ) -> None:
         """Put a manager between a memory port of the array and the bus."""
         ports = self.config.ports
         name = port_names("mem", ports)[number]

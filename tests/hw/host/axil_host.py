@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from gscn.registers import REGISTER_WIDTH, register
+from gscn.register import REGISTER_WIDTH
+from gscn.registers import register
 
 WHOLE_WORD = (1 << REGISTER_WIDTH // 8) - 1
 

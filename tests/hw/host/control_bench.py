@@ -6,6 +6,7 @@ import dataclasses
 
 from gscn.array import ARRAYS
 from gscn.hw.host.control import Control
+from gscn.register import Top
 from gscn.registers import register
 from tests.hw.host.axil_host import Host
 from tests.hw.streams import plain, simulate
@@ -19,8 +20,8 @@ def bit(register_name, field_name):
     return register(register_name).field(field_name).mask
 
 
-def run(body, *background, config=WIDE):
-    dut = Control(config=config)
+def run(body, *background, config=WIDE, top=Top.ARRAY):
+    dut = Control(config=config, top=top)
 
     async def testbench(ctx):
         await body(ctx, dut, Host(dut.axil))
@@ -34,6 +35,11 @@ async def begin(ctx, host, addr, count):
     await host.write(ctx, "PASSES_ADDR_HI", addr >> 32)
     await host.write(ctx, "PASS_COUNT", count)
     await host.write(ctx, "CONTROL", START)
+
+
+def listed(addr, places, first=0, two_queues=0):
+    """Return a list as it is offered to the array or the machine."""
+    return {"addr": addr, "places": places, "first": first, "two_queues": two_queues}
 
 
 async def take(ctx, dut):

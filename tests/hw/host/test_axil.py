@@ -6,18 +6,22 @@ from __future__ import annotations
 import pytest
 from amaranth.hdl import Cat
 
-from gscn.hw.host.axil import ACTING, DRIVEN, STORED, RegisterFile
-from gscn.registers import OFFSET_WIDTH, REGISTERS, Access, register
+from gscn.hw.host.axil import RegisterFile, acting_of, driven_of, stored_of
+from gscn.register import Access, Top
+from gscn.registers import OFFSET_WIDTH, register, registers_of
 from tests.hw.host.axil_host import Host
 from tests.hw.streams import simulate
 
 OKAY, SLVERR = 0, 2
 ONES = 0xFFFF_FFFF
+TOP = Top.MACHINE
+REGISTERS = registers_of(TOP)
 KNOWN = {r.offset for r in REGISTERS}
+STORED, DRIVEN, ACTING = stored_of(TOP), driven_of(TOP), acting_of(TOP)
 
 
-def run(body, cycles=4000):
-    dut = RegisterFile()
+def run(body, cycles=8000, top=TOP):
+    dut = RegisterFile(top=top)
 
     async def testbench(ctx):
         await body(ctx, dut, Host(dut.axil))
@@ -74,7 +78,7 @@ def test_acting_registers_pulse_for_one_cycle(acting):
         for stored in STORED:
             await host.write_at(ctx, stored.offset, ONES)
 
-    dut = RegisterFile()
+    dut = RegisterFile(top=TOP)
 
     async def watch(ctx):
         async for *_, value in ctx.tick().sample(getattr(dut.written, acting.name)):
@@ -89,7 +93,7 @@ def test_acting_registers_pulse_for_one_cycle(acting):
 
 def test_a_read_is_announced_once():
     seen = []
-    dut = RegisterFile()
+    dut = RegisterFile(top=TOP)
 
     async def watch(ctx):
         async for *_, counter, status in ctx.tick().sample(dut.read.COUNTER_LO, dut.read.STATUS):
@@ -163,6 +167,20 @@ def test_unknown_offsets_are_refused():
     run(body)
 
 
+def test_an_array_has_no_registers_and_no_fields_of_a_machine():
+    async def body(ctx, dut, host):
+        missing = [one for one in REGISTERS if one.top is Top.MACHINE]
+        assert len(missing) > 8
+        for one in missing:
+            assert await host.write_at(ctx, one.offset, ONES) == SLVERR
+            assert await host.read_at(ctx, one.offset) == (0, SLVERR)
+        enable = register("INTERRUPT_ENABLE")
+        assert await host.write_at(ctx, enable.offset, ONES) == OKAY
+        assert await host.read_at(ctx, enable.offset) == (0b11, OKAY)
+
+    run(body, top=Top.ARRAY)
+
+
 def test_an_offset_within_a_register_is_refused_and_has_no_effect():
     """No multiple of 4 names a register; bytes of one are written by their strobes."""
     acted = []
@@ -184,7 +202,7 @@ def test_an_offset_within_a_register_is_refused_and_has_no_effect():
         assert acted
         assert not any(acted)
 
-    dut = RegisterFile()
+    dut = RegisterFile(top=TOP)
     pulses = [
         *(getattr(dut.written, r.name) for r in ACTING),
         *(getattr(dut.read, r.name) for r in REGISTERS),
@@ -197,7 +215,7 @@ def test_an_offset_within_a_register_is_refused_and_has_no_effect():
     async def testbench(ctx):
         await body(ctx, dut, Host(dut.axil))
 
-    simulate(dut, testbench, background=[watch], cycles=4000)
+    simulate(dut, testbench, background=[watch], cycles=8000)
 
 
 @pytest.mark.parametrize("strobe", range(16))
@@ -229,7 +247,7 @@ def test_accesses_against_the_grain_are_refused():
 
 
 def test_latencies_are_as_stated():
-    dut = RegisterFile()
+    dut = RegisterFile(top=TOP)
     seen = []
     passes = register("PASS_COUNT")
 

@@ -13,7 +13,7 @@ from gscn.hw.host.axil import RegisterFile
 from gscn.hw.host.control import STICKY_FLAGS
 from gscn.pass_errors import PassError
 from gscn.registers import ID_VALUE, NO_PASS, VERSION_VALUE, register
-from tests.hw.host.control_bench import DONE, ERROR, START, WIDE, begin, bit, run, take
+from tests.hw.host.control_bench import DONE, ERROR, START, WIDE, begin, bit, listed, run, take
 
 
 def test_identity():
@@ -49,7 +49,7 @@ def test_a_list_from_start_to_interrupt():
         assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
         await host.write(ctx, "PASS_COUNT", 1)
         await host.write(ctx, "PASSES_ADDR_LO", 64)
-        assert await take(ctx, dut) == {"addr": 0x12_3456_7840, "count": 3}
+        assert await take(ctx, dut) == listed(0x12_3456_7840, 3)
         assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
         assert not ctx.get(dut.start_list.valid)
         for number in range(3):
@@ -73,7 +73,7 @@ def test_a_list_from_start_to_interrupt():
         assert await host.read(ctx, "STATUS") == bit("STATUS", "done")
         await host.write(ctx, "CONTROL", START)
         assert await host.read(ctx, "STATUS") == bit("STATUS", "busy")
-        assert await take(ctx, dut) == {"addr": 0x12_0000_0040, "count": 1}
+        assert await take(ctx, dut) == listed(0x12_0000_0040, 1)
 
     run(body)
 
@@ -119,7 +119,7 @@ def test_a_start_while_busy_is_refused():
         await begin(ctx, host, 64, 2)
         await begin(ctx, host, 128, 3)
         assert await host.read(ctx, "ERROR") == PassError.START_BUSY
-        assert await take(ctx, dut) == {"addr": 64, "count": 2}
+        assert await take(ctx, dut) == listed(64, 2)
         await begin(ctx, host, 128, 3)
         assert not ctx.get(dut.start_list.valid)
         assert await host.read(ctx, "ERROR") == PassError.START_BUSY

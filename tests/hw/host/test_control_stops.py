@@ -8,7 +8,18 @@ import pytest
 from gscn.hw.host.axi_ports import Response
 from gscn.pass_errors import PassError
 from gscn.registers import NO_PASS
-from tests.hw.host.control_bench import ABORT, CLEAR, DONE, ERROR, START, begin, bit, run, take
+from tests.hw.host.control_bench import (
+    ABORT,
+    CLEAR,
+    DONE,
+    ERROR,
+    START,
+    begin,
+    bit,
+    listed,
+    run,
+    take,
+)
 
 
 def break_list(cause, code, number):
@@ -44,7 +55,7 @@ def break_list(cause, code, number):
         assert not ctx.get(dut.clearing)
         # a start forgets
         await begin(ctx, host, 64, 1)
-        assert await take(ctx, dut) == {"addr": 64, "count": 1}
+        assert await take(ctx, dut) == listed(64, 1)
         assert await host.read(ctx, "ERROR") == PassError.NONE
         assert await host.read(ctx, "ERROR_PASS") == NO_PASS
 
@@ -158,7 +169,7 @@ def test_a_clear_holds_until_no_burst_is_under_way():
         assert await host.read(ctx, "INTERRUPT_STATUS") == 0
         assert await host.read(ctx, "INTERRUPT_ENABLE") == DONE | ERROR
         await host.write(ctx, "CONTROL", START)
-        assert await take(ctx, dut) == {"addr": 64, "count": 1}
+        assert await take(ctx, dut) == listed(64, 1)
 
     run(body)
 
