@@ -72,6 +72,8 @@ class ListRun:
     error: EncodeError
     error_addr: int
     """Byte address of the record that failed, if one did."""
+    records: tuple[int, ...]
+    """Byte addresses of the records that the queues were at last, an error included."""
     simulated_cycles: int
     wall_seconds: float
     """Time that the simulation took, the host included."""
@@ -91,7 +93,8 @@ class ListSimulator:
     conditions
         Memory's latency, pauses, limits.
     simulator
-        One that `build` made with `lists=True`; by default one is built.
+        One that `build` made with `lists=True`, and `axi` of the conditions; by default one is
+        built.
     names
         What the records at byte addresses are called in errors; others are named by address.
 
@@ -105,7 +108,7 @@ class ListSimulator:
     Raises
     ------
     InputError
-        Conditions have AXI.
+        The simulator does not suit the conditions.
     SimulationError
         The simulator cannot be built, or does not start.
     """
@@ -119,15 +122,22 @@ class ListSimulator:
         simulator: BuiltSimulator | None = None,
         names: Mapping[int, str] | None = None,
     ) -> None:
-        if conditions.axi:
-            raise InputError("conditions must have axi=False to run lists, not axi=True")
+        if simulator is None:
+            simulator = build(config, axi=conditions.axi, lists=True)
+        if (simulator.axi, simulator.lists) != (conditions.axi, True):
+            raise InputError(
+                f"simulator must be built with axi={conditions.axi}, lists=True to run lists, not "
+                f"with axi={simulator.axi}, lists={simulator.lists}"
+            )
         self.config, self.conditions, self.names = config, conditions, names or {}
-        self.simulator = build(config, lists=True) if simulator is None else simulator
+        self.simulator = simulator
         self.count = 0
         self.watcher: Callable[[str], None] | None = None
         settings = launch_settings(
             config, latency=conditions.latency, stalls=conditions.stalls, faulty=conditions.faulty
         )
+        # The last one has the cycles in which the machine is busy, which AXI hides.
+        settings["counter_count"] += conditions.axi
         with contextlib.ExitStack() as stack:
             self._place = Path(stack.enter_context(temporary_folder("gscn-run-")))
             progress = self._place / "progress"
@@ -174,16 +184,20 @@ class ListSimulator:
         together
             Whether there are two queues.
         timed
-            Whether to keep when queues take records.
+            Whether to keep when queues take records; not behind AXI, where nobody sees it.
 
         Raises
         ------
+        InputError
+            It is to be timed, behind AXI.
         SimulationTimeout
             The list did not end in time.
         SimulationError
             The machine broke the contract of its memory port, or the simulator ended; the message
             names the list and what each queue was at.
         """
+        if timed and self.conditions.axi:
+            raise InputError("timed must be False behind AXI, not True")
         host.begin(self.count)
         one = {
             "list_addr": addr,
@@ -196,7 +210,8 @@ class ListSimulator:
             "timed": timed,
         }
         outcome, host = self._ask({"list": one, "host": host})
-        run = _list_run(self.config, outcome, self.count, together=together)
+        records = tuple(map(int, self._progress))
+        run = _list_run(self.config, outcome, self.count, records, together=together)
         self.count += 1
         return run, host
 
@@ -238,7 +253,9 @@ def _at(progress: np.ndarray, names: Mapping[int, str]) -> str:
     )
 
 
-def _list_run(config: ArrayConfig, outcome: dict, number: int, *, together: bool) -> ListRun:
+def _list_run(
+    config: ArrayConfig, outcome: dict, number: int, records: tuple[int, ...], *, together: bool
+) -> ListRun:
     if outcome["error"]:
         kind = SimulationTimeout if outcome["status"] == "timeout" else SimulationError
         raise kind(f"list {number} (configuration {config.digest()}): {outcome['error']}")
@@ -251,6 +268,7 @@ def _list_run(config: ArrayConfig, outcome: dict, number: int, *, together: bool
         stops=outcome["stops"],
         error=EncodeError(outcome["error_code"]),
         error_addr=outcome["error_pass"],
+        records=records,
         simulated_cycles=outcome["simulated_cycles"],
         wall_seconds=outcome["wall_seconds"],
         taken=taken_records(outcome["taken"].tolist(), outcome["cycles"], together=together),

@@ -40,7 +40,7 @@ class EmulatedLists:
         cycles = 10 * len(records)
         return ListRun(
             cycles=cycles, counters={}, flags={}, read_beats=0, write_beats=0, stops=len(stops),
-            error=result.error, error_addr=result.error_addr, simulated_cycles=cycles,
+            error=result.error, error_addr=result.error_addr, records=(), simulated_cycles=cycles,
             wall_seconds=0.0, taken=tuple(taken),
         ), host  # fmt: skip
 

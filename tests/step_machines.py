@@ -55,7 +55,7 @@ class MachineRuns(Runs):
             }
             self._machine = ListSimulator(
                 self.config, self.memory, self.conditions,
-                simulator=simulator_of(self.config), names=named,
+                simulator=simulator_of(self.config, self.conditions.axi), names=named,
             )  # fmt: skip
         return self._machine
 
@@ -66,7 +66,8 @@ class MachineRuns(Runs):
         host = KillingHost(self.host, self.kills_at)
         try:
             run, back = self.machine.run(
-                listing.addr, listing.end, host, together=self.together, timed=True
+                listing.addr, listing.end, host, together=self.together,
+                timed=not self.conditions.axi,
             )
         except SimulationError:
             self._machine.close()
@@ -80,6 +81,6 @@ class MachineRuns(Runs):
 
 
 @functools.cache
-def simulator_of(config):
+def simulator_of(config, axi=False):
     """Return the simulator of a machine, looked for once."""
-    return build(config, lists=True)
+    return build(config, axi=axi, lists=True)

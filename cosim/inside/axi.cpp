@@ -1,5 +1,6 @@
 // Sequencer of the testbench of the core behind AXI: an AXI4 memory on every memory port, and a
-// host that runs the list of passes of a launch through the registers, as a driver does.
+// host that runs the list of passes of a launch through the registers, as a driver does. If the
+// core is a machine, whose registers have stops, Python is the host at these.
 //
 // Answers come in the order of the commands, with the latencies and pauses of `MemoryPort`. What
 // the array offers is checked against the AXI4 protocol at every edge. The host's accesses
@@ -37,7 +38,7 @@ struct Host {
 };
 
 struct Wait {
-  enum Kind { kWrite, kRead, kInterrupt, kCycles } kind;
+  enum Kind { kWrite, kRead, kInterrupt, kCycles, kAnswer } kind;
   uint32_t offset = 0;  // of kWrite, kRead: register; of kCycles: their number
   uint32_t data = 0;    // written, or the answer
 
@@ -51,6 +52,7 @@ struct HostPort {
   unsigned cycles = 0;  // since the wait began
   bool aw = false, w = false, ar = false;  // offered
   bool b = false, r = false;               // answer expected
+  bool told = false;                       // Python knows of the stop
 };
 
 // What a port was told at the edge before, and answers not taken yet.
@@ -84,10 +86,29 @@ bool is_time_to_abort() {
   return tb.abort_cycle != 0 && !seq.aborted && tb.cycle >= tb.abort_cycle;
 }
 
+// Whether an error leaves counters as they were: a start that is refused resets nothing.
+bool is_refused_start(uint32_t code) {
+  return code == GSCN_ERROR_CODE_START_BUSY || code == GSCN_ERROR_CODE_START_ADDRESS ||
+         code == GSCN_ERROR_CODE_START_PASSES;
+}
+
+// The registers say whether the core is a machine.
+#ifdef GSCN_STOP_OFFSET
+constexpr uint32_t kStop = GSCN_INTERRUPT_STATUS_STOP_MASK;
+constexpr uint32_t kPlaceBytes = 256;  // ERROR_PASS counts such
+#else
+constexpr uint32_t kStop = 0;
+#endif
+
 Host run_launch() {
   constexpr uint32_t kDone = GSCN_INTERRUPT_STATUS_DONE_MASK;
   constexpr uint32_t kFailed = GSCN_INTERRUPT_STATUS_ERROR_MASK;
-  co_await write(GSCN_INTERRUPT_ENABLE_OFFSET, kDone | kFailed);
+  co_await write(GSCN_INTERRUPT_ENABLE_OFFSET, kDone | kFailed | kStop);
+#ifdef GSCN_STOP_OFFSET
+  co_await write(GSCN_LIST_FIRST_LO_OFFSET, uint32_t(tb.list_addr));
+  co_await write(GSCN_LIST_FIRST_HI_OFFSET, uint32_t(tb.list_addr >> 32));
+  co_await write(GSCN_LIST_ORDER_OFFSET, tb.list_together);
+#endif
   co_await write(GSCN_PASSES_ADDR_LO_OFFSET, uint32_t(tb.list_addr));
   co_await write(GSCN_PASSES_ADDR_HI_OFFSET, uint32_t(tb.list_addr >> 32));
   co_await write(GSCN_PASS_COUNT_OFFSET, tb.list_count);
@@ -105,6 +126,20 @@ Host run_launch() {
     }
     uint32_t events = co_await read(GSCN_INTERRUPT_STATUS_OFFSET);
     co_await write(GSCN_INTERRUPT_STATUS_OFFSET, events);
+#ifdef GSCN_STOP_OFFSET
+    if (events & kStop) {
+      tb.stop = co_await read(GSCN_STOP_OFFSET);
+      if (tb.stop == 0) tb.fail(kError, "STOP must not be 0 after the interrupt that says stop");
+      co_await Wait{Wait::kAnswer};
+      uint32_t answer = GSCN_CONTROL_ANSWER_MASK;
+      if (tb.answer_addr != 0) {
+        co_await write(GSCN_ANSWER_ADDR_LO_OFFSET, uint32_t(tb.answer_addr));
+        co_await write(GSCN_ANSWER_ADDR_HI_OFFSET, uint32_t(tb.answer_addr >> 32));
+        answer |= GSCN_CONTROL_ANEW_MASK;
+      }
+      co_await write(GSCN_CONTROL_OFFSET, answer);
+    }
+#endif
     busy = co_await read(GSCN_STATUS_OFFSET) & GSCN_STATUS_BUSY_MASK;
     if (busy && events & kDone) {
       tb.fail(kError, "STATUS.busy must be 0 after the interrupt that says done");
@@ -127,6 +162,15 @@ Host run_launch() {
              (status & GSCN_STATUS_ACCUMULATOR_OVERFLOW_MASK ? 2 : 0) |
              (status & GSCN_STATUS_NONFINITE_MASK ? 4 : 0);
   tb.error_pass = co_await read(GSCN_ERROR_PASS_OFFSET);
+#ifdef GSCN_STOP_OFFSET
+  if (tb.error_pass != kNoPass) tb.error_pass = tb.list_addr + kPlaceBytes * tb.error_pass;
+  for (unsigned queue = 0; queue < 2 && tb.records != nullptr; ++queue) {
+    const uint32_t offset =
+        queue == 0 ? GSCN_RECORD_ENCODE_LO_OFFSET : GSCN_RECORD_ARRAY_LO_OFFSET;
+    const uint64_t low = co_await read(offset);
+    tb.records[queue] = low | uint64_t(co_await read(offset + 4)) << 32;
+  }
+#endif
   if (tb.error_code != 0 && !tb.faulty) {
     tb.fail(kError, "ERROR.code must be 0, not %u for pass %u", tb.error_code, tb.error_pass);
   }
@@ -134,11 +178,16 @@ Host run_launch() {
   if (!(status & GSCN_STATUS_DONE_MASK) == (tb.error_code == 0)) {
     tb.fail(kError, "STATUS.done must be 1 after a list, and 0 after an error");
   }
+#ifdef GSCN_PASS_OFFSET
   if (tb.error_code == 0) {
     const uint32_t last = co_await read(GSCN_PASS_OFFSET);
     if (last != tb.list_count - 1) {
       tb.fail(kError, "PASS must be %u after the last one, not %u", tb.list_count - 1, last);
     }
+  }
+#endif
+  if (tb.error_code != 0 && !is_refused_start(tb.error_code)) {
+    tb.counters_before.assign(tb.counter_count, 0);
   }
   for (unsigned index = 0; index < tb.counter_count; ++index) {
     co_await write(GSCN_COUNTER_SELECT_OFFSET, index);
@@ -146,7 +195,7 @@ Host run_launch() {
     const uint64_t high = co_await read(GSCN_COUNTER_HI_OFFSET);
     tb.counters[index] = (low | high << 32) - tb.counters_before[index];
   }
-  // What the array itself has counted: from outside, the cycles of its work cannot be seen.
+  // What the core itself has counted: from outside, the cycles of its work cannot be seen.
   tb.busy_cycles = tb.counters.back();
   co_await Wait{Wait::kCycles, kQuietCycles};
   tb.state = State::kDone;
@@ -293,6 +342,12 @@ void gscn_axi_cycle(svBit host_interrupt, uint32_t aw_valid, const svBitVecVal* 
       ends = host_interrupt || tb.status != kOk || is_time_to_abort();
     }
     if (host.wait->kind == Wait::kCycles) ends = host.cycles >= host.wait->offset;
+    if (host.wait->kind == Wait::kAnswer) {
+      ends = tb.answered;
+      *launch_done = !host.told;  // for one cycle, in which Python acts and answers
+      host.told = true;
+      if (ends) tb.answered = false;
+    }
     if (!ends && (host.b || host.r) && host.cycles >= kAccessCycles) {
       tb.fail(kError, "the access of register 0x%03x must be answered within %u cycles",
               host.wait->offset, kAccessCycles);
