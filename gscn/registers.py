@@ -311,7 +311,7 @@ REGISTERS = (
         0x064,
         Access.READ,
         (
-            RegisterField("encode", 0, 1, "there is an encode unit: it is a machine"),
+            RegisterField("encode_unit", 0, 1, "there is an encode unit: it is a machine"),
             RegisterField("encode_floats", 1, 1, "it computes in floating point, else in integers"),
         ),
         "what there is beside the array",

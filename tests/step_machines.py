@@ -66,7 +66,10 @@ class MachineRuns(Runs):
         host = KillingHost(self.host, self.kills_at)
         try:
             run, back = self.machine.run(
-                listing.addr, listing.end, host, together=self.together,
+                listing.addr,
+                listing.end,
+                host,
+                together=self.together,
                 timed=not self.conditions.axi,
             )
         except SimulationError:

@@ -18,7 +18,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 
-from gscn.registers import REGISTERS, register
+from gscn.register import Top
+from gscn.registers import register, registers_of
 
 CLOCK_NS = 2
 DONE, ERROR = 1, 2
@@ -171,7 +172,7 @@ async def scenarios(dut):
         "digest": await driver.read_long("CONFIG_DIGEST"),
         "sizes": {
             f"{one.name}.{field.name}": (await driver.read(one.name) & field.mask) >> field.low
-            for one in REGISTERS
+            for one in registers_of(Top.ARRAY)
             if one.name.startswith("ARRAY")
             for field in one.fields
         },
