@@ -21,6 +21,7 @@ from gscn.cosim.simulation import launch_settings, named_counters, named_flags
 from gscn.encode import EncodeError
 from gscn.enums import takes_text
 from gscn.errors import InputError
+from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.system.cache import temporary_folder
 
@@ -69,7 +70,7 @@ class ListRun:
     write_beats: int
     stops: int
     """Answered by the host."""
-    error: EncodeError
+    error: EncodeError | PassError
     error_addr: int
     """Byte address of the record that failed, if one did."""
     records: tuple[int, ...]
@@ -171,7 +172,14 @@ class ListSimulator:
         self._stack.close()
 
     def run(
-        self, addr: int, end: int, host: ListHost, *, together: bool = False, timed: bool = False
+        self,
+        addr: int,
+        end: int,
+        host: ListHost,
+        *,
+        together: bool = False,
+        timed: bool = False,
+        abort_cycle: int = 0,
     ) -> tuple[ListRun, ListHost]:
         """Run a list on the memory that there is; return the host as it came back besides.
 
@@ -185,11 +193,14 @@ class ListSimulator:
             Whether there are two queues.
         timed
             Whether to keep when queues take records; not behind AXI, where nobody sees it.
+        abort_cycle
+            Cycle in which the host aborts the list, the accesses of registers before its start
+            included; behind AXI, of faulty lists. 0: never.
 
         Raises
         ------
         InputError
-            It is to be timed, behind AXI.
+            It is to be timed behind AXI, or aborted without AXI, or where lists are not faulty.
         SimulationTimeout
             The list did not end in time.
         SimulationError
@@ -198,12 +209,16 @@ class ListSimulator:
         """
         if timed and self.conditions.axi:
             raise InputError("timed must be False behind AXI, not True")
+        if abort_cycle and not (self.conditions.axi and self.conditions.faulty):
+            raise InputError(
+                f"abort_cycle must be 0 but for faulty lists behind AXI, not {abort_cycle}"
+            )
         host.begin(self.count)
         one = {
             "list_addr": addr,
             "list_count": (end - addr) // DESCRIPTOR_BYTES,
             "together": together,
-            "abort_cycle": 0,
+            "abort_cycle": abort_cycle,
             "seed": (self.conditions.seed * 0x10001 + self.count) % (1 << 63),
             "timeout_cycles": self.conditions.timeout_cycles or TIMEOUT_CYCLES,
             "reset": self.count == 0,
@@ -266,13 +281,18 @@ def _list_run(
         read_beats=outcome["read_beats"],
         write_beats=outcome["write_beats"],
         stops=outcome["stops"],
-        error=EncodeError(outcome["error_code"]),
+        error=_error(outcome["error_code"]),
         error_addr=outcome["error_pass"],
         records=records,
         simulated_cycles=outcome["simulated_cycles"],
         wall_seconds=outcome["wall_seconds"],
         taken=taken_records(outcome["taken"].tolist(), outcome["cycles"], together=together),
     )
+
+
+def _error(code: int) -> EncodeError | PassError:
+    """Return an error by its number; those of both kinds of passes have the same."""
+    return EncodeError(code) if code in set(EncodeError) else PassError(code)
 
 
 def taken_records(

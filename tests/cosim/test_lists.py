@@ -14,7 +14,6 @@ from gscn.control import Queue
 from gscn.cosim.conditions import Conditions
 from gscn.cosim.errors import SimulationError, SimulationTimeout
 from gscn.cosim.lists import taken_records
-from gscn.errors import InputError
 from gscn.lowering.step.arranging import arranged
 from gscn.lowering.step.lists import dense_bytes
 from gscn.step import Convolve, Encode
@@ -157,12 +156,3 @@ def test_a_record_is_over_when_its_queue_takes_the_next_or_another_if_there_is_o
     assert [one.begin for one in taken] == [2, 10, 30]
     assert [one.end for one in taken] == ends
     assert [one.queue for one in taken] == [Queue.ENCODE, Queue.ARRAY, Queue.ENCODE]
-
-
-def test_a_machine_has_no_axi_yet():
-    runs, steps = small_runs("plain", conditions=Conditions(axi=True))
-    way, batch = next(iter(steps))
-    with pytest.raises(
-        InputError, match="conditions must have axi=False to run lists, not axi=True"
-    ):
-        runs.run(way, *batch)
