@@ -13,6 +13,7 @@ from gscn.hw.core.array import Array
 from gscn.hw.core.machine import Machine
 from gscn.hw.host.machine_axi import MachineAxi
 from gscn.hw.host.top_axi import CORE_MODULE, ArrayAxi
+from gscn.register import Top
 from gscn.rtl_gen.kept import kept_verilog
 from gscn.rtl_gen.verilog import VerilogModule, to_verilog
 
@@ -42,6 +43,11 @@ class Kind(enum.StrEnum):
             (False, True): cls.MACHINE,
             (True, True): cls.MACHINE_AXI,
         }[axi, lists]
+
+    @property
+    def top(self) -> Top:
+        """What is in it."""
+        return Top.MACHINE if self in (Kind.MACHINE, Kind.MACHINE_AXI) else Top.ARRAY
 
     @property
     def module(self) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from gscn.array import ArrayConfig
 from gscn.errors import InputError, OutputError
-from gscn.register import Top
 from gscn.rtl_gen.array_verilog import (
     CreateComponent,
     Kind,
@@ -119,16 +118,16 @@ def generate_axi(
     InputError
         The directory cannot be written.
     """
-    top = Top.MACHINE if lists else Top.ARRAY
+    kind = Kind.of(axi=True, lists=lists)
     return _generate(
         config,
         out_dir,
         create,
-        kind=Kind.of(axi=True, lists=lists),
+        kind=kind,
         companions=lambda _: {
-            C_HEADER: c_header(top),
-            PYTHON_MODULE: python_module(top),
-            SYSTEM_RDL: system_rdl(config, top),
+            C_HEADER: c_header(kind.top),
+            PYTHON_MODULE: python_module(kind.top),
+            SYSTEM_RDL: system_rdl(config, kind.top),
         },
     )
 
@@ -154,7 +153,7 @@ def _generate(
         # Before the long conversion.
         try_folder(out_dir)
         module = array_verilog(config, kind, create=create)
-        manifest, texts = _texts(config, out_dir, name, module, sources, companions)
+        manifest, texts = _texts(config, out_dir, kind, module, sources, companions)
         write_files({out_dir / file: text for file, text in texts.items()})
     except OutputError as error:
         raise OutputError(f"output directory must be one that can be written: {error}") from error
@@ -164,15 +163,16 @@ def _generate(
 def _texts(
     config: ArrayConfig,
     out_dir: Path,
-    name: str,
+    kind: Kind,
     module: VerilogModule,
     sources: str,
     companions: Callable[[Manifest], dict[str, str]],
 ) -> tuple[Manifest, dict[str, str]]:
     """Return the manifest and the text of every file, by its name."""
     manifest = Manifest(
-        module=name,
-        verilog=out_dir / f"{name}.v",
+        top=kind.top,
+        module=kind.module,
+        verilog=out_dir / f"{kind.module}.v",
         verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
         source_digest=sources,
         config=config,

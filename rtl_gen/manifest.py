@@ -6,13 +6,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gscn.array import ArrayConfig
+from gscn.control import CONTROL_RECORD
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
+from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_STATE
 from gscn.errors import InputError
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.records import Record
+from gscn.register import Top
 from gscn.system.reading import read_object
 
 MANIFEST_FILE = "manifest.json"
+_RECORDS = {
+    Top.ARRAY: (PASS_DESCRIPTOR,),
+    Top.MACHINE: (PASS_DESCRIPTOR, ENCODE_DESCRIPTOR, ENCODE_STATE, CONTROL_RECORD),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +37,8 @@ class Port:
 class Manifest:
     """What was generated: file, ports, configuration and versions."""
 
+    top: Top
+    """What is in it."""
     module: str
     """Name of the top module."""
     verilog: Path
@@ -49,6 +58,7 @@ class Manifest:
         """Return the manifest as plain JSON values, record layouts and counters included."""
         names = len(CLUSTER_COUNTERS)
         return {
+            "top": self.top.value,
             "module": self.module,
             "verilog": self.verilog.name,
             "verilog_digest": self.verilog_digest,
@@ -58,7 +68,7 @@ class Manifest:
             "ports": [asdict(port) for port in self.ports],
             "versions": self.versions,
             "companions": self.companions,
-            "records": {PASS_DESCRIPTOR.name: _layout(PASS_DESCRIPTOR)},
+            "records": {one.name: _layout(one) for one in _RECORDS[self.top]},
             "counters": {
                 "width": COUNTER_WIDTH,
                 "cluster": [
@@ -75,7 +85,16 @@ class Manifest:
                     "meaning": "cycles in which the array is busy",
                     "index": self.config.clusters * names,
                 },
+                **self._machine_counter(self.config.clusters * names + 1),
             },
+        }
+
+    def _machine_counter(self, index: int) -> dict[str, object]:
+        """Return the counter that registers add to those of a machine's array."""
+        if self.top is not Top.MACHINE or not any(one.name == "interrupt" for one in self.ports):
+            return {}
+        return {
+            "machine_cycles": {"meaning": "cycles in which the machine is busy", "index": index}
         }
 
 
@@ -118,6 +137,7 @@ def load_manifest(path: Path) -> Manifest:
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("names, digests and versions are texts")
         return Manifest(
+            top=Top(fields["top"]),
             module=fields["module"],
             verilog=path.parent / fields["verilog"],
             verilog_digest=fields["verilog_digest"],

@@ -11,6 +11,7 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.errors import InputError
+from gscn.register import Top
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
 
 CONFIG = ARRAYS["tiny"]
@@ -18,6 +19,7 @@ CONFIG = ARRAYS["tiny"]
 
 def manifest(folder):
     return Manifest(
+        top=Top.ARRAY,
         module="top",
         verilog=folder / "top.v",
         verilog_digest="a1",
@@ -29,7 +31,9 @@ def manifest(folder):
     )
 
 
-@pytest.mark.parametrize("changed", [{}, {"source_digest": "", "companions": {}, "ports": ()}])
+@pytest.mark.parametrize(
+    "changed", [{}, {"source_digest": "", "companions": {}, "ports": ()}, {"top": Top.MACHINE}]
+)
 def test_a_manifest_comes_back_from_its_file(tmp_path, changed):
     written = dataclasses.replace(manifest(tmp_path), **changed)
     (tmp_path / MANIFEST_FILE).write_text(json.dumps(written.to_dict()))
@@ -54,6 +58,24 @@ def test_layouts_and_counters_are_told():
     assert [counter["name"] for counter in counters] == list(CLUSTER_COUNTER_NAMES)
     assert counters[1]["indices"] == [1, 1 + len(CLUSTER_COUNTER_NAMES)]
     assert told["counters"]["total_cycles"]["index"] == 2 * len(CLUSTER_COUNTER_NAMES)
+
+
+def test_of_a_machine_all_records_are_told_and_behind_registers_its_own_counter():
+    machine = dataclasses.replace(manifest(Path()), top=Top.MACHINE)
+    told = machine.to_dict()
+    assert list(told["records"]) == [
+        "pass_descriptor",
+        "encode_descriptor",
+        "encode_state",
+        "control_record",
+    ]
+    assert [told["records"][name]["width"] // 8 for name in told["records"]] == [256, 512, 64, 256]
+    assert "machine_cycles" not in told["counters"]
+    port = Port(name="interrupt", direction="output", width=1)
+    told = dataclasses.replace(machine, ports=(port,)).to_dict()
+    assert told["counters"]["machine_cycles"]["index"] == 2 * len(CLUSTER_COUNTER_NAMES) + 1
+    told = dataclasses.replace(manifest(Path()), ports=(port,)).to_dict()
+    assert "machine_cycles" not in told["counters"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"module": 1}'])
