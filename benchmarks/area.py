@@ -36,7 +36,7 @@ def make() -> dict[str, Any]:
     from gscn.rtl_gen.area import measure_area
     from gscn.rtl_gen.area_formats import measure_formats
     from gscn.rtl_gen.area_text import report_data, tool_versions
-    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, check_liberty
+    from gscn.rtl_gen.liberty import DEFAULT_LIBERTY, check_liberty
 
     liberty = check_liberty(DEFAULT_LIBERTY)
     tools = tool_versions(liberty, place=True)

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> Result:
     from gscn.rtl_gen.area import measure_area
     from gscn.rtl_gen.area_formats import measure_formats, with_formats
     from gscn.rtl_gen.area_text import report_data, to_markdown, tool_versions
-    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, check_liberty
+    from gscn.rtl_gen.liberty import DEFAULT_LIBERTY, check_liberty
 
     liberty = check_liberty(args.liberty or DEFAULT_LIBERTY) if "cells" in args.flow else None
     ecp5 = "ecp5" in args.flow

@@ -18,6 +18,7 @@ from gscn.hw.cluster.worker_cluster import WorkerCluster
 from gscn.hw.pe.worker import Worker
 from gscn.port import port_names
 from gscn.rtl_gen.array_verilog import TOP_MODULE, array_verilog
+from gscn.rtl_gen.memories import Memory, MemoryGroup
 from gscn.rtl_gen.place import Placement, place
 from gscn.rtl_gen.synthesis import Counts, Netlist, cell_delay, synthesize
 from gscn.rtl_gen.verilog import to_verilog
@@ -82,6 +83,8 @@ class AreaReport:
     components: dict[str, Counts]
     """Row name to counts of one instance, what it contains included."""
     clocks: tuple[Clock, ...]
+    memories: tuple[MemoryGroup, ...] = ()
+    """All of the array; none if they were not looked at."""
 
     def to_dict(self) -> dict[str, object]:
         """Return the report as plain JSON values."""
@@ -93,6 +96,7 @@ class AreaReport:
                 name: dataclasses.asdict(counts) for name, counts in self.components.items()
             },
             "clocks": [dataclasses.asdict(clock) for clock in self.clocks],
+            "memories": [dataclasses.asdict(group) for group in self.memories],
         }
 
     @classmethod
@@ -109,6 +113,10 @@ class AreaReport:
                     placement=placement_of(clock["placement"]),
                 )
                 for clock in values["clocks"]
+            ),
+            memories=tuple(
+                MemoryGroup(**(group | {"memory": Memory(**group["memory"])}))
+                for group in values.get("memories", ())
             ),
         )
 
@@ -264,4 +272,5 @@ def measure_area(
         config=config,
         components=component_counts(config, netlist),
         clocks=tuple(measured),
+        memories=netlist.memories,
     )

@@ -11,9 +11,18 @@ from typing import Any
 from gscn.rtl_gen.area import AreaReport, Clock, instances
 from gscn.rtl_gen.area_formats import FormatReport, formats_table
 from gscn.rtl_gen.generator import tool_versions as verilog_versions
+from gscn.rtl_gen.liberty import LOAD_PF, TARGET_PS
+from gscn.rtl_gen.memory_text import (
+    INTRODUCTION,
+    INVENTORY_HEADER,
+    LIKELY,
+    SUMMARY_HEADER,
+    inventory_rows,
+    summary_row,
+)
 from gscn.rtl_gen.place import DEVICE_NAME, MAX_LUTS, TARGET_MHZ, nextpnr_version
 from gscn.rtl_gen.place import PACKAGE as NEXTPNR
-from gscn.rtl_gen.synthesis import LOAD_PF, TARGET_PS, Counts
+from gscn.rtl_gen.synthesis import Counts
 from gscn.rtl_gen.yosys import PACKAGE as YOSYS
 from gscn.rtl_gen.yosys import yosys_version
 
@@ -26,9 +35,9 @@ By `gscn synth`; every figure is measured, none is edited; a dash stands for wha
   they add up. **Per multiplier** is the cell area of all instances divided by the multipliers of
   the array, and **share** their part of the array's; rows contain each other (a cluster
   its PEs), so neither column adds up to the whole.
-* **Memories** are never mapped to flip-flops. Their bits are a column of their own, and gates,
-  flip-flops and cell area are without them, without their address decoders, and without the
-  register that a synchronous read has inside its memory.
+* **Memories** are in no figure for gates, flip-flops and cells, nor are their address decoders and
+  the register that a synchronous read has inside its memory. Their bits are a column of their own;
+  where it says *with memories*, all of them are counted.
 * **Gates** are generic: AND, OR, XOR and the like of two inputs, inverters, and multiplexers of two
   inputs.
 * **Cell area** is after mapping for speed (`abc`, a target of {TARGET_PS} ps that nothing reaches,
@@ -53,6 +62,7 @@ _AREA_HEADER = (
     "all instances, per multiplier",
     "share",
 )
+_MEMORY_HEADER = ("with memories (um2)", "share with memories")
 _RESOURCE_HEADER = (
     "component",
     "gates",
@@ -123,6 +133,9 @@ def _split(counts: Counts) -> dict[str, Counts]:
         multiplier_gates=counts.multiplier_gates,
         area=counts.multiplier_area,
         sequential_area=None if counts.multiplier_area is None else 0.0,
+        macros=0,
+        macro_bits=0,
+        memory_area=None if counts.memory_area is None else 0.0,
     )
     outside = Counts(
         gates=counts.gates - counts.multiplier_gates,
@@ -132,6 +145,9 @@ def _split(counts: Counts) -> dict[str, Counts]:
         multiplier_gates=0,
         area=_outside(counts),
         sequential_area=counts.sequential_area,
+        macros=counts.macros,
+        macro_bits=counts.macro_bits,
+        memory_area=counts.memory_area,
     )
     return {PE_MULTIPLIER: multiplier, PE_OUTSIDE: outside}
 
@@ -161,7 +177,17 @@ def _area_row(report: AreaReport, name: str, counts: Counts) -> tuple[object, ..
         counts.sequential_area,
         per_multiplier,
         share,
+        *_memory_cells(report, count, counts),
     )
+
+
+def _memory_cells(report: AreaReport, count: int, counts: Counts) -> tuple[object, ...]:
+    """Return what `_MEMORY_HEADER` names; nothing if the array's memories were not measured."""
+    whole = report.components["Array"].area_with_memories(LIKELY)
+    if whole is None:
+        return ()
+    area = counts.area_with_memories(LIKELY)
+    return area, None if area is None else f"{100 * count * area / whole:.1f} %"
 
 
 def _resource_row(name: str, counts: Counts) -> tuple[object, ...]:
@@ -250,18 +276,29 @@ def to_markdown(
     if clocks:
         header = ("component", "cell delay (ns)", "ECP5 (MHz)", "critical path on ECP5")
         parts.append("## Clock\n\n" + _table(header, clocks) + "\n")
+    with_memories = [
+        row
+        for report in reports
+        if (row := summary_row(report.name, report.components["Array"], report.memories))
+    ]
+    if with_memories:
+        parts.append(INTRODUCTION + _table(SUMMARY_HEADER, with_memories) + "\n")
     if formats:
         parts.append(_FORMATS + _table(*formats_table(formats)) + "\n")
     for report in reports:
         rows = _rows(report)
+        measured = report.components["Array"].memory_area is not None
+        header = (*_AREA_HEADER, *(_MEMORY_HEADER if measured else ()))
         parts.append(
             f"## {report.name}\n\nConfiguration {report.config.digest()}, "
             f"{report.config.clusters} clusters of {report.config.pes} PEs.\n\n"
-            + _table(_AREA_HEADER, [_area_row(report, *row) for row in rows.items()])
+            + _table(header, [_area_row(report, *row) for row in rows.items()])
             + "\n\n"
             + _table(_RESOURCE_HEADER, [_resource_row(*row) for row in rows.items()])
             + "\n"
         )
+        if measured:
+            parts.append(_table(INVENTORY_HEADER, inventory_rows(report.memories)) + "\n")
     return "\n".join(parts)
 
 

@@ -1,32 +1,25 @@
 """Synthesise Verilog: cells, flip-flops, multipliers, memory bits, cell area, ECP5 resources.
 
 The hierarchy is kept, so that figures of modules add up exactly to those of what contains them.
-Memories are never mapped to flip-flops: their bits are counted apart, and no figure for cells or
-area contains them. Multipliers become modules of their own.
+Memories stay out of gates, flip-flops and cell area. What those take that would not be SRAM macros
+(`gscn.rtl_gen.memories`) is measured apart: each kind of memory is mapped to cells once, all its
+ports used. Multipliers become modules of their own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gscn.errors import InputError
+from gscn.rtl_gen.liberty import check_liberty, map_commands, write_constraints
+from gscn.rtl_gen.memories import Memory, MemoryGroup, Sram, grouped, read_memories
+from gscn.rtl_gen.memory_cells import memory_areas
 from gscn.rtl_gen.yosys import Statistics, parse_statistics, run_yosys
 from gscn.system.cache import temporary_folder
-from gscn.system.reading import read_bytes
-
-_MOST_LIBERTY_BYTES = 256 << 20
-DEFAULT_LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
-"""Cells of the 0.18 um OSU library, where Debian's `qflow-tech-osu018` puts them."""
-
-DRIVING_CELL = "BUFX4"
-"""Drives every input of the logic between registers, if the library has it."""
-LOAD_PF = 0.05
-"""Load of every output of the logic between registers, picofarads."""
-TARGET_PS = 1000
-"""Delay asked of the technology mapper, picoseconds: unreachable, hence it maps for speed."""
 
 _FLIP_FLOP = re.compile(r"\$_(S|A|AL|ALD|SR)?DFF(SR)?C?E?_\w*_|\$_D?FF_\w*_?")
 _DELAY = re.compile(r"^ABC: .*\bDelay = *([\d.]+) ps", re.MULTILINE)
@@ -74,6 +67,20 @@ class Counts:
     """DP16KD: 18 Kbit each."""
     distributed_rams: int | None = None
     """TRELLIS_DPR16X4: 16 words of 4 bits each."""
+    macros: int | None = None
+    """Memories that would be SRAM macros."""
+    macro_bits: int | None = None
+    """Their part of `memory_bits`."""
+    memory_area: float | None = None
+    """Square micrometres of cells of all other memories; no part of `area`."""
+
+    def area_with_memories(self, sram: Sram) -> float | None:
+        """Return the square micrometres of cells and all memories; None if not measured."""
+        if self.area is None or self.memory_area is None:
+            return None
+        assert self.macros is not None
+        assert self.macro_bits is not None
+        return self.area + self.memory_area + sram.area(self.macros, self.macro_bits)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,33 +89,8 @@ class Netlist:
 
     top: str
     modules: dict[str, Counts]
-
-
-def check_liberty(liberty: Path) -> Path:
-    """Return the path if the file is there; raise `InputError` that says what to install."""
-    if not liberty.is_file():
-        raise InputError(
-            f"liberty must be a file, not {liberty}: install Debian's qflow-tech-osu018, or name "
-            "the liberty file of another standard-cell library"
-        )
-    return liberty.resolve()
-
-
-def _library_constraints(liberty: Path) -> str:
-    content = read_bytes(liberty, "liberty", most_bytes=_MOST_LIBERTY_BYTES)
-    text = content.decode("utf-8", "replace")
-    cell = re.search(rf'\bcell\s*\(\s*"?{DRIVING_CELL}"?\s*\)', text)
-    driving = f"set_driving_cell {DRIVING_CELL}\n" if cell else ""
-    return f"{driving}set_load {LOAD_PF}\n"
-
-
-def _map_commands(liberty: Path) -> tuple[str, ...]:
-    return (
-        f'dfflibmap -liberty "{liberty}"',
-        f'abc -liberty "{liberty}" -D {TARGET_PS} -constr abc.constr',
-        "opt_clean",
-        f'tee -q -o cells.json stat -json -liberty "{liberty}"',
-    )
+    memories: tuple[MemoryGroup, ...] = ()
+    """All of the top module."""
 
 
 def _is_multiplier(module: str) -> bool:
@@ -164,6 +146,9 @@ def synthesize(
             "memory -nomap",
             "opt",
             "tee -q -o words.json stat -json",
+            "select t:$mem*",
+            "write_json -selected memory_cells.netlist",
+            "select -clear",
             # Every multiplier in a module of its own, so that its gates can be told apart; whole
             # wires become its ports, hence single bits first.
             "splitnets",
@@ -174,8 +159,8 @@ def synthesize(
         ]
         if liberty is not None:
             liberty = check_liberty(liberty)
-            (directory / "abc.constr").write_text(_library_constraints(liberty), encoding="utf-8")
-            commands += _map_commands(liberty)
+            write_constraints(liberty, directory)
+            commands += map_commands(liberty)
         if ecp5:
             commands += [
                 "design -reset",
@@ -188,17 +173,48 @@ def synthesize(
             path.stem: parse_statistics(path.read_text(encoding="utf-8"))
             for path in directory.glob("*.json")
         }
+        found = read_memories((directory / "memory_cells.netlist").read_text(encoding="utf-8"))
+    words = reports["words"]
+    areas = None if liberty is None else memory_areas(set().union(*found.values()), liberty)
     return Netlist(
         top=top,
-        modules={module: _counts(reports, module) for module in reports["words"].modules},
+        modules={
+            module: _counts(reports, module, _memories_below(words, found, module), areas)
+            for module in words.modules
+        },
+        memories=grouped(found, words.instances(top), areas),
     )
 
 
-def _counts(reports: dict[str, Statistics], module: str) -> Counts:
+def _memories_below(
+    statistics: Statistics, memories: Mapping[str, Counter[Memory]], module: str
+) -> Counter[Memory]:
+    """Return the memories at or below a module, of all instances."""
+    found: Counter[Memory] = Counter()
+    for inner, count in statistics.instances(module).items():
+        for memory, own in memories.get(inner, Counter()).items():
+            found[memory] += count * own
+    return found
+
+
+def _counts(
+    reports: dict[str, Statistics],
+    module: str,
+    memories: Counter[Memory],
+    areas: Mapping[Memory, float] | None,
+) -> Counts:
     gates = reports["gates"].total_cells(module)
     flip_flops = sum(count for kind, count in gates.items() if _FLIP_FLOP.fullmatch(kind))
-    memories = sum(count for kind, count in gates.items() if kind.startswith("$mem"))
-    optional: dict[str, float | int | None] = {}
+    memory_cells = sum(count for kind, count in gates.items() if kind.startswith("$mem"))
+    macros = {memory: count for memory, count in memories.items() if memory.is_macro}
+    optional: dict[str, float | int | None] = {
+        "macros": sum(macros.values()),
+        "macro_bits": sum(count * memory.bits for memory, count in macros.items()),
+    }
+    if areas is not None:
+        optional["memory_area"] = float(
+            sum(count * areas[memory] for memory, count in memories.items() if memory not in macros)
+        )
     if "cells" in reports:
         own = reports["cells"].modules[module]
         optional |= {
@@ -221,7 +237,7 @@ def _counts(reports: dict[str, Statistics], module: str) -> Counts:
             "distributed_rams": cells.get("TRELLIS_DPR16X4", 0),
         }
     return Counts(
-        gates=sum(gates.values()) - flip_flops - memories,
+        gates=sum(gates.values()) - flip_flops - memory_cells,
         flip_flops=flip_flops,
         multipliers=reports["words"].total_cells(module).get("$mul", 0),
         memory_bits=reports["memories"].total_memory_bits(module),
@@ -271,7 +287,7 @@ def cell_delay(verilog: str, top: str, liberty: Path) -> float:
     liberty = check_liberty(liberty)
     with temporary_folder("gscn-synth-") as directory:
         (directory / "design.v").write_text(verilog, encoding="utf-8")
-        (directory / "abc.constr").write_text(_library_constraints(liberty), encoding="utf-8")
+        write_constraints(liberty, directory)
         log = run_yosys(
             [
                 "read_verilog design.v",
@@ -282,7 +298,7 @@ def cell_delay(verilog: str, top: str, liberty: Path) -> float:
                 "memory -nomap",
                 "opt",
                 *_GATE_LEVEL,
-                *_map_commands(liberty),
+                *map_commands(liberty),
             ],
             directory,
         )

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,21 @@ class Statistics:
             else:
                 totals[kind] = totals.get(kind, 0) + count
         return totals
+
+    def instances(self, module: str) -> Counter[str]:
+        """Return how many of each module there are at or below a module, itself included.
+
+        Raises
+        ------
+        InputError
+            There is no such module.
+        """
+        found = Counter({module: 1})
+        for kind, count in self._module(module).cells.items():
+            if kind in self.modules:
+                for inner, inner_count in self.instances(kind).items():
+                    found[inner] += count * inner_count
+        return found
 
     def total_memory_bits(self, module: str) -> int:
         """Return the memory bits of a module and of all that it contains.

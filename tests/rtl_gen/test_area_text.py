@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from gscn.array import ARRAYS
@@ -9,6 +10,8 @@ from gscn.rtl_gen.area import COMPONENTS, AreaReport, Clock, component_counts
 from gscn.rtl_gen.area_formats import FormatReport
 from gscn.rtl_gen.area_text import render_data, report_data, to_markdown, tool_versions
 from gscn.rtl_gen.array_verilog import TOP_MODULE
+from gscn.rtl_gen.memories import Memory, MemoryGroup
+from gscn.rtl_gen.memory_text import LIKELY
 from gscn.rtl_gen.place import Placement
 from gscn.rtl_gen.synthesis import Counts, Netlist
 
@@ -79,6 +82,32 @@ def test_a_report_comes_back_from_its_figures_as_it_was():
     (whole,) = (r for r in data["reports"][0]["rows"] if r["component"] == "Array")
     assert (whole["instances"], whole["share_percent"]) == (1, 100)
     assert whole["area_per_multiplier"] == 50.0 / CONFIG.multipliers
+
+
+def test_memories_have_columns_and_come_back_where_they_were_measured():
+    memories = {"memory_area": 10.0, "macros": 1, "macro_bits": 64}
+    modules = {
+        name: dataclasses.replace(own, **memories) for name, own in netlist().modules.items()
+    }
+    table = Memory(depth=2, width=32, reads=1, writes=1, combinational=True)
+    report = AreaReport(
+        name="tiny int16",
+        config=CONFIG,
+        components=component_counts(CONFIG, Netlist(top=TOP_MODULE, modules=modules)),
+        clocks=(),
+        memories=(MemoryGroup(place="gscn_top.queue", memory=table, count=1, area=10.0),),
+    )
+    text = to_markdown([report], {"tool": "1"})
+    area = LIKELY.area(1, 64) + 50 + 10
+    assert "## With memories" in text
+    assert f"| PE | 4 | 64 | 50 | - | 50 | 400.0 % | {area:,.0f} | 400.0 % |" in text
+    assert "| gscn_top.queue | 2 x 32 | write, 1 read at once | 1 | 64 | cells | 0.000 |" in text
+    data = json.loads(json.dumps(report_data([report], {"tool": "1"})))
+    assert render_data(data) == text
+    without = dataclasses.replace(
+        report, components=component_counts(CONFIG, netlist()), memories=()
+    )
+    assert "## With memories" not in to_markdown([without], {"tool": "1"})
 
 
 def test_versions_name_the_liberty_by_its_content(tmp_path):

@@ -4,57 +4,26 @@
 
 import pytest
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.errors import InputError
 from gscn.hw.shared import Shared
-from gscn.rtl_gen.synthesis import cell_delay, check_liberty, parse_delay, synthesize
+from gscn.rtl_gen.memories import SRAMS, Memory, MemoryGroup
+from gscn.rtl_gen.memory_cells import memory_areas
+from gscn.rtl_gen.synthesis import (
+    Counts,
+    cell_delay,
+    parse_delay,
+    synthesize,
+)
 from gscn.rtl_gen.verilog import to_verilog
-
-AREAS = {"INVX1": 1.0, "BUFX1": 1.5, "NAND2X1": 2.0, "NOR2X1": 2.5, "DFFX1": 10.0}
-
-
-def table(value):
-    return f'(scalar) {{ values("{value}"); }}'
-
-
-def arc(related, sense):
-    return (
-        f'timing() {{ related_pin : "{related}"; timing_sense : {sense}; '
-        f"cell_rise {table(1)} cell_fall {table(1)} "
-        f"rise_transition {table(0)} fall_transition {table(0)} }}"
-    )
-
-
-def gate(name, inputs, function, sense):
-    pins = " ".join(f"pin({pin}) {{ direction : input; capacitance : 0.01; }}" for pin in inputs)
-    arcs = " ".join(arc(pin, sense) for pin in inputs)
-    return (
-        f"cell({name}) {{ area : {AREAS[name]}; {pins} "
-        f'pin(Y) {{ direction : output; function : "{function}"; {arcs} }} }}\n'
-    )
+from tests.rtl_gen.few_cells import write_liberty
 
 
 @pytest.fixture
 def liberty(tmp_path):
-    """A flip-flop and a few gates of 1 ns each."""
-    path = tmp_path / "few.lib"
-    path.write_text(
-        "library(few) {\n"
-        '  delay_model : table_lookup; time_unit : "1ns"; voltage_unit : "1V";\n'
-        '  current_unit : "1uA"; capacitive_load_unit(1, pf); nom_voltage : 1;\n'
-        + gate("INVX1", "A", "!A", "negative_unate")
-        + gate("BUFX1", "A", "A", "positive_unate")
-        + gate("NAND2X1", "AB", "!(A&B)", "negative_unate")
-        + gate("NOR2X1", "AB", "!(A|B)", "negative_unate")
-        + f"cell(DFFX1) {{ area : {AREAS['DFFX1']}; "
-        'ff(IQ, IQN) { clocked_on : "CLK"; next_state : "D"; } '
-        "pin(D) { direction : input; } pin(CLK) { direction : input; clock : true; } "
-        'pin(Q) { direction : output; function : "IQ"; } }\n}\n'
-    )
-    return path
+    return write_liberty(tmp_path / "few.lib")
 
 
 class Register(wiring.Component):
@@ -125,7 +94,7 @@ class Store(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.rows = rows = Memory(shape=12, depth=16, init=[])
+        m.submodules.rows = rows = memory.Memory(shape=12, depth=16, init=[])
         port, read = rows.write_port(), rows.read_port(domain="comb")
         m.d.comb += [
             port.addr.eq(self.address),
@@ -134,6 +103,54 @@ class Store(wiring.Component):
             read.addr.eq(self.address),
             self.o.eq(read.data),
         ]
+        return m
+
+
+class Table(wiring.Component):
+    """40 rows of 32 bits, read a cycle later, beside a `Store`."""
+
+    address: In(6)
+    write: In(1)
+    i: In(32)
+    o: Out(32)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.rows = rows = memory.Memory(shape=32, depth=40, init=[])
+        m.submodules.store = store = Shared(Store(), "store")
+        port, read = rows.write_port(), rows.read_port()
+        m.d.comb += [
+            port.addr.eq(self.address),
+            port.en.eq(self.write),
+            port.data.eq(self.i),
+            read.addr.eq(self.address),
+            read.en.eq(1),
+            store.address.eq(self.address),
+            store.write.eq(self.write),
+            store.i.eq(self.i),
+            self.o.eq(read.data ^ store.o),
+        ]
+        return m
+
+
+class Tables(wiring.Component):
+    """Two tables, one module."""
+
+    address: In(6)
+    write: In(1)
+    i: In(32)
+    o: Out(64)
+
+    def elaborate(self, platform):
+        m = Module()
+        for number in range(2):
+            m.submodules[f"table{number}"] = one = Shared(Table(), "table_and_store")
+            m.d.comb += [
+                one.address.eq(self.address),
+                one.write.eq(self.write),
+                one.i.eq(self.i),
+                self.o[32 * number : 32 * (number + 1)].eq(one.o),
+            ]
         return m
 
 
@@ -195,9 +212,41 @@ def test_memory_bits_are_no_flip_flops(liberty):
     assert found.block_rams == 0
 
 
+STORE = Memory(depth=16, width=12, reads=1, writes=1, combinational=True)
+TABLE = Memory(depth=40, width=32, reads=1, writes=1, combinational=False)
+
+
+def test_memories_are_told_apart_and_counted_for_all_instances(liberty):
+    found = synthesize(verilog(Tables), "top", liberty=liberty)
+    whole, store = found.modules["top"], found.modules["store"]
+    assert (store.memory_bits, store.macros, store.macro_bits) == (16 * 12, 0, 0)
+    assert whole.memory_bits == 2 * (16 * 12 + 40 * 32)
+    assert (whole.macros, whole.macro_bits) == (2, 2 * 40 * 32)
+    assert whole.memory_area == 2 * store.memory_area == 2 * memory_areas([STORE], liberty)[STORE]
+    assert found.memories == (
+        MemoryGroup(place="store", memory=STORE, count=2, area=store.memory_area),
+        MemoryGroup(place="table_and_store", memory=TABLE, count=2),
+    )
+    bare = synthesize(verilog(Tables), "top")
+    assert bare.modules["top"].memory_area is None
+    assert [group.area for group in bare.memories] == [None, None]
+
+
+def test_the_area_with_memories_has_cells_and_macros():
+    found = Counts(
+        gates=0, flip_flops=0, multipliers=0, memory_bits=9000, multiplier_gates=0, area=100.0,
+        memory_area=20.0, macros=3, macro_bits=8000,
+    )  # fmt: skip
+    for sram in SRAMS:
+        expected = 120.0 + 3 * sram.each + 8000 * sram.per_bit
+        assert found.area_with_memories(sram) == pytest.approx(expected)
+    assert counts(Store).area_with_memories(SRAMS[0]) is None
+
+
 def test_without_a_flow_its_figures_are_absent():
     found = counts(Register)
     assert (found.area, found.multiplier_area, found.luts, found.block_rams) == (None,) * 4
+    assert found.memory_area is None
 
 
 def test_one_gate_between_registers_takes_its_delay(liberty):
@@ -212,8 +261,6 @@ def test_the_longest_reported_delay_counts():
         parse_delay("ABC: + strash")
 
 
-def test_missing_liberty_names_what_to_install(tmp_path):
-    with pytest.raises(InputError, match=r"none\.lib: install Debian's qflow-tech-osu018"):
-        check_liberty(tmp_path / "none.lib")
+def test_without_a_liberty_nothing_is_mapped(tmp_path):
     with pytest.raises(InputError, match="qflow-tech-osu018"):
         counts(Register, liberty=tmp_path / "none.lib")
