@@ -1,19 +1,22 @@
-"""Cell area of the encode unit, by synthesis of the unit itself, beside the array `large`.
+"""Area of the encode unit with all its memories, by synthesis, beside the array `large`.
 
 `python -m benchmarks.encode_area` synthesises `EncodeUnit` and `large` with bf16 as
-docs/results/area.md does the parts of the array (ten minutes), and shows the unit module by module,
-each with all that it contains. Variants of a lane are synthesised alone; what a variant of the unit
-takes is what the unit takes, and by how much its parts differ. `benchmarks.encode_cost` says what
-of a step each exposes. Memories are counted in bits.
+docs/results/area.md does the parts of the array (ten minutes of a core), and shows both with cells
+alone and with every memory, what memories the unit has, and the unit module by module, each with
+all that it contains. Variants of a lane are synthesised alone; what a variant of the unit takes is
+what the unit takes, and by how much its parts differ. `benchmarks.encode_cost` says what of a step
+each exposes.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import functools
-import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.encode_cost import convolution_cycles, step_cycles
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from amaranth.lib import wiring
 
+    from gscn.rtl_gen.memories import MemoryGroup
     from gscn.rtl_gen.synthesis import Counts, Netlist
 
 TOP = "encode_part"
@@ -35,18 +39,10 @@ ROWS = 2 * VECTOR
 """Of a lane, for each vector of two segments: a sum, a sum of products, and counts."""
 LEAST_SHARE = 0.004
 """Of the unit: modules that take less have no row."""
+LEAST_MEMORY = 2e5
+"""Square micrometres: memories of a kind that take less together have no row."""
 MOST_AREA, MOST_EXPOSED = 0.10, 0.12
 """What a unit may take of `large`, and expose of a step."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Measured:
-    """A part, synthesised."""
-
-    area: float
-    """Square micrometres of cells."""
-    memory_bits: int
-    delay_ns: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,66 +113,69 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
     }  # fmt: skip
 
 
-def measure(make: Callable[[], wiring.Component], *, delay: bool = False) -> Measured:
+def measure(make: Callable[[], wiring.Component], liberty: Path) -> Counts:
     """Synthesise a part, as `gscn.rtl_gen.area` does those of the array.
 
     Parameters
     ----------
     make
         What makes it.
-    delay
-        Measure its longest path too.
+    liberty
+        Standard cells.
 
     Raises
     ------
     InputError
         A tool or the library of cells is missing.
     """
-    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, cell_delay, synthesize
+    from gscn.rtl_gen.synthesis import synthesize
     from gscn.rtl_gen.verilog import to_verilog
 
-    text = to_verilog(make, TOP).text
-    counts = synthesize(text, TOP, liberty=DEFAULT_LIBERTY).modules[TOP]
-    assert counts.area is not None
-    return Measured(
-        area=counts.area,
-        memory_bits=counts.memory_bits,
-        delay_ns=cell_delay(text, TOP, DEFAULT_LIBERTY) if delay else None,
-    )
+    return synthesize(to_verilog(make, TOP).text, TOP, liberty=liberty).modules[TOP]
 
 
-def measure_unit() -> Netlist:
+def measure_unit(liberty: Path) -> Netlist:
     """Synthesise the unit beside `large` with bf16, the hierarchy kept."""
     from gscn.hw.encode.unit import EncodeUnit
-    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, synthesize
+    from gscn.rtl_gen.synthesis import synthesize
     from gscn.rtl_gen.verilog import to_verilog
 
     config = array("large").with_overrides(["float_formats=bf16"])
     text = to_verilog(functools.partial(EncodeUnit, config=config), TOP).text
-    return synthesize(text, TOP, liberty=DEFAULT_LIBERTY)
+    return synthesize(text, TOP, liberty=liberty)
 
 
-def measure_array() -> Measured:
-    """Synthesise `large` with bf16."""
-    from gscn.rtl_gen.area import measure_area
-    from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY
+def measure_array(liberty: Path) -> Netlist:
+    """Synthesise `large` with bf16, the hierarchy kept."""
+    from gscn.rtl_gen.array_verilog import TOP_MODULE, array_verilog
+    from gscn.rtl_gen.synthesis import synthesize
 
     config = array("large").with_overrides(["float_formats=bf16"])
-    counts = measure_area("large", config, liberty=DEFAULT_LIBERTY).components["Array"]
-    assert counts.area is not None
-    return Measured(area=counts.area, memory_bits=counts.memory_bits)
+    return synthesize(array_verilog(config).text, TOP_MODULE, liberty=liberty)
 
 
-def unit_area(unit: Unit, known: dict[object, Measured]) -> Measured:
-    """Return the sum of a unit's parts; `known` keeps what has been measured."""
-    area, bits = 0.0, 0
-    for count, make in makers(unit).values():
+class Parts:
+    """Parts, each synthesised once."""
+
+    def __init__(self, liberty: Path) -> None:
+        self._liberty = liberty
+        self._known: dict[object, Counts] = {}
+
+    def counts(self, make: functools.partial[wiring.Component]) -> Counts:
+        """Return what a part takes."""
         key = (make.func, *make.keywords.items())
-        if key not in known:
-            known[key] = measure(make)
-        area += count * known[key].area
-        bits += count * known[key].memory_bits
-    return Measured(area=area, memory_bits=bits)
+        if key not in self._known:
+            self._known[key] = measure(make, self._liberty)
+        return self._known[key]
+
+    def change(self, built: Counts, old: Unit, new: Unit) -> Counts:
+        """Return what a unit takes that has the parts of another."""
+        from gscn.rtl_gen.area import subtract
+
+        for unit, sign in ((old, 1), (new, -1)):
+            for count, make in makers(unit).values():
+                built = subtract(built, self.counts(make), sign * count)
+        return built
 
 
 def exposed(unit: Unit, design: Design) -> float:
@@ -213,75 +212,131 @@ LANES = {
 }
 
 
-def lane_rows() -> list[list[str]]:
+def lane_rows(parts: Parts) -> list[list[str]]:
     """Return a row for each variant of a lane."""
     rows = []
     for name, unit in LANES.items():
         made = makers(unit)
-        found = [measure(made[part][1]).area for part in LANE_PARTS]
+        found = [parts.counts(made[part][1]).area or 0.0 for part in LANE_PARTS]
         rows.append([name, *(f"{one:,.0f}" for one in found), f"{sum(found):,.0f}"])
     return rows
 
 
-def module_rows(unit: Netlist, whole: Measured) -> list[list[str]]:
+def share_rows(unit: Netlist, whole: Netlist) -> list[list[str]]:
+    """Return what the unit and the array take with cells alone, with all memories, and the share.
+
+    Parameters
+    ----------
+    unit
+        The unit, synthesised.
+    whole
+        The array.
+    """
+    from gscn.rtl_gen.memories import SRAMS
+
+    counts = [one.modules[one.top] for one in (unit, whole)]
+    kinds: list[tuple[str, list[float]]] = [("cells alone", [one.area or 0.0 for one in counts])]
+    in_cells = [(one.area or 0.0) + (one.memory_area or 0.0) for one in counts]
+    kinds.append(("cells, and memories in cells", in_cells))
+    kinds += [
+        (f"all, {sram.name}", [one.area_with_memories(sram) or 0.0 for one in counts])
+        for sram in SRAMS
+    ]
+    return [
+        [name, *(f"{one / 1e6:.2f}" for one in areas), percent(areas[0] / areas[1])]
+        for name, areas in kinds
+    ]
+
+
+def memory_rows(memories: Sequence[MemoryGroup], least: float) -> list[list[str]]:
+    """Return a row for each group of memories that takes `least` square micrometres or more."""
+    from gscn.rtl_gen.memory_text import group_area, inventory_rows
+
+    large = [group for group in memories if (group_area(group) or 0.0) >= least]
+    large.sort(key=lambda group: -(group_area(group) or 0.0))
+    return [
+        [f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row]
+        for row in inventory_rows(large)
+    ]
+
+
+def module_rows(unit: Netlist, whole: Counts) -> list[list[str]]:
     """Return a row for each module of a unit, those of one kind together."""
+    from gscn.rtl_gen.memories import kind_of
+    from gscn.rtl_gen.memory_text import LIKELY
+
     kinds: dict[str, list[Counts]] = {}
     for name, counts in unit.modules.items():
-        path = [re.sub(r"(\$\d+)|(?<=[a-z])\d+$", "", part) for part in name.split(".")[1:]]
-        kinds.setdefault(".".join(path), []).append(counts)
-    most = unit.modules[TOP].area
-    assert most is not None
+        kinds.setdefault(kind_of(name).partition(".")[2], []).append(counts)
+
+    def with_memories(counts: Counts) -> float:
+        return counts.area_with_memories(LIKELY) or 0.0
+
+    most = with_memories(unit.modules[unit.top])
     rows = []
     for path, found in sorted(kinds.items()):
-        area = sum(one.area or 0.0 for one in found)
-        if area >= LEAST_SHARE * most:
+        area, all_area = (
+            sum(map(figure, found)) for figure in (lambda one: one.area or 0.0, with_memories)
+        )
+        if all_area >= LEAST_SHARE * most:
             rows.append(
                 [path or "all", str(len(found)), f"{area / len(found):,.0f}", f"{area / 1e6:.2f}",
-                 percent(area / whole.area), f"{sum(one.flip_flops for one in found):,}",
-                 f"{sum(one.memory_bits for one in found):,}"]
+                 percent(area / (whole.area or 1.0)), f"{sum(one.flip_flops for one in found):,}",
+                 f"{sum(one.memory_bits for one in found):,}", f"{all_area / 1e6:.2f}",
+                 percent(all_area / with_memories(whole))]
             )  # fmt: skip
     return rows
 
 
-def unit_rows(built: Measured, whole: Measured) -> list[list[str]]:
+def unit_rows(parts: Parts, built: Counts, whole: Counts) -> list[list[str]]:
     """Return a row for each variant of a unit; `built` is the one that there is."""
-    known: dict[object, Measured] = {}
-    own = unit_area(BUILT, known)
+    from gscn.rtl_gen.memory_text import LIKELY
+
     rows = []
     for name, unit in UNITS.items():
-        parts = unit_area(unit, known)
-        area = built.area + parts.area - own.area
-        bits = built.memory_bits + parts.memory_bits - own.memory_bits
-        share, most = area / whole.area, exposed(unit, HELD)
+        found = parts.change(built, BUILT, unit)
+        cells = (found.area or 0.0) / (whole.area or 1.0)
+        share = (found.area_with_memories(LIKELY) or 0.0) / (whole.area_with_memories(LIKELY) or 1)
+        most = exposed(unit, HELD)
         rows.append(
-            [name, f"{area / 1e6:.2f}", percent(share), percent(bits / whole.memory_bits),
+            [name, f"{(found.area or 0.0) / 1e6:.2f}", percent(cells), percent(share),
              percent(exposed(unit, STREAMED)), percent(most),
              "yes" if share <= MOST_AREA and most <= MOST_EXPOSED else "no"]
         )  # fmt: skip
     return rows
 
 
-def text() -> str:
+def text(liberty: Path) -> str:
     """Return the tables."""
-    whole, unit = measure_array(), measure_unit()
-    counts = unit.modules[TOP]
-    assert counts.area is not None
-    built = Measured(area=counts.area, memory_bits=counts.memory_bits)
+    from gscn.rtl_gen.memory_text import INVENTORY_HEADER, SUMMARY_HEADER, summary_row
+
+    unit, large = measure_unit(liberty), measure_array(liberty)
+    parts = Parts(liberty)
+    built, whole = unit.modules[unit.top], large.modules[large.top]
+    names = {"the unit": unit, "`large` with bf16": large}
+    summary = [summary_row(name, one.modules[one.top], one.memories) for name, one in names.items()]
     return "\n\n".join([
-        f"`large` with bf16: {whole.area / 1e6:.1f} mm2, {whole.memory_bits / 1e6:.1f} Mbit.",
+        table(list(SUMMARY_HEADER), [[str(cell) for cell in row or ()] for row in summary]),
+        table(["mm2", "unit", "`large`", "share"], share_rows(unit, large)),
+        table(list(INVENTORY_HEADER), memory_rows(unit.memories, LEAST_MEMORY)),
+        table(list(INVENTORY_HEADER), memory_rows(large.memories, LEAST_MEMORY)),
         table(
             ["module, with what it contains", "of them", "um2 each", "mm2 in all", "of `large`",
-             "flip-flops", "memory bits"],
+             "flip-flops", "memory bits", "with memories (mm2)", "of `large` with its"],
             module_rows(unit, whole),
         ),
-        table(["a lane", *LANE_PARTS, "in all"], lane_rows()),
+        table(["a lane", *LANE_PARTS, "in all"], lane_rows(parts)),
         table(
-            ["unit", "mm2", "of `large`", "of its memory bits", "exposed",
+            ["unit", "mm2", "of `large`", "with memories, of `large` with its", "exposed",
              "exposed, held, 8 parts", "both bars"],
-            unit_rows(built, whole),
+            unit_rows(parts, built, whole),
         ),
     ])  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text() + "\n")
+    from gscn.rtl_gen.liberty import DEFAULT_LIBERTY, check_liberty
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--liberty", type=Path, default=DEFAULT_LIBERTY, help="standard cells")
+    sys.stdout.write(text(check_liberty(parser.parse_args().liberty)) + "\n")

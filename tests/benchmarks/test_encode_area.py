@@ -3,55 +3,68 @@
 
 from __future__ import annotations
 
-import pytest
-
 from benchmarks import encode_area
 from benchmarks.encode_area import (
+    BUILT,
     HELD,
     LANE_PARTS,
     LANES,
     STREAMED,
     TOP,
     UNITS,
-    Measured,
+    Parts,
     Unit,
     exposed,
     makers,
     measure,
+    memory_rows,
     module_rows,
+    share_rows,
     text,
-    unit_area,
 )
-from gscn.rtl_gen.synthesis import DEFAULT_LIBERTY, Counts, Netlist
+from gscn.rtl_gen.memories import SRAMS, Memory, MemoryGroup
+from gscn.rtl_gen.memory_text import LIKELY
+from gscn.rtl_gen.synthesis import Counts, Netlist
+from tests.rtl_gen.few_cells import AREAS, write_liberty
 
 
-@pytest.mark.skipif(not DEFAULT_LIBERTY.is_file(), reason="the library of cells is not installed")
-def test_a_part_has_the_area_of_its_synthesis():
-    walk = measure(makers(Unit())["loops"][1], delay=True)
-    assert walk.area > 100 * 96  # flip-flops of eight counters alone
+def test_a_part_has_the_area_of_its_synthesis(tmp_path):
+    liberty = write_liberty(tmp_path / "few.lib")
+    walk = measure(makers(Unit())["loops"][1], liberty)
+    assert walk.area > 100 * AREAS["DFFX1"]  # flip-flops of eight counters alone
     assert walk.memory_bits == 0
-    assert 0 < walk.delay_ns < 20
-    # Eleven rows of steps, ten of sums, of two coordinates.
-    assert measure(makers(Unit())["coordinates"][1]).memory_bits == 2 * (11 + 10) * 28
+    # Eleven rows of steps, ten of sums, of two coordinates, read at once.
+    found = measure(makers(Unit())["coordinates"][1], liberty)
+    assert found.memory_bits == 2 * (11 + 10) * 28
+    assert found.macros == 0
+    assert found.memory_area > found.memory_bits * AREAS["DFFX1"]
 
 
-def test_a_unit_is_the_sum_of_its_parts(monkeypatch):
+def counted(area, memory_bits=0, **changes):
+    fields = {
+        "gates": 1, "flip_flops": 2, "multipliers": 0, "multiplier_gates": 0, "area": area,
+        "memory_bits": memory_bits, "memory_area": 0.0, "macros": 0, "macro_bits": 0,
+    }  # fmt: skip
+    return Counts(**(fields | changes))
+
+
+def test_a_unit_of_other_parts_takes_what_they_take(monkeypatch):
     made = []
 
-    def count(make):
+    def count(make, liberty):
         made.append(make)
-        return Measured(area=1.0, memory_bits=2)
+        return counted(1.0, 2, memory_area=0.5)
 
     monkeypatch.setattr(encode_area, "measure", count)
-    known = {}
-    # Four of each lane, a second sum; thresholds, selection, two packers, five of other outputs,
-    # three of the walk.
-    assert unit_area(Unit(), known) == Measured(area=16 * 6 + 12.0, memory_bits=2 * (16 * 6 + 12))
-    assert len(made) == len(makers(Unit()))
-    # What a unit shares with one that is known is not synthesised again.
-    assert unit_area(Unit(sums=1), known).area == 16 * 5 + 12
-    assert len(made) == len(makers(Unit())) + 1  # sums with twice the rows
-    assert unit_area(Unit(lanes=32), known).area == 32 * 6 + 2 + 1 + 4 + 5 + 3
+    parts, built = Parts(None), counted(1000.0, 5000, memory_area=600.0)
+    assert parts.change(built, BUILT, BUILT) == built
+    assert len(made) == len(makers(BUILT))
+    # What a unit shares with one that is known is not synthesised again. 16 sums less.
+    one_sum = parts.change(built, BUILT, Unit(sums=1))
+    assert (one_sum.area, one_sum.memory_area, one_sum.memory_bits) == (984.0, 592.0, 5000 - 32)
+    assert len(made) == len(makers(BUILT)) + 1  # sums with twice the rows
+    # Six parts of each of 16 lanes more, thresholds, and two packers.
+    assert parts.change(built, BUILT, Unit(lanes=32)).area == 1000 + 16 * 6 + 1 + 2
 
 
 def test_a_unit_of_fewer_sums_or_lanes_exposes_more():
@@ -60,41 +73,68 @@ def test_a_unit_of_fewer_sums_or_lanes_exposes_more():
     assert exposed(Unit(), HELD) < exposed(Unit(), STREAMED)
 
 
-def counted(area, memory_bits):
-    return Counts(
-        gates=1, flip_flops=2, multipliers=0, memory_bits=memory_bits, multiplier_gates=0, area=area
-    )
+QUEUE = Memory(depth=4, width=8, reads=1, writes=1, combinational=True)
+TABLE = Memory(depth=100, width=100, reads=1, writes=1, combinational=False)
 
 
-def netlist(area):
+def netlist(area, top=TOP, **changes):
     """Return a unit: two lanes alike, and what is too small for a row."""
-    modules = {TOP: counted(area, 50)}
+    modules = {top: counted(area, 50, **changes)}
     for name, share in (("lanes", 0.5), ("lanes.lane0", 0.2), ("lanes.lane1", 0.1), ("end", 0.001)):
-        modules[f"{TOP}.{name}"] = counted(share * area, 5)
-    return Netlist(top=TOP, modules=modules)
+        modules[f"{top}.{name}"] = counted(share * area, 5)
+    groups = (
+        MemoryGroup(place="top.queue", memory=QUEUE, count=3, area=1e6),
+        MemoryGroup(place="top.small", memory=QUEUE, count=1, area=1e3),
+        MemoryGroup(place="top.table", memory=TABLE, count=200),
+    )
+    return Netlist(top=top, modules=modules, memories=groups)
+
+
+def test_shares_are_of_cells_and_of_all_memories():
+    unit = netlist(2e6, memory_area=1e6, macros=2, macro_bits=10_000)
+    large = netlist(1e7, top="array", memory_area=2e6, macros=50, macro_bits=1_000_000)
+    rows = share_rows(unit, large)
+    assert rows[0] == ["cells alone", "2.00", "10.00", "20.0 %"]
+    assert rows[1] == ["cells, and memories in cells", "3.00", "12.00", "25.0 %"]
+    for row, sram in zip(rows[2:], SRAMS, strict=True):
+        own, whole = 3e6 + sram.area(2, 10_000), 12e6 + sram.area(50, 1_000_000)
+        share = f"{100 * own / whole:.1f} %"
+        assert row == [f"all, {sram.name}", f"{own / 1e6:.2f}", f"{whole / 1e6:.2f}", share]
+
+
+def test_memories_that_take_little_have_no_row_and_the_largest_come_first():
+    rows = memory_rows(netlist(1e6).memories, 1e5)
+    assert [row[0] for row in rows] == ["top.table", "top.queue"]
+    assert rows[0][4:6] == ["2,000,000", "macros"]
+    assert rows[1][-1] == "3.000"
 
 
 def test_modules_of_one_kind_have_a_row_with_what_they_take_in_all():
-    rows = module_rows(netlist(2e6), Measured(area=2e7, memory_bits=100))
+    whole = counted(2e7, 100, memory_area=5e6)
+    unit = netlist(2e6, memory_area=5e5)
+    rows = module_rows(unit, whole)
     assert rows == [
-        ["all", "1", "2,000,000", "2.00", "10.0 %", "2", "50"],
-        ["lanes", "1", "1,000,000", "1.00", "5.0 %", "2", "5"],
-        ["lanes.lane", "2", "300,000", "0.60", "3.0 %", "4", "10"],
+        ["all", "1", "2,000,000", "2.00", "10.0 %", "2", "50", "2.50", "10.0 %"],
+        ["lanes", "1", "1,000,000", "1.00", "5.0 %", "2", "5", "1.00", "4.0 %"],
+        ["lanes.lane", "2", "300,000", "0.60", "3.0 %", "4", "10", "0.60", "2.4 %"],
     ]
 
 
-def test_the_tables_have_all_modules_lanes_and_units(monkeypatch):
-    found = Measured(area=1e6, memory_bits=10)
-    monkeypatch.setattr(encode_area, "measure", lambda *_, **__: found)
-    monkeypatch.setattr(encode_area, "measure_array", lambda: Measured(area=1.1e9, memory_bits=100))
-    monkeypatch.setattr(encode_area, "measure_unit", lambda: netlist(9e7))
-    shown = text()
+def test_the_tables_have_all_modules_lanes_and_units(monkeypatch, tmp_path):
+    found = counted(1e6, 10)
+    large = netlist(1.1e9, top="array", macros=1, macro_bits=10_000)
+    monkeypatch.setattr(encode_area, "measure", lambda *_: found)
+    monkeypatch.setattr(encode_area, "measure_array", lambda _: large)
+    monkeypatch.setattr(encode_area, "measure_unit", lambda _: netlist(9e7, memory_area=1e6))
+    shown = text(tmp_path)
     assert all(name in shown for name in (*LANES, *UNITS, *LANE_PARTS))
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in shown.splitlines()}
-    assert "90.00" in rows["all"]
+    assert "90.00" in rows["cells alone"]
     # The unit that there is, and by how much its parts differ: 16 sums less.
     assert "90.00" in rows["16 lanes"]
     assert "74.00" in rows["16 lanes, one sum a turn"]
+    share = (91e6) / (1.1e9 + LIKELY.area(1, 10_000))
+    assert f"| {100 * share:.1f} % |" in rows["16 lanes"]
     # Area and cycles within bars; 8 lanes are too slow.
     assert rows["16 lanes"].endswith("| yes |")
     assert rows["8 lanes"].endswith("| no |")
