@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks import encode_area
 from benchmarks.encode_area import (
     BUILT,
@@ -19,6 +21,7 @@ from benchmarks.encode_area import (
     measure,
     memory_rows,
     module_rows,
+    read_ahead,
     share_rows,
     text,
 )
@@ -96,10 +99,25 @@ def test_shares_are_of_cells_and_of_all_memories():
     rows = share_rows(unit, large)
     assert rows[0] == ["cells alone", "2.00", "10.00", "20.0 %"]
     assert rows[1] == ["cells, and memories in cells", "3.00", "12.00", "25.0 %"]
-    for row, sram in zip(rows[2:], SRAMS, strict=True):
+    for row, sram in zip(rows[2:5], SRAMS, strict=True):
         own, whole = 3e6 + sram.area(2, 10_000), 12e6 + sram.area(50, 1_000_000)
         share = f"{100 * own / whole:.1f} %"
         assert row == [f"all, {sram.name}", f"{own / 1e6:.2f}", f"{whole / 1e6:.2f}", share]
+
+
+def test_what_reads_at_once_is_a_macro_if_it_is_read_ahead_and_that_takes_less():
+    large = Memory(depth=100, width=64, reads=1, writes=1, combinational=True)
+    two_reads = Memory(depth=100, width=64, reads=2, writes=1, combinational=True)
+    groups = (
+        MemoryGroup(place="queue", memory=large, count=4, area=1e6),
+        MemoryGroup(place="cheap", memory=large, count=3, area=10.0),
+        MemoryGroup(place="rows", memory=two_reads, count=2, area=2e6),
+        MemoryGroup(place="small", memory=QUEUE, count=5, area=1e3),
+        MemoryGroup(place="table", memory=TABLE, count=6),
+    )
+    found = Netlist(top=TOP, modules={TOP: counted(7.0)}, memories=groups)
+    macros = 4 * LIKELY.area(1, 6400) + 6 * LIKELY.area(1, 10_000)
+    assert read_ahead(found, LIKELY) == pytest.approx(7 + macros + 3 * 10 + 2 * 2e6 + 5 * 1e3)
 
 
 def test_memories_that_take_little_have_no_row_and_the_largest_come_first():
