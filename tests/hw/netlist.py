@@ -52,7 +52,11 @@ class Netlist:
         m.domains.sync = domain = ClockDomain()
         m.submodules.dut = component
         ports = [domain.clk, domain.rst, *(value for value, _ in self.leaves.values())]
-        netlist = _ir.build_netlist(Fragment.get(m, None), ports=ports)
+        # without what only a backend needs: which module a net is a port of
+        netlist = _nir.Netlist()
+        _ir._emit_netlist(netlist, Fragment.get(m, None).prepare(ports=ports))
+        netlist.check_comb_cycles()
+        netlist.resolve_all_nets()
         self._cells = netlist.cells
         (self._reset,) = netlist.signals[domain.rst]
         self._nets = {name: netlist.signals[value] for name, (value, _) in self.leaves.items()}
