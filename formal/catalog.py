@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from amaranth.lib.wiring import Component
 
+from formal import unit_subjects
 from formal.checker import Checker
 from formal.cluster.marks import MarkJoinerChecker
 from formal.core.cutter import CutterChecker
@@ -17,6 +17,7 @@ from formal.pe.sums import SumsChecker
 from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
 from formal.port.pieces import PieceReaderChecker
 from formal.port.result_writer import ResultWriterChecker
+from formal.subject import NARROWEST, PORT, WIDE, WIDEST, Subject, bursts, config, of_presets
 from gscn.array import ARRAYS, ArrayConfig
 from gscn.hw.cluster.marks import MarkJoiner
 from gscn.hw.cluster.result_writer import ResultWriter
@@ -28,51 +29,6 @@ from gscn.hw.pe.sums import Sums
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from gscn.hw.port.pieces import PieceReader
 from gscn.passes import DESCRIPTOR_BYTES
-
-
-def config(**fields: int | str) -> ArrayConfig:
-    """Return an array whose addresses, queues and memories are small."""
-    small = {"clusters": 3, "drain_width": 1, "addr_width": 20, "outstanding_bursts": 4}
-    return dataclasses.replace(ARRAYS["tiny"], **{**small, **fields})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
-    """A component of certain sizes, with its checker."""
-
-    component: type[Component]
-    sizes: str
-    """The parameters, in words."""
-    parameters: dict[str, object]
-    """Of the component."""
-    checker: type[Checker]
-    options: dict[str, object] = dataclasses.field(default_factory=dict)
-    """Of the checker, besides the claim."""
-    depth: int
-    """Length k of the induction in cycles; also of the base case, from reset on."""
-    reach_depth: int
-    """Cycles within which the checker's surroundings can bring about what it wants to reach."""
-    together: bool = False
-    """Prove all claims in one run: of sizes after the first, whose claims fail one by one there."""
-
-    @property
-    def name(self) -> str:
-        """Component and sizes."""
-        return f"{self.component.__name__} ({self.sizes})"
-
-    def build(self, *claims: str, with_invariants: bool = True) -> Checker:
-        """Return a checker for some claims."""
-        dut = self.component(**self.parameters)
-        return self.checker(dut, claims=claims, with_invariants=with_invariants, **self.options)
-
-    @property
-    def runs(self) -> tuple[tuple[str, ...], ...]:
-        """The claims of each run of the prover; of the last one none: it shows reachability."""
-        claims, bounded = self.checker.CLAIMS, self.checker.BOUNDED
-        if not self.together:
-            return (*((claim,) for claim in claims), ())
-        induced = tuple(claim for claim in claims if claim not in bounded)
-        return (induced, *((claim,) for claim in bounded), ())
 
 
 def _queue(depth: int) -> Subject:
@@ -119,15 +75,11 @@ def _round_robin(count: int) -> Subject:
     )
 
 
-def _bursts(size: ArrayConfig) -> str:
-    return f"{size.mem_width} bits x {size.burst_beats} beats"
-
-
 def _reads(count: int, *, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
         component=ReadArbiter,
-        sizes=f"{count} channels, {_bursts(size)}, {size.outstanding_bursts} under way",
+        sizes=f"{count} channels, {bursts(size)}, {size.outstanding_bursts} under way",
         parameters={"config": size, "count": count},
         checker=ReadArbiterChecker,
         depth=3,
@@ -140,7 +92,7 @@ def _writes(count: int, *, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
         component=WriteArbiter,
-        sizes=f"{count} channels, {_bursts(size)}, {size.addr_width}-bit addresses",
+        sizes=f"{count} channels, {bursts(size)}, {size.addr_width}-bit addresses",
         parameters={"config": size, "count": count},
         checker=WriteArbiterChecker,
         depth=3,
@@ -153,7 +105,7 @@ def _sequencer(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
         component=PassSequencer,
-        sizes=f"{_bursts(size)}, {size.addr_width}-bit addresses",
+        sizes=f"{bursts(size)}, {size.addr_width}-bit addresses",
         parameters={"config": size},
         checker=PassSequencerChecker,
         depth=3,
@@ -200,7 +152,7 @@ def _reader(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
         component=PieceReader,
-        sizes=f"{_bursts(size)}, {size.read_fifo_beats} beats buffered",
+        sizes=f"{bursts(size)}, {size.read_fifo_beats} beats buffered",
         parameters={"config": size},
         checker=PieceReaderChecker,
         depth=3,
@@ -213,7 +165,7 @@ def _writer(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
         component=ResultWriter,
-        sizes=f"{_bursts(size)}, rows of {size.drain_width}",
+        sizes=f"{bursts(size)}, rows of {size.drain_width}",
         parameters={"config": size},
         checker=ResultWriterChecker,
         depth=3,
@@ -221,11 +173,6 @@ def _writer(*, together: bool = True, **fields: int) -> Subject:
         together=together,
     )
 
-
-WIDE = {"mem_width": 512, "burst_beats": 4, "read_fifo_beats": 8}
-"""The memory port of the larger presets; a burst is longer than `ALIGNMENT_BYTES`."""
-WIDEST = {"mem_width": 512, "burst_beats": 16, "read_fifo_beats": 32}
-NARROWEST = {"mem_width": 64, "burst_beats": 16, "read_fifo_beats": 32}
 
 SUBJECTS = (
     _queue(2),
@@ -256,49 +203,44 @@ SUBJECTS = (
     _reader(**WIDE, addr_width=32),
     _writer(read_fifo_beats=4, drain_width=2, together=False),
     _writer(mem_width=64, burst_beats=1, addr_width=32),
+    *unit_subjects.SUBJECTS,
 )
 
 
-def _of_presets(sizes: Callable[..., str], legal: str, presets=ARRAYS) -> str:
-    """Return the sizes of the presets, each once, and the legal range."""
-    found = dict.fromkeys(sizes(one) for one in presets.values())
-    return f"presets: {'; '.join(found)}. Legal: {legal}"
-
-
-_PORT = "64 to 512 bits x 1 to 16 beats"
 IN_USE: dict[type[Component], str] = {
     StreamFIFO: "1 to 1024 words of 2 to 578 bits",
-    Sums: _of_presets(
+    Sums: of_presets(
         lambda c: f"2 banks of {_bank(c)}",
         "1 to 16 memories, 16 to 32768 sums in all, 24 to 48 bits, with or without float formats",
     ),
-    RoundRobin: _of_presets(
+    RoundRobin: of_presets(
         lambda c: f"{READ_CHANNELS * c.clusters + 1} (reads), {c.clusters} (writes)", "1 to 193"
     ),
-    ReadArbiter: _of_presets(
+    ReadArbiter: of_presets(
         lambda c: (
-            f"{READ_CHANNELS * c.clusters + 1} channels, {_bursts(c)}, "
+            f"{READ_CHANNELS * c.clusters + 1} channels, {bursts(c)}, "
             f"{c.outstanding_bursts} under way"
         ),
-        f"3 to 193 channels, {_PORT}, 1 to 256 under way, 20- to 40-bit addresses",
+        f"3 to 193 channels, {PORT}, 1 to 256 under way, 20- to 40-bit addresses",
     ),
-    WriteArbiter: _of_presets(
-        lambda c: f"{c.clusters} channels, {_bursts(c)}, {c.addr_width}-bit addresses",
-        f"1 to 64 channels, {_PORT}, 20- to 40-bit addresses",
+    WriteArbiter: of_presets(
+        lambda c: f"{c.clusters} channels, {bursts(c)}, {c.addr_width}-bit addresses",
+        f"1 to 64 channels, {PORT}, 20- to 40-bit addresses",
     ),
-    PassSequencer: _of_presets(
-        lambda c: f"{_bursts(c)}, {c.addr_width}-bit addresses",
-        f"{_PORT}, 20- to 40-bit addresses",
+    PassSequencer: of_presets(
+        lambda c: f"{bursts(c)}, {c.addr_width}-bit addresses",
+        f"{PORT}, 20- to 40-bit addresses",
     ),
-    Cutter: _of_presets(_cut, "1 to 64 clusters, 1 to 64 ports"),
-    MarkJoiner: _of_presets(_joined, f"1 to 16 PEs, {MarkJoiner.DEPTH} reports"),
-    PieceReader: _of_presets(
-        lambda c: f"{_bursts(c)}, {c.read_fifo_beats} beats buffered",
-        f"{_PORT}, 2 bursts to 256 beats buffered",
+    Cutter: of_presets(_cut, "1 to 64 clusters, 1 to 64 ports"),
+    MarkJoiner: of_presets(_joined, f"1 to 16 PEs, {MarkJoiner.DEPTH} reports"),
+    PieceReader: of_presets(
+        lambda c: f"{bursts(c)}, {c.read_fifo_beats} beats buffered",
+        f"{PORT}, 2 bursts to 256 beats buffered",
     ),
-    ResultWriter: _of_presets(
-        lambda c: f"{_bursts(c)}, rows of {c.drain_width}", f"{_PORT}, rows of 1 to 8"
+    ResultWriter: of_presets(
+        lambda c: f"{bursts(c)}, rows of {c.drain_width}", f"{PORT}, rows of 1 to 8"
     ),
+    **unit_subjects.IN_USE,
 }
 """Sizes of each component in the presets, and those that a configuration may ask for."""
 REACHABLE = "the assumptions admit the busy state that the checker names (nothing is vacuous)"

@@ -39,7 +39,7 @@ ROOMS = {
     "lowering": ("step",),
     "hw": ("pe", "port", "encode", "cluster", "core", "host"),
     "cycles": ("pe", "port", "encode", "cluster", "core"),
-    "formal": ("pe", "cluster", "port", "core"),
+    "formal": ("pe", "cluster", "port", "encode", "core"),
     "cosim": ("builds", "devices", "inside"),
     "golden": ("oracle", "methods", "data", "networks", "training", "traces", "operands"),
     "perf": ("workload", "rivals", "estimate", "report"),

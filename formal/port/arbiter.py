@@ -23,6 +23,50 @@ def taken_from(m: Module, streams: list, *, name: str) -> tuple[Signal, Signal, 
     return count, number, word
 
 
+class Turns:
+    """The turns of a `RoundRobin`, seen by a checker: how long one requester, any, has waited.
+
+    Parameters
+    ----------
+    checker
+        Receives the registers, and the invariants of the priority.
+    path
+        Names of submodules, joined by dots, up to the `RoundRobin`; empty for the component itself.
+    requests
+        A bit of each requester.
+    grant
+        The requester whose turn it is.
+    en
+        It takes its turn.
+    """
+
+    def __init__(
+        self, checker: Checker, path: str, *, requests: Value, grant: Value, en: Value
+    ) -> None:
+        m, count = checker.m, len(requests)
+        watched = checker.any_constant((count - 1).bit_length(), name="requester")
+        checker.assume(watched < count)
+        requested, granted = Signal(name="watched_requests"), Signal(name="watched_granted")
+        m.d.comb += [requested.eq(requests.bit_select(watched, 1)), granted.eq(grant == watched)]
+        others = Signal(range(count + 2), name="others_granted")  # since it began to request
+        with m.If(~requested | (en & granted)):
+            m.d.sync += others.eq(0)
+        with m.Elif(en):
+            m.d.sync += others.eq(others + 1)
+        # the grant in this cycle, if it goes to another, counts at once
+        self.bounded = (others + (en & requested & ~granted)) < count
+        """The requester has seen at most `count` - 1 grants to others while it requested."""
+        self.longest = en & granted & (others == count - 1)
+        """It is granted, after all the others."""
+
+        below = checker.probe.signal(f"{path}.below" if path else "below")
+        last, distance = Signal(range(count)), Signal(range(count))
+        m.d.comb += last.eq(Mux(below == 0, count, total(list(below))) - 1)
+        m.d.comb += distance.eq(Mux(watched > last, watched - last - 1, watched + count - last - 1))
+        checker.invariant((below & (below + 1)[:count]) == 0)
+        checker.invariant(others + distance < count)
+
+
 class RoundRobinChecker(Checker):
     """Watch one requester, any of them, until it is granted.
 
@@ -38,35 +82,16 @@ class RoundRobinChecker(Checker):
 
     def describe(self) -> None:
         """State how far the priority is from the requester watched."""
-        dut, m = self.dut, self.m
+        dut = self.dut
         count = len(dut.requests)
-        watched = self.any_constant((count - 1).bit_length(), name="requester")
-        self.assume(watched < count)
         self.assume(~dut.en | dut.requests.any())
-        requested, granted = Signal(), Signal()
-        m.d.comb += [
-            requested.eq(dut.requests.bit_select(watched, 1)),
-            granted.eq(dut.grant == watched),
-        ]
-        others = Signal(range(count + 2))  # grants to others since it began to request
-        with m.If(~requested | (dut.en & granted)):
-            m.d.sync += others.eq(0)
-        with m.Elif(dut.en):
-            m.d.sync += others.eq(others + 1)
+        turns = Turns(self, "", requests=dut.requests, grant=dut.grant, en=dut.en)
         self.claim(
             "grant",
             ~dut.requests.any() | ((dut.grant < count) & dut.requests.bit_select(dut.grant, 1)),
         )
-        # the grant in this cycle, if it goes to another, counts at once
-        self.claim("wait", (others + (dut.en & requested & ~granted)) < count)
-
-        below = self.probe.signal("below")
-        last, distance = Signal(range(count)), Signal(range(count))
-        m.d.comb += last.eq(Mux(below == 0, count, total(list(below))) - 1)
-        m.d.comb += distance.eq(Mux(watched > last, watched - last - 1, watched + count - last - 1))
-        self.invariant((below & (below + 1)[:count]) == 0)
-        self.invariant(others + distance < count)
-        self.reach(dut.en & granted & (others == count - 1))
+        self.claim("wait", turns.bounded)
+        self.reach(turns.longest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -216,7 +216,30 @@ MUTANTS = [
         ("empty", "self.empty.eq((level == 0) & ~begun)", "self.empty.eq(level == 0)"),
         ("taken", "~flushing & (~other | room)", "~flushing & room"),
     ),
+    *_of(
+        "WriteMerger",
+        ("together", "((beats_left == 0) | ((beats_left == 1) & leaves))", "(beats_left < 2)"),
+        (
+            "owner",
+            "beat.p for beat in self.beats)[sender]",
+            "b.p for b in self.beats)[choice.grant]",
+        ),
+        ("owner", "self.data.ready & (beats_left != 0) & (sender", "self.data.ready & (sender"),
+        ("order", "queue.i.p.eq(chosen)", "queue.i.p.eq(self.commands[0].p)"),
+        ("answer", "owners.i.p.eq(choice.grant)", "owners.i.p.eq(sender)"),
+        ("answer", "owners.o.ready.eq(self.done)", "owners.o.ready.eq(self.done & queue.i.ready)"),
+        ("wait", "choice.en.eq(takes)", "choice.en.eq(takes & (beats_left == 0))"),
+        (
+            "held_command",
+            "wiring.connect(m, queue.o, wiring.flipped(self.command))",
+            "m.d.comb += [queue.o.ready.eq(self.command.ready),"
+            " self.command.valid.eq(queue.o.valid & ~choice.en),"
+            " self.command.p.eq(queue.o.p)]",
+        ),
+        ("held_data", "(beats_left != 0) & Array(", "(beats_left != 0) & ~self.done & Array("),
+    ),
     # what no burst of 32 bytes can show
+    *_of("WriteMerger", ("together", "beats_left = Signal(8)", "beats_left = Signal(2)"), size=1),
     *_of(
         "WriteArbiter",
         ("inside", "chosen.addr + ((chosen.beats - 1)[:8] << beat_bits)", "chosen.addr"),

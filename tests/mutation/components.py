@@ -29,6 +29,7 @@ TARGETS = {
         _target("RoundRobin", "port.arbiter", "arbiter", "round_robin"),
         _target("ReadArbiter", "port.arbiter", "arbiter", "not round_robin"),
         _target("WriteArbiter", "port.arbiter", "arbiter_writes"),
+        _target("WriteMerger", "port.write_merger", "write_merger"),
         _target("PassSequencer", "core.pass_sequencer", "pass_sequencer"),
         _target("Cutter", "core.cutter", "cutter"),
         _target("MarkJoiner", "cluster.marks", "marks"),
