@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
+from unittest import mock
 
 from amaranth.asserts import AnyConst, AnySeq
 from amaranth.hdl import (
@@ -18,7 +19,7 @@ from amaranth.hdl import (
     Value,
 )
 from amaranth.lib import stream
-from amaranth.lib.wiring import Component, In
+from amaranth.lib.wiring import Component, In, Out
 
 from formal.probe import Probe
 from gscn.errors import InputError
@@ -32,49 +33,67 @@ def total(values: list[Value]) -> Value:
     return result
 
 
-class Queue:
-    """A `StreamFIFO` inside a component, seen by a checker.
+class Ring:
+    """A queue in a ring of rows of memory, seen by a checker.
 
     Parameters
     ----------
     checker
-        Receives the invariants of the queue's pointers.
-    path
-        Names of submodules, joined by dots, up to the `StreamFIFO`; empty for the component itself.
-    depth
-        Its depth in words.
-    width
-        Bits of a word.
+        Receives the invariants of the pointers.
+    name
+        Prefix of names of what is added.
+    rows
+        Rows of the memory.
+    most
+        Words that it holds at most.
+    level
+        Words that it holds.
+    produce, consume
+        Rows of the next word that enters, and of the next one that leaves.
+    read
+        Returns the contents of a row: of its address, and of a name.
     """
 
-    def __init__(self, checker: Checker, path: str, *, depth: int, width: int) -> None:
-        self._checker, self._depth, self._width = checker, depth, width
-        self._prefix = f"{path}.queue" if path else "queue"
-        self._name = path.replace(".", "_") or "queue"
-        self._rows = 0
-        probe = checker.probe
-        self.level = probe.signal(f"{self._prefix}.level")
-        self._produce = probe.signal(f"{self._prefix}.produce")
-        self._consume = probe.signal(f"{self._prefix}.consume")
+    def __init__(
+        self,
+        checker: Checker,
+        *,
+        name: str,
+        rows: int,
+        most: int,
+        level: Signal,
+        produce: Signal,
+        consume: Signal,
+        read: Callable[[Signal, str], Value],
+    ) -> None:
+        self.level = level
+        self._checker, self._name, self._rows = checker, name, rows
+        self._produce, self._consume, self._read = produce, consume, read
+        self._looks = 0
         checker.invariant(
-            (self._produce < depth)
-            & (self._consume < depth)
-            & (self.level <= depth)
-            & (self._produce == self._wrapped(self._consume + self.level))
+            (produce < rows)
+            & (consume < rows)
+            & (level <= most)
+            & (produce == self._wrapped(consume + level))
         )
 
     def _wrapped(self, position: Value) -> Value:
-        return Mux(position >= self._depth, position - self._depth, position)
+        return Mux(position >= self._rows, position - self._rows, position)
 
-    def row(self, place: Value | int) -> Signal:
+    def row(self, place: Value | int) -> Value:
         """Return the word that leaves after `place` others; meaningful if `place < level`."""
-        self._rows += 1
-        name = f"{self._name}_row{self._rows}"
-        addr = Signal((self._depth - 1).bit_length(), name=f"{name}_addr")
-        self._checker.m.d.comb += addr.eq(self._wrapped(self._consume + place))
-        return self._checker.probe.row(
-            f"{self._prefix}.storage", addr, self._width, name=f"{name}_word"
-        )
+        return self._at(self._wrapped(self._consume + place))
+
+    def _at(self, position: Value) -> Value:
+        self._looks += 1
+        name = f"{self._name}_row{self._looks}"
+        addr = Signal((self._rows - 1).bit_length(), name=f"{name}_addr")
+        self._checker.m.d.comb += addr.eq(position)
+        return self._read(addr, f"{name}_word")
+
+    def next_row(self) -> Value:
+        """Return the row of the next word that enters, as it is now."""
+        return self._at(self._produce)
 
     def follow(self, *, enters: Value, word: Value, leaves: Value) -> Follower:
         """Return a follower of one word, of any value, that enters at any time.
@@ -99,6 +118,35 @@ class Queue:
             | ((follower.ahead < self.level) & (self.row(follower.ahead) == follower.word))
         )
         return follower
+
+
+class Queue(Ring):
+    """A `StreamFIFO` inside a component, seen by a checker.
+
+    Parameters
+    ----------
+    checker
+        Receives the invariants of the queue's pointers.
+    path
+        Names of submodules, joined by dots, up to the `StreamFIFO`; empty for the component itself.
+    depth
+        Its depth in words.
+    width
+        Bits of a word.
+    """
+
+    def __init__(self, checker: Checker, path: str, *, depth: int, width: int) -> None:
+        prefix, probe = f"{path}.queue" if path else "queue", checker.probe
+        super().__init__(
+            checker,
+            name=path.replace(".", "_") or "queue",
+            rows=depth,
+            most=depth,
+            level=probe.signal(f"{prefix}.level"),
+            produce=probe.signal(f"{prefix}.produce"),
+            consume=probe.signal(f"{prefix}.consume"),
+            read=lambda addr, name: probe.row(f"{prefix}.storage", addr, width, name=name),
+        )
 
 
 class Follower:
@@ -150,6 +198,28 @@ class Follower:
                 m.d.sync += [self.inside.eq(0), self.ahead.eq(0)]
 
 
+class Free(Component):
+    """A part that does anything: claims that hold with it in a part's place do not rest on it.
+
+    Parameters
+    ----------
+    part
+        Whose ports it has.
+    """
+
+    def __init__(self, part: Component) -> None:
+        part._MustUse__silence = True  # it is only asked for its ports
+        super().__init__(part.signature)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for _, member, value in self.signature.flatten(self):
+            value = Value.cast(value)
+            if member.flow == Out and len(value):
+                m.d.comb += value.eq(AnySeq(len(value)))
+        return m
+
+
 class Checker(Elaboratable):
     """A component with free inputs, assumptions on its surroundings, and claims about it.
 
@@ -173,6 +243,10 @@ class Checker(Elaboratable):
     """Claims that induction does not reach, and the cycles from reset on for which they are
     shown."""
 
+    STAND_INS: ClassVar[dict[type[Component], type[Component]]] = {}
+    """Parts of the component that it is proved without, and what is in their place, such as `Free`;
+    `parts` has them."""
+
     def __init__(
         self, dut: Component, *, claims: Iterable[str], with_invariants: bool = True
     ) -> None:
@@ -187,7 +261,9 @@ class Checker(Elaboratable):
     def elaborate(self, platform: object) -> Module:
         self.m = m = Module()
         self._stated.clear()
-        self.probe = Probe(self.dut)
+        self.parts: dict[type[Component], list[Component]] = {kind: [] for kind in self.STAND_INS}
+        with mock.patch.dict(type(self.dut).elaborate.__globals__, self._stand_ins()):
+            self.probe = Probe(self.dut)
         m.submodules.dut = self.probe.fragment
         m.d.comb += Assume(~ResetSignal("sync"))
         for path, member, value in self.dut.signature.flatten(self.dut):
@@ -202,6 +278,18 @@ class Checker(Elaboratable):
                 f"not {sorted(self._stated)}"
             )
         return m
+
+    def _stand_ins(self) -> dict[str, Callable]:
+        """Return what makes the parts that stand in, by the names of those that they stand for."""
+
+        def maker(kind: type[Component]) -> Callable:
+            def make(**parameters):
+                self.parts[kind].append(self.STAND_INS[kind](kind(**parameters)))
+                return self.parts[kind][-1]
+
+            return make
+
+        return {kind.__name__: maker(kind) for kind in self.STAND_INS}
 
     def describe(self) -> None:
         """State assumptions, invariants and claims."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from unittest import mock
-
 from amaranth.asserts import AnySeq
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import wiring
 
-from formal.checker import Checker
+from formal.checker import Checker, Free
 from gscn.hw.core.pass_checker import PassChecker
 from gscn.hw.core.pass_sequencer import PassSequencer
 from gscn.passes import DESCRIPTOR_BYTES
 
 
-class AnyVerdict(wiring.Component):
+class AnyVerdict(Free):
     """A `PassChecker` that says anything about a descriptor, at any time after it was given it."""
 
-    def __init__(self, *, config):
-        super().__init__(PassChecker(config=config).signature)
+    def __init__(self, checker: PassChecker):
+        super().__init__(checker)
         self.waits = Signal()
         """A descriptor has been given and not been judged."""
 
@@ -55,24 +52,14 @@ class PassSequencerChecker(Checker):
         "held": "a burst that is asked for is held until it is taken",
     }
 
+    STAND_INS = {PassChecker: AnyVerdict}
+
     dut: PassSequencer
-
-    def elaborate(self, platform):
-        """Elaborate the component with a free verdict in the place of the checker."""
-        made = []
-
-        def free(*, config):
-            made.append(AnyVerdict(config=config))
-            return made[-1]
-
-        self._verdicts = made
-        with mock.patch.dict(type(self.dut).elaborate.__globals__, PassChecker=free):
-            return super().elaborate(platform)
 
     def describe(self) -> None:
         """State how the component's counters hang together with those of the checker."""
         dut, m, probe, config = self.dut, self.m, self.probe, self.dut.config
-        (verdict,) = self._verdicts
+        (verdict,) = self.parts[PassChecker]
         beats = DESCRIPTOR_BYTES // config.mem_bytes
         burst_beats = min(config.burst_beats, max(1, 64 // config.mem_bytes))
         unit = burst_beats * config.mem_bytes

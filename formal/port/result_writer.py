@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Array, Cat, Mux, Signal, Value
 
-from formal.checker import Checker, Follower, Queue
+from formal.checker import Checker, Queue, Ring
 from formal.port.pieces import beat_bits, within_burst
 from gscn.hw.cluster.result_writer import RESULT_SLOTS, ResultWriter
 from gscn.hw.layouts import write_slots
@@ -19,7 +19,7 @@ def strobed(data: Value, slots: Value) -> Value:
     )
 
 
-class PackedQueue:
+class PackedQueue(Ring):
     """The queue of a `ResultWriter`, seen by its checker.
 
     Parameters
@@ -35,46 +35,25 @@ class PackedQueue:
     """
 
     def __init__(self, checker: Checker, *, depth: int, slots: int, width: int) -> None:
-        self._checker, self._depth, self._slots, self._width = checker, depth, slots, width
         probe = checker.probe
-        self.level = probe.signal("level")
-        self._produce = probe.signal("produce")
-        self._consume = probe.signal("consume")
+        super().__init__(
+            checker,
+            name="beats",
+            rows=depth + 1,
+            most=depth,
+            level=probe.signal("level"),
+            produce=probe.signal("produce"),
+            consume=probe.signal("consume"),
+            read=lambda addr, name: strobed(
+                probe.row("beats", addr, width, name=f"{name}_data"),
+                probe.row("strobes", addr, slots, name=f"{name}_slots"),
+            ),
+        )
         self._begun = probe.signal("begun")
-        checker.invariant(
-            (self._produce <= depth)
-            & (self._consume <= depth)
-            & (self.level <= depth)
-            & (self._produce == self._wrapped(self._consume + self.level))
-        )
-
-    def _wrapped(self, position: Value) -> Value:
-        return Mux(position > self._depth, position - (self._depth + 1), position)
-
-    def _row(self, position: Value, name: str) -> Value:
-        addr = Signal(self._depth.bit_length(), name=f"{name}_addr")
-        self._checker.m.d.comb += addr.eq(position)
-        probe = self._checker.probe
-        return strobed(
-            probe.row("beats", addr, self._width, name=f"{name}_data"),
-            probe.row("strobes", addr, self._slots, name=f"{name}_slots"),
-        )
-
-    def follow(self, *, enters: Value, word: Value, leaves: Value) -> Follower:
-        """Return a follower of one beat, as `strobed` gives it; see `Queue.follow`."""
-        follower = Follower(
-            self._checker, name="beats", enters=enters, word=word, ahead=self.level, leaves=leaves
-        )
-        row = self._row(self._wrapped(self._consume + follower.ahead), "followed")
-        self._checker.invariant(
-            ~follower.inside | ((follower.ahead < self.level) & (row == follower.word))
-        )
-        return follower
 
     def keeps_in_work(self, word: Value, *, began: Value) -> None:
         """State that the row that is being put together holds `word` once it has been begun."""
-        row = self._row(self._produce, "in_work")
-        self._checker.invariant((self._begun == began) & (~began | (row == word)))
+        self._checker.invariant((self._begun == began) & (~began | (self.next_row() == word)))
         self._checker.invariant(began | (word == 0))
 
 
