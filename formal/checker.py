@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 from unittest import mock
@@ -23,6 +24,10 @@ from amaranth.lib.wiring import Component, In, Out
 
 from formal.probe import Probe
 from gscn.errors import InputError
+
+
+_PATCHING = threading.Lock()
+"""Held while names of a module stand for something else: proofs run side by side."""
 
 
 def total(values: list[Value]) -> Value:
@@ -262,7 +267,7 @@ class Checker(Elaboratable):
         self.m = m = Module()
         self._stated.clear()
         self.parts: dict[type[Component], list[Component]] = {kind: [] for kind in self.STAND_INS}
-        with mock.patch.dict(type(self.dut).elaborate.__globals__, self._stand_ins()):
+        with _PATCHING, mock.patch.dict(type(self.dut).elaborate.__globals__, self._stand_ins()):
             self.probe = Probe(self.dut)
         m.submodules.dut = self.probe.fragment
         m.d.comb += Assume(~ResetSignal("sync"))

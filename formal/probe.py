@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
+from types import FrameType
 
 from amaranth.hdl import Const, Elaboratable, Fragment, Signal, Value
 from amaranth.hdl._ast import Assign, Switch  # there is no public way to walk statements
@@ -24,7 +26,27 @@ class Probe:
     """
 
     def __init__(self, component: Elaboratable) -> None:
-        self.fragment = Fragment.get(component, None)
+        self._variables: dict[int, dict[str, dict[int, Signal]]] = {}
+        before = sys.getprofile()
+        sys.setprofile(self._note_variables)
+        try:
+            self.fragment = Fragment.get(component, None)
+        finally:
+            sys.setprofile(before)
+
+    def _note_variables(self, frame: FrameType, event: str, _: object) -> None:
+        """Note what the variables of a component's methods are when they return.
+
+        Signals that are made several at a time have no name of their own.
+        """
+        if event != "return" or frame.f_code.co_varnames[:1] != ("self",):
+            return
+        variables = frame.f_locals
+        if isinstance(variables.get("self"), Elaboratable):
+            own = self._variables.setdefault(id(variables["self"]), {})
+            for name, value in variables.items():
+                if isinstance(value, Signal):
+                    own.setdefault(name, {})[id(value)] = value
 
     def _part(self, path: str) -> tuple[Fragment, str]:
         *parts, name = path.split(".")
@@ -39,7 +61,8 @@ class Probe:
         Parameters
         ----------
         path
-            Names of submodules and of the signal, joined by dots.
+            Names of submodules and of the signal, joined by dots; of a signal whose name is not
+            its own, that of the variable that it is kept in.
 
         Raises
         ------
@@ -55,9 +78,30 @@ class Probe:
             if signal.name == name
         }
         if len(found) != 1:
+            for origin in fragment.origins or ():
+                found = self._variables.get(id(origin), {}).get(name, found)
+        if len(found) != 1:
             raise InputError(f"probe {path!r} must name exactly one signal, not {len(found)}")
         (signal,) = found.values()
         return signal
+
+    def states(self, path: str = "fsm_state") -> dict[str, Value]:
+        """Return whether a state machine is in each of its states, by their names.
+
+        Parameters
+        ----------
+        path
+            Names of submodules and of the state, joined by dots.
+        """
+        state = self.signal(path)
+        found = {}
+        for number in range(1 << len(state)):
+            try:
+                name, _, _ = state.decoder(number).partition("/")
+            except KeyError:
+                continue  # no state has this code
+            found[name] = state == number
+        return found
 
     def register_of(self, value: Signal) -> Signal:
         """Return the register of the component itself that an input is stored in, unchanged.

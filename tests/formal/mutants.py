@@ -3,62 +3,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
-import inspect
-import types
-from dataclasses import dataclass
-
-from formal.catalog import SUBJECTS, Subject
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mutant:
-    """A change to the source of a component."""
-
-    component: str
-    claim: str
-    old: str
-    """Text that occurs exactly once in the component's module."""
-    new: str
-    size: int = 0
-    """Which of the component's subjects shows it: what the first cannot show needs its own size."""
-
-    @property
-    def name(self) -> str:
-        """Component, claim, size and the beginning of the fault."""
-        at = f" at size {self.size}" if self.size else ""
-        return f"{self.component}: {self.claim}{at}: {self.new[:40]}"
-
-    def subject(self) -> Subject:
-        """Return the component's subject, built from the changed source."""
-        own = [s for s in SUBJECTS if s.component.__name__ == self.component]
-        subject = own[self.size]
-        module = importlib.import_module(subject.component.__module__)
-        source = inspect.getsource(module)
-        found = source.count(self.old)
-        assert found == 1, f"{self.old!r} must occur once in {module.__name__}, not {found} times"
-        changed = types.ModuleType(f"{module.__name__}_with_a_fault")
-        exec(source.replace(self.old, self.new), vars(changed))
-        return dataclasses.replace(subject, component=getattr(changed, self.component))
-
-
-def _of(component: str, *faults: tuple[str, str, str], size: int = 0) -> list[Mutant]:
-    return [
-        Mutant(component=component, claim=claim, old=old, new=new, size=size)
-        for claim, old, new in faults
-    ]
-
+from tests.formal.mutant import of
+from tests.formal.unit_mutants import UNIT_MUTANTS
 
 MUTANTS = [
-    *_of(
+    *of(
         "StreamFIFO",
         ("order", "out.eq(queue.r_data)", "out.eq(queue.r_data ^ (queue.level == 2))"),
         ("count", "self.level.eq(queue.level)", "self.level.eq(queue.level | ~self.o.valid)"),
         ("flow", "self.i.ready.eq(queue.w_rdy)", "self.i.ready.eq(queue.w_rdy & ~queue.r_rdy)"),
         ("held", "self.o.valid.eq(queue.r_rdy)", "self.o.valid.eq(queue.r_rdy & ~queue.w_en)"),
     ),
-    *_of(
+    *of(
         "Sums",
         ("sum", "held_forwards.eq(writes &", "held_forwards.eq(0 & writes &"),
         ("sum", "adds_forwarded.eq(writes &", "adds_forwarded.eq(0 & writes &"),
@@ -66,12 +22,12 @@ MUTANTS = [
         ("ends", "self.job_end.eq(held_ends)", "self.job_end.eq(held_ends | writes)"),
         ("index_error", "self.i_valid & ~i.job_end & ~in_range)", "self.i_valid & ~in_range)"),
     ),
-    *_of(
+    *of(
         "RoundRobin",
         ("grant", "self.grant.eq(number)", "self.grant.eq(number ^ 1)"),
         ("wait", "below.eq((2 << self.grant) - 1)", "below.eq((1 << self.grant) - 1)"),
     ),
-    *_of(
+    *of(
         "ReadArbiter",
         (
             "one",
@@ -89,7 +45,7 @@ MUTANTS = [
             " self.command.p.eq(commands.o.p)]",
         ),
     ),
-    *_of(
+    *of(
         "WriteArbiter",
         ("together", "(beats_left == 0) | ((beats_left == 1) & leaves)", "(beats_left < 2)"),
         (
@@ -122,7 +78,7 @@ MUTANTS = [
         ),
         ("refused", "requests.any() & ~inside", "requests.any()"),
     ),
-    *_of(
+    *of(
         "PassSequencer",
         ("order", "burst.eq(burst + 1)", "burst.eq(burst + 1 + (due == 1))"),
         ("content", "self.data)[config.mem_width :]", "self.data)[config.mem_width - 1 : -1]"),
@@ -147,7 +103,7 @@ MUTANTS = [
             "self.command.valid.eq((asks != 0) & ~self.halt)",
         ),
     ),
-    *_of(
+    *of(
         "Cutter",
         (
             "once",
@@ -173,14 +129,14 @@ MUTANTS = [
         ("end", "& (jobs == 0)", ""),
         ("room", "Mux(gives, given_mask, members.waits)", "members.waits"),
     ),
-    *_of(
+    *of(
         "MarkJoiner",
         ("passed", "for count in passed).all()", "for count in passed).any()"),
         ("passed", "count + mark - self.o_valid", "count + mark - queue.o.ready * (count > 1)"),
         ("order", "self.o.eq(queue.o.p)", "self.o.eq(self.reports.p)"),
         ("idle", "self.idle.eq(~queue.o.valid)", "self.idle.eq(~self.o_valid)"),
     ),
-    *_of(
+    *of(
         "PieceReader",
         (
             "held",
@@ -193,7 +149,7 @@ MUTANTS = [
         ("range", "Mux(request.halfwords == 0, 0, last", "Mux(0, 0, last"),
         ("room", "(room >= length)", "(room != 0)"),
     ),
-    *_of(
+    *of(
         "ResultWriter",
         (
             "held_command",
@@ -216,48 +172,26 @@ MUTANTS = [
         ("empty", "self.empty.eq((level == 0) & ~begun)", "self.empty.eq(level == 0)"),
         ("taken", "~flushing & (~other | room)", "~flushing & room"),
     ),
-    *_of(
-        "WriteMerger",
-        ("together", "((beats_left == 0) | ((beats_left == 1) & leaves))", "(beats_left < 2)"),
-        (
-            "owner",
-            "beat.p for beat in self.beats)[sender]",
-            "b.p for b in self.beats)[choice.grant]",
-        ),
-        ("owner", "self.data.ready & (beats_left != 0) & (sender", "self.data.ready & (sender"),
-        ("order", "queue.i.p.eq(chosen)", "queue.i.p.eq(self.commands[0].p)"),
-        ("answer", "owners.i.p.eq(choice.grant)", "owners.i.p.eq(sender)"),
-        ("answer", "owners.o.ready.eq(self.done)", "owners.o.ready.eq(self.done & queue.i.ready)"),
-        ("wait", "choice.en.eq(takes)", "choice.en.eq(takes & (beats_left == 0))"),
-        (
-            "held_command",
-            "wiring.connect(m, queue.o, wiring.flipped(self.command))",
-            "m.d.comb += [queue.o.ready.eq(self.command.ready),"
-            " self.command.valid.eq(queue.o.valid & ~choice.en),"
-            " self.command.p.eq(queue.o.p)]",
-        ),
-        ("held_data", "(beats_left != 0) & Array(", "(beats_left != 0) & ~self.done & Array("),
-    ),
     # what no burst of 32 bytes can show
-    *_of("WriteMerger", ("together", "beats_left = Signal(8)", "beats_left = Signal(2)"), size=1),
-    *_of(
+    *of(
         "WriteArbiter",
         ("inside", "chosen.addr + ((chosen.beats - 1)[:8] << beat_bits)", "chosen.addr"),
         ("refused", "(chosen.beats - 1)[:8]", "chosen.beats[:8]"),
         ("together", "beats_left = Signal(8)", "beats_left = Signal(2)"),
         size=1,
     ),
-    *_of(
+    *of(
         "WriteArbiter",
         ("inside", "(chosen.beats - 1)[:8]", "(chosen.beats - 1)[:3]"),
         ("together", "beats_left = Signal(8)", "beats_left = Signal(4)"),
         size=2,
     ),
-    *_of(
+    *of(
         "WriteArbiter",
         ("inside", "chosen.addr + ((chosen.beats - 1)[:8] << beat_bits)", "chosen.addr"),
         size=3,
     ),
-    *_of("ReadArbiter", ("owner", "beat = Signal(8)", "beat = Signal(1)"), size=1),
+    *of("ReadArbiter", ("owner", "beat = Signal(8)", "beat = Signal(1)"), size=1),
+    *UNIT_MUTANTS,
 ]
 """At least one fault for each claim, and faults that need their own size."""

@@ -23,6 +23,8 @@ class Inner(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         kept = Signal(4)
+        odd, even = (Signal(4) for _ in range(2))
+        m.d.sync += [odd.eq(self.i), even.eq(self.i + 1)]
         twins = [Signal(name="twin") for _ in range(2)]
         m.d.sync += [kept.eq(self.i), *(twin.eq(self.i[0]) for twin in twins)]
         m.d.comb += self.o.eq(kept)
@@ -95,3 +97,11 @@ def test_rows_and_read_data_of_a_memory_are_seen(probed):
     simulator.add_testbench(testbench)
     simulator.run()
     assert seen == [1, 2, 3, 4, 3]
+
+
+def test_signals_without_a_name_are_found_by_their_variable(probed):
+    _, probe = probed
+    odd, even = probe.signal("inner.odd"), probe.signal("inner.even")
+    assert odd is not even
+    assert len(odd) == len(even) == 4
+    assert "odd" not in (odd.name, even.name)
