@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.array import ArrayConfig, array
 from gscn.command.numbers import MOST_LATENCY, MOST_PROCESSES, real, whole
 from gscn.command.options import add_build_argument, add_output_folder, add_preset_arguments
-from gscn.command.pass_inputs import ALL, DENSITY, chosen_inputs
+from gscn.command.pass_inputs import (
+    add_input_arguments,
+    add_result_arguments,
+    chosen_inputs,
+    result_format,
+)
 from gscn.command.result import Result, table
-from gscn.conv import Pass
 from gscn.errors import MismatchError, OutputError, raise_problems
-from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, OPERAND_FORMATS, FloatFormat
+from gscn.formats import FLOAT_OPERAND_FORMATS, OPERAND_FORMATS
 from gscn.port import READ_LATENCY
 
 if TYPE_CHECKING:
@@ -56,31 +59,7 @@ def config_from(args: argparse.Namespace) -> ArrayConfig:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--trace", type=Path, metavar="DIR", help="trace of `gscn trace`")
-    source.add_argument("--conv", metavar="N,C,H,W,K,R,S", help="shape of a synthetic layer")
-    parser.add_argument("--layer", metavar="NAME", help="layer of the trace (default: all)")
-    for name, default in (("stride", "1"), ("padding", "0"), ("dilation", "1")):
-        parser.add_argument(
-            f"--{name}", metavar="A[,B]", help=f"vertical[,horizontal] (default: {default})"
-        )
-    parser.add_argument(
-        "--groups", type=whole(1), metavar="G", help="of channels, C and K multiples (default: 1)"
-    )
-    for name, which in (("a", "first"), ("b", "second")):
-        parser.add_argument(
-            f"--density-{name}",
-            type=real,
-            metavar="X",
-            help=f"share of nonzeros of the {which} operand: weights first, then inputs; in the "
-            f"weight gradient output gradients first (default: {DENSITY})",
-        )
-    parser.add_argument(
-        "--seed", type=whole(), default=0, metavar="N", help="of operands and stalls (default: 0)"
-    )
-    parser.add_argument(
-        "--pass", dest="which", default=ALL, choices=[*map(str, Pass), ALL], help="default: all"
-    )
+    add_input_arguments(parser)
     add_config_arguments(parser)
     _add_launch_arguments(parser)
     parser.add_argument(
@@ -119,23 +98,7 @@ def _add_launch_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="reach the core by AXI4-Lite and memory by AXI4, not by the core's own ports",
     )
-    parser.add_argument(
-        "--output-width",
-        type=int,
-        choices=(16, 32),
-        default=32,
-        help="bits of results of integers (default: 32)",
-    )
-    parser.add_argument(
-        "--result-format",
-        choices=[FLOAT32.name, *FLOAT_OPERAND_FORMATS],
-        default=FLOAT32.name,
-        help="results in floating point: float32, bf16 or the operands' format (default: float32)",
-    )
-
-
-def _result_format(name: str) -> FloatFormat:
-    return FLOAT32 if name == FLOAT32.name else FLOAT_OPERAND_FORMATS[name]
+    add_result_arguments(parser)
 
 
 def _describe(outcome: PassOutcome, config: ArrayConfig) -> dict[str, object]:
@@ -184,7 +147,7 @@ def _distributed(
             config,
             inputs,
             output_width=args.output_width,
-            result_format=_result_format(args.result_format),
+            result_format=result_format(args),
             latency=args.latency,
             build_root=args.build_dir,
             finished=lambda _: bar.advance(task),
@@ -279,7 +242,7 @@ def _outcomes(
             inputs,
             conditions,
             output_width=args.output_width,
-            result_format=_result_format(args.result_format),
+            result_format=result_format(args),
             build_root=args.build_dir,
         )
     # The one that ran them. It is built after passes that do not fit have been refused.

@@ -26,6 +26,7 @@ SUBCOMMANDS = (
     "generate",
     "cosim",
     "compare",
+    "image",
     "estimate",
     "report",
     "synth",

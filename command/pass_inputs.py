@@ -1,16 +1,17 @@
-"""Passes that `gscn cosim` runs: of a recorded step, or of a layer with random operands."""
+"""Passes that a command takes: of a recorded step, or of a layer with random operands."""
 
 from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gscn.array import ArrayConfig
-from gscn.command.numbers import MOST
+from gscn.command.numbers import MOST, real, whole
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
-from gscn.formats import FLOAT_OPERAND_FORMATS
+from gscn.formats import FLOAT32, FLOAT_OPERAND_FORMATS, FloatFormat
 
 if TYPE_CHECKING:
     from gscn.cosim.layer import PassInput
@@ -21,8 +22,60 @@ MOST_VALUES = 1 << 26
 DENSITY = 0.1
 
 
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments that choose passes and their operands."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--trace", type=Path, metavar="DIR", help="trace of `gscn trace`")
+    source.add_argument("--conv", metavar="N,C,H,W,K,R,S", help="shape of a synthetic layer")
+    parser.add_argument("--layer", metavar="NAME", help="layer of the trace (default: all)")
+    for name, default in (("stride", "1"), ("padding", "0"), ("dilation", "1")):
+        parser.add_argument(
+            f"--{name}", metavar="A[,B]", help=f"vertical[,horizontal] (default: {default})"
+        )
+    parser.add_argument(
+        "--groups", type=whole(1), metavar="G", help="of channels, C and K multiples (default: 1)"
+    )
+    for name, which in (("a", "first"), ("b", "second")):
+        parser.add_argument(
+            f"--density-{name}",
+            type=real,
+            metavar="X",
+            help=f"share of nonzeros of the {which} operand: weights first, then inputs; in the "
+            f"weight gradient output gradients first (default: {DENSITY})",
+        )
+    parser.add_argument(
+        "--seed", type=whole(), default=0, metavar="N", help="of operands and stalls (default: 0)"
+    )
+    parser.add_argument(
+        "--pass", dest="which", default=ALL, choices=[*map(str, Pass), ALL], help="default: all"
+    )
+
+
+def add_result_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how results are rounded."""
+    parser.add_argument(
+        "--output-width",
+        type=int,
+        choices=(16, 32),
+        default=32,
+        help="bits of results of integers (default: 32)",
+    )
+    parser.add_argument(
+        "--result-format",
+        choices=[FLOAT32.name, *FLOAT_OPERAND_FORMATS],
+        default=FLOAT32.name,
+        help="results in floating point: float32, bf16 or the operands' format (default: float32)",
+    )
+
+
+def result_format(args: argparse.Namespace) -> FloatFormat:
+    """Return the format of results in floating point."""
+    name = args.result_format
+    return FLOAT32 if name == FLOAT32.name else FLOAT_OPERAND_FORMATS[name]
+
+
 def chosen_inputs(args: argparse.Namespace, config: ArrayConfig) -> list[PassInput]:
-    """Return the passes that the arguments of `gscn cosim` choose, with their operands."""
+    """Return the passes that the arguments choose, with their operands."""
     return (_synthetic_inputs if args.trace is None else _traced_inputs)(args, config)
 
 

@@ -218,7 +218,7 @@ def check_passes(
     """
     axi = simulator.axi if simulator else conditions.axi
     latencies = seen_latencies(conditions.latency, axi=axi)
-    prepared = [_prepare(config, one, output_width, result_format) for one in inputs]
+    prepared = [prepare(config, one, output_width, result_format) for one in inputs]
     programs = [program for program, _ in prepared]
     if simulator is None:
         simulator = build(config, axi=conditions.axi, build_root=build_root)
@@ -253,7 +253,7 @@ def check_pass(
     InputError, SimulationError
         As by `check_passes`, and what `Device.run` raises.
     """
-    program, right = _prepare(device.config, one, output_width, result_format)
+    program, right = prepare(device.config, one, output_width, result_format)
     launch = device.run(program, label=f"layer {one.layer}, {one.which}")
     outcome = _outcome(one, program, right, launch, model_cycles(program, latency=device.latency))
     nothing = np.zeros(0, np.uint8)
@@ -292,13 +292,25 @@ def _outcome(
     )
 
 
-def _prepare(
+@takes_text
+def prepare(
     config: ArrayConfig,
     one: PassInput,
     output_width: int,
     result_format: FloatFormat,
 ) -> tuple[PassImage, np.ndarray]:
-    """Return the program of a pass and its right result."""
+    """Return the image of a pass, and its right result by the oracle.
+
+    Parameters
+    ----------
+    config, one, output_width, result_format
+        As of `check_passes`.
+
+    Raises
+    ------
+    InputError
+        An operand is outside the format, or the pass cannot be lowered to the configuration.
+    """
     label = f"{one.layer} {one.which}"
     shift = 0
     if one.fmt is None:

@@ -25,7 +25,6 @@ from amaranth.lib.wiring import Component, In, Out
 from formal.probe import Probe
 from gscn.errors import InputError
 
-
 _PATCHING = threading.Lock()
 """Held while names of a module stand for something else: proofs run side by side."""
 

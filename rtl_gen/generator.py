@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gscn.array import ArrayConfig
+from gscn.driver.sources import c_files
 from gscn.errors import InputError, OutputError
 from gscn.rtl_gen.array_verilog import (
     CreateComponent,
@@ -18,7 +19,13 @@ from gscn.rtl_gen.array_verilog import (
 from gscn.rtl_gen.kept import source_digest, tool_versions
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
 from gscn.rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
-from gscn.rtl_gen.registers import C_HEADER, PYTHON_MODULE, c_header, python_module
+from gscn.rtl_gen.registers import (
+    C_HEADER,
+    PYTHON_MODULE,
+    c_header,
+    error_meanings,
+    python_module,
+)
 from gscn.rtl_gen.system_rdl import SYSTEM_RDL, system_rdl
 from gscn.rtl_gen.verilog import VerilogModule
 from gscn.system.files import try_folder, write_files
@@ -98,8 +105,8 @@ def generate_axi(
 
     The Verilog holds the array or the machine behind an AXI4 manager and an AXI4-Lite subordinate
     (`hw.host.top_axi.ArrayAxi`, `hw.host.machine_axi.MachineAxi`); its core is the module that
-    `generate` writes. The map of its registers is there for C, for Python and as SystemRDL. Files
-    are replaced as by `generate`.
+    `generate` writes. The map of its registers is there for C, for Python and as SystemRDL, and
+    beside it the C driver. Files are replaced as by `generate`.
 
     Parameters
     ----------
@@ -128,6 +135,7 @@ def generate_axi(
             C_HEADER: c_header(kind.top),
             PYTHON_MODULE: python_module(kind.top),
             SYSTEM_RDL: system_rdl(config, kind.top),
+            **c_files(error_meanings(kind.top)),
         },
     )
 
