@@ -132,7 +132,7 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
                 }
             )
         (directory / "bundle.json").write_text(json.dumps(bundle))
-        log = _simulate(simulator, directory)
+        log = simulate(simulator, directory)
         last = directory / f"{len(bundle) - 1}.json"
         assert last.is_file(), f"the simulation failed:\n{log}"
         identity = json.loads((directory / "identity.json").read_text())
@@ -146,12 +146,12 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
         ]
 
 
-def _simulate(simulator, directory):
-    """Run cocotb on a bundle; return the end of its log."""
+def simulate(simulator, directory, bench="tests.cosim.axi_bench"):
+    """Run a cocotb testbench on a bundle; return the end of its log."""
     environment = {
         **simulator_environment(directory),
         "COCOTB_TOPLEVEL": AXI_TOP_MODULE,
-        "COCOTB_TEST_MODULES": "tests.cosim.axi_bench",
+        "COCOTB_TEST_MODULES": bench,
         "COCOTB_LOG_LEVEL": "WARNING",
         # nothing that this process was told about warnings; cocotbext-axi uses deprecated names
         "PYTHONWARNINGS": "ignore::DeprecationWarning",

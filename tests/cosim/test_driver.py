@@ -1,0 +1,122 @@
+"""The drivers from C and from Python run lists on the Verilog behind AXI."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from gscn.array import ARRAYS
+from gscn.conv import ConvShape, Pass
+from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.emulator.passes import run_passes
+from gscn.golden.oracle.synthetic import random_operands
+from gscn.lowering.list_image import join_passes
+from gscn.lowering.pass_image import lower_pass
+from gscn.outputs import OutputFormat
+from gscn.passes import DESCRIPTOR_BYTES
+from tests.cosim.axi_simulator import build_axi, simulate
+
+pytestmark = pytest.mark.cosim
+
+CONFIG = ARRAYS["tiny"]
+SHAPE = ConvShape(n=1, c=3, h=6, w=5, k=4, r=3, s=3, padding=(1, 1))
+COUNTERS = CONFIG.clusters * len(CLUSTER_COUNTER_NAMES) + 1
+BASES = (0, 8192 + 64)
+DRIVERS = ("C", "Python")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    driver: str
+    base: int
+    interrupts: bool = False
+    wrong: int | None = None
+    """Number of a pass with an address that is no multiple of 64."""
+    abort: bool = False
+
+    def image(self, passes):
+        content = passes.at(self.base).copy()
+        if self.wrong is not None:
+            content[self.wrong * DESCRIPTOR_BYTES] ^= 1
+        return np.concatenate([np.zeros(self.base, np.uint8), content])
+
+
+CASES = [
+    *(
+        Case(driver=driver, base=base, interrupts=interrupts)
+        for driver, base, interrupts in itertools.product(DRIVERS, BASES, (False, True))
+    ),
+    *(Case(driver=driver, base=BASES[1], interrupts=True, wrong=1) for driver in DRIVERS),
+    *(Case(driver=driver, base=BASES[1], interrupts=True, abort=True) for driver in DRIVERS),
+    *(Case(driver=driver, base=BASES[1], interrupts=True) for driver in DRIVERS),
+]
+"""The last ones show that what an error has left behind does no harm."""
+
+
+@pytest.fixture(scope="module")
+def passes():
+    images = []
+    for which in Pass:
+        operands = random_operands(SHAPE, which, 0.4, 0.4, CONFIG.format, 3)
+        images.append(lower_pass(CONFIG, SHAPE, which, *operands, OutputFormat(width=32)))
+    return join_passes(images)
+
+
+@pytest.fixture(scope="module")
+def outcomes(passes, tmp_path_factory):
+    """What each case's program saw, and the memory that it left."""
+    folder = tmp_path_factory.mktemp("driver")
+    scenarios = []
+    for index, case in enumerate(CASES):
+        case.image(passes).tofile(folder / f"{index}.image")
+        scenarios.append(
+            {
+                "image": f"{index}.image",
+                "memory_bytes": case.base + passes.memory_bytes,
+                "driver": case.driver,
+                "digest": CONFIG.digest(),
+                "address": case.base,
+                "count": passes.pass_count,
+                "interrupts": case.interrupts,
+                "abort": case.abort,
+            }
+        )
+    bundle = {"scenarios": scenarios, "counter_count": COUNTERS, "pause_share": 0.2}
+    (folder / "bundle.json").write_text(json.dumps(bundle))
+    log = simulate(build_axi(CONFIG), folder, "tests.cosim.driver_bench")
+    found = []
+    for index in range(len(CASES)):
+        told = folder / f"{index}.json"
+        assert told.is_file(), f"the simulation failed:\n{log}"
+        found.append((json.loads(told.read_text()), np.fromfile(folder / f"{index}.memory", "u1")))
+    return found
+
+
+@pytest.mark.parametrize("index", range(len(CASES)))
+def test_a_program_gets_what_the_functional_model_computes(index, passes, outcomes):
+    case, (seen, memory) = CASES[index], outcomes[index]
+    image = case.image(passes)
+    size = case.base + passes.memory_bytes
+    ran = run_passes(CONFIG, image, case.base, passes.pass_count, size)
+    if case.abort:
+        assert seen["error"] == "ABORTED"
+        return
+    assert (seen["error"], seen["error_pass"]) == (ran.error.name, case.wrong)
+    if case.wrong is not None:
+        assert seen["text"].startswith(f"pass {case.wrong}: ADDRESS")
+        return
+    assert np.array_equal(memory, ran.memory)
+    *clusters, busy_cycles = seen["counters"]
+    of_pe_cycles = np.reshape(clusters, (CONFIG.clusters, -1))
+    assert np.all(of_pe_cycles.sum(axis=1) == busy_cycles * CONFIG.pes)
+    products = of_pe_cycles[:, CLUSTER_COUNTER_NAMES.index("busy")].sum()
+    assert products == sum(one.products for one in ran.counts)
+    if case.interrupts:
+        # one interrupt, and no other event that would end the wait
+        assert seen["waits"] == 1
+    else:
+        assert seen["waits"] > 1
