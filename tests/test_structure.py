@@ -18,17 +18,18 @@ ALLOWED = {
     "cycles": {"gscn", "system"},
     "hw": {"gscn"},
     "golden": {"gscn", "system"},
-    "rtl_gen": {"gscn", "system", "hw"},
+    "driver": {"gscn", "system", "lowering"},
+    "rtl_gen": {"gscn", "system", "hw", "driver"},
     "perf": {"gscn", "system", "lowering", "cycles", "golden"},
     "cosim": {"gscn", "system", "lowering", "cycles", "hw", "golden", "rtl_gen"},
     "command": {
         *("gscn", "system", "lowering", "emulator", "cycles", "golden", "rtl_gen", "perf"),
-        "cosim",
+        *("cosim", "driver"),
     },
     "formal": {"gscn", "system", "hw"},
     "benchmarks": {
         *("gscn", "system", "lowering", "emulator", "cycles", "hw", "golden", "rtl_gen", "perf"),
-        *("cosim", "command"),
+        *("cosim", "command", "driver"),
     },
 }
 """What each folder may import besides itself."""
