@@ -28,6 +28,7 @@ from gscn.hw.pe.float_rounding import FloatRounder
 from gscn.hw.shared import Shared
 from gscn.register import Top
 from tests.hw import docstrings
+from tests.hw.host.obeying import ObeyingAxi
 from tests.hw.netlist import UNKNOWN, Netlist
 
 MODULES = sorted(one.name for one in pkgutil.walk_packages(hw.__path__, "gscn.hw."))
@@ -81,9 +82,15 @@ def arguments(component, config):
     return {name: (ARGUMENTS | {"config": config})[name] for name in parameters(component)}
 
 
+STANDINGS = {MachineAxi: ObeyingAxi}
+"""In place of a component with a large one inside, whose docstring has no path and is checked, the
+same one around a small one, which has no path either."""
+
+
 @functools.cache
 def netlist(component, config):
-    return Netlist(component(**arguments(component, config)))
+    standing = STANDINGS.get(component, component)
+    return Netlist(standing(**arguments(component, config)))
 
 
 def netlists(component):
@@ -92,7 +99,7 @@ def netlists(component):
         return [(netlist(component, None), False)]
     found = [(netlist(component, FLOATS), True)]
     # what whole cores leave out without float formats is seen in their parts
-    if component not in (ArrayAxi, MachineAxi, Array, EncodeUnit, FloatProduct, FloatRounder):
+    if component not in (ArrayAxi, Array, EncodeUnit, FloatProduct, FloatRounder):
         found.append((netlist(component, INTEGERS), False))
     return found
 

@@ -98,6 +98,21 @@ def test_the_core_within_is_the_core_without(generated, tmp_path):
     assert core.verilog.read_text() in manifest.verilog.read_text()
 
 
+@pytest.mark.slow
+def test_the_machine_within_is_the_machine_without(tmp_path, capsys):
+    command = ["generate", "--config", "tiny", "--machine"]
+    assert main([*command, "--out", str(tmp_path / "own")]) == 0
+    assert main([*command, "--axi", "--out", str(tmp_path / "axi")]) == 0
+    assert "module gscn_axi_top" in capsys.readouterr().out
+    own, axi = (load_manifest(tmp_path / name) for name in ("own", "axi"))
+    assert own.top == axi.top == Top.MACHINE
+    assert own.verilog.read_text() in axi.verilog.read_text()
+    assert (tmp_path / "axi" / "gscn_registers.h").read_text() == c_header(Top.MACHINE)
+    ports = {port.name: (port.direction, port.width) for port in axi.ports}
+    assert ports["m_axi_araddr"] == ("output", CONFIG.addr_width)
+    assert ports["interrupt"] == ("output", 1)
+
+
 def test_files_are_written_once(generated):
     directory, manifest = generated
     times = {path.name: path.stat().st_mtime_ns for path in directory.iterdir()}

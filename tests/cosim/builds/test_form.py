@@ -25,7 +25,9 @@ def test_forms_are_told_apart_by_options_and_folders(axi, lists):
     assert ("+define+GSCN_LISTS" in flags) == lists
     assert any(flag.startswith("-GID_WIDTH") for flag in flags) == axi
     assert "--trace-vcd" in flags
-    assert form.folder == ("axi" if axi else "lists" if lists else "rtl")
+    folders = {"rtl": (False, False), "axi": (True, False)}
+    folders |= {"lists": (False, True), "lists-axi": (True, True)}
+    assert folders[form.folder] == (axi, lists)
     assert form.sources[-1] == ("testbench_axi.sv" if axi else "testbench.sv")
 
 
