@@ -158,42 +158,60 @@ def test_a_broken_record_in_a_list_names_its_operation_and_the_next_list_is_righ
     runs.compare(way)
 
 
-def controls(*records):
-    """Return memory with control records from 0 on; the list ends with them."""
-    memory = np.zeros(4096, dtype=np.uint8)
-    for number, fields in enumerate(records):
-        content = CONTROL_RECORD.pack(**{"mode": CONTROL_MODE, **fields}).view(np.uint8)
-        memory[DESCRIPTOR_BYTES * number : DESCRIPTOR_BYTES * (number + 1)] = content
-    return memory, DESCRIPTOR_BYTES * len(records)
+ERRORS = [
+    (EncodeError.FORMAT, {"links": 8}),
+    (EncodeError.ADDRESS, {"links": 1, "target0": 1}),
+    (EncodeError.ORDER, {"wait": 3}),
+    (EncodeError.LIST, {"mode": ENCODE_MODE}),
+    (PassError.STATIONARY, {"mode": 0}),
+    (PassError.MODE, {"mode": 4}),
+    (EncodeError.BUS_READ, {"links": 1, "first0": 1 << 20}),
+]
+"""What is wrong with the last record of a list."""
+LIST_BYTES = 4 * DESCRIPTOR_BYTES
+NOWHERE = 0xFFFF_FFFF
+"""Address of an error that belongs to no record."""
 
 
-@pytest.mark.parametrize(
-    ("code", "fields"),
-    [
-        (EncodeError.FORMAT, {"links": 8}),
-        (EncodeError.ADDRESS, {"links": 1, "target0": 1}),
-        (EncodeError.ORDER, {"wait": 2}),
-        (EncodeError.LIST, {"mode": ENCODE_MODE}),
-        (PassError.STATIONARY, {"mode": 0}),
-        (PassError.MODE, {"mode": 4}),
-        (EncodeError.BUS_READ, {"links": 1, "first0": 1 << 20}),
-    ],
-)
+def controls(addr, *records):
+    """Return what lies from an address on: control records."""
+    content = [CONTROL_RECORD.pack(**{"mode": CONTROL_MODE, **fields}) for fields in records]
+    return {addr: np.concatenate([one.view(np.uint8) for one in content])}
+
+
+@pytest.fixture(scope="module")
+def behind():
+    """Return a machine with a list for each of `ERRORS`, and behind these one with stops."""
+    memory = np.zeros((len(ERRORS) + 1) * LIST_BYTES, dtype=np.uint8)
+    lists = [
+        controls(number * LIST_BYTES, {"queue": 1}, {}, {"queue": 1}, fields)
+        for number, (_, fields) in enumerate(ERRORS)
+    ]
+    stops = controls(len(ERRORS) * LIST_BYTES, {}, {"stop": 7}, {"queue": 1}, {"stop": 9})
+    for one in (*lists, stops):
+        for addr, content in one.items():
+            memory[addr : addr + content.size] = content
+    with machine(memory, FAULTY) as simulator:
+        yield simulator
+
+
 @pytest.mark.parametrize("together", [False, True], ids=["in order", "two queues"])
-def test_an_error_is_told_with_its_record_whatever_list_was_before(code, fields, together):
-    memory, end = controls({"queue": 1}, {}, {"queue": 1}, fields)
-    at = end - DESCRIPTOR_BYTES
-    with machine(memory, FAULTY) as behind:
-        for _ in range(2):
-            run, _ = behind.run(0, end, NoHost(), together=together)
-            assert run.error == code
-            if code == EncodeError.BUS_READ:
-                assert run.error_addr == 0xFFFF_FFFF  # the bus says it, of no record
-                assert run.records[Queue.ENCODE] == at
-            else:
-                assert run.error_addr == at
-            good, _ = behind.run(0, at, NoHost(), together=together)
-            assert (good.error, good.error_addr) == (EncodeError.NONE, 0xFFFF_FFFF)
+def test_every_error_is_told_with_its_record_and_a_right_list_follows(behind, together):
+    for number, (code, _) in enumerate(ERRORS):
+        addr = number * LIST_BYTES
+        end = addr + LIST_BYTES
+        at = end - DESCRIPTOR_BYTES
+        run, _ = behind.run(addr, end, NoHost(), together=together)
+        assert run.error == code
+        if code == EncodeError.BUS_READ:  # the bus tells it, of no record
+            assert run.error_addr == NOWHERE
+            assert run.records[Queue.ENCODE] == at
+        else:
+            assert run.error_addr == at
+            assert at in run.records
+        good, _ = behind.run(addr, at, NoHost(), together=together)
+        assert (good.error, good.error_addr) == (EncodeError.NONE, NOWHERE)
+        assert good.cycles > 0
 
 
 class Told:
@@ -211,31 +229,14 @@ class Told:
         return self.again if len(self.numbers) == 2 else None
 
 
-def test_the_host_is_told_of_stops_and_may_go_back():
-    memory, end = controls({}, {"stop": 7}, {"queue": 1}, {"stop": 9})
-    with machine(memory, AXI) as behind:
-        run, host = behind.run(0, end, Told(DESCRIPTOR_BYTES))
-        assert host.numbers == [7, 9, 7, 9]
-        assert run.stops == 4
-
-
-@pytest.mark.parametrize("share", [0.02, 0.1, 0.25])
-def test_an_aborted_list_stops_and_the_same_one_is_right_afterwards(share):
-    """Up to there no pass of a step writes what one before it reads."""
-    memory, addr, end = without_stops("plain")
-    expected = run_list(CONFIG, memory, addr, end)
-    conditions = dataclasses.replace(FAULTY, stall_probability=0.3)
-    with machine(memory, conditions) as whole:
-        cycles = whole.run(addr, end, NoHost(), together=True)[0].cycles
-    with machine(memory, conditions) as behind:
-        run, _ = behind.run(addr, end, NoHost(), together=True, abort_cycle=int(share * cycles))
-        assert run.error == PassError.ABORTED
-        assert all(addr <= one < end for one in run.records)
-        assert run.cycles == 0  # an error ends all counts
-        again, _ = behind.run(addr, end, NoHost(), together=True)
-        assert again.error == EncodeError.NONE
-        assert np.array_equal(behind.memory()[0], expected.memory)
-        assert again.cycles > 0
+@pytest.mark.parametrize("together", [False, True], ids=["in order", "two queues"])
+def test_the_host_is_told_of_stops_and_may_go_back(behind, together):
+    addr = len(ERRORS) * LIST_BYTES
+    host = Told(addr + DESCRIPTOR_BYTES)
+    run, host = behind.run(addr, addr + LIST_BYTES, host, together=together)
+    assert run.error == EncodeError.NONE
+    assert host.numbers == [7, 9, 7, 9]
+    assert run.stops == 4
 
 
 @pytest.mark.parametrize(
@@ -247,21 +248,31 @@ def test_an_aborted_list_stops_and_the_same_one_is_right_afterwards(share):
         ((1 << CONFIG.addr_width) - 64, 1, PassError.START_ADDRESS),
     ],
 )
-def test_a_list_that_is_none_is_refused(addr, places, code):
-    memory, end = controls({}, {"queue": 1})
-    with machine(memory, FAULTY) as behind:
-        run, _ = behind.run(addr, addr + places * DESCRIPTOR_BYTES, NoHost())
-        assert (run.error.name, run.error_addr) == (code.name, 0xFFFF_FFFF)
-        assert not behind.memory()[1].any()
-        assert behind.run(0, end, NoHost())[0].error == EncodeError.NONE
+def test_a_list_that_is_none_is_refused(behind, addr, places, code):
+    run, _ = behind.run(addr, addr + places * DESCRIPTOR_BYTES, NoHost())
+    assert (run.error.name, run.error_addr, run.cycles) == (code.name, NOWHERE, 0)
+    assert behind.run(0, 3 * DESCRIPTOR_BYTES, NoHost())[0].error == EncodeError.NONE
 
 
-def test_what_the_buses_hide_is_refused():
-    memory, end = controls({})
-    with machine(memory, AXI) as behind:
-        with pytest.raises(InputError, match="timed must be False behind AXI, not True"):
-            behind.run(0, end, NoHost(), timed=True)
-        with pytest.raises(InputError, match="abort_cycle must be 0 but for faulty lists"):
-            behind.run(0, end, NoHost(), abort_cycle=9)
-    with pytest.raises(InputError, match=r"must be built with axi=True, lists=True .* axi=False"):
-        machine(memory, AXI, axi=False)
+def test_an_aborted_list_stops_and_the_same_one_is_right_afterwards():
+    """Up to there no pass of a step writes what one before it reads."""
+    memory, addr, end = without_stops("plain")
+    expected = run_list(CONFIG, memory, addr, end)
+    with machine(memory, dataclasses.replace(FAULTY, stall_probability=0.3)) as behind:
+        for cycle in (300, 3000, 9000):
+            run, _ = behind.run(addr, end, NoHost(), together=True, abort_cycle=cycle)
+            assert run.error == PassError.ABORTED
+            assert all(one == 0 or addr <= one < end for one in run.records)
+            assert run.cycles == 0  # an error ends all counts
+        assert all(run.records)
+        run, _ = behind.run(addr, end, NoHost(), together=True)
+        assert run.error == EncodeError.NONE
+        assert run.cycles > 2 * cycle
+        assert np.array_equal(behind.memory()[0], expected.memory)
+
+
+def test_what_the_buses_hide_is_refused(behind):
+    with pytest.raises(InputError, match="timed must be False behind AXI, not True"):
+        behind.run(0, LIST_BYTES, NoHost(), timed=True)
+    with pytest.raises(InputError, match=r"must be built with axi=False, lists=True .* axi=True"):
+        ListSimulator(CONFIG, np.zeros(64, dtype=np.uint8), simulator=behind.simulator)
