@@ -224,6 +224,30 @@ class Free(Component):
         return m
 
 
+class StandIn:
+    """What has the name of a part's class while a component is elaborated without that part.
+
+    Parameters
+    ----------
+    kind
+        The class, whose attributes stay.
+    other
+        What is made in its place, of a part.
+    made
+        Receives them.
+    """
+
+    def __init__(self, kind: type[Component], other: type[Component], made: list) -> None:
+        self._kind, self._other, self._made = kind, other, made
+
+    def __call__(self, **parameters: object) -> Component:
+        self._made.append(self._other(self._kind(**parameters)))
+        return self._made[-1]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._kind, name)
+
+
 class Checker(Elaboratable):
     """A component with free inputs, assumptions on its surroundings, and claims about it.
 
@@ -283,17 +307,12 @@ class Checker(Elaboratable):
             )
         return m
 
-    def _stand_ins(self) -> dict[str, Callable]:
+    def _stand_ins(self) -> dict[str, StandIn]:
         """Return what makes the parts that stand in, by the names of those that they stand for."""
-
-        def maker(kind: type[Component]) -> Callable:
-            def make(**parameters):
-                self.parts[kind].append(self.STAND_INS[kind](kind(**parameters)))
-                return self.parts[kind][-1]
-
-            return make
-
-        return {kind.__name__: maker(kind) for kind in self.STAND_INS}
+        return {
+            kind.__name__: StandIn(kind, other, self.parts[kind])
+            for kind, other in self.STAND_INS.items()
+        }
 
     def describe(self) -> None:
         """State assumptions, invariants and claims."""
@@ -314,18 +333,18 @@ class Checker(Elaboratable):
     def assume(self, condition: Value, *, only: str | None = None) -> None:
         """Consider only surroundings for which the condition holds; `only` for this claim."""
         if only in (None, *self._claims):
-            self.m.d.comb += Assume(condition)
+            self.m.d.comb += Assume(condition, src_loc_at=1)
 
     def invariant(self, condition: Value, *, only: str | None = None) -> None:
         """Assert what induction has to know of the component's registers; `only` for this claim."""
         if self._with_invariants and only in (None, *self._claims):
-            self.m.d.comb += Assert(condition)
+            self.m.d.comb += Assert(condition, src_loc_at=1)
 
     def claim(self, name: str, condition: Value) -> None:
         """State the claim called `name`: asserted if it is one of those to be proved."""
         self._stated.append(name)
         if name in self._claims:
-            self.m.d.comb += Assert(condition)
+            self.m.d.comb += Assert(condition, src_loc_at=1)
 
     def reach(self, condition: Value) -> None:
         """Demand that the surroundings assumed can bring the condition about."""

@@ -18,7 +18,8 @@ class ListSequencerChecker(Checker):
 
     The queues do anything that is proved of `ListQueue`, and the memory port does anything.
     Assumed: a queue begins no record while held; it tells of a stop only while it is busy, and of
-    one that the host knows of until the answer; it stays failed, with an error that is not 0.
+    one that the host knows of until the answer, of another until it is cancelled; it stays failed,
+    with an error that is not 0.
     """
 
     CLAIMS = {
@@ -84,20 +85,18 @@ class ListSequencerChecker(Checker):
     def _assume(self) -> None:
         """Assume of the queues what is proved of them."""
         for number, queue in enumerate(self._queues):
-            held = self.delayed(queue.hold, 1, name=f"held{number}")
+            may = self.delayed(~queue.hold & self.dut.busy, 1, name=f"may{number}")
             was_busy = self.delayed(queue.busy, 1, name=f"busy{number}")
             was_failed = self.delayed(queue.failed, 1, name=f"failed{number}")
             stop = self.delayed(queue.stop, 1, name=f"stop{number}")
-            told = self.delayed(queue.told & ~queue.answered, 1, name=f"told{number}")
-            began = self.delayed(queue.hold | ~self.dut.busy, 1, name=f"begun{number}")
-            self.assume(~queue.busy | was_busy | ~began)
-            self.assume(~queue.failed | was_failed | was_busy | ~began)
+            stays = (queue.stop != 0) & (queue.told | ~queue.cancel) & ~queue.answered
+            told = self.delayed(stays, 1, name=f"told{number}")
+            self.assume(~queue.busy | was_busy | may)
+            self.assume(~queue.failed | was_failed | was_busy | may)
             self.assume(~was_failed | queue.failed)
-            self.assume(~(queue.failed & queue.busy))
+            self.assume(~queue.failed | (~queue.busy & (queue.error != 0)))
             self.assume((queue.stop == 0) | queue.busy)
             self.assume(~told | (queue.stop == stop))
-            self.assume(~(queue.failed & ~held) | (queue.error != 0))
-            self.assume(queue.error != 0)
             error = Cat(queue.error, queue.addr)
             before = self.delayed(error, 1, name=f"error{number}")
             self.assume(~was_failed | (error == before))
