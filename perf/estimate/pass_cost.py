@@ -65,9 +65,9 @@ def measure_operands(
 ) -> Measurement:
     """Lower one pass and run the cycle model on it.
 
-    Cycles do not depend on values, so nonzeros are taken as 1 and 2, which keeps sums far from the
-    accumulators' limits; of different values, so that operands lie apart in memory even if their
-    nonzeros are at the same places.
+    Cycles do not depend on values, so nonzeros are taken from 1 to 3, which keeps sums far from the
+    accumulators' limits; at random, so that operands, and packs and phases of one, lie apart in
+    memory even if their nonzeros are at the same places.
 
     Parameters
     ----------
@@ -90,8 +90,10 @@ def measure_operands(
         There is no useful product, so that nothing can be concluded; the pass does not fit the
         array; or an unknown rival.
     """
+    rng = np.random.default_rng(0)
     first, second = (
-        value * (operand != 0).astype(np.int64) for value, operand in ((1, first), (2, second))
+        (rng.integers(1, 4, operand.shape, np.int8) * (operand != 0)).astype(np.int64)
+        for operand in (first, second)
     )
     # Shifted so far that no sum is beyond 16 bits.
     out = OutputFormat(width=16, shift=MOST_SHIFT)

@@ -56,6 +56,17 @@ def test_processes_and_repetition_change_nothing():
     assert measure(TINY, samples, seed=5, processes=1, progress=pytest.fail) == alone
 
 
+def test_dense_packs_and_phases_lie_apart_in_memory():
+    """They have the same zeros, and are not the same numbers: a buffer cannot hold one for all."""
+    shape = ConvShape(n=1, c=64, h=8, w=8, k=64, r=3, s=3, padding=(1, 1), groups=64)
+    for one in (shape, dataclasses.replace(shape, groups=1, stride=(2, 2))):
+        sample = Sample(shape=one, which=Pass.WEIGHT_GRAD, first_density=1.0, second_density=1.0)
+        found = measure_sample(array("large"), sample, seed=0)
+        both = one.n * (one.c * one.h * one.w + one.k * one.p * one.q) * 2
+        assert found.operand_bytes > both
+        assert found.dram_reads[4 << 20].total > both
+
+
 def test_a_sample_without_products_is_refused():
     with pytest.raises(InputError, match="must leave at least one product"):
         measure_sample(TINY, sample(first=0.001), seed=0)
