@@ -52,7 +52,7 @@ test-icarus: venv
 
 # The closed form, fitted anew: what the file has of today's driver and array is not measured again.
 calibration: venv
-	$(BIN)/python -m gscn.perf.estimate.calibration --samples benchmarks/calibration.jsonl
+	$(BIN)/python -m gscn.perf.estimate.calibration --samples benchmarks/calibration
 
 bench: venv
 	$(BIN)/python -m benchmarks

@@ -1,11 +1,12 @@
 """Fit the coefficients of the closed form (`perf.estimate.closed_form`) to the cycle model.
 
-`python -m gscn.perf.estimate.calibration --samples benchmarks/calibration.jsonl` draws convolutions
-of the networks of the papers at random, cut to random sizes, with operands drawn by the statistics
-of real ones, runs them on the cycle model, and keeps the results in that file, so that it can be
-stopped and continued. What the file has of another driver, array or cycle model is measured again.
-They decide the coefficients in `perf/estimate/closed_form.json`: robust least squares of relative
-errors. With `--traced`, whole recorded layers (files of
+`python -m gscn.perf.estimate.calibration --samples benchmarks/calibration` draws convolutions of
+networks at random (`DRAWS`), cut to random sizes, with operands drawn by the statistics of real
+ones, runs them on the cycle model, and keeps the results there, a file for each draw, so that it
+can be stopped and continued. What a file has of another driver, array or cycle model is measured
+again. They decide the coefficients in `perf/estimate/closed_form.json`, apart for grouped
+convolutions and others: robust least squares of relative errors. Nothing is fitted to those that
+are held out. With `--traced`, whole recorded layers (files of
 `perf.estimate.recorded_step.measure_recorded`) have a say as well; the package's coefficients are
 of drawn samples alone.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -21,6 +23,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -31,6 +34,7 @@ from gscn.errors import InputError
 from gscn.perf.estimate.closed_form import (
     COEFFICIENT_NAMES,
     COEFFICIENTS_PATH,
+    FITS,
     Coefficients,
     features,
     pass_cycles,
@@ -38,7 +42,8 @@ from gscn.perf.estimate.closed_form import (
 )
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.sampling import Sample, choose_sample, measure
-from gscn.perf.workload.networks import network
+from gscn.perf.workload.layers import Network
+from gscn.perf.workload.models import read_model
 from gscn.perf.workload.sparsification import Gradients, Method, Sparsification
 from gscn.perf.workload.statistics import kinds_of
 from gscn.perf.workload.work import Work, pass_work, passes
@@ -55,7 +60,23 @@ NETWORKS = (
     ("wrn16-8", 32, 32),
     ("wrn50-2", 224, 32),
 )
-"""Name, image size and batch."""
+GROUPED_NETWORKS = (
+    ("torchvision:resnext50_32x4d", 224, 16),
+    ("torchvision:mobilenet_v2", 224, 32),
+    ("torchvision:mobilenet_v3_large", 224, 32),
+    ("torchvision:efficientnet_b0", 224, 32),
+    ("torchvision:convnext_tiny", 224, 16),
+    ("torchvision:regnet_x_400mf", 224, 32),
+    ("torchvision:regnet_y_8gf", 224, 16),
+)
+HELD_OUT_NETWORKS = (
+    ("torchvision:resnext101_32x8d", 224, 8),
+    ("torchvision:mnasnet1_0", 224, 32),
+    ("torchvision:shufflenet_v2_x1_0", 224, 32),
+    ("torchvision:regnet_y_1_6gf", 224, 16),
+    ("torchvision:efficientnet_v2_s", 224, 16),
+    ("torchvision:convnext_base", 224, 8),
+)
 METHODS = (
     (Method.SWAT, 0.9),
     (Method.SWAT, 0.8),
@@ -63,8 +84,9 @@ METHODS = (
     (Method.SWAT_RESPROP, 0.9),
 )
 LEAST_PRODUCTS, MOST_PRODUCTS = 200_000, 40_000_000
-_START = {"even": 0.3, "first": 0.1, "second": 0.1, "start": 500.0}
-_READ_START = 0.5
+_START = {"even": 0.3, "first": 0.1, "second": 0.1, "start": 500.0, "waiting": 0.5}
+_READ_START = {False: {"each": 0.5, "root": 0.5}, True: {"each": 0.5}}
+"""By whether convolutions are grouped; coefficients that are not fitted are 0."""
 _MOST = {"start": 5000.0}
 """Upper limits; those of the others are `_MOST_SHARE`."""
 _MOST_SHARE, _LEAST_SHARE = 20.0, 1e-4
@@ -85,11 +107,34 @@ class Observation:
     second_read_bytes: float
 
 
-def samples(seed: int) -> Iterator[Sample]:
-    """Yield convolutions of the networks without end, in random order and sizes."""
-    rng = random.Random(seed)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draw:
+    """What is drawn."""
+
+    networks: tuple[tuple[str, int, int], ...]
+    """Name as of `perf.workload.models`, image size and batch of each."""
+    grouped: bool
+    """Layers of several groups; otherwise those of one."""
+    count: int
+    """Samples."""
+    seed: int
+    """Of their choice, and of their operands."""
+
+
+UNGROUPED, GROUPED, HELD_OUT = "ungrouped", "grouped", "held-out"
+DRAWS = {
+    UNGROUPED: Draw(networks=NETWORKS, grouped=False, count=200, seed=0),
+    GROUPED: Draw(networks=GROUPED_NETWORKS, grouped=True, count=160, seed=0),
+    HELD_OUT: Draw(networks=HELD_OUT_NETWORKS, grouped=True, count=80, seed=1),
+}
+"""By the name of their file."""
+
+
+def samples(draw: Draw) -> Iterator[Sample]:
+    """Yield convolutions of networks without end, in random order and sizes."""
+    rng = random.Random(draw.seed)
     while True:
-        name, size, batch = rng.choice(NETWORKS)
+        name, size, batch = rng.choice(draw.networks)
         method, sparsity = rng.choice(METHODS)
         # Nominal gradients: a fit needs a spread of densities, and the kept observations, which
         # are continued by their number, were drawn so.
@@ -101,17 +146,25 @@ def samples(seed: int) -> Iterator[Sample]:
         )
         layers = [
             layer
-            for layer in network(name, image_size=size, batch=batch).layers
-            if not layer.linear
+            for layer in _network(name, size, batch).layers
+            if not layer.linear and (layer.shape.groups > 1) == draw.grouped
         ]
         layer = rng.choice(layers)
         work = rng.choice(pass_work(layer, rng.choice(passes(layer)), sparsification))
         low, high = np.log10([LEAST_PRODUCTS, MOST_PRODUCTS])
-        yield choose_sample(
+        sample = choose_sample(
             work,
             products=round(10 ** rng.uniform(low, high)),
             kinds=kinds_of(work, prunes=method.prunes),
         )
+        # Of many groups one may be left.
+        if (sample.shape.groups > 1) == draw.grouped:
+            yield sample
+
+
+@functools.cache
+def _network(name: str, size: int, batch: int) -> Network:
+    return read_model(name, image_size=size, batch=batch).network
 
 
 def made_by(config: ArrayConfig) -> str:
@@ -120,9 +173,9 @@ def made_by(config: ArrayConfig) -> str:
 
 
 def observe(
-    config: ArrayConfig, path: Path, count: int, *, seed: int, processes: int = 2
+    config: ArrayConfig, path: Path, draw: Draw, *, processes: int = 2
 ) -> list[Observation]:
-    """Run samples until a file holds `count` of this configuration, and return those.
+    """Run samples until a file holds all of a draw on this configuration, and return those.
 
     Parameters
     ----------
@@ -131,10 +184,8 @@ def observe(
     path
         File of results, one JSON object per line. Those of other sources or another configuration
         are dropped.
-    count
-        Samples.
-    seed
-        Of their choice.
+    draw
+        What is drawn.
     processes
         At once.
     """
@@ -143,10 +194,10 @@ def observe(
     rows = [row for row in map(json.loads, known) if row.get("made_by") == maker]
     if len(rows) < len(known):
         write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-    chosen = list(itertools.islice(samples(seed), count))
-    while len(rows) < count:
-        some = chosen[len(rows) : min(len(rows) + _AT_A_TIME, count)]
-        measured = measure(config, some, seed=seed, processes=processes)
+    chosen = list(itertools.islice(samples(draw), draw.count))
+    while len(rows) < draw.count:
+        some = chosen[len(rows) : min(len(rows) + _AT_A_TIME, draw.count)]
+        measured = measure(config, some, seed=draw.seed, processes=processes)
         new = [
             _row(sample, one) | {"made_by": maker}
             for sample, one in zip(some, measured, strict=True)
@@ -154,7 +205,7 @@ def observe(
         rows += new
         with path.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(row) + "\n" for row in new))
-    return [_observation(row) for row in rows[:count]]
+    return [_observation(row) for row in rows[: draw.count]]
 
 
 def _row(sample: Sample, measured: Measurement) -> dict[str, object]:
@@ -210,7 +261,7 @@ def fit(config: ArrayConfig, observed: Sequence[Observation]) -> Coefficients:
     config
         On which they were made.
     observed
-        Convolutions of one pass; more of them than there are coefficients.
+        Convolutions of one pass, all grouped or none; more of them than there are coefficients.
 
     Raises
     ------
@@ -228,7 +279,9 @@ def fit(config: ArrayConfig, observed: Sequence[Observation]) -> Coefficients:
     def errors(trial: Mapping[str, float]) -> np.ndarray:
         return np.log(pass_cycles(Coefficients(**nothing | trial), seen) / measured)
 
-    values = _least(_START, errors)
+    grouped = observed[0].work.shape.groups > 1
+    start = {name: one for name, one in _START.items() if name != "waiting" or seen.waiting.any()}
+    values = nothing | _least(start, errors)
     for side, name in enumerate(("first", "second")):
         read = np.array([getattr(o, f"{name}_read_bytes") for o in observed], np.float64)
 
@@ -237,7 +290,7 @@ def fit(config: ArrayConfig, observed: Sequence[Observation]) -> Coefficients:
         ) -> np.ndarray:
             return np.log(read_bytes(Coefficients(**nothing | trial), seen)[side] / read)
 
-        start = {f"{name}_each": _READ_START, f"{name}_root": _READ_START}
+        start = {f"{name}_{what}": value for what, value in _READ_START[grouped].items()}
         values |= _least(start, read_errors)
     return Coefficients(**values)
 
@@ -266,27 +319,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m gscn.perf.estimate.calibration", description=__doc__
     )
-    parser.add_argument("--samples", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--count", type=int, default=200, metavar="N")
+    parser.add_argument("--samples", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--only", choices=DRAWS, help="by default all")
     parser.add_argument("--processes", type=int, default=2, metavar="N")
     parser.add_argument("--traced", type=Path, nargs="*", default=[], metavar="FILE")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=COEFFICIENTS_PATH, metavar="FILE")
     args = parser.parse_args()
     config = array(CONFIG)
-    observed = observe(config, args.samples, args.count, seed=args.seed, processes=args.processes)
-    for path in args.traced:
-        observed += recorded_observations(path)
-    fitted = {which: fit(config, [o for o in observed if o.work.which is which]) for which in Pass}
-    data = {
+    data = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
+    traced = [one for path in args.traced for one in recorded_observations(path)]
+    for name, draw in DRAWS.items():
+        if args.only not in (None, name):
+            continue
+        path = args.samples / f"{name}.jsonl"
+        observed = observe(config, path, draw, processes=args.processes)
+        if name in FITS.values():
+            own = [one for one in traced if (one.work.shape.groups > 1) == draw.grouped]
+            data[name] = fitted(config, [*observed, *own]) | {"recorded_passes": len(own)}
+    write_text(args.out, json.dumps(data, indent=2) + "\n")
+
+
+def fitted(config: ArrayConfig, observed: Sequence[Observation]) -> dict[str, Any]:
+    """Return the coefficients of every pass for observations, as the package has them."""
+    return {
         "config": CONFIG,
         "config_digest": config.digest(),
-        "drawn_samples": args.count,
-        "seed": args.seed,
-        "recorded_passes": len(observed) - args.count,
-        "coefficients": {which: dataclasses.asdict(fitted[which]) for which in Pass},
+        "coefficients": {
+            which: dataclasses.asdict(fit(config, [o for o in observed if o.work.which is which]))
+            for which in Pass
+        },
     }
-    write_text(args.out, json.dumps(data, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ made for classes of densities; what lies between is interpolated in logarithms. 
 operand of `a` bytes, once, are `each a + root sqrt(a P/M port)`, port being the bytes that the read
 port moves in a cycle; at least `a`, which is read once in any case.
 
-Of a grouped convolution the driver's cycles stand as they are: its packs are short passes of many
-starts, unlike those to which the share of what is lost was fitted.
+A grouped convolution has coefficients of its own. Its bytes are those of the plan's packs
+(`perf.estimate.grouped_pass`): with r bytes of an operand read if clusters share nothing,
+`each r + root sqrt(a P/M port)`. To its cycles comes `waiting` times what the last round of jobs
+has too many. Of others r is a, and nothing waits.
 
 The coefficients are fitted, pass by pass, to runs of the cycle model on samples whose operands were
 drawn by the statistics of real ones (`perf.estimate.calibration`), on the preset `large`. The
@@ -39,14 +41,18 @@ import numpy as np
 from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.dram import Dram
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.lowering.plan import CLASSES_PER_DECADE, plan_pass
 from gscn.perf.estimate.buffer import BUFFERS
+from gscn.perf.estimate.grouped_pass import GroupedPass, grouped_pass
 from gscn.perf.estimate.memory import operand_bytes, written_share
 from gscn.perf.workload.statistics import Statistics, read_statistics
 from gscn.perf.workload.work import Work, inner_macs
 
 COEFFICIENTS_PATH = Path(__file__).with_name("closed_form.json")
+FITS = {False: "ungrouped", True: "grouped"}
+"""Names of what is fitted apart, by whether convolutions are grouped."""
 _LEAST_DENSITY = 1e-4
 _FAST_DRAM = 1e6
 """Bytes per cycle of one that is no limit."""
@@ -61,6 +67,8 @@ class Coefficients:
     second: float
     start: float
     """Cycles."""
+    waiting: float
+    """Of the cycles of last rounds that packs wait for."""
     first_each: float
     """Of the bytes read of the first operand; `second_each` likewise."""
     first_root: float
@@ -84,9 +92,14 @@ class Features:
     first_sparse: np.ndarray
     """Share of zeros in the first operand: 1 - f above; `second_sparse` likewise."""
     second_sparse: np.ndarray
+    waiting: np.ndarray
+    """Cycles of last rounds, of grouped convolutions (`GroupedPass.waiting`)."""
     first_bytes: np.ndarray
     """Of the first operand in memory, once; `second_bytes` likewise."""
     second_bytes: np.ndarray
+    first_reads: np.ndarray
+    """Of the first operand, r above; `second_reads` likewise."""
+    second_reads: np.ndarray
     port_bytes: float
     """Bytes of the read port in a cycle."""
 
@@ -206,7 +219,7 @@ def features(
     rows = [
         _row(config, work, float(count), dram) for work, count in zip(works, products, strict=True)
     ]
-    columns = np.array(rows, np.float64).reshape(-1, 7).T
+    columns = np.array(rows, np.float64).reshape(-1, 10).T
     names = [field.name for field in dataclasses.fields(Features) if field.name != "port_bytes"]
     return Features(
         **dict(zip(names, columns, strict=True)), port_bytes=float(config.port_bytes_per_cycle)
@@ -216,33 +229,60 @@ def features(
 def _row(config: ArrayConfig, work: Work, products: float, dram: Dram | None) -> tuple[float, ...]:
     shape, densities = work.shape, (work.first_density, work.second_density)
     compute = max(products, 1.0) / config.multipliers
+    once = reads = bytes_once(config, shape, work.which, densities)
     # results have 16 bits
-    write = math.prod(shape.result_shape(work.which)) * 2 / config.port_bytes_per_cycle
+    written, waiting = 2.0 * math.prod(shape.result_shape(work.which)), 0.0
+    if shape.groups > 1:
+        packed = packed_pass(config, shape, work.which, densities)
+        reads, written, waiting = packed.read_bytes, packed.write_bytes, packed.waiting
+    write = written / config.port_bytes_per_cycle
     driver = driver_cycles(config, shape, work.which, *densities, dram)
     expected = inner_macs(shape) * math.prod(densities) / config.multipliers
-    once = operand_bytes(shape, work.which, *densities, value_bytes=config.format.width // 8)
     return (
         compute,
         write,
         max(driver - max(expected, write), 0.0),
         1 - densities[0],
         1 - densities[1],
+        waiting,
         *once,
+        *reads,
     )
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def packed_pass(
+    config: ArrayConfig, shape: ConvShape, which: Pass, densities: tuple[float, float]
+) -> GroupedPass:
+    """Return what a grouped convolution moves, as the driver plans it without a DRAM."""
+    value_bytes = config.format.width // 8
+    plan = plan_pass(config, shape, which, densities, out_bytes=2, value_bytes=value_bytes)
+    return grouped_pass(plan, densities, value_bytes=value_bytes)
+
+
+@takes_text
+def bytes_once(
+    config: ArrayConfig, shape: ConvShape, which: Pass, densities: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the bytes of both operands in memory, each once."""
+    if shape.groups > 1:
+        return packed_pass(config, shape, which, densities).operand_bytes
+    return operand_bytes(shape, which, *densities, value_bytes=config.format.width // 8)
 
 
 def pass_cycles(coefficients: Coefficients, seen: Features) -> np.ndarray:
     """Return the cycles of convolutions of one pass, float64."""
     c = coefficients
     share = c.even + c.first * seen.first_sparse + c.second * seen.second_sparse
-    return np.maximum(seen.compute, seen.write) + share * seen.lost + c.start
+    lost = share * seen.lost + c.waiting * seen.waiting
+    return np.maximum(seen.compute, seen.write) + lost + c.start
 
 
 def read_bytes(coefficients: Coefficients, seen: Features) -> tuple[np.ndarray, np.ndarray]:
     """Return the bytes that convolutions of one pass read of each operand, float64."""
     c, moved = coefficients, seen.compute * seen.port_bytes
-    first = c.first_each * seen.first_bytes + c.first_root * np.sqrt(seen.first_bytes * moved)
-    second = c.second_each * seen.second_bytes + c.second_root * np.sqrt(seen.second_bytes * moved)
+    first = c.first_each * seen.first_reads + c.first_root * np.sqrt(seen.first_bytes * moved)
+    second = c.second_each * seen.second_reads + c.second_root * np.sqrt(seen.second_bytes * moved)
     return np.maximum(first, seen.first_bytes), np.maximum(second, seen.second_bytes)
 
 
@@ -287,13 +327,12 @@ def closed_form_costs(
     seen = features(config, works, products, dram)
     cycles, first, second = (np.zeros(len(works)) for _ in range(3))
     passes = np.array([work.which for work in works])
-    for which, coefficients in read_coefficients().items():
-        chosen = passes == which
-        own = seen.of(chosen)
+    groups = np.array([work.shape.groups for work in works])
+    for grouped, which in itertools.product((False, True), Pass):
+        chosen = (passes == which) & ((groups > 1) == grouped)
+        own, coefficients = seen.of(chosen), read_coefficients()[grouped][which]
         cycles[chosen] = pass_cycles(coefficients, own)
         first[chosen], second[chosen] = read_bytes(coefficients, own)
-    grouped = np.array([work.shape.groups > 1 for work in works], bool)
-    cycles = np.where(grouped, np.maximum(seen.compute, seen.write) + seen.lost, cycles)
     per_cycle = dram.bytes_per_cycle if dram else _FAST_DRAM
     # not more than the port carries in that time, and not less than once
     scale = np.minimum(1.0, cycles * seen.port_bytes / (first + second))
@@ -305,7 +344,7 @@ def closed_form_costs(
             cycles=float(cycles[index]),
             read_bytes=(float(first[index]), float(second[index])),
             write_bytes=float(seen.write[index] * seen.port_bytes)
-            * written_share(work.shape, work.which),
+            * (1.0 if work.shape.groups > 1 else written_share(work.shape, work.which)),
             operand_bytes=(float(seen.first_bytes[index]), float(seen.second_bytes[index])),
             dram_reads={
                 size: driver_reads(config, work, Dram(bytes_per_cycle=per_cycle, buffer_bytes=size))
@@ -326,8 +365,13 @@ def expected_products(work: Work, statistics: Statistics) -> float:
 
 
 @functools.cache
-def read_coefficients(path: Path = COEFFICIENTS_PATH) -> dict[Pass, Coefficients]:
+def read_coefficients(path: Path = COEFFICIENTS_PATH) -> dict[bool, dict[Pass, Coefficients]]:
     """Read the coefficients of every pass, by default those of the package.
+
+    Returns
+    -------
+    dict
+        By whether a convolution is grouped, and by pass.
 
     Raises
     ------
@@ -336,6 +380,9 @@ def read_coefficients(path: Path = COEFFICIENTS_PATH) -> dict[Pass, Coefficients
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return {which: Coefficients(**data["coefficients"][which]) for which in Pass}
+        return {
+            grouped: {which: Coefficients(**data[name]["coefficients"][which]) for which in Pass}
+            for grouped, name in FITS.items()
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} must be a file of coefficients: {error!r}") from error

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from gscn.array import ArrayConfig
 from gscn.dram import Dram
 from gscn.perf.estimate.buffer import BUFFERS, CAPACITIES
-from gscn.perf.estimate.closed_form import ClosedFormCost, closed_form_costs
-from gscn.perf.estimate.memory import operand_bytes
+from gscn.perf.estimate.closed_form import ClosedFormCost, bytes_once, closed_form_costs
 from gscn.perf.estimate.pass_cost import Measurement
 from gscn.perf.estimate.result import WorkEstimate
 from gscn.perf.estimate.sampling import (
@@ -86,9 +85,7 @@ def _dram_read_bytes(
     if sample is None or measured is None or not measured.dram_reads:
         return cost.dram_read_bytes(capacity)
     densities = (sample.first_density, sample.second_density)
-    once = operand_bytes(
-        sample.shape, sample.which, *densities, value_bytes=config.format.width // 8
-    )
+    once = bytes_once(config, sample.shape, sample.which, densities)
     found = []
     for name, whole, part in zip(("first", "second"), cost.operand_bytes, once, strict=True):
         alike = capacity

@@ -9,11 +9,22 @@ import numpy as np
 import pytest
 
 from gscn.array import array
+from gscn.conv import Pass
 from gscn.errors import InputError
 from gscn.perf.estimate import calibration
 from gscn.perf.estimate.buffer import Reads
-from gscn.perf.estimate.calibration import Observation, fit, observe, recorded_observations
+from gscn.perf.estimate.calibration import (
+    DRAWS,
+    GROUPED,
+    HELD_OUT,
+    Observation,
+    fit,
+    observe,
+    recorded_observations,
+)
 from gscn.perf.estimate.closed_form import (
+    FITS,
+    closed_form_costs,
     features,
     pass_cycles,
     read_bytes,
@@ -52,14 +63,22 @@ def test_a_fit_finds_the_coefficients_that_made_the_observations():
     assert pass_cycles(found, seen) == pytest.approx(cycles, rel=0.02)
     for side in range(2):
         assert read_bytes(found, seen)[side] == pytest.approx(reads[side], rel=0.05)
-    with pytest.raises(InputError, match="observations must be more than 8, not 3"):
+    with pytest.raises(InputError, match="observations must be more than 9, not 3"):
         fit(LARGE, observed[:3])
 
 
-def test_the_coefficients_of_the_package_are_those_of_the_kept_samples(repository):
-    observed = recorded_observations(repository / "benchmarks" / "calibration.jsonl")
-    assert len(observed) == 200
-    for which, coefficients in read_coefficients().items():
+def kept(repository, name):
+    path = repository / "benchmarks" / "calibration" / f"{name}.jsonl"
+    observed = recorded_observations(path)
+    assert len(observed) == DRAWS[name].count
+    assert all((one.work.shape.groups > 1) == DRAWS[name].grouped for one in observed)
+    return observed
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_coefficients_of_the_package_are_those_of_the_kept_samples(repository, grouped):
+    observed = kept(repository, FITS[grouped])
+    for which, coefficients in read_coefficients()[grouped].items():
         own = [one for one in observed if one.work.which is which]
         works, products = [o.work for o in own], [o.useful_products for o in own]
         seen = features(LARGE, works, products)
@@ -68,6 +87,24 @@ def test_the_coefficients_of_the_package_are_those_of_the_kept_samples(repositor
         # most samples are far smaller than layers; half of them come within 10 % even so
         errors = np.abs(found / [o.cycles for o in own] - 1)
         assert np.median(errors) < 0.1
+
+
+def test_the_closed_form_is_as_near_to_grouped_samples_of_other_networks(repository):
+    observed = kept(repository, HELD_OUT)
+    fitted = {network for network, _, _ in DRAWS[GROUPED].networks}
+    assert not fitted & {network for network, _, _ in DRAWS[HELD_OUT].networks}
+    for which in Pass:
+        own = [one for one in observed if one.work.which is which]
+        products = [one.useful_products for one in own]
+        costs = closed_form_costs(LARGE, [one.work for one in own], products=products)
+        cycles = [cost.cycles / one.cycles for cost, one in zip(costs, own, strict=True)]
+        reads = [
+            sum(cost.read_bytes) / (one.first_read_bytes + one.second_read_bytes)
+            for cost, one in zip(costs, own, strict=True)
+        ]
+        for ratios in (cycles, reads):
+            assert np.median(np.abs(np.array(ratios) - 1)) < 0.2
+            assert 0.85 < np.median(ratios) < 1.15
 
 
 def test_samples_of_other_sources_are_measured_again_and_others_are_not(tmp_path, monkeypatch):
@@ -83,13 +120,14 @@ def test_samples_of_other_sources_are_measured_again_and_others_are_not(tmp_path
 
     monkeypatch.setattr(calibration, "measure", measure)
     path, tiny = tmp_path / "samples.jsonl", array("tiny")
-    observe(tiny, path, 5, seed=0)
-    assert observe(tiny, path, 20, seed=0) == recorded_observations(path)
+    few, many = (dataclasses.replace(DRAWS["ungrouped"], count=count) for count in (5, 20))
+    observe(tiny, path, few)
+    assert observe(tiny, path, many) == recorded_observations(path)
     assert asked == [5, 15]
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     for line in lines[:18]:
         line["made_by"] = "others"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = observe(tiny, path, 20, seed=0)
+    found = observe(tiny, path, many)
     assert asked == [5, 15, 18]
     assert found == recorded_observations(path)

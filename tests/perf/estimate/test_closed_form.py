@@ -22,6 +22,7 @@ from gscn.perf.estimate.closed_form import (
     driver_reads,
     expected_products,
     features,
+    packed_pass,
     pass_cycles,
     read_bytes,
     read_coefficients,
@@ -72,10 +73,33 @@ def test_without_losses_cycles_are_those_of_multipliers_or_write_port():
 def test_each_coefficient_adds_what_the_module_says():
     seen = features(LARGE, [work()], [640_000])
     lost = float(seen.lost[0])
-    added = {"even": lost, "first": 0.9 * lost, "second": 0.5 * lost, "start": 1.0}
+    assert seen.waiting[0] == 0
+    added = {"even": lost, "first": 0.9 * lost, "second": 0.5 * lost, "start": 1.0, "waiting": 0.0}
     for name, expected in added.items():
         found = pass_cycles(dataclasses.replace(NONE, **{name: 0.5}), seen)
         assert found == pytest.approx(10_000 + 0.5 * expected)
+
+
+def test_grouped_convolutions_have_bytes_rounds_and_coefficients_of_their_own():
+    shape = dataclasses.replace(SHAPE, n=1, k=64, groups=64)
+    (one,) = works = [work(shape=shape)]
+    seen = features(LARGE, works, [one.useful_products])
+    packed = packed_pass(LARGE, shape, Pass.FORWARD, (0.1, 0.5))
+    assert (seen.first_bytes[0], seen.second_bytes[0]) == packed.operand_bytes
+    assert (seen.first_reads[0], seen.second_reads[0]) == packed.read_bytes
+    assert seen.write * 64 == packed.write_bytes
+    assert seen.waiting == packed.waiting > 0
+    more = pass_cycles(dataclasses.replace(NONE, waiting=0.5), seen) - pass_cycles(NONE, seen)
+    assert more == pytest.approx(0.5 * packed.waiting)
+    reads = read_bytes(dataclasses.replace(NONE, second_each=3.0), seen)
+    assert reads[1] == pytest.approx(3 * packed.read_bytes[1])
+    coefficients = read_coefficients()[True][Pass.FORWARD]
+    (cost,) = closed_form_costs(LARGE, works, products=[one.useful_products])
+    assert cost.cycles == pass_cycles(coefficients, seen)
+    # of one call for both kinds, each has its own
+    both = closed_form_costs(LARGE, [work(), one], products=[640_000, one.useful_products])
+    assert both[1] == cost
+    assert both[0] == closed_form_costs(LARGE, [work()], products=[640_000])[0]
 
 
 def test_bytes_read_are_those_of_the_formula_and_at_least_each_once():
