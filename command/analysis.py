@@ -130,7 +130,7 @@ def analyse(
             raise InputError(f"method must be one of {known}, not {method!r}") from error
     chosen = config if isinstance(config, ArrayConfig) else array(config)
     result = estimate(found.network, chosen, method, mode=mode, **options)
-    return Analysis.of(dataclasses.replace(result, graph=found.graph))
+    return Analysis.of(dataclasses.replace(result, graph=found.graph, unknown=found.unknown))
 
 
 def _read(model: Any, inputs: Any, batch: int | None, image_size: int | None) -> ReadModel:

@@ -24,6 +24,8 @@ class Called:
     survey: Survey
     graph: Graph | None
     """All that it computes of images in training; None where nothing says it."""
+    unknown: str
+    """Why nothing says it, in words; empty where there is a graph."""
 
 
 def called(text: str, make: Callable[[bool], NamedModel]) -> Called:
@@ -53,7 +55,8 @@ def called(text: str, make: Callable[[bool], NamedModel]) -> Called:
         except Exception as error:  # noqa: BLE001
             problem = error
             continue
-        return Called(name=named.name, survey=found, graph=_graph(named))
+        graph, unknown = _graph(named)
+        return Called(name=named.name, survey=found, graph=graph, unknown=unknown)
     inputs = ", ".join(map(_described, named.inputs))
     raise InputError(f"model {text} must take its inputs, {inputs}: {told(problem)}") from problem
 
@@ -62,15 +65,14 @@ def _described(value: Any) -> str:
     return f"a tensor of {tuple(value.shape)}" if isinstance(value, Tensor) else shown(value)
 
 
-def _graph(named: NamedModel) -> Graph | None:
-    """Return all that a network computes of images; None if nothing says it."""
-    # What was exported has operators of ATen, not modules, for which nothing has passes.
+def _graph(named: NamedModel) -> tuple[Graph | None, str]:
+    """Return all that a network computes of images; None and why if nothing says it."""
     if isinstance(named.model, fx.GraphModule):
-        return None
+        return None, "what was exported has operators of ATen between its layers, not modules"
     if len(named.inputs) != 1 or not isinstance(named.inputs[0], Tensor):
-        return None
+        return None, "it takes other inputs than one tensor of images"
     try:
-        return traced(named.model, named.inputs[0])
+        return traced(named.model, named.inputs[0]), ""
     # It is for figures that are given besides: networks that torch.fx cannot follow have none.
-    except Exception:  # noqa: BLE001
-        return None
+    except Exception as error:  # noqa: BLE001
+        return None, str(error) if isinstance(error, InputError) else told(error)

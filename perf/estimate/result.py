@@ -144,6 +144,8 @@ class NetworkEstimate:
     """Behind the memory ports, of the accelerator and of the dense array; None: no limit."""
     graph: Graph | None = None
     """All that the network computes; None: only its layers are known."""
+    unknown: str = "its source has layers alone"
+    """Without a graph: why, in words."""
 
     @takes_text
     def speedup(self, which: Iterable[Pass] = tuple(Pass), *, layer: str | None = None) -> float:

@@ -179,7 +179,7 @@ class _Machine:
         if result.graph is None:
             raise InputError(
                 f"a whole step of {result.network.name} must have the graph of what is between "
-                "its layers, of which nothing is known here"
+                f"its layers, of which nothing is known: {result.unknown}"
             )
         self.result, self.turns = result, turns
         self.config = _with_bf16(result.config)

@@ -49,6 +49,8 @@ class ReadModel:
     network: Network
     graph: Graph | None = None
     """All that it computes in training, where that is known and has passes; see `gscn.graph`."""
+    unknown: str = "a table of layers does not say what is between them"
+    """Without a graph: why, in words."""
 
 
 def read_model(
@@ -88,7 +90,10 @@ def read_model(
             raise InputError(
                 f"file {text} must be read without an image size: its layers have their own sizes"
             )
-        return ReadModel(network=_READERS.get(end, read_network)(Path(text), batch=batch))
+        found = _READERS.get(end, read_network)(Path(text), batch=batch)
+        if end == ".onnx":
+            return ReadModel(network=found, unknown="of an ONNX graph layers alone are taken")
+        return ReadModel(network=found)
     # Torch takes seconds to be imported.
     from gscn.golden.networks.sources import is_source, named_model
 
@@ -145,4 +150,5 @@ def _surveyed(text: str, make: Callable[[bool], NamedModel]) -> ReadModel:
     from gscn.golden.networks.called import called
 
     found = called(text, make)
-    return ReadModel(network=network_of(found.name, found.survey), graph=found.graph)
+    surveyed = network_of(found.name, found.survey)
+    return ReadModel(network=surveyed, graph=found.graph, unknown=found.unknown)

@@ -123,8 +123,8 @@ def test_the_json_has_the_same(result, step):
 
 
 def test_without_a_graph_there_is_no_figure(result):
-    alone = dataclasses.replace(result, graph=None)
-    with pytest.raises(InputError, match="small must have the graph of what is between its"):
+    alone = dataclasses.replace(result, graph=None, unknown="nobody kept it")
+    with pytest.raises(InputError, match="of which nothing is known: nobody kept it"):
         whole_step(alone)
     assert "small must have the graph" in to_json(alone)["whole_step"]["refused"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -103,12 +104,36 @@ def test_resnet18_is_the_same_table_and_estimate_by_every_form(forms):
     assert by_torch == by_program
 
 
+def test_of_each_form_that_has_layers_alone_it_is_said_why(forms):
+    found = {Path(form).suffix: read_model(form, batch=4) for form in forms[2:]}
+    for end, why in (
+        (".csv", "a table of"),
+        (".onnx", "of an ONNX"),
+        (".pt2", "what was exported"),
+    ):
+        assert found[end].graph is None
+        assert found[end].unknown.startswith(why)
+    pair = model_of_module(Pair(), (torch.zeros(1, 2), torch.zeros(1, 2)))
+    assert pair.unknown == "it takes other inputs than one tensor of images"
+
+
 def test_an_exported_table_is_the_network(forms, tmp_path):
     path = tmp_path / "net.json"
     for form in forms:
         net = read_model(form, batch=4).network
         path.write_text(json.dumps(network_table(net)))
         assert read_model(path).network == net
+
+
+class Pair(nn.Module):
+    """Takes two tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 3)
+
+    def forward(self, x, y):
+        return self.linear(x) + self.linear(y)
 
 
 class Halting(nn.Module):
@@ -126,6 +151,7 @@ def test_a_module_that_needs_values_is_called_with_them():
     found = model_of_module(Halting(), torch.zeros(2, 3, 8, 8))
     assert [one.name for one in found.network.layers] == ["conv"]
     assert (found.network.name, found.graph) == ("Halting", None)
+    assert found.unknown.startswith("model Halting must compute the same operations whatever")
 
 
 def test_a_module_is_left_as_it_was():
