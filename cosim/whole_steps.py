@@ -262,7 +262,8 @@ class WholeSteps:
             counts={
                 one.name: {
                     what: (int(states[f"{s}.{one.name}"]["kept_a"]),
-                           int(states[f"{s}.{one.name}"]["elements"]))
+                           self._like.weights[one.name].size if s == COUNTED["weights"]
+                           else int(states[f"{s}.{one.name}"]["elements"]))
                     for what, s in COUNTED.items()
                 }
                 for one in self.compiled.layers
@@ -378,7 +379,9 @@ def golden_step(compiled: CompiledSteps, parameters: Parameters, host: GoldenHos
         for name, value in values.items():
             if f"{prefix}.{name}" in golden.tensors:
                 codes = np.ascontiguousarray(value, dtype=np.float32).view(np.uint32)
-                golden.tensors[f"{prefix}.{name}"] = codes.copy()
+                blocks = golden.step.blocks.get(f"blocks.{name}")
+                codes = blocks.filled(codes) if blocks else codes.copy()
+                golden.tensors[f"{prefix}.{name}"] = codes
     host.gammas = {name: value.copy() for name, value in parameters.gammas.items()}
     host.betas = {name: value.copy() for name, value in parameters.betas.items()}
     host.bias = parameters.bias.copy()

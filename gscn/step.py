@@ -11,6 +11,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 
@@ -44,6 +46,64 @@ class Tensor(NamedTuple):
     weights: bool = False
     by_output: bool = True
     """Weights: lanes are output channels."""
+    apart: bool = False
+    """Each group of lanes begins where a pass of the array may write."""
+
+
+class Part(NamedTuple):
+    """One of equal parts of the channels of all that an operation reads and writes.
+
+    Of weights these are output channels.
+    """
+
+    number: int
+    count: int
+
+    def of(self, tensor: np.ndarray, axis: int) -> np.ndarray:
+        """Return the part of a tensor along an axis; a view."""
+        size = tensor.shape[axis] // self.count
+        own = slice(self.number * size, (self.number + 1) * size)
+        return tensor[(slice(None),) * axis + (own,)]
+
+
+class Blocks(NamedTuple):
+    """Weights of groups of channels, several of which lie together: blocks, between them zeros."""
+
+    shape: tuple[int, int, int, int]
+    """(K, C, R, S), C being the input channels of as many groups as lie together."""
+    kernels: int
+    """Of a group."""
+    channels: int
+
+    @property
+    def size(self) -> int:
+        """Weights that are no zeros between blocks."""
+        kernels, _, rows, cols = self.shape
+        return kernels * self.channels * rows * cols
+
+    def there(self) -> np.ndarray:
+        """Return which weights are those of a block: bool, of `shape`."""
+        kernels, channels = np.ogrid[: self.shape[0], : self.shape[1]]
+        together = self.shape[1] // self.channels
+        own = kernels // self.kernels % together == channels // self.channels
+        return np.broadcast_to(own[:, :, None, None], self.shape)
+
+    def filled(self, weights: np.ndarray) -> np.ndarray:
+        """Return weights of `shape` from those of the groups, (K, channels, R, S)."""
+        found = np.zeros(self.shape, dtype=weights.dtype)
+        places = self._places()
+        found[places] = weights
+        return found
+
+    def taken(self, weights: np.ndarray) -> np.ndarray:
+        """Undo `filled`."""
+        return weights[self._places()]
+
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return numbers of kernels and channels, (K, channels) together."""
+        kernels = np.arange(self.shape[0])[:, None]
+        first = kernels // self.kernels % (self.shape[1] // self.channels) * self.channels
+        return kernels, first + np.arange(self.channels)
 
 
 class Use(NamedTuple):
@@ -121,7 +181,7 @@ class Encode:
     by_output: bool = True
     """Weights: lanes of the walk are output channels."""
     mask: str | None = None
-    """Bits that an encode pass of the same walk wrote."""
+    """Bits that an encode pass of the same walk wrote, or that are there from the start."""
     results: dict[str, str] = field(default_factory=dict)
     """Names of results: dense, second, bits, sums, a and b (strips)."""
     fields: dict[str, int] = field(default_factory=dict)
@@ -133,6 +193,8 @@ class Encode:
     """HOLDING: which positions."""
     spread: Spread | None = None
     """The dense result is every so many positions of its map."""
+    part: Part | None = None
+    """OPERAND: of tensors, and of the rows for maps; `shape` is that of the part."""
 
 
 @takes_text
@@ -152,6 +214,10 @@ class Convolve:
     """The convolution, of more samples, whose plan is taken."""
     spread: Spread | None = None
     """Only so many positions of an input gradient have a result; all others are zero."""
+    part: Part | None = None
+    """Of the result."""
+    grouped: ConvShape | None = None
+    """The convolution of groups some of which this is; None: there are none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,3 +299,5 @@ class Step:
     states: dict[str, State]
     norms: dict[str, Normalised]
     """By layer."""
+    blocks: dict[str, Blocks] = field(default_factory=dict)
+    """Bits that are there from the start, by their names: of weights in blocks."""

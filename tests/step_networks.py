@@ -31,6 +31,18 @@ def large():
     ]  # fmt: skip
 
 
+def grouped(side):
+    """Return a network of groups: packs of some, each vectors; depthwise; all in one pack."""
+    return [
+        Conv("c", IMAGES, 32, 3, 1, 1), Norm("n", "c"),
+        Conv("g", "n", 32, 3, 2, 1, groups=8), Norm("ng", "g"),
+        Conv("d", "ng", 32, 3, 1, 1, groups=32), Norm("nd", "d", added="ng"),
+        Conv("h", "nd", 24, 3, 1, 1, groups=8), Norm("nh", "h"),
+        Conv("e", "nh", 24, 3, 1, 1, groups=24), Norm("ne", "e"),
+        Pool("mean", "ne", False, side // 2, side // 2), Conv("fc", "mean", 10, linear=True),
+    ]  # fmt: skip
+
+
 def padding(kernels, channels):
     """Return weights (K, C, 1, 1) of a shortcut that fills channels up with zeros."""
     found = np.zeros((kernels, channels, 1, 1), dtype=np.float32)

@@ -56,6 +56,8 @@ class Runs:
             if name.startswith("w."):
                 _, c, r, s = tensor.shape
                 drawn = generator.standard_normal(tensor.shape) * (2 / (c * r * s)) ** 0.5
+                blocks = self.golden.step.blocks.get(f"blocks.{name[2:]}")
+                drawn = drawn * blocks.there() if blocks else drawn
                 self.put_weights(name, drawn.astype(np.float32))
 
     def put_weights(self, name, values):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gscn.conv import Pass
 from gscn.encode import Adapt, Reduce
 from gscn.formats import BF16, FLOAT32
 from gscn.golden.oracle.encode import kth_magnitude, stepped
@@ -21,6 +22,7 @@ from gscn.golden.oracle.step_values import (
     Computed,
     Sums,
     are_there,
+    by_weights,
     compute,
     in_shape,
     lined_up,
@@ -79,6 +81,9 @@ class GoldenStep:
         for name, one in step.tensors.items():
             kind = np.uint32 if one.wide else np.uint16
             self.tensors.setdefault(name, np.zeros(one.shape, dtype=kind))
+        for name, one in step.blocks.items():
+            there = np.moveaxis(one.there(), 0, -1)
+            self.bits.setdefault(name, there.reshape(-1, there.shape[-1]))
         for name, one in step.rows.items():
             self.rows.setdefault(
                 name,
@@ -141,6 +146,10 @@ class GoldenStep:
             step, y, x = op.spread
             rows, cols = self.step.tensors[op.result].shape[2:]
             codes = codes[:, :, y::step, x::step][:, :, :rows, :cols]
+        if op.part is not None:
+            whole = self.tensors[op.result].copy()
+            op.part.of(whole, 0 if op.which is Pass.WEIGHT_GRAD else 1)[...] = codes
+            codes = whole
         self.tensors[op.result] = codes
 
     # -- encode passes
@@ -153,6 +162,8 @@ class GoldenStep:
             codes = self.tensors[use.name]
             if op.walk is Walk.ONE:
                 codes = codes[self.sample : self.sample + 1]
+            if op.part is not None:
+                codes = op.part.of(codes, 0 if by_weights(op) else 1)
             found = lined_up(op, codes, broadcast=use.broadcast)
             exact = decode(found, FLOAT32 if self.step.tensors[use.name].wide else BF16)
             absolute = op.fields.get("absolute", 0) >> number & 1
@@ -161,7 +172,10 @@ class GoldenStep:
         mask = self.bits[op.mask] if op.mask is not None else None
         if mask is not None and op.walk is Walk.HOLDING:
             mask = bits_of(op, mask)
-        made = compute(op, values, mask, self.rows[op.rows], state)
+        rows = self.rows[op.rows]
+        if op.part is not None and not by_weights(op):
+            rows = {name: op.part.of(row, 0) for name, row in rows.items()}
+        made = compute(op, values, mask, rows, state)
         here = np.broadcast_to(are_there(op)[:, None], made.last.shape)
         made = made._replace(kept=made.kept & here)
         flags = made.flags | self._results(op, made, values, here)

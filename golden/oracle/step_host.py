@@ -141,7 +141,9 @@ class GoldenHost:
         if layer not in self.thresholds:
             self.thresholds[layer] = np.zeros(len(weights))
         left = step.states[f"st.{layer}"]["nonzeros"]
-        if left * LEAST_SHARE > weights.size or not self.thresholds[layer].any():
+        blocks = step.step.blocks.get(f"blocks.{layer}")
+        size = blocks.size if blocks else weights.size
+        if left * LEAST_SHARE > size or not self.thresholds[layer].any():
             return False
         self.thresholds[layer] = np.zeros(len(weights))
         rows["bias"] = np.zeros(len(weights), dtype=np.float32)

@@ -49,7 +49,7 @@ def lined_up(op: Encode, codes: np.ndarray, *, broadcast: bool) -> np.ndarray:
     first, second, rows, cols = op.shape
     if op.sliding is not None:
         return windows_of(op, codes, of_windows=broadcast or op.walk is Walk.SLIDING)
-    if _by_weights(op):
+    if by_weights(op):
         lanes = 1 if op.operand and op.operand.which is Pass.INPUT_GRAD else 0
         return np.moveaxis(codes, lanes, -1).reshape(-1, op.shape[lanes])
     if op.walk is Walk.WINDOW:
@@ -68,7 +68,7 @@ def in_shape(op: Encode, matrix: np.ndarray) -> np.ndarray:
     first, second, rows, cols = op.shape
     if op.sliding is not None:
         return matrix.reshape(first, *result_size(op), second).transpose(0, 3, 1, 2)
-    if _by_weights(op):
+    if by_weights(op):
         lanes = 1 if op.operand and op.operand.which is Pass.INPUT_GRAD else 0
         sizes = [size for axis, size in enumerate(op.shape) if axis != lanes]
         return np.moveaxis(matrix.reshape(*sizes, -1), -1, lanes)
@@ -96,7 +96,7 @@ def with_channels(op: Encode, codes: np.ndarray) -> np.ndarray:
     return np.pad(codes, ((0, 0), (0, lacking), (0, 0), (0, 0)))
 
 
-def _by_weights(op: Encode) -> bool:
+def by_weights(op: Encode) -> bool:
     """Say whether weights are walked."""
     if op.operand is None:
         return op.walk is Walk.WEIGHTS
@@ -111,7 +111,7 @@ def are_there(op: Encode) -> np.ndarray:
     """
     if op.sliding is not None:
         return within(op)
-    if op.operand is None or _by_weights(op):
+    if op.operand is None or by_weights(op):
         return np.ones(1, dtype=np.bool_)
     shape, which, role = op.operand
     inputs = which is Pass.FORWARD or (which is Pass.WEIGHT_GRAD and role is Role.SECOND)

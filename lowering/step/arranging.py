@@ -49,7 +49,10 @@ def _by_input(steps: list[Step], config: ArrayConfig) -> set[str]:
     gradients: set[str] = set()
     for step in steps:
         for op in step.operations:
-            if isinstance(op, Convolve) and op.which is Pass.WEIGHT_GRAD:
+            if isinstance(op, Convolve) and op.part is not None:
+                # Parts lie one behind the other where lanes are output channels.
+                others |= {op.result} if op.which is Pass.WEIGHT_GRAD else set()
+            elif isinstance(op, Convolve) and op.which is Pass.WEIGHT_GRAD:
                 (gradients if _made_by_input(op, config) else others).add(op.result)
             elif isinstance(op, Encode) and op.walk is Walk.WEIGHTS:
                 names = set(_weights_of(op))
@@ -113,7 +116,8 @@ def _equal_operands(step: Step, config: ArrayConfig) -> dict[str, str]:
     for op in step.operations:
         for _, written in known.values():
             written |= touched(op).writes - {getattr(op, "state", "")}
-        if not isinstance(op, Encode) or op.operand is None:
+        # Of a part, the state is read before that of the next part is written.
+        if not isinstance(op, Encode) or op.operand is None or op.part is not None:
             continue
         fields = {name: value for name, value in op.fields.items() if name != "adapt"}
         try:

@@ -240,9 +240,11 @@ class Host:
 
     def _kept(self, stop: Stop) -> int | None:
         shape = self.step.tensors[f"w.{stop.layer}"].shape
+        blocks = self.step.blocks.get(f"blocks.{stop.layer}")
+        size = blocks.size if blocks else np.prod(shape)
         now = self.thresholds.setdefault(stop.layer, np.zeros(shape[0]))
         left = int(self._state(f"st.{stop.layer}")["nonzeros"])
-        if left * LEAST_SHARE > np.prod(shape) or not now.any():
+        if left * LEAST_SHARE > size or not now.any():
             return None
         self.thresholds[stop.layer] = np.zeros(shape[0])
         self._rows(f"t.{stop.layer}", c0=1.0)
@@ -286,8 +288,9 @@ def dense_content(place: DensePlace, tensor: np.ndarray) -> np.ndarray:
 def dense_values(place: DensePlace, content: np.ndarray) -> np.ndarray:
     """Return values of a map, as they lie in memory, in the shape of torch."""
     dense = place.dense
-    groups = -(-dense.channels // VECTOR)
-    cut = content[: groups * dense.outer * dense.rows * dense.cols * VECTOR]
+    groups, pitch = -(-dense.channels // VECTOR), dense.steps[4] // dense.value_bytes
+    cut = content[: groups * pitch].reshape(groups, pitch)
+    cut = cut[:, : dense.outer * dense.rows * dense.cols * VECTOR]
     cut = cut.reshape(groups, dense.outer, dense.rows, dense.cols, VECTOR)
     whole = cut.transpose(1, 0, 4, 2, 3).reshape(dense.outer, -1, dense.rows, dense.cols)
     if place.turned:

@@ -30,6 +30,7 @@ class Conv(NamedTuple):
     plain: bool = False
     """The result is a map: several layers read it, or a sum adds it."""
     dilation: int = 1
+    groups: int = 1
 
 
 class Norm(NamedTuple):

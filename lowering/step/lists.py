@@ -11,7 +11,7 @@ from gscn.array import ArrayConfig
 from gscn.conv import Pass
 from gscn.encode import ENCODE_DESCRIPTOR_BYTES
 from gscn.lowering.step.arranging import arranged
-from gscn.lowering.step.memory import Memory, row_content, state_content
+from gscn.lowering.step.memory import Memory, bits_content, row_content, state_content
 from gscn.lowering.step.plans import is_turned, plan_like
 from gscn.lowering.step.records import Records
 from gscn.passes import DESCRIPTOR_BYTES
@@ -82,6 +82,9 @@ def listings(
         for name, state in step.states.items():
             own = state_content(state)
             image[memory.states[name] :][: own.size] = own
+        for name, blocks in step.blocks.items():
+            own = bits_content(blocks)
+            image[memory.parts[name][0] :][: own.size] = own
     return image, lists
 
 
@@ -135,6 +138,10 @@ def _place(step: Step, config: ArrayConfig, memory: Memory) -> None:
     for name in (*step.states, *turned):
         if name not in memory.states:
             memory.state(name)
+    for name, blocks in step.blocks.items():
+        if name not in memory.blocks:
+            memory.blocks[name] = blocks
+            memory.part(name, bits_content(blocks).size)
     for name, tensor in step.tensors.items():
         op = made_by.get(name) if tensor.weights else None
         if name not in memory.dense and (

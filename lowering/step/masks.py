@@ -19,11 +19,12 @@ class Masks(Names):
         rows = self.table(f"t.{name}", shape.k, c0=1.0)
         kept = self.tensor(f"wm.{name}", size, wide=True, weights=True)
         common = {"wide": True, "state": self.state(f"st.{name}")}
+        mask, fields = self.only_blocks(name)
         self.ops += [
             self.pass_(
                 f"kept.{name}", Walk.WEIGHTS, size, [Use(weights)], rows=rows,
-                fields={"absolute": 1, "activation": int(Activation.RELU)},
-                results={"bits": f"bits.w.{name}"}, **common,
+                fields={"absolute": 1, "activation": int(Activation.RELU), **fields},
+                results={"bits": f"bits.w.{name}"}, mask=mask, **common,
             ),
             Stop(name=f"stop.kept.{name}", what="kept", layer=name, again=f"kept.{name}"),
             self.pass_(

@@ -10,7 +10,7 @@ from gscn.encode import CHANNEL_ROW, CHANNEL_SUMS, ENCODE_STATE
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import VECTOR
 from gscn.port import ALIGNMENT_BYTES
-from gscn.step import Rows, State, Tensor
+from gscn.step import Blocks, Part, Rows, State, Tensor
 
 ROW_BYTES = CHANNEL_ROW.width // 8
 STATE_BYTES = ENCODE_STATE.width // 8
@@ -28,6 +28,14 @@ class DensePlace(NamedTuple):
     """Taps of weights lie from the last to the first."""
     by_output: bool = False
     """Of weights: lanes are output channels; otherwise input channels."""
+
+    def of(self, part: Part | None) -> DensePlace:
+        """Return the place of a part of the channels; None: of all."""
+        if part is None:
+            return self
+        dense = self.dense._replace(channels=self.dense.channels // part.count)
+        start = self.addr + part.number * dense.bytes
+        return self._replace(addr=start, end=start + dense.bytes, dense=dense)
 
 
 class StripsPlace(NamedTuple):
@@ -57,6 +65,8 @@ class Memory:
         self.states: dict[str, int] = {}
         self.parts: dict[str, tuple[int, int]] = {}
         """Bits and sums: first byte, and one past the last."""
+        self.blocks: dict[str, Blocks] = {}
+        """What bits are that are there from the start."""
 
     def place(self, size: int) -> int:
         """Return where so many bytes lie."""
@@ -112,7 +122,8 @@ def dense_of(tensor: Tensor) -> DenseTensor:
     first, second, rows, cols = tensor.shape
     by_output = tensor.weights and tensor.by_output
     channels, outer = (first, second) if by_output else (second, first)
-    return DenseTensor(outer, rows, cols, channels, VECTOR, 4 if tensor.wide else 2)
+    width = 4 if tensor.wide else 2
+    return DenseTensor(outer, rows, cols, channels, VECTOR, width, tensor.apart)
 
 
 def row_content(rows: Rows) -> np.ndarray:
@@ -121,6 +132,14 @@ def row_content(rows: Rows) -> np.ndarray:
     for name, value in rows.values.items():
         content[name] = np.float32(value).view(np.uint32)
     return content.view(np.uint8)
+
+
+def bits_content(blocks: Blocks) -> np.ndarray:
+    """Return the bytes of bits that say which weights are in blocks, in the order of a walk."""
+    there = blocks.there()
+    filled = np.pad(there, ((0, -len(there) % VECTOR), *[(0, 0)] * 3))
+    vectors = filled.reshape(-1, VECTOR, *there.shape[1:]).transpose(0, 2, 3, 4, 1)
+    return np.packbits(vectors.reshape(-1), bitorder="little")
 
 
 def state_content(state: State) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gscn.conv import ConvShape
-from gscn.encode import Adapt
+from gscn.encode import Adapt, Masked
 from gscn.enums import takes_text
 from gscn.lowering.step.layers import IMAGES, Training
-from gscn.step import Encode, Normalised, Operation, Rows, State, Tensor, Use, Walk
+from gscn.step import Blocks, Encode, Normalised, Operation, Rows, State, Tensor, Use, Walk
 
 SELECTIONS = {False: ((7, 8), (0, 7)), True: ((23, 8), (15, 8), (7, 8), (0, 7))}
 """Of a selection in bf16, or float32: bits below, and bits found, of each pass."""
@@ -32,21 +32,32 @@ class Names:
         self.maps: dict[str, tuple[int, int, int, int]] = {}
         self.map_states: dict[str, str] = {}
         self.shapes: dict[str, ConvShape] = {}
+        """Of convolutions; groups are packs."""
+        self.grouped: dict[str, ConvShape] = {}
+        """Of those that have groups, as they are."""
+        self.blocks: dict[str, Blocks] = {}
         self.norms: dict[str, Normalised] = {}
         self.windows: dict[str, tuple[int, int, int, int]] = {}
         self.grads: dict[str, list[Use]] = {}
         self.plain: set[str] = set()
         """Convolutions whose result is a map."""
+        self.weights_of: dict[str, tuple[str, dict[str, int]]] = {}
+        """Of convolutions: the tensor that operands are made of, and how they are chosen."""
 
     # -- what operations name
 
     def tensor(
         self, name: str, shape: tuple[int, int, int, int], *, wide: bool = False,
-        weights: bool = False,
+        weights: bool = False, apart: bool = False,
     ) -> str:  # fmt: skip
         """Return the name of a dense tensor."""
-        self.tensors[name] = Tensor(shape, wide, weights)
+        self.tensors[name] = Tensor(shape, wide, weights, apart=apart)
         return name
+
+    def only_blocks(self, layer: str) -> tuple[str | None, dict[str, int]]:
+        """Return the mask, and fields, by which a pass over weights has none between blocks."""
+        bits = f"blocks.{layer}"
+        return (bits, {"masked": int(Masked.RESULT)}) if bits in self.blocks else (None, {})
 
     def map_(self, name: str, shape: tuple[int, int, int, int]) -> None:
         """Note the map that a layer makes."""

@@ -58,7 +58,7 @@ class _Builder(Pools):
                 self.backward(layer, [Use("dlogits")], self.one(layer.kernels))
         return Step(
             operations=tuple(self.ops), tensors=self.tensors, rows=self.tables,
-            states=self.states, norms=self.norms,
+            states=self.states, norms=self.norms, blocks=self.blocks,
         )  # fmt: skip
 
     def _check(self, layer: Layer) -> None:

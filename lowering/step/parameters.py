@@ -26,7 +26,8 @@ def put(parameters: Parameters, host: Host, places: Memory, memory: np.ndarray) 
     for prefix, values in (("w", parameters.weights), ("m", parameters.momenta)):
         for name, value in values.items():
             codes = np.ascontiguousarray(value, dtype=np.float32).view(np.uint32)
-            place = places.dense[f"{prefix}.{name}"]
+            place, blocks = places.dense[f"{prefix}.{name}"], places.blocks.get(f"blocks.{name}")
+            codes = blocks.filled(codes) if blocks else codes
             content = weights_content(place, codes).reshape(-1)
             memory[place.addr :][: 4 * content.size] = content.view(np.uint8)
     host.gammas = {name: value.copy() for name, value in parameters.gammas.items()}
@@ -51,7 +52,8 @@ def got(like: Parameters, host: Host, places: Memory, memory: np.ndarray) -> Par
         for name, value in values.items():
             place = places.dense[f"{prefix}.{name}"]
             content = memory[place.addr : place.end].view("<f4")
-            own = weights_values(place, content)[: value.shape[0], : value.shape[1]]
+            own, blocks = weights_values(place, content), places.blocks.get(f"blocks.{name}")
+            own = blocks.taken(own) if blocks else own[: value.shape[0], : value.shape[1]]
             found[name] = np.ascontiguousarray(own)
         return found
 

@@ -128,6 +128,7 @@ class _Placing:
         self.layers[node.name] = Conv(
             node.name, known[0].layer, node.shape[1], fields["kernel_size"][0],
             fields["stride"][0], fields["padding"][0], dilation=fields["dilation"][0],
+            groups=fields["groups"],
         )  # fmt: skip
         return _Value("conv", node.name)
 
@@ -292,8 +293,6 @@ def _wrong_pool(maximum: bool, fields: dict[str, Any]) -> str:
 
 
 def _wrong_conv(fields: dict[str, Any]) -> str:
-    if fields["groups"] != 1:
-        return f"groups must be 1, not {fields['groups']}"
     if fields["padding_mode"] != "zeros":
         return f"padding must be by zeros, not {fields['padding_mode']}"
     for name in ("kernel_size", "stride", "padding", "dilation"):

@@ -22,6 +22,7 @@ from gscn.lowering.descriptor import Numbers, descriptors
 from gscn.lowering.grad_plan import GradPlan
 from gscn.lowering.kernel_plan import KernelPlan
 from gscn.lowering.step.memory import (
+    ROW_BYTES,
     SUMS_BYTES,
     DensePlace,
     Memory,
@@ -45,7 +46,15 @@ from gscn.lowering.step.plans import (
 )
 from gscn.lowering.step.pools import holding_steps, sliding_steps
 from gscn.lowering.step.streams import in_order, loops_of, stream_steps, turn_fields
-from gscn.lowering.step.urgency import Piece, Turn, blocks_of, by_urgency, cycles_of, grouped
+from gscn.lowering.step.urgency import (
+    Piece,
+    Turn,
+    blocks_of,
+    by_urgency,
+    cycles_of,
+    grouped,
+    turned_name,
+)
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
 from gscn.records import OUT_FLOAT32, OUT_OWN
@@ -104,7 +113,7 @@ class Records:
         fields: dict[str, int] = {
             "mode": ENCODE_MODE, "out_format": 2 if op.wide else 1, "y_limit": 1, "x_limit": 1,
             "a_positions": strip, "b_positions": 1, **walk, **op.fields,
-            "rows_addr": self.memory.rows[op.rows][0], "state_addr": self.memory.states[op.state],
+            "rows_addr": self._rows(op), "state_addr": self.memory.states[op.state],
         }  # fmt: skip
         positions = int(np.prod([fields[f"count{n}"] for n in range(LOOPS - 3)]))
         fields.setdefault("segment", self._segment(op, positions))
@@ -122,6 +131,13 @@ class Records:
         self._results(op, fields, positions)
         content = ENCODE_DESCRIPTOR.pack(**fields).view(np.uint8)
         self.add([op.name], content, Queue.ENCODE, [touched(op)])
+
+    def _rows(self, op: Encode) -> int:
+        """Return where the rows of a pass begin: those of its channels."""
+        first, _ = self.memory.rows[op.rows]
+        if op.part is None or self.step.tensors[op.tensors[0].name].weights:
+            return first
+        return first + op.part.number * op.shape[1] * ROW_BYTES
 
     def _walk(self, op: Encode) -> tuple[dict[str, int], int]:
         if op.operand is not None:
@@ -167,8 +183,9 @@ class Records:
         found: dict[str, int] = {}
         strip = 1
         for number, use in reversed(list(enumerate(op.tensors))):
-            place = self.memory.dense[use.name]
+            place = self.memory.dense[use.name].of(op.part)
             walk, strip = operand_walk(part, operand, place.dense, by_output=place.by_output)
+            walk["t0_first"] += place.addr - self.memory.dense[use.name].addr
             if use.broadcast:
                 walk["t0_step2"] = 0
             own = {name.replace("t0_", f"t{number}_", 1): v for name, v in walk.items()}
@@ -252,28 +269,31 @@ class Records:
             name = part_name(op.name, number)
             own = touched(op)._replace(reads=frozenset({op.first, op.second, top_of(name)}))
             if aside:
-                own = own._replace(writes=frozenset({part_name(f"{op.result}.turned", number)}))
+                own = own._replace(writes=frozenset({part_name(turned_name(op), number)}))
             self.add([name], np.frombuffer(content, dtype=np.uint8), Queue.ARRAY, [own])
 
     def _places(self, op: Convolve, part: KernelPlan | GradPlan) -> list[DensePlace]:
         """Return where the results of each descriptor lie."""
         memory = self.memory
         if isinstance(part, KernelPlan):
-            return [memory.dense[op.result]]
-        raw = f"{op.result}.turned" if self._is_turned(op, part) else op.result
+            return [memory.dense[op.result].of(op.part)]
+        aside = self._is_turned(op, part)
+        raw, whole = (turned_name(op), None) if aside else (op.result, op.part)
         work = part.work
+        channels = work.s_channels * (whole.count if whole else 1)
         lanes = VECTOR >> part.choice.t_split
         outer = -(-work.t_channels // lanes) * lanes
-        return [
+        found = (
             memory.dense.get(part_name(raw, number))
             or memory.raw(
                 part_name(raw, number),
-                DenseTensor(outer, len(y.taps), len(x.taps), work.s_channels, VECTOR, 4),
+                DenseTensor(outer, len(y.taps), len(x.taps), channels, VECTOR, 4),
                 turned=not part.holds_input,
                 by_output=not part.holds_input,
             )
             for number, (y, x) in enumerate(part.runs)
-        ]
+        )
+        return [place.of(whole) for place in found]
 
     def _is_turned(self, op: Convolve, part: KernelPlan | GradPlan | None) -> bool:
         """Say whether encode passes put the result of a convolution in the order of weights."""
@@ -284,20 +304,21 @@ class Records:
         """Add the passes that put a weight gradient in the order of weights."""
         part = self.plan(op)
         for number, place in enumerate(self._places(op, part)):
-            self._turn(op.result, number, place, part)
+            self._turn(op, number, place, part)
 
-    def _turn(self, name: str, number: int, source: DensePlace, part: GradPlan) -> None:
+    def _turn(self, op: Convolve, number: int, source: DensePlace, part: GradPlan) -> None:
         """Put some taps of a weight gradient where they belong, lanes being output channels."""
-        target = self.memory.dense[name]
+        name = op.result
+        target = self.memory.dense[name].of(op.part)
         fields = turn_fields(source, target, part.runs[number], transposed=part.holds_input)
         fields |= {
             "rows_addr": self.memory.rows[f"first.{target.dense.channels}"][0],
             "state_addr": self.memory.states[f"s.turn.{name}"],
         }
         content = ENCODE_DESCRIPTOR.pack(**fields).view(np.uint8)
-        own = part_name(f"{name}.turned", number)
+        own = part_name(turned_name(op), number)
         touches = Touched(frozenset({own}), frozenset({name}))
-        self.add([part_name(f"{name}.turn", number)], content, Queue.ENCODE, [touches])
+        self.add([part_name(Turn(op).name, number)], content, Queue.ENCODE, [touches])
 
     # -- control
 
@@ -385,11 +406,11 @@ class Records:
 
     def _touched(self, op: Operation | Turn) -> Touched:
         if isinstance(op, Turn):
-            return Touched(frozenset({f"{op.op.result}.turned"}), frozenset({op.op.result}))
+            return Touched(frozenset({turned_name(op.op)}), frozenset({op.op.result}))
         found = touched(op)
         if isinstance(op, Convolve) and isinstance(part := self.plan(op), GradPlan):
             tops = {top_of(part_name(op.name, number)) for number in range(len(part.runs))}
             found = found._replace(reads=found.reads | tops)
             if self._is_turned(op, part):
-                found = found._replace(writes=frozenset({f"{op.result}.turned"}))
+                found = found._replace(writes=frozenset({turned_name(op)}))
         return found

@@ -24,6 +24,7 @@ from gscn.conv import Pass
 from gscn.encode import Activation, Thresholds
 from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.order import Touched
+from gscn.lowering.step.shapes import of_part
 from gscn.passes import VECTOR
 from gscn.step import Convolve, Encode, Operation, Step, Stop, Tensor, Top, Walk
 
@@ -52,7 +53,12 @@ class Turn(NamedTuple):
     @property
     def name(self) -> str:
         """Of the passes."""
-        return f"{self.op.result}.turn"
+        return of_part(f"{self.op.result}.turn", self.op.part)
+
+
+def turned_name(op: Convolve) -> str:
+    """Return the name of a weight gradient that is not in the order of weights yet."""
+    return of_part(f"{op.result}.turned", op.part)
 
 
 def blocks_of(operations: list[Operation | Turn]) -> list[list[Operation | Turn]]:
@@ -102,7 +108,8 @@ def cycles_of(op: Operation | Turn, step: Step, config: ArrayConfig) -> float:
     lines = sum(1 if op.walk is Walk.SAMPLES else _lines(tensor.wide) for tensor in used)
     made = sum(_lines(op.wide) for part in ("dense", "second") if part in op.results)
     shapes = [op.shape] if op.walk is Walk.ONE else [tensor.shape for tensor in used]
-    return _RECORD + max(turns, lines, made) * max(map(math.prod, shapes)) / VECTOR
+    values = max(map(math.prod, shapes)) / (op.part.count if op.part else 1)
+    return _RECORD + max(turns, lines, made) * values / VECTOR
 
 
 def _lines(wide: bool) -> float:

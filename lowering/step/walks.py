@@ -15,6 +15,7 @@ from gscn.errors import InputError
 from gscn.lowering.axes import Axis, Cut, KernelGeometry
 from gscn.lowering.layouts import Grouping
 from gscn.passes import VECTOR
+from gscn.port import ALIGNMENT_BYTES
 
 
 class DenseTensor(NamedTuple):
@@ -28,13 +29,18 @@ class DenseTensor(NamedTuple):
     lanes: int
     """Channels of a group."""
     value_bytes: int
+    apart: bool = False
+    """Groups begin where a pass of the array may write."""
 
     @property
     def steps(self) -> tuple[int, int, int, int, int]:
         """Bytes from one vector, column, row, outer position and group to the next."""
         col = self.lanes * self.value_bytes
         row, outer = self.cols * col, self.rows * self.cols * col
-        return VECTOR * self.value_bytes, col, row, outer, self.outer * outer
+        group = self.outer * outer
+        if self.apart:
+            group += -group % ALIGNMENT_BYTES
+        return VECTOR * self.value_bytes, col, row, outer, group
 
     @property
     def bytes(self) -> int:

@@ -20,7 +20,7 @@ from gscn.step import Convolve, Encode
 from tests.golden.oracle.test_step import METHODS
 from tests.golden.oracle.test_step import batches as random_batches
 from tests.step_machines import MachineRuns
-from tests.step_networks import large, small
+from tests.step_networks import grouped, large, small
 
 pytestmark = pytest.mark.cosim
 SIZE = (3, 3, 8, 8)
@@ -75,6 +75,17 @@ def test_steps_of_a_network_for_large_images_equal_the_golden_ones():
     runs = MachineRuns(large(), size, ways, together=True)
     runs.set_weights(5)
     for way, batch in zip(order[:2], random_batches(6, size, 2), strict=True):
+        runs.run(way, *batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["both", "dst"])
+def test_steps_of_convolutions_of_groups_equal_the_golden_ones(method):
+    size = (1, 3, 6, 6)
+    ways, order = METHODS[method]
+    runs = MachineRuns(grouped(6), size, ways, penalty=1e-2, together=True)
+    runs.set_weights(1)
+    for way, batch in zip(order[:2], random_batches(2, size, 2), strict=True):
         runs.run(way, *batch)
 
 

@@ -23,7 +23,7 @@ from gscn.lowering.plan import array_sizes
 from gscn.lowering.step.layers import IMAGES, Conv, Norm, Pool, Training
 from gscn.lowering.step.plans import DENSITIES
 from gscn.step import Convolve
-from tests.step_networks import Small, padding, small
+from tests.step_networks import Small, grouped, padding, small
 from tests.step_runs import CONFIG, Runs
 
 DENSITY = Fraction(1, 10)
@@ -64,6 +64,26 @@ def test_steps_with_layers_of_every_kind_equal_the_golden_ones(method):
     for way, batch in zip(order, batches(2, size, len(order)), strict=True):
         runs.run(way, *batch)
     assert not any(one.saturated or one.overflow or one.nonfinite for one in runs.flags)
+
+
+@pytest.mark.parametrize(
+    "method", ["both", pytest.param("dst", marks=pytest.mark.slow),
+               pytest.param("resprop", marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_steps_of_convolutions_of_groups_equal_the_golden_ones(method):
+    ways, order = METHODS[method]
+    size = (1, 3, 6, 6)
+    runs = Runs(grouped(6), size, ways, penalty=1e-2)
+    runs.set_weights(1)
+    for way, batch in zip(order[:2], batches(2, size, 2), strict=True):
+        runs.run(way, *batch)
+    blocks = runs.golden.step.blocks
+    assert list(blocks) == ["blocks.g", "blocks.d", "blocks.h", "blocks.e"]
+    for name, one in blocks.items():
+        for kind in "wm":
+            left = runs.golden.tensors[f"{kind}.{name[7:]}"]
+            assert not left[~one.there()].any()
+            assert left[one.there()].any()
 
 
 @st.composite

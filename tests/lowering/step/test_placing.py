@@ -110,7 +110,6 @@ def test_a_preactivated_block_normalises_sums_and_adds_convolutions():
     [
         ([nn.Conv2d(16, 16, 1)], "4", "not a convolution without normalisation"),
         ([Branches(nn.Conv2d(16, 16, 1))], "3.add", "3.block, which it reads, must have no bias"),
-        ([nn.Conv2d(16, 16, 1, groups=2, bias=False)], "3", "groups must be 1, not 2"),
         ([nn.Conv2d(16, 16, 3, 2, dilation=2, bias=False)], "3", "dilation must be 1 where the"),
         ([nn.Conv2d(16, 16, 3, dilation=8, padding=8, bias=False)], "3", "at most 16 rows"),
         ([nn.Conv2d(16, 16, (1, 3), bias=False)], "3", "kernel_size must be the same"),
@@ -151,6 +150,12 @@ def test_what_has_no_place_is_refused_by_its_name(modules, name, message):
     assert message in refused(ending(*modules))[name]
 
 
+def test_a_convolution_keeps_its_groups():
+    model = ending(nn.Conv2d(16, 32, 3, 1, 1, groups=4, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+    found = {layer.name: layer for layer in place(graph_of(model)).layers}
+    assert found["3"] == Conv("3", "2", 32, 3, 1, 1, groups=4)
+
+
 def test_a_linear_layer_needs_a_map_of_one_position_and_is_the_last():
     flat = nn.Sequential(*ending()[:3], nn.Flatten(), nn.Linear(16 * 64, 10))
     assert "flatten maps of 1 x 1" in refused(flat)["3"]
@@ -161,6 +166,6 @@ def test_a_linear_layer_needs_a_map_of_one_position_and_is_the_last():
 
 def test_all_are_named_at_once_but_for_those_that_follow_from_others():
     model = ending(
-        nn.Dropout(0.1), nn.Conv2d(16, 16, 1, groups=2), nn.BatchNorm2d(16), nn.Sigmoid(),
+        nn.Dropout(0.1), nn.Conv2d(16, 16, 1, padding="same"), nn.BatchNorm2d(16), nn.Sigmoid(),
     )  # fmt: skip
     assert list(refused(model)) == ["3", "4", "6"]
