@@ -119,6 +119,7 @@ def _whole(op: Encode, source: Tensor, result: str) -> Encode:
         walk=Walk.WEIGHTS if source.weights else Walk.MAP,
         shape=source.shape,
         operand=None,
+        part=None,
         wide=False,
         results={"dense": result},
     )

@@ -26,7 +26,8 @@ from gscn.step import Convolve, Encode, Rows, Step, Walk
 SELECTION = "selection"
 """Passes that find the threshold of a tensor's largest values."""
 OPERANDS = "operands"
-"""Passes that make strips alone: thresholds and differences are applied on the way."""
+"""Passes that make strips alone, or count what those of several parts keep: thresholds and
+differences are applied on the way."""
 REUSE = "reused sample"
 """ReSprop: its gradients, the sum of inputs over samples, the sum of both weight gradients."""
 ORDER = "order of results"
@@ -124,7 +125,7 @@ def kind_of(record: Record) -> str:
         return ORDER
     if op.fields.get("adapt") in (Adapt.SELECT_FIRST, Adapt.SELECT_NEXT):
         return SELECTION
-    if op.operand is not None:
+    if op.operand is not None or not op.results:
         return OPERANDS
     if op.walk in (Walk.ONE, Walk.SAMPLES):
         return REUSE

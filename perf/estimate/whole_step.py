@@ -10,6 +10,7 @@ refuses has no figure: no pass is assumed.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
@@ -239,7 +240,8 @@ class _Machine:
         """Return the convolutions of a step, each with what it is expected to cost.
 
         Those that the estimate lacks, shortcuts without parameters and of recorded steps ReSprop's
-        terms of one sample, are a closed form's.
+        terms of one sample, are a closed form's; and so are packs of groups, which are others than
+        those of a pass alone (`lowering.step.shapes`).
         """
         self.names = self._named(compiled)
         found: list[tuple[Convolve, WorkEstimate | Work]] = []
@@ -248,7 +250,8 @@ class _Machine:
                 continue
             estimated = self._estimated(op)
             term = op.like is not None
-            if estimated is not None and term < len(estimated.works):
+            known = estimated is not None and term < len(estimated.works)
+            if known and op.grouped is None:
                 found.append((op, estimated.works[term]))
                 continue
             found.append((op, self._missing(op, estimated)))
@@ -263,7 +266,7 @@ class _Machine:
         """
         fixed = {one.name for one in compiled.layers if isinstance(one, Conv) and one.fixed}
         shapes = {
-            op.name.partition(".")[2]: op.shape
+            op.name.partition(".")[2]: op.grouped or op.shape
             for op in compiled.step.operations
             if isinstance(op, Convolve) and op.which is Pass.FORWARD
         }
@@ -288,25 +291,34 @@ class _Machine:
 
     def _missing(self, op: Convolve, estimated: PassEstimate | None) -> Work:
         shape, first, second = op.shape, 1.0, 1.0
-        if estimated is None:
+        term = op.like is not None
+        if estimated is not None and term < len(estimated.works):
+            known = estimated.works[term].work
+            first, second = known.first_density, known.second_density
+        elif estimated is None:
             # Of a shortcut without parameters each input channel has one weight.
             first = 1 / max(shape.k, shape.c)
         elif op.which is Pass.INPUT_GRAD:
             first = estimated.works[0].work.first_density
+        if op.grouped is not None and op.which is not Pass.WEIGHT_GRAD:
+            # Between blocks, and between dilated taps, there are zeros.
+            places = math.prod(shape.w_shape) * (op.part.count if op.part else 1)
+            first *= math.prod(op.grouped.w_shape) / places
         return Work(
             shape=shape, which=op.which, first_density=first, second_density=second,
-            precomputed=op.like is not None,
+            precomputed=term,
         )  # fmt: skip
 
     def _dense_cost(self, op: Convolve) -> PassCost:
         known, dram = self._estimated(op), self.result.dram
         cost = known.dense if known else dense_cost(
-            self.config, op.shape, op.which,
+            self.config, op.grouped or op.shape, op.which,
             dram_bytes_per_cycle=dram.bytes_per_cycle if dram else None,
         )  # fmt: skip
         port = self.config.port_bytes_per_cycle
         read, write = cost.read_cycles * port, cost.write_cycles * port
-        return PassCost(cost.cycles, read, write, read + write)
+        share = 1 / (op.part.count if op.part else 1)
+        return PassCost(*(share * one for one in (cost.cycles, read, write, read + write)))
 
 
 def _cost(work: WorkEstimate) -> PassCost:

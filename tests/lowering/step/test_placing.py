@@ -151,8 +151,9 @@ def test_what_has_no_place_is_refused_by_its_name(modules, name, message):
 
 
 def test_a_convolution_keeps_its_groups():
-    model = ending(nn.Conv2d(16, 32, 3, 1, 1, groups=4, bias=False), nn.BatchNorm2d(32), nn.ReLU())
-    found = {layer.name: layer for layer in place(graph_of(model)).layers}
+    own = nn.Conv2d(16, 32, 3, 1, 1, groups=4, bias=False)
+    model = ending(own, nn.BatchNorm2d(32), nn.ReLU(), channels=32)
+    found = {layer.name: layer for layer in place(traced(model, IMAGE)).layers}
     assert found["3"] == Conv("3", "2", 32, 3, 1, 1, groups=4)
 
 

@@ -159,3 +159,42 @@ def test_a_shortcut_without_parameters_is_a_convolution_by_the_closed_form():
     assert step.dense.array.cycles > whole
     assert Pass.FORWARD in {one.which for one in result.passes}
     assert dense_cost(CONFIG, result.passes[0].layer.shape, Pass.FORWARD).cycles < whole
+
+
+class Grouped(torch.nn.Module):
+    """Depthwise and grouped convolutions, in packs."""
+
+    def __init__(self):
+        super().__init__()
+        sizes = ((3, 32, 3, 1, 1), (32, 64, 3, 2, 1), (64, 64, 3, 1, 1))
+        self.layers = torch.nn.Sequential(*(
+            torch.nn.Sequential(
+                torch.nn.Conv2d(*size, groups=groups, bias=False),
+                torch.nn.BatchNorm2d(size[1]), torch.nn.ReLU(),
+            )
+            for size, groups in zip(sizes, (1, 8, 64), strict=True)
+        ))  # fmt: skip
+        self.fc = torch.nn.Linear(64, 10)
+
+    def forward(self, images):
+        """Return logits."""
+        return self.fc(self.layers(images).mean((2, 3)))
+
+
+def test_groups_are_passes_of_packs_and_a_dense_arrays_passes_share_its_cost():
+    model = Grouped()
+    network = network_of("grouped", survey(model, SHAPE))
+    result = estimate(
+        network, CONFIG, Sparsification(method=Method.SWAT, sparsity=0.9), mode=Mode.ANALYTIC
+    )
+    result = dataclasses.replace(result, graph=traced(model, torch.zeros(SHAPE)))
+    made = whole_step(result)
+    # Packs of 4 groups, of 16 groups; images have no input gradient.
+    assert made.ours.array.passes == 2 + 3 * 2 + 3 * 4 + 3
+    assert made.dense.array.passes == made.ours.array.passes
+    wanted = sum(one.dense.cycles for one in result.passes)
+    assert made.dense.array.cycles == pytest.approx(wanted)
+    # A pack alone takes at least its products' time.
+    products = sum(one.useful_macs for one in result.passes)
+    assert made.ours.array.cycles * CONFIG.multipliers > products
+    assert made.ours.kinds[OPERANDS].passes > made.dense.kinds[OPERANDS].passes
