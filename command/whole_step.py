@@ -48,7 +48,6 @@ def check_whole_step_arguments(args: argparse.Namespace) -> None:
             ("on", bool(args.on), "which takes every layer"),
             ("devices", args.devices is not None, "which has one simulator"),
             ("waves", args.waves is not None, "whose simulator writes none"),
-            ("resume", args.resume, "which begins a training"),
         )
         if given
     ]
@@ -218,7 +217,7 @@ def whole_step(
     totals = StepTotals(config=config, clock_mhz=args.clock_mhz)
     with WholeSteps(
         config, compiled, trainer.parameters(), hosts[0], hosts[1] if args.check else None,
-        totals=totals, simulator=simulator,
+        totals=totals, simulator=simulator, kept=trainer.kept,
     ) as machine:  # fmt: skip
         trainer.machine = machine
         running = WholeStepSimulation(

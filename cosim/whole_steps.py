@@ -14,9 +14,9 @@ from gscn.cosim.conditions import DEFAULT_CONDITIONS, Conditions
 from gscn.cosim.errors import SimulationError
 from gscn.cosim.lists import ListRun, ListSimulator
 from gscn.cosim.step_differences import step_differences
+from gscn.cosim.step_state import follow, golden_step, restore, saved
 from gscn.encode import ENCODE_STATE, EncodeError
 from gscn.errors import MismatchError
-from gscn.golden.oracle.step import GoldenStep
 from gscn.golden.oracle.step_host import GoldenHost
 from gscn.graph import Graph, Parameters
 from gscn.lowering.step.compiler import compile_step
@@ -166,13 +166,16 @@ class WholeSteps:
         Memory's latency, pauses, limits.
     simulator
         One that was built with `lists=True`; by default one is built.
+    kept
+        What `state` of the same network returned, to go on from; its weights are taken in place of
+        `parameters`.
 
     Attributes
     ----------
     norms : Mapping
         Normalisations of the network.
     warm : bool
-        Whether it has run a step.
+        Whether it has run a step, or goes on from one.
     timed : bool
         Whether the next step keeps when queues take records.
     names : dict
@@ -182,6 +185,8 @@ class WholeSteps:
     ------
     SimulationError
         The simulator cannot be built, or does not start.
+    InputError
+        What is to go on from is not of this network.
     """
 
     def __init__(
@@ -195,18 +200,24 @@ class WholeSteps:
         totals: StepTotals,
         conditions: Conditions = DEFAULT_CONDITIONS,
         simulator: BuiltSimulator | None = None,
+        kept: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.config, self.compiled, self.host, self.totals = config, compiled, host, totals
-        self.warm = self.timed = False
+        self.warm, self.timed = kept is not None, False
+        self._first = True
         self._like = parameters
         first = next(iter(compiled.steps.values()))
         self.norms = first.norms
         self._places = next(iter(compiled.lists.values())).memory
         image = compiled.image.copy()
         put(parameters, host, self._places, image)
+        if kept is not None:
+            restore(kept, self._places, image, host)
         self._golden = None
         if golden_host is not None:
-            self._golden = golden_step(compiled, parameters, golden_host)
+            self._golden = golden_step(compiled.steps.values(), parameters, golden_host)
+            if kept is not None:
+                follow(self._golden, self._places, image, host)
         names = {
             addr: name for one in compiled.lists.values() for name, addr in one.records.items()
         }
@@ -248,9 +259,9 @@ class WholeSteps:
         run = self._run(listing)
         states = self._read_states([f"{s}.{one.name}" for one in self.compiled.layers
                                     for s in COUNTED.values()])  # fmt: skip
-        if self.warm:
+        if not self._first:
             self.totals.overhead_seconds += time.perf_counter() - started - run.wall_seconds
-        self.warm = True
+        self.warm, self._first = True, False
         self._count(run, step)
         if self._golden is not None:
             self._check(batch, step, listing)
@@ -274,6 +285,11 @@ class WholeSteps:
         """Return weights, normalisations and momenta as they are now."""
         memory, _ = self._machine.memory()
         return got(self._like, self.host, self._places, memory)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all that the next step needs, as `cosim.step_state.saved`."""
+        memory, _ = self._machine.memory()
+        return saved(self._places, memory, self.host)
 
     def method_states(self) -> dict[str, MethodState]:
         """Return what layers take to the next step."""
@@ -358,35 +374,6 @@ class WholeSteps:
         (content,) = self._machine.read([(place.addr, place.end - place.addr)])
         codes = dense_values(place, content.view("<u2"))[0].astype(np.uint32)
         return (codes << 16).view(np.float32)
-
-
-def golden_step(compiled: CompiledSteps, parameters: Parameters, host: GoldenHost) -> GoldenStep:
-    """Return the golden model of compiled steps, with parameters.
-
-    Parameters
-    ----------
-    compiled
-        The steps.
-    parameters
-        Put into it, and into its host.
-    host
-        Its host.
-    """
-    golden = GoldenStep(next(iter(compiled.steps.values())), host)
-    for step in compiled.steps.values():
-        golden.follow(step)
-    for prefix, values in (("w", parameters.weights), ("m", parameters.momenta)):
-        for name, value in values.items():
-            if f"{prefix}.{name}" in golden.tensors:
-                codes = np.ascontiguousarray(value, dtype=np.float32).view(np.uint32)
-                blocks = golden.step.blocks.get(f"blocks.{name}")
-                codes = blocks.filled(codes) if blocks else codes.copy()
-                golden.tensors[f"{prefix}.{name}"] = codes
-    host.gammas = {name: value.copy() for name, value in parameters.gammas.items()}
-    host.betas = {name: value.copy() for name, value in parameters.betas.items()}
-    host.bias = parameters.bias.copy()
-    host.velocities |= {name: value.copy() for name, value in parameters.velocities.items()}
-    return golden
 
 
 def _float32(code: int) -> float:

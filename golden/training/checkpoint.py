@@ -209,6 +209,18 @@ def require_states(
         raise _not_ours(path, "; ".join(problems[:5]) + more)
 
 
+def require_machine(path: Path, outlined: dict) -> None:
+    """Raise `InputError` if the state of a machine, if a checkpoint has one, is not its arrays."""
+    held = outlined.get("machine", {})
+    known = (torch.uint8, torch.float64)
+    if not isinstance(held, dict) or not all(
+        isinstance(name, str) and isinstance(one, Outline) and len(one.shape) == 1
+        and one.dtype in known
+        for name, one in held.items()
+    ):  # fmt: skip
+        raise _not_ours(path, "the machine's state must be arrays of bytes and numbers, by names")
+
+
 def _plain(name: object) -> object:
     """Return a name of a state as in earlier versions, which `load_state_dict` takes as well."""
     return name.replace(f".{NAME}.", ".") if isinstance(name, str) else name

@@ -26,6 +26,7 @@ from gscn.golden.recipe import DEFAULT_WIDTH, Recipe
 from gscn.golden.training.checkpoint import (
     load_checkpoint,
     outline_checkpoint,
+    require_machine,
     require_parameters,
     require_states,
 )
@@ -275,14 +276,7 @@ class Trainer:
             The file cannot be written.
         """
         path = Path(path)
-        content = {
-            "version": CHECKPOINT_VERSION,
-            "recipe": dataclasses.asdict(self.recipe),
-            "iteration": self.iteration,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaling": self.scaling.state_dict(),
-        }
+        content = self._content()
         try:
             # The same name always, so that what a killed process leaves is overwritten by the next.
             with writing(path, f".{path.name}.partial") as file:
@@ -292,6 +286,17 @@ class Trainer:
         # Some failures to write are torch's own errors.
         except (OutputError, RuntimeError) as error:
             raise OutputError(f"checkpoint {error}") from error
+
+    def _content(self) -> dict[str, object]:
+        """Return what a checkpoint holds."""
+        return {
+            "version": CHECKPOINT_VERSION,
+            "recipe": dataclasses.asdict(self.recipe),
+            "iteration": self.iteration,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaling": self.scaling.state_dict(),
+        }
 
     @classmethod
     def load(cls, path: Path, dataset: ImageDataset | None = None) -> Trainer:
@@ -327,15 +332,25 @@ class Trainer:
                 f"{path} must be a checkpoint of this program: its iteration must be 0 to "
                 f"{trainer.iterations}, not {shown(iteration)}"
             )
-        state = load_checkpoint(path)
+        require_machine(path, outlined)
+        trainer.iteration = iteration
+        trainer._restore(path, load_checkpoint(path))
+        return trainer
+
+    def _restore(self, path: Path, state: dict) -> None:
+        """Take what a checkpoint holds, whose outlines fit.
+
+        Raises
+        ------
+        InputError
+            It does not fit after all.
+        """
         try:
-            trainer.network.load_state_dict(state["network"])
-            trainer.optimizer.load_state_dict(state["optimizer"])
-            trainer.scaling.load_state_dict(state.get("scaling", {}))
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaling.load_state_dict(state.get("scaling", {}))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"{path} must be a checkpoint of this program: {error}") from error
-        trainer.iteration = iteration
-        return trainer
 
 
 def _made(recipe: Recipe, dataset: ImageDataset) -> dict[str, int]:

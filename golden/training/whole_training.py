@@ -26,6 +26,8 @@ from gscn.golden.training.training import REUSE_STREAM, Trainer
 from gscn.graph import Graph, Parameters
 from gscn.step import Normalised
 
+MACHINE = "machine"
+"""Of a checkpoint: what a machine hands on from step to step."""
 _ONLY = {
     "budget": "uniform", "structure": "unstructured", "warm_up": False,
 }  # fmt: skip
@@ -97,6 +99,9 @@ class StepMachine(Protocol):
     def method_states(self) -> Mapping[str, MethodState]:
         """Return what layers take to the next step."""
 
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Return all that the next step needs, to go on exactly."""
+
 
 def whole_step_problems(recipe: Recipe) -> list[str]:
     """Return which options of a recipe a whole step has no way for.
@@ -139,6 +144,8 @@ class WholeTrainer(Trainer):
         What the network computes.
     machine : StepMachine or None
         Runs the steps; to be set before the first.
+    kept : dict or None
+        What the machine of a checkpoint handed on, for the next one to go on from.
 
     Raises
     ------
@@ -154,6 +161,7 @@ class WholeTrainer(Trainer):
         size = (recipe.batch_size, self.made["in_channels"], self.image_size, self.image_size)
         self.graph: Graph = traced(network, torch.zeros(size, device="meta"))
         self.machine: StepMachine | None = None
+        self.kept: dict[str, np.ndarray] | None = None
         self._fetched = True
 
     def parameters(self) -> Parameters:
@@ -212,9 +220,34 @@ class WholeTrainer(Trainer):
         return super().evaluate()
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint as `Trainer.save`, with the weights of now."""
+        """Write a checkpoint as `Trainer.save`, with the weights and the machine's state of now."""
         self.fetch()
         super().save(path)
+
+    def _content(self) -> dict[str, object]:
+        """Return what a checkpoint holds."""
+        if self.machine is not None and self.machine.warm:
+            self.kept = dict(self.machine.state())
+        content = super()._content()
+        if self.kept is not None:
+            kept = {name: torch.from_numpy(values) for name, values in self.kept.items()}
+            content[MACHINE] = kept
+        return content
+
+    def _restore(self, path: Path, state: dict) -> None:
+        """Take what a checkpoint holds.
+
+        Raises
+        ------
+        InputError
+            It is not one of whole steps, so that no machine can go on from it exactly.
+        """
+        super()._restore(path, state)
+        kept = state.get(MACHINE)
+        if self.iteration and kept is None:
+            raise InputError(f"{path} must be a checkpoint of whole steps, to go on by them")
+        if kept is not None:
+            self.kept = {name: values.numpy() for name, values in kept.items()}
 
     def fetch(self) -> None:
         """Give the network, its methods and its optimizer what the machine has."""

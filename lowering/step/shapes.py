@@ -3,7 +3,8 @@
 Maps lie in memory in vectors of 16 channels, and an encode pass moves whole vectors; so as many
 groups are together, a pack, as fill vectors. The weights of a pack lie in blocks, with zeros
 between that are in memory, but in no strips, and each pack is a convolution of one group like any
-other, on its part of the maps. A weight gradient has results between blocks, which the update clears.
+other, on its part of the maps. A weight gradient has results between blocks, which the update
+clears.
 """
 
 from __future__ import annotations

@@ -65,6 +65,32 @@ def test_training_by_whole_steps_is_checked_reported_and_goes_on_in_torch(
     assert "3 iterations of 2 images" in capsys.readouterr().out
 
 
+METHOD = ["--method", "swat+resprop", "--sparsity", "0.9", "--refresh-period", "2"]
+
+
+def test_training_resumed_ends_with_the_same_weights_and_log(emulated, tmp_path, capsys):
+    whole, parts = (tmp_path / name for name in ("whole", "parts"))
+    for folder, stops in ((whole, (3,)), (parts, (2, 3))):
+        folder.mkdir()
+        files = ["--out", str(folder / "model.pt"), "--log", str(folder / "log.csv"), "--resume"]
+        for number, stop in enumerate(stops):
+            # A machine that goes on is checked from its first step on.
+            check = ["--check"] if number else []
+            words = [*TRAIN, *METHOD, *files, *check, "--iterations", str(stop)]
+            assert main(words) == EXIT_GOOD
+    one, other = (
+        Trainer.load(folder / "model.pt").network.state_dict() for folder in (whole, parts)
+    )
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert (whole / "log.csv").read_bytes() == (parts / "log.csv").read_bytes()
+    # Torch's own training is another one, from which no machine goes on.
+    plain = ["train", *TRAIN[4:], *METHOD, "--out", str(tmp_path / "torch.pt")]
+    assert main(plain) == EXIT_GOOD
+    assert main([*TRAIN, "--resume", "--out", str(tmp_path / "torch.pt")]) == EXIT_USAGE
+    assert "must be a checkpoint of whole steps" in capsys.readouterr().err
+
+
 def test_a_wrong_result_is_an_error_that_names_step_and_tensor(emulated, monkeypatch, capsys):
     def wrong(self, stop):
         """Change a weight behind the loss."""

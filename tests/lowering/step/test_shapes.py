@@ -30,7 +30,8 @@ def test_a_pack_has_the_fewest_groups_that_fill_vectors_or_all(c, k, groups, pac
     assert together(None, packed) == 1
     parts = parts_of(packed)
     assert parts == ([None] if packs == 1 else [Part(one, packs) for one in range(packs)])
-    assert named("x1", "layer", parts[-1]) == ("x1.layer" if packs == 1 else f"x1:{packs - 1}.layer")
+    last = "x1.layer" if packs == 1 else f"x1:{packs - 1}.layer"
+    assert named("x1", "layer", parts[-1]) == last
 
 
 @pytest.mark.parametrize(("c", "k", "groups"), [(32, 64, 8), (24, 24, 24), (12, 48, 6)])
