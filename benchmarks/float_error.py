@@ -115,11 +115,11 @@ def recorded_layers(case: Case) -> Iterator[LayerTrace]:
     trainer = Trainer(case.recipe)
     for _ in trainer.run(case.iterations):
         pass
-    convs = conv_layers(trainer.network)
-    with recording(trainer.network, case.layers or list(convs)) as traced:
+    layers = case.layers or list(conv_layers(trainer.network))
+    with recording(trainer.network, layers) as traced:
         trainer.step()
     for name, passes in traced.items():
-        yield layer_trace(name, convs[name], passes)
+        yield layer_trace(name, passes)
 
 
 def measure(shape: ConvShape, one: PassTrace, fmt: FloatFormat, seed: int = 0) -> dict[str, dict]:

@@ -19,8 +19,6 @@ from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
-from gscn.conv import ConvShape
-from gscn.golden.methods.as_convolution import OtherArithmetic
 from gscn.golden.methods.attached import NAME, Attached
 from gscn.golden.methods.by_weight import by_weight
 from gscn.golden.methods.geometry import ConvGeometry, LinearGeometry
@@ -275,40 +273,3 @@ def _padding(layer: _ConvNd) -> tuple[tuple[int, ...], Callable[[Tensor], Tensor
     if isinstance(layer.padding, str):
         return even_padding(layer.padding, layer.kernel_size, layer.dilation)
     return layer.padding, None
-
-
-def conv_shape(layer: TrainingConv2d, inputs_shape: tuple[int, int, int, int]) -> ConvShape:
-    """Return the shape of the convolution that a layer computes for inputs of (N, C, H, W).
-
-    Of a layer with a forward of its own, as it computed when it was last called.
-
-    Raises
-    ------
-    InputError
-        Grouped, or padded otherwise than by numbers of zeros: not a `ConvShape`.
-    """
-    attached = attached_to(layer)
-    problems = conv_shape_problems(layer)
-    if problems:
-        raise attached.error("; ".join(problems))
-    made: Any = layer
-    if attached.intercepts and attached.geometry is not None:
-        made = attached.geometry
-        if isinstance(made, OtherArithmetic):
-            made = made.geometry
-    geometry = ConvGeometry(
-        stride=made.stride, padding=made.padding, dilation=made.dilation, groups=made.groups
-    )
-    return geometry.conv_shape(inputs_shape, layer.weight.shape)
-
-
-def conv_shape_problems(conv: nn.Conv2d) -> list[str]:
-    """Return why a convolution is none of `ConvShape`, and hence not for the accelerator."""
-    problems = []
-    if conv.groups != 1:
-        problems.append(f"groups must be 1, not {conv.groups}")
-    if conv.padding_mode != "zeros":
-        problems.append(f"padding mode must be 'zeros', not {conv.padding_mode!r}")
-    if isinstance(conv.padding, str):
-        problems.append(f"padding must be a number or a pair of numbers, not {conv.padding!r}")
-    return problems

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.golden.methods.as_convolution import as_convolution
-from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape
+from gscn.golden.methods.layers import attached_to
 from gscn.golden.methods.passes import PassRecord
 from gscn.golden.methods.watching import sparse_layers
 from gscn.golden.networks.survey import Survey, call_name
@@ -36,7 +36,7 @@ _NO_TASK = -1
 @contextmanager
 def recording(
     network: nn.Module, layers: Sequence[str] | None = None
-) -> Iterator[dict[str, list[PassTrace]]]:
+) -> Iterator[dict[str, list[tuple[ConvShape, PassTrace]]]]:
     """Collect copies of the passes that the chosen layers compute inside the context.
 
     Parameters
@@ -49,19 +49,20 @@ def recording(
     Yields
     ------
     dict
-        Passes by layer, in the network's order; those of a layer as they were computed.
+        Passes by layer, in the network's order, each with the convolution that it is of; those of
+        a layer as they were computed.
 
     Raises
     ------
     InputError
         A name is not that of a converted layer, or there is none.
     """
-    traced: dict[str, list[PassTrace]] = {}
+    traced: dict[str, list[tuple[ConvShape, PassTrace]]] = {}
 
     def keep(name: str, record: PassRecord) -> None:
         shown = _recorded(record, copied=True)
         if shown is not None:
-            traced[name].append(shown[1])
+            traced[name].append(shown[:2])
 
     with observing(network, keep, layers) as names:
         traced.update((name, []) for name in names)
@@ -133,15 +134,13 @@ def _recorded(record: PassRecord, *, copied: bool) -> tuple[ConvShape, PassTrace
     return shape, one, record.geometry.transposed
 
 
-def layer_trace(name: str, conv: TrainingConv2d, passes: Sequence[PassTrace]) -> LayerTrace:
+def layer_trace(name: str, passes: Sequence[tuple[ConvShape, PassTrace]]) -> LayerTrace:
     """Return the passes of one step of a layer together.
 
     Parameters
     ----------
     name
         The layer's.
-    conv
-        The layer, for its geometry.
     passes
         What `recording` collected in one step.
 
@@ -150,14 +149,13 @@ def layer_trace(name: str, conv: TrainingConv2d, passes: Sequence[PassTrace]) ->
     InputError
         No forward pass, or one pass more than once.
     """
-    by_pass = {one.which: one for one in passes}
+    by_pass = {one.which: one for _, one in passes}
     if Pass.FORWARD not in by_pass or len(by_pass) != len(passes):
         raise InputError(
             f"layer {name} must compute each pass once in a traced step, not "
-            f"{', '.join(one.which for one in passes) or 'none'}"
+            f"{', '.join(one.which for _, one in passes) or 'none'}"
         )
-    shape = conv_shape(conv, by_pass[Pass.FORWARD].second.shape)
-    return LayerTrace(name=name, shape=shape, passes=by_pass)
+    return LayerTrace(name=name, shape=passes[0][0], passes=by_pass)
 
 
 def not_traced(surveyed: Survey, names: Collection[str]) -> tuple[Omitted, ...]:

@@ -10,7 +10,7 @@ from torch import nn
 from gscn.errors import raise_problems
 from gscn.golden.methods.conversion import sparsify
 from gscn.golden.methods.geometry import Arithmetic
-from gscn.golden.methods.layers import TrainingConv2d, attached_to, conv_shape_problems
+from gscn.golden.methods.layers import TrainingConv2d, attached_to
 from gscn.golden.networks.catalogue import make_network
 from gscn.golden.recipe import (
     DEFAULT_WIDTH,
@@ -72,7 +72,7 @@ def convert(network: nn.Module, method: str, *, seed: int = 0, **options: Any) -
         f"layer {name}: {problem}"
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d)
-        for problem in conv_shape_problems(module)
+        for problem in _padding_problems(module)
     ]
     raise_problems("network", problems)
     chosen = {
@@ -129,6 +129,16 @@ def set_arithmetic(network: nn.Module, arithmetic: Arithmetic | None) -> None:
     """Let every convolution of a converted network calculate its passes so."""
     for layer in conv_layers(network).values():
         attached_to(layer).arithmetic = arithmetic
+
+
+def _padding_problems(conv: nn.Conv2d) -> list[str]:
+    """Return why a convolution is no `ConvShape`, and hence not for the accelerator."""
+    problems = []
+    if conv.padding_mode != "zeros":
+        problems.append(f"padding mode must be 'zeros', not {conv.padding_mode!r}")
+    if isinstance(conv.padding, str):
+        problems.append(f"padding must be a number or a pair of numbers, not {conv.padding!r}")
+    return problems
 
 
 def conv_layers(network: nn.Module) -> dict[str, TrainingConv2d]:

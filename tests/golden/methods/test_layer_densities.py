@@ -30,7 +30,7 @@ def test_sparsities_are_those_of_the_tensors_that_were_used():
     sizes = dict(zeros)
     made = made_densities(trainer.network)
     for name, passes in traced.items():
-        by_pass = {one.which: one for one in passes}
+        by_pass = {one.which: one for _, one in passes}
         grads = by_pass[Pass.WEIGHT_GRAD]
         for kind, array in (
             ("weights", by_pass[Pass.FORWARD].first),

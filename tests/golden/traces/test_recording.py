@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gscn import golden
-from gscn.conv import Pass
+from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.golden.methods.watching import sparse_layers
 from gscn.golden.omitted import Omitted, covered_share
@@ -59,9 +59,18 @@ def test_bias_is_the_forward_precomputed_term():
     network = golden.sparsify(torch.nn.Sequential(conv), "dense")
     with recording(network) as traced:
         y = network(torch.randn(2, 2, 5, 5, generator=torch.Generator().manual_seed(0)))
-    one = layer_trace("0", conv, traced["0"]).get(Pass.FORWARD)
+    one = layer_trace("0", traced["0"]).get(Pass.FORWARD)
     assert one.precomputed.shape == (1, 3, 1, 1)
     assert np.array_equal(one.result + one.precomputed, y.detach().numpy())
+
+
+def test_a_layer_of_groups_is_recorded_with_its_shape():
+    network = golden.sparsify(torch.nn.Sequential(torch.nn.Conv2d(4, 6, 3, groups=2)), "dense")
+    with recording(network) as traced:
+        network(torch.randn(2, 4, 5, 5)).sum().backward()
+    layer = layer_trace("0", traced["0"])
+    assert layer.shape == ConvShape(n=2, c=4, h=5, w=5, k=6, r=3, s=3, groups=2)
+    assert {one.which for one in layer.passes.values()} == {Pass.FORWARD, Pass.WEIGHT_GRAD}
 
 
 def test_traces_cover_the_kinds_of_convolution(directory):

@@ -104,7 +104,7 @@ def test_evaluation_uses_the_sparsified_weights():
     advance(trainer, 5)
     with recording(trainer.network, ["head"]) as traced:
         assert 0 <= trainer.evaluate() <= 1
-    one = traced["head"][0]
+    _, one = traced["head"][0]
     assert np.count_nonzero(one.first) == 41  # ceil(0.01 * 64 * 64)
     assert before < 0.5
 
@@ -142,7 +142,7 @@ def test_gradients_reach_the_density_aimed_at():
         with recording(trainer.network) as traced:
             assert not trainer.step().dense_iteration
         for passes in traced.values():
-            for one in passes:
+            for _, one in passes:
                 if one.which is Pass.WEIGHT_GRAD:
                     kept += np.count_nonzero(one.first)
                     size += one.first.size

@@ -8,13 +8,13 @@ import contextlib
 import pytest
 import yaml
 from hypothesis import given
-from hypothesis import strategies as st
 
 from gscn.conv import ConvShape
 from gscn.errors import InputError
 from gscn.golden.networks import BATCH
 from gscn.perf.workload.networks import network
 from gscn.perf.workload.problem_file import read_problems
+from tests.perf.workload.changed_text import changed_texts
 
 SIZES = {"C": 3, "M": 8, "R": 3, "S": 3, "P": 8, "Q": 7}
 
@@ -132,15 +132,10 @@ GOOD = yaml.safe_dump_all(
 )
 
 
-@given(
-    cut=st.integers(0, len(GOOD)),
-    place=st.integers(0, len(GOOD)),
-    other=st.text(alphabet="0123456789:-[]{}&*!|>\n\t 'x~", max_size=6),
-)
-def test_changed_files_are_read_or_refused_in_a_sentence(tmp_path_factory, cut, place, other):
+@given(text=changed_texts(GOOD, "0123456789:-[]{}&*!|>\n\t 'x~"))
+def test_changed_files_are_read_or_refused_in_a_sentence(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "changed.yaml"
-    text = GOOD[:place] + other + GOOD[place:]
-    path.write_text(text[: len(text) - cut])
+    path.write_text(text)
     # Anything but this error, which is one sentence, is a fault.
     with contextlib.suppress(InputError):
         assert read_problems(path).layers

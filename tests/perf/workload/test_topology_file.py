@@ -7,12 +7,12 @@ import dataclasses
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from gscn.errors import InputError
 from gscn.perf.workload.networks import SMALL_NETWORKS, network
 from gscn.perf.workload.sparsification import Sparsification, target_densities
 from gscn.perf.workload.topology_file import read_topology
+from tests.perf.workload.changed_text import changed_texts
 
 HEADER = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter"
 STRIDES = f"{HEADER}, Strides,\n"
@@ -166,15 +166,10 @@ def test_what_is_wrong_is_named_by_line_and_column(tmp_path, text, message):
 GOOD = topology(network("resnet20", image_size=32, batch=1)) + "DP, 8, 8, 3, 3, 64, 1, 1,\n"
 
 
-@given(
-    cut=st.integers(0, len(GOOD)),
-    place=st.integers(0, len(GOOD)),
-    other=st.text(alphabet="0123456789,:\n\r\t;#\"'- xDP\0", max_size=6),
-)
-def test_changed_files_are_read_or_refused_in_a_sentence(tmp_path_factory, cut, place, other):
+@given(text=changed_texts(GOOD, "0123456789,:\n\r\t;#\"'- xDP\0"))
+def test_changed_files_are_read_or_refused_in_a_sentence(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "changed.csv"
-    text = GOOD[:place] + other + GOOD[place:]
-    path.write_text(text[: len(text) - cut])
+    path.write_text(text)
     # Anything but this error, which is one sentence, is a fault.
     with contextlib.suppress(InputError):
         assert read_topology(path, batch=1).layers
