@@ -112,10 +112,11 @@ def _equal_operands(step: Step, config: ArrayConfig) -> dict[str, str]:
         for name in (op.first, op.second)
     }
     found: dict[str, str] = {}
-    known: dict[object, tuple[Encode, set[str]]] = {}
-    for op in step.operations:
-        for _, written in known.values():
-            written |= touched(op).writes - {getattr(op, "state", "")}
+    known: dict[object, tuple[int, Encode]] = {}
+    written: dict[str, int] = {}  # by which operation a name was written last
+    for number, op in enumerate(step.operations):
+        touches = touched(op)
+        written |= dict.fromkeys(touches.writes - {getattr(op, "state", "")}, number)
         # Of a part, the state is read before that of the next part is written.
         if not isinstance(op, Encode) or op.operand is None or op.part is not None:
             continue
@@ -125,9 +126,10 @@ def _equal_operands(step: Step, config: ArrayConfig) -> dict[str, str]:
         except InputError:  # as above
             continue
         key = (op.tensors, op.rows, op.state, op.wide, *map(_items, (fields, *made)))
-        before, written = known.get(key, (None, set()))
-        if before is None or written & touched(op).reads or "adapt" in before.fields:
-            known[key] = (op, set())
+        at, before = known.get(key, (number, op))
+        changed = any(written.get(name, -1) > at for name in touches.reads)
+        if before is op or changed or "adapt" in before.fields:
+            known[key] = (number, op)
         else:
             found[op.name] = before.name
     return found
