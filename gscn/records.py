@@ -73,24 +73,27 @@ class Record:
         InputError
             A value does not fit its field, or the field is unknown.
         """
-        arrays = {name: np.asarray(value) for name, value in values.items()}
+        arrays = {name: np.asarray(v) for name, v in values.items() if not isinstance(v, int)}
         if count is None:
-            count = (
-                max((a.size for a in arrays.values()), default=1)
-                if any(a.ndim for a in arrays.values())
-                else 1
-            )
+            sizes = [array.size for array in arrays.values()]
+            count = max(sizes) if any(array.ndim for array in arrays.values()) else 1
         packed = np.zeros(count, dtype=self.dtype)
-        for name, array in arrays.items():
+        for name, value in values.items():
             if name not in self._ranges:
                 raise InputError(f"record {self.name} has no field {name!r}")
             low, high = self._ranges[name]
-            if array.size and (array.min() < low or array.max() > high):
+            array = arrays.get(name)
+            if array is None:
+                least = most = value
+            elif array.size:
+                least, most = array.min(), array.max()
+            else:
+                continue
+            if least < low or most > high:
                 raise InputError(
-                    f"{self.name}.{name} must lie in [{low}, {high}], "
-                    f"not [{array.min()}, {array.max()}]"
+                    f"{self.name}.{name} must lie in [{low}, {high}], not [{least}, {most}]"
                 )
-            packed[name] = array
+            packed[name] = value
         return packed
 
     def unpack(self, data: np.ndarray) -> np.ndarray:
