@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import functools
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,19 +164,29 @@ class Parts:
 
     def counts(self, make: functools.partial[wiring.Component]) -> Counts:
         """Return what a part takes."""
-        key = (make.func, *make.keywords.items())
+        key = _key(make)
         if key not in self._known:
             self._known[key] = measure(make, self._liberty)
         return self._known[key]
 
     def change(self, built: Counts, old: Unit, new: Unit) -> Counts:
-        """Return what a unit takes that has the parts of another."""
+        """Return what a unit takes that has another's parts; what both have is not looked at."""
         from gscn.rtl_gen.area import subtract
 
+        fewer: Counter[object] = Counter()
+        made = {}
         for unit, sign in ((old, 1), (new, -1)):
             for count, make in makers(unit).values():
-                built = subtract(built, self.counts(make), sign * count)
+                fewer[_key(make)] += sign * count
+                made[_key(make)] = make
+        for key, count in fewer.items():
+            if count:
+                built = subtract(built, self.counts(made[key]), count)
         return built
+
+
+def _key(make: functools.partial[wiring.Component]) -> object:
+    return (make.func, *make.keywords.items())
 
 
 def exposed(unit: Unit, design: Design) -> float:
