@@ -248,6 +248,8 @@ def simulator_environment(
         "COCOTB_TOPLEVEL": TESTBENCH_MODULE,
         "COCOTB_TEST_MODULES": testbench,
         "COCOTB_RESULTS_FILE": str(directory / "results.xml"),
+        # Else each module that a testbench imports is compiled anew, for messages of its asserts.
+        "COCOTB_REWRITE_ASSERTION_FILES": "",
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
         "TOPLEVEL_LANG": "verilog",
     }
