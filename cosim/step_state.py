@@ -146,8 +146,9 @@ def follow(golden: GoldenStep, places: Memory, memory: np.ndarray, host: Host) -
         first = places.states[name]
         read = ENCODE_STATE.unpack(memory[first : first + STATE_BYTES])[0]
         state |= {field: int(read[field]) for field in state}
-    for name, rows in golden.rows.items():
-        first, channels = places.rows[name]
+    # Rows that no pass reads have no place.
+    for name in golden.rows.keys() & places.rows.keys():
+        rows, (first, channels) = golden.rows[name], places.rows[name]
         size = channels * CHANNEL_ROW.dtype.itemsize
         read = CHANNEL_ROW.unpack(memory[first : first + size])
         for field in NAMES:

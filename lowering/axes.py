@@ -173,6 +173,9 @@ def _phased_axis(
         # Turned round: tap t of an output row that is t rows above becomes taps - 1 - t.
         first = low - (taps - 1) - out_low
         places = [(r, phase, taps - 1 - tap) for r, phase, tap in places]
+    elif not _has_rows(low, size, padding, stride, phases[0]):
+        # The row is no result's, and must cost no product: whatever is streamed is past it.
+        first = count
     return Axis(
         cut=stride,
         phases=phases,
@@ -187,6 +190,11 @@ def _phased_axis(
         step=1,
         places=tuple(places),
     )
+
+
+def _has_rows(low: int, size: int, padding: int, cut: int, phase: int) -> bool:
+    """Say whether the first stored row of a phase is one of the input's."""
+    return 0 <= low * cut + phase - padding < size
 
 
 @functools.lru_cache(maxsize=4096)
@@ -251,13 +259,23 @@ def kernel_geometries(shape: ConvShape, which: Pass, most_step: int) -> tuple[Ke
         rows, cols = (_stepped_axis(*size) for size in sizes)
         return (KernelGeometry(False, shape.n, shape.c, shape.k, rows, cols),)
     axes = (
-        [_phased_axis(*size, (phase,), forward=False) for phase in phases]
+        _result_phases(*size, phases)
         for size, phases in zip(sizes, (phases_y, phases_x), strict=True)
     )
     return tuple(
         KernelGeometry(False, shape.n, shape.c, shape.k, rows, cols)
         for rows, cols in itertools.product(*axes)
     )
+
+
+def _result_phases(
+    size: int, out: int, kernel: int, geometry: tuple[int, int, int], phases: tuple[int, ...]
+) -> list[Axis]:
+    """Return the phases of an input gradient that have a row; one, if none has."""
+    stride, padding, _ = geometry
+    found = [_phased_axis(size, out, kernel, geometry, (one,), forward=False) for one in phases]
+    kept = [one for one in found if _has_rows(one.low, size, padding, stride, one.phases[0])]
+    return kept or found[:1]
 
 
 @functools.lru_cache(maxsize=4096)

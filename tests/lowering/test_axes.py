@@ -48,6 +48,8 @@ def kernel_meetings(shape, geometry):
                 continue
             inner, outer = (number, target) if geometry.forward else (target, number)
             row = (axis.low + inner) * axis.cut + axis.phases[phase] - axis.padding
+            # Rows beyond an input are zeros; those beyond its gradient would cost products.
+            assert geometry.forward or 0 <= row < shape.h
             if 0 <= row < shape.h:
                 found[row, tap, axis.out_low + outer] += 1
     return found

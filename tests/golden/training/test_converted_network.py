@@ -63,7 +63,7 @@ def test_conversion_names_the_layer_that_is_not_supported():
     network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1, groups=2))
     assert len(conv_layers(convert(network, "dense"))) == 2
     network.append(nn.Conv2d(2, 2, 3, padding="same"))
-    with pytest.raises(InputError, match="layer 2: padding must be a number .*, not 'same'"):
+    with pytest.raises(InputError, match=r"layer 2: padding must be a number .*, not 'same'"):
         convert(network, "dense")
     reflecting = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"))
     with pytest.raises(InputError, match=r"layer 0: padding mode must be 'zeros', not 'reflect'"):
