@@ -140,8 +140,7 @@ def _place(step: Step, config: ArrayConfig, memory: Memory) -> None:
             memory.state(name)
     for name, blocks in step.blocks.items():
         if name not in memory.blocks:
-            memory.blocks[name] = blocks
-            memory.part(name, bits_content(blocks).size)
+            memory.known_bits(name, blocks)
     for name, tensor in step.tensors.items():
         op = made_by.get(name) if tensor.weights else None
         if name not in memory.dense and (

@@ -101,6 +101,11 @@ class Memory:
         self.parts[name] = (start, start + size)
         return self.parts[name]
 
+    def known_bits(self, name: str, blocks: Blocks) -> None:
+        """Give bits that are there from the start their place."""
+        self.blocks[name] = blocks
+        self.part(name, bits_content(blocks).size)
+
     def operand(self, name: str, walk: dict[str, int], strip: int) -> StripsPlace:
         """Give the strips of a walk their place: enough for a tensor without zeros."""
         groups = walk["count5"] * walk["count6"] * walk["count7"]

@@ -50,6 +50,8 @@ def dense_records(step: Step, config: ArrayConfig) -> DenseRecords:
         memory.table(name, rows)
     for name in step.states:
         memory.state(name)
+    for name, blocks in step.blocks.items():
+        memory.known_bits(name, blocks)
     for name, tensor in step.tensors.items():
         memory.tensor(name, tensor)
     made = DenseRecords(step, config, memory, addr, together=True)

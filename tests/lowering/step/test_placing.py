@@ -154,7 +154,7 @@ def test_a_convolution_keeps_its_groups():
     own = nn.Conv2d(16, 32, 3, 1, 1, groups=4, bias=False)
     model = ending(own, nn.BatchNorm2d(32), nn.ReLU(), channels=32)
     found = {layer.name: layer for layer in place(traced(model, IMAGE)).layers}
-    assert found["3"] == Conv("3", "2", 32, 3, 1, 1, groups=4)
+    assert found["3"] == Conv("3", "1", 32, 3, 1, 1, groups=4)
 
 
 def test_a_linear_layer_needs_a_map_of_one_position_and_is_the_last():
