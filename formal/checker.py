@@ -25,6 +25,16 @@ from amaranth.lib.wiring import Component, In, Out
 from formal.probe import Probe
 from gscn.errors import InputError
 
+
+def joined(source: stream.Interface, sink: stream.Interface) -> Value:
+    """Return whether a stream is connected to another one, as `wiring.connect` does it."""
+    return (
+        (sink.valid == source.valid)
+        & (Value.cast(sink.p) == Value.cast(source.p))
+        & (source.ready == sink.ready)
+    )
+
+
 _PATCHING = threading.Lock()
 """Held while names of a module stand for something else: proofs run side by side."""
 

@@ -17,9 +17,9 @@ class ListSequencerChecker(Checker):
     """Follow a list from its start, by way of stops and of errors, to its end.
 
     The queues do anything that is proved of `ListQueue`, and the memory port does anything.
-    Assumed: a queue begins no record while held; it tells of a stop only while it is busy, and of
-    one that the host knows of until the answer, of another until it is cancelled; it stays failed,
-    with an error that is not 0.
+    Assumed: a queue begins no record while held or over; it tells of a stop only while it is busy,
+    of one that the host knows of until the answer, of another until it is cancelled; it stays
+    failed, with an error that is not 0.
     """
 
     CLAIMS = {
@@ -33,8 +33,8 @@ class ListSequencerChecker(Checker):
         "hold": "no record begins after an error, nor from the host's answer to the new begin",
         "stop": "the host is told of one stop at a time, unchanged until it answers; the "
         "answer goes to whose stop it is",
-        "error": "the error, and its address, is that of the queue that failed first, told when "
-        "neither has a record; it stays",
+        "error": "the error, and its address, is that of a queue that failed, told when neither "
+        "has a record; it stays",
         "units": "a pass goes to the unit of its queue, one at a time, with its list",
     }
     STAND_INS = {ListQueue: Free, ReadArbiter: Free, WriteMerger: Free}
@@ -85,7 +85,7 @@ class ListSequencerChecker(Checker):
     def _assume(self) -> None:
         """Assume of the queues what is proved of them."""
         for number, queue in enumerate(self._queues):
-            may = self.delayed(~queue.hold & self.dut.busy, 1, name=f"may{number}")
+            may = self.delayed(~queue.hold & ~queue.over & self.dut.busy, 1, name=f"may{number}")
             was_busy = self.delayed(queue.busy, 1, name=f"busy{number}")
             was_failed = self.delayed(queue.failed, 1, name=f"failed{number}")
             stop = self.delayed(queue.stop, 1, name=f"stop{number}")
@@ -168,25 +168,17 @@ class ListSequencerChecker(Checker):
 
     def _claim_errors(self, failed: Value, idle: Value) -> None:
         """Claim which error is told."""
-        dut, m = self.dut, self.m
-        encode, array = self._queues
-        known, whose = Signal(), Signal()  # whose failure was first, of two the encode unit's
-        first = Mux(known, whose, ~encode.failed)
-        with m.If(failed & ~known):
-            m.d.sync += [known.eq(1), whose.eq(~encode.failed)]
+        dut = self.dut
         tells = Signal()
-        with m.If(failed & idle):
-            m.d.sync += tells.eq(1)
-        error = Mux(first, array.error, encode.error)
-        addr = Mux(first, array.addr, encode.addr)
-        self.claim(
-            "error",
-            Mux(tells, (dut.error == error) & (dut.error_addr == addr), dut.error == 0),
-        )
-        self.invariant(self.probe.signal("known") == known)
-        self.invariant(self.probe.signal("which") == whose)
-        self.invariant(~known | Mux(whose, array.failed, encode.failed))
-        self.invariant(~tells | (known & idle))
+        with self.m.If(failed & idle):
+            self.m.d.sync += tells.eq(1)
+        right = [
+            queue.failed & (dut.error == queue.error) & (dut.error_addr == queue.addr)
+            for queue in self._queues
+        ]
+        self.claim("error", Mux(tells, Cat(right).any(), dut.error == 0))
+        self.invariant(~tells | (failed & idle))
+        self.invariant(self.probe.signal("known") == tells)
 
     def _join_units(self) -> Value:
         """Return whether passes and units are joined."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 
-from formal.checker import Checker, Free
+from formal.checker import Checker, Free, joined
 from gscn.encode import Adapt, EncodeError
 from gscn.hw.encode.dense_writer import DenseWriter
 from gscn.hw.encode.integer_writer import IntegerWriter
@@ -97,20 +97,11 @@ class OutputsChecker(Checker):
         lines = [writers[name].o for name in ("dense", "second", "bits", "sums")]
         for name in "ab":
             lines += [writers[name].o_data, writers[name].o_table]
-        channels = [
-            (channel.valid == line.valid)
-            & (line.ready == channel.ready)
-            & (channel.p.as_value() == line.p.as_value())
-            for channel, line in zip(port.channels, lines, strict=True)
-        ]
+        channels = [joined(*pair) for pair in zip(lines, port.channels, strict=True)]
         return (
             Cat(channels).all()
-            & (dut.command.valid == port.command.valid)
-            & (dut.command.p.as_value() == port.command.p.as_value())
-            & (dut.data.valid == port.data.valid)
-            & (dut.data.p.as_value() == port.data.p.as_value())
-            & (port.command.ready == dut.command.ready)
-            & (port.data.ready == dut.data.ready)
+            & joined(port.command, dut.command)
+            & joined(port.data, dut.data)
             & (port.write_done == dut.write_done)
             & (dut.busy == ~port.idle)
         )

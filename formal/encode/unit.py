@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Mux, Signal, Value
+from amaranth.hdl import Cat, Mux, Signal, Value
 
-from formal.checker import Checker, Free
+from formal.checker import Checker, Free, joined
 from gscn.hw.encode.front import EncodeFront
 from gscn.hw.encode.inputs import Inputs
 from gscn.hw.encode.integer_lanes import IntegerLanes
@@ -33,6 +33,8 @@ class EncodeUnitChecker(Checker):
         "until a pass begins",
         "error": "the error of a pass stays until the next one: of its record, else of its inputs, "
         "else of its outputs",
+        "joined": "vectors go from the walk through inputs and lanes to outputs, each part has what "
+        "it needs of the pass, and the port to read",
         "held_command": "a burst to write is held until it is taken",
         "held_data": "a beat to write is held until it is taken",
     }
@@ -102,6 +104,7 @@ class EncodeUnitChecker(Checker):
         )
         self.claim("halt", (inputs.halt == (stopped | (runs & bad))) & (outputs.halt == stopped))
         self.claim("error", dut.error == Mux(front.error != 0, front.error, error))
+        self.claim("joined", self._join())
         self.claim("held_command", self.held(dut.mem_write_cmd, name="o_command"))
         self.claim("held_data", self.held(dut.mem_write_data, name="o_data"))
         probe = self.probe
@@ -111,14 +114,51 @@ class EncodeUnitChecker(Checker):
         self.invariant(probe.signal("error") == error)
         self.invariant(probe.signal("own") == own)
         self.invariant(~(own & begun) & (~closing | own))
-        self.invariant(~new | begun)
+        self.invariant(~new | (begun & ~stopped))
+        self.invariant(~(stopped & begun) | bad)
         self.reach(closing & self.delayed(gives_up, 6, name="given_up"))
+
+    def _join(self) -> Value:
+        """Return whether the parts are connected."""
+        dut = self.dut
+        (front,), (inputs,) = self.parts[EncodeFront], self.parts[Inputs]
+        (outputs,), (reads,) = self.parts[Outputs], self.parts[ReadArbiter]
+        (lanes,) = self.parts[Lanes] + self.parts[IntegerLanes]
+        beats = dut.mem_read_data
+        same = [
+            (part.settings.as_value() == front.settings.as_value()) & (part.start == front.begin)
+            for part in (inputs, lanes, outputs)
+        ]
+        for name in ("dense", "second", "bits", "verdicts", "sums", "selected"):
+            same.append(joined(getattr(lanes, f"o_{name}"), getattr(outputs, f"i_{name}")))
+        same += [
+            joined(dut.start, front.start),
+            joined(front.o, inputs.i),
+            joined(inputs.o, lanes.i),
+            joined(front.command, reads.channels[0]),
+            joined(inputs.command, reads.channels[1]),
+            joined(reads.command, dut.mem_read_cmd),
+            lanes.state.as_value() == front.state.as_value(),
+            outputs.state.as_value() == front.state.as_value(),
+            inputs.columns == front.columns,
+            outputs.columns == front.columns,
+            front.tally.as_value() == lanes.tally.as_value(),
+            front.halfwords[0] == outputs.halfwords_a,
+            front.halfwords[1] == outputs.halfwords_b,
+            front.choice.as_value() == outputs.choice.as_value(),
+            dut.busy == front.busy,
+            dut.flags == lanes.tally.flags,
+            reads.data_valid == beats.valid,
+            Cat(front.data_valid, inputs.beats.valid) == reads.channel_valid,
+            front.data == beats.payload,
+            inputs.beats.payload == beats.payload,
+        ]
+        return Cat(same).all()
 
     def _assume(
         self, front: Free, inputs: Free, outputs: Free, begun: Value, closing: Value
     ) -> None:
         """Assume what the parts keep to."""
-        dut = self.dut
         self.assume(~front.begin | (front.busy & ~begun & ~closing))
         self.assume(~begun | front.busy)
         self.assume(front.start.ready == ~front.busy)
@@ -141,4 +181,3 @@ class EncodeUnitChecker(Checker):
         self.assume(Mux(new, ~outputs.done, ~was_done | outputs.done))
         self.assume(~outputs.done | (~writes & ~outputs.busy & (outputs.error == 0)))
         self.assume(begun | ~writes)
-        self.assume(~outputs.done | begun | closing | ~dut.busy | ~new)

@@ -13,12 +13,14 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from formal import sby
-from formal.checker import Checker
+from formal.checker import Checker, Free, joined
 from gscn.errors import InputError
 
 
 class Pass(wiring.Component):
     """Offers what it is given, and drops it if it is not taken."""
+
+    SIZE = 2
 
     def __init__(self):
         super().__init__({"i": In(stream.Signature(2)), "o": Out(stream.Signature(2))})
@@ -54,6 +56,50 @@ class Forgetful(PassChecker):
 
     def describe(self):
         """State nothing."""
+
+
+class Passes(Pass):
+    """Has a `Pass` inside, which says its size."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = inner = Pass()
+        assert Pass.SIZE == 2
+        wiring.connect(m, wiring.flipped(self.i), inner.i)
+        wiring.connect(m, inner.o, wiring.flipped(self.o))
+        return m
+
+
+class PassesChecker(PassChecker):
+    """Claims that words are held, and how the part is connected."""
+
+    CLAIMS: ClassVar = {"held": "`o` is held", "joined": "the part has the ports"}
+
+    def describe(self):
+        super().describe()
+        inner = self.parts[Pass][0] if self.STAND_INS else self.dut
+        self.claim("joined", joined(self.dut.i, inner.i) & joined(inner.o, self.dut.o))
+
+
+class WithoutPart(PassesChecker):
+    """Has a part that does anything in the place of the `Pass`."""
+
+    STAND_INS: ClassVar = {Pass: Free}
+
+
+@pytest.mark.parametrize(
+    ("checker", "claim", "status"),
+    [
+        (PassesChecker, "held", "PASS"),
+        (WithoutPart, "held", "FAIL"),
+        (WithoutPart, "joined", "PASS"),
+    ],
+)
+def test_a_part_that_stands_in_does_anything_at_the_ports_of_the_part(
+    checker, claim, status, tmp_path
+):
+    built = checker(Passes(), claims=[claim])
+    assert sby.run(built, mode="bmc", depth=4, directory=tmp_path / "run").status == status
 
 
 @pytest.mark.parametrize(("checker", "status"), [(PassChecker, "PASS"), (Doubtful, "FAIL")])

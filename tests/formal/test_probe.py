@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -105,3 +105,41 @@ def test_signals_without_a_name_are_found_by_their_variable(probed):
     assert odd is not even
     assert len(odd) == len(even) == 4
     assert "odd" not in (odd.name, even.name)
+
+
+def test_states_of_a_machine_are_found_by_name():
+    class Walk(wiring.Component):
+        def __init__(self):
+            super().__init__({"o": Out(1)})
+
+        def elaborate(self, platform):
+            m = Module()
+            with m.FSM():
+                with m.State("OUT"):
+                    m.next = "BACK"
+                with m.State("BACK"):
+                    m.next = "HOME"
+                with m.State("HOME"):
+                    m.d.comb += self.o.eq(1)
+                    m.next = "OUT"
+            return m
+
+    probe = Probe(Walk())
+    states = probe.states()
+    assert list(states) == ["OUT", "BACK", "HOME"]
+    seen = []
+    m = Module()
+    m.submodules.walk = probe.fragment
+    shown = Signal(3)
+    m.d.comb += shown.eq(Cat(states.values()))
+
+    async def testbench(ctx):
+        for _ in range(4):
+            seen.append(ctx.get(shown))
+            await ctx.tick()
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert seen == [1, 2, 4, 1]

@@ -372,6 +372,17 @@ def test_a_record_whose_stop_was_told_ends_though_the_other_queue_fails():
     assert np.array_equal(out.memory[: len(alone)], expected.memory)
 
 
+@pytest.mark.xfail(strict=True, reason="the encode unit's later error is told in its place")
+def test_of_two_errors_the_first_is_told_though_the_encode_unit_fails_too():
+    listing = RandomList(0, fresh=True)
+    listing.add_pass(0, fails=True)
+    failing = listing.end - PLACE
+    listing.add_pass(ENCODE_MODE, fails=True)
+    out = run(listing.memory(), listing.end, two_queues=True, spans=(150, 150))
+    assert [queue for _, queue in out.begins] == [Queue.ARRAY, Queue.ENCODE]
+    assert (out.error, out.error_addr) == (FAILURES[Queue.ARRAY], failing)
+
+
 def test_an_empty_list_and_one_of_which_nothing_is_left_end():
     listing = records_of(RandomList(1), 3)
     memory, end = listing.memory(), listing.end
