@@ -20,7 +20,7 @@ from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.records import Records
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.perf.estimate.step_schedule import CONTROL, Queued, Ways
-from gscn.port import READ_LATENCY
+from gscn.port import ALIGNMENT_BYTES, READ_LATENCY
 from gscn.step import Convolve, Encode, Rows, Step, Walk
 
 SELECTION = "selection"
@@ -43,8 +43,8 @@ KINDS = (SELECTION, OPERANDS, REUSE, ORDER, SUMS, MAPS, UPDATE)
 OF_ZEROS = (SELECTION, OPERANDS, REUSE, ORDER)
 """Kinds for which there would be no pass, or fewer, on an array that skips no zeros."""
 
-_PAGE_BYTES = 4096
-"""Whose borders bursts may not cross."""
+_APART_BYTES = 1 << 12
+"""Between places that lie apart."""
 _MOST_TABLE = 1 << 24
 """Bytes of a table, of rows or of a state, at most."""
 _PART = "/"
@@ -192,14 +192,16 @@ def _ways(cost: PassCost, port_bytes: int, dram: Dram | None) -> Ways:
 
 
 def _alike(content: np.ndarray) -> bytes:
-    """Return a record that takes the same time: its places, at their offsets in a page, but apart.
+    """Return a record that takes the same time: its places, at their offsets in a line, but apart.
 
-    A network has many layers of the same shapes, and a step is estimated in several ways.
+    The unit reads and writes lines of 64 bytes, which no burst goes beyond: where else a place is
+    makes no difference, only which places are one. A network has many layers of the same shapes,
+    and a step is estimated in several ways.
     """
     fields = ENCODE_DESCRIPTOR.unpack(content)[0]
     moved = {name: int(fields[name]) for name in ENCODE_DESCRIPTOR.dtype.names}
     begins: dict[int, int] = {}
-    free = _PAGE_BYTES
+    free = _APART_BYTES
     for name, value in moved.items():
         part, _, what = name.rpartition("_")
         if not value or what not in ("addr", "data", "table"):
@@ -208,8 +210,8 @@ def _alike(content: np.ndarray) -> bytes:
         size = moved[end] - value if end in moved else _MOST_TABLE
         # What is one place, an updated tensor for example, stays one.
         if value not in begins:
-            begins[value] = free + value % _PAGE_BYTES
-            free += (size // _PAGE_BYTES + 2) * _PAGE_BYTES
+            begins[value] = free + value % ALIGNMENT_BYTES
+            free += (size // _APART_BYTES + 2) * _APART_BYTES
         moved[name] = begins[value]
         if end in moved:
             moved[end] = begins[value] + size
