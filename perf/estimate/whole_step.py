@@ -148,16 +148,15 @@ def whole_step(result: NetworkEstimate, turns: Turns = Turns.EQUAL) -> WholeStep
     InputError
         The graph is not known, or the compiler of steps has no place for something in it.
     """
-    ways = _training(result)
     machine = _Machine(result, turns)
-    ours = machine.step(ways[0])
-    alone = machine.step(ways[0], OF_ZEROS)
-    selecting = machine.step(ways[1]) if len(ways) > 1 else None
-    with_operands = WholeStep._mean(
-        alone.cycles, machine.step(ways[1], OF_ZEROS).cycles if selecting else None
-    )
+    ways = [machine.records(how) for how in _training(result)]
+    ours, *selecting = (machine.run(found) for found in ways)
+    alone = [machine.run(found, OF_ZEROS).cycles for found in ways]
     return WholeStep(
-        ours=ours, selecting=selecting, dense=machine.dense(), with_operands=with_operands
+        ours=ours,
+        selecting=selecting[0] if selecting else None,
+        dense=machine.run(machine.dense_records()),
+        with_operands=WholeStep._mean(alone[0], alone[1] if selecting else None),
     )
 
 
@@ -187,8 +186,8 @@ class _Machine:
         self.passes = {(one.layer.name, one.which): one for one in result.passes}
         self.names: dict[str, str] = {}
 
-    def step(self, how: Training, only: Collection[str] = (CONTROL, *KINDS)) -> MachineStep:
-        """Return a step of ours; records of other kinds than `only` take no time."""
+    def records(self, how: Training) -> list[Listed]:
+        """Return the records of a step of ours, with what they cost."""
         compiled = compile_step(self.result.graph, how, self.config)
         works = self._works(compiled)
         kept = {
@@ -199,24 +198,24 @@ class _Machine:
             )
         }  # fmt: skip
         own = {op.name: _cost(work) for op, work in works}
-        found = costs(
+        return costs(
             step_records(compiled.step, self.config), self.config, lambda op: own[op.name], kept,
             self.result.dram,
         )  # fmt: skip
-        return self._run(found, {CONVOLUTION, *only})
 
-    def dense(self) -> MachineStep:
-        """Return a step of the dense array."""
+    def dense_records(self) -> list[Listed]:
+        """Return the records of a step of the dense array, with what they cost."""
         compiled = compile_step(self.result.graph, Training(), self.config)
         self.names = self._named(compiled)
         made = dense_records(dense_step(compiled.step), self.config)
-        found = costs(listed(made), self.config, self._dense_cost, {}, self.result.dram)
-        return self._run(found, {CONVOLUTION, CONTROL, *KINDS})
+        return costs(listed(made), self.config, self._dense_cost, {}, self.result.dram)
 
-    def _run(self, found: list[Listed], only: Collection[str]) -> MachineStep:
-        """Run records in two queues; those of other kinds than `only` take no time."""
+    def run(self, found: list[Listed], only: Collection[str] = (CONTROL, *KINDS)) -> MachineStep:
+        """Run records in two queues; encode passes of other kinds than `only` take no time."""
         taken = [
-            one.queued if one.queued.kind in only else one.queued._replace(cycles=0.0)
+            one.queued
+            if one.queued.kind in {CONVOLUTION, *only}
+            else one.queued._replace(cycles=0.0)
             for one in found
         ]
         made = schedule(taken, self.turns)
