@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 import traceback
 import warnings
@@ -16,10 +17,11 @@ from torch.overrides import TorchFunctionMode
 
 from gscn.array import array
 from gscn.golden.networks import libraries
+from gscn.golden.networks.called import called
 from gscn.golden.networks.sources import NamedModel, named_model, told
 from gscn.golden.networks.survey import Survey, survey
 from gscn.golden.traces.model_step import trace
-from gscn.perf.estimate.training_step import Mode, estimate
+from gscn.perf.estimate.training_step import Mode, estimate, to_json
 from gscn.perf.workload.layers import network_of
 from gscn.perf.workload.sparsification import Method, Sparsification
 from gscn.system.cache import temporary_folder
@@ -62,18 +64,24 @@ libraries.timm()  # once, before processes are forked off for each architecture
 def measured(spec: str) -> Row:
     """Return what an architecture computes at its own size of images, and its estimates.
 
-    Nothing is computed where it can be avoided: parameters have no values. `problem` says what
-    failed, if anything did.
+    Nothing is computed where it can be avoided: parameters have no values. An estimate is all that
+    `gscn estimate` writes, a whole step where there is one. `problem` says what failed, if anything
+    did.
     """
     row: Row = {}
-    try:
-        # A step is traced of what has values; here layers are only counted.
-        named = _without_values(spec)
+
+    def make(values: bool) -> NamedModel:
+        named = named_model(spec, batch=ESTIMATED_BATCH, values=values)
         row["parameters"] = sum(one.numel() for one in named.model.parameters())
         row["input"] = [list(one.shape) for one in named.inputs if isinstance(one, Tensor)]
-        found = survey(named.model, named.inputs)
-        row |= {"layers": len(found.layers), "macs": found.macs, "omitted": _omitted(found)}
-        network = network_of(spec, found)
+        return named
+
+    try:
+        found = called(spec, make)
+        surveyed = found.survey
+        row |= {"layers": len(surveyed.layers), "macs": surveyed.macs}
+        row["omitted"] = _omitted(surveyed)
+        network = network_of(spec, surveyed)
         for method in ESTIMATED:
             start = time.process_time()
             result = estimate(
@@ -82,22 +90,19 @@ def measured(spec: str) -> Row:
                 Sparsification(method=method, sparsity=SPARSITY),
                 mode=Mode.ANALYTIC,
             )
+            data = to_json(dataclasses.replace(result, graph=found.graph))
             seconds = time.process_time() - start
-            row[f"estimate {method}"] = {"speedup": result.speedup(), "seconds": seconds}
+            whole = data["whole_step"]
+            row[f"estimate {method}"] = {
+                "speedup": result.speedup(),
+                "everything": whole.get("speedup_with_everything"),
+                "seconds": seconds,
+            }
             if seconds > MOST_ESTIMATE_SECONDS:
                 row["problem"] = _problem(f"estimate {method}", f"took {seconds:.0f} s")
     except Exception as error:  # noqa: BLE001
         row["problem"] = _failed("layers and estimate", error)
     return row
-
-
-def _without_values(spec: str) -> NamedModel:
-    named = named_model(spec, batch=ESTIMATED_BATCH, values=False)
-    if any(one.is_meta for one in named.inputs if isinstance(one, Tensor)):
-        return named
-    # Made with values, it may still compute without.
-    inputs = tuple(one.to("meta") if isinstance(one, Tensor) else one for one in named.inputs)
-    return NamedModel(name=named.name, model=named.model.to("meta"), inputs=inputs)
 
 
 def _omitted(found: Survey) -> list[Row]:

@@ -35,6 +35,8 @@ LARGE = 100_000_000
 MOST_SECONDS = 3600
 """For a machine that has other work."""
 
+PRELOADED = "benchmarks.architecture_preload"
+
 Row = dict[str, Any]
 
 
@@ -90,7 +92,7 @@ def _try(path: Path, part: str, spec: str, again: bool, *args: Any) -> Row:
 def apart(part: str, *args: Any) -> Row:
     """Return the row of `benchmarks.architecture_trial` that a process with limits computes."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.architecture_trial"])
+    context.set_forkserver_preload([PRELOADED])
     ours, theirs = context.Pipe(duplex=False)
     limits = (MOST_BYTES, MOST_CPU_SECONDS)
     process = context.Process(target=_limited, args=(theirs, limits, part, args), daemon=True)

@@ -22,7 +22,10 @@ tried (`benchmarks/timm_names.txt`; which draw, its test says). Of each architec
 * Its **layers** are found and counted at the size of images that its library gives,
   {estimated_batch} images (`golden.networks.survey`, on tensors without values), and a training
   step is **estimated** in analytic mode on the preset `{config}`, by SWAT and by ReSprop at
-  {sparsity_percent:g} %, which may take {most_estimate_seconds:g} s of a processor each.
+  {sparsity_percent:g} %: all that `gscn estimate` writes, a step with everything among it where the
+  compiler of whole steps has a place for all of the network. Each may take
+  {most_estimate_seconds:g} s of a processor, of which compiling machine code, once for all, is no
+  part.
 * It is **converted**, takes one **training step** by each of {methods}, in float32 on random
   images, with all that `gscn.trace` does by default, and the step is **traced**. The mini-batch has
   {trained_batch} images of {small} pixels; where that fails, of {larger}; where that fails too, of
@@ -113,9 +116,8 @@ def _outside(rows: list[Row]) -> str:
 def _cells(row: Row, batch: int) -> tuple[str, ...]:
     measured, trained = row["measured"], row["trained"]
     share = outside(row)
-    speedups = [
-        measured.get(f"estimate {method}", {}).get("speedup") for method in ("swat", "resprop")
-    ]
+    swat, resprop = (measured.get(f"estimate {method}", {}) for method in ("swat", "resprop"))
+    speedups = (swat.get("speedup"), resprop.get("speedup"), swat.get("everything"))
     return (
         row["spec"],
         f"{measured['parameters'] / 1e6:.1f}" if "parameters" in measured else "-",
@@ -162,11 +164,13 @@ def render(data: Mapping[str, Any]) -> str:
             f"{_outside(rows)}\n",
             "## Each architecture\n",
             "Speedups are of the training step over the dense array of as many multipliers,",
-            "convolutions and linear layers alone.\n",
+            "convolutions and linear layers alone; with everything, of a whole step, where a dash",
+            "says that its compiler refuses the network.\n",
             table(
                 (
                     *("architecture", "million parameters", "layers", "GMAC per image"),
-                    *("in no layer", "SWAT", "ReSprop", "pixels of the step", "result"),
+                    *("in no layer", "SWAT", "ReSprop", "SWAT with everything"),
+                    *("pixels of the step", "result"),
                 ),
                 [_cells(row, data["limits"]["estimated_batch"]) for row in rows],
             ),

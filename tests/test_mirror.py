@@ -236,6 +236,10 @@ COVERED_BY = {
     "formal/unit_subjects.py": ("formal/test_catalog.py", "every size is looked at there"),
     "benchmarks/__main__.py": ("benchmarks/test_layers.py", "it prints what is measured there"),
     "benchmarks/encode_passes.py": ("benchmarks/test_encode_cost.py", "they are added up there"),
+    "benchmarks/architecture_preload.py": (
+        "benchmarks/test_architectures.py",
+        "processes begin with it there",
+    ),
     "benchmarks/architecture_trial.py": (
         "benchmarks/test_architectures.py",
         "architectures are tried there",

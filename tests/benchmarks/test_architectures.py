@@ -37,6 +37,7 @@ def test_a_trial_of_each_part():
     assert row["input"] == [[architecture_trial.ESTIMATED_BATCH, 3, 160, 160]]
     assert [one["kind"] for one in row["omitted"]] == ["bmm in Attention"]
     assert row["estimate swat"]["speedup"] > 1
+    assert row["estimate swat"]["everything"] is None
     row = trained("timm:test_vit", shared=False)
     assert "problem" not in row
     assert row["image_size"] == architecture_trial.IMAGE_SIZES[0]
@@ -116,6 +117,7 @@ def test_what_has_been_tried_is_not_tried_again_and_large_ones_come_last(tries, 
 
 
 def test_a_process_that_dies_is_a_row(monkeypatch):
+    monkeypatch.setattr(architectures, "PRELOADED", "benchmarks.architecture_trial")
     # Too little for anything, and then no time at all.
     for name, most in (("MOST_BYTES", 1 << 20), ("MOST_CPU_SECONDS", 0)):
         with monkeypatch.context() as patch:
@@ -123,6 +125,14 @@ def test_a_process_that_dies_is_a_row(monkeypatch):
             row = architectures.apart("measured", "timm:test_vit")
         assert row["problem"]["text"]
     assert row["problem"]["text"].startswith("the process was ended by signal")
+
+
+@pytest.mark.slow
+def test_a_row_comes_from_a_process_of_its_own():
+    row = architectures.apart("measured", "timm:test_vit")
+    assert "problem" not in row
+    # Machine code is there before.
+    assert row["estimate swat"]["seconds"] < row["cpu_seconds"] < 30
 
 
 def made_rows():
@@ -133,8 +143,8 @@ def made_rows():
             "layers": 5,
             "macs": 32 * 3 * 10**9,
             "omitted": [{"kind": "bmm in A", "share": 0.25, "count": 2}],
-            "estimate swat": {"speedup": 4.5, "seconds": 0.5},
-            "estimate resprop": {"speedup": 1.5, "seconds": 2.5},
+            "estimate swat": {"speedup": 4.5, "everything": 3.5, "seconds": 0.5},
+            "estimate resprop": {"speedup": 1.5, "everything": None, "seconds": 2.5},
         },
         "trained": {"image_size": 64, "methods": {}},
     }
@@ -164,8 +174,8 @@ def test_the_page_counts_names_and_explains():
     assert "The slowest estimate took 2.5 s (timm:b)." in page
     assert "| 1 | step by dst: InputError: layer ...: must be N, not N | timm:b |" in page
     assert "| bmm in A | 2 | 25.0 % | 25.0 % |" in page
-    assert "| timm:a | 2.0 | 5 | 3.00 | 25.0 % | 4.50 | 1.50 | 64 | passes |" in page
-    assert "| torchvision:c | - | - | - | - | - | - | - | measured; not tried |" in page
+    assert "| timm:a | 2.0 | 5 | 3.00 | 25.0 % | 4.50 | 1.50 | 3.50 | 64 | passes |" in page
+    assert "| torchvision:c | - | - | - | - | - | - | - | - | measured; not tried |" in page
     assert architectures.PAGE.quotes({"rows": rows})["timm-passed"] == "1"
 
 
