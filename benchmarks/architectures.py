@@ -161,7 +161,7 @@ PAGE = Page(
     name="architectures",
     make=make,
     render=architectures_text.render,
-    parts=("estimates",),
+    parts=("estimates", "grouped_estimates"),
     quotes=quotes,
 )
 
