@@ -47,6 +47,7 @@ def registry() -> dict[str, Page]:
         rivals,
         simulators,
         training,
+        user_networks,
         utilization,
     )
 
@@ -55,6 +56,7 @@ def registry() -> dict[str, Page]:
             flops,
             headline,
             extrapolation,
+            user_networks,
             gpu,
             model_error,
             rivals,

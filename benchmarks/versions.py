@@ -144,6 +144,23 @@ def estimates() -> str:
     return digest(parts)
 
 
+def grouped_estimates() -> str:
+    """Return the version of estimates of grouped convolutions."""
+    from gscn.perf.estimate.closed_form import closed_form_costs
+    from gscn.perf.workload.work import Work
+
+    one = ConvShape(n=2, c=48, h=14, w=14, k=48, r=3, s=3, padding=(1, 1), groups=48)
+    shapes = (one, dataclasses.replace(one, groups=6, stride=(2, 2)))
+    works = [
+        Work(shape=shape, which=which, first_density=first, second_density=second)
+        for shape, which, (first, second) in itertools.product(
+            shapes, Pass, ((0.1, 0.5), (1.0, 1.0))
+        )
+    ]
+    costs = closed_form_costs(array("large"), works)
+    return digest(leaves([dataclasses.asdict(cost) for cost in costs]))
+
+
 def rivals() -> str:
     """Return the version of other accelerators' costs."""
     from gscn.perf.rivals import RIVALS, VARIANTS, Resources
@@ -268,6 +285,7 @@ PROBES: dict[str, Callable[[], str]] = {
         lowering,
         model,
         estimates,
+        grouped_estimates,
         rivals,
         arithmetic,
         formats,
