@@ -104,7 +104,8 @@ class ListSimulator:
     count : int
         Lists run.
     watcher : callable or None
-        Is told from time to time what each queue is at.
+        Is told from time to time what each queue is at; behind AXI, what it was at when the last
+        list ended.
 
     Raises
     ------
