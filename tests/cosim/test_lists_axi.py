@@ -18,6 +18,7 @@ from gscn.errors import InputError
 from gscn.hw.host.axi import AxiManager
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
+from tests.cosim.list_hosts import Changing, NoHost, Told
 from tests.cosim.test_lists import small_runs
 from tests.step_machines import simulator_of
 from tests.step_runs import CONFIG
@@ -25,32 +26,6 @@ from tests.step_runs import CONFIG
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 AXI = Conditions(axi=True)
 FAULTY = Conditions(axi=True, faulty=True)
-
-
-class NoHost:
-    """A host that nothing is asked of."""
-
-    def begin(self, number):
-        """Every list is like another."""
-
-    def __call__(self, number, memory):
-        """Fail: there is no stop."""
-        raise AssertionError(f"no stop must be told, not {number}")
-
-
-class Changing:
-    """A host that at each stop puts bytes at an address: those of a list by its number."""
-
-    def __init__(self, addr, contents):
-        self.addr, self.contents, self.number = addr, contents, 0
-
-    def begin(self, number):
-        """Take the bytes of a list."""
-        self.number = number
-
-    def __call__(self, number, memory):
-        """Put them into memory."""
-        memory[self.addr] = self.contents[self.number]
 
 
 def without_stops(method="both", *, first=False):
@@ -208,21 +183,6 @@ def test_every_error_is_told_with_its_record_and_a_right_list_follows(behind, to
         good, _ = behind.run(addr, at, NoHost(), together=together)
         assert (good.error, good.error_addr) == (EncodeError.NONE, NOWHERE)
         assert good.cycles > 0
-
-
-class Told:
-    """A host that keeps what it is told, and begins once anew."""
-
-    def __init__(self, again):
-        self.again, self.numbers = again, []
-
-    def begin(self, number):
-        """Every list is like another."""
-
-    def __call__(self, number, memory):
-        """Keep the number; at the second stop, begin anew."""
-        self.numbers.append(number)
-        return self.again if len(self.numbers) == 2 else None
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["in order", "two queues"])
