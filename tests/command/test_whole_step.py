@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +23,7 @@ from gscn.golden.training.training import Trainer
 from gscn.lowering.step.host import Host
 from tests.emulated_lists import EmulatedLists
 
+ROOT = Path(__file__).resolve().parents[2]
 TRAIN = [
     "train", "--backend", "rtl", "--whole-step", "--batch", "2", "--iterations-per-epoch", "4",
     "--epochs", "1", "--iterations", "2",
@@ -65,6 +73,27 @@ def test_training_by_whole_steps_is_checked_reported_and_goes_on_in_torch(
     assert "3 iterations of 2 images" in capsys.readouterr().out
 
 
+EMULATED = """
+import sys
+from gscn.command.main import main
+from gscn.cosim import whole_steps
+from gscn.cosim.builds import simulator
+from tests.emulated_lists import EmulatedLists
+
+whole_steps.ListSimulator, simulator.build = EmulatedLists, lambda *_, **__: None
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command in a process of its own, as the fixture `emulated` has it."""
+
+
+def same_training(one, other):
+    """Say whether two folders have the same weights and the same log."""
+    states = [Trainer.load(path / "model.pt").network.state_dict() for path in (one, other)]
+    alike = [torch.equal(states[0][name], states[1][name]) for name in states[0]]
+    logs = [(path / "log.csv").read_bytes() for path in (one, other)]
+    return states[0].keys() == states[1].keys() and all(alike) and logs[0] == logs[1]
+
+
 METHOD = ["--method", "swat+resprop", "--sparsity", "0.9", "--refresh-period", "2"]
 
 
@@ -78,17 +107,44 @@ def test_training_resumed_ends_with_the_same_weights_and_log(emulated, tmp_path,
             check = ["--check"] if number else []
             words = [*TRAIN, *METHOD, *files, *check, "--iterations", str(stop)]
             assert main(words) == EXIT_GOOD
-    one, other = (
-        Trainer.load(folder / "model.pt").network.state_dict() for folder in (whole, parts)
-    )
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert (whole / "log.csv").read_bytes() == (parts / "log.csv").read_bytes()
+    assert same_training(whole, parts)
     # Torch's own training is another one, from which no machine goes on.
     plain = ["train", *TRAIN[4:], *METHOD, "--out", str(tmp_path / "torch.pt")]
     assert main(plain) == EXIT_GOOD
     assert main([*TRAIN, "--resume", "--out", str(tmp_path / "torch.pt")]) == EXIT_USAGE
     assert "must be a checkpoint of whole steps" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_runs_killed_at_random_moments_end_with_the_same_weights_and_log(emulated, tmp_path):
+    whole, killed = (tmp_path / name for name in ("whole", "killed"))
+
+    def words(folder):
+        folder.mkdir(exist_ok=True)
+        files = ["--out", str(folder / "model.pt"), "--log", str(folder / "log.csv"), "--resume"]
+        return [*TRAIN, *METHOD, *files, "--checkpoint-every", "1", "--iterations", "4"]
+
+    assert main(words(whole)) == EXIT_GOOD
+    rng = random.Random(3)
+    # Before the first checkpoint, then between and within checkpoints.
+    for goal in (0, 2):
+        threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+        process = subprocess.Popen(
+            [sys.executable, "-c", EMULATED, *words(killed)],
+            cwd=ROOT,
+            env={**os.environ, **threads},
+        )
+        log = killed / "log.csv"
+        deadline = time.monotonic() + 600
+        while process.poll() is None and time.monotonic() < deadline:
+            if log.exists() and log.read_bytes().count(b"\n") > goal:
+                break
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 1))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run must not end before it is killed"
+    assert main(words(killed)) == EXIT_GOOD
+    assert same_training(whole, killed)
 
 
 def test_a_wrong_result_is_an_error_that_names_step_and_tensor(emulated, monkeypatch, capsys):
