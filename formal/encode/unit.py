@@ -33,8 +33,8 @@ class EncodeUnitChecker(Checker):
         "until a pass begins",
         "error": "the error of a pass stays until the next one: of its record, else of its inputs, "
         "else of its outputs",
-        "joined": "vectors go from the walk through inputs and lanes to outputs, each part has what "
-        "it needs of the pass, and the port to read",
+        "joined": "vectors go from the walk through inputs and lanes to outputs, each part has "
+        "what it needs of the pass, and the port to read",
         "held_command": "a burst to write is held until it is taken",
         "held_data": "a beat to write is held until it is taken",
     }
