@@ -101,10 +101,13 @@ def named_model(
 
 
 def _built(spec: str, values: bool, make: Callable[[], NamedModel]) -> NamedModel:
-    """Return what a function makes; without values on the meta device, if it can be made there."""
+    """Return what a function makes; without values on the meta device, if it can be made there.
+
+    What computes its own sizes cannot, but its parameters may have none.
+    """
     # Whatever a network's own code raises is a fault of the input.
-    if not values:
-        with contextlib.suppress(Exception), torch.device("meta"):
+    for place in () if values else (torch.device("meta"), _without_parameters()):
+        with contextlib.suppress(Exception), place:
             return without_values(make())
     try:
         return make() if values else without_values(make())
@@ -112,6 +115,26 @@ def _built(spec: str, values: bool, make: Callable[[], NamedModel]) -> NamedMode
         raise
     except (Exception, SystemExit) as error:
         raise InputError(f"model {spec} must be made without an error: {told(error)}") from error
+
+
+@contextlib.contextmanager
+def _without_parameters() -> Iterator[None]:
+    """Let modules made inside have parameters on the meta device, where they are drawn at once."""
+    made: dict[nn.Parameter, nn.Parameter] = {}
+
+    def register(_: nn.Module, __: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
+        if type(parameter) is not nn.Parameter or parameter.is_meta:
+            return None
+        # What several modules have stays one.
+        if parameter not in made:
+            made[parameter] = nn.Parameter(parameter.data.to("meta"), parameter.requires_grad)
+        return made[parameter]
+
+    handle = nn.modules.module.register_module_parameter_registration_hook(register)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def without_values(named: NamedModel) -> NamedModel:

@@ -51,6 +51,23 @@ def tested():
     return made
 
 
+class Sized(nn.Module):
+    def __init__(self):
+        super().__init__()
+        size = int(torch.tensor(3.0))
+        self.first, self.second = nn.Linear(size, size), nn.Linear(size, size)
+        self.first.bias = nn.Parameter(torch.ones(size))
+        self.second.bias = self.bias = self.first.bias
+        self.second.weight = self.first.weight
+        self.kept = torch.ones(size)
+
+
+def sized():
+    made = Sized()
+    calls.extend(one.device.type for one in (*made.parameters(), made.kept))
+    return made
+
+
 def failing():
     raise KeyError("no such thing\\nmore of it")
 
@@ -107,6 +124,15 @@ def test_a_network_that_cannot_be_made_without_values_loses_them(own):
     named = named_model("torchvision:regnet_y_400mf", batch=1, image_size=32, values=False)
     assert all(one.is_meta for one in (*named.model.parameters(), *named.inputs))
     assert named_model(f"{own}:tested", values=False).inputs[0].is_meta
+
+
+def test_what_computes_its_own_sizes_is_made_with_parameters_without_values(own):
+    model = named_model(f"{own}:sized", values=False).model
+    assert model.first.weight is model.second.weight
+    assert model.first.bias is model.second.bias is model.bias
+    assert len(list(model.parameters())) == 2
+    assert sys.modules[own].calls == ["meta", "meta", "cpu"]
+    assert not named_model(f"{own}:sized").model.bias.is_meta
 
 
 def test_with_values_a_network_runs():
