@@ -202,6 +202,7 @@ class WholeSteps:
         simulator: BuiltSimulator | None = None,
         kept: Mapping[str, np.ndarray] | None = None,
     ) -> None:
+        # Wide: all but the first four have defaults or names.
         self.config, self.compiled, self.host, self.totals = config, compiled, host, totals
         self.warm, self.timed = kept is not None, False
         self._first = True

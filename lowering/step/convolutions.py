@@ -7,7 +7,6 @@ import math
 from gscn.conv import ConvShape, Pass
 from gscn.encode import Adapt, Reduce, Thresholds
 from gscn.enums import takes_text
-from gscn.errors import InputError
 from gscn.formats import FLOAT32
 from gscn.lowering.axes import MOST_STEP, kernel_geometries
 from gscn.lowering.step.layers import IMAGES, Conv
@@ -22,7 +21,6 @@ from gscn.lowering.step.shapes import (
     together,
     undilated,
 )
-from gscn.passes import VECTOR
 from gscn.step import (
     Convolve,
     Operand,
@@ -94,6 +92,7 @@ class Convolutions(Masks):
         like: ConvShape | None = None, spread: Spread | None = None,
     ) -> None:  # fmt: skip
         """Add a pass of a convolution on strips, given with their states."""
+        # Wide: the pass, what it reads and makes, and how it is a part or a term of another.
         (first, state), (second, other) = operands
         name, grouped = named(kind, layer, part), self.grouped.get(layer)
         length = contraction_length(shape, which)
@@ -109,26 +108,6 @@ class Convolutions(Masks):
                      result=result, wide=wide, like=like, spread=spread, part=part,
                      grouped=grouped),
         ]  # fmt: skip
-
-    def _made_in_parts(self, name: str, layer: str, shape: tuple[int, int, int, int]) -> str:
-        """Return the name of a map in bf16 that passes of a convolution make part by part.
-
-        Raises
-        ------
-        InputError
-            Parts are of an odd number of vectors, of an odd number of positions: none but the first
-            begins where the array may write.
-        """
-        n, channels, rows, cols = shape
-        parts = self.shapes[layer].groups
-        vectors = channels // parts // VECTOR
-        odd = parts > 1 and bool(n * rows * cols * vectors % 2)
-        if odd and vectors > 1:
-            raise InputError(
-                f"layer {layer}: {n} x {rows} x {cols} positions of {channels // parts} channels "
-                "must be even in number, so that results of groups begin at multiples of 64 bytes"
-            )
-        return self.tensor(name, shape, apart=odd)
 
     def forward(self, layer: Conv) -> None:
         """Add a layer's forward pass."""
@@ -156,7 +135,7 @@ class Convolutions(Masks):
         if layer.linear:
             result = self.tensor(f"y.{name}", shape.y_shape, wide=True)
         else:
-            result = self._made_in_parts(f"y.{name}", name, shape.y_shape)
+            result = self.made_in_parts(f"y.{name}", name, shape.y_shape)
         pack = filled.group
         for part in parts_of(filled):
             made = [
@@ -257,7 +236,7 @@ class Convolutions(Masks):
                 spread = Spread(axes.y.cut, *places)
                 self.tensor(result, size.x_shape)
                 made = f"{kind}s.{name}"
-            self._made_in_parts(made, name, (size.n, size.c, *axes.results))
+            self.made_in_parts(made, name, (size.n, size.c, *axes.results))
             for part in parts_of(size):
                 # Passes of parts have a state in common, so that each is read before the next.
                 weights = f"w2.{name}"

@@ -7,7 +7,9 @@ from typing import Any
 from gscn.conv import ConvShape
 from gscn.encode import Adapt, Masked
 from gscn.enums import takes_text
+from gscn.errors import InputError
 from gscn.lowering.step.layers import IMAGES, Training
+from gscn.passes import VECTOR
 from gscn.step import Blocks, Encode, Normalised, Operation, Rows, State, Tensor, Use, Walk
 
 SELECTIONS = {False: ((7, 8), (0, 7)), True: ((23, 8), (15, 8), (7, 8), (0, 7))}
@@ -53,6 +55,26 @@ class Names:
         """Return the name of a dense tensor."""
         self.tensors[name] = Tensor(shape, wide, weights, apart=apart)
         return name
+
+    def made_in_parts(self, name: str, layer: str, shape: tuple[int, int, int, int]) -> str:
+        """Return the name of a map in bf16 that passes of a convolution make part by part.
+
+        Raises
+        ------
+        InputError
+            Parts are of an odd number of vectors, of an odd number of positions: none but the first
+            begins where the array may write.
+        """
+        n, channels, rows, cols = shape
+        parts = self.shapes[layer].groups
+        vectors = channels // parts // VECTOR
+        odd = parts > 1 and bool(n * rows * cols * vectors % 2)
+        if odd and vectors > 1:
+            raise InputError(
+                f"layer {layer}: {n} x {rows} x {cols} positions of {channels // parts} channels "
+                "must be even in number, so that results of groups begin at multiples of 64 bytes"
+            )
+        return self.tensor(name, shape, apart=odd)
 
     def only_blocks(self, layer: str) -> tuple[str | None, dict[str, int]]:
         """Return the mask, and fields, by which a pass over weights has none between blocks."""

@@ -12,6 +12,7 @@ from gscn.formats import FLOAT32
 from gscn.lowering.step.convolutions import Convolutions
 from gscn.lowering.step.layers import Pool
 from gscn.lowering.step.walks import DenseTensor
+from gscn.passes import VECTOR
 from gscn.step import Encode, Held, Sliding, Top, Use, Walk, Window
 from gscn.window import guard_bits
 
@@ -297,3 +298,26 @@ def _pieces(
         bounds = [first, first, first, end]
     found = zip(bounds[:-1], bounds[1:], (False, True, False), strict=True)
     return [_Piece((low, high - low), inside) for low, high, inside in found if high > low]
+
+
+def windows_walk(op: Encode, source: DenseTensor, made: DenseTensor) -> dict[str, int]:
+    """Return the walk of a pooling whose windows overlap, or of its gradient.
+
+    Parameters
+    ----------
+    op
+        The pass.
+    source, made
+        What it reads and makes, in memory.
+    """
+    steps = (
+        sliding_steps(op.sliding, source, made)
+        if op.walk is Walk.SLIDING
+        else holding_steps(op.sliding, op.held, source, made)
+    )
+    channels = op.shape[1]
+    fields = {
+        "count5": -(-channels // VECTOR), "count6": 1, "count7": 1, "channels": channels,
+        "group_channels": min(VECTOR, channels), **steps,
+    }  # fmt: skip
+    return fields | {"period": math.prod(fields[f"count{n}"] for n in range(5))}

@@ -44,7 +44,7 @@ from gscn.lowering.step.plans import (
     plan_like,
     whole_strips,
 )
-from gscn.lowering.step.pools import holding_steps, sliding_steps
+from gscn.lowering.step.pools import windows_walk
 from gscn.lowering.step.streams import in_order, loops_of, stream_steps, turn_fields
 from gscn.lowering.step.urgency import (
     Piece,
@@ -143,7 +143,8 @@ class Records:
         if op.operand is not None:
             return self._operand(op)
         if op.sliding is not None:
-            return self._windows(op), 1
+            source, made = op.tensors[0].name, op.results["dense"]
+            return windows_walk(op, *(self.memory.dense[one].dense for one in (source, made))), 1
         loops = loops_of(op)
         channels = op.shape[0] if op.walk is Walk.WEIGHTS and op.by_output else op.shape[1]
         fields = {f"count{n}": loop.count for n, loop in enumerate(loops)}
@@ -160,22 +161,6 @@ class Records:
                 place = self.memory.dense[use.name]
                 fields |= stream_steps(f"t{number}", loops, place, small=use.broadcast)
         return fields, 1
-
-    def _windows(self, op: Encode) -> dict[str, int]:
-        """Return the walk of a pooling whose windows overlap, or of its gradient."""
-        source, made = (self.memory.dense[name].dense for name in
-                        (op.tensors[0].name, op.results["dense"]))  # fmt: skip
-        steps = (
-            sliding_steps(op.sliding, source, made)
-            if op.walk is Walk.SLIDING
-            else holding_steps(op.sliding, op.held, source, made)
-        )
-        channels = op.shape[1]
-        fields = {
-            "count5": -(-channels // VECTOR), "count6": 1, "count7": 1, "channels": channels,
-            "group_channels": min(VECTOR, channels), **steps,
-        }  # fmt: skip
-        return fields | {"period": int(np.prod([fields[f"count{n}"] for n in range(5)]))}
 
     def _operand(self, op: Encode) -> tuple[dict[str, int], int]:
         operand = op.operand
