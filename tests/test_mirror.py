@@ -27,6 +27,8 @@ RECORDS = "records and states go through it there, at several widths of ports"
 PROGRAM = "its errors and all that it sends are compared with the emulator's checks there"
 COVERED_BY = {
     "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
+    "gscn/register.py": ("gscn/test_registers.py", "every register is one, in both maps there"),
+    "gscn/list_registers.py": ("gscn/test_registers.py", "offsets and bits of each are there"),
     "hw/cluster/results.py": ("hw/cluster/test_summing.py", "sums become results there"),
     "hw/cluster/walk.py": ("hw/cluster/test_summing.py", "every tile is walked there"),
     "hw/cluster/worker_cluster.py": ("cosim/test_launch.py", "it only joins its parts"),
