@@ -293,8 +293,7 @@ class Records:
 
     def _turn(self, op: Convolve, number: int, source: DensePlace, part: GradPlan) -> None:
         """Put some taps of a weight gradient where they belong, lanes being output channels."""
-        name = op.result
-        target = self.memory.dense[name].of(op.part)
+        name, target = op.result, self.memory.dense[op.result].of(op.part)
         fields = turn_fields(source, target, part.runs[number], transposed=part.holds_input)
         fields |= {
             "rows_addr": self.memory.rows[f"first.{target.dense.channels}"][0],
