@@ -33,8 +33,8 @@ class ListSequencerChecker(Checker):
         "hold": "no record begins after an error, nor from the host's answer to the new begin",
         "stop": "the host is told of one stop at a time, unchanged until it answers; the "
         "answer goes to whose stop it is",
-        "error": "the error, and its address, is that of a queue that failed, told when neither "
-        "has a record; it stays",
+        "error": "the error, and its address, is that of the queue that failed first, told when "
+        "neither has a record; it stays",
         "units": "a pass goes to the unit of its queue, one at a time, with its list",
     }
     STAND_INS = {ListQueue: Free, ReadArbiter: Free, WriteMerger: Free}
@@ -168,17 +168,25 @@ class ListSequencerChecker(Checker):
 
     def _claim_errors(self, failed: Value, idle: Value) -> None:
         """Claim which error is told."""
-        dut = self.dut
-        tells = Signal()
-        with self.m.If(failed & idle):
-            self.m.d.sync += tells.eq(1)
-        right = [
-            queue.failed & (dut.error == queue.error) & (dut.error_addr == queue.addr)
-            for queue in self._queues
-        ]
-        self.claim("error", Mux(tells, Cat(right).any(), dut.error == 0))
-        self.invariant(~tells | (failed & idle))
-        self.invariant(self.probe.signal("known") == tells)
+        dut, m = self.dut, self.m
+        encode, array = self._queues
+        known, whose, tells = Signal(), Signal(), Signal()
+        first = Mux(known, whose, ~encode.failed)  # of two in one cycle the encode unit's
+        with m.If(failed & ~known):
+            m.d.sync += [known.eq(1), whose.eq(first)]
+        with m.If(failed & idle):
+            m.d.sync += tells.eq(1)
+        error, addr = (
+            Mux(first, getattr(array, name), getattr(encode, name)) for name in ("error", "addr")
+        )
+        self.claim(
+            "error",
+            Mux(tells, (dut.error == error) & (dut.error_addr == addr), dut.error == 0),
+        )
+        self.invariant(self.probe.signal("known") == known)
+        self.invariant(self.probe.signal("which") == whose)
+        self.invariant(~known | Mux(whose, array.failed, encode.failed))
+        self.invariant(~tells | (known & failed & idle))
 
     def _join_units(self) -> Value:
         """Return whether passes and units are joined."""

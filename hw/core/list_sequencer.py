@@ -172,11 +172,12 @@ class ListSequencer(wiring.Component):
         over = Cat(queue.over for queue in queues).all()
         with m.If(self.busy & over & idle & ~begins & ~anew & ~failed):
             m.d.sync += self.busy.eq(0)
+        first_failed = self._first_failed(m, queues)
         with m.If(failed & idle & (self.error == 0)):
-            # of two in one cycle, or while the other ended, that of the encode unit or the first
-            which = Array(queue.error for queue in queues)[self._first_failed(m, queues)]
-            addr = Array(queue.addr for queue in queues)[self._which]
-            m.d.sync += [self.error.eq(which), self.error_addr.eq(addr)]
+            m.d.sync += [
+                self.error.eq(Array(queue.error for queue in queues)[first_failed]),
+                self.error_addr.eq(Array(queue.addr for queue in queues)[first_failed]),
+            ]
         with m.If(self._tell(m, queues) & self.answer.p.anew):
             m.d.sync += [anew.eq(1), first.eq(self.answer.p.addr)]
         return m
@@ -184,13 +185,10 @@ class ListSequencer(wiring.Component):
     def _first_failed(self, m, queues):
         """Return which queue failed first; of two in one cycle, the encode unit's."""
         encode, array = (queue.failed for queue in queues)
-        known = Signal()
-        self._which = Signal()
-        which = Signal()
-        m.d.comb += self._which.eq(Mux(known, which, ~encode))
+        known, which = Signal(), Signal()
         with m.If((encode | array) & ~known):
             m.d.sync += [known.eq(1), which.eq(~encode)]
-        return self._which
+        return Mux(known, which, ~encode)
 
     def _tell(self, m, queues):
         """Tell the host of one stop at a time; return whether it answers."""

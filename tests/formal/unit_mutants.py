@@ -93,6 +93,7 @@ UNIT_MUTANTS = [
         ("hold", "queue.hold.eq(begins | anew | failed)", "queue.hold.eq(begins | failed)"),
         ("stop", "teller.eq(~waiting[Queue.ENCODE])", "teller.eq(waiting[Queue.ENCODE])"),
         ("error", "failed & idle & (self.error == 0)", "failed & (self.error == 0)"),
+        ("error", "return Mux(known, which, ~encode)", "return ~encode"),
         (
             "units",
             "encode.unit_error.eq(self.encode_error)",

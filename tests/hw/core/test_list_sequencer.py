@@ -372,7 +372,6 @@ def test_a_record_whose_stop_was_told_ends_though_the_other_queue_fails():
     assert np.array_equal(out.memory[: len(alone)], expected.memory)
 
 
-@pytest.mark.xfail(strict=True, reason="the encode unit's later error is told in its place")
 def test_of_two_errors_the_first_is_told_though_the_encode_unit_fails_too():
     listing = RandomList(0, fresh=True)
     listing.add_pass(0, fails=True)
