@@ -16,6 +16,9 @@ import numpy as np
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
 
+STRIPS = ("a", "b")
+"""Results of an encode pass that are strips."""
+
 
 class Walk(enum.Enum):
     """In which order an encode pass goes through its values."""
@@ -301,3 +304,22 @@ class Step:
     """By layer."""
     blocks: dict[str, Blocks] = field(default_factory=dict)
     """Bits that are there from the start, by their names: of weights in blocks."""
+    makers: dict[str, Encode] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """First encode pass that makes strips, by their name."""
+    sources: dict[str, Encode] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """First encode pass that makes a tensor as its dense result, by its name."""
+    users: dict[str, Convolve] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """First convolution that reads strips, by their name."""
+
+    def __post_init__(self) -> None:
+        """Find makers and users once: a step of many groups has thousands of operations."""
+        for op in self.operations:
+            if isinstance(op, Encode):
+                for part, name in op.results.items():
+                    if part in STRIPS:
+                        self.makers.setdefault(name, op)
+                    elif part == "dense":
+                        self.sources.setdefault(name, op)
+            elif isinstance(op, Convolve):
+                for name in (op.first, op.second):
+                    self.users.setdefault(name, op)

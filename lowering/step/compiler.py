@@ -11,11 +11,10 @@ from gscn.graph import Graph, Kind
 from gscn.lowering.step.arranging import arranged
 from gscn.lowering.step.layers import Layer, Training
 from gscn.lowering.step.memory import dense_of
-from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.network import step_of
 from gscn.lowering.step.placing import Refused, place
 from gscn.lowering.step.plans import check_room, operand_walk, plan_like
-from gscn.step import Convolve, Encode, Operand, Role, Step, Walk
+from gscn.step import STRIPS, Convolve, Encode, Operand, Role, Step, Walk
 
 
 class Compiled(NamedTuple):

@@ -15,10 +15,8 @@ from gscn.conv import Pass
 from gscn.encode import Thresholds
 from gscn.errors import InputError
 from gscn.lowering.step.order import touched
-from gscn.step import Convolve, Encode, Operand, Operation, Role, Step, Top, Use, Walk
+from gscn.step import STRIPS, Convolve, Encode, Operand, Operation, Role, Step, Top, Use, Walk
 
-STRIPS = ("a", "b")
-"""Results that are strips."""
 _COPIES = "first."
 """How names of rows begin by which one tensor stays as it is (`lowering.step.names`)."""
 
@@ -59,27 +57,35 @@ def operand_of(step: Step, name: str) -> tuple[Operand, Convolve]:
     InputError
         None does.
     """
-    for op in step.operations:
-        if isinstance(op, Convolve) and name in (op.first, op.second):
-            role = Role.FIRST if op.first == name else Role.SECOND
-            return Operand(op.shape, op.which, role), op
-    raise InputError(f"strips {name} must be an operand of a convolution")
+    op = step.users.get(name)
+    if op is None:
+        raise InputError(f"strips {name} must be an operand of a convolution")
+    role = Role.FIRST if op.first == name else Role.SECOND
+    return Operand(op.shape, op.which, role), op
 
 
 def _found(step: Step) -> list[_Merged]:
     found: list[_Merged] = []
+    writers: dict[str, list[int]] = {}
+    readers: dict[str, list[int]] = {}
+    for number, op in enumerate(step.operations):
+        for name in touched(op).writes:
+            writers.setdefault(name, []).append(number)
+        if isinstance(op, Encode) and op.operand is not None and len(op.tensors) == 1:
+            readers.setdefault(op.tensors[0].name, []).append(number)
     for number, op in enumerate(step.operations):
         if isinstance(op, Encode) and _makes_a_map(op):
             # What chooses a threshold reads the map, so that its operand is made behind that.
-            between: set[str] = set()
-            whole = []
-            for other in step.operations[number + 1 :]:
-                if _is_whole(step, other, op.results["dense"]) and other.state not in between:
-                    whole.append(other)
-                else:
-                    between |= touched(other).writes
-            plain = [one for one in whole if not one.fields][: len(STRIPS)]
-            chosen = [one for one in whole if one.fields][:1]
+            whole: dict[int, Encode] = {}
+            for later in readers.get(op.results["dense"], []):
+                other = step.operations[later]
+                if later <= number or not _is_whole(step, other, op.results["dense"]):
+                    continue
+                between = range(number + 1, later)
+                if not any(at in between and at not in whole for at in writers[other.state]):
+                    whole[later] = other
+            plain = [one for one in whole.values() if not one.fields][: len(STRIPS)]
+            chosen = [one for one in whole.values() if one.fields][:1]
             # A has the threshold; without one the weight gradient's, whose state is looked at.
             operands = [*chosen, *plain[::-1]][: len(STRIPS)]
             if operands:

@@ -27,7 +27,7 @@ from gscn.lowering.step.memory import (
     DensePlace,
     Memory,
 )
-from gscn.lowering.step.merging import STRIPS, operand_of
+from gscn.lowering.step.merging import operand_of
 from gscn.lowering.step.order import (
     BEGUN,
     NOTHING,
@@ -58,7 +58,7 @@ from gscn.lowering.step.urgency import (
 from gscn.lowering.step.walks import DenseTensor
 from gscn.passes import PASS_DESCRIPTOR, VECTOR
 from gscn.records import OUT_FLOAT32, OUT_OWN
-from gscn.step import Convolve, Encode, Operation, Step, Stop, Top, Walk
+from gscn.step import STRIPS, Convolve, Encode, Operation, Step, Stop, Top, Walk
 
 
 class Records:

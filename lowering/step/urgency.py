@@ -22,7 +22,6 @@ from gscn.array import ArrayConfig
 from gscn.control import LINKS, Queue
 from gscn.conv import Pass
 from gscn.encode import Activation, Thresholds
-from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.order import Touched
 from gscn.lowering.step.shapes import of_part
 from gscn.passes import VECTOR
@@ -125,13 +124,12 @@ def _is_transposed(op: Encode, tensor: Tensor) -> bool:
 
 def _density(name: str, step: Step) -> float:
     """Return which share of an operand is expected: what its thresholds are meant to keep."""
-    passes = [op for op in step.operations if isinstance(op, Encode)]
-    made = next((op for op in passes if name in (op.results.get(part) for part in STRIPS)), None)
+    made = step.makers.get(name)
     if made is None:
         return 1.0
     if made.fields.get("thresholds") != Thresholds.STATE or made.results.get("a") != name:
         source = made.results.get("dense", made.tensors[0].name if made.tensors[0] else "")
-        of = next((op for op in passes if op.results.get("dense") == source), None)
+        of = step.sources.get(source)
         cleared = of is not None and of.fields.get("activation") == Activation.RELU
         return _CLEARED if cleared else 1.0
     state = step.states[made.state]

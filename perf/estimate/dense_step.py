@@ -17,11 +17,10 @@ from gscn.array import ArrayConfig
 from gscn.control import Queue
 from gscn.errors import InputError
 from gscn.lowering.step.memory import Memory
-from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.order import touched
 from gscn.lowering.step.records import Records
 from gscn.passes import DESCRIPTOR_BYTES
-from gscn.step import Convolve, Encode, Operation, Step, Tensor, Walk
+from gscn.step import STRIPS, Convolve, Encode, Operation, Step, Tensor, Walk
 
 _COPIES = ("first.", "one.")
 """How names of rows begin by which one tensor stays as it is (`lowering.step.names`)."""

@@ -16,12 +16,11 @@ from gscn.cycles.encode.unit import ODD_ALL, Known, encode_cycles
 from gscn.dram import Dram
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_MODE, TENSORS, Adapt
 from gscn.lowering.step.lists import records_of
-from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.records import Records
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.perf.estimate.step_schedule import CONTROL, Queued, Ways
 from gscn.port import ALIGNMENT_BYTES, READ_LATENCY
-from gscn.step import Convolve, Encode, Rows, Step, Walk
+from gscn.step import STRIPS, Convolve, Encode, Rows, Step, Walk
 
 SELECTION = "selection"
 """Passes that find the threshold of a tensor's largest values."""

@@ -12,11 +12,10 @@ from gscn.array import array
 from gscn.control import Queue
 from gscn.errors import InputError
 from gscn.lowering.step.layers import Training
-from gscn.lowering.step.merging import STRIPS
 from gscn.lowering.step.network import step_of
 from gscn.perf.estimate.dense_step import dense_records, dense_step
 from gscn.perf.estimate.step_costs import listed
-from gscn.step import Convolve, Encode, Walk
+from gscn.step import STRIPS, Convolve, Encode, Walk
 from tests.step_networks import small
 
 CONFIG = array("large").with_overrides(["float_formats=bf16"])
