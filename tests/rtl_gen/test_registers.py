@@ -122,6 +122,7 @@ def test_files_are_written_once(generated):
         "gscn_registers.h",
         "gscn_registers.py",
         "gscn_registers.rdl",
+        *("gscn_driver.h", "gscn_driver.c", "gscn_passes.h", "gscn_passes.c"),
     }
     assert load_manifest(directory) == manifest
     assert generate_axi(CONFIG, directory) == manifest
