@@ -38,10 +38,14 @@ from gscn.latencies import team_sum_cycles
 from gscn.lowering import PassImage, lower_pass
 from gscn.outputs import OutputFormat
 from gscn.passes import PASS_DESCRIPTOR
+from gscn.register import Top
 from tests.test_structure import ALLOWED
 
 CONFIG = array("tiny")
-SIZES = {"count": 2, "width": 32, "depth": 2, "values": 2, "skip": False, "config": CONFIG}
+SIZES = {
+    **{"count": 2, "width": 32, "depth": 2, "values": 2, "skip": False},
+    **{"config": CONFIG, "top": Top.ARRAY},
+}
 """What components are made with here; only the names of their members matter."""
 MACHINES = {
     "checker": PassChecker,
