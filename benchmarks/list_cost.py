@@ -7,9 +7,11 @@ parts of the encode unit (two minutes, most of them for `large`).
 
 from __future__ import annotations
 
+import argparse
 import functools
 import sys
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 
@@ -177,15 +179,19 @@ def step_rows(cycles: dict[int, list[int]]) -> list[list[str]]:
     return rows
 
 
-def area_rows() -> list[list[str]]:
-    """Return a row for each part."""
-    from benchmarks.encode_area import measure, measure_array
+def area_rows(liberty: Path) -> list[list[str]]:
+    """Return a row for each part, of the cells of a library."""
+    from benchmarks.encode_area import TOP, measure, measure_array
     from gscn.hw.core.list_sequencer import ListSequencer
     from gscn.hw.port.arbiter import ReadArbiter
     from gscn.hw.port.write_merger import WriteMerger
+    from gscn.rtl_gen.synthesis import cell_delay
+    from gscn.rtl_gen.verilog import to_verilog
 
     config = array("large").with_overrides(["float_formats=bf16"])
-    whole = measure_array()
+    array_netlist = measure_array(liberty)
+    whole = array_netlist.modules[array_netlist.top].area
+    assert whole is not None
     parts = {
         "ListSequencer": functools.partial(ListSequencer, config=config),
         "ReadArbiter in front": functools.partial(ReadArbiter, config=config, count=PORT_USERS),
@@ -193,15 +199,15 @@ def area_rows() -> list[list[str]]:
     }
     rows = []
     for name, make in parts.items():
-        found = measure(make, delay=True)
-        share = f"{percent(found.area / whole.area)}"
-        rows.append(
-            [name, f"{found.area:,.0f}", share, str(found.memory_bits), f"{found.delay_ns:.2f}"]
-        )
+        found = measure(make, liberty)
+        assert found.area is not None
+        delay = cell_delay(to_verilog(make, TOP).text, TOP, liberty)
+        share = percent(found.area / whole)
+        rows.append([name, f"{found.area:,.0f}", share, str(found.memory_bits), f"{delay:.2f}"])
     return rows
 
 
-def text() -> str:
+def text(liberty: Path) -> str:
     """Return the tables."""
     gaps = gap_rows()
     cycles = {links: [int(one) for one in gaps[1 + links][1:]] for links in (0, 1)}
@@ -209,9 +215,13 @@ def text() -> str:
     return "\n\n".join([
         table(["between two passes", *latencies], gaps),
         table(["queue", "records", "control records", "links", *latencies], step_rows(cycles)),
-        table(["part", "um2", "of `large`", "memory bits", "delay (ns)"], area_rows()),
+        table(["part", "um2", "of `large`", "memory bits", "delay (ns)"], area_rows(liberty)),
     ])  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text() + "\n")
+    from gscn.rtl_gen.liberty import DEFAULT_LIBERTY, check_liberty
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--liberty", type=Path, default=DEFAULT_LIBERTY, help="standard cells")
+    sys.stdout.write(text(check_liberty(parser.parse_args().liberty)) + "\n")

@@ -31,6 +31,7 @@ class Access(enum.StrEnum):
     CLEAR = "write 1 to clear"
 
 
+@takes_text
 @dataclass(frozen=True, slots=True)
 class RegisterField:
     """Consecutive bits of a register."""
@@ -81,6 +82,7 @@ class Register:
         """Whether a write succeeds."""
         return self.access is not Access.READ
 
+    @takes_text
     def of(self, top: Top) -> Register:
         """Return it as `top` has it: with fewer fields, maybe."""
         fields = tuple(field for field in self.fields if field.top in (None, top))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 
 from gscn.array import ArrayConfig
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import NUMBER_FORMATS
 from gscn.list_registers import LIST_REGISTERS
@@ -340,6 +341,7 @@ def register(name: str) -> Register:
     )
 
 
+@takes_text
 def reset_values(config: ArrayConfig, top: Top = Top.ARRAY) -> dict[str, int]:
     """Return the value of every register after reset, by name.
 

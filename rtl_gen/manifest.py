@@ -9,6 +9,7 @@ from gscn.array import ArrayConfig
 from gscn.control import CONTROL_RECORD
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_STATE
+from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.records import Record
@@ -33,6 +34,7 @@ class Port:
     """Bits."""
 
 
+@takes_text
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
     """What was generated: file, ports, configuration and versions."""

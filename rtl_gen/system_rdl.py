@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gscn.array import ArrayConfig
+from gscn.enums import takes_text
 from gscn.pass_errors import PASS_ERROR_WIDTH
 from gscn.register import REGISTER_WIDTH, Access, Register, RegisterField, Top
 from gscn.registers import CONSTANT, registers_of, reset_values
@@ -67,6 +68,7 @@ def _error_codes(top: Top) -> Iterator[str]:
     yield "};"
 
 
+@takes_text
 def system_rdl(config: ArrayConfig, top: Top) -> str:
     """Return the register map of an array or a machine in SystemRDL.
 

@@ -93,7 +93,6 @@ class LineWriterChecker(Checker):
             & (~leaves | (halves == Cat(sent.strobe[1::2]))),
         )
         self.claim("taken", ends == complete)
-        low = config.mem_bytes.bit_length() - 1
         own_place = (told == 0) | (dut.command.p.addr[ALIGNMENT_BITS:] == place)
         self.claim(
             "burst",
@@ -102,7 +101,7 @@ class LineWriterChecker(Checker):
                 | (
                     (told < bursts)
                     & own_place
-                    & (dut.command.p.addr[:ALIGNMENT_BITS] == told * (burst << low))
+                    & (dut.command.p.addr[:ALIGNMENT_BITS] == told * (burst * config.mem_bytes))
                     & (dut.command.p.beats == burst)
                     & (gone >= told * burst)
                 )

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 from benchmarks import list_cost
-from benchmarks.encode_area import Measured
 from benchmarks.list_cost import gap, list_of, passes_apart, step_rows, text
 from gscn.hw.core.list_queue import ListQueue
 
@@ -32,11 +34,12 @@ def test_a_step_has_the_control_records_of_its_list():
 
 
 def test_the_tables_have_gaps_steps_and_parts(monkeypatch):
-    found = Measured(area=1e4, memory_bits=10, delay_ns=1.0)
+    found = SimpleNamespace(area=1e4, memory_bits=10)
     monkeypatch.setattr(list_cost, "gap", lambda *_, **__: 3)
     monkeypatch.setattr("benchmarks.encode_area.measure", lambda *_, **__: found)
-    whole = Measured(area=1e6, memory_bits=100)
-    monkeypatch.setattr("benchmarks.encode_area.measure_array", lambda: whole)
-    lines = text().splitlines()
+    monkeypatch.setattr("gscn.rtl_gen.synthesis.cell_delay", lambda *_: 1.0)
+    whole = SimpleNamespace(top="array", modules={"array": SimpleNamespace(area=1e6)})
+    monkeypatch.setattr("benchmarks.encode_area.measure_array", lambda _: whole)
+    lines = text(Path("cells.lib")).splitlines()
     assert "| ListSequencer | 10,000 | 1.0 % | 10 | 1.00 |" in lines
     assert sum(line.startswith("| encode |") for line in lines) == 1

@@ -119,7 +119,8 @@ def _changes_of(node: ast.AST) -> Iterator[_Change]:
                 yield _replaced("size", node, "value", other)
         case ast.List(elts=[_, _, *_] as elements) if all(_is_call(e, "eq") for e in elements):
             for this, other in zip(elements, elements[1:] + elements[:1], strict=True):
-                yield _replaced("another's value", this, "args", other.args)
+                if ast.dump(this.args[0]) != ast.dump(other.args[0]):
+                    yield _replaced("another's value", this, "args", other.args)
     # assignments to signals, one by one
     for field, values in ast.iter_fields(node):
         for index, value in enumerate(values if isinstance(values, list) else ()):
@@ -149,7 +150,7 @@ def _changes(tree: ast.Module, component: str) -> Iterator[tuple[_Change, ast.AS
     """Yield every change, and the smallest thing around it that names it."""
 
     def walk(node: ast.AST, around: ast.AST) -> Iterator[tuple[_Change, ast.AST]]:
-        if isinstance(node, ast.stmt) and not isinstance(node, (ast.With, ast.For, ast.If)):
+        if isinstance(node, ast.stmt) and not isinstance(node, ast.With):
             around = node
         if _is_call(node, "eq", *GUARDS):
             around = node

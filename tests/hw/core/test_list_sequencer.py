@@ -30,6 +30,7 @@ from tests.hw.core.lists import (
 from tests.hw.memory_port import MemoryPort
 from tests.hw.streams import simulate
 
+# Long: one bench for records of every kind, stops and errors, which share its runs.
 TINY = ARRAYS["tiny"]
 SEEDS = range(4)
 MARGIN = int(CONTROL_RECORD.dtype.fields["margin0"][1])
