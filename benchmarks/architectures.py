@@ -27,7 +27,7 @@ from gscn.system.sources import source_digest
 NAMES = Path(__file__).with_name("timm_names.txt")
 ROOMS = ("gscn", "lowering", "golden", "perf")
 """From whose sources results follow."""
-MOST_BYTES = 6 << 30
+MOST_BYTES = 12 << 30
 """Of memory that a process may take for its data."""
 MOST_CPU_SECONDS = 600
 LARGE = 100_000_000
