@@ -80,7 +80,6 @@ def run(args: argparse.Namespace) -> Result:
         expected += [ran.memory[low:high].tobytes() for low, high in program.output_ranges]
     image = join_passes(passes)
     files = image_files(image, args.base, b"".join(expected))
-    args.out.mkdir(parents=True, exist_ok=True)
     write_files({args.out / name: content for name, content in files.items()})
     return Result(
         data={

@@ -108,12 +108,10 @@ class Driver:
                 f"the array's configuration must be {digest:016x}, not {self.digest:016x}"
             )
         self.machine = bool(self._field("UNITS", "encode_unit"))
-        self.sizes = {
-            field.name: self._field(one.name, field.name)
-            for one in REGISTERS
-            if one.name.startswith("ARRAY")
-            for field in one.fields
-        }
+        self.sizes = {}
+        for one in REGISTERS:
+            if one.name.startswith("ARRAY"):
+                self.sizes |= self._fields(one.name)
         self.interrupts(False)
         self.clear()
 
@@ -144,8 +142,11 @@ class Driver:
         Raises
         ------
         InputError
-            The list is empty, not aligned or beyond the array's addresses, or the array is busy.
+            The list is empty, not aligned or beyond the array's addresses, or the array is busy;
+            `first` or `two_queues` of an array. No register is written then.
         """
+        if not self.machine and (first or two_queues):
+            raise InputError("first and two_queues are of a machine's lists, and this is an array")
         end = 1 << self.sizes["addr_width"]
         if not 0 < count < 1 << 32:
             raise InputError(f"count must lie in [1, {(1 << 32) - 1}], not {count}")
@@ -163,8 +164,6 @@ class Driver:
             self._write("LIST_FIRST_LO", first & 0xFFFF_FFFF)
             self._write("LIST_FIRST_HI", first >> 32)
             self._write("LIST_ORDER", int(two_queues))
-        elif first or two_queues:
-            raise InputError("first and two_queues are of a machine's lists, and this is an array")
         self._write("CONTROL", register("CONTROL").field("start").mask)
 
     def abort(self) -> None:
@@ -174,17 +173,18 @@ class Driver:
     def finish(self) -> Outcome:
         """Wait for the end of what was started; return how it ended."""
         self._wait_until_idle()
+        status, bus = (self._fields(name) for name in ("STATUS", "BUS_ERROR"))
         number = self._read("ERROR_PASS")
         return Outcome(
             error=error_of(self._field("ERROR", "code")),
             error_pass=None if number == NO_PASS else number,
             **{
-                name: bool(self._field("STATUS", name))
+                name: bool(status[name])
                 for name in ("saturated", "accumulator_overflow", "nonfinite")
             },
-            bus_write=bool(self._field("BUS_ERROR", "write")),
-            bus_response=self._field("BUS_ERROR", "response"),
-            bus_port=self._field("BUS_ERROR", "port"),
+            bus_write=bool(bus["write"]),
+            bus_response=bus["response"],
+            bus_port=bus["port"],
             bus_address=self._read_long("BUS_ERROR_ADDR"),
         )
 
@@ -238,8 +238,12 @@ class Driver:
         self._transport.write32(register(name).offset, value)
 
     def _field(self, name: str, field: str) -> int:
-        found = register(name).field(field)
-        return (self._read(name) & found.mask) >> found.low
+        return self._fields(name)[field]
+
+    def _fields(self, name: str) -> dict[str, int]:
+        """Read a register once; return its fields."""
+        value = self._read(name)
+        return {one.name: (value & one.mask) >> one.low for one in register(name).fields}
 
 
 def error_of(code: int) -> PassError | EncodeError:

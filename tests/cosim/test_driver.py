@@ -9,21 +9,15 @@ import json
 import numpy as np
 import pytest
 
-from gscn.array import ARRAYS
-from gscn.conv import ConvShape, Pass
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.emulator.passes import run_passes
-from gscn.golden.oracle.synthetic import random_operands
 from gscn.lowering.list_image import join_passes
-from gscn.lowering.pass_image import lower_pass
-from gscn.outputs import OutputFormat
 from gscn.passes import DESCRIPTOR_BYTES
 from tests.cosim.axi_simulator import build_axi, simulate
+from tests.driver.layers import CONFIG, layer_passes
 
 pytestmark = pytest.mark.cosim
 
-CONFIG = ARRAYS["tiny"]
-SHAPE = ConvShape(n=1, c=3, h=6, w=5, k=4, r=3, s=3, padding=(1, 1))
 COUNTERS = CONFIG.clusters * len(CLUSTER_COUNTER_NAMES) + 1
 BASES = (0, 8192 + 64)
 DRIVERS = ("C", "Python")
@@ -59,11 +53,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def passes():
-    images = []
-    for which in Pass:
-        operands = random_operands(SHAPE, which, 0.4, 0.4, CONFIG.format, 3)
-        images.append(lower_pass(CONFIG, SHAPE, which, *operands, OutputFormat(width=32)))
-    return join_passes(images)
+    return join_passes(layer_passes())
 
 
 @pytest.fixture(scope="module")

@@ -7,24 +7,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gscn.array import ARRAYS
-from gscn.conv import ConvShape, Pass
 from gscn.driver import Driver
 from gscn.errors import InputError
-from gscn.golden.oracle.synthetic import random_operands
 from gscn.lowering.list_image import join_passes
-from gscn.lowering.pass_image import lower_pass
-from gscn.outputs import OutputFormat
 from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.register import Top
 from gscn.registers import ID_VALUE, VERSION_VALUE
 from gscn.rtl_gen.registers import error_meanings
 from tests.driver.c_driver import CDriver, library
+from tests.driver.layers import CONFIG, layer_passes
 from tests.driver.register_model import RegisterModel
 
-CONFIG = ARRAYS["tiny"]
-SHAPE = ConvShape(n=1, c=3, h=6, w=5, k=4, r=3, s=3, padding=(1, 1))
 BASES = (0, 64, 4096 + 192)
 drivers = pytest.mark.parametrize("create", [CDriver, Driver], ids=["C", "Python"])
 
@@ -32,13 +26,7 @@ drivers = pytest.mark.parametrize("create", [CDriver, Driver], ids=["C", "Python
 @pytest.fixture(scope="module")
 def passes():
     """All passes of a layer as one list, and the right results of each."""
-    out = OutputFormat(width=32)
-    images, right = [], []
-    for which in Pass:
-        operands = random_operands(SHAPE, which, 0.4, 0.4, CONFIG.format, 3)
-        image = lower_pass(CONFIG, SHAPE, which, *operands, out)
-        images.append(image)
-    image = join_passes(images)
+    image = join_passes(layer_passes())
     alone = RegisterModel(CONFIG, image.memory_bytes)
     alone.memory[: image.content.size] = image.content
     driver = Driver(alone)

@@ -10,14 +10,10 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.command.main import main
-from gscn.conv import ConvShape, Pass
 from gscn.driver.image import EXPECTED_FILE, IMAGE_FILE, LIST_FILE, image_files
 from gscn.emulator.passes import run_passes
 from gscn.errors import InputError
-from gscn.golden.oracle.synthetic import random_operands
 from gscn.lowering.list_image import join_passes
-from gscn.lowering.pass_image import lower_pass
-from gscn.outputs import OutputFormat
 from gscn.pass_errors import PassError
 from tests.driver.c_driver import (
     CDriver,
@@ -27,10 +23,9 @@ from tests.driver.c_driver import (
     differences,
     write_sources,
 )
+from tests.driver.layers import CONFIG, layer_passes
 from tests.driver.register_model import RegisterModel
 
-CONFIG = ARRAYS["tiny"]
-SHAPE = ConvShape(n=1, c=3, h=6, w=5, k=4, r=3, s=3, padding=(1, 1))
 CONV = ("--conv", "1,3,6,5,4,3,3", "--padding", "1", "--config", "tiny")
 PROGRAM = """\
 #include <stdio.h>
@@ -55,11 +50,8 @@ int main(void)
 @pytest.fixture(scope="module")
 def passes():
     """All passes of a layer as one list, and all right results."""
-    images, right = [], []
-    for which in Pass:
-        operands = random_operands(SHAPE, which, 0.4, 0.4, CONFIG.format, 3)
-        one = lower_pass(CONFIG, SHAPE, which, *operands, OutputFormat(width=32))
-        images.append(one)
+    images, right = layer_passes(), []
+    for one in images:
         ran = run_passes(CONFIG, one.image, 0, one.descriptor_count, one.memory_bytes)
         right += [ran.memory[low:high].tobytes() for low, high in one.output_ranges]
     return join_passes(images), b"".join(right)
@@ -179,22 +171,8 @@ def test_a_base_that_cannot_be_leaves_no_file(base, tmp_path, capsys):
     assert not out.exists()
 
 
-def test_passes_of_several_arrays_are_no_list(passes):
-    image = lower_pass(
-        CONFIG,
-        SHAPE,
-        Pass.FORWARD,
-        *random_operands(SHAPE, Pass.FORWARD, 0.4, 0.4, CONFIG.format, 3),
-        OutputFormat(width=32),
-    )
-    other = lower_pass(
-        ARRAYS["small"],
-        SHAPE,
-        Pass.FORWARD,
-        *random_operands(SHAPE, Pass.FORWARD, 0.4, 0.4, CONFIG.format, 3),
-        OutputFormat(width=32),
-    )
+def test_passes_of_several_arrays_are_no_list():
     with pytest.raises(InputError, match="one configuration"):
-        join_passes([image, other])
+        join_passes([*layer_passes(), *layer_passes(ARRAYS["small"])])
     with pytest.raises(InputError, match="at least one"):
         join_passes([])
