@@ -133,30 +133,38 @@ class Selection(wiring.Component):
             with m.Else():
                 m.d.sync += left.eq(rest)
 
-        # -- lanes: a bin is read, and written again, in the cycle after its magnitude
+        # -- lanes: a bin is read in the cycle of its magnitude, and written again in the next one
         totals = []
         zeros, ones = Signal(MAGNITUDE), Signal(MAGNITUDE)
         m.d.comb += [zeros.eq(self.mask & ~self.prefix), ones.eq(self.mask & self.prefix)]
+        walks = empties | self.choose
+        coming = Mux(empties & last_lane, number - 1, number)
         for one in range(count):
             m.submodules[f"bins{one}"] = bins = Memory(shape=width, depth=BINS, init=[])
-            read, write = bins.read_port(domain="comb"), bins.write_port()
+            read, write = bins.read_port(), bins.write_port()
             magnitude = self.i.magnitudes[one]
             alike = ~((magnitude & zeros) | (~magnitude & ones)).any()
             at = Signal(MOST_BIN_BITS, name=f"at{one}", reset_less=True)
             counts_one = Signal(name=f"counts{one}")
             taken = _bits_at(magnitude, self.shift) & self.bin_mask
+            # What is written in the cycle of a read is not read: it is kept for the next cycle.
+            written = Signal(width, name=f"written{one}", reset_less=True)
+            keeps = Signal(name=f"keeps{one}", reset_less=True)
+            bin_count = Mux(keeps, written, read.data)
+            mine = empties & (lane == one)
             m.d.sync += [
                 at.eq(taken),
                 counts_one.eq(self.en & self.i.there[one] & alike),
+                keeps.eq(write.en & (write.addr == read.addr)),
+                written.eq(write.data),
             ]
-            mine = empties & (lane == one)
             m.d.comb += [
-                read.addr.eq(Mux(empties, number, at)),
+                read.addr.eq(Mux(walks, coming, taken)),
                 write.addr.eq(Mux(empties, number, at)),
-                write.data.eq(Mux(empties, 0, read.data + 1)),
+                write.data.eq(Mux(empties, 0, bin_count + 1)),
                 write.en.eq(mine | counts_one),
             ]
-            totals.append(Mux(mine, read.data, 0))
+            totals.append(Mux(mine, bin_count, 0))
         m.d.comb += counts.eq(_any(totals))
         return m
 
