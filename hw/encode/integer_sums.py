@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.arguments import need_number
@@ -12,30 +11,29 @@ from gscn.hw.encode.integer_combiner import DOT_PRODUCT, IntegerCombiner, intege
 from gscn.hw.encode.integer_judge import magnitude_of
 from gscn.hw.encode.integer_lane import NUMBER, SIZE_BITS, number_of, saturated_to
 from gscn.hw.encode.lane_counts import LaneCounts
-from gscn.hw.encode.lane_sums import channel_sum_layout
 from gscn.hw.encode.layouts import CODE
-from gscn.hw.encode.segment_sums import COUNT_ROWS, SUM_ROWS, SegmentSums
+from gscn.hw.encode.segment_rows import SegmentRows
+from gscn.hw.encode.segment_sums import SegmentSums
 from gscn.hw.encode.sum_rounding import SumRounding
 from gscn.hw.encode.unit_layouts import size_of
+from gscn.hw.layouts import SPECIAL
 from gscn.passes import VECTOR
 
 
 class IntegerLaneSums(wiring.Component):
-    """Add numbers modulo 2**width in rows: results, or products of a lane.
+    """Add a number to a sum modulo 2**width: a result, or a product of a lane.
 
-    There is a row for each vector of a position; the first number of a segment `begins` its row at
-    0. A sum that wraps is reported.
+    A sum that wraps is reported.
 
     Implements: "Sums", integers, of `docs/contract/encode.md`.
     Golden: `emulator.encode_arithmetic.add_up`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `adds`, `row` to `sum`, `overflow`; `VALUE_LATENCY` from `value` to
-      `sum`, `overflow`. No stage can be held.
-    - Throughput: one number per cycle, and a row that is read.
-    - Combinational: `drained` -> `sum`.
-    - Reset: none, rows stay; outputs 0, but `sum` undefined.
+    - Latency: `LATENCY` from `adds` to `overflow`. No stage can be held.
+    - Throughput: one number per cycle.
+    - Combinational: `value`, `before` -> `after`.
+    - Reset: outputs 0.
 
     Parameters
     ----------
@@ -43,43 +41,33 @@ class IntegerLaneSums(wiring.Component):
         Of a number.
     width
         Bits of a sum.
-    depth
-        Rows, at least 2.
 
     Attributes
     ----------
     adds : In(1)
         There is something to add.
-    row : In(range(depth))
-        Row of the sum.
-    begins : In(1)
-        The row begins at 0.
     value : In(signed(bits))
         What is added, a cycle later.
-    drained : In(range(depth))
-        Row to be read.
-    sum : Out(channel_sum_layout(width))
-        What it holds; special bits are its sign.
+    before : In(signed(width))
+        The sum that it is added to, in that cycle.
+    after : Out(signed(width))
+        The sum with it.
     overflow : Out(1)
         The sum wrapped.
     """
 
     LATENCY = 2
-    VALUE_LATENCY = 1
 
-    def __init__(self, *, bits: int, width: int, depth: int):
+    def __init__(self, *, bits: int, width: int):
         need_number(self, "bits", bits)
         need_number(self, "width", width, 2, 62)
-        need_number(self, "depth", depth, 2)
-        self._width, self._depth = width, depth
+        self._width = width
         super().__init__(
             {
                 "adds": In(1),
-                "row": In(range(depth)),
-                "begins": In(1),
                 "value": In(signed(bits)),
-                "drained": In(range(depth)),
-                "sum": Out(channel_sum_layout(width)),
+                "before": In(signed(width)),
+                "after": Out(signed(width)),
                 "overflow": Out(1),
             }
         )
@@ -87,26 +75,14 @@ class IntegerLaneSums(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         width = self._width
-        adds, begins = Signal(), Signal(reset_less=True)
-        row = Signal.like(self.row, reset_less=True)
-        m.d.sync += [begins.eq(self.begins), adds.eq(self.adds), row.eq(self.row)]
-        m.submodules.rows = rows = Memory(shape=signed(width), depth=self._depth, init=[])
-        read, write = rows.read_port(domain="comb"), rows.write_port()
-        drain = rows.read_port(domain="comb")
-        addend, before = Signal(signed(width)), Signal(signed(width))
-        total = Signal(signed(width + 1))
+        adds = Signal()
+        m.d.sync += adds.eq(self.adds)
+        addend, total = Signal(signed(width)), Signal(signed(width + 1))
         m.d.comb += [
             # in two's complement only the lowest bits count
             addend.eq(self.value),
-            read.addr.eq(row),
-            before.eq(Mux(begins, 0, read.data)),
-            total.eq(before + addend),
-            write.addr.eq(row),
-            write.data.eq(total),
-            write.en.eq(adds),
-            drain.addr.eq(self.drained),
-            self.sum.value.eq(drain.data),
-            self.sum.special.eq(drain.data[-1].replicate(len(self.sum.special))),
+            total.eq(self.before + addend),
+            self.after.eq(total),
         ]
         m.d.sync += self.overflow.eq(adds & (total[width] ^ total[width - 1]))
         return m
@@ -167,17 +143,25 @@ class IntegerSegmentSums(SegmentSums):
     DOT = integer_dot_layout(VECTOR)
     PRODUCT = signed(DOT_PRODUCT)
 
-    def _add(self, m, taken, bank):
+    def _sum_shape(self):
+        """Return what a row has of a sum: it has no special bits."""
+        return signed(self.config.acc_width)
+
+    def _sum_of(self, held):
+        """Return a sum with its special bits, which are its sign."""
+        return held, held[-1].replicate(SPECIAL)
+
+    def _add(self, m, taken):
         """Return sums of results, sums of products, and counts of lanes, to be taken out."""
         settings, item = self.settings, self.i.p
         absolute = Signal()
         m.d.comb += absolute.eq(settings.absolute.bit_select((settings.dot - 1)[:2], 1))
         own, dots, counts = [], [], []
         for number in range(VECTOR):
-            sizes = {"width": self.config.acc_width, "depth": SUM_ROWS}
-            m.submodules[f"sums{number}"] = one = IntegerLaneSums(bits=NUMBER, **sizes)
-            m.submodules[f"dots{number}"] = dot = IntegerLaneSums(bits=DOT_PRODUCT, **sizes)
-            m.submodules[f"counts{number}"] = count = LaneCounts(depth=COUNT_ROWS)
+            width = self.config.acc_width
+            m.submodules[f"sums{number}"] = one = IntegerLaneSums(bits=NUMBER, width=width)
+            m.submodules[f"dots{number}"] = dot = IntegerLaneSums(bits=DOT_PRODUCT, width=width)
+            m.submodules[f"counts{number}"] = count = LaneCounts()
             code, term = item.codes[number], self.dot.p.terms[number]
             summed = Signal(signed(NUMBER), name=f"summed{number}")
             chosen = item.chosen[number] | ~settings.kept_sums[0]
@@ -193,7 +177,7 @@ class IntegerSegmentSums(SegmentSums):
             own.append(one)
             dots.append(dot)
             counts.append(count)
-        self._advance(m, taken, bank, own, dots, counts)
+        self._advance(m, taken, own, dots, counts)
         return own, dots, counts
 
     def _rounding(self, m):
@@ -204,4 +188,4 @@ class IntegerSegmentSums(SegmentSums):
 
 
 assert CODE == 32
-assert IntegerCombiner.PRODUCT_LATENCY == IntegerLaneSums.LATENCY - IntegerLaneSums.VALUE_LATENCY
+assert IntegerCombiner.PRODUCT_LATENCY == SegmentRows.LATENCY

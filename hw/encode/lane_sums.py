@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.encode import COEFFICIENT_BITS
@@ -32,30 +31,26 @@ def channel_sum_layout(width: int) -> data.StructLayout:
 
 
 class LaneSums(wiring.Component):
-    """Add products of a `CombineLane` in the window of a pass, in rows.
+    """Add a product of a `CombineLane` to a sum, in the window of a pass.
 
     A term that the lane multiplies is added when its last digit is: a tensor's value times a
-    result. There is a row for each vector of a position; the first product of a segment `begins`
-    its row at 0. What falls below the window is cut off magnitudes; a product above it is left out
-    and reported, as is a sum that wraps.
+    result. What falls below the window is cut off magnitudes; a product above it is left out and
+    reported, as is a sum that wraps.
 
     Implements: "Sums", floating point, of `docs/contract/encode.md`.
     Golden: `emulator.encode_arithmetic.add_up`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `term`, `row` to `sum`, `overflow`; `PRODUCT_LATENCY` from `product`
-      to `sum`, `overflow`. No stage can be held.
-    - Throughput: one product per cycle, and a row that is read.
-    - Combinational: `drained` -> `sum`.
-    - Reset: none, the pipeline goes on, and rows stay; outputs 0, but `sum` undefined.
+    - Latency: `LATENCY` from `term` to `after`; a cycle more to `overflow`. No stage can be held.
+    - Throughput: one product per cycle.
+    - Combinational: `product`, `before` -> `after`.
+    - Reset: none, the pipeline goes on; outputs 0, but `after` undefined.
 
     Parameters
     ----------
     width
         Bits of a sum, 41 to 62.
-    depth
-        Rows, at least 2.
 
     Attributes
     ----------
@@ -63,40 +58,32 @@ class LaneSums(wiring.Component):
         What the lane multiplies.
     adds : In(1)
         Its last digit.
-    row : In(range(depth))
-        Row of the sum.
-    begins : In(1)
-        The row begins at 0.
     top : In(HEIGHT + 1)
         Top of the window.
     product : In(PRODUCT)
         Of the significands of the term that was there a cycle before.
-    drained : In(range(depth))
-        Row to be read.
-    sum : Out(channel_sum_layout(width))
-        What it holds.
+    before : In(channel_sum_layout(width))
+        The sum that it is added to, in that cycle.
+    after : Out(channel_sum_layout(width))
+        The sum with it.
     overflow : Out(1)
         The product was left out, or the sum wrapped.
     """
 
-    LATENCY = 2
-    PRODUCT_LATENCY = 1
+    LATENCY = 1
     MEMBERS = (("term", In(term_layout(COEFFICIENT_BITS))), ("product", In(PRODUCT)))
     """What is added."""
 
-    def __init__(self, *, width: int, depth: int):
+    def __init__(self, *, width: int):
         need_number(self, "width", width, PRODUCT + 1, 62)
-        need_number(self, "depth", depth, 2)
-        self._width, self._depth = width, depth
+        self._width = width
         super().__init__(
             {
                 **dict(self.MEMBERS),
                 "adds": In(1),
-                "row": In(range(depth)),
-                "begins": In(1),
                 "top": In(HEIGHT + 1),
-                "drained": In(range(depth)),
-                "sum": Out(channel_sum_layout(width)),
+                "before": In(channel_sum_layout(width)),
+                "after": Out(channel_sum_layout(width)),
                 "overflow": Out(1),
             }
         )
@@ -104,32 +91,20 @@ class LaneSums(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         width = self._width
-        adds, begins = Signal(), Signal(reset_less=True)
-        row = Signal.like(self.row, reset_less=True)
-        m.d.sync += [adds.eq(self.adds), begins.eq(self.begins), row.eq(self.row)]
+        adds = Signal()
+        m.d.sync += adds.eq(self.adds)
         shift, inside, negative, beyond, special = self._place(m)
         product = self._product(m)
 
-        layout = channel_sum_layout(width)
-        m.submodules.rows = rows = Memory(shape=layout, depth=self._depth, init=[])
-        read, write = rows.read_port(domain="comb"), rows.write_port()
         aligned = Mux(inside, Cat(Const(0, width - 1 - PRODUCT), product) >> shift, 0)
         subtracts = inside & negative
         addend = (Cat(aligned, Const(0, 1)) ^ subtracts.replicate(width)).as_signed()
-        before, total = Signal(signed(width)), Signal(signed(width + 1))
-        after = Signal(layout)
+        total = Signal(signed(width + 1))
         m.d.comb += [
-            read.addr.eq(row),
-            before.eq(Mux(begins, 0, read.data.value)),
-            total.eq(before + addend + subtracts),
-            after.value.eq(total),
-            after.special.eq(Mux(begins, 0, read.data.special) | special),
-            write.addr.eq(row),
-            write.data.eq(after),
-            write.en.eq(adds),
+            total.eq(self.before.value + addend + subtracts),
+            self.after.value.eq(total),
+            self.after.special.eq(self.before.special | special),
         ]
-        drain = rows.read_port(domain="comb")
-        m.d.comb += [drain.addr.eq(self.drained), self.sum.eq(drain.data)]
         m.d.sync += self.overflow.eq(adds & (beyond | (total[width] ^ total[width - 1])))
         return m
 
@@ -166,15 +141,16 @@ class LaneSums(wiring.Component):
 
 
 class LaneResultSums(LaneSums):
-    """Add results in the window of a pass, in rows: each times 1, and so not multiplied.
+    """Add a result to a sum, in the window of a pass: times 1, and so not multiplied.
 
     Implements: `sum` of "Sums", floating point, of `docs/contract/encode.md`.
     Golden: `emulator.encode_arithmetic.add_up`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `code`, `row` to `sum`, `overflow`. No stage can be held.
-    - Throughput, combinational paths, reset: those of `LaneSums`.
+    - Latency: `LATENCY` from `code` to `after`; a cycle more to `overflow`. No stage can be held.
+    - Throughput, reset: those of `LaneSums`.
+    - Combinational: `before` -> `after`.
 
     Attributes
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -13,13 +13,13 @@ from gscn.hw.encode.lane_counts import CHANNEL_COUNTS, LaneCounts
 from gscn.hw.encode.lane_sums import PRODUCT, LaneResultSums, LaneSums, channel_sum_layout
 from gscn.hw.encode.layouts import CODE, HEIGHT, MANTISSA, exponent, factor_of
 from gscn.hw.encode.loop_walk import VECTOR_BITS
+from gscn.hw.encode.segment_rows import SegmentRows
 from gscn.hw.encode.segments import BANKS, SegmentPlaces, segmented_layout
 from gscn.hw.encode.sum_rounding import SumRounding
 from gscn.hw.encode.unit_layouts import LANE_SUMS, STATE, dense_layout, has_result, settings_layout
 from gscn.passes import VECTOR
 from gscn.records import PLUS_BIT
 
-SUM_ROWS = COUNT_ROWS = BANKS * VECTOR
 _LANE = VECTOR.bit_length() - 1
 
 
@@ -37,8 +37,7 @@ class SegmentSums(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `i` to `o_sums`. Sums are in their rows a cycle later than counts, and
-      are taken out from then on.
+    - Latency: `LATENCY` from `i` to the rows of its segment, and from these to `o_sums`.
     - Throughput: one vector per cycle, or, with sums of products, per cycle and turns of `dot`.
     - Combinational: `i`, `settings` -> `dot`; `dot.ready`, `settings` -> `i.ready`; `settings` ->
       `o_sums`.
@@ -108,7 +107,15 @@ class SegmentSums(wiring.Component):
         with m.If(completes):
             m.d.sync += [bank.eq(~bank), ends.bit_select(bank, 1).eq(item.marks.ends)]
 
-        own, dots, counts = self._add(m, taken, bank)
+        own, dots, counts = self._add(m, taken)
+        m.submodules.rows = rows = self._rows(m, own, dots, counts)
+        m.d.comb += [
+            rows.en.eq(taken),
+            rows.bank.eq(bank),
+            rows.vector.eq(item.vector),
+            rows.begins.eq(item.marks.begins_segment),
+            rows.full.eq(full),
+        ]
         m.submodules.places = places = SegmentPlaces(config=self.config)
         m.d.comb += [
             places.en.eq(taken),
@@ -117,12 +124,20 @@ class SegmentSums(wiring.Component):
             places.addr.eq(item.addr),
             places.some.eq(item.there.any()),
         ]
-        found = self._taken_out(m, own, dots, counts, has_dot)
-        emptied = self._drain(m, found, places, full, ends, has_sums)
+        found, lane = self._taken_out(m, rows, has_dot)
+        emptied = self._drain(m, found, lane, rows, places, full, ends, has_sums)
         m.d.sync += full.eq((full | Mux(completes, 1 << bank, 0)) & ~emptied)
         return m
 
-    def _add(self, m, taken, bank):
+    def _sum_shape(self):
+        """Return what a row has of a sum."""
+        return channel_sum_layout(self.config.acc_width)
+
+    def _sum_of(self, held):
+        """Return a sum, and its special bits."""
+        return held.value, held.special
+
+    def _add(self, m, taken):
         """Return sums of results, sums of products, and counts of lanes, to be taken out."""
         settings, item = self.settings, self.i.p
         of_dot = Array([settings.t0_format, settings.t1_format, settings.t2_format])
@@ -134,10 +149,10 @@ class SegmentSums(wiring.Component):
             code = item.codes[number]
             sign = code[-1] & ~settings.magnitudes[0]
             term = self.dot.p.terms[number]
-            sizes = {"width": self.config.acc_width, "depth": SUM_ROWS}
-            m.submodules[f"sums{number}"] = one = LaneResultSums(**sizes)
-            m.submodules[f"dots{number}"] = dot = LaneSums(**sizes)
-            m.submodules[f"counts{number}"] = count = LaneCounts(depth=COUNT_ROWS)
+            width = self.config.acc_width
+            m.submodules[f"sums{number}"] = one = LaneResultSums(width=width)
+            m.submodules[f"dots{number}"] = dot = LaneSums(width=width)
+            m.submodules[f"counts{number}"] = count = LaneCounts()
             field = summed[MANTISSA:-1]
             m.d.comb += [
                 summed.eq(Mux(chosen, Cat(code[:-1], sign), 0)),
@@ -154,20 +169,29 @@ class SegmentSums(wiring.Component):
             own.append(one)
             dots.append(dot)
             counts.append(count)
-        self._advance(m, taken, bank, own, dots, counts)
+        self._advance(m, taken, own, dots, counts)
         return own, dots, counts
 
-    def _advance(self, m, taken, bank, own, dots, counts):
+    def _rows(self, m, own, dots, counts):
+        """Return the rows of what lanes add up, joined to the lanes."""
+        shape = data.StructLayout(
+            {"sum": self._sum_shape(), "dot": self._sum_shape(), "counts": CHANNEL_COUNTS}
+        )
+        rows = SegmentRows(shape=shape, count=VECTOR)
+        for number, parts in enumerate(zip(own, dots, counts, strict=True)):
+            for name, part in zip(("sum", "dot", "counts"), parts, strict=True):
+                m.d.comb += [
+                    part.before.eq(rows.before[number][name]),
+                    rows.after[number][name].eq(part.after),
+                ]
+        return rows
+
+    def _advance(self, m, taken, own, dots, counts):
         """Tell sums and counts of a vector that is taken, and collect what leaves its window."""
         item = self.i.p
         multiplied = self.dot.valid & self.dot.ready
-        for one, dot, count in zip(own, dots, counts, strict=True):
-            for part in (one, dot, count):
-                m.d.comb += [
-                    part.row.eq(Cat(item.vector, bank)),
-                    part.begins.eq(item.marks.begins_segment),
-                ]
-            m.d.comb += [one.adds.eq(taken), dot.adds.eq(multiplied), count.en.eq(taken)]
+        for one, dot in zip(own, dots, strict=True):
+            m.d.comb += [one.adds.eq(taken), dot.adds.eq(multiplied)]
         for number, count in enumerate(counts):
             m.d.comb += count.kept.eq(item.chosen[number])
         m.d.comb += self.overflow.eq(Cat(one.overflow for one in (*own, *dots)).any())
@@ -181,20 +205,16 @@ class SegmentSums(wiring.Component):
         ]
         return rounding
 
-    def _taken_out(self, m, own, dots, counts, has_dot):
-        """Return what the lane of a vector has that is taken out, and where it is."""
+    def _taken_out(self, m, rows, has_dot):
+        """Return the sum that is taken out, and the lane that has it."""
         width = self.config.acc_width
-        vector, out, lane = Signal(VECTOR_BITS), Signal(), Signal(_LANE)
-        for one in (*own, *dots, *counts):
-            m.d.comb += one.drained.eq(Cat(vector, out))
+        lane = Signal(_LANE)
+        row = data.View(rows.o[0].shape(), Array(one.as_value() for one in rows.o)[lane])
         found, product = (Signal(channel_sum_layout(width), name=name) for name in ("sum", "dot"))
-        counted = Signal(CHANNEL_COUNTS)
-        m.d.comb += [
-            found.eq(Array(one.sum.as_value() for one in own)[lane]),
-            product.eq(Array(one.sum.as_value() for one in dots)[lane]),
-            counted.eq(Array(one.o.as_value() for one in counts)[lane]),
-        ]
-        sums = self.o_sums.p.sums
+        for one, held in ((found, row.sum), (product, row.dot)):
+            value, special = self._sum_of(held)
+            m.d.comb += [one.value.eq(value), one.special.eq(special)]
+        sums, counted = self.o_sums.p.sums, row.counts
         raw = [
             Cat(one.value[:width], one.value[-1].replicate(PLUS_BIT - width), one.special)
             for one in (found, product)
@@ -206,11 +226,14 @@ class SegmentSums(wiring.Component):
             sums.kept_a.eq(counted.kept),
             sums.largest.eq(counted.largest),
         ]
-        return found, vector, out, lane
+        return found, lane
 
-    def _drain(self, m, taken_out, places, full, ends, has_sums):
+    def _drain(self, m, found, lane, rows, places, full, ends, has_sums):
         """Take segments out; return the banks that are empty then."""
-        found, vector, out, lane = taken_out
+        vector, out = Signal(VECTOR_BITS), Signal()
+        then = Signal.like(vector)
+        m.d.comb += [then.eq(vector), rows.out.eq(out), rows.drained.eq(then)]
+        m.d.sync += vector.eq(then)
         settled = Signal(BANKS)  # the last products are in their rows
         m.d.sync += settled.eq(full)
         there, goes, last_lane, last = Signal(), Signal(), Signal(), Signal()
@@ -240,7 +263,7 @@ class SegmentSums(wiring.Component):
         with m.If(goes):
             m.d.sync += lane.eq(lane + 1)
             with m.If(last_lane):
-                m.d.sync += vector.eq(Mux(last_vector, 0, vector + 1))
+                m.d.comb += then.eq(Mux(last_vector, 0, vector + 1))
             with m.If(last):
                 m.d.sync += out.eq(~out)
                 m.d.comb += emptied.eq(1 << out)
@@ -252,4 +275,4 @@ def _window_top(top: Value) -> Value:
     return Mux(top[HEIGHT + 1 :].any(), ~0, top)
 
 
-assert Combiner.PRODUCT_LATENCY == LaneSums.LATENCY - LaneSums.PRODUCT_LATENCY
+assert Combiner.PRODUCT_LATENCY == SegmentRows.LATENCY == LaneSums.LATENCY == LaneCounts.LATENCY

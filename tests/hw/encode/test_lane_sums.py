@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""Sums of products that a lane multiplies, against the emulator: windows, wraps, specials, rows."""
+"""Sums of products that a lane multiplies, against the emulator: windows, wraps, specials."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gscn.encode import COEFFICIENT_BITS, WINDOW_WIDTH
 from gscn.hw.encode.lane import CombineLane
 from gscn.hw.encode.lane_sums import LaneResultSums, LaneSums
 from tests.hw.encode import values
-from tests.hw.streams import simulate
+from tests.hw.streams import plain, simulate
 
-DIGIT, DIGITS, DEPTH = 8, 3, 4
+DIGIT, DIGITS, ROWS = 8, 3, 4
 
 
 class Both(wiring.Component):
@@ -25,7 +25,7 @@ class Both(wiring.Component):
 
     def __init__(self, width, *, alone):
         self.lane = CombineLane(factor_width=COEFFICIENT_BITS, window=WINDOW_WIDTH, digit=DIGIT)
-        self.sums = (LaneResultSums if alone else LaneSums)(width=width, depth=DEPTH)
+        self.sums = (LaneResultSums if alone else LaneSums)(width=width)
         self.alone = alone
         super().__init__({})
 
@@ -43,33 +43,39 @@ class Both(wiring.Component):
 def run(items, top, width, *, alone=False):
     """Return (sum, special bits, overflow) of each (value, factor, row, begins), digit by digit."""
     dut = Both(width, alone=alone)
-    found = []
+    found, flags, rows = [], [], {}
+    last = DIGITS - 1
 
     async def testbench(ctx):
         ctx.set(dut.sums.top, top)
-        due = {}
         turns = [(*item, digit) for item in items for digit in range(DIGITS)]
-        for cycle in range(len(turns) + LaneSums.LATENCY):
+        ending = None  # the row whose product is there, and whether it begins
+        for cycle in range(len(turns) + LaneSums.LATENCY + 1):
             ctx.set(dut.lane.turn, dict.fromkeys(("adds", "opens", "digit"), 0))
+            now = None
             if cycle < len(turns):
                 code, factor, row, begins, digit = turns[cycle]
                 ctx.set(dut.lane.first, values.term(code, factor))
-                ctx.set(dut.sums.row, row)
-                ctx.set(dut.sums.begins, begins)
                 ctx.set(dut.lane.turn.digit, digit)
                 ctx.set(dut.lane.turn.opens, digit == 0)
-                ctx.set(dut.lane.turn.adds, digit == DIGITS - 1)
-                if digit == DIGITS - 1:
-                    due[cycle + LaneSums.LATENCY] = row
-            ctx.set(dut.sums.drained, due.get(cycle, 0))
-            _, _, total, overflow = await ctx.tick().sample(dut.sums.sum, dut.sums.overflow)
-            if cycle in due:
-                found.append((total.value, total.special, overflow))
-            else:
-                assert not overflow
+                ctx.set(dut.lane.turn.adds, digit == last)
+                now = (row, begins) if digit == last else None
+            if ending:
+                row, begins = ending
+                zero = {"value": 0, "special": 0}
+                ctx.set(dut.sums.before, zero if begins else rows[row])
+            _, _, after, overflow = await ctx.tick().sample(dut.sums.after, dut.sums.overflow)
+            flags.append(overflow)
+            if ending:
+                rows[row] = plain(after)
+                found.append((after.value, after.special))
+            ending = now
 
     simulate(dut, testbench, cycles=100 + 4 * len(items))
-    return found
+    since = LaneSums.LATENCY + 1
+    due = flags[last + since :: DIGITS]
+    assert sum(flags) == sum(due)
+    return [(*one, overflow) for one, overflow in zip(found, due, strict=True)]
 
 
 def expected(items, top, width):
@@ -117,7 +123,7 @@ def test_sums_are_those_of_the_emulator(top, width, alone):
     source = random.Random(top * width)
     items, begun = [], set()
     for number in range(120):
-        row = source.randrange(DEPTH)
+        row = source.randrange(ROWS)
         begins = row not in begun or source.random() < 0.15
         begun.add(row)
         code = values.code(source, bf16=source.random() < 0.5)
