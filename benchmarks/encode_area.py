@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from gscn.rtl_gen.synthesis import Counts, Netlist
 
 TOP = "encode_part"
-ROWS = 2 * VECTOR
-"""Of a lane, for each vector of two segments: a sum, a sum of products, and counts."""
 LEAST_SHARE = 0.004
 """Of the unit: modules that take less have no row."""
 LEAST_MEMORY = 2e5
@@ -71,12 +69,14 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
     from gscn.hw.encode.lane import CombineLane
     from gscn.hw.encode.lane_counts import LaneCounts
     from gscn.hw.encode.lane_rounding import LaneRounder
-    from gscn.hw.encode.lane_sums import LaneResultSums, LaneSums
+    from gscn.hw.encode.lane_sums import LaneResultSums, LaneSums, channel_sum_layout
     from gscn.hw.encode.lane_top import LaneTop
     from gscn.hw.encode.line_writer import LineWriter
     from gscn.hw.encode.loop_walk import LoopWalk
     from gscn.hw.encode.outputs import Outputs
     from gscn.hw.encode.run_writer import RunWriter
+    from gscn.hw.encode.segment_rows import SegmentRows
+    from gscn.hw.encode.segment_sums import lane_row_layout
     from gscn.hw.encode.selector import Selector
     from gscn.hw.encode.strip_writer import StripWriter
     from gscn.hw.encode.walk_addresses import WalkAddresses
@@ -85,6 +85,7 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
     vectors = -(-lanes // VECTOR)
     config = array("large").with_overrides(["float_formats=bf16"])
     acc_width = config.acc_width
+    row = lane_row_layout(channel_sum_layout(acc_width))
     part = functools.partial
     return {
         "tops of windows": (lanes, part(LaneTop, factor_width=width)),
@@ -92,13 +93,12 @@ def makers(unit: Unit) -> dict[str, tuple[int, functools.partial[wiring.Componen
             lanes, part(CombineLane, factor_width=width, window=window, digit=unit.digit),
         ),
         "rounding": (lanes, part(LaneRounder, window=window)),
-        "sums of results": (
-            lanes * (unit.sums - 1), part(LaneResultSums, width=acc_width, depth=ROWS),
+        "sums of results": (lanes * (unit.sums - 1), part(LaneResultSums, width=acc_width)),
+        "sums of products": (lanes, part(LaneSums, width=acc_width)),
+        "counts of channels": (lanes, part(LaneCounts)),
+        "rows of sums and counts": (
+            vectors, part(SegmentRows, shape=row.size, count=min(lanes, VECTOR)),
         ),
-        "sums of products": (
-            lanes, part(LaneSums, width=acc_width, depth=2 * ROWS // unit.sums),
-        ),
-        "counts of channels": (lanes, part(LaneCounts, depth=ROWS)),
         "thresholds": (vectors, part(Judge)),
         "selection": (1, part(Selector, count=lanes, width=Outputs.COUNT_BITS)),
         "packers of strips A and B, and their tables": (

@@ -23,6 +23,11 @@ from gscn.records import PLUS_BIT
 _LANE = VECTOR.bit_length() - 1
 
 
+def lane_row_layout(sum_shape: object) -> data.StructLayout:
+    """Return what a lane has in a row: both sums, of one shape, and counts."""
+    return data.StructLayout({"sum": sum_shape, "dot": sum_shape, "counts": CHANNEL_COUNTS})
+
+
 class SegmentSums(wiring.Component):
     """Sum up results of segments, and take complete segments out lane by lane.
 
@@ -174,10 +179,7 @@ class SegmentSums(wiring.Component):
 
     def _rows(self, m, own, dots, counts):
         """Return the rows of what lanes add up, joined to the lanes."""
-        shape = data.StructLayout(
-            {"sum": self._sum_shape(), "dot": self._sum_shape(), "counts": CHANNEL_COUNTS}
-        )
-        rows = SegmentRows(shape=shape, count=VECTOR)
+        rows = SegmentRows(shape=lane_row_layout(self._sum_shape()), count=VECTOR)
         for number, parts in enumerate(zip(own, dots, counts, strict=True)):
             for name, part in zip(("sum", "dot", "counts"), parts, strict=True):
                 m.d.comb += [
