@@ -31,16 +31,16 @@ from gscn.hw.port.pieces import PieceReader
 from gscn.passes import DESCRIPTOR_BYTES
 
 
-def _queue(depth: int) -> Subject:
+def _queue(depth: int, width: int = 8) -> Subject:
     return Subject(
         component=StreamFIFO,
-        sizes=f"{depth} words of 8 bits",
-        parameters={"shape": 8, "depth": depth},
+        sizes=f"{depth} words of {width} bits",
+        parameters={"shape": width, "depth": depth},
         checker=StreamFIFOChecker,
         options={"depth": depth},
         depth=3,
         reach_depth=2 * depth + 4,
-        together=depth not in (2, 5),
+        together=depth not in (2, 3, 5),
     )
 
 
@@ -179,6 +179,7 @@ SUBJECTS = (
     _queue(5),
     _queue(1),
     _queue(16),
+    _queue(3, 520),
     _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
     _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
     _sums(acc_depth=17, drain_width=1, acc_width=48, float_formats="bf16"),
@@ -208,7 +209,7 @@ SUBJECTS = (
 
 
 IN_USE: dict[type[Component], str] = {
-    StreamFIFO: "1 to 1024 words of 2 to 578 bits",
+    StreamFIFO: "1 to 1024 words of 2 to 4000 bits",
     Sums: of_presets(
         lambda c: f"2 banks of {_bank(c)}",
         "1 to 16 memories, 16 to 32768 sums in all, 24 to 48 bits, with or without float formats",

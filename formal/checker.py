@@ -11,6 +11,7 @@ from amaranth.asserts import AnyConst, AnySeq
 from amaranth.hdl import (
     Assert,
     Assume,
+    Cat,
     Cover,
     Elaboratable,
     Module,
@@ -24,6 +25,8 @@ from amaranth.lib.wiring import Component, In, Out
 
 from formal.probe import Probe
 from gscn.errors import InputError
+from gscn.hw.fifo import reads_ahead
+from gscn.hw.forwarding_memory import PIECE
 
 
 def joined(source: stream.Interface, sink: stream.Interface) -> Value:
@@ -150,17 +153,34 @@ class Queue(Ring):
     """
 
     def __init__(self, checker: Checker, path: str, *, depth: int, width: int) -> None:
-        prefix, probe = f"{path}.queue" if path else "queue", checker.probe
+        probe, large = checker.probe, reads_ahead(width, depth)
+        within = f"{path}." if path else ""
+        prefix = within if large else f"{within}queue."
+
+        def read(addr: Signal, name: str) -> Value:
+            if not large:
+                return probe.row(f"{prefix}storage", addr, width, name=name)
+            return Cat(
+                probe.row(
+                    f"{prefix}rows.piece{start}", addr, min(PIECE, width - start),
+                    name=f"{name}_piece{start}",
+                )
+                for start in range(0, width, PIECE)
+            )  # fmt: skip
+
         super().__init__(
             checker,
             name=path.replace(".", "_") or "queue",
             rows=depth,
             most=depth,
-            level=probe.signal(f"{prefix}.level"),
-            produce=probe.signal(f"{prefix}.produce"),
-            consume=probe.signal(f"{prefix}.consume"),
-            read=lambda addr, name: probe.row(f"{prefix}.storage", addr, width, name=name),
+            level=probe.signal(f"{prefix}level"),
+            produce=probe.signal(f"{prefix}produce"),
+            consume=probe.signal(f"{prefix}consume"),
+            read=read,
         )
+        if large:
+            first = probe.signal(f"{prefix}rows.data")
+            checker.invariant((self.level == 0) | (first == self.row(0)))
 
 
 class Follower:

@@ -14,7 +14,6 @@ from formal.encode.line_writer import LineWriterChecker
 from formal.encode.outputs import OutputsChecker
 from formal.encode.strip_writer import StripWriterChecker
 from formal.encode.unit import EncodeUnitChecker
-from formal.encode.wide_fifo import WideFIFOChecker
 from formal.port.write_merger import WriteMergerChecker
 from formal.subject import PORT, WIDE, Subject, bursts, config
 from gscn.control import Queue
@@ -28,7 +27,6 @@ from gscn.hw.encode.line_writer import LineWriter
 from gscn.hw.encode.outputs import Outputs
 from gscn.hw.encode.strip_writer import StripWriter
 from gscn.hw.encode.unit import EncodeUnit
-from gscn.hw.encode.wide_fifo import WideFIFO
 from gscn.hw.port.write_merger import WriteMerger
 
 
@@ -42,19 +40,6 @@ def _merger(count: int, *, together: bool = True, **fields: int) -> Subject:
         depth=3,
         reach_depth=14,
         together=together,
-    )
-
-
-def _wide_queue(width: int, depth: int) -> Subject:
-    return Subject(
-        component=WideFIFO,
-        sizes=f"{depth} words of {width} bits",
-        parameters={"shape": width, "depth": depth},
-        checker=WideFIFOChecker,
-        options={"depth": depth},
-        depth=3,
-        reach_depth=2 * depth + 4,
-        together=depth != 3,
     )
 
 
@@ -132,8 +117,6 @@ def _part(
 SUBJECTS = (
     _merger(3, together=False),
     _merger(2, **WIDE, outstanding_bursts=2, addr_width=32),
-    _wide_queue(520, 3),
-    _wide_queue(8, 2),
     _gatherer(2, together=False),
     _gatherer(4, addr_width=32),
     _lines(3, together=False),
@@ -160,7 +143,6 @@ SUBJECTS = (
 IN_USE = {
     WriteMerger: f"2 ports (lists), 3 (lists, array and encode unit), as those of `ReadArbiter`. "
     f"Legal: {PORT}, 1 to 256 under way",
-    WideFIFO: "2 to 128 words of some 500 to 4000 bits",
     LineGatherer: "2 lines (bits, sums, tables), 4 (dense results); 20- to 40-bit addresses",
     LineWriter: f"8 channels. Legal: {PORT}, 20- to 40-bit addresses",
     **dict.fromkeys(

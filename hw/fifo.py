@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Shape
+from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.arguments import need, need_number
+from gscn.hw.forwarding_memory import SMALL_BITS, ForwardingMemory
 
 
 def _is_shape(shape: object) -> bool:
@@ -17,10 +18,16 @@ def _is_shape(shape: object) -> bool:
     return True
 
 
+def reads_ahead(width: int, depth: int) -> bool:
+    """Return whether a queue of so many words of `width` bits has a memory read a cycle ahead."""
+    return depth > 1 and depth * width > SMALL_BITS
+
+
 class StreamFIFO(wiring.Component):
     """Queue stream words in order.
 
-    A full queue accepts nothing, even when read in the same cycle.
+    A full queue accepts nothing, even when read in the same cycle. One of more than `SMALL_BITS`
+    has a memory that is read a cycle ahead: the row that is first in the next cycle.
 
     Timing
     ------
@@ -64,6 +71,13 @@ class StreamFIFO(wiring.Component):
         m = Module()
         payload = self.i.p.as_value() if hasattr(self.i.p, "as_value") else self.i.p
         out = self.o.p.as_value() if hasattr(self.o.p, "as_value") else self.o.p
+        if reads_ahead(len(payload), self._depth):
+            self._large(m, payload, out)
+        else:
+            self._small(m, payload, out)
+        return m
+
+    def _small(self, m, payload, out):
         m.submodules.queue = queue = fifo.SyncFIFO(width=len(payload), depth=self._depth)
         m.d.comb += [
             queue.w_data.eq(payload),
@@ -74,4 +88,26 @@ class StreamFIFO(wiring.Component):
             queue.r_en.eq(self.o.ready),
             self.level.eq(queue.level),
         ]
-        return m
+
+    def _large(self, m, payload, out):
+        depth = self._depth
+        m.submodules.rows = rows = ForwardingMemory(width=len(payload), depth=depth)
+        produce, consume, first = (
+            Signal(range(depth), name=name) for name in ("produce", "consume", "first")
+        )
+        enters, leaves = self.i.valid & self.i.ready, self.o.valid & self.o.ready
+        m.d.comb += [
+            self.i.ready.eq(self.level != depth),
+            self.o.valid.eq(self.level != 0),
+            first.eq(consume),
+            rows.addr.eq(first),
+            out.eq(rows.data),
+            rows.en.eq(enters),
+            rows.write_addr.eq(produce),
+            rows.write_data.eq(payload),
+        ]
+        m.d.sync += [self.level.eq(self.level + enters - leaves), consume.eq(first)]
+        with m.If(enters):
+            m.d.sync += produce.eq(Mux(produce == depth - 1, 0, produce + 1))
+        with m.If(leaves):
+            m.d.comb += first.eq(Mux(consume == depth - 1, 0, consume + 1))

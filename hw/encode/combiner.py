@@ -15,7 +15,7 @@ from gscn.hw.encode.lane_rounding import LaneRounder
 from gscn.hw.encode.lane_sums import PRODUCT
 from gscn.hw.encode.lane_top import LaneTop
 from gscn.hw.encode.layouts import CODE, SHIFT, SIGNIFICAND, TOP, term_layout, value_layout
-from gscn.hw.encode.wide_fifo import WideFIFO
+from gscn.hw.fifo import StreamFIFO
 
 DIGIT = 8
 """Bits of a value's significand that are multiplied in a turn: all of one of bf16."""
@@ -161,12 +161,12 @@ class Combiner(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count = self._count
-        m.submodules.vectors = vectors = WideFIFO(shape=_queued_layout(count), depth=self._QUEUE)
+        m.submodules.vectors = vectors = StreamFIFO(shape=_queued_layout(count), depth=self._QUEUE)
         # What is added as it is stays in a queue until it is, which is a cycle longer.
-        m.submodules.addends = addends = WideFIFO(
+        m.submodules.addends = addends = StreamFIFO(
             shape=data.ArrayLayout(_ADDENDS, count), depth=self._QUEUE + 1
         )
-        m.submodules.results = results = WideFIFO(shape=result_layout(count), depth=self.DEPTH)
+        m.submodules.results = results = StreamFIFO(shape=result_layout(count), depth=self.DEPTH)
         wiring.connect(m, results.o, wiring.flipped(self.o))
         m.d.comb += [
             *(vectors.i.p[name].eq(self.i.p[name]) for name in _ALONG),

@@ -18,7 +18,7 @@ from gscn.hw.encode.integer_lane import (
     number_of,
 )
 from gscn.hw.encode.layouts import CODE
-from gscn.hw.encode.wide_fifo import WideFIFO
+from gscn.hw.fifo import StreamFIFO
 from gscn.records import MOST_SHIFT
 
 DOT_PRODUCT = PRODUCT + COEFFICIENT_BITS
@@ -98,7 +98,7 @@ class IntegerCombiner(wiring.Component):
     DEPTH = 8
     """Vectors of results under way and in the queue; more than lanes have stages."""
     PRODUCT_LATENCY = IntegerLane.PRODUCT_LATENCY
-    LATENCY = IntegerLane.LATENCY + WideFIFO.LATENCY
+    LATENCY = IntegerLane.LATENCY + StreamFIFO.LATENCY
 
     def __init__(self, *, count: int):
         need_number(self, "count", count)
@@ -119,7 +119,7 @@ class IntegerCombiner(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count = self._count
-        m.submodules.results = results = WideFIFO(shape=result_layout(count), depth=self.DEPTH)
+        m.submodules.results = results = StreamFIFO(shape=result_layout(count), depth=self.DEPTH)
         wiring.connect(m, results.o, wiring.flipped(self.o))
         tensor, upper, adds, starts, ends, dots = self._turns(m)
         vector = self.i.p

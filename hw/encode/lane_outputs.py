@@ -26,7 +26,7 @@ from gscn.hw.encode.unit_layouts import (
     has_result,
     settings_layout,
 )
-from gscn.hw.encode.wide_fifo import WideFIFO
+from gscn.hw.fifo import StreamFIFO
 from gscn.passes import VECTOR
 
 OUTPUTS = ("o_dense", "o_second", "o_bits", "o_verdicts", "o_sums", "o_selected")
@@ -107,7 +107,7 @@ class LaneOutputs(wiring.Component):
         The last vector came, and all outputs were taken.
     """
 
-    LATENCY = WideFIFO.LATENCY
+    LATENCY = StreamFIFO.LATENCY
     SUMS, MAXIMA = SegmentSums, Maxima
     SELECTED = magnitudes_layout(VECTOR)
 
@@ -212,7 +212,7 @@ class LaneOutputs(wiring.Component):
     def _queue(self, m, name):
         """Return the queue of an output."""
         port = getattr(self, name)
-        queue = WideFIFO(shape=port.p.shape(), depth=2)
+        queue = StreamFIFO(shape=port.p.shape(), depth=2)
         m.submodules[f"queue_{name}"] = queue
         wiring.connect(m, queue.o, wiring.flipped(port))
         return queue

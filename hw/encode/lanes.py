@@ -39,7 +39,7 @@ from gscn.hw.encode.unit_layouts import (
     input_layout,
     settings_layout,
 )
-from gscn.hw.encode.wide_fifo import WideFIFO
+from gscn.hw.fifo import StreamFIFO
 from gscn.passes import VECTOR
 
 _CODES = data.ArrayLayout(CODE, VECTOR)
@@ -209,10 +209,10 @@ class Lanes(wiring.Component):
     def _parts(self, m):
         """Return lanes and queues."""
         m.submodules.combiner = combiner = self._combiner()
-        m.submodules.tags = tags = WideFIFO(shape=_tag_layout(self.config), depth=self.DEPTH)
-        m.submodules.seconds = seconds = WideFIFO(shape=_SECOND, depth=self.DEPTH)
-        finished = WideFIFO(shape=finished_layout(self.config), depth=_FINISHED)
-        firsts = WideFIFO(shape=_CODES, depth=self.DEPTH + _FINISHED)
+        m.submodules.tags = tags = StreamFIFO(shape=_tag_layout(self.config), depth=self.DEPTH)
+        m.submodules.seconds = seconds = StreamFIFO(shape=_SECOND, depth=self.DEPTH)
+        finished = StreamFIFO(shape=finished_layout(self.config), depth=_FINISHED)
+        firsts = StreamFIFO(shape=_CODES, depth=self.DEPTH + _FINISHED)
         m.submodules.finished, m.submodules.firsts = finished, firsts
         return combiner, tags, seconds, firsts, finished
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.encode import MOST_BIN_BITS
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.layouts import CODE
+from gscn.hw.forwarding_memory import ForwardingMemory
 
 MAGNITUDE = CODE - 1
 BINS = 1 << MOST_BIN_BITS
@@ -140,31 +140,24 @@ class Selection(wiring.Component):
         walks = empties | self.choose
         coming = Mux(empties & last_lane, number - 1, number)
         for one in range(count):
-            m.submodules[f"bins{one}"] = bins = Memory(shape=width, depth=BINS, init=[])
-            read, write = bins.read_port(), bins.write_port()
+            m.submodules[f"bins{one}"] = bins = ForwardingMemory(width=width, depth=BINS)
             magnitude = self.i.magnitudes[one]
             alike = ~((magnitude & zeros) | (~magnitude & ones)).any()
             at = Signal(MOST_BIN_BITS, name=f"at{one}", reset_less=True)
             counts_one = Signal(name=f"counts{one}")
             taken = _bits_at(magnitude, self.shift) & self.bin_mask
-            # What is written in the cycle of a read is not read: it is kept for the next cycle.
-            written = Signal(width, name=f"written{one}", reset_less=True)
-            keeps = Signal(name=f"keeps{one}", reset_less=True)
-            bin_count = Mux(keeps, written, read.data)
             mine = empties & (lane == one)
             m.d.sync += [
                 at.eq(taken),
                 counts_one.eq(self.en & self.i.there[one] & alike),
-                keeps.eq(write.en & (write.addr == read.addr)),
-                written.eq(write.data),
             ]
             m.d.comb += [
-                read.addr.eq(Mux(walks, coming, taken)),
-                write.addr.eq(Mux(empties, number, at)),
-                write.data.eq(Mux(empties, 0, bin_count + 1)),
-                write.en.eq(mine | counts_one),
+                bins.addr.eq(Mux(walks, coming, taken)),
+                bins.write_addr.eq(Mux(empties, number, at)),
+                bins.write_data.eq(Mux(empties, 0, bins.data + 1)),
+                bins.en.eq(mine | counts_one),
             ]
-            totals.append(Mux(mine, bin_count, 0))
+            totals.append(Mux(mine, bins.data, 0))
         m.d.comb += counts.eq(_any(totals))
         return m
 

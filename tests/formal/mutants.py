@@ -15,6 +15,19 @@ MUTANTS = [
         ("held", "self.o.valid.eq(queue.r_rdy)", "self.o.valid.eq(queue.r_rdy & ~queue.w_en)"),
     ),
     *of(
+        "StreamFIFO",
+        ("order", "rows.addr.eq(first)", "rows.addr.eq(consume)"),
+        ("order", "Mux(consume == depth - 1, 0, consume + 1)", "consume + 1"),
+        ("count", "self.level + enters - leaves", "self.level + enters"),
+        ("flow", "self.i.ready.eq(self.level != depth)", "self.i.ready.eq(self.level < depth - 1)"),
+        (
+            "held",
+            "self.o.valid.eq(self.level != 0)",
+            "self.o.valid.eq((self.level > 0) & ~enters)",
+        ),
+        size=4,
+    ),
+    *of(
         "Sums",
         ("sum", "held_forwards.eq(writes &", "held_forwards.eq(0 & writes &"),
         ("sum", "adds_forwarded.eq(writes &", "adds_forwarded.eq(0 & writes &"),

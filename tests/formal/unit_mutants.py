@@ -30,13 +30,6 @@ UNIT_MUTANTS = [
     ),
     *of("WriteMerger", ("together", "beats_left = Signal(8)", "beats_left = Signal(2)"), size=1),
     *of(
-        "WideFIFO",
-        ("order", "write.data.eq(given[piece])", "write.data.eq(given[piece] ^ (level == 2))"),
-        ("order", "Mux(consume == depth - 1, 0, consume + 1)", "consume + 1"),
-        ("flow", "self.i.ready.eq(level != depth)", "self.i.ready.eq(level < depth - 1)"),
-        ("held", "self.o.valid.eq(level != 0)", "self.o.valid.eq((level != 0) & ~comes)"),
-    ),
-    *of(
         "LineGatherer",
         (
             "content",

@@ -11,13 +11,18 @@ from gscn.hw.fifo import StreamFIFO
 from tests.hw.streams import collect, drive, simulate, with_pauses
 
 PAIR = data.StructLayout({"a": signed(7), "b": 3})
+WIDE = data.StructLayout({"a": signed(7), "b": 3, "c": 600})
+"""Words of which two are in a memory that is read a cycle ahead, in pieces."""
 
 
+@pytest.mark.parametrize("shape", [PAIR, WIDE], ids=["small", "wide"])
 @pytest.mark.parametrize("depth", [1, 2, 5, 16])
 @with_pauses
-def test_words_pass_in_order(depth, source_pauses, sink_pauses):
+def test_words_pass_in_order(shape, depth, source_pauses, sink_pauses):
     words = [{"a": n * 5 % 127 - 64, "b": n % 8} for n in range(40)]
-    dut, received = StreamFIFO(shape=PAIR, depth=depth), []
+    if shape is WIDE:
+        words = [{**word, "c": pow(3, 300 + n, 1 << 600)} for n, word in enumerate(words)]
+    dut, received = StreamFIFO(shape=shape, depth=depth), []
     simulate(
         dut,
         drive(dut.i, words, source_pauses()),
@@ -34,18 +39,18 @@ def test_numbers_pass_as_well():
     assert received == words
 
 
-@pytest.mark.parametrize("depth", [2, 5])
-def test_latency_and_one_word_per_cycle(depth):
-    dut, received, cycles = StreamFIFO(shape=8, depth=depth), [], []
+@pytest.mark.parametrize(("depth", "width"), [(2, 8), (5, 8), (2, 600), (5, 600)])
+def test_latency_and_one_word_per_cycle(depth, width):
+    dut, received, cycles = StreamFIFO(shape=width, depth=depth), [], []
     # the first word is accepted in cycle 0
     simulate(dut, drive(dut.i, range(10)), collect(dut.o, received, 10, cycles=cycles), cycles=100)
     assert received == list(range(10))
     assert cycles == [StreamFIFO.LATENCY + n for n in range(10)]
 
 
-@pytest.mark.parametrize("depth", [1, 4])
-def test_a_full_queue_accepts_nothing_even_when_read(depth):
-    dut = StreamFIFO(shape=8, depth=depth)
+@pytest.mark.parametrize(("depth", "width"), [(1, 8), (4, 8), (4, 600)])
+def test_a_full_queue_accepts_nothing_even_when_read(depth, width):
+    dut = StreamFIFO(shape=width, depth=depth)
     seen = []
 
     async def testbench(ctx):

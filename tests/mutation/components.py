@@ -30,7 +30,6 @@ TARGETS = {
         _target("ReadArbiter", "port.arbiter", "arbiter", "not round_robin"),
         _target("WriteArbiter", "port.arbiter", "arbiter_writes"),
         _target("WriteMerger", "port.write_merger", "write_merger"),
-        _target("WideFIFO", "encode.wide_fifo", "combiner"),
         _target("LineGatherer", "encode.line_gatherer", "outputs"),
         _target("LineWriter", "encode.line_writer", "outputs"),
         _target("DenseWriter", "encode.dense_writer", "outputs"),

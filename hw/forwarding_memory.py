@@ -1,0 +1,88 @@
+"""A memory of one port each way whose read comes a cycle later and sees what is written."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gscn.hw.arguments import need_number
+
+SMALL_BITS = 1024
+"""A memory of no more bits may read at once: it is flip-flops in any case."""
+PIECE = 512
+"""Bits of a memory's row: wider ones are side by side, as no memory of a technology is so wide."""
+
+
+class ForwardingMemory(wiring.Component):
+    """Read rows a cycle ahead, whatever is written to them in that cycle.
+
+    A macro, or a block of an FPGA, may show anything where a row is read in the cycle in which it
+    is written: what is written is kept here for the next cycle.
+
+    Timing
+    ------
+    - Latency: `LATENCY` from `addr` to `data`.
+    - Throughput: a row is read, and a row is written, in each cycle.
+    - Combinational: none.
+    - Reset: rows and `data` stay; all are 0 at first.
+
+    Parameters
+    ----------
+    width
+        Bits of a row.
+    depth
+        Rows, at least 2.
+
+    Attributes
+    ----------
+    addr : In(range(depth))
+        Row to be read.
+    data : Out(width)
+        What it holds after that cycle.
+    en : In(1)
+        A row is written.
+    write_addr : In(range(depth))
+        Which.
+    write_data : In(width)
+        What it is to hold.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, *, width: int, depth: int):
+        need_number(self, "width", width)
+        need_number(self, "depth", depth, 2)
+        self._width, self._depth = width, depth
+        super().__init__(
+            {
+                "addr": In(range(depth)),
+                "data": Out(width),
+                "en": In(1),
+                "write_addr": In(range(depth)),
+                "write_data": In(width),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        kept = Signal(self._width, reset_less=True)
+        forwards = Signal(reset_less=True)
+        m.d.sync += [
+            kept.eq(self.write_data),
+            forwards.eq(self.en & (self.addr == self.write_addr)),
+        ]
+        for start in range(0, self._width, PIECE):
+            piece = slice(start, min(start + PIECE, self._width))
+            memory = Memory(shape=piece.stop - piece.start, depth=self._depth, init=[])
+            m.submodules[f"piece{start}"] = memory
+            write, read = memory.write_port(), memory.read_port()
+            m.d.comb += [
+                write.addr.eq(self.write_addr),
+                write.data.eq(self.write_data[piece]),
+                write.en.eq(self.en),
+                read.addr.eq(self.addr),
+                self.data[piece].eq(Mux(forwards, kept[piece], read.data)),
+            ]
+        return m
