@@ -13,6 +13,8 @@ from formal.cluster.marks import MarkJoinerChecker
 from formal.core.cutter import CutterChecker
 from formal.core.pass_sequencer import PassSequencerChecker
 from formal.fifo import StreamFIFOChecker
+from formal.host.axi import AxiManagerChecker
+from formal.host.axil import RegisterFileChecker
 from formal.pe.sums import SumsChecker
 from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
 from formal.port.pieces import PieceReaderChecker
@@ -25,10 +27,13 @@ from gscn.hw.cluster.worker_cluster import READ_CHANNELS
 from gscn.hw.core.cutter import Cutter
 from gscn.hw.core.pass_sequencer import PassSequencer
 from gscn.hw.fifo import StreamFIFO
+from gscn.hw.host.axi import AxiManager
+from gscn.hw.host.axil import RegisterFile
 from gscn.hw.pe.sums import Sums
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from gscn.hw.port.pieces import PieceReader
 from gscn.passes import DESCRIPTOR_BYTES
+from gscn.register import Top
 
 
 def _queue(depth: int, width: int = 8) -> Subject:
@@ -174,6 +179,33 @@ def _writer(*, together: bool = True, **fields: int) -> Subject:
     )
 
 
+def _manager(*, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=AxiManager,
+        sizes=f"{bursts(size)}, {size.outstanding_bursts} under way, "
+        f"{size.addr_width}-bit addresses",
+        parameters={"config": size},
+        checker=AxiManagerChecker,
+        depth=3,
+        reach_depth=14,
+        together=together,
+    )
+
+
+def _registers(top: Top) -> Subject:
+    return Subject(
+        component=RegisterFile,
+        sizes=f"of {top.value}",
+        parameters={"top": top},
+        checker=RegisterFileChecker,
+        options={"top": top},
+        depth=3,
+        reach_depth=8,
+        together=top is not Top.MACHINE,
+    )
+
+
 SUBJECTS = (
     _queue(2),
     _queue(5),
@@ -204,6 +236,11 @@ SUBJECTS = (
     _reader(**WIDE, addr_width=32),
     _writer(read_fifo_beats=4, drain_width=2, together=False),
     _writer(mem_width=64, burst_beats=1, addr_width=32),
+    _manager(burst_beats=2, mem_width=64, outstanding_bursts=2, together=False),
+    _manager(**WIDE, addr_width=32),
+    _manager(burst_beats=1, addr_width=40),
+    _registers(Top.MACHINE),
+    _registers(Top.ARRAY),
     *unit_subjects.SUBJECTS,
 )
 
@@ -241,6 +278,11 @@ IN_USE: dict[type[Component], str] = {
     ResultWriter: of_presets(
         lambda c: f"{bursts(c)}, rows of {c.drain_width}", f"{PORT}, rows of 1 to 8"
     ),
+    AxiManager: of_presets(
+        lambda c: f"{bursts(c)}, {c.outstanding_bursts} under way, {c.addr_width}-bit addresses",
+        f"{PORT}, 1 to 256 under way, 20- to 40-bit addresses",
+    ),
+    RegisterFile: "registers of an array and of a machine",
     **unit_subjects.IN_USE,
 }
 """Sizes of each component in the presets, and those that a configuration may ask for."""

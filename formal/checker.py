@@ -155,31 +155,36 @@ class Queue(Ring):
     def __init__(self, checker: Checker, path: str, *, depth: int, width: int) -> None:
         probe, large = checker.probe, reads_ahead(width, depth)
         within = f"{path}." if path else ""
-        prefix = within if large else f"{within}queue."
+        starts = range(0, width, PIECE)
+        parts = [within] if large else [f"{within}queue{start or ''}." for start in starts]
 
         def read(addr: Signal, name: str) -> Value:
-            if not large:
-                return probe.row(f"{prefix}storage", addr, width, name=name)
+            rows = [
+                f"{within}rows.piece{start}" if large else f"{parts[number]}storage"
+                for number, start in enumerate(starts)
+            ]
             return Cat(
-                probe.row(
-                    f"{prefix}rows.piece{start}", addr, min(PIECE, width - start),
-                    name=f"{name}_piece{start}",
-                )
-                for start in range(0, width, PIECE)
-            )  # fmt: skip
+                probe.row(path, addr, min(PIECE, width - start), name=f"{name}_piece{start}")
+                for path, start in zip(rows, starts, strict=True)
+            )
 
+        pointers = {
+            part: {name: probe.signal(f"{part}{name}") for name in ("level", "produce", "consume")}
+            for part in parts
+        }
         super().__init__(
             checker,
             name=path.replace(".", "_") or "queue",
             rows=depth,
             most=depth,
-            level=probe.signal(f"{prefix}level"),
-            produce=probe.signal(f"{prefix}produce"),
-            consume=probe.signal(f"{prefix}consume"),
+            **pointers[parts[0]],
             read=read,
         )
+        for part in parts[1:]:
+            for name, signal in pointers[part].items():
+                checker.invariant(signal == pointers[parts[0]][name])
         if large:
-            first = probe.signal(f"{prefix}rows.data")
+            first = probe.signal(f"{within}rows.data")
             checker.invariant((self.level == 0) | (first == self.row(0)))
 
 

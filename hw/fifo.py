@@ -7,7 +7,7 @@ from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.arguments import need, need_number
-from gscn.hw.forwarding_memory import SMALL_BITS, ForwardingMemory
+from gscn.hw.forwarding_memory import PIECE, SMALL_BITS, ForwardingMemory
 
 
 def _is_shape(shape: object) -> bool:
@@ -20,14 +20,14 @@ def _is_shape(shape: object) -> bool:
 
 def reads_ahead(width: int, depth: int) -> bool:
     """Return whether a queue of so many words of `width` bits has a memory read a cycle ahead."""
-    return depth > 1 and depth * width > SMALL_BITS
+    return depth > 1 and depth * min(width, PIECE) > SMALL_BITS
 
 
 class StreamFIFO(wiring.Component):
     """Queue stream words in order.
 
-    A full queue accepts nothing, even when read in the same cycle. One of more than `SMALL_BITS`
-    has a memory that is read a cycle ahead: the row that is first in the next cycle.
+    A full queue accepts nothing, even when read in the same cycle. One whose memory, or each piece
+    of it, has more than `SMALL_BITS` reads a cycle ahead: the row that is first in the next cycle.
 
     Timing
     ------
@@ -78,14 +78,21 @@ class StreamFIFO(wiring.Component):
         return m
 
     def _small(self, m, payload, out):
-        m.submodules.queue = queue = fifo.SyncFIFO(width=len(payload), depth=self._depth)
+        for start in range(0, len(payload), PIECE):
+            piece = slice(start, min(start + PIECE, len(payload)))
+            part = fifo.SyncFIFO(width=piece.stop - start, depth=self._depth)
+            m.submodules[f"queue{start or ''}"] = part
+            m.d.comb += [
+                part.w_data.eq(payload[piece]),
+                part.w_en.eq(self.i.valid),
+                out[piece].eq(part.r_data),
+                part.r_en.eq(self.o.ready),
+            ]
+            if start == 0:  # the others are as full
+                queue = part
         m.d.comb += [
-            queue.w_data.eq(payload),
-            queue.w_en.eq(self.i.valid),
             self.i.ready.eq(queue.w_rdy),
-            out.eq(queue.r_data),
             self.o.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.o.ready),
             self.level.eq(queue.level),
         ]
 

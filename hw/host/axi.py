@@ -154,7 +154,7 @@ class AxiManager(wiring.Component):
         beat = data.StructLayout({"beat": write_beat_layout(config), "last": 1})
         m.submodules.beats = beats = StreamFIFO(shape=beat, depth=self.COMMAND_DEPTH)
         beat_number, length = Signal(8), Signal(8)
-        known, moves = Signal(), Signal()
+        known, moves, last = Signal(), Signal(), Signal()
         m.d.comb += [
             # a command without one before it serves its first beat in the cycle it is taken
             known.eq(lengths.o.valid | write_taken),
@@ -164,11 +164,12 @@ class AxiManager(wiring.Component):
             beats.i.valid.eq(moves),
             beats.i.p.beat.data.eq(self.write_data.p.data),
             beats.i.p.beat.strobe.eq(Mux(self.flush, 0, self.write_data.p.strobe)),
-            beats.i.p.last.eq(beat_number + 1 == length),
+            last.eq(beat_number + 1 == length),
+            beats.i.p.last.eq(last),
             lengths.i.p.eq(self.write_cmd.p.beats),
             # nothing is left to remember of a burst of one beat that has been sent on
-            lengths.i.valid.eq(write_taken & (lengths.o.valid | ~(moves & beats.i.p.last))),
-            lengths.o.ready.eq(moves & beats.i.p.last),
+            lengths.i.valid.eq(write_taken & (lengths.o.valid | ~(moves & last))),
+            lengths.o.ready.eq(moves & last),
             axi.wvalid.eq(beats.o.valid),
             beats.o.ready.eq(axi.wready),
             axi.wdata.eq(beats.o.p.beat.data),
@@ -176,7 +177,7 @@ class AxiManager(wiring.Component):
             axi.wlast.eq(beats.o.p.last),
         ]
         with m.If(moves):
-            m.d.sync += beat_number.eq(Mux(beats.i.p.last, 0, beat_number + 1))
+            m.d.sync += beat_number.eq(Mux(last, 0, beat_number + 1))
 
         # -- answers
         read_offset = Signal(range(config.mem_bytes * config.burst_beats))

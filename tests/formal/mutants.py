@@ -9,7 +9,7 @@ from tests.formal.unit_mutants import UNIT_MUTANTS
 MUTANTS = [
     *of(
         "StreamFIFO",
-        ("order", "out.eq(queue.r_data)", "out.eq(queue.r_data ^ (queue.level == 2))"),
+        ("order", "out[piece].eq(part.r_data)", "out[piece].eq(part.r_data ^ (part.level == 2))"),
         ("count", "self.level.eq(queue.level)", "self.level.eq(queue.level | ~self.o.valid)"),
         ("flow", "self.i.ready.eq(queue.w_rdy)", "self.i.ready.eq(queue.w_rdy & ~queue.r_rdy)"),
         ("held", "self.o.valid.eq(queue.r_rdy)", "self.o.valid.eq(queue.r_rdy & ~queue.w_en)"),
@@ -205,6 +205,57 @@ MUTANTS = [
         size=3,
     ),
     *of("ReadArbiter", ("owner", "beat = Signal(8)", "beat = Signal(1)"), size=1),
+    *of(
+        "AxiManager",
+        ("reads", 'port["len"].eq(queue.o.p.beats - 1)', 'port["len"].eq(queue.o.p.beats)'),
+        ("writes", "aw.i.ready & writes.i.ready &", "writes.i.ready &"),
+        ("beats", "last.eq(beat_number + 1 == length)", "last.eq(beat_number == length)"),
+        ("beats", "Mux(self.flush, 0, self.write_data.p.strobe)", "self.write_data.p.strobe"),
+        ("beats", "write_taken & (lengths.o.valid | ~(moves & last))", "write_taken"),
+        ("held", "axi.wvalid.eq(beats.o.valid)", "axi.wvalid.eq(beats.o.valid & ~self.flush)"),
+        ("after", "lengths.o.valid | write_taken)", "lengths.o.valid | self.write_cmd.valid)"),
+        (
+            "answers",
+            "self.write_done.eq(axi.bvalid & ~self.flush)",
+            "self.write_done.eq(axi.bvalid)",
+        ),
+        ("idle", "(reads.level == 0) & (writes.level == 0)", "reads.level == 0"),
+        ("kept", "m.Elif(~self.error & read_fails)", "m.Elif(read_fails)"),
+        (
+            "read_error",
+            "self.error_addr.eq(reads.o.p + read_offset)",
+            "self.error_addr.eq(reads.o.p)",
+        ),
+        ("write_error", "self.error_addr.eq(writes.o.p)", "self.error_addr.eq(reads.o.p)"),
+    ),
+    *of(
+        "AxiManager",
+        ("reads", "ar.i.ready & reads.i.ready & ~self.flush", "reads.i.ready & ~self.flush"),
+        size=1,
+    ),
+    *of(
+        "RegisterFile",
+        ("held", "m.If(axil.rready)", "m.If(1)"),
+        ("once", "[has_read.eq(0), axil.rvalid.eq(1)]", "axil.rvalid.eq(1)"),
+        ("prompt", "has_data & (~axil.bvalid | axil.bready)", "has_data & ~axil.bvalid"),
+        ("stored", "(value & ~enabled) | (write_data & enabled)", "write_data & register.mask"),
+        (
+            "written",
+            "getattr(self.written, register.name).eq(0)",
+            "getattr(self.written, register.name).eq(getattr(self.written, register.name))",
+        ),
+        ("write_response", "axil.bresp.eq(Response.SLVERR)", "axil.bresp.eq(Response.OKAY)"),
+        (
+            "sampled",
+            "m.d.comb += getattr(self.read, register.name).eq(1)",
+            "m.d.comb += getattr(self.read, register.name).eq(~axil.rvalid)",
+        ),
+        (
+            "read_response",
+            "getattr(source, register.name) & register.mask",
+            "getattr(source, register.name)",
+        ),
+    ),
     *UNIT_MUTANTS,
 ]
 """At least one fault for each claim, and faults that need their own size."""

@@ -50,5 +50,7 @@ TARGETS = {
         _target("MarkJoiner", "cluster.marks", "marks"),
         _target("PieceReader", "port.pieces", "pieces"),
         _target("ResultWriter", "cluster.result_writer", "result_writer"),
+        _target("AxiManager", "host.axi", "axi"),
+        _target("RegisterFile", "host.axil", "axil"),
     )
 }

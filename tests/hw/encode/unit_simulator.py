@@ -53,6 +53,8 @@ def build(folder: Path, config=CONFIG, depth: int = DEPTH) -> Path:
     tools.verilate(
         objects,
         [
+            # what this pass of Verilator's saves is not worth minutes of a unit of integers
+            "-fno-dfg-peephole",
             "--cc", "--exe", "--top-module", TOP, "-Wno-fatal", "-Wno-lint", "--no-timing",
             "--output-split", "20000", str(verilog), str(MAIN),
         ],
