@@ -9,7 +9,9 @@ from gscn.cosim.builds.toolchain import COMPILER, SAFE_FLAGS, compiler
 from gscn.cosim.simulation import TESTBENCH_MODULE
 from gscn.port import port_names
 
-_COMMON = ("testbench.vlt", "memory.h", "memory.cpp", "lifeline.cpp")
+RUNTIME_SOURCES = ("memory.h", "memory.cpp", "lifeline.cpp")
+"""Files of every testbench that say nothing of a design."""
+_COMMON = ("testbench.vlt", *RUNTIME_SOURCES)
 COMMON_FLAGS = (
     *("--cc", "--build-jobs", "1", "--timescale", "1ns/1ps", "-CFLAGS", SAFE_FLAGS),
     # Generated Verilog is full of harmless width warnings.
@@ -18,6 +20,10 @@ COMMON_FLAGS = (
 
 # Of the clusters' model. Tables in place of logic would only take room in the processor's caches.
 CLUSTER_FLAGS = (*COMMON_FLAGS, "--no-timing", "-fno-table")
+
+MACHINE_FLAGS = ("-fno-dfg-peephole",)
+"""Of models with an encode unit. That pass of Verilator looks at all readers of a signal again for
+each that it simplifies: with the unit's buffers it takes minutes, and all else half a minute."""
 
 
 class Form(NamedTuple):
@@ -70,6 +76,6 @@ class Form(NamedTuple):
             f"-GADDR_WIDTH={config.addr_width}",
             f"-GMEM_WIDTH={config.mem_width}",
             *([f"-GID_WIDTH={config.axi_id_width}"] if self.axi else []),
-            *(["+define+GSCN_LISTS"] if self.lists else []),
+            *(["+define+GSCN_LISTS", *MACHINE_FLAGS] if self.lists else []),
             *([f"--trace-{self.waves}"] if self.waves else []),
         ]

