@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,14 @@ from gscn.errors import InputError
 from gscn.golden.methods.as_convolution import OtherArithmetic
 from gscn.golden.methods.geometry import Arithmetic
 from gscn.golden.methods.loss_scale import is_finite, split_unscaled
-from gscn.golden.methods.passes import Geometry, PassRecord, Setting, ThreePasses
+from gscn.golden.methods.passes import (
+    Choice,
+    Geometry,
+    PassRecord,
+    Setting,
+    ThreePasses,
+    everything,
+)
 from gscn.golden.methods.selection import count_nonzeros, is_traced
 
 NAME = "gscn"
@@ -36,12 +43,16 @@ class WeightMask(nn.Module):
         """Return the masked weights."""
         raise NotImplementedError
 
+    def kept(self) -> Choice:
+        """Return what makes again of weights what `forward` last made of them."""
+        raise NotImplementedError
+
 
 class OperandSparsifier(nn.Module):
     """Chooses the weights that a layer uses and the activations that it saves."""
 
-    def forward(self, inputs: Tensor, weights: Tensor, call: int = 0) -> tuple[Tensor, Tensor]:
-        """Return (activations to save for the weight gradient, weights to use in both passes).
+    def forward(self, inputs: Tensor, weights: Tensor, call: int = 0) -> tuple[Choice, Choice]:
+        """Return which activations the weight gradient has, and which weights both passes use.
 
         `call` is the index of the call in its iteration, or `NO_ITERATION`.
         """
@@ -243,28 +254,36 @@ class Attached(nn.Module):
         if self.training:
             # Without gradients, as a checkpointed part first runs, no iteration of training begins.
             call = self._begin_call() if torch.is_grad_enabled() else Call(NO_ITERATION)
+        basis, choices = weights.detach(), []
         if self.weight_mask is not None:
             weights = geometry.from_filters(self.weight_mask(geometry.to_filters(weights)))
-        saved, used = inputs, weights
+            choices.append(self.weight_mask.kept())
+        used, activations = weights.detach(), everything
         if self.operand_sparsifier is not None:
             try:
                 with torch.no_grad():
-                    by_filter = geometry.to_filters(weights)
-                    saved, chosen = self.operand_sparsifier(inputs, by_filter, call.index)
-                    used = weights if chosen is by_filter else geometry.from_filters(chosen)
+                    by_filter = geometry.to_filters(used)
+                    activations, chosen = self.operand_sparsifier(inputs, by_filter, call.index)
             except InputError as error:
                 raise self.error(error) from error
+            if chosen is not everything:
+                used = geometry.from_filters(chosen(by_filter))
+                choices.append(chosen)
         if self.training:
             self._count("weights", 0, used)
-            self._count("activations", call.index, saved)
-        if pad is not None:
-            padded = pad(inputs)
-            saved = padded if saved is inputs else pad(saved)
-            inputs = padded
+            self._count("activations", call.index, activations(inputs.detach()))
         setting = Setting(
-            attached=self, geometry=geometry, dtype=_autocast_dtype(inputs), call=call
+            attached=self,
+            geometry=geometry,
+            dtype=_autocast_dtype(inputs),
+            call=call,
+            basis=basis,
+            weights_kept=_by_filter(geometry, choices),
+            activations_kept=activations,
         )
-        return ThreePasses.apply(inputs, weights, bias, saved, used, setting)
+        # Padding repeats elements or adds zeros, so that choosing may come after it.
+        inputs = inputs if pad is None else pad(inputs)
+        return ThreePasses.apply(inputs, weights, bias, used, setting)
 
     def _differentiable(
         self,
@@ -359,6 +378,20 @@ class Attached(nn.Module):
         if counted is None:
             counted = count_nonzeros(values.detach())
         self._counts.setdefault(what, {})[index] = (counted, values.numel())
+
+
+def _by_filter(geometry: Geometry, choices: Sequence[Choice]) -> Choice:
+    """Return the choices one after the other, of weights as the layer has them."""
+    if not choices:
+        return everything
+
+    def choose(weights: Tensor) -> Tensor:
+        by_filter = geometry.to_filters(weights)
+        for one in choices:
+            by_filter = one(by_filter)
+        return geometry.from_filters(by_filter)
+
+    return choose
 
 
 def _plain(

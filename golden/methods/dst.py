@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from gscn.errors import InputError
 from gscn.golden.methods.attached import NAME, WeightMask
+from gscn.golden.methods.passes import Choice
 from gscn.golden.methods.selection import is_traced
 from gscn.golden.methods.weights import weight_sources
 
@@ -43,7 +44,7 @@ class MaskedWeights(torch.autograd.Function):
     @staticmethod
     def forward(weights: Tensor, threshold: Tensor, values: Tensor) -> Tensor:  # noqa: ARG004
         """Return the masked weights."""
-        return torch.where(_excess(weights, values) > 0, weights, 0)
+        return _masked(weights, values)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
@@ -64,6 +65,10 @@ class MaskedWeights(torch.autograd.Function):
 
 def _excess(weights: Tensor, threshold: Tensor) -> Tensor:
     return weights.abs() - threshold.reshape(-1, *[1] * (weights.ndim - 1))
+
+
+def _masked(weights: Tensor, threshold: Tensor) -> Tensor:
+    return torch.where(_excess(weights, threshold) > 0, weights, 0)
 
 
 class ThresholdMask(WeightMask):
@@ -89,7 +94,7 @@ class ThresholdMask(WeightMask):
     def forward(self, weights: Tensor) -> Tensor:
         """Return the weights that pass their thresholds, after these went back to 0 if need be."""
         if is_traced(weights) and not torch._C._are_functorch_transforms_active():
-            return torch.where(_excess(weights, self.threshold) > 0, weights, 0)
+            return _masked(weights, self.threshold)
         # Without gradients only a parameter says whether it is frozen.
         told = torch.is_grad_enabled() or isinstance(weights, nn.Parameter)
         frozen = told and not weights.requires_grad
@@ -101,6 +106,11 @@ class ThresholdMask(WeightMask):
                 self.threshold.masked_fill_(too_few, 0)
         threshold = self.threshold.detach() if frozen else self.threshold
         return MaskedWeights.apply(weights, threshold, self.threshold.detach().clone())
+
+    def kept(self) -> Choice:
+        """Return what keeps the weights that pass the thresholds as they are now."""
+        threshold = self.threshold.detach().clone()
+        return lambda weights: _masked(weights, threshold)
 
 
 def dst_penalty(model: nn.Module) -> Tensor:

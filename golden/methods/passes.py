@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -35,6 +35,15 @@ class PassRecord:
     call: Any
     """Of which call of the layer: the same object in all its passes."""
     precomputed: Tensor | None = None
+
+
+Choice: TypeAlias = Callable[[Tensor], Tensor]
+"""Returns a tensor with zeros where the method wants none, the same for the same tensor always."""
+
+
+def everything(values: Tensor) -> Tensor:
+    """Return the tensor: the choice of methods that leave it alone."""
+    return values
 
 
 class Owner(Protocol):
@@ -100,14 +109,22 @@ class Setting:
     """Autocast's, or None."""
     call: Any
     """Whose gradients will be computed; handed back to `attached`."""
+    basis: Tensor
+    """Of which `weights_kept` makes the weights used."""
+    weights_kept: Choice
+    activations_kept: Choice
+    """Makes the activations of the weight gradient of the inputs."""
 
 
 class ThreePasses(torch.autograd.Function):
     """The three passes of a layer on the operands that its sparsifiers chose.
 
-    `used` are the weights of the forward pass and the input gradient, `saved` the activations of
-    the weight gradient; `inputs` and `weights` are what gradients are for. With an autocast type
-    the arithmetic is in that type, and gradients have the types of what they are for.
+    `used` are the weights of the forward pass and the input gradient; `inputs` and `weights` are
+    what gradients are for. With an autocast type the arithmetic is in that type, and gradients have
+    the types of what they are for.
+
+    What the sparsifiers chose is chosen again in the backward pass, so that between the passes
+    memory holds what it would of a dense layer: inputs and weights, which others may hold anyway.
     """
 
     @staticmethod
@@ -116,7 +133,6 @@ class ThreePasses(torch.autograd.Function):
         inputs: Tensor,
         weights: Tensor,
         bias: Tensor | None,
-        saved: Tensor,
         used: Tensor,
         setting: Setting,
     ) -> Tensor:
@@ -125,20 +141,26 @@ class ThreePasses(torch.autograd.Function):
         attached, dtype = setting.attached, setting.dtype
         ctx.training = attached.training
         ctx.types = [None if t is None else t.dtype for t in (inputs, weights, bias)]
-        ctx.shapes = saved.shape, used.shape
+        ctx.shapes = inputs.shape, used.shape
+        ctx.activations_kept = setting.activations_kept
+        needs_inputs, needs_weights = ctx.needs_input_grad[:2]
         with torch.autocast(inputs.device.type, enabled=False):
+            saved = inputs
             if dtype is not None:
-                both = saved is inputs
                 inputs = inputs.to(dtype)
-                saved = inputs if both else saved.to(dtype)
+                if saved is not inputs and needs_weights:
+                    # The narrower copy takes less memory than what it is made of.
+                    saved = setting.activations_kept(saved).to(dtype)
+                    ctx.activations_kept = everything
                 used = used.to(dtype)
                 bias = None if bias is None else bias.to(dtype)
             result, term = setting.geometry.forward(inputs, used, bias)
             if attached.observer is not None:
                 _show_forward(setting, used, inputs, bias, (result, term))
         # No more than is needed, so that inputs of frozen weights may be changed in place after.
-        needs_inputs, needs_weights = ctx.needs_input_grad[:2]
-        ctx.save_for_backward(saved if needs_weights else None, used if needs_inputs else None)
+        ctx.save_for_backward(
+            saved if needs_weights else None, setting.basis if needs_inputs else None
+        )
         outputs = _add(attached, result, term)
         # Autograd refuses changes in place of views made here, such as those of flattened rows.
         if outputs._is_view():
@@ -155,12 +177,12 @@ class ThreePasses(torch.autograd.Function):
             grad if grad is None or grad.dtype == dtype else grad.to(dtype)
             for grad, dtype in zip(grads, ctx.types, strict=True)
         ]
-        return *typed, None, None, None
+        return *typed, None, None
 
 
 def _backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     attached, geometry, call = ctx.setting.attached, ctx.setting.geometry, ctx.setting.call
-    saved, used = ctx.saved_tensors
+    saved, used = _chosen_again(ctx)
     inputs_shape, weights_shape = ctx.shapes
     sparse_grad, shared_grad = attached.split_gradient(output_grad, call, training=ctx.training)
     attached.end_call(call)
@@ -190,6 +212,18 @@ def _backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | No
     if ctx.needs_input_grad[2]:
         bias_grad = geometry.bias_grad(output_grad)
     return input_grad, weight_grad, bias_grad
+
+
+def _chosen_again(ctx: Any) -> tuple[Tensor | None, Tensor | None]:
+    """Return the activations of the weight gradient and the weights of the input gradient."""
+    saved, basis = ctx.saved_tensors
+    if saved is not None:
+        saved = ctx.activations_kept(saved)
+    if basis is not None:
+        basis = ctx.setting.weights_kept(basis)
+        if ctx.setting.dtype is not None:
+            basis = basis.to(ctx.setting.dtype)
+    return saved, basis
 
 
 def _show_forward(

@@ -11,12 +11,14 @@ gradients are asked for has one threshold of weights, and one of activations for
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from gscn.errors import InputError
 from gscn.golden.methods.attached import NO_ITERATION, OperandSparsifier
+from gscn.golden.methods.passes import Choice, everything
 from gscn.golden.methods.selection import keep_largest, kept_count, magnitude_threshold
 from gscn.golden.methods.state import CarriedState, is_numbered, numbered
 
@@ -79,32 +81,32 @@ class TopK(OperandSparsifier, CarriedState):
         self.lacks_schedule = redistributed
         self._call_thresholds: dict[int, Tensor] = {}
 
-    def forward(self, inputs: Tensor, weights: Tensor, call: int = 0) -> tuple[Tensor, Tensor]:
-        """Return (topk(inputs), topk(weights)); in evaluation mode (inputs, topk(weights)).
+    def forward(self, inputs: Tensor, weights: Tensor, call: int = 0) -> tuple[Choice, Choice]:
+        """Return topk of the inputs and of the weights; in evaluation mode of the weights alone.
 
         An iteration begins with a call of index 0 in training mode; calls of higher indices are of
         the same iteration, and one of `NO_ITERATION` is of none.
         """
         if self.density == 1 and not self.redistributed:
-            return inputs, weights  # A reused threshold would drop small values.
+            return everything, everything  # A reused threshold would drop small values.
         if not self.training:
-            return inputs, self.evaluated(weights)
+            return everything, self._weights_kept(weights, self._exact(weights))
         refreshed = (self.iteration - (call > 0)) % self.refresh_period == 0
         if call <= 0:
             if refreshed and self.structure == "unstructured":
                 self.weight_threshold = self._exact(weights).double()
             self.iteration += call != NO_ITERATION
-        saved = keep_largest(inputs, self._activation_threshold(inputs, call, refreshed=refreshed))
-        used = self._select_weights(weights, self.weight_threshold)
+        threshold = self._activation_threshold(inputs, call, refreshed=refreshed)
+        kept = self._weights_kept(weights, self.weight_threshold)
         if self.redistributed:
-            self.active = used != 0
-        return saved, used
+            self.active = kept(weights) != 0
+        return partial(keep_largest, threshold=threshold), kept
 
     def evaluated(self, weights: Tensor) -> Tensor:
         """Return the weights that evaluation uses: exactly the largest."""
         if self.density == 1:
             return weights
-        return self._select_weights(weights, self._exact(weights))
+        return self._weights_kept(weights, self._exact(weights))(weights)
 
     def _activation_threshold(self, inputs: Tensor, call: int, *, refreshed: bool) -> Tensor:
         if call <= 0:
@@ -121,13 +123,14 @@ class TopK(OperandSparsifier, CarriedState):
             return values.new_zeros(())
         return magnitude_threshold(values, kept_count(self.density, int(values.numel())))
 
-    def _select_weights(self, weights: Tensor, threshold: Tensor) -> Tensor:
+    def _weights_kept(self, weights: Tensor, threshold: Tensor) -> Choice:
         if self.structure == "unstructured":
-            return keep_largest(weights, threshold)
+            return partial(keep_largest, threshold=threshold)
         first = 2 if self.structure == "kernel" else 1
         scores = weights.abs().flatten(first).sum(-1) if weights.ndim > first else weights.abs()
         mask = scores >= magnitude_threshold(scores, kept_count(self.density, int(scores.numel())))
-        return torch.where(mask.reshape(*mask.shape, *[1] * (weights.ndim - first)), weights, 0)
+        mask = mask.reshape(*mask.shape, *[1] * (weights.ndim - first))
+        return lambda values: torch.where(mask, values, 0)
 
     def extra_repr(self) -> str:
         """Say what the module was made with."""
