@@ -7,7 +7,7 @@ import dataclasses
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,19 +147,37 @@ def _trained_at(size: int | None, spec: str, *, shared: bool) -> Row:
         (images,) = named.inputs
         row["image_size"] = images.shape[-1]
         images.normal_()
-        layers = chosen_layers(survey(named.model, (images,)))
+        found = survey(named.model, (images,))
+        layers = chosen_layers(found)
         row["traced"] = len(layers)
         for method in METHODS:
             stage = f"step by {method}"
-            row["methods"][method] = _step(named.model, images, method, layers)
+            options = options_of(method, found)
+            row["methods"][method] = _step(named.model, images, method, layers, options)
     except Exception as error:  # noqa: BLE001
         row["problem"] = _failed(stage, error)
     return row
 
 
-def _step(model: nn.Module, images: Tensor, method: str, layers: Sequence[str]) -> Row:
+def options_of(method: str, found: Survey) -> dict[str, Any]:
+    """Return the options with which a method takes the step of a network."""
+    if method == "dst":
+        return {}
+    options: dict[str, Any] = {"sparsity": SPARSITY}
+    if method == "resprop" and all(layer.linear for layer in found.layers):
+        # As published it has no part in linear layers, and a network of nothing else is refused.
+        options["linear_layers"] = "sparse"
+    return options
+
+
+def _step(
+    model: nn.Module,
+    images: Tensor,
+    method: str,
+    layers: Sequence[str],
+    options: Mapping[str, Any],
+) -> Row:
     start = time.perf_counter()
-    options = {} if method == "dst" else {"sparsity": SPARSITY}
     with warnings.catch_warnings(record=True) as told_of, temporary_folder("trace") as place:
         warnings.simplefilter("always")
         written = trace(model, (images,), place / "trace", method=method, layers=layers, **options)

@@ -32,7 +32,8 @@ tried (`benchmarks/timm_names.txt`; which draw, its test says). Of each architec
   the architecture's own size. All layers compute; recorded are a layer of each shape, at most
   {traced_layers} of them and {traced_mib} MiB. From {large_millions} million parameters on, weights
   of equal shape have the same values and the same memory, so that billions of them fit; all
-  products are computed.
+  products are computed. ReSprop, as published for convolutions alone, is asked for linear layers
+  (`linear_layers="sparse"`) where a network has no other.
 
 Each runs in a process of its own with limits of memory and time, so that one that dies is one row.
 """

@@ -163,10 +163,11 @@ def _torchvision(name: str, batch: int, image_size: int | None) -> NamedModel:
     if family not in ("detection", "optical_flow"):
         # Those for segmentation would fetch the weights of their first part.
         options = {"weights_backbone": None} if family == "segmentation" else {}
-        size = image_size or _published_size(kind)
-        if family == "vision_transformer":
-            options["image_size"] = size
+        if image_size and family == "vision_transformer":
+            options["image_size"] = image_size
         made = models.get_model(name, weights=None, **options)
+        # What is made for one size says for which; weights may be published for others.
+        size = image_size or getattr(made, "image_size", None) or _published_size(kind)
         frames = (16,) if family == "video" else ()
         return NamedModel(
             name=name, model=made, inputs=(torch.zeros(batch, 3, *frames, size, size),)

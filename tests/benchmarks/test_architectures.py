@@ -10,7 +10,13 @@ import torch
 from torch import nn
 
 from benchmarks import architecture_trial, architectures, architectures_text
-from benchmarks.architecture_trial import chosen_layers, measured, shared_weights, trained
+from benchmarks.architecture_trial import (
+    chosen_layers,
+    measured,
+    options_of,
+    shared_weights,
+    trained,
+)
 from gscn.golden.networks import libraries
 from gscn.golden.networks.survey import survey
 
@@ -83,6 +89,17 @@ def test_a_layer_of_each_shape_is_traced_within_bounds(monkeypatch):
     assert chosen_layers(found) == ["0", "3"]
     monkeypatch.setattr(architecture_trial, "TRACED_BYTES", 1)
     assert chosen_layers(found) == ["0"]
+
+
+def test_resprop_is_asked_for_linear_layers_where_there_are_no_others():
+    mixed = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(), nn.Linear(4, 2))
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
+    for model, more in ((mixed, {}), (linear, {"linear_layers": "sparse"})):
+        found = survey(model, (1, 3, 1, 1))
+        swat = {"sparsity": architecture_trial.SPARSITY}
+        assert options_of("dst", found) == {}
+        assert options_of("swat", found) == swat
+        assert options_of("resprop", found) == {**swat, **more}
 
 
 @pytest.fixture

@@ -99,6 +99,8 @@ def own(tmp_path, monkeypatch):
         ("torchvision:inception_v3", (3, 299, 299)),
         ("torchvision:fcn_resnet50", (3, 224, 224)),
         ("torchvision:r3d_18", (3, 16, 112, 112)),
+        # Made for this size; the first weights that are published for it are for 518 pixels.
+        ("torchvision:vit_h_14", (3, 224, 224)),
         ("timm:test_resnet", (3, 160, 160)),
         ("timm:resnet18.a1_in1k", (3, 224, 224)),
     ],
