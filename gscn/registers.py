@@ -21,7 +21,7 @@ OFFSET_WIDTH = 12
 """Bits of a byte offset: the registers fill one page of 4 KiB."""
 ID_VALUE = 0x4E435347
 """The letters GSCN, the first in the lowest byte."""
-VERSION_VALUE = 0x0003_0001
+VERSION_VALUE = 0x0003_0002
 """Version of the register map: major in the high half, minor in the low half."""
 NO_PASS = 0xFFFF_FFFF
 """In place of a pass's number: there is none, or none had begun."""
@@ -319,10 +319,27 @@ REGISTERS = (
         None,
     ),
     *LIST_REGISTERS,
+    Register(
+        "INTERRUPT_TEST",
+        0x090,
+        Access.WRITE,
+        (
+            RegisterField("done", 0, 1, "set INTERRUPT_STATUS.done"),
+            RegisterField("error", 1, 1, "set INTERRUPT_STATUS.error"),
+            RegisterField("stop", 2, 1, "set INTERRUPT_STATUS.stop", Top.MACHINE),
+        ),
+        "sets events as if they had happened, to try the way of the interrupt; nothing else "
+        "changes",
+    ),
 )
 
 CONSTANT = ("ID", "VERSION", *(one.name for one in REGISTERS if one.reset is None))
 """Registers that never change."""
+
+
+def version_text() -> str:
+    """Return the version of the register map, as `major.minor`."""
+    return f"{VERSION_VALUE >> 16}.{VERSION_VALUE & 0xFFFF}"
 
 
 @functools.cache

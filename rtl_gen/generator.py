@@ -16,9 +16,10 @@ from gscn.rtl_gen.array_verilog import (
     Kind,
     array_verilog,
 )
+from gscn.rtl_gen.heading import with_heading
 from gscn.rtl_gen.kept import source_digest, tool_versions
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
-from gscn.rtl_gen.packaging import CORE_FILE, EXAMPLE_FILE, core_text, example_text
+from gscn.rtl_gen.packaging import companions
 from gscn.rtl_gen.registers import (
     C_HEADER,
     PYTHON_MODULE,
@@ -26,6 +27,7 @@ from gscn.rtl_gen.registers import (
     error_meanings,
     python_module,
 )
+from gscn.rtl_gen.svd import SVD, svd
 from gscn.rtl_gen.system_rdl import SYSTEM_RDL, system_rdl
 from gscn.rtl_gen.verilog import VerilogModule
 from gscn.system.files import try_folder, write_files
@@ -60,7 +62,8 @@ def generate(
 ) -> Manifest:
     """Write `gscn_top.v` and the files that go with it for a configuration.
 
-    These are `manifest.json`, a FuseSoC core file and an example of an instance.
+    These are `manifest.json`, a FuseSoC core file, an example of an instance, timing constraints
+    and the waivers of lint.
 
     Files are replaced only if their content changes: all of them, or none if that fails. If the
     directory already holds the output of the same sources and configuration, nothing is elaborated.
@@ -87,10 +90,7 @@ def generate(
         out_dir,
         create,
         kind=Kind.of(axi=False, lists=lists),
-        companions=lambda manifest: {
-            CORE_FILE: core_text(manifest),
-            EXAMPLE_FILE: example_text(manifest),
-        },
+        companions=companions,
     )
 
 
@@ -101,12 +101,12 @@ def generate_axi(
     lists: bool = False,
     create: CreateComponent | None = None,
 ) -> Manifest:
-    """Write `gscn_axi_top.v`, `manifest.json` and the register map.
+    """Write `gscn_axi_top.v`, the files of `generate` and the register map.
 
     The Verilog holds the array or the machine behind an AXI4 manager and an AXI4-Lite subordinate
     (`hw.host.top_axi.ArrayAxi`, `hw.host.machine_axi.MachineAxi`); its core is the module that
-    `generate` writes. The map of its registers is there for C, for Python and as SystemRDL, and
-    beside it the C driver. Files are replaced as by `generate`.
+    `generate` writes. The map of its registers is there for C, for Python, as SystemRDL and as
+    CMSIS-SVD, and beside it the C driver. Files are replaced as by `generate`.
 
     Parameters
     ----------
@@ -131,10 +131,12 @@ def generate_axi(
         out_dir,
         create,
         kind=kind,
-        companions=lambda _: {
-            C_HEADER: c_header(kind.top),
-            PYTHON_MODULE: python_module(kind.top),
+        companions=lambda manifest: {
+            **companions(manifest),
+            C_HEADER: c_header(config, kind.top),
+            PYTHON_MODULE: python_module(config, kind.top),
             SYSTEM_RDL: system_rdl(config, kind.top),
+            SVD: svd(config, kind.top),
             **c_files(error_meanings(kind.top)),
         },
     )
@@ -181,7 +183,7 @@ def _texts(
         top=kind.top,
         module=kind.module,
         verilog=out_dir / f"{kind.module}.v",
-        verilog_digest=hashlib.sha256(module.text.encode()).hexdigest(),
+        verilog_digest="",
         source_digest=sources,
         config=config,
         ports=tuple(
@@ -191,10 +193,13 @@ def _texts(
         versions=tool_versions(),
         companions={},
     )
+    text = with_heading(manifest, module.text)
     texts = companions(manifest)
     digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
-    manifest = dataclasses.replace(manifest, companions=digests)
-    texts[manifest.verilog.name] = module.text
+    manifest = dataclasses.replace(
+        manifest, verilog_digest=hashlib.sha256(text.encode()).hexdigest(), companions=digests
+    )
+    texts[manifest.verilog.name] = text
     # last: it says what the other files are
     texts[MANIFEST_FILE] = json.dumps(manifest.to_dict(), indent=2) + "\n"
     return manifest, texts

@@ -1,37 +1,44 @@
-"""Files that help to use the generated Verilog: a FuseSoC core file and an example instance."""
+"""Files that help to use the generated Verilog: FuseSoC core, example instance, constraints."""
 
 from __future__ import annotations
 
+from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
 from gscn.port import port_names
+from gscn.version import VERSION
 
 if TYPE_CHECKING:
     from gscn.rtl_gen.manifest import Manifest, Port
 
-CORE_FILE = "gscn_top.core"
-EXAMPLE_FILE = "gscn_top_example.v"
-EXAMPLE_MODULE = "gscn_top_example"
-CORE_NAME = "gscn:gscn:gscn_top:0.1.0"
-"""Vendor, library, name and version of the core."""
-
+LINT_FILE = "gscn_lint.vlt"
+"""Name of Verilator's waivers, beside the Verilog."""
+_WAIVERS = "lint.vlt"
 _CORE = Template("""\
 CAPI=2:
-# FuseSoC core description of the generated array, configuration $digest.
+# FuseSoC core description of $module, configuration $digest.
 
 name: $core_name
-description: Accelerator for the convolutions of sparse CNN training, $multipliers multipliers
+description: Accelerator for sparse CNN training ($top), $multipliers multipliers
 
 filesets:
   rtl:
     files:
       - $verilog
     file_type: verilogSource
+  constraints:
+    files:
+      - $constraints
+    file_type: SDC
   example:
     files:
       - $example
     file_type: verilogSource
+  waivers:
+    files:
+      - $waivers
+    file_type: vlt
 
 targets:
   default: &default
@@ -39,27 +46,53 @@ targets:
     toplevel: $module
   lint:
     <<: *default
-    filesets: [rtl, example]
+    description: All of Verilator's warnings but those waived, with reasons, in $waivers
+    filesets: [waivers, rtl, example]
     toplevel: $example_module
-    default_tool: verilator
-    tools:
-      verilator:
-        mode: lint-only
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: [-Wall]
+  synth:
+    <<: *default
+    description: Cells of an FPGA
+    filesets: [rtl, constraints]
+    flow: generic
+    flow_options:
+      tool: yosys
+      arch: ecp5
+      output_format: json
+""")
+
+_CONSTRAINTS = Template("""\
+# Timing constraints of $module. Everything is of one clock; no path is false or of several cycles,
+# the synchronous reset included.
+#
+# Set before it is read: gscn_period_ns, the clock's period; and gscn_outside_ns if the system's
+# logic between its registers and these ports takes another part of the period than half of it.
+
+if {![info exists gscn_period_ns]} {
+  error "$module.sdc: gscn_period_ns must be set, the period of the clock in ns"
+}
+if {![info exists gscn_outside_ns]} {
+  set gscn_outside_ns [expr {$$gscn_period_ns / 2.0}]
+}
+create_clock -name gscn_clk -period $$gscn_period_ns [get_ports clk]
+set_input_delay -clock gscn_clk $$gscn_outside_ns [get_ports {$inputs}]
+set_output_delay -clock gscn_clk $$gscn_outside_ns [get_ports {$outputs}]
 """)
 
 _EXAMPLE = Template("""\
 // Example: an instance of $module, configuration $digest.
 //
-// Vectors of several fields are split into wires. To be copied and connected to a memory and to
-// whatever starts the array; docs/contract/integration.md has the rules of the ports.
+// $advice
+// docs/contract/integration.md has the rules of the ports.
 
 module $example_module (
 $ports
 );
 
-$wires
-
-  $module accelerator (
+$wires  $module accelerator (
 $connections
   );
 
@@ -97,6 +130,44 @@ def fields_of(port: Port, manifest: Manifest) -> list[tuple[str, int]]:
     ]
 
 
+def core_file(module: str) -> str:
+    """Return the name of a module's FuseSoC core file."""
+    return f"{module}.core"
+
+
+def example_module(module: str) -> str:
+    """Return the name of the module that has an instance of a module."""
+    return f"{module}_example"
+
+
+def core_name(manifest: Manifest) -> str:
+    """Return vendor, library, name and version of the core.
+
+    Parameters
+    ----------
+    manifest
+        What was generated.
+    """
+    return f"gscn:gscn:{manifest.module}:{VERSION}"
+
+
+def companions(manifest: Manifest) -> dict[str, str]:
+    """Return the files of the generated module that tools ask for, by name.
+
+    Parameters
+    ----------
+    manifest
+        What was generated.
+    """
+    module = manifest.module
+    return {
+        core_file(module): core_text(manifest),
+        f"{example_module(module)}.v": example_text(manifest),
+        f"{module}.sdc": constraints_text(manifest),
+        LINT_FILE: resources.files("gscn.rtl_gen").joinpath(_WAIVERS).read_text(encoding="utf-8"),
+    }
+
+
 def core_text(manifest: Manifest) -> str:
     """Return the FuseSoC core file (CAPI2) of the generated module.
 
@@ -106,13 +177,33 @@ def core_text(manifest: Manifest) -> str:
         What was generated.
     """
     return _CORE.substitute(
-        core_name=CORE_NAME,
+        core_name=core_name(manifest),
         digest=manifest.config.digest(),
+        top=manifest.top,
         multipliers=manifest.config.multipliers,
         verilog=manifest.verilog.name,
         module=manifest.module,
-        example=EXAMPLE_FILE,
-        example_module=EXAMPLE_MODULE,
+        constraints=f"{manifest.module}.sdc",
+        example=f"{example_module(manifest.module)}.v",
+        example_module=example_module(manifest.module),
+        waivers=LINT_FILE,
+    )
+
+
+def constraints_text(manifest: Manifest) -> str:
+    """Return timing constraints (SDC, for tools that read Tcl) of the generated module.
+
+    Parameters
+    ----------
+    manifest
+        What was generated.
+    """
+    names: dict[str, list[str]] = {"input": [], "output": []}
+    for port in manifest.ports:
+        if port.name != "clk":
+            names[port.direction].append(port.name + "[*]" * (port.width > 1))
+    return _CONSTRAINTS.substitute(
+        module=manifest.module, inputs=" ".join(names["input"]), outputs=" ".join(names["output"])
     )
 
 
@@ -145,10 +236,15 @@ def example_text(manifest: Manifest) -> str:
         connections.append(f"      .{port.name}({packed})")
     return _EXAMPLE.substitute(
         module=manifest.module,
-        example_module=EXAMPLE_MODULE,
+        example_module=example_module(manifest.module),
         digest=manifest.config.digest(),
+        advice=(
+            "Vectors of several fields are split into wires. To be copied and connected to memory."
+            if wires
+            else "To be copied and connected to an interconnect; the ports of a bus stand together."
+        ),
         ports=",\n".join(ports),
-        wires="\n".join(wires),
+        wires="".join(f"{wire}\n" for wire in wires) + "\n" * bool(wires),
         connections=",\n".join(connections),
     )
 

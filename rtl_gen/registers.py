@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from gscn.array import ArrayConfig
 from gscn.encode import LISTED_ERROR_MEANINGS, EncodeError
 from gscn.enums import takes_text
 from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
 from gscn.register import Register, Top
-from gscn.registers import REGISTERS, registers_of
+from gscn.registers import REGISTERS, registers_of, reset_values
 
 C_HEADER = "gscn_registers.h"
 PYTHON_MODULE = "gscn_registers.py"
@@ -16,7 +17,7 @@ _HEAD = """\
 The host sees the accelerator as a page of 32-bit registers behind AXI4-Lite: the array
 (`hw.host.top_axi`), or the machine, which has an encode unit, too (`hw.host.machine_axi`). This
 file is written by `rtl_gen.registers.markdown` from `gscn/registers.py` and
-`gscn/list_registers.py`; the C header, the Python module and the SystemRDL that
+`gscn/list_registers.py`; the C header, the Python module, the SystemRDL and the CMSIS-SVD that
 `gscn generate --axi` writes next to the Verilog come from the same description. What only one of
 both has says so: in the other one such a register is any other offset, and such a field no field.
 
@@ -46,13 +47,15 @@ one behind the other, and their number to `PASSES_ADDR_LO`, `PASSES_ADDR_HI` and
 the end of the list.
 
 What a driver must know of the array to make passes is in the `ARRAY` registers; the digest of its
-configuration is that of the manifest that was written with the Verilog.
+configuration is that of the manifest that was written with the Verilog, and `GSCN_CONFIG_DIGEST`
+of the C header, which a driver asks for.
 
 The end is `STATUS.busy` = 0 and nothing else. An interrupt only says when to look: clear its events
 in `INTERRUPT_STATUS` first, then read `STATUS`, and if it is busy wait for the next interrupt. An
 `accumulator_overflow` interrupts in the middle of a list, and also while an error is stopping one;
 `ERROR.code` is set from the error on, before the bursts under way have ended, so that memory may
-still be written while it is other than 0.
+still be written while it is other than 0. `INTERRUPT_TEST` sets the same events without a cause,
+for a system to try the way of the interrupt before it relies on it.
 
 An error ends the list: no interrupt `done` follows, flags and counters are lost, and the next start
 is possible as soon as `STATUS.busy` is 0. `ERROR_PASS` says what `ERROR.code` is about. Counters
@@ -89,15 +92,16 @@ def error_meanings(top: Top) -> dict[PassError | EncodeError, str]:
     return PASS_ERROR_MEANINGS | (LISTED_ERROR_MEANINGS if top is Top.MACHINE else {})
 
 
-def _constants(top: Top) -> list[tuple[str, int, str]]:
+def _constants(config: ArrayConfig, top: Top) -> list[tuple[str, int, str]]:
     """Return (name, value, meaning) of everything that a driver needs, in the map's order."""
     constants = []
+    resets = reset_values(config, top)
     for register in registers_of(top):
         constants.append(
             (f"{register.name}_OFFSET", register.offset, f"{register.meaning} ({register.access})")
         )
-        if register.reset:
-            constants.append((f"{register.name}_RESET", register.reset, "value after reset"))
+        if resets[register.name]:
+            constants.append((f"{register.name}_RESET", resets[register.name], "value after reset"))
         for field in register.fields:
             name = f"{register.name}_{field.name.upper()}"
             constants.append((f"{name}_SHIFT", field.low, field.meaning))
@@ -109,9 +113,21 @@ def _constants(top: Top) -> list[tuple[str, int, str]]:
     return constants
 
 
+_DIGEST = ("CONFIG_DIGEST", "of the configuration that this is of, for drivers to ask for")
+
+
 @takes_text
-def c_header(top: Top) -> str:
-    """Return a C header with offsets, shifts and masks; all names begin with `GSCN_`."""
+def c_header(config: ArrayConfig, top: Top) -> str:
+    """Return a C header with offsets, shifts and masks; all names begin with `GSCN_`.
+
+    Parameters
+    ----------
+    config
+        Sizes, whose digest is `GSCN_CONFIG_DIGEST`, of 64 bits.
+    top
+        What has the registers.
+    """
+    name, meaning = _DIGEST
     lines = [
         f"/* {_GENERATED}: registers of the GSCN accelerator. */",
         "#ifndef GSCN_REGISTERS_H",
@@ -119,8 +135,9 @@ def c_header(top: Top) -> str:
         "",
         *(
             f"#define GSCN_{name} 0x{value:08X}u /* {meaning} */"
-            for name, value, meaning in _constants(top)
+            for name, value, meaning in _constants(config, top)
         ),
+        f"#define GSCN_{name} 0x{config.digest().upper()}ull /* {meaning} */",
         "",
         "#endif",
     ]
@@ -128,12 +145,17 @@ def c_header(top: Top) -> str:
 
 
 @takes_text
-def python_module(top: Top) -> str:
-    """Return a Python module, without imports, with offsets, shifts and masks."""
+def python_module(config: ArrayConfig, top: Top) -> str:
+    """Return a Python module, without imports, with the constants of `c_header`."""
+    name, meaning = _DIGEST
     lines = [
         f'"""{_GENERATED}: registers of the GSCN accelerator."""',
         "",
-        *(f"{name} = 0x{value:08X}  # {meaning}" for name, value, meaning in _constants(top)),
+        *(
+            f"{name} = 0x{value:08X}  # {meaning}"
+            for name, value, meaning in _constants(config, top)
+        ),
+        f"{name} = 0x{config.digest().upper()}  # {meaning}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -74,7 +74,8 @@ class Control(wiring.Component):
 
     Timing
     ------
-    - Latency: `START_LATENCY` from `axil.wdata` to `start_list.valid`, `clearing`;
+    - Latency: `START_LATENCY` from `axil.wdata` to `start_list.valid`, `clearing`, and to
+      `interrupt`, when the host tests it;
       `ANSWER_LATENCY` from `axil.wdata` to `answer.valid`;
       `INTERRUPT_LATENCY` from `accumulator_overflow` to `interrupt`, and of every other event;
       `ENABLE_LATENCY` from `axil.wdata` to `interrupt`, when the host enables it. The registers
@@ -340,7 +341,8 @@ class Control(wiring.Component):
         happens = Signal.like(events)
         for name, event in causes.items():
             m.d.comb += _field(happens, "INTERRUPT_STATUS", name).eq(event)
-        m.d.sync += events.eq((events & ~registers.written.INTERRUPT_STATUS) | happens)
+        tested = registers.written.INTERRUPT_TEST
+        m.d.sync += events.eq((events & ~registers.written.INTERRUPT_STATUS) | happens | tested)
         with m.If(now.clear | (self.clearing & ~now.stopping)):
             m.d.sync += events.eq(0)
         m.d.comb += self.interrupt.eq((events & registers.stored.INTERRUPT_ENABLE).any())

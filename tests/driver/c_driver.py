@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from gscn.array import ARRAYS
 from gscn.driver import Outcome, c_files
 from gscn.driver.client import error_of
 from gscn.errors import InputError
@@ -97,7 +98,10 @@ class Image(ctypes.Structure):
 
 def write_sources(folder: Path, top: Top = Top.ARRAY) -> list[Path]:
     """Write the driver's files; return those to be compiled."""
-    for name, text in {**c_files(error_meanings(top)), C_HEADER: c_header(top)}.items():
+    for name, text in {
+        **c_files(error_meanings(top)),
+        C_HEADER: c_header(ARRAYS["tiny"], top),
+    }.items():
         (folder / name).write_text(text)
     return sorted(folder.glob("*.c"))
 

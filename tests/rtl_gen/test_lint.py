@@ -1,12 +1,13 @@
 """The generated Verilog has no warning but those that `rtl_gen/lint.vlt` waives with a reason."""
 
+import dataclasses
 import re
 from fnmatch import fnmatchcase
 
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.rtl_gen import generate
+from gscn.rtl_gen import generate, generate_axi
 from tests.rtl_gen.tools import WAIVERS, lint
 
 pytestmark = pytest.mark.cosim
@@ -24,19 +25,24 @@ CONFIGS = {
         ["operand_format=int8", "acc_width=24", "float_formats=fp8_e5m2"]
     ),
 }
+BEHIND_BUSES = {
+    f"{name}, behind buses": dataclasses.replace(CONFIGS[name], axi_id_width=width)
+    for name, width in {"tiny": 1, "two ports": 4}.items()
+}
 
 
 @pytest.fixture(scope="module")
 def verilog(tmp_path_factory):
     return {
-        name: generate(config, tmp_path_factory.mktemp(name)).verilog
-        for name, config in CONFIGS.items()
+        name: make(config, tmp_path_factory.mktemp(name)).verilog
+        for make, configs in ((generate, CONFIGS), (generate_axi, BEHIND_BUSES))
+        for name, config in configs.items()
     }
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [*CONFIGS, *BEHIND_BUSES])
 def test_verilator_has_nothing_to_report(verilog, name):
-    assert lint(verilog[name]) == (0, "")
+    assert lint(verilog[name], top=verilog[name].stem) == (0, "")
 
 
 def waivers():
@@ -45,7 +51,7 @@ def waivers():
     for line in WAIVERS.read_text().splitlines():
         if line.startswith("lint_off"):
             match = re.fullmatch(
-                r'lint_off -rule (\w+) -file "\*gscn_top.v"(?: -match "(.*)")?', line
+                r'lint_off -rule (\w+) -file "\*gscn_\*top\*?\.v"(?: -match "(.*)")?', line
             )
             assert match, line
             found.append((match[1], match[2] or "*"))
@@ -55,9 +61,10 @@ def waivers():
 def test_every_waiver_is_needed(verilog):
     messages = set()
     for path in verilog.values():
-        status, text = lint(path, waivers=None)
+        status, text = lint(path, top=path.stem, waivers=None)
         assert status != 0
-        messages |= set(re.findall(r"^%Warning-(\w+): \S+gscn_top\.v:\d+:\d+: (.*)$", text, re.M))
+        pattern = r"^%Warning-(\w+): \S+gscn_(?:axi_)?top\.v:\d+:\d+: (.*)$"
+        messages |= set(re.findall(pattern, text, re.M))
     rules = waivers()
     assert rules
     for rule, pattern in rules:

@@ -1,4 +1,4 @@
-"""The core file and the example instance fit the Verilog next to them."""
+"""Core file, example instance, constraints and waivers fit the Verilog next to them."""
 
 import re
 import shutil
@@ -8,59 +8,125 @@ import yaml
 
 from gscn.array import ARRAYS
 from gscn.port import port_names
-from gscn.rtl_gen import generate
-from gscn.rtl_gen.packaging import CORE_FILE, CORE_NAME, EXAMPLE_FILE, EXAMPLE_MODULE
-from tests.rtl_gen.tools import call, lint
+from gscn.rtl_gen import generate, generate_axi, load_manifest
+from gscn.rtl_gen.packaging import LINT_FILE, core_file, core_name, example_module
+from gscn.version import VERSION
+from tests.rtl_gen.test_lint import CONFIGS
+from tests.rtl_gen.tools import WAIVERS, call, lint, verilator_on_path
+
+FUSESOC = ("tiny", "small", "single", "two ports", "floats")
+"""Configurations that FuseSoC lints, of both tops of the array."""
 
 
-@pytest.fixture(scope="module", params=["tiny", "small", "tiny with two ports"])
+def made(name, kind, folder):
+    return (generate_axi if kind == "axi" else generate)(CONFIGS[name], folder)
+
+
+TOPS = [("tiny", "plain"), ("small", "plain"), ("two ports", "plain"), ("tiny", "axi"),
+        ("two ports", "axi")]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=TOPS, ids=" ".join)
 def manifest(request, tmp_path_factory):
-    name, _, ports = request.param.partition(" with ")
-    config = ARRAYS[name].with_overrides(["ports=2"] if ports else [])
-    return generate(config, tmp_path_factory.mktemp(name))
+    return made(*request.param, tmp_path_factory.mktemp("core"))
+
+
+def text_of(manifest, name):
+    return (manifest.verilog.parent / name).read_text()
+
+
+def example_of(manifest):
+    return text_of(manifest, f"{example_module(manifest.module)}.v")
 
 
 @pytest.mark.cosim
-def test_the_example_passes_lint_with_the_accelerator(manifest):
-    example = manifest.verilog.parent / EXAMPLE_FILE
-    assert lint(example, manifest.verilog, top=EXAMPLE_MODULE) == (0, "")
+def test_the_example_passes_lint_with_the_accelerator_and_the_waivers_beside_it(manifest):
+    folder = manifest.verilog.parent
+    top = example_module(manifest.module)
+    found = lint(folder / f"{top}.v", manifest.verilog, top=top, waivers=folder / LINT_FILE)
+    assert found == (0, "")
+    assert (folder / LINT_FILE).read_text() == WAIVERS.read_text()
 
 
 def test_the_example_connects_every_port(manifest):
-    text = (manifest.verilog.parent / EXAMPLE_FILE).read_text()
-    connected = re.findall(r"^      \.(\w+)\(", text, re.MULTILINE)
+    connected = re.findall(r"^      \.(\w+)\(", example_of(manifest), re.MULTILINE)
     assert sorted(connected) == sorted(port.name for port in manifest.ports)
 
 
 def test_vectors_of_every_memory_port_are_split_into_fields(manifest):
-    text = (manifest.verilog.parent / EXAMPLE_FILE).read_text()
-    for name in port_names("mem", manifest.config.ports):
-        for field in ("read_cmd_addr", "write_cmd_beats", "write_data_strobe"):
-            assert re.search(rf"^    output wire \[\d+:0\] {name}_{field},?$", text, re.MULTILINE)
+    names = (
+        [f"{name}_{field}" for name in port_names("mem", manifest.config.ports)
+         for field in ("read_cmd_addr", "write_cmd_beats", "write_data_strobe")]
+        if manifest.module == "gscn_top"
+        else [f"{name}_araddr" for name in port_names("m_axi", manifest.config.ports)]
+    )  # fmt: skip
+    for name in names:
+        found = re.search(rf"^    output wire \[\d+:0\] {name},?$", example_of(manifest), re.M)
+        assert found, name
 
 
-def test_the_core_file_names_files_that_exist(manifest):
+def test_the_core_file_names_files_that_exist_and_every_target_its_flow_and_tool(manifest):
     directory = manifest.verilog.parent
-    first, rest = (directory / CORE_FILE).read_text().split("\n", 1)
+    first, rest = text_of(manifest, core_file(manifest.module)).split("\n", 1)
     assert first == "CAPI=2:"
     core = yaml.safe_load(rest)
-    assert core["name"] == CORE_NAME
+    assert core["name"] == core_name(manifest) == f"gscn:gscn:{manifest.module}:{VERSION}"
     files = [name for fileset in core["filesets"].values() for name in fileset["files"]]
-    assert sorted(files) == sorted([manifest.verilog.name, EXAMPLE_FILE])
+    assert len(files) == len(set(files))
     assert all((directory / name).is_file() for name in files)
-    for target in core["targets"].values():
+    assert {manifest.verilog.name, f"{manifest.module}.sdc", LINT_FILE} < set(files)
+    modules = "\n".join((directory / name).read_text() for name in files)
+    for name, target in core["targets"].items():
         assert set(target["filesets"]) <= set(core["filesets"])
-        module = target["toplevel"]
-        texts = [(directory / name).read_text() for name in files]
-        assert any(re.search(rf"^module {module} ?\(", text, re.MULTILINE) for text in texts)
+        assert re.search(rf"^module {target['toplevel']} ?\(", modules, re.MULTILINE)
+        assert name == "default" or {"flow", "flow_options", "description"} <= set(target)
+        assert name == "default" or target["flow_options"]["tool"]
+    assert {"default", "lint", "synth"} <= set(core["targets"])
+
+
+def test_constraints_name_every_port_once_in_its_direction(manifest):
+    text = text_of(manifest, f"{manifest.module}.sdc")
+    found = {
+        way: re.search(rf"^set_{way}_delay .*\[get_ports {{(.*)}}\]$", text, re.M)[1].split()
+        for way in ("input", "output")
+    }
+    assert found == {
+        way: [
+            port.name + "[*]" * (port.width > 1)
+            for port in manifest.ports
+            if port.direction == way and port.name != "clk"
+        ]
+        for way in ("input", "output")
+    }
+    assert "[get_ports clk]" in text
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("fusesoc") is None, reason="fusesoc (optional) is not installed")
-def test_fusesoc_reads_the_core_file(manifest, tmp_path):
-    directory = manifest.verilog.parent
+@pytest.mark.cosim
+@pytest.mark.skipif(shutil.which("fusesoc") is None, reason="fusesoc (extra ip) is not installed")
+@pytest.mark.parametrize("kind", ["plain", "axi"])
+@pytest.mark.parametrize("name", FUSESOC)
+def test_fusesoc_lints_without_a_warning(name, kind, tmp_path):
+    manifest = made(name, kind, tmp_path / "core")
+    run_lint(manifest, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+@pytest.mark.skipif(shutil.which("fusesoc") is None, reason="fusesoc (extra ip) is not installed")
+@pytest.mark.parametrize("make", [generate, generate_axi])
+def test_fusesoc_lints_the_machine_without_a_warning(make, tmp_path):
+    run_lint(make(ARRAYS["tiny"], tmp_path / "core", lists=True), tmp_path)
+
+
+def run_lint(manifest, tmp_path):
+    folder = manifest.verilog.parent
+    assert load_manifest(folder) == manifest
+    command = ["fusesoc", "--cores-root", folder, "run", "--target", "lint"]
     status, text = call(
-        ["fusesoc", "--cores-root", directory, "core", "show", CORE_NAME], cwd=tmp_path
+        [*command, core_name(manifest)], cwd=tmp_path, env=verilator_on_path(tmp_path / "bin")
     )
     assert status == 0, text
-    assert CORE_NAME in text
+    assert f"{core_name(manifest).replace(':', '_')}.vc" in text  # Verilator was called
+    assert "Warning" not in text
+    assert "Error" not in text

