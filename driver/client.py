@@ -95,7 +95,7 @@ class Driver:
         digest: int | None = None,
     ):
         self._transport = transport
-        self._wait = wait or (lambda: None)
+        self._wait = wait
         self._stop = stop
         if (found := self._read("ID")) != ID_VALUE:
             raise InputError(f"register ID must be {ID_VALUE:#x}, not {found:#x}")
@@ -124,6 +124,31 @@ class Driver:
         """Turn the interrupt on or off: it is raised at the end of a list and at an error."""
         events = register("INTERRUPT_ENABLE").of(Top.MACHINE if self.machine else Top.ARRAY)
         self._write("INTERRUPT_ENABLE", events.mask if on else 0)
+
+    def try_interrupt(self) -> None:
+        """Raise the interrupt without a list, and have `wait` wait for it, once.
+
+        To be tried before `wait` is relied on: if the interrupt does not come, `wait` gives up, and
+        what it raises is raised.
+
+        Raises
+        ------
+        InputError
+            There is no `wait`, or the array is busy.
+        """
+        if self._wait is None:
+            raise InputError("wait must be given to try the interrupt")
+        if self._field("STATUS", "busy"):
+            raise InputError("the array must be idle to try its interrupt, and is busy")
+        enabled = self._read("INTERRUPT_ENABLE")
+        self.interrupts(True)
+        done = register("INTERRUPT_TEST").field("done").mask
+        self._write("INTERRUPT_TEST", done)
+        try:
+            self._wait()
+        finally:
+            self._write("INTERRUPT_STATUS", done)
+            self._write("INTERRUPT_ENABLE", enabled)
 
     def start(self, address: int, count: int, *, first: int = 0, two_queues: bool = False) -> None:
         """Start a list, and return at once.
@@ -205,7 +230,7 @@ class Driver:
                 break
             if self.machine and status & register("STATUS").field("stopped").mask:
                 self._answer()
-            else:
+            elif self._wait is not None:
                 self._wait()
         self._forget_events()
 

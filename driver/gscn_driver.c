@@ -166,6 +166,22 @@ void gscn_interrupts(struct gscn_device *device, bool on)
     write32(device, GSCN_INTERRUPT_ENABLE_OFFSET, on ? all : 0);
 }
 
+enum gscn_result gscn_try_interrupt(struct gscn_device *device)
+{
+    const uint32_t enabled = read32(device, GSCN_INTERRUPT_ENABLE_OFFSET);
+    if (!device->hooks.wait)
+        return GSCN_ARGUMENT;
+    if (is_busy(device))
+        return GSCN_BUSY;
+    gscn_interrupts(device, true);
+    barrier(device);
+    write32(device, GSCN_INTERRUPT_TEST_OFFSET, GSCN_INTERRUPT_TEST_DONE_MASK);
+    const bool came = device->hooks.wait(device->hooks.context);
+    write32(device, GSCN_INTERRUPT_STATUS_OFFSET, GSCN_INTERRUPT_STATUS_DONE_MASK);
+    write32(device, GSCN_INTERRUPT_ENABLE_OFFSET, enabled);
+    return came ? GSCN_OK : GSCN_TIMEOUT;
+}
+
 static enum gscn_result start(struct gscn_device *device, uint64_t address, uint32_t count,
                               uint64_t first, bool two_queues)
 {

@@ -92,8 +92,9 @@ struct gscn_image {
     const uint8_t *expected; /* all results, one range behind the other */
 };
 
-/* Finds the array, reads its sizes, and clears it. `digest` is that of the expected configuration,
- * 0 for any. Interrupts are off afterwards. */
+/* Finds the array, reads its sizes, and clears it. `digest` is that of the expected configuration:
+ * GSCN_CONFIG_DIGEST of that which these files were written with, or an image's; 0 for any.
+ * Interrupts are off afterwards. */
 enum gscn_result gscn_open(struct gscn_device *device, const struct gscn_hooks *hooks,
                            uint64_t digest);
 
@@ -102,6 +103,10 @@ enum gscn_result gscn_clear(struct gscn_device *device);
 
 /* Turns the interrupt on or off: it is raised at the end of a list and at an error. */
 void gscn_interrupts(struct gscn_device *device, bool on);
+
+/* Raises the interrupt without a list, and waits for it by hook `wait`, once: GSCN_TIMEOUT if that
+ * gives up. To be tried before `wait` is relied on, while nothing runs. */
+enum gscn_result gscn_try_interrupt(struct gscn_device *device);
 
 /* Starts a list of `count` descriptors at an address of the array's memory, and returns at once;
  * a machine takes them in order.

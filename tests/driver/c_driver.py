@@ -196,6 +196,9 @@ class CDriver:
     def interrupts(self, on):
         self.library.gscn_interrupts(ctypes.byref(self.device), ctypes.c_bool(on))
 
+    def try_interrupt(self):
+        check(self.library.gscn_try_interrupt(ctypes.byref(self.device)))
+
     def start(self, address, count, **how):
         device = ctypes.byref(self.device)
         if not how:

@@ -66,6 +66,8 @@ class RegisterModel:
             self.values[one.name] &= ~value
         elif one.name == "CONTROL":
             self._control(value)
+        elif one.name == "INTERRUPT_TEST":
+            self.values["INTERRUPT_STATUS"] |= value
         else:
             self.values[one.name] = value
 

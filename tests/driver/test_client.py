@@ -189,6 +189,49 @@ def test_events_are_forgotten_at_the_end(create, passes):
 
 
 @drivers
+@pytest.mark.parametrize("enabled", [False, True])
+def test_the_interrupt_is_tried_without_a_list(create, enabled):
+    array, seen = model(), []
+    driver = create(array, wait=lambda: seen.append(array.interrupt))
+    driver.interrupts(enabled)
+    driver.try_interrupt()
+    assert seen == [True]
+    assert not array.interrupt
+    assert array.values["INTERRUPT_STATUS"] == 0
+    assert array.values["INTERRUPT_ENABLE"] == 3 * enabled
+    assert array.told == ["clear"]
+    assert array.wrong == []
+
+
+@drivers
+def test_an_interrupt_that_does_not_come_is_told(create):
+    array, late = model(), []
+
+    def wait():
+        if late:
+            raise TimeoutError
+
+    driver = create(array, wait=wait)
+    late.append(True)
+    with pytest.raises(TimeoutError):
+        driver.try_interrupt()
+    assert array.values["INTERRUPT_ENABLE"] == array.values["INTERRUPT_STATUS"] == 0
+
+
+@drivers
+def test_the_interrupt_is_not_tried_without_a_wait_or_while_a_list_runs(create, passes):
+    with pytest.raises(InputError, match="ARGUMENT|wait must be given"):
+        create(model()).try_interrupt()
+    image, _ = passes
+    array = model()
+    driver = create(array, wait=lambda: None)
+    array.hangs = True
+    driver.start(0, image.pass_count)
+    with pytest.raises(InputError, match="BUSY|must be idle"):
+        driver.try_interrupt()
+
+
+@drivers
 def test_all_of_a_bus_error_is_read(create):
     array = model()
     driver = create(array)
