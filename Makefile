@@ -12,10 +12,10 @@ MERMAID_VERSION := 11.16.0
 MERMAID := build/mermaid/mermaid.min.js
 
 .PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench docs \
-	docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth demo clean
+	docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth soc demo clean
 
 help:
-	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth soc demo clean"
 
 venv: $(STAMP)
 
@@ -107,6 +107,14 @@ prove: venv
 
 prove-docs: venv
 	$(BIN)/python -m formal.run --docs docs/results/proofs.md
+
+# Needs Debian's gcc-riscv64-unknown-elf besides, and says so before it installs or builds anything.
+soc:
+	@command -v riscv64-unknown-elf-gcc >/dev/null || { echo "missing: riscv64-unknown-elf-gcc, which \
+	compiles the firmware (Debian: apt-get install gcc-riscv64-unknown-elf)" >&2; exit 1; }
+	@$(MAKE) --no-print-directory venv
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[soc]"
+	$(BIN)/python -m soc.run
 
 demo: venv
 	$(BIN)/gscn demo

@@ -27,13 +27,16 @@ ALLOWED = {
         *("cosim", "driver"),
     },
     "formal": {"gscn", "system", "hw"},
+    "soc": {
+        *("gscn", "system", "lowering", "emulator", "rtl_gen", "cosim", "command", "driver"),
+    },
     "benchmarks": {
         *("gscn", "system", "lowering", "emulator", "cycles", "hw", "golden", "rtl_gen", "perf"),
         *("cosim", "command", "driver"),
     },
 }
 """What each folder may import besides itself."""
-NOT_INSTALLED = ("formal", "benchmarks")
+NOT_INSTALLED = ("formal", "soc", "benchmarks")
 """Imported by the name of their folder, from the root of the repository."""
 
 ROOMS = {
@@ -69,6 +72,8 @@ HEAVY = {
     "jinja2": {"perf": AT_IMPORT},
     "dask": {"cosim": LAZILY},
     "distributed": {"cosim": LAZILY},
+    "litex": {"soc": AT_IMPORT},
+    "migen": {"soc": AT_IMPORT},
 }  # fmt: skip
 """Who may import each heavy library, and from where."""
 LAZY_MODULES = ("gscn.cosim.quiet_cluster",)

@@ -1,0 +1,58 @@
+"""The system in simulation: its firmware runs images, and what it says is judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from gscn.errors import InputError, MismatchError
+from soc import compiling
+from soc.compiling import memory_file
+from soc.run import LAST_LINE, RUNS, judge, simulate
+
+CHECKSUM = 0x2E8777C8
+RIGHT = [f"run {n}, results {CHECKSUM:#010x}, PASS" for n in range(RUNS)]
+
+
+def test_what_is_right_is_accepted():
+    judge("\n".join([*RIGHT, LAST_LINE, ""]), CHECKSUM)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ([], "must end with"),
+        ([*RIGHT, "all: FAIL"], "must end with"),
+        ([LAST_LINE], "not 0"),
+        ([*RIGHT[1:], LAST_LINE], "not 3"),
+        ([*RIGHT[1:], RIGHT[0].replace("2e87", "2e88"), LAST_LINE], "not 3"),
+    ],
+)
+def test_what_is_not_is_refused(said, message):
+    with pytest.raises(MismatchError, match=message):
+        judge("\n".join(said), CHECKSUM)
+
+
+def test_words_are_as_the_simulator_reads_them():
+    assert memory_file([0x13, 0xDEADBEEF]) == "00000013\ndeadbeef\n"
+
+
+def test_a_missing_compiler_is_named_with_its_package(monkeypatch):
+    monkeypatch.setattr(compiling, "COMPILER", "riscv64-no-such-gcc")
+    with pytest.raises(InputError, match=r"riscv64-no-such-gcc.*apt-get install gcc-riscv64"):
+        compiling.check_compiler()
+
+
+@pytest.fixture
+def tools():
+    """Skip what cannot be built here."""
+    pytest.importorskip("litex", reason="LiteX is not installed: pip install 'gscn[soc]'")
+    try:
+        compiling.check_compiler()
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+def test_the_firmware_runs_an_image_by_interrupt_and_by_polling_at_two_addresses(tools, tmp_path):
+    said, checksum = simulate(tmp_path, lists=False)
+    judge(said, checksum)
