@@ -78,7 +78,7 @@ def parse_report(text: str) -> Placement:
         raise InputError(f"report must be nextpnr's, of one clock: {error!r}") from error
 
 
-def _executable() -> str:
+def nextpnr_path() -> str:
     """Return nextpnr's path: beside this interpreter, else on the search path."""
     beside = Path(sysconfig.get_path("scripts")) / PACKAGE
     found = str(beside) if beside.is_file() else shutil.which(PACKAGE)
@@ -98,7 +98,7 @@ def nextpnr_version() -> str:
     InputError
         It is not installed.
     """
-    _executable()
+    nextpnr_path()
     try:
         return importlib.metadata.version(PACKAGE)
     except importlib.metadata.PackageNotFoundError as error:
@@ -127,7 +127,7 @@ def place(verilog: str, top: str) -> Placement | None:
     InputError
         A tool is missing or ends with an error, as it does if the module does not fit the device.
     """
-    executable = _executable()
+    executable = nextpnr_path()
     with temporary_folder("gscn-place-") as directory:
         (directory / "design.v").write_text(verilog, encoding="utf-8")
         run_yosys(

@@ -70,7 +70,11 @@ def compile_firmware(
             *(COMPILER, *FLAGS, "-nostdlib", "-Wl,--gc-sections"),
             *(f"-Wl,--defsym={name}={value:#x}" for name, value in symbols.items()),
             *("-T", str(SOURCES / "link.ld")),
-            *(part for folder in folders for part in (f"-I{folder}", f"-Wa,-I{folder}")),
+            *(
+                part
+                for folder in (SOURCES, *folders)
+                for part in (f"-I{folder}", f"-Wa,-I{folder}")
+            ),
             *map(str, (*own, *sources)),
             *("-lgcc", "-o", str(program)),
         ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 from litex.build.generic_platform import GenericPlatform
 from litex.soc.integration.export import get_csr_header, get_mem_header, get_soc_header
@@ -21,6 +23,29 @@ SRAM_BYTES = 0x2000
 PORT = re.compile(r"(?P<bus>m_axi\d*|s_axil)_(?P<channel>aw|ar|w|r|b)(?P<signal>[a-z]+)")
 
 
+_BANNER = re.compile(r"^//.*\n", re.MULTILINE)
+"""Of comments, which have the date."""
+
+
+ROM_FILE = "system_rom.init"
+"""What the Verilog reads for the firmware: `compiling.memory_file`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """A system as text."""
+
+    verilog: str
+    files: tuple[Path, ...]
+    """Verilog of processor and machine."""
+    headers: dict[str, str]
+    """Of the firmware, by name."""
+    regions: dict[str, tuple[int, int]]
+    """First byte and size of the memories of the firmware."""
+    memories: dict[str, str]
+    """Files that the Verilog reads, by name, but for the firmware."""
+
+
 class System(SoCCore):
     """A VexRiscv, memory, a UART and the machine on one 32-bit Wishbone bus.
 
@@ -35,10 +60,8 @@ class System(SoCCore):
         The machine's Verilog.
     clock_hz
         Of the whole system.
-    rom
-        Words of 32 bits from address 0 on: the firmware.
     rom_bytes
-        Size of the memory for it.
+        Size of the memory of the firmware, from address 0 on.
     ram_bytes
         Size of the memory that the machine and the processor share.
     uart_name
@@ -51,7 +74,6 @@ class System(SoCCore):
         manifest: Manifest,
         *,
         clock_hz: float,
-        rom: list[int],
         rom_bytes: int,
         ram_bytes: int,
         uart_name: str,
@@ -62,7 +84,7 @@ class System(SoCCore):
             cpu_type="vexriscv",
             cpu_variant="standard",  # caches of 4 KiB for instructions and data
             integrated_rom_size=rom_bytes,
-            integrated_rom_init=rom,
+            integrated_rom_init=[0],  # so that it is read from a file
             integrated_sram_size=SRAM_BYTES,
             integrated_main_ram_size=ram_bytes,
             uart_name=uart_name,
@@ -102,10 +124,23 @@ class System(SoCCore):
         self.specials += Instance(manifest.module, o_interrupt=interrupt, **wires)
         platform.add_source(str(manifest.verilog))
 
-    def headers(self) -> dict[str, str]:
-        """Return C headers of addresses and constants, by name; the system must be finalized."""
-        return {
+    def sources(self) -> Sources:
+        """Return the system, whose clocks must be there, as text; the top module is `system`."""
+        self.finalize()
+        made = self.platform.get_verilog(self, name="system")
+        headers = {
             "csr.h": get_csr_header(self.csr_regions, self.constants, with_access_functions=False),
             "mem.h": get_mem_header(self.mem_regions),
             "soc.h": get_soc_header(self.constants, with_access_functions=False),
         }
+        return Sources(
+            verilog=_BANNER.sub("", made.main_source),
+            files=tuple(Path(path) for path, *_ in self.platform.sources),
+            headers={name: _BANNER.sub("", text) for name, text in headers.items()},
+            regions={
+                name.upper(): (region.origin, region.size)
+                for name, region in self.mem_regions.items()
+                if name in ("rom", "sram")
+            },
+            memories={name: text for name, text in made.data_files.items() if name != ROM_FILE},
+        )

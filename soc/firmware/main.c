@@ -1,9 +1,14 @@
-/* Runs an image on the machine by polling and by interrupt, at two addresses of memory, and once
- * without dropping what the data cache holds. Prints what it found; the last line says whether all
- * of it is right. */
+/* Runs an image of passes, and on a machine a whole training step, by polling and by interrupt, at
+ * two addresses of memory, and the image once without dropping what the data cache holds. Prints
+ * what it found; the last line says whether all of it is right. */
 #include "gscn_image.h"
 #include "mem.h"
 #include "platform.h"
+#include "step.h"
+
+#ifdef GSCN_STOP_OFFSET
+extern const struct step_image step_image;
+#endif
 
 /* The second place shares no multiple of more than 64 bytes with the first. */
 #define PLACES 2
@@ -12,7 +17,7 @@ static const uintptr_t places[PLACES] = {
     MAIN_RAM_BASE + MAIN_RAM_SIZE / 2 + 64,
 };
 
-enum { COUNTERS = 8, ADLER = 65521, LINE_BYTES = 32, CACHE_BYTES = 4096 };
+enum { ADLER = 65521, LINE_BYTES = 32, CACHE_BYTES = 4096 };
 
 /* Adler-32 of all results, in order. */
 static uint32_t checksum(const struct gscn_image *image, const uint8_t *memory)
@@ -30,18 +35,6 @@ static uint32_t checksum(const struct gscn_image *image, const uint8_t *memory)
     return high << 16 | low;
 }
 
-static void put_field(const char *name, uint64_t value)
-{
-    put_text(name);
-    put_decimal(value);
-}
-
-static bool verdict(bool right)
-{
-    put_text(right ? ": PASS\n" : ": FAIL\n");
-    return right;
-}
-
 /* Loads, runs and compares; returns whether everything is as it must be. */
 static bool run(const struct gscn_image *image, uintptr_t place, bool by_interrupt)
 {
@@ -54,8 +47,8 @@ static bool run(const struct gscn_image *image, uintptr_t place, bool by_interru
     if (result == GSCN_OK)
         result = gscn_load(&device, image, memory, place);
     if (result != GSCN_OK) {
-        put_text(gscn_result_text(result));
-        return verdict(false);
+        put_outcome(result, &outcome);
+        return put_verdict(false);
     }
     gscn_interrupts(&device, by_interrupt);
     interrupts_taken();
@@ -64,23 +57,17 @@ static bool run(const struct gscn_image *image, uintptr_t place, bool by_interru
     const uint64_t end = cycles_now();
     const uint32_t interrupts = interrupts_taken();
     const uint64_t different = gscn_compare(image, memory, NULL);
-    const uint64_t busy = gscn_counter(&device, (uint16_t)(device.sizes.clusters * COUNTERS));
 
     put_hexadecimal(place, 8);
     put_text(by_interrupt ? " by interrupt" : " by polling");
     put_field(": cycles ", end - begin);
-    put_field(", array busy ", busy);
+    put_field(", machine busy ", machine_cycles(&device));
     put_field(", interrupts ", interrupts);
     put_text(", results ");
     put_hexadecimal(checksum(image, memory), 8);
     put_field(", bytes that differ ", different);
-    if (result != GSCN_OK) {
-        put_text(", ");
-        put_text(gscn_result_text(result));
-        put_text(", ");
-        put_text(gscn_error_text(outcome.error));
-    }
-    return verdict(result == GSCN_OK && !different && interrupts == (by_interrupt ? 1 : 0));
+    put_outcome(result, &outcome);
+    return put_verdict(result == GSCN_OK && !different && interrupts == (by_interrupt ? 1 : 0));
 }
 
 /* Shows that the cache must be dropped: results of which it holds old lines are wrong until then.
@@ -108,7 +95,7 @@ static bool run_without_invalidate(const struct gscn_image *image, uintptr_t pla
     put_hexadecimal(place, 8);
     put_field(" without invalidate: bytes that differ ", old);
     put_field(", after it ", different);
-    return verdict(result == GSCN_OK && old && !different);
+    return put_verdict(result == GSCN_OK && old && !different);
 }
 
 int main(void)
@@ -124,8 +111,14 @@ int main(void)
         right &= run(&gscn_image, places[n], true);
     }
     right &= run_without_invalidate(&gscn_image, places[0]);
+#ifdef GSCN_STOP_OFFSET
+    for (unsigned n = 0; n < PLACES; n++) {
+        right &= run_step(&step_image, places[n], false);
+        right &= run_step(&step_image, places[n], true);
+    }
+#endif
     put_text("all");
-    verdict(right);
+    put_verdict(right);
     put_end();
     return right ? 0 : 1;
 }

@@ -7,6 +7,7 @@
 
 enum {
     END_OF_TRANSMISSION = 4,
+    COUNTERS = 8, /* of a cluster */
     INTERRUPT_BIT = 1u << GSCN_INTERRUPT,
     MACHINE_EXTERNAL = 1u << 11, /* in mie */
     MACHINE_ENABLE = 1u << 3     /* in mstatus */
@@ -59,6 +60,28 @@ void put_hexadecimal(uint64_t value, unsigned digits)
         put_byte((uint8_t)"0123456789abcdef"[value >> 4 * digits & 15]);
 }
 
+void put_field(const char *name, uint64_t value)
+{
+    put_text(name);
+    put_decimal(value);
+}
+
+void put_outcome(enum gscn_result result, const struct gscn_outcome *outcome)
+{
+    if (result == GSCN_OK)
+        return;
+    put_text(", ");
+    put_text(gscn_result_text(result));
+    put_text(", ");
+    put_text(gscn_error_text(outcome->error));
+}
+
+bool put_verdict(bool right)
+{
+    put_text(right ? ": PASS\n" : ": FAIL\n");
+    return right;
+}
+
 void put_end(void)
 {
     put_byte(END_OF_TRANSMISSION);
@@ -70,6 +93,15 @@ uint64_t cycles_now(void)
     /* LiteX has the upper word first. */
     const uint64_t upper = read_word(CSR_TIMER0_UPTIME_CYCLES_ADDR);
     return upper << 32 | read_word(CSR_TIMER0_UPTIME_CYCLES_ADDR + 4);
+}
+
+uint64_t machine_cycles(struct gscn_device *device)
+{
+    uint32_t index = device->sizes.clusters * COUNTERS;
+#ifdef GSCN_STOP_OFFSET
+    index++; /* that of the array comes before */
+#endif
+    return gscn_counter(device, (uint16_t)index);
 }
 
 void drop_data_cache(void)

@@ -9,12 +9,12 @@ from soc import compiling
 from soc.compiling import memory_file
 from soc.run import LAST_LINE, RUNS, judge, simulate
 
-CHECKSUM = 0x2E8777C8
-RIGHT = [f"run {n}, results {CHECKSUM:#010x}, PASS" for n in range(RUNS)]
+RESULTS, MEMORY = " results 0x2e8777c8,", " memory 0x0123456789abcdef,"
+RIGHT = [f"run {n},{what} PASS" for what in (RESULTS, MEMORY) for n in range(RUNS)]
 
 
 def test_what_is_right_is_accepted():
-    judge("\n".join([*RIGHT, LAST_LINE, ""]), CHECKSUM)
+    judge("\n".join([*RIGHT, LAST_LINE, ""]), [RESULTS, MEMORY])
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,12 @@ def test_what_is_right_is_accepted():
         ([LAST_LINE], "not 0"),
         ([*RIGHT[1:], LAST_LINE], "not 3"),
         ([*RIGHT[1:], RIGHT[0].replace("2e87", "2e88"), LAST_LINE], "not 3"),
+        ([*RIGHT[:-1], RIGHT[-1].replace("cdef", "cdee"), LAST_LINE], "not 3"),
     ],
 )
 def test_what_is_not_is_refused(said, message):
     with pytest.raises(MismatchError, match=message):
-        judge("\n".join(said), CHECKSUM)
+        judge("\n".join(said), [RESULTS, MEMORY])
 
 
 def test_words_are_as_the_simulator_reads_them():
@@ -54,5 +55,5 @@ def tools():
 
 @pytest.mark.slow
 def test_the_firmware_runs_an_image_by_interrupt_and_by_polling_at_two_addresses(tools, tmp_path):
-    said, checksum = simulate(tmp_path, lists=False)
-    judge(said, checksum)
+    said, right = simulate(tmp_path, lists=False)
+    judge(said, right)
