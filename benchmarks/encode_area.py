@@ -40,6 +40,8 @@ LEAST_SHARE = 0.004
 """Of the unit: modules that take less have no row."""
 LEAST_MEMORY = 2e5
 """Square micrometres: memories of a kind that take less together have no row."""
+WIDTHS = (256, 128, 64)
+"""Bits of the widest macro: those of the second density are published with 32."""
 MOST_AREA, MOST_EXPOSED = 0.10, 0.12
 """What a unit may take of `large`, and expose of a step."""
 
@@ -244,6 +246,7 @@ def share_rows(unit: Netlist, whole: Netlist) -> list[list[str]]:
         The array.
     """
     from gscn.rtl_gen.memories import SRAMS
+    from gscn.rtl_gen.memory_text import LIKELY
 
     counts = [one.modules[one.top] for one in (unit, whole)]
     kinds: list[tuple[str, list[float]]] = [("cells alone", [one.area or 0.0 for one in counts])]
@@ -259,10 +262,27 @@ def share_rows(unit: Netlist, whole: Netlist) -> list[list[str]]:
         ])
         for sram in SRAMS
     ]  # fmt: skip
+    kinds += [
+        (f"all, {LIKELY.name}, none wider than {widest} bits", [
+            in_pieces(one, LIKELY, widest) for one in (unit, whole)
+        ])
+        for widest in WIDTHS
+    ]  # fmt: skip
     return [
         [name, *(f"{one / 1e6:.2f}" for one in areas), percent(areas[0] / areas[1])]
         for name, areas in kinds
     ]
+
+
+def in_pieces(netlist: Netlist, sram: Sram, widest: int) -> float:
+    """Return the square micrometres of all if macros wider than `widest` bits are several."""
+    more = sum(
+        group.count * (-(-group.memory.width // widest) - 1)
+        for group in netlist.memories
+        if group.memory.is_macro
+    )
+    whole = netlist.modules[netlist.top].area_with_memories(sram) or 0.0
+    return whole + sram.area(more, 0)
 
 
 def read_ahead(netlist: Netlist, sram: Sram) -> float:

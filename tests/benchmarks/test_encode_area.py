@@ -17,6 +17,7 @@ from benchmarks.encode_area import (
     Parts,
     Unit,
     exposed,
+    in_pieces,
     makers,
     measure,
     memory_rows,
@@ -65,9 +66,9 @@ def test_a_unit_of_other_parts_takes_what_they_take(monkeypatch):
     # What both have is not synthesised. 16 sums less.
     one_sum = parts.change(built, BUILT, Unit(sums=1))
     assert (one_sum.area, one_sum.memory_area, one_sum.memory_bits) == (984.0, 592.0, 5000 - 32)
-    assert len(made) == 3  # sums of results, and sums of products with as many rows and with twice
-    # Six parts of each of 16 lanes more, thresholds, and two packers.
-    assert parts.change(built, BUILT, Unit(lanes=32)).area == 1000 + 16 * 6 + 1 + 2
+    assert len(made) == 1  # what adds results up; rows hold what they held
+    # Six parts of each of 16 lanes more, their rows, thresholds, and two packers.
+    assert parts.change(built, BUILT, Unit(lanes=32)).area == 1000 + 16 * 6 + 1 + 1 + 2
 
 
 def test_a_unit_of_fewer_sums_or_lanes_exposes_more():
@@ -118,6 +119,14 @@ def test_what_reads_at_once_is_a_macro_if_it_is_read_ahead_and_that_takes_less()
     found = Netlist(top=TOP, modules={TOP: counted(7.0)}, memories=groups)
     macros = 4 * LIKELY.area(1, 6400) + 6 * LIKELY.area(1, 10_000)
     assert read_ahead(found, LIKELY) == pytest.approx(7 + macros + 3 * 10 + 2 * 2e6 + 5 * 1e3)
+
+
+def test_a_macro_that_is_too_wide_is_several():
+    found = netlist(1e6, macros=200, macro_bits=2_000_000)  # 200 tables of rows of 100 bits
+    whole = 1e6 + LIKELY.area(200, 2_000_000)
+    assert in_pieces(found, LIKELY, 100) == pytest.approx(whole)
+    assert in_pieces(found, LIKELY, 64) == pytest.approx(whole + 200 * LIKELY.each)
+    assert in_pieces(found, LIKELY, 33) == pytest.approx(whole + 3 * 200 * LIKELY.each)
 
 
 def test_memories_that_take_little_have_no_row_and_the_largest_come_first():
