@@ -20,6 +20,8 @@ from gscn.array import ARRAYS
 from gscn.control import Queue
 from gscn.hw import layouts
 from gscn.hw.core.array import Array
+from gscn.hw.core.listed_array import ListedArray
+from gscn.hw.core.machine import Machine
 from gscn.hw.encode.unit import EncodeUnit
 from gscn.hw.host.machine_axi import MachineAxi
 from gscn.hw.host.top_axi import ArrayAxi
@@ -86,6 +88,8 @@ STANDINGS = {MachineAxi: ObeyingAxi}
 """In place of a component with a large one inside, whose docstring has no path and is checked, the
 same one around a small one, which has no path either."""
 
+WHOLE = (ArrayAxi, Array, ListedArray, EncodeUnit, Machine)
+
 
 @functools.cache
 def netlist(component, config):
@@ -99,7 +103,7 @@ def netlists(component):
         return [(netlist(component, None), False)]
     found = [(netlist(component, FLOATS), True)]
     # what whole cores leave out without float formats is seen in their parts
-    if component not in (ArrayAxi, Array, EncodeUnit, FloatProduct, FloatRounder):
+    if component not in (*WHOLE, FloatProduct, FloatRounder):
         found.append((netlist(component, INTEGERS), False))
     return found
 
