@@ -97,8 +97,16 @@ CASES = [
 BOTH_WAYS = pytest.mark.parametrize("axi", [False, True], ids=["own ports", "AXI"])
 
 
-@pytest.mark.parametrize("config", CASES)
-@BOTH_WAYS
+FEW = [
+    pytest.param(*case.values, axi, id=f"{case.id}{', AXI' * axi}")
+    for case in CASES
+    for axi in (False, True)
+    # The buses know nothing of operands: int8 behind them is left to the slow tier.
+    if not (axi and case.id == "tiny, int8")
+]
+
+
+@pytest.mark.parametrize(("config", "axi"), FEW)
 def test_random_layers_equal_torch(config, axi):
     # Without pauses the cycle model says every counter; the slow tier has both for each.
     output_width, stalls = (16, 0.3) if axi else (32, 0.0)
