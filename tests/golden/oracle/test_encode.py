@@ -175,6 +175,20 @@ def test_the_slope_is_that_of_dst():
     assert found.tolist() == wanted.tolist()
 
 
+def test_a_clamp_from_above_is_a_second_combination_and_its_bits_a_product():
+    codes = np.arange(BF16.infinity, dtype=np.uint16)
+    rectified_map = decode(codes, BF16)[:, None]
+    above = combine_floats([rectified_map, np.full((1, 1), -6.0)], [ONE, ONE], BF16, 32)
+    above = decode(rectified(above.codes, BF16), BF16)
+    clamped = decode(combine_floats([rectified_map, above], [ONE, -ONE], BF16, 32).codes, BF16)
+    wanted = torch.nn.functional.relu6(torch.from_numpy(rectified_map)).numpy()
+    exact = rectified_map < 520
+    assert (clamped == wanted)[exact].all()
+    assert set(clamped[~exact]) == {0.0, 4.0, 8.0}
+    product = combine_floats([wanted, wanted], [-6 * ONE, wanted], BF16, 32)
+    assert ((decode(product.codes, BF16) != 0) == ((wanted > 0) & (wanted < 6))).all()
+
+
 def test_the_maximum_is_torchs():
     codes = encode(np.array([1.0, 3.0, 3.0, -np.inf]), BF16).codes
     assert first_maximum(codes, BF16) == 1
