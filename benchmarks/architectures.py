@@ -80,7 +80,7 @@ def _try(path: Path, part: str, spec: str, again: bool, *args: Any) -> Row:
     row = known(path).get(f"{part} {spec}")
     if row is not None and not (again and "problem" in row):
         return row
-    row = {"part": part, "spec": spec, **apart(part, spec, *args)}
+    row = {"part": part, "spec": spec, "commit": pages.commit(), **apart(part, spec, *args)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -86,6 +86,18 @@ def _failures(rows: Iterable[Row]) -> str:
     return table(["architectures", "stage and reason", "which"], cells) + "\n"
 
 
+def _commits(rows: Iterable[Row]) -> str:
+    """Return after which commits how many trials ran: not all are tried anew for each."""
+    counts = Counter(
+        row[part].get("commit") or "an unknown commit"
+        for row in rows
+        for part in ("measured", "trained")
+        if row[part].get("problem", {}).get("stage") != UNTRIED
+    )
+    listed = ", ".join(f"{count} ran after {commit}" for commit, count in counts.most_common())
+    return f"Layers with estimates, and steps, are trials of their own: {listed}.\n"
+
+
 def outside(row: Row) -> float | None:
     """Return the share of MACs in no layer; None if nobody knows."""
     shares = [one["share"] for one in row["measured"].get("omitted", ())]
@@ -157,6 +169,7 @@ def render(data: Mapping[str, Any]) -> str:
             INTRODUCTION.format(**data["limits"]),
             f"{table(heads, counts)}\n",
             f"The slowest estimate took {slowest[0]:.1f} s ({slowest[1]}).\n",
+            _commits(rows),
             "## Failures by reason\n",
             _failures(rows),
             "## What is in no layer\n",

@@ -88,7 +88,7 @@ def provenance(page: Page, seconds: float | None) -> dict[str, Any]:
     return {
         "command": page.command,
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        "commit": _commit(),
+        "commit": commit(),
         "seconds": seconds,
         "configurations": {name: array(name).digest() for name in page.configs},
         "versions": {name: versions.version(name) for name in page.parts},
@@ -96,7 +96,7 @@ def provenance(page: Page, seconds: float | None) -> dict[str, Any]:
     }
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """Return the commit of the tree, None outside a checkout."""
     done = subprocess.run(
         ["git", "rev-parse", "--short=8", "HEAD"],

@@ -156,6 +156,7 @@ def made_rows():
     good = {
         "spec": "timm:a",
         "measured": {
+            "commit": "1234abcd",
             "parameters": 2_000_000,
             "layers": 5,
             "macs": 32 * 3 * 10**9,
@@ -163,7 +164,7 @@ def made_rows():
             "estimate swat": {"speedup": 4.5, "everything": 3.5, "seconds": 0.5},
             "estimate resprop": {"speedup": 1.5, "everything": None, "seconds": 2.5},
         },
-        "trained": {"image_size": 64, "methods": {}},
+        "trained": {"commit": "1234abcd", "image_size": 64, "methods": {}},
     }
     bad = json.loads(json.dumps(good)) | {"spec": "timm:b"}
     text = "InputError: layer x.1: must be 3, not 4; layer y.2: more"
@@ -189,6 +190,7 @@ def test_the_page_counts_names_and_explains():
     page = architectures.PAGE.render({"rows": rows, "limits": LIMITS})
     assert "| timm | 2 | 2 | 2 | 1 | 1 (50.0 %) |" in page
     assert "The slowest estimate took 2.5 s (timm:b)." in page
+    assert "their own: 4 ran after 1234abcd, 1 ran after an unknown commit." in page
     assert "| 1 | step by dst: InputError: layer ...: must be N, not N | timm:b |" in page
     assert "| bmm in A | 2 | 25.0 % | 25.0 % |" in page
     assert "| timm:a | 2.0 | 5 | 3.00 | 25.0 % | 4.50 | 1.50 | 3.50 | 64 | passes |" in page
