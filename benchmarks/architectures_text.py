@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -95,7 +96,8 @@ def _commits(rows: Iterable[Row]) -> str:
         if row[part].get("problem", {}).get("stage") != UNTRIED
     )
     listed = ", ".join(f"{count} ran after {commit}" for commit, count in counts.most_common())
-    return f"Layers with estimates, and steps, are trials of their own: {listed}.\n"
+    text = f"Layers with estimates, and steps, are trials of their own: {listed}."
+    return textwrap.fill(text, 100) + "\n"
 
 
 def outside(row: Row) -> float | None:
