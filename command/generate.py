@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.command.cosim import add_config_arguments, config_from
+from gscn.command.numbers import whole
 from gscn.command.options import add_output_folder
 from gscn.command.result import Result
+from gscn.errors import InputError
 
 SUMMARY = "write the Verilog of a configuration, with a manifest of ports, records and counters"
+_ATTRIBUTES = {
+    "id": "AxID", "prot": "AxPROT", "read_cache": "ARCACHE", "write_cache": "AWCACHE",
+}  # fmt: skip
 EXAMPLE = "gscn generate --config small --set clusters=4 --out build/verilog"
 
 
@@ -20,8 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--axi",
         action="store_true",
         help="wrap the core in an AXI4 manager and AXI4-Lite registers, and write the register "
-        "map for C and Python and as SystemRDL",
+        "map for C and Python, as SystemRDL and CMSIS-SVD, and the C driver",
     )
+    for field in fields(AxiAttributes):
+        parser.add_argument(
+            f"--axi-{field.name.replace('_', '-')}",
+            type=whole(0, 0xFFFF),
+            default=field.default,
+            metavar="NUMBER",
+            help=f"with --axi: {_ATTRIBUTES[field.name]} of every burst (default: {field.default})",
+        )
     parser.add_argument(
         "--machine",
         action="store_true",
@@ -45,7 +60,15 @@ def run(args: argparse.Namespace) -> Result:
         (False, True): "machine", (True, True): "machine-axi",
     }[args.axi, args.machine]  # fmt: skip
     out = args.out or Path("build") / config.digest() / folder
-    manifest = (generate_axi if args.axi else generate)(config, out, lists=args.machine)
+    said = AxiAttributes(
+        **{field.name: getattr(args, f"axi_{field.name}") for field in fields(AxiAttributes)}
+    )
+    if args.axi:
+        manifest = generate_axi(config, out, lists=args.machine, attributes=said)
+    elif said != DEFAULT_AXI:
+        raise InputError("--axi must be given with what bursts of AXI4 say")
+    else:
+        manifest = generate(config, out, lists=args.machine)
     data = manifest.to_dict()
     data["verilog_path"] = str(manifest.verilog)
     text = (

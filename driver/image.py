@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from gscn.lowering.list_image import ListImage
 
 IMAGE_FILE, EXPECTED_FILE, LIST_FILE = "image.bin", "expected.bin", "image.json"
+TEXT_FILE = "image.txt"
+"""The same numbers as in the JSON, for what reads no JSON: testbenches in Verilog."""
 _ASSEMBLY = f"""\
 /* Section .gscn_image: {IMAGE_FILE} and {EXPECTED_FILE}; for the GNU assembler. */
     .section .gscn_image, "a", %progbits
@@ -32,6 +36,18 @@ extern const struct gscn_image gscn_image;
 
 #endif
 """
+
+
+def _text(listing: Mapping[str, Any]) -> str:
+    """Return the list of an image as lines of numbers; digest and addresses are hexadecimal.
+
+    The first line has digest, base, bytes, bytes with results, passes and results; each other one
+    address and bytes of a result.
+    """
+    sizes = [listing[name] for name in ("bytes", "memory_bytes", "pass_count")]
+    head = [listing["config_digest"], f"{listing['base']:x}", *sizes, len(listing["outputs"])]
+    results = [f"{one['address']:x} {one['bytes']}" for one in listing["outputs"]]
+    return "\n".join([" ".join(map(str, head)), *results]) + "\n"
 
 
 def image_files(image: ListImage, base: int, expected: bytes) -> dict[str, str | bytes]:
@@ -100,6 +116,7 @@ const struct gscn_image gscn_image = {{
         IMAGE_FILE: content,
         EXPECTED_FILE: expected,
         LIST_FILE: json.dumps(listing, indent=2) + "\n",
+        TEXT_FILE: _text(listing),
         "gscn_image.h": _HEADER,
         "gscn_image.c": source,
         "gscn_image.S": _ASSEMBLY,

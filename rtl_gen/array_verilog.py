@@ -8,6 +8,7 @@ from collections.abc import Callable
 from amaranth.lib import wiring
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.enums import takes_text
 from gscn.hw.core.array import Array
 from gscn.hw.core.machine import Machine
@@ -67,7 +68,11 @@ _CORES = {Kind.AXI: Kind.ARRAY, Kind.MACHINE_AXI: Kind.MACHINE}
 
 @takes_text
 def array_verilog(
-    config: ArrayConfig, kind: Kind = Kind.ARRAY, *, create: CreateComponent | None = None
+    config: ArrayConfig,
+    kind: Kind = Kind.ARRAY,
+    *,
+    attributes: AxiAttributes = DEFAULT_AXI,
+    create: CreateComponent | None = None,
 ) -> VerilogModule:
     """Return the Verilog of the array, the cluster and other shared modules once each.
 
@@ -77,17 +82,30 @@ def array_verilog(
         Sizes.
     kind
         What of.
+    attributes
+        Constants of every burst behind AXI.
     create
         Makes another component with the same ports, which `rtl_gen.kept` does not keep.
     """
     if create is not None:
         return to_verilog(lambda: create(config), kind.module)
-    return kept_verilog(config, kind, lambda: _converted(config, kind))
+    return kept_verilog(
+        config, kept_name(kind, attributes), lambda: _converted(config, kind, attributes)
+    )
 
 
-def _converted(config: ArrayConfig, kind: Kind) -> VerilogModule:
+def kept_name(kind: Kind, attributes: AxiAttributes) -> str:
+    """Return what tells Verilog of one configuration apart."""
+    return kind if attributes == DEFAULT_AXI else f"{kind}, {attributes.to_dict()}"
+
+
+def _converted(config: ArrayConfig, kind: Kind, attributes: AxiAttributes) -> VerilogModule:
     """Convert a component; the core of one with buses is the one without."""
-    known = {}
     if kind in _CORES:
-        known[CORE_MODULE] = array_verilog(config, _CORES[kind]).text
-    return to_verilog(lambda: _COMPONENTS[kind](config=config), kind.module, known)
+        core = array_verilog(config, _CORES[kind]).text
+        return to_verilog(
+            lambda: _COMPONENTS[kind](config=config, attributes=attributes),
+            kind.module,
+            {CORE_MODULE: core},
+        )
+    return to_verilog(lambda: _COMPONENTS[kind](config=config), kind.module)

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.driver.sources import c_files
 from gscn.errors import InputError, OutputError
 from gscn.rtl_gen.array_verilog import (
     CreateComponent,
     Kind,
     array_verilog,
+    kept_name,
 )
 from gscn.rtl_gen.heading import with_heading
 from gscn.rtl_gen.kept import source_digest, tool_versions
@@ -99,6 +101,7 @@ def generate_axi(
     out_dir: Path,
     *,
     lists: bool = False,
+    attributes: AxiAttributes = DEFAULT_AXI,
     create: CreateComponent | None = None,
 ) -> Manifest:
     """Write `gscn_axi_top.v`, the files of `generate` and the register map.
@@ -117,13 +120,15 @@ def generate_axi(
         same name.
     lists
         Whether it is the machine, not the array.
+    attributes
+        Constants of every burst: ID, protection, cacheability.
     create
         Makes another component with the same ports, as in `generate`.
 
     Raises
     ------
     InputError
-        The directory cannot be written.
+        The directory cannot be written, or the ID needs more bits than `axi_id_width`.
     """
     kind = Kind.of(axi=True, lists=lists)
     return _generate(
@@ -139,6 +144,7 @@ def generate_axi(
             SVD: svd(config, kind.top),
             **c_files(error_meanings(kind.top)),
         },
+        attributes=attributes,
     )
 
 
@@ -149,37 +155,40 @@ def _generate(
     *,
     kind: Kind,
     companions: Callable[[Manifest], dict[str, str]],
+    attributes: AxiAttributes | None = None,
 ) -> Manifest:
     """Write a top module, its manifest and companion files (name to text).
 
     With a component of others it is always generated anew.
     """
     name = kind.module
-    sources = source_digest(config, kind) if create is None else ""
+    said = attributes or DEFAULT_AXI
+    sources = source_digest(config, kept_name(kind, said)) if create is None else ""
     manifest = _current(config, out_dir, name, sources) if sources else None
     if manifest is not None:
         return manifest
     try:
         # Before the long conversion.
         try_folder(out_dir)
-        module = array_verilog(config, kind, create=create)
-        manifest, texts = _texts(config, out_dir, kind, module, sources, companions)
+        module = array_verilog(config, kind, attributes=said, create=create)
+        manifest = _manifest(config, out_dir, kind, module, sources, attributes)
+        manifest, texts = _texts(manifest, module, companions)
         write_files({out_dir / file: text for file, text in texts.items()})
     except OutputError as error:
         raise OutputError(f"output directory must be one that can be written: {error}") from error
     return manifest
 
 
-def _texts(
+def _manifest(
     config: ArrayConfig,
     out_dir: Path,
     kind: Kind,
     module: VerilogModule,
     sources: str,
-    companions: Callable[[Manifest], dict[str, str]],
-) -> tuple[Manifest, dict[str, str]]:
-    """Return the manifest and the text of every file, by its name."""
-    manifest = Manifest(
+    attributes: AxiAttributes | None,
+) -> Manifest:
+    """Return the manifest but for the digests of files."""
+    return Manifest(
         top=kind.top,
         module=kind.module,
         verilog=out_dir / f"{kind.module}.v",
@@ -192,7 +201,14 @@ def _texts(
         ),
         versions=tool_versions(),
         companions={},
+        axi=attributes,
     )
+
+
+def _texts(
+    manifest: Manifest, module: VerilogModule, companions: Callable[[Manifest], dict[str, str]]
+) -> tuple[Manifest, dict[str, str]]:
+    """Return the manifest with its digests, and the text of every file, by its name."""
     text = with_heading(manifest, module.text)
     texts = companions(manifest)
     digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}

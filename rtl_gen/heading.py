@@ -18,11 +18,6 @@ _WHAT = {
 }
 
 
-def has_buses(manifest: Manifest) -> bool:
-    """Return whether a module has registers and AXI4 ports, or the ports of its core."""
-    return any(port.name.startswith("s_axil_") for port in manifest.ports)
-
-
 def with_heading(manifest: Manifest, text: str) -> str:
     """Return Verilog with its head: comments, and constants as attributes of the top module.
 
@@ -37,7 +32,7 @@ def with_heading(manifest: Manifest, text: str) -> str:
         Its Verilog, the top module first.
     """
     config = manifest.config
-    buses = has_buses(manifest)
+    buses = manifest.axi is not None
     lines = [
         f"{manifest.module}: {_WHAT[manifest.top]}{', behind AXI4 and AXI4-Lite' * buses}",
         "SPDX-License-Identifier: Apache-2.0",
@@ -46,9 +41,11 @@ def with_heading(manifest: Manifest, text: str) -> str:
         f"version {VERSION}{f', register map {version_text()}' * buses}",
         f"configuration {config.digest()}:",
         *(f"  {name} = {value}" for name, value in config.to_dict().items()),
-        "",
-        "Ports:",
     ]
+    if buses:
+        lines += ["", "every burst says:"]
+        lines += [f"  {name} = {value}" for name, value in manifest.axi.to_dict().items()]
+    lines += ["", "Ports:"]
     for title, ports in by_interface(manifest.ports).items():
         lines += ["", f"  {title}"]
         lines += [f"    {port.direction:6} {port.width:4}  {port.name}" for port in ports]

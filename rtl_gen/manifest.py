@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gscn.array import ArrayConfig
+from gscn.axi import AxiAttributes
 from gscn.control import CONTROL_RECORD
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_STATE
@@ -55,6 +56,8 @@ class Manifest:
     """Versions of the tools that wrote the file."""
     companions: dict[str, str]
     """SHA-256 of each other file, by its name in the directory of the Verilog."""
+    axi: AxiAttributes | None = None
+    """Constants of every burst; None without buses."""
 
     def to_dict(self) -> dict[str, object]:
         """Return the manifest as plain JSON values, record layouts and counters included."""
@@ -67,6 +70,7 @@ class Manifest:
             "source_digest": self.source_digest,
             "config": self.config.to_dict(),
             "config_digest": self.config.digest(),
+            "axi": None if self.axi is None else self.axi.to_dict(),
             "ports": [asdict(port) for port in self.ports],
             "versions": self.versions,
             "companions": self.companions,
@@ -148,6 +152,7 @@ def load_manifest(path: Path) -> Manifest:
             ports=tuple(Port(**port) for port in fields["ports"]),
             versions=fields["versions"],
             companions=fields["companions"],
+            axi=None if fields["axi"] is None else AxiAttributes(**fields["axi"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"manifest {path} must describe a generated module: {error!r}") from error

@@ -7,6 +7,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from gscn.port import port_names
+from gscn.rtl_gen.testbench import bench_module, testbench_text
 from gscn.version import VERSION
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ filesets:
     files:
       - $waivers
     file_type: vlt
-
+$bench_files
 targets:
   default: &default
     filesets: [rtl]
@@ -62,6 +63,32 @@ targets:
       tool: yosys
       arch: ecp5
       output_format: json
+$bench_target""")
+
+_BENCH_FILES = Template("""\
+  testbench:
+    files:
+      - $bench.v
+    file_type: verilogSource
+""")
+_BENCH_TARGET = Template("""\
+  sim:
+    <<: *default
+    description: Runs an image of `gscn image`, whose folder is the parameter image
+    filesets: [waivers, rtl, testbench]
+    toplevel: $bench
+    flow: sim
+    flow_options:
+      tool: verilator
+      mode: binary
+      verilator_options: [--timing]
+    parameters: [image]
+
+parameters:
+  image:
+    description: Folder of the image, from the root of the file system on
+    datatype: str
+    paramtype: plusarg
 """)
 
 _CONSTRAINTS = Template("""\
@@ -160,7 +187,9 @@ def companions(manifest: Manifest) -> dict[str, str]:
         What was generated.
     """
     module = manifest.module
+    bench = {f"{bench_module(module)}.v": testbench_text(manifest)} if manifest.axi else {}
     return {
+        **bench,
         core_file(module): core_text(manifest),
         f"{example_module(module)}.v": example_text(manifest),
         f"{module}.sdc": constraints_text(manifest),
@@ -176,7 +205,10 @@ def core_text(manifest: Manifest) -> str:
     manifest
         What was generated.
     """
+    bench = {"bench": bench_module(manifest.module)}
     return _CORE.substitute(
+        bench_files=_BENCH_FILES.substitute(bench) if manifest.axi else "",
+        bench_target=_BENCH_TARGET.substitute(bench) if manifest.axi else "",
         core_name=core_name(manifest),
         digest=manifest.config.digest(),
         top=manifest.top,

@@ -7,18 +7,19 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.hw.fifo import StreamFIFO
-from gscn.hw.host.axi_ports import Response, axi4_port, check_bursts
+from gscn.hw.host.axi_ports import Response, axi4_port, check_bursts, check_id
 from gscn.hw.layouts import burst_layout, read_beats, write_beat_layout
 
 BURST_INCR = 1
 """Encoding of incrementing bursts."""
-CACHE_BUFFERABLE = 0b0011
-"""Normal memory, not cacheable, bufferable."""
 
 
 class AxiManager(wiring.Component):
     """Turn bursts into AXI4 transactions, all of one ID, so that answers come in order.
+
+    What is said of them besides, protection and cacheability, is constant (`gscn.axi`).
 
     The answers are taken at once (`rready` and `bready` are always high). A burst that is answered
     with an error counts like any other, its data is handed on, and the first such error is kept.
@@ -35,12 +36,14 @@ class AxiManager(wiring.Component):
       `read_data`; `axi.bvalid` -> `write_done`; `flush` -> `read_cmd.ready`, `write_cmd.ready`,
       `write_data.ready`, `read_data.valid`, `write_done`.
     - Reset: no burst under way, no error; outputs 0, but `read_cmd.ready` = 1, `write_cmd.ready` =
-      1, `idle` = 1, `axi.rready` = 1 and `axi.bready` = 1.
+      1, `idle` = 1, `axi.rready` = 1, `axi.bready` = 1 and what is constant.
 
     Parameters
     ----------
     config
         Port width, burst length, read bursts under way, width of the ID.
+    attributes
+        Constants of every burst; `InputError` is raised for an ID that the port is too narrow for.
 
     Attributes
     ----------
@@ -79,9 +82,10 @@ class AxiManager(wiring.Component):
     COMMAND_DEPTH = 2
     ANSWER_LATENCY = 0
 
-    def __init__(self, *, config: ArrayConfig):
+    def __init__(self, *, config: ArrayConfig, attributes: AxiAttributes = DEFAULT_AXI):
         check_bursts(beat_bytes=config.mem_bytes, burst_beats=config.burst_beats)
-        self.config = config
+        check_id(attributes.id, config.axi_id_width)
+        self.config, self.attributes = config, attributes
         command = stream.Signature(burst_layout(config))
         super().__init__(
             {
@@ -103,6 +107,7 @@ class AxiManager(wiring.Component):
 
     def _connect_address(self, m: Module, channel: str, queue: StreamFIFO) -> None:
         """Drive an address channel from a queue of bursts."""
+        said = self.attributes
         port = {
             name.removeprefix(channel): getattr(self.axi, name)
             for name in self.axi.signature.members
@@ -115,7 +120,9 @@ class AxiManager(wiring.Component):
             port["len"].eq(queue.o.p.beats - 1),
             port["size"].eq((self.config.mem_bytes - 1).bit_length()),
             port["burst"].eq(BURST_INCR),
-            port["cache"].eq(CACHE_BUFFERABLE),
+            port["id"].eq(said.id),
+            port["prot"].eq(said.prot),
+            port["cache"].eq(said.read_cache if channel == "ar" else said.write_cache),
         ]
 
     def elaborate(self, platform):

@@ -51,6 +51,14 @@ def check_bursts(*, beat_bytes: int, burst_beats: int) -> None:
         )
 
 
+def check_id(number: int, width: int) -> None:
+    """Raise `InputError` if an ID needs more bits than a port has for it."""
+    if number >> width:
+        raise InputError(
+            f"AXI4 port: id must be below {1 << width}, as axi_id_width is {width}, not {number}"
+        )
+
+
 def axi4_signature(*, addr_width: int, data_width: int, id_width: int) -> wiring.Signature:
     """Return an AXI4 port as its manager sees it; widths in bits."""
     members = {}

@@ -36,6 +36,8 @@ class MachineAxi(ArrayAxi):
     ----------
     config
         Sizes.
+    attributes
+        Constants of every burst.
 
     Attributes
     ----------

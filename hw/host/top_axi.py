@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.hw.core.array import Array
 from gscn.hw.host.axi import AxiManager
 from gscn.hw.host.axi_errors import FirstError
@@ -39,6 +40,8 @@ class ArrayAxi(wiring.Component):
     ----------
     config
         Sizes.
+    attributes
+        Constants of every burst.
 
     Attributes
     ----------
@@ -46,8 +49,8 @@ class ArrayAxi(wiring.Component):
         An enabled event is set (level).
     m_axi_* : Out(axi4_port(config))
         Memory: an AXI4 manager. `m_axi_aw*` and `m_axi_w*` are commands and beats written,
-        `m_axi_b*` their answers, `m_axi_ar*` and `m_axi_r*` commands and beats read; burst type,
-        lock, cache, prot and qos are constant.
+        `m_axi_b*` their answers, `m_axi_ar*` and `m_axi_r*` commands and beats read; IDs,
+        burst type, lock, cache, prot and qos are constant.
     s_axil_* : In(axil_signature())
         Host: an AXI4-Lite subordinate.
     """
@@ -56,8 +59,8 @@ class ArrayAxi(wiring.Component):
     _TOP = Top.ARRAY
     _CORE = Array
 
-    def __init__(self, *, config: ArrayConfig):
-        self.config = config
+    def __init__(self, *, config: ArrayConfig, attributes: AxiAttributes = DEFAULT_AXI):
+        self.config, self.attributes = config, attributes
         ports = {}
         for name in port_names("m_axi", config.ports):
             ports |= prefixed(axi4_port(config), name)
@@ -95,7 +98,7 @@ class ArrayAxi(wiring.Component):
         core = self._add_core(m, platform, control.clearing)
         managers = []
         for number in range(ports):
-            manager = AxiManager(config=self.config)
+            manager = AxiManager(config=self.config, attributes=self.attributes)
             m.submodules[port_names("manager", ports)[number]] = manager
             self._connect_port(m, number, core, manager)
             m.d.comb += [

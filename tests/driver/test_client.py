@@ -220,14 +220,14 @@ def test_an_interrupt_that_does_not_come_is_told(create):
 
 @drivers
 def test_the_interrupt_is_not_tried_without_a_wait_or_while_a_list_runs(create, passes):
-    with pytest.raises(InputError, match="ARGUMENT|wait must be given"):
+    with pytest.raises(InputError, match=r"ARGUMENT|wait must be given"):
         create(model()).try_interrupt()
     image, _ = passes
     array = model()
     driver = create(array, wait=lambda: None)
     array.hangs = True
     driver.start(0, image.pass_count)
-    with pytest.raises(InputError, match="BUSY|must be idle"):
+    with pytest.raises(InputError, match=r"BUSY|must be idle"):
         driver.try_interrupt()
 
 

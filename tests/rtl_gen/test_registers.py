@@ -142,6 +142,7 @@ def test_files_are_written_once(generated):
         "gscn_registers.rdl",
         "gscn_registers.svd",
         *("gscn_axi_top.core", "gscn_axi_top.sdc", "gscn_axi_top_example.v", "gscn_lint.vlt"),
+        "gscn_axi_top_tb.v",
         *("gscn_driver.h", "gscn_driver.c", "gscn_passes.h", "gscn_passes.c"),
     }
     assert load_manifest(directory) == manifest
@@ -160,3 +161,22 @@ def test_the_command_writes_the_buses_on_request(tmp_path, capsys):
     assert main(["generate", "--config", "tiny", "--axi", "--out", str(tmp_path)]) == 0
     assert "module gscn_axi_top" in capsys.readouterr().out
     assert (tmp_path / "gscn_registers.h").read_text() == c_header(CONFIG, Top.ARRAY)
+
+
+def test_what_bursts_say_is_asked_for_by_the_command(generated, tmp_path, capsys):
+    _, usual = generated
+    said = ["--axi-prot", "2", "--axi-write-cache", "15"]
+    command = ["generate", "--config", "tiny", "--out", str(tmp_path)]
+    assert main([*command, *said]) == 2
+    assert "--axi must be given" in capsys.readouterr().err
+    assert main([*command, "--axi", *said]) == 0
+    found = load_manifest(tmp_path)
+    assert found.axi.to_dict() == {"id": 0, "prot": 2, "read_cache": 3, "write_cache": 15}
+    text = found.verilog.read_text()
+    assert "//   write_cache = 15" in text
+    # the same core, and what a driver asks for
+    assert found.config == usual.config
+    assert without_head(generate(CONFIG, tmp_path / "core")) in without_head(found)
+    assert found.companions["gscn_registers.h"] == usual.companions["gscn_registers.h"]
+    assert "assign m_axi_awcache = 4'hf;" in text
+    assert "assign m_axi_awcache = 4'h3;" in usual.verilog.read_text()

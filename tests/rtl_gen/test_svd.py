@@ -1,4 +1,4 @@
-"""The register map in CMSIS-SVD is that of the map, element by element as its schema orders them."""
+"""The CMSIS-SVD is that of the register map, its elements in the order of the schema."""
 
 from xml.etree import ElementTree
 

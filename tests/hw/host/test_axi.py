@@ -9,6 +9,8 @@ import random
 import pytest
 
 from gscn.array import ARRAYS
+from gscn.axi import AxiAttributes
+from gscn.errors import InputError
 from gscn.hw.host.axi import AxiManager
 from tests.hw.host.subordinate import DECERR, SLVERR, Subordinate
 from tests.hw.streams import drive, in_runs, never, simulate, with_pauses
@@ -274,3 +276,28 @@ def test_write_bursts_under_way_are_limited():
 def test_the_longest_burst_of_a_configuration_is_accepted():
     config = dataclasses.replace(TINY, mem_width=512, burst_beats=16, read_fifo_beats=32)
     assert AxiManager(config=config).axi.wdata.shape().width == 512
+
+
+def test_what_bursts_say_is_constant_and_an_id_must_fit():
+    config = dataclasses.replace(TINY, axi_id_width=3)
+    said = AxiAttributes(id=5, prot=2, read_cache=0b1110, write_cache=0b0110)
+    dut = AxiManager(config=config, attributes=said)
+
+    async def testbench(ctx):
+        ctx.set(dut.read_cmd.p, {"addr": 64, "beats": 1})
+        ctx.set(dut.write_cmd.p, {"addr": 64, "beats": 1})
+        for offered in (0, 1):
+            ctx.set(dut.read_cmd.valid, offered)
+            ctx.set(dut.write_cmd.valid, offered)
+            await ctx.tick().repeat(2)
+            for channel, cache in (("ar", said.read_cache), ("aw", said.write_cache)):
+                found = {
+                    name: ctx.get(getattr(dut.axi, f"{channel}{name}"))
+                    for name in ("valid", "id", "prot", "cache", "burst", "lock", "qos")
+                }
+                expected = {"valid": offered, "id": 5, "prot": 2, "cache": cache}
+                assert found == {**expected, "burst": 1, "lock": 0, "qos": 0}
+
+    simulate(dut, testbench, cycles=20)
+    with pytest.raises(InputError, match="id must be below 4, as axi_id_width is 2, not 5"):
+        AxiManager(config=dataclasses.replace(TINY, axi_id_width=2), attributes=said)
