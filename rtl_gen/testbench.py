@@ -22,7 +22,6 @@ _BENCH = Template("""\
 //   +timeout=CYCLES that it may take; 10 million if it is not given
 //
 // Memory answers in order, one burst at a time in each direction. The host waits for the interrupt.
-`timescale 1ns / 1ps
 
 module $bench;
   parameter MEMORY_BYTES = 1 << 22;  // of the image and its results, wherever its base is
@@ -94,15 +93,16 @@ $memories
 
   // -- files
 
-  reg [1024*8-1:0] folder;
+  reg [1024*8-1:0] folder, path;
   integer file, count, size, memory_size, passes, outputs, timeout, range, at, place, bytes;
-  integer different;
+  integer byte_value, number, different;
   integer cycles = 0;
   reg [63:0] image_base, digest, address;
 
-  task open(input [1024*8-1:0] name);
+  task open(input [16*8-1:0] name);
     begin
-      file = $$fopen(name, "rb");
+      $$sformat(path, "%0s/%0s", folder, name);
+      file = $$fopen(path, "rb");
       if (file == 0) fail("a file of the image cannot be read");
     end
   endtask
@@ -112,10 +112,10 @@ $memories
     if (cycles > timeout) fail("the list did not end in time");
   end
 
-  initial begin
+  always begin : host  // once, to $$finish
     if (!$$value$$plusargs("timeout=%d", timeout)) timeout = 10000000;
     if (!$$value$$plusargs("image=%s", folder)) fail("+image=FOLDER must be given");
-    open({folder, "/image.txt"});
+    open("image.txt");
     count = $$fscanf(file, "%h %h %d %d %d %d", digest, image_base, size, memory_size, passes,
                     outputs);
     if (count != 6) fail("image.txt must begin with six numbers");
@@ -124,7 +124,7 @@ $memories
     if (memory_size > MEMORY_BYTES) fail("MEMORY_BYTES is too small for the image");
     base = image_base[$addr_high:0];
     for (at = 0; at < MEMORY_BYTES; at = at + 1) memory[at] = 0;
-    open({folder, "/image.bin"});
+    open("image.bin");
     if ($$fread(memory, file, 0, size) != size) fail("image.bin is too short");
     $$fclose(file);
 
@@ -143,7 +143,7 @@ $memories
     write_register($count_offset, passes);
     write_register($control_offset, $start_mask);
     value = $busy_mask;
-    while (value & $busy_mask) begin
+    while ((value & $busy_mask) != 0) begin
       while (!interrupt) @(posedge clk);
       write_register($events_offset, 3);
       read_register($status_offset);
@@ -154,7 +154,7 @@ $memories
       fail("an error ended the list");
     end
 
-    open({folder, "/image.txt"});
+    open("image.txt");
     count = $$fscanf(file, "%h %h %d %d %d %d", digest, image_base, size, memory_size, passes,
                     outputs);
     place = 0;
@@ -162,7 +162,9 @@ $memories
     for (range = 0; range < outputs; range = range + 1) begin
       count = $$fscanf(file, "%h %d", address, bytes);
       if (count != 2) fail("image.txt must have an address and a size for each result");
-      for (at = 0; at < bytes; at = at + 1) results[place + at] = memory[address - image_base + at];
+      at = address[31:0] - image_base[31:0];
+      for (number = 0; number < bytes; number = number + 1)
+        results[place + number] = memory[at + number];
       place = place + bytes;
     end
     $$fclose(file);
@@ -175,10 +177,9 @@ $memories
     $$finish;
   end
 
-  integer byte_value, number;
   task compare;
     begin
-      open({folder, "/expected.bin"});
+      open("expected.bin");
       for (number = 0; number < place; number = number + 1) begin
         byte_value = $$fgetc(file);
         if (byte_value < 0) fail("expected.bin is too short");

@@ -26,6 +26,7 @@ STEPS = "every tensor, strip and state of whole steps is compared there"
 RECORDS = "records and states go through it there, at several widths of ports"
 PROGRAM = "its errors and all that it sends are compared with the emulator's checks there"
 COVERED_BY = {
+    "gscn/version.py": ("rtl_gen/test_heading.py", "what is generated names it there"),
     "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
     "gscn/register.py": ("gscn/test_registers.py", "every register is one, in both maps there"),
     "gscn/list_registers.py": ("gscn/test_registers.py", "offsets and bits of each are there"),

@@ -10,7 +10,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.command.main import main
-from gscn.driver.image import EXPECTED_FILE, IMAGE_FILE, LIST_FILE, image_files
+from gscn.driver.image import EXPECTED_FILE, IMAGE_FILE, LIST_FILE, TEXT_FILE, image_files
 from gscn.emulator.passes import run_passes
 from gscn.errors import InputError
 from gscn.lowering.list_image import join_passes
@@ -89,6 +89,18 @@ def test_an_image_is_loaded_run_and_compared(passes, made_for, base):
         assert differences(made, array.memory, base) == (1, place)
         array.memory[base + place] ^= 0x10
     assert array.wrong == []
+
+
+def test_the_list_as_text_has_the_numbers_of_the_json(passes):
+    files = image_files(passes[0], 4096, passes[1])
+    listing = json.loads(files[LIST_FILE])
+    head, *results = [line.split() for line in files[TEXT_FILE].splitlines()]
+    assert [int(word, 16) for word in head[:2]] == [int(listing["config_digest"], 16), 4096]
+    sizes = [listing[name] for name in ("bytes", "memory_bytes", "pass_count")]
+    assert [int(word) for word in head[2:]] == [*sizes, len(listing["outputs"])]
+    assert [(int(addr, 16), int(size)) for addr, size in results] == [
+        (one["address"], one["bytes"]) for one in listing["outputs"]
+    ]
 
 
 def test_an_image_for_another_array_or_place_is_not_loaded(passes):

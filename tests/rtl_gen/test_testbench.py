@@ -1,0 +1,79 @@
+"""The commands of the page lead from the generator to a pass that runs; what is wrong is seen."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from gscn.array import ARRAYS
+from gscn.rtl_gen import generate_axi
+from gscn.rtl_gen.testbench import bench_module
+from tests.rtl_gen.tools import call, lint
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def commands(repository):
+    text = (repository / "docs" / "contract" / "integration.md").read_text()
+    block = text.split("<!-- commands:begin -->\n```\n")[1].split("```")[0]
+    return block.splitlines()
+
+
+def environment():
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("overrides", [[], ["ports=2", "axi_id_width=4", "addr_width=40"]])
+def test_verilator_reads_it_without_a_warning(overrides, tmp_path):
+    manifest = generate_axi(ARRAYS["tiny"].with_overrides(overrides), tmp_path)
+    top = bench_module(manifest.module)
+    waivers = tmp_path / "gscn_lint.vlt"
+    sources = ["--timing", "-Wno-all", "-Wwarn-WIDTH", "-Wwarn-INITIALDLY", manifest.verilog]
+    found = lint(*sources, tmp_path / f"{top}.v", top=top, waivers=waivers)
+    assert found == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_the_commands_of_the_page_run_a_pass(commands, tmp_path):
+    assert len(commands) <= 10
+    assert commands[0].startswith("python3 -m venv ")
+    assert commands[1] == "pip install ."
+    # the environment of the tests stands for that of the first two
+    folder = tmp_path
+    for command in commands[2:]:
+        if command.startswith("cd "):
+            folder /= command.removeprefix("cd ")
+            continue
+        status, text = call(["sh", "-c", command], cwd=folder, env=environment())
+        assert status == 0, f"{command}\n{text}"
+    assert re.search(r"^PASS: 3 passes, \d+ bytes of results, \d+ cycles$", text, re.MULTILINE)
+    run = commands[-1]
+
+    def fails(sentence):
+        status, text = call(["sh", "-c", run], cwd=folder, env=environment())
+        assert status != 0
+        assert f"FAIL: {sentence}" in text
+
+    image = tmp_path / "image"
+    expected = (image / "expected.bin").read_bytes()
+    (image / "expected.bin").write_bytes(bytes([expected[0] ^ 1]) + expected[1:])
+    fails("results differ from the expected ones")
+    (image / "expected.bin").write_bytes(expected[:-1])
+    fails("expected.bin is too short")
+    (image / "expected.bin").write_bytes(expected)
+    digest = json.loads((image / "image.json").read_text())["config_digest"]
+    numbers = (image / "image.txt").read_text()
+    (image / "image.txt").write_text(numbers.replace(digest, "0" * 16))
+    fails("the image is for another configuration")
+    (image / "image.txt").write_text(numbers)
+    content = (image / "image.bin").read_bytes()
+    (image / "image.bin").write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    fails("an error ended the list")
