@@ -81,7 +81,7 @@ _BENCH_TARGET = Template("""\
     flow_options:
       tool: verilator
       mode: binary
-      verilator_options: [--timing]
+      verilator_options: [--timing, -CFLAGS, -std=c++20]
     parameters: [image]
 
 parameters:
