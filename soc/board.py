@@ -24,7 +24,7 @@ from gscn.rtl_gen.yosys import parse_statistics, run_yosys
 from gscn.system.files import write_files
 from gscn.system.supervision import run_supervised
 from soc.hardware import ROM_FILE, Sources, System
-from soc.run import firmware
+from soc.run import CONFIG, firmware
 
 CLOCK_HZ = 25e6
 """Of the board's oscillator, which is the system's clock."""
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = parser.parse_args(arguments).out
     logging.disable(logging.INFO)  # LiteX's
     try:
-        manifest = generate_axi(array("tiny"), out / "verilog")
+        manifest = generate_axi(array(CONFIG), out / "verilog")
         sources, pins = board_system(manifest)
         rom, _ = firmware(sources, manifest, out, ())
         write_files(

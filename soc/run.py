@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gscn.array import array
+from gscn.array import ArrayConfig, array
 from gscn.command.main import main as gscn
 from gscn.cosim.errors import SimulationError
 from gscn.driver.image import EXPECTED_FILE
@@ -32,7 +32,7 @@ from soc.step_image import SIZES, step_image
 if TYPE_CHECKING:
     from soc.hardware import Sources
 
-CONFIG = array("tiny").with_overrides(SIZES)
+CONFIG = "tiny"
 LAYER = ("--conv", "1,4,6,6,8,3,3", "--padding", "1", "--density-a", "0.5", "--density-b", "0.5")
 """Three passes, of which the longest takes some thousand cycles."""
 RUNS = 4
@@ -46,15 +46,15 @@ def write_image(out: Path, sizes: Sequence[str]) -> str:
     """Write the image of a layer's passes; return what is said of the right results."""
     sizes = [word for one in sizes for word in ("--set", one)]
     with contextlib.redirect_stdout(io.StringIO()):
-        status = gscn(["image", *LAYER, "--config", "tiny", *sizes, "--out", str(out)])
+        status = gscn(["image", *LAYER, "--config", CONFIG, *sizes, "--out", str(out)])
     if status:
         raise InputError(f"gscn image must write {out}, but its status is {status}")
     return f" results {zlib.adler32((out / EXPECTED_FILE).read_bytes()):#010x},"
 
 
-def write_step(out: Path) -> str:
+def write_step(out: Path, config: ArrayConfig) -> str:
     """Write a training step; return what is said of the right memory after it."""
-    image = step_image(CONFIG)
+    image = step_image(config)
     write_files({out / name: content for name, content in step_files(image).items()})
     return f" memory {image.checksum():#018x},"
 
@@ -69,7 +69,7 @@ def firmware(
     system
         What it runs on.
     manifest
-        Of the machine or the array in it, whose configuration is `tiny` but for `sizes`.
+        Of the machine or the array in it, whose configuration is `CONFIG` but for `sizes`.
     out
         Folder for files.
     sizes
@@ -84,7 +84,7 @@ def firmware(
     right = [write_image(image, sizes)]
     sources = [image / name for name in ("gscn_image.c", "gscn_image.S")]
     if manifest.top is Top.MACHINE:
-        right.append(write_step(step))
+        right.append(write_step(step, manifest.config))
         sources += [step / name for name in STEP_SOURCES]
     write_files({headers / name: text for name, text in system.headers.items()})
     generated = manifest.verilog.parent.resolve()
@@ -142,14 +142,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("build/soc"), help="folder for files")
     parser.add_argument(
-        "--array", action="store_true", help="the array, which builds faster, not the machine"
+        "--machine",
+        action="store_true",
+        help="the machine, which has a step's list besides; it builds for much longer",
     )
     options = parser.parse_args(arguments)
     logging.disable(logging.INFO)  # LiteX's
     try:
         check_compiler()
-        folder = options.out / ("array" if options.array else "machine")
-        said, right = simulate(folder, lists=not options.array)
+        folder = options.out / ("machine" if options.machine else "array")
+        said, right = simulate(folder, lists=options.machine)
         print(said, end="")
         judge(said, right)
     except (InputError, MismatchError, SimulationError) as error:
@@ -176,9 +178,10 @@ def simulate(out: Path, *, lists: bool) -> tuple[str, list[str]]:
     from soc.hardware import ROM_FILE
     from soc.simulated import build_simulator, simulated_system
 
-    manifest = generate_axi(CONFIG, out / "verilog", lists=lists)
+    sizes = SIZES if lists else ()
+    manifest = generate_axi(array(CONFIG).with_overrides(sizes), out / "verilog", lists=lists)
     system = simulated_system(manifest)
-    rom, right = firmware(system, manifest, out, SIZES)
+    rom, right = firmware(system, manifest, out, sizes)
     program = build_simulator(system, out)
     folder = out / "run"
     write_files({folder / name: text for name, text in {**system.memories, ROM_FILE: rom}.items()})
