@@ -77,6 +77,7 @@ COVERED_BY = {
     "lowering/list_image.py": ("driver/test_image.py", "lists are run wherever they lie there"),
     "command/image.py": ("driver/test_image.py", "what it writes is run there"),
     "soc/compiling.py": ("soc/test_run.py", "its words are read, and run, there"),
+    "soc/step_files.py": ("soc/test_step_image.py", "every byte and access is read there"),
     "soc/hardware.py": ("soc/test_run.py", "firmware reaches all of it there"),
     "soc/simulated.py": ("soc/test_run.py", "it is built and run there"),
     "rtl_gen/array_verilog.py": ("cosim/test_launch.py", "its Verilog is simulated there"),
