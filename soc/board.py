@@ -101,7 +101,7 @@ def place(out: Path) -> dict[str, object]:
     done = run_supervised(
         [
             *(nextpnr_path(), *PLACER, "--lpf", "pins.lpf", "--seed", str(SEED)),
-            *("--json", "netlist.json", "--textcfg", "system.config"),
+            *("--json", "netlist.json", "--textcfg", "board.config"),
             *("--report", "report.json", "--timing-allow-fail"),
         ],
         cwd=out,
