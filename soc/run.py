@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import logging
 import sys
@@ -40,6 +41,15 @@ RUNS = 4
 LAST_LINE = "all: PASS"
 MOST_CYCLES = 100_000_000
 """After which a simulation that says nothing is ended."""
+
+
+def check_litex() -> None:
+    """Raise `InputError` if LiteX is not installed."""
+    if importlib.util.find_spec("litex") is None:
+        raise InputError(
+            "the system needs the Python package litex, which is not installed: "
+            "run `make soc`, or pip install 'gscn[soc]'"
+        )
 
 
 def write_image(out: Path, sizes: Sequence[str]) -> str:
@@ -138,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m soc.run",
-        description="Build a system with the machine, and run its firmware in simulation.",
+        description="Build a system with the array, and run its firmware in simulation.",
     )
     parser.add_argument("--out", type=Path, default=Path("build/soc"), help="folder for files")
     parser.add_argument(
@@ -150,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.disable(logging.INFO)  # LiteX's
     try:
         check_compiler()
+        check_litex()
         folder = options.out / ("machine" if options.machine else "array")
         said, right = simulate(folder, lists=options.machine)
         print(said, end="")

@@ -7,7 +7,7 @@ import pytest
 from gscn.errors import InputError, MismatchError
 from soc import compiling
 from soc.compiling import memory_file
-from soc.run import LAST_LINE, RUNS, judge, simulate
+from soc.run import LAST_LINE, RUNS, check_litex, judge, simulate
 
 RESULTS, MEMORY = " results 0x2e8777c8,", " memory 0x0123456789abcdef,"
 RIGHT = [f"run {n},{what} PASS" for what in (RESULTS, MEMORY) for n in range(RUNS)]
@@ -41,6 +41,12 @@ def test_a_missing_compiler_is_named_with_its_package(monkeypatch):
     monkeypatch.setattr(compiling, "COMPILER", "riscv64-no-such-gcc")
     with pytest.raises(InputError, match=r"riscv64-no-such-gcc.*apt-get install gcc-riscv64"):
         compiling.check_compiler()
+
+
+def test_without_litex_its_package_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
+    with pytest.raises(InputError, match=r"litex.*pip install 'gscn\[soc\]'"):
+        check_litex()
 
 
 @pytest.fixture
