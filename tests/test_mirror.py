@@ -27,6 +27,7 @@ RECORDS = "records and states go through it there, at several widths of ports"
 PROGRAM = "its errors and all that it sends are compared with the emulator's checks there"
 COVERED_BY = {
     "gscn/version.py": ("rtl_gen/test_heading.py", "what is generated names it there"),
+    "rtl_gen/interfaces.py": ("rtl_gen/test_heading.py", "every port is listed by interface there"),
     "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
     "gscn/register.py": ("gscn/test_registers.py", "every register is one, in both maps there"),
     "gscn/list_registers.py": ("gscn/test_registers.py", "offsets and bits of each are there"),
