@@ -6,7 +6,6 @@ import shutil
 import pytest
 import yaml
 
-from gscn.array import ARRAYS
 from gscn.port import port_names
 from gscn.rtl_gen import generate, generate_axi, load_manifest
 from gscn.rtl_gen.packaging import LINT_FILE, core_file, core_name, example_module
@@ -109,14 +108,6 @@ def test_constraints_name_every_port_once_in_its_direction(manifest):
 def test_fusesoc_lints_without_a_warning(name, kind, tmp_path):
     manifest = made(name, kind, tmp_path / "core")
     run_lint(manifest, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.cosim
-@pytest.mark.skipif(shutil.which("fusesoc") is None, reason="fusesoc (extra ip) is not installed")
-@pytest.mark.parametrize("make", [generate, generate_axi])
-def test_fusesoc_lints_the_machine_without_a_warning(make, tmp_path):
-    run_lint(make(ARRAYS["tiny"], tmp_path / "core", lists=True), tmp_path)
 
 
 def run_lint(manifest, tmp_path):
