@@ -153,39 +153,37 @@ class Queue(Ring):
     """
 
     def __init__(self, checker: Checker, path: str, *, depth: int, width: int) -> None:
-        probe, large = checker.probe, reads_ahead(width, depth)
+        probe, large, starts = checker.probe, reads_ahead(width, depth), range(0, width, PIECE)
         within = f"{path}." if path else ""
-        starts = range(0, width, PIECE)
         parts = [within] if large else [f"{within}queue{start or ''}." for start in starts]
 
         def read(addr: Signal, name: str) -> Value:
-            rows = [
-                f"{within}rows.piece{start}" if large else f"{parts[number]}storage"
-                for number, start in enumerate(starts)
-            ]
+            memory = "rows.piece{}" if large else "queue{}.storage"
             return Cat(
-                probe.row(path, addr, min(PIECE, width - start), name=f"{name}_piece{start}")
-                for path, start in zip(rows, starts, strict=True)
-            )
+                probe.row(
+                    within + memory.format(start if large else start or ""),
+                    addr, min(PIECE, width - start), name=f"{name}_piece{start}",
+                )
+                for start in starts
+            )  # fmt: skip
 
-        pointers = {
-            part: {name: probe.signal(f"{part}{name}") for name in ("level", "produce", "consume")}
+        pointers = [
+            {name: probe.signal(part + name) for name in ("level", "produce", "consume")}
             for part in parts
-        }
+        ]
         super().__init__(
             checker,
             name=path.replace(".", "_") or "queue",
             rows=depth,
             most=depth,
-            **pointers[parts[0]],
+            **pointers[0],
             read=read,
         )
-        for part in parts[1:]:
-            for name, signal in pointers[part].items():
-                checker.invariant(signal == pointers[parts[0]][name])
+        for other in pointers[1:]:
+            checker.invariant(Cat(other.values()) == Cat(pointers[0].values()))
         if large:
-            first = probe.signal(f"{within}rows.data")
-            checker.invariant((self.level == 0) | (first == self.row(0)))
+            word = probe.signal(f"{within}rows.data")
+            checker.invariant((self.level == 0) | (word == self.row(0)))
 
 
 class Follower:

@@ -43,7 +43,7 @@ ROOMS = {
     "lowering": ("step",),
     "hw": ("pe", "port", "encode", "cluster", "core", "host"),
     "cycles": ("pe", "port", "encode", "cluster", "core"),
-    "formal": ("pe", "cluster", "port", "encode", "core"),
+    "formal": ("pe", "cluster", "port", "encode", "core", "host"),
     "cosim": ("builds", "devices", "inside"),
     "golden": ("oracle", "methods", "data", "networks", "training", "traces", "operands"),
     "perf": ("workload", "rivals", "estimate", "report"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -278,7 +278,7 @@ class Attached(nn.Module):
             dtype=_autocast_dtype(inputs),
             call=call,
             basis=basis,
-            weights_kept=_by_filter(geometry, choices),
+            weights_kept=by_filter(geometry, choices),
             activations_kept=activations,
         )
         # Padding repeats elements or adds zeros, so that choosing may come after it.
@@ -378,20 +378,6 @@ class Attached(nn.Module):
         if counted is None:
             counted = count_nonzeros(values.detach())
         self._counts.setdefault(what, {})[index] = (counted, values.numel())
-
-
-def _by_filter(geometry: Geometry, choices: Sequence[Choice]) -> Choice:
-    """Return the choices one after the other, of weights as the layer has them."""
-    if not choices:
-        return everything
-
-    def choose(weights: Tensor) -> Tensor:
-        by_filter = geometry.to_filters(weights)
-        for one in choices:
-            by_filter = one(by_filter)
-        return geometry.from_filters(by_filter)
-
-    return choose
 
 
 def _plain(

@@ -46,6 +46,20 @@ def everything(values: Tensor) -> Tensor:
     return values
 
 
+def by_filter(geometry: Geometry, choices: Sequence[Choice]) -> Choice:
+    """Return the choices one after the other, of weights as the layer has them."""
+    if not choices:
+        return everything
+
+    def choose(weights: Tensor) -> Tensor:
+        filters = geometry.to_filters(weights)
+        for one in choices:
+            filters = one(filters)
+        return geometry.from_filters(filters)
+
+    return choose
+
+
 class Owner(Protocol):
     """Whose passes they are: what `golden.methods.attached.Attached` attaches to a layer."""
 
