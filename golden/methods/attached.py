@@ -29,6 +29,7 @@ from gscn.golden.methods.passes import (
     Setting,
     ThreePasses,
     everything,
+    in_turn,
 )
 from gscn.golden.methods.selection import count_nonzeros, is_traced
 
@@ -278,7 +279,7 @@ class Attached(nn.Module):
             dtype=_autocast_dtype(inputs),
             call=call,
             basis=basis,
-            weights_kept=by_filter(geometry, choices),
+            weights_kept=in_turn(geometry, choices),
             activations_kept=activations,
         )
         # Padding repeats elements or adds zeros, so that choosing may come after it.

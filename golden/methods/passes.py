@@ -46,7 +46,7 @@ def everything(values: Tensor) -> Tensor:
     return values
 
 
-def by_filter(geometry: Geometry, choices: Sequence[Choice]) -> Choice:
+def in_turn(geometry: Geometry, choices: Sequence[Choice]) -> Choice:
     """Return the choices one after the other, of weights as the layer has them."""
     if not choices:
         return everything
