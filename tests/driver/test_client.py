@@ -193,7 +193,9 @@ def test_events_are_forgotten_at_the_end(create, passes):
 def test_the_interrupt_is_tried_without_a_list(create, enabled):
     array, seen = model(), []
     driver = create(array, wait=lambda: seen.append(array.interrupt))
+    assert not any(seen)  # it has waited for the end of what was under way before
     driver.interrupts(enabled)
+    seen.clear()
     driver.try_interrupt()
     assert seen == [True]
     assert not array.interrupt
