@@ -94,6 +94,7 @@ def array_verilog(
     )
 
 
+@takes_text
 def kept_name(kind: Kind, attributes: AxiAttributes) -> str:
     """Return what tells Verilog of one configuration apart."""
     return kind if attributes == DEFAULT_AXI else f"{kind}, {attributes.to_dict()}"
