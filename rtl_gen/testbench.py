@@ -15,6 +15,9 @@ from gscn.registers import register
 if TYPE_CHECKING:
     from gscn.rtl_gen.manifest import Manifest
 
+PLACE_WIDTH = 32
+"""Bits of a Verilog integer, by which bytes of memory are counted."""
+
 _BENCH = Template("""\
 // Testbench of $module, configuration $digest: runs the passes of an image, compares the results.
 //
@@ -33,6 +36,11 @@ module $bench;
   reg [7:0] memory [0:MEMORY_BYTES-1];
   reg [7:0] results [0:MEMORY_BYTES-1];
   reg [$addr_high:0] base;  // byte address of memory[0]
+
+  // Index of a byte of memory that is so far from the base.
+  function integer place_of(input [$addr_high:0] distance);
+    place_of = {${place_bits}distance[$place_high:0]};
+  endfunction
 
 $wires
 
@@ -212,7 +220,7 @@ _MEMORY = Template("""\
       if (${port}_left != 0) begin
         if (${port}_read_at > MEMORY_BYTES - $bytes) fail("a read is beyond MEMORY_BYTES");
         for (${port}_byte = 0; ${port}_byte < $bytes; ${port}_byte = ${port}_byte + 1)
-          ${port}_rdata[8*${port}_byte +: 8] <= memory[${port}_read_at + ${port}_byte];
+          ${port}_rdata[8*${port}_byte +: 8] <= memory[place_of(${port}_read_at) + ${port}_byte];
         ${port}_read_at <= ${port}_read_at + $bytes;
         ${port}_left <= ${port}_left - 1;
       end
@@ -236,7 +244,7 @@ _MEMORY = Template("""\
       if (${port}_write_at > MEMORY_BYTES - $bytes) fail("a write is beyond MEMORY_BYTES");
       for (${port}_lane = 0; ${port}_lane < $bytes; ${port}_lane = ${port}_lane + 1)
         if (${port}_wstrb[${port}_lane])
-          memory[${port}_write_at + ${port}_lane] = ${port}_wdata[8*${port}_lane +: 8];
+          memory[place_of(${port}_write_at) + ${port}_lane] = ${port}_wdata[8*${port}_lane +: 8];
       ${port}_write_at <= ${port}_write_at + $bytes;
       if (${port}_wlast) begin
         ${port}_writing <= 0;
@@ -275,7 +283,13 @@ def testbench_text(manifest: Manifest) -> str:
         else:
             start = "4'b1111" if port.name == "s_axil_wstrb" else "0"
             wires.append(f"  reg {vector}{port.name} = {start};")
-    numbers = {"addr_high": config.addr_width - 1, "bytes": config.mem_bytes}
+    place_width = min(config.addr_width, PLACE_WIDTH)
+    numbers = {
+        "addr_high": config.addr_width - 1,
+        "bytes": config.mem_bytes,
+        "place_high": place_width - 1,
+        "place_bits": f"{PLACE_WIDTH - place_width}'b0, " if place_width < PLACE_WIDTH else "",
+    }
     offsets = {
         "id": "ID", "digest_lo": "CONFIG_DIGEST_LO", "digest_hi": "CONFIG_DIGEST_HI",
         "enable": "INTERRUPT_ENABLE", "events": "INTERRUPT_STATUS", "control": "CONTROL",
