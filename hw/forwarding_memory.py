@@ -26,7 +26,7 @@ class ForwardingMemory(wiring.Component):
     - Latency: `LATENCY` from `addr` to `data`.
     - Throughput: a row is read, and a row is written, in each cycle.
     - Combinational: none.
-    - Reset: rows and `data` stay; all are 0 at first.
+    - Reset: none, rows stay; outputs `data` undefined.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class LaneCounts(wiring.Component):
     - Latency: `LATENCY` from `exponent`, `nonzero`, `kept` to `after`. No stage can be held.
     - Throughput: one result per cycle.
     - Combinational: `before` -> `after`.
-    - Reset: none, the result goes on; output `after` undefined.
+    - Reset: none, the result goes on; outputs `after` undefined.
 
     Attributes
     ----------

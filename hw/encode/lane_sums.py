@@ -42,7 +42,8 @@ class LaneSums(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `term` to `after`; a cycle more to `overflow`. No stage can be held.
+    - Latency: `LATENCY` from `term` to `after`; `OVERFLOW_LATENCY` from `adds`, `term` to
+      `overflow`. No stage can be held.
     - Throughput: one product per cycle.
     - Combinational: `product`, `before` -> `after`.
     - Reset: none, the pipeline goes on; outputs 0, but `after` undefined.
@@ -71,6 +72,7 @@ class LaneSums(wiring.Component):
     """
 
     LATENCY = 1
+    OVERFLOW_LATENCY = 2
     MEMBERS = (("term", In(term_layout(COEFFICIENT_BITS))), ("product", In(PRODUCT)))
     """What is added."""
 
@@ -148,7 +150,8 @@ class LaneResultSums(LaneSums):
 
     Timing
     ------
-    - Latency: `LATENCY` from `code` to `after`; a cycle more to `overflow`. No stage can be held.
+    - Latency: `LATENCY` from `code` to `after`; `OVERFLOW_LATENCY` from `adds`, `code` to
+      `overflow`. No stage can be held.
     - Throughput, reset: those of `LaneSums`.
     - Combinational: `before` -> `after`.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -27,18 +27,18 @@ class SegmentRows(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `vector`, `begins` to `before`; from `drained` to `o`. `after` is
-      written in the cycle of `before`.
+    - Latency: `LATENCY` from `vector`, `begins` to `before`; `LATENCY` from `drained` to `o`. What
+      is in `after` in the cycle of `before` is written.
     - Throughput: one row per cycle to be added to, and one that is read.
     - Combinational: `out` -> `o`.
-    - Reset: none, rows stay; outputs undefined.
+    - Reset: none, rows stay; outputs `before`, `o` undefined.
 
     Parameters
     ----------
     shape
         What a lane has in a row.
     count
-        Lanes, a multiple of `TOGETHER`.
+        Lanes.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class SegmentRows(wiring.Component):
     LATENCY = 1
 
     def __init__(self, *, shape, count: int):
-        need_number(self, "count", count, TOGETHER)
+        need_number(self, "count", count)
         self._shape, self._count = shape, count
         super().__init__(
             {
@@ -86,7 +86,7 @@ class SegmentRows(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        row = data.ArrayLayout(self._shape, TOGETHER)
+        width = Shape.cast(self._shape).width
         adds, bank = Signal(), Signal(reset_less=True)
         begins, vector = Signal(reset_less=True), Signal(VECTOR_BITS, reset_less=True)
         m.d.sync += [
@@ -104,13 +104,14 @@ class SegmentRows(wiring.Component):
             m.d.sync += keeps[number].eq(adds & (bank == number) & (vector == place))
             read_from.append(place)
         for first in range(0, self._count, TOGETHER):
-            lanes = range(first, first + TOGETHER)
+            lanes = range(first, min(first + TOGETHER, self._count))
+            row = width * len(lanes)
             after = Cat(self.after[lane] for lane in lanes)
-            written = Signal(row.size, name=f"written{first}", reset_less=True)
+            written = Signal(row, name=f"written{first}", reset_less=True)
             m.d.sync += written.eq(after)
             read = []
             for number, place in enumerate(read_from):
-                memory = Memory(shape=row.size, depth=VECTOR, init=[])
+                memory = Memory(shape=row, depth=VECTOR, init=[])
                 m.submodules[f"rows{first}_{number}"] = memory
                 port, write = memory.read_port(), memory.write_port()
                 m.d.comb += [

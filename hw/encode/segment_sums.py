@@ -42,7 +42,8 @@ class SegmentSums(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `i` to the rows of its segment, and from these to `o_sums`.
+    - Latency: `LATENCY` from `i` to `o_sums`. What is added up is in its row a cycle after that,
+      and is taken out from then on.
     - Throughput: one vector per cycle, or, with sums of products, per cycle and turns of `dot`.
     - Combinational: `i`, `settings` -> `dot`; `dot.ready`, `settings` -> `i.ready`; `settings` ->
       `o_sums`.

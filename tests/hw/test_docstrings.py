@@ -17,6 +17,7 @@ from amaranth.lib.wiring import In, Out
 
 from gscn import hw
 from gscn.array import ARRAYS
+from gscn.axi import DEFAULT_AXI
 from gscn.control import Queue
 from gscn.hw import layouts
 from gscn.hw.core.array import Array
@@ -47,6 +48,7 @@ COMPONENTS = [
 INTEGERS = ARRAYS["tiny"].with_overrides(["clusters=1"])
 FLOATS = INTEGERS.with_overrides(["float_formats=bf16"])
 ARGUMENTS = {
+    "attributes": DEFAULT_AXI,
     "count": 3,
     "width": 48,
     "bits": 33,

@@ -50,7 +50,7 @@ def run(items, top, width, *, alone=False):
         ctx.set(dut.sums.top, top)
         turns = [(*item, digit) for item in items for digit in range(DIGITS)]
         ending = None  # the row whose product is there, and whether it begins
-        for cycle in range(len(turns) + LaneSums.LATENCY + 1):
+        for cycle in range(len(turns) + LaneSums.OVERFLOW_LATENCY):
             ctx.set(dut.lane.turn, dict.fromkeys(("adds", "opens", "digit"), 0))
             now = None
             if cycle < len(turns):
@@ -72,7 +72,7 @@ def run(items, top, width, *, alone=False):
             ending = now
 
     simulate(dut, testbench, cycles=100 + 4 * len(items))
-    since = LaneSums.LATENCY + 1
+    since = LaneSums.OVERFLOW_LATENCY
     due = flags[last + since :: DIGITS]
     assert sum(flags) == sum(due)
     return [(*one, overflow) for one, overflow in zip(found, due, strict=True)]

@@ -11,7 +11,7 @@ from gscn.hw.encode.segment_rows import TOGETHER, SegmentRows
 from tests.hw.streams import simulate
 
 WIDTH = 8
-LANES = 2 * TOGETHER
+LANES = TOGETHER + 2
 
 
 @pytest.mark.parametrize("vectors", [1, 2, 5, 16])
