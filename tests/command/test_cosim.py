@@ -196,7 +196,9 @@ def test_generate_writes_once(tmp_path, capsys):
     assert set(files) == {
         "gscn_top.v",
         "gscn_top.core",
+        "gscn_top.sdc",
         "gscn_top_example.v",
+        "gscn_lint.vlt",
         "manifest.json",
     }
     assert ARRAYS["tiny"].digest() in capsys.readouterr().out
