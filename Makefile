@@ -109,7 +109,7 @@ prove-docs: venv
 	$(BIN)/python -m formal.run --docs docs/results/proofs.md
 
 # Needs Debian's gcc-riscv64-unknown-elf besides, and says so before it installs or builds anything.
-# `SOC_FLAGS=--machine` takes the machine in place of the array.
+# `SOC_FLAGS=--array` takes the array alone in place of the machine.
 soc:
 	@command -v riscv64-unknown-elf-gcc >/dev/null || { echo "missing: riscv64-unknown-elf-gcc, which \
 	compiles the firmware (Debian: apt-get install gcc-riscv64-unknown-elf)" >&2; exit 1; }

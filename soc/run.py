@@ -148,21 +148,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m soc.run",
-        description="Build a system with the array, and run its firmware in simulation.",
+        description="Build a system with the machine, and run its firmware in simulation.",
     )
     parser.add_argument("--out", type=Path, default=Path("build/soc"), help="folder for files")
     parser.add_argument(
-        "--machine",
+        "--array",
         action="store_true",
-        help="the machine, which has a step's list besides; it builds for much longer",
+        help="the array alone, which has no whole step but is built sooner",
     )
     options = parser.parse_args(arguments)
     logging.disable(logging.INFO)  # LiteX's
     try:
         check_compiler()
         check_litex()
-        folder = options.out / ("machine" if options.machine else "array")
-        said, right = simulate(folder, lists=options.machine)
+        folder = options.out / ("array" if options.array else "machine")
+        said, right = simulate(folder, lists=not options.array)
         print(said, end="")
         judge(said, right)
     except (InputError, MismatchError, SimulationError) as error:

@@ -27,10 +27,13 @@ CLOCK_HZ = 50e6
 """Only the UART of a board would need it."""
 ROM_BYTES = 1 << 20
 RAM_BYTES = 1 << 20
-OPTIMISATION = "-O2 -march=native"
+OPTIMISATION = "-O1"
+"""More takes a compiler longer than it saves a firmware of some runs."""
 FLAGS = (
     *("--cc", "--exe", "--top-module", "system", "--prefix", "Vsystem", "-o", "system"),
     *("--build-jobs", "1", "--timescale", "1ns/1ps", "-CFLAGS", SAFE_FLAGS),
+    # This pass takes minutes of a machine.
+    "-fno-dfg-peephole",
     # Verilog of other generators has warnings of its own.
     *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
 )

@@ -60,6 +60,9 @@ def tools():
 
 
 @pytest.mark.slow
-def test_the_firmware_runs_an_image_by_interrupt_and_by_polling_at_two_addresses(tools, tmp_path):
-    said, right = simulate(tmp_path, lists=False)
+@pytest.mark.parametrize("lists", [False, True], ids=["array", "machine"])
+@pytest.mark.usefixtures("tools")
+def test_the_firmware_runs_an_image_by_interrupt_and_by_polling_at_two_addresses(lists, tmp_path):
+    said, right = simulate(tmp_path, lists=lists)
+    assert len(right) == 1 + lists  # a step besides
     judge(said, right)
