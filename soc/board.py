@@ -64,7 +64,7 @@ def board_system(manifest: Manifest) -> tuple[Sources, str]:
     system.submodules.crg = CRG(platform.request("clk25"), reset)
     sources = system.sources()
     lines = [f'FREQUENCY PORT "clk25" {CLOCK_HZ / 1e6:g} MHZ;']
-    for name, pins, others, _ in platform.constraint_manager.get_sig_constraints():
+    for name, pins, others, _ in sources.pads:
         lines.append(f'LOCATE COMP "{name}" SITE "{pins[0]}";')
         lines += [
             f'IOBUF PORT "{name}" IO_TYPE={one.name};'

@@ -44,6 +44,8 @@ class Sources:
     """First byte and size of the memories of the firmware."""
     memories: dict[str, str]
     """Files that the Verilog reads, by name, but for the firmware."""
+    pads: tuple[tuple[str, list[str], list[object], object], ...]
+    """Ports of the Verilog: name, pins, what else the platform says of them."""
 
 
 class System(SoCCore):
@@ -143,4 +145,5 @@ class System(SoCCore):
                 if name in ("rom", "sram")
             },
             memories={name: text for name, text in made.data_files.items() if name != ROM_FILE},
+            pads=tuple(self.platform.resolve_signals(made.ns)[0]),
         )

@@ -18,7 +18,7 @@ def test_every_port_of_the_system_has_a_pin_and_a_standard(tmp_path):
     manifest = generate_axi(array("tiny"), tmp_path)
     sources, pins = board_system(manifest)
     header = sources.verilog.partition("module system (")[2].partition(");")[0]
-    ports = re.findall(r"(?:input|output)\s+wire\s+(\w+)", header)
+    ports = re.findall(r"(?:input|output)\s+(?:wire|reg)\s+(\w+)", header)
     assert sorted(ports) == ["button", "clk25", "serial_rx", "serial_tx"]
     assert len(PADS) == 3
     sites = re.findall(r'LOCATE COMP "(\w+)" SITE "([A-Z]\d+)";', pins)
