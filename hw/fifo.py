@@ -78,18 +78,19 @@ class StreamFIFO(wiring.Component):
         return m
 
     def _small(self, m, payload, out):
-        for start in range(0, len(payload), PIECE):
+        parts = []
+        for start in range(0, max(1, len(payload)), PIECE):
             piece = slice(start, min(start + PIECE, len(payload)))
             part = fifo.SyncFIFO(width=piece.stop - start, depth=self._depth)
             m.submodules[f"queue{start or ''}"] = part
+            parts.append(part)
             m.d.comb += [
                 part.w_data.eq(payload[piece]),
                 part.w_en.eq(self.i.valid),
                 out[piece].eq(part.r_data),
                 part.r_en.eq(self.o.ready),
             ]
-            if start == 0:  # the others are as full
-                queue = part
+        queue = parts[0]  # the others are as full
         m.d.comb += [
             self.i.ready.eq(queue.w_rdy),
             self.o.valid.eq(queue.r_rdy),

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gscn.errors import InputError
+from gscn.hw.forwarding_memory import SMALL_BITS
 
-MOST_SMALL_BITS = 1024
+MOST_SMALL_BITS = SMALL_BITS
 """A memory of no more bits is never a macro: what surrounds the bits would be most of it."""
 
 _NUMBERS = re.compile(r"\$\d+|(?<=[a-z])\d+(?=\.|$)")

@@ -11,6 +11,7 @@ from litex.build.generic_platform import Pins, Subsignal
 from litex.build.io import CRG
 from litex.build.sim import SimPlatform
 
+from gscn.cosim.builds.form import MACHINE_FLAGS
 from gscn.cosim.builds.toolchain import (
     SAFE_FLAGS,
     Toolchain,
@@ -32,8 +33,7 @@ OPTIMISATION = "-O1"
 FLAGS = (
     *("--cc", "--exe", "--top-module", "system", "--prefix", "Vsystem", "-o", "system"),
     *("--build-jobs", "1", "--timescale", "1ns/1ps", "-CFLAGS", SAFE_FLAGS),
-    # This pass takes minutes of a machine.
-    "-fno-dfg-peephole",
+    *MACHINE_FLAGS,
     # Verilog of other generators has warnings of its own.
     *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
 )

@@ -54,8 +54,7 @@ def build(folder: Path, config=CONFIG, depth: int = DEPTH) -> Path:
     tools.verilate(
         objects,
         [
-            # what this pass of Verilator's saves is not worth minutes of a unit of integers
-            "-fno-dfg-peephole",
+            *MACHINE_FLAGS,
             "--cc", "--exe", "--top-module", TOP, "-Wno-fatal", "-Wno-lint", "--no-timing",
             *MACHINE_FLAGS, "--output-split", "20000", str(verilog), str(MAIN),
         ],
