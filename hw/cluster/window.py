@@ -299,9 +299,12 @@ class WindowLoader(wiring.Component):
         m.d.sync += chunks.keys_used.eq(
             chunks.keys_used + Mux(begins, d.s_keys, 0) - Mux(chunks.frees, d.s_keys, 0)
         )
-        load = self.load
+        load, written, told = self.load, Signal(), Signal()
+        # Where the chunk before ended, its start is written, and words may be reading it.
+        m.d.comb += told.eq(written & (key == chunks.base))
         m.d.sync += [
-            load.key_en.eq(begins | (takes & item.ends_position)),
+            written.eq(written | closes),
+            load.key_en.eq((begins & ~told) | (takes & item.ends_position)),
             load.key.eq(Mux(begins, chunks.base, key + 1)),
             load.start.eq(after),
             load.entry_addr.eq(chunks.entry),
