@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.arguments import need_number
+from gscn.hw.ram import Ram
 
 SMALL_BITS = 1024
 """A memory of no more bits may read at once: it is flip-flops in any case."""
@@ -75,9 +75,9 @@ class ForwardingMemory(wiring.Component):
         ]
         for start in range(0, self._width, PIECE):
             piece = slice(start, min(start + PIECE, self._width))
-            memory = Memory(shape=piece.stop - piece.start, depth=self._depth, init=[])
+            memory = Ram(shape=piece.stop - piece.start, depth=self._depth)
             m.submodules[f"piece{start}"] = memory
-            write, read = memory.write_port(), memory.read_port()
+            write, read = memory.write, memory.read
             m.d.comb += [
                 write.addr.eq(self.write_addr),
                 write.data.eq(self.write_data[piece]),

@@ -7,6 +7,8 @@ module that is emitted once; with any other platform it just contains the compon
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amaranth.hdl import ClockSignal, Const, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -96,6 +98,23 @@ class ModuleLibrary:
                 f"{known!r} and {component!r}, whose {' and '.join(differences)} differ"
             )
 
+    def instance(
+        self, name: str, component: wiring.Component, ports: Mapping[str, Value]
+    ) -> Instance:
+        """Return an instance of the module of a component, which is registered.
+
+        Parameters
+        ----------
+        name, component
+            As of `register`.
+        ports
+            What each of its `flat_ports` is connected to.
+        """
+        self.register(name, component)
+        ways = {port: direction for port, (_, direction) in flat_ports(component).items()}
+        connected = {f"{ways[port]}_{port}": value for port, value in ports.items()}
+        return Instance(name, i_clk=ClockSignal(), i_rst=ResetSignal(), **connected)
+
 
 class Shared(wiring.Component):
     """Stand for a component whose Verilog module is emitted once per name.
@@ -119,13 +138,10 @@ class Shared(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         if isinstance(platform, ModuleLibrary):
-            platform.register(self._name, self._component)
-            ports = {
-                f"{direction}_{name}": value
-                for name, (value, direction) in flat_ports(self).items()
-            }
-            m.submodules.shared = Instance(
-                self._name, i_clk=ClockSignal(), i_rst=ResetSignal(), **ports
+            m.submodules.shared = platform.instance(
+                self._name,
+                self._component,
+                {port: value for port, (value, _) in flat_ports(self).items()},
             )
         else:
             # port by port: `flipped` of an interface with arrays of streams fails in amaranth 0.5

@@ -22,6 +22,7 @@ from gscn.rtl_gen.heading import with_heading
 from gscn.rtl_gen.kept import source_digest, tool_versions
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
 from gscn.rtl_gen.packaging import companions
+from gscn.rtl_gen.rams import guarded, ram_modules
 from gscn.rtl_gen.registers import (
     C_HEADER,
     PYTHON_MODULE,
@@ -201,6 +202,7 @@ def _manifest(
         ),
         versions=tool_versions(),
         companions={},
+        rams=ram_modules(module.text),
         axi=attributes,
     )
 
@@ -209,7 +211,7 @@ def _texts(
     manifest: Manifest, module: VerilogModule, companions: Callable[[Manifest], dict[str, str]]
 ) -> tuple[Manifest, dict[str, str]]:
     """Return the manifest with its digests, and the text of every file, by its name."""
-    text = with_heading(manifest, module.text)
+    text = with_heading(manifest, guarded(module.text))
     texts = companions(manifest)
     digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
     manifest = dataclasses.replace(

@@ -15,6 +15,7 @@ from gscn.errors import InputError
 from gscn.passes import PASS_DESCRIPTOR
 from gscn.records import Record
 from gscn.register import Top
+from gscn.rtl_gen.rams import RamModule
 from gscn.system.reading import read_object
 
 MANIFEST_FILE = "manifest.json"
@@ -56,6 +57,8 @@ class Manifest:
     """Versions of the tools that wrote the file."""
     companions: dict[str, str]
     """SHA-256 of each other file, by its name in the directory of the Verilog."""
+    rams: tuple[RamModule, ...] = ()
+    """Modules of memories."""
     axi: AxiAttributes | None = None
     """Constants of every burst; None without buses."""
 
@@ -72,6 +75,7 @@ class Manifest:
             "config_digest": self.config.digest(),
             "axi": None if self.axi is None else self.axi.to_dict(),
             "ports": [asdict(port) for port in self.ports],
+            "rams": [asdict(ram) for ram in self.rams],
             "versions": self.versions,
             "companions": self.companions,
             "records": {one.name: _layout(one) for one in _RECORDS[self.top]},
@@ -151,6 +155,7 @@ def load_manifest(path: Path) -> Manifest:
             config=ArrayConfig.from_dict(fields["config"]),
             ports=tuple(Port(**port) for port in fields["ports"]),
             versions=fields["versions"],
+            rams=tuple(RamModule(**ram) for ram in fields["rams"]),
             companions=fields["companions"],
             axi=None if fields["axi"] is None else AxiAttributes(**fields["axi"]),
         )

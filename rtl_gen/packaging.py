@@ -7,6 +7,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from gscn.port import port_names
+from gscn.rtl_gen.rams import SUBARRAYS_FILE, subarrays_text
 from gscn.rtl_gen.testbench import bench_module, testbench_text
 from gscn.version import VERSION
 
@@ -193,6 +194,7 @@ def companions(manifest: Manifest) -> dict[str, str]:
         core_file(module): core_text(manifest),
         f"{example_module(module)}.v": example_text(manifest),
         f"{module}.sdc": constraints_text(manifest),
+        SUBARRAYS_FILE: subarrays_text(module, manifest.config.digest(), manifest.rams),
         LINT_FILE: resources.files("gscn.rtl_gen").joinpath(_WAIVERS).read_text(encoding="utf-8"),
     }
 

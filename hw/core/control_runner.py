@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -12,6 +11,7 @@ from gscn.control import CONTROL_RECORD, LINKS, Queue
 from gscn.encode import ENCODE_STATE, EncodeError
 from gscn.hw.checks import is_bad_address
 from gscn.hw.layouts import burst_layout, write_beat_layout
+from gscn.hw.ram import Ram
 from gscn.pass_errors import PASS_ERROR_WIDTH
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.port import ALIGNMENT_BYTES
@@ -163,8 +163,8 @@ class ControlRunner(wiring.Component):
         words = DESCRIPTOR_BYTES // WORD_BYTES
         per_row = self.config.mem_bytes // WORD_BYTES
         rows = words // per_row
-        m.submodules.record = record = Memory(shape=self.config.mem_width, depth=rows, init=[])
-        write, read = record.write_port(), record.read_port()
+        m.submodules.record = record = Ram(shape=self.config.mem_width, depth=rows)
+        write, read = record.write, record.read
         self._row = Signal(range(rows + 1))
         word, within = Signal(range(words)), Signal(range(max(per_row, 2)))
         self._word, self._seen = word, Signal(8 * WORD_BYTES)

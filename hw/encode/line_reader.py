@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -12,6 +11,7 @@ from gscn.hw.arguments import need_number
 from gscn.hw.encode.unit_layouts import LINE, LINE_BYTES
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import burst_layout
+from gscn.hw.ram import Ram
 from gscn.port import ALIGNMENT_BITS
 
 OFFSET = ALIGNMENT_BITS - 1
@@ -96,7 +96,9 @@ class LineReader(wiring.Component):
         m = Module()
         ticket = data.StructLayout({"offset": OFFSET, "used": 1, "fresh": 1})
         m.submodules.tickets = tickets = StreamFIFO(shape=ticket, depth=self._vectors)
-        m.submodules.lines = lines = Memory(shape=LINE, depth=self._depth, init=[])
+        m.submodules.lines = lines = Ram(
+            shape=LINE, depth=self._depth, granularity=self.config.mem_width
+        )
         asked, freed = self._ask(m, tickets.i), Signal()
         room = Signal(range(self._depth + 1), init=self._depth)
         m.d.comb += self._has_room.eq(room != 0)
@@ -145,7 +147,7 @@ class LineReader(wiring.Component):
         """Store beats; return when a line is whole."""
         width = self.config.mem_width
         beats = LINE // width
-        write = lines.write_port(granularity=width)
+        write = lines.write
         at, beat, whole = Signal(range(self._depth)), Signal(range(max(beats, 2))), Signal()
         m.d.comb += [
             write.addr.eq(at),
@@ -161,7 +163,7 @@ class LineReader(wiring.Component):
 
     def _show(self, m, ticket, lines, whole):
         """Show the line of each place; return when the place of one is free again."""
-        read = lines.read_port()
+        read = lines.read
         filled = Signal(range(self._depth + 1))
         own, after = Signal(range(self._depth)), Signal(range(self._depth))
         held, goes, turns = Signal(), Signal(), Signal()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.encode import ENCODE_DESCRIPTOR_BYTES
 from gscn.hw.encode.unit_layouts import LINE_BYTES, STATE
 from gscn.hw.layouts import burst_layout, write_beat_layout
+from gscn.hw.ram import Ram
 from gscn.port import ALIGNMENT_BITS
 
 FIELD = 64
@@ -144,8 +144,10 @@ class EncodeRecord(wiring.Component):
         with m.If(self.write_done):
             m.d.sync += [acknowledged.eq(acknowledged - 1), written.eq(acknowledged == 1)]
 
-        m.submodules.rows = rows = Memory(shape=config.mem_width, depth=records + lines, init=[])
-        write, read = rows.write_port(granularity=WORD), rows.read_port()
+        m.submodules.rows = rows = Ram(
+            shape=config.mem_width, depth=records + lines, granularity=WORD
+        )
+        write, read = rows.write, rows.read
         byte_bits = (size - 1).bit_length()
         per_row = config.mem_width // WORD
         word_row = Const(0, 1) if per_row == 16 else self.word.number[per_row.bit_length() - 1 :]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -15,6 +14,7 @@ from gscn.hw.encode.line_reader import line_burst
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.unit_layouts import LINE_BYTES, ROW
 from gscn.hw.layouts import burst_layout
+from gscn.hw.ram import Ram
 from gscn.passes import VECTOR
 from gscn.port import ALIGNMENT_BITS
 
@@ -110,9 +110,11 @@ class RowReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        row_width = 8 * ROW_BYTES
+        granularity = min(self.config.mem_width, row_width)
         memories = []
         for lane in range(VECTOR):
-            memory = Memory(shape=8 * ROW_BYTES, depth=VECTORS, init=[])
+            memory = Ram(shape=row_width, depth=VECTORS, granularity=granularity)
             m.submodules[f"rows{lane}"] = memory
             memories.append(memory)
         whole, released = Signal(), Signal()
@@ -167,7 +169,7 @@ class RowReader(wiring.Component):
         ]
         words = self._apart(m, part)
         for number, memory in enumerate(memories):
-            write = memory.write_port(granularity=min(width, row_width))
+            write = memory.write
             bits = words.word_select(number % rows, row_width) if rows > 1 else words
             own = self.data_valid & (lane == number // rows * rows)
             m.d.comb += [
@@ -229,7 +231,7 @@ class RowReader(wiring.Component):
         with m.If(~o.valid | o.ready):
             m.d.sync += o.valid.eq(goes)
         for number, memory in enumerate(memories):
-            read = memory.read_port()
+            read = memory.read
             row = dict(zip(_FIELDS, data.View(_STORED, read.data), strict=True))
             found = o.p[number]
             m.d.comb += [

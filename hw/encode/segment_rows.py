@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.arguments import need_number
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.segments import BANKS
+from gscn.hw.ram import Ram
 from gscn.passes import VECTOR
 
 TOGETHER = 4
@@ -111,9 +111,9 @@ class SegmentRows(wiring.Component):
             m.d.sync += written.eq(after)
             read = []
             for number, place in enumerate(read_from):
-                memory = Memory(shape=row, depth=VECTOR, init=[])
+                memory = Ram(shape=row, depth=VECTOR)
                 m.submodules[f"rows{first}_{number}"] = memory
-                port, write = memory.read_port(), memory.write_port()
+                port, write = memory.read, memory.write
                 m.d.comb += [
                     port.addr.eq(place),
                     write.addr.eq(vector),

@@ -14,6 +14,7 @@ from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.line_reader import spot_layout
 from gscn.hw.encode.unit_layouts import BLOCK_LOOPS
 from gscn.hw.fifo import StreamFIFO
+from gscn.hw.ram import Ram
 from gscn.passes import VECTOR
 
 CODES = data.ArrayLayout(CODE, VECTOR)
@@ -123,7 +124,7 @@ class Transposer(wiring.Component):
         for bank in range(VECTOR):
             both = []
             for part in ("low", "high"):
-                memory = Memory(shape=HALF, depth=2 * self._slots, init=[])
+                memory = Ram(shape=HALF, depth=2 * self._slots)
                 m.submodules[f"{part}{bank}"] = memory
                 both.append(memory)
             banks.append(both)
@@ -268,7 +269,7 @@ class Transposer(wiring.Component):
                 place.eq(self._place(half, number, at)),
             ]
             for part, memory in enumerate(both):
-                write = memory.write_port()
+                write = memory.write
                 m.d.comb += [
                     write.addr.eq(place),
                     write.data.eq(turned.word_select(bank, HALF)),
@@ -314,7 +315,7 @@ class Transposer(wiring.Component):
         for both in banks:
             parts = []
             for memory in both:
-                read = memory.read_port()
+                read = memory.read
                 m.d.comb += [read.addr.eq(place), read.en.eq(goes)]
                 parts.append(read.data)
             words.append(Mux(second, parts[1], parts[0]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
@@ -16,6 +15,7 @@ from gscn.hw.array_layouts import (
     load_layout,
     word_layout,
 )
+from gscn.hw.ram import Ram
 
 
 class RangeLookup(wiring.Component):
@@ -108,10 +108,10 @@ class RangeLookup(wiring.Component):
         # -- the directory, twice
         bounds = []
         for name, addr in (("low", key), ("high", key + word.span)):
-            m.submodules[name] = starts = Memory(
-                shape=config.entry_width, depth=config.directory_depth, init=[]
+            m.submodules[name] = starts = Ram(
+                shape=config.entry_width, depth=config.directory_depth
             )
-            write, read = starts.write_port(), starts.read_port()
+            write, read = starts.write, starts.read
             m.d.comb += [
                 write.addr.eq(self.load.key),
                 write.data.eq(self.load.start),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
@@ -20,6 +19,7 @@ from gscn.hw.array_layouts import (
 )
 from gscn.hw.layouts import NUMBER_MODE
 from gscn.hw.pe.float_product import FloatProduct
+from gscn.hw.ram import Ram
 
 
 class RingWalker(wiring.Component):
@@ -162,10 +162,10 @@ class RingWalker(wiring.Component):
         first = self.load.entry_addr
         reads = []
         for number in range(LOAD_LANES):
-            m.submodules[f"entries{number}"] = entries = Memory(
-                shape=entry, depth=self.config.stationary_depth // LOAD_LANES, init=[]
+            m.submodules[f"entries{number}"] = entries = Ram(
+                shape=entry, depth=self.config.stationary_depth // LOAD_LANES
             )
-            write, read = entries.write_port(), entries.read_port()
+            write, read = entries.write, entries.read
             other = first[0] ^ number  # the second of the two comes here
             m.d.comb += [
                 # behind an odd first entry lies the next row's even one

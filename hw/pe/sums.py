@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
@@ -18,6 +17,7 @@ from gscn.hw.array_layouts import (
     sum_rows,
     sums_layout,
 )
+from gscn.hw.ram import Ram
 
 
 class _Access(NamedTuple):
@@ -201,10 +201,10 @@ class Sums(wiring.Component):
         for bank in range(2):
             drains, clears_bank = drain.en & (drain.bank == bank), clears & (cleared_bank == bank)
             for lane in range(lanes):
-                m.submodules[f"bank{bank}_{lane}"] = memory = Memory(
-                    shape=self._stored_width, depth=sum_rows(self.config), init=[]
+                m.submodules[f"bank{bank}_{lane}"] = memory = Ram(
+                    shape=self._stored_width, depth=sum_rows(self.config)
                 )
-                read, write = memory.read_port(), memory.write_port()
+                read, write = memory.read, memory.write
                 reads = reading.en & (read_bank == bank) & (read_lane == lane)
                 writes = writing.en & (write_bank == bank) & (write_lane == lane)
                 m.d.comb += [

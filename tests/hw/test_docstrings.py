@@ -28,6 +28,7 @@ from gscn.hw.host.machine_axi import MachineAxi
 from gscn.hw.host.top_axi import ArrayAxi
 from gscn.hw.pe.float_product import FloatProduct
 from gscn.hw.pe.float_rounding import FloatRounder
+from gscn.hw.ram import Ram
 from gscn.hw.shared import Shared
 from gscn.register import Top
 from tests.hw import docstrings
@@ -42,8 +43,8 @@ COMPONENTS = [
     if inspect.isclass(component)
     and issubclass(component, wiring.Component)
     and component.__module__ == module
-    # its signature is that of the component it stands for
-    and component is not Shared
+    # the signature of one is that of the component it stands for, the other is a Memory
+    and component not in (Shared, Ram)
 ]
 INTEGERS = ARRAYS["tiny"].with_overrides(["clusters=1"])
 FLOATS = INTEGERS.with_overrides(["float_formats=bf16"])
@@ -59,6 +60,7 @@ ARGUMENTS = {
     "values": 1,
     "skip": False,
     "factor_width": 16,
+    "granularity": 8,
     "window": 32,
     "digit": 8,
     "listed": False,

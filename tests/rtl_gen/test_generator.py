@@ -61,7 +61,8 @@ def test_only_arrays_with_float_formats_have_their_modules(generated, tmp_path):
     modules = {}
     for name, manifest in (("without", without), ("floats", floats)):
         text = manifest.verilog.read_text()
-        found = re.findall(r"^module \\?(\S+?) ?\(", text, re.MULTILINE)
+        # memories are named by their sizes, which special bits change
+        found = re.findall(r"^module \\?(?!gscn_ram_)(\S+?) ?\(", text, re.MULTILINE)
         modules[name] = {re.sub(r"\$\d+", "", module) for module in found}
     added = modules["floats"] - modules["without"]
     assert {"gscn_worker.walker.product", "gscn_cluster.results.float_rounder0"} <= added
@@ -103,6 +104,7 @@ def test_a_damaged_file_is_written_again(tmp_path):
         "gscn_top.sdc",
         "gscn_top_example.v",
         "gscn_lint.vlt",
+        "gscn_subarrays.v",
         "manifest.json",
     }
 
