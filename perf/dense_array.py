@@ -105,6 +105,21 @@ def best_arrangement(
 
 
 @takes_text
+def fewest_operands(multipliers: int, shape: ConvShape, which: Pass) -> int:
+    """Return how many operands any arrangement reads at least, one per row and column and cycle."""
+    dimensions = (shape.groups, *matrix_dimensions(shape, which))
+
+    def operands(arrangement: tuple[int, int, int, int]) -> int:
+        groups, rows, contraction, columns = arrangement
+        cycles = math.prod(
+            math.ceil(size / lanes) for size, lanes in zip(dimensions, arrangement, strict=True)
+        )
+        return cycles * groups * contraction * (rows + columns)
+
+    return min(map(operands, factorisations(multipliers)))
+
+
+@takes_text
 def dense_cost(
     config: ArrayConfig, shape: ConvShape, which: Pass, *, dram_bytes_per_cycle: float | None = None
 ) -> DenseCost:

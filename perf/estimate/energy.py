@@ -6,9 +6,9 @@ in the dense baseline: clock tree, control, wires between components, leakage. H
 totals says more than either total.
 
 Implements: the method of Horowitz, "Computing's Energy Problem (and What We Can Do About It)",
-ISSCC 2014, Fig. 1.1.9: energy per operation in 45 nm at 0.9 V.
-Differs: widths and capacities that the figure does not list are interpolated by power laws through
-the two nearest that it does (`Technology`).
+ISSCC 2014, Fig. 1.1.9: energy of operations and of DRAM in 45 nm at 0.9 V.
+Differs: widths that the figure does not list are interpolated by power laws through the two nearest
+that it does (`Technology`); memories on the chip are those of `perf.estimate.memory_energies`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from gscn.lowering.grad_plan import GradPlan
 from gscn.lowering.pass_image import PassImage
 from gscn.outputs import FloatOutput
 from gscn.passes import Mode
-from gscn.perf.dense_array import dense_cost
+from gscn.perf.dense_array import fewest_operands
 from gscn.perf.estimate.buffer import Region, listed, regions
+from gscn.perf.estimate.memory_energies import Access, MemoryEnergies, memory_energies
 from gscn.perf.estimate.storage import (
     ACCUMULATORS,
     DIRECTORIES,
@@ -40,7 +41,6 @@ from gscn.perf.estimate.storage import (
     READS,
     WORDS,
     WRITES,
-    Storage,
     storage,
 )
 from gscn.system.compiled import compiled
@@ -58,9 +58,9 @@ COMPONENTS = (
 )
 """Parts of a breakdown, in the order in which it is shown."""
 
-_OPERAND_BYTES = 8192
-"""Operand memory beside each multiplier of the dense baseline: that of the published 10 pJ, about
-the stationary memory of a PE of the presets `small` and `large`."""
+OPERAND_ROWS, OPERAND_ROW_BITS = 1024, 64
+"""Operand memory of the dense baseline: 8 KiB, about the stationary memory of a PE of the presets
+`small` and `large`. Its operands are read in order, so that a row is read once for all in it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +73,8 @@ class Technology:
     """(bits, pJ) of an integer addition, ascending."""
     multiply: tuple[tuple[int, float], ...]
     """(bits, pJ) of an integer multiplication."""
-    memory: tuple[tuple[int, float], ...]
-    """(bytes, pJ) of reading or writing 64 bits of a memory on the chip."""
+    memory: MemoryEnergies
+    """Of memories on the chip."""
     dram: tuple[float, float]
     """pJ of 64 bits from or to DRAM, least and most."""
 
@@ -85,10 +85,6 @@ class Technology:
     def multiply_pj(self, bits: int) -> float:
         """Return the energy of an integer multiplication of two operands of so many bits."""
         return _power_law(self.multiply, bits)
-
-    def memory_pj(self, capacity_bytes: float, bits: float) -> float:
-        """Return the energy of one access to a memory; in proportion to the bits accessed."""
-        return _power_law(self.memory, capacity_bytes) * bits / 64
 
     def dram_pj(self, position: float) -> float:
         """Return the energy of a byte of DRAM, `position` from 0 (the least) to 1 (the most)."""
@@ -106,7 +102,7 @@ HOROWITZ_45NM = Technology(
     ),
     add=((8, 0.03), (32, 0.1)),  # integer add
     multiply=((8, 0.2), (32, 3.1)),  # integer multiply
-    memory=((8 << 10, 10.0), (32 << 10, 20.0), (1 << 20, 100.0)),  # cache, 64 bits
+    memory=memory_energies(),
     dram=(1300.0, 2600.0),  # 64 bits
 )
 """The figures of the publication, each beside what it is of."""
@@ -298,23 +294,25 @@ def energy(
         dram_bytes = port_bytes
     kept = storage(config)
 
-    def one(memory: Storage, bits: float | None = None) -> float:
-        return technology.memory_pj(memory.capacity_bytes, memory.width if bits is None else bits)
+    def of(name: str) -> Access:
+        return technology.memory.access(kept[name].depth, kept[name].width)
 
+    sums, entries, directory, reads, writes = (
+        of(name) for name in (ACCUMULATORS, ENTRIES, DIRECTORIES, READS, WRITES)
+    )
     copies = config.pes
-    taken = 8 * (accesses.loaded_bytes + accesses.streamed_bytes)
-    buffered = technology.memory_pj(buffer_bytes, 8) if buffer_bytes else 0.0
-    keys = accesses.lookups + copies * accesses.loaded_keys
+    taken = (accesses.loaded_bytes + accesses.streamed_bytes) / config.mem_bytes
+    buffered = technology.memory.buffer_pj(buffer_bytes, 8) if buffer_bytes else 0.0
     return {
         "multiply": accesses.products * technology.multiply_pj(config.format.width),
         "add": (accesses.products + accesses.drained) * technology.add_pj(config.acc_width),
-        "accumulator RAM": 2 * one(kept[ACCUMULATORS]) * (accesses.products + accesses.drained),
-        "stationary memory": one(kept[ENTRIES])
-        * (accesses.products + copies * accesses.loaded_entries),
-        "directory": DIRECTORY_COPIES * one(kept[DIRECTORIES]) * keys,
-        "queues": 2 * (accesses.words * one(kept[WORDS]) + accesses.lookups * one(kept[FIBERS])),
-        "port": 2 * one(kept[READS], 1) * taken
-        + 2 * one(kept[WRITES], 1) * 8 * accesses.write_bytes,
+        "accumulator RAM": sums.both * (accesses.products + accesses.drained),
+        "stationary memory": entries.read * accesses.products
+        + entries.write * copies * accesses.loaded_entries,
+        "directory": DIRECTORY_COPIES
+        * (directory.read * accesses.lookups + directory.write * copies * accesses.loaded_keys),
+        "queues": accesses.words * of(WORDS).both + accesses.lookups * of(FIBERS).both,
+        "port": reads.both * taken + writes.both * accesses.write_bytes / config.mem_bytes,
         "buffer": buffered * (port_bytes + dram_bytes),
         "DRAM": dram_bytes * technology.dram_pj(dram_position),
     }
@@ -332,9 +330,11 @@ def dense_energy(
 ) -> dict[str, float]:
     """Return the energy of the same pass on `perf.dense_array`, by component.
 
-    In every cycle each row and each column of the array reads one operand of `config.format` from a
+    In every cycle each row and each column of the array takes an operand of `config.format` from a
     memory of 8 KiB, and partial sums stay in registers, at no cost, until they are written once.
-    Operands are fetched from DRAM once, results written once. All of that favours the baseline.
+    The multipliers are arranged so that the fewest operands are read, be it in more cycles than
+    `dense_cost` has. Operands are fetched from DRAM once, results written once. All of that favours
+    the baseline.
 
     Parameters
     ----------
@@ -345,22 +345,23 @@ def dense_energy(
     technology, buffer_bytes, dram_position
         As of `energy`.
     """
-    cost = dense_cost(config, shape, which)
-    rows, contraction, columns = cost.arrangement
     width = config.format.width
     read_bytes = sum(math.prod(size) for size in shape.operand_shapes(which)) * width / 8
     write_bytes = math.prod(shape.result_shape(which)) * width / 8
-    operand = technology.memory_pj(_OPERAND_BYTES, width)
-    operands_read = cost.compute_cycles * cost.groups * contraction * (rows + columns)
-    queue = technology.memory_pj(config.read_fifo_beats * config.mem_bytes, 8)
-    buffered = technology.memory_pj(buffer_bytes, 8) if buffer_bytes else 0.0
+    operand = technology.memory.access(OPERAND_ROWS, OPERAND_ROW_BITS)
+    queue = technology.memory.access(config.read_fifo_beats, config.mem_width)
+    buffered = technology.memory.buffer_pj(buffer_bytes, 8) if buffer_bytes else 0.0
     moved = read_bytes + write_bytes
     result = dict.fromkeys(COMPONENTS, 0.0)
     return result | {
         "multiply": shape.dense_macs * technology.multiply_pj(width),
         "add": shape.dense_macs * technology.add_pj(config.acc_width),
-        "stationary memory": operand * (operands_read + 8 * read_bytes / width),
-        "port": 2 * queue * moved,
+        "stationary memory": width
+        / OPERAND_ROW_BITS
+        * operand.read
+        * fewest_operands(config.multipliers, shape, which)
+        + operand.write * 8 * read_bytes / OPERAND_ROW_BITS,
+        "port": queue.both * moved / config.mem_bytes,
         "buffer": 2 * buffered * moved,
         "DRAM": moved * technology.dram_pj(dram_position),
     }

@@ -41,11 +41,6 @@ class Storage:
         """Bits of all of them."""
         return self.count * self.depth * self.width
 
-    @property
-    def capacity_bytes(self) -> float:
-        """Bytes of one."""
-        return self.depth * self.width / 8
-
 
 ACCUMULATORS, ENTRIES, DIRECTORIES = "accumulators", "stationary entries", "directories"
 WORDS, FIBERS, READS, WRITES = "word queues", "fiber queues", "read FIFOs", "result beats"

@@ -17,6 +17,7 @@ from gscn.perf.estimate.energy import (
     energy,
     energy_per_product,
 )
+from gscn.perf.estimate.memory_energies import SUBARRAY_ROWS, WIRE_PJ
 from gscn.perf.estimate.storage import storage
 from gscn.perf.report.data.estimated import Estimated
 from gscn.perf.report.data.measured import Figures
@@ -68,14 +69,28 @@ def constants_table(technology: Technology) -> Table:
     rows = [
         *((f"integer addition, {bits} bits", value) for bits, value in technology.add),
         *((f"integer multiplication, {bits} bits", value) for bits, value in technology.multiply),
-        *((f"64 bits of a memory of {size >> 10} KiB", value) for size, value in technology.memory),
         ("64 bits of DRAM, least", technology.dram[0]),
         ("64 bits of DRAM, most", technology.dram[1]),
+        ("a bit over a millimetre of wire", WIRE_PJ),
+        *(
+            (f"a row of {one.bits} bits of {one.rows}, {way}", getattr(one, way))
+            for one in technology.memory.small
+            for way in ("read", "write")
+        ),
+        *(
+            (f"{one.bits} bits of a buffer of {one.rows * one.bits >> 13} KiB, {way}", value)
+            for one in technology.memory.large
+            for way, value in (("read", one.read), ("write", one.write))
+        ),
     ]
     return Table(
         name="energy-constants",
-        caption=f"Energies as published: {technology.source}. What lies between is interpolated by "
-        "a power law through the two nearest.",
+        caption=f"Energies as published: {technology.source}; operations between them by a power "
+        f"law through the two nearest. Memories: {technology.memory.source}; between them by "
+        f"lines. A memory of more rows than {SUBARRAY_ROWS} is made of subarrays of so many, of "
+        "which one is read or written, and wires as long as the side of their square; rows of more "
+        "bits lie side by side. Wires: S. Keckler et al., GPUs and the Future of Parallel "
+        "Computing, IEEE Micro 31(5), 2011, Table 1.",
         header=("operation", "pJ"),
         rows=tuple(rows),
         folded=True,
@@ -206,6 +221,37 @@ def _energy_table(results: Sequence[Estimated]) -> Table:
     )
 
 
+def useful_products_table(results: Sequence[Estimated]) -> Table:
+    """Return what a useful product costs on the chip, and how many times a dense one."""
+    names = [name for name in COMPONENTS if name not in ("buffer", "DRAM")]
+    rows = []
+    for result in results:
+        products = sum(p.accesses["products"] for p in result.passes)
+        dense_products = sum(p.shape.dense_macs for p in result.passes)
+        ours, dense = network_energy(result), network_dense_energy(result)
+        parts = [ours[name] / _TO_MJ / products for name in names]
+        of_dense = sum(dense[name] for name in names) / _TO_MJ / dense_products
+        share = products / dense_products
+        rows.append(
+            (
+                *(result.case.label, 100 * (1 - share), sum(parts), of_dense),
+                *(sum(parts) / of_dense, 100 * (1 - of_dense / sum(parts)), *parts),
+            )
+        )
+    return Table(
+        name="energy-useful-product",
+        caption="What a useful product costs on the chip, look-ups, loads, drains and the ports' "
+        "queues included, without a buffer; a product of the dense array; how many times as much, "
+        "and so what share of products must be removed before it saves energy there.",
+        header=(
+            *("network", "products removed, %", "a useful product, pJ", "dense, pJ", "times"),
+            *("break-even, %", *(f"{name}, pJ" for name in names)),
+        ),
+        rows=tuple(rows),
+        columns=6,
+    )
+
+
 _AREA_COLUMNS = (
     *("instances", "memory_bits", "area", "area_per_multiplier", "share_percent"),
     *("luts", "ecp5_flip_flops", "ecp5_multipliers", "block_rams"),
@@ -243,11 +289,11 @@ def memories_table(config: ArrayConfig) -> Table:
     """Return the memories of the array by kind, and the energy of an access."""
     rows = []
     for name, one in storage(config).items():
-        access = HOROWITZ_45NM.memory_pj(one.capacity_bytes, one.width)
+        access = HOROWITZ_45NM.memory.access(one.depth, one.width)
         rows.append(
             (
                 *(name, one.count, one.depth, one.width),
-                *(one.bits, one.bits / config.multipliers, access),
+                *(one.bits, one.bits / config.multipliers, access.read, access.write),
             )
         )
     return Table(
@@ -256,7 +302,7 @@ def memories_table(config: ArrayConfig) -> Table:
         "accumulators and a copy of the stationary window, entries and directory.",
         header=(
             *("memory", "instances", "rows", "bits of a row"),
-            *("bits in all", "per multiplier", "a row, pJ"),
+            *("bits in all", "per multiplier", "a row read, pJ", "written, pJ"),
         ),
         rows=tuple(rows),
     )
@@ -294,6 +340,7 @@ def energy_and_area_section(
                 "last grows with time and would favour whoever is faster. The ratio is therefore "
                 "a pessimistic one."
             ),
+            useful_products_table(counted),
             _energy_table(counted),
         ]
     else:

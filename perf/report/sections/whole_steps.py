@@ -37,7 +37,7 @@ def encode_energy(config: ArrayConfig, passes: Mapping[str, Mapping[str, float]]
         for name in ("read_bytes", "write_bytes", "dram_bytes", "cycles")
     )
     queues = sum(
-        16 * moved * technology.memory_pj(kept[name].capacity_bytes, 1)
+        technology.memory.access(kept[name].depth, kept[name].width).both * moved / config.mem_bytes
         for name, moved in ((READS, read), (WRITES, written))
     )
     lanes = VECTOR * PRODUCTS * cycles * technology.multiply_pj(16)

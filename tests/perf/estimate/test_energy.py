@@ -17,7 +17,7 @@ from gscn.lowering.pass_image import lower_pass
 from gscn.outputs import OutputFormat
 from gscn.perf.estimate import energy
 from gscn.perf.estimate.energy import HOROWITZ_45NM, Accesses, count_accesses
-from gscn.perf.estimate.storage import ACCUMULATORS, ENTRIES, storage
+from gscn.perf.estimate.storage import ENTRIES, storage
 from gscn.strips import encode
 
 SHAPE = ConvShape(n=2, c=24, h=12, w=12, k=24, r=3, s=3, padding=(1, 1))
@@ -48,9 +48,6 @@ def test_published_points_are_returned_as_published():
     assert HOROWITZ_45NM.add_pj(8) == pytest.approx(0.03)
     assert HOROWITZ_45NM.add_pj(32) == pytest.approx(0.1)
     assert HOROWITZ_45NM.multiply_pj(32) == pytest.approx(3.1)
-    assert HOROWITZ_45NM.memory_pj(8192, 64) == pytest.approx(10)
-    assert HOROWITZ_45NM.memory_pj(32768, 64) == pytest.approx(20)
-    assert HOROWITZ_45NM.memory_pj(1 << 20, 64) == pytest.approx(100)
     assert HOROWITZ_45NM.dram_pj(0) * 8 == 1300
     assert HOROWITZ_45NM.dram_pj(1) * 8 == 2600
 
@@ -58,10 +55,6 @@ def test_published_points_are_returned_as_published():
 def test_between_published_points_the_law_is_a_power():
     # The geometric middle of the abscissas has the geometric mean of the energies.
     assert HOROWITZ_45NM.multiply_pj(16) == pytest.approx((0.2 * 3.1) ** 0.5)
-    assert HOROWITZ_45NM.memory_pj(16384, 64) == pytest.approx(200**0.5)
-    # A quarter of the bytes below the first point has half the energy, as between the first two.
-    assert HOROWITZ_45NM.memory_pj(2048, 64) == pytest.approx(5)
-    assert HOROWITZ_45NM.memory_pj(2048, 16) == pytest.approx(5 / 4)
 
 
 def test_a_product_costs_an_entry_an_operation_and_an_accumulator():
@@ -69,14 +62,11 @@ def test_a_product_costs_an_entry_an_operation_and_an_accumulator():
     parts = energy.energy_per_product(config)
     assert list(parts) == ["multiply", "add", "accumulator RAM", "stationary memory"]
     assert parts["multiply"] == pytest.approx((0.2 * 3.1) ** 0.5)
-    # A quarter of 2304 accumulators of 48 bits are 3456 bytes, below 8 KiB by the law of the first
-    # two points: half the energy for a quarter of the bytes. Read and written.
-    kept = storage(config)
-    assert kept[ACCUMULATORS].capacity_bytes == 3456
-    assert parts["accumulator RAM"] == pytest.approx(2 * 10 * (3456 / 8192) ** 0.5 * 48 / 64)
-    # half of 2048 entries of 16 + 12 bits
-    assert kept[ENTRIES].capacity_bytes == 3584
-    assert parts["stationary memory"] == pytest.approx(10 * (3584 / 8192) ** 0.5 * 28 / 64)
+    # An accumulator is one of a quarter of 2304, of 48 bits, and is read and written; an entry one
+    # of half of 2048, of 16 + 12 bits, and is read.
+    access = HOROWITZ_45NM.memory.access
+    assert parts["accumulator RAM"] == pytest.approx(access(576, 48).read + access(576, 48).write)
+    assert parts["stationary memory"] == pytest.approx(access(1024, 28).read)
 
 
 def test_what_is_loaded_goes_into_every_pe_and_words_wait_twice():
@@ -84,12 +74,15 @@ def test_what_is_loaded_goes_into_every_pe_and_words_wait_twice():
     kept = storage(LARGE)
 
     def access(name):
-        return HOROWITZ_45NM.memory_pj(kept[name].capacity_bytes, kept[name].width)
+        return HOROWITZ_45NM.memory.access(kept[name].depth, kept[name].width)
 
-    assert parts["stationary memory"] == pytest.approx(4 * 10 * access(ENTRIES))
-    assert parts["directory"] == pytest.approx(2 * (2 + 4 * 5) * access("directories"))
+    directories = access("directories")
+    assert parts["stationary memory"] == pytest.approx(4 * 10 * access(ENTRIES).write)
+    assert parts["directory"] == pytest.approx(
+        2 * (2 * directories.read + 4 * 5 * directories.write)
+    )
     assert parts["queues"] == pytest.approx(
-        2 * (3 * access("word queues") + 2 * access("fiber queues"))
+        3 * access("word queues").both + 2 * access("fiber queues").both
     )
 
 
@@ -101,7 +94,8 @@ def test_bytes_go_through_dram_unless_a_buffer_keeps_them():
     assert direct["buffer"] == 0
     kept = energy.energy(config, moved, dram_bytes=16.0, buffer_bytes=1 << 20, dram_position=0)
     assert kept["DRAM"] == pytest.approx(16 * 1300 / 8)
-    assert kept["buffer"] == pytest.approx((96 + 16) * 100 / 8)
+    buffer = HOROWITZ_45NM.memory.buffer_pj(1 << 20, 8)
+    assert kept["buffer"] == pytest.approx((96 + 16) * buffer)
     assert list(kept) == list(energy.COMPONENTS)
 
 
@@ -113,11 +107,11 @@ def test_the_dense_array_pays_for_its_products_operands_and_bytes():
     assert parts["multiply"] == pytest.approx(macs * (0.2 * 3.1) ** 0.5)
     assert parts["DRAM"] == pytest.approx(3 * 64 * 64 * 2 * 1300 / 8)
     assert parts["accumulator RAM"] == parts["directory"] == parts["buffer"] == 0
-    # Arrangements waste nothing here, so each of the 64 lanes works in every cycle; a row and a
-    # column of operands per cycle, 16 of the 64 bits that 10 pJ are for.
-    rows, contraction, columns = energy.dense_cost(config, shape, Pass.FORWARD).arrangement
-    reads = macs / 64 * contraction * (rows + columns)
-    assert parts["stationary memory"] == pytest.approx(2.5 * (reads + 2 * 64 * 64))
+    # 8 rows and 8 columns take the fewest operands, 16 for 64 products; 4 of them lie in a row,
+    # which is read once for all, and was written once.
+    row = HOROWITZ_45NM.memory.access(1024, 64)
+    by_hand = macs / 64 * 16 / 4 * row.read + 2 * 64 * 64 / 4 * row.write
+    assert parts["stationary memory"] == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize("which", list(Pass))
