@@ -57,7 +57,7 @@ def _sums(**fields: int | str) -> Subject:
         sizes=f"2 banks of {_bank(size)}{floats}",
         parameters={"config": size},
         checker=SumsChecker,
-        depth=5,
+        depth=6,
         reach_depth=14,
         together=size.acc_width > 24,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Mux, Signal
+from amaranth.hdl import Array, Cat, Mux, Signal, Value
 
 from formal.checker import Checker
 from gscn.hw.array_layouts import sum_rows
@@ -15,9 +15,9 @@ class SumsChecker(Checker):
     With float formats, a negative product is subtracted, as its complement and one, and the special
     bits of all products are set beside the sum.
 
-    Assumed: the drain side addresses neither the bank in use, nor the one that was in use in the
-    cycle before, nor the one that comes into use in the next, and no row in two consecutive cycles.
-    Memories start with any contents; an accumulator is compared from its first clear on.
+    Assumed: the drain side addresses neither the bank in use, nor one that was in use in the two
+    cycles before, nor the one that comes into use in the next, and no row in two consecutive
+    cycles. Memories start with any contents; an accumulator is compared from its first clear on.
     """
 
     CLAIMS = {
@@ -48,17 +48,20 @@ class SumsChecker(Checker):
         self._assume_drains(in_use, in_use_next)
         announced = dut.i_valid & ~dut.i.job_end
         inside = announced & (dut.i.index < config.acc_depth)
+        # a product waits a cycle for the sum that it is added to
         adds = self.delayed(
-            inside & (dut.i.index == index) & (in_use == bank), dut.PRODUCT_LATENCY, name="adds"
+            inside & (dut.i.index == index) & (in_use == bank), dut.PRODUCT_LATENCY + 1, name="adds"
         )
+        shape = dut.product.shape()
+        product = shape(self.delayed(Value.cast(dut.product), 1, name="product"))
         clears = dut.drain.en & (dut.drain.row == row) & (dut.drain.bank == bank)
         kept = dut.drained.shape().elem_shape.size
         register, known, total = Signal(kept), Signal(), Signal(width + 1)
-        value = dut.product.value
+        value = product.value
         if floats:
-            value = Mux(dut.product.negative, -value, value)
+            value = Mux(product.negative, -value, value)
         m.d.comb += total.eq(register[:width].as_signed() + value)
-        special = register[width:] | dut.product.special if floats else []
+        special = register[width:] | product.special if floats else []
         with m.If(clears):
             m.d.sync += [register.eq(0), known.eq(1)]
         with m.Elif(adds):
@@ -74,11 +77,11 @@ class SumsChecker(Checker):
         self.claim("sum", ~was_drained | (given == drained))
 
         left = adds & (total[width] != total[width - 1])
-        ours = self.delayed(adds & known, dut.LATENCY, name="ours")
+        ours = self.delayed(adds & known, dut.LATENCY - 1, name="ours")
         none = ~self.delayed(inside, dut.PRODUCT_LATENCY + dut.LATENCY, name="inside")
         self.claim(
             "overflow",
-            (~ours | (dut.overflow == self.delayed(left, dut.LATENCY, name="left")))
+            (~ours | (dut.overflow == self.delayed(left, dut.LATENCY - 1, name="left")))
             & ~(none & dut.overflow),
         )
         self.claim("ends", dut.job_end == self.delayed(ends, dut.LATENCY, name="ends"))
@@ -94,9 +97,10 @@ class SumsChecker(Checker):
     def _assume_drains(self, in_use, in_use_next):
         """Assume what the drain side does not address."""
         drain = self.dut.drain
-        before = self.delayed(in_use, 1, name="in_use")
+        before = [self.delayed(in_use, ago, name=f"in_use{ago}_") for ago in (1, 2)]
         own = drain.bank
-        self.assume(~drain.en | ((own != in_use) & (own != in_use_next) & (own != before)))
+        used = Cat(own == bank for bank in (in_use, in_use_next, *before)).any()
+        self.assume(~(drain.en & used))
         self.assume(drain.row < sum_rows(self.dut.config))
         en_before = self.delayed(drain.en, 1, name="drain_en")
         row_before = self.delayed(drain.row, 1, name="drain_row")

@@ -131,6 +131,14 @@ class Sums(wiring.Component):
         with m.If(adds):
             m.d.sync += held_place.eq(place)
 
+        # -- choose: one memory of each bank has answered
+        chosen_adds, chosen_ends = Signal(), Signal()
+        chosen_place = Signal.like(place, reset_less=True)
+        chosen = Signal.like(self.product, reset_less=True)
+        m.d.sync += [chosen_adds.eq(held_adds), chosen_ends.eq(held_ends)]
+        with m.If(held_adds):
+            m.d.sync += [chosen_place.eq(held_place), chosen.eq(product)]
+
         # -- add and write
         added, writes = Signal.like(self.product, reset_less=True), Signal()
         written_place = Signal.like(place, reset_less=True)
@@ -138,18 +146,29 @@ class Sums(wiring.Component):
         total = Signal(width + 1)
         new = Signal.like(before)
         m.d.sync += [
-            writes.eq(held_adds),
-            self.job_end.eq(held_ends),
+            writes.eq(chosen_adds),
+            self.job_end.eq(chosen_ends),
             self.overflow.eq(writes & (total[width] != total[width - 1])),
         ]
 
-        # -- a sum that is written is not yet in what is read in the same cycle or was in the one
-        # before: it is kept for a cycle and takes the place of that
-        kept = Signal.like(before, reset_less=True)
-        held_forwards, adds_forwarded = Signal(reset_less=True), Signal(reset_less=True)
+        # -- a sum is read three cycles before it is written: those that are written in the cycle of
+        # the read and in the two after it are kept, and the last of them takes the place of what
+        # was read
+        kept, older = (
+            Signal.like(before, reset_less=True, name=name) for name in ("kept", "older")
+        )
+        was_written = Signal()
+        was_place = Signal.like(place, reset_less=True)
+        m.d.sync += [was_written.eq(writes), was_place.eq(written_place)]
+        first, second, third = (Signal(reset_less=True, name=name) for name in (
+            "first", "second", "third",
+        ))  # fmt: skip
+        adds_forwarded = Signal(reset_less=True)
         m.d.sync += [
-            held_forwards.eq(writes & (place == written_place)),
-            adds_forwarded.eq(writes & (held_place == written_place)),
+            first.eq(was_written & (held_place == was_place)),
+            second.eq(writes & (held_place == written_place)),
+            third.eq(chosen_adds & (held_place == chosen_place)),
+            adds_forwarded.eq(third),
         ]
         stored = self._keep_sums(
             m,
@@ -159,26 +178,29 @@ class Sums(wiring.Component):
             new,
         )
         # subtracted as its complement and one
-        value = product.value ^ product.negative.replicate(width) if floats else product.value
-        with m.If(held_adds):
+        value = chosen.value ^ chosen.negative.replicate(width) if floats else chosen.value
+        with m.If(chosen_adds):
             m.d.sync += [
-                added.eq(product),
+                added.eq(chosen),
                 added.value.eq(value),
-                written_place.eq(held_place),
-                before.eq(Mux(held_forwards, kept, stored)),
+                written_place.eq(chosen_place),
+                before.eq(Mux(second, kept, Mux(first, older, stored))),
             ]
         with m.If(writes):
             m.d.sync += kept.eq(new)
+        m.d.sync += older.eq(kept)
         current = Mux(adds_forwarded, kept, before)
         m.d.comb += total.eq(
             current[:width].as_signed() + added.value + (added.negative if floats else 0)
         )
         m.d.comb += new.eq(Cat(total[:width], current[width:] | added.special if floats else []))
-        m.d.comb += self.active.eq(held_adds | held_ends | writes | self.job_end)
+        m.d.comb += self.active.eq(
+            Cat(held_adds, held_ends, chosen_adds, chosen_ends, writes, self.job_end).any()
+        )
         return m
 
     def _keep_sums(self, m, reading, held_place, writing, new):
-        """Store the sums, and drain them; return what the place held that was read before.
+        """Store the sums, and drain them; return what the place held that was read two cycles ago.
 
         Reads and writes of the drain side are those of a row of a bank, all others of one memory.
         """
@@ -218,4 +240,9 @@ class Sums(wiring.Component):
         banks = [Cat(*data[:lanes]), Cat(*data[lanes:])]
         m.d.comb += self.drained.eq(Mux(cleared_bank, banks[1], banks[0]))
         held_lane, _, held_bank = split(held_place)
-        return Array(data)[Cat(held_lane, held_bank)]
+        found = [Signal(self._stored_width, name=f"found{n}", reset_less=True) for n in range(2)]
+        chosen_bank = Signal(reset_less=True)
+        m.d.sync += chosen_bank.eq(held_bank)
+        for one, of_bank in zip(found, (data[:lanes], data[lanes:]), strict=True):
+            m.d.sync += one.eq(Array(of_bank)[held_lane])
+        return Mux(chosen_bank, found[1], found[0])
