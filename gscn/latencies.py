@@ -38,8 +38,8 @@ INPUT_LATENCY = PIECE_LATENCY + VECTOR_LATENCY + PLACER_LATENCY + DEALER_LATENCY
 """`hw.cluster.cluster_input.ClusterInput.LATENCY`: from a beat to a word of it."""
 
 # -- PE
-RANGE_LATENCY = 1
-"""`hw.pe.ranges.RangeLookup.LATENCY`: from a word to its first fiber."""
+RANGE_LATENCY = 3
+"""`hw.pe.ranges.RangeLookup.LATENCY`: from a word to its first fiber, through a queue."""
 RING_LATENCY = 2
 """`hw.pe.ring.RingWalker.LATENCY`: from an entry that is issued to its index."""
 PRODUCT_LATENCY = 1
@@ -54,7 +54,7 @@ SUMS_DRAIN_LATENCY = 1
 """`hw.pe.sums.Sums.DRAIN_LATENCY`: from a row that is drained to its sums."""
 QUEUE_LATENCY = 1
 """`hw.fifo.StreamFIFO.LATENCY`."""
-WORD_WALK_CYCLES = QUEUE_LATENCY + RANGE_LATENCY + QUEUE_LATENCY
+WORD_WALK_CYCLES = QUEUE_LATENCY + RANGE_LATENCY
 """From a word that enters an empty PE to the walk of its first fiber."""
 WORD_MARK_CYCLES = WORD_WALK_CYCLES + MARK_LATENCY
 """`hw.pe.worker.Worker.MARK_CYCLES`: from a mark that enters an empty PE to its report."""

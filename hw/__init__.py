@@ -4,6 +4,7 @@ Every component's docstring says, after what the component does, four things und
 `tests/hw/test_docstrings.py` compares each with the netlist:
 
 - Latency: the fewest cycles from one member to another, by the name of a constant of the class.
+  Where a row is in a memory before it counts, those of other ways, and it says so.
 - Throughput: what goes through in a cycle, and what costs more.
 - Combinational: which outputs depend on which inputs in the same cycle. It is what the netlist
   connects, whether or not a value ever goes that way.

@@ -18,8 +18,9 @@ MAC, MARK, END = range(3)
 WORKER = record(
     "words", "word_head",
     "row",  # of a word whose ranges are not all looked up
-    # the look-up's output
+    # what the directory answers, and what of it is compared
     "found", "found_kind", "found_length", "found_job_end",
+    "compared", "compared_kind", "compared_length", "compared_job_end",
     "fibers", "fiber_head",
     "position",  # in the fiber that is walked
     # bits follow a product, or the end of a job, from the walk to the accumulators, bit 0
@@ -34,7 +35,7 @@ FIBER = record("kind", "length", "job_end")
 @borrowing
 def is_pending(worker):
     """Return whether anything is queued or under way."""
-    return worker.words or worker.found or worker.fibers or worker.pipe
+    return worker.words or worker.found or worker.compared or worker.fibers or worker.pipe
 
 
 @borrowing
@@ -88,12 +89,16 @@ def within(key, starts):
 @borrowing
 def step_ranges(worker, words, fibers, starts, row_keys, room):
     """Advance the look-up; `room` is whether it may make one."""
-    if worker.found and (worker.found_kind != MAC or worker.found_length):
+    if worker.compared and (worker.compared_kind != MAC or worker.compared_length):
         fiber = fibers[(worker.fiber_head + worker.fibers) % fibers.shape[0]]
-        fiber.kind = worker.found_kind
-        fiber.length = worker.found_length
-        fiber.job_end = worker.found_job_end
+        fiber.kind = worker.compared_kind
+        fiber.length = worker.compared_length
+        fiber.job_end = worker.compared_job_end
         worker.fibers += 1
+    worker.compared = worker.found
+    worker.compared_kind = worker.found_kind
+    worker.compared_length = worker.found_length
+    worker.compared_job_end = worker.found_job_end
     worker.found = 0
     if worker.words == 0 or not room:
         return
@@ -130,7 +135,7 @@ def step_worker(worker, words, fibers, starts, row_keys, end_cycles):
         `gscn.latencies.job_end_cycles`.
     """
     pending = is_pending(worker)
-    room = worker.fibers + worker.found < fibers.shape[0]
+    room = worker.fibers + worker.found + worker.compared < fibers.shape[0]
     cause = step_walk(worker, fibers, end_cycles)
     if cause == NOTHING and pending:
         cause = LOOKUP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,7 +15,12 @@ from gscn.hw.array_layouts import (
     load_layout,
     word_layout,
 )
+from gscn.hw.fifo import reads_ahead
 from gscn.hw.ram import Ram
+
+COMPARED = 2
+"""Bits of two bounds that are compared in the cycle in which the directory answers: as many as one
+look-up table of four inputs takes."""
 
 
 class RangeLookup(wiring.Component):
@@ -27,22 +32,27 @@ class RangeLookup(wiring.Component):
     no entries is dropped; MARK and END pass, in order. What is written through `load` must not be
     what a word under way reads.
 
-    A look-up is made while the consumer has `room` for what it may find, whether it finds anything
-    or not, so that the memory's answer decides nothing in the cycle in which it comes.
+    Fibers wait in a queue, in which a look-up has its place before it is known whether it finds
+    anything. What the directory answers goes into the queue as it comes, and is compared meanwhile;
+    it counts a cycle later, or what is found next takes its place. So nothing is decided in the
+    cycle in which a memory answers, and no bound is held but in the queue.
 
     Implements: keys and offsets of `docs/contract/passes.md`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `i` to `o`, of a word's first fiber.
-    - Throughput: one look-up per cycle, empty ones included.
-    - Combinational: `room`, `i.p` -> `i.ready`.
-    - Reset: no look-up; outputs 0. The directory stays.
+    - Latency: `LATENCY` from `i` to `o`, not through memories. Of a word's first fiber: the
+      directory answers, bounds are compared, the fiber is queued.
+    - Throughput: one look-up per cycle, empty ones included; a fiber per cycle if the queue has more
+      than `LATENCY` places.
+    - Combinational: `i.p` -> `i.ready`.
+    - Reset: no look-up, nothing queued; outputs 0, but `i.ready` = 1 for a word of one look-up. The
+      directory stays.
 
     Parameters
     ----------
     config
-        Sizes of directory and stationary memory.
+        Sizes of directory and stationary memory, places of the queue.
 
     Attributes
     ----------
@@ -54,12 +64,10 @@ class RangeLookup(wiring.Component):
         Added to the offset from one to the next; likewise.
     load : In(load_layout(config))
         Where keys begin; taken in the same cycle.
-    room : In(1)
-        There is room for a fiber more than the one of the look-up under way.
-    o : Out(stream.Signature(fiber_layout(config), always_ready=True))
+    o : Out(stream.Signature(fiber_layout(config)))
         Fibers, in order.
     active : Out(1)
-        A look-up is under way.
+        A look-up is under way, or a fiber queued.
     """
 
     LATENCY = latencies.RANGE_LATENCY
@@ -72,8 +80,7 @@ class RangeLookup(wiring.Component):
                 "row_keys": In(config.key_width),
                 "row_step": In(config.index_width),
                 "load": In(load_layout(config)),
-                "room": In(1),
-                "o": Out(stream.Signature(fiber_layout(config), always_ready=True)),
+                "o": Out(stream.Signature(fiber_layout(config))),
                 "active": Out(1),
             }
         )
@@ -81,6 +88,7 @@ class RangeLookup(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, word = self.config, self.i.p
+        room = Signal()
 
         # -- one key range per cycle
         key = Signal(config.key_width)
@@ -91,11 +99,11 @@ class RangeLookup(wiring.Component):
         next_offset = Signal.like(offset, reset_less=True)
         is_mac = word.kind == WordKind.MAC
         last = ~is_mac | (row == word.rows)
-        takes = self.i.valid & self.room
+        takes = self.i.valid & room
         m.d.comb += [
             key.eq(Mux(resumed, next_key, word.key)),
             offset.eq(Mux(resumed, next_offset, word.offset)),
-            self.i.ready.eq(self.room & last),
+            self.i.ready.eq(room & last),
         ]
         with m.If(takes):
             m.d.sync += [
@@ -121,9 +129,10 @@ class RangeLookup(wiring.Component):
             ]
             bounds.append(read.data)
 
-        # -- what it said
-        found = Signal.like(word, reset_less=True)  # `active` tells whether it counts
-        m.d.sync += self.active.eq(takes)
+        # -- what it says
+        found = Signal.like(word, reset_less=True)  # `answers` tells whether it counts
+        answers = Signal()
+        m.d.sync += answers.eq(takes)
         with m.If(takes):
             m.d.sync += [
                 found.kind.eq(word.kind),
@@ -131,15 +140,55 @@ class RangeLookup(wiring.Component):
                 found.value.eq(word.value),
                 found.offset.eq(offset),
             ]
-        m.d.comb += [
-            self.o.p.kind.eq(found.kind),
-            self.o.p.job_end.eq(found.job_end),
-            self.o.p.start.eq(bounds[0]),
-            self.o.p.end.eq(bounds[1]),
-            self.o.p.value.eq(found.value),
-            self.o.p.offset.eq(found.offset),
-            self.o.valid.eq(
-                self.active & ((found.kind != WordKind.MAC) | (bounds[0] != bounds[1]))
-            ),
+        fiber = Signal.like(self.o.p)
+        m.d.comb += [fiber[name].eq(found[name]) for name in ("kind", "job_end", "value", "offset")]
+        m.d.comb += [fiber.start.eq(bounds[0]), fiber.end.eq(bounds[1])]
+
+        # -- whether it counts
+        compared, counts = Signal(), Signal()
+        differs = Signal(1 + -(-config.entry_width // COMPARED), reset_less=True)
+        unequal = [
+            bounds[0][start : start + COMPARED] != bounds[1][start : start + COMPARED]
+            for start in range(0, config.entry_width, COMPARED)
         ]
+        m.d.sync += [
+            compared.eq(answers),
+            differs.eq(Cat(found.kind != WordKind.MAC, *unequal)),
+        ]
+        m.d.comb += counts.eq(compared & differs.any())
+        self._queue(m, fiber, answers, counts)
+
+        # -- places for what is under way
+        free = Signal(range(config.fiber_depth + 1), init=config.fiber_depth)
+        leaves = self.o.valid & self.o.ready
+        m.d.sync += free.eq(free + (compared & ~counts) + leaves - takes)
+        m.d.comb += [room.eq(free != 0), self.active.eq(free != config.fiber_depth)]
         return m
+
+    def _queue(self, m, fiber, comes, counts):
+        """Queue the fiber that comes; `counts` is of the one that came in the cycle before."""
+        depth = self.config.fiber_depth
+        level = Signal(range(depth + 1))
+        place, read_place = Signal(range(depth)), Signal(range(depth))
+        leaves = self.o.valid & self.o.ready
+
+        def after(number):
+            return Mux(number == depth - 1, 0, number + 1)
+
+        m.submodules.fibers = fibers = Memory(shape=len(fiber.as_value()), depth=depth, init=[])
+        ahead = reads_ahead(len(fiber.as_value()), depth)
+        write = fibers.write_port()
+        read = fibers.read_port(domain="sync" if ahead else "comb")
+        first, behind = Signal.like(read_place), Signal.like(place)
+        m.d.comb += [
+            first.eq(Mux(leaves, after(read_place), read_place)),
+            behind.eq(Mux(counts, after(place), place)),
+            write.addr.eq(behind),
+            write.data.eq(fiber),
+            write.en.eq(comes),  # over the one before if that does not count
+            # ahead: what counts from the next cycle on was written in the one before
+            read.addr.eq(first if ahead else read_place),
+            self.o.p.eq(read.data),
+            self.o.valid.eq(level != 0),
+        ]
+        m.d.sync += [level.eq(level + counts - leaves), place.eq(behind), read_place.eq(first)]

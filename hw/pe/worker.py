@@ -10,7 +10,6 @@ from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import (
     drain_layout,
-    fiber_layout,
     load_layout,
     sums_layout,
     word_layout,
@@ -32,9 +31,9 @@ class Worker(wiring.Component):
 
     Timing
     ------
-    - Latency: `MARK_CYCLES` from `i` to `mark`; `END_CYCLES` from `i` to `job_end`,
-      `FLOAT_CYCLES` more with float formats; `DRAIN_CYCLES` from `drain` to `sums`, which stay
-      until the next row. The first two if nothing is queued before.
+    - Latency: `MARK_CYCLES` from `i` to `mark`, not through memories; `END_CYCLES` from `i` to
+      `job_end`, `FLOAT_CYCLES` more with float formats, not through memories; `DRAIN_CYCLES` from
+      `drain` to `sums`, which stay until the next row. The first two if nothing is queued before.
     - Throughput: one product per cycle; a MARK or END takes a cycle.
     - Combinational: none.
     - Reset: nothing queued or under way; outputs 0, but `i.ready` = 1 and `sums` undefined, and
@@ -107,24 +106,17 @@ class Worker(wiring.Component):
         config = self.config
         m.submodules.words = words = StreamFIFO(shape=word_layout(config), depth=config.word_depth)
         m.submodules.lookup = lookup = RangeLookup(config=config)
-        m.submodules.fibers = fibers = StreamFIFO(
-            shape=fiber_layout(config), depth=config.fiber_depth
-        )
         m.submodules.walker = walker = RingWalker(config=config)
         m.submodules.accumulators = accumulators = Sums(config=config)
 
         connect(m, wiring.flipped(self.i), words.i)
         connect(m, words.o, lookup.i)
-        connect(m, fibers.o, walker.i)
+        connect(m, lookup.o, walker.i)
         m.d.comb += [
             self.level.eq(words.level),
             lookup.row_keys.eq(self.row_keys),
             lookup.row_step.eq(self.row_step),
             lookup.load.eq(self.load),
-            lookup.room.eq(fibers.level + lookup.active < config.fiber_depth),
-            # it has room: the look-up was made only then
-            fibers.i.p.eq(lookup.o.p),
-            fibers.i.valid.eq(lookup.o.valid),
             walker.load.eq(self.load),
             accumulators.i.eq(walker.o),
             accumulators.i_valid.eq(walker.o_valid),
@@ -135,9 +127,7 @@ class Worker(wiring.Component):
             self.job_end.eq(accumulators.job_end),
             self.index_error.eq(accumulators.index_error),
             self.busy.eq(walker.issues),
-            self.pending.eq(
-                words.o.valid | lookup.active | fibers.o.valid | walker.active | accumulators.active
-            ),
+            self.pending.eq(words.o.valid | lookup.active | walker.active | accumulators.active),
         ]
         if config.floats:
             m.d.comb += [

@@ -142,7 +142,6 @@ def test_cycles_of_the_pe_are_those_of_its_parts(text):
     assert stages == {
         "words": f"{StreamFIFO.LATENCY}",
         "lookup": f"{RangeLookup.LATENCY}",
-        "fibers": f"{StreamFIFO.LATENCY}",
         "walker": f"{RingWalker.LATENCY}, {RingWalker.FLOAT_LATENCY}",
         "sums": f"{Sums.LATENCY}",
         "bank": f"{Worker.DRAIN_CYCLES}",
@@ -157,7 +156,7 @@ def test_the_table_of_cycles_adds_them_up(text):
     integers, floats = zip(
         *(map(int, row.split("|")[1:3]) for row in table), strict=True
     )  # fmt: skip
-    steps = (0, StreamFIFO.LATENCY, RangeLookup.LATENCY, StreamFIFO.LATENCY)
+    steps = (0, StreamFIFO.LATENCY, RangeLookup.LATENCY)
     assert integers == tuple(np.cumsum([*steps, RingWalker.LATENCY, Sums.LATENCY]))
     assert floats == tuple(np.cumsum([*steps, RingWalker.FLOAT_LATENCY, Sums.LATENCY]))
     assert integers[-1] == Worker.END_CYCLES

@@ -80,6 +80,8 @@ class Latency:
     with_floats: str | None
     """Constant that holds with float formats instead, or in addition."""
     adds: bool
+    memories: bool
+    """Ways through memories count."""
 
     def cycles(self, component: type[wiring.Component], *, floats: bool) -> int:
         """Return what the constants say."""
@@ -91,7 +93,10 @@ class Latency:
 
 
 def latencies(text: str) -> list[Latency]:
-    """Return the latencies named: "`NAME` from `a` to `b`[, and from `c` to `d`]"."""
+    """Return the latencies named: "`NAME` from `a` to `b`[, and from `c` to `d`]".
+
+    Ways through memories do not count of one that ends with ", not through memories".
+    """
     found = []
     for part in first_sentence(text).split("; "):
         constant = re.match(r"`(\w+)` from ", part)
@@ -107,6 +112,7 @@ def latencies(text: str) -> list[Latency]:
                 targets=tuple(name for name in re.findall(NAME, targets) if not name.isupper()),
                 with_floats=floats[1] if floats else None,
                 adds=bool(floats and floats[2]),
+                memories=not part.endswith(", not through memories"),
             )
             for sources, targets in ways
         ]

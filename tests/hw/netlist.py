@@ -69,13 +69,15 @@ class Netlist:
                 for bit, net in enumerate(self._nets[name]):
                     self._input[net] = name
                     self._bits[net] = value.init >> bit & 1
-        self._sources: dict[tuple[tuple[str, ...], int | None], dict[str, int]] = {}
+        self._sources: dict[tuple[tuple[str, ...], int | None, bool], dict[str, int]] = {}
         self._writes: dict[int, list[int]] = {}
         for number, cell in enumerate(self._cells):
             if isinstance(cell, _nir.SyncWritePort):
                 self._writes.setdefault(cell.memory, []).append(number)
 
-    def sources(self, *outputs: str, cycles: int | None = None) -> dict[str, int]:
+    def sources(
+        self, *outputs: str, cycles: int | None = None, memories: bool = True
+    ) -> dict[str, int]:
         """Return the inputs that reach some outputs, and how many cycles before at the least.
 
         Parameters
@@ -84,12 +86,17 @@ class Netlist:
             Paths of leaves.
         cycles
             Look no further back than this; None: as far as registers go.
+        memories
+            Look through memories, too: from what is read to what is written.
         """
-        if (outputs, cycles) not in self._sources:
-            self._sources[outputs, cycles] = self._search(outputs, cycles)
-        return self._sources[outputs, cycles]
+        key = outputs, cycles, memories
+        if key not in self._sources:
+            self._sources[key] = self._search(outputs, cycles, memories)
+        return self._sources[key]
 
-    def _search(self, outputs: tuple[str, ...], cycles: int | None) -> dict[str, int]:
+    def _search(
+        self, outputs: tuple[str, ...], cycles: int | None, memories: bool
+    ) -> dict[str, int]:
         known: set[_nir.Net] = set()
         # what follows from one bit of a read follows from any, and no earlier from later ones
         ports: set[int] = set()
@@ -109,6 +116,8 @@ class Netlist:
                 elif net.cell != 0 and net.cell not in ports:  # neither clock nor reset
                     if isinstance(self._cells[net.cell], _READS):
                         ports.add(net.cell)
+                        if not memories:
+                            continue
                     for other, later in self._before(net):
                         if other not in known:
                             waiting[later].append(other)

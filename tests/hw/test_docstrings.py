@@ -184,20 +184,20 @@ def wrong_latencies(component):
             stated = latency.cycles(component, floats=floats)
             for source in latency.sources:
                 for target in latency.targets:
-                    found = shortest(circuit, source, target, stated)
+                    found = shortest(circuit, source, target, stated, memories=latency.memories)
                     if found != stated:
                         wrong.append(f"from {source} to {target}: not {stated} but {found}")
     return wrong
 
 
-def shortest(circuit, source, target, most):
+def shortest(circuit, source, target, most, *, memories):
     """Return the fewest registers between two members, None if there are more than `most`."""
     outputs = [
         leaf
         for leaf, (_, direction) in circuit.leaves.items()
         if direction == "o" and covers(target, leaf)
     ]
-    found = circuit.sources(*outputs, cycles=most)
+    found = circuit.sources(*outputs, cycles=most, memories=memories)
     return min((found[leaf] for leaf in found if covers(source, leaf)), default=None)
 
 

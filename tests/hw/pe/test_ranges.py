@@ -16,8 +16,6 @@ from tests.hw.streams import never, plain, simulate, with_pauses
 from tests.hw.words import Plan, random_plan
 
 CONFIG = dataclasses.replace(ARRAYS["tiny"], stationary_depth=64, directory_depth=64)
-QUEUE = 3
-"""Fibers that the consumer of the tests has places for."""
 
 
 def expected(plan):
@@ -47,12 +45,12 @@ def expected(plan):
 
 
 class Bench:
-    """Look all words of a plan up, part by part; what is found waits in a queue of few places."""
+    """Look all words of a plan up, part by part."""
 
     def __init__(self, plan, source=None, sink=None):
         self.plan, self.dut = plan, RangeLookup(config=plan.config)
         self.source, self.sink = source or never(), sink or never()
-        self.found, self.taken, self.cycles = [], 0, []
+        self.found = []
         self.loaded = -1
 
     def run(self):
@@ -62,13 +60,9 @@ class Bench:
     async def collect(self, ctx):
         dut = self.dut
         while True:
-            waits = len(self.found) - self.taken
-            assert waits <= QUEUE
-            ctx.set(dut.room, waits + ctx.get(dut.active) < QUEUE)
-            _, _, valid, fiber = await ctx.tick().sample(dut.o.valid, dut.o.p)
-            if waits and not next(self.sink):
-                self.taken += 1
-            if valid:
+            ctx.set(dut.o.ready, not next(self.sink))
+            _, _, valid, ready, fiber = await ctx.tick().sample(dut.o.valid, dut.o.ready, dut.o.p)
+            if valid and ready:
                 fiber = plain(fiber)
                 tokens = ("kind", "job_end")
                 is_mac = fiber["kind"] == WordKind.MAC
@@ -90,7 +84,7 @@ class Bench:
             while not taken:
                 _, _, taken = await ctx.tick().sample(dut.i.ready)
             ctx.set(dut.i.valid, 0)
-        while self.taken < len(expected(plan)):
+        while len(self.found) < len(expected(plan)):
             await ctx.tick()
         await ctx.tick().repeat(8)
         assert not ctx.get(dut.active)
@@ -111,9 +105,10 @@ def check(plan, source=None, sink=None):
 
 
 @with_pauses
-@pytest.mark.parametrize("wild", [False, True])
-def test_random_words(source_pauses, sink_pauses, wild):
-    plan = random_plan(random.Random(11), CONFIG, jobs=4, wild=wild)
+@pytest.mark.parametrize(("depth", "wild"), [(4, False), (4, True), (3, False), (64, False)])
+def test_random_words(source_pauses, sink_pauses, depth, wild):
+    config = dataclasses.replace(CONFIG, fiber_depth=depth)
+    plan = random_plan(random.Random(11), config, jobs=4, wild=wild)
     check(plan, source_pauses(), sink_pauses())
 
 
@@ -161,7 +156,7 @@ def test_latency_and_one_lookup_per_cycle_empty_ones_included():
             await ctx.tick()
         ctx.set(dut.load.key_en, 0)
         ctx.set(dut.row_keys, 1)
-        ctx.set(dut.room, 1)
+        ctx.set(dut.o.ready, 1)
         pending = list(words)
         for cycle in range(12):
             ctx.set(dut.i.valid, bool(pending))
@@ -183,23 +178,61 @@ def test_latency_and_one_lookup_per_cycle_empty_ones_included():
     assert valid_cycles == [look_up + RangeLookup.LATENCY for look_up in (0, 2, 3, 5)]
 
 
-def test_nothing_is_looked_up_without_room():
-    plan = random_plan(random.Random(1), CONFIG, jobs=1)
-    dut = RangeLookup(config=CONFIG)
+@pytest.mark.parametrize("depth", [2, 4, 20])
+def test_no_more_is_looked_up_than_there_are_places(depth):
+    """The last depth has its queue read ahead."""
+    plan = random_plan(random.Random(1), dataclasses.replace(CONFIG, fiber_depth=depth), jobs=1)
+    dut = RangeLookup(config=plan.config)
+    blank = next(word for _, word in plan.words() if word["kind"] == WordKind.END)
+    left = []
 
     async def testbench(ctx):
-        ctx.set(dut.i.valid, 1)
-        ctx.set(dut.i.p, next(plan.words())[1])
-        for _ in range(8):
+        ctx.set(dut.i.p, blank)
+        taken = 0
+        for cycle in range(depth + 12):
+            ctx.set(dut.i.valid, 1)
             _, _, ready, active = await ctx.tick().sample(dut.i.ready, dut.active)
-            assert (ready, active) == (0, 0)
+            assert ready == (cycle < depth)
+            assert active == (cycle > 0)
+            taken += ready
+        ctx.set(dut.i.valid, 0)
+        ctx.set(dut.o.ready, 1)
+        for _ in range(depth + 2):
+            left.append((await ctx.tick().sample(dut.o.valid))[-1])
+        assert taken == sum(left) == depth
+        assert not ctx.get(dut.active)
 
-    simulate(dut, testbench, cycles=20)
+    simulate(dut, testbench, cycles=100)
+
+
+@pytest.mark.parametrize("depth", [RangeLookup.LATENCY + 1, 64])
+def test_a_fiber_per_cycle_leaves(depth):
+    dut = RangeLookup(config=dataclasses.replace(CONFIG, fiber_depth=depth))
+    valid_cycles = []
+
+    async def testbench(ctx):
+        ctx.set(dut.i.p.kind, WordKind.MARK)
+        ctx.set(dut.i.valid, 1)
+        ctx.set(dut.o.ready, 1)
+        for cycle in range(12):
+            _, _, valid = await ctx.tick().sample(dut.o.valid)
+            if valid:
+                valid_cycles.append(cycle)
+
+    simulate(dut, testbench, cycles=60)
+    assert valid_cycles == list(range(RangeLookup.LATENCY, 12))
 
 
 def test_the_directory_is_two_copies_read_with_a_clock():
     found = memories_of(RangeLookup(config=ARRAYS["large"]))
-    assert found == [("high", 4096, 12, 1, ["sync"]), ("low", 4096, 12, 1, ["sync"])]
+    assert found[1:] == [("high", 4096, 12, 1, ["sync"]), ("low", 4096, 12, 1, ["sync"])]
+
+
+@pytest.mark.parametrize(("depth", "domain"), [(4, "comb"), (64, "sync")])
+def test_a_queue_of_many_fibers_is_read_with_a_clock(depth, domain):
+    config = dataclasses.replace(CONFIG, fiber_depth=depth)
+    name, places, _, _, domains = memories_of(RangeLookup(config=config))[0]
+    assert (name, places, domains) == ("fibers", depth, [domain])
 
 
 def test_a_plan_meets_what_is_worked_out_by_hand():
