@@ -43,8 +43,8 @@ class RangeLookup(wiring.Component):
     ------
     - Latency: `LATENCY` from `i` to `o`, not through memories. Of a word's first fiber: the
       directory answers, bounds are compared, the fiber is queued.
-    - Throughput: one look-up per cycle, empty ones included; a fiber per cycle if the queue has more
-      than `LATENCY` places.
+    - Throughput: one look-up per cycle, empty ones included; a fiber per cycle if the queue has
+      more than `LATENCY` places.
     - Combinational: `i.p` -> `i.ready`.
     - Reset: no look-up, nothing queued; outputs 0, but `i.ready` = 1 for a word of one look-up. The
       directory stays.

@@ -131,15 +131,19 @@ class RingWalker(wiring.Component):
         # -- the entry, held for the multiplier, which no longer waits for a memory
         found = self._keep_entries(m, addr, lane)
         factors = [Signal.like(value, name=f"factor{n}", reset_less=True) for n in range(2)]
-        addend, held = Signal.like(self.o, reset_less=True), Signal()
-        m.d.sync += [held.eq(issued), addend.job_end.eq(ends)]
+        # its index is summed behind the register: a memory that answers leaves no time for a sum
+        entry_offset, word_offset = (Signal.like(offset, reset_less=True) for _ in range(2))
+        addend, held, held_ends = Signal.like(self.o), Signal(), Signal(reset_less=True)
+        m.d.sync += [held.eq(issued), held_ends.eq(ends)]
+        m.d.comb += [addend.index.eq(entry_offset + word_offset), addend.job_end.eq(held_ends)]
         announced = Signal()
         m.d.sync += announced.eq(issued | ends)
         with m.If(issued):
             m.d.sync += [
                 factors[0].eq(found.value),
                 factors[1].eq(value),
-                addend.index.eq(found.offset + offset),
+                entry_offset.eq(found.offset),
+                word_offset.eq(offset),
             ]
         if self.config.floats:
             under_way = self._multiply_any(m, factors, held, addend, announced)
