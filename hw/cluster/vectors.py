@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.arguments import need, need_number
+from gscn.hw.cluster.ranks import Ranks, number_of
 from gscn.hw.input_layouts import STRIP, WANTED, WINDOW_HALFWORDS, item_layout
 from gscn.passes import VECTOR
 
 LOOKED_AT = WINDOW_HALFWORDS - 1
 """Values that are looked at in a cycle where lanes are chosen: a fresh mask leaves so many."""
-
-
-def lowest(m: Module, bits: Value) -> Signal:
-    """Return the number of the lowest bit that is set; combinational, 0 if none is.
-
-    Parameters
-    ----------
-    m
-        Module to which the logic is added.
-    bits
-        At least two.
-    """
-    number = Signal(range(len(bits)))
-    for place in reversed(range(len(bits))):
-        with m.If(bits[place]):
-            m.d.comb += number.eq(place)
-    return number
 
 
 class _Place:
@@ -55,6 +39,8 @@ class _Place:
         """Positions from the base to the item before."""
         self.mask_left = Signal(VECTOR)
         """Lanes of the lowest of these vectors that are left; 0: its mask was not taken yet."""
+        self.fresh = Signal(init=1)
+        """`mask_left` is 0."""
         self.odd = Signal()
         """The next value is in the high half of its halfword."""
 
@@ -71,8 +57,8 @@ class _Step:
         """There is a vector among them."""
         self.header = Signal()
         """The next halfword is a block's first one."""
-        self.needed = Signal(range(WINDOW_HALFWORDS + 1))
-        """Halfwords that must be there."""
+        self.enough = Signal()
+        """The halfwords that it takes are there."""
         self.used = Signal(range(WINDOW_HALFWORDS + 1))
         """Halfwords that are taken."""
         self.position = Signal(4)
@@ -81,6 +67,8 @@ class _Step:
         """A nonzero is found."""
         self.rest = Signal(VECTOR)
         """Lanes of the vector that are left after the item."""
+        self.exhausted = Signal()
+        """None is."""
         self.odd = Signal()
         """The value behind it is in the high half of its halfword."""
         self.bits = Signal(VECTOR)
@@ -192,13 +180,11 @@ class VectorExpander(wiring.Component):
         makes = Signal()  # an item is made, not only a header taken
         advance = Signal()
         closing = Signal()
-        enough = Signal()
         bad = Signal()
         self._look(m, place, step, item, bad)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
-            enough.eq(self.available >= step.needed),
-            step.goes.eq(place.active & advance & enough),
+            step.goes.eq(place.active & advance & step.enough),
             makes.eq(step.goes & Mux(step.header, self._skip, step.emits | step.ends_stretch)),
             self.take.eq(Mux(step.goes, step.used, 0)),
             self.done.eq(closing & self.ends & (self.available == 0)),
@@ -222,7 +208,7 @@ class VectorExpander(wiring.Component):
                 place.row_left.eq(self.inner),
             ]
         m.d.sync += self.error.eq(
-            (place.active & ~enough & self.ends)
+            (place.active & ~step.enough & self.ends)
             | (step.goes & bad)
             | (closing & (self.available != 0))
         )
@@ -232,6 +218,9 @@ class VectorExpander(wiring.Component):
         """Find the next vector, and what is left behind the item that it makes."""
         reach, within, after = Signal(range(VECTOR + 1)), Signal(VECTOR), Signal(VECTOR)
         ones = Signal(VECTOR)
+        # vectors of the stretch are the lowest ones: the first of them is the first of all
+        vectors = Ranks(m, place.bits, 1)
+        vector, single = Signal(range(VECTOR)), Signal()
         m.d.comb += [
             step.stretch.eq(place.row_left if self._skip else 1),
             step.reaches.eq(step.stretch <= place.block_left),
@@ -243,31 +232,36 @@ class VectorExpander(wiring.Component):
                     VECTOR,
                 )
             ),
-            ones.eq((1 << reach) - 1),
             within.eq(place.bits & ones),
+            after.eq(vectors.left[1] & ones),
+            single.eq(~after.any()),
             step.has.eq(within.any()),
             step.header.eq(~step.has & ~step.reaches),
+            vector.eq(number_of(vectors.one(0))),
         ]
-        vector = lowest(m, within)
-        fresh, mask = Signal(), Signal(VECTOR)
+        with m.Switch(reach):
+            for number in range(VECTOR + 1):
+                with m.Case(number):
+                    m.d.comb += ones.eq((1 << number) - 1)
+        mask, lane = Signal(VECTOR), Signal(4)
         m.d.comb += [
-            fresh.eq(place.mask_left == 0),
-            mask.eq(Mux(fresh, self.window[0], place.mask_left)),
+            mask.eq(Mux(place.fresh, self.window[0], place.mask_left)),
             step.position.eq(vector >> self.vectors),
-            item.vector.eq(vector & ((1 << self.vectors)[:5] - 1)[:4]),
+            lane.eq(vector & ((1 << self.vectors)[:5] - 1)[:4]),
+            item.vector.eq(Mux(step.has, lane, 0)),
         ]
+        m.d.comb += step.enough.eq(1)
         if self._values == 2:
-            self._take_two(m, step, item, mask, fresh)
+            ranks = self._take_two(m, place, step, item, mask)
         else:
-            self._take_one(m, place, step, item, mask, fresh)
-        exhausted = step.rest == 0
+            ranks = self._take_one(m, place, step, item, mask, lane)
+        ends_row = 1 if self._skip else place.row_left == step.stretch
         m.d.comb += [
-            after.eq(Mux(step.has & exhausted, within & (within - 1), within)),
-            step.bits.eq((place.bits & ~ones) | after),
-            step.ends_stretch.eq((after == 0) & step.reaches),
-            step.ends_row.eq(step.ends_stretch & (place.row_left == step.stretch)),
+            step.bits.eq((place.bits & ~ones) | Mux(step.exhausted, after, within)),
+            step.ends_stretch.eq(step.reaches & (~step.has | (step.exhausted & single))),
+            step.ends_row.eq(step.ends_stretch & ends_row),
             step.ends_strip.eq(step.ends_row & (place.rows_left == 1) & (place.mid_left == 1)),
-            bad.eq((step.has & (mask == 0)) | (step.ends_strip & (step.bits != 0))),
+            bad.eq((step.has & ~ranks.there[0]) | (step.ends_strip & (place.bits & ~ones).any())),
         ]
         m.d.comb += [
             item.ends_position.eq(step.ends_stretch),
@@ -279,85 +273,88 @@ class VectorExpander(wiring.Component):
         with m.Elif(step.header):
             m.d.comb += [
                 item.step.eq(place.block_left - place.at),
-                step.needed.eq(1),
+                step.enough.eq(self.available != 0),
                 step.used.eq(1),
             ]
 
-    def _take_two(self, m, step, item, mask, fresh):
+    def _take_two(self, m, place, step, item, mask):
         """Make an item of the next two values of a vector, or of its last one."""
-        first_out, second_out = Signal(VECTOR), Signal(VECTOR)
-        pair = first_out.any()
-        m.d.comb += [
-            first_out.eq(mask & (mask - 1)),
-            second_out.eq(first_out & (first_out - 1)),
-            item.lanes[0].eq(lowest(m, mask)),
-            item.lanes[1].eq(lowest(m, first_out)),
-        ]
+        ranks = Ranks(m, mask, 3)
+        pair = ranks.there[1]
+        needed = Signal(range(WINDOW_HALFWORDS + 1))
+        m.d.comb += [item.lanes[number].eq(number_of(ranks.one(number))) for number in range(2)]
+        m.d.comb += needed.eq(place.fresh + 1 + (pair & ~self.narrow))
         with m.If(step.has):
             m.d.comb += [
                 step.emits.eq(1),
-                step.rest.eq(second_out),
-                step.needed.eq(fresh + 1 + (pair & ~self.narrow)),
-                step.used.eq(step.needed),
+                step.rest.eq(ranks.left[2]),
+                step.exhausted.eq(~ranks.there[2]),
+                step.enough.eq(self.available >= needed),
+                step.used.eq(needed),
                 item.count.eq(1 + pair),
             ]
-        halves = Cat(Mux(fresh, self.window[n + 1], self.window[n]) for n in range(2))
+        halves = Cat(Mux(place.fresh, self.window[n + 1], self.window[n]) for n in range(2))
         for number in range(2):
             byte, half = (halves.word_select(number, width).as_signed() for width in (8, 16))
             m.d.comb += item.values[number].eq(Mux(self.narrow, byte, half))
+        return ranks
 
-    def _take_one(self, m, place, step, item, mask, fresh):
+    def _take_one(self, m, place, step, item, mask, vector):
         """Make an item of the next wanted value of a vector, if it is near.
 
-        Of the next values all up to the second wanted one are taken.
+        Of the next values all up to the second wanted one are taken. What follows from how many
+        these are is found for each number of them, while it is found out.
         """
-        wanted = self.wanted
-        kept = Signal(VECTOR)
-        with m.If(((item.vector ^ wanted.vector) & wanted.care) == 0):
-            m.d.comb += kept.eq(wanted.lanes)
-        left = [mask]  # lanes from each of the next values on
-        for number in range(LOOKED_AT):
-            after = Signal(VECTOR, name=f"left{number + 1}")
-            m.d.comb += after.eq(left[-1] & (left[-1] - 1))
-            left.append(after)
-        there = [lanes.any() for lanes in left]
-        is_wanted = Signal(LOOKED_AT)
-        for number in range(LOOKED_AT):
-            own = left[number] & ~left[number + 1] & kept
-            m.d.comb += is_wanted[number].eq(own.any())
-        taken = Signal(range(1, LOOKED_AT + 1))
-        m.d.comb += taken.eq(LOOKED_AT)
-        for number in reversed(range(1, LOOKED_AT)):
-            second = is_wanted[:number].any() & is_wanted[number]
-            with m.If(~there[number] | second):
-                m.d.comb += taken.eq(number)
-        chosen = lowest(m, is_wanted)
-        lanes, rest = Signal(VECTOR), Signal(VECTOR)
-        with m.Switch(chosen):
-            for number in range(LOOKED_AT):
-                with m.Case(number):
-                    m.d.comb += lanes.eq(left[number])
-        with m.Switch(taken):
-            for number in range(1, LOOKED_AT + 1):
-                with m.Case(number):
-                    m.d.comb += rest.eq(left[number])
-        bytes_end = Signal(range(LOOKED_AT + 2))
-        m.d.comb += [bytes_end.eq(place.odd + taken), item.lanes[0].eq(lowest(m, lanes))]
+        ranks = Ranks(m, mask, LOOKED_AT + 1)
+        # which vector it is, is known last
+        matches = Signal()
+        in_lanes, is_wanted = Signal(LOOKED_AT), Signal(LOOKED_AT)
+        m.d.comb += [
+            matches.eq(((vector ^ self.wanted.vector) & self.wanted.care) == 0),
+            in_lanes.eq(
+                Cat((ranks.one(number) & self.wanted.lanes).any() for number in range(LOOKED_AT))
+            ),
+            is_wanted.eq(Mux(matches, in_lanes, 0)),
+        ]
+        chosen = Signal(range(LOOKED_AT))
         with m.If(step.has):
+            m.d.comb += [step.emits.eq(is_wanted.any()), item.count.eq(step.emits)]
+        # behind so many values: no more are there, or the next one is another wanted one
+        stops = [
+            ~ranks.there[number] | (matches & in_lanes[:number].any() & in_lanes[number])
+            for number in range(1, LOOKED_AT)
+        ]
+        counts = range(1, LOOKED_AT + 1)
+        bytes_end = [Signal(3, name=f"bytes_end{number}") for number in counts]
+        needed = [Signal(range(WINDOW_HALFWORDS + 1), name=f"needed{number}") for number in counts]
+        for number, end, there in zip(counts, bytes_end, needed, strict=True):
             m.d.comb += [
-                step.emits.eq(is_wanted.any()),
-                step.rest.eq(rest),
-                step.odd.eq((rest != 0) & bytes_end[0]),
-                step.needed.eq(fresh + Mux(self.narrow, (bytes_end + 1) >> 1, taken)),
-                step.used.eq(step.needed),
-                item.count.eq(step.emits),
+                end.eq(place.odd + number),
+                there.eq(place.fresh + Mux(self.narrow, (end + 1) >> 1, number)),
             ]
-            with m.If(self.narrow & (rest != 0)):
-                m.d.comb += step.used.eq(fresh + (bytes_end >> 1))
-        halves = Cat(Mux(fresh, self.window[n + 1], self.window[n]) for n in range(LOOKED_AT))
+        for number, stop in zip(counts, [*stops, 1], strict=True):
+            left, end, there = ranks.there[number], bytes_end[number - 1], needed[number - 1]
+            with (m.If if number == 1 else m.Elif)(step.has & stop):
+                m.d.comb += [
+                    step.rest.eq(ranks.left[number]),
+                    step.exhausted.eq(~left),
+                    step.odd.eq(left & end[0]),
+                    step.enough.eq(self.available >= there),
+                    step.used.eq(Mux(self.narrow & left, place.fresh + (end >> 1), there)),
+                ]
+        for number in reversed(range(LOOKED_AT)):
+            with m.If(is_wanted[number]):
+                m.d.comb += chosen.eq(number)
+        lanes = [number_of(ranks.one(number)) for number in range(LOOKED_AT)]
+        with m.Switch(chosen):
+            for number, lane in enumerate(lanes):
+                with m.Case(number):
+                    m.d.comb += item.lanes[0].eq(lane)
+        halves = Cat(Mux(place.fresh, self.window[n + 1], self.window[n]) for n in range(LOOKED_AT))
         byte = halves.word_select((place.odd + chosen)[:2], 8).as_signed()
         half = halves.word_select(chosen, 16).as_signed()
         m.d.comb += item.values[0].eq(Mux(self.narrow, byte, half))
+        return ranks
 
     def _move(self, m, place, step):
         """Move on behind the item made or the header taken."""
@@ -371,6 +368,7 @@ class VectorExpander(wiring.Component):
         with m.Elif(step.goes):
             m.d.sync += [
                 place.mask_left.eq(step.rest),
+                place.fresh.eq(~step.has | step.exhausted),
                 place.odd.eq(step.odd),
                 place.bits.eq(step.bits),
             ]
@@ -378,7 +376,8 @@ class VectorExpander(wiring.Component):
                 m.d.sync += place.at.eq(step.position)
             with m.If(step.ends_stretch):
                 m.d.sync += [
-                    place.bits.eq(step.bits >> (step.stretch[:5] << self.vectors)[:5]),
+                    # none of the stretch is left
+                    place.bits.eq(place.bits >> (step.stretch[:5] << self.vectors)[:5]),
                     place.block_left.eq(place.block_left - step.stretch),
                     place.row_left.eq(place.row_left - step.stretch),
                     place.at.eq(0),
