@@ -85,9 +85,9 @@ class WordPlacer(wiring.Component):
     its chunk lacks its channel.
 
     Two stages: products of an item; then its place, into the register of words. Products: `step`
-    x `t_step`, `step` x the offset of a column, channel x `lane_step`, and tap rows x tap columns
-    for words that are one look-up; 5 bits times 8, 5 times those of an index or key, 8 times those,
-    and 5 times 5.
+    x `t_step`, `step` x the offset of a column, channel x `lane_step`, and, behind that register,
+    tap rows x tap columns for words that are one look-up; 5 bits times 8, 5 times those of an index
+    or key, 8 times those, and 5 times 5.
 
     Implements: "Keys, offsets, indices" in `docs/contract/passes.md`.
 
@@ -166,7 +166,7 @@ class WordPlacer(wiring.Component):
         mark_due = Signal()
         report = Signal(REPORT)
         context = self.contexts.p
-        word, is_word = self._place(m, item, rows, consumes)
+        word, joined, is_word = self._place(m, item, rows, consumes)
 
         early = Signal(CHUNK_NUMBER_WIDTH)  # negative while the strip's chunks are not all there
         m.d.comb += early.eq(self.chunks - context.need)
@@ -188,12 +188,13 @@ class WordPlacer(wiring.Component):
 
         # -- words
         kept, kept_report = Signal.like(self.o.p), Signal(REPORT)
-        kept_valid = Signal()
+        kept_valid, kept_joined = Signal(), Signal.like(joined)
         is_mark = kept.kind != WordKind.MAC
         m.d.comb += [
             # a mark that is not taken may yet give the chunks room
             self.waits.eq(item.valid & here & ~context.empty & ~loaded & ~(kept_valid & is_mark)),
             self.o.p.eq(kept),
+            self.o.p.span.eq(kept.span * kept_joined),
             self.o.valid.eq(kept_valid & (~is_mark | self.reports.ready)),
             self.reports.p.eq(kept_report),
             self.reports.valid.eq(kept_valid & is_mark & self.o.ready),
@@ -203,6 +204,7 @@ class WordPlacer(wiring.Component):
             m.d.sync += [
                 kept_valid.eq(mark_due | (consumes & is_word)),
                 kept.eq(word),
+                kept_joined.eq(joined),
                 kept_report.eq(report),
             ]
             with m.If(mark_due):
@@ -246,65 +248,82 @@ class WordPlacer(wiring.Component):
             ]
 
     def _place(self, m, item, rows, consumes):
-        """Second stage: return the word that an item makes, and whether it makes one."""
+        """Second stage: return the word that an item makes, a factor, and whether it makes one.
+
+        Its span is that of one tap row: the factor returned besides says of how many it is to be.
+        """
         d, job, steps = self.d, self.job, self.steps
         context = self.contexts.p
         kernel = d.mode == Mode.KERNEL
         width = product_width(self.config)
         place = signed(PLACE_WIDTH)
-        base_column, base_offset = Signal(place), Signal(width)
-        column, offset = Signal(place), Signal(width)
+        # columns are kept with what lies between them and both ends of the job's, so that no sum
+        # is compared that waits for another one
+        bases = [Signal(place, name=f"base_{name}") for name in ("column", "before", "behind")]
+        column, before, behind = (Signal(place, name=n) for n in ("column", "before", "behind"))
+        base_offset, offset = Signal(width), Signal(width)
+        columns_on = Mux(bases[0][16:] == 1, 0, item.columns)
         m.d.comb += [
-            column.eq(base_column + Mux(base_column[16:] == 1, 0, item.columns)),
+            column.eq(bases[0] + columns_on),
+            before.eq(bases[1] - columns_on),
+            behind.eq(bases[2] - columns_on),
             offset.eq(base_offset + item.column_offset),
         ]
         with m.If(self.start | (consumes & item.ends_row)):
-            m.d.sync += [base_column.eq(d.first_col), base_offset.eq(steps.first_column)]
+            m.d.sync += [
+                bases[0].eq(d.first_col),
+                bases[1].eq(job.x0 - d.first_col),
+                bases[2].eq(job.x1 - d.first_col),
+                base_offset.eq(steps.first_column),
+            ]
         with m.Elif(consumes):
-            m.d.sync += [base_column.eq(column), base_offset.eq(offset)]
+            m.d.sync += [
+                *(base.eq(new) for base, new in zip(bases, (column, before, behind), strict=True)),
+                base_offset.eq(offset),
+            ]
 
         # -- taps whose targets are inside: those from the first on, before the end
-        before, behind = Signal(place), Signal(place)
         above, below = Signal(place), Signal(place)
-        m.d.comb += [
-            before.eq(job.x0 - column),
-            behind.eq(job.x1 - column),
-            above.eq(-rows.row),
-            below.eq(job.rows - rows.row),
-        ]
+        m.d.comb += [above.eq(-rows.row), below.eq(job.rows - rows.row)]
         first_tap, columns = Signal(4), Signal(5)
         first_row, tap_rows = Signal(4), Signal(5)
+        is_before, all_behind = before > 0, behind >= d.taps_x
         m.d.comb += [
-            first_tap.eq(Mux(before > 0, before, 0)),
-            columns.eq(Mux(behind < d.taps_x, behind, d.taps_x) - first_tap),
+            first_tap.eq(Mux(is_before, before, 0)),
+            columns.eq(Mux(all_behind, d.taps_x, behind) - first_tap),
             first_row.eq(Mux(above > 0, above, 0)),
             tap_rows.eq(Mux(below < d.taps_y, below, d.taps_y) - first_row),
         ]
         inside = (before < d.taps_x) & (behind > 0) & (above < d.taps_y) & (below > 0)
-        joins = kernel & (columns == d.taps_x) & (d.row_keys == d.taps_x)
+        joins = kernel & ~is_before & all_behind & (d.row_keys == d.taps_x)
 
         word = Signal(word_layout(self.config))
+        joined = Signal(range(VECTOR + 1))
         starts_above = rows.row < 0
-        row_keys, row_offset = Signal(width), Signal(width)
+        early_key, late_key, row_offset = Signal(width), Signal(width), Signal(width)
+        # what is known of the row, and what only of the column
         with m.If(kernel):
             m.d.comb += [
-                row_keys.eq(Mux(starts_above, -rows.keys, 0)),
+                early_key.eq((context.base + item.lane_part) - Mux(starts_above, rows.keys, 0)),
+                late_key.eq(first_tap),
                 row_offset.eq(rows.offset + context.sample_offset),
             ]
         with m.Else():
             m.d.comb += [
-                row_keys.eq(Mux(starts_above, 0, rows.keys) + column),
+                early_key.eq(context.base + Mux(starts_above, 0, rows.keys)),
+                late_key.eq(Mux(is_before, job.x0, column)),  # the first tap's
                 row_offset.eq(Mux(starts_above, -rows.offset, 0) + item.lane_part),
             ]
         m.d.comb += [
             word.kind.eq(WordKind.MAC),
             word.value.eq(item.value),
-            word.key.eq(context.base + row_keys + first_tap + Mux(kernel, item.lane_part, 0)),
+            word.key.eq(early_key + late_key),
             word.offset.eq(row_offset + offset),
-            word.span.eq(Mux(joins, tap_rows * columns, columns)),
+            word.span.eq(columns),
             word.rows.eq(Mux(joins, 0, tap_rows - 1)),
+            joined.eq(Mux(joins, tap_rows, 1)),
         ]
-        return word, item.wanted & inside
+        return word, joined, item.wanted & inside
 
     def _move(self, m, item, rows, consumes, placed):
         """Go from row to row, also over those of strips that are not there, or not the job's."""
