@@ -91,8 +91,10 @@ class _Beats:
         self.known = [Signal(name=f"known{n}") for n in range(2)]
         self.due = [Signal(name=f"due{n}") for n in range(2)]
         self.wanted = [addr[beat_bits:] for addr in (work.start_addr, work.end_addr)]
-        self.same = self.wanted[0] == self.wanted[1]
-        """One beat holds both entries, and is kept as that of the start."""
+        self.same = Signal()
+        """One beat holds both entries, and is kept as that of the start; a cycle after both are
+        known, which is before an end is asked for."""
+        m.d.sync += self.same.eq(self.wanted[0] == self.wanted[1])
         self.hits = [
             known & (tag == wanted)
             for known, tag, wanted in zip(self.known, self.tags, self.wanted, strict=True)

@@ -257,30 +257,30 @@ class WordPlacer(wiring.Component):
         kernel = d.mode == Mode.KERNEL
         width = product_width(self.config)
         place = signed(PLACE_WIDTH)
-        # columns are kept with what lies between them and both ends of the job's, so that no sum
-        # is compared that waits for another one
-        bases = [Signal(place, name=f"base_{name}") for name in ("column", "before", "behind")]
-        column, before, behind = (Signal(place, name=n) for n in ("column", "before", "behind"))
+        # columns are kept with what lies between them and others that they are compared with, so
+        # that no sum is compared that waits for another one
+        origins = {  # what each begins with at the beginning of a row
+            "column": d.first_col,
+            "before": job.x0 - d.first_col,
+            "behind": job.x1 - d.first_col,
+        }
+        bases = {name: Signal(place, name=f"base_{name}") for name in origins}
+        here = {name: Signal(place, name=name) for name in origins}
+        column, before, behind = (here[name] for name in ("column", "before", "behind"))
         base_offset, offset = Signal(width), Signal(width)
-        columns_on = Mux(bases[0][16:] == 1, 0, item.columns)
-        m.d.comb += [
-            column.eq(bases[0] + columns_on),
-            before.eq(bases[1] - columns_on),
-            behind.eq(bases[2] - columns_on),
-            offset.eq(base_offset + item.column_offset),
-        ]
+        m.d.comb += offset.eq(base_offset + item.column_offset)
+        for name, base in bases.items():
+            sum_ = base + item.columns if name == "column" else base - item.columns
+            m.d.comb += here[name].eq(sum_)
+            with m.If(self.start | (consumes & item.ends_row)):
+                m.d.sync += base.eq(origins[name])
+            # one that has come so far stays there, less than a step behind
+            with m.Elif(consumes & (bases["column"][16:] != 1)):
+                m.d.sync += base.eq(here[name])
         with m.If(self.start | (consumes & item.ends_row)):
-            m.d.sync += [
-                bases[0].eq(d.first_col),
-                bases[1].eq(job.x0 - d.first_col),
-                bases[2].eq(job.x1 - d.first_col),
-                base_offset.eq(steps.first_column),
-            ]
+            m.d.sync += base_offset.eq(steps.first_column)
         with m.Elif(consumes):
-            m.d.sync += [
-                *(base.eq(new) for base, new in zip(bases, (column, before, behind), strict=True)),
-                base_offset.eq(offset),
-            ]
+            m.d.sync += base_offset.eq(offset)
 
         # -- taps whose targets are inside: those from the first on, before the end
         above, below = Signal(place), Signal(place)
@@ -294,7 +294,8 @@ class WordPlacer(wiring.Component):
             first_row.eq(Mux(above > 0, above, 0)),
             tap_rows.eq(Mux(below < d.taps_y, below, d.taps_y) - first_row),
         ]
-        inside = (before < d.taps_x) & (behind > 0) & (above < d.taps_y) & (below > 0)
+        inside_x = (before < d.taps_x) & (behind > 0)
+        inside = inside_x & (rows.row > -d.taps_y) & (job.rows > rows.row)
         joins = kernel & ~is_before & all_behind & (d.row_keys == d.taps_x)
 
         word = Signal(word_layout(self.config))
