@@ -107,7 +107,8 @@ class _Beats:
         self.start, self.end = Signal(32), Signal(32)
         m.d.comb += [
             self.start.eq(self.data[0].word_select(start, 32)),
-            self.end.eq(Mux(self.same, *self.data).word_select(end, 32)),
+            # of both, as that takes less than to choose between all of them
+            self.end.eq(Mux(self.same, *(beat.word_select(end, 32) for beat in self.data))),
         ]
 
     def fill(self, m: Module, beat: Signal, valid: Signal) -> None:

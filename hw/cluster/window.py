@@ -282,7 +282,8 @@ class WindowLoader(wiring.Component):
             fits.eq(
                 Mux(
                     chunks.open,
-                    used + item.count < config.stationary_depth,
+                    # used + item.count < config.stationary_depth, a power of two
+                    ~(used[1:].all() & Mux(used[0], item.count != 0, item.count == 2)),
                     (chunks.keys_used + d.s_keys < config.directory_depth) & end.ready,
                 )
             ),
