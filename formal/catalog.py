@@ -15,6 +15,7 @@ from formal.core.pass_sequencer import PassSequencerChecker
 from formal.fifo import StreamFIFOChecker
 from formal.host.axi import AxiManagerChecker
 from formal.host.axil import RegisterFileChecker
+from formal.host.control import ControlChecker
 from formal.pe.sums import SumsChecker
 from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
 from formal.port.pieces import PieceReaderChecker
@@ -29,6 +30,7 @@ from gscn.hw.core.pass_sequencer import PassSequencer
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.host.axi import AxiManager
 from gscn.hw.host.axil import RegisterFile
+from gscn.hw.host.control import Control
 from gscn.hw.pe.sums import Sums
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from gscn.hw.port.pieces import PieceReader
@@ -206,6 +208,20 @@ def _registers(top: Top) -> Subject:
     )
 
 
+def _control(top: Top, *, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=Control,
+        sizes=f"of {top.value}, {size.addr_width}-bit addresses",
+        parameters={"config": size, "top": top},
+        checker=ControlChecker,
+        options={"top": top},
+        depth=2,
+        reach_depth=8,
+        together=together,
+    )
+
+
 SUBJECTS = (
     _queue(2),
     _queue(5),
@@ -241,6 +257,8 @@ SUBJECTS = (
     _manager(burst_beats=1, addr_width=40),
     _registers(Top.MACHINE),
     _registers(Top.ARRAY),
+    _control(Top.MACHINE, together=False),
+    _control(Top.ARRAY, addr_width=40),
     *unit_subjects.SUBJECTS,
 )
 
@@ -283,6 +301,7 @@ IN_USE: dict[type[Component], str] = {
         f"{PORT}, 1 to 256 under way, 20- to 40-bit addresses",
     ),
     RegisterFile: "registers of an array and of a machine",
+    Control: "of an array and of a machine; presets: 32-bit addresses. Legal: 20 to 40 bits",
     **unit_subjects.IN_USE,
 }
 """Sizes of each component in the presets, and those that a configuration may ask for."""

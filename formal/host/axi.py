@@ -1,31 +1,16 @@
-"""The AXI4 manager: bursts and beats in order, as the protocol has them; errors and their place."""
+"""The AXI4 manager: bursts and beats in order, as the protocol has them, to their ends; errors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from amaranth.hdl import Cat, Mux, Signal, Value
 
-from formal.checker import Checker, Follower, Queue, total
+from formal.checker import Queue, total
+from formal.host.axi_ends import AxiEnds, Direction, Sending
 from gscn.hw.host.axi import BURST_INCR, AxiManager
 from gscn.hw.host.axi_ports import BURST_BOUNDARY_BYTES, Response
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Direction:
-    """Commands of one direction on their way."""
-
-    taken: Signal
-    """A command is taken."""
-    queue: Queue
-    """Commands that the port has not taken."""
-    pending: Queue
-    """Commands that are not answered."""
-    order: Value
-    """Commands leave in order, as legal bursts, and stay until they are taken."""
-
-
-class AxiManagerChecker(Checker):
+class AxiManagerChecker(AxiEnds):
     """Follow one burst each way, and one beat that is written, through an `AxiManager`.
 
     Assumed: commands are of 1 to `burst_beats` beats, aligned to beats, and do not cross a multiple
@@ -43,6 +28,16 @@ class AxiManagerChecker(Checker):
         "after": "no beat is taken before its command",
         "answers": "answers are taken at once, and handed on in that cycle unless flushed",
         "idle": "`idle` is high exactly if all commands are answered",
+        "granted": "a command is taken in the cycle in which it is offered, unless flushed, while "
+        "one of fewer than `COMMAND_DEPTH` waits for the port, and there may be one more under way",
+        "cleared": "while flushed no command and no beat is taken; when idle besides, nothing is "
+        "offered, and every burst that the port has seen is ended: a reset then breaks nothing",
+        "read_ends": "until a read's address is taken the port offers one in every cycle, at most "
+        "`COMMAND_DEPTH`; then it is owed beats in every cycle, at most `outstanding_bursts` x "
+        "`burst_beats`, until its last",
+        "write_ends": "likewise a written burst's address; until its last beat is taken, in every "
+        "cycle a beat is offered, is on its way, or is waited for from the array, at most "
+        "`WRITE_BURSTS` x `burst_beats`; then answers are owed, at most `WRITE_BURSTS`",
         "kept": "an error is kept, unchanged, until it is forgotten, and arises from an answer "
         "that has one",
         "read_error": "the first beat with an error is kept, with its address",
@@ -55,8 +50,10 @@ class AxiManagerChecker(Checker):
         """State what the lists of bursts say about what is on the port."""
         dut, axi = self.dut, self.dut.axi
         self._shift = (dut.config.mem_bytes - 1).bit_length()
-        read = self._direction("read", "ar", dut.config.outstanding_bursts)
-        write = self._direction("write", "aw", dut.WRITE_BURSTS)
+        read = self._direction(
+            "read", "ar", dut.config.outstanding_bursts, answers=axi.rvalid & axi.rlast
+        )
+        write = self._direction("write", "aw", dut.WRITE_BURSTS, answers=axi.bvalid)
         self.claim("reads", read.order)
         self.claim("writes", write.order)
         self.claim(
@@ -67,13 +64,17 @@ class AxiManagerChecker(Checker):
             & (dut.write_done == (axi.bvalid & ~dut.flush)),
         )  # fmt: skip
         self.claim("idle", dut.idle == ((read.pending.level == 0) & (write.pending.level == 0)))
-        whole = self._beats(write)
+        self.claim("granted", read.granted & write.granted)
+        whole, sending = self._beats(write)
         reads_error = self._read_answers(read)
         self._write_answers(write, reads_error)
         self._kept()
+        self.cleared(read, write, sending)
+        self.read_ends(read)
+        self.write_ends(write, sending)
         self.reach(whole & (read.pending.level == dut.config.outstanding_bursts))
 
-    def _direction(self, name: str, channel: str, depth: int) -> _Direction:
+    def _direction(self, name: str, channel: str, depth: int, *, answers: Value) -> Direction:
         """Follow a command from where it is taken to the port."""
         dut, axi = self.dut, self.dut.axi
         config, command = dut.config, getattr(dut, f"{name}_cmd")
@@ -122,9 +123,22 @@ class AxiManagerChecker(Checker):
                 )
             )
         )
-        return _Direction(taken=taken, queue=queue, pending=pending, order=order)
+        granted = (queue.level < dut.COMMAND_DEPTH) & (pending.level < depth) & ~dut.flush
+        opened = Signal(range(depth + 1), name=f"{name}_open")
+        self.m.d.sync += opened.eq(opened + sent - answers)
+        self.invariant(opened + queue.level == pending.level)
+        return Direction(
+            taken=taken,
+            queue=queue,
+            pending=pending,
+            order=order,
+            granted=command.ready == granted,
+            sent=sent,
+            open=opened,
+            followed=pending.follow(enters=taken, word=command.p.addr, leaves=answers),
+        )
 
-    def _beats(self, write: _Direction) -> Value:
+    def _beats(self, write: Direction) -> tuple[Value, Sending]:
         """Follow a command, and a beat of it to the port; return when its last beat leaves."""
         dut, m, axi = self.dut, self.m, self.dut.axi
         longest, given, asked = dut.config.burst_beats, dut.write_data.p, dut.write_cmd.p.beats
@@ -135,7 +149,7 @@ class AxiManagerChecker(Checker):
         sent = axi.wvalid & axi.wready
         complete = Signal(range(dut.WRITE_BURSTS + 1))  # bursts sent, and not answered
         m.d.sync += complete.eq(complete + (sent & axi.wlast) - axi.bvalid)
-        self.assume(~axi.bvalid | ((complete != 0) & (write.pending.level > write.queue.level)))
+        self.assume(~axi.bvalid | ((complete != 0) & (write.open != 0)))
         lasts = [(beats.level > place) & beats.row(place)[-1] for place in range(dut.COMMAND_DEPTH)]
         self.invariant(complete <= dut.WRITE_BURSTS)
         self.invariant(write.pending.level == complete + total(lasts) + lengths.level)
@@ -186,16 +200,33 @@ class AxiManagerChecker(Checker):
         m.d.sync += [waited.eq(axi.wvalid & ~axi.wready), before.eq(shown)]
         self.claim("held", ~waited | (axi.wvalid & (shown == before)))
         self.claim("after", ~dut.write_data.ready | (lengths.level != 0) | write.taken)
-        return follower.is_next & sent & axi.wlast & (lengths.level > 1)
+        number = self._numbered(beats, beat_number, sent)
+        waits = axi.wvalid | moves | (dut.write_data.ready & ~dut.write_data.valid)
+        sending = Sending(sent=sent, waits=waits, number=number, complete=complete)
+        return follower.is_next & sent & axi.wlast & (lengths.level > 1), sending
 
-    def _read_answers(self, read: _Direction) -> Value:
+    def _numbered(self, beats: Queue, beat_number: Signal, sent: Value) -> Signal:
+        """Return the number in its burst of the beat that the port takes next."""
+        axi, longest = self.dut.axi, self.dut.config.burst_beats
+        number = Signal(8, name="port_number")
+        with self.m.If(sent):
+            self.m.d.sync += number.eq(Mux(axi.wlast, 0, number + 1))
+        at = number
+        for place in range(self.dut.COMMAND_DEPTH):
+            there = beats.level > place
+            self.invariant(~there | (at < longest))
+            after = Signal(8, name=f"number_after{place}")
+            self.m.d.comb += after.eq(Mux(there, Mux(beats.row(place)[-1], 0, at + 1), at))
+            at = after
+        self.invariant(at == beat_number)
+        return number
+
+    def _read_answers(self, read: Direction) -> Value:
         """Follow a read burst to its last beat; return whether a beat has an error."""
         dut, m, axi = self.dut, self.m, self.dut.axi
         offset = self.probe.signal("read_offset")
-        self.assume(~axi.rvalid | (read.pending.level > read.queue.level))
-        follower = read.pending.follow(
-            enters=read.taken, word=dut.read_cmd.p.addr, leaves=axi.rvalid & axi.rlast
-        )
+        self.assume(~axi.rvalid | (read.open != 0))
+        follower = read.followed
         asked, number = Signal.like(dut.read_cmd.p.beats), Signal(8)
         with m.If(follower.enters):
             m.d.sync += [asked.eq(dut.read_cmd.p.beats), number.eq(0)]
@@ -221,12 +252,10 @@ class AxiManagerChecker(Checker):
         )
         return fails
 
-    def _write_answers(self, write: _Direction, reads_error: Value) -> None:
+    def _write_answers(self, write: Direction, reads_error: Value) -> None:
         """Follow a written burst to its answer."""
-        dut, axi = self.dut, self.dut.axi
-        follower: Follower = write.pending.follow(
-            enters=write.taken, word=dut.write_cmd.p.addr, leaves=axi.bvalid
-        )
+        axi = self.dut.axi
+        follower = write.followed
         self.claim(
             "write_error",
             self._is_kept(

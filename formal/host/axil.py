@@ -31,6 +31,9 @@ class RegisterFileChecker(Checker):
         "held": "an answer is held, unchanged, until it is taken",
         "once": "an access has one answer, after all that it consists of",
         "prompt": "an access that is complete is answered in the next cycle if no answer waits",
+        "granted": "a channel takes what is offered unless it holds a word, which leaves with its "
+        "access: if answers are taken within M cycles, one is offered at most M + 1 cycles after "
+        "the last part of its access was taken",
         "stored": "a register has what was written last, byte by byte, or else its reset value",
         "written": "bits written to what acts are shown for one cycle, and no others",
         "write_response": "OKAY exactly if the offset is that of a register that may be written",
@@ -58,6 +61,12 @@ class RegisterFileChecker(Checker):
             (place, "read_addr"),
         ):
             self.invariant(one.word == self.probe.signal(name))
+        self.claim(
+            "granted",
+            (axil.awready == ~addr.there)
+            & (axil.wready == ~data.there)
+            & (axil.arready == ~place.there),
+        )
         writes, reads = Signal(), Signal()
         m.d.comb += [
             writes.eq(addr.there & data.there & (~axil.bvalid | axil.bready)),

@@ -52,5 +52,6 @@ TARGETS = {
         _target("ResultWriter", "cluster.result_writer", "result_writer"),
         _target("AxiManager", "host.axi", "axi"),
         _target("RegisterFile", "host.axil", "axil"),
+        _target("Control", "host.control", "control"),
     )
 }
