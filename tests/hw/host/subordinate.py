@@ -26,9 +26,15 @@ class Subordinate:
         self.latency = latency
         self.bad = dict(bad)
         self.read_bursts, self.write_bursts = [], []
+        self.answered = 0
         self.strobes = []
         self.longest_backlog = 0
         self.holds_beats = False
+
+    @property
+    def under_way(self):
+        """How many bursts have been taken and not answered."""
+        return len(self.read_bursts) + len(self.write_bursts) - self.answered
 
     def check_command(self, fields):
         beats, size, addr = fields["len"] + 1, 1 << fields["size"], fields["addr"]
@@ -87,6 +93,7 @@ class Subordinate:
                     ctx.set(axi.rlast, last)
                 _, _, ready = await ctx.tick().sample(axi.rready)
                 assert ready, "read beats are always taken"
+                self.answered += valid and last
 
         return [self.commands(axi, "ar", queue, self.read_bursts), server]
 
@@ -110,7 +117,8 @@ class Subordinate:
         async def answer(ctx):
             while True:
                 ctx.set(axi.bvalid, 0)
-                if queue and len(beats) >= queue[0][1]:
+                answers = bool(queue) and len(beats) >= queue[0][1]
+                if answers:
                     addr, count = queue.popleft()
                     response = self.bad.get(addr, OKAY)
                     for number in range(count):
@@ -129,6 +137,7 @@ class Subordinate:
                     ctx.set(axi.bresp, Response(response))
                 _, _, ready = await ctx.tick().sample(axi.bready)
                 assert ready, "answers are always taken"
+                self.answered += answers
 
         return [self.commands(axi, "aw", queue, self.write_bursts), take, answer]
 

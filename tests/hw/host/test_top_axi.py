@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 
 from gscn.array import ArrayConfig
 from gscn.counters import CLUSTER_COUNTER_NAMES
@@ -55,7 +56,9 @@ class Port:
 class Bench:
     """Run a list of two passes, if asked after another that is cut off."""
 
-    def __init__(self, *, pauses, clear_after=None, clear_in_write=False, config=TINY):
+    def __init__(
+        self, *, pauses, clear_after=None, clear_in_write=False, resets=False, config=TINY
+    ):
         self.dut = ArrayAxi(config=config)
         self.host = Host(Port(self.dut, "s_axil"))
         self.memory = Subordinate(config, pauses=pauses, latency=6)
@@ -63,6 +66,8 @@ class Bench:
         assert self.program.memory_bytes <= len(self.memory.memory)
         self.clear_after = clear_after
         self.clear_in_write = clear_in_write
+        self.resets = resets
+        self.reset = Signal()
         self.restore()
 
     @property
@@ -92,7 +97,10 @@ class Bench:
                 await ctx.tick()
             await ctx.tick().repeat(self.clear_after)
             assert await host.read(ctx, "STATUS") & BUSY
+            while self.resets and not self.memory.under_way:
+                await ctx.tick()
             await host.write(ctx, "CONTROL", 2)
+            assert self.memory.under_way or not self.resets
             if self.clear_in_write:
                 await ctx.tick().repeat(20)
                 assert await host.read(ctx, "STATUS") & BUSY
@@ -101,6 +109,11 @@ class Bench:
                 pass
             assert await host.read(ctx, "STATUS") == 0
             assert not ctx.get(dut.interrupt)
+            assert not self.memory.under_way
+            if self.resets:
+                ctx.set(self.reset, 1)
+                await ctx.tick()
+                ctx.set(self.reset, 0)
             bursts = len(self.memory.read_bursts), len(self.memory.write_bursts)
             await ctx.tick().repeat(40)
             assert bursts == (len(self.memory.read_bursts), len(self.memory.write_bursts))
@@ -119,7 +132,7 @@ class Bench:
 
     def run(self):
         simulate(
-            self.dut,
+            ResetInserter(self.reset)(self.dut),
             self.control,
             background=[
                 server
@@ -155,6 +168,22 @@ def test_a_clear_cuts_a_list_off_without_a_trace(clear_after):
 
 def test_a_clear_completes_bursts_whose_beats_are_lost():
     Bench(pauses=never, clear_after=20, clear_in_write=True).run()
+
+
+@pytest.mark.parametrize(
+    "clear_in_write",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["reading", "writing"],
+)
+def test_a_reset_after_a_clear_leaves_memory_with_no_burst(clear_in_write):
+    """Memory is not reset with the core, and sees no command or beat withdrawn."""
+    clear_after = 20 if clear_in_write else 60
+    Bench(
+        pauses=lambda: in_runs(9),
+        clear_after=clear_after,
+        clear_in_write=clear_in_write,
+        resets=True,
+    ).run()
 
 
 class StopBench(Bench):
