@@ -16,6 +16,8 @@ from formal.fifo import StreamFIFOChecker
 from formal.host.axi import AxiManagerChecker
 from formal.host.axil import RegisterFileChecker
 from formal.host.control import ControlChecker
+from formal.pe.ranges import RangeLookupChecker
+from formal.pe.ring import RingWalkerChecker
 from formal.pe.sums import SumsChecker
 from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
 from formal.port.pieces import PieceReaderChecker
@@ -31,6 +33,8 @@ from gscn.hw.fifo import StreamFIFO
 from gscn.hw.host.axi import AxiManager
 from gscn.hw.host.axil import RegisterFile
 from gscn.hw.host.control import Control
+from gscn.hw.pe.ranges import RangeLookup
+from gscn.hw.pe.ring import RingWalker
 from gscn.hw.pe.sums import Sums
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from gscn.hw.port.pieces import PieceReader
@@ -68,6 +72,40 @@ def _sums(**fields: int | str) -> Subject:
 def _bank(size: ArrayConfig) -> str:
     rows = size.acc_depth // size.drain_width
     return f"{size.drain_width} x {rows} x {size.acc_width} bits"
+
+
+def _ranges(*, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=RangeLookup,
+        sizes=_looked_up(size),
+        parameters={"config": size},
+        checker=RangeLookupChecker,
+        depth=3,
+        reach_depth=10,
+        together=together,
+    )
+
+
+def _looked_up(size: ArrayConfig) -> str:
+    return f"{size.directory_depth} keys of {size.stationary_depth} entries"
+
+
+def _walker(*, together: bool = True, **fields: int | str) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=RingWalker,
+        sizes=_walked(size),
+        parameters={"config": size},
+        checker=RingWalkerChecker,
+        depth=4,
+        reach_depth=12,
+        together=together,
+    )
+
+
+def _walked(size: ArrayConfig) -> str:
+    return f"{size.stationary_depth} entries, {size.operand_format}"
 
 
 def _round_robin(count: int) -> Subject:
@@ -231,6 +269,10 @@ SUBJECTS = (
     _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
     _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
     _sums(acc_depth=17, drain_width=1, acc_width=48, float_formats="bf16"),
+    _ranges(directory_depth=64, stationary_depth=64, together=False),
+    _ranges(directory_depth=256, stationary_depth=1024),
+    _walker(stationary_depth=64, operand_format="int8", together=False),
+    _walker(stationary_depth=1024),
     _round_robin(3),
     _round_robin(8),
     _round_robin(1),
@@ -269,6 +311,8 @@ IN_USE: dict[type[Component], str] = {
         lambda c: f"2 banks of {_bank(c)}",
         "1 to 16 memories, 16 to 32768 sums in all, 24 to 48 bits, with or without float formats",
     ),
+    RangeLookup: of_presets(_looked_up, "16 to 32768 keys, 16 to 32768 entries"),
+    RingWalker: of_presets(_walked, "16 to 32768 entries, int8 or int16, or formats of floats"),
     RoundRobin: of_presets(
         lambda c: f"{READ_CHANNELS * c.clusters + 1} (reads), {c.clusters} (writes)", "1 to 193"
     ),

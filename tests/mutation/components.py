@@ -26,6 +26,8 @@ TARGETS = {
     for target in (
         _target("StreamFIFO", "fifo", "fifo"),
         _target("Sums", "pe.sums", "sums"),
+        _target("RangeLookup", "pe.ranges", "ranges"),
+        _target("RingWalker", "pe.ring", "ring"),
         _target("RoundRobin", "port.arbiter", "arbiter", "round_robin"),
         _target("ReadArbiter", "port.arbiter", "arbiter", "not round_robin"),
         _target("WriteArbiter", "port.arbiter", "arbiter_writes"),
