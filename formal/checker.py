@@ -22,9 +22,10 @@ from amaranth.hdl import (
     Value,
 )
 from amaranth.lib import stream
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In
 
 from formal.probe import Probe
+from formal.stand_ins import StandIn
 from gscn.errors import InputError
 from gscn.hw.fifo import reads_ahead
 from gscn.hw.forwarding_memory import PIECE
@@ -236,52 +237,6 @@ class Follower:
                 m.d.sync += [self.inside.eq(0), self.ahead.eq(0)]
 
 
-class Free(Component):
-    """A part that does anything: claims that hold with it in a part's place do not rest on it.
-
-    Parameters
-    ----------
-    part
-        Whose ports it has.
-    """
-
-    def __init__(self, part: Component) -> None:
-        part._MustUse__silence = True  # it is only asked for its ports
-        super().__init__(part.signature)
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        for _, member, value in self.signature.flatten(self):
-            value = Value.cast(value)
-            if member.flow == Out and len(value):
-                m.d.comb += value.eq(AnySeq(len(value)))
-        return m
-
-
-class StandIn:
-    """What has the name of a part's class while a component is elaborated without that part.
-
-    Parameters
-    ----------
-    kind
-        The class, whose attributes stay.
-    other
-        What is made in its place, of a part.
-    made
-        Receives them.
-    """
-
-    def __init__(self, kind: type[Component], other: type[Component], made: list) -> None:
-        self._kind, self._other, self._made = kind, other, made
-
-    def __call__(self, **parameters: object) -> Component:
-        self._made.append(self._other(self._kind(**parameters)))
-        return self._made[-1]
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._kind, name)
-
-
 class Checker(Elaboratable):
     """A component with free inputs, assumptions on its surroundings, and claims about it.
 
@@ -305,6 +260,9 @@ class Checker(Elaboratable):
     """Claims that induction does not reach, and the cycles from reset on for which they are
     shown."""
 
+    RESETS: ClassVar[bool] = False
+    """The claims hold, too, when a reset comes at any time; its own registers are reset with it."""
+
     STAND_INS: ClassVar[dict[type[Component], type[Component]]] = {}
     """Parts of the component that it is proved without, and what is in their place, such as `Free`;
     `parts` has them."""
@@ -327,7 +285,8 @@ class Checker(Elaboratable):
         with _PATCHING, mock.patch.dict(type(self.dut).elaborate.__globals__, self._stand_ins()):
             self.probe = Probe(self.dut)
         m.submodules.dut = self.probe.fragment
-        m.d.comb += Assume(~ResetSignal("sync"))
+        if not self.RESETS:
+            m.d.comb += Assume(~ResetSignal("sync"))
         for path, member, value in self.dut.signature.flatten(self.dut):
             value = Value.cast(value)  # a constant where a sink is always ready
             if member.flow == In and len(value) and not isinstance(value, Const):

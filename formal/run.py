@@ -33,6 +33,16 @@ Written by `make prove-docs`; `make prove` proves all of it again, with {solver}
 Memories start with any contents. The claims are stated in `formal/`, apart from the components;
 `tests/formal/` shows that each claim fails on a component with a planted fault, and
 `tests/mutation/` that few random changes of a component's source pass its tests and its proofs.
+
+Properties of AXI4-Lite that others wrote hold as well: `faxil_slave` of
+[ZipCPU/wb2axip](https://github.com/ZipCPU/wb2axip) (commit `df8e764`) at a `RegisterFile` of an
+array and of a machine, and `faxil_master` at an `AxiManager` of bursts of one beat (128 bits, 4
+under way), whose `len` and ID are 0 and `last` 1: all of their assertions, by induction with k = 6,
+with a reset at any time and of any length, and their limits of 12 cycles. Assumed is what their
+modules assume of the other side, and of the array that it asks for single beats, aligned. Five
+planted faults break them within 20 cycles. That repository's AXI4 properties are an excerpt that
+does not compile, so that bursts of several beats are left to the claims below. With a checkout,
+`GSCN_WB2AXIP=FOLDER pytest -m slow tests/formal/test_public_properties.py` proves it again.
 """
 
 

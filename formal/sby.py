@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +34,10 @@ depth {depth}
 smtbmc {solver}
 [script]
 read_rtlil checker.il
-delete */t:$meminit*
+{reads}delete */t:$meminit*
 prep -top checker
 [files]
-{source}
+{sources}
 """
 
 
@@ -64,7 +65,9 @@ def _prepare(yosys: Path) -> None:
         run_supervised([str(yosys), "--version"], cwd=yosys.parent)
 
 
-def run(checker: Elaboratable, *, mode: str, depth: int, directory: Path) -> Outcome:
+def run(
+    checker: Elaboratable, *, mode: str, depth: int, directory: Path, verilog: Iterable[Path] = ()
+) -> Outcome:
     """Convert a checker and run SymbiYosys on it.
 
     Parameters
@@ -77,6 +80,8 @@ def run(checker: Elaboratable, *, mode: str, depth: int, directory: Path) -> Out
         Cycles.
     directory
         Where the files go; emptied first.
+    verilog
+        Files of modules that the checker has instances of, with assertions of their own.
 
     Returns
     -------
@@ -101,10 +106,16 @@ def run(checker: Elaboratable, *, mode: str, depth: int, directory: Path) -> Out
     started = time.monotonic()
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    source = directory / "checker.il"
+    source, verilog = directory / "checker.il", tuple(verilog)
     source.write_text(rtlil.convert(checker, name="checker", ports=[]), encoding="utf-8")
     (directory / "checker.sby").write_text(
-        _SCRIPT.format(mode=mode, depth=depth, solver=SOLVER, source=source.resolve()),
+        _SCRIPT.format(
+            mode=mode,
+            depth=depth,
+            solver=SOLVER,
+            reads="".join(f"read -formal {path.name}\n" for path in verilog),
+            sources="\n".join(str(path.resolve()) for path in (source, *verilog)),
+        ),
         encoding="utf-8",
     )
     command = [str(sby), "-f", "checker.sby"]

@@ -244,6 +244,7 @@ COVERED_BY = {
     "formal/encode/outputs.py": ("formal/test_proofs.py", PROOFS),
     "formal/encode/strip_writer.py": ("formal/test_proofs.py", PROOFS),
     "formal/encode/unit.py": ("formal/test_proofs.py", PROOFS),
+    "formal/stand_ins.py": ("formal/test_checker.py", "checkers use them"),
     "formal/subject.py": ("formal/test_catalog.py", "every size is looked at there"),
     "formal/unit_subjects.py": ("formal/test_catalog.py", "every size is looked at there"),
     "benchmarks/__main__.py": ("benchmarks/test_layers.py", "it prints what is measured there"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 
-from formal.checker import Checker, Free, total
+from formal.checker import Checker, total
+from formal.stand_ins import Free
 from gscn.encode import EncodeError
 from gscn.hw.core.control_runner import ControlRunner
 from gscn.hw.core.list_queue import ListQueue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 
-from formal.checker import Checker, Free
+from formal.checker import Checker
+from formal.stand_ins import Free
 from gscn.control import Queue
 from gscn.hw.core.list_queue import ListQueue
 from gscn.hw.core.list_sequencer import ListSequencer

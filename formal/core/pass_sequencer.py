@@ -5,7 +5,8 @@ from __future__ import annotations
 from amaranth.asserts import AnySeq
 from amaranth.hdl import Module, Mux, Signal, Value
 
-from formal.checker import Checker, Free
+from formal.checker import Checker
+from formal.stand_ins import Free
 from gscn.hw.core.pass_checker import PassChecker
 from gscn.hw.core.pass_sequencer import PassSequencer
 from gscn.passes import DESCRIPTOR_BYTES

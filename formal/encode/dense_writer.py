@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Signal, Value
 
-from formal.checker import Checker, Free
+from formal.checker import Checker
 from formal.encode.line_gatherer import seen
+from formal.stand_ins import Free
 from gscn.hw.encode.dense_writer import DenseWriter
 from gscn.hw.encode.integer_writer import IntegerWriter
 from gscn.hw.encode.layouts import CODE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Signal
 
-from formal.checker import Checker, Free
+from formal.checker import Checker
+from formal.stand_ins import Free
 from gscn.hw.encode.encode_walk import EncodeWalk
 from gscn.hw.encode.front import EncodeFront
 from gscn.hw.encode.record import EncodeRecord

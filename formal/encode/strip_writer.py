@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Signal
 
-from formal.checker import Checker, Free
+from formal.checker import Checker
+from formal.stand_ins import Free
 from gscn.hw.encode.line_gatherer import HALFWORDS, LineGatherer
 from gscn.hw.encode.strip_packer import StripPacker
 from gscn.hw.encode.strip_writer import StripWriter

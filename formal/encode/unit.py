@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 
-from formal.checker import Checker, Free, joined
+from formal.checker import Checker, joined
+from formal.stand_ins import Free
 from gscn.hw.encode.front import EncodeFront
 from gscn.hw.encode.inputs import Inputs
 from gscn.hw.encode.integer_lanes import IntegerLanes

@@ -72,6 +72,7 @@ class AxiManagerChecker(AxiEnds):
         self.cleared(read, write, sending)
         self.read_ends(read)
         self.write_ends(write, sending)
+        self.at_port = {"rd": read.open, "awr": write.open, "wr": sending.complete}
         self.reach(whole & (read.pending.level == dut.config.outstanding_bursts))
 
     def _direction(self, name: str, channel: str, depth: int, *, answers: Value) -> Direction:

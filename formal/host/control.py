@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Mux, Signal, Value
 
-from formal.checker import Checker, Free
+from formal.checker import Checker
+from formal.stand_ins import Free
 from gscn.hw.host.axil import RegisterFile
 from gscn.hw.host.control import Control
 from gscn.pass_errors import PassError

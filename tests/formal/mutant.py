@@ -8,6 +8,8 @@ import inspect
 import types
 from dataclasses import dataclass
 
+from amaranth.lib.wiring import Component
+
 from formal.catalog import SUBJECTS, Subject
 
 
@@ -33,13 +35,19 @@ class Mutant:
         """Return the component's subject, built from the changed source."""
         own = [s for s in SUBJECTS if s.component.__name__ == self.component]
         subject = own[self.size]
-        module = importlib.import_module(subject.component.__module__)
-        source = inspect.getsource(module)
-        found = source.count(self.old)
-        assert found == 1, f"{self.old!r} must occur once in {module.__name__}, not {found} times"
-        changed = types.ModuleType(f"{module.__name__}_with_a_fault")
-        exec(source.replace(self.old, self.new), vars(changed))
-        return dataclasses.replace(subject, component=getattr(changed, self.component))
+        changed = planted(subject.component, self.old, self.new)
+        return dataclasses.replace(subject, component=changed)
+
+
+def planted(component: type[Component], old: str, new: str) -> type[Component]:
+    """Return a component of a module in whose source a text, which occurs once, is another."""
+    module = importlib.import_module(component.__module__)
+    source = inspect.getsource(module)
+    found = source.count(old)
+    assert found == 1, f"{old!r} must occur once in {module.__name__}, not {found} times"
+    changed = types.ModuleType(f"{module.__name__}_with_a_fault")
+    exec(source.replace(old, new), vars(changed))
+    return getattr(changed, component.__name__)
 
 
 def of(component: str, *faults: tuple[str, str, str], size: int = 0) -> list[Mutant]:

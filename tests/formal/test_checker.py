@@ -13,7 +13,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from formal import sby
-from formal.checker import Checker, Free, joined
+from formal.checker import Checker, joined
+from formal.stand_ins import Free
 from gscn.errors import InputError
 
 
