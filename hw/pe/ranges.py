@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
@@ -175,10 +176,14 @@ class RangeLookup(wiring.Component):
         def after(number):
             return Mux(number == depth - 1, 0, number + 1)
 
-        m.submodules.fibers = fibers = Memory(shape=len(fiber.as_value()), depth=depth, init=[])
-        ahead = reads_ahead(len(fiber.as_value()), depth)
-        write = fibers.write_port()
-        read = fibers.read_port(domain="sync" if ahead else "comb")
+        width = len(fiber.as_value())
+        ahead = reads_ahead(width, depth)
+        if ahead:
+            m.submodules.fibers = fibers = Ram(shape=width, depth=depth)
+            write, read = fibers.write, fibers.read
+        else:
+            m.submodules.fibers = fibers = Memory(shape=width, depth=depth, init=[])
+            write, read = fibers.write_port(), fibers.read_port(domain="comb")
         first, behind = Signal.like(read_place), Signal.like(place)
         m.d.comb += [
             first.eq(Mux(leaves, after(read_place), read_place)),
