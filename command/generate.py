@@ -15,7 +15,9 @@ from gscn.errors import InputError
 
 SUMMARY = "write the Verilog of a configuration, with a manifest of ports, records and counters"
 _ATTRIBUTES = {
-    "id": "AxID", "prot": "AxPROT", "read_cache": "ARCACHE", "write_cache": "AWCACHE",
+    "id": "AxID of every burst", "prot": "AxPROT of every burst",
+    "read_cache": "ARCACHE of every burst", "write_cache": "AWCACHE of every burst",
+    "addr_width": "bits of AxADDR; 0: as many as the array's addresses have",
 }  # fmt: skip
 EXAMPLE = "gscn generate --config small --set clusters=4 --out build/verilog"
 
@@ -35,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=whole(0, 0xFFFF),
             default=field.default,
             metavar="NUMBER",
-            help=f"with --axi: {_ATTRIBUTES[field.name]} of every burst (default: {field.default})",
+            help=f"with --axi: {_ATTRIBUTES[field.name]} (default: {field.default})",
         )
     parser.add_argument(
         "--machine",

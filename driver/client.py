@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from gscn.axi import BASE_ALIGNMENT_BYTES
 from gscn.encode import LISTED_ERROR_MEANINGS, EncodeError
 from gscn.errors import InputError
 from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
@@ -79,6 +80,8 @@ class Driver:
         It has an encode unit, too, and runs lists of both kinds of passes.
     sizes : dict[str, int]
         Fields of the `ARRAY` registers by name.
+    memory_base : int
+        Where on the bus the array's address 0 lies; 0 until it is set.
 
     Raises
     ------
@@ -112,8 +115,44 @@ class Driver:
         for one in REGISTERS:
             if one.name.startswith("ARRAY"):
                 self.sizes |= self._fields(one.name)
+        # Before version 3.3 of the map there is no base.
+        self.sizes["bus_addr_width"] = self.sizes["bus_addr_width"] or self.sizes["addr_width"]
         self.interrupts(False)
         self.clear()
+        self._memory_base = 0
+        if self._relocates:
+            self.memory_base = 0
+
+    @property
+    def _relocates(self) -> bool:
+        return self.sizes["bus_addr_width"] > self.sizes["addr_width"]
+
+    @property
+    def memory_base(self) -> int:
+        """Where on the bus the array's address 0 lies, for the lists that are started from now on.
+
+        All other addresses are the array's, those of bus errors excepted. It is 0 on a bus that has
+        no more bits of address than the array.
+
+        Raises
+        ------
+        InputError
+            It is no multiple of 4096, or not all of the array's addresses would lie on the bus.
+        """
+        return self._memory_base
+
+    @memory_base.setter
+    def memory_base(self, base: int) -> None:
+        last = (1 << self.sizes["bus_addr_width"]) - (1 << self.sizes["addr_width"])
+        if not 0 <= base <= last or base % BASE_ALIGNMENT_BYTES:
+            raise InputError(
+                f"memory_base must be a multiple of {BASE_ALIGNMENT_BYTES} from 0 to {last:#x}, "
+                f"not {base:#x}"
+            )
+        if self._relocates:
+            self._write("MEMORY_BASE_LO", base & 0xFFFF_FFFF)
+            self._write("MEMORY_BASE_HI", base >> 32)
+        self._memory_base = base
 
     def clear(self) -> None:
         """End whatever runs; reset counters, flags, errors and pending interrupts."""
@@ -156,7 +195,7 @@ class Driver:
         Parameters
         ----------
         address
-            Byte address of the descriptors or records, a multiple of 64.
+            Byte address of the descriptors or records, a multiple of 64, from `memory_base` on.
         count
             Places of 256 bytes, at least 1: passes of an array.
         first

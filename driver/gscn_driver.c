@@ -1,7 +1,7 @@
 /* Driver of a GSCN array behind its registers; see gscn_driver.h. */
 #include "gscn_driver.h"
 
-enum { ALIGNMENT = 64, VERSION_MAJOR = GSCN_VERSION_RESET >> GSCN_VERSION_MAJOR_SHIFT };
+enum { ALIGNMENT = 64, BASE_ALIGNMENT = 4096, VERSION_MAJOR = GSCN_VERSION_RESET >> GSCN_VERSION_MAJOR_SHIFT };
 
 static uint32_t read32(const struct gscn_device *device, uint32_t offset)
 {
@@ -29,13 +29,13 @@ static void barrier(const struct gscn_device *device)
 static void clean(const struct gscn_device *device, uint64_t address, uint64_t bytes)
 {
     if (device->hooks.clean)
-        device->hooks.clean(device->hooks.context, address, bytes);
+        device->hooks.clean(device->hooks.context, device->memory_base + address, bytes);
 }
 
 static void invalidate(const struct gscn_device *device, uint64_t address, uint64_t bytes)
 {
     if (device->hooks.invalidate)
-        device->hooks.invalidate(device->hooks.context, address, bytes);
+        device->hooks.invalidate(device->hooks.context, device->memory_base + address, bytes);
 }
 
 #define FIELD(value, name) (((value) & GSCN_##name##_MASK) >> GSCN_##name##_SHIFT)
@@ -118,6 +118,9 @@ static void read_sizes(struct gscn_device *device)
     sizes->mem_bytes = FIELD(memory, ARRAY_MEMORY_MEM_BYTES);
     sizes->burst_beats = FIELD(memory, ARRAY_MEMORY_BURST_BEATS);
     sizes->addr_width = FIELD(memory, ARRAY_MEMORY_ADDR_WIDTH);
+    sizes->bus_addr_width = FIELD(memory, ARRAY_MEMORY_BUS_ADDR_WIDTH);
+    if (!sizes->bus_addr_width) /* before version 3.3 of the map there is no base */
+        sizes->bus_addr_width = sizes->addr_width;
     sizes->number_formats = FIELD(formats, ARRAY_FORMATS_NUMBER_FORMATS);
 }
 
@@ -139,7 +142,8 @@ enum gscn_result gscn_open(struct gscn_device *device, const struct gscn_hooks *
     if (FIELD(read32(device, GSCN_VERSION_OFFSET), VERSION_MAJOR) != VERSION_MAJOR)
         return GSCN_OTHER_VERSION;
     read_sizes(device);
-    if (!device->sizes.addr_width || device->sizes.addr_width > 64)
+    if (!device->sizes.addr_width || device->sizes.addr_width > device->sizes.bus_addr_width
+        || device->sizes.bus_addr_width > 64)
         return GSCN_NO_DEVICE;
     if (digest && digest != device->sizes.digest)
         return GSCN_OTHER_CONFIGURATION;
@@ -148,7 +152,23 @@ enum gscn_result gscn_open(struct gscn_device *device, const struct gscn_hooks *
         return GSCN_OTHER_CONFIGURATION;
 #endif
     gscn_interrupts(device, false);
-    return gscn_clear(device);
+    const enum gscn_result cleared = gscn_clear(device);
+    return cleared == GSCN_OK ? gscn_set_memory_base(device, 0) : cleared;
+}
+
+enum gscn_result gscn_set_memory_base(struct gscn_device *device, uint64_t base)
+{
+    const struct gscn_sizes *sizes = &device->sizes;
+    const uint64_t last = (UINT64_MAX >> (64 - sizes->bus_addr_width))
+                          - (UINT64_MAX >> (64 - sizes->addr_width));
+    if (base > last || base % BASE_ALIGNMENT)
+        return GSCN_ARGUMENT;
+    if (sizes->bus_addr_width > sizes->addr_width) {
+        write32(device, GSCN_MEMORY_BASE_LO_OFFSET, (uint32_t)base);
+        write32(device, GSCN_MEMORY_BASE_HI_OFFSET, (uint32_t)(base >> 32));
+    }
+    device->memory_base = base;
+    return GSCN_OK;
 }
 
 enum gscn_result gscn_clear(struct gscn_device *device)

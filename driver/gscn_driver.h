@@ -24,7 +24,8 @@ struct gscn_hooks {
     void (*barrier)(void *context);
     /* Caches before memory: write a range back, so that the array sees it; drop a range, so that
      * the processor sees what the array wrote. NULL where the array and the processor see one
-     * memory. Ranges begin and end at multiples of 64 bytes. */
+     * memory. Ranges begin and end at multiples of 64 bytes; their addresses are those of the bus,
+     * memory base included. */
     void (*clean)(void *context, uint64_t address, uint64_t bytes);
     void (*invalidate)(void *context, uint64_t address, uint64_t bytes);
     /* Called again and again while the array is busy: returns when it may be worth looking again,
@@ -52,13 +53,15 @@ struct gscn_sizes {
     uint64_t digest; /* of the configuration, as in manifest.json */
     uint32_t clusters, pes, ports;
     uint32_t acc_depth, stationary_depth, directory_depth, chunks_depth;
-    uint32_t mem_bytes, burst_beats, addr_width;
+    uint32_t mem_bytes, burst_beats;
+    uint32_t addr_width, bus_addr_width; /* bits of the array's addresses, and of the bus's */
     uint32_t number_formats; /* bit n: a pass may have n as its number_format */
 };
 
 struct gscn_device {
     struct gscn_hooks hooks;
     struct gscn_sizes sizes;
+    uint64_t memory_base; /* by gscn_set_memory_base */
 };
 
 /* How a list ended. */
@@ -71,7 +74,7 @@ struct gscn_outcome {
     bool bus_write;          /* of a bus error: the burst was a write, */
     uint32_t bus_response;   /* how it was answered (2 SLVERR, 3 DECERR; 0: there was none), */
     uint32_t bus_port;       /* at which memory port, */
-    uint64_t bus_address;    /* and where */
+    uint64_t bus_address;    /* and where on the bus */
 };
 
 /* A range of bytes from where an image begins. */
@@ -97,6 +100,12 @@ struct gscn_image {
  * Interrupts are off afterwards. */
 enum gscn_result gscn_open(struct gscn_device *device, const struct gscn_hooks *hooks,
                            uint64_t digest);
+
+/* Says where on the bus the array's address 0 lies, for the lists that are started from now on: a
+ * multiple of 4096, with all of the array's addresses on the bus behind it. All addresses that the
+ * other functions take are the array's. It is 0 after gscn_open, and must be 0 on a bus that has
+ * no more bits of address than the array. */
+enum gscn_result gscn_set_memory_base(struct gscn_device *device, uint64_t base);
 
 /* Ends whatever runs; resets counters, flags, errors and pending interrupts. */
 enum gscn_result gscn_clear(struct gscn_device *device);

@@ -5,10 +5,16 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from gscn.errors import raise_problems
+from gscn.array import ArrayConfig
+from gscn.enums import takes_text
+from gscn.errors import InputError, raise_problems
 
 _MODIFIABLE = 0b0010
 _ALLOCATE = 0b1100
+MOST_ADDR_WIDTH = 64
+"""Bits of an address that AXI4 has room for."""
+BASE_ALIGNMENT_BYTES = 4096
+"""Where the array's memory begins on the bus is a multiple of this, which no burst may cross."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +38,20 @@ class AxiAttributes:
     """`ARCACHE`; by default normal memory, not cacheable, bufferable."""
     write_cache: int = 0b0011
     """`AWCACHE`, likewise."""
+    addr_width: int = 0
+    """Bits of `AxADDR`, up to 64; 0: those of the array's addresses. With more than those, the
+    array's memory begins where a register says (`MEMORY_BASE`)."""
 
     def __post_init__(self) -> None:
         """Collect every problem and raise them together."""
         problems = []
-        for field, last in (("id", 0xFFFF), ("prot", 7), ("read_cache", 15), ("write_cache", 15)):
+        for field, last in (
+            ("id", 0xFFFF),
+            ("prot", 7),
+            ("read_cache", 15),
+            ("write_cache", 15),
+            ("addr_width", MOST_ADDR_WIDTH),
+        ):
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= last:
                 problems.append(f"{field} must be a whole number from 0 to {last}, not {value!r}")
@@ -46,6 +61,28 @@ class AxiAttributes:
                     f"which AXI4 reserves, as {value:#06b} does"
                 )
         raise_problems("AXI4", problems)
+
+    @takes_text
+    def bus_addr_width(self, config: ArrayConfig) -> int:
+        """Return the bits of `AxADDR` behind which an array is.
+
+        Parameters
+        ----------
+        config
+            Sizes of the array.
+
+        Raises
+        ------
+        InputError
+            They are fewer than those of the array's addresses.
+        """
+        width = self.addr_width or config.addr_width
+        if width < config.addr_width:
+            raise InputError(
+                f"AXI4 port: addr_width must be at least {config.addr_width}, as the array's is, "
+                f"not {width}"
+            )
+        return width
 
     def to_dict(self) -> dict[str, int]:
         """Every field by name, in order of declaration."""

@@ -5,33 +5,16 @@
 
 from __future__ import annotations
 
-from gscn.register import REGISTER_WIDTH, Access, Register, RegisterField, Top, whole
-
-
-def _address(
-    name: str, offset: int, access: Access, meaning: str, note: str = ""
-) -> tuple[Register, Register]:
-    """Return the two registers of a byte address."""
-    return tuple(
-        Register(
-            f"{name}_{half}",
-            offset + place * REGISTER_WIDTH // 8,
-            access,
-            whole(f"bits {bits}{note * (place == 0)}"),
-            "the same, upper half" if place else meaning,
-            top=Top.MACHINE,
-        )
-        for place, (half, bits) in enumerate((("LO", "31 to 0"), ("HI", "63 to 32")))
-    )
-
+from gscn.register import Access, Register, RegisterField, Top, address, whole
 
 LIST_REGISTERS = (
-    *_address(
+    *address(
         "LIST_FIRST",
         0x068,
         Access.READ_WRITE,
         "byte address, taken at start: records before it count as ended; 0: none does",
-        "; a multiple of 64",
+        note="; a multiple of 64",
+        top=Top.MACHINE,
     ),
     Register(
         "LIST_ORDER",
@@ -53,24 +36,27 @@ LIST_REGISTERS = (
         "what the host is told by the control record that waits for its answer",
         top=Top.MACHINE,
     ),
-    *_address(
+    *address(
         "ANSWER_ADDR",
         0x078,
         Access.READ_WRITE,
         "byte address of the record from which on an answer with CONTROL.anew begins anew",
+        top=Top.MACHINE,
     ),
-    *_address(
+    *address(
         "RECORD_ENCODE",
         0x080,
         Access.READ,
         "byte address of the record that the encode unit's queue is at, or was at last, before an "
         "error too; 0 before its first one since a reset, a clear or an error",
+        top=Top.MACHINE,
     ),
-    *_address(
+    *address(
         "RECORD_ARRAY",
         0x088,
         Access.READ,
         "the same of the array's queue",
+        top=Top.MACHINE,
     ),
 )
 """In the order of their offsets, behind those that an array has too."""

@@ -97,6 +97,39 @@ class Register:
         raise InputError(f"field of {self.name} must be one of {known}, not {name!r}")
 
 
+@takes_text
+def address(
+    name: str,
+    offset: int,
+    access: Access,
+    meaning: str,
+    *,
+    note: str = "",
+    top: Top | None = None,
+) -> tuple[Register, Register]:
+    """Return the two registers of a byte address.
+
+    Parameters
+    ----------
+    name, offset, access, meaning, top
+        As of a register; of the lower half.
+    note
+        What is said of the lower bits besides.
+    """
+    low, high = whole(f"bits 31 to 0{note}"), whole("bits 63 to 32")
+    return (
+        Register(f"{name}_LO", offset, access, low, meaning, top=top),
+        Register(
+            f"{name}_HI",
+            offset + REGISTER_WIDTH // 8,
+            access,
+            high,
+            "the same, upper half",
+            top=top,
+        ),
+    )
+
+
 def whole(meaning: str) -> tuple[RegisterField, ...]:
     """Return the fields of a register that is one number."""
     return (RegisterField("value", 0, REGISTER_WIDTH, meaning),)

@@ -10,18 +10,19 @@ from __future__ import annotations
 import functools
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import NUMBER_FORMATS
 from gscn.list_registers import LIST_REGISTERS
 from gscn.pass_errors import PASS_ERROR_WIDTH
-from gscn.register import REGISTER_WIDTH, Access, Register, RegisterField, Top, whole
+from gscn.register import REGISTER_WIDTH, Access, Register, RegisterField, Top, address, whole
 
 OFFSET_WIDTH = 12
 """Bits of a byte offset: the registers fill one page of 4 KiB."""
 ID_VALUE = 0x4E435347
 """The letters GSCN, the first in the lowest byte."""
-VERSION_VALUE = 0x0003_0002
+VERSION_VALUE = 0x0003_0003
 """Version of the register map: major in the high half, minor in the low half."""
 NO_PASS = 0xFFFF_FFFF
 """In place of a pass's number: there is none, or none had begun."""
@@ -141,15 +142,11 @@ REGISTERS = (
         ),
         "the first burst that was answered with an error",
     ),
-    Register(
-        "BUS_ERROR_ADDR_LO",
+    *address(
+        "BUS_ERROR_ADDR",
         0x020,
         Access.READ,
-        whole("bits 31 to 0"),
-        "its byte address: of the beat if it was read, of the burst if it was written",
-    ),
-    Register(
-        "BUS_ERROR_ADDR_HI", 0x024, Access.READ, whole("bits 63 to 32"), "the same, upper half"
+        "its byte address on the bus: of the beat if it was read, of the burst if it was written",
     ),
     Register(
         "INTERRUPT_ENABLE",
@@ -179,19 +176,12 @@ REGISTERS = (
         ),
         "events, enabled or not; the interrupt is high while an enabled one is set",
     ),
-    Register(
-        "PASSES_ADDR_LO",
+    *address(
+        "PASSES_ADDR",
         0x030,
         Access.READ_WRITE,
-        whole("bits 31 to 0; a multiple of 64"),
         "byte address of the list, taken at start",
-    ),
-    Register(
-        "PASSES_ADDR_HI",
-        0x034,
-        Access.READ_WRITE,
-        whole("bits 63 to 32"),
-        "the same, upper half",
+        note="; a multiple of 64",
     ),
     Register(
         "PASS_COUNT",
@@ -290,7 +280,8 @@ REGISTERS = (
         (
             RegisterField("mem_bytes", 0, 8, "bytes of a beat"),
             RegisterField("burst_beats", 8, 8, "beats of the longest burst"),
-            RegisterField("addr_width", 16, 8, "bits of a byte address"),
+            RegisterField("addr_width", 16, 8, "bits of a byte address of the array"),
+            RegisterField("bus_addr_width", 24, 8, "bits of a byte address on the bus"),
         ),
         "the memory ports",
         None,
@@ -331,6 +322,14 @@ REGISTERS = (
         "sets events as if they had happened, to try the way of the interrupt; nothing else "
         "changes",
     ),
+    *address(
+        "MEMORY_BASE",
+        0x098,
+        Access.READ_WRITE,
+        "byte address on the bus of the array's address 0, taken at start; must be 0 if the bus "
+        "has no more bits of address than the array",
+        note="; a multiple of 4096",
+    ),
 )
 
 CONSTANT = ("ID", "VERSION", *(one.name for one in REGISTERS if one.reset is None))
@@ -359,10 +358,12 @@ def register(name: str) -> Register:
 
 
 @takes_text
-def reset_values(config: ArrayConfig, top: Top = Top.ARRAY) -> dict[str, int]:
+def reset_values(
+    config: ArrayConfig, top: Top = Top.ARRAY, attributes: AxiAttributes = DEFAULT_AXI
+) -> dict[str, int]:
     """Return the value of every register after reset, by name.
 
-    Those that depend on the configuration, and on what it is of, keep it for good.
+    Those that depend on the configuration, on what it is of and on its bus keep it for good.
     """
     digest = int(config.digest(), 16)
     own = {
@@ -370,7 +371,8 @@ def reset_values(config: ArrayConfig, top: Top = Top.ARRAY) -> dict[str, int]:
         "CONFIG_DIGEST_HI": digest >> REGISTER_WIDTH,
         "UNITS": (top is Top.MACHINE) * (1 | bool(config.floats) << 1),
     }
-    formats = {
+    known = {
+        "bus_addr_width": attributes.bus_addr_width(config),
         "operand_width": config.format.width,
         "number_formats": sum(1 << NUMBER_FORMATS.index(fmt) for fmt in (None, *config.floats)),
     }
@@ -379,7 +381,7 @@ def reset_values(config: ArrayConfig, top: Top = Top.ARRAY) -> dict[str, int]:
             own[one.name] = one.reset
         elif one.name not in own:
             own[one.name] = sum(
-                (formats[field.name] if field.name in formats else getattr(config, field.name))
+                (known[field.name] if field.name in known else getattr(config, field.name))
                 << field.low
                 for field in one.fields
             )

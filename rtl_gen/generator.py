@@ -122,14 +122,15 @@ def generate_axi(
     lists
         Whether it is the machine, not the array.
     attributes
-        Constants of every burst: ID, protection, cacheability.
+        Constants of every burst: ID, protection, cacheability; and the width of its address.
     create
         Makes another component with the same ports, as in `generate`.
 
     Raises
     ------
     InputError
-        The directory cannot be written, or the ID needs more bits than `axi_id_width`.
+        The directory cannot be written, the ID needs more bits than `axi_id_width`, or the bus
+        has fewer bits of address than the array.
     """
     kind = Kind.of(axi=True, lists=lists)
     return _generate(
@@ -139,10 +140,10 @@ def generate_axi(
         kind=kind,
         companions=lambda manifest: {
             **companions(manifest),
-            C_HEADER: c_header(config, kind.top),
-            PYTHON_MODULE: python_module(config, kind.top),
-            SYSTEM_RDL: system_rdl(config, kind.top),
-            SVD: svd(config, kind.top),
+            C_HEADER: c_header(config, kind.top, attributes),
+            PYTHON_MODULE: python_module(config, kind.top, attributes),
+            SYSTEM_RDL: system_rdl(config, kind.top, attributes),
+            SVD: svd(config, kind.top, attributes),
             **c_files(error_meanings(kind.top)),
         },
         attributes=attributes,

@@ -44,7 +44,11 @@ def with_heading(manifest: Manifest, text: str) -> str:
     ]
     if buses:
         lines += ["", "every burst says:"]
-        lines += [f"  {name} = {value}" for name, value in manifest.axi.to_dict().items()]
+        # how wide its address is, is said by the ports
+        said = {
+            name: value for name, value in manifest.axi.to_dict().items() if name != "addr_width"
+        }
+        lines += [f"  {name} = {value}" for name, value in said.items()]
     lines += ["", "Ports:"]
     for title, ports in by_interface(manifest.ports).items():
         lines += ["", f"  {title}"]

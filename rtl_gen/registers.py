@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.encode import LISTED_ERROR_MEANINGS, EncodeError
 from gscn.enums import takes_text
 from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
@@ -45,6 +46,12 @@ To run a list of passes ([passes.md](passes.md)): write the address of its descr
 one behind the other, and their number to `PASSES_ADDR_LO`, `PASSES_ADDR_HI` and `PASS_COUNT`, write
 1 to `CONTROL.start`, wait until `STATUS.busy` is 0, then read `ERROR`. There is one interrupt at
 the end of the list.
+
+Addresses here and in memory are the array's, below 2^`addr_width`. On a bus with more bits of
+address (`ARRAY_MEMORY.bus_addr_width`) they count from `MEMORY_BASE` on, which is taken at start: a
+multiple of 4096, and at most 2^`bus_addr_width` - 2^`addr_width`, so that all of the array's
+addresses are on the bus; on any other bus it must be 0. With another base a start is answered with
+`START_ADDRESS`. `BUS_ERROR_ADDR` alone is an address of the bus.
 
 What a driver must know of the array to make passes is in the `ARRAY` registers; the digest of its
 configuration is that of the manifest that was written with the Verilog, and `GSCN_CONFIG_DIGEST`
@@ -92,10 +99,12 @@ def error_meanings(top: Top) -> dict[PassError | EncodeError, str]:
     return PASS_ERROR_MEANINGS | (LISTED_ERROR_MEANINGS if top is Top.MACHINE else {})
 
 
-def _constants(config: ArrayConfig, top: Top) -> list[tuple[str, int, str]]:
+def _constants(
+    config: ArrayConfig, top: Top, attributes: AxiAttributes
+) -> list[tuple[str, int, str]]:
     """Return (name, value, meaning) of everything that a driver needs, in the map's order."""
     constants = []
-    resets = reset_values(config, top)
+    resets = reset_values(config, top, attributes)
     for register in registers_of(top):
         constants.append(
             (f"{register.name}_OFFSET", register.offset, f"{register.meaning} ({register.access})")
@@ -117,7 +126,7 @@ _DIGEST = ("CONFIG_DIGEST", "of the configuration that this is of, for drivers t
 
 
 @takes_text
-def c_header(config: ArrayConfig, top: Top) -> str:
+def c_header(config: ArrayConfig, top: Top, attributes: AxiAttributes = DEFAULT_AXI) -> str:
     """Return a C header with offsets, shifts and masks; all names begin with `GSCN_`.
 
     Parameters
@@ -126,6 +135,8 @@ def c_header(config: ArrayConfig, top: Top) -> str:
         Sizes, whose digest is `GSCN_CONFIG_DIGEST`, of 64 bits.
     top
         What has the registers.
+    attributes
+        Its bus, of which a register tells.
     """
     name, meaning = _DIGEST
     lines = [
@@ -135,7 +146,7 @@ def c_header(config: ArrayConfig, top: Top) -> str:
         "",
         *(
             f"#define GSCN_{name} 0x{value:08X}u /* {meaning} */"
-            for name, value, meaning in _constants(config, top)
+            for name, value, meaning in _constants(config, top, attributes)
         ),
         f"#define GSCN_{name} 0x{config.digest().upper()}ull /* {meaning} */",
         "",
@@ -145,7 +156,7 @@ def c_header(config: ArrayConfig, top: Top) -> str:
 
 
 @takes_text
-def python_module(config: ArrayConfig, top: Top) -> str:
+def python_module(config: ArrayConfig, top: Top, attributes: AxiAttributes = DEFAULT_AXI) -> str:
     """Return a Python module, without imports, with the constants of `c_header`."""
     name, meaning = _DIGEST
     lines = [
@@ -153,7 +164,7 @@ def python_module(config: ArrayConfig, top: Top) -> str:
         "",
         *(
             f"{name} = 0x{value:08X}  # {meaning}"
-            for name, value, meaning in _constants(config, top)
+            for name, value, meaning in _constants(config, top, attributes)
         ),
         f"{name} = 0x{config.digest().upper()}  # {meaning}",
     ]

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.enums import takes_text
 from gscn.register import REGISTER_WIDTH, Access, Register, RegisterField, Top
 from gscn.registers import OFFSET_WIDTH, registers_of, reset_values
@@ -71,7 +72,7 @@ def _register(parent: Element, one: Register, reset: int, top: Top) -> None:
 
 
 @takes_text
-def svd(config: ArrayConfig, top: Top) -> str:
+def svd(config: ArrayConfig, top: Top, attributes: AxiAttributes = DEFAULT_AXI) -> str:
     """Return the register map of an array or a machine as CMSIS-SVD.
 
     Parameters
@@ -80,6 +81,8 @@ def svd(config: ArrayConfig, top: Top) -> str:
         Its configuration, which some registers tell.
     top
         What it is of.
+    attributes
+        Its bus, of which a register tells.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def svd(config: ArrayConfig, top: Top) -> str:
     block = SubElement(peripheral, "addressBlock")
     _add(block, offset="0x0", size=f"0x{1 << OFFSET_WIDTH:X}", usage="registers")
     registers = SubElement(peripheral, "registers")
-    resets = reset_values(config, top)
+    resets = reset_values(config, top, attributes)
     for one in registers_of(top):
         _register(registers, one, resets[one.name], top)
     ElementTree.indent(device)

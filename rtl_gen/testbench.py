@@ -23,7 +23,7 @@ _BENCH = Template("""\
 //
 //   +image=FOLDER   of `gscn image`, for this configuration
 //   +timeout=CYCLES that it may take; 10 million if it is not given
-//
+$option//
 // Memory answers in order, one burst at a time in each direction. The host waits for the interrupt.
 
 module $bench;
@@ -105,7 +105,7 @@ $memories
   integer file, count, size, memory_size, passes, outputs, timeout, range, at, place, bytes;
   integer byte_value, number, different;
   integer cycles = 0;
-  reg [63:0] image_base, digest, address;
+  reg [63:0] image_base, digest, address;$declaration
 
   task open(input [16*8-1:0] name);
     begin
@@ -130,7 +130,7 @@ $memories
     $$fclose(file);
     if (digest != 64'h$digest) fail("the image is for another configuration");
     if (memory_size > MEMORY_BYTES) fail("MEMORY_BYTES is too small for the image");
-    base = image_base[$addr_high:0];
+$chosen    base = $base;
     for (at = 0; at < MEMORY_BYTES; at = at + 1) memory[at] = 0;
     open("image.bin");
     if ($$fread(memory, file, 0, size) != size) fail("image.bin is too short");
@@ -148,7 +148,7 @@ $memories
     write_register($enable_offset, 3);
     write_register($addr_lo_offset, image_base[31:0]);
     write_register($addr_hi_offset, image_base[63:32]);
-    write_register($count_offset, passes);
+$relocation    write_register($count_offset, passes);
     write_register($control_offset, $start_mask);
     value = $busy_mask;
     while ((value & $busy_mask) != 0) begin
@@ -200,6 +200,17 @@ $memories
 
 endmodule
 """)
+
+_OPTION = """\
+//   +memory_base=HEX where on the bus the array's memory begins, a multiple of 4096; 0 if it is not
+//                   given
+"""
+_DECLARATION = "\n  reg [63:0] memory_base;"
+_RELOCATION = Template("""\
+    write_register($base_lo, memory_base[31:0]);
+    write_register($base_hi, memory_base[63:32]);
+""")
+"""Of a bus with more bits of address than the array."""
 
 _MEMORY = Template("""\
 
@@ -265,6 +276,27 @@ def _is_wire(name: str) -> bool:
     return name.startswith("m_axi") and name.endswith("ready")
 
 
+def _offset(name: str) -> str:
+    return f"12'h{register(name).offset:03X}"
+
+
+def _relocation(own_width: int, bus_width: int) -> dict[str, str]:
+    """Return what the host does about where the array's memory begins on the bus."""
+    bits = f"[{bus_width - 1}:0]"
+    if bus_width == own_width:
+        texts = {"option": "", "declaration": "", "chosen": "", "relocation": ""}
+        return {**texts, "base": f"image_base{bits}"}
+    return {
+        "option": _OPTION,
+        "declaration": _DECLARATION,
+        "chosen": '    if (!$value$plusargs("memory_base=%h", memory_base)) memory_base = 0;\n',
+        "base": f"image_base{bits} + memory_base{bits}",
+        "relocation": _RELOCATION.substitute(
+            base_lo=_offset("MEMORY_BASE_LO"), base_hi=_offset("MEMORY_BASE_HI")
+        ),
+    }
+
+
 def testbench_text(manifest: Manifest) -> str:
     """Return the testbench of a module behind AXI.
 
@@ -283,9 +315,10 @@ def testbench_text(manifest: Manifest) -> str:
         else:
             start = "4'b1111" if port.name == "s_axil_wstrb" else "0"
             wires.append(f"  reg {vector}{port.name} = {start};")
-    place_width = min(config.addr_width, PLACE_WIDTH)
+    bus_width = manifest.axi.bus_addr_width(config)
+    place_width = min(bus_width, PLACE_WIDTH)
     numbers = {
-        "addr_high": config.addr_width - 1,
+        "addr_high": bus_width - 1,
         "bytes": config.mem_bytes,
         "place_high": place_width - 1,
         "place_bits": f"{PLACE_WIDTH - place_width}'b0, " if place_width < PLACE_WIDTH else "",
@@ -298,6 +331,7 @@ def testbench_text(manifest: Manifest) -> str:
     }  # fmt: skip
     return _BENCH.substitute(
         numbers,
+        **_relocation(config.addr_width, bus_width),
         module=manifest.module,
         bench=bench_module(manifest.module),
         digest=config.digest(),
@@ -309,5 +343,5 @@ def testbench_text(manifest: Manifest) -> str:
         id_value=f"{register('ID').reset:08X}",
         start_mask=register("CONTROL").field("start").mask,
         busy_mask=register("STATUS").field("busy").mask,
-        **{f"{key}_offset": f"12'h{register(name).offset:03X}" for key, name in offsets.items()},
+        **{f"{key}_offset": _offset(name) for key, name in offsets.items()},
     )

@@ -9,8 +9,14 @@ from amaranth.lib.wiring import In, Out
 from gscn.array import ArrayConfig
 from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.hw.fifo import StreamFIFO
-from gscn.hw.host.axi_ports import Response, axi4_port, check_bursts, check_id
-from gscn.hw.layouts import burst_layout, read_beats, write_beat_layout
+from gscn.hw.host.axi_ports import (
+    Response,
+    axi4_port,
+    bus_burst_layout,
+    check_bursts,
+    check_id,
+)
+from gscn.hw.layouts import read_beats, write_beat_layout
 
 BURST_INCR = 1
 """Encoding of incrementing bursts."""
@@ -43,15 +49,16 @@ class AxiManager(wiring.Component):
     config
         Port width, burst length, read bursts under way, width of the ID.
     attributes
-        Constants of every burst; `InputError` is raised for an ID that the port is too narrow for.
+        Constants of every burst, width of its address; `InputError` is raised for an ID that the
+        port is too narrow for, and for addresses narrower than the array's.
 
     Attributes
     ----------
-    read_cmd : In(stream.Signature(burst_layout(config)))
+    read_cmd : In(stream.Signature(bus_burst_layout(config, attributes)))
         Bursts to read.
     read_data : Out(read_beats(config))
         Beats read, in the order of the commands, to be taken at once.
-    write_cmd : In(stream.Signature(burst_layout(config)))
+    write_cmd : In(stream.Signature(bus_burst_layout(config, attributes)))
         Bursts to write.
     write_data : In(stream.Signature(write_beat_layout(config)))
         Their beats, in order.
@@ -70,9 +77,9 @@ class AxiManager(wiring.Component):
         The first such burst was written.
     error_resp : Out(Response)
         Its response.
-    error_addr : Out(config.addr_width)
+    error_addr : Out(attributes.bus_addr_width(config))
         Byte address of its beat if read, of the burst if written.
-    axi : Out(axi4_port(config))
+    axi : Out(axi4_port(config, attributes))
         The port.
     """
 
@@ -86,7 +93,7 @@ class AxiManager(wiring.Component):
         check_bursts(beat_bytes=config.mem_bytes, burst_beats=config.burst_beats)
         check_id(attributes.id, config.axi_id_width)
         self.config, self.attributes = config, attributes
-        command = stream.Signature(burst_layout(config))
+        command = stream.Signature(bus_burst_layout(config, attributes))
         super().__init__(
             {
                 "read_cmd": In(command),
@@ -100,8 +107,8 @@ class AxiManager(wiring.Component):
                 "error": Out(1),
                 "error_write": Out(1),
                 "error_resp": Out(Response),
-                "error_addr": Out(config.addr_width),
-                "axi": Out(axi4_port(config)),
+                "error_addr": Out(attributes.bus_addr_width(config)),
+                "axi": Out(axi4_port(config, attributes)),
             }
         )
 
@@ -128,12 +135,12 @@ class AxiManager(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, axi = self.config, self.axi
-        burst = burst_layout(config)
+        burst = bus_burst_layout(config, self.attributes)
 
         # -- commands: each into the queue of its channel and into the list of bursts under way
         def commands(direction, command, depth):
             queue = StreamFIFO(shape=burst, depth=self.COMMAND_DEPTH)
-            pending = StreamFIFO(shape=config.addr_width, depth=depth)
+            pending = StreamFIFO(shape=len(command.p.addr), depth=depth)
             m.submodules[f"{direction}_queue"] = queue
             m.submodules[f"{direction}_pending"] = pending
             taken = Signal(name=f"{direction}_taken")

@@ -7,15 +7,16 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.hw.arguments import need_number
 from gscn.hw.host.axi_ports import Response
 from gscn.registers import register
 
 
-def bus_error_layout(config: ArrayConfig) -> data.StructLayout:
+def bus_error_layout(config: ArrayConfig, attributes: AxiAttributes) -> data.StructLayout:
     """Return an error as `AxiManager` reports it: whether there is one, and of which burst."""
     return data.StructLayout(
-        {"error": 1, "write": 1, "resp": Response, "addr": config.addr_width},
+        {"error": 1, "write": 1, "resp": Response, "addr": attributes.bus_addr_width(config)},
     )
 
 
@@ -37,14 +38,16 @@ class FirstError(wiring.Component):
         Address width.
     count
         Ports; as many as the register of the error can tell apart, at least 1.
+    attributes
+        Address width of the bus.
 
     Attributes
     ----------
-    i : In(bus_error_layout(config)).array(count)
+    i : In(bus_error_layout(config, attributes)).array(count)
         Errors of the ports.
     clear : In(1)
         The ports forget their errors, in the next cycle.
-    o : Out(bus_error_layout(config))
+    o : Out(bus_error_layout(config, attributes))
         The first error.
     port : Out(register("BUS_ERROR").field("port").width)
         Number of the port that had it.
@@ -52,10 +55,10 @@ class FirstError(wiring.Component):
 
     LATENCY = 0
 
-    def __init__(self, *, config: ArrayConfig, count: int):
+    def __init__(self, *, config: ArrayConfig, count: int, attributes: AxiAttributes = DEFAULT_AXI):
         need_number(self, "count", count, 1, 1 << register("BUS_ERROR").field("port").width)
         self._count = count
-        layout = bus_error_layout(config)
+        layout = bus_error_layout(config, attributes)
         super().__init__(
             {
                 "i": In(layout).array(count),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module
-from amaranth.lib import enum, wiring
+from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
+from gscn.axi import AxiAttributes
 from gscn.errors import InputError
 from gscn.register import REGISTER_WIDTH
 from gscn.registers import OFFSET_WIDTH
@@ -96,10 +97,15 @@ def axi4_signature(*, addr_width: int, data_width: int, id_width: int) -> wiring
     return wiring.Signature(members)
 
 
-def axi4_port(config: ArrayConfig) -> wiring.Signature:
+def bus_burst_layout(config: ArrayConfig, attributes: AxiAttributes) -> data.StructLayout:
+    """Return a memory command as the bus knows it: byte address of the first beat, and beats."""
+    return data.StructLayout({"addr": attributes.bus_addr_width(config), "beats": 8})
+
+
+def axi4_port(config: ArrayConfig, attributes: AxiAttributes) -> wiring.Signature:
     """Return the AXI4 port of an array's memory as its manager sees it."""
     return axi4_signature(
-        addr_width=config.addr_width,
+        addr_width=attributes.bus_addr_width(config),
         data_width=config.mem_width,
         id_width=config.axi_id_width,
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from gscn.array import ArrayConfig
+from gscn.axi import BASE_ALIGNMENT_BYTES, DEFAULT_AXI, AxiAttributes
 from gscn.control import Queue
 from gscn.counters import COUNTER_WIDTH
 from gscn.hw.checks import is_bad_address
@@ -91,6 +93,8 @@ class Control(wiring.Component):
         Digest and sizes that the host can read, address width.
     top
         What is run; "the array" is the machine, if that is.
+    attributes
+        Address width of the bus.
 
     Attributes
     ----------
@@ -112,6 +116,9 @@ class Control(wiring.Component):
         Number of its pass.
     stop : In(32)
         Number that the host is told; 0: none.
+    memory_base : Out(attributes.bus_addr_width(config))
+        Where on the bus the array's address 0 lies, from the cycle on in which a start is offered;
+        0 if the bus has no more bits of address.
     answer : Out(stream.Signature(answer_layout(config)))
         Its answer, taken at once.
     record_addrs : In(config.addr_width).array(len(Queue))
@@ -130,7 +137,7 @@ class Control(wiring.Component):
         Of the managers.
     error_resp : In(Response)
         Of the managers.
-    error_addr : In(config.addr_width)
+    error_addr : In(attributes.bus_addr_width(config))
         Of the managers.
     error_port : In(register("BUS_ERROR").field("port").width)
         Number of the manager's port.
@@ -141,8 +148,8 @@ class Control(wiring.Component):
     INTERRUPT_LATENCY = 1
     ENABLE_LATENCY = RegisterFile.WRITE_LATENCY
 
-    def __init__(self, *, config: ArrayConfig, top: Top):
-        self.config, self._top = config, top
+    def __init__(self, *, config: ArrayConfig, top: Top, attributes: AxiAttributes = DEFAULT_AXI):
+        self.config, self.attributes, self._top = config, attributes, top
         self._lists = top is Top.MACHINE
         super().__init__(
             {
@@ -155,6 +162,7 @@ class Control(wiring.Component):
                 "array_error": In(PASS_ERROR_WIDTH),
                 "array_error_pass": In(32),
                 "stop": In(32),
+                "memory_base": Out(attributes.bus_addr_width(config)),
                 "answer": Out(stream.Signature(answer_layout(config))),
                 "record_addrs": In(config.addr_width).array(len(Queue)),
                 "counter_addr": Out(16),
@@ -165,7 +173,7 @@ class Control(wiring.Component):
                 "error": In(1),
                 "error_write": In(1),
                 "error_resp": In(Response),
-                "error_addr": In(config.addr_width),
+                "error_addr": In(attributes.bus_addr_width(config)),
                 "error_port": In(register("BUS_ERROR").field("port").width),
             }
         )
@@ -188,7 +196,7 @@ class Control(wiring.Component):
             for name, source in fields.items():
                 m.d.comb += _field(value, register_name, name).eq(source)
 
-        values = reset_values(self.config, self._top)
+        values = reset_values(self.config, self._top, self.attributes)
         for name in CONSTANT:
             m.d.comb += getattr(registers.driven, name).eq(Const(values[name], REGISTER_WIDTH))
         flags = {flag: getattr(self, flag) for flag in STICKY_FLAGS}
@@ -221,7 +229,11 @@ class Control(wiring.Component):
         if self._lists:
             first = Cat(stored.LIST_FIRST_LO, stored.LIST_FIRST_HI)
             two_queues = _field(stored.LIST_ORDER, "LIST_ORDER", "two_queues")
-        bad = is_bad_address(addr, self.config) | is_bad_address(first, self.config)
+        bad = (
+            is_bad_address(addr, self.config)
+            | is_bad_address(first, self.config)
+            | self._base(m, stored, now)
+        )
         end = addr[: self.config.addr_width] + count * DESCRIPTOR_BYTES
         m.d.comb += [
             now.clear.eq(_field(control, "CONTROL", "clear")),
@@ -253,6 +265,20 @@ class Control(wiring.Component):
         with m.If(now.clear | now.stops):
             m.d.sync += self.start_list.valid.eq(0)
             m.d.sync += [self.clearing.eq(1), now.stopping.eq(~now.clear)]
+
+    def _base(self, m, stored, now):
+        """Keep where memory begins for the list that starts; return whether it must not do so.
+
+        All of the array's addresses must be some of the bus, so that no sum needs another bit.
+        """
+        base = Cat(stored.MEMORY_BASE_LO, stored.MEMORY_BASE_HI)
+        own, width = self.config.addr_width, len(self.memory_base)
+        if width == own:
+            return base.any()
+        with m.If(now.accepts):
+            m.d.sync += self.memory_base.eq(base)
+        in_last = base[own:width].all() & base[:own].any()
+        return base[: ceil_log2(BASE_ALIGNMENT_BYTES)].any() | base[width:].any() | in_last
 
     def _answer(self, m, registers, now):
         """Hand on the host's answer to a stop."""

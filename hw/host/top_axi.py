@@ -24,8 +24,10 @@ CORE_MODULE = "gscn_top"
 class ArrayAxi(wiring.Component):
     """Run lists of passes that a host starts by registers, on a memory behind AXI4.
 
-    The registers are described in `gscn.registers`. With several memory ports the members `m_axi_*`
-    are `m_axi0_*`, `m_axi1_*` and so on; of their errors the first is reported.
+    If the bus has more bits of address than the array, its memory begins where the register
+    `MEMORY_BASE` says; the registers are described in `gscn.registers`. With several memory ports
+    the members `m_axi_*` are `m_axi0_*`, `m_axi1_*` and so on; of their errors the first is
+    reported.
 
     Timing
     ------
@@ -47,7 +49,7 @@ class ArrayAxi(wiring.Component):
     ----------
     interrupt : Out(1)
         An enabled event is set (level).
-    m_axi_* : Out(axi4_port(config))
+    m_axi_* : Out(axi4_port(config, attributes))
         Memory: an AXI4 manager. `m_axi_aw*` and `m_axi_w*` are commands and beats written,
         `m_axi_b*` their answers, `m_axi_ar*` and `m_axi_r*` commands and beats read; IDs,
         burst type, lock, cache, prot and qos are constant.
@@ -63,7 +65,7 @@ class ArrayAxi(wiring.Component):
         self.config, self.attributes = config, attributes
         ports = {}
         for name in port_names("m_axi", config.ports):
-            ports |= prefixed(axi4_port(config), name)
+            ports |= prefixed(axi4_port(config, attributes), name)
         super().__init__(
             {
                 "interrupt": Out(1),
@@ -93,14 +95,18 @@ class ArrayAxi(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ports = self.config.ports
-        m.submodules.control = control = Control(config=self.config, top=self._TOP)
-        m.submodules.errors = errors = FirstError(config=self.config, count=ports)
+        m.submodules.control = control = Control(
+            config=self.config, top=self._TOP, attributes=self.attributes
+        )
+        m.submodules.errors = errors = FirstError(
+            config=self.config, count=ports, attributes=self.attributes
+        )
         core = self._add_core(m, platform, control.clearing)
         managers = []
         for number in range(ports):
             manager = AxiManager(config=self.config, attributes=self.attributes)
             m.submodules[port_names("manager", ports)[number]] = manager
-            self._connect_port(m, number, core, manager)
+            self._connect_port(m, number, core, manager, control.memory_base)
             m.d.comb += [
                 manager.flush.eq(control.clearing),
                 manager.forget.eq(control.forget),
@@ -143,14 +149,29 @@ class ArrayAxi(wiring.Component):
         ]
 
     def _connect_port(
-        self, m: Module, number: int, core: wiring.Component, manager: AxiManager
+        self,
+        m: Module,
+        number: int,
+        core: wiring.Component,
+        manager: AxiManager,
+        memory_base: Signal,
     ) -> None:
-        """Put a manager between a memory port of the array and the bus."""
+        """Put a manager between a memory port of the array and the bus.
+
+        The base is added before the manager's queue: the bus sees what comes from registers.
+        """
         ports = self.config.ports
         name = port_names("mem", ports)[number]
         connect_prefixed(m, self, port_names("m_axi", ports)[number], manager.axi)
-        wiring.connect(m, getattr(core, f"{name}_read_cmd"), manager.read_cmd)
+        relocates = len(memory_base) > self.config.addr_width
+        for way in ("read", "write"):
+            inner, outer = getattr(core, f"{name}_{way}_cmd"), getattr(manager, f"{way}_cmd")
+            m.d.comb += [
+                outer.valid.eq(inner.valid),
+                outer.p.addr.eq(memory_base + inner.p.addr if relocates else inner.p.addr),
+                outer.p.beats.eq(inner.p.beats),
+                inner.ready.eq(outer.ready),
+            ]
         wiring.connect(m, manager.read_data, getattr(core, f"{name}_read_data"))
-        wiring.connect(m, getattr(core, f"{name}_write_cmd"), manager.write_cmd)
         wiring.connect(m, getattr(core, f"{name}_write_data"), manager.write_data)
         m.d.comb += getattr(core, f"{name}_write_done").eq(manager.write_done)

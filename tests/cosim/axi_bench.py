@@ -31,6 +31,8 @@ class Memory:
     """Bytes that remember which of them were written; some ranges are answered with an error."""
 
     def __init__(self):
+        self.base = 0
+        """Address of the first byte on the bus."""
         self.load(np.zeros(0, dtype=np.uint8), 0, 0, [])
 
     def load(self, image, memory_bytes, fill, broken):
@@ -39,15 +41,17 @@ class Memory:
         self.broken = broken
 
     def check(self, address, length):
-        inside = address + length <= len(self.bytes)
+        inside = address >= 0 and address + length <= len(self.bytes)
         if not inside or any(low < address + length and address < end for low, end in self.broken):
             raise ValueError(f"no memory at {address:#x}")
 
     async def read(self, address, length):
+        address -= self.base
         self.check(address, length)
         return bytes(self.bytes[address : address + length])
 
     async def write(self, address, data):
+        address -= self.base
         self.check(address, len(data))
         self.bytes[address : address + len(data)] = data
         self.written[address : address + len(data)] = b"\1" * len(data)

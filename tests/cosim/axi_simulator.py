@@ -14,6 +14,7 @@ from pathlib import Path
 import cocotb_tools.config
 import numpy as np
 
+from gscn.axi import DEFAULT_AXI
 from gscn.cosim.builds.form import Form
 from gscn.cosim.builds.simulator import _runtime_folder, _take_runtime
 from gscn.cosim.builds.toolchain import Toolchain
@@ -72,12 +73,13 @@ def _compile(config, manifest, target, root):
     tools.make(target, "Vtop.mk", "-O0")
 
 
-def build_axi(config):
+def build_axi(config, attributes=DEFAULT_AXI):
     """Return the simulator, built only if none of the same Verilog exists."""
     root = private_folder(cache_folder())
     home = private_folder(root / config.digest())
     with locked(home / ".lock"):
-        manifest = generate_axi(config, home / "axi")
+        folder = home / f"axi{attributes.addr_width or ''}"
+        manifest = generate_axi(config, folder, attributes=attributes)
         key = hashlib.sha256(f"{manifest.verilog_digest} {Path(__file__).read_text()}".encode())
         target = home / f"axi-sim-{key.hexdigest()[:16]}"
         if not (target / AXI_TOP_MODULE).is_file():

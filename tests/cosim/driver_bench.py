@@ -57,6 +57,7 @@ def run_list(create, bus, scenario, counter_count):
     driver = create(bus, wait=bus.wait, digest=int(scenario["digest"], 16))
     bus.interrupts = scenario["interrupts"]
     driver.interrupts(bus.interrupts)
+    driver.memory_base = scenario["memory_base"]
     bus.waits = 0
     driver.start(scenario["address"], scenario["count"])
     if scenario["abort"]:
@@ -88,6 +89,7 @@ async def scenarios(dut):
     for index, scenario in enumerate(bundle["scenarios"]):
         image = np.fromfile(directory / scenario["image"], dtype=np.uint8)
         target.load(image, scenario["memory_bytes"], 0, [])
+        target.base = scenario["memory_base"]
         create = {"C": CDriver, "Python": Driver}[scenario["driver"]]
         seen = await run_list(create, Bus(dut, host), scenario, bundle["counter_count"])
         np.frombuffer(target.bytes, dtype=np.uint8).tofile(directory / f"{index}.memory")

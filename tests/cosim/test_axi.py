@@ -135,6 +135,7 @@ def test_the_host_recognizes_the_array_and_its_sizes(runs):
         "ARRAY_MEMORY.mem_bytes": 16,
         "ARRAY_MEMORY.burst_beats": 2,
         "ARRAY_MEMORY.addr_width": 32,
+        "ARRAY_MEMORY.bus_addr_width": 32,
         "ARRAY_FORMATS.operand_width": 16,
         "ARRAY_FORMATS.acc_width": 48,
         "ARRAY_FORMATS.number_formats": 1,

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.emulator.passes import run_passes
 from gscn.lowering.list_image import join_passes
@@ -31,6 +32,7 @@ class Case:
     wrong: int | None = None
     """Number of a pass with an address that is no multiple of 64."""
     abort: bool = False
+    memory_base: int = 0
 
     def image(self, passes):
         content = passes.at(self.base).copy()
@@ -56,12 +58,10 @@ def passes():
     return join_passes(layer_passes())
 
 
-@pytest.fixture(scope="module")
-def outcomes(passes, tmp_path_factory):
-    """What each case's program saw, and the memory that it left."""
-    folder = tmp_path_factory.mktemp("driver")
+def run_cases(cases, passes, attributes, folder, pause_share=0.2):
+    """Return what each case's program saw, and the memory that it left."""
     scenarios = []
-    for index, case in enumerate(CASES):
+    for index, case in enumerate(cases):
         case.image(passes).tofile(folder / f"{index}.image")
         scenarios.append(
             {
@@ -73,17 +73,23 @@ def outcomes(passes, tmp_path_factory):
                 "count": passes.pass_count,
                 "interrupts": case.interrupts,
                 "abort": case.abort,
+                "memory_base": case.memory_base,
             }
         )
-    bundle = {"scenarios": scenarios, "counter_count": COUNTERS, "pause_share": 0.2}
+    bundle = {"scenarios": scenarios, "counter_count": COUNTERS, "pause_share": pause_share}
     (folder / "bundle.json").write_text(json.dumps(bundle))
-    log = simulate(build_axi(CONFIG), folder, "tests.cosim.driver_bench")
+    log = simulate(build_axi(CONFIG, attributes), folder, "tests.cosim.driver_bench")
     found = []
-    for index in range(len(CASES)):
+    for index in range(len(cases)):
         told = folder / f"{index}.json"
         assert told.is_file(), f"the simulation failed:\n{log}"
         found.append((json.loads(told.read_text()), np.fromfile(folder / f"{index}.memory", "u1")))
     return found
+
+
+@pytest.fixture(scope="module")
+def outcomes(passes, tmp_path_factory):
+    return run_cases(CASES, passes, DEFAULT_AXI, tmp_path_factory.mktemp("driver"))
 
 
 @pytest.mark.parametrize("index", range(len(CASES)))
@@ -110,3 +116,30 @@ def test_a_program_gets_what_the_functional_model_computes(index, passes, outcom
         assert seen["waits"] == 1
     else:
         assert seen["waits"] > 1
+
+
+MEMORY_BASES = (0xFEDC_BA98_FFFF_F000, 1 << 40)
+"""Where memory begins on a bus of 64 bits; addresses behind the first carry into the upper half."""
+
+
+def test_memory_beyond_the_array_s_addresses_gives_the_same_in_the_same_cycles(passes, tmp_path):
+    """Of 64 bits of address on the bus, by both drivers; a wrong pass in between is told."""
+    cases = [
+        Case(driver=driver, base=BASES[1], interrupts=True, memory_base=memory_base, wrong=wrong)
+        for wrong in (None, 1, None)
+        for driver in DRIVERS
+        for memory_base in (0, *MEMORY_BASES)
+    ]
+    # counters can be compared if memory does not pause
+    found = run_cases(cases, passes, AxiAttributes(addr_width=64), tmp_path, pause_share=0)
+    ran = run_passes(
+        CONFIG, cases[0].image(passes), BASES[1], passes.pass_count, BASES[1] + passes.memory_bytes
+    )
+    for case, (seen, memory) in zip(cases, found, strict=True):
+        assert (seen["error"], seen["error_pass"]) == (
+            ("NONE", None) if case.wrong is None else ("ADDRESS", 1)
+        )
+        if case.wrong is None:
+            assert np.array_equal(memory, ran.memory)
+            assert seen["counters"] == found[0][0]["counters"]
+    assert any(found[0][0]["counters"])

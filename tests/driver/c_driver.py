@@ -54,14 +54,15 @@ class Sizes(ctypes.Structure):
             (name, U32)
             for name in (
                 *("clusters", "pes", "ports", "acc_depth", "stationary_depth", "directory_depth"),
-                *("chunks_depth", "mem_bytes", "burst_beats", "addr_width", "number_formats"),
+                *("chunks_depth", "mem_bytes", "burst_beats", "addr_width", "bus_addr_width"),
+                "number_formats",
             )
         ),
     )
 
 
 class Device(ctypes.Structure):
-    _fields_ = (("hooks", Hooks), ("sizes", Sizes))
+    _fields_ = (("hooks", Hooks), ("sizes", Sizes), ("memory_base", U64))
 
 
 class COutcome(ctypes.Structure):
@@ -192,6 +193,14 @@ class CDriver:
 
     def clear(self):
         check(self.library.gscn_clear(ctypes.byref(self.device)))
+
+    @property
+    def memory_base(self):
+        return self.device.memory_base
+
+    @memory_base.setter
+    def memory_base(self, base):
+        check(self.library.gscn_set_memory_base(ctypes.byref(self.device), U64(base)))
 
     def interrupts(self, on):
         self.library.gscn_interrupts(ctypes.byref(self.device), ctypes.c_bool(on))

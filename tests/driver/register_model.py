@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.emulator.passes import run_passes
 from gscn.pass_errors import PassError
 from gscn.register import Access, Top
@@ -24,16 +25,23 @@ class RegisterModel:
         looks: int = 3,
         top: Top = Top.ARRAY,
         stops: Sequence[int] = (),
+        attributes: AxiAttributes = DEFAULT_AXI,
+        origin: int = 0,
     ):
         self.config = config
         self.top = top
+        self.attributes = attributes
+        self.origin = origin
+        """Address of the memory's first byte on the bus."""
+        self.base = 0
+        """What the list under way was started with."""
         self.by_offset = {one.offset: one for one in registers_of(top)}
         self.stops = list(stops)
         """Numbers that the list under way stops with, one after the other."""
         self.memory = np.zeros(memory_bytes, dtype=np.uint8)
         self.looks = looks
         self.left = 0
-        self.values = dict(reset_values(config, top))
+        self.values = dict(reset_values(config, top, attributes))
         self.counters = {}
         self.wrong: list[str] = []
         self.told: list[str] = []
@@ -88,9 +96,9 @@ class RegisterModel:
         control = register("CONTROL")
         if value & control.field("clear").mask:
             self.told.append("clear")
-            kept = ("INTERRUPT_ENABLE", "PASSES_ADDR_LO", "PASSES_ADDR_HI", "PASS_COUNT")
-            old = {name: self.values[name] for name in kept}
-            self.values = {**reset_values(self.config, self.top), **old}
+            kept = [one for one in self.by_offset.values() if one.access is Access.READ_WRITE]
+            old = {one.name: self.values[one.name] for one in kept}
+            self.values = {**reset_values(self.config, self.top, self.attributes), **old}
             self.left = self.looks
             self.ending = None
         elif value & control.field("answer").mask:
@@ -106,6 +114,7 @@ class RegisterModel:
             self.told.append("start")
             if self.left:
                 self.wrong.append("start of a busy array")
+            self.base = self._long("MEMORY_BASE")
             self.ending = PassError.NONE
             self._set("ERROR", "code", 0)
             self.left = self.looks
@@ -134,10 +143,9 @@ class RegisterModel:
 
     def _run(self) -> tuple[PassError, int]:
         address = self._long("PASSES_ADDR")
-        ran = run_passes(
-            self.config, self.memory, address, self.values["PASS_COUNT"], self.memory.size
-        )
-        self.memory[:] = ran.memory
+        memory = self.memory[self.base - self.origin :]
+        ran = run_passes(self.config, memory, address, self.values["PASS_COUNT"], memory.size)
+        memory[:] = ran.memory
         self._set("STATUS", "saturated", int(ran.saturated))
         self._set("STATUS", "nonfinite", int(ran.nonfinite))
         return ran.error, NO_PASS if ran.error is PassError.NONE else ran.error_pass

@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gscn.axi import AxiAttributes
 from gscn.driver import Driver
 from gscn.errors import InputError
 from gscn.lowering.list_image import join_passes
 from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.register import Top
-from gscn.registers import ID_VALUE, VERSION_VALUE
+from gscn.registers import ID_VALUE, VERSION_VALUE, register
 from gscn.rtl_gen.registers import error_meanings
 from tests.driver.c_driver import CDriver, library
 from tests.driver.layers import CONFIG, layer_passes
@@ -264,6 +265,69 @@ def test_a_counter_is_read_whole(create):
     array.counters = {3: 0x1234_8000_0001, 4: 5}
     driver = create(array)
     assert (driver.counter(3), driver.counter(4)) == (0x1234_8000_0001, 5)
+
+
+WIDE = AxiAttributes(addr_width=64)
+ORIGIN = 0xFEDC_0000_0000
+
+
+@drivers
+def test_the_array_s_memory_may_begin_anywhere_on_the_bus(create, passes):
+    image, right = passes
+    array = model(attributes=WIDE, origin=ORIGIN)
+    array.values |= {"MEMORY_BASE_LO": 4096, "MEMORY_BASE_HI": 7}  # left by another program
+    driver = create(array)
+    assert array.values["MEMORY_BASE_LO"] == array.values["MEMORY_BASE_HI"] == 0
+    assert (driver.sizes["bus_addr_width"], driver.memory_base) == (64, 0)
+    for base in (ORIGIN, ORIGIN + 3 * 4096):
+        driver.memory_base = base
+        assert driver.memory_base == base
+        memory = array.memory[base - ORIGIN :]
+        memory[64 : 64 + image.content.size] = image.at(64)
+        driver.start(64, image.pass_count)
+        driver.memory_base = ORIGIN + 4096  # of the next list
+        assert driver.finish().error is PassError.NONE
+        for (low, high), expected in zip(image.output_ranges, right, strict=True):
+            assert np.array_equal(memory[64 + low : 64 + high], expected)
+        array.memory[:] = 0
+    assert array.wrong == []
+
+
+@drivers
+@pytest.mark.parametrize(
+    ("bus", "base"),
+    [
+        (64, 2048),
+        (64, (1 << 64) - (1 << CONFIG.addr_width) + 4096),
+        (48, 1 << 48),
+        (CONFIG.addr_width, 4096),
+        (0, 4096),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(create, bus, base):
+    array = model(attributes=AxiAttributes(addr_width=bus))
+    driver = create(array)
+    with pytest.raises(InputError, match=r"ARGUMENT|memory_base must be a multiple of 4096"):
+        driver.memory_base = base
+    assert driver.memory_base == 0
+    assert array.values["MEMORY_BASE_LO"] == array.values["MEMORY_BASE_HI"] == 0
+    last = (1 << (bus or CONFIG.addr_width)) - (1 << CONFIG.addr_width)
+    driver.memory_base = last
+    assert driver.memory_base == last
+
+
+@drivers
+def test_a_map_without_a_base_has_the_array_s_addresses(create):
+    """Version 3.2 had not these registers, and no width of the bus."""
+    array = model()
+    field = register("ARRAY_MEMORY").field("bus_addr_width")
+    array.values["ARRAY_MEMORY"] &= ~field.mask
+    for half in ("LO", "HI"):
+        del array.by_offset[register(f"MEMORY_BASE_{half}").offset]
+    driver = create(array)
+    assert driver.sizes["bus_addr_width"] == CONFIG.addr_width
+    driver.memory_base = 0
+    assert array.wrong == []
 
 
 def machine(create, array, **how):

@@ -6,6 +6,7 @@ import itertools
 import pytest
 
 from gscn.array import ARRAYS
+from gscn.axi import AxiAttributes
 from gscn.encode import LISTED_ERROR_MEANINGS, EncodeError
 from gscn.errors import InputError
 from gscn.pass_errors import PASS_ERROR_MEANINGS, PASS_ERROR_WIDTH, PassError
@@ -61,6 +62,8 @@ def test_known_bits():
     assert [register(f"ANSWER_ADDR_{half}").offset for half in ("LO", "HI")] == [0x78, 0x7C]
     assert [register(f"RECORD_ENCODE_{half}").offset for half in ("LO", "HI")] == [0x80, 0x84]
     assert [register(f"RECORD_ARRAY_{half}").offset for half in ("LO", "HI")] == [0x88, 0x8C]
+    assert [register(f"MEMORY_BASE_{half}").offset for half in ("LO", "HI")] == [0x98, 0x9C]
+    assert register("ARRAY_MEMORY").field("bus_addr_width").mask == 0xFF00_0000
     assert [register("CONTROL").field(name).mask for name in ("answer", "anew")] == [8, 16]
     assert register("INTERRUPT_ENABLE").field("stop").mask == 4
     assert (PassError.ABORTED, PassError.OUTPUT_RANGE, PassError.INDEX) == (6, 16, 20)
@@ -123,6 +126,13 @@ def test_registers_that_tell_of_the_array_never_change():
         for one in registers_of(top):
             assert values[one.name] & ~one.mask == 0
             assert one.reset in (None, values[one.name])
+
+
+@pytest.mark.parametrize(("bus", "found"), [(0, 40), (40, 40), (64, 64)])
+def test_the_bus_tells_how_many_bits_its_addresses_have(bus, found):
+    config = dataclasses.replace(ARRAYS["tiny"], addr_width=40)
+    value = reset_values(config, attributes=AxiAttributes(addr_width=bus))["ARRAY_MEMORY"]
+    assert value == found << 24 | 40 << 16 | config.burst_beats << 8 | config.mem_bytes
 
 
 @pytest.mark.parametrize(("floats", "units"), [("", 1), ("bf16", 3)])

@@ -166,18 +166,28 @@ def test_the_command_writes_the_buses_on_request(tmp_path, capsys):
 
 def test_what_bursts_say_is_asked_for_by_the_command(generated, tmp_path, capsys):
     _, usual = generated
-    said = ["--axi-prot", "2", "--axi-write-cache", "15"]
+    said = ["--axi-prot", "2", "--axi-write-cache", "15", "--axi-addr-width", "64"]
     command = ["generate", "--config", "tiny", "--out", str(tmp_path)]
     assert main([*command, *said]) == 2
     assert "--axi must be given" in capsys.readouterr().err
     assert main([*command, "--axi", *said]) == 0
     found = load_manifest(tmp_path)
-    assert found.axi.to_dict() == {"id": 0, "prot": 2, "read_cache": 3, "write_cache": 15}
+    expected = {"id": 0, "prot": 2, "read_cache": 3, "write_cache": 15, "addr_width": 64}
+    assert found.axi.to_dict() == expected
     text = found.verilog.read_text()
     assert "//   write_cache = 15" in text
     # the same core, and what a driver asks for
     assert found.config == usual.config
     assert without_head(generate(CONFIG, tmp_path / "core")) in without_head(found)
-    assert found.companions["gscn_registers.h"] == usual.companions["gscn_registers.h"]
+    assert "output [63:0] m_axi_araddr;" in text
+    assert "output [31:0] m_axi_araddr;" in usual.verilog.read_text()
+    # the one register that tells of the bus
+    headers = ((one.verilog.parent / "gscn_registers.h").read_text() for one in (usual, found))
+    changed = [
+        pair for pair in zip(*map(str.splitlines, headers), strict=True) if len(set(pair)) > 1
+    ]
+    assert [[line.split()[1:3] for line in pair] for pair in changed] == [
+        [["GSCN_ARRAY_MEMORY_RESET", f"0x{width:02X}200210u"] for width in (32, 64)]
+    ]
     assert "assign m_axi_awcache = 4'hf;" in text
     assert "assign m_axi_awcache = 4'h3;" in usual.verilog.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from gscn.array import ARRAYS
+from gscn.axi import DEFAULT_AXI
 from gscn.hw.host.control import Control
 from gscn.register import Top
 from gscn.registers import register
@@ -20,8 +21,8 @@ def bit(register_name, field_name):
     return register(register_name).field(field_name).mask
 
 
-def run(body, *background, config=WIDE, top=Top.ARRAY):
-    dut = Control(config=config, top=top)
+def run(body, *background, config=WIDE, top=Top.ARRAY, attributes=DEFAULT_AXI):
+    dut = Control(config=config, top=top, attributes=attributes)
 
     async def testbench(ctx):
         await body(ctx, dut, Host(dut.axil))

@@ -16,11 +16,13 @@ class Subordinate:
     """An AXI4 memory of one bytearray: pauses on every channel, answers in order.
 
     Commands and written beats must stay unchanged until they are taken. Addresses in `bad` are
-    answered with their response and neither read nor written.
+    answered with their response and neither read nor written. What is said of addresses here is how
+    far they are from `base`.
     """
 
-    def __init__(self, config, *, pauses=never, latency=3, bad=()):
+    def __init__(self, config, *, pauses=never, latency=3, bad=(), base=0):
         self.config = config
+        self.base = base
         self.memory = bytearray(random.Random(5).randbytes(4096))
         self.pauses = pauses
         self.latency = latency
@@ -37,7 +39,7 @@ class Subordinate:
         return len(self.read_bursts) + len(self.write_bursts) - self.answered
 
     def check_command(self, fields):
-        beats, size, addr = fields["len"] + 1, 1 << fields["size"], fields["addr"]
+        beats, size, addr = fields["len"] + 1, 1 << fields["size"], fields["addr"] - self.base
         assert size == self.config.mem_bytes
         assert fields["burst"] == 1
         assert fields["id"] == fields["lock"] == fields["qos"] == 0

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from gscn.array import ARRAYS
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.errors import InputError
 from gscn.hw.host.axi_ports import (
     axi4_port,
@@ -59,7 +60,9 @@ def signals(signature):
 
 def test_axi4_has_the_signals_of_its_five_channels():
     config = TINY.with_overrides(["axi_id_width=2"])
-    assert signals(axi4_port(config)) == listed(AXI4)
+    assert signals(axi4_port(config, DEFAULT_AXI)) == listed(AXI4)
+    wide = signals(axi4_port(config, AxiAttributes(addr_width=64)))
+    assert wide == listed(AXI4) | {"awaddr": (">", 64), "araddr": (">", 64)}
 
 
 def test_axi4_lite_has_the_signals_of_its_five_channels():

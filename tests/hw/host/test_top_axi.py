@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 
 from gscn.array import ArrayConfig
+from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.counters import CLUSTER_COUNTER_NAMES
 from gscn.hw.host.axi_ports import axi4_signature, axil_signature
 from gscn.hw.host.top_axi import ArrayAxi
@@ -57,11 +58,20 @@ class Bench:
     """Run a list of two passes, if asked after another that is cut off."""
 
     def __init__(
-        self, *, pauses, clear_after=None, clear_in_write=False, resets=False, config=TINY
+        self,
+        *,
+        pauses,
+        clear_after=None,
+        clear_in_write=False,
+        resets=False,
+        config=TINY,
+        base=None,
     ):
-        self.dut = ArrayAxi(config=config)
+        attributes = DEFAULT_AXI if base is None else AxiAttributes(addr_width=64)
+        self.base = base or 0
+        self.dut = ArrayAxi(config=config, attributes=attributes)
         self.host = Host(Port(self.dut, "s_axil"))
-        self.memory = Subordinate(config, pauses=pauses, latency=6)
+        self.memory = Subordinate(config, pauses=pauses, latency=6, base=self.base)
         self.program = random_program(2, 0, config=config, mode=Mode.KERNEL, count=2)
         assert self.program.memory_bytes <= len(self.memory.memory)
         self.clear_after = clear_after
@@ -81,6 +91,9 @@ class Bench:
         self.memory.memory[: self.program.memory_bytes] = self.program.image.tobytes()
 
     async def start(self, ctx):
+        if self.base:
+            await self.host.write(ctx, "MEMORY_BASE_LO", self.base & 0xFFFF_FFFF)
+            await self.host.write(ctx, "MEMORY_BASE_HI", self.base >> 32)
         await self.host.write(ctx, "PASSES_ADDR_LO", self.program.descriptors_addr)
         await self.host.write(ctx, "PASS_COUNT", self.program.count)
         await self.host.write(ctx, "INTERRUPT_ENABLE", 1)
@@ -155,9 +168,12 @@ def test_a_list_by_registers(pauses):
     Bench(pauses=pauses).run()
 
 
+BASE = 0xABCD_EF01_FFFF_F000
+
+
 def test_a_list_through_two_ports_after_a_clear():
     config = dataclasses.replace(TINY, clusters=3, ports=2)
-    Bench(pauses=lambda: in_runs(8), clear_after=90, config=config).run()
+    Bench(pauses=lambda: in_runs(8), clear_after=90, config=config, base=BASE).run()
 
 
 @pytest.mark.slow
@@ -244,8 +260,8 @@ RESPONSES = {"SLVERR": 2, "DECERR": 3}
 class BusErrorBench(Bench):
     """Run a list in which one address is answered with an error, then the same one without."""
 
-    def __init__(self, *, bad):
-        super().__init__(pauses=lambda: in_runs(5), config=WIDER)
+    def __init__(self, *, bad, base=None):
+        super().__init__(pauses=lambda: in_runs(5), config=WIDER, base=base)
         self.memory.bad = dict(bad)
 
     async def control(self, ctx):
@@ -297,10 +313,13 @@ def test_a_bus_error_goes_through_manager_and_control_to_the_host(bursts, write,
     else:
         start = next(addr for addr, beats in reads[len(reads) // 2 :] if beats == 4)
         addr = start + WIDER.mem_bytes * {"first": 0, "middle": 1, "last": 3}[place]
-    bench = BusErrorBench(bad={addr: RESPONSES[response]})
+    # of writes on a bus with more bits of address than the array: the address is that of the bus
+    bench = BusErrorBench(bad={addr: RESPONSES[response]}, base=BASE if write else None)
     bench.run()
     code = PassError.BUS_WRITE if write else PassError.BUS_READ
-    assert bench.found == [code, RESPONSES[response] << 4 | write, addr, 0]
+    at = bench.base + addr
+    where = [at & 0xFFFF_FFFF, at >> 32]
+    assert bench.found == [code, RESPONSES[response] << 4 | write, *where]
 
 
 @pytest.mark.parametrize(
