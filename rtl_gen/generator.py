@@ -65,8 +65,8 @@ def generate(
 ) -> Manifest:
     """Write `gscn_top.v` and the files that go with it for a configuration.
 
-    These are `manifest.json`, a FuseSoC core file, an example of an instance, timing constraints
-    and the waivers of lint.
+    These are `manifest.json`, a FuseSoC core file, a component of IP-XACT, an example of an
+    instance, timing constraints and the waivers of lint.
 
     Files are replaced only if their content changes: all of them, or none if that fails. If the
     directory already holds the output of the same sources and configuration, nothing is elaborated.

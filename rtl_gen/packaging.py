@@ -1,4 +1,4 @@
-"""Files that help to use the generated Verilog: FuseSoC core, example instance, constraints."""
+"""Files that help to use the generated Verilog: cores of tools, example, constraints."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from gscn.port import port_names
+from gscn.rtl_gen.ip_xact import ip_xact, xact_file
 from gscn.rtl_gen.rams import SUBARRAYS_FILE, subarrays_text
 from gscn.rtl_gen.testbench import bench_module, testbench_text
 from gscn.version import VERSION
@@ -192,6 +193,7 @@ def companions(manifest: Manifest) -> dict[str, str]:
     return {
         **bench,
         core_file(module): core_text(manifest),
+        xact_file(module): ip_xact(manifest),
         f"{example_module(module)}.v": example_text(manifest),
         f"{module}.sdc": constraints_text(manifest),
         SUBARRAYS_FILE: subarrays_text(module, manifest.config.digest(), manifest.rams),

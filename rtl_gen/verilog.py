@@ -16,6 +16,7 @@ from amaranth.lib import wiring
 
 from gscn.errors import InputError
 from gscn.hw.shared import ModuleLibrary, flat_ports
+from gscn.rtl_gen.internal_ports import name_ports
 from gscn.rtl_gen.unread import drop_unread_wires
 from gscn.system.supervision import safe_import_path
 
@@ -132,7 +133,7 @@ def _convert(component: wiring.Component, name: str, library: ModuleLibrary) -> 
         last = str(error).rpartition("\n")[2]
         raise InputError(f"Yosys must convert {name} to Verilog, but ended with: {last}") from error
     return VerilogModule(
-        text=wake_processes(drop_unread_wires(strip_zero_memories(text))),
+        text=wake_processes(drop_unread_wires(name_ports(strip_zero_memories(text)))),
         ports={port: (way.value, len(value)) for port, (value, way) in ports.items()},
     )
 

@@ -196,6 +196,7 @@ def test_generate_writes_once(tmp_path, capsys):
     assert set(files) == {
         "gscn_top.v",
         "gscn_top.core",
+        "gscn_top.xml",
         "gscn_top.sdc",
         "gscn_top_example.v",
         "gscn_lint.vlt",

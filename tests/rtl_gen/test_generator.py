@@ -101,6 +101,7 @@ def test_a_damaged_file_is_written_again(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         "gscn_top.v",
         "gscn_top.core",
+        "gscn_top.xml",
         "gscn_top.sdc",
         "gscn_top_example.v",
         "gscn_lint.vlt",
