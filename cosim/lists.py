@@ -170,6 +170,8 @@ class ListSimulator:
 
     def close(self) -> None:
         """End the simulator. Again does nothing."""
+        self._connection.close()  # so that it ends by itself
+        self._process.finish()
         self._stack.close()
 
     def run(

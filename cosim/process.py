@@ -10,11 +10,15 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
+from gscn.cosim.builds import coverage
 from gscn.cosim.errors import SimulationError
 from gscn.cosim.simulation import simulator_environment
 
 LIFELINE_VARIABLE = "GSCN_LIFELINE"
 """Environment variable that tells the program of its lifeline: see lifeline.cpp."""
+
+FINISH_SECONDS = 2.0
+"""Limit of time for a process to end by itself."""
 
 
 class SimulatorProcess:
@@ -58,7 +62,7 @@ class SimulatorProcess:
         try:
             with log.open("wb") as output:
                 self.popen = subprocess.Popen(
-                    command,
+                    [*command, *coverage.arguments(Path(command[0]))],
                     cwd=directory,
                     env={**environment, LIFELINE_VARIABLE: str(theirs)},
                     stdin=subprocess.DEVNULL,
@@ -76,6 +80,15 @@ class SimulatorProcess:
         finally:
             os.close(theirs)
         self._end = weakref.finalize(self, _end, self.popen, ours)
+
+    def finish(self) -> None:
+        """Let the process end by itself, so that it completes its files; kill it if it does not.
+
+        Its testbench must have been told to end.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(coverage.FINISH_SECONDS if coverage.asked() else FINISH_SECONDS)
+        self.end()
 
     def end(self) -> None:
         """Kill the process if it still runs. Again does nothing."""

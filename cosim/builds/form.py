@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gscn.array import ArrayConfig
+from gscn.cosim.builds import coverage
 from gscn.cosim.builds.toolchain import COMPILER, SAFE_FLAGS, compiler
 from gscn.cosim.simulation import TESTBENCH_MODULE
 from gscn.port import port_names
@@ -78,4 +79,5 @@ class Form(NamedTuple):
             *([f"-GID_WIDTH={config.axi_id_width}"] if self.axi else []),
             *(["+define+GSCN_LISTS", *MACHINE_FLAGS] if self.lists else []),
             *([f"--trace-{self.waves}"] if self.waves else []),
+            *coverage.flags(),
         ]

@@ -17,6 +17,7 @@ from pathlib import Path
 import cocotb_tools.config
 
 from gscn.array import ArrayConfig
+from gscn.cosim.builds import coverage
 from gscn.cosim.builds.form import CLUSTER_FLAGS, RUNTIME_SOURCES, Form
 from gscn.cosim.builds.partition import PREFIX, TOP_MODULE, Partition, partition
 from gscn.cosim.builds.toolchain import (
@@ -89,8 +90,8 @@ def _processor() -> str:
 
 
 def _parts(manifest: Manifest, waves: str) -> Partition | None:
-    """Return the sources for clusters with a model of their own, which waves could not show."""
-    if waves or manifest.config.clusters < _PARTITIONED_CLUSTERS:
+    """Return the sources for clusters with a model of their own, whose inside nobody could see."""
+    if waves or coverage.asked() or manifest.config.clusters < _PARTITIONED_CLUSTERS:
         return None
     return partition(manifest.verilog.read_text())
 
@@ -107,6 +108,8 @@ def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, form:
         if parts is None
         else [*CLUSTER_FLAGS, parts.cluster, parts.wrapper, parts.holder, parts.calls]
     )
+    if coverage.asked():
+        texts.append(coverage.exclusions(manifest.verilog.read_text(), ""))
     if form.axi:
         texts.append(manifest.companions[C_HEADER])
     files = [file_digest(_INSIDE / name) for name in form.sources]
@@ -169,7 +172,14 @@ def _compile(
     runtime = _runtime_folder(root, form.verilator_flags(config))
     libraries = tools.plain(Path(cocotb_tools.config.libs_dir))
     flags = form.verilator_flags(config, libraries)
-    design = [verilog]
+    design, optimisation = [verilog], OPTIMISATION
+    if coverage.asked():
+        optimisation = coverage.OPTIMISATION
+        rules = directory / "coverage.vlt"
+        rules.write_text(
+            coverage.exclusions(manifest.verilog.read_text(), f"*{Path(verilog).name}")
+        )
+        design = [str(rules), verilog]
     if parts is not None:
         design, further = _compile_clusters(tools, parts, directory / "cluster")
         flags = [*flags, *further]
@@ -181,7 +191,7 @@ def _compile(
         directory, [f"-I{directory}", *flags, tools.plain(main), *own[:-1], *design, own[-1]]
     )
     known = _take_runtime(runtime, directory)
-    tools.make(directory, "Vtop.mk", OPTIMISATION)
+    tools.make(directory, "Vtop.mk", optimisation)
     if not known:
         _keep_runtime(directory, runtime)
     return directory / TESTBENCH_MODULE

@@ -19,7 +19,7 @@ from gscn.cosim.builds.simulator import BuiltSimulator, build
 from gscn.cosim.closing import Closing
 from gscn.cosim.devices.jobs import FAILED, READY, REFUSED, PassJob, PassRun
 from gscn.cosim.errors import DeviceLost, SimulationError, SimulationTimeout
-from gscn.cosim.process import SimulatorProcess
+from gscn.cosim.process import FINISH_SECONDS, SimulatorProcess
 from gscn.cosim.simulation import (
     Program,
     RunResult,
@@ -37,8 +37,6 @@ START_SECONDS = 120.0
 """Limit of time until a new process serves; it imports the lowering, and compiles it if need be."""
 FORBIDDEN_FLAGS = ("accumulator_overflow",)
 """Flags that a pass as the lowering makes it can never set."""
-FINISH_SECONDS = 2.0
-"""Limit of time for a process to end by itself."""
 
 
 class _Process:
@@ -62,7 +60,7 @@ class _Process:
                     descriptors=[theirs.fileno()],
                 )
             stack.callback(process.end)
-            self.popen = process.popen
+            self.popen, self._finish = process.popen, process.finish
             self._end = weakref.finalize(self, stack.pop_all().close)
         with contextlib.suppress(OSError):  # it has ended already: whoever asks it is told
             self.connection.send(setup)
@@ -70,8 +68,7 @@ class _Process:
     def finish(self) -> None:
         """Let the process end by itself, so that it completes its waves; kill it if it does not."""
         self.connection.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.popen.wait(FINISH_SECONDS)
+        self._finish()
         self.end()
 
     def kill(self) -> None:

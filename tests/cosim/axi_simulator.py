@@ -15,6 +15,7 @@ import cocotb_tools.config
 import numpy as np
 
 from gscn.axi import DEFAULT_AXI
+from gscn.cosim.builds import coverage
 from gscn.cosim.builds.form import Form
 from gscn.cosim.builds.simulator import _runtime_folder, _take_runtime
 from gscn.cosim.builds.toolchain import Toolchain
@@ -54,7 +55,8 @@ def _compile(config, manifest, target, root):
     """
     libraries = cocotb_tools.config.libs_dir
     tools = Toolchain(target)
-    (target / "visible.vlt").write_text(VISIBLE)
+    rules = coverage.exclusions(manifest.verilog.read_text(), f"*{manifest.verilog.name}")
+    (target / "visible.vlt").write_text(VISIBLE + rules.partition("\n")[2])
     tools.verilate(
         target,
         [
@@ -63,7 +65,7 @@ def _compile(config, manifest, target, root):
             *("--vpi", "--no-public-flat-rw", "--timescale", "1ns/1ps"),
             *("--timing", "-CFLAGS", "-std=c++20"),
             *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
-            *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
+            *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE", *coverage.flags()),
             str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"),
             *(str(target / "visible.vlt"), str(manifest.verilog)),
         ],
@@ -80,7 +82,9 @@ def build_axi(config, attributes=DEFAULT_AXI):
     with locked(home / ".lock"):
         folder = home / f"axi{attributes.addr_width or ''}"
         manifest = generate_axi(config, folder, attributes=attributes)
-        key = hashlib.sha256(f"{manifest.verilog_digest} {Path(__file__).read_text()}".encode())
+        key = hashlib.sha256(
+            f"{manifest.verilog_digest} {coverage.flags()} {Path(__file__).read_text()}".encode()
+        )
         target = home / f"axi-sim-{key.hexdigest()[:16]}"
         if not (target / AXI_TOP_MODULE).is_file():
             target.mkdir(exist_ok=True)
@@ -154,7 +158,7 @@ def simulate(simulator, directory, bench="tests.cosim.axi_bench"):
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(simulator), f"+bundle={directory}"],
+            [str(simulator), f"+bundle={directory}", *coverage.arguments(simulator)],
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,
