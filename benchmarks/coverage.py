@@ -1,0 +1,197 @@
+"""Which lines of the generated Verilog the default tests execute, and which bits change in them.
+
+All tests of the default tier that simulate the Verilog run on simulators that count
+(`gscn.cosim.builds.coverage`), docs/results/coverage.md: half an hour. What need not be covered,
+and why, is in `benchmarks.coverage_waivers`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.coverage_waivers import WAIVERS, Waiver
+from benchmarks.markdown import percent, table
+from benchmarks.pages import ROOT, Page
+from gscn.cosim.builds import coverage as builds
+from gscn.cosim.coverage import KINDS, Point, gather, simulators
+from gscn.errors import InputError
+from gscn.system.cache import VARIABLE as CACHE_VARIABLE
+
+CACHE = ROOT / "build" / "coverage"
+"""Simulators that count, and what they counted."""
+TESTS = ("tests/cosim", "--ignore=tests/cosim/builds", "-m", "cosim and not slow")
+"""All tests of the default tier that simulate the Verilog of the project, for pytest."""
+
+
+def run(tests: Sequence[str] = TESTS) -> None:
+    """Run tests on simulators that count, from nothing.
+
+    Raises
+    ------
+    InputError
+        A test fails.
+    """
+    for folder in simulators(CACHE):
+        for path in (folder / builds.FOLDER).glob("*.dat"):
+            path.unlink()
+    environment = {**os.environ, builds.VARIABLE: "1", CACHE_VARIABLE: str(CACHE)}
+    command = [sys.executable, "-m", "pytest", "-q", *tests]
+    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    if status:
+        raise InputError(f"tests must pass on simulators that count: pytest exited with {status}")
+
+
+def waived(
+    missed: Sequence[Point], waivers: Sequence[Waiver]
+) -> tuple[dict[Point, Waiver], Counter[Waiver]]:
+    """Return the waiver of each point that has one, and how many points each has.
+
+    Raises
+    ------
+    InputError
+        A waiver has no point.
+    """
+    found = {}
+    for point in missed:
+        waiver = next((one for one in waivers if one.matches(point)), None)
+        if waiver is not None:
+            found[point] = waiver
+    counts = Counter(found.values())
+    for waiver in waivers:
+        if waiver not in counts:
+            raise InputError(f"a waiver must match a point that is not covered, not none: {waiver}")
+    return found, counts
+
+
+def figures(
+    counts: Mapping[Point, int], designs: Sequence[str], waivers: Sequence[Waiver] = WAIVERS
+) -> dict[str, Any]:
+    """Return what the page shows, plain JSON values.
+
+    Parameters
+    ----------
+    counts
+        How often each point was seen.
+    designs
+        Names of what was simulated.
+    waivers
+        What need not be covered.
+
+    Raises
+    ------
+    InputError
+        A waiver has no point.
+    """
+    missed = [point for point, count in counts.items() if not count]
+    excused, uses = waived(missed, waivers)
+    states = {
+        point: "covered" if count else "waived" if point in excused else "missed"
+        for point, count in counts.items()
+    }
+    components = {}
+    ordered = sorted(counts, key=lambda point: (point.component, point.kind))
+    for component, group in itertools.groupby(ordered, key=lambda point: point.component):
+        tally = Counter((point.kind, states[point]) for point in group)
+        components[component] = {
+            kind: {state: tally[kind, state] for state in ("covered", "waived", "missed")}
+            for kind in KINDS
+        }
+    return {
+        "designs": sorted(designs),
+        "components": components,
+        "waivers": [{**waiver._asdict(), "points": uses[waiver]} for waiver in waivers],
+    }
+
+
+def _sum(components: Mapping[str, Any], kind: str) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for one in components.values():
+        total.update(one[kind])
+    return total
+
+
+def _share(tally: Mapping[str, int], *, excused: bool) -> str:
+    """Write which share of points is covered; of none, a dash."""
+    known = tally["covered"] + tally["missed"] + (0 if excused else tally["waived"])
+    return percent(tally["covered"] / known) if known else "-"
+
+
+def _cells(name: str, tallies: Mapping[str, Mapping[str, int]]) -> list[str]:
+    cells = [name]
+    for kind in KINDS:
+        tally = tallies[kind]
+        cells += [
+            str(sum(tally.values())), _share(tally, excused=False), _share(tally, excused=True)
+        ]  # fmt: skip
+    return cells
+
+
+def render(data: dict[str, Any]) -> str:
+    """Return the page."""
+    components = data["components"]
+    header = ["component"]
+    for kind in ("lines", "bits"):
+        header += [kind, "covered", "without waived"]
+    total = {kind: _sum(components, kind) for kind in KINDS}
+    rows = [_cells("**all**", total)]
+    rows += [_cells(f"`{name}`", one) for name, one in components.items()]
+    waivers = [
+        [f"`{one['component']}`", one["kind"], f"`{one['place']}`", str(one["points"]), one["why"]]
+        for one in data["waivers"]
+    ]
+    return "\n\n".join(
+        (
+            "# What the default tests cover of the Verilog",
+            _INTRODUCTION.format(
+                designs=len(data["designs"]),
+                line=_share(total["line"], excused=True),
+                toggle=_share(total["toggle"], excused=True),
+            ),
+            table(header, rows),
+            "## What need not be covered",
+            "Patterns are of the shell; `points` are those that match and were not covered.",
+            table(["component", "kind", "place", "points", "why"], waivers),
+        )
+    )
+
+
+_INTRODUCTION = """\
+The tests of the default tier that simulate the generated Verilog, on {designs} designs (a
+configuration as array or machine, behind AXI or not), executed {line} of its lines, and {toggle} of
+the changes of its bits, without those waived below.
+
+A *line* is a block, a branch of an `if` (also one that is not written), or an arm of a `case`; a
+*bit* counts twice, for its change to 1 and for that to 0. Counted are ports, registers and named
+nets up to 4096 bits; not nets without a name (`$1`), which are parts of expressions, nor what
+memories hold, which is seen at their ports. Instances of a module count together, and modules of
+several designs count as one if their Verilog is the same; otherwise each counts by itself, so that
+a line of a module that exists in three widths is three points."""
+
+
+def quoted(data: dict[str, Any]) -> dict[str, str]:
+    """Return figures by name, as texts take them."""
+    total = {kind: _sum(data["components"], kind) for kind in KINDS}
+    return {kind: _share(tally, excused=True) for kind, tally in total.items()}
+
+
+def compute() -> dict[str, Any]:
+    """Run the tests and return what the page shows."""
+    run()
+    counts, designs = gather(CACHE)
+    return figures(counts, designs)
+
+
+PAGE = Page(
+    name="coverage",
+    make=compute,
+    render=render,
+    parts=("hardware",),
+    configs=("tiny", "small"),
+    quotes=quoted,
+)

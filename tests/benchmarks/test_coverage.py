@@ -1,0 +1,98 @@
+"""What is covered of a design by hand: shares, waivers, and tests that fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import coverage
+from benchmarks.coverage_waivers import WAIVERS, Waiver
+from gscn.cosim.builds.coverage import VARIABLE
+from gscn.cosim.coverage import LINE, TOGGLE, Point
+from gscn.errors import InputError
+from gscn.system.cache import VARIABLE as CACHE_VARIABLE
+
+
+def bit(component, place):
+    return Point(component, "0", TOGGLE, place, place.partition("[")[0])
+
+
+COUNTS = {
+    Point("top", "0", LINE, "3.5: if", "if (en) begin"): 7,
+    Point("top", "0", LINE, "3.6: else", "if (en) begin"): 0,
+    bit("top", "addr[0]:0->1"): 2,
+    bit("top", "addr[0]:1->0"): 1,
+    bit("top", "addr[31]:0->1"): 0,
+    bit("top", "addr[31]:1->0"): 0,
+    bit("top.fifo", "level[0]:0->1"): 0,
+    bit("top.fifo", "level[0]:1->0"): 3,
+}
+HIGH = Waiver("top", TOGGLE, "addr[3?]:*", "no memory is so large")
+
+
+def test_shares_are_those_of_points_with_and_without_what_is_waived():
+    data = coverage.figures(COUNTS, ["b/gscn_top", "a/gscn_top"], [HIGH])
+    assert data["designs"] == ["a/gscn_top", "b/gscn_top"]
+    assert data["components"] == {
+        "top": {
+            LINE: {"covered": 1, "waived": 0, "missed": 1},
+            TOGGLE: {"covered": 2, "waived": 2, "missed": 0},
+        },
+        "top.fifo": {
+            LINE: {"covered": 0, "waived": 0, "missed": 0},
+            TOGGLE: {"covered": 1, "waived": 0, "missed": 1},
+        },
+    }
+    assert data["waivers"] == [
+        {"component": "top", "kind": TOGGLE, "place": "addr[3?]:*",
+         "why": "no memory is so large", "points": 2}
+    ]  # fmt: skip
+    page = coverage.render(data)
+    assert "| **all** | 2 | 50.0 % | 50.0 % | 6 | 50.0 % | 75.0 % |" in page
+    assert "| `top.fifo` | 0 | - | - | 2 | 50.0 % | 50.0 % |" in page
+    assert "| `top` | toggle | `addr[3?]:*` | 2 | no memory is so large |" in page
+    assert "on 2 designs" in page
+    assert coverage.quoted(data) == {"line": "50.0 %", "toggle": "75.0 %"}
+
+
+@pytest.mark.parametrize(
+    "waiver",
+    [
+        Waiver("top", TOGGLE, "addr[0]:*", "it is covered"),
+        Waiver("top", TOGGLE, "date[3?]:*", "there is none"),
+        Waiver("top", LINE, "addr[3?]:*", "it is no line"),
+        Waiver("top.?*", TOGGLE, "addr[3?]:*", "it is of another component"),
+    ],
+)
+def test_a_waiver_of_nothing_is_an_error(waiver):
+    with pytest.raises(InputError, match=f"must match a point.*{waiver.why}"):
+        coverage.figures(COUNTS, [], [waiver])
+
+
+def test_a_waiver_of_a_line_is_by_its_text():
+    data = coverage.figures(COUNTS, [], [Waiver("*", LINE, "if (en) *", "it is always on")])
+    assert data["components"]["top"][LINE] == {"covered": 1, "waived": 1, "missed": 0}
+
+
+def test_every_waiver_has_a_reason_and_is_there_once():
+    assert all(len(one.why.split()) > 3 for one in WAIVERS)
+    places = [one[:3] for one in WAIVERS]
+    assert len(set(places)) == len(places)
+
+
+def test_tests_run_on_simulators_that_count_and_must_pass(tmp_path, monkeypatch):
+    monkeypatch.setattr(coverage, "CACHE", tmp_path / "cache")
+    old = tmp_path / "cache" / "configuration" / "sim-1" / "coverage" / "old.dat"
+    old.parent.mkdir(parents=True)
+    old.write_text("of a run before")
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        "import os\n"
+        "def test_it():\n"
+        f"    assert os.environ[{VARIABLE!r}] == '1'\n"
+        f"    assert os.environ[{CACHE_VARIABLE!r}] == {str(tmp_path / 'cache')!r}\n"
+    )
+    coverage.run([str(test), "-p", "no:cacheprovider"])
+    assert not old.exists()
+    test.write_text("def test_it():\n    assert False\n")
+    with pytest.raises(InputError, match=r"tests must pass .* pytest exited with 1"):
+        coverage.run([str(test), "-p", "no:cacheprovider"])
