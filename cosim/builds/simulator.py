@@ -108,8 +108,6 @@ def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, form:
         if parts is None
         else [*CLUSTER_FLAGS, parts.cluster, parts.wrapper, parts.holder, parts.calls]
     )
-    if coverage.asked():
-        texts.append(coverage.exclusions(manifest.verilog.read_text(), ""))
     if form.axi:
         texts.append(manifest.companions[C_HEADER])
     files = [file_digest(_INSIDE / name) for name in form.sources]
