@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -89,6 +90,7 @@ def build_axi(config, attributes=DEFAULT_AXI):
         if not (target / AXI_TOP_MODULE).is_file():
             target.mkdir(exist_ok=True)
             _compile(config, manifest, target, root)
+            shutil.copy2(manifest.verilog, target)
         return target / AXI_TOP_MODULE
 
 
