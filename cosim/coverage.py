@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -165,22 +165,37 @@ def simulators(cache: Path) -> Iterator[Path]:
             yield folder.parent
 
 
-def gather(cache: Path) -> tuple[dict[Point, int], list[str]]:
-    """Return all points of the simulators in a cache, and the names of the designs.
+def gather(cache: Path, designs: Collection[str] = ()) -> tuple[dict[Point, int], list[str]]:
+    """Return all points of the simulators in a cache, and the names of what they simulated.
+
+    Parameters
+    ----------
+    cache
+        Folder of simulators.
+    designs
+        Names of those whose modules are counted, digest of the configuration and top module with a
+        slash between; by default all. Simulations of others count where a module is the same.
 
     Raises
     ------
     InputError
-        A simulator has no Verilog beside it, or its files are wrong.
+        A simulator has no Verilog beside it, its files are wrong, or one of the designs was not
+        simulated.
     """
     found: dict[Point, int] = defaultdict(int)
-    designs = []
+    simulated, counted = set(), set()
     for folder in simulators(cache):
         verilog = next(folder.glob("gscn_*.v"), None)
         if verilog is None:
             raise InputError(f"{folder} must have the Verilog that it simulates beside it")
-        counts = merged(sorted((folder / FOLDER).glob("*.dat")))
-        for point, count in points(counts, verilog.read_text()).items():
+        name = f"{folder.parent.name}/{verilog.stem}"
+        simulated.add(name)
+        counts = points(merged(sorted((folder / FOLDER).glob("*.dat"))), verilog.read_text())
+        for point, count in counts.items():
             found[point] += count
-        designs.append(f"{folder.parent.name}/{verilog.stem}")
-    return dict(found), designs
+        if not designs or name in designs:
+            counted.update((point.component, point.text) for point in counts)
+    if missing := sorted(set(designs) - simulated):
+        raise InputError(f"designs must have been simulated, not {', '.join(missing)}")
+    kept = {one: n for one, n in found.items() if (one.component, one.text) in counted}
+    return kept, sorted(simulated)

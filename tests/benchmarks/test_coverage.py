@@ -50,7 +50,8 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
     assert "| **all** | 2 | 50.0 % | 50.0 % | 6 | 50.0 % | 75.0 % |" in page
     assert "| `top.fifo` | 0 | - | - | 2 | 50.0 % | 50.0 % |" in page
     assert "| `top` | toggle | `addr[3?]:*` | 2 | no memory is so large |" in page
-    assert "on 2 designs" in page
+    assert "executed 50.0 % of the lines" in page
+    assert "75.0 % of the changes of its bits" in page.replace("\n", " ")
     assert coverage.quoted(data) == {"line": "50.0 %", "toggle": "75.0 %"}
 
 

@@ -115,6 +115,7 @@ def test_points_of_a_design_are_seen_as_often_as_they_happen(simulator, monkeypa
     ran(simulator, monkeypatch)
     counts, designs = gather(simulator.parents[3])
     assert designs == ["configuration/gscn_top"]
+    assert gather(simulator.parents[3], designs) == (counts, designs)
     found = {(one.component, one.place.split(" ")[-1]): count for one, count in counts.items()}
     assert found["top", "clk:0->1"] == 6
     assert found["top.counter", "if"] > 0
@@ -174,3 +175,24 @@ def test_a_simulator_without_its_verilog_is_an_error(tmp_path):
     (folder / "a.dat").write_text("# SystemC::Coverage-3\nC 'one' 1\n")
     with pytest.raises(InputError, match="must have the Verilog that it simulates beside it"):
         gather(tmp_path)
+
+
+def counted_by_hand(folder, verilog, count):
+    """Leave what a process of a design counted of `en` of its module."""
+    (folder / builds.FOLDER).mkdir(parents=True)
+    (folder / "gscn_top.v").write_text(verilog)
+    key = "\1l\0021\1page\2v_toggle/gscn_top.counter0\1o\2en:0->1"
+    text = f"# SystemC::Coverage-3\nC '{key}' {count}\n"
+    (folder / builds.FOLDER / "a.dat").write_text(text)
+
+
+def test_other_designs_count_where_a_module_is_the_same(tmp_path):
+    counted_by_hand(tmp_path / "one" / "sim", VERILOG, 0)
+    counted_by_hand(tmp_path / "same" / "sim", VERILOG.replace("chosen", "selected"), 2)
+    counted_by_hand(tmp_path / "other" / "sim", VERILOG.replace("level$7  + 1", "level$7  - 1"), 4)
+    counts, designs = gather(tmp_path, ["one/gscn_top"])
+    assert designs == [f"{name}/gscn_top" for name in ("one", "other", "same")]
+    assert [*counts.values()] == [2]
+    assert sorted(gather(tmp_path)[0].values()) == [2, 4]
+    with pytest.raises(InputError, match="designs must have been simulated, not two/gscn_top"):
+        gather(tmp_path, ["one/gscn_top", "two/gscn_top"])
