@@ -16,12 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.coverage_waivers import WAIVERS, Waiver
+from benchmarks.coverage_waivers import ALL, WAIVERS, Waiver
 from benchmarks.markdown import percent, table
 from benchmarks.pages import ROOT, Page
 from gscn.array import array
 from gscn.cosim.builds import coverage as builds
-from gscn.cosim.coverage import KINDS, Point, gather, simulators
+from gscn.cosim.coverage import KINDS, LINE, Point, gather, simulators
 from gscn.errors import InputError
 from gscn.formats import FLOAT_OPERAND_FORMATS
 from gscn.rtl_gen import AXI_TOP_MODULE, TOP_MODULE
@@ -150,6 +150,15 @@ def _cells(name: str, tallies: Mapping[str, Mapping[str, int]]) -> list[str]:
     return cells
 
 
+def _place(waiver: Mapping[str, Any]) -> str:
+    """Write what a waiver is about."""
+    if waiver["kind"] == LINE:
+        return f"line `{waiver['place']}`"
+    first, last = waiver["bits"]
+    bits = "" if (first, last) == ALL else f" {first} to {last}" if first < last else f" {first}"
+    return f"`{waiver['place']}`{bits}"
+
+
 def render(data: dict[str, Any]) -> str:
     """Return the page."""
     components = data["components"]
@@ -160,7 +169,7 @@ def render(data: dict[str, Any]) -> str:
     rows = [_cells("**all**", total)]
     rows += [_cells(f"`{name}`", one) for name, one in components.items()]
     waivers = [
-        [f"`{one['component']}`", one["kind"], f"`{one['place']}`", str(one["points"]), one["why"]]
+        [f"`{one['component']}`", _place(one), str(one["points"]), one["why"]]
         for one in data["waivers"]
     ]
     return "\n\n".join(
@@ -173,7 +182,7 @@ def render(data: dict[str, Any]) -> str:
             table(header, rows),
             "## What need not be covered",
             "Patterns are of the shell; `points` are those that match and were not covered.",
-            table(["component", "kind", "place", "points", "why"], waivers),
+            table(["component", "what", "points", "why"], waivers),
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import coverage
-from benchmarks.coverage_waivers import WAIVERS, Waiver
+from benchmarks.coverage_waivers import ALL, WAIVERS, Waiver
 from gscn.cosim.builds.coverage import VARIABLE
 from gscn.cosim.coverage import LINE, TOGGLE, Point
 from gscn.errors import InputError
@@ -26,7 +26,7 @@ COUNTS = {
     bit("top.fifo", "level[0]:0->1"): 0,
     bit("top.fifo", "level[0]:1->0"): 3,
 }
-HIGH = Waiver("top", TOGGLE, "addr[3?]:*", "no memory is so large")
+HIGH = Waiver(TOGGLE, "top", "addr", (24, 31), "no memory is so large")
 
 
 def test_shares_are_those_of_points_with_and_without_what_is_waived():
@@ -43,13 +43,13 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
         },
     }
     assert data["waivers"] == [
-        {"component": "top", "kind": TOGGLE, "place": "addr[3?]:*",
+        {"kind": TOGGLE, "component": "top", "place": "addr", "bits": (24, 31),
          "why": "no memory is so large", "points": 2}
     ]  # fmt: skip
     page = coverage.render(data)
     assert "| **all** | 2 | 50.0 % | 50.0 % | 6 | 50.0 % | 75.0 % |" in page
     assert "| `top.fifo` | 0 | - | - | 2 | 50.0 % | 50.0 % |" in page
-    assert "| `top` | toggle | `addr[3?]:*` | 2 | no memory is so large |" in page
+    assert "| `top` | `addr` 24 to 31 | 2 | no memory is so large |" in page
     assert "executed 50.0 % of the lines" in page
     assert "75.0 % of the changes of its bits" in page.replace("\n", " ")
     assert coverage.quoted(data) == {"line": "50.0 %", "toggle": "75.0 %"}
@@ -58,10 +58,11 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
 @pytest.mark.parametrize(
     "waiver",
     [
-        Waiver("top", TOGGLE, "addr[0]:*", "it is covered"),
-        Waiver("top", TOGGLE, "date[3?]:*", "there is none"),
-        Waiver("top", LINE, "addr[3?]:*", "it is no line"),
-        Waiver("top.?*", TOGGLE, "addr[3?]:*", "it is of another component"),
+        Waiver(TOGGLE, "top", "addr", (0, 0), "it is covered"),
+        Waiver(TOGGLE, "top", "date", (24, 31), "there is none"),
+        Waiver(TOGGLE, "top", "addr", (32, 40), "it has not so many"),
+        Waiver(LINE, "top", "addr", (24, 31), "it is no line"),
+        Waiver(TOGGLE, "top.?*", "addr", (24, 31), "it is of another component"),
     ],
 )
 def test_a_waiver_of_nothing_is_an_error(waiver):
@@ -70,13 +71,21 @@ def test_a_waiver_of_nothing_is_an_error(waiver):
 
 
 def test_a_waiver_of_a_line_is_by_its_text():
-    data = coverage.figures(COUNTS, [], [Waiver("*", LINE, "if (en) *", "it is always on")])
+    data = coverage.figures(COUNTS, [], [Waiver(LINE, "*", "if (en) *", ALL, "it is always on")])
     assert data["components"]["top"][LINE] == {"covered": 1, "waived": 1, "missed": 0}
+    assert "| `*` | line `if (en) *` | 1 | it is always on |" in coverage.render(data)
+
+
+def test_a_waiver_takes_a_signal_whatever_number_is_behind_its_name():
+    waiver = Waiver(TOGGLE, "top", "port", ALL, "all of them are the same")
+    assert waiver.matches(bit("top", "port$2$516[3]:0->1"))
+    assert waiver.matches(Point("top", "0", TOGGLE, "port:0->1", "port"))
+    assert not waiver.matches(bit("top", "porter[3]:0->1"))
 
 
 def test_every_waiver_has_a_reason_and_is_there_once():
     assert all(len(one.why.split()) > 3 for one in WAIVERS)
-    places = [one[:3] for one in WAIVERS]
+    places = [one[:4] for one in WAIVERS]
     assert len(set(places)) == len(places)
 
 

@@ -176,6 +176,25 @@ def test_passes_of_any_size_beyond_memory_are_reported(config):
             assert not done.written.any(), number
 
 
+@pytest.mark.parametrize("config", [INTEGERS, TINY], ids=["integers", "floats"])
+def test_operands_beyond_memory_are_reported(config):
+    rng = random.Random(7)
+    lists = []
+    for number in range(16):
+        base = random_program(number, 1, config=config, mode=Mode(number % 2), count=1)
+        fields = fields_of(base)
+        for name in ADDRESSES[number % 4 : number % 4 + 1 + number // 8]:
+            if name != "out_addr":
+                fields[name] = rng.randrange(MEMORY, 1 << 31) & -64 | rng.getrandbits(1) << 31
+        content = PASS_DESCRIPTOR.pack(1, **fields).tobytes()
+        lists += [with_descriptor(base, content), small(number, config)]
+    behind = config == INTEGERS
+    conditions = dataclasses.replace(FAULTY, axi=behind, reset=not behind)
+    runs = run(config, lists, conditions, check=False)
+    for number, (program, done) in enumerate(zip(lists, runs, strict=True)):
+        assert fault_of(program, done, bus_errors=behind) is None, number
+
+
 def test_passes_with_many_tiles_are_aborted_and_the_next_list_is_right():
     rng = random.Random(6)
     lists, moments = [], []
