@@ -12,6 +12,7 @@ from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import result_row_layout
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.layouts import OutFormat, burst_layout, slotted_beat_layout, write_slots
+from gscn.hw.ram import Ram
 
 RESULT_SLOTS = {OutFormat.INT16: 1, OutFormat.INT32: 2, OutFormat.RAW: 4}
 """Slots of a row of results, `drain_width` 16-bit results each."""
@@ -128,11 +129,15 @@ class ResultWriter(wiring.Component):
         config = self.config
         slots = write_slots(config)
         slot_bits = config.mem_width // slots
-        m.submodules.beats = beats = Memory(shape=config.mem_width, depth=depth + 1, init=[])
+        m.submodules.beats = beats = Ram(
+            shape=config.mem_width, depth=depth + 1, granularity=slot_bits
+        )
         m.submodules.strobes = strobes = Memory(shape=slots, depth=depth + 1, init=[])
-        write_data = beats.write_port(granularity=slot_bits)
-        write_strobe = strobes.write_port(granularity=1)
-        read_data, read_strobe = (memory.read_port(domain="comb") for memory in (beats, strobes))
+        write_data, read_data = beats.write, beats.read
+        write_strobe, read_strobe = (
+            strobes.write_port(granularity=1),
+            strobes.read_port(domain="comb"),
+        )
 
         row, mask = Signal(4 * slot_bits), Signal(slots)
         position = self.i.p.addr[(slot_bits // 8).bit_length() - 1 :][: slots.bit_length() - 1]
@@ -147,7 +152,7 @@ class ResultWriter(wiring.Component):
                     )
         produce = Signal(range(depth + 1))
         consume = Signal(range(depth + 1))
-        after = Signal.like(produce)
+        after, first = Signal.like(produce), Signal.like(consume)
         at = Mux(completes, after, produce)  # a row that completes a beat begins the next one
         m.d.comb += [
             after.eq(Mux(produce == depth, 0, produce + 1)),
@@ -157,7 +162,9 @@ class ResultWriter(wiring.Component):
             write_strobe.addr.eq(at),
             write_strobe.data.eq(mask),
             write_strobe.en.eq(Mux(enters, mask | fresh.replicate(slots), 0)),
-            read_data.addr.eq(consume),
+            first.eq(consume),
+            # The beat that is first in the next cycle; it is complete, so that nothing writes it.
+            read_data.addr.eq(first),
             read_strobe.addr.eq(consume),
             self.o.p.data.eq(read_data.data),
             self.o.p.slots.eq(read_strobe.data),
@@ -165,4 +172,5 @@ class ResultWriter(wiring.Component):
         with m.If(completes):
             m.d.sync += produce.eq(after)
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += consume.eq(Mux(consume == depth, 0, consume + 1))
+            m.d.comb += first.eq(Mux(consume == depth, 0, consume + 1))
+        m.d.sync += consume.eq(first)
