@@ -34,3 +34,20 @@ def test_area_is_that_of_its_figures():
     assert rows["Array"][5] == 100
     with pytest.raises(InputError, match="areas must be of huge, not only of small int16"):
         energy_and_area.area_table(area, "huge")
+
+
+def test_a_useful_product_is_the_chip_s_energy_over_the_products_that_are_made(swat):
+    shown = energy_and_area.useful_products_table([swat])
+    ((label, removed, useful, dense, times, break_even, *parts),) = shown.rows
+    assert label == swat.case.label
+    products = sum(p.accesses["products"] for p in swat.passes)
+    macs = sum(p.shape.dense_macs for p in swat.passes)
+    ours = energy_and_area.network_energy(swat)
+    theirs = energy_and_area.network_dense_energy(swat)
+    chip, dense_chip = (sum(one.values()) - one["DRAM"] for one in (ours, theirs))
+    assert removed == pytest.approx(100 * (1 - products / macs))
+    assert useful == pytest.approx(1e9 * chip / products) == pytest.approx(sum(parts))
+    assert dense == pytest.approx(1e9 * dense_chip / macs)
+    assert times == pytest.approx(useful / dense)
+    # at that share removed both take the same
+    assert (1 - break_even / 100) * useful == pytest.approx(dense)
