@@ -82,13 +82,16 @@ def _ranges(*, together: bool = True, **fields: int) -> Subject:
         parameters={"config": size},
         checker=RangeLookupChecker,
         depth=3,
-        reach_depth=10,
+        reach_depth=size.fiber_depth + 8,
         together=together,
     )
 
 
 def _looked_up(size: ArrayConfig) -> str:
-    return f"{size.directory_depth} keys of {size.stationary_depth} entries"
+    return (
+        f"{size.directory_depth} keys of {size.stationary_depth} entries, "
+        f"{size.fiber_depth} fibers queued"
+    )
 
 
 def _walker(*, together: bool = True, **fields: int | str) -> Subject:
@@ -269,8 +272,10 @@ SUBJECTS = (
     _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
     _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
     _sums(acc_depth=17, drain_width=1, acc_width=48, float_formats="bf16"),
-    _ranges(directory_depth=64, stationary_depth=64, together=False),
+    _ranges(directory_depth=64, stationary_depth=64, fiber_depth=3, together=False),
     _ranges(directory_depth=256, stationary_depth=1024),
+    _ranges(directory_depth=16, stationary_depth=16, fiber_depth=2),
+    _ranges(directory_depth=64, stationary_depth=64, fiber_depth=27, together=False),
     _walker(stationary_depth=64, operand_format="int8", together=False),
     _walker(stationary_depth=1024),
     _round_robin(3),
@@ -311,7 +316,7 @@ IN_USE: dict[type[Component], str] = {
         lambda c: f"2 banks of {_bank(c)}",
         "1 to 16 memories, 16 to 32768 sums in all, 24 to 48 bits, with or without float formats",
     ),
-    RangeLookup: of_presets(_looked_up, "16 to 32768 keys, 16 to 32768 entries"),
+    RangeLookup: of_presets(_looked_up, "16 to 32768 keys, 16 to 32768 entries, 2 to 64 fibers"),
     RingWalker: of_presets(_walked, "16 to 32768 entries, int8 or int16, or formats of floats"),
     RoundRobin: of_presets(
         lambda c: f"{READ_CHANNELS * c.clusters + 1} (reads), {c.clusters} (writes)", "1 to 193"

@@ -101,7 +101,11 @@ class Ring:
 
     def row(self, place: Value | int) -> Value:
         """Return the word that leaves after `place` others; meaningful if `place < level`."""
-        return self._at(self._wrapped(self._consume + place))
+        return self._at(self.address(place))
+
+    def address(self, place: Value | int) -> Value:
+        """Return the row of the word that leaves after `place` others."""
+        return self._wrapped(self._consume + place)
 
     def _at(self, position: Value) -> Value:
         self._looks += 1
