@@ -275,7 +275,7 @@ SUBJECTS = (
     _ranges(directory_depth=64, stationary_depth=64, fiber_depth=3, together=False),
     _ranges(directory_depth=256, stationary_depth=1024),
     _ranges(directory_depth=16, stationary_depth=16, fiber_depth=2),
-    _ranges(directory_depth=64, stationary_depth=64, fiber_depth=27, together=False),
+    _ranges(directory_depth=64, stationary_depth=64, fiber_depth=27),
     _walker(stationary_depth=64, operand_format="int8", together=False),
     _walker(stationary_depth=1024),
     _round_robin(3),

@@ -153,8 +153,10 @@ class Probe:
         )
         return contents
 
-    def read_data(self, path: str) -> Value:
-        """Return the data of a memory's own read port; it must have just one.
+    def ports(self, path: str) -> tuple[Value, Value, Value]:
+        """Return the row that a memory reads, the row that it writes, and whether it does.
+
+        These are of its own ports; it must have one of each.
 
         Parameters
         ----------
@@ -162,5 +164,6 @@ class Probe:
             Names of submodules and of the memory, joined by dots.
         """
         fragment, memory = self._part(path)
-        (port,) = fragment.find_subfragment(memory)._read_ports  # there is no public way
-        return port._data
+        found = fragment.find_subfragment(memory)
+        (read,), (write,) = found._read_ports, found._write_ports  # there is no public way
+        return read._addr, write._addr, write._en

@@ -64,12 +64,17 @@ class RangeLookupChecker(Checker):
         """State which ranges are looked up, and what comes of each."""
         dut, m, depth = self.dut, self.m, self.dut.config.fiber_depth
         decided = dut.LATENCY - 1  # cycles from a look-up until it is known whether it counts
-        looks_up, stored = Signal(), Signal(range(depth + 2))
+        room = self.probe.signal("room")
+        looks_up, stored = dut.i.valid & room, Signal(range(depth + 2))
+        seen, low, high, last = self._look_up(looks_up)
         answers, decides = (
             self.delayed(looks_up, cycles, name=f"looked_up{cycles}") for cycles in (1, decided)
         )
         under_way = total([answers, decides, stored])
-        seen, low, high = self._look_up(looks_up, under_way < depth)
+        self.claim(
+            "taken",
+            ~dut.i.valid | ((room == (under_way < depth)) & (dut.i.ready == (room & last))),
+        )
 
         # the fiber of the look-up that is decided on now
         found = Signal(_found_layout(dut.config), name="found_now")
@@ -88,7 +93,7 @@ class RangeLookupChecker(Checker):
         m.d.sync += stored.eq(stored + counts - leaves)
 
         left_alone, first = self._queue(stored, counts, leaves, found)
-        offered = (dut.o.valid == (stored != 0)) & (~first.is_next | dut.o.valid)
+        offered = dut.o.valid == (stored != 0)
         leaving, o = _found_layout(dut.config)(first.word), dut.o.p
         for name, value in {
             "answers": answers, "compared": decides, "level": stored, "free": depth - under_way
@@ -115,10 +120,11 @@ class RangeLookupChecker(Checker):
             first.is_next & leaving.known & (o.start > o.end) & (under_way == depth) & ~counts
         )
 
-    def _look_up(self, looks_up: Signal, room: Value) -> tuple[data.View, Signal, Value]:
+    def _look_up(self, looks_up: Value) -> tuple[data.View, Signal, Value, Signal]:
         """State which ranges are looked up.
 
-        Return what a fiber has of the word, the range's first key and the one behind its last.
+        Return what a fiber has of the word, the range's first key, the one behind its last, and
+        whether it is the last range of its word.
         """
         dut, m, word = self.dut, self.m, self.dut.i.p
         is_mac = word.kind == WordKind.MAC
@@ -126,7 +132,6 @@ class RangeLookupChecker(Checker):
         next_key, next_offset = Signal.like(key), Signal.like(word.offset)
         seen = Signal(fiber_layout(dut.config), name="seen")
         m.d.comb += [
-            looks_up.eq(dut.i.valid & room),
             key.eq(Mux(number == 0, word.key, next_key)),
             last.eq(~is_mac | (number == word.rows)),
             seen.kind.eq(word.kind),
@@ -152,8 +157,7 @@ class RangeLookupChecker(Checker):
             | ((probe.signal("next_key") == next_key)
                & (probe.signal("next_offset") == next_offset))
         )  # fmt: skip
-        self.claim("taken", ~dut.i.valid | (dut.i.ready == (room & last)))
-        return seen, key, (key + word.span)[: len(key)]
+        return seen, key, (key + word.span)[: len(key)], last
 
     def _followed(self, name: str, reads: Value, at: Value, decided: int) -> tuple[Value, Value]:
         """Return whether what is decided on now is of the key followed, and what that has."""
@@ -181,9 +185,8 @@ class RangeLookupChecker(Checker):
         """
         dut, probe, depth = self.dut, self.probe, self.dut.config.fiber_depth
         layout = fiber_layout(dut.config)
-        place, read_place, behind = (
-            probe.signal(name) for name in ("place", "read_place", "behind")
-        )
+        place, read_place = probe.signal("place"), probe.signal("read_place")
+        reads, written, writes = probe.ports("fibers")  # before rows are looked at
         queue = Ring(
             self,
             name="fibers",
@@ -213,8 +216,7 @@ class RangeLookupChecker(Checker):
         self.invariant((stored == 0) | (Value.cast(dut.o.p) == queue.row(0)))
 
         # written is a row behind all that count; what is read for the next cycle was there before
-        writes, first = probe.signal("answers"), probe.signal("first")
-        followed = follower.inside & (behind == queue.address(follower.ahead))
-        overwrites = followed | (follower.enters & (behind == place))
-        collides = (behind == first) & (stored + counts != leaves)
+        of_ours = follower.inside & (written == queue.address(follower.ahead))
+        overwrites = of_ours | (follower.enters & (written == place))
+        collides = (written == reads) & (stored + counts != leaves)
         return ~(writes & (overwrites | collides)), follower

@@ -41,11 +41,12 @@ class Outer(wiring.Component):
         m = Module()
         m.submodules.inner = inner = Inner()
         m.submodules.rows = rows = Memory(shape=4, depth=4, init=[1, 2, 3, 4])
-        read = rows.read_port()
+        read, write = rows.read_port(), rows.write_port()
         local = Signal(4)
         first = Signal()
         second = Signal()
         m.d.comb += [inner.i.eq(self.i), self.o.eq(inner.o), read.addr.eq(2)]
+        m.d.comb += [write.addr.eq(self.i), write.en.eq(self.twice)]
         m.d.sync += local.eq(self.i)
         with m.If(self.i[0]):
             m.d.sync += [first.eq(self.twice), second.eq(self.twice)]
@@ -78,10 +79,10 @@ def test_a_register_is_found_by_what_it_stores(probed):
         probe.register_of(component.twice)
 
 
-def test_rows_and_read_data_of_a_memory_are_seen(probed):
-    _, probe = probed
+def test_rows_and_ports_of_a_memory_are_seen(probed):
+    component, probe = probed
     m, addr, seen = Module(), Signal(2), []
-    read = probe.read_data("rows")
+    ports = probe.ports("rows")
     row = probe.row("rows", addr, 4, name="row")
     m.submodules.dut = probe.fragment
 
@@ -89,14 +90,16 @@ def test_rows_and_read_data_of_a_memory_are_seen(probed):
         for place in range(4):
             ctx.set(addr, place)
             seen.append(ctx.get(row))
-        await ctx.tick()
-        seen.append(ctx.get(read))
+        for place, writes in ((3, 0), (1, 1)):
+            ctx.set(component.i, place)
+            ctx.set(component.twice, writes)
+            seen.append([ctx.get(port) for port in ports])
 
     simulator = Simulator(m)
     simulator.add_clock(1e-6)
     simulator.add_testbench(testbench)
     simulator.run()
-    assert seen == [1, 2, 3, 4, 3]
+    assert seen == [1, 2, 3, 4, [2, 3, 0], [2, 1, 1]]
 
 
 def test_signals_without_a_name_are_found_by_their_variable(probed):
