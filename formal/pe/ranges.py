@@ -53,8 +53,9 @@ class RangeLookupChecker(Checker):
         "which the key behind its last one does, and there is one exactly if they differ",
         "marks": "MARK and END pass in their places, as they are",
         "held": "`o` is held, its payload unchanged, until it is taken",
-        "room": "there are never more look-ups under way and fibers queued than places; no fiber "
-        "that counts is overwritten, nor read in the cycle in which it is written",
+        "room": "there are never more look-ups under way and fibers queued than places; no row is "
+        "written that the memory has not, that has a fiber that counts, or that is read for the "
+        "next cycle",
         "active": "`active` is high exactly while a look-up is under way or a fiber queued",
     }
 
@@ -92,8 +93,7 @@ class RangeLookupChecker(Checker):
         counts, leaves = self.probe.signal("counts"), dut.o.valid & dut.o.ready
         m.d.sync += stored.eq(stored + counts - leaves)
 
-        left_alone, first = self._queue(stored, counts, leaves, found)
-        offered = dut.o.valid == (stored != 0)
+        free, first = self._queue(stored, counts, leaves, found)
         leaving, o = _found_layout(dut.config)(first.word), dut.o.p
         for name, value in {
             "answers": answers, "compared": decides, "level": stored, "free": depth - under_way
@@ -101,7 +101,9 @@ class RangeLookupChecker(Checker):
             self.invariant(self.probe.signal(name) == value)
         self.claim(
             "order",
-            offered & (~counts | decides) & (~first.is_next | _is_of(o, leaving)),
+            (dut.o.valid == (stored != 0))
+            & (~counts | decides)
+            & (~first.is_next | _is_of(o, leaving)),
         )
         self.claim(
             "range",
@@ -114,7 +116,7 @@ class RangeLookupChecker(Checker):
             (~(decides & is_mark) | counts) & (~first.is_next | _is_mark(o, leaving)),
         )
         self.claim("held", self.held(dut.o, name="o"))
-        self.claim("room", (under_way <= depth) & left_alone)
+        self.claim("room", (under_way <= depth) & free)
         self.claim("active", dut.active == (under_way != 0))
         self.reach(
             first.is_next & leaving.known & (o.start > o.end) & (under_way == depth) & ~counts
@@ -181,7 +183,7 @@ class RangeLookupChecker(Checker):
     ) -> tuple[Value, Follower]:
         """Follow a fiber through the queue.
 
-        Return whether the fibers that count are left alone, and the follower.
+        Return whether what is written is free for it, and the follower.
         """
         dut, probe, depth = self.dut, self.probe, self.dut.config.fiber_depth
         layout = fiber_layout(dut.config)
@@ -219,4 +221,4 @@ class RangeLookupChecker(Checker):
         of_ours = follower.inside & (written == queue.address(follower.ahead))
         overwrites = of_ours | (follower.enters & (written == place))
         collides = (written == reads) & (stored + counts != leaves)
-        return ~(writes & (overwrites | collides)), follower
+        return ~writes | ((written < depth) & ~overwrites & ~collides), follower

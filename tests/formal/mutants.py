@@ -47,7 +47,7 @@ MUTANTS = [
         ("taken", "(row == word.rows)", "(row + 1 >= word.rows)"),
         ("taken", "(compared & ~counts) + leaves", "leaves"),
         ("order", "found.offset.eq(offset)", "found.offset.eq(word.offset)"),
-        ("order", "Mux(number == depth - 1, 0, number + 1)", "number + 1"),
+        ("order", "Mux(leaves, after(read_place), read_place)", "read_place + leaves"),
         ("order", "Mux(counts, after(place), place)", "place"),
         ("order", "level + counts - leaves", "level + comes - leaves"),
         ("range", "next_key.eq(key + self.row_keys),", "next_key.eq(key),"),
@@ -61,7 +61,8 @@ MUTANTS = [
         ("held", "first if ahead else read_place", "first"),
         ("room", "(compared & ~counts) + leaves", "compared + leaves"),
         ("room", "write.en.eq(comes)", "write.en.eq(1)"),
-        ("active", "self.active.eq(free != config.fiber_depth)", "self.active.eq(level != 0)"),
+        ("room", "Mux(number == depth - 1, 0, number + 1)", "number + 1"),
+        ("active", "free != config.fiber_depth)", "free < config.fiber_depth - 1)"),
     ),
     *of(
         "RangeLookup",
