@@ -20,7 +20,14 @@ from gscn.rtl_gen.memory_text import (
     inventory_rows,
     summary_row,
 )
-from gscn.rtl_gen.place import DEVICE_NAME, MAX_LUTS, TARGET_MHZ, nextpnr_version
+from gscn.rtl_gen.place import (
+    DEVICE_NAME,
+    MAX_LUTS,
+    SEEDS,
+    TARGET_MHZ,
+    Placement,
+    nextpnr_version,
+)
 from gscn.rtl_gen.place import PACKAGE as NEXTPNR
 from gscn.rtl_gen.synthesis import Counts
 from gscn.rtl_gen.yosys import PACKAGE as YOSYS
@@ -49,7 +56,7 @@ By `gscn synth`; every figure is measured, none is edited; a dash stands for wha
 * **ECP5** LUTs have four inputs; a carry cell counts as two; LUTs used as memory are apart:
   TRELLIS_DPR16X4 holds 16 words of 4 bits, DP16KD 18 Kbit. Frequencies are after place and route of
   the component alone, flattened, ports not connected to pins, on an {DEVICE_NAME} of speed
-  grade 6, asked for {TARGET_MHZ} MHz, one seed. Components of more than {MAX_LUTS} LUTs are not
+  grade 6, asked for {TARGET_MHZ} MHz, @SEEDS@. Components of more than {MAX_LUTS} LUTs are not
   placed.
 """
 
@@ -234,6 +241,14 @@ rounders for integers and as many for floats.
 """
 
 
+def _seeds(placed: Sequence[Placement]) -> str:
+    """Say of how many placements the frequencies are."""
+    counts = sorted({one.seeds for one in placed}) or [len(SEEDS)]
+    if counts == [1]:
+        return "one seed"
+    return f"median of {' or '.join(map(str, counts))} seeds"
+
+
 def to_markdown(
     reports: Sequence[AreaReport],
     versions: dict[str, str],
@@ -251,7 +266,12 @@ def to_markdown(
         What number formats cost, the integer format alone first.
     """
     tools = ", ".join(f"{name} {version}" for name, version in versions.items())
-    parts = [_INTRODUCTION + f"* **Tools**: {tools}.\n"]
+    placed = [
+        *(clock.placement for report in reports for clock in report.clocks),
+        *(report.placement for report in formats),
+    ]
+    introduction = _INTRODUCTION.replace("@SEEDS@", _seeds([one for one in placed if one]))
+    parts = [introduction + f"* **Tools**: {tools}.\n"]
     summary = []
     for report in reports:
         pe = report.components["PE"]

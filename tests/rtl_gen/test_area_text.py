@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import pytest
+
 from gscn.array import ARRAYS
 from gscn.rtl_gen.area import COMPONENTS, AreaReport, Clock, component_counts
 from gscn.rtl_gen.area_formats import FormatReport
@@ -116,3 +118,14 @@ def test_versions_name_the_liberty_by_its_content(tmp_path):
     # the published SHA-256 of "abc" begins so
     assert tool_versions(path, place=False)["liberty"] == "cells.lib, SHA-256 ba7816bf8f01cfea"
     assert "liberty" not in tool_versions(None, place=False)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"), [(1, "100 MHz, one seed."), (5, "100 MHz, median of 5 seeds.")]
+)
+def test_the_text_says_of_how_many_placements_a_frequency_is(seeds, said):
+    placement = Placement(frequency_mhz=50.0, path_from="a", path_to="b", seeds=seeds)
+    clock = Clock(component="PE", cell_delay_ns=None, placement=placement)
+    components = component_counts(CONFIG, netlist())
+    report = AreaReport(name="tiny", config=CONFIG, components=components, clocks=(clock,))
+    assert said in to_markdown([report], {})

@@ -7,7 +7,7 @@ import sysconfig
 import pytest
 
 from gscn.errors import InputError
-from gscn.rtl_gen.place import PACKAGE, Placement, nextpnr_version, parse_report, place
+from gscn.rtl_gen.place import PACKAGE, Placement, median, nextpnr_version, parse_report, place
 
 
 def hop(start, end):
@@ -27,6 +27,16 @@ def report(**changes):
 def test_frequency_and_ends_of_the_critical_path_are_read():
     expected = Placement(frequency_mhz=61.73, path_from="a", path_to="c")
     assert parse_report(report()) == expected
+
+
+@pytest.mark.parametrize(
+    ("reached", "middle"), [([70.0], 70.0), ([90.0, 70.0, 80.0], 80.0), ([90.0, 70.0], 70.0)]
+)
+def test_a_median_is_of_one_placement_and_says_of_how_many(reached, middle):
+    placements = [Placement(frequency_mhz=mhz, path_from=f"a{mhz}", path_to="b") for mhz in reached]
+    assert median(placements) == Placement(
+        frequency_mhz=middle, path_from=f"a{middle}", path_to="b", seeds=len(reached)
+    )
 
 
 def test_a_design_of_two_clocks_is_refused():
