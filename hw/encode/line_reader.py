@@ -96,7 +96,7 @@ class LineReader(wiring.Component):
         m = Module()
         ticket = data.StructLayout({"offset": OFFSET, "used": 1, "fresh": 1})
         m.submodules.tickets = tickets = StreamFIFO(shape=ticket, depth=self._vectors)
-        m.submodules.lines = lines = Ram(
+        m.submodules.held_lines = lines = Ram(
             shape=LINE, depth=self._depth, granularity=self.config.mem_width
         )
         asked, freed = self._ask(m, tickets.i), Signal()

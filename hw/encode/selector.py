@@ -85,7 +85,9 @@ class Selector(wiring.Component):
         counted, chooses = Signal(), Signal()
         size = self._magnitude
         selection = Selection(count=self._count, width=self._width, magnitude=size)
-        m.submodules.selection = ResetInserter(self.start & counted)(selection)
+        restart = Signal()
+        m.d.comb += restart.eq(self.start & counted)
+        m.submodules.selection = ResetInserter(restart)(selection)
         shift = Signal(range(size))
         above = Signal(range(size + 1))
         prefix = Signal(32 + size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -75,9 +75,9 @@ def ranks(m: Module, bits: Value, first: Value) -> list[Signal]:
 def route(m: Module, words: list[Value], valid: list[Value], places: list[Value]) -> tuple:
     """Return words at their places, and which places have one; combinational.
 
-    A butterfly whose stages set a bit of a word's place, lowest first. Words that are neighbours
-    among those that are valid, at places that are neighbours in a ring, never meet: two of a block
-    of 2**n have places that differ in their lowest n bits.
+    A butterfly whose stages set a bit of a word's place, lowest first, and hand on those above.
+    Words that are neighbours among those that are valid, at places that are neighbours in a ring,
+    never meet: two of a block of 2**n have places that differ in their lowest n bits.
     """
     for bit in range(_LANE_BITS):
         stage = []
@@ -87,11 +87,10 @@ def route(m: Module, words: list[Value], valid: list[Value], places: list[Value]
             stays = Signal(name=f"stays{bit}_{number}")
             comes = Signal(name=f"comes{bit}_{number}")
             m.d.comb += [
-                stays.eq(valid[number] & (places[number][bit] == goes)),
-                comes.eq(valid[partner] & (places[partner][bit] == goes)),
+                stays.eq(valid[number] & (places[number][0] == goes)),
+                comes.eq(valid[partner] & (places[partner][0] == goes)),
             ]
-            whole = Cat(words[number], places[number])
-            other = Cat(words[partner], places[partner])
+            whole, other = (Cat(words[lane], places[lane][1:]) for lane in (number, partner))
             taken = Signal(len(whole), name=f"taken{bit}_{number}")
             m.d.comb += taken.eq(Mux(comes, other, whole))
             stage.append((taken[: len(words[0])], stays | comes, taken[len(words[0]) :]))
@@ -285,7 +284,9 @@ class StripPacker(wiring.Component):
             m.submodules[f"bank{bank}"] = memory
             write, read = memory.write_port(), memory.read_port(domain="comb")
             slot, there = slots[bank % VECTOR]
-            wraps = (bank % VECTOR) < at[:_LANE_BITS]
+            # no place is behind the last one
+            is_last = bank % VECTOR == VECTOR - 1
+            wraps = Const(0) if is_last else at[:_LANE_BITS] > bank % VECTOR
             upper = at[_LANE_BITS] ^ wraps
             m.d.comb += [
                 write.addr.eq(Mux(wraps & at[_LANE_BITS], following, produce)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
+from amaranth.utils import exact_log2
 
 from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
 from gscn.hw.core.machine import Machine
@@ -64,7 +65,7 @@ class MachineAxi(ArrayAxi):
         m.d.comb += [
             control.counter_data.eq(Mux(own, busy_cycles, core.counter_data)),
             control.array_error.eq(core.error),
-            control.array_error_pass.eq(place // DESCRIPTOR_BYTES),
+            control.array_error_pass.eq(place[exact_log2(DESCRIPTOR_BYTES) :]),
             # of no pass alone: a machine may be at a record of either queue
             control.pass_number.eq(NO_PASS),
             control.stop.eq(core.stop),
