@@ -7,6 +7,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from gscn.port import port_names
+from gscn.register import Top
 from gscn.rtl_gen.ip_xact import ip_xact, xact_file
 from gscn.rtl_gen.rams import SUBARRAYS_FILE, subarrays_text
 from gscn.rtl_gen.testbench import bench_module, testbench_text
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LINT_FILE = "gscn_lint.vlt"
 """Name of Verilator's waivers, beside the Verilog."""
 _WAIVERS = "lint.vlt"
+MACHINE_LINT = ("-fno-dfg-peephole",)
+"""Verilator's options for machines: with their buffers that pass, which lint does not need, takes
+minutes."""
 _CORE = Template("""\
 CAPI=2:
 # FuseSoC core description of $module, configuration $digest.
@@ -55,7 +59,7 @@ targets:
     flow: lint
     flow_options:
       tool: verilator
-      verilator_options: [-Wall]
+      verilator_options: [$lint_options]
   synth:
     <<: *default
     description: Cells of an FPGA
@@ -223,6 +227,7 @@ def core_text(manifest: Manifest) -> str:
         example=f"{example_module(manifest.module)}.v",
         example_module=example_module(manifest.module),
         waivers=LINT_FILE,
+        lint_options=", ".join(("-Wall", *(MACHINE_LINT if manifest.top is Top.MACHINE else ()))),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.rtl_gen import generate, generate_axi
+from gscn.rtl_gen.packaging import MACHINE_LINT
 from tests.rtl_gen.tools import WAIVERS, lint
 
 pytestmark = pytest.mark.cosim
@@ -31,6 +32,17 @@ BEHIND_BUSES = {
 }
 
 
+MACHINES = {
+    "integers": ARRAYS["tiny"],
+    "floats": ARRAYS["tiny"].with_overrides(
+        ["float_formats=bf16", "acc_depth=1024", "stationary_depth=4096", "directory_depth=1024"]
+    ),
+}
+"""Arithmetics of encode units."""
+OF_MACHINES = "// -- machines"
+"""Begins the waivers that arrays do not need."""
+
+
 @pytest.fixture(scope="module")
 def verilog(tmp_path_factory):
     return {
@@ -45,10 +57,27 @@ def test_verilator_has_nothing_to_report(verilog, name):
     assert lint(verilog[name], top=verilog[name].stem) == (0, "")
 
 
-def waivers():
-    """Return (rule, pattern of the message) of every waiver."""
+def messages_of(path, options=("-Wall",)):
+    """Return (rule, message) of all that is waived of a file."""
+    status, text = lint(path, top=path.stem, waivers=None, options=options)
+    assert status != 0
+    pattern = r"^%Warning-(\w+): .+gscn_(?:axi_)?top\.v:\d+:\d+: (.*)$"
+    return set(re.findall(pattern, text, re.M))
+
+
+def check_needed(rules, messages):
+    assert rules
+    for rule, pattern in rules:
+        # Verilator's patterns have * and ? only; square brackets stand for themselves.
+        glob = pattern.replace("[", "[[]")
+        hits = [text for name, text in messages if name == rule and fnmatchcase(text, glob)]
+        assert hits, f"nothing needs the waiver of {rule} {pattern!r}"
+
+
+def waivers(text):
+    """Return (rule, pattern of the message) of every waiver in a part of the file."""
     found = []
-    for line in WAIVERS.read_text().splitlines():
+    for line in text.splitlines():
         if line.startswith("lint_off"):
             match = re.fullmatch(
                 r'lint_off -rule (\w+) -file "\*gscn_\*top\*?\.v"(?: -match "(.*)")?', line
@@ -58,20 +87,19 @@ def waivers():
     return found
 
 
-def test_every_waiver_is_needed(verilog):
-    messages = set()
-    for path in verilog.values():
-        status, text = lint(path, top=path.stem, waivers=None)
-        assert status != 0
-        pattern = r"^%Warning-(\w+): .+gscn_(?:axi_)?top\.v:\d+:\d+: (.*)$"
-        messages |= set(re.findall(pattern, text, re.M))
-    rules = waivers()
-    assert rules
-    for rule, pattern in rules:
-        # Verilator's patterns have * and ? only; square brackets stand for themselves.
-        glob = pattern.replace("[", "[[]")
-        hits = [text for name, text in messages if name == rule and fnmatchcase(text, glob)]
-        assert hits, f"nothing needs the waiver of {rule} {pattern!r}"
+def test_every_waiver_of_arrays_is_needed(verilog):
+    messages = set().union(*map(messages_of, verilog.values()))
+    check_needed(waivers(WAIVERS.read_text().partition(OF_MACHINES)[0]), messages)
+
+
+@pytest.mark.slow
+def test_verilator_has_nothing_to_report_of_machines_and_needs_their_waivers(tmp_path):
+    messages, options = set(), ("-Wall", *MACHINE_LINT)
+    for name, config in MACHINES.items():
+        path = generate_axi(config, tmp_path / name, lists=True).verilog
+        assert lint(path, top=path.stem, options=options) == (0, "")
+        messages |= messages_of(path, options)
+    check_needed(waivers(WAIVERS.read_text().partition(OF_MACHINES)[2]), messages)
 
 
 def test_each_waiver_follows_a_reason():

@@ -1,18 +1,26 @@
 """Core file, example instance, constraints and waivers fit the Verilog next to them."""
 
+import json
 import re
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+from gscn.command.main import main
 from gscn.port import port_names
 from gscn.rtl_gen import generate, generate_axi, load_manifest
 from gscn.rtl_gen.packaging import LINT_FILE, core_file, core_name, example_module
 from gscn.version import VERSION
-from tests.rtl_gen.test_lint import CONFIGS
+from tests.rtl_gen.test_lint import CONFIGS, MACHINES
 from tests.rtl_gen.tools import WAIVERS, call, lint, verilator_on_path
 
+BIN = Path(sys.executable).parent
+needs_fusesoc = pytest.mark.skipif(
+    shutil.which("fusesoc", path=str(BIN)) is None, reason="fusesoc (extra ip) is not installed"
+)
 FUSESOC = ("tiny", "small", "single", "two ports", "floats")
 """Configurations that FuseSoC lints, of both tops of the array."""
 
@@ -102,7 +110,7 @@ def test_constraints_name_every_port_once_in_its_direction(manifest):
 
 @pytest.mark.slow
 @pytest.mark.cosim
-@pytest.mark.skipif(shutil.which("fusesoc") is None, reason="fusesoc (extra ip) is not installed")
+@needs_fusesoc
 @pytest.mark.parametrize("kind", ["plain", "axi"])
 @pytest.mark.parametrize("name", FUSESOC)
 def test_fusesoc_lints_without_a_warning(name, kind, tmp_path):
@@ -110,14 +118,54 @@ def test_fusesoc_lints_without_a_warning(name, kind, tmp_path):
     run_lint(manifest, tmp_path)
 
 
-def run_lint(manifest, tmp_path):
+@pytest.mark.slow
+@pytest.mark.cosim
+@needs_fusesoc
+@pytest.mark.parametrize(("name", "kind"), [("integers", "plain"), ("floats", "axi")])
+def test_fusesoc_lints_machines_without_a_warning(name, kind, tmp_path):
+    make = generate_axi if kind == "axi" else generate
+    run_lint(make(MACHINES[name], tmp_path / "core", lists=True), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+@needs_fusesoc
+def test_fusesoc_simulates_an_image(tmp_path):
+    manifest = made("tiny", "axi", tmp_path / "core")
+    image = tmp_path / "image"
+    layer = ["--conv", "1,4,6,6,4,3,3", "--padding", "1", "--base", "0x1000"]
+    assert main(["image", "--config", "tiny", *layer, "--out", str(image)]) == 0
+    text = run_target(manifest, "sim", tmp_path, "--image", image)
+    passes = json.loads((image / "image.json").read_text())["pass_count"]
+    assert re.search(rf"^PASS: {passes} passes, \d+ bytes of results, \d+ cycles$", text, re.M)
+
+
+@pytest.mark.slow
+@needs_fusesoc
+@pytest.mark.skipif(shutil.which("yosys") is None, reason="no yosys (Debian: yosys)")
+def test_fusesoc_counts_the_cells_of_an_fpga(tmp_path):
+    manifest = made("tiny", "axi", tmp_path / "core")
+    run_target(manifest, "synth", tmp_path)
+    (netlist,) = (tmp_path / "build").rglob("*.json")
+    cells = json.loads(netlist.read_text())["modules"][manifest.module]["cells"]
+    kinds = {cell["type"] for cell in cells.values()}
+    assert {"LUT4", "TRELLIS_FF", "CCU2C", "MULT18X18D", "DP16KD"} <= kinds
+    assert not [kind for kind in kinds if kind.startswith("$")]
+
+
+def run_target(manifest, target, tmp_path, *arguments):
+    """Run a target of the core file; return what is said."""
     folder = manifest.verilog.parent
     assert load_manifest(folder) == manifest
-    command = ["fusesoc", "--cores-root", folder, "run", "--target", "lint"]
-    status, text = call(
-        [*command, core_name(manifest)], cwd=tmp_path, env=verilator_on_path(tmp_path / "bin")
-    )
+    command = [BIN / "fusesoc", "--cores-root", folder, "run", "--target", target]
+    environment = verilator_on_path(tmp_path / "bin") | {"MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
+    status, text = call([*command, core_name(manifest), *arguments], cwd=tmp_path, env=environment)
     assert status == 0, text
+    return text
+
+
+def run_lint(manifest, tmp_path):
+    text = run_target(manifest, "lint", tmp_path)
     assert f"{core_name(manifest).replace(':', '_')}.vc" in text  # Verilator was called
     assert "Warning" not in text
     assert "Error" not in text

