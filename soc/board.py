@@ -1,4 +1,4 @@
-"""The system on a board: Radiona's ULX3S with an LFE5U-85F, synthesised, placed and routed.
+"""The system on a board: Radiona's ULX3S with an LFE5U-85F, down to its bitstream.
 
 `python -m soc.board`; needs what `make soc` and `make synth` install, and the firmware's compiler.
 """
@@ -19,7 +19,7 @@ from migen import Signal
 from gscn.array import array
 from gscn.errors import InputError
 from gscn.rtl_gen import Manifest, generate_axi
-from gscn.rtl_gen.place import SEED, nextpnr_path, parse_report
+from gscn.rtl_gen.place import PACKER, SEED, nextpnr_path, parse_report
 from gscn.rtl_gen.yosys import parse_statistics, run_yosys
 from gscn.system.files import write_files
 from gscn.system.supervision import run_supervised
@@ -112,11 +112,28 @@ def place(out: Path) -> dict[str, object]:
     return json.loads((out / "report.json").read_text(encoding="utf-8"))
 
 
+def pack(out: Path) -> int:
+    """Write the bitstream `board.bit` of what was placed; return its bytes.
+
+    Raises
+    ------
+    InputError
+        `PACKER` is not installed, or does not take it.
+    """
+    done = run_supervised(
+        [nextpnr_path(PACKER), "--compress", "board.config", "board.bit"], cwd=out
+    )
+    if done.returncode != 0:
+        last = (done.stdout + done.stderr).strip().rpartition("\n")[2]
+        raise InputError(f"ecppack must pack the system, but ended with {last!r}")
+    return (out / "board.bit").stat().st_size
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m soc.board",
-        description="Synthesise, place and route a system with the array for the ULX3S.",
+        description="Make a bitstream for the ULX3S of a system with the array.",
     )
     parser.add_argument("--out", type=Path, default=Path("build/soc/board"), help="folder")
     out = parser.parse_args(arguments).out
@@ -139,7 +156,8 @@ def main(arguments: list[str] | None = None) -> int:
             if one["used"]:
                 print(f"{kind}: {one['used']} of {one['available']}")
         placed = parse_report(json.dumps(report))
-        print(f"{placed.frequency_mhz:.1f} MHz, {placed.path_from} to {placed.path_to}")
+        print(f"{placed.frequency_mhz:.1f} MHz, {placed.path_from} to {placed.path_to}", flush=True)
+        print(f"{out / 'board.bit'}: {pack(out)} bytes")
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
