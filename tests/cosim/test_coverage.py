@@ -21,6 +21,8 @@ module gscn_top(clk, chosen, o);
   output [1:0] o;
   wire [1:0] o;
   assign \$1  = ~ chosen;
+  wire [99:0] wide;
+  assign wide = { 64'h0, o, 34'h0 };
   \gscn_top.counter0  \counter0  (
     .clk(clk),
     .en(\$1 ),
@@ -122,6 +124,9 @@ def test_points_of_a_design_are_seen_as_often_as_they_happen(simulator, monkeypa
     # 0, 1, 2, 3
     bits = ("level$7[0]:0->1", "level$7[0]:1->0", "level$7[1]:0->1", "level$7[1]:1->0")
     assert [found["top.counter", bit] for bit in bits] == [2, 1, 1, 0]
+    # of a signal of several words, those bits alone that change
+    wide = {bit: n for (_, bit), n in found.items() if bit.startswith("wide[") and n}
+    assert wide == {"wide[34]:0->1": 2, "wide[34]:1->0": 1, "wide[35]:0->1": 1}
 
 
 def test_components_are_paths_without_numbers():

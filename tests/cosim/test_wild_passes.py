@@ -110,7 +110,8 @@ def wild_descriptor(rng, config, fields):
         one = pass_fields(PASS_DESCRIPTOR.pack(1, **tried)[0])
         if check_descriptor(one, config) == PassError.NONE:
             fields = tried
-    return fields
+    # nobody reads what is reserved
+    return fields | {name: rng.getrandbits(8) for name in FIELDS if name.startswith("reserved")}
 
 
 def fields_of(program):
