@@ -29,7 +29,6 @@ COMPONENTS = {
     "PE: Walker": "gscn_worker.walker",
     "PE: Accumulator": "gscn_worker.accumulators",
     "PE: StreamFIFO of words": "gscn_worker.words",
-    "PE: StreamFIFO of fibers": "gscn_worker.fibers",
     "TableReader": "gscn_cluster.input.tables",
     "PieceReader, load": "gscn_cluster.input.load_reader",
     "PieceReader, stream": "gscn_cluster.input.stream_reader",
