@@ -63,6 +63,13 @@ class Ram(Memory):
         )
 
 
+def _write_signature(width: int, depth: int, granularity: int) -> wiring.Signature:
+    """Return the ports by which a row, or parts of it, are written."""
+    return wiring.Signature(
+        {"addr": In(range(depth)), "en": In(width // granularity), "data": In(width)}
+    )
+
+
 class RamRows(wiring.Component):
     """The module of memories of a size, as simulators and FPGA tools read it.
 
@@ -86,7 +93,7 @@ class RamRows(wiring.Component):
     ----------
     read : Out(wiring.Signature({"addr": In(range(depth)), "en": In(1), "data": Out(width)}))
         Row to be read, unless `en` is low, and what it holds.
-    write : Out(ram_signature(width, depth, granularity).members["write"].signature)
+    write : Out(_write_signature(width, depth, granularity))
         Row to be written, which parts of it, and what they are to hold.
     """
 
@@ -97,10 +104,10 @@ class RamRows(wiring.Component):
         need_number(self, "granularity", granularity)
         need(self, "granularity", granularity, width % granularity == 0, f"a divisor of {width}")
         self.width, self.depth, self.granularity = width, depth, granularity
-        addr, parts = range(depth), width // granularity
-        read = wiring.Signature({"addr": In(addr), "en": In(1), "data": Out(width)})
-        write = wiring.Signature({"addr": In(addr), "en": In(parts), "data": In(width)})
-        super().__init__({"read": Out(read), "write": Out(write)})
+        read = wiring.Signature({"addr": In(range(depth)), "en": In(1), "data": Out(width)})
+        super().__init__(
+            {"read": Out(read), "write": Out(_write_signature(width, depth, granularity))}
+        )
 
     @property
     def name(self) -> str:

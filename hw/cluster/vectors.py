@@ -289,7 +289,8 @@ class VectorExpander(wiring.Component):
                 step.emits.eq(1),
                 step.rest.eq(ranks.left[2]),
                 step.exhausted.eq(~ranks.there[2]),
-                step.enough.eq(self.available >= needed),
+                # with none there, a simulator does not know how many are needed
+                step.enough.eq((self.available != 0) & (self.available >= needed)),
                 step.used.eq(needed),
                 item.count.eq(1 + pair),
             ]
@@ -339,7 +340,7 @@ class VectorExpander(wiring.Component):
                     step.rest.eq(ranks.left[number]),
                     step.exhausted.eq(~left),
                     step.odd.eq(left & end[0]),
-                    step.enough.eq(self.available >= there),
+                    step.enough.eq((self.available != 0) & (self.available >= there)),
                     step.used.eq(Mux(self.narrow & left, place.fresh + (end >> 1), there)),
                 ]
         for number in reversed(range(LOOKED_AT)):
