@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gscn.array import ARRAYS
+from gscn.axi import AxiAttributes
 from gscn.rtl_gen import generate_axi
 from gscn.rtl_gen.testbench import bench_module
 from tests.rtl_gen.tools import call, lint
@@ -30,10 +31,12 @@ def environment():
 
 @pytest.mark.cosim
 @pytest.mark.parametrize(
-    "overrides", [["addr_width=20"], ["ports=2", "axi_id_width=4", "addr_width=40"]]
+    ("overrides", "bus"),
+    [(["addr_width=20"], 0), (["ports=2", "axi_id_width=4", "addr_width=40"], 64)],
 )
-def test_verilator_reads_it_without_a_warning(overrides, tmp_path):
-    manifest = generate_axi(ARRAYS["tiny"].with_overrides(overrides), tmp_path)
+def test_verilator_reads_it_without_a_warning(overrides, bus, tmp_path):
+    config = ARRAYS["tiny"].with_overrides(overrides)
+    manifest = generate_axi(config, tmp_path, attributes=AxiAttributes(addr_width=bus))
     top = bench_module(manifest.module)
     waivers = tmp_path / "gscn_lint.vlt"
     sources = ["--timing", "-Wno-style", manifest.verilog]
