@@ -154,9 +154,10 @@ def _place(waiver: Mapping[str, Any]) -> str:
     """Write what a waiver is about."""
     if waiver["kind"] == LINE:
         return f"line `{waiver['place']}`"
-    first, last = waiver["bits"]
-    bits = "" if (first, last) == ALL else f" {first} to {last}" if first < last else f" {first}"
-    return f"`{waiver['place']}`{bits}"
+    if [*map(tuple, waiver["bits"])] == [*ALL]:
+        return f"`{waiver['place']}`"
+    bits = [f"{first} to {last}" if first < last else f"{first}" for first, last in waiver["bits"]]
+    return f"`{waiver['place']}` {', '.join(bits)}"
 
 
 def render(data: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ COUNTS = {
     bit("top.fifo", "level[0]:0->1"): 0,
     bit("top.fifo", "level[0]:1->0"): 3,
 }
-HIGH = Waiver(TOGGLE, "top", "addr", (24, 31), "no memory is so large")
+HIGH = Waiver(TOGGLE, "top", "addr", ((24, 31),), "no memory is so large")
 
 
 def test_shares_are_those_of_points_with_and_without_what_is_waived():
@@ -43,7 +43,7 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
         },
     }
     assert data["waivers"] == [
-        {"kind": TOGGLE, "component": "top", "place": "addr", "bits": (24, 31),
+        {"kind": TOGGLE, "component": "top", "place": "addr", "bits": ((24, 31),),
          "why": "no memory is so large", "points": 2}
     ]  # fmt: skip
     page = coverage.render(data)
@@ -58,11 +58,11 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
 @pytest.mark.parametrize(
     "waiver",
     [
-        Waiver(TOGGLE, "top", "addr", (0, 0), "it is covered"),
-        Waiver(TOGGLE, "top", "date", (24, 31), "there is none"),
-        Waiver(TOGGLE, "top", "addr", (32, 40), "it has not so many"),
-        Waiver(LINE, "top", "addr", (24, 31), "it is no line"),
-        Waiver(TOGGLE, "top.?*", "addr", (24, 31), "it is of another component"),
+        Waiver(TOGGLE, "top", "addr", ((0, 0),), "it is covered"),
+        Waiver(TOGGLE, "top", "date", ((24, 31),), "there is none"),
+        Waiver(TOGGLE, "top", "addr", ((32, 40),), "it has not so many"),
+        Waiver(LINE, "top", "addr", ((24, 31),), "it is no line"),
+        Waiver(TOGGLE, "top.?*", "addr", ((24, 31),), "it is of another component"),
     ],
 )
 def test_a_waiver_of_nothing_is_an_error(waiver):
