@@ -41,8 +41,6 @@ class Waiver(NamedTuple):
 
 
 _HIGH = "Addresses have 32 bits; a descriptor with more is refused: no pass that runs has any."
-    "Addresses have 32 bits; a descriptor with more is refused, so that no pass that runs has any."
-)
 _ALIGNED = "Operands, results and lists lie at multiples of 64 bytes; others are refused."
 _COUNT = "Lists of these tests take fewer than 2^17 cycles; counters of 48 bits count no further."
 _NO_BIT = "The register has no such bit."
