@@ -46,7 +46,9 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
         {"kind": TOGGLE, "component": "top", "place": "addr", "bits": ((24, 31),),
          "why": "no memory is so large", "points": 2}
     ]  # fmt: skip
+    assert data["most"] == [["top", "if (en) begin", 1], ["top.fifo", "level", 1]]
     page = coverage.render(data)
+    assert "| `top.fifo` | `level` | 1 |" in page
     assert "| **all** | 2 | 50.0 % | 50.0 % | 6 | 50.0 % | 75.0 % |" in page
     assert "| `top.fifo` | 0 | - | - | 2 | 50.0 % | 50.0 % |" in page
     assert "| `top` | `addr` 24 to 31 | 2 | no memory is so large |" in page
