@@ -198,9 +198,10 @@ def render(data: dict[str, Any]) -> str:
 
 
 _INTRODUCTION = """\
-Those tests of the default tier that give two designs random and wrong lists ({tests} of
-`tests/cosim`) executed {line} of the lines of their generated Verilog, and {toggle} of the changes
-of its bits, without those waived below. The designs are the preset `tiny` behind AXI, and the array
+Those tests of the default tier that give two designs random and wrong lists, of `tests/cosim`
+{tests},
+executed {line} of the lines of their generated Verilog, and {toggle} of the changes of its bits,
+without those waived below. The designs are the preset `tiny` behind AXI, and the array
 `tiny` with all formats of floating point.
 
 A *line* is a block, a branch of an `if` (also one that is not written), or an arm of a `case`; a
