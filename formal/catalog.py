@@ -19,9 +19,10 @@ from formal.host.control import ControlChecker
 from formal.pe.ranges import RangeLookupChecker
 from formal.pe.ring import RingWalkerChecker
 from formal.pe.sums import SumsChecker
-from formal.port.arbiter import ReadArbiterChecker, RoundRobinChecker, WriteArbiterChecker
+from formal.port.arbiter import ReadArbiterChecker, WriteArbiterChecker
 from formal.port.pieces import PieceReaderChecker
 from formal.port.result_writer import ResultWriterChecker
+from formal.port.turns import RoundRobinChecker
 from formal.subject import NARROWEST, PORT, WIDE, WIDEST, Subject, bursts, config, of_presets
 from gscn.array import ARRAYS, ArrayConfig
 from gscn.hw.cluster.marks import MarkJoiner

@@ -235,6 +235,7 @@ COVERED_BY = {
     "formal/port/arbiter.py": ("formal/test_proofs.py", PROOFS),
     "formal/port/pieces.py": ("formal/test_proofs.py", PROOFS),
     "formal/port/result_writer.py": ("formal/test_proofs.py", PROOFS),
+    "formal/port/turns.py": ("formal/test_proofs.py", PROOFS),
     "formal/port/write_merger.py": ("formal/test_proofs.py", PROOFS),
     "formal/encode/line_gatherer.py": ("formal/test_proofs.py", PROOFS),
     "formal/encode/line_writer.py": ("formal/test_proofs.py", PROOFS),

@@ -51,6 +51,8 @@ class PassSequencerChecker(Checker):
         "refused": "an error is reported in the place of its pass, which is not started",
         "alone": "a list is taken exactly while nothing is left of the one before",
         "held": "a burst that is asked for is held until it is taken",
+        "ends": "while `busy` is high, a burst is offered in every cycle, or beats of one are "
+        "owed, a verdict is waited for, or a pass runs, starts or is not to start: none is stuck",
     }
 
     STAND_INS = {PassChecker: AnyVerdict}
@@ -116,6 +118,12 @@ class PassSequencerChecker(Checker):
         self.claim("refused", dut.error == Mux(there, verdict.error, 0))
         self.claim("alone", dut.start_list.ready == (~listed & idle))
         self.claim("held", self.held(dut.command, name="command"))
+
+        verdicts = verdict.start | verdict.waits
+        stops = there & (dut.halt | (verdict.error != 0) | starts)
+        moves = dut.command.valid | (received < asked) | verdicts | ~idle | stops
+        self.claim("ends", ~dut.busy | moves)
+        self.invariant(~complete | verdict.waits | verdict.checked)
 
         bursts_left = (beats - asked)[: len(asked)] // burst_beats
         self.invariant(left == (count - handed)[:32])

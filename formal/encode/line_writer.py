@@ -6,7 +6,8 @@ from amaranth.hdl import Array, Cat, Const, Mux, Signal, Value
 
 from formal.checker import Checker
 from formal.encode.line_gatherer import seen
-from formal.port.arbiter import Turns, taken_from
+from formal.port.arbiter import taken_from
+from formal.port.turns import Turns
 from gscn.hw.encode.line_gatherer import HALFWORD, HALFWORDS
 from gscn.hw.encode.line_writer import LineWriter
 from gscn.hw.encode.unit_layouts import LINE_BYTES

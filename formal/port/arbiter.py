@@ -1,4 +1,4 @@
-"""Arbiters: grants are requests, waits are bounded, beats go where they belong."""
+"""Arbiters: commands are taken in bounded time, and beats go where they belong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from formal.checker import Checker, Follower, Queue, total
-from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
+from formal.port.turns import bounded_wait
+from gscn.hw.port.arbiter import ReadArbiter, WriteArbiter
 from gscn.port import ALIGNMENT_BITS
 
 
@@ -21,77 +22,6 @@ def taken_from(m: Module, streams: list, *, name: str) -> tuple[Signal, Signal, 
         with m.If(candidate.valid & candidate.ready):
             m.d.comb += [number.eq(position), word.eq(Value.cast(candidate.p))]
     return count, number, word
-
-
-class Turns:
-    """The turns of a `RoundRobin`, seen by a checker: how long one requester, any, has waited.
-
-    Parameters
-    ----------
-    checker
-        Receives the registers, and the invariants of the priority.
-    path
-        Names of submodules, joined by dots, up to the `RoundRobin`; empty for the component itself.
-    requests
-        A bit of each requester.
-    grant
-        The requester whose turn it is.
-    en
-        It takes its turn.
-    """
-
-    def __init__(
-        self, checker: Checker, path: str, *, requests: Value, grant: Value, en: Value
-    ) -> None:
-        m, count = checker.m, len(requests)
-        watched = checker.any_constant((count - 1).bit_length(), name="requester")
-        checker.assume(watched < count)
-        requested, granted = Signal(name="watched_requests"), Signal(name="watched_granted")
-        m.d.comb += [requested.eq(requests.bit_select(watched, 1)), granted.eq(grant == watched)]
-        others = Signal(range(count + 2), name="others_granted")  # since it began to request
-        with m.If(~requested | (en & granted)):
-            m.d.sync += others.eq(0)
-        with m.Elif(en):
-            m.d.sync += others.eq(others + 1)
-        # the grant in this cycle, if it goes to another, counts at once
-        self.bounded = (others + (en & requested & ~granted)) < count
-        """The requester has seen at most `count` - 1 grants to others while it requested."""
-        self.longest = en & granted & (others == count - 1)
-        """It is granted, after all the others."""
-
-        below = checker.probe.signal(f"{path}.below" if path else "below")
-        last, distance = Signal(range(count)), Signal(range(count))
-        m.d.comb += last.eq(Mux(below == 0, count, total(list(below))) - 1)
-        m.d.comb += distance.eq(Mux(watched > last, watched - last - 1, watched + count - last - 1))
-        checker.invariant((below & (below + 1)[:count]) == 0)
-        checker.invariant(others + distance < count)
-
-
-class RoundRobinChecker(Checker):
-    """Watch one requester, any of them, until it is granted.
-
-    Assumed: a grant is used only if there is a request.
-    """
-
-    CLAIMS = {
-        "grant": "the grant is one of the requests",
-        "wait": "a requester sees at most `count` - 1 grants to others while it requests",
-    }
-
-    dut: RoundRobin
-
-    def describe(self) -> None:
-        """State how far the priority is from the requester watched."""
-        dut = self.dut
-        count = len(dut.requests)
-        self.assume(~dut.en | dut.requests.any())
-        turns = Turns(self, "", requests=dut.requests, grant=dut.grant, en=dut.en)
-        self.claim(
-            "grant",
-            ~dut.requests.any() | ((dut.grant < count) & dut.requests.bit_select(dut.grant, 1)),
-        )
-        self.claim("wait", turns.bounded)
-        self.reach(turns.longest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +58,9 @@ class ReadArbiterChecker(Checker):
         "owner": "a beat is dealt to just the channels of the oldest command with beats to come",
         "amount": "a channel is never dealt more beats than it asked for",
         "held": "`command` is held, its payload unchanged, until it is taken",
+        "flow": "a command is taken in every cycle in which one is offered, fewer than "
+        "`COMMAND_DEPTH` wait for memory and fewer than `outstanding_bursts` have beats to come",
+        "wait": "a channel sees at most `count` - 1 commands of others taken before its own",
     }
 
     dut: ReadArbiter
@@ -180,6 +113,10 @@ class ReadArbiterChecker(Checker):
         ]
         self.claim("one", Cat(alike).all() & (dut.channel_valid.any() == dut.data_valid))
         self.claim("held", self.held(dut.command, name="command"))
+        offers = Cat(channel.valid for channel in dut.channels).any()
+        room = (commands.level < dut.COMMAND_DEPTH) & (owners.level < depth)
+        self.claim("flow", (taken != 0) == (offers & room))
+        self.claim("wait", bounded_wait(self, list(dut.channels), taken != 0))
         deal = _Deal(
             taken=taken,
             takers=takers,
@@ -285,6 +222,9 @@ class WriteArbiterChecker(Checker):
         "held_data": "`data` is held, its payload unchanged, until it is taken",
         "inside": "no command leaves that names a byte outside the range",
         "refused": "a channel is refused only if the burst that it offers is outside the range",
+        "flow": "a command is taken in every cycle in which one is offered, none is refused, fewer "
+        "than `COMMAND_DEPTH` wait for memory, and no beat but the one that leaves is to come",
+        "wait": "a channel sees at most `count` - 1 commands of others taken before its own",
     }
 
     dut: WriteArbiter
@@ -353,6 +293,10 @@ class WriteArbiterChecker(Checker):
             for number, command in enumerate(dut.commands)
         ]
         self.claim("refused", Cat(refused).all())
+        offers = Cat(command.valid for command in dut.commands).any() & ~dut.refused.any()
+        free = (queue.level < dut.COMMAND_DEPTH) & ((left == 0) | ((left == 1) & leaves))
+        self.claim("flow", (taken != 0) == (offers & free))
+        self.claim("wait", bounded_wait(self, list(dut.commands), taken != 0))
         self.invariant(probe.signal("beats_left") == left)
         self.invariant(probe.signal("sender") == current)
         self.invariant(current < len(dut.commands))

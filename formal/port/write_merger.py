@@ -5,7 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Mux, Signal, Value
 
 from formal.checker import Checker, Queue, total
-from formal.port.arbiter import Turns, taken_from
+from formal.port.arbiter import taken_from
+from formal.port.turns import Turns
 from gscn.hw.port.write_merger import WriteMerger
 
 

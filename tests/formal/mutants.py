@@ -99,6 +99,12 @@ MUTANTS = [
         ("owner", "last = beat + 1 == owners.o.p.beats", "last = beat + 2 == owners.o.p.beats"),
         ("amount", "owners.i.p.channels.eq(alike)", "owners.i.p.channels.eq(~0)"),
         (
+            "flow",
+            "takes.eq(choice.requests.any() &",
+            "takes.eq(choice.requests.any() & ~self.data_valid &",
+        ),
+        ("wait", "below.eq((2 << self.grant) - 1)", "below.eq((1 << self.grant) - 1)"),
+        (
             "held",
             "wiring.connect(m, commands.o, wiring.flipped(self.command))",
             "m.d.comb += [commands.o.ready.eq(self.command.ready),"
@@ -138,6 +144,8 @@ MUTANTS = [
             "last_addr[ALIGNMENT_BITS:] <= self.range_end",
         ),
         ("refused", "requests.any() & ~inside", "requests.any()"),
+        ("flow", "(beats_left == 0) | ((beats_left == 1) & leaves)", "(beats_left == 0)"),
+        ("wait", "below.eq((2 << self.grant) - 1)", "below.eq((1 << self.grant) - 1)"),
     ),
     *of(
         "PassSequencer",
@@ -158,6 +166,7 @@ MUTANTS = [
             "self.start_list.ready.eq((left == 0) & idle)",
             "self.start_list.ready.eq(left == 0)",
         ),
+        ("ends", "fetches.eq(left != 1)", "fetches.eq(left > 2)"),
         (
             "held",
             "self.command.valid.eq(asks != 0)",
