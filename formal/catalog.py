@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 from amaranth.lib.wiring import Component
 
-from formal import unit_subjects
+from formal import cluster_subjects, unit_subjects
 from formal.checker import Checker
-from formal.cluster.marks import MarkJoinerChecker
 from formal.core.cutter import CutterChecker
 from formal.core.pass_sequencer import PassSequencerChecker
 from formal.fifo import StreamFIFOChecker
 from formal.host.axi import AxiManagerChecker
 from formal.host.axil import RegisterFileChecker
 from formal.host.control import ControlChecker
-from formal.pe.ranges import RangeLookupChecker
-from formal.pe.ring import RingWalkerChecker
-from formal.pe.sums import SumsChecker
 from formal.port.arbiter import ReadArbiterChecker, WriteArbiterChecker
 from formal.port.pieces import PieceReaderChecker
-from formal.port.result_writer import ResultWriterChecker
 from formal.port.turns import RoundRobinChecker
 from formal.subject import NARROWEST, PORT, WIDE, WIDEST, Subject, bursts, config, of_presets
-from gscn.array import ARRAYS, ArrayConfig
-from gscn.hw.cluster.marks import MarkJoiner
-from gscn.hw.cluster.result_writer import ResultWriter
+from gscn.array import ArrayConfig
 from gscn.hw.cluster.worker_cluster import READ_CHANNELS
 from gscn.hw.core.cutter import Cutter
 from gscn.hw.core.pass_sequencer import PassSequencer
@@ -34,9 +26,6 @@ from gscn.hw.fifo import StreamFIFO
 from gscn.hw.host.axi import AxiManager
 from gscn.hw.host.axil import RegisterFile
 from gscn.hw.host.control import Control
-from gscn.hw.pe.ranges import RangeLookup
-from gscn.hw.pe.ring import RingWalker
-from gscn.hw.pe.sums import Sums
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin, WriteArbiter
 from gscn.hw.port.pieces import PieceReader
 from gscn.passes import DESCRIPTOR_BYTES
@@ -54,62 +43,6 @@ def _queue(depth: int, width: int = 8) -> Subject:
         reach_depth=2 * depth + 4,
         together=depth not in (2, 3, 5),
     )
-
-
-def _sums(**fields: int | str) -> Subject:
-    size = dataclasses.replace(ARRAYS["tiny"], **fields)
-    floats = f", {size.float_formats}" if size.floats else ""
-    return Subject(
-        component=Sums,
-        sizes=f"2 banks of {_bank(size)}{floats}",
-        parameters={"config": size},
-        checker=SumsChecker,
-        depth=6,
-        reach_depth=14,
-        together=size.acc_width > 24,
-    )
-
-
-def _bank(size: ArrayConfig) -> str:
-    rows = size.acc_depth // size.drain_width
-    return f"{size.drain_width} x {rows} x {size.acc_width} bits"
-
-
-def _ranges(*, together: bool = True, **fields: int) -> Subject:
-    size = config(**fields)
-    return Subject(
-        component=RangeLookup,
-        sizes=_looked_up(size),
-        parameters={"config": size},
-        checker=RangeLookupChecker,
-        depth=3,
-        reach_depth=size.fiber_depth + 8,
-        together=together,
-    )
-
-
-def _looked_up(size: ArrayConfig) -> str:
-    return (
-        f"{size.directory_depth} keys of {size.stationary_depth} entries, "
-        f"{size.fiber_depth} fibers queued"
-    )
-
-
-def _walker(*, together: bool = True, **fields: int | str) -> Subject:
-    size = config(**fields)
-    return Subject(
-        component=RingWalker,
-        sizes=_walked(size),
-        parameters={"config": size},
-        checker=RingWalkerChecker,
-        depth=4,
-        reach_depth=12,
-        together=together,
-    )
-
-
-def _walked(size: ArrayConfig) -> str:
-    return f"{size.stationary_depth} entries, {size.operand_format}"
 
 
 def _round_robin(count: int) -> Subject:
@@ -180,23 +113,6 @@ def _cut(size: ArrayConfig) -> str:
     return f"{size.clusters} clusters, {size.ports} ports"
 
 
-def _marks(*, together: bool = True, **fields: int) -> Subject:
-    size = config(**fields)
-    return Subject(
-        component=MarkJoiner,
-        sizes=_joined(size),
-        parameters={"config": size},
-        checker=MarkJoinerChecker,
-        depth=2,
-        reach_depth=2 * MarkJoiner.DEPTH + 4,
-        together=together,
-    )
-
-
-def _joined(size: ArrayConfig) -> str:
-    return f"{size.pes} PEs, {MarkJoiner.DEPTH} reports"
-
-
 def _reader(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
@@ -204,19 +120,6 @@ def _reader(*, together: bool = True, **fields: int) -> Subject:
         sizes=f"{bursts(size)}, {size.read_fifo_beats} beats buffered",
         parameters={"config": size},
         checker=PieceReaderChecker,
-        depth=3,
-        reach_depth=14,
-        together=together,
-    )
-
-
-def _writer(*, together: bool = True, **fields: int) -> Subject:
-    size = config(**fields)
-    return Subject(
-        component=ResultWriter,
-        sizes=f"{bursts(size)}, rows of {size.drain_width}",
-        parameters={"config": size},
-        checker=ResultWriterChecker,
         depth=3,
         reach_depth=14,
         together=together,
@@ -270,15 +173,6 @@ SUBJECTS = (
     _queue(1),
     _queue(16),
     _queue(3, 520),
-    _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
-    _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
-    _sums(acc_depth=17, drain_width=1, acc_width=48, float_formats="bf16"),
-    _ranges(directory_depth=64, stationary_depth=64, fiber_depth=3, together=False),
-    _ranges(directory_depth=256, stationary_depth=1024),
-    _ranges(directory_depth=16, stationary_depth=16, fiber_depth=2),
-    _ranges(directory_depth=64, stationary_depth=64, fiber_depth=27),
-    _walker(stationary_depth=64, operand_format="int8", together=False),
-    _walker(stationary_depth=1024),
     _round_robin(3),
     _round_robin(8),
     _round_robin(1),
@@ -294,12 +188,8 @@ SUBJECTS = (
     _sequencer(addr_width=32),
     _cutter(clusters=2, together=False),
     _cutter(clusters=4, ports=2),
-    _marks(pes=2, together=False),
-    _marks(pes=8),
     _reader(mem_width=64, read_fifo_beats=4, together=False),
     _reader(**WIDE, addr_width=32),
-    _writer(read_fifo_beats=4, drain_width=2, together=False),
-    _writer(mem_width=64, burst_beats=1, addr_width=32),
     _manager(burst_beats=2, mem_width=64, outstanding_bursts=2, together=False),
     _manager(**WIDE, addr_width=32),
     _manager(burst_beats=1, addr_width=40),
@@ -307,18 +197,13 @@ SUBJECTS = (
     _registers(Top.ARRAY),
     _control(Top.MACHINE, together=False),
     _control(Top.ARRAY, addr_width=40),
+    *cluster_subjects.SUBJECTS,
     *unit_subjects.SUBJECTS,
 )
 
 
 IN_USE: dict[type[Component], str] = {
     StreamFIFO: "1 to 1024 words of 2 to 4000 bits",
-    Sums: of_presets(
-        lambda c: f"2 banks of {_bank(c)}",
-        "1 to 16 memories, 16 to 32768 sums in all, 24 to 48 bits, with or without float formats",
-    ),
-    RangeLookup: of_presets(_looked_up, "16 to 32768 keys, 16 to 32768 entries, 2 to 64 fibers"),
-    RingWalker: of_presets(_walked, "16 to 32768 entries, int8 or int16, or formats of floats"),
     RoundRobin: of_presets(
         lambda c: f"{READ_CHANNELS * c.clusters + 1} (reads), {c.clusters} (writes)", "1 to 193"
     ),
@@ -338,13 +223,9 @@ IN_USE: dict[type[Component], str] = {
         f"{PORT}, 20- to 40-bit addresses",
     ),
     Cutter: of_presets(_cut, "1 to 64 clusters, 1 to 64 ports"),
-    MarkJoiner: of_presets(_joined, f"1 to 16 PEs, {MarkJoiner.DEPTH} reports"),
     PieceReader: of_presets(
         lambda c: f"{bursts(c)}, {c.read_fifo_beats} beats buffered",
         f"{PORT}, 2 bursts to 256 beats buffered",
-    ),
-    ResultWriter: of_presets(
-        lambda c: f"{bursts(c)}, rows of {c.drain_width}", f"{PORT}, rows of 1 to 8"
     ),
     AxiManager: of_presets(
         lambda c: f"{bursts(c)}, {c.outstanding_bursts} under way, {c.addr_width}-bit addresses",
@@ -352,6 +233,7 @@ IN_USE: dict[type[Component], str] = {
     ),
     RegisterFile: "registers of an array and of a machine",
     Control: "of an array and of a machine; presets: 32-bit addresses. Legal: 20 to 40 bits",
+    **cluster_subjects.IN_USE,
     **unit_subjects.IN_USE,
 }
 """Sizes of each component in the presets, and those that a configuration may ask for."""
