@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 from formal.cluster.marks import MarkJoinerChecker
-from formal.cluster.window import WindowLoaderChecker
 from formal.pe.ranges import RangeLookupChecker
 from formal.pe.ring import RingWalkerChecker
 from formal.pe.sums import SumsChecker
@@ -14,7 +13,6 @@ from formal.subject import PORT, Subject, bursts, config, of_presets
 from gscn.array import ARRAYS, ArrayConfig
 from gscn.hw.cluster.marks import MarkJoiner
 from gscn.hw.cluster.result_writer import ResultWriter
-from gscn.hw.cluster.window import WindowLoader
 from gscn.hw.pe.ranges import RangeLookup
 from gscn.hw.pe.ring import RingWalker
 from gscn.hw.pe.sums import Sums
@@ -53,11 +51,10 @@ def _ranges(*, together: bool = True, **fields: int) -> Subject:
 
 
 def _looked_up(size: ArrayConfig) -> str:
-    return f"{_rings(size)}, {size.fiber_depth} fibers queued"
-
-
-def _rings(size: ArrayConfig) -> str:
-    return f"{size.directory_depth} keys of {size.stationary_depth} entries"
+    return (
+        f"{size.directory_depth} keys of {size.stationary_depth} entries, "
+        f"{size.fiber_depth} fibers queued"
+    )
 
 
 def _walker(*, together: bool = True, **fields: int | str) -> Subject:
@@ -94,23 +91,6 @@ def _joined(size: ArrayConfig) -> str:
     return f"{size.pes} PEs, {MarkJoiner.DEPTH} reports"
 
 
-def _window(*, together: bool = True, **fields: int) -> Subject:
-    size = config(**fields)
-    return Subject(
-        component=WindowLoader,
-        sizes=_kept(size),
-        parameters={"config": size},
-        checker=WindowLoaderChecker,
-        depth=2,
-        reach_depth=24,
-        together=together,
-    )
-
-
-def _kept(size: ArrayConfig) -> str:
-    return f"{size.chunks_depth} chunks, {_rings(size)}"
-
-
 def _writer(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
@@ -136,8 +116,6 @@ SUBJECTS = (
     _walker(stationary_depth=1024),
     _marks(pes=2, together=False),
     _marks(pes=8),
-    _window(directory_depth=16, stationary_depth=16, chunks_depth=4, together=False),
-    _window(directory_depth=32, stationary_depth=64, chunks_depth=4),
     _writer(read_fifo_beats=4, drain_width=2, together=False),
     _writer(mem_width=64, burst_beats=1, addr_width=32),
 )
@@ -149,7 +127,6 @@ IN_USE = {
     ),
     RangeLookup: of_presets(_looked_up, "16 to 32768 keys, 16 to 32768 entries, 2 to 64 fibers"),
     RingWalker: of_presets(_walked, "16 to 32768 entries, int8 or int16, or formats of floats"),
-    WindowLoader: of_presets(_kept, "4 to 256 chunks, 16 to 32768 keys, 16 to 32768 entries"),
     MarkJoiner: of_presets(_joined, f"1 to 16 PEs, {MarkJoiner.DEPTH} reports"),
     ResultWriter: of_presets(
         lambda c: f"{bursts(c)}, rows of {c.drain_width}", f"{PORT}, rows of 1 to 8"

@@ -223,7 +223,6 @@ COVERED_BY = {
     "command/training_run.py": ("command/test_train.py", "a run is all of it"),
     "formal/fifo.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/marks.py": ("formal/test_proofs.py", PROOFS),
-    "formal/cluster/window.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster_subjects.py": ("formal/test_catalog.py", "every size is looked at there"),
     "formal/core/cutter.py": ("formal/test_proofs.py", PROOFS),
     "formal/core/pass_sequencer.py": ("formal/test_proofs.py", PROOFS),

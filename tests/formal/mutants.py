@@ -207,15 +207,6 @@ MUTANTS = [
         ("idle", "self.idle.eq(~queue.o.valid)", "self.idle.eq(~self.o_valid)"),
     ),
     *of(
-        "WindowLoader",
-        ("entries", "chunks.entry.eq(after)", "chunks.entry.eq(chunks.entry + 1)"),
-        ("entries", "used + item.count < config", "used + item.count <= config"),
-        ("keys", "load.start.eq(after),", "load.start.eq(chunks.entry),"),
-        ("keys", "keys_used + d.s_keys < config", "keys_used + d.s_keys <= config"),
-        ("forgets", "chunks.frees.eq(needs & ~fits & free)", "chunks.frees.eq(needs & free)"),
-        ("chunks", "chunks.loaded.eq(chunks.loaded + 1)", "chunks.loaded.eq(item.count)"),
-    ),
-    *of(
         "PieceReader",
         (
             "held",

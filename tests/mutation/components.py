@@ -50,7 +50,6 @@ TARGETS = {
         _target("PassSequencer", "core.pass_sequencer", "pass_sequencer"),
         _target("Cutter", "core.cutter", "cutter"),
         _target("MarkJoiner", "cluster.marks", "marks"),
-        _target("WindowLoader", "cluster.window", "window"),
         _target("PieceReader", "port.pieces", "pieces"),
         _target("ResultWriter", "cluster.result_writer", "result_writer"),
         _target("AxiManager", "host.axi", "axi"),
