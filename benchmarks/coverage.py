@@ -35,7 +35,7 @@ DESIGNS = (
     f"{replace(_TINY, float_formats=','.join(FLOAT_OPERAND_FORMATS)).digest()}/{TOP_MODULE}",
 )
 """Whose modules are counted."""
-FILES = ("launch", "wild_passes", "damaged_lists", "axi_runs")
+FILES = ("launch", "wild_passes", "damaged_lists", "axi", "axi_runs")
 TESTS = (
     *(f"tests/cosim/test_{name}.py" for name in FILES),
     *("-m", "cosim and not slow"),

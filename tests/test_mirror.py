@@ -26,6 +26,7 @@ STEPS = "every tensor, strip and state of whole steps is compared there"
 RECORDS = "records and states go through it there, at several widths of ports"
 PROGRAM = "its errors and all that it sends are compared with the emulator's checks there"
 COVERED_BY = {
+    "benchmarks/coverage_waivers.py": ("benchmarks/test_coverage.py", "waivers match points there"),
     "gscn/version.py": ("rtl_gen/test_heading.py", "what is generated names it there"),
     "rtl_gen/interfaces.py": ("rtl_gen/test_heading.py", "every port is listed by interface there"),
     "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
