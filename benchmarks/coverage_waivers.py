@@ -42,6 +42,9 @@ class Waiver(NamedTuple):
 
 _HIGH = "Addresses have 32 bits; a descriptor with more is refused: no pass that runs has any."
 _ALIGNED = "Operands, results and lists lie at multiples of 64 bytes; others are refused."
+_LIMITED = (
+    "Modes, formats, shifts, windows, teams and chains beyond those that there are are refused."
+)
 _COUNT = "Lists of these tests take fewer than 2^17 cycles; counters of 48 bits count no further."
 _NO_BIT = "The register has no such bit."
 _BEATS = "Bursts lie at multiples of a beat of 16 bytes, and have two beats at most: constants."
@@ -49,6 +52,7 @@ _SELF = "Constant in this configuration: assigned nothing but itself, or zero."
 
 _WORDS = tuple((first, first + 31) for first in range(32, 384, 64))
 _LOW = tuple((first, first + 5) for first in range(0, 320, 64))
+_CHOICES = ((593, 599), (603, 607), (610, 615), (622, 623), (634, 639), (642, 647), (649, 655))
 _COUNTED = ((15, 47),)
 _COMMAND = ((0, 3), (34, 39))
 
@@ -56,7 +60,7 @@ WAIVERS: tuple[Waiver, ...] = (
     *(
         Waiver(TOGGLE, component, "d", bits, why)
         for component in ("gscn_cluster*", "top", "top.c*", "top.sequencer")
-        for bits, why in ((_WORDS, _HIGH), (_LOW, _ALIGNED))
+        for bits, why in ((_WORDS, _HIGH), (_LOW, _ALIGNED), (_CHOICES, _LIMITED))
     ),
     Waiver(TOGGLE, "top.sequencer*", "list_range", ((32, 63), (96, 127)), _HIGH),
     Waiver(TOGGLE, "top.sequencer*", "list_range", ((0, 5), (64, 69)), _ALIGNED),
