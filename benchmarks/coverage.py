@@ -1,7 +1,7 @@
 """Which lines of the generated Verilog the default tests execute, and which bits change in them.
 
 Tests of the default tier that simulate two designs run on simulators that count
-(`gscn.cosim.builds.coverage`), docs/results/coverage.md: half an hour. What need not be covered,
+(`gscn.cosim.builds.coverage`), docs/results/coverage.md. What need not be covered,
 and why, is in `benchmarks.coverage_waivers`.
 """
 
