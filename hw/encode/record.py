@@ -120,7 +120,7 @@ class EncodeRecord(wiring.Component):
         at = Signal(config.addr_width - ALIGNMENT_BITS + max(0, ALIGNMENT_BITS - unit))
         first = Signal(config.addr_width - ALIGNMENT_BITS, reset_less=True)
         row = Signal(range(records + lines), reset_less=True)
-        filled, written = Signal(), Signal()
+        filled, written, taken = Signal(), Signal(), Signal(FIELD_PLACE, reset_less=True)
         m.d.comb += [
             self.command.valid.eq(asks != 0),
             self.command.p.addr.eq(at << unit),
@@ -151,7 +151,6 @@ class EncodeRecord(wiring.Component):
         byte_bits = (size - 1).bit_length()
         per_row = config.mem_width // WORD
         word_row = Const(0, 1) if per_row == 16 else self.word.number[per_row.bit_length() - 1 :]
-        taken = Signal(FIELD_PLACE, reset_less=True)
         beat = self.write_data
         leaves = beat.valid & beat.ready
         m.d.comb += [
