@@ -117,7 +117,7 @@ class RamRows(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.rows = rows = Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.stored = rows = Memory(shape=self.width, depth=self.depth, init=[])
         read, write = rows.read_port(), rows.write_port(granularity=self.granularity)
         m.d.comb += [
             read.addr.eq(self.read.addr),
