@@ -19,6 +19,7 @@ from formal.port.pieces import PieceReaderChecker
 from formal.port.turns import RoundRobinChecker
 from formal.subject import NARROWEST, PORT, WIDE, WIDEST, Subject, bursts, config, of_presets
 from gscn.array import ArrayConfig
+from gscn.axi import AxiAttributes
 from gscn.hw.cluster.worker_cluster import READ_CHANNELS
 from gscn.hw.core.cutter import Cutter
 from gscn.hw.core.pass_sequencer import PassSequencer
@@ -153,12 +154,14 @@ def _registers(top: Top) -> Subject:
     )
 
 
-def _control(top: Top, *, together: bool = True, **fields: int) -> Subject:
+def _control(top: Top, *, bus: int = 0, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
+    attributes = AxiAttributes(addr_width=bus)
+    wider = f", {bus} on the bus" if bus else ""
     return Subject(
         component=Control,
-        sizes=f"of {top.value}, {size.addr_width}-bit addresses",
-        parameters={"config": size, "top": top},
+        sizes=f"of {top.value}, {size.addr_width}-bit addresses{wider}",
+        parameters={"config": size, "top": top, "attributes": attributes},
         checker=ControlChecker,
         options={"top": top},
         depth=2,
@@ -197,6 +200,7 @@ SUBJECTS = (
     _registers(Top.ARRAY),
     _control(Top.MACHINE, together=False),
     _control(Top.ARRAY, addr_width=40),
+    _control(Top.ARRAY, bus=64),
     *cluster_subjects.SUBJECTS,
     *unit_subjects.SUBJECTS,
 )
@@ -232,7 +236,8 @@ IN_USE: dict[type[Component], str] = {
         f"{PORT}, 1 to 256 under way, 20- to 40-bit addresses",
     ),
     RegisterFile: "registers of an array and of a machine",
-    Control: "of an array and of a machine; presets: 32-bit addresses. Legal: 20 to 40 bits",
+    Control: "of an array and of a machine; presets: 32-bit addresses. Legal: 20 to 40 bits, "
+    "and up to 64 on the bus",
     **cluster_subjects.IN_USE,
     **unit_subjects.IN_USE,
 }

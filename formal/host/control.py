@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Mux, Signal, Value
 
 from formal.checker import Checker
 from formal.stand_ins import Free
+from gscn.axi import BASE_ALIGNMENT_BYTES
 from gscn.hw.host.axil import RegisterFile
 from gscn.hw.host.control import Control
 from gscn.pass_errors import PassError
@@ -93,7 +94,10 @@ class ControlChecker(Checker):
         if self._top is Top.MACHINE:
             first = Cat(stored.LIST_FIRST_LO, stored.LIST_FIRST_HI)
             sides = stored.LIST_ORDER[register("LIST_ORDER").field("two_queues").low]
+        base, bus = Cat(stored.MEMORY_BASE_LO, stored.MEMORY_BASE_HI), len(self.dut.memory_base)
         misplaced = Cat(
+            base % BASE_ALIGNMENT_BYTES != 0,
+            base + (1 << width) > 1 << bus,  # all that the array can address lies on the bus
             (addr % ALIGNMENT_BYTES != 0) | (first % ALIGNMENT_BYTES != 0),
             addr + count * DESCRIPTOR_BYTES > 1 << width,
             (addr >> width != 0) | (first >> width != 0),
@@ -117,10 +121,14 @@ class ControlChecker(Checker):
         """State what is offered to the array."""
         dut, m = self.dut, self.m
         kept = Signal.like(listed, name="listed")
+        stored, base = self._registers.stored, Signal.like(dut.memory_base, name="base")
         m.d.sync += offered.eq((takes | (offered & ~dut.start_list.ready)) & ~ends)
         with m.If(takes):
-            m.d.sync += kept.eq(listed)
-        same = Value.cast(dut.start_list.p) == Value.cast(kept)
+            m.d.sync += [
+                kept.eq(listed),
+                base.eq(Cat(stored.MEMORY_BASE_LO, stored.MEMORY_BASE_HI)),
+            ]
+        same = (Value.cast(dut.start_list.p) == Value.cast(kept)) & (dut.memory_base == base)
         self.claim("starts", (dut.start_list.valid == offered) & (~offered | same))
         self.invariant((dut.start_list.valid == offered) & (~offered | same))
 
