@@ -88,7 +88,7 @@ class OutputsChecker(Checker):
         self.claim("done", dut.done == done)
         self.claim("error", (dut.error == error) & ~(dut.done & (dut.error != 0)))
         self.claim("port", self._port(port, writers))
-        self.invariant(~(done & (error != 0)))
+        self.invariant((dut.done == done) & (dut.error == error) & ~(done & (error != 0)))
         self.invariant(~done | gone)
         self.reach(done & has["a"] & has["dense"] & selects)
 
