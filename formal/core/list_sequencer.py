@@ -72,6 +72,7 @@ class ListSequencerChecker(Checker):
         self._claim_stops(answers, waits | failed)
         self._claim_errors(failed, idle)
         self.claim("units", self._join_units())
+        self.invariant(dut.busy == runs)
         self.invariant(probe.signal("begins") == begins)
         self.invariant(probe.signal("anew") == waits)
         self.invariant(runs | ~(begins | waits | failed | ~idle))
