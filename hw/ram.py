@@ -10,14 +10,18 @@ from amaranth.lib.wiring import In, Out
 from gscn.hw.arguments import need, need_number
 from gscn.hw.shared import ModuleLibrary
 
+PREFIX = "gscn_ram_"
+"""How names of modules of memories begin; sizes follow."""
+
 
 class Ram(Memory):
     """Keep rows of any shape; read one and write one in each cycle.
 
     In Verilog, all memories of a size are instances of one module, `RamRows`: to use a macro, put
-    another module of its name in its place (docs/guides/memories.md). So nothing here may need what
-    macros do not promise: a row that is read in the cycle in which it is written may show anything,
-    and so may every row after power-up. What was read stays until the next read.
+    another module of its name in its place ("Memories of your own" in
+    docs/contract/integration.md). So nothing here may need what macros do not promise: a row that
+    is read in the cycle in which it is written may show anything, and so may every row after
+    power-up. What was read stays until the next read.
 
     Timing
     ------
@@ -113,7 +117,7 @@ class RamRows(wiring.Component):
     def name(self) -> str:
         """Name of the module."""
         parts = "" if self.granularity == self.width else f"_by_{self.granularity}"
-        return f"gscn_ram_{self.depth}x{self.width}{parts}"
+        return f"{PREFIX}{self.depth}x{self.width}{parts}"
 
     def elaborate(self, platform):
         m = Module()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from gscn.errors import InputError
 from gscn.hw.forwarding_memory import SMALL_BITS
+from gscn.hw.ram import PREFIX
 
 MOST_SMALL_BITS = SMALL_BITS
 """A memory of no more bits is never a macro: what surrounds the bits would be most of it."""
@@ -143,6 +144,9 @@ the third is of the cells' own node."""
 def read_memories(text: str) -> dict[str, Counter[Memory]]:
     """Return the memories of each module itself, from what `write_json` wrote.
 
+    A memory that is a module of its own (`hw.ram`) counts where there is an instance of that: one
+    module has all memories of a size, wherever they are.
+
     Parameters
     ----------
     text
@@ -154,14 +158,18 @@ def read_memories(text: str) -> dict[str, Counter[Memory]]:
         The text is no such netlist.
     """
     try:
-        return {
-            name: Counter(
-                _memory(cell)
-                for cell in module["cells"].values()
-                if cell["type"].startswith("$mem")
-            )
-            for name, module in json.loads(text)["modules"].items()
+        cells = {name: one["cells"].values() for name, one in json.loads(text)["modules"].items()}
+        own = {
+            name: Counter(_memory(cell) for cell in inside if cell["type"].startswith("$mem"))
+            for name, inside in cells.items()
         }
+        rams = {name for name in own if name.startswith(PREFIX)}
+        found = {name: Counter() if name in rams else own[name].copy() for name in own}
+        for name, inside in cells.items():
+            for cell in inside:
+                if cell["type"] in rams:
+                    found[name].update(own[cell["type"]])
+        return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"netlist must be what `write_json` writes: {error!r}") from error
 

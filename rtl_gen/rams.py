@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 
+from gscn.hw.ram import PREFIX
+
 MACROS = "GSCN_RAM_MACROS"
 """Macro of Verilog with which the modules of memories are left out: others are to be there."""
 SUBARRAYS_FILE = "gscn_subarrays.v"
 """Name of the file with modules of subarrays, beside the Verilog."""
 SUBARRAY_ROWS = 64
 """Rows of a subarray at most: a power of two. Macros of fewer rows are mostly what is around them
-(`benchmarks.memory_energy`)."""
+(`benchmarks.memory_energies`)."""
 
-_MODULE = re.compile(r"^module (gscn_ram_(\d+)x(\d+)(?:_by_(\d+))?)\(.*?^endmodule\n", re.M | re.S)
+_MODULE = re.compile(
+    rf"^module ({PREFIX}(\d+)x(\d+)(?:_by_(\d+))?)\(.*?^endmodule\n", re.MULTILINE | re.DOTALL
+)
 
 _PORTS = """\
   input clk,

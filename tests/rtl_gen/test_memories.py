@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -81,6 +82,24 @@ def test_verilog_has_a_port_for_each_and_the_rows_of_a_constant_memory():
     assert "rows[0] = 3'b001;" in text
     assert "rows[1] = 3'b110;" in text
     assert "write" not in text
+
+
+def test_a_memory_that_is_a_module_counts_where_its_instances_are():
+    parameters = {
+        "SIZE": "1000000", "WIDTH": "100000", "RD_PORTS": "1", "WR_PORTS": "1",
+        "RD_CLK_ENABLE": "1", "INIT": "x",
+    }  # fmt: skip
+    memory = {"type": "$mem_v2", "parameters": parameters, "connections": {"WR_EN": [3] * 32}}
+    ram, part = ({"type": kind} for kind in ("gscn_ram_64x32", "part"))
+    modules = {
+        "top": {"cells": {"one": part, "two": part, "own": memory}},
+        "part": {"cells": {"low": ram, "high": ram}},
+        "gscn_ram_64x32": {"cells": {"rows": memory}},
+    }
+    found = read_memories(json.dumps({"modules": modules}))
+    assert found == {"top": {LARGE: 1}, "part": {LARGE: 2}, "gscn_ram_64x32": {}}
+    groups = grouped(found, {"top": 1, "part": 2, "gscn_ram_64x32": 4}, None)
+    assert [(one.place, one.count) for one in groups] == [("part", 4), ("top", 1)]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"modules": {"a": {}}}', '{"modules": 3}'])
