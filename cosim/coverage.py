@@ -19,11 +19,11 @@ import numpy as np
 
 from gscn.cosim.builds.coverage import FOLDER
 from gscn.errors import InputError
+from gscn.rtl_gen.modules import MODULE
 
 LINE, TOGGLE = KINDS = ("line", "toggle")
 """Kinds of points."""
 _HEAD = "# SystemC::Coverage-3"
-_MODULE = re.compile(r"^module (\\\S+|\w+) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _TOP = re.compile(r"gscn_(?:axi_)?top(?:\.core(?=[.$ ]|\Z))?")
 _NUMBERS = re.compile(r"\d+")
 _AROUND = re.compile(r"\\gscn_\S+|\\\$auto\S+|(?<=\w)\$\d+")
@@ -69,7 +69,7 @@ def component_of(module: str) -> str:
 def modules(verilog: str) -> dict[str, Module]:
     """Return the modules of a file that `rtl_gen` wrote, by name without the backslash."""
     found, line, place = {}, 1, 0
-    for match in _MODULE.finditer(verilog):
+    for match in MODULE.finditer(verilog):
         line += verilog.count("\n", place, match.start())
         place = match.start()
         name = match[1].removeprefix("\\")

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_MODULE = re.compile(r"^module (?P<name>\\\S+|\w+) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
+from gscn.rtl_gen.modules import MODULE
+
 _PORT = re.compile(r"^  (?:input|output) (?:\[\d+:0\] )?(\\port\$\S+) ;$", re.MULTILINE)
 _WIDTH = re.compile(
     r"^  (?:input|output|wire|reg) (?:\[(\d+):0\] )?(\\\S+|\w+)\s*(?:= .*)?;$", re.MULTILINE
@@ -67,14 +68,14 @@ def name_ports(text: str) -> str:
         return text
     modules = {
         found["name"]: _Module(text=found[0], ports=_PORT.findall(found[0]), connections={})
-        for found in _MODULE.finditer(text)
+        for found in MODULE.finditer(text)
     }
     for around in modules.values():
         for child, connections in _INSTANCE.findall(around.text):
             for port, value in _CONNECTION.findall(connections):
                 modules[child].connections[port] = around, value
     names = {name: _names(module) for name, module in modules.items()}
-    return _MODULE.sub(lambda found: _renamed(found[0], names[found["name"]], names), text)
+    return MODULE.sub(lambda found: _renamed(found[0], names[found["name"]], names), text)
 
 
 def _names(module: _Module) -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-_MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
+from gscn.rtl_gen.modules import MODULE
+
 # An escaped name ends at white space. Sized constants such as 4'hf are no names; neither is the
 # port in a connection `.port(wire)`.
 _NAME = re.compile(r"(?<!\.)\\\S+|(?<![\w$'.\\])[A-Za-z_][\w$]*")
@@ -29,7 +30,7 @@ def drop_unread_wires(text: str) -> str:
     text
         Verilog as Amaranth writes it: one declaration or assignment per line.
     """
-    return _MODULE.sub(lambda module: _drop_in_module(module[0]), text)
+    return MODULE.sub(lambda module: _drop_in_module(module[0]), text)
 
 
 def _drop_in_module(module: str) -> str:

@@ -17,6 +17,7 @@ from amaranth.lib import wiring
 from gscn.errors import InputError
 from gscn.hw.shared import ModuleLibrary, flat_ports
 from gscn.rtl_gen.internal_ports import name_ports
+from gscn.rtl_gen.modules import MODULE
 from gscn.rtl_gen.unread import drop_unread_wires
 from gscn.system.supervision import safe_import_path
 
@@ -43,7 +44,6 @@ def strip_zero_memories(text: str) -> str:
     return _INITIAL_BLOCK.sub(replace, text)
 
 
-_MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _WAKE = re.compile(r"^  reg (?P<name>\\\$auto\$verilog_backend\S+)  = 0;$", re.MULTILINE)
 _ONE_LINE_PROCESS = re.compile(r"^  always @\*\n    (?P<statement>\S.* = .*;)$", re.MULTILINE)
 
@@ -78,7 +78,7 @@ def wake_processes(text: str) -> str:
     text
         Verilog as Amaranth writes it.
     """
-    return _MODULE.sub(lambda module: _wake_in_module(module[0]), text)
+    return MODULE.sub(lambda module: _wake_in_module(module[0]), text)
 
 
 _DIRECTIONS = {"i": PortDirection.Input, "o": PortDirection.Output}

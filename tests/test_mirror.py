@@ -28,6 +28,7 @@ PROGRAM = "its errors and all that it sends are compared with the emulator's che
 COVERED_BY = {
     "benchmarks/coverage_waivers.py": ("benchmarks/test_coverage.py", "waivers match points there"),
     "gscn/version.py": ("rtl_gen/test_heading.py", "what is generated names it there"),
+    "rtl_gen/modules.py": ("rtl_gen/test_internal_ports.py", "modules are told apart by it there"),
     "rtl_gen/interfaces.py": ("rtl_gen/test_heading.py", "every port is listed by interface there"),
     "gscn/counters.py": ("cosim/test_counters.py", "each counter by its name is there"),
     "gscn/register.py": ("gscn/test_registers.py", "every register is one, in both maps there"),
