@@ -85,6 +85,19 @@ def factorisations(number: int) -> tuple[tuple[int, int, int, int], ...]:
     )
 
 
+def _compute_cycles(
+    multipliers: int, shape: ConvShape, which: Pass
+) -> dict[tuple[int, int, int, int], int]:
+    """Return the cycles that each arrangement of the multipliers computes a pass in."""
+    dimensions = (shape.groups, *matrix_dimensions(shape, which))
+    return {
+        arrangement: math.prod(
+            math.ceil(size / lanes) for size, lanes in zip(dimensions, arrangement, strict=True)
+        )
+        for arrangement in factorisations(multipliers)
+    }
+
+
 @takes_text
 def best_arrangement(
     multipliers: int, shape: ConvShape, which: Pass
@@ -93,30 +106,20 @@ def best_arrangement(
 
     Along groups, rows, contraction and columns; ties go to the fewest groups at the same time.
     """
-    dimensions = (shape.groups, *matrix_dimensions(shape, which))
-
-    def compute_cycles(arrangement: tuple[int, int, int, int]) -> int:
-        return math.prod(
-            math.ceil(size / lanes) for size, lanes in zip(dimensions, arrangement, strict=True)
-        )
-
-    best = min(factorisations(multipliers), key=compute_cycles)
-    return best, compute_cycles(best)
+    cycles = _compute_cycles(multipliers, shape, which)
+    best = min(cycles, key=cycles.__getitem__)
+    return best, cycles[best]
 
 
 @takes_text
 def fewest_operands(multipliers: int, shape: ConvShape, which: Pass) -> int:
     """Return how many operands any arrangement reads at least, one per row and column and cycle."""
-    dimensions = (shape.groups, *matrix_dimensions(shape, which))
-
-    def operands(arrangement: tuple[int, int, int, int]) -> int:
-        groups, rows, contraction, columns = arrangement
-        cycles = math.prod(
-            math.ceil(size / lanes) for size, lanes in zip(dimensions, arrangement, strict=True)
-        )
-        return cycles * groups * contraction * (rows + columns)
-
-    return min(map(operands, factorisations(multipliers)))
+    return min(
+        cycles * groups * contraction * (rows + columns)
+        for (groups, rows, contraction, columns), cycles in _compute_cycles(
+            multipliers, shape, which
+        ).items()
+    )
 
 
 @takes_text

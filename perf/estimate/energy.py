@@ -41,6 +41,7 @@ from gscn.perf.estimate.storage import (
     READS,
     WORDS,
     WRITES,
+    Storage,
     storage,
 )
 from gscn.system.compiled import compiled
@@ -85,6 +86,10 @@ class Technology:
     def multiply_pj(self, bits: int) -> float:
         """Return the energy of an integer multiplication of two operands of so many bits."""
         return _power_law(self.multiply, bits)
+
+    def access(self, memory: Storage) -> Access:
+        """Return the energies of a row of a memory."""
+        return self.memory.access(memory.depth, memory.width)
 
     def dram_pj(self, position: float) -> float:
         """Return the energy of a byte of DRAM, `position` from 0 (the least) to 1 (the most)."""
@@ -294,14 +299,12 @@ def energy(
         dram_bytes = port_bytes
     kept = storage(config)
 
-    def of(name: str) -> Access:
-        return technology.memory.access(kept[name].depth, kept[name].width)
-
-    sums, entries, directory, reads, writes = (
-        of(name) for name in (ACCUMULATORS, ENTRIES, DIRECTORIES, READS, WRITES)
+    sums, entries, directory, words, fibers = (
+        technology.access(kept[name])
+        for name in (ACCUMULATORS, ENTRIES, DIRECTORIES, WORDS, FIBERS)
     )
     copies = config.pes
-    taken = (accesses.loaded_bytes + accesses.streamed_bytes) / config.mem_bytes
+    taken = accesses.loaded_bytes + accesses.streamed_bytes
     buffered = technology.memory.buffer_pj(buffer_bytes, 8) if buffer_bytes else 0.0
     return {
         "multiply": accesses.products * technology.multiply_pj(config.format.width),
@@ -311,11 +314,23 @@ def energy(
         + entries.write * copies * accesses.loaded_entries,
         "directory": DIRECTORY_COPIES
         * (directory.read * accesses.lookups + directory.write * copies * accesses.loaded_keys),
-        "queues": accesses.words * of(WORDS).both + accesses.lookups * of(FIBERS).both,
-        "port": reads.both * taken + writes.both * accesses.write_bytes / config.mem_bytes,
+        "queues": accesses.words * words.both + accesses.lookups * fibers.both,
+        "port": port_pj(config, taken, accesses.write_bytes, technology),
         "buffer": buffered * (port_bytes + dram_bytes),
         "DRAM": dram_bytes * technology.dram_pj(dram_position),
     }
+
+
+def port_pj(
+    config: ArrayConfig,
+    read_bytes: float,
+    write_bytes: float,
+    technology: Technology = HOROWITZ_45NM,
+) -> float:
+    """Return the energy of bytes that wait in the queues of the ports, written and read once."""
+    kept = storage(config)
+    waiting = ((READS, read_bytes), (WRITES, write_bytes))
+    return sum(technology.access(kept[name]).both * n / config.mem_bytes for name, n in waiting)
 
 
 @takes_text
@@ -349,7 +364,6 @@ def dense_energy(
     read_bytes = sum(math.prod(size) for size in shape.operand_shapes(which)) * width / 8
     write_bytes = math.prod(shape.result_shape(which)) * width / 8
     operand = technology.memory.access(OPERAND_ROWS, OPERAND_ROW_BITS)
-    queue = technology.memory.access(config.read_fifo_beats, config.mem_width)
     buffered = technology.memory.buffer_pj(buffer_bytes, 8) if buffer_bytes else 0.0
     moved = read_bytes + write_bytes
     result = dict.fromkeys(COMPONENTS, 0.0)
@@ -361,7 +375,7 @@ def dense_energy(
         * operand.read
         * fewest_operands(config.multipliers, shape, which)
         + operand.write * 8 * read_bytes / OPERAND_ROW_BITS,
-        "port": queue.both * moved / config.mem_bytes,
+        "port": port_pj(config, moved, 0, technology),  # all in queues as those of reads
         "buffer": 2 * buffered * moved,
         "DRAM": moved * technology.dram_pj(dram_position),
     }

@@ -289,7 +289,7 @@ def memories_table(config: ArrayConfig) -> Table:
     """Return the memories of the array by kind, and the energy of an access."""
     rows = []
     for name, one in storage(config).items():
-        access = HOROWITZ_45NM.memory.access(one.depth, one.width)
+        access = HOROWITZ_45NM.access(one)
         rows.append(
             (
                 *(name, one.count, one.depth, one.width),

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from gscn.array import ArrayConfig
 from gscn.passes import VECTOR
-from gscn.perf.estimate.energy import HOROWITZ_45NM
-from gscn.perf.estimate.storage import READS, WRITES, storage
+from gscn.perf.estimate.energy import HOROWITZ_45NM, port_pj
 from gscn.perf.report.data.estimated import Estimated
 from gscn.perf.report.drawing import charts
 from gscn.perf.report.drawing.page import Figure, Items, Paragraph, Part, Section, Table
@@ -31,15 +30,12 @@ def encode_energy(config: ArrayConfig, passes: Mapping[str, Mapping[str, float]]
     passes
         By kind, as `whole_step` of a row has them.
     """
-    kept, technology = storage(config), HOROWITZ_45NM
+    technology = HOROWITZ_45NM
     read, written, behind, cycles = (
         sum(one[name] for one in passes.values())
         for name in ("read_bytes", "write_bytes", "dram_bytes", "cycles")
     )
-    queues = sum(
-        technology.memory.access(kept[name].depth, kept[name].width).both * moved / config.mem_bytes
-        for name, moved in ((READS, read), (WRITES, written))
-    )
+    queues = port_pj(config, read, written)
     lanes = VECTOR * PRODUCTS * cycles * technology.multiply_pj(16)
     return _TO_MJ * (queues + behind * technology.dram_pj(0.5) + lanes)
 
