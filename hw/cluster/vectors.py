@@ -277,6 +277,13 @@ class VectorExpander(wiring.Component):
                 step.used.eq(1),
             ]
 
+    def _has(self, needed):
+        """Return whether so many halfwords are there, at least one.
+
+        With none there, a simulator of unknown bits does not know how many a mask makes needed.
+        """
+        return (self.available != 0) & (self.available >= needed)
+
     def _take_two(self, m, place, step, item, mask):
         """Make an item of the next two values of a vector, or of its last one."""
         ranks = Ranks(m, mask, 3)
@@ -289,8 +296,7 @@ class VectorExpander(wiring.Component):
                 step.emits.eq(1),
                 step.rest.eq(ranks.left[2]),
                 step.exhausted.eq(~ranks.there[2]),
-                # with none there, a simulator does not know how many are needed
-                step.enough.eq((self.available != 0) & (self.available >= needed)),
+                step.enough.eq(self._has(needed)),
                 step.used.eq(needed),
                 item.count.eq(1 + pair),
             ]
@@ -340,7 +346,7 @@ class VectorExpander(wiring.Component):
                     step.rest.eq(ranks.left[number]),
                     step.exhausted.eq(~left),
                     step.odd.eq(left & end[0]),
-                    step.enough.eq((self.available != 0) & (self.available >= there)),
+                    step.enough.eq(self._has(there)),
                     step.used.eq(Mux(self.narrow & left, place.fresh + (end >> 1), there)),
                 ]
         for number in reversed(range(LOOKED_AT)):
