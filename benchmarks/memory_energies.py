@@ -43,7 +43,7 @@ _WANTED = {
     "write": r"Total dynamic write energy per access \(nJ\): (\S+)",
     "area": r"Data array: Area \(mm2\): (\S+)",
 }
-_VERSION = re.compile(r"CACTI \(version ([^)]*)\)")
+_VERSION = r"CACTI \(version ([^)]*)\)"
 
 
 def settings(rows: int, bits: int, *, ports: tuple[int, int, int]) -> dict[str, str]:
@@ -76,6 +76,13 @@ def configured(example: str, changes: dict[str, str]) -> str:
     return example
 
 
+def _told(what: str, pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    if match is None:
+        raise InputError(f"CACTI must tell {what}, but wrote: {text[-200:]!r}")
+    return match[1]
+
+
 def found(text: str) -> dict[str, float]:
     """Return picojoules and square millimetres from what CACTI wrote.
 
@@ -84,13 +91,10 @@ def found(text: str) -> dict[str, float]:
     InputError
         It found no memory.
     """
-    values = {}
-    for name, pattern in _WANTED.items():
-        match = re.search(pattern, text)
-        if match is None:
-            raise InputError(f"CACTI must tell a memory's {name}, but wrote: {text[-200:]!r}")
-        values[name] = float(match[1]) * (1 if name == "area" else 1e3)
-    return values
+    return {
+        name: float(_told(f"a memory's {name}", pattern, text)) * (1 if name == "area" else 1e3)
+        for name, pattern in _WANTED.items()
+    }
 
 
 def run(folder: Path, example: str, changes: dict[str, str]) -> str:
@@ -122,7 +126,7 @@ def table(folder: Path) -> dict[str, object]:
         for rows, bits, ports in of_kind:
             text = run(folder, example, settings(rows, bits, ports=ports))
             values = found(text)
-            version = _VERSION.search(text)[1]
+            version = _told("its version", _VERSION, text)
             rows_of_kind.append([rows, bits, *(round(values[name], 6) for name in _WANTED)])
         content[kind] = rows_of_kind
     source = f"CACTI {version}, 45 nm, itrs-hp, 360 K, at most 20 % slower than the fastest"

@@ -60,6 +60,12 @@ def test_the_file_has_every_size(tmp_path, monkeypatch):
     assert all(row[2:] == [500, 250, 0.125] for row in content["small"] + content["large"])
 
 
+def test_an_answer_without_a_version_is_refused(tmp_path):
+    answer = ANSWER.replace("version", "of")
+    with pytest.raises(InputError, match="CACTI must tell its version, but wrote: 'TI "):
+        memory_energies.table(cacti(tmp_path / "cacti", answer))
+
+
 def test_a_memory_that_is_not_found_leaves_no_file(tmp_path, monkeypatch, capsys):
     target = tmp_path / "energies.json"
     monkeypatch.setattr(memory_energies, "TARGET", target)

@@ -11,8 +11,9 @@ from gscn.cosim import Conditions, run
 from gscn.cosim.builds.simulator import build
 from gscn.emulator.passes import run_passes
 from tests.cosim.test_lists import small_runs
-from tests.hw.hostile import create_array, create_machine, hostile
+from tests.hw.hostile import create_machine, hostile
 from tests.pass_programs import random_program
+from tests.rtl_gen.clearing import create
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 
@@ -40,7 +41,7 @@ def launched(programs, simulator):
 
 def test_no_pass_needs_a_row_in_the_cycle_in_which_it_is_written(programs):
     with hostile():
-        simulator = build(CONFIG, create=create_array)
+        simulator = build(CONFIG, create=create)
     found = launched(programs, simulator)
     assert all(equal for equal, *_ in found)
     assert found == launched(programs, build(CONFIG))
@@ -48,7 +49,7 @@ def test_no_pass_needs_a_row_in_the_cycle_in_which_it_is_written(programs):
 
 def test_accumulators_that_always_show_inverted_reach_the_results(programs):
     with hostile(broken=CONFIG.acc_width):
-        simulator = build(CONFIG, create=create_array)
+        simulator = build(CONFIG, create=create)
     assert not any(equal for equal, *_ in launched(programs, simulator))
 
 

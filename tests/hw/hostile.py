@@ -8,7 +8,6 @@ from unittest import mock
 
 from amaranth.hdl import Module, Signal
 
-from gscn.hw.core.array import Array
 from gscn.hw.core.machine import Machine
 from gscn.hw.ram import RamRows
 
@@ -44,11 +43,6 @@ def hostile(*, broken=0):
     return mock.patch("gscn.hw.ram.RamRows", functools.partial(HostileRows, broken=broken))
 
 
-def create_array(config):
-    """Make the array; to be called and elaborated within `hostile()`."""
-    return Array(config=config)
-
-
 def create_machine(config):
-    """Make the machine, likewise."""
+    """Make the machine; to be called and elaborated within `hostile()`."""
     return Machine(config=config)

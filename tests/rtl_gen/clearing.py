@@ -40,7 +40,7 @@ def uncleared():
 
 
 def create(config):
-    """Make the array; to be called and elaborated within `uncleared()`."""
+    """Make the array; to be called and elaborated within what changes it, as `uncleared()`."""
     return Array(config=config)
 
 
