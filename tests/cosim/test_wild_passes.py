@@ -159,7 +159,7 @@ def test_lists_of_any_address_and_length_are_reported():
 def test_passes_of_any_size_beyond_memory_are_reported(config):
     rng = random.Random(5)
     lists = []
-    for number in range(16):
+    for number in range(40):
         base = random_program(number, 1, config=config, mode=Mode(number % 2), count=1)
         content = PASS_DESCRIPTOR.pack(1, **wild_descriptor(rng, config, fields_of(base)))
         lists += [with_descriptor(base, content.tobytes()), small(number, config)]
