@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.arguments import need_number
@@ -19,7 +20,8 @@ class ForwardingMemory(wiring.Component):
     """Read rows a cycle ahead, whatever is written to them in that cycle.
 
     A macro, or a block of an FPGA, may show anything where a row is read in the cycle in which it
-    is written: what is written is kept here for the next cycle.
+    is written: what is written is kept here for the next cycle. Of a memory of no more than
+    `SMALL_BITS`, the row's number is kept, and it is read at once.
 
     Timing
     ------
@@ -67,6 +69,24 @@ class ForwardingMemory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        if self._width * self._depth <= SMALL_BITS:
+            self._small(m)
+        else:
+            self._large(m)
+        return m
+
+    def _small(self, m):
+        m.submodules.rows = rows = Memory(shape=self._width, depth=self._depth, init=[])
+        write, read = rows.write_port(), rows.read_port(domain="comb")
+        m.d.sync += read.addr.eq(self.addr)
+        m.d.comb += [
+            write.addr.eq(self.write_addr),
+            write.data.eq(self.write_data),
+            write.en.eq(self.en),
+            self.data.eq(read.data),
+        ]
+
+    def _large(self, m):
         kept = Signal(self._width, reset_less=True)
         forwards = Signal(reset_less=True)
         m.d.sync += [
@@ -85,4 +105,3 @@ class ForwardingMemory(wiring.Component):
                 read.addr.eq(self.addr),
                 self.data[piece].eq(Mux(forwards, kept[piece], read.data)),
             ]
-        return m

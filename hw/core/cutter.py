@@ -126,7 +126,13 @@ class Cutter(wiring.Component):
         members = Members(m, clusters)
         sought = Signal(range(clusters))  # the gang that is looked at instead
         cursors, teams = Cursors(m, tiles, config), Teams(m, members, d, config)
-        m.d.comb += cursors.number.eq(Mux(d.chained, 0, members.gang))
+        coming = Signal(range(clusters))  # the gang that is looked at in the next cycle
+        m.d.comb += [
+            cursors.number.eq(Mux(d.chained, 0, members.gang)),
+            cursors.coming.eq(Mux(d.chained, 0, coming)),
+            teams.coming.eq(coming),
+            coming.eq(members.gangs[choice.grant]),
+        ]
 
         job = Signal(job_layout(config))
         events, gives, looks = _Events(), Signal(), Signal()
@@ -159,10 +165,11 @@ class Cutter(wiring.Component):
                 m.d.sync += [members.cluster.eq(choice.grant), ahead.eq(choice.requests.any())]
                 m.next = "GIVE"
             with m.Elif(tiles.more):
-                m.d.comb += cursors.begins.eq(1)
+                m.d.comb += [cursors.begins.eq(1), coming.eq(members.gang)]
                 m.next = "LOOK"
             with m.Else():
-                m.d.sync += sought.eq(next_gang(members.gang))
+                m.d.comb += coming.eq(next_gang(members.gang))
+                m.d.sync += sought.eq(coming)
                 m.next = "SEEK"
 
         over = Signal()
@@ -188,16 +195,17 @@ class Cutter(wiring.Component):
                 m.d.comb += looks.eq(1)
                 m.d.sync += ahead.eq(0)
                 with m.If(d.chained):
-                    self._look_chained(m, members, cursors, tiles, teams, events)
+                    self._look_chained(m, members, cursors, tiles, teams, events, coming)
                 with m.Else():
                     look_alone()
             with m.State("SEEK"):
-                m.d.comb += cursors.number.eq(sought)
+                m.d.comb += [cursors.number.eq(sought), coming.eq(next_gang(sought))]
                 m.d.sync += sought.eq(next_gang(sought))
                 with m.If(sought == members.gang):
                     m.d.sync += members.retired.eq(members.retired | members.mask)
                     m.next = "CHOOSE"
                 with m.Elif(cursors.has & (tiles.left > d.help)):
+                    m.d.comb += coming.eq(sought)
                     m.d.sync += members.gangs[members.cluster].eq(sought)
                     m.next = "LOOK"
             with m.State("GIVE"):
@@ -214,42 +222,43 @@ class Cutter(wiring.Component):
         self._count(m, over, tiles, cursors, teams, events)
         return m
 
-    def _look_chained(self, m, members, cursors, tiles, teams, events):
+    def _look_chained(self, m, members, cursors, tiles, teams, events, coming):
         """Give a cluster its drain or a unit, or its team the next tile, or let it wait."""
-        d, held, write, mask = self.d, teams.held, teams.write, members.mask
+        d, held, after, mask = self.d, teams.held, teams.after, members.mask
         with m.If(teams.closes):
             m.d.sync += teams.behind.eq(teams.behind & ~mask)
-            m.d.comb += [write.en.eq(1), write.data.open.eq(held.open - 1)]
+            m.d.comb += [teams.writes.eq(1), after.open.eq(held.open - 1)]
             m.next = "GIVE"
         with m.Elif(teams.exhausted & cursors.has):
             names = ("s_tile", "t_group", "lane0", "out_addr")
             m.d.comb += [
                 events.takes_tile.eq(1),
+                coming.eq(members.gang),
                 cursors.steps.eq(1),
-                write.en.eq(1),
-                *(write.data[name].eq(tiles.cut[name]) for name in names),
-                write.data.next.eq(0),
-                write.data.strip.eq(0),
+                teams.writes.eq(1),
+                *(after[name].eq(tiles.cut[name]) for name in names),
+                after.next.eq(0),
+                after.strip.eq(0),
             ]
             m.d.sync += teams.begun.bit_select(members.gang, 1).eq(1)
         with m.Elif(teams.exhausted & tiles.more):
-            m.d.comb += cursors.begins.eq(1)
+            m.d.comb += [cursors.begins.eq(1), coming.eq(members.gang)]
         with m.Elif(teams.exhausted | (teams.last_unit & (held.open != 0))):
             m.d.sync += members.waits.eq(members.waits | mask)
             m.next = "CHOOSE"
         with m.Else():
             samples = Mux(teams.last_unit, teams.left, d.tile_samples)
-            m.d.comb += write.en.eq(1)
+            m.d.comb += teams.writes.eq(1)
             with m.If(teams.ends_samples):
-                m.d.comb += [write.data.next.eq(held.next + samples), write.data.strip.eq(0)]
+                m.d.comb += [after.next.eq(held.next + samples), after.strip.eq(0)]
             with m.Else():
-                m.d.comb += write.data.strip.eq(held.strip + d.unit_strips)
+                m.d.comb += after.strip.eq(held.strip + d.unit_strips)
             with m.If(teams.last_unit):
                 others = Cat(one == members.gang for one in members.gangs) & ~mask
                 m.d.comb += [
                     events.ends_tile.eq(1),
-                    write.data.drained_addr.eq(held.out_addr),
-                    write.data.open.eq(d.team - 1),
+                    after.drained_addr.eq(held.out_addr),
+                    after.open.eq(d.team - 1),
                 ]
                 m.d.sync += teams.behind.eq(teams.behind | others)
             m.next = "GIVE"

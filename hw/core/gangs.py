@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data
-from amaranth.lib.memory import Memory
 
 from gscn.array import ArrayConfig
 from gscn.hw.core.tiles import TileList, cursor_layout
+from gscn.hw.forwarding_memory import ForwardingMemory
 
 
 def team_layout(config: ArrayConfig) -> data.StructLayout:
@@ -70,12 +70,13 @@ class Cursors:
     """
 
     def __init__(self, m: Module, tiles: TileList, config: ArrayConfig) -> None:
-        m.submodules.cursors = memory = Memory(
-            shape=cursor_layout(config), depth=config.clusters, init=[]
+        layout = cursor_layout(config)
+        rows = ForwardingMemory(width=layout.size, depth=max(config.clusters, 2))
+        m.submodules.cursors = rows
+        self.number, self.coming = (
+            Signal(range(config.clusters), name=name) for name in ("number", "coming")
         )
-        read, write = memory.read_port(domain="comb"), memory.write_port()
-        self.number = Signal(range(config.clusters))
-        """Of the cursor that is looked at."""
+        """Of the cursor that is looked at; that is to be looked at in the next cycle."""
         self.more = Signal(config.clusters)
         """Of each, there is a tile."""
         self.has = Signal()
@@ -83,13 +84,13 @@ class Cursors:
         self.begins, self.steps = Signal(), Signal()
         """It goes to the next stationary tile; to the next tile."""
         m.d.comb += [
-            read.addr.eq(self.number),
-            tiles.cursor.eq(read.data),
+            rows.addr.eq(self.coming),
+            tiles.cursor.eq(rows.data),
             tiles.take.eq(self.begins),
             self.has.eq(self.more.bit_select(self.number, 1)),
-            write.addr.eq(self.number),
-            write.data.eq(Mux(self.begins, tiles.first, tiles.after)),
-            write.en.eq(self.begins | self.steps),
+            rows.write_addr.eq(self.number),
+            rows.write_data.eq(Mux(self.begins, tiles.first, tiles.after)),
+            rows.en.eq(self.begins | self.steps),
         ]
         with m.If(self.begins):
             m.d.sync += self.more.bit_select(self.number, 1).eq(1)
@@ -114,8 +115,11 @@ class Teams:
 
     def __init__(self, m: Module, members: Members, d: data.View, config: ArrayConfig) -> None:
         layout, clusters = team_layout(config), config.clusters
-        m.submodules.teams = memory = Memory(shape=layout, depth=clusters, init=[])
-        read, self.write = memory.read_port(domain="comb"), memory.write_port()
+        m.submodules.teams = rows = ForwardingMemory(width=layout.size, depth=max(clusters, 2))
+        self.coming = Signal(range(clusters))
+        """Whose record is to be looked at in the next cycle."""
+        self.writes, self.after = Signal(), Signal(layout)
+        """The record changes; to what."""
         self.begun = Signal(clusters)
         """There is a record."""
         self.behind = Signal(clusters)
@@ -130,9 +134,11 @@ class Teams:
         self.ends_samples = Signal()
         """The next unit has the last strips of its samples."""
         m.d.comb += [
-            read.addr.eq(members.gang),
-            self.write.addr.eq(members.gang),
-            self.write.data.eq(self.held),
+            rows.addr.eq(self.coming),
+            rows.write_addr.eq(members.gang),
+            rows.write_data.eq(self.after),
+            rows.en.eq(self.writes),
+            self.after.eq(self.held),
             self.left.eq(d.samples - self.held.next),
             self.exhausted.eq((self.left == 0) | ~self.begun.bit_select(members.gang, 1)),
             self.ends_samples.eq(
@@ -142,4 +148,4 @@ class Teams:
             self.closes.eq(self.behind.bit_select(members.cluster, 1)),
         ]
         with m.If(self.begun.bit_select(members.gang, 1)):
-            m.d.comb += self.held.eq(read.data)
+            m.d.comb += self.held.eq(rows.data)

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from gscn.array import ArrayConfig
 from gscn.hw.arguments import need
 from gscn.hw.encode.unit_layouts import LINE
+from gscn.hw.ram import Ram
 from gscn.port import ALIGNMENT_BITS
 
 HALFWORD = 16
@@ -103,26 +104,30 @@ class LineGatherer(wiring.Component):
             m.d.sync += ending.eq(1)
         m.d.sync += level.eq(level + completes - leaves)
 
-        produce, consume = Signal(range(depth)), Signal(range(depth))
+        produce, consume, first = (
+            Signal(range(depth), name=name) for name in ("produce", "consume", "first")
+        )
         at = Signal.like(produce)
         # A piece that completes a line begins the next one.
-        m.d.comb += at.eq(produce + completes)
-        m.d.sync += [produce.eq(at), consume.eq(consume + leaves)]
-        out = self.o.p
-        for name, written, into, en, granularity in (
-            ("data", line.data, out.data, enters.replicate(HALFWORDS) & line.halfwords, HALFWORD),
-            (
-                "halfwords", line.halfwords, out.halfwords,
-                Mux(fresh, ~0, Mux(enters, line.halfwords, 0)), 1,
-            ),
-            ("place", line.place, out.place, fresh, None),
-        ):  # fmt: skip
-            memory = Memory(shape=len(written), depth=depth, init=[])
+        m.d.comb += [at.eq(produce + completes), first.eq(consume + leaves)]
+        m.d.sync += [produce.eq(at), consume.eq(first)]
+        # A line is not complete in the cycle in which it is written: it may be read ahead.
+        m.submodules.data = rows = Ram(shape=LINE, depth=depth, granularity=HALFWORD)
+        m.d.comb += rows.read.addr.eq(first)
+        written = enters.replicate(HALFWORDS) & line.halfwords
+        ports = [("data", rows.read, rows.write, written)]
+        for name, en, granularity in (
+            ("halfwords", Mux(fresh, ~0, Mux(enters, line.halfwords, 0)), 1),
+            ("place", fresh, None),
+        ):
+            memory = Memory(shape=len(line[name]), depth=depth, init=[])
             m.submodules[name] = memory
-            write = memory.write_port(granularity=granularity)
             read = memory.read_port(domain="comb")
+            m.d.comb += read.addr.eq(consume)
+            ports.append((name, read, memory.write_port(granularity=granularity), en))
+        for name, read, write, en in ports:
             m.d.comb += [
-                write.addr.eq(at), write.data.eq(written), write.en.eq(en),
-                read.addr.eq(consume), into.eq(read.data),
+                write.addr.eq(at), write.data.eq(line[name]), write.en.eq(en),
+                self.o.p[name].eq(read.data),
             ]  # fmt: skip
         return m

@@ -13,6 +13,7 @@ from gscn.hw.encode.layouts import CODE, MANTISSA, reaches
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.segments import BANKS, SegmentPlaces, segmented_layout
 from gscn.hw.encode.unit_layouts import BITS, dense_layout
+from gscn.hw.forwarding_memory import ForwardingMemory
 from gscn.passes import VECTOR
 
 POSITION = (MOST_MAXIMUM - 1).bit_length()
@@ -103,8 +104,14 @@ class Maxima(wiring.Component):
         with m.If(completes):
             m.d.sync += bank.eq(~bank)
 
-        after = self._compare(m, taken, position)
-        m.submodules.places = places = SegmentPlaces(config=self.config)
+        # Vectors of a position come in order: which one is next is known before it comes.
+        coming, due = Signal(VECTOR_BITS), Signal(VECTOR_BITS)
+        m.d.comb += coming.eq(due)
+        with m.If(taken):
+            m.d.comb += coming.eq(Mux(item.last_vector, 0, item.vector + 1))
+        m.d.sync += due.eq(coming)
+        after = self._compare(m, taken, position, coming)
+        m.submodules.places = places = SegmentPlaces(config=self.config, banks=1)
         dense = self.o_dense
         m.d.comb += [
             places.en.eq(taken),
@@ -123,21 +130,20 @@ class Maxima(wiring.Component):
         m.d.comb += self.busy.eq(full.any())
         return m
 
-    def _compare(self, m, taken, position):
+    def _compare(self, m, taken, position, coming):
         """Return the largest values with this vector's, for each lane."""
         item = self.i.p
         layout = data.ArrayLayout(_BEST, VECTOR)
-        m.submodules.best = best = Memory(shape=layout, depth=VECTOR, init=[])
-        read, write = best.read_port(domain="comb"), best.write_port()
-        after = Signal(layout)
+        m.submodules.best = best = ForwardingMemory(width=layout.size, depth=VECTOR)
+        held, after = data.View(layout, best.data), Signal(layout)
         m.d.comb += [
-            read.addr.eq(item.vector),
-            write.addr.eq(item.vector),
-            write.data.eq(after),
-            write.en.eq(taken),
+            best.addr.eq(coming),
+            best.write_addr.eq(item.vector),
+            best.write_data.eq(after),
+            best.en.eq(taken),
         ]
         for number in range(VECTOR):
-            before, code = read.data[number], item.codes[number]
+            before, code = held[number], item.codes[number]
             found = Signal(name=f"found{number}")
             takes = Signal(name=f"takes{number}")
             kind = after[number].kind
@@ -163,39 +169,42 @@ class Maxima(wiring.Component):
         """Say, position by position, which values are the largest; return banks that are done."""
         item = self.i.p
         layout = data.ArrayLayout(_WINNER, VECTOR)
-        m.submodules.winners = memory = Memory(shape=layout, depth=BANKS * VECTOR, init=[])
+        m.submodules.winners = rows = ForwardingMemory(width=layout.size, depth=BANKS * VECTOR)
         m.submodules.lengths = lengths = Memory(shape=_LENGTH, depth=BANKS, init=[])
-        write, read = memory.write_port(), memory.read_port(domain="comb")
         note, noted = lengths.write_port(), lengths.read_port(domain="comb")
         out, vector, at = Signal(), Signal(VECTOR_BITS), Signal(POSITION)
+        to_out, to_vector, written = Signal(), Signal(VECTOR_BITS), Signal(layout)
         last_vector, last = Signal(), Signal()
         emptied = Signal(BANKS)
         m.d.comb += [
-            write.addr.eq(Cat(item.vector, bank)),
-            *(write.data[n].eq(one) for n, one in enumerate(winners)),
-            write.en.eq(taken & item.marks.ends_segment),
+            rows.write_addr.eq(Cat(item.vector, bank)),
+            rows.write_data.eq(written),
+            *(written[n].eq(one) for n, one in enumerate(winners)),
+            rows.en.eq(taken & item.marks.ends_segment),
             note.addr.eq(bank),
             note.data.last.eq(position),
             note.data.ends.eq(item.marks.ends),
             note.en.eq(taken & item.marks.ends_segment),
-            read.addr.eq(Cat(vector, out)),
+            to_out.eq(out),
+            to_vector.eq(vector),
+            rows.addr.eq(Cat(to_vector, to_out)),
             noted.addr.eq(out),
             last_vector.eq(vector == self.vectors),
             last.eq(last_vector & (at == noted.data.last)),
             self.o_bits.valid.eq(full.bit_select(out, 1)),
             *(
                 self.o_bits.p.bits[n].eq(one.found & (one.position == at))
-                for n, one in enumerate(read.data)
+                for n, one in enumerate(data.View(layout, rows.data))
             ),
             self.o_bits.p.ends.eq(last & noted.data.ends),
         ]
         with m.If(self.o_bits.valid & self.o_bits.ready):
-            m.d.sync += vector.eq(Mux(last_vector, 0, vector + 1))
+            m.d.comb += to_vector.eq(Mux(last_vector, 0, vector + 1))
             with m.If(last_vector):
                 m.d.sync += at.eq(Mux(last, 0, at + 1))
             with m.If(last):
-                m.d.sync += out.eq(~out)
-                m.d.comb += emptied.eq(1 << out)
+                m.d.comb += [to_out.eq(~out), emptied.eq(1 << out)]
+        m.d.sync += [out.eq(to_out), vector.eq(to_vector)]
         return emptied
 
 

@@ -23,6 +23,7 @@ from gscn.hw.encode.record_pairs import RecordPairs
 from gscn.hw.encode.record_program import Entry, record_program
 from gscn.hw.encode.selection import CHOICE
 from gscn.hw.encode.unit_layouts import TALLY
+from gscn.hw.forwarding_memory import ForwardingMemory
 from gscn.hw.layouts import list_range_layout
 from gscn.pass_errors import PASS_ERROR_WIDTH
 
@@ -116,33 +117,38 @@ class RecordMachine(wiring.Component):
         m.submodules.program = program = Memory(
             shape=INSTRUCTION_WIDTH, depth=len(instructions), init=instructions
         )
-        m.submodules.words = words = Memory(shape=WIDTH, depth=SCRATCH_DEPTH, init=[])
+        m.submodules.words = words = ForwardingMemory(width=WIDTH, depth=SCRATCH_DEPTH)
         m.submodules.pairs = pairs = RecordPairs(config=self.config)
-        fetch = program.read_port(domain="comb")
+        fetch = program.read_port()
         fetched = data.View(INSTRUCTION, fetch.data)
         one = Signal(INSTRUCTION, reset_less=True)
         runs, valid, advance = Signal(), Signal(), Signal()
         place = Signal(WIDTHS["target"], reset_less=True)
+        coming = Signal.like(place, reset_less=True)
         acc = Signal(signed(WIDTH), reset_less=True)
         x, holds = Signal(signed(WIDTH)), Signal()
         m.d.comb += [
-            fetch.addr.eq(place),
+            coming.eq(place),
+            fetch.addr.eq(coming),
+            words.addr.eq(Mux(advance, fetched.where, one.where)),
             self.place.eq(fetched.where),
             self.en.eq(advance),
             self.sent.place.eq(one.target),
             self.sent.value.eq(x),
         ]
+        m.d.sync += place.eq(coming)
         with m.If(advance):
-            m.d.sync += [one.eq(fetched), valid.eq(runs), place.eq(place + 1)]
+            m.d.sync += [one.eq(fetched), valid.eq(runs)]
+            m.d.comb += coming.eq(place + 1)
         with m.If(self.start):
             m.d.sync += [runs.eq(1), valid.eq(0), self.error.eq(0)]
-            m.d.sync += place.eq(Array(entries)[self.entry])
+            m.d.comb += coming.eq(Array(entries)[self.entry])
 
         self._operand(m, words, one, acc, x)
         self._condition(m, one, acc, x, holds)
         fails, code = Signal(), Signal(PASS_ERROR_WIDTH)
-        write = words.write_port()
-        m.d.comb += [write.addr.eq(one.target), write.data.eq(acc), code.eq(one.target)]
+        m.d.comb += [words.write_addr.eq(one.target), words.write_data.eq(acc)]
+        m.d.comb += code.eq(one.target)
         m.d.sync += self.done.eq(fails)
         pairs_list = self._pairs(m, pairs, one, acc, x)
         factor, left = Signal(_FACTOR, reset_less=True), Signal(range(_COUNT + 1))
@@ -153,9 +159,10 @@ class RecordMachine(wiring.Component):
                 with m.If(valid & runs), m.Switch(one.op):
                     self._simple(m, acc, x)
                     with m.Case(Op.STORE):
-                        m.d.comb += write.en.eq(1)
+                        m.d.comb += words.en.eq(1)
                     with m.Case(Op.BRANCH), m.If(holds):
-                        m.d.sync += [place.eq(one.target), valid.eq(0)]
+                        m.d.sync += valid.eq(0)
+                        m.d.comb += coming.eq(one.target)
                     with m.Case(Op.FAIL):
                         m.d.comb += fails.eq(holds)
                     with m.Case(Op.SEND):
@@ -204,9 +211,7 @@ class RecordMachine(wiring.Component):
 
     def _operand(self, m, words, one, acc, x):
         """Choose the operand."""
-        read = words.read_port(domain="comb")
         listed = self.list_range
-        m.d.comb += read.addr.eq(one.where)
         others = Array(
             [
                 acc, listed.begin, listed.end, 1 << self.config.addr_width, (1 << _COUNT) - 1,
@@ -220,7 +225,7 @@ class RecordMachine(wiring.Component):
             with m.Case(Kind.CONSTANT):
                 m.d.comb += x.eq(one.where)
             with m.Case(Kind.SCRATCH):
-                m.d.comb += x.eq(read.data)
+                m.d.comb += x.eq(words.data)
             with m.Case(Kind.OTHER):
                 m.d.comb += x.eq(others[one.where[:4]])
 

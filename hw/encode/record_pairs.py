@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
 from gscn.hw.encode.record_code import PAIRS_DEPTH
+from gscn.hw.ram import Ram
 
 BEGIN, END = 41, 50
 """Bits of a pair: addresses of 40 bits and one past the last, steps of 32 bits and lengths."""
@@ -79,8 +79,8 @@ class RecordPairs(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         row = data.StructLayout({"pair": PAIR, "marked": 1})
-        m.submodules.rows = rows = Memory(shape=row, depth=PAIRS_DEPTH, init=[])
-        write, read = rows.write_port(), rows.read_port(domain="comb")
+        m.submodules.rows = rows = Ram(shape=row, depth=PAIRS_DEPTH)
+        write, read = rows.write, rows.read
         count = Signal(range(PAIRS_DEPTH + 1))
         outputs, ranges = Signal.like(count), Signal.like(count)
         flags = Signal(FLAGS)
@@ -104,40 +104,43 @@ class RecordPairs(wiring.Component):
         spans = Signal(reset_less=True)
         extent, total = Signal(END, reset_less=True), Signal(END + 4, reset_less=True)
         first, second = Signal.like(count), Signal.like(count)
+        to_first, to_second = Signal.like(count), Signal.like(count)
         held, other = Signal(row, reset_less=True), read.data
         last = Signal()  # `second` is behind all that `first` is compared with
         follows = Signal.like(count)
-        m.d.comb += follows.eq(first + 1)
+        m.d.comb += [follows.eq(first + 1), to_first.eq(first), to_second.eq(second)]
+        m.d.sync += [first.eq(to_first), second.eq(to_second)]
         with m.FSM():
             with m.State("IDLE"), m.If(self.start):
                 m.d.sync += [spans.eq(self.spans), extent.eq(self.extent)]
-                with m.If(self.spans):
-                    m.d.sync += first.eq(ranges)
-                with m.Else():
-                    m.d.sync += first.eq(0)
+                m.d.comb += [
+                    to_first.eq(Mux(self.spans, ranges, 0)),
+                    read.addr.eq(to_first),
+                ]
                 m.next = "FIRST"
             with m.State("FIRST"):
-                m.d.comb += read.addr.eq(first)
+                m.d.comb += [
+                    to_second.eq(Mux(spans, ranges, follows)),
+                    read.addr.eq(to_second),
+                ]
                 m.d.sync += [held.eq(other), total.eq(extent)]
-                with m.If(spans):
-                    m.d.sync += second.eq(ranges)
-                with m.Else():
-                    m.d.sync += second.eq(follows)
                 m.next = "SECOND"
                 with m.If((spans & (first == count)) | (~spans & (first == outputs))):
                     m.d.comb += self.done.eq(1)
                     m.next = "IDLE"
             with m.State("SECOND"):
                 m.d.comb += [
-                    read.addr.eq(second),
+                    to_second.eq(second + 1),
+                    read.addr.eq(Mux(last, to_first, to_second)),
                     last.eq((spans & (second == count)) | (~spans & (second == ranges))),
                 ]
-                m.d.sync += second.eq(second + 1)
                 mine, theirs = held.pair, other.pair
                 alike = (mine.begin == theirs.begin) & (mine.end == theirs.end)
                 with m.If(last):
-                    m.d.sync += first.eq(follows)
-                    m.d.comb += self.found.eq(spans & (total > mine.begin))
+                    m.d.comb += [
+                        to_first.eq(follows),
+                        self.found.eq(spans & (total > mine.begin)),
+                    ]
                     m.next = "FIRST"
                 with m.Elif(~spans):
                     m.d.comb += self.found.eq(

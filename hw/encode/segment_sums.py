@@ -122,7 +122,7 @@ class SegmentSums(wiring.Component):
             rows.begins.eq(item.marks.begins_segment),
             rows.full.eq(full),
         ]
-        m.submodules.places = places = SegmentPlaces(config=self.config)
+        m.submodules.places = places = SegmentPlaces(config=self.config, banks=BANKS)
         m.d.comb += [
             places.en.eq(taken),
             places.row.eq(Cat(item.vector, bank)),

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
+from gscn.hw.arguments import need
 from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.loop_walk import VECTOR_BITS
 from gscn.hw.encode.unit_layouts import MARKS
@@ -50,21 +51,24 @@ class SegmentPlaces(wiring.Component):
     Timing
     ------
     - Latency: `LATENCY` from `addr`, `some` to `after`.
-    - Throughput: one vector per cycle, and a row that is read.
-    - Combinational: `row`, `begins`, `addr`, `some` -> `after`; `drained` -> `o`.
+    - Throughput: one vector per cycle, and a row that is read of another bank.
+    - Combinational: `en`, `row`, `begins`, `addr`, `some`, `drained` -> `after`; `en`, `row`,
+      `drained` -> `o`.
     - Reset: none, rows stay; outputs `after`, `o` undefined.
 
     Parameters
     ----------
     config
         Width of addresses.
+    banks
+        Segments that are kept, a power of two.
 
     Attributes
     ----------
     en : In(1)
         There is a vector.
-    row : In(VECTOR_BITS + 1)
-        Its bank and its number.
+    row : In(range(banks * VECTOR))
+        Its bank and its number. `after` counts only if there is one.
     begins : In(1)
         It begins a segment.
     addr : In(config.addr_width)
@@ -73,25 +77,26 @@ class SegmentPlaces(wiring.Component):
         Some of it is there.
     after : Out(place_of_segment(config))
         The row with the vector.
-    drained : In(VECTOR_BITS + 1)
+    drained : In(range(banks * VECTOR))
         Row to be read.
     o : Out(place_of_segment(config))
-        What it holds.
+        What it holds, unless there is a vector of its bank.
     """
 
     LATENCY = 0
 
-    def __init__(self, *, config: ArrayConfig):
-        self.config = config
+    def __init__(self, *, config: ArrayConfig, banks: int):
+        need(self, "banks", banks, banks in (1, BANKS), f"1 or {BANKS}")
+        self.config, self._banks = config, banks
         super().__init__(
             {
                 "en": In(1),
-                "row": In(VECTOR_BITS + 1),
+                "row": In(range(banks * VECTOR)),
                 "begins": In(1),
                 "addr": In(config.addr_width),
                 "some": In(1),
                 "after": Out(place_of_segment(config)),
-                "drained": In(VECTOR_BITS + 1),
+                "drained": In(range(banks * VECTOR)),
                 "o": Out(place_of_segment(config)),
             }
         )
@@ -99,19 +104,26 @@ class SegmentPlaces(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         layout = place_of_segment(self.config)
-        m.submodules.rows = rows = Memory(shape=layout, depth=BANKS * VECTOR, init=[])
-        read, write = rows.read_port(domain="comb"), rows.write_port()
-        drain = rows.read_port(domain="comb")
         before = Signal(layout)
         m.d.comb += [
-            read.addr.eq(self.row),
-            before.eq(read.data),
             self.after.addr.eq(Mux(self.begins, self.addr, before.addr)),
             self.after.some.eq(self.some | (before.some & ~self.begins)),
-            write.addr.eq(self.row),
-            write.data.eq(self.after),
-            write.en.eq(self.en),
-            drain.addr.eq(self.drained),
-            self.o.eq(drain.data),
         ]
+        vector, bank_added = self.row[:VECTOR_BITS], self.row[VECTOR_BITS:]
+        drained, bank_drained = self.drained[:VECTOR_BITS], self.drained[VECTOR_BITS:]
+        for bank in range(self._banks):
+            rows = Memory(shape=layout, depth=VECTOR, init=[])
+            m.submodules[f"bank{bank}"] = rows
+            read, write, added = rows.read_port(domain="comb"), rows.write_port(), Signal()
+            m.d.comb += [
+                added.eq(self.en & (bank_added == bank)),
+                read.addr.eq(Mux(added, vector, drained)),
+                write.addr.eq(vector),
+                write.data.eq(self.after),
+                write.en.eq(added),
+            ]
+            with m.If(bank_added == bank):
+                m.d.comb += before.eq(read.data)
+            with m.If(bank_drained == bank):
+                m.d.comb += self.o.eq(read.data)
         return m

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
@@ -14,6 +13,7 @@ from gscn.hw.encode.layouts import CODE
 from gscn.hw.encode.line_reader import spot_layout
 from gscn.hw.encode.unit_layouts import BLOCK_LOOPS
 from gscn.hw.fifo import StreamFIFO
+from gscn.hw.forwarding_memory import ForwardingMemory
 from gscn.hw.ram import Ram
 from gscn.passes import VECTOR
 
@@ -195,32 +195,33 @@ class Transposer(wiring.Component):
 
     def _store(self, m, stores, number):
         """Store the vectors of a row; while they are asked for each steps from lane to lane."""
-        m.submodules.row = row = Memory(
-            shape=reach_layout(self.config), depth=MOST_TRANSPOSED, init=[]
-        )
-        self._row_read, write = row.read_port(domain="comb"), row.write_port()
-        self._steps = Signal()
-        own = self._row_read
+        layout = reach_layout(self.config)
+        m.submodules.row = row = ForwardingMemory(width=layout.size, depth=MOST_TRANSPOSED)
+        self._row, self._asked, self._steps = row, Signal(_ROW_BITS), Signal()
+        own, stored = data.View(layout, row.data), Signal(layout)
         m.d.comb += [
-            write.en.eq(stores | self._steps),
-            write.addr.eq(Mux(self._steps, own.addr, number)),
-            write.data.addr.eq(Mux(self._steps, own.data.addr + self.turning.lane, self.i.p.addr)),
-            write.data.count.eq(Mux(self._steps, own.data.count, self.i.p.count)),
+            row.en.eq(stores | self._steps),
+            row.write_addr.eq(Mux(self._steps, self._asked, number)),
+            row.write_data.eq(stored),
+            stored.addr.eq(Mux(self._steps, own.addr + self.turning.lane, self.i.p.addr)),
+            stored.count.eq(Mux(self._steps, own.count, self.i.p.count)),
         ]
 
     def _ask(self, m, block, collected, leaves, asked, free):
         """Ask for the vectors of a block, lane by lane; return when one begins."""
-        spot, read = self.o_spot, self._row_read
-        asking, lane, number = Signal(), Signal(_LANE_BITS), Signal(_ROW_BITS)
+        spot, number = self.o_spot, self._asked
+        own = data.View(reach_layout(self.config), self._row.data)
+        asking, lane, to = Signal(), Signal(_LANE_BITS), Signal(_ROW_BITS)
         begins, goes = Signal(), Signal()
-        addr, count = read.data.addr, read.data.count
+        addr, count = own.addr, own.count
         # what nobody knows yet to be there is read if that is no error
         wanted = Mux(count == 0, ~self.turning.steady, lane < count)
         m.d.comb += [
             begins.eq(collected & ~asking & free & asked.ready),
             asked.valid.eq(begins),
             asked.p.eq(block),
-            read.addr.eq(number),
+            to.eq(number),
+            self._row.addr.eq(to),
             spot.valid.eq(asking),
             spot.p.addr.eq(addr),
             spot.p.used.eq(wanted & (addr >= self.start_addr) & (addr < self.end_addr)),
@@ -230,10 +231,10 @@ class Transposer(wiring.Component):
         ]
         with m.If(begins):
             m.d.sync += asking.eq(1)
+        m.d.sync += number.eq(to)
         with m.If(goes):
-            m.d.sync += number.eq(number + 1)
-            with m.If(number == self._last):
-                m.d.sync += [number.eq(0), lane.eq(lane + 1)]
+            m.d.comb += to.eq(Mux(number == self._last, 0, number + 1))
+            m.d.sync += lane.eq(lane + (number == self._last))
             with m.If(leaves):
                 m.d.sync += asking.eq(0)
         return begins

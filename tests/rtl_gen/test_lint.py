@@ -7,7 +7,9 @@ from fnmatch import fnmatchcase
 import pytest
 
 from gscn.array import ARRAYS
+from gscn.hw.forwarding_memory import SMALL_BITS
 from gscn.rtl_gen import generate, generate_axi
+from gscn.rtl_gen.modules import MODULE
 from gscn.rtl_gen.packaging import MACHINE_LINT
 from tests.rtl_gen.tools import WAIVERS, lint
 
@@ -57,6 +59,24 @@ def test_verilator_has_nothing_to_report(verilog, name):
     assert lint(verilog[name], top=verilog[name].stem) == (0, "")
 
 
+def read_at_once(text):
+    """Return bits of each memory of Verilog that is read in the cycle of its address."""
+    found = {}
+    for module in MODULE.finditer(text):
+        for memory in re.finditer(r"^  reg (?:\[(\d+):0\] )?(\S+) +\[(\d+):0\];", module[0], re.M):
+            width, name, depth = int(memory[1] or 0) + 1, memory[2], int(memory[3]) + 1
+            if re.search(rf"^  assign .*{re.escape(name)} *\[", module[0], re.M):
+                found[module["name"], name] = width * depth
+    return found
+
+
+@pytest.mark.parametrize("name", [*CONFIGS, *BEHIND_BUSES])
+def test_only_small_memories_are_read_at_once(verilog, name):
+    found = read_at_once(verilog[name].read_text())
+    assert found
+    assert max(found.values()) <= SMALL_BITS
+
+
 def messages_of(path, options=("-Wall",)):
     """Return (rule, message) of all that is waived of a file."""
     status, text = lint(path, top=path.stem, waivers=None, options=options)
@@ -98,8 +118,15 @@ def test_verilator_has_nothing_to_report_of_machines_and_needs_their_waivers(tmp
     for name, config in MACHINES.items():
         path = generate_axi(config, tmp_path / name, lists=True).verilog
         assert lint(path, top=path.stem, options=options) == (0, "")
+        assert max(read_at_once(path.read_text()).values()) <= SMALL_BITS
         messages |= messages_of(path, options)
     check_needed(waivers(WAIVERS.read_text().partition(OF_MACHINES)[2]), messages)
+
+
+@pytest.mark.slow
+def test_only_small_memories_of_many_clusters_are_read_at_once(tmp_path):
+    text = generate(ARRAYS["large"], tmp_path).verilog.read_text()
+    assert max(read_at_once(text).values()) <= SMALL_BITS
 
 
 def test_each_waiver_follows_a_reason():
