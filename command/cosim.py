@@ -122,6 +122,7 @@ def _describe(outcome: PassOutcome, config: ArrayConfig) -> dict[str, object]:
         "model_cycles": None if outcome.model is None else outcome.model.cycles,
         "shares": outcome.shares(),
         "counters": run.counters,
+        "events": run.events,
         "flags": run.flags,
         "simulated_cycles": run.simulated_cycles,
         "simulated_cycles_per_second": run.simulated_cycles / run.wall_seconds,

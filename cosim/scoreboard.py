@@ -11,7 +11,7 @@ import numpy as np
 
 from gscn.array import ArrayConfig
 from gscn.cosim.simulation import Program
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES
 from gscn.cycles.passes import PassCycles, simulate_passes
 from gscn.errors import InputError
 from gscn.port import READ_LATENCY, WRITE_LATENCY
@@ -25,6 +25,7 @@ class Counted(Protocol):
 
     cycles: int
     counters: Mapping[str, Sequence[int]]
+    events: Mapping[str, Sequence[int]]
     read_beats: int
     write_beats: int
 
@@ -168,9 +169,13 @@ def counter_differences(run: Counted, model: PassCycles) -> list[str]:
         What the cycle model says of the same program on the same memory.
     """
     pairs = {
-        f"counter {name} of cluster {cluster}": (value, int(model.counters[cluster, index]))
-        for index, name in enumerate(CLUSTER_COUNTER_NAMES)
-        for cluster, value in enumerate(run.counters[name])
+        f"counter {name} of cluster {cluster}": (value, int(counted[cluster, index]))
+        for names, seen, counted in (
+            (CLUSTER_COUNTER_NAMES, run.counters, model.counters),
+            (CLUSTER_EVENT_NAMES, run.events, model.events),
+        )
+        for index, name in enumerate(names)
+        for cluster, value in enumerate(seen[name])
     }
     pairs["cycles of the core"] = run.cycles, model.cycles
     pairs["beats read"] = run.read_beats, model.read_beats

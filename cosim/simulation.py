@@ -17,7 +17,7 @@ import numpy as np
 import gscn
 from gscn.array import ArrayConfig
 from gscn.cosim.errors import SimulationError
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES, COUNTERS_PER_CLUSTER
 from gscn.enums import takes_text
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, HALFWORD_BYTES, PASS_DESCRIPTOR, Mode
@@ -67,6 +67,8 @@ class RunResult:
     """Cycles in which the accelerator was busy, all passes."""
     counters: dict[str, list[int]]
     """Counter's name to its value in each cluster, in PE-cycles."""
+    events: dict[str, list[int]]
+    """Likewise of `gscn.counters.CLUSTER_EVENTS`."""
     flags: dict[str, bool]
     """Sticky flags: saturated, accumulator_overflow, nonfinite."""
     read_beats: int
@@ -129,7 +131,7 @@ def launch_settings(
         "ports": config.ports,
         "beat_bytes": config.mem_bytes,
         "burst_beats": config.burst_beats,
-        "counter_count": config.clusters * len(CLUSTER_COUNTER_NAMES) + 1,
+        "counter_count": config.clusters * COUNTERS_PER_CLUSTER + 1,
         "latency": latency,
         "write_latency": WRITE_LATENCY,
         "stalls": dict.fromkeys(CHANNELS, 0.0) if stalls is None else dict(stalls),
@@ -173,11 +175,21 @@ def launch_fields(
 
 
 def named_counters(config: ArrayConfig, counters: Sequence[int]) -> dict[str, list[int]]:
-    """Return the counters of the core by name, each with its value in every cluster."""
-    per_cluster = len(CLUSTER_COUNTER_NAMES)
+    """Return the counters of PE-cycles by name, each with its value in every cluster."""
+    return _by_cluster(config, counters, CLUSTER_COUNTER_NAMES, 0)
+
+
+def named_events(config: ArrayConfig, counters: Sequence[int]) -> dict[str, list[int]]:
+    """Return the counters of events likewise."""
+    return _by_cluster(config, counters, CLUSTER_EVENT_NAMES, len(CLUSTER_COUNTER_NAMES))
+
+
+def _by_cluster(config, counters, names, first):
+    """Return counters by name, of which the first one is the `first` of a cluster."""
+    end = config.clusters * COUNTERS_PER_CLUSTER
     return {
-        name: list(counters[position : config.clusters * per_cluster : per_cluster])
-        for position, name in enumerate(CLUSTER_COUNTER_NAMES)
+        name: list(counters[position:end:COUNTERS_PER_CLUSTER])
+        for position, name in enumerate(names, first)
     }
 
 
@@ -205,6 +217,7 @@ def run_result(
         written=written.astype(bool),
         cycles=outcome["cycles"],
         counters=named_counters(config, outcome["counters"]),
+        events=named_events(config, outcome["counters"]),
         flags=named_flags(outcome["flags"]),
         read_beats=outcome["read_beats"],
         write_beats=outcome["write_beats"],

@@ -13,7 +13,7 @@ import numpy as np
 
 from gscn import latencies
 from gscn.array import ArrayConfig
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES
 from gscn.cycles.cluster.cluster_input import Image, Inputs, input_sizes, new_inputs
 from gscn.cycles.cluster.result_writer import RESULT_WRITER
 from gscn.cycles.cluster.summing import DRAIN, TILE
@@ -50,6 +50,8 @@ class PassCycles:
     """The same per pass, from the end of the one before to its own."""
     counters: np.ndarray
     """PE-cycles by cluster and cause (`gscn.counters.CLUSTER_COUNTERS`)."""
+    events: np.ndarray
+    """How often, by cluster and event (`gscn.counters.CLUSTER_EVENTS`)."""
     read_beats: int
     """Beats read, all ports together; `write_beats` likewise."""
     write_beats: int
@@ -61,6 +63,11 @@ class PassCycles:
         """Return PE-cycles per cause, all clusters together; they sum to cycles x multipliers."""
         totals = self.counters.sum(axis=0)
         return {name: int(n) for name, n in zip(CLUSTER_COUNTER_NAMES, totals, strict=True)}
+
+    def by_event(self) -> dict[str, int]:
+        """Return how often each event happens, all clusters together."""
+        totals = self.events.sum(axis=0)
+        return {name: int(n) for name, n in zip(CLUSTER_EVENT_NAMES, totals, strict=True)}
 
 
 def _sizes(config: ArrayConfig, latency: int, write_latency: int, limit: int) -> ArraySizes:
@@ -141,6 +148,7 @@ def _clusters(config: ArrayConfig) -> Clusters:
         words=np.zeros((count, pes, config.word_depth), WORD),
         fibers=np.zeros((count, pes, config.fiber_depth), FIBER),
         counters=np.zeros((count, len(CLUSTER_COUNTER_NAMES)), np.int64),
+        events=np.zeros((count, len(CLUSTER_EVENT_NAMES)), np.int64),
         causes=np.zeros(pes, np.int64),
     )
 
@@ -235,6 +243,7 @@ def simulate_passes(
         cycles=cycles,
         pass_cycles=tuple(int(n) for n in passes.cycles),
         counters=clusters.counters,
+        events=clusters.events,
         read_beats=read_beats,
         write_beats=write_beats,
         bursts=np.concatenate(noted) if bursts else None,

@@ -1,7 +1,8 @@
 """Performance counters: one list for RTL, cycle model and reports.
 
-Every counter of a cluster counts PE-cycles: in each clock cycle exactly one of them advances for
-each PE, so their sum over a cluster is cycles x PEs.
+Of a cluster's counters those of `CLUSTER_COUNTERS` count PE-cycles: in each clock cycle exactly one
+of them advances for each PE, so their sum over a cluster is cycles x PEs. Those of
+`CLUSTER_EVENTS`, which follow them, count what is done, of which energy is made.
 """
 
 from __future__ import annotations
@@ -29,6 +30,17 @@ CLUSTER_COUNTERS = (
 )
 """Exclusive causes, in descending order of priority."""
 
+CLUSTER_EVENTS = (
+    Counter("words", "a word is given to a PE"),
+    Counter("lookups", "ranges of keys that a word which is given to a PE asks for"),
+    Counter("entries", "an entry is written into the memories of all PEs"),
+    Counter("keys", "the start of a key is written into the directories of all PEs"),
+    Counter("rows", "a row of accumulators of every PE is read and cleared"),
+)
+"""A product, the cause `busy`, reads an entry, and reads and writes an accumulator."""
+
 CLUSTER_COUNTER_NAMES = tuple(counter.name for counter in CLUSTER_COUNTERS)
+CLUSTER_EVENT_NAMES = tuple(counter.name for counter in CLUSTER_EVENTS)
+COUNTERS_PER_CLUSTER = len(CLUSTER_COUNTERS) + len(CLUSTER_EVENTS)
 COUNTER_WIDTH = 48
 """Bits of each counter."""

@@ -8,7 +8,12 @@ from pathlib import Path
 from gscn.array import ArrayConfig
 from gscn.axi import AxiAttributes
 from gscn.control import CONTROL_RECORD
-from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
+from gscn.counters import (
+    CLUSTER_COUNTERS,
+    CLUSTER_EVENTS,
+    COUNTER_WIDTH,
+    COUNTERS_PER_CLUSTER,
+)
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_STATE
 from gscn.enums import takes_text
 from gscn.errors import InputError
@@ -64,7 +69,7 @@ class Manifest:
 
     def to_dict(self) -> dict[str, object]:
         """Return the manifest as plain JSON values, record layouts and counters included."""
-        names = len(CLUSTER_COUNTERS)
+        names = COUNTERS_PER_CLUSTER
         return {
             "top": self.top.value,
             "module": self.module,
@@ -89,7 +94,7 @@ class Manifest:
                             cluster * names + index for cluster in range(self.config.clusters)
                         ],
                     }
-                    for index, counter in enumerate(CLUSTER_COUNTERS)
+                    for index, counter in enumerate((*CLUSTER_COUNTERS, *CLUSTER_EVENTS))
                 ],
                 "total_cycles": {
                     "meaning": "cycles in which the array is busy",

@@ -23,7 +23,7 @@ from gscn.cosim.devices.device import DEFAULT_SETTINGS, DeviceSettings, record_w
 from gscn.cosim.devices.jobs import PassJob, PassRun, lower_job
 from gscn.cosim.devices.pool import SPLIT_PRODUCTS, DevicePool, expected_products, split_job
 from gscn.cosim.scoreboard import model_cycles
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.formats import FLOAT32, FloatFormat
@@ -302,6 +302,10 @@ class CycleModelBackend(_ExecutorBackend):
             counters={
                 name: cycles.counters[:, index].tolist()
                 for index, name in enumerate(CLUSTER_COUNTER_NAMES)
+            },
+            events={
+                name: cycles.events[:, index].tolist()
+                for index, name in enumerate(CLUSTER_EVENT_NAMES)
             },
             flags={
                 "saturated": saturated > 0,

@@ -47,6 +47,8 @@ class PassRun:
     """Cycles in which the accelerator was busy."""
     counters: dict[str, list[int]]
     """Counter's name to its value in each cluster, in PE-cycles."""
+    events: dict[str, list[int]]
+    """Likewise of `gscn.counters.CLUSTER_EVENTS`."""
     flags: dict[str, bool]
     """Sticky flags: saturated, accumulator_overflow, nonfinite."""
     read_beats: int

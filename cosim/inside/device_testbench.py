@@ -24,6 +24,7 @@ from gscn.cosim.simulation import (
     default_timeout_cycles,
     launch_fields,
     named_counters,
+    named_events,
     named_flags,
 )
 from gscn.errors import InputError
@@ -56,6 +57,7 @@ async def _run_pass(
         result=program.result(memory),
         cycles=outcome["cycles"],
         counters=named_counters(config, outcome["counters"]),
+        events=named_events(config, outcome["counters"]),
         flags=flags,
         read_beats=outcome["read_beats"],
         write_beats=outcome["write_beats"],

@@ -21,6 +21,7 @@ DRAIN = record(
     "tiles", "tile_head",  # jobs that drain, taken and not over
     "some",  # PEs have finished a job that is not over
     "rows_left",  # of the job, to be asked for
+    "reads",  # one of them is read
     # bits are rows under way, bit 0 the one asked for last; and which of them is the job's last
     "flight", "last_flight",
     "total", "total_last",  # a row waits to be taken, the job's last
@@ -204,6 +205,7 @@ def step_drain(drain, tiles, workers, before, writes, d, sizes):
     drain.chain += drain.chain_arrives - (enters and not tile.last)
     drain.chain_arrives = 0
     asks = state == WALK
+    drain.reads = moves and asks
     walks_last = asks and drain.rows_left == 1
     if moves:
         mask = (2 << levels) - 1

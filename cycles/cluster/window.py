@@ -23,6 +23,7 @@ WINDOW = record(
     # queues, rings: verdicts, where the chunks of jobs begin, and whether the next one is held
     "verdicts", "verdict_head", "tiles", "tile_head", "nexts", "next_head",
     "blocked",  # there is no room, and nothing to forget
+    "tells",  # the start of a key is written
     held=JOBS_DECIDED, tile_chunk=JOBS_DECIDED, tile_base=JOBS_DECIDED, held_next=JOBS_DECIDED,
 )  # fmt: skip
 
@@ -160,6 +161,7 @@ def load(window, expander, starts, ends, d, entries):
     """
     keys = starts.shape[0]
     window.blocked = 0
+    window.tells = 0
     if window.open:
         if not expander.valid:
             # it is taken as soon as it comes
@@ -171,6 +173,7 @@ def load(window, expander, starts, ends, d, entries):
         window.entry = after
         if expander.ends_position:
             window.key = (window.key + 1) & (keys - 1)
+            window.tells = 1
             starts[window.key] = after
         if expander.ends_strip:
             ends[(window.ends_head + window.ends) & (ends.shape[0] - 1)] = after
@@ -184,6 +187,8 @@ def load(window, expander, starts, ends, d, entries):
         if window.keys_used + d.s_keys < keys and window.ends < ends.shape[0]:
             window.keys_used += d.s_keys
             window.open = 1
+            # where the chunk before ended, its start is written
+            window.tells = not window.loaded or window.key != window.base
             window.key = window.base
             starts[window.key] = window.entry
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES
 from gscn.cycles.cluster.cluster_input import deal, give_job, step_input
+from gscn.cycles.cluster.dealer import NO_PE
 from gscn.cycles.cluster.result_writer import is_empty, step_writer, takes_row
 from gscn.cycles.cluster.streamer import (
     STATE_DRAIN,
@@ -19,6 +20,8 @@ from gscn.system.compiled import borrowing
 CORRELATE = int(Mode.CORRELATE)
 BUSY, LOOKUP, DRAIN, LOAD, STREAM, EXPAND, TAIL, IDLE = range(len(CLUSTER_COUNTER_NAMES))
 """Causes, as `gscn.counters.CLUSTER_COUNTERS`."""
+WORDS, LOOKUPS, ENTRIES, KEYS, ROWS = range(len(CLUSTER_EVENT_NAMES))
+"""Events, as `gscn.counters.CLUSTER_EVENTS`."""
 
 
 @borrowing
@@ -77,6 +80,8 @@ def step_cluster(inputs, clusters, c, given, job, d, image, sizes):
     """
     drain, workers, words = clusters.drains[c], clusters.workers[c], clusters.words[c]
     others = is_draining(drain) or not is_empty(clusters.writers[c])
+    window, events, me = inputs.windows[c], clusters.events, inputs.inputs[c]
+    entry = window.entry
     if given:
         give_job(inputs, c, job)
     step_input(inputs, c, workers, words.shape[1], drain.freed, d, image, sizes.input)
@@ -92,7 +97,13 @@ def step_cluster(inputs, clusters, c, given, job, d, image, sizes):
         causes[number] = cause
         others = others or cause != pe.NOTHING
     deal(inputs, c, workers, words)
-    fed = cause_of_state(inputs.inputs[c].state, others)
+    fed = cause_of_state(me.state, others)
     for number in range(workers.shape[0]):
         cause = causes[number]
         counters[c, fed if cause == pe.NOTHING else cause] += 1
+    if me.pe != NO_PE and me.kind == pe.MAC:
+        events[c, WORDS] += 1
+        events[c, LOOKUPS] += me.rows + 1
+    events[c, ENTRIES] += window.entry - entry
+    events[c, KEYS] += window.tells
+    events[c, ROWS] += drain.reads

@@ -116,6 +116,8 @@ class Clusters(NamedTuple):
     """`cycles.pe.worker.WORD` (clusters, pes, depth)."""
     fibers: np.ndarray
     """`cycles.pe.worker.FIBER` (clusters, pes, depth)."""
+    events: np.ndarray
+    """int64 (clusters, events)."""
     counters: np.ndarray
     """int64 (clusters, causes): PE-cycles."""
     causes: np.ndarray

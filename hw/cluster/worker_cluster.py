@@ -7,8 +7,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
-from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
-from gscn.hw.array_layouts import PASS, job_layout, sums_layout
+from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH, COUNTERS_PER_CLUSTER
+from gscn.hw.array_layouts import PASS, ROWS_WIDTH, WordKind, job_layout, sums_layout
 from gscn.hw.cluster.cluster_input import CHANNELS, ClusterInput
 from gscn.hw.cluster.result_writer import ResultWriter
 from gscn.hw.cluster.results import Results
@@ -74,7 +74,7 @@ class WorkerCluster(wiring.Component):
         Their beats.
     count : In(1)
         Advance the counters.
-    counter : In(range(len(CLUSTER_COUNTER_NAMES)))
+    counter : In(range(COUNTERS_PER_CLUSTER))
         Number of a counter in `gscn.counters`.
     counter_value : Out(COUNTER_WIDTH)
         Its value.
@@ -111,7 +111,7 @@ class WorkerCluster(wiring.Component):
                 "write_command": Out(command),
                 "write_data": Out(stream.Signature(slotted_beat_layout(config))),
                 "count": In(1),
-                "counter": In(range(len(CLUSTER_COUNTER_NAMES))),
+                "counter": In(range(COUNTERS_PER_CLUSTER)),
                 "counter_value": Out(COUNTER_WIDTH),
                 "initialized": Out(1),
                 "saturated": Out(1),
@@ -211,7 +211,7 @@ class WorkerCluster(wiring.Component):
             wiring.connect(m, inner, wiring.flipped(outer))
 
     def _count(self, m, pes, source, drain, writer):
-        """Advance exactly one counter per PE and cycle while `count` is high."""
+        """Advance one counter of causes per PE and cycle, and those of events, during `count`."""
         names = CLUSTER_COUNTER_NAMES
         fed = Signal(range(len(names)))  # the cause for a PE with nothing queued
         others = Cat(
@@ -240,10 +240,24 @@ class WorkerCluster(wiring.Component):
                 m.d.comb += cause.eq(fed)
             causes.append(cause)
 
-        m.submodules.tally = tally = Tally(count=len(names), most=len(pes), width=COUNTER_WIDTH)
+        of_causes = [sum((cause == n for cause in causes), Const(0)) for n in range(len(names))]
+        events = self._events(m, source, drain)
+        m.submodules.tally = tally = Tally(
+            count=COUNTERS_PER_CLUSTER, most=max(len(pes), 1 << ROWS_WIDTH), width=COUNTER_WIDTH
+        )
         with m.If(self.count):
             m.d.comb += [
-                increment.eq(sum((cause == number for cause in causes), Const(0)))
-                for number, increment in enumerate(tally.increments)
+                increment.eq(n)
+                for increment, n in zip(tally.increments, [*of_causes, *events], strict=True)
             ]
         m.d.comb += [tally.select.eq(self.counter), self.counter_value.eq(tally.value)]
+
+    def _events(self, m, source, drain):
+        """Return how often each of `gscn.counters.CLUSTER_EVENTS` happens in this cycle."""
+        word, load = Signal(), source.load
+        lookups = Signal(ROWS_WIDTH + 1)
+        for one in source.o:  # at most one of them is given a word
+            with m.If(one.valid & one.ready & (one.p.kind == WordKind.MAC)):
+                m.d.comb += [word.eq(1), lookups.eq(one.p.rows + 1)]
+        drained = drain.drain.en & drain.initialized
+        return [word, lookups, sum(load.entry_en, Const(0)), load.key_en, drained]

@@ -10,7 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
-from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTER_WIDTH
+from gscn.counters import COUNTER_WIDTH, COUNTERS_PER_CLUSTER
 from gscn.hw.cluster.worker_cluster import READ_CHANNELS, WorkerCluster
 from gscn.hw.core.cutter import Cutter
 from gscn.hw.core.pass_sequencer import PassSequencer, listed_passes_layout, pass_list_layout
@@ -249,7 +249,6 @@ class Array(wiring.Component):
 
     def _read_counters(self, m, clusters):
         """Put the counter that `counter_addr` names on `counter_data`."""
-        per_cluster = len(CLUSTER_COUNTER_NAMES)
         cycles = Signal(COUNTER_WIDTH)
         with m.If(self.busy):
             m.d.sync += cycles.eq(cycles + 1)
@@ -257,13 +256,13 @@ class Array(wiring.Component):
         # each cluster compares for itself: a switch over all counters would grow with their square
         m.d.sync += owner.eq(len(clusters))
         for number, cluster in enumerate(clusters):
-            first = number * per_cluster
+            first = number * COUNTERS_PER_CLUSTER
             position = Signal(16, name=f"position{number}")  # wraps below the cluster's first
             m.d.comb += [
                 position.eq(self.counter_addr - first),
                 cluster.counter.eq(position),
             ]
-            with m.If(position < per_cluster):
+            with m.If(position < COUNTERS_PER_CLUSTER):
                 m.d.sync += owner.eq(number)
         values = Choice([*(cluster.counter_value for cluster in clusters), cycles])
         m.d.sync += self.counter_data.eq(values[owner])

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.utils import exact_log2
 
-from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
+from gscn.counters import COUNTER_WIDTH, COUNTERS_PER_CLUSTER
 from gscn.hw.core.machine import Machine
 from gscn.hw.host.control import Control
 from gscn.hw.host.top_axi import ArrayAxi
@@ -59,7 +59,7 @@ class MachineAxi(ArrayAxi):
             m.d.sync += busy_cycles.eq(0)
         with m.Elif(core.busy):
             m.d.sync += busy_cycles.eq(busy_cycles + 1)
-        own = control.counter_addr == self.config.clusters * len(CLUSTER_COUNTERS) + 1
+        own = control.counter_addr == self.config.clusters * COUNTERS_PER_CLUSTER + 1
         # `start_list.p` stays what it was when the list was taken.
         place = (core.error_addr - control.start_list.p.addr)[: self.config.addr_width]
         m.d.comb += [

@@ -1,8 +1,8 @@
 """Energy of a pass: operations, memory accesses and bytes, times published energies per operation.
 
-Counted are the operations and accesses that the hardware makes for a launch (`count_accesses`, from
-its image and the cycle model), not what an ideal design would make. Not counted, neither here nor
-in the dense baseline: clock tree, control, wires between components, leakage. Hence a ratio of two
+Counted are the operations and accesses that the hardware makes for a launch, by its own counters
+(`count_accesses`), not what an ideal design would make. Not counted, neither here nor in the dense
+baseline: clock tree, control, wires between components, leakage. Hence a ratio of two
 totals says more than either total.
 
 Implements: the method of Horowitz, "Computing's Energy Problem (and What We Can Do About It)",
@@ -25,12 +25,9 @@ from gscn.conv import ConvShape, Pass
 from gscn.cycles.passes import PassCycles
 from gscn.enums import takes_text
 from gscn.errors import InputError
-from gscn.lowering.grad_plan import GradPlan
 from gscn.lowering.pass_image import PassImage
-from gscn.outputs import FloatOutput
-from gscn.passes import Mode
 from gscn.perf.dense_array import fewest_operands
-from gscn.perf.estimate.buffer import Region, listed, regions
+from gscn.perf.estimate.buffer import Region, regions
 from gscn.perf.estimate.memory_energies import Access, MemoryEnergies, memory_energies
 from gscn.perf.estimate.storage import (
     ACCUMULATORS,
@@ -44,7 +41,6 @@ from gscn.perf.estimate.storage import (
     Storage,
     storage,
 )
-from gscn.system.compiled import compiled
 
 COMPONENTS = (
     "multiply",
@@ -162,24 +158,6 @@ class Accesses:
         )
 
 
-@compiled
-def _count_nonzeros(halfwords, narrow):
-    """Return the nonzeros of strips that lie one behind the other."""
-    at = found = 0
-    while at < halfwords.size:
-        occupied = np.int64(halfwords[at])
-        at += 1
-        while occupied:
-            occupied &= occupied - 1
-            mask, lanes = np.int64(halfwords[at]), 0
-            while mask:
-                mask &= mask - 1
-                lanes += 1
-            at += 1 + ((lanes + 1) >> 1 if narrow else lanes)
-            found += lanes
-    return found
-
-
 def _taken_in(image: PassImage, bursts: np.ndarray, known: list[Region]) -> np.ndarray:
     """Return the bytes that channels take in of each region, float64; shared bursts for each."""
     begins = np.array([one.begin for one in known], np.int64)
@@ -188,19 +166,10 @@ def _taken_in(image: PassImage, bursts: np.ndarray, known: list[Region]) -> np.n
     return np.bincount(at[at >= 0], weights=taken[at >= 0], minlength=len(known))
 
 
-def _positions(descriptor: np.void) -> int:
-    """Return the positions of a pass's stationary operand: keys, if each were loaded once."""
-    d = {name: int(descriptor[name]) for name in descriptor.dtype.names}
-    outer = (d["s_chunks"] - 1) * d["s_outer"] + d["s_outer_last"]
-    samples = 1 if d["mode"] == Mode.KERNEL else d["samples"]
-    return d["s_groups"] * samples * outer * d["s_mid"] * d["s_inner"]
-
-
 def count_accesses(image: PassImage, result: PassCycles) -> Accesses:
     """Return the operations and accesses of a lowered pass.
 
-    What is loaded and streamed is in proportion to the bytes that clusters take in. Of several
-    passes on the same operands, look-ups of a word are the mean of theirs.
+    All but bytes are counted by counters of the hardware, which the cycle model equals.
 
     Parameters
     ----------
@@ -209,55 +178,22 @@ def count_accesses(image: PassImage, result: PassCycles) -> Accesses:
     result
         What `cycles.passes.simulate_passes` says of it, with its bursts.
     """
-    config, known, passes = image.config, regions(image), listed(image)
-    operands = image.out.operands if isinstance(image.out, FloatOutput) else config.format
-    entries = keys = words = loaded = streamed = 0.0
-    for one, taken in zip(known, _taken_in(image, result.bursts, known), strict=True):
-        if not one.strips or one.end == one.begin:
-            continue
-        strips = np.ascontiguousarray(image.image[one.begin : one.end]).view("<u2")
-        nonzeros = _count_nonzeros(strips, operands.width == 8)
-        # pieces begin and end within beats, which are read as a whole
-        times = float(taken) / (one.end - one.begin)
-        side = "s" if one.stationary else "t"
-        (own,) = np.flatnonzero(passes[f"{side}_data"] == one.begin)[:1]
-        if one.stationary:
-            loaded += float(taken)
-            entries += times * nonzeros
-            keys += times * _positions(passes[own])
-        else:
-            streamed += float(taken)
-            # a tile of a weight gradient takes part of the lanes
-            parts = passes[own]["t_tiles"] / passes[own]["t_groups"]
-            words += times * nonzeros / (parts if passes[own]["mode"] == Mode.CORRELATE else 1)
-    rows = np.where(passes["mode"] == Mode.KERNEL, 1, passes["taps_y"])
+    config, known, events = image.config, regions(image), result.by_event()
+    taken = {True: 0.0, False: 0.0}
+    for one, taken_in in zip(known, _taken_in(image, result.bursts, known), strict=True):
+        if one.strips:
+            taken[one.stationary] += float(taken_in)
     return Accesses(
         products=result.by_cause()["busy"],
-        words=words,
-        lookups=words * float(rows.mean()),
-        loaded_entries=entries,
-        loaded_keys=keys,
-        loaded_bytes=loaded,
-        streamed_bytes=streamed,
-        drained=_drained(image),
+        words=events["words"],
+        lookups=events["lookups"],
+        loaded_entries=events["entries"],
+        loaded_keys=events["keys"],
+        loaded_bytes=taken[True],
+        streamed_bytes=taken[False],
+        drained=events["rows"] * config.drain_width * config.pes,
         read_bytes=result.read_beats * config.mem_bytes,
         write_bytes=result.write_beats * config.mem_bytes,
-    )
-
-
-def _drained(image: PassImage) -> float:
-    """Return the accumulators that are drained: of every PE, and of every member of a team."""
-    teams = [
-        part.choice.team if isinstance(part, GradPlan) else 1
-        for part in image.plan.parts
-        for _ in (part.runs if isinstance(part, GradPlan) else (None,))
-    ]
-    itemsize = image.out.dtype.itemsize
-    return float(
-        sum(
-            team * image.config.pes * (end - begin) / itemsize
-            for team, (begin, end) in zip(teams, image.output_ranges, strict=True)
-        )
     )
 
 

@@ -39,6 +39,7 @@ def test_cosim_reports_every_pass_without_mismatch(saved):
         assert one["simulated_cycles"] > one["cycles"]
         assert one["simulated_cycles_per_second"] > 0
         assert sum(map(sum, one["counters"].values())) == one["cycles"] * 4
+        assert sum(one["events"]["words"]) <= sum(one["events"]["lookups"])
 
 
 def test_cosim_of_groups_reports_every_pass_without_mismatch(tmp_path):

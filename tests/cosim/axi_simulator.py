@@ -21,7 +21,7 @@ from gscn.cosim.builds.form import Form
 from gscn.cosim.builds.simulator import _runtime_folder, _take_runtime
 from gscn.cosim.builds.toolchain import Toolchain
 from gscn.cosim.simulation import FILL, simulator_environment
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import COUNTERS_PER_CLUSTER
 from gscn.rtl_gen import AXI_TOP_MODULE, generate_axi
 from gscn.system.cache import cache_folder, locked, private_folder
 
@@ -129,7 +129,7 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
                     "pause_share": scenario.pause_share,
                     "seed": scenario.seed,
                     "timeout_cycles": timeout_cycles,
-                    "counter_count": config.clusters * len(CLUSTER_COUNTER_NAMES) + 1,
+                    "counter_count": config.clusters * COUNTERS_PER_CLUSTER + 1,
                 }
             )
         (directory / "bundle.json").write_text(json.dumps(bundle))

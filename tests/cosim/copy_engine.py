@@ -12,7 +12,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.array import ArrayConfig
-from gscn.counters import CLUSTER_COUNTERS
+from gscn.counters import COUNTERS_PER_CLUSTER
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
 
 FAULTS = (
@@ -98,7 +98,7 @@ class CopyEngine(wiring.Component):
         m.d.sync += total.eq(total + self.busy)
         # Two registers on the way: data are valid two cycles after the address.
         address = Signal(16)
-        cluster_counters = self.config.clusters * len(CLUSTER_COUNTERS)
+        cluster_counters = self.config.clusters * COUNTERS_PER_CLUSTER
         m.d.sync += address.eq(self.counter_addr)
         with m.If(address == cluster_counters):
             m.d.sync += self.counter_data.eq(total + miscounts)

@@ -7,7 +7,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.conv import ConvShape, Pass
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTERS_PER_CLUSTER
 from gscn.emulator.passes import run_passes
 from gscn.formats import INT32
 from gscn.golden.oracle.integers import conv_integers
@@ -174,10 +174,10 @@ def test_counters_are_those_of_the_list(runs, name):
     program, outcome = runs[1][name]
     *counters, cycles = outcome.counters
     names = len(CLUSTER_COUNTER_NAMES)
-    busy = sum(counters[CLUSTER_COUNTER_NAMES.index("busy") :: names])
+    busy = sum(counters[CLUSTER_COUNTER_NAMES.index("busy") :: COUNTERS_PER_CLUSTER])
     assert busy == sum(one.products for one in modelled(program).counts)
     for cluster in range(CONFIG.clusters):
-        own = counters[cluster * names : (cluster + 1) * names]
+        own = counters[cluster * COUNTERS_PER_CLUSTER :][:names]
         assert sum(own) == cycles * CONFIG.pes
 
 

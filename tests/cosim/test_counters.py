@@ -22,7 +22,7 @@ from gscn.cosim.scoreboard import (
     stalled_counter_differences,
 )
 from gscn.cosim.simulation import RunResult, launch_settings
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES, COUNTERS_PER_CLUSTER
 from gscn.emulator.passes import run_passes
 from gscn.formats import BF16
 from gscn.golden.oracle.synthetic import random_codes, random_operands
@@ -50,6 +50,9 @@ def counted(program, **settings):
         counters={
             name: model.counters[:, index].tolist()
             for index, name in enumerate(CLUSTER_COUNTER_NAMES)
+        },
+        events={
+            name: model.events[:, index].tolist() for index, name in enumerate(CLUSTER_EVENT_NAMES)
         },
         flags={},
         read_beats=model.read_beats,
@@ -214,7 +217,7 @@ def run_on_testbench(monkeypatch, change=lambda _: None, *, check_counters=True,
         resets.append(launch["reset"])
         outcome = {
             "error": "", "status": "ok", "flags": 0, "cycles": model.cycles,
-            "counters": [*model.counters.reshape(-1).tolist(), model.cycles],
+            "counters": [*np.hstack([model.counters, model.events]).flat, model.cycles],
             "read_beats": model.read_beats, "write_beats": model.write_beats,
             "simulated_cycles": model.cycles, "cpu_seconds": 0.0,
         }  # fmt: skip
@@ -233,7 +236,7 @@ def run_on_testbench(monkeypatch, change=lambda _: None, *, check_counters=True,
     return answer, model
 
 
-@pytest.mark.parametrize("place", [0, 4, 10, -1])
+@pytest.mark.parametrize("place", [0, 4, 8, 12, 13, 25, -1])
 def test_a_changed_counter_fails_a_pass_in_training(monkeypatch, place):
     def change(outcome):
         outcome["counters"][place] += 1
@@ -246,9 +249,9 @@ def test_a_changed_counter_fails_a_pass_in_training(monkeypatch, place):
     if place == -1:
         assert problem.startswith(f"cycles of the core: {model.cycles + 1} in RTL, ")
     else:
-        cluster, index = divmod(place, len(CLUSTER_COUNTER_NAMES))
-        name = CLUSTER_COUNTER_NAMES[index]
-        right = model.counters[cluster, index]
+        cluster, index = divmod(place, COUNTERS_PER_CLUSTER)
+        name = (*CLUSTER_COUNTER_NAMES, *CLUSTER_EVENT_NAMES)[index]
+        right = np.hstack([model.counters, model.events])[cluster, index]
         assert problem == (
             f"counter {name} of cluster {cluster}: {right + 1} in RTL, {right} in the cycle model"
         )
@@ -292,11 +295,11 @@ def test_all_differences_are_counted_and_the_first_described():
     result, model = counted(program), model_cycles(program)
     assert counter_differences(result, model) == []
     assert stalled_counter_differences(result, model, FLOATS) == []
-    for values in result.counters.values():
+    for values in (*result.counters.values(), *result.events.values()):
         for cluster in range(FLOATS.clusters):
             values[cluster] += 1
     differences = counter_differences(result, model)
-    assert len(differences) == len(CLUSTER_COUNTER_NAMES) * FLOATS.clusters
+    assert len(differences) == COUNTERS_PER_CLUSTER * FLOATS.clusters
     words = compare_arrays(np.zeros(1, int), np.zeros(1, int)).with_counters(differences)
     assert not words.good
     assert words.wrong_counters == len(differences)

@@ -122,6 +122,8 @@ def test_every_pass_equals_the_golden_model_on_any_number_of_pes(simulators, tmp
                 assert outcome.model.cycles == outcome.run.cycles, label
                 for index, values in enumerate(outcome.run.counters.values()):
                     assert outcome.model.counters[:, index].tolist() == values, label
+                for index, values in enumerate(outcome.run.events.values()):
+                    assert outcome.model.events[:, index].tolist() == values, label
             assert any(outcome.run.flags["nonfinite"] for outcome in outcomes)
             results.append([outcome.result for outcome in outcomes])
         for one, other in zip(*results, strict=True):

@@ -74,6 +74,8 @@ def assert_all_good(outcomes):
             assert outcome.model.cycles == outcome.run.cycles, label
             for index, (name, values) in enumerate(outcome.run.counters.items()):
                 assert outcome.model.counters[:, index].tolist() == values, f"{label}: {name}"
+            for index, (name, values) in enumerate(outcome.run.events.items()):
+                assert outcome.model.events[:, index].tolist() == values, f"{label}: {name}"
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,9 @@ def check(config, seed, layers, output_width, stalls, *, axi):
             assert outcome.model.by_cause() == {
                 name: sum(values) for name, values in outcome.run.counters.items()
             }, where
+            assert outcome.model.by_event() == {
+                name: sum(values) for name, values in outcome.run.events.items()
+            }, where
 
 
 CASES = [

@@ -9,7 +9,7 @@ import pytest
 
 from gscn.array import ArrayConfig
 from gscn.cosim import Conditions, run
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES
 from gscn.cycles import passes
 from gscn.cycles.passes import simulate_passes
 from gscn.emulator.passes import run_passes
@@ -73,6 +73,8 @@ def check(programs, latency=20):
         counters = np.array([done.counters[name] for name in CLUSTER_COUNTER_NAMES]).T
         assert model.cycles == done.cycles, f"list {number}"
         assert model.counters.tolist() == counters.tolist(), f"list {number}"
+        events = np.array([done.events[name] for name in CLUSTER_EVENT_NAMES]).T
+        assert model.events.tolist() == events.tolist(), f"list {number}"
         assert (model.read_beats, model.write_beats) == (done.read_beats, done.write_beats)
         assert sum(model.pass_cycles) == done.cycles
 

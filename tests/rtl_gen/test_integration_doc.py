@@ -3,7 +3,7 @@
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.counters import CLUSTER_COUNTERS, COUNTER_WIDTH
+from gscn.counters import CLUSTER_COUNTERS, CLUSTER_EVENTS, COUNTER_WIDTH, COUNTERS_PER_CLUSTER
 from gscn.hw.core.array import Array
 from gscn.rtl_gen import generate
 from gscn.rtl_gen.packaging import port_table
@@ -23,10 +23,11 @@ def test_ports_are_those_of_the_generated_module(text, tmp_path):
 
 
 def test_counters_are_those_of_the_list(text):
-    rows = [f"| {i} | `{c.name}` | {c.meaning} |" for i, c in enumerate(CLUSTER_COUNTERS)]
+    counters = (*CLUSTER_COUNTERS, *CLUSTER_EVENTS)
+    rows = [f"| {i} | `{c.name}` | {c.meaning} |" for i, c in enumerate(counters)]
     assert between(text, "counters").splitlines()[2:] == rows
-    count = len(CLUSTER_COUNTERS)
     sentences = " ".join(text.split())
     assert f"`counter_data` {Array.COUNTER_LATENCY} cycles later" in sentences
-    assert f"cluster x {count} + position" in sentences
+    assert f"cluster x {COUNTERS_PER_CLUSTER} + position" in sentences
+    assert f"Those of positions 0 to {len(CLUSTER_COUNTERS) - 1} count PE-cycles" in sentences
     assert f"Counters have {COUNTER_WIDTH} bits" in sentences

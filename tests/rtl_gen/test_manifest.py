@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES, COUNTERS_PER_CLUSTER
 from gscn.errors import InputError
 from gscn.register import Top
 from gscn.rtl_gen.manifest import MANIFEST_FILE, Manifest, Port, load_manifest
@@ -55,9 +55,10 @@ def test_layouts_and_counters_are_told():
     for record in told["records"].values():
         assert sum(field["width"] for field in record["fields"]) == record["width"]
     counters = told["counters"]["cluster"]
-    assert [counter["name"] for counter in counters] == list(CLUSTER_COUNTER_NAMES)
-    assert counters[1]["indices"] == [1, 1 + len(CLUSTER_COUNTER_NAMES)]
-    assert told["counters"]["total_cycles"]["index"] == 2 * len(CLUSTER_COUNTER_NAMES)
+    names = [counter["name"] for counter in counters]
+    assert names == [*CLUSTER_COUNTER_NAMES, *CLUSTER_EVENT_NAMES]
+    assert counters[1]["indices"] == [1, 1 + COUNTERS_PER_CLUSTER]
+    assert told["counters"]["total_cycles"]["index"] == 2 * COUNTERS_PER_CLUSTER
 
 
 def test_of_a_machine_all_records_are_told_and_behind_registers_its_own_counter():
@@ -73,7 +74,7 @@ def test_of_a_machine_all_records_are_told_and_behind_registers_its_own_counter(
     assert "machine_cycles" not in told["counters"]
     port = Port(name="interrupt", direction="output", width=1)
     told = dataclasses.replace(machine, ports=(port,)).to_dict()
-    assert told["counters"]["machine_cycles"]["index"] == 2 * len(CLUSTER_COUNTER_NAMES) + 1
+    assert told["counters"]["machine_cycles"]["index"] == 2 * COUNTERS_PER_CLUSTER + 1
     told = dataclasses.replace(manifest(Path()), ports=(port,)).to_dict()
     assert "machine_cycles" not in told["counters"]
 

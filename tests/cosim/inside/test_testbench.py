@@ -11,7 +11,7 @@ from gscn.array import ARRAYS, ArrayConfig
 from gscn.cosim import Conditions, SimulationError, SimulationTimeout, compare, run
 from gscn.cosim.builds.simulator import build
 from gscn.cosim.simulation import CHANNELS, FILL
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES, COUNTERS_PER_CLUSTER
 from gscn.errors import InputError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
 from gscn.port import WRITE_LATENCY
@@ -106,10 +106,9 @@ def test_cycles_follow_from_the_latencies(simulator, latency):
 def test_counters_and_flags_arrive_in_their_places(simulator):
     (result,) = run(CONFIG, [copy_program((1,))], simulator=simulator)
     # The copy engine's counters hold 1000 + their index.
-    names = len(CLUSTER_COUNTER_NAMES)
-    assert result.counters == {
-        name: [1000 + cluster * names + index for cluster in range(CONFIG.clusters)]
-        for index, name in enumerate(CLUSTER_COUNTER_NAMES)
+    assert {**result.counters, **result.events} == {
+        name: [1000 + cluster * COUNTERS_PER_CLUSTER + index for cluster in range(CONFIG.clusters)]
+        for index, name in enumerate((*CLUSTER_COUNTER_NAMES, *CLUSTER_EVENT_NAMES))
     }
     assert result.flags == {
         "saturated": True,

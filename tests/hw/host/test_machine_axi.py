@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import COUNTERS_PER_CLUSTER
 from gscn.encode import EncodeError
 from gscn.hw.host.machine_axi import MachineAxi
 from gscn.hw.host.top_axi import ArrayAxi
@@ -27,7 +27,7 @@ ANSWERED = LIST + 64
 DONE, ERROR, TOLD = 1, 2, 4
 START, CLEAR, ANSWER, ANEW = 1, 2, 8, 16
 BUSY = register("STATUS").field("busy").mask
-TOTAL = TINY.clusters * len(CLUSTER_COUNTER_NAMES)
+TOTAL = TINY.clusters * COUNTERS_PER_CLUSTER
 
 
 class Bench:

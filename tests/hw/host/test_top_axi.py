@@ -10,7 +10,7 @@ from amaranth.hdl import ResetInserter, Signal
 
 from gscn.array import ArrayConfig
 from gscn.axi import DEFAULT_AXI, AxiAttributes
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTERS_PER_CLUSTER
 from gscn.hw.host.axi_ports import axi4_signature, axil_signature
 from gscn.hw.host.top_axi import ArrayAxi
 from gscn.pass_errors import PassError
@@ -137,7 +137,7 @@ class Bench:
         assert await host.read(ctx, "STATUS") & (BUSY | DONE | BUS_ERROR) == DONE
         assert await host.read(ctx, "ERROR") == 0
         assert await host.read(ctx, "PASS") == self.program.count - 1
-        await host.write(ctx, "COUNTER_SELECT", dut.config.clusters * len(CLUSTER_COUNTER_NAMES))
+        await host.write(ctx, "COUNTER_SELECT", dut.config.clusters * COUNTERS_PER_CLUSTER)
         total = await host.read(ctx, "COUNTER_LO")
         await host.write(ctx, "COUNTER_SELECT", CLUSTER_COUNTER_NAMES.index("busy"))
         busy = await host.read(ctx, "COUNTER_LO")
