@@ -17,6 +17,7 @@ from gscn.cosim.errors import SimulationError, SimulationTimeout
 from gscn.cosim.process import SimulatorProcess
 from gscn.cosim.simulation import (
     Program,
+    Region,
     RunResult,
     default_timeout_cycles,
     launch_fields,
@@ -52,6 +53,7 @@ def run(
     *,
     check: bool = True,
     abort_cycles: Sequence[int] | None = None,
+    regions: Sequence[Sequence[Region]] | None = None,
     simulator: BuiltSimulator | None = None,
     build_root: Path | None = None,
 ) -> list[RunResult]:
@@ -70,6 +72,9 @@ def run(
     abort_cycles
         Of faulty launches: per launch, cycles after which the host aborts it, the accesses of
         registers before its start included; 0 for never. An abort after the end has no effect.
+    regions
+        Per launch, the parts of its memory and where they lie on the ports, apart from one another;
+        none: all of it, from address 0 on. Addresses in descriptors are those on the ports.
     simulator
         A simulator from `build`; by default one is built.
     build_root
@@ -83,7 +88,8 @@ def run(
     Raises
     ------
     InputError
-        The simulator does not suit the conditions, or a program was made for another configuration.
+        The simulator does not suit the conditions, a program was made for another configuration, or
+        its list lies in none of its regions.
     SimulationTimeout
         A launch did not end in time; the message has the counters.
     SimulationError
@@ -104,14 +110,20 @@ def run(
             f"abort_cycles must have an entry per program, {len(programs)}, and need faulty=True, "
             f"not have {len(abort_cycles)} with faulty={conditions.faulty}"
         )
+    if regions is None:
+        regions = [()] * len(programs)
+    elif len(regions) != len(programs):
+        raise InputError(
+            f"regions must have an entry per program, {len(programs)}, not {len(regions)}"
+        )
     if conditions.axi and not simulator.axi:
         raise InputError("simulator must be built with axi=True to run the core behind AXI")
     if conditions.waves and not simulator.waves:
         raise InputError("simulator must be built with waves to write them")
     with temporary_folder("gscn-run-") as directory:
         launches = [
-            _write_launch(directory, index, program, conditions, abort_cycle)
-            for index, (program, abort_cycle) in enumerate(zip(programs, abort_cycles, strict=True))
+            _write_launch(directory, index, *one, conditions)
+            for index, one in enumerate(zip(programs, abort_cycles, regions, strict=True))
         ]
         results = _run_all(config, launches, conditions, simulator, directory)
     if check:
@@ -120,7 +132,12 @@ def run(
 
 
 def _write_launch(
-    directory: Path, index: int, program: Program, conditions: Conditions, abort_cycle: int
+    directory: Path,
+    index: int,
+    program: Program,
+    abort_cycle: int,
+    regions: Sequence[Region],
+    conditions: Conditions,
 ) -> dict[str, object]:
     """Write a launch's image; return what the testbench must know besides."""
     image = np.ascontiguousarray(program.image, dtype=np.uint8)
@@ -143,6 +160,7 @@ def _write_launch(
         timeout_cycles=limit,
         reset=conditions.reset,
         abort_cycle=abort_cycle,
+        regions=regions,
     )
 
 

@@ -17,7 +17,7 @@ from gscn.cosim.builds.simulator import BuiltSimulator, build
 from gscn.cosim.conditions import DEFAULT_CONDITIONS, Conditions
 from gscn.cosim.errors import SimulationError, SimulationTimeout
 from gscn.cosim.process import SimulatorProcess
-from gscn.cosim.simulation import launch_settings, named_counters, named_flags
+from gscn.cosim.simulation import Region, launch_settings, named_counters, named_flags
 from gscn.encode import EncodeError
 from gscn.enums import takes_text
 from gscn.errors import InputError
@@ -98,6 +98,9 @@ class ListSimulator:
         built.
     names
         What the records at byte addresses are called in errors; others are named by address.
+    regions
+        The parts of memory and where they lie on the ports, as an entry of `cosim.run`'s `regions`;
+        addresses of lists and in records are those on the ports.
 
     Attributes
     ----------
@@ -123,6 +126,7 @@ class ListSimulator:
         *,
         simulator: BuiltSimulator | None = None,
         names: Mapping[int, str] | None = None,
+        regions: Sequence[Region] = (),
     ) -> None:
         if simulator is None:
             simulator = build(config, axi=conditions.axi, lists=True)
@@ -134,6 +138,7 @@ class ListSimulator:
         self.config, self.conditions, self.names = config, conditions, names or {}
         self.simulator = simulator
         self.count = 0
+        self._failed = False
         self.watcher: Callable[[str], None] | None = None
         settings = launch_settings(
             config, latency=conditions.latency, stalls=conditions.stalls, faulty=conditions.faulty
@@ -155,7 +160,10 @@ class ListSimulator:
                     descriptors=[theirs.fileno()],
                 )
             stack.callback(self._process.end)
-            setup = {"settings": settings, "progress": progress, "memory_bytes": image.size}
+            setup = {
+                "settings": settings, "progress": progress, "memory_bytes": image.size,
+                "regions": [*regions],
+            }  # fmt: skip
             with self._ended():
                 self._connection.send({**setup, "image": np.ascontiguousarray(image, np.uint8)})
             self._stack = stack.pop_all()
@@ -224,12 +232,14 @@ class ListSimulator:
             "abort_cycle": abort_cycle,
             "seed": (self.conditions.seed * 0x10001 + self.count) % (1 << 63),
             "timeout_cycles": self.conditions.timeout_cycles or TIMEOUT_CYCLES,
-            "reset": self.count == 0,
+            # behind AXI, registers let the machine go on after an error
+            "reset": self.count == 0 or (self._failed and not self.conditions.axi),
             "timed": timed,
         }
         outcome, host = self._ask({"list": one, "host": host})
         records = tuple(map(int, self._progress))
         run = _list_run(self.config, outcome, self.count, records, together=together)
+        self._failed = run.error != PassError.NONE
         self.count += 1
         return run, host
 

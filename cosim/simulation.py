@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cocotb_tools.config
 import find_libpython
@@ -19,6 +19,7 @@ from gscn.array import ArrayConfig
 from gscn.cosim.errors import SimulationError
 from gscn.counters import CLUSTER_COUNTER_NAMES, CLUSTER_EVENT_NAMES, COUNTERS_PER_CLUSTER
 from gscn.enums import takes_text
+from gscn.errors import InputError
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, HALFWORD_BYTES, PASS_DESCRIPTOR, Mode
 from gscn.port import READ_LATENCY, WRITE_LATENCY
@@ -33,6 +34,16 @@ FILL = 0xA5
 """Byte that memory holds beyond the image, so that a result never written is seen."""
 _CHUNK_BYTES = 8
 """Of an operand that a cluster takes in a cycle, at least."""
+
+
+class Region(NamedTuple):
+    """A part of a launch's memory, and where it lies on the memory ports."""
+
+    addr: int
+    """Byte address on the ports."""
+    place: int
+    """Its first byte in the memory."""
+    bytes: int
 
 
 class Program(Protocol):
@@ -147,6 +158,7 @@ def launch_fields(
     seed: int = 0,
     reset: bool = True,
     abort_cycle: int = 0,
+    regions: Sequence[Region] = (),
 ) -> dict[str, object]:
     """Return what `cosim.inside.testbench` must know of one launch besides its image.
 
@@ -160,17 +172,30 @@ def launch_fields(
         Of the pauses.
     reset
         Whether a reset comes before.
-    abort_cycle
-        As an entry of `run`'s `abort_cycles`.
+    abort_cycle, regions
+        As an entry of `run`'s `abort_cycles` and `regions`.
+
+    Raises
+    ------
+    InputError
+        There are regions, but none has the list.
     """
+    addr = program.descriptors_addr
+    if regions:
+        addr = next((r.addr + addr - r.place for r in regions if 0 <= addr - r.place < r.bytes), -1)
+        if addr < 0:
+            raise InputError(
+                f"the list at byte {program.descriptors_addr} of memory must lie in a region"
+            )
     return {
-        "list_addr": program.descriptors_addr,
+        "list_addr": addr,
         "list_count": program.descriptor_count,
         "memory_bytes": program.memory_bytes,
         "seed": seed,
         "timeout_cycles": timeout_cycles,
         "reset": reset,
         "abort_cycle": abort_cycle,
+        "regions": [*regions],
     }
 
 

@@ -17,6 +17,7 @@ from gscn.cosim.inside.testbench import (
     begin_launch,
     memory_of,
     outcome_of,
+    place_regions,
     program_functions,
     set_up,
     view,
@@ -73,6 +74,7 @@ async def lists(dut: object) -> None:
         library.gscn_progress(progress.ctypes.data)
         size = setup["memory_bytes"]
         library.gscn_load(image.ctypes.data, image.size, size, settings["fill"])
+        place_regions(library, setup["regions"])
         while True:
             connection.send(await _answer(dut, library, setup, connection.recv()))
     except (EOFError, OSError):  # the parent has closed its end

@@ -22,8 +22,7 @@ bool MemoryPort::is_good(const char* kind, const Command& command) const {
   } else if (addr % tb.beat_bytes != 0) {
     tb.fail(kError, "%s address must be a multiple of %u, not 0x%" PRIx64, kind, tb.beat_bytes,
             addr);
-  } else if (addr > tb.bytes.size() ||
-             uint64_t(command.beats) * tb.beat_bytes > tb.bytes.size() - addr) {
+  } else if (tb.place_of(addr, uint64_t(command.beats) * tb.beat_bytes) == kNowhere) {
     tb.fail(kError, "%s burst of %u beats at 0x%" PRIx64 " must end within the memory of %zu bytes",
             kind, command.beats, addr, tb.bytes.size());
   } else {
@@ -66,20 +65,21 @@ void MemoryPort::join_writes(bool beats_say_last) {
 
 void MemoryPort::store(const Burst& burst) const {
   uint64_t base = burst.command.addr;
+  uint64_t place = tb.place_of(base, burst.beats.size() * tb.beat_bytes);
   for (const Beat& stored : burst.beats) {
     for (unsigned byte = 0; byte < tb.beat_bytes; ++byte) {
       if (!(stored.strobe >> byte & 1)) continue;
-      uint64_t addr = base + byte;
-      if (addr >= tb.memory_bytes) {
+      if (place + byte >= tb.memory_bytes) {
         tb.fail(kError,
-                "written byte 0x%" PRIx64 " must be within the memory of %" PRIu64 " bytes", addr,
-                tb.memory_bytes);
+                "written byte 0x%" PRIx64 " must be within the memory of %" PRIu64 " bytes",
+                base + byte, tb.memory_bytes);
         return;
       }
-      tb.bytes[addr] = stored.data[byte];
-      tb.written[addr] = 1;
+      tb.bytes[place + byte] = stored.data[byte];
+      tb.written[place + byte] = 1;
     }
     base += tb.beat_bytes;
+    place += tb.beat_bytes;
     ++tb.write_beats;
   }
 }
@@ -99,12 +99,13 @@ bool MemoryPort::next_beat(uint8_t* data, bool* last, uint32_t* id, bool* fails)
     return false;
   }
   const Command& command = reads_.front().command;
-  const uint64_t addr = command.addr + uint64_t(beat_) * tb.beat_bytes;
-  *fails = addr + tb.beat_bytes > tb.bytes.size();
+  const uint64_t place =
+      tb.place_of(command.addr + uint64_t(beat_) * tb.beat_bytes, tb.beat_bytes);
+  *fails = place == kNowhere;
   if (*fails) {
     std::fill(data, data + tb.beat_bytes, kOutside);
   } else {
-    memcpy(data, &tb.bytes[addr], tb.beat_bytes);
+    memcpy(data, &tb.bytes[place], tb.beat_bytes);
   }
   *id = command.id;
   ++tb.read_beats;
@@ -142,6 +143,14 @@ void MemoryPort::check_held(Channel channel, const char* name, bool valid, bool 
     auto from = static_cast<const uint8_t*>(payload);
     offer.payload.assign(from, from + size);
   }
+}
+
+uint64_t Testbench::place_of(uint64_t addr, uint64_t count) const {
+  for (const Region& one : regions) {
+    const uint64_t inside = addr - one.addr;  // beyond all bytes if it lies before
+    if (inside < one.bytes && count <= one.bytes - inside) return one.place + inside;
+  }
+  return kNowhere;
 }
 
 bool Testbench::stall(Channel channel) {
@@ -212,13 +221,23 @@ void gscn_setup(uint32_t ports, uint32_t beat_bytes, uint32_t burst_beats,
   tb.counters_before.assign(counter_count, 0);
 }
 
-// Make a memory of memory_bytes that begins with the image and is filled up with `fill`.
+// Make a memory of memory_bytes, at address 0, that begins with the image and is filled up with
+// `fill`.
 void gscn_load(const uint8_t* image, uint64_t image_bytes, uint64_t memory_bytes, uint8_t fill) {
   uint64_t size = (memory_bytes + kBeatBytes - 1) / kBeatBytes * kBeatBytes;
   tb.memory_bytes = memory_bytes;
   tb.bytes.assign(size, fill);
   std::copy(image, image + image_bytes, tb.bytes.begin());
   tb.written.assign(size, 0);
+  tb.regions = {{0, 0, size}};
+}
+
+// Let parts of the memory, and only those, lie elsewhere: address, place and bytes of each.
+void gscn_place(const uint64_t* regions, uint64_t count) {
+  tb.regions.clear();
+  for (uint64_t number = 0; number < count; ++number, regions += 3) {
+    tb.regions.push_back({regions[0], regions[1], regions[2]});
+  }
 }
 
 // Start a launch, a list of passes, after a reset if asked for; stalls has a probability per channel,

@@ -21,10 +21,16 @@ constexpr size_t kCommandsInFlight = 256;   // per direction; beyond that none a
 constexpr size_t kBeatsAhead = 16;          // write beats accepted before their command
 constexpr unsigned kQuietCycles = 64;       // after the last pass the ports must be silent
 constexpr uint32_t kNoPass = 0xffffffff;    // number of the pass before the first
+constexpr uint64_t kNowhere = ~uint64_t(0);  // place of what is not in memory
 
 enum class State { kIdle, kReset, kActive, kDone };
 enum Channel { kReadCmd, kReadData, kWriteCmd, kWriteData, kWriteDone, kChannels };
 enum Status : uint32_t { kOk = 0, kTimeout = 1, kError = 2 };
+
+// A part of memory, `bytes` from `place` on, and the address on the ports at which it lies.
+struct Region {
+  uint64_t addr, place, bytes;
+};
 
 // One memory port.
 //
@@ -113,6 +119,7 @@ struct Testbench {
   std::vector<uint8_t> bytes;
   std::vector<uint8_t> written;  // 1 where a strobed byte was stored
   uint64_t memory_bytes = 0;     // writes must stay below; `bytes` is rounded up for whole beats
+  std::vector<Region> regions;   // where its parts lie, apart from one another
   uint64_t list_addr = 0;        // of the list of passes
   uint32_t list_count = 0;       // its passes; of a machine's list, places of records
   bool list_together = false;    // a machine has two queues
@@ -148,6 +155,8 @@ struct Testbench {
   bool faulty = false;
   uint32_t error_code = 0, error_pass = kNoPass;  // reported by the accelerator
 
+  // Where in `bytes` an address is, if all of so many bytes lie in one region; else kNowhere.
+  uint64_t place_of(uint64_t addr, uint64_t count) const;
   bool stall(Channel channel);
   void fail(Status why, const char* format, ...) __attribute__((format(printf, 3, 4)));
   // Count an edge; whether the accelerator is out of reset and a launch under way.

@@ -29,6 +29,7 @@ def program_functions() -> ctypes.CDLL:
     for name, result, arguments in (
         ("gscn_setup", None, [u32, u32, u32, u32]),
         ("gscn_load", None, [pointer, u64, u64, ctypes.c_uint8]),
+        ("gscn_place", None, [pointer, u64]),
         ("gscn_launch", None, [u64, u32, u64, u64, pointer, u64, u64, u64, u32, u32]),
         ("gscn_machine", None, [u32]),
         ("gscn_answer", None, [u64]),
@@ -80,12 +81,20 @@ async def run_launch(
     launch
         List, sizes and limits of this one, as `cosim.simulation.launch_fields` returns them.
     image
-        uint8: memory from address 0.
+        uint8: memory from address 0, or from where its parts begin that are placed elsewhere.
     """
     library.gscn_load(image.ctypes.data, image.size, launch["memory_bytes"], settings["fill"])
+    place_regions(library, launch["regions"])
     begun = begin_launch(library, settings, launch)
     await RisingEdge(dut.launch_done)
     return outcome_of(library, settings, begun)
+
+
+def place_regions(library: ctypes.CDLL, regions: list[list[int]]) -> None:
+    """Let parts of the memory lie elsewhere on the ports; none: it stays as it was loaded."""
+    if regions:
+        numbers = np.array(regions, dtype=np.uint64)
+        library.gscn_place(numbers.ctypes.data, len(regions))
 
 
 class Begun(NamedTuple):
