@@ -5,17 +5,23 @@ from __future__ import annotations
 import dataclasses
 
 from formal.cluster.marks import MarkJoinerChecker
+from formal.cluster.strip_walk import StripWalkerChecker
+from formal.cluster.walk import TileWalkChecker
 from formal.pe.ranges import RangeLookupChecker
 from formal.pe.ring import RingWalkerChecker
 from formal.pe.sums import SumsChecker
 from formal.port.result_writer import ResultWriterChecker
-from formal.subject import PORT, Subject, bursts, config, of_presets
+from formal.subject import PORT, WIDE, Subject, bursts, config, of_presets
 from gscn.array import ARRAYS, ArrayConfig
+from gscn.hw.array_layouts import sum_rows
 from gscn.hw.cluster.marks import MarkJoiner
 from gscn.hw.cluster.result_writer import ResultWriter
+from gscn.hw.cluster.strip_walk import StripWalker
+from gscn.hw.cluster.walk import TileWalk
 from gscn.hw.pe.ranges import RangeLookup
 from gscn.hw.pe.ring import RingWalker
 from gscn.hw.pe.sums import Sums
+from gscn.passes import VECTOR
 
 
 def _sums(**fields: int | str) -> Subject:
@@ -104,6 +110,36 @@ def _writer(*, together: bool = True, **fields: int) -> Subject:
     )
 
 
+def _tile_walk(width: int, *, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=TileWalk,
+        sizes=f"places of {width} bits, rows of {size.drain_width}",
+        parameters={"config": size, "width": width},
+        checker=TileWalkChecker,
+        depth=2,
+        reach_depth=2 * VECTOR // size.drain_width + 3,
+        together=together,
+    )
+
+
+def _strips(*, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=StripWalker,
+        sizes=_named(size),
+        parameters={"config": size},
+        checker=StripWalkerChecker,
+        depth=2,
+        reach_depth=12,
+        together=together,
+    )
+
+
+def _named(size: ArrayConfig) -> str:
+    return f"{size.key_width}-bit keys, {size.index_width}-bit offsets"
+
+
 SUBJECTS = (
     _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
     _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
@@ -116,6 +152,11 @@ SUBJECTS = (
     _walker(stationary_depth=1024),
     _marks(pes=2, together=False),
     _marks(pes=8),
+    _tile_walk(20, **WIDE, drain_width=8, together=False),
+    _tile_walk(11, drain_width=2),
+    _tile_walk(40),
+    _strips(directory_depth=64, acc_depth=18, drain_width=2, together=False),
+    _strips(directory_depth=32768, acc_depth=32768),
     _writer(read_fifo_beats=4, drain_width=2, together=False),
     _writer(mem_width=64, burst_beats=1, addr_width=32),
 )
@@ -128,6 +169,14 @@ IN_USE = {
     RangeLookup: of_presets(_looked_up, "16 to 32768 keys, 16 to 32768 entries, 2 to 64 fibers"),
     RingWalker: of_presets(_walked, "16 to 32768 entries, int8 or int16, or formats of floats"),
     MarkJoiner: of_presets(_joined, f"1 to 16 PEs, {MarkJoiner.DEPTH} reports"),
+    TileWalk: of_presets(
+        lambda c: (
+            f"places of {(sum_rows(c) - 1).bit_length()} (sums) and {c.addr_width} bits "
+            f"(results), rows of {c.drain_width}"
+        ),
+        "1 to 15 and 20 to 40 bits, rows of 1 to 8",
+    ),
+    StripWalker: of_presets(_named, "4- to 15-bit keys, 4- to 15-bit offsets"),
     ResultWriter: of_presets(
         lambda c: f"{bursts(c)}, rows of {c.drain_width}", f"{PORT}, rows of 1 to 8"
     ),

@@ -1,1 +1,1 @@
-"""Proofs about a cluster: what is true once its PEs have passed a mark."""
+"""Proofs about a cluster: what it walks through, loads and sums, and is told by its PEs."""

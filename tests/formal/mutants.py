@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from tests.formal.cluster_mutants import CLUSTER_MUTANTS
 from tests.formal.mutant import of
 from tests.formal.unit_mutants import UNIT_MUTANTS
 
@@ -351,6 +352,7 @@ MUTANTS = [
             "(events | happens) & ~registers.written.INTERRUPT_STATUS",
         ),
     ),
+    *CLUSTER_MUTANTS,
     *UNIT_MUTANTS,
 ]
 """At least one fault for each claim, and faults that need their own size."""

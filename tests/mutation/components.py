@@ -50,6 +50,8 @@ TARGETS = {
         _target("PassSequencer", "core.pass_sequencer", "pass_sequencer"),
         _target("Cutter", "core.cutter", "cutter"),
         _target("MarkJoiner", "cluster.marks", "marks"),
+        _target("TileWalk", "cluster.walk", "summing"),
+        _target("StripWalker", "cluster.strip_walk", "strip_walk"),
         _target("PieceReader", "port.pieces", "pieces"),
         _target("ResultWriter", "cluster.result_writer", "result_writer"),
         _target("AxiManager", "host.axi", "axi"),
