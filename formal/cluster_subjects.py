@@ -6,6 +6,7 @@ import dataclasses
 
 from formal.cluster.marks import MarkJoinerChecker
 from formal.cluster.strip_walk import StripWalkerChecker
+from formal.cluster.summing import SummingDrainChecker
 from formal.cluster.walk import TileWalkChecker
 from formal.pe.ranges import RangeLookupChecker
 from formal.pe.ring import RingWalkerChecker
@@ -17,6 +18,7 @@ from gscn.hw.array_layouts import sum_rows
 from gscn.hw.cluster.marks import MarkJoiner
 from gscn.hw.cluster.result_writer import ResultWriter
 from gscn.hw.cluster.strip_walk import StripWalker
+from gscn.hw.cluster.summing import SummingDrain
 from gscn.hw.cluster.walk import TileWalk
 from gscn.hw.pe.ranges import RangeLookup
 from gscn.hw.pe.ring import RingWalker
@@ -140,6 +142,24 @@ def _named(size: ArrayConfig) -> str:
     return f"{size.key_width}-bit keys, {size.index_width}-bit offsets"
 
 
+def _drain(*, together: bool = True, **fields: int | str) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=SummingDrain,
+        sizes=_summed(size),
+        parameters={"config": size},
+        checker=SummingDrainChecker,
+        depth=3,
+        reach_depth=2 * sum_rows(size) + 14,
+        together=together,
+    )
+
+
+def _summed(size: ArrayConfig) -> str:
+    floats = f", {size.float_formats}" if size.floats else ""
+    return f"{size.pes} PEs, 2 banks of {_bank(size)}{floats}"
+
+
 SUBJECTS = (
     _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
     _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
@@ -157,6 +177,17 @@ SUBJECTS = (
     _tile_walk(40),
     _strips(directory_depth=64, acc_depth=18, drain_width=2, together=False),
     _strips(directory_depth=32768, acc_depth=32768),
+    _drain(
+        pes=4,
+        acc_depth=20,
+        drain_width=4,
+        mem_width=256,
+        acc_width=24,
+        operand_format="int8",
+        together=False,
+    ),
+    _drain(pes=2, acc_depth=17, float_formats="bf16"),
+    _drain(pes=1, acc_depth=16),
     _writer(read_fifo_beats=4, drain_width=2, together=False),
     _writer(mem_width=64, burst_beats=1, addr_width=32),
 )
@@ -177,6 +208,7 @@ IN_USE = {
         "1 to 15 and 20 to 40 bits, rows of 1 to 8",
     ),
     StripWalker: of_presets(_named, "4- to 15-bit keys, 4- to 15-bit offsets"),
+    SummingDrain: of_presets(_summed, "1 to 16 PEs, banks as those of `Sums`"),
     ResultWriter: of_presets(
         lambda c: f"{bursts(c)}, rows of {c.drain_width}", f"{PORT}, rows of 1 to 8"
     ),

@@ -227,6 +227,7 @@ COVERED_BY = {
     "formal/odometer.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/marks.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/strip_walk.py": ("formal/test_proofs.py", PROOFS),
+    "formal/cluster/summing.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/walk.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster_subjects.py": ("formal/test_catalog.py", "every size is looked at there"),
     "formal/core/cutter.py": ("formal/test_proofs.py", PROOFS),

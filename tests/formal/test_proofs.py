@@ -11,7 +11,7 @@ from formal.run import prove
 from tests.formal.mutants import MUTANTS
 
 BMC_CYCLES = 12
-STARTS = {"Cutter": 26}
+STARTS = {"Cutter": 26, "SummingDrain": 12}
 """Of components that need longer from reset on until something can be wrong."""
 FAST = {"StreamFIFO", "RoundRobin"}
 

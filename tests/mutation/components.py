@@ -52,6 +52,7 @@ TARGETS = {
         _target("MarkJoiner", "cluster.marks", "marks"),
         _target("TileWalk", "cluster.walk", "summing"),
         _target("StripWalker", "cluster.strip_walk", "strip_walk"),
+        _target("SummingDrain", "cluster.summing", "summing"),
         _target("PieceReader", "port.pieces", "pieces"),
         _target("ResultWriter", "cluster.result_writer", "result_writer"),
         _target("AxiManager", "host.axi", "axi"),
