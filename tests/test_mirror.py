@@ -36,6 +36,8 @@ COVERED_BY = {
     "hw/cluster/results.py": ("hw/cluster/test_summing.py", "sums become results there"),
     "hw/cluster/walk.py": ("hw/cluster/test_summing.py", "every tile is walked there"),
     "hw/cluster/worker_cluster.py": ("cosim/test_launch.py", "it only joins its parts"),
+    "hw/dense/dense_pe.py": ("hw/dense/test_dense_array.py", "every sum of its array is there"),
+    "hw/dense/layouts.py": ("hw/dense/test_dense_array.py", "both are driven and read there"),
     "hw/ram.py": ("rtl_gen/test_rams.py", "its module is compared with what takes its place there"),
     "hw/encode/lane.py": ("hw/encode/test_combiner.py", LANES),
     "hw/encode/lane_rounding.py": ("hw/encode/test_combiner.py", LANES),

@@ -41,7 +41,7 @@ NOT_INSTALLED = ("formal", "soc", "benchmarks")
 
 ROOMS = {
     "lowering": ("step",),
-    "hw": ("pe", "port", "encode", "cluster", "core", "host"),
+    "hw": ("dense", "pe", "port", "encode", "cluster", "core", "host"),
     "cycles": ("pe", "port", "encode", "cluster", "core"),
     "formal": ("pe", "cluster", "port", "encode", "core", "host"),
     "cosim": ("builds", "devices", "inside"),

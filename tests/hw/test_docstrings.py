@@ -72,6 +72,8 @@ ARGUMENTS = {
     "integers": False,
     "magnitude": 31,
     "masked": False,
+    "rows": 2,
+    "columns": 2,
 }
 every_component = pytest.mark.parametrize(
     "component", COMPONENTS, ids=lambda component: component.__name__
