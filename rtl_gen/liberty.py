@@ -33,10 +33,15 @@ def check_liberty(liberty: Path) -> Path:
     return liberty.resolve()
 
 
+def liberty_text(liberty: Path) -> str:
+    """Return what a liberty file says, whatever bytes its comments have."""
+    content = read_bytes(liberty, "liberty", most_bytes=_MOST_LIBERTY_BYTES)
+    return content.decode("utf-8", "replace")
+
+
 def write_constraints(liberty: Path, directory: Path) -> None:
     """Write what drives and loads the logic between registers."""
-    content = read_bytes(liberty, "liberty", most_bytes=_MOST_LIBERTY_BYTES)
-    text = content.decode("utf-8", "replace")
+    text = liberty_text(liberty)
     cell = re.search(rf'\bcell\s*\(\s*"?{DRIVING_CELL}"?\s*\)', text)
     driving = f"set_driving_cell {DRIVING_CELL}\n" if cell else ""
     (directory / CONSTRAINTS).write_text(f"{driving}set_load {LOAD_PF}\n", encoding="utf-8")

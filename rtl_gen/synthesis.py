@@ -24,8 +24,8 @@ from gscn.system.cache import temporary_folder
 _FLIP_FLOP = re.compile(r"\$_(S|A|AL|ALD|SR)?DFF(SR)?C?E?_\w*_|\$_D?FF_\w*_?")
 _DELAY = re.compile(r"^ABC: .*\bDelay = *([\d.]+) ps", re.MULTILINE)
 
-_WORD_LEVEL = ("proc", "opt", "wreduce", "peepopt", "opt_clean")
-_GATE_LEVEL = (
+WORD_LEVEL = ("proc", "opt", "wreduce", "peepopt", "opt_clean")
+GATE_LEVEL = (
     "alumacc",
     "share",
     "opt",
@@ -141,7 +141,7 @@ def synthesize(
         commands = [
             "read_verilog design.v",
             f"hierarchy -check -top {top}",
-            *_WORD_LEVEL,
+            *WORD_LEVEL,
             "tee -q -o memories.json stat -json",
             "memory -nomap",
             "opt",
@@ -154,7 +154,7 @@ def synthesize(
             "splitnets",
             'setattr -set submod "multiplier" t:$mul',
             "submod",
-            *_GATE_LEVEL,
+            *GATE_LEVEL,
             "tee -q -o gates.json stat -json",
         ]
         if liberty is not None:
@@ -294,10 +294,10 @@ def cell_delay(verilog: str, top: str, liberty: Path) -> float:
                 f"hierarchy -check -top {top}",
                 "proc",
                 "flatten",
-                *_WORD_LEVEL,
+                *WORD_LEVEL,
                 "memory -nomap",
                 "opt",
-                *_GATE_LEVEL,
+                *GATE_LEVEL,
                 *map_commands(liberty),
             ],
             directory,
