@@ -160,7 +160,7 @@ def read_memories(text: str) -> dict[str, Counter[Memory]]:
     try:
         cells = {name: one["cells"].values() for name, one in json.loads(text)["modules"].items()}
         own = {
-            name: Counter(_memory(cell) for cell in inside if cell["type"].startswith("$mem"))
+            name: Counter(memory_of(cell) for cell in inside if cell["type"].startswith("$mem"))
             for name, inside in cells.items()
         }
         rams = {name for name in own if name.startswith(PREFIX)}
@@ -213,7 +213,8 @@ def grouped(
     )
 
 
-def _memory(cell: Mapping[str, Mapping[str, str]]) -> Memory:
+def memory_of(cell: Mapping[str, Mapping[str, str]]) -> Memory:
+    """Return what a memory is, from its cell as `write_json` writes it."""
     parameters = cell["parameters"]
     depth, width, reads, writes = (
         int(parameters[name], 2) for name in ("SIZE", "WIDTH", "RD_PORTS", "WR_PORTS")

@@ -25,6 +25,8 @@ _FLIP_FLOP = re.compile(r"\$_(S|A|AL|ALD|SR)?DFF(SR)?C?E?_\w*_|\$_D?FF_\w*_?")
 _DELAY = re.compile(r"^ABC: .*\bDelay = *([\d.]+) ps", re.MULTILINE)
 
 WORD_LEVEL = ("proc", "opt", "wreduce", "peepopt", "opt_clean")
+FLAT_WORD_LEVEL = ("proc", "flatten", *WORD_LEVEL, "memory -nomap", "opt")
+"""Commands that make one module of words of a hierarchy; memories stay cells."""
 GATE_LEVEL = (
     "alumacc",
     "share",
@@ -36,6 +38,7 @@ GATE_LEVEL = (
     "abc",
     "opt_clean",
 )
+"""Commands that make generic gates of words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -292,11 +295,7 @@ def cell_delay(verilog: str, top: str, liberty: Path) -> float:
             [
                 "read_verilog design.v",
                 f"hierarchy -check -top {top}",
-                "proc",
-                "flatten",
-                *WORD_LEVEL,
-                "memory -nomap",
-                "opt",
+                *FLAT_WORD_LEVEL,
                 *GATE_LEVEL,
                 *map_commands(liberty),
             ],

@@ -43,6 +43,7 @@ ROOMS = {
     "lowering": ("step",),
     "hw": ("dense", "pe", "port", "encode", "cluster", "core", "host"),
     "cycles": ("pe", "port", "encode", "cluster", "core"),
+    "rtl_gen": ("layout",),
     "formal": ("pe", "cluster", "port", "encode", "core", "host"),
     "cosim": ("builds", "devices", "inside"),
     "golden": ("oracle", "methods", "data", "networks", "training", "traces", "operands"),
