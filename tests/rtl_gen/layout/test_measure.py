@@ -1,0 +1,105 @@
+"""Figures of a small layout by hand, and (slow) of a counter that the tools lay out."""
+
+import dataclasses
+import json
+
+import pytest
+
+from gscn.rtl_gen.layout.block import Block, Gate
+from gscn.rtl_gen.layout.clocking import Clocking
+from gscn.rtl_gen.layout.def_file import Net, Placed
+from gscn.rtl_gen.layout.flow import missing
+from gscn.rtl_gen.layout.measure import Layout, measure_layout, summary
+from gscn.rtl_gen.layout.parasitics import Branch, Tree
+from gscn.rtl_gen.layout.timing import LongestPath, Timing
+from gscn.rtl_gen.memories import Memory
+
+COUNTER = """\
+module counter(input clk, input rst, input en, output reg [11:0] q, output z);
+  assign z = q == 12'd77;
+  always @(posedge clk) if (rst) q <= 0; else if (en) q <= q + 3;
+endmodule
+"""
+PATH = LongestPath(delay_ns=2.0, start="D_1/Q", end="D_1/D")
+TIMING = Timing(registers=PATH, hold_slack_ns=0.1, inputs=None, outputs=PATH, through=None)
+MACRO = Memory(depth=512, width=8, reads=1, writes=1, combinational=False)
+
+
+def small_layout():
+    block = Block(
+        gates=(
+            Gate(kind="DFFPOSX1", pins={"CLK": "clk", "D": "d", "Q": "q"}),
+            Gate(kind="INVX1", pins={"A": "q", "Y": "d"}),
+        ),
+        inputs=("clk",),
+        outputs=("q",),
+        macros=(MACRO, MACRO),
+        clocking=Clocking(flip_flops=1, enabled=0, gateable=0, gates=0),
+    )
+    cells = {"D_1": "DFFPOSX1", "I_1": "INVX2", "C_1": "CLKBUF1", "F_1": "FILL", "F_2": "FILL"}
+    placed = Placed(
+        width=20.0,
+        height=30.0,
+        cells=cells,
+        nets={
+            "clk": Net(pins=(("PIN", "clk"), ("C_1", "A")), length={"metal1": 1.0}, vias=1),
+            "clk_bF$buf0": Net(pins=(("C_1", "Y"), ("D_1", "CLK")), length={"metal2": 2.0}, vias=2),
+            "q": Net(pins=(("D_1", "Q"), ("I_1", "A")), length={"metal1": 4.0}, vias=4),
+            "clk_is_no_clock": Net(pins=(("I_1", "Y"), ("D_1", "D")), length={"metal3": 8.0}),
+        },
+    )
+    sizes = {name: (width, 10.0) for name, width in zip(("FILL", "INVX1"), (0.8, 1.6), strict=True)}
+    sizes |= {"INVX2": (2.4, 10.0), "CLKBUF1": (7.2, 10.0), "DFFPOSX1": (9.6, 10.0)}
+    trees = [
+        Tree(net=net, driver="C_1/Y", branches=(Branch(ohm=1.0, picofarad=0.5, parent=-1),))
+        for net in ("clk", "q")
+    ]
+    timings = (TIMING, dataclasses.replace(TIMING, hold_slack_ns=0.3))
+    return summary(block, placed, trees, sizes, violations=0, timings=timings, seconds=1.5)
+
+
+def test_cells_wires_and_areas_are_summed():
+    layout = small_layout()
+    assert (layout.cells, layout.buffers, layout.clock_buffers) == (3, 1, 1)
+    assert layout.cell_area == pytest.approx(96 + 24 + 72)
+    assert layout.synthesised_area == pytest.approx(96 + 16)
+    assert layout.flip_flop_area == pytest.approx(96)
+    assert layout.core_area == pytest.approx(96 + 24 + 72 + 16)
+    assert layout.utilisation == pytest.approx(192 / 208)
+    assert (layout.wire_length, layout.clock_length, layout.vias) == (15.0, 3.0, 7)
+    assert layout.layers == {"metal1": 5.0, "metal2": 2.0, "metal3": 8.0}
+    assert (layout.wire_capacitance, layout.macro_bits, layout.ports) == (1.0, 8192, 2)
+    assert layout.after.frequency_mhz == 500
+
+
+def test_figures_come_back_from_json():
+    layout = small_layout()
+    assert Layout.from_dict(json.loads(json.dumps(layout.to_dict()))) == layout
+
+
+@pytest.mark.slow
+def test_a_counter_is_laid_out():
+    if gone := missing():
+        pytest.skip(f"place and route needs {', '.join(gone)}, which is not here")
+    layout = measure_layout(COUNTER, "counter")
+    assert layout.violations == 0
+    assert layout.clocking == Clocking(flip_flops=12, enabled=12, gateable=12, gates=1)
+    assert layout.flip_flop_area == 12 * 96
+    assert 0.5 < layout.utilisation < 0.8
+    assert layout.core_area < layout.width * layout.height
+    # Wires take time, and none of it is made up: they have the capacitance that the LEF gives them.
+    assert layout.before.registers.delay_ns < layout.after.registers.delay_ns
+    assert layout.wire_capacitance == pytest.approx(wire_capacitance(layout.layers), rel=0.3)
+
+
+def wire_capacitance(layers):
+    """Return picofarads of wires, by widths, areas and edges of the library's LEF."""
+    each = {
+        "metal1": 0.3 * 3.8e-5 + 2 * 8e-5,
+        "metal2": 0.3 * 1.9e-5 + 2 * 6e-5,
+        "metal3": 0.3 * 1.3e-5 + 2 * 5.4e-5,
+        "metal4": 0.3 * 8e-6 + 2 * 4.1e-5,
+        "metal5": 0.3 * 8e-6 + 2 * 2.4e-5,
+        "metal6": 0.5 * 3e-6 + 2 * 2e-5,
+    }
+    return sum(length * each[name] for name, length in layers.items())
