@@ -20,8 +20,8 @@ class Ram(Memory):
     In Verilog, all memories of a size are instances of one module, `RamRows`: to use a macro, put
     another module of its name in its place ("Memories of your own" in
     docs/contract/integration.md). So nothing here may need what macros do not promise: a row that
-    is read in the cycle in which it is written may show anything, and so may every row after
-    power-up. What was read stays until the next read.
+    is read in the cycle in which it is written may show anything, so may every row after power-up,
+    and so may a read beyond the rows. What was read stays until the next read.
 
     Timing
     ------
@@ -77,6 +77,10 @@ def _write_signature(width: int, depth: int, granularity: int) -> wiring.Signatu
 class RamRows(wiring.Component):
     """The module of memories of a size, as simulators and FPGA tools read it.
 
+    The attribute `no_rw_check` says that a row that is read while it is written may show anything:
+    without it Yosys adds registers and multiplexers to a block RAM that does not promise the row as
+    it was.
+
     Timing
     ------
     - Latency: `LATENCY` from `read.addr` to `read.data`, which stays while `read.en` is low.
@@ -121,7 +125,9 @@ class RamRows(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.stored = rows = Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.stored = rows = Memory(
+            shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": 1}
+        )
         read, write = rows.read_port(), rows.write_port(granularity=self.granularity)
         m.d.comb += [
             read.addr.eq(self.read.addr),

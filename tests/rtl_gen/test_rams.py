@@ -20,7 +20,7 @@ from gscn.rtl_gen.rams import (
     subarrays_text,
 )
 from gscn.rtl_gen.verilog import to_verilog
-from gscn.rtl_gen.yosys import run_yosys
+from gscn.rtl_gen.yosys import parse_statistics, run_yosys
 
 pytest.importorskip("pyosys")
 TINY = ARRAYS["tiny"]
@@ -90,6 +90,21 @@ def test_a_wrong_choice_of_a_subarray_is_found(tmp_path):
         assert good in text
         with pytest.raises(InputError, match="proof did fail"):
             check_equal(tmp_path, one, text.replace(good, bad))
+
+
+@pytest.mark.parametrize(("depth", "width", "granularity"), [(576, 48, 48), (4096, 12, 12)])
+def test_a_block_ram_of_an_fpga_has_nothing_around_it(depth, width, granularity, tmp_path):
+    one = ram(depth, width, granularity)
+    (tmp_path / "ram.v").write_text(verilog(one))
+    run_yosys(
+        [
+            *("read_verilog ram.v", f"synth_ecp5 -top {one.module}"),
+            "tee -q -o count.json stat -json",
+        ],
+        tmp_path,
+    )
+    cells = parse_statistics((tmp_path / "count.json").read_text()).total_cells(one.module)
+    assert set(cells) - {"$scopeinfo"} == {"DP16KD"}
 
 
 def test_modules_of_memories_are_those_of_the_verilog():
