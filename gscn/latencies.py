@@ -48,7 +48,7 @@ RING_FLOAT_LATENCY = RING_LATENCY - PRODUCT_LATENCY + FLOAT_PRODUCT_LATENCY
 """`hw.pe.ring.RingWalker.FLOAT_LATENCY`: the same in an array with float formats."""
 MARK_LATENCY = 1
 """`hw.pe.ring.RingWalker.MARK_LATENCY`: from a mark that is taken to its report."""
-SUMS_LATENCY = 3
+SUMS_LATENCY = 4
 """`hw.pe.sums.Sums.LATENCY`: from the end of a job to its report, when all sums are stored."""
 SUMS_DRAIN_LATENCY = 1
 """`hw.pe.sums.Sums.DRAIN_LATENCY`: from a row that is drained to its sums."""

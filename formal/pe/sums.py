@@ -15,15 +15,15 @@ class SumsChecker(Checker):
     With float formats, a negative product is subtracted, as its complement and one, and the special
     bits of all products are set beside the sum.
 
-    Assumed: the drain side addresses neither the bank in use, nor one that was in use in the two
-    cycles before, nor the one that comes into use in the next, and no row in two consecutive
+    Assumed: the drain side addresses neither the bank in use, nor one that was in use in the
+    three cycles before, nor the one that comes into use in the next, and no row in two consecutive
     cycles. Memories start with any contents; an accumulator is compared from its first clear on.
     """
 
     CLAIMS = {
         "sum": "a drained accumulator is the sum of its products since it was last cleared",
         "overflow": "`overflow` is high exactly if a sum left the width, `LATENCY` cycles after "
-        "its product",
+        "its index",
         "ends": "ends of jobs are reported `LATENCY` cycles after they were offered, and only then",
         "index_error": "a product for no accumulator, and nothing else, is reported",
     }
@@ -77,11 +77,12 @@ class SumsChecker(Checker):
         self.claim("sum", ~was_drained | (given == drained))
 
         left = adds & (total[width] != total[width - 1])
-        ours = self.delayed(adds & known, dut.LATENCY - 1, name="ours")
-        none = ~self.delayed(inside, dut.PRODUCT_LATENCY + dut.LATENCY, name="inside")
+        added_before = dut.LATENCY - dut.PRODUCT_LATENCY - 1  # cycles before `overflow`
+        ours = self.delayed(adds & known, added_before, name="ours")
+        none = ~self.delayed(inside, dut.LATENCY, name="inside")
         self.claim(
             "overflow",
-            (~ours | (dut.overflow == self.delayed(left, dut.LATENCY - 1, name="left")))
+            (~ours | (dut.overflow == self.delayed(left, added_before, name="left")))
             & ~(none & dut.overflow),
         )
         self.claim("ends", dut.job_end == self.delayed(ends, dut.LATENCY, name="ends"))
@@ -97,7 +98,7 @@ class SumsChecker(Checker):
     def _assume_drains(self, in_use, in_use_next):
         """Assume what the drain side does not address."""
         drain = self.dut.drain
-        before = [self.delayed(in_use, ago, name=f"in_use{ago}_") for ago in (1, 2)]
+        before = [self.delayed(in_use, ago, name=f"in_use{ago}_") for ago in (1, 2, 3)]
         own = drain.bank
         used = Cat(own == bank for bank in (in_use, in_use_next, *before)).any()
         self.assume(~(drain.en & used))
@@ -112,9 +113,15 @@ class SumsChecker(Checker):
         probe, lanes = self.probe, self.dut.config.drain_width
         lane_width = (lanes - 1).bit_length()
         lane, row = index[:lane_width], index[lane_width:]
-        on_its_way = probe.signal("writes") & (probe.signal("written_place") == Cat(index, bank))
         # read before the rows' own ports are added
-        new, cleared = probe.signal("new"), self.delayed(clears, 1, name="clears")
+        added, written = (
+            (probe.signal(valid) & (probe.signal(place) == Cat(index, bank)), probe.signal(value))
+            for valid, place, value in (
+                ("adds", "added_place", "new"),
+                ("writes", "written_place", "kept"),
+            )
+        )
+        cleared = self.delayed(clears, 1, name="clears")
         rows = [
             probe.row(f"bank{b}_{n}", row, len(register), name=f"bank{b}_{n}_row")
             for b in range(2)
@@ -122,6 +129,10 @@ class SumsChecker(Checker):
         ]
         stored = Signal(len(register))
         self.m.d.comb += stored.eq(
-            Mux(on_its_way, new, Mux(cleared, 0, Array(rows)[Cat(lane, bank)]))
+            Mux(
+                added[0],
+                added[1],
+                Mux(written[0], written[1], Mux(cleared, 0, Array(rows)[Cat(lane, bank)])),
+            )
         )
         self.invariant(~known | (stored == register))

@@ -112,14 +112,11 @@ class Sums(wiring.Component):
         i, product, width = self.i, self.product, self.config.acc_width
         floats = bool(self.config.floats)
 
-        # -- take: the memories are addressed
+        # -- take: the memories are addressed, whether there is such a row or not
         in_range = i.index < self.config.acc_depth
-        ends, adds, fill = Signal(), Signal(), Signal()
-        m.d.comb += [
-            ends.eq(self.i_valid & i.job_end),
-            adds.eq(self.i_valid & ~i.job_end & in_range),
-        ]
-        m.d.sync += self.index_error.eq(self.i_valid & ~i.job_end & ~in_range)
+        ends, reads, fill = Signal(), Signal(), Signal()
+        m.d.comb += [ends.eq(self.i_valid & i.job_end), reads.eq(self.i_valid & ~i.job_end)]
+        m.d.sync += self.index_error.eq(reads & ~in_range)
         with m.If(ends):
             m.d.sync += fill.eq(~fill)
         place = Cat(i.index, fill)
@@ -127,8 +124,8 @@ class Sums(wiring.Component):
         # -- hold: the memories answer. What only counts when a valid bit says so has no reset
         held_adds, held_ends = Signal(), Signal()
         held_place = Signal.like(place, reset_less=True)
-        m.d.sync += [held_adds.eq(adds), held_ends.eq(ends)]
-        with m.If(adds):
+        m.d.sync += [held_adds.eq(reads & in_range), held_ends.eq(ends)]
+        with m.If(reads):
             m.d.sync += held_place.eq(place)
 
         # -- choose: one memory of each bank has answered
@@ -139,43 +136,55 @@ class Sums(wiring.Component):
         with m.If(held_adds):
             m.d.sync += [chosen_place.eq(held_place), chosen.eq(product)]
 
-        # -- add and write
-        added, writes = Signal.like(self.product, reset_less=True), Signal()
-        written_place = Signal.like(place, reset_less=True)
+        # -- add
+        added, adds, ends_now = Signal.like(self.product, reset_less=True), Signal(), Signal()
+        added_place = Signal.like(place, reset_less=True)
         before = Signal(self._stored_width, reset_less=True)
         total = Signal(width + 1)
         new = Signal.like(before)
         m.d.sync += [
-            writes.eq(chosen_adds),
-            self.job_end.eq(chosen_ends),
-            self.overflow.eq(writes & (total[width] != total[width - 1])),
+            adds.eq(chosen_adds),
+            ends_now.eq(chosen_ends),
+            self.overflow.eq(adds & (total[width] != total[width - 1])),
         ]
 
-        # -- a sum is read three cycles before it is written: those that are written in the cycle of
-        # the read and in the two after it are kept, and the last of them takes the place of what
+        # -- write: a sum and the way to a memory each take most of a cycle
+        kept, writes = Signal.like(before, reset_less=True), Signal()
+        written_place = Signal.like(place, reset_less=True)
+        m.d.sync += [writes.eq(adds), written_place.eq(added_place), self.job_end.eq(ends_now)]
+        with m.If(adds):
+            m.d.sync += kept.eq(new)
+
+        # -- a sum is read four cycles before it is written: those that are written in the cycle of
+        # the read and in the three after it are kept, and the last of them takes the place of what
         # was read
-        kept, older = (
-            Signal.like(before, reset_less=True, name=name) for name in ("kept", "older")
+        older, oldest = (
+            Signal.like(before, reset_less=True, name=name) for name in ("older", "oldest")
         )
-        was_written = Signal()
-        was_place = Signal.like(place, reset_less=True)
-        m.d.sync += [was_written.eq(writes), was_place.eq(written_place)]
-        first, second, third = (Signal(reset_less=True, name=name) for name in (
-            "first", "second", "third",
+        was_written, was_place = Signal(), Signal.like(place, reset_less=True)
+        m.d.sync += [
+            was_written.eq(writes),
+            was_place.eq(written_place),
+            older.eq(kept),
+            oldest.eq(older),
+        ]
+        first, second, third, fourth = (Signal(reset_less=True, name=name) for name in (
+            "first", "second", "third", "fourth",
         ))  # fmt: skip
         adds_forwarded = Signal(reset_less=True)
         m.d.sync += [
             first.eq(was_written & (held_place == was_place)),
             second.eq(writes & (held_place == written_place)),
-            third.eq(chosen_adds & (held_place == chosen_place)),
-            adds_forwarded.eq(third),
+            third.eq(adds & (held_place == added_place)),
+            fourth.eq(chosen_adds & (held_place == chosen_place)),
+            adds_forwarded.eq(fourth),
         ]
         stored = self._keep_sums(
             m,
-            _Access(place=place, en=adds),
+            _Access(place=place, en=reads),
             held_place,
             _Access(place=written_place, en=writes),
-            new,
+            kept,
         )
         # subtracted as its complement and one
         value = chosen.value ^ chosen.negative.replicate(width) if floats else chosen.value
@@ -183,23 +192,19 @@ class Sums(wiring.Component):
             m.d.sync += [
                 added.eq(chosen),
                 added.value.eq(value),
-                written_place.eq(chosen_place),
-                before.eq(Mux(second, kept, Mux(first, older, stored))),
+                added_place.eq(chosen_place),
+                before.eq(Mux(third, kept, Mux(second, older, Mux(first, oldest, stored)))),
             ]
-        with m.If(writes):
-            m.d.sync += kept.eq(new)
-        m.d.sync += older.eq(kept)
         current = Mux(adds_forwarded, kept, before)
         m.d.comb += total.eq(
             current[:width].as_signed() + added.value + (added.negative if floats else 0)
         )
         m.d.comb += new.eq(Cat(total[:width], current[width:] | added.special if floats else []))
-        m.d.comb += self.active.eq(
-            Cat(held_adds, held_ends, chosen_adds, chosen_ends, writes, self.job_end).any()
-        )
+        under_way = (held_adds, held_ends, chosen_adds, chosen_ends, adds, ends_now, writes)
+        m.d.comb += self.active.eq(Cat(*under_way, self.job_end).any())
         return m
 
-    def _keep_sums(self, m, reading, held_place, writing, new):
+    def _keep_sums(self, m, reading, held_place, writing, written):
         """Store the sums, and drain them; return what the place held that was read two cycles ago.
 
         Reads and writes of the drain side are those of a row of a bank, all others of one memory.
@@ -233,7 +238,7 @@ class Sums(wiring.Component):
                     read.addr.eq(Mux(drains, drain.row, read_row)),
                     read.en.eq(drains | reads),
                     write.addr.eq(Mux(clears_bank, cleared_row, write_row)),
-                    write.data.eq(Mux(clears_bank, 0, new)),
+                    write.data.eq(Mux(clears_bank, 0, written)),
                     write.en.eq(clears_bank | writes),
                 ]
                 data.append(read.data)

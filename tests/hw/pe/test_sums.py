@@ -107,7 +107,7 @@ def check(jobs, drain_pauses=None, config=CONFIG):
     assert bench.counts == {"job_end": len(jobs), "overflow": overflows, "index_error": drops}
 
 
-@pytest.mark.parametrize("distance", [1, 2, 3, 4])
+@pytest.mark.parametrize("distance", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("filler", ["bubbles", "other indices"])
 def test_equal_indices_at_every_distance_add_up(distance, filler):
     between = [BUBBLE if filler == "bubbles" else (8 + n, 100 + n) for n in range(distance - 1)]
@@ -189,7 +189,7 @@ def test_an_end_is_reported_after_the_latency_with_every_sum_stored():
         await ctx.tick()
         ctx.set(dut.product.value, 21)
         ctx.set(dut.i.job_end, 1)
-        for cycle in range(6):  # cycle 0: the end is offered
+        for cycle in range(Sums.LATENCY + 3):  # cycle 0: the end is offered
             ctx.set(dut.drain, {"en": cycle == Sums.LATENCY, "bank": 0, "row": 1})
             _, _, *sample = await ctx.tick().sample(dut.job_end, dut.active)
             samples.append(sample)
@@ -198,8 +198,8 @@ def test_an_end_is_reported_after_the_latency_with_every_sum_stored():
                 assert [int(one["sum"]) for one in ctx.get(dut.drained)] == [0, 21]
 
     simulate(dut, testbench, cycles=20)
-    assert [sample[0] for sample in samples] == [int(cycle == Sums.LATENCY) for cycle in range(6)]
-    assert [sample[1] for sample in samples] == [int(cycle <= Sums.LATENCY) for cycle in range(6)]
+    for cycle, (ended, active) in enumerate(samples):
+        assert (ended, active) == (cycle == Sums.LATENCY, cycle <= Sums.LATENCY)
 
 
 @pytest.mark.parametrize("junk", [[], [(index, 99) for index in range(DEPTH)]])
