@@ -28,7 +28,7 @@ PIECE_LATENCY = 1
 """`hw.port.pieces.PieceReader.LATENCY`: from a beat to its halfwords."""
 VECTOR_LATENCY = 1
 """`hw.cluster.vectors.VectorExpander.LATENCY`: from halfwords to the item they make."""
-TABLE_LATENCY = 2
+TABLE_LATENCY = 3
 """`hw.cluster.offsets.TableReader.LATENCY`: from the last beat of a table to its piece."""
 PLACER_LATENCY = 2
 """`hw.cluster.placer.WordPlacer.LATENCY`: from an item to its word."""

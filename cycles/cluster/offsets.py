@@ -29,6 +29,7 @@ TABLE_READER = record(
     "tile", "tile_known",
     # beats read last for a start and an end
     "start_beat", "start_due", "end_beat", "end_due",
+    "settles",  # one has come in the cycle before
     # pieces handed on, `first` counted from the beginning of the data
     "load_valid", "load_first", "load_halfwords",
     "stream_valid", "stream_first", "stream_halfwords",
@@ -163,7 +164,7 @@ def take_beat(tables):
 
 @borrowing
 def search(tables, channel, due, entries, d, beat_entries):
-    """Go on with the piece that is worked on; `due` is whether a beat was to come."""
+    """Go on with the piece that is worked on; `due` is whether a beat is not yet looked at."""
     if tables.state == MULTIPLY:
         tables.multiplying -= 1
         if tables.multiplying == 0:
@@ -208,8 +209,9 @@ def step_tables(tables, channel, window, queues, jobs, entries, d, beat_entries)
     beat_entries
         Entries in a beat.
     """
-    due = tables.start_due or tables.end_due
+    due = tables.start_due or tables.end_due or tables.settles
     tables.error = 0
+    tables.settles = channel.arrived
     if channel.arrived:
         take_beat(tables)
     if tables.state == PICK:

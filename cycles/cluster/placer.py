@@ -151,16 +151,13 @@ def take_mark(placer, walker):
 
 
 @borrowing
-def consume(placer, walker, job, d, advance, keys):
-    """Make the item a word, or drop it; return whether it is done with."""
+def consume(placer, walker, job, d, keys):
+    """Make the item a word, or drop it."""
     column = placer.column
     if column < FAR:
         column += placer.columns
     if meets(placer, job, d, column):
-        if not advance:
-            return False
         keep_word(placer, job, d, walker.base[walker.head], column, keys)
     channels = d.s_outer_last if walker.last_group[walker.head] else d.s_outer
     placer.error = placer.channel >= channels
     move(placer, d, column, walker.ends_sample[walker.head])
-    return True

@@ -89,7 +89,8 @@ def step_placer(streamer, placer, walker, expander, loaded, job, d, keys):
             if loaded < walker.need[head]:
                 # a mark that is not taken may yet give the chunks room
                 streamer.waits = not mark_before
-            elif streamer.bank and consume(placer, walker, job, d, advance, keys):
+            elif streamer.bank and advance:
+                consume(placer, walker, job, d, keys)
                 takes = True
                 placer.valid = 0
                 if placer.ends_strip:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -104,8 +104,11 @@ class _Beats:
             addr[TABLE_ENTRY_BYTES.bit_length() - 1 : beat_bits]
             for addr in (work.start_addr, work.end_addr)
         )
-        self.start, self.end = Signal(32), Signal(32)
-        m.d.comb += [
+        self.start, self.end = (Signal(32, name=name, reset_less=True) for name in ("start", "end"))
+        """What the beats said a cycle ago."""
+        self.settles = Signal()
+        """A beat has come in the cycle before."""
+        m.d.sync += [
             self.start.eq(self.data[0].word_select(start, 32)),
             # of both, as that takes less than to choose between all of them
             self.end.eq(Mux(self.same, *(beat.word_select(end, 32) for beat in self.data))),
@@ -113,6 +116,7 @@ class _Beats:
 
     def fill(self, m: Module, beat: Signal, valid: Signal) -> None:
         """Take a beat that arrives, that of a start before that of an end."""
+        m.d.sync += self.settles.eq(valid)
         with m.If(valid & self.due[0]):
             m.d.sync += [self.data[0].eq(beat), self.due[0].eq(0)]
         with m.Elif(valid):
@@ -206,9 +210,15 @@ class TableReader(wiring.Component):
                 self._multiply(m, work, streamed)
             with m.State("ASK_START"):
                 self._ask(m, beats, 0, "ASK_END")
+                with m.If(work.streams & (beats.hits[0] | self.command.ready)):
+                    m.d.sync += [
+                        streamed.start_addr.eq(streamed.start_addr + TABLE_ENTRY_BYTES),
+                        streamed.end_addr.eq(streamed.end_addr + TABLE_ENTRY_BYTES),
+                        streamed.pieces_left.eq(streamed.pieces_left - 1),
+                    ]
             with m.State("ASK_END"):
                 self._ask(m, beats, 1, "WAIT")
-            with m.State("WAIT"), m.If(~beats.due[0] & ~beats.due[1]):
+            with m.State("WAIT"), m.If(~Cat(beats.due, beats.settles).any()):
                 self._hand_on(m, work, beats)
                 m.next = "PICK"
         return m
@@ -233,6 +243,11 @@ class TableReader(wiring.Component):
             load.ready.eq(repeats | loads),
             self.verdicts.ready.eq(repeats),
         ]
+        # what is worked on next, unless a product says where that lies
+        m.d.sync += [
+            work.start_addr.eq(streamed.start_addr),
+            work.end_addr.eq(streamed.end_addr),
+        ]
         with m.If(repeats):
             # its payload is still that of the tile
             m.d.sync += self.load_pieces.valid.eq(~self.verdicts.p)
@@ -252,14 +267,7 @@ class TableReader(wiring.Component):
             ]
             m.next = "MULTIPLY"
         with m.Elif(begun & ~self.stream_pieces.valid):
-            m.d.sync += [
-                work.streams.eq(1),
-                work.start_addr.eq(streamed.start_addr),
-                work.end_addr.eq(streamed.end_addr),
-                streamed.start_addr.eq(streamed.start_addr + TABLE_ENTRY_BYTES),
-                streamed.end_addr.eq(streamed.end_addr + TABLE_ENTRY_BYTES),
-                streamed.pieces_left.eq(streamed.pieces_left - 1),
-            ]
+            m.d.sync += work.streams.eq(1)
             m.next = "ASK_START"
         with m.Elif(self.stream_jobs.valid & ~begun):
             m.d.comb += self.stream_jobs.ready.eq(1)

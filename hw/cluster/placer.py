@@ -37,6 +37,10 @@ class _Rows:
     def __init__(self, config: ArrayConfig, name: str) -> None:
         width = product_width(config)
         self.row = Signal(signed(PLACE_WIDTH), name=f"{name}_row")
+        self.above, self.below = (
+            Signal(signed(PLACE_WIDTH), name=f"{name}_{side}") for side in ("above", "below")
+        )
+        """Rows from it to the job's first one, and to the one behind its last."""
         self.keys = Signal(width, name=f"{name}_keys")
         """Row x `row_keys`."""
         self.offset = Signal(width, name=f"{name}_offset")
@@ -44,7 +48,7 @@ class _Rows:
 
     def all(self) -> Cat:
         """Return all of it as one value."""
-        return Cat(self.row, self.keys, self.offset)
+        return Cat(self.row, self.above, self.below, self.keys, self.offset)
 
 
 class _Multiplied:
@@ -94,10 +98,10 @@ class WordPlacer(wiring.Component):
     Timing
     ------
     - Latency: `LATENCY` from `items` to `o`.
-    - Throughput: one item per cycle, a word each; a MARK or END takes a cycle.
-    - Combinational: `o.ready`, `reports.ready`, `chunks`, `bank`, `d`, `job`, `contexts.valid`,
-      `contexts.p` -> `items.ready`, `contexts.ready`; `reports.ready` -> `o.valid`; `o.ready` ->
-      `reports.valid`; `chunks`, `contexts.valid`, `contexts.p` -> `waits`; `contexts.valid`,
+    - Throughput: one item per cycle, a word each or none; a MARK or END takes a cycle.
+    - Combinational: `o.ready`, `reports.ready`, `chunks`, `bank`, `contexts.valid`, `contexts.p` ->
+      `items.ready`, `contexts.ready`; `reports.ready` -> `o.valid`; `o.ready` -> `reports.valid`;
+      `chunks`, `contexts.valid`, `contexts.p` -> `waits`; `contexts.valid`,
       `contexts.p` -> `present`.
     - Reset: no item; outputs 0, but `items.ready` = 1.
 
@@ -175,9 +179,8 @@ class WordPlacer(wiring.Component):
         closes = here & context.empty & self.bank
         m.d.comb += [
             self.present.eq(item.valid | mark_due | (here & context.empty)),
-            consumes.eq(
-                item.valid & here & ~context.empty & loaded & self.bank & (~is_word | advance)
-            ),
+            # whether it makes a word or not: that is known late
+            consumes.eq(item.valid & here & ~context.empty & loaded & self.bank & advance),
             self.items.ready.eq(~item.valid | consumes),
             self.contexts.ready.eq(closes | (consumes & item.ends_strip)),
         ]
@@ -263,10 +266,12 @@ class WordPlacer(wiring.Component):
             "column": d.first_col,
             "before": job.x0 - d.first_col,
             "behind": job.x1 - d.first_col,
+            "outside": job.x0 - d.first_col - d.taps_x,
+            "left": job.x1 - d.first_col - 1,
         }
         bases = {name: Signal(place, name=f"base_{name}") for name in origins}
         here = {name: Signal(place, name=name) for name in origins}
-        column, before, behind = (here[name] for name in ("column", "before", "behind"))
+        column, before, behind, outside, left = here.values()
         base_offset, offset = Signal(width), Signal(width)
         m.d.comb += offset.eq(base_offset + item.column_offset)
         for name, base in bases.items():
@@ -283,19 +288,18 @@ class WordPlacer(wiring.Component):
             m.d.sync += base_offset.eq(offset)
 
         # -- taps whose targets are inside: those from the first on, before the end
-        above, below = Signal(place), Signal(place)
-        m.d.comb += [above.eq(-rows.row), below.eq(job.rows - rows.row)]
+        above, below = rows.above, rows.below
         first_tap, columns = Signal(4), Signal(5)
         first_row, tap_rows = Signal(4), Signal(5)
         is_before, all_behind = before > 0, behind >= d.taps_x
         m.d.comb += [
             first_tap.eq(Mux(is_before, before, 0)),
             columns.eq(Mux(all_behind, d.taps_x, behind) - first_tap),
-            first_row.eq(Mux(above > 0, above, 0)),
+            first_row.eq(Mux(rows.row < 0, above, 0)),
             tap_rows.eq(Mux(below < d.taps_y, below, d.taps_y) - first_row),
         ]
-        inside_x = (before < d.taps_x) & (behind > 0)
-        inside = inside_x & (rows.row > -d.taps_y) & (job.rows > rows.row)
+        inside_x = (outside < 0) & (left >= 0)
+        inside = inside_x & (above < d.taps_y) & (below > 0)
         joins = kernel & ~is_before & all_behind & (d.row_keys == d.taps_x)
 
         word = Signal(word_layout(self.config))
@@ -333,9 +337,12 @@ class WordPlacer(wiring.Component):
         kernel = d.mode == Mode.KERNEL
         strips_left, rows_left = Signal(16), Signal(16)
         skips = Signal()
-        following = _Rows(self.config, "following")
+        following, step = _Rows(self.config, "following"), Signal.like(d.t_step)
         m.d.comb += [
-            following.row.eq(Mux(rows.row[16:] == 1, rows.row, rows.row + d.t_step)),
+            step.eq(Mux(rows.row[16:] == 1, 0, d.t_step)),
+            following.row.eq(rows.row + step),
+            following.above.eq(rows.above - step),
+            following.below.eq(rows.below - step),
             following.keys.eq(rows.keys + steps.keys),
             following.offset.eq(rows.offset + steps.offset),
             placed.eq(~skips),
@@ -343,6 +350,8 @@ class WordPlacer(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 rows.row.eq(d.first_row),
+                rows.above.eq(-d.first_row),
+                rows.below.eq(job.rows - d.first_row),
                 rows.keys.eq(steps.first_keys),
                 rows.offset.eq(steps.first_offset),
                 strips_left.eq(Mux(kernel, Mux(job.strip < 0, -job.strip, 0), job.strip)),
@@ -355,6 +364,8 @@ class WordPlacer(wiring.Component):
             with m.Else():
                 m.d.sync += [
                     rows.row.eq(following.row),
+                    rows.above.eq(following.above),
+                    rows.below.eq(following.below),
                     rows.offset.eq(following.offset),
                     rows_left.eq(rows_left - 1),
                 ]

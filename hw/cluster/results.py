@@ -24,8 +24,7 @@ class Results(wiring.Component):
     ------
     - Latency: `LATENCY` from `i` to `o`, `FLOAT_LATENCY` with float formats.
     - Throughput: one row per cycle.
-    - Combinational: `o.ready` -> `i.ready`, `written`; `d` -> `out_format`, `o.p`, `written`;
-      `tile` -> `o.p`, `written`.
+    - Combinational: `o.ready` -> `i.ready`, `written`; `d` -> `out_format`.
     - Reset: no row; outputs 0, but `i.ready` = 1.
 
     Parameters

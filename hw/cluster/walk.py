@@ -19,7 +19,7 @@ class TileWalk(wiring.Component):
     ------
     - Latency: `LATENCY` from `begin`, `en` to `place`.
     - Throughput: one place per cycle in which `en` is high.
-    - Combinational: `tile`, `run` -> `last`.
+    - Combinational: none.
     - Reset: outputs `place`, `last` undefined, until a `begin`.
 
     Parameters
@@ -89,24 +89,31 @@ class TileWalk(wiring.Component):
             (self.tile.samples, self.sample),
         ]
         assert VECTOR % self.config.drain_width == 0
-        counts = [Signal(16, name=f"count{n}", reset_less=True) for n in range(len(loops))]
+        lefts = [Signal(16, name=f"left{n}", reset_less=True) for n in range(len(loops))]
+        # whether a loop is at its last turn is known before it is asked for
+        ends = [Signal(name=f"end{n}", reset_less=True) for n in range(len(loops))]
         bases = [Signal.like(place, name=f"base{n}") for n in range(len(loops))]
         m.d.comb += [self.place.eq(place), bases[0].eq(place)]
-        ends = [(count + 1)[:16] == many for count, (many, _) in zip(counts, loops, strict=True)]
+
+        def restart(count):
+            """Let the innermost loops begin."""
+            for left, end, (many, _) in zip(lefts[:count], ends, loops, strict=False):
+                m.d.sync += [left.eq(many), end.eq(many == 1)]
+
         before = 1
-        for number, (count, base, end) in enumerate(zip(counts, bases, ends, strict=True)):
+        for number, (left, base, end) in enumerate(zip(lefts, bases, ends, strict=True)):
             stepped = Signal.like(place, name=f"stepped{number}")
             m.d.comb += stepped.eq(base + loops[number][1])
             steps = Signal(name=f"steps{number}")
             m.d.comb += steps.eq(self.en & before & ~end)
             with m.If(steps):
-                m.d.sync += [count.eq(count + 1), place.eq(stepped)]
-                m.d.sync += [inner.eq(0) for inner in counts[:number]]
+                m.d.sync += [left.eq(left - 1), end.eq(left == 2), place.eq(stepped)]
+                restart(number)
                 m.d.sync += [inner.eq(stepped) for inner in bases[1 : number + 1]]
             before = before & end
         m.d.comb += self.last.eq(before)
         with m.If(self.begin):
             m.d.sync += place.eq(self.first)
             m.d.sync += [base.eq(self.first) for base in bases[1:]]
-            m.d.sync += [count.eq(0) for count in counts]
+            restart(len(loops))
         return m

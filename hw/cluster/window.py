@@ -43,11 +43,15 @@ class _Chunks:
         """Chunks forgotten; this one is the oldest that is kept."""
         self.keys_used = Signal(range(config.directory_depth + 1))
         """Keys from the oldest chunk's base on, those of the chunk being loaded included."""
+        self.keys_fit = Signal()
+        """Those of another chunk have room."""
         self.base = Signal(config.key_width)
         """First key of the next chunk, or of the one being loaded."""
         self.entry = Signal(config.entry_width)
         """Number of the next entry."""
         self.oldest_entry = Signal(config.entry_width)
+        self.entries_used = Signal(config.entry_width)
+        """From the oldest one to the next."""
         self.open = Signal()
         """A chunk is being loaded."""
         self.frees = Signal()
@@ -269,13 +273,10 @@ class WindowLoader(wiring.Component):
         d, config = self.d, self.config
         item, end = self.items.p, ends.i
         key = Signal(config.key_width)
-        mid = Signal(8)
-        row_offset, offset = Signal(config.index_width), Signal(config.index_width)
         after = Signal(config.entry_width)
-        used = Signal(config.entry_width)
+        used = chunks.entries_used
         needs, fits, free = Signal(), Signal(), Signal()
         m.d.comb += [
-            used.eq(chunks.entry - chunks.oldest_entry),
             after.eq(chunks.entry + item.count),
             # a chunk to begin, or an item
             needs.eq(Mux(chunks.open, self.items.valid, strips.under_way != 0)),
@@ -284,7 +285,7 @@ class WindowLoader(wiring.Component):
                     chunks.open,
                     # used + item.count < config.stationary_depth, a power of two
                     ~(used[1:].all() & Mux(used[0], item.count != 0, item.count == 2)),
-                    (chunks.keys_used + d.s_keys < config.directory_depth) & end.ready,
+                    chunks.keys_fit & end.ready,
                 )
             ),
             # one that no strip needs may be finished before it is loaded
@@ -297,9 +298,8 @@ class WindowLoader(wiring.Component):
         takes = self.items.valid & self.items.ready
         closes = takes & item.ends_strip
         m.d.comb += [end.p.eq(after), end.valid.eq(closes)]
-        m.d.sync += chunks.keys_used.eq(
-            chunks.keys_used + Mux(begins, d.s_keys, 0) - Mux(chunks.frees, d.s_keys, 0)
-        )
+        self._count(m, chunks, ends.o.p, begins, Mux(takes, item.count, 0))
+        offset = self._count_offset(m, item, chunks.open, takes)
         load, written, told = self.load, Signal(), Signal()
         # Where the chunk before ended, its start is written, and words may be reading it.
         m.d.comb += told.eq(written & (key == chunks.base))
@@ -321,24 +321,59 @@ class WindowLoader(wiring.Component):
                 load.start.eq(chunks.entry),
                 chunks.open.eq(1),
                 key.eq(chunks.base),
-                mid.eq(d.s_mid),
-                row_offset.eq(0),
-                offset.eq(0),
             ]
         with m.If(takes):
             m.d.sync += chunks.entry.eq(after)
             with m.If(item.ends_position):
-                m.d.sync += [key.eq(key + 1), offset.eq(offset + d.s_offset_inner)]
-            with m.If(item.ends_row):
-                next_offset = Mux(mid == 1, 0, row_offset + d.s_offset_mid)
-                m.d.sync += [
-                    mid.eq(Mux(mid == 1, d.s_mid, mid - 1)),
-                    row_offset.eq(next_offset),
-                    offset.eq(next_offset),
-                ]
+                m.d.sync += key.eq(key + 1)
         with m.If(closes):
             m.d.sync += [
                 chunks.open.eq(0),
                 chunks.loaded.eq(chunks.loaded + 1),
                 chunks.base.eq(chunks.base + d.s_keys),
             ]
+
+    def _count(self, m, chunks, oldest_entry, begins, entries):
+        """Count the keys and entries from the oldest chunk on.
+
+        One that is forgotten leaves `oldest_entry` as the oldest. It had no room; what begins, or
+        has `entries`, has: never both in a cycle. What may come of it is found before it is known
+        which comes.
+        """
+        depth, step = self.config.directory_depth, self.d.s_keys
+        keys, used = chunks.keys_used, chunks.entries_used
+        more, fewer, kept = Signal(len(step) + 1), Signal.like(keys), Signal.like(used)
+        m.d.comb += [
+            more.eq(keys + step),
+            fewer.eq(keys - step),
+            kept.eq(used - (oldest_entry - chunks.oldest_entry)),
+        ]
+        m.d.sync += [chunks.keys_fit.eq(more < depth), used.eq(used + entries)]
+        with m.If(chunks.frees):
+            m.d.sync += [keys.eq(fewer), chunks.keys_fit.eq(keys < depth), used.eq(kept)]
+        with m.Elif(begins):
+            m.d.sync += [keys.eq(more), chunks.keys_fit.eq(keys + (step << 1) < depth)]
+
+    def _count_offset(self, m, item, is_open, takes):
+        """Return the offset of the position that an item is of, counted from the chunk's begin."""
+        d = self.d
+        mid = Signal(8)
+        row_offset, offset = Signal(self.config.index_width), Signal(self.config.index_width)
+        next_mid, next_row, next_offset = (Signal.like(one) for one in (mid, row_offset, offset))
+        with m.If(~is_open):
+            m.d.comb += next_mid.eq(d.s_mid)
+        with m.Else():
+            m.d.comb += [next_mid.eq(mid), next_row.eq(row_offset), next_offset.eq(offset)]
+            with m.If(item.ends_row & (mid == 1)):
+                m.d.comb += [next_mid.eq(d.s_mid), next_row.eq(0), next_offset.eq(0)]
+            with m.Elif(item.ends_row):
+                m.d.comb += [
+                    next_mid.eq(mid - 1),
+                    next_row.eq(row_offset + d.s_offset_mid),
+                    next_offset.eq(next_row),
+                ]
+            with m.Elif(item.ends_position):
+                m.d.comb += next_offset.eq(offset + d.s_offset_inner)
+        with m.If(~is_open | takes):
+            m.d.sync += [mid.eq(next_mid), row_offset.eq(next_row), offset.eq(next_offset)]
+        return offset
