@@ -38,7 +38,11 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """Cells, and the nets that are ports; names of nets are words of letters, digits and _."""
+    """Cells, and the nets that are ports.
+
+    Names of nets are words of letters, digits and _; all but the clock's have a _, since words
+    without are GrayWolf's own (`signal`).
+    """
 
     gates: tuple[Gate, ...]
     inputs: tuple[str, ...]
@@ -110,13 +114,17 @@ def make_block(verilog: str, top: str, liberty: Path, clock: str = CLOCK) -> Blo
                 "setattr -unset init w:*",
                 *_take_out(macros, top),
                 "memory_map",
-                "opt",
-                "write_json registers.json",
                 *GATE_LEVEL,
                 *map_commands(liberty),
                 "opt_clean -purge",
                 f'read_liberty -lib "{liberty}"',
                 "write_json cells.json",
+                "design -reset",
+                "read_rtlil words.il",
+                *_take_out(macros, top),
+                "memory_map",
+                "opt",
+                "write_json registers.json",
             ],
             directory,
         )
@@ -173,7 +181,7 @@ def read_block(
     try:
         modules = json.loads(text)["modules"]
         module = modules[top]
-        names = _net_names(module["netnames"])
+        names = _net_names(module["netnames"], clock)
         ports = {"input": [], "output": []}
         for name in sorted(module["ports"], key=lambda name: name != clock):
             port = module["ports"][name]
@@ -219,7 +227,7 @@ def read_block(
     )
 
 
-def _net_names(nets: Mapping[str, Mapping[str, Any]]) -> dict[Any, str]:
+def _net_names(nets: Mapping[str, Mapping[str, Any]], clock: str) -> dict[Any, str]:
     """Return a name for every bit of the nets, one each: of all that it has the simplest."""
     order = sorted(
         nets, key=lambda name: (nets[name].get("hide_name", 0), name.count("."), len(name), name)
@@ -231,15 +239,15 @@ def _net_names(nets: Mapping[str, Mapping[str, Any]]) -> dict[Any, str]:
         for index, bit in enumerate(bits):
             if isinstance(bit, int) and bit not in found:
                 stem = name if len(bits) == 1 else f"{name}_{index}"
-                found[bit] = next(word for word in _words(stem) if word not in taken)
+                found[bit] = next(word for word in _words(stem, clock) if word not in taken)
                 taken.add(found[bit])
     return found
 
 
-def _words(name: str) -> Iterator[str]:
+def _words(name: str, clock: str) -> Iterator[str]:
     """Yield words that look like a name."""
     word = _NO_NAME.sub("_", name).strip("_") or "net"
-    yield word
+    yield word if "_" in word or word == clock else f"{word}_"
     number = 1
     while True:
         number += 1

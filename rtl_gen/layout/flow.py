@@ -32,7 +32,7 @@ TOP = "block"
 """Name of every block in the flow."""
 DENSITY = 0.7
 """Part of the rows that is cells; the rest lets wires through."""
-_FANOUT = 16
+FANOUT = 16
 """Most inputs at one output."""
 _ROUNDS = 20
 _CHANGED = re.compile(r"^Number of gates changed: (\d+)", re.MULTILINE)
@@ -81,6 +81,15 @@ def check_flow() -> None:
         raise InputError(
             f"place and route needs {', '.join(gone)}: install Debian's {', '.join(PACKAGES)}"
         )
+
+
+def flow_versions() -> dict[str, str]:
+    """Return the versions of the tools, as Debian counts them; none where it does not."""
+    if shutil.which("dpkg-query") is None:
+        return {}
+    command = ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", *PACKAGES]
+    done = run_supervised(command, cwd=Path.cwd())
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line.strip())
 
 
 def call(command: Sequence[str], directory: Path) -> str:
@@ -169,7 +178,7 @@ def _buffer(block: Block, directory: Path) -> None:
         after.replace(before)
         command = [
             str(PROGRAMS / "blifFanout"),
-            *("-F", str(_FANOUT), "-l", "100", "-c", "20"),
+            *("-F", str(FANOUT), "-l", "100", "-c", "20"),
             *("-I", "power.txt", "-s", "nullstring", "-p", str(DEFAULT_LIBERTY)),
             *("-b", ",".join(_BUFFERS), "-i", "A,A", "-o", "Y,Y"),
             *(before.name, after.name),

@@ -60,6 +60,7 @@ class Layout:
     cell_area: float
     synthesised_area: float
     """Of the cells before buffers were added and gates made stronger."""
+    flip_flops: int
     flip_flop_area: float
     """Part of `cell_area`."""
     width: float
@@ -175,6 +176,10 @@ def _time(
     return found[0], found[1]
 
 
+def _is_flip_flop(kind: str) -> bool:
+    return kind.startswith("DFF")
+
+
 def summary(
     block: Block,
     placed: Placed,
@@ -213,8 +218,9 @@ def summary(
         clock_buffers=len(drivers),
         cell_area=sum(areas[kind] * count for kind, count in kinds.items()),
         synthesised_area=sum(areas[kind] * count for kind, count in block.cells().items()),
+        flip_flops=sum(count for kind, count in kinds.items() if _is_flip_flop(kind)),
         flip_flop_area=sum(
-            areas[kind] * count for kind, count in kinds.items() if kind.startswith("DFF")
+            areas[kind] * count for kind, count in kinds.items() if _is_flip_flop(kind)
         ),
         width=placed.width,
         height=placed.height,

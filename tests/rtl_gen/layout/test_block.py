@@ -25,14 +25,14 @@ def made(liberty, body, ports="input clk, input e, input [7:0] i, output o"):
 def test_a_register_is_a_cell_and_unused_inputs_are_left_out(liberty):
     block = made(liberty, "reg q; assign o = q; always @(posedge clk) q <= i[3];")
     assert block == Block(
-        gates=(Gate(kind="DFFX1", pins={"CLK": "clk", "D": "i_3", "Q": "o"}),),
+        gates=(Gate(kind="DFFX1", pins={"CLK": "clk", "D": "i_3", "Q": "o_"}),),
         inputs=("clk", "i_3"),
-        outputs=("o",),
+        outputs=("o_",),
         macros=(),
         clocking=Clocking(flip_flops=1, enabled=0, gateable=0, gates=0),
     )
     assert block.blif("block") == (
-        ".model block\n.inputs clk i_3\n.outputs o\n.gate DFFX1 CLK=clk D=i_3 Q=o\n.end\n"
+        ".model block\n.inputs clk i_3\n.outputs o_\n.gate DFFX1 CLK=clk D=i_3 Q=o_\n.end\n"
     )
 
 
@@ -43,7 +43,7 @@ def test_constants_and_inputs_that_pass_are_no_outputs(liberty):
         "reg q; assign one = 1; assign same = i; assign o = q; always @(posedge clk) q <= i;",
         ports,
     )
-    assert (block.inputs, block.outputs) == (("clk", "i"), ("o",))
+    assert (block.inputs, block.outputs) == (("clk", "i_"), ("o_",))
 
 
 def test_memories_of_macros_become_ports_and_others_cells(liberty):
@@ -90,14 +90,14 @@ def test_names_of_nets_are_words_and_all_different():
     cells = {"one": cell("INVX1", A=3, Y=5), "two": cell("INVX1", A=5, Y=6)}
     cells["three"] = cell("INVX1", A=6, Y=4)
     block = read_block(text_of(cells, **{"x.y": 5, "x_y": 6}), "top", "clk", NONE, ())
-    assert [gate.pins["Y"] for gate in block.gates] == ["x_y_2", "x_y", "o"]
+    assert [gate.pins["Y"] for gate in block.gates] == ["x_y_2", "x_y", "o_"]
 
 
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({}, "net o must have one driver, not 0"),
-        ({"one": cell("INVX1", A=3, Y=4), "two": cell("INVX1", A=3, Y=4)}, "net o must .* not 2"),
+        ({}, "net o_ must have one driver, not 0"),
+        ({"one": cell("INVX1", A=3, Y=4), "two": cell("INVX1", A=3, Y=4)}, "net o_ must .* not 2"),
         ({"one": cell("$_NOT_", A=3, Y=4)}, r"one must be a cell of the library, not \$_NOT_"),
         ({"one": cell("INVX1", A="0", Y=4)}, "one must have nets at its pins, not at A"),
     ],

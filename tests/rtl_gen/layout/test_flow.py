@@ -88,3 +88,12 @@ def test_a_layout_that_is_not_extracted_is_refused(monkeypatch, tmp_path):
 def test_a_block_knows_its_cells():
     twice = dataclasses.replace(BLOCK, gates=2 * BLOCK.gates)
     assert twice.cells() == {"DFFPOSX1": 2}
+
+
+def test_versions_are_those_of_debians_packages(monkeypatch):
+    listed = done("magic 8.3\nqflow 1.3\ntcsh \n")
+    monkeypatch.setattr(flow, "run_supervised", lambda *_, **__: listed)
+    monkeypatch.setattr(flow.shutil, "which", lambda name: name)
+    assert flow.flow_versions() == {"magic": "8.3", "qflow": "1.3"}
+    monkeypatch.setattr(flow.shutil, "which", lambda _: None)
+    assert flow.flow_versions() == {}

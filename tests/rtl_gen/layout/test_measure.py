@@ -63,7 +63,7 @@ def test_cells_wires_and_areas_are_summed():
     assert (layout.cells, layout.buffers, layout.clock_buffers) == (3, 1, 1)
     assert layout.cell_area == pytest.approx(96 + 24 + 72)
     assert layout.synthesised_area == pytest.approx(96 + 16)
-    assert layout.flip_flop_area == pytest.approx(96)
+    assert (layout.flip_flops, layout.flip_flop_area) == (1, pytest.approx(96))
     assert layout.core_area == pytest.approx(96 + 24 + 72 + 16)
     assert layout.utilisation == pytest.approx(192 / 208)
     assert (layout.wire_length, layout.clock_length, layout.vias) == (15.0, 3.0, 7)
@@ -84,7 +84,7 @@ def test_a_counter_is_laid_out():
     layout = measure_layout(COUNTER, "counter")
     assert layout.violations == 0
     assert layout.clocking == Clocking(flip_flops=12, enabled=12, gateable=12, gates=1)
-    assert layout.flip_flop_area == 12 * 96
+    assert (layout.flip_flops, layout.flip_flop_area) == (12, 12 * 96)
     assert 0.5 < layout.utilisation < 0.8
     assert layout.core_area < layout.width * layout.height
     # Wires take time, and none of it is made up: they have the capacitance that the LEF gives them.
