@@ -114,6 +114,18 @@ class Cutter(wiring.Component):
                     m.d.comb += [one.eq(n - n % size) for n, one in enumerate(firsts)]
         return firsts
 
+    def _look_ahead(self, m, members, cursors, teams, choice):
+        """Return the gang that is looked at in the next cycle: that of who is chosen, at first."""
+        coming = Signal(range(self.config.clusters))
+        chained = self.d.chained
+        m.d.comb += [
+            cursors.number.eq(Mux(chained, 0, members.gang)),
+            cursors.coming.eq(Mux(chained, 0, coming)),
+            teams.coming.eq(coming),
+            coming.eq(members.gangs[choice.grant]),
+        ]
+        return coming
+
     def elaborate(self, platform):
         m = Module()
         config, d = self.config, self.d
@@ -126,13 +138,7 @@ class Cutter(wiring.Component):
         members = Members(m, clusters)
         sought = Signal(range(clusters))  # the gang that is looked at instead
         cursors, teams = Cursors(m, tiles, config), Teams(m, members, d, config)
-        coming = Signal(range(clusters))  # the gang that is looked at in the next cycle
-        m.d.comb += [
-            cursors.number.eq(Mux(d.chained, 0, members.gang)),
-            cursors.coming.eq(Mux(d.chained, 0, coming)),
-            teams.coming.eq(coming),
-            coming.eq(members.gangs[choice.grant]),
-        ]
+        coming = self._look_ahead(m, members, cursors, teams, choice)
 
         job = Signal(job_layout(config))
         events, gives, looks = _Events(), Signal(), Signal()
