@@ -128,8 +128,7 @@ class Cutter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config, d = self.config, self.d
-        clusters = config.clusters
+        config, d, clusters = self.config, self.d, self.config.clusters
         m.submodules.choice = choice = RoundRobin(count=clusters)
         m.submodules.tiles = tiles = TileList(config=config)
         m.d.comb += [tiles.d.eq(d), tiles.start.eq(self.start)]
@@ -186,8 +185,8 @@ class Cutter(wiring.Component):
                 m.d.sync += [
                     one.eq(first) for one, first in zip(members.gangs, firsts, strict=True)
                 ]
-                m.d.sync += [one.eq(0) for one in (cursors.more, teams.begun, teams.behind)]
-                m.d.sync += [one.eq(0) for one in (members.retired, members.waits)]
+                none = (cursors.more, teams.begun, teams.behind, members.retired, members.waits)
+                m.d.sync += [one.eq(0) for one in none]
                 with m.If(self.start):
                     m.next = "CHOOSE"
             with m.State("CHOOSE"):
