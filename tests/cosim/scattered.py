@@ -22,6 +22,8 @@ from gscn.port import ALIGNMENT_BYTES
 PAGE = 4096
 """No burst crosses a multiple of it: parts moved by such take the same bursts."""
 OPERANDS = ("s_data", "s_table", "t_data", "t_table")
+SPARED_BITS = 5
+"""Upper bits of addresses that are 0 where all begins before what is long."""
 TRIES = 10_000
 """Of places for one pass."""
 LOOPS = {
@@ -96,9 +98,10 @@ def _overlap(regions):
     return any(end > begin for (_, end), (begin, _) in itertools.pairwise(ordered))
 
 
-def _tried(rng, f, space, *, apart):
+def _tried(rng, f, space, *, apart, longest):
     """Return fields with other places and sizes, right or not."""
-    tried = f | {name: _moved(rng, f[name], space) for name in (*OPERANDS, "out_addr")}
+    room = space >> SPARED_BITS if longest else space
+    tried = f | {name: _moved(rng, f[name], room) for name in (*OPERANDS, "out_addr")}
     if apart:
         tried |= _far_apart(rng, f, 1 << rng.randint(16, space.bit_length() - 1))
     extent = results_extent(_checked(tried))
@@ -106,12 +109,13 @@ def _tried(rng, f, space, *, apart):
     for part in "st":
         # more than there is, up to the end of all addresses
         spare = (space - tried[f"{part}_data"]) // HALFWORD_BYTES - f[f"{part}_halfwords"]
-        if spare > 0 and rng.random() < 0.5:
-            tried[f"{part}_halfwords"] += int(spare * rng.random() ** 4)
+        if spare > 0 and (longest or rng.random() < 0.5):
+            share = 1 if longest else rng.random() ** 4
+            tried[f"{part}_halfwords"] += int(share * (spare - 1))
     return tried
 
 
-def scattered(program, rng, *, apart=False):
+def scattered(program, rng, *, apart=False, longest=False):
     """Return a list with its parts anywhere else in the address space, and their regions.
 
     Parameters
@@ -123,17 +127,19 @@ def scattered(program, rng, *, apart=False):
     apart
         Whether every run of results lies by itself, as far from the others as there is room;
         otherwise all of a pass lie as they did, and every part as it did within a page.
+    longest
+        Whether the operands seem to end where all addresses do; then all else is before them.
     """
     config, image = program.config, program.image.copy()
     space = 1 << config.addr_width
     count = program.descriptor_count
     first, size = program.descriptors_addr, count * DESCRIPTOR_BYTES
-    addr = _moved(rng, first, space - PAGE - size)
+    addr = _moved(rng, first, (space >> 2 * SPARED_BITS if longest else space) - PAGE - size)
     listed, regions = (addr, addr + size), [Region(addr, first, size)]
     for number in range(count):
         before = _fields(program, number)
         for _ in range(TRIES):
-            after = _tried(rng, before, space, apart=apart)
+            after = _tried(rng, before, space, apart=apart, longest=longest)
             own = _regions(before, after, apart=apart)
             wrong = check_descriptor(_checked(after), config, listed)
             if wrong == PassError.NONE and not _overlap(regions + own):

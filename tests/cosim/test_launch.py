@@ -9,9 +9,13 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.cosim import Conditions, SimulationError, run
+from gscn.formats import NUMBER_FORMATS
 from gscn.pass_errors import PassError
-from gscn.passes import PASS_DESCRIPTOR, Mode
+from gscn.passes import PASS_DESCRIPTOR, VECTOR, Mode
+from gscn.records import OUT_RAW, OUT_WIDTHS
+from gscn.window import MOST_TOP
 from tests.cosim.lists import damaged_lists, fault_of, modelled
+from tests.pass_memory import kernel_pass, program_of
 from tests.pass_programs import TINY, random_program
 
 pytestmark = pytest.mark.cosim
@@ -157,3 +161,30 @@ def test_launches_do_not_depend_on_the_ones_before():
 
 def test_random_initial_values_change_nothing():
     check(programs(INTEGERS, range(4), 1), random_init=True, seed=5)
+
+
+def special_pass(number, out_format, seed):
+    """Return a pass of infinities, NaN, the largest numbers, ones and zeros of both signs."""
+    fmt = NUMBER_FORMATS[number]
+    codes = np.array([0, fmt.bias << fmt.mantissa_width, fmt.largest, fmt.infinity, fmt.nan])
+    rng = np.random.default_rng(seed)
+    weights, stream = (
+        rng.choice(codes, shape, p=(0.5, 0.2, 0.1, 0.1, 0.1))
+        | rng.integers(0, 2, shape) << fmt.width - 1
+        for shape in ((2, 1, 1, VECTOR), (4, 4, VECTOR))
+    )
+    stream[..., 2:] = 0
+    pixel = 8 * VECTOR
+    return kernel_pass(
+        weights, stream, number_format=number, out_format=out_format, pixel_bytes=pixel,
+        row_bytes=4 * pixel, sample_bytes=16 * pixel, window=min(2 * fmt.top_exponent, MOST_TOP),
+    )  # fmt: skip
+
+
+def test_infinities_and_nan_of_every_format_in_results_of_every_format():
+    choices = [(number, out) for number in range(1, len(NUMBER_FORMATS)) for out in OUT_WIDTHS]
+    programs = [program_of(TINY, [special_pass(*one, seed=1)]) for one in choices]
+    results = check(programs)
+    # raw results are sums, with bits for what they add up
+    assert all(done.flags["nonfinite"] == (out != OUT_RAW)
+               for (_, out), done in zip(choices, results, strict=True))  # fmt: skip

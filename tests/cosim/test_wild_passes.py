@@ -15,9 +15,10 @@ import pytest
 
 from gscn.cosim import Conditions, run
 from gscn.pass_errors import PassError
-from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
+from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, TABLE_ENTRY_BYTES, Mode
 from gscn.registers import NO_PASS
 from tests.cosim.lists import fault_of, modelled
+from tests.cosim.scattered import scattered
 from tests.cosim.test_launch import INTEGERS
 from tests.cosim.wild import ADDRESSES, MEMORY, Wild, fields_of, roomy_fields
 from tests.pass_programs import TINY, random_program
@@ -47,7 +48,7 @@ def with_descriptor(program, content):
 def test_descriptors_of_any_bits_are_reported():
     rng = random.Random(3)
     contents = [b"\xff" * DESCRIPTOR_BYTES, bytes(DESCRIPTOR_BYTES)] * 2
-    contents += [rng.randbytes(DESCRIPTOR_BYTES) for _ in range(12)]
+    contents += [rng.randbytes(DESCRIPTOR_BYTES) for _ in range(30)]
     lists = [with_descriptor(small(seed), content) for seed, content in enumerate(contents)]
     mixed = [one for number, bad in enumerate(lists) for one in (bad, small(number))]
     runs = run(INTEGERS, mixed, FAULTY, check=False)
@@ -119,6 +120,39 @@ def test_operands_beyond_memory_are_reported(config):
     runs = run(config, lists, conditions, check=False)
     for number, (program, done) in enumerate(zip(lists, runs, strict=True)):
         assert fault_of(program, done, bus_errors=behind) is None, number
+
+
+def with_long_strip(program, part, bit):
+    """Return a list whose operand has a strip that seems to end 2 to the power of `bit` later."""
+    fields, image = fields_of(program), program.image.copy()
+    second = fields[f"{part}_table"] + TABLE_ENTRY_BYTES * fields[f"{part}_groups"]
+    entry = image[second : second + TABLE_ENTRY_BYTES].view("<u4")
+    entry |= np.uint32(1 << bit)
+    return dataclasses.replace(program, image=image)
+
+
+def test_strips_of_any_length_are_reported():
+    """Operands seem to go on to the end of all addresses: no table is wrong by itself."""
+    rng = random.Random(8)
+    lists, regions, read = [], [], []
+    for number, bit in enumerate(range(10, 31)):
+        for part in "st":
+            base = random_program(number, 1, config=INTEGERS, mode=Mode(number % 2), count=1)
+            damaged = with_long_strip(base, part, bit)
+            # where operands end where they do, it is the table that is wrong; if the pass reads it
+            read.append(modelled(damaged).error != PassError.NONE)
+            moved, parts = scattered(damaged, rng, longest=True)
+            lists += [moved, small(number)]
+            regions += [parts, ()]
+    assert sum(read) > len(read) // 3
+    runs = run(INTEGERS, lists, FAULTY, check=False, regions=regions)
+    for number, (program, done) in enumerate(zip(lists, runs, strict=True)):
+        if number % 2:
+            assert fault_of(program, done, bus_errors=True) is None, number
+        else:
+            assert done.error is None, f"list {number}: {done.error}"
+            possible = (PassError.TABLE, PassError.STRIP, PassError.BUS_READ)
+            assert (done.error_code in possible) == read[number // 2], number
 
 
 def test_passes_with_many_tiles_are_aborted_and_the_next_list_is_right():
