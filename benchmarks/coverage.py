@@ -35,7 +35,10 @@ DESIGNS = (
     f"{replace(_TINY, float_formats=','.join(FLOAT_OPERAND_FORMATS)).digest()}/{TOP_MODULE}",
 )
 """Whose modules are counted."""
-FILES = ("launch", "wild_passes", "damaged_lists", "axi", "axi_runs")
+FILES = (
+    *("launch", "long_passes", "wild_passes", "damaged_lists", "places"),
+    *("axi", "axi_runs", "registers"),
+)
 TESTS = (
     *(f"tests/cosim/test_{name}.py" for name in FILES),
     *("-m", "cosim and not slow"),
@@ -198,7 +201,7 @@ def render(data: dict[str, Any]) -> str:
 
 
 _INTRODUCTION = """\
-Those tests of the default tier that give two designs random and wrong lists, of `tests/cosim`
+Those tests of the default tier that give two designs random, long and wrong lists, of `tests/cosim`
 {tests},
 executed {line} of the lines of their generated Verilog, and {toggle} of the changes of its bits,
 without those waived below. The designs are the preset `tiny` behind AXI, and the array

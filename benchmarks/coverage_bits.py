@@ -17,7 +17,7 @@ from gscn.port import ALIGNMENT_BYTES
 from gscn.records import MOST_SHIFT, OUT_WIDTHS
 from gscn.window import MOST_TOP
 
-_ADDRESSES = ("s_data", "s_table", "t_data", "t_table", "out_addr")
+ADDRESSES = ("s_data", "s_table", "t_data", "t_table", "out_addr")
 
 
 def _up_to(most: int) -> int:
@@ -46,7 +46,7 @@ def possible_bits(config: ArrayConfig) -> dict[str, int]:
     steps = VECTOR * min(OUT_WIDTHS.values()) // 8
     vectors = min(MOST_VECTORS, (config.acc_depth // VECTOR).bit_length() - 1)
     limits = {
-        **dict.fromkeys(_ADDRESSES, beyond - ALIGNMENT_BYTES),
+        **dict.fromkeys(ADDRESSES, beyond - ALIGNMENT_BYTES),
         "out_end": _up_to(beyond),
         # as results have a byte elsewhere
         **dict.fromkeys(("s_halfwords", "t_halfwords"), _up_to(beyond // 2 - 1)),

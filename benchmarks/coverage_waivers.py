@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from amaranth.lib import data
+
+from benchmarks.coverage_bits import ADDRESSES, possible_bits
+from gscn.array import array
 from gscn.cosim.coverage import LINE, TOGGLE, Point
+from gscn.formats import FLOAT_OPERAND_FORMATS
+from gscn.hw.array_layouts import PASS, job_layout, tile_layout
+from gscn.hw.core.list_sequencer import list_layout
+from gscn.passes import VECTOR
+from gscn.port import ALIGNMENT_BYTES
+from gscn.records import OUT_WIDTHS
+from gscn.register import REGISTER_WIDTH, Access, Top
+from gscn.registers import CONSTANT, registers_of
 
 ALL = ((0, 1 << 16),)
 """All bits of a signal."""
@@ -41,26 +55,112 @@ class Waiver(NamedTuple):
 
 
 _HIGH = "Addresses have 32 bits; a descriptor with more is refused: no pass that runs has any."
-_ALIGNED = "Operands, results and lists lie at multiples of 64 bytes; others are refused."
-_LIMITED = (
-    "Modes, formats, shifts, windows, teams and chains beyond those that there are are refused."
+_ALIGNED = "Operands and lists lie at multiples of 64 bytes, results of 32; others are refused."
+_LIMITED = "The checks refuse it in every pass (`benchmarks.coverage_bits`, and its tests)."
+_TILE = "A tile has at most as many vectors of results as an accumulator of a PE has room for."
+_COUNT = (
+    "Lists of these tests take fewer than 2^19 PE-cycles; counters of 48 bits count no further."
 )
-_COUNT = "Lists of these tests take fewer than 2^17 cycles; counters of 48 bits count no further."
 _NO_BIT = "The register has no such bit."
+_NO_RECORDS = "Arrays have neither records to begin at nor two queues: zero."
+_ONE_PORT = "There is one memory port, of number 0."
 _BEATS = "Bursts lie at multiples of a beat of 16 bytes, and have two beats at most: constants."
 _SELF = "Constant in this configuration: assigned nothing but itself, or zero."
 
-_WORDS = tuple((first, first + 31) for first in range(32, 384, 64))
-_LOW = tuple((first, first + 5) for first in range(0, 320, 64))
-_CHOICES = ((593, 599), (603, 607), (610, 615), (622, 623), (634, 639), (642, 647), (649, 655))
-_COUNTED = ((15, 47),)
+_CONFIG = replace(array("tiny"), float_formats=",".join(FLOAT_OPERAND_FORMATS))
+"""With all that one of the designs has, so that nothing is waived that it could have."""
+Bits = tuple[tuple[int, int], ...]
+"""First and last bits."""
+
+
+def bits_of(mask: int) -> Bits:
+    """Return first and last bits of every run of ones in a number."""
+    found = []
+    for bit in range(mask.bit_length()):
+        if not mask >> bit & 1:
+            continue
+        first = found.pop()[0] if found and found[-1][1] == bit - 1 else bit
+        found.append((first, bit))
+    return tuple(found)
+
+
+def _placed(layout: data.StructLayout, masks: Mapping[str, int]) -> Bits:
+    """Return bits of fields as bits of all of a layout."""
+    found = 0
+    for name, mask in masks.items():
+        field = layout[name]
+        found |= (mask & (1 << field.width) - 1) << field.offset
+    return bits_of(found)
+
+
+def _impossible_bits() -> Iterator[tuple[Bits, str]]:
+    """Yield bits of a descriptor that no pass has that runs, and why."""
+    possible = possible_bits(_CONFIG)
+    addresses, low = [*ADDRESSES, "out_end"], ALIGNMENT_BYTES - 1
+    aligned = [*addresses, "s_tile_bytes"]
+    yield _placed(PASS, {name: ~possible[name] & ~low for name in addresses}), _HIGH
+    yield _placed(PASS, {name: ~possible[name] & low for name in aligned}), _ALIGNED
+    others = {name: ~mask for name, mask in possible.items() if name not in aligned}
+    yield _placed(PASS, others), _LIMITED
+
+
+def _no_bits() -> Iterator[tuple[str, Bits]]:
+    """Yield ports of the file of registers, and bits that belong to no field."""
+    for one in registers_of(Top.ARRAY):
+        ports = {
+            Access.READ: ("driven",),
+            Access.WRITE: ("written",),
+            Access.READ_WRITE: ("stored",),
+            Access.CLEAR: ("driven", "written"),
+        }[one.access]
+        bits = bits_of(~one.mask & (1 << REGISTER_WIDTH) - 1)
+        if bits and one.name not in CONSTANT:
+            yield from ((f"{port}__{one.name}", bits) for port in ports)
+
+
+def _tile_bits() -> Iterator[tuple[Bits, str]]:
+    """Yield bits that no tile of results has, and why."""
+    layout, runs = tile_layout(_CONFIG), _CONFIG.acc_depth // VECTOR
+    counts = dict.fromkeys(("samples", "rows", "cols"), -(1 << runs.bit_length()))
+    yield _placed(layout, {"out_addr": _RUN_BYTES - 1}), _ALIGNED
+    yield _placed(layout, counts), _TILE
+
+
+_JOB, _LIST = job_layout(_CONFIG), list_layout(_CONFIG)
+_RUN_BYTES = VECTOR * min(OUT_WIDTHS.values()) // 8
+"""Least bytes of a run of results."""
+_COUNTED = ((19, 47),)
 _COMMAND = ((0, 3), (34, 39))
 
 WAIVERS: tuple[Waiver, ...] = (
     *(
         Waiver(TOGGLE, component, "d", bits, why)
         for component in ("gscn_cluster*", "top", "top.c*", "top.sequencer")
-        for bits, why in ((_WORDS, _HIGH), (_LOW, _ALIGNED), (_CHOICES, _LIMITED))
+        for bits, why in _impossible_bits()
+    ),
+    *(
+        Waiver(TOGGLE, component, place, _placed(_JOB, {"out_addr": _RUN_BYTES - 1}), _ALIGNED)
+        for component, place in (
+            ("*", "job*"),
+            ("top.cutter*", "cut"),
+            ("gscn_cluster.input.stream_jobs*", "*"),
+        )
+    ),
+    *(
+        Waiver(TOGGLE, component, place, bits, why)
+        for component, place in (
+            ("gscn_cluster*", "tile*"),
+            ("gscn_cluster.drain*", "i__payload"),
+            ("gscn_cluster.drain.tiles_queue*", "*"),
+        )
+        for bits, why in _tile_bits()
+    ),
+    *(
+        Waiver(TOGGLE, "top*", "start_list__payload", _placed(_LIST, masks), why)
+        for masks, why in (
+            ({"addr": ALIGNMENT_BYTES - 1}, _ALIGNED),
+            ({"first": -1, "two_queues": -1}, _NO_RECORDS),
+        )
     ),
     Waiver(TOGGLE, "top.sequencer*", "list_range", ((32, 63), (96, 127)), _HIGH),
     Waiver(TOGGLE, "top.sequencer*", "list_range", ((0, 5), (64, 69)), _ALIGNED),
@@ -69,22 +169,12 @@ WAIVERS: tuple[Waiver, ...] = (
     Waiver(TOGGLE, "gscn_cluster.tally", "value", _COUNTED, _COUNT),
     Waiver(TOGGLE, "top*", "counter_data", _COUNTED, _COUNT),
     Waiver(TOGGLE, "top", "cycles", _COUNTED, _COUNT),
+    Waiver(TOGGLE, "top.control*", "driven__COUNTER_LO", ((19, 31),), _COUNT),
     Waiver(TOGGLE, "top.control*", "driven__COUNTER_HI", ((0, 15),), _COUNT),
     Waiver(TOGGLE, "top.control*", "driven__COUNTER_HI", ((16, 31),), _NO_BIT),
+    Waiver(TOGGLE, "top*", "driven__BUS_ERROR", ((8, 15),), _ONE_PORT),
     Waiver(TOGGLE, "top.control*", "driven__BUS_ERROR_ADDR_HI", ALL, _HIGH),
-    *(
-        Waiver(TOGGLE, "top.control*", name, ((first, 31),), _NO_BIT)
-        for name, first in (
-            ("written__CONTROL", 3),
-            ("written__INTERRUPT_STATUS", 2),
-            ("written__INTERRUPT_TEST", 2),
-            ("stored__INTERRUPT_ENABLE", 2),
-            ("stored__COUNTER_SELECT", 16),
-            ("driven__INTERRUPT_STATUS", 2),
-            ("driven__STATUS", 12),
-            ("driven__ERROR", 5),
-        )
-    ),
+    *(Waiver(TOGGLE, "top.control*", name, bits, _NO_BIT) for name, bits in _no_bits()),
     Waiver(TOGGLE, "*", "c*s__?__payload", _COMMAND, _BEATS),
     Waiver(TOGGLE, "*", "command__payload", _COMMAND, _BEATS),
     Waiver(TOGGLE, "*", "write_command__payload", _COMMAND, _BEATS),

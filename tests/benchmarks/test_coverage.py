@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import coverage
-from benchmarks.coverage_waivers import ALL, WAIVERS, Waiver
+from benchmarks.coverage_waivers import ALL, WAIVERS, Waiver, bits_of
 from gscn.cosim.builds.coverage import VARIABLE
 from gscn.cosim.coverage import LINE, TOGGLE, Point
 from gscn.errors import InputError
@@ -108,3 +108,8 @@ def test_tests_run_on_simulators_that_count_and_must_pass(tmp_path, monkeypatch)
     test.write_text("def test_it():\n    assert False\n")
     with pytest.raises(InputError, match=r"tests must pass .* pytest exited with 1"):
         coverage.run([str(test), "-p", "no:cacheprovider"])
+
+
+def test_runs_of_bits_by_hand():
+    assert bits_of(0) == ()
+    assert bits_of(0b1011_0001) == ((0, 0), (4, 5), (7, 7))
