@@ -52,8 +52,9 @@ class TileWalkChecker(Checker):
         self.claim("place", ~walk.under_way | (dut.place == place))
         self.claim("last", ~walk.under_way | (dut.last == walk.last))
         self.claim("each", walk.each(dut.last))
-        for number, at in enumerate(walk.at):
-            self.invariant(~walk.under_way | (probe.signal(f"count{number}") == at))
+        for number, (at, count) in enumerate(zip(walk.at, counts, strict=True)):
+            left, end = probe.signal(f"left{number}"), probe.signal(f"end{number}")
+            self.invariant(~walk.under_way | ((left == count - at) & (end == walk.ends[number])))
             if number:
                 base = (first + sum(gone[number + 1 :], gone[number]))[:width]
                 self.invariant(~walk.under_way | (probe.signal(f"base{number}") == base))

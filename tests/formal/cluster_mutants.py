@@ -10,8 +10,8 @@ CLUSTER_MUTANTS = [
         ("place", "stepped.eq(base + loops[number][1])", "stepped.eq(place + loops[number][1])"),
         ("place", "[inner.eq(stepped) for inner in bases[1 : number + 1]]", "[]"),
         ("last", "self.last.eq(before)", "self.last.eq(ends[0] & ends[1])"),
-        ("last", "(self.run[row_bits:], self.item)", "(self.run[row_bits:][:4], self.item)"),
-        ("each", "[inner.eq(0) for inner in counts[:number]]", "[]"),
+        ("last", "end.eq(left == 2)", "end.eq(left <= 3)"),
+        ("each", "restart(number)", "pass"),
     ),
     *of(
         "StripWalker",
