@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gscn.errors import InputError
+from gscn.hw.ram import PREFIX
 from gscn.rtl_gen.liberty import check_liberty, map_commands, write_constraints
 from gscn.rtl_gen.memories import Memory, MemoryGroup, Sram, grouped, read_memories
 from gscn.rtl_gen.memory_cells import memory_areas
@@ -149,7 +150,7 @@ def synthesize(
             "memory -nomap",
             "opt",
             "tee -q -o words.json stat -json",
-            "select t:$mem*",
+            f"select t:$mem* t:{PREFIX}*",
             "write_json -selected memory_cells.netlist",
             "select -clear",
             # Every multiplier in a module of its own, so that its gates can be told apart; whole

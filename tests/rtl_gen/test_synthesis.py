@@ -8,6 +8,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn.errors import InputError
+from gscn.hw.ram import Ram
 from gscn.hw.shared import Shared
 from gscn.rtl_gen.memories import SRAMS, Memory, MemoryGroup
 from gscn.rtl_gen.memory_cells import memory_areas
@@ -230,6 +231,40 @@ def test_memories_are_told_apart_and_counted_for_all_instances(liberty):
     bare = synthesize(verilog(Tables), "top")
     assert bare.modules["top"].memory_area is None
     assert [group.area for group in bare.memories] == [None, None]
+
+
+class Rams(wiring.Component):
+    """Two memories that are instances of one module, one of them in a module of its own."""
+
+    addr: In(6)
+    o: Out(64)
+
+    def elaborate(self, platform):
+        m = Module()
+        for number, parent in enumerate((m, Module())):
+            ram = Ram(shape=32, depth=40)
+            parent.submodules.kept = ram
+            if parent is not m:
+                m.submodules.inner = parent
+            parent.d.comb += [
+                ram.read.addr.eq(self.addr),
+                ram.read.en.eq(1),
+                ram.write.addr.eq(self.addr),
+                ram.write.en.eq(1),
+                ram.write.data.eq(self.addr),
+                self.o[32 * number : 32 * (number + 1)].eq(ram.read.data),
+            ]
+        return m
+
+
+def test_memories_that_are_modules_are_macros_where_their_instances_are():
+    found = synthesize(verilog(Rams), "top")
+    assert (found.modules["top"].macros, found.modules["top.inner"].macros) == (2, 1)
+    assert found.modules["top"].macro_bits == found.modules["top"].memory_bits == 2 * 40 * 32
+    assert found.memories == (
+        MemoryGroup(place="top", memory=TABLE, count=1),
+        MemoryGroup(place="top.inner", memory=TABLE, count=1),
+    )
 
 
 def test_the_area_with_memories_has_cells_and_macros():
