@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import NamedTuple
-
-from amaranth.lib import data
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.coverage_bits import ADDRESSES, possible_bits
 from gscn.array import array
@@ -21,6 +19,9 @@ from gscn.port import ALIGNMENT_BYTES
 from gscn.records import OUT_WIDTHS
 from gscn.register import REGISTER_WIDTH, Access, Top
 from gscn.registers import CONSTANT, registers_of
+
+if TYPE_CHECKING:
+    from amaranth.lib import data
 
 ALL = ((0, 1 << 16),)
 """All bits of a signal."""

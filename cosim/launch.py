@@ -110,9 +110,8 @@ def run(
             f"abort_cycles must have an entry per program, {len(programs)}, and need faulty=True, "
             f"not have {len(abort_cycles)} with faulty={conditions.faulty}"
         )
-    if regions is None:
-        regions = [()] * len(programs)
-    elif len(regions) != len(programs):
+    regions = [()] * len(programs) if regions is None else regions
+    if len(regions) != len(programs):
         raise InputError(
             f"regions must have an entry per program, {len(programs)}, not {len(regions)}"
         )
@@ -121,10 +120,8 @@ def run(
     if conditions.waves and not simulator.waves:
         raise InputError("simulator must be built with waves to write them")
     with temporary_folder("gscn-run-") as directory:
-        launches = [
-            _write_launch(directory, index, *one, conditions)
-            for index, one in enumerate(zip(programs, abort_cycles, regions, strict=True))
-        ]
+        each = enumerate(zip(programs, abort_cycles, regions, strict=True))
+        launches = [_write_launch(directory, index, *one, conditions) for index, one in each]
         results = _run_all(config, launches, conditions, simulator, directory)
     if check:
         _raise_first_error(results, config, conditions.seed)
