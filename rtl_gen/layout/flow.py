@@ -38,8 +38,41 @@ _ROUNDS = 20
 _CHANGED = re.compile(r"^Number of gates changed: (\d+)", re.MULTILINE)
 _BUFFERS = ("BUFX2", "CLKBUF1")
 """Of nets, and of the clock."""
-_ROUTE = f"qrouter::standard_route {TOP}_route.def false true\nquit\n"
-"""Without the rounds that route every net once more, which take twice as long as the routing."""
+_ROUTE = f"""\
+proc lost {{}} {{
+  write_delays {TOP}_route.rc
+  set found {{}}
+  set file [open {TOP}_route.rc]
+  while {{[gets $file line] >= 0}} {{
+    if {{[string match *ERROR* $line]}} {{ lappend found [lindex [split $line] 0] }}
+  }}
+  close $file
+  return $found
+}}
+set failed [stage1]
+for {{set mask 10}} {{$failed > 0 && $mask <= 100}} {{incr mask 10}} {{
+  set failed [stage2 mask $mask effort 10]
+}}
+for {{set effort 20}} {{$failed > 0 && $effort <= 100}} {{incr effort 20}} {{
+  set failed [stage2 mask none effort $effort]
+}}
+cleanup all
+for {{set round 0}} {{$round < 5 && [llength [set nets [lost]]] > 0}} {{incr round}} {{
+  puts "again: $nets"
+  foreach net $nets {{
+    if {{[stage3 mask none route $net] > 0}} {{ stage2 mask none effort 50 }}
+  }}
+  cleanup all
+}}
+write_def {TOP}_route.def
+write_delays {TOP}_route.rc
+quit
+"""
+"""As `qrouter::standard_route`, without its rounds that route every net once more, which take twice
+as long as the routing.
+
+A net in which qrouter has gone round in a circle has wires twice, and ends of them that break the
+rules of layout: these are routed again. Written once, as routes are gone when they are written."""
 _VIOLATIONS = re.compile(r"^violations (\d+)$", re.MULTILINE)
 
 _MAGIC = """\

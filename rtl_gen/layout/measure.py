@@ -80,6 +80,8 @@ class Layout:
     """Picofarads."""
     vias: int
     nets: int
+    lost_nets: int
+    """Nets for which qrouter wrote more wire than there is (`parasitics.Tree.is_lost`)."""
     violations: int
     """Of rules of layout, by Magic."""
     clocking: Clocking
@@ -233,6 +235,7 @@ def summary(
         wire_capacitance=sum(tree.picofarad for tree in trees),
         vias=placed.vias,
         nets=len(placed.nets),
+        lost_nets=sum(tree.is_lost for tree in trees),
         violations=violations,
         clocking=block.clocking,
         before=timings[0],

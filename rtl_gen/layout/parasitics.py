@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from gscn.errors import InputError
 
 _TOKEN = re.compile(r"[(),]|[^\s(),]+")
+_LOST = "ERROR"
 _EDGE = re.compile(r"(?<=EDGECAPACITANCE )\s*([-+.\deE]+)")
 
 _HEAD = """\
@@ -52,6 +54,8 @@ class Tree:
     driver: str
     """CELL/PIN or PIN/PORT."""
     branches: tuple[Branch, ...]
+    is_lost: bool = False
+    """Whether qrouter lost its way where wires meet twice, and wrote some of them again."""
 
     @property
     def picofarad(self) -> float:
@@ -74,7 +78,9 @@ def read_trees(text: str) -> list[Tree]:
     ----------
     text
         A line a net: name, number of drivers, driver, number of sinks, and a tree in parentheses:
-        `( ohm pF what, what )`, `what` being such a tree or the name of a pin.
+        `( ohm pF what, what )`, `what` being such a tree or the name of a pin; or `ERROR` where
+        qrouter has gone round in a circle: then the first place of a pin counts, and capacitance
+        is too high by what is written again.
 
     Raises
     ------
@@ -101,6 +107,9 @@ def _read_tree(line: str) -> Tree:
             elif token != ",":
                 # No wire between them and the end of the last one.
                 branches.append(Branch(ohm=0.0, picofarad=0.0, parent=path[-1], pin=token))
+        is_lost = _LOST in tokens
+        if is_lost:
+            branches = _first_places(branches)
     except (ValueError, IndexError, StopIteration) as error:
         raise InputError(f"net must be what qrouter writes, not {line[:40]!r}") from error
     found = sum(branch.pin is not None for branch in branches)
@@ -109,7 +118,18 @@ def _read_tree(line: str) -> Tree:
             f"net {name} must have one driver and {sinks} sinks as it says, not {drivers} and "
             f"{found}"
         )
-    return Tree(net=name, driver=driver, branches=tuple(branches))
+    return Tree(net=name, driver=driver, branches=tuple(branches), is_lost=is_lost)
+
+
+def _first_places(branches: list[Branch]) -> list[Branch]:
+    """Return branches that have each pin once, where it is first, and no `ERROR`."""
+    seen = {_LOST}
+    found = []
+    for branch in branches:
+        repeats = branch.pin in seen
+        seen.add(branch.pin or _LOST)
+        found.append(dataclasses.replace(branch, pin=None) if repeats else branch)
+    return found
 
 
 def to_spef(name: str, trees: list[Tree], inputs: tuple[str, ...], outputs: tuple[str, ...]) -> str:

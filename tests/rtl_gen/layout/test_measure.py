@@ -51,7 +51,12 @@ def small_layout():
     sizes = {name: (width, 10.0) for name, width in zip(("FILL", "INVX1"), (0.8, 1.6), strict=True)}
     sizes |= {"INVX2": (2.4, 10.0), "CLKBUF1": (7.2, 10.0), "DFFPOSX1": (9.6, 10.0)}
     trees = [
-        Tree(net=net, driver="C_1/Y", branches=(Branch(ohm=1.0, picofarad=0.5, parent=-1),))
+        Tree(
+            net=net,
+            driver="C_1/Y",
+            branches=(Branch(ohm=1.0, picofarad=0.5, parent=-1),),
+            is_lost=net == "q",
+        )
         for net in ("clk", "q")
     ]
     timings = (TIMING, dataclasses.replace(TIMING, hold_slack_ns=0.3))
@@ -69,6 +74,7 @@ def test_cells_wires_and_areas_are_summed():
     assert (layout.wire_length, layout.clock_length, layout.vias) == (15.0, 3.0, 7)
     assert layout.layers == {"metal1": 5.0, "metal2": 2.0, "metal3": 8.0}
     assert (layout.wire_capacitance, layout.macro_bits, layout.ports) == (1.0, 8192, 2)
+    assert (layout.nets, layout.lost_nets) == (4, 1)
     assert layout.after.frequency_mhz == 500
 
 

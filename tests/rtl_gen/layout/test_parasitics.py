@@ -21,6 +21,19 @@ def test_a_tree_is_read_branch_by_branch():
     )
 
 
+def test_where_qrouter_goes_round_in_a_circle_a_pin_counts_once():
+    circle = "q 1 DFF_1/Q 2 ( 2 0.5 A_1/A , ( 1 0.25 A_2/B , ( 1 0.125 A_1/A , ( 0 0 ERROR ) ) ) )"
+    (tree,) = read_trees(circle)
+    assert [branch.pin for branch in tree.branches if branch.pin] == ["A_1/A", "A_2/B"]
+    assert [branch.parent for branch in tree.branches] == [-1, 0, 0, 2, 2, 4, 4, 6]
+    assert (tree.is_lost, tree.picofarad) == (True, 0.875)
+    assert not read_trees(LINE)[0].is_lost
+    with pytest.raises(
+        InputError, match="3 sinks as it says, not 1 and 2"
+    ):
+        read_trees(circle.replace("Q 2", "Q 3"))
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
