@@ -40,8 +40,8 @@ class Gate:
 class Block:
     """Cells, and the nets that are ports.
 
-    Names of nets are words of letters, digits and _; all but the clock's have a _, since words
-    without are GrayWolf's own (`signal`).
+    Names of nets are words of letters, digits and _ that begin with a letter; all but the clock's
+    have a _, since words without are GrayWolf's own (`signal`).
     """
 
     gates: tuple[Gate, ...]
@@ -247,6 +247,8 @@ def _net_names(nets: Mapping[str, Mapping[str, Any]], clock: str) -> dict[Any, s
 def _words(name: str, clock: str) -> Iterator[str]:
     """Yield words that look like a name."""
     word = _NO_NAME.sub("_", name).strip("_") or "net"
+    if word[0].isdigit():
+        word = f"net_{word}"
     yield word if "_" in word or word == clock else f"{word}_"
     number = 1
     while True:

@@ -88,9 +88,10 @@ def text_of(cells, **bits):
 
 def test_names_of_nets_are_words_and_all_different():
     cells = {"one": cell("INVX1", A=3, Y=5), "two": cell("INVX1", A=5, Y=6)}
-    cells["three"] = cell("INVX1", A=6, Y=4)
-    block = read_block(text_of(cells, **{"x.y": 5, "x_y": 6}), "top", "clk", NONE, ())
-    assert [gate.pins["Y"] for gate in block.gates] == ["x_y_2", "x_y", "o_"]
+    cells |= {"three": cell("INVX1", A=6, Y=7), "four": cell("INVX1", A=7, Y=4)}
+    names = {"x.y": 5, "x_y": 6, "$0\\q": 7}
+    block = read_block(text_of(cells, **names), "top", "clk", NONE, ())
+    assert [gate.pins["Y"] for gate in block.gates] == ["x_y_2", "x_y", "net_0_q", "o_"]
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,7 @@ def test_where_qrouter_goes_round_in_a_circle_a_pin_counts_once():
     assert [branch.parent for branch in tree.branches] == [-1, 0, 0, 2, 2, 4, 4, 6]
     assert (tree.is_lost, tree.picofarad) == (True, 0.875)
     assert not read_trees(LINE)[0].is_lost
-    with pytest.raises(
-        InputError, match="3 sinks as it says, not 1 and 2"
-    ):
+    with pytest.raises(InputError, match="3 sinks as it says, not 1 and 2"):
         read_trees(circle.replace("Q 2", "Q 3"))
 
 
