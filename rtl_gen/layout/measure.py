@@ -166,9 +166,17 @@ def _time(
     block: Block, placed: Placed, trees: list[Tree], directory: Path
 ) -> tuple[Timing, Timing]:
     """Return the delays of a block without its wires and with them."""
-    text = netlist(gates_of(placed), TOP, block.inputs, block.outputs)
+    # Names that SPEF and Verilog read alike: `blifFanout` has made some with a $.
+    gates = {
+        cell: dataclasses.replace(
+            gate, pins={pin: net.replace("$", "_") for pin, net in gate.pins.items()}
+        )
+        for cell, gate in gates_of(placed).items()
+    }
+    text = netlist(gates, TOP, block.inputs, block.outputs)
     (directory / NETLIST).write_text(text, encoding="utf-8")
-    spef = to_spef(TOP, trees, block.inputs, block.outputs)
+    renamed = [dataclasses.replace(tree, net=tree.net.replace("$", "_")) for tree in trees]
+    spef = to_spef(TOP, renamed, block.inputs, block.outputs)
     (directory / WIRES).write_text(spef, encoding="utf-8")
     found = []
     for with_wires in (False, True):
