@@ -41,7 +41,7 @@ class ClusterInput(wiring.Component):
 
     Timing
     ------
-    - Latency: `LATENCY` from `data_valid` to `o`.
+    - Latency: `LATENCY` from `data` to `o`.
     - Throughput: one word per cycle.
     - Combinational: `o.ready`, `levels` -> `o.valid`, `state`, `ends_job`; `d` -> `row_keys`,
       `row_step`.

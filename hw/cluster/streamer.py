@@ -144,7 +144,7 @@ class Streamer(wiring.Component):
     - Latency: `LATENCY` from `items` to `o`.
     - Throughput: one word per cycle; a job costs as many cycles more as its products have bits,
       and some: see `StepMultiplier` and `hw.cluster.placer`.
-    - Combinational: `chunks`, `d`, `jobs.p` -> `items.ready`; `o.ready`, `reports.ready` ->
+    - Combinational: `chunks` -> `items.ready`; `o.ready`, `reports.ready` ->
       `items.ready`, `jobs.ready`, `ends_job`, `state`; `reports.ready` -> `o.valid`; `o.ready` ->
       `reports.valid`; `chunks` -> `waits`; `jobs.valid`, `jobs.p`,
       `tiles.valid`, `items.valid`, `arrived`, `chunks` -> `state`.

@@ -113,8 +113,8 @@ class WindowLoader(wiring.Component):
     - Latency: `LATENCY` from `items` to `load`, and from `items` to `chunks`.
     - Throughput: one item per cycle; a chunk and a job take one cycle more each, and so does a
       chunk that is forgotten.
-    - Combinational: `report_valid` -> `jobs.ready`, `error`; `items.p`, `d` -> `items.ready`,
-      `error`; `items.valid`, `waits`, `marks_idle` -> `error`; `d` -> `strips.p`.
+    - Combinational: `report_valid` -> `jobs.ready`, `error`; `items.p` -> `items.ready`, `error`;
+      `items.valid`, `waits`, `marks_idle` -> `error`; `d` -> `strips.p`.
     - Reset: nothing loaded; outputs 0, but `jobs.ready` = 1 and `load` meaningless.
 
     Parameters
