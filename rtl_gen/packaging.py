@@ -10,6 +10,7 @@ from gscn.port import port_names
 from gscn.register import Top
 from gscn.rtl_gen.ip_xact import ip_xact, xact_file
 from gscn.rtl_gen.rams import SUBARRAYS_FILE, subarrays_text
+from gscn.rtl_gen.secded import SECDED_FILE, secded_text
 from gscn.rtl_gen.testbench import bench_module, testbench_text
 from gscn.version import VERSION
 
@@ -192,7 +193,7 @@ def companions(manifest: Manifest) -> dict[str, str]:
     manifest
         What was generated.
     """
-    module = manifest.module
+    module, digest = manifest.module, manifest.config.digest()
     bench = {f"{bench_module(module)}.v": testbench_text(manifest)} if manifest.axi else {}
     return {
         **bench,
@@ -200,7 +201,8 @@ def companions(manifest: Manifest) -> dict[str, str]:
         xact_file(module): ip_xact(manifest),
         f"{example_module(module)}.v": example_text(manifest),
         f"{module}.sdc": constraints_text(manifest),
-        SUBARRAYS_FILE: subarrays_text(module, manifest.config.digest(), manifest.rams),
+        SUBARRAYS_FILE: subarrays_text(module, digest, manifest.rams),
+        SECDED_FILE: secded_text(module, digest, manifest.rams),
         LINT_FILE: resources.files("gscn.rtl_gen").joinpath(_WAIVERS).read_text(encoding="utf-8"),
     }
 

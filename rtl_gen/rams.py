@@ -21,7 +21,7 @@ _MODULE = re.compile(
     rf"^module ({PREFIX}(\d+)x(\d+)(?:_by_(\d+))?)\(.*?^endmodule\n", re.MULTILINE | re.DOTALL
 )
 
-_PORTS = """\
+PORTS = """\
   input clk,
   input rst,  // nothing is reset
   input $addr_bits read__addr,
@@ -31,6 +31,7 @@ _PORTS = """\
   input $part_bits write__en,
   input $row_bits write__data
 """
+"""Template of the ports of a module of memories (`port_texts`)."""
 _HEAD = f"""\
 // Memories of $module, configuration $digest, as subarrays of which one at most is read and
 // one written in a cycle. To be used with the macro {MACROS} defined, or as an example of how
@@ -39,7 +40,7 @@ _HEAD = f"""\
 _LEAF = Template(f"""\
 
 module $name (
-{_PORTS});
+{PORTS});
   reg $row_bits rows [0:$last];
   reg $row_bits shown;
   assign read__data = shown;
@@ -52,7 +53,7 @@ endmodule
 _SPLIT = Template(f"""\
 
 module $name (
-{_PORTS});
+{PORTS});
   wire $choice_bits reads = read__addr[$high:$low];
   wire $choice_bits writes = write__addr[$high:$low];
   reg $choice_bits shows;  // the subarray that was read last
@@ -127,27 +128,39 @@ def subarrays_text(
     """
     texts: dict[str, str] = {}
     for one in rams:
-        if one.depth <= rows:
-            texts[one.module] = _leaf(one.module, one.depth, one)
-            continue
-        leaf = f"gscn_subarray_{rows}x{one.width}" + (
-            "" if one.granularity == one.width else f"_by_{one.granularity}"
-        )
-        texts[one.module] = _split(one, leaf, rows)
-        texts[leaf] = _leaf(leaf, rows, one)
+        texts |= rows_texts(one, rows)
     head = Template(_HEAD).substitute(module=module, digest=digest)
     return head + "".join(texts.values())
 
 
-def _bits(width: int) -> str:
+def rows_texts(ram: RamModule, rows: int) -> dict[str, str]:
+    """Return the modules, by their names, of which a memory is made: itself, and a subarray.
+
+    Parameters
+    ----------
+    ram
+        The memory.
+    rows
+        Of a subarray, a power of two; a memory of no more has none.
+    """
+    if ram.depth <= rows:
+        return {ram.module: _leaf(ram.module, ram.depth, ram)}
+    parts = "" if ram.granularity == ram.width else f"_by_{ram.granularity}"
+    leaf = f"gscn_subarray_{rows}x{ram.width}{parts}"
+    return {ram.module: _split(ram, leaf, rows), leaf: _leaf(leaf, rows, ram)}
+
+
+def bits_text(width: int) -> str:
+    """Return the range of a vector of so many bits."""
     return f"[{width - 1}:0]"
 
 
-def _ports(depth: int, ram: RamModule) -> dict[str, str]:
+def port_texts(depth: int, ram: RamModule) -> dict[str, str]:
+    """Return what stands in `PORTS` for the ranges of vectors of a memory with so many rows."""
     return {
-        "addr_bits": _bits(max((depth - 1).bit_length(), 1)),
-        "row_bits": _bits(ram.width),
-        "part_bits": _bits(ram.width // ram.granularity),
+        "addr_bits": bits_text(max((depth - 1).bit_length(), 1)),
+        "row_bits": bits_text(ram.width),
+        "part_bits": bits_text(ram.width // ram.granularity),
     }
 
 
@@ -157,7 +170,9 @@ def _leaf(name: str, depth: int, ram: RamModule) -> str:
     for part in range(ram.width // ram.granularity):
         own = f"[{(part + 1) * ram.granularity - 1}:{part * ram.granularity}]"
         writes.append(f"    if (write__en[{part}]) rows[write__addr]{own} <= write__data{own};")
-    return _LEAF.substitute(_ports(depth, ram), name=name, last=depth - 1, writes="\n".join(writes))
+    return _LEAF.substitute(
+        port_texts(depth, ram), name=name, last=depth - 1, writes="\n".join(writes)
+    )
 
 
 def _split(ram: RamModule, leaf: str, rows: int) -> str:
@@ -168,12 +183,12 @@ def _split(ram: RamModule, leaf: str, rows: int) -> str:
     numbers = range(count)
     choices = [f"    shows == {number} ? found{number} :" for number in numbers[:-1]]
     return _SPLIT.substitute(
-        _ports(ram.depth, ram),
+        port_texts(ram.depth, ram),
         name=ram.module,
         high=high,
         low=low,
-        choice_bits=_bits(high - low + 1),
-        wires="\n".join(f"  wire {_bits(ram.width)} found{number};" for number in numbers),
+        choice_bits=bits_text(high - low + 1),
+        wires="\n".join(f"  wire {bits_text(ram.width)} found{number};" for number in numbers),
         choices="\n".join([*choices, f"    found{count - 1};"]),
         instances="\n".join(
             _INSTANCE.substitute(leaf=leaf, number=number, low_high=low - 1, parts=parts)

@@ -201,6 +201,7 @@ def test_generate_writes_once(tmp_path, capsys):
         "gscn_top.sdc",
         "gscn_top_example.v",
         "gscn_lint.vlt",
+        "gscn_secded.v",
         "gscn_subarrays.v",
         "manifest.json",
     }

@@ -105,6 +105,7 @@ def test_a_damaged_file_is_written_again(tmp_path):
         "gscn_top.sdc",
         "gscn_top_example.v",
         "gscn_lint.vlt",
+        "gscn_secded.v",
         "gscn_subarrays.v",
         "manifest.json",
     }

@@ -19,6 +19,7 @@ from gscn.rtl_gen.rams import (
     ram_modules,
     subarrays_text,
 )
+from gscn.rtl_gen.secded import SECDED_FILE
 from gscn.rtl_gen.verilog import to_verilog
 from gscn.rtl_gen.yosys import parse_statistics, run_yosys
 
@@ -45,27 +46,46 @@ def check_equal(directory, one, text):
     Raises
     ------
     InputError
-        They can differ.
+        They can differ, or what the module asserts can be wrong.
     """
-    known = f"assume (read__addr < {one.depth}); assume (write__addr < {one.depth});"
-    plain = verilog(one).replace("endmodule", f"  always @* begin {known} end\nendmodule")
-    (directory / "plain.v").write_text(plain)
-    (directory / "other.v").write_text(text)
+    check(directory, one, {"plain": verilog(one), "other": text})
+
+
+def check_asserts(directory, one, text):
+    """Prove what a module asserts within a few cycles from zeros on.
+
+    Raises
+    ------
+    InputError
+        It can be wrong.
+    """
+    check(directory, one, {"other": text})
+
+
+def check(directory, one, texts):
+    """Prove that modules are equal, if there are two, and what they assert."""
+    known = f"  always @* begin assume (read__addr < {one.depth});"
+    known += f" assume (write__addr < {one.depth}); end\n"
     commands = []
-    for name in ("plain", "other"):
+    for name, text in texts.items():
+        head, body = re.split(rf"(?<=module {one.module})", text)
+        body = body.replace("endmodule", f"{known}endmodule", 1)
+        (directory / f"{name}.v").write_text(head + body)
         commands += [
             *(f"read_verilog -formal {name}.v", f"hierarchy -top {one.module}", "proc"),
             *("chformal -lower", "memory", "flatten", "opt_clean", f"rename {one.module} {name}"),
             f"design -stash {name}",
         ]
+    equal = "-prove trigger 0" if len(texts) > 1 else ""
+    top = "both" if len(texts) > 1 else "other"
     options = "-set-assumes -set-init-zero -tempinduct-baseonly -maxsteps 6"
     run_yosys(
         [
             *commands,
-            *(f"design -copy-from {name} -as {name} {name}" for name in ("plain", "other")),
-            "miter -equiv -flatten -make_outputs plain other both",
-            "hierarchy -top both",
-            f"sat -verify -prove trigger 0 -seq 1 {options} both",
+            *(f"design -copy-from {name} -as {name} {name}" for name in texts),
+            *(["miter -equiv -flatten -make_outputs plain other both"] if len(texts) > 1 else []),
+            f"hierarchy -top {top}",
+            f"sat -verify {equal} -prove-asserts -seq 1 {options} {top}",
         ],
         directory,
     )
@@ -128,6 +148,8 @@ def test_the_files_say_what_memories_there_are(tmp_path):
     manifest = generate(TINY, tmp_path)
     assert manifest.rams == ram_modules(manifest.verilog.read_text())
     assert load_manifest(tmp_path) == manifest
-    text = (tmp_path / SUBARRAYS_FILE).read_text()
-    assert {one.module for one in manifest.rams} <= set(re.findall(r"^module (\w+)", text, re.M))
-    assert TINY.digest() in text
+    for file in (SUBARRAYS_FILE, SECDED_FILE):
+        text = (tmp_path / file).read_text()
+        modules = set(re.findall(r"^module (\w+)", text, re.M))
+        assert {one.module for one in manifest.rams} <= modules
+        assert TINY.digest() in text

@@ -142,7 +142,7 @@ def test_files_are_written_once(generated):
         "gscn_registers.rdl",
         "gscn_registers.svd",
         *("gscn_axi_top.core", "gscn_axi_top.sdc", "gscn_axi_top_example.v", "gscn_lint.vlt"),
-        *("gscn_subarrays.v", "gscn_axi_top.xml"),
+        *("gscn_secded.v", "gscn_subarrays.v", "gscn_axi_top.xml"),
         "gscn_axi_top_tb.v",
         *("gscn_driver.h", "gscn_driver.c", "gscn_passes.h", "gscn_passes.c"),
     }

@@ -12,6 +12,8 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.axi import AxiAttributes
 from gscn.rtl_gen import generate_axi
+from gscn.rtl_gen.rams import SUBARRAYS_FILE
+from gscn.rtl_gen.secded import SECDED_FILE
 from gscn.rtl_gen.testbench import bench_module
 from tests.rtl_gen.tools import call, lint
 
@@ -27,6 +29,31 @@ def commands(repository):
 
 def environment():
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
+def with_wrong_bits(text):
+    """Return memories of `SECDED_FILE` that read every word with a wrong bit, and say so."""
+    told = """\
+  reg told = 0;
+  always @(posedge clk) begin
+    told <= told || corrected;
+    if (corrected && !told) $display("CORRECTED");
+    if (uncorrectable) $display("UNCORRECTABLE");
+  end
+endmodule
+`endif
+"""
+
+    def wrong(match):
+        size = int(match[1]) - int(match[2]) + 1
+        return f".word(found[{match[1]}:{match[2]}] ^ ({size}'b1 << turn % 7'd{size}))"
+
+    text = text.replace("endmodule\n`endif\n", told, 1)
+    turn = "  reg [6:0] turn = 0;\n  always @(posedge clk) turn <= turn + 7'd1;\n"
+    text = re.sub(r"^  wire \S+ corrected;\n", lambda found: found[0] + turn, text, flags=re.M)
+    text, count = re.subn(r"\.word\(found\[(\d+):(\d+)\]\)", wrong, text)
+    assert count > 0
+    return text
 
 
 @pytest.mark.cosim
@@ -59,14 +86,23 @@ def test_the_commands_of_the_page_run_a_pass(commands, tmp_path):
     passes = json.loads((image / "image.json").read_text())["pass_count"]
     assert re.search(rf"^PASS: {passes} passes, \d+ bytes of results, \d+ cycles$", text, re.M)
     run, compile_ = commands[-1], commands[-2]
-    # memories of another make in place of those that are generated
-    macros = compile_.replace("gscn_axi_top*.v", "+define+GSCN_RAM_MACROS gscn_*.v")
     export = commands[-3]
-    status, again = call(
-        ["sh", "-c", f"{export}\n{macros} && {run}"], cwd=folder, env=environment()
-    )
-    assert status == 0, again
-    assert re.findall("^PASS.*", again, re.M) == re.findall("^PASS.*", text, re.M)
+
+    def run_with(memories):
+        """Run with a file's memories in place of those that are generated."""
+        macros = f"+define+GSCN_RAM_MACROS {memories}"
+        script = f"{export}\n{compile_} {macros} && {run}"
+        status, again = call(["sh", "-c", script], cwd=folder, env=environment())
+        assert status == 0, again
+        assert re.findall("^PASS.*", again, re.M) == re.findall("^PASS.*", text, re.M)
+        return again
+
+    run_with(SUBARRAYS_FILE)
+    memories = folder / SECDED_FILE
+    memories.write_text(with_wrong_bits(memories.read_text()))
+    said = run_with(SECDED_FILE)
+    assert "CORRECTED" in said
+    assert "UNCORRECTABLE" not in said
 
     def fails(sentence):
         status, text = call(["sh", "-c", run], cwd=folder, env=environment())
