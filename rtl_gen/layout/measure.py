@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,8 +88,6 @@ class Layout:
     """Placed, without wires."""
     after: Timing
     """With the wires as routed."""
-    seconds: float
-    """That buffering, placing, routing and checking took."""
 
     @property
     def utilisation(self) -> float:
@@ -142,7 +139,6 @@ def measure_layout(verilog: str, top: str, density: float = DENSITY) -> Layout:
     """
     check_flow()
     block = make_block(verilog, top, DEFAULT_LIBERTY)
-    start = time.perf_counter()
     with temporary_folder("gscn-layout-") as directory:
         lay_out(block, directory, density)
         violations, spice = check_layout(directory)
@@ -156,10 +152,7 @@ def measure_layout(verilog: str, top: str, density: float = DENSITY) -> Layout:
         trees = read_trees((layout / f"{TOP}.rc").read_text(encoding="utf-8"))
         sizes = read_sizes((TECHNOLOGY / f"{NAME}_stdcells.lef").read_text(encoding="utf-8"))
         before, after = _time(block, placed, trees, directory)
-        seconds = time.perf_counter() - start
-    return summary(
-        block, placed, trees, sizes, violations=violations, timings=(before, after), seconds=seconds
-    )
+    return summary(block, placed, trees, sizes, violations=violations, timings=(before, after))
 
 
 def _time(
@@ -198,7 +191,6 @@ def summary(
     *,
     violations: int,
     timings: tuple[Timing, Timing],
-    seconds: float,
 ) -> Layout:
     """Return the figures of what was placed and routed.
 
@@ -212,8 +204,10 @@ def summary(
         Its wires.
     sizes
         Width and height of each kind of cell, micrometres.
-    violations, timings, seconds
-        As in `Layout`; timings without wires and with them.
+    violations
+        As in `Layout`.
+    timings
+        Without wires and with them.
     """
     areas = {kind: width * height for kind, (width, height) in sizes.items()}
     kinds = Counter(placed.cells.values())
@@ -248,5 +242,4 @@ def summary(
         clocking=block.clocking,
         before=timings[0],
         after=timings[1],
-        seconds=seconds,
     )

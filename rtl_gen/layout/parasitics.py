@@ -78,9 +78,9 @@ def read_trees(text: str) -> list[Tree]:
     ----------
     text
         A line a net: name, number of drivers, driver, number of sinks, and a tree in parentheses:
-        `( ohm pF what, what )`, `what` being such a tree or the name of a pin; or `ERROR` where
-        qrouter has gone round in a circle: then the first place of a pin counts, and capacitance
-        is too high by what is written again.
+        `( ohm pF what, what )`, `what` being such a tree or the name of a pin. Where
+        qrouter has gone round in a circle it writes pins again, or `ERROR`: then the first place
+        of a pin counts, and capacitance is too high by what is written again.
 
     Raises
     ------
@@ -107,9 +107,10 @@ def _read_tree(line: str) -> Tree:
             elif token != ",":
                 # No wire between them and the end of the last one.
                 branches.append(Branch(ohm=0.0, picofarad=0.0, parent=path[-1], pin=token))
-        is_lost = _LOST in tokens
+        pins = [driver, *(branch.pin for branch in branches if branch.pin is not None)]
+        is_lost = _LOST in pins or len(set(pins)) < len(pins)
         if is_lost:
-            branches = _first_places(branches)
+            branches = _first_places(branches, driver)
     except (ValueError, IndexError, StopIteration) as error:
         raise InputError(f"net must be what qrouter writes, not {line[:40]!r}") from error
     found = sum(branch.pin is not None for branch in branches)
@@ -121,9 +122,9 @@ def _read_tree(line: str) -> Tree:
     return Tree(net=name, driver=driver, branches=tuple(branches), is_lost=is_lost)
 
 
-def _first_places(branches: list[Branch]) -> list[Branch]:
-    """Return branches that have each pin once, where it is first, and no `ERROR`."""
-    seen = {_LOST}
+def _first_places(branches: list[Branch], driver: str) -> list[Branch]:
+    """Return branches that have each sink once, where it is first, no driver and no `ERROR`."""
+    seen = {_LOST, driver}
     found = []
     for branch in branches:
         repeats = branch.pin in seen

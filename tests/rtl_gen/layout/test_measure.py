@@ -60,7 +60,7 @@ def small_layout():
         for net in ("clk", "q")
     ]
     timings = (TIMING, dataclasses.replace(TIMING, hold_slack_ns=0.3))
-    return summary(block, placed, trees, sizes, violations=0, timings=timings, seconds=1.5)
+    return summary(block, placed, trees, sizes, violations=0, timings=timings)
 
 
 def test_cells_wires_and_areas_are_summed():

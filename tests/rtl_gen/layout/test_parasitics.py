@@ -27,6 +27,10 @@ def test_where_qrouter_goes_round_in_a_circle_a_pin_counts_once():
     assert [branch.pin for branch in tree.branches if branch.pin] == ["A_1/A", "A_2/B"]
     assert [branch.parent for branch in tree.branches] == [-1, 0, 0, 2, 2, 4, 4, 6]
     assert (tree.is_lost, tree.picofarad) == (True, 0.875)
+    (again,) = read_trees(circle.replace(" , ( 0 0 ERROR )", ""))
+    assert (again.is_lost, again.branches) == (True, tree.branches[:-2])
+    (back,) = read_trees(circle.replace("ERROR", "DFF_1/Q"))
+    assert back == tree
     assert not read_trees(LINE)[0].is_lost
     with pytest.raises(InputError, match="3 sinks as it says, not 1 and 2"):
         read_trees(circle.replace("Q 2", "Q 3"))
