@@ -17,14 +17,14 @@ ACCUMULATOR_BANKS = 2
 
 # -- input of a cluster
 PIECES_REQUESTED = 2
-"""`hw.port.pieces.PieceReader.REQUEST_DEPTH`: pieces whose first burst is asked for."""
+"""`hw.port.pieces.PieceReader.REQUEST_DEPTH`: pieces asked for, none of which is gathered."""
 MARKS_UNDER_WAY = 8
 """`hw.cluster.marks.MarkJoiner.DEPTH`: MARKs and ENDs that some PE has not passed."""
 JOBS_DECIDED = 4
 """`hw.cluster.window.WindowLoader.JOBS`: jobs that are, or are being, loaded and have not ended."""
 STRIPS_NAMED = 2
 """`hw.cluster.streamer.Streamer.CONTEXTS`: strips whose words are not all made."""
-PIECE_LATENCY = 1
+PIECE_LATENCY = 3
 """`hw.port.pieces.PieceReader.LATENCY`: from a beat to its halfwords."""
 VECTOR_LATENCY = 1
 """`hw.cluster.vectors.VectorExpander.LATENCY`: from halfwords to the item they make."""

@@ -16,9 +16,10 @@ PIECE_READER = record(
     # what is asked for: next beat, beats left; of the buffer: beats it has room for, beats in it
     "beat", "beats_left", "room", "level",
     "pieces",  # requested and not begun
-    # the piece that is under way: halfwords left, the next one, its place in the oldest beat,
-    # and halfwords in the tail before it
-    "under_way", "left", "at", "position", "tail",
+    # the piece begun last: halfwords not gathered, the place of the next one in its beat, and those
+    # of it that are gathered and not in the window; it is the one behind that under way
+    "left", "position", "group", "ahead", "next_at",
+    "under_way", "at", "count",  # a piece is, its next halfword, and halfwords in the window
     "available", "ends",  # the outputs of these names
     first=PIECES_REQUESTED, halfwords=PIECES_REQUESTED,  # of these pieces, `first` in the memory
 )  # fmt: skip
@@ -43,14 +44,16 @@ def request(reader, first, halfwords, beat_halfwords):
 
 @borrowing
 def begin_piece(reader, beat_halfwords):
-    """Turn to the next piece, if there is one."""
-    reader.under_way = reader.pieces > 0
-    if reader.pieces == 0:
-        return
-    reader.at = reader.first[0]
+    """Turn to the next piece; it is under way if none is."""
+    first = reader.first[0]
     reader.left = reader.halfwords[0]
-    reader.position = reader.at & (beat_halfwords - 1) if reader.left else 0
-    reader.tail = 0
+    reader.position = first & (beat_halfwords - 1)
+    if reader.under_way:
+        reader.ahead = 1
+        reader.next_at = first
+    else:
+        reader.under_way = 1
+        reader.at = first
     for index in range(PIECES_REQUESTED - 1):
         reader.first[index] = reader.first[index + 1]
         reader.halfwords[index] = reader.halfwords[index + 1]
@@ -58,16 +61,21 @@ def begin_piece(reader, beat_halfwords):
 
 
 @borrowing
-def look(reader, beat_halfwords):
+def gather(reader, beat_halfwords):
+    """Gather the next halfwords of a beat; return whether that leaves the buffer."""
+    here = MOST - reader.position % MOST
+    reader.group = min(here, reader.left)
+    reader.left -= reader.group
+    reader.position = (reader.position + here) & (beat_halfwords - 1)
+    return reader.left == 0 or reader.position == 0
+
+
+@borrowing
+def look(reader):
     """Find how many halfwords are shown."""
-    reader.available = 0
-    reader.ends = 0
-    if reader.under_way:
-        present = reader.tail
-        if reader.level:
-            present += beat_halfwords - reader.position
-        reader.available = min(present, MOST, reader.left)
-        reader.ends = reader.left == reader.available
+    reader.available = min(reader.count, MOST)
+    whole = reader.ahead or (reader.left == 0 and reader.group == 0)
+    reader.ends = reader.under_way and whole and reader.count <= MOST
 
 
 @borrowing
@@ -76,23 +84,22 @@ def step_pieces(reader, channel, take, done, beat_halfwords):
 
     `channel` is its `cycles.port.channel.CHANNEL`.
     """
+    enters = reader.group > 0 and not reader.ahead and reader.count < 2 * MOST
+    reader.count -= take
+    reader.at += take
+    free = enters or reader.group == 0
+    begins = free and reader.left == 0 and not reader.ahead and reader.pieces > 0
+    if enters:
+        reader.count += reader.group
+        reader.group = 0
     leaves = 0
-    if reader.under_way:
-        from_tail = min(take, reader.tail)
-        position = reader.position + take - from_tail
-        if done:
-            leaves = reader.position != 0
-        rest = beat_halfwords - position
-        if reader.left and reader.level and take >= reader.tail and rest < MOST:
-            leaves = 1
-            reader.tail = rest
-            reader.position = 0
-        else:
-            reader.tail -= from_tail
-            reader.position = position
-        reader.at += take
-        reader.left -= take
-    if done or not reader.under_way:
+    if free and reader.left and reader.level:
+        leaves = int(gather(reader, beat_halfwords))
+    if done:
+        reader.under_way = reader.ahead
+        reader.at = reader.next_at
+        reader.ahead = 0
+    if begins:
         begin_piece(reader, beat_halfwords)
     issued = 0
     if channel.granted:
@@ -101,7 +108,7 @@ def step_pieces(reader, channel, take, done, beat_halfwords):
         reader.beats_left -= issued
     reader.room += leaves - issued
     reader.level += channel.arrived - leaves
-    look(reader, beat_halfwords)
+    look(reader)
 
 
 @borrowing

@@ -78,6 +78,9 @@ class PieceReaderChecker(Checker):
         )
         self.invariant(probe.signal("beat_addr") == next_addr[low:])
         self.invariant(next_addr[:low] == 0)
+        burst_bits = config.burst_beats.bit_length() - 1
+        boundary = config.burst_beats - next_addr[low : low + burst_bits]
+        self.invariant(probe.signal("length") == Mux(to_ask < boundary, to_ask, boundary))
         self.invariant(probe.signal("beats_left") == to_ask)
         self.invariant(in_flight + beats.level + probe.signal("room") == depth)
         self.reach(dut.done & (beats.level == 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,25 @@ from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import PIECE, WINDOW_HALFWORDS
 from gscn.hw.layouts import burst_layout
 
+_SHOWN = 3 * WINDOW_HALFWORDS - 1
+"""Halfwords behind each other: those of the window, and as many as that each cycle has as many."""
+
+
+class _Group:
+    """Halfwords on their way from a beat to the window."""
+
+    def __init__(self) -> None:
+        self.halfwords = Signal(16 * WINDOW_HALFWORDS, reset_less=True)
+        self.count = Signal(range(WINDOW_HALFWORDS + 1))
+        self.whole = Signal(init=1)
+        """There are no more of the piece that was begun last."""
+        self.ahead = Signal()
+        """That is not the piece under way, but the one behind it."""
+        self.enters = Signal()
+        """They are there, and of the piece under way."""
+        self.leaves = Signal()
+        """The window takes them in this cycle."""
+
 
 class PieceReader(wiring.Component):
     """Read pieces of memory in order and show their halfwords, a few at a time.
@@ -20,11 +39,12 @@ class PieceReader(wiring.Component):
     beats have room, so `data` needs no ready.
 
     The window shows the next halfwords of the piece under way, as many as `available` says; `take`
-    of them, at most those, leave. They come from a tail of up to three halfwords and then from the
-    oldest beat, which leaves for the tail as soon as that is empty and the beat has no more than
-    three left. A piece, also one of 0 halfwords, is under way until `done`, for which nothing may
-    be left of it; the next one is in the cycle after. Of `REQUEST_DEPTH` pieces whose first burst
-    is asked for, one is under way.
+    of them, at most those, leave. It is a register of up to eleven, into which groups of four come
+    as they lie in beats, from another register, whenever it has no more than seven: so what is
+    taken decides only by how much is shifted. A piece, also one of 0 halfwords, is under way until
+    `done`, for which nothing may be left of it; the next one is in the cycle after, and shows its
+    first group, gathered meanwhile, in the one behind that. Of `REQUEST_DEPTH` pieces behind these
+    two the first burst is asked for.
 
     Timing
     ------
@@ -33,7 +53,7 @@ class PieceReader(wiring.Component):
     - Throughput: one burst command and `WINDOW_HALFWORDS` halfwords per cycle; a piece costs one
       cycle more.
     - Combinational: none.
-    - Reset: no piece, no beat; outputs 0, but `request.ready` = 1 and `window` undefined.
+    - Reset: no piece, no beat; outputs 0, but `request.ready` = 1.
 
     Parameters
     ----------
@@ -96,7 +116,9 @@ class PieceReader(wiring.Component):
         m.submodules.pieces = pieces = StreamFIFO(shape=place, depth=self.REQUEST_DEPTH)
         m.d.comb += [beats.i.p.eq(self.data), beats.i.valid.eq(self.data_valid)]
         self._ask(m, pieces.i, beats.o.valid & beats.o.ready)
-        self._show(m, pieces.o, beats.o)
+        group = _Group()
+        begins = self._gather(m, pieces.o, beats.o, group)
+        self._show(m, group, begins)
         return m
 
     @property
@@ -112,98 +134,130 @@ class PieceReader(wiring.Component):
         beat_addr = Signal(config.addr_width - beat_bits, reset_less=True)
         beats_left = Signal(32)
         room = Signal(range(config.read_fifo_beats + 1), init=config.read_fifo_beats)
-        to_boundary = Signal(range(burst + 1))
+        # of the burst that is asked for next; 0: none
         length = Signal(range(burst + 1))
-        ends = beats_left <= to_boundary
         request = self.request.p
         position = request.first[: self._position_width]
+        first, beats, rest = (
+            Signal.like(beat_addr),
+            Signal.like(beats_left),
+            Signal.like(beats_left),
+        )
+        last = position + request.halfwords + (config.mem_bytes // 2 - 1)
         m.d.comb += [
-            to_boundary.eq(burst - beat_addr[:burst_bits]),
-            length.eq(Mux(ends, beats_left[: burst_bits + 1], to_boundary)),
             self.command.p.addr.eq(beat_addr << beat_bits),
             self.command.p.beats.eq(length),
-            self.command.valid.eq((beats_left != 0) & (room >= length)),
-            self.request.ready.eq((beats_left == 0) & piece.ready),
+            self.command.valid.eq((length != 0) & (room >= length)),
+            self.request.ready.eq((length == 0) & piece.ready),
             # one of 0 halfwords has no beat, wherever it lies
             piece.p.position.eq(Mux(request.halfwords == 0, 0, position)),
             piece.p.halfwords.eq(request.halfwords),
-            piece.valid.eq(self.request.valid & (beats_left == 0)),
+            piece.valid.eq(self.request.valid & (length == 0)),
+            first.eq(self.addr[beat_bits:] + (request.first >> self._position_width)),
+            beats.eq(Mux(request.halfwords == 0, 0, last >> self._position_width)),
+            rest.eq(beats_left - length),
         ]
+
+        def up_to(most, wanted):
+            """Return how many beats a burst has, of which there is room for `most`."""
+            few = ~wanted[len(length) :].any() & (wanted[: len(length)] < most)
+            return Mux(few, wanted[: len(length)], most)
+
         issued = self.command.valid & self.command.ready
         with m.If(issued):
-            m.d.sync += [beat_addr.eq(beat_addr + length), beats_left.eq(beats_left - length)]
-        with m.If(self.request.valid & self.request.ready):
-            last = position + request.halfwords + (config.mem_bytes // 2 - 1)
+            # it has ended at a boundary, or was the last
             m.d.sync += [
-                beat_addr.eq(self.addr[beat_bits:] + (request.first >> self._position_width)),
-                beats_left.eq(Mux(request.halfwords == 0, 0, last >> self._position_width)),
+                beat_addr.eq(beat_addr + length),
+                beats_left.eq(rest),
+                length.eq(up_to(burst, rest)),
+            ]
+        with m.If(self.request.valid & self.request.ready):
+            to_boundary = (burst - first[:burst_bits])[: len(length)]
+            m.d.sync += [
+                beat_addr.eq(first),
+                beats_left.eq(beats),
+                length.eq(up_to(to_boundary, beats)),
             ]
         m.d.sync += room.eq(room - Mux(issued, length, 0) + leaves)
 
-    def _show(self, m, piece, beat):
-        """Show the window of the piece under way."""
-        beat_halfwords = self.config.mem_bytes // 2
-        most = WINDOW_HALFWORDS
-        under_way = Signal()
-        left = Signal(32)
-        position = Signal(self._position_width)
-        tail = Signal(16 * (most - 1), reset_less=True)
-        tail_count = Signal(range(most))
-        # what the oldest beat holds from `position` on
-        rest = Signal(range(beat_halfwords + 1))
-        shown = Signal(16 * most)
-        present = Signal(range(beat_halfwords + most))
-        tail_bits = tail & ((1 << (tail_count << 4)) - 1)[: len(tail)]
-        m.d.comb += [
-            rest.eq(beat_halfwords - position),
-            shown.eq((beat.p >> (position << 4))[: 16 * most]),
-            self.window.eq((tail_bits | (shown << (tail_count << 4)))[: 16 * most]),
-            present.eq(tail_count + Mux(beat.valid, rest, 0)),
-        ]
-        few = Mux(present < most, present, most)
-        with m.If(under_way):
-            m.d.comb += [
-                self.available.eq(Mux(left < few, left, few)),
-                self.ends.eq(left == self.available),
-            ]
+    def _gather(self, m, piece, beat, group):
+        """Gather the halfwords of each piece, as they lie in groups in its beats.
 
-        # -- what the tail and the beat hold after the cycle
-        from_tail = Mux(self.take < tail_count, self.take, tail_count)
-        next_position = Signal(range(beat_halfwords + 1))
-        next_rest = Signal(range(beat_halfwords + 1))
-        tail_empty = Signal()
-        absorbs = Signal()
+        Return whether another piece is begun.
+        """
+        left, position = Signal(32), Signal(self._position_width)
+        few, rest = Signal(), Signal.like(left)  # few are left, of which only the low bits count
+        lane_bits = WINDOW_HALFWORDS.bit_length() - 1
+        lane, number = position[:lane_bits], position[lane_bits:]
+        here, count = (
+            Signal(range(WINDOW_HALFWORDS + 1), name=name) for name in ("here", "gathered")
+        )
+        loads, ends, begins, free = (
+            Signal(name=name) for name in ("loads", "ends_group", "begins", "free")
+        )
         m.d.comb += [
-            tail_empty.eq(self.take >= tail_count),
-            next_position.eq(position + (self.take - from_tail)[: len(self.take)]),
-            next_rest.eq(beat_halfwords - next_position),
-            absorbs.eq(under_way & (left != 0) & beat.valid & tail_empty & (next_rest < most)),
+            here.eq(WINDOW_HALFWORDS - lane),
+            ends.eq(few & (left[: len(here)] <= here)),
+            rest.eq(Mux(begins, piece.p.halfwords, left - Mux(loads, count, 0))),
+            count.eq(Mux(ends, left, here)),
+            free.eq((group.count == 0) | group.leaves),
+            loads.eq(free & ~group.whole & beat.valid),
+            # the last of a beat, or of a piece
+            beat.ready.eq(loads & (ends | (number == (1 << len(number)) - 1))),
+            begins.eq(free & group.whole & ~group.ahead & piece.valid),
+            piece.ready.eq(free & group.whole & ~group.ahead),
         ]
-        with m.If(absorbs):
-            m.d.comb += beat.ready.eq(1)
+        there = loads | ((group.count != 0) & ~group.leaves)
+        m.d.sync += [left.eq(rest), few.eq(~rest[len(here) :].any())]
+        m.d.sync += group.enters.eq(there & (~group.ahead | self.done))
+        with m.If(group.leaves):
+            m.d.sync += group.count.eq(0)
+        with m.If(loads):
             m.d.sync += [
-                tail.eq(beat.p >> (next_position << 4)),
-                tail_count.eq(next_rest),
-                position.eq(0),
+                group.halfwords.eq(
+                    (beat.p.word_select(number, len(group.halfwords)) >> (lane << 4))
+                    & Cat((count > halfword).replicate(16) for halfword in range(WINDOW_HALFWORDS))
+                ),
+                group.count.eq(count),
+                group.whole.eq(ends),
+                position.eq(position + here),
             ]
-        with m.Else():
-            m.d.sync += [
-                tail.eq(tail >> (from_tail << 4)),
-                tail_count.eq(tail_count - from_tail),
-                position.eq(next_position),
-            ]
-        m.d.sync += left.eq(left - self.take)
-
-        # -- from one piece to the next
-        begins = ~under_way | self.done
-        m.d.comb += piece.ready.eq(begins)
-        with m.If(self.done):
-            # the beat of the last halfword, unless the tail has taken the rest of it
-            m.d.comb += beat.ready.eq(position != 0)
         with m.If(begins):
             m.d.sync += [
-                under_way.eq(piece.valid),
-                left.eq(piece.p.halfwords),
+                group.whole.eq(piece.p.halfwords == 0),
                 position.eq(piece.p.position),
-                tail_count.eq(0),
             ]
+        return begins
+
+    def _show(self, m, group, begins):
+        """Show the window of the piece under way."""
+        most = WINDOW_HALFWORDS
+        shown = Signal(16 * _SHOWN)  # zeros behind what is there
+        count, under_way = Signal(range(_SHOWN + 1)), Signal()
+        # not more than stays whatever is taken: so a group, and a beat, leave whether it is or not
+        fits = count <= _SHOWN - most
+        m.d.comb += [
+            self.window.eq(shown[: 16 * most]),
+            self.available.eq(Mux(count < most, count, most)),
+            self.ends.eq(
+                under_way & (count <= most) & (group.ahead | (group.whole & (group.count == 0)))
+            ),
+            group.leaves.eq(group.enters & fits),
+        ]
+        behind = Signal(16 * (_SHOWN + most))
+        with m.Switch(Cat(count, group.enters)):
+            for there in range(_SHOWN - most + 1):
+                with m.Case(there | 1 << len(count)):
+                    m.d.comb += behind.eq(group.halfwords << (16 * there))
+        m.d.sync += [
+            shown.eq((shown | behind) >> (self.take << 4)),
+            count.eq(count + Mux(group.leaves, group.count, 0) - self.take),
+        ]
+
+        # -- from one piece to the next
+        with m.If(self.done):
+            m.d.sync += [group.ahead.eq(0), under_way.eq(group.ahead | begins)]
+        with m.Elif(under_way):
+            m.d.sync += group.ahead.eq(group.ahead | begins)
+        with m.Else():
+            m.d.sync += under_way.eq(begins)
