@@ -1,6 +1,6 @@
 """Which lines of the generated Verilog the default tests execute, and which bits change in them.
 
-Tests of the default tier that simulate two designs run on simulators that count
+Tests of the default tier that simulate an array and a machine run on simulators that count
 (`gscn.cosim.builds.coverage`), docs/results/coverage.md. What need not be covered,
 and why, is in `benchmarks.coverage_waivers`.
 """
@@ -11,12 +11,14 @@ import itertools
 import os
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
-from benchmarks.coverage_waivers import ALL, WAIVERS, Waiver
+from benchmarks.coverage_waivers import ALL, MACHINE_WAIVERS, WAIVERS, Waiver
 from benchmarks.markdown import percent, table
 from benchmarks.pages import ROOT, Page
 from gscn.array import array
@@ -30,20 +32,62 @@ from gscn.system.cache import VARIABLE as CACHE_VARIABLE
 CACHE = ROOT / "build" / "coverage"
 """Simulators that count, and what they counted."""
 _TINY = array("tiny")
-DESIGNS = (
-    f"{_TINY.digest()}/{AXI_TOP_MODULE}",
-    f"{replace(_TINY, float_formats=','.join(FLOAT_OPERAND_FORMATS)).digest()}/{TOP_MODULE}",
-)
-"""Whose modules are counted."""
-FILES = (
-    *("launch", "long_passes", "wild_passes", "damaged_lists", "places"),
-    *("axi", "axi_runs", "registers"),
+_FLOATS = replace(_TINY, float_formats=",".join(FLOAT_OPERAND_FORMATS))
+MACHINE = array("small").with_overrides([
+    "float_formats=bf16", "acc_depth=1024", "stationary_depth=4096", "directory_depth=1024",
+])  # fmt: skip
+"""That of the tests of lists."""
+
+
+class Part(NamedTuple):
+    """Designs whose modules are counted together."""
+
+    name: str
+    designs: tuple[str, ...]
+    files: tuple[str, ...]
+    """Tests that simulate them."""
+    components: tuple[str, ...]
+    """Patterns of the components that count."""
+    waivers: tuple[Waiver, ...]
+    title: str
+    what: str
+    """The designs, in words."""
+
+
+PARTS = (
+    Part(
+        "array",
+        (
+            f"{_TINY.digest()}/{AXI_TOP_MODULE}",
+            f"{_FLOATS.digest()}/{TOP_MODULE}",
+        ),
+        (
+            *("launch", "long_passes", "wild_passes", "damaged_lists", "places"),
+            *("axi", "axi_runs", "registers"),
+        ),
+        ("*",),
+        WAIVERS,
+        "Array",
+        "The preset `tiny` behind AXI, and the array `tiny` with all formats of floating point.",
+    ),
+    Part(
+        "machine",
+        (f"{MACHINE.digest()}/{TOP_MODULE}",),
+        ("wild_lists", "lists"),
+        ("top.encode*", "top.listed", "top.listed.[!a]*"),
+        MACHINE_WAIVERS,
+        "Machine",
+        "The machine of the tests of lists: 16 multipliers, bf16. Its encode unit, its sequencer "
+        "of lists, and what joins them count; its array is that of above in another size.",
+    ),
 )
 TESTS = (
-    *(f"tests/cosim/test_{name}.py" for name in FILES),
+    *(f"tests/cosim/test_{name}.py" for part in PARTS for name in part.files),
     *("-m", "cosim and not slow"),
 )
 """For pytest: tests of the default tier that simulate the designs with random and wrong lists."""
+COLUMNS = 100
+"""Of a line of text."""
 MOST = 20
 """Signals of which the page names what is not covered."""
 
@@ -88,27 +132,28 @@ def waived(
     return found, counts
 
 
-def figures(
-    counts: Mapping[Point, int], designs: Sequence[str], waivers: Sequence[Waiver] = WAIVERS
-) -> dict[str, Any]:
-    """Return what the page shows, plain JSON values.
+def figures(counts: Mapping[Point, int], part: Part) -> dict[str, Any]:
+    """Return what the page shows of a part, plain JSON values.
 
     Parameters
     ----------
     counts
         How often each point was seen.
-    designs
-        Names of what was simulated.
-    waivers
-        What need not be covered.
+    part
+        What counts, and what need not be covered.
 
     Raises
     ------
     InputError
         A waiver has no point.
     """
+    counts = {
+        point: count
+        for point, count in counts.items()
+        if any(fnmatchcase(point.component, one) for one in part.components)
+    }
     missed = [point for point, count in counts.items() if not count]
-    excused, uses = waived(missed, waivers)
+    excused, uses = waived(missed, part.waivers)
     states = {
         point: "covered" if count else "waived" if point in excused else "missed"
         for point, count in counts.items()
@@ -125,11 +170,11 @@ def figures(
         (one.component, one.source) for one, state in states.items() if state == "missed"
     )
     return {
-        "designs": sorted(designs),
+        "designs": sorted(part.designs),
         "components": components,
-        "tests": list(FILES),
+        "tests": list(part.files),
         "most": [[*names, count] for names, count in most.most_common(MOST)],
-        "waivers": [{**waiver._asdict(), "points": uses[waiver]} for waiver in waivers],
+        "waivers": [{**waiver._asdict(), "points": uses[waiver]} for waiver in part.waivers],
     }
 
 
@@ -166,8 +211,8 @@ def _place(waiver: Mapping[str, Any]) -> str:
     return f"`{waiver['place']}` {', '.join(bits)}"
 
 
-def render(data: dict[str, Any]) -> str:
-    """Return the page."""
+def _rendered(data: dict[str, Any], part: Part) -> tuple[str, ...]:
+    """Return the paragraphs of a part."""
     components = data["components"]
     header = ["component"]
     for kind in ("lines", "bits"):
@@ -179,55 +224,76 @@ def render(data: dict[str, Any]) -> str:
         [f"`{one['component']}`", _place(one), str(one["points"]), one["why"]]
         for one in data["waivers"]
     ]
-    return "\n\n".join(
-        (
-            "# What the default tests cover of the Verilog",
-            _INTRODUCTION.format(
+    paragraphs = (
+        f"## {part.title}",
+        textwrap.fill(
+            _TEXT.format(
+                what=part.what,
                 tests=", ".join(f"`test_{name}`" for name in data["tests"]),
                 line=_share(total["line"], excused=True),
                 toggle=_share(total["toggle"], excused=True),
             ),
-            table(header, rows),
-            "## Where most is missing",
-            table(
-                ["component", "signal or line", "points"],
-                [[f"`{component}`", f"`{name}`", str(n)] for component, name, n in data["most"]],
-            ),
-            "## What need not be covered",
-            "Patterns are of the shell; `points` are those that match and were not covered.",
-            table(["component", "what", "points", "why"], waivers),
-        )
+            COLUMNS,
+        ),
+        table(header, rows),
+        "### Where most is missing",
+        table(
+            ["component", "signal or line", "points"],
+            [[f"`{component}`", f"`{name}`", str(n)] for component, name, n in data["most"]],
+        ),
+    )
+    if not waivers:
+        return paragraphs
+    return (
+        *paragraphs,
+        "### What need not be covered",
+        "Patterns are of the shell; `points` are those that match and were not covered.",
+        table(["component", "what", "points", "why"], waivers),
     )
 
 
+def render(data: dict[str, Any]) -> str:
+    """Return the page, of the parts whose figures there are."""
+    parts = [
+        paragraph
+        for part in PARTS
+        if part.name in data
+        for paragraph in _rendered(data[part.name], part)
+    ]
+    return "\n\n".join(("# What the default tests cover of the Verilog", _INTRODUCTION, *parts))
+
+
 _INTRODUCTION = """\
-Those tests of the default tier that give two designs random, long and wrong lists, of `tests/cosim`
-{tests},
-executed {line} of the lines of their generated Verilog, and {toggle} of the changes of its bits,
-without those waived below. The designs are the preset `tiny` behind AXI, and the array
-`tiny` with all formats of floating point.
+How much of the generated Verilog those tests of the default tier execute that give designs random,
+long and wrong lists (`tests/cosim`), and which changes of its bits they make.
 
 A *line* is a block, a branch of an `if` (also one that is not written), or an arm of a `case`; a
 *bit* counts twice, for its change to 1 and for that to 0. Counted are ports, registers and named
 nets up to 4096 bits; not nets without a name (`$1`), which are parts of expressions, nor what
 memories hold, which is seen at their ports. Instances of a module count together, and modules of
-both designs count as one if their Verilog is the same; otherwise each counts by itself.
+several designs count as one if their Verilog is the same; otherwise each counts by itself.
 
-Nothing is said here of the machine, its encode unit and its lists; nor of what the other tests of
-the default tier cover besides."""
+Nothing is said here of the machine behind AXI, nor of what the other tests of the default tier
+cover besides."""
+_TEXT = """\
+{what} The tests {tests} executed {line} of the lines, and {toggle} of the changes of bits, but \
+for those that are waived below, if any."""
 
 
 def quoted(data: dict[str, Any]) -> dict[str, str]:
     """Return figures by name, as texts take them."""
-    total = {kind: _sum(data["components"], kind) for kind in KINDS}
-    return {kind: _share(tally, excused=True) for kind, tally in total.items()}
+    return {
+        f"{part.name}-{kind}": _share(_sum(data[part.name]["components"], kind), excused=True)
+        for part in PARTS
+        if part.name in data
+        for kind in KINDS
+    }
 
 
 def compute() -> dict[str, Any]:
     """Run the tests and return what the page shows."""
     run()
-    counts, _ = gather(CACHE, DESIGNS)
-    return figures(counts, DESIGNS)
+    return {part.name: figures(gather(CACHE, part.designs)[0], part) for part in PARTS}
 
 
 PAGE = Page(
@@ -235,6 +301,6 @@ PAGE = Page(
     make=compute,
     render=render,
     parts=("hardware",),
-    configs=("tiny",),
+    configs=("tiny", "small"),
     quotes=quoted,
 )

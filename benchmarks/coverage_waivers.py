@@ -184,3 +184,6 @@ WAIVERS: tuple[Waiver, ...] = (
     Waiver(TOGGLE, "gscn_worker.walker.product", "partial", ALL, _SELF),
     Waiver(TOGGLE, "gscn_worker.lookup", "found", ((19, 39),), _SELF),
 )
+
+MACHINE_WAIVERS: tuple[Waiver, ...] = ()
+"""Of the machine nothing is waived yet."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import coverage
-from benchmarks.coverage_waivers import ALL, WAIVERS, Waiver, bits_of
+from benchmarks.coverage_waivers import ALL, MACHINE_WAIVERS, WAIVERS, Waiver, bits_of
 from gscn.cosim.builds.coverage import VARIABLE
 from gscn.cosim.coverage import LINE, TOGGLE, Point
 from gscn.errors import InputError
 from gscn.system.cache import VARIABLE as CACHE_VARIABLE
+from tests.step_runs import CONFIG
 
 
 def bit(component, place):
@@ -26,11 +27,24 @@ COUNTS = {
     bit("top.fifo", "level[0]:0->1"): 0,
     bit("top.fifo", "level[0]:1->0"): 3,
 }
+
+
+def part(*waivers, components=("*",)):
+    return coverage.Part(
+        "array", ("b/gscn_top", "a/gscn_top"), ("one", "two"), components, waivers, "Array", "Two."
+    )
+
+
 HIGH = Waiver(TOGGLE, "top", "addr", ((24, 31),), "no memory is so large")
 
 
+def both(data):
+    """Return figures of the page, of which all parts have the same."""
+    return {one.name: data for one in coverage.PARTS}
+
+
 def test_shares_are_those_of_points_with_and_without_what_is_waived():
-    data = coverage.figures(COUNTS, ["b/gscn_top", "a/gscn_top"], [HIGH])
+    data = coverage.figures(COUNTS, part(HIGH))
     assert data["designs"] == ["a/gscn_top", "b/gscn_top"]
     assert data["components"] == {
         "top": {
@@ -47,14 +61,27 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
          "why": "no memory is so large", "points": 2}
     ]  # fmt: skip
     assert data["most"] == [["top", "if (en) begin", 1], ["top.fifo", "level", 1]]
-    page = coverage.render(data)
+    page = coverage.render(both(data))
     assert "| `top.fifo` | `level` | 1 |" in page
     assert "| **all** | 2 | 50.0 % | 50.0 % | 6 | 50.0 % | 75.0 % |" in page
     assert "| `top.fifo` | 0 | - | - | 2 | 50.0 % | 50.0 % |" in page
     assert "| `top` | `addr` 24 to 31 | 2 | no memory is so large |" in page
-    assert "executed 50.0 % of the lines" in page
-    assert "75.0 % of the changes of its bits" in page.replace("\n", " ")
-    assert coverage.quoted(data) == {"line": "50.0 %", "toggle": "75.0 %"}
+    assert (
+        " ".join(page.split()).count("50.0 % of the lines, and 75.0 % of the changes of bits") == 2
+    )
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## Array", "## Machine",
+    ]  # fmt: skip
+    figures = {"array-line": "50.0 %", "array-toggle": "75.0 %"}
+    assert coverage.quoted(both(data)) == figures | {
+        "machine-line": "50.0 %", "machine-toggle": "75.0 %",
+    }  # fmt: skip
+
+
+def test_components_that_are_no_part_do_not_count():
+    data = coverage.figures(COUNTS, part(components=("top.*",)))
+    assert [*data["components"]] == ["top.fifo"]
+    assert data["most"] == [["top.fifo", "level", 1]]
 
 
 @pytest.mark.parametrize(
@@ -69,13 +96,14 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
 )
 def test_a_waiver_of_nothing_is_an_error(waiver):
     with pytest.raises(InputError, match=f"must match a point.*{waiver.why}"):
-        coverage.figures(COUNTS, [], [waiver])
+        coverage.figures(COUNTS, part(waiver))
 
 
 def test_a_waiver_of_a_line_is_by_its_text():
-    data = coverage.figures(COUNTS, [], [Waiver(LINE, "*", "if (en) *", ALL, "it is always on")])
+    always = Waiver(LINE, "*", "if (en) *", ALL, "it is always on")
+    data = coverage.figures(COUNTS, part(always))
     assert data["components"]["top"][LINE] == {"covered": 1, "waived": 1, "missed": 0}
-    assert "| `*` | line `if (en) *` | 1 | it is always on |" in coverage.render(data)
+    assert "| `*` | line `if (en) *` | 1 | it is always on |" in coverage.render(both(data))
 
 
 def test_a_waiver_takes_a_signal_whatever_number_is_behind_its_name():
@@ -86,7 +114,7 @@ def test_a_waiver_takes_a_signal_whatever_number_is_behind_its_name():
 
 
 def test_every_waiver_has_a_reason_and_is_there_once():
-    assert all(len(one.why.split()) > 3 for one in WAIVERS)
+    assert all(len(one.why.split()) > 3 for one in (*WAIVERS, *MACHINE_WAIVERS))
     places = [one[:4] for one in WAIVERS]
     assert len(set(places)) == len(places)
 
@@ -113,3 +141,7 @@ def test_tests_run_on_simulators_that_count_and_must_pass(tmp_path, monkeypatch)
 def test_runs_of_bits_by_hand():
     assert bits_of(0) == ()
     assert bits_of(0b1011_0001) == ((0, 0), (4, 5), (7, 7))
+
+
+def test_the_machine_is_that_of_the_tests_of_lists():
+    assert coverage.MACHINE == CONFIG
