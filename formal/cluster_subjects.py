@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from formal.cluster.marks import MarkJoinerChecker
+from formal.cluster.offsets import TableReaderChecker
 from formal.cluster.strip_walk import StripWalkerChecker
 from formal.cluster.summing import SummingDrainChecker
 from formal.cluster.walk import TileWalkChecker
+from formal.cluster.window import WindowLoaderChecker
 from formal.pe.ranges import RangeLookupChecker
 from formal.pe.ring import RingWalkerChecker
 from formal.pe.sums import SumsChecker
@@ -16,10 +18,12 @@ from formal.subject import PORT, WIDE, Subject, bursts, config, of_presets
 from gscn.array import ARRAYS, ArrayConfig
 from gscn.hw.array_layouts import sum_rows
 from gscn.hw.cluster.marks import MarkJoiner
+from gscn.hw.cluster.offsets import TableReader
 from gscn.hw.cluster.result_writer import ResultWriter
 from gscn.hw.cluster.strip_walk import StripWalker
 from gscn.hw.cluster.summing import SummingDrain
 from gscn.hw.cluster.walk import TileWalk
+from gscn.hw.cluster.window import WindowLoader
 from gscn.hw.pe.ranges import RangeLookup
 from gscn.hw.pe.ring import RingWalker
 from gscn.hw.pe.sums import Sums
@@ -160,6 +164,43 @@ def _summed(size: ArrayConfig) -> str:
     return f"{size.pes} PEs, 2 banks of {_bank(size)}{floats}"
 
 
+def _window(*, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=WindowLoader,
+        sizes=_rings(size),
+        parameters={"config": size},
+        checker=WindowLoaderChecker,
+        depth=2,
+        reach_depth=30,
+        together=together,
+    )
+
+
+def _rings(size: ArrayConfig) -> str:
+    return (
+        f"rings of {size.directory_depth} keys and {size.stationary_depth} entries, "
+        f"{size.chunks_depth} chunks"
+    )
+
+
+def _tables(*, together: bool = True, **fields: int) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=TableReader,
+        sizes=_read(size),
+        parameters={"config": size},
+        checker=TableReaderChecker,
+        depth=2,
+        reach_depth=30,
+        together=together,
+    )
+
+
+def _read(size: ArrayConfig) -> str:
+    return f"{size.mem_width}-bit beats, {size.addr_width}-bit addresses"
+
+
 SUBJECTS = (
     _sums(acc_depth=18, drain_width=2, acc_width=24, operand_format="int8"),
     _sums(acc_depth=64, drain_width=8, acc_width=48, mem_width=512),
@@ -188,6 +229,10 @@ SUBJECTS = (
     ),
     _drain(pes=2, acc_depth=17, float_formats="bf16"),
     _drain(pes=1, acc_depth=16),
+    _window(directory_depth=16, stationary_depth=16, chunks_depth=4, together=False),
+    _window(directory_depth=32, stationary_depth=64, chunks_depth=4),
+    _tables(mem_width=64, together=False),
+    _tables(addr_width=32),
     _writer(read_fifo_beats=4, drain_width=2, together=False),
     _writer(mem_width=64, burst_beats=1, addr_width=32),
 )
@@ -209,6 +254,10 @@ IN_USE = {
     ),
     StripWalker: of_presets(_named, "4- to 15-bit keys, 4- to 15-bit offsets"),
     SummingDrain: of_presets(_summed, "1 to 16 PEs, banks as those of `Sums`"),
+    WindowLoader: of_presets(
+        _rings, "16 to 32768 keys and entries, 4 to 256 chunks, powers of two"
+    ),
+    TableReader: of_presets(_read, f"{PORT}, 20- to 40-bit addresses"),
     ResultWriter: of_presets(
         lambda c: f"{bursts(c)}, rows of {c.drain_width}", f"{PORT}, rows of 1 to 8"
     ),

@@ -67,8 +67,8 @@ class _Stream:
 
     def __init__(self, config: ArrayConfig) -> None:
         self.pieces_left = Signal(16)
-        self.start_addr = Signal(config.addr_width)
-        self.end_addr = Signal(config.addr_width)
+        self.next_start = Signal(config.addr_width)
+        self.next_end = Signal(config.addr_width)
 
 
 class _Beats:
@@ -212,8 +212,8 @@ class TableReader(wiring.Component):
                 self._ask(m, beats, 0, "ASK_END")
                 with m.If(work.streams & (beats.hits[0] | self.command.ready)):
                     m.d.sync += [
-                        streamed.start_addr.eq(streamed.start_addr + TABLE_ENTRY_BYTES),
-                        streamed.end_addr.eq(streamed.end_addr + TABLE_ENTRY_BYTES),
+                        streamed.next_start.eq(streamed.next_start + TABLE_ENTRY_BYTES),
+                        streamed.next_end.eq(streamed.next_end + TABLE_ENTRY_BYTES),
                         streamed.pieces_left.eq(streamed.pieces_left - 1),
                     ]
             with m.State("ASK_END"):
@@ -245,8 +245,8 @@ class TableReader(wiring.Component):
         ]
         # what is worked on next, unless a product says where that lies
         m.d.sync += [
-            work.start_addr.eq(streamed.start_addr),
-            work.end_addr.eq(streamed.end_addr),
+            work.start_addr.eq(streamed.next_start),
+            work.end_addr.eq(streamed.next_end),
         ]
         with m.If(repeats):
             # its payload is still that of the tile
@@ -323,8 +323,8 @@ class TableReader(wiring.Component):
                     m.next = "ASK_START"
                     with m.If(work.streams):
                         m.d.sync += [
-                            streamed.start_addr.eq(work.start_addr),
-                            streamed.end_addr.eq(end_addr),
+                            streamed.next_start.eq(work.start_addr),
+                            streamed.next_end.eq(end_addr),
                             streamed.pieces_left.eq(Mux(kernel, self.d.t_groups, 1)),
                         ]
                         m.next = "PICK"

@@ -70,7 +70,8 @@ class _Tile:
     """
 
     def __init__(self, config: ArrayConfig) -> None:
-        self.number, self.known = Signal(16), Signal()
+        self.number = Signal(16)
+        self.known = Signal()
         self.place = Signal(tile_layout(config))
         self.whole = Signal()
         """None of its chunks was forgotten."""
@@ -83,7 +84,7 @@ class _Strips:
         self.samples_left, self.chunks_left = Signal(16), Signal(16)
         self.ends_samples = Signal()
         """The last of them is its sample's, or tile's, last."""
-        self.under_way = Signal(2)
+        self.asked = Signal(2)
         """Asked for, and not loaded."""
 
 
@@ -214,7 +215,7 @@ class WindowLoader(wiring.Component):
         again, held, decides, idle = Signal(), Signal(), Signal(), Signal()
         kernel = self.d.mode == Mode.KERNEL
         m.d.comb += [
-            idle.eq((strips.samples_left == 0) & (strips.under_way == 0)),
+            idle.eq((strips.samples_left == 0) & (strips.asked == 0)),
             again.eq((self.d.chained == 0) & tile.known & (self.jobs.p.s_tile == tile.number)),
             held.eq(again & tile.whole),
             self.jobs.ready.eq(
@@ -253,7 +254,7 @@ class WindowLoader(wiring.Component):
         """Ask the expander for the strips of a job."""
         last = strips.chunks_left == 1
         m.d.comb += [
-            self.strips.valid.eq((strips.samples_left != 0) & (strips.under_way != 3)),
+            self.strips.valid.eq((strips.samples_left != 0) & (strips.asked != 3)),
             self.strips.p.rows.eq(
                 Mux(last & strips.ends_samples, self.d.s_outer_last, self.d.s_outer)
             ),
@@ -266,7 +267,7 @@ class WindowLoader(wiring.Component):
                 strips.samples_left.eq(strips.samples_left - last),
             ]
         loaded = self.items.valid & self.items.ready & self.items.p.ends_strip
-        m.d.sync += strips.under_way.eq(strips.under_way + asked - loaded)
+        m.d.sync += strips.asked.eq(strips.asked + asked - loaded)
 
     def _load(self, m, chunks, strips, ends):
         """Begin a chunk, and write what the expander finds in it."""
@@ -279,7 +280,7 @@ class WindowLoader(wiring.Component):
         m.d.comb += [
             after.eq(chunks.entry + item.count),
             # a chunk to begin, or an item
-            needs.eq(Mux(chunks.open, self.items.valid, strips.under_way != 0)),
+            needs.eq(Mux(chunks.open, self.items.valid, strips.asked != 0)),
             fits.eq(
                 Mux(
                     chunks.open,

@@ -52,6 +52,8 @@ TARGETS = {
         _target("MarkJoiner", "cluster.marks", "marks"),
         _target("TileWalk", "cluster.walk", "summing"),
         _target("StripWalker", "cluster.strip_walk", "strip_walk"),
+        _target("WindowLoader", "cluster.window", "window"),
+        _target("TableReader", "cluster.offsets", "offsets"),
         _target("SummingDrain", "cluster.summing", "summing"),
         _target("PieceReader", "port.pieces", "pieces"),
         _target("ResultWriter", "cluster.result_writer", "result_writer"),
