@@ -17,7 +17,7 @@ import numpy as np
 
 from gscn.axi import DEFAULT_AXI
 from gscn.cosim.builds import coverage
-from gscn.cosim.builds.form import Form
+from gscn.cosim.builds.form import MACHINE_FLAGS, Form
 from gscn.cosim.builds.simulator import _runtime_folder, _take_runtime
 from gscn.cosim.builds.toolchain import Toolchain
 from gscn.cosim.simulation import FILL, simulator_environment
@@ -48,7 +48,7 @@ class Scenario:
     """(first, one past the last) addresses that are answered with an error."""
 
 
-def _compile(config, manifest, target, root):
+def _compile(config, manifest, target, root, lists):
     """Compile the simulator in a directory of its own.
 
     The objects of Verilator's runtime are those of the other simulators, if there are any yet: they
@@ -67,29 +67,30 @@ def _compile(config, manifest, target, root):
             *("--timing", "-CFLAGS", "-std=c++20"),
             *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
             *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE", *coverage.flags()),
+            *(MACHINE_FLAGS if lists else ()),
             str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"),
             *(str(target / "visible.vlt"), str(manifest.verilog)),
         ],
     )
-    _take_runtime(_runtime_folder(root, Form("", True, False).verilator_flags(config)), target)
+    _take_runtime(_runtime_folder(root, Form("", True, lists).verilator_flags(config)), target)
     # Short runs: an optimizing compiler would take longer than it saves.
     tools.make(target, "Vtop.mk", "-O0")
 
 
-def build_axi(config, attributes=DEFAULT_AXI):
-    """Return the simulator, built only if none of the same Verilog exists."""
+def build_axi(config, attributes=DEFAULT_AXI, *, lists=False):
+    """Return the simulator of an array or machine, built only if none of its Verilog exists."""
     root = private_folder(cache_folder())
     home = private_folder(root / config.digest())
     with locked(home / ".lock"):
-        folder = home / f"axi{attributes.addr_width or ''}"
-        manifest = generate_axi(config, folder, attributes=attributes)
+        folder = home / f"{Form('', True, lists).folder}{attributes.addr_width or ''}"
+        manifest = generate_axi(config, folder, lists=lists, attributes=attributes)
         key = hashlib.sha256(
             f"{manifest.verilog_digest} {coverage.flags()} {Path(__file__).read_text()}".encode()
         )
         target = home / f"axi-sim-{key.hexdigest()[:16]}"
         if not (target / AXI_TOP_MODULE).is_file():
             target.mkdir(exist_ok=True)
-            _compile(config, manifest, target, root)
+            _compile(config, manifest, target, root, lists)
             shutil.copy2(manifest.verilog, target)
         return target / AXI_TOP_MODULE
 
@@ -145,6 +146,23 @@ def run_axi(simulator, config, scenarios, *, timeout_cycles=60_000):
             )
             for index in range(len(bundle))
         ]
+
+
+def run_drivers(simulator, config, scenarios, folder, *, counters, pause_share=0.2):
+    """Have drivers run lists: images in a folder, as `driver_bench` takes them.
+
+    Returns of each what the program saw, and the memory that it left.
+    """
+    given = [{"digest": config.digest(), **scenario} for scenario in scenarios]
+    bundle = {"scenarios": given, "counter_count": counters, "pause_share": pause_share}
+    (folder / "bundle.json").write_text(json.dumps(bundle))
+    log = simulate(simulator, folder, "tests.cosim.driver_bench")
+    found = []
+    for index in range(len(scenarios)):
+        told = folder / f"{index}.json"
+        assert told.is_file(), f"the simulation failed:\n{log}"
+        found.append((json.loads(told.read_text()), np.fromfile(folder / f"{index}.memory", "u1")))
+    return found
 
 
 def simulate(simulator, directory, bench="tests.cosim.axi_bench"):

@@ -1,7 +1,8 @@
-"""cocotb testbench in which the C and the Python driver run the array behind AXI."""
+"""cocotb testbench in which the C and the Python driver run array or machine behind AXI."""
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 
 from gscn.driver import Driver
+from gscn.register import Top
 from tests.cosim.axi_bench import CLOCK_NS, Memory, channels, pauses
 from tests.driver.c_driver import CDriver
 
@@ -59,7 +61,9 @@ def run_list(create, bus, scenario, counter_count):
     driver.interrupts(bus.interrupts)
     driver.memory_base = scenario["memory_base"]
     bus.waits = 0
-    driver.start(scenario["address"], scenario["count"])
+    # of a machine's lists alone
+    how = {name: scenario[name] for name in ("first", "two_queues") if name in scenario}
+    driver.start(scenario["address"], scenario["count"], **how)
     if scenario["abort"]:
         driver.abort()
     outcome = driver.finish()
@@ -90,7 +94,8 @@ async def scenarios(dut):
         image = np.fromfile(directory / scenario["image"], dtype=np.uint8)
         target.load(image, scenario["memory_bytes"], 0, [])
         target.base = scenario["memory_base"]
-        create = {"C": CDriver, "Python": Driver}[scenario["driver"]]
+        of_top = functools.partial(CDriver, top=Top(scenario.get("top", Top.ARRAY)))
+        create = {"C": of_top, "Python": Driver}[scenario["driver"]]
         seen = await run_list(create, Bus(dut, host), scenario, bundle["counter_count"])
         np.frombuffer(target.bytes, dtype=np.uint8).tofile(directory / f"{index}.memory")
         (directory / f"{index}.json").write_text(json.dumps(seen))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTERS_PER_CLUSTER
 from gscn.emulator.passes import run_passes
 from gscn.lowering.list_image import join_passes
 from gscn.passes import DESCRIPTOR_BYTES
-from tests.cosim.axi_simulator import build_axi, simulate
+from tests.cosim.axi_simulator import build_axi, run_drivers
 from tests.driver.layers import CONFIG, layer_passes
 
 pytestmark = pytest.mark.cosim
@@ -68,7 +67,6 @@ def run_cases(cases, passes, attributes, folder, pause_share=0.2):
                 "image": f"{index}.image",
                 "memory_bytes": case.base + passes.memory_bytes,
                 "driver": case.driver,
-                "digest": CONFIG.digest(),
                 "address": case.base,
                 "count": passes.pass_count,
                 "interrupts": case.interrupts,
@@ -76,15 +74,14 @@ def run_cases(cases, passes, attributes, folder, pause_share=0.2):
                 "memory_base": case.memory_base,
             }
         )
-    bundle = {"scenarios": scenarios, "counter_count": COUNTERS, "pause_share": pause_share}
-    (folder / "bundle.json").write_text(json.dumps(bundle))
-    log = simulate(build_axi(CONFIG, attributes), folder, "tests.cosim.driver_bench")
-    found = []
-    for index in range(len(cases)):
-        told = folder / f"{index}.json"
-        assert told.is_file(), f"the simulation failed:\n{log}"
-        found.append((json.loads(told.read_text()), np.fromfile(folder / f"{index}.memory", "u1")))
-    return found
+    return run_drivers(
+        build_axi(CONFIG, attributes),
+        CONFIG,
+        scenarios,
+        folder,
+        counters=COUNTERS,
+        pause_share=pause_share,
+    )
 
 
 @pytest.fixture(scope="module")
