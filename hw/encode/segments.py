@@ -53,7 +53,7 @@ class SegmentPlaces(wiring.Component):
     - Latency: `LATENCY` from `addr`, `some` to `after`.
     - Throughput: one vector per cycle, and a row that is read of another bank.
     - Combinational: `en`, `row`, `begins`, `addr`, `some`, `drained` -> `after`; `en`, `row`,
-      `drained` -> `o`.
+      `drained` -> `o`. Of one bank none from `en`, `drained`.
     - Reset: none, rows stay; outputs `after`, `o` undefined.
 
     Parameters
@@ -68,7 +68,7 @@ class SegmentPlaces(wiring.Component):
     en : In(1)
         There is a vector.
     row : In(range(banks * VECTOR))
-        Its bank and its number. `after` counts only if there is one.
+        Its bank and its number. Of two banks, `after` counts only if there is one.
     begins : In(1)
         It begins a segment.
     addr : In(config.addr_width)
@@ -117,7 +117,8 @@ class SegmentPlaces(wiring.Component):
             read, write, added = rows.read_port(domain="comb"), rows.write_port(), Signal()
             m.d.comb += [
                 added.eq(self.en & (bank_added == bank)),
-                read.addr.eq(Mux(added, vector, drained)),
+                # of one bank nothing is drained, and `after` must not wait for `en`
+                read.addr.eq(vector if self._banks == 1 else Mux(added, vector, drained)),
                 write.addr.eq(vector),
                 write.data.eq(self.after),
                 write.en.eq(added),

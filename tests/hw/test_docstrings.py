@@ -65,6 +65,7 @@ ARGUMENTS = {
     "digit": 8,
     "listed": False,
     "queue": Queue.ARRAY,
+    "banks": 2,
     "top": Top.MACHINE,
     "vectors": 6,
     "slots": 64,
