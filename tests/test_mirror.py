@@ -274,6 +274,8 @@ COVERED_BY = {
         "benchmarks/test_architectures.py",
         "its text is part of the page",
     ),
+    "benchmarks/gate_energy_text.py": ("benchmarks/test_gate_energy.py", "what it says is there"),
+    "perf/estimate/pe_logic.py": ("perf/estimate/test_energy.py", "each energy of it is there"),
     "benchmarks/pages.py": ("benchmarks/test_docs.py", "pages are made and checked there"),
     "benchmarks/performance.py": ("benchmarks/test_docs.py", "one of the pages there"),
     "benchmarks/recorded.py": ("benchmarks/test_rtl.py", "its rows are measured there"),

@@ -23,8 +23,9 @@ class DenseArray(wiring.Component):
     row 0 first, every other cycle. A product of matrices follows the one before without a pause;
     so that no two sums meet, it must end at least `2 rows - 1` cycles after that.
 
-    It is what a PE with a memory for its sums is measured against, with as few registers as such an
-    array can have at that clock. No memory is in it, for operands or for results.
+    It is what a PE with a memory for its sums is measured against (`benchmarks.gate_energy`), with
+    as few registers as such an array can have at that clock. No memory is in it, for operands or
+    for results.
 
     Timing
     ------

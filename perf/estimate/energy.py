@@ -1,8 +1,9 @@
 """Energy of a pass: operations, memory accesses and bytes, times published energies per operation.
 
 Counted are the operations and accesses that the hardware makes for a launch, by its own counters
-(`count_accesses`), not what an ideal design would make. Not counted, neither here nor in the dense
-baseline: clock tree, control, wires between components, leakage. Hence a ratio of two
+(`count_accesses`), not what an ideal design would make. Registers, clock and control of PEs are
+measured at gates (`perf.estimate.pe_logic`). Not counted, neither here nor in the dense baseline:
+logic outside PEs, a clock tree, wires between components, leakage. Hence a ratio of two
 totals says more than either total.
 
 Implements: the method of Horowitz, "Computing's Energy Problem (and What We Can Do About It)",
@@ -29,14 +30,13 @@ from gscn.lowering.pass_image import PassImage
 from gscn.perf.dense_array import fewest_operands
 from gscn.perf.estimate.buffer import Region, regions
 from gscn.perf.estimate.memory_energies import Access, MemoryEnergies, memory_energies
+from gscn.perf.estimate.pe_logic import MEASURED_LOGIC, PeLogic, unit_pj
 from gscn.perf.estimate.storage import (
     ACCUMULATORS,
     DIRECTORIES,
     DIRECTORY_COPIES,
     ENTRIES,
-    FIBERS,
     READS,
-    WORDS,
     WRITES,
     Storage,
     storage,
@@ -48,7 +48,8 @@ COMPONENTS = (
     "accumulator RAM",
     "stationary memory",
     "directory",
-    "queues",
+    "control",
+    "clock",
     "port",
     "buffer",
     "DRAM",
@@ -74,6 +75,8 @@ class Technology:
     """Of memories on the chip."""
     dram: tuple[float, float]
     """pJ of 64 bits from or to DRAM, least and most."""
+    pe_logic: PeLogic = MEASURED_LOGIC
+    """Of PEs, in multiplications and additions."""
 
     def add_pj(self, bits: int) -> float:
         """Return the energy of an integer addition of so many bits."""
@@ -210,10 +213,11 @@ def energy(
 
     A product reads a stationary entry, multiplies, adds, and reads and writes an accumulator. A
     look-up reads the directory twice. A loaded entry is written into the memories of all PEs of its
-    cluster, and so is where its key begins, twice. Words wait in a queue and what they find in
-    another, written and read once; beats likewise. A drained accumulator is read, cleared and added
-    to the others. Every byte at the ports comes from the buffer behind them, if there is one, and
-    what DRAM delivers is written into it; `dram_bytes` come from or go to DRAM.
+    cluster, and so is where its key begins, twice. Queues of words and of what they find are in the
+    control of look-ups; beats wait in memories, written and read once. A drained accumulator is
+    read, cleared and added to the others. Every byte at the ports comes from the buffer behind
+    them, if there is one, and what DRAM delivers is written into it; `dram_bytes` come from or go
+    to DRAM.
 
     Parameters
     ----------
@@ -235,10 +239,10 @@ def energy(
         dram_bytes = port_bytes
     kept = storage(config)
 
-    sums, entries, directory, words, fibers = (
-        technology.access(kept[name])
-        for name in (ACCUMULATORS, ENTRIES, DIRECTORIES, WORDS, FIBERS)
+    sums, entries, directory = (
+        technology.access(kept[name]) for name in (ACCUMULATORS, ENTRIES, DIRECTORIES)
     )
+    logic, unit = technology.pe_logic, unit_pj(technology.multiply_pj, technology.add_pj)
     copies = config.pes
     taken = accesses.loaded_bytes + accesses.streamed_bytes
     buffered = technology.memory.buffer_pj(buffer_bytes, 8) if buffer_bytes else 0.0
@@ -250,7 +254,8 @@ def energy(
         + entries.write * copies * accesses.loaded_entries,
         "directory": DIRECTORY_COPIES
         * (directory.read * accesses.lookups + directory.write * copies * accesses.loaded_keys),
-        "queues": accesses.words * words.both + accesses.lookups * fibers.both,
+        "control": unit * (logic.product * accesses.products + logic.lookup * accesses.lookups),
+        "clock": unit * logic.clock * accesses.products,
         "port": port_pj(config, taken, accesses.write_bytes, technology),
         "buffer": buffered * (port_bytes + dram_bytes),
         "DRAM": dram_bytes * technology.dram_pj(dram_position),
@@ -282,7 +287,8 @@ def dense_energy(
     """Return the energy of the same pass on `perf.dense_array`, by component.
 
     In every cycle each row and each column of the array takes an operand of `config.format` from a
-    memory of 8 KiB, and partial sums stay in registers, at no cost, until they are written once.
+    memory of 8 KiB, and partial sums stay in registers until they are written once; these cost what
+    was measured at gates, as the rest of a PE (`hw.dense`) does.
     The multipliers are arranged so that the fewest operands are read, be it in more cycles than
     `dense_cost` has. Operands are fetched from DRAM once, results written once. All of that favours
     the baseline.
@@ -303,9 +309,12 @@ def dense_energy(
     buffered = technology.memory.buffer_pj(buffer_bytes, 8) if buffer_bytes else 0.0
     moved = read_bytes + write_bytes
     result = dict.fromkeys(COMPONENTS, 0.0)
+    logic = shape.dense_macs * unit_pj(technology.multiply_pj, technology.add_pj)
     return result | {
         "multiply": shape.dense_macs * technology.multiply_pj(width),
         "add": shape.dense_macs * technology.add_pj(config.acc_width),
+        "control": logic * technology.pe_logic.dense_product,
+        "clock": logic * technology.pe_logic.dense_clock,
         "stationary memory": width
         / OPERAND_ROW_BITS
         * operand.read

@@ -335,10 +335,11 @@ def energy_and_area_section(
             _energy_figure(counted, BUFFER_BYTES, "buffered"),
             Paragraph(
                 "The dense array is given all that can be given: operands and results move once, "
-                "sums live in registers that cost nothing, an operand is read once per row or "
-                "column of the array. Neither side pays for clock, control, wires or leakage; the "
-                "last grows with time and would favour whoever is faster. The ratio is therefore "
-                "a pessimistic one."
+                "sums live in registers, an operand is read once per row or column of the array. "
+                "Registers, their clock and control of PEs are as measured at gates "
+                "(docs/results/gate-energy.md). Neither side pays for logic outside its PEs, for "
+                "wires between them, the clock's among them, or for leakage; the last grows with "
+                "time and would favour whoever is faster."
             ),
             useful_products_table(counted),
             _energy_table(counted),

@@ -16,6 +16,7 @@ from gscn.lowering.pass_image import lower_pass
 from gscn.outputs import OutputFormat
 from gscn.perf.estimate import energy
 from gscn.perf.estimate.energy import HOROWITZ_45NM, Accesses, count_accesses
+from gscn.perf.estimate.pe_logic import PeLogic
 from gscn.perf.estimate.storage import ENTRIES, storage
 
 SHAPE = ConvShape(n=2, c=24, h=12, w=12, k=24, r=3, s=3, padding=(1, 1))
@@ -58,7 +59,9 @@ def test_between_published_points_the_law_is_a_power():
 def test_a_product_costs_an_entry_an_operation_and_an_accumulator():
     config = dataclasses.replace(LARGE, stationary_depth=2048, directory_depth=2048)
     parts = energy.energy_per_product(config)
-    assert list(parts) == ["multiply", "add", "accumulator RAM", "stationary memory"]
+    assert list(parts) == [
+        "multiply", "add", "accumulator RAM", "stationary memory", "control", "clock"
+    ]  # fmt: skip
     assert parts["multiply"] == pytest.approx((0.2 * 3.1) ** 0.5)
     # An accumulator is one of a quarter of 2304, of 48 bits, and is read and written; an entry one
     # of half of 2048, of 16 + 12 bits, and is read.
@@ -67,8 +70,8 @@ def test_a_product_costs_an_entry_an_operation_and_an_accumulator():
     assert parts["stationary memory"] == pytest.approx(access(1024, 28).read)
 
 
-def test_what_is_loaded_goes_into_every_pe_and_words_wait_twice():
-    parts = energy.energy(LARGE, none(loaded_entries=10.0, loaded_keys=5.0, words=3.0, lookups=2.0))
+def test_what_is_loaded_goes_into_every_pe_and_look_ups_read_two_directories():
+    parts = energy.energy(LARGE, none(loaded_entries=10.0, loaded_keys=5.0, lookups=2.0))
     kept = storage(LARGE)
 
     def access(name):
@@ -79,9 +82,24 @@ def test_what_is_loaded_goes_into_every_pe_and_words_wait_twice():
     assert parts["directory"] == pytest.approx(
         2 * (2 * directories.read + 4 * 5 * directories.write)
     )
-    assert parts["queues"] == pytest.approx(
-        3 * access("word queues").both + 2 * access("fiber queues").both
-    )
+
+
+LOGIC = PeLogic(product=0.5, lookup=0.25, clock=2.0, dense_product=0.125, dense_clock=1.5)
+"""In multiplications of 16 bits and additions of 48."""
+
+
+def test_control_and_clock_are_by_products_and_look_ups_in_multiply_adds():
+    technology = dataclasses.replace(HOROWITZ_45NM, pe_logic=LOGIC)
+    unit = HOROWITZ_45NM.multiply_pj(16) + HOROWITZ_45NM.add_pj(48)
+    # what was measured is of this format, whatever the array's is
+    for config in (LARGE, dataclasses.replace(LARGE, operand_format="int8", acc_width=24)):
+        parts = energy.energy(config, none(products=10.0, lookups=4.0), technology=technology)
+        assert parts["control"] == pytest.approx(unit * (10 * 0.5 + 4 * 0.25))
+        assert parts["clock"] == pytest.approx(unit * 10 * 2.0)
+        shape = ConvShape(n=1, c=2, h=3, w=3, k=2, r=1, s=1)
+        dense = energy.dense_energy(config, shape, Pass.FORWARD, technology=technology)
+        assert dense["control"] == pytest.approx(unit * 36 * 0.125)
+        assert dense["clock"] == pytest.approx(unit * 36 * 1.5)
 
 
 def test_bytes_go_through_dram_unless_a_buffer_keeps_them():
