@@ -12,10 +12,10 @@ MERMAID_VERSION := 11.16.0
 MERMAID := build/mermaid/mermaid.min.js
 
 .PHONY: help venv check-tools lint lint-verilog format test test-slow test-icarus bench docs \
-	docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth soc demo clean
+	docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth layout soc demo clean
 
 help:
-	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth soc demo clean"
+	@echo "targets: venv lint lint-verilog format test test-slow test-icarus bench docs docs-render docs-check docs-stale docs-site calibration report report-check prove prove-docs synth layout soc demo clean"
 
 venv: $(STAMP)
 
@@ -101,6 +101,11 @@ report-check: venv
 synth: venv
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[synth]"
 	$(BIN)/python -m benchmarks.docs area
+
+# Needs Debian's qflow, qflow-tech-osu018, graywolf, qrouter, magic, opensta and tcsh besides.
+layout: venv
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[synth]"
+	$(BIN)/python -m benchmarks.docs layout
 
 prove: venv
 	$(BIN)/python -m formal.run
