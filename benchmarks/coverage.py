@@ -301,6 +301,6 @@ PAGE = Page(
     make=compute,
     render=render,
     parts=("hardware",),
-    configs=("tiny", "small"),
+    configs=("tiny",),
     quotes=quoted,
 )

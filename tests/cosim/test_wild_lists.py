@@ -1,24 +1,30 @@
-"""A machine's lists of random passes of both kinds leave what the emulator says."""
+"""A machine's lists of random passes of both kinds leave what the emulator says, or its error."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import numpy as np
 import pytest
 
-from gscn.control import CONTROL_RECORD, LINKS, Queue
+from gscn.control import CONTROL_MODE, CONTROL_RECORD, LINKS, Queue
 from gscn.cosim.conditions import DEFAULT_CONDITIONS, Conditions
 from gscn.cosim.lists import ListSimulator
 from gscn.emulator.lists import run_list
-from gscn.encode import EncodeError
+from gscn.emulator.pass_checks import PassFields, check_descriptor
+from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_DESCRIPTOR_BYTES, EncodeError
+from gscn.pass_errors import PassError
 from gscn.passes import PASS_DESCRIPTOR
 from tests.cosim.list_hosts import Told
-from tests.cosim.random_lists import array_part, encode_parts, placed_list
+from tests.cosim.random_lists import array_part, encode_part, encode_parts, placed_list
+from tests.hw.encode.test_unit import damaged_images
+from tests.hw.encode.unit_passes import drawn_passes
 from tests.step_machines import simulator_of
 from tests.step_runs import CONFIG
 
 pytestmark = pytest.mark.cosim
+NAMES = ENCODE_DESCRIPTOR.dtype.names
 SPACE = 1 << CONFIG.addr_width
 TOP_BYTES = 2
 WINDOW = int(PASS_DESCRIPTOR.dtype.fields["window"][1])
@@ -112,3 +118,78 @@ def test_lists_anywhere_in_memory_begin_and_end():
         for number, addr in zip(numbers, addrs, strict=True):
             run, host = simulator.run(addr, addr + record, Told(None))
             assert (run.error, host.numbers) == (EncodeError.NONE, [number])
+
+
+def wrong_controls(rng):
+    """Return fields of control records that are wrong, with every bit of what is looked at."""
+    fields = [{name: 1 << bit | 1} for name, low in (("links", 3), ("queue", 1))
+              for bit in range(low, 8)]  # fmt: skip
+    fields += [{"wait": 1 << bit} for bit in range(32)]
+    last = rng.randrange(LINKS)
+    for name, low in (("target", 1), ("first", 6), ("second", 6)):
+        bits = [*range(low), *range(CONFIG.addr_width, 64)]
+        fields += [{"links": LINKS, f"{name}{rng.choice((last, 0))}": 1 << bit} for bit in bits]
+    return fields
+
+
+def wrong_array_parts(rng, count):
+    """Return passes of the array that the checks refuse, each with a bit of a field turned over."""
+    found = []
+    while len(found) < count:
+        one = array_part(CONFIG, len(found))
+        field = rng.choice([f for f in PASS_DESCRIPTOR.fields if not f.name.startswith("reserved")])
+        fields = one.fields | {
+            field.name: one.fields[field.name] ^ 1 << rng.randrange(field.width - field.signed)
+        }
+        if check_descriptor(PassFields(**fields), CONFIG) != PassError.NONE:
+            found.append(dataclasses.replace(one, fields=fields))
+    return found
+
+
+def damaged_encode_parts(rng, count):
+    """Return encode passes of which some are refused, or fail under way."""
+    drawn = [one for seed in range(6) for one in drawn_passes(8, seed)]
+    return [
+        encode_part(dict(zip(NAMES, record_of(image).item(), strict=True)), image)
+        for image in damaged_images(rng, drawn, count)
+    ]
+
+
+def record_of(image):
+    return ENCODE_DESCRIPTOR.unpack(image[:ENCODE_DESCRIPTOR_BYTES])[0]
+
+
+def test_wrong_records_have_the_error_of_the_emulator_and_leave_the_next_list_alone():
+    """Lists of one pass each, or of control records; after an error there is a reset."""
+    rng = random.Random(1)
+    parts = [*damaged_encode_parts(rng, 60), *wrong_array_parts(rng, 12)]
+    placed = placed_list(parts, lambda *_: [], rng, SPACE)
+    end = placed.addr
+    lists = []
+    for one in parts:
+        begin, end = end, end + one.record.width // 8
+        lists.append((begin, end))
+    control = CONTROL_RECORD.width // 8
+    records = [{}, {"queue": 1}, {}]
+    contents = [placed.memory]
+    for fields in wrong_controls(rng):
+        content = [CONTROL_RECORD.pack(**{"mode": CONTROL_MODE, **one}).view(np.uint8)
+                   for one in (*records, fields)]  # fmt: skip
+        contents += content
+        begin, end = end, end + control * len(content)
+        lists.append((begin, end))
+    found = set()
+    with machine(np.concatenate(contents), Conditions(faulty=True)) as simulator:
+        memory, _ = simulator.memory()
+        for begin, end in lists:
+            expected = run_list(CONFIG, memory, begin, end)
+            run, _ = simulator.run(begin, end, Told(None))
+            assert run.error == expected.error, (begin, run.error, expected.error)
+            after, _ = simulator.memory()
+            if run.error == EncodeError.NONE:
+                assert np.array_equal(after, expected.memory)
+            else:
+                assert run.error_addr == expected.error_addr
+            found.add(run.error)
+            memory = after
+    assert found >= {EncodeError.NONE, EncodeError.ADDRESS, EncodeError.ORDER, EncodeError.RANGE}
