@@ -186,6 +186,7 @@ class WindowLoaderChecker(Checker):
 
     def _follow_job(self) -> None:
         """Claim what a job is told, and that it has its chunks until it is through with them."""
+        # Long: both are about the same jobs, and each needs what is known of the other
         dut, m, signal = self.dut, self.m, self.probe.signal
         jobs, report, most = dut.jobs, dut.report, dut.JOBS
         decides = jobs.valid & jobs.ready
