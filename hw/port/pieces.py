@@ -247,7 +247,8 @@ class PieceReader(wiring.Component):
         behind = Signal(16 * (_SHOWN + most))
         with m.Switch(Cat(count, group.enters)):
             for there in range(_SHOWN - most + 1):
-                with m.Case(there | 1 << len(count)):
+                entering = there | 1 << len(count)
+                with m.Case(entering):
                     m.d.comb += behind.eq(group.halfwords << (16 * there))
         m.d.sync += [
             shown.eq((shown | behind) >> (self.take << 4)),
