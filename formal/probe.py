@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from types import FrameType
 
-from amaranth.hdl import Const, Elaboratable, Fragment, Signal, Value
+from amaranth.hdl import Cat, Const, Elaboratable, Fragment, Signal, Value
 from amaranth.hdl._ast import Assign, Switch  # there is no public way to walk statements
 
 from gscn.errors import InputError
+from gscn.hw.forwarding_memory import PIECE, SMALL_BITS
 
 
 class Probe:
@@ -152,6 +153,29 @@ class Probe:
             domain="comb", addr=addr, data=contents, en=Const(1), transparent_for=()
         )
         return contents
+
+    def forwarding_row(self, path: str, number: int, width: int, depth: int, *, name: str) -> Value:
+        """Return the present contents of a row of a `ForwardingMemory`.
+
+        Parameters
+        ----------
+        path
+            Names of submodules up to it, joined by dots.
+        number
+            Of the row.
+        width, depth
+            Its bits and rows.
+        name
+            Names of signals begin with it.
+        """
+        addr, small = Const(number, range(depth)), width * depth <= SMALL_BITS
+        return Cat(
+            self.row(
+                f"{path}.{'rows' if small else f'piece{start}'}", addr,
+                width if small else min(PIECE, width - start), name=f"{name}_{start}",
+            )
+            for start in range(0, width, width if small else PIECE)
+        )  # fmt: skip
 
     def ports(self, path: str) -> tuple[Value, Value, Value]:
         """Return the row that a memory reads, the row that it writes, and whether it does.

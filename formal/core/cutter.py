@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Mux, Signal, Value
 from amaranth.lib import data
 
 from formal.checker import Checker, total
@@ -258,17 +258,32 @@ class CutterChecker(Checker):
         """Return whether a tile begins at a part of a group."""
         return ((place.lane0 & (self._lanes - 1)[:8]) == 0) & (place.lane0 < self._group)
 
+    def _rows(self, name: str, layout: data.StructLayout) -> list[data.View]:
+        """Return the rows of one of its memories."""
+        depth = max(self._clusters, 2)
+        return [
+            data.View(
+                layout,
+                self.probe.forwarding_row(name, n, layout.size, depth, name=f"{name}{n}"),
+            )
+            for n in range(self._clusters)
+        ]
+
+    def _is_shown(self, name: str, rows: list[data.View], when: Value, number: Value) -> None:
+        """Say that a memory shows the row that is looked at."""
+        shown = self.probe.signal(f"{name}.data")
+        row = Array(one.as_value() for one in rows)[number]
+        self.invariant(~when | (shown == row))
+
     def _look_at_cursors(self, real: Value, covered: Value, pending: Value) -> None:
         """Say what the cursors know of the contribution."""
         dut, probe, d = self.dut, self.probe, self.dut.d
         tile, layout = self._at["tile"], cursor_layout(dut.config)
         self._number, more = probe.signal("tiles.s_tile"), probe.signal("more")
-        rows = [
-            data.View(layout, probe.row("cursors", Const(n, range(self._clusters)),
-                                        layout.size, name=f"cursor{n}"))
-            for n in range(self._clusters)
-        ]  # fmt: skip
+        rows = self._rows("cursors", layout)
         busy, given = ~self._idle, covered | pending
+        looks = self._looks | self._ahead | self._seeks
+        self._is_shown("cursors", rows, looks, probe.signal("number"))
         counting = probe.signal("tiles.more")
         self.invariant(~busy | (counting == (self._number != d.s_tiles)))
         self.invariant(~busy | (self._number <= d.s_tiles))
@@ -332,11 +347,8 @@ class CutterChecker(Checker):
         self.invariant(behind == owing)
         self.invariant(self._chained | (behind == 0) | self._idle)
 
-        rows = [
-            data.View(layout, probe.row("teams", Const(n, range(clusters)), layout.size,
-                                        name=f"team{n}"))
-            for n in range(clusters)
-        ]  # fmt: skip
+        rows = self._rows("teams", layout)
+        self._is_shown("teams", rows, self._looks, self._gang)
         watched = busy & real
         at_it = []
         for number, row in enumerate(rows):
