@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gscn.axi import AxiAttributes
-from gscn.counters import CLUSTER_COUNTER_NAMES
+from gscn.counters import COUNTERS_PER_CLUSTER
 from gscn.emulator.list_records import MODE_PLACE, listed
 from gscn.emulator.lists import run_list
 from gscn.encode import ENCODE_MODE, EncodeError
@@ -18,7 +18,7 @@ from tests.cosim.test_lists_axi import without_stops
 from tests.step_runs import CONFIG
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
-COUNTERS = CONFIG.clusters * len(CLUSTER_COUNTER_NAMES) + 2
+COUNTERS = CONFIG.clusters * COUNTERS_PER_CLUSTER + 2
 """The cycles in which the machine is busy are the last one."""
 
 

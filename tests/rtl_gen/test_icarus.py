@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gscn.array import ARRAYS
-from gscn.counters import CLUSTER_COUNTERS
+from gscn.counters import COUNTERS_PER_CLUSTER
 from gscn.rtl_gen import generate
 from tests.pass_law import expect
 from tests.pass_programs import random_program
@@ -50,7 +50,7 @@ def compile_smoke(directory, repository, verilog, program):
         "BEATS": beats,
         "LIST_ADDR": program.descriptors_addr,
         "LIST_COUNT": program.count,
-        "TOTAL_COUNTER": CONFIG.clusters * len(CLUSTER_COUNTERS),
+        "TOTAL_COUNTER": CONFIG.clusters * COUNTERS_PER_CLUSTER,
     }
     status, text = call(
         [
