@@ -7,7 +7,7 @@
 
 enum {
     END_OF_TRANSMISSION = 4,
-    COUNTERS = 8, /* of a cluster */
+    COUNTERS = 13, /* of a cluster */
     INTERRUPT_BIT = 1u << GSCN_INTERRUPT,
     MACHINE_EXTERNAL = 1u << 11, /* in mie */
     MACHINE_ENABLE = 1u << 3     /* in mstatus */
