@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gscn.array import ArrayConfig
 from gscn.axi import DEFAULT_AXI, AxiAttributes
+from gscn.counters import COUNTERS_PER_CLUSTER
 from gscn.encode import LISTED_ERROR_MEANINGS, EncodeError
 from gscn.enums import takes_text
 from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
@@ -119,7 +120,8 @@ def _constants(
         (f"ERROR_CODE_{code.name}", code.value, meaning)
         for code, meaning in error_meanings(top).items()
     ]
-    return constants
+    name, meaning = "COUNTERS_PER_CLUSTER", "performance counters of a cluster"
+    return [*constants, (name, COUNTERS_PER_CLUSTER, meaning)]
 
 
 _DIGEST = ("CONFIG_DIGEST", "of the configuration that this is of, for drivers to ask for")

@@ -7,7 +7,6 @@
 
 enum {
     END_OF_TRANSMISSION = 4,
-    COUNTERS = 13, /* of a cluster */
     INTERRUPT_BIT = 1u << GSCN_INTERRUPT,
     MACHINE_EXTERNAL = 1u << 11, /* in mie */
     MACHINE_ENABLE = 1u << 3     /* in mstatus */
@@ -97,7 +96,7 @@ uint64_t cycles_now(void)
 
 uint64_t machine_cycles(struct gscn_device *device)
 {
-    uint32_t index = device->sizes.clusters * COUNTERS;
+    uint32_t index = device->sizes.clusters * GSCN_COUNTERS_PER_CLUSTER;
 #ifdef GSCN_STOP_OFFSET
     index++; /* that of the array comes before */
 #endif

@@ -84,8 +84,3 @@ def test_a_damaged_manifest_is_refused(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match="must describe a generated module"):
         load_manifest(tmp_path)
-
-
-def test_the_firmware_knows_how_many_counters_a_cluster_has(repository):
-    text = (repository / "soc" / "firmware" / "platform.c").read_text()
-    assert f"COUNTERS = {COUNTERS_PER_CLUSTER}, /* of a cluster */" in text

@@ -8,6 +8,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.command.main import main
+from gscn.counters import COUNTERS_PER_CLUSTER
 from gscn.pass_errors import PassError
 from gscn.register import Top
 from gscn.registers import register, registers_of, reset_values
@@ -39,6 +40,7 @@ def test_the_python_module_has_every_register_and_field(top):
             assert found[f"{name}_SHIFT"] == field.low
     for code in PassError:
         assert found[f"ERROR_CODE_{code.name}"] == code
+    assert found["COUNTERS_PER_CLUSTER"] == COUNTERS_PER_CLUSTER
     # by hand
     assert found["CONTROL_CLEAR_MASK"] == 2
     assert found["COUNTER_SELECT_OFFSET"] == 0x3C
