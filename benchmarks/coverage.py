@@ -14,25 +14,21 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from benchmarks.coverage_waivers import ALL, MACHINE_WAIVERS, WAIVERS, Waiver
+from benchmarks.coverage_waivers import ALL, FLOATS, MACHINE_WAIVERS, WAIVERS, Waiver
 from benchmarks.markdown import percent, table
 from benchmarks.pages import ROOT, Page
 from gscn.array import array
 from gscn.cosim.builds import coverage as builds
 from gscn.cosim.coverage import KINDS, LINE, Point, gather, simulators
 from gscn.errors import InputError
-from gscn.formats import FLOAT_OPERAND_FORMATS
 from gscn.rtl_gen import AXI_TOP_MODULE, TOP_MODULE
 from gscn.system.cache import VARIABLE as CACHE_VARIABLE
 
 CACHE = ROOT / "build" / "coverage"
 """Simulators that count, and what they counted."""
-_TINY = array("tiny")
-_FLOATS = replace(_TINY, float_formats=",".join(FLOAT_OPERAND_FORMATS))
 MACHINE = array("small").with_overrides([
     "float_formats=bf16", "acc_depth=1024", "stationary_depth=4096", "directory_depth=1024",
 ])  # fmt: skip
@@ -58,8 +54,8 @@ PARTS = (
     Part(
         "array",
         (
-            f"{_TINY.digest()}/{AXI_TOP_MODULE}",
-            f"{_FLOATS.digest()}/{TOP_MODULE}",
+            f"{array('tiny').digest()}/{AXI_TOP_MODULE}",
+            f"{FLOATS.digest()}/{TOP_MODULE}",
         ),
         (
             *("launch", "long_passes", "wild_passes", "damaged_lists", "places"),
@@ -253,13 +249,8 @@ def _rendered(data: dict[str, Any], part: Part) -> tuple[str, ...]:
 
 
 def render(data: dict[str, Any]) -> str:
-    """Return the page, of the parts whose figures there are."""
-    parts = [
-        paragraph
-        for part in PARTS
-        if part.name in data
-        for paragraph in _rendered(data[part.name], part)
-    ]
+    """Return the page."""
+    parts = [paragraph for part in PARTS for paragraph in _rendered(data[part.name], part)]
     return "\n\n".join(("# What the default tests cover of the Verilog", _INTRODUCTION, *parts))
 
 
@@ -285,7 +276,6 @@ def quoted(data: dict[str, Any]) -> dict[str, str]:
     return {
         f"{part.name}-{kind}": _share(_sum(data[part.name]["components"], kind), excused=True)
         for part in PARTS
-        if part.name in data
         for kind in KINDS
     }
 

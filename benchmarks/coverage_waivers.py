@@ -68,7 +68,7 @@ _ONE_PORT = "There is one memory port, of number 0."
 _BEATS = "Bursts lie at multiples of a beat of 16 bytes, and have two beats at most: constants."
 _SELF = "Constant in this configuration: assigned nothing but itself, or zero."
 
-_CONFIG = replace(array("tiny"), float_formats=",".join(FLOAT_OPERAND_FORMATS))
+FLOATS = replace(array("tiny"), float_formats=",".join(FLOAT_OPERAND_FORMATS))
 """With all that one of the designs has, so that nothing is waived that it could have."""
 Bits = tuple[tuple[int, int], ...]
 """First and last bits."""
@@ -96,7 +96,7 @@ def _placed(layout: data.StructLayout, masks: Mapping[str, int]) -> Bits:
 
 def _impossible_bits() -> Iterator[tuple[Bits, str]]:
     """Yield bits of a descriptor that no pass has that runs, and why."""
-    possible = possible_bits(_CONFIG)
+    possible = possible_bits(FLOATS)
     addresses, low = [*ADDRESSES, "out_end"], ALIGNMENT_BYTES - 1
     aligned = [*addresses, "s_tile_bytes"]
     yield _placed(PASS, {name: ~possible[name] & ~low for name in addresses}), _HIGH
@@ -121,13 +121,13 @@ def _no_bits() -> Iterator[tuple[str, Bits]]:
 
 def _tile_bits() -> Iterator[tuple[Bits, str]]:
     """Yield bits that no tile of results has, and why."""
-    layout, runs = tile_layout(_CONFIG), _CONFIG.acc_depth // VECTOR
+    layout, runs = tile_layout(FLOATS), FLOATS.acc_depth // VECTOR
     counts = dict.fromkeys(("samples", "rows", "cols"), -(1 << runs.bit_length()))
     yield _placed(layout, {"out_addr": _RUN_BYTES - 1}), _ALIGNED
     yield _placed(layout, counts), _TILE
 
 
-_JOB, _LIST = job_layout(_CONFIG), list_layout(_CONFIG)
+_JOB, _LIST = job_layout(FLOATS), list_layout(FLOATS)
 _RUN_BYTES = VECTOR * min(OUT_WIDTHS.values()) // 8
 """Least bytes of a run of results."""
 _COUNTED = ((19, 47),)
