@@ -11,15 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from gscn.errors import InputError
-from gscn.rtl_gen.layout.clocking import (
-    CLOCK,
-    Clocking,
-    check_loops,
-    read_clocking,
-)
+from gscn.rtl_gen.layout.clocking import CLOCK, Clocking, flat_words, read_clocking
 from gscn.rtl_gen.liberty import check_liberty, map_commands, write_constraints
 from gscn.rtl_gen.memories import Memory, memory_of
-from gscn.rtl_gen.synthesis import FLAT_WORD_LEVEL, GATE_LEVEL
+from gscn.rtl_gen.synthesis import GATE_LEVEL
 from gscn.rtl_gen.yosys import run_yosys
 from gscn.system.cache import temporary_folder
 
@@ -90,21 +85,8 @@ def make_block(verilog: str, top: str, liberty: Path, clock: str = CLOCK) -> Blo
     """
     liberty = check_liberty(liberty)
     with temporary_folder("gscn-layout-") as directory:
-        (directory / "design.v").write_text(verilog, encoding="utf-8")
+        words = flat_words(verilog, top, directory)
         write_constraints(liberty, directory)
-        log = run_yosys(
-            [
-                "read_verilog design.v",
-                f"hierarchy -check -top {top}",
-                *FLAT_WORD_LEVEL,
-                "check",
-                "write_json words.json",
-                "write_rtlil words.il",
-            ],
-            directory,
-        )
-        check_loops(log)
-        words = (directory / "words.json").read_text(encoding="utf-8")
         read_clocking(words, top, clock)
         macros = _macros(words, top)
         run_yosys(

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gscn.errors import InputError
@@ -154,16 +155,37 @@ def measure_clocking(verilog: str, top: str, clock: str = CLOCK) -> Clocking:
         As of `read_clocking`; logic has a loop; or Yosys is missing or takes no such Verilog.
     """
     with temporary_folder("gscn-clocking-") as directory:
-        (directory / "design.v").write_text(verilog, encoding="utf-8")
-        log = run_yosys(
-            [
-                "read_verilog design.v",
-                f"hierarchy -check -top {top}",
-                *FLAT_WORD_LEVEL,
-                "check",
-                "write_json words.json",
-            ],
-            directory,
-        )
-        check_loops(log)
-        return read_clocking((directory / "words.json").read_text(encoding="utf-8"), top, clock)
+        return read_clocking(flat_words(verilog, top, directory), top, clock)
+
+
+def flat_words(verilog: str, top: str, directory: Path) -> str:
+    """Flatten a module to words, `words.il`, and return them as `write_json` writes them.
+
+    Parameters
+    ----------
+    verilog
+        Verilog text.
+    top
+        Name of the module.
+    directory
+        For files.
+
+    Raises
+    ------
+    InputError
+        Logic has a loop; or Yosys is missing or takes no such Verilog.
+    """
+    (directory / "design.v").write_text(verilog, encoding="utf-8")
+    log = run_yosys(
+        [
+            "read_verilog design.v",
+            f"hierarchy -check -top {top}",
+            *FLAT_WORD_LEVEL,
+            "check",
+            "write_json words.json",
+            "write_rtlil words.il",
+        ],
+        directory,
+    )
+    check_loops(log)
+    return (directory / "words.json").read_text(encoding="utf-8")
