@@ -30,11 +30,17 @@ PERIOD_NS = 40.0
 ARRIVAL_NS = 0.2
 """From the clock's edge to a change of inputs: registers before them take about as long."""
 
-_FLIP_FLOP = """
+_REGISTERS = """
 module flip_flop (input clk, input d, output q);
   parameter real rise = 0, fall = 0;
   reg held = 0;
   always @(posedge clk) held <= d;
+  assign #(rise, fall) q = held;
+endmodule
+module latch (input clk, input d, output q);
+  parameter real rise = 0, fall = 0;
+  reg held = 0;
+  always @* if (clk) held = d;
   assign #(rise, fall) q = held;
 endmodule
 """
@@ -120,10 +126,6 @@ class Activity:
     """Of each memory, by its path and module."""
     writes: Mapping[tuple[str, ...], int]
 
-    def changes(self, net: Net) -> int:
-        """Return how often a net changed."""
-        return self.rises.get(net, 0) + self.falls.get(net, 0)
-
 
 def netlist_verilog(gates: Gates, library: CellLibrary, times: Timing) -> str:
     """Return a module `gates` of the netlist: ports `clk`, `in`, `out`, and a wire per net.
@@ -156,7 +158,7 @@ def netlist_verilog(gates: Gates, library: CellLibrary, times: Timing) -> str:
             for pin, own in one.pins.items()
         )
         lines.append(f"  {one.kind} memory{number} ({pins});")
-    return "\n".join([*lines, "endmodule", _FLIP_FLOP, *map(_memory, gates.rams)])
+    return "\n".join([*lines, "endmodule", _REGISTERS, *map(_memory, gates.rams)])
 
 
 def _name(net: Net) -> str:
@@ -175,8 +177,9 @@ def _cell_lines(number: int, one: Instance, library: CellLibrary, times: Timing)
             yield f"  assign #({rise:.3f}, {fall:.3f}) {_name(net)} = {value};"
         else:
             clock = _name(one.pins[cell.clock][0])
+            kind = "latch" if cell.latch else "flip_flop"
             yield (
-                f"  flip_flop #(.rise({rise:.3f}), .fall({fall:.3f})) f{number}_{pin} "
+                f"  {kind} #(.rise({rise:.3f}), .fall({fall:.3f})) f{number}_{pin} "
                 f"({clock}, {value}, {_name(net)});"
             )
 

@@ -34,7 +34,7 @@ from gscn.cycles.passes import simulate_passes
 from gscn.formats import FLOAT32
 from gscn.perf.estimate.energy import count_accesses
 from gscn.rtl_gen.cells import CellLibrary, read_cells
-from gscn.rtl_gen.gates import ADDER, MULTIPLIER, Gates, Timing, map_to_gates, timing
+from gscn.rtl_gen.gates import ADDER, MULTIPLIER, Gates, Net, Timing, map_to_gates, timing
 from gscn.rtl_gen.liberty import DEFAULT_LIBERTY, check_liberty
 from gscn.system.cache import temporary_folder
 
@@ -57,6 +57,14 @@ class Mapped:
     library: CellLibrary
     figures: dict[str, Any]
     """Its area and clock."""
+
+    @property
+    def clocks(self) -> Counter[Net]:
+        """Flip-flops on each net that clocks any."""
+        kinds = ((cell, self.library[cell.kind]) for cell in self.gates.cells)
+        return Counter(
+            cell.pins[kind.clock][0] for cell, kind in kinds if kind.clock and not kind.latch
+        )
 
 
 def components(config: ArrayConfig) -> dict[str, Callable[[], wiring.Component]]:
@@ -93,19 +101,22 @@ def mapped(make: Callable[[], wiring.Component], liberty: Path, *, place: bool) 
     gates = map_to_gates(text, TOP, liberty)
     counts = synthesize(text, TOP, liberty=liberty).modules[TOP]
     clock = measure_clock(make(), TOP, liberty=liberty, place_and_route=place)
-    kinds = Counter(one.kind for one in gates.cells)
-    figures = {
+    found = Mapped(gates=gates, times=timing(gates, library), library=library, figures={})
+    on = found.clocks
+    found.figures |= {
         "area": counts.area,
         "multiplier_area": counts.multiplier_area,
         "queue_area": counts.memory_area,
         "memory_bits": counts.memory_bits,
         "cells": len(gates.cells),
-        "flip_flops": sum(n for kind, n in kinds.items() if library[kind].clock),
+        "flip_flops": on.total(),
+        "gated": on.total() - on[gates.clock],
+        "gates": len(on.keys() - {gates.clock}),
         "cell_delay_ns": clock.cell_delay_ns,
         "mhz": clock.placement and clock.placement.frequency_mhz,
         "seeds": clock.placement and clock.placement.seeds,
     }
-    return Mapped(gates=gates, times=timing(gates, library), library=library, figures=figures)
+    return found
 
 
 def part_of(path: Sequence[str]) -> str:
@@ -126,7 +137,7 @@ def per_product(one: Mapped, given: Stimulus) -> dict[str, Any]:
     MismatchError
         An output differs from what the component's Verilog says.
     """
-    from gscn.rtl_gen.gate_power import CLOCK, energy_by_part
+    from gscn.rtl_gen.gate_power import energy_by_part
 
     seen = simulate(one.gates, one.library, one.times, given)
     found = energy_by_part(
@@ -137,22 +148,17 @@ def per_product(one: Mapped, given: Stimulus) -> dict[str, Any]:
         "cycles": given.cycles,
         "products": given.products,
         "parts": {name: value / given.products for name, value in found.items()},
-        "gated_clock": found[CLOCK] * toggled_share(one, seen, given.cycles) / given.products,
+        "clocked": clocked_share(one, seen, given.cycles),
         "reads": _accesses(seen.reads, given.products),
         "writes": _accesses(seen.writes, given.products),
     }
 
 
-def toggled_share(one: Mapped, seen: Activity, cycles: int) -> float:
-    """Return in what share of their cycles flip-flops change: none else would need the clock."""
-    nets = [
-        cell.pins[pin][0]
-        for cell in one.gates.cells
-        if one.library[cell.kind].clock
-        for pin in one.library[cell.kind].outputs
-        if pin in cell.pins
-    ]
-    return sum(map(seen.changes, nets)) / (cycles * len(nets))
+def clocked_share(one: Mapped, seen: Activity, cycles: int) -> float:
+    """Return in what share of their cycles flip-flops get the clock."""
+    edges = {**seen.rises, one.gates.clock: cycles}
+    nets = one.clocks
+    return sum(count * edges[net] for net, count in nets.items()) / (cycles * nets.total())
 
 
 def _accesses(counts: Mapping[tuple[str, ...], int], products: int) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.gate_activity import ARRIVAL_NS
 from benchmarks.markdown import percent, table
+from gscn.rtl_gen.clock_gates import LEAST_GATED
 from gscn.rtl_gen.gate_power import CLOCK, INPUTS
 from gscn.rtl_gen.gates import ADDER, EDGE_NS, MULTIPLIER
 
@@ -33,11 +34,6 @@ OPERANDS = {
 def total(row: Mapping[str, Any], key: str) -> float:
     """Return the energy of a product, picojoules."""
     return sum(row[key]["parts"].values())
-
-
-def total_gated(row: Mapping[str, Any], key: str) -> float:
-    """Return the same with the clock only where something changes."""
-    return total(row, key) - row[key]["parts"][CLOCK] + row[key]["gated_clock"]
 
 
 def multiply_add(row: Mapping[str, Any]) -> float:
@@ -111,14 +107,14 @@ def components_table(data: Mapping[str, Any]) -> str:
     """Return a table of both PEs: area, clock, and energy of a product by layer."""
     keys = {SPARSE: "sparse", DENSE: "dense"}
     header = [
-        "component", "cells", "flip-flops", "area, um2", "multiplier, um2", "queues, um2",
+        "component", "cells", "flip-flops", "gated", "area, um2", "multiplier, um2", "queues, um2",
         "memory bits", "cell delay, ns", "ECP5, MHz",
         *(f"pJ, {name_of(row)}" for row in data["layers"]),
     ]  # fmt: skip
     rows = [
         [
-            name, _number(one["cells"]), _number(one["flip_flops"]), _number(one["area"]),
-            _number(one["multiplier_area"]), _number(one["queue_area"]),
+            name, _number(one["cells"]), _number(one["flip_flops"]), _number(one["gated"]),
+            _number(one["area"]), _number(one["multiplier_area"]), _number(one["queue_area"]),
             _number(one["memory_bits"]), _number(one["cell_delay_ns"], 2), _number(one["mhz"], 1),
             *(_number(total(row, keys[name]), 1) for row in data["layers"]),
         ]
@@ -131,7 +127,7 @@ def parts_table(data: Mapping[str, Any]) -> str:
     """Return a table of the energy of a product by part."""
     header = [
         "layer", "of", "products", "cycles", *SHOWN, REST, CLOCK, "together",
-        "clock where something changes",
+        "flip-flops that get the clock",
     ]  # fmt: skip
     rows = [
         [
@@ -139,7 +135,7 @@ def parts_table(data: Mapping[str, Any]) -> str:
             *(_number(row[key]["parts"].get(part, 0.0), 1) for part in SHOWN),
             _number(sum(row[key]["parts"].get(part, 0.0) for part in (REST, INPUTS)), 1),
             _number(row[key]["parts"][CLOCK], 1), _number(total(row, key), 1),
-            _number(row[key]["gated_clock"], 1),
+            percent(row[key]["clocked"]),
         ]
         for row in data["layers"]
         for key, name in OPERANDS.items()
@@ -189,11 +185,9 @@ def render(data: Mapping[str, Any]) -> str:
     zeros = [total(row, "dense_zeros") / total(row, "dense") for row in data["layers"]]
     tax = [total(row, "sparse") / total(row, "dense") for row in data["layers"]]
     left = [total(row, "dense_zeros") / total(row, "sparse") for row in data["layers"]]
-    gated = [total_gated(row, "sparse") / total_gated(row, "dense") for row in data["layers"]]
+    clocked = [row["sparse"]["clocked"] for row in data["layers"]]
     clock = [row["sparse"]["parts"][CLOCK] / total(row, "sparse") for row in data["layers"]]
-    flip_flops, dense_flip_flops = (
-        data["components"][name]["flip_flops"] for name in (SPARSE, DENSE)
-    )
+    pe, dense = (data["components"][name] for name in (SPARSE, DENSE))
     versions = ", ".join(f"{name} {version}" for name, version in data["tools"].items())
     return f"""# Energy at gates
 
@@ -215,14 +209,18 @@ What a product takes in the cells of a PE (`hw.pe.worker`) and in those of a den
   changes within a cycle count; in every cycle all outputs are compared with the Verilog's. Inputs
   change {ARRIVAL_NS} ns after the clock, transitions of inputs and clock take {EDGE_NS} ns.
 * **Energy** of a change: half of the load times the square of {data["voltage"]:g} V, and the
-  library's tables of what the cell takes inside. The clock charges its pin at every flip-flop in
-  every cycle: the library has no clock gate. Without wires, without a clock tree, without leakage.
+  library's tables of what the cell takes inside. Without wires, without a clock tree, without
+  leakage.
+* **Clock**: flip-flops of one enable, {LEAST_GATED} or more, get the clock through a gate when they
+  are written, all others in every cycle. A gate is a latch, an inverter and an AND of the library;
+  what they take counts for the clock.
 * **Tools**: {versions}, Icarus Verilog.
 
 ## Both PEs
 
-Area is without memories; queues are no part of it, as in [area](area.md). Energy is of a product in
-the cells; that of the dense PE is of nonzeros alone.
+Area is without memories; queues are no part of it, as in [area](area.md); cells and flip-flops are
+all that energy is of. Energy is of a product in the cells; that of the dense PE is of nonzeros
+alone.
 
 {components_table(data)}
 
@@ -231,15 +229,14 @@ left out.
 
 ## By part
 
-Picojoules per product. The last column is a bound for clock gating: what the clock would take if
-each flip-flop got it only in cycles in which it changes.
+Picojoules per product; flip-flops that get the clock, of all, in the mean of the cycles.
 
 {parts_table(data)}
 
-The clock is {percent(min(clock))} to {percent(max(clock))} of the PE's: {flip_flops:,} flip-flops,
-of which few change in a cycle; the dense PE has {dense_flip_flops:,}. With the clock only where
-something changes, a product of the PE would take {min(gated):.2f} to {max(gated):.2f} times one of
-the dense PE.
+The clock is {percent(min(clock))} to {percent(max(clock))} of the PE's. Of its {pe["flip_flops"]:,}
+flip-flops {pe["gated"]:,} are behind {pe["gates"]} gates; {percent(min(clocked))} to
+{percent(max(clocked))} of all get the clock in a cycle. Of the dense PE's {dense["flip_flops"]:,}
+there are {dense["gated"]:,} behind {dense["gates"]}.
 
 A dense array that multiplies what the methods left, zeros in place, takes {percent(min(zeros))} to
 {percent(max(zeros))} of what it takes for dense operands: a factor that stays 0 changes nothing in

@@ -10,6 +10,7 @@ from typing import Any
 
 from gscn.rtl_gen.area import AreaReport, Clock, instances
 from gscn.rtl_gen.area_formats import FormatReport, formats_table
+from gscn.rtl_gen.clock_gates import LEAST_GATED
 from gscn.rtl_gen.generator import tool_versions as verilog_versions
 from gscn.rtl_gen.liberty import LOAD_PF, TARGET_PS
 from gscn.rtl_gen.memory_text import (
@@ -49,7 +50,9 @@ By `gscn synth`; every figure is measured, none is edited; a dash stands for wha
   inputs.
 * **Cell area** is after mapping for speed (`abc`, a target of {TARGET_PS} ps that nothing reaches,
   outputs loaded with {LOAD_PF} pF). The library has no flip-flop with enable or synchronous
-  reset, so each of those costs gates. No wires: neither load nor area. Nothing is placed.
+  reset, so each of those costs gates; but the clock of {LEAST_GATED} flip-flops or more of one
+  enable is gated, by a latch, an inverter and an AND. A latch counts as a flip-flop, as the library
+  does not say what it takes. No wires: neither load nor area. Nothing is placed.
 * **Cell delay** is the longest path between registers, memories and ports of the component,
   flattened, as `abc` reports it: without wires, without the flip-flops' clock-to-output and set-up
   times, without the memories' access times. A clock period is longer.

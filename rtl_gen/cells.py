@@ -83,7 +83,7 @@ class Output:
     """Output of a cell."""
 
     function: str
-    """Verilog expression of the cell's inputs; of a flip-flop, of its data inputs at the clock."""
+    """Verilog expression of the cell's inputs; of a register, of its data inputs at the clock."""
     delays: tuple[Edges, ...]
     """Nanoseconds, by related input."""
     transitions: tuple[Edges, ...]
@@ -93,7 +93,7 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """A gate, or a flip-flop without set or reset."""
+    """A gate, or a register without set or reset: a flip-flop or a latch."""
 
     name: str
     area: float
@@ -101,14 +101,16 @@ class Cell:
     """Picofarads of each input."""
     outputs: Mapping[str, Output]
     clock: str | None
-    """Input at whose rising edge a flip-flop takes its data; None: it is none."""
+    """Input at whose rising edge a flip-flop takes its data; None: it is no register."""
+    latch: bool = False
+    """It lets its data through as long as `clock` is high."""
     input_energies: Mapping[str, Edges]
     """Picojoules of an edge of an input, whatever the outputs do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellLibrary:
-    """The cells of a liberty file, those that are gates or plain flip-flops."""
+    """The cells of a liberty file, those that are gates or plain registers."""
 
     cells: Mapping[str, Cell]
     voltage: float
@@ -117,8 +119,14 @@ class CellLibrary:
     def __getitem__(self, name: str) -> Cell:
         """Return a cell; raise `InputError` if there is none of that name."""
         if name not in self.cells:
-            raise InputError(f"cell must be a gate or flip-flop of the liberty, not {name!r}")
+            raise InputError(f"cell must be a gate or register of the liberty, not {name!r}")
         return self.cells[name]
+
+    @property
+    def latch(self) -> Cell | None:
+        """A latch of one data input and one output, if the library has any."""
+        found = (one for one in self.cells.values() if one.latch)
+        return next((one for one in found if len(one.loads) == 2 and len(one.outputs) == 1), None)
 
 
 def parse_liberty(text: str) -> Group:
@@ -199,26 +207,27 @@ def read_cells(liberty: Path) -> CellLibrary:
 
 
 def _cell(group: Group, templates: Mapping[str, tuple[str, ...]]) -> Cell | None:
-    """Return a cell; None for one that is neither a gate nor a plain flip-flop."""
+    """Return a cell; None for one that is neither a gate nor a plain register."""
     pins = {one.names[0]: one for one in group.all("pin")}
-    flip_flops = [*group.all("ff")]
+    registers = [*group.all("ff"), *group.all("latch")]
     inputs = {name: one for name, one in pins.items() if one.value("direction") == "input"}
-    clock, state = None, {}
-    if flip_flops:
-        (held, *_) = flip_flops
-        clock = held.value("clocked_on")
+    clock, state, latch = None, {}, any(group.all("latch"))
+    if registers:
+        (held, *_) = registers
+        clock = held.value("enable" if latch else "clocked_on")
         if clock not in inputs or {"clear", "preset"} & set(held.values):
             return None
         inverted = held.names[1:2]
-        state = {held.names[0]: held.value("next_state")}
-        state |= {name: f"!({held.value('next_state')})" for name in inverted}
+        kept = held.value("data_in" if latch else "next_state")
+        state = {held.names[0]: kept}
+        state |= {name: f"!({kept})" for name in inverted}
     outputs = {}
     for name, one in pins.items():
         if name in inputs:
             continue
         function = one.value("function")
         function = state.get(function, function)
-        if not function or "three_state" in one.values or any(group.all("latch")):
+        if not function or "three_state" in one.values:
             return None
         expression = verilog_expression(function)
         if not set(re.findall(r"\w+", expression)) <= set(inputs):
@@ -240,6 +249,7 @@ def _cell(group: Group, templates: Mapping[str, tuple[str, ...]]) -> Cell | None
         loads={name: float(one.value("capacitance", "0")) for name, one in inputs.items()},
         outputs=outputs,
         clock=clock,
+        latch=latch,
         input_energies={name: own[0] for name, own in powers.items() if own},
     )
 

@@ -11,12 +11,12 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from gscn.rtl_gen.cells import CellLibrary, Edges
+from gscn.rtl_gen.cells import CellLibrary
 from gscn.rtl_gen.gates import EDGE_NS, Gates, Net, Timing
 
 CLOCK = "clock"
-"""Part with what charges the clock's pins of all flip-flops in each cycle, and what an edge of the
-clock takes inside them."""
+"""Part with what charges the clock's pins of flip-flops, what an edge of the clock takes inside
+them, and all that gates in the clock take."""
 INPUTS = "inputs"
 """Part with what charges the pins on nets that no cell drives: of inputs and memories."""
 
@@ -47,17 +47,18 @@ def energy_by_part(
     found: dict[str, float] = defaultdict(float)
     half_square = library.voltage**2 / 2
     clock = gates.clock
-    driven = {clock}
+    driven, clocks = {clock}, gates.clocks(library)
+    rises, falls = {**rises, clock: cycles}, {**falls, clock: cycles}
     for one in gates.cells:
         cell, own = library[one.kind], part(one.path)
+        if cell.latch or any(one.pins[pin][0] in clocks for pin in cell.outputs if pin in one.pins):
+            own = CLOCK
         for pin, edges in cell.input_energies.items():
             net = one.pins[pin][0]
-            if pin == cell.clock:
-                found[CLOCK] += cycles * _both(edges, EDGE_NS)
-            else:
-                edge = times.transitions.get(net, EDGE_NS)
-                found[own] += rises.get(net, 0) * edges.rise.at(0.0, edge)
-                found[own] += falls.get(net, 0) * edges.fall.at(0.0, edge)
+            to = CLOCK if net in clocks else own
+            edge = times.transitions.get(net, EDGE_NS)
+            found[to] += rises.get(net, 0) * edges.rise.at(0.0, edge)
+            found[to] += falls.get(net, 0) * edges.fall.at(0.0, edge)
         for pin, output in cell.outputs.items():
             if pin not in one.pins:
                 continue
@@ -83,8 +84,3 @@ def energy_by_part(
         if net not in driven:
             found[INPUTS] += half_square * load * (rises.get(net, 0) + falls.get(net, 0))
     return dict(found)
-
-
-def _both(edges: Edges, transition: float) -> float:
-    """Return the energy of a rise and a fall."""
-    return edges.rise.at(0.0, transition) + edges.fall.at(0.0, transition)

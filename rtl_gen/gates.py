@@ -12,7 +12,8 @@ from pathlib import Path
 
 from gscn.errors import InputError
 from gscn.hw.ram import PREFIX
-from gscn.rtl_gen.cells import CellLibrary
+from gscn.rtl_gen.cells import CellLibrary, read_cells
+from gscn.rtl_gen.clock_gates import gate_commands
 from gscn.rtl_gen.liberty import check_liberty, map_commands, write_constraints
 from gscn.rtl_gen.rams import RamModule, ram_modules
 from gscn.rtl_gen.synthesis import GATE_LEVEL, WORD_LEVEL
@@ -59,12 +60,27 @@ class Gates:
         (net,) = self.inputs["clk"]
         return net
 
+    def clocks(self, library: CellLibrary) -> set[Net]:
+        """Return the clock and what gates make of it, as far as registers are clocked by that."""
+        gates = {net: one for one, _, net in _outputs(self, library) if not library[one.kind].clock}
+        found, behind = {self.clock}, []
+        for one in self.cells:
+            behind += one.pins.get(library[one.kind].clock, ())
+        while behind:
+            net = behind.pop()
+            if net in gates and net not in found:
+                found.add(net)
+                behind += _input_nets(gates[net], library)
+        return found
+
 
 def map_to_gates(verilog: str, top: str, liberty: Path) -> Gates:
     """Map a module to cells; memories that are modules stay what they are.
 
     Each module is mapped by itself, as `gscn.rtl_gen.synthesis` does, and so is each multiplier and
-    wide adder, so that energy can be told apart. All other memories become flip-flops.
+    wide adder, so that energy can be told apart. All other memories become flip-flops. Where
+    many of a module's flip-flops have one enable, it gates their clock
+    (`gscn.rtl_gen.clock_gates`).
 
     Parameters
     ----------
@@ -97,6 +113,7 @@ def map_to_gates(verilog: str, top: str, liberty: Path) -> Gates:
                 f'setattr -set submod "{ADDER}" t:$add r:Y_WIDTH>={ADDER_BITS} %i',
                 "submod",
                 *GATE_LEVEL,
+                *gate_commands(read_cells(liberty), directory),
                 *map_commands(liberty),
                 "flatten",
                 "opt_clean",
@@ -181,7 +198,7 @@ class Timing:
     """Nanoseconds, the mean of both edges."""
     delays: Mapping[Net, tuple[float, float]]
     """Nanoseconds to a rising and to a falling edge of each net that a cell drives: the mean of its
-    driver's inputs; of a flip-flop, from the clock."""
+    driver's inputs; of a flip-flop, from the clock. None in the clock, gated or not."""
 
 
 def _outputs(gates: Gates, library: CellLibrary) -> Iterator[tuple[Instance, str, Net]]:
@@ -195,8 +212,9 @@ def _outputs(gates: Gates, library: CellLibrary) -> Iterator[tuple[Instance, str
 def timing(gates: Gates, library: CellLibrary) -> Timing:
     """Return loads, transitions and delays by the library's tables.
 
-    Transitions go from drivers to what they drive; those of inputs and clock are `EDGE_NS`. Pins of
-    memories and outputs load nothing: what they are made of is not known here.
+    Transitions go from drivers to what they drive; those of inputs and clock are `EDGE_NS`, of the
+    gated clock too, as if a tree drove it. Pins of memories and outputs load nothing: what they are
+    made of is not known here.
 
     Raises
     ------
@@ -216,10 +234,14 @@ def timing(gates: Gates, library: CellLibrary) -> Timing:
     )
     transitions: dict[Net, float] = {}
     delays = {}
+    clocks = gates.clocks(library)
     try:
         for net in order.static_order():
             if net not in drivers:
                 transitions[net] = EDGE_NS
+                continue
+            if net in clocks:
+                transitions[net], delays[net] = EDGE_NS, (0.0, 0.0)
                 continue
             one, pin = drivers[net]
             cell = library[one.kind]

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Collection
 from pathlib import Path
 
+from gscn.rtl_gen.cells import read_cells
+from gscn.rtl_gen.clock_gates import gate_commands, unsaid_area
 from gscn.rtl_gen.liberty import check_liberty, map_commands, write_constraints
 from gscn.rtl_gen.memories import Memory, memory_verilog
 from gscn.rtl_gen.yosys import parse_statistics, run_yosys
@@ -21,10 +23,10 @@ _known: dict[tuple[Path, Memory], float] = {}
 def memory_areas(memories: Collection[Memory], liberty: Path) -> dict[Memory, float]:
     """Return the cell area, square micrometres, of each memory that is no SRAM macro.
 
-    A memory is mapped as the logic beside it is: flip-flops with what enables them, the decoder of
-    rows, and the choice among rows for each port that reads; of a constant one, what is left. Of a
-    wide one a slice and two slices are mapped, and its area lies on the line through both: all
-    slices have the same decoder, and nothing else in common.
+    A memory is mapped as the logic beside it is: flip-flops with what gates their clock, the
+    decoder of rows, and the choice among rows for each port that reads; of a constant one, what is
+    left. Of a wide one a slice and two slices are mapped, and its area lies on the line through
+    both: all slices have the same decoder, and nothing else in common.
 
     Parameters
     ----------
@@ -79,6 +81,7 @@ def _on_line(memory: Memory, areas: list[float]) -> float:
 
 def _map(memories: list[Memory], liberty: Path) -> list[float]:
     """Return the cell areas of memories."""
+    library = read_cells(liberty)
     text = "".join(memory_verilog(memory, f"memory{one}") for one, memory in enumerate(memories))
     with temporary_folder("gscn-synth-") as directory:
         (directory / "memories.v").write_text(text, encoding="utf-8")
@@ -86,9 +89,13 @@ def _map(memories: list[Memory], liberty: Path) -> list[float]:
         run_yosys(
             [
                 *("read_verilog memories.v", "proc", "memory", "opt", "techmap", "opt -fast"),
+                *gate_commands(library, directory),
                 *map_commands(liberty),
             ],
             directory,
         )
         mapped = parse_statistics((directory / "cells.json").read_text(encoding="utf-8"))
-    return [mapped.modules[f"memory{one}"].area or 0.0 for one in range(len(memories))]
+    names = [f"memory{one}" for one in range(len(memories))]
+    return [
+        (mapped.modules[name].area or 0.0) + unsaid_area(mapped, name, library) for name in names
+    ]

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from gscn.errors import InputError
 from gscn.hw.ram import PREFIX
+from gscn.rtl_gen.cells import CellLibrary, read_cells
+from gscn.rtl_gen.clock_gates import gate_commands, unsaid_area
 from gscn.rtl_gen.liberty import check_liberty, map_commands, write_constraints
 from gscn.rtl_gen.memories import Memory, MemoryGroup, Sram, grouped, read_memories
 from gscn.rtl_gen.memory_cells import memory_areas
@@ -140,6 +142,7 @@ def synthesize(
     InputError
         A tool or the liberty is missing, or the Verilog is not synthesisable.
     """
+    library = None if liberty is None else read_cells(check_liberty(liberty))
     with temporary_folder("gscn-synth-") as directory:
         (directory / "design.v").write_text(verilog, encoding="utf-8")
         commands = [
@@ -164,7 +167,7 @@ def synthesize(
         if liberty is not None:
             liberty = check_liberty(liberty)
             write_constraints(liberty, directory)
-            commands += map_commands(liberty)
+            commands += [*gate_commands(library, directory), *map_commands(liberty)]
         if ecp5:
             commands += [
                 "design -reset",
@@ -183,7 +186,7 @@ def synthesize(
     return Netlist(
         top=top,
         modules={
-            module: _counts(reports, module, _memories_below(words, found, module), areas)
+            module: _counts(reports, module, _memories_below(words, found, module), areas, library)
             for module in words.modules
         },
         memories=grouped(found, words.instances(top), areas),
@@ -206,6 +209,7 @@ def _counts(
     module: str,
     memories: Counter[Memory],
     areas: Mapping[Memory, float] | None,
+    library: CellLibrary | None,
 ) -> Counts:
     gates = reports["gates"].total_cells(module)
     flip_flops = sum(count for kind, count in gates.items() if _FLIP_FLOP.fullmatch(kind))
@@ -219,11 +223,12 @@ def _counts(
         optional["memory_area"] = float(
             sum(count * areas[memory] for memory, count in memories.items() if memory not in macros)
         )
-    if "cells" in reports:
+    if library is not None:
         own = reports["cells"].modules[module]
+        unsaid = unsaid_area(reports["cells"], module, library)
         optional |= {
-            "area": own.area or 0.0,
-            "sequential_area": own.sequential_area or 0.0,
+            "area": (own.area or 0.0) + unsaid,
+            "sequential_area": (own.sequential_area or 0.0) + unsaid,
             "multiplier_area": float(
                 _of_multipliers(
                     reports["cells"], module, lambda name: reports["cells"].modules[name].area or 0

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from gscn.errors import InputError
+from gscn.rtl_gen.clock_gates import LEAST_GATED
 from gscn.rtl_gen.synthesis import FLAT_WORD_LEVEL
 from gscn.rtl_gen.yosys import run_yosys
 from gscn.system.cache import temporary_folder
 
 CLOCK = "clk"
 """The clock's port, of every component."""
-LEAST_GATED = 8
-"""Flip-flops of one enable, fewer of which save less than a clock gate takes."""
 
 _PLAIN = ("$dff", "$dffe", "$sdff", "$sdffe", "$sdffce")
 """Yosys' registers of one clock edge, without asynchronous inputs."""

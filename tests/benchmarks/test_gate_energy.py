@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import gate_energy, pages
 from benchmarks.gate_activity import Activity
-from benchmarks.gate_energy import Mapped, modelled, part_of, toggled_share
+from benchmarks.gate_energy import Mapped, clocked_share, modelled, part_of
 from benchmarks.gate_energy_text import coefficients, compared, quotes, render
 from gscn.array import ARRAYS
 from gscn.conv import Pass
@@ -21,7 +21,7 @@ from gscn.rtl_gen.gate_power import CLOCK, INPUTS
 from gscn.rtl_gen.gates import timing
 from tests.benchmarks.test_gate_stimuli import made
 from tests.rtl_gen.few_cells import write_liberty
-from tests.rtl_gen.made_gates import FALLS, GATES, RISES
+from tests.rtl_gen.made_gates import FALLS, GATES, PULSE, RISES, A, cell
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,14 @@ def test_cells_count_for_the_part_that_they_are_in(path, part):
     assert part_of(path) == part
 
 
-def test_a_flip_flop_needs_the_clock_where_it_changes(tmp_path):
-    library = read_cells(write_liberty(tmp_path / "few.lib"))
-    one = Mapped(gates=GATES, times=timing(GATES, library), library=library, figures={})
+def test_flip_flops_get_the_clock_as_often_as_what_gates_it_rises(tmp_path):
+    library = read_cells(write_liberty(tmp_path / "few.lib", latch=True))
+    more = (cell("DFFX1", CLK=PULSE, D=A, Q=20), cell("LATX1", CLK=A, D=PULSE, Q=21))
+    gates = dataclasses.replace(GATES, cells=(*GATES.cells, *more))
+    one = Mapped(gates=gates, times=timing(gates, library), library=library, figures={})
+    assert one.clocks == {gates.clock: 1, PULSE: 1}
     seen = Activity(rises=RISES, falls=FALLS, reads={}, writes={})
-    assert toggled_share(one, seen, 8) == 1.0
-    assert toggled_share(one, seen, 16) == 0.5
+    assert clocked_share(one, seen, 8) == (8 + RISES[PULSE]) / 16
 
 
 def test_the_model_counts_what_the_law_does():
@@ -69,7 +71,7 @@ def row(scale, **parts):
               "look-up and its queue": 6.0, "queue of words": 4.0, CLOCK: 100.0, INPUTS: 2.0,
               "registers and control": 8.0}  # fmt: skip
     dense = {"multiplier": 90.0, "adder": 10.0, CLOCK: 20.0, "registers and control": 5.0}
-    shared = {"cycles": 30, "products": 20, "gated_clock": 9.0, "reads": {}, "writes": {}}
+    shared = {"cycles": 30, "products": 20, "clocked": 0.25, "reads": {}, "writes": {}}
     memories = {"walker": 1.0, "lookup": 1.0, "accumulators": 1.25}
     return {
         "layer": f"layer{scale}", "pass": "forward",
@@ -88,7 +90,8 @@ DATA = {
     "settings": {"network": "net", "method": "swat", "sparsity": 0.9, "batch": 4, "iterations": 9},
     "components": {
         name: {"area": 1000.0, "multiplier_area": 10.0, "queue_area": 0.0, "memory_bits": 5,
-               "cells": 7, "flip_flops": 3, "cell_delay_ns": 2.5, "mhz": None, "seeds": None}
+               "cells": 7, "flip_flops": 3, "gated": 2, "gates": 1, "cell_delay_ns": 2.5,
+               "mhz": None, "seeds": None}
         for name in ("PE", "dense PE")
     },
     "layers": [row(1.0), row(2.0)],
@@ -121,6 +124,7 @@ def test_the_page_says_what_was_measured():
     assert "| layer1.0 forward | 2.40 | 1.00 | +140 % | 3.25 | -26 % |" in text
     assert "takes 20.0 % to\n20.0 % of what it takes" in text
     assert "2 of 2 layers" in text
+    assert "Of its 3\nflip-flops 2 are behind 1 gates; 25.0 % to\n25.0 % of all" in text
     assert quotes(DATA)["most-tax"] == "3.84"
 
 

@@ -86,17 +86,20 @@ def library(tmp_path):
     return read_cells(path)
 
 
-def test_gates_and_plain_flip_flops_are_read_and_nothing_else(library):
-    assert set(library.cells) == {"MIX", "KEEP"}
+def test_gates_and_plain_registers_are_read_and_nothing_else(library):
+    assert set(library.cells) == {"MIX", "KEEP", "HELD"}
     assert library.voltage == 2.5
     assert library["MIX"].area == 4.5
     assert library["MIX"].loads == {"A": 0.25, "B": 0.5}
     assert library["MIX"].clock is None
-    assert library["KEEP"].clock == "CK"
+    assert (library["KEEP"].clock, library["KEEP"].latch) == ("CK", False)
+    assert (library["HELD"].clock, library["HELD"].latch) == ("E", True)
+    assert library["HELD"].outputs["Q"].function == "D"
+    assert library.latch == library["HELD"]
     assert {pin: one.function for pin, one in library["KEEP"].outputs.items()} == {
         "Q": "D", "N": "(~D)"
     }  # fmt: skip
-    with pytest.raises(InputError, match="gate or flip-flop of the liberty, not 'CLEARED'"):
+    with pytest.raises(InputError, match="gate or register of the liberty, not 'CLEARED'"):
         library["CLEARED"]
 
 

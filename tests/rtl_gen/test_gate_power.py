@@ -6,8 +6,9 @@ import pytest
 
 from gscn.rtl_gen.cells import Cell, CellLibrary, Edges, Output, Table
 from gscn.rtl_gen.gate_power import CLOCK, INPUTS, energy_by_part
-from gscn.rtl_gen.gates import timing
-from tests.rtl_gen.made_gates import FALLS, GATES, RISES
+from gscn.rtl_gen.gates import Gates, timing
+from tests.rtl_gen.made_gates import CLOCK as CLOCK_NET
+from tests.rtl_gen.made_gates import FALLS, GATES, RISES, STATE, cell
 
 CYCLES = 8
 
@@ -45,6 +46,20 @@ LIBRARY = CellLibrary(
         )
     },
 )  # fmt: skip
+GATED = CellLibrary(
+    voltage=2.0,
+    cells=LIBRARY.cells
+    | {
+        one.name: one
+        for one in (
+            gate("ANDX1", {"A": 0.3, "B": 0.4}, "(A & B)", (edges(2.0, 4.0),)),
+            gate(
+                "LATX1", {"D": 0.8, "CLK": 0.6}, "D", (edges(0.75, 1.5),), clock="CLK", latch=True,
+                input_energies={"CLK": edges(7.0, 9.0), "D": edges(11.0, 13.0)},
+            ),
+        )
+    },
+)  # fmt: skip
 
 
 def test_energies_are_sums_over_changes():
@@ -72,6 +87,39 @@ def test_energies_are_sums_over_changes():
             INPUTS: 5 * charge * (0.1 + 0.3),
         }
     )
+
+
+def test_what_gates_the_clock_counts_for_the_clock():
+    enabled, low, held, gated = 10, 11, 12, 13
+    gates = Gates(
+        inputs={"clk": (CLOCK_NET,), "en": (enabled,)},
+        outputs={"state": (STATE,)},
+        cells=(
+            cell("INVX1", A=CLOCK_NET, Y=low),
+            cell("LATX1", D=enabled, CLK=low, Q=held),
+            cell("ANDX1", A=CLOCK_NET, B=held, Y=gated),
+            cell("DFFX1", CLK=gated, D=enabled, Q=STATE),
+        ),
+        memories=(),
+        rams=(),
+    )
+    found = energy_by_part(
+        gates, GATED, timing(gates, GATED),
+        rises={enabled: 1, held: 1, gated: 3, low: CYCLES, STATE: 1},
+        falls={held: 1, gated: 3, low: CYCLES}, cycles=CYCLES, part=lambda _: "rest",
+    )  # fmt: skip
+    charge = 2.0**2 / 2
+    assert found == pytest.approx(
+        {
+            CLOCK: CYCLES * (2 * charge * (0.2 + 0.3) + 10.0 + 20.0)  # of its own pins; inverter
+            + CYCLES * (2 * charge * 0.6 + 7.0 + 9.0)  # what it drives: the latch
+            + 1 * 11.0  # the latch's data, and what leaves it
+            + 2 * charge * 0.4 + 0.75 + 1.5
+            + 3 * (2 * charge * 0.7 + 2.0 + 4.0 + 3.0 + 5.0),  # the gated clock
+            "rest": 0.125 + 0.25,
+            INPUTS: 1 * charge * (0.8 + 0.5),
+        }
+    )  # fmt: skip
 
 
 def test_nothing_but_the_clock_takes_energy_where_nothing_changes():

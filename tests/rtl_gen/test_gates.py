@@ -105,7 +105,7 @@ LOOP = {"a": ("INVX1", {"A": 3, "Y": 4}), "b": ("INVX1", {"A": 4, "Y": 3})}
 
 @pytest.mark.parametrize(
     ("cells", "message"),
-    [(LOOP, "no loop"), ({"a": ("ODD", {})}, "gate or flip-flop of the liberty, not 'ODD'")],
+    [(LOOP, "no loop"), ({"a": ("ODD", {})}, "gate or register of the liberty, not 'ODD'")],
 )
 def test_what_cannot_be_timed_is_refused(liberty, cells, message):
     gates, library = read_gates(netlist(cells), "top"), read_cells(liberty)
