@@ -7,10 +7,12 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
+import os
 import shutil
 import sys
 import sysconfig
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +132,7 @@ def median(placements: Sequence[Placement]) -> Placement:
 def place(verilog: str, top: str) -> Placement | None:
     """Place and route a module, flattened, on its own: ports are not connected to pins.
 
-    It is placed with each of `SEEDS`, one after the other.
+    It is placed with each of `SEEDS`, at the same time as far as there are cores.
 
     Parameters
     ----------
@@ -165,20 +167,22 @@ def place(verilog: str, top: str) -> Placement | None:
         if luts > MAX_LUTS:
             logger.info("%s has %d LUTs: not placed", top, luts)
             return None
-        placements = []
-        for seed in SEEDS:
+
+        def with_seed(seed: int) -> Placement:
+            report = f"report{seed}.json"
             command = [
                 executable,
                 DEVICE_OPTION,
                 "--out-of-context",
                 *("--seed", str(seed), "--freq", str(TARGET_MHZ), "--timing-allow-fail"),
-                *("--json", "netlist.json", "--report", "report.json"),
+                *("--json", "netlist.json", "--report", report),
             ]
             logger.info("placing %s: %d LUTs, seed %d", top, luts, seed)
             done = run_supervised(command, cwd=directory)
             if done.returncode != 0:
                 last = (done.stdout + done.stderr).strip().rpartition("\n")[2]
                 raise InputError(f"nextpnr must place {top}, but ended with {last!r}")
-            report = (directory / "report.json").read_text(encoding="utf-8")
-            placements.append(parse_report(report))
-        return median(placements)
+            return parse_report((directory / report).read_text(encoding="utf-8"))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return median([*pool.map(with_seed, SEEDS)])
