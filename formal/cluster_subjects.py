@@ -6,6 +6,7 @@ import dataclasses
 
 from formal.cluster.marks import MarkJoinerChecker
 from formal.cluster.offsets import TableReaderChecker
+from formal.cluster.results import ResultsChecker
 from formal.cluster.strip_walk import StripWalkerChecker
 from formal.cluster.summing import SummingDrainChecker
 from formal.cluster.walk import TileWalkChecker
@@ -20,6 +21,7 @@ from gscn.hw.array_layouts import sum_rows
 from gscn.hw.cluster.marks import MarkJoiner
 from gscn.hw.cluster.offsets import TableReader
 from gscn.hw.cluster.result_writer import ResultWriter
+from gscn.hw.cluster.results import Results
 from gscn.hw.cluster.strip_walk import StripWalker
 from gscn.hw.cluster.summing import SummingDrain
 from gscn.hw.cluster.walk import TileWalk
@@ -164,6 +166,27 @@ def _summed(size: ArrayConfig) -> str:
     return f"{size.pes} PEs, 2 banks of {_bank(size)}{floats}"
 
 
+def _results(*, together: bool = True, **fields: int | str) -> Subject:
+    size = config(**fields)
+    return Subject(
+        component=Results,
+        sizes=_rounded(size),
+        parameters={"config": size},
+        checker=ResultsChecker,
+        depth=2,
+        reach_depth=10,
+        together=together,
+    )
+
+
+def _rounded(size: ArrayConfig) -> str:
+    floats = f", {size.float_formats}" if size.floats else ""
+    return (
+        f"rows of {size.drain_width} x {size.acc_width} bits{floats}, "
+        f"{size.addr_width}-bit addresses"
+    )
+
+
 def _window(*, together: bool = True, **fields: int) -> Subject:
     size = config(**fields)
     return Subject(
@@ -229,6 +252,9 @@ SUBJECTS = (
     ),
     _drain(pes=2, acc_depth=17, float_formats="bf16"),
     _drain(pes=1, acc_depth=16),
+    _results(**WIDE, drain_width=8, acc_width=24, operand_format="int8", together=False),
+    _results(drain_width=2, float_formats="bf16", together=False),
+    _results(addr_width=40),
     _window(directory_depth=16, stationary_depth=16, chunks_depth=4, together=False),
     _window(directory_depth=32, stationary_depth=64, chunks_depth=4),
     _tables(mem_width=64, together=False),
@@ -254,6 +280,10 @@ IN_USE = {
     ),
     StripWalker: of_presets(_named, "4- to 15-bit keys, 4- to 15-bit offsets"),
     SummingDrain: of_presets(_summed, "1 to 16 PEs, banks as those of `Sums`"),
+    Results: of_presets(
+        _rounded,
+        "1 to 8 sums of 24 to 48 bits, with or without float formats, 20- to 40-bit addresses",
+    ),
     WindowLoader: of_presets(
         _rings, "16 to 32768 keys and entries, 4 to 256 chunks, powers of two"
     ),

@@ -229,6 +229,7 @@ COVERED_BY = {
     "formal/odometer.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/marks.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/offsets.py": ("formal/test_proofs.py", PROOFS),
+    "formal/cluster/results.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/strip_walk.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/summing.py": ("formal/test_proofs.py", PROOFS),
     "formal/cluster/window.py": ("formal/test_proofs.py", PROOFS),

@@ -7,14 +7,14 @@ from typing import ClassVar
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from formal import sby
 from formal.checker import Checker, joined
-from formal.stand_ins import Free
+from formal.stand_ins import Free, Piped
 from gscn.errors import InputError
 
 
@@ -101,6 +101,68 @@ def test_a_part_that_stands_in_does_anything_at_the_ports_of_the_part(
 ):
     built = checker(Passes(), claims=[claim])
     assert sby.run(built, mode="bmc", depth=4, directory=tmp_path / "run").status == status
+
+
+class Late(wiring.Component):
+    """Shows what it was given two cycles of `en` before."""
+
+    LATENCY = 2
+
+    def __init__(self):
+        super().__init__({"i": In(2), "en": In(1), "o": Out(2), "odd": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        first, second = Signal(2), Signal(2)
+        with m.If(self.en):
+            m.d.sync += [first.eq(self.i), second.eq(first)]
+        m.d.comb += [self.o.eq(second), self.odd.eq(second[0])]
+        return m
+
+
+class HasLate(Late):
+    """Has a `Late` inside."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = inner = Late()
+        m.d.comb += [inner.i.eq(self.i), inner.en.eq(self.en)]
+        m.d.comb += [self.o.eq(inner.o), self.odd.eq(inner.odd)]
+        return m
+
+
+class LateChecker(Checker):
+    """Compares what is shown with what was said of the inputs, and with the inputs."""
+
+    CLAIMS: ClassVar = {
+        "said": "what was said is shown later",
+        "shown": "the inputs are shown later",
+        "soon": "what was said is shown in the next cycle",
+    }
+    STAND_INS: ClassVar = {Late: Piped}
+    dut: HasLate
+
+    def describe(self):
+        dut, m, (part,) = self.dut, self.m, self.parts[Late]
+        said, given = [part.says, Signal(3), Signal(3)], [dut.i, Signal(2), Signal(2)]
+        with m.If(dut.en):
+            for stages in (said, given):
+                m.d.sync += [stages[1].eq(stages[0]), stages[2].eq(stages[1])]
+        shown = Cat(dut.o, dut.odd)
+        self.claim("said", shown == said[2])
+        self.claim("shown", dut.o == given[2])
+        self.claim("soon", shown == said[1])
+        self.reach(dut.en)
+
+
+@pytest.mark.parametrize(
+    ("claim", "status"), [("said", "PASS"), ("shown", "FAIL"), ("soon", "FAIL")]
+)
+def test_a_part_in_stages_shows_what_it_says_of_its_inputs_its_latency_later(
+    claim, status, tmp_path
+):
+    built = LateChecker(HasLate(), claims=[claim])
+    assert sby.run(built, mode="bmc", depth=6, directory=tmp_path / "run").status == status
 
 
 @pytest.mark.parametrize(("checker", "status"), [(PassChecker, "PASS"), (Doubtful, "FAIL")])

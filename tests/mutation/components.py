@@ -55,6 +55,7 @@ TARGETS = {
         _target("WindowLoader", "cluster.window", "window"),
         _target("TableReader", "cluster.offsets", "offsets"),
         _target("SummingDrain", "cluster.summing", "summing"),
+        _target("Results", "cluster.results", "summing"),
         _target("PieceReader", "port.pieces", "pieces"),
         _target("ResultWriter", "cluster.result_writer", "result_writer"),
         _target("AxiManager", "host.axi", "axi"),
