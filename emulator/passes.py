@@ -28,6 +28,7 @@ from gscn.formats import NUMBER_FORMATS
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
 from gscn.port import ALIGNMENT_BYTES
+from gscn.registers import NO_PASS
 
 
 @dataclass(kw_only=True, slots=True)
@@ -68,7 +69,8 @@ class PassesResult:
     error: PassError
     """The first in the order of jobs, or `PassError.NONE`."""
     error_pass: int
-    """Number of the pass that failed; the number of passes if none did."""
+    """Number of the pass that failed, or that was under way when the next descriptor could not be
+    read; `NO_PASS` if none had begun; the number of passes if none failed."""
     possible: frozenset[PassError]
     """What hardware may report: the first error that it meets is any of these."""
 
@@ -314,14 +316,10 @@ class _Pass:
             self._check_window(*longest_window(ends, samples, needed_chunks(self.d, unit)))
 
 
-def _descriptors(memory: np.ndarray, addr: int, count: int) -> Iterator[PassFields | None]:
-    """Yield the descriptors of a list, None for one beyond memory."""
-    for number in range(count):
-        first = addr + DESCRIPTOR_BYTES * number
+def _descriptors(memory: np.ndarray, addr: int, count: int) -> Iterator[PassFields]:
+    """Yield the descriptors of a list."""
+    for first in range(addr, addr + DESCRIPTOR_BYTES * count, DESCRIPTOR_BYTES):
         content = memory[first : first + DESCRIPTOR_BYTES]
-        if content.size < DESCRIPTOR_BYTES:
-            yield None
-            return
         yield pass_fields(PASS_DESCRIPTOR.unpack(content)[0])
 
 
@@ -361,18 +359,19 @@ def run_passes(
     memory[: image.size] = image
     done: list[_Outcome] = []
     errors: tuple[PassError, ...] = ()
+    error_pass = NO_PASS
     end = descriptors_addr + DESCRIPTOR_BYTES * count
-    if descriptors_addr % ALIGNMENT_BYTES != 0 or descriptors_addr >= 1 << config.addr_width:
+    there = min(count, max(0, memory_bytes - descriptors_addr) // DESCRIPTOR_BYTES)
+    reach = 1 << config.addr_width
+    if descriptors_addr % ALIGNMENT_BYTES != 0 or descriptors_addr >= reach or end > reach:
         errors = (PassError.START_ADDRESS,)
     elif count == 0:
         errors = (PassError.START_PASSES,)
+    elif there == 0:
+        errors = (PassError.BUS_READ,)
     else:
-        for d in _descriptors(memory, descriptors_addr, count):
-            code = (
-                PassError.BUS_READ
-                if d is None
-                else check_descriptor(d, config, (descriptors_addr, end))
-            )
+        for error_pass, d in enumerate(_descriptors(memory, descriptors_addr, there)):
+            code = check_descriptor(d, config, (descriptors_addr, end))
             if code != PassError.NONE:
                 errors = (code,)
                 break
@@ -381,6 +380,8 @@ def run_passes(
                 break
             work = _Pass(d, config, memory)
             outcome = work.run()
+            if error_pass + 1 == there < count:
+                outcome.note(PassError.BUS_READ)  # of the next descriptor, which is read meanwhile
             errors = tuple(outcome.errors)
             if errors:
                 break
@@ -394,6 +395,6 @@ def run_passes(
         overflow_possible=any(one.overflow_possible for one in done),
         counts=tuple(one.counts for one in done),
         error=errors[0] if errors else PassError.NONE,
-        error_pass=len(done),
+        error_pass=error_pass if errors else len(done),
         possible=frozenset(errors),
     )

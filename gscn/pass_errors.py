@@ -39,7 +39,7 @@ PASS_ERROR_MEANINGS = {
     PassError.BUS_READ: "a read was answered with SLVERR or DECERR; see BUS_ERROR",
     PassError.BUS_WRITE: "a write was answered with SLVERR or DECERR; see BUS_ERROR",
     PassError.START_BUSY: "a start was ignored because the array was busy",
-    PassError.START_ADDRESS: "the address of the list of passes is no multiple of 64 or beyond the "
+    PassError.START_ADDRESS: "the list of passes begins at no multiple of 64 or ends beyond the "
     "array's address width, or MEMORY_BASE is not what it must be; a start was ignored",
     PassError.START_PASSES: "a start was ignored because the list has no passes",
     PassError.ABORTED: "the host aborted the run",

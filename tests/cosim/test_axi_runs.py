@@ -12,9 +12,10 @@ from gscn.cosim import Conditions, run
 from gscn.cosim.launch import seen_latencies
 from gscn.cosim.scoreboard import counter_differences, model_cycles
 from gscn.pass_errors import PassError
-from gscn.passes import Mode
+from gscn.passes import DESCRIPTOR_BYTES, Mode
 from gscn.registers import NO_PASS
 from tests.cosim.lists import modelled
+from tests.pass_memory import MEMORY_GRAIN
 from tests.pass_programs import TINY, random_program
 
 pytestmark = pytest.mark.cosim
@@ -107,5 +108,26 @@ def test_a_list_that_is_none_is_an_error(address, count, code):
     nothing = dataclasses.replace(program, descriptors_addr=address, passes=program.passes * count)
     bad, good = run_axi([nothing, program], faulty=True, reset=False, timeout_cycles=20_000)
     assert (bad.error, bad.error_code, bad.error_pass) == (None, code, NO_PASS)
+    expected = modelled(nothing)
+    assert (expected.error, expected.error_pass) == (code, NO_PASS)
     assert not bad.written.any()
     check(program, good)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_list_that_ends_beyond_memory_fails_in_the_pass_before(number):
+    program = random_program(1, 0, config=INTEGERS, count=max(1, number))
+    content = program.image[program.descriptors_addr :][: DESCRIPTOR_BYTES * number]
+    image = np.concatenate([program.image, np.zeros(MEMORY_GRAIN, np.uint8)])
+    addr = image.size - content.size  # the list has one pass more than memory has descriptors
+    image[addr:] = content
+    passes = [*program.passes[:number], program.passes[0]]
+    bad = dataclasses.replace(program, image=image, descriptors_addr=addr, passes=passes)
+    expected = modelled(bad)
+    (done,) = run_axi([bad], faulty=True, timeout_cycles=20_000)
+    assert (expected.error, expected.error_pass) == (PassError.BUS_READ, (NO_PASS, 0, 1)[number])
+    assert (done.error, done.error_code, done.error_pass) == (
+        None,
+        expected.error,
+        expected.error_pass,
+    )

@@ -15,6 +15,7 @@ from gscn.emulator.passes import PassCounts, PassesResult, run_passes
 from gscn.formats import BF16
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR, Mode
+from gscn.registers import NO_PASS
 from tests.pass_law import expect
 from tests.pass_memory import Program, correlate_pass, kernel_pass, program_of
 from tests.pass_programs import TINY, random_program
@@ -287,13 +288,33 @@ def test_memory_that_is_not_there_is_an_error_of_the_bus():
     [
         (32, 1, "START_ADDRESS"),
         (1 << 32, 1, "START_ADDRESS"),
+        ((1 << 32) - 64, 1, "START_ADDRESS"),
         (64, 0, "START_PASSES"),
         (1 << 20, 1, "BUS_READ"),
     ],
 )
 def test_a_start_that_is_wrong(addr, count, code):
     result = run_passes(TINY, np.zeros(0, np.uint8), addr, count, 1 << 20)
-    assert (result.error.name, result.error_pass, result.counts) == (code, 0, ())
+    assert (result.error.name, result.error_pass, result.counts) == (code, NO_PASS, ())
+
+
+def test_a_descriptor_that_cannot_be_read_is_an_error_of_the_pass_before():
+    program = program_of(TINY, [kernel_pass(*ones()), kernel_pass(*ones())])
+    content = program.image[program.descriptors_addr :][: DESCRIPTOR_BYTES * program.count]
+    image = np.concatenate([program.image, content])
+    list_of = (TINY, image, program.memory_bytes)
+    whole = run_passes(*list_of, 2, image.size)
+    assert (whole.error, whole.error_pass) == (PassError.NONE, 2)
+    result = run_passes(*list_of, 3, image.size)
+    assert (result.error, result.error_pass, len(result.counts)) == (PassError.BUS_READ, 1, 1)
+    f = program.passes[1].fields
+    kept = slice(f["out_addr"], f["out_end"])
+    assert np.array_equal(result.memory[kept], image[kept])
+    # the pass under way may as well fail by itself
+    image[f["t_table"] : f["t_table"] + 4] = 255
+    alone, result = (run_passes(*list_of, count, image.size) for count in (2, 3))
+    assert (result.error, result.error_pass) == (alone.error, 1) == (PassError.TABLE, 1)
+    assert set(result.possible) - set(alone.possible) == {PassError.BUS_READ}
 
 
 def test_a_pass_that_fails_leaves_those_before_it():
