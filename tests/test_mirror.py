@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
+import functools
 from pathlib import Path
-
-import pytest
 
 from tests.test_structure import ROOT, imports, module_of, sources
 
@@ -294,46 +292,75 @@ def mirrored(source: str) -> Path:
     return ROOT / "tests" / folder / f"test_{name}"
 
 
-def reached_from(start: Path) -> set[Path]:
-    """Return the files that a test file imports, and those that they import."""
+@functools.cache
+def files_by_name() -> dict[str, Path]:
+    """Return the file of each module, of sources and of tests."""
     names = {module_of(path): path for path in sources()}
     for path in (ROOT / "tests").rglob("*.py"):
         names[".".join(path.relative_to(ROOT).with_suffix("").parts)] = path
+    return names
+
+
+@functools.cache
+def imported(path: Path) -> set[Path]:
+    """Return the files that a file imports."""
+    # Subcommands are imported by name.
+    found = set(path.parent.glob("*.py")) if path == ROOT / "command" / "main.py" else set()
+    for target, _, _ in imports(path.read_text(encoding="utf-8")):
+        parts = target.split(".")
+        # A package's face hands names of its files on.
+        names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+        found |= {files_by_name()[name] for name in names if name in files_by_name()}
+    return found
+
+
+def reached_from(start: Path) -> set[Path]:
+    """Return the files that a test file imports, and those that they import."""
     seen, waiting = {start}, [start]
     while waiting:
-        source = waiting.pop().read_text(encoding="utf-8")
-        for target, _, _ in imports(source):
-            parts = target.split(".")
-            # A package's face hands names of its files on.
-            for end in range(1, len(parts) + 1):
-                found = names.get(".".join(parts[:end]))
-                if found is not None and found not in seen:
-                    seen.add(found)
-                    waiting.append(found)
-                    # Subcommands are imported by name.
-                    if found == ROOT / "command" / "main.py":
-                        waiting += set(found.parent.glob("*.py")) - seen
-                        seen |= set(found.parent.glob("*.py"))
+        new = imported(waiting.pop()) - seen
+        seen |= new
+        waiting += new
     return seen
 
 
-@pytest.mark.parametrize("source", FILES)
-def test_every_source_has_its_tests(source):
-    own = mirrored(source).is_file()
-    listed = source in COVERED_BY
-    assert own or listed, f"{mirrored(source)} must be there, or a reason in COVERED_BY"
-    assert not (own and listed), f"{source} has a test file of its own and needs no reason"
-
-
-@pytest.mark.parametrize("source", COVERED_BY)
-def test_what_is_listed_is_there_and_comes_to_the_source(source):
-    test, reason = COVERED_BY[source]
-    path = ROOT / "tests" / test
-    assert source in FILES
-    assert reason
-    functions = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    assert any(getattr(one, "name", "").startswith("test_") for one in functions)
+def wrong_listing(source: str, test: str, reason: str) -> list[str]:
+    """Return what is wrong with an entry of `COVERED_BY`."""
+    path, wrong = ROOT / "tests" / test, []
+    if source not in FILES:
+        wrong.append(f"{source} is no source")
+    if not reason:
+        wrong.append(f"{source} must have a reason")
+    if not path.is_file() or "\ndef test_" not in path.read_text(encoding="utf-8"):
+        return [*wrong, f"{test} must have a test"]
     # These run in processes of their own.
     own = ("system/supervisor.py", "gscn/__main__.py", "command/__main__.py")
-    if source not in (*own, "benchmarks/architecture_preload.py"):
-        assert ROOT / source in reached_from(path)
+    alone = source in (*own, "benchmarks/architecture_preload.py")
+    if not alone and ROOT / source not in reached_from(path):
+        wrong.append(f"{test} must come to {source}")
+    return wrong
+
+
+def test_every_source_has_its_tests():
+    has_own = {source for source in FILES if mirrored(source).is_file()}
+    missing = [source for source in FILES if source not in has_own | COVERED_BY.keys()]
+    assert missing == [], "each must have a test file of its name, or a reason in COVERED_BY"
+    twice = [source for source in COVERED_BY if source in has_own]
+    assert twice == [], "each has a test file of its own and needs no reason"
+
+
+def test_what_is_listed_is_there_and_comes_to_the_source():
+    wrong = [what for source, entry in COVERED_BY.items() for what in wrong_listing(source, *entry)]
+    assert wrong == []
+
+
+def test_a_wrong_listing_is_seen():
+    assert wrong_listing("gscn/conv.py", "gscn/test_conv.py", "as an example") == []
+    for entry, message in [
+        (("gscn/gone.py", "gscn/test_conv.py", "one"), "gscn/gone.py is no source"),
+        (("gscn/conv.py", "gscn/test_conv.py", ""), "must have a reason"),
+        (("gscn/conv.py", "gscn/test_gone.py", "one"), "must have a test"),
+        (("gscn/conv.py", "drawings.py", "one"), "must have a test"),
+        (("hw/pe/ring.py", "gscn/test_conv.py", "one"), "must come to hw/pe/ring.py"),
+    ]:
+        assert any(message in what for what in wrong_listing(*entry)), entry
