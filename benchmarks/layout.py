@@ -230,7 +230,7 @@ PAGE = Page(
     name="layout",
     make=make,
     render=render,
-    parts=("hardware",),
+    parts=("pes",),
     configs=(CONFIG,),
     quotes=quotes,
 )

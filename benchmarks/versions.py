@@ -71,6 +71,16 @@ def hardware() -> str:
     return digest([rtlil.convert(Array(config=FLOATS), emit_src=False)])
 
 
+def pes() -> str:
+    """Return the version of the netlists of a PE, and of one of the dense array."""
+    from gscn.hw.dense.dense_pe import DensePe
+    from gscn.hw.pe.worker import Worker
+    from gscn.rtl_gen.verilog import to_verilog
+
+    parts = (lambda: Worker(config=FLOATS), lambda: DensePe(config=TINY))
+    return digest(to_verilog(part, "top").text for part in parts)
+
+
 @functools.cache
 def _images() -> tuple[Any, ...]:
     """Return passes of all kinds, lowered."""
@@ -282,6 +292,7 @@ PROBES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         hardware,
+        pes,
         lowering,
         model,
         estimates,

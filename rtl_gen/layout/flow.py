@@ -30,7 +30,7 @@ PACKAGES = ("qflow", "qflow-tech-osu018", "graywolf", "qrouter", "magic", "opens
 
 TOP = "block"
 """Name of every block in the flow."""
-DENSITY = 0.7
+DENSITY = 0.65
 """Part of the rows that is cells; the rest lets wires through."""
 FANOUT = 16
 """Most inputs at one output."""
