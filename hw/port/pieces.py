@@ -27,7 +27,7 @@ class _Group:
         self.ahead = Signal()
         """That is not the piece under way, but the one behind it."""
         self.enters = Signal()
-        """They are there, and of the piece under way."""
+        """In the next cycle they are there, and of the piece under way."""
         self.leaves = Signal()
         """The window takes them in this cycle."""
 
@@ -186,7 +186,9 @@ class PieceReader(wiring.Component):
         Return whether another piece is begun.
         """
         left, position = Signal(32), Signal(self._position_width)
-        few, rest = Signal(), Signal.like(left)  # few are left, of which only the low bits count
+        # few are left, of which only the low bits count; that there were not many more is known
+        # before, so that it is the low bits that say so
+        few, near, rest = Signal(), Signal(), Signal.like(left)
         lane_bits = WINDOW_HALFWORDS.bit_length() - 1
         lane, number = position[:lane_bits], position[lane_bits:]
         here, count = (
@@ -208,8 +210,17 @@ class PieceReader(wiring.Component):
             piece.ready.eq(free & group.whole & ~group.ahead),
         ]
         there = loads | ((group.count != 0) & ~group.leaves)
-        m.d.sync += [left.eq(rest), few.eq(~rest[len(here) :].any())]
-        m.d.sync += group.enters.eq(there & (~group.ahead | self.done))
+        m.d.sync += [
+            left.eq(rest),
+            few.eq(few | (near & ~rest[len(here)])),
+            near.eq(~left[len(here) + 1 :].any()),
+        ]
+        with m.If(begins):
+            m.d.sync += [
+                few.eq(~piece.p.halfwords[len(here) :].any()),
+                near.eq(~piece.p.halfwords[len(here) + 1 :].any()),
+            ]
+        m.d.comb += group.enters.eq(there & (~group.ahead | self.done))
         with m.If(group.leaves):
             m.d.sync += group.count.eq(0)
         with m.If(loads):
@@ -233,26 +244,38 @@ class PieceReader(wiring.Component):
         """Show the window of the piece under way."""
         most = WINDOW_HALFWORDS
         shown = Signal(16 * _SHOWN)  # zeros behind what is there
-        count, under_way = Signal(range(_SHOWN + 1)), Signal()
-        # not more than stays whatever is taken: so a group, and a beat, leave whether it is or not
-        fits = count <= _SHOWN - most
+        # how many are there, and behind how many a group enters, one bit for each number: what is
+        # taken, which is known late, only chooses among them
+        count, place = Signal(_SHOWN + 1, init=1), Signal(_SHOWN - most + 1)
+        under_way = Signal()
         m.d.comb += [
             self.window.eq(shown[: 16 * most]),
-            self.available.eq(Mux(count < most, count, most)),
+            self.available.eq(Cat(count[1] | count[3], count[2] | count[3], ~count[:most].any())),
             self.ends.eq(
-                under_way & (count <= most) & (group.ahead | (group.whole & (group.count == 0)))
+                under_way
+                & count[: most + 1].any()
+                & (group.ahead | (group.whole & (group.count == 0)))
             ),
-            group.leaves.eq(group.enters & fits),
         ]
-        behind = Signal(16 * (_SHOWN + most))
-        with m.Switch(Cat(count, group.enters)):
-            for there in range(_SHOWN - most + 1):
-                entering = there | 1 << len(count)
-                with m.Case(entering):
-                    m.d.comb += behind.eq(group.halfwords << (16 * there))
+        entered, after = Signal.like(count), Signal.like(count)
+        with m.Switch(Mux(group.leaves, group.count, 0)):
+            for number in range(most + 1):
+                with m.Case(number):
+                    m.d.comb += entered.eq(count << number)
+        with m.Switch(self.take):
+            for number in range(most + 1):
+                with m.Case(number):
+                    m.d.comb += after.eq(entered >> number)
+        behind = shown
+        for number, enters in enumerate(place):
+            behind |= Mux(enters, group.halfwords << (16 * number), 0)
+        # not more than stays whatever is taken: so a group, and a beat, leave whether it is or not
+        fits = after[: len(place)]
         m.d.sync += [
-            shown.eq((shown | behind) >> (self.take << 4)),
-            count.eq(count + Mux(group.leaves, group.count, 0) - self.take),
+            count.eq(after),
+            place.eq(Mux(group.enters, fits, 0)),
+            group.leaves.eq(group.enters & fits.any()),
+            shown.eq(behind >> (self.take << 4)),
         ]
 
         # -- from one piece to the next
