@@ -89,8 +89,11 @@ begins a team's tile; jobs of others come one a cycle."""
 
 
 def team_sum_cycles(pes: int) -> int:
-    """Return the cycles from the rows of all PEs to their total, the rest of the team added."""
-    return (pes - 1).bit_length() + 1
+    """Return the cycles from the rows of all PEs to their total, the rest of the team added.
+
+    One takes them to registers, each step adds four, the last one adds the rest of the team.
+    """
+    return 2 + ((pes - 1).bit_length() + 1) // 2
 
 
 def job_end_cycles(*, floats: bool) -> int:

@@ -12,6 +12,7 @@ from gscn.hw.array_layouts import sum_rows
 from gscn.hw.cluster.summing import SummingDrain
 from gscn.hw.cluster.walk import TileWalk
 from gscn.hw.fifo import StreamFIFO
+from gscn.latencies import team_sum_cycles
 
 
 class SummingDrainChecker(Checker):
@@ -55,7 +56,7 @@ class SummingDrainChecker(Checker):
         self.assume(self.held(tiles.o, name="tiles"))
         self.assume(self.held(chain.o, name="chain"))
         self._tile, self._walk, self._chain = tiles.o.p, walk, chain.o
-        self._levels = (dut.config.pes - 1).bit_length()
+        self._levels = team_sum_cycles(dut.config.pes) - 1
         self._walking, self._finishing = Signal(), Signal()
         self._under_way = Signal(range(self._levels + 3))
         """Rows that were read and have not left."""
@@ -212,7 +213,7 @@ class SummingDrainChecker(Checker):
         )
         self._lane = self.any_constant(3, name="lane")
         self.assume(self._lane < config.drain_width)
-        wide = signed(config.acc_width + self._levels + 1)
+        wide = signed(config.acc_width + (config.pes - 1).bit_length() + 1)
         own, exact = Signal(wide, name="own"), Signal(wide, name="exact")
         now, now_marks = self._summed(dut.sums)
         marks, kept = Signal.like(now_marks, name="marks"), Signal.like(now_marks, name="kept")
@@ -280,11 +281,15 @@ class SummingDrainChecker(Checker):
         dut, signal = self.dut, self.probe.signal
         flight = signal("flight")
         self.invariant(there == signal("total_there"))
-        places = []
+        places, count = [], dut.config.pes
         for place in range(self._levels + 1):
             older = total([flight[n] for n in range(place + 1, self._levels + 1)]) + there
-            names = [f"held_sum{place - 1}_{n}" for n in range(dut.config.pes >> place)]
+            names = [f"held_sum{place - 1}_{n}" for n in range(count)]
+            if place == 1:
+                names = [f"held_pe{n}" for n in range(count)]
             parts = [dut.o.p.shape()(signal(name)) for name in names] if place else dut.sums
+            if place:
+                count = -(-count // 4)
             here = row.inside & flight[place] & (row.ahead == older)
             places.append((here, self._summed(parts)))
         return places

@@ -12,6 +12,9 @@ from gscn.hw.array_layouts import PASS, drain_layout, sum_rows, sums_layout, til
 from gscn.hw.cluster.walk import TileWalk
 from gscn.hw.fifo import StreamFIFO
 
+_ADDENDS = 4
+"""Rows of sums that are added between two registers."""
+
 
 class SummingDrain(wiring.Component):
     """Drain jobs in order: add the rows of sums of all PEs and of the rest of the team.
@@ -134,22 +137,36 @@ class SummingDrain(wiring.Component):
                 m.d.comb += total[lane].special.eq(first[lane].special | second[lane].special)
         return total, beyond.any()
 
+    def _add_all(self, m, rows, name):
+        """Return rows of sums added in pairs, and whether any sum left its width."""
+        if len(rows) == 1:
+            return rows[0], 0
+        half = len(rows) // 2
+        first, first_wide = self._add_all(m, rows[:half], f"{name}_low")
+        second, second_wide = self._add_all(m, rows[half:], f"{name}_high")
+        total, wide = self._add(m, first, second, name)
+        return total, wide | first_wide | second_wide
+
     def _add_pes(self, m, flight, moves):
-        """Return the rows of all PEs added, a register after each step of two."""
-        rows, beyond = list(self.sums), []
-        level = 0
-        while len(rows) > 1:
+        """Return the rows of all PEs added: a register behind the PEs, and after each step."""
+
+        def hold(row, name):
+            held = Signal.like(row, name=f"held_{name}", reset_less=True)
+            with m.If(moves):
+                m.d.sync += held.eq(row)
+            return held
+
+        # what a memory answers, late, is not added in the same cycle
+        rows = [hold(row, f"pe{number}") for number, row in enumerate(self.sums)]
+        beyond = []
+        for level in range(1, len(flight) - 1):
             added = []
-            for pair in range(len(rows) // 2):
-                name = f"sum{level}_{pair}"
-                total, wide = self._add(m, rows[2 * pair], rows[2 * pair + 1], name)
-                held = Signal.like(total, name=f"held_{name}", reset_less=True)
-                with m.If(moves):
-                    m.d.sync += held.eq(total)
-                added.append(held)
+            for start in range(0, len(rows), _ADDENDS):
+                name = f"sum{level}_{len(added)}"
+                total, wide = self._add_all(m, rows[start : start + _ADDENDS], name)
+                added.append(hold(total, name))
                 beyond.append(wide & flight[level] & moves)
             rows = added
-            level += 1
         return rows[0], beyond
 
     def elaborate(self, platform):
@@ -174,7 +191,7 @@ class SummingDrain(wiring.Component):
         ]
 
         # -- rows under way: asked for, and added in levels; the last one waits to be taken
-        levels = (config.pes - 1).bit_length()
+        levels = latencies.team_sum_cycles(config.pes) - 1
         flight = Signal(levels + 1)
         ends = Signal(levels + 1)  # which of them is the job's last
         asks, moves, reads = Signal(), Signal(), Signal()

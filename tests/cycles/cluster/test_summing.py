@@ -13,7 +13,7 @@ from gscn.cycles.core.array import ArraySizes
 from gscn.cycles.descriptors import JOB, PASS, filled
 from gscn.cycles.pe.worker import WORKER
 from gscn.cycles.state import record
-from gscn.latencies import RESULT_LATENCY, TILES_ANNOUNCED
+from gscn.latencies import RESULT_LATENCY, TILES_ANNOUNCED, team_sum_cycles
 from gscn.system.compiled import compiled
 from tests.hw.cluster.test_summing import CONFIG, KERNEL, Team
 from tests.hw.streams import PAUSES, simulate
@@ -26,7 +26,7 @@ SIZES = ArraySizes(
     beat_bits=0,
     row_bits=CONFIG.drain_width.bit_length() - 1,
     row_bytes=tuple(bytes_ * CONFIG.drain_width for bytes_ in (2, 4, 8)),
-    sum_levels=(CONFIG.pes - 1).bit_length(),
+    sum_levels=team_sum_cycles(CONFIG.pes) - 1,
     result_cycles=RESULT_LATENCY,
     end_cycles=0,
     latency=0,
