@@ -23,6 +23,8 @@ from amaranth.hdl import _nir  # what takes long in it has no public names
 from amaranth.hdl._ast import Operator
 from hypothesis import settings
 
+from tests import quick_simulator
+
 # The same examples in every run, printed so that they can be replayed; no deadline, because the
 # first example of a compiled model pays for its compilation.
 settings.register_profile("default", derandomize=True, deadline=None, print_blob=True)
@@ -61,6 +63,7 @@ def _trust_nets() -> None:
 
 _remember_shapes()
 _trust_nets()
+quick_simulator.install()
 
 
 LONGEST = (

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import enum
+import functools
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from amaranth.lib import data, wiring
-from amaranth.sim import Simulator
+
+from tests.quick_simulator import simulator_of
 
 PERIOD = 1e-6
 SILENCE_CYCLES = 8
@@ -119,8 +121,14 @@ def collect(
     return collector
 
 
+@functools.lru_cache(maxsize=8)
+def reused(kind: type[wiring.Component], **arguments) -> wiring.Component:
+    """Return a component, the same one for the same arguments: `simulate` has it compiled."""
+    return kind(**arguments)
+
+
 def simulate(component: wiring.Component, *testbenches, cycles: int, background=()) -> None:
-    """Run the testbenches to their ends; fail after `cycles` cycles.
+    """Run the testbenches to their ends, from a reset on; fail after `cycles` cycles.
 
     Testbenches in `background` are stopped when all the others have ended.
     """
@@ -129,10 +137,9 @@ def simulate(component: wiring.Component, *testbenches, cycles: int, background=
         await ctx.delay(cycles * PERIOD)
         pytest.fail(f"{type(component).__name__}: not finished after {cycles} cycles")
 
-    simulator = Simulator(component)
-    simulator.add_clock(PERIOD)
-    for testbench in testbenches:
-        simulator.add_testbench(testbench)
-    for testbench in (*background, watchdog):
-        simulator.add_testbench(testbench, background=True)
-    simulator.run()
+    with simulator_of(component, PERIOD) as simulator:
+        for testbench in testbenches:
+            simulator.add_testbench(testbench)
+        for testbench in (*background, watchdog):
+            simulator.add_testbench(testbench, background=True)
+        simulator.run()

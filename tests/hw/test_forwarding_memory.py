@@ -8,14 +8,14 @@ import random
 import pytest
 
 from gscn.hw.forwarding_memory import PIECE, ForwardingMemory
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 
 
 @pytest.mark.parametrize("width", [5, PIECE + 3])
 @pytest.mark.parametrize("depth", [2, 3, 8])
 def test_a_row_is_what_was_written_last_even_in_the_cycle_of_its_read(width, depth):
     source = random.Random(width * depth)
-    dut = ForwardingMemory(width=width, depth=depth)
+    dut = reused(ForwardingMemory, width=width, depth=depth)
     rows = [0] * depth
     together = 0
 

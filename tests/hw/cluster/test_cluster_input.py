@@ -18,7 +18,7 @@ from gscn.pass_errors import PassError
 from gscn.passes import VECTOR, Mode
 from tests.hw.memory import Memory
 from tests.hw.passes import PASS_FIELDS, random_correlate, random_kernel
-from tests.hw.streams import drive, in_runs, never, plain, simulate
+from tests.hw.streams import drive, in_runs, never, plain, reused, simulate
 
 TINY = ARRAYS["tiny"]
 CONFIGS = {
@@ -137,7 +137,7 @@ def run(
 ):
     """Run passes; return the PEs. `watcher` makes another testbench for the design."""
     # Wide: what varies from test to test, by name
-    dut = ClusterInput(config=config)
+    dut = reused(ClusterInput, config=config)
     workers = Workers(dut, config, seed=seed, pace=pace)
     image.latency = latency
     image.pauses = never() if memory is None else memory
@@ -320,7 +320,7 @@ def test_what_is_wrong_with_operands_is_reported(part, error):
         density=0.3,
     )  # fmt: skip
     damage(image, made, part)
-    dut = ClusterInput(config=config)
+    dut = reused(ClusterInput, config=config)
     workers = Workers(dut, config, seed=1, pace=1)
     found = []
 

@@ -11,7 +11,7 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.hw.array_layouts import WordKind
 from gscn.hw.cluster.dealer import Dealer
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 TINY = ARRAYS["tiny"]
 
@@ -27,7 +27,7 @@ def chosen(levels, last):
 def test_words_are_dealt_as_queues_have_room(pes):
     config = dataclasses.replace(TINY, pes=pes, word_depth=3)
     rng = random.Random(pes)
-    dut = Dealer(config=config)
+    dut = reused(Dealer, config=config)
     seen = {"one": 0, "all": 0, "full": 0}
 
     async def bench(ctx):

@@ -10,7 +10,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.hw.cluster.marks import MarkJoiner
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 TINY = ARRAYS["tiny"]
 
@@ -19,7 +19,7 @@ TINY = ARRAYS["tiny"]
 def test_a_report_leaves_when_every_pe_has_passed_its_mark(pes):
     config = dataclasses.replace(TINY, pes=pes)
     rng = random.Random(pes)
-    dut = MarkJoiner(config=config)
+    dut = reused(MarkJoiner, config=config)
     sent, left, passed = [], [], [0] * pes
     most = [0]
 

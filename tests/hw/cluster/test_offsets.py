@@ -13,7 +13,7 @@ from gscn.hw.cluster.offsets import TableReader
 from gscn.passes import Mode
 from tests.hw.memory import Memory
 from tests.hw.passes import show_pass
-from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate
+from tests.hw.streams import collect, drive, in_runs, never, randomly, reused, simulate
 
 TINY = ARRAYS["tiny"]
 CONFIGS = {
@@ -158,7 +158,7 @@ def find(config, mode, seed, *, chained=None, source=never, sink=never):
             loads.append(layer.load_piece(job))
         tile = job["s_tile"]
     streams = [piece for job in jobs for piece in layer.stream_pieces(job)]
-    dut = TableReader(config=config)
+    dut = reused(TableReader, config=config)
     got_loads, got_streams, errors = [], [], []
 
     async def watch(ctx):
@@ -211,7 +211,7 @@ def test_entries_that_lie_in_a_beat_are_read_once():
 def test_a_table_that_is_wrong_is_an_error(wrong):
     rng = random.Random(5)
     layer = Layer(rng, TINY, Mode.CORRELATE, wrong=wrong)
-    dut, errors = TableReader(config=TINY), []
+    dut, errors = reused(TableReader, config=TINY), []
     column = 0 if wrong == "descends" else layer.t_groups - 1
     job = {"t_group": column, "first_sample": 0, "samples": layer.samples, "strip": 0}
 

@@ -16,7 +16,7 @@ from gscn.passes import Mode
 from tests.hw.cluster.stream_model import dense, items_of, strips_of, wanted, words_of
 from tests.hw.memory import Memory
 from tests.hw.passes import PASS_FIELDS, random_correlate, random_kernel, show_pass
-from tests.hw.streams import drive, in_runs, never, plain, randomly, simulate
+from tests.hw.streams import drive, in_runs, never, plain, randomly, reused, simulate
 
 CONFIG = dataclasses.replace(
     ARRAYS["tiny"], acc_depth=2304, directory_depth=1024, stationary_depth=1024
@@ -146,7 +146,7 @@ class Bench:
 
 
 def run(passes, rng, *, source=never, sink=never, chunk_pauses=never):
-    dut = Streamer(config=CONFIG)
+    dut = reused(Streamer, config=CONFIG)
     wanted = Stream(passes, rng)
     bench = Bench(dut, wanted)
     simulate(
@@ -225,7 +225,7 @@ def test_a_channel_that_its_chunk_lacks_is_an_error_even_if_the_word_is_dropped(
         samples=1, height=1, t_rows=1, whole_samples=True, cuts_columns=False,
     )  # fmt: skip
     made.fields |= {"s_outer": 12, "s_outer_last": 5, "first_row": 0 if inside else 1000}
-    dut, errors, words = Streamer(config=CONFIG), [], []
+    dut, errors, words = reused(Streamer, config=CONFIG), [], []
     closing = {"ends_position": 1, "ends_row": 1, "ends_strip": 1}
 
     async def watch(ctx):
@@ -283,7 +283,7 @@ def test_steps_are_products(mode):
             "sample_keys": fields["s_keys"] * fields["s_chunks"],
             "first_column": fields["x_step"] * (fields["first_col"] - x0),
         }
-        dut, cycles, got = StepMultiplier(config=CONFIG), [], {}
+        dut, cycles, got = reused(StepMultiplier, config=CONFIG), [], {}
 
         async def bench(ctx, dut=dut, x0=x0, cycles=cycles, got=got):
             for _ in range(2):
@@ -318,7 +318,7 @@ def test_steps_are_products(mode):
     ],
 )
 def test_a_tile_wants_its_own_part_of_a_group(mode, t_vectors, t_split, lane0, lanes, vectors):
-    dut, found = Streamer(config=CONFIG), []
+    dut, found = reused(Streamer, config=CONFIG), []
 
     async def bench(ctx):
         ctx.set(dut.jobs.p, {"lane0": lane0, "streams": 1})

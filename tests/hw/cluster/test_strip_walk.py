@@ -14,7 +14,7 @@ from gscn.passes import Mode
 from tests.hw.cluster.stream_model import strips_of
 from tests.hw.memory import Memory
 from tests.hw.passes import random_correlate, random_kernel, show_pass
-from tests.hw.streams import collect, never, randomly, simulate
+from tests.hw.streams import collect, never, randomly, reused, simulate
 
 CONFIG = dataclasses.replace(ARRAYS["tiny"], acc_depth=2304, directory_depth=1024)
 MAKERS = {Mode.KERNEL: random_kernel, Mode.CORRELATE: random_correlate}
@@ -22,7 +22,7 @@ MAKERS = {Mode.KERNEL: random_kernel, Mode.CORRELATE: random_correlate}
 
 def walk(made, job, chunk, base, strip_pauses, context_pauses):
     """Return the strips and contexts of a job."""
-    dut, strips, contexts = StripWalker(config=CONFIG), [], []
+    dut, strips, contexts = reused(StripWalker, config=CONFIG), [], []
     expected = strips_of(made, job, chunk, base) if job["streams"] else []
 
     async def begin(ctx):

@@ -20,7 +20,7 @@ from gscn.hw.array_layouts import PASS, result_row_layout, sum_rows, tile_layout
 from gscn.hw.cluster.results import Results
 from gscn.hw.cluster.summing import SummingDrain
 from gscn.passes import VECTOR
-from tests.hw.streams import PAUSES, plain, simulate
+from tests.hw.streams import PAUSES, plain, reused, simulate
 
 CONFIG = dataclasses.replace(ARRAYS["tiny"], acc_depth=288)
 MOST = 1 << CONFIG.acc_width
@@ -178,7 +178,7 @@ class Member:
 
 def run_team(d, tiles, count, source_pauses, sink_pauses, seed=0):
     """Return the rows that the head wrote, and its members."""
-    team = Team(CONFIG, count)
+    team = reused(Team, config=CONFIG, count=count)
     members = [Member(team, n, tiles, source_pauses(), seed) for n in range(count)]
     due = sum(s * r * c * d["run"] // CONFIG.drain_width for s, r, c in (t.counts for t in tiles))
     rows = []

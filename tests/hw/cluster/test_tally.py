@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 
 from gscn.hw.cluster.tally import Tally
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 
 SIZES = {"one": (1, 1, 8), "cluster of 2": (9, 2, 48), "narrow": (5, 8, 8), "four": (4, 3, 12)}
 """Counters, largest increment, bits."""
@@ -56,7 +56,7 @@ def test_values_are_sums_in_every_cycle(size, kind):
         ],
     }[kind]
     selects = [rng.randrange(count) for _ in range(cycles)]
-    dut = Tally(count=count, most=most, width=width)
+    dut = reused(Tally, count=count, most=most, width=width)
     pairs = counted(dut, count, steps, selects)
     assert len(pairs) == cycles - 1 + count
     assert [value for value, _ in pairs] == [total % (1 << width) for _, total in pairs]

@@ -9,7 +9,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.hw.cluster.vectors import VectorExpander
-from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate
+from tests.hw.streams import collect, drive, in_runs, never, randomly, reused, simulate
 from tests.hw.strips import VECTOR, Nonzero, Strip, halfwords, nonzeros, random_strip
 
 TINY = ARRAYS["tiny"]
@@ -65,7 +65,7 @@ def expand(
     """Expand strips, some to a piece; return the items of each strip and the cycles of items."""
     mid, inner = strips[0].mid, len(strips[0].rows[0])
     vectors = len(strips[0].rows[0][0]).bit_length() - 1
-    dut = VectorExpander(config=TINY, values=values, skip=skip)
+    dut = reused(VectorExpander, config=TINY, values=values, skip=skip)
     coded = [halfwords(strip.vectors(), narrow=narrow) for strip in strips]
     pieces = [
         [word for one in coded[n : n + per_piece] for word in one]
@@ -194,7 +194,8 @@ def is_wanted(nonzero, wanted):
 def test_items_are_of_wanted_lanes_alone(shape, narrow):
     vectors, outer, mid, inner = shape
     rng = random.Random(repr((shape, narrow)))
-    for density in (1, 0.4, 0.1, 0):
+    # each density with skips in one width of values and without in the other
+    for density, skip in ((1, narrow), (0.4, not narrow), (0.1, narrow), (0, not narrow)):
         strips = [
             random_strip(
                 rng, outer=rng.randint(1, outer), mid=mid, inner=inner, vectors=vectors,
@@ -205,15 +206,14 @@ def test_items_are_of_wanted_lanes_alone(shape, narrow):
         lanes = rng.choice([0, 1 << 15, 0xF << 4 * rng.randrange(4), rng.randrange(1 << 16)])
         care = rng.choice([0, 15, 15 << rng.randrange(4) & 15])
         wanted = {"lanes": lanes, "vector": rng.randrange(1 << vectors), "care": care}
-        for skip in (True, False):
-            found, _ = expand(
-                strips, values=1, skip=skip, narrow=narrow, per_piece=rng.randint(1, 3),
-                wanted=wanted, source=lambda: in_runs(3), sink=lambda: randomly(4),
-            )  # fmt: skip
-            right = [[n for n in nonzeros(s) if is_wanted(n, wanted)] for s in strips]
-            assert [placed(items, skip=skip) for items in found] == right
-            for items, strip in zip(found, strips, strict=True):
-                assert sum(item["ends_row"] for item in items) == len(strip.rows)
+        found, _ = expand(
+            strips, values=1, skip=skip, narrow=narrow, per_piece=rng.randint(1, 3),
+            wanted=wanted, source=lambda: in_runs(3), sink=lambda: randomly(4),
+        )  # fmt: skip
+        right = [[n for n in nonzeros(s) if is_wanted(n, wanted)] for s in strips]
+        assert [placed(items, skip=skip) for items in found] == right
+        for items, strip in zip(found, strips, strict=True):
+            assert sum(item["ends_row"] for item in items) == len(strip.rows)
 
 
 def full_strip(outer, inner):
@@ -290,7 +290,7 @@ def test_empty_positions_cost_nothing():
     ids=["good", "short", "long", "nothing", "empty mask", "beyond", "good too"],
 )
 def test_a_piece_that_is_no_strip_is_an_error(piece, wrong):
-    dut, errors, done = VectorExpander(config=TINY, values=1, skip=True), [], []
+    dut, errors, done = reused(VectorExpander, config=TINY, values=1, skip=True), [], []
 
     async def watch(ctx):
         for _ in range(30):

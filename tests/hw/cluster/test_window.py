@@ -12,7 +12,7 @@ from gscn.array import ARRAYS
 from gscn.hw.cluster.window import WindowLoader
 from gscn.passes import VECTOR, Mode
 from tests.hw.passes import show_pass
-from tests.hw.streams import drive, plain, simulate
+from tests.hw.streams import drive, plain, reused, simulate
 
 CONFIG = dataclasses.replace(
     ARRAYS["tiny"], directory_depth=64, stationary_depth=64, chunks_depth=8
@@ -214,7 +214,7 @@ class Bench:
 
 
 def run(operand, jobs, rng, **kinds):
-    dut = WindowLoader(config=CONFIG)
+    dut = reused(WindowLoader, config=CONFIG)
     bench = Bench(dut, operand, jobs, rng, **kinds)
     simulate(
         dut,
@@ -313,7 +313,7 @@ def test_chunks_that_do_not_fit_are_an_error(outer, fill, window):
     if fill == 12:
         for fibers in operand.fibers.values():
             fibers[:] = [[(1, channel) for channel in range(12)] for _ in fibers]
-    dut, errors = WindowLoader(config=CONFIG), []
+    dut, errors = reused(WindowLoader, config=CONFIG), []
     job = {"s_tile": 0, "first_sample": 0, "samples": 1}
     bench = Bench(dut, operand, [job], rng, window=window)
 

@@ -16,7 +16,7 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.hw.core.cutter import Cutter
 from gscn.hw.core.tiles import TileList
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 CONFIG = dataclasses.replace(ARRAYS["tiny"], clusters=6)
 
@@ -87,7 +87,7 @@ def some_pass(seed):
 
 def cut(d, seed):
     """Return (cluster, job) in the order given, as clusters of random speed take them."""
-    cutter = Cutter(config=CONFIG)
+    cutter = reused(Cutter, config=CONFIG)
     given, ended = [], []
 
     def cluster(number):
@@ -248,7 +248,7 @@ def test_first_jobs_go_to_all_clusters():
 
 
 def test_first_tile_comes_when_it_is_said():
-    tiles = TileList(config=CONFIG)
+    tiles = reused(TileList, config=CONFIG)
     cycles = []
 
     async def host(ctx):
@@ -268,7 +268,7 @@ def test_first_tile_comes_when_it_is_said():
 
 def gaps(d):
     """Return when the first job comes, and the cycles between jobs that all clusters take."""
-    cutter = Cutter(config=CONFIG)
+    cutter = reused(Cutter, config=CONFIG)
     cycles = []
 
     async def host(ctx):

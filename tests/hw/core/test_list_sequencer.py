@@ -28,7 +28,7 @@ from tests.hw.core.lists import (
     halfword,
 )
 from tests.hw.memory_port import MemoryPort
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 
 # Long: one bench for records of every kind, stops and errors, which share its runs.
 TINY = ARRAYS["tiny"]
@@ -61,7 +61,7 @@ def run(memory, end, *, two_queues, seed=0, config=TINY, host=None, first=LIST, 
     """
     # Long: its testbenches share what has happened so far
     spans, answer_after = times.get("spans", (1, 60)), times.get("answer", (0, 5, 40))
-    dut = ListSequencer(config=config)
+    dut = reused(ListSequencer, config=config)
     rng = random.Random(seed)
     port = MemoryPort(config, memory.copy(), rng, latency=times.get("latency", (3, 12)))
     out = Outcome(memory=port.data)

@@ -19,7 +19,7 @@ from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
 from tests.hw.core.lists import LARGEST, do_pass, halfword
 from tests.hw.memory_port import MemoryPort
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 from tests.pass_programs import random_program
 
 SMALL = ARRAYS["tiny"].with_overrides(["clusters=1", "float_formats=bf16"])
@@ -109,7 +109,7 @@ def unit(dut, memory, rng):
 
 def run(memory, addr, *, two_queues, seed=0):
     """Return what a machine leaves of memory, its flags, and (error, address)."""
-    dut = ListedArray(config=SMALL)
+    dut = reused(ListedArray, config=SMALL)
     rng = random.Random(seed)
     port = MemoryPort(SMALL, memory.copy(), rng)
     found = []
@@ -180,7 +180,7 @@ def test_results_must_not_meet_any_record_of_the_list():
 
 
 def test_lines_of_the_unit_leave_in_every_cycle():
-    dut = ListedArray(config=SMALL)
+    dut = reused(ListedArray, config=SMALL)
     port, count, left = dut.encode, 12, []
 
     async def memory(ctx):

@@ -12,7 +12,7 @@ from gscn.emulator.pass_checks import check_descriptor, pass_fields
 from gscn.hw.core.pass_checker import PassChecker
 from gscn.pass_errors import PassError
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 from tests.pass_programs import TINY, random_program
 
 
@@ -41,7 +41,7 @@ def changed(generator, descriptor):
 
 def check(cases, config):
     """Return the errors found of (descriptor, list range)."""
-    checker = PassChecker(config=config)
+    checker = reused(PassChecker, config=config)
     found = []
 
     async def bench(ctx):

@@ -15,14 +15,14 @@ from gscn.array import ARRAYS
 from gscn.errors import InputError
 from gscn.hw.dense.dense_array import DenseArray
 from gscn.hw.dense.dense_pe import DensePe
-from tests.hw.streams import never, randomly, simulate
+from tests.hw.streams import never, randomly, reused, simulate
 
 CONFIG = ARRAYS["small"]
 
 
 def run(config, rows, columns, products, pauses=None):
     """Multiply matrices; return the sums that left each column, with their cycles."""
-    dut = DenseArray(config=config, rows=rows, columns=columns)
+    dut = reused(DenseArray, config=config, rows=rows, columns=columns)
     pauses = never() if pauses is None else pauses
     left = [[] for _ in range(columns)]
     ends = []
@@ -114,7 +114,7 @@ def test_the_extremes_of_operands_and_of_sums():
 
 
 def test_a_pe_alone_counts_nothing_that_is_not_valid():
-    dut = DensePe(config=CONFIG)
+    dut = reused(DensePe, config=CONFIG)
     seen = []
 
     async def testbench(ctx):

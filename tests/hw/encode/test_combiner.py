@@ -13,7 +13,7 @@ from gscn.encode import TENSORS, Masked
 from gscn.errors import InputError
 from gscn.hw.encode.combiner import DIGITS, Combiner
 from tests.hw.encode import values
-from tests.hw.streams import collect, drive, simulate, with_pauses
+from tests.hw.streams import collect, drive, reused, simulate, with_pauses
 
 LANES = 3
 
@@ -81,7 +81,7 @@ def expected(vector, lanes, *, wide, relu):
 
 
 def run(items, *, wide, source_pauses, sink_pauses, cycles=None):
-    dut = Combiner(count=LANES)
+    dut = reused(Combiner, count=LANES)
     received = []
 
     async def settings(ctx):

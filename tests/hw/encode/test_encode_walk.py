@@ -10,14 +10,14 @@ import pytest
 from gscn.array import array
 from gscn.hw.encode.encode_walk import EncodeWalk
 from tests.hw.encode.walks import expected_places, random_walk, unpacked, walk_fields
-from tests.hw.streams import collect, never, randomly, simulate
+from tests.hw.streams import collect, never, randomly, reused, simulate
 
 CONFIG = array("small")
 
 
 def run(walks, pauses):
     """Return what is said of all vectors of walks, and what must be."""
-    dut = EncodeWalk(config=CONFIG)
+    dut = reused(EncodeWalk, config=CONFIG)
     records = [unpacked(one) for one in walks]
     wanted = [expected_places(d, CONFIG.addr_width) for d in records]
     received = []

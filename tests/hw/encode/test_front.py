@@ -15,7 +15,7 @@ from gscn.hw.encode.front import EncodeFront
 from gscn.hw.encode.record_program import KEPT_OF_STATE, SETTINGS
 from tests.hw.encode.unit_memory import WrittenMemory
 from tests.hw.encode.walks import expected_places, random_walk, unpacked
-from tests.hw.streams import collect, randomly, simulate
+from tests.hw.streams import collect, randomly, reused, simulate
 
 CONFIG = array("small").with_overrides(["drain_width=1"])
 COUNTED = ("kept_a", "kept_b", "nonzeros", "elements", "largest", "flags")
@@ -113,7 +113,7 @@ def test_a_pass_is_walked_and_its_state_is_adapted(width, beats):
     memory = WrittenMemory(
         config, bytes(576), pauses=randomly(1), write_pauses=randomly(2)
     )  # fmt: skip
-    dut = EncodeFront(config=config)
+    dut = reused(EncodeFront, config=config)
     received = []
     wanted = [p for f, *_ in passes for p in expected_places(unpacked(f), config.addr_width)]
 
@@ -141,7 +141,7 @@ def test_a_bad_record_is_an_error_and_the_next_pass_has_none():
     source = random.Random(3)
     drawn = random_pass(source)
     memory = WrittenMemory(config, bytes(576))
-    dut = EncodeFront(config=config)
+    dut = reused(EncodeFront, config=config)
 
     async def testbench(ctx):
         bad = drawn[0] | {"a_positions": 0}

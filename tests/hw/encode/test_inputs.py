@@ -19,7 +19,7 @@ from tests.emulator.test_encode import copied as plain_pass
 from tests.encode_passes import encode_passes
 from tests.hw.encode.walked import Walked, memory_of, parts_of, raw, seen, settings_of
 from tests.hw.memory import Memory
-from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate
+from tests.hw.streams import collect, drive, in_runs, never, randomly, reused, simulate
 
 
 def configured(width):
@@ -32,7 +32,7 @@ def run(config, walked, *, latency=5, pauses=(never, never, never), depth=4, vec
     """Return words and the cycles of each, of passes one behind the other."""
     strips = bool(walked.d.t0_strips)
     sizes = {"depth": depth, "vectors": vectors, "integers": walked.integers}
-    dut = Inputs(config=config, strips=strips, **sizes)
+    dut = reused(Inputs, config=config, strips=strips, **sizes)
     memory = Memory(config, latency=latency, pauses=pauses[2]())
     memory_of(memory, walked.memory)
     received, cycles = [], []
@@ -149,7 +149,7 @@ def test_a_vector_outside_its_range_is_an_error_and_the_next_pass_has_none(chang
     walked = Walked(config, places.memory(fields))
     bad = settings_of(config, walked.d)
     bad |= {name: bad[name] + change for name, change in changes.items()}
-    dut = Inputs(config=config, depth=4, strips=False, vectors=80)
+    dut = reused(Inputs, config=config, depth=4, strips=False, vectors=80)
     memory = Memory(config)
     memory_of(memory, walked.memory)
     received, errors = [], []
@@ -195,7 +195,7 @@ def test_nothing_is_asked_for_after_a_halt():
     config = configured(512)
     fields, places = copied(1, 8)
     walked = Walked(config, places.memory(fields))
-    dut = Inputs(config=config, depth=4, strips=False, vectors=80)
+    dut = reused(Inputs, config=config, depth=4, strips=False, vectors=80)
 
     async def testbench(ctx):
         ctx.set(dut.halt, 1)

@@ -12,7 +12,7 @@ from gscn.encode import Adapt, Masked, Reduce, Thresholds
 from gscn.hw.encode.integer_lanes import IntegerLanes
 from tests.hw.encode.integer_passes import IntegerCase
 from tests.hw.encode.test_lanes import DENSE, NOTHING, PATTERNS, SUMS, check, check_all, run
-from tests.hw.streams import never
+from tests.hw.streams import never, reused
 
 INT8, INT16, INT32 = 3, 4, 5
 BASE = {**NOTHING, "absolute": 0, "shift": 5, "strict": 0, "t0_format": INT8, "t1_format": 0,
@@ -41,7 +41,7 @@ def test_every_output_of_passes_of_each_kind_is_the_emulators():
             (IntegerCase(source, config, most=12, **fields), PATTERNS[number % len(PATTERNS)])
             for number, fields in enumerate(CHOSEN)
         ],
-        IntegerLanes(config=config),
+        reused(IntegerLanes, config=config),
     )
 
 
@@ -50,7 +50,7 @@ def test_every_output_of_passes_of_each_kind_is_the_emulators():
 def test_every_output_of_random_passes_is_the_emulators(seed):
     source, config = random.Random(seed), ARRAYS["tiny"]
     cases = [(IntegerCase(source, config), PATTERNS[n % len(PATTERNS)]) for n in range(12)]
-    check_all(cases, IntegerLanes(config=config))
+    check_all(cases, reused(IntegerLanes, config=config))
 
 
 TURNS = (
@@ -66,7 +66,7 @@ def test_a_vector_takes_a_turn_for_each_tensor_and_two_for_sums_of_products():
         (IntegerCase(source, config, **fields, positions=16, groups=1), never)
         for _, fields in TURNS
     ]
-    made = run(cases, IntegerLanes(config=config))
+    made = run(cases, reused(IntegerLanes, config=config))
     for (turns, _), (case, _), one in zip(TURNS, cases, made, strict=True):
         check(case, one)
         assert one.taken[14] - one.taken[8] == 6 * turns

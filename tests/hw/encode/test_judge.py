@@ -13,7 +13,7 @@ from gscn.emulator.encode_arithmetic import SATURATED, narrowed
 from gscn.hw.encode.judge import Judge
 from gscn.passes import VECTOR
 from tests.hw.encode import values
-from tests.hw.streams import collect, drive, never, simulate, with_pauses
+from tests.hw.streams import collect, drive, never, reused, simulate, with_pauses
 
 
 def vector(source, wide):
@@ -50,7 +50,7 @@ class Clocked(wiring.Component):
 
 def judged(vectors, wide, strict, source_pauses=never, sink_pauses=never):
     """Return the verdicts of vectors."""
-    dut, received = Clocked(), []
+    dut, received = reused(Clocked), []
 
     async def hold(ctx):
         ctx.set(dut.judge.wide, wide)

@@ -6,12 +6,12 @@ from __future__ import annotations
 import random
 
 from gscn.hw.encode.lane_counts import LaneCounts
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 
 def test_results_are_counted():
     source = random.Random(1)
-    dut = LaneCounts()
+    dut = reused(LaneCounts)
     found, wanted = [], []
 
     async def testbench(ctx):

@@ -15,7 +15,7 @@ from gscn.encode import COEFFICIENT_BITS, WINDOW_WIDTH
 from gscn.hw.encode.lane import CombineLane
 from gscn.hw.encode.lane_sums import LaneResultSums, LaneSums
 from tests.hw.encode import values
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 DIGIT, DIGITS, ROWS = 8, 3, 4
 
@@ -42,7 +42,7 @@ class Both(wiring.Component):
 
 def run(items, top, width, *, alone=False):
     """Return (sum, special bits, overflow) of each (value, factor, row, begins), digit by digit."""
-    dut = Both(width, alone=alone)
+    dut = reused(Both, width=width, alone=alone)
     found, flags, rows = [], [], {}
     last = DIGITS - 1
 

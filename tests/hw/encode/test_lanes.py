@@ -7,14 +7,14 @@ import random
 from typing import NamedTuple
 
 import pytest
-from amaranth.sim import Simulator
 
 from gscn.array import ARRAYS
 from gscn.encode import Activation, Adapt, Masked, Reduce, Thresholds
 from gscn.hw.encode.combiner import DIGITS
 from gscn.hw.encode.lanes import Lanes
 from tests.hw.encode.lane_passes import Case
-from tests.hw.streams import PERIOD, in_runs, never, plain, randomly
+from tests.hw.streams import PERIOD, in_runs, never, plain, randomly, reused
+from tests.quick_simulator import simulator_of
 
 CONFIG = ARRAYS["tiny"].with_overrides(["float_formats=bf16"])
 OUTPUTS = ("dense", "second", "bits", "verdicts", "sums", "selected")
@@ -76,16 +76,15 @@ async def one_pass(ctx, dut, case, pauses):
 
 def run(cases, dut=None):
     """Return what lanes make of (pass, pauses), one behind the other."""
-    dut, results = dut or Lanes(config=CONFIG), []
+    dut, results = dut or reused(Lanes, config=CONFIG), []
 
     async def testbench(ctx):
         for case, pauses in cases:
             results.append(await one_pass(ctx, dut, case, pauses))
 
-    simulator = Simulator(dut)
-    simulator.add_clock(PERIOD)
-    simulator.add_testbench(testbench)
-    simulator.run()
+    with simulator_of(dut, PERIOD) as simulator:
+        simulator.add_testbench(testbench)
+        simulator.run()
     return results
 
 

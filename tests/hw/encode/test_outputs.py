@@ -16,7 +16,7 @@ from gscn.passes import VECTOR
 from gscn.strips import encode
 from tests.hw.encode.selected import Bits, choice, histogram, magnitudes
 from tests.hw.encode.write_memory import WriteMemory
-from tests.hw.streams import in_runs, never, plain, simulate
+from tests.hw.streams import in_runs, never, plain, reused, simulate
 
 SIZE = 1 << 15
 FULL = (1 << VECTOR) - 1
@@ -198,7 +198,7 @@ class Ran:
 
 def run(passes, config, *, busy=0.0, latency=4, pauses=never, most=6000):
     """Run passes one after the other on one memory each; return what happened of each."""
-    dut = Outputs(config=config, integers=passes[0].integers)
+    dut = reused(Outputs, config=config, integers=passes[0].integers)
     found = []
     memory = WriteMemory(config, passes[0].before, busy=busy, latency=latency)
 

@@ -21,7 +21,7 @@ from tests.encode_passes import encode_passes
 from tests.hw.encode.record_model import damaged, run_program
 from tests.hw.encode.walks import unpacked, walk_fields
 from tests.hw.memory import Memory
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 INTEGERS = array("small")
 CONFIG = INTEGERS.with_overrides(["float_formats=bf16"])
@@ -95,7 +95,7 @@ def run_records(config, integers, records):
     for f in records:
         addrs.append(memory.reserve(ENCODE_DESCRIPTOR_BYTES))
         memory.data[addrs[-1] :] = ENCODE_DESCRIPTOR.pack(**f).tobytes()
-    dut = Both(config, integers)
+    dut = reused(Both, config=config, integers=integers)
     record, machine = dut.record, dut.machine
     found = []
 

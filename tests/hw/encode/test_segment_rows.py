@@ -8,7 +8,7 @@ import random
 import pytest
 
 from gscn.hw.encode.segment_rows import TOGETHER, SegmentRows
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 
 WIDTH = 8
 LANES = TOGETHER + 2
@@ -17,7 +17,7 @@ LANES = TOGETHER + 2
 @pytest.mark.parametrize("vectors", [1, 2, 5, 16])
 def test_a_segment_is_read_as_it_was_added_up(vectors):
     source = random.Random(vectors)
-    dut = SegmentRows(shape=WIDTH, count=LANES)
+    dut = reused(SegmentRows, shape=WIDTH, count=LANES)
     read, wanted = [], []
 
     async def fill(ctx):

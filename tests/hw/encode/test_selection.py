@@ -10,7 +10,7 @@ import torch
 
 from gscn.hw.encode.selection import BINS, MAGNITUDE, Selection
 from tests.hw.encode import values
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 
 LANES = 4
 PASSES = {
@@ -23,7 +23,7 @@ PASSES = {
 
 def select(magnitudes, keep, widths):
     """Return the keep-th largest of 31 bits, as far as passes of such widths find it."""
-    dut = Selection(count=LANES, width=12)
+    dut = reused(Selection, count=LANES, width=12)
     found = []
 
     async def testbench(ctx):

@@ -7,7 +7,7 @@ import random
 
 from gscn.hw.encode.selector import Selector
 from tests.hw.encode.selected import Bits, choice, histogram, magnitudes
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 LANES, COUNT = 2, 40
 
@@ -24,7 +24,7 @@ def test_the_choice_is_that_of_the_law_and_nothing_is_left_of_a_pass_that_is_giv
         (Bits(shift=23, width=8, prefix=0, wide=True), 1.5, False),
         (Bits(shift=23, width=8, prefix=1, wide=True), 0.5, False),
     ]
-    dut = Selector(count=LANES, width=12)
+    dut = reused(Selector, count=LANES, width=12)
 
     async def testbench(ctx):
         for bits, share, given_up in passes:

@@ -16,7 +16,7 @@ from gscn.formats import INT16
 from gscn.hw.encode.strip_packer import BEAT_HALFWORDS, StripPacker
 from gscn.passes import VECTOR
 from gscn.strips import encode
-from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate, with_pauses
+from tests.hw.streams import collect, drive, in_runs, never, randomly, reused, simulate, with_pauses
 
 FULL = (1 << VECTOR) - 1
 
@@ -48,7 +48,7 @@ def run(tensors, source_pauses, sink_pauses, *, depth=4):
     """Return halfwords and ends of strips of each tensor, and the cycles of all."""
     wanted = [expected(vectors) for vectors in tensors]
     beats = sum(-(-len(halfwords) // BEAT_HALFWORDS) for halfwords, _ in wanted)
-    dut = StripPacker(depth=depth)
+    dut = reused(StripPacker, depth=depth)
     received, ends, cycles = [], [], []
     simulate(
         dut,

@@ -14,7 +14,7 @@ from gscn.passes import VECTOR
 from gscn.strips import encode
 from tests.hw.encode.walked import memory_of, raw
 from tests.hw.memory import Memory
-from tests.hw.streams import PAUSES, collect, drive, never, randomly, simulate
+from tests.hw.streams import PAUSES, collect, drive, never, randomly, reused, simulate
 
 CONFIG = array("small").with_overrides(["mem_width=128", "drain_width=1"])
 
@@ -52,7 +52,7 @@ class Operand:
 
 def started(operand, latency=5, pauses=never):
     """Return a reader, its memory, and a testbench that sets it up."""
-    dut = StripReader(config=CONFIG, vectors=80, integers=operand.fmt is not BF16)
+    dut = reused(StripReader, config=CONFIG, vectors=80, integers=operand.fmt is not BF16)
     memory = Memory(CONFIG, latency=latency, pauses=pauses())
     table = len(memory.data)
     memory_of(memory, operand.table.reshape(-1).view(np.uint8))

@@ -16,7 +16,7 @@ from gscn.hw.encode.transposer import Transposer
 from gscn.passes import VECTOR
 from tests.hw.encode.walked import raw
 from tests.hw.memory import Memory
-from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate
+from tests.hw.streams import collect, drive, in_runs, never, randomly, reused, simulate
 
 CONFIG = array("small").with_overrides(["mem_width=512", "drain_width=1"])
 SLOTS = 64
@@ -59,7 +59,7 @@ class Case:
 
 def run(case, *, slots=SLOTS, config=CONFIG, latency=5, pauses=(never, never, never), depth=8):
     """Return the vectors, as many lanes as are there, and the cycles of each, and the memory."""
-    dut = TensorReader(config=config, depth=depth, vectors=160, slots=slots)
+    dut = reused(TensorReader, config=config, depth=depth, vectors=160, slots=slots)
     memory = Memory(config, latency=latency, pauses=pauses[2]())
     memory.data += case.content
     received, cycles = [], []
@@ -133,7 +133,7 @@ def test_blocks_of_3_by_3_taps_take_a_cycle_for_each_half_and_read_a_line_once()
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_value_of_the_last_lane_outside_the_range_is_seen(backwards):
     case = Case(2, wide=False, counts=[1, 1, 16], whole=True, backwards=backwards)
-    dut = TensorReader(config=CONFIG, depth=4, vectors=20, slots=SLOTS)
+    dut = reused(TensorReader, config=CONFIG, depth=4, vectors=20, slots=SLOTS)
     seen = []
 
     async def testbench(ctx):

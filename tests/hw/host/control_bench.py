@@ -10,7 +10,7 @@ from gscn.hw.host.control import Control
 from gscn.register import Top
 from gscn.registers import register
 from tests.hw.host.axil_host import Host
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 WIDE = dataclasses.replace(ARRAYS["tiny"], addr_width=40)
 DONE, ERROR = 1, 2
@@ -22,7 +22,7 @@ def bit(register_name, field_name):
 
 
 def run(body, *background, config=WIDE, top=Top.ARRAY, attributes=DEFAULT_AXI):
-    dut = Control(config=config, top=top, attributes=attributes)
+    dut = reused(Control, config=config, top=top, attributes=attributes)
 
     async def testbench(ctx):
         await body(ctx, dut, Host(dut.axil))

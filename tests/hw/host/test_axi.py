@@ -13,7 +13,7 @@ from gscn.axi import AxiAttributes
 from gscn.errors import InputError
 from gscn.hw.host.axi import AxiManager
 from tests.hw.host.subordinate import DECERR, SLVERR, Subordinate
-from tests.hw.streams import drive, in_runs, never, simulate, with_pauses
+from tests.hw.streams import drive, in_runs, never, reused, simulate, with_pauses
 
 TINY = ARRAYS["tiny"]
 LONG = dataclasses.replace(TINY, burst_beats=8, read_fifo_beats=16, outstanding_bursts=4)
@@ -154,7 +154,7 @@ def test_a_beat_per_cycle_both_ways():
 
 
 def test_latency_is_as_stated():
-    dut = AxiManager(config=TINY)
+    dut = reused(AxiManager, config=TINY)
     seen = []
 
     async def testbench(ctx):
@@ -224,7 +224,7 @@ def test_the_first_error_is_kept_and_nothing_hangs(bad, expected):
 @pytest.mark.parametrize("beats_sent", range(6))
 def test_flush_completes_what_is_under_way_without_effect(beats_sent):
     memory = Subordinate(LONG, pauses=lambda: in_runs(6), latency=10)
-    dut = AxiManager(config=LONG)
+    dut = reused(AxiManager, config=LONG)
     before = bytearray(memory.memory)
 
     async def testbench(ctx):
@@ -258,7 +258,7 @@ def test_flush_completes_what_is_under_way_without_effect(beats_sent):
 
 def test_write_bursts_under_way_are_limited():
     """A subordinate that never answers must not make the list of bursts overflow."""
-    dut = AxiManager(config=TINY)
+    dut = reused(AxiManager, config=TINY)
     taken = []
 
     async def testbench(ctx):
@@ -281,7 +281,7 @@ def test_the_longest_burst_of_a_configuration_is_accepted():
 def test_what_bursts_say_is_constant_and_an_id_must_fit():
     config = dataclasses.replace(TINY, axi_id_width=3)
     said = AxiAttributes(id=5, prot=2, read_cache=0b1110, write_cache=0b0110)
-    dut = AxiManager(config=config, attributes=said)
+    dut = reused(AxiManager, config=config, attributes=said)
 
     async def testbench(ctx):
         ctx.set(dut.read_cmd.p, {"addr": 64, "beats": 1})

@@ -6,7 +6,7 @@ from __future__ import annotations
 from gscn.array import ARRAYS
 from gscn.hw.host.axi_errors import FirstError
 from gscn.hw.host.axi_ports import Response
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 NONE = {"error": 0, "write": 0, "resp": Response.OKAY, "addr": 0}
 
@@ -17,7 +17,7 @@ def error(addr, *, write=0):
 
 def reported(steps):
     """Return what is reported in each cycle; a step is (errors by port, clear)."""
-    dut = FirstError(config=ARRAYS["tiny"], count=3)
+    dut = reused(FirstError, config=ARRAYS["tiny"], count=3)
     seen = []
     ports = []
 

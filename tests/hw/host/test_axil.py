@@ -10,7 +10,7 @@ from gscn.hw.host.axil import RegisterFile, acting_of, driven_of, stored_of
 from gscn.register import Access, Top
 from gscn.registers import OFFSET_WIDTH, register, registers_of
 from tests.hw.host.axil_host import Host
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 
 OKAY, SLVERR = 0, 2
 ONES = 0xFFFF_FFFF
@@ -21,7 +21,7 @@ STORED, DRIVEN, ACTING = stored_of(TOP), driven_of(TOP), acting_of(TOP)
 
 
 def run(body, cycles=8000, top=TOP):
-    dut = RegisterFile(top=top)
+    dut = reused(RegisterFile, top=top)
 
     async def testbench(ctx):
         await body(ctx, dut, Host(dut.axil))
@@ -78,7 +78,7 @@ def test_acting_registers_pulse_for_one_cycle(acting):
         for stored in STORED:
             await host.write_at(ctx, stored.offset, ONES)
 
-    dut = RegisterFile(top=TOP)
+    dut = reused(RegisterFile, top=TOP)
 
     async def watch(ctx):
         async for *_, value in ctx.tick().sample(getattr(dut.written, acting.name)):
@@ -93,7 +93,7 @@ def test_acting_registers_pulse_for_one_cycle(acting):
 
 def test_a_read_is_announced_once():
     seen = []
-    dut = RegisterFile(top=TOP)
+    dut = reused(RegisterFile, top=TOP)
 
     async def watch(ctx):
         async for *_, counter, status in ctx.tick().sample(dut.read.COUNTER_LO, dut.read.STATUS):
@@ -202,7 +202,7 @@ def test_an_offset_within_a_register_is_refused_and_has_no_effect():
         assert acted
         assert not any(acted)
 
-    dut = RegisterFile(top=TOP)
+    dut = reused(RegisterFile, top=TOP)
     pulses = [
         *(getattr(dut.written, r.name) for r in ACTING),
         *(getattr(dut.read, r.name) for r in REGISTERS),
@@ -247,7 +247,7 @@ def test_accesses_against_the_grain_are_refused():
 
 
 def test_latencies_are_as_stated():
-    dut = RegisterFile(top=TOP)
+    dut = reused(RegisterFile, top=TOP)
     seen = []
     passes = register("PASS_COUNT")
 

@@ -20,7 +20,7 @@ from tests.hw.host.axil_host import Host
 from tests.hw.host.obeying import END, FAIL, STOP, ObeyingAxi
 from tests.hw.host.subordinate import Subordinate
 from tests.hw.host.test_top_axi import TINY, Port
-from tests.hw.streams import in_runs, never, simulate
+from tests.hw.streams import in_runs, never, reused, simulate
 
 LIST, PLACES = 0x140, 9
 ANSWERED = LIST + 64
@@ -34,7 +34,7 @@ class Bench:
     """Give orders to the machine, as a driver does."""
 
     def __init__(self, *, pauses=never):
-        self.dut = ObeyingAxi(config=TINY)
+        self.dut = reused(ObeyingAxi, config=TINY)
         self.host = Host(Port(self.dut, "s_axil"))
         self.memory = Subordinate(TINY, pauses=pauses, latency=6)
 

@@ -19,7 +19,7 @@ from gscn.port import port_names
 from gscn.registers import NO_PASS, register
 from tests.hw.host.axil_host import Host
 from tests.hw.host.test_axi import Subordinate
-from tests.hw.streams import in_runs, never, simulate
+from tests.hw.streams import in_runs, never, reused, simulate
 from tests.pass_law import expect
 from tests.pass_programs import random_program
 
@@ -69,7 +69,7 @@ class Bench:
     ):
         attributes = DEFAULT_AXI if base is None else AxiAttributes(addr_width=64)
         self.base = base or 0
-        self.dut = ArrayAxi(config=config, attributes=attributes)
+        self.dut = reused(ArrayAxi, config=config, attributes=attributes)
         self.host = Host(Port(self.dut, "s_axil"))
         self.memory = Subordinate(config, pauses=pauses, latency=6, base=self.base)
         self.program = random_program(2, 0, config=config, mode=Mode.KERNEL, count=2)

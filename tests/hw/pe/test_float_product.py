@@ -11,7 +11,7 @@ from gscn.array import ARRAYS
 from gscn.formats import NUMBER_FORMATS
 from gscn.hw.pe.float_product import FloatProduct
 from tests import floats
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 
 TINY = ARRAYS["tiny"]
 CONFIGS = {
@@ -46,7 +46,7 @@ def expected(item, config):
 
 def run(items, config):
     """Return (addend, special bits, overflow) of each item, one item per cycle."""
-    dut = FloatProduct(config=config)
+    dut = reused(FloatProduct, config=config)
     found = []
 
     async def testbench(ctx):

@@ -13,7 +13,7 @@ from gscn.hw.layouts import OutFormat
 from gscn.hw.pe.float_rounding import FloatRounder
 from gscn.hw.pe.rounding import Rounder
 from tests import floats
-from tests.hw.streams import never, randomly, simulate
+from tests.hw.streams import never, randomly, reused, simulate
 
 TINY = ARRAYS["tiny"]
 ALL = "float_formats=bf16,fp16,fp8_e4m3,fp8_e5m2"
@@ -36,7 +36,7 @@ def expected(value, special, mode, out_format, config):
 
 def run(sums, number, window, out_format, config, stalls):
     """Return (result, saturated, nonfinite) of each (value, special); `integer` counts along."""
-    dut = FloatRounder(config=config)
+    dut = reused(FloatRounder, config=config)
     o = dut.o[: WIDTHS[out_format]]
     found = []
 

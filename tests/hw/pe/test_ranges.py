@@ -12,7 +12,7 @@ from gscn.array import ARRAYS
 from gscn.hw.array_layouts import WordKind
 from gscn.hw.pe.ranges import RangeLookup
 from tests.hw.memories import memories_of
-from tests.hw.streams import never, plain, simulate, with_pauses
+from tests.hw.streams import never, plain, reused, simulate, with_pauses
 from tests.hw.words import Plan, random_plan
 
 CONFIG = dataclasses.replace(ARRAYS["tiny"], stationary_depth=64, directory_depth=64)
@@ -134,7 +134,7 @@ def test_a_word_of_sixteen_rows(row_keys):
 
 
 def test_latency_and_one_lookup_per_cycle_empty_ones_included():
-    dut = RangeLookup(config=CONFIG)
+    dut = reused(RangeLookup, config=CONFIG)
     valid_cycles, ready_cycles = [], []
     # keys 0, 2 and 3 have entries
     starts = [0, 1, 1, 3, 4, 4]
@@ -182,7 +182,7 @@ def test_latency_and_one_lookup_per_cycle_empty_ones_included():
 def test_no_more_is_looked_up_than_there_are_places(depth):
     """The last depth has its queue read ahead."""
     plan = random_plan(random.Random(1), dataclasses.replace(CONFIG, fiber_depth=depth), jobs=1)
-    dut = RangeLookup(config=plan.config)
+    dut = reused(RangeLookup, config=plan.config)
     blank = next(word for _, word in plan.words() if word["kind"] == WordKind.END)
     left = []
 
@@ -207,7 +207,7 @@ def test_no_more_is_looked_up_than_there_are_places(depth):
 
 @pytest.mark.parametrize("depth", [RangeLookup.LATENCY + 1, 64])
 def test_a_fiber_per_cycle_leaves(depth):
-    dut = RangeLookup(config=dataclasses.replace(CONFIG, fiber_depth=depth))
+    dut = reused(RangeLookup, config=dataclasses.replace(CONFIG, fiber_depth=depth))
     valid_cycles = []
 
     async def testbench(ctx):

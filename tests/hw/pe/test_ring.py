@@ -15,7 +15,7 @@ from gscn.hw.array_layouts import WordKind
 from gscn.hw.pe.ring import RingWalker
 from tests import floats
 from tests.hw.memories import memories_of
-from tests.hw.streams import never, plain, randomly, simulate
+from tests.hw.streams import never, plain, randomly, reused, simulate
 
 CONFIG = dataclasses.replace(ARRAYS["tiny"], stationary_depth=32)
 DEPTH, INDICES = CONFIG.stationary_depth, 1 << CONFIG.index_width
@@ -166,7 +166,7 @@ def test_fibers_begin_and_end_in_either_memory_and_around_the_ring():
 @pytest.mark.parametrize("portions", [(1,), (2,), (1, 2), (2, 1, 1)])
 @pytest.mark.parametrize("first", [0, 1, DEPTH - 1])
 def test_entries_are_loaded_wherever_they_begin(first, portions):
-    dut = RingWalker(config=CONFIG)
+    dut = reused(RingWalker, config=CONFIG)
     found, due = [], False
 
     async def testbench(ctx):
@@ -204,7 +204,7 @@ def test_latency_and_one_product_per_cycle_across_fibers():
 
 
 def test_an_entry_may_be_overwritten_when_a_mark_behind_it_is_reported():
-    dut = RingWalker(config=CONFIG)
+    dut = reused(RingWalker, config=CONFIG)
     found = []
 
     async def watch(ctx):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gscn.hw.layouts import OutFormat
 from gscn.hw.pe.rounding import Rounder
-from tests.hw.streams import never, randomly, simulate
+from tests.hw.streams import never, randomly, reused, simulate
 
 WIDTHS = (24, 33, 48)
 BITS = {OutFormat.INT16: 16, OutFormat.INT32: 32, OutFormat.RAW: 64}
@@ -29,7 +29,7 @@ def reference(value, shift, out_format):
 
 def rounded(width, values, shift, out_format, stalls):
     """Return (result, saturated) of each value; `stalls` says when `en` is low."""
-    dut = Rounder(width=width)
+    dut = reused(Rounder, width=width)
     o = dut.o[: BITS[out_format]].as_signed()
     results = []
 

@@ -13,7 +13,7 @@ from gscn.array import ARRAYS
 from gscn.hw.array_layouts import sum_rows
 from gscn.hw.pe.sums import Sums
 from tests.hw.memories import memories_of
-from tests.hw.streams import never, randomly, simulate
+from tests.hw.streams import never, randomly, reused, simulate
 from tests.hw.words import walk
 
 CONFIG = dataclasses.replace(
@@ -180,7 +180,7 @@ def test_addends_of_floating_point_are_subtracted_and_set_special_bits(jobs):
 
 
 def test_an_end_is_reported_after_the_latency_with_every_sum_stored():
-    dut = Sums(config=CONFIG)
+    dut = reused(Sums, config=CONFIG)
     samples = []
 
     async def testbench(ctx):
@@ -204,7 +204,7 @@ def test_an_end_is_reported_after_the_latency_with_every_sum_stored():
 
 @pytest.mark.parametrize("junk", [[], [(index, 99) for index in range(DEPTH)]])
 def test_a_walk_of_both_banks_makes_sums_begin_at_zero_whatever_was_there(junk):
-    dut = Sums(config=CONFIG)
+    dut = reused(Sums, config=CONFIG)
 
     async def testbench(ctx):
         for _ in range(2):  # fills both banks

@@ -14,7 +14,7 @@ from gscn.hw.array_layouts import WordKind
 from gscn.hw.pe.worker import Worker
 from tests import floats
 from tests.hw.memories import memories_of
-from tests.hw.streams import in_runs, randomly, simulate
+from tests.hw.streams import in_runs, randomly, reused, simulate
 from tests.hw.words import random_plan
 from tests.hw.workers import Bench
 
@@ -97,7 +97,7 @@ def test_integers_of_an_array_with_float_formats_equal_the_law():
 @pytest.mark.parametrize("config", [CONFIG, FLOATS], ids=["integers", "floats"])
 def test_marks_ends_and_sums_come_after_their_latencies(config):
     """Of integers: latencies are those of the array, not of the format."""
-    dut = Worker(config=config)
+    dut = reused(Worker, config=config)
     end = Worker.END_CYCLES + (Worker.FLOAT_CYCLES if config.floats else 0)
     blank = dict.fromkeys(("value", "key", "span", "rows", "offset"), 0)
     mac = {"kind": WordKind.MAC, "job_end": 0, "value": 7, "key": 5, "span": 1, "rows": 0,

@@ -12,7 +12,7 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.hw.port.arbiter import ReadArbiter, RoundRobin
 from tests.hw.port.long_bursts import CHANNELS, burst_unit, long_bursts, port, with_long_bursts
-from tests.hw.streams import collect, drive, never, simulate, with_pauses
+from tests.hw.streams import collect, drive, never, reused, simulate, with_pauses
 
 TINY = ARRAYS["tiny"]
 
@@ -20,7 +20,7 @@ TINY = ARRAYS["tiny"]
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_round_robin_serves_the_next_requester(count):
     rng = random.Random(count)
-    dut = RoundRobin(count=count)
+    dut = reused(RoundRobin, count=count)
 
     async def testbench(ctx):
         last = count - 1
@@ -49,7 +49,7 @@ def test_read_beats_return_to_their_channel(count, source_pauses, sink_pauses):
         [{"addr": 4096 * channel + 64 * n, "beats": rng.randint(1, 2)} for n in range(12)]
         for channel in range(count)
     ]
-    dut = ReadArbiter(config=config, count=count)
+    dut = reused(ReadArbiter, config=config, count=count)
     total = 12 * count
     commands, beats, waiting = [], [], []
 
@@ -92,7 +92,7 @@ def test_read_beats_return_to_their_channel(count, source_pauses, sink_pauses):
 
 
 def test_one_read_command_per_cycle_in_turn():
-    dut, commands, cycles = ReadArbiter(config=TINY, count=3), [], []
+    dut, commands, cycles = reused(ReadArbiter, config=TINY, count=3), [], []
     bursts = [[{"addr": 64 * channel, "beats": 1}] * 4 for channel in range(3)]
     simulate(
         dut,
@@ -105,7 +105,7 @@ def test_one_read_command_per_cycle_in_turn():
 
 
 def test_channels_that_ask_for_the_same_burst_at_once_share_it():
-    dut, commands, valids = ReadArbiter(config=TINY, count=3), [], []
+    dut, commands, valids = reused(ReadArbiter, config=TINY, count=3), [], []
     shared = [{"addr": 64 * n, "beats": 2} for n in range(4)]
     alone = [{"addr": 4096 + 64 * n, "beats": 2} for n in range(4)]
 
@@ -165,7 +165,7 @@ def test_grants_are_those_of_the_rule(count):
     """Channels offer one of a few bursts and hold it until it is taken."""
     config = dataclasses.replace(TINY, outstanding_bursts=4)
     rng = random.Random(count)
-    dut, model = ReadArbiter(config=config, count=count), GrantModel(count, 4)
+    dut, model = reused(ReadArbiter, config=config, count=count), GrantModel(count, 4)
 
     async def testbench(ctx):
         offers = [None] * count
@@ -194,7 +194,7 @@ def test_grants_are_those_of_the_rule(count):
 
 
 def test_bursts_of_unlike_length_or_address_are_not_shared():
-    dut, commands = ReadArbiter(config=TINY, count=3), []
+    dut, commands = reused(ReadArbiter, config=TINY, count=3), []
     bursts = [{"addr": 64, "beats": 1}, {"addr": 64, "beats": 2}, {"addr": 128, "beats": 1}]
     simulate(
         dut,
@@ -210,7 +210,7 @@ def test_beats_of_long_bursts_go_to_the_channels_of_their_burst(mem_width, burst
     config = port(mem_width, burst_beats)
     bursts = long_bursts(config)
     total = sum(burst["beats"] for own in bursts for burst in own)
-    dut, taken, valids = ReadArbiter(config=config, count=CHANNELS), [], []
+    dut, taken, valids = reused(ReadArbiter, config=config, count=CHANNELS), [], []
 
     async def memory(ctx):
         asked = 0

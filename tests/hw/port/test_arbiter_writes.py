@@ -11,7 +11,7 @@ from gscn.array import ARRAYS
 from gscn.hw.port.arbiter import WriteArbiter
 from tests.hw.parts import strobe_of
 from tests.hw.port.long_bursts import CHANNELS, burst_unit, long_bursts, port, with_long_bursts
-from tests.hw.streams import collect, drive, never, randomly, simulate, with_pauses
+from tests.hw.streams import collect, drive, never, randomly, reused, simulate, with_pauses
 
 TINY = ARRAYS["tiny"]
 
@@ -45,7 +45,7 @@ def channel_source(dut, channel, bursts, pauses):
 @with_pauses
 def test_write_bursts_stay_together(count, source_pauses, sink_pauses):
     traffic = write_traffic(count)
-    dut = WriteArbiter(config=TINY, count=count)
+    dut = reused(WriteArbiter, config=TINY, count=count)
     commands, beats, issued = [], [], []
 
     async def watch(ctx):
@@ -82,7 +82,7 @@ def test_write_bursts_stay_together(count, source_pauses, sink_pauses):
 
 def test_write_bursts_follow_back_to_back_in_turn():
     count = 3
-    dut = WriteArbiter(config=TINY, count=count)
+    dut = reused(WriteArbiter, config=TINY, count=count)
     traffic = write_traffic(count)
     commands, beats, cycles = [], [], []
     total = sum(len(own) for channel in traffic for _, own in channel)
@@ -113,7 +113,7 @@ def test_write_bursts_follow_back_to_back_in_turn():
 )
 @pytest.mark.parametrize("beats", [1, 2])
 def test_only_bursts_inside_the_range_are_taken(first, end, passes, beats):
-    dut = WriteArbiter(config=TINY, count=2)
+    dut = reused(WriteArbiter, config=TINY, count=2)
     # a burst at the end of the 64 bytes from 128 on
     addr = 3 * 64 - beats * TINY.mem_bytes
 
@@ -141,7 +141,7 @@ def test_no_byte_of_a_long_burst_is_outside_the_range(mem_width, burst_beats):
     config = port(mem_width, burst_beats)
     burst_bytes = burst_unit(config)
     rng = random.Random(burst_beats)
-    dut, outcomes = WriteArbiter(config=config, count=2), set()
+    dut, outcomes = reused(WriteArbiter, config=config, count=2), set()
 
     async def testbench(ctx):
         ctx.set(dut.command.ready, 0)
@@ -180,7 +180,7 @@ def test_beats_of_long_bursts_stay_together(mem_width, burst_beats):
         for own in long_bursts(config)
     ]
     total = sum(burst["beats"] for own in traffic for burst, _ in own)
-    dut, commands, beats = WriteArbiter(config=config, count=CHANNELS), [], []
+    dut, commands, beats = reused(WriteArbiter, config=config, count=CHANNELS), [], []
     simulate(
         dut,
         *(

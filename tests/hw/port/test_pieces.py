@@ -11,7 +11,7 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.hw.port.pieces import PieceReader
 from tests.hw.memory import Memory
-from tests.hw.streams import collect, drive, in_runs, never, randomly, simulate
+from tests.hw.streams import collect, drive, in_runs, never, randomly, reused, simulate
 
 TINY = ARRAYS["tiny"]
 CONFIGS = {
@@ -73,7 +73,7 @@ def read(config, pieces, *, size=4096, latency=3, source=never, sink=never, memo
     packed = [sum(words[n + k] << 16 * k for k in range(4)) for n in range(0, size, 4)]
     addr = image.store(packed)
     image.reserve(64)
-    dut, got, cycles = PieceReader(config=config), [], []
+    dut, got, cycles = reused(PieceReader, config=config), [], []
 
     async def hold(ctx):
         ctx.set(dut.addr, addr)
@@ -113,7 +113,7 @@ def test_four_halfwords_per_cycle_are_sustained(config):
 
 
 def test_halfwords_are_there_after_the_latency_of_their_beat():
-    dut, seen = PieceReader(config=TINY), []
+    dut, seen = reused(PieceReader, config=TINY), []
 
     async def bench(ctx):
         ctx.set(dut.request.p, {"first": 6, "halfwords": 2})
@@ -138,7 +138,7 @@ def test_halfwords_are_there_after_the_latency_of_their_beat():
 
 def test_bursts_end_on_the_grid_and_fit_the_buffer():
     config = CONFIGS["wide"]
-    dut, bursts = PieceReader(config=config), []
+    dut, bursts = reused(PieceReader, config=config), []
     request = {"first": 32 * 5 + 1, "halfwords": 32 * 20}
     simulate(dut, drive(dut.request, [request]), collect(dut.command, bursts, 2), cycles=100)
     assert bursts == [{"addr": 64 * 5, "beats": 3}, {"addr": 64 * 8, "beats": 8}]

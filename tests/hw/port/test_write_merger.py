@@ -9,7 +9,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.hw.port.write_merger import WriteMerger
-from tests.hw.streams import collect, drive, never, randomly, simulate
+from tests.hw.streams import collect, drive, never, randomly, reused, simulate
 
 TINY = ARRAYS["tiny"]
 WRITERS, BURSTS = 3, 8
@@ -32,7 +32,7 @@ def bursts_of(writer, rng):
 @pytest.mark.parametrize("pauses", [never, lambda: randomly(1)], ids=["no pause", "pauses"])
 def test_beats_follow_their_commands_and_ends_go_to_whose_they_are(pauses):
     rng = random.Random(0)
-    dut = WriteMerger(config=TINY, count=WRITERS)
+    dut = reused(WriteMerger, config=TINY, count=WRITERS)
     every = [bursts_of(writer, rng) for writer in range(WRITERS)]
     total = sum(len(beats) for bursts in every for _, beats in bursts)
     commands, beats, ended = [], [], [[] for _ in range(WRITERS)]
