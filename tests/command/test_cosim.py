@@ -52,7 +52,11 @@ def test_cosim_of_groups_reports_every_pass_without_mismatch(tmp_path):
     assert main(["compare", str(out), "--config", "tiny"]) == 0
 
 
-@pytest.mark.parametrize("axi", [False, True], ids=["own ports", "AXI"])
+@pytest.mark.parametrize(
+    "axi",
+    # another simulator, of which both halves are in other tests
+    [pytest.param(False, id="own ports"), pytest.param(True, id="AXI", marks=pytest.mark.slow)],
+)
 def test_cosim_in_floating_point_is_checked_again_from_the_files(tmp_path, axi):
     report, out = tmp_path / "report.json", tmp_path / "out"
     arguments = [*LAYER, "--format", "bf16", "--result-format", "bf16", "--out", str(out)]
