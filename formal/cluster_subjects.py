@@ -257,6 +257,7 @@ SUBJECTS = (
     _results(addr_width=40),
     _window(directory_depth=16, stationary_depth=16, chunks_depth=4, together=False),
     _window(directory_depth=32, stationary_depth=64, chunks_depth=4),
+    _window(directory_depth=32768, stationary_depth=16, chunks_depth=4),
     _tables(mem_width=64, together=False),
     _tables(addr_width=32),
     _writer(read_fifo_beats=4, drain_width=2, together=False),

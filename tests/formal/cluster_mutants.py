@@ -95,6 +95,7 @@ CLUSTER_MUTANTS = [
         ("error", "chunks.blocked & self.waits & self.marks_idle", "chunks.blocked & self.waits"),
         ("error", "blocked.eq(needs & ~fits & ~free)", "blocked.eq(needs & ~fits)"),
     ),
+    *of("WindowLoader", ("kept", "Signal(len(step) + 1)", "Signal(len(step) - 1)"), size=2),
     *of(
         "TableReader",
         ("held", "self.command.valid.eq(1)", "self.command.valid.eq(~self.verdicts.valid)"),
