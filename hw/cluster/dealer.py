@@ -57,14 +57,13 @@ class Dealer(wiring.Component):
         count = self.config.pes
         ready = Cat(o.ready for o in self.o)
         m.submodules.choice = choice = RoundRobin(count=count)
-        least = [Signal.like(self.levels[0], name=f"least{n}") for n in range(count)]
-        m.d.comb += least[0].eq(self.levels[0])
-        for number in range(1, count):
-            before, level = least[number - 1], self.levels[number]
-            m.d.comb += least[number].eq(Mux(level < before, level, before))
         one = self.i.p.kind == WordKind.MAC
-        for number in range(count):
-            m.d.comb += choice.requests[number].eq(self.levels[number] == least[-1])
+        # those with no more than so many queued, for each number that any is within
+        fewest = (1 << count) - 1
+        for most in range(self.config.word_depth):
+            within = Cat(level <= most for level in self.levels)
+            fewest &= Mux(within.any(), within, (1 << count) - 1)
+        m.d.comb += choice.requests.eq(fewest)
         addressed = Signal(count)
         fires = Signal()
         m.d.comb += [

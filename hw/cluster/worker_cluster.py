@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -73,7 +73,8 @@ class WorkerCluster(wiring.Component):
     write_data : Out(stream.Signature(slotted_beat_layout(config)))
         Their beats.
     count : In(1)
-        Advance the counters.
+        Advance the counters. It begins and ends while there is nothing to count but that a PE is
+        idle, as what was in the cycle before is counted.
     counter : In(range(COUNTERS_PER_CLUSTER))
         Number of a counter in `gscn.counters`.
     counter_value : Out(COUNTER_WIDTH)
@@ -211,7 +212,12 @@ class WorkerCluster(wiring.Component):
             wiring.connect(m, inner, wiring.flipped(outer))
 
     def _count(self, m, pes, source, drain, writer):
-        """Advance one counter of causes per PE and cycle, and those of events, during `count`."""
+        """Advance one counter of causes per PE and cycle, and those of events, during `count`.
+
+        What is counted in a cycle is of the one before, as it takes long to know; that no counter
+        is the less for it, a cluster does in the last cycle of `count` what it does before the
+        first one: nothing.
+        """
         names = CLUSTER_COUNTER_NAMES
         fed = Signal(range(len(names)))  # the cause for a PE with nothing queued
         others = Cat(
@@ -231,17 +237,20 @@ class WorkerCluster(wiring.Component):
                 m.d.comb += fed.eq(names.index("expand"))
         causes = []
         for number, pe in enumerate(pes):
-            cause = Signal(range(len(names)), name=f"cause{number}")
+            cause = Signal(range(len(names)), name=f"cause{number}", init=names.index("idle"))
             with m.If(pe.busy):
-                m.d.comb += cause.eq(names.index("busy"))
+                m.d.sync += cause.eq(names.index("busy"))
             with m.Elif(pe.pending):
-                m.d.comb += cause.eq(names.index("lookup"))
+                m.d.sync += cause.eq(names.index("lookup"))
             with m.Else():
-                m.d.comb += cause.eq(fed)
+                m.d.sync += cause.eq(fed)
             causes.append(cause)
 
         of_causes = [sum((cause == n for cause in causes), Const(0)) for n in range(len(names))]
-        events = self._events(m, source, drain)
+        events = []
+        for number, event in enumerate(self._events(m, source, drain)):
+            events.append(Signal(Value.cast(event).shape(), name=f"event{number}"))
+            m.d.sync += events[-1].eq(event)
         m.submodules.tally = tally = Tally(
             count=COUNTERS_PER_CLUSTER, most=max(len(pes), 1 << ROWS_WIDTH), width=COUNTER_WIDTH
         )
