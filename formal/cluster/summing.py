@@ -141,6 +141,9 @@ class SummingDrainChecker(Checker):
         self.invariant(states["WALK"] == self._walking)
         self.invariant(states["FINISH"] == self._finishing)
         self.invariant(states["WAIT"] == waiting)
+        tile, begun = tiles.o.p, self._walking | self._finishing
+        self.invariant(~begun | (self.probe.signal("head") == tile.head))
+        self.invariant(~begun | (self.probe.signal("last") == tile.last))
 
     def _look_at_rows(self, clearing: Value, asks: Value, over: Value) -> None:
         """Claim which rows are read, and when a bank is free."""
@@ -256,11 +259,12 @@ class SummingDrainChecker(Checker):
         at_end = row.inside & there & (row.ahead == 0)
         self.invariant(~at_end | right)
         self.invariant(~at_end | (shown == exact + added) | tells)
+        will_tell = self.probe.signal("own_beyond")
         places = self._place(row, there)
         for here, (summed, found) in places:
             self.invariant(~here | (summed[: config.acc_width] == exact[: config.acc_width]))
             self.invariant(~here | (found == marks))
-            self.invariant(~here | (summed == exact) | tells)
+            self.invariant(~here | (summed == exact) | tells | will_tell)
         self.invariant(~row.inside | (total([at_end, *(here for here, _ in places)]) == 1))
         self.invariant(~row.inside | (has == at_end))
 

@@ -189,6 +189,9 @@ class SummingDrain(wiring.Component):
             walk.sample.eq(d.plane >> row_bits),
             self.tile.eq(tile),
         ]
+        # of the job, from its first cycle on: it is the oldest one before it begins
+        head, last = Signal(), Signal()
+        m.d.sync += [head.eq(tile.head), last.eq(tile.last)]
 
         # -- rows under way: asked for, and added in levels; the last one waits to be taken
         levels = latencies.team_sum_cycles(config.pes) - 1
@@ -198,8 +201,8 @@ class SummingDrain(wiring.Component):
         total_there, total_ends = Signal(), Signal(reset_less=True)
         total_leaves, enters = Signal(), Signal()
         m.d.comb += [
-            enters.eq(flight[-1] & (tile.last | chain.o.valid) & (~total_there | total_leaves)),
-            chain.o.ready.eq(enters & ~tile.last),
+            enters.eq(flight[-1] & (last | chain.o.valid) & (~total_there | total_leaves)),
+            chain.o.ready.eq(enters & ~last),
             moves.eq(~flight[-1] | enters),
         ]
         with m.If(moves):
@@ -211,17 +214,19 @@ class SummingDrain(wiring.Component):
         # -- the total of this cluster and of those after it
         own, beyond = self._add_pes(m, flight, moves)
         total, wide = self._add(m, own, chain.o.p, "total")
-        row = Signal(sums_layout(config), reset_less=True)
-        m.d.sync += self.overflow.eq(Cat(*beyond, enters & ~tile.last & wide).any())
+        row, own_beyond = Signal(sums_layout(config), reset_less=True), Signal()
+        # rows that are not of the total yet leave a cycle later at least
+        m.d.sync += own_beyond.eq(Cat(beyond).any())
+        m.d.sync += self.overflow.eq(own_beyond | (enters & ~last & wide))
         with m.If(enters):
-            m.d.sync += [row.eq(Mux(tile.last, own, total)), total_ends.eq(ends[-1])]
+            m.d.sync += [row.eq(Mux(last, own, total)), total_ends.eq(ends[-1])]
         m.d.sync += total_there.eq(enters | (total_there & ~total_leaves))
         m.d.comb += [
             self.o.p.eq(row),
             self.chain_o.p.eq(row),
-            self.o.valid.eq(total_there & tile.head),
-            self.chain_o.valid.eq(total_there & ~tile.head),
-            total_leaves.eq(total_there & Mux(tile.head, self.o.ready, self.chain_o.ready)),
+            self.o.valid.eq(total_there & head),
+            self.chain_o.valid.eq(total_there & ~head),
+            total_leaves.eq(total_there & Mux(head, self.o.ready, self.chain_o.ready)),
         ]
 
         # -- jobs
@@ -265,7 +270,7 @@ class SummingDrain(wiring.Component):
                 with m.If(moves & walk.last):
                     m.d.sync += self.drain.bank.eq(~self.drain.bank)
                     m.next = "FINISH"
-            with m.State("FINISH"), m.If(Mux(tile.head, self.written, total_leaves & total_ends)):
+            with m.State("FINISH"), m.If(Mux(head, self.written, total_leaves & total_ends)):
                 m.d.comb += [ended.eq(1), tiles.o.ready.eq(1)]
                 m.next = "WAIT"
         return m
