@@ -36,6 +36,8 @@ MOST_SIZE = (1 << 31) - 1
 
 
 def _is_whole(value: object) -> bool:
+    if type(value) is int:  # told quickly, as plans look at very many shapes
+        return True
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 

@@ -32,7 +32,7 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -286,6 +286,22 @@ def read_bytes(coefficients: Coefficients, seen: Features) -> tuple[np.ndarray, 
     return np.maximum(first, seen.first_bytes), np.maximum(second, seen.second_bytes)
 
 
+def _kinds(works: Sequence[Work]) -> Iterator[tuple[np.ndarray, Coefficients]]:
+    """Yield which convolutions have the same coefficients, and those."""
+    passes = np.array([work.which for work in works])
+    groups = np.array([work.shape.groups for work in works])
+    for grouped, which in itertools.product((False, True), Pass):
+        yield (passes == which) & ((groups > 1) == grouped), read_coefficients()[grouped][which]
+
+
+def closed_form_cycles(seen: Features, works: Sequence[Work]) -> np.ndarray:
+    """Return the cycles of convolutions with such `features` by the closed form."""
+    cycles = np.zeros(len(works))
+    for chosen, coefficients in _kinds(works):
+        cycles[chosen] = pass_cycles(coefficients, seen.of(chosen))
+    return cycles
+
+
 def closed_form_costs(
     config: ArrayConfig,
     works: Sequence[Work],
@@ -325,14 +341,10 @@ def closed_form_costs(
     if products is None:
         products = [expected_products(work, statistics) for work in works]
     seen = features(config, works, products, dram)
-    cycles, first, second = (np.zeros(len(works)) for _ in range(3))
-    passes = np.array([work.which for work in works])
-    groups = np.array([work.shape.groups for work in works])
-    for grouped, which in itertools.product((False, True), Pass):
-        chosen = (passes == which) & ((groups > 1) == grouped)
-        own, coefficients = seen.of(chosen), read_coefficients()[grouped][which]
-        cycles[chosen] = pass_cycles(coefficients, own)
-        first[chosen], second[chosen] = read_bytes(coefficients, own)
+    cycles = closed_form_cycles(seen, works)
+    first, second = (np.zeros(len(works)) for _ in range(2))
+    for chosen, coefficients in _kinds(works):
+        first[chosen], second[chosen] = read_bytes(coefficients, seen.of(chosen))
     per_cycle = dram.bytes_per_cycle if dram else _FAST_DRAM
     # not more than the port carries in that time, and not less than once
     scale = np.minimum(1.0, cycles * seen.port_bytes / (first + second))

@@ -24,7 +24,7 @@ from gscn.array import ArrayConfig
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
 from gscn.perf.dense_array import factorisations
-from gscn.perf.estimate.closed_form import closed_form_costs, expected_products
+from gscn.perf.estimate.closed_form import closed_form_cycles, expected_products, features
 from gscn.perf.estimate.memory import compressed_bytes
 from gscn.perf.workload.statistics import read_statistics
 from gscn.perf.workload.work import Work
@@ -78,15 +78,13 @@ def sliced_costs(config: ArrayConfig, slices: int, works: Sequence[Work]) -> lis
         for part, share in [_part(work.shape, division)]
     ]
     products = [expected_products(work, statistics) for work in works]
-    costs = closed_form_costs(
-        config,
-        [dataclasses.replace(works[index], shape=part) for index, _, part, _ in parts],
-        products=[products[index] * share for index, _, _, share in parts],
-    )
+    own = [dataclasses.replace(works[index], shape=part) for index, _, part, _ in parts]
+    seen = features(config, own, [products[index] * share for index, _, _, share in parts])
+    # bytes and DRAM are those of the whole: of parts only cycles count
+    all_cycles = closed_form_cycles(seen, own).tolist()
     best: dict[int, SlicedCost] = {}
-    for (index, division, part, _), cost in zip(parts, costs, strict=True):
+    for (index, division, part, _), cycles in zip(parts, all_cycles, strict=True):
         work = works[index]
-        cycles = cost.cycles
         if _divides_sums(work.shape, work.which, division):
             results = math.prod(part.result_shape(work.which))
             cycles += 2 * results * PARTIAL_BYTES / config.port_bytes_per_cycle

@@ -11,12 +11,12 @@ from gscn.hw.cluster.result_writer import ResultWriter
 from gscn.hw.layouts import OutFormat
 from gscn.system.compiled import compiled
 from tests.hw.cluster.test_result_writer import BYTES, CONFIG, runs
-from tests.hw.streams import drive, simulate, with_pauses
+from tests.hw.streams import drive, reused, simulate, with_pauses
 
 
 def recorded(rows, out_format, source_pauses, sink_pauses):
     """Return in each cycle what is driven and what the hardware says."""
-    writer = ResultWriter(config=CONFIG)
+    writer = reused(ResultWriter, config=CONFIG)
     words = [{"addr": a, "last": last, "results": results} for a, last, results in rows]
     cycles = []
 

@@ -16,7 +16,7 @@ from gscn.cycles.state import record
 from gscn.latencies import RESULT_LATENCY, TILES_ANNOUNCED, team_sum_cycles
 from gscn.system.compiled import compiled
 from tests.hw.cluster.test_summing import CONFIG, KERNEL, Team
-from tests.hw.streams import PAUSES, simulate
+from tests.hw.streams import PAUSES, reused, simulate
 
 BANKS = 2
 SEEN = record("valid", "place", "last", "freed", "done", "draining", "room")
@@ -47,7 +47,7 @@ def some_jobs(generator, members, count):
 
 def recorded(d, jobs, members, pauses, seed):
     """Return in each cycle what is driven, by member, and what the hardware says."""
-    team, generator = Team(CONFIG, members), random.Random(seed)
+    team, generator = reused(Team, config=CONFIG, count=members), random.Random(seed)
     source, sink = pauses
     driven, seen = [], []
 

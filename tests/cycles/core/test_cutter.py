@@ -17,12 +17,12 @@ from gscn.cycles.passes import new_core
 from gscn.hw.core.cutter import Cutter
 from gscn.system.compiled import compiled
 from tests.hw.core.test_cutter import CONFIG, some_pass
-from tests.hw.streams import plain, simulate
+from tests.hw.streams import plain, reused, simulate
 
 
 def recorded(d, seed):
     """Return what clusters of random speed say in each cycle, and (cycle, cluster, job)."""
-    cutter, generator = Cutter(config=CONFIG), random.Random(seed)
+    cutter, generator = reused(Cutter, config=CONFIG), random.Random(seed)
     count = CONFIG.clusters
     speeds = [generator.choice((0.02, 0.1, 0.5)) for _ in range(count)]
     said, given = [], []

@@ -6,12 +6,12 @@ from __future__ import annotations
 from gscn.cycles.core.pass_checker import check_cycles
 from gscn.hw.core.pass_checker import PassChecker
 from gscn.passes import DESCRIPTOR_BYTES, PASS_DESCRIPTOR
-from tests.hw.streams import simulate
+from tests.hw.streams import reused, simulate
 from tests.pass_programs import TINY, random_program
 
 
 def test_checks_take_the_cycles_of_the_hardware():
-    checker = PassChecker(config=TINY)
+    checker = reused(PassChecker, config=TINY)
     cases = []
     for seed in range(12):
         program = random_program(seed, 1)

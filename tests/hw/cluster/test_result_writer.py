@@ -11,7 +11,7 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.hw.cluster.result_writer import ResultWriter
 from gscn.hw.layouts import OutFormat
-from tests.hw.streams import drive, plain, simulate, with_pauses
+from tests.hw.streams import drive, plain, reused, simulate, with_pauses
 
 CONFIG = dataclasses.replace(ARRAYS["tiny"], burst_beats=4)
 BYTES = {OutFormat.INT16: 2, OutFormat.INT32: 4, OutFormat.RAW: 8}
@@ -66,7 +66,7 @@ def expected(rows, size):
 def test_rows_are_written_where_they_belong(source_pauses, sink_pauses, out_format):
     size = BYTES[out_format]
     rows = runs(size, size * CONFIG.drain_width)
-    writer = ResultWriter(config=CONFIG)
+    writer = reused(ResultWriter, config=CONFIG)
     words = [{"addr": a, "last": last, "results": results} for a, last, results in rows]
     commands, beats = [], []
 
@@ -104,7 +104,7 @@ def test_rows_are_written_where_they_belong(source_pauses, sink_pauses, out_form
 
 def test_a_row_per_cycle_without_pauses():
     rows = [[8 * n, int(n == 99), [n, n]] for n in range(100)]
-    writer = ResultWriter(config=CONFIG)
+    writer = reused(ResultWriter, config=CONFIG)
     count = 0
 
     async def memory(ctx):
