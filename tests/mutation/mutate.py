@@ -7,6 +7,7 @@ functions of its module. Every change is of one place and of one kind.
 from __future__ import annotations
 
 import ast
+import functools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,8 +44,13 @@ class Mutant:
     """What was done."""
     place: str
     """The smallest assignment, condition or statement around the place, before and after."""
-    source: str
-    """The whole module."""
+    _write: Callable[[], str]
+    """Writes the whole module."""
+
+    @property
+    def source(self) -> str:
+        """The whole module, written when it is asked for: most mutants are only counted."""
+        return self._write()
 
     @property
     def name(self) -> str:
@@ -172,6 +178,16 @@ def _short(node: ast.AST) -> str:
     return " ".join(ast.unparse(node).split())
 
 
+def _written(tree: ast.Module, change: _Change) -> str:
+    """Return the text of a module with a change, which the tree is without."""
+    undo = change.apply()
+    source = ast.unparse(ast.fix_missing_locations(tree))
+    undo()
+    imports = "from amaranth.hdl import Value\n"
+    end = source.index("from __future__ import annotations\n") + 35
+    return source[:end] + imports + source[end:]
+
+
 def mutants(path: Path, component: str, seed: int) -> Iterator[Mutant]:
     """Yield all mutants of a component, in a random order that the seed decides.
 
@@ -197,9 +213,6 @@ def mutants(path: Path, component: str, seed: int) -> Iterator[Mutant]:
         seen[f"{change.kind}: {place}"] += 1
         if repeated:
             place += f"  (place {repeated + 1})"
-        source = ast.unparse(ast.fix_missing_locations(tree))
         undo()
-        imports = "from amaranth.hdl import Value\n"
-        end = source.index("from __future__ import annotations\n") + 35
-        source = source[:end] + imports + source[end:]
-        yield Mutant(kind=change.kind, place=place, source=source)
+        write = functools.partial(_written, tree, change)
+        yield Mutant(kind=change.kind, place=place, _write=write)
