@@ -110,5 +110,7 @@ CLUSTER_MUTANTS = [
         ("once", "Mux(kernel, self.d.t_groups, 1)", "Mux(kernel, 1, self.d.t_groups)"),
         ("once", "valid.eq(~self.verdicts.p)", "valid.eq(1)"),
         ("once", "streamed.next_end + TABLE_ENTRY_BYTES", "streamed.next_end"),
+        ("verdicts", "tile, tile_known = Signal(16)", "tile, tile_known = Signal(15)"),
+        ("verdicts", "(d.chained == 0) & tile_known", "tile_known"),
     ),
 ]

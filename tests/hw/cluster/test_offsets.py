@@ -10,7 +10,7 @@ import pytest
 
 from gscn.array import ARRAYS
 from gscn.hw.cluster.offsets import TableReader
-from gscn.passes import Mode
+from gscn.passes import TABLE_ENTRY_BYTES, Mode
 from tests.hw.memory import Memory
 from tests.hw.passes import show_pass
 from tests.hw.streams import collect, drive, in_runs, never, randomly, reused, simulate
@@ -23,6 +23,10 @@ CONFIGS = {
     ),
     "wide": dataclasses.replace(TINY, mem_width=512),
 }
+
+LOAD_JOB = ("s_tile", "first_sample", "samples", "strip")
+SIZES = ("samples", "strips", "groups")
+STREAM_JOB = ("t_group", "first_sample", "samples", "strip")
 
 
 def random_table(rng, strips, groups):
@@ -64,12 +68,17 @@ class Layer:
             self.t_table[0][0], self.t_table[-1][0] = 5, 4
         s_addr, t_addr = store(self.image, self.s_table), store(self.image, self.t_table)
         self.image.reserve(64)
-        self.fields = {
-            "mode": mode,
+        self.fields = self.counts() | {
             "s_table": s_addr,
             "t_table": t_addr,
             "s_halfwords": s_halfwords,
             "t_halfwords": t_halfwords - (wrong == "beyond"),
+        }
+
+    def counts(self):
+        """Return the fields of the pass that do not say where tables are."""
+        return {
+            "mode": self.mode,
             "s_chunks": self.s_chunks,
             "s_groups": self.s_tiles,
             "t_strips": self.t_strips,
@@ -140,6 +149,46 @@ class Layer:
         return {"first": start, "halfwords": end - start}
 
 
+class Large(Layer):
+    """Counts as large as fields allow; of a piece only the beats where its entries lie.
+
+    Two of samples, strips of each and groups are large: with all of them no memory has a table.
+    """
+
+    CONFIG = dataclasses.replace(TINY, addr_width=40)
+    FEW, MANY = 3, 0xFFFF
+
+    def __init__(self, mode, few, units):
+        self.mode, self.chained = mode, mode == Mode.CORRELATE
+        self.samples, strips, groups = (self.FEW if one == few else self.MANY for one in SIZES)
+        self.s_chunks = self.t_strips = strips
+        self.s_tiles = self.t_groups = groups
+        self.before, self.after = 1, 2
+        self.behind = self.ahead = 1
+        self.unit_strips = 3 if units else 0
+        self.s_table, self.t_table = (1 << 6, self.s_tiles), (1 << 39, self.t_groups)
+        self.fields = self.counts() | {"s_table": self.s_table[0], "t_table": self.t_table[0]}
+        last = self.samples - 1
+        self.job = {"s_tile": self.s_tiles - 1, "t_group": self.t_groups - 1}
+        if units:
+            self.job |= {"first_sample": last, "samples": 1, "strip": strips - 2}
+        else:
+            first = last // 3
+            self.job |= {"first_sample": first, "samples": self.samples - first, "strip": 0}
+
+    def piece(self, table, rows, column):
+        addr, groups = table
+        places = (addr + TABLE_ENTRY_BYTES * (row * groups + column) for row in rows)
+        return {place - place % self.CONFIG.mem_bytes for place in places}
+
+
+class Endless(Memory):
+    """Zeros at all addresses."""
+
+    def check_burst(self, addr, beats):
+        assert beats == 1
+
+
 def taken(job, names):
     return {name: job[name] for name in names}
 
@@ -166,15 +215,11 @@ def find(config, mode, seed, *, chained=None, source=never, sink=never):
             if error:
                 errors.append(error)
 
-    load_names, stream_names = (
-        ("s_tile", "first_sample", "samples", "strip"),
-        ("t_group", "first_sample", "samples", "strip"),
-    )
     simulate(
         dut,
         show_pass(dut.d, **layer.fields),
-        drive(dut.load_jobs, [taken(job, load_names) for job in jobs], source()),
-        drive(dut.stream_jobs, [taken(job, stream_names) for job in jobs], source()),
+        drive(dut.load_jobs, [taken(job, LOAD_JOB) for job in jobs], source()),
+        drive(dut.stream_jobs, [taken(job, STREAM_JOB) for job in jobs], source()),
         drive(dut.verdicts, verdicts, source()),
         collect(dut.load_pieces, got_loads, len(loads), sink()),
         collect(dut.stream_pieces, got_streams, len(streams), sink()),
@@ -205,6 +250,29 @@ def test_entries_that_lie_in_a_beat_are_read_once():
     pieces = 6 * (layer.t_groups + 1)
     assert layer.t_groups > 4
     assert len(layer.image.reads) < pieces
+
+
+@pytest.mark.parametrize(
+    ("mode", "few", "units"),
+    [
+        (Mode.KERNEL, "groups", True),
+        *((Mode.CORRELATE, few, units) for few in SIZES for units in (False, True)),
+    ],
+)
+def test_entries_of_large_tables_lie_where_the_counts_say(mode, few, units):
+    layer = Large(mode, few, units)
+    loads, streams = layer.load_piece(layer.job), layer.stream_pieces(layer.job)
+    for names, pieces, side in ((LOAD_JOB, [loads], "load"), (STREAM_JOB, streams, "stream")):
+        dut, memory, got = TableReader(config=layer.CONFIG), Endless(layer.CONFIG), []
+        simulate(
+            dut,
+            show_pass(dut.d, **layer.fields),
+            drive(getattr(dut, f"{side}_jobs"), [taken(layer.job, names)]),
+            collect(getattr(dut, f"{side}_pieces"), got, len(pieces)),
+            background=[memory.serve_reads([dut.command], dut.data, dut.data_valid)],
+            cycles=1000,
+        )
+        assert {addr for addr, _ in memory.reads} == set().union(*pieces), side
 
 
 @pytest.mark.parametrize("wrong", ["descends", "beyond"])
