@@ -259,7 +259,7 @@ class SummingDrainChecker(Checker):
         at_end = row.inside & there & (row.ahead == 0)
         self.invariant(~at_end | right)
         self.invariant(~at_end | (shown == exact + added) | tells)
-        will_tell = self.probe.signal("own_beyond")
+        will_tell = self.probe.signal("own_beyond").any()
         places = self._place(row, there)
         for here, (summed, found) in places:
             self.invariant(~here | (summed[: config.acc_width] == exact[: config.acc_width]))

@@ -122,7 +122,7 @@ class SummingDrain(wiring.Component):
         return finished, some
 
     def _add(self, m, first, second, name):
-        """Return two rows of sums added, and whether a sum left its width."""
+        """Return two rows of sums added, and which of them left their width."""
         width = self.config.acc_width
         total = Signal(sums_layout(self.config), name=name)
         beyond = Signal(self.config.drain_width, name=f"{name}_beyond")
@@ -135,10 +135,10 @@ class SummingDrain(wiring.Component):
             ]
             if self.config.floats:
                 m.d.comb += total[lane].special.eq(first[lane].special | second[lane].special)
-        return total, beyond.any()
+        return total, beyond
 
     def _add_all(self, m, rows, name):
-        """Return rows of sums added in pairs, and whether any sum left its width."""
+        """Return rows of sums added in pairs, and in which places a sum left its width."""
         if len(rows) == 1:
             return rows[0], 0
         half = len(rows) // 2
@@ -158,14 +158,14 @@ class SummingDrain(wiring.Component):
 
         # what a memory answers, late, is not added in the same cycle
         rows = [hold(row, f"pe{number}") for number, row in enumerate(self.sums)]
-        beyond = []
+        beyond = 0
         for level in range(1, len(flight) - 1):
             added = []
             for start in range(0, len(rows), _ADDENDS):
                 name = f"sum{level}_{len(added)}"
                 total, wide = self._add_all(m, rows[start : start + _ADDENDS], name)
                 added.append(hold(total, name))
-                beyond.append(wide & flight[level] & moves)
+                beyond |= Mux(flight[level] & moves, wide, 0)
             rows = added
         return rows[0], beyond
 
@@ -214,10 +214,10 @@ class SummingDrain(wiring.Component):
         # -- the total of this cluster and of those after it
         own, beyond = self._add_pes(m, flight, moves)
         total, wide = self._add(m, own, chain.o.p, "total")
-        row, own_beyond = Signal(sums_layout(config), reset_less=True), Signal()
+        row, own_beyond = Signal(sums_layout(config), reset_less=True), Signal.like(wide)
         # rows that are not of the total yet leave a cycle later at least
-        m.d.sync += own_beyond.eq(Cat(beyond).any())
-        m.d.sync += self.overflow.eq(own_beyond | (enters & ~last & wide))
+        m.d.sync += own_beyond.eq(beyond)
+        m.d.sync += self.overflow.eq(own_beyond.any() | (enters & ~last & wide.any()))
         with m.If(enters):
             m.d.sync += [row.eq(Mux(last, own, total)), total_ends.eq(ends[-1])]
         m.d.sync += total_there.eq(enters | (total_there & ~total_leaves))

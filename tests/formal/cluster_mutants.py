@@ -43,7 +43,7 @@ CLUSTER_MUTANTS = [
         ("chain", "chain.o.ready.eq(enters & ~last)", "chain.o.ready.eq(enters)"),
         ("over", "total_leaves & total_ends)", "total_leaves)"),
         ("overflow", "wide[width] != wide[width - 1]", "wide[width] & ~wide[width - 1]"),
-        ("overflow", "enters & ~last & wide)", "enters & last & wide)"),
+        ("overflow", "enters & ~last & wide.any()", "enters & last & wide.any()"),
         ("prompt", "(last | chain.o.valid)", "(last & chain.o.valid)"),
         ("prompt", "moves.eq(~flight[-1] | enters)", "moves.eq(enters)"),
         ("held", "total_there & head)", "total_there & head & ~chain.o.valid)"),
