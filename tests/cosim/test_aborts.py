@@ -103,17 +103,8 @@ def check_abort(base, done, exact, where):
     return done.error_pass
 
 
-CASES = [
-    # behind several ports, the memory that does both is enough for the default tier
-    pytest.param(
-        name, memory, marks=pytest.mark.slow if name != "tiny" and memory != "pauses" else ()
-    )
-    for name in CONFIGS
-    for memory in MEMORIES
-]
-
-
-@pytest.mark.parametrize(("name", "memory"), CASES)
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_an_aborted_list_stops_and_the_next_one_is_exact(name, memory):
     stopped = abort_all(CONFIGS[name], memory, seed=7)
     assert len(stopped) == 2 * ROUNDS
