@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from benchmarks.coverage_waivers import ALL, FLOATS, MACHINE_WAIVERS, WAIVERS, Waiver
+from benchmarks.coverage_machine import MACHINE, MACHINE_WAIVERS
+from benchmarks.coverage_waivers import ALL, FLOATS, WAIVERS, Waiver, bit_of
 from benchmarks.markdown import percent, table
 from benchmarks.pages import ROOT, Page
 from gscn.array import array
@@ -29,10 +30,6 @@ from gscn.system.cache import VARIABLE as CACHE_VARIABLE
 
 CACHE = ROOT / "build" / "coverage"
 """Simulators that count, and what they counted."""
-MACHINE = array("small").with_overrides([
-    "float_formats=bf16", "acc_depth=1024", "stationary_depth=4096", "directory_depth=1024",
-])  # fmt: skip
-"""That of the tests of lists."""
 
 
 class Part(NamedTuple):
@@ -45,6 +42,8 @@ class Part(NamedTuple):
     components: tuple[str, ...]
     """Patterns of the components that count."""
     waivers: tuple[Waiver, ...]
+    exact: bool
+    """Whether no waiver may match a point that is covered."""
     title: str
     what: str
     """The designs, in words."""
@@ -63,6 +62,7 @@ PARTS = (
         ),
         ("*",),
         WAIVERS,
+        False,
         "Array",
         "The preset `tiny` behind AXI, and the array `tiny` with all formats of floating point.",
     ),
@@ -72,6 +72,7 @@ PARTS = (
         ("wild_lists", "lists"),
         ("top.encode*", "top.listed", "top.listed.[!a]*"),
         MACHINE_WAIVERS,
+        True,
         "Machine",
         "The machine of the tests of lists: 16 multipliers, bf16. Its encode unit, its sequencer "
         "of lists, and what joins them count; its array is that of above in another size.",
@@ -106,26 +107,41 @@ def run(tests: Sequence[str] = TESTS) -> None:
         raise InputError(f"tests must pass on simulators that count: pytest exited with {status}")
 
 
+def _signal(point: Point) -> tuple[str, ...]:
+    return point.component, point.text, point.kind, point.source
+
+
 def waived(
-    missed: Sequence[Point], waivers: Sequence[Waiver]
+    counts: Mapping[Point, int], waivers: Sequence[Waiver], *, exact: bool
 ) -> tuple[dict[Point, Waiver], Counter[Waiver]]:
-    """Return the waiver of each point that has one, and how many points each has.
+    """Return the waiver of each point that is not covered and has one, and how many each has.
 
     Raises
     ------
     InputError
-        A waiver has no point.
+        A waiver has no point that is not covered; or has one that is, if they are `exact`.
     """
-    found = {}
-    for point in missed:
-        waiver = next((one for one in waivers if one.matches(point)), None)
-        if waiver is not None:
+    widths: Counter[tuple[str, ...]] = Counter()
+    for point in counts:
+        widths[_signal(point)] = max(widths[_signal(point)], bit_of(point) + 1)
+    found: dict[Point, Waiver] = {}
+    concerned: dict[tuple[str, ...], list[Waiver]] = {}
+    for point, count in counts.items():
+        signal = _signal(point)
+        if signal not in concerned:
+            concerned[signal] = [one for one in waivers if one.concerns(point, widths[signal])]
+        waiver = next(
+            (one for one in concerned[signal] if one.matches(point, widths[signal])), None
+        )
+        if waiver is not None and not count:
             found[point] = waiver
-    counts = Counter(found.values())
+        elif waiver is not None and exact:
+            raise InputError(f"a waiver must match no point that is covered, not {point}: {waiver}")
+    uses = Counter(found.values())
     for waiver in waivers:
-        if waiver not in counts:
+        if waiver not in uses:
             raise InputError(f"a waiver must match a point that is not covered, not none: {waiver}")
-    return found, counts
+    return found, uses
 
 
 def figures(counts: Mapping[Point, int], part: Part) -> dict[str, Any]:
@@ -141,15 +157,14 @@ def figures(counts: Mapping[Point, int], part: Part) -> dict[str, Any]:
     Raises
     ------
     InputError
-        A waiver has no point.
+        Waivers are not as `waived` wants them.
     """
     counts = {
         point: count
         for point, count in counts.items()
         if any(fnmatchcase(point.component, one) for one in part.components)
     }
-    missed = [point for point, count in counts.items() if not count]
-    excused, uses = waived(missed, part.waivers)
+    excused, uses = waived(counts, part.waivers, exact=part.exact)
     states = {
         point: "covered" if count else "waived" if point in excused else "missed"
         for point, count in counts.items()
@@ -201,10 +216,12 @@ def _place(waiver: Mapping[str, Any]) -> str:
     """Write what a waiver is about."""
     if waiver["kind"] == LINE:
         return f"line `{waiver['place']}`"
+    width = waiver.get("width")
+    place = f"`{waiver['place']}`" + (f" of {width} bits," if width else "")
     if [*map(tuple, waiver["bits"])] == [*ALL]:
-        return f"`{waiver['place']}`"
+        return place.rstrip(",")
     bits = [f"{first} to {last}" if first < last else f"{first}" for first, last in waiver["bits"]]
-    return f"`{waiver['place']}` {', '.join(bits)}"
+    return f"{place} {', '.join(bits)}"
 
 
 def _rendered(data: dict[str, Any], part: Part) -> tuple[str, ...]:

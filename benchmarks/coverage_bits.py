@@ -1,4 +1,4 @@
-"""Which bits of a descriptor can be 1 in a pass that runs.
+"""Which bits of a descriptor can be 1 in a pass that runs: of the array, of the encode unit.
 
 Those that the checks never let through need not be covered where a pass is held.
 """
@@ -10,8 +10,21 @@ import operator
 from collections.abc import Iterable
 
 from gscn.array import ArrayConfig
+from gscn.emulator.encode_checks import MOST_POSITIONS
+from gscn.emulator.encode_checks import MOST_VECTORS as MOST_POSITION_VECTORS
 from gscn.emulator.pass_checks import MOST_TAPS, MOST_VECTORS
-from gscn.formats import NUMBER_FORMATS
+from gscn.encode import (
+    ENCODE_DESCRIPTOR,
+    ENCODE_MODE,
+    TENSOR_FORMATS,
+    TENSORS,
+    Activation,
+    Adapt,
+    Masked,
+    Reduce,
+    Thresholds,
+)
+from gscn.formats import NUMBER_FORMATS, FloatFormat
 from gscn.passes import PASS_DESCRIPTOR, VECTOR, Mode
 from gscn.port import ALIGNMENT_BYTES
 from gscn.records import MOST_SHIFT, OUT_WIDTHS
@@ -69,3 +82,50 @@ def possible_bits(config: ArrayConfig) -> dict[str, int]:
         "run": _up_to(config.acc_depth) & -VECTOR,
     }
     return {one.name: limits.get(one.name, (1 << one.width) - 1) for one in PASS_DESCRIPTOR.fields}
+
+
+def possible_encode_bits(config: ArrayConfig) -> dict[str, int]:
+    """Return by field the bits that an encode pass without an error can have set.
+
+    They follow from `emulator.encode_checks`. `tests/benchmarks/test_coverage_bits.py` holds that
+    no pass has another; `tests/cosim/test_wild_lists.py` runs passes that have all of these.
+
+    Parameters
+    ----------
+    config
+        The array beside which the unit is.
+    """
+    floating = bool(config.floats)
+    formats = _any_of(
+        number
+        for number, one in enumerate(TENSOR_FORMATS)
+        if one is not None and isinstance(one, FloatFormat) == floating
+    )
+    names = ("transposed", "t0_strips", "strict", "magnitudes", "kept_sums", "product")
+    words = {
+        "activation": Activation, "masked": Masked, "thresholds": Thresholds, "adapt": Adapt,
+        "reduce": Reduce,
+    }  # fmt: skip
+    limits = {
+        "mode": ENCODE_MODE,
+        **dict.fromkeys((*(f"t{n}_format" for n in range(TENSORS)), "out_format"), formats),
+        **dict.fromkeys(names, 1),
+        **{name: _up_to(max(kinds)) for name, kinds in words.items()},
+        **dict.fromkeys(("judged", "dot"), _up_to(TENSORS)),
+        "absolute": (1 << TENSORS) - 1,
+        "shift": 0 if floating else _up_to(MOST_SHIFT),
+        "vectors": _up_to(MOST_POSITION_VECTORS),
+        "group_channels": _up_to(VECTOR << MOST_POSITION_VECTORS),
+        # as a position has 16 values at least
+        **dict.fromkeys(
+            ("period", "segment", "a_positions", "b_positions"),
+            _up_to((1 << MOST_POSITIONS) // VECTOR - 1),
+        ),
+        # what is not there may be anywhere, at any byte
+        **dict.fromkeys(
+            ("rows_addr", "state_addr"), (1 << config.addr_width) - ALIGNMENT_BYTES
+        ),
+    }  # fmt: skip
+    return {
+        one.name: limits.get(one.name, (1 << one.width) - 1) for one in ENCODE_DESCRIPTOR.fields
+    }

@@ -28,6 +28,12 @@ ALL = ((0, 1 << 16),)
 _BIT = re.compile(r"\[(\d+)\]:[01]->[01]$")
 
 
+def bit_of(point: Point) -> int:
+    """Return the bit of a signal that a point is of."""
+    found = _BIT.search(point.place)
+    return int(found[1]) if found else 0
+
+
 class Waiver(NamedTuple):
     """Points that need not be covered."""
 
@@ -41,23 +47,29 @@ class Waiver(NamedTuple):
     bits: tuple[tuple[int, int], ...]
     """First and last bits of the signal."""
     why: str
+    width: int | None = None
+    """Bits of the signal, which tells what it carries where names do not; by default any."""
 
-    def matches(self, point: Point) -> bool:
-        """Return whether a point is one of these."""
-        if self.kind != point.kind or not fnmatchcase(point.component, self.component):
+    def concerns(self, point: Point, width: int | None = None) -> bool:
+        """Return whether it is of a point's line, or its signal, of which `width` is the bits."""
+        if self.kind != point.kind or self.width not in (None, width):
+            return False
+        if not fnmatchcase(point.component, self.component):
             return False
         if self.kind == LINE:
             return fnmatchcase(point.source, self.place)
-        found = _BIT.search(point.place)
-        bit = int(found[1]) if found else 0
-        plain = re.sub(r"(?<=\w)(?:\$\d+)+$", "", point.source)
+        return fnmatchcase(re.sub(r"(?<=\w)(?:\$\d+)+$", "", point.source), self.place)
+
+    def matches(self, point: Point, width: int | None = None) -> bool:
+        """Return whether a point is one of these."""
+        bit = bit_of(point)
         inside = any(first <= bit <= last for first, last in self.bits)
-        return inside and fnmatchcase(plain, self.place)
+        return (inside or self.kind == LINE) and self.concerns(point, width)
 
 
-_HIGH = "Addresses have 32 bits; a descriptor with more is refused: no pass that runs has any."
-_ALIGNED = "Operands and lists lie at multiples of 64 bytes, results of 32; others are refused."
-_LIMITED = "The checks refuse it in every pass (`benchmarks.coverage_bits`, and its tests)."
+HIGH = "Addresses have 32 bits; a descriptor with more is refused: no pass that runs has any."
+ALIGNED = "Operands and lists lie at multiples of 64 bytes, results of 32; others are refused."
+LIMITED = "The checks refuse it in every pass (`benchmarks.coverage_bits`, and its tests)."
 _TILE = "A tile has at most as many vectors of results as an accumulator of a PE has room for."
 _COUNT = (
     "Lists of these tests take fewer than 2^19 PE-cycles; counters of 48 bits count no further."
@@ -85,13 +97,18 @@ def bits_of(mask: int) -> Bits:
     return tuple(found)
 
 
-def _placed(layout: data.StructLayout, masks: Mapping[str, int]) -> Bits:
+def placed(layout: data.StructLayout, masks: Mapping[str, int]) -> Bits:
     """Return bits of fields as bits of all of a layout."""
+    return bits_of(mask_of(layout, masks))
+
+
+def mask_of(layout: data.StructLayout, masks: Mapping[str, int]) -> int:
+    """Return bits of fields as a number of all of a layout."""
     found = 0
     for name, mask in masks.items():
         field = layout[name]
         found |= (mask & (1 << field.width) - 1) << field.offset
-    return bits_of(found)
+    return found
 
 
 def _impossible_bits() -> Iterator[tuple[Bits, str]]:
@@ -99,10 +116,10 @@ def _impossible_bits() -> Iterator[tuple[Bits, str]]:
     possible = possible_bits(FLOATS)
     addresses, low = [*ADDRESSES, "out_end"], ALIGNMENT_BYTES - 1
     aligned = [*addresses, "s_tile_bytes"]
-    yield _placed(PASS, {name: ~possible[name] & ~low for name in addresses}), _HIGH
-    yield _placed(PASS, {name: ~possible[name] & low for name in aligned}), _ALIGNED
+    yield placed(PASS, {name: ~possible[name] & ~low for name in addresses}), HIGH
+    yield placed(PASS, {name: ~possible[name] & low for name in aligned}), ALIGNED
     others = {name: ~mask for name, mask in possible.items() if name not in aligned}
-    yield _placed(PASS, others), _LIMITED
+    yield placed(PASS, others), LIMITED
 
 
 def _no_bits() -> Iterator[tuple[str, Bits]]:
@@ -123,8 +140,8 @@ def _tile_bits() -> Iterator[tuple[Bits, str]]:
     """Yield bits that no tile of results has, and why."""
     layout, runs = tile_layout(FLOATS), FLOATS.acc_depth // VECTOR
     counts = dict.fromkeys(("samples", "rows", "cols"), -(1 << runs.bit_length()))
-    yield _placed(layout, {"out_addr": _RUN_BYTES - 1}), _ALIGNED
-    yield _placed(layout, counts), _TILE
+    yield placed(layout, {"out_addr": _RUN_BYTES - 1}), ALIGNED
+    yield placed(layout, counts), _TILE
 
 
 _JOB, _LIST = job_layout(FLOATS), list_layout(FLOATS)
@@ -140,7 +157,7 @@ WAIVERS: tuple[Waiver, ...] = (
         for bits, why in _impossible_bits()
     ),
     *(
-        Waiver(TOGGLE, component, place, _placed(_JOB, {"out_addr": _RUN_BYTES - 1}), _ALIGNED)
+        Waiver(TOGGLE, component, place, placed(_JOB, {"out_addr": _RUN_BYTES - 1}), ALIGNED)
         for component, place in (
             ("*", "job*"),
             ("top.cutter*", "cut"),
@@ -157,14 +174,14 @@ WAIVERS: tuple[Waiver, ...] = (
         for bits, why in _tile_bits()
     ),
     *(
-        Waiver(TOGGLE, "top*", "start_list__payload", _placed(_LIST, masks), why)
+        Waiver(TOGGLE, "top*", "start_list__payload", placed(_LIST, masks), why)
         for masks, why in (
-            ({"addr": ALIGNMENT_BYTES - 1}, _ALIGNED),
+            ({"addr": ALIGNMENT_BYTES - 1}, ALIGNED),
             ({"first": -1, "two_queues": -1}, _NO_RECORDS),
         )
     ),
-    Waiver(TOGGLE, "top.sequencer*", "list_range", ((32, 63), (96, 127)), _HIGH),
-    Waiver(TOGGLE, "top.sequencer*", "list_range", ((0, 5), (64, 69)), _ALIGNED),
+    Waiver(TOGGLE, "top.sequencer*", "list_range", ((32, 63), (96, 127)), HIGH),
+    Waiver(TOGGLE, "top.sequencer*", "list_range", ((0, 5), (64, 69)), ALIGNED),
     Waiver(TOGGLE, "top*", "counter_value", _COUNTED, _COUNT),
     Waiver(TOGGLE, "gscn_cluster", "counter_value", _COUNTED, _COUNT),
     Waiver(TOGGLE, "gscn_cluster.tally", "value", _COUNTED, _COUNT),
@@ -174,7 +191,7 @@ WAIVERS: tuple[Waiver, ...] = (
     Waiver(TOGGLE, "top.control*", "driven__COUNTER_HI", ((0, 15),), _COUNT),
     Waiver(TOGGLE, "top.control*", "driven__COUNTER_HI", ((16, 31),), _NO_BIT),
     Waiver(TOGGLE, "top*", "driven__BUS_ERROR", ((8, 15),), _ONE_PORT),
-    Waiver(TOGGLE, "top.control*", "driven__BUS_ERROR_ADDR_HI", ALL, _HIGH),
+    Waiver(TOGGLE, "top.control*", "driven__BUS_ERROR_ADDR_HI", ALL, HIGH),
     *(Waiver(TOGGLE, "top.control*", name, bits, _NO_BIT) for name, bits in _no_bits()),
     Waiver(TOGGLE, "*", "c*s__?__payload", _COMMAND, _BEATS),
     Waiver(TOGGLE, "*", "command__payload", _COMMAND, _BEATS),
@@ -184,6 +201,3 @@ WAIVERS: tuple[Waiver, ...] = (
     Waiver(TOGGLE, "gscn_worker.walker.product", "partial", ALL, _SELF),
     Waiver(TOGGLE, "gscn_worker.lookup", "found", ((19, 39),), _SELF),
 )
-
-MACHINE_WAIVERS: tuple[Waiver, ...] = ()
-"""Of the machine nothing is waived yet."""

@@ -25,6 +25,7 @@ RECORDS = "records and states go through it there, at several widths of ports"
 PROGRAM = "its errors and all that it sends are compared with the emulator's checks there"
 COVERED_BY = {
     "benchmarks/coverage_waivers.py": ("benchmarks/test_coverage.py", "waivers match points there"),
+    "benchmarks/coverage_machine.py": ("benchmarks/test_coverage.py", "waivers match points there"),
     "gscn/version.py": ("rtl_gen/test_heading.py", "what is generated names it there"),
     "rtl_gen/modules.py": ("rtl_gen/test_internal_ports.py", "modules are told apart by it there"),
     "rtl_gen/interfaces.py": ("rtl_gen/test_heading.py", "every port is listed by interface there"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import coverage
-from benchmarks.coverage_waivers import ALL, MACHINE_WAIVERS, WAIVERS, Waiver, bits_of
+from benchmarks.coverage_machine import MACHINE_WAIVERS
+from benchmarks.coverage_waivers import ALL, WAIVERS, Waiver, bits_of
 from gscn.cosim.builds.coverage import VARIABLE
 from gscn.cosim.coverage import LINE, TOGGLE, Point
 from gscn.errors import InputError
@@ -29,10 +30,11 @@ COUNTS = {
 }
 
 
-def part(*waivers, components=("*",)):
+def part(*waivers, components=("*",), exact=False):
     return coverage.Part(
-        "array", ("b/gscn_top", "a/gscn_top"), ("one", "two"), components, waivers, "Array", "Two."
-    )
+        name="array", designs=("b/gscn_top", "a/gscn_top"), files=("one", "two"),
+        components=components, waivers=waivers, exact=exact, title="Array", what="Two.",
+    )  # fmt: skip
 
 
 HIGH = Waiver(TOGGLE, "top", "addr", ((24, 31),), "no memory is so large")
@@ -58,7 +60,7 @@ def test_shares_are_those_of_points_with_and_without_what_is_waived():
     }
     assert data["waivers"] == [
         {"kind": TOGGLE, "component": "top", "place": "addr", "bits": ((24, 31),),
-         "why": "no memory is so large", "points": 2}
+         "why": "no memory is so large", "width": None, "points": 2}
     ]  # fmt: skip
     assert data["most"] == [["top", "if (en) begin", 1], ["top.fifo", "level", 1]]
     page = coverage.render(both(data))
@@ -91,12 +93,31 @@ def test_components_that_are_no_part_do_not_count():
         Waiver(TOGGLE, "top", "date", ((24, 31),), "there is none"),
         Waiver(TOGGLE, "top", "addr", ((32, 40),), "it has not so many"),
         Waiver(LINE, "top", "addr", ((24, 31),), "it is no line"),
+        Waiver(TOGGLE, "top", "addr", ((24, 31),), "it is wider", 33),
         Waiver(TOGGLE, "top.?*", "addr", ((24, 31),), "it is of another component"),
     ],
 )
 def test_a_waiver_of_nothing_is_an_error(waiver):
     with pytest.raises(InputError, match=f"must match a point.*{waiver.why}"):
         coverage.figures(COUNTS, part(waiver))
+
+
+def test_a_waiver_may_be_of_signals_of_a_width():
+    waiver = Waiver(TOGGLE, "*", "*", ALL, "all of that width are the same", 32)
+    data = coverage.figures(COUNTS, part(waiver))
+    assert data["waivers"][0]["points"] == 2
+    assert "| `*` | `*` of 32 bits | 2 | all of that width" in coverage.render(both(data))
+    assert "| `top` | `addr` of 32 bits, 24 to 31 | 2 |" in coverage.render(
+        both(coverage.figures(COUNTS, part(HIGH._replace(width=32))))
+    )
+
+
+def test_a_waiver_of_what_can_be_is_an_error_if_waivers_are_exact():
+    coverage.figures(COUNTS, part(HIGH, exact=True))
+    all_of_it = Waiver(TOGGLE, "top", "addr", ALL, "bit 0 is covered")
+    coverage.figures(COUNTS, part(all_of_it))
+    with pytest.raises(InputError, match=r"must match no point that is covered.*addr\[0\]"):
+        coverage.figures(COUNTS, part(all_of_it, exact=True))
 
 
 def test_a_waiver_of_a_line_is_by_its_text():
@@ -115,8 +136,9 @@ def test_a_waiver_takes_a_signal_whatever_number_is_behind_its_name():
 
 def test_every_waiver_has_a_reason_and_is_there_once():
     assert all(len(one.why.split()) > 3 for one in (*WAIVERS, *MACHINE_WAIVERS))
-    places = [one[:4] for one in WAIVERS]
-    assert len(set(places)) == len(places)
+    for waivers in (WAIVERS, MACHINE_WAIVERS):
+        places = [one._replace(why="") for one in waivers]
+        assert len(set(places)) == len(places)
 
 
 def test_tests_run_on_simulators_that_count_and_must_pass(tmp_path, monkeypatch):
