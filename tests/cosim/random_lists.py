@@ -11,7 +11,6 @@ from gscn.cosim.simulation import Region
 from gscn.emulator.list_records import STATE_BYTES
 from gscn.encode import ENCODE_DESCRIPTOR
 from gscn.passes import PASS_DESCRIPTOR
-from tests.hw.encode.unit_passes import drawn_passes
 from tests.pass_programs import random_program
 
 PAGE = 4096
@@ -29,6 +28,8 @@ class Part:
     record: object
     fields: dict
     content: np.ndarray
+    fixed: tuple = ()
+    """Addresses that are not in its memory."""
 
     @property
     def tops(self):
@@ -45,18 +46,17 @@ class Part:
         fields = {
             name: value + moved * (name.endswith(ADDRESSES) and value != 0)
             for name, value in self.fields.items()
+            if name not in self.fixed
         }
+        fields |= {name: self.fields[name] for name in self.fixed}
         return self.record.pack(**fields).view(np.uint8)
 
 
-def encode_part(fields, memory):
+def encode_part(fields, memory, fixed=()):
     """Return an encode pass as `tests.encode_passes` draws it."""
-    return Part(queue=Queue.ENCODE, record=ENCODE_DESCRIPTOR, fields=fields, content=memory)
-
-
-def encode_parts(count, seed, *, most=400):
-    """Return random encode passes of floating point, of at most so many vectors."""
-    return [encode_part(*drawn) for drawn in drawn_passes(count, seed, most=most)]
+    return Part(
+        queue=Queue.ENCODE, record=ENCODE_DESCRIPTOR, fields=fields, content=memory, fixed=fixed
+    )
 
 
 def array_part(config, seed):
@@ -98,28 +98,31 @@ def placed_list(parts, controls, rng, space):
         Makes the fields of the control records before a pass: from its number, the addresses of the
         memories of all passes and of the next record, and how many records each queue has before.
     rng
-        Chooses where everything lies on the ports: apart, at multiples of 1 MiB.
+        Chooses where everything lies on the ports: apart, at pages, each within 1 MiB.
     space
         Bytes of the address space.
     """
-    places, size = [], 0
+    places, behind = [], 0
     for one in parts:
-        places.append(size)
-        size += one.room
-    bases = [block * BLOCK for block in rng.sample(range(1, space // BLOCK), len(parts) + 1)]
-    contents = [np.zeros(size, dtype=np.uint8)]
+        places.append(behind)
+        behind += one.room
+    contents = [np.zeros(behind, dtype=np.uint8)]
     for place, one in zip(places, parts, strict=True):
         contents[0][place : place + one.content.size] = one.content
-    plain = _records(parts, controls, places, size)
+    plain = _records(parts, controls, places, behind)
+    sizes = [*(one.room for one in parts), plain.size]
+    bases = [
+        block * BLOCK + PAGE * rng.randrange((BLOCK - size) // PAGE)
+        for block, size in zip(rng.sample(range(1, space // BLOCK), len(sizes)), sizes, strict=True)
+    ]
     memory = np.concatenate([*contents, plain])
     moved = np.concatenate([*contents, _records(parts, controls, bases, bases[-1])])
-    sizes = [*(one.room for one in parts), plain.size]
     return PlacedList(
         memory=memory,
-        addr=size,
+        addr=behind,
         end=memory.size,
         moved=moved,
-        regions=[*map(Region, bases, [*places, size], sizes)],
+        regions=[*map(Region, bases, [*places, behind], sizes)],
     )
 
 

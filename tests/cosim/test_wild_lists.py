@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 
 import numpy as np
@@ -11,15 +12,24 @@ import pytest
 from gscn.control import CONTROL_MODE, CONTROL_RECORD, LINKS, Queue
 from gscn.cosim.conditions import DEFAULT_CONDITIONS, Conditions
 from gscn.cosim.lists import ListSimulator
+from gscn.emulator.list_records import STATE_BYTES
 from gscn.emulator.lists import run_list
 from gscn.emulator.pass_checks import PassFields, check_descriptor
 from gscn.encode import ENCODE_DESCRIPTOR, ENCODE_DESCRIPTOR_BYTES, EncodeError
 from gscn.pass_errors import PassError
 from gscn.passes import PASS_DESCRIPTOR
+from tests.cosim.encode_sizes import passes_of_any_size
 from tests.cosim.list_hosts import Told
-from tests.cosim.random_lists import array_part, encode_part, encode_parts, placed_list
+from tests.cosim.random_lists import array_part, encode_part, placed_list
+from tests.cosim.wild_encode import (
+    MEMORY,
+    by_variety,
+    long_pass,
+    random_passes,
+    with_any_bits,
+    with_any_strips,
+)
 from tests.hw.encode.test_unit import damaged_images
-from tests.hw.encode.unit_passes import drawn_passes
 from tests.step_machines import simulator_of
 from tests.step_runs import CONFIG
 
@@ -28,8 +38,16 @@ NAMES = ENCODE_DESCRIPTOR.dtype.names
 SPACE = 1 << CONFIG.addr_width
 TOP_BYTES = 2
 WINDOW = int(PASS_DESCRIPTOR.dtype.fields["window"][1])
-HIGH = (300, 700)
+DRAWN, PASSES = 48, 14
+"""Encode passes that are drawn, and those of a list."""
+HIGH = (300, 1000)
 """Tops above every product of a pass."""
+
+
+@functools.cache
+def drawn():
+    """Return random encode passes, those that are most unlike the ones before them first."""
+    return by_variety(random_passes(DRAWN, 400))
 
 
 class Controls:
@@ -48,17 +66,22 @@ class Controls:
             if other.queue == Queue.ENCODE
         ]
         if not states:
-            return [{"stop": rng.getrandbits(32)}]
-        tops = places[number] + one.tops
+            return [any_beyond(rng, {"stop": rng.getrandbits(32)})]
+        tops = [places[number] + one.tops + TOP_BYTES * n for n in range(STATE_BYTES // TOP_BYTES)]
+        queue = rng.choice(list(Queue))
+        waits = {Queue.ENCODE: rng.randint(0, counts[Queue.ARRAY]),
+                 Queue.ARRAY: counts[Queue.ENCODE]}  # fmt: skip
         found = [{
-            "wait": rng.randint(0, counts[Queue.ARRAY]),
+            "queue": queue,
+            "wait": waits[queue],
             "stop": rng.choice((0, rng.getrandbits(32))),
-            **_links(rng, [tops + TOP_BYTES * n for n in range(LINKS)], states, (-(1 << 15), 1000)),
+            **_links(rng, rng.sample(tops, LINKS), states, (-(1 << 15), 1000)),
         }]  # fmt: skip
         if one.queue == Queue.ARRAY:
+            wait = counts[Queue.ENCODE] + (queue == Queue.ENCODE)
             links = _links(rng, [following + 2 * CONTROL_RECORD.width // 8 + WINDOW], states, HIGH)
-            found.append({"queue": Queue.ARRAY, "wait": counts[Queue.ENCODE] + 1, **links})
-        return found
+            found.append({"queue": Queue.ARRAY, "wait": wait, **links})
+        return [any_beyond(rng, one) for one in found]
 
 
 def _links(rng, targets, states, margins):
@@ -74,6 +97,17 @@ def _links(rng, targets, states, margins):
     return fields
 
 
+def any_beyond(rng, fields):
+    """Return fields of a control record with any bits in what it does not look at."""
+    unused = range(fields.get("links", 0), LINKS)
+    names = {f"{name}{n}" for name in ("target", "first", "second", "margin") for n in unused}
+    return fields | {
+        one.name: rng.getrandbits(one.width - one.signed)
+        for one in CONTROL_RECORD.fields
+        if one.name in names or one.name.startswith("reserved")
+    }
+
+
 def machine(memory, conditions=DEFAULT_CONDITIONS, regions=()):
     return ListSimulator(
         CONFIG, memory, conditions, simulator=simulator_of(CONFIG), regions=regions
@@ -82,8 +116,11 @@ def machine(memory, conditions=DEFAULT_CONDITIONS, regions=()):
 
 @pytest.mark.parametrize("together", [False, True], ids=["in order", "two queues"])
 def test_random_lists_anywhere_in_memory_leave_what_the_emulator_leaves(together):
-    parts = encode_parts(14, 3 + together) + [array_part(CONFIG, n) for n in range(3)]
-    random.Random(together).shuffle(parts)
+    rng = random.Random(together)
+    passes = [*drawn()[together : 2 * PASSES : 2], *([] if together else [long_pass()])]
+    parts = [encode_part(*with_any_bits(rng, one)) for one in passes]
+    parts += [array_part(CONFIG, n) for n in range(3)]
+    rng.shuffle(parts)
     controls = Controls(parts, together)
     one = placed_list(parts, controls, random.Random(2), SPACE)
     host, told = Told(None), Told(None)
@@ -120,6 +157,36 @@ def test_lists_anywhere_in_memory_begin_and_end():
             assert (run.error, host.numbers) == (EncodeError.NONE, [number])
 
 
+def test_encode_passes_of_any_size_are_given_up_at_once_if_their_first_vector_is_out_of_range():
+    """None writes anything; together they have all numbers that the checks leave free."""
+    size, most = ENCODE_DESCRIPTOR_BYTES, 64
+    fields = passes_of_any_size(random.Random(8), CONFIG, (0, most * size))
+    assert len(fields) < most
+    memory = np.concatenate([ENCODE_DESCRIPTOR.pack(**one).view(np.uint8) for one in fields])
+    with machine(memory, Conditions(faulty=True)) as simulator:
+        for addr in range(0, memory.size, size):
+            run, _ = simulator.run(addr, addr + size, Told(None))
+            assert run.error in (EncodeError.RANGE, EncodeError.TABLE), addr
+            assert run.error_addr == addr
+        after, written = simulator.memory()
+    assert np.array_equal(after, memory)
+    assert not written.any()
+
+
+def test_strips_of_any_length_anywhere_are_reported():
+    """There is no memory where they are: they are not what their table says, if that is right."""
+    rng = random.Random(9)
+    passes = [with_any_strips(rng, one) for one in drawn() if one[0].get("t0_strips")]
+    parts = [encode_part(*one, fixed=("t0_addr", "t0_end")) for one in passes]
+    placed, errors = placed_list(parts, lambda *_: [], rng, SPACE), set()
+    assert placed.memory.size <= MEMORY
+    with machine(placed.memory, Conditions(faulty=True)) as simulator:
+        for begin in range(placed.addr, placed.end, ENCODE_DESCRIPTOR_BYTES):
+            run, _ = simulator.run(begin, begin + ENCODE_DESCRIPTOR_BYTES, Told(None))
+            errors.add(run.error)
+    assert errors == {EncodeError.TABLE, EncodeError.STRIP}
+
+
 def wrong_controls(rng):
     """Return fields of control records that are wrong, with every bit of what is looked at."""
     fields = [{name: 1 << bit | 1} for name, low in (("links", 3), ("queue", 1))
@@ -129,7 +196,7 @@ def wrong_controls(rng):
     for name, low in (("target", 1), ("first", 6), ("second", 6)):
         bits = [*range(low), *range(CONFIG.addr_width, 64)]
         fields += [{"links": LINKS, f"{name}{rng.choice((last, 0))}": 1 << bit} for bit in bits]
-    return fields
+    return [{"queue": rng.choice(list(Queue))} | one for one in fields]
 
 
 def wrong_array_parts(rng, count):
@@ -148,10 +215,9 @@ def wrong_array_parts(rng, count):
 
 def damaged_encode_parts(rng, count):
     """Return encode passes of which some are refused, or fail under way."""
-    drawn = [one for seed in range(6) for one in drawn_passes(8, seed)]
     return [
         encode_part(dict(zip(NAMES, record_of(image).item(), strict=True)), image)
-        for image in damaged_images(rng, drawn, count)
+        for image in damaged_images(rng, drawn(), count)
     ]
 
 
