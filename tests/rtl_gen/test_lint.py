@@ -85,13 +85,15 @@ def messages_of(path, options=("-Wall",)):
     return set(re.findall(pattern, text, re.M))
 
 
-def check_needed(rules, messages):
-    assert rules
+def not_needed(rules, messages):
+    """Return those of some waivers that no message needs."""
+    found = []
     for rule, pattern in rules:
         # Verilator's patterns have * and ? only; square brackets stand for themselves.
         glob = pattern.replace("[", "[[]")
-        hits = [text for name, text in messages if name == rule and fnmatchcase(text, glob)]
-        assert hits, f"nothing needs the waiver of {rule} {pattern!r}"
+        if not any(name == rule and fnmatchcase(text, glob) for name, text in messages):
+            found.append((rule, pattern))
+    return found
 
 
 def waivers(text):
@@ -108,8 +110,13 @@ def waivers(text):
 
 
 def test_every_waiver_of_arrays_is_needed(verilog):
-    messages = set().union(*map(messages_of, verilog.values()))
-    check_needed(waivers(WAIVERS.read_text().partition(OF_MACHINES)[0]), messages)
+    unneeded = waivers(WAIVERS.read_text().partition(OF_MACHINES)[0])
+    assert unneeded
+    # These need most of them, so that few are linted twice.
+    for name in dict.fromkeys(("floats", "two ports, behind buses", "single", *verilog)):
+        if unneeded:
+            unneeded = not_needed(unneeded, messages_of(verilog[name]))
+    assert unneeded == []
 
 
 @pytest.mark.slow
@@ -120,7 +127,9 @@ def test_verilator_has_nothing_to_report_of_machines_and_needs_their_waivers(tmp
         assert lint(path, top=path.stem, options=options) == (0, "")
         assert max(read_at_once(path.read_text()).values()) <= SMALL_BITS
         messages |= messages_of(path, options)
-    check_needed(waivers(WAIVERS.read_text().partition(OF_MACHINES)[2]), messages)
+    rules = waivers(WAIVERS.read_text().partition(OF_MACHINES)[2])
+    assert rules
+    assert not_needed(rules, messages) == []
 
 
 @pytest.mark.slow
