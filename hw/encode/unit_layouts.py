@@ -144,10 +144,14 @@ def size_of(number: Value) -> Value:
 
 
 def has_result(m: Module, settings: data.View, part: str) -> Signal:
-    """Return whether a pass has a result: dense, second, bits, sums, a or b."""
+    """Return whether a pass has a result: dense, second, bits, sums, a or b.
+
+    One that is absent may be anywhere in 64 bits, of which the settings have fewer; one that there
+    is ends within as many bytes as these address, as its state lies elsewhere.
+    """
     found = Signal(name=f"has_{part}")
-    first = f"{part}_data" if part in ("a", "b") else f"{part}_addr"
-    m.d.comb += found.eq(settings[f"{part}_end"] != settings[first])
+    first = settings[f"{part}_data" if part in ("a", "b") else f"{part}_addr"]
+    m.d.comb += found.eq(settings[f"{part}_end"][: len(first)] != first)
     return found
 
 

@@ -200,7 +200,7 @@ def _nowhere(rng, d, wanted):
     found = {}
     for part, name in RESULTS.items():
         if part not in wanted:
-            found[name] = found[f"{part}_end"] = rng.getrandbits(32)
+            found[name] = found[f"{part}_end"] = rng.getrandbits(rng.choice((32, 64)))
             found |= {f"{part}_table": rng.getrandbits(64)} if part in "ab" else {}
     for stream in STREAMS[:-1]:
         if not present(d, stream):

@@ -194,7 +194,7 @@ def with_any_bits(rng, drawn):
     # a place is moved with its pass, and so is none
     for part, name in RESULTS.items():
         if not has(d, part):
-            f[name] = f[f"{part}_end"] = rng.randrange(1, memory.size)
+            f[name] = f[f"{part}_end"] = rng.randrange(1, rng.choice((memory.size, 1 << 63)))
             f |= {f"{part}_table": rng.randrange(1, memory.size)} if part in "ab" else {}
     for stream in STREAMS[:-1]:
         if not present(d, stream):
