@@ -169,17 +169,10 @@ class SummingDrain(wiring.Component):
             rows = added
         return rows[0], beyond
 
-    def elaborate(self, platform):
-        m = Module()
-        config, d = self.config, self.d
-        m.submodules.tiles_queue = tiles = StreamFIFO(shape=tile_layout(config), depth=self.TILES)
-        m.submodules.chain = chain = StreamFIFO(shape=sums_layout(config), depth=self.CHAIN_DEPTH)
-        wiring.connect(m, wiring.flipped(self.tiles), tiles.i)
-        wiring.connect(m, wiring.flipped(self.chain_i), chain.i)
-        tile = tiles.o.p
-        row_bits = config.drain_width.bit_length() - 1
-        width = len(self.drain.row)
-        m.submodules.walk = walk = TileWalk(config=config, width=width)
+    def _walk_rows(self, m, tile):
+        """Return the walk over a tile's rows of sums."""
+        d, row_bits = self.d, self.config.drain_width.bit_length() - 1
+        m.submodules.walk = walk = TileWalk(config=self.config, width=len(self.drain.row))
         m.d.comb += [
             walk.tile.eq(tile),
             walk.run.eq(d.run),
@@ -187,8 +180,19 @@ class SummingDrain(wiring.Component):
             walk.col.eq(d.x_step >> row_bits),
             walk.row.eq(d.y_step >> row_bits),
             walk.sample.eq(d.plane >> row_bits),
-            self.tile.eq(tile),
         ]
+        return walk
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.tiles_queue = tiles = StreamFIFO(shape=tile_layout(config), depth=self.TILES)
+        m.submodules.chain = chain = StreamFIFO(shape=sums_layout(config), depth=self.CHAIN_DEPTH)
+        wiring.connect(m, wiring.flipped(self.tiles), tiles.i)
+        wiring.connect(m, wiring.flipped(self.chain_i), chain.i)
+        tile = tiles.o.p
+        m.d.comb += self.tile.eq(tile)
+        walk = self._walk_rows(m, tile)
         # of the job, from its first cycle on: it is the oldest one before it begins
         head, last = Signal(), Signal()
         m.d.sync += [head.eq(tile.head), last.eq(tile.last)]
