@@ -15,6 +15,9 @@ FLOAT_ROUNDER_LATENCY = 2 + ROUNDER_LATENCY
 ACCUMULATOR_BANKS = 2
 """Of a PE: one fills while the other drains."""
 
+QUEUE_LATENCY = 1
+"""`hw.fifo.StreamFIFO.LATENCY`."""
+
 # -- input of a cluster
 PIECES_REQUESTED = 2
 """`hw.port.pieces.PieceReader.REQUEST_DEPTH`: pieces asked for, none of which is gathered."""
@@ -26,7 +29,11 @@ STRIPS_NAMED = 2
 """`hw.cluster.streamer.Streamer.CONTEXTS`: strips whose words are not all made."""
 PIECE_LATENCY = 3
 """`hw.port.pieces.PieceReader.LATENCY`: from a beat to its halfwords."""
-VECTOR_LATENCY = 1
+PORTION_LATENCY = 1
+"""`hw.cluster.portions.PortionReader.LATENCY`: from halfwords of values to a portion of them."""
+PORTIONS_QUEUED = 2
+"""`hw.cluster.portions.PortionReader.DEPTH`: portions that wait."""
+VECTOR_LATENCY = PORTION_LATENCY + 1
 """`hw.cluster.vectors.VectorExpander.LATENCY`: from halfwords to the item they make."""
 TABLE_LATENCY = 3
 """`hw.cluster.offsets.TableReader.LATENCY`: from the last beat of a table to its piece."""
@@ -34,8 +41,9 @@ PLACER_LATENCY = 2
 """`hw.cluster.placer.WordPlacer.LATENCY`: from an item to its word."""
 DEALER_LATENCY = 0
 """`hw.cluster.dealer.Dealer.LATENCY`: from a word to a PE's."""
-INPUT_LATENCY = PIECE_LATENCY + VECTOR_LATENCY + PLACER_LATENCY + DEALER_LATENCY
-"""`hw.cluster.cluster_input.ClusterInput.LATENCY`: from a beat to a word of it."""
+INPUT_LATENCY = TABLE_LATENCY + QUEUE_LATENCY + PLACER_LATENCY + DEALER_LATENCY
+"""`hw.cluster.cluster_input.ClusterInput.LATENCY`: from a beat of a table to a word of a job that
+it lets in; one more from a beat of the stream, by `PIECE_LATENCY` and `VECTOR_LATENCY`."""
 
 # -- PE
 RANGE_LATENCY = 3
@@ -52,8 +60,6 @@ SUMS_LATENCY = 4
 """`hw.pe.sums.Sums.LATENCY`: from the end of a job to its report, when all sums are stored."""
 SUMS_DRAIN_LATENCY = 1
 """`hw.pe.sums.Sums.DRAIN_LATENCY`: from a row that is drained to its sums."""
-QUEUE_LATENCY = 1
-"""`hw.fifo.StreamFIFO.LATENCY`."""
 WORD_WALK_CYCLES = QUEUE_LATENCY + RANGE_LATENCY
 """From a word that enters an empty PE to the walk of its first fiber."""
 WORD_MARK_CYCLES = WORD_WALK_CYCLES + MARK_LATENCY

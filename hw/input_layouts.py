@@ -30,6 +30,37 @@ WANTED = data.StructLayout({"lanes": 16, "vector": 4, "care": 4})
 the bits that `care` has."""
 
 
+class PortionKind(enum.Enum, shape=2):
+    """What is next in a piece of strips."""
+
+    VALUES = 0
+    """Values of a vector."""
+    BLOCK = 1
+    """The first halfword of a block, which says what vectors it has."""
+    END = 2
+    """Nothing: the piece has ended."""
+    WRONG = 3
+    """What is no strip: an empty vector, or a piece that ends within one or before it."""
+
+
+def portion_layout(config: ArrayConfig, most: int) -> data.StructLayout:
+    """Return what is taken of a strip at a time: up to `most` values of a vector.
+
+    `count` values are of `lanes` of the vector; `last` if it has no others. `next` is the number of
+    the vector that follows in the block, 16 if none does.
+    """
+    return data.StructLayout(
+        {
+            "kind": PortionKind,
+            "count": range(most + 1),
+            "last": 1,
+            "next": 5,
+            "lanes": data.ArrayLayout(4, most),
+            "values": data.ArrayLayout(signed(config.value_width), most),
+        }
+    )
+
+
 def item_layout(config: ArrayConfig, values: int) -> data.StructLayout:
     """Return what an expander hands on: up to `values` nonzeros of one vector.
 

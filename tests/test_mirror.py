@@ -142,6 +142,7 @@ COVERED_BY = {
     "cycles/cluster/marks.py": (INPUT, EVERY_CYCLE),
     "cycles/cluster/offsets.py": (INPUT, EVERY_CYCLE),
     "cycles/cluster/placer.py": (INPUT, EVERY_CYCLE),
+    "cycles/cluster/portions.py": (INPUT, EVERY_CYCLE),
     "cycles/cluster/streamer.py": (INPUT, EVERY_CYCLE),
     "cycles/cluster/strip_walk.py": (INPUT, EVERY_CYCLE),
     "cycles/cluster/vectors.py": (INPUT, EVERY_CYCLE),

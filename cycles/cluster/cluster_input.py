@@ -39,6 +39,7 @@ from gscn.cycles.cluster.offsets import (
     step_tables,
 )
 from gscn.cycles.cluster.placer import PLACER
+from gscn.cycles.cluster.portions import PORTION_READER
 from gscn.cycles.cluster.streamer import (
     RUN,
     STREAMER,
@@ -126,6 +127,8 @@ class Inputs(NamedTuple):
     """`cycles.cluster.offsets.TABLE_READER` (clusters,)."""
     readers: np.ndarray
     """`cycles.port.pieces.PIECE_READER` (clusters, 2): to load and of the stream."""
+    portions: np.ndarray
+    """`cycles.cluster.portions.PORTION_READER` (clusters, 2), likewise."""
     expanders: np.ndarray
     """`cycles.cluster.vectors.EXPANDER` (clusters, 2), likewise."""
     windows: np.ndarray
@@ -157,6 +160,7 @@ def new_inputs(config: ArrayConfig) -> Inputs:
         jobs=np.zeros((count, len(QUEUES), config.job_depth), JOB),
         tables=np.zeros(count, TABLE_READER),
         readers=np.zeros((count, 2), PIECE_READER),
+        portions=np.zeros((count, 2), PORTION_READER),
         expanders=np.zeros((count, 2), EXPANDER),
         windows=np.zeros(count, WINDOW),
         ends=np.zeros((count, config.chunks_depth), np.int64),
@@ -227,7 +231,8 @@ def step_words(inputs, c, workers, word_depth, bank_cleared, d):
     )
     if reason == NO_REASON:
         needs_tile = state != RUN and job.streams and window.tiles == 0
-        busy = state != RUN or expander.valid or inputs.readers[c, STREAM].available > 0
+        arrived = inputs.portions[c, STREAM].level or inputs.readers[c, STREAM].available
+        busy = state != RUN or expander.valid or arrived > 0
         reason = say_why(streamer, has_job, needs_tile, bank, busy)
     me.state = reason
     keep_banks(streamer, has_job, bank_cleared, me.ends_job)
@@ -244,14 +249,16 @@ def step_words(inputs, c, workers, word_depth, bank_cleared, d):
 def step_stream(inputs, c, takes_item, halfwords, beat_halfwords):
     """Advance the stream's reader and expander, whose item is taken or not."""
     expander, reader = inputs.expanders[c, STREAM], inputs.readers[c, STREAM]
+    portions = inputs.portions[c, STREAM]
     walker, channel = inputs.walkers[c], inputs.channels[c, STREAM]
     take, done = 0, False
-    if expander.active or expander.valid or expander.closing or walker.strips:
+    if expander.active or expander.valid or expander.closing or walker.strips or reader.under_way:
         head = walker.strip_head
         rows, ends_piece = walker.rows[head], walker.ends_piece[head]
         take, done, taken = step_expander(
-            expander, reader, halfwords, takes_item, False, walker.strips > 0, rows, ends_piece
-        )
+            expander, portions, reader, halfwords, takes_item, False, walker.strips > 0, rows,
+            ends_piece,
+        )  # fmt: skip
         if taken:
             pop_strip(walker)
     step_pieces(reader, channel, take, done, beat_halfwords)
@@ -266,6 +273,7 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
     """
     window, marks, queues = inputs.windows[c], inputs.marks[c], inputs.queues[c]
     expander, reader = inputs.expanders[c, LOAD], inputs.readers[c, LOAD]
+    portions = inputs.portions[c, LOAD]
     wants, last = window.samples_left != 0 and window.under_way != 3, window.chunks_left == 1
     ends_piece = last and window.samples_left == 1
     can_decide = decides(window) and queues.level[WINDOW_JOBS] > 0
@@ -278,10 +286,10 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
         decide(window, inputs.jobs[c, WINDOW_JOBS, queues.head[WINDOW_JOBS]], d)
         pop_job(queues, inputs.jobs[c], WINDOW_JOBS)
     take, done = 0, False
-    if expander.active or expander.valid or expander.closing or wants:
+    if expander.active or expander.valid or expander.closing or wants or reader.under_way:
         rows = d.s_outer_last if last and window.ends_samples else d.s_outer
         take, done, taken = step_expander(
-            expander, reader, halfwords, takes_item, True, wants, rows, ends_piece
+            expander, portions, reader, halfwords, takes_item, True, wants, rows, ends_piece
         )
         if taken:
             ask(window, d)
@@ -339,7 +347,9 @@ def step_input(inputs, c, workers, word_depth, bank_cleared, d, image, sizes):
     tables.has_verdict = inputs.windows[c].verdicts > 0
     table_error = tables.error
     strip_error = expanders[LOAD].error or expanders[STREAM].error or inputs.placers[c].error
-    show_pass(expanders[LOAD], expanders[STREAM], d, sizes.narrow_formats)
+    show_pass(expanders[LOAD], expanders[STREAM], d)
+    narrow = (sizes.narrow_formats >> d.number_format) & 1
+    inputs.portions[c, LOAD].narrow = inputs.portions[c, STREAM].narrow = narrow
 
     takes_item = step_words(inputs, c, workers, word_depth, bank_cleared, d)
     step_stream(inputs, c, takes_item, image.halfwords, sizes.beat_bytes // HALFWORD_BYTES)

@@ -1,24 +1,30 @@
-"""Cycle model of `hw.cluster.vectors`: from halfwords of strips to items.
-
-Of the halfwords only those are looked at that say what is there: blocks and masks.
-"""
+"""Cycle model of `hw.cluster.vectors`: from halfwords of strips to items."""
 
 from __future__ import annotations
 
+from gscn.cycles.cluster.portions import (
+    BLOCK,
+    END,
+    VALUES,
+    lowest,
+    pop_portion,
+    read_portion,
+)
 from gscn.cycles.state import record
+from gscn.latencies import PORTIONS_QUEUED
 from gscn.passes import VECTOR, Mode
 from gscn.system.compiled import borrowing
 
 CORRELATE = int(Mode.CORRELATE)
-LOOKED_AT = 3
-"""As in `hw.cluster.vectors`."""
+STREAM_VALUES, LOAD_VALUES = 3, 2
+"""Values of a portion, as in `hw.cluster.vectors`."""
 
 EXPANDER = record(
-    "vectors", "mid", "inner", "narrow",  # of the pass, as in the hardware
+    "vectors", "mid", "inner",  # of the pass, as in the hardware
     "lanes", "vector_wanted", "vector_care",  # of the job
     "active", "ends_piece", "closing",
-    "rows_left", "mid_left", "row_left", "block_left",
-    "bits", "at", "mask_left", "odd",
+    "rows_left", "mid_left", "row_left",
+    "end", "next", "at",  # positions of the block, and the next vector in it
     # the output: an item
     "valid", "step", "vector", "count", "lane", "ends_position", "ends_row", "ends_strip",
     "error",
@@ -26,17 +32,11 @@ EXPANDER = record(
 
 
 @borrowing
-def show_pass(load, stream, d, narrow_formats):
-    """Show the expanders of both operands what they must know of a pass.
-
-    Bit n of `narrow_formats`: values of number format n have 8 bits.
-    """
-    narrow = (narrow_formats >> d.number_format) & 1
-    load.narrow = narrow
+def show_pass(load, stream, d):
+    """Show the expanders of both operands what they must know of a pass."""
     load.vectors = d.s_vectors
     load.mid = d.s_mid
     load.inner = d.s_inner
-    stream.narrow = narrow
     stream.vectors = d.t_vectors
     stream.mid = 1
     stream.inner = d.t_width
@@ -56,24 +56,6 @@ def show_job(stream, job, d):
 
 
 @borrowing
-def lowest(bits):
-    """Return the number of the lowest of 16 bits that is set, or 0."""
-    number = 0
-    if bits & 0xFF == 0:
-        bits >>= 8
-        number = 8
-    if bits & 0xF == 0:
-        bits >>= 4
-        number += 4
-    if bits & 3 == 0:
-        bits >>= 2
-        number += 2
-    if bits & 1 == 0:
-        number += 1
-    return number if bits else 0
-
-
-@borrowing
 def wanted_lanes(expander, vector):
     """Return the lanes of a vector that items are made of."""
     if (vector ^ expander.vector_wanted) & expander.vector_care:
@@ -82,136 +64,104 @@ def wanted_lanes(expander, vector):
 
 
 @borrowing
-def take_lanes(mask, wanted):
-    """Take lanes up to the second wanted one; return the rest, how many, and the wanted or -1."""
-    lane = -1
-    taken = 0
-    while taken < LOOKED_AT and (mask or taken == 0):
-        low = mask & -mask
-        if low & wanted:
-            if lane >= 0:
-                break
-            lane = lowest(low)
-        mask ^= low
-        taken += 1
-    return mask, taken, lane
+def begin_strip(expander, rows, ends_piece, loads):
+    """Take a strip."""
+    expander.active = 1
+    expander.ends_piece = ends_piece
+    expander.rows_left = rows
+    expander.mid_left = expander.mid
+    expander.row_left = expander.inner
+    # the block before has ended
+    positions = VECTOR >> expander.vectors
+    expander.end = positions + (1 if loads else expander.inner)
+    expander.next = VECTOR
+    expander.at = positions
 
 
 @borrowing
-def take_header(expander, halfword, loads):
-    """Turn to the next block; to load, that makes no item."""
-    expander.valid = not loads
-    expander.step = expander.block_left - expander.at
-    expander.count = 0
-    expander.ends_position = 0
-    expander.ends_row = 0
-    expander.ends_strip = 0
-    expander.row_left -= expander.block_left
-    expander.block_left = VECTOR >> expander.vectors
-    expander.bits = halfword
-    expander.at = 0
-
-
-@borrowing
-def end_stretch(expander, stretch):
+def end_stretch(expander, loads):
     """Move on behind the end of a stretch of positions; say what it ends."""
     expander.ends_position = 1
-    expander.bits >>= stretch << expander.vectors
-    expander.block_left -= stretch
-    expander.row_left -= stretch
-    expander.at = 0
-    if expander.row_left:
-        return
+    expander.at = expander.end
+    expander.end += 1 if loads else expander.inner
+    if loads:
+        expander.row_left -= 1
+        if expander.row_left:
+            return
+        expander.row_left = expander.inner
     expander.ends_row = 1
-    expander.row_left = expander.inner
     expander.mid_left -= 1
     if expander.mid_left == 0:
         expander.mid_left = expander.mid
         expander.rows_left -= 1
         if expander.rows_left == 0:
             expander.ends_strip = 1
-            expander.error = expander.error or expander.bits != 0
-            expander.bits = 0
-            expander.block_left = 0
+            expander.error = expander.error or expander.next != VECTOR
 
 
 @borrowing
-def expand(expander, reader, halfwords, advance, loads):
-    """Make the next item, or take a header; return the halfwords taken, or -1 if it has to wait."""
-    vectors, narrow = expander.vectors, expander.narrow
-    stretch = 1 if loads else expander.row_left
-    reaches = stretch <= expander.block_left
-    reach = min(stretch << vectors, VECTOR)
-    ones = (1 << reach) - 1
-    within = expander.bits & ones
-    if within == 0 and not reaches:
-        if reader.available == 0:
-            expander.error = reader.ends
-            return -1
-        if not advance:
-            return -1
-        take_header(expander, halfwords[reader.at], loads)
-        return 1
-    used = count = rest = taken = 0
-    position = vector = 0
-    lane = -1
-    if within:
-        # a fresh mask is not looked at before it has arrived
-        if reader.available == 0:
-            expander.error = reader.ends
-            return -1
-        vector = lowest(within)
-        position = vector >> vectors
-        vector &= (1 << vectors) - 1
-        fresh = expander.mask_left == 0
-        mask = halfwords[reader.at] if fresh else expander.mask_left
-        if loads:
-            rest = mask & (mask - 1)
-            count = taken = 1 + (rest != 0)
-            rest &= rest - 1
-        else:
-            rest, taken, lane = take_lanes(mask, wanted_lanes(expander, vector))
-            count = lane >= 0
-        used = fresh + ((expander.odd + taken + 1) // 2 if narrow else taken)
-        if reader.available < used:
-            expander.error = reader.ends
-            return -1
-        if narrow and rest:
-            used = fresh + (expander.odd + taken) // 2
-        if not advance:
-            return -1
-        expander.error = mask == 0
-    elif not advance:
-        return -1
-
-    after = within & (within - 1) if rest == 0 else within
-    ends = after == 0 and reaches
-    expander.valid = count > 0 or ends
-    expander.step = position - expander.at if within else 0
-    expander.vector = vector
-    expander.count = count
-    expander.lane = max(lane, 0)
+def make_item(expander, portions, loads):
+    """Make the next item; return whether a portion is taken with it."""
+    vectors = expander.vectors
+    positions = VECTOR >> vectors
+    reaches = expander.end <= positions
+    here = expander.next >> vectors
+    has = expander.next < VECTOR and (not reaches or here < expander.end)
+    if has or not reaches:
+        if portions.level == 0:
+            return False
+        if portions.kind[0] != (VALUES if has else BLOCK):
+            expander.error = 1
+            return False
+    expander.count = expander.vector = expander.step = expander.lane = 0
     expander.ends_position = 0
     expander.ends_row = 0
     expander.ends_strip = 0
-    expander.mask_left = rest
-    expander.odd = rest != 0 and (expander.odd + taken) & 1
-    expander.bits = expander.bits & ~ones | after
-    if count:
-        expander.at = position
-    if ends:
-        end_stretch(expander, stretch)
-    return used
+    if not has and not reaches:
+        expander.valid = not loads
+        expander.step = positions - expander.at
+        expander.end -= positions
+        expander.at = 0
+        expander.next = portions.next[0]
+        return True
+    whole = False
+    if has:
+        bits, vector = portions.bits[0], expander.next & ((1 << vectors) - 1)
+        if loads:
+            expander.count = 1 + (bits & (bits - 1) != 0)
+            bits = 0
+        else:
+            bits &= wanted_lanes(expander, vector)
+            expander.count = bits != 0
+            expander.lane = lowest(bits)
+            bits &= bits - 1
+        expander.vector = vector
+        expander.step = here - expander.at
+        portions.bits[0] = bits
+        whole = bits == 0
+        if expander.count:
+            expander.at = here
+        if whole and portions.last[0]:
+            expander.next = portions.next[0]
+            has = expander.next < VECTOR and expander.next >> vectors < expander.end
+    if reaches and not has:
+        end_stretch(expander, loads)
+    expander.valid = expander.count > 0 or expander.ends_position
+    return whole
 
 
 @borrowing
-def step_expander(expander, reader, halfwords, ready, loads, has_strip, rows, ends_piece):
+def step_expander(
+    expander, portions, reader, halfwords, ready, loads, has_strip, rows, ends_piece
+):  # fmt: skip
     """Advance a VectorExpander.
 
     Parameters
     ----------
     expander
         `EXPANDER`.
+    portions
+        `cycles.cluster.portions.PORTION_READER`.
     reader
         `cycles.port.pieces.PIECE_READER`, which is stepped later.
     halfwords
@@ -231,29 +181,32 @@ def step_expander(expander, reader, halfwords, ready, loads, has_strip, rows, en
     tuple
         Halfwords taken; whether the piece is done with; whether the strip is taken.
     """
-    advance = not expander.valid or ready
-    take = 0
-    closes = expander.closing
-    done = closes and reader.ends and reader.available == 0
-    finishes = False
-    takes_strip = has_strip and not expander.active and not closes
-    expander.error = closes and reader.available != 0
-    if advance:
+    room = portions.level < PORTIONS_QUEUED
+    takes_strip = has_strip and not expander.active and not expander.closing
+    expander.error = 0
+    pops = finishes = False
+    if not expander.valid or ready:
         expander.valid = 0
-    if expander.active and (advance or reader.ends):
-        take = expand(expander, reader, halfwords, advance, loads)
-        finishes = take >= 0 and expander.ends_strip
-        take = max(take, 0)
+        if expander.active:
+            expander.ends_strip = 0
+            pops = make_item(expander, portions, loads)
+            finishes = expander.ends_strip
+    if expander.closing and portions.level:
+        pops = portions.kind[0] == END
+        expander.error = not pops
+        if pops:
+            expander.closing = 0
+            takes_strip = has_strip
+    if pops:
+        pop_portion(portions)
+    take, done = 0, False
+    if room:
+        most = LOAD_VALUES if loads else STREAM_VALUES
+        take, done = read_portion(portions, reader, halfwords, most)
     if finishes:
         expander.active = 0
         expander.closing = expander.ends_piece
         takes_strip = has_strip and not expander.ends_piece
-    elif done:
-        expander.closing = 0
     if takes_strip:
-        expander.active = 1
-        expander.ends_piece = ends_piece
-        expander.rows_left = rows
-        expander.mid_left = expander.mid
-        expander.row_left = expander.inner
+        begin_strip(expander, rows, ends_piece, loads)
     return take, done, takes_strip

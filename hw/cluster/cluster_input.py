@@ -167,7 +167,7 @@ class ClusterInput(wiring.Component):
             window.marks_idle.eq(marks.idle),
             window.waits.eq(streamer.waits),
             streamer.chunks.eq(window.chunks),
-            streamer.arrived.eq(stream_reader.available != 0),
+            streamer.arrived.eq(stream_expander.arrived),
             streamer.bank_cleared.eq(self.bank_cleared),
             self.load.eq(window.load),
             self.row_keys.eq(d.row_keys),

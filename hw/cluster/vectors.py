@@ -9,75 +9,72 @@ from amaranth.lib.wiring import In, Out
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.arguments import need, need_number
-from gscn.hw.cluster.ranks import Ranks, number_of
-from gscn.hw.input_layouts import STRIP, WANTED, WINDOW_HALFWORDS, item_layout
+from gscn.hw.cluster.portions import PortionReader
+from gscn.hw.input_layouts import STRIP, WANTED, WINDOW_HALFWORDS, PortionKind, item_layout
 from gscn.passes import VECTOR
 
-LOOKED_AT = WINDOW_HALFWORDS - 1
-"""Values that are looked at in a cycle where lanes are chosen: a fresh mask leaves so many."""
+TAKEN = WINDOW_HALFWORDS - 1
+"""Values that are taken in a cycle where lanes are chosen: beside a mask there is room for so many.
+"""
 
 
 class _Place:
-    """Where in a strip the expander is.
+    """Where in a strip the expander is: all in registers.
 
-    The base is a position in the row: that of the first vector that `bits` speaks of.
+    A stretch are the positions, from a place on, whose end an item must report: those of the row
+    that are left, or one. Its vectors are counted in blocks, as if the strip's first block came
+    behind another one, which has ended.
     """
 
     def __init__(self) -> None:
         self.active = Signal()
         """A strip is under way."""
         self.ends_piece = Signal()
-        self.rows_left = Signal(16)
-        self.mid_left = Signal(8)
-        self.row_left = Signal(16)
-        """Positions of the row from the base on."""
-        self.block_left = Signal(5)
-        """Positions of the block from the base on."""
-        self.bits = Signal(VECTOR)
-        """Vectors of the block from the base on that are not expanded to their end."""
+        self.rows_left, self.last_row = Signal(16), Signal()
+        """Rows, or outer positions, and whether it is the last."""
+        self.mid_left, self.last_mid = Signal(8), Signal()
+        """Likewise rows of an outer position."""
+        self.row_left, self.last_position = Signal(16), Signal()
+        """Likewise positions of a row, where each is a stretch."""
+        self.next = Signal(5, init=VECTOR)
+        """The next vector of the block, `VECTOR` or more if it has no other."""
+        self.last = Signal(4)
+        """The stretch's last vector, in its block."""
+        self.blocks = Signal(17)
+        """Blocks before that one."""
+        self.reaches, self.near = Signal(), Signal()
+        """They are 0, or 1."""
+        self.has = Signal()
+        """The next vector is one of the stretch."""
         self.at = Signal(5)
-        """Positions from the base to the item before."""
-        self.mask_left = Signal(VECTOR)
-        """Lanes of the lowest of these vectors that are left; 0: its mask was not taken yet."""
-        self.fresh = Signal(init=1)
-        """`mask_left` is 0."""
-        self.odd = Signal()
-        """The next value is in the high half of its halfword."""
+        """The vector of the item before, or where the stretch begins."""
 
 
 class _Step:
     """What is found at a place: combinational."""
 
     def __init__(self) -> None:
-        self.stretch = Signal(16)
-        """Positions, from the base on, whose end an item must report."""
-        self.reaches = Signal()
-        """The block has all of them."""
-        self.has = Signal()
-        """There is a vector among them."""
-        self.header = Signal()
-        """The next halfword is a block's first one."""
-        self.enough = Signal()
-        """The halfwords that it takes are there."""
-        self.used = Signal(range(WINDOW_HALFWORDS + 1))
-        """Halfwords that are taken."""
-        self.position = Signal(4)
-        """Positions from the base to the vector."""
+        self.advance = Signal()
+        """An item may be made."""
+        self.block = Signal()
+        """A block comes next."""
+        self.goes = Signal()
+        """The block is taken, or the item made, in this cycle."""
         self.emits = Signal()
         """A nonzero is found."""
-        self.rest = Signal(VECTOR)
-        """Lanes of the vector that are left after the item."""
-        self.exhausted = Signal()
-        """None is."""
-        self.odd = Signal()
-        """The value behind it is in the high half of its halfword."""
-        self.bits = Signal(VECTOR)
-        """Vectors of the block that are left after it."""
+        self.whole = Signal()
+        """None of the portion is left behind it."""
+        self.next = Signal(5)
+        """The next vector behind it."""
         self.ends_stretch = Signal()
         self.ends_row = Signal()
+        """If it ends a stretch, it ends a row."""
         self.ends_strip = Signal()
-        self.goes = Signal()
-        """The header is taken, or the item made, in this cycle."""
+        """Likewise."""
+        self.finishes = Signal()
+        """The strip ends in this cycle."""
+        self.closes = Signal()
+        """The piece does."""
 
 
 class VectorExpander(wiring.Component):
@@ -89,22 +86,22 @@ class VectorExpander(wiring.Component):
     last nonzero if that is in the last block of the row, else by an item without values, and each
     header is an item without values.
 
-    With `values` 1 items are of `wanted` lanes alone. Up to `LOOKED_AT` values are taken in a
-    cycle: all before and behind a wanted one, up to the next. So a vector without any takes a cycle
-    for so many values, and makes no item but what reports an end.
+    With `values` 1 items are of `wanted` lanes alone. `TAKEN` values are taken at a time, and make
+    an item for each wanted one; if there is none, they take a cycle, and make no item but what
+    reports an end.
 
-    An item leaves one register. A piece is done with one cycle after its last item is in there.
+    Halfwords are taken ahead (`hw.cluster.portions`), also of the next piece, whether its strips
+    are known or not. An item leaves one register.
 
     Implements: strips in `docs/contract/passes.md`.
 
     Timing
     ------
-    - Latency: `LATENCY` from `window` to `o`, and from `strips` to `take`.
-    - Throughput: one item per cycle, strips of a piece back to back; a header takes one cycle, and
+    - Latency: `LATENCY` from `window` to `o`, once their mask has been taken.
+    - Throughput: one item per cycle, strips of a piece back to back; a block takes one cycle, and
       so does the end of a piece.
-    - Combinational: `o.ready` -> `strips.ready`, `take`; `available`, `window` -> `strips.ready`,
-      `take`; `vectors`, `narrow`, `wanted` -> `strips.ready`, `take`; `available`, `ends` ->
-      `done`.
+    - Combinational: `o.ready`, `wanted` -> `strips.ready`; `available` -> `take`, `arrived`;
+      `available`, `ends` -> `done`.
     - Reset: no strip; outputs 0, but `strips.ready` = 1.
 
     Parameters
@@ -119,7 +116,8 @@ class VectorExpander(wiring.Component):
     Attributes
     ----------
     vectors : In(3)
-        Log2 of the vectors of a position, 0 to 4.
+        Log2 of the vectors of a position, 0 to 4; like the next two still while there is a strip,
+        and two cycles before.
     mid : In(8)
         Rows of an outer position.
     inner : In(16)
@@ -139,11 +137,13 @@ class VectorExpander(wiring.Component):
     take : Out(range(WINDOW_HALFWORDS + 1))
         Halfwords taken.
     done : Out(1)
-        The piece is done with.
+        All of the piece is taken.
+    arrived : Out(1)
+        There is something to expand.
     o : Out(stream.Signature(item_layout(config, values)))
         Items.
     error : Out(1)
-        A piece is no strips (pulse): it ends before or after its data, has an empty mask, or
+        A piece is no strips: it ends before or after its data, has an empty mask, or
         vectors beyond a strip.
     """
 
@@ -168,6 +168,7 @@ class VectorExpander(wiring.Component):
                 "ends": In(1),
                 "take": Out(range(WINDOW_HALFWORDS + 1)),
                 "done": Out(1),
+                "arrived": Out(1),
                 "o": Out(stream.Signature(item_layout(config, values))),
                 "error": Out(1),
             }
@@ -175,225 +176,205 @@ class VectorExpander(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        place, step = _Place(), _Step()
-        item = Signal.like(self.o.p)
-        makes = Signal()  # an item is made, not only a header taken
-        advance = Signal()
-        closing = Signal()
-        bad = Signal()
-        self._look(m, place, step, item, bad)
+        most = TAKEN if self._values == 1 else self._values
+        m.submodules.portions = portions = PortionReader(config=self.config, most=most)
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            step.goes.eq(place.active & advance & step.enough),
-            makes.eq(step.goes & Mux(step.header, self._skip, step.emits | step.ends_stretch)),
-            self.take.eq(Mux(step.goes, step.used, 0)),
-            self.done.eq(closing & self.ends & (self.available == 0)),
+            portions.narrow.eq(self.narrow),
+            portions.window.eq(self.window),
+            portions.available.eq(self.available),
+            portions.ends.eq(self.ends),
+            self.take.eq(portions.take),
+            self.done.eq(portions.done),
+            self.arrived.eq((self.available != 0) | portions.o.valid),
         ]
-        with m.If(advance):
-            m.d.sync += [self.o.valid.eq(makes), self.o.p.eq(item)]
-        self._move(m, place, step)
+        place, step, portion = _Place(), _Step(), portions.o
+        item = Signal.like(self.o.p)
+        closing, wrong = Signal(), Signal()
+        m.d.comb += portion.ready.eq(
+            step.closes | (step.goes & Mux(place.has, step.whole, step.block))
+        )
+        self._look(m, place, step, item, portion)
+        self._move(m, place, step, portion.p)
 
-        finishes = step.goes & step.ends_strip
-        m.d.comb += self.strips.ready.eq(Mux(place.active, finishes & ~place.ends_piece, ~closing))
-        with m.If(finishes):
+        # -- strips
+        m.d.comb += [
+            step.closes.eq(closing & portion.valid & (portion.p.kind == PortionKind.END)),
+            self.strips.ready.eq(
+                Mux(place.active, step.finishes & ~place.ends_piece, ~closing | step.closes)
+            ),
+        ]
+        with m.If(step.finishes):
             m.d.sync += [place.active.eq(0), closing.eq(place.ends_piece)]
-        with m.Elif(self.done):
+        with m.Elif(step.closes):
             m.d.sync += closing.eq(0)
         with m.If(self.strips.valid & self.strips.ready):
-            m.d.sync += [
-                place.active.eq(1),
-                place.ends_piece.eq(self.strips.p.ends_piece),
-                place.rows_left.eq(self.strips.p.rows),
-                place.mid_left.eq(self.mid),
-                place.row_left.eq(self.inner),
-            ]
-        m.d.sync += self.error.eq(
-            (place.active & ~step.enough & self.ends)
-            | (step.goes & bad)
-            | (closing & (self.available != 0))
+            m.d.sync += [place.active.eq(1), place.ends_piece.eq(self.strips.p.ends_piece)]
+
+        needs = place.active & step.advance & (place.has | step.block)
+        m.d.comb += wrong.eq(
+            (portion.valid & needs & ~step.goes)
+            | (portion.valid & closing & ~step.closes)
+            | (step.finishes & ~step.next[4])
         )
+        m.d.sync += self.error.eq(wrong)
         return m
 
-    def _look(self, m, place, step, item, bad):
-        """Find the next vector, and what is left behind the item that it makes."""
-        reach, within, after = Signal(range(VECTOR + 1)), Signal(VECTOR), Signal(VECTOR)
-        ones = Signal(VECTOR)
-        # vectors of the stretch are the lowest ones: the first of them is the first of all
-        vectors = Ranks(m, place.bits, 1)
-        vector, single = Signal(range(VECTOR)), Signal()
+    def _look(self, m, place, step, item, portion):
+        """Make the item that comes next."""
+        new = portion.p
+        is_values, is_block = (
+            portion.valid & (new.kind == kind) for kind in (PortionKind.VALUES, PortionKind.BLOCK)
+        )
+        passes = place.has & step.whole & new.last
+        ends = Mux(place.has, passes & ~_is_before(new.next, place.last), 1)
         m.d.comb += [
-            step.stretch.eq(place.row_left if self._skip else 1),
-            step.reaches.eq(step.stretch <= place.block_left),
-            # vectors of the stretch, at most those of a block
-            reach.eq(
-                Mux(
-                    step.stretch < (VECTOR >> self.vectors)[:5],
-                    (step.stretch[:4] << self.vectors)[:4],
-                    VECTOR,
+            step.advance.eq(~self.o.valid | self.o.ready),
+            step.block.eq(~place.has & ~place.reaches),
+            step.goes.eq(
+                place.active & step.advance & Mux(place.has, is_values, place.reaches | is_block)
+            ),
+            step.next.eq(Mux(passes | step.block, new.next, place.next)),
+            step.ends_stretch.eq(place.reaches & ends),
+            step.ends_row.eq(1 if self._skip else place.last_position),
+            step.ends_strip.eq(step.ends_row & place.last_row & place.last_mid),
+            step.finishes.eq(step.goes & step.ends_stretch & step.ends_strip),
+        ]
+        if self._values == 1:
+            self._choose(m, place, step, item, new)
+        else:
+            m.d.comb += [
+                step.emits.eq(place.has),
+                step.whole.eq(1),
+                item.count.eq(Mux(place.has, new.count, 0)),
+                item.lanes.eq(new.lanes),
+                item["values"].eq(new["values"]),
+            ]
+        m.d.comb += [
+            item.vector.eq(Mux(place.has, _within(place.next[:4], self.vectors), 0)),
+            item.ends_position.eq(step.ends_stretch),
+            item.ends_row.eq(step.ends_stretch & step.ends_row),
+            item.ends_strip.eq(step.ends_stretch & step.ends_strip),
+        ]
+        if self._skip:
+            reached = Mux(place.has, place.next, VECTOR)
+            with m.If(place.has | step.block):
+                m.d.comb += item.step.eq((reached >> self.vectors) - (place.at >> self.vectors))
+        makes = Mux(step.block, self._skip, step.emits | step.ends_stretch)
+        with m.If(step.advance):
+            m.d.sync += [self.o.valid.eq(step.goes & makes), self.o.p.eq(item)]
+
+    def _choose(self, m, place, step, item, portion):
+        """Make an item of the next wanted value of a portion."""
+        numbers = range(TAKEN)
+        # the next vector has wanted lanes; values of the portion that items were made of
+        matches, given = Signal(), Signal(TAKEN)
+        wanted, rest = Signal(TAKEN), Signal(TAKEN)
+        m.d.comb += [
+            wanted.eq(
+                Cat(
+                    (matches & ~given[number] & (portion.count > number))
+                    & self.wanted.lanes.bit_select(portion.lanes[number], 1)
+                    for number in numbers
                 )
             ),
-            within.eq(place.bits & ones),
-            after.eq(vectors.left[1] & ones),
-            single.eq(~after.any()),
-            step.has.eq(within.any()),
-            step.header.eq(~step.has & ~step.reaches),
-            vector.eq(number_of(vectors.one(0))),
+            step.emits.eq(place.has & wanted.any()),
+            step.whole.eq(~rest.any()),
+            item.count.eq(step.emits),
         ]
-        with m.Switch(reach):
-            for number in range(VECTOR + 1):
-                with m.Case(number):
-                    m.d.comb += ones.eq((1 << number) - 1)
-        mask, lane = Signal(VECTOR), Signal(4)
-        m.d.comb += [
-            mask.eq(Mux(place.fresh, self.window[0], place.mask_left)),
-            step.position.eq(vector >> self.vectors),
-            lane.eq(vector & ((1 << self.vectors)[:5] - 1)[:4]),
-            item.vector.eq(Mux(step.has, lane, 0)),
-        ]
-        m.d.comb += step.enough.eq(1)
-        if self._values == 2:
-            ranks = self._take_two(m, place, step, item, mask)
-        else:
-            ranks = self._take_one(m, place, step, item, mask, lane)
-        ends_row = 1 if self._skip else place.row_left == step.stretch
-        m.d.comb += [
-            step.bits.eq((place.bits & ~ones) | Mux(step.exhausted, after, within)),
-            step.ends_stretch.eq(step.reaches & (~step.has | (step.exhausted & single))),
-            step.ends_row.eq(step.ends_stretch & ends_row),
-            step.ends_strip.eq(step.ends_row & (place.rows_left == 1) & (place.mid_left == 1)),
-            bad.eq((step.has & ~ranks.there[0]) | (step.ends_strip & (place.bits & ~ones).any())),
-        ]
-        m.d.comb += [
-            item.ends_position.eq(step.ends_stretch),
-            item.ends_row.eq(step.ends_row),
-            item.ends_strip.eq(step.ends_strip),
-        ]
-        with m.If(step.has):
-            m.d.comb += item.step.eq(step.position - place.at)
-        with m.Elif(step.header):
-            m.d.comb += [
-                item.step.eq(place.block_left - place.at),
-                step.enough.eq(self.available != 0),
-                step.used.eq(1),
-            ]
-
-    def _has(self, needed):
-        """Return whether so many halfwords are there, at least one.
-
-        With none there, a simulator of unknown bits does not know how many a mask makes needed.
-        """
-        return (self.available != 0) & (self.available >= needed)
-
-    def _take_two(self, m, place, step, item, mask):
-        """Make an item of the next two values of a vector, or of its last one."""
-        ranks = Ranks(m, mask, 3)
-        pair = ranks.there[1]
-        needed = Signal(range(WINDOW_HALFWORDS + 1))
-        m.d.comb += [item.lanes[number].eq(number_of(ranks.one(number))) for number in range(2)]
-        m.d.comb += needed.eq(place.fresh + 1 + (pair & ~self.narrow))
-        with m.If(step.has):
-            m.d.comb += [
-                step.emits.eq(1),
-                step.rest.eq(ranks.left[2]),
-                step.exhausted.eq(~ranks.there[2]),
-                step.enough.eq(self._has(needed)),
-                step.used.eq(needed),
-                item.count.eq(1 + pair),
-            ]
-        halves = Cat(Mux(place.fresh, self.window[n + 1], self.window[n]) for n in range(2))
-        for number in range(2):
-            byte, half = (halves.word_select(number, width).as_signed() for width in (8, 16))
-            m.d.comb += item.values[number].eq(Mux(self.narrow, byte, half))
-        return ranks
-
-    def _take_one(self, m, place, step, item, mask, vector):
-        """Make an item of the next wanted value of a vector, if it is near.
-
-        Of the next values all up to the second wanted one are taken. What follows from how many
-        these are is found for each number of them, while it is found out.
-        """
-        ranks = Ranks(m, mask, LOOKED_AT + 1)
-        # which vector it is, is known last
-        matches = Signal()
-        in_lanes, is_wanted = Signal(LOOKED_AT), Signal(LOOKED_AT)
-        m.d.comb += [
-            matches.eq(((vector ^ self.wanted.vector) & self.wanted.care) == 0),
-            in_lanes.eq(
-                Cat((ranks.one(number) & self.wanted.lanes).any() for number in range(LOOKED_AT))
-            ),
-            is_wanted.eq(Mux(matches, in_lanes, 0)),
-        ]
-        chosen = Signal(range(LOOKED_AT))
-        with m.If(step.has):
-            m.d.comb += [step.emits.eq(is_wanted.any()), item.count.eq(step.emits)]
-        # behind so many values: no more are there, or the next one is another wanted one
-        stops = [
-            ~ranks.there[number] | (matches & in_lanes[:number].any() & in_lanes[number])
-            for number in range(1, LOOKED_AT)
-        ]
-        counts = range(1, LOOKED_AT + 1)
-        bytes_end = [Signal(3, name=f"bytes_end{number}") for number in counts]
-        needed = [Signal(range(WINDOW_HALFWORDS + 1), name=f"needed{number}") for number in counts]
-        for number, end, there in zip(counts, bytes_end, needed, strict=True):
-            m.d.comb += [
-                end.eq(place.odd + number),
-                there.eq(place.fresh + Mux(self.narrow, (end + 1) >> 1, number)),
-            ]
-        for number, stop in zip(counts, [*stops, 1], strict=True):
-            left, end, there = ranks.there[number], bytes_end[number - 1], needed[number - 1]
-            with (m.If if number == 1 else m.Elif)(step.has & stop):
+        for number in reversed(numbers):
+            with m.If(wanted[number]):
                 m.d.comb += [
-                    step.rest.eq(ranks.left[number]),
-                    step.exhausted.eq(~left),
-                    step.odd.eq(left & end[0]),
-                    step.enough.eq(self._has(there)),
-                    step.used.eq(Mux(self.narrow & left, place.fresh + (end >> 1), there)),
+                    item.lanes[0].eq(portion.lanes[number]),
+                    item["values"][0].eq(portion["values"][number]),
+                    rest.eq(wanted[number + 1 :] << number + 1),
                 ]
-        for number in reversed(range(LOOKED_AT)):
-            with m.If(is_wanted[number]):
-                m.d.comb += chosen.eq(number)
-        lanes = [number_of(ranks.one(number)) for number in range(LOOKED_AT)]
-        with m.Switch(chosen):
-            for number, lane in enumerate(lanes):
-                with m.Case(number):
-                    m.d.comb += item.lanes[0].eq(lane)
-        halves = Cat(Mux(place.fresh, self.window[n + 1], self.window[n]) for n in range(LOOKED_AT))
-        byte = halves.word_select((place.odd + chosen)[:2], 8).as_signed()
-        half = halves.word_select(chosen, 16).as_signed()
-        m.d.comb += item.values[0].eq(Mux(self.narrow, byte, half))
-        return ranks
+        with m.If(step.goes & place.has):
+            m.d.sync += given.eq(Mux(step.whole, 0, given | (wanted ^ rest)))
+        with m.If(step.goes & Mux(place.has, step.whole & portion.last, step.block)):
+            vector = _within(portion.next[:4], self.vectors)
+            m.d.sync += matches.eq(((vector ^ self.wanted.vector) & self.wanted.care) == 0)
 
-    def _move(self, m, place, step):
-        """Move on behind the item made or the header taken."""
-        with m.If(step.goes & step.header):
-            m.d.sync += [
-                place.row_left.eq(place.row_left - place.block_left),
-                place.block_left.eq(VECTOR >> self.vectors),
-                place.bits.eq(self.window[0]),
-                place.at.eq(0),
-            ]
-        with m.Elif(step.goes):
-            m.d.sync += [
-                place.mask_left.eq(step.rest),
-                place.fresh.eq(~step.has | step.exhausted),
-                place.odd.eq(step.odd),
-                place.bits.eq(step.bits),
-            ]
-            with m.If(step.emits):
-                m.d.sync += place.at.eq(step.position)
-            with m.If(step.ends_stretch):
+    def _move(self, m, place, step, portion):
+        """Move on behind the item made or the block taken."""
+        length = Signal(21)  # of a stretch that begins, in vectors
+        last, carry = Signal(4), Signal()
+        m.d.sync += length.eq((self.inner if self._skip else 1) << self.vectors)
+        blocks, rest = length[4:], length[:4]
+        is_zero, is_one = (blocks == number for number in (0, 1))
+        m.d.comb += Cat(last, carry).eq(place.last + rest)
+        begin = [  # behind a block
+            place.last.eq(length - 1),
+            place.blocks.eq(blocks + rest.any()),
+            place.reaches.eq(0),
+            place.near.eq(Mux(rest.any(), is_zero, is_one)),
+            place.has.eq(0),
+            place.at.eq(VECTOR),
+        ]
+        with m.If(step.goes):
+            m.d.sync += place.next.eq(step.next)
+            with m.If(step.block):
                 m.d.sync += [
-                    # none of the stretch is left
-                    place.bits.eq(place.bits >> (step.stretch[:5] << self.vectors)[:5]),
-                    place.block_left.eq(place.block_left - step.stretch),
-                    place.row_left.eq(place.row_left - step.stretch),
+                    place.blocks.eq(place.blocks - 1),
+                    place.reaches.eq(place.near),
+                    place.near.eq(place.blocks == 2),
+                    place.has.eq(
+                        Mux(place.near, _is_before(portion.next, place.last), ~portion.next[4])
+                    ),
                     place.at.eq(0),
                 ]
-            with m.If(step.ends_row):
+            with m.Elif(step.ends_stretch):
+                is_before = Mux(carry | ~is_zero, ~step.next[4], _is_before(step.next, last))
                 m.d.sync += [
-                    place.row_left.eq(self.inner),
-                    place.mid_left.eq(Mux(place.mid_left == 1, self.mid, place.mid_left - 1)),
-                    place.rows_left.eq(place.rows_left - (place.mid_left == 1)),
+                    place.last.eq(last),
+                    place.blocks.eq(blocks + carry),
+                    place.reaches.eq(is_zero & ~carry),
+                    place.near.eq(Mux(carry, is_zero, is_one)),
+                    place.has.eq(is_before),
+                    place.at.eq(place.last + 1),
                 ]
-            with m.If(step.ends_strip):
-                m.d.sync += [place.bits.eq(0), place.block_left.eq(0)]
+                with m.If(step.ends_strip):
+                    m.d.sync += begin
+                self._count(m, place)
+            with m.Else():
+                m.d.sync += place.has.eq(~step.next[4])
+                with m.If(step.emits):
+                    m.d.sync += place.at.eq(place.next)
+        with m.Elif(~place.active):
+            m.d.sync += begin
+            _restart(m, place.row_left, place.last_position, self.inner)
+            _restart(m, place.mid_left, place.last_mid, self.mid)
+            _restart(m, place.rows_left, place.last_row, self.strips.p.rows)
+
+    def _count(self, m, place):
+        """Count the end of a stretch; behind the strip's, whether the next one is there or not."""
+        loops = [
+            (place.mid_left, place.last_mid, self.mid),
+            (place.rows_left, place.last_row, self.strips.p.rows),
+        ]
+        if not self._skip:
+            loops.insert(0, (place.row_left, place.last_position, self.inner))
+        ends = 1
+        for left, last, many in loops:
+            with m.If(ends & ~last):
+                m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
+            with m.Elif(ends):
+                _restart(m, left, last, many)
+            ends = ends & last
+
+
+def _restart(m, left, last, many):
+    """Let a loop begin."""
+    m.d.sync += [left.eq(many), last.eq(many == 1)]
+
+
+def _within(vector, vectors):
+    """Return the number of a vector in its position, which has 2 ** `vectors`."""
+    return vector & ((1 << vectors)[:5] - 1)[:4]
+
+
+def _is_before(vector, last):
+    """Return whether a vector is there, and not behind the last one."""
+    before = 1
+    for one, end in zip(vector[:4], last, strict=True):
+        before = Mux(one == end, before, end)
+    return ~vector[4] & before

@@ -12,7 +12,7 @@ import pytest
 from amaranth.hdl import Cat
 
 from gscn.cycles.cluster import cluster_input as model
-from gscn.cycles.cluster import dealer, streamer
+from gscn.cycles.cluster import dealer, portions, streamer, vectors
 from gscn.cycles.cluster.dealer import ALL_PES, NO_PE
 from gscn.cycles.descriptors import JOB, PASS, filled
 from gscn.cycles.pe.worker import MAC, MARK, WORD, WORKER
@@ -21,7 +21,8 @@ from gscn.cycles.state import record
 from gscn.formats import FP8_E4M3, NUMBER_FORMATS
 from gscn.hw.array_layouts import WordKind
 from gscn.hw.cluster import cluster_input as hardware
-from gscn.hw.input_layouts import InputState
+from gscn.hw.cluster import vectors as hardware_vectors
+from gscn.hw.input_layouts import InputState, PortionKind
 from gscn.pass_errors import PassError
 from gscn.passes import Mode
 from gscn.system.compiled import compiled
@@ -48,6 +49,10 @@ def test_states_and_channels_are_those_of_the_hardware():
         InputState.FULL.value,
         InputState.MOVING.value,
     ]
+    kinds = ("VALUES", "BLOCK", "END", "WRONG")
+    assert [getattr(portions, name) for name in kinds] == [kind.value for kind in PortionKind]
+    assert tuple(PortionKind.__members__) == kinds
+    assert vectors.STREAM_VALUES == hardware_vectors.TAKEN
     assert [hardware.CHANNELS[n] for n in (LOAD, STREAM, TABLE)] == ["load", "stream", "table"]
 
 

@@ -59,6 +59,16 @@ def settings(dut, vectors, mid, inner, narrow, wanted=ALL):
     return testbench
 
 
+def later(testbench):
+    """Let a testbench begin when settings have been still for as long as they must."""
+
+    async def delayed(ctx):
+        await ctx.tick().repeat(2)
+        await testbench(ctx)
+
+    return delayed
+
+
 def expand(
     strips, *, values, skip, narrow, per_piece, wanted=ALL, source=never, sink=never
 ):  # fmt: skip
@@ -99,7 +109,7 @@ def expand(
     simulate(
         dut,
         settings(dut, vectors, mid, inner, narrow, wanted),
-        drive(dut.strips, requests),
+        later(drive(dut.strips, requests)),
         collector,
         background=[window(dut, pieces, source(), done), watch],
         cycles=500 + 30 * sum(len(strip.vectors()) for strip in strips) * (VECTOR // values),
@@ -299,7 +309,7 @@ def test_a_piece_that_is_no_strip_is_an_error(piece, wrong):
     simulate(
         dut,
         settings(dut, 0, 1, 2, False),
-        drive(dut.strips, [{"rows": 1, "ends_piece": 1}]),
+        later(drive(dut.strips, [{"rows": 1, "ends_piece": 1}])),
         watch,
         background=[window(dut, [piece], never(), done), collect(dut.o, [], 99)],
         cycles=100,
