@@ -103,19 +103,21 @@ def mapped(make: Callable[[], wiring.Component], liberty: Path, *, place: bool) 
     clock = measure_clock(make(), TOP, liberty=liberty, place_and_route=place)
     found = Mapped(gates=gates, times=timing(gates, library), library=library, figures={})
     on = found.clocks
-    found.figures |= {
-        "area": counts.area,
-        "multiplier_area": counts.multiplier_area,
-        "queue_area": counts.memory_area,
-        "memory_bits": counts.memory_bits,
-        "cells": len(gates.cells),
-        "flip_flops": on.total(),
-        "gated": on.total() - on[gates.clock],
-        "gates": len(on.keys() - {gates.clock}),
-        "cell_delay_ns": clock.cell_delay_ns,
-        "mhz": clock.placement and clock.placement.frequency_mhz,
-        "seeds": clock.placement and clock.placement.seeds,
-    }
+    found.figures.update(
+        {
+            "area": counts.area,
+            "multiplier_area": counts.multiplier_area,
+            "queue_area": counts.memory_area,
+            "memory_bits": counts.memory_bits,
+            "cells": len(gates.cells),
+            "flip_flops": on.total(),
+            "gated": on.total() - on[gates.clock],
+            "gates": len(on.keys() - {gates.clock}),
+            "cell_delay_ns": clock.cell_delay_ns,
+            "mhz": clock.placement and clock.placement.frequency_mhz,
+            "seeds": clock.placement and clock.placement.seeds,
+        }
+    )
     return found
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import gate_energy, pages
 from benchmarks.gate_activity import Activity
-from benchmarks.gate_energy import Mapped, clocked_share, modelled, part_of
+from benchmarks.gate_energy import Mapped, clocked_share, mapped, modelled, part_of
 from benchmarks.gate_energy_text import coefficients, compared, quotes, render
 from gscn.array import ARRAYS
 from gscn.conv import Pass
@@ -19,8 +19,9 @@ from gscn.perf.estimate.energy import HOROWITZ_45NM
 from gscn.rtl_gen.cells import read_cells
 from gscn.rtl_gen.gate_power import CLOCK, INPUTS
 from gscn.rtl_gen.gates import timing
+from tests.benchmarks.test_gate_activity import Told
 from tests.benchmarks.test_gate_stimuli import made
-from tests.rtl_gen.few_cells import write_liberty
+from tests.rtl_gen.few_cells import AREAS, write_liberty
 from tests.rtl_gen.made_gates import FALLS, GATES, PULSE, RISES, A, cell
 
 
@@ -48,6 +49,14 @@ def test_flip_flops_get_the_clock_as_often_as_what_gates_it_rises(tmp_path):
     assert one.clocks == {gates.clock: 1, PULSE: 1}
     seen = Activity(rises=RISES, falls=FALLS, reads={}, writes={})
     assert clocked_share(one, seen, 8) == (8 + RISES[PULSE]) / 16
+
+
+def test_a_component_is_mapped_with_its_figures(tmp_path):
+    liberty = write_liberty(tmp_path / "few.lib", latch=True)
+    found = mapped(Told, liberty, place=False).figures
+    expected = {"flip_flops": 9, "gated": 8, "gates": 1, "memory_bits": 0, "mhz": None}
+    assert {name: found[name] for name in expected} == expected
+    assert found["area"] > 9 * AREAS["DFFX1"]
 
 
 def test_the_model_counts_what_the_law_does():
