@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -112,7 +112,7 @@ class PortionReader(wiring.Component):
             for number in range(WINDOW_HALFWORDS):
                 with m.Case(number):
                     m.d.comb += [
-                        enough.eq(self.available >= number),
+                        enough.eq(self.available >= number if number else 1),
                         surplus.eq(self.available > number),
                     ]
         needs_next = turn.last & (turn.more | ~turn.within)
@@ -160,10 +160,10 @@ class PortionReader(wiring.Component):
         fresh = Signal(VECTOR)
         # counted where it may be, while it is found where it is
         counted = [
-            [count_up_to(m, half, most + 1) for half in (word[: VECTOR // 2], word[VECTOR // 2 :])]
+            [count_up_to(half, most + 1) for half in (word[: VECTOR // 2], word[VECTOR // 2 :])]
             for word in self.window
         ]
-        halves = [Signal.like(half) for half in counted[0]]
+        halves = [Signal(len(half)) for half in counted[0]]
         with m.Switch(turn.there):
             for number, word in enumerate(self.window):
                 with m.Case(number):
@@ -171,12 +171,12 @@ class PortionReader(wiring.Component):
                     m.d.comb += [
                         half.eq(one) for half, one in zip(halves, counted[number], strict=True)
                     ]
-        fresh_left = add_up_to(m, halves, most + 1)
-        vectors = Ranks(m, turn.later, 2)
+        fresh_left = add_up_to(halves, most + 1)
+        vectors = Ranks(turn.later, 2)
         with m.If(goes & ~turn.last):
             odd = turn.odd ^ (most & 1)
-            m.d.sync += [turn.mask.eq(Ranks(m, turn.mask, most).left[most]), turn.odd.eq(odd)]
-            self._note(m, turn, count_up_to(m, turn.mask, 2 * most + 1), odd, most)
+            m.d.sync += [turn.mask.eq(Ranks(turn.mask, most).left[most]), turn.odd.eq(odd)]
+            self._note(m, turn, count_up_to(turn.mask, 2 * most + 1), odd, most)
         with m.Elif(goes):
             m.d.sync += [
                 turn.within.eq(surplus),
@@ -189,7 +189,7 @@ class PortionReader(wiring.Component):
                 self._note(m, turn, fresh_left, 0, 0)
             with m.Else():
                 m.d.sync += [turn.later.eq(fresh), turn.more.eq(surplus & (fresh_left != 0))]
-                self._note(m, turn, Signal.like(fresh_left), 0, 0)
+                self._note(m, turn, Const(0, len(fresh_left)), 0, 0)
 
     def _note(self, m, turn, left, odd, before):
         """Note what is next where so many lanes are left, of which some come `before`."""

@@ -125,17 +125,17 @@ class SummingDrain(wiring.Component):
         """Return two rows of sums added, and which of them left their width."""
         width = self.config.acc_width
         total = Signal(sums_layout(self.config), name=name)
-        beyond = Signal(self.config.drain_width, name=f"{name}_beyond")
+        beyond = []
         for lane in range(self.config.drain_width):
             wide = Signal(width + 1, name=f"{name}_wide{lane}")
             m.d.comb += [
                 wide.eq(first[lane].sum + second[lane].sum),
                 total[lane].sum.eq(wide[:width]),
-                beyond[lane].eq(wide[width] != wide[width - 1]),
             ]
+            beyond.append(wide[width] != wide[width - 1])
             if self.config.floats:
                 m.d.comb += total[lane].special.eq(first[lane].special | second[lane].special)
-        return total, beyond
+        return total, Cat(beyond)
 
     def _add_all(self, m, rows, name):
         """Return rows of sums added in pairs, and in which places a sum left its width."""

@@ -32,14 +32,14 @@ class Ranked(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.d.sync += Signal().eq(0)
-        ranks = Ranks(m, self.bits, self._most)
+        ranks = Ranks(self.bits, self._most)
         assert len(ranks.there) == len(self.there)
         for number, left in enumerate(ranks.left):
             m.d.comb += self.left[number].eq(left)
         for number, there in enumerate(ranks.there):
             m.d.comb += self.there[number].eq(there)
         if len(self.bits) >= NIBBLE:
-            m.d.comb += self.count.eq(count_up_to(m, self.bits, self._most))
+            m.d.comb += self.count.eq(count_up_to(self.bits, self._most))
             for number, one in enumerate(first_numbers(m, self.bits, self._most)):
                 m.d.comb += self.numbers[number].eq(one)
         return m
