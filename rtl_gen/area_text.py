@@ -50,9 +50,9 @@ By `gscn synth`; every figure is measured, none is edited; a dash stands for wha
   inputs.
 * **Cell area** is after mapping for speed (`abc`, a target of {TARGET_PS} ps that nothing reaches,
   outputs loaded with {LOAD_PF} pF). The library has no flip-flop with enable or synchronous
-  reset, so each of those costs gates; but the clock of {LEAST_GATED} flip-flops or more of one
-  enable is gated, by a latch, an inverter and an AND. A latch counts as a flip-flop, as the library
-  does not say what it takes. No wires: neither load nor area. Nothing is placed.
+  reset, so each of those costs gates. Where clock gates are among the tools below, an enable that
+  so many flip-flops share gates their clock in place of that, by a latch, which counts as a
+  flip-flop, an inverter and an AND. No wires: neither load nor area. Nothing is placed.
 * **Cell delay** is the longest path between registers, memories and ports of the component,
   flattened, as `abc` reports it: without wires, without the flip-flops' clock-to-output and set-up
   times, without the memories' access times. A clock period is longer.
@@ -109,6 +109,7 @@ def tool_versions(liberty: Path | None, *, place: bool) -> dict[str, str]:
     if liberty is not None:
         digest = hashlib.sha256(liberty.read_bytes()).hexdigest()
         versions["liberty"] = f"{liberty.name}, SHA-256 {digest[:16]}"
+        versions["clock gates"] = f"for {LEAST_GATED} flip-flops or more, if there is a latch"
     return versions
 
 

@@ -249,19 +249,17 @@ def step_words(inputs, c, workers, word_depth, bank_cleared, d):
 def step_stream(inputs, c, takes_item, halfwords, beat_halfwords):
     """Advance the stream's reader and expander, whose item is taken or not."""
     expander, reader = inputs.expanders[c, STREAM], inputs.readers[c, STREAM]
-    portions = inputs.portions[c, STREAM]
-    walker, channel = inputs.walkers[c], inputs.channels[c, STREAM]
+    portions, walker = inputs.portions[c, STREAM], inputs.walkers[c]
     take, done = 0, False
     if expander.active or expander.valid or expander.closing or walker.strips or reader.under_way:
         head = walker.strip_head
-        rows, ends_piece = walker.rows[head], walker.ends_piece[head]
+        rows = walker.rows[head] if walker.strips > 0 else 0
         take, done, taken = step_expander(
-            expander, portions, reader, halfwords, takes_item, False, walker.strips > 0, rows,
-            ends_piece,
-        )  # fmt: skip
+            expander, portions, reader, halfwords, takes_item, False, rows, walker.ends_piece[head]
+        )
         if taken:
             pop_strip(walker)
-    step_pieces(reader, channel, take, done, beat_halfwords)
+    step_pieces(reader, inputs.channels[c, STREAM], take, done, beat_halfwords)
 
 
 @borrowing
@@ -275,7 +273,6 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
     expander, reader = inputs.expanders[c, LOAD], inputs.readers[c, LOAD]
     portions = inputs.portions[c, LOAD]
     wants, last = window.samples_left != 0 and window.under_way != 3, window.chunks_left == 1
-    ends_piece = last and window.samples_left == 1
     can_decide = decides(window) and queues.level[WINDOW_JOBS] > 0
     takes_item = load(window, expander, inputs.starts[c], inputs.ends[c], d, sizes.entries)
     fails = window.blocked and idle and not reports and inputs.streamers[c].waits
@@ -287,10 +284,11 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
         pop_job(queues, inputs.jobs[c], WINDOW_JOBS)
     take, done = 0, False
     if expander.active or expander.valid or expander.closing or wants or reader.under_way:
-        rows = d.s_outer_last if last and window.ends_samples else d.s_outer
+        rows = (d.s_outer_last if last and window.ends_samples else d.s_outer) if wants else 0
         take, done, taken = step_expander(
-            expander, portions, reader, halfwords, takes_item, True, wants, rows, ends_piece
-        )
+            expander, portions, reader, halfwords, takes_item, True, rows,
+            last and window.samples_left == 1,
+        )  # fmt: skip
         if taken:
             ask(window, d)
     step_pieces(reader, inputs.channels[c, LOAD], take, done, sizes.beat_bytes // HALFWORD_BYTES)

@@ -151,9 +151,7 @@ def make_item(expander, portions, loads):
 
 
 @borrowing
-def step_expander(
-    expander, portions, reader, halfwords, ready, loads, has_strip, rows, ends_piece
-):  # fmt: skip
+def step_expander(expander, portions, reader, halfwords, ready, loads, rows, ends_piece):
     """Advance a VectorExpander.
 
     Parameters
@@ -171,17 +169,15 @@ def step_expander(
     loads
         It makes items of 2 values, for each position; else of 1, of lanes that the job wants, and
         passes positions over.
-    has_strip
-        A strip is offered.
     rows, ends_piece
-        It has so many rows, and ends its piece.
+        A strip of so many rows is offered, none if 0, and ends its piece.
 
     Returns
     -------
     tuple
         Halfwords taken; whether the piece is done with; whether the strip is taken.
     """
-    room = portions.level < PORTIONS_QUEUED
+    room, has_strip = portions.level < PORTIONS_QUEUED, rows > 0
     takes_strip = has_strip and not expander.active and not expander.closing
     expander.error = 0
     pops = finishes = False
