@@ -58,14 +58,6 @@ class Mapped:
     figures: dict[str, Any]
     """Its area and clock."""
 
-    @property
-    def clocks(self) -> Counter[Net]:
-        """Flip-flops on each net that clocks any."""
-        kinds = ((cell, self.library[cell.kind]) for cell in self.gates.cells)
-        return Counter(
-            cell.pins[kind.clock][0] for cell, kind in kinds if kind.clock and not kind.latch
-        )
-
 
 def components(config: ArrayConfig) -> dict[str, Callable[[], wiring.Component]]:
     """Return what makes each of the components that are compared."""
@@ -101,24 +93,29 @@ def mapped(make: Callable[[], wiring.Component], liberty: Path, *, place: bool) 
     gates = map_to_gates(text, TOP, liberty)
     counts = synthesize(text, TOP, liberty=liberty).modules[TOP]
     clock = measure_clock(make(), TOP, liberty=liberty, place_and_route=place)
-    found = Mapped(gates=gates, times=timing(gates, library), library=library, figures={})
-    on = found.clocks
-    found.figures.update(
-        {
-            "area": counts.area,
-            "multiplier_area": counts.multiplier_area,
-            "queue_area": counts.memory_area,
-            "memory_bits": counts.memory_bits,
-            "cells": len(gates.cells),
-            "flip_flops": on.total(),
-            "gated": on.total() - on[gates.clock],
-            "gates": len(on.keys() - {gates.clock}),
-            "cell_delay_ns": clock.cell_delay_ns,
-            "mhz": clock.placement and clock.placement.frequency_mhz,
-            "seeds": clock.placement and clock.placement.seeds,
-        }
+    flip_flops = clocked_by(gates, library)
+    figures = {
+        "area": counts.area,
+        "multiplier_area": counts.multiplier_area,
+        "queue_area": counts.memory_area,
+        "memory_bits": counts.memory_bits,
+        "cells": len(gates.cells),
+        "flip_flops": flip_flops.total(),
+        "gated": flip_flops.total() - flip_flops[gates.clock],
+        "gates": len(flip_flops.keys() - {gates.clock}),
+        "cell_delay_ns": clock.cell_delay_ns,
+        "mhz": clock.placement and clock.placement.frequency_mhz,
+        "seeds": clock.placement and clock.placement.seeds,
+    }
+    return Mapped(gates=gates, times=timing(gates, library), library=library, figures=figures)
+
+
+def clocked_by(gates: Gates, library: CellLibrary) -> Counter[Net]:
+    """Return how many flip-flops each net clocks, of those that clock any."""
+    kinds = ((cell, library[cell.kind]) for cell in gates.cells)
+    return Counter(
+        cell.pins[kind.clock][0] for cell, kind in kinds if kind.clock and not kind.latch
     )
-    return found
 
 
 def part_of(path: Sequence[str]) -> str:
@@ -159,8 +156,9 @@ def per_product(one: Mapped, given: Stimulus) -> dict[str, Any]:
 def clocked_share(one: Mapped, seen: Activity, cycles: int) -> float:
     """Return in what share of their cycles flip-flops get the clock."""
     edges = {**seen.rises, one.gates.clock: cycles}
-    nets = one.clocks
-    return sum(count * edges[net] for net, count in nets.items()) / (cycles * nets.total())
+    flip_flops = clocked_by(one.gates, one.library)
+    clocked = sum(count * edges[net] for net, count in flip_flops.items())
+    return clocked / (cycles * flip_flops.total())
 
 
 def _accesses(counts: Mapping[tuple[str, ...], int], products: int) -> dict[str, float]:

@@ -173,7 +173,7 @@ _ROWS: tuple[tuple[str, Callable[[Layout], str]], ...] = (
 
 def render(data: dict[str, Any]) -> str:
     """Return the page of a record."""
-    from gscn.rtl_gen.layout.clocking import LEAST_GATED
+    from gscn.rtl_gen.clock_gates import LEAST_GATED
     from gscn.rtl_gen.layout.flow import DENSITY, FANOUT, NAME
     from gscn.rtl_gen.memories import NODE_NM
 

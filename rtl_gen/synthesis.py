@@ -142,7 +142,10 @@ def synthesize(
     InputError
         A tool or the liberty is missing, or the Verilog is not synthesisable.
     """
-    library = None if liberty is None else read_cells(check_liberty(liberty))
+    library = None
+    if liberty is not None:
+        liberty = check_liberty(liberty)
+        library = read_cells(liberty)
     with temporary_folder("gscn-synth-") as directory:
         (directory / "design.v").write_text(verilog, encoding="utf-8")
         commands = [
@@ -165,7 +168,6 @@ def synthesize(
             "tee -q -o gates.json stat -json",
         ]
         if liberty is not None:
-            liberty = check_liberty(liberty)
             write_constraints(liberty, directory)
             commands += [*gate_commands(library, directory), *map_commands(liberty)]
         if ecp5:
