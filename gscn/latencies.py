@@ -35,6 +35,8 @@ PORTIONS_QUEUED = 2
 """`hw.cluster.portions.PortionReader.DEPTH`: portions that wait."""
 VECTOR_LATENCY = PORTION_LATENCY + 1
 """`hw.cluster.vectors.VectorExpander.LATENCY`: from halfwords to the item they make."""
+ITEMS_QUEUED = 2
+"""`hw.cluster.vectors.VectorExpander.ITEMS`: items that wait."""
 TABLE_LATENCY = 3
 """`hw.cluster.offsets.TableReader.LATENCY`: from the last beat of a table to its piece."""
 PLACER_LATENCY = 2

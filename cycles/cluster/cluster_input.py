@@ -232,7 +232,7 @@ def step_words(inputs, c, workers, word_depth, bank_cleared, d):
     if reason == NO_REASON:
         needs_tile = state != RUN and job.streams and window.tiles == 0
         arrived = inputs.portions[c, STREAM].level or inputs.readers[c, STREAM].available
-        busy = state != RUN or expander.valid or arrived > 0
+        busy = state != RUN or expander.items or arrived > 0
         reason = say_why(streamer, has_job, needs_tile, bank, busy)
     me.state = reason
     keep_banks(streamer, has_job, bank_cleared, me.ends_job)
@@ -251,7 +251,7 @@ def step_stream(inputs, c, takes_item, halfwords, beat_halfwords):
     expander, reader = inputs.expanders[c, STREAM], inputs.readers[c, STREAM]
     portions, walker = inputs.portions[c, STREAM], inputs.walkers[c]
     take, done = 0, False
-    if expander.active or expander.valid or expander.closing or walker.strips or reader.under_way:
+    if expander.active or expander.items or expander.closing or walker.strips or reader.under_way:
         head = walker.strip_head
         rows = walker.rows[head] if walker.strips > 0 else 0
         take, done, taken = step_expander(
@@ -283,7 +283,7 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
         decide(window, inputs.jobs[c, WINDOW_JOBS, queues.head[WINDOW_JOBS]], d)
         pop_job(queues, inputs.jobs[c], WINDOW_JOBS)
     take, done = 0, False
-    if expander.active or expander.valid or expander.closing or wants or reader.under_way:
+    if expander.active or expander.items or expander.closing or wants or reader.under_way:
         rows = (d.s_outer_last if last and window.ends_samples else d.s_outer) if wants else 0
         take, done, taken = step_expander(
             expander, portions, reader, halfwords, takes_item, True, rows,

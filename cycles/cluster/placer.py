@@ -71,13 +71,13 @@ def skip_row(placer, d):
 def take_item(placer, expander, d):
     """Take an item."""
     placer.valid = 1
-    placer.columns = expander.step * d.t_step
-    placer.ends_row = expander.ends_row
-    placer.ends_strip = expander.ends_strip
-    placer.wanted = expander.count
+    placer.columns = expander.step[0] * d.t_step
+    placer.ends_row = expander.ends_row[0]
+    placer.ends_strip = expander.ends_strip[0]
+    placer.wanted = expander.count[0]
     placer.channel = -1
-    if expander.count:
-        channel = expander.vector * VECTOR + expander.lane
+    if expander.count[0]:
+        channel = expander.vector[0] * VECTOR + expander.lane[0]
         if d.mode == KERNEL:
             placer.channel = channel
             placer.lane_keys = channel * d.lane_step

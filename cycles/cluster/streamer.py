@@ -99,7 +99,7 @@ def step_placer(streamer, placer, walker, expander, loaded, job, d, keys):
                     pop_context(walker)
     if placer.skips:
         skip_row(placer, d)
-    if takes and expander.valid:
+    if takes and expander.items:
         take_item(placer, expander, d)
     return takes
 

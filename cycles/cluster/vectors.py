@@ -11,7 +11,7 @@ from gscn.cycles.cluster.portions import (
     read_portion,
 )
 from gscn.cycles.state import record
-from gscn.latencies import PORTIONS_QUEUED
+from gscn.latencies import ITEMS_QUEUED, PORTIONS_QUEUED
 from gscn.passes import VECTOR, Mode
 from gscn.system.compiled import borrowing
 
@@ -25,9 +25,10 @@ EXPANDER = record(
     "active", "ends_piece", "closing",
     "rows_left", "mid_left", "row_left",
     "end", "next", "at",  # positions of the block, and the next vector in it
-    # the output: an item
-    "valid", "step", "vector", "count", "lane", "ends_position", "ends_row", "ends_strip",
     "error",
+    "items",  # that wait, in order
+    step=ITEMS_QUEUED, vector=ITEMS_QUEUED, count=ITEMS_QUEUED, lane=ITEMS_QUEUED,
+    ends_position=ITEMS_QUEUED, ends_row=ITEMS_QUEUED, ends_strip=ITEMS_QUEUED,
 )  # fmt: skip
 
 
@@ -79,9 +80,23 @@ def begin_strip(expander, rows, ends_piece, loads):
 
 
 @borrowing
+def pop_item(expander):
+    """Take the item that comes first."""
+    expander.items -= 1
+    expander.step[0] = expander.step[1]
+    expander.vector[0] = expander.vector[1]
+    expander.count[0] = expander.count[1]
+    expander.lane[0] = expander.lane[1]
+    expander.ends_position[0] = expander.ends_position[1]
+    expander.ends_row[0] = expander.ends_row[1]
+    expander.ends_strip[0] = expander.ends_strip[1]
+
+
+@borrowing
 def end_stretch(expander, loads):
-    """Move on behind the end of a stretch of positions; say what it ends."""
-    expander.ends_position = 1
+    """Move on behind the end of a stretch of positions; let the item that is made say so."""
+    item = expander.items
+    expander.ends_position[item] = 1
     expander.at = expander.end
     expander.end += 1 if loads else expander.inner
     if loads:
@@ -89,65 +104,65 @@ def end_stretch(expander, loads):
         if expander.row_left:
             return
         expander.row_left = expander.inner
-    expander.ends_row = 1
+    expander.ends_row[item] = 1
     expander.mid_left -= 1
     if expander.mid_left == 0:
         expander.mid_left = expander.mid
         expander.rows_left -= 1
         if expander.rows_left == 0:
-            expander.ends_strip = 1
+            expander.ends_strip[item] = 1
             expander.error = expander.error or expander.next != VECTOR
 
 
 @borrowing
 def make_item(expander, portions, loads):
-    """Make the next item; return whether a portion is taken with it."""
-    vectors = expander.vectors
+    """Make the next item, if there is one; return if a portion is taken, and if the strip ends."""
+    item, vectors = expander.items, expander.vectors
     positions = VECTOR >> vectors
     reaches = expander.end <= positions
     here = expander.next >> vectors
     has = expander.next < VECTOR and (not reaches or here < expander.end)
     if has or not reaches:
         if portions.level == 0:
-            return False
+            return False, False
         if portions.kind[0] != (VALUES if has else BLOCK):
             expander.error = 1
-            return False
-    expander.count = expander.vector = expander.step = expander.lane = 0
-    expander.ends_position = 0
-    expander.ends_row = 0
-    expander.ends_strip = 0
+            return False, False
+    expander.count[item] = expander.vector[item] = expander.step[item] = expander.lane[item] = 0
+    expander.ends_position[item] = 0
+    expander.ends_row[item] = 0
+    expander.ends_strip[item] = 0
     if not has and not reaches:
-        expander.valid = not loads
-        expander.step = positions - expander.at
+        expander.step[item] = positions - expander.at
         expander.end -= positions
         expander.at = 0
         expander.next = portions.next[0]
-        return True
+        expander.items += not loads
+        return True, False
     whole = False
     if has:
         bits, vector = portions.bits[0], expander.next & ((1 << vectors) - 1)
         if loads:
-            expander.count = 1 + (bits & (bits - 1) != 0)
+            expander.count[item] = 1 + (bits & (bits - 1) != 0)
             bits = 0
         else:
             bits &= wanted_lanes(expander, vector)
-            expander.count = bits != 0
-            expander.lane = lowest(bits)
+            expander.count[item] = bits != 0
+            expander.lane[item] = lowest(bits)
             bits &= bits - 1
-        expander.vector = vector
-        expander.step = here - expander.at
+        expander.vector[item] = vector
+        expander.step[item] = here - expander.at
         portions.bits[0] = bits
         whole = bits == 0
-        if expander.count:
+        if expander.count[item]:
             expander.at = here
         if whole and portions.last[0]:
             expander.next = portions.next[0]
             has = expander.next < VECTOR and expander.next >> vectors < expander.end
     if reaches and not has:
         end_stretch(expander, loads)
-    expander.valid = expander.count > 0 or expander.ends_position
-    return whole
+    expander.items += expander.count[item] > 0 or expander.ends_position[item]
+    return whole, expander.ends_strip[item] > 0
 
 
 @borrowing
@@ -178,15 +193,14 @@ def step_expander(expander, portions, reader, halfwords, ready, loads, rows, end
         Halfwords taken; whether the piece is done with; whether the strip is taken.
     """
     room, has_strip = portions.level < PORTIONS_QUEUED, rows > 0
+    advances = expander.items < ITEMS_QUEUED
     takes_strip = has_strip and not expander.active and not expander.closing
     expander.error = 0
     pops = finishes = False
-    if not expander.valid or ready:
-        expander.valid = 0
-        if expander.active:
-            expander.ends_strip = 0
-            pops = make_item(expander, portions, loads)
-            finishes = expander.ends_strip
+    if ready and expander.items:
+        pop_item(expander)
+    if advances and expander.active:
+        pops, finishes = make_item(expander, portions, loads)
     if expander.closing and portions.level:
         pops = portions.kind[0] == END
         expander.error = not pops

@@ -163,19 +163,19 @@ def load(window, expander, starts, ends, d, entries):
     window.blocked = 0
     window.tells = 0
     if window.open:
-        if not expander.valid:
+        if not expander.items:
             # it is taken as soon as it comes
             return False
-        after = window.entry + expander.count
+        after = window.entry + expander.count[0]
         if after - window.oldest_entry >= entries:
             make_room(window, ends, d)
             return False
         window.entry = after
-        if expander.ends_position:
+        if expander.ends_position[0]:
             window.key = (window.key + 1) & (keys - 1)
             window.tells = 1
             starts[window.key] = after
-        if expander.ends_strip:
+        if expander.ends_strip[0]:
             ends[(window.ends_head + window.ends) & (ends.shape[0] - 1)] = after
             window.ends += 1
             window.open = 0

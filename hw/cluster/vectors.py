@@ -10,6 +10,7 @@ from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.arguments import need, need_number
 from gscn.hw.cluster.portions import PortionReader
+from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import STRIP, WANTED, WINDOW_HALFWORDS, PortionKind, item_layout
 from gscn.passes import VECTOR
 
@@ -55,7 +56,7 @@ class _Step:
 
     def __init__(self) -> None:
         self.advance = Signal()
-        """An item may be made."""
+        """An item may be made: there is room for it."""
         self.block = Signal()
         """A block comes next."""
         self.goes = Signal()
@@ -91,7 +92,8 @@ class VectorExpander(wiring.Component):
     reports an end.
 
     Halfwords are taken ahead (`hw.cluster.portions`), also of the next piece, whether its strips
-    are known or not. An item leaves one register.
+    are known or not. `ITEMS` items wait, so that whether one is taken, which is known late, decides
+    nothing in the same cycle.
 
     Implements: strips in `docs/contract/passes.md`.
 
@@ -100,8 +102,8 @@ class VectorExpander(wiring.Component):
     - Latency: `LATENCY` from `window` to `o`, once their mask has been taken.
     - Throughput: one item per cycle, strips of a piece back to back; a block takes one cycle, and
       so does the end of a piece.
-    - Combinational: `o.ready`, `wanted` -> `strips.ready`; `available` -> `take`, `arrived`;
-      `available`, `ends` -> `done`.
+    - Combinational: `wanted` -> `strips.ready`; `available` -> `take`, `arrived`; `available`,
+      `ends` -> `done`.
     - Reset: no strip; outputs 0, but `strips.ready` = 1.
 
     Parameters
@@ -148,6 +150,7 @@ class VectorExpander(wiring.Component):
     """
 
     LATENCY = latencies.VECTOR_LATENCY
+    ITEMS = latencies.ITEMS_QUEUED
 
     def __init__(self, *, config: ArrayConfig, values: int, skip: bool):
         need_number(self, "values", values, 1, 2)
@@ -187,13 +190,14 @@ class VectorExpander(wiring.Component):
             self.done.eq(portions.done),
             self.arrived.eq((self.available != 0) | portions.o.valid),
         ]
+        m.submodules.items = items = StreamFIFO(shape=self.o.p.shape(), depth=self.ITEMS)
+        wiring.connect(m, items.o, wiring.flipped(self.o))
         place, step, portion = _Place(), _Step(), portions.o
-        item = Signal.like(self.o.p)
         closing, wrong = Signal(), Signal()
         m.d.comb += portion.ready.eq(
             step.closes | (step.goes & Mux(place.has, step.whole, step.block))
         )
-        self._look(m, place, step, item, portion)
+        self._look(m, place, step, items.i, portion)
         self._move(m, place, step, portion.p)
 
         # -- strips
@@ -219,16 +223,16 @@ class VectorExpander(wiring.Component):
         m.d.sync += self.error.eq(wrong)
         return m
 
-    def _look(self, m, place, step, item, portion):
+    def _look(self, m, place, step, items, portion):
         """Make the item that comes next."""
-        new = portion.p
+        new, item = portion.p, items.p
         is_values, is_block = (
             portion.valid & (new.kind == kind) for kind in (PortionKind.VALUES, PortionKind.BLOCK)
         )
         passes = place.has & step.whole & new.last
         ends = Mux(place.has, passes & ~_is_before(new.next, place.last), 1)
         m.d.comb += [
-            step.advance.eq(~self.o.valid | self.o.ready),
+            step.advance.eq(items.ready),
             step.block.eq(~place.has & ~place.reaches),
             step.goes.eq(
                 place.active & step.advance & Mux(place.has, is_values, place.reaches | is_block)
@@ -260,8 +264,7 @@ class VectorExpander(wiring.Component):
             with m.If(place.has | step.block):
                 m.d.comb += item.step.eq((reached >> self.vectors) - (place.at >> self.vectors))
         makes = Mux(step.block, self._skip, step.emits | step.ends_stretch)
-        with m.If(step.advance):
-            m.d.sync += [self.o.valid.eq(step.goes & makes), self.o.p.eq(item)]
+        m.d.comb += items.valid.eq(step.goes & makes)
 
     def _choose(self, m, place, step, item, portion):
         """Make an item of the next wanted value of a portion."""
