@@ -43,8 +43,8 @@ class ClusterInput(wiring.Component):
     ------
     - Latency: `LATENCY` from `data` to `o`.
     - Throughput: one word per cycle.
-    - Combinational: `o.ready`, `levels` -> `o.valid`, `state`, `ends_job`; `d` -> `row_keys`,
-      `row_step`.
+    - Combinational: `o.ready` -> `o.valid`, `state`, `ends_job`; `levels` -> `o.valid`; `d` ->
+      `row_keys`, `row_step`.
     - Reset: no job; outputs 0, but `job.ready` = 1 and `load` meaningless.
 
     Parameters

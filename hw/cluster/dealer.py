@@ -15,14 +15,15 @@ from gscn.hw.port.arbiter import RoundRobin
 class Dealer(wiring.Component):
     """Give each word to the PE with the fewest queued, and each MARK or END to all PEs at once.
 
-    Of several with the fewest, the next after the one given a word last gets it.
+    Of several with the fewest, the next after the one given a word last gets it. A PE is ready if it
+    has fewer words than it can queue.
 
     Timing
     ------
     - Latency: `LATENCY` from `i` to `o`.
     - Throughput: one word per cycle.
-    - Combinational: `i.p` -> `o.p`, `o.valid`, `i.ready`; `i.valid` -> `o.valid`; `levels` ->
-      `o.valid`, `i.ready`; `o.ready` -> `o.valid`, `i.ready`.
+    - Combinational: `i.p` -> `o.p`, `o.valid`, `i.ready`; `i.valid`, `levels` -> `o.valid`;
+      `o.ready` -> `o.valid`, `i.ready`.
     - Reset: the first PE first; outputs 0.
 
     Parameters
