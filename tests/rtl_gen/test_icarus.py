@@ -79,7 +79,7 @@ def write_memory(path, data, beats):
 def run_smoke(directory, compiled):
     """Run in a directory with the memories; return the exit status and the text."""
     files = [f"+{name}={directory / name}.hex" for name in ("image", "expected")]
-    return call(["vvp", "-n", compiled, *files], timeout=120)
+    return call(["vvp", "-n", compiled, *files], timeout=600)
 
 
 @pytest.fixture(scope="module")
