@@ -13,6 +13,8 @@ from gscn.system.compiled import borrowing
 
 CHAIN_DEPTH = 2
 """`hw.cluster.summing.SummingDrain.CHAIN_DEPTH`: rows of the rest of the team that wait."""
+MOST_TOTALS = 2
+"""Rows that wait to be taken from `hw.cluster.summing.SummingDrain`."""
 WAIT, WALK, FINISH = range(3)
 """States of the drain, once its banks are cleared."""
 
@@ -22,9 +24,8 @@ DRAIN = record(
     "some",  # PEs have finished a job that is not over
     "rows_left",  # of the job, to be asked for
     "reads",  # one of them is read
-    # bits are rows under way, bit 0 the one asked for last; and which of them is the job's last
-    "flight", "last_flight",
-    "total", "total_last",  # a row waits to be taken, the job's last
+    "flight",  # bits are rows under way, bit 0 the one asked for last
+    "totals",  # rows that wait to be taken
     "chain", "chain_arrives",  # rows from the next cluster; another one comes in this cycle
     "freed", "done",  # the outputs of these names
     # of the results: rows under way; where the walk is, and of its loops
@@ -173,7 +174,7 @@ def step_drain(drain, tiles, workers, before, writes, d, sizes):
     out = drain.results >> delay - 1 & 1
     leaves = out and writes
     advance = not out or writes
-    there = drain.total
+    there = drain.totals > 0
     if tile.head:
         total_leaves = there and advance
     else:
@@ -181,7 +182,7 @@ def step_drain(drain, tiles, workers, before, writes, d, sizes):
         if total_leaves:
             before.chain_arrives = 1
     top = drain.flight >> levels & 1
-    enters = top and (tile.last or drain.chain > 0) and (not there or total_leaves)
+    enters = top and (tile.last or drain.chain > 0) and drain.totals < MOST_TOTALS
     moves = not top or enters
     run_rows = d.run >> sizes.row_bits
 
@@ -194,25 +195,19 @@ def step_drain(drain, tiles, workers, before, writes, d, sizes):
         drain.results = (drain.results << 1 | (there and tile.head)) & (1 << delay) - 1
 
     # -- rows under way
-    ended = state == FINISH and (last if tile.head else total_leaves and drain.total_last)
-    drain.freed = moves and drain.flight & drain.last_flight & 1
+    last_leaves = total_leaves and drain.totals == 1 and drain.flight == 0
+    ended = state == FINISH and (last if tile.head else last_leaves)
+    drain.freed = state == FINISH and moves and drain.flight & 1
     drain.done = ended
-    if enters:
-        drain.total = 1
-        drain.total_last = drain.last_flight >> levels & 1
-    elif total_leaves:
-        drain.total = 0
+    drain.totals += enters - total_leaves
     drain.chain += drain.chain_arrives - (enters and not tile.last)
     drain.chain_arrives = 0
     asks = state == WALK
     drain.reads = moves and asks
-    walks_last = asks and drain.rows_left == 1
+    walked = drain.reads and drain.rows_left == 1
     if moves:
-        mask = (2 << levels) - 1
-        drain.flight = (drain.flight << 1 | asks) & mask
-        drain.last_flight = (drain.last_flight << 1 | walks_last) & mask
-        if asks:
-            drain.rows_left -= 1
+        drain.flight = (drain.flight << 1 | asks) & (2 << levels) - 1
+        drain.rows_left -= asks
 
-    step_jobs(drain, tile, workers, ended, moves and walks_last, run_rows)
+    step_jobs(drain, tile, workers, ended, walked, run_rows)
     return leaves, place, last

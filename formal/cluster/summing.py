@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from amaranth.hdl import Array, Cat, Const, Mux, Signal, Value, signed
+from amaranth.lib.data import View
 
 from formal.checker import Checker, Follower, joined, total
 from formal.stand_ins import Free
@@ -41,7 +42,7 @@ class SummingDrainChecker(Checker):
         "overflow": "a sum that is not the exact one has been told when it leaves",
         "prompt": "a row leaves within as many cycles as there may be rows under way "
         "and one more, those not counted in which it waits to be taken or for the cluster behind; "
-        "until the walk ends, one is read in all others",
+        "until the walk ends, one is read unless two wait to be taken, or one for that cluster",
         "held": "what is offered to results is held until it is taken",
         "held_chain": "so is what is offered to the cluster before",
     }
@@ -58,8 +59,10 @@ class SummingDrainChecker(Checker):
         self._tile, self._walk, self._chain = tiles.o.p, walk, chain.o
         self._levels = team_sum_cycles(dut.config.pes) - 1
         self._walking, self._finishing = Signal(), Signal()
-        self._under_way = Signal(range(self._levels + 3))
+        self._under_way = Signal(range(self._levels + 4))
         """Rows that were read and have not left."""
+        self._totals = Signal(range(3))
+        """Those of them that wait to be taken."""
         self._leaves = Signal()
         m.d.comb += self._leaves.eq(
             (dut.o.valid & dut.o.ready) | (dut.chain_o.valid & dut.chain_o.ready)
@@ -70,7 +73,10 @@ class SummingDrainChecker(Checker):
         asks = Signal()
         m.d.comb += asks.eq(self._walking & dut.drain.en)
         self._look_at_rows(clearing, asks, over)
-        m.d.sync += self._under_way.eq(self._under_way + asks - self._leaves)
+        m.d.sync += [
+            self._under_way.eq(self._under_way + asks - self._leaves),
+            self._totals.eq(self._totals + self._enters() - self._leaves),
+        ]
         last_leaves = self._leaves & (self._under_way == 1)
         m.d.comb += over.eq(self._finishing & Mux(self._tile.head, dut.written, last_leaves))
         self.assume(~dut.written | (self._finishing & (self._under_way == 0)))
@@ -178,17 +184,15 @@ class SummingDrainChecker(Checker):
         )
         self.invariant(clearing | (dut.drain.bank == bank))
         self.invariant(~clearing | ~bank)
-        self.invariant(leaving == (flight[0] & self.probe.signal("ends")[0]))
-        self.invariant(~leaving | self._finishing)
+        self.invariant(leaving == (flight[0] & self._finishing))
         self.invariant(~self._walking | ~leaving)
         cleared = self.delayed(self._cleared, 1, name="cleared_before")
         self.invariant(self.probe.signal("cleared") == cleared)
 
     def _enters(self) -> Value:
         """Return whether a row gets its total."""
-        there = self.dut.o.valid | self.dut.chain_o.valid
         comes = self.probe.signal("flight")[-1] & (self._tile.last | self._chain.valid)
-        return comes & (~there | self._leaves)
+        return comes & (self._totals != 2)
 
     # -- one row
 
@@ -225,7 +229,7 @@ class SummingDrainChecker(Checker):
         m.d.comb += [exact.eq(Mux(fresh, now, own)), marks.eq(Mux(fresh, now_marks, kept))]
         # what the cluster behind adds
         there = dut.o.valid | dut.chain_o.valid
-        its_turn = row.inside & (row.ahead == there)
+        its_turn = row.inside & (row.ahead == self._totals)
         added, added_marks = Signal(signed(config.acc_width)), Signal.like(marks)
         behind, behind_marks = self._summed([chain.p])
         has = Signal(name="has_behind")
@@ -237,16 +241,19 @@ class SummingDrainChecker(Checker):
             ]
         with m.Elif(~row.inside):
             m.d.sync += has.eq(0)
-        shown, shown_marks = self._summed([dut.o.p])
         told = Signal(name="told")
         tells = told | dut.overflow
         m.d.sync += told.eq(tells & ~row.enters)
-        right = (shown == (exact + added)[: config.acc_width].as_signed()) & (
-            shown_marks == (marks | added_marks)
-        )
+        waiting = [self._summed([one]) for one in (dut.o.p, self._row("next_row"))]
+        right = [
+            (shown == (exact + added)[: config.acc_width].as_signed())
+            & (shown_marks == (marks | added_marks))
+            for shown, shown_marks in waiting
+        ]
         self.claim(
             "sum",
-            (Value.cast(dut.o.p) == Value.cast(dut.chain_o.p)) & (~(row.is_next & there) | right),
+            (Value.cast(dut.o.p) == Value.cast(dut.chain_o.p))
+            & (~(row.is_next & there) | right[0]),
         )
         queue = self.parts[StreamFIFO][1]
         self.claim(
@@ -255,16 +262,18 @@ class SummingDrainChecker(Checker):
             & (~chain.ready | chain.valid)
             & joined(dut.chain_i, queue.i),
         )
-        self.claim("overflow", ~(row.is_next & there) | (shown == exact + added) | tells)
-        at_end = row.inside & there & (row.ahead == 0)
-        self.invariant(~at_end | right)
-        self.invariant(~at_end | (shown == exact + added) | tells)
+        tellings = [(shown == exact + added) | tells for shown, _ in waiting]
+        self.claim("overflow", ~(row.is_next & there) | tellings[0])
+        for place, one in enumerate(right):
+            waits = row.inside & (self._totals > place) & (row.ahead == place)
+            self.invariant(~waits | (one & tellings[place]))
         will_tell = self.probe.signal("own_beyond").any()
-        places = self._place(row, there)
+        places = self._place(row)
         for here, (summed, found) in places:
             self.invariant(~here | (summed[: config.acc_width] == exact[: config.acc_width]))
             self.invariant(~here | (found == marks))
             self.invariant(~here | (summed == exact) | tells | will_tell)
+        at_end = row.ahead < self._totals
         self.invariant(~row.inside | (total([at_end, *(here for here, _ in places)]) == 1))
         self.invariant(~row.inside | (has == at_end))
 
@@ -280,18 +289,20 @@ class SummingDrainChecker(Checker):
                 marks = marks | Array(row[n].special for n in lanes)[self._lane]
         return summed, marks
 
-    def _place(self, row: Follower, there: Value) -> list[tuple[Value, tuple[Value, Value]]]:
-        """Return of each place before the last whether the row is there, and what it has there."""
-        dut, signal = self.dut, self.probe.signal
-        flight = signal("flight")
-        self.invariant(there == signal("total_there"))
+    def _row(self, name: str) -> View:
+        """Return a register that holds a row of sums."""
+        return self.dut.o.p.shape()(self.probe.signal(name))
+
+    def _place(self, row: Follower) -> list[tuple[Value, tuple[Value, Value]]]:
+        """Return of each place before a total whether the row is there, and what it has there."""
+        dut, flight = self.dut, self.probe.signal("flight")
         places, count = [], dut.config.pes
         for place in range(self._levels + 1):
-            older = total([flight[n] for n in range(place + 1, self._levels + 1)]) + there
+            older = total([flight[n] for n in range(place + 1, self._levels + 1)]) + self._totals
             names = [f"held_sum{place - 1}_{n}" for n in range(count)]
             if place == 1:
                 names = [f"held_pe{n}" for n in range(count)]
-            parts = [dut.o.p.shape()(signal(name)) for name in names] if place else dut.sums
+            parts = [self._row(name) for name in names] if place else dut.sums
             if place:
                 count = -(-count // 4)
             here = row.inside & flight[place] & (row.ahead == older)
@@ -301,24 +312,17 @@ class SummingDrainChecker(Checker):
     def _look_inside(self) -> None:
         """Say where rows are, and claim that they go on."""
         dut, m, signal = self.dut, self.m, self.probe.signal
-        flight, ends = signal("flight"), signal("ends")
-        there = dut.o.valid | dut.chain_o.valid
-        self.invariant(
-            self._under_way == total([flight[n] for n in range(self._levels + 1)]) + there
-        )
-        self.invariant(self._walking | self._finishing | (self._under_way == 0))
-        # the row that ends a job is the youngest
-        is_end = [flight[n] & ends[n] for n in range(self._levels + 1)]
-        is_end.append(there & signal("total_ends"))
-        self.invariant(~(~self._finishing & Cat(is_end).any()))
-        self.invariant(~(self._finishing & (self._under_way != 0)) | (total(is_end) == 1))
+        flight, there = signal("flight"), dut.o.valid | dut.chain_o.valid
+        self.invariant(self._totals == there + signal("next_there"))
+        self.invariant(there == signal("total_there"))
+        self.invariant(there | ~signal("next_there"))
         slots = [*(flight[n] for n in range(self._levels + 1)), there]
-        for number, one in enumerate(is_end):
-            younger = Cat(slots[:number]) if number else Const(0, 1)
-            self.invariant(~one | ~younger.any())
+        self.invariant(self._under_way == total(slots[:-1]) + self._totals)
+        self.invariant(self._walking | self._finishing | (self._under_way == 0))
         # a job that is no head's is over with its last row, so that one of a head has yet to be
         self.invariant(~(self._finishing & (self._under_way == 0)) | self._tile.head)
-        waits = (there & ~self._leaves) | (flight[-1] & ~self._tile.last & ~self._chain.valid)
+        behind = flight[-1] & ~self._tile.last & ~self._chain.valid
+        waits = (there & ~self._leaves) | behind
         patience = Signal(range(self._levels + 4))
         with m.If(self._leaves | (self._under_way == 0)):
             m.d.sync += patience.eq(0)
@@ -326,7 +330,8 @@ class SummingDrainChecker(Checker):
             m.d.sync += patience.eq(patience + 1)
         self.claim(
             "prompt",
-            (patience <= self._levels + 1) & (~self._walking | dut.drain.en | waits),
+            (patience <= self._levels + 1)
+            & (~self._walking | dut.drain.en | (self._totals == 2) | behind),
         )
         oldest = Value.cast(0)
         for number, one in enumerate(slots):

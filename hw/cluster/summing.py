@@ -33,7 +33,7 @@ class SummingDrain(wiring.Component):
       its last row was asked for, if that is taken at once.
     - Throughput: one row per cycle; `BETWEEN_JOBS` cycles from the end of a job to the first row
       that is asked for of the next one.
-    - Combinational: `o.ready`, `chain_o.ready` -> `drain`.
+    - Combinational: none.
     - Reset: no job, both banks to be cleared; outputs 0, but `tiles.ready` = 1, `chain_i.ready` =
       1, `busy` = 1, `drain` = 1, as the first row is cleared, and `tile` undefined.
 
@@ -200,31 +200,38 @@ class SummingDrain(wiring.Component):
         # -- rows under way: asked for, and added in levels; the last one waits to be taken
         levels = latencies.team_sum_cycles(config.pes) - 1
         flight = Signal(levels + 1)
-        ends = Signal(levels + 1)  # which of them is the job's last
         asks, moves, reads = Signal(), Signal(), Signal()
-        total_there, total_ends = Signal(), Signal(reset_less=True)
+        total_there, next_there = Signal(), Signal()
         total_leaves, enters = Signal(), Signal()
         m.d.comb += [
-            enters.eq(flight[-1] & (last | chain.o.valid) & (~total_there | total_leaves)),
+            enters.eq(flight[-1] & (last | chain.o.valid) & ~next_there),
             chain.o.ready.eq(enters & ~last),
             moves.eq(~flight[-1] | enters),
         ]
         with m.If(moves):
-            m.d.sync += [
-                flight.eq(Cat(asks & moves, flight[:-1])),
-                ends.eq(Cat(walk.last, ends[:-1])),
-            ]
+            m.d.sync += flight.eq(Cat(asks, flight[:-1]))
 
         # -- the total of this cluster and of those after it
         own, beyond = self._add_pes(m, flight, moves)
         total, wide = self._add(m, own, chain.o.p, "total")
-        row, own_beyond = Signal(sums_layout(config), reset_less=True), Signal.like(wide)
+        own_beyond = Signal.like(wide)
         # rows that are not of the total yet leave a cycle later at least
         m.d.sync += own_beyond.eq(beyond)
         m.d.sync += self.overflow.eq(own_beyond.any() | (enters & ~last & wide.any()))
-        with m.If(enters):
-            m.d.sync += [row.eq(Mux(last, own, total)), total_ends.eq(ends[-1])]
-        m.d.sync += total_there.eq(enters | (total_there & ~total_leaves))
+        # two totals, as whether the first one leaves is known too late to stop the PEs
+        row, next_row = (
+            Signal(sums_layout(config), name=name, reset_less=True) for name in ("row", "next_row")
+        )
+        added, waits = Mux(last, own, total), Signal()
+        m.d.comb += waits.eq(total_there & ~total_leaves)
+        with m.If(~next_there):
+            m.d.sync += next_row.eq(added)
+        with m.If(~waits):
+            m.d.sync += row.eq(Mux(next_there, next_row, added))
+        m.d.sync += [
+            total_there.eq(waits | next_there | enters),
+            next_there.eq(waits & (next_there | enters)),
+        ]
         m.d.comb += [
             self.o.p.eq(row),
             self.chain_o.p.eq(row),
@@ -247,10 +254,7 @@ class SummingDrain(wiring.Component):
             walk.begin.eq(takes),
             self.begin.eq(takes),
         ]
-        # PEs keep their last row only as long as the bank is not used anew
-        last_moves = flight[0] & ends[0] & moves
-        m.d.sync += [self.freed.eq(cleared | last_moves), self.done.eq(ended)]
-        m.d.sync += cleared.eq(0)
+        m.d.sync += [cleared.eq(0), self.freed.eq(cleared), self.done.eq(ended)]
         with m.FSM():
             with m.State("CLEAR"):
                 m.d.comb += reads.eq(1)
@@ -274,7 +278,12 @@ class SummingDrain(wiring.Component):
                 with m.If(moves & walk.last):
                     m.d.sync += self.drain.bank.eq(~self.drain.bank)
                     m.next = "FINISH"
-            with m.State("FINISH"), m.If(Mux(head, self.written, total_leaves & total_ends)):
-                m.d.comb += [ended.eq(1), tiles.o.ready.eq(1)]
-                m.next = "WAIT"
+            with m.State("FINISH"):
+                # PEs keep their last row only as long as the bank is not used anew
+                with m.If(flight[0] & moves):
+                    m.d.sync += self.freed.eq(1)
+                last_leaves = total_leaves & ~next_there & ~flight.any()
+                with m.If(Mux(head, self.written, last_leaves)):
+                    m.d.comb += [ended.eq(1), tiles.o.ready.eq(1)]
+                    m.next = "WAIT"
         return m
